@@ -1,0 +1,95 @@
+//! Measures the release build of inkring against comparison servers, on this machine, over
+//! loopback: `cargo run --release -p inkring-bench -- http|append|start`.
+//!
+//! A figure only counts when the answers behind it were right: every mode checks what it is
+//! answered, prints how many answers were wrong or missing, and then exits with 1.
+
+mod append;
+mod engine;
+mod http;
+mod load;
+mod peers;
+mod process;
+mod start;
+mod table;
+
+use std::env;
+use std::process::ExitCode;
+use std::time::Duration;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+const USAGE: &str = "\
+usage: inkring-bench http|append|start [options]
+  http     GET /healthz against axum and tiny_http, and GET of a draft against our own /healthz
+  append   64 clients append segments, against the bare storage engine
+  start    start to first answer, idle memory, 2,000 connections at once
+options:
+  --seconds N    length of one measured round (http 3, append 5)
+  --rounds N     rounds, of which medians are printed (http 5, append 3, start 10)
+  --peers-only   http without inkring, to see what the comparison servers do here";
+
+/// What the command line may change; `None` is the mode's own default.
+#[derive(Default)]
+pub struct Options {
+    pub seconds: Option<f64>,
+    pub rounds: Option<usize>,
+    pub peers_only: bool,
+}
+
+impl Options {
+    fn parse(mut words: impl Iterator<Item = String>) -> Result<Self> {
+        let mut options = Self::default();
+        while let Some(word) = words.next() {
+            let mut number = || words.next().ok_or(format!("{word} wants a number"));
+            match word.as_str() {
+                "--seconds" => options.seconds = Some(number()?.parse()?),
+                "--rounds" => options.rounds = Some(number()?.parse()?),
+                "--peers-only" => options.peers_only = true,
+                _ => return Err(format!("unknown option {word}\n{USAGE}").into()),
+            }
+        }
+        if options.rounds == Some(0) || options.seconds.is_some_and(|s| !(0.1..=600.0).contains(&s)) {
+            return Err("at least one round, of 0.1 to 600 seconds".into());
+        }
+        Ok(options)
+    }
+
+    pub fn window(&self, seconds: f64) -> load::Window {
+        load::Window {
+            warm_up: Duration::from_millis(500),
+            measured: Duration::from_secs_f64(self.seconds.unwrap_or(seconds)),
+            patience: Duration::from_secs(2),
+        }
+    }
+}
+
+fn run() -> Result<u64> {
+    let mut words = env::args().skip(1);
+    let mode = words.next().unwrap_or_default();
+    match mode.as_str() {
+        // Hidden: what the benchmark starts itself as.
+        "pin" => process::pin_and_exec(words),
+        "peer-axum" => peers::axum(words.next()),
+        "peer-tiny-http" => peers::tiny_http(words.next()),
+        "http" => http::run(&Options::parse(words)?),
+        "append" => append::run(&Options::parse(words)?),
+        "start" => start::run(&Options::parse(words)?),
+        _ => Err(USAGE.into()),
+    }
+}
+
+// Returning instead of `process::exit` lets every guard (children, directories) drop first.
+fn main() -> ExitCode {
+    match run() {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(failures) => {
+            eprintln!("FAILED: {failures} wrong or missing answers");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("inkring-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The comparison servers: one route, written the way each library's documentation would.
+//!
+//! They run as processes of their own (hidden subcommands), so that CPU and memory are theirs
+//! alone, and print their address as inkring does.
+
+use std::thread;
+
+use axum::routing::get;
+use axum::serve::ListenerExt;
+
+use crate::Result;
+
+pub const HEALTHY: &str = r#"{"status":"ok"}"#;
+
+/// The cores this process may use, unless told otherwise: the same number for every server.
+fn workers(word: Option<String>) -> Result<usize> {
+    match word {
+        Some(word) => Ok(word.parse()?),
+        None => Ok(thread::available_parallelism()?.get()),
+    }
+}
+
+pub fn axum(word: Option<String>) -> Result<u64> {
+    let healthz = || async { ([("content-type", "application/json")], HEALTHY) };
+    let app = axum::Router::new().route("/healthz", get(healthz));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers(word)?).enable_all().build()?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        println!("axum on http://{}", listener.local_addr()?);
+        // As its documentation advises for small answers; a failure only costs latency.
+        let listener = listener.tap_io(|stream| {
+            stream.set_nodelay(true).ok();
+        });
+        axum::serve(listener, app).await?;
+        Ok(0)
+    })
+}
+
+/// tiny_http reads each connection on a thread of its own pool and hands requests to `recv`.
+///
+/// Its pool counts a thread as idle from when it slept until it has actually woken, so a burst of
+/// new connections is queued behind threads that are already spoken for, and a keep-alive
+/// connection queued like that is not read until another one closes. The load generator paces its
+/// connects for that reason, gives up on a connection that stays silent, and says how many did.
+pub fn tiny_http(word: Option<String>) -> Result<u64> {
+    let server = tiny_http::Server::http("127.0.0.1:0").map_err(|error| error.to_string())?;
+    println!("tiny_http on http://{}", server.server_addr());
+    thread::scope(|scope| {
+        for _ in 0..workers(word)? {
+            scope.spawn(|| {
+                let json = tiny_http::Header::from_bytes("Content-Type", "application/json");
+                let json = json.expect("a valid header");
+                while let Ok(request) = server.recv() {
+                    let response = match request.url() {
+                        "/healthz" => tiny_http::Response::from_string(HEALTHY),
+                        _ => tiny_http::Response::from_string("").with_status_code(404),
+                    };
+                    // The client may be gone by now; that is its own affair.
+                    request.respond(response.with_header(json.clone())).ok();
+                }
+            });
+        }
+        Ok(0)
+    })
+}

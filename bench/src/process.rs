@@ -1,0 +1,253 @@
+//! Children: building the server, starting one with a known environment, finding its address,
+//! reading what the kernel knows of it, and ending it whatever happens.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use rustix::thread::CpuSet;
+
+use crate::Result;
+
+/// A cold build with full LTO takes minutes on a small machine, but it does end.
+const BUILD_PATIENCE: Duration = Duration::from_secs(30 * 60);
+const START_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Builds the real server and returns where it is: what is measured is what the tree holds now.
+pub fn build_server() -> Result<PathBuf> {
+    if cfg!(debug_assertions) {
+        return Err("a debug build measures nothing: use cargo run --release".into());
+    }
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo)
+        .args(["build", "--release", "--bin", "inkring"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .stdout(Stdio::null())
+        .spawn()?;
+    let deadline = Instant::now() + BUILD_PATIENCE;
+    let status = loop {
+        if let Some(status) = build.try_wait()? {
+            break status;
+        }
+        if Instant::now() > deadline {
+            build.kill()?;
+            build.wait()?;
+            return Err("the build of inkring did not end in 30 minutes".into());
+        }
+        thread::sleep(Duration::from_millis(50));
+    };
+    if !status.success() {
+        return Err(format!("the build of inkring failed: {status}").into());
+    }
+    let server = env::current_exe()?.with_file_name("inkring");
+    match server.is_file() {
+        true => Ok(server),
+        false => Err("inkring is not beside this program: run it through cargo".into()),
+    }
+}
+
+/// A directory that goes when its owner does.
+///
+/// It lies beside the executable, not in /tmp, because that is often memory, where fdatasync
+/// costs nothing. What a killed run left behind is removed by the next one.
+pub struct TempDir(PathBuf);
+
+impl TempDir {
+    pub fn new() -> Result<Self> {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let parent = env::current_exe()?.with_file_name("inkring-bench.tmp");
+        fs::create_dir_all(&parent)?;
+        for entry in fs::read_dir(&parent)?.flatten() {
+            let name = entry.file_name();
+            let pid = name.to_str().and_then(|name| name.split('-').next());
+            if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+                fs::remove_dir_all(entry.path()).ok();
+            }
+        }
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = parent.join(format!("{}-{number}", std::process::id()));
+        fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+        // Goes only when it is empty, that is, when no other run uses it.
+        self.0.parent().map(fs::remove_dir);
+    }
+}
+
+/// A running server. The fields drop in this order: first the child, then its directory.
+pub struct Server {
+    child: Killed,
+    pub address: SocketAddr,
+    pub spawned: Instant,
+    _directory: Option<TempDir>,
+}
+
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+impl Server {
+    pub fn inkring(program: &Path, core: Option<usize>) -> Result<Self> {
+        let directory = TempDir::new()?;
+        // Ends the server's search for a .env file here, before it finds the developer's.
+        fs::write(directory.path().join(".env"), "")?;
+        let mut database = OsString::from("sqlite:");
+        database.push(directory.path().join("inkring.db"));
+        let mut command = pinned(program, core)?;
+        command
+            .current_dir(directory.path())
+            .env_clear()
+            .env("LISTEN_ADDR", "127.0.0.1:0")
+            .env("DATABASE_URL", database)
+            .env("LOG_LEVEL", "warn")
+            .env("MAX_CONNECTIONS_PER_ADDRESS", "100000");
+        Self::start(command, Some(directory))
+    }
+
+    pub fn peer(subcommand: &str, core: Option<usize>) -> Result<Self> {
+        let mut command = pinned(&env::current_exe()?, core)?;
+        command.arg(subcommand).env_clear();
+        Self::start(command, None)
+    }
+
+    fn start(mut command: Command, directory: Option<TempDir>) -> Result<Self> {
+        let spawned = Instant::now();
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let child = Killed(child);
+        let (found, address) = mpsc::channel();
+        // Reads on after the address, so that the child never blocks on a full pipe.
+        thread::spawn(move || {
+            let lines = BufReader::new(stdout).lines().map_while(|line| line.ok());
+            for address in lines.filter_map(|line| address_in(&line)) {
+                found.send(address).ok();
+            }
+        });
+        let address = address
+            .recv_timeout(START_PATIENCE)
+            .map_err(|_| format!("no address on the standard output of {command:?}"))?;
+        Ok(Self { child, address, spawned, _directory: directory })
+    }
+
+    /// User and system CPU seconds of all threads so far.
+    pub fn cpu_seconds(&self) -> f64 {
+        cpu_seconds(&self.child.0.id().to_string())
+    }
+
+    /// Resident memory now, in KB.
+    pub fn rss(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// The most resident memory so far, in KB.
+    pub fn peak_rss(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.0.id()));
+        let status = status.unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    }
+}
+
+/// The address in a line such as `inkring listens on http://127.0.0.1:8080`.
+fn address_in(line: &str) -> Option<SocketAddr> {
+    const HOST: &str = "127.0.0.1:";
+    let (_, rest) = line.split_once("http://127.0.0.1:")?;
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    format!("{HOST}{}", &rest[..end]).parse().ok()
+}
+
+/// CPU seconds of a process by the name of its /proc directory; NaN when it is gone, so that
+/// no ratio is made of it.
+pub fn cpu_seconds(process: &str) -> f64 {
+    let read = || -> Option<f64> {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        // The command name may hold spaces; the fields after it start behind the last bracket.
+        let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace().skip(11);
+        let user: u64 = fields.next()?.parse().ok()?;
+        let system: u64 = fields.next()?.parse().ok()?;
+        Some((user + system) as f64 / rustix::param::clock_ticks_per_second() as f64)
+    };
+    read().unwrap_or(f64::NAN)
+}
+
+/// CPU seconds that all cores together were not idle, or were taken by the host.
+pub fn machine_cpu_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let fields = stat.lines().next().unwrap_or_default().split_whitespace().skip(1);
+    let ticks: Vec<f64> = fields.filter_map(|field| field.parse().ok()).collect();
+    // user, nice, system, idle, iowait, irq, softirq, steal; guest time is in user already.
+    let busy: f64 = [0, 1, 2, 5, 6, 7].iter().filter_map(|&field| ticks.get(field)).sum();
+    busy / rustix::param::clock_ticks_per_second() as f64
+}
+
+/// The cores for the server and for the load, when there are two to keep apart.
+pub fn two_cores() -> Result<Option<(usize, usize)>> {
+    let allowed = rustix::thread::sched_getaffinity(None)?;
+    let mut cores = (0..CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core));
+    Ok(cores.next().zip(cores.next()))
+}
+
+pub fn pin_this_thread(core: usize) -> Result<()> {
+    let mut set = CpuSet::new();
+    set.set(core);
+    Ok(rustix::thread::sched_setaffinity(None, &set)?)
+}
+
+/// Whether two cores are threads of one physical core, which share what is measured.
+pub fn are_siblings(one: usize, other: usize) -> bool {
+    let id = |core| {
+        let topology = format!("/sys/devices/system/cpu/cpu{core}/topology/thread_siblings");
+        fs::read_to_string(topology).ok()
+    };
+    id(one).is_some_and(|siblings| Some(siblings) == id(other))
+}
+
+/// A command that runs `program` through `pin_and_exec`.
+fn pinned(program: &Path, core: Option<usize>) -> Result<Command> {
+    let mut command = Command::new(env::current_exe()?);
+    let core = core.map_or("any".into(), |core| core.to_string());
+    command.args(["pin", &core, "--"]).arg(program);
+    Ok(command)
+}
+
+/// `pin CORE|any -- PROGRAM ARGS…`: sets on itself what the program then inherits, because
+/// doing it between fork and exec would need unsafe code.
+pub fn pin_and_exec(mut words: impl Iterator<Item = String>) -> Result<u64> {
+    // However the benchmark ends, even by SIGKILL, the server ends with it.
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    let (Some(core), Some(_), Some(program)) = (words.next(), words.next(), words.next()) else {
+        return Err("usage: pin CORE|any -- PROGRAM ARGS".into());
+    };
+    if core != "any" {
+        pin_this_thread(core.parse()?)?;
+    }
+    Err(Command::new(program).args(words).exec().into())
+}

@@ -1,0 +1,123 @@
+//! The only place that reads time.
+//!
+//! Two kinds of time, never mixed: [`Clock::now`] is the wall clock, for what people read and what is stored;
+//! [`Clock::instant`] never goes back and is for deadlines and durations. Rules take times as values; whoever
+//! calls them asks the clock. Tests hold the hands of a [`Clock::manual`].
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// A moment of the wall clock: microseconds since 1970-01-01 UTC, as stored (ruling 6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// `2025-12-23T10:00:00.123456+00:00`, the spelling of drafts and sockets (contract 01 §0.2): the fraction
+    /// has six digits, or is absent when it is zero.
+    #[must_use]
+    pub fn offset_style(self) -> OffsetStyle {
+        OffsetStyle(self)
+    }
+}
+
+/// [`Timestamp::offset_style`] on its way into a formatter.
+#[derive(Debug, Clone, Copy)]
+pub struct OffsetStyle(Timestamp);
+
+impl fmt::Display for OffsetStyle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = jiff::Timestamp::from_microsecond(self.0.0).unwrap_or(jiff::Timestamp::MAX);
+        let civil = jiff::tz::Offset::UTC.to_datetime(time);
+        let (date, clock) = (civil.date(), civil.time());
+        write!(f, "{:04}-{:02}-{:02}T", date.year(), date.month(), date.day())?;
+        write!(f, "{:02}:{:02}:{:02}", clock.hour(), clock.minute(), clock.second())?;
+        let micros = self.0.0.rem_euclid(1_000_000);
+        if micros != 0 {
+            write!(f, ".{micros:06}")?;
+        }
+        f.write_str("+00:00")
+    }
+}
+
+/// Where time comes from. Cheap to clone; clones share the hands.
+#[derive(Debug, Clone)]
+pub struct Clock(Source);
+
+#[derive(Debug, Clone)]
+enum Source {
+    System,
+    Manual { wall: Arc<AtomicI64>, start: Instant },
+}
+
+impl Clock {
+    /// The machine's clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// A clock that stands still until [`Clock::advance`].
+    #[must_use]
+    pub fn manual(at: Timestamp) -> Self {
+        Self(Source::Manual { wall: Arc::new(AtomicI64::new(at.0)), start: Self::monotonic() })
+    }
+
+    /// Moves a manual clock by this many microseconds, back if negative; the machine's clock moves by itself.
+    pub fn advance(&self, micros: i64) {
+        if let Source::Manual { wall, .. } = &self.0 {
+            wall.fetch_add(micros, Ordering::Relaxed);
+        }
+    }
+
+    /// The wall clock, to the microsecond.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        match &self.0 {
+            Source::System => {
+                #[expect(clippy::disallowed_methods, reason = "the one place that may")]
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+            }
+            Source::Manual { wall, .. } => Timestamp(wall.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// The clock for deadlines and durations.
+    #[must_use]
+    pub fn instant(&self) -> Instant {
+        match &self.0 {
+            Source::System => Self::monotonic(),
+            Source::Manual { start, .. } => *start,
+        }
+    }
+
+    fn monotonic() -> Instant {
+        #[expect(clippy::disallowed_methods, reason = "the one place that may")]
+        Instant::now()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offset_style_has_six_digits_or_none() {
+        let at = |micros| Timestamp(micros).offset_style().to_string();
+        assert_eq!(at(0), "1970-01-01T00:00:00+00:00");
+        assert_eq!(at(1_766_484_000_123_456), "2025-12-23T10:00:00.123456+00:00");
+        assert_eq!(at(1_766_484_000_000_001), "2025-12-23T10:00:00.000001+00:00");
+        assert_eq!(at(1_766_484_000_000_000), "2025-12-23T10:00:00+00:00");
+    }
+
+    #[test]
+    fn a_manual_clock_moves_only_when_told() {
+        let clock = Clock::manual(Timestamp(5));
+        assert_eq!(clock.now(), Timestamp(5));
+        clock.clone().advance(-2);
+        assert_eq!(clock.now(), Timestamp(3));
+        assert_eq!(clock.instant(), clock.instant());
+    }
+}

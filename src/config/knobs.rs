@@ -1,0 +1,254 @@
+//! Every setting of the server, once, as data.
+//!
+//! Parsing, the `.env` example, the configuration page and the printed
+//! effective configuration are all derived from [`KNOBS`], so none of them can
+//! drift from the others. To add a setting, add a row here and read it in
+//! `Config::from_settings`.
+
+/// The heading a knob is listed under, in the order of [`Section::ALL`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// What kind of installation this is.
+    General,
+    /// The listening socket and the threads behind it.
+    Server,
+    /// The database and the writer in front of it.
+    Storage,
+    /// What is logged, and how.
+    Logs,
+    /// Who may reach the server and who is believed.
+    Access,
+    /// Limits on connections and on the requests they carry.
+    Connections,
+    /// Limits on drafts.
+    Drafts,
+}
+
+impl Section {
+    /// Every section, in the order they are shown.
+    pub const ALL: [Self; 7] =
+        [Self::General, Self::Server, Self::Storage, Self::Logs, Self::Access, Self::Connections, Self::Drafts];
+
+    /// The heading shown to an operator.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::General => "General",
+            Self::Server => "Server",
+            Self::Storage => "Storage",
+            Self::Logs => "Logs",
+            Self::Access => "Access",
+            Self::Connections => "Connections",
+            Self::Drafts => "Drafts",
+        }
+    }
+}
+
+/// What a knob's text must look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// True or false.
+    Flag,
+    /// A plain decimal number, both bounds included.
+    Integer {
+        /// The smallest value accepted.
+        min: u64,
+        /// The largest value accepted.
+        max: u64,
+        /// What is being counted, in the plural.
+        unit: &'static str,
+    },
+    /// One word out of a list, in any case.
+    Choice(&'static [&'static str]),
+    /// An IP address and a port.
+    Address,
+    /// The address of a database.
+    Database,
+    /// A list of web origins, or `*`.
+    Origins,
+    /// A list of IP addresses and networks.
+    Networks,
+}
+
+/// What a bad value does when the configuration is not strict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnBad {
+    /// The server does not start: guessing could put the data elsewhere, or
+    /// let the wrong people in.
+    Refuse,
+    /// The default is used and a warning is given.
+    UseDefault,
+}
+
+/// One setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Knob {
+    /// The name of the variable.
+    pub name: &'static str,
+    /// Older names still understood; the name wins over them.
+    pub aliases: &'static [&'static str],
+    /// Where it is listed.
+    pub section: Section,
+    /// What its text must look like.
+    pub kind: Kind,
+    /// The text used when it is not set.
+    pub default: &'static str,
+    /// The default with `ENV=production`, where it is another one.
+    pub in_production: Option<&'static str>,
+    /// Whether a strict configuration must set it explicitly.
+    pub required: bool,
+    /// What it does, for an operator.
+    pub meaning: &'static str,
+    /// Whether its value must never be shown.
+    pub secret: bool,
+    /// What a bad value does.
+    pub on_bad: OnBad,
+}
+
+impl Knob {
+    /// The name, then the aliases, in the order they are looked up.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        std::iter::once(self.name).chain(self.aliases.iter().copied())
+    }
+
+    /// The same knob with bad values always refused.
+    const fn refusing(self) -> Self {
+        Self { on_bad: OnBad::Refuse, ..self }
+    }
+}
+
+/// The common case: no alias, not secret, a bad value falls back.
+const fn knob(section: Section, name: &'static str, kind: Kind, default: &'static str, meaning: &'static str) -> Knob {
+    Knob {
+        name,
+        aliases: &[],
+        section,
+        kind,
+        default,
+        in_production: None,
+        required: false,
+        meaning,
+        secret: false,
+        on_bad: OnBad::UseDefault,
+    }
+}
+
+/// The common case of [`Kind::Integer`].
+const fn int(min: u64, max: u64, unit: &'static str) -> Kind {
+    Kind::Integer { min, max, unit }
+}
+
+use Kind::{Address, Choice, Database, Flag, Networks, Origins};
+use Section::{Access, Connections, Drafts, General, Logs, Server, Storage};
+
+/// Every setting, grouped by section.
+#[rustfmt::skip] // One row per knob reads better than one line per field.
+pub const KNOBS: &[Knob] = &[
+    knob(General, "ENV", Choice(&["development", "production", "test"]), "development",
+        "What kind of installation this is. Production logs JSON, stops believing the X-User-Id \
+         header unless told otherwise, and warns about settings that are only safe in development.",
+    ).refusing(),
+    knob(General, "CONFIG_STRICT", Flag, "false",
+        "Refuse to start on any bad value, unknown name in .env or missing required setting, \
+         instead of warning and carrying on.",
+    ).refusing(),
+
+    knob(Server, "LISTEN_ADDR", Address, "127.0.0.1:8000",
+        "The IP address and port to listen on. Port 0 takes any free port.",
+    ).refusing(),
+    knob(Server, "SHARDS", int(0, 256, "shards"), "0",
+        "How many threads serve connections. 0 means one per processor core.",
+    ),
+    knob(Server, "DRAIN_SECONDS", int(0, 600, "seconds"), "10",
+        "How many seconds requests already under way are given to finish when the server stops.",
+    ),
+
+    knob(Storage, "DATABASE_URL", Database, "sqlite:data/inkring.db",
+        "The SQLite file that holds everything, as sqlite:PATH. A relative path starts from the \
+         directory the server is started in.",
+    ).refusing(),
+    knob(Storage, "WRITER_QUEUE_JOBS", int(1, 1_000_000, "jobs"), "4096",
+        "How many changes may wait for the writer. When the queue is full, further changes are \
+         answered 503 overloaded.",
+    ),
+    knob(Storage, "COMMIT_TIMEOUT_SECONDS", int(1, 600, "seconds"), "30",
+        "How many seconds a request waits for its change to be committed before it is answered \
+         503. The change may still land, so retry with the same idempotency key.",
+    ),
+
+    knob(Logs, "LOG_LEVEL", Choice(&["off", "error", "warn", "info", "debug", "trace"]), "info",
+        "The least severe messages that are logged.",
+    ),
+    knob(Logs, "LOG_FORMAT", Choice(&["auto", "pretty", "json"]), "auto",
+        "How log lines are written. auto means json in production and pretty elsewhere.",
+    ),
+
+    Knob {
+        aliases: &["CORS_ORIGINS"],
+        required: true,
+        ..knob(Access, "ALLOWED_ORIGINS", Origins,
+            "http://localhost:3000,http://localhost:5173,http://localhost:5500,\
+             http://127.0.0.1:5500,http://localhost:5530,http://127.0.0.1:5530,\
+             https://leok974.github.io",
+            "The web origins whose pages may call this server from a browser (CORS). It applies \
+             to every route; * allows any origin.",
+        ).refusing()
+    },
+    Knob {
+        in_production: Some("false"),
+        ..knob(Access, "AUTH_TRUST_USER_HEADER", Flag, "true",
+            "Whether the X-User-Id header is taken as who is asking. Turn it on in production \
+             only behind a trusted proxy that sets the header itself.",
+        ).refusing()
+    },
+    knob(Access, "TRUSTED_PROXIES", Networks, "",
+        "The addresses or networks of reverse proxies in front of this server. They are exempt \
+         from the per-address connection limit.",
+    ).refusing(),
+
+    knob(Connections, "MAX_CONNECTIONS", int(0, 1_000_000, "connections"), "0",
+        "How many connections may be open at once. 0 means the descriptor limit of the process \
+         minus 128, at most 10000.",
+    ),
+    knob(Connections, "MAX_CONNECTIONS_PER_ADDRESS", int(1, 1_000_000, "connections"), "256",
+        "How many connections one client address may have open at once. IPv6 addresses are \
+         counted together by /64.",
+    ),
+    knob(Connections, "HEAD_MAX_BYTES", int(1024, 1_048_576, "bytes"), "16384",
+        "The longest request head accepted, in bytes: the request line and all headers.",
+    ),
+    knob(Connections, "HEAD_MAX_HEADERS", int(8, 256, "headers"), "64",
+        "The most headers accepted in one request.",
+    ),
+    knob(Connections, "TARGET_MAX_BYTES", int(256, 65_536, "bytes"), "8192",
+        "The longest request target accepted, in bytes: the path and the query.",
+    ),
+    knob(Connections, "HEAD_TIMEOUT_SECONDS", int(1, 600, "seconds"), "10",
+        "How many seconds a client has to send a whole request head.",
+    ),
+    knob(Connections, "BODY_MAX_BYTES", int(1024, 67_108_864, "bytes"), "65536",
+        "The longest request body accepted, in bytes.",
+    ),
+    knob(Connections, "BODY_TIMEOUT_SECONDS", int(1, 3600, "seconds"), "30",
+        "How many seconds a client has to send a whole request body.",
+    ),
+    knob(Connections, "KEEP_ALIVE_SECONDS", int(1, 3600, "seconds"), "75",
+        "How many seconds an idle connection is kept open for the next request.",
+    ),
+    knob(Connections, "WRITE_STALL_SECONDS", int(1, 600, "seconds"), "30",
+        "How many seconds a client may read nothing of a pending response before it is \
+         disconnected.",
+    ),
+
+    knob(Drafts, "MAX_COLLABORATORS_PER_DRAFT", int(0, 100_000, "collaborators"), "0",
+        "How many collaborators one draft may have; one more is answered 429 limit_exceeded. \
+         0 means no limit.",
+    ),
+    knob(Drafts, "MAX_SEGMENTS_PER_DRAFT", int(0, 10_000_000, "segments"), "0",
+        "How many segments a draft may have before a warning is logged; nothing is refused. \
+         0 means no warning.",
+    ),
+    knob(Drafts, "DRAFT_CACHE_BYTES", int(0, 1_073_741_824, "bytes"), "4194304",
+        "How many bytes of rendered drafts each shard keeps in memory. 0 keeps none.",
+    ),
+];

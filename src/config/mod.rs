@@ -1,0 +1,193 @@
+//! The configuration: from the environment and `.env` to one typed [`Config`].
+//!
+//! Every setting is a row of [`knobs::KNOBS`]. [`load`] looks each one up in
+//! the [`Sources`], parses it by its kind, applies the rules that concern
+//! several settings at once, and reports everything that is wrong together,
+//! so that an operator corrects a configuration in one round.
+
+pub mod docs;
+pub mod knobs;
+mod network;
+mod sources;
+#[cfg(test)]
+mod tests;
+mod typed;
+pub mod value;
+
+pub use network::Network;
+pub use sources::{Origin, Sources};
+pub use typed::{Config, ConnectionLimits, DraftLimits, Environment, LogConfig, LogFormat, LogLevel};
+
+use std::fmt;
+
+use knobs::{KNOBS, Knob, OnBad};
+use value::{BadValue, MASK, Value, parse};
+
+/// A configuration that was accepted.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings in their types.
+    pub config: Config,
+    /// One setting for each knob, in the order of the table.
+    pub settings: Vec<Setting>,
+    /// What an operator should know: one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// The value a knob has, and why.
+#[derive(Clone)]
+pub struct Setting {
+    /// The knob.
+    pub knob: &'static Knob,
+    /// Its value.
+    pub value: Value,
+    /// Where the value came from.
+    pub origin: Origin,
+}
+
+impl Setting {
+    /// The value as it may be shown: a secret is masked.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        if self.knob.secret { MASK.to_owned() } else { self.value.to_string() }
+    }
+}
+
+/// Written by hand so that a secret never ends up in a log by way of `{:?}`.
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={} ({})", self.knob.name, self.shown(), self.origin)
+    }
+}
+
+/// A configuration that was refused. Displays one problem per line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .problems.join("\n"))]
+pub struct ConfigError {
+    /// Everything that is wrong: one sentence each.
+    pub problems: Vec<String>,
+}
+
+impl From<BadValue> for ConfigError {
+    fn from(bad: BadValue) -> Self {
+        Self { problems: vec![bad.to_string()] }
+    }
+}
+
+/// Reads the configuration.
+///
+/// With `force_strict` it is as strict as with `CONFIG_STRICT=true`; the
+/// setting itself is still reported as it was given.
+///
+/// # Errors
+///
+/// Everything that keeps the server from starting, all at once.
+pub fn load(sources: &Sources, force_strict: bool) -> Result<Loaded, ConfigError> {
+    // Two settings decide how the others are read. If one of them is bad,
+    // that is found again below, and refused.
+    let early = |name: &str| {
+        let knob = KNOBS.iter().find(|knob| knob.name == name)?;
+        resolve(knob, sources, false).ok().map(|setting| setting.value)
+    };
+    let production = early("ENV") == Some(Value::Choice("production"));
+    let strict = force_strict || early("CONFIG_STRICT") == Some(Value::Flag(true));
+
+    let mut findings = Findings { strict, problems: Vec::new(), warnings: Vec::new() };
+    let mut settings = Vec::with_capacity(KNOBS.len());
+    for knob in KNOBS {
+        settings.push(match resolve(knob, sources, production) {
+            Ok(setting) => setting,
+            Err(bad) => {
+                let default = unset(knob, production)?;
+                if strict || knob.on_bad == OnBad::Refuse {
+                    findings.problems.push(bad.to_string());
+                } else {
+                    let shown = default.shown();
+                    findings.warnings.push(format!("{bad}; using the default {shown}"));
+                }
+                default
+            }
+        });
+    }
+    for sentence in sources.unknown_names() {
+        findings.mistake(sentence);
+    }
+
+    let config = Config::from_settings(&settings, strict)?;
+    if strict || production {
+        for sentence in exposure(&config, sources) {
+            findings.mistake(sentence);
+        }
+    }
+    if production {
+        findings.warnings.push(identity(&config).to_owned());
+    }
+
+    let Findings { problems, warnings, .. } = findings;
+    if problems.is_empty() { Ok(Loaded { config, settings, warnings }) } else { Err(ConfigError { problems }) }
+}
+
+/// What was found wrong so far.
+struct Findings {
+    strict: bool,
+    problems: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl Findings {
+    /// Notes what only a strict configuration refuses.
+    fn mistake(&mut self, sentence: String) {
+        let found = if self.strict { &mut self.problems } else { &mut self.warnings };
+        found.push(sentence);
+    }
+}
+
+/// The setting of `knob` as given, or its default.
+fn resolve(knob: &'static Knob, sources: &Sources, production: bool) -> Result<Setting, BadValue> {
+    match sources.find(knob) {
+        None => unset(knob, production),
+        Some(given) => {
+            let value = parse(knob, given.name, given.text)?;
+            Ok(Setting { knob, value, origin: given.origin })
+        }
+    }
+}
+
+/// The setting of `knob` when nobody gives it a value.
+fn unset(knob: &'static Knob, production: bool) -> Result<Setting, BadValue> {
+    let (text, origin) = match knob.in_production {
+        Some(text) if production => (text, Origin::ProductionDefault),
+        _ => (knob.default, Origin::Default),
+    };
+    let value = parse(knob, knob.name, text)?;
+    Ok(Setting { knob, value, origin })
+}
+
+/// What must not be left to chance where real users are served.
+fn exposure(config: &Config, sources: &Sources) -> Vec<String> {
+    let mut sentences = Vec::new();
+    let missing: Vec<&str> =
+        KNOBS.iter().filter(|knob| knob.required && sources.find(knob).is_none()).map(|knob| knob.name).collect();
+    if !missing.is_empty() {
+        sentences.push(format!("Missing required configuration: {}", missing.join(", ")));
+    }
+    if config.origins.iter().any(|origin| origin == "*") {
+        sentences.push(
+            "ALLOWED_ORIGINS contains *, which lets the pages of any site call this server: \
+             list the origins instead"
+                .to_owned(),
+        );
+    }
+    sentences
+}
+
+/// What production should know about how requests are identified.
+const fn identity(config: &Config) -> &'static str {
+    if config.trust_user_header {
+        "AUTH_TRUST_USER_HEADER=true in production: whoever reaches the port can claim to be any \
+         user through the X-User-Id header, so only a trusted proxy may reach it"
+    } else {
+        "AUTH_TRUST_USER_HEADER=false in production: this version has no other way to tell who is \
+         asking, so no request can be identified"
+    }
+}

@@ -1,0 +1,133 @@
+//! How the text of one setting is read, and what is said about a bad one.
+
+use std::path::PathBuf;
+
+use super::complaint;
+use super::knob;
+use crate::config::knobs::{KNOBS, Kind};
+use crate::config::value::{Value, parse};
+
+#[test]
+fn integers_keep_to_their_bounds() {
+    for knob in KNOBS {
+        let Kind::Integer { min, max, unit } = knob.kind else {
+            continue;
+        };
+        let read = |text: &str| parse(knob, knob.name, text);
+        assert_eq!(read(&min.to_string()), Ok(Value::Integer(min)));
+        assert_eq!(read(&max.to_string()), Ok(Value::Integer(max)));
+        let beyond = [min.checked_sub(1), Some(max + 1)].into_iter().flatten();
+        for text in beyond.map(|n| n.to_string()).chain(["9".repeat(30)]) {
+            assert_eq!(
+                read(&text).unwrap_err().to_string(),
+                format!("{}={text} is out of range: {min} to {max} {unit}", knob.name)
+            );
+        }
+        for text in ["-1", "+1", "1_000", "1e3", "0x10", "1.5", "ten", "10s", "١"] {
+            assert!(read(text).unwrap_err().to_string().contains("plain decimal"), "{text}");
+        }
+    }
+    assert_eq!(complaint("HEAD_MAX_BYTES", "12"), "HEAD_MAX_BYTES=12 is out of range: 1024 to 1048576 bytes");
+}
+
+#[test]
+fn flags() {
+    for (texts, expected) in [("1 true yes on t y TRUE Yes oN", true), ("0 false no off f n FALSE No oFF", false)] {
+        for text in texts.split(' ') {
+            let value = parse(knob("CONFIG_STRICT"), "CONFIG_STRICT", text);
+            assert_eq!(value, Ok(Value::Flag(expected)), "{text}");
+        }
+    }
+    assert_eq!(complaint("CONFIG_STRICT", "maybe"), "CONFIG_STRICT=maybe is not a flag: use true or false");
+}
+
+#[test]
+fn databases() {
+    for (text, path) in [
+        ("sqlite:data/x.db", "data/x.db"),
+        ("sqlite://data/x.db", "data/x.db"),
+        ("sqlite:///var/x.db", "/var/x.db"),
+        ("SQLite:/var/x.db", "/var/x.db"),
+    ] {
+        let value = parse(knob("DATABASE_URL"), "DATABASE_URL", text).unwrap();
+        assert_eq!(value, Value::Database(PathBuf::from(path)));
+        assert_eq!(parse(knob("DATABASE_URL"), "DATABASE_URL", &value.to_string()), Ok(value));
+    }
+    for text in [
+        "sqlite:",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite::memory:",
+        "sqlite://:memory:",
+        "sqlite:a/",
+        "sqlite:x?mode=memory",
+        "sqlite:file:x",
+        "sqlite:///./x.db",
+        "sqlite:a\0b",
+        "data/x.db",
+        "sqlite+aiosqlite:///x.db",
+    ] {
+        assert!(complaint("DATABASE_URL", text).contains("sqlite:PATH"), "{text}");
+    }
+}
+
+#[test]
+fn passwords_in_addresses_are_masked() {
+    for (text, shown) in [
+        ("postgres://me:hunter2@db/x", "postgres://********@db/x"),
+        ("postgres://me:hunt@er2@db/x", "postgres://********@db/x"),
+        ("postgres:me:hunter2@db/x", "postgres:********@db/x"),
+        ("me_hunter2@db", "********@db"),
+        ("postgres://db/x?password=hunter2", "postgres://db/x?********"),
+        ("postgres://me:hunt?er2@db/x", "postgres://********"),
+        ("postgres://db/x?password=hunt@er2", "postgres://********"),
+    ] {
+        assert_eq!(
+            complaint("DATABASE_URL", text),
+            format!("DATABASE_URL={shown} is not supported: only sqlite is, as sqlite:PATH")
+        );
+    }
+    let text = complaint("ALLOWED_ORIGINS", "https://a.example https://me:hunter2@b.example");
+    assert!(text.starts_with("ALLOWED_ORIGINS: https://********@b.example is not an origin"));
+}
+
+#[test]
+fn origins_and_networks() {
+    let read = |name, text| parse(knob(name), name, text).unwrap().to_string();
+    let text = "HTTPS://A.example/, http://a.example:80\n\thttps://a.example:443 http://[::1]:3000,,*";
+    assert_eq!(read("ALLOWED_ORIGINS", text), "https://a.example,http://a.example,http://[::1]:3000,*");
+    assert_eq!(read("ALLOWED_ORIGINS", ","), "");
+    for text in [
+        "a.example",
+        "ftp://a.example",
+        "http://",
+        "http://a.example/x",
+        "http://a:0",
+        "http://a:x",
+        "http://a:65536",
+        "http://*.a.example",
+        "null",
+        "http://a?",
+        "http://[::g]",
+        "http://a:+1",
+    ] {
+        assert!(complaint("ALLOWED_ORIGINS", text).contains("is not an origin"), "{text}");
+    }
+    let text = "10.0.0.0/8 ::1,::ffff:192.168.0.0/112";
+    assert_eq!(read("TRUSTED_PROXIES", text), "10.0.0.0/8,::1/128,192.168.0.0/16");
+    assert!(
+        complaint("TRUSTED_PROXIES", "10.0.0.1,proxy")
+            .starts_with("TRUSTED_PROXIES: proxy is not an address or a network: use")
+    );
+}
+
+#[test]
+fn echoes_are_safe_and_short() {
+    assert_eq!(
+        complaint("LOG_FORMAT", "\u{1b}[31m\nx\u{9b}"),
+        "LOG_FORMAT=\\u{1b}[31m\\nx\\u{9b} is not one of the choices: use auto, pretty or json"
+    );
+    let text = complaint("LOG_FORMAT", &"é".repeat(5000));
+    assert_eq!(text.matches('é').count(), 200);
+    assert!(text.contains("é... is not"));
+}

@@ -1,0 +1,279 @@
+//! The settings in the types the rest of the server works with.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::network::Network;
+use super::value::Value;
+use super::{ConfigError, Setting};
+
+/// The whole configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// What kind of installation this is.
+    pub env: Environment,
+    /// Whether mistakes stop the start instead of being warned about.
+    pub strict: bool,
+    /// Where to listen; port 0 takes any free port.
+    pub listen: SocketAddr,
+    /// How many threads serve connections; 0 for one per core.
+    pub shards: usize,
+    /// How long requests under way are given when the server stops.
+    pub drain: Duration,
+    /// The file of the database.
+    pub database: PathBuf,
+    /// How many changes may wait for the writer.
+    pub writer_queue_jobs: usize,
+    /// How long a request waits for its change to be committed.
+    pub commit_timeout: Duration,
+    /// What is logged, and how.
+    pub log: LogConfig,
+    /// The origins whose pages may call the server; `*` stands for any.
+    pub origins: Vec<String>,
+    /// Whether the X-User-Id header is taken as who is asking.
+    pub trust_user_header: bool,
+    /// Reverse proxies, exempt from the per-address connection limit.
+    pub trusted_proxies: Vec<Network>,
+    /// Limits on connections and on the requests they carry.
+    pub connections: ConnectionLimits,
+    /// Limits on drafts.
+    pub drafts: DraftLimits,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// The least severe messages that are logged.
+    pub level: LogLevel,
+    /// How log lines are written.
+    pub format: LogFormat,
+}
+
+/// Limits on connections and on the requests they carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Open connections in all; 0 for as many as the descriptor limit allows.
+    pub max: usize,
+    /// Open connections of one client address.
+    pub max_per_address: usize,
+    /// Bytes of a request head.
+    pub head_bytes: usize,
+    /// Headers of a request.
+    pub head_headers: usize,
+    /// Bytes of a request target.
+    pub target_bytes: usize,
+    /// Time to send a whole head.
+    pub head_timeout: Duration,
+    /// Bytes of a request body.
+    pub body_bytes: usize,
+    /// Time to send a whole body.
+    pub body_timeout: Duration,
+    /// Time an idle connection is kept open.
+    pub keep_alive: Duration,
+    /// Time a client may read nothing of a pending response.
+    pub write_stall: Duration,
+}
+
+/// Limits on drafts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DraftLimits {
+    /// Collaborators of one draft; 0 for no limit.
+    pub max_collaborators: usize,
+    /// Segments of one draft before a warning is logged; 0 for never.
+    pub max_segments: usize,
+    /// Bytes of rendered drafts each shard keeps in memory.
+    pub cache_bytes: usize,
+}
+
+/// What kind of installation this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Environment {
+    /// A developer's machine.
+    Development,
+    /// The real thing.
+    Production,
+    /// A test run.
+    Test,
+}
+
+impl Environment {
+    fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "development" => Some(Self::Development),
+            "production" => Some(Self::Production),
+            "test" => Some(Self::Test),
+            _ => None,
+        }
+    }
+
+    /// The word for it in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Development => "development",
+            Self::Production => "production",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// The least severe messages that are logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// Failures.
+    Error,
+    /// What should not have happened.
+    Warn,
+    /// What an operator wants to know.
+    Info,
+    /// What a developer wants to know.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "off" => Some(Self::Off),
+            "error" => Some(Self::Error),
+            "warn" => Some(Self::Warn),
+            "info" => Some(Self::Info),
+            "debug" => Some(Self::Debug),
+            "trace" => Some(Self::Trace),
+            _ => None,
+        }
+    }
+
+    /// The word for it in the configuration, which logging libraries share.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// How log lines are written. `auto` has been settled by the environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object per line.
+    Json,
+}
+
+impl LogFormat {
+    fn from_word(word: &str, env: Environment) -> Option<Self> {
+        match word {
+            "auto" if env == Environment::Production => Some(Self::Json),
+            "auto" | "pretty" => Some(Self::Pretty),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+}
+
+impl Config {
+    /// The settings, one for each knob, in their types.
+    ///
+    /// # Errors
+    ///
+    /// A setting read here is not in the table, or of another kind there: a
+    /// mistake in this crate, which loading the defaults in a test rules out.
+    pub(super) fn from_settings(settings: &[Setting], strict: bool) -> Result<Self, ConfigError> {
+        let read = Reader(settings);
+        let env = read.word("ENV", Environment::from_word)?;
+        Ok(Self {
+            env,
+            strict,
+            listen: read.get("LISTEN_ADDR", |value| match value {
+                Value::Address(address) => Some(*address),
+                _ => None,
+            })?,
+            shards: read.count("SHARDS")?,
+            drain: read.seconds("DRAIN_SECONDS")?,
+            database: read.get("DATABASE_URL", |value| match value {
+                Value::Database(path) => Some(path.clone()),
+                _ => None,
+            })?,
+            writer_queue_jobs: read.count("WRITER_QUEUE_JOBS")?,
+            commit_timeout: read.seconds("COMMIT_TIMEOUT_SECONDS")?,
+            log: LogConfig {
+                level: read.word("LOG_LEVEL", LogLevel::from_word)?,
+                format: read.word("LOG_FORMAT", |word| LogFormat::from_word(word, env))?,
+            },
+            origins: read.get("ALLOWED_ORIGINS", |value| match value {
+                Value::Origins(origins) => Some(origins.clone()),
+                _ => None,
+            })?,
+            trust_user_header: read.get("AUTH_TRUST_USER_HEADER", |value| match value {
+                Value::Flag(flag) => Some(*flag),
+                _ => None,
+            })?,
+            trusted_proxies: read.get("TRUSTED_PROXIES", |value| match value {
+                Value::Networks(networks) => Some(networks.clone()),
+                _ => None,
+            })?,
+            connections: ConnectionLimits {
+                max: read.count("MAX_CONNECTIONS")?,
+                max_per_address: read.count("MAX_CONNECTIONS_PER_ADDRESS")?,
+                head_bytes: read.count("HEAD_MAX_BYTES")?,
+                head_headers: read.count("HEAD_MAX_HEADERS")?,
+                target_bytes: read.count("TARGET_MAX_BYTES")?,
+                head_timeout: read.seconds("HEAD_TIMEOUT_SECONDS")?,
+                body_bytes: read.count("BODY_MAX_BYTES")?,
+                body_timeout: read.seconds("BODY_TIMEOUT_SECONDS")?,
+                keep_alive: read.seconds("KEEP_ALIVE_SECONDS")?,
+                write_stall: read.seconds("WRITE_STALL_SECONDS")?,
+            },
+            drafts: DraftLimits {
+                max_collaborators: read.count("MAX_COLLABORATORS_PER_DRAFT")?,
+                max_segments: read.count("MAX_SEGMENTS_PER_DRAFT")?,
+                cache_bytes: read.count("DRAFT_CACHE_BYTES")?,
+            },
+        })
+    }
+}
+
+/// Typed access to the settings by name.
+struct Reader<'s>(&'s [Setting]);
+
+impl Reader<'_> {
+    fn get<T>(&self, name: &str, pick: impl FnOnce(&Value) -> Option<T>) -> Result<T, ConfigError> {
+        let setting = self.0.iter().find(|setting| setting.knob.name == name);
+        setting.and_then(|setting| pick(&setting.value)).ok_or_else(|| ConfigError {
+            problems: vec![format!("{name} is read as something the table of settings lacks")],
+        })
+    }
+
+    fn number<T>(&self, name: &str, cast: fn(u64) -> Option<T>) -> Result<T, ConfigError> {
+        self.get(name, |value| match value {
+            Value::Integer(number) => cast(*number),
+            _ => None,
+        })
+    }
+
+    fn count(&self, name: &str) -> Result<usize, ConfigError> {
+        self.number(name, |number| usize::try_from(number).ok())
+    }
+
+    fn seconds(&self, name: &str) -> Result<Duration, ConfigError> {
+        self.number(name, |number| Some(Duration::from_secs(number)))
+    }
+
+    fn word<T>(&self, name: &str, pick: impl FnOnce(&str) -> Option<T>) -> Result<T, ConfigError> {
+        self.get(name, |value| match value {
+            Value::Choice(word) => pick(word),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,263 @@
+//! From the text of one setting to its value, or to what is wrong with it.
+//!
+//! A complaint is read by an operator in a terminal or a log, so what it
+//! echoes is made safe first: secrets and passwords are masked, control
+//! characters escaped, and long text cut.
+
+use std::fmt;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use super::knobs::{Kind, Knob};
+use super::network::Network;
+
+/// What is shown in place of a secret.
+pub const MASK: &str = "********";
+
+/// How many characters of a bad value are echoed.
+const ECHO_CHARS: usize = 200;
+
+/// The value of a setting. Its text form is one that parses back to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// From [`Kind::Flag`].
+    Flag(bool),
+    /// From [`Kind::Integer`], within its bounds.
+    Integer(u64),
+    /// From [`Kind::Choice`], as spelt in its list.
+    Choice(&'static str),
+    /// From [`Kind::Address`].
+    Address(SocketAddr),
+    /// From [`Kind::Database`]: the path of the file.
+    Database(PathBuf),
+    /// From [`Kind::Origins`], in the form browsers send.
+    Origins(Vec<String>),
+    /// From [`Kind::Networks`].
+    Networks(Vec<Network>),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => flag.fmt(f),
+            Self::Integer(number) => number.fmt(f),
+            Self::Choice(word) => word.fmt(f),
+            Self::Address(address) => address.fmt(f),
+            Self::Database(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Origins(origins) => origins.join(",").fmt(f),
+            Self::Networks(networks) => {
+                let texts: Vec<String> = networks.iter().map(Network::to_string).collect();
+                texts.join(",").fmt(f)
+            }
+        }
+    }
+}
+
+/// What is wrong with the text of a setting: one sentence, safe to show.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadValue(String);
+
+/// A complaint and the part of the text it is about.
+struct Fault<'t> {
+    part: &'t str,
+    complaint: String,
+}
+
+/// Reads `text`, given under `name` (the knob's name or one of its aliases).
+///
+/// # Errors
+///
+/// The text does not fit the knob's kind; the error names the variable, the
+/// value and what would be accepted.
+pub fn parse(knob: &Knob, name: &str, text: &str) -> Result<Value, BadValue> {
+    let text = text.trim();
+    let fault = |complaint: String| Fault { part: text, complaint };
+    let read = match knob.kind {
+        Kind::Flag => flag(text).map(Value::Flag).map_err(fault),
+        Kind::Integer { min, max, unit } => integer(text, min, max, unit).map(Value::Integer).map_err(fault),
+        Kind::Choice(words) => choice(text, words).map(Value::Choice).map_err(fault),
+        Kind::Address => address(text).map(Value::Address).map_err(fault),
+        Kind::Database => database(text).map(Value::Database).map_err(fault),
+        Kind::Origins => list(text, origin).map(Value::Origins),
+        Kind::Networks => list(text, network).map(Value::Networks),
+    };
+    read.map_err(|Fault { part, complaint }| {
+        // An equals sign only in front of the value as it was given.
+        let joint = if part == text { "=" } else { ": " };
+        BadValue(format!("{name}{joint}{} {complaint}", echo(knob, part)))
+    })
+}
+
+fn flag(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" | "t" | "y" => Ok(true),
+        "0" | "false" | "no" | "off" | "f" | "n" => Ok(false),
+        _ => Err("is not a flag: use true or false".to_owned()),
+    }
+}
+
+fn integer(text: &str, min: u64, max: u64, unit: &str) -> Result<u64, String> {
+    // The standard parser would also take a leading plus sign.
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(format!("is not a plain decimal number: use {min} to {max} {unit}"));
+    }
+    // Only digits, so the one way left to fail is to be too large.
+    match text.parse() {
+        Ok(number) if (min..=max).contains(&number) => Ok(number),
+        _ => Err(format!("is out of range: {min} to {max} {unit}")),
+    }
+}
+
+fn choice(text: &str, words: &[&'static str]) -> Result<&'static str, String> {
+    let mut known = words.iter().copied();
+    known
+        .find(|word| word.eq_ignore_ascii_case(text))
+        .ok_or_else(|| format!("is not one of the choices: use {}", one_of(words)))
+}
+
+/// `a`, `a or b`, `a, b or c`.
+fn one_of(words: &[&str]) -> String {
+    match words {
+        [most @ .., last] if !most.is_empty() => format!("{} or {last}", most.join(", ")),
+        _ => words.concat(),
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "is not an address: use IP:PORT, such as 127.0.0.1:8000 or [::]:8000".to_owned())
+}
+
+/// The path in `sqlite:PATH`, `sqlite://PATH` or `sqlite:///ABSOLUTE`.
+fn database(text: &str) -> Result<PathBuf, String> {
+    let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
+    if !scheme.eq_ignore_ascii_case("sqlite") {
+        return Err("is not supported: only sqlite is, as sqlite:PATH".to_owned());
+    }
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    let refusal = if path.is_empty() || path.ends_with('/') {
+        "names no file: use sqlite:PATH"
+    } else if path.eq_ignore_ascii_case(":memory:") {
+        "would keep nothing: use a file, as sqlite:PATH"
+    } else if path.contains('?') || path.starts_with("file:") {
+        // SQLite itself could take these as instructions about the file.
+        "carries options, which are not supported: use sqlite:PATH"
+    } else if path.starts_with("/./") || path.starts_with("/../") {
+        // Meant as relative where sqlite:/// introduces relative paths.
+        "is absolute after sqlite:/// and would start at the root: use sqlite:PATH"
+    } else if path.chars().any(char::is_control) {
+        "holds control characters: use sqlite:PATH"
+    } else {
+        return Ok(PathBuf::from(path));
+    };
+    Err(refusal.to_owned())
+}
+
+/// Items apart by commas or white space; one that comes again is dropped.
+fn list<T: PartialEq>(text: &str, item: fn(&str) -> Result<T, String>) -> Result<Vec<T>, Fault<'_>> {
+    let mut items = Vec::new();
+    let parts = text.split(|c: char| c == ',' || c.is_whitespace());
+    for part in parts.filter(|part| !part.is_empty()) {
+        let value = item(part).map_err(|complaint| Fault { part, complaint })?;
+        if !items.contains(&value) {
+            items.push(value);
+        }
+    }
+    Ok(items)
+}
+
+/// An origin as a browser sends it: lower case, no trailing slash, and no port
+/// where it is the usual one, since anything else would never be matched.
+fn origin(text: &str) -> Result<String, String> {
+    let complaint = || "is not an origin: use * or http(s)://HOST[:PORT], without a path".to_owned();
+    if text == "*" {
+        return Ok(text.to_owned());
+    }
+    let lower = text.to_ascii_lowercase();
+    let (scheme, rest) = lower.split_once("://").ok_or_else(complaint)?;
+    let usual_port = match scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => return Err(complaint()),
+    };
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let (host, port) = match rest.rsplit_once(':') {
+        // A colon inside brackets belongs to an IPv6 address.
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (rest, None),
+    };
+    let port = match port {
+        None => None,
+        Some(digits) => Some(integer(digits, 1, 65_535, "").map_err(|_| complaint())?),
+    };
+    if !is_host(host) {
+        return Err(complaint());
+    }
+    Ok(match port {
+        Some(port) if port != usual_port => format!("{scheme}://{host}:{port}"),
+        _ => format!("{scheme}://{host}"),
+    })
+}
+
+fn is_host(host: &str) -> bool {
+    if let Some(inner) = host.strip_prefix('[') {
+        let address = inner.strip_suffix(']').map(str::parse::<Ipv6Addr>);
+        return matches!(address, Some(Ok(_)));
+    }
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    !host.is_empty() && host.bytes().all(plain)
+}
+
+fn network(text: &str) -> Result<Network, String> {
+    text.parse().map_err(|help| format!("is not an address or a network: {help}"))
+}
+
+/// `text` as it may be shown in a complaint about `knob`.
+fn echo(knob: &Knob, text: &str) -> String {
+    if knob.secret {
+        return MASK.to_owned();
+    }
+    match knob.kind {
+        Kind::Database | Kind::Origins => printable(&without_credentials(text)),
+        _ => printable(text),
+    }
+}
+
+/// `text` with control characters escaped, cut to a bearable length.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let mut shown = String::new();
+    for (count, c) in text.chars().enumerate() {
+        if count == ECHO_CHARS {
+            shown.push_str("...");
+            break;
+        }
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// A URL with its user, password and query masked: any may hold a password.
+fn without_credentials(url: &str) -> String {
+    let start = match (url.find("://"), url.find(':')) {
+        (Some(at), _) => at + 3,
+        (None, Some(at)) => at + 1,
+        (None, None) => 0,
+    };
+    let (scheme, rest) = url.split_at(start);
+    let (place, query) = match rest.split_once('?') {
+        // Which of the two signs belongs to a password cannot be told.
+        Some((_, query)) if query.contains('@') => return format!("{scheme}{MASK}"),
+        Some((place, _)) => (place, format!("?{MASK}")),
+        None => (rest, String::new()),
+    };
+    // The last at-sign: a password may hold one that was not escaped.
+    match place.rsplit_once('@') {
+        Some((_, place)) => format!("{scheme}{MASK}@{place}{query}"),
+        None => format!("{scheme}{place}{query}"),
+    }
+}

@@ -1,0 +1,14 @@
+//! Drafts written in turn (contract 01 §1): a draft has one ring, only its holder may append, the holder passes it on.
+//!
+//! The way of an append: [`routes`] checks its shape and hands a job to the writer; the job asks [`store`] for the
+//! draft's head and [`ring`] for the verdict, and writes segment, event and key in one transaction; after the commit
+//! [`view`] brings the shard's rendered copy up to date and the answer leaves.
+
+pub mod metrics;
+pub mod model;
+pub mod ring;
+pub mod routes;
+pub mod store;
+pub mod view;
+
+pub use routes::{Options, routes};

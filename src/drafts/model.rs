@@ -1,0 +1,76 @@
+//! The words of drafts and their bounds.
+
+use std::fmt::Write as _;
+
+use sha1::{Digest, Sha1};
+
+use crate::clock::Timestamp;
+
+/// The longest title, in code points.
+pub const TITLE_MAX_CHARS: usize = 200;
+/// The longest segment, in code points.
+pub const CONTENT_MAX_CHARS: usize = 500;
+/// The longest idempotency key, in code points; an empty one is a key like any other (ruling 1).
+pub const IDEMPOTENCY_KEY_MAX_CHARS: usize = 255;
+/// The longest role of a collaborator, in code points.
+pub const ROLE_MAX_CHARS: usize = 50;
+/// Drafts in one answer to a list; a user with more is told so and can ask for the rest.
+pub const LIST_MAX_DRAFTS: usize = 500;
+/// Bytes of one answer to a list, one draft more at most.
+pub const LIST_MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// What a draft is, apart from what has been appended to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Head {
+    /// Row id, for joins.
+    pub row: i64,
+    /// UUID, for the world.
+    pub draft_id: String,
+    /// Who made it.
+    pub creator_id: String,
+    /// As given.
+    pub title: String,
+    /// As given; free text.
+    pub platform: String,
+    /// `active`; nothing else is reachable.
+    pub status: String,
+    /// Who has the ring.
+    pub holder_id: String,
+    /// Segments so far, and the order of the next one.
+    pub segments: i64,
+    /// Passes so far.
+    pub passes: i64,
+    /// Collaborators so far, the creator not counted.
+    pub collaborators: i64,
+    /// Events so far: the draft's version.
+    pub event_seq: i64,
+    /// The last pass; before the first one, the creation.
+    pub passed_at: Timestamp,
+    /// Creation.
+    pub created_at: Timestamp,
+    /// The last append or pass.
+    pub updated_at: Timestamp,
+}
+
+/// How a user is shown to others: `@u_` and the last six hex digits of SHA-1 of the id (contract 01 §0.2).
+#[must_use]
+pub fn display_name(user_id: &str) -> String {
+    let digest = Sha1::digest(user_id.as_bytes());
+    let mut name = String::from("@u_");
+    for byte in digest.iter().skip(17) {
+        // Writing to a String cannot fail.
+        let _ = write!(name, "{byte:02x}");
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_names_are_those_of_the_original() {
+        assert_eq!(display_name("alice"), "@u_ecc9e8");
+        assert_eq!(display_name("bob"), "@u_29920a");
+    }
+}

@@ -1,0 +1,127 @@
+//! The rules of the ring. Pure: they are given who is who and say who may do what (G3).
+//!
+//! Facts they rest on: the holder is the creator or a collaborator (creation and [`may_pass`] keep it so), and
+//! nobody ever leaves a draft.
+
+/// Who has what part in a draft.
+#[derive(Debug, Clone, Copy)]
+pub struct Ring<'a> {
+    /// Who made the draft.
+    pub creator: &'a str,
+    /// Who has the ring.
+    pub holder: &'a str,
+}
+
+/// Why someone may not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Append: neither creator nor collaborator.
+    NotMember,
+    /// Append: a member, but someone else has the ring.
+    RingRequired,
+    /// Pass: someone else has the ring.
+    NotHolder,
+    /// Pass: the one to get it is neither creator nor collaborator.
+    RecipientNotMember,
+    /// Add: only the creator adds.
+    NotCreator,
+    /// Add: the draft has as many collaborators as it may.
+    CollaboratorCap,
+}
+
+/// What adding a collaborator comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addition {
+    /// A new member.
+    New,
+    /// Already a member (or the creator): nothing changes and nothing is told (R15).
+    Existing,
+}
+
+impl Ring<'_> {
+    /// Whether this user is a member by what the ring itself knows; others must be looked up.
+    #[must_use]
+    pub fn knows(&self, user: &str) -> bool {
+        user == self.holder || user == self.creator
+    }
+}
+
+/// May `actor` append? Membership is judged before the ring (contract 01 §1.6).
+///
+/// # Errors
+/// [`Refusal::NotMember`], [`Refusal::RingRequired`].
+pub fn may_append(ring: Ring<'_>, actor: &str, is_member: bool) -> Result<(), Refusal> {
+    if !is_member {
+        return Err(Refusal::NotMember);
+    }
+    if actor == ring.holder { Ok(()) } else { Err(Refusal::RingRequired) }
+}
+
+/// May `actor` pass the ring to someone who is a member or not? To oneself is allowed (contract 01 §1.7).
+///
+/// # Errors
+/// [`Refusal::NotHolder`], [`Refusal::RecipientNotMember`].
+pub fn may_pass(ring: Ring<'_>, actor: &str, recipient_is_member: bool) -> Result<(), Refusal> {
+    if actor != ring.holder {
+        return Err(Refusal::NotHolder);
+    }
+    if recipient_is_member { Ok(()) } else { Err(Refusal::RecipientNotMember) }
+}
+
+/// May `actor` add someone who is a member or not, to a draft with so many collaborators? `cap` 0 is no cap.
+/// Membership is looked at before the cap (R15).
+///
+/// # Errors
+/// [`Refusal::NotCreator`], [`Refusal::CollaboratorCap`].
+pub fn may_add(
+    ring: Ring<'_>,
+    actor: &str,
+    is_member: bool,
+    collaborators: usize,
+    cap: usize,
+) -> Result<Addition, Refusal> {
+    if actor != ring.creator {
+        return Err(Refusal::NotCreator);
+    }
+    match is_member {
+        true => Ok(Addition::Existing),
+        false if cap > 0 && collaborators >= cap => Err(Refusal::CollaboratorCap),
+        false => Ok(Addition::New),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RING: Ring<'_> = Ring { creator: "alice", holder: "bob" };
+
+    #[test]
+    fn only_the_holder_appends() {
+        assert_eq!(may_append(RING, "bob", true), Ok(()));
+        assert_eq!(may_append(RING, "alice", true), Err(Refusal::RingRequired));
+        assert_eq!(may_append(RING, "mallory", false), Err(Refusal::NotMember));
+    }
+
+    #[test]
+    fn only_the_holder_passes_and_only_to_members() {
+        assert_eq!(may_pass(RING, "bob", true), Ok(()));
+        assert_eq!(may_pass(RING, "bob", false), Err(Refusal::RecipientNotMember));
+        assert_eq!(may_pass(RING, "alice", true), Err(Refusal::NotHolder));
+        assert_eq!(may_pass(RING, "mallory", false), Err(Refusal::NotHolder));
+    }
+
+    #[test]
+    fn only_the_creator_adds_up_to_the_cap() {
+        assert_eq!(may_add(RING, "bob", false, 0, 0), Err(Refusal::NotCreator));
+        assert_eq!(may_add(RING, "alice", false, 7, 0), Ok(Addition::New));
+        assert_eq!(may_add(RING, "alice", false, 6, 7), Ok(Addition::New));
+        assert_eq!(may_add(RING, "alice", false, 7, 7), Err(Refusal::CollaboratorCap));
+        assert_eq!(may_add(RING, "alice", true, 7, 7), Ok(Addition::Existing));
+    }
+
+    #[test]
+    fn the_ring_knows_creator_and_holder() {
+        assert!(RING.knows("alice") && RING.knows("bob") && !RING.knows("carol"));
+    }
+}

@@ -1,0 +1,279 @@
+//! The REST endpoints of drafts (contract 01 §1.3–1.8).
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use http::{Method, StatusCode};
+use uuid::Uuid;
+
+use super::metrics::parse_now;
+use super::model::{
+    CONTENT_MAX_CHARS, Head, IDEMPOTENCY_KEY_MAX_CHARS, LIST_MAX_BYTES, LIST_MAX_DRAFTS, ROLE_MAX_CHARS,
+    TITLE_MAX_CHARS,
+};
+use super::ring::{self, Addition, Refusal, Ring};
+use super::store::{self, NewDraft, Operation};
+use super::view::{Metrics, Views};
+use crate::clock::Clock;
+use crate::gate::validate::{Check, Length, cut};
+use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes, USER_ID_MAX_CHARS};
+use crate::net::Response;
+use crate::store::{Reader, Tx};
+
+const KEY: Length = Length::between(0, IDEMPOTENCY_KEY_MAX_CHARS);
+
+/// The caps of drafts; 0 is none.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Collaborators of one draft.
+    pub max_collaborators: usize,
+    /// Segments of one draft from which on every append is remarked in the log; a soft cap.
+    pub max_segments: usize,
+    /// Bytes of rendered drafts to keep.
+    pub cache_bytes: usize,
+}
+
+/// What the handlers of one shard share.
+struct Drafts {
+    reader: Rc<Reader>,
+    views: RefCell<Views>,
+    options: Options,
+    clock: Clock,
+}
+
+/// Adds the routes of drafts for one shard, which reads through `reader`.
+pub fn routes(routes: &mut Routes, reader: Rc<Reader>, options: Options, clock: Clock) {
+    let views = RefCell::new(Views::new(options.cache_bytes));
+    let drafts = Rc::new(Drafts { reader, views, options, clock });
+    let with = |handler: fn(&Rc<Drafts>, &Call<'_>) -> Result<Outcome, ApiError>| {
+        let drafts = Rc::clone(&drafts);
+        move |call: &Call<'_>| handler(&drafts, call)
+    };
+    routes.add(Method::POST, Route::json("/v1/collab/drafts", with(create)));
+    routes.add(Method::GET, Route::user("/v1/collab/drafts", with(list)));
+    routes.add(Method::GET, Route::public("/v1/collab/drafts/{draft_id}", with(get)));
+    routes.add(Method::POST, Route::json("/v1/collab/drafts/{draft_id}/segments", with(append_segment)));
+    routes.add(Method::POST, Route::json("/v1/collab/drafts/{draft_id}/pass-ring", with(pass_ring)));
+    routes.add(Method::POST, Route::user("/v1/collab/drafts/{draft_id}/collaborators", with(add_collaborator)));
+}
+
+impl Drafts {
+    /// `{"data":{…}}` with the draft as it is now.
+    fn answer(&self, draft_id: &str, metrics: Metrics) -> Result<Response, ApiError> {
+        let mut body = b"{\"data\":".to_vec();
+        if !self.views.borrow_mut().render(&self.reader, draft_id, metrics, &mut body)? {
+            return Err(not_found(draft_id));
+        }
+        body.push(b'}');
+        Ok(Response::json(StatusCode::OK, body))
+    }
+
+    /// The answer to a change: a replay shows metrics, the change itself does not (contract 01 §1.2).
+    fn changed(&self, draft_id: &str, replayed: bool) -> Result<Response, ApiError> {
+        let metrics = if replayed { Metrics::At(self.clock.now()) } else { Metrics::Null };
+        self.answer(draft_id, metrics)
+    }
+}
+
+fn create(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let mut check = Check::new();
+    let body = check.object(&call.body);
+    let title = check.text(body, "title", Length::between(1, TITLE_MAX_CHARS));
+    let platform = check.text(body, "platform", Length::ANY);
+    let initial = check.optional_text(body, "initial_segment", Length::between(0, CONTENT_MAX_CHARS));
+    check.done()?;
+    let new = NewDraft {
+        draft_id: Uuid::new_v4().to_string(),
+        creator_id: call.user.to_owned(),
+        title,
+        platform,
+        initial_segment: initial.filter(|text| !text.is_empty()).map(|text| (Uuid::new_v4().to_string(), text)),
+    };
+    let (drafts, request_id) = (Rc::clone(drafts), call.request_id.to_owned());
+    Ok(Outcome::write(
+        move |tx| {
+            store::create(tx, &new, &request_id)?;
+            Ok(new.draft_id)
+        },
+        move |draft_id| drafts.changed(&draft_id, false),
+    ))
+}
+
+fn list(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let before = call.query_value("before");
+    let connection = drafts.reader.connection();
+    let mut ids = store::newest_of_user(connection, call.user, before.as_deref(), LIST_MAX_DRAFTS + 1)?;
+    let mut truncated = ids.len() > LIST_MAX_DRAFTS;
+    ids.truncate(LIST_MAX_DRAFTS);
+    // Taken newest first, so that what is left out is the oldest; shown oldest first.
+    let (mut items, mut bytes) = (Vec::new(), 0);
+    for draft_id in &ids {
+        if bytes > LIST_MAX_BYTES {
+            truncated = true;
+            break;
+        }
+        let mut item = Vec::new();
+        drafts.views.borrow_mut().render(&drafts.reader, draft_id, Metrics::Null, &mut item)?;
+        bytes += item.len();
+        items.push(item);
+    }
+    items.reverse();
+    let mut body = b"{\"data\":[".to_vec();
+    body.extend_from_slice(&items.join(&b','));
+    body.extend_from_slice(format!("],\"count\":{}", items.len()).as_bytes());
+    if let Some(oldest) = ids.get(items.len().saturating_sub(1)).filter(|_| truncated) {
+        body.extend_from_slice(format!(",\"truncated\":true,\"next_before\":\"{oldest}\"").as_bytes());
+    }
+    body.push(b'}');
+    Ok(Outcome::Now(Response::json(StatusCode::OK, body)))
+}
+
+fn get(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let now = match call.query_value("now").filter(|text| !text.is_empty()) {
+        None => drafts.clock.now(),
+        Some(text) => parse_now(&text)
+            .ok_or_else(|| ApiError::new(Code::ValidationError, "Invalid ISO timestamp format for 'now' parameter"))?,
+    };
+    drafts.answer(call.param("draft_id"), Metrics::At(now)).map(Outcome::Now)
+}
+
+fn append_segment(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let mut check = Check::new();
+    let body = check.object(&call.body);
+    let content = check.text(body, "content", Length::between(1, CONTENT_MAX_CHARS));
+    let key = check.text(body, "idempotency_key", KEY);
+    check.done()?;
+    let change = Change::of(call);
+    let segment_id = Uuid::new_v4().to_string();
+    let (drafts, draft_id) = (Rc::clone(drafts), change.draft_id.clone());
+    let cap = drafts.options.max_segments;
+    Ok(Outcome::write(
+        move |tx| {
+            let head = change.head(tx)?;
+            if !store::spend_key(tx, head.row, &change.actor, Operation::Append, &key)? {
+                return Ok(true);
+            }
+            let member = change.is_member(tx, &head, &change.actor)?;
+            ring::may_append(ring_of(&head), &change.actor, member).map_err(|refusal| change.refused(refusal, ""))?;
+            if cap > 0 && head.segments >= cap as i64 {
+                log::warn!(
+                    request_id = change.request_id.as_str(), draft_id = head.draft_id.as_str(), cap,
+                    current = head.segments;
+                    "collab.segments_soft_cap"
+                );
+            }
+            store::append(tx, &head, &segment_id, &content, &change.request_id)?;
+            Ok(false)
+        },
+        move |replayed| drafts.changed(&draft_id, replayed),
+    ))
+}
+
+fn pass_ring(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let mut check = Check::new();
+    let body = check.object(&call.body);
+    let to_user = check.text(body, "to_user_id", Length::ANY);
+    let key = check.text(body, "idempotency_key", KEY);
+    check.done()?;
+    let change = Change::of(call);
+    let (drafts, draft_id) = (Rc::clone(drafts), change.draft_id.clone());
+    Ok(Outcome::write(
+        move |tx| {
+            let head = change.head(tx)?;
+            if !store::spend_key(tx, head.row, &change.actor, Operation::Pass, &key)? {
+                return Ok(true);
+            }
+            let member = change.is_member(tx, &head, &to_user)?;
+            ring::may_pass(ring_of(&head), &change.actor, member)
+                .map_err(|refusal| change.refused(refusal, &to_user))?;
+            store::pass(tx, &head, &to_user, &change.request_id)?;
+            Ok(false)
+        },
+        move |replayed| drafts.changed(&draft_id, replayed),
+    ))
+}
+
+fn add_collaborator(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let mut check = Check::new();
+    let user = call.query_value("collaborator_id");
+    let user = check.query_text(user, "collaborator_id", Length::between(1, USER_ID_MAX_CHARS));
+    check.no_control("query", "collaborator_id", &user);
+    let role = call.query_value("role").unwrap_or_else(|| "contributor".to_owned());
+    check.length("query", "role", &role, Length::between(0, ROLE_MAX_CHARS));
+    check.done()?;
+    let change = Change::of(call);
+    let (drafts, draft_id) = (Rc::clone(drafts), change.draft_id.clone());
+    let cap = drafts.options.max_collaborators;
+    Ok(Outcome::write(
+        move |tx| {
+            let head = change.head(tx)?;
+            let member = change.is_member(tx, &head, &user)?;
+            let collaborators = usize::try_from(head.collaborators).unwrap_or(usize::MAX);
+            let addition = ring::may_add(ring_of(&head), &change.actor, member, collaborators, cap)
+                .map_err(|refusal| change.refused(refusal, &user))?;
+            if addition == Addition::New {
+                store::add_collaborator(tx, &head, &user, &role, &change.request_id)?;
+            }
+            Ok(())
+        },
+        move |()| drafts.changed(&draft_id, false),
+    ))
+}
+
+/// What every change to an existing draft carries to the writer.
+struct Change {
+    draft_id: String,
+    actor: String,
+    request_id: String,
+}
+
+impl Change {
+    fn of(call: &Call<'_>) -> Self {
+        Self {
+            draft_id: call.param("draft_id").to_owned(),
+            actor: call.user.to_owned(),
+            request_id: call.request_id.to_owned(),
+        }
+    }
+
+    fn head(&self, tx: &Tx<'_>) -> Result<Head, ApiError> {
+        store::head(tx.connection(), &self.draft_id)?.ok_or_else(|| not_found(&self.draft_id))
+    }
+
+    /// Looked up only when the ring itself does not know.
+    fn is_member(&self, tx: &Tx<'_>, head: &Head, user: &str) -> rusqlite::Result<bool> {
+        Ok(ring_of(head).knows(user) || store::is_member(tx.connection(), head.row, user)?)
+    }
+
+    /// The words of contract 01 for a refusal; `other` is the user whom the change is about.
+    fn refused(&self, refusal: Refusal, other: &str) -> ApiError {
+        let (actor, draft_id, other) = (cut(&self.actor), cut(&self.draft_id), cut(other));
+        match refusal {
+            Refusal::NotMember => {
+                ApiError::new(Code::Forbidden, format!("User {actor} is not owner/collaborator for draft {draft_id}"))
+            }
+            Refusal::RingRequired => ApiError::new(
+                Code::RingRequired,
+                format!("User {actor} must hold the ring to append segments to draft {draft_id}"),
+            ),
+            Refusal::NotHolder => {
+                ApiError::new(Code::Forbidden, format!("User {actor} is not ring holder for draft {draft_id}"))
+            }
+            Refusal::RecipientNotMember => {
+                ApiError::new(Code::Forbidden, format!("Cannot pass ring to {other} (not owner or collaborator)"))
+            }
+            Refusal::NotCreator => ApiError::new(Code::Forbidden, "Only draft creator can add collaborators"),
+            Refusal::CollaboratorCap => {
+                ApiError::new(Code::LimitExceeded, format!("Collaborator cap reached for draft {draft_id}"))
+            }
+        }
+    }
+}
+
+fn ring_of(head: &Head) -> Ring<'_> {
+    Ring { creator: &head.creator_id, holder: &head.holder_id }
+}
+
+fn not_found(draft_id: &str) -> ApiError {
+    ApiError::new(Code::NotFound, format!("Draft {} not found", cut(draft_id)))
+}

@@ -1,0 +1,306 @@
+//! Drafts in SQL: what a change reads and writes on the writer, and what a shard reads.
+//!
+//! Every change ends in `record`, which counts the draft's events up, writes the event row in the same transaction
+//! and hands it on for publishing. So `event_seq` is a version: while it is the same, nothing about the draft has
+//! changed.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde_json::{Value, json};
+
+use super::model::Head;
+use crate::clock::Timestamp;
+use crate::store::{Event, Tx};
+
+/// A change that carries an idempotency key.
+#[derive(Debug, Clone, Copy)]
+pub enum Operation {
+    /// Append a segment.
+    Append,
+    /// Pass the ring.
+    Pass,
+}
+
+impl Operation {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Append => "append_segment",
+            Self::Pass => "pass_ring",
+        }
+    }
+}
+
+/// The head of a draft by its id.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn head(connection: &Connection, draft_id: &str) -> rusqlite::Result<Option<Head>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, draft_id, creator_id, title, platform, status, holder_id, segment_count, pass_count, \
+         collaborator_count, event_seq, passed_at, created_at, updated_at FROM drafts WHERE draft_id = ?1",
+    )?;
+    statement.query_row([draft_id], head_of).optional()
+}
+
+fn head_of(row: &Row<'_>) -> rusqlite::Result<Head> {
+    Ok(Head {
+        row: row.get(0)?,
+        draft_id: row.get(1)?,
+        creator_id: row.get(2)?,
+        title: row.get(3)?,
+        platform: row.get(4)?,
+        status: row.get(5)?,
+        holder_id: row.get(6)?,
+        segments: row.get(7)?,
+        passes: row.get(8)?,
+        collaborators: row.get(9)?,
+        event_seq: row.get(10)?,
+        passed_at: Timestamp(row.get(11)?),
+        created_at: Timestamp(row.get(12)?),
+        updated_at: Timestamp(row.get(13)?),
+    })
+}
+
+/// Whether this user is the creator or a collaborator.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn is_member(connection: &Connection, draft: i64, user_id: &str) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM draft_collaborators WHERE draft = ?1 AND user_id = ?2";
+    connection.prepare_cached(sql)?.exists(params![draft, user_id])
+}
+
+/// Ids of the newest drafts that this user belongs to, newest first; at most `limit`, all older than the draft
+/// `before` if one is named.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn newest_of_user(
+    connection: &Connection,
+    user_id: &str,
+    before: Option<&str>,
+    limit: usize,
+) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT d.draft_id FROM draft_collaborators AS c JOIN drafts AS d ON d.id = c.draft \
+         WHERE c.user_id = ?1 \
+         AND (?2 IS NULL OR (d.created_at, d.id) < (SELECT created_at, id FROM drafts WHERE draft_id = ?2)) \
+         ORDER BY d.created_at DESC, d.id DESC LIMIT ?3",
+    )?;
+    statement.query_map(params![user_id, before, limit as i64], |row| row.get(0))?.collect()
+}
+
+/// Spends an idempotency key. False when it was spent before: the change has been made.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn spend_key(tx: &Tx<'_>, draft: i64, actor: &str, operation: Operation, key: &str) -> rusqlite::Result<bool> {
+    let sql = "INSERT OR IGNORE INTO idempotency_keys (draft, actor_id, operation, key, created_at) \
+               VALUES (?1, ?2, ?3, ?4, ?5)";
+    let spent =
+        tx.connection().prepare_cached(sql)?.execute(params![draft, actor, operation.as_str(), key, tx.now().0])?;
+    Ok(spent == 1)
+}
+
+/// What a new draft is made of.
+#[derive(Debug)]
+pub struct NewDraft {
+    /// Chosen by the caller.
+    pub draft_id: String,
+    /// Creator and first holder.
+    pub creator_id: String,
+    /// Checked by the caller.
+    pub title: String,
+    /// Free text.
+    pub platform: String,
+    /// Id and content of a first segment.
+    pub initial_segment: Option<(String, String)>,
+}
+
+/// Creates a draft; its creator is its first holder and member.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn create(tx: &mut Tx<'_>, new: &NewDraft, request_id: &str) -> rusqlite::Result<()> {
+    let now = tx.now();
+    let insert = "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, segment_count, passed_at, \
+                  created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?2, ?5, ?6, ?6, ?6)";
+    let segments = i64::from(new.initial_segment.is_some());
+    let values = params![new.draft_id, new.creator_id, new.title, new.platform, segments, now.0];
+    let draft = tx.connection().prepare_cached(insert)?.insert(values)?;
+    insert_member(tx, draft, &new.creator_id, "owner")?;
+    if let Some((segment_id, content)) = &new.initial_segment {
+        insert_segment(tx, draft, 0, segment_id, &new.creator_id, content)?;
+    }
+    let data = json!({
+        "draft_id": new.draft_id, "creator_id": new.creator_id, "title": new.title, "platform": new.platform,
+        "created_at": now.offset_style().to_string(),
+    });
+    record(tx, draft, &new.draft_id, 1, "collab.draft_created", &data, request_id)
+}
+
+/// Appends a segment by the holder.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn append(tx: &mut Tx<'_>, head: &Head, segment_id: &str, content: &str, request_id: &str) -> rusqlite::Result<()> {
+    insert_segment(tx, head.row, head.segments, segment_id, &head.holder_id, content)?;
+    let update = "UPDATE drafts SET segment_count = segment_count + 1, updated_at = ?2 WHERE id = ?1";
+    tx.connection().prepare_cached(update)?.execute(params![head.row, tx.now().0])?;
+    let data = json!({
+        "draft_id": head.draft_id, "segment_id": segment_id, "user_id": head.holder_id,
+        "segment_order": head.segments, "created_at": tx.now().offset_style().to_string(),
+    });
+    record(tx, head.row, &head.draft_id, head.event_seq + 1, "collab.segment_added", &data, request_id)
+}
+
+/// Passes the ring.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn pass(tx: &mut Tx<'_>, head: &Head, to_user: &str, request_id: &str) -> rusqlite::Result<()> {
+    let insert = "INSERT INTO ring_passes (draft, from_user, to_user, passed_at) VALUES (?1, ?2, ?3, ?4)";
+    let now = tx.now();
+    tx.connection().prepare_cached(insert)?.execute(params![head.row, head.holder_id, to_user, now.0])?;
+    let update = "UPDATE drafts SET holder_id = ?2, pass_count = pass_count + 1, passed_at = ?3, updated_at = ?3 \
+                  WHERE id = ?1";
+    tx.connection().prepare_cached(update)?.execute(params![head.row, to_user, now.0])?;
+    let data = json!({
+        "draft_id": head.draft_id, "from_user_id": head.holder_id, "to_user_id": to_user,
+        "passed_at": now.offset_style().to_string(),
+    });
+    record(tx, head.row, &head.draft_id, head.event_seq + 1, "collab.ring_passed", &data, request_id)
+}
+
+/// Adds a collaborator who is not a member yet.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn add_collaborator(
+    tx: &mut Tx<'_>,
+    head: &Head,
+    user_id: &str,
+    role: &str,
+    request_id: &str,
+) -> rusqlite::Result<()> {
+    insert_member(tx, head.row, user_id, role)?;
+    let update = "UPDATE drafts SET collaborator_count = collaborator_count + 1 WHERE id = ?1";
+    tx.connection().prepare_cached(update)?.execute([head.row])?;
+    let data = json!({ "draft_id": head.draft_id, "collaborator_id": user_id, "role": role });
+    record(tx, head.row, &head.draft_id, head.event_seq + 1, "collab.collaborator_added", &data, request_id)
+}
+
+fn insert_member(tx: &Tx<'_>, draft: i64, user_id: &str, role: &str) -> rusqlite::Result<()> {
+    let insert = "INSERT INTO draft_collaborators (draft, user_id, role, joined_at) VALUES (?1, ?2, ?3, ?4)";
+    tx.connection().prepare_cached(insert)?.execute(params![draft, user_id, role, tx.now().0])?;
+    Ok(())
+}
+
+fn insert_segment(
+    tx: &Tx<'_>,
+    draft: i64,
+    order: i64,
+    segment_id: &str,
+    user_id: &str,
+    content: &str,
+) -> rusqlite::Result<()> {
+    let insert = "INSERT INTO draft_segments (draft, segment_order, segment_id, user_id, content, created_at) \
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let values = params![draft, order, segment_id, user_id, content, tx.now().0];
+    tx.connection().prepare_cached(insert)?.execute(values)?;
+    Ok(())
+}
+
+/// Numbers an event, writes it and hands it on.
+fn record(
+    tx: &mut Tx<'_>,
+    draft: i64,
+    draft_id: &str,
+    seq: i64,
+    kind: &'static str,
+    data: &Value,
+    request_id: &str,
+) -> rusqlite::Result<()> {
+    let (at, data) = (tx.now(), data.to_string());
+    let insert = "INSERT INTO events (draft, seq, type, data, request_id, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    tx.connection().prepare_cached(insert)?.execute(params![draft, seq, kind, data, request_id, at.0])?;
+    tx.connection().prepare_cached("UPDATE drafts SET event_seq = ?2 WHERE id = ?1")?.execute(params![draft, seq])?;
+    let (topic, request_id) = (Arc::from(draft_id), request_id.to_owned());
+    tx.publish(Event { topic, seq, kind, data, request_id, at });
+    Ok(())
+}
+
+/// A segment as stored.
+#[derive(Debug)]
+pub struct Segment {
+    /// Position in the draft, from 0.
+    pub order: i64,
+    /// UUID; the same everywhere (R11).
+    pub segment_id: String,
+    /// Author, and holder at the time.
+    pub user_id: String,
+    /// Text.
+    pub content: String,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// Hands `each` the segments with orders in `from..to`.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn segments(
+    connection: &Connection,
+    draft: i64,
+    from: i64,
+    to: i64,
+    mut each: impl FnMut(&Segment),
+) -> rusqlite::Result<()> {
+    let sql = "SELECT segment_order, segment_id, user_id, content, created_at FROM draft_segments \
+               WHERE draft = ?1 AND segment_order >= ?2 AND segment_order < ?3 ORDER BY segment_order";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![draft, from, to])?;
+    while let Some(row) = rows.next()? {
+        each(&Segment {
+            order: row.get(0)?,
+            segment_id: row.get(1)?,
+            user_id: row.get(2)?,
+            content: row.get(3)?,
+            created_at: Timestamp(row.get(4)?),
+        });
+    }
+    Ok(())
+}
+
+/// Recipient and time of the passes after row `after`, at most `limit`, with their row ids.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn passes(
+    connection: &Connection,
+    draft: i64,
+    after: i64,
+    limit: i64,
+) -> rusqlite::Result<Vec<(i64, String, i64)>> {
+    let sql = "SELECT id, to_user, passed_at FROM ring_passes WHERE draft = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.query_map([draft, after, limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+}
+
+/// Collaborators, the creator left out, after row `after`, at most `limit`, with their row ids, in order of joining.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn collaborators(
+    connection: &Connection,
+    draft: i64,
+    creator: &str,
+    after: i64,
+    limit: i64,
+) -> rusqlite::Result<Vec<(i64, String)>> {
+    let sql = "SELECT id, user_id FROM draft_collaborators WHERE draft = ?1 AND id > ?2 AND user_id <> ?3 \
+               ORDER BY id LIMIT ?4";
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.query_map(params![draft, after, creator, limit], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}

@@ -1,0 +1,133 @@
+//! What a handler is given and what it gives back.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::error::ApiError;
+use super::validate::Body;
+use crate::net::{Mailbox, Response, Ticket};
+use crate::store::{Job, JobTimes, StoreError, Tx, Verdict};
+
+/// One request as a handler sees it: routed, parsed, its sender known.
+pub struct Call<'a> {
+    /// The id to write beside whatever it causes.
+    pub request_id: &'a str,
+    /// The sender, on routes that ask for one; empty on public routes.
+    pub user: &'a str,
+    /// Names and values of the path's parts, decoded.
+    pub params: matchit::Params<'a, 'a>,
+    /// The raw query.
+    pub query: &'a str,
+    /// The body, on routes that read one.
+    pub body: Body,
+}
+
+impl Call<'_> {
+    /// A part of the path by its name in the template.
+    #[must_use]
+    pub fn param(&self, name: &str) -> &str {
+        self.params.get(name).unwrap_or_default()
+    }
+
+    /// A parameter of the query, decoded; the last one if it was given more than once.
+    #[must_use]
+    pub fn query_value(&self, name: &str) -> Option<String> {
+        let pairs = form_urlencoded::parse(self.query.as_bytes());
+        pairs.filter(|(key, _)| key == name).last().map(|(_, value)| Cow::into_owned(value))
+    }
+}
+
+/// What a handler answers.
+pub enum Outcome {
+    /// The answer, from what could be read.
+    Now(Response),
+    /// A change for the writer; the answer follows its commit.
+    Write(Write),
+}
+
+/// A change in two halves: `job` on the writer inside the transaction, `then` back on the shard after the commit.
+pub struct Write {
+    /// Ties the job to the connection that waits for it.
+    arm: Box<dyn FnOnce(Arc<Mailbox>, Ticket) -> Box<dyn Job>>,
+    /// Takes what the job left behind and makes the answer.
+    collect: Box<dyn FnOnce() -> Settled>,
+}
+
+/// What became of a change.
+pub(super) struct Settled {
+    pub(super) answer: Result<Response, ApiError>,
+    pub(super) times: JobTimes,
+}
+
+impl Outcome {
+    /// A change. `job` decides and writes, and undoes itself by failing; `then` makes the answer of what it returned.
+    pub fn write<T, J, F>(job: J, then: F) -> Self
+    where
+        T: Send + 'static,
+        J: FnOnce(&mut Tx<'_>) -> Result<T, ApiError> + Send + 'static,
+        F: FnOnce(T) -> Result<Response, ApiError> + 'static,
+    {
+        let desk = Arc::new(Mutex::new(None));
+        let left = Arc::clone(&desk);
+        let arm = move |mailbox, ticket| -> Box<dyn Job> {
+            Box::new(Change { work: Some(job), result: None, desk, mailbox, ticket })
+        };
+        let collect = move || match left.lock().take() {
+            Some((Ok(value), times)) => Settled { answer: then(value), times },
+            Some((Err(error), times)) => Settled { answer: Err(error), times },
+            // Nothing is left only when the time to wait was over.
+            None => Settled { answer: Err(not_in_time()), times: JobTimes::default() },
+        };
+        Self::Write(Write { arm: Box::new(arm), collect: Box::new(collect) })
+    }
+}
+
+impl Write {
+    /// The job, which will resume this ticket, and the way to its answer.
+    pub(super) fn split(self, mailbox: Arc<Mailbox>, ticket: Ticket) -> (Box<dyn Job>, Box<dyn FnOnce() -> Settled>) {
+        ((self.arm)(mailbox, ticket), self.collect)
+    }
+}
+
+fn not_in_time() -> ApiError {
+    ApiError::overloaded(
+        "The change was not confirmed in time and may still be stored; retry with the same idempotency key",
+    )
+}
+
+/// Where the writer leaves what a job returned, for the shard to find.
+type Desk<T> = Arc<Mutex<Option<(Result<T, ApiError>, JobTimes)>>>;
+
+struct Change<T, J> {
+    work: Option<J>,
+    result: Option<Result<T, ApiError>>,
+    desk: Desk<T>,
+    mailbox: Arc<Mailbox>,
+    ticket: Ticket,
+}
+
+impl<T, J> Job for Change<T, J>
+where
+    T: Send,
+    J: FnOnce(&mut Tx<'_>) -> Result<T, ApiError> + Send,
+{
+    fn run(&mut self, tx: &mut Tx<'_>) -> Verdict {
+        self.result = self.work.take().map(|work| work(tx));
+        if matches!(self.result, Some(Ok(_))) { Verdict::Keep } else { Verdict::Undo }
+    }
+
+    fn settle(self: Box<Self>, outcome: Result<JobTimes, StoreError>) {
+        let Self { result, desk, mailbox, ticket, .. } = *self;
+        let left = match (outcome, result) {
+            (Ok(times), Some(result)) => (result, times),
+            (Ok(times), None) => (Err(ApiError::internal("the job did not run")), times),
+            // A refusal stands whatever became of the transaction: it changed nothing either way.
+            (Err(_), Some(Err(refusal))) => (Err(refusal), JobTimes::default()),
+            (Err(error), _) => (Err(error.into()), JobTimes::default()),
+        };
+        *desk.lock() = Some(left);
+        mailbox.resume(ticket);
+    }
+}

@@ -1,0 +1,280 @@
+//! Every error that a client can meet, and its one shape.
+//!
+//! Which type where: rules and stores return their own small enums; handlers turn them into an [`ApiError`], which
+//! knows status, code and the sentence for the client; `context` is for the log only and never leaves the house.
+//!
+//! ```json
+//! {"error":{"code":"ring_required","message":"…","request_id":"…"},"detail":"…"}
+//! ```
+//! `detail` is what clients of the original server read (contract 01 §3.1); the `error` object stands beside it on
+//! every error of every path (ruling 11).
+
+use http::header::{ALLOW, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde_json::{Value, json};
+
+use super::validate::Problem;
+use crate::net::{Reject, Response};
+use crate::store::StoreError;
+
+/// The stable name of a kind of error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// 400: understood but unacceptable; 422: not of the right shape.
+    ValidationError,
+    /// An error of HTTP itself: 400, 401, 405, 408, 414, 417, 431, 501, 505.
+    HttpError,
+    /// 403: not yours to do.
+    Forbidden,
+    /// 403: only the holder of the ring may.
+    RingRequired,
+    /// 404: no such thing, or no such path.
+    NotFound,
+    /// 413: the body is over its limit.
+    PayloadTooLarge,
+    /// 429: a cap of this thing is reached; waiting does not help.
+    LimitExceeded,
+    /// 500: our fault; the log has the particulars under the request id.
+    InternalError,
+    /// 503: more than can be served at this moment; try again.
+    Overloaded,
+    /// 503: the database took nothing; try again.
+    StorageUnavailable,
+}
+
+impl Code {
+    /// Every code, for the documentation.
+    pub const ALL: [Self; 10] = [
+        Self::ValidationError,
+        Self::HttpError,
+        Self::Forbidden,
+        Self::RingRequired,
+        Self::NotFound,
+        Self::PayloadTooLarge,
+        Self::LimitExceeded,
+        Self::InternalError,
+        Self::Overloaded,
+        Self::StorageUnavailable,
+    ];
+
+    /// As on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ValidationError => "validation_error",
+            Self::HttpError => "http_error",
+            Self::Forbidden => "forbidden",
+            Self::RingRequired => "ring_required",
+            Self::NotFound => "not_found",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::LimitExceeded => "limit_exceeded",
+            Self::InternalError => "internal_error",
+            Self::Overloaded => "overloaded",
+            Self::StorageUnavailable => "storage_unavailable",
+        }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            Self::ValidationError | Self::HttpError => StatusCode::BAD_REQUEST,
+            Self::Forbidden | Self::RingRequired => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::LimitExceeded => StatusCode::TOO_MANY_REQUESTS,
+            Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Overloaded | Self::StorageUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+/// An error on its way to a client. Boxed: answers that succeed should not carry its size around.
+#[derive(Debug)]
+pub struct ApiError(Box<Facts>);
+
+#[derive(Debug)]
+struct Facts {
+    status: StatusCode,
+    code: Code,
+    /// A sentence, or the object that the contract has for a missing identity.
+    message: Value,
+    /// `detail`, where it is not the message again.
+    detail: Option<Value>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// For the log only.
+    context: Option<String>,
+}
+
+impl ApiError {
+    /// An error with the usual status of its code; `detail` repeats the message.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        let (status, message) = (code.status(), Value::String(message.into()));
+        Self(Box::new(Facts { status, code, message, detail: None, headers: Vec::new(), context: None }))
+    }
+
+    fn with_status(mut self, status: StatusCode) -> Self {
+        self.0.status = status;
+        self
+    }
+
+    fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.push((name, value));
+        self
+    }
+
+    fn with_context(mut self, context: impl Into<String>) -> Self {
+        self.0.context = Some(context.into());
+        self
+    }
+
+    /// The status of the answer.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// The sentence for the client, where it is one.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.0.message.as_str()
+    }
+
+    /// What only the log is told.
+    #[must_use]
+    pub fn context(&self) -> Option<&str> {
+        self.0.context.as_deref()
+    }
+
+    /// 401: nobody said who they are (contract 01 §3.1: message and detail are objects here).
+    #[must_use]
+    pub fn unauthorized() -> Self {
+        let message = json!({
+            "error": "unauthorized",
+            "message": "Missing Authorization (Bearer JWT) or X-User-Id header",
+        });
+        let mut error = Self::new(Code::HttpError, "").with_status(StatusCode::UNAUTHORIZED);
+        error.0.message = message;
+        error
+    }
+
+    /// 422: the request has not the right shape. All problems at once, in field order.
+    #[must_use]
+    pub fn invalid(problems: &[Problem]) -> Self {
+        let sentences: Vec<String> = problems.iter().map(Problem::sentence).collect();
+        let mut error =
+            Self::new(Code::ValidationError, sentences.join("; ")).with_status(StatusCode::UNPROCESSABLE_ENTITY);
+        error.0.detail = Some(Value::Array(problems.iter().map(Problem::to_json).collect()));
+        error
+    }
+
+    /// 404: no route has this path.
+    #[must_use]
+    pub fn no_route() -> Self {
+        Self::new(Code::NotFound, "Not Found")
+    }
+
+    /// 405: the path exists, but not for this method. `allow` lists those it exists for.
+    #[must_use]
+    pub fn method_not_allowed(allow: &str) -> Self {
+        let error = Self::new(Code::HttpError, "Method Not Allowed").with_status(StatusCode::METHOD_NOT_ALLOWED);
+        match HeaderValue::from_str(allow) {
+            Ok(allow) => error.with_header(ALLOW, allow),
+            Err(_) => error,
+        }
+    }
+
+    /// 500: our fault. `context` goes to the log.
+    #[must_use]
+    pub fn internal(context: impl Into<String>) -> Self {
+        Self::new(Code::InternalError, "Unexpected error").with_context(context)
+    }
+
+    /// 503: too much at once. Says when to try again.
+    #[must_use]
+    pub fn overloaded(message: impl Into<String>) -> Self {
+        Self::new(Code::Overloaded, message).with_header(RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// The answer for bytes that are not a request; the connection closes after it.
+    #[must_use]
+    pub fn rejected(reject: &Reject) -> Self {
+        let (status, message) = match reject {
+            Reject::Malformed(what) => (StatusCode::BAD_REQUEST, format!("Malformed request: {what}")),
+            Reject::HeadTimeout(seconds) => {
+                (StatusCode::REQUEST_TIMEOUT, format!("The request head was not complete within {seconds} s"))
+            }
+            Reject::BodyTimeout(seconds) => {
+                (StatusCode::REQUEST_TIMEOUT, format!("The request body was not complete within {seconds} s"))
+            }
+            Reject::BodyTooLarge(limit) => {
+                return Self::new(
+                    Code::PayloadTooLarge,
+                    format!("The request body is over the limit of {limit} bytes"),
+                );
+            }
+            Reject::TargetTooLong(limit) => {
+                (StatusCode::URI_TOO_LONG, format!("The request target is over the limit of {limit} bytes"))
+            }
+            Reject::Expectation => {
+                (StatusCode::EXPECTATION_FAILED, "The only expectation supported is 100-continue".to_owned())
+            }
+            Reject::HeadTooLarge(limit) => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                format!("The request head is over the limit of {limit} bytes"),
+            ),
+            Reject::TooManyHeaders(limit) => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                format!("The request has more than the limit of {limit} header lines"),
+            ),
+            Reject::Method => (StatusCode::NOT_IMPLEMENTED, "CONNECT is for proxies; this is none".to_owned()),
+            Reject::Version => {
+                (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "Only HTTP/1.1 and HTTP/1.0 are spoken here".to_owned())
+            }
+        };
+        Self::new(Code::HttpError, message).with_status(status)
+    }
+
+    /// The answer's own particulars; the gate adds what every answer has.
+    #[must_use]
+    pub fn to_response(&self, request_id: &str) -> Response {
+        let mut response = Response::json(self.0.status, self.body(request_id, None));
+        response.headers.clone_from(&self.0.headers);
+        response
+    }
+
+    /// The body: the envelope, after the members of `before` if an endpoint has its own as well.
+    #[must_use]
+    pub fn body(&self, request_id: &str, before: Option<Value>) -> Vec<u8> {
+        let mut body = before.unwrap_or_else(|| json!({}));
+        body["error"] = json!({ "code": self.0.code.as_str(), "message": self.0.message, "request_id": request_id });
+        if body.get("detail").is_none() {
+            body["detail"] = self.0.detail.clone().unwrap_or_else(|| self.0.message.clone());
+        }
+        body.to_string().into_bytes()
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Panicked => Self::internal(error.to_string()),
+            StoreError::Failed(_) => {
+                Self::new(Code::StorageUnavailable, "The change could not be stored; nothing was changed")
+                    .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
+                    .with_context(error.to_string())
+            }
+        }
+    }
+}
+
+impl From<rusqlite::Error> for ApiError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::internal(format!("SQLite: {error}"))
+    }
+}

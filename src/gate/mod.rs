@@ -1,0 +1,284 @@
+//! What every request passes, in order, and what every answer carries.
+//!
+//! 1. request id ([`RequestId`]), so that everything after can name it
+//! 2. CORS: a preflight is answered here ([`Cors`])
+//! 3. routing: 404, 405 with `Allow`, 307 to the path with or without its last slash ([`Routes`])
+//! 4. the body, parsed: 422 `json_invalid` ([`validate::Body`])
+//! 5. identity: 401 ([`Identity`])
+//! 6. the handler: shape (422), then meaning (404, 403, …), then the change
+//!
+//! The order is contract 01 §0.3. On the way out every answer gets its request id, CORS and security headers, and one
+//! `request.complete` line in the log. A panic in a handler is a 500 for that request and nothing else.
+
+mod call;
+mod cors;
+mod error;
+mod identity;
+mod request_id;
+mod routes;
+pub mod validate;
+
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::header::LOCATION;
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+
+pub use call::{Call, Outcome};
+pub use cors::Cors;
+pub use error::{ApiError, Code};
+pub use identity::{Identity, USER_ID_MAX_CHARS};
+pub use request_id::RequestId;
+pub use routes::{Access, Handler, Kind, Reads, Route, Routes};
+
+use crate::clock::Clock;
+use crate::net::{self, Mailbox, Reject, Reply, Request, Response, Ticket, Woken};
+use crate::store::{JobTimes, WriterHandle};
+use call::Settled;
+use routes::Found;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What a browser is told with every answer. An answer is about one person at one moment, so nothing is cached, and
+/// depends on who asks from where.
+const FIXED_HEADERS: &str = "cache-control: no-store\r\n\
+    content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n\
+    referrer-policy: no-referrer\r\n\
+    vary: Origin\r\n\
+    x-content-type-options: nosniff\r\n\
+    x-frame-options: DENY\r\n";
+
+/// What the gate holds for all requests of one shard.
+pub struct Gate {
+    /// Every path that is served.
+    pub routes: Routes,
+    /// Which pages may read answers.
+    pub cors: Cors,
+    /// How requests say who is asking.
+    pub identity: Identity,
+    /// Bytes of body read when a route says nothing else.
+    pub body_bytes: usize,
+    /// Whose `X-Forwarded-Proto` is believed.
+    pub trusted_proxy: Box<dyn Fn(IpAddr) -> bool>,
+    /// Where changes are handed in.
+    pub writer: WriterHandle,
+    /// Where the writer answers to.
+    pub mailbox: Arc<Mailbox>,
+    /// Where time comes from.
+    pub clock: Clock,
+}
+
+/// What is known of one request by the time it is answered.
+struct Exchange {
+    request_id: RequestId,
+    cors: cors::Verdict,
+    method: Method,
+    /// The path as sent, kept only when it will be logged.
+    path: Option<String>,
+    route: &'static str,
+    kind: Kind,
+    user: Option<String>,
+    draft_id: Option<String>,
+    began: Instant,
+    handled: Duration,
+    times: JobTimes,
+}
+
+impl net::Service for Gate {
+    fn body_limit(&self, _: &Request<'_>) -> usize {
+        self.body_bytes
+    }
+
+    fn call(&mut self, request: &Request<'_>, peer: IpAddr, ticket: Ticket) -> Reply {
+        let mut exchange = self.begin(request);
+        if let Some(response) = Cors::preflight(request, &exchange.cors) {
+            return Reply::Now(exchange.finish(Ok(response), &self.clock));
+        }
+        match self.answer(request, peer, &mut exchange) {
+            Ok(Outcome::Now(response)) => Reply::Now(exchange.finish(Ok(response), &self.clock)),
+            Ok(Outcome::Write(write)) => {
+                let (job, collect) = write.split(Arc::clone(&self.mailbox), ticket);
+                exchange.handled = self.clock.instant().saturating_duration_since(exchange.began);
+                match self.writer.submit(job) {
+                    Ok(()) => Reply::Later(exchange.park(collect, self.clock.clone())),
+                    Err(_) => Reply::Now(exchange.finish(Err(queue_full()), &self.clock)),
+                }
+            }
+            Err(error) => Reply::Now(exchange.finish(Err(error), &self.clock)),
+        }
+    }
+
+    fn reject(&mut self, reject: &Reject, peer: IpAddr) -> Response {
+        let (request_id, error) = (RequestId::from_header(None), ApiError::rejected(reject));
+        log::info!(
+            request_id = request_id.as_str(), status = error.status().as_u16(), peer = peer.to_string(),
+            error_message = error.message();
+            "request.rejected"
+        );
+        let mut response = error.to_response(request_id.as_str());
+        seal(&mut response, &request_id);
+        response
+    }
+
+    fn refuse(&mut self) -> Response {
+        let request_id = RequestId::from_header(None);
+        let error = ApiError::overloaded("Too many open connections");
+        let mut response = error.to_response(request_id.as_str());
+        seal(&mut response, &request_id);
+        response
+    }
+}
+
+impl Gate {
+    fn begin(&self, request: &Request<'_>) -> Exchange {
+        Exchange {
+            request_id: RequestId::from_header(request.headers.get("x-request-id")),
+            cors: self.cors.judge(request),
+            method: request.method.clone(),
+            path: log::log_enabled!(log::Level::Info).then(|| request.path().to_owned()),
+            route: "unmatched",
+            kind: Kind::Ordinary,
+            user: None,
+            draft_id: None,
+            began: self.clock.instant(),
+            handled: Duration::ZERO,
+            times: JobTimes::default(),
+        }
+    }
+
+    fn answer(&self, request: &Request<'_>, peer: IpAddr, exchange: &mut Exchange) -> Result<Outcome, ApiError> {
+        let path = percent_encoding::percent_decode_str(request.path()).decode_utf8_lossy();
+        let (route, params) = match self.routes.find(&request.method, &path) {
+            Found::Route(route, params) => (route, params),
+            Found::OtherMethods(allow) => return Err(ApiError::method_not_allowed(&allow)),
+            Found::Nothing => return self.other_slash(request, peer, &path).ok_or_else(ApiError::no_route),
+        };
+        exchange.route = route.template;
+        exchange.kind = route.kind;
+        exchange.draft_id = params.get("draft_id").filter(|_| exchange.path.is_some()).map(str::to_owned);
+        let body = match route.reads {
+            Reads::Nothing => validate::Body::Absent,
+            Reads::Json => validate::Body::read(request.headers.get("content-type"), request.body)?,
+        };
+        if route.access == Access::User {
+            exchange.user = Some(self.identity.establish(request)?);
+        }
+        let user = exchange.user.as_deref().unwrap_or_default();
+        let call = Call { request_id: exchange.request_id.as_str(), user, params, query: request.query(), body };
+        // What a handler holds across a panic is its own; shared state is behind cells that unwinding releases.
+        catch_unwind(AssertUnwindSafe(|| (route.handler)(&call)))
+            .unwrap_or_else(|_| Err(ApiError::internal("the handler panicked")))
+    }
+
+    /// 307 to the same path with or without its last slash, when that one exists (contract 01 §0.3).
+    fn other_slash(&self, request: &Request<'_>, peer: IpAddr, path: &str) -> Option<Outcome> {
+        let raw = request.path();
+        let (decoded, target) = match (path.strip_suffix('/'), raw.strip_suffix('/')) {
+            (Some(decoded), Some(raw)) => (decoded.to_owned(), raw.to_owned()),
+            _ => (format!("{path}/"), format!("{raw}/")),
+        };
+        if !self.routes.has_path(&decoded) {
+            return None;
+        }
+        let query = if request.query().is_empty() { String::new() } else { format!("?{}", request.query()) };
+        let host = request.headers.get("host").and_then(|host| http::uri::Authority::try_from(host).ok());
+        let forwarded = request.headers.get("x-forwarded-proto").filter(|_| (self.trusted_proxy)(peer));
+        let scheme = if forwarded == Some(b"https") { "https" } else { "http" };
+        let base = host.map_or(String::new(), |host| format!("{scheme}://{host}"));
+        let location = HeaderValue::from_str(&format!("{base}{target}{query}")).ok()?;
+        Some(Outcome::Now(Response::empty(StatusCode::TEMPORARY_REDIRECT).with(LOCATION, location)))
+    }
+}
+
+fn queue_full() -> ApiError {
+    ApiError::overloaded("Too many changes are waiting to be written; nothing was changed")
+}
+
+/// What every answer carries whatever it answers.
+fn seal(response: &mut Response, request_id: &RequestId) {
+    response.fixed_headers = FIXED_HEADERS;
+    response.headers.push((X_REQUEST_ID, request_id.to_header()));
+}
+
+impl Exchange {
+    /// The way on from a parked request: taken up by its shard when the change is settled or the wait is over.
+    fn park(mut self, collect: Box<dyn FnOnce() -> Settled>, clock: Clock) -> net::Continuation {
+        Box::new(move |woken: Woken| {
+            let began = clock.instant();
+            let settled = catch_unwind(AssertUnwindSafe(collect))
+                .unwrap_or_else(|_| Settled { answer: panicked_after_commit(), times: JobTimes::default() });
+            if woken == Woken::TimedOut {
+                log::warn!(request_id = self.request_id.as_str(), route = self.route; "store.not_confirmed_in_time");
+            }
+            self.handled += clock.instant().saturating_duration_since(began);
+            self.times = settled.times;
+            self.finish(settled.answer, &clock)
+        })
+    }
+
+    /// Turns the answer into what leaves, and logs that it does.
+    fn finish(self, answer: Result<Response, ApiError>, clock: &Clock) -> Response {
+        let mut response = answer.unwrap_or_else(|error| {
+            self.log_error(&error);
+            error.to_response(self.request_id.as_str())
+        });
+        self.cors.apply(&mut response.headers);
+        seal(&mut response, &self.request_id);
+        self.log_complete(&response, clock);
+        response
+    }
+
+    fn log_error(&self, error: &ApiError) {
+        let (level, name) = match error.code() {
+            Code::InternalError => (log::Level::Error, "unhandled.exception"),
+            Code::HttpError => (log::Level::Warn, "http.error"),
+            _ if error.status().is_server_error() => (log::Level::Error, "app.error"),
+            _ => (log::Level::Warn, "app.error"),
+        };
+        log::log!(
+            level,
+            request_id = self.request_id.as_str(), user_id = self.user.as_deref(), draft_id = self.draft_id.as_deref(),
+            route = self.route, status = error.status().as_u16(), error_code = error.code().as_str(),
+            error_message = error.message(), context = error.context();
+            "{name}"
+        );
+    }
+
+    fn log_complete(&self, response: &Response, clock: &Clock) {
+        let level = if self.kind == Kind::Probe { log::Level::Debug } else { log::Level::Info };
+        if !log::log_enabled!(level) {
+            return;
+        }
+        let took = clock.instant().saturating_duration_since(self.began);
+        let handled = if self.handled.is_zero() { took } else { self.handled };
+        log::log!(
+            level,
+            request_id = self.request_id.as_str(), method = self.method.as_str(), path = self.path.as_deref(),
+            route = self.route, status = response.status.as_u16(), latency_bucket = latency_bucket(took),
+            user_id = self.user.as_deref(), draft_id = self.draft_id.as_deref(), bytes = response.body.len(),
+            handler_us = micros(handled), queue_us = micros(self.times.queued), commit_us = micros(self.times.commit);
+            "request.complete"
+        );
+    }
+}
+
+fn panicked_after_commit() -> Result<Response, ApiError> {
+    Err(ApiError::internal("making the answer panicked; the change was committed"))
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Contract 01 §8.
+fn latency_bucket(took: Duration) -> &'static str {
+    match took.as_millis() {
+        0..10 => "<10ms",
+        10..100 => "10-100ms",
+        100..500 => "100-500ms",
+        500..1000 => "500-1000ms",
+        _ => ">=1000ms",
+    }
+}

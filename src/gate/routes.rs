@@ -1,0 +1,172 @@
+//! Which paths there are, what each asks for, and who answers.
+
+use http::Method;
+
+use super::call::{Call, Outcome};
+use super::error::ApiError;
+
+/// Answers one kind of request. Runs on a shard: must not block.
+pub type Handler = Box<dyn Fn(&Call<'_>) -> Result<Outcome, ApiError>>;
+
+/// Whether a route asks who is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anyone.
+    Public,
+    /// Only who says who they are: 401 otherwise, before the request's shape is looked at.
+    User,
+}
+
+/// Whether a route reads a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// Whatever body comes is ignored.
+    Nothing,
+    /// JSON: what cannot be parsed is a 422 before anything else.
+    Json,
+}
+
+/// How loudly the completion of a request is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Something a person or program wanted.
+    Ordinary,
+    /// A probe, every few seconds for ever: logged at debug only.
+    Probe,
+}
+
+/// One method of one path.
+pub struct Route {
+    /// The path with its variable parts in braces: `/v1/collab/drafts/{draft_id}`.
+    pub template: &'static str,
+    /// Asks for an identity or not.
+    pub access: Access,
+    /// Reads a body or not.
+    pub reads: Reads,
+    /// Ordinary or a probe.
+    pub kind: Kind,
+    pub(super) handler: Handler,
+}
+
+impl Route {
+    /// A route for anyone that reads no body.
+    pub fn public(template: &'static str, handler: impl Fn(&Call<'_>) -> Result<Outcome, ApiError> + 'static) -> Self {
+        let handler = Box::new(handler);
+        Self { template, access: Access::Public, reads: Reads::Nothing, kind: Kind::Ordinary, handler }
+    }
+
+    /// A route for known users that reads no body.
+    pub fn user(template: &'static str, handler: impl Fn(&Call<'_>) -> Result<Outcome, ApiError> + 'static) -> Self {
+        Self { access: Access::User, ..Self::public(template, handler) }
+    }
+
+    /// A route for known users that reads JSON.
+    pub fn json(template: &'static str, handler: impl Fn(&Call<'_>) -> Result<Outcome, ApiError> + 'static) -> Self {
+        Self { reads: Reads::Json, ..Self::user(template, handler) }
+    }
+
+    /// The same as a probe.
+    #[must_use]
+    pub fn probe(self) -> Self {
+        Self { kind: Kind::Probe, ..self }
+    }
+}
+
+/// The methods of one path.
+#[derive(Default)]
+struct Methods {
+    routes: Vec<(Method, Route)>,
+}
+
+/// All routes of one shard.
+#[derive(Default)]
+pub struct Routes {
+    paths: matchit::Router<Methods>,
+}
+
+/// What a path and method lead to.
+pub(super) enum Found<'r, 'p> {
+    Route(&'r Route, matchit::Params<'r, 'p>),
+    /// The path exists, for these methods only.
+    OtherMethods(String),
+    Nothing,
+}
+
+impl Routes {
+    /// No routes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a route.
+    ///
+    /// # Panics
+    /// When the template is malformed or at odds with another: a mistake in the program, met by the first start of
+    /// any test.
+    pub fn add(&mut self, method: Method, route: Route) {
+        let template = route.template;
+        if let Ok(found) = self.paths.at_mut(template) {
+            found.value.routes.push((method, route));
+            return;
+        }
+        let inserted = self.paths.insert(template, Methods { routes: vec![(method, route)] });
+        inserted.unwrap_or_else(|error| panic!("route {template}: {error}"));
+    }
+
+    /// The route of a decoded path. `HEAD` is served by `GET` routes.
+    pub(super) fn find<'r, 'p>(&'r self, method: &Method, path: &'p str) -> Found<'r, 'p> {
+        let Ok(matchit::Match { value, params }) = self.paths.at(path) else { return Found::Nothing };
+        let wanted = if method == Method::HEAD { &Method::GET } else { method };
+        match value.routes.iter().find(|(method, _)| method == wanted) {
+            Some((_, route)) => Found::Route(route, params),
+            None => Found::OtherMethods(value.allow()),
+        }
+    }
+
+    /// Whether any method has this decoded path.
+    pub(super) fn has_path(&self, path: &str) -> bool {
+        self.paths.at(path).is_ok()
+    }
+}
+
+impl Methods {
+    /// The value of `Allow`.
+    fn allow(&self) -> String {
+        let mut names = Vec::new();
+        for (method, _) in &self.routes {
+            names.push(method.as_str());
+            if method == Method::GET {
+                names.push("HEAD");
+            }
+        }
+        names.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+    use crate::net::Response;
+
+    fn route(template: &'static str) -> Route {
+        Route::public(template, |_| Ok(Outcome::Now(Response::empty(StatusCode::OK))))
+    }
+
+    #[test]
+    fn paths_lead_to_their_methods() {
+        let mut routes = Routes::new();
+        routes.add(Method::POST, route("/drafts"));
+        routes.add(Method::GET, route("/drafts"));
+        routes.add(Method::GET, route("/drafts/{draft_id}"));
+        let Found::Route(found, params) = routes.find(&Method::HEAD, "/drafts/a b") else { panic!() };
+        assert_eq!((found.template, params.get("draft_id")), ("/drafts/{draft_id}", Some("a b")));
+        let Found::OtherMethods(allow) = routes.find(&Method::DELETE, "/drafts") else { panic!() };
+        assert_eq!(allow, "POST, GET, HEAD");
+        for nowhere in ["/draft", "/drafts/", "/drafts/a/b", "drafts", "*", ""] {
+            assert!(matches!(routes.find(&Method::GET, nowhere), Found::Nothing), "{nowhere}");
+        }
+    }
+}

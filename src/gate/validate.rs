@@ -1,0 +1,329 @@
+//! The shape of what clients send: typed values out of bodies and queries, all problems at once.
+//!
+//! The items of a 422 are those of contract 01 §3.3: `type`, `loc`, `msg`, `input` and, for bounds, `ctx`. Lengths
+//! count Unicode code points. An echoed input is capped (R20c): a client sees what it sent without being sent it all.
+
+use serde_json::{Map, Value, json};
+
+use super::error::ApiError;
+
+/// Code points of a string that an error echoes.
+pub const ECHO_CHARS: usize = 200;
+/// Bytes of JSON that an error echoes of an object or array; a larger one is echoed as its beginning.
+pub const ECHO_JSON_BYTES: usize = 1024;
+/// Marks a text that was cut.
+pub const TRUNCATED: &str = "...<truncated>";
+
+/// One thing wrong with a request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    /// The catalogue's name for it.
+    pub kind: &'static str,
+    /// Where: `body`, `query`, `header` or `path`, then the way down.
+    pub loc: Vec<Value>,
+    /// A sentence.
+    pub msg: String,
+    /// The offending value, capped.
+    pub input: Value,
+    /// The bound, where there is one.
+    pub ctx: Option<Value>,
+}
+
+impl Problem {
+    /// The item of `detail`.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut item = json!({ "type": self.kind, "loc": self.loc, "msg": self.msg, "input": self.input });
+        if let Some(ctx) = &self.ctx {
+            item["ctx"] = ctx.clone();
+        }
+        item
+    }
+
+    /// For people: `body.title: Field required`.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let place: Vec<String> =
+            self.loc.iter().map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned)).collect();
+        format!("{}: {}", place.join("."), self.msg)
+    }
+}
+
+/// The body of a request, as far as it can be told before anyone knows what it should hold.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    /// There was none, or it was `null`.
+    Absent,
+    /// A JSON value.
+    Json(Value),
+    /// Something that does not say it is JSON.
+    Other(String),
+}
+
+impl Body {
+    /// Reads a body by its content type (contract 01 §0.5): JSON for `application/json`, `application/*+json` and when
+    /// nothing is said.
+    ///
+    /// # Errors
+    /// 422 `json_invalid`.
+    pub fn read(content_type: Option<&[u8]>, bytes: &[u8]) -> Result<Self, ApiError> {
+        if bytes.is_empty() {
+            return Ok(Self::Absent);
+        }
+        if !content_type.is_none_or(is_json) {
+            return Ok(Self::Other(String::from_utf8_lossy(bytes).into_owned()));
+        }
+        match serde_json::from_slice(bytes) {
+            Ok(Value::Null) => Ok(Self::Absent),
+            Ok(value) => Ok(Self::Json(value)),
+            Err(error) => Err(ApiError::invalid(&[Problem {
+                kind: "json_invalid",
+                loc: vec!["body".into(), char_offset(bytes, &error).into()],
+                msg: "JSON decode error".to_owned(),
+                input: json!({}),
+                ctx: Some(json!({ "error": error.to_string() })),
+            }])),
+        }
+    }
+}
+
+fn is_json(content_type: &[u8]) -> bool {
+    let essence = content_type.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
+    essence == b"application/json" || (essence.starts_with(b"application/") && essence.ends_with(b"+json"))
+}
+
+/// Where a parse error is, in code points from the beginning.
+fn char_offset(bytes: &[u8], error: &serde_json::Error) -> usize {
+    let line_start: usize =
+        bytes.split_inclusive(|&byte| byte == b'\n').take(error.line().saturating_sub(1)).map(<[u8]>::len).sum();
+    let at = (line_start + error.column().saturating_sub(1)).min(bytes.len());
+    String::from_utf8_lossy(&bytes[..at]).chars().count()
+}
+
+/// Collects problems while a handler takes its values; [`Check::done`] turns them into one 422.
+#[derive(Debug, Default)]
+pub struct Check {
+    problems: Vec<Problem>,
+}
+
+/// Bounds of a text in code points.
+#[derive(Debug, Clone, Copy)]
+pub struct Length {
+    min: usize,
+    max: usize,
+}
+
+impl Length {
+    /// Any text.
+    pub const ANY: Self = Self { min: 0, max: usize::MAX };
+
+    /// From `min` to `max` code points, both allowed.
+    #[must_use]
+    pub const fn between(min: usize, max: usize) -> Self {
+        Self { min, max }
+    }
+}
+
+impl Check {
+    /// Nothing wrong so far.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The members of a body that must be an object. `None` when it is not; its fields are then not looked at.
+    pub fn object<'b>(&mut self, body: &'b Body) -> Option<&'b Map<String, Value>> {
+        let not_an_object = "Input should be a valid dictionary or object to extract fields from";
+        let (kind, msg, input) = match body {
+            Body::Json(Value::Object(members)) => return Some(members),
+            Body::Absent => ("missing", "Field required", Value::Null),
+            Body::Json(other) => ("model_attributes_type", not_an_object, echo(other)),
+            Body::Other(text) => ("model_attributes_type", not_an_object, echo_text(text)),
+        };
+        self.problems.push(Problem { kind, loc: vec!["body".into()], msg: msg.to_owned(), input, ctx: None });
+        None
+    }
+
+    /// A required text of the body. What it returns is only meaningful after [`Check::done`].
+    pub fn text(&mut self, members: Option<&Map<String, Value>>, name: &'static str, length: Length) -> String {
+        let Some(members) = members else { return String::new() };
+        match members.get(name) {
+            Some(value) => self.body_text(value, name, length),
+            None => {
+                self.missing("body", name, echo(&Value::Object(members.clone())));
+                String::new()
+            }
+        }
+    }
+
+    /// A text of the body that may be absent or `null`.
+    pub fn optional_text(
+        &mut self,
+        members: Option<&Map<String, Value>>,
+        name: &'static str,
+        length: Length,
+    ) -> Option<String> {
+        let value = members?.get(name).filter(|value| !value.is_null())?;
+        Some(self.body_text(value, name, length))
+    }
+
+    fn body_text(&mut self, value: &Value, name: &'static str, length: Length) -> String {
+        let Value::String(text) = value else {
+            let msg = "Input should be a valid string".to_owned();
+            let loc = vec!["body".into(), name.into()];
+            self.problems.push(Problem { kind: "string_type", loc, msg, input: echo(value), ctx: None });
+            return String::new();
+        };
+        self.length("body", name, text, length);
+        text.clone()
+    }
+
+    /// A required text of the query.
+    pub fn query_text(&mut self, value: Option<String>, name: &'static str, length: Length) -> String {
+        match value {
+            Some(text) => {
+                self.length("query", name, &text, length);
+                text
+            }
+            None => {
+                self.missing("query", name, Value::Null);
+                String::new()
+            }
+        }
+    }
+
+    /// Refuses control characters, which have no business in the name of a user.
+    pub fn no_control(&mut self, place: &'static str, name: &'static str, text: &str) {
+        if text.chars().any(char::is_control) {
+            self.refuse(place, name, text, "String should not contain control characters");
+        }
+    }
+
+    /// Refuses a value for a reason that is no bound.
+    pub fn refuse(&mut self, place: &'static str, name: &'static str, text: &str, why: &str) {
+        let (loc, msg) = (vec![place.into(), name.into()], why.to_owned());
+        let ctx = Some(json!({ "error": msg }));
+        self.problems.push(Problem { kind: "value_error", loc, msg, input: echo_text(text), ctx });
+    }
+
+    /// Holds a text to its bounds.
+    pub fn length(&mut self, place: &'static str, name: &'static str, text: &str, Length { min, max }: Length) {
+        let chars = text.chars().count();
+        let (kind, msg, ctx) = if chars < min {
+            let plural = if min == 1 { "" } else { "s" };
+            let msg = format!("String should have at least {min} character{plural}");
+            ("string_too_short", msg, json!({ "min_length": min }))
+        } else if chars > max {
+            ("string_too_long", format!("String should have at most {max} characters"), json!({ "max_length": max }))
+        } else {
+            return;
+        };
+        let loc = vec![place.into(), name.into()];
+        self.problems.push(Problem { kind, loc, msg, input: echo_text(text), ctx: Some(ctx) });
+    }
+
+    fn missing(&mut self, place: &'static str, name: &'static str, input: Value) {
+        let loc = vec![place.into(), name.into()];
+        self.problems.push(Problem { kind: "missing", loc, msg: "Field required".to_owned(), input, ctx: None });
+    }
+
+    /// The end of checking.
+    ///
+    /// # Errors
+    /// One 422 with every problem, in the order in which they were found.
+    pub fn done(self) -> Result<(), ApiError> {
+        if self.problems.is_empty() { Ok(()) } else { Err(ApiError::invalid(&self.problems)) }
+    }
+}
+
+/// A text cut to [`ECHO_CHARS`].
+#[must_use]
+pub fn cut(text: &str) -> String {
+    match text.char_indices().nth(ECHO_CHARS) {
+        None => text.to_owned(),
+        Some((at, _)) => format!("{}{TRUNCATED}", &text[..at]),
+    }
+}
+
+fn echo_text(text: &str) -> Value {
+    Value::String(cut(text))
+}
+
+/// A value as sent if it is small, else as much of it as a reader needs to recognise it.
+fn echo(value: &Value) -> Value {
+    let small = match value {
+        Value::String(text) => return echo_text(text),
+        Value::Array(items) => Value::Array(items.iter().take(ECHO_CHARS).map(echo).collect()),
+        Value::Object(members) => {
+            members.iter().take(ECHO_CHARS).map(|(name, value)| (cut(name), echo(value))).collect()
+        }
+        _ => return value.clone(),
+    };
+    let text = small.to_string();
+    if text.len() <= ECHO_JSON_BYTES { small } else { echo_text(&text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(check: Check) -> Vec<Value> {
+        check.problems.iter().map(Problem::to_json).collect()
+    }
+
+    #[test]
+    fn a_body_is_read_by_what_it_says_it_is() {
+        let read =
+            |content_type: Option<&str>, body: &str| Body::read(content_type.map(str::as_bytes), body.as_bytes());
+        let object = Body::Json(json!({}));
+        assert_eq!(read(None, "{}").unwrap(), object);
+        assert_eq!(read(Some("application/json; charset=utf-8"), "{}").unwrap(), object);
+        assert_eq!(read(Some("Application/Problem+JSON"), "{}").unwrap(), object);
+        assert_eq!(read(Some("text/plain"), "{}").unwrap(), Body::Other("{}".to_owned()));
+        assert_eq!(read(None, "").unwrap(), Body::Absent);
+        assert_eq!(read(None, "null").unwrap(), Body::Absent);
+        let error = read(None, "{\"ä\": tru}").unwrap_err();
+        let detail: Value = serde_json::from_slice(&error.body("r", None)).unwrap();
+        assert_eq!(detail["detail"][0]["loc"], json!(["body", 9]));
+        assert_eq!(detail["detail"][0]["type"], "json_invalid");
+        assert!(read(None, r#"{"a":"\ud800"}"#).is_err(), "a lone surrogate is no text");
+        assert!(read(None, &"[".repeat(10_000)).is_err(), "depth is bounded");
+    }
+
+    #[test]
+    fn every_problem_is_reported_in_field_order() {
+        let body = Body::Json(json!({ "title": "", "platform": 7 }));
+        let mut check = Check::new();
+        let members = check.object(&body);
+        check.text(members, "title", Length::between(1, 200));
+        check.text(members, "platform", Length::ANY);
+        check.text(members, "content", Length::between(1, 500));
+        assert_eq!(
+            problems(check),
+            [
+                json!({"type": "string_too_short", "loc": ["body", "title"], "input": "",
+                       "msg": "String should have at least 1 character", "ctx": {"min_length": 1}}),
+                json!({"type": "string_type", "loc": ["body", "platform"], "input": 7,
+                       "msg": "Input should be a valid string"}),
+                json!({"type": "missing", "loc": ["body", "content"], "input": {"title": "", "platform": 7},
+                       "msg": "Field required"}),
+            ]
+        );
+    }
+
+    #[test]
+    fn lengths_are_code_points() {
+        let mut check = Check::new();
+        check.length("body", "title", &"🖋".repeat(200), Length::between(1, 200));
+        assert!(check.problems.is_empty());
+        check.length("body", "title", &"🖋".repeat(201), Length::between(1, 200));
+        assert_eq!(check.problems[0].input, json!("🖋".repeat(200) + TRUNCATED));
+    }
+
+    #[test]
+    fn an_echo_is_small_whatever_was_sent() {
+        let huge = json!({ "a": vec![vec!["x".repeat(10_000); 40]; 40], "b": "y".repeat(10_000) });
+        assert!(echo(&huge).to_string().len() < 2 * ECHO_JSON_BYTES);
+        assert_eq!(echo(&json!([1, null, "a"])), json!([1, null, "a"]));
+    }
+}

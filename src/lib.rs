@@ -1,0 +1,19 @@
+//! One small server, one SQLite file: drafts written in turn. The map of the house, top floor first; imports point
+//! downwards only, and features never import each other (`tests/it/arrows.rs` holds them to it).
+
+pub mod cli;
+pub mod server;
+
+pub mod config;
+
+pub mod drafts;
+pub mod health;
+
+pub mod gate;
+pub mod hub;
+pub mod store;
+
+pub mod net;
+pub mod observe;
+
+pub mod clock;

@@ -1,0 +1,301 @@
+//! The thread that accepts connections and hands them to the shards.
+//!
+//! It never ends because of an error: out of descriptors (or any other accept error) is counted, logged
+//! sparingly and tried again after [`RETRY`], while the kernel's backlog keeps the callers. A connection over
+//! the caps gets a 503 and is closed; a few such are held for a moment so that the answer is read before the
+//! close reaches the client ([`REFUSED_MAX`]).
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+use parking_lot::Mutex;
+
+use super::mailbox::{Mailbox, Message};
+use crate::clock::Clock;
+use crate::observe::repeat::Sampler;
+
+/// How long to wait after an accept error before the next try.
+const RETRY: Duration = Duration::from_millis(100);
+/// How long a refused connection is held so that its client can read the refusal.
+const REFUSED_FOR: Duration = Duration::from_millis(500);
+/// How many refused connections are held at once; the oldest goes first.
+const REFUSED_MAX: usize = 16;
+
+const LISTENER: Token = Token(0);
+const WAKE: Token = Token(1);
+
+/// How many connections may be open, and who is not counted by address.
+pub struct Caps {
+    /// Open connections in all.
+    pub connections: usize,
+    /// Open connections per client address, IPv6 by /64.
+    pub per_address: usize,
+    /// Addresses that the per-address cap does not concern: trusted proxies.
+    pub exempt: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
+}
+
+/// Open connections, counted; shared by the acceptor and every open connection.
+pub(crate) struct Slots {
+    caps: Caps,
+    open: AtomicUsize,
+    by_address: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// One open connection's place in the counts, given back on drop whatever way the connection ends.
+pub(crate) struct Slot {
+    slots: Arc<Slots>,
+    address: Option<IpAddr>,
+}
+
+/// Which cap refused a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Full {
+    Connections,
+    Address,
+}
+
+impl Slots {
+    fn new(caps: Caps) -> Self {
+        Self { caps, open: AtomicUsize::new(0), by_address: Mutex::new(HashMap::new()) }
+    }
+
+    /// Takes a slot. Only the acceptor calls this, so checking before counting cannot race.
+    fn take(self: &Arc<Self>, peer: IpAddr) -> Result<Slot, Full> {
+        if self.open.load(Ordering::Relaxed) >= self.caps.connections {
+            return Err(Full::Connections);
+        }
+        let address = (!(self.caps.exempt)(peer)).then(|| network_of(peer));
+        if let Some(address) = address {
+            let mut by_address = self.by_address.lock();
+            let open = by_address.entry(address).or_insert(0);
+            if *open >= self.caps.per_address {
+                return Err(Full::Address);
+            }
+            *open += 1;
+        }
+        self.open.fetch_add(1, Ordering::Relaxed);
+        Ok(Slot { slots: Arc::clone(self), address })
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.slots.open.fetch_sub(1, Ordering::Relaxed);
+        let Some(address) = self.address else { return };
+        let mut by_address = self.slots.by_address.lock();
+        if let Some(open) = by_address.get_mut(&address) {
+            *open -= 1;
+            if *open == 0 {
+                by_address.remove(&address);
+            }
+        }
+    }
+}
+
+/// What counts as one client: an IPv4 address, or an IPv6 /64, since a household has a whole one.
+fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// A connection on its way to a shard.
+pub(crate) struct Accepted {
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: IpAddr,
+    /// Held for as long as the connection lives; its drop gives the place back.
+    pub(crate) _slot: Slot,
+}
+
+/// Tells the acceptor to stop.
+pub(crate) struct Stop {
+    asked: AtomicBool,
+    waker: Waker,
+}
+
+impl Stop {
+    pub(crate) fn stop(&self) {
+        self.asked.store(true, Ordering::Release);
+        if let Err(error) = self.waker.wake() {
+            log::error!(error = error.to_string(); "acceptor.wake_failed");
+        }
+    }
+}
+
+pub(crate) struct Acceptor {
+    poll: Poll,
+    listener: TcpListener,
+    stop: Arc<Stop>,
+    slots: Arc<Slots>,
+    shards: Vec<Arc<Mailbox>>,
+    next_shard: usize,
+    refusals: Sampler,
+    errors: Sampler,
+    refused: VecDeque<(TcpStream, Instant)>,
+    refusal: Vec<u8>,
+    clock: Clock,
+}
+
+impl Acceptor {
+    /// `refusal`: the bytes of the 503 that a connection over the caps is given.
+    pub(crate) fn new(
+        mut listener: TcpListener,
+        caps: Caps,
+        shards: Vec<Arc<Mailbox>>,
+        refusal: Vec<u8>,
+        clock: Clock,
+    ) -> std::io::Result<Self> {
+        let poll = Poll::new()?;
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let stop = Arc::new(Stop { asked: AtomicBool::new(false), waker: Waker::new(poll.registry(), WAKE)? });
+        let slots = Arc::new(Slots::new(caps));
+        let refused = VecDeque::with_capacity(REFUSED_MAX);
+        Ok(Self {
+            poll,
+            listener,
+            stop,
+            slots,
+            shards,
+            next_shard: 0,
+            refusals: Sampler::new(),
+            errors: Sampler::new(),
+            refused,
+            refusal,
+            clock,
+        })
+    }
+
+    pub(crate) fn stop_handle(&self) -> Arc<Stop> {
+        Arc::clone(&self.stop)
+    }
+
+    /// Accepts until told to stop; then the listener closes.
+    pub(crate) fn run(mut self) {
+        let mut events = Events::with_capacity(8);
+        let mut retry = false;
+        loop {
+            let timeout = if retry { Some(RETRY) } else { self.refused.front().map(|_| REFUSED_FOR) };
+            if let Err(error) = self.poll.poll(&mut events, timeout)
+                && error.kind() != ErrorKind::Interrupted
+            {
+                self.count_error(&error);
+            }
+            if self.stop.asked.load(Ordering::Acquire) {
+                return;
+            }
+            self.let_go_of_refused();
+            retry = !self.accept_all();
+        }
+    }
+
+    /// Accepts until nothing waits (true) or accept fails (false: try again later).
+    fn accept_all(&mut self) -> bool {
+        loop {
+            match self.listener.accept() {
+                Ok((stream, peer)) => self.place(stream, peer),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
+                // The caller left, or a signal came, before we got to it: nothing is wrong here.
+                Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
+                Err(error) => {
+                    self.count_error(&error);
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn place(&mut self, stream: TcpStream, peer: SocketAddr) {
+        let peer = peer.ip();
+        match self.slots.take(peer) {
+            Ok(slot) => {
+                // Answers leave whole; waiting for an ACK to fill a segment would only delay them.
+                let _ = stream.set_nodelay(true);
+                self.shards[self.next_shard].post(Message::Accepted(Accepted { stream, peer, _slot: slot }));
+                self.next_shard = (self.next_shard + 1) % self.shards.len();
+            }
+            Err(full) => {
+                if let Some(refused) = self.refusals.hit() {
+                    log::warn!(cap = format!("{full:?}"), peer = peer.to_string(), refused; "connection.refused");
+                }
+                self.refuse(stream);
+            }
+        }
+    }
+
+    fn refuse(&mut self, mut stream: TcpStream) {
+        // A fresh socket's send buffer is empty and takes the refusal whole; a client already gone does not matter.
+        let _ = stream.write(&self.refusal);
+        let _ = stream.shutdown(Shutdown::Write);
+        if self.refused.len() == REFUSED_MAX {
+            self.drop_oldest_refused();
+        }
+        self.refused.push_back((stream, self.clock.instant() + REFUSED_FOR));
+    }
+
+    fn let_go_of_refused(&mut self) {
+        let now = self.clock.instant();
+        while self.refused.front().is_some_and(|(_, until)| *until <= now) {
+            self.drop_oldest_refused();
+        }
+    }
+
+    /// Reads what the client sent first: closing on unread bytes would reset the connection and take the answer along.
+    fn drop_oldest_refused(&mut self) {
+        if let Some((mut stream, _)) = self.refused.pop_front() {
+            let _ = stream.read(&mut [0; 4096]);
+        }
+    }
+
+    fn count_error(&self, error: &std::io::Error) {
+        if let Some(errors) = self.errors.hit() {
+            log::error!(error = error.to_string(), errors; "accept.failed");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slots(connections: usize, per_address: usize) -> Arc<Slots> {
+        let exempt = Box::new(|address: IpAddr| address == IpAddr::from([10, 0, 0, 1]));
+        Arc::new(Slots::new(Caps { connections, per_address, exempt }))
+    }
+
+    #[test]
+    fn slots_are_counted_and_given_back() {
+        let slots = slots(3, 2);
+        let (one, other) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+        let first = slots.take(one).ok().unwrap();
+        let _second = slots.take(one).ok().unwrap();
+        assert_eq!(slots.take(one).err(), Some(Full::Address));
+        let _third = slots.take(other).ok().unwrap();
+        assert_eq!(slots.take(other).err(), Some(Full::Connections));
+        drop(first);
+        assert!(slots.take(one).is_ok());
+        assert_eq!(slots.by_address.lock().len(), 2);
+    }
+
+    #[test]
+    fn a_trusted_proxy_may_open_as_many_as_it_likes() {
+        let slots = slots(10, 1);
+        let proxy = IpAddr::from([10, 0, 0, 1]);
+        let _open: Vec<_> = (0..5).map(|_| slots.take(proxy).ok().unwrap()).collect();
+        assert!(slots.by_address.lock().is_empty());
+    }
+
+    #[test]
+    fn ipv6_is_counted_by_64_and_mapped_ipv4_as_ipv4() {
+        let parse = |text: &str| network_of(text.parse().unwrap());
+        assert_eq!(parse("2001:db8:1:2:3:4:5:6"), parse("2001:db8:1:2::9"));
+        assert_ne!(parse("2001:db8:1:2::1"), parse("2001:db8:1:3::1"));
+        assert_eq!(parse("::ffff:192.0.2.7"), parse("192.0.2.7"));
+    }
+}

@@ -1,0 +1,335 @@
+//! One connection: where it is in its life, and what a turn of its shard does for it.
+//!
+//! ```text
+//! Idle ─▶ Receiving ─▶ (service) ─┬▶ answer sent ─▶ Idle
+//!   ▲                             ├▶ Parked ─▶ answer sent ─▶ Idle
+//!   └─────────────────────────────┘  last answer ─▶ Closing ─▶ Lingering ─▶ gone
+//! ```
+//!
+//! Requests of one connection are answered one at a time and in order: while an answer is owed or unsent, nothing
+//! more is read. Bytes received are borrowed from the shard's buffer; the connection keeps only an unfinished rest,
+//! so an idle one holds no buffer. Closing lingers (RFC 9112 §9.6): our side is shut, then what the client still sends
+//! is thrown away for a moment, because closing on unread bytes would reset the answer away.
+
+use std::io::{self, ErrorKind, Read};
+use std::net::Shutdown;
+use std::time::{Duration, Instant};
+
+use http::Method;
+
+use super::acceptor::Accepted;
+use super::http1::{self, Decoder, Part, Reject, Step};
+use super::mailbox::Ticket;
+use super::outbox::Outbox;
+use super::response::Manner;
+use super::shard::Tools;
+use super::{Continuation, Reply, Response, Service, Woken};
+
+/// Requests answered for one connection before its shard turns to the others.
+const REQUESTS_PER_TURN: usize = 32;
+/// Answers collected before they are written; one more may follow.
+const ANSWERS_MAX_BYTES: usize = 64 * 1024;
+/// How long a closed connection is listened to, so that its client can read the last answer.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// What a turn leaves to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// Wait for the socket, the ticket or the deadline.
+    Wait,
+    /// There is more to do, but others first.
+    Again,
+    /// The connection is over.
+    Close,
+}
+
+enum State {
+    /// Between requests.
+    Idle,
+    /// Some bytes of a request are here.
+    Receiving(Part),
+    /// A request was taken and its answer will come.
+    Parked { serial: u64, manner: Manner, then: Continuation },
+    /// The last answer is given; close once it is sent.
+    Closing,
+    /// Shut for writing.
+    Lingering,
+}
+
+pub(crate) struct Conn {
+    accepted: Accepted,
+    decoder: Decoder,
+    state: State,
+    /// The beginning of an unfinished request, or requests that wait for their turn.
+    input: Vec<u8>,
+    /// Bytes in `input` that the decoder has not seen.
+    fresh: bool,
+    outbox: Outbox,
+    deadline: Instant,
+    /// The socket may have bytes to read; with edge-triggered polling we must remember.
+    readable: bool,
+    /// The client has shut its side; reading goes on until it says so itself.
+    read_closed: bool,
+    /// In the shard's list of connections to serve.
+    pub(crate) queued: bool,
+}
+
+impl Conn {
+    pub(crate) fn new<S>(accepted: Accepted, tools: &Tools<S>) -> Self {
+        Self {
+            accepted,
+            decoder: Decoder::new(tools.limits.clone()),
+            state: State::Idle,
+            input: Vec::new(),
+            fresh: false,
+            outbox: Outbox::default(),
+            deadline: tools.now + tools.timeouts.head,
+            readable: false,
+            read_closed: false,
+            queued: false,
+        }
+    }
+
+    pub(crate) fn source(&mut self) -> &mut mio::net::TcpStream {
+        &mut self.accepted.stream
+    }
+
+    /// Notes what the poll says of the socket.
+    pub(crate) fn note(&mut self, event: &mio::event::Event) {
+        self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+        self.read_closed |= event.is_read_closed();
+    }
+
+    /// Before the server stops: look once more for a request already on its way.
+    pub(crate) fn last_look(&mut self) {
+        self.readable = true;
+    }
+
+    /// Whether nothing is owed in either direction.
+    pub(crate) fn is_quiet(&self) -> bool {
+        matches!(self.state, State::Idle) && self.outbox.is_empty() && !self.fresh
+    }
+
+    /// Does all that can be done now.
+    pub(crate) fn turn<S: Service>(&mut self, key: usize, tools: &mut Tools<S>) -> Flow {
+        self.try_turn(key, tools).unwrap_or(Flow::Close)
+    }
+
+    fn try_turn<S: Service>(&mut self, key: usize, tools: &mut Tools<S>) -> io::Result<Flow> {
+        let mut served = 0;
+        loop {
+            if !self.outbox.is_empty() && !self.flush(tools)? {
+                return Ok(Flow::Wait);
+            }
+            match self.state {
+                State::Parked { .. } => return Ok(Flow::Wait),
+                State::Closing => {
+                    self.accepted.stream.shutdown(Shutdown::Write)?;
+                    self.input = Vec::new();
+                    self.state = State::Lingering;
+                    self.deadline = tools.now + LINGER;
+                }
+                State::Lingering => return self.discard(tools),
+                State::Idle | State::Receiving(_) if served >= REQUESTS_PER_TURN => return Ok(Flow::Again),
+                State::Idle | State::Receiving(_) => {
+                    if !self.fresh && !self.readable {
+                        return Ok(Flow::Wait);
+                    }
+                    if !self.receive(key, tools, &mut served)? {
+                        return Ok(Flow::Close);
+                    }
+                    self.send(tools)?;
+                }
+            }
+        }
+    }
+
+    /// Decodes what waits, or reads and decodes. False at the end of the stream.
+    fn receive<S: Service>(&mut self, key: usize, tools: &mut Tools<S>, served: &mut usize) -> io::Result<bool> {
+        if self.fresh {
+            let mut input = std::mem::take(&mut self.input);
+            let used = self.consume(key, &input, tools, served);
+            input.drain(..used);
+            self.keep(input);
+            return Ok(true);
+        }
+        let mut scratch = std::mem::take(&mut tools.scratch);
+        let read = self.read(&mut scratch);
+        if let Ok(Some(bytes)) = read {
+            if self.input.is_empty() {
+                let used = self.consume(key, &scratch[..bytes], tools, served);
+                self.input.extend_from_slice(&scratch[used..bytes]);
+            } else {
+                self.input.extend_from_slice(&scratch[..bytes]);
+                self.fresh = true;
+            }
+        }
+        tools.scratch = scratch;
+        Ok(read? != Some(0))
+    }
+
+    /// Reads once. `None`: nothing there yet.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        match self.accepted.stream.read(buffer) {
+            Ok(bytes) => {
+                // Less than asked for means that the socket is empty now and will say when it is not (epoll(7)).
+                self.readable = bytes == buffer.len() || self.read_closed;
+                Ok(Some(bytes))
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.readable = false;
+                Ok(None)
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// An empty buffer is given back to the allocator: thousands of idle connections must cost nothing.
+    fn keep(&mut self, input: Vec<u8>) {
+        self.input = if input.is_empty() { Vec::new() } else { input };
+    }
+
+    /// Answers the whole requests at the front of `input` into `tools.answers`; returns how many bytes are done with.
+    fn consume<S: Service>(&mut self, key: usize, input: &[u8], tools: &mut Tools<S>, served: &mut usize) -> usize {
+        let mut used = 0;
+        self.fresh = false;
+        while used < input.len() {
+            if *served >= REQUESTS_PER_TURN || tools.answers.len() > ANSWERS_MAX_BYTES {
+                self.fresh = true;
+                return used;
+            }
+            let mut slots = http1::slots();
+            let step = self.decoder.decode(&input[used..], &mut slots, |request| tools.service.body_limit(request));
+            match step {
+                Ok(Step::More { consumed, send_continue }) => {
+                    if send_continue {
+                        tools.answers.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+                    }
+                    self.receiving(tools);
+                    return used + consumed;
+                }
+                Ok(Step::Request { request, consumed }) => {
+                    *served += 1;
+                    used += consumed;
+                    let keep_alive = request.keep_alive && !tools.stopping;
+                    let manner =
+                        Manner { head_only: request.method == Method::HEAD, http11: request.http11, keep_alive };
+                    let ticket = tools.ticket(key);
+                    let reply = tools.service.call(&request, self.accepted.peer, ticket);
+                    self.decoder.reset();
+                    match reply {
+                        Reply::Now(response) => self.answer(&response, manner, tools),
+                        Reply::Later(then) => {
+                            self.state = State::Parked { serial: ticket.serial, manner, then };
+                            self.deadline = tools.now + tools.timeouts.parked;
+                        }
+                    }
+                    if !matches!(self.state, State::Idle) {
+                        self.fresh = used < input.len();
+                        return used;
+                    }
+                }
+                Err(reject) => {
+                    self.reject(&reject, tools);
+                    return input.len();
+                }
+            }
+        }
+        used
+    }
+
+    /// A part of a request is here: its deadline begins with the part, not with each byte.
+    fn receiving<S>(&mut self, tools: &Tools<S>) {
+        let part = self.decoder.part();
+        if matches!(self.state, State::Receiving(known) if known == part) {
+            return;
+        }
+        self.state = State::Receiving(part);
+        self.deadline = tools.now
+            + match part {
+                Part::Head => tools.timeouts.head,
+                Part::Body => tools.timeouts.body,
+            };
+    }
+
+    fn answer<S: Service>(&mut self, response: &Response, mut manner: Manner, tools: &mut Tools<S>) {
+        manner.keep_alive &= !response.close;
+        tools.encode(response, manner);
+        self.state = if manner.keep_alive { State::Idle } else { State::Closing };
+        self.deadline = tools.now + tools.timeouts.keep_alive;
+    }
+
+    fn reject<S: Service>(&mut self, reject: &Reject, tools: &mut Tools<S>) {
+        let response = tools.service.reject(reject, self.accepted.peer);
+        self.answer(&response, Manner { head_only: false, http11: true, keep_alive: false }, tools);
+    }
+
+    fn send<S>(&mut self, tools: &mut Tools<S>) -> io::Result<()> {
+        if tools.answers.is_empty() {
+            return Ok(());
+        }
+        let sent = self.outbox.send(&tools.answers, &mut self.accepted.stream);
+        tools.clear_answers();
+        sent?;
+        if !self.outbox.is_empty() {
+            self.deadline = tools.now + tools.timeouts.write_stall;
+        }
+        Ok(())
+    }
+
+    /// Sends what waits; true when nothing does any more.
+    fn flush<S>(&mut self, tools: &Tools<S>) -> io::Result<bool> {
+        let moved = self.outbox.flush(&mut self.accepted.stream)?;
+        let empty = self.outbox.is_empty();
+        if moved > 0 {
+            self.deadline = tools.now + if empty { tools.timeouts.keep_alive } else { tools.timeouts.write_stall };
+        }
+        Ok(empty)
+    }
+
+    fn discard<S>(&mut self, tools: &mut Tools<S>) -> io::Result<Flow> {
+        while self.readable {
+            if self.read(&mut tools.scratch)? == Some(0) {
+                return Ok(Flow::Close);
+            }
+        }
+        Ok(Flow::Wait)
+    }
+
+    /// Gives a parked request its answer, if this is its ticket.
+    pub(crate) fn resume<S: Service>(&mut self, ticket: Ticket, tools: &mut Tools<S>) -> Flow {
+        match &self.state {
+            State::Parked { serial, .. } if *serial == ticket.serial => self.unpark(Woken::Resumed, tools),
+            _ => Flow::Wait,
+        }
+    }
+
+    fn unpark<S: Service>(&mut self, woken: Woken, tools: &mut Tools<S>) -> Flow {
+        let State::Parked { mut manner, then, .. } = std::mem::replace(&mut self.state, State::Idle) else {
+            return Flow::Wait;
+        };
+        manner.keep_alive &= !tools.stopping;
+        let response = then(woken);
+        self.answer(&response, manner, tools);
+        if self.send(tools).is_err() { Flow::Close } else { Flow::Again }
+    }
+
+    /// What to do when the deadline has passed.
+    pub(crate) fn expire<S: Service>(&mut self, tools: &mut Tools<S>) -> Flow {
+        if self.deadline > tools.now {
+            return Flow::Wait;
+        }
+        if !self.outbox.is_empty() {
+            return Flow::Close;
+        }
+        let reject = match self.state {
+            State::Parked { .. } => return self.unpark(Woken::TimedOut, tools),
+            State::Idle | State::Closing | State::Lingering => return Flow::Close,
+            State::Receiving(Part::Head) => Reject::HeadTimeout(tools.timeouts.head.as_secs()),
+            State::Receiving(Part::Body) => Reject::BodyTimeout(tools.timeouts.body.as_secs()),
+        };
+        self.reject(&reject, tools);
+        if self.send(tools).is_err() { Flow::Close } else { Flow::Again }
+    }
+}

@@ -1,0 +1,172 @@
+//! The public front door: sockets in, requests out, answers back. It knows no product.
+//!
+//! One acceptor thread hands connections to shards, one thread per core, each an event loop over its own
+//! sockets ([`shard`]). A shard owns a [`Service`], which turns a request into an answer at once
+//! ([`Reply::Now`]) or later ([`Reply::Later`]): then the connection is parked, the shard turns to others, and
+//! whoever does the work calls [`Mailbox::resume`] with the ticket.
+//!
+//! Nothing here blocks but `poll`, and every phase of a connection has a deadline ([`Timeouts`]), so no client
+//! can stall another (G6). Every buffer has a bound (G5).
+
+mod acceptor;
+mod conn;
+pub mod http1;
+mod mailbox;
+mod outbox;
+mod response;
+mod shard;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+pub use acceptor::Caps;
+pub use http1::{Limits, Reject, Request};
+pub use mailbox::{Mailbox, Ticket};
+pub use response::Response;
+
+use crate::clock::Clock;
+
+/// How long each phase of a connection may last.
+#[derive(Debug, Clone)]
+pub struct Timeouts {
+    /// From the first byte of a head (or the opening of the connection) to its end.
+    pub head: Duration,
+    /// From the end of a head to the end of its body.
+    pub body: Duration,
+    /// Between two requests of a kept connection.
+    pub keep_alive: Duration,
+    /// An answer of which no byte moves.
+    pub write_stall: Duration,
+    /// A parked request: how long the client is kept waiting for the work to be done.
+    pub parked: Duration,
+}
+
+/// What answers the requests of one shard. Lives on the shard's thread and is never shared.
+pub trait Service {
+    /// How many bytes of body to accept for this request, judged by its head.
+    fn body_limit(&self, request: &Request<'_>) -> usize;
+
+    /// Answers a request, or says that the answer will come. Must not block.
+    fn call(&mut self, request: &Request<'_>, peer: IpAddr, ticket: Ticket) -> Reply;
+
+    /// The answer to bytes that are not a request; the connection closes after it.
+    fn reject(&mut self, reject: &Reject, peer: IpAddr) -> Response;
+
+    /// The answer on a connection that the caps do not allow; it leaves before anything is read.
+    fn refuse(&mut self) -> Response;
+}
+
+/// How a service replies.
+pub enum Reply {
+    /// The answer.
+    Now(Response),
+    /// The answer will come: park the connection until its ticket is resumed, then call this.
+    Later(Continuation),
+}
+
+/// Makes the answer of a parked request, on its shard.
+pub type Continuation = Box<dyn FnOnce(Woken) -> Response>;
+
+/// Why a parked request is taken up again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Woken {
+    /// Its ticket was resumed.
+    Resumed,
+    /// [`Timeouts::parked`] is over; a later resume finds nobody.
+    TimedOut,
+}
+
+/// How the front door is set up.
+pub struct Options {
+    /// Bounds of a head.
+    pub limits: Limits,
+    /// Deadlines.
+    pub timeouts: Timeouts,
+    /// Bounds of open connections.
+    pub caps: Caps,
+    /// Where time comes from.
+    pub clock: Clock,
+}
+
+/// The running front door.
+pub struct Front {
+    address: SocketAddr,
+    stop: Arc<acceptor::Stop>,
+    acceptor: JoinHandle<()>,
+    shards: Vec<(Arc<Mailbox>, JoinHandle<()>)>,
+    clock: Clock,
+}
+
+impl Front {
+    /// Starts a shard per seed, and the acceptor on a bound listener. `make_service` runs on each shard's own thread and
+    /// is given its seed, so what it makes need be neither sendable nor shareable.
+    ///
+    /// # Errors
+    /// When the system refuses a poll, a thread or the listener's registration.
+    pub fn start<S, T, M>(
+        listener: std::net::TcpListener,
+        options: Options,
+        seeds: Vec<T>,
+        make_service: M,
+    ) -> io::Result<Self>
+    where
+        S: Service + 'static,
+        T: Send + 'static,
+        M: Fn(T, Arc<Mailbox>) -> S + Send + Sync + 'static,
+    {
+        let Options { limits, timeouts, caps, clock } = options;
+        let address = listener.local_addr()?;
+        listener.set_nonblocking(true)?;
+        let make_service = Arc::new(make_service);
+        let (send_refusal, refusal) = std::sync::mpsc::sync_channel(seeds.len());
+        let mut shards = Vec::with_capacity(seeds.len());
+        for (index, seed) in seeds.into_iter().enumerate() {
+            let reactor = shard::Reactor::new(limits.clone(), timeouts.clone(), clock.clone())?;
+            let mailbox = reactor.mailbox();
+            let (make, address, send) = (Arc::clone(&make_service), Arc::clone(&mailbox), send_refusal.clone());
+            let thread = std::thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
+                let mut service = make(seed, address);
+                let _ = send.send(reactor.encode_refusal(&service.refuse()));
+                reactor.run(service);
+            })?;
+            shards.push((mailbox, thread));
+        }
+        drop(send_refusal);
+        let refusal = refusal.recv().map_err(|_| io::Error::other("no shard came up"))?;
+        let mailboxes = shards.iter().map(|(mailbox, _)| Arc::clone(mailbox)).collect();
+        let listener = mio::net::TcpListener::from_std(listener);
+        let acceptor = acceptor::Acceptor::new(listener, caps, mailboxes, refusal, clock.clone())?;
+        let stop = acceptor.stop_handle();
+        let acceptor = std::thread::Builder::new().name("acceptor".into()).spawn(move || acceptor.run())?;
+        Ok(Self { address, stop, acceptor, shards, clock })
+    }
+
+    /// Where it listens, with the port that the system chose if 0 was asked for.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops accepting, lets what is in flight finish within `drain`, closes everything and ends the threads.
+    pub fn stop(self, drain: Duration) {
+        self.stop.stop();
+        join(self.acceptor);
+        let deadline = self.clock.instant() + drain;
+        for (mailbox, _) in &self.shards {
+            mailbox.post(mailbox::Message::Stop { deadline });
+        }
+        for (_, thread) in self.shards {
+            join(thread);
+        }
+    }
+}
+
+fn join(thread: JoinHandle<()>) {
+    let name = thread.thread().name().unwrap_or("?").to_owned();
+    if thread.join().is_err() {
+        log::error!(thread = name; "thread.panicked");
+    }
+}

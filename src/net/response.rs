@@ -1,0 +1,136 @@
+//! Answers and how they become bytes.
+
+use std::borrow::Cow;
+use std::io::Write as _;
+
+use http::{HeaderName, HeaderValue, StatusCode};
+
+/// One answer, before it knows which connection it leaves on.
+#[derive(Debug)]
+pub struct Response {
+    /// The status.
+    pub status: StatusCode,
+    /// `content-type`; empty for an answer without one.
+    pub content_type: &'static str,
+    /// Headers that this answer has of its own, each at most once.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Header lines that never vary, each ended by CRLF, written as they are.
+    pub fixed_headers: &'static str,
+    /// The body; `content-length` follows from it.
+    pub body: Cow<'static, [u8]>,
+    /// Close the connection afterwards whatever the client wished.
+    pub close: bool,
+}
+
+impl Response {
+    /// An answer with a JSON body.
+    #[must_use]
+    pub fn json(status: StatusCode, body: impl Into<Cow<'static, [u8]>>) -> Self {
+        Self::new(status, "application/json", body)
+    }
+
+    /// An answer with a plain text body.
+    #[must_use]
+    pub fn text(status: StatusCode, body: &'static str) -> Self {
+        Self::new(status, "text/plain; charset=utf-8", body.as_bytes())
+    }
+
+    /// An answer without a body.
+    #[must_use]
+    pub fn empty(status: StatusCode) -> Self {
+        Self::new(status, "", &b""[..])
+    }
+
+    fn new(status: StatusCode, content_type: &'static str, body: impl Into<Cow<'static, [u8]>>) -> Self {
+        Self { status, content_type, headers: Vec::new(), fixed_headers: "", body: body.into(), close: false }
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+/// What the request of an answer decides about its bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner {
+    /// A HEAD request: everything but the body.
+    pub(crate) head_only: bool,
+    pub(crate) http11: bool,
+    pub(crate) keep_alive: bool,
+}
+
+/// Appends the answer's bytes to `out`. `date` is the `Date` value.
+pub(crate) fn encode(response: &Response, manner: Manner, date: &str, out: &mut Vec<u8>) {
+    out.reserve(512 + response.fixed_headers.len() + response.body.len());
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(response.status.as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(response.status.canonical_reason().unwrap_or_default().as_bytes());
+    out.extend_from_slice(b"\r\ndate: ");
+    out.extend_from_slice(date.as_bytes());
+    if !response.content_type.is_empty() {
+        out.extend_from_slice(b"\r\ncontent-type: ");
+        out.extend_from_slice(response.content_type.as_bytes());
+    }
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, "\r\ncontent-length: {}\r\n", response.body.len());
+    match (manner.keep_alive, manner.http11) {
+        (false, _) => out.extend_from_slice(b"connection: close\r\n"),
+        (true, false) => out.extend_from_slice(b"connection: keep-alive\r\n"),
+        (true, true) => {}
+    }
+    for (name, value) in &response.headers {
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(response.fixed_headers.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    if !manner.head_only {
+        out.extend_from_slice(&response.body);
+    }
+}
+
+/// The value of a `Date` header (RFC 9110 §5.6.7) for this many seconds since 1970.
+pub(crate) fn http_date(seconds: i64) -> String {
+    let time = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded(response: &Response, manner: Manner) -> String {
+        let mut out = Vec::new();
+        encode(response, manner, "D", &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_body_is_counted_and_left_out_for_head() {
+        let response = Response::json(StatusCode::OK, &b"{}"[..]);
+        let get = Manner { head_only: false, http11: true, keep_alive: true };
+        let expected = "HTTP/1.1 200 OK\r\ndate: D\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n";
+        assert_eq!(encoded(&response, get), format!("{expected}{{}}"));
+        assert_eq!(encoded(&response, Manner { head_only: true, ..get }), expected);
+    }
+
+    #[test]
+    fn the_connection_header_says_what_the_client_cannot_assume() {
+        let response = Response::empty(StatusCode::NO_CONTENT);
+        let manner = |http11, keep_alive| Manner { head_only: false, http11, keep_alive };
+        assert!(!encoded(&response, manner(true, true)).contains("connection"));
+        assert!(encoded(&response, manner(true, false)).contains("connection: close\r\n"));
+        assert!(encoded(&response, manner(false, true)).contains("connection: keep-alive\r\n"));
+    }
+
+    #[test]
+    fn dates_are_in_the_form_of_the_standard() {
+        assert_eq!(http_date(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
+    }
+}

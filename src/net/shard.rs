@@ -1,0 +1,258 @@
+//! One event loop: one thread, its own sockets, its own service.
+//!
+//! A turn: wait for sockets, the mailbox or the next sweep; note which sockets can move; take the mail; give each
+//! connection with something to do its turn; look for deadlines that have passed. Nothing else waits, ever.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Interest, Poll, Token};
+use slab::Slab;
+
+use super::acceptor::Accepted;
+use super::conn::{Conn, Flow};
+use super::http1::Limits;
+use super::mailbox::{Mailbox, Message, Ticket};
+use super::response::{self, Manner};
+use super::{Response, Service, Timeouts};
+use crate::clock::Clock;
+
+/// How often deadlines are looked at while connections are open; a deadline is kept to within this.
+const SWEEP: Duration = Duration::from_millis(250);
+/// Sockets reported by one poll; the rest come with the next.
+const EVENTS_MAX: usize = 1024;
+/// Bytes read from a socket at once, into one buffer that all connections of the shard share.
+const SCRATCH_BYTES: usize = 16 * 1024;
+/// Answer space kept from turn to turn; more is given back.
+const ANSWERS_KEPT_BYTES: usize = 256 * 1024;
+
+const MAIL: Token = Token(usize::MAX);
+
+/// What every connection of a shard works with.
+pub(crate) struct Tools<S> {
+    pub(crate) service: S,
+    pub(crate) limits: Limits,
+    pub(crate) timeouts: Timeouts,
+    /// The time of this turn.
+    pub(crate) now: Instant,
+    pub(crate) stopping: bool,
+    pub(crate) scratch: Vec<u8>,
+    /// Encoded answers of the connection whose turn it is.
+    pub(crate) answers: Vec<u8>,
+    clock: Clock,
+    date: (i64, String),
+    serial: u64,
+}
+
+impl<S> Tools<S> {
+    pub(crate) fn ticket(&mut self, connection: usize) -> Ticket {
+        self.serial += 1;
+        Ticket { connection, serial: self.serial }
+    }
+
+    /// Adds an answer to what leaves with this turn.
+    pub(crate) fn encode(&mut self, response: &Response, manner: Manner) {
+        response::encode(response, manner, &self.date.1, &mut self.answers);
+    }
+
+    pub(crate) fn clear_answers(&mut self) {
+        self.answers.clear();
+        self.answers.shrink_to(ANSWERS_KEPT_BYTES);
+    }
+
+    fn tick(&mut self) {
+        self.now = self.clock.instant();
+        let seconds = self.clock.now().0.div_euclid(1_000_000);
+        if seconds != self.date.0 {
+            self.date = (seconds, response::http_date(seconds));
+        }
+    }
+}
+
+/// A shard before it has its service: the poll and the mailbox, made where errors can still be reported.
+pub(crate) struct Reactor {
+    poll: Poll,
+    mailbox: Arc<Mailbox>,
+    limits: Limits,
+    timeouts: Timeouts,
+    clock: Clock,
+}
+
+impl Reactor {
+    pub(crate) fn new(limits: Limits, timeouts: Timeouts, clock: Clock) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let mailbox = Arc::new(Mailbox::new(poll.registry(), MAIL)?);
+        Ok(Self { poll, mailbox, limits, timeouts, clock })
+    }
+
+    pub(crate) fn mailbox(&self) -> Arc<Mailbox> {
+        Arc::clone(&self.mailbox)
+    }
+
+    /// The bytes of an answer that closes its connection, for the acceptor to send.
+    pub(crate) fn encode_refusal(&self, response: &Response) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let date = response::http_date(self.clock.now().0.div_euclid(1_000_000));
+        response::encode(response, Manner { head_only: false, http11: true, keep_alive: false }, &date, &mut bytes);
+        bytes
+    }
+
+    /// Serves until told to stop and everything in flight is done.
+    pub(crate) fn run<S: Service>(self, service: S) {
+        let now = self.clock.instant();
+        let tools = Tools {
+            service,
+            limits: self.limits,
+            timeouts: self.timeouts,
+            now,
+            stopping: false,
+            scratch: vec![0; SCRATCH_BYTES],
+            answers: Vec::new(),
+            clock: self.clock,
+            date: (i64::MIN, String::new()),
+            serial: 0,
+        };
+        let (poll, mailbox) = (self.poll, self.mailbox);
+        Shard { poll, mailbox, tools, conns: Slab::new(), ready: Vec::new(), next_sweep: now, stop_by: None }.run();
+    }
+}
+
+struct Shard<S> {
+    poll: Poll,
+    mailbox: Arc<Mailbox>,
+    tools: Tools<S>,
+    conns: Slab<Conn>,
+    /// Connections with something to do; each at most once.
+    ready: Vec<usize>,
+    next_sweep: Instant,
+    /// Set once told to stop.
+    stop_by: Option<Instant>,
+}
+
+impl<S: Service> Shard<S> {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        let (mut mail, mut turn) = (Vec::new(), Vec::new());
+        loop {
+            if let Err(error) = self.poll.poll(&mut events, self.patience())
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                log::error!(error = error.to_string(); "shard.poll_failed");
+            }
+            self.tools.tick();
+            for event in &events {
+                if let Some(conn) = self.conns.get_mut(event.token().0) {
+                    conn.note(event);
+                    self.queue(event.token().0);
+                }
+            }
+            self.mailbox.take(&mut mail);
+            for message in mail.drain(..) {
+                self.open(message);
+            }
+            std::mem::swap(&mut self.ready, &mut turn);
+            for key in turn.drain(..) {
+                self.serve(key);
+            }
+            self.sweep();
+            if self.stop_by.is_some_and(|by| self.conns.is_empty() || by <= self.tools.now) {
+                return;
+            }
+        }
+    }
+
+    /// How long the poll may wait: not at all with work left over, for ever with nobody there.
+    fn patience(&self) -> Option<Duration> {
+        if !self.ready.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let next = if self.conns.is_empty() { self.stop_by } else { Some(self.next_sweep) };
+        next.map(|at| at.saturating_duration_since(self.tools.clock.instant()))
+    }
+
+    fn queue(&mut self, key: usize) {
+        if let Some(conn) = self.conns.get_mut(key)
+            && !std::mem::replace(&mut conn.queued, true)
+        {
+            self.ready.push(key);
+        }
+    }
+
+    fn open(&mut self, message: Message) {
+        match message {
+            Message::Accepted(accepted) => self.accept(accepted),
+            Message::Resume(ticket) => {
+                let Some(conn) = self.conns.get_mut(ticket.connection) else { return };
+                let flow = conn.resume(ticket, &mut self.tools);
+                self.follow(ticket.connection, &flow);
+            }
+            Message::Stop { deadline } => {
+                self.stop_by = Some(deadline);
+                self.tools.stopping = true;
+                let keys: Vec<usize> = self.conns.iter().map(|(key, _)| key).collect();
+                for key in keys {
+                    if let Some(conn) = self.conns.get_mut(key) {
+                        conn.last_look();
+                    }
+                    self.serve(key);
+                }
+            }
+        }
+    }
+
+    fn accept(&mut self, accepted: Accepted) {
+        let entry = self.conns.vacant_entry();
+        let key = entry.key();
+        let conn = entry.insert(Conn::new(accepted, &self.tools));
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.poll.registry().register(conn.source(), Token(key), interest) {
+            log::error!(error = error.to_string(); "shard.register_failed");
+            self.conns.remove(key);
+        } else if self.tools.stopping {
+            conn.last_look();
+            self.serve(key);
+        }
+    }
+
+    fn serve(&mut self, key: usize) {
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        conn.queued = false;
+        let flow = match conn.turn(key, &mut self.tools) {
+            Flow::Wait if self.tools.stopping && conn.is_quiet() => Flow::Close,
+            flow => flow,
+        };
+        self.follow(key, &flow);
+    }
+
+    fn follow(&mut self, key: usize, flow: &Flow) {
+        match flow {
+            Flow::Wait => {}
+            Flow::Again => self.queue(key),
+            Flow::Close => {
+                self.conns.remove(key);
+                self.tools.clear_answers();
+            }
+        }
+    }
+
+    fn sweep(&mut self) {
+        if self.tools.now < self.next_sweep {
+            return;
+        }
+        self.next_sweep = self.tools.now + SWEEP;
+        let mut due = Vec::new();
+        for (key, conn) in &mut self.conns {
+            let flow = conn.expire(&mut self.tools);
+            if flow != Flow::Wait {
+                due.push((key, flow));
+            }
+        }
+        for (key, flow) in due {
+            self.follow(key, &flow);
+        }
+        if self.conns.is_empty() {
+            self.conns.shrink_to_fit();
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The structured log of the server.
+//!
+//! Responsibility: put `log`'s macros, `env_logger`'s filter, our line format
+//! and our sink together. Call sites only use the standard macros with
+//! key-values: `log::info!(request_id = id, status = 200; "request.complete")`.
+//!
+//! - [`format`]: record to one line, pure;
+//! - [`sink`]: bounded queue and writer thread, so that logging never waits;
+//! - [`repeat`]: which occurrences of a repetitive warning to log.
+//!
+//! Invariants: one event is one line on stderr; a thread that logs never waits
+//! for stderr; the wall clock is read in [`now`] only. Nothing but the log
+//! should write to stderr after [`init`].
+//!
+//! Threads: [`init`] once, early, on the main thread; the rest from anywhere.
+
+mod format;
+pub mod repeat;
+mod sink;
+
+use std::any::Any;
+use std::io::{IsTerminal as _, Write as _};
+use std::panic::PanicHookInfo;
+use std::sync::OnceLock;
+use std::time::Duration;
+use std::{env, io, panic, thread};
+
+use env_logger::{Target, WriteStyle};
+use jiff::Timestamp;
+use log::{LevelFilter, SetLoggerError};
+
+use format::{OWN, Style};
+pub use sink::LogHandle;
+
+/// How long a panic of the main thread waits for its line to be written.
+const PANIC_FLUSH: Duration = Duration::from_secs(1);
+
+/// The sink of the installed logger, for the panic hook.
+static INSTALLED: OnceLock<LogHandle> = OnceLock::new();
+
+/// Layout of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people: a terminal in development, the journal.
+    Pretty,
+    /// One JSON object per line, for collectors.
+    Json,
+}
+
+/// What can be configured about the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Level of our own events; those of dependencies never go above `warn`.
+    pub level: LevelFilter,
+    /// Layout of the lines.
+    pub format: Format,
+}
+
+/// Installs the global logger on stderr and the panic hook.
+///
+/// Keep the handle and call [`LogHandle::flush`] before the process ends: the
+/// writer thread does not outlive `main`.
+///
+/// # Errors
+/// When a global logger is installed already; nothing is changed then.
+pub fn init(options: &Options) -> Result<LogHandle, SetLoggerError> {
+    let style = style(options.format, env::var_os("JOURNAL_STREAM").is_some(), io::stderr().is_terminal());
+    let report = Box::new(move |count| format::dropped_line(style, now(), count));
+    let (target, handle) = match sink::spawn(Box::new(io::stderr()), sink::QUEUE_LINES, report) {
+        Ok((queue, handle)) => (Target::Pipe(Box::new(queue)), handle),
+        // No thread to be had: whatever the server does next will fail as well
+        // and should be able to say so, even if that means to write in place.
+        Err(_) => (Target::Stderr, LogHandle::default()),
+    };
+    let logger = logger(options.level, style, target);
+    let level = logger.filter();
+    log::set_boxed_logger(Box::new(logger))?;
+    log::set_max_level(level);
+    let _ = INSTALLED.set(handle.clone());
+    install_panic_hook();
+    Ok(handle)
+}
+
+/// Makes panics `error` events named `panic` with `thread`, `location`, `reason`.
+///
+/// Part of [`init`]. As long as there is no logger that takes errors, panics go
+/// to the hook that was there before, so that none gets lost.
+pub fn install_panic_hook() {
+    let previous = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if log::log_enabled!(target: OWN, log::Level::Error) {
+            log_panic(info);
+        } else {
+            previous(info);
+        }
+    }));
+}
+
+fn log_panic(info: &PanicHookInfo<'_>) {
+    let thread = thread::current();
+    let name = thread.name().unwrap_or("unnamed");
+    let location = info.location().map(ToString::to_string);
+    log::error!(
+        target: OWN,
+        thread = name,
+        location = location.as_deref(),
+        reason = reason(info.payload());
+        "panic"
+    );
+    // A panic of the main thread is about to end the process and with it the
+    // writer. Other threads are caught or joined, and serving must not wait.
+    if name == "main"
+        && let Some(handle) = INSTALLED.get()
+    {
+        handle.flush(PANIC_FLUSH);
+    }
+}
+
+/// Text of a panic; its length is left to the format.
+fn reason(payload: &(dyn Any + Send)) -> &str {
+    if let Some(text) = payload.downcast_ref::<&'static str>() {
+        text
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text
+    } else {
+        "non-string payload"
+    }
+}
+
+fn style(format: Format, journal: bool, terminal: bool) -> Style {
+    match format {
+        Format::Json => Style::Json,
+        // Desktop sessions run under systemd and hand JOURNAL_STREAM down to
+        // the shells in their terminals. The journal itself is never a terminal.
+        Format::Pretty if journal && !terminal => Style::Journal,
+        Format::Pretty => Style::Pretty { colour: terminal },
+    }
+}
+
+fn logger(level: LevelFilter, style: Style, target: Target) -> env_logger::Logger {
+    env_logger::Builder::new()
+        .filter_level(level.min(LevelFilter::Warn))
+        .filter_module(OWN, level)
+        .write_style(WriteStyle::Never)
+        .target(target)
+        // One write per record: when a Display in a field panics, env_logger's
+        // buffer must not keep half a line for the next record of that thread.
+        .format(move |out, record| out.write_all(&format::line(style, now(), record)))
+        .build()
+}
+
+/// The only place that reads the wall clock.
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sink::tests::Buffer;
+    use super::*;
+    use log::{Level, Log as _, Record};
+    use serde_json::Value as Json;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// A logger as `init` builds it, but not installed and on a buffer.
+    fn start(level: LevelFilter) -> (env_logger::Logger, LogHandle, Buffer) {
+        let buffer = Buffer::default();
+        let report = Box::new(|_| Vec::new());
+        let (queue, handle) = sink::spawn(Box::new(buffer.clone()), sink::QUEUE_LINES, report).unwrap();
+        let target = Target::Pipe(Box::new(queue));
+        (logger(level, Style::Json, target), handle, buffer)
+    }
+
+    fn send(logger: &env_logger::Logger, level: Level, target: &str, message: &str) {
+        logger.log(
+            &Record::builder()
+                .level(level)
+                .target(target)
+                .args(format_args!("{message}"))
+                .key_values(&[("n", 1)])
+                .build(),
+        );
+    }
+
+    #[test]
+    fn records_go_through_env_logger_as_whole_lines() {
+        let (logger, handle, buffer) = start(LevelFilter::Debug);
+        for n in 0..3 {
+            send(&logger, Level::Info, "inkring::http", &format!("event.{n}\n"));
+        }
+        assert!(handle.flush(LONG));
+        let lines: Vec<Json> = buffer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 3);
+        assert_eq!(lines[2]["message"], "event.2\n");
+        assert_eq!(lines[2]["n"], 1);
+        let stamp = lines[0]["timestamp"].as_str().unwrap();
+        assert!(stamp.parse::<Timestamp>().is_ok() && stamp.ends_with('Z'), "{stamp}");
+    }
+
+    #[test]
+    fn levels_are_ours_and_theirs() {
+        let seen = |level| {
+            let (logger, handle, buffer) = start(level);
+            for target in ["inkring", "inkring::db", "mio"] {
+                for level in Level::iter() {
+                    send(&logger, level, target, &format!("{target}:{level}"));
+                }
+            }
+            assert!(handle.flush(LONG));
+            buffer
+                .text()
+                .lines()
+                .map(|line| {
+                    let line: Json = serde_json::from_str(line).unwrap();
+                    line["message"].as_str().unwrap().to_owned()
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            seen(LevelFilter::Info),
+            [
+                "inkring:ERROR",
+                "inkring:WARN",
+                "inkring:INFO",
+                "inkring::db:ERROR",
+                "inkring::db:WARN",
+                "inkring::db:INFO",
+                "mio:ERROR",
+                "mio:WARN"
+            ]
+        );
+        assert_eq!(seen(LevelFilter::Error), ["inkring:ERROR", "inkring::db:ERROR", "mio:ERROR"]);
+        assert!(seen(LevelFilter::Off).is_empty());
+        assert_eq!(seen(LevelFilter::Trace).len(), 5 + 5 + 2);
+    }
+
+    #[test]
+    fn a_panicking_display_leaves_no_debris() {
+        struct Bad;
+        impl std::fmt::Display for Bad {
+            fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                // Unlike a panic this does not go through the global hook.
+                panic::resume_unwind(Box::new("bad"))
+            }
+        }
+        let (logger, handle, buffer) = start(LevelFilter::Info);
+        let outcome = panic::catch_unwind(panic::AssertUnwindSafe(|| {
+            logger.log(&Record::builder().target(OWN).args(format_args!("{Bad}")).build());
+        }));
+        assert!(outcome.is_err());
+        send(&logger, Level::Info, OWN, "next");
+        assert!(handle.flush(LONG));
+        let text = buffer.text();
+        assert_eq!(text.lines().count(), 1);
+        let line: Json = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["message"], "next");
+    }
+
+    #[test]
+    fn styles() {
+        let pretty = |journal, terminal| style(Format::Pretty, journal, terminal);
+        assert_eq!(pretty(false, false), Style::Pretty { colour: false });
+        assert_eq!(pretty(false, true), Style::Pretty { colour: true });
+        assert_eq!(pretty(true, false), Style::Journal);
+        assert_eq!(pretty(true, true), Style::Pretty { colour: true });
+        for journal in [false, true] {
+            for terminal in [false, true] {
+                assert_eq!(style(Format::Json, journal, terminal), Style::Json);
+            }
+        }
+    }
+
+    #[test]
+    fn reasons_of_panics() {
+        assert_eq!(reason(&"literal"), "literal");
+        assert_eq!(reason(&String::from("formatted")), "formatted");
+        assert_eq!(reason(&7_u8), "non-string payload");
+    }
+}

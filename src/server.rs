@@ -1,0 +1,204 @@
+//! Builds the parts in order, and takes them down in the opposite one.
+
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::clock::Clock;
+use crate::config::{Config, Network};
+use crate::drafts;
+use crate::gate::{Cors, Gate, Identity, Routes};
+use crate::health::{self, Readiness};
+use crate::hub::Hub;
+use crate::net::{self, Caps, Front, Mailbox};
+use crate::store::{self, OpenError, Reader, Writer, WriterHandle};
+
+/// The most connections chosen without being told.
+const CONNECTIONS_DEFAULT_MAX: usize = 10_000;
+/// Descriptors left for files, polls and whatever else is not a connection.
+const DESCRIPTORS_RESERVED: usize = 128;
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on LISTEN_ADDR={address}: {source}")]
+    Listen {
+        /// As configured.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The system refused a thread or a poll.
+    #[error("cannot start the threads that serve: {0}")]
+    Threads(std::io::Error),
+}
+
+/// A running server.
+pub struct Server {
+    front: Front,
+    writer: Writer,
+    readiness: Arc<Readiness>,
+    drain: Duration,
+}
+
+impl Server {
+    /// Starts everything; when it returns, the address answers.
+    ///
+    /// # Errors
+    /// When the database, the address or the system is not as needed.
+    pub fn start(config: &Config) -> Result<Self, StartError> {
+        let clock = Clock::system();
+        let shards = shard_count(config.shards);
+        let descriptors = raise_descriptor_limit();
+        let connections = connection_cap(config.connections.max, descriptors);
+        let listener =
+            TcpListener::bind(config.listen).map_err(|source| StartError::Listen { address: config.listen, source })?;
+
+        let store = store::open(&config.database)?;
+        let readers = (0..shards).map(|_| store.reader()).collect::<Result<Vec<_>, OpenError>>()?;
+        let hub = Arc::new(Hub::default());
+        let writer = Writer::start(store, config.writer_queue_jobs, hub, clock.clone()).map_err(StartError::Threads)?;
+
+        let readiness = Arc::new(Readiness::default());
+        let plan = GatePlan {
+            config: config.clone(),
+            writer: writer.handle(),
+            readiness: Arc::clone(&readiness),
+            clock: clock.clone(),
+        };
+        let options = net::Options {
+            limits: net::Limits {
+                head_bytes: config.connections.head_bytes,
+                headers: config.connections.head_headers,
+                target_bytes: config.connections.target_bytes,
+            },
+            timeouts: net::Timeouts {
+                head: config.connections.head_timeout,
+                body: config.connections.body_timeout,
+                keep_alive: config.connections.keep_alive,
+                write_stall: config.connections.write_stall,
+                parked: config.commit_timeout,
+            },
+            caps: Caps {
+                connections,
+                per_address: config.connections.max_per_address,
+                exempt: Box::new(trusted(config.trusted_proxies.clone())),
+            },
+            clock,
+        };
+        let front = Front::start(listener, options, readers, move |reader, mailbox| plan.build(reader, mailbox))
+            .map_err(StartError::Threads)?;
+        log::info!(
+            address = front.address().to_string(), database = config.database.display().to_string(), shards,
+            connections, descriptors, version = env!("CARGO_PKG_VERSION");
+            "server.started"
+        );
+        Ok(Self { front, writer, readiness, drain: config.drain })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.front.address()
+    }
+
+    /// Stops accepting, finishes what is in flight within `DRAIN_SECONDS`, commits what waits, and closes the database.
+    pub fn stop(self) {
+        log::info!(drain_seconds = self.drain.as_secs(); "server.stopping");
+        self.readiness.drain();
+        self.front.stop(self.drain);
+        self.writer.stop();
+        log::info!("server.stopped");
+    }
+}
+
+/// All that is needed to build a shard's gate on the shard's own thread.
+struct GatePlan {
+    config: Config,
+    writer: WriterHandle,
+    readiness: Arc<Readiness>,
+    clock: Clock,
+}
+
+impl GatePlan {
+    fn build(&self, reader: Reader, mailbox: Arc<Mailbox>) -> Gate {
+        let config = &self.config;
+        let reader = Rc::new(reader);
+        let mut routes = Routes::new();
+        let (readiness, clock) = (Arc::clone(&self.readiness), self.clock.clone());
+        health::routes(&mut routes, Rc::clone(&reader), self.writer.clone(), readiness, clock);
+        let options = drafts::Options {
+            max_collaborators: config.drafts.max_collaborators,
+            max_segments: config.drafts.max_segments,
+            cache_bytes: config.drafts.cache_bytes,
+        };
+        drafts::routes(&mut routes, reader, options, self.clock.clone());
+        Gate {
+            routes,
+            cors: Cors::new(config.origins.clone()),
+            identity: Identity { trust_user_header: config.trust_user_header },
+            body_bytes: config.connections.body_bytes,
+            trusted_proxy: Box::new(trusted(config.trusted_proxies.clone())),
+            writer: self.writer.clone(),
+            mailbox,
+            clock: self.clock.clone(),
+        }
+    }
+}
+
+fn trusted(proxies: Vec<Network>) -> impl Fn(IpAddr) -> bool + Send + Sync {
+    move |address| proxies.iter().any(|network| network.contains(address))
+}
+
+/// One shard per core unless told otherwise.
+fn shard_count(configured: usize) -> usize {
+    match configured {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        shards => shards,
+    }
+}
+
+/// Raises the soft limit of open descriptors to the hard one; returns what is in force.
+fn raise_descriptor_limit() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let current = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
+    current.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
+/// Connections in all: as configured, else what the descriptors allow. Where they are few, half go to connections.
+fn connection_cap(configured: usize, descriptors: usize) -> usize {
+    let possible = descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(descriptors / 2);
+    match configured {
+        0 => possible.min(CONNECTIONS_DEFAULT_MAX),
+        cap if cap > possible => {
+            log::warn!(
+                max_connections = cap, possible, descriptors;
+                "MAX_CONNECTIONS is more than the limit of open files allows; raise the limit, or lower the knob"
+            );
+            possible
+        }
+        cap => cap,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_follow_from_descriptors() {
+        assert_eq!(connection_cap(0, 64), 32);
+        assert_eq!(connection_cap(0, 1024), 896);
+        assert_eq!(connection_cap(0, 1_000_000), 10_000);
+        assert_eq!(connection_cap(50_000, 1_000_000), 50_000);
+        assert_eq!(connection_cap(500, 64), 32);
+    }
+}

@@ -1,0 +1,15 @@
+//! SQLite: one file, one writer, a reader per shard.
+//!
+//! [`open`] opens or creates the file, checks that it is ours and sets every pragma explicitly. [`Writer`] is the
+//! only thread that changes it: changes are [`Job`]s in a bounded queue, committed in groups, and an answer leaves only
+//! after the commit's fsync (G1, G2). A [`Reader`] is a shard's own read-only connection.
+
+mod event;
+mod open;
+mod reader;
+mod writer;
+
+pub use event::{Event, Publisher};
+pub use open::{APPLICATION_ID, OpenError, SCHEMA_VERSION, Store, open, tables};
+pub use reader::Reader;
+pub use writer::{Job, JobTimes, StoreError, Tx, Verdict, Writer, WriterHandle};

@@ -1,0 +1,337 @@
+//! Opening the database: is it ours, is it ours alone, and does it behave as promised.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::Reader;
+use super::writer::WriterState;
+
+/// Marks a file as ours: `inkr` in ASCII (`PRAGMA application_id`).
+pub const APPLICATION_ID: i32 = 0x696e_6b72;
+/// The shape of the database that this program reads and writes (`PRAGMA user_version`).
+pub const SCHEMA_VERSION: i32 = 1;
+
+const SCHEMA: &str = include_str!("../../schema.sql");
+
+/// Statements kept prepared by each connection; more than the code has.
+const STATEMENTS_CACHED: usize = 64;
+
+/// Why the database cannot be used. Each says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory or a file beside the database cannot be made or opened.
+    #[error("{path}: {source}", path = path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another process writes to it.
+    #[error(
+        "{path} is in use by another inkring (process {pid}); stop it first, or set DATABASE_URL to another file",
+        path = path.display()
+    )]
+    InUse {
+        /// The database.
+        path: PathBuf,
+        /// The process that holds the lock, as far as it told.
+        pid: String,
+    },
+    /// It is an SQLite database of some other program, or no database at all.
+    #[error(
+        "{path} is not an inkring database ({found}); set DATABASE_URL to another file, or move this one away",
+        path = path.display()
+    )]
+    Foreign {
+        /// The database.
+        path: PathBuf,
+        /// What it is instead.
+        found: String,
+    },
+    /// A newer inkring wrote it.
+    #[error(
+        "{path} has schema version {found}, and this inkring knows versions up to {SCHEMA_VERSION}; \
+         run the newer inkring, or restore a backup made before the upgrade",
+        path = path.display()
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its version.
+        found: i32,
+    },
+    /// A pragma did not take, so a promise could not be kept.
+    #[error("{path}: PRAGMA {pragma} is {found} and must be {wanted}", path = path.display())]
+    Pragma {
+        /// The database.
+        path: PathBuf,
+        /// Which pragma.
+        pragma: &'static str,
+        /// Its value as read back.
+        found: String,
+        /// The value it must have.
+        wanted: &'static str,
+    },
+    /// SQLite refused.
+    #[error("{path}: {source}", path = path.display())]
+    Sqlite {
+        /// The database.
+        path: PathBuf,
+        /// What it said.
+        source: rusqlite::Error,
+    },
+}
+
+/// An open database: the connection that writes, and what is needed to open readers.
+#[derive(Debug)]
+pub struct Store {
+    pub(super) connection: Connection,
+    pub(super) state: Arc<WriterState>,
+    /// Held for as long as this process may write.
+    pub(super) lock: File,
+    path: PathBuf,
+}
+
+/// Opens the database at `path`, creating it and its directory (mode 0700; files 0600) when absent.
+///
+/// # Errors
+/// When another process has it, when it is not ours, or when SQLite or the file system refuses.
+pub fn open(path: &Path) -> Result<Store, OpenError> {
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+        made.map_err(|source| OpenError::File { path: directory.to_owned(), source })?;
+    }
+    let lock = take_lock(path)?;
+    let fresh = create_file(path)?;
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
+    if !fresh {
+        check_ours(&connection, path)?;
+    }
+    set_pragmas(&connection, path)?;
+    if application_id(&connection).map_err(sqlite)? == 0 {
+        apply_schema(&mut connection).map_err(sqlite)?;
+        sync_directory(path)?;
+    }
+    Ok(Store { connection, state: Arc::new(WriterState::default()), lock, path: path.to_owned() })
+}
+
+impl Store {
+    /// A read-only connection for one thread.
+    ///
+    /// # Errors
+    /// When SQLite cannot open the file once more.
+    pub fn reader(&self) -> Result<Reader, OpenError> {
+        let sqlite = |source| OpenError::Sqlite { path: self.path.clone(), source };
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags).map_err(sqlite)?;
+        connection.busy_timeout(std::time::Duration::from_millis(250)).map_err(sqlite)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+        for (pragma, value) in
+            [("query_only", "ON"), ("trusted_schema", "OFF"), ("mmap_size", "0"), ("cache_size", "-1024")]
+        {
+            connection.pragma_update(None, pragma, value).map_err(sqlite)?;
+        }
+        Ok(Reader::new(connection, Arc::clone(&self.state)))
+    }
+}
+
+/// Names of the tables that a database of this version has, in alphabetical order.
+///
+/// # Errors
+/// When SQLite cannot read the schema.
+pub fn tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement =
+        connection.prepare_cached("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")?;
+    statement.query_map((), |row| row.get(0))?.collect()
+}
+
+/// SQLite lets many processes write; our answers, numbering and caches rely on there being one.
+fn take_lock(path: &Path) -> Result<File, OpenError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock_path = PathBuf::from(name);
+    let file = |source| OpenError::File { path: lock_path.clone(), source };
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let mut lock = options.open(&lock_path).map_err(file)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            let _ = lock.read_to_string(&mut pid);
+            let pid = if pid.trim().is_empty() { "unknown".to_owned() } else { pid.trim().to_owned() };
+            return Err(OpenError::InUse { path: path.to_owned(), pid });
+        }
+        Err(TryLockError::Error(source)) => return Err(file(source)),
+    }
+    lock.set_len(0).and_then(|()| lock.rewind()).map_err(file)?;
+    writeln!(lock, "{}", std::process::id()).map_err(file)?;
+    Ok(lock)
+}
+
+/// Creates the file with our mode, which SQLite copies to its -wal and -shm. True if it was not there.
+fn create_file(path: &Path) -> Result<bool, OpenError> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(source) => Err(OpenError::File { path: path.to_owned(), source }),
+    }
+}
+
+/// Refuses what another program or a newer inkring wrote, before anything in it is changed.
+fn check_ours(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let foreign = |found: String| OpenError::Foreign { path: path.to_owned(), found };
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let id = application_id(connection).map_err(|error| match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => foreign("it is not an SQLite file".to_owned()),
+        _ => sqlite(error),
+    })?;
+    let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sqlite)?;
+    // An empty file is a database not yet made: the start that was to make it was cut short.
+    let empty = id == 0 && version == 0 && tables(connection).map_err(sqlite)?.is_empty();
+    match id {
+        _ if empty => Ok(()),
+        APPLICATION_ID if version > SCHEMA_VERSION => Err(OpenError::Newer { path: path.to_owned(), found: version }),
+        APPLICATION_ID if version < 1 => Err(foreign(format!("schema version {version}"))),
+        APPLICATION_ID => Ok(()),
+        0 => Err(foreign("an SQLite database of another program".to_owned())),
+        id => Err(foreign(format!("an SQLite database with application id {id:#x}"))),
+    }
+}
+
+fn application_id(connection: &Connection) -> rusqlite::Result<i32> {
+    connection.pragma_query_value(None, "application_id", |row| row.get(0))
+}
+
+/// Sets every pragma that the promises rest on, reads each back, and logs what is in force.
+fn set_pragmas(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    // Nobody else writes; the wait is for a checkpoint that meets a reader.
+    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(sqlite)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    // auto_vacuum can only be chosen before the first page is written. Name, value to set, value as read back.
+    let pragmas = [
+        ("auto_vacuum", "INCREMENTAL", "2"),
+        ("journal_mode", "WAL", "wal"),
+        ("synchronous", "FULL", "2"),
+        ("foreign_keys", "ON", "1"),
+        ("trusted_schema", "OFF", "0"),
+        ("wal_autocheckpoint", "0", "0"),
+        ("journal_size_limit", "67108864", "67108864"),
+        ("temp_store", "MEMORY", "2"),
+        ("cache_size", "-4096", "-4096"),
+        ("mmap_size", "0", "0"),
+    ];
+    let mut in_force = Vec::with_capacity(pragmas.len());
+    for (pragma, value, wanted) in pragmas {
+        connection.pragma_update_and_check(None, pragma, value, |_| Ok(())).or_else(without_rows).map_err(sqlite)?;
+        let found = connection
+            .pragma_query_value(None, pragma, |row| row.get::<_, rusqlite::types::Value>(0))
+            .map(|value| match value {
+                rusqlite::types::Value::Integer(number) => number.to_string(),
+                rusqlite::types::Value::Text(text) => text,
+                other => format!("{other:?}"),
+            })
+            .map_err(sqlite)?;
+        if found != wanted {
+            return Err(OpenError::Pragma { path: path.to_owned(), pragma, found, wanted });
+        }
+        in_force.push(format!("{pragma}={found}"));
+    }
+    log::info!(path = path.display().to_string(), sqlite = rusqlite::version(), pragmas = in_force.join(" "); "store.opened");
+    Ok(())
+}
+
+/// Some pragmas answer with their new value and some with no row; both are fine.
+fn without_rows(error: rusqlite::Error) -> rusqlite::Result<()> {
+    if matches!(error, rusqlite::Error::QueryReturnedNoRows) { Ok(()) } else { Err(error) }
+}
+
+fn apply_schema(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.commit()
+}
+
+/// A new file is only on disk when its name is.
+fn sync_directory(path: &Path) -> Result<(), OpenError> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let synced = File::open(directory).and_then(|directory| directory.sync_all());
+    synced.map_err(|source| OpenError::File { path: directory.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn temporary() -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new").join("inkring.db");
+        (directory, path)
+    }
+
+    #[test]
+    fn a_new_file_is_made_whole_and_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let (_directory, path) = temporary();
+        let store = open(&path).unwrap();
+        assert_eq!(application_id(&store.connection).unwrap(), APPLICATION_ID);
+        assert!(tables(&store.connection).unwrap().contains(&"drafts".to_owned()));
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+    }
+
+    #[test]
+    fn a_second_writer_is_refused_by_name() {
+        let (_directory, path) = temporary();
+        let _store = open(&path).unwrap();
+        let error = open(&path).unwrap_err().to_string();
+        assert!(error.contains(&format!("in use by another inkring (process {})", std::process::id())), "{error}");
+    }
+
+    #[test]
+    fn a_newer_or_foreign_file_is_refused_and_left_as_it_is() {
+        let (_directory, path) = temporary();
+        drop(open(&path).unwrap());
+        let connection = Connection::open(&path).unwrap();
+        connection.pragma_update(None, "user_version", SCHEMA_VERSION + 1).unwrap();
+        let error = open(&path).unwrap_err().to_string();
+        assert!(error.contains("has schema version 2, and this inkring knows versions up to 1"), "{error}");
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection.pragma_update(None, "application_id", 7).unwrap();
+        let error = open(&path).unwrap_err().to_string();
+        assert!(error.contains("application id 0x7"), "{error}");
+        connection.pragma_update(None, "application_id", 0).unwrap();
+        assert!(open(&path).unwrap_err().to_string().contains("of another program"));
+        drop(connection);
+        let text = path.with_file_name("notes.txt");
+        std::fs::write(&text, "these are my notes, and they are longer than an SQLite header".repeat(40)).unwrap();
+        assert!(open(&text).unwrap_err().to_string().contains("it is not an SQLite file"));
+    }
+
+    #[test]
+    fn an_empty_file_left_by_a_start_cut_short_is_made_whole() {
+        let (directory, _) = temporary();
+        let path = directory.path().join("inkring.db");
+        std::fs::write(&path, "").unwrap();
+        open(&path).unwrap();
+    }
+
+    #[test]
+    fn a_reader_cannot_write() {
+        let (_directory, path) = temporary();
+        let store = open(&path).unwrap();
+        let reader = store.reader().unwrap();
+        assert!(reader.connection().execute("DELETE FROM drafts", ()).is_err());
+    }
+}
