@@ -69,7 +69,7 @@ impl Appending {
 
     fn appended(&mut self, client: usize, status: u16, text: &str) -> Option<Verdict> {
         let marker = marker(client, self.users[client].serial);
-        let order = fields(text, "segment_order").next()?.parse().ok()?;
+        let order = fields(text, "segment_order").last()?.parse().ok()?;
         if status != 200 || !text.contains(&marker) {
             return None;
         }

@@ -1,8 +1,8 @@
 //! Drafts in SQL: what a change reads and writes on the writer, and what a shard reads.
 //!
-//! Every change ends in `record`, which counts the draft's events up, writes the event row in the same transaction
-//! and hands it on for publishing. So `event_seq` is a version: while it is the same, nothing about the draft has
-//! changed.
+//! Every change counts the draft's `event_seq` up in the same UPDATE that does the rest, and ends in `record`, which
+//! writes the event row and hands it on for publishing. So `event_seq` is a version: while it is the same, nothing
+//! about the draft has changed.
 
 use std::sync::Arc;
 
@@ -124,8 +124,8 @@ pub struct NewDraft {
 /// When SQLite fails.
 pub fn create(tx: &mut Tx<'_>, new: &NewDraft, request_id: &str) -> rusqlite::Result<()> {
     let now = tx.now();
-    let insert = "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, segment_count, passed_at, \
-                  created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?2, ?5, ?6, ?6, ?6)";
+    let insert = "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, segment_count, event_seq, \
+                  passed_at, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?2, ?5, 1, ?6, ?6, ?6)";
     let segments = i64::from(new.initial_segment.is_some());
     let values = params![new.draft_id, new.creator_id, new.title, new.platform, segments, now.0];
     let draft = tx.connection().prepare_cached(insert)?.insert(values)?;
@@ -146,13 +146,14 @@ pub fn create(tx: &mut Tx<'_>, new: &NewDraft, request_id: &str) -> rusqlite::Re
 /// When SQLite fails.
 pub fn append(tx: &mut Tx<'_>, head: &Head, segment_id: &str, content: &str, request_id: &str) -> rusqlite::Result<()> {
     insert_segment(tx, head.row, head.segments, segment_id, &head.holder_id, content)?;
-    let update = "UPDATE drafts SET segment_count = segment_count + 1, updated_at = ?2 WHERE id = ?1";
-    tx.connection().prepare_cached(update)?.execute(params![head.row, tx.now().0])?;
+    let seq = head.event_seq + 1;
+    let update = "UPDATE drafts SET segment_count = segment_count + 1, event_seq = ?2, updated_at = ?3 WHERE id = ?1";
+    tx.connection().prepare_cached(update)?.execute(params![head.row, seq, tx.now().0])?;
     let data = json!({
         "draft_id": head.draft_id, "segment_id": segment_id, "user_id": head.holder_id,
         "segment_order": head.segments, "created_at": tx.now().offset_style().to_string(),
     });
-    record(tx, head.row, &head.draft_id, head.event_seq + 1, "collab.segment_added", &data, request_id)
+    record(tx, head.row, &head.draft_id, seq, "collab.segment_added", &data, request_id)
 }
 
 /// Passes the ring.
@@ -163,14 +164,15 @@ pub fn pass(tx: &mut Tx<'_>, head: &Head, to_user: &str, request_id: &str) -> ru
     let insert = "INSERT INTO ring_passes (draft, from_user, to_user, passed_at) VALUES (?1, ?2, ?3, ?4)";
     let now = tx.now();
     tx.connection().prepare_cached(insert)?.execute(params![head.row, head.holder_id, to_user, now.0])?;
-    let update = "UPDATE drafts SET holder_id = ?2, pass_count = pass_count + 1, passed_at = ?3, updated_at = ?3 \
-                  WHERE id = ?1";
-    tx.connection().prepare_cached(update)?.execute(params![head.row, to_user, now.0])?;
+    let seq = head.event_seq + 1;
+    let update = "UPDATE drafts SET holder_id = ?2, pass_count = pass_count + 1, event_seq = ?3, passed_at = ?4, \
+                  updated_at = ?4 WHERE id = ?1";
+    tx.connection().prepare_cached(update)?.execute(params![head.row, to_user, seq, now.0])?;
     let data = json!({
         "draft_id": head.draft_id, "from_user_id": head.holder_id, "to_user_id": to_user,
         "passed_at": now.offset_style().to_string(),
     });
-    record(tx, head.row, &head.draft_id, head.event_seq + 1, "collab.ring_passed", &data, request_id)
+    record(tx, head.row, &head.draft_id, seq, "collab.ring_passed", &data, request_id)
 }
 
 /// Adds a collaborator who is not a member yet.
@@ -185,10 +187,11 @@ pub fn add_collaborator(
     request_id: &str,
 ) -> rusqlite::Result<()> {
     insert_member(tx, head.row, user_id, role)?;
-    let update = "UPDATE drafts SET collaborator_count = collaborator_count + 1 WHERE id = ?1";
-    tx.connection().prepare_cached(update)?.execute([head.row])?;
+    let seq = head.event_seq + 1;
+    let update = "UPDATE drafts SET collaborator_count = collaborator_count + 1, event_seq = ?2 WHERE id = ?1";
+    tx.connection().prepare_cached(update)?.execute([head.row, seq])?;
     let data = json!({ "draft_id": head.draft_id, "collaborator_id": user_id, "role": role });
-    record(tx, head.row, &head.draft_id, head.event_seq + 1, "collab.collaborator_added", &data, request_id)
+    record(tx, head.row, &head.draft_id, seq, "collab.collaborator_added", &data, request_id)
 }
 
 fn insert_member(tx: &Tx<'_>, draft: i64, user_id: &str, role: &str) -> rusqlite::Result<()> {
@@ -212,7 +215,7 @@ fn insert_segment(
     Ok(())
 }
 
-/// Numbers an event, writes it and hands it on.
+/// Writes an event and hands it on.
 fn record(
     tx: &mut Tx<'_>,
     draft: i64,
@@ -225,7 +228,6 @@ fn record(
     let (at, data) = (tx.now(), data.to_string());
     let insert = "INSERT INTO events (draft, seq, type, data, request_id, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     tx.connection().prepare_cached(insert)?.execute(params![draft, seq, kind, data, request_id, at.0])?;
-    tx.connection().prepare_cached("UPDATE drafts SET event_seq = ?2 WHERE id = ?1")?.execute(params![draft, seq])?;
     let (topic, request_id) = (Arc::from(draft_id), request_id.to_owned());
     tx.publish(Event { topic, seq, kind, data, request_id, at });
     Ok(())

@@ -73,24 +73,23 @@ impl Views {
         metrics: Metrics,
         out: &mut Vec<u8>,
     ) -> rusqlite::Result<bool> {
-        let known = self.young.remove(draft_id).inspect(|view| self.young_bytes -= view.bytes());
-        let known = known.or_else(|| self.old.remove(draft_id));
-        let view = match known {
-            Some(mut view) => {
+        let known = self.young.remove_entry(draft_id).inspect(|(_, view)| self.young_bytes -= view.bytes());
+        let (key, view) = match known.or_else(|| self.old.remove_entry(draft_id)) {
+            Some((key, mut view)) => {
                 view.refresh(reader)?;
-                view
+                (key, view)
             }
             None => match View::load(reader, draft_id)? {
-                Some(view) => view,
+                Some(view) => (draft_id.to_owned(), view),
                 None => return Ok(false),
             },
         };
         view.render(metrics, out);
-        self.keep(view);
+        self.keep(key, view);
         Ok(true)
     }
 
-    fn keep(&mut self, view: View) {
+    fn keep(&mut self, draft_id: String, view: View) {
         let bytes = view.bytes();
         if bytes > self.generation_bytes {
             return;
@@ -100,7 +99,7 @@ impl Views {
             self.young_bytes = 0;
         }
         self.young_bytes += bytes;
-        self.young.insert(view.head.draft_id.clone(), view);
+        self.young.insert(draft_id, view);
     }
 }
 

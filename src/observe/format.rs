@@ -486,7 +486,8 @@ mod tests {
             ("back", text("C:\\x")),
             ("none", Value::null()),
         ];
-        let tail = r#"request_id=01-ab user_id=42 path="/a b" query="q=1" quote="\"" empty="" ctl="a\nb\u001b" back="C:\\x""#;
+        let tail =
+            r#"request_id=01-ab user_id=42 path="/a b" query="q=1" quote="\"" empty="" ctl="a\nb\u001b" back="C:\\x""#;
         assert_eq!(
             render(PRETTY, "request.complete", &fields),
             format!("2025-12-23T07:30:51.926Z INFO  request.complete {tail}")

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Reader;
@@ -133,7 +134,7 @@ impl Store {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags).map_err(sqlite)?;
         connection.busy_timeout(std::time::Duration::from_millis(250)).map_err(sqlite)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+        keep_prepared(&connection).map_err(sqlite)?;
         for (pragma, value) in
             [("query_only", "ON"), ("trusted_schema", "OFF"), ("mmap_size", "0"), ("cache_size", "-1024")]
         {
@@ -216,7 +217,7 @@ fn set_pragmas(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
     // Nobody else writes; the wait is for a checkpoint that meets a reader.
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(sqlite)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    keep_prepared(connection).map_err(sqlite)?;
     // auto_vacuum can only be chosen before the first page is written. Name, value to set, value as read back.
     let pragmas = [
         ("auto_vacuum", "INCREMENTAL", "2"),
@@ -247,6 +248,14 @@ fn set_pragmas(connection: &Connection, path: &Path) -> Result<(), OpenError> {
         in_force.push(format!("{pragma}={found}"));
     }
     log::info!(path = path.display().to_string(), sqlite = rusqlite::version(), pragmas = in_force.join(" "); "store.opened");
+    Ok(())
+}
+
+/// Statements are prepared once. Without the planner's stability guarantee SQLite would compile those with a
+/// bound LIMIT or range anew whenever the bound value changes: on every call.
+fn keep_prepared(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }
 
