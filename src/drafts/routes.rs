@@ -100,9 +100,16 @@ fn create(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
 }
 
 fn list(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
-    let before = call.query_value("before");
     let connection = drafts.reader.connection();
-    let mut ids = store::newest_of_user(connection, call.user, before.as_deref(), LIST_MAX_DRAFTS + 1)?;
+    // An unknown draft has nothing before it; an empty page would pass for the end of the list.
+    let before = match call.query_value("before").filter(|text| !text.is_empty()) {
+        None => None,
+        Some(draft_id) => Some(
+            store::head(connection, &draft_id)?
+                .ok_or_else(|| ApiError::new(Code::ValidationError, "Unknown draft in 'before' parameter"))?,
+        ),
+    };
+    let mut ids = store::newest_of_user(connection, call.user, before.as_ref(), LIST_MAX_DRAFTS + 1)?;
     let mut truncated = ids.len() > LIST_MAX_DRAFTS;
     ids.truncate(LIST_MAX_DRAFTS);
     // Taken newest first, so that what is left out is the oldest; shown oldest first.

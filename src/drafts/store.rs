@@ -72,23 +72,23 @@ pub fn is_member(connection: &Connection, draft: i64, user_id: &str) -> rusqlite
 }
 
 /// Ids of the newest drafts that this user belongs to, newest first; at most `limit`, all older than the draft
-/// `before` if one is named.
+/// `before` if there is one.
 ///
 /// # Errors
 /// When SQLite fails.
 pub fn newest_of_user(
     connection: &Connection,
     user_id: &str,
-    before: Option<&str>,
+    before: Option<&Head>,
     limit: usize,
 ) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare_cached(
         "SELECT d.draft_id FROM draft_collaborators AS c JOIN drafts AS d ON d.id = c.draft \
-         WHERE c.user_id = ?1 \
-         AND (?2 IS NULL OR (d.created_at, d.id) < (SELECT created_at, id FROM drafts WHERE draft_id = ?2)) \
-         ORDER BY d.created_at DESC, d.id DESC LIMIT ?3",
+         WHERE c.user_id = ?1 AND (?2 IS NULL OR (d.created_at, d.id) < (?2, ?3)) \
+         ORDER BY d.created_at DESC, d.id DESC LIMIT ?4",
     )?;
-    statement.query_map(params![user_id, before, limit as i64], |row| row.get(0))?.collect()
+    let (created_at, row) = before.map(|head| (head.created_at.0, head.row)).unzip();
+    statement.query_map(params![user_id, created_at, row, limit as i64], |row| row.get(0))?.collect()
 }
 
 /// Spends an idempotency key. False when it was spent before: the change has been made.
