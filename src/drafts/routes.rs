@@ -204,7 +204,7 @@ fn add_collaborator(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, Api
     let mut check = Check::new();
     let user = call.query_value("collaborator_id");
     let user = check.query_text(user, "collaborator_id", Length::between(1, USER_ID_MAX_CHARS));
-    check.no_control("query", "collaborator_id", &user);
+    check.user_name("query", "collaborator_id", &user);
     let role = call.query_value("role").unwrap_or_else(|| "contributor".to_owned());
     check.length("query", "role", &role, Length::between(0, ROLE_MAX_CHARS));
     check.done()?;

@@ -22,16 +22,17 @@ impl Identity {
     /// The user who sent this request.
     ///
     /// # Errors
-    /// 401 when nobody is named; 422 when the name is over [`USER_ID_MAX_CHARS`], not UTF-8, or has control characters.
+    /// 401 when nobody is named; 422 when the name is over [`USER_ID_MAX_CHARS`], not UTF-8, or has control characters,
+    /// or when there are several: a proxy that adds its own must not be outvoted by its client.
     pub fn establish(&self, request: &Request<'_>) -> Result<String, ApiError> {
-        let header = request.headers.get("x-user-id").filter(|value| self.trust_user_header && !value.is_empty());
-        let value = header.ok_or_else(ApiError::unauthorized)?;
+        let mut values = request.headers.all("x-user-id").filter(|value| self.trust_user_header && !value.is_empty());
+        let value = values.next().ok_or_else(ApiError::unauthorized)?;
         let user = String::from_utf8_lossy(value);
         let mut check = Check::new();
         check.length("header", "X-User-Id", &user, Length::between(1, USER_ID_MAX_CHARS));
-        check.no_control("header", "X-User-Id", &user);
-        if user.contains(char::REPLACEMENT_CHARACTER) {
-            check.refuse("header", "X-User-Id", &user, "String should be valid UTF-8");
+        check.user_name("header", "X-User-Id", &user);
+        if values.any(|other| other != value) {
+            check.refuse("header", "X-User-Id", &user, "Header should not be given with different values");
         }
         check.done()?;
         Ok(user.into_owned())

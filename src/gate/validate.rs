@@ -192,10 +192,14 @@ impl Check {
         }
     }
 
-    /// Refuses control characters, which have no business in the name of a user.
-    pub fn no_control(&mut self, place: &'static str, name: &'static str, text: &str) {
+    /// Refuses what has no business in the name of a user: control characters, and bytes that are not UTF-8, which
+    /// arrive here replaced, so that different names would have become one.
+    pub fn user_name(&mut self, place: &'static str, name: &'static str, text: &str) {
         if text.chars().any(char::is_control) {
             self.refuse(place, name, text, "String should not contain control characters");
+        }
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            self.refuse(place, name, text, "String should be valid UTF-8");
         }
     }
 
