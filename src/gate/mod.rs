@@ -110,14 +110,18 @@ impl net::Service for Gate {
         }
     }
 
-    fn reject(&mut self, reject: &Reject, peer: IpAddr) -> Response {
-        let (request_id, error) = (RequestId::from_header(None), ApiError::rejected(reject));
+    fn reject(&mut self, reject: &Reject, request: Option<&Request<'_>>, peer: IpAddr) -> Response {
+        let request_id = RequestId::from_header(request.and_then(|request| request.headers.get("x-request-id")));
+        let error = ApiError::rejected(reject);
         log::info!(
             request_id = request_id.as_str(), status = error.status().as_u16(), peer = peer.to_string(),
             error_message = error.message();
             "request.rejected"
         );
         let mut response = error.to_response(request_id.as_str());
+        if let Some(request) = request {
+            self.cors.judge(request).apply(&mut response.headers);
+        }
         seal(&mut response, &request_id);
         response
     }

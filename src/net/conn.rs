@@ -231,7 +231,7 @@ impl Conn {
                     }
                 }
                 Err(reject) => {
-                    self.reject(&reject, tools);
+                    self.reject(&reject, &input[used..], tools);
                     return input.len();
                 }
             }
@@ -260,9 +260,14 @@ impl Conn {
         self.deadline = tools.now + tools.timeouts.keep_alive;
     }
 
-    fn reject<S: Service>(&mut self, reject: &Reject, tools: &mut Tools<S>) {
-        let response = tools.service.reject(reject, self.accepted.peer);
-        self.answer(&response, Manner { head_only: false, http11: true, keep_alive: false }, tools);
+    /// Refuses the request that begins `input`, and everything after it.
+    fn reject<S: Service>(&mut self, reject: &Reject, input: &[u8], tools: &mut Tools<S>) {
+        let mut slots = http1::slots();
+        let request = self.decoder.head(input, &mut slots);
+        let head_only = request.as_ref().is_some_and(|request| request.method == Method::HEAD);
+        let response = tools.service.reject(reject, request.as_ref(), self.accepted.peer);
+        drop(request);
+        self.answer(&response, Manner { head_only, http11: true, keep_alive: false }, tools);
     }
 
     fn send<S>(&mut self, tools: &mut Tools<S>) -> io::Result<()> {
@@ -329,7 +334,8 @@ impl Conn {
             State::Receiving(Part::Head) => Reject::HeadTimeout(tools.timeouts.head.as_secs()),
             State::Receiving(Part::Body) => Reject::BodyTimeout(tools.timeouts.body.as_secs()),
         };
-        self.reject(&reject, tools);
+        let input = std::mem::take(&mut self.input);
+        self.reject(&reject, &input, tools);
         if self.send(tools).is_err() { Flow::Close } else { Flow::Again }
     }
 }

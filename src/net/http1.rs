@@ -262,6 +262,18 @@ impl Decoder {
         }
     }
 
+    /// The request without its body, once its head was found good, for an answer to what became of the body. `input`
+    /// is as in [`Decoder::decode`].
+    #[must_use]
+    pub fn head<'a>(&'a self, input: &'a [u8], slots: &'a mut Slots<'a>) -> Option<Request<'a>> {
+        let head = match &self.phase {
+            Phase::Head => return None,
+            Phase::Fixed { head_bytes, .. } => input.get(self.scan.skipped..*head_bytes)?,
+            Phase::Chunked { head, .. } => head,
+        };
+        parse(head, slots, &self.limits).ok()
+    }
+
     /// Finds and parses the head; when the body is there too, as it nearly always is, that was the only parse.
     fn decode_head<'a>(
         &'a mut self,
@@ -280,12 +292,12 @@ impl Decoder {
             Framing::Fixed(0) => Ok(Step::Request { request, consumed: head_bytes }),
             Framing::Fixed(body_bytes) => {
                 let limit = body_limit(&request);
+                let total_bytes = head_bytes.saturating_add(body_bytes);
+                self.phase = Phase::Fixed { head_bytes, total_bytes };
                 if body_bytes > limit {
                     return Err(Reject::BodyTooLarge(limit));
                 }
-                let total_bytes = head_bytes + body_bytes;
                 if input.len() < total_bytes {
-                    self.phase = Phase::Fixed { head_bytes, total_bytes };
                     return Ok(Step::More { consumed: 0, send_continue });
                 }
                 request.body = &input[head_bytes..total_bytes];
@@ -293,10 +305,10 @@ impl Decoder {
             }
             Framing::Chunked => {
                 let (mut body, mut state, limit) = (Vec::new(), Chunk::Size, body_limit(&request));
-                let consumed = head_bytes
-                    + decode_chunks(&input[head_bytes..], &mut state, &mut body, limit, self.limits.head_bytes)?;
+                let decoded = decode_chunks(&input[head_bytes..], &mut state, &mut body, limit, self.limits.head_bytes);
                 let done = matches!(state, Chunk::Done);
                 self.phase = Phase::Chunked { head: head.to_vec(), body, limit, state };
+                let consumed = head_bytes + decoded?;
                 match &self.phase {
                     Phase::Chunked { body, .. } if done => {
                         request.body = body;

@@ -52,8 +52,9 @@ pub trait Service {
     /// Answers a request, or says that the answer will come. Must not block.
     fn call(&mut self, request: &Request<'_>, peer: IpAddr, ticket: Ticket) -> Reply;
 
-    /// The answer to bytes that are not a request; the connection closes after it.
-    fn reject(&mut self, reject: &Reject, peer: IpAddr) -> Response;
+    /// The answer to bytes that are not a request; the connection closes after it. `request` is there when its head
+    /// was good and only its body was not.
+    fn reject(&mut self, reject: &Reject, request: Option<&Request<'_>>, peer: IpAddr) -> Response;
 
     /// The answer on a connection that the caps do not allow; it leaves before anything is read.
     fn refuse(&mut self) -> Response;
