@@ -9,6 +9,8 @@ use super::error::ApiError;
 
 /// Code points of a string that an error echoes.
 pub const ECHO_CHARS: usize = 200;
+/// Items or members that an error looks at of an object or array that it echoes.
+const ECHO_PARTS: usize = 200;
 /// Bytes of JSON that an error echoes of an object or array; a larger one is echoed as its beginning.
 pub const ECHO_JSON_BYTES: usize = 1024;
 /// Marks a text that was cut.
@@ -92,11 +94,12 @@ fn is_json(content_type: &[u8]) -> bool {
     essence == b"application/json" || (essence.starts_with(b"application/") && essence.ends_with(b"+json"))
 }
 
-/// Where a parse error is, in code points from the beginning.
+/// Where a parse error is, in code points from the beginning; a text that stops too early is wrong at its end.
 fn char_offset(bytes: &[u8], error: &serde_json::Error) -> usize {
     let line_start: usize =
         bytes.split_inclusive(|&byte| byte == b'\n').take(error.line().saturating_sub(1)).map(<[u8]>::len).sum();
-    let at = (line_start + error.column().saturating_sub(1)).min(bytes.len());
+    let column = line_start + error.column().saturating_sub(1);
+    let at = if error.is_eof() { bytes.len() } else { column.min(bytes.len()) };
     String::from_utf8_lossy(&bytes[..at]).chars().count()
 }
 
@@ -255,16 +258,18 @@ fn echo_text(text: &str) -> Value {
 
 /// A value as sent if it is small, else as much of it as a reader needs to recognise it.
 fn echo(value: &Value) -> Value {
-    let small = match value {
+    let (small, parts) = match value {
         Value::String(text) => return echo_text(text),
-        Value::Array(items) => Value::Array(items.iter().take(ECHO_CHARS).map(echo).collect()),
+        Value::Array(items) => (Value::Array(items.iter().take(ECHO_PARTS).map(echo).collect()), items.len()),
         Value::Object(members) => {
-            members.iter().take(ECHO_CHARS).map(|(name, value)| (cut(name), echo(value))).collect()
+            let few = members.iter().take(ECHO_PARTS);
+            (few.map(|(name, value)| (cut(name), echo(value))).collect(), members.len())
         }
         _ => return value.clone(),
     };
     let text = small.to_string();
-    if text.len() <= ECHO_JSON_BYTES { small } else { echo_text(&text) }
+    // Some of it is echoed only as a text that shows where it was cut, never as a whole that was not sent.
+    if parts <= ECHO_PARTS && text.len() <= ECHO_JSON_BYTES { small } else { echo_text(&text) }
 }
 
 #[cfg(test)]
@@ -329,5 +334,7 @@ mod tests {
         let huge = json!({ "a": vec![vec!["x".repeat(10_000); 40]; 40], "b": "y".repeat(10_000) });
         assert!(echo(&huge).to_string().len() < 2 * ECHO_JSON_BYTES);
         assert_eq!(echo(&json!([1, null, "a"])), json!([1, null, "a"]));
+        let items = echo(&json!(vec![1; ECHO_PARTS + 1]));
+        assert!(items.as_str().is_some_and(|text| text.ends_with(TRUNCATED)), "a part is not shown as the whole");
     }
 }
