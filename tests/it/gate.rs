@@ -1,0 +1,578 @@
+//! What every request passes and every answer carries (contract 01 §0.3–0.5, §3, §5; rulings 3, 11 and 15).
+
+use std::net::TcpListener;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use inkring::clock::Clock;
+use inkring::gate::{ApiError, Cors, Gate, Identity, Outcome, Route, Routes};
+use inkring::hub::Hub;
+use inkring::net::{Caps, Front, Limits, Options, Response, Timeouts};
+use inkring::store::{self, Tx, Writer};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Client, PATIENCE, Server};
+
+const DRAFTS: &str = "/v1/collab/drafts";
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+const ALICE: (&str, &str) = ("X-User-Id", "alice");
+const LOCAL: &str = "http://localhost:3000";
+const PREFLIGHT: (&str, &str) = ("Access-Control-Request-Method", "POST");
+
+/// What a fresh connection answers to these bytes.
+fn raw(server: &Server, bytes: impl AsRef<[u8]>) -> Answer {
+    let mut client = server.connect();
+    client.send(bytes);
+    client.answer()
+}
+
+/// Bytes that are no request, or one that is refused before its body is read, by the status they earn.
+fn rejects() -> Vec<(u16, String)> {
+    let many: String = (0..65).map(|n| format!("x-{n}: 1\r\n")).collect();
+    vec![
+        (400, "GET / HTTP/1.1\r\n\r\n".to_owned()),
+        (413, format!("POST {DRAFTS} HTTP/1.1\r\nHost: t\r\nContent-Length: 65537\r\n\r\n")),
+        (413, format!("POST {DRAFTS} HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n10001\r\n")),
+        (414, format!("GET /{} HTTP/1.1\r\nHost: t\r\n\r\n", "x".repeat(8192))),
+        (417, "GET / HTTP/1.1\r\nHost: t\r\nExpect: the-unexpected\r\n\r\n".to_owned()),
+        (431, format!("GET / HTTP/1.1\r\nHost: t\r\nx: {}\r\n\r\n", "x".repeat(16 * 1024))),
+        (431, format!("GET / HTTP/1.1\r\nHost: t\r\n{many}\r\n")),
+        (501, "CONNECT t:80 HTTP/1.1\r\nHost: t\r\n\r\n".to_owned()),
+        (505, "GET / HTTP/2.0\r\nHost: t\r\n\r\n".to_owned()),
+    ]
+}
+
+/// One answer of every kind that a running server gives.
+fn one_of_each(server: &Server, extra: &[(&str, &str)]) -> Vec<(&'static str, Answer)> {
+    let draft = server.create_draft("alice");
+    let mut client = server.connect();
+    let mut send = |method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]| {
+        client.request(method, path, &[headers, extra].concat(), body)
+    };
+    let segments = format!("{DRAFTS}/{draft}/segments");
+    let good: &[u8] = br#"{"content":"x","idempotency_key":"k"}"#;
+    let all = vec![
+        ("200", send("GET", &format!("{DRAFTS}/{draft}"), &[], b"")),
+        ("200 after a commit", send("POST", &segments, &[JSON, ALICE], good)),
+        ("200 to HEAD", send("HEAD", "/healthz", &[], b"")),
+        ("307", send("GET", "/healthz/", &[], b"")),
+        ("400", send("GET", &format!("{DRAFTS}/x?now=x"), &[], b"")),
+        ("401", send("GET", DRAFTS, &[], b"")),
+        ("403", send("POST", &segments, &[JSON, ("X-User-Id", "eve")], good)),
+        ("404", send("GET", &format!("{DRAFTS}/x"), &[], b"")),
+        ("404 to HEAD", send("HEAD", "/nowhere", &[], b"")),
+        ("404 without a route", send("GET", "/nowhere", &[], b"")),
+        ("404 for *", send("OPTIONS", "*", &[], b"")),
+        ("405", send("DELETE", DRAFTS, &[], b"")),
+        ("413", send("POST", DRAFTS, &[JSON, ALICE], &[b' '; 65537])),
+    ];
+    let mut client = server.connect();
+    let shape = client.request("POST", DRAFTS, &[&[JSON, ALICE], extra].concat(), b"{");
+    [all, vec![("422", shape)]].concat()
+}
+
+#[track_caller]
+fn once(name: &str, answer: &Answer) -> String {
+    let values: Vec<_> = answer.headers.iter().filter(|(known, _)| known == name).collect();
+    assert_eq!(values.len(), 1, "{name} in {:?}", answer.headers);
+    values[0].1.clone()
+}
+
+fn count(name: &str, answer: &Answer) -> usize {
+    answer.headers.iter().filter(|(known, _)| known == name).count()
+}
+
+#[test]
+fn every_answer_carries_the_same_headers_once() {
+    let server = Server::start();
+    let rejected = rejects().into_iter().map(|(status, bytes)| {
+        let answer = raw(&server, bytes);
+        assert_eq!(answer.status, status, "{}", answer.text());
+        ("rejected", answer)
+    });
+    for (kind, answer) in one_of_each(&server, &[]).into_iter().chain(rejected) {
+        for (name, value) in [
+            ("cache-control", "no-store"),
+            ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+            ("referrer-policy", "no-referrer"),
+            ("vary", "Origin"),
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+        ] {
+            assert_eq!(once(name, &answer), value, "{kind}");
+        }
+        once("x-request-id", &answer);
+        once("content-length", &answer);
+        assert!(once("date", &answer).ends_with(" GMT"), "{kind}");
+        let content_type = if kind == "307" { None } else { Some("application/json") };
+        assert_eq!(answer.header("content-type"), content_type, "{kind}: no charset (contract 01 §0.2)");
+        assert_eq!(count("content-type", &answer), usize::from(content_type.is_some()));
+        assert_eq!(count("access-control-allow-origin", &answer), 0, "{kind}: no Origin, no CORS");
+        assert_eq!(count("server", &answer), 0);
+    }
+}
+
+#[test]
+fn every_error_is_an_envelope_whose_id_is_the_headers() {
+    let server = Server::start();
+    for (status, bytes) in rejects() {
+        let answer = raw(&server, bytes);
+        let (code, message) = answer.expect_error(status);
+        assert_eq!(code, if status == 413 { "payload_too_large" } else { "http_error" });
+        assert_eq!(answer.json()["detail"], message);
+        assert_eq!(once("connection", &answer), "close", "{message}");
+    }
+    for (kind, answer) in one_of_each(&server, &[("X-Request-Id", "RID-1")]) {
+        assert_eq!(once("x-request-id", &answer), "RID-1", "{kind}: the client's id comes back (contract 01 §5)");
+        if answer.status >= 400 && !kind.ends_with("HEAD") {
+            answer.expect_error(answer.status);
+            assert_eq!(answer.json().as_object().unwrap().len(), 2, "error and detail, nothing else");
+        }
+    }
+}
+
+#[test]
+fn a_body_that_is_refused_unread_still_answers_its_own_request() {
+    let server = Server::start();
+    for framing in ["Content-Length: 70000", "Transfer-Encoding: chunked"] {
+        let answer = raw(
+            &server,
+            format!(
+                "POST {DRAFTS} HTTP/1.1\r\nHost: t\r\nOrigin: {LOCAL}\r\nX-Request-Id: mine\r\n{framing}\r\n\r\nffffff\r\n"
+            ),
+        );
+        let (code, message) = answer.expect_error(413);
+        assert_eq!(
+            (code.as_str(), message.as_str()),
+            ("payload_too_large", "The request body is over the limit of 65536 bytes")
+        );
+        assert_eq!(once("x-request-id", &answer), "mine");
+        assert_eq!(once("access-control-allow-origin", &answer), LOCAL, "or the page could not read it (ruling 15)");
+    }
+    let mut client = server.connect();
+    client.send("HEAD /healthz HTTP/1.1\r\nHost: t\r\nContent-Length: 70000\r\n\r\n");
+    assert_eq!(client.answer_to_head().status, 413);
+    assert!(client.is_closed(), "an answer to HEAD has no body, even to refuse");
+}
+
+#[test]
+fn request_ids_are_kept_when_they_are_at_most_128_visible_ascii_characters() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let mut id =
+        |value: &str| once("x-request-id", &client.request("GET", "/healthz", &[("x-ReQuEsT-iD", value)], b""));
+    for fit in ["1", "RID-1", "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", &"x".repeat(128)] {
+        assert_eq!(id(fit), fit);
+    }
+    let long = "x".repeat(129);
+    for unfit in ["", "a b", "a\tb", "é", long.as_str()] {
+        let given = id(unfit);
+        assert!(uuid::Uuid::parse_str(&given).is_ok(), "{unfit:?}: {given}");
+    }
+    assert_ne!(id(""), id(""), "each request has its own");
+    let both = [("X-Request-Id", "first"), ("X-Request-Id", "second")];
+    assert_eq!(once("x-request-id", &client.request("GET", "/healthz", &both, b"")), "first");
+}
+
+#[test]
+fn a_preflight_is_answered_before_anything_else() {
+    let server = Server::start();
+    let mut client = server.connect();
+    for path in [DRAFTS, "/nowhere", "/healthz"] {
+        let wanted = ("Access-Control-Request-Headers", "x-user-id,content-type");
+        let answer = client.request("OPTIONS", path, &[("Origin", LOCAL), PREFLIGHT, wanted], b"");
+        assert_eq!((answer.status, answer.text()), (200, "OK"));
+        assert_eq!(once("content-type", &answer), "text/plain; charset=utf-8");
+        assert_eq!(once("access-control-allow-origin", &answer), LOCAL);
+        assert_eq!(once("access-control-allow-credentials", &answer), "true");
+        assert_eq!(once("access-control-allow-headers", &answer), "x-user-id,content-type");
+        assert_eq!(once("access-control-max-age", &answer), "600");
+        let methods = once("access-control-allow-methods", &answer);
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            assert!(methods.split(", ").any(|known| known == method), "{methods}");
+        }
+        assert_eq!(once("vary", &answer), "Origin");
+    }
+    for origin in ["https://evil.example", "null", "http://localhost:3000.evil.example", "http://localhost:30000", "*"]
+    {
+        let answer = client.request("OPTIONS", DRAFTS, &[("Origin", origin), PREFLIGHT], b"");
+        assert_eq!((answer.status, answer.text()), (400, "Disallowed CORS origin"), "{origin}");
+        assert_eq!(count("access-control-allow-origin", &answer), 0);
+        assert_eq!(count("access-control-allow-methods", &answer), 0);
+    }
+}
+
+#[test]
+fn a_listed_origin_may_read_every_answer_and_another_none() {
+    let server = Server::start();
+    for (kind, answer) in one_of_each(&server, &[("Origin", LOCAL)]) {
+        assert_eq!(once("access-control-allow-origin", &answer), LOCAL, "{kind}");
+        assert_eq!(once("access-control-allow-credentials", &answer), "true", "{kind}");
+        assert!(once("access-control-expose-headers", &answer).contains("x-request-id"), "{kind}");
+        once("vary", &answer);
+    }
+    for (kind, answer) in one_of_each(&server, &[("Origin", "https://evil.example")]) {
+        assert_eq!(count("access-control-allow-origin", &answer), 0, "{kind}");
+        assert_eq!(once("access-control-allow-credentials", &answer), "true", "{kind} (contract 01 §0.3)");
+    }
+}
+
+#[test]
+fn the_list_of_origins_may_be_a_star_or_come_by_its_other_name() {
+    let any = Server::with(&[("ALLOWED_ORIGINS", "*")]);
+    for (kind, answer) in one_of_each(&any, &[("Origin", "https://anyone.example")]) {
+        assert_eq!(once("access-control-allow-origin", &answer), "*", "{kind}");
+        assert_eq!(count("access-control-allow-credentials", &answer), 0, "{kind}: * goes without credentials");
+    }
+    let headers = [("Origin", "null"), PREFLIGHT];
+    assert_eq!(any.connect().request("OPTIONS", DRAFTS, &headers, b"").status, 200);
+
+    let alias = Server::with(&[("CORS_ORIGINS", "https://one.example, https://TWO.example:443\nhttp://three.example")]);
+    let mut client = alias.connect();
+    for origin in ["https://one.example", "https://two.example", "http://three.example"] {
+        let answer = client.request("GET", "/healthz", &[("Origin", origin)], b"");
+        assert_eq!(once("access-control-allow-origin", &answer), origin);
+    }
+    let answer = client.request("GET", "/healthz", &[("Origin", LOCAL)], b"");
+    assert_eq!(count("access-control-allow-origin", &answer), 0, "a list replaces the default");
+}
+
+#[test]
+fn a_known_path_without_the_method_says_which_methods_it_has() {
+    let server = Server::start();
+    let draft = format!("{DRAFTS}/some-id");
+    let mut client = server.connect();
+    for (method, path, allow) in [
+        ("DELETE", DRAFTS, "POST, GET, HEAD"),
+        ("OPTIONS", DRAFTS, "POST, GET, HEAD"),
+        ("PUT", draft.as_str(), "GET, HEAD"),
+        ("GET", &format!("{draft}/segments"), "POST"),
+        ("HEAD", &format!("{draft}/segments"), "POST"),
+        ("PATCH", &format!("{draft}/pass-ring"), "POST"),
+        ("BREW", &format!("{draft}/collaborators"), "POST"),
+        ("POST", "/healthz", "GET, HEAD"),
+        ("OPTIONS", "/readyz", "GET, HEAD"),
+        ("get", "/healthz", "GET, HEAD"),
+    ] {
+        let answer = client.request(method, path, &[], b"");
+        assert_eq!(answer.status, 405, "{method} {path}");
+        assert_eq!(once("allow", &answer), allow, "{method} {path}");
+        if method == "HEAD" {
+            continue;
+        }
+        let id = once("x-request-id", &answer);
+        let envelope = json!({ "code": "http_error", "message": "Method Not Allowed", "request_id": id });
+        assert_eq!(answer.json(), json!({ "error": envelope, "detail": "Method Not Allowed" }));
+    }
+    let answer = client.request("GET", "/nowhere", &[], b"");
+    let envelope = json!({ "code": "not_found", "message": "Not Found", "request_id": once("x-request-id", &answer) });
+    assert_eq!(answer.expect(404), json!({ "error": envelope, "detail": "Not Found" }));
+}
+
+#[test]
+fn head_is_get_without_the_body() {
+    let server = Server::start();
+    let draft = server.create_draft("alice");
+    let mut client = server.connect();
+    for path in
+        [format!("{DRAFTS}/{draft}?now=2100-01-01"), "/healthz".to_owned(), "/readyz".to_owned(), "/nowhere".to_owned()]
+    {
+        let headers = [("X-Request-Id", "same")];
+        let (get, head) = (client.request("GET", &path, &headers, b""), client.request("HEAD", &path, &headers, b""));
+        let without_date = |answer: &Answer| {
+            let headers = answer.headers.iter().filter(|(name, _)| name != "date").cloned();
+            headers.collect::<Vec<_>>()
+        };
+        assert_eq!((head.status, without_date(&head)), (get.status, without_date(&get)), "{path}");
+        assert!(head.body.is_empty() && !get.body.is_empty());
+    }
+    assert_eq!(client.request("HEAD", DRAFTS, &[], b"").status, 401);
+}
+
+#[test]
+fn the_other_slash_leads_to_the_path_that_exists() {
+    let server = Server::start();
+    let at = |host: &str, method: &str, target: &str| {
+        let answer = raw(
+            &server,
+            [method.as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1\r\nHost: ", host.as_bytes(), b"\r\n\r\n"].concat(),
+        );
+        assert_eq!((answer.status, answer.body.len()), (307, 0), "{}", answer.text());
+        once("location", &answer)
+    };
+    assert_eq!(at("t.example:8000", "GET", "/healthz/"), "http://t.example:8000/healthz");
+    assert_eq!(
+        at("[::1]:80", "POST", &format!("{DRAFTS}/?a=b%20c&d=/")),
+        format!("http://[::1]:80{DRAFTS}?a=b%20c&d=/")
+    );
+    assert_eq!(at("t", "GET", &format!("{DRAFTS}/a%20b/")), format!("http://t{DRAFTS}/a%20b"), "as it was sent");
+    for hostile in
+        ["", "a b", "<script>", "evil.example/path", "me@evil.example", "a:b@evil.example", "x?y", "x#y", "a\\b", "é"]
+    {
+        assert_eq!(at(hostile, "GET", "/healthz/?q"), "/healthz?q", "Host: {hostile}");
+    }
+    for nowhere in ["/nowhere/", "//", "/healthz//", "//healthz/", "/%2Fhealthz/", "/healthz%2F"] {
+        assert_eq!(server.get(nowhere).status, 404, "{nowhere}");
+    }
+    let https = "GET /healthz/ HTTP/1.1\r\nHost: t\r\nX-Forwarded-Proto: https\r\n\r\n";
+    assert_eq!(once("location", &raw(&server, https)), "http://t/healthz", "anyone can say https");
+    let behind = Server::with(&[("TRUSTED_PROXIES", "127.0.0.1")]);
+    assert_eq!(once("location", &raw(&behind, https)), "https://t/healthz");
+}
+
+#[test]
+fn without_a_name_the_answer_is_the_contracts_401() {
+    let server = Server::start();
+    let bearer = ("Authorization", "Bearer some-token");
+    let mut client = server.connect();
+    for headers in
+        [&[][..], &[("X-User-Id", "")], &[bearer], &[("Authorization", "Basic YWxpY2U6"), ("X-User-Id", "  ")]]
+    {
+        let answer = client.request("GET", DRAFTS, headers, b"");
+        let id = once("x-request-id", &answer);
+        assert_eq!(answer.status, 401);
+        assert_eq!(
+            answer.text(),
+            format!(
+                "{{\"error\":{{\"code\":\"http_error\",\"message\":{{\"error\":\"unauthorized\",\"message\":\"Missing \
+                 Authorization (Bearer JWT) or X-User-Id header\"}},\"request_id\":\"{id}\"}},\"detail\":{{\"error\":\
+                 \"unauthorized\",\"message\":\"Missing Authorization (Bearer JWT) or X-User-Id header\"}}}}"
+            )
+        );
+        assert_eq!(count("www-authenticate", &answer), 0, "contract 01 §0.4");
+    }
+    let known = client.request("GET", DRAFTS, &[bearer, ALICE], b"");
+    assert_eq!(known.status, 200, "without a key to verify it, a token is ignored");
+}
+
+#[test]
+fn production_believes_the_user_header_only_when_told_to() {
+    for (settings, status) in [
+        (&[("ENV", "production")][..], 401),
+        (&[("ENV", "production"), ("AUTH_TRUST_USER_HEADER", "true")], 200),
+        (&[("AUTH_TRUST_USER_HEADER", "false")], 401),
+        (&[("ENV", "test")], 200),
+    ] {
+        let server = Server::with(settings);
+        assert_eq!(server.get_as("alice", DRAFTS).status, status, "{settings:?}");
+        assert_eq!(server.get("/healthz").status, 200);
+    }
+}
+
+#[test]
+fn a_body_is_json_by_its_content_type_or_without_one() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let body = br#"{"title":"t","platform":"x"}"#;
+    for json in
+        ["application/json", "Application/JSON; charset=utf-8", "application/vnd.draft+json", "application/json;x"]
+    {
+        client.request("POST", DRAFTS, &[ALICE, ("Content-Type", json)], body).expect(200);
+    }
+    client.request("POST", DRAFTS, &[ALICE], body).expect(200);
+    for other in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "text/json",
+        "application/jsonp",
+        "x",
+    ] {
+        let answer = client.request("POST", DRAFTS, &[ALICE, ("Content-Type", other)], body);
+        let msg = "Input should be a valid dictionary or object to extract fields from";
+        let input = std::str::from_utf8(body).unwrap();
+        assert_eq!(
+            answer.expect(422)["detail"],
+            json!([{ "type": "model_attributes_type", "loc": ["body"], "msg": msg, "input": input }]),
+            "{other}"
+        );
+    }
+}
+
+#[test]
+fn each_row_of_the_422_catalogue_is_the_contracts() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let mut invalid = |path: &str, body: &str| {
+        let answer = client.request("POST", path, &[ALICE, JSON], body.as_bytes());
+        let (code, message) = answer.expect_error(422);
+        assert_eq!(code, "validation_error");
+        (answer.json()["detail"].take(), message)
+    };
+    let no_object = "Input should be a valid dictionary or object to extract fields from";
+    let missing =
+        |loc: Value, input: Value| json!({ "type": "missing", "loc": loc, "msg": "Field required", "input": input });
+    let segments = format!("{DRAFTS}/x/segments");
+    for (path, body, detail) in [
+        (DRAFTS, "", json!([missing(json!(["body"]), Value::Null)])),
+        (DRAFTS, "null", json!([missing(json!(["body"]), Value::Null)])),
+        (DRAFTS, r#"{"title":"t"}"#, json!([missing(json!(["body", "platform"]), json!({ "title": "t" }))])),
+        (
+            &format!("{DRAFTS}/x/collaborators"),
+            "{}",
+            json!([missing(json!(["query", "collaborator_id"]), Value::Null)]),
+        ),
+        (DRAFTS, "[1]", json!([{ "type": "model_attributes_type", "loc": ["body"], "msg": no_object, "input": [1] }])),
+        (
+            DRAFTS,
+            "\"t\"",
+            json!([{ "type": "model_attributes_type", "loc": ["body"], "msg": no_object, "input": "t" }]),
+        ),
+        (
+            DRAFTS,
+            r#"{"title":{"a":1},"platform":null}"#,
+            json!([
+                { "type": "string_type", "loc": ["body", "title"], "msg": "Input should be a valid string", "input": { "a": 1 } },
+                { "type": "string_type", "loc": ["body", "platform"], "msg": "Input should be a valid string", "input": null },
+            ]),
+        ),
+        (
+            DRAFTS,
+            r#"{"title":"","platform":"x","initial_segment":false}"#,
+            json!([
+                { "type": "string_too_short", "loc": ["body", "title"], "msg": "String should have at least 1 character",
+                  "input": "", "ctx": { "min_length": 1 } },
+                { "type": "string_type", "loc": ["body", "initial_segment"], "msg": "Input should be a valid string", "input": false },
+            ]),
+        ),
+        (
+            &segments,
+            &format!(r#"{{"content":"{}","idempotency_key":"k"}}"#, "x".repeat(501)),
+            json!([{ "type": "string_too_long", "loc": ["body", "content"], "msg": "String should have at most 500 characters",
+                     "input": "x".repeat(200) + "...<truncated>", "ctx": { "max_length": 500 } }]),
+        ),
+    ] {
+        let (found, message) = invalid(path, body);
+        assert_eq!(found, detail, "{body}");
+        assert!(
+            detail.as_array().unwrap().iter().all(|item| message.contains(item["msg"].as_str().unwrap())),
+            "{message}"
+        );
+    }
+    for (body, offset) in [("{", 1), ("{\"ä\": tru}", 9), ("nope", 1), ("{\n\n  x", 5), ("{} {}", 3)] {
+        let (mut found, _) = invalid(DRAFTS, body);
+        assert!(!found[0]["ctx"]["error"].take().as_str().unwrap().is_empty());
+        assert_eq!(
+            found,
+            json!([{ "type": "json_invalid", "loc": ["body", offset], "msg": "JSON decode error", "input": {},
+                     "ctx": { "error": null } }]),
+            "{body}"
+        );
+    }
+    assert_eq!(invalid(DRAFTS, &"[".repeat(60_000)).0[0]["type"], "json_invalid", "depth is bounded (G5)");
+    assert_eq!(invalid(DRAFTS, &"1".repeat(60_000)).0[0]["type"], "json_invalid");
+}
+
+#[test]
+fn a_large_wrong_value_makes_a_small_answer() {
+    let server = Server::start();
+    let large = "x".repeat(60_000);
+    let many: String = (0..9_000).map(|n| format!("\"{n}\":1,")).collect::<String>().chars().take(60_000).collect();
+    let mut client = server.connect();
+    let mut bytes = |path: &str, headers: &[(&str, &str)], body: &str| {
+        let answer = client.request("POST", path, headers, body.as_bytes());
+        answer.expect_error(422);
+        assert!(answer.text().contains("...<truncated>"), "{}", answer.text());
+        answer.body.len()
+    };
+    for body in [
+        format!(r#"{{"title":"{large}","platform":"x"}}"#),
+        format!(r#"{{"title":["{large}"],"platform":"x"}}"#),
+        format!(r#"{{"title":{{"{part}":1}},"platform":{{"a":{{"b":["{part}"]}}}}}}"#, part = &large[..20_000]),
+        format!(r#"{{"title":[{}1],"platform":"x"}}"#, "1,".repeat(29_000)),
+        format!(r#"{{{}"title":"t"}}"#, many.rsplit_once(',').map_or("", |(whole, _)| &many[..whole.len() + 1])),
+        format!("[\"{large}\"]"),
+    ] {
+        let size = bytes(DRAFTS, &[ALICE, JSON], &body);
+        assert!(size < 4096, "{size} bytes in answer to {}", &body[..40]);
+    }
+    assert!(bytes(DRAFTS, &[ALICE, ("Content-Type", "text/plain")], &large) < 4096);
+    assert!(bytes(&format!("{DRAFTS}/x/collaborators?collaborator_id={}", &large[..8000]), &[ALICE], "") < 4096);
+    assert!(bytes(DRAFTS, &[("X-User-Id", &large[..15_000])], "{}") < 4096);
+}
+
+/// Panics without the message that a hook would print.
+fn on_purpose<T>() -> T {
+    resume_unwind(Box::new("on purpose"))
+}
+
+fn thread_id() -> Vec<u8> {
+    format!("\"{:?}\"", thread::current().id()).into_bytes()
+}
+
+fn mark(tx: &Tx<'_>, at: i64) -> Result<(), ApiError> {
+    tx.connection().execute("INSERT OR REPLACE INTO probe VALUES (1, ?1)", [at])?;
+    Ok(())
+}
+
+/// Routes that panic, and two that say which threads they run on.
+fn panicking() -> Routes {
+    let mut routes = Routes::new();
+    let mut get = |template, outcome: fn() -> Outcome| {
+        routes.add(Method::GET, Route::public(template, move |_| Ok(outcome())));
+    };
+    get("/shard-thread", || Outcome::Now(Response::json(StatusCode::OK, thread_id())));
+    get("/writer-thread", || Outcome::write(|_| Ok(thread_id()), |id: Vec<u8>| Ok(Response::json(StatusCode::OK, id))));
+    get("/on-the-shard", on_purpose);
+    get("/in-the-job", || Outcome::write(|tx| mark(tx, 1).and_then(|()| on_purpose()), |()| on_purpose()));
+    get("/in-the-answer", || Outcome::write(|tx| mark(tx, 2), |()| on_purpose()));
+    routes
+}
+
+#[test]
+fn a_panic_is_a_500_for_its_own_request_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    let clock = Clock::system();
+    let store = store::open(&path).unwrap();
+    let reader = store.reader().unwrap();
+    let writer = Writer::start(store, 16, Arc::new(Hub::default()), clock.clone()).unwrap();
+    let options = Options {
+        limits: Limits { head_bytes: 4096, headers: 16, target_bytes: 1024 },
+        timeouts: Timeouts {
+            head: PATIENCE,
+            body: PATIENCE,
+            keep_alive: PATIENCE,
+            write_stall: PATIENCE,
+            parked: PATIENCE,
+        },
+        caps: Caps { connections: 16, per_address: 16, exempt: Box::new(|_| false) },
+        clock: clock.clone(),
+    };
+    let handle = writer.handle();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let front = Front::start(listener, options, vec![reader], move |_, mailbox| Gate {
+        routes: panicking(),
+        cors: Cors::new(vec![LOCAL.to_owned()]),
+        identity: Identity { trust_user_header: true },
+        body_bytes: 1024,
+        trusted_proxy: Box::new(|_| false),
+        writer: handle.clone(),
+        mailbox,
+        clock: clock.clone(),
+    })
+    .unwrap();
+    let mut client = Client::connect(front.address());
+    let threads =
+        |client: &mut Client| ["/shard-thread", "/writer-thread"].map(|path| client.get(path, None).expect(200));
+    let before = threads(&mut client);
+    for path in ["/on-the-shard", "/in-the-job", "/in-the-answer"] {
+        let headers = [("X-Request-Id", path), ("Origin", LOCAL)];
+        let answer = client.request("GET", path, &headers, b"");
+        assert_eq!(answer.expect_error(500), ("internal_error".to_owned(), "Unexpected error".to_owned()));
+        assert_eq!(once("x-request-id", &answer), path);
+        assert_eq!(once("access-control-allow-origin", &answer), LOCAL, "R29");
+        assert_eq!(once("x-content-type-options", &answer), "nosniff");
+        assert!(!answer.text().contains("purpose"), "nothing of the inside leaves");
+        assert_eq!(threads(&mut client), before, "{path}: the same connection is served on by the same threads");
+    }
+    let probe = rusqlite::Connection::open(&path).unwrap();
+    let at: i64 = probe.query_row("SELECT probed_at FROM probe", (), |row| row.get(0)).unwrap();
+    assert_eq!(at, 2, "a job that panics is undone; an answer that panics undoes nothing");
+    drop(probe);
+    front.stop(Duration::ZERO);
+    writer.stop();
+}
