@@ -51,9 +51,11 @@ pub enum Outcome {
 pub struct Write {
     /// Ties the job to the connection that waits for it.
     arm: Box<dyn FnOnce(Arc<Mailbox>, Ticket) -> Box<dyn Job>>,
-    /// Takes what the job left behind and makes the answer.
-    collect: Box<dyn FnOnce() -> Settled>,
+    collect: Collect,
 }
+
+/// Takes what the job left behind, or the given error if it left nothing, and makes the answer.
+pub(super) type Collect = Box<dyn FnOnce(ApiError) -> Settled>;
 
 /// What became of a change.
 pub(super) struct Settled {
@@ -69,16 +71,24 @@ impl Outcome {
         J: FnOnce(&mut Tx<'_>) -> Result<T, ApiError> + Send + 'static,
         F: FnOnce(T) -> Result<Response, ApiError> + 'static,
     {
+        Self::attempt(job, |result: Result<T, ApiError>| result.and_then(then))
+    }
+
+    /// A change whose failure, too, is for `then` to answer, whether the job failed, its commit, or the way to it.
+    pub fn attempt<T, J, F>(job: J, then: F) -> Self
+    where
+        T: Send + 'static,
+        J: FnOnce(&mut Tx<'_>) -> Result<T, ApiError> + Send + 'static,
+        F: FnOnce(Result<T, ApiError>) -> Result<Response, ApiError> + 'static,
+    {
         let desk = Arc::new(Mutex::new(None));
         let left = Arc::clone(&desk);
         let arm = move |mailbox, ticket| -> Box<dyn Job> {
             Box::new(Change { work: Some(job), result: None, desk, mailbox, ticket })
         };
-        let collect = move || match left.lock().take() {
-            Some((Ok(value), times)) => Settled { answer: then(value), times },
-            Some((Err(error), times)) => Settled { answer: Err(error), times },
-            // Nothing is left only when the time to wait was over.
-            None => Settled { answer: Err(not_in_time()), times: JobTimes::default() },
+        let collect = move |nothing| {
+            let (result, times) = left.lock().take().unwrap_or_else(|| (Err(nothing), JobTimes::default()));
+            Settled { answer: then(result), times }
         };
         Self::Write(Write { arm: Box::new(arm), collect: Box::new(collect) })
     }
@@ -86,15 +96,9 @@ impl Outcome {
 
 impl Write {
     /// The job, which will resume this ticket, and the way to its answer.
-    pub(super) fn split(self, mailbox: Arc<Mailbox>, ticket: Ticket) -> (Box<dyn Job>, Box<dyn FnOnce() -> Settled>) {
+    pub(super) fn split(self, mailbox: Arc<Mailbox>, ticket: Ticket) -> (Box<dyn Job>, Collect) {
         ((self.arm)(mailbox, ticket), self.collect)
     }
-}
-
-fn not_in_time() -> ApiError {
-    ApiError::overloaded(
-        "The change was not confirmed in time and may still be stored; retry with the same idempotency key",
-    )
 }
 
 /// Where the writer leaves what a job returned, for the shard to find.

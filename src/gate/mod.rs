@@ -36,7 +36,7 @@ pub use routes::{Access, Handler, Kind, Reads, Route, Routes};
 use crate::clock::Clock;
 use crate::net::{self, Mailbox, Reject, Reply, Request, Response, Ticket, Woken};
 use crate::store::{JobTimes, WriterHandle};
-use call::Settled;
+use call::{Collect, Settled};
 use routes::Found;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -103,7 +103,7 @@ impl net::Service for Gate {
                 exchange.handled = self.clock.instant().saturating_duration_since(exchange.began);
                 match self.writer.submit(job) {
                     Ok(()) => Reply::Later(exchange.park(collect, self.clock.clone())),
-                    Err(_) => Reply::Now(exchange.finish(Err(queue_full()), &self.clock)),
+                    Err(_) => Reply::Now(exchange.settle(collect, queue_full(), &self.clock)),
                 }
             }
             Err(error) => Reply::Now(exchange.finish(Err(error), &self.clock)),
@@ -202,6 +202,12 @@ fn queue_full() -> ApiError {
     ApiError::overloaded("Too many changes are waiting to be written; nothing was changed")
 }
 
+fn not_in_time() -> ApiError {
+    ApiError::overloaded(
+        "The change was not confirmed in time and may still be stored; retry with the same idempotency key",
+    )
+}
+
 /// What every answer carries whatever it answers.
 fn seal(response: &mut Response, request_id: &RequestId) {
     response.fixed_headers = FIXED_HEADERS;
@@ -210,18 +216,23 @@ fn seal(response: &mut Response, request_id: &RequestId) {
 
 impl Exchange {
     /// The way on from a parked request: taken up by its shard when the change is settled or the wait is over.
-    fn park(mut self, collect: Box<dyn FnOnce() -> Settled>, clock: Clock) -> net::Continuation {
+    fn park(self, collect: Collect, clock: Clock) -> net::Continuation {
         Box::new(move |woken: Woken| {
-            let began = clock.instant();
-            let settled = catch_unwind(AssertUnwindSafe(collect))
-                .unwrap_or_else(|_| Settled { answer: panicked_after_commit(), times: JobTimes::default() });
             if woken == Woken::TimedOut {
                 log::warn!(request_id = self.request_id.as_str(), route = self.route; "store.not_confirmed_in_time");
             }
-            self.handled += clock.instant().saturating_duration_since(began);
-            self.times = settled.times;
-            self.finish(settled.answer, &clock)
+            self.settle(collect, not_in_time(), &clock)
         })
+    }
+
+    /// Makes the answer of what the job left behind; `nothing` is what it came to if it left nothing.
+    fn settle(mut self, collect: Collect, nothing: ApiError, clock: &Clock) -> Response {
+        let began = clock.instant();
+        let settled = catch_unwind(AssertUnwindSafe(|| collect(nothing)))
+            .unwrap_or_else(|_| Settled { answer: panicked_after_commit(), times: JobTimes::default() });
+        self.handled += clock.instant().saturating_duration_since(began);
+        self.times = settled.times;
+        self.finish(settled.answer, clock)
     }
 
     /// Turns the answer into what leaves, and logs that it does.

@@ -13,14 +13,13 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::clock::Clock;
-use crate::gate::validate::cut;
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
 use crate::net::Response;
 use crate::store::{self, Reader, Tx, WriterHandle};
 
 /// The tables without which nothing works, in the order in which missing ones are named.
-const TABLES: [&str; 6] =
-    ["drafts", "draft_segments", "draft_collaborators", "ring_passes", "idempotency_keys", "events"];
+const TABLES: [&str; 7] =
+    ["drafts", "draft_segments", "draft_collaborators", "ring_passes", "idempotency_keys", "events", "probe"];
 /// A batch that runs longer than this is a writer that does not come back.
 const STALLED_AFTER: Duration = Duration::from_secs(2);
 /// How long a committed probe stands for the next ones.
@@ -61,7 +60,7 @@ impl Health {
     fn readyz(&self, call: &Call<'_>) -> Outcome {
         let verbose = call.query_value("verbose").is_some_and(|value| value != "0" && value != "false");
         if let Err(reason) = self.check_without_writing() {
-            return Outcome::Now(not_ready(&reason, call.request_id));
+            return Outcome::Now(reason.answer(call.request_id));
         }
         let now = self.clock.instant();
         let age = (*self.readiness.probed.lock()).map(|at| now.saturating_duration_since(at));
@@ -75,24 +74,34 @@ impl Health {
             tx.connection().prepare_cached(sql)?.execute([tx.now().0])?;
             Ok(())
         };
-        Outcome::write(write, move |()| {
-            *readiness.probed.lock() = Some(clock.instant());
-            Ok(ready(verbose, None))
+        let request_id = call.request_id.to_owned();
+        Outcome::attempt(write, move |result| {
+            Ok(match result {
+                Ok(()) => {
+                    *readiness.probed.lock() = Some(clock.instant());
+                    ready(verbose, None)
+                }
+                Err(error) => NotReady::unwritable(&error).answer(&request_id),
+            })
         })
     }
 
     /// The reason why it is not ready, if there is one that shows without a commit.
-    fn check_without_writing(&self) -> Result<(), String> {
+    fn check_without_writing(&self) -> Result<(), NotReady> {
         if self.readiness.draining.load(Ordering::Relaxed) {
-            return Err("draining: the server is stopping".to_owned());
+            return Err(NotReady::busy("draining: the server is stopping"));
         }
-        let tables = store::tables(self.reader.connection()).map_err(|_| "database unreachable".to_owned())?;
+        let tables =
+            store::tables(self.reader.connection()).map_err(|error| NotReady::unreachable(error.to_string()))?;
         let missing: Vec<&str> = TABLES.into_iter().filter(|name| !tables.iter().any(|table| table == name)).collect();
         if !missing.is_empty() {
-            return Err(format!("missing tables: {}", missing.join(", ")));
+            let detail = format!("missing tables: {}", missing.join(", "));
+            return Err(NotReady { code: Code::StorageUnavailable, detail, context: None });
         }
         match self.writer.busy_for().filter(|busy| *busy > STALLED_AFTER) {
-            Some(busy) => Err(format!("writer stalled: a commit has been running for {} s", busy.as_secs())),
+            Some(busy) => {
+                Err(NotReady::busy(format!("writer stalled: a commit has been running for {} s", busy.as_secs())))
+            }
             None => Ok(()),
         }
     }
@@ -110,7 +119,7 @@ impl Health {
                 "connected": tables.is_ok(), "database": null, "user": null, "latency_ms": latency,
                 "tables_present": tables.unwrap_or_default(),
             },
-            "computed_at": now.map_or_else(|| self.clock.now().offset_style().to_string(), |text| cut(&text)),
+            "computed_at": now.unwrap_or_else(|| self.clock.now().offset_style().to_string()),
         });
         Outcome::Now(Response::json(StatusCode::OK, body.to_string().into_bytes()))
     }
@@ -130,8 +139,37 @@ fn ready(verbose: bool, probe_age: Option<Duration>) -> Response {
     Response::json(StatusCode::OK, json!({ "status": "ok", "checks": checks }).to_string().into_bytes())
 }
 
-fn not_ready(reason: &str, request_id: &str) -> Response {
-    let error = ApiError::new(Code::Overloaded, reason);
-    let body = error.body(request_id, Some(json!({ "status": "error", "detail": reason })));
-    Response::json(StatusCode::SERVICE_UNAVAILABLE, body)
+/// Why it is not ready.
+struct NotReady {
+    code: Code,
+    /// For the prober, in the contract's words where it has some.
+    detail: String,
+    /// For the log only.
+    context: Option<String>,
+}
+
+impl NotReady {
+    fn busy(detail: impl Into<String>) -> Self {
+        Self { code: Code::Overloaded, detail: detail.into(), context: None }
+    }
+
+    fn unreachable(context: impl Into<Option<String>>) -> Self {
+        Self { code: Code::StorageUnavailable, detail: "database unreachable".to_owned(), context: context.into() }
+    }
+
+    /// What keeps the probe's row from being committed.
+    fn unwritable(error: &ApiError) -> Self {
+        match error.code() {
+            Code::Overloaded => Self::busy("writer stalled: too many changes are waiting"),
+            _ => Self::unreachable(error.context().map(str::to_owned)),
+        }
+    }
+
+    fn answer(&self, request_id: &str) -> Response {
+        let (detail, context) = (self.detail.as_str(), self.context.as_deref());
+        log::warn!(request_id, detail, context; "health.not_ready");
+        let error = ApiError::new(self.code, detail);
+        let body = error.body(request_id, Some(json!({ "status": "error", "detail": detail })));
+        Response::json(StatusCode::SERVICE_UNAVAILABLE, body)
+    }
 }
