@@ -3,5 +3,6 @@
 
 mod drafts;
 mod gate;
+mod health;
 mod smoke;
 mod support;

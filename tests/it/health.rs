@@ -1,0 +1,125 @@
+//! Liveness, readiness and the state of the database (contract 01 §1.12 with R24).
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use crate::support::Server;
+
+const TABLES: [&str; 7] =
+    ["draft_collaborators", "draft_segments", "drafts", "events", "idempotency_keys", "probe", "ring_passes"];
+
+/// Does to the database of a running server what nobody should.
+fn vandalise(server: &Server, sql: &str) {
+    Connection::open(server.database()).unwrap().execute_batch(sql).unwrap();
+}
+
+#[test]
+fn a_healthy_server_says_ok_and_nothing_else() {
+    let server = Server::start();
+    let mut client = server.connect();
+    for path in ["/healthz", "/healthz?verbose=1", "/readyz", "/readyz", "/readyz?verbose=0", "/readyz?verbose=false"] {
+        let answer = client.get(path, None);
+        assert_eq!((answer.status, answer.text()), (200, r#"{"status":"ok"}"#), "{path}");
+    }
+}
+
+#[test]
+fn a_verbose_readiness_names_what_was_checked() {
+    let server = Server::start();
+    let mut client = server.connect();
+    for _ in 0..2 {
+        let mut body = client.get("/readyz?verbose=1", None).expect(200);
+        let age = body["checks"][3]["age_ms"].take();
+        assert!(age.as_u64().unwrap() <= 1000, "a committed probe stands for a second");
+        let check = |name| json!({ "name": name, "ok": true });
+        let commit = json!({ "name": "commit", "ok": true, "age_ms": null });
+        let checks = [check("accepting"), check("schema"), check("writer"), commit];
+        assert_eq!(body, json!({ "status": "ok", "checks": checks }));
+    }
+}
+
+#[test]
+fn missing_tables_are_named_in_a_fixed_order() {
+    let server = Server::start();
+    server.get("/readyz").expect(200);
+    vandalise(&server, "PRAGMA foreign_keys = OFF; DROP TABLE ring_passes;");
+    for (sql, detail) in [
+        ("", "missing tables: ring_passes"),
+        (
+            "DROP TABLE drafts; DROP TABLE events; DROP TABLE probe;",
+            "missing tables: drafts, ring_passes, events, probe",
+        ),
+    ] {
+        vandalise(&server, sql);
+        for path in ["/readyz", "/readyz?verbose=1"] {
+            let answer = server.get(path);
+            let (code, message) = answer.expect_error(503);
+            assert_eq!((code.as_str(), message.as_str()), ("storage_unavailable", detail));
+            let body = answer.json();
+            assert_eq!((&body["status"], &body["detail"]), (&json!("error"), &json!(detail)));
+            let names: Vec<_> = body.as_object().unwrap().keys().collect();
+            assert_eq!(names, ["status", "detail", "error"], "the contract's own members come first");
+        }
+    }
+    server.wait_for_log(|line| line["message"] == "health.not_ready" && line["level"] == "WARN");
+    server.get("/healthz").expect(200);
+}
+
+#[test]
+fn a_database_that_takes_no_row_is_unreachable() {
+    let server = Server::start();
+    vandalise(&server, "DROP TABLE probe; CREATE TABLE probe (something_else TEXT) STRICT;");
+    let answer = server.get("/readyz");
+    let (code, message) = answer.expect_error(503);
+    assert_eq!((code.as_str(), message.as_str()), ("storage_unavailable", "database unreachable"));
+    assert_eq!((&answer.json()["status"], &answer.json()["detail"]), (&json!("error"), &json!("database unreachable")));
+    let line = server.wait_for_log(|line| line["message"] == "health.not_ready");
+    assert!(line["context"].as_str().unwrap().contains("probe"), "the log has the particulars: {line}");
+    assert_eq!(line["request_id"], answer.header("x-request-id").unwrap());
+}
+
+#[test]
+fn the_database_report_has_the_contracts_shape() {
+    let server = Server::start();
+    let mut body = server.get("/api/health/db").expect(200);
+    let latency = body["db"]["latency_ms"].take().as_f64().unwrap();
+    assert!((0.0..5000.0).contains(&latency), "{latency}");
+    let computed_at = body["computed_at"].take();
+    let computed_at = computed_at.as_str().unwrap();
+    assert!(computed_at.starts_with("20") && computed_at.ends_with("+00:00"), "{computed_at}");
+    let db = json!({ "connected": true, "database": null, "user": null, "latency_ms": null, "tables_present": TABLES });
+    assert_eq!(body, json!({ "ok": true, "db": db, "computed_at": null }));
+    let text = server.get("/api/health/db?now=x").text().to_owned();
+    let expected = format!(
+        "{{\"ok\":true,\"db\":{{\"connected\":true,\"database\":null,\"user\":null,\"latency_ms\":null,\
+         \"tables_present\":{}}},\"computed_at\":\"x\"}}",
+        json!(TABLES)
+    );
+    assert_eq!(text, expected, "with now it is the same every time");
+}
+
+#[test]
+fn the_database_report_echoes_any_now_verbatim() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let long = "x".repeat(7000);
+    for (sent, echoed) in [
+        ("2025-12-23T10:00:00Z", "2025-12-23T10:00:00Z"),
+        ("not%20a%20time", "not a time"),
+        ("%22%7D%0A%F0%9F%96%8B", "\"}\n🖋"),
+        (long.as_str(), long.as_str()),
+    ] {
+        let body = client.get(&format!("/api/health/db?now={sent}"), None).expect(200);
+        assert_eq!((&body["computed_at"], &body["db"]["latency_ms"]), (&json!(echoed), &Value::Null));
+    }
+    let body = client.get("/api/health/db?now=", None).expect(200);
+    assert!(body["db"]["latency_ms"].is_number(), "an empty now is none");
+}
+
+#[test]
+fn probes_do_not_ask_who_is_there() {
+    let server = Server::with(&[("ENV", "production")]);
+    for path in ["/healthz", "/readyz", "/api/health/db"] {
+        server.get(path).expect(200);
+    }
+}
