@@ -268,6 +268,7 @@ impl Change {
             }
             Refusal::RecipientNotMember => {
                 ApiError::new(Code::Forbidden, format!("Cannot pass ring to {other} (not owner or collaborator)"))
+                    .logged_as("Cannot pass ring to the recipient (not owner or collaborator)")
             }
             Refusal::NotCreator => ApiError::new(Code::Forbidden, "Only draft creator can add collaborators"),
             Refusal::CollaboratorCap => {

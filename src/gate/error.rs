@@ -99,6 +99,8 @@ struct Facts {
     message: Value,
     /// `detail`, where it is not the message again.
     detail: Option<Value>,
+    /// What the log is told instead of the message.
+    logged: Option<&'static str>,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// For the log only.
     context: Option<String>,
@@ -109,7 +111,7 @@ impl ApiError {
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         let (status, message) = (code.status(), Value::String(message.into()));
-        Self(Box::new(Facts { status, code, message, detail: None, headers: Vec::new(), context: None }))
+        Self(Box::new(Facts { status, code, message, detail: None, logged: None, headers: Vec::new(), context: None }))
     }
 
     fn with_status(mut self, status: StatusCode) -> Self {
@@ -139,10 +141,23 @@ impl ApiError {
         self.0.code
     }
 
+    /// The same error under other words in the log: for a message that repeats a part of a body or a query (G7).
+    #[must_use]
+    pub fn logged_as(mut self, sentence: &'static str) -> Self {
+        self.0.logged = Some(sentence);
+        self
+    }
+
     /// The sentence for the client, where it is one.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.0.message.as_str()
+    }
+
+    /// The sentence for the log, where there is one.
+    #[must_use]
+    pub fn logged(&self) -> Option<&str> {
+        self.0.logged.or_else(|| self.message())
     }
 
     /// What only the log is told.

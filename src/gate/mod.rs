@@ -258,7 +258,7 @@ impl Exchange {
             level,
             request_id = self.request_id.as_str(), user_id = self.user.as_deref(), draft_id = self.draft_id.as_deref(),
             route = self.route, status = error.status().as_u16(), error_code = error.code().as_str(),
-            error_message = error.message(), context = error.context();
+            error_message = error.logged(), context = error.context();
             "{name}"
         );
     }
