@@ -4,5 +4,6 @@
 mod drafts;
 mod gate;
 mod health;
+mod logs;
 mod smoke;
 mod support;

@@ -1,0 +1,260 @@
+//! What is logged, and what never is (contract 01 §8, G7).
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::support::Server;
+
+const DRAFTS: &str = "/v1/collab/drafts";
+/// Marks whatever must not turn up in a log.
+const SECRET: &str = "TOPSECRET";
+
+/// Every line so far; each must be one JSON object with the fields that every line has.
+fn lines(server: &Server) -> Vec<Value> {
+    let log = server.log();
+    assert!(log.ends_with('\n'), "the last line is whole");
+    log.lines()
+        .map(|line| {
+            let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
+            for name in ["timestamp", "level", "logger", "message"] {
+                assert!(value[name].is_string(), "{line}");
+            }
+            let stamp = value["timestamp"].as_str().unwrap();
+            assert!(stamp.ends_with('Z') && stamp.contains('T'), "Z style in the log (contract 01 §0.2): {stamp}");
+            value
+        })
+        .collect()
+}
+
+/// The lines of one request that has been answered, once a later one is in the log: lines keep the order in which
+/// they were logged, and a request is logged before its answer leaves.
+fn lines_of(server: &Server, request_id: &str) -> Vec<Value> {
+    let later = uuid::Uuid::new_v4().to_string();
+    server.connect().request("GET", "/later", &[("X-Request-Id", &later)], b"");
+    server.wait_for_log(|line| line["request_id"] == later && line["message"] == "request.complete");
+    lines(server).into_iter().filter(|line| line["request_id"] == request_id).collect()
+}
+
+fn complete(lines: &[Value]) -> &Value {
+    let mut complete = lines.iter().filter(|line| line["message"] == "request.complete");
+    let first = complete.next().expect("a request.complete");
+    assert!(complete.next().is_none(), "exactly one request.complete");
+    first
+}
+
+#[test]
+fn every_request_is_completed_in_the_log_once_and_in_full() {
+    let server = Server::start();
+    let draft = server.create_draft("alice");
+    let path = format!("{DRAFTS}/{draft}");
+    let mut client = server.connect();
+    let template = format!("{DRAFTS}/{{draft_id}}");
+    let segments = format!("{template}/segments");
+    let good = json!({ "content": "x", "idempotency_key": "k" }).to_string();
+    let body = good.as_bytes();
+    let no_user = Value::Null;
+    let no_draft = Value::Null;
+    let cases: [(&str, &str, String, Option<&str>, &[u8], u16, &str, &Value); 9] = [
+        ("read", "GET", format!("{path}?now=2100-01-01"), None, b"", 200, &template, &json!(draft)),
+        ("head", "HEAD", path.clone(), None, b"", 200, &template, &json!(draft)),
+        ("append", "POST", format!("{path}/segments"), Some("alice"), body, 200, &segments, &json!(draft)),
+        ("refused", "POST", format!("{path}/segments"), Some("eve"), body, 403, &segments, &json!(draft)),
+        ("shape", "POST", format!("{path}/segments"), Some("eve"), b"{}", 422, &segments, &json!(draft)),
+        ("nobody", "GET", DRAFTS.to_owned(), None, b"", 401, DRAFTS, &no_draft),
+        ("missing", "GET", format!("{DRAFTS}/a%0Ab"), None, b"", 404, &template, &json!("a\nb")),
+        ("no-route", "GET", "/nowhere".to_owned(), Some("alice"), b"", 404, "unmatched", &no_draft),
+        ("method", "DELETE", DRAFTS.to_owned(), Some("alice"), b"", 405, "unmatched", &no_draft),
+    ];
+    for (id, method, target, user, body, status, route, draft_id) in cases {
+        let mut headers = vec![("X-Request-Id", id), ("Content-Type", "application/json")];
+        headers.extend(user.map(|user| ("X-User-Id", user)));
+        let answer = client.request(method, &target, &headers, body);
+        assert_eq!(answer.status, status, "{id}");
+        let lines = lines_of(&server, id);
+        let line = complete(&lines);
+        let names: BTreeSet<&str> = line.as_object().unwrap().keys().map(String::as_str).collect();
+        let expected = "timestamp level logger message request_id method path route status latency_bucket user_id \
+                        draft_id bytes handler_us queue_us commit_us";
+        assert_eq!(names, expected.split_whitespace().collect(), "{id}");
+        let user = if route == "unmatched" { no_user.clone() } else { json!(user) };
+        for (name, value) in [
+            ("level", json!("INFO")),
+            ("logger", json!("inkring")),
+            ("method", json!(method)),
+            ("path", json!(target.split('?').next())),
+            ("route", json!(route)),
+            ("status", json!(status)),
+            ("user_id", user),
+            ("draft_id", draft_id.clone()),
+        ] {
+            assert_eq!(line[name], value, "{name} of {id}");
+        }
+        if method != "HEAD" {
+            assert_eq!(line["bytes"], answer.body.len());
+        }
+        let buckets = ["<10ms", "10-100ms", "100-500ms", "500-1000ms", ">=1000ms"];
+        assert!(buckets.contains(&line["latency_bucket"].as_str().unwrap()), "{line}");
+        assert!(line["handler_us"].is_u64() && line["queue_us"].is_u64(), "{line}");
+        assert_eq!(line["commit_us"].as_u64().unwrap() > 0, matches!(id, "append" | "refused"), "{line}");
+    }
+    client.request(
+        "OPTIONS",
+        DRAFTS,
+        &[
+            ("X-Request-Id", "preflight"),
+            ("Origin", "http://localhost:3000"),
+            ("Access-Control-Request-Method", "POST"),
+        ],
+        b"",
+    );
+    assert_eq!(complete(&lines_of(&server, "preflight"))["status"], 200);
+    client.request("GET", "/healthz/", &[("X-Request-Id", "slash")], b"");
+    assert_eq!(complete(&lines_of(&server, "slash"))["status"], 307);
+}
+
+#[test]
+fn errors_say_their_code_and_sentence_before_they_complete() {
+    let server = Server::start();
+    let draft = server.create_draft("alice");
+    let path = format!("{DRAFTS}/{draft}/segments");
+    let body = json!({ "content": "x", "idempotency_key": "k" }).to_string();
+    let mut client = server.connect();
+    for (id, method, target, user, message, code, sentence) in [
+        (
+            "a",
+            "POST",
+            path.as_str(),
+            "eve",
+            "app.error",
+            "forbidden",
+            Some(format!("User eve is not owner/collaborator for draft {draft}")),
+        ),
+        ("b", "GET", &format!("{DRAFTS}/x"), "eve", "app.error", "not_found", Some("Draft x not found".to_owned())),
+        ("c", "GET", DRAFTS, "", "http.error", "http_error", None),
+        ("d", "PUT", DRAFTS, "eve", "http.error", "http_error", Some("Method Not Allowed".to_owned())),
+    ] {
+        let headers = [("X-Request-Id", id), ("X-User-Id", user)];
+        let status = client.request(method, target, &headers, body.as_bytes()).status;
+        let lines = lines_of(&server, id);
+        let messages: Vec<_> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
+        assert_eq!(messages, [message, "request.complete"], "{id}");
+        assert_eq!((&lines[0]["level"], &lines[0]["status"]), (&json!("WARN"), &json!(status)));
+        assert_eq!((&lines[0]["error_code"], &lines[0]["error_message"]), (&json!(code), &json!(sentence)));
+    }
+}
+
+#[test]
+fn probes_are_logged_at_debug_only() {
+    let probe = |server: &Server| {
+        let mut client = server.connect();
+        for (id, path) in [("p1", "/healthz"), ("p2", "/readyz"), ("p3", "/api/health/db")] {
+            client.request("GET", path, &[("X-Request-Id", id)], b"");
+        }
+        ["p1", "p2", "p3"].map(|id| lines_of(server, id))
+    };
+    assert_eq!(probe(&Server::start()), [const { Vec::<Value>::new() }; 3]);
+    for lines in probe(&Server::with(&[("LOG_LEVEL", "debug")])) {
+        assert_eq!(complete(&lines)["level"], "DEBUG");
+    }
+    let quiet = Server::with(&[("LOG_LEVEL", "off")]);
+    quiet.create_draft("alice");
+    quiet.get("/nowhere");
+    assert_eq!(quiet.log(), "");
+}
+
+#[test]
+fn nothing_of_a_query_body_or_credential_is_ever_logged() {
+    for level in ["info", "trace"] {
+        let server = Server::with(&[("LOG_LEVEL", level)]);
+        let draft = server.create_draft("alice");
+        let path = format!("{DRAFTS}/{draft}");
+        let mut client = server.connect();
+        let bearer = format!("Bearer {SECRET}");
+        let mut send = |method: &str, target: &str, body: &str| {
+            let headers = [
+                ("X-User-Id", "alice"),
+                ("Authorization", bearer.as_str()),
+                ("Cookie", SECRET),
+                ("Sec-WebSocket-Protocol", SECRET),
+                ("Referer", SECRET),
+                ("User-Agent", SECRET),
+                ("Content-Type", "application/json"),
+            ];
+            client.request(method, target, &headers, body.as_bytes()).status
+        };
+        let key = json!({ "content": SECRET, "idempotency_key": SECRET }).to_string();
+        let statuses = [
+            send(
+                "POST",
+                DRAFTS,
+                &json!({ "title": SECRET, "platform": SECRET, "initial_segment": SECRET }).to_string(),
+            ),
+            send("POST", &format!("{path}/segments?access_token={SECRET}"), &key),
+            send("POST", &format!("{path}/segments"), &key),
+            send(
+                "POST",
+                &format!("{path}/pass-ring"),
+                &json!({ "to_user_id": SECRET, "idempotency_key": "k" }).to_string(),
+            ),
+            send(
+                "POST",
+                &format!("{path}/pass-ring"),
+                &json!({ "to_user_id": [SECRET], "idempotency_key": SECRET.repeat(40) }).to_string(),
+            ),
+            send(
+                "POST",
+                &format!("{path}/segments"),
+                &json!({ SECRET: SECRET, "content": SECRET.repeat(100) }).to_string(),
+            ),
+            send("POST", DRAFTS, &format!("{{\"{SECRET}\": {SECRET}")),
+            send("POST", &format!("{path}/collaborators?collaborator_id={}&role={SECRET}", SECRET.repeat(20)), ""),
+            send("POST", &format!("{path}/collaborators?collaborator_id={SECRET}&role={SECRET}"), ""),
+            send("GET", &format!("{DRAFTS}?before={SECRET}"), ""),
+            send("GET", &format!("{path}?now={SECRET}"), ""),
+            send("GET", &format!("/nowhere?{SECRET}"), ""),
+            send("DELETE", &format!("{DRAFTS}?{SECRET}"), ""),
+            send("GET", &format!("/healthz/?{SECRET}"), ""),
+            send("GET", &format!("/api/health/db?now={SECRET}"), ""),
+        ];
+        assert_eq!(statuses, [200, 200, 200, 403, 422, 422, 422, 422, 200, 400, 400, 404, 405, 307, 200]);
+        for malformed in [
+            format!("GET /?{SECRET} HTTP/1.1\r\nAuthorization: {SECRET}\r\n\r\n"),
+            format!("GET /?{SECRET} HTTP/1.1\r\nHost: t\r\n{SECRET} : x\r\n\r\n"),
+            format!("{SECRET}\r\n\r\n"),
+            format!("POST /?{SECRET} HTTP/1.1\r\nHost: t\r\nContent-Length: 70000\r\n\r\n{SECRET}"),
+            format!("POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n{SECRET}\r\n"),
+        ] {
+            let mut client = server.connect();
+            client.send(malformed);
+            client.answer();
+        }
+        lines_of(&server, "");
+        let log = server.log();
+        assert!(log.lines().count() > 20);
+        assert!(!log.contains(SECRET), "{}", log.lines().find(|line| line.contains(SECRET)).unwrap_or_default());
+    }
+}
+
+#[test]
+fn nobody_writes_a_line_of_the_log_but_the_server() {
+    let server = Server::start();
+    let forged = "x\n{\"level\":\"ERROR\",\"message\":\"forged\"}\r\u{1b}[31m\u{2028}\u{85}\",\"level\":\"ERROR";
+    let escaped: String = forged.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let mut client = server.connect();
+    let name = "eve\",\"level\":\"ERROR";
+    client.request(
+        "GET",
+        &format!("{DRAFTS}/{escaped}"),
+        &[("X-Request-Id", "\",\"level\":\"ERROR"), ("X-User-Id", name)],
+        b"",
+    );
+    client.request("GET", DRAFTS, &[("X-User-Id", name)], b"");
+    client.request("LEVEL", DRAFTS, &[("X-User-Id", "a\tb")], b"");
+    client.request("GET", &format!("/{}", "%0a".repeat(2000)), &[], b"");
+    let lines = lines_of(&server, "\",\"level\":\"ERROR");
+    assert_eq!(complete(&lines)["draft_id"], forged, "it is there, as the text that it is");
+    assert!(self::lines(&server).iter().all(|line| line["level"] != "ERROR" && line["message"] != "forged"));
+    assert!(server.log().lines().all(|line| line.len() < 4096), "no line is as long as a client likes (G5)");
+    assert!(!server.log().contains('\u{1b}') && !server.log().contains('\r'));
+}
