@@ -26,7 +26,10 @@ const STATEMENTS_CACHED: usize = 64;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The directory or a file beside the database cannot be made or opened.
-    #[error("{path}: {source}", path = path.display())]
+    #[error(
+        "{path} cannot be made or opened: {source}; set DATABASE_URL to a file in a directory that inkring may write to",
+        path = path.display()
+    )]
     File {
         /// Which.
         path: PathBuf,
@@ -80,7 +83,7 @@ pub enum OpenError {
         wanted: &'static str,
     },
     /// SQLite refused.
-    #[error("{path}: {source}", path = path.display())]
+    #[error("{path} cannot be used as a database: {source}", path = path.display())]
     Sqlite {
         /// The database.
         path: PathBuf,
@@ -104,6 +107,9 @@ pub struct Store {
 /// # Errors
 /// When another process has it, when it is not ours, or when SQLite or the file system refuses.
 pub fn open(path: &Path) -> Result<Store, OpenError> {
+    if path.is_dir() {
+        return Err(OpenError::Foreign { path: path.to_owned(), found: "it is a directory".to_owned() });
+    }
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
         made.map_err(|source| OpenError::File { path: directory.to_owned(), source })?;
