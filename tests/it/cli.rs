@@ -1,0 +1,353 @@
+//! The program as an operator meets it: its verbs, exit codes, sentences, and the first start.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::{Client, PATIENCE, Server, inkring};
+
+/// What a run that ended by itself came to.
+struct Ran {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+/// Runs to the end; a program that goes on instead is a failure, not a test that hangs.
+fn finish(command: &mut Command) -> Ran {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let output = child.wait_with_output().unwrap();
+    Ran {
+        code: output.status.code().expect("it ends by itself"),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn run(directory: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Ran {
+    finish(inkring(directory).args(arguments).envs(settings.iter().copied()))
+}
+
+/// Serves where it must not come to that; any free port, so that nothing else can be the reason.
+fn refuse_to_serve(directory: &Path, settings: &[(&str, &str)]) -> String {
+    let ran = run(directory, &[], &[&[("LISTEN_ADDR", "127.0.0.1:0")], settings].concat());
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{}", ran.stderr);
+    ran.stderr
+}
+
+fn is_empty(directory: &Path) -> bool {
+    std::fs::read_dir(directory).unwrap().next().is_none()
+}
+
+/// Kills what it holds, so that no test leaves a server behind.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_first_start_needs_no_configuration_and_says_what_to_do_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = inkring(directory.path());
+    command.env("LISTEN_ADDR", "127.0.0.1:0").stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut running = Running(command.spawn().unwrap());
+    let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut next =
+        |label: &str| lines.next().unwrap().strip_prefix(label).unwrap_or_else(|| panic!("{label}")).to_owned();
+    assert_eq!(next("inkring "), format!("{}: drafts written in turn", env!("CARGO_PKG_VERSION")));
+    let address = next("  listening on  http://");
+    assert_eq!(next("  data in       "), "data/inkring.db");
+    let first = next("  try           curl -s ");
+
+    // The command that it says to try works as it is written.
+    let mut quoted = first.split('\'');
+    assert_eq!(quoted.next(), Some(format!("http://{address}/v1/collab/drafts -H ").as_str()));
+    assert_eq!((quoted.next(), quoted.nth(1)), (Some("X-User-Id: alice"), Some("Content-Type: application/json")));
+    let body = quoted.nth(1).unwrap();
+    let mut client = Client::connect(address.parse::<SocketAddr>().unwrap());
+    let headers = [("X-User-Id", "alice"), ("Content-Type", "application/json")];
+    let answer = client.request("POST", "/v1/collab/drafts", &headers, body.as_bytes());
+    assert_eq!(answer.expect(200)["data"]["title"], "First draft");
+
+    let mode = |name: &str| std::fs::metadata(directory.path().join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("data"), 0o700, "what people write is nobody else's business");
+    for file in ["inkring.db", "inkring.db-wal", "inkring.db-shm", "inkring.db.lock"] {
+        assert_eq!(mode(&format!("data/{file}")), 0o600, "{file}");
+    }
+    let made: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(made, ["data"], "nothing else is made");
+}
+
+#[test]
+fn production_does_not_suggest_what_would_not_work_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = inkring(directory.path());
+    command.env("LISTEN_ADDR", "127.0.0.1:0").env("ENV", "production").stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut running = Running(command.spawn().unwrap());
+    let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    for expected in ["inkring ", "  listening on  http://127.0.0.1:", "  data in       data/inkring.db"] {
+        assert!(lines.next().unwrap().starts_with(expected));
+    }
+    running.0.kill().unwrap();
+    assert_eq!(lines.next(), None);
+}
+
+#[test]
+fn help_and_version_go_to_stdout_and_change_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let version = run(directory.path(), &["--version"], &[]);
+    assert_eq!((version.code, version.stdout), (0, format!("inkring {}\n", env!("CARGO_PKG_VERSION"))));
+    for arguments in [&["--help"][..], &["-h"], &["help"], &["check-config", "--help"], &["help", "config-docs"]] {
+        let help = run(directory.path(), arguments, &[("DATABASE_URL", "nonsense")]);
+        assert_eq!((help.code, help.stderr.as_str()), (0, ""), "{arguments:?}");
+        assert!(help.stdout.contains("Usage: inkring"), "{arguments:?}");
+    }
+    let help = run(directory.path(), &["--help"], &[]).stdout;
+    for said in
+        ["serve", "check-config", "print-config", "config-docs", "Exit codes: 0 ok, 1 failure, 2 usage, 3 a check"]
+    {
+        assert!(help.contains(said), "{said}: {help}");
+    }
+    assert!(is_empty(directory.path()));
+}
+
+#[test]
+fn a_command_line_that_means_nothing_is_a_usage_error() {
+    let directory = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["bogus"][..],
+        &["--bogus"],
+        &["serve", "extra"],
+        &["check-config", "--no"],
+        &["config-docs"],
+        &["config-docs", "html"],
+        &[""],
+    ] {
+        let ran = run(directory.path(), arguments, &[]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}");
+        assert!(ran.stderr.starts_with("error: ") && ran.stderr.contains("--help"), "{}", ran.stderr);
+    }
+    assert!(is_empty(directory.path()));
+}
+
+#[test]
+fn check_config_tells_good_from_bad_and_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let good = run(directory.path(), &["check-config"], &[]);
+    assert_eq!((good.code, good.stdout.as_str(), good.stderr.as_str()), (0, "The configuration is good.\n", ""));
+
+    let doubtful = [("SHARDS", "many"), ("MAX_CONNECTIONS", "1000001")];
+    let warned = run(directory.path(), &["check-config"], &doubtful);
+    assert_eq!(warned.code, 0, "what can be replaced by its default is a warning");
+    assert_eq!(
+        warned.stdout,
+        "warning: SHARDS=many is not a plain decimal number: use 0 to 256 shards; using the default 0\n\
+         warning: MAX_CONNECTIONS=1000001 is out of range: 0 to 1000000 connections; using the default 0\n\
+         The configuration is good.\n"
+    );
+    std::fs::write(directory.path().join(".env"), "MAX_CONECTIONS=5\nLOG_LEVEL=loud\n").unwrap();
+    let strict = run(directory.path(), &["check-config", "--strict"], &doubtful);
+    assert_eq!((strict.code, strict.stdout.as_str()), (3, ""));
+    assert_eq!(
+        strict.stderr,
+        "inkring: the configuration is wrong:\n\
+         SHARDS=many is not a plain decimal number: use 0 to 256 shards\n\
+         LOG_LEVEL=loud is not one of the choices: use off, error, warn, info, debug or trace\n\
+         MAX_CONNECTIONS=1000001 is out of range: 0 to 1000000 connections\n\
+         unknown variable MAX_CONECTIONS in .env; did you mean MAX_CONNECTIONS?\n\
+         Missing required configuration: ALLOWED_ORIGINS\n",
+        "everything at once (G8, ruling 5)"
+    );
+    let by_variable = run(directory.path(), &["check-config"], &[&doubtful[..], &[("CONFIG_STRICT", "true")]].concat());
+    assert_eq!((by_variable.code, by_variable.stderr), (3, strict.stderr));
+    let stars = [("ALLOWED_ORIGINS", "*")];
+    std::fs::remove_file(directory.path().join(".env")).unwrap();
+    assert!(run(directory.path(), &["check-config", "--strict"], &stars).stderr.contains("ALLOWED_ORIGINS contains *"));
+    let origins = [("ALLOWED_ORIGINS", "https://a.example")];
+    assert_eq!(run(directory.path(), &["check-config", "--strict"], &origins).code, 0);
+    assert!(is_empty(directory.path()));
+}
+
+#[test]
+fn print_config_shows_every_value_and_where_it_came_from() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join(".env"), "SHARDS=3\nDRAIN_SECONDS=7\nCORS_ORIGINS='https://a.example'\n")
+        .unwrap();
+    let settings = [("ENV", "production"), ("DRAIN_SECONDS", "8"), ("LOG_LEVEL", "")];
+    let ran = run(directory.path(), &["print-config"], &settings);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    let shown = |name: &str| {
+        let line = ran.stdout.lines().find(|line| line.starts_with(&format!("{name}="))).unwrap();
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    for line in [
+        "ENV=production # environment",
+        "LISTEN_ADDR=127.0.0.1:8000 # default",
+        "DATABASE_URL=sqlite:data/inkring.db # default",
+        "SHARDS=3 # .env",
+        "DRAIN_SECONDS=8 # environment",
+        "ALLOWED_ORIGINS=https://a.example # .env",
+        "AUTH_TRUST_USER_HEADER=false # default in production",
+        "LOG_LEVEL=info # default",
+    ] {
+        assert_eq!(shown(line.split_once('=').unwrap().0), line);
+    }
+    let documented = run(directory.path(), &["config-docs", "env"], &[]).stdout;
+    let names = |text: &str, lead: &str| -> Vec<String> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(lead)?.split_once('='));
+        lines
+            .map(|(name, _)| name.to_owned())
+            .filter(|name| name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
+            .collect()
+    };
+    assert_eq!(names(&ran.stdout, ""), names(&documented, "#"), "every setting, in the order of the documentation");
+
+    let secret = [("DATABASE_URL", "postgres://someone:hunter2@db.example/x?password=hunter2")];
+    let ran = run(directory.path(), &["print-config"], &secret);
+    assert_eq!(ran.code, 3);
+    assert!(
+        ran.stderr.contains("DATABASE_URL=postgres://********@db.example/x?******** is not supported"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn the_documentation_of_the_configuration_is_what_the_program_prints() {
+    let directory = tempfile::tempdir().unwrap();
+    for (form, file) in [("env", ".env.example"), ("markdown", "docs/CONFIGURATION.md")] {
+        let kept = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        let ran = run(directory.path(), &["config-docs", form], &[("ENV", "nonsense")]);
+        assert_eq!(ran.code, 0);
+        assert!(ran.stdout == kept, "{file} is out of date: inkring config-docs {form} > {file}");
+    }
+    std::fs::write(directory.path().join(".env"), run(directory.path(), &["config-docs", "env"], &[]).stdout).unwrap();
+    assert_eq!(run(directory.path(), &["check-config"], &[]).code, 0, "the example is itself a good .env");
+}
+
+#[test]
+fn a_setting_that_is_never_guessed_stops_the_start_by_name_value_and_bound() {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, value, sentence) in [
+        ("ENV", "staging", "ENV=staging is not one of the choices: use development, production or test"),
+        ("CONFIG_STRICT", "maybe", "CONFIG_STRICT=maybe is not a flag: use true or false"),
+        ("LISTEN_ADDR", "localhost:1", "LISTEN_ADDR=localhost:1 is not an address: use IP:PORT"),
+        ("AUTH_TRUST_USER_HEADER", "2", "AUTH_TRUST_USER_HEADER=2 is not a flag: use true or false"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33", "TRUSTED_PROXIES=10.0.0.0/33 is not an address or a network"),
+        ("ALLOWED_ORIGINS", "a.example", "ALLOWED_ORIGINS=a.example is not an origin"),
+        ("CORS_ORIGINS", "https://a.example/path", "CORS_ORIGINS=https://a.example/path is not an origin"),
+        (
+            "DATABASE_URL",
+            "postgres://h/db",
+            "DATABASE_URL=postgres://h/db is not supported: only sqlite is, as sqlite:PATH",
+        ),
+        ("DATABASE_URL", "data.db", "DATABASE_URL=data.db is not supported: only sqlite is, as sqlite:PATH"),
+        ("DATABASE_URL", "sqlite::memory:", "DATABASE_URL=sqlite::memory: would keep nothing"),
+    ] {
+        let said = refuse_to_serve(directory.path(), &[(name, value)]);
+        assert!(said.contains(sentence), "{said}");
+        assert_eq!(run(directory.path(), &["check-config"], &[(name, value)]).code, 3, "{name}={value}");
+    }
+    let said =
+        refuse_to_serve(directory.path(), &[("CONFIG_STRICT", "true"), ("SHARDS", "257"), ("BODY_MAX_BYTES", "-1")]);
+    for sentence in [
+        "SHARDS=257 is out of range: 0 to 256 shards",
+        "BODY_MAX_BYTES=-1 is not a plain decimal number: use 1024 to 67108864 bytes",
+        "Missing required configuration: ALLOWED_ORIGINS",
+    ] {
+        assert!(said.contains(sentence), "{said}");
+    }
+    assert!(is_empty(directory.path()), "a refused configuration leaves nothing behind");
+}
+
+#[test]
+fn a_setting_that_can_be_replaced_is_warned_about_once_and_served_without() {
+    let server = Server::with(&[("SHARDS", "0x10"), ("BODY_MAX_BYTES", "100")]);
+    server.get("/readyz").expect(200);
+    let sentence = "SHARDS=0x10 is not a plain decimal number: use 0 to 256 shards; using the default 0";
+    let line = server.wait_for_log(|line| line["message"] == sentence);
+    assert_eq!(line["level"], "WARN");
+    let sentence = "BODY_MAX_BYTES=100 is out of range: 1024 to 67108864 bytes; using the default 65536";
+    server.wait_for_log(|line| line["message"] == sentence);
+    assert_eq!(server.log().matches("using the default").count(), 2);
+}
+
+#[test]
+fn a_file_that_is_not_ours_is_refused_and_left_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let database = |name: &str, sql: &str| rusqlite::Connection::open(at(name)).unwrap().execute_batch(sql).unwrap();
+    database("newer.db", "PRAGMA application_id = 0x696e6b72; PRAGMA user_version = 99; CREATE TABLE drafts (a)");
+    database("other.db", "PRAGMA application_id = 7; CREATE TABLE theirs (a)");
+    database("plain.db", "CREATE TABLE theirs (a)");
+    std::fs::write(at("notes.txt"), "These are my notes. ".repeat(100)).unwrap();
+    std::fs::create_dir(at("folder")).unwrap();
+    for (name, sentence) in [
+        ("newer.db", "newer.db has schema version 99, and this inkring knows versions up to 1; run the newer inkring"),
+        ("other.db", "other.db is not an inkring database (an SQLite database with application id 0x7)"),
+        ("plain.db", "plain.db is not an inkring database (an SQLite database of another program)"),
+        (
+            "notes.txt",
+            "notes.txt is not an inkring database (it is not an SQLite file); set DATABASE_URL to another file",
+        ),
+        ("folder", "folder is not an inkring database (it is a directory)"),
+    ] {
+        let before = std::fs::read(at(name)).ok();
+        let said = refuse_to_serve(directory.path(), &[("DATABASE_URL", &format!("sqlite:{name}"))]);
+        assert!(said.contains("inkring: cannot start:\n") && said.contains(sentence), "{said}");
+        assert_eq!(std::fs::read(at(name)).ok(), before, "{name}");
+    }
+}
+
+#[test]
+fn a_second_server_on_the_same_database_is_refused_by_name() {
+    let server = Server::start();
+    let draft = server.create_draft("alice");
+    let ran = finish(&mut server.command());
+    let log = server.log() + &ran.stderr;
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
+    let sentence = format!(
+        "data/inkring.db is in use by another inkring (process {}); stop it first, or set DATABASE_URL to another file",
+        server.pid()
+    );
+    assert!(log.contains(&sentence), "{log}");
+    let body = json!({ "content": "still here", "idempotency_key": "k" });
+    server.post_as("alice", &format!("/v1/collab/drafts/{draft}/segments"), &body).expect(200);
+}
+
+#[test]
+fn an_address_in_use_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let said = refuse_to_serve(directory.path(), &[("LISTEN_ADDR", &address)]);
+    assert!(said.contains(&format!("cannot listen on LISTEN_ADDR={address}: Address already in use")), "{said}");
+    assert!(is_empty(directory.path()), "no database is made for a server that cannot listen");
+}
+
+#[test]
+fn a_place_that_cannot_hold_the_data_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("file"), "").unwrap();
+    for url in ["sqlite:file/inkring.db", "sqlite:file/deeper/inkring.db"] {
+        let said = refuse_to_serve(directory.path(), &[("DATABASE_URL", url)]);
+        assert!(said.contains("inkring: cannot start:\nfile"), "{said}");
+        assert!(said.contains("cannot be made or opened: ") && said.contains("set DATABASE_URL"), "{said}");
+    }
+}
