@@ -43,7 +43,7 @@ pub fn render(facts: &Facts<'_>, now: Timestamp, out: &mut Vec<u8>) {
 #[must_use]
 pub fn parse_now(text: &str) -> Option<Timestamp> {
     let text = match text.rsplit_once(' ') {
-        Some((time, offset)) if time.contains('T') && offset.contains(':') => format!("{time}+{offset}"),
+        Some((time, offset)) if time.contains('T') && !offset.is_empty() => format!("{time}+{offset}"),
         _ => text.to_owned(),
     };
     let utc = |time: jiff::civil::DateTime| time.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|time| time.timestamp());
@@ -106,6 +106,8 @@ mod tests {
             "2025-12-23T10:00:00Z",
             "2025-12-23T10:00:00+00:00",
             "2025-12-23T10:00:00 00:00",
+            "2025-12-23T12:00:00 0200",
+            "2025-12-23T12:00:00 02",
             "2025-12-23T12:00:00+02:00",
             "2025-12-23T10:00:00",
             "2025-12-23 10:00:00",
