@@ -604,6 +604,7 @@ fn two_different_names_for_one_sender_are_refused() {
     let answer = client.request("GET", DRAFTS, &[("X-User-Id", "alice"), ("x-user-id", "bob")], b"");
     let item = &answer.expect(422)["detail"][0];
     assert_eq!((&item["type"], &item["loc"]), (&json!("value_error"), &json!(["header", "X-User-Id"])));
+    client.request("GET", DRAFTS, &[("X-User-Id", "alice"), ("x-user-id", "alice")], b"").expect(200);
 }
 
 #[test]
@@ -744,4 +745,75 @@ fn a_long_list_comes_in_pages_without_gap_or_repeat() {
     assert_eq!(body.get("truncated"), None, "the last page says that it is the last by saying nothing");
     assert_eq!(page(&mut client, &format!("?before={}", created[MAX])).0, created[..MAX], "exactly a page is no part");
     assert_eq!(created.iter().collect::<BTreeSet<_>>().len(), MAX + 2);
+}
+
+#[test]
+fn a_list_is_bounded_in_bytes_as_well() {
+    // 2 000 segments of 2 000 bytes make two drafts more than LIST_MAX_BYTES (8 MiB) and one draft less.
+    let mut server = Server::start();
+    let ids: Vec<_> = (0..3).map(|_| server.create_draft("alice")).collect();
+    server.kill();
+    let database = rusqlite::Connection::open(server.database()).unwrap();
+    database
+        .execute_batch(
+            "WITH RECURSIVE n (at) AS (SELECT 0 UNION ALL SELECT at + 1 FROM n WHERE at < 1999)
+             INSERT INTO draft_segments (draft, segment_order, segment_id, user_id, content, created_at)
+             SELECT d.id, n.at, 'an-id', 'alice', printf('%.2000c', 'x'), d.created_at FROM drafts AS d, n;
+             UPDATE drafts SET segment_count = 2000, event_seq = event_seq + 1;",
+        )
+        .unwrap();
+    drop(database);
+    server.launch();
+    let body = server.get_as("alice", DRAFTS).expect(200);
+    assert_eq!((&body["count"], &body["truncated"], &body["next_before"]), (&json!(2), &json!(true), &json!(ids[1])));
+    assert_eq!((&body["data"][0]["draft_id"], &body["data"][1]["draft_id"]), (&json!(ids[1]), &json!(ids[2])));
+    let rest = server.get_as("alice", &format!("{DRAFTS}?before={}", ids[1])).expect(200);
+    assert_eq!((&rest["count"], &rest["data"][0]["draft_id"]), (&json!(1), &json!(ids[0])));
+}
+
+#[test]
+fn one_key_sent_on_many_connections_at_once_is_spent_once() {
+    let server = Server::start();
+    let mut it = Draft::new(&server, &["bob"]);
+    let all_at_once = |path: String, body: Value| {
+        let mut clients: Vec<_> = (0..8).map(|_| server.connect()).collect();
+        let body = body.to_string();
+        for client in &mut clients {
+            client.send(format!(
+                "POST {path} HTTP/1.1\r\nHost: t\r\nX-User-Id: alice\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            ));
+        }
+        clients.iter_mut().map(|client| client.answer().status).collect::<Vec<_>>()
+    };
+    let append = json!({ "content": "once", "idempotency_key": "k" });
+    assert_eq!(all_at_once(format!("{}/segments", it.path), append), [200; 8]);
+    let pass = json!({ "to_user_id": "bob", "idempotency_key": "k" });
+    assert_eq!(all_at_once(format!("{}/pass-ring", it.path), pass), [200; 8]);
+    let read = it.read();
+    assert_eq!(read["segments"].as_array().unwrap().len(), 1);
+    assert_eq!(read["ring_state"]["holders_history"], json!(["alice", "bob"]));
+}
+
+#[test]
+fn of_many_passes_at_once_one_moves_the_ring() {
+    // G3: whoever is second is no holder any more, and nobody's segment gets between or is lost.
+    let server = Server::start();
+    let names = ["bob", "carol", "dave", "erin"];
+    let mut it = Draft::new(&server, &names);
+    let mut clients: Vec<_> = names.iter().map(|_| server.connect()).collect();
+    for (client, to) in clients.iter_mut().zip(names) {
+        let body = json!({ "to_user_id": to, "idempotency_key": to }).to_string();
+        client.send(format!(
+            "POST {}/pass-ring HTTP/1.1\r\nHost: t\r\nX-User-Id: alice\r\nContent-Length: {}\r\n\r\n{body}",
+            it.path,
+            body.len()
+        ));
+    }
+    let mut statuses: Vec<_> = clients.iter_mut().map(|client| client.answer().status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 403, 403, 403]);
+    let ring = it.read()["ring_state"].take();
+    assert_eq!(ring["holders_history"].as_array().unwrap().len(), 2);
+    assert_eq!(ring["holders_history"][1], ring["current_holder_id"]);
 }

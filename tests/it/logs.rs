@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support::Server;
+use crate::support::{Server, wait_for};
 
 const DRAFTS: &str = "/v1/collab/drafts";
 /// Marks whatever must not turn up in a log.
@@ -52,44 +52,37 @@ fn every_request_is_completed_in_the_log_once_and_in_full() {
     let template = format!("{DRAFTS}/{{draft_id}}");
     let segments = format!("{template}/segments");
     let good = json!({ "content": "x", "idempotency_key": "k" }).to_string();
-    let body = good.as_bytes();
-    let no_user = Value::Null;
-    let no_draft = Value::Null;
-    let cases: [(&str, &str, String, Option<&str>, &[u8], u16, &str, &Value); 9] = [
-        ("read", "GET", format!("{path}?now=2100-01-01"), None, b"", 200, &template, &json!(draft)),
-        ("head", "HEAD", path.clone(), None, b"", 200, &template, &json!(draft)),
-        ("append", "POST", format!("{path}/segments"), Some("alice"), body, 200, &segments, &json!(draft)),
-        ("refused", "POST", format!("{path}/segments"), Some("eve"), body, 403, &segments, &json!(draft)),
-        ("shape", "POST", format!("{path}/segments"), Some("eve"), b"{}", 422, &segments, &json!(draft)),
-        ("nobody", "GET", DRAFTS.to_owned(), None, b"", 401, DRAFTS, &no_draft),
-        ("missing", "GET", format!("{DRAFTS}/a%0Ab"), None, b"", 404, &template, &json!("a\nb")),
-        ("no-route", "GET", "/nowhere".to_owned(), Some("alice"), b"", 404, "unmatched", &no_draft),
-        ("method", "DELETE", DRAFTS.to_owned(), Some("alice"), b"", 405, "unmatched", &no_draft),
+    let (alice, eve) = (Some("alice"), Some("eve"));
+    // What was sent, and what the line says of it. Who asks is only established on routes that want to know.
+    let says = |status: u16, route: &str, user_id: Option<&str>, draft_id: Option<&str>| json!({ "status": status, "route": route, "user_id": user_id, "draft_id": draft_id });
+    let cases = [
+        ("read", format!("GET {path}?now=2100-01-01"), alice, "", says(200, &template, None, Some(&draft))),
+        ("head", format!("HEAD {path}"), None, "", says(200, &template, None, Some(&draft))),
+        ("append", format!("POST {path}/segments"), alice, &good, says(200, &segments, alice, Some(&draft))),
+        ("refused", format!("POST {path}/segments"), eve, &good, says(403, &segments, eve, Some(&draft))),
+        ("shape", format!("POST {path}/segments"), eve, "{}", says(422, &segments, eve, Some(&draft))),
+        ("nobody", format!("GET {DRAFTS}"), None, "", says(401, DRAFTS, None, None)),
+        ("missing", format!("GET {DRAFTS}/a%0Ab"), None, "", says(404, &template, None, Some("a\nb"))),
+        ("no-route", "GET /nowhere".to_owned(), alice, "", says(404, "unmatched", None, None)),
+        ("method", format!("DELETE {DRAFTS}"), alice, "", says(405, "unmatched", None, None)),
     ];
-    for (id, method, target, user, body, status, route, draft_id) in cases {
+    for (id, sent, user, body, said) in cases {
+        let (method, target) = sent.split_once(' ').unwrap();
         let mut headers = vec![("X-Request-Id", id), ("Content-Type", "application/json")];
         headers.extend(user.map(|user| ("X-User-Id", user)));
-        let answer = client.request(method, &target, &headers, body);
-        assert_eq!(answer.status, status, "{id}");
+        let answer = client.request(method, target, &headers, body.as_bytes());
         let lines = lines_of(&server, id);
         let line = complete(&lines);
         let names: BTreeSet<&str> = line.as_object().unwrap().keys().map(String::as_str).collect();
         let expected = "timestamp level logger message request_id method path route status latency_bucket user_id \
                         draft_id bytes handler_us queue_us commit_us";
         assert_eq!(names, expected.split_whitespace().collect(), "{id}");
-        let user = if route == "unmatched" { no_user.clone() } else { json!(user) };
-        for (name, value) in [
-            ("level", json!("INFO")),
-            ("logger", json!("inkring")),
-            ("method", json!(method)),
-            ("path", json!(target.split('?').next())),
-            ("route", json!(route)),
-            ("status", json!(status)),
-            ("user_id", user),
-            ("draft_id", draft_id.clone()),
-        ] {
-            assert_eq!(line[name], value, "{name} of {id}");
+        for (name, value) in said.as_object().unwrap() {
+            assert_eq!(&line[name], value, "{name} of {id}");
         }
+        assert_eq!((&line["level"], &line["logger"]), (&json!("INFO"), &json!("inkring")));
+        assert_eq!((&line["method"], &line["path"]), (&json!(method), &json!(target.split('?').next())));
+        assert_eq!(line["status"], answer.status);
         if method != "HEAD" {
             assert_eq!(line["bytes"], answer.body.len());
         }
@@ -257,4 +250,21 @@ fn nobody_writes_a_line_of_the_log_but_the_server() {
     assert!(self::lines(&server).iter().all(|line| line["level"] != "ERROR" && line["message"] != "forged"));
     assert!(server.log().lines().all(|line| line.len() < 4096), "no line is as long as a client likes (G5)");
     assert!(!server.log().contains('\u{1b}') && !server.log().contains('\r'));
+}
+
+#[test]
+fn a_pretty_log_keeps_to_one_line_an_event_as_well() {
+    let server = Server::with(&[("LOG_FORMAT", "pretty")]);
+    let mut client = server.connect();
+    client.request("GET", &format!("{DRAFTS}/%0a2025-12-23T10:00:00.000Z%20ERROR%20forged%1b%5b31m%0d"), &[], b"");
+    client.request("GET", "/later", &[("X-Request-Id", "later")], b"");
+    wait_for(|| {
+        server.log().lines().any(|line| line.contains("request.complete") && line.contains("later")).then_some(())
+    });
+    for line in server.log().lines() {
+        let mut words = line.split_whitespace();
+        assert!(words.next().is_some_and(|stamp| stamp.ends_with('Z') && stamp.starts_with("20")), "{line:?}");
+        assert!(words.next().is_some_and(|level| ["INFO", "WARN"].contains(&level)), "{line:?}");
+        assert!(!line.chars().any(char::is_control), "{line:?}");
+    }
 }
