@@ -80,6 +80,7 @@ struct Exchange {
     route: &'static str,
     kind: Kind,
     user: Option<String>,
+    /// Kept only when it could be logged, with an error at the least.
     draft_id: Option<String>,
     began: Instant,
     handled: Duration,
@@ -114,7 +115,8 @@ impl net::Service for Gate {
         let request_id = RequestId::from_header(request.and_then(|request| request.headers.get("x-request-id")));
         let error = ApiError::rejected(reject);
         log::info!(
-            request_id = request_id.as_str(), status = error.status().as_u16(), peer = peer.to_string(),
+            request_id = request_id.as_str(), method = request.map(|request| request.method.as_str()),
+            path = request.map(Request::path), status = error.status().as_u16(), peer = peer.to_string(),
             error_message = error.message();
             "request.rejected"
         );
@@ -161,7 +163,7 @@ impl Gate {
         };
         exchange.route = route.template;
         exchange.kind = route.kind;
-        exchange.draft_id = params.get("draft_id").filter(|_| exchange.path.is_some()).map(str::to_owned);
+        exchange.draft_id = params.get("draft_id").filter(|_| log::log_enabled!(log::Level::Warn)).map(str::to_owned);
         let body = match route.reads {
             Reads::Nothing => validate::Body::Absent,
             Reads::Json => validate::Body::read(request.headers.get("content-type"), request.body)?,
