@@ -14,7 +14,7 @@ use inkring::net::{Caps, Front, Limits, Options, Response, Timeouts};
 use inkring::store::{self, Tx, Writer};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, PATIENCE, Server};
+use crate::support::{Answer, Client, PATIENCE, Server, wait_for};
 
 const DRAFTS: &str = "/v1/collab/drafts";
 const JSON: (&str, &str) = ("Content-Type", "application/json");
@@ -156,6 +156,79 @@ fn a_body_that_is_refused_unread_still_answers_its_own_request() {
     client.send("HEAD /healthz HTTP/1.1\r\nHost: t\r\nContent-Length: 70000\r\n\r\n");
     assert_eq!(client.answer_to_head().status, 413);
     assert!(client.is_closed(), "an answer to HEAD has no body, even to refuse");
+}
+
+#[test]
+fn a_body_that_does_not_come_is_answered_as_its_own_request_too() {
+    let server = Server::with(&[("BODY_TIMEOUT_SECONDS", "1")]);
+    let mut clients = ["Content-Length: 9\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n9\r\n{"].map(|body| {
+        let mut client = server.connect();
+        client.send(format!("POST {DRAFTS} HTTP/1.1\r\nHost: t\r\nOrigin: {LOCAL}\r\nX-Request-Id: mine\r\n{body}"));
+        client
+    });
+    for client in &mut clients {
+        let answer = client.answer();
+        assert_eq!(answer.expect_error(408).1, "The request body was not complete within 1 s");
+        assert_eq!(once("x-request-id", &answer), "mine");
+        assert_eq!(once("access-control-allow-origin", &answer), LOCAL);
+    }
+}
+
+#[test]
+fn a_broken_database_is_a_500_that_tells_nothing_of_the_inside() {
+    let server = Server::start();
+    let draft = server.create_draft("alice");
+    let database = rusqlite::Connection::open(server.database()).unwrap();
+    database.execute_batch("PRAGMA foreign_keys = OFF; DROP TABLE drafts;").unwrap();
+    let body = br#"{"title":"t","platform":"x","content":"c","to_user_id":"u","idempotency_key":"k"}"#;
+    let mut client = server.connect();
+    for (method, path) in [
+        ("POST", DRAFTS.to_owned()),
+        ("GET", DRAFTS.to_owned()),
+        ("GET", format!("{DRAFTS}/x")),
+        ("POST", format!("{DRAFTS}/{draft}/segments")),
+        ("POST", format!("{DRAFTS}/{draft}/pass-ring")),
+        ("POST", format!("{DRAFTS}/{draft}/collaborators?collaborator_id=bob")),
+    ] {
+        let answer = client.request(method, &path, &[ALICE, JSON, ("Origin", LOCAL)], body);
+        let expected = ("internal_error".to_owned(), "Unexpected error".to_owned());
+        assert_eq!(answer.expect_error(500), expected, "{method} {path} (R20a)");
+        assert_eq!(answer.json()["detail"], "Unexpected error");
+        assert_eq!(once("access-control-allow-origin", &answer), LOCAL, "R29");
+        let id = once("x-request-id", &answer);
+        let line = server.wait_for_log(|line| line["request_id"] == id && line["level"] == "ERROR");
+        assert_eq!(line["message"], "unhandled.exception");
+        assert!(line["context"].as_str().unwrap().contains("no such table"), "the log has the particulars: {line}");
+    }
+    client.get("/healthz", None).expect(200);
+}
+
+#[test]
+fn changes_beyond_the_writers_queue_are_told_to_come_again() {
+    let server = Server::with(&[("WRITER_QUEUE_JOBS", "1")]);
+    let stranger = rusqlite::Connection::open(server.database()).unwrap();
+    stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // One may wait in the writer's hands and one in its queue.
+    let mut clients: Vec<_> = (0..6).map(|_| server.connect()).collect();
+    let body = r#"{"title":"t","platform":"x"}"#;
+    for client in &mut clients {
+        let length = body.len();
+        client.send(format!(
+            "POST {DRAFTS} HTTP/1.1\r\nHost: t\r\nX-User-Id: alice\r\nContent-Length: {length}\r\n\r\n{body}"
+        ));
+    }
+    let refused = || server.log().lines().filter(|line| line.contains("\"overloaded\"")).count();
+    wait_for(|| (refused() >= 4).then_some(()));
+    stranger.execute_batch("ROLLBACK").unwrap();
+    let (made, refused): (Vec<_>, Vec<_>) =
+        clients.iter_mut().map(Client::answer).partition(|answer| answer.status == 200);
+    for answer in &refused {
+        let message = "Too many changes are waiting to be written; nothing was changed";
+        assert_eq!(answer.expect_error(503), ("overloaded".to_owned(), message.to_owned()));
+        assert_eq!(once("retry-after", answer), "1");
+    }
+    assert!(!made.is_empty());
+    assert_eq!(server.get_as("alice", DRAFTS).expect(200)["count"], made.len(), "what was refused did not happen (G4)");
 }
 
 #[test]

@@ -138,6 +138,29 @@ fn errors_say_their_code_and_sentence_before_they_complete() {
 }
 
 #[test]
+fn a_request_refused_for_its_body_is_logged_by_its_id_and_path() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let head = format!("POST {DRAFTS}?q=1 HTTP/1.1\r\nHost: t\r\nX-Request-Id: mine\r\nContent-Length: 70000\r\n\r\n");
+    client.send(head);
+    client.answer().expect_error(413);
+    let lines = lines_of(&server, "mine");
+    assert_eq!(lines.len(), 1);
+    let line = &lines[0];
+    assert_eq!((&line["message"], &line["status"]), (&json!("request.rejected"), &json!(413)));
+    assert_eq!((&line["method"], &line["path"], &line["peer"]), (&json!("POST"), &json!(DRAFTS), &json!("127.0.0.1")));
+}
+
+#[test]
+fn an_error_names_its_draft_and_user_whatever_the_level() {
+    let server = Server::with(&[("LOG_LEVEL", "warn")]);
+    let body = json!({ "content": "x", "idempotency_key": "k" });
+    server.post_as("alice", &format!("{DRAFTS}/some-id/segments"), &body).expect_error(404);
+    let line = server.wait_for_log(|line| line["message"] == "app.error");
+    assert_eq!((&line["draft_id"], &line["user_id"]), (&json!("some-id"), &json!("alice")));
+}
+
+#[test]
 fn probes_are_logged_at_debug_only() {
     let probe = |server: &Server| {
         let mut client = server.connect();
