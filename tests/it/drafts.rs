@@ -817,3 +817,44 @@ fn of_many_passes_at_once_one_moves_the_ring() {
     assert_eq!(ring["holders_history"].as_array().unwrap().len(), 2);
     assert_eq!(ring["holders_history"][1], ring["current_holder_id"]);
 }
+
+/// How many rows each table holds.
+fn rows(server: &Server) -> Vec<(String, i64)> {
+    let database = rusqlite::Connection::open(server.database()).unwrap();
+    let tables = inkring::store::tables(&database).unwrap();
+    let count = |table: &String| database.query_row(&format!("SELECT count(*) FROM {table}"), (), |row| row.get(0));
+    tables.iter().map(|table| (table.clone(), count(table).unwrap())).collect()
+}
+
+#[test]
+fn refusals_and_replays_write_no_row_and_no_event() {
+    let server = Server::with(&[("MAX_COLLABORATORS_PER_DRAFT", "1")]);
+    let mut it = Draft::new(&server, &["bob"]);
+    it.append("alice", "words", "k").expect(200);
+    it.pass("alice", "bob", "k").expect(200);
+    let before = rows(&server);
+    assert!(before.contains(&("events".to_owned(), 4)), "created, joined, written, passed: {before:?}");
+    assert!(before.contains(&("idempotency_keys".to_owned(), 2)), "{before:?}");
+    let statuses = [
+        it.append("alice", "words", "k"),
+        it.pass("alice", "bob", "k"),
+        it.add("alice", "collaborator_id=bob&role=viewer"),
+        it.add("alice", "collaborator_id=alice"),
+        it.append("alice", "words", "new"),
+        it.append("eve", "words", "k"),
+        it.append("bob", "", "new"),
+        it.pass("alice", "bob", "new"),
+        it.pass("bob", "eve", "new"),
+        it.add("alice", "collaborator_id=carol"),
+        it.add("bob", "collaborator_id=carol"),
+        it.client.post(DRAFTS, Some("alice"), &json!({ "title": "", "platform": "x" })),
+        it.client.post(
+            &format!("{DRAFTS}/nowhere/segments"),
+            Some("alice"),
+            &json!({ "content": "x", "idempotency_key": "k" }),
+        ),
+    ]
+    .map(|answer| answer.status);
+    assert_eq!(statuses, [200, 200, 200, 200, 403, 403, 422, 403, 403, 429, 403, 422, 404]);
+    assert_eq!(rows(&server), before, "G4, R15");
+}
