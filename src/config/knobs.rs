@@ -203,7 +203,7 @@ pub const KNOBS: &[Knob] = &[
     },
     knob(Access, "TRUSTED_PROXIES", Networks, "",
         "The addresses or networks of reverse proxies in front of this server. They are exempt \
-         from the per-address connection limit.",
+         from the per-address connection limit, and their X-Forwarded-Proto is believed.",
     ).refusing(),
 
     knob(Connections, "MAX_CONNECTIONS", int(0, 1_000_000, "connections"), "0",

@@ -33,7 +33,7 @@ pub struct Config {
     pub origins: Vec<String>,
     /// Whether the X-User-Id header is taken as who is asking.
     pub trust_user_header: bool,
-    /// Reverse proxies, exempt from the per-address connection limit.
+    /// Reverse proxies, exempt from the per-address connection limit and believed about the scheme.
     pub trusted_proxies: Vec<Network>,
     /// Limits on connections and on the requests they carry.
     pub connections: ConnectionLimits,
