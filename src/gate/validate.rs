@@ -15,6 +15,8 @@ const ECHO_PARTS: usize = 200;
 pub const ECHO_JSON_BYTES: usize = 1024;
 /// Marks a text that was cut.
 pub const TRUNCATED: &str = "...<truncated>";
+/// curl and forms send something else unless told, and the item of `detail` alone does not say so.
+const NOT_SENT_AS_JSON: &str = "; was it sent with Content-Type: application/json?";
 
 /// One thing wrong with a request.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +31,8 @@ pub struct Problem {
     pub input: Value,
     /// The bound, where there is one.
     pub ctx: Option<Value>,
+    /// What to do about it, for the sentence only; empty where the sentence says it all.
+    pub hint: &'static str,
 }
 
 impl Problem {
@@ -47,7 +51,7 @@ impl Problem {
     pub fn sentence(&self) -> String {
         let place: Vec<String> =
             self.loc.iter().map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned)).collect();
-        format!("{}: {}", place.join("."), self.msg)
+        format!("{}: {}{}", place.join("."), self.msg, self.hint)
     }
 }
 
@@ -84,6 +88,7 @@ impl Body {
                 msg: "JSON decode error".to_owned(),
                 input: json!({}),
                 ctx: Some(json!({ "error": error.to_string() })),
+                hint: "",
             }])),
         }
     }
@@ -143,7 +148,8 @@ impl Check {
             Body::Json(other) => ("model_attributes_type", not_an_object, echo(other)),
             Body::Other(text) => ("model_attributes_type", not_an_object, echo_text(text)),
         };
-        self.problems.push(Problem { kind, loc: vec!["body".into()], msg: msg.to_owned(), input, ctx: None });
+        let hint = if matches!(body, Body::Other(_)) { NOT_SENT_AS_JSON } else { "" };
+        self.problems.push(Problem { kind, loc: vec!["body".into()], msg: msg.to_owned(), input, ctx: None, hint });
         None
     }
 
@@ -174,7 +180,7 @@ impl Check {
         let Value::String(text) = value else {
             let msg = "Input should be a valid string".to_owned();
             let loc = vec!["body".into(), name.into()];
-            self.problems.push(Problem { kind: "string_type", loc, msg, input: echo(value), ctx: None });
+            self.problems.push(Problem { kind: "string_type", loc, msg, input: echo(value), ctx: None, hint: "" });
             return String::new();
         };
         self.length("body", name, text, length);
@@ -210,7 +216,7 @@ impl Check {
     pub fn refuse(&mut self, place: &'static str, name: &'static str, text: &str, why: &str) {
         let (loc, msg) = (vec![place.into(), name.into()], why.to_owned());
         let ctx = Some(json!({ "error": msg }));
-        self.problems.push(Problem { kind: "value_error", loc, msg, input: echo_text(text), ctx });
+        self.problems.push(Problem { kind: "value_error", loc, msg, input: echo_text(text), ctx, hint: "" });
     }
 
     /// Holds a text to its bounds.
@@ -226,12 +232,12 @@ impl Check {
             return;
         };
         let loc = vec![place.into(), name.into()];
-        self.problems.push(Problem { kind, loc, msg, input: echo_text(text), ctx: Some(ctx) });
+        self.problems.push(Problem { kind, loc, msg, input: echo_text(text), ctx: Some(ctx), hint: "" });
     }
 
     fn missing(&mut self, place: &'static str, name: &'static str, input: Value) {
-        let loc = vec![place.into(), name.into()];
-        self.problems.push(Problem { kind: "missing", loc, msg: "Field required".to_owned(), input, ctx: None });
+        let (loc, msg) = (vec![place.into(), name.into()], "Field required".to_owned());
+        self.problems.push(Problem { kind: "missing", loc, msg, input, ctx: None, hint: "" });
     }
 
     /// The end of checking.
@@ -318,6 +324,14 @@ mod tests {
                        "msg": "Field required"}),
             ]
         );
+    }
+
+    #[test]
+    fn a_body_that_was_not_sent_as_json_is_told_so() {
+        let mut check = Check::new();
+        assert!(check.object(&Body::Other("{}".to_owned())).is_none());
+        assert!(check.problems[0].sentence().ends_with("was it sent with Content-Type: application/json?"));
+        assert_eq!(check.problems[0].to_json()["input"], "{}");
     }
 
     #[test]
