@@ -88,7 +88,8 @@ fn check_config(strict: bool) -> ExitCode {
     match load(strict) {
         Ok(loaded) => {
             let mut report: String = loaded.warnings.iter().flat_map(|warning| ["warning: ", warning, "\n"]).collect();
-            report.push_str("The configuration is good.\n");
+            let warned = !loaded.warnings.is_empty();
+            report.push_str(if warned { "The configuration can be used.\n" } else { "The configuration is good.\n" });
             print(&report)
         }
         Err(error) => fail("the configuration is wrong", &error, FOUND_PROBLEMS),
