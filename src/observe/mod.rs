@@ -9,8 +9,7 @@
 //! - [`repeat`]: which occurrences of a repetitive warning to log.
 //!
 //! Invariants: one event is one line on stderr; a thread that logs never waits
-//! for stderr; the wall clock is read in [`now`] only. Nothing but the log
-//! should write to stderr after [`init`].
+//! for stderr. Nothing but the log should write to stderr after [`init`].
 //!
 //! Threads: [`init`] once, early, on the main thread; the rest from anywhere.
 
@@ -29,6 +28,7 @@ use env_logger::{Target, WriteStyle};
 use jiff::Timestamp;
 use log::{LevelFilter, SetLoggerError};
 
+use crate::clock::Clock;
 use format::{OWN, Style};
 pub use sink::LogHandle;
 
@@ -149,9 +149,8 @@ fn logger(level: LevelFilter, style: Style, target: Target) -> env_logger::Logge
         .build()
 }
 
-/// The only place that reads the wall clock.
 fn now() -> Timestamp {
-    Timestamp::now()
+    Timestamp::from_microsecond(Clock::system().now().0).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
