@@ -1,10 +1,14 @@
 //! One test program: real server processes, raw sockets, and what a client sees.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, missing_docs, unreachable_pub)]
 
+mod arrows;
 mod cli;
+mod docs;
 mod drafts;
 mod gate;
 mod health;
 mod logs;
+mod repository;
 mod smoke;
 mod support;
+mod tidy;

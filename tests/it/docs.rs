@@ -1,0 +1,568 @@
+//! What the documentation says is tried out.
+//!
+//! - Every `sh` block of README.md and docs/PROTOCOL.md is carried out, in order, against one server per page. The shell
+//!   is a small interpreter below, so that no machine needs curl: it knows comments, `NAME=value`,
+//!   `NAME=$(curl … | cut …)`, `echo`, and curl with `-s -i -X -H -d`. It must be enough; a line it does not know fails.
+//! - A curl is answered 200, unless a comment above it begins with another status: `# 403 ring_required`. A code after
+//!   the status is the error's.
+//! - A `json` block right after an `sh` block is the last answer of that block: the same members in the same order, the
+//!   same values; only ids, times and fractions may differ.
+//! - A comment `<!-- test: … -->` above a block says what to do instead of it: `cargo` (it builds or tests, which this
+//!   very run has done), `start` (the server, if it does not run), `kill` (SIGKILL), `illustration` (JSON that only
+//!   has to parse).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use inkring::config::knobs::KNOBS;
+use inkring::gate::Code;
+use serde_json::{Value, json};
+
+use crate::repository::{files, read, root, without_tests};
+use crate::support::{Answer, Server, inkring};
+
+/// A fenced block of a page.
+#[derive(Debug)]
+struct Block {
+    language: String,
+    line: usize,
+    text: String,
+    /// What a comment above it says to do instead.
+    instead: Option<String>,
+}
+
+fn blocks(page: &str) -> Vec<Block> {
+    let mut found: Vec<Block> = Vec::new();
+    let (mut open, mut instead) = (false, None);
+    for (number, line) in page.lines().enumerate() {
+        if let Some(language) = line.strip_prefix("```") {
+            if !open {
+                let (language, instead) = (language.to_owned(), instead.take());
+                found.push(Block { language, line: number + 1, text: String::new(), instead });
+            }
+            open = !open;
+        } else if open {
+            let block = found.last_mut().unwrap();
+            block.text.push_str(line);
+            block.text.push('\n');
+        } else if let Some(said) = line.strip_prefix("<!-- test: ") {
+            instead = Some(said.strip_suffix(" -->").unwrap().to_owned());
+        } else if !line.trim().is_empty() {
+            assert_eq!(instead, None, "line {}: a test comment stands right above its block", number + 1);
+        }
+    }
+    assert!(!open, "a block is not closed");
+    found
+}
+
+/// The page's prose: no blocks.
+fn prose(page: &str) -> String {
+    let mut open = false;
+    let mut kept = String::new();
+    for line in page.lines() {
+        if line.starts_with("```") {
+            open = !open;
+        } else if !open {
+            kept.push_str(line);
+        }
+        kept.push('\n');
+    }
+    kept
+}
+
+/// Every page of Markdown.
+fn pages() -> Vec<(String, String)> {
+    let mut paths = files("docs");
+    paths.extend(["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(str::to_owned));
+    paths.into_iter().filter(|path| path.ends_with(".md")).map(|path| (path.clone(), read(&path))).collect()
+}
+
+/// Carries out the blocks of one page.
+struct Shell {
+    server: Server,
+    running: bool,
+    variables: BTreeMap<String, String>,
+    /// What a comment says of the next curl: status and code.
+    expected: Option<(u16, Option<String>)>,
+    last: Option<Answer>,
+}
+
+impl Shell {
+    fn new() -> Self {
+        Self { server: Server::start(), running: true, variables: BTreeMap::new(), expected: None, last: None }
+    }
+
+    fn instead(&mut self, what: &str) {
+        match what {
+            "cargo" => {}
+            "start" => {
+                if !std::mem::replace(&mut self.running, true) {
+                    self.server.launch();
+                }
+            }
+            "kill" => {
+                self.server.kill();
+                self.running = false;
+            }
+            other => panic!("nobody knows the test comment {other}"),
+        }
+    }
+
+    fn run(&mut self, script: &str) {
+        for line in script.replace("\\\n", " ").lines().map(str::trim) {
+            if let Some(comment) = line.strip_prefix('#') {
+                let mut words = comment.split_whitespace();
+                if let Some(status) = words.next().and_then(|word| word.parse().ok()) {
+                    self.expected = Some((status, words.next().map(str::to_owned)));
+                }
+            } else if let Some((name, value)) = assignment(line) {
+                let value = match value.strip_prefix("$(").and_then(|value| value.strip_suffix(')')) {
+                    Some(inner) => self.pipeline(inner),
+                    None => self.words(value).concat().concat(),
+                };
+                assert!(!value.is_empty(), "{line}: nothing was captured");
+                self.variables.insert(name.to_owned(), value);
+            } else if !line.is_empty() {
+                self.pipeline(line);
+            }
+        }
+        assert_eq!(self.expected, None, "a status is expected and no curl follows");
+    }
+
+    /// Runs commands joined by `|` and returns what the last one printed, without the end of its line.
+    fn pipeline(&mut self, line: &str) -> String {
+        let mut output = String::new();
+        for command in self.words(line) {
+            let words: Vec<&str> = command.iter().map(String::as_str).collect();
+            output = match words[..] {
+                ["curl", ref options @ ..] => self.curl(options),
+                ["echo", ref rest @ ..] => rest.join(" "),
+                ["cut", delimiter, field] => {
+                    let delimiter = delimiter.strip_prefix("-d").unwrap();
+                    let field: usize = field.strip_prefix("-f").unwrap().parse().unwrap();
+                    output.split(delimiter).nth(field - 1).unwrap_or_default().to_owned()
+                }
+                _ => panic!("the test shell cannot do this: {line}"),
+            };
+        }
+        output
+    }
+
+    /// The words of each command of a line: quotes, variables and `|` as in a shell.
+    fn words(&self, line: &str) -> Vec<Vec<String>> {
+        let mut commands = vec![Vec::new()];
+        let mut word: Option<String> = None;
+        let mut letters = line.chars().peekable();
+        let mut quote = None;
+        while let Some(letter) = letters.next() {
+            match (quote, letter) {
+                (None, '\'' | '"') => {
+                    quote = Some(letter);
+                    word.get_or_insert_default();
+                }
+                (Some(open), _) if letter == open => quote = None,
+                (None | Some('"'), '$') => {
+                    let mut name = String::new();
+                    while let Some(letter) = letters.next_if(|letter| letter.is_ascii_uppercase() || *letter == '_') {
+                        name.push(letter);
+                    }
+                    let value = self.variables.get(&name);
+                    word.get_or_insert_default()
+                        .push_str(value.unwrap_or_else(|| panic!("${name} is not set: {line}")));
+                }
+                (None, ' ' | '|') => {
+                    commands.last_mut().unwrap().extend(word.take());
+                    if letter == '|' {
+                        commands.push(Vec::new());
+                    }
+                }
+                (None, '\\' | '`' | ';' | '&' | '>' | '<' | '*' | '?' | '(' | ')') => {
+                    panic!("the test shell does not know {letter}: {line}")
+                }
+                _ => word.get_or_insert_default().push(letter),
+            }
+        }
+        assert_eq!(quote, None, "a quote is not closed: {line}");
+        commands.last_mut().unwrap().extend(word);
+        commands
+    }
+
+    fn curl(&mut self, options: &[&str]) -> String {
+        let (mut method, mut headers, mut body, mut target) = (None, Vec::new(), "", None);
+        let mut options = options.iter();
+        while let Some(option) = options.next() {
+            match *option {
+                "-s" | "-i" | "-si" => {}
+                "-X" => method = options.next().copied(),
+                "-H" => headers.push(options.next().unwrap().split_once(": ").unwrap()),
+                "-d" => body = options.next().unwrap(),
+                url => {
+                    let rest = url.strip_prefix("http://127.0.0.1:8000");
+                    target =
+                        Some(rest.unwrap_or_else(|| panic!("curl of another server, or an unknown option: {url}")));
+                }
+            }
+        }
+        let method = method.unwrap_or(if body.is_empty() { "GET" } else { "POST" });
+        if !body.is_empty() && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+            headers.push(("Content-Type", "application/x-www-form-urlencoded"));
+        }
+        let answer = self.server.connect().request(method, target.unwrap(), &headers, body.as_bytes());
+        let (status, code) = self.expected.take().unwrap_or((200, None));
+        assert_eq!(answer.status, status, "{method} {target:?}: {}", answer.text());
+        if let Some(code) = code {
+            assert_eq!(answer.json()["error"]["code"], code, "{}", answer.text());
+        }
+        let text = answer.text().to_owned();
+        self.last = Some(answer);
+        text
+    }
+
+    /// Holds the last answer to what the page shows of it.
+    fn compare(&mut self, shown: &str) {
+        let answer = self.last.take().expect("a json block follows the sh block whose answer it shows");
+        let shown: Value = serde_json::from_str(shown).unwrap();
+        let (shown, real) = (without_chance(&shown), without_chance(&answer.json()));
+        // As text, so that the order of members counts.
+        let text = |value: &Value| serde_json::to_string_pretty(value).unwrap();
+        assert_eq!(text(&shown), text(&real), "left: the page; right: the server");
+    }
+}
+
+/// `NAME=value`, with a name in capitals.
+fn assignment(line: &str) -> Option<(&str, &str)> {
+    let name = |name: &str| !name.is_empty() && name.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_');
+    line.split_once('=').filter(|(left, _)| name(left))
+}
+
+/// A value without what differs from run to run: ids, times, and numbers with a fraction.
+fn without_chance(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(text_without_chance(text)),
+        Value::Number(number) if number.is_f64() => json!("<fraction>"),
+        Value::Array(items) => items.iter().map(without_chance).collect(),
+        Value::Object(members) => {
+            let member = |(name, value): (&String, &Value)| {
+                let value = if name == "age_ms" { json!("<milliseconds>") } else { without_chance(value) };
+                (name.clone(), value)
+            };
+            members.iter().map(member).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+/// Puts a sign for each UUID and each time in a text.
+fn text_without_chance(text: &str) -> String {
+    const SHAPES: [(&str, &str); 3] = [
+        ("hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh", "<id>"),
+        ("dddd-dd-ddTdd:dd:dd.dddddd+00:00", "<time>"),
+        ("dddd-dd-ddTdd:dd:dd+00:00", "<time>"),
+    ];
+    let fits = |shape: &str, text: &[u8]| {
+        shape.bytes().enumerate().all(|(at, wanted)| {
+            text.get(at).is_some_and(|byte| match wanted {
+                b'h' => byte.is_ascii_hexdigit(),
+                b'd' => byte.is_ascii_digit(),
+                _ => *byte == wanted,
+            })
+        })
+    };
+    let mut shortened = String::new();
+    let mut at = 0;
+    while let Some(letter) = text[at..].chars().next() {
+        match SHAPES.iter().find(|(shape, _)| fits(shape, &text.as_bytes()[at..])) {
+            Some((shape, sign)) => {
+                shortened.push_str(sign);
+                at += shape.len();
+            }
+            None => {
+                shortened.push(letter);
+                at += letter.len_utf8();
+            }
+        }
+    }
+    shortened
+}
+
+fn carry_out(path: &str) {
+    let mut shell = Shell::new();
+    let mut after_sh = false;
+    for block in blocks(&read(path)) {
+        #[expect(clippy::print_stderr, reason = "shown when the test fails: at which block")]
+        {
+            eprintln!("{path}:{}", block.line);
+        }
+        let is_sh = block.language == "sh";
+        match (block.language.as_str(), block.instead.as_deref()) {
+            ("json", Some("illustration")) => {}
+            (_, Some(what)) => shell.instead(what),
+            ("sh", None) => shell.run(&block.text),
+            ("json", None) if after_sh => shell.compare(&block.text),
+            ("json", None) => panic!("this JSON follows no sh block; is it an illustration?"),
+            ("text" | "http", None) => {}
+            (other, None) => panic!("nobody tries out a block of {other:?}"),
+        }
+        after_sh = is_sh;
+    }
+}
+
+#[test]
+fn the_readme_can_be_followed() {
+    carry_out("README.md");
+}
+
+#[test]
+fn the_protocol_is_as_written() {
+    carry_out("docs/PROTOCOL.md");
+}
+
+#[test]
+fn the_test_shell_reads_words_as_a_shell_does() {
+    let mut shell = Shell::new();
+    shell.variables.insert("A".to_owned(), "1 2".to_owned());
+    let words = shell.words(r#"a  'b "$A"' "c$A'd"e | f "" $A"#);
+    assert_eq!(words, [vec!["a", "b \"$A\"", "c1 2'de"], vec!["f", "", "1 2"]]);
+    shell.run("# a remark\nX=$(echo 'p\"q\"r' | cut -d'\"' -f2)\nY=\"$X s\"\n");
+    assert_eq!((shell.variables["X"].as_str(), shell.variables["Y"].as_str()), ("q", "q s"));
+    shell.run("# 404 not_found\ncurl -s \\\n  http://127.0.0.1:8000/nowhere\n");
+    assert_eq!(shell.last.as_ref().unwrap().status, 404);
+    shell.compare(
+        r#"{"error":{"code":"not_found","message":"Not Found",
+            "request_id":"00000000-0000-4000-8000-000000000000"},"detail":"Not Found"}"#,
+    );
+}
+
+#[test]
+#[should_panic(expected = "left: the page; right: the server")]
+fn an_answer_that_lacks_a_member_is_found() {
+    let mut shell = Shell::new();
+    shell.run("curl -s http://127.0.0.1:8000/healthz");
+    shell.compare("{}");
+}
+
+#[test]
+#[should_panic(expected = "nothing was captured")]
+fn a_capture_of_nothing_is_found() {
+    Shell::new().run("X=$(curl -s http://127.0.0.1:8000/healthz | cut -d'\"' -f99)");
+}
+
+#[test]
+fn ids_and_times_do_not_count_and_the_rest_does() {
+    let shown = "Draft 2ac3010c-9d99-4a9f-a42d-0beb324bd3e5 of 2025-12-23T07:26:17.543616+00:00 and 12é-3";
+    assert_eq!(text_without_chance(shown), "Draft <id> of <time> and 12é-3");
+    let value = json!({ "a": [0.5, 3, "2025-12-23T07:26:17+00:00"], "age_ms": 4 });
+    assert_eq!(without_chance(&value), json!({ "a": ["<fraction>", 3, "<time>"], "age_ms": "<milliseconds>" }));
+}
+
+#[test]
+fn every_json_block_parses() {
+    for (path, page) in pages() {
+        for block in blocks(&page).iter().filter(|block| block.language == "json") {
+            let parsed = serde_json::from_str::<Value>(&block.text);
+            assert!(parsed.is_ok(), "{path}:{}: {parsed:?}", block.line);
+        }
+    }
+}
+
+#[test]
+fn every_error_code_is_in_the_protocol() {
+    let page = read("docs/PROTOCOL.md");
+    let (_, table) = page.split_once("| code | status |").unwrap();
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let shown: Vec<&str> = rows.map(|line| line.split('`').nth(1).unwrap()).collect();
+    assert_eq!(shown, Code::ALL.map(Code::as_str));
+}
+
+/// `POST /v1/collab/drafts` for each route of the server.
+fn routes() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for path in files("src").iter().filter(|path| path.ends_with(".rs")) {
+        let source = without_tests(&read(path));
+        for route in source.split("routes.add(Method::").skip(1) {
+            let (method, rest) = route.split_once(',').unwrap();
+            found.insert(format!("{method} {}", rest.split('"').nth(1).unwrap()));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_route_is_in_the_protocol() {
+    let (page, routes) = (read("docs/PROTOCOL.md"), routes());
+    assert!(routes.len() >= 9, "{routes:?}");
+    for route in routes {
+        let shown = ["`", "?"].iter().any(|end| page.contains(&format!("`{route}{end}")));
+        assert!(shown, "docs/PROTOCOL.md has no `{route}`");
+    }
+}
+
+#[test]
+fn every_limit_of_the_protocol_is_the_default_of_its_setting() {
+    let page = read("docs/PROTOCOL.md");
+    let (_, table) = page.split_once("| status | when | setting |").unwrap();
+    let mut checked = 0;
+    for row in table.lines().skip(2).take_while(|line| line.starts_with('|')) {
+        for knob in KNOBS.iter().filter(|knob| knob.default != "0" && row.contains(&format!("`{}`", knob.name))) {
+            let mut numbers = row.split(|letter: char| !letter.is_ascii_digit());
+            assert!(numbers.any(|number| number == knob.default), "{row}: {}", knob.default);
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 7, "rows of the table with a setting");
+}
+
+/// Words in capitals with an underscore, as settings and constants are written.
+fn capital_words(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
+    let capital = |word: &&str| {
+        word.contains('_')
+            && word.starts_with(|letter: char| letter.is_ascii_uppercase())
+            && !word.contains(|letter: char| letter.is_ascii_lowercase())
+    };
+    words.filter(capital).collect()
+}
+
+/// The number that each constant of the server is made of: `64 * 1024` is 65536, `Duration::from_secs(2)` is 2. Names
+/// may occur twice.
+fn constants() -> BTreeMap<String, Vec<u64>> {
+    let mut found: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for path in files("src") {
+        for line in read(&path).lines() {
+            let Some((_, constant)) = line.split_once("const ") else { continue };
+            let Some((name, value)) = constant.split_once(": ").filter(|(_, value)| value.contains(" = ")) else {
+                continue;
+            };
+            let value = value.split_once(" = ").unwrap().1;
+            let numbers = value.split(|letter: char| !(letter.is_ascii_digit() || letter == '_'));
+            let numbers: Vec<u64> = numbers.filter_map(|digits| digits.replace('_', "").parse().ok()).collect();
+            let number = match numbers[..] {
+                [number, bits] if value.contains("<<") => number << bits,
+                _ => numbers.into_iter().fold(1, u64::wrapping_mul),
+            };
+            found.entry(name.to_owned()).or_default().push(number);
+        }
+    }
+    found
+}
+
+#[test]
+fn every_setting_and_constant_that_is_named_exists() {
+    // What the system, SQLite or the tests call so.
+    const OTHERS: [&str; 5] = ["INKRING_CRASH_ROUNDS", "INKRING_TEST_SEED", "AF_INET", "AF_INET6", "AF_UNIX"];
+    let settings: BTreeSet<&str> = KNOBS.iter().flat_map(|knob| knob.names()).collect();
+    let constants = constants();
+    let mut pages = pages();
+    pages.push(("systemd/inkring.service".to_owned(), read("systemd/inkring.service")));
+    for (path, page) in pages {
+        for word in capital_words(&page) {
+            let known = settings.contains(word) || constants.contains_key(word) || OTHERS.contains(&word);
+            assert!(known, "{path} names {word}, which is neither a setting nor a constant");
+        }
+    }
+}
+
+#[test]
+fn every_bound_is_as_the_architecture_says() {
+    let page = read("docs/ARCHITECTURE.md");
+    let (_, table) = page.split_once("| bound | value | set by | at the bound |").unwrap();
+    let constants = constants();
+    let mut rows = 0;
+    for row in table.lines().skip(2).take_while(|line| line.starts_with('|')) {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let digits: String = cells[1].chars().take_while(|letter| *letter != ' ').collect();
+        let value: u64 = digits.parse().unwrap_or_else(|_| panic!("a number stands first: {row}"));
+        let name = cells[2].trim_matches('`');
+        match KNOBS.iter().find(|knob| knob.name == name) {
+            Some(knob) => assert_eq!(knob.default, value.to_string(), "{row}"),
+            None => {
+                let values = constants.get(name).unwrap_or_else(|| panic!("{name} does not exist: {row}"));
+                assert!(values.contains(&value), "{row}: {values:?}");
+            }
+        }
+        rows += 1;
+    }
+    assert!(rows > 20, "only {rows} rows were read");
+}
+
+#[test]
+fn the_unit_fits_the_server() {
+    let unit = read("systemd/inkring.service");
+    let values = |name: &str| -> Vec<String> {
+        unit.lines().filter_map(|line| line.strip_prefix(&format!("{name}="))).map(str::to_owned).collect()
+    };
+    let drain: u64 = KNOBS.iter().find(|knob| knob.name == "DRAIN_SECONDS").unwrap().default.parse().unwrap();
+    assert!(values("TimeoutStopSec")[0].parse::<u64>().unwrap() > drain, "a stop must have the time to finish");
+    let state = format!("/var/lib/{}", values("StateDirectory")[0]);
+    assert_eq!(values("WorkingDirectory"), [state.as_str()]);
+    assert_eq!(values("Environment"), [format!("DATABASE_URL=sqlite:{state}/inkring.db")]);
+    let directory = tempfile::tempdir().unwrap();
+    for command in [values("ExecStartPre"), values("ExecStart")].concat() {
+        let (program, verb) = command.split_once(' ').unwrap();
+        assert_eq!(program, "/usr/local/bin/inkring");
+        let output = inkring(directory.path()).arg(verb).arg("--help").output().unwrap();
+        assert!(output.status.success(), "there is no verb {verb}");
+    }
+}
+
+/// Anchors of a page as its readers make them of headings.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    let anchor = |line: &str| -> String {
+        let kept = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = kept.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
+        kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    for (path, page) in pages() {
+        let text = prose(&page);
+        for target in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            if target.contains("://") {
+                continue;
+            }
+            let (file, anchor) = target.split_once('#').map_or((target, None), |(file, anchor)| (file, Some(anchor)));
+            let here = root().join(&path);
+            let there = if file.is_empty() { here } else { here.parent().unwrap().join(file) };
+            assert!(there.exists(), "{path} links to {target}");
+            if let Some(anchor) = anchor {
+                let known = anchors(&prose(&std::fs::read_to_string(&there).unwrap()));
+                assert!(known.contains(anchor), "{path} links to {target}; there is {known:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_folder_map_is_complete() {
+    let page = read("docs/ARCHITECTURE.md");
+    let (_, rest) = page.split_once("## Folder map").unwrap();
+    let map = &blocks(rest)[0].text;
+    let named: BTreeSet<&str> = map.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    for path in &named {
+        assert!(root().join(path).exists(), "the folder map names {path}");
+    }
+    for path in files("src") {
+        let room = path.match_indices('/').nth(1).map_or(path.as_str(), |(at, _)| &path[..=at]);
+        assert!(named.contains(room), "{path}: {room} is not in the folder map");
+    }
+}
+
+#[test]
+fn every_test_that_is_cited_exists() {
+    let page = read("docs/ARCHITECTURE.md");
+    let (_, rest) = page.split_once("## What it promises").unwrap();
+    let promises = rest.split("\n## ").next().unwrap();
+    for number in 1..=10 {
+        assert!(promises.contains(&format!("**G{number}**")), "G{number} is missing");
+    }
+    let mut cited = 0;
+    for name in promises.split('`').skip(1).step_by(2).filter(|name| name.contains(".rs::")) {
+        let (file, test) = name.split_once("::").unwrap();
+        assert!(read(file).contains(&format!("fn {test}(")), "{name} is cited and does not exist");
+        cited += 1;
+    }
+    assert!(cited > 10, "only {cited} tests are cited");
+}

@@ -1,0 +1,113 @@
+//! Rules of the house that neither compiler nor linter hold.
+
+use std::collections::BTreeSet;
+
+use crate::repository::{files, read, root, without_tests};
+
+/// Larger files belong elsewhere.
+const FILE_MAX_BYTES: u64 = 512 * 1024;
+
+/// Every source of the server with its tests left out.
+fn sources() -> Vec<(String, String)> {
+    let paths = files("src").into_iter().filter(|path| path.ends_with(".rs") && !path.contains("/tests/"));
+    paths.map(|path| (path.clone(), without_tests(&read(&path)))).collect()
+}
+
+/// Every text file of the project, binary ones left out.
+fn texts() -> Vec<(String, String)> {
+    let text = |path: String| Some((path.clone(), std::fs::read_to_string(root().join(&path)).ok()?));
+    files("").into_iter().filter_map(text).collect()
+}
+
+/// Lines of code that contain one of these words, comments and what a proof above them allows left out.
+fn lines_with(source: &str, words: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut above = "";
+    for line in source.lines() {
+        let code = line.split("//").next().unwrap();
+        if words.iter().any(|word| code.contains(word)) && !above.trim_start().starts_with("// Proof:") {
+            found.push(line.trim().to_owned());
+        }
+        above = line;
+    }
+    found
+}
+
+#[test]
+fn nothing_in_the_server_gives_up_without_a_proof() {
+    let mut found = Vec::new();
+    for (path, source) in sources() {
+        found.extend(lines_with(&source, &[".unwrap()", ".expect("]).into_iter().map(|line| format!("{path}: {line}")));
+    }
+    assert!(found.is_empty(), "say above the line, after `// Proof:`, why it cannot fail:\n{}", found.join("\n"));
+}
+
+#[test]
+fn a_proof_is_a_comment_right_above() {
+    assert_eq!(lines_with("// Proof: two is not zero.\nx.unwrap();\n", &[".unwrap()"]), [""; 0]);
+    assert_eq!(lines_with("// It is.\nx.unwrap();\n// y.unwrap()\n", &[".unwrap()"]), ["x.unwrap();"]);
+}
+
+#[test]
+fn nothing_prints_but_the_log_and_the_verbs() {
+    for (path, source) in sources() {
+        assert_eq!(lines_with(&source, &["print!(", "println!(", "dbg!("]), [""; 0], "{path}");
+    }
+}
+
+#[test]
+fn no_file_is_huge_or_left_for_later_or_of_one_machine() {
+    let left = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
+    let homes = [concat!("/ho", "me/"), concat!("/Us", "ers/"), concat!("/ro", "ot/")];
+    for path in files("") {
+        let bytes = std::fs::metadata(root().join(&path)).unwrap().len();
+        assert!(bytes <= FILE_MAX_BYTES, "{path} has {bytes} bytes");
+    }
+    for (path, text) in texts() {
+        for (number, line) in text.lines().enumerate() {
+            for word in left.iter().chain(&homes) {
+                assert!(!line.contains(word), "{path}:{}: {word}", number + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_changelog_knows_this_version() {
+    let heading = format!("## {}", env!("CARGO_PKG_VERSION"));
+    let changelog = read("CHANGELOG.md");
+    assert!(changelog.lines().any(|line| line.starts_with(&heading)), "CHANGELOG.md has no {heading}");
+}
+
+#[test]
+fn every_decision_can_be_found() {
+    let pages = read("README.md") + &read("docs/ARCHITECTURE.md");
+    for path in files("docs/decisions") {
+        let name = path.strip_prefix("docs/").unwrap();
+        assert!(pages.contains(&format!("{name})")), "neither README.md nor docs/ARCHITECTURE.md links to {path}");
+    }
+}
+
+/// Names in the dependency tables of a manifest.
+fn dependencies(manifest: &str) -> BTreeSet<String> {
+    let mut inside = false;
+    let mut names = BTreeSet::new();
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            inside = line.ends_with("dependencies]");
+        } else if let (true, Some((name, _))) = (inside, line.split_once('=')) {
+            names.insert(name.trim().to_owned());
+        }
+    }
+    names
+}
+
+#[test]
+fn every_dependency_has_a_reason_and_every_reason_a_dependency() {
+    let page = read("docs/decisions/0002-dependencies.md");
+    let row = |line: &str| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned());
+    let reasons: BTreeSet<String> = page.lines().filter_map(row).collect();
+    let mut used = dependencies(&read("Cargo.toml"));
+    used.append(&mut dependencies(&read("bench/Cargo.toml")));
+    assert_eq!(used, reasons, "left: the manifests; right: docs/decisions/0002-dependencies.md");
+}
