@@ -159,7 +159,7 @@ fn check_config_tells_good_from_bad_and_changes_nothing() {
         warned.stdout,
         "warning: SHARDS=many is not a plain decimal number: use 0 to 256 shards; using the default 0\n\
          warning: MAX_CONNECTIONS=1000001 is out of range: 0 to 1000000 connections; using the default 0\n\
-         The configuration is good.\n"
+         The configuration can be used.\n"
     );
     std::fs::write(directory.path().join(".env"), "MAX_CONECTIONS=5\nLOG_LEVEL=loud\n").unwrap();
     let strict = run(directory.path(), &["check-config", "--strict"], &doubtful);
