@@ -3,6 +3,7 @@
 
 mod arrows;
 mod cli;
+mod crash;
 mod docs;
 mod drafts;
 mod gate;

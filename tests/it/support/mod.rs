@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
+pub mod ledger;
+pub mod random;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -31,11 +34,24 @@ impl Server {
 
     /// With these environment variables besides.
     pub fn with(settings: &[(&str, &str)]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut server = Self { address: SocketAddr::from(([127, 0, 0, 1], 0)), directory, settings, child: None };
+        let mut server = Self::absent(settings);
         server.launch();
         server
+    }
+
+    /// A process that was killed, maybe in the middle of its first start, when `until` returned.
+    pub fn start_cut_short(until: impl FnOnce(&Path)) -> Self {
+        let mut server = Self::absent(&[]);
+        server.child = Some(server.command().stdout(Stdio::null()).spawn().unwrap());
+        until(server.directory.path());
+        server.kill();
+        server
+    }
+
+    fn absent(settings: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self { address: SocketAddr::from(([127, 0, 0, 1], 0)), directory, settings, child: None }
     }
 
     /// Starts the process again on the same directory, after it has ended.
