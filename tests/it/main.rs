@@ -9,6 +9,8 @@ mod drafts;
 mod gate;
 mod health;
 mod logs;
+mod model;
+mod racing;
 mod repository;
 mod smoke;
 mod support;

@@ -59,7 +59,8 @@ const ALWAYS: [(&str, &str); 15] = [
           AND s.user_id = e.data ->> 'user_id' AND s.created_at = e.created_at
           WHERE e.draft = d.id AND e.type = 'collab.segment_added')
          OR segment_count - (SELECT count(*) FROM events WHERE draft = d.id AND type = 'collab.segment_added') NOT IN
-            (0, (SELECT count(*) FROM draft_segments WHERE draft = d.id AND created_at = d.created_at))",
+            (0, (SELECT count(*) FROM draft_segments
+             WHERE draft = d.id AND segment_order = 0 AND created_at = d.created_at))",
     ),
     (
         "every pass has its event, in the same order",

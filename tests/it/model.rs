@@ -1,0 +1,253 @@
+//! The server against a model of it that fits on a page: the same operations, the same answers (G2, G3, G4).
+//!
+//! Every answer is compared with the model's, status, code and draft, and after every step the draft is read back on
+//! another connection. What fails is shrunk to the shortest run of operations that still does.
+
+use std::cell::Cell;
+use std::collections::HashSet;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Value, json};
+
+use crate::support::ledger::Ledger;
+use crate::support::{Answer, Client, Server};
+
+const USERS: usize = 5;
+const CASES: u32 = 6;
+const OPERATIONS: std::ops::Range<usize> = 300..500;
+
+/// Users, drafts and keys by number; a draft that does not exist yet is one that is unknown.
+#[derive(Debug, Clone)]
+enum Operation {
+    Create { user: usize, initial: Option<String> },
+    Append { user: Who, draft: usize, key: usize, content: String },
+    Pass { user: Who, draft: usize, key: usize, to: usize },
+    Add { user: Who, draft: usize, whom: usize },
+    Get { draft: usize },
+    List { user: usize },
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Who {
+    Holder,
+    Creator,
+    User(usize),
+}
+
+// ── The model ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Draft {
+    creator: usize,
+    collaborators: Vec<usize>,
+    segments: Vec<(usize, String)>,
+    history: Vec<usize>,
+    keys: HashSet<(usize, bool, usize)>,
+}
+
+type Answered = Result<(), (u16, &'static str)>;
+
+const FORBIDDEN: Answered = Err((403, "forbidden"));
+
+impl Draft {
+    fn new(creator: usize, initial: Option<&String>) -> Self {
+        let segments = initial.filter(|text| !text.is_empty()).map(|text| (creator, text.clone()));
+        Self { creator, history: vec![creator], segments: segments.into_iter().collect(), ..Self::default() }
+    }
+
+    fn holder(&self) -> usize {
+        self.history[self.history.len() - 1]
+    }
+
+    fn has(&self, user: usize) -> bool {
+        user == self.creator || self.collaborators.contains(&user)
+    }
+
+    fn append(&mut self, user: usize, key: usize, content: &str) -> Answered {
+        match self.keys.contains(&(user, true, key)) {
+            true => return Ok(()),
+            false if !self.has(user) => return FORBIDDEN,
+            false if self.holder() != user => return Err((403, "ring_required")),
+            false => self.keys.insert((user, true, key)),
+        };
+        self.segments.push((user, content.to_owned()));
+        Ok(())
+    }
+
+    fn pass(&mut self, user: usize, key: usize, to: usize) -> Answered {
+        match self.keys.contains(&(user, false, key)) {
+            true => return Ok(()),
+            false if self.holder() != user || !self.has(to) => return FORBIDDEN,
+            false => self.keys.insert((user, false, key)),
+        };
+        self.history.push(to);
+        Ok(())
+    }
+
+    fn add(&mut self, user: usize, whom: usize) -> Answered {
+        if user != self.creator {
+            return FORBIDDEN;
+        }
+        if !self.has(whom) {
+            self.collaborators.push(whom);
+        }
+        Ok(())
+    }
+}
+
+// ── The same on the wire ────────────────────────────────────────────────────────────────────────────────────────────
+
+/// One run of operations: users and drafts that no other run knows, a connection for each user.
+struct Run {
+    users: Vec<String>,
+    clients: Vec<Client>,
+    draft_ids: Vec<String>,
+    model: Vec<Draft>,
+}
+
+impl Run {
+    fn new(server: &Server, number: usize) -> Self {
+        let users: Vec<_> = (0..USERS).map(|user| format!("user-{user}-of-{number}")).collect();
+        let clients = users.iter().map(|_| server.connect()).collect();
+        Self { users, clients, draft_ids: Vec::new(), model: Vec::new() }
+    }
+
+    fn step(&mut self, operation: &Operation) {
+        let before = self.model.clone();
+        let mut touched = None;
+        match operation {
+            Operation::Create { user, initial } => {
+                let body = json!({ "title": "A draft", "platform": "x", "initial_segment": initial });
+                let created = self.post(*user, "/v1/collab/drafts", &body).expect(200);
+                self.draft_ids.push(created["data"]["draft_id"].as_str().unwrap().to_owned());
+                self.model.push(Draft::new(*user, initial.as_ref()));
+                touched = Some(self.model.len() - 1);
+                self.compare(self.model.len() - 1, &created["data"]);
+            }
+            Operation::Append { user, draft, key, content } => {
+                let (user, draft) = self.who(*user, *draft);
+                let body = json!({ "content": content, "idempotency_key": key_text(*key) });
+                let answer = self.post(user, &self.path(draft, "/segments"), &body);
+                self.judge(draft, &answer, |draft| draft.append(user, *key, content));
+                touched = Some(draft);
+            }
+            Operation::Pass { user, draft, key, to } => {
+                let (user, draft) = self.who(*user, *draft);
+                let body = json!({ "to_user_id": self.users[*to], "idempotency_key": key_text(*key) });
+                let answer = self.post(user, &self.path(draft, "/pass-ring"), &body);
+                self.judge(draft, &answer, |draft| draft.pass(user, *key, *to));
+                touched = Some(draft);
+            }
+            Operation::Add { user, draft, whom } => {
+                let (user, draft) = self.who(*user, *draft);
+                let path = self.path(draft, &format!("/collaborators?collaborator_id={}", self.users[*whom]));
+                let answer = self.post(user, &path, &json!({}));
+                self.judge(draft, &answer, |draft| draft.add(user, *whom));
+                touched = Some(draft);
+            }
+            Operation::Get { draft } => touched = Some(*draft),
+            Operation::List { user } => {
+                let list = self.clients[*user].get("/v1/collab/drafts", Some(&self.users[*user])).expect(200);
+                let own: Vec<_> = (0..self.model.len()).filter(|draft| self.model[*draft].has(*user)).collect();
+                assert_eq!(list["count"], own.len());
+                let shown = list["data"].as_array().unwrap();
+                assert_eq!(shown.len(), own.len());
+                own.iter().zip(shown).for_each(|(draft, shown)| self.compare(*draft, shown));
+            }
+        }
+        if let Some(draft) = touched {
+            // Whose connection is left to chance: shards must agree.
+            let reader = (self.draft_ids.len() + before.iter().map(|draft| draft.keys.len()).sum::<usize>()) % USERS;
+            let path = self.path(draft, "");
+            let read = self.clients[reader].get(&path, None);
+            self.judge(draft, &read, |_| Ok(()));
+        }
+        for (before, after) in before.iter().zip(&self.model) {
+            assert!(after.has(after.holder()) && after.history.starts_with(&before.history));
+            assert!(after.segments.starts_with(&before.segments));
+        }
+    }
+
+    /// Holds an answer to what the model says.
+    fn judge(&mut self, draft: usize, answer: &Answer, change: impl FnOnce(&mut Draft) -> Answered) {
+        match self.model.get_mut(draft).map_or(Err((404, "not_found")), change) {
+            Ok(()) => self.compare(draft, &answer.expect(200)["data"]),
+            Err((status, code)) => assert_eq!(answer.expect_error(status).0, code),
+        }
+    }
+
+    fn compare(&self, draft: usize, shown: &Value) {
+        let model = &self.model[draft];
+        let names = |users: &[usize]| users.iter().map(|user| self.users[*user].clone()).collect::<Vec<_>>();
+        let segments: Vec<_> = shown["segments"].as_array().unwrap().iter().collect();
+        assert_eq!(segments.len(), model.segments.len(), "{shown}");
+        for (order, (segment, (author, content))) in segments.into_iter().zip(&model.segments).enumerate() {
+            let found = (&segment["segment_order"], &segment["user_id"], &segment["content"]);
+            assert_eq!(found, (&json!(order), &json!(self.users[*author]), &json!(content)));
+        }
+        assert_eq!(shown["draft_id"], *self.draft_ids[draft]);
+        assert_eq!(shown["creator_id"], *self.users[model.creator]);
+        assert_eq!(shown["ring_state"]["current_holder_id"], *self.users[model.holder()]);
+        assert_eq!(shown["ring_state"]["holders_history"], json!(names(&model.history)));
+        assert_eq!(shown["collaborators"], json!(names(&model.collaborators)));
+    }
+
+    fn who(&self, user: Who, draft: usize) -> (usize, usize) {
+        let known = self.model.get(draft);
+        let user = match user {
+            Who::Holder => known.map_or(0, Draft::holder),
+            Who::Creator => known.map_or(0, |draft| draft.creator),
+            Who::User(user) => user,
+        };
+        (user, draft)
+    }
+
+    fn path(&self, draft: usize, rest: &str) -> String {
+        format!("/v1/collab/drafts/{}{rest}", self.draft_ids.get(draft).map_or("unknown", String::as_str))
+    }
+
+    fn post(&mut self, user: usize, path: &str, body: &Value) -> Answer {
+        self.clients[user].post(path, Some(&self.users[user]), body)
+    }
+}
+
+/// Key 0 is the empty one, which is a key like any other (ruling 1).
+fn key_text(key: usize) -> String {
+    if key == 0 { String::new() } else { format!("key {key}") }
+}
+
+fn operations() -> impl Strategy<Value = Vec<Operation>> {
+    let who = || prop_oneof![4 => Just(Who::Holder), 1 => Just(Who::Creator), 3 => (0..USERS).prop_map(Who::User)];
+    // More than are ever made in most runs, so that some are unknown.
+    let draft = || prop_oneof![3 => 0..2_usize, 1 => 2..8_usize];
+    let key = || prop_oneof![1 => 0..8_usize, 4 => 8..1000_usize];
+    let text = || prop_oneof![3 => "[a-z ]{1,20}", 1 => "[\\PC\"\\\\\n\u{0}]{1,40}"];
+    let create = (0..USERS, prop::option::of(prop_oneof![Just(String::new()), text()]));
+    let operation = prop_oneof![
+        1 => create.prop_map(|(user, initial)| Operation::Create { user, initial }),
+        12 => (who(), draft(), key(), text())
+            .prop_map(|(user, draft, key, content)| Operation::Append { user, draft, key, content }),
+        10 => (who(), draft(), key(), 0..USERS).prop_map(|(user, draft, key, to)| Operation::Pass { user, draft, key, to }),
+        4 => (who(), draft(), 0..USERS).prop_map(|(user, draft, whom)| Operation::Add { user, draft, whom }),
+        1 => (0..8_usize).prop_map(|draft| Operation::Get { draft }),
+        2 => (0..USERS).prop_map(|user| Operation::List { user }),
+    ];
+    vec(operation, OPERATIONS)
+}
+
+#[test]
+fn whatever_is_asked_in_whatever_order_the_server_answers_as_the_model_does() {
+    let server = Server::start();
+    let runs = Cell::new(0);
+    let config = Config { cases: CASES, max_shrink_iters: 400, failure_persistence: None, ..Config::default() };
+    let tested = TestRunner::new(config).run(&operations(), |operations| {
+        runs.set(runs.get() + 1);
+        let mut run = Run::new(&server, runs.get());
+        operations.iter().for_each(|operation| run.step(operation));
+        Ok(())
+    });
+    tested.unwrap_or_else(|failure| panic!("{failure}"));
+    Ledger::open(&server.database()).audit();
+}
