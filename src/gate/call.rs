@@ -127,11 +127,63 @@ where
         let left = match (outcome, result) {
             (Ok(times), Some(result)) => (result, times),
             (Ok(times), None) => (Err(ApiError::internal("the job did not run")), times),
-            // A refusal stands whatever became of the transaction: it changed nothing either way.
-            (Err(_), Some(Err(refusal))) => (Err(refusal), JobTimes::default()),
+            // A refusal falls with its transaction: what it was based on may never have happened.
             (Err(error), _) => (Err(error.into()), JobTimes::default()),
         };
         *desk.lock() = Some(left);
         mailbox.resume(ticket);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::gate::Code;
+    use crate::hub::Hub;
+    use crate::store::{Writer, open};
+
+    #[test]
+    fn a_refusal_is_only_given_on_the_grounds_of_what_was_committed() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(&directory.path().join("a.db")).unwrap();
+        let writer = Writer::start(store, 16, Arc::new(Hub::default()), Clock::system()).unwrap();
+        let mut poll = mio::Poll::new().unwrap();
+        let mailbox = Arc::new(Mailbox::new(poll.registry(), mio::Token(0)).unwrap());
+        let (go, wait) = channel::<()>();
+        // A foreign key that leads nowhere is found by the commit. The others wait until they share its transaction.
+        let doomed = move |tx: &mut Tx<'_>| {
+            wait.recv().unwrap();
+            tx.connection().execute_batch(
+                "PRAGMA defer_foreign_keys = ON; INSERT INTO ring_passes VALUES (1, 404, 'a', 'b', 0)",
+            )?;
+            Ok(())
+        };
+        let passed_before =
+            |tx: &mut Tx<'_>| match tx.connection().query_row("SELECT 1 FROM ring_passes", (), |_| Ok(())) {
+                Ok(()) => Err(ApiError::new(Code::RingRequired, "no longer yours")),
+                Err(_) => Ok(()),
+            };
+        let ticket = Ticket { connection: 0, serial: 0 };
+        let submit = |outcome| {
+            let Outcome::Write(write) = outcome else { unreachable!() };
+            let (job, collect) = write.split(Arc::clone(&mailbox), ticket);
+            writer.handle().submit(job).ok().unwrap();
+            collect
+        };
+        let empty = |()| Ok(Response::empty(http::StatusCode::OK));
+        let in_doubt = [submit(Outcome::write(doomed, empty)), submit(Outcome::write(passed_before, empty))];
+        go.send(()).unwrap();
+        // The first answer means that the transaction is over; what is asked now has another.
+        poll.poll(&mut mio::Events::with_capacity(1), Some(std::time::Duration::from_secs(20))).unwrap();
+        let later = submit(Outcome::write(passed_before, empty));
+        writer.stop();
+        let settled = |collect: Box<dyn FnOnce() -> Settled>| collect().answer.map_err(|error| error.code());
+        for collect in in_doubt {
+            assert_eq!(settled(collect).err(), Some(Code::StorageUnavailable));
+        }
+        assert!(settled(later).is_ok(), "the ring was never passed");
     }
 }
