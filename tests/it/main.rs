@@ -6,6 +6,7 @@ mod cli;
 mod crash;
 mod docs;
 mod drafts;
+mod events;
 mod gate;
 mod health;
 mod logs;

@@ -1,0 +1,235 @@
+//! Every change tells of itself once, after its commit, in commit order (G2); what changes nothing tells nothing (G4).
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use inkring::clock::Clock;
+use inkring::drafts::ring::{self, Ring};
+use inkring::drafts::store::{self, NewDraft, Operation};
+use inkring::store::{Event, Job, JobTimes, Publisher, StoreError, Tx, Verdict, Writer, WriterHandle, open};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use crate::support::ledger::Ledger;
+use crate::support::random::Random;
+use crate::support::{Answer, Server, wait_for};
+
+const THREADS: usize = 4;
+const CHANGES: usize = 150;
+const DRAFTS: usize = 3;
+const USERS: [&str; 3] = ["alice", "bob", "mallory"];
+
+/// Hears what is published, and looks whether it is committed by then.
+struct Listener {
+    ledger: Mutex<Ledger>,
+    heard: Mutex<Vec<Event>>,
+}
+
+impl Publisher for Listener {
+    fn publish(&self, events: &[Event]) {
+        let newest = self.ledger.lock().column::<i64>("SELECT count(*) FROM events", []);
+        let mut heard = self.heard.lock();
+        heard.extend_from_slice(events);
+        assert_eq!(newest, [heard.len() as i64], "told of what is not committed, or not told of what is");
+    }
+}
+
+/// A change made of a closure; tells how it was settled.
+struct Change<F>(F, Sender<Result<(), StoreError>>);
+
+impl<F: FnMut(&mut Tx<'_>) -> Verdict + Send> Job for Change<F> {
+    fn run(&mut self, tx: &mut Tx<'_>) -> Verdict {
+        (self.0)(tx)
+    }
+    fn settle(self: Box<Self>, outcome: Result<JobTimes, StoreError>) {
+        self.1.send(outcome.map(|_| ())).unwrap();
+    }
+}
+
+fn submit(
+    writer: &WriterHandle,
+    change: impl FnMut(&mut Tx<'_>) -> Verdict + Send + 'static,
+) -> Receiver<Result<(), StoreError>> {
+    let (settled, outcome) = channel();
+    writer.submit(Box::new(Change(change, settled))).ok().unwrap();
+    outcome
+}
+
+fn start(database: &Path) -> (Writer, Arc<Listener>) {
+    let opened = open(database).unwrap();
+    let listener = Arc::new(Listener { ledger: Mutex::new(Ledger::open(database)), heard: Mutex::default() });
+    let writer = Writer::start(opened, 1024, Arc::clone(&listener) as _, Clock::system()).unwrap();
+    let handle = writer.handle();
+    for draft in 0..DRAFTS {
+        let create = move |tx: &mut Tx<'_>| {
+            let [draft_id, title, platform] = [draft_id(draft), "A draft".to_owned(), "x".to_owned()];
+            let new = NewDraft { draft_id, creator_id: USERS[0].to_owned(), title, platform, initial_segment: None };
+            store::create(tx, &new, "create").unwrap();
+            let head = store::head(tx.connection(), &new.draft_id).unwrap().unwrap();
+            store::add_collaborator(tx, &head, USERS[1], "contributor", "add").unwrap();
+            Verdict::Keep
+        };
+        submit(&handle, create).recv().unwrap().unwrap();
+    }
+    (writer, listener)
+}
+
+fn draft_id(draft: usize) -> String {
+    format!("draft-{draft}")
+}
+
+/// An append or a pass by anyone, often refused, sometimes a replay, sometimes failing after it was made.
+fn change(random: &mut Random, request_id: String) -> impl FnMut(&mut Tx<'_>) -> Verdict + Send + 'static {
+    let (draft, key, user) = (draft_id(random.below(DRAFTS)), random.below(60).to_string(), *random.pick(&USERS));
+    let (appends, fails) = (random.one_in(2), random.one_in(8));
+    move |tx| {
+        let head = store::head(tx.connection(), &draft).unwrap().unwrap();
+        let operation = if appends { Operation::Append } else { Operation::Pass };
+        if !store::spend_key(tx, head.row, user, operation, &key).unwrap() {
+            return Verdict::Keep;
+        }
+        let ring = Ring { creator: &head.creator_id, holder: &head.holder_id };
+        let other = USERS[usize::from(head.holder_id == USERS[0])];
+        let permitted = match appends {
+            true => ring::may_append(ring, user, user != "mallory"),
+            false => ring::may_pass(ring, user, true),
+        };
+        if permitted.is_err() {
+            return Verdict::Undo;
+        }
+        match appends {
+            true => store::append(tx, &head, &request_id, &request_id, &request_id).unwrap(),
+            false => store::pass(tx, &head, other, &request_id).unwrap(),
+        }
+        if fails { Verdict::Undo } else { Verdict::Keep }
+    }
+}
+
+/// The rows of `events` in the order of their commits, as the events they were published as.
+fn rows(ledger: &Ledger) -> Vec<Value> {
+    let sql = "SELECT json_array(d.draft_id, seq, type, data, request_id, e.created_at) \
+               FROM events AS e JOIN drafts AS d ON d.id = e.draft ORDER BY e.id";
+    ledger.column::<String>(sql, []).iter().map(|row| serde_json::from_str(row).unwrap()).collect()
+}
+
+#[test]
+fn events_are_published_once_each_after_their_commit_and_in_its_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let (writer, listener) = start(&directory.path().join("a.db"));
+    let mut random = Random::seeded();
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (writer, mut random) = (writer.handle(), random.fork());
+            scope.spawn(move || {
+                let asked: Vec<_> = (0..CHANGES)
+                    .map(|number| submit(&writer, change(&mut random, format!("request-{thread}-{number}"))))
+                    .collect();
+                assert!(asked.into_iter().all(|outcome| outcome.recv().unwrap().is_ok()));
+            });
+        }
+    });
+    writer.stop();
+    let heard = listener.heard.lock();
+    let published = heard.iter().map(|Event { topic, seq, kind, data, request_id, at }| {
+        json!([topic.as_ref(), seq, kind, data, request_id, at.0])
+    });
+    let ledger = listener.ledger.lock();
+    assert_eq!(published.collect::<Vec<_>>(), rows(&ledger));
+    assert!(heard.len() > 2 * DRAFTS, "nothing was granted");
+    ledger.audit();
+}
+
+#[test]
+fn a_commit_that_fails_publishes_nothing_and_fails_for_everyone_in_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (writer, listener) = start(&directory.path().join("a.db"));
+    let (handle, before) = (writer.handle(), listener.heard.lock().len());
+    let append = |request_id: &'static str| {
+        move |tx: &mut Tx<'_>| {
+            let head = store::head(tx.connection(), "draft-0").unwrap().unwrap();
+            store::append(tx, &head, request_id, "text", request_id).unwrap();
+            Verdict::Keep
+        }
+    };
+    let (go, wait) = channel::<()>();
+    let wait = Mutex::new(wait);
+    // Holds the writer until the others wait, then leaves a foreign key behind that the commit will find broken.
+    let doomed = move |tx: &mut Tx<'_>| {
+        wait.lock().recv().unwrap();
+        let broken = "PRAGMA defer_foreign_keys = ON; INSERT INTO ring_passes VALUES (1, 404, 'a', 'b', 0)";
+        tx.connection().execute_batch(broken).unwrap();
+        Verdict::Keep
+    };
+    let together = [submit(&handle, doomed), submit(&handle, append("lost")), submit(&handle, |_| Verdict::Undo)];
+    go.send(()).unwrap();
+    for outcome in together {
+        assert!(matches!(outcome.recv().unwrap(), Err(StoreError::Failed(_))));
+    }
+    assert_eq!(listener.heard.lock().len(), before);
+    submit(&handle, append("kept")).recv().unwrap().unwrap();
+    drop(handle);
+    writer.stop();
+    let heard = listener.heard.lock();
+    assert_eq!(heard[before..].iter().map(|event| event.request_id.as_str()).collect::<Vec<_>>(), ["kept"]);
+    let ledger = listener.ledger.lock();
+    assert_eq!(rows(&ledger).len(), heard.len());
+    let lost = "SELECT count(*) FROM draft_segments WHERE segment_id = 'lost' OR segment_order <> 0";
+    assert_eq!(ledger.column::<i64>(lost, []), [0]);
+}
+
+#[test]
+fn over_http_each_change_is_one_event_under_its_request_id_and_replays_and_refusals_are_none() {
+    let server = Server::with(&[("LOG_LEVEL", "debug")]);
+    let mut client = server.connect();
+    let mut post = |user: &str, path: &str, body: Value, request_id: &str| -> Answer {
+        let headers = [("X-User-Id", user), ("X-Request-Id", request_id), ("Content-Type", "application/json")];
+        client.request("POST", path, &headers, body.to_string().as_bytes())
+    };
+    let new = json!({ "title": "t", "platform": "x", "initial_segment": "one" });
+    let created = post("alice", "/v1/collab/drafts", new, "created").expect(200);
+    let path = format!("/v1/collab/drafts/{}", created["data"]["draft_id"].as_str().unwrap());
+    let append = json!({ "content": "two", "idempotency_key": "1" });
+    let pass = |to: &str| json!({ "to_user_id": to, "idempotency_key": "1" });
+    let (segments, ring, add) = ("/segments", "/pass-ring", "/collaborators?collaborator_id=bob");
+    let steps = [
+        ("alice", segments, append.clone(), "appended", 200),
+        ("alice", segments, append.clone(), "append-again", 200),
+        ("alice", ring, pass("bob"), "pass-to-a-stranger", 403),
+        ("bob", segments, append.clone(), "append-by-a-stranger", 403),
+        ("bob", add, json!({}), "add-by-a-stranger", 403),
+        ("alice", add, json!({}), "added", 200),
+        ("alice", add, json!({}), "add-again", 200),
+        ("bob", segments, append.clone(), "append-without-the-ring", 403),
+        ("bob", ring, pass("bob"), "pass-without-the-ring", 403),
+        ("alice", ring, pass("bob"), "passed", 200),
+        ("alice", ring, pass("alice"), "pass-again", 200),
+        ("alice", segments, append.clone(), "append-once-more", 200),
+        ("alice", segments, json!({ "content": "", "idempotency_key": "2" }), "append-nothing", 422),
+        ("bob", segments, append, "appended-by-bob", 200),
+    ];
+    for (user, to, body, request_id, status) in steps {
+        post(user, &format!("{path}{to}"), body, request_id).expect(status);
+    }
+    let published = || -> Vec<Value> {
+        let log = server.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line.to_string().contains("event.published")).collect()
+    };
+    wait_for(|| published().iter().any(|line| line["request_id"] == "appended-by-bob").then_some(()));
+    let told: Vec<_> =
+        published().iter().map(|line| json!([line["seq"], line["event_type"], line["request_id"]])).collect();
+    let changes = [
+        json!([1, "collab.draft_created", "created"]),
+        json!([2, "collab.segment_added", "appended"]),
+        json!([3, "collab.collaborator_added", "added"]),
+        json!([4, "collab.ring_passed", "passed"]),
+        json!([5, "collab.segment_added", "appended-by-bob"]),
+    ];
+    assert_eq!(told, changes);
+    let ledger = Ledger::open(&server.database());
+    let kept: Vec<_> = rows(&ledger).iter().map(|row| json!([row[1], row[2], row[4]])).collect();
+    assert_eq!(kept, changes);
+    ledger.audit();
+}
