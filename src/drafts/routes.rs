@@ -157,11 +157,12 @@ fn append_segment(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiEr
     Ok(Outcome::write(
         move |tx| {
             let head = change.head(tx)?;
-            if !store::spend_key(tx, head.row, &change.actor, Operation::Append, &key)? {
+            if store::is_spent(tx, head.row, &change.actor, Operation::Append, &key)? {
                 return Ok(true);
             }
             let member = change.is_member(tx, &head, &change.actor)?;
             ring::may_append(ring_of(&head), &change.actor, member).map_err(|refusal| change.refused(refusal, ""))?;
+            store::spend_key(tx, head.row, &change.actor, Operation::Append, &key)?;
             if cap > 0 && head.segments >= cap as i64 {
                 log::warn!(
                     request_id = change.request_id.as_str(), draft_id = head.draft_id.as_str(), cap,
@@ -187,12 +188,13 @@ fn pass_ring(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> 
     Ok(Outcome::write(
         move |tx| {
             let head = change.head(tx)?;
-            if !store::spend_key(tx, head.row, &change.actor, Operation::Pass, &key)? {
+            if store::is_spent(tx, head.row, &change.actor, Operation::Pass, &key)? {
                 return Ok(true);
             }
             let member = change.is_member(tx, &head, &to_user)?;
             ring::may_pass(ring_of(&head), &change.actor, member)
                 .map_err(|refusal| change.refused(refusal, &to_user))?;
+            store::spend_key(tx, head.row, &change.actor, Operation::Pass, &key)?;
             store::pass(tx, &head, &to_user, &change.request_id)?;
             Ok(false)
         },

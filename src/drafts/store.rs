@@ -91,16 +91,24 @@ pub fn newest_of_user(
     statement.query_map(params![user_id, created_at, row, limit as i64], |row| row.get(0))?.collect()
 }
 
-/// Spends an idempotency key. False when it was spent before: the change has been made.
+/// Whether an idempotency key was spent before: the change has been made.
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn spend_key(tx: &Tx<'_>, draft: i64, actor: &str, operation: Operation, key: &str) -> rusqlite::Result<bool> {
-    let sql = "INSERT OR IGNORE INTO idempotency_keys (draft, actor_id, operation, key, created_at) \
-               VALUES (?1, ?2, ?3, ?4, ?5)";
-    let spent =
-        tx.connection().prepare_cached(sql)?.execute(params![draft, actor, operation.as_str(), key, tx.now().0])?;
-    Ok(spent == 1)
+pub fn is_spent(tx: &Tx<'_>, draft: i64, actor: &str, operation: Operation, key: &str) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM idempotency_keys WHERE draft = ?1 AND actor_id = ?2 AND operation = ?3 AND key = ?4";
+    tx.connection().prepare_cached(sql)?.exists(params![draft, actor, operation.as_str(), key])
+}
+
+/// Spends an idempotency key on a change that is permitted. Not before: a page once touched is written by the commit,
+/// even if the touch was undone, and a refusal should cost no fsync.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn spend_key(tx: &Tx<'_>, draft: i64, actor: &str, operation: Operation, key: &str) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO idempotency_keys (draft, actor_id, operation, key, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+    tx.connection().prepare_cached(sql)?.execute(params![draft, actor, operation.as_str(), key, tx.now().0])?;
+    Ok(())
 }
 
 /// What a new draft is made of.

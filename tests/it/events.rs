@@ -87,7 +87,7 @@ fn change(random: &mut Random, request_id: String) -> impl FnMut(&mut Tx<'_>) ->
     move |tx| {
         let head = store::head(tx.connection(), &draft).unwrap().unwrap();
         let operation = if appends { Operation::Append } else { Operation::Pass };
-        if !store::spend_key(tx, head.row, user, operation, &key).unwrap() {
+        if store::is_spent(tx, head.row, user, operation, &key).unwrap() {
             return Verdict::Keep;
         }
         let ring = Ring { creator: &head.creator_id, holder: &head.holder_id };
@@ -99,6 +99,7 @@ fn change(random: &mut Random, request_id: String) -> impl FnMut(&mut Tx<'_>) ->
         if permitted.is_err() {
             return Verdict::Undo;
         }
+        store::spend_key(tx, head.row, user, operation, &key).unwrap();
         match appends {
             true => store::append(tx, &head, &request_id, &request_id, &request_id).unwrap(),
             false => store::pass(tx, &head, other, &request_id).unwrap(),
@@ -232,4 +233,23 @@ fn over_http_each_change_is_one_event_under_its_request_id_and_replays_and_refus
     let kept: Vec<_> = rows(&ledger).iter().map(|row| json!([row[1], row[2], row[4]])).collect();
     assert_eq!(kept, changes);
     ledger.audit();
+}
+
+#[test]
+fn replays_and_refusals_write_not_one_byte() {
+    let server = Server::start();
+    let draft_id = server.create_draft("alice");
+    let path = format!("/v1/collab/drafts/{draft_id}");
+    let append = json!({ "content": "Once", "idempotency_key": "1" });
+    let pass = json!({ "to_user_id": "alice", "idempotency_key": "1" });
+    server.post_as("alice", &format!("{path}/segments"), &append).expect(200);
+    server.post_as("alice", &format!("{path}/pass-ring"), &pass).expect(200);
+    let files = || ["inkring.db", "inkring.db-wal"].map(|name| std::fs::read(server.database().with_file_name(name)));
+    let before = files().map(Result::unwrap);
+    for (user, status) in [("alice", 200), ("mallory", 403)] {
+        server.post_as(user, &format!("{path}/segments"), &append).expect(status);
+        server.post_as(user, &format!("{path}/pass-ring"), &pass).expect(status);
+        server.post_as(user, &format!("{path}/collaborators?collaborator_id=alice"), &json!({})).expect(status);
+    }
+    assert!(files().map(Result::unwrap) == before, "something was written");
 }
