@@ -3,19 +3,21 @@
 //! Every answer is compared with the model's, status, code and draft, and after every step the draft is read back on
 //! another connection. What fails is shrunk to the shortest run of operations that still does.
 
-use std::cell::Cell;
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 
 use crate::support::ledger::Ledger;
+use crate::support::random::Random;
 use crate::support::{Answer, Client, Server};
 
 const USERS: usize = 5;
-const CASES: u32 = 6;
+const CASES: usize = 6;
 const OPERATIONS: std::ops::Range<usize> = 300..500;
 
 /// Users, drafts and keys by number; a draft that does not exist yet is one that is unknown.
@@ -240,14 +242,40 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
 #[test]
 fn whatever_is_asked_in_whatever_order_the_server_answers_as_the_model_does() {
     let server = Server::start();
-    let runs = Cell::new(0);
-    let config = Config { cases: CASES, max_shrink_iters: 400, failure_persistence: None, ..Config::default() };
-    let tested = TestRunner::new(config).run(&operations(), |operations| {
-        runs.set(runs.get() + 1);
-        let mut run = Run::new(&server, runs.get());
+    let mut random = Random::seeded();
+    let seed: Vec<u8> = (0..4).flat_map(|_| random.next().to_le_bytes()).collect();
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let mut runs = 0;
+    let mut run = |operations: &[Operation]| {
+        runs += 1;
+        let mut run = Run::new(&server, runs);
         operations.iter().for_each(|operation| run.step(operation));
-        Ok(())
-    });
-    tested.unwrap_or_else(|failure| panic!("{failure}"));
+    };
+    for _ in 0..CASES {
+        let operations = operations().new_tree(&mut runner).unwrap().current();
+        if catch_unwind(AssertUnwindSafe(|| run(&operations))).is_err() {
+            let shortest = shortest(operations, |fewer| catch_unwind(AssertUnwindSafe(|| run(fewer))).is_err());
+            let lines: Vec<_> = shortest.iter().map(|operation| format!("{operation:?}")).collect();
+            panic!("the server and the model part ways, see above, after:\n{}", lines.join("\n"));
+        }
+    }
     Ledger::open(&server.database()).audit();
+}
+
+/// Leaves out operations, many and then few at a time, for as long as the rest still fails.
+fn shortest(mut operations: Vec<Operation>, mut fails: impl FnMut(&[Operation]) -> bool) -> Vec<Operation> {
+    let mut chunk = operations.len();
+    while chunk > 1 {
+        chunk = chunk.div_ceil(2);
+        // From the end: what comes after the failure goes first.
+        for at in (0..operations.len()).step_by(chunk).rev() {
+            let (before, rest) = operations.split_at(at);
+            let fewer = [before, &rest[chunk.min(rest.len())..]].concat();
+            if fails(&fewer) {
+                operations = fewer;
+            }
+        }
+    }
+    operations
 }
