@@ -333,8 +333,8 @@ fn read(server: &Server, draft_id: &str) -> Draft {
 }
 
 fn of_draft(written: &HashMap<String, Written>, draft_id: &str) -> Vec<(String, Written)> {
-    let mut segments: Vec<_> =
-        written.clone().into_iter().filter(|(_, segment)| segment.draft_id == draft_id).collect();
+    let own = written.iter().filter(|(_, segment)| segment.draft_id == draft_id);
+    let mut segments: Vec<_> = own.map(|(segment_id, segment)| (segment_id.clone(), segment.clone())).collect();
     segments.sort_by_key(|(_, segment)| segment.order);
     segments
 }
