@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use serde::{Serialize, Serializer};
+
 /// A moment of the wall clock: microseconds since 1970-01-01 UTC, as stored (ruling 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub i64);
@@ -38,6 +40,12 @@ impl fmt::Display for OffsetStyle {
             write!(f, ".{micros:06}")?;
         }
         f.write_str("+00:00")
+    }
+}
+
+impl Serialize for OffsetStyle {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

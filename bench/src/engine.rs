@@ -108,11 +108,12 @@ impl EngineJob {
             }
             Work::Append { content, key } => {
                 let head = drafts::head(tx.connection(), &self.draft_id)?.ok_or("no draft")?;
-                if !drafts::spend_key(tx, head.row, &actor, drafts::Operation::Append, key)? {
+                if drafts::is_spent(tx, head.row, &actor, drafts::Operation::Append, key)? {
                     return Err("not a new append".into());
                 }
                 let ring = ring::Ring { creator: &head.creator_id, holder: &head.holder_id };
                 ring::may_append(ring, &actor, ring.knows(&actor)).map_err(|_| "not the holder")?;
+                drafts::spend_key(tx, head.row, &actor, drafts::Operation::Append, key)?;
                 let segment_id = uuid::Uuid::new_v4().to_string();
                 drafts::append(tx, &head, &segment_id, content, request_id)?;
             }

@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::model::Head;
-use crate::clock::Timestamp;
+use crate::clock::{OffsetStyle, Timestamp};
 use crate::store::{Event, Tx};
 
 /// A change that carries an idempotency key.
@@ -141,11 +141,14 @@ pub fn create(tx: &mut Tx<'_>, new: &NewDraft, request_id: &str) -> rusqlite::Re
     if let Some((segment_id, content)) = &new.initial_segment {
         insert_segment(tx, draft, 0, segment_id, &new.creator_id, content)?;
     }
-    let data = json!({
-        "draft_id": new.draft_id, "creator_id": new.creator_id, "title": new.title, "platform": new.platform,
-        "created_at": now.offset_style().to_string(),
-    });
-    record(tx, draft, &new.draft_id, 1, "collab.draft_created", &data, request_id)
+    let data = Data::DraftCreated {
+        draft_id: &new.draft_id,
+        creator_id: &new.creator_id,
+        title: &new.title,
+        platform: &new.platform,
+        created_at: now.offset_style(),
+    };
+    record(tx, draft, &new.draft_id, 1, &data, request_id)
 }
 
 /// Appends a segment by the holder.
@@ -157,11 +160,14 @@ pub fn append(tx: &mut Tx<'_>, head: &Head, segment_id: &str, content: &str, req
     let seq = head.event_seq + 1;
     let update = "UPDATE drafts SET segment_count = segment_count + 1, event_seq = ?2, updated_at = ?3 WHERE id = ?1";
     tx.connection().prepare_cached(update)?.execute(params![head.row, seq, tx.now().0])?;
-    let data = json!({
-        "draft_id": head.draft_id, "segment_id": segment_id, "user_id": head.holder_id,
-        "segment_order": head.segments, "created_at": tx.now().offset_style().to_string(),
-    });
-    record(tx, head.row, &head.draft_id, seq, "collab.segment_added", &data, request_id)
+    let data = Data::SegmentAdded {
+        draft_id: &head.draft_id,
+        segment_id,
+        user_id: &head.holder_id,
+        segment_order: head.segments,
+        created_at: tx.now().offset_style(),
+    };
+    record(tx, head.row, &head.draft_id, seq, &data, request_id)
 }
 
 /// Passes the ring.
@@ -176,11 +182,13 @@ pub fn pass(tx: &mut Tx<'_>, head: &Head, to_user: &str, request_id: &str) -> ru
     let update = "UPDATE drafts SET holder_id = ?2, pass_count = pass_count + 1, event_seq = ?3, passed_at = ?4, \
                   updated_at = ?4 WHERE id = ?1";
     tx.connection().prepare_cached(update)?.execute(params![head.row, to_user, seq, now.0])?;
-    let data = json!({
-        "draft_id": head.draft_id, "from_user_id": head.holder_id, "to_user_id": to_user,
-        "passed_at": now.offset_style().to_string(),
-    });
-    record(tx, head.row, &head.draft_id, seq, "collab.ring_passed", &data, request_id)
+    let data = Data::RingPassed {
+        draft_id: &head.draft_id,
+        from_user_id: &head.holder_id,
+        to_user_id: to_user,
+        passed_at: now.offset_style(),
+    };
+    record(tx, head.row, &head.draft_id, seq, &data, request_id)
 }
 
 /// Adds a collaborator who is not a member yet.
@@ -198,8 +206,8 @@ pub fn add_collaborator(
     let seq = head.event_seq + 1;
     let update = "UPDATE drafts SET collaborator_count = collaborator_count + 1, event_seq = ?2 WHERE id = ?1";
     tx.connection().prepare_cached(update)?.execute([head.row, seq])?;
-    let data = json!({ "draft_id": head.draft_id, "collaborator_id": user_id, "role": role });
-    record(tx, head.row, &head.draft_id, seq, "collab.collaborator_added", &data, request_id)
+    let data = Data::CollaboratorAdded { draft_id: &head.draft_id, collaborator_id: user_id, role };
+    record(tx, head.row, &head.draft_id, seq, &data, request_id)
 }
 
 fn insert_member(tx: &Tx<'_>, draft: i64, user_id: &str, role: &str) -> rusqlite::Result<()> {
@@ -223,17 +231,60 @@ fn insert_segment(
     Ok(())
 }
 
+/// The particulars of an event, with the members and the order of contract 01 §2.4.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Data<'a> {
+    DraftCreated {
+        draft_id: &'a str,
+        creator_id: &'a str,
+        title: &'a str,
+        platform: &'a str,
+        created_at: OffsetStyle,
+    },
+    SegmentAdded {
+        draft_id: &'a str,
+        segment_id: &'a str,
+        user_id: &'a str,
+        segment_order: i64,
+        created_at: OffsetStyle,
+    },
+    RingPassed {
+        draft_id: &'a str,
+        from_user_id: &'a str,
+        to_user_id: &'a str,
+        passed_at: OffsetStyle,
+    },
+    CollaboratorAdded {
+        draft_id: &'a str,
+        collaborator_id: &'a str,
+        role: &'a str,
+    },
+}
+
+impl Data<'_> {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::DraftCreated { .. } => "collab.draft_created",
+            Self::SegmentAdded { .. } => "collab.segment_added",
+            Self::RingPassed { .. } => "collab.ring_passed",
+            Self::CollaboratorAdded { .. } => "collab.collaborator_added",
+        }
+    }
+}
+
 /// Writes an event and hands it on.
 fn record(
     tx: &mut Tx<'_>,
     draft: i64,
     draft_id: &str,
     seq: i64,
-    kind: &'static str,
-    data: &Value,
+    data: &Data<'_>,
     request_id: &str,
 ) -> rusqlite::Result<()> {
-    let (at, data) = (tx.now(), data.to_string());
+    let (at, kind) = (tx.now(), data.kind());
+    // Texts and numbers always serialise; the error type only has no way to say so.
+    let data = serde_json::to_string(data).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     let insert = "INSERT INTO events (draft, seq, type, data, request_id, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     tx.connection().prepare_cached(insert)?.execute(params![draft, seq, kind, data, request_id, at.0])?;
     let (topic, request_id) = (Arc::from(draft_id), request_id.to_owned());

@@ -180,7 +180,8 @@ mod tests {
         poll.poll(&mut mio::Events::with_capacity(1), Some(std::time::Duration::from_secs(20))).unwrap();
         let later = submit(Outcome::write(passed_before, empty));
         writer.stop();
-        let settled = |collect: Box<dyn FnOnce() -> Settled>| collect().answer.map_err(|error| error.code());
+        let nothing = || ApiError::internal("nothing was left");
+        let settled = |collect: Collect| collect(nothing()).answer.map_err(|error| error.code());
         for collect in in_doubt {
             assert_eq!(settled(collect).err(), Some(Code::StorageUnavailable));
         }

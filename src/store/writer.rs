@@ -249,7 +249,8 @@ impl WriterThread {
         if committed.is_ok() {
             self.store.state.commits.fetch_add(1, Ordering::Release);
             if !self.events.is_empty() {
-                self.publisher.publish(&self.events);
+                // Whoever listens must not be able to end the writer; the panic hook has logged what happened.
+                let _ = catch_unwind(AssertUnwindSafe(|| self.publisher.publish(&self.events)));
             }
         } else if !self.store.connection.is_autocommit() {
             // Nothing can be done if even this fails; the next BEGIN will, and say so.
