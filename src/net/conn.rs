@@ -25,8 +25,8 @@ use super::response::Manner;
 use super::shard::Tools;
 use super::{Continuation, Reply, Response, Service, Woken};
 
-/// Requests answered for one connection before its shard turns to the others.
-const REQUESTS_PER_TURN: usize = 32;
+/// Requests answered and reads made for one connection before its shard turns to the others.
+const STEPS_PER_TURN: usize = 32;
 /// Answers collected before they are written; one more may follow.
 const ANSWERS_MAX_BYTES: usize = 64 * 1024;
 /// How long a closed connection is listened to, so that its client can read the last answer.
@@ -65,7 +65,10 @@ pub(crate) struct Conn {
     /// Bytes in `input` that the decoder has not seen.
     fresh: bool,
     outbox: Outbox,
+    /// When the state has lasted long enough. The client's time stands still while an answer is unsent.
     deadline: Instant,
+    /// When an unsent answer must have moved.
+    stalled: Instant,
     /// The socket may have bytes to read; with edge-triggered polling we must remember.
     readable: bool,
     /// The client has shut its side; reading goes on until it says so itself.
@@ -84,6 +87,7 @@ impl Conn {
             fresh: false,
             outbox: Outbox::default(),
             deadline: tools.now + tools.timeouts.head,
+            stalled: tools.now,
             readable: false,
             read_closed: false,
             queued: false,
@@ -116,7 +120,7 @@ impl Conn {
     }
 
     fn try_turn<S: Service>(&mut self, key: usize, tools: &mut Tools<S>) -> io::Result<Flow> {
-        let mut served = 0;
+        let mut steps = 0;
         loop {
             if !self.outbox.is_empty() && !self.flush(tools)? {
                 return Ok(Flow::Wait);
@@ -129,26 +133,35 @@ impl Conn {
                     self.state = State::Lingering;
                     self.deadline = tools.now + LINGER;
                 }
-                State::Lingering => return self.discard(tools),
-                State::Idle | State::Receiving(_) if served >= REQUESTS_PER_TURN => return Ok(Flow::Again),
+                _ if steps >= STEPS_PER_TURN => return Ok(Flow::Again),
                 State::Idle | State::Receiving(_) => {
                     if !self.fresh && !self.readable {
                         return Ok(Flow::Wait);
                     }
-                    if !self.receive(key, tools, &mut served)? {
+                    steps += 1;
+                    if !self.receive(key, tools, &mut steps)? {
                         return Ok(Flow::Close);
                     }
                     self.send(tools)?;
+                }
+                State::Lingering => {
+                    if !self.readable {
+                        return Ok(Flow::Wait);
+                    }
+                    steps += 1;
+                    if self.read(&mut tools.scratch)? == Some(0) {
+                        return Ok(Flow::Close);
+                    }
                 }
             }
         }
     }
 
     /// Decodes what waits, or reads and decodes. False at the end of the stream.
-    fn receive<S: Service>(&mut self, key: usize, tools: &mut Tools<S>, served: &mut usize) -> io::Result<bool> {
+    fn receive<S: Service>(&mut self, key: usize, tools: &mut Tools<S>, steps: &mut usize) -> io::Result<bool> {
         if self.fresh {
             let mut input = std::mem::take(&mut self.input);
-            let used = self.consume(key, &input, tools, served);
+            let used = self.consume(key, &input, tools, steps);
             input.drain(..used);
             self.keep(input);
             return Ok(true);
@@ -157,7 +170,7 @@ impl Conn {
         let read = self.read(&mut scratch);
         if let Ok(Some(bytes)) = read {
             if self.input.is_empty() {
-                let used = self.consume(key, &scratch[..bytes], tools, served);
+                let used = self.consume(key, &scratch[..bytes], tools, steps);
                 self.input.extend_from_slice(&scratch[used..bytes]);
             } else {
                 self.input.extend_from_slice(&scratch[..bytes]);
@@ -191,11 +204,11 @@ impl Conn {
     }
 
     /// Answers the whole requests at the front of `input` into `tools.answers`; returns how many bytes are done with.
-    fn consume<S: Service>(&mut self, key: usize, input: &[u8], tools: &mut Tools<S>, served: &mut usize) -> usize {
+    fn consume<S: Service>(&mut self, key: usize, input: &[u8], tools: &mut Tools<S>, steps: &mut usize) -> usize {
         let mut used = 0;
         self.fresh = false;
         while used < input.len() {
-            if *served >= REQUESTS_PER_TURN || tools.answers.len() > ANSWERS_MAX_BYTES {
+            if *steps >= STEPS_PER_TURN || tools.answers.len() > ANSWERS_MAX_BYTES {
                 self.fresh = true;
                 return used;
             }
@@ -210,7 +223,7 @@ impl Conn {
                     return used + consumed;
                 }
                 Ok(Step::Request { request, consumed }) => {
-                    *served += 1;
+                    *steps += 1;
                     used += consumed;
                     let keep_alive = request.keep_alive && !tools.stopping;
                     let manner =
@@ -246,18 +259,25 @@ impl Conn {
             return;
         }
         self.state = State::Receiving(part);
-        self.deadline = tools.now
-            + match part {
-                Part::Head => tools.timeouts.head,
-                Part::Body => tools.timeouts.body,
-            };
+        self.restart(tools);
+    }
+
+    /// The client's time for what it has to do next begins now.
+    fn restart<S>(&mut self, tools: &Tools<S>) {
+        let time = match self.state {
+            State::Idle => tools.timeouts.keep_alive,
+            State::Receiving(Part::Head) => tools.timeouts.head,
+            State::Receiving(Part::Body) => tools.timeouts.body,
+            State::Parked { .. } | State::Closing | State::Lingering => return,
+        };
+        self.deadline = tools.now + time;
     }
 
     fn answer<S: Service>(&mut self, response: &Response, mut manner: Manner, tools: &mut Tools<S>) {
         manner.keep_alive &= !response.close;
         tools.encode(response, manner);
         self.state = if manner.keep_alive { State::Idle } else { State::Closing };
-        self.deadline = tools.now + tools.timeouts.keep_alive;
+        self.restart(tools);
     }
 
     /// Refuses the request that begins `input`, and everything after it.
@@ -274,32 +294,25 @@ impl Conn {
         if tools.answers.is_empty() {
             return Ok(());
         }
-        let sent = self.outbox.send(&tools.answers, &mut self.accepted.stream);
+        let waiting = !self.outbox.is_empty();
+        let moved = self.outbox.send(&tools.answers, &mut self.accepted.stream);
         tools.clear_answers();
-        sent?;
-        if !self.outbox.is_empty() {
-            self.deadline = tools.now + tools.timeouts.write_stall;
+        if moved? > 0 || !waiting {
+            self.stalled = tools.now + tools.timeouts.write_stall;
         }
         Ok(())
     }
 
     /// Sends what waits; true when nothing does any more.
     fn flush<S>(&mut self, tools: &Tools<S>) -> io::Result<bool> {
-        let moved = self.outbox.flush(&mut self.accepted.stream)?;
+        if self.outbox.flush(&mut self.accepted.stream)? > 0 {
+            self.stalled = tools.now + tools.timeouts.write_stall;
+        }
         let empty = self.outbox.is_empty();
-        if moved > 0 {
-            self.deadline = tools.now + if empty { tools.timeouts.keep_alive } else { tools.timeouts.write_stall };
+        if empty {
+            self.restart(tools);
         }
         Ok(empty)
-    }
-
-    fn discard<S>(&mut self, tools: &mut Tools<S>) -> io::Result<Flow> {
-        while self.readable {
-            if self.read(&mut tools.scratch)? == Some(0) {
-                return Ok(Flow::Close);
-            }
-        }
-        Ok(Flow::Wait)
     }
 
     /// Gives a parked request its answer, if this is its ticket.
@@ -322,14 +335,15 @@ impl Conn {
 
     /// What to do when the deadline has passed.
     pub(crate) fn expire<S: Service>(&mut self, tools: &mut Tools<S>) -> Flow {
+        if !self.outbox.is_empty() && self.stalled <= tools.now {
+            return Flow::Close;
+        }
         if self.deadline > tools.now {
             return Flow::Wait;
         }
-        if !self.outbox.is_empty() {
-            return Flow::Close;
-        }
         let reject = match self.state {
             State::Parked { .. } => return self.unpark(Woken::TimedOut, tools),
+            _ if !self.outbox.is_empty() => return Flow::Wait,
             State::Idle | State::Closing | State::Lingering => return Flow::Close,
             State::Receiving(Part::Head) => Reject::HeadTimeout(tools.timeouts.head.as_secs()),
             State::Receiving(Part::Body) => Reject::BodyTimeout(tools.timeouts.body.as_secs()),
