@@ -417,11 +417,15 @@ fn origin_form(target: &str) -> Result<&str, Reject> {
     if target.starts_with('/') || target == "*" {
         return Ok(target);
     }
-    let rest = target
-        .strip_prefix("http://")
-        .or_else(|| target.strip_prefix("https://"))
-        .ok_or(Reject::Malformed("a target that begins neither with / nor with http://"))?;
-    Ok(rest.find('/').map_or("/", |slash| &rest[slash..]))
+    let rest = match target.split_once("://") {
+        Some((scheme, rest)) if ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) => rest,
+        _ => return Err(Reject::Malformed("a target that begins neither with / nor with http://")),
+    };
+    match rest.find(['/', '?', '#']) {
+        None if !rest.is_empty() => Ok("/"),
+        Some(slash) if slash > 0 && rest[slash..].starts_with('/') => Ok(&rest[slash..]),
+        _ => Err(Reject::Malformed("an absolute target without a host, or with a query but no path")),
+    }
 }
 
 fn framing(request: &Request<'_>) -> Result<Framing, Reject> {
@@ -455,12 +459,15 @@ fn framing(request: &Request<'_>) -> Result<Framing, Reject> {
 }
 
 fn expects_continue(request: &Request<'_>) -> Result<bool, Reject> {
-    match request.headers.get("expect") {
-        None => Ok(false),
+    let mut expected = false;
+    for value in request.headers.all("expect") {
+        if !value.eq_ignore_ascii_case(b"100-continue") {
+            return Err(Reject::Expectation);
+        }
         // RFC 9110 §10.1.1: an HTTP/1.0 client cannot mean it.
-        Some(value) if value.eq_ignore_ascii_case(b"100-continue") => Ok(request.http11),
-        Some(_) => Err(Reject::Expectation),
+        expected = request.http11;
     }
+    Ok(expected)
 }
 
 /// Decodes chunks from `input` into `body`; returns how many bytes of `input` it took.
