@@ -17,6 +17,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use parking_lot::Mutex;
 
 use super::mailbox::{Mailbox, Message};
+use super::response::{self, Manner, Response};
 use crate::clock::Clock;
 use crate::observe::repeat::Sampler;
 
@@ -139,17 +140,17 @@ pub(crate) struct Acceptor {
     refusals: Sampler,
     errors: Sampler,
     refused: VecDeque<(TcpStream, Instant)>,
-    refusal: Vec<u8>,
+    refusal: Response,
     clock: Clock,
 }
 
 impl Acceptor {
-    /// `refusal`: the bytes of the 503 that a connection over the caps is given.
+    /// `refusal`: what a connection over the caps is given.
     pub(crate) fn new(
         mut listener: TcpListener,
         caps: Caps,
         shards: Vec<Arc<Mailbox>>,
-        refusal: Vec<u8>,
+        refusal: Response,
         clock: Clock,
     ) -> std::io::Result<Self> {
         let poll = Poll::new()?;
@@ -195,9 +196,10 @@ impl Acceptor {
         }
     }
 
-    /// Accepts until nothing waits (true) or accept fails (false: try again later).
+    /// Accepts until nothing waits (true) or accept fails (false: try again later). Callers who never cease must not
+    /// keep it from being told to stop.
     fn accept_all(&mut self) -> bool {
-        loop {
+        while !self.stop.asked.load(Ordering::Acquire) {
             match self.listener.accept() {
                 Ok((stream, peer)) => self.place(stream, peer),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
@@ -209,6 +211,7 @@ impl Acceptor {
                 }
             }
         }
+        true
     }
 
     fn place(&mut self, stream: TcpStream, peer: SocketAddr) {
@@ -231,7 +234,15 @@ impl Acceptor {
 
     fn refuse(&mut self, mut stream: TcpStream) {
         // A fresh socket's send buffer is empty and takes the refusal whole; a client already gone does not matter.
-        let _ = stream.write(&self.refusal);
+        let mut answer = Vec::new();
+        let date = response::http_date(self.clock.now().0.div_euclid(1_000_000));
+        response::encode(
+            &self.refusal,
+            Manner { head_only: false, http11: true, keep_alive: false },
+            &date,
+            &mut answer,
+        );
+        let _ = stream.write(&answer);
         let _ = stream.shutdown(Shutdown::Write);
         if self.refused.len() == REFUSED_MAX {
             self.drop_oldest_refused();

@@ -130,7 +130,7 @@ impl Front {
             let (make, address, send) = (Arc::clone(&make_service), Arc::clone(&mailbox), send_refusal.clone());
             let thread = std::thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
                 let mut service = make(seed, address);
-                let _ = send.send(reactor.encode_refusal(&service.refuse()));
+                let _ = send.send(service.refuse());
                 reactor.run(service);
             })?;
             shards.push((mailbox, thread));

@@ -90,14 +90,6 @@ impl Reactor {
         Arc::clone(&self.mailbox)
     }
 
-    /// The bytes of an answer that closes its connection, for the acceptor to send.
-    pub(crate) fn encode_refusal(&self, response: &Response) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let date = response::http_date(self.clock.now().0.div_euclid(1_000_000));
-        response::encode(response, Manner { head_only: false, http11: true, keep_alive: false }, &date, &mut bytes);
-        bytes
-    }
-
     /// Serves until told to stop and everything in flight is done.
     pub(crate) fn run<S: Service>(self, service: S) {
         let now = self.clock.instant();
