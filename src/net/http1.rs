@@ -381,7 +381,7 @@ fn parse<'a>(head: &'a [u8], slots: &'a mut Slots<'a>, limits: &Limits) -> Resul
         Ok(httparse::Status::Complete(_)) => {}
         Ok(httparse::Status::Partial) => return Err(Reject::Malformed("a request head that is not whole")),
         Err(httparse::Error::TooManyHeaders) => return Err(Reject::TooManyHeaders(allowed)),
-        Err(httparse::Error::Version) => return Err(Reject::Version),
+        Err(httparse::Error::Version) if names_a_version(head) => return Err(Reject::Version),
         Err(httparse::Error::HeaderName) => {
             return Err(Reject::Malformed("a header name with a character that none may have"));
         }
@@ -401,8 +401,12 @@ fn parse<'a>(head: &'a [u8], slots: &'a mut Slots<'a>, limits: &Limits) -> Resul
     }
     let headers = Headers(parsed.headers);
     let http11 = version == 1;
-    if headers.all("host").nth(1).is_some() || (http11 && headers.get("host").is_none()) {
-        return Err(Reject::Malformed("not exactly one Host header"));
+    let mut hosts = headers.all("host");
+    match (hosts.next(), hosts.next()) {
+        (None, _) if !http11 => {}
+        (Some(host), None) if host.iter().all(is_host_byte) => {}
+        (Some(_), None) => return Err(Reject::Malformed("a Host with a character that none may have")),
+        _ => return Err(Reject::Malformed("not exactly one Host header")),
     }
     let keep_alive = match (headers.has_token("connection", "close"), http11) {
         (true, _) => false,
@@ -410,6 +414,18 @@ fn parse<'a>(head: &'a [u8], slots: &'a mut Slots<'a>, limits: &Limits) -> Resul
         (false, false) => headers.has_token("connection", "keep-alive"),
     };
     Ok(Request { method, target: origin_form(target)?, headers, body: &[], http11, keep_alive })
+}
+
+/// Whether the third word of the request line is the name of some version, so that the version is what is wrong.
+fn names_a_version(head: &[u8]) -> bool {
+    let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
+    let word = line.split(|&byte| byte == b' ').nth(2).unwrap_or_default();
+    matches!(word, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])
+}
+
+/// RFC 3986 §3.2: what a host and a port are written with.
+fn is_host_byte(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte)
 }
 
 /// The path and query of a target: as they are, or out of an absolute URL as a proxy would send it.
