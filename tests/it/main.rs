@@ -9,6 +9,7 @@ mod drafts;
 mod events;
 mod gate;
 mod health;
+mod http1_props;
 mod http_wire;
 mod logs;
 mod model;
