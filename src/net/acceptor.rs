@@ -207,6 +207,10 @@ impl Acceptor {
                 Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
                 Err(error) => {
                     self.count_error(&error);
+                    // Out of descriptors, most likely: those already refused give theirs back first.
+                    while !self.refused.is_empty() {
+                        self.drop_oldest_refused();
+                    }
                     return false;
                 }
             }

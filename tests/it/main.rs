@@ -10,6 +10,7 @@ mod events;
 mod gate;
 mod health;
 mod http1_props;
+mod http_bounds;
 mod http_wire;
 mod logs;
 mod model;

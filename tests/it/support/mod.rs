@@ -23,6 +23,7 @@ pub struct Server {
     pub address: SocketAddr,
     pub directory: tempfile::TempDir,
     settings: Vec<(String, String)>,
+    descriptors: Option<u32>,
     child: Option<Child>,
 }
 
@@ -39,6 +40,14 @@ impl Server {
         server
     }
 
+    /// The same under a limit of open descriptors.
+    pub fn limited(settings: &[(&str, &str)], descriptors: u32) -> Self {
+        let mut server = Self::absent(settings);
+        server.descriptors = Some(descriptors);
+        server.launch();
+        server
+    }
+
     /// A process that was killed, maybe in the middle of its first start, when `until` returned.
     pub fn start_cut_short(until: impl FnOnce(&Path)) -> Self {
         let mut server = Self::absent(&[]);
@@ -51,12 +60,17 @@ impl Server {
     fn absent(settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self { address: SocketAddr::from(([127, 0, 0, 1], 0)), directory, settings, child: None }
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self { address, directory, settings, descriptors: None, child: None }
     }
 
     /// Starts the process again on the same directory, after it has ended.
     pub fn launch(&mut self) {
-        let mut child = self.command().stdout(Stdio::piped()).spawn().unwrap();
+        let mut command = match self.descriptors {
+            Some(descriptors) => limited(&self.command(), descriptors),
+            None => self.command(),
+        };
+        let mut child = command.stdout(Stdio::piped()).stderr(self.log_file()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let address = lines.by_ref().find_map(|line| {
             let line = line.unwrap();
@@ -69,10 +83,13 @@ impl Server {
     /// The command that would start this server.
     pub fn command(&self) -> Command {
         let mut command = inkring(self.directory.path());
-        let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
-        command.env("LISTEN_ADDR", "127.0.0.1:0").env("LOG_FORMAT", "json").stderr(log);
+        command.env("LISTEN_ADDR", "127.0.0.1:0").env("LOG_FORMAT", "json").stderr(self.log_file());
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    fn log_file(&self) -> File {
+        File::options().create(true).append(true).open(self.log_path()).unwrap()
     }
 
     fn log_path(&self) -> PathBuf {
@@ -190,6 +207,14 @@ pub fn limited(command: &Command, descriptors: u32) -> Command {
     shell.current_dir(command.get_current_dir().unwrap());
     shell.process_group(0);
     shell
+}
+
+/// Keeps the server's writer from writing until dropped; its patience with us ends after 5 s.
+pub fn hold_writer(database: &Path) -> rusqlite::Connection {
+    let connection = rusqlite::Connection::open(database).unwrap();
+    connection.busy_timeout(PATIENCE).unwrap();
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    connection
 }
 
 /// Asks again and again until there is an answer.
