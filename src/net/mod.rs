@@ -29,6 +29,10 @@ pub use response::Response;
 
 use crate::clock::Clock;
 
+/// Callers whom the kernel keeps for the acceptor, as far as it allows that many (net.core.somaxconn). The standard
+/// library asks for 128; those beyond are left to knock again after a second, then two, then four.
+const BACKLOG: i32 = 4096;
+
 /// How long each phase of a connection may last.
 #[derive(Debug, Clone)]
 pub struct Timeouts {
@@ -121,6 +125,7 @@ impl Front {
         let Options { limits, timeouts, caps, clock } = options;
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
+        rustix::net::listen(&listener, BACKLOG)?;
         let make_service = Arc::new(make_service);
         let (send_refusal, refusal) = std::sync::mpsc::sync_channel(seeds.len());
         let mut shards = Vec::with_capacity(seeds.len());
