@@ -56,18 +56,18 @@ pub(crate) struct Slot {
 
 /// Which cap refused a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Full {
+pub(crate) enum Full {
     Connections,
     Address,
 }
 
 impl Slots {
-    fn new(caps: Caps) -> Self {
+    pub(crate) fn new(caps: Caps) -> Self {
         Self { caps, open: AtomicUsize::new(0), by_address: Mutex::new(HashMap::new()) }
     }
 
     /// Takes a slot. Only the acceptor calls this, so checking before counting cannot race.
-    fn take(self: &Arc<Self>, peer: IpAddr) -> Result<Slot, Full> {
+    pub(crate) fn take(self: &Arc<Self>, peer: IpAddr) -> Result<Slot, Full> {
         if self.open.load(Ordering::Relaxed) >= self.caps.connections {
             return Err(Full::Connections);
         }

@@ -46,6 +46,21 @@ pub(crate) struct Tools<S> {
 }
 
 impl<S> Tools<S> {
+    pub(crate) fn new(service: S, limits: Limits, timeouts: Timeouts, clock: Clock) -> Self {
+        Self {
+            service,
+            limits,
+            timeouts,
+            now: clock.instant(),
+            stopping: false,
+            scratch: vec![0; SCRATCH_BYTES],
+            answers: Vec::new(),
+            clock,
+            date: (i64::MIN, String::new()),
+            serial: 0,
+        }
+    }
+
     pub(crate) fn ticket(&mut self, connection: usize) -> Ticket {
         self.serial += 1;
         Ticket { connection, serial: self.serial }
@@ -92,21 +107,10 @@ impl Reactor {
 
     /// Serves until told to stop and everything in flight is done.
     pub(crate) fn run<S: Service>(self, service: S) {
-        let now = self.clock.instant();
-        let tools = Tools {
-            service,
-            limits: self.limits,
-            timeouts: self.timeouts,
-            now,
-            stopping: false,
-            scratch: vec![0; SCRATCH_BYTES],
-            answers: Vec::new(),
-            clock: self.clock,
-            date: (i64::MIN, String::new()),
-            serial: 0,
-        };
+        let tools = Tools::new(service, self.limits, self.timeouts, self.clock);
+        let next_sweep = tools.now;
         let (poll, mailbox) = (self.poll, self.mailbox);
-        Shard { poll, mailbox, tools, conns: Slab::new(), ready: Vec::new(), next_sweep: now, stop_by: None }.run();
+        Shard { poll, mailbox, tools, conns: Slab::new(), ready: Vec::new(), next_sweep, stop_by: None }.run();
     }
 }
 
