@@ -16,6 +16,7 @@ mod logs;
 mod model;
 mod racing;
 mod repository;
+mod shutdown;
 mod smoke;
 mod support;
 mod tidy;
