@@ -25,8 +25,8 @@ fn main() {
         return serve();
     }
     println!("| tiny_http 0.12, two workers | seen |\n|---|---|");
-    let hazards: [(&str, fn() -> String); 5] = [
-        ("60 keep-alive clients at once, one request each", starved),
+    let hazards = [
+        ("60 keep-alive clients at once, one request each", starved as fn() -> String),
         ("descriptors run out once (limit 64), then everyone leaves", descriptors),
         ("one header line without end, 32 MB of it", endless_line),
         ("200 000 pipelined requests, no answer read", pipelined),
