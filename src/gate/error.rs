@@ -279,11 +279,12 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Panicked => Self::internal(error.to_string()),
-            StoreError::Failed(_) => {
-                Self::new(Code::StorageUnavailable, "The change could not be stored; retry with the same idempotency key")
-                    .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
-                    .with_context(error.to_string())
-            }
+            StoreError::Failed(_) => Self::new(
+                Code::StorageUnavailable,
+                "The change could not be stored; retry with the same idempotency key",
+            )
+            .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
+            .with_context(error.to_string()),
         }
     }
 }

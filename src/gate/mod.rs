@@ -189,9 +189,8 @@ impl Gate {
             return None;
         }
         let query = if request.query().is_empty() { String::new() } else { format!("?{}", request.query()) };
-        // A Host that is more than host and port would lead elsewhere; without one the location is relative.
-        let host = request.headers.get("host").filter(|host| !host.contains(&b'@'));
-        let host = host.and_then(|host| http::uri::Authority::try_from(host).ok());
+        // The decoder lets no Host through that is more than host and port; without one the location is relative.
+        let host = request.headers.get("host").and_then(|host| http::uri::Authority::try_from(host).ok());
         let forwarded = request.headers.get("x-forwarded-proto").filter(|_| (self.trusted_proxy)(peer));
         let scheme = if forwarded == Some(b"https") { "https" } else { "http" };
         let base = host.map_or(String::new(), |host| format!("{scheme}://{host}"));

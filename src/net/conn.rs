@@ -384,7 +384,7 @@ mod tests {
                 Woken::TimedOut => Response::text(http::StatusCode::SERVICE_UNAVAILABLE, "too late"),
             }))
         }
-        fn reject(&mut self, _: &Reject, _: IpAddr) -> Response {
+        fn reject(&mut self, _: &Reject, _: Option<&Request<'_>>, _: IpAddr) -> Response {
             Response::text(http::StatusCode::REQUEST_TIMEOUT, "rejected")
         }
         fn refuse(&mut self) -> Response {
