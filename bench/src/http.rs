@@ -36,11 +36,11 @@ enum Compared {
 }
 
 impl Subject {
-    fn healthz(name: &'static str, server: usize, address: SocketAddr) -> Self {
+    fn healthz(name: &'static str, server: usize, address: SocketAddr, path: &str) -> Self {
         Self {
             name,
             server,
-            request: get(address, "/healthz", ""),
+            request: get(address, path, ""),
             body: HEALTHY.into(),
             rounds: Vec::new(),
             rss: 0,
@@ -51,7 +51,7 @@ impl Subject {
     fn measure(&mut self, server: &Server, options: &Options) -> Result<()> {
         let mut clients = Clients::connect(server.address, CLIENTS, PACE)?;
         let mut script = Fixed { request: &self.request, body: &self.body };
-        let window = options.window(3.0);
+        let window = options.window(0.5);
         let report = clients.run(&mut script, &window, || server.cpu_seconds())?;
         eprintln!("  {}: {:.0} req/s", self.name, report.per_second());
         // With the connections still open: a server's memory for them belongs to it.
@@ -81,24 +81,28 @@ pub fn run(options: &Options) -> Result<u64> {
         true => None,
         false => Some(process::build_server()?),
     };
-    let cores = process::two_cores()?;
+    let cores = process::two_cores()?.filter(|_| !options.unpinned);
     let server_core = cores.map(|(server, _)| server);
     let mut servers = Vec::new();
     let mut subjects = Vec::new();
     if let Some(program) = &program {
         let server = Server::inkring(program, server_core)?;
-        subjects.push(Subject::healthz("inkring /healthz", 0, server.address));
+        subjects.push(Subject::healthz("inkring /healthz", 0, server.address, "/healthz"));
         servers.push(server);
     }
-    for (name, subcommand) in [("axum /healthz", "peer-axum"), ("tiny_http /healthz", "peer-tiny-http")] {
+    let axum = [("axum, minimal", "/healthz"), ("axum, equal answer", "/sealed")];
+    let tiny_http = [("tiny_http", "/healthz")];
+    for (subcommand, answers) in [("peer-axum", &axum[..]), ("peer-tiny-http", &tiny_http[..])] {
         let server = Server::peer(subcommand, server_core)?;
-        let mut subject = Subject::healthz(name, servers.len(), server.address);
-        subject.compared = program.as_ref().map(|_| Compared::Peer);
-        subjects.push(subject);
+        for (name, path) in answers {
+            let mut subject = Subject::healthz(name, servers.len(), server.address, path);
+            subject.compared = program.as_ref().map(|_| Compared::Peer);
+            subjects.push(subject);
+        }
         servers.push(server);
     }
     if program.is_some() {
-        let mut subject = Subject::healthz("inkring draft of 20", 0, servers[0].address);
+        let mut subject = Subject::healthz("inkring draft of 20", 0, servers[0].address, "/healthz");
         (subject.request, subject.body) = long_draft(servers[0].address)?;
         subject.compared = Some(Compared::OwnHealthz);
         subjects.push(subject);
@@ -114,9 +118,9 @@ pub fn run(options: &Options) -> Result<u64> {
                 println!("(the two are threads of one physical core and slow each other down)");
             }
         }
-        None => println!("one core only: server and load share it"),
+        None => println!("not pinned: servers and load share all cores, and each server has as many threads as cores"),
     }
-    let rounds = options.rounds.unwrap_or(5);
+    let rounds = options.rounds.unwrap_or(31);
     for round in 0..rounds {
         eprintln!("round {} of {rounds}", round + 1);
         // Each round starts with another one, so that no server always follows the same one.

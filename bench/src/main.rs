@@ -27,9 +27,10 @@ usage: inkring-bench http|append|start [options]
   append   64 clients append segments, against the bare storage engine
   start    start to first answer, idle memory, 2,000 connections at once
 options:
-  --seconds N    length of one measured round (http 3, append 5)
-  --rounds N     rounds, of which medians are printed (http 5, append 3, start 10)
-  --peers-only   http without inkring, to see what the comparison servers do here";
+  --seconds N    length of one measured round (http 0.5, append 5)
+  --rounds N     rounds, of which medians are printed (http 31, append 3, start 10)
+  --peers-only   http without inkring, to see what the comparison servers do here
+  --unpinned     http with server and load on all cores, as the system places them";
 
 /// What the command line may change; `None` is the mode's own default.
 #[derive(Default)]
@@ -37,6 +38,7 @@ pub struct Options {
     pub seconds: Option<f64>,
     pub rounds: Option<usize>,
     pub peers_only: bool,
+    pub unpinned: bool,
 }
 
 impl Options {
@@ -48,6 +50,7 @@ impl Options {
                 "--seconds" => options.seconds = Some(number()?.parse()?),
                 "--rounds" => options.rounds = Some(number()?.parse()?),
                 "--peers-only" => options.peers_only = true,
+                "--unpinned" => options.unpinned = true,
                 _ => return Err(format!("unknown option {word}\n{USAGE}").into()),
             }
         }
@@ -59,7 +62,7 @@ impl Options {
 
     pub fn window(&self, seconds: f64) -> load::Window {
         load::Window {
-            warm_up: Duration::from_millis(500),
+            warm_up: Duration::from_millis(100),
             measured: Duration::from_secs_f64(self.seconds.unwrap_or(seconds)),
             patience: Duration::from_secs(2),
         }

@@ -18,6 +18,7 @@ mod request_id;
 mod routes;
 pub mod validate;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -155,7 +156,7 @@ impl Gate {
     }
 
     fn answer(&self, request: &Request<'_>, peer: IpAddr, exchange: &mut Exchange) -> Result<Outcome, ApiError> {
-        let path = percent_encoding::percent_decode_str(request.path()).decode_utf8_lossy();
+        let path = decoded(request.path());
         let (route, params) = match self.routes.find(&request.method, &path) {
             Found::Route(route, params) => (route, params),
             Found::OtherMethods(allow) => return Err(ApiError::method_not_allowed(&allow)),
@@ -197,6 +198,15 @@ impl Gate {
         let location = HeaderValue::from_str(&format!("{base}{target}{query}")).ok()?;
         Some(Outcome::Now(Response::empty(StatusCode::TEMPORARY_REDIRECT).with(LOCATION, location)))
     }
+}
+
+/// A path with its percent-escapes decoded; what is not UTF-8 then becomes U+FFFD.
+fn decoded(path: &str) -> Cow<'_, str> {
+    // Hardly any path has escapes, and then there is nothing to look through.
+    if !path.as_bytes().contains(&b'%') {
+        return Cow::Borrowed(path);
+    }
+    percent_encoding::percent_decode_str(path).decode_utf8_lossy()
 }
 
 fn queue_full() -> ApiError {

@@ -425,7 +425,22 @@ fn names_a_version(head: &[u8]) -> bool {
 
 /// RFC 3986 §3.2: what a host and a port are written with.
 fn is_host_byte(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte)
+    const ALLOWED: [bool; 256] = {
+        let mut allowed = [false; 256];
+        let punctuation = b"-._~%!$&'()*+,;=:[]";
+        let mut at = 0;
+        while at < 256 {
+            allowed[at] = (at as u8).is_ascii_alphanumeric();
+            at += 1;
+        }
+        at = 0;
+        while at < punctuation.len() {
+            allowed[punctuation[at] as usize] = true;
+            at += 1;
+        }
+        allowed
+    };
+    ALLOWED[usize::from(*byte)]
 }
 
 /// The path and query of a target: as they are, or out of an absolute URL as a proxy would send it.

@@ -1,7 +1,6 @@
 //! Answers and how they become bytes.
 
 use std::borrow::Cow;
-use std::io::Write as _;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
@@ -75,8 +74,9 @@ pub(crate) fn encode(response: &Response, manner: Manner, date: &str, out: &mut 
         out.extend_from_slice(b"\r\ncontent-type: ");
         out.extend_from_slice(response.content_type.as_bytes());
     }
-    // Writing to a Vec cannot fail.
-    let _ = write!(out, "\r\ncontent-length: {}\r\n", response.body.len());
+    out.extend_from_slice(b"\r\ncontent-length: ");
+    out.extend_from_slice(itoa::Buffer::new().format(response.body.len()).as_bytes());
+    out.extend_from_slice(b"\r\n");
     match (manner.keep_alive, manner.http11) {
         (false, _) => out.extend_from_slice(b"connection: close\r\n"),
         (true, false) => out.extend_from_slice(b"connection: keep-alive\r\n"),
