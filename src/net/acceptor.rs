@@ -28,6 +28,9 @@ const REFUSED_FOR: Duration = Duration::from_millis(500);
 /// How many refused connections are held at once; the oldest goes first.
 const REFUSED_MAX: usize = 16;
 
+/// How many callers are still taken when the server stops.
+const LAST_CALL_MAX: usize = 4096;
+
 const LISTENER: Token = Token(0);
 const WAKE: Token = Token(1);
 
@@ -189,6 +192,7 @@ impl Acceptor {
                 self.count_error(&error);
             }
             if self.stop.asked.load(Ordering::Acquire) {
+                self.last_call();
                 return;
             }
             self.let_go_of_refused();
@@ -216,6 +220,16 @@ impl Acceptor {
             }
         }
         true
+    }
+
+    /// Takes those whom the kernel has already let in: closing the listener would turn them away.
+    fn last_call(&mut self) {
+        for _ in 0..LAST_CALL_MAX {
+            match self.listener.accept() {
+                Ok((stream, peer)) => self.place(stream, peer),
+                Err(_) => return,
+            }
+        }
     }
 
     fn place(&mut self, stream: TcpStream, peer: SocketAddr) {

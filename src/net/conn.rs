@@ -294,25 +294,45 @@ impl Conn {
         if tools.answers.is_empty() {
             return Ok(());
         }
-        let waiting = !self.outbox.is_empty();
+        let waiting = self.outbox.len();
         let moved = self.outbox.send(&tools.answers, &mut self.accepted.stream);
         tools.clear_answers();
-        if moved? > 0 || !waiting {
+        if moved? > 0 || waiting == 0 {
             self.stalled = tools.now + tools.timeouts.write_stall;
+        }
+        tools.unsent = tools.unsent - waiting + self.outbox.len();
+        // One answer that is larger than all that may wait is still given, as long as it is alone.
+        if tools.unsent > tools.unsent_max && tools.unsent > self.outbox.len() {
+            self.cut_off("too much is unsent to too many", tools);
+            return Err(ErrorKind::OutOfMemory.into());
         }
         Ok(())
     }
 
     /// Sends what waits; true when nothing does any more.
-    fn flush<S>(&mut self, tools: &Tools<S>) -> io::Result<bool> {
-        if self.outbox.flush(&mut self.accepted.stream)? > 0 {
+    fn flush<S>(&mut self, tools: &mut Tools<S>) -> io::Result<bool> {
+        let moved = self.outbox.flush(&mut self.accepted.stream)?;
+        if moved > 0 {
             self.stalled = tools.now + tools.timeouts.write_stall;
         }
+        tools.unsent -= moved;
         let empty = self.outbox.is_empty();
         if empty {
             self.restart(tools);
         }
         Ok(empty)
+    }
+
+    /// Bytes that the client has not taken.
+    pub(crate) fn unsent(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// Tells the log why a client that does not read is let go.
+    fn cut_off<S>(&self, reason: &str, tools: &Tools<S>) {
+        if let Some(count) = tools.cut_off.hit() {
+            log::warn!(reason, peer = self.accepted.peer.to_string(), unsent_bytes = self.unsent(), count; "connection.cut_off");
+        }
     }
 
     /// Gives a parked request its answer, if this is its ticket.
@@ -336,6 +356,7 @@ impl Conn {
     /// What to do when the deadline has passed.
     pub(crate) fn expire<S: Service>(&mut self, tools: &mut Tools<S>) -> Flow {
         if !self.outbox.is_empty() && self.stalled <= tools.now {
+            self.cut_off("nothing of its answer moved", tools);
             return Flow::Close;
         }
         if self.deadline > tools.now {
@@ -460,6 +481,20 @@ mod tests {
             assert_eq!(conn.expire(&mut tools), Flow::Again);
             assert!(matches!(conn.state, State::Idle));
         }
+    }
+
+    #[test]
+    fn what_all_clients_together_do_not_read_is_bounded() {
+        let get = "GET / HTTP/1.1\r\nHost: t\r\n\r\n";
+        let (conn, _client, mut tools) = congested(get);
+        let (other, _other_client, other_tools) = congested(get);
+        assert_eq!(tools.unsent, conn.unsent());
+        tools.unsent_max = tools.unsent + other.unsent() - 1;
+        let (mut other, mut all) = (other, tools);
+        all.unsent += other_tools.unsent;
+        other.accepted.stream.set_nodelay(true).unwrap();
+        all.answers.extend_from_slice(b"more");
+        assert!(other.send(&mut all).is_err(), "the one whose answer is too much for the shard is let go");
     }
 
     #[test]

@@ -18,6 +18,11 @@ impl Outbox {
         self.bytes.is_empty()
     }
 
+    /// Bytes that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len() - self.sent
+    }
+
     /// Writes `bytes` after what waits; keeps what the socket does not take. Returns how many bytes moved.
     pub(crate) fn send(&mut self, bytes: &[u8], socket: &mut impl Write) -> io::Result<usize> {
         if !self.is_empty() {

@@ -17,6 +17,7 @@ use super::mailbox::{Mailbox, Message, Ticket};
 use super::response::{self, Manner};
 use super::{Response, Service, Timeouts};
 use crate::clock::Clock;
+use crate::observe::repeat::Sampler;
 
 /// How often deadlines are looked at while connections are open; a deadline is kept to within this.
 const SWEEP: Duration = Duration::from_millis(250);
@@ -24,6 +25,8 @@ const SWEEP: Duration = Duration::from_millis(250);
 const EVENTS_MAX: usize = 1024;
 /// Bytes read from a socket at once, into one buffer that all connections of the shard share.
 const SCRATCH_BYTES: usize = 16 * 1024;
+/// Answers that the clients of one shard may leave unread, all together; whose answer goes beyond is cut off.
+const UNSENT_MAX_BYTES: usize = 64 * 1024 * 1024;
 /// Answer space kept from turn to turn; more is given back.
 const ANSWERS_KEPT_BYTES: usize = 256 * 1024;
 
@@ -40,6 +43,11 @@ pub(crate) struct Tools<S> {
     pub(crate) scratch: Vec<u8>,
     /// Encoded answers of the connection whose turn it is.
     pub(crate) answers: Vec<u8>,
+    /// Bytes in all outboxes of the shard, and how many there may be.
+    pub(crate) unsent: usize,
+    pub(crate) unsent_max: usize,
+    /// Clients let go because they do not read.
+    pub(crate) cut_off: Sampler,
     clock: Clock,
     date: (i64, String),
     serial: u64,
@@ -55,6 +63,9 @@ impl<S> Tools<S> {
             stopping: false,
             scratch: vec![0; SCRATCH_BYTES],
             answers: Vec::new(),
+            unsent: 0,
+            unsent_max: UNSENT_MAX_BYTES,
+            cut_off: Sampler::new(),
             clock,
             date: (i64::MIN, String::new()),
             serial: 0,
@@ -226,7 +237,7 @@ impl<S: Service> Shard<S> {
             Flow::Wait => {}
             Flow::Again => self.queue(key),
             Flow::Close => {
-                self.conns.remove(key);
+                self.tools.unsent -= self.conns.remove(key).unsent();
                 self.tools.clear_answers();
             }
         }

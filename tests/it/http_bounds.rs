@@ -351,16 +351,12 @@ fn a_full_writer_queue_is_answered_503_and_nothing_is_changed() {
     });
     assert_others_are_served(&server);
     drop(held);
-    let mut stored = 0;
-    for client in &mut clients {
-        let answer = client.answer();
-        if answer.status == 200 {
-            stored += 1;
-            continue;
-        }
+    let answers: Vec<Answer> = clients.iter_mut().map(Client::answer).collect();
+    let stored = answers.iter().filter(|answer| answer.status == 200).count();
+    // Those that were taken have been answered, so the queue is empty: the others may try again, on the same connection.
+    for (client, answer) in clients.iter_mut().zip(answers).filter(|(_, answer)| answer.status != 200) {
         assert_eq!(answer.expect_error(503).0, "overloaded");
         assert_eq!(answer.header("retry-after"), Some("1"));
-        // It may try again on the same connection.
         client.send(create_draft());
         client.answer().expect(200);
     }

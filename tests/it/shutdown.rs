@@ -42,6 +42,21 @@ fn either_signal_ends_it_with_0_and_the_log_moved_into_the_database() {
 }
 
 #[test]
+fn whoever_has_called_before_the_signal_is_answered() {
+    let mut server = Server::start();
+    let mut clients: Vec<_> = (0..100).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.send("GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n");
+    }
+    server.signal("TERM");
+    for client in &mut clients {
+        assert_eq!(client.answer().status, 200);
+    }
+    drop(clients);
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
 fn idle_connections_are_closed_and_new_ones_not_accepted() {
     let mut server = Server::start();
     let held = hold_writer(&server.database());
