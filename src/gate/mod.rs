@@ -14,7 +14,6 @@ mod call;
 mod cors;
 mod error;
 mod identity;
-mod request_id;
 mod routes;
 pub mod validate;
 
@@ -25,22 +24,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::header::LOCATION;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 
 pub use call::{Call, Outcome};
 pub use cors::Cors;
 pub use error::{ApiError, Code};
 pub use identity::{Identity, USER_ID_MAX_CHARS};
-pub use request_id::RequestId;
 pub use routes::{Access, Handler, Kind, Reads, Route, Routes};
 
 use crate::clock::Clock;
-use crate::net::{self, Mailbox, Reject, Reply, Request, Response, Ticket, Woken};
+use crate::net::{self, Mailbox, Reject, Reply, Request, RequestId, Response, Ticket, Woken};
 use crate::store::{JobTimes, WriterHandle};
 use call::{Collect, Settled};
 use routes::Found;
-
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What a browser is told with every answer. An answer is about one person at one moment, so nothing is cached, and
 /// depends on who asks from where.
@@ -125,7 +121,7 @@ impl net::Service for Gate {
         if let Some(request) = request {
             self.cors.judge(request).apply(&mut response.headers);
         }
-        seal(&mut response, &request_id);
+        seal(&mut response, request_id);
         response
     }
 
@@ -133,7 +129,7 @@ impl net::Service for Gate {
         let request_id = RequestId::from_header(None);
         let error = ApiError::overloaded("Too many open connections");
         let mut response = error.to_response(request_id.as_str());
-        seal(&mut response, &request_id);
+        seal(&mut response, request_id);
         response
     }
 }
@@ -220,9 +216,9 @@ fn not_in_time() -> ApiError {
 }
 
 /// What every answer carries whatever it answers.
-fn seal(response: &mut Response, request_id: &RequestId) {
+fn seal(response: &mut Response, request_id: RequestId) {
     response.fixed_headers = FIXED_HEADERS;
-    response.headers.push((X_REQUEST_ID, request_id.to_header()));
+    response.request_id = Some(request_id);
 }
 
 impl Exchange {
@@ -253,8 +249,8 @@ impl Exchange {
             error.to_response(self.request_id.as_str())
         });
         self.cors.apply(&mut response.headers);
-        seal(&mut response, &self.request_id);
         self.log_complete(&response, clock);
+        seal(&mut response, self.request_id);
         response
     }
 

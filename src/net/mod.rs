@@ -13,6 +13,7 @@ mod conn;
 pub mod http1;
 mod mailbox;
 mod outbox;
+mod request_id;
 mod response;
 mod shard;
 
@@ -25,6 +26,7 @@ use std::time::Duration;
 pub use acceptor::Caps;
 pub use http1::{Limits, Reject, Request};
 pub use mailbox::{Mailbox, Ticket};
+pub use request_id::RequestId;
 pub use response::Response;
 
 use crate::clock::Clock;

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use super::request_id::RequestId;
+
 /// One answer, before it knows which connection it leaves on.
 #[derive(Debug)]
 pub struct Response {
@@ -13,6 +15,8 @@ pub struct Response {
     pub content_type: &'static str,
     /// Headers that this answer has of its own, each at most once.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The request that it answers, as `x-request-id`.
+    pub request_id: Option<RequestId>,
     /// Header lines that never vary, each ended by CRLF, written as they are.
     pub fixed_headers: &'static str,
     /// The body; `content-length` follows from it.
@@ -41,7 +45,8 @@ impl Response {
     }
 
     fn new(status: StatusCode, content_type: &'static str, body: impl Into<Cow<'static, [u8]>>) -> Self {
-        Self { status, content_type, headers: Vec::new(), fixed_headers: "", body: body.into(), close: false }
+        let (headers, body) = (Vec::new(), body.into());
+        Self { status, content_type, headers, request_id: None, fixed_headers: "", body, close: false }
     }
 
     /// Adds a header.
@@ -86,6 +91,11 @@ pub(crate) fn encode(response: &Response, manner: Manner, date: &str, out: &mut 
         out.extend_from_slice(name.as_str().as_bytes());
         out.extend_from_slice(b": ");
         out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    if let Some(request_id) = &response.request_id {
+        out.extend_from_slice(b"x-request-id: ");
+        out.extend_from_slice(request_id.as_bytes());
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(response.fixed_headers.as_bytes());

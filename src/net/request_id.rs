@@ -1,37 +1,51 @@
 //! Every request has an id: the client's if it is fit to be repeated, else a new one (contract 01 §5 with R21).
 
-use http::HeaderValue;
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 /// The longest id taken from a client.
-pub(super) const MAX_BYTES: usize = 128;
+pub(crate) const MAX_BYTES: usize = 128;
 
-/// An id of visible ASCII characters, safe in headers, logs and rows. Kept as the header it will be sent as, which is
-/// cheap to clone.
+/// An id of visible ASCII characters, safe in headers, logs and rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestId(HeaderValue);
+pub struct RequestId(Text);
+
+/// Ours, which nearly all are, costs no allocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Text {
+    Minted([u8; Hyphenated::LENGTH]),
+    Given(Box<[u8]>),
+}
 
 impl RequestId {
     /// The client's id when it is 1 to [`MAX_BYTES`] visible ASCII characters, else a new UUID.
     #[must_use]
     pub fn from_header(header: Option<&[u8]>) -> Self {
         let fit = |bytes: &&[u8]| (1..=MAX_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
-        let mut minted = Uuid::encode_buffer();
-        let id = header.filter(fit).unwrap_or_else(|| Uuid::new_v4().hyphenated().encode_lower(&mut minted).as_bytes());
-        // Visible ASCII is always a legal value; the fallback keeps this total without a panic.
-        Self(HeaderValue::from_bytes(id).unwrap_or(HeaderValue::from_static("-")))
+        Self(match header.filter(fit) {
+            Some(given) => Text::Given(given.into()),
+            None => {
+                let mut minted = [0; Hyphenated::LENGTH];
+                Uuid::new_v4().hyphenated().encode_lower(&mut minted);
+                Text::Minted(minted)
+            }
+        })
     }
 
     /// As text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.0.to_str().unwrap_or_default()
+        // Visible ASCII is always UTF-8.
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
     /// As the value of `x-request-id`.
     #[must_use]
-    pub fn to_header(&self) -> HeaderValue {
-        self.0.clone()
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Text::Minted(minted) => minted,
+            Text::Given(given) => given,
+        }
     }
 }
 
