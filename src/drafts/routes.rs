@@ -89,7 +89,7 @@ fn create(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
         platform,
         initial_segment: initial.filter(|text| !text.is_empty()).map(|text| (Uuid::new_v4().to_string(), text)),
     };
-    let (drafts, request_id) = (Rc::clone(drafts), call.request_id.to_owned());
+    let (drafts, request_id) = (Rc::clone(drafts), call.request_id.as_str().to_owned());
     Ok(Outcome::write(
         move |tx| {
             store::create(tx, &new, &request_id)?;
@@ -241,7 +241,7 @@ impl Change {
         Self {
             draft_id: call.param("draft_id").to_owned(),
             actor: call.user.to_owned(),
-            request_id: call.request_id.to_owned(),
+            request_id: call.request_id.as_str().to_owned(),
         }
     }
 

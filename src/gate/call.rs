@@ -7,13 +7,13 @@ use parking_lot::Mutex;
 
 use super::error::ApiError;
 use super::validate::Body;
-use crate::net::{Mailbox, Response, Ticket};
+use crate::net::{Mailbox, RequestId, Response, Ticket};
 use crate::store::{Job, JobTimes, StoreError, Tx, Verdict};
 
 /// One request as a handler sees it: routed, parsed, its sender known.
 pub struct Call<'a> {
     /// The id to write beside whatever it causes.
-    pub request_id: &'a str,
+    pub request_id: &'a RequestId,
     /// The sender, on routes that ask for one; empty on public routes.
     pub user: &'a str,
     /// Names and values of the path's parts, decoded.

@@ -169,7 +169,7 @@ impl Gate {
             exchange.user = Some(self.identity.establish(request)?);
         }
         let user = exchange.user.as_deref().unwrap_or_default();
-        let call = Call { request_id: exchange.request_id.as_str(), user, params, query: request.query(), body };
+        let call = Call { request_id: &exchange.request_id, user, params, query: request.query(), body };
         // What a handler holds across a panic is its own; shared state is behind cells that unwinding releases.
         catch_unwind(AssertUnwindSafe(|| (route.handler)(&call)))
             .unwrap_or_else(|_| Err(ApiError::internal("the handler panicked")))

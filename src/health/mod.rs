@@ -60,7 +60,7 @@ impl Health {
     fn readyz(&self, call: &Call<'_>) -> Outcome {
         let verbose = call.query_value("verbose").is_some_and(|value| value != "0" && value != "false");
         if let Err(reason) = self.check_without_writing() {
-            return Outcome::Now(reason.answer(call.request_id));
+            return Outcome::Now(reason.answer(call.request_id.as_str()));
         }
         let now = self.clock.instant();
         let age = (*self.readiness.probed.lock()).map(|at| now.saturating_duration_since(at));
@@ -74,7 +74,7 @@ impl Health {
             tx.connection().prepare_cached(sql)?.execute([tx.now().0])?;
             Ok(())
         };
-        let request_id = call.request_id.to_owned();
+        let request_id = call.request_id.as_str().to_owned();
         Outcome::attempt(write, move |result| {
             Ok(match result {
                 Ok(()) => {

@@ -87,13 +87,20 @@ impl<'a> Request<'a> {
     /// The target up to the `?`.
     #[must_use]
     pub fn path(&self) -> &'a str {
-        self.target.split_once('?').map_or(self.target, |(path, _)| path)
+        self.split().0
     }
 
     /// The target after the `?`; empty when there is none.
     #[must_use]
     pub fn query(&self) -> &'a str {
-        self.target.split_once('?').map_or("", |(_, query)| query)
+        self.split().1
+    }
+
+    fn split(&self) -> (&'a str, &'a str) {
+        match memchr::memchr(b'?', self.target.as_bytes()) {
+            Some(at) => (&self.target[..at], &self.target[at + 1..]),
+            None => (self.target, ""),
+        }
     }
 }
 
