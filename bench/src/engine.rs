@@ -53,8 +53,8 @@ pub fn engine_appends_per_second(directory: &Path, duration: Duration) -> Result
 
 fn drive(writer: &WriterHandle, duration: Duration) -> Result<f64> {
     let (done, answers): (_, Receiver<Done>) = channel();
-    let mut serials = vec![0; CLIENTS];
-    let mut created = vec![false; CLIENTS];
+    let mut serials = [0; CLIENTS];
+    let mut created = [false; CLIENTS];
     let mut send = |client: usize| {
         let serial: usize = serials[client];
         let draft_id = format!("00000000-0000-4000-8000-{client:04}{:08}", serial / SEGMENTS);

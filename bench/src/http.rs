@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::HEALTHY;
 use crate::load::{Caller, Clients, Fixed, Report, describe, fields, get, post};
-use crate::peers::HEALTHY;
 use crate::process::{self, Server};
 use crate::table::{Ratio, Table, median, megabytes, micros, none};
 use crate::{Options, Result};
 
 const CLIENTS: usize = 64;
-/// Between two connects, for every server alike: see `peers::tiny_http`.
+/// Between two connects, for every server alike: see `tiny_http` in peers/.
 const PACE: Duration = Duration::from_millis(2);
 const OVER_PEER: f64 = 1.4;
 const DRAFT_OVER_HEALTHZ: f64 = 0.35;
@@ -81,6 +81,7 @@ pub fn run(options: &Options) -> Result<u64> {
         true => None,
         false => Some(process::build_server()?),
     };
+    let peers = process::build_peers()?;
     let cores = process::two_cores()?.filter(|_| !options.unpinned);
     let server_core = cores.map(|(server, _)| server);
     let mut servers = Vec::new();
@@ -92,8 +93,8 @@ pub fn run(options: &Options) -> Result<u64> {
     }
     let axum = [("axum, minimal", "/healthz"), ("axum, equal answer", "/sealed")];
     let tiny_http = [("tiny_http", "/healthz")];
-    for (subcommand, answers) in [("peer-axum", &axum[..]), ("peer-tiny-http", &tiny_http[..])] {
-        let server = Server::peer(subcommand, server_core)?;
+    for (subcommand, answers) in [("axum", &axum[..]), ("tiny-http", &tiny_http[..])] {
+        let server = Server::peer(&peers, subcommand, server_core)?;
         for (name, path) in answers {
             let mut subject = Subject::healthz(name, servers.len(), server.address, path);
             subject.compared = program.as_ref().map(|_| Compared::Peer);
@@ -173,6 +174,7 @@ pub fn run(options: &Options) -> Result<u64> {
     }
     table.print();
     println!("Ratios: inkring over a peer, draft over our own /healthz; median [range] of rounds.");
+    println!("Each server as its users build it: inkring by its own release profile, the others by cargo's.");
     println!("CPU %: of one core. Others should be near 0, or the figures are not worth much.");
     println!("Where the load is at 100 % CPU and the server is not, req/s is the load's limit.");
     for subject in &subjects {

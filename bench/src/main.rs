@@ -10,7 +10,6 @@ mod append;
 mod engine;
 mod http;
 mod load;
-mod peers;
 mod process;
 mod start;
 mod table;
@@ -18,6 +17,9 @@ mod table;
 use std::env;
 use std::process::ExitCode;
 use std::time::Duration;
+
+/// What every server says to `GET /healthz`.
+pub const HEALTHY: &str = r#"{"status":"ok"}"#;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -75,8 +77,6 @@ fn run() -> Result<u64> {
     match mode.as_str() {
         // Hidden: what the benchmark starts itself as.
         "pin" => process::pin_and_exec(words),
-        "peer-axum" => peers::axum(words.next()),
-        "peer-tiny-http" => peers::tiny_http(words.next()),
         "http" => http::run(&Options::parse(words)?),
         "append" => append::run(&Options::parse(words)?),
         "start" => start::run(&Options::parse(words)?),

@@ -25,13 +25,29 @@ const START_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Builds the real server and returns where it is: what is measured is what the tree holds now.
 pub fn build_server() -> Result<PathBuf> {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let server = env::current_exe()?.with_file_name("inkring");
+    build(root, &["--bin", "inkring"], server)
+}
+
+/// Builds the servers to compare with and returns where they are.
+pub fn build_peers() -> Result<PathBuf> {
+    let target = env::current_exe()?.with_file_name("peers");
+    let directory = target.to_str().ok_or("a path that is not UTF-8")?;
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/peers"));
+    build(root, &["--locked", "--target-dir", directory], target.join("release/inkring-bench-peers"))
+}
+
+/// `cargo build --release` in `root`, which makes `program`.
+fn build(root: &Path, arguments: &[&str], program: PathBuf) -> Result<PathBuf> {
     if cfg!(debug_assertions) {
         return Err("a debug build measures nothing: use cargo run --release".into());
     }
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo)
-        .args(["build", "--release", "--bin", "inkring"])
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .args(["build", "--release"])
+        .args(arguments)
+        .current_dir(root)
         .stdout(Stdio::null())
         .spawn()?;
     let deadline = Instant::now() + BUILD_PATIENCE;
@@ -42,17 +58,16 @@ pub fn build_server() -> Result<PathBuf> {
         if Instant::now() > deadline {
             build.kill()?;
             build.wait()?;
-            return Err("the build of inkring did not end in 30 minutes".into());
+            return Err("the build did not end in 30 minutes".into());
         }
         thread::sleep(Duration::from_millis(50));
     };
     if !status.success() {
-        return Err(format!("the build of inkring failed: {status}").into());
+        return Err(format!("the build failed: {status}").into());
     }
-    let server = env::current_exe()?.with_file_name("inkring");
-    match server.is_file() {
-        true => Ok(server),
-        false => Err("inkring is not beside this program: run it through cargo".into()),
+    match program.is_file() {
+        true => Ok(program),
+        false => Err(format!("the build did not make {}: run this program through cargo", program.display()).into()),
     }
 }
 
@@ -128,9 +143,10 @@ impl Server {
         Self::start(command, Some(directory))
     }
 
-    pub fn peer(subcommand: &str, core: Option<usize>) -> Result<Self> {
-        let mut command = pinned(&env::current_exe()?, core)?;
-        command.arg(subcommand).env_clear();
+    /// `program`: what [`build_peers`] made; `name`: which of its servers.
+    pub fn peer(program: &Path, name: &str, core: Option<usize>) -> Result<Self> {
+        let mut command = pinned(program, core)?;
+        command.arg(name).env_clear();
         Self::start(command, None)
     }
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
+use crate::HEALTHY;
 use crate::load::{Caller, Clients, Fixed, Script, Verdict, Window, get};
-use crate::peers::HEALTHY;
 use crate::process::{self, Server};
 use crate::table::{Table, median, none, target};
 use crate::{Options, Result};

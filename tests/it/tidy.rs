@@ -109,5 +109,6 @@ fn every_dependency_has_a_reason_and_every_reason_a_dependency() {
     let reasons: BTreeSet<String> = page.lines().filter_map(row).collect();
     let mut used = dependencies(&read("Cargo.toml"));
     used.append(&mut dependencies(&read("bench/Cargo.toml")));
+    used.append(&mut dependencies(&read("bench/peers/Cargo.toml")));
     assert_eq!(used, reasons, "left: the manifests; right: docs/decisions/0002-dependencies.md");
 }

@@ -1,16 +1,16 @@
 //! The comparison servers: one route, written the way each library's documentation would.
 //!
-//! They run as processes of their own (hidden subcommands), so that CPU and memory are theirs
-//! alone, and print their address as inkring does.
+//! `inkring-bench-peers axum|tiny-http [WORKERS]`: one process each, so that CPU and memory are its
+//! alone. They print their address as inkring does.
 
-use std::thread;
+use std::{env, thread};
 
 use axum::routing::get;
 use axum::serve::ListenerExt;
 
-use crate::Result;
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-pub const HEALTHY: &str = r#"{"status":"ok"}"#;
+const HEALTHY: &str = r#"{"status":"ok"}"#;
 
 /// The cores this process may use, unless told otherwise: the same number for every server.
 fn workers(word: Option<String>) -> Result<usize> {
@@ -20,7 +20,16 @@ fn workers(word: Option<String>) -> Result<usize> {
     }
 }
 
-pub fn axum(word: Option<String>) -> Result<u64> {
+fn main() -> Result<()> {
+    let mut words = env::args().skip(1);
+    match words.next().as_deref() {
+        Some("axum") => axum(words.next()),
+        Some("tiny-http") => tiny_http(words.next()),
+        _ => Err("usage: inkring-bench-peers axum|tiny-http [WORKERS]".into()),
+    }
+}
+
+fn axum(word: Option<String>) -> Result<()> {
     let healthz = || async { ([("content-type", "application/json")], HEALTHY) };
     // What inkring says with every answer, so that one comparison is between equal answers.
     let sealed = || async {
@@ -46,7 +55,7 @@ pub fn axum(word: Option<String>) -> Result<u64> {
             stream.set_nodelay(true).ok();
         });
         axum::serve(listener, app).await?;
-        Ok(0)
+        Ok(())
     })
 }
 
@@ -56,7 +65,7 @@ pub fn axum(word: Option<String>) -> Result<u64> {
 /// new connections is queued behind threads that are already spoken for, and a keep-alive
 /// connection queued like that is not read until another one closes. The load generator paces its
 /// connects for that reason, gives up on a connection that stays silent, and says how many did.
-pub fn tiny_http(word: Option<String>) -> Result<u64> {
+fn tiny_http(word: Option<String>) -> Result<()> {
     let server = tiny_http::Server::http("127.0.0.1:0").map_err(|error| error.to_string())?;
     println!("tiny_http on http://{}", server.server_addr());
     thread::scope(|scope| {
@@ -74,6 +83,6 @@ pub fn tiny_http(word: Option<String>) -> Result<u64> {
                 }
             });
         }
-        Ok(0)
+        Ok(())
     })
 }
