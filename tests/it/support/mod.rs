@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// Nothing on loopback takes this long; whatever waits longer has failed.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// Nothing on loopback takes this long, not even on a machine that stops for half a minute; what waits longer has failed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server process with a directory of its own.
 pub struct Server {
