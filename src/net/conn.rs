@@ -297,10 +297,11 @@ impl Conn {
         let waiting = self.outbox.len();
         let moved = self.outbox.send(&tools.answers, &mut self.accepted.stream);
         tools.clear_answers();
+        // Whatever became of the socket: what the outbox took is given back when the connection closes.
+        tools.unsent = tools.unsent - waiting + self.outbox.len();
         if moved? > 0 || waiting == 0 {
             self.stalled = tools.now + tools.timeouts.write_stall;
         }
-        tools.unsent = tools.unsent - waiting + self.outbox.len();
         // One answer that is larger than all that may wait is still given, as long as it is alone.
         if tools.unsent > tools.unsent_max && tools.unsent > self.outbox.len() {
             self.cut_off("too much is unsent to too many", tools);
@@ -495,6 +496,18 @@ mod tests {
         other.accepted.stream.set_nodelay(true).unwrap();
         all.answers.extend_from_slice(b"more");
         assert!(other.send(&mut all).is_err(), "the one whose answer is too much for the shard is let go");
+    }
+
+    #[test]
+    fn an_answer_to_a_client_that_has_left_is_counted_like_any_other() {
+        let both = "GET / HTTP/1.1\r\nHost: t\r\n\r\nPUT / HTTP/1.1\r\nHost: t\r\n\r\n";
+        let (mut conn, client, mut tools) = congested(both);
+        // It leaves with bytes unread, so the connection is reset.
+        drop(client);
+        tools.now += 4 * SECOND;
+        assert_eq!(conn.expire(&mut tools), Flow::Close, "the answer to PUT finds nobody");
+        assert!(conn.unsent() > 0);
+        assert_eq!(tools.unsent, conn.unsent());
     }
 
     #[test]
