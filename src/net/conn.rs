@@ -414,8 +414,20 @@ mod tests {
         }
     }
 
-    /// A connection whose socket takes no byte more until the client reads, then has `sent` to read itself.
+    /// A connection whose socket was full when it answered the first request of `sent`.
     fn congested(sent: &str) -> (Conn, std::net::TcpStream, Tools<Stub>) {
+        // A busy kernel may make room late, and the answer fits in; another connection then.
+        loop {
+            let (mut conn, client, mut tools) = filled(sent);
+            assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
+            if !conn.outbox.is_empty() {
+                return (conn, client, tools);
+            }
+        }
+    }
+
+    /// A connection whose socket takes no byte more until the client reads, and which has `sent` to read itself.
+    fn filled(sent: &str) -> (Conn, std::net::TcpStream, Tools<Stub>) {
         let limits = Limits { head_bytes: 1024, headers: 8, target_bytes: 256 };
         let timeouts = Timeouts {
             head: 2 * SECOND,
@@ -424,7 +436,7 @@ mod tests {
             write_stall: 10 * SECOND,
             parked: 4 * SECOND,
         };
-        let mut tools = Tools::new(Stub, limits, timeouts, Clock::system());
+        let tools = Tools::new(Stub, limits, timeouts, Clock::system());
         let caps = Caps { connections: 1, per_address: 1, exempt: Box::new(|_| false) };
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -441,8 +453,6 @@ mod tests {
             std::thread::park_timeout(Duration::from_millis(5));
         }
         conn.readable = true;
-        assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
-        assert!(!conn.outbox.is_empty());
         (conn, client, tools)
     }
 
@@ -490,7 +500,7 @@ mod tests {
         let (conn, _client, mut tools) = congested(get);
         let (other, _other_client, other_tools) = congested(get);
         assert_eq!(tools.unsent, conn.unsent());
-        tools.unsent_max = tools.unsent + other.unsent() - 1;
+        tools.unsent_max = tools.unsent - 1;
         let (mut other, mut all) = (other, tools);
         all.unsent += other_tools.unsent;
         other.accepted.stream.set_nodelay(true).unwrap();
