@@ -22,12 +22,22 @@ pub enum Section {
     Connections,
     /// Limits on drafts.
     Drafts,
+    /// Limits on WebSockets.
+    Sockets,
 }
 
 impl Section {
     /// Every section, in the order they are shown.
-    pub const ALL: [Self; 7] =
-        [Self::General, Self::Server, Self::Storage, Self::Logs, Self::Access, Self::Connections, Self::Drafts];
+    pub const ALL: [Self; 8] = [
+        Self::General,
+        Self::Server,
+        Self::Storage,
+        Self::Logs,
+        Self::Access,
+        Self::Connections,
+        Self::Drafts,
+        Self::Sockets,
+    ];
 
     /// The heading shown to an operator.
     #[must_use]
@@ -40,6 +50,7 @@ impl Section {
             Self::Access => "Access",
             Self::Connections => "Connections",
             Self::Drafts => "Drafts",
+            Self::Sockets => "Sockets",
         }
     }
 }
@@ -139,7 +150,7 @@ const fn int(min: u64, max: u64, unit: &'static str) -> Kind {
 }
 
 use Kind::{Address, Choice, Database, Flag, Networks, Origins};
-use Section::{Access, Connections, Drafts, General, Logs, Server, Storage};
+use Section::{Access, Connections, Drafts, General, Logs, Server, Sockets, Storage};
 
 /// Every setting, grouped by section.
 #[rustfmt::skip] // One row per knob reads better than one line per field.
@@ -175,6 +186,13 @@ pub const KNOBS: &[Knob] = &[
         "How many seconds a request waits for its change to be committed before it is answered \
          503. The change may still land, so retry with the same idempotency key.",
     ),
+    knob(Storage, "EVENTS_KEPT_PER_DRAFT", int(100, 10_000_000, "events"), "10000",
+        "How many of a draft's newest events are kept for clients to catch up with; what is older is removed in \
+         small steps. A client that asks further back is told that its answer is not complete.",
+    ),
+    knob(Storage, "HOUSEKEEPING_SECONDS", int(1, 86_400, "seconds"), "60",
+        "How often the housekeeper looks for what can be removed.",
+    ),
 
     knob(Logs, "LOG_LEVEL", Choice(&["off", "error", "warn", "info", "debug", "trace"]), "info",
         "The least severe messages that are logged.",
@@ -194,6 +212,10 @@ pub const KNOBS: &[Knob] = &[
              to every route; * allows any origin.",
         ).refusing()
     },
+    knob(Access, "DRAFTS_PUBLIC_READ", Flag, "true",
+        "Whether anyone who knows its id may read a draft and its events, and any user may watch it. false leaves \
+         that to its creator and collaborators.",
+    ).refusing(),
     Knob {
         in_production: Some("false"),
         ..knob(Access, "AUTH_TRUST_USER_HEADER", Flag, "true",
@@ -250,5 +272,41 @@ pub const KNOBS: &[Knob] = &[
     ),
     knob(Drafts, "DRAFT_CACHE_BYTES", int(0, 1_073_741_824, "bytes"), "4194304",
         "How many bytes of rendered drafts each shard keeps in memory. 0 keeps none.",
+    ),
+
+    knob(Sockets, "WS_LIMITS_ENABLED", Flag, "false",
+        "Whether the limits of sockets are on: WS_ALLOWED_ORIGINS, WS_MAX_SOCKETS_*, WS_MAX_MESSAGE_BYTES and \
+         WS_MAX_MESSAGES_PER_SECOND.",
+    ).refusing(),
+    knob(Sockets, "WS_MAX_SOCKETS_PER_USER", int(1, 1_000_000, "sockets"), "3",
+        "How many sockets one user may have open, when the limits are on.",
+    ),
+    knob(Sockets, "WS_MAX_SOCKETS_PER_DRAFT", int(1, 1_000_000, "sockets"), "100",
+        "How many sockets may watch one draft, when the limits are on.",
+    ),
+    knob(Sockets, "WS_MAX_SOCKETS_GLOBAL", int(1, 1_000_000, "sockets"), "1000",
+        "How many sockets may be open in all, when the limits are on.",
+    ),
+    knob(Sockets, "WS_MAX_MESSAGE_BYTES", int(1, 1_048_576, "bytes"), "4096",
+        "The longest message taken from a socket, when the limits are on; 1048576 when they are off.",
+    ),
+    knob(Sockets, "WS_MAX_MESSAGES_PER_SECOND", int(1, 1_000_000, "messages"), "20",
+        "How many messages and pings a socket may send within a second, when the limits are on.",
+    ),
+    knob(Sockets, "WS_ALLOWED_ORIGINS", Origins, "*",
+        "The web origins whose pages may open sockets, when the limits are on. * or nothing allows any, and clients \
+         that send no Origin; with a list these are refused.",
+    ).refusing(),
+    knob(Sockets, "MAX_WS_CONNECTIONS_PER_DRAFT", int(0, 1_000_000, "sockets"), "0",
+        "How many sockets may watch one draft whether or not the limits are on. 0 means no limit.",
+    ),
+    knob(Sockets, "WS_PING_SECONDS", int(1, 3600, "seconds"), "25",
+        "How often each socket is pinged; one that has not answered by the next ping is closed.",
+    ),
+    knob(Sockets, "WS_OUTBOX_BYTES", int(1024, 67_108_864, "bytes"), "262144",
+        "How many bytes a socket's client may leave unread before it is closed as a slow consumer (1013).",
+    ),
+    knob(Sockets, "WS_STALL_SECONDS", int(1, 600, "seconds"), "10",
+        "How many seconds a socket's client may read nothing of what waits before it is closed as a slow consumer.",
     ),
 ];

@@ -39,6 +39,10 @@ pub struct Config {
     pub connections: ConnectionLimits,
     /// Limits on drafts.
     pub drafts: DraftLimits,
+    /// Limits on WebSockets.
+    pub sockets: SocketLimits,
+    /// How often the housekeeper looks around.
+    pub housekeeping: Duration,
 }
 
 /// What is logged, and how.
@@ -84,6 +88,37 @@ pub struct DraftLimits {
     pub max_segments: usize,
     /// Bytes of rendered drafts each shard keeps in memory.
     pub cache_bytes: usize,
+    /// Whether drafts are read by anyone, or by their members only.
+    pub public_read: bool,
+    /// Events kept of each draft.
+    pub events_kept: usize,
+}
+
+/// Limits on WebSockets. Those up to `messages_per_second` count only while `enabled`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketLimits {
+    /// Whether the limits are on.
+    pub enabled: bool,
+    /// The origins whose pages may open sockets; `*` or none stands for any.
+    pub origins: Vec<String>,
+    /// Open sockets of one user.
+    pub max_per_user: usize,
+    /// Open sockets on one draft.
+    pub max_per_draft: usize,
+    /// Open sockets in all.
+    pub max_global: usize,
+    /// Bytes of one message.
+    pub message_bytes: usize,
+    /// Messages and pings of one socket within a second.
+    pub messages_per_second: usize,
+    /// Open sockets on one draft, whether or not the limits are on; 0 for no limit.
+    pub draft_cap: usize,
+    /// How often a socket is pinged.
+    pub ping: Duration,
+    /// Bytes that a client may leave unread.
+    pub outbox_bytes: usize,
+    /// Time in which a client may read nothing of what waits.
+    pub stall: Duration,
 }
 
 /// What kind of installation this is.
@@ -211,14 +246,8 @@ impl Config {
                 level: read.word("LOG_LEVEL", LogLevel::from_word)?,
                 format: read.word("LOG_FORMAT", |word| LogFormat::from_word(word, env))?,
             },
-            origins: read.get("ALLOWED_ORIGINS", |value| match value {
-                Value::Origins(origins) => Some(origins.clone()),
-                _ => None,
-            })?,
-            trust_user_header: read.get("AUTH_TRUST_USER_HEADER", |value| match value {
-                Value::Flag(flag) => Some(*flag),
-                _ => None,
-            })?,
+            origins: read.origins("ALLOWED_ORIGINS")?,
+            trust_user_header: read.flag("AUTH_TRUST_USER_HEADER")?,
             trusted_proxies: read.get("TRUSTED_PROXIES", |value| match value {
                 Value::Networks(networks) => Some(networks.clone()),
                 _ => None,
@@ -239,7 +268,23 @@ impl Config {
                 max_collaborators: read.count("MAX_COLLABORATORS_PER_DRAFT")?,
                 max_segments: read.count("MAX_SEGMENTS_PER_DRAFT")?,
                 cache_bytes: read.count("DRAFT_CACHE_BYTES")?,
+                public_read: read.flag("DRAFTS_PUBLIC_READ")?,
+                events_kept: read.count("EVENTS_KEPT_PER_DRAFT")?,
             },
+            sockets: SocketLimits {
+                enabled: read.flag("WS_LIMITS_ENABLED")?,
+                origins: read.origins("WS_ALLOWED_ORIGINS")?,
+                max_per_user: read.count("WS_MAX_SOCKETS_PER_USER")?,
+                max_per_draft: read.count("WS_MAX_SOCKETS_PER_DRAFT")?,
+                max_global: read.count("WS_MAX_SOCKETS_GLOBAL")?,
+                message_bytes: read.count("WS_MAX_MESSAGE_BYTES")?,
+                messages_per_second: read.count("WS_MAX_MESSAGES_PER_SECOND")?,
+                draft_cap: read.count("MAX_WS_CONNECTIONS_PER_DRAFT")?,
+                ping: read.seconds("WS_PING_SECONDS")?,
+                outbox_bytes: read.count("WS_OUTBOX_BYTES")?,
+                stall: read.seconds("WS_STALL_SECONDS")?,
+            },
+            housekeeping: read.seconds("HOUSEKEEPING_SECONDS")?,
         })
     }
 }
@@ -258,6 +303,20 @@ impl Reader<'_> {
     fn number<T>(&self, name: &str, cast: fn(u64) -> Option<T>) -> Result<T, ConfigError> {
         self.get(name, |value| match value {
             Value::Integer(number) => cast(*number),
+            _ => None,
+        })
+    }
+
+    fn flag(&self, name: &str) -> Result<bool, ConfigError> {
+        self.get(name, |value| match value {
+            Value::Flag(flag) => Some(*flag),
+            _ => None,
+        })
+    }
+
+    fn origins(&self, name: &str) -> Result<Vec<String>, ConfigError> {
+        self.get(name, |value| match value {
+            Value::Origins(origins) => Some(origins.clone()),
             _ => None,
         })
     }
