@@ -6,6 +6,7 @@
 
 pub mod metrics;
 pub mod model;
+pub mod replay;
 pub mod ring;
 pub mod routes;
 pub mod store;

@@ -262,15 +262,25 @@ enum Data<'a> {
     },
 }
 
+const DRAFT_CREATED: &str = "collab.draft_created";
+const SEGMENT_ADDED: &str = "collab.segment_added";
+const RING_PASSED: &str = "collab.ring_passed";
+const COLLABORATOR_ADDED: &str = "collab.collaborator_added";
+
 impl Data<'_> {
     fn kind(&self) -> &'static str {
         match self {
-            Self::DraftCreated { .. } => "collab.draft_created",
-            Self::SegmentAdded { .. } => "collab.segment_added",
-            Self::RingPassed { .. } => "collab.ring_passed",
-            Self::CollaboratorAdded { .. } => "collab.collaborator_added",
+            Self::DraftCreated { .. } => DRAFT_CREATED,
+            Self::SegmentAdded { .. } => SEGMENT_ADDED,
+            Self::RingPassed { .. } => RING_PASSED,
+            Self::CollaboratorAdded { .. } => COLLABORATOR_ADDED,
         }
     }
+}
+
+/// The type of an event as it was stored, if it is one that this program writes.
+pub(super) fn known_kind(stored: &str) -> Option<&'static str> {
+    [DRAFT_CREATED, SEGMENT_ADDED, RING_PASSED, COLLABORATOR_ADDED].into_iter().find(|kind| *kind == stored)
 }
 
 /// Writes an event and hands it on.
