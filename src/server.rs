@@ -1,5 +1,6 @@
 //! Builds the parts in order, and takes them down in the opposite one.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,14 +13,17 @@ use crate::config::{Config, Network};
 use crate::drafts;
 use crate::gate::{Cors, Gate, Identity, Routes};
 use crate::health::{self, Readiness};
-use crate::hub::Hub;
-use crate::net::{self, Caps, Front, Mailbox};
+use crate::hub::{Batch, Hub, Mailbox, SeatLimits, Seats, Topics};
+use crate::net::{self, Caps, Front};
 use crate::store::{self, OpenError, Reader, Writer, WriterHandle};
 
 /// The most connections chosen without being told.
 const CONNECTIONS_DEFAULT_MAX: usize = 10_000;
 /// Descriptors left for files, polls and whatever else is not a connection.
 const DESCRIPTORS_RESERVED: usize = 128;
+
+/// The longest message taken from a socket, whatever the limits.
+const SOCKET_MESSAGE_MAX_BYTES: usize = 1024 * 1024;
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +46,7 @@ pub enum StartError {
 
 /// A running server.
 pub struct Server {
-    front: Front,
+    front: Front<Batch>,
     writer: Writer,
     readiness: Arc<Readiness>,
     drain: Duration,
@@ -63,13 +67,16 @@ impl Server {
 
         let store = store::open(&config.database)?;
         let readers = (0..shards).map(|_| store.reader()).collect::<Result<Vec<_>, OpenError>>()?;
-        let hub = Arc::new(Hub::default());
-        let writer = Writer::start(store, config.writer_queue_jobs, hub, clock.clone()).map_err(StartError::Threads)?;
+        let hub = Arc::new(Hub::new(drafts::frame_text));
+        let writer = Writer::start(store, config.writer_queue_jobs, Arc::clone(&hub) as _, clock.clone())
+            .map_err(StartError::Threads)?;
 
         let readiness = Arc::new(Readiness::default());
         let plan = GatePlan {
             config: config.clone(),
             writer: writer.handle(),
+            hub,
+            seats: Seats::default(),
             readiness: Arc::clone(&readiness),
             clock: clock.clone(),
         };
@@ -123,6 +130,8 @@ impl Server {
 struct GatePlan {
     config: Config,
     writer: WriterHandle,
+    hub: Arc<Hub>,
+    seats: Seats,
     readiness: Arc<Readiness>,
     clock: Clock,
 }
@@ -139,6 +148,17 @@ impl GatePlan {
             max_segments: config.drafts.max_segments,
             cache_bytes: config.drafts.cache_bytes,
         };
+        let topics = Rc::new(RefCell::new(Topics::default()));
+        let watches = drafts::Watches {
+            reader: Rc::clone(&reader),
+            hub: Arc::clone(&self.hub),
+            topics: Rc::clone(&topics),
+            mailbox: Arc::clone(&mailbox),
+            seats: self.seats.clone(),
+            options: socket_options(config),
+            clock: self.clock.clone(),
+        };
+        drafts::socket::route(&mut routes, watches);
         drafts::routes(&mut routes, reader, options, self.clock.clone());
         Gate {
             routes,
@@ -148,8 +168,33 @@ impl GatePlan {
             trusted_proxy: Box::new(trusted(config.trusted_proxies.clone())),
             writer: self.writer.clone(),
             mailbox,
+            topics,
             clock: self.clock.clone(),
         }
+    }
+}
+
+/// What is configured for sockets, with the limits that are off made as wide as they can be.
+fn socket_options(config: &Config) -> drafts::SocketOptions {
+    let knobs = &config.sockets;
+    let when_on = |limit| if knobs.enabled { limit } else { usize::MAX };
+    let any_origin = !knobs.enabled || knobs.origins.is_empty() || knobs.origins.iter().any(|origin| origin == "*");
+    drafts::SocketOptions {
+        origins: (!any_origin).then(|| knobs.origins.clone()),
+        seats: SeatLimits {
+            global: when_on(knobs.max_global),
+            per_topic: when_on(knobs.max_per_draft),
+            per_user: when_on(knobs.max_per_user),
+            topic_cap: if knobs.draft_cap == 0 { usize::MAX } else { knobs.draft_cap },
+        },
+        limits: net::SocketLimits {
+            message_bytes: when_on(knobs.message_bytes).min(SOCKET_MESSAGE_MAX_BYTES),
+            messages_per_second: when_on(knobs.messages_per_second),
+            outbox_bytes: knobs.outbox_bytes,
+            stall: knobs.stall,
+            ping: knobs.ping,
+        },
+        public_read: config.drafts.public_read,
     }
 }
 

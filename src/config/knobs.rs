@@ -275,8 +275,7 @@ pub const KNOBS: &[Knob] = &[
     ),
 
     knob(Sockets, "WS_LIMITS_ENABLED", Flag, "false",
-        "Whether the limits of sockets are on: WS_ALLOWED_ORIGINS, WS_MAX_SOCKETS_*, WS_MAX_MESSAGE_BYTES and \
-         WS_MAX_MESSAGES_PER_SECOND.",
+        "Whether the limits of sockets that follow are on, up to WS_ALLOWED_ORIGINS.",
     ).refusing(),
     knob(Sockets, "WS_MAX_SOCKETS_PER_USER", int(1, 1_000_000, "sockets"), "3",
         "How many sockets one user may have open, when the limits are on.",

@@ -9,7 +9,10 @@ pub mod model;
 pub mod replay;
 pub mod ring;
 pub mod routes;
+pub mod socket;
 pub mod store;
 pub mod view;
 
+pub use replay::frame_text;
 pub use routes::{Options, routes};
+pub use socket::{SocketOptions, Watches};

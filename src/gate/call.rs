@@ -7,15 +7,18 @@ use parking_lot::Mutex;
 
 use super::error::ApiError;
 use super::validate::Body;
-use crate::net::{Mailbox, RequestId, Response, Ticket};
+use crate::hub::Mailbox;
+use crate::net::{RequestId, Response, Session, SocketLimits, Ticket};
 use crate::store::{Job, JobTimes, StoreError, Tx, Verdict};
 
 /// One request as a handler sees it: routed, parsed, its sender known.
 pub struct Call<'a> {
     /// The id to write beside whatever it causes.
     pub request_id: &'a RequestId,
-    /// The sender, on routes that ask for one; empty on public routes.
+    /// The sender, on routes that ask for one; empty on public routes, and on socket routes when nobody is known.
     pub user: &'a str,
+    /// The page that the request comes from, if a browser sent it.
+    pub origin: Option<&'a [u8]>,
     /// Names and values of the path's parts, decoded.
     pub params: matchit::Params<'a, 'a>,
     /// The raw query.
@@ -45,6 +48,8 @@ pub enum Outcome {
     Now(Response),
     /// A change for the writer; the answer follows its commit.
     Write(Write),
+    /// The connection becomes a WebSocket of this session. Only on routes for sockets.
+    Socket(Box<dyn Session>, SocketLimits),
 }
 
 /// A change in two halves: `job` on the writer inside the transaction, `then` back on the shard after the commit.
@@ -143,15 +148,16 @@ mod tests {
     use crate::clock::Clock;
     use crate::gate::Code;
     use crate::hub::Hub;
+    use crate::net;
     use crate::store::{Writer, open};
 
     #[test]
     fn a_refusal_is_only_given_on_the_grounds_of_what_was_committed() {
         let directory = tempfile::tempdir().unwrap();
         let store = open(&directory.path().join("a.db")).unwrap();
-        let writer = Writer::start(store, 16, Arc::new(Hub::default()), Clock::system()).unwrap();
+        let writer = Writer::start(store, 16, Arc::new(Hub::new(|_, _| String::new())), Clock::system()).unwrap();
         let mut poll = mio::Poll::new().unwrap();
-        let mailbox = Arc::new(Mailbox::new(poll.registry(), mio::Token(0)).unwrap());
+        let mailbox = Arc::new(net::Mailbox::new(poll.registry(), mio::Token(0)).unwrap());
         let (go, wait) = channel::<()>();
         // A foreign key that leads nowhere is found by the commit. The others wait until they share its transaction.
         let doomed = move |tx: &mut Tx<'_>| {

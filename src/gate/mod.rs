@@ -4,7 +4,7 @@
 //! 2. CORS: a preflight is answered here ([`Cors`])
 //! 3. routing: 404, 405 with `Allow`, 307 to the path with or without its last slash ([`Routes`])
 //! 4. the body, parsed: 422 `json_invalid` ([`validate::Body`])
-//! 5. identity: 401 ([`Identity`])
+//! 5. identity: 401 ([`Identity`]); or, on the way to a socket, the handshake ([`handshake`])
 //! 6. the handler: shape (422), then meaning (404, 403, …), then the change
 //!
 //! The order is contract 01 §0.3. On the way out every answer gets its request id, CORS and security headers, and one
@@ -13,13 +13,16 @@
 mod call;
 mod cors;
 mod error;
+mod handshake;
 mod identity;
 mod routes;
 pub mod validate;
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,7 +36,8 @@ pub use identity::{Identity, USER_ID_MAX_CHARS};
 pub use routes::{Access, Handler, Kind, Reads, Route, Routes};
 
 use crate::clock::Clock;
-use crate::net::{self, Mailbox, Reject, Reply, Request, RequestId, Response, Ticket, Woken};
+use crate::hub::{Batch, Mailbox, Topics};
+use crate::net::{self, Reject, Reply, Request, RequestId, Response, Sockets, Ticket, Woken};
 use crate::store::{JobTimes, WriterHandle};
 use call::{Collect, Settled};
 use routes::Found;
@@ -63,6 +67,8 @@ pub struct Gate {
     pub writer: WriterHandle,
     /// Where the writer answers to.
     pub mailbox: Arc<Mailbox>,
+    /// Who on this shard listens to what.
+    pub topics: Rc<RefCell<Topics>>,
     /// Where time comes from.
     pub clock: Clock,
 }
@@ -85,6 +91,8 @@ struct Exchange {
 }
 
 impl net::Service for Gate {
+    type Note = Batch;
+
     fn body_limit(&self, _: &Request<'_>) -> usize {
         self.body_bytes
     }
@@ -103,6 +111,9 @@ impl net::Service for Gate {
                     Ok(()) => Reply::Later(exchange.park(collect, self.clock.clone())),
                     Err(_) => Reply::Now(exchange.settle(collect, queue_full(), &self.clock)),
                 }
+            }
+            Ok(Outcome::Socket(session, limits)) => {
+                Reply::Upgrade(exchange.finish(Ok(handshake::accept(request)), &self.clock), session, limits)
             }
             Err(error) => Reply::Now(exchange.finish(Err(error), &self.clock)),
         }
@@ -132,6 +143,10 @@ impl net::Service for Gate {
         seal(&mut response, request_id);
         response
     }
+
+    fn note(&mut self, batch: Batch, sockets: &mut Sockets<'_>) {
+        self.topics.borrow_mut().deliver(&batch, |ticket, frame| sockets.send(ticket, frame));
+    }
 }
 
 impl Gate {
@@ -156,6 +171,7 @@ impl Gate {
         let (route, params) = match self.routes.find(&request.method, &path) {
             Found::Route(route, params) => (route, params),
             Found::OtherMethods(allow) => return Err(ApiError::method_not_allowed(&allow)),
+            Found::Nothing if handshake::is_asked(request) => return Err(no_socket()),
             Found::Nothing => return self.other_slash(request, peer, &path).ok_or_else(ApiError::no_route),
         };
         exchange.route = route.template;
@@ -165,11 +181,18 @@ impl Gate {
             Reads::Nothing => validate::Body::Absent,
             Reads::Json => validate::Body::read(request.headers.get("content-type"), request.body)?,
         };
-        if route.access == Access::User {
-            exchange.user = Some(self.identity.establish(request)?);
+        match route.access {
+            Access::Public => {}
+            Access::User => exchange.user = Some(self.identity.establish(request)?),
+            Access::Socket if !handshake::is_asked(request) => return Err(ApiError::no_route()),
+            Access::Socket => {
+                handshake::check(request)?;
+                exchange.user = self.identity.establish(request).ok();
+            }
         }
         let user = exchange.user.as_deref().unwrap_or_default();
-        let call = Call { request_id: &exchange.request_id, user, params, query: request.query(), body };
+        let origin = request.headers.get("origin");
+        let call = Call { request_id: &exchange.request_id, user, origin, params, query: request.query(), body };
         // What a handler holds across a panic is its own; shared state is behind cells that unwinding releases.
         catch_unwind(AssertUnwindSafe(|| (route.handler)(&call)))
             .unwrap_or_else(|_| Err(ApiError::internal("the handler panicked")))
@@ -203,6 +226,11 @@ fn decoded(path: &str) -> Cow<'_, str> {
         return Cow::Borrowed(path);
     }
     percent_encoding::percent_decode_str(path).decode_utf8_lossy()
+}
+
+/// What the original answers to a handshake on a path without sockets (contract 01 §2.1).
+fn no_socket() -> ApiError {
+    ApiError::new(Code::Forbidden, "There is no socket at this path")
 }
 
 fn queue_full() -> ApiError {

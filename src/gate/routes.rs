@@ -15,6 +15,8 @@ pub enum Access {
     Public,
     /// Only who says who they are: 401 otherwise, before the request's shape is looked at.
     User,
+    /// Only WebSockets: 404 for anything else. Who is not known is let in, to be told so in a frame.
+    Socket,
 }
 
 /// Whether a route reads a body.
@@ -63,6 +65,11 @@ impl Route {
     /// A route for known users that reads JSON.
     pub fn json(template: &'static str, handler: impl Fn(&Call<'_>) -> Result<Outcome, ApiError> + 'static) -> Self {
         Self { reads: Reads::Json, ..Self::user(template, handler) }
+    }
+
+    /// A route for WebSockets.
+    pub fn socket(template: &'static str, handler: impl Fn(&Call<'_>) -> Result<Outcome, ApiError> + 'static) -> Self {
+        Self { access: Access::Socket, ..Self::public(template, handler) }
     }
 
     /// The same as a probe.

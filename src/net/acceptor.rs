@@ -133,12 +133,12 @@ impl Stop {
     }
 }
 
-pub(crate) struct Acceptor {
+pub(crate) struct Acceptor<N> {
     poll: Poll,
     listener: TcpListener,
     stop: Arc<Stop>,
     slots: Arc<Slots>,
-    shards: Vec<Arc<Mailbox>>,
+    shards: Vec<Arc<Mailbox<N>>>,
     next_shard: usize,
     refusals: Sampler,
     errors: Sampler,
@@ -147,12 +147,12 @@ pub(crate) struct Acceptor {
     clock: Clock,
 }
 
-impl Acceptor {
+impl<N> Acceptor<N> {
     /// `refusal`: what a connection over the caps is given.
     pub(crate) fn new(
         mut listener: TcpListener,
         caps: Caps,
-        shards: Vec<Arc<Mailbox>>,
+        shards: Vec<Arc<Mailbox<N>>>,
         refusal: Response,
         clock: Clock,
     ) -> std::io::Result<Self> {

@@ -3,26 +3,33 @@
 //! ```text
 //! Idle ─▶ Receiving ─▶ (service) ─┬▶ answer sent ─▶ Idle
 //!   ▲                             ├▶ Parked ─▶ answer sent ─▶ Idle
-//!   └─────────────────────────────┘  last answer ─▶ Closing ─▶ Lingering ─▶ gone
+//!   └─────────────────────────────┤  last answer ─▶ Closing ─▶ Lingering ─▶ gone
+//!                                 └▶ Socket ─▶ close frame ─▶ Closing
 //! ```
 //!
 //! Requests of one connection are answered one at a time and in order: while an answer is owed or unsent, nothing
 //! more is read. Bytes received are borrowed from the shard's buffer; the connection keeps only an unfinished rest,
 //! so an idle one holds no buffer. Closing lingers (RFC 9112 §9.6): our side is shut, then what the client still sends
 //! is thrown away for a moment, because closing on unread bytes would reset the answer away.
+//!
+//! A connection that became a WebSocket reads whether or not its client does: pongs and closes must be heard. What
+//! gathers for it during a turn leaves with one write at the end of the turn.
 
 use std::io::{self, ErrorKind, Read};
 use std::net::Shutdown;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use http::Method;
 
 use super::acceptor::Accepted;
+use super::frame::Frame;
 use super::http1::{self, Decoder, Part, Reject, Step};
 use super::mailbox::Ticket;
 use super::outbox::Outbox;
 use super::response::Manner;
 use super::shard::Tools;
+use super::socket::{self, Socket};
 use super::{Continuation, Reply, Response, Service, Woken};
 
 /// Requests answered and reads made for one connection before its shard turns to the others.
@@ -50,6 +57,8 @@ enum State {
     Receiving(Part),
     /// A request was taken and its answer will come.
     Parked { serial: u64, manner: Manner, then: Continuation },
+    /// A WebSocket.
+    Socket(Box<Socket>),
     /// The last answer is given; close once it is sent.
     Closing,
     /// Shut for writing.
@@ -122,10 +131,13 @@ impl Conn {
     fn try_turn<S: Service>(&mut self, key: usize, tools: &mut Tools<S>) -> io::Result<Flow> {
         let mut steps = 0;
         loop {
-            if !self.outbox.is_empty() && !self.flush(tools)? {
-                return Ok(Flow::Wait);
-            }
+            let sent = self.outbox.is_empty() || self.flush(tools)?;
             match self.state {
+                State::Socket(_) => match self.serve_socket(sent, &mut steps, tools)? {
+                    Some(flow) => return Ok(flow),
+                    None => continue,
+                },
+                _ if !sent => return Ok(Flow::Wait),
                 State::Parked { .. } => return Ok(Flow::Wait),
                 State::Closing => {
                     self.accepted.stream.shutdown(Shutdown::Write)?;
@@ -232,6 +244,13 @@ impl Conn {
                     let reply = tools.service.call(&request, self.accepted.peer, ticket);
                     self.decoder.reset();
                     match reply {
+                        Reply::Upgrade(response, session, limits) => {
+                            let mut socket = Socket::new(ticket, session, limits, tools.now);
+                            if tools.stopping {
+                                socket.leave_at(tools.now);
+                            }
+                            self.upgrade(&response, Box::new(socket), tools);
+                        }
                         Reply::Now(response) => self.answer(&response, manner, tools),
                         Reply::Later(then) => {
                             self.state = State::Parked { serial: ticket.serial, manner, then };
@@ -268,7 +287,7 @@ impl Conn {
             State::Idle => tools.timeouts.keep_alive,
             State::Receiving(Part::Head) => tools.timeouts.head,
             State::Receiving(Part::Body) => tools.timeouts.body,
-            State::Parked { .. } | State::Closing | State::Lingering => return,
+            State::Parked { .. } | State::Socket(_) | State::Closing | State::Lingering => return,
         };
         self.deadline = tools.now + time;
     }
@@ -312,16 +331,160 @@ impl Conn {
 
     /// Sends what waits; true when nothing does any more.
     fn flush<S>(&mut self, tools: &mut Tools<S>) -> io::Result<bool> {
-        let moved = self.outbox.flush(&mut self.accepted.stream)?;
-        if moved > 0 {
-            self.stalled = tools.now + tools.timeouts.write_stall;
+        let waiting = self.outbox.len();
+        let flushed = self.outbox.flush(&mut self.accepted.stream);
+        tools.unsent = tools.unsent - waiting + self.outbox.len();
+        flushed?;
+        if self.outbox.len() < waiting {
+            self.stalled = tools.now + self.patience(tools);
         }
-        tools.unsent -= moved;
         let empty = self.outbox.is_empty();
         if empty {
             self.restart(tools);
         }
         Ok(empty)
+    }
+
+    /// How long an unsent answer may stand still.
+    fn patience<S>(&self, tools: &Tools<S>) -> Duration {
+        match &self.state {
+            State::Socket(socket) => socket.stall(),
+            _ => tools.timeouts.write_stall,
+        }
+    }
+
+    /// From this answer on the connection is a WebSocket. Its first frames stand behind the answer.
+    fn upgrade<S>(&mut self, response: &Response, socket: Box<Socket>, tools: &mut Tools<S>) {
+        tools.encode(response, Manner { head_only: false, http11: true, keep_alive: true });
+        self.outbox.push_bytes(&tools.answers);
+        tools.unsent += tools.answers.len();
+        tools.clear_answers();
+        self.state = State::Socket(socket);
+        self.with_socket(tools, Socket::open);
+    }
+
+    /// Has the socket, if this is one, do something that may fill the outbox or end it.
+    fn with_socket<S>(&mut self, tools: &mut Tools<S>, act: impl FnOnce(&mut Socket, &mut Outbox) -> ControlFlow<u16>) {
+        let State::Socket(socket) = &mut self.state else { return };
+        let waiting = self.outbox.len();
+        let verdict = act(socket, &mut self.outbox);
+        self.filled(waiting, &mut tools.unsent, tools.now);
+        if let ControlFlow::Break(code) = verdict {
+            self.end_socket(code);
+        }
+    }
+
+    /// The outbox held `waiting` bytes before and may hold more now.
+    fn filled(&mut self, waiting: usize, unsent: &mut usize, now: Instant) {
+        *unsent = *unsent - waiting + self.outbox.len();
+        if let State::Socket(socket) = &self.state
+            && waiting == 0
+        {
+            self.stalled = now + socket.stall();
+        }
+    }
+
+    /// The socket is over, with this code; what waits, its close frame for one, is still sent.
+    fn end_socket(&mut self, code: u16) {
+        if let State::Socket(socket) = std::mem::replace(&mut self.state, State::Closing) {
+            socket.end(code);
+        }
+    }
+
+    /// A step of a socket. `None`: come again.
+    fn serve_socket<S>(&mut self, sent: bool, steps: &mut usize, tools: &mut Tools<S>) -> io::Result<Option<Flow>> {
+        if !sent && self.is_too_slow(tools) {
+            self.cut_off_socket(tools);
+            return Ok(None);
+        }
+        if !self.fresh && !self.readable {
+            return Ok(Some(Flow::Wait));
+        }
+        if *steps >= STEPS_PER_TURN {
+            return Ok(Some(Flow::Again));
+        }
+        *steps += 1;
+        let now = tools.now;
+        if std::mem::take(&mut self.fresh) {
+            let input = std::mem::take(&mut self.input);
+            self.with_socket(tools, |socket, outbox| socket.receive(&input, outbox, now));
+            return Ok(None);
+        }
+        let mut scratch = std::mem::take(&mut tools.scratch);
+        let read = self.read(&mut scratch);
+        if let Ok(Some(bytes)) = read {
+            self.with_socket(tools, |socket, outbox| socket.receive(&scratch[..bytes], outbox, now));
+        }
+        tools.scratch = scratch;
+        Ok((read? == Some(0)).then_some(Flow::Close))
+    }
+
+    fn is_too_slow<S>(&mut self, tools: &Tools<S>) -> bool {
+        let unsent = self.outbox.len();
+        match &mut self.state {
+            State::Socket(socket) => socket.is_too_slow(unsent) || tools.unsent > tools.unsent_max,
+            _ => false,
+        }
+    }
+
+    /// Lets a reader go that is too slow. What it was to get is dropped; the reason is the last thing it can read.
+    fn cut_off_socket<S>(&mut self, tools: &mut Tools<S>) {
+        self.cut_off("its socket reads too slowly", tools);
+        self.close_socket(
+            socket::code::TRY_AGAIN,
+            "Reading too slowly; reconnect and catch up",
+            true,
+            &mut tools.unsent,
+            tools.now,
+        );
+    }
+
+    /// Closes from our side, if this is a socket; true if it is. `drop_unsent`: nothing but a frame already begun
+    /// shall come before.
+    pub(crate) fn close_socket(
+        &mut self,
+        code: u16,
+        reason: &str,
+        drop_unsent: bool,
+        unsent: &mut usize,
+        now: Instant,
+    ) -> bool {
+        if !self.is_socket() {
+            return false;
+        }
+        let waiting = self.outbox.len();
+        if drop_unsent {
+            self.outbox.drop_unbegun();
+        }
+        self.outbox.push(Frame::close(code, reason));
+        self.filled(waiting, unsent, now);
+        self.end_socket(code);
+        // It has this long to come to the close frame.
+        self.stalled = now + LINGER;
+        true
+    }
+
+    /// Adds a frame for the socket with this ticket; true if it is here. The frame leaves with the end of the turn.
+    pub(crate) fn deliver(&mut self, ticket: Ticket, frame: &Frame, unsent: &mut usize, now: Instant) -> bool {
+        let State::Socket(socket) = &self.state else { return false };
+        if socket.ticket() != ticket {
+            return false;
+        }
+        let waiting = self.outbox.len();
+        self.outbox.push(frame.clone());
+        self.filled(waiting, unsent, now);
+        true
+    }
+
+    pub(crate) fn is_socket(&self) -> bool {
+        matches!(self.state, State::Socket(_))
+    }
+
+    /// Has the server close the socket, if this is one, at this moment.
+    pub(crate) fn leave_at(&mut self, at: Instant) {
+        if let State::Socket(socket) = &mut self.state {
+            socket.leave_at(at);
+        }
     }
 
     /// Bytes that the client has not taken.
@@ -356,6 +519,9 @@ impl Conn {
 
     /// What to do when the deadline has passed.
     pub(crate) fn expire<S: Service>(&mut self, tools: &mut Tools<S>) -> Flow {
+        if self.is_socket() {
+            return self.tick_socket(tools);
+        }
         if !self.outbox.is_empty() && self.stalled <= tools.now {
             self.cut_off("nothing of its answer moved", tools);
             return Flow::Close;
@@ -366,13 +532,28 @@ impl Conn {
         let reject = match self.state {
             State::Parked { .. } => return self.unpark(Woken::TimedOut, tools),
             _ if !self.outbox.is_empty() => return Flow::Wait,
-            State::Idle | State::Closing | State::Lingering => return Flow::Close,
+            State::Idle | State::Socket(_) | State::Closing | State::Lingering => return Flow::Close,
             State::Receiving(Part::Head) => Reject::HeadTimeout(tools.timeouts.head.as_secs()),
             State::Receiving(Part::Body) => Reject::BodyTimeout(tools.timeouts.body.as_secs()),
         };
         let input = std::mem::take(&mut self.input);
         self.reject(&reject, &input, tools);
         if self.send(tools).is_err() { Flow::Close } else { Flow::Again }
+    }
+
+    fn tick_socket<S>(&mut self, tools: &mut Tools<S>) -> Flow {
+        if !self.outbox.is_empty() && self.stalled <= tools.now {
+            self.cut_off_socket(tools);
+            return Flow::Again;
+        }
+        let (waiting, now) = (self.outbox.len(), tools.now);
+        self.with_socket(tools, |socket, outbox| socket.tick(outbox, now));
+        match self.state {
+            State::Socket(_) if self.outbox.len() == waiting => Flow::Wait,
+            // Closed without a word: there is nobody to hear it.
+            State::Closing if self.outbox.len() == waiting => Flow::Close,
+            _ => Flow::Again,
+        }
     }
 }
 
@@ -394,6 +575,7 @@ mod tests {
     struct Stub;
 
     impl Service for Stub {
+        type Note = ();
         fn body_limit(&self, _: &Request<'_>) -> usize {
             0
         }
@@ -412,6 +594,7 @@ mod tests {
         fn refuse(&mut self) -> Response {
             Response::text(http::StatusCode::SERVICE_UNAVAILABLE, "refused")
         }
+        fn note(&mut self, (): (), _: &mut crate::net::Sockets<'_>) {}
     }
 
     /// A connection whose socket was full when it answered the first request of `sent`.

@@ -120,8 +120,9 @@ impl<'a> Headers<'a> {
         self.0.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
     }
 
-    /// Whether a comma-separated header of this name holds this token.
-    fn has_token(&self, name: &str, token: &str) -> bool {
+    /// Whether a comma-separated header of this name holds this token, in any case.
+    #[must_use]
+    pub fn has_token(&self, name: &str, token: &str) -> bool {
         self.all(name).any(|value| {
             value.split(|&byte| byte == b',').any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
         })

@@ -3,19 +3,23 @@
 //! One acceptor thread hands connections to shards, one thread per core, each an event loop over its own
 //! sockets ([`shard`]). A shard owns a [`Service`], which turns a request into an answer at once
 //! ([`Reply::Now`]) or later ([`Reply::Later`]): then the connection is parked, the shard turns to others, and
-//! whoever does the work calls [`Mailbox::resume`] with the ticket.
+//! whoever does the work calls [`Mailbox::resume`] with the ticket. A request may also turn its connection into a
+//! WebSocket ([`Reply::Upgrade`]), which then belongs to a [`Session`]; what happens elsewhere reaches it as a note
+//! ([`Mailbox::note`], [`Service::note`]).
 //!
 //! Nothing here blocks but `poll`, and every phase of a connection has a deadline ([`Timeouts`]), so no client
 //! can stall another (G6). Every buffer has a bound (G5).
 
 mod acceptor;
 mod conn;
+mod frame;
 pub mod http1;
 mod mailbox;
 mod outbox;
 mod request_id;
 mod response;
 mod shard;
+pub mod socket;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -24,10 +28,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use acceptor::Caps;
+pub use frame::Frame;
 pub use http1::{Limits, Reject, Request};
 pub use mailbox::{Mailbox, Ticket};
 pub use request_id::RequestId;
 pub use response::Response;
+pub use shard::Sockets;
+pub use socket::{Outgoing, Session, SocketLimits};
 
 use crate::clock::Clock;
 
@@ -52,6 +59,9 @@ pub struct Timeouts {
 
 /// What answers the requests of one shard. Lives on the shard's thread and is never shared.
 pub trait Service {
+    /// What other threads may hand to it.
+    type Note: Send + 'static;
+
     /// How many bytes of body to accept for this request, judged by its head.
     fn body_limit(&self, request: &Request<'_>) -> usize;
 
@@ -64,6 +74,9 @@ pub trait Service {
 
     /// The answer on a connection that the caps do not allow; it leaves before anything is read.
     fn refuse(&mut self) -> Response;
+
+    /// Takes a note, in the order in which they were posted. What it sends leaves at the end of the turn.
+    fn note(&mut self, note: Self::Note, sockets: &mut Sockets<'_>);
 }
 
 /// How a service replies.
@@ -72,6 +85,8 @@ pub enum Reply {
     Now(Response),
     /// The answer will come: park the connection until its ticket is resumed, then call this.
     Later(Continuation),
+    /// This answer, 101, and from then on the connection is a WebSocket.
+    Upgrade(Response, Box<dyn Session>, SocketLimits),
 }
 
 /// Makes the answer of a parked request, on its shard.
@@ -98,16 +113,16 @@ pub struct Options {
     pub clock: Clock,
 }
 
-/// The running front door.
-pub struct Front {
+/// The running front door. `N` is what the services take notes of.
+pub struct Front<N> {
     address: SocketAddr,
     stop: Arc<acceptor::Stop>,
     acceptor: JoinHandle<()>,
-    shards: Vec<(Arc<Mailbox>, JoinHandle<()>)>,
+    shards: Vec<(Arc<Mailbox<N>>, JoinHandle<()>)>,
     clock: Clock,
 }
 
-impl Front {
+impl<N: Send + 'static> Front<N> {
     /// Starts a shard per seed, and the acceptor on a bound listener. `make_service` runs on each shard's own thread and
     /// is given its seed, so what it makes need be neither sendable nor shareable.
     ///
@@ -120,9 +135,9 @@ impl Front {
         make_service: M,
     ) -> io::Result<Self>
     where
-        S: Service + 'static,
+        S: Service<Note = N> + 'static,
         T: Send + 'static,
-        M: Fn(T, Arc<Mailbox>) -> S + Send + Sync + 'static,
+        M: Fn(T, Arc<Mailbox<N>>) -> S + Send + Sync + 'static,
     {
         let Options { limits, timeouts, caps, clock } = options;
         let address = listener.local_addr()?;

@@ -79,9 +79,13 @@ pub(crate) fn encode(response: &Response, manner: Manner, date: &str, out: &mut 
         out.extend_from_slice(b"\r\ncontent-type: ");
         out.extend_from_slice(response.content_type.as_bytes());
     }
-    out.extend_from_slice(b"\r\ncontent-length: ");
-    out.extend_from_slice(itoa::Buffer::new().format(response.body.len()).as_bytes());
-    out.extend_from_slice(b"\r\n");
+    if response.status == StatusCode::SWITCHING_PROTOCOLS {
+        out.extend_from_slice(b"\r\nconnection: Upgrade\r\nupgrade: websocket\r\n");
+    } else {
+        out.extend_from_slice(b"\r\ncontent-length: ");
+        out.extend_from_slice(itoa::Buffer::new().format(response.body.len()).as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
     match (manner.keep_alive, manner.http11) {
         (false, _) => out.extend_from_slice(b"connection: close\r\n"),
         (true, false) => out.extend_from_slice(b"connection: keep-alive\r\n"),

@@ -15,7 +15,8 @@ use super::conn::{Conn, Flow};
 use super::http1::Limits;
 use super::mailbox::{Mailbox, Message, Ticket};
 use super::response::{self, Manner};
-use super::{Response, Service, Timeouts};
+use super::socket::code;
+use super::{Frame, Response, Service, Timeouts};
 use crate::clock::Clock;
 use crate::observe::repeat::Sampler;
 
@@ -29,6 +30,11 @@ const SCRATCH_BYTES: usize = 16 * 1024;
 const UNSENT_MAX_BYTES: usize = 64 * 1024 * 1024;
 /// Answer space kept from turn to turn; more is given back.
 const ANSWERS_KEPT_BYTES: usize = 256 * 1024;
+
+/// The part of the time to stop in which sockets are told to leave; the rest is for their answers.
+const LEAVE_SHARE: f64 = 0.8;
+/// How far apart sockets leave, as long as the time is enough for all.
+const LEAVE_APART: Duration = Duration::from_millis(10);
 
 const MAIL: Token = Token(usize::MAX);
 
@@ -97,27 +103,27 @@ impl<S> Tools<S> {
 }
 
 /// A shard before it has its service: the poll and the mailbox, made where errors can still be reported.
-pub(crate) struct Reactor {
+pub(crate) struct Reactor<N> {
     poll: Poll,
-    mailbox: Arc<Mailbox>,
+    mailbox: Arc<Mailbox<N>>,
     limits: Limits,
     timeouts: Timeouts,
     clock: Clock,
 }
 
-impl Reactor {
+impl<N> Reactor<N> {
     pub(crate) fn new(limits: Limits, timeouts: Timeouts, clock: Clock) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mailbox = Arc::new(Mailbox::new(poll.registry(), MAIL)?);
         Ok(Self { poll, mailbox, limits, timeouts, clock })
     }
 
-    pub(crate) fn mailbox(&self) -> Arc<Mailbox> {
+    pub(crate) fn mailbox(&self) -> Arc<Mailbox<N>> {
         Arc::clone(&self.mailbox)
     }
 
     /// Serves until told to stop and everything in flight is done.
-    pub(crate) fn run<S: Service>(self, service: S) {
+    pub(crate) fn run<S: Service<Note = N>>(self, service: S) {
         let tools = Tools::new(service, self.limits, self.timeouts, self.clock);
         let next_sweep = tools.now;
         let (poll, mailbox) = (self.poll, self.mailbox);
@@ -125,9 +131,30 @@ impl Reactor {
     }
 }
 
-struct Shard<S> {
+/// The sockets of a shard, for its service to send to.
+pub struct Sockets<'a> {
+    conns: &'a mut Slab<Conn>,
+    ready: &'a mut Vec<usize>,
+    unsent: &'a mut usize,
+    now: Instant,
+}
+
+impl Sockets<'_> {
+    /// Sends a frame to the socket with this ticket, if it is still there. All that is sent to one socket during a turn
+    /// leaves with one write.
+    pub fn send(&mut self, ticket: Ticket, frame: &Frame) {
+        if let Some(conn) = self.conns.get_mut(ticket.connection)
+            && conn.deliver(ticket, frame, self.unsent, self.now)
+            && !std::mem::replace(&mut conn.queued, true)
+        {
+            self.ready.push(ticket.connection);
+        }
+    }
+}
+
+struct Shard<S: Service> {
     poll: Poll,
-    mailbox: Arc<Mailbox>,
+    mailbox: Arc<Mailbox<S::Note>>,
     tools: Tools<S>,
     conns: Slab<Conn>,
     /// Connections with something to do; each at most once.
@@ -154,9 +181,12 @@ impl<S: Service> Shard<S> {
                     self.queue(event.token().0);
                 }
             }
-            self.mailbox.take(&mut mail);
+            let missed = self.mailbox.take(&mut mail);
             for message in mail.drain(..) {
                 self.open(message);
+            }
+            if missed {
+                self.close_sockets();
             }
             std::mem::swap(&mut self.ready, &mut turn);
             for key in turn.drain(..) {
@@ -186,7 +216,7 @@ impl<S: Service> Shard<S> {
         }
     }
 
-    fn open(&mut self, message: Message) {
+    fn open(&mut self, message: Message<S::Note>) {
         match message {
             Message::Accepted(accepted) => self.accept(accepted),
             Message::Resume(ticket) => {
@@ -194,16 +224,47 @@ impl<S: Service> Shard<S> {
                 let flow = conn.resume(ticket, &mut self.tools);
                 self.follow(ticket.connection, &flow);
             }
-            Message::Stop { deadline } => {
-                self.stop_by = Some(deadline);
-                self.tools.stopping = true;
-                let keys: Vec<usize> = self.conns.iter().map(|(key, _)| key).collect();
-                for key in keys {
-                    if let Some(conn) = self.conns.get_mut(key) {
-                        conn.last_look();
-                    }
-                    self.serve(key);
-                }
+            Message::Note(note) => {
+                let Tools { service, unsent, now, .. } = &mut self.tools;
+                let (conns, ready) = (&mut self.conns, &mut self.ready);
+                service.note(note, &mut Sockets { conns, ready, unsent, now: *now });
+            }
+            Message::Stop { deadline } => self.stop(deadline),
+        }
+    }
+
+    /// Answers what is on its way, closes what is quiet, and has the sockets leave one after the other, so that their
+    /// clients do not come back all at once.
+    fn stop(&mut self, deadline: Instant) {
+        self.stop_by = Some(deadline);
+        self.tools.stopping = true;
+        let now = self.tools.now;
+        let sockets = self.conns.iter().filter(|(_, conn)| conn.is_socket()).count();
+        let window = deadline.saturating_duration_since(now).mul_f64(LEAVE_SHARE);
+        let apart = LEAVE_APART.min(window / u32::try_from(sockets).unwrap_or(u32::MAX).max(1));
+        let mut leave_at = now;
+        let keys: Vec<usize> = self.conns.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            let Some(conn) = self.conns.get_mut(key) else { continue };
+            if conn.is_socket() {
+                conn.leave_at(leave_at);
+                leave_at += apart;
+            }
+            conn.last_look();
+            self.serve(key);
+        }
+    }
+
+    /// Events were dropped on their way here: whoever may have missed one has to ask for it.
+    fn close_sockets(&mut self) {
+        log::error!("sockets.events_missed");
+        let Tools { unsent, now, .. } = &mut self.tools;
+        let reason = "Too much happened at once; reconnect and catch up";
+        for (key, conn) in &mut self.conns {
+            if conn.close_socket(code::TRY_AGAIN, reason, false, unsent, *now)
+                && !std::mem::replace(&mut conn.queued, true)
+            {
+                self.ready.push(key);
             }
         }
     }

@@ -23,6 +23,6 @@ pub struct Event {
 
 /// Who is told of events, in commit order and only after the commit. Called on the writer's thread: must be quick.
 pub trait Publisher: Send + Sync {
-    /// Takes the events of one commit; never empty.
-    fn publish(&self, events: &[Event]);
+    /// Takes the events of one commit, never none, out of `events`; what is left there is dropped.
+    fn publish(&self, events: &mut Vec<Event>);
 }

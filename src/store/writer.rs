@@ -250,7 +250,7 @@ impl WriterThread {
             self.store.state.commits.fetch_add(1, Ordering::Release);
             if !self.events.is_empty() {
                 // Whoever listens must not be able to end the writer; the panic hook has logged what happened.
-                let _ = catch_unwind(AssertUnwindSafe(|| self.publisher.publish(&self.events)));
+                let _ = catch_unwind(AssertUnwindSafe(|| self.publisher.publish(&mut self.events)));
             }
         } else if !self.store.connection.is_autocommit() {
             // Nothing can be done if even this fails; the next BEGIN will, and say so.
@@ -376,7 +376,7 @@ mod tests {
     struct Heard(Mutex<Vec<Event>>);
 
     impl Publisher for Heard {
-        fn publish(&self, events: &[Event]) {
+        fn publish(&self, events: &mut Vec<Event>) {
             self.0.lock().extend_from_slice(events);
         }
     }

@@ -28,10 +28,10 @@ struct Listener {
 }
 
 impl Publisher for Listener {
-    fn publish(&self, events: &[Event]) {
+    fn publish(&self, events: &mut Vec<Event>) {
         let newest = self.ledger.lock().column::<i64>("SELECT count(*) FROM events", []);
         let mut heard = self.heard.lock();
-        heard.extend_from_slice(events);
+        heard.append(events);
         assert_eq!(newest, [heard.len() as i64], "told of what is not committed, or not told of what is");
     }
 }

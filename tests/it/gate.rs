@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::panic::resume_unwind;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -603,7 +604,7 @@ fn a_panic_is_a_500_for_its_own_request_and_nothing_else() {
     let clock = Clock::system();
     let store = store::open(&path).unwrap();
     let reader = store.reader().unwrap();
-    let writer = Writer::start(store, 16, Arc::new(Hub::default()), clock.clone()).unwrap();
+    let writer = Writer::start(store, 16, Arc::new(Hub::new(|_, _| String::new())), clock.clone()).unwrap();
     let options = Options {
         limits: Limits { head_bytes: 4096, headers: 16, target_bytes: 1024 },
         timeouts: Timeouts {
@@ -626,6 +627,7 @@ fn a_panic_is_a_500_for_its_own_request_and_nothing_else() {
         trusted_proxy: Box::new(|_| false),
         writer: handle.clone(),
         mailbox,
+        topics: Rc::default(),
         clock: clock.clone(),
     })
     .unwrap();

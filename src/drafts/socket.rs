@@ -1,0 +1,354 @@
+//! The socket of a draft (contract 01 §2): its events as they are committed, and on request those that were missed.
+//!
+//! Who may not watch is let in, told why in a frame, and closed: a browser shows its page nothing of a handshake that
+//! failed. The checks are made once, in [`Watches::admit`], in the order of the contract.
+//!
+//! To catch up, a socket first subscribes and then reads the log: whatever is committed between the two comes both ways,
+//! and what was read is known by its number, so nothing is missed and nothing comes twice (G2).
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::Method;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::replay::{self, Replay};
+use super::store;
+use crate::clock::{Clock, OffsetStyle};
+use crate::gate::validate::cut;
+use crate::gate::{Call, Code, Outcome, Route, Routes};
+use crate::hub::{Full, Hub, Mailbox, Seat, SeatLimits, Seats, Subscription, Topics};
+use crate::net::socket::{Message, code};
+use crate::net::{Outgoing, Session, SocketLimits, Ticket};
+use crate::store::Reader;
+
+/// Bounds of the sockets of drafts.
+#[derive(Debug, Clone)]
+pub struct SocketOptions {
+    /// Which pages may open sockets; `None`: any, and clients that are not pages.
+    pub origins: Option<Vec<String>>,
+    /// How many sockets there may be.
+    pub seats: SeatLimits,
+    /// Bounds of each.
+    pub limits: SocketLimits,
+    /// Whether any user may watch any draft, or only its members (ruling 7).
+    pub public_read: bool,
+}
+
+/// What the sockets of one shard share.
+pub struct Watches {
+    /// Reads the log.
+    pub reader: Rc<Reader>,
+    /// Hands on what is committed.
+    pub hub: Arc<Hub>,
+    /// Who on this shard listens to what.
+    pub topics: Rc<RefCell<Topics>>,
+    /// Where the hub reaches this shard.
+    pub mailbox: Arc<Mailbox>,
+    /// Counts the sockets of all shards.
+    pub seats: Seats,
+    /// Bounds.
+    pub options: SocketOptions,
+    /// Where time comes from.
+    pub clock: Clock,
+}
+
+/// Adds the route of the sockets.
+pub fn route(routes: &mut Routes, watches: Watches) {
+    let watches = Rc::new(watches);
+    routes.add(
+        Method::GET,
+        Route::socket("/v1/ws/drafts/{draft_id}", move |call| {
+            let who = Who::of(call);
+            let limits = watches.options.limits.clone();
+            let session: Box<dyn Session> = match watches.admit(call) {
+                Ok((seat, since)) => {
+                    Box::new(Watch { who, since, watches: Rc::clone(&watches), _seat: seat, listening: None })
+                }
+                Err(refusal) => Box::new(Refused { who, refusal }),
+            };
+            Ok(Outcome::Socket(session, limits))
+        }),
+    );
+}
+
+/// Why a socket is closed right after it was opened, in the words of contract 01 §2.3.
+struct Refusal {
+    code: &'static str,
+    message: String,
+    /// The name of the log line (contract 01 §8).
+    event: &'static str,
+    /// What else the log is told.
+    context: Option<String>,
+}
+
+impl Refusal {
+    fn new(code: &'static str, message: impl Into<String>, event: &'static str) -> Self {
+        Self { code, message: message.into(), event, context: None }
+    }
+}
+
+impl From<rusqlite::Error> for Refusal {
+    fn from(error: rusqlite::Error) -> Self {
+        log::error!(error = error.to_string(); "ws.read_failed");
+        Self::new(Code::InternalError.as_str(), "Unexpected error", "ws.failed")
+    }
+}
+
+impl From<Full> for Refusal {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::Global => Self::new(WS_LIMIT, "Global socket limit exceeded", "ws.limit.global"),
+            Full::Topic => Self::new(WS_LIMIT, "Draft socket limit exceeded", "ws.limit.draft"),
+            Full::User => Self::new(WS_LIMIT, "User socket limit exceeded", "ws.limit.user"),
+            Full::TopicCap => {
+                Self::new(Code::LimitExceeded.as_str(), "Draft connection cap exceeded", "ws.scale_cap.draft")
+            }
+        }
+    }
+}
+
+/// The code of everything that only sockets are limited in.
+const WS_LIMIT: &str = "ws_limit";
+
+impl Watches {
+    /// Whether this caller gets a socket: its seat, and from where it wants to catch up.
+    fn admit(&self, call: &Call<'_>) -> Result<(Seat, Option<i64>), Refusal> {
+        let draft_id = call.param("draft_id");
+        if let Some(origins) = &self.options.origins
+            && !call.origin.is_some_and(|origin| origins.iter().any(|known| known.as_bytes() == origin))
+        {
+            let origin = call.origin.map(|origin| String::from_utf8_lossy(origin).into_owned());
+            return Err(Refusal {
+                context: origin,
+                ..Refusal::new(WS_LIMIT, "Origin not allowed", "ws.origin_blocked")
+            });
+        }
+        if call.user.is_empty() {
+            let message = "Unauthorized: missing or invalid authentication";
+            return Err(Refusal::new(Code::Forbidden.as_str(), message, "ws.unauthorized"));
+        }
+        let since = call.query_value("since").map(|text| text.parse().ok().filter(|since| *since >= 0));
+        let since = since.map(|since| {
+            let message = "The 'since' parameter should be a whole number from 0";
+            since.ok_or_else(|| Refusal::new(Code::ValidationError.as_str(), message, "ws.invalid_since"))
+        });
+        let since: Option<i64> = since.transpose()?;
+        if !self.options.public_read && !self.is_member(draft_id, call.user)? {
+            let message = format!("User {} is not owner/collaborator for draft {}", cut(call.user), cut(draft_id));
+            return Err(Refusal::new(Code::Forbidden.as_str(), message, "ws.forbidden"));
+        }
+        Ok((self.seats.take(draft_id, call.user, &self.options.seats)?, since))
+    }
+
+    fn is_member(&self, draft_id: &str, user: &str) -> rusqlite::Result<bool> {
+        let connection = self.reader.connection();
+        match store::head(connection, draft_id)? {
+            Some(head) => store::is_member(connection, head.row, user),
+            None => Ok(false),
+        }
+    }
+}
+
+/// What every frame and log line of a socket names.
+struct Who {
+    request_id: String,
+    connection_id: String,
+    draft_id: String,
+    user: String,
+}
+
+impl Who {
+    fn of(call: &Call<'_>) -> Self {
+        Self {
+            request_id: call.request_id.as_str().to_owned(),
+            connection_id: Uuid::new_v4().to_string(),
+            draft_id: call.param("draft_id").to_owned(),
+            user: call.user.to_owned(),
+        }
+    }
+
+    fn log(&self, level: log::Level, event: &str, context: Option<&str>) {
+        log::log!(
+            level,
+            request_id = self.request_id.as_str(), connection_id = self.connection_id.as_str(),
+            user_id = Some(self.user.as_str()).filter(|user| !user.is_empty()), draft_id = self.draft_id.as_str(),
+            context;
+            "{event}"
+        );
+    }
+
+    /// Says what is wrong, and ends.
+    fn refuse(&self, code: &str, message: &str, close: u16, out: &mut Outgoing<'_>) {
+        send(out, &ErrorFrame { r#type: "error", code, message, request_id: &self.request_id });
+        out.close(close, message);
+    }
+
+    fn log_closed(&self, code: u16) {
+        log::info!(
+            request_id = self.request_id.as_str(), connection_id = self.connection_id.as_str(),
+            user_id = self.user.as_str(), draft_id = self.draft_id.as_str(), code;
+            "ws.disconnected"
+        );
+    }
+}
+
+/// A socket that is only told why it gets nothing.
+struct Refused {
+    who: Who,
+    refusal: Refusal,
+}
+
+impl Session for Refused {
+    fn open(&mut self, _: Ticket, out: &mut Outgoing<'_>) {
+        let Refusal { code, message, event, context } = &self.refusal;
+        let level = if *code == Code::LimitExceeded.as_str() { log::Level::Warn } else { log::Level::Info };
+        self.who.log(level, event, context.as_deref());
+        let close = if *code == Code::InternalError.as_str() { code::INTERNAL } else { code::POLICY };
+        self.who.refuse(code, message, close, out);
+    }
+
+    fn message(&mut self, _: &Message<'_>, _: &mut Outgoing<'_>) {}
+
+    fn closed(&mut self, _: u16) {}
+}
+
+/// A socket that watches a draft.
+struct Watch {
+    who: Who,
+    since: Option<i64>,
+    watches: Rc<Watches>,
+    _seat: Seat,
+    listening: Option<(Ticket, Subscription)>,
+}
+
+impl Session for Watch {
+    fn open(&mut self, ticket: Ticket, out: &mut Outgoing<'_>) {
+        self.who.log(log::Level::Info, "ws.connected", None);
+        let Watches { reader, hub, topics, mailbox, .. } = &*self.watches;
+        // From here on everything that is committed is on its way to us; what was before is in the log.
+        let subscription = hub.subscribe(&self.who.draft_id, mailbox);
+        let topic = Arc::clone(subscription.topic());
+        self.listening = Some((ticket, subscription));
+        let replay = self.since.map(|since| replay::since(reader.connection(), &self.who.draft_id, since));
+        match replay.transpose() {
+            Ok(replay) => {
+                topics.borrow_mut().add(&topic, ticket, replay.as_ref().map(|replay| replay.head));
+                self.welcome(replay.as_ref(), out);
+            }
+            Err(error) => {
+                let Refusal { code, message, .. } = error.into();
+                self.who.refuse(code, &message, code::INTERNAL, out);
+            }
+        }
+    }
+
+    fn message(&mut self, message: &Message<'_>, out: &mut Outgoing<'_>) {
+        match message {
+            Message::Text(text) => self.text(text, out),
+            Message::Binary(_) => {
+                let message = "Binary messages are not accepted";
+                self.who.refuse(Code::ValidationError.as_str(), message, code::UNSUPPORTED, out);
+            }
+            Message::TooLarge => {
+                self.who.log(log::Level::Info, "ws.payload_too_large", None);
+                self.who.refuse(Code::PayloadTooLarge.as_str(), "WS message too large", code::POLICY, out);
+            }
+            Message::TooMany => {
+                self.who.log(log::Level::Info, "ws.limit.rate", None);
+                self.who.refuse(WS_LIMIT, "Socket message rate exceeded", code::POLICY, out);
+            }
+        }
+    }
+
+    fn closed(&mut self, code: u16) {
+        if let Some((ticket, subscription)) = self.listening.take() {
+            self.watches.topics.borrow_mut().remove(subscription.topic(), ticket);
+        }
+        self.who.log_closed(code);
+    }
+}
+
+impl Watch {
+    /// The welcome; for one who catches up, the state it is brought to and the way there.
+    fn welcome(&self, replay: Option<&Replay>, out: &mut Outgoing<'_>) {
+        let welcome = Welcome {
+            r#type: "connected",
+            draft_id: &self.who.draft_id,
+            user_id: &self.who.user,
+            ts: self.watches.clock.now().offset_style(),
+            request_id: &self.who.request_id,
+            connection_id: &self.who.connection_id,
+            seq: replay.map(|replay| replay.head),
+            ring_holder: replay.map(|replay| replay.ring_holder.as_deref()),
+        };
+        send(out, &welcome);
+        let (Some(from), Some(Replay { head, events, complete, .. })) = (self.since, replay) else { return };
+        for event in events {
+            out.text(&replay::frame_text(event, true));
+        }
+        send(out, &Resumed { r#type: "resumed", from, to: *head, complete: *complete });
+    }
+
+    /// A `ping` is answered, other JSON passed over (contract 01 §2.5), and what is not JSON ends it (ruling 12).
+    fn text(&self, text: &str, out: &mut Outgoing<'_>) {
+        #[derive(Deserialize)]
+        struct Typed<'a> {
+            #[serde(borrow)]
+            r#type: std::borrow::Cow<'a, str>,
+        }
+        // Checked without being kept, so that a deep or long document costs nothing.
+        if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
+            self.who.log(log::Level::Debug, "ws.invalid_json", Some(&error.to_string()));
+            let message = "Message is not valid JSON";
+            self.who.refuse(Code::ValidationError.as_str(), message, code::INVALID, out);
+        } else if serde_json::from_str::<Typed<'_>>(text).is_ok_and(|typed| typed.r#type == "ping") {
+            let ts = self.watches.clock.now().offset_style();
+            send(out, &Pong { r#type: "pong", ts, request_id: &self.who.request_id });
+        }
+    }
+}
+
+fn send(out: &mut Outgoing<'_>, frame: &impl Serialize) {
+    // Texts, numbers and times always serialise; the error type only has no way to say so.
+    out.text(&serde_json::to_string(frame).unwrap_or_default());
+}
+
+#[derive(Serialize)]
+struct Welcome<'a> {
+    r#type: &'static str,
+    draft_id: &'a str,
+    user_id: &'a str,
+    ts: OffsetStyle,
+    request_id: &'a str,
+    connection_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ring_holder: Option<Option<&'a str>>,
+}
+
+#[derive(Serialize)]
+struct Resumed {
+    r#type: &'static str,
+    from: i64,
+    to: i64,
+    complete: bool,
+}
+
+#[derive(Serialize)]
+struct Pong<'a> {
+    r#type: &'static str,
+    ts: OffsetStyle,
+    request_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct ErrorFrame<'a> {
+    r#type: &'static str,
+    code: &'a str,
+    message: &'a str,
+    request_id: &'a str,
+}

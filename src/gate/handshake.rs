@@ -1,0 +1,67 @@
+//! How a request becomes a WebSocket (RFC 6455 §4.2).
+
+use http::header::{SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION};
+use http::{HeaderValue, Method, StatusCode};
+use tungstenite::handshake::derive_accept_key;
+
+use super::error::{ApiError, Code};
+use crate::net::{Request, Response};
+
+/// The subprotocol that carries a token, for clients that cannot send headers (ruling 13).
+const BEARER: &str = "bearer";
+
+/// Whether this asks for a WebSocket at all.
+pub(super) fn is_asked(request: &Request<'_>) -> bool {
+    request.http11
+        && request.method == Method::GET
+        && request.headers.has_token("upgrade", "websocket")
+        && request.headers.has_token("connection", "upgrade")
+}
+
+/// Whether the handshake can be accepted.
+///
+/// # Errors
+/// 426 for another version than 13; 400 for a key that is not 16 bytes in base64.
+pub(super) fn check(request: &Request<'_>) -> Result<(), ApiError> {
+    if request.headers.get("sec-websocket-version") != Some(b"13") {
+        return Err(ApiError::new(Code::HttpError, "Only version 13 of the WebSocket protocol is spoken here")
+            .with_status(StatusCode::UPGRADE_REQUIRED)
+            .with_header(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")));
+    }
+    if !request.headers.get("sec-websocket-key").is_some_and(is_key) {
+        return Err(ApiError::new(Code::HttpError, "Sec-WebSocket-Key is not 16 bytes in base64"));
+    }
+    Ok(())
+}
+
+/// The answer to a handshake that was checked.
+pub(super) fn accept(request: &Request<'_>) -> Response {
+    let key = request.headers.get("sec-websocket-key").unwrap_or_default();
+    // Base64, which is what the key is derived to, fits a header.
+    let accepted = HeaderValue::from_str(&derive_accept_key(key)).unwrap_or(HeaderValue::from_static(""));
+    let mut response = Response::empty(StatusCode::SWITCHING_PROTOCOLS).with(SEC_WEBSOCKET_ACCEPT, accepted);
+    // Other subprotocols are passed over: a client that insists on one is told so by their absence.
+    if request.headers.has_token("sec-websocket-protocol", BEARER) {
+        response = response.with(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(BEARER));
+    }
+    response
+}
+
+/// 16 bytes are 22 digits and two equals signs.
+fn is_key(key: &[u8]) -> bool {
+    let digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    key.strip_suffix(b"==").is_some_and(|digits| digits.len() == 22 && digits.iter().all(digit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_16_bytes_in_base64() {
+        assert!(is_key(b"dGhlIHNhbXBsZSBub25jZQ=="));
+        for wrong in [&b""[..], b"dGhlIHNhbXBsZSBub25jZQ", b"dGhlIHNhbXBsZSBub25jZ!==", b"dGhlIHNhbXBsZSBub25jZQ==="] {
+            assert!(!is_key(wrong), "{wrong:?}");
+        }
+    }
+}

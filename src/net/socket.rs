@@ -1,0 +1,311 @@
+//! One WebSocket: `tungstenite` reads, we write.
+//!
+//! The protocol machine is given the bytes that the shard has read and an [`Outbox`] to write to, so its pongs and
+//! close answers stand in one order with the frames of fan-out, and only the shard ever writes to the socket. What the
+//! messages mean is a [`Session`]'s business; when to ping, when to give up and how to close is ours.
+//!
+//! A socket that is over is left to its connection, which sends what waits, shuts its side and lingers until the
+//! client has closed too; nothing that comes after a close is looked at.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use tungstenite::Message as Incoming;
+use tungstenite::error::{CapacityError, Error};
+use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
+
+use super::frame::Frame;
+use super::mailbox::Ticket;
+use super::outbox::Outbox;
+
+/// Bytes that the protocol machine asks for at once, and about what an idle socket keeps of them.
+const READ_BUFFER_BYTES: usize = 512;
+
+/// What a client has sent.
+#[derive(Debug)]
+pub enum Message<'a> {
+    /// A whole text message.
+    Text(&'a str),
+    /// A whole binary message of this many bytes.
+    Binary(usize),
+    /// A message over [`SocketLimits::message_bytes`], of which nothing was kept. Nothing more will be read.
+    TooLarge,
+    /// More messages within a second than [`SocketLimits::messages_per_second`].
+    TooMany,
+}
+
+/// What one socket is for. Lives on its shard, with the connection.
+pub trait Session {
+    /// The upgrade is answered; the first frames go to `out`. The ticket names the socket from now on.
+    fn open(&mut self, ticket: Ticket, out: &mut Outgoing<'_>);
+
+    /// A message came.
+    fn message(&mut self, message: &Message<'_>, out: &mut Outgoing<'_>);
+
+    /// The socket has ended with this code, whoever ended it and however. Called once.
+    fn closed(&mut self, code: u16);
+}
+
+/// Where a session puts what it wants sent.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    outbox: &'a mut Outbox,
+    close: Option<u16>,
+}
+
+impl Outgoing<'_> {
+    /// Sends a text message.
+    pub fn text(&mut self, payload: &str) {
+        if self.close.is_none() {
+            self.outbox.push(Frame::text(payload));
+        }
+    }
+
+    /// Closes after what was sent so far; nothing can follow.
+    pub fn close(&mut self, code: u16, reason: &str) {
+        if self.close.is_none() {
+            self.outbox.push(Frame::close(code, reason));
+            self.close = Some(code);
+        }
+    }
+
+    fn verdict(&self) -> ControlFlow<u16> {
+        self.close.map_or(ControlFlow::Continue(()), ControlFlow::Break)
+    }
+}
+
+/// Bounds of a socket.
+#[derive(Debug, Clone)]
+pub struct SocketLimits {
+    /// The longest message, and the longest frame.
+    pub message_bytes: usize,
+    /// Messages and pings within a second.
+    pub messages_per_second: usize,
+    /// Unsent bytes at which a reader counts as too slow.
+    pub outbox_bytes: usize,
+    /// How long nothing of what is unsent may move.
+    pub stall: Duration,
+    /// How often to ping; a ping not answered by the next one ends the socket.
+    pub ping: Duration,
+}
+
+/// Close codes used here, as registered for RFC 6455.
+pub mod code {
+    /// The client closed without saying why, or said that it is done.
+    pub const NORMAL: u16 = 1000;
+    /// The client broke the protocol.
+    pub const PROTOCOL: u16 = 1002;
+    /// A kind of data that is not taken here.
+    pub const UNSUPPORTED: u16 = 1003;
+    /// Nobody closed: the connection was lost.
+    pub const LOST: u16 = 1006;
+    /// Text that is not UTF-8, or not what it should be.
+    pub const INVALID: u16 = 1007;
+    /// Against the rules of the house; it would be again.
+    pub const POLICY: u16 = 1008;
+    /// Our fault; come back.
+    pub const INTERNAL: u16 = 1011;
+    /// The server is restarting; come back.
+    pub const RESTART: u16 = 1012;
+    /// The client reads too slowly; come back and catch up.
+    pub const TRY_AGAIN: u16 = 1013;
+}
+
+/// The protocol's side of one socket.
+pub(crate) struct Socket {
+    ticket: Ticket,
+    protocol: WebSocketContext,
+    session: Box<dyn Session>,
+    limits: SocketLimits,
+    next_ping: Instant,
+    /// A ping is out and no pong has come.
+    waiting_for_pong: bool,
+    /// The second that runs, and what has come in it.
+    second: Instant,
+    messages: usize,
+    /// What waited when the socket had said its first words: a replay is not held against its reader.
+    allowance: usize,
+    /// When the server wants to be rid of it.
+    leave_at: Option<Instant>,
+    /// What its session is told when it is dropped.
+    code: u16,
+}
+
+impl Socket {
+    pub(crate) fn new(ticket: Ticket, session: Box<dyn Session>, limits: SocketLimits, now: Instant) -> Self {
+        // Every limit explicitly: the defaults keep 128 KiB a socket and accept 64 MiB.
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER_BYTES)
+            .write_buffer_size(0)
+            .max_write_buffer_size(limits.outbox_bytes)
+            .max_message_size(Some(limits.message_bytes))
+            .max_frame_size(Some(limits.message_bytes))
+            .accept_unmasked_frames(false);
+        Self {
+            ticket,
+            protocol: WebSocketContext::new(Role::Server, Some(config)),
+            session,
+            next_ping: now + limits.ping,
+            limits,
+            waiting_for_pong: false,
+            second: now,
+            messages: 0,
+            allowance: 0,
+            leave_at: None,
+            code: code::LOST,
+        }
+    }
+
+    pub(crate) fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+
+    pub(crate) fn stall(&self) -> Duration {
+        self.limits.stall
+    }
+
+    /// Lets the session say its first words. Break: it is over, with this code.
+    pub(crate) fn open(&mut self, outbox: &mut Outbox) -> ControlFlow<u16> {
+        let ticket = self.ticket;
+        let verdict = self.consult(outbox, |session, out| session.open(ticket, out));
+        self.allowance = outbox.len();
+        verdict
+    }
+
+    /// Asks the session. If it panics, its socket is over and nothing else.
+    fn consult(
+        &mut self,
+        outbox: &mut Outbox,
+        ask: impl FnOnce(&mut dyn Session, &mut Outgoing<'_>),
+    ) -> ControlFlow<u16> {
+        let mut out = Outgoing { outbox, close: None };
+        if catch_unwind(AssertUnwindSafe(|| ask(self.session.as_mut(), &mut out))).is_err() {
+            out.close(code::INTERNAL, "Unexpected error");
+        }
+        out.verdict()
+    }
+
+    /// Takes in bytes that were read. Break: it is over, with this code.
+    pub(crate) fn receive(&mut self, bytes: &[u8], outbox: &mut Outbox, now: Instant) -> ControlFlow<u16> {
+        let mut unread = bytes;
+        loop {
+            let message = self.protocol.read(&mut Wire { unread: &mut unread, outbox });
+            let message = match &message {
+                Ok(Incoming::Text(text)) => Message::Text(text.as_str()),
+                Ok(Incoming::Binary(bytes)) => Message::Binary(bytes.len()),
+                // The protocol machine has answered it; it counts like a message.
+                Ok(Incoming::Ping(_)) => {
+                    if self.is_within_rate(now) {
+                        continue;
+                    }
+                    Message::TooMany
+                }
+                Ok(Incoming::Pong(_)) => {
+                    self.waiting_for_pong = false;
+                    continue;
+                }
+                // The protocol machine answers it with the next read, which then says that this was all.
+                Ok(Incoming::Close(frame)) => {
+                    self.code = frame.as_ref().map_or(code::NORMAL, |frame| frame.code.into());
+                    continue;
+                }
+                Ok(Incoming::Frame(_)) => continue,
+                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return ControlFlow::Continue(()),
+                Err(Error::ConnectionClosed | Error::AlreadyClosed) => return ControlFlow::Break(self.code),
+                Err(Error::Capacity(CapacityError::MessageTooLong { .. })) => Message::TooLarge,
+                Err(Error::Utf8(_)) => return end(outbox, code::INVALID, "Text that is not UTF-8"),
+                Err(error) => return end(outbox, code::PROTOCOL, &error.to_string()),
+            };
+            let counted = matches!(message, Message::Text(_) | Message::Binary(_));
+            let message = if counted && !self.is_within_rate(now) { Message::TooMany } else { message };
+            self.consult(outbox, |session, out| session.message(&message, out))?;
+            if matches!(message, Message::TooLarge | Message::TooMany) {
+                // The rest of the stream cannot be followed, or is not wanted, whatever the session thinks.
+                return end(outbox, code::POLICY, "");
+            }
+        }
+    }
+
+    fn is_within_rate(&mut self, now: Instant) -> bool {
+        if now.saturating_duration_since(self.second) >= Duration::from_secs(1) {
+            self.second = now;
+            self.messages = 0;
+        }
+        self.messages += 1;
+        self.messages <= self.limits.messages_per_second
+    }
+
+    /// Looks at the clock. Break: it is over, with this code.
+    pub(crate) fn tick(&mut self, outbox: &mut Outbox, now: Instant) -> ControlFlow<u16> {
+        if self.leave_at.is_some_and(|at| at <= now) {
+            return end(outbox, code::RESTART, "The server is restarting; reconnect and catch up");
+        }
+        if now < self.next_ping {
+            return ControlFlow::Continue(());
+        }
+        if self.waiting_for_pong {
+            return ControlFlow::Break(code::LOST);
+        }
+        self.waiting_for_pong = true;
+        self.next_ping = now + self.limits.ping;
+        outbox.push(Frame::ping());
+        ControlFlow::Continue(())
+    }
+
+    /// Has the server close it at this moment.
+    pub(crate) fn leave_at(&mut self, at: Instant) {
+        self.leave_at = Some(at);
+    }
+
+    /// Whether this much unsent is more than a reader may leave.
+    pub(crate) fn is_too_slow(&mut self, unsent: usize) -> bool {
+        // What was read of the first words will not be lent again.
+        self.allowance = self.allowance.min(unsent);
+        unsent - self.allowance > self.limits.outbox_bytes
+    }
+
+    /// It is over. Its session is told when it is dropped.
+    pub(crate) fn end(mut self, code: u16) {
+        self.code = code;
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // The panic hook has said what there is to say.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.session.closed(self.code)));
+    }
+}
+
+fn end(outbox: &mut Outbox, code: u16, reason: &str) -> ControlFlow<u16> {
+    outbox.push(Frame::close(code, reason));
+    ControlFlow::Break(code)
+}
+
+/// The socket as the protocol machine sees it: reads what the shard has read, writes to the outbox.
+struct Wire<'a, 'b> {
+    unread: &'a mut &'b [u8],
+    outbox: &'a mut Outbox,
+}
+
+impl Read for Wire<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.unread.read(buffer)? {
+            0 => Err(ErrorKind::WouldBlock.into()),
+            bytes => Ok(bytes),
+        }
+    }
+}
+
+impl Write for Wire<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.outbox.push_bytes(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
