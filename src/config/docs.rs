@@ -62,6 +62,7 @@ With `CONFIG_STRICT=true` these stop the start as well, and all of them are list
 at once:
 
 - any bad value;
+- a `JWT_SECRET` shorter than 32 bytes;
 - a name in `.env` that is not a setting;
 - `ALLOWED_ORIGINS` not being set, or containing `*`.
 
@@ -146,7 +147,7 @@ fn explanation(knob: &Knob) -> String {
 
 /// The default as it may be shown.
 const fn default_text(knob: &Knob, default: &'static str) -> &'static str {
-    if knob.secret { MASK } else { default }
+    if knob.secret && !default.is_empty() { MASK } else { default }
 }
 
 fn variable_cell(knob: &Knob) -> String {
@@ -178,6 +179,7 @@ fn range_cell(kind: Kind) -> String {
         Kind::Integer { min, max, unit } => format!("{min} to {max} {unit}"),
         Kind::Origins => "origins, or `*`".to_owned(),
         Kind::Networks => "networks".to_owned(),
+        Kind::Text => "text on one line".to_owned(),
     }
 }
 
@@ -205,6 +207,7 @@ fn range_text(kind: Kind) -> String {
         Kind::Database => "Only SQLite is supported".to_owned(),
         Kind::Origins => "Separated by commas".to_owned(),
         Kind::Networks => "IP addresses or ADDRESS/PREFIX, separated by commas".to_owned(),
+        Kind::Text => "Text on one line".to_owned(),
     }
 }
 

@@ -79,6 +79,8 @@ pub enum Kind {
     Origins,
     /// A list of IP addresses and networks.
     Networks,
+    /// Text on one line.
+    Text,
 }
 
 /// What a bad value does when the configuration is not strict.
@@ -149,7 +151,7 @@ const fn int(min: u64, max: u64, unit: &'static str) -> Kind {
     Kind::Integer { min, max, unit }
 }
 
-use Kind::{Address, Choice, Database, Flag, Networks, Origins};
+use Kind::{Address, Choice, Database, Flag, Networks, Origins, Text};
 use Section::{Access, Connections, Drafts, General, Logs, Server, Sockets, Storage};
 
 /// Every setting, grouped by section.
@@ -157,7 +159,7 @@ use Section::{Access, Connections, Drafts, General, Logs, Server, Sockets, Stora
 pub const KNOBS: &[Knob] = &[
     knob(General, "ENV", Choice(&["development", "production", "test"]), "development",
         "What kind of installation this is. Production logs JSON, stops believing the X-User-Id \
-         header unless told otherwise, and warns about settings that are only safe in development.",
+         header unless told otherwise, wants tokens to expire, and warns about settings that are only safe in development.",
     ).refusing(),
     knob(General, "CONFIG_STRICT", Flag, "false",
         "Refuse to start on any bad value, unknown name in .env or missing required setting, \
@@ -223,6 +225,21 @@ pub const KNOBS: &[Knob] = &[
              only behind a trusted proxy that sets the header itself.",
         ).refusing()
     },
+    Knob {
+        aliases: &["CLERK_SECRET_KEY"],
+        secret: true,
+        ..knob(Access, "JWT_SECRET", Text, "",
+            "The key that signed tokens (JWT, HS256) are verified with. With one set, an Authorization: \
+             Bearer header decides who is asking, and X-User-Id counts only without it. At least 32 bytes; \
+             fewer are warned about, and refused in strict mode. None means that tokens are not looked at.",
+        ).refusing()
+    },
+    knob(Access, "JWT_ISSUER", Text, "",
+        "Whose tokens are taken: the iss that a token must have. None takes any.",
+    ).refusing(),
+    knob(Access, "JWT_AUDIENCE", Text, "",
+        "For whom tokens must be made: the aud that a token must have, alone or among others. None takes any.",
+    ).refusing(),
     knob(Access, "TRUSTED_PROXIES", Networks, "",
         "The addresses or networks of reverse proxies in front of this server. They are exempt \
          from the per-address connection limit, and their X-Forwarded-Proto is believed.",

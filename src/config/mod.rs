@@ -16,7 +16,9 @@ pub mod value;
 
 pub use network::Network;
 pub use sources::{Origin, Sources};
-pub use typed::{Config, ConnectionLimits, DraftLimits, Environment, LogConfig, LogFormat, LogLevel};
+pub use typed::{
+    Config, ConnectionLimits, DraftLimits, Environment, JwtConfig, LogConfig, LogFormat, LogLevel, Secret,
+};
 
 use std::fmt;
 
@@ -46,10 +48,11 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// The value as it may be shown: a secret is masked.
+    /// The value as it may be shown: a secret is masked, but that there is none may be known.
     #[must_use]
     pub fn shown(&self) -> String {
-        if self.knob.secret { MASK.to_owned() } else { self.value.to_string() }
+        let text = self.value.to_string();
+        if self.knob.secret && !text.is_empty() { MASK.to_owned() } else { text }
     }
 }
 
@@ -73,6 +76,9 @@ impl From<BadValue> for ConfigError {
         Self { problems: vec![bad.to_string()] }
     }
 }
+
+/// The shortest key of signed tokens that is not remarked on: as long as what HS256 makes with it (RFC 7518 §3.2).
+const SECRET_MIN_BYTES: usize = 32;
 
 /// Reads the configuration.
 ///
@@ -119,8 +125,11 @@ pub fn load(sources: &Sources, force_strict: bool) -> Result<Loaded, ConfigError
             findings.mistake(sentence);
         }
     }
+    if let Some(sentence) = short_secret(&config, sources) {
+        findings.mistake(sentence);
+    }
     if production {
-        findings.warnings.push(identity(&config).to_owned());
+        findings.warnings.extend(identity(&config).map(str::to_owned));
     }
 
     let Findings { problems, warnings, .. } = findings;
@@ -181,13 +190,28 @@ fn exposure(config: &Config, sources: &Sources) -> Vec<String> {
     sentences
 }
 
+/// What is wrong with a key that can be guessed, under the name it was given by.
+fn short_secret(config: &Config, sources: &Sources) -> Option<String> {
+    config.jwt.secret.as_ref().filter(|secret| secret.bytes().len() < SECRET_MIN_BYTES)?;
+    let knob = KNOBS.iter().find(|knob| knob.name == "JWT_SECRET")?;
+    let name = sources.find(knob)?.name;
+    Some(format!(
+        "{name}={MASK} is shorter than {SECRET_MIN_BYTES} bytes, so whoever has one token can try out keys \
+         until they can sign others: use a longer one, such as 32 random bytes in hexadecimal"
+    ))
+}
+
 /// What production should know about how requests are identified.
-const fn identity(config: &Config) -> &'static str {
-    if config.trust_user_header {
-        "AUTH_TRUST_USER_HEADER=true in production: whoever reaches the port can claim to be any \
-         user through the X-User-Id header, so only a trusted proxy may reach it"
-    } else {
-        "AUTH_TRUST_USER_HEADER=false in production: this version has no other way to tell who is \
-         asking, so no request can be identified"
+const fn identity(config: &Config) -> Option<&'static str> {
+    match (config.trust_user_header, &config.jwt.secret) {
+        (true, _) => Some(
+            "AUTH_TRUST_USER_HEADER=true in production: whoever reaches the port can claim to be any \
+             user through the X-User-Id header, so only a trusted proxy may reach it",
+        ),
+        (false, None) => Some(
+            "AUTH_TRUST_USER_HEADER=false in production, and there is no JWT_SECRET: there is no way to tell \
+             who is asking, so no request can be identified",
+        ),
+        (false, Some(_)) => None,
     }
 }

@@ -1,11 +1,12 @@
 //! The settings in the types the rest of the server works with.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::network::Network;
-use super::value::Value;
+use super::value::{MASK, Value};
 use super::{ConfigError, Setting};
 
 /// The whole configuration.
@@ -33,6 +34,8 @@ pub struct Config {
     pub origins: Vec<String>,
     /// Whether the X-User-Id header is taken as who is asking.
     pub trust_user_header: bool,
+    /// Which signed tokens are taken.
+    pub jwt: JwtConfig,
     /// Reverse proxies, exempt from the per-address connection limit and believed about the scheme.
     pub trusted_proxies: Vec<Network>,
     /// Limits on connections and on the requests they carry.
@@ -52,6 +55,35 @@ pub struct LogConfig {
     pub level: LogLevel,
     /// How log lines are written.
     pub format: LogFormat,
+}
+
+/// Which signed tokens are taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JwtConfig {
+    /// The key that they are verified with; without one they are not looked at.
+    pub secret: Option<Secret>,
+    /// The `iss` that they must have, if any.
+    pub issuer: Option<String>,
+    /// The `aud` that they must have, if any.
+    pub audience: Option<String>,
+}
+
+/// A text that is never shown, not even by `{:?}` (G7).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself, for what needs it.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
 }
 
 /// Limits on connections and on the requests they carry.
@@ -248,6 +280,11 @@ impl Config {
             },
             origins: read.origins("ALLOWED_ORIGINS")?,
             trust_user_header: read.flag("AUTH_TRUST_USER_HEADER")?,
+            jwt: JwtConfig {
+                secret: read.text("JWT_SECRET")?.map(Secret),
+                issuer: read.text("JWT_ISSUER")?,
+                audience: read.text("JWT_AUDIENCE")?,
+            },
             trusted_proxies: read.get("TRUSTED_PROXIES", |value| match value {
                 Value::Networks(networks) => Some(networks.clone()),
                 _ => None,
@@ -317,6 +354,14 @@ impl Reader<'_> {
     fn origins(&self, name: &str) -> Result<Vec<String>, ConfigError> {
         self.get(name, |value| match value {
             Value::Origins(origins) => Some(origins.clone()),
+            _ => None,
+        })
+    }
+
+    /// None when the text is empty.
+    fn text(&self, name: &str) -> Result<Option<String>, ConfigError> {
+        self.get(name, |value| match value {
+            Value::Text(text) => Some(Some(text.clone()).filter(|text| !text.is_empty())),
             _ => None,
         })
     }

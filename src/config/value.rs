@@ -34,6 +34,8 @@ pub enum Value {
     Origins(Vec<String>),
     /// From [`Kind::Networks`].
     Networks(Vec<Network>),
+    /// From [`Kind::Text`]; empty when there is none.
+    Text(String),
 }
 
 impl fmt::Display for Value {
@@ -49,6 +51,7 @@ impl fmt::Display for Value {
                 let texts: Vec<String> = networks.iter().map(Network::to_string).collect();
                 texts.join(",").fmt(f)
             }
+            Self::Text(text) => text.fmt(f),
         }
     }
 }
@@ -81,6 +84,7 @@ pub fn parse(knob: &Knob, name: &str, text: &str) -> Result<Value, BadValue> {
         Kind::Database => database(text).map(Value::Database).map_err(fault),
         Kind::Origins => list(text, origin).map(Value::Origins),
         Kind::Networks => list(text, network).map(Value::Networks),
+        Kind::Text => line(text).map(Value::Text).map_err(fault),
     };
     read.map_err(|Fault { part, complaint }| {
         // An equals sign only in front of the value as it was given.
@@ -210,6 +214,13 @@ fn is_host(host: &str) -> bool {
 
 fn network(text: &str) -> Result<Network, String> {
     text.parse().map_err(|help| format!("is not an address or a network: {help}"))
+}
+
+fn line(text: &str) -> Result<String, String> {
+    if text.chars().any(char::is_control) {
+        return Err("holds control characters: use text on one line".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// `text` as it may be shown in a complaint about `knob`.

@@ -71,9 +71,15 @@ fn a_bad_value_falls_back_or_stops_the_start() {
     );
     assert_eq!(loaded.config.shards, 0);
     for knob in KNOBS.iter().filter(|knob| knob.on_bad == OnBad::Refuse) {
-        let found = problems(&[(knob.name, "?!"), ("SHARDS", "257")], &[]);
+        // Text may be anything but that.
+        let (bad, shown) = match (knob.kind, knob.secret) {
+            (_, true) => ("?\u{1}!", "********"),
+            (Kind::Text, false) => ("?\u{1}!", "?"),
+            _ => ("?!", "?"),
+        };
+        let found = problems(&[(knob.name, bad), ("SHARDS", "257")], &[]);
         assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].starts_with(&format!("{}=?", knob.name)), "{found:?}");
+        assert!(found[0].starts_with(&format!("{}={shown}", knob.name)), "{found:?}");
     }
 }
 
@@ -115,6 +121,45 @@ fn production() {
     assert!(loaded.config.trust_user_header);
     assert!(loaded.warnings[0].starts_with("ALLOWED_ORIGINS contains *"));
     assert!(loaded.warnings[1].contains("only a trusted proxy"));
+}
+
+#[test]
+fn production_with_tokens_has_nothing_to_remark() {
+    let key = "k".repeat(32);
+    let env = [("ENV", "production"), ("ALLOWED_ORIGINS", "https://x.example"), ("JWT_SECRET", key.as_str())];
+    assert_eq!(from_env(&env).unwrap().warnings, [""; 0]);
+    let trusting = from_env(&[&env[..], &[("AUTH_TRUST_USER_HEADER", "true")]].concat()).unwrap();
+    assert_eq!(trusting.warnings.len(), 1);
+    assert!(trusting.warnings[0].contains("only a trusted proxy"));
+}
+
+#[test]
+fn a_short_key_is_remarked_on_and_refused_when_strict() {
+    for name in ["JWT_SECRET", "CLERK_SECRET_KEY"] {
+        for (bytes, fine) in [(1, false), (31, false), (32, true), (500, true)] {
+            let key = "k".repeat(bytes);
+            let env = [(name, key.as_str()), ("ALLOWED_ORIGINS", "https://x.example")];
+            let loaded = from_env(&env).unwrap();
+            assert_eq!(loaded.config.jwt.secret.as_ref().unwrap().bytes(), key.as_bytes());
+            assert_eq!(loaded.warnings.is_empty(), fine, "{:?}", loaded.warnings);
+            let strict = load(&Sources::from_pairs(&env, &[]), true);
+            assert_eq!(strict.is_ok(), fine);
+            for said in loaded.warnings.into_iter().chain(strict.err().map(|error| error.to_string())) {
+                assert!(said.starts_with(&format!("{name}=******** is shorter than 32 bytes")), "{said}");
+            }
+        }
+    }
+    // Code points do not count: this is 32 bytes in 16 characters.
+    assert!(from_env(&[("JWT_SECRET", &"é".repeat(16))]).unwrap().warnings.is_empty());
+}
+
+#[test]
+fn tokens_are_held_to_what_is_set() {
+    let JwtConfig { secret, issuer, audience } = from_env(&[]).unwrap().config.jwt;
+    assert_eq!((secret, issuer, audience), (None, None, None));
+    let env = [("JWT_ISSUER", "https://id.example"), ("JWT_AUDIENCE", " ink ring ")];
+    let JwtConfig { issuer, audience, .. } = from_env(&env).unwrap().config.jwt;
+    assert_eq!((issuer.as_deref(), audience.as_deref()), (Some("https://id.example"), Some("ink ring")));
 }
 
 #[test]

@@ -36,6 +36,27 @@ fn secrets_are_masked_everywhere() {
 }
 
 #[test]
+fn no_setting_that_is_secret_is_ever_shown() {
+    let secrets: Vec<&Knob> = KNOBS.iter().filter(|knob| knob.secret).collect();
+    assert!(!secrets.is_empty());
+    for knob in secrets {
+        assert!(knob.default.is_empty(), "{}: a secret that everyone knows is none", knob.name);
+        for name in knob.names() {
+            for text in ["hunter2", "hunter2-hunter2-hunter2-hunter2-hunter2"] {
+                let loaded = from_env(&[(name, text)]).unwrap();
+                let shown = format!("{loaded:?}") + &docs::effective(&loaded);
+                assert!(shown.contains(&format!("{}=********", knob.name)));
+                assert!(!shown.contains("hunter2"), "{shown}");
+            }
+            let bad = from_env(&[(name, "hunter2\u{1}")]).unwrap_err();
+            assert_eq!(bad.to_string(), format!("{name}=******** holds control characters: use text on one line"));
+        }
+        let unset = docs::effective(&from_env(&[]).unwrap());
+        assert!(unset.lines().any(|line| line.trim_end().starts_with(&format!("{}= ", knob.name))), "{unset}");
+    }
+}
+
+#[test]
 fn effective_has_one_aligned_line_per_knob() {
     let sources = Sources::from_pairs(&[("ENV", "production")], &[("SHARDS", "3")]);
     let text = docs::effective(&load(&sources, false).unwrap());
