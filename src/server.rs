@@ -9,9 +9,9 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::clock::Clock;
-use crate::config::{Config, Network};
+use crate::config::{Config, Environment, Network};
 use crate::drafts;
-use crate::gate::{Cors, Gate, Identity, Routes};
+use crate::gate::{Cors, Demands, Gate, Identity, Routes, Verifier};
 use crate::health::{self, Readiness};
 use crate::hub::{Batch, Hub, Mailbox, SeatLimits, Seats, Topics};
 use crate::net::{self, Caps, Front};
@@ -163,7 +163,7 @@ impl GatePlan {
         Gate {
             routes,
             cors: Cors::new(config.origins.clone()),
-            identity: Identity { trust_user_header: config.trust_user_header },
+            identity: identity(config),
             body_bytes: config.connections.body_bytes,
             trusted_proxy: Box::new(trusted(config.trusted_proxies.clone())),
             writer: self.writer.clone(),
@@ -196,6 +196,17 @@ fn socket_options(config: &Config) -> drafts::SocketOptions {
         },
         public_read: config.drafts.public_read,
     }
+}
+
+/// How requests say who is asking.
+fn identity(config: &Config) -> Identity {
+    let demands = Demands {
+        issuer: config.jwt.issuer.clone(),
+        audience: config.jwt.audience.clone(),
+        expiry: config.env == Environment::Production,
+    };
+    let verifier = config.jwt.secret.as_ref().map(|secret| Verifier::hs256(secret.bytes(), demands));
+    Identity { trust_user_header: config.trust_user_header, verifier }
 }
 
 fn trusted(proxies: Vec<Network>) -> impl Fn(IpAddr) -> bool + Send + Sync {

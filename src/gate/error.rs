@@ -13,6 +13,7 @@ use http::header::{ALLOW, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
+use super::token::BadToken;
 use super::validate::Problem;
 use crate::net::{Reject, Response};
 use crate::store::StoreError;
@@ -272,6 +273,13 @@ impl ApiError {
             body["detail"] = self.0.detail.clone().unwrap_or_else(|| self.0.message.clone());
         }
         body.to_string().into_bytes()
+    }
+}
+
+/// 401: a token was sent and is not taken. Why is for the log, so that nobody learns which part to work on.
+impl From<BadToken> for ApiError {
+    fn from(bad: BadToken) -> Self {
+        Self::new(Code::HttpError, bad.sentence()).with_status(StatusCode::UNAUTHORIZED).with_context(bad.reason())
     }
 }
 

@@ -5,10 +5,8 @@ use http::{HeaderValue, Method, StatusCode};
 use tungstenite::handshake::derive_accept_key;
 
 use super::error::{ApiError, Code};
+use super::identity::{BEARER_PROTOCOL, offers_bearer};
 use crate::net::{Request, Response};
-
-/// The subprotocol that carries a token, for clients that cannot send headers (ruling 13).
-const BEARER: &str = "bearer";
 
 /// Whether this asks for a WebSocket at all.
 pub(super) fn is_asked(request: &Request<'_>) -> bool {
@@ -41,8 +39,8 @@ pub(super) fn accept(request: &Request<'_>) -> Response {
     let accepted = HeaderValue::from_str(&derive_accept_key(key)).unwrap_or(HeaderValue::from_static(""));
     let mut response = Response::empty(StatusCode::SWITCHING_PROTOCOLS).with(SEC_WEBSOCKET_ACCEPT, accepted);
     // Other subprotocols are passed over: a client that insists on one is told so by their absence.
-    if request.headers.has_token("sec-websocket-protocol", BEARER) {
-        response = response.with(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(BEARER));
+    if offers_bearer(request) {
+        response = response.with(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(BEARER_PROTOCOL));
     }
     response
 }

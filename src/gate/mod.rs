@@ -16,6 +16,7 @@ mod error;
 mod handshake;
 mod identity;
 mod routes;
+mod token;
 pub mod validate;
 
 use std::borrow::Cow;
@@ -34,6 +35,7 @@ pub use cors::Cors;
 pub use error::{ApiError, Code};
 pub use identity::{Identity, USER_ID_MAX_CHARS};
 pub use routes::{Access, Handler, Kind, Reads, Route, Routes};
+pub use token::{Demands, TOKEN_MAX_BYTES, Verifier};
 
 use crate::clock::Clock;
 use crate::hub::{Batch, Mailbox, Topics};
@@ -183,11 +185,11 @@ impl Gate {
         };
         match route.access {
             Access::Public => {}
-            Access::User => exchange.user = Some(self.identity.establish(request)?),
+            Access::User => exchange.user = Some(self.identity.establish(request, self.clock.now())?),
             Access::Socket if !handshake::is_asked(request) => return Err(ApiError::no_route()),
             Access::Socket => {
                 handshake::check(request)?;
-                exchange.user = self.identity.establish(request).ok();
+                exchange.user = self.identity.establish_socket(request, self.clock.now()).ok();
             }
         }
         let user = exchange.user.as_deref().unwrap_or_default();

@@ -622,7 +622,7 @@ fn a_panic_is_a_500_for_its_own_request_and_nothing_else() {
     let front = Front::start(listener, options, vec![reader], move |_, mailbox| Gate {
         routes: panicking(),
         cors: Cors::new(vec![LOCAL.to_owned()]),
-        identity: Identity { trust_user_header: true },
+        identity: Identity { trust_user_header: true, verifier: None },
         body_bytes: 1024,
         trusted_proxy: Box::new(|_| false),
         writer: handle.clone(),
