@@ -18,6 +18,11 @@ pub const ROLE_MAX_CHARS: usize = 50;
 pub const LIST_MAX_DRAFTS: usize = 500;
 /// Bytes of one answer to a list, one draft more at most.
 pub const LIST_MAX_BYTES: usize = 8 * 1024 * 1024;
+/// Events in one answer of the event log, unless the client says how many.
+pub const PAGE_EVENTS: i64 = 100;
+/// Events in one answer of the event log, at most. Bytes need no bound of their own: names, titles and roles are short,
+/// and only a draft's first event has free text, one body's worth.
+pub const PAGE_MAX_EVENTS: i64 = 1000;
 
 /// What a draft is, apart from what has been appended to it.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,21 +1,26 @@
 //! The REST endpoints of drafts (contract 01 §1.3–1.8).
 
 use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::num::IntErrorKind;
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use http::{Method, StatusCode};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::metrics::parse_now;
 use super::model::{
-    CONTENT_MAX_CHARS, Head, IDEMPOTENCY_KEY_MAX_CHARS, LIST_MAX_BYTES, LIST_MAX_DRAFTS, ROLE_MAX_CHARS,
-    TITLE_MAX_CHARS,
+    CONTENT_MAX_CHARS, Head, IDEMPOTENCY_KEY_MAX_CHARS, LIST_MAX_BYTES, LIST_MAX_DRAFTS, PAGE_EVENTS, PAGE_MAX_EVENTS,
+    ROLE_MAX_CHARS, TITLE_MAX_CHARS,
 };
+use super::replay::{self, Page};
 use super::ring::{self, Addition, Refusal, Ring};
 use super::store::{self, NewDraft, Operation};
 use super::view::{Metrics, Views};
 use crate::clock::Clock;
-use crate::gate::validate::{Check, Length, cut};
+use crate::gate::validate::{Check, Length, Problem, cut};
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes, USER_ID_MAX_CHARS};
 use crate::net::Response;
 use crate::store::{Reader, Tx};
@@ -52,6 +57,7 @@ pub fn routes(routes: &mut Routes, reader: Rc<Reader>, options: Options, clock: 
     routes.add(Method::POST, Route::json("/v1/collab/drafts", with(create)));
     routes.add(Method::GET, Route::user("/v1/collab/drafts", with(list)));
     routes.add(Method::GET, Route::public("/v1/collab/drafts/{draft_id}", with(get)));
+    routes.add(Method::GET, Route::public("/v1/collab/drafts/{draft_id}/events", with(events)));
     routes.add(Method::POST, Route::json("/v1/collab/drafts/{draft_id}/segments", with(append_segment)));
     routes.add(Method::POST, Route::json("/v1/collab/drafts/{draft_id}/pass-ring", with(pass_ring)));
     routes.add(Method::POST, Route::user("/v1/collab/drafts/{draft_id}/collaborators", with(add_collaborator)));
@@ -142,6 +148,56 @@ fn get(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
             .ok_or_else(|| ApiError::new(Code::ValidationError, "Invalid ISO timestamp format for 'now' parameter"))?,
     };
     drafts.answer(call.param("draft_id"), Metrics::At(now)).map(Outcome::Now)
+}
+
+fn events(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let mut problems = Vec::new();
+    let since = query_number(call, "since", 0..=i64::MAX, 0, &mut problems);
+    let limit = query_number(call, "limit", 1..=PAGE_MAX_EVENTS, PAGE_EVENTS, &mut problems);
+    if !problems.is_empty() {
+        return Err(ApiError::invalid(&problems));
+    }
+    let draft_id = call.param("draft_id");
+    let page = replay::page(drafts.reader.connection(), draft_id, since, limit)?;
+    let Page { head, events, complete, more } = page.ok_or_else(|| not_found(draft_id))?;
+    let mut body = "{\"data\":[".to_owned();
+    for (at, event) in events.iter().enumerate() {
+        body.push_str(if at == 0 { "" } else { "," });
+        body.push_str(&replay::frame_text(event, true));
+    }
+    // Writing to a String cannot fail.
+    let _ = write!(body, r#"],"from":{since},"to":{head},"complete":{complete},"more":{more}}}"#);
+    Ok(Outcome::Now(Response::json(StatusCode::OK, body.into_bytes())))
+}
+
+/// A whole number of the query, `absent` if it is not there. What it returns is only meaningful without a problem.
+fn query_number(
+    call: &Call<'_>,
+    name: &'static str,
+    bounds: RangeInclusive<i64>,
+    absent: i64,
+    problems: &mut Vec<Problem>,
+) -> i64 {
+    let Some(text) = call.query_value(name) else { return absent };
+    let (min, max) = bounds.into_inner();
+    let is_small = match text.parse::<i64>() {
+        Ok(number) if (min..=max).contains(&number) => return number,
+        Ok(number) => Some(number < min),
+        Err(error) if *error.kind() == IntErrorKind::NegOverflow => Some(true),
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => Some(false),
+        Err(_) => None,
+    };
+    let should = "Input should be";
+    let (kind, msg, ctx) = match is_small {
+        Some(true) => {
+            ("greater_than_equal", format!("{should} greater than or equal to {min}"), Some(json!({"ge": min})))
+        }
+        Some(false) => ("less_than_equal", format!("{should} less than or equal to {max}"), Some(json!({"le": max}))),
+        None => ("int_parsing", format!("{should} a valid integer, unable to parse string as an integer"), None),
+    };
+    let loc = vec!["query".into(), name.into()];
+    problems.push(Problem { kind, loc, msg, input: cut(&text).into(), ctx, hint: "" });
+    absent
 }
 
 fn append_segment(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
