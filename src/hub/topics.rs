@@ -51,3 +51,42 @@ impl Topics {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::hub::Hub;
+    use crate::store::{Event, Publisher as _};
+
+    fn event(topic: &str, seq: i64) -> Event {
+        let (data, request_id) = ("{}".to_owned(), "r".to_owned());
+        Event { topic: topic.into(), seq, kind: "k", data, request_id, at: Timestamp(0) }
+    }
+
+    #[test]
+    fn each_gets_what_it_listens_to_in_order_and_nothing_it_has_seen() {
+        let poll = mio::Poll::new().unwrap();
+        let mailbox = Arc::new(crate::hub::Mailbox::new(poll.registry(), mio::Token(0)).unwrap());
+        let hub = Arc::new(Hub::new(|event, numbered| format!("{}{}{numbered}", event.topic, event.seq)));
+        let ticket = |connection| Ticket { connection, serial: 0 };
+        let mut topics = Topics::default();
+        let subscriptions = ["a", "a", "b"].map(|topic| hub.subscribe(topic, &mailbox));
+        topics.add(subscriptions[0].topic(), ticket(0), None);
+        topics.add(subscriptions[1].topic(), ticket(1), Some(2));
+        topics.add(subscriptions[2].topic(), ticket(2), None);
+        hub.publish(&mut vec![event("a", 2), event("c", 1), event("b", 7), event("a", 3)]);
+        let mut sent = Vec::new();
+        for batch in mailbox.take_notes() {
+            topics.deliver(&batch, |ticket, frame| sent.push((ticket.connection, frame.clone())));
+        }
+        let frames = [(0, "a2false"), (2, "b7false"), (0, "a3false"), (1, "a3true")];
+        assert_eq!(sent, frames.map(|(socket, text)| (socket, Frame::text(text))));
+        topics.remove("a", ticket(0));
+        topics.remove("a", ticket(1));
+        topics.remove("b", ticket(2));
+        drop(subscriptions);
+        hub.publish(&mut vec![event("a", 4)]);
+        assert!(mailbox.take_notes().is_empty() && topics.subscribers.is_empty(), "nothing is kept of who has left");
+    }
+}

@@ -29,7 +29,7 @@ use super::mailbox::Ticket;
 use super::outbox::Outbox;
 use super::response::Manner;
 use super::shard::Tools;
-use super::socket::{self, Socket};
+use super::socket::{Socket, code};
 use super::{Continuation, Reply, Response, Service, Woken};
 
 /// Requests answered and reads made for one connection before its shard turns to the others.
@@ -356,10 +356,11 @@ impl Conn {
     /// From this answer on the connection is a WebSocket. Its first frames stand behind the answer.
     fn upgrade<S>(&mut self, response: &Response, socket: Box<Socket>, tools: &mut Tools<S>) {
         tools.encode(response, Manner { head_only: false, http11: true, keep_alive: true });
-        self.outbox.push_bytes(&tools.answers);
-        tools.unsent += tools.answers.len();
-        tools.clear_answers();
         self.state = State::Socket(socket);
+        let waiting = self.outbox.len();
+        self.outbox.push_bytes(&tools.answers);
+        self.filled(waiting, &mut tools.unsent, tools.now);
+        tools.clear_answers();
         self.with_socket(tools, Socket::open);
     }
 
@@ -430,38 +431,20 @@ impl Conn {
     /// Lets a reader go that is too slow. What it was to get is dropped; the reason is the last thing it can read.
     fn cut_off_socket<S>(&mut self, tools: &mut Tools<S>) {
         self.cut_off("its socket reads too slowly", tools);
-        self.close_socket(
-            socket::code::TRY_AGAIN,
-            "Reading too slowly; reconnect and catch up",
-            true,
-            &mut tools.unsent,
-            tools.now,
-        );
+        let waiting = self.outbox.len();
+        self.outbox.drop_unbegun();
+        tools.unsent = tools.unsent - waiting + self.outbox.len();
+        self.close_socket(code::TRY_AGAIN, "Reading too slowly; reconnect and catch up", tools);
+        // So much longer it has to come to the close frame, which waits behind what the kernel holds.
+        self.stalled = tools.now + tools.timeouts.write_stall;
     }
 
-    /// Closes from our side, if this is a socket; true if it is. `drop_unsent`: nothing but a frame already begun
-    /// shall come before.
-    pub(crate) fn close_socket(
-        &mut self,
-        code: u16,
-        reason: &str,
-        drop_unsent: bool,
-        unsent: &mut usize,
-        now: Instant,
-    ) -> bool {
-        if !self.is_socket() {
-            return false;
-        }
-        let waiting = self.outbox.len();
-        if drop_unsent {
-            self.outbox.drop_unbegun();
-        }
-        self.outbox.push(Frame::close(code, reason));
-        self.filled(waiting, unsent, now);
-        self.end_socket(code);
-        // It has this long to come to the close frame.
-        self.stalled = now + LINGER;
-        true
+    /// Closes from our side, if this is a socket.
+    pub(crate) fn close_socket<S>(&mut self, code: u16, reason: &str, tools: &mut Tools<S>) {
+        self.with_socket(tools, |_, outbox| {
+            outbox.push(Frame::close(code, reason));
+            ControlFlow::Break(code)
+        });
     }
 
     /// Adds a frame for the socket with this ticket; true if it is here. The frame leaves with the end of the turn.

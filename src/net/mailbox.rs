@@ -90,6 +90,18 @@ impl<N> Mailbox<N> {
         waiting.notes = 0;
         std::mem::take(&mut waiting.missed)
     }
+
+    /// The notes that wait, for tests of those who post them.
+    #[cfg(test)]
+    pub(crate) fn take_notes(&self) -> Vec<N> {
+        let mut taken = Vec::new();
+        self.take(&mut taken);
+        let notes = taken.into_iter().filter_map(|message| match message {
+            Message::Note(note) => Some(note),
+            _ => None,
+        });
+        notes.collect()
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! connection with something to do its turn; look for deadlines that have passed. Nothing else waits, ever.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -226,8 +227,11 @@ impl<S: Service> Shard<S> {
             }
             Message::Note(note) => {
                 let Tools { service, unsent, now, .. } = &mut self.tools;
-                let (conns, ready) = (&mut self.conns, &mut self.ready);
-                service.note(note, &mut Sockets { conns, ready, unsent, now: *now });
+                let mut sockets = Sockets { conns: &mut self.conns, ready: &mut self.ready, unsent, now: *now };
+                let noted = catch_unwind(AssertUnwindSafe(|| service.note(note, &mut sockets)));
+                if noted.is_err() {
+                    self.close_sockets();
+                }
             }
             Message::Stop { deadline } => self.stop(deadline),
         }
@@ -255,17 +259,14 @@ impl<S: Service> Shard<S> {
         }
     }
 
-    /// Events were dropped on their way here: whoever may have missed one has to ask for it.
+    /// Notes were lost on their way to the sockets: whoever may have missed something has to ask for it.
     fn close_sockets(&mut self) {
-        log::error!("sockets.events_missed");
-        let Tools { unsent, now, .. } = &mut self.tools;
-        let reason = "Too much happened at once; reconnect and catch up";
-        for (key, conn) in &mut self.conns {
-            if conn.close_socket(code::TRY_AGAIN, reason, false, unsent, *now)
-                && !std::mem::replace(&mut conn.queued, true)
-            {
-                self.ready.push(key);
-            }
+        log::error!("sockets.notes_missed");
+        let keys: Vec<usize> = self.conns.iter().filter(|(_, conn)| conn.is_socket()).map(|(key, _)| key).collect();
+        for key in keys {
+            let reason = "Too much happened at once; reconnect and catch up";
+            self.conns[key].close_socket(code::TRY_AGAIN, reason, &mut self.tools);
+            self.queue(key);
         }
     }
 

@@ -309,3 +309,123 @@ impl Write for Wire<'_, '_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const LIMITS: SocketLimits =
+        SocketLimits { message_bytes: 64, messages_per_second: 2, outbox_bytes: 100, stall: SECOND, ping: SECOND };
+
+    /// Says `first` to begin with and echoes what comes, but trips over "trip".
+    struct Echo {
+        first: String,
+    }
+
+    impl Session for Echo {
+        fn open(&mut self, _: Ticket, out: &mut Outgoing<'_>) {
+            out.text(&self.first);
+        }
+
+        fn message(&mut self, message: &Message<'_>, out: &mut Outgoing<'_>) {
+            match message {
+                Message::Text("trip") => std::panic::resume_unwind(Box::new("on purpose")),
+                Message::Text(text) => out.text(text),
+                other => out.close(code::POLICY, &format!("{other:?}")),
+            }
+        }
+
+        fn closed(&mut self, _: u16) {}
+    }
+
+    fn socket(first: &str) -> (Socket, Outbox, Instant) {
+        let now = Clock::system().instant();
+        let ticket = Ticket { connection: 0, serial: 1 };
+        let mut socket = Socket::new(ticket, Box::new(Echo { first: first.to_owned() }), LIMITS, now);
+        let mut outbox = Outbox::default();
+        assert_eq!(socket.open(&mut outbox), ControlFlow::Continue(()));
+        (socket, outbox, now)
+    }
+
+    /// A frame as a client sends it, under the mask 0.
+    fn from_client(first: u8, payload: &str) -> Vec<u8> {
+        let length = u8::try_from(payload.len()).unwrap();
+        [&[first, 0x80 | length, 0, 0, 0, 0], payload.as_bytes()].concat()
+    }
+
+    fn text(payload: &str) -> Vec<u8> {
+        from_client(0x81, payload)
+    }
+
+    /// What the outbox held.
+    fn sent(outbox: &mut Outbox) -> Vec<u8> {
+        let mut taken = Vec::new();
+        outbox.flush(&mut taken).unwrap();
+        taken
+    }
+
+    #[test]
+    fn bytes_may_come_in_any_pieces() {
+        let (mut socket, mut outbox, now) = socket("hello");
+        sent(&mut outbox);
+        for byte in text("twelve bytes") {
+            assert_eq!(socket.receive(&[byte], &mut outbox, now), ControlFlow::Continue(()));
+        }
+        assert_eq!(sent(&mut outbox), Frame::text("twelve bytes").as_bytes());
+    }
+
+    #[test]
+    fn a_session_that_panics_ends_its_own_socket_and_says_so() {
+        let (mut socket, mut outbox, now) = socket("hello");
+        sent(&mut outbox);
+        let both = [text("trip"), text("on")].concat();
+        assert_eq!(socket.receive(&both, &mut outbox, now), ControlFlow::Break(code::INTERNAL));
+        assert_eq!(sent(&mut outbox), Frame::close(code::INTERNAL, "Unexpected error").as_bytes());
+    }
+
+    #[test]
+    fn pings_and_messages_are_counted_by_the_second() {
+        let (mut socket, mut outbox, now) = socket("hello");
+        let both = [text("a"), from_client(0x89, "")].concat();
+        assert_eq!(socket.receive(&both, &mut outbox, now), ControlFlow::Continue(()));
+        assert_eq!(socket.receive(&both, &mut outbox, now + SECOND), ControlFlow::Continue(()));
+        assert_eq!(socket.receive(&both[..7], &mut outbox, now + SECOND), ControlFlow::Break(code::POLICY));
+    }
+
+    #[test]
+    fn a_ping_that_is_not_answered_by_the_next_ends_the_socket() {
+        let (mut socket, mut outbox, now) = socket("hello");
+        sent(&mut outbox);
+        assert_eq!(socket.tick(&mut outbox, now), ControlFlow::Continue(()));
+        assert!(outbox.is_empty(), "it is not time");
+        assert_eq!(socket.tick(&mut outbox, now + SECOND), ControlFlow::Continue(()));
+        assert_eq!(sent(&mut outbox), Frame::ping().as_bytes());
+        assert_eq!(socket.receive(&from_client(0x8a, ""), &mut outbox, now + SECOND), ControlFlow::Continue(()));
+        assert_eq!(socket.tick(&mut outbox, now + 2 * SECOND), ControlFlow::Continue(()));
+        assert_eq!(socket.tick(&mut outbox, now + 3 * SECOND), ControlFlow::Break(code::LOST));
+    }
+
+    #[test]
+    fn a_long_replay_is_not_held_against_its_reader_but_is_lent_only_once() {
+        let (mut socket, outbox, _) = socket(&"x".repeat(1000));
+        let replay = outbox.len();
+        assert!(!socket.is_too_slow(replay));
+        assert!(!socket.is_too_slow(replay + LIMITS.outbox_bytes), "the bound counts what came after");
+        assert!(socket.is_too_slow(replay + LIMITS.outbox_bytes + 1));
+        assert!(!socket.is_too_slow(0), "all is read");
+        assert!(socket.is_too_slow(LIMITS.outbox_bytes + 1));
+    }
+
+    #[test]
+    fn nothing_follows_a_close() {
+        let mut outbox = Outbox::default();
+        let mut out = Outgoing { outbox: &mut outbox, close: None };
+        out.close(code::POLICY, "no");
+        out.text("more");
+        out.close(code::NORMAL, "yes");
+        assert_eq!(out.verdict(), ControlFlow::Break(code::POLICY));
+        assert_eq!(sent(&mut outbox), Frame::close(code::POLICY, "no").as_bytes());
+    }
+}
