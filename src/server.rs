@@ -147,6 +147,7 @@ impl GatePlan {
             max_collaborators: config.drafts.max_collaborators,
             max_segments: config.drafts.max_segments,
             cache_bytes: config.drafts.cache_bytes,
+            public_read: config.drafts.public_read,
         };
         let topics = Rc::new(RefCell::new(Topics::default()));
         let watches = drafts::Watches {

@@ -4,6 +4,7 @@
 //! draft's head and [`ring`] for the verdict, and writes segment, event and key in one transaction; after the commit
 //! [`view`] brings the shard's rendered copy up to date and the answer leaves.
 
+mod access;
 pub mod metrics;
 pub mod model;
 pub mod replay;

@@ -10,6 +10,7 @@ use http::{Method, StatusCode};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::access::{may_read, not_found, not_member};
 use super::metrics::parse_now;
 use super::model::{
     CONTENT_MAX_CHARS, Head, IDEMPOTENCY_KEY_MAX_CHARS, LIST_MAX_BYTES, LIST_MAX_DRAFTS, PAGE_EVENTS, PAGE_MAX_EVENTS,
@@ -27,7 +28,7 @@ use crate::store::{Reader, Tx};
 
 const KEY: Length = Length::between(0, IDEMPOTENCY_KEY_MAX_CHARS);
 
-/// The caps of drafts; 0 is none.
+/// How drafts are served; a cap of 0 is none.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// Collaborators of one draft.
@@ -36,6 +37,8 @@ pub struct Options {
     pub max_segments: usize,
     /// Bytes of rendered drafts to keep.
     pub cache_bytes: usize,
+    /// Whether drafts are read by anyone, or by their members only.
+    pub public_read: bool,
 }
 
 /// What the handlers of one shard share.
@@ -54,10 +57,11 @@ pub fn routes(routes: &mut Routes, reader: Rc<Reader>, options: Options, clock: 
         let drafts = Rc::clone(&drafts);
         move |call: &Call<'_>| handler(&drafts, call)
     };
+    let reading = if options.public_read { Route::public } else { Route::user };
     routes.add(Method::POST, Route::json("/v1/collab/drafts", with(create)));
     routes.add(Method::GET, Route::user("/v1/collab/drafts", with(list)));
-    routes.add(Method::GET, Route::public("/v1/collab/drafts/{draft_id}", with(get)));
-    routes.add(Method::GET, Route::public("/v1/collab/drafts/{draft_id}/events", with(events)));
+    routes.add(Method::GET, reading("/v1/collab/drafts/{draft_id}", with(get)));
+    routes.add(Method::GET, reading("/v1/collab/drafts/{draft_id}/events", with(events)));
     routes.add(Method::POST, Route::json("/v1/collab/drafts/{draft_id}/segments", with(append_segment)));
     routes.add(Method::POST, Route::json("/v1/collab/drafts/{draft_id}/pass-ring", with(pass_ring)));
     routes.add(Method::POST, Route::user("/v1/collab/drafts/{draft_id}/collaborators", with(add_collaborator)));
@@ -147,7 +151,9 @@ fn get(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
         Some(text) => parse_now(&text)
             .ok_or_else(|| ApiError::new(Code::ValidationError, "Invalid ISO timestamp format for 'now' parameter"))?,
     };
-    drafts.answer(call.param("draft_id"), Metrics::At(now)).map(Outcome::Now)
+    let draft_id = call.param("draft_id");
+    may_read(drafts.reader.connection(), drafts.options.public_read, draft_id, call.user)?;
+    drafts.answer(draft_id, Metrics::At(now)).map(Outcome::Now)
 }
 
 fn events(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
@@ -158,6 +164,7 @@ fn events(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
         return Err(ApiError::invalid(&problems));
     }
     let draft_id = call.param("draft_id");
+    may_read(drafts.reader.connection(), drafts.options.public_read, draft_id, call.user)?;
     let page = replay::page(drafts.reader.connection(), draft_id, since, limit)?;
     let Page { head, events, complete, more } = page.ok_or_else(|| not_found(draft_id))?;
     let mut body = "{\"data\":[".to_owned();
@@ -314,9 +321,7 @@ impl Change {
     fn refused(&self, refusal: Refusal, other: &str) -> ApiError {
         let (actor, draft_id, other) = (cut(&self.actor), cut(&self.draft_id), cut(other));
         match refusal {
-            Refusal::NotMember => {
-                ApiError::new(Code::Forbidden, format!("User {actor} is not owner/collaborator for draft {draft_id}"))
-            }
+            Refusal::NotMember => not_member(&self.actor, &self.draft_id),
             Refusal::RingRequired => ApiError::new(
                 Code::RingRequired,
                 format!("User {actor} must hold the ring to append segments to draft {draft_id}"),
@@ -338,8 +343,4 @@ impl Change {
 
 fn ring_of(head: &Head) -> Ring<'_> {
     Ring { creator: &head.creator_id, holder: &head.holder_id }
-}
-
-fn not_found(draft_id: &str) -> ApiError {
-    ApiError::new(Code::NotFound, format!("Draft {} not found", cut(draft_id)))
 }
