@@ -123,3 +123,134 @@ fn only<'a>(mut tokens: impl Iterator<Item = Cow<'a, [u8]>>) -> Option<Sent<'a>>
     let first = tokens.next()?;
     Some(if tokens.all(|other| other == first) { Ok(first) } else { Err(BadToken::Several) })
 }
+
+#[cfg(test)]
+mod tests {
+    use jsonwebtoken::{EncodingKey, Header, encode};
+    use serde_json::json;
+
+    use super::*;
+    use crate::gate::Demands;
+    use crate::net::Limits;
+    use crate::net::http1::{Decoder, Step, slots};
+
+    const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
+
+    fn token(user: &str) -> String {
+        encode(&Header::default(), &json!({ "sub": user }), &EncodingKey::from_secret(KEY)).unwrap()
+    }
+
+    /// What `look` makes of a request with this query and these header lines.
+    fn with<T>(query: &str, headers: &[&str], look: impl FnOnce(&Request<'_>) -> T) -> T {
+        let lines: String = headers.iter().flat_map(|line| [line, "\r\n"]).collect();
+        let bytes = format!("GET /{query} HTTP/1.1\r\nHost: t\r\n{lines}\r\n");
+        let limits = Limits { head_bytes: 65_536, headers: 64, target_bytes: 65_536 };
+        let (mut decoder, mut slots) = (Decoder::new(limits), slots());
+        match decoder.decode(bytes.as_bytes(), &mut slots, |_| 0).unwrap() {
+            Step::Request { request, .. } => look(&request),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn identity(trust_user_header: bool, key: bool) -> Identity {
+        let verifier = key.then(|| Verifier::hs256(KEY, Demands::default()));
+        Identity { trust_user_header, verifier }
+    }
+
+    /// The user, or the status and what the client is told.
+    type Said = Result<String, (u16, Option<String>)>;
+
+    fn said(found: Result<String, ApiError>) -> Said {
+        found.map_err(|error| (error.status().as_u16(), error.message().map(str::to_owned)))
+    }
+
+    fn on_socket(query: &str, headers: &[&str]) -> Said {
+        with(query, headers, |request| said(identity(true, true).establish_socket(request, Timestamp(0))))
+    }
+
+    fn user(name: &str) -> Said {
+        Ok(name.to_owned())
+    }
+
+    fn invalid() -> Said {
+        Err((401, Some("Invalid token".to_owned())))
+    }
+
+    #[test]
+    fn a_socket_takes_its_token_from_three_places_the_first_of_which_counts() {
+        let [a, b, c] = ["a", "b", "c"].map(token);
+        let (header, protocols) =
+            (format!("Authorization: Bearer {a}"), format!("Sec-WebSocket-Protocol: bearer, {b}"));
+        let (query, named) = (format!("?access_token={c}"), "X-User-Id: d");
+        assert_eq!(on_socket(&query, &[&header, &protocols, named]), user("a"));
+        assert_eq!(on_socket(&query, &[&protocols, named]), user("b"));
+        assert_eq!(on_socket(&query, &[named]), user("c"));
+        assert_eq!(on_socket("", &[named]), user("d"));
+        // A bad one is not passed over.
+        assert_eq!(on_socket(&query, &["Authorization: Bearer x", &protocols, named]), invalid());
+        assert_eq!(on_socket(&query, &["Sec-WebSocket-Protocol: bearer, x", named]), invalid());
+        assert_eq!(on_socket("?access_token=x", &[named]), invalid());
+        for empty in ["?access_token=", "?access_token"] {
+            assert_eq!(on_socket(empty, &[named]), invalid());
+        }
+        assert_eq!(on_socket(&query, &["Authorization: Bearer ", named]), invalid());
+        assert_eq!(on_socket(&query, &["Sec-WebSocket-Protocol: bearer", named]), invalid());
+        // Elsewhere the other two places are not looked at.
+        let plain = |query: &str, headers: &[&str]| {
+            with(query, headers, |request| said(identity(true, true).establish(request, Timestamp(0))))
+        };
+        assert_eq!(plain(&query, &[&protocols, named]), user("d"));
+        assert_eq!(plain(&query, &[&header, named]), user("a"));
+    }
+
+    #[test]
+    fn protocols_are_read_over_all_lines_and_no_other_counts() {
+        let [a, b] = ["a", "b"].map(token);
+        let line = |protocols: &str| format!("Sec-WebSocket-Protocol: {protocols}");
+        for lines in [
+            vec![line(&format!("bearer,{a}"))],
+            vec![line(&format!("chat , bearer ,\t{a} , more"))],
+            vec![line("bearer"), line(&a)],
+            vec![line(&format!("bearer, {a}, bearer, {a}"))],
+        ] {
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            assert_eq!(on_socket("", &lines), user("a"), "{lines:?}");
+            assert!(with("", &lines, offers_bearer), "{lines:?}");
+        }
+        assert_eq!(on_socket("", &[&line(&format!("bearer, {a}, bearer, {b}"))]), invalid(), "which one is meant?");
+        for other in [format!("Bearer, {a}"), format!("bearer {a}"), format!("chat, {a}"), a.clone(), String::new()] {
+            assert_eq!(on_socket("", &[&line(&other), "X-User-Id: d"]), user("d"), "{other}");
+            assert!(!with("", &[&line(&other)], offers_bearer), "{other}");
+        }
+        assert!(!with("", &[], offers_bearer));
+    }
+
+    #[test]
+    fn the_query_is_decoded_and_may_repeat_itself_but_not_differ() {
+        let [a, b] = ["a", "b"].map(token);
+        let escaped: String = a.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        assert_eq!(on_socket(&format!("?since=1&access_token={escaped}"), &[]), user("a"));
+        assert_eq!(on_socket(&format!("?access_token={a}&access_token={a}"), &[]), user("a"));
+        assert_eq!(on_socket(&format!("?access_token={a}&access_token={b}"), &[]), invalid());
+        let (header, other) = (format!("Authorization: Bearer {a}"), format!("Authorization: Bearer {b}"));
+        assert_eq!(on_socket("", &[&header, &header]), user("a"));
+        assert_eq!(on_socket("", &[&header, &other]), invalid());
+    }
+
+    #[test]
+    fn without_a_key_no_token_is_looked_at_and_without_trust_no_name() {
+        let a = token("a");
+        let (header, query) = (format!("Authorization: Bearer {a}"), format!("?access_token={a}"));
+        let headers = [header.as_str(), "Sec-WebSocket-Protocol: bearer, x", "X-User-Id: d"];
+        let found = |trust, key| {
+            with(&query, &headers, |request| {
+                let identity = identity(trust, key);
+                [identity.establish(request, Timestamp(0)), identity.establish_socket(request, Timestamp(0))].map(said)
+            })
+        };
+        assert_eq!(found(true, false), [user("d"), user("d")]);
+        assert_eq!(found(true, true), [user("a"), user("a")]);
+        assert_eq!(found(false, true), [user("a"), user("a")]);
+        assert_eq!(found(false, false), [Err((401, None)), Err((401, None))]);
+    }
+}

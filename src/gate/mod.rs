@@ -35,7 +35,7 @@ pub use cors::Cors;
 pub use error::{ApiError, Code};
 pub use identity::{Identity, USER_ID_MAX_CHARS};
 pub use routes::{Access, Handler, Kind, Reads, Route, Routes};
-pub use token::{Demands, TOKEN_MAX_BYTES, Verifier};
+pub use token::{BadToken, Demands, TOKEN_MAX_BYTES, Verifier};
 
 use crate::clock::Clock;
 use crate::hub::{Batch, Mailbox, Topics};

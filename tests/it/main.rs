@@ -12,6 +12,7 @@ mod health;
 mod http1_props;
 mod http_bounds;
 mod http_wire;
+mod identity;
 mod logs;
 mod model;
 mod racing;

@@ -1,0 +1,303 @@
+//! Who is asking: signed tokens and `X-User-Id` (contract 01 §0.4 and §3.1; rulings 3, 4 and 11), and what only members
+//! may read (ruling 7).
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use inkring::clock::Timestamp;
+use inkring::gate::{Demands, TOKEN_MAX_BYTES, Verifier};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Client, Server, inkring};
+
+const DRAFTS: &str = "/v1/collab/drafts";
+/// 32 bytes, marked so that it can be looked for.
+const KEY: &str = "TOPSECRET-0123456789abcdef-32-by";
+const SETTING: (&str, &str) = ("JWT_SECRET", KEY);
+const ALICE: (&str, &str) = ("X-User-Id", "alice");
+const MISSING: &str =
+    "{\"error\":\"unauthorized\",\"message\":\"Missing Authorization (Bearer JWT) or X-User-Id header\"}";
+
+fn sign(algorithm: Algorithm, claims: &Value, key: &str) -> String {
+    encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(key.as_bytes())).unwrap()
+}
+
+fn token(claims: &Value) -> String {
+    sign(Algorithm::HS256, claims, KEY)
+}
+
+fn bearer(claims: &Value) -> String {
+    format!("Bearer {}", token(claims))
+}
+
+/// This many seconds from now.
+fn in_seconds(seconds: i64) -> i64 {
+    seconds + i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
+}
+
+/// Creates a draft with these headers.
+fn create(client: &mut Client, headers: &[(&str, &str)]) -> Answer {
+    let headers = [&[("Content-Type", "application/json")][..], headers].concat();
+    client.request("POST", DRAFTS, &headers, br#"{"title":"A draft","platform":"x"}"#)
+}
+
+/// Holds an answer to being the contract's 401 with this message, which is JSON.
+#[track_caller]
+fn refused(answer: &Answer, message: &str) {
+    assert_eq!(answer.status, 401, "{}", answer.text());
+    let id = answer.header("x-request-id").unwrap();
+    let expected = format!(
+        "{{\"error\":{{\"code\":\"http_error\",\"message\":{message},\"request_id\":\"{id}\"}},\"detail\":{message}}}"
+    );
+    assert_eq!(answer.text(), expected);
+    assert_eq!(answer.header("www-authenticate"), None, "contract 01 §0.4");
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+}
+
+#[test]
+fn with_a_key_a_token_decides_and_a_bad_one_never_falls_back() {
+    let server = Server::with(&[SETTING]);
+    let mut client = server.connect();
+    let good =
+        bearer(&json!({ "sub": "tess", "exp": in_seconds(60), "iat": in_seconds(0), "aud": "any", "iss": "any" }));
+    for other in [&[][..], &[ALICE], &[("X-User-Id", "a\tb")], &[("X-User-Id", "")]] {
+        let headers = [&[("Authorization", good.as_str())], other].concat();
+        let created = create(&mut client, &headers).expect(200);
+        assert_eq!(created["data"]["creator_id"], "tess", "the token wins: {other:?}");
+    }
+    let soon = json!({ "sub": "tess", "nbf": in_seconds(120) });
+    for (authorization, message) in [
+        (bearer(&json!({ "sub": "tess", "exp": in_seconds(-60) })), "Token expired"),
+        (bearer(&soon), "Invalid token"),
+        (format!("Bearer {}", sign(Algorithm::HS256, &json!({ "sub": "tess" }), "another")), "Invalid token"),
+        (format!("Bearer {}", sign(Algorithm::HS512, &json!({ "sub": "tess" }), KEY)), "Invalid token"),
+        (format!("{good}x"), "Invalid token"),
+        (format!("Bearer  {}", token(&json!({ "sub": "tess" }))), "Invalid token"),
+        ("Bearer".to_owned(), "Invalid token"),
+        ("Bearer ".to_owned(), "Invalid token"),
+        ("Bearer x".to_owned(), "Invalid token"),
+        ("Bearer ..".to_owned(), "Invalid token"),
+        (format!("Bearer {}", "x".repeat(10_000)), "Invalid token"),
+        (bearer(&json!({ "sub": 7 })), "Invalid token"),
+        (bearer(&json!({ "sub": "a\u{1}b" })), "Invalid token"),
+        (bearer(&json!({ "sub": "x".repeat(101) })), "Invalid token"),
+        (bearer(&json!({ "sub": "" })), "Token verification failed"),
+        (bearer(&json!({ "name": "tess" })), "Token verification failed"),
+    ] {
+        for headers in [&[("Authorization", authorization.as_str())][..], &[ALICE, ("Authorization", &authorization)]] {
+            refused(&create(&mut client, headers), &format!("\"{message}\""));
+        }
+    }
+    assert_eq!(client.get(DRAFTS, Some("alice")).expect(200)["count"], 0, "nobody became alice");
+}
+
+#[test]
+fn what_is_no_bearer_token_says_nothing() {
+    let server = Server::with(&[SETTING]);
+    let mut client = server.connect();
+    let good = token(&json!({ "sub": "tess" }));
+    for scheme in ["bearer", "BEARER", "Basic", "JWT", "Token"] {
+        let authorization = format!("{scheme} {good}");
+        let created = create(&mut client, &[("Authorization", &authorization), ALICE]).expect(200);
+        assert_eq!(created["data"]["creator_id"], "alice", "{scheme}");
+        refused(&create(&mut client, &[("Authorization", &authorization)]), MISSING);
+    }
+    for other in [good.as_str(), "Bearerx", "", "Bearer:x"] {
+        create(&mut client, &[("Authorization", other), ALICE]).expect(200);
+    }
+    refused(&create(&mut client, &[]), MISSING);
+    refused(&create(&mut client, &[("X-User-Id", "")]), MISSING);
+    // Beside another scheme the token counts; of two tokens none does.
+    let (good, other) = (format!("Bearer {good}"), bearer(&json!({ "sub": "eve" })));
+    let created = create(&mut client, &[("Authorization", "Basic x"), ("Authorization", &good)]).expect(200);
+    assert_eq!(created["data"]["creator_id"], "tess");
+    refused(&create(&mut client, &[("Authorization", &good), ("Authorization", &other), ALICE]), "\"Invalid token\"");
+    // Only sockets take it from elsewhere.
+    let query = format!("{DRAFTS}?access_token={}", token(&json!({ "sub": "tess" })));
+    refused(&client.request("GET", &query, &[], b""), MISSING);
+}
+
+#[test]
+fn without_a_key_a_token_is_not_looked_at() {
+    let server = Server::start();
+    let mut client = server.connect();
+    for authorization in [bearer(&json!({ "sub": "tess" })), "Bearer x".to_owned(), "Bearer".to_owned()] {
+        let created = create(&mut client, &[("Authorization", &authorization), ALICE]).expect(200);
+        assert_eq!(created["data"]["creator_id"], "alice");
+        refused(&create(&mut client, &[("Authorization", &authorization)]), MISSING);
+    }
+}
+
+#[test]
+fn the_key_goes_by_its_other_name_too() {
+    let server = Server::with(&[("CLERK_SECRET_KEY", KEY)]);
+    let created = create(&mut server.connect(), &[("Authorization", &bearer(&json!({ "sub": "tess" })))]).expect(200);
+    assert_eq!(created["data"]["creator_id"], "tess");
+}
+
+#[test]
+fn in_production_tokens_are_the_only_name_and_have_to_expire() {
+    let server = Server::with(&[SETTING, ("ENV", "production")]);
+    let mut client = server.connect();
+    let lasting = bearer(&json!({ "sub": "tess" }));
+    refused(&create(&mut client, &[("Authorization", &lasting), ALICE]), "\"Invalid token\"");
+    let expiring = bearer(&json!({ "sub": "tess", "exp": in_seconds(60) }));
+    create(&mut client, &[("Authorization", &expiring)]).expect(200);
+    refused(&create(&mut client, &[ALICE]), MISSING);
+    assert!(!server.log().contains("no request can be identified"));
+}
+
+#[test]
+fn issuer_and_audience_are_asked_for_when_they_are_set() {
+    let server = Server::with(&[SETTING, ("JWT_ISSUER", "https://id.example"), ("JWT_AUDIENCE", "ring")]);
+    let mut client = server.connect();
+    for (issuer, audience, status) in [
+        (json!("https://id.example"), json!("ring"), 200),
+        (json!("https://id.example"), json!(["other", "ring"]), 200),
+        (json!("https://id.example"), json!("other"), 401),
+        (json!("https://id.example"), json!(["other"]), 401),
+        (json!("https://id.example"), Value::Null, 401),
+        (json!("https://evil.example"), json!("ring"), 401),
+        (Value::Null, json!("ring"), 401),
+    ] {
+        let claims = json!({ "sub": "tess", "iss": issuer, "aud": audience });
+        let answer = create(&mut client, &[("Authorization", &bearer(&claims)), ALICE]);
+        assert_eq!(answer.status, status, "{claims}");
+        if status == 401 {
+            refused(&answer, "\"Invalid token\"");
+        }
+    }
+}
+
+#[test]
+fn neither_tokens_nor_the_key_are_ever_logged_or_shown() {
+    for level in ["info", "trace"] {
+        let server = Server::with(&[SETTING, ("LOG_LEVEL", level)]);
+        let mut client = server.connect();
+        let good = json!({ "sub": "tess", "x": "TOPSECRET" });
+        let odd = json!({ "sub": "TOPSECRET\n", "aud": "TOPSECRET" });
+        let tokens = [token(&good), token(&odd), sign(Algorithm::HS512, &good, KEY), "TOPSECRET".to_owned()];
+        for (at, sent) in tokens.iter().enumerate() {
+            let (authorization, id) = (format!("Bearer {sent}"), format!("rid-{at}"));
+            let headers = [("Authorization", authorization.as_str()), ("X-Request-Id", &id), ALICE];
+            let answer = client.request("GET", &format!("{DRAFTS}?access_token={sent}"), &headers, b"");
+            assert_eq!(answer.status, if at == 0 { 200 } else { 401 });
+            let parts: Vec<&str> = sent.split('.').collect();
+            assert!(!answer.text().contains(parts[parts.len() - 1]));
+            server.wait_for_log(|line| line["message"] == "request.complete" && line["request_id"] == id.as_str());
+        }
+        let why = server.wait_for_log(|line| line["message"] == "http.error" && line["request_id"] == "rid-1");
+        assert_eq!((&why["level"], &why["error_message"]), (&json!("WARN"), &json!("Invalid token")));
+        assert_eq!((&why["context"], &why["user_id"]), (&json!("sub is not a user id"), &Value::Null));
+        let log = server.log();
+        for secret in tokens.iter().flat_map(|sent| sent.split('.')).chain(["TOPSECRET", KEY]) {
+            assert!(!log.contains(secret), "{secret} in {log}");
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["JWT_SECRET", "CLERK_SECRET_KEY"] {
+        for (key, verb) in [(KEY, "print-config"), (KEY, "check-config"), ("TOPSECRET", "check-config")] {
+            let output = inkring(directory.path()).arg(verb).env(name, key).output().unwrap();
+            assert_eq!(output.status.code(), Some(0));
+            let shown = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            assert!(!shown.contains("TOPSECRET"), "{shown}");
+            if verb == "print-config" {
+                assert!(shown.lines().any(|line| line.starts_with("JWT_SECRET=******** ")), "{shown}");
+            }
+        }
+        let strict = inkring(directory.path()).args(["check-config", "--strict"]).env(name, "TOPSECRET").output();
+        let said = String::from_utf8(strict.unwrap().stderr).unwrap();
+        assert!(said.contains(&format!("{name}=******** is shorter than 32 bytes")), "{said}");
+        assert!(!said.contains("TOPSECRET"), "{said}");
+    }
+}
+
+#[test]
+fn reading_is_for_anyone_or_for_members_only() {
+    let open = Server::start();
+    let draft = open.create_draft("alice");
+    open.get(&format!("{DRAFTS}/{draft}")).expect(200);
+    open.get_as("eve", &format!("{DRAFTS}/{draft}")).expect(200);
+
+    let server = Server::with(&[SETTING, ("DRAFTS_PUBLIC_READ", "false")]);
+    let draft = server.create_draft("alice");
+    let path = format!("{DRAFTS}/{draft}");
+    let mut client = server.connect();
+    client.request("POST", &format!("{path}/collaborators?collaborator_id=bob"), &[ALICE], b"").expect(200);
+    for member in ["alice", "bob"] {
+        assert_eq!(client.get(&path, Some(member)).expect(200)["data"]["draft_id"], draft);
+        let authorization = bearer(&json!({ "sub": member }));
+        client.request("GET", &path, &[("Authorization", &authorization), ("X-User-Id", "eve")], b"").expect(200);
+        assert_eq!(client.request("HEAD", &path, &[("X-User-Id", member)], b"").status, 200);
+    }
+    refused(&client.get(&path, None), MISSING);
+    refused(&client.get(&format!("{DRAFTS}/nowhere"), None), MISSING);
+    refused(&client.request("GET", &path, &[("Authorization", "Bearer x"), ALICE], b""), "\"Invalid token\"");
+    let answer = client.get(&path, Some("eve"));
+    let message = format!("User eve is not owner/collaborator for draft {draft}");
+    assert_eq!(answer.expect_error(403), ("forbidden".to_owned(), message.clone()));
+    assert_eq!(answer.json()["detail"], message);
+    assert!(!answer.text().contains("A draft"), "nothing of the draft leaves");
+    assert_eq!(client.request("HEAD", &path, &[("X-User-Id", "eve")], b"").status, 403);
+    let unknown = client.get(&format!("{DRAFTS}/nowhere"), Some("eve")).expect_error(404);
+    assert_eq!(unknown, ("not_found".to_owned(), "Draft nowhere not found".to_owned()));
+    // The time comes before the draft, as where reading is public.
+    client.get(&format!("{path}?now=x"), Some("eve")).expect_error(400);
+    refused(&client.get(&format!("{path}?now=x"), None), MISSING);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_bytes_whatever_are_taken_for_a_token(bytes in vec(any::<u8>(), 0..300), now in any::<i64>()) {
+        let verifier = Verifier::hs256(KEY.as_bytes(), Demands::default());
+        prop_assert!(verifier.verify(&bytes, Timestamp(now)).is_err());
+    }
+
+    #[test]
+    fn a_token_that_is_cut_or_changed_anywhere_is_refused(
+        at in any::<prop::sample::Index>(),
+        changes in vec(any::<u8>(), 0..4),
+        padding in 0..9000_usize,
+    ) {
+        let verifier = Verifier::hs256(KEY.as_bytes(), Demands::default());
+        let good = token(&json!({ "sub": "alice", "x": "x".repeat(padding) })).into_bytes();
+        prop_assert_eq!(verifier.verify(&good, Timestamp(0)).is_ok(), good.len() <= TOKEN_MAX_BYTES);
+        let at = at.index(good.len());
+        let mut changed = good.clone();
+        changed.splice(at..=at, changes);
+        prop_assert_eq!(verifier.verify(&changed, Timestamp(0)).is_ok(), changed == good && good.len() <= TOKEN_MAX_BYTES);
+    }
+
+    #[test]
+    fn whatever_a_signed_token_claims_it_names_a_user_by_the_rules_or_nobody(
+        claims in vec(("sub|exp|nbf|aud|iss|x", claim()), 0..5),
+        expiry in any::<bool>(),
+        now in any::<i64>(),
+    ) {
+        let demands = Demands { issuer: None, audience: None, expiry };
+        let verifier = Verifier::hs256(KEY.as_bytes(), demands);
+        let claims: serde_json::Map<String, Value> = claims.into_iter().collect();
+        if let Ok(user) = verifier.verify(token(&Value::Object(claims.clone())).as_bytes(), Timestamp(now)) {
+            prop_assert_eq!(claims["sub"].as_str(), Some(user.as_str()));
+            prop_assert!((1..=100).contains(&user.chars().count()) && !user.chars().any(char::is_control));
+            prop_assert!(claims.contains_key("exp") || !expiry);
+        }
+    }
+}
+
+/// A value that a claim may have, likely and unlikely ones.
+fn claim() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        "[a-z]{1,3}".prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        Just(Value::Null),
+        Just(json!([["a"], {}])),
+        Just(json!({ "a": [1] })),
+    ]
+}
