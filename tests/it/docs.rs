@@ -76,6 +76,9 @@ fn pages() -> Vec<(String, String)> {
     paths.into_iter().filter(|path| path.ends_with(".md")).map(|path| (path.clone(), read(&path))).collect()
 }
 
+/// With which docs/PROTOCOL.md says that its tokens are signed.
+const KEY: (&str, &str) = ("JWT_SECRET", "only-for-the-examples-of-this-page");
+
 /// Carries out the blocks of one page.
 struct Shell {
     server: Server,
@@ -88,7 +91,7 @@ struct Shell {
 
 impl Shell {
     fn new() -> Self {
-        Self { server: Server::start(), running: true, variables: BTreeMap::new(), expected: None, last: None }
+        Self { server: Server::with(&[KEY]), running: true, variables: BTreeMap::new(), expected: None, last: None }
     }
 
     fn instead(&mut self, what: &str) {
@@ -313,6 +316,7 @@ fn the_readme_can_be_followed() {
 
 #[test]
 fn the_protocol_is_as_written() {
+    assert!(read("docs/PROTOCOL.md").contains(&format!("`{}={}`", KEY.0, KEY.1)));
     carry_out("docs/PROTOCOL.md");
 }
 
