@@ -1,4 +1,5 @@
 //! Every change tells of itself once, after its commit, in commit order (G2); what changes nothing tells nothing (G4).
+//! What was told can be read again, in parts, as far back as the log is kept.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::support::ledger::Ledger;
 use crate::support::random::Random;
-use crate::support::{Answer, Server, wait_for};
+use crate::support::{Answer, Client, Server, wait_for};
 
 const THREADS: usize = 4;
 const CHANGES: usize = 150;
@@ -252,4 +253,154 @@ fn replays_and_refusals_write_not_one_byte() {
         server.post_as(user, &format!("{path}/collaborators?collaborator_id=alice"), &json!({})).expect(status);
     }
     assert!(files().map(Result::unwrap) == before, "something was written");
+}
+
+/// The event log of a draft, as far as one answer has it.
+fn log_of(client: &mut Client, draft_id: &str, query: &str) -> Value {
+    client.get(&format!("/v1/collab/drafts/{draft_id}/events{query}"), None).expect(200)
+}
+
+fn seqs(page: &Value) -> Vec<i64> {
+    page["data"].as_array().unwrap().iter().map(|event| event["seq"].as_i64().unwrap()).collect()
+}
+
+/// Whatever is asked, without the events: from, to, complete, more.
+fn place(page: &Value) -> Value {
+    json!([page["from"], page["to"], page["complete"], page["more"]])
+}
+
+fn append(client: &mut Client, draft_id: &str, key: &str) {
+    let body = json!({ "content": key, "idempotency_key": key });
+    client.post(&format!("/v1/collab/drafts/{draft_id}/segments"), Some("alice"), &body).expect(200);
+}
+
+#[test]
+fn the_log_of_a_draft_is_read_as_it_was_told_to_the_letter() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let mut post = |path: &str, body: Value, request_id: &str| -> Value {
+        let headers = [("X-User-Id", "alice"), ("X-Request-Id", request_id), ("Content-Type", "application/json")];
+        client.request("POST", path, &headers, body.to_string().as_bytes()).expect(200)
+    };
+    let new = json!({ "title": "A \"t\"\n\u{1}", "platform": "ø", "initial_segment": "one" });
+    let created = post("/v1/collab/drafts", new, "created");
+    let draft_id = created["data"]["draft_id"].as_str().unwrap();
+    let path = format!("/v1/collab/drafts/{draft_id}");
+    post(&format!("{path}/collaborators?collaborator_id=bob&role=editor"), json!({}), "added");
+    let append = json!({ "content": "two", "idempotency_key": "1" });
+    let appended = post(&format!("{path}/segments"), append, "\"a\\b\"");
+    let pass = json!({ "to_user_id": "bob", "idempotency_key": "1" });
+    let passed = post(&format!("{path}/pass-ring"), pass, "passed");
+    let (created_at, segment) = (&created["data"]["created_at"], &appended["data"]["segments"][1]);
+    let passed_at = &passed["data"]["ring_state"]["passed_at"];
+    let answer = client.get(&format!("{path}/events"), None);
+    // When a collaborator joined, nothing but the event says.
+    let added_at = answer.json()["data"][1]["ts"].clone();
+    assert!(created_at.as_str() <= added_at.as_str() && added_at.as_str() <= segment["created_at"].as_str());
+    let whole = json!({
+        "data": [
+            { "type": "collab.draft_created", "draft_id": draft_id, "ts": created_at, "request_id": "created", "seq": 1,
+              "data": { "draft_id": draft_id, "creator_id": "alice", "title": "A \"t\"\n\u{1}", "platform": "ø",
+                        "created_at": created_at } },
+            { "type": "collab.collaborator_added", "draft_id": draft_id, "ts": added_at, "request_id": "added", "seq": 2,
+              "data": { "draft_id": draft_id, "collaborator_id": "bob", "role": "editor" } },
+            { "type": "collab.segment_added", "draft_id": draft_id, "ts": segment["created_at"],
+              "request_id": "\"a\\b\"", "seq": 3,
+              "data": { "draft_id": draft_id, "segment_id": segment["segment_id"], "user_id": "alice",
+                        "segment_order": 1, "created_at": segment["created_at"] } },
+            { "type": "collab.ring_passed", "draft_id": draft_id, "ts": passed_at, "request_id": "passed", "seq": 4,
+              "data": { "draft_id": draft_id, "from_user_id": "alice", "to_user_id": "bob", "passed_at": passed_at } },
+        ],
+        "from": 0, "to": 4, "complete": true, "more": false,
+    });
+    assert_eq!(answer.text(), whole.to_string());
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let head = client.request("HEAD", &format!("{path}/events"), &[], b"");
+    assert_eq!((head.status, head.header("content-length")), (200, Some(answer.body.len().to_string().as_str())));
+    for (query, events, at) in [
+        ("?since=0&limit=1000", vec![1, 2, 3, 4], json!([0, 4, true, false])),
+        ("?since=2", vec![3, 4], json!([2, 4, true, false])),
+        ("?since=1&limit=2", vec![2, 3], json!([1, 4, true, true])),
+        ("?since=4", vec![], json!([4, 4, true, false])),
+        ("?since=5", vec![], json!([5, 4, false, false])),
+        ("?since=9223372036854775807", vec![], json!([i64::MAX, 4, false, false])),
+        ("?since=7&since=3&unknown=1", vec![4], json!([3, 4, true, false])),
+    ] {
+        let page = log_of(&mut client, draft_id, query);
+        assert_eq!((seqs(&page), place(&page)), (events, at), "{query}");
+    }
+}
+
+#[test]
+fn what_is_no_event_log_is_refused_shape_first() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let path = format!("/v1/collab/drafts/{}/events", server.create_draft("alice"));
+    let (code, message) = client.get("/v1/collab/drafts/nowhere/events?since=1", None).expect_error(404);
+    assert_eq!((code.as_str(), message.as_str()), ("not_found", "Draft nowhere not found"));
+    let (number, least, most) = (
+        "Input should be a valid integer, unable to parse string as an integer",
+        |least: i64| format!("Input should be greater than or equal to {least}"),
+        |most: i64| format!("Input should be less than or equal to {most}"),
+    );
+    let problem = |kind: &str, name: &str, msg: &str, input: &str, ctx: Option<Value>| -> Value {
+        let mut problem = json!({ "type": kind, "loc": ["query", name], "msg": msg, "input": input });
+        ctx.into_iter().for_each(|ctx| problem["ctx"] = ctx);
+        problem
+    };
+    let not_a_number = |name, input: &str| problem("int_parsing", name, number, input, None);
+    let too_small =
+        |name, min, input: &str| problem("greater_than_equal", name, &least(min), input, Some(json!({ "ge": min })));
+    let too_large =
+        |name, max, input: &str| problem("less_than_equal", name, &most(max), input, Some(json!({ "le": max })));
+    let long = "9".repeat(300);
+    let cut = format!("{}...<truncated>", "9".repeat(200));
+    for (query, problems) in [
+        ("?since=", vec![not_a_number("since", "")]),
+        ("?since=1.5", vec![not_a_number("since", "1.5")]),
+        ("?since=-1", vec![too_small("since", 0, "-1")]),
+        ("?since=-9223372036854775809", vec![too_small("since", 0, "-9223372036854775809")]),
+        ("?since=9223372036854775808", vec![too_large("since", i64::MAX, "9223372036854775808")]),
+        ("?limit=0", vec![too_small("limit", 1, "0")]),
+        ("?limit=1001", vec![too_large("limit", 1000, "1001")]),
+        (&format!("?limit={long}"), vec![too_large("limit", 1000, &cut)]),
+        ("?limit=x&since=%C3%B8", vec![not_a_number("since", "ø"), not_a_number("limit", "x")]),
+    ] {
+        for path in [&path, "/v1/collab/drafts/nowhere/events"] {
+            let answer = client.get(&format!("{path}{query}"), None);
+            assert_eq!(answer.expect_error(422).0, "validation_error");
+            assert_eq!(answer.json()["detail"], Value::Array(problems.clone()), "{query}");
+        }
+    }
+    let (_, message) = client.get(&format!("{path}?since=-1&limit=0"), None).expect_error(422);
+    assert_eq!(message, format!("query.since: {}; query.limit: {}", least(0), least(1)));
+    assert_eq!(client.post(&path, Some("alice"), &json!({})).header("allow"), Some("GET, HEAD"));
+}
+
+#[test]
+fn a_reader_that_goes_on_from_page_to_page_misses_nothing_of_what_is_being_written() {
+    let server = Server::start();
+    let draft_id = server.create_draft("alice");
+    let (writers, appends) = (3, 80);
+    let newest = 1 + writers * appends;
+    thread::scope(|scope| {
+        for writer in 0..writers {
+            let (mut client, draft_id) = (server.connect(), &draft_id);
+            scope.spawn(move || (0..appends).for_each(|at| append(&mut client, draft_id, &format!("{writer}-{at}"))));
+        }
+        for limit in [1, 7, 1000] {
+            let (mut client, draft_id) = (server.connect(), &draft_id);
+            scope.spawn(move || {
+                let mut since = 0;
+                while since < newest {
+                    let page = log_of(&mut client, draft_id, &format!("?since={since}&limit={limit}"));
+                    let (events, to) = (seqs(&page), page["to"].as_i64().unwrap());
+                    let last = to.min(since + limit);
+                    assert_eq!(events, (since + 1..=last).collect::<Vec<_>>());
+                    assert_eq!(place(&page), json!([since, to, true, last < to]));
+                    since = last;
+                }
+            });
+        }
+    });
 }
