@@ -23,8 +23,9 @@ use crate::clock::{Clock, Timestamp};
 
 /// Jobs in one commit, at most.
 pub(super) const BATCH_MAX: usize = 256;
-/// Jobs after which the write-ahead log is moved into the database, between two batches: some megabytes of log.
-const CHECKPOINT_EVERY_JOBS: usize = 2_000;
+/// Rows changed after which the write-ahead log is moved into the database, between two batches. An append changes four.
+/// That is some megabytes of log, or some tens when each row lies on a page of its own.
+const CHECKPOINT_EVERY_ROWS: u64 = 8_000;
 /// When the log still has this many pages after a checkpoint, readers kept it from being reused: wait for them once.
 const WAL_PAGES_MAX: i32 = 16_384;
 
@@ -181,7 +182,7 @@ impl Writer {
             clock,
             began,
             last: Timestamp(i64::MIN),
-            since_checkpoint: 0,
+            rows_at_checkpoint: 0,
             batch: Vec::with_capacity(BATCH_MAX),
             events: Vec::new(),
         };
@@ -212,7 +213,8 @@ struct WriterThread {
     began: Instant,
     /// The time of the last change, below which no later one goes.
     last: Timestamp,
-    since_checkpoint: usize,
+    /// Rows changed by this connection up to the last checkpoint.
+    rows_at_checkpoint: u64,
     batch: Vec<Ran>,
     events: Vec<Event>,
 }
@@ -228,7 +230,7 @@ impl WriterThread {
     fn run(mut self) {
         while let Ok(first) = self.jobs.recv() {
             self.commit_batch(first);
-            if self.since_checkpoint >= CHECKPOINT_EVERY_JOBS {
+            if self.store.connection.total_changes() - self.rows_at_checkpoint >= CHECKPOINT_EVERY_ROWS {
                 self.checkpoint(CheckpointMode::PASSIVE);
             }
         }
@@ -259,7 +261,6 @@ impl WriterThread {
         self.events.clear();
         let commit = self.clock.instant().saturating_duration_since(began);
         for Ran { job, queued, panicked } in self.batch.drain(..) {
-            self.since_checkpoint += 1;
             job.settle(match &committed {
                 Ok(()) if panicked => Err(StoreError::Panicked),
                 Ok(()) => Ok(JobTimes { queued, commit }),
@@ -324,7 +325,7 @@ impl WriterThread {
 
     fn checkpoint(&mut self, mode: CheckpointMode) {
         let began = self.clock.instant();
-        self.since_checkpoint = 0;
+        self.rows_at_checkpoint = self.store.connection.total_changes();
         let mut moved = self.store.connection.wal_checkpoint_v2(None::<&str>, mode);
         if matches!(moved, Ok((pages, done)) if pages > WAL_PAGES_MAX && done < pages) {
             moved = self.store.connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::RESTART);
@@ -437,6 +438,38 @@ mod tests {
         writer.stop();
         let log = std::fs::metadata(directory.path().join("a.db-wal")).unwrap().len();
         assert_eq!(log, 0, "the log was not moved into the database");
+    }
+
+    #[test]
+    fn the_log_is_moved_into_the_database_after_so_many_rows_in_however_few_jobs() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.db");
+        let writer = Writer::start(super::super::open(&path).unwrap(), 16, Arc::new(Heard::default()), Clock::system());
+        let writer = writer.unwrap();
+        let (settled, outcomes) = channel();
+        let bytes_after = |rows: u64| {
+            let insert = move |tx: &mut Tx<'_>| {
+                let drafts = "WITH RECURSIVE numbers (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM numbers LIMIT ?1) \
+                              INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, passed_at, \
+                              created_at, updated_at) SELECT hex(randomblob(16)), '', '', '', '', 0, 0, 0 FROM numbers";
+                tx.connection().execute(drafts, [rows as i64]).unwrap();
+                Verdict::Keep
+            };
+            // A job is settled before the checkpoint that it may lead to; the next one begins after that.
+            let nothing = |_: &mut Tx<'_>| Verdict::Keep;
+            for job in [
+                Box::new(Probe(insert, settled.clone(), "")) as Box<dyn Job>,
+                Box::new(Probe(nothing, settled.clone(), "")),
+            ] {
+                writer.handle().submit(job).ok().unwrap();
+                outcomes.recv().unwrap().1.unwrap();
+            }
+            std::fs::metadata(&path).unwrap().len()
+        };
+        let before = bytes_after(1);
+        assert_eq!(bytes_after(CHECKPOINT_EVERY_ROWS - 2), before);
+        assert!(bytes_after(1) > before);
+        writer.stop();
     }
 
     #[test]
