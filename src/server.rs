@@ -13,6 +13,7 @@ use crate::config::{Config, Environment, Network};
 use crate::drafts;
 use crate::gate::{Cors, Demands, Gate, Identity, Routes, Verifier};
 use crate::health::{self, Readiness};
+use crate::housekeeper::Housekeeper;
 use crate::hub::{Batch, Hub, Mailbox, SeatLimits, Seats, Topics};
 use crate::net::{self, Caps, Front};
 use crate::store::{self, OpenError, Reader, Writer, WriterHandle};
@@ -47,6 +48,7 @@ pub enum StartError {
 /// A running server.
 pub struct Server {
     front: Front<Batch>,
+    housekeeper: Housekeeper,
     writer: Writer,
     readiness: Arc<Readiness>,
     drain: Duration,
@@ -67,9 +69,14 @@ impl Server {
 
         let store = store::open(&config.database)?;
         let readers = (0..shards).map(|_| store.reader()).collect::<Result<Vec<_>, OpenError>>()?;
+        let retention_reader = store.reader()?;
         let hub = Arc::new(Hub::new(drafts::frame_text));
         let writer = Writer::start(store, config.writer_queue_jobs, Arc::clone(&hub) as _, clock.clone())
             .map_err(StartError::Threads)?;
+
+        let (kept, every) = (config.drafts.events_kept, config.housekeeping);
+        let tasks = vec![drafts::retention::task(retention_reader, writer.handle(), kept, every)];
+        let housekeeper = Housekeeper::start(tasks, clock.clone()).map_err(StartError::Threads)?;
 
         let readiness = Arc::new(Readiness::default());
         let plan = GatePlan {
@@ -107,7 +114,7 @@ impl Server {
             connections, descriptors, version = env!("CARGO_PKG_VERSION");
             "server.started"
         );
-        Ok(Self { front, writer, readiness, drain: config.drain })
+        Ok(Self { front, housekeeper, writer, readiness, drain: config.drain })
     }
 
     /// Where it listens.
@@ -121,6 +128,8 @@ impl Server {
         log::info!(drain_seconds = self.drain.as_secs(); "server.stopping");
         self.readiness.drain();
         self.front.stop(self.drain);
+        // What it removes goes through the writer, which ends when nobody can hand in changes any more.
+        self.housekeeper.stop();
         self.writer.stop();
         log::info!("server.stopped");
     }

@@ -8,6 +8,7 @@ mod access;
 pub mod metrics;
 pub mod model;
 pub mod replay;
+pub mod retention;
 pub mod ring;
 pub mod routes;
 pub mod socket;

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::support::ledger::{Ledger, Written};
 use crate::support::random::Random;
-use crate::support::{Answer, Client, PATIENCE, Server};
+use crate::support::{Answer, Client, PATIENCE, Server, wait_for};
 
 const ROUNDS: usize = 10;
 const WRITERS: usize = 64;
@@ -73,6 +73,49 @@ fn a_first_start_cut_short_at_any_instant_is_made_good_by_the_next() {
             server.kill();
             Ledger::open(&server.database()).audit();
         }
+    }
+}
+
+#[test]
+fn killed_while_old_events_are_removed_a_log_is_still_its_end_without_a_gap() {
+    const KEPT: i64 = 100;
+    const EVENTS: i64 = 15_000;
+    let mut server = Server::with(&[("EVENTS_KEPT_PER_DRAFT", "100"), ("HOUSEKEEPING_SECONDS", "1")]);
+    let drafts = [server.create_draft("alice"), server.create_draft("alice")];
+    assert!(server.terminate().success());
+    let database = rusqlite::Connection::open(server.database()).unwrap();
+    let long = "WITH RECURSIVE seqs (seq) AS (SELECT 2 UNION ALL SELECT seq + 1 FROM seqs WHERE seq < ?1)
+                INSERT INTO events (draft, seq, type, data, request_id, created_at)
+                SELECT d.id, s.seq, 'collab.collaborator_added', '{}', 'r', d.created_at FROM seqs AS s, drafts AS d";
+    database.execute(long, [EVENTS]).unwrap();
+    database.execute("UPDATE drafts SET event_seq = ?1", [EVENTS]).unwrap();
+    drop(database);
+    // For each draft how many events are left; they must be the newest.
+    let left = |server: &Server| -> Vec<i64> {
+        let sql =
+            "SELECT count(*) FROM events GROUP BY draft HAVING max(seq) - count(*) + 1 = min(seq) AND max(seq) = ?1";
+        Ledger::open(&server.database()).column(sql, [EVENTS])
+    };
+    let mut before = vec![EVENTS; 2];
+    for kills in [true, true, true, false] {
+        server.launch();
+        wait_for(|| (left(&server) != before).then_some(()));
+        if kills {
+            server.kill();
+        } else {
+            assert!(server.terminate().success());
+        }
+        before = left(&server);
+        assert_eq!(before.len(), 2, "a gap");
+        if before == [KEPT; 2] {
+            break;
+        }
+    }
+    server.launch();
+    wait_for(|| (left(&server) == [KEPT; 2]).then_some(()));
+    for draft_id in drafts {
+        let page = server.get(&format!("/v1/collab/drafts/{draft_id}/events?since={}", EVENTS - KEPT)).expect(200);
+        assert_eq!((&page["complete"], &page["data"][0]["seq"]), (&json!(true), &json!(EVENTS - KEPT + 1)));
     }
 }
 

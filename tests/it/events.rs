@@ -404,3 +404,37 @@ fn a_reader_that_goes_on_from_page_to_page_misses_nothing_of_what_is_being_writt
         }
     });
 }
+
+#[test]
+fn a_log_is_kept_to_its_bound_and_says_when_it_no_longer_reaches_back() {
+    let server = Server::with(&[("EVENTS_KEPT_PER_DRAFT", "100"), ("HOUSEKEEPING_SECONDS", "1")]);
+    let (mut client, draft_id, short) = (server.connect(), server.create_draft("alice"), server.create_draft("bob"));
+    (0..130).for_each(|at| append(&mut client, &draft_id, &at.to_string()));
+    let page = wait_for(|| {
+        let page = log_of(&mut client, &draft_id, "?limit=1000");
+        // Before and after, what there is goes up to the newest, and nothing is said to be complete that is not.
+        let events = seqs(&page);
+        assert_eq!(events, (events[0]..=131).collect::<Vec<_>>());
+        assert_eq!(place(&page), json!([0, 131, events[0] == 1, false]));
+        (events.len() == 100).then_some(page)
+    });
+    assert_eq!(seqs(&page)[0], 32);
+    for (since, complete) in [(0, false), (30, false), (31, true), (131, true)] {
+        let page = log_of(&mut client, &draft_id, &format!("?since={since}&limit=10"));
+        let first = if since == 131 { None } else { Some(since.max(31) + 1) };
+        assert_eq!((seqs(&page).first().copied(), &page["complete"]), (first, &json!(complete)), "{since}");
+    }
+    assert_eq!(place(&log_of(&mut client, &short, "")), json!([0, 1, true, false]));
+    let draft = client.get(&format!("/v1/collab/drafts/{draft_id}"), None).expect(200);
+    assert_eq!(draft["data"]["segments"].as_array().unwrap().len(), 130, "only events are removed");
+    append(&mut client, &draft_id, "one more");
+    wait_for(|| (seqs(&log_of(&mut client, &draft_id, "?limit=1000")).first() == Some(&33)).then_some(()));
+    // How many runs it took depends on how fast they were written.
+    wait_for(|| {
+        let log = server.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let removed = lines.filter(|line| line.to_string().contains("events.removed"));
+        let events: i64 = removed.map(|line| line["events"].as_i64().unwrap()).sum();
+        (events == 32).then_some(())
+    });
+}
