@@ -14,11 +14,10 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::access;
 use super::replay::{self, Replay};
-use super::store;
 use crate::clock::{Clock, OffsetStyle};
-use crate::gate::validate::cut;
-use crate::gate::{Call, Code, Outcome, Route, Routes};
+use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
 use crate::hub::{Full, Hub, Mailbox, Seat, SeatLimits, Seats, Subscription, Topics};
 use crate::net::socket::{Message, code};
 use crate::net::{Outgoing, Session, SocketLimits, Ticket};
@@ -78,22 +77,29 @@ pub fn route(routes: &mut Routes, watches: Watches) {
 struct Refusal {
     code: &'static str,
     message: String,
-    /// The name of the log line (contract 01 §8).
+    close: u16,
+    /// The name and level of the log line (contract 01 §8).
     event: &'static str,
+    level: log::Level,
     /// What else the log is told.
     context: Option<String>,
 }
 
 impl Refusal {
     fn new(code: &'static str, message: impl Into<String>, event: &'static str) -> Self {
-        Self { code, message: message.into(), event, context: None }
+        Self { code, message: message.into(), close: code::POLICY, event, level: log::Level::Info, context: None }
     }
 }
 
-impl From<rusqlite::Error> for Refusal {
-    fn from(error: rusqlite::Error) -> Self {
-        log::error!(error = error.to_string(); "ws.read_failed");
-        Self::new(Code::InternalError.as_str(), "Unexpected error", "ws.failed")
+impl From<ApiError> for Refusal {
+    /// What a request would have been answered with.
+    fn from(error: ApiError) -> Self {
+        let refusal = Self::new(error.code().as_str(), error.message().unwrap_or_default(), "ws.forbidden");
+        if error.code() != Code::InternalError {
+            return refusal;
+        }
+        let (level, context) = (log::Level::Error, error.context().map(str::to_owned));
+        Self { close: code::INTERNAL, event: "ws.failed", level, context, ..refusal }
     }
 }
 
@@ -104,7 +110,9 @@ impl From<Full> for Refusal {
             Full::Topic => Self::new(WS_LIMIT, "Draft socket limit exceeded", "ws.limit.draft"),
             Full::User => Self::new(WS_LIMIT, "User socket limit exceeded", "ws.limit.user"),
             Full::TopicCap => {
-                Self::new(Code::LimitExceeded.as_str(), "Draft connection cap exceeded", "ws.scale_cap.draft")
+                let message = "Draft connection cap exceeded";
+                let refusal = Self::new(Code::LimitExceeded.as_str(), message, "ws.scale_cap.draft");
+                Self { level: log::Level::Warn, ..refusal }
             }
         }
     }
@@ -136,19 +144,8 @@ impl Watches {
             since.ok_or_else(|| Refusal::new(Code::ValidationError.as_str(), message, "ws.invalid_since"))
         });
         let since: Option<i64> = since.transpose()?;
-        if !self.options.public_read && !self.is_member(draft_id, call.user)? {
-            let message = format!("User {} is not owner/collaborator for draft {}", cut(call.user), cut(draft_id));
-            return Err(Refusal::new(Code::Forbidden.as_str(), message, "ws.forbidden"));
-        }
+        access::may_read(self.reader.connection(), self.options.public_read, draft_id, call.user)?;
         Ok((self.seats.take(draft_id, call.user, &self.options.seats)?, since))
-    }
-
-    fn is_member(&self, draft_id: &str, user: &str) -> rusqlite::Result<bool> {
-        let connection = self.reader.connection();
-        match store::head(connection, draft_id)? {
-            Some(head) => store::is_member(connection, head.row, user),
-            None => Ok(false),
-        }
     }
 }
 
@@ -203,11 +200,9 @@ struct Refused {
 
 impl Session for Refused {
     fn open(&mut self, _: Ticket, out: &mut Outgoing<'_>) {
-        let Refusal { code, message, event, context } = &self.refusal;
-        let level = if *code == Code::LimitExceeded.as_str() { log::Level::Warn } else { log::Level::Info };
-        self.who.log(level, event, context.as_deref());
-        let close = if *code == Code::InternalError.as_str() { code::INTERNAL } else { code::POLICY };
-        self.who.refuse(code, message, close, out);
+        let Refusal { code, message, close, event, level, context } = &self.refusal;
+        self.who.log(*level, event, context.as_deref());
+        self.who.refuse(code, message, *close, out);
     }
 
     fn message(&mut self, _: &Message<'_>, _: &mut Outgoing<'_>) {}
@@ -239,8 +234,9 @@ impl Session for Watch {
                 self.welcome(replay.as_ref(), out);
             }
             Err(error) => {
-                let Refusal { code, message, .. } = error.into();
-                self.who.refuse(code, &message, code::INTERNAL, out);
+                let Refusal { code, message, close, event, level, context } = ApiError::from(error).into();
+                self.who.log(level, event, context.as_deref());
+                self.who.refuse(code, &message, close, out);
             }
         }
     }
