@@ -1,6 +1,8 @@
 //! Who is asking: signed tokens and `X-User-Id` (contract 01 §0.4 and §3.1; rulings 3, 4 and 11), and what only members
 //! may read (ruling 7).
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use inkring::clock::Timestamp;
@@ -10,7 +12,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Server, inkring};
+use crate::support::{Answer, Client, PATIENCE, Server, inkring};
 
 const DRAFTS: &str = "/v1/collab/drafts";
 /// 32 bytes, marked so that it can be looked for.
@@ -54,6 +56,29 @@ fn refused(answer: &Answer, message: &str) {
     assert_eq!(answer.text(), expected);
     assert_eq!(answer.header("www-authenticate"), None, "contract 01 §0.4");
     assert_eq!(answer.header("content-type"), Some("application/json"));
+}
+
+/// Opens a socket with these header lines, and returns everything up to the end of its first frame: both the welcome and
+/// a refusal are one flat object.
+fn open_socket(server: &Server, path: &str, headers: &[(&str, &str)]) -> String {
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let handshake = format!(
+        "GET {path} HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{lines}\r\n"
+    );
+    stream.write_all(handshake.as_bytes()).unwrap();
+    let mut received = Vec::new();
+    while !received.contains(&b'}') {
+        let mut buffer = [0; 1024];
+        let bytes = stream.read(&mut buffer).unwrap();
+        assert!(bytes > 0, "{}", String::from_utf8_lossy(&received));
+        received.extend_from_slice(&buffer[..bytes]);
+    }
+    let text = String::from_utf8_lossy(&received).into_owned();
+    assert!(text.starts_with("HTTP/1.1 101 "), "{text}");
+    text
 }
 
 #[test]
@@ -117,6 +142,41 @@ fn what_is_no_bearer_token_says_nothing() {
     // Only sockets take it from elsewhere.
     let query = format!("{DRAFTS}?access_token={}", token(&json!({ "sub": "tess" })));
     refused(&client.request("GET", &query, &[], b""), MISSING);
+}
+
+#[test]
+fn a_socket_takes_its_token_from_header_protocol_or_query() {
+    let server = Server::with(&[SETTING]);
+    let (path, eve) = ("/v1/ws/drafts/d1", ("X-User-Id", "eve"));
+    let [header, protocol, query] = ["by-header", "by-protocol", "by-query"].map(|user| token(&json!({ "sub": user })));
+    let (header, protocol) = (format!("Bearer {header}"), format!("bearer, {protocol}"));
+    let (header, protocol) = (("Authorization", header.as_str()), ("Sec-WebSocket-Protocol", protocol.as_str()));
+    let with_query = format!("{path}?access_token={query}");
+    let expired = token(&json!({ "sub": "late", "exp": 1 }));
+    let (bad_header, bad_protocol) = (format!("Bearer {expired}"), format!("bearer, {expired}"));
+    let (bad_header, bad_protocol) = (("Authorization", bad_header.as_str()), (protocol.0, bad_protocol.as_str()));
+    let bad_query = format!("{path}?access_token={expired}");
+    let refusal = "\"code\":\"forbidden\",\"message\":\"Unauthorized: missing or invalid authentication\"";
+    let welcome = |user: &str| format!("\"user_id\":\"{user}\"");
+    for (target, headers, expected) in [
+        (with_query.as_str(), &[header, protocol, eve][..], welcome("by-header")),
+        (&with_query, &[protocol, eve], welcome("by-protocol")),
+        (&with_query, &[eve], welcome("by-query")),
+        (&with_query, &[], welcome("by-query")),
+        (path, &[eve], welcome("eve")),
+        (&with_query, &[bad_header, protocol, eve], refusal.to_owned()),
+        (&with_query, &[bad_protocol, eve], refusal.to_owned()),
+        (&bad_query, &[eve], refusal.to_owned()),
+        (path, &[], refusal.to_owned()),
+    ] {
+        let said = open_socket(&server, target, headers);
+        assert!(said.contains(&expected), "{target} {headers:?}: {said}");
+        let answered = said.to_ascii_lowercase().contains("sec-websocket-protocol: bearer\r\n");
+        assert_eq!(answered, headers.iter().any(|(name, _)| *name == protocol.0), "{said}");
+        assert!(!said.contains(&expired) && !said.contains(&query));
+    }
+    let log = server.log();
+    assert!([&expired, &query].iter().all(|token| !log.contains(token.as_str())), "{log}");
 }
 
 #[test]
@@ -243,6 +303,15 @@ fn reading_is_for_anyone_or_for_members_only() {
     assert_eq!(client.request("HEAD", &path, &[("X-User-Id", "eve")], b"").status, 403);
     let unknown = client.get(&format!("{DRAFTS}/nowhere"), Some("eve")).expect_error(404);
     assert_eq!(unknown, ("not_found".to_owned(), "Draft nowhere not found".to_owned()));
+    let log = format!("{path}/events");
+    refused(&client.get(&log, None), MISSING);
+    client.get(&log, Some("bob")).expect(200);
+    assert_eq!(client.get(&log, Some("eve")).expect_error(403), ("forbidden".to_owned(), message.clone()));
+    client.get(&format!("{DRAFTS}/nowhere/events"), Some("eve")).expect_error(404);
+    let socket = format!("/v1/ws/drafts/{draft}");
+    let authorization = bearer(&json!({ "sub": "bob" }));
+    assert!(open_socket(&server, &socket, &[("Authorization", &authorization)]).contains("\"type\":\"connected\""));
+    assert!(open_socket(&server, &socket, &[("X-User-Id", "eve")]).contains(&message));
     // The time comes before the draft, as where reading is public.
     client.get(&format!("{path}?now=x"), Some("eve")).expect_error(400);
     refused(&client.get(&format!("{path}?now=x"), None), MISSING);
