@@ -23,6 +23,9 @@ use super::outbox::Outbox;
 /// Bytes that the protocol machine asks for at once, and about what an idle socket keeps of them.
 const READ_BUFFER_BYTES: usize = 512;
 
+/// The longest payload of a control frame (RFC 6455 §5.5).
+const CONTROL_MAX_BYTES: usize = 125;
+
 /// What a client has sent.
 #[derive(Debug)]
 pub enum Message<'a> {
@@ -79,7 +82,7 @@ impl Outgoing<'_> {
 /// Bounds of a socket.
 #[derive(Debug, Clone)]
 pub struct SocketLimits {
-    /// The longest message, and the longest frame.
+    /// The longest message, and the longest frame of one.
     pub message_bytes: usize,
     /// Messages and pings within a second.
     pub messages_per_second: usize,
@@ -141,7 +144,8 @@ impl Socket {
             .write_buffer_size(0)
             .max_write_buffer_size(limits.outbox_bytes)
             .max_message_size(Some(limits.message_bytes))
-            .max_frame_size(Some(limits.message_bytes))
+            // Control frames have a bound of their own, which a small one for messages must not undercut.
+            .max_frame_size(Some(limits.message_bytes.max(CONTROL_MAX_BYTES)))
             .accept_unmasked_frames(false);
         Self {
             ticket,
