@@ -290,21 +290,28 @@ impl Watch {
 
     /// A `ping` is answered, other JSON passed over (contract 01 §2.5), and what is not JSON ends it (ruling 12).
     fn text(&self, text: &str, out: &mut Outgoing<'_>) {
-        #[derive(Deserialize)]
-        struct Typed<'a> {
-            #[serde(borrow)]
-            r#type: std::borrow::Cow<'a, str>,
-        }
         // Checked without being kept, so that a deep or long document costs nothing.
         if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
             self.who.log(log::Level::Debug, "ws.invalid_json", Some(&error.to_string()));
             let message = "Message is not valid JSON";
             self.who.refuse(Code::ValidationError.as_str(), message, code::INVALID, out);
-        } else if serde_json::from_str::<Typed<'_>>(text).is_ok_and(|typed| typed.r#type == "ping") {
+        } else if is_ping(text) {
             let ts = self.watches.clock.now().offset_style();
             send(out, &Pong { r#type: "pong", ts, request_id: &self.who.request_id });
         }
     }
+}
+
+/// Whether this JSON is an object of the type `ping`. An array is none, though `serde` would take its first item for the
+/// first member.
+fn is_ping(json: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Typed<'a> {
+        #[serde(borrow)]
+        r#type: std::borrow::Cow<'a, str>,
+    }
+    json.trim_start().starts_with('{')
+        && serde_json::from_str::<Typed<'_>>(json).is_ok_and(|typed| typed.r#type == "ping")
 }
 
 fn send(out: &mut Outgoing<'_>, frame: &impl Serialize) {
