@@ -5,10 +5,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Server, hold_writer, wait_for};
+use crate::support::{Answer, Client, Server, hold_writer, raise_descriptor_limit, wait_for};
 
 const GET: &str = "GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n";
 const NEW_DRAFT: &str = r#"{"title":"A draft","platform":"x"}"#;
@@ -31,13 +30,6 @@ fn create_big_draft(server: &Server) -> String {
         client.post(&format!("/v1/collab/drafts/{draft}/segments"), Some("alice"), &segment).expect(200);
     }
     draft
-}
-
-/// As many descriptors as the system lets us have.
-fn raise_descriptor_limit(wanted: u64) {
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
-    assert!(limit.maximum.is_none_or(|maximum| maximum >= wanted), "this test opens {wanted} descriptors");
 }
 
 /// Whether someone else is served, and at once.

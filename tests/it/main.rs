@@ -19,5 +19,8 @@ mod racing;
 mod repository;
 mod shutdown;
 mod smoke;
+mod socket_conformance;
+mod socket_order;
+mod sockets;
 mod support;
 mod tidy;

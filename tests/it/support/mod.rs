@@ -4,6 +4,7 @@
 
 pub mod ledger;
 pub mod random;
+pub mod socket;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 
 /// Nothing on loopback takes this long, not even on a machine that stops for half a minute; what waits longer has failed.
@@ -215,6 +217,13 @@ pub fn hold_writer(database: &Path) -> rusqlite::Connection {
     connection.busy_timeout(PATIENCE).unwrap();
     connection.execute_batch("BEGIN IMMEDIATE").unwrap();
     connection
+}
+
+/// As many descriptors as the system lets us have.
+pub fn raise_descriptor_limit(wanted: u64) {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
+    assert!(limit.maximum.is_none_or(|maximum| maximum >= wanted), "this test opens {wanted} descriptors");
 }
 
 /// Asks again and again until there is an answer.
