@@ -2,14 +2,15 @@
 //!
 //! - Every `sh` block of README.md and docs/PROTOCOL.md is carried out, in order, against one server per page. The shell
 //!   is a small interpreter below, so that no machine needs curl: it knows comments, `NAME=value`,
-//!   `NAME=$(curl … | cut …)`, `echo`, and curl with `-s -i -X -H -d`. It must be enough; a line it does not know fails.
+//!   `NAME=$(curl … | cut …)`, `echo`, curl with `-s -i -X -H -d`, and `websocat` with `-H`, which opens a socket and keeps
+//!   it for the rest of the page. It must be enough; a line it does not know fails.
 //! - A curl is answered 200, unless a comment above it begins with another status: `# 403 ring_required`. A code after
 //!   the status is the error's.
 //! - A `json` block right after an `sh` block is the last answer of that block: the same members in the same order, the
-//!   same values; only ids, times and fractions may differ.
+//!   same values; only ids, times and fractions may differ. After a `websocat`, it is what the socket sends next.
 //! - A comment `<!-- test: … -->` above a block says what to do instead of it: `cargo` (it builds or tests, which this
-//!   very run has done), `start` (the server, if it does not run), `kill` (SIGKILL), `illustration` (JSON that only
-//!   has to parse).
+//!   very run has done), `start` (the server, if it does not run), `kill` (SIGKILL), `socket` (JSON that the last socket
+//!   sends next), `illustration` (JSON that only has to parse).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +19,7 @@ use inkring::gate::Code;
 use serde_json::{Value, json};
 
 use crate::repository::{files, read, root, without_tests};
+use crate::support::socket::Socket;
 use crate::support::{Answer, Server, inkring};
 
 /// A fenced block of a page.
@@ -87,11 +89,19 @@ struct Shell {
     /// What a comment says of the next curl: status and code.
     expected: Option<(u16, Option<String>)>,
     last: Option<Answer>,
+    socket: Option<Socket>,
 }
 
 impl Shell {
     fn new() -> Self {
-        Self { server: Server::with(&[KEY]), running: true, variables: BTreeMap::new(), expected: None, last: None }
+        Self {
+            server: Server::with(&[KEY]),
+            running: true,
+            variables: BTreeMap::new(),
+            expected: None,
+            last: None,
+            socket: None,
+        }
     }
 
     fn instead(&mut self, what: &str) {
@@ -138,6 +148,7 @@ impl Shell {
             let words: Vec<&str> = command.iter().map(String::as_str).collect();
             output = match words[..] {
                 ["curl", ref options @ ..] => self.curl(options),
+                ["websocat", ref options @ ..] => self.websocat(options),
                 ["echo", ref rest @ ..] => rest.join(" "),
                 ["cut", delimiter, field] => {
                     let delimiter = delimiter.strip_prefix("-d").unwrap();
@@ -220,15 +231,36 @@ impl Shell {
         text
     }
 
-    /// Holds the last answer to what the page shows of it.
-    fn compare(&mut self, shown: &str) {
-        let answer = self.last.take().expect("a json block follows the sh block whose answer it shows");
-        let shown: Value = serde_json::from_str(shown).unwrap();
-        let (shown, real) = (without_chance(&shown), without_chance(&answer.json()));
-        // As text, so that the order of members counts.
-        let text = |value: &Value| serde_json::to_string_pretty(value).unwrap();
-        assert_eq!(text(&shown), text(&real), "left: the page; right: the server");
+    fn websocat(&mut self, options: &[&str]) -> String {
+        let (headers, url) = options.split_at(options.len() - 1);
+        let header = |pair: &[&str]| pair[0] == "-H" && pair[1].contains(": ");
+        assert!(headers.chunks(2).all(header), "websocat: an unknown option: {headers:?}");
+        let headers: Vec<(&str, &str)> = headers.chunks(2).map(|pair| pair[1].split_once(": ").unwrap()).collect();
+        let path = url[0].strip_prefix("ws://127.0.0.1:8000").expect("websocat to another server");
+        let (answer, socket) = Socket::open(&self.server, path, &headers);
+        assert_eq!(answer.status, 101, "{path}: {}", answer.text());
+        self.last = None;
+        self.socket = Some(socket);
+        String::new()
     }
+
+    /// Holds the last answer, or what the socket sends next, to what the page shows of it.
+    fn compare(&mut self, shown: &str) {
+        if let Some(answer) = self.last.take() {
+            assert_same(&serde_json::from_str(shown).unwrap(), &answer.json());
+            return;
+        }
+        let socket = self.socket.as_mut().expect("a json block follows the sh block whose answer it shows");
+        for shown in serde_json::Deserializer::from_str(shown).into_iter() {
+            assert_same(&shown.unwrap(), &socket.json());
+        }
+    }
+}
+
+fn assert_same(shown: &Value, real: &Value) {
+    // As text, so that the order of members counts.
+    let text = |value: &Value| serde_json::to_string_pretty(&without_chance(value)).unwrap();
+    assert_eq!(text(shown), text(real), "left: the page; right: the server");
 }
 
 /// `NAME=value`, with a name in capitals.
@@ -298,6 +330,10 @@ fn carry_out(path: &str) {
         let is_sh = block.language == "sh";
         match (block.language.as_str(), block.instead.as_deref()) {
             ("json", Some("illustration")) => {}
+            ("json", Some("socket")) => {
+                shell.last = None;
+                shell.compare(&block.text);
+            }
             (_, Some(what)) => shell.instead(what),
             ("sh", None) => shell.run(&block.text),
             ("json", None) if after_sh => shell.compare(&block.text),
@@ -362,7 +398,8 @@ fn ids_and_times_do_not_count_and_the_rest_does() {
 fn every_json_block_parses() {
     for (path, page) in pages() {
         for block in blocks(&page).iter().filter(|block| block.language == "json") {
-            let parsed = serde_json::from_str::<Value>(&block.text);
+            let parsed = serde_json::Deserializer::from_str(&block.text).into_iter::<Value>();
+            let parsed: Result<Vec<Value>, _> = parsed.collect();
             assert!(parsed.is_ok(), "{path}:{}: {parsed:?}", block.line);
         }
     }
@@ -374,7 +411,9 @@ fn every_error_code_is_in_the_protocol() {
     let (_, table) = page.split_once("| code | status |").unwrap();
     let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
     let shown: Vec<&str> = rows.map(|line| line.split('`').nth(1).unwrap()).collect();
-    assert_eq!(shown, Code::ALL.map(Code::as_str));
+    let known: Vec<&str> = Code::ALL.map(Code::as_str).into();
+    // The one code that only sockets have.
+    assert_eq!(shown, [&known[..], &["ws_limit"]].concat());
 }
 
 /// `POST /v1/collab/drafts` for each route of the server.

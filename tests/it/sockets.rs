@@ -296,7 +296,8 @@ fn when_reading_is_not_public_only_members_may_watch() {
         assert_refused(&server, &format!("{}?since=0", path(id)), &[("X-User-Id", "eve")], "forbidden", &message);
     };
     refused(&draft.id);
-    refused("no-such-draft");
+    let eve = [("X-User-Id", "eve")];
+    assert_refused(&server, &path("no-such-draft"), &eve, "not_found", "Draft no-such-draft not found");
     draft.add("alice", "collaborator_id=eve", "r").expect(200);
     let mut member = draft.watch("eve");
     draft.append("alice", "k", "appended").expect(200);
@@ -309,9 +310,10 @@ fn when_reading_is_not_public_only_members_may_watch() {
 #[test]
 fn the_reason_of_a_refusal_is_cut_at_a_character_when_it_is_too_long_for_a_close_frame() {
     let server = Server::with(&[("DRAFTS_PUBLIC_READ", "false")]);
+    let draft = Draft::new(&server);
     for user in ["é".repeat(100), format!("x{}", "é".repeat(99))] {
-        let (_, mut socket) = Socket::open(&server, "/v1/ws/drafts/d1", &[("X-User-Id", &user)]);
-        let message = format!("User {user} is not owner/collaborator for draft d1");
+        let (_, mut socket) = Socket::open(&server, &path(&draft.id), &[("X-User-Id", &user)]);
+        let message = format!("User {user} is not owner/collaborator for draft {}", draft.id);
         assert_error(&mut socket, "forbidden", &message);
         let Frame::Close(1008, reason) = socket.next() else { panic!("no close") };
         assert!(message.starts_with(&reason) && (120..=123).contains(&reason.len()), "{reason}");
