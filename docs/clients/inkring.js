@@ -1,0 +1,227 @@
+/**
+ * Watches a draft on an inkring server: every change, in order, exactly once, across restarts and broken networks.
+ * How to use it is in README.md beside this file; what goes over the wire is in ../PROTOCOL.md.
+ */
+
+/** Refused for good: the same would happen again. After any other close, known or not, we come back. */
+const FINAL_CODES = new Set([1002, 1003, 1007, 1008]);
+/** Before attempt n we wait a random part of FIRST_DELAY_MS * 2^n, at most of MAX_DELAY_MS. */
+const FIRST_DELAY_MS = 1_000;
+const MAX_DELAY_MS = 30_000;
+/** A browser does not show the server's protocol pings to its page, so after this much silence we ask ourselves ... */
+const SILENCE_MS = 30_000;
+/** ... and after this much more the connection is dead. A new one must say something within it, too. */
+const ANSWER_MS = 10_000;
+/** Events that are held back while the draft is read; what comes after them is fetched by reconnecting. */
+const HELD_MAX = 1_000;
+/** Above every head: asked for what comes after it, the server replays nothing and says where it stands. */
+const UNKNOWN = Number.MAX_SAFE_INTEGER;
+
+/**
+ * @typedef {object} Options
+ * @property {string} draftId
+ * @property {string} [baseUrl] Of the server, `http(s)` or `ws(s)`. If absent, the origin of the page.
+ * @property {string | (() => string | Promise<string>)} [token] A JWT, or what gets a fresh one before each attempt.
+ * @property {number | null} [since] The last event you know. If absent, `onReread('start')` is called, and it goes on
+ *   from there.
+ * @property {(event: any) => void} [onEvent] Each event after `since` or the last re-read: in order, exactly once.
+ * @property {(reason: 'start' | 'missed', signal: AbortSignal) => unknown} [onReread] Read the draft anew, and return
+ *   the promise of having done so: events wait for it. If it fails, it is called again with the next connection.
+ * @property {(state: 'connecting' | 'live' | 'waiting' | 'refused', detail?: any) => void} [onState] `live` comes with
+ *   the server's welcome; `waiting` and `refused` with `code` and `reason` of the close and with `error`, the code of
+ *   the server's error frame, as far as there are any; `waiting` with `delayMs` besides.
+ * @property {(error: unknown) => void} [onError] What a callback threw. If absent, it goes to the console.
+ * @property {any} [WebSocket] A constructor, where none is built in; that of the package `ws` will do.
+ * @property {() => number} [random] This one and the rest are for tests.
+ * @property {(then: () => void, ms: number) => any} [setTimeout]
+ * @property {(timer: any) => void} [clearTimeout]
+ * @property {any} [page] Has the events of a window.
+ */
+
+/**
+ * @param {Options} options
+ * @returns {{ readonly state: string, readonly seq: number | null, close(): void }} `seq` is the last event delivered
+ *   or read, and null before there is one. After `close()` no callback is called.
+ */
+export function watchDraft({
+  draftId,
+  baseUrl = globalThis.location?.origin,
+  token,
+  since,
+  onEvent,
+  onReread,
+  onState,
+  onError = console.error,
+  WebSocket = globalThis.WebSocket,
+  random = Math.random,
+  setTimeout = globalThis.setTimeout,
+  clearTimeout = globalThis.clearTimeout,
+  page = globalThis,
+}) {
+  if (!WebSocket) throw new TypeError('There is no WebSocket here; pass a constructor as the option WebSocket');
+  const address = `${baseUrl.replace(/^http/, 'ws').replace(/\/+$/, '')}/v1/ws/drafts/${encodeURIComponent(draftId)}`;
+  const currentToken = typeof token === 'function' ? token : () => token;
+
+  let state = 'connecting';
+  let seq = since ?? UNKNOWN;
+  let failures = 0;
+  /** The attempt or connection there is. What belongs to an earlier one no longer counts. */
+  let current = null;
+  /** The only timer: until the next attempt, the next ping, or giving up on an answer. */
+  let timer;
+  let reading = Promise.resolve();
+
+  async function connect() {
+    const attempt = { socket: null, welcome: null, error: undefined, held: null, aborter: new AbortController() };
+    current = attempt;
+    expectAnswer();
+    change('connecting');
+    try {
+      // Not before the caller has what we return, so that its callbacks can use it.
+      const bearer = await Promise.resolve().then(currentToken);
+      if (current !== attempt) return;
+      // As a subprotocol and never in the address, which ends up in logs. A page can send no headers.
+      attempt.socket = new WebSocket(`${address}?since=${seq}`, bearer ? ['bearer', bearer] : []);
+      attempt.socket.onmessage = ({ data }) => current === attempt && receive(attempt, data);
+      attempt.socket.onclose = ({ code, reason }) => current === attempt && lose(code, reason);
+      attempt.socket.onerror = () => {}; // A close follows; without a listener `ws` would end the process.
+    } catch (error) {
+      if (current === attempt) fail(error);
+    }
+  }
+
+  function receive(attempt, data) {
+    setTimer(SILENCE_MS, probe);
+    try {
+      const message = JSON.parse(data);
+      if (message.type === 'connected') attempt.welcome = message;
+      else if (message.type === 'error') attempt.error = message.code;
+      else if (message.type === 'resumed') catchUp(attempt, message);
+      else if (message.seq !== undefined) accept(attempt, message);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  function accept(attempt, event) {
+    if (attempt.held) {
+      if (attempt.held.length <= HELD_MAX) attempt.held.push(event);
+    } else if (event.seq === seq + 1) {
+      seq = event.seq;
+      call(onEvent, event);
+    } else if (event.seq > seq && state === 'live') {
+      lose(undefined, 'an event is missing');
+    } // A gap before `resumed` is the server's to announce, and what we have already is not news.
+  }
+
+  async function catchUp(attempt, { to, complete }) {
+    if (!complete) {
+      const reason = seq === UNKNOWN ? 'start' : 'missed';
+      // Without this, an event could be shown and then overwritten by a draft that was read before it happened.
+      attempt.held = [];
+      // One after the other: nor must an older reading that was slow overwrite a newer one.
+      const { signal } = attempt.aborter;
+      reading = reading.catch(() => {}).then(() => current === attempt && onReread?.(reason, signal));
+      try {
+        await reading;
+      } catch (error) {
+        if (current === attempt) fail(error);
+      }
+      if (current !== attempt) return;
+      seq = to;
+    }
+    if (seq !== to) return lose(undefined, 'an event is missing');
+    failures = 0;
+    const held = attempt.held ?? [];
+    attempt.held = null;
+    change('live', attempt.welcome);
+    for (const event of held) if (current === attempt) accept(attempt, event);
+    if (held.length > HELD_MAX && current === attempt) lose(undefined, 'too many events while the draft was read');
+  }
+
+  function lose(code, reason) {
+    const { error } = current;
+    drop();
+    if (FINAL_CODES.has(code)) {
+      ignorePage();
+      change('refused', { code, reason, error });
+    } else {
+      // Not reset when a socket opens, because the server opens it before it refuses.
+      const delayMs = random() * Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** failures++);
+      setTimer(delayMs, connect);
+      change('waiting', { code, reason, error, delayMs });
+    }
+  }
+
+  function fail(error) {
+    report(error);
+    if (current) lose(undefined, String(error));
+  }
+
+  function drop() {
+    const dropped = current;
+    current = null;
+    clearTimeout(timer);
+    dropped?.aborter.abort();
+    dropped?.socket?.close();
+  }
+
+  function probe() {
+    expectAnswer();
+    current.socket.send('{"type":"ping"}');
+  }
+
+  function expectAnswer() {
+    setTimer(ANSWER_MS, () => lose(undefined, 'no answer'));
+  }
+
+  function setTimer(ms, then) {
+    clearTimeout(timer);
+    timer = setTimeout(then, ms);
+  }
+
+  function change(to, detail) {
+    if (state === to) return;
+    state = to;
+    call(onState, to, detail);
+  }
+
+  /** Calls back; what goes wrong there is not our end. */
+  function call(callback, ...news) {
+    try {
+      Promise.resolve(callback?.(...news)).catch(report);
+    } catch (error) {
+      report(error);
+    }
+  }
+
+  function report(error) {
+    if (state !== 'closed') onError(error);
+  }
+
+  /** The network may be back, or the machine has slept: try, or see whether the connection is still one. */
+  function wake({ type }) {
+    if (type === 'visibilitychange' && page.document.hidden) return;
+    if (state === 'waiting') connect();
+    else if (current?.socket?.readyState === 1) probe();
+  }
+
+  const signs = ['online', 'offline', 'visibilitychange'];
+  const ignorePage = () => signs.forEach((sign) => page.removeEventListener?.(sign, wake));
+  signs.forEach((sign) => page.addEventListener?.(sign, wake));
+  connect();
+
+  return {
+    get state() {
+      return state;
+    },
+    get seq() {
+      return seq === UNKNOWN ? null : seq;
+    },
+    close() {
+      state = 'closed';
+      ignorePage();
+      drop();
+    },
+  };
+}
