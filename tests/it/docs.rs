@@ -11,6 +11,8 @@
 //! - A comment `<!-- test: … -->` above a block says what to do instead of it: `cargo` (it builds or tests, which this
 //!   very run has done), `start` (the server, if it does not run), `kill` (SIGKILL), `socket` (JSON that the last socket
 //!   sends next), `illustration` (JSON that only has to parse).
+//!
+//! The programs in docs/clients/README.md are run by `client_js.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,15 +26,15 @@ use crate::support::{Answer, Server, inkring};
 
 /// A fenced block of a page.
 #[derive(Debug)]
-struct Block {
-    language: String,
+pub struct Block {
+    pub language: String,
     line: usize,
-    text: String,
+    pub text: String,
     /// What a comment above it says to do instead.
     instead: Option<String>,
 }
 
-fn blocks(page: &str) -> Vec<Block> {
+pub fn blocks(page: &str) -> Vec<Block> {
     let mut found: Vec<Block> = Vec::new();
     let (mut open, mut instead) = (false, None);
     for (number, line) in page.lines().enumerate() {
@@ -491,7 +493,15 @@ fn constants() -> BTreeMap<String, Vec<u64>> {
 #[test]
 fn every_setting_and_constant_that_is_named_exists() {
     // What the system, SQLite or the tests call so.
-    const OTHERS: [&str; 5] = ["INKRING_CRASH_ROUNDS", "INKRING_TEST_SEED", "AF_INET", "AF_INET6", "AF_UNIX"];
+    const OTHERS: [&str; 7] = [
+        "INKRING_BROWSER",
+        "INKRING_BROWSER_TESTS",
+        "INKRING_CRASH_ROUNDS",
+        "INKRING_TEST_SEED",
+        "AF_INET",
+        "AF_INET6",
+        "AF_UNIX",
+    ];
     let settings: BTreeSet<&str> = KNOBS.iter().flat_map(|knob| knob.names()).collect();
     let constants = constants();
     let mut pages = pages();

@@ -3,6 +3,7 @@
 
 mod arrows;
 mod cli;
+mod client_js;
 mod crash;
 mod docs;
 mod drafts;
