@@ -338,7 +338,8 @@ fn of_two_reasons_to_refuse_the_earlier_check_is_the_one_that_is_told() {
     let (behind, ahead) = (format!("{here}?since=x"), format!("{here}?since=0"));
     // Origin, then who it is, then since, then membership, then the seats: each row fails its check and the next.
     let member = format!("User eve is not owner/collaborator for draft {}", draft.id);
-    let rows: [(&str, &[(&str, &str)], &str, &str); 5] = [
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+    let rows: [(&str, Headers<'_>, &str, &str); 5] = [
         (&behind, &[("Origin", "https://b.example")], "ws_limit", "Origin not allowed"),
         (&behind, &[origin], "forbidden", UNAUTHORIZED),
         (&behind, &[origin, ("X-User-Id", "eve")], "validation_error", BAD_SINCE),
