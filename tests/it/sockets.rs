@@ -1,6 +1,8 @@
 //! The socket of a draft as a client meets it: the handshake, the refusals and which of them comes first, what is said
 //! and what is not, and that a seat is free again however its socket ended (contract 01 §2).
 
+use std::io::{ErrorKind, Write};
+
 use serde_json::{Value, json};
 
 use crate::support::socket::{
@@ -11,6 +13,8 @@ use crate::support::{Answer, Server, wait_for};
 const DRAFTS: &str = "/v1/collab/drafts";
 const UNAUTHORIZED: &str = "Unauthorized: missing or invalid authentication";
 const BAD_SINCE: &str = "The 'since' parameter should be a whole number from 0";
+
+type Headers<'a> = &'a [(&'a str, &'a str)];
 
 /// A JSON message of exactly so many bytes, which is answered, padded with this text.
 fn ping_of(bytes: usize, padding: &str) -> String {
@@ -215,6 +219,22 @@ fn whatever_comes_in_one_piece_with_the_handshake_is_taken_in_its_turn() {
 }
 
 #[test]
+fn the_body_of_a_handshake_is_not_taken_for_frames() {
+    let server = Server::start();
+    let body = Sent::new(TEXT, PING).encode();
+    let length = body.len().to_string();
+    let chunked = [format!("{:x}\r\n", body.len()).into_bytes(), body.clone(), b"\r\n0\r\n\r\n".to_vec()].concat();
+    for (framing, body) in [(("Content-Length", length.as_str()), body), (("Transfer-Encoding", "chunked"), chunked)] {
+        let mut client = server.connect();
+        client.send(handshake("/v1/ws/drafts/d1", &[("X-User-Id", "alice"), framing]));
+        client.send(body);
+        let (answer, mut socket) = Socket::answered(client);
+        assert_eq!(answer.status, 101);
+        socket.assert_quiet_after_welcome();
+    }
+}
+
+#[test]
 fn the_welcome_says_who_watches_what_and_no_more() {
     let server = Server::start();
     let welcome = |path: &str, user: &str, headers: &[(&str, &str)]| {
@@ -338,7 +358,6 @@ fn of_two_reasons_to_refuse_the_earlier_check_is_the_one_that_is_told() {
     let (behind, ahead) = (format!("{here}?since=x"), format!("{here}?since=0"));
     // Origin, then who it is, then since, then membership, then the seats: each row fails its check and the next.
     let member = format!("User eve is not owner/collaborator for draft {}", draft.id);
-    type Headers<'a> = &'a [(&'a str, &'a str)];
     let rows: [(&str, Headers<'_>, &str, &str); 5] = [
         (&behind, &[("Origin", "https://b.example")], "ws_limit", "Origin not allowed"),
         (&behind, &[origin], "forbidden", UNAUTHORIZED),
@@ -767,6 +786,36 @@ fn a_seat_is_free_again_when_a_client_answers_no_pings() {
             assert!(end.is_end(), "dropped without a close: {end:?}");
         }
     }
+}
+
+#[test]
+fn whoever_was_refused_cannot_keep_its_connection() {
+    let server = Server::with(&[("MAX_CONNECTIONS", "4")]);
+    let refused = |number: usize| {
+        let (_, mut socket) = Socket::open(&server, "/v1/ws/drafts/d1", &[]);
+        assert_error(&mut socket, "forbidden", UNAUTHORIZED);
+        assert!(matches!(socket.next(), Frame::Close(1008, _)), "{number}");
+        socket
+    };
+    // They neither close nor go away, and one of them never stops talking.
+    let mut sockets: Vec<_> = (0..4).map(refused).collect();
+    let mut loud = sockets.remove(0).client.stream;
+    let words = Sent::new(TEXT, PING).encode().repeat(1_000);
+    let end = wait_for(|| loud.write_all(&words).err());
+    assert!(matches!(end.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{end}");
+    // Four others fit in, beside one another.
+    let others = (0..4).map(|_| {
+        wait_for(|| {
+            let mut client = server.connect();
+            let asked = handshake("/v1/ws/drafts/d1", &[("X-User-Id", "alice")]);
+            // A connection too many is told so before it has asked.
+            client.stream.write_all(asked.as_bytes()).ok()?;
+            client.try_answer(false).filter(|answer| answer.status == 101)?;
+            Some(client)
+        })
+    });
+    assert_eq!(others.collect::<Vec<_>>().len(), 4);
+    drop(sockets);
 }
 
 #[test]
