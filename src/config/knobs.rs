@@ -242,7 +242,8 @@ pub const KNOBS: &[Knob] = &[
     ).refusing(),
     knob(Access, "TRUSTED_PROXIES", Networks, "",
         "The addresses or networks of reverse proxies in front of this server. They are exempt \
-         from the per-address connection limit, and their X-Forwarded-Proto is believed.",
+         from the per-address connection limit, and their X-Forwarded-For and \
+         X-Forwarded-Proto are believed.",
     ).refusing(),
 
     knob(Connections, "MAX_CONNECTIONS", int(0, 1_000_000, "connections"), "0",

@@ -125,10 +125,11 @@ impl Watches {
     /// Whether this caller gets a socket: its seat, and from where it wants to catch up.
     fn admit(&self, call: &Call<'_>) -> Result<(Seat, Option<i64>), Refusal> {
         let draft_id = call.param("draft_id");
+        let origin = call.headers.get("origin");
         if let Some(origins) = &self.options.origins
-            && !call.origin.is_some_and(|origin| origins.iter().any(|known| known.as_bytes() == origin))
+            && !origin.is_some_and(|origin| origins.iter().any(|known| known.as_bytes() == origin))
         {
-            let origin = call.origin.map(|origin| String::from_utf8_lossy(origin).into_owned());
+            let origin = origin.map(|origin| String::from_utf8_lossy(origin).into_owned());
             return Err(Refusal {
                 context: origin,
                 ..Refusal::new(WS_LIMIT, "Origin not allowed", "ws.origin_blocked")

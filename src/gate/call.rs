@@ -1,6 +1,7 @@
 //! What a handler is given and what it gives back.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -8,6 +9,7 @@ use parking_lot::Mutex;
 use super::error::ApiError;
 use super::validate::Body;
 use crate::hub::Mailbox;
+use crate::net::http1::Headers;
 use crate::net::{RequestId, Response, Session, SocketLimits, Ticket};
 use crate::store::{Job, JobTimes, StoreError, Tx, Verdict};
 
@@ -17,8 +19,10 @@ pub struct Call<'a> {
     pub request_id: &'a RequestId,
     /// The sender, on routes that ask for one; empty on public routes, and on socket routes when nobody is known.
     pub user: &'a str,
-    /// The page that the request comes from, if a browser sent it.
-    pub origin: Option<&'a [u8]>,
+    /// Where the request comes from, seen through trusted proxies.
+    pub client: IpAddr,
+    /// The header lines, for what is not said elsewhere.
+    pub headers: Headers<'a>,
     /// Names and values of the path's parts, decoded.
     pub params: matchit::Params<'a, 'a>,
     /// The raw query.

@@ -10,6 +10,7 @@
 //! The order is contract 01 §0.3. On the way out every answer gets its request id, CORS and security headers, and one
 //! `request.complete` line in the log. A panic in a handler is a 500 for that request and nothing else.
 
+mod address;
 mod call;
 mod cors;
 mod error;
@@ -63,7 +64,7 @@ pub struct Gate {
     pub identity: Identity,
     /// Bytes of body read when a route says nothing else.
     pub body_bytes: usize,
-    /// Whose `X-Forwarded-Proto` is believed.
+    /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxy: Box<dyn Fn(IpAddr) -> bool>,
     /// Where changes are handed in.
     pub writer: WriterHandle,
@@ -193,8 +194,9 @@ impl Gate {
             }
         }
         let user = exchange.user.as_deref().unwrap_or_default();
-        let origin = request.headers.get("origin");
-        let call = Call { request_id: &exchange.request_id, user, origin, params, query: request.query(), body };
+        let client = address::of_client(request, peer, &self.trusted_proxy);
+        let (request_id, headers, query) = (&exchange.request_id, request.headers, request.query());
+        let call = Call { request_id, user, client, headers, params, query, body };
         // What a handler holds across a panic is its own; shared state is behind cells that unwinding releases.
         catch_unwind(AssertUnwindSafe(|| (route.handler)(&call)))
             .unwrap_or_else(|_| Err(ApiError::internal("the handler panicked")))

@@ -1,0 +1,71 @@
+//! Where a request comes from, seen through the proxies in front.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::net::Request;
+
+/// The address of the client: that of the connection, unless a trusted proxy holds it. Then the hops that
+/// `X-Forwarded-For` lists are followed back from the nearest, and the first that is no trusted proxy is the client.
+/// What stands before it in the list is what that client claims, and counts for nothing.
+pub(super) fn of_client(request: &Request<'_>, peer: IpAddr, is_trusted: impl Fn(IpAddr) -> bool) -> IpAddr {
+    let mut client = peer;
+    if !is_trusted(peer) {
+        return client;
+    }
+    let lines: Vec<&[u8]> = request.headers.all("x-forwarded-for").collect();
+    for hop in lines.iter().rev().flat_map(|line| line.rsplit(|&byte| byte == b',')) {
+        // A hop that is no address ends the way back: whoever reported it is all that is known.
+        let Some(address) = parse(hop) else { break };
+        client = address;
+        if !is_trusted(address) {
+            break;
+        }
+    }
+    client
+}
+
+/// An address, with or without a port; IPv4 written as IPv6 is IPv4.
+fn parse(hop: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(hop).ok()?.trim();
+    let address = text.parse().or_else(|_| text.parse().map(|socket: SocketAddr| socket.ip())).ok()?;
+    Some(IpAddr::to_canonical(&address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::http1::{Decoder, Limits, Step, slots};
+
+    fn client(forwarded: &[&str], peer: &str) -> String {
+        let lines: String = forwarded.iter().map(|line| format!("X-Forwarded-For: {line}\r\n")).collect();
+        let head = format!("GET / HTTP/1.1\r\nHost: t\r\n{lines}\r\n");
+        let mut decoder = Decoder::new(Limits { head_bytes: 4096, headers: 16, target_bytes: 64 });
+        let mut slots = slots();
+        let Ok(Step::Request { request, .. }) = decoder.decode(head.as_bytes(), &mut slots, |_| 0) else { panic!() };
+        let is_trusted = |address: IpAddr| address.to_string().starts_with("10.") || address.is_loopback();
+        of_client(&request, peer.parse().unwrap(), is_trusted).to_string()
+    }
+
+    #[test]
+    fn the_nearest_hop_that_is_no_trusted_proxy_is_the_client() {
+        assert_eq!(client(&["1.1.1.1"], "9.9.9.9"), "9.9.9.9", "nobody's word but a trusted proxy's");
+        assert_eq!(client(&[], "10.0.0.1"), "10.0.0.1");
+        assert_eq!(
+            client(&["1.1.1.1, 2.2.2.2"], "10.0.0.1"),
+            "2.2.2.2",
+            "what the client itself claims is not believed"
+        );
+        assert_eq!(client(&["1.1.1.1, 2.2.2.2, 10.0.0.7"], "10.0.0.1"), "2.2.2.2");
+        assert_eq!(client(&["1.1.1.1", "2.2.2.2,10.0.0.7"], "127.0.0.1"), "2.2.2.2", "lines are one list");
+        assert_eq!(client(&["10.0.0.3, 10.0.0.2"], "10.0.0.1"), "10.0.0.3", "trusted all the way");
+    }
+
+    #[test]
+    fn hops_are_addresses_with_or_without_port_and_anything_else_ends_the_way() {
+        assert_eq!(client(&["2.2.2.2:4711"], "10.0.0.1"), "2.2.2.2");
+        assert_eq!(client(&["[2001:db8::1]:4711"], "10.0.0.1"), "2001:db8::1");
+        assert_eq!(client(&["::ffff:2.2.2.2"], "10.0.0.1"), "2.2.2.2");
+        assert_eq!(client(&["2.2.2.2, unknown, 10.0.0.2"], "10.0.0.1"), "10.0.0.2");
+        assert_eq!(client(&["2.2.2.2,"], "10.0.0.1"), "10.0.0.1");
+    }
+}
