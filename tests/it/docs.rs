@@ -234,11 +234,12 @@ impl Shell {
     }
 
     fn websocat(&mut self, options: &[&str]) -> String {
-        let (headers, url) = options.split_at(options.len() - 1);
+        // The address comes first: websocat takes whatever follows a -H for another header.
+        let (url, headers) = options.split_first().unwrap();
         let header = |pair: &[&str]| pair[0] == "-H" && pair[1].contains(": ");
         assert!(headers.chunks(2).all(header), "websocat: an unknown option: {headers:?}");
         let headers: Vec<(&str, &str)> = headers.chunks(2).map(|pair| pair[1].split_once(": ").unwrap()).collect();
-        let path = url[0].strip_prefix("ws://127.0.0.1:8000").expect("websocat to another server");
+        let path = url.strip_prefix("ws://127.0.0.1:8000").expect("websocat to another server");
         let (answer, socket) = Socket::open(&self.server, path, &headers);
         assert_eq!(answer.status, 101, "{path}: {}", answer.text());
         self.last = None;
