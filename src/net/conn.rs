@@ -12,24 +12,23 @@
 //! so an idle one holds no buffer. Closing lingers (RFC 9112 §9.6): our side is shut, then what the client still sends
 //! is thrown away for a moment, because closing on unread bytes would reset the answer away.
 //!
-//! A connection that became a WebSocket reads whether or not its client does: pongs and closes must be heard. What
-//! gathers for it during a turn leaves with one write at the end of the turn.
+//! What is different for a connection that became a WebSocket is in [`websocket`].
+
+mod websocket;
 
 use std::io::{self, ErrorKind, Read};
 use std::net::Shutdown;
-use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use http::Method;
 
 use super::acceptor::Accepted;
-use super::frame::Frame;
 use super::http1::{self, Decoder, Part, Reject, Step};
 use super::mailbox::Ticket;
 use super::outbox::Outbox;
 use super::response::Manner;
 use super::shard::Tools;
-use super::socket::{Socket, code};
+use super::socket::Socket;
 use super::{Continuation, Reply, Response, Service, Woken};
 
 /// Requests answered and reads made for one connection before its shard turns to the others.
@@ -353,123 +352,6 @@ impl Conn {
         }
     }
 
-    /// From this answer on the connection is a WebSocket. Its first frames stand behind the answer.
-    fn upgrade<S>(&mut self, response: &Response, socket: Box<Socket>, tools: &mut Tools<S>) {
-        tools.encode(response, Manner { head_only: false, http11: true, keep_alive: true });
-        self.state = State::Socket(socket);
-        let waiting = self.outbox.len();
-        self.outbox.push_bytes(&tools.answers);
-        self.filled(waiting, &mut tools.unsent, tools.now);
-        tools.clear_answers();
-        self.with_socket(tools, Socket::open);
-    }
-
-    /// Has the socket, if this is one, do something that may fill the outbox or end it.
-    fn with_socket<S>(&mut self, tools: &mut Tools<S>, act: impl FnOnce(&mut Socket, &mut Outbox) -> ControlFlow<u16>) {
-        let State::Socket(socket) = &mut self.state else { return };
-        let waiting = self.outbox.len();
-        let verdict = act(socket, &mut self.outbox);
-        self.filled(waiting, &mut tools.unsent, tools.now);
-        if let ControlFlow::Break(code) = verdict {
-            self.end_socket(code);
-        }
-    }
-
-    /// The outbox held `waiting` bytes before and may hold more now.
-    fn filled(&mut self, waiting: usize, unsent: &mut usize, now: Instant) {
-        *unsent = *unsent - waiting + self.outbox.len();
-        if let State::Socket(socket) = &self.state
-            && waiting == 0
-        {
-            self.stalled = now + socket.stall();
-        }
-    }
-
-    /// The socket is over, with this code; what waits, its close frame for one, is still sent.
-    fn end_socket(&mut self, code: u16) {
-        if let State::Socket(socket) = std::mem::replace(&mut self.state, State::Closing) {
-            socket.end(code);
-        }
-    }
-
-    /// A step of a socket. `None`: come again.
-    fn serve_socket<S>(&mut self, sent: bool, steps: &mut usize, tools: &mut Tools<S>) -> io::Result<Option<Flow>> {
-        if !sent && self.is_too_slow(tools) {
-            self.cut_off_socket(tools);
-            return Ok(None);
-        }
-        if !self.fresh && !self.readable {
-            return Ok(Some(Flow::Wait));
-        }
-        if *steps >= STEPS_PER_TURN {
-            return Ok(Some(Flow::Again));
-        }
-        *steps += 1;
-        let now = tools.now;
-        if std::mem::take(&mut self.fresh) {
-            let input = std::mem::take(&mut self.input);
-            self.with_socket(tools, |socket, outbox| socket.receive(&input, outbox, now));
-            return Ok(None);
-        }
-        let mut scratch = std::mem::take(&mut tools.scratch);
-        let read = self.read(&mut scratch);
-        if let Ok(Some(bytes)) = read {
-            self.with_socket(tools, |socket, outbox| socket.receive(&scratch[..bytes], outbox, now));
-        }
-        tools.scratch = scratch;
-        Ok((read? == Some(0)).then_some(Flow::Close))
-    }
-
-    fn is_too_slow<S>(&mut self, tools: &Tools<S>) -> bool {
-        let unsent = self.outbox.len();
-        match &mut self.state {
-            State::Socket(socket) => socket.is_too_slow(unsent) || tools.unsent > tools.unsent_max,
-            _ => false,
-        }
-    }
-
-    /// Lets a reader go that is too slow. What it was to get is dropped; the reason is the last thing it can read.
-    fn cut_off_socket<S>(&mut self, tools: &mut Tools<S>) {
-        self.cut_off("its socket reads too slowly", tools);
-        let waiting = self.outbox.len();
-        self.outbox.drop_unbegun();
-        tools.unsent = tools.unsent - waiting + self.outbox.len();
-        self.close_socket(code::TRY_AGAIN, "Reading too slowly; reconnect and catch up", tools);
-        // So much longer it has to come to the close frame, which waits behind what the kernel holds.
-        self.stalled = tools.now + tools.timeouts.write_stall;
-    }
-
-    /// Closes from our side, if this is a socket.
-    pub(crate) fn close_socket<S>(&mut self, code: u16, reason: &str, tools: &mut Tools<S>) {
-        self.with_socket(tools, |_, outbox| {
-            outbox.push(Frame::close(code, reason));
-            ControlFlow::Break(code)
-        });
-    }
-
-    /// Adds a frame for the socket with this ticket; true if it is here. The frame leaves with the end of the turn.
-    pub(crate) fn deliver(&mut self, ticket: Ticket, frame: &Frame, unsent: &mut usize, now: Instant) -> bool {
-        let State::Socket(socket) = &self.state else { return false };
-        if socket.ticket() != ticket {
-            return false;
-        }
-        let waiting = self.outbox.len();
-        self.outbox.push(frame.clone());
-        self.filled(waiting, unsent, now);
-        true
-    }
-
-    pub(crate) fn is_socket(&self) -> bool {
-        matches!(self.state, State::Socket(_))
-    }
-
-    /// Has the server close the socket, if this is one, at this moment.
-    pub(crate) fn leave_at(&mut self, at: Instant) {
-        if let State::Socket(socket) = &mut self.state {
-            socket.leave_at(at);
-        }
-    }
-
     /// Bytes that the client has not taken.
     pub(crate) fn unsent(&self) -> usize {
         self.outbox.len()
@@ -523,177 +405,7 @@ impl Conn {
         self.reject(&reject, &input, tools);
         if self.send(tools).is_err() { Flow::Close } else { Flow::Again }
     }
-
-    fn tick_socket<S>(&mut self, tools: &mut Tools<S>) -> Flow {
-        if !self.outbox.is_empty() && self.stalled <= tools.now {
-            self.cut_off_socket(tools);
-            return Flow::Again;
-        }
-        let (waiting, now) = (self.outbox.len(), tools.now);
-        self.with_socket(tools, |socket, outbox| socket.tick(outbox, now));
-        match self.state {
-            State::Socket(_) if self.outbox.len() == waiting => Flow::Wait,
-            // Closed without a word: there is nobody to hear it.
-            State::Closing if self.outbox.len() == waiting => Flow::Close,
-            _ => Flow::Again,
-        }
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-    use std::net::IpAddr;
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::clock::Clock;
-    use crate::net::acceptor::{Caps, Slots};
-    use crate::net::http1::{Limits, Request};
-    use crate::net::{Reply, Timeouts};
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    /// Answers GET at once and anything else when it is told to.
-    struct Stub;
-
-    impl Service for Stub {
-        type Note = ();
-        fn body_limit(&self, _: &Request<'_>) -> usize {
-            0
-        }
-        fn call(&mut self, request: &Request<'_>, _: IpAddr, _: Ticket) -> Reply {
-            if request.method == Method::GET {
-                return Reply::Now(Response::text(http::StatusCode::OK, "now"));
-            }
-            Reply::Later(Box::new(|woken| match woken {
-                Woken::Resumed => Response::text(http::StatusCode::OK, "later"),
-                Woken::TimedOut => Response::text(http::StatusCode::SERVICE_UNAVAILABLE, "too late"),
-            }))
-        }
-        fn reject(&mut self, _: &Reject, _: Option<&Request<'_>>, _: IpAddr) -> Response {
-            Response::text(http::StatusCode::REQUEST_TIMEOUT, "rejected")
-        }
-        fn refuse(&mut self) -> Response {
-            Response::text(http::StatusCode::SERVICE_UNAVAILABLE, "refused")
-        }
-        fn note(&mut self, (): (), _: &mut crate::net::Sockets<'_>) {}
-    }
-
-    /// A connection whose socket was full when it answered the first request of `sent`.
-    fn congested(sent: &str) -> (Conn, std::net::TcpStream, Tools<Stub>) {
-        // A busy kernel may make room late, and the answer fits in; another connection then.
-        loop {
-            let (mut conn, client, mut tools) = filled(sent);
-            assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
-            if !conn.outbox.is_empty() {
-                return (conn, client, tools);
-            }
-        }
-    }
-
-    /// A connection whose socket takes no byte more until the client reads, and which has `sent` to read itself.
-    fn filled(sent: &str) -> (Conn, std::net::TcpStream, Tools<Stub>) {
-        let limits = Limits { head_bytes: 1024, headers: 8, target_bytes: 256 };
-        let timeouts = Timeouts {
-            head: 2 * SECOND,
-            body: 3 * SECOND,
-            keep_alive: 100 * SECOND,
-            write_stall: 10 * SECOND,
-            parked: 4 * SECOND,
-        };
-        let tools = Tools::new(Stub, limits, timeouts, Clock::system());
-        let caps = Caps { connections: 1, per_address: 1, exempt: Box::new(|_| false) };
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (stream, peer) = listener.accept().unwrap();
-        stream.set_nonblocking(true).unwrap();
-        let slot = Arc::new(Slots::new(caps)).take(peer.ip()).ok().unwrap();
-        let stream = mio::net::TcpStream::from_std(stream);
-        let mut conn = Conn::new(Accepted { stream, peer: peer.ip(), _slot: slot }, &tools);
-        client.write_all(sent.as_bytes()).unwrap();
-        while conn.source().peek(&mut [0; 256]).ok() != Some(sent.len()) {}
-        // What the kernel still moves along makes room again; that ends when the client's side is full as well.
-        for _ in 0..10 {
-            while conn.source().write(&[b'.'; 4096]).is_ok() {}
-            std::thread::park_timeout(Duration::from_millis(5));
-        }
-        conn.readable = true;
-        (conn, client, tools)
-    }
-
-    /// The client reads what is there, and the rest leaves.
-    fn relieve(conn: &mut Conn, client: &mut std::net::TcpStream, tools: &mut Tools<Stub>) {
-        client.set_nonblocking(true).unwrap();
-        while !conn.outbox.is_empty() {
-            while client.read(&mut [0; 64 * 1024]).is_ok() {}
-            conn.turn(0, tools);
-        }
-    }
-
-    #[test]
-    fn a_head_begun_behind_an_unsent_answer_has_its_own_time_once_that_is_sent() {
-        let (mut conn, mut client, mut tools) = congested("GET / HTTP/1.1\r\nHost: t\r\n\r\nGET /");
-        tools.now += 9 * SECOND;
-        assert_eq!(conn.expire(&mut tools), Flow::Wait, "nothing is asked of it while we do not read");
-        relieve(&mut conn, &mut client, &mut tools);
-        tools.now += SECOND;
-        assert_eq!(conn.expire(&mut tools), Flow::Wait);
-        tools.now += SECOND;
-        assert_eq!(conn.expire(&mut tools), Flow::Again);
-        assert!(matches!(conn.state, State::Closing));
-    }
-
-    #[test]
-    fn a_parked_request_is_answered_in_time_whatever_waits_before_it() {
-        for relieved in [false, true] {
-            let both = "GET / HTTP/1.1\r\nHost: t\r\n\r\nPUT / HTTP/1.1\r\nHost: t\r\n\r\n";
-            let (mut conn, mut client, mut tools) = congested(both);
-            if relieved {
-                relieve(&mut conn, &mut client, &mut tools);
-            }
-            tools.now += 3 * SECOND;
-            assert_eq!(conn.expire(&mut tools), Flow::Wait);
-            tools.now += SECOND;
-            assert_eq!(conn.expire(&mut tools), Flow::Again);
-            assert!(matches!(conn.state, State::Idle));
-        }
-    }
-
-    #[test]
-    fn what_all_clients_together_do_not_read_is_bounded() {
-        let get = "GET / HTTP/1.1\r\nHost: t\r\n\r\n";
-        let (conn, _client, mut tools) = congested(get);
-        let (other, _other_client, other_tools) = congested(get);
-        assert_eq!(tools.unsent, conn.unsent());
-        tools.unsent_max = tools.unsent - 1;
-        let (mut other, mut all) = (other, tools);
-        all.unsent += other_tools.unsent;
-        other.accepted.stream.set_nodelay(true).unwrap();
-        all.answers.extend_from_slice(b"more");
-        assert!(other.send(&mut all).is_err(), "the one whose answer is too much for the shard is let go");
-    }
-
-    #[test]
-    fn an_answer_to_a_client_that_has_left_is_counted_like_any_other() {
-        let both = "GET / HTTP/1.1\r\nHost: t\r\n\r\nPUT / HTTP/1.1\r\nHost: t\r\n\r\n";
-        let (mut conn, client, mut tools) = congested(both);
-        // It leaves with bytes unread, so the connection is reset.
-        drop(client);
-        tools.now += 4 * SECOND;
-        assert_eq!(conn.expire(&mut tools), Flow::Close, "the answer to PUT finds nobody");
-        assert!(conn.unsent() > 0);
-        assert_eq!(tools.unsent, conn.unsent());
-    }
-
-    #[test]
-    fn an_answer_that_does_not_move_ends_the_connection_whatever_else_goes_on() {
-        for sent in ["GET / HTTP/1.1\r\nHost: t\r\n\r\n", "GET / HTTP/1.0\r\n\r\n"] {
-            let (mut conn, _client, mut tools) = congested(sent);
-            tools.now += 9 * SECOND;
-            assert_eq!(conn.expire(&mut tools), Flow::Wait);
-            tools.now += SECOND;
-            assert_eq!(conn.expire(&mut tools), Flow::Close);
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,156 @@
+//! What a turn does for a connection that has become a WebSocket.
+//!
+//! It reads whether or not its client does: pongs and closes must be heard. What gathers for it during a turn leaves
+//! with one write at the end of the turn.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use super::{Conn, Flow, STEPS_PER_TURN, State};
+use crate::net::Response;
+use crate::net::frame::Frame;
+use crate::net::mailbox::Ticket;
+use crate::net::outbox::Outbox;
+use crate::net::response::Manner;
+use crate::net::shard::Tools;
+use crate::net::socket::{Socket, code};
+
+impl Conn {
+    /// From this answer on the connection is a WebSocket. Its first frames stand behind the answer.
+    pub(super) fn upgrade<S>(&mut self, response: &Response, socket: Box<Socket>, tools: &mut Tools<S>) {
+        tools.encode(response, Manner { head_only: false, http11: true, keep_alive: true });
+        self.state = State::Socket(socket);
+        let waiting = self.outbox.len();
+        self.outbox.push_bytes(&tools.answers);
+        self.filled(waiting, &mut tools.unsent, tools.now);
+        tools.clear_answers();
+        self.with_socket(tools, Socket::open);
+    }
+
+    /// Has the socket, if this is one, do something that may fill the outbox or end it.
+    fn with_socket<S>(&mut self, tools: &mut Tools<S>, act: impl FnOnce(&mut Socket, &mut Outbox) -> ControlFlow<u16>) {
+        let State::Socket(socket) = &mut self.state else { return };
+        let waiting = self.outbox.len();
+        let verdict = act(socket, &mut self.outbox);
+        self.filled(waiting, &mut tools.unsent, tools.now);
+        if let ControlFlow::Break(code) = verdict {
+            self.end_socket(code);
+        }
+    }
+
+    /// The outbox held `waiting` bytes before and may hold more now.
+    fn filled(&mut self, waiting: usize, unsent: &mut usize, now: Instant) {
+        *unsent = *unsent - waiting + self.outbox.len();
+        if let State::Socket(socket) = &self.state
+            && waiting == 0
+        {
+            self.stalled = now + socket.stall();
+        }
+    }
+
+    /// The socket is over, with this code; what waits, its close frame for one, is still sent.
+    fn end_socket(&mut self, code: u16) {
+        if let State::Socket(socket) = std::mem::replace(&mut self.state, State::Closing) {
+            socket.end(code);
+        }
+    }
+
+    /// A step of a socket. `None`: come again.
+    pub(super) fn serve_socket<S>(
+        &mut self,
+        sent: bool,
+        steps: &mut usize,
+        tools: &mut Tools<S>,
+    ) -> io::Result<Option<Flow>> {
+        if !sent && self.is_too_slow(tools) {
+            self.cut_off_socket(tools);
+            return Ok(None);
+        }
+        if !self.fresh && !self.readable {
+            return Ok(Some(Flow::Wait));
+        }
+        if *steps >= STEPS_PER_TURN {
+            return Ok(Some(Flow::Again));
+        }
+        *steps += 1;
+        let now = tools.now;
+        if std::mem::take(&mut self.fresh) {
+            let input = std::mem::take(&mut self.input);
+            self.with_socket(tools, |socket, outbox| socket.receive(&input, outbox, now));
+            return Ok(None);
+        }
+        let mut scratch = std::mem::take(&mut tools.scratch);
+        let read = self.read(&mut scratch);
+        if let Ok(Some(bytes)) = read {
+            self.with_socket(tools, |socket, outbox| socket.receive(&scratch[..bytes], outbox, now));
+        }
+        tools.scratch = scratch;
+        Ok((read? == Some(0)).then_some(Flow::Close))
+    }
+
+    fn is_too_slow<S>(&mut self, tools: &Tools<S>) -> bool {
+        let unsent = self.outbox.len();
+        match &mut self.state {
+            State::Socket(socket) => socket.is_too_slow(unsent) || tools.unsent > tools.unsent_max,
+            _ => false,
+        }
+    }
+
+    /// Lets a reader go that is too slow. What it was to get is dropped; the reason is the last thing it can read.
+    fn cut_off_socket<S>(&mut self, tools: &mut Tools<S>) {
+        self.cut_off("its socket reads too slowly", tools);
+        let waiting = self.outbox.len();
+        self.outbox.drop_unbegun();
+        tools.unsent = tools.unsent - waiting + self.outbox.len();
+        self.close_socket(code::TRY_AGAIN, "Reading too slowly; reconnect and catch up", tools);
+        // So much longer it has to come to the close frame, which waits behind what the kernel holds.
+        self.stalled = tools.now + tools.timeouts.write_stall;
+    }
+
+    /// Closes from our side, if this is a socket.
+    pub(crate) fn close_socket<S>(&mut self, code: u16, reason: &str, tools: &mut Tools<S>) {
+        self.with_socket(tools, |_, outbox| {
+            outbox.push(Frame::close(code, reason));
+            ControlFlow::Break(code)
+        });
+    }
+
+    /// Adds a frame for the socket with this ticket; true if it is here. The frame leaves with the end of the turn.
+    pub(crate) fn deliver(&mut self, ticket: Ticket, frame: &Frame, unsent: &mut usize, now: Instant) -> bool {
+        let State::Socket(socket) = &self.state else { return false };
+        if socket.ticket() != ticket {
+            return false;
+        }
+        let waiting = self.outbox.len();
+        self.outbox.push(frame.clone());
+        self.filled(waiting, unsent, now);
+        true
+    }
+
+    pub(crate) fn is_socket(&self) -> bool {
+        matches!(self.state, State::Socket(_))
+    }
+
+    /// Has the server close the socket, if this is one, at this moment.
+    pub(crate) fn leave_at(&mut self, at: Instant) {
+        if let State::Socket(socket) = &mut self.state {
+            socket.leave_at(at);
+        }
+    }
+
+    pub(super) fn tick_socket<S>(&mut self, tools: &mut Tools<S>) -> Flow {
+        if !self.outbox.is_empty() && self.stalled <= tools.now {
+            self.cut_off_socket(tools);
+            return Flow::Again;
+        }
+        let (waiting, now) = (self.outbox.len(), tools.now);
+        self.with_socket(tools, |socket, outbox| socket.tick(outbox, now));
+        match self.state {
+            State::Socket(_) if self.outbox.len() == waiting => Flow::Wait,
+            // Closed without a word: there is nobody to hear it.
+            State::Closing if self.outbox.len() == waiting => Flow::Close,
+            _ => Flow::Again,
+        }
+    }
+}
