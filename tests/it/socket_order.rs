@@ -366,11 +366,14 @@ fn who_was_away_for_too_long_is_told_the_newest_thousand_and_that_it_is_not_all(
 
 #[test]
 fn a_replay_may_be_longer_than_what_a_slow_reader_is_allowed() {
+    const EVENTS: u64 = 400;
     let server = Server::with(&[("WS_OUTBOX_BYTES", "1024")]);
     let draft = shared_draft(&server);
-    fill(&server, &draft, 200);
-    let (_, mut socket) = Socket::watch_since(&server, &draft, "bob", 0);
-    assert_eq!(replayed(&mut socket).0, (1..=200).collect::<Vec<_>>());
+    fill(&server, &draft, EVENTS);
+    // Some 150 KB, of which the kernels take a third.
+    let (welcome, mut socket) = watch_narrow(&server, &format!("{}?since=0", path(&draft)));
+    assert_eq!(welcome["seq"], EVENTS);
+    assert_eq!(replayed(&mut socket).0, (1..=EVENTS).collect::<Vec<_>>());
     socket.assert_quiet();
 }
 
@@ -393,13 +396,13 @@ fn events_that_are_no_longer_kept_are_told_to_be_missing() {
     assert_eq!(replay(EVENTS - KEPT), ((EVENTS - KEPT + 1..=EVENTS).collect(), true));
 }
 
-/// A socket over a connection that holds little, welcome read.
-fn watch_narrow(server: &Server, draft: &str) -> Socket {
-    let path = path(draft);
-    let (answer, mut socket) = Socket::upgrade(connect_narrow(server), &path, &[("X-User-Id", "slow")]);
+/// A socket over a connection that holds little, and its welcome.
+fn watch_narrow(server: &Server, path: &str) -> (Value, Socket) {
+    let (answer, mut socket) = Socket::upgrade(connect_narrow(server), path, &[("X-User-Id", "slow")]);
     assert_eq!(answer.status, 101);
-    assert_eq!(socket.json()["type"], "connected");
-    socket
+    let welcome = socket.json();
+    assert_eq!(welcome["type"], "connected", "{welcome}");
+    (welcome, socket)
 }
 
 /// Reads what was sent before the server gave up on this reader; how many events that was.
@@ -425,7 +428,7 @@ fn who_does_not_keep_up_is_closed_and_the_others_get_everything_in_time() {
     const EVENTS: u64 = 500;
     let server = Server::with(&[("WS_OUTBOX_BYTES", "4096"), ("WS_STALL_SECONDS", "600"), ("WS_PING_SECONDS", "600")]);
     let draft = shared_draft(&server);
-    let mut slow = watch_narrow(&server, &draft);
+    let (_, mut slow) = watch_narrow(&server, &path(&draft));
     let readers: Vec<_> = (0..4).map(|_| Socket::watch_since(&server, &draft, "bob", 2).1).collect();
     thread::scope(|scope| {
         for mut reader in readers {
@@ -446,7 +449,7 @@ fn who_does_not_keep_up_is_closed_and_the_others_get_everything_in_time() {
 #[test]
 fn who_reads_nothing_for_too_long_while_something_waits_is_closed() {
     let server = Server::with(&[("WS_OUTBOX_BYTES", "67108864"), ("WS_STALL_SECONDS", "1")]);
-    let mut slow = watch_narrow(&server, "d1");
+    let (_, mut slow) = watch_narrow(&server, &path("d1"));
     let mut other = Socket::watch(&server, "d1", "alice");
     let began = Instant::now();
     // Some 300 KB of answers, far below what may be unread and far above what the kernels take.
@@ -460,7 +463,7 @@ fn who_reads_nothing_for_too_long_while_something_waits_is_closed() {
 #[test]
 fn who_reads_slowly_but_reads_is_not_closed_for_it() {
     let server = Server::with(&[("WS_OUTBOX_BYTES", "1048576"), ("WS_STALL_SECONDS", "3")]);
-    let mut slow = watch_narrow(&server, "d1");
+    let (_, mut slow) = watch_narrow(&server, &path("d1"));
     slow.send_bytes(Sent::new(TEXT, PING).encode().repeat(2_000));
     // Twice as long as is too long, with something waiting all the while, but always moving.
     let began = Instant::now();
@@ -496,7 +499,7 @@ fn sockets_that_do_not_answer_the_goodbye_do_not_keep_it() {
     let mut server = Server::with(&[("DRAIN_SECONDS", "2")]);
     let draft = shared_draft(&server);
     let mut sockets: Vec<_> = (0..5).map(|_| Socket::watch(&server, &draft, "alice")).collect();
-    let mut stuck = watch_narrow(&server, &draft);
+    let (_, mut stuck) = watch_narrow(&server, &path(&draft));
     stuck.send_bytes(Sent::new(TEXT, PING).encode().repeat(1_000));
     sockets[0].assert_quiet();
     let began = Instant::now();

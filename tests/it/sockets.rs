@@ -684,6 +684,25 @@ fn who_watches_one_draft_hears_nothing_of_another() {
     }
 }
 
+#[test]
+fn whoever_leaves_takes_nothing_away_from_those_who_stay() {
+    // On one shard, where they share what the hub knows of them.
+    let server = Server::with(&[("SHARDS", "1")]);
+    let draft = Draft::new(&server);
+    let mut sockets: Vec<_> = (0..4).map(|_| draft.watch("alice")).collect();
+    for change in ["1", "2", "3", "4"] {
+        draft.append("alice", change, change).expect(200);
+        for socket in &mut sockets {
+            assert_eq!(socket.json()["request_id"], change);
+        }
+        sockets.remove(0).close();
+    }
+    draft.append("alice", "5", "heard by nobody").expect(200);
+    let mut last = draft.watch("alice");
+    draft.append("alice", "6", "6").expect(200);
+    assert_eq!(last.json()["request_id"], "6");
+}
+
 /// How many sockets may be open under each of the caps, whom the next one would be, and who is not meant by the cap.
 struct Cap {
     settings: &'static [(&'static str, &'static str)],
