@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -200,10 +200,12 @@ impl Socket {
         self.send(&Sent::new(CLOSE, code.to_be_bytes()));
     }
 
-    /// What comes next, pings left out while they are answered.
+    /// What comes next, pings left out while they are answered: that the server is there is no news.
     pub fn next(&mut self) -> Frame {
+        let deadline = Instant::now() + PATIENCE;
         loop {
             match self.read_frame() {
+                Frame::Ping(_) if self.answers_pings && Instant::now() > deadline => return Frame::Silence,
                 Frame::Ping(payload) if self.answers_pings => {
                     // The server may be gone by now; what it said before that is still to be read.
                     let pong = Sent::new(PROTOCOL_PONG, payload).encode();
