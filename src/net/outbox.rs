@@ -89,16 +89,13 @@ impl Outbox {
     /// Writes what waits. Returns how many bytes moved.
     pub(crate) fn flush(&mut self, socket: &mut impl Write) -> io::Result<usize> {
         let mut moved = 0;
-        while self.bytes > 0 {
-            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-            let mut skip = self.sent;
-            let mut count = 0;
-            for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
-                *slice = IoSlice::new(&piece.as_bytes()[skip..]);
-                skip = 0;
-                count += 1;
-            }
-            match write_once(socket, |socket| socket.write_vectored(&slices[..count]))? {
+        while let Some(first) = self.pieces.front() {
+            // Mostly it is one frame for each of many sockets, and the kernel takes it more cheaply without a list.
+            let written = match self.pieces.len() {
+                1 => write_once(socket, |socket| socket.write(&first.as_bytes()[self.sent..]))?,
+                _ => self.write_many(socket)?,
+            };
+            match written {
                 Some(written) => {
                     moved += written;
                     self.advance(written);
@@ -107,6 +104,19 @@ impl Outbox {
             }
         }
         Ok(moved)
+    }
+
+    /// Writes pieces with one call.
+    fn write_many(&self, socket: &mut impl Write) -> io::Result<Option<usize>> {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let mut skip = self.sent;
+        let mut count = 0;
+        for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+            *slice = IoSlice::new(&piece.as_bytes()[skip..]);
+            skip = 0;
+            count += 1;
+        }
+        write_once(socket, |socket| socket.write_vectored(&slices[..count]))
     }
 
     fn advance(&mut self, written: usize) {
