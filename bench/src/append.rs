@@ -243,10 +243,10 @@ pub fn run(options: &Options) -> Result<u64> {
 }
 
 /// What one durable write costs here and now, without any database.
-struct Disk(Histogram);
+pub struct Disk(Histogram);
 
 impl Disk {
-    fn measure() -> Result<Self> {
+    pub fn measure() -> Result<Self> {
         let directory = TempDir::new()?;
         let mut file = File::create(Path::join(directory.path(), "fdatasync"))?;
         let mut histogram = Histogram::default();
@@ -261,5 +261,9 @@ impl Disk {
             }
         }
         Ok(Self(histogram))
+    }
+
+    pub fn percentile_ms(&self, percent: f64) -> f64 {
+        self.0.percentile(percent) as f64 / 1e6
     }
 }

@@ -337,14 +337,14 @@ enum Phase {
     Over,
 }
 
-struct Answer<'a> {
-    status: u16,
-    body: &'a [u8],
+pub struct Answer<'a> {
+    pub status: u16,
+    pub body: &'a [u8],
 }
 
 /// Reads exactly one answer; `None` while it is incomplete. Strict: what these servers should
 /// never send (no length, two lengths, bytes too many) is an error, not something to cope with.
-fn parse(bytes: &[u8]) -> std::result::Result<Option<Answer<'_>>, &'static str> {
+pub fn parse(bytes: &[u8]) -> std::result::Result<Option<Answer<'_>>, &'static str> {
     if bytes.len() > LONGEST_ANSWER {
         return Err("an endless answer");
     }

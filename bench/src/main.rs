@@ -1,5 +1,5 @@
 //! Measures the release build of inkring against comparison servers, on this machine, over
-//! loopback: `cargo run --release -p inkring-bench -- http|append|start`.
+//! loopback: `cargo run --release -p inkring-bench -- http|append|fanout|idle|start`.
 //!
 //! A figure only counts when the answers behind it were right: every mode checks what it is
 //! answered, prints how many answers were wrong or missing, and then exits with 1.
@@ -7,11 +7,16 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark is about real time")]
 
 mod append;
+mod bare;
 mod engine;
+mod fanout;
 mod http;
+mod idle;
 mod load;
 mod process;
+mod room;
 mod start;
+mod subscriber;
 mod table;
 
 use std::env;
@@ -24,15 +29,17 @@ pub const HEALTHY: &str = r#"{"status":"ok"}"#;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const USAGE: &str = "\
-usage: inkring-bench http|append|start [options]
+usage: inkring-bench http|append|fanout|idle|start [options]
   http     GET /healthz against axum and tiny_http, and GET of a draft against our own /healthz
   append   64 clients append segments, against the bare storage engine
+  fanout   an append reaches 1,000 subscribers, against a bare loop and axum, and 100 in time
+  idle     10,000 sockets with nothing to say: their memory and their pings
   start    start to first answer, idle memory, 2,000 connections at once
 options:
-  --seconds N    length of one measured round (http 0.5, append 5)
-  --rounds N     rounds, of which medians are printed (http 31, append 3, start 10)
-  --peers-only   http without inkring, to see what the comparison servers do here
-  --unpinned     http with server and load on all cores, as the system places them";
+  --seconds N    length of one measured round (http and fanout 0.5, append 5, idle 30)
+  --rounds N     rounds, of which medians are printed (http 31, fanout 9, append 3, start 10)
+  --peers-only   http or fanout without inkring, to see what the comparison servers do here
+  --unpinned     http, fanout or idle with server and load on all cores, as the system places them";
 
 /// What the command line may change; `None` is the mode's own default.
 #[derive(Default)]
@@ -77,8 +84,11 @@ fn run() -> Result<u64> {
     match mode.as_str() {
         // Hidden: what the benchmark starts itself as.
         "pin" => process::pin_and_exec(words),
+        "bare" => bare::serve(),
         "http" => http::run(&Options::parse(words)?),
         "append" => append::run(&Options::parse(words)?),
+        "fanout" => fanout::run(&Options::parse(words)?),
+        "idle" => idle::run(&Options::parse(words)?),
         "start" => start::run(&Options::parse(words)?),
         _ => Err(USAGE.into()),
     }

@@ -127,6 +127,11 @@ impl Drop for Killed {
 
 impl Server {
     pub fn inkring(program: &Path, core: Option<usize>) -> Result<Self> {
+        Self::inkring_with(program, core, &[])
+    }
+
+    /// With more settings than every mode has.
+    pub fn inkring_with(program: &Path, core: Option<usize>, settings: &[(&str, &str)]) -> Result<Self> {
         let directory = TempDir::new()?;
         // Ends the server's search for a .env file here, before it finds the developer's.
         fs::write(directory.path().join(".env"), "")?;
@@ -139,7 +144,8 @@ impl Server {
             .env("LISTEN_ADDR", "127.0.0.1:0")
             .env("DATABASE_URL", database)
             .env("LOG_LEVEL", "warn")
-            .env("MAX_CONNECTIONS_PER_ADDRESS", "100000");
+            .env("MAX_CONNECTIONS_PER_ADDRESS", "100000")
+            .envs(settings.iter().copied());
         Self::start(command, Some(directory))
     }
 
@@ -147,6 +153,13 @@ impl Server {
     pub fn peer(program: &Path, name: &str, core: Option<usize>) -> Result<Self> {
         let mut command = pinned(program, core)?;
         command.arg(name).env_clear();
+        Self::start(command, None)
+    }
+
+    /// The bare loop, which is this program.
+    pub fn bare(core: Option<usize>) -> Result<Self> {
+        let mut command = pinned(&env::current_exe()?, core)?;
+        command.arg("bare").env_clear();
         Self::start(command, None)
     }
 

@@ -48,6 +48,14 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     }
 }
 
+/// The value below which this share of the values lies; NaN when there are none.
+pub fn percentile(values: &[f64], percent: f64) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    let rank = (values.len() as f64 * percent / 100.0).ceil() as usize;
+    values.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+}
+
 /// Median and range of the ratios of paired rounds: a machine that slows down for a while slows
 /// both halves of a pair, so this drifts less than the ratio of two medians would.
 pub struct Ratio {
@@ -68,13 +76,17 @@ impl Ratio {
 
     /// Median, range, and whether the wanted ratio was reached.
     pub fn cell(&self, wanted: Option<f64>) -> String {
+        self.judged(wanted.map(|wanted| target(self.median >= wanted, &format!("≥ {wanted}"))))
+    }
+
+    /// The same where less is better.
+    pub fn cell_at_most(&self, wanted: Option<f64>) -> String {
+        self.judged(wanted.map(|wanted| target(self.median <= wanted, &format!("≤ {wanted}"))))
+    }
+
+    fn judged(&self, verdict: Option<String>) -> String {
         let cell = format!("{:.2} [{:.2}..{:.2}]", self.median, self.low, self.high);
-        match wanted {
-            Some(wanted) => {
-                format!("{cell} {}", target(self.median >= wanted, &format!("≥ {wanted}")))
-            }
-            None => cell,
-        }
+        verdict.map_or(cell.clone(), |verdict| format!("{cell} {verdict}"))
     }
 }
 

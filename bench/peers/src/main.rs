@@ -1,12 +1,15 @@
-//! The comparison servers: one route, written the way each library's documentation would.
+//! The comparison servers, written the way each library's documentation would.
 //!
-//! `inkring-bench-peers axum|tiny-http [WORKERS]`: one process each, so that CPU and memory are its
+//! `inkring-bench-peers axum|axum-broadcast|tiny-http [WORKERS]`: one process each, so that CPU and memory are its
 //! alone. They print their address as inkring does.
 
 use std::{env, thread};
 
-use axum::routing::get;
+use axum::extract::ws::{Message, Utf8Bytes, WebSocketUpgrade};
+use axum::routing::{get, post};
 use axum::serve::ListenerExt;
+
+use tokio::sync::broadcast;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -24,8 +27,9 @@ fn main() -> Result<()> {
     let mut words = env::args().skip(1);
     match words.next().as_deref() {
         Some("axum") => axum(words.next()),
+        Some("axum-broadcast") => axum_broadcast(words.next()),
         Some("tiny-http") => tiny_http(words.next()),
-        _ => Err("usage: inkring-bench-peers axum|tiny-http [WORKERS]".into()),
+        _ => Err("usage: inkring-bench-peers axum|axum-broadcast|tiny-http [WORKERS]".into()),
     }
 }
 
@@ -46,6 +50,31 @@ fn axum(word: Option<String>) -> Result<()> {
         (headers, [("x-request-id", request_id)], HEALTHY)
     };
     let app = axum::Router::new().route("/healthz", get(healthz)).route("/sealed", get(sealed));
+    serve(app, word)
+}
+
+/// What is posted goes to everyone who listens, through a channel and a task for each, as in axum's chat example.
+fn axum_broadcast(word: Option<String>) -> Result<()> {
+    let (events, _) = broadcast::channel::<Utf8Bytes>(1024);
+    let published = events.clone();
+    let publish = move |text: String| async move {
+        // Nobody may be listening.
+        published.send(text.into()).ok();
+    };
+    let listen = move |upgrade: WebSocketUpgrade| async move {
+        let mut events = events.subscribe();
+        upgrade.on_upgrade(move |mut socket| async move {
+            while let Ok(text) = events.recv().await {
+                if socket.send(Message::Text(text)).await.is_err() {
+                    return;
+                }
+            }
+        })
+    };
+    serve(axum::Router::new().route("/publish", post(publish)).route("/events", get(listen)), word)
+}
+
+fn serve(app: axum::Router, word: Option<String>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers(word)?).enable_all().build()?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
