@@ -153,7 +153,7 @@ fn what_is_no_upgrade_to_a_draft_is_answered_in_http() {
         let line = format!("Version: {version}");
         upgrade("/v1/ws/drafts/d1", &|head| head.replace("Version: 13", &line))
     };
-    for other in ["8", "12", "14", "130", "x"] {
+    for other in ["8", "12", "14", "130", "x", "13\r\nSec-WebSocket-Version: 13"] {
         let answer = version(other);
         assert_eq!((answer.status, answer.header("sec-websocket-version")), (426, Some("13")), "{other}");
     }
@@ -166,6 +166,7 @@ fn what_is_no_upgrade_to_a_draft_is_answered_in_http() {
         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAA\r\n".to_owned(),
         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAAA=\r\n".to_owned(),
         "Sec-WebSocket-Key: !!!!!!!!!!!!!!!!!!!!!!==\r\n".to_owned(),
+        key_line.repeat(2),
     ];
     for key in keys {
         let answer = upgrade("/v1/ws/drafts/d1", &|head| head.replace(&key_line, &key));
