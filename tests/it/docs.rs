@@ -1,9 +1,9 @@
 //! What the documentation says is tried out.
 //!
-//! - Every `sh` block of README.md and docs/PROTOCOL.md is carried out, in order, against one server per page. The shell
-//!   is a small interpreter below, so that no machine needs curl: it knows comments, `NAME=value`,
-//!   `NAME=$(curl … | cut …)`, `echo`, curl with `-s -i -X -H -d`, and `websocat` with `-H`, which opens a socket and keeps
-//!   it for the rest of the page. It must be enough; a line it does not know fails.
+//! - Every `sh` block of README.md and the pages of `carry_out` is carried out, in order, against one server per page,
+//!   which has the settings of the page's `ini` block if there is one. The shell is a small interpreter below, so that no machine needs curl: it knows comments, `NAME=value`,
+//!   `NAME=$(curl … | cut …)`, `echo`, curl with `-s -i -X -H -d`, `websocat` with `-H`, which opens a socket and keeps it
+//!   for the rest of the page, and the verbs of `inkring`, which must succeed. It must be enough; a line it does not know fails.
 //! - A curl is answered 200, unless a comment above it begins with another status: `# 403 ring_required`. A code after
 //!   the status is the error's.
 //! - A `json` block right after an `sh` block is the last answer of that block: the same members in the same order, the
@@ -76,7 +76,7 @@ fn prose(page: &str) -> String {
 /// Every page of Markdown.
 fn pages() -> Vec<(String, String)> {
     let mut paths = files("docs");
-    paths.extend(["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(str::to_owned));
+    paths.extend(["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"].map(str::to_owned));
     paths.into_iter().filter(|path| path.ends_with(".md")).map(|path| (path.clone(), read(&path))).collect()
 }
 
@@ -95,9 +95,9 @@ struct Shell {
 }
 
 impl Shell {
-    fn new() -> Self {
+    fn new(settings: &[(&str, &str)]) -> Self {
         Self {
-            server: Server::with(&[KEY]),
+            server: Server::with(settings),
             running: true,
             variables: BTreeMap::new(),
             expected: None,
@@ -151,6 +151,11 @@ impl Shell {
             output = match words[..] {
                 ["curl", ref options @ ..] => self.curl(options),
                 ["websocat", ref options @ ..] => self.websocat(options),
+                ["inkring", ref verb @ ..] => {
+                    let output = self.server.command().args(verb).output().unwrap();
+                    assert!(output.status.success(), "{line}: {output:?}\n{}", self.server.log());
+                    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+                }
                 ["echo", ref rest @ ..] => rest.join(" "),
                 ["cut", delimiter, field] => {
                     let delimiter = delimiter.strip_prefix("-d").unwrap();
@@ -323,9 +328,15 @@ fn text_without_chance(text: &str) -> String {
 }
 
 fn carry_out(path: &str) {
-    let mut shell = Shell::new();
+    let blocks = blocks(&read(path));
+    let ini = blocks.iter().find(|block| block.language == "ini");
+    let settings: Vec<(&str, &str)> = match ini {
+        Some(block) => block.text.lines().map(|line| line.split_once('=').unwrap()).collect(),
+        None => vec![KEY],
+    };
+    let mut shell = Shell::new(&settings);
     let mut after_sh = false;
-    for block in blocks(&read(path)) {
+    for block in &blocks {
         #[expect(clippy::print_stderr, reason = "shown when the test fails: at which block")]
         {
             eprintln!("{path}:{}", block.line);
@@ -341,7 +352,7 @@ fn carry_out(path: &str) {
             ("sh", None) => shell.run(&block.text),
             ("json", None) if after_sh => shell.compare(&block.text),
             ("json", None) => panic!("this JSON follows no sh block; is it an illustration?"),
-            ("text" | "http", None) => {}
+            ("text" | "http" | "ini", None) => {}
             (other, None) => panic!("nobody tries out a block of {other:?}"),
         }
         after_sh = is_sh;
@@ -361,7 +372,7 @@ fn the_protocol_is_as_written() {
 
 #[test]
 fn the_test_shell_reads_words_as_a_shell_does() {
-    let mut shell = Shell::new();
+    let mut shell = Shell::new(&[]);
     shell.variables.insert("A".to_owned(), "1 2".to_owned());
     let words = shell.words(r#"a  'b "$A"' "c$A'd"e | f "" $A"#);
     assert_eq!(words, [vec!["a", "b \"$A\"", "c1 2'de"], vec!["f", "", "1 2"]]);
@@ -378,7 +389,7 @@ fn the_test_shell_reads_words_as_a_shell_does() {
 #[test]
 #[should_panic(expected = "left: the page; right: the server")]
 fn an_answer_that_lacks_a_member_is_found() {
-    let mut shell = Shell::new();
+    let mut shell = Shell::new(&[]);
     shell.run("curl -s http://127.0.0.1:8000/healthz");
     shell.compare("{}");
 }
@@ -386,7 +397,7 @@ fn an_answer_that_lacks_a_member_is_found() {
 #[test]
 #[should_panic(expected = "nothing was captured")]
 fn a_capture_of_nothing_is_found() {
-    Shell::new().run("X=$(curl -s http://127.0.0.1:8000/healthz | cut -d'\"' -f99)");
+    Shell::new(&[]).run("X=$(curl -s http://127.0.0.1:8000/healthz | cut -d'\"' -f99)");
 }
 
 #[test]
