@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
 
@@ -101,6 +101,14 @@ impl Clock {
         }
     }
 
+    /// When this moment of the wall clock is, by the other clock: for what must happen then even if the wall clock is
+    /// moved meanwhile. What is past is now; `None` is later than can be told.
+    #[must_use]
+    pub fn instant_of(&self, at: Timestamp) -> Option<Instant> {
+        let micros = at.0.saturating_sub(self.now().0);
+        self.instant().checked_add(Duration::from_micros(u64::try_from(micros).unwrap_or_default()))
+    }
+
     fn monotonic() -> Instant {
         #[expect(clippy::disallowed_methods, reason = "the one place that may")]
         Instant::now()
@@ -118,6 +126,15 @@ mod tests {
         assert_eq!(at(1_766_484_000_123_456), "2025-12-23T10:00:00.123456+00:00");
         assert_eq!(at(1_766_484_000_000_001), "2025-12-23T10:00:00.000001+00:00");
         assert_eq!(at(1_766_484_000_000_000), "2025-12-23T10:00:00+00:00");
+    }
+
+    #[test]
+    fn a_moment_of_the_wall_clock_is_as_far_away_by_the_other() {
+        let clock = Clock::manual(Timestamp(5_000_000));
+        let at = |micros| clock.instant_of(Timestamp(micros)).map(|at| at.saturating_duration_since(clock.instant()));
+        assert_eq!(at(7_000_001), Some(Duration::from_micros(2_000_001)));
+        assert_eq!([at(5_000_000), at(0), at(i64::MIN)], [Some(Duration::ZERO); 3]);
+        assert!(at(i64::MAX).is_none_or(|time| time.as_secs() > 1_000_000_000));
     }
 
     #[test]

@@ -47,6 +47,14 @@ pub trait Session {
     /// A message came.
     fn message(&mut self, message: &Message<'_>, out: &mut Outgoing<'_>);
 
+    /// Until when the socket may go on; asked once, before it is opened.
+    fn until(&self) -> Option<Instant> {
+        None
+    }
+
+    /// That moment has come. Whatever is said, the socket is closed after it.
+    fn expire(&mut self, _: &mut Outgoing<'_>) {}
+
     /// The socket has ended with this code, whoever ended it and however. Called once.
     fn closed(&mut self, code: u16);
 }
@@ -94,7 +102,7 @@ pub struct SocketLimits {
     pub ping: Duration,
 }
 
-/// Close codes used here, as registered for RFC 6455.
+/// Close codes used here, as registered for RFC 6455, and one of our own.
 pub mod code {
     /// The client closed without saying why, or said that it is done.
     pub const NORMAL: u16 = 1000;
@@ -114,6 +122,8 @@ pub mod code {
     pub const RESTART: u16 = 1012;
     /// The client reads too slowly; come back and catch up.
     pub const TRY_AGAIN: u16 = 1013;
+    /// What the client showed to be let in is no longer good; come back with something new.
+    pub const EXPIRED: u16 = 4401;
 }
 
 /// The protocol's side of one socket.
@@ -132,6 +142,8 @@ pub(crate) struct Socket {
     allowance: usize,
     /// When the server wants to be rid of it.
     leave_at: Option<Instant>,
+    /// When its session wants it to end.
+    until: Option<Instant>,
     /// What its session is told when it is dropped.
     code: u16,
 }
@@ -150,6 +162,7 @@ impl Socket {
         Self {
             ticket,
             protocol: WebSocketContext::new(Role::Server, Some(config)),
+            until: session.until(),
             session,
             next_ping: now + limits.ping,
             limits,
@@ -246,6 +259,10 @@ impl Socket {
         if self.leave_at.is_some_and(|at| at <= now) {
             return end(outbox, code::RESTART, "The server is restarting; reconnect and catch up");
         }
+        if self.until.is_some_and(|until| until <= now) {
+            self.consult(outbox, |session, out| session.expire(out))?;
+            return end(outbox, code::EXPIRED, "");
+        }
         if now < self.next_ping {
             return ControlFlow::Continue(());
         }
@@ -326,6 +343,7 @@ mod tests {
     /// Says `first` to begin with and echoes what comes, but trips over "trip".
     struct Echo {
         first: String,
+        until: Option<Instant>,
     }
 
     impl Session for Echo {
@@ -341,16 +359,29 @@ mod tests {
             }
         }
 
+        fn until(&self) -> Option<Instant> {
+            self.until
+        }
+
+        fn expire(&mut self, out: &mut Outgoing<'_>) {
+            out.text("goodbye");
+        }
+
         fn closed(&mut self, _: u16) {}
     }
 
     fn socket(first: &str) -> (Socket, Outbox, Instant) {
         let now = Clock::system().instant();
+        let (socket, outbox) = socket_until(first, None, now);
+        (socket, outbox, now)
+    }
+
+    fn socket_until(first: &str, until: Option<Instant>, now: Instant) -> (Socket, Outbox) {
         let ticket = Ticket { connection: 0, serial: 1 };
-        let mut socket = Socket::new(ticket, Box::new(Echo { first: first.to_owned() }), LIMITS, now);
+        let mut socket = Socket::new(ticket, Box::new(Echo { first: first.to_owned(), until }), LIMITS, now);
         let mut outbox = Outbox::default();
         assert_eq!(socket.open(&mut outbox), ControlFlow::Continue(()));
-        (socket, outbox, now)
+        (socket, outbox)
     }
 
     /// A frame as a client sends it, under the mask 0.
@@ -409,6 +440,18 @@ mod tests {
         assert_eq!(socket.receive(&from_client(0x8a, ""), &mut outbox, now + SECOND), ControlFlow::Continue(()));
         assert_eq!(socket.tick(&mut outbox, now + 2 * SECOND), ControlFlow::Continue(()));
         assert_eq!(socket.tick(&mut outbox, now + 3 * SECOND), ControlFlow::Break(code::LOST));
+    }
+
+    #[test]
+    fn a_session_ends_when_its_time_is_over_and_says_why_itself() {
+        let now = Clock::system().instant();
+        let (mut socket, mut outbox) = socket_until("hello", Some(now + SECOND / 2), now);
+        sent(&mut outbox);
+        assert_eq!(socket.tick(&mut outbox, now), ControlFlow::Continue(()));
+        assert!(outbox.is_empty(), "it is not time");
+        assert_eq!(socket.tick(&mut outbox, now + SECOND / 2), ControlFlow::Break(code::EXPIRED));
+        let last_words = [Frame::text("goodbye").as_bytes(), Frame::close(code::EXPIRED, "").as_bytes()].concat();
+        assert_eq!(sent(&mut outbox), last_words);
     }
 
     #[test]
