@@ -9,6 +9,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::Method;
 use serde::{Deserialize, Serialize};
@@ -60,11 +61,11 @@ pub fn route(routes: &mut Routes, watches: Watches) {
     routes.add(
         Method::GET,
         Route::socket("/v1/ws/drafts/{draft_id}", move |call| {
-            let who = Who::of(call);
+            let (who, until) = (Who::of(call), call.known_until);
             let limits = watches.options.limits.clone();
             let session: Box<dyn Session> = match watches.admit(call) {
                 Ok((seat, since)) => {
-                    Box::new(Watch { who, since, watches: Rc::clone(&watches), _seat: seat, listening: None })
+                    Box::new(Watch { who, since, until, watches: Rc::clone(&watches), _seat: seat, listening: None })
                 }
                 Err(refusal) => Box::new(Refused { who, refusal }),
             };
@@ -215,6 +216,8 @@ impl Session for Refused {
 struct Watch {
     who: Who,
     since: Option<i64>,
+    /// When the token that it was opened with expires.
+    until: Option<Instant>,
     watches: Rc<Watches>,
     _seat: Seat,
     listening: Option<(Ticket, Subscription)>,
@@ -258,6 +261,15 @@ impl Session for Watch {
                 self.who.refuse(WS_LIMIT, "Socket message rate exceeded", code::POLICY, out);
             }
         }
+    }
+
+    fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
+    fn expire(&mut self, out: &mut Outgoing<'_>) {
+        self.who.log(log::Level::Info, "ws.token_expired", None);
+        self.who.refuse(Code::Forbidden.as_str(), "Token expired", code::EXPIRED, out);
     }
 
     fn closed(&mut self, code: u16) {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -19,6 +20,8 @@ pub struct Call<'a> {
     pub request_id: &'a RequestId,
     /// The sender, on routes that ask for one; empty on public routes, and on socket routes when nobody is known.
     pub user: &'a str,
+    /// When what the sender showed is no longer good; only on socket routes, which outlast their request.
+    pub known_until: Option<Instant>,
     /// Where the request comes from, seen through trusted proxies.
     pub client: IpAddr,
     /// The header lines, for what is not said elsewhere.

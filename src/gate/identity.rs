@@ -27,6 +27,15 @@ pub struct Identity {
     pub verifier: Option<Verifier>,
 }
 
+/// Someone who is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Who it is.
+    pub user: String,
+    /// When what they showed is no longer good. A name alone is good as long as it is believed.
+    pub until: Option<Timestamp>,
+}
+
 /// A token as it was sent.
 type Sent<'a> = Result<Cow<'a, [u8]>, BadToken>;
 
@@ -38,7 +47,7 @@ impl Identity {
     /// or has control characters, or when there are several: a proxy that adds its own must not be outvoted by its
     /// client.
     pub fn establish(&self, request: &Request<'_>, now: Timestamp) -> Result<String, ApiError> {
-        self.decide(in_header(request), request, now)
+        self.decide(in_header(request), request, now).map(|caller| caller.user)
     }
 
     /// The user who opens a socket with this request. A browser cannot send headers of its own with it, so the token
@@ -46,15 +55,15 @@ impl Identity {
     ///
     /// # Errors
     /// As [`Identity::establish`].
-    pub fn establish_socket(&self, request: &Request<'_>, now: Timestamp) -> Result<String, ApiError> {
+    pub fn establish_socket(&self, request: &Request<'_>, now: Timestamp) -> Result<Caller, ApiError> {
         let sent = in_header(request).or_else(|| in_protocols(request)).or_else(|| in_query(request));
         self.decide(sent, request, now)
     }
 
-    fn decide(&self, sent: Option<Sent<'_>>, request: &Request<'_>, now: Timestamp) -> Result<String, ApiError> {
+    fn decide(&self, sent: Option<Sent<'_>>, request: &Request<'_>, now: Timestamp) -> Result<Caller, ApiError> {
         match (&self.verifier, sent) {
             (Some(verifier), Some(token)) => Ok(token.and_then(|token| verifier.verify(&token, now))?),
-            _ => self.named(request),
+            _ => Ok(Caller { user: self.named(request)?, until: None }),
         }
     }
 
@@ -69,6 +78,12 @@ impl Identity {
         check.done()?;
         Ok(user.into_owned())
     }
+}
+
+/// Whether this is a user id.
+#[must_use]
+pub fn is_user_id(text: &str) -> bool {
+    user_id_rules(text).done().is_ok()
 }
 
 /// Holds a user id to its rules, wherever it comes from.
@@ -165,7 +180,9 @@ mod tests {
     }
 
     fn on_socket(query: &str, headers: &[&str]) -> Said {
-        with(query, headers, |request| said(identity(true, true).establish_socket(request, Timestamp(0))))
+        with(query, headers, |request| {
+            said(identity(true, true).establish_socket(request, Timestamp(0)).map(|caller| caller.user))
+        })
     }
 
     fn user(name: &str) -> Said {
@@ -245,7 +262,8 @@ mod tests {
         let found = |trust, key| {
             with(&query, &headers, |request| {
                 let identity = identity(trust, key);
-                [identity.establish(request, Timestamp(0)), identity.establish_socket(request, Timestamp(0))].map(said)
+                let socket = identity.establish_socket(request, Timestamp(0)).map(|caller| caller.user);
+                [identity.establish(request, Timestamp(0)), socket].map(said)
             })
         };
         assert_eq!(found(true, false), [user("d"), user("d")]);

@@ -16,6 +16,7 @@ mod cors;
 mod error;
 mod handshake;
 mod identity;
+mod keys;
 mod routes;
 mod token;
 pub mod validate;
@@ -34,9 +35,10 @@ use http::{HeaderValue, Method, StatusCode};
 pub use call::{Call, Outcome};
 pub use cors::Cors;
 pub use error::{ApiError, Code};
-pub use identity::{Identity, USER_ID_MAX_CHARS};
+pub use identity::{Caller, Identity, USER_ID_MAX_CHARS, is_user_id};
+pub use keys::{BadKeys, Form, KeyFile, Keys};
 pub use routes::{Access, Handler, Kind, Reads, Route, Routes};
-pub use token::{BadToken, Demands, TOKEN_MAX_BYTES, Verifier};
+pub use token::{BadToken, Demands, MINT_MAX_HOURS, TOKEN_MAX_BYTES, Verifier, mint, unverified};
 
 use crate::clock::Clock;
 use crate::hub::{Batch, Mailbox, Topics};
@@ -184,19 +186,23 @@ impl Gate {
             Reads::Nothing => validate::Body::Absent,
             Reads::Json => validate::Body::read(request.headers.get("content-type"), request.body)?,
         };
+        let mut known_until = None;
         match route.access {
             Access::Public => {}
             Access::User => exchange.user = Some(self.identity.establish(request, self.clock.now())?),
             Access::Socket if !handshake::is_asked(request) => return Err(ApiError::no_route()),
             Access::Socket => {
                 handshake::check(request)?;
-                exchange.user = self.identity.establish_socket(request, self.clock.now()).ok();
+                if let Ok(caller) = self.identity.establish_socket(request, self.clock.now()) {
+                    exchange.user = Some(caller.user);
+                    known_until = caller.until.and_then(|until| self.clock.instant_of(until));
+                }
             }
         }
         let user = exchange.user.as_deref().unwrap_or_default();
         let client = address::of_client(request, peer, &self.trusted_proxy);
         let (request_id, headers, query) = (&exchange.request_id, request.headers, request.query());
-        let call = Call { request_id, user, client, headers, params, query, body };
+        let call = Call { request_id, user, known_until, client, headers, params, query, body };
         // What a handler holds across a panic is its own; shared state is behind cells that unwinding releases.
         catch_unwind(AssertUnwindSafe(|| (route.handler)(&call)))
             .unwrap_or_else(|_| Err(ApiError::internal("the handler panicked")))

@@ -1,19 +1,23 @@
 //! Signed tokens: from the bytes of a JWT to the user it names, or to why it is not taken.
 //!
-//! The algorithm is the key's, never the token's: what names another one, `none` included, is refused before its
-//! signature is looked at. Times are compared with a time that is passed in. The sentences for clients are those of
+//! The algorithm is the key's ([`Keys`]), never the token's: what names another one, `none` included, is refused before
+//! its signature is looked at. Times are compared with a time that is passed in. The sentences for clients are those of
 //! contract 01 §0.4; the log is told more, but never anything of the token (G7).
 
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
-use serde_json::{Map, Value};
+use jsonwebtoken::dangerous::insecure_decode;
+use jsonwebtoken::{EncodingKey, Header, decode, encode};
+use serde_json::{Map, Value, json};
 
-use super::identity::user_id_rules;
+use super::identity::{Caller, user_id_rules};
+use super::keys::Keys;
 use crate::clock::Timestamp;
 
 /// The longest token that is looked at, in bytes.
 pub const TOKEN_MAX_BYTES: usize = 8192;
 /// How many seconds the clock of whoever signs may differ from ours.
 const LEEWAY_SECONDS: i64 = 30;
+/// The longest that a token is minted for, in hours.
+pub const MINT_MAX_HOURS: u32 = 24 * 365;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
@@ -24,6 +28,10 @@ pub enum BadToken {
     Several,
     /// Over [`TOKEN_MAX_BYTES`].
     TooLong,
+    /// It names no key, and there are several.
+    NoKeyNamed,
+    /// It names a key that there is not.
+    UnknownKey,
     /// Not signed by this key with its algorithm, or no token at all.
     NotSigned,
     /// It demands to be read in a way that we do not know (RFC 7515 §4.1.11).
@@ -63,6 +71,8 @@ impl BadToken {
         match self {
             Self::Several => "different tokens in one request",
             Self::TooLong => "the token is too long",
+            Self::NoKeyNamed => "there is no kid, and there are several keys",
+            Self::UnknownKey => "kid is none of the keys",
             Self::NotSigned => "the token is malformed, or not signed with this key and its algorithm",
             Self::Critical => "the token has a crit header",
             Self::NoTime => "exp or nbf is not a number",
@@ -88,57 +98,82 @@ pub struct Demands {
     pub expiry: bool,
 }
 
-/// Verifies tokens with one key. To take other kinds of keys, give it another constructor: a key, and the one algorithm
-/// that goes with it.
+/// Verifies tokens.
 #[derive(Debug, Clone)]
 pub struct Verifier {
-    key: DecodingKey,
-    signature: Validation,
+    keys: Keys,
     demands: Demands,
 }
 
 impl Verifier {
+    /// With these keys.
+    #[must_use]
+    pub fn new(keys: Keys, demands: Demands) -> Self {
+        Self { keys, demands }
+    }
+
     /// For tokens signed with HMAC-SHA-256 under this secret.
     #[must_use]
     pub fn hs256(secret: &[u8], demands: Demands) -> Self {
-        Self::new(DecodingKey::from_secret(secret), Algorithm::HS256, demands)
+        Self::new(Keys::secret(secret), demands)
     }
 
-    fn new(key: DecodingKey, algorithm: Algorithm, demands: Demands) -> Self {
-        // The library is asked for the signature only: it would read the machine's clock, and pass over claims that it
-        // cannot read or that are absent.
-        let mut signature = Validation::new(algorithm);
-        signature.required_spec_claims.clear();
-        signature.validate_exp = false;
-        signature.validate_nbf = false;
-        signature.validate_aud = false;
-        Self { key, signature, demands }
-    }
-
-    /// The user whom a token names.
+    /// The user whom a token names, and until when.
     ///
     /// # Errors
     /// The first thing that is wrong with it.
-    pub fn verify(&self, token: &[u8], now: Timestamp) -> Result<String, BadToken> {
+    pub fn verify(&self, token: &[u8], now: Timestamp) -> Result<Caller, BadToken> {
         if token.len() > TOKEN_MAX_BYTES {
             return Err(BadToken::TooLong);
         }
-        let signed = decode::<Map<String, Value>>(token, &self.key, &self.signature);
+        let keys = self.keys.in_force();
+        let key = keys.choose(token)?;
+        let signed = decode::<Map<String, Value>>(token, &key.key, &key.signature);
         let signed = signed.map_err(|_| BadToken::NotSigned)?;
         if signed.header.crit.is_some() {
             return Err(BadToken::Critical);
         }
-        self.demands.check(&signed.claims, now)?;
-        subject(&signed.claims)
+        let until = self.demands.check(&signed.claims, now)?;
+        Ok(Caller { user: subject(&signed.claims)?, until })
     }
 }
 
+/// Signs a token with HMAC-SHA-256 for this user and so many hours, such as meets the demands.
+///
+/// # Errors
+/// The library's, should it not be able to.
+pub fn mint(
+    secret: &[u8],
+    user: &str,
+    hours: u32,
+    demands: &Demands,
+    now: Timestamp,
+) -> Result<String, jsonwebtoken::errors::Error> {
+    let issued = now.0.div_euclid(MICROS_PER_SECOND);
+    let mut claims = json!({ "sub": user, "iat": issued, "exp": issued + i64::from(hours) * 3600 });
+    for (name, wanted) in [("iss", &demands.issuer), ("aud", &demands.audience)] {
+        if let Some(wanted) = wanted {
+            claims[name] = Value::from(wanted.as_str());
+        }
+    }
+    encode(&Header::default(), &claims, &EncodingKey::from_secret(secret))
+}
+
+/// What a token says of itself, header and claims. Nothing of it is verified: it is for people to look at.
+#[must_use]
+pub fn unverified(token: &str) -> Option<(Value, Map<String, Value>)> {
+    let found = insecure_decode::<Map<String, Value>>(token).ok()?;
+    Some((serde_json::to_value(found.header).ok()?, found.claims))
+}
+
 impl Demands {
-    fn check(&self, claims: &Map<String, Value>, now: Timestamp) -> Result<(), BadToken> {
+    /// Until when the claims are taken, leeway included, if they say so.
+    fn check(&self, claims: &Map<String, Value>, now: Timestamp) -> Result<Option<Timestamp>, BadToken> {
         if time(claims, "nbf")?.is_some_and(|from| from > seconds(now, LEEWAY_SECONDS)) {
             return Err(BadToken::NotYet);
         }
-        match time(claims, "exp")? {
+        let expires = time(claims, "exp")?;
+        match expires {
             Some(until) if until <= seconds(now, -LEEWAY_SECONDS) => return Err(BadToken::Expired),
             None if self.expiry => return Err(BadToken::NoExpiry),
             _ => {}
@@ -156,7 +191,8 @@ impl Demands {
         if !has("aud", &self.audience) {
             return Err(BadToken::Audience);
         }
-        Ok(())
+        // Saturates: what expires after the end of time does not.
+        Ok(expires.map(|at| Timestamp(((at + LEEWAY_SECONDS as f64) * MICROS_PER_SECOND as f64) as i64)))
     }
 }
 
@@ -182,9 +218,8 @@ fn subject(claims: &Map<String, Value>) -> Result<String, BadToken> {
 
 #[cfg(test)]
 mod tests {
+    use jsonwebtoken::Algorithm;
     use jsonwebtoken::crypto::sign;
-    use jsonwebtoken::{EncodingKey, Header, encode};
-    use serde_json::json;
 
     use super::*;
 
@@ -213,7 +248,8 @@ mod tests {
     }
 
     fn verify_with(demands: Demands, claims: &Value) -> Result<String, BadToken> {
-        Verifier::hs256(KEY, demands).verify(token(claims).as_bytes(), Timestamp(NOW * MICROS_PER_SECOND))
+        let found = Verifier::hs256(KEY, demands).verify(token(claims).as_bytes(), Timestamp(NOW * MICROS_PER_SECOND));
+        found.map(|caller| caller.user)
     }
 
     fn verify(claims: &Value) -> Result<String, BadToken> {
@@ -221,7 +257,8 @@ mod tests {
     }
 
     fn verify_text(token: &str) -> Result<String, BadToken> {
-        Verifier::hs256(KEY, Demands::default()).verify(token.as_bytes(), Timestamp(NOW * MICROS_PER_SECOND))
+        let verifier = Verifier::hs256(KEY, Demands::default());
+        verifier.verify(token.as_bytes(), Timestamp(NOW * MICROS_PER_SECOND)).map(|caller| caller.user)
     }
 
     #[test]
@@ -235,7 +272,8 @@ mod tests {
                      eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.\
                      SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c";
         let verifier = Verifier::hs256(b"your-256-bit-secret", Demands::default());
-        assert_eq!(verifier.verify(known.as_bytes(), Timestamp(0)).as_deref(), Ok("1234567890"));
+        let known = verifier.verify(known.as_bytes(), Timestamp(0));
+        assert_eq!(known, Ok(Caller { user: "1234567890".to_owned(), until: None }));
     }
 
     #[test]
@@ -313,6 +351,38 @@ mod tests {
         assert_eq!(at(1_030_000_000), Err(BadToken::Expired));
         assert_eq!(at(i64::MAX), Err(BadToken::Expired));
         assert_eq!(at(i64::MIN), Err(BadToken::NotYet));
+    }
+
+    #[test]
+    fn a_token_says_until_when_it_is_taken() {
+        let until = |exp: Value| {
+            let token = token(&json!({ "sub": "alice", "exp": exp }));
+            let verifier = Verifier::hs256(KEY, Demands::default());
+            verifier.verify(token.as_bytes(), Timestamp(0)).unwrap().until.map(|at| at.0)
+        };
+        assert_eq!(until(json!(1000)), Some(1_030_000_000), "the very moment from which on it is refused");
+        assert_eq!(until(json!(1000.5)), Some(1_030_500_000));
+        assert_eq!(until(json!(f64::MAX)), Some(i64::MAX));
+        assert_eq!(until(json!(u64::MAX)), Some(i64::MAX));
+    }
+
+    #[test]
+    fn what_is_minted_is_taken_and_names_what_is_asked_for() {
+        let demands = Demands { issuer: Some("us".to_owned()), audience: Some("ring".to_owned()), expiry: true };
+        let minted = mint(KEY, "alice", 24, &demands, Timestamp(NOW * MICROS_PER_SECOND)).unwrap();
+        let (header, claims) = unverified(&minted).unwrap();
+        assert_eq!(header, json!({ "typ": "JWT", "alg": "HS256" }));
+        let expected = json!({ "sub": "alice", "iat": NOW, "exp": NOW + 86_400, "iss": "us", "aud": "ring" });
+        assert_eq!(Value::Object(claims), expected);
+        let verifier = Verifier::hs256(KEY, demands);
+        let at = |seconds: i64| verifier.verify(minted.as_bytes(), Timestamp(seconds * MICROS_PER_SECOND));
+        assert_eq!(at(NOW).unwrap().user, "alice");
+        assert_eq!(at(NOW + 86_430), Err(BadToken::Expired));
+        let plain = mint(KEY, "alice", 1, &Demands::default(), Timestamp(0)).unwrap();
+        assert_eq!(unverified(&plain).unwrap().1.len(), 3);
+        for text in ["", "a.b.c", "a.b", "e30.e30"] {
+            assert_eq!(unverified(text), None, "{text}");
+        }
     }
 
     #[test]

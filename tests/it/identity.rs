@@ -351,6 +351,7 @@ proptest! {
         let verifier = Verifier::hs256(KEY.as_bytes(), demands);
         let claims: serde_json::Map<String, Value> = claims.into_iter().collect();
         if let Ok(user) = verifier.verify(token(&Value::Object(claims.clone())).as_bytes(), Timestamp(now)) {
+            let user = user.user;
             prop_assert_eq!(claims["sub"].as_str(), Some(user.as_str()));
             prop_assert!((1..=100).contains(&user.chars().count()) && !user.chars().any(char::is_control));
             prop_assert!(claims.contains_key("exp") || !expiry);
