@@ -9,9 +9,9 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::clock::Clock;
-use crate::config::{Config, Environment, Network};
+use crate::config::{Config, Environment, Network, open_to_others};
 use crate::drafts;
-use crate::gate::{Cors, Demands, Gate, Identity, Routes, Verifier};
+use crate::gate::{BadKeys, Cors, Demands, Form, Gate, Identity, KeyFile, Keys, Routes, Verifier};
 use crate::health::{self, Readiness};
 use crate::housekeeper::Housekeeper;
 use crate::hub::{Batch, Hub, Mailbox, SeatLimits, Seats, Topics};
@@ -40,9 +40,28 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The file of keys cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// The system refused a thread or a poll.
     #[error("cannot start the threads that serve: {0}")]
     Threads(std::io::Error),
+}
+
+/// Why the keys of tokens cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// The file is not as it should be.
+    #[error("{name}: {bad}")]
+    Bad {
+        /// The setting that names the file.
+        name: &'static str,
+        /// What is wrong with it.
+        bad: BadKeys,
+    },
+    /// It holds a secret, and is open to others than its owner and group; only a strict configuration refuses that.
+    #[error("{0}")]
+    Exposed(String),
 }
 
 /// A running server.
@@ -67,6 +86,9 @@ impl Server {
         let listener =
             TcpListener::bind(config.listen).map_err(|source| StartError::Listen { address: config.listen, source })?;
 
+        let opened = open_keys(config)?;
+        opened.warning.iter().for_each(|warning| log::warn!("{warning}"));
+
         let store = store::open(&config.database)?;
         let readers = (0..shards).map(|_| store.reader()).collect::<Result<Vec<_>, OpenError>>()?;
         let retention_reader = store.reader()?;
@@ -75,12 +97,14 @@ impl Server {
             .map_err(StartError::Threads)?;
 
         let (kept, every) = (config.drafts.events_kept, config.housekeeping);
-        let tasks = vec![drafts::retention::task(retention_reader, writer.handle(), kept, every)];
+        let mut tasks = vec![drafts::retention::task(retention_reader, writer.handle(), kept, every)];
+        tasks.extend(opened.file.map(|file| file.task(config.jwt.reload)));
         let housekeeper = Housekeeper::start(tasks, clock.clone()).map_err(StartError::Threads)?;
 
         let readiness = Arc::new(Readiness::default());
         let plan = GatePlan {
             config: config.clone(),
+            verifier: opened.keys.map(|keys| Verifier::new(keys, demands(config))),
             writer: writer.handle(),
             hub,
             seats: Seats::default(),
@@ -138,6 +162,7 @@ impl Server {
 /// All that is needed to build a shard's gate on the shard's own thread.
 struct GatePlan {
     config: Config,
+    verifier: Option<Verifier>,
     writer: WriterHandle,
     hub: Arc<Hub>,
     seats: Seats,
@@ -173,7 +198,7 @@ impl GatePlan {
         Gate {
             routes,
             cors: Cors::new(config.origins.clone()),
-            identity: identity(config),
+            identity: Identity { trust_user_header: config.trust_user_header, verifier: self.verifier.clone() },
             body_bytes: config.connections.body_bytes,
             trusted_proxy: Box::new(trusted(config.trusted_proxies.clone())),
             writer: self.writer.clone(),
@@ -208,15 +233,51 @@ fn socket_options(config: &Config) -> drafts::SocketOptions {
     }
 }
 
-/// How requests say who is asking.
-fn identity(config: &Config) -> Identity {
-    let demands = Demands {
+/// What is asked of a token besides its signature.
+#[must_use]
+pub fn demands(config: &Config) -> Demands {
+    Demands {
         issuer: config.jwt.issuer.clone(),
         audience: config.jwt.audience.clone(),
         expiry: config.env == Environment::Production,
+    }
+}
+
+/// The keys of tokens as configured.
+#[derive(Default)]
+pub struct OpenedKeys {
+    /// The keys, if there are any.
+    pub keys: Option<Keys>,
+    /// The file that they follow.
+    pub file: Option<KeyFile>,
+    /// What an operator should know.
+    pub warning: Option<String>,
+}
+
+/// Reads the keys that tokens are verified with.
+///
+/// # Errors
+/// When their file cannot be used.
+pub fn open_keys(config: &Config) -> Result<OpenedKeys, KeysError> {
+    let jwt = &config.jwt;
+    if let Some(secret) = &jwt.secret {
+        return Ok(OpenedKeys { keys: Some(Keys::secret(secret.bytes())), ..OpenedKeys::default() });
+    }
+    let (name, path, form) = match (&jwt.public_key_file, &jwt.jwks_file) {
+        (Some(path), _) => ("JWT_PUBLIC_KEY_FILE", path, Form::Pem),
+        (None, Some(path)) => ("JWT_JWKS_FILE", path, Form::Jwks),
+        (None, None) => return Ok(OpenedKeys::default()),
     };
-    let verifier = config.jwt.secret.as_ref().map(|secret| Verifier::hs256(secret.bytes(), demands));
-    Identity { trust_user_header: config.trust_user_header, verifier }
+    let file = KeyFile::open(path, form).map_err(|bad| KeysError::Bad { name, bad })?;
+    let keys = file.keys();
+    let warning = open_to_others(path).filter(|_| keys.hold_a_secret()).map(|mode| {
+        let path = path.display();
+        format!("{name}: {path} holds a secret and has mode {mode:04o}, so every user of this machine may open it: chmod 600")
+    });
+    match warning {
+        Some(sentence) if config.strict => Err(KeysError::Exposed(sentence)),
+        warning => Ok(OpenedKeys { keys: Some(keys), file: Some(file), warning }),
+    }
 }
 
 fn trusted(proxies: Vec<Network>) -> impl Fn(IpAddr) -> bool + Send + Sync {

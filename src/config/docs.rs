@@ -26,8 +26,9 @@ values in effect and where each one came from.
 ## Where values come from
 
 1. The environment of the process.
-2. A file named `.env` in the directory the server is started in.
-3. The default.
+2. For secrets: the credentials that systemd hands to the service.
+3. A file named `.env` in the directory the server is started in.
+4. The default.
 
 The first one that has a value wins. An empty value is the same as none. Where a
 variable has an older name (\"also\" in the tables), that is read when the variable
@@ -37,6 +38,17 @@ the last one counts.
 The file is only read, never copied into the environment. Put a value that holds
 spaces in quotes. In an unquoted or double-quoted value, `$NAME` is replaced by
 that variable; single quotes keep it as it is.
+
+## Secrets
+
+A secret need not stand in the environment. Each setting that is marked **never shown** is also read from a file:
+
+- `NAME_FILE` in place of `NAME`, in the environment or in `.env`, is the path of a file that holds the value and nothing
+  else. Blanks and line breaks around it do not count. `NAME` and `NAME_FILE` in the same place is an error.
+- A systemd credential with the name in lower case: `LoadCredential=jwt_secret:/etc/inkring/jwt_secret` in the unit.
+
+Files are read when the server starts. One that cannot be read, is empty or has more than 65536 bytes stops the start. One
+that every user of the machine may open (the last digit of its mode is not 0) is warned about, and refused in strict mode.
 
 ## How values are written
 
@@ -62,11 +74,16 @@ With `CONFIG_STRICT=true` these stop the start as well, and all of them are list
 at once:
 
 - any bad value;
-- a `JWT_SECRET` shorter than 32 bytes;
+- a `JWT_SECRET` that is shorter than 32 bytes, or an example that everyone knows;
+- a file with a secret that every user of the machine may open;
 - a name in `.env` that is not a setting;
-- `ALLOWED_ORIGINS` not being set, or containing `*`.
+- `ALLOWED_ORIGINS` not being set, or containing `*`;
+- with `ENV=production`, no way to tell who is asking: none of `JWT_SECRET`,
+  `JWT_PUBLIC_KEY_FILE` and `JWT_JWKS_FILE`, and not `AUTH_TRUST_USER_HEADER=true` either;
+- with `ENV=production`, a setting that **must be on in strict production** and is not;
+- with `ENV=production`, a database in a directory that cannot be written.
 
-Without strict mode these are warnings, the last one only with `ENV=production`.
+Without strict mode these are warnings, the last four only with `ENV=production`.
 ";
 
 /// The text of `.env.example`: every knob commented out at its default.
@@ -136,8 +153,15 @@ fn explanation(knob: &Knob) -> String {
     if !knob.aliases.is_empty() {
         let _ = write!(text, " Also read as {}.", knob.aliases.join(", "));
     }
+    if let Some(file) = knob.file_names().next() {
+        let credential = knob.name.to_ascii_lowercase();
+        let _ = write!(text, " Also read from the file {file} names, or the systemd credential {credential}.");
+    }
     if knob.required {
         text.push_str(" Must be set in strict mode.");
+    }
+    if knob.is_guard() {
+        text.push_str(" Must be on in strict production.");
     }
     if knob.on_bad == OnBad::Refuse {
         text.push_str(" Never guessed: a bad value stops the start.");
@@ -152,8 +176,9 @@ const fn default_text(knob: &Knob, default: &'static str) -> &'static str {
 
 fn variable_cell(knob: &Knob) -> String {
     let mut cell = format!("`{}`", knob.name);
-    for alias in knob.aliases {
-        let _ = write!(cell, "<br>also `{alias}`");
+    let aliases = knob.aliases.iter().map(|alias| (*alias).to_owned());
+    for other in aliases.chain(knob.file_names().take(1)) {
+        let _ = write!(cell, "<br>also `{other}`");
     }
     cell
 }
@@ -188,8 +213,11 @@ fn meaning_cell(knob: &Knob) -> String {
     if knob.required {
         cell.push_str(" Must be set in strict mode.");
     }
+    if knob.is_guard() {
+        cell.push_str(" **Must be on in strict production.**");
+    }
     if knob.secret {
-        cell.push_str(" Never shown.");
+        cell.push_str(" **Never shown**, and also read [from a file](#secrets).");
     }
     if knob.on_bad == OnBad::Refuse {
         cell.push_str(" **Never guessed.**");

@@ -124,11 +124,33 @@ impl Knob {
         std::iter::once(self.name).chain(self.aliases.iter().copied())
     }
 
+    /// The names under which the path of a file may be given that holds the value: `NAME_FILE`, for secrets only.
+    pub fn file_names(&self) -> impl Iterator<Item = String> + use<> {
+        let names = self.secret.then(|| self.names());
+        names.into_iter().flatten().map(|name| format!("{name}_FILE"))
+    }
+
+    /// Whether a strict configuration for production must turn it on.
+    #[must_use]
+    pub fn is_guard(&self) -> bool {
+        GUARDS.iter().any(|(name, _)| *name == self.name)
+    }
+
     /// The same knob with bad values always refused.
     const fn refusing(self) -> Self {
         Self { on_bad: OnBad::Refuse, ..self }
     }
 }
+
+/// What must be on in production (ruling 5), and what is missing while it is off.
+pub const GUARDS: &[(&str, &str)] = &[
+    ("RATE_LIMIT_ENABLED", "nobody is kept from asking without end"),
+    ("AUDIT_ENABLED", "nothing records who changed what"),
+    ("WS_LIMITS_ENABLED", "anyone may open sockets without end"),
+];
+
+/// The settings that name the key of signed tokens, of which one may be set.
+pub const TOKEN_KEYS: [&str; 3] = ["JWT_SECRET", "JWT_PUBLIC_KEY_FILE", "JWT_JWKS_FILE"];
 
 /// The common case: no alias, not secret, a bad value falls back.
 const fn knob(section: Section, name: &'static str, kind: Kind, default: &'static str, meaning: &'static str) -> Knob {
@@ -231,9 +253,22 @@ pub const KNOBS: &[Knob] = &[
         ..knob(Access, "JWT_SECRET", Text, "",
             "The key that signed tokens (JWT, HS256) are verified with. With one set, an Authorization: \
              Bearer header decides who is asking, and X-User-Id counts only without it. At least 32 bytes; \
-             fewer are warned about, and refused in strict mode. None means that tokens are not looked at.",
+             fewer are warned about, and refused in strict mode. Without this and the two settings that follow, \
+             tokens are not looked at.",
         ).refusing()
     },
+    knob(Access, "JWT_PUBLIC_KEY_FILE", Text, "",
+        "Instead of JWT_SECRET: a file with the public key (PEM) of whoever signs the tokens. An RSA key of 2048 to 4096 \
+         bits takes RS256, a P-256 key ES256, an Ed25519 key EdDSA, and each nothing else.",
+    ).refusing(),
+    knob(Access, "JWT_JWKS_FILE", Text, "",
+        "Instead of JWT_SECRET: a file with several keys (a JWK set) of the kinds RSA, P-256, Ed25519 and oct, which takes \
+         HS256. A token names its key by kid; without one it is taken only if there is a single key.",
+    ).refusing(),
+    knob(Access, "JWT_KEYS_RELOAD_SECONDS", int(1, 86_400, "seconds"), "10",
+        "How often the file of JWT_PUBLIC_KEY_FILE or JWT_JWKS_FILE is looked at. One that has changed is taken at once; \
+         one that is no good is logged, and the keys stay as they were.",
+    ),
     knob(Access, "JWT_ISSUER", Text, "",
         "Whose tokens are taken: the iss that a token must have. None takes any.",
     ).refusing(),
@@ -244,6 +279,12 @@ pub const KNOBS: &[Knob] = &[
         "The addresses or networks of reverse proxies in front of this server. They are exempt \
          from the per-address connection limit, and their X-Forwarded-For and \
          X-Forwarded-Proto are believed.",
+    ).refusing(),
+    knob(Access, "RATE_LIMIT_ENABLED", Flag, "false",
+        "Whether requests are counted, and those beyond their rate answered 429.",
+    ).refusing(),
+    knob(Access, "AUDIT_ENABLED", Flag, "false",
+        "Whether changes are recorded in the audit log, with who made them and from where.",
     ).refusing(),
 
     knob(Connections, "MAX_CONNECTIONS", int(0, 1_000_000, "connections"), "0",

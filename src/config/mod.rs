@@ -8,6 +8,7 @@
 pub mod docs;
 pub mod knobs;
 mod network;
+mod production;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -15,14 +16,15 @@ mod typed;
 pub mod value;
 
 pub use network::Network;
-pub use sources::{Origin, Sources};
+pub use sources::{Origin, Sources, open_to_others};
 pub use typed::{
     Config, ConnectionLimits, DraftLimits, Environment, JwtConfig, LogConfig, LogFormat, LogLevel, Secret,
 };
 
 use std::fmt;
 
-use knobs::{KNOBS, Knob, OnBad};
+use knobs::{KNOBS, Knob, OnBad, TOKEN_KEYS};
+use sources::Given;
 use value::{BadValue, MASK, Value, parse};
 
 /// A configuration that was accepted.
@@ -80,6 +82,9 @@ impl From<BadValue> for ConfigError {
 /// The shortest key of signed tokens that is not remarked on: as long as what HS256 makes with it (RFC 7518 §3.2).
 const SECRET_MIN_BYTES: usize = 32;
 
+/// Examples of keys, ours and others', that are long enough.
+const KNOWN_SECRETS: [&str; 2] = ["only-for-the-examples-of-this-page", "a-string-secret-at-least-256-bits-long"];
+
 /// Reads the configuration.
 ///
 /// With `force_strict` it is as strict as with `CONFIG_STRICT=true`; the
@@ -118,18 +123,23 @@ pub fn load(sources: &Sources, force_strict: bool) -> Result<Loaded, ConfigError
     for sentence in sources.unknown_names() {
         findings.mistake(sentence);
     }
+    // What cannot be found was refused above.
+    for given in KNOBS.iter().filter_map(|knob| sources.find(knob).ok().flatten()) {
+        given.exposed.into_iter().for_each(|sentence| findings.mistake(sentence));
+    }
 
     let config = Config::from_settings(&settings, strict)?;
+    findings.problems.extend(several_keys(sources));
     if strict || production {
-        for sentence in exposure(&config, sources) {
+        for sentence in production::needs(&config, &settings, sources, production) {
             findings.mistake(sentence);
         }
     }
-    if let Some(sentence) = short_secret(&config, sources) {
+    if let Some(sentence) = weak_secret(&config, sources) {
         findings.mistake(sentence);
     }
-    if production {
-        findings.warnings.extend(identity(&config).map(str::to_owned));
+    if production && config.trust_user_header {
+        findings.warnings.push(production::TRUSTING.to_owned());
     }
 
     let Findings { problems, warnings, .. } = findings;
@@ -153,12 +163,9 @@ impl Findings {
 
 /// The setting of `knob` as given, or its default.
 fn resolve(knob: &'static Knob, sources: &Sources, production: bool) -> Result<Setting, BadValue> {
-    match sources.find(knob) {
+    match sources.find(knob)? {
         None => unset(knob, production),
-        Some(given) => {
-            let value = parse(knob, given.name, given.text)?;
-            Ok(Setting { knob, value, origin: given.origin })
-        }
+        Some(Given { name, text, origin, .. }) => Ok(Setting { knob, value: parse(knob, &name, &text)?, origin }),
     }
 }
 
@@ -172,46 +179,35 @@ fn unset(knob: &'static Knob, production: bool) -> Result<Setting, BadValue> {
     Ok(Setting { knob, value, origin })
 }
 
-/// What must not be left to chance where real users are served.
-fn exposure(config: &Config, sources: &Sources) -> Vec<String> {
-    let mut sentences = Vec::new();
-    let missing: Vec<&str> =
-        KNOBS.iter().filter(|knob| knob.required && sources.find(knob).is_none()).map(|knob| knob.name).collect();
-    if !missing.is_empty() {
-        sentences.push(format!("Missing required configuration: {}", missing.join(", ")));
-    }
-    if config.origins.iter().any(|origin| origin == "*") {
-        sentences.push(
-            "ALLOWED_ORIGINS contains *, which lets the pages of any site call this server: \
-             list the origins instead"
-                .to_owned(),
-        );
-    }
-    sentences
+/// Those settings of [`TOKEN_KEYS`] that are given, be it badly.
+fn token_keys(sources: &Sources) -> impl Iterator<Item = &'static str> {
+    let knobs = TOKEN_KEYS.iter().filter_map(|name| KNOBS.iter().find(|knob| knob.name == *name));
+    knobs.filter(|knob| sources.give(knob)).map(|knob| knob.name)
+}
+
+/// More than one key: which of them counts is nothing to guess at.
+fn several_keys(sources: &Sources) -> Option<String> {
+    let names: Vec<&str> = token_keys(sources).collect();
+    (names.len() > 1).then(|| {
+        format!("{} are set together: tokens are verified with one of them, so remove the others", names.join(" and "))
+    })
 }
 
 /// What is wrong with a key that can be guessed, under the name it was given by.
-fn short_secret(config: &Config, sources: &Sources) -> Option<String> {
-    config.jwt.secret.as_ref().filter(|secret| secret.bytes().len() < SECRET_MIN_BYTES)?;
+fn weak_secret(config: &Config, sources: &Sources) -> Option<String> {
+    let secret = config.jwt.secret.as_ref()?.bytes();
+    let is_known = KNOWN_SECRETS.iter().any(|known| known.as_bytes() == secret);
+    let why = if secret.len() < SECRET_MIN_BYTES {
+        format!(
+            "is shorter than {SECRET_MIN_BYTES} bytes, so whoever has one token can try out keys until they can sign"
+        )
+    } else if is_known {
+        "is an example that everyone knows, and with which anyone can sign".to_owned()
+    } else {
+        return None;
+    };
     let knob = KNOBS.iter().find(|knob| knob.name == "JWT_SECRET")?;
-    let name = sources.find(knob)?.name;
-    Some(format!(
-        "{name}={MASK} is shorter than {SECRET_MIN_BYTES} bytes, so whoever has one token can try out keys \
-         until they can sign others: use a longer one, such as 32 random bytes in hexadecimal"
-    ))
-}
-
-/// What production should know about how requests are identified.
-const fn identity(config: &Config) -> Option<&'static str> {
-    match (config.trust_user_header, &config.jwt.secret) {
-        (true, _) => Some(
-            "AUTH_TRUST_USER_HEADER=true in production: whoever reaches the port can claim to be any \
-             user through the X-User-Id header, so only a trusted proxy may reach it",
-        ),
-        (false, None) => Some(
-            "AUTH_TRUST_USER_HEADER=false in production, and there is no JWT_SECRET: there is no way to tell \
-             who is asking, so no request can be identified",
-        ),
-        (false, Some(_)) => None,
-    }
+    let Given { name, origin, .. } = sources.find(knob).ok()??;
+    let value = if matches!(origin, Origin::Environment | Origin::DotEnv) { format!("={MASK}") } else { String::new() };
+    Some(format!("{name}{value} {why} others: use a longer one, such as 32 random bytes in hexadecimal"))
 }

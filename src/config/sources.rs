@@ -1,13 +1,23 @@
-//! Where settings are given: the environment of the process and a `.env` file.
+//! Where settings are given: the environment of the process and a `.env` file. Secrets may also stand in files that
+//! these name, and in the credentials that systemd hands to a service.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use super::ConfigError;
 use super::knobs::{KNOBS, Knob};
-use super::value::printable;
+use super::value::{BadValue, printable};
+
+/// The longest file that a secret is read from, in bytes.
+const SECRET_FILE_MAX_BYTES: u64 = 65_536;
+
+/// Where systemd puts the credentials of a service.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 /// Where the value of a setting came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +30,12 @@ pub enum Origin {
     Environment,
     /// The `.env` file.
     DotEnv,
+    /// A file that the environment names.
+    EnvironmentFile,
+    /// A file that `.env` names.
+    DotEnvFile,
+    /// A file in the credentials directory of systemd.
+    Credential,
 }
 
 impl fmt::Display for Origin {
@@ -29,6 +45,9 @@ impl fmt::Display for Origin {
             Self::ProductionDefault => "default in production",
             Self::Environment => "environment",
             Self::DotEnv => ".env",
+            Self::EnvironmentFile => "file named in the environment",
+            Self::DotEnvFile => "file named in .env",
+            Self::Credential => "systemd credential",
         })
     }
 }
@@ -38,14 +57,17 @@ impl fmt::Display for Origin {
 pub struct Sources {
     environment: BTreeMap<String, String>,
     dotenv: BTreeMap<String, String>,
+    credentials: Option<PathBuf>,
 }
 
 /// A text somebody gave for a knob.
 pub(super) struct Given<'s> {
-    /// The name or alias it was given under.
-    pub(super) name: &'static str,
-    pub(super) text: &'s str,
+    /// What it was given under: the name or alias, that of a file, or that of a credential.
+    pub(super) name: String,
+    pub(super) text: Cow<'s, str>,
     pub(super) origin: Origin,
+    /// What is wrong with the permissions of the file that it stands in.
+    pub(super) exposed: Option<String>,
 }
 
 impl Sources {
@@ -74,7 +96,8 @@ impl Sources {
             problems.push(problem);
             BTreeMap::new()
         });
-        if problems.is_empty() { Ok(Self { environment, dotenv }) } else { Err(ConfigError { problems }) }
+        let credentials = std::env::var_os(CREDENTIALS).filter(|path| !path.is_empty()).map(PathBuf::from);
+        if problems.is_empty() { Ok(Self { environment, dotenv, credentials }) } else { Err(ConfigError { problems }) }
     }
 
     /// Sources made of these pairs alone.
@@ -84,19 +107,48 @@ impl Sources {
             let own = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
             pairs.iter().map(own).collect()
         };
-        Self { environment: collect(env), dotenv: collect(dotenv) }
+        Self { environment: collect(env), dotenv: collect(dotenv), credentials: None }
     }
 
-    /// What was given for `knob`: the environment before `.env`, and in each
-    /// of them the name before its aliases. An empty text was not given.
-    pub(super) fn find(&self, knob: &Knob) -> Option<Given<'_>> {
-        let places = [(&self.environment, Origin::Environment), (&self.dotenv, Origin::DotEnv)];
-        places.into_iter().find_map(|(texts, origin)| {
-            knob.names().find_map(|name| {
-                let text = texts.get(name)?.trim();
-                (!text.is_empty()).then_some(Given { name, text, origin })
-            })
-        })
+    /// The same with the files of this directory as credentials.
+    #[must_use]
+    pub fn with_credentials(self, directory: &Path) -> Self {
+        Self { credentials: Some(directory.to_owned()), ..self }
+    }
+
+    /// What was given for `knob`: the environment before `.env`, and in each of them the name before its aliases. An
+    /// empty text was not given. A secret may also stand in a file that either names, and in a systemd credential, which
+    /// is a part of the environment and comes after what that says itself.
+    ///
+    /// # Errors
+    /// A file that is named cannot be read, or the same place has both a text and a file.
+    pub(super) fn find(&self, knob: &Knob) -> Result<Option<Given<'_>>, BadValue> {
+        let environment = (&self.environment, "the environment", Origin::Environment, Origin::EnvironmentFile);
+        if let Some(given) = in_texts(knob, environment)? {
+            return Ok(Some(given));
+        }
+        if let Some(given) = self.credential(knob)? {
+            return Ok(Some(given));
+        }
+        in_texts(knob, (&self.dotenv, ".env", Origin::DotEnv, Origin::DotEnvFile))
+    }
+
+    /// Whether anything is given for `knob`, good or bad.
+    pub(super) fn give(&self, knob: &Knob) -> bool {
+        !matches!(self.find(knob), Ok(None))
+    }
+
+    /// The file of this knob in the credentials directory.
+    fn credential(&self, knob: &Knob) -> Result<Option<Given<'_>>, BadValue> {
+        let Some(directory) = self.credentials.as_deref().filter(|_| knob.secret) else { return Ok(None) };
+        for name in knob.names() {
+            let name = name.to_ascii_lowercase();
+            let path = directory.join(&name);
+            if path.exists() {
+                return from_file(format!("the credential {name}"), &path, Origin::Credential).map(Some);
+            }
+        }
+        Ok(None)
     }
 
     /// One sentence for each name in `.env` that means nothing here.
@@ -120,16 +172,68 @@ fn is_known(name: &str) -> bool {
     known_names().any(|known| known == name)
 }
 
-fn known_names() -> impl Iterator<Item = &'static str> {
-    KNOBS.iter().flat_map(Knob::names)
+fn known_names() -> impl Iterator<Item = String> {
+    KNOBS.iter().flat_map(|knob| knob.names().map(str::to_owned).chain(knob.file_names()))
+}
+
+/// What one place gives for a knob: the texts themselves, what to call it, and the origins of a text and of a file.
+fn in_texts<'s>(
+    knob: &Knob,
+    (texts, place, text, file): (&'s BTreeMap<String, String>, &str, Origin, Origin),
+) -> Result<Option<Given<'s>>, BadValue> {
+    let given = |name: String| {
+        let text = texts.get(&name)?.trim();
+        (!text.is_empty()).then_some((name, text))
+    };
+    let direct = knob.names().map(str::to_owned).find_map(given);
+    match (direct, knob.file_names().find_map(given)) {
+        (Some((name, _)), Some((file, _))) => Err(BadValue::new(format!(
+            "{name} and {file} are both set in {place}: remove one of them, so that it is clear which counts"
+        ))),
+        (Some((name, given)), None) => {
+            Ok(Some(Given { name, text: Cow::Borrowed(given), origin: text, exposed: None }))
+        }
+        (None, Some((name, path))) => from_file(name, Path::new(path), file).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+/// The secret in a file. A path may be shown; what stands in the file never.
+fn from_file<'s>(name: String, path: &Path, origin: Origin) -> Result<Given<'s>, BadValue> {
+    let place = printable(&path.display().to_string());
+    let bad = |why: String| BadValue::new(format!("{name}: {place} {why}"));
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(SECRET_FILE_MAX_BYTES + 1).read_to_end(&mut bytes));
+    read.map_err(|error| bad(format!("cannot be read: {error}")))?;
+    if bytes.len() as u64 > SECRET_FILE_MAX_BYTES {
+        return Err(bad(format!("is longer than {SECRET_FILE_MAX_BYTES} bytes: name a file with the secret alone")));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| {
+        bad("is not text in UTF-8: write the secret in hexadecimal, such as openssl rand -hex 32 makes it".to_owned())
+    })?;
+    let text = text.trim().to_owned();
+    if text.is_empty() {
+        return Err(bad("is empty: write the secret into it, or do not name it".to_owned()));
+    }
+    let exposed = open_to_others(path).map(|mode| {
+        format!("{name}: {place} has mode {mode:04o}, so every user of this machine may open it: chmod 600")
+    });
+    Ok(Given { name, text: Cow::Owned(text), origin, exposed })
+}
+
+/// The mode of a file that is open to everyone on the machine; none if it is not, or cannot be looked at.
+#[must_use]
+pub fn open_to_others(path: &Path) -> Option<u32> {
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o7777;
+    (mode & 0o007 != 0).then_some(mode)
 }
 
 /// The known name a typing mistake or two away from `name`.
-fn nearest(name: &str) -> Option<&'static str> {
+fn nearest(name: &str) -> Option<String> {
     let name = name.to_ascii_uppercase();
     let limit = (name.len() / 4).clamp(2, 3);
     known_names()
-        .map(|known| (edit_distance(&name, known), known))
+        .map(|known| (edit_distance(&name, &known), known))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)
@@ -211,9 +315,10 @@ mod tests {
 
     #[test]
     fn suggests_only_what_is_near() {
-        assert_eq!(nearest("MAX_CONECTIONS"), Some("MAX_CONNECTIONS"));
-        assert_eq!(nearest("log_level"), Some("LOG_LEVEL"));
-        assert_eq!(nearest("CORS_ORIGIN"), Some("CORS_ORIGINS"));
+        assert_eq!(nearest("MAX_CONECTIONS").as_deref(), Some("MAX_CONNECTIONS"));
+        assert_eq!(nearest("log_level").as_deref(), Some("LOG_LEVEL"));
+        assert_eq!(nearest("CORS_ORIGIN").as_deref(), Some("CORS_ORIGINS"));
+        assert_eq!(nearest("JWT_SECRET_FLIE").as_deref(), Some("JWT_SECRET_FILE"));
         assert_eq!(nearest("POSTGRES_PASSWORD"), None);
         assert_eq!(nearest("PORT"), None);
     }

@@ -60,8 +60,14 @@ pub struct LogConfig {
 /// Which signed tokens are taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JwtConfig {
-    /// The key that they are verified with; without one they are not looked at.
+    /// The secret that they are verified with. Without any key they are not looked at.
     pub secret: Option<Secret>,
+    /// The file with the public key that they are verified with.
+    pub public_key_file: Option<PathBuf>,
+    /// The file with the keys that they are verified with.
+    pub jwks_file: Option<PathBuf>,
+    /// How often the file is looked at.
+    pub reload: Duration,
     /// The `iss` that they must have, if any.
     pub issuer: Option<String>,
     /// The `aud` that they must have, if any.
@@ -282,6 +288,9 @@ impl Config {
             trust_user_header: read.flag("AUTH_TRUST_USER_HEADER")?,
             jwt: JwtConfig {
                 secret: read.text("JWT_SECRET")?.map(Secret),
+                public_key_file: read.text("JWT_PUBLIC_KEY_FILE")?.map(PathBuf::from),
+                jwks_file: read.text("JWT_JWKS_FILE")?.map(PathBuf::from),
+                reload: read.seconds("JWT_KEYS_RELOAD_SECONDS")?,
                 issuer: read.text("JWT_ISSUER")?,
                 audience: read.text("JWT_AUDIENCE")?,
             },

@@ -61,6 +61,13 @@ impl fmt::Display for Value {
 #[error("{0}")]
 pub struct BadValue(String);
 
+impl BadValue {
+    /// What is wrong with where a value should have come from.
+    pub(super) fn new(sentence: String) -> Self {
+        Self(sentence)
+    }
+}
+
 /// A complaint and the part of the text it is about.
 struct Fault<'t> {
     part: &'t str,

@@ -514,7 +514,9 @@ fn every_setting_and_constant_that_is_named_exists() {
         "AF_INET6",
         "AF_UNIX",
     ];
-    let settings: BTreeSet<&str> = KNOBS.iter().flat_map(|knob| knob.names()).collect();
+    let files = KNOBS.iter().flat_map(|knob| knob.file_names());
+    let settings: BTreeSet<String> =
+        KNOBS.iter().flat_map(|knob| knob.names()).map(str::to_owned).chain(files).collect();
     let constants = constants();
     let mut pages = pages();
     pages.push(("systemd/inkring.service".to_owned(), read("systemd/inkring.service")));

@@ -105,6 +105,17 @@ fn strict_lists_everything_at_once() {
     assert!(fine.unwrap().config.strict);
 }
 
+/// What production has to be told, but for the key.
+const TOLD: [(&str, &str); 5] = [
+    ("ENV", "production"),
+    ("ALLOWED_ORIGINS", "https://x.example"),
+    ("RATE_LIMIT_ENABLED", "true"),
+    ("AUDIT_ENABLED", "on"),
+    ("WS_LIMITS_ENABLED", "1"),
+];
+/// 32 bytes.
+const KEY: (&str, &str) = ("JWT_SECRET", "0123456789abcdef0123456789abcdef");
+
 #[test]
 fn production() {
     let loaded = from_env(&[("ENV", "production")]).unwrap();
@@ -113,24 +124,107 @@ fn production() {
     let trust = loaded.settings.iter().find(|s| s.knob.name == "AUTH_TRUST_USER_HEADER").unwrap();
     assert_eq!((trust.shown().as_str(), trust.origin), ("false", Origin::ProductionDefault));
     assert_eq!(loaded.warnings.len(), 2, "{:?}", loaded.warnings);
-    assert_eq!(loaded.warnings[0], "Missing required configuration: ALLOWED_ORIGINS");
+    assert_eq!(
+        loaded.warnings[0],
+        "Missing required configuration: ALLOWED_ORIGINS, JWT_SECRET, RATE_LIMIT_ENABLED, AUDIT_ENABLED, \
+         WS_LIMITS_ENABLED"
+    );
     assert!(loaded.warnings[1].contains("no request can be identified"));
 
-    let env = [("ENV", "production"), ("AUTH_TRUST_USER_HEADER", "1"), ("ALLOWED_ORIGINS", "*")];
+    let env = [&TOLD[..], &[("AUTH_TRUST_USER_HEADER", "1"), ("CORS_ORIGINS", "*")]].concat();
+    let env: Vec<_> = env.into_iter().filter(|(name, _)| *name != "ALLOWED_ORIGINS").collect();
     let loaded = from_env(&env).unwrap();
     assert!(loaded.config.trust_user_header);
+    assert_eq!(loaded.warnings.len(), 2, "{:?}", loaded.warnings);
     assert!(loaded.warnings[0].starts_with("ALLOWED_ORIGINS contains *"));
     assert!(loaded.warnings[1].contains("only a trusted proxy"));
 }
 
 #[test]
-fn production_with_tokens_has_nothing_to_remark() {
-    let key = "k".repeat(32);
-    let env = [("ENV", "production"), ("ALLOWED_ORIGINS", "https://x.example"), ("JWT_SECRET", key.as_str())];
-    assert_eq!(from_env(&env).unwrap().warnings, [""; 0]);
-    let trusting = from_env(&[&env[..], &[("AUTH_TRUST_USER_HEADER", "true")]].concat()).unwrap();
-    assert_eq!(trusting.warnings.len(), 1);
-    assert!(trusting.warnings[0].contains("only a trusted proxy"));
+fn production_with_all_it_needs_has_nothing_to_remark() {
+    for key in [KEY, ("JWT_PUBLIC_KEY_FILE", "key.pem"), ("JWT_JWKS_FILE", "keys.json")] {
+        let env = [&TOLD[..], &[key]].concat();
+        let strict = load(&Sources::from_pairs(&env, &[]), true).unwrap();
+        assert_eq!(strict.warnings, [""; 0], "{key:?}");
+        let trusting = from_env(&[&env[..], &[("AUTH_TRUST_USER_HEADER", "true")]].concat()).unwrap();
+        assert_eq!(trusting.warnings.len(), 1);
+        assert!(trusting.warnings[0].contains("only a trusted proxy"));
+    }
+    // To believe the header is a choice that strict respects, but it has to be made (rulings 3 and 5).
+    let trusting = [&TOLD[..], &[("AUTH_TRUST_USER_HEADER", "true")]].concat();
+    let loaded = load(&Sources::from_pairs(&trusting, &[]), true).unwrap();
+    assert_eq!(loaded.warnings.len(), 1);
+}
+
+#[test]
+fn strict_production_says_everything_that_is_missing_or_wrong_at_once() {
+    let nothing = load(&Sources::from_pairs(&[("ENV", "production")], &[]), true).unwrap_err();
+    assert_eq!(
+        nothing.to_string(),
+        "Missing required configuration: ALLOWED_ORIGINS, JWT_SECRET, RATE_LIMIT_ENABLED, AUDIT_ENABLED, \
+         WS_LIMITS_ENABLED\n\
+         there is no way to tell who is asking, so no request can be identified: set JWT_SECRET or \
+         JWT_PUBLIC_KEY_FILE or JWT_JWKS_FILE, or, behind a proxy that knows its users, AUTH_TRUST_USER_HEADER=true"
+    );
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let database = format!("sqlite:{}/inkring.db", file.path().display());
+    let env = [
+        ("ENV", "production"),
+        ("CONFIG_STRICT", "true"),
+        ("SHARDS", "many"),
+        ("ALLOWED_ORIGINS", "https://x.example *"),
+        ("JWT_SECRET", "hunter2"),
+        ("RATE_LIMIT_ENABLED", "no"),
+        ("AUDIT_ENABLED", "true"),
+        ("DATABASE_URL", database.as_str()),
+    ];
+    let wrong = load(&Sources::from_pairs(&env, &[]), false).unwrap_err();
+    assert_eq!(
+        wrong.to_string(),
+        format!(
+            "SHARDS=many is not a plain decimal number: use 0 to 256 shards\n\
+             Missing required configuration: WS_LIMITS_ENABLED\n\
+             ALLOWED_ORIGINS contains *, which lets the pages of any site call this server: list the origins instead\n\
+             RATE_LIMIT_ENABLED=false in production: nobody is kept from asking without end; set it to true\n\
+             DATABASE_URL={database}: {} is no directory\n\
+             JWT_SECRET=******** is shorter than 32 bytes, so whoever has one token can try out keys until they can \
+             sign others: use a longer one, such as 32 random bytes in hexadecimal",
+            file.path().display()
+        )
+    );
+    // The same without strict: one warning each, and it would start.
+    let env: Vec<_> = env.into_iter().filter(|(name, _)| *name != "CONFIG_STRICT").collect();
+    assert_eq!(from_env(&env).unwrap().warnings.len(), 6);
+}
+
+#[test]
+fn what_is_bad_in_production_is_not_missing_as_well() {
+    let bad =
+        [("ENV", "production"), TOLD[1], ("RATE_LIMIT_ENABLED", "maybe"), TOLD[3], TOLD[4], ("JWT_SECRET", "\u{1}?")];
+    let found = load(&Sources::from_pairs(&bad, &[]), true).unwrap_err().problems;
+    assert_eq!(found.len(), 2, "{found:?}");
+}
+
+#[test]
+fn one_key_has_to_do() {
+    let files = [("JWT_PUBLIC_KEY_FILE", "key.pem"), ("JWT_JWKS_FILE", "keys.json")];
+    for (set, names) in [
+        (vec![KEY, files[0]], "JWT_SECRET and JWT_PUBLIC_KEY_FILE"),
+        (vec![KEY, files[1]], "JWT_SECRET and JWT_JWKS_FILE"),
+        (vec![files[0], files[1]], "JWT_PUBLIC_KEY_FILE and JWT_JWKS_FILE"),
+        (vec![KEY, files[0], files[1]], "JWT_SECRET and JWT_PUBLIC_KEY_FILE and JWT_JWKS_FILE"),
+    ] {
+        let said = format!("{names} are set together: tokens are verified with one of them, so remove the others");
+        assert_eq!(problems(&set, &[]), [said.as_str()], "strict or not");
+        assert_eq!(problems(&set[1..], &set[..1]), [said], "wherever they are set");
+    }
+}
+
+#[test]
+fn an_example_is_no_key() {
+    let env = [("JWT_SECRET", "only-for-the-examples-of-this-page"), ("ALLOWED_ORIGINS", "https://x.example")];
+    assert!(from_env(&env).unwrap().warnings[0].starts_with("JWT_SECRET=******** is an example that everyone knows"));
+    assert!(load(&Sources::from_pairs(&env, &[]), true).is_err());
 }
 
 #[test]
@@ -155,7 +249,7 @@ fn a_short_key_is_remarked_on_and_refused_when_strict() {
 
 #[test]
 fn tokens_are_held_to_what_is_set() {
-    let JwtConfig { secret, issuer, audience } = from_env(&[]).unwrap().config.jwt;
+    let JwtConfig { secret, issuer, audience, .. } = from_env(&[]).unwrap().config.jwt;
     assert_eq!((secret, issuer, audience), (None, None, None));
     let env = [("JWT_ISSUER", "https://id.example"), ("JWT_AUDIENCE", " ink ring ")];
     let JwtConfig { issuer, audience, .. } = from_env(&env).unwrap().config.jwt;
@@ -178,7 +272,7 @@ fn from_process_reads_the_file_in_the_directory() {
     std::fs::create_dir_all(&dir).unwrap();
     let drain = || {
         let sources = Sources::from_process(&dir).map_err(|error| error.to_string())?;
-        Ok(sources.find(knob("DRAIN_SECONDS")).map(|given| given.text.to_owned()))
+        Ok(sources.find(knob("DRAIN_SECONDS")).unwrap().map(|given| given.text.into_owned()))
     };
     let refusal = |text: &str| -> Result<Option<String>, String> { Err(text.to_owned()) };
     assert_eq!(drain(), Ok(None));

@@ -1,12 +1,13 @@
 //! The configuration as an operator meets it: what is read, refused and shown.
 
 mod loading;
+mod secrets;
 mod texts;
 mod values;
 
 use std::collections::BTreeSet;
 
-use super::knobs::{KNOBS, Knob, Section};
+use super::knobs::{GUARDS, KNOBS, Knob, Section, TOKEN_KEYS};
 use super::value::parse;
 use super::{ConfigError, Loaded, Sources, load};
 
@@ -28,7 +29,8 @@ fn complaint(name: &str, text: &str) -> String {
 
 #[test]
 fn the_table_is_sound() {
-    let names: Vec<&str> = KNOBS.iter().flat_map(Knob::names).collect();
+    let files = KNOBS.iter().flat_map(Knob::file_names);
+    let names: Vec<String> = KNOBS.iter().flat_map(Knob::names).map(str::to_owned).chain(files).collect();
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "a name comes twice");
     for knob in KNOBS {
         for text in [Some(knob.default), knob.in_production].into_iter().flatten() {
@@ -37,5 +39,8 @@ fn the_table_is_sound() {
         }
         assert!(Section::ALL.contains(&knob.section));
         assert!(knob.meaning.ends_with('.'), "{}", knob.name);
+    }
+    for name in GUARDS.iter().map(|(name, _)| *name).chain(TOKEN_KEYS) {
+        knob(name);
     }
 }

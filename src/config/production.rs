@@ -1,0 +1,69 @@
+//! What must not be left to chance where real users are served (ruling 5): strict refuses it, all at once, and production
+//! without strict warns about it.
+
+use std::path::Path;
+
+use rustix::fs::{Access, access};
+
+use super::knobs::{GUARDS, TOKEN_KEYS};
+use super::value::{Value, printable};
+use super::{Config, Origin, Setting, Sources, token_keys};
+
+/// Said in production, however strict: it may be right, and the operator has to know what it rests on.
+pub(super) const TRUSTING: &str = "AUTH_TRUST_USER_HEADER=true in production: whoever reaches the port can claim to be any \
+     user through the X-User-Id header, so only a trusted proxy may reach it";
+
+/// What is missing or dangerous: first everything that is not set, then a sentence for each bad value. Outside production
+/// only the origins are asked for.
+pub(super) fn needs(config: &Config, settings: &[Setting], sources: &Sources, production: bool) -> Vec<String> {
+    let (mut missing, mut sentences) = (Vec::new(), Vec::new());
+    let required = settings.iter().map(|setting| setting.knob).filter(|knob| knob.required);
+    missing.extend(required.filter(|knob| !sources.give(knob)).map(|knob| knob.name));
+    if config.origins.iter().any(|origin| origin == "*") {
+        sentences.push(
+            "ALLOWED_ORIGINS contains *, which lets the pages of any site call this server: \
+             list the origins instead"
+                .to_owned(),
+        );
+    }
+    if production {
+        // A header that is believed on purpose is a way to know users, too (ruling 3).
+        if token_keys(sources).next().is_none() && !config.trust_user_header {
+            missing.push(TOKEN_KEYS[0]);
+            sentences.push(format!(
+                "there is no way to tell who is asking, so no request can be identified: set {}, or, behind a proxy that \
+                 knows its users, AUTH_TRUST_USER_HEADER=true",
+                TOKEN_KEYS.join(" or ")
+            ));
+        }
+        for (name, without) in GUARDS {
+            let Some(guard) = settings.iter().find(|setting| setting.knob.name == *name) else { continue };
+            match (guard.origin, &guard.value) {
+                (_, Value::Flag(true)) => {}
+                (Origin::Default, _) if !sources.give(guard.knob) => missing.push(name),
+                // What was given is no flag, which has been said.
+                (Origin::Default, _) => {}
+                _ => sentences.push(format!("{name}=false in production: {without}; set it to true")),
+            }
+        }
+        sentences.extend(unwritable(&config.database));
+    }
+    if !missing.is_empty() {
+        sentences.insert(0, format!("Missing required configuration: {}", missing.join(", ")));
+    }
+    sentences
+}
+
+/// Whether a database could be kept at this path: its directory, or the nearest one above it that exists, can be written.
+fn unwritable(database: &Path) -> Option<String> {
+    let above = database.ancestors().skip(1);
+    let above = above.map(|path| if path.as_os_str().is_empty() { Path::new(".") } else { path });
+    let nearest = above.into_iter().find(|path| path.exists())?;
+    let why = if !nearest.is_dir() {
+        "is no directory".to_owned()
+    } else {
+        access(nearest, Access::WRITE_OK | Access::EXEC_OK).err().map(|error| format!("cannot be written: {error}"))?
+    };
+    let (database, place) = (database.display().to_string(), nearest.display().to_string());
+    Some(format!("DATABASE_URL=sqlite:{}: {} {why}", printable(&database), printable(&place)))
+}
