@@ -1,6 +1,6 @@
 //! The verbs of the program and their exit codes: 0 ok, 1 failure, 2 usage, 3 a check found problems.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc;
@@ -10,12 +10,16 @@ use clap::{Parser, Subcommand, ValueEnum};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Config, ConfigError, Environment, Loaded, LogFormat, Sources};
+use crate::gate::{MINT_MAX_HOURS, Verifier, is_user_id, mint, unverified};
 use crate::observe::{self, LogHandle};
-use crate::server::Server;
+use crate::server::{Server, demands, open_keys};
 
 /// Exit code when a check ran and found problems.
 const FOUND_PROBLEMS: u8 = 3;
+/// As much as is read of what should be a token: more than one may have, so that it is known to be too long.
+const TOKEN_STDIN_MAX_BYTES: u64 = 65_536;
 /// How long the last log lines may take to leave.
 const LOG_FLUSH: Duration = Duration::from_secs(2);
 
@@ -42,11 +46,42 @@ enum Verb {
     },
     /// Print every setting with its value and where it came from, secrets masked
     PrintConfig,
+    /// Make a signed token, or see what one says
+    #[command(subcommand)]
+    Token(TokenVerb),
     /// Print the documentation of the configuration
     ConfigDocs {
         /// In which form
         form: DocsForm,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum TokenVerb {
+    /// Print a token for a user, signed with JWT_SECRET (HS256)
+    ///
+    /// It has what this configuration asks for: exp, and iss and aud where JWT_ISSUER and JWT_AUDIENCE are set. Whoever
+    /// has it is that user until it expires; it cannot be called back but by changing the key.
+    Mint {
+        /// Whose token it is: 1 to 100 characters, none of them a control character
+        #[arg(long, value_parser = user_id)]
+        user: String,
+        /// How many hours it is good for, at most a year
+        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=i64::from(MINT_MAX_HOURS)))]
+        hours: u32,
+    },
+    /// Show what a token says, and whether a server with this configuration would take it
+    ///
+    /// Exit code 0 if it would, 1 if not. What is shown of a token that is not taken is what it claims, no more.
+    Inspect {
+        /// The token; without it, or as -, it is read from stdin, where other users of the machine do not see it
+        token: Option<String>,
+    },
+}
+
+fn user_id(text: &str) -> Result<String, String> {
+    let rules = "a user id has 1 to 100 characters, none of them a control character";
+    if is_user_id(text) { Ok(text.to_owned()) } else { Err(rules.to_owned()) }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -75,6 +110,10 @@ pub fn run() -> ExitCode {
             Ok(loaded) => print(&config::docs::effective(&loaded)),
             Err(error) => fail("the configuration is wrong", &error, FOUND_PROBLEMS),
         },
+        Verb::Token(verb) => match load(false) {
+            Ok(loaded) => token(&verb, &loaded.config),
+            Err(error) => fail("the configuration is wrong", &error, 1),
+        },
         Verb::ConfigDocs { form: DocsForm::Env } => print(&config::docs::env_example()),
         Verb::ConfigDocs { form: DocsForm::Markdown } => print(&config::docs::markdown()),
     }
@@ -85,7 +124,12 @@ fn load(strict: bool) -> Result<Loaded, ConfigError> {
 }
 
 fn check_config(strict: bool) -> ExitCode {
-    match load(strict) {
+    let checked = load(strict).map_err(|error| error.to_string()).and_then(|mut loaded| {
+        let keys = open_keys(&loaded.config).map_err(|error| error.to_string())?;
+        loaded.warnings.extend(keys.warning);
+        Ok(loaded)
+    });
+    match checked {
         Ok(loaded) => {
             let mut report: String = loaded.warnings.iter().flat_map(|warning| ["warning: ", warning, "\n"]).collect();
             let warned = !loaded.warnings.is_empty();
@@ -94,6 +138,86 @@ fn check_config(strict: bool) -> ExitCode {
         }
         Err(error) => fail("the configuration is wrong", &error, FOUND_PROBLEMS),
     }
+}
+
+fn token(verb: &TokenVerb, config: &Config) -> ExitCode {
+    match verb {
+        TokenVerb::Mint { user, hours } => {
+            let Some(secret) = &config.jwt.secret else {
+                let advice = "there is no JWT_SECRET: tokens for other keys are made by whoever has the private key";
+                return fail("cannot sign", &advice, 1);
+            };
+            let now = Clock::system().now();
+            match mint(secret.bytes(), user, *hours, &demands(config), now) {
+                Ok(token) => print(&format!("{token}\n")),
+                Err(error) => fail("cannot sign", &error, 1),
+            }
+        }
+        TokenVerb::Inspect { token } => match token.as_deref().filter(|token| *token != "-") {
+            Some(token) => inspect(token, config),
+            None => {
+                let mut token = String::new();
+                match io::stdin().take(TOKEN_STDIN_MAX_BYTES).read_to_string(&mut token) {
+                    Ok(_) => inspect(&token, config),
+                    Err(error) => fail("cannot read a token from stdin", &error, 1),
+                }
+            }
+        },
+    }
+}
+
+/// Shows a token, and says whether it would be taken.
+fn inspect(token: &str, config: &Config) -> ExitCode {
+    let token = token.trim();
+    let now = Clock::system().now();
+    let mut report = String::new();
+    match unverified(token) {
+        Some((header, claims)) => {
+            report.push_str(&format!("header   {}\n", safe(&header.to_string())));
+            for (name, value) in &claims {
+                let when =
+                    if ["exp", "nbf", "iat"].contains(&name.as_str()) { in_words(value, now) } else { String::new() };
+                report.push_str(&format!("{:8} {}{when}\n", safe(name), safe(&value.to_string())));
+            }
+        }
+        None => report.push_str("This is no token: it should be three parts in base64url with dots between them.\n"),
+    }
+    let opened = match open_keys(config) {
+        Ok(opened) => opened,
+        Err(error) => return fail("the keys cannot be read", &error, 1),
+    };
+    let verdict = match opened.keys.map(|keys| Verifier::new(keys, demands(config))) {
+        None => Err("no key is set, so tokens are not looked at".to_owned()),
+        Some(verifier) => verifier.verify(token.as_bytes(), now).map_err(|bad| bad.reason().to_owned()),
+    };
+    let taken = verdict.is_ok();
+    report.push_str(&match verdict {
+        Ok(caller) => format!("A server with this configuration takes it: the user is {}\n", caller.user),
+        Err(why) => format!("A server with this configuration does not take it: {why}\n"),
+    });
+    print(&report);
+    if taken { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A claim that is a time, as people write it, and how far away it is.
+fn in_words(seconds: &serde_json::Value, now: Timestamp) -> String {
+    let Some(seconds) = seconds.as_f64() else { return "  (not a number)".to_owned() };
+    let at = (seconds * 1e6) as i64;
+    let away = at.saturating_sub(now.0) / 1_000_000;
+    let (count, unit) = match away.unsigned_abs() {
+        seconds @ 0..120 => (seconds, "seconds"),
+        seconds @ 120..7200 => (seconds / 60, "minutes"),
+        seconds @ 7200..172_800 => (seconds / 3600, "hours"),
+        seconds => (seconds / 86_400, "days"),
+    };
+    let relation = if away < 0 { format!("{count} {unit} ago") } else { format!("in {count} {unit}") };
+    format!("  ({}, {relation})", Timestamp(at).offset_style())
+}
+
+/// A text of a stranger as it may go to a terminal.
+fn safe(text: &str) -> String {
+    let one = |letter: char| if letter.is_control() { letter.escape_default().to_string() } else { letter.to_string() };
+    text.chars().map(one).collect()
 }
 
 fn serve() -> ExitCode {
