@@ -11,7 +11,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::clock::Clock;
 use crate::config::{Config, Environment, Network, open_to_others};
 use crate::drafts;
-use crate::gate::{BadKeys, Cors, Demands, Form, Gate, Identity, KeyFile, Keys, Routes, Verifier};
+use crate::gate::{BadKeys, Cors, Demands, Form, Gate, Identity, KeyFile, Keys, Limiter, Limits, Routes, Verifier};
 use crate::health::{self, Readiness};
 use crate::housekeeper::Housekeeper;
 use crate::hub::{Batch, Hub, Mailbox, SeatLimits, Seats, Topics};
@@ -108,6 +108,7 @@ impl Server {
             writer: writer.handle(),
             hub,
             seats: Seats::default(),
+            limiter: limiter(config, &clock),
             readiness: Arc::clone(&readiness),
             clock: clock.clone(),
         };
@@ -166,6 +167,7 @@ struct GatePlan {
     writer: WriterHandle,
     hub: Arc<Hub>,
     seats: Seats,
+    limiter: Option<Arc<Limiter>>,
     readiness: Arc<Readiness>,
     clock: Clock,
 }
@@ -199,6 +201,7 @@ impl GatePlan {
             routes,
             cors: Cors::new(config.origins.clone()),
             identity: Identity { trust_user_header: config.trust_user_header, verifier: self.verifier.clone() },
+            limiter: self.limiter.clone(),
             body_bytes: config.connections.body_bytes,
             trusted_proxy: Box::new(trusted(config.trusted_proxies.clone())),
             writer: self.writer.clone(),
@@ -278,6 +281,18 @@ pub fn open_keys(config: &Config) -> Result<OpenedKeys, KeysError> {
         Some(sentence) if config.strict => Err(KeysError::Exposed(sentence)),
         warning => Ok(OpenedKeys { keys: Some(keys), file: Some(file), warning }),
     }
+}
+
+/// How often who may ask, if that is limited.
+fn limiter(config: &Config, clock: &Clock) -> Option<Arc<Limiter>> {
+    let rates = config.rates?;
+    let limits = Limits {
+        per_minute: rates.per_minute,
+        burst: rates.burst,
+        keys: rates.keys,
+        standard_headers: rates.standard_headers,
+    };
+    Some(Arc::new(Limiter::new(limits, clock.instant())))
 }
 
 fn trusted(proxies: Vec<Network>) -> impl Fn(IpAddr) -> bool + Send + Sync {

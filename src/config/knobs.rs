@@ -20,6 +20,8 @@ pub enum Section {
     Access,
     /// Limits on connections and on the requests they carry.
     Connections,
+    /// Limits on how often somebody asks.
+    Rates,
     /// Limits on drafts.
     Drafts,
     /// Limits on WebSockets.
@@ -28,13 +30,14 @@ pub enum Section {
 
 impl Section {
     /// Every section, in the order they are shown.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::General,
         Self::Server,
         Self::Storage,
         Self::Logs,
         Self::Access,
         Self::Connections,
+        Self::Rates,
         Self::Drafts,
         Self::Sockets,
     ];
@@ -49,6 +52,7 @@ impl Section {
             Self::Logs => "Logs",
             Self::Access => "Access",
             Self::Connections => "Connections",
+            Self::Rates => "Rate limits",
             Self::Drafts => "Drafts",
             Self::Sockets => "Sockets",
         }
@@ -174,7 +178,7 @@ const fn int(min: u64, max: u64, unit: &'static str) -> Kind {
 }
 
 use Kind::{Address, Choice, Database, Flag, Networks, Origins, Text};
-use Section::{Access, Connections, Drafts, General, Logs, Server, Sockets, Storage};
+use Section::{Access, Connections, Drafts, General, Logs, Rates, Server, Sockets, Storage};
 
 /// Every setting, grouped by section.
 #[rustfmt::skip] // One row per knob reads better than one line per field.
@@ -319,6 +323,25 @@ pub const KNOBS: &[Knob] = &[
     knob(Connections, "WRITE_STALL_SECONDS", int(1, 600, "seconds"), "30",
         "How many seconds a client may read nothing of a pending response before it is \
          disconnected.",
+    ),
+
+    knob(Rates, "RATE_LIMIT_ENABLED", Flag, "false",
+        "Whether requests are limited, per client address and per user and route. Too many are answered \
+         429 rate_limited. Probes and sockets are exempt.",
+    ).refusing(),
+    knob(Rates, "RATE_LIMIT_PER_MINUTE_DEFAULT", int(1, 1_000_000, "requests"), "120",
+        "How many requests a minute one user (or one client address, where no user is known) may send to one route. \
+         Changes to drafts have half of it. One client address may send ten times as many in all.",
+    ),
+    knob(Rates, "RATE_LIMIT_BURST_DEFAULT", int(1, 1_000_000, "requests"), "30",
+        "How many of these may come at once. Halved and taken ten times like the requests a minute.",
+    ),
+    knob(Rates, "RATE_LIMIT_STANDARD_HEADERS", Flag, "false",
+        "Whether answers also tell how much is left, in the headers RateLimit and RateLimit-Policy of the IETF's draft.",
+    ),
+    knob(Rates, "RATE_LIMIT_KEYS", int(1000, 10_000_000, "users and addresses"), "100000",
+        "How many users and addresses, each by route, are counted at once, at 16 bytes each. When there are more, those \
+         who used their limit least are forgotten first, and start with a full one.",
     ),
 
     knob(Drafts, "MAX_COLLABORATORS_PER_DRAFT", int(0, 100_000, "collaborators"), "0",

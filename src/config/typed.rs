@@ -40,6 +40,8 @@ pub struct Config {
     pub trusted_proxies: Vec<Network>,
     /// Limits on connections and on the requests they carry.
     pub connections: ConnectionLimits,
+    /// Limits on how often somebody asks, if there are any.
+    pub rates: Option<RateLimits>,
     /// Limits on drafts.
     pub drafts: DraftLimits,
     /// Limits on WebSockets.
@@ -115,6 +117,19 @@ pub struct ConnectionLimits {
     pub keep_alive: Duration,
     /// Time a client may read nothing of a pending response.
     pub write_stall: Duration,
+}
+
+/// Limits on how often somebody asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimits {
+    /// Requests a minute.
+    pub per_minute: u32,
+    /// Requests at once.
+    pub burst: u32,
+    /// Whether answers tell how much is left.
+    pub standard_headers: bool,
+    /// Users and addresses that are counted at once.
+    pub keys: usize,
 }
 
 /// Limits on drafts.
@@ -309,6 +324,15 @@ impl Config {
                 body_timeout: read.seconds("BODY_TIMEOUT_SECONDS")?,
                 keep_alive: read.seconds("KEEP_ALIVE_SECONDS")?,
                 write_stall: read.seconds("WRITE_STALL_SECONDS")?,
+            },
+            rates: match read.flag("RATE_LIMIT_ENABLED")? {
+                false => None,
+                true => Some(RateLimits {
+                    per_minute: read.number("RATE_LIMIT_PER_MINUTE_DEFAULT", |number| number.try_into().ok())?,
+                    burst: read.number("RATE_LIMIT_BURST_DEFAULT", |number| number.try_into().ok())?,
+                    standard_headers: read.flag("RATE_LIMIT_STANDARD_HEADERS")?,
+                    keys: read.count("RATE_LIMIT_KEYS")?,
+                }),
             },
             drafts: DraftLimits {
                 max_collaborators: read.count("MAX_COLLABORATORS_PER_DRAFT")?,

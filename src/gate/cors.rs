@@ -9,7 +9,10 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use crate::net::{Request, Response};
 
 const METHODS: HeaderValue = HeaderValue::from_static("DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT");
-const EXPOSED: HeaderValue = HeaderValue::from_static("x-request-id, retry-after, allow");
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "x-request-id, retry-after, allow, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, ratelimit, \
+     ratelimit-policy",
+);
 const TRUE: HeaderValue = HeaderValue::from_static("true");
 
 /// The origins that may.

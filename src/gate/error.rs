@@ -35,6 +35,8 @@ pub enum Code {
     PayloadTooLarge,
     /// 429: a cap of this thing is reached; waiting does not help.
     LimitExceeded,
+    /// 429: too many requests for now; `Retry-After` says when there may be one more.
+    RateLimited,
     /// 500: our fault; the log has the particulars under the request id.
     InternalError,
     /// 503: more than can be served at this moment; try again.
@@ -45,7 +47,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, for the documentation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ValidationError,
         Self::HttpError,
         Self::Forbidden,
@@ -53,6 +55,7 @@ impl Code {
         Self::NotFound,
         Self::PayloadTooLarge,
         Self::LimitExceeded,
+        Self::RateLimited,
         Self::InternalError,
         Self::Overloaded,
         Self::StorageUnavailable,
@@ -69,6 +72,7 @@ impl Code {
             Self::NotFound => "not_found",
             Self::PayloadTooLarge => "payload_too_large",
             Self::LimitExceeded => "limit_exceeded",
+            Self::RateLimited => "rate_limited",
             Self::InternalError => "internal_error",
             Self::Overloaded => "overloaded",
             Self::StorageUnavailable => "storage_unavailable",
@@ -81,7 +85,7 @@ impl Code {
             Self::Forbidden | Self::RingRequired => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::LimitExceeded => StatusCode::TOO_MANY_REQUESTS,
+            Self::LimitExceeded | Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Overloaded | Self::StorageUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         }

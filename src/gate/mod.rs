@@ -2,12 +2,14 @@
 //!
 //! 1. request id ([`RequestId`]), so that everything after can name it
 //! 2. CORS: a preflight is answered here ([`Cors`])
-//! 3. routing: 404, 405 with `Allow`, 307 to the path with or without its last slash ([`Routes`])
-//! 4. the body, parsed: 422 `json_invalid` ([`validate::Body`])
-//! 5. identity: 401 ([`Identity`]); or, on the way to a socket, the handshake ([`handshake`])
-//! 6. the handler: shape (422), then meaning (404, 403, …), then the change
+//! 3. rate limit by address: 429 ([`Limiter`]); probes and handshakes of sockets are not counted
+//! 4. routing: 404, 405 with `Allow`, 307 to the path with or without its last slash ([`Routes`])
+//! 5. rate limit by user and route: 429. It wants to know who is asking, but answers nothing in the place of 7
+//! 6. the body, parsed: 422 `json_invalid` ([`validate::Body`])
+//! 7. identity: 401 ([`Identity`]); or, on the way to a socket, the handshake ([`handshake`])
+//! 8. the handler: shape (422), then meaning (404, 403, …), then the change
 //!
-//! The order is contract 01 §0.3. On the way out every answer gets its request id, CORS and security headers, and one
+//! The order is contract 01 §0.3, where both limits stand before routing. On the way out every answer gets its request id, CORS and security headers, and one
 //! `request.complete` line in the log. A panic in a handler is a 500 for that request and nothing else.
 
 mod address;
@@ -17,6 +19,7 @@ mod error;
 mod handshake;
 mod identity;
 mod keys;
+mod limit;
 mod routes;
 mod token;
 pub mod validate;
@@ -37,6 +40,7 @@ pub use cors::Cors;
 pub use error::{ApiError, Code};
 pub use identity::{Caller, Identity, USER_ID_MAX_CHARS, is_user_id};
 pub use keys::{BadKeys, Form, KeyFile, Keys};
+pub use limit::{Limiter, Limits};
 pub use routes::{Access, Handler, Kind, Reads, Route, Routes};
 pub use token::{BadToken, Demands, MINT_MAX_HOURS, TOKEN_MAX_BYTES, Verifier, mint, unverified};
 
@@ -45,6 +49,7 @@ use crate::hub::{Batch, Mailbox, Topics};
 use crate::net::{self, Reject, Reply, Request, RequestId, Response, Sockets, Ticket, Woken};
 use crate::store::{JobTimes, WriterHandle};
 use call::{Collect, Settled};
+use limit::{Quota, Standing, Who};
 use routes::Found;
 
 /// What a browser is told with every answer. An answer is about one person at one moment, so nothing is cached, and
@@ -64,6 +69,8 @@ pub struct Gate {
     pub cors: Cors,
     /// How requests say who is asking.
     pub identity: Identity,
+    /// How often who may ask, if that is limited. The shards share it.
+    pub limiter: Option<Arc<Limiter>>,
     /// Bytes of body read when a route says nothing else.
     pub body_bytes: usize,
     /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
@@ -90,6 +97,8 @@ struct Exchange {
     user: Option<String>,
     /// Kept only when it could be logged, with an error at the least.
     draft_id: Option<String>,
+    /// What the answer says of the limit, if it has to.
+    quota: Option<Quota>,
     began: Instant,
     handled: Duration,
     times: JobTimes,
@@ -165,6 +174,7 @@ impl Gate {
             kind: Kind::Ordinary,
             user: None,
             draft_id: None,
+            quota: None,
             began: self.clock.instant(),
             handled: Duration::ZERO,
             times: JobTimes::default(),
@@ -173,15 +183,38 @@ impl Gate {
 
     fn answer(&self, request: &Request<'_>, peer: IpAddr, exchange: &mut Exchange) -> Result<Outcome, ApiError> {
         let path = decoded(request.path());
-        let (route, params) = match self.routes.find(&request.method, &path) {
+        let found = self.routes.find(&request.method, &path);
+        if let Found::Route(route, _) = &found {
+            exchange.route = route.template;
+            exchange.kind = route.kind;
+        }
+        let client = address::of_client(request, peer, &self.trusted_proxy);
+        let limiter = self.limiter.as_deref().filter(|_| !is_unlimited(&found, request));
+        if let Some(limiter) = limiter
+            && let Some(refusal) = exchange.charge(&limiter.by_address(client, exchange.began))
+        {
+            return Ok(Outcome::Now(refusal));
+        }
+        let (route, params) = match found {
             Found::Route(route, params) => (route, params),
             Found::OtherMethods(allow) => return Err(ApiError::method_not_allowed(&allow)),
             Found::Nothing if handshake::is_asked(request) => return Err(no_socket()),
             Found::Nothing => return self.other_slash(request, peer, &path).ok_or_else(ApiError::no_route),
         };
-        exchange.route = route.template;
-        exchange.kind = route.kind;
         exchange.draft_id = params.get("draft_id").filter(|_| log::log_enabled!(log::Level::Warn)).map(str::to_owned);
+        // Where the route does not ask, only the limiter does.
+        let asks = route.access == Access::User || limiter.is_some();
+        let asker = asks.then(|| self.identity.establish(request, self.clock.now()));
+        if let Some(limiter) = limiter {
+            // Who sends a token that is not good is nobody but an address.
+            let user = asker.as_ref().and_then(|asker| asker.as_deref().ok());
+            let who = user.map_or(Who::Address(client), Who::User);
+            let standing = limiter.by_route(who, route.template, &request.method, exchange.began);
+            if let Some(refusal) = exchange.charge(&standing) {
+                exchange.user = asker.and_then(Result::ok);
+                return Ok(Outcome::Now(refusal));
+            }
+        }
         let body = match route.reads {
             Reads::Nothing => validate::Body::Absent,
             Reads::Json => validate::Body::read(request.headers.get("content-type"), request.body)?,
@@ -189,7 +222,7 @@ impl Gate {
         let mut known_until = None;
         match route.access {
             Access::Public => {}
-            Access::User => exchange.user = Some(self.identity.establish(request, self.clock.now())?),
+            Access::User => exchange.user = asker.transpose()?,
             Access::Socket if !handshake::is_asked(request) => return Err(ApiError::no_route()),
             Access::Socket => {
                 handshake::check(request)?;
@@ -200,7 +233,6 @@ impl Gate {
             }
         }
         let user = exchange.user.as_deref().unwrap_or_default();
-        let client = address::of_client(request, peer, &self.trusted_proxy);
         let (request_id, headers, query) = (&exchange.request_id, request.headers, request.query());
         let call = Call { request_id, user, known_until, client, headers, params, query, body };
         // What a handler holds across a panic is its own; shared state is behind cells that unwinding releases.
@@ -238,6 +270,15 @@ fn decoded(path: &str) -> Cow<'_, str> {
     percent_encoding::percent_decode_str(path).decode_utf8_lossy()
 }
 
+/// What no limit of requests counts: probes, and handshakes that lead to a socket. Each of these takes up a connection,
+/// and of connections and sockets an address may not have too many at once. A handshake that leads nowhere is a request
+/// like any other.
+fn is_unlimited(found: &Found<'_, '_>, request: &Request<'_>) -> bool {
+    let Found::Route(route, _) = found else { return false };
+    let handshake = || handshake::is_asked(request) && handshake::check(request).is_ok();
+    route.kind == Kind::Probe || (route.access == Access::Socket && handshake())
+}
+
 /// What the original answers to a handshake on a path without sockets (contract 01 §2.1).
 fn no_socket() -> ApiError {
     ApiError::new(Code::Forbidden, "There is no socket at this path")
@@ -260,6 +301,12 @@ fn seal(response: &mut Response, request_id: RequestId) {
 }
 
 impl Exchange {
+    /// Takes down how this request stands with a limit; the answer, if it is over.
+    fn charge(&mut self, standing: &Standing<'_>) -> Option<Response> {
+        self.quota = standing.quota();
+        standing.refusal(&self.request_id, self.route)
+    }
+
     /// The way on from a parked request: taken up by its shard when the change is settled or the wait is over.
     fn park(self, collect: Collect, clock: Clock) -> net::Continuation {
         Box::new(move |woken: Woken| {
@@ -281,11 +328,14 @@ impl Exchange {
     }
 
     /// Turns the answer into what leaves, and logs that it does.
-    fn finish(self, answer: Result<Response, ApiError>, clock: &Clock) -> Response {
+    fn finish(mut self, answer: Result<Response, ApiError>, clock: &Clock) -> Response {
         let mut response = answer.unwrap_or_else(|error| {
             self.log_error(&error);
             error.to_response(self.request_id.as_str())
         });
+        if let Some(quota) = self.quota.take() {
+            quota.apply(&mut response.headers);
+        }
         self.cors.apply(&mut response.headers);
         self.log_complete(&response, clock);
         seal(&mut response, self.request_id);

@@ -103,7 +103,8 @@ impl Drop for Slot {
 }
 
 /// What counts as one client: an IPv4 address, or an IPv6 /64, since a household has a whole one.
-fn network_of(address: IpAddr) -> IpAddr {
+#[must_use]
+pub fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
         v4 @ IpAddr::V4(_) => v4,

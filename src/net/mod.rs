@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-pub use acceptor::Caps;
+pub use acceptor::{Caps, network_of};
 pub use frame::Frame;
 pub use http1::{Limits, Reject, Request};
 pub use mailbox::{Mailbox, Ticket};

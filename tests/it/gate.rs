@@ -624,6 +624,7 @@ fn a_panic_is_a_500_for_its_own_request_and_nothing_else() {
         cors: Cors::new(vec![LOCAL.to_owned()]),
         identity: Identity { trust_user_header: true, verifier: None },
         body_bytes: 1024,
+        limiter: None,
         trusted_proxy: Box::new(|_| false),
         writer: handle.clone(),
         mailbox,

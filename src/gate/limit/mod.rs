@@ -1,0 +1,304 @@
+//! How often who may ask (contract 01 §4 with R18, ruling 2).
+//!
+//! Two tiers, both of token buckets ([`bucket`]) in one table of a fixed size ([`table`]):
+//!
+//! 1. by client address, before anything is looked at, so that unknown paths count and changing one's name does not help
+//! 2. by who is asking, route template, and whether it reads or changes: a verified user, else the client address
+//!
+//! A key is kept as a 64-bit hash with a seed of this process. Should two of the 100 000 keys ever be the same (one chance
+//! in four thousand million), two clients share a bucket until one of them is forgotten; and without the seed nobody can
+//! choose whom to share with. Locks are held for the arithmetic of one bucket.
+
+mod bucket;
+mod table;
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use http::header::RETRY_AFTER;
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+
+use self::bucket::{Policy, Verdict};
+use self::table::Table;
+use super::error::Code;
+use crate::net::{RequestId, Response, network_of};
+use crate::observe::repeat::Sampler;
+
+/// How many times the default an address may ask, whoever it says it is: a household, or an office behind one address.
+const ADDRESS_FACTOR: u32 = 10;
+/// Where changes cost twice as much.
+const STRICTER_UNDER: &str = "/v1/collab";
+
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+/// draft-ietf-httpapi-ratelimit-headers-10.
+const QUOTA_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const QUOTA: HeaderName = HeaderName::from_static("ratelimit");
+
+const MESSAGE: &str = "Rate limit exceeded for this endpoint";
+
+/// What is configured.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Requests per minute of the default policy.
+    pub per_minute: u32,
+    /// Requests at once of the default policy.
+    pub burst: u32,
+    /// Buckets in all.
+    pub keys: usize,
+    /// Whether answers also tell how much is left, in the headers of the IETF's draft.
+    pub standard_headers: bool,
+}
+
+/// Who is asking, as far as limits go.
+#[derive(Debug, Clone, Copy, Hash)]
+pub(super) enum Who<'k> {
+    /// A user whose identity was established.
+    User(&'k str),
+    /// Anyone else.
+    Address(IpAddr),
+}
+
+/// What a bucket belongs to.
+#[derive(Hash)]
+enum Key<'k> {
+    Address(IpAddr),
+    Route { who: Who<'k>, template: &'static str, changes: bool },
+}
+
+/// A policy, and the parts of answers that it decides.
+struct Tier {
+    name: &'static str,
+    policy: Policy,
+    limit: HeaderValue,
+    announced: HeaderValue,
+}
+
+impl Tier {
+    fn new(name: &'static str, policy: Policy) -> Self {
+        let per_minute = policy.per_minute();
+        // A name of ours and a number fit a header.
+        let announced = HeaderValue::from_str(&format!("\"{name}\";q={per_minute};w=60"));
+        let announced = announced.unwrap_or(HeaderValue::from_static(""));
+        Self { name, policy, limit: HeaderValue::from(per_minute), announced }
+    }
+}
+
+/// All limits of a server; its shards share one.
+pub struct Limiter {
+    table: Table,
+    seed: RandomState,
+    started: Instant,
+    address: Tier,
+    default: Tier,
+    mutation: Tier,
+    standard_headers: bool,
+    refusals: Sampler,
+}
+
+impl Limiter {
+    /// With every bucket full. `now` is when its time begins.
+    #[must_use]
+    pub fn new(limits: Limits, now: Instant) -> Self {
+        let policy = Policy::new(limits.per_minute, limits.burst);
+        Self {
+            table: Table::new(limits.keys),
+            seed: RandomState::new(),
+            started: now,
+            address: Tier::new("address", policy.times(ADDRESS_FACTOR)),
+            default: Tier::new("default", policy),
+            mutation: Tier::new("mutation", policy.halved()),
+            standard_headers: limits.standard_headers,
+            refusals: Sampler::new(),
+        }
+    }
+
+    /// Counts a request against where it comes from.
+    pub(super) fn by_address(&self, client: IpAddr, now: Instant) -> Standing<'_> {
+        self.take(&self.address, &Key::Address(network_of(client)), now)
+    }
+
+    /// Counts a request to a route against who is asking.
+    pub(super) fn by_route(&self, who: Who<'_>, template: &'static str, method: &Method, now: Instant) -> Standing<'_> {
+        let who = match who {
+            Who::Address(client) => Who::Address(network_of(client)),
+            user @ Who::User(_) => user,
+        };
+        let changes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method);
+        let stricter = changes && template.starts_with(STRICTER_UNDER);
+        let tier = if stricter { &self.mutation } else { &self.default };
+        self.take(tier, &Key::Route { who, template, changes }, now)
+    }
+
+    fn take<'l>(&'l self, tier: &'l Tier, key: &Key<'_>, now: Instant) -> Standing<'l> {
+        let nanos = now.saturating_duration_since(self.started).as_nanos();
+        // 584 years.
+        let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
+        let verdict = self.table.take(self.seed.hash_one(key), tier.policy, nanos);
+        Standing { limiter: self, tier, verdict }
+    }
+}
+
+/// How a request stands with the limit that it was counted against.
+pub(super) struct Standing<'l> {
+    limiter: &'l Limiter,
+    tier: &'l Tier,
+    verdict: Verdict,
+}
+
+impl Standing<'_> {
+    /// What every answer to this request says, if it has to.
+    pub(super) fn quota(&self) -> Option<Quota> {
+        self.limiter.standard_headers.then(|| Quota {
+            name: self.tier.name,
+            policy: self.tier.announced.clone(),
+            remaining: self.verdict.remaining,
+            next_seconds: self.verdict.next_seconds(),
+        })
+    }
+
+    /// 429 if there was no token. It is made here and not as an `ApiError`: who is refused thousands of times a second
+    /// should cost as little as can be.
+    pub(super) fn refusal(&self, request_id: &RequestId, route: &str) -> Option<Response> {
+        if self.verdict.allowed {
+            return None;
+        }
+        if let Some(refused) = self.limiter.refusals.hit() {
+            log::warn!(request_id = request_id.as_str(), route, limit = self.tier.name, refused; "request.limited");
+        }
+        let response = Response::json(StatusCode::TOO_MANY_REQUESTS, body(request_id))
+            .with(RETRY_AFTER, HeaderValue::from(self.verdict.next_seconds()))
+            .with(LIMIT, self.tier.limit.clone())
+            .with(REMAINING, HeaderValue::from_static("0"))
+            .with(RESET, HeaderValue::from_static("60"));
+        Some(response)
+    }
+}
+
+/// The envelope of every error, all but the request id written beforehand.
+fn body(request_id: &RequestId) -> Vec<u8> {
+    let mut body = Vec::with_capacity(256);
+    for part in
+        ["{\"error\":{\"code\":\"", Code::RateLimited.as_str(), "\",\"message\":\"", MESSAGE, "\",\"request_id\":"]
+    {
+        body.extend_from_slice(part.as_bytes());
+    }
+    // Writing to memory does not fail, and a text is always JSON. It may have quotes in it, though.
+    let _ = serde_json::to_writer(&mut body, request_id.as_str());
+    for part in ["},\"detail\":\"", MESSAGE, "\"}"] {
+        body.extend_from_slice(part.as_bytes());
+    }
+    body
+}
+
+/// How much is left, for `RateLimit` and `RateLimit-Policy`.
+#[derive(Debug)]
+pub(super) struct Quota {
+    name: &'static str,
+    policy: HeaderValue,
+    remaining: u32,
+    next_seconds: u64,
+}
+
+impl Quota {
+    /// Adds the two headers: so many requests are left, and in so many seconds there will be one more.
+    pub(super) fn apply(self, headers: &mut Vec<(HeaderName, HeaderValue)>) {
+        let current = format!("\"{}\";r={};t={}", self.name, self.remaining, self.next_seconds);
+        if let Ok(current) = HeaderValue::from_str(&current) {
+            headers.extend([(QUOTA_POLICY, self.policy), (QUOTA, current)]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::{Clock, Timestamp};
+    use crate::gate::ApiError;
+
+    const DRAFTS: &str = "/v1/collab/drafts";
+    const DRAFT: &str = "/v1/collab/drafts/{draft_id}";
+
+    fn limiter(per_minute: u32, burst: u32) -> (Limiter, Instant) {
+        let now = Clock::manual(Timestamp(0)).instant();
+        let limits = Limits { per_minute, burst, keys: 1000, standard_headers: true };
+        (Limiter::new(limits, now), now)
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    /// How many of these go through before the first refusal.
+    fn until_refused(take: impl Fn() -> bool) -> usize {
+        (0..1000).take_while(|_| take()).count()
+    }
+
+    #[test]
+    fn user_route_and_class_have_each_a_bucket_of_their_own() {
+        let (limiter, now) = limiter(6, 4);
+        let count = |who, template, method: Method| {
+            until_refused(|| limiter.by_route(who, template, &method, now).verdict.allowed)
+        };
+        let (alice, bob, nobody) = (Who::User("alice"), Who::User("bob"), Who::Address(ip("192.0.2.1")));
+        assert_eq!(count(alice, DRAFTS, Method::GET), 4);
+        assert_eq!(count(alice, DRAFTS, Method::HEAD), 0, "the same class");
+        assert_eq!(count(alice, DRAFTS, Method::POST), 2, "halved");
+        for same in [Method::PUT, Method::PATCH, Method::DELETE] {
+            assert_eq!(count(alice, DRAFTS, same), 0);
+        }
+        assert_eq!(count(alice, DRAFT, Method::GET), 4);
+        assert_eq!(count(bob, DRAFTS, Method::GET), 4);
+        assert_eq!(count(nobody, DRAFTS, Method::GET), 4);
+        assert_eq!(count(Who::User("192.0.2.1"), DRAFTS, Method::GET), 4, "a name is no address");
+        assert_eq!(count(alice, "/v1/other", Method::POST), 4, "not stricter elsewhere");
+        // It comes back with time, and with nothing else.
+        let later = now + Duration::from_secs(20);
+        assert_eq!(until_refused(|| limiter.by_route(alice, DRAFTS, &Method::POST, later).verdict.allowed), 1);
+    }
+
+    #[test]
+    fn addresses_have_ten_times_as_much_and_ipv6_counts_by_64() {
+        let (limiter, now) = limiter(6, 4);
+        let count = |address: &str| until_refused(|| limiter.by_address(ip(address), now).verdict.allowed);
+        assert_eq!(count("192.0.2.1"), 40);
+        assert_eq!(count("::ffff:192.0.2.1"), 0, "the same address, mapped");
+        assert_eq!(count("192.0.2.2"), 40);
+        assert_eq!(count("2001:db8:1:2::1"), 40);
+        assert_eq!(count("2001:db8:1:2:ffff::1"), 0, "the same household");
+        assert_eq!(count("2001:db8:1:3::1"), 40);
+        let route = |address| limiter.by_route(Who::Address(ip(address)), DRAFT, &Method::GET, now).verdict.allowed;
+        assert_eq!(until_refused(|| route("2001:db8:1:2::1")), 4);
+        assert!(!route("2001:db8:1:2::2"));
+    }
+
+    #[test]
+    fn a_refusal_has_the_one_shape_of_errors_and_the_contracts_headers() {
+        let (limiter, now) = limiter(1, 1);
+        let id = RequestId::from_header(Some(b"a\"b\\c"));
+        let standing = || limiter.by_route(Who::User("a"), DRAFT, &Method::GET, now);
+        assert!(standing().refusal(&id, DRAFT).is_none());
+        let refused = standing();
+        let response = refused.refusal(&id, DRAFT).unwrap();
+        assert_eq!(response.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(response.body, ApiError::new(Code::RateLimited, MESSAGE).body(id.as_str(), None));
+        let mut headers = response.headers;
+        refused.quota().unwrap().apply(&mut headers);
+        let lines: Vec<String> =
+            headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        let expected = [
+            "retry-after: 60",
+            "x-ratelimit-limit: 1",
+            "x-ratelimit-remaining: 0",
+            "x-ratelimit-reset: 60",
+            "ratelimit-policy: \"default\";q=1;w=60",
+            "ratelimit: \"default\";r=0;t=60",
+        ];
+        assert_eq!(lines, expected);
+    }
+}
