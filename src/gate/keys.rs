@@ -76,7 +76,7 @@ impl Key {
 #[derive(Debug)]
 pub(super) enum KeySet {
     /// For every token, whatever key it names.
-    One(Key),
+    One(Box<Key>),
     /// Chosen by name.
     Named(Vec<Key>),
 }
@@ -105,7 +105,7 @@ impl Keys {
     /// A secret, for tokens signed with HMAC-SHA-256.
     #[must_use]
     pub fn secret(secret: &[u8]) -> Self {
-        Self::new(KeySet::One(Key::new(DecodingKey::from_secret(secret), Algorithm::HS256)))
+        Self::new(KeySet::One(Box::new(Key::new(DecodingKey::from_secret(secret), Algorithm::HS256))))
     }
 
     fn new(keys: KeySet) -> Self {
@@ -193,7 +193,7 @@ fn read(path: &Path) -> Result<Vec<u8>, BadKeys> {
 
 fn parse(form: Form, text: &[u8]) -> Result<KeySet, String> {
     match form {
-        Form::Pem => pem(text).map(KeySet::One),
+        Form::Pem => pem(text).map(|key| KeySet::One(Box::new(key))),
         Form::Jwks => jwks(text).map(KeySet::Named),
     }
 }
