@@ -41,14 +41,18 @@ that variable; single quotes keep it as it is.
 
 ## Secrets
 
-A secret need not stand in the environment. Each setting that is marked **never shown** is also read from a file:
+A secret need not stand in the environment. Each setting that is marked **never
+shown** is also read from a file:
 
-- `NAME_FILE` in place of `NAME`, in the environment or in `.env`, is the path of a file that holds the value and nothing
-  else. Blanks and line breaks around it do not count. `NAME` and `NAME_FILE` in the same place is an error.
-- A systemd credential with the name in lower case: `LoadCredential=jwt_secret:/etc/inkring/jwt_secret` in the unit.
+- `NAME_FILE` in place of `NAME`, in the environment or in `.env`, is the path of a
+  file that holds the value and nothing else. Blanks and line breaks around it do not
+  count. `NAME` and `NAME_FILE` in the same place is an error.
+- A systemd credential with the name in lower case, by a line in the unit:
+  `LoadCredential=jwt_secret:/etc/inkring/jwt_secret`.
 
-Files are read when the server starts. One that cannot be read, is empty or has more than 65536 bytes stops the start. One
-that every user of the machine may open (the last digit of its mode is not 0) is warned about, and refused in strict mode.
+Files with secrets are read when the server starts. One that cannot be read, is empty
+or has more than 65536 bytes stops the start. One that every user of the machine may
+open (the last digit of its mode is not 0) is warned about, and refused in strict mode.
 
 ## How values are written
 
