@@ -5,6 +5,8 @@
 
 /** Refused for good: the same would happen again. After any other close, known or not, we come back. */
 const FINAL_CODES = new Set([1002, 1003, 1007, 1008]);
+/** The token has expired: worth another attempt only if there is a way to get a new one. */
+const EXPIRED_CODE = 4401;
 /** Before attempt n we wait a random part of FIRST_DELAY_MS * 2^n, at most of MAX_DELAY_MS. */
 const FIRST_DELAY_MS = 1_000;
 const MAX_DELAY_MS = 30_000;
@@ -142,7 +144,7 @@ export function watchDraft({
   function lose(code, reason) {
     const { error } = current;
     drop();
-    if (FINAL_CODES.has(code)) {
+    if (FINAL_CODES.has(code) || (code === EXPIRED_CODE && typeof token !== 'function')) {
       ignorePage();
       change('refused', { code, reason, error });
     } else {

@@ -319,6 +319,24 @@ test('it does not come back after a close that would only happen again, and says
   }
 });
 
+test('when its token expires it comes back with a new one, if it knows how to get one', async () => {
+  let count = 0;
+  const world = await live({ token: async () => `t${++count}` });
+  world.socket.say({ type: 'error', code: 'forbidden', message: 'Token expired' });
+  world.socket.end(4401, 'Token expired');
+  assert.equal(world.news(), 'waiting');
+  await world.pass(500);
+  assert.deepEqual(world.socket.protocols, ['bearer', 't2']);
+  world.socket.event(HEAD + 1);
+  world.socket.catchUp(HEAD + 1);
+  assert.equal(world.news(), 'connecting 8 live');
+  for (const token of ['a.b.c', undefined]) {
+    const world = await live({ token });
+    world.socket.end(4401, 'Token expired');
+    assert.deepEqual([world.news(), world.watch.state, world.delays], ['refused', 'refused', []]);
+  }
+});
+
 test('silence is asked about, and without an answer the connection is dead', async () => {
   const world = await live();
   const [first] = world.sockets;
