@@ -119,9 +119,14 @@ fn help_and_version_go_to_stdout_and_change_nothing() {
         assert!(help.stdout.contains("Usage: inkring"), "{arguments:?}");
     }
     let help = run(directory.path(), &["--help"], &[]).stdout;
-    for said in
-        ["serve", "check-config", "print-config", "config-docs", "Exit codes: 0 ok, 1 failure, 2 usage, 3 a check"]
-    {
+    for said in [
+        "serve",
+        "check-config",
+        "print-config",
+        "token",
+        "config-docs",
+        "Exit codes: 0 ok, 1 failure, 2 usage, 3 a check",
+    ] {
         assert!(help.contains(said), "{said}: {help}");
     }
     assert!(is_empty(directory.path()));

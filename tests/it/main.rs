@@ -14,6 +14,7 @@ mod http1_props;
 mod http_bounds;
 mod http_wire;
 mod identity;
+mod keys;
 mod limits;
 mod logs;
 mod model;
