@@ -4,7 +4,7 @@
 -- to its integer row id: indexes stay small, and everything that is appended lands at the right edge of its table.
 -- STRICT: a column holds what it says.
 --
--- Changing this file means a new `SCHEMA_VERSION` in src/store/open.rs and a way there from every older one.
+-- Changing this file means one more entry in src/store/migrations.rs, which leads there from the version before.
 
 -- One draft with everything that decides who may do what. `holder_id` is the ring: a column, changed in the
 -- same transaction as the pass that moves it. The counts number the rows that belong to the draft, so that a reader
@@ -80,6 +80,30 @@ CREATE TABLE events (
     request_id TEXT    NOT NULL,
     created_at INTEGER NOT NULL,
     UNIQUE (draft, seq)
+) STRICT;
+
+-- Who changed what, from where, written in the transaction of the change itself when AUDIT_ENABLED is set. Ids have no
+-- gaps; each row carries the hash of the one before it and that of its own content (src/audit/chain.rs). `metadata` is
+-- a JSON object or null.
+CREATE TABLE audit_events (
+    id         INTEGER PRIMARY KEY,
+    ts         INTEGER NOT NULL,
+    request_id TEXT,
+    user_id    TEXT,
+    action     TEXT    NOT NULL,
+    draft_id   TEXT,
+    metadata   TEXT,
+    ip         TEXT,
+    user_agent TEXT,
+    prev_hash  BLOB    NOT NULL,
+    hash       BLOB    NOT NULL
+) STRICT;
+
+-- Where the rows above begin, once older ones were removed: id and hash of the last that was.
+CREATE TABLE audit_anchor (
+    id           INTEGER PRIMARY KEY CHECK (id = 1),
+    removed_id   INTEGER NOT NULL,
+    removed_hash BLOB    NOT NULL
 ) STRICT;
 
 -- One row, rewritten by the readiness probe: proof that a commit reaches the disk.

@@ -5,11 +5,13 @@
 //! after the commit's fsync (G1, G2). A [`Reader`] is a shard's own read-only connection.
 
 mod event;
+mod migrations;
 mod open;
 mod reader;
 mod writer;
 
 pub use event::{Event, Publisher};
-pub use open::{APPLICATION_ID, OpenError, SCHEMA_VERSION, Store, open, tables};
+pub use migrations::SCHEMA_VERSION;
+pub use open::{APPLICATION_ID, OpenError, Store, look, open, tables};
 pub use reader::Reader;
 pub use writer::{Job, JobTimes, StoreError, Tx, Verdict, Writer, WriterHandle};

@@ -7,15 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::Reader;
+use super::migrations::{self, SCHEMA_VERSION};
 use super::writer::WriterState;
 
 /// Marks a file as ours: `inkr` in ASCII (`PRAGMA application_id`).
 pub const APPLICATION_ID: i32 = 0x696e_6b72;
-/// The shape of the database that this program reads and writes (`PRAGMA user_version`).
-pub const SCHEMA_VERSION: i32 = 1;
 
 const SCHEMA: &str = include_str!("../../schema.sql");
 
@@ -57,6 +56,24 @@ pub enum OpenError {
         path: PathBuf,
         /// What it is instead.
         found: String,
+    },
+    /// There is nothing to read.
+    #[error("there is no database at {path}; name another file, or set DATABASE_URL", path = path.display())]
+    Absent {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// An older inkring wrote it, and who only reads cannot bring it up to date.
+    #[error(
+        "{path} has schema version {found}, and this inkring reads version {SCHEMA_VERSION}; \
+         make a backup and start this inkring's server on it once, which brings it up to date",
+        path = path.display()
+    )]
+    Older {
+        /// The database.
+        path: PathBuf,
+        /// Its version.
+        found: i32,
     },
     /// A newer inkring wrote it.
     #[error(
@@ -126,8 +143,31 @@ pub fn open(path: &Path) -> Result<Store, OpenError> {
     if application_id(&connection).map_err(sqlite)? == 0 {
         apply_schema(&mut connection).map_err(sqlite)?;
         sync_directory(path)?;
+    } else {
+        migrate(&mut connection).map_err(sqlite)?;
     }
     Ok(Store { connection, state: Arc::new(WriterState::default()), lock, path: path.to_owned() })
+}
+
+/// A connection that only reads, for a verb: the server may run, be stopped or be dead.
+///
+/// # Errors
+/// When there is nothing, when it is not ours or of another version, or when SQLite refuses.
+pub fn look(path: &Path) -> Result<Connection, OpenError> {
+    if !path.exists() {
+        return Err(OpenError::Absent { path: path.to_owned() });
+    }
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(sqlite)?;
+    check_ours(&connection, path)?;
+    let found = user_version(&connection).map_err(sqlite)?;
+    if found < SCHEMA_VERSION {
+        return Err(OpenError::Older { path: path.to_owned(), found });
+    }
+    connection.pragma_update(None, "trusted_schema", "OFF").map_err(sqlite)?;
+    Ok(connection)
 }
 
 impl Store {
@@ -201,7 +241,7 @@ fn check_ours(connection: &Connection, path: &Path) -> Result<(), OpenError> {
         Some(rusqlite::ErrorCode::NotADatabase) => foreign("it is not an SQLite file".to_owned()),
         _ => sqlite(error),
     })?;
-    let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sqlite)?;
+    let version = user_version(connection).map_err(sqlite)?;
     // An empty file is a database not yet made: the start that was to make it was cut short.
     let empty = id == 0 && version == 0 && tables(connection).map_err(sqlite)?.is_empty();
     match id {
@@ -216,6 +256,10 @@ fn check_ours(connection: &Connection, path: &Path) -> Result<(), OpenError> {
 
 fn application_id(connection: &Connection) -> rusqlite::Result<i32> {
     connection.pragma_query_value(None, "application_id", |row| row.get(0))
+}
+
+fn user_version(connection: &Connection) -> rusqlite::Result<i32> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 /// Sets every pragma that the promises rest on, reads each back, and logs what is in force.
@@ -278,6 +322,23 @@ fn apply_schema(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
+/// Brings an older database to the present schema, all the way or not at all.
+fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let from = user_version(connection)?;
+    let steps = migrations::after(from);
+    if steps.is_empty() {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for step in steps {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.commit()?;
+    log::info!(from, to = SCHEMA_VERSION; "store.migrated");
+    Ok(())
+}
+
 /// A new file is only on disk when its name is.
 fn sync_directory(path: &Path) -> Result<(), OpenError> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -321,8 +382,11 @@ mod tests {
         let connection = Connection::open(&path).unwrap();
         connection.pragma_update(None, "user_version", SCHEMA_VERSION + 1).unwrap();
         let error = open(&path).unwrap_err().to_string();
-        assert!(error.contains("has schema version 2, and this inkring knows versions up to 1"), "{error}");
-        connection.pragma_update(None, "user_version", 1).unwrap();
+        let (newer, ours) = (SCHEMA_VERSION + 1, SCHEMA_VERSION);
+        let says = format!("has schema version {newer}, and this inkring knows versions up to {ours}");
+        assert!(error.contains(&says), "{error}");
+        assert!(look(&path).unwrap_err().to_string().contains(&says));
+        connection.pragma_update(None, "user_version", SCHEMA_VERSION).unwrap();
         connection.pragma_update(None, "application_id", 7).unwrap();
         let error = open(&path).unwrap_err().to_string();
         assert!(error.contains("application id 0x7"), "{error}");
@@ -332,6 +396,70 @@ mod tests {
         let text = path.with_file_name("notes.txt");
         std::fs::write(&text, "these are my notes, and they are longer than an SQLite header".repeat(40)).unwrap();
         assert!(open(&text).unwrap_err().to_string().contains("it is not an SQLite file"));
+    }
+
+    /// A file as the first version of inkring left it, with one draft.
+    fn of_version_1(path: &Path) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let connection = Connection::open(path).unwrap();
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").unwrap();
+        connection.execute_batch(include_str!("../../tests/data/schema-1.sql")).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        let draft = "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, passed_at, created_at, \
+                     updated_at) VALUES ('d', 'a', 't', 'x', 'a', 1, 2, 3)";
+        connection.execute(draft, ()).unwrap();
+    }
+
+    /// Every table and index as it was declared, without comments and spacing.
+    fn declared(connection: &Connection) -> Vec<String> {
+        let sql = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map((), |row| row.get::<_, String>(0)).unwrap();
+        rows.map(|sql| sql.unwrap().split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    }
+
+    #[test]
+    fn a_file_of_version_1_is_brought_to_the_schema_of_today_with_all_that_is_in_it() {
+        let (_directory, path) = temporary();
+        of_version_1(&path);
+        let found = look(&path).unwrap_err().to_string();
+        assert!(found.contains("has schema version 1") && found.contains("start this inkring's server"), "{found}");
+        let migrated = open(&path).unwrap();
+        assert_eq!(user_version(&migrated.connection).unwrap(), SCHEMA_VERSION);
+        let kept: String = migrated.connection.query_row("SELECT draft_id FROM drafts", (), |row| row.get(0)).unwrap();
+        assert_eq!(kept, "d");
+        let (_other, new) = temporary();
+        assert_eq!(declared(&migrated.connection), declared(&open(&new).unwrap().connection));
+        drop(migrated);
+        drop(open(&path).unwrap());
+        look(&path).unwrap();
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_file_as_it_was() {
+        let (_directory, path) = temporary();
+        of_version_1(&path);
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch("CREATE TABLE audit_anchor (in_the_way TEXT) STRICT").unwrap();
+        let before = declared(&connection);
+        assert!(open(&path).unwrap_err().to_string().contains("audit_anchor already exists"));
+        assert_eq!((user_version(&connection).unwrap(), declared(&connection)), (1, before));
+        connection.execute_batch("DROP TABLE audit_anchor").unwrap();
+        drop(connection);
+        open(&path).unwrap();
+    }
+
+    #[test]
+    fn who_only_looks_changes_nothing_and_needs_no_lock() {
+        let (_directory, path) = temporary();
+        assert!(look(&path).unwrap_err().to_string().contains("there is no database at"));
+        assert!(!path.exists());
+        let store = open(&path).unwrap();
+        let connection = look(&path).unwrap();
+        assert!(connection.execute("DELETE FROM drafts", ()).is_err());
+        drop((store, connection));
+        look(&path).unwrap();
     }
 
     #[test]

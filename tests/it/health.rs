@@ -5,8 +5,17 @@ use serde_json::{Value, json};
 
 use crate::support::Server;
 
-const TABLES: [&str; 7] =
-    ["draft_collaborators", "draft_segments", "drafts", "events", "idempotency_keys", "probe", "ring_passes"];
+const TABLES: [&str; 9] = [
+    "audit_anchor",
+    "audit_events",
+    "draft_collaborators",
+    "draft_segments",
+    "drafts",
+    "events",
+    "idempotency_keys",
+    "probe",
+    "ring_passes",
+];
 
 /// Does to the database of a running server what nobody should.
 fn vandalise(server: &Server, sql: &str) {
