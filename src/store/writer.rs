@@ -73,7 +73,11 @@ pub struct Tx<'a> {
     connection: &'a Connection,
     now: Timestamp,
     events: &'a mut Vec<Event>,
+    deferred: &'a mut Vec<Deferred>,
 }
+
+/// What runs once a change is on disk.
+type Deferred = Box<dyn FnOnce() + Send>;
 
 impl Tx<'_> {
     /// The connection, for `prepare_cached`.
@@ -91,6 +95,12 @@ impl Tx<'_> {
     /// Has this event told to everyone after the commit, if the job is kept.
     pub fn publish(&mut self, event: Event) {
         self.events.push(event);
+    }
+
+    /// Has this run on the writer after the commit; must be quick. If the job is not kept or the commit fails, it is
+    /// dropped instead, with all it holds.
+    pub fn after_commit(&mut self, work: impl FnOnce() + Send + 'static) {
+        self.deferred.push(Box::new(work));
     }
 }
 
@@ -185,6 +195,7 @@ impl Writer {
             rows_at_checkpoint: 0,
             batch: Vec::with_capacity(BATCH_MAX),
             events: Vec::new(),
+            deferred: Vec::new(),
         };
         let thread = std::thread::Builder::new().name("writer".into()).spawn(move || thread.run())?;
         Ok(Self { handle, thread })
@@ -217,6 +228,7 @@ struct WriterThread {
     rows_at_checkpoint: u64,
     batch: Vec<Ran>,
     events: Vec<Event>,
+    deferred: Vec<Deferred>,
 }
 
 /// A job of the running batch.
@@ -250,6 +262,9 @@ impl WriterThread {
         let committed = self.run_batch(first, began);
         if committed.is_ok() {
             self.store.state.commits.fetch_add(1, Ordering::Release);
+            for work in self.deferred.drain(..) {
+                let _ = catch_unwind(AssertUnwindSafe(work));
+            }
             if !self.events.is_empty() {
                 // Whoever listens must not be able to end the writer; the panic hook has logged what happened.
                 let _ = catch_unwind(AssertUnwindSafe(|| self.publisher.publish(&mut self.events)));
@@ -259,6 +274,7 @@ impl WriterThread {
             let _ = self.store.connection.execute_batch("ROLLBACK");
         }
         self.events.clear();
+        self.deferred.clear();
         let commit = self.clock.instant().saturating_duration_since(began);
         for Ran { job, queued, panicked } in self.batch.drain(..) {
             job.settle(match &committed {
@@ -299,9 +315,10 @@ impl WriterThread {
     /// Runs one job in its savepoint.
     fn run_job(&mut self, job: &mut dyn Job) -> Result<(), JobFailure> {
         self.execute("SAVEPOINT job")?;
-        let events_before = self.events.len();
+        let (events_before, deferred_before) = (self.events.len(), self.deferred.len());
         self.last = self.last.max(self.clock.now());
-        let mut tx = Tx { connection: &self.store.connection, now: self.last, events: &mut self.events };
+        let (events, deferred) = (&mut self.events, &mut self.deferred);
+        let mut tx = Tx { connection: &self.store.connection, now: self.last, events, deferred };
         // What a panic leaves half done is rolled back below, so nobody sees a broken state.
         let verdict = catch_unwind(AssertUnwindSafe(|| job.run(&mut tx)));
         // On a full disk or an I/O error SQLite may already have rolled everything back by itself.
@@ -313,6 +330,7 @@ impl WriterThread {
         }
         if !matches!(verdict, Ok(Verdict::Keep)) {
             self.events.truncate(events_before);
+            self.deferred.truncate(deferred_before);
             self.execute("ROLLBACK TO job")?;
         }
         self.execute("RELEASE job")?;
@@ -438,6 +456,46 @@ mod tests {
         writer.stop();
         let log = std::fs::metadata(directory.path().join("a.db-wal")).unwrap().len();
         assert_eq!(log, 0, "the log was not moved into the database");
+    }
+
+    #[test]
+    fn what_is_deferred_runs_after_the_commit_of_what_is_kept_and_is_dropped_otherwise() {
+        struct Dropped(Sender<&'static str>);
+        impl Drop for Dropped {
+            fn drop(&mut self) {
+                self.0.send("dropped").unwrap();
+            }
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let store = super::super::open(&directory.path().join("a.db")).unwrap();
+        let reader = store.reader().unwrap();
+        let writer = Writer::start(store, 16, Arc::new(Heard::default()), Clock::system()).unwrap();
+        let (settled, outcomes) = channel();
+        let (told, tells) = channel();
+        let run = |verdict, doomed: bool| {
+            let mut held = Some(Dropped(told.clone()));
+            let job = move |tx: &mut Tx<'_>| {
+                let held = held.take().unwrap();
+                tx.after_commit(move || held.0.send("ran").unwrap());
+                mark(tx, 1);
+                if doomed {
+                    // A foreign key that leads nowhere is found by the commit.
+                    let sql = "PRAGMA defer_foreign_keys = ON; INSERT INTO ring_passes VALUES (1, 404, 'a', 'b', 0)";
+                    tx.connection().execute_batch(sql).unwrap();
+                }
+                verdict
+            };
+            writer.handle().submit(Box::new(Probe(job, settled.clone(), ""))).ok().unwrap();
+            let outcome = outcomes.recv().unwrap().1;
+            assert_eq!(outcome.is_err(), doomed);
+            tells.try_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(run(Verdict::Keep, false), ["ran", "dropped"]);
+        assert_eq!(reader.commits(), 1);
+        assert_eq!(run(Verdict::Undo, false), ["dropped"]);
+        assert_eq!(run(Verdict::Keep, true), ["dropped"]);
+        assert_eq!(run(Verdict::Keep, false), ["ran", "dropped"]);
+        writer.stop();
     }
 
     #[test]
