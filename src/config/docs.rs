@@ -59,6 +59,8 @@ open (the last digit of its mode is not 0) is warned about, and refused in stric
 - **Flags**: `true`, `yes`, `on`, `t`, `y` or `1`; `false`, `no`, `off`, `f`, `n` or
   `0`; in any case.
 - **Numbers**: plain decimal digits, without a sign, separators or a unit.
+- **Fractions**: a decimal number such as `0.25`, to the millionth. Beyond 1 is as
+  much as 1, and below 0 as 0.
 - **Lists**: separated by commas, spaces or line breaks. A lone comma is an empty
   list.
 - **Origins**: `http://HOST` or `https://HOST`, with `:PORT` if it is not the usual
@@ -206,6 +208,7 @@ fn range_cell(kind: Kind) -> String {
         Kind::Address => "`IP:PORT`".to_owned(),
         Kind::Database => "`sqlite:PATH`".to_owned(),
         Kind::Integer { min, max, unit } => format!("{min} to {max} {unit}"),
+        Kind::Fraction => "0 to 1".to_owned(),
         Kind::Origins => "origins, or `*`".to_owned(),
         Kind::Networks => "networks".to_owned(),
         Kind::Text => "text on one line".to_owned(),
@@ -234,6 +237,7 @@ fn range_text(kind: Kind) -> String {
     match kind {
         Kind::Flag => "True or false".to_owned(),
         Kind::Integer { min, max, unit } => format!("From {min} to {max} {unit}"),
+        Kind::Fraction => "From 0 to 1".to_owned(),
         Kind::Choice(words) => format!("One of {}", words.join(", ")),
         Kind::Address => "Written IP:PORT".to_owned(),
         Kind::Database => "Only SQLite is supported".to_owned(),

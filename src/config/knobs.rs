@@ -26,11 +26,13 @@ pub enum Section {
     Drafts,
     /// Limits on WebSockets.
     Sockets,
+    /// What is recorded of who changed what.
+    Audit,
 }
 
 impl Section {
     /// Every section, in the order they are shown.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::General,
         Self::Server,
         Self::Storage,
@@ -40,6 +42,7 @@ impl Section {
         Self::Rates,
         Self::Drafts,
         Self::Sockets,
+        Self::Audit,
     ];
 
     /// The heading shown to an operator.
@@ -55,6 +58,7 @@ impl Section {
             Self::Rates => "Rate limits",
             Self::Drafts => "Drafts",
             Self::Sockets => "Sockets",
+            Self::Audit => "Audit",
         }
     }
 }
@@ -73,6 +77,8 @@ pub enum Kind {
         /// What is being counted, in the plural.
         unit: &'static str,
     },
+    /// How many of all, from none (0) to every one (1); more counts as 1 and less than none as 0.
+    Fraction,
     /// One word out of a list, in any case.
     Choice(&'static [&'static str]),
     /// An IP address and a port.
@@ -177,8 +183,8 @@ const fn int(min: u64, max: u64, unit: &'static str) -> Kind {
     Kind::Integer { min, max, unit }
 }
 
-use Kind::{Address, Choice, Database, Flag, Networks, Origins, Text};
-use Section::{Access, Connections, Drafts, General, Logs, Rates, Server, Sockets, Storage};
+use Kind::{Address, Choice, Database, Flag, Fraction, Networks, Origins, Text};
+use Section::{Access, Audit, Connections, Drafts, General, Logs, Rates, Server, Sockets, Storage};
 
 /// Every setting, grouped by section.
 #[rustfmt::skip] // One row per knob reads better than one line per field.
@@ -284,12 +290,6 @@ pub const KNOBS: &[Knob] = &[
          from the per-address connection limit, and their X-Forwarded-For and \
          X-Forwarded-Proto are believed.",
     ).refusing(),
-    knob(Access, "RATE_LIMIT_ENABLED", Flag, "false",
-        "Whether requests are counted, and those beyond their rate answered 429.",
-    ).refusing(),
-    knob(Access, "AUDIT_ENABLED", Flag, "false",
-        "Whether changes are recorded in the audit log, with who made them and from where.",
-    ).refusing(),
 
     knob(Connections, "MAX_CONNECTIONS", int(0, 1_000_000, "connections"), "0",
         "How many connections may be open at once. 0 means the descriptor limit of the process \
@@ -389,5 +389,15 @@ pub const KNOBS: &[Knob] = &[
     ),
     knob(Sockets, "WS_STALL_SECONDS", int(1, 600, "seconds"), "10",
         "How many seconds a socket's client may read nothing of what waits before it is closed as a slow consumer.",
+    ),
+
+    knob(Audit, "AUDIT_ENABLED", Flag, "false",
+        "Whether each change is recorded in the audit log: who, what, when, from where. See AUDIT.md.",
+    ).refusing(),
+    knob(Audit, "AUDIT_SAMPLE_RATE", Fraction, "1.0",
+        "Which part of the changes is recorded, each by its own throw of the dice: 1.0 for all of them.",
+    ),
+    knob(Audit, "AUDIT_RETENTION_DAYS", int(0, 36_500, "days"), "0",
+        "After how many days rows of the audit log are removed, in small steps. 0 keeps them for ever.",
     ),
 ];

@@ -18,8 +18,9 @@ pub mod value;
 pub use network::Network;
 pub use sources::{Origin, Sources, open_to_others};
 pub use typed::{
-    Config, ConnectionLimits, DraftLimits, Environment, JwtConfig, LogConfig, LogFormat, LogLevel, Secret,
+    AuditConfig, Config, ConnectionLimits, DraftLimits, Environment, JwtConfig, LogConfig, LogFormat, LogLevel, Secret,
 };
+pub use value::Fraction;
 
 use std::fmt;
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::network::Network;
-use super::value::{MASK, Value};
+use super::value::{Fraction, MASK, Value};
 use super::{ConfigError, Setting};
 
 /// The whole configuration.
@@ -46,6 +46,8 @@ pub struct Config {
     pub drafts: DraftLimits,
     /// Limits on WebSockets.
     pub sockets: SocketLimits,
+    /// What is recorded of who changed what.
+    pub audit: AuditConfig,
     /// How often the housekeeper looks around.
     pub housekeeping: Duration,
 }
@@ -92,6 +94,17 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(MASK)
     }
+}
+
+/// What is recorded of who changed what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditConfig {
+    /// Whether anything is.
+    pub enabled: bool,
+    /// Which part of the changes.
+    pub sample_rate: Fraction,
+    /// For how many days; 0 for ever.
+    pub retention_days: u32,
 }
 
 /// Limits on connections and on the requests they carry.
@@ -353,6 +366,14 @@ impl Config {
                 ping: read.seconds("WS_PING_SECONDS")?,
                 outbox_bytes: read.count("WS_OUTBOX_BYTES")?,
                 stall: read.seconds("WS_STALL_SECONDS")?,
+            },
+            audit: AuditConfig {
+                enabled: read.flag("AUDIT_ENABLED")?,
+                sample_rate: read.get("AUDIT_SAMPLE_RATE", |value| match value {
+                    Value::Fraction(fraction) => Some(*fraction),
+                    _ => None,
+                })?,
+                retention_days: read.number("AUDIT_RETENTION_DAYS", |number| u32::try_from(number).ok())?,
             },
             housekeeping: read.seconds("HOUSEKEEPING_SECONDS")?,
         })

@@ -24,6 +24,8 @@ pub enum Value {
     Flag(bool),
     /// From [`Kind::Integer`], within its bounds.
     Integer(u64),
+    /// From [`Kind::Fraction`].
+    Fraction(Fraction),
     /// From [`Kind::Choice`], as spelt in its list.
     Choice(&'static str),
     /// From [`Kind::Address`].
@@ -38,11 +40,36 @@ pub enum Value {
     Text(String),
 }
 
+/// A part of all, to the millionth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fraction {
+    millionths: u32,
+}
+
+impl Fraction {
+    const ALL: u32 = 1_000_000;
+
+    /// From 0 for none to 1 for all.
+    #[must_use]
+    pub fn as_f64(self) -> f64 {
+        f64::from(self.millionths) / f64::from(Self::ALL)
+    }
+}
+
+impl fmt::Display for Fraction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = format!("{:06}", self.millionths % Self::ALL);
+        let digits = digits.trim_end_matches('0');
+        write!(f, "{}.{}", self.millionths / Self::ALL, if digits.is_empty() { "0" } else { digits })
+    }
+}
+
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag(flag) => flag.fmt(f),
             Self::Integer(number) => number.fmt(f),
+            Self::Fraction(fraction) => fraction.fmt(f),
             Self::Choice(word) => word.fmt(f),
             Self::Address(address) => address.fmt(f),
             Self::Database(path) => write!(f, "sqlite:{}", path.display()),
@@ -86,6 +113,7 @@ pub fn parse(knob: &Knob, name: &str, text: &str) -> Result<Value, BadValue> {
     let read = match knob.kind {
         Kind::Flag => flag(text).map(Value::Flag).map_err(fault),
         Kind::Integer { min, max, unit } => integer(text, min, max, unit).map(Value::Integer).map_err(fault),
+        Kind::Fraction => fraction(text).map(Value::Fraction).map_err(fault),
         Kind::Choice(words) => choice(text, words).map(Value::Choice).map_err(fault),
         Kind::Address => address(text).map(Value::Address).map_err(fault),
         Kind::Database => database(text).map(Value::Database).map_err(fault),
@@ -118,6 +146,26 @@ fn integer(text: &str, min: u64, max: u64, unit: &str) -> Result<u64, String> {
         Ok(number) if (min..=max).contains(&number) => Ok(number),
         _ => Err(format!("is out of range: {min} to {max} {unit}")),
     }
+}
+
+fn fraction(text: &str) -> Result<Fraction, String> {
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, "0"));
+    let plain = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if !plain(whole) || !plain(part) {
+        return Err("is not a fraction: use a number from 0 to 1, such as 0.25".to_owned());
+    }
+    if part.bytes().skip(6).any(|digit| digit != b'0') {
+        return Err("is finer than a millionth: use at most 6 digits after the point".to_owned());
+    }
+    let millionths = if negative {
+        0
+    } else if whole.bytes().any(|digit| digit != b'0') {
+        Fraction::ALL
+    } else {
+        part.bytes().chain(std::iter::repeat(b'0')).take(6).fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'))
+    };
+    Ok(Fraction { millionths })
 }
 
 fn choice(text: &str, words: &[&'static str]) -> Result<&'static str, String> {

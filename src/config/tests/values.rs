@@ -42,6 +42,34 @@ fn flags() {
 }
 
 #[test]
+fn fractions_are_all_none_or_something_between() {
+    let rate = knob("AUDIT_SAMPLE_RATE");
+    for (text, shown) in [
+        ("1", "1.0"),
+        ("1.0", "1.0"),
+        ("7.25", "1.0"),
+        ("99999999999999999999999", "1.0"),
+        ("0", "0.0"),
+        ("-0.5", "0.0"),
+        ("-3", "0.0"),
+        ("0.25", "0.25"),
+        ("00.500000000", "0.5"),
+        ("0.000001", "0.000001"),
+        ("0.999999", "0.999999"),
+    ] {
+        let value = parse(rate, rate.name, text).unwrap();
+        assert_eq!(value.to_string(), shown, "{text}");
+        assert_eq!(parse(rate, rate.name, shown), Ok(value));
+    }
+    for text in [".", "1.", ".5", "+1", "1e-3", "50%", "half", "nan", "inf", "--1", "1,5", "-", "0.1.2"] {
+        assert!(complaint("AUDIT_SAMPLE_RATE", text).contains("such as 0.25"), "{text}");
+    }
+    assert!(complaint("AUDIT_SAMPLE_RATE", "0.0000001").contains("finer than a millionth"));
+    let Value::Fraction(quarter) = parse(rate, rate.name, "0.25").unwrap() else { panic!() };
+    assert!((quarter.as_f64() - 0.25).abs() < 1e-12);
+}
+
+#[test]
 fn databases() {
     for (text, path) in [
         ("sqlite:data/x.db", "data/x.db"),
