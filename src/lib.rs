@@ -9,6 +9,7 @@ pub mod config;
 pub mod drafts;
 pub mod health;
 
+pub mod audit;
 pub mod gate;
 pub mod housekeeper;
 pub mod hub;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::audit::{self, Audit};
 use crate::clock::Clock;
 use crate::config::{Config, Environment, Network, open_to_others};
 use crate::drafts;
@@ -69,6 +70,7 @@ pub struct Server {
     front: Front<Batch>,
     housekeeper: Housekeeper,
     writer: Writer,
+    audit: Option<Audit>,
     readiness: Arc<Readiness>,
     drain: Duration,
 }
@@ -92,6 +94,8 @@ impl Server {
         let store = store::open(&config.database)?;
         let readers = (0..shards).map(|_| store.reader()).collect::<Result<Vec<_>, OpenError>>()?;
         let retention_reader = store.reader()?;
+        let keeps_audit = config.audit.enabled || config.audit.retention_days > 0;
+        let audit_reader = keeps_audit.then(|| store.reader()).transpose()?;
         let hub = Arc::new(Hub::new(drafts::frame_text));
         let writer = Writer::start(store, config.writer_queue_jobs, Arc::clone(&hub) as _, clock.clone())
             .map_err(StartError::Threads)?;
@@ -99,6 +103,11 @@ impl Server {
         let (kept, every) = (config.drafts.events_kept, config.housekeeping);
         let mut tasks = vec![drafts::retention::task(retention_reader, writer.handle(), kept, every)];
         tasks.extend(opened.file.map(|file| file.task(config.jwt.reload)));
+        let audit = config.audit.enabled.then(|| Audit::new(config.audit.sample_rate.as_f64()));
+        let days = config.audit.retention_days;
+        if let Some(reader) = audit_reader {
+            tasks.push(audit::upkeep::task(audit.clone(), reader, writer.handle(), days, every, clock.clone()));
+        }
         let housekeeper = Housekeeper::start(tasks, clock.clone()).map_err(StartError::Threads)?;
 
         let readiness = Arc::new(Readiness::default());
@@ -110,6 +119,7 @@ impl Server {
             seats: Seats::default(),
             limiter: limiter(config, &clock),
             readiness: Arc::clone(&readiness),
+            audit: audit.clone(),
             clock: clock.clone(),
         };
         let options = net::Options {
@@ -139,7 +149,7 @@ impl Server {
             connections, descriptors, version = env!("CARGO_PKG_VERSION");
             "server.started"
         );
-        Ok(Self { front, housekeeper, writer, readiness, drain: config.drain })
+        Ok(Self { front, housekeeper, writer, audit, readiness, drain: config.drain })
     }
 
     /// Where it listens.
@@ -155,6 +165,9 @@ impl Server {
         self.front.stop(self.drain);
         // What it removes goes through the writer, which ends when nobody can hand in changes any more.
         self.housekeeper.stop();
+        if let Some(audit) = &self.audit {
+            audit::upkeep::last_flush(audit, &self.writer.handle());
+        }
         self.writer.stop();
         log::info!("server.stopped");
     }
@@ -169,6 +182,7 @@ struct GatePlan {
     seats: Seats,
     limiter: Option<Arc<Limiter>>,
     readiness: Arc<Readiness>,
+    audit: Option<Audit>,
     clock: Clock,
 }
 
@@ -177,8 +191,8 @@ impl GatePlan {
         let config = &self.config;
         let reader = Rc::new(reader);
         let mut routes = Routes::new();
-        let (readiness, clock) = (Arc::clone(&self.readiness), self.clock.clone());
-        health::routes(&mut routes, Rc::clone(&reader), self.writer.clone(), readiness, clock);
+        let (readiness, audit, clock) = (Arc::clone(&self.readiness), self.audit.clone(), self.clock.clone());
+        health::routes(&mut routes, Rc::clone(&reader), self.writer.clone(), readiness, audit, clock);
         let options = drafts::Options {
             max_collaborators: config.drafts.max_collaborators,
             max_segments: config.drafts.max_segments,
@@ -196,7 +210,7 @@ impl GatePlan {
             clock: self.clock.clone(),
         };
         drafts::socket::route(&mut routes, watches);
-        drafts::routes(&mut routes, reader, options, self.clock.clone());
+        drafts::routes(&mut routes, reader, options, self.audit.clone(), self.clock.clone());
         Gate {
             routes,
             cors: Cors::new(config.origins.clone()),

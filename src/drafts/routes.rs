@@ -20,6 +20,7 @@ use super::replay::{self, Page};
 use super::ring::{self, Addition, Refusal, Ring};
 use super::store::{self, NewDraft, Operation};
 use super::view::{Metrics, Views};
+use crate::audit::{Audit, Entry, Field, Witness};
 use crate::clock::Clock;
 use crate::gate::validate::{Check, Length, Problem, cut};
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes, USER_ID_MAX_CHARS};
@@ -46,13 +47,14 @@ struct Drafts {
     reader: Rc<Reader>,
     views: RefCell<Views>,
     options: Options,
+    audit: Option<Audit>,
     clock: Clock,
 }
 
-/// Adds the routes of drafts for one shard, which reads through `reader`.
-pub fn routes(routes: &mut Routes, reader: Rc<Reader>, options: Options, clock: Clock) {
+/// Adds the routes of drafts for one shard, which reads through `reader`. Changes are recorded when there is an `audit`.
+pub fn routes(routes: &mut Routes, reader: Rc<Reader>, options: Options, audit: Option<Audit>, clock: Clock) {
     let views = RefCell::new(Views::new(options.cache_bytes));
-    let drafts = Rc::new(Drafts { reader, views, options, clock });
+    let drafts = Rc::new(Drafts { reader, views, options, audit, clock });
     let with = |handler: fn(&Rc<Drafts>, &Call<'_>) -> Result<Outcome, ApiError>| {
         let drafts = Rc::clone(&drafts);
         move |call: &Call<'_>| handler(&drafts, call)
@@ -83,6 +85,11 @@ impl Drafts {
         let metrics = if replayed { Metrics::At(self.clock.now()) } else { Metrics::Null };
         self.answer(draft_id, metrics)
     }
+
+    /// Who records the change that this call asks for, if it is to be recorded.
+    fn witness(&self, call: &Call<'_>) -> Option<Witness> {
+        self.audit.as_ref()?.witness(call.client, call.headers.get("user-agent"))
+    }
 }
 
 fn create(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
@@ -99,10 +106,17 @@ fn create(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
         platform,
         initial_segment: initial.filter(|text| !text.is_empty()).map(|text| (Uuid::new_v4().to_string(), text)),
     };
-    let (drafts, request_id) = (Rc::clone(drafts), call.request_id.as_str().to_owned());
+    let (witness, request_id) = (drafts.witness(call), call.request_id.as_str().to_owned());
+    let drafts = Rc::clone(drafts);
     Ok(Outcome::write(
         move |tx| {
             store::create(tx, &new, &request_id)?;
+            if let Some(witness) = witness {
+                let (request_id, user_id, draft_id) = (&request_id, &new.creator_id, &new.draft_id);
+                let metadata = &[("title", Field::Text(&new.title)), ("platform", Field::Text(&new.platform))];
+                let action = "collab.create_draft";
+                witness.record(tx, &Entry { request_id, user_id, action, draft_id, metadata })?;
+            }
             Ok(new.draft_id)
         },
         move |draft_id| drafts.changed(&draft_id, false),
@@ -213,7 +227,7 @@ fn append_segment(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiEr
     let content = check.text(body, "content", Length::between(1, CONTENT_MAX_CHARS));
     let key = check.text(body, "idempotency_key", KEY);
     check.done()?;
-    let change = Change::of(call);
+    let change = Change::of(drafts, call);
     let segment_id = Uuid::new_v4().to_string();
     let (drafts, draft_id) = (Rc::clone(drafts), change.draft_id.clone());
     let cap = drafts.options.max_segments;
@@ -234,6 +248,14 @@ fn append_segment(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiEr
                 );
             }
             store::append(tx, &head, &segment_id, &content, &change.request_id)?;
+            change.record(tx, "collab.append_segment", || {
+                let chars = i64::try_from(content.chars().count()).unwrap_or(i64::MAX);
+                [
+                    ("segment_id", Field::Text(&segment_id)),
+                    ("content_len", Field::Number(chars)),
+                    ("idempotency_key", Field::Text(&key)),
+                ]
+            })?;
             Ok(false)
         },
         move |replayed| drafts.changed(&draft_id, replayed),
@@ -246,7 +268,7 @@ fn pass_ring(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> 
     let to_user = check.text(body, "to_user_id", Length::ANY);
     let key = check.text(body, "idempotency_key", KEY);
     check.done()?;
-    let change = Change::of(call);
+    let change = Change::of(drafts, call);
     let (drafts, draft_id) = (Rc::clone(drafts), change.draft_id.clone());
     Ok(Outcome::write(
         move |tx| {
@@ -259,6 +281,13 @@ fn pass_ring(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> 
                 .map_err(|refusal| change.refused(refusal, &to_user))?;
             store::spend_key(tx, head.row, &change.actor, Operation::Pass, &key)?;
             store::pass(tx, &head, &to_user, &change.request_id)?;
+            change.record(tx, "collab.pass_ring", || {
+                [
+                    ("from_user_id", Field::Text(&head.holder_id)),
+                    ("to_user_id", Field::Text(&to_user)),
+                    ("idempotency_key", Field::Text(&key)),
+                ]
+            })?;
             Ok(false)
         },
         move |replayed| drafts.changed(&draft_id, replayed),
@@ -273,7 +302,7 @@ fn add_collaborator(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, Api
     let role = call.query_value("role").unwrap_or_else(|| "contributor".to_owned());
     check.length("query", "role", &role, Length::between(0, ROLE_MAX_CHARS));
     check.done()?;
-    let change = Change::of(call);
+    let change = Change::of(drafts, call);
     let (drafts, draft_id) = (Rc::clone(drafts), change.draft_id.clone());
     let cap = drafts.options.max_collaborators;
     Ok(Outcome::write(
@@ -285,6 +314,9 @@ fn add_collaborator(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, Api
                 .map_err(|refusal| change.refused(refusal, &user))?;
             if addition == Addition::New {
                 store::add_collaborator(tx, &head, &user, &role, &change.request_id)?;
+                change.record(tx, "collab.add_collaborator", || {
+                    [("collaborator_id", Field::Text(&user)), ("role", Field::Text(&role))]
+                })?;
             }
             Ok(())
         },
@@ -297,15 +329,29 @@ struct Change {
     draft_id: String,
     actor: String,
     request_id: String,
+    witness: Option<Witness>,
 }
 
 impl Change {
-    fn of(call: &Call<'_>) -> Self {
+    fn of(drafts: &Drafts, call: &Call<'_>) -> Self {
         Self {
             draft_id: call.param("draft_id").to_owned(),
             actor: call.user.to_owned(),
             request_id: call.request_id.as_str().to_owned(),
+            witness: drafts.witness(call),
         }
+    }
+
+    /// Has the change recorded, if it is to be; only then it is asked for its particulars.
+    fn record<'a, const N: usize>(
+        &self,
+        tx: &mut Tx<'_>,
+        action: &'static str,
+        metadata: impl FnOnce() -> [(&'static str, Field<'a>); N],
+    ) -> rusqlite::Result<()> {
+        let Some(witness) = &self.witness else { return Ok(()) };
+        let (request_id, user_id, draft_id) = (&self.request_id, &self.actor, &self.draft_id);
+        witness.record(tx, &Entry { request_id, user_id, action, draft_id, metadata: &metadata() })
     }
 
     fn head(&self, tx: &Tx<'_>) -> Result<Head, ApiError> {

@@ -12,14 +12,24 @@ use http::{Method, StatusCode};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
 use crate::net::Response;
 use crate::store::{self, Reader, Tx, WriterHandle};
 
 /// The tables without which nothing works, in the order in which missing ones are named.
-const TABLES: [&str; 7] =
-    ["drafts", "draft_segments", "draft_collaborators", "ring_passes", "idempotency_keys", "events", "probe"];
+const TABLES: [&str; 9] = [
+    "drafts",
+    "draft_segments",
+    "draft_collaborators",
+    "ring_passes",
+    "audit_events",
+    "idempotency_keys",
+    "events",
+    "probe",
+    "audit_anchor",
+];
 /// A batch that runs longer than this is a writer that does not come back.
 const STALLED_AFTER: Duration = Duration::from_secs(2);
 /// How long a committed probe stands for the next ones.
@@ -43,12 +53,20 @@ struct Health {
     reader: Rc<Reader>,
     writer: WriterHandle,
     readiness: Arc<Readiness>,
+    audit: Option<Audit>,
     clock: Clock,
 }
 
 /// Adds the health routes for one shard.
-pub fn routes(routes: &mut Routes, reader: Rc<Reader>, writer: WriterHandle, readiness: Arc<Readiness>, clock: Clock) {
-    let health = Rc::new(Health { reader, writer, readiness, clock });
+pub fn routes(
+    routes: &mut Routes,
+    reader: Rc<Reader>,
+    writer: WriterHandle,
+    readiness: Arc<Readiness>,
+    audit: Option<Audit>,
+    clock: Clock,
+) {
+    let health = Rc::new(Health { reader, writer, readiness, audit, clock });
     let alive = |_: &Call<'_>| Ok(Outcome::Now(Response::json(StatusCode::OK, &br#"{"status":"ok"}"#[..])));
     routes.add(Method::GET, Route::public("/healthz", alive).probe());
     let ready = Rc::clone(&health);
@@ -65,9 +83,9 @@ impl Health {
         let now = self.clock.instant();
         let age = (*self.readiness.probed.lock()).map(|at| now.saturating_duration_since(at));
         if age.is_some_and(|age| age < PROBE_FOR) {
-            return Outcome::Now(ready(verbose, age));
+            return Outcome::Now(ready(verbose, age, self.audit.is_some()));
         }
-        let (readiness, clock) = (Arc::clone(&self.readiness), self.clock.clone());
+        let (readiness, clock, audits) = (Arc::clone(&self.readiness), self.clock.clone(), self.audit.is_some());
         let write = |tx: &mut Tx<'_>| {
             let sql = "INSERT INTO probe (id, probed_at) VALUES (1, ?1) \
                        ON CONFLICT (id) DO UPDATE SET probed_at = excluded.probed_at";
@@ -79,7 +97,7 @@ impl Health {
             Ok(match result {
                 Ok(()) => {
                     *readiness.probed.lock() = Some(clock.instant());
-                    ready(verbose, None)
+                    ready(verbose, None, audits)
                 }
                 Err(error) => NotReady::unwritable(&error).answer(&request_id),
             })
@@ -96,6 +114,11 @@ impl Health {
         let missing: Vec<&str> = TABLES.into_iter().filter(|name| !tables.iter().any(|table| table == name)).collect();
         if !missing.is_empty() {
             let detail = format!("missing tables: {}", missing.join(", "));
+            return Err(NotReady { code: Code::StorageUnavailable, detail, context: None });
+        }
+        if let Some(audit) = self.audit.as_ref().filter(|audit| audit.waiting() > 0) {
+            let (waiting, lost) = (audit.waiting(), audit.lost());
+            let detail = format!("audit logging is failing: {waiting} rows wait to be written, {lost} were given up");
             return Err(NotReady { code: Code::StorageUnavailable, detail, context: None });
         }
         match self.writer.busy_for().filter(|busy| *busy > STALLED_AFTER) {
@@ -125,17 +148,20 @@ impl Health {
     }
 }
 
-fn ready(verbose: bool, probe_age: Option<Duration>) -> Response {
+fn ready(verbose: bool, probe_age: Option<Duration>, audits: bool) -> Response {
     if !verbose {
         return Response::json(StatusCode::OK, &br#"{"status":"ok"}"#[..]);
     }
     let age_ms = probe_age.map_or(0, |age| age.as_millis() as u64);
-    let checks = json!([
-        { "name": "accepting", "ok": true },
-        { "name": "schema", "ok": true },
-        { "name": "writer", "ok": true },
-        { "name": "commit", "ok": true, "age_ms": age_ms },
-    ]);
+    let mut checks = vec![
+        json!({ "name": "accepting", "ok": true }),
+        json!({ "name": "schema", "ok": true }),
+        json!({ "name": "writer", "ok": true }),
+        json!({ "name": "commit", "ok": true, "age_ms": age_ms }),
+    ];
+    if audits {
+        checks.push(json!({ "name": "audit", "ok": true }));
+    }
     Response::json(StatusCode::OK, json!({ "status": "ok", "checks": checks }).to_string().into_bytes())
 }
 

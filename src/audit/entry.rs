@@ -1,0 +1,87 @@
+//! One entry on its way into the log: values are typed, and long ones are cut.
+
+use std::borrow::Cow;
+
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
+
+/// The longest text of an entry, in characters; what is cut ends in [`TRUNCATED`].
+const TEXT_MAX_CHARS: usize = 500;
+/// What stands for the rest of a text that was cut.
+const TRUNCATED: &str = "...<truncated>";
+
+/// What happened.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// The request that asked for it.
+    pub request_id: &'a str,
+    /// Who asked.
+    pub user_id: &'a str,
+    /// What was done, such as `collab.append_segment`.
+    pub action: &'static str,
+    /// To which draft.
+    pub draft_id: &'a str,
+    /// The particulars.
+    pub metadata: &'a [(&'static str, Field<'a>)],
+}
+
+/// A particular.
+#[derive(Debug, Clone, Copy)]
+pub enum Field<'a> {
+    /// Text, cut when it is too long.
+    Text(&'a str),
+    /// A number.
+    Number(i64),
+}
+
+/// The particulars as a JSON object; nothing if there are none.
+pub(super) fn metadata(fields: &[(&'static str, Field<'_>)]) -> Result<Option<String>, serde_json::Error> {
+    if fields.is_empty() { Ok(None) } else { serde_json::to_string(&Object(fields)).map(Some) }
+}
+
+/// The text, or as much of it as is kept.
+pub(super) fn cut(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(TEXT_MAX_CHARS) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}{TRUNCATED}", &text[..end])),
+    }
+}
+
+struct Object<'a>(&'a [(&'static str, Field<'a>)]);
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, field) in self.0 {
+            match field {
+                Field::Text(text) => map.serialize_entry(name, &cut(text))?,
+                Field::Number(number) => map.serialize_entry(name, number)?,
+            }
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_after_500_characters_whatever_their_bytes() {
+        for letter in ["a", "é", "🖋"] {
+            assert_eq!(cut(&letter.repeat(500)), letter.repeat(500));
+            assert_eq!(cut(&letter.repeat(501)), letter.repeat(500) + "...<truncated>");
+        }
+        assert_eq!(cut(&"x".repeat(60_000)).chars().count(), 514);
+        assert!(matches!(cut(""), Cow::Borrowed("")));
+    }
+
+    #[test]
+    fn metadata_is_an_object_of_typed_values_or_nothing() {
+        assert_eq!(metadata(&[]).unwrap(), None);
+        let long = "🖋".repeat(501);
+        let fields = [("b", Field::Text("7 \"quoted\"\n")), ("a", Field::Number(7)), ("long", Field::Text(&long))];
+        let text = metadata(&fields).unwrap().unwrap();
+        assert!(text.starts_with(r#"{"b":"7 \"quoted\"\n","a":7,"long":"🖋"#), "{text}");
+        assert!(text.ends_with("🖋...<truncated>\"}"), "{text}");
+    }
+}

@@ -1,0 +1,290 @@
+//! The log for people and programs: in slices, so that a slow reader never holds back the database.
+
+use std::fmt::Write as _;
+
+use rusqlite::{Connection, Row, params};
+use serde_json::value::RawValue;
+
+use super::chain::hex;
+use crate::clock::{OffsetStyle, Timestamp};
+
+/// Rows read at once. Between two slices no transaction is open.
+const SLICE_ROWS: i64 = 500;
+
+/// The columns of the CSV form, in their order.
+pub const CSV_HEADER: &str = "id,ts,request_id,user_id,action,draft_id,metadata,ip,user_agent,prev_hash,hash\r\n";
+
+/// A row as it is shown.
+#[derive(Debug)]
+pub struct Shown {
+    /// Its place in the log.
+    pub id: i64,
+    ts: Timestamp,
+    request_id: Option<String>,
+    user_id: Option<String>,
+    action: Option<String>,
+    draft_id: Option<String>,
+    metadata: Option<String>,
+    ip: Option<String>,
+    user_agent: Option<String>,
+    prev_hash: String,
+    hash: String,
+}
+
+/// The next rows behind `after` that are not older than `since`, oldest first; empty at the end.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn slice(connection: &Connection, after: i64, since: Timestamp) -> rusqlite::Result<Vec<Shown>> {
+    let sql = "SELECT id, ts, request_id, user_id, action, draft_id, metadata, ip, user_agent, prev_hash, hash \
+               FROM audit_events WHERE id > ?1 AND ts >= ?2 ORDER BY id LIMIT ?3";
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.query_map(params![after, since.0, SLICE_ROWS], shown)?.collect()
+}
+
+/// The id behind which the newest `rows` rows stand.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn before_newest(connection: &Connection, rows: u32) -> rusqlite::Result<i64> {
+    let sql = "SELECT coalesce(min(id) - 1, (SELECT coalesce(max(id), 0) FROM audit_events)) \
+               FROM (SELECT id FROM audit_events ORDER BY id DESC LIMIT ?1)";
+    connection.query_row(sql, [rows], |row| row.get(0))
+}
+
+fn shown(row: &Row<'_>) -> rusqlite::Result<Shown> {
+    // What was tampered with need not be text.
+    let text = |at: usize| -> rusqlite::Result<Option<String>> {
+        let value = row.get_ref(at)?.as_bytes_or_null();
+        Ok(value.ok().flatten().map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+    };
+    let hash = |at: usize| -> rusqlite::Result<String> { Ok(hex(row.get_ref(at)?.as_bytes().unwrap_or_default())) };
+    Ok(Shown {
+        id: row.get(0)?,
+        ts: Timestamp(row.get(1)?),
+        request_id: text(2)?,
+        user_id: text(3)?,
+        action: text(4)?,
+        draft_id: text(5)?,
+        metadata: text(6)?,
+        ip: text(7)?,
+        user_agent: text(8)?,
+        prev_hash: hash(9)?,
+        hash: hash(10)?,
+    })
+}
+
+/// A row as one JSON object.
+#[derive(serde::Serialize)]
+struct Json<'a> {
+    id: i64,
+    ts: OffsetStyle,
+    request_id: Option<&'a str>,
+    user_id: Option<&'a str>,
+    action: Option<&'a str>,
+    draft_id: Option<&'a str>,
+    metadata: Option<Metadata<'a>>,
+    ip: Option<&'a str>,
+    user_agent: Option<&'a str>,
+    prev_hash: &'a str,
+    hash: &'a str,
+}
+
+/// The object as it was stored, byte for byte; or a text, when it was tampered with and is no JSON.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum Metadata<'a> {
+    Object(&'a RawValue),
+    Text(&'a str),
+}
+
+impl Shown {
+    /// Appends a line of JSON.
+    pub fn jsonl(&self, out: &mut String) {
+        let metadata = self.metadata.as_deref().map(|text| match serde_json::from_str(text) {
+            Ok(object) if !text.contains('\n') => Metadata::Object(object),
+            _ => Metadata::Text(text),
+        });
+        let json = Json {
+            id: self.id,
+            ts: self.ts.offset_style(),
+            request_id: self.request_id.as_deref(),
+            user_id: self.user_id.as_deref(),
+            action: self.action.as_deref(),
+            draft_id: self.draft_id.as_deref(),
+            metadata,
+            ip: self.ip.as_deref(),
+            user_agent: self.user_agent.as_deref(),
+            prev_hash: &self.prev_hash,
+            hash: &self.hash,
+        };
+        // Texts and numbers always serialise.
+        out.push_str(&serde_json::to_string(&json).unwrap_or_default());
+        out.push('\n');
+    }
+
+    /// Appends a line of CSV (RFC 4180). NULL is an empty cell.
+    pub fn csv(&self, out: &mut String) {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{},{}", self.id, self.ts.offset_style());
+        let texts =
+            [&self.request_id, &self.user_id, &self.action, &self.draft_id, &self.metadata, &self.ip, &self.user_agent];
+        for text in texts {
+            out.push(',');
+            cell(text.as_deref().unwrap_or_default(), out);
+        }
+        let _ = write!(out, ",{},{}\r\n", self.prev_hash, self.hash);
+    }
+
+    /// Appends a line for a terminal: what clients chose is quoted and escaped.
+    pub fn line(&self, out: &mut String) {
+        let plain = |text: &Option<String>| text.as_deref().map_or_else(|| "-".to_owned(), visible);
+        let _ = writeln!(
+            out,
+            "{} {} {} {} draft={} ip={} request={} {}",
+            self.id,
+            self.ts.offset_style(),
+            plain(&self.user_id),
+            plain(&self.action),
+            plain(&self.draft_id),
+            plain(&self.ip),
+            plain(&self.request_id),
+            plain(&self.metadata),
+        );
+    }
+}
+
+/// One cell. Text that a spreadsheet would take for a formula gets an apostrophe in front, and so does text that begins
+/// with one: whoever takes one apostrophe away has the text back.
+fn cell(text: &str, out: &mut String) {
+    let guarded = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\'', '＝', '＋', '－', '＠']);
+    let quoted = text.contains([',', '"', '\r', '\n']) || guarded;
+    if !quoted {
+        out.push_str(text);
+        return;
+    }
+    out.push('"');
+    if guarded {
+        out.push('\'');
+    }
+    out.push_str(&text.replace('"', "\"\""));
+    out.push('"');
+}
+
+/// Text in which every character can be seen: controls and what changes the direction of writing are escaped.
+fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        let hidden = letter.is_control()
+            || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        if hidden {
+            shown.extend(letter.escape_unicode());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn row(user_id: &str, metadata: Option<&str>) -> Shown {
+        Shown {
+            id: 7,
+            ts: Timestamp(1_766_484_000_000_000),
+            request_id: Some("r".to_owned()),
+            user_id: Some(user_id.to_owned()),
+            action: Some("collab.pass_ring".to_owned()),
+            draft_id: None,
+            metadata: metadata.map(str::to_owned),
+            ip: Some("::1".to_owned()),
+            user_agent: None,
+            prev_hash: "00".to_owned(),
+            hash: "ff".to_owned(),
+        }
+    }
+
+    fn text_of(row: &Shown, form: fn(&Shown, &mut String)) -> String {
+        let mut text = String::new();
+        form(row, &mut text);
+        text
+    }
+
+    #[test]
+    fn a_row_has_three_forms() {
+        let row = row("alice", Some(r#"{"b":1,"a":"x, \"y\""}"#));
+        assert_eq!(
+            text_of(&row, Shown::jsonl),
+            "{\"id\":7,\"ts\":\"2025-12-23T10:00:00+00:00\",\"request_id\":\"r\",\"user_id\":\"alice\",\
+             \"action\":\"collab.pass_ring\",\"draft_id\":null,\"metadata\":{\"b\":1,\"a\":\"x, \\\"y\\\"\"},\
+             \"ip\":\"::1\",\"user_agent\":null,\"prev_hash\":\"00\",\"hash\":\"ff\"}\n"
+        );
+        assert_eq!(
+            text_of(&row, Shown::csv),
+            "7,2025-12-23T10:00:00+00:00,r,alice,collab.pass_ring,,\"{\"\"b\"\":1,\"\"a\"\":\"\"x, \\\"\"y\\\"\"\"\"}\",\
+             ::1,,00,ff\r\n"
+        );
+        assert_eq!(
+            text_of(&row, Shown::line),
+            "7 2025-12-23T10:00:00+00:00 alice collab.pass_ring draft=- ip=::1 request=r {\"b\":1,\"a\":\"x, \\\"y\\\"\"}\n"
+        );
+    }
+
+    #[test]
+    fn what_is_no_json_is_shown_as_text_and_lines_stay_lines() {
+        for metadata in ["{", "{\n}", "\u{1b}[2J"] {
+            let line = text_of(&row("alice", Some(metadata)), Shown::jsonl);
+            let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+            assert_eq!((value["metadata"].as_str(), line.matches('\n').count()), (Some(metadata), 1));
+        }
+        let line = text_of(&row("a\u{1b}[2J\u{202e}b\n\u{9b}", None), Shown::line);
+        assert!(line.contains(r"a\u{1b}[2J\u{202e}b\u{a}\u{9b} collab"), "{line}");
+    }
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        for text in ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "'x", "＝1"] {
+            let mut out = String::new();
+            cell(text, &mut out);
+            assert_eq!(out, format!("\"'{text}\""));
+        }
+        for text in ["", "alice", "a=b", " x", "2001:db8::1"] {
+            let mut out = String::new();
+            cell(text, &mut out);
+            assert_eq!(out, text);
+        }
+    }
+
+    /// The cells of one record, as RFC 4180 reads them.
+    fn cells(record: &str) -> Vec<String> {
+        let (mut cells, mut quoted) = (vec![String::new()], false);
+        let mut letters = record.strip_suffix("\r\n").unwrap().chars().peekable();
+        while let Some(letter) = letters.next() {
+            let cell = cells.last_mut().unwrap();
+            match letter {
+                '"' if quoted && letters.next_if_eq(&'"').is_some() => cell.push('"'),
+                '"' => quoted = !quoted,
+                ',' if !quoted => cells.push(String::new()),
+                letter => cell.push(letter),
+            }
+        }
+        assert!(!quoted);
+        cells
+    }
+
+    proptest! {
+        #[test]
+        fn a_csv_record_reads_back_whatever_is_in_it(user in "[=',\"\r\n\ta\u{fe}]{0,12}", metadata in ".{0,20}") {
+            let record = text_of(&row(&user, Some(&metadata)), Shown::csv);
+            let read = cells(&record);
+            prop_assert_eq!(read.len(), 11);
+            for (cell, text) in [(&read[3], &user), (&read[6], &metadata)] {
+                prop_assert_eq!(cell.strip_prefix('\'').unwrap_or(cell), text.as_str());
+            }
+        }
+    }
+}

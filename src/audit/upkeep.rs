@@ -1,0 +1,404 @@
+//! What the housekeeper does for the log: writes rows that had to wait, removes rows that are too old, and notes the
+//! head of the chain in the server's log, which is kept elsewhere than the database.
+//!
+//! Rows are removed from the beginning of the chain only, in small jobs that wait in the writer's queue like everyone
+//! else's changes; each leaves id and hash of the last one it took as the anchor, in the same transaction.
+
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::Duration;
+
+use rusqlite::params;
+
+use super::chain::{self, Link, hex};
+use super::witness::Audit;
+use crate::clock::{Clock, Timestamp};
+use crate::housekeeper::{Stop, Task};
+use crate::store::{Job, JobTimes, Reader, StoreError, Tx, Verdict, WriterHandle};
+
+/// Rows that one job removes, at most.
+const REMOVED_MAX_ROWS: i64 = 500;
+const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+
+/// Why something has to be tried again later.
+#[derive(Debug, thiserror::Error)]
+enum PutOff {
+    #[error("the database refused: {0}")]
+    Refused(#[from] rusqlite::Error),
+    #[error("too many changes are waiting to be written")]
+    QueueFull,
+    #[error(transparent)]
+    Failed(#[from] StoreError),
+    #[error("the writer has ended")]
+    NoWriter,
+    #[error("the server stops")]
+    Stopping,
+}
+
+/// The task that looks after the log. Rows are kept for `days`, 0 is for ever; without `audit` nothing is written any
+/// more, but what there is still grows old.
+#[must_use]
+pub fn task(
+    audit: Option<Audit>,
+    reader: Reader,
+    writer: WriterHandle,
+    days: u32,
+    every: Duration,
+    clock: Clock,
+) -> Task {
+    let mut upkeep = Upkeep { audit, reader, writer, days, clock, noted: 0 };
+    Task { name: "audit upkeep", every, run: Box::new(move |stop| upkeep.run(stop)) }
+}
+
+/// Writes what still waits when the server stops, and says what is lost if that is impossible.
+pub fn last_flush(audit: &Audit, writer: &WriterHandle) {
+    if audit.waiting() > 0 {
+        let flushed = flush(audit, writer);
+        let waiting = audit.waiting();
+        if waiting > 0 {
+            let error = flushed.err().map(|reason| reason.to_string());
+            log::error!(rows = waiting, error; "audit.rows_lost");
+        }
+    }
+}
+
+fn flush(audit: &Audit, writer: &WriterHandle) -> Result<usize, PutOff> {
+    let audit = audit.clone();
+    let rows = run(writer, move |tx| audit.flush(tx))?;
+    if rows > 0 {
+        log::info!(rows; "audit.rows_recovered");
+    }
+    Ok(rows)
+}
+
+struct Upkeep {
+    audit: Option<Audit>,
+    reader: Reader,
+    writer: WriterHandle,
+    days: u32,
+    clock: Clock,
+    /// The row that was the head when it was last logged.
+    noted: i64,
+}
+
+impl Upkeep {
+    fn run(&mut self, stop: &Stop) {
+        if let Some(audit) = self.audit.as_ref().filter(|audit| audit.waiting() > 0)
+            && let Err(reason) = flush(audit, &self.writer)
+        {
+            log::warn!(error = reason.to_string(); "audit.flush_put_off");
+        }
+        let mut removed = 0;
+        let ended = self.remove_old(stop, &mut removed);
+        if removed > 0 {
+            log::info!(rows = removed, days = self.days; "audit.removed");
+        }
+        match ended.and_then(|()| self.note_head()) {
+            Ok(()) | Err(PutOff::Stopping) => {}
+            Err(reason) => log::warn!(error = reason.to_string(); "audit.upkeep_put_off"),
+        }
+    }
+
+    /// Removes whatever is older than so many days, step by step.
+    fn remove_old(&self, stop: &Stop, removed: &mut usize) -> Result<(), PutOff> {
+        if self.days == 0 {
+            return Ok(());
+        }
+        let before = Timestamp(self.clock.now().0.saturating_sub(i64::from(self.days) * DAY_MICROS));
+        while self.is_oldest_before(before)? {
+            if stop.asked() {
+                return Err(PutOff::Stopping);
+            }
+            *removed += run(&self.writer, move |tx| remove(tx, before))?;
+        }
+        Ok(())
+    }
+
+    fn is_oldest_before(&self, before: Timestamp) -> rusqlite::Result<bool> {
+        let oldest = "SELECT ts < ?1 FROM audit_events ORDER BY id LIMIT 1";
+        let mut statement = self.reader.connection().prepare_cached(oldest)?;
+        let mut rows = statement.query([before.0])?;
+        rows.next()?.map_or(Ok(false), |row| row.get(0))
+    }
+
+    /// Who keeps the server's log elsewhere can hold the chain to it later.
+    fn note_head(&mut self) -> Result<(), PutOff> {
+        let Link { id, hash } = chain::head(self.reader.connection())?;
+        if id != self.noted {
+            log::info!(id, hash = hex(&hash); "audit.head");
+            self.noted = id;
+        }
+        Ok(())
+    }
+}
+
+/// Removes the oldest rows that are before that time, up to the first that is not, and moves the anchor.
+fn remove(tx: &Tx<'_>, before: Timestamp) -> rusqlite::Result<usize> {
+    let mut last = None;
+    {
+        let oldest = "SELECT id, hash, ts FROM audit_events ORDER BY id LIMIT ?1";
+        let mut statement = tx.connection().prepare_cached(oldest)?;
+        let mut rows = statement.query([REMOVED_MAX_ROWS])?;
+        while let Some(row) = rows.next()? {
+            // Time may have gone back between two rows, when the clock was set; the order of the chain counts.
+            if row.get::<_, i64>(2)? >= before.0 {
+                break;
+            }
+            last = Some(Link { id: row.get(0)?, hash: row.get(1)? });
+        }
+    }
+    let Some(Link { id, hash }) = last else { return Ok(0) };
+    let anchor = "INSERT INTO audit_anchor (id, removed_id, removed_hash) VALUES (1, ?1, ?2) \
+                  ON CONFLICT (id) DO UPDATE SET removed_id = excluded.removed_id, removed_hash = excluded.removed_hash";
+    tx.connection().prepare_cached(anchor)?.execute(params![id, hash])?;
+    tx.connection().prepare_cached("DELETE FROM audit_events WHERE id <= ?1")?.execute([id])
+}
+
+/// Hands in one job and waits until it is settled, so that there is never more than one of ours in the queue.
+fn run<W>(writer: &WriterHandle, work: W) -> Result<usize, PutOff>
+where
+    W: FnMut(&mut Tx<'_>) -> rusqlite::Result<usize> + Send + 'static,
+{
+    let (settled, outcome) = sync_channel(1);
+    let job = Box::new(Work { work, result: Ok(0), settled });
+    writer.submit(job).map_err(|_| PutOff::QueueFull)?;
+    outcome.recv().map_err(|_| PutOff::NoWriter)?
+}
+
+struct Work<W> {
+    work: W,
+    result: rusqlite::Result<usize>,
+    settled: SyncSender<Result<usize, PutOff>>,
+}
+
+impl<W: FnMut(&mut Tx<'_>) -> rusqlite::Result<usize> + Send> Job for Work<W> {
+    fn run(&mut self, tx: &mut Tx<'_>) -> Verdict {
+        self.result = (self.work)(tx);
+        if self.result.is_ok() { Verdict::Keep } else { Verdict::Undo }
+    }
+
+    fn settle(self: Box<Self>, outcome: Result<JobTimes, StoreError>) {
+        let Self { result, settled, .. } = *self;
+        // The channel has room for the one thing ever sent, and its other end is waiting.
+        let _ = settled.send(outcome.map_err(PutOff::from).and_then(|_| Ok(result?)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::audit::verify::verify;
+    use crate::audit::{Entry, Field};
+    use crate::hub::Hub;
+    use crate::store::Writer;
+
+    const NOW: i64 = 1_766_484_000_000_000;
+
+    struct House {
+        _directory: tempfile::TempDir,
+        writer: Writer,
+        upkeep: Upkeep,
+    }
+
+    impl House {
+        fn new(days: u32) -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let store = crate::store::open(&directory.path().join("a.db")).unwrap();
+            let reader = store.reader().unwrap();
+            let clock = Clock::manual(Timestamp(NOW));
+            let hub = Arc::new(Hub::new(|_, _| String::new()));
+            let writer = Writer::start(store, 8, hub, clock.clone()).unwrap();
+            let audit = Some(Audit::new(1.0));
+            let upkeep = Upkeep { audit, reader, writer: writer.handle(), days, clock, noted: 0 };
+            Self { _directory: directory, writer, upkeep }
+        }
+
+        fn audit(&self) -> Audit {
+            self.upkeep.audit.clone().unwrap()
+        }
+
+        fn write(&self, mut work: impl FnMut(&mut Tx<'_>) + Send + 'static) {
+            run(&self.writer.handle(), move |tx| {
+                work(tx);
+                Ok(0)
+            })
+            .unwrap();
+        }
+
+        /// Changes of that kind, recorded; whether the job is kept.
+        fn change(&self, number: i64, is_kept: bool) -> bool {
+            let audit = self.audit();
+            let done = run(&self.writer.handle(), move |tx| {
+                tx.connection()
+                    .execute("INSERT INTO probe VALUES (1, ?1) ON CONFLICT DO UPDATE SET probed_at = ?1", [number])?;
+                let witness = audit.witness("192.0.2.1".parse().unwrap(), None).unwrap();
+                let metadata = &[("number", Field::Number(number))];
+                let entry = Entry { request_id: "r", user_id: "alice", action: "test.change", draft_id: "d", metadata };
+                witness.record(tx, &entry)?;
+                if is_kept { Ok(1) } else { Err(rusqlite::Error::InvalidQuery) }
+            });
+            done.is_ok()
+        }
+
+        /// The numbers of the changes that are recorded, in their order; the chain must hold.
+        fn recorded(&self) -> Vec<i64> {
+            let connection = self.upkeep.reader.connection();
+            assert_eq!(verify(connection, None).unwrap().fault, None);
+            let sql = "SELECT metadata ->> 'number' FROM audit_events ORDER BY id";
+            let mut statement = connection.prepare(sql).unwrap();
+            statement.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        }
+
+        fn changed(&self) -> i64 {
+            self.upkeep.reader.connection().query_row("SELECT probed_at FROM probe", (), |row| row.get(0)).unwrap()
+        }
+
+        fn run(&mut self) {
+            let (_goes_on, stop) = Stop::channel();
+            self.upkeep.run(&stop);
+        }
+
+        fn end(self) {
+            drop(self.upkeep);
+            self.writer.stop();
+        }
+    }
+
+    #[test]
+    fn old_rows_go_from_the_beginning_in_small_jobs_and_the_chain_still_holds() {
+        let mut house = House::new(7);
+        for number in 1..=3 {
+            house.change(number, true);
+        }
+        house.run();
+        assert_eq!((house.recorded(), house.upkeep.noted), (vec![1, 2, 3], 3));
+        house.upkeep.clock.advance(7 * DAY_MICROS);
+        house.run();
+        assert_eq!(house.recorded(), [1, 2, 3], "exactly so old is not too old");
+        house.upkeep.clock.advance(1);
+        for number in 4..=5 {
+            house.change(number, true);
+        }
+        house.run();
+        assert_eq!(house.recorded(), [4, 5]);
+        assert_eq!(chain::anchor(house.upkeep.reader.connection()).unwrap().id, 3);
+        house.upkeep.clock.advance(8 * DAY_MICROS);
+        house.run();
+        assert_eq!(house.recorded(), [0; 0]);
+        house.change(6, true);
+        let connection = house.upkeep.reader.connection();
+        assert_eq!((house.recorded(), chain::head(connection).unwrap().id), (vec![6], 6), "ids are not used again");
+        house.end();
+    }
+
+    #[test]
+    fn many_old_rows_are_removed_in_several_jobs() {
+        let mut house = House::new(1);
+        let audit = house.audit();
+        let many = 2 * REMOVED_MAX_ROWS + 7;
+        house.write(move |tx| {
+            for number in 0..many {
+                let witness = audit.witness("::1".parse().unwrap(), None).unwrap();
+                let metadata = &[("number", Field::Number(number))];
+                let entry = Entry { request_id: "r", user_id: "a", action: "test", draft_id: "d", metadata };
+                witness.record(tx, &entry).unwrap();
+            }
+        });
+        house.upkeep.clock.advance(2 * DAY_MICROS);
+        let before = house.upkeep.reader.commits();
+        house.change(many, true);
+        house.run();
+        assert_eq!(house.recorded(), [many]);
+        assert_eq!(house.upkeep.reader.commits() - before, 1 + 3);
+        house.end();
+    }
+
+    #[test]
+    fn a_row_that_is_not_too_old_stops_the_removal_even_when_older_ones_come_after_it() {
+        let mut house = House::new(7);
+        house.change(1, true);
+        house.change(2, true);
+        house.change(3, true);
+        // As after a start with the clock set back.
+        let set_back = "UPDATE audit_events SET ts = ts - 100 * 86400000000 WHERE id <> 2";
+        house.write(move |tx| tx.connection().execute_batch(set_back).unwrap());
+        house.run();
+        let left: i64 = house
+            .upkeep
+            .reader
+            .connection()
+            .query_row("SELECT count(*) FROM audit_events", (), |row| row.get(0))
+            .unwrap();
+        assert_eq!((left, chain::anchor(house.upkeep.reader.connection()).unwrap().id), (2, 1));
+        house.end();
+    }
+
+    const REFUSES: &str = "CREATE TRIGGER refuses AFTER INSERT ON audit_events \
+                           WHEN NEW.metadata ->> 'number' BETWEEN 2 AND 4 BEGIN SELECT raise(FAIL, 'no more'); END";
+
+    #[test]
+    fn changes_are_made_though_they_cannot_be_recorded_and_are_recorded_later_in_order() {
+        let mut house = House::new(0);
+        house.change(1, true);
+        house.write(|tx| tx.connection().execute_batch(REFUSES).unwrap());
+        assert!(house.change(2, true));
+        assert!(!house.change(3, false), "what is undone is not recorded later either");
+        assert!(house.change(4, true));
+        // This one could be written, but not before those that wait.
+        assert!(house.change(5, true));
+        assert_eq!((house.recorded(), house.changed(), house.audit().waiting()), (vec![1], 5, 3));
+        house.run();
+        assert_eq!(house.audit().waiting(), 3);
+        house.write(|tx| tx.connection().execute_batch("DROP TRIGGER refuses").unwrap());
+        assert!(!house.change(6, false));
+        assert_eq!((house.recorded(), house.audit().waiting()), (vec![1], 3), "what was written was undone as well");
+        house.change(7, true);
+        assert_eq!((house.recorded(), house.audit().waiting()), (vec![1, 2, 4, 5, 7], 0));
+        house.end();
+    }
+
+    #[test]
+    fn the_housekeeper_and_the_stop_write_what_waits() {
+        for at_the_stop in [false, true] {
+            let mut house = House::new(0);
+            house.write(|tx| tx.connection().execute_batch(REFUSES).unwrap());
+            house.change(2, true);
+            house.write(|tx| tx.connection().execute_batch("DROP TRIGGER refuses").unwrap());
+            if at_the_stop {
+                last_flush(&house.audit(), &house.writer.handle());
+            } else {
+                house.run();
+            }
+            assert_eq!((house.recorded(), house.audit().waiting()), (vec![2], 0));
+            house.end();
+        }
+    }
+
+    #[test]
+    fn a_missing_table_stops_no_change() {
+        let house = House::new(0);
+        house.write(|tx| tx.connection().execute_batch("ALTER TABLE audit_events RENAME TO elsewhere").unwrap());
+        assert!(house.change(1, true) && house.change(2, true));
+        assert_eq!((house.changed(), house.audit().waiting()), (2, 2));
+        house.write(|tx| tx.connection().execute_batch("ALTER TABLE elsewhere RENAME TO audit_events").unwrap());
+        house.change(3, true);
+        assert_eq!(house.recorded(), [1, 2, 3]);
+        house.end();
+    }
+
+    #[test]
+    fn a_trigger_that_rolls_everything_back_fails_the_change_and_records_nothing() {
+        let house = House::new(0);
+        let rolls_back =
+            "CREATE TRIGGER ends BEFORE INSERT ON audit_events BEGIN SELECT raise(ROLLBACK, 'all of it'); END";
+        house.change(1, true);
+        house.write(move |tx| tx.connection().execute_batch(rolls_back).unwrap());
+        assert!(!house.change(2, true));
+        assert_eq!((house.changed(), house.audit().waiting()), (1, 0));
+        house.write(|tx| tx.connection().execute_batch("DROP TRIGGER ends").unwrap());
+        assert!(house.change(3, true));
+        assert_eq!(house.recorded(), [1, 3]);
+        house.end();
+    }
+}

@@ -1,0 +1,301 @@
+//! Follows the chain from its anchor to its head and says where it breaks first.
+//!
+//! What a whole chain proves: between the anchor and the head nothing was changed, removed, added or moved after it was
+//! written, *if* the head is the one that is known from elsewhere. Whoever can rewrite the file can also rewrite the
+//! chain, or cut off its end.
+
+use rusqlite::{Connection, OptionalExtension as _, Row};
+
+use super::chain::{self, Content, Link, hash, hex};
+use crate::clock::Timestamp;
+
+/// What was found.
+#[derive(Debug)]
+pub struct Report {
+    /// Rows up to the end, or to the first that is wrong.
+    pub rows: u64,
+    /// Id and time of the first and the last of them.
+    pub ends: Option<(Place, Place)>,
+    /// What the first row follows.
+    pub anchor: Link,
+    /// The end of the chain, as far as it holds.
+    pub head: Link,
+    /// Where it breaks first.
+    pub fault: Option<Fault>,
+}
+
+/// A row by its id and time.
+pub type Place = (i64, Timestamp);
+
+/// Why the chain does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Rows are gone.
+    #[error("{} missing: row {before} is the next one that is there", rows(*.first, *.last))]
+    Missing {
+        /// The first that is gone.
+        first: i64,
+        /// The last that is gone.
+        last: i64,
+        /// The one behind them.
+        before: i64,
+    },
+    /// There is a row where the log says that all were removed.
+    #[error(
+        "row {id} stands before the anchor, which says that all rows up to {anchor} were removed: \
+             the anchor was altered, or the row was put there"
+    )]
+    BeforeAnchor {
+        /// The row.
+        id: i64,
+        /// The last row that was removed.
+        anchor: i64,
+    },
+    /// A row is not what it was when it was written.
+    #[error("row {id} was altered: its content does not come to its hash")]
+    Altered {
+        /// The row.
+        id: i64,
+    },
+    /// A row stands in the place of another.
+    #[error("row {id} is out of order: it was written right after what is now row {after}")]
+    Moved {
+        /// Where it stands.
+        id: i64,
+        /// What it was written after.
+        after: i64,
+    },
+    /// A row is sound in itself but does not belong behind the one before it.
+    #[error("row {id} does not follow {}: one of the two was replaced, with a new hash", previous(*.after))]
+    Unlinked {
+        /// The row.
+        id: i64,
+        /// The one before it.
+        after: i64,
+    },
+    /// A head that was noted earlier is not there.
+    #[error(
+        "no row has the hash {hash}: rows were cut off at the end, or the chain was rewritten since it was noted; \
+             or that row was removed by retention"
+    )]
+    Unknown {
+        /// What was asked for.
+        hash: String,
+    },
+}
+
+fn rows(first: i64, last: i64) -> String {
+    if first == last { format!("row {first} is") } else { format!("rows {first} to {last} are") }
+}
+
+fn previous(id: i64) -> String {
+    if id == 0 { "the beginning of the log".to_owned() } else { format!("row {id}") }
+}
+
+/// Follows the chain. With `noted`, a hash that was once its head, that must be in it still.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn verify(connection: &Connection, noted: Option<&[u8]>) -> rusqlite::Result<Report> {
+    // One view of everything, whatever is written meanwhile.
+    let snapshot = connection.unchecked_transaction()?;
+    let anchor = chain::anchor(&snapshot)?;
+    let mut report = Report { rows: 0, ends: None, head: anchor.clone(), anchor, fault: None };
+    let mut known = noted.is_none_or(|noted| noted == report.anchor.hash);
+    let sql = "SELECT id, ts, request_id, user_id, action, draft_id, metadata, ip, user_agent, prev_hash, hash \
+               FROM audit_events ORDER BY id";
+    let mut statement = snapshot.prepare(sql)?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        report.fault = fault(&snapshot, &report, row)?;
+        if report.fault.is_some() {
+            return Ok(report);
+        }
+        let place = (row.get(0)?, Timestamp(row.get(1)?));
+        let (first, _) = report.ends.unwrap_or((place, place));
+        report.ends = Some((first, place));
+        report.rows += 1;
+        report.head = Link { id: place.0, hash: bytes(row, 10)?.unwrap_or_default().to_vec() };
+        known = known || noted == Some(&report.head.hash);
+    }
+    if !known {
+        report.fault = Some(Fault::Unknown { hash: hex(noted.unwrap_or_default()) });
+    }
+    Ok(report)
+}
+
+/// What is wrong with the row that comes after everything reported so far.
+fn fault(connection: &Connection, report: &Report, row: &Row<'_>) -> rusqlite::Result<Option<Fault>> {
+    let (id, before) = (row.get::<_, i64>(0)?, &report.head);
+    if id <= report.anchor.id {
+        return Ok(Some(Fault::BeforeAnchor { id, anchor: report.anchor.id }));
+    }
+    if id != before.id + 1 {
+        return Ok(Some(Fault::Missing { first: before.id + 1, last: id - 1, before: id }));
+    }
+    let mut texts = [None; 7];
+    for (at, text) in texts.iter_mut().enumerate() {
+        *text = bytes(row, at + 2)?;
+    }
+    let content = Content { ts: row.get(1)?, texts };
+    let prev_hash = bytes(row, 9)?.unwrap_or_default();
+    let is_sound = bytes(row, 10)? == Some(&hash(id, &content, prev_hash));
+    let is_linked = prev_hash == before.hash;
+    Ok(match (is_sound, is_linked) {
+        (true, true) => None,
+        (true, false) => Some(Fault::Unlinked { id, after: before.id }),
+        // Ids are hashed, so a row that was moved no longer comes to its hash; but it still names the one it followed.
+        (false, false) => Some(match place_of(connection, prev_hash)? {
+            Some(after) if after != id => Fault::Moved { id, after },
+            _ => Fault::Altered { id },
+        }),
+        (false, true) => Some(Fault::Altered { id }),
+    })
+}
+
+fn place_of(connection: &Connection, hash: &[u8]) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT id FROM audit_events WHERE hash = ?1 LIMIT 1";
+    connection.query_row(sql, [hash], |row| row.get(0)).optional()
+}
+
+/// A text or a blob as it lies there: what was tampered with need not be UTF-8.
+fn bytes<'r>(row: &'r Row<'_>, at: usize) -> rusqlite::Result<Option<&'r [u8]>> {
+    Ok(row.get_ref(at)?.as_bytes_or_null().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A log of so many rows, none of it removed.
+    fn log(rows: i64) -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(include_str!("../../schema.sql")).unwrap();
+        append(&connection, 1..=rows);
+        connection
+    }
+
+    fn append(connection: &Connection, rows: std::ops::RangeInclusive<i64>) {
+        for row in rows {
+            let (ts, user) = (row * 1000, format!("user-{row}"));
+            let texts = [Some("r"), Some(&user), Some("collab.append_segment"), Some("d"), None, Some("::1"), None];
+            chain::append(connection, [Content { ts, texts: texts.map(|text| text.map(str::as_bytes)) }]).unwrap();
+        }
+    }
+
+    fn after(rows: i64, tampering: &str) -> (u64, Option<Fault>) {
+        let connection = log(rows);
+        connection.execute_batch(tampering).unwrap();
+        let report = verify(&connection, None).unwrap();
+        (report.rows, report.fault)
+    }
+
+    #[test]
+    fn a_whole_chain_is_counted_from_end_to_end() {
+        let report = verify(&log(0), None).unwrap();
+        assert_eq!((report.rows, report.ends, report.fault), (0, None, None));
+        assert_eq!((&report.head, &report.anchor), (&Link::beginning(), &Link::beginning()));
+        let connection = log(9);
+        let report = verify(&connection, None).unwrap();
+        assert_eq!((report.rows, report.fault, report.head), (9, None, chain::head(&connection).unwrap()));
+        assert_eq!(report.ends, Some(((1, Timestamp(1000)), (9, Timestamp(9000)))));
+    }
+
+    #[test]
+    fn every_column_that_is_altered_is_found() {
+        for (column, value) in [
+            ("ts", "ts + 1"),
+            ("request_id", "'x'"),
+            ("request_id", "NULL"),
+            ("user_id", "'mallory'"),
+            ("action", "'x'"),
+            ("draft_id", "''"),
+            ("metadata", "''"),
+            ("ip", "'::2'"),
+            ("user_agent", "'x'"),
+            ("user_id", "CAST(x'ff' AS TEXT)"),
+            ("prev_hash", "zeroblob(32)"),
+            ("prev_hash", "x''"),
+            ("hash", "zeroblob(32)"),
+            ("hash", "x''"),
+        ] {
+            for id in [1, 5, 9] {
+                if (column, id) == ("prev_hash", 1) && value.starts_with("zero") {
+                    continue;
+                }
+                let found = after(9, &format!("UPDATE audit_events SET {column} = {value} WHERE id = {id}"));
+                assert_eq!(found, (id - 1, Some(Fault::Altered { id: id as i64 })), "{column} = {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn rows_that_are_missing_are_named() {
+        let missing = |first, last, before| Some(Fault::Missing { first, last, before });
+        assert_eq!(after(9, "DELETE FROM audit_events WHERE id = 5"), (4, missing(5, 5, 6)));
+        assert_eq!(after(9, "DELETE FROM audit_events WHERE id BETWEEN 3 AND 6"), (2, missing(3, 6, 7)));
+        assert_eq!(after(9, "DELETE FROM audit_events WHERE id <= 2"), (0, missing(1, 2, 3)));
+        let closed_up = "DELETE FROM audit_events WHERE id = 5; UPDATE audit_events SET id = id - 1 WHERE id > 5";
+        assert_eq!(after(9, closed_up), (4, Some(Fault::Altered { id: 5 })));
+        let says = missing(3, 6, 7).unwrap().to_string();
+        assert_eq!(says, "rows 3 to 6 are missing: row 7 is the next one that is there");
+    }
+
+    #[test]
+    fn rows_that_changed_places_are_named() {
+        let swap = "UPDATE audit_events SET id = 100 WHERE id = 3; UPDATE audit_events SET id = 3 WHERE id = 4; \
+                    UPDATE audit_events SET id = 4 WHERE id = 100";
+        // What stands third now was written after what stands fourth.
+        assert_eq!(after(9, swap), (2, Some(Fault::Moved { id: 3, after: 4 })));
+        let far = swap.replace("= 4", "= 8");
+        assert_eq!(after(9, &far), (2, Some(Fault::Moved { id: 3, after: 7 })));
+    }
+
+    #[test]
+    fn a_row_with_a_new_hash_no_longer_carries_the_next() {
+        for tampered in [2, 9] {
+            let connection = log(9);
+            let kept = "SELECT ts, prev_hash FROM audit_events WHERE id = ?1";
+            let (ts, prev): (i64, Vec<u8>) =
+                connection.query_row(kept, [tampered], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+            let texts = ["r", "mallory", "collab.append_segment", "d", "", "::1", ""].map(str::as_bytes);
+            let [r, user, action, d, _, ip, _] = texts.map(Some);
+            let forged = hash(tampered, &Content { ts, texts: [r, user, action, d, None, ip, None] }, &prev);
+            let update = "UPDATE audit_events SET user_id = 'mallory', hash = ?2 WHERE id = ?1";
+            connection.execute(update, rusqlite::params![tampered, forged]).unwrap();
+            let fault = verify(&connection, None).unwrap().fault;
+            if tampered == 2 {
+                assert_eq!(fault, Some(Fault::Unlinked { id: 3, after: 2 }));
+            } else {
+                assert_eq!(fault, None, "only a head that was noted shows it");
+            }
+        }
+    }
+
+    #[test]
+    fn an_end_cut_off_is_seen_by_who_noted_the_head() {
+        let connection = log(9);
+        let noted = chain::head(&connection).unwrap().hash;
+        append(&connection, 10..=12);
+        let found = |noted: &[u8]| verify(&connection, Some(noted)).unwrap().fault;
+        assert_eq!((found(&noted), found(&[0; 32])), (None, None), "the beginning is always there");
+        connection.execute("DELETE FROM audit_events WHERE id > 8", ()).unwrap();
+        assert_eq!(verify(&connection, None).unwrap().fault, None);
+        assert_eq!(found(&noted), Some(Fault::Unknown { hash: hex(&noted) }));
+    }
+
+    #[test]
+    fn an_anchor_that_does_not_fit_is_found() {
+        let anchor = |id: i64, hash: &str| {
+            format!("INSERT INTO audit_anchor SELECT 1, {id}, {hash} FROM audit_events WHERE id = {id}")
+        };
+        let cut = |at: i64| format!("{}; DELETE FROM audit_events WHERE id <= {at}", anchor(at, "hash"));
+        assert_eq!(after(9, &cut(4)), (5, None));
+        assert_eq!(after(9, &cut(9)), (0, None));
+        assert_eq!(after(9, &anchor(4, "hash")), (0, Some(Fault::BeforeAnchor { id: 1, anchor: 4 })));
+        let wrong = cut(4).replace(", hash FROM", ", zeroblob(32) FROM");
+        assert_eq!(after(9, &wrong), (0, Some(Fault::Unlinked { id: 5, after: 4 })));
+        let gone = format!("{}; DELETE FROM audit_anchor", cut(4));
+        assert_eq!(after(9, &gone), (0, Some(Fault::Missing { first: 1, last: 4, before: 5 })));
+    }
+}

@@ -1,0 +1,208 @@
+//! What a feature sees of the audit log: whether to record, and how.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::chain::{self, Content};
+use super::entry::{self, Entry, cut};
+use super::waiting::{Row, Taken, Waiting};
+use crate::observe::repeat::Sampler;
+use crate::store::Tx;
+
+static FAILED: Sampler = Sampler::new();
+
+/// The audit log when it is on. Cheap to clone; clones share the rows that wait.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    rate: f64,
+    waiting: Arc<Waiting>,
+}
+
+impl Audit {
+    /// One that records this part of the changes: 1 or more is all of them, 0 or less none.
+    #[must_use]
+    pub fn new(rate: f64) -> Self {
+        Self { rate, waiting: Arc::default() }
+    }
+
+    /// Whoever is to record a change that is asked for from there. None when the dice say that it is not recorded.
+    #[must_use]
+    pub fn witness(&self, client: IpAddr, user_agent: Option<&[u8]>) -> Option<Witness> {
+        if !is_sampled(self.rate, dice()) {
+            return None;
+        }
+        let user_agent = user_agent.filter(|text| !text.is_empty());
+        let user_agent = user_agent.map(|text| cut(&String::from_utf8_lossy(text)).into_owned());
+        Some(Witness { audit: self.clone(), ip: client.to_canonical().to_string(), user_agent })
+    }
+
+    /// Rows that could not be written yet.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.rows()
+    }
+
+    /// Rows that will never be written, since the start.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.waiting.lost()
+    }
+
+    /// Writes what waits, if that is possible now. Returns how many rows it was.
+    ///
+    /// # Errors
+    /// When the transaction is lost.
+    pub fn flush(&self, tx: &mut Tx<'_>) -> rusqlite::Result<usize> {
+        if self.waiting() == 0 {
+            return Ok(0);
+        }
+        let flushed = in_savepoint(tx, |tx| self.write_waiting(tx))?;
+        Ok(match flushed {
+            Ok(Some(taken)) => {
+                let rows = taken.rows();
+                tx.after_commit(|| taken.done());
+                rows
+            }
+            Ok(None) => 0,
+            Err(error) => {
+                self.complain(&error, "");
+                0
+            }
+        })
+    }
+
+    fn write_waiting(&self, tx: &Tx<'_>) -> rusqlite::Result<Option<Taken>> {
+        self.waiting.take(|rows| chain::append(tx.connection(), rows))
+    }
+
+    /// Writes what waits and then this row, or neither.
+    fn write(&self, tx: &Tx<'_>, content: &Content<'_>) -> rusqlite::Result<Option<Taken>> {
+        let taken = if self.waiting() == 0 { None } else { self.write_waiting(tx)? };
+        chain::append(tx.connection(), [*content])?;
+        Ok(taken)
+    }
+
+    fn complain(&self, error: &rusqlite::Error, request_id: &str) {
+        if let Some(count) = FAILED.hit() {
+            log::warn!(request_id, count, waiting = self.waiting(), lost = self.lost(); "Audit event write failed: {error}");
+        }
+    }
+}
+
+/// Records the one change that a request asks for.
+#[derive(Debug)]
+pub struct Witness {
+    audit: Audit,
+    ip: String,
+    user_agent: Option<String>,
+}
+
+impl Witness {
+    /// Writes a row in the transaction of the change. If only that fails, the change goes on and the row waits.
+    ///
+    /// # Errors
+    /// When the transaction is lost.
+    pub fn record(&self, tx: &mut Tx<'_>, entry: &Entry<'_>) -> rusqlite::Result<()> {
+        let Entry { request_id, user_id, action, draft_id, metadata } = *entry;
+        // Texts and numbers always serialise; the error type only has no way to say so.
+        let metadata =
+            entry::metadata(metadata).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        let content = Content {
+            ts: tx.now().0,
+            texts: [
+                Some(request_id.as_bytes()),
+                Some(user_id.as_bytes()),
+                Some(action.as_bytes()),
+                Some(draft_id.as_bytes()),
+                metadata.as_deref().map(str::as_bytes),
+                Some(self.ip.as_bytes()),
+                self.user_agent.as_deref().map(str::as_bytes),
+            ],
+        };
+        match in_savepoint(tx, |tx| self.audit.write(tx, &content))? {
+            Ok(None) => {}
+            Ok(Some(taken)) => tx.after_commit(|| taken.done()),
+            Err(error) => {
+                let put = self.audit.waiting.put(Row::from(&content));
+                tx.after_commit(|| put.keep());
+                self.audit.complain(&error, request_id);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Does something that is undone alone if it fails. The outer failure is that of the transaction: a full disk, or a
+/// trigger that rolls back, ends it, and nothing in it has happened.
+fn in_savepoint<T>(
+    tx: &Tx<'_>,
+    work: impl FnOnce(&Tx<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<rusqlite::Result<T>> {
+    let execute = |sql| tx.connection().prepare_cached(sql)?.execute(());
+    execute("SAVEPOINT audit")?;
+    let done = work(tx);
+    if let Err(error) = &done {
+        if tx.connection().is_autocommit() {
+            return Err(rusqlite::Error::SqliteFailure(
+                error.sqlite_error().copied().unwrap_or(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL)),
+                Some(format!("writing the audit log ended the transaction: {error}")),
+            ));
+        }
+        execute("ROLLBACK TO audit")?;
+    }
+    execute("RELEASE audit")?;
+    Ok(done)
+}
+
+/// Whether a throw of the dice, from 0 up to but not 1, falls within the rate.
+fn is_sampled(rate: f64, dice: f64) -> bool {
+    dice < rate
+}
+
+/// A number from 0 up to but not 1: the 53 lowest bits of a random UUID, which are all random.
+fn dice() -> f64 {
+    const BITS: u32 = 53;
+    let (_, low) = Uuid::new_v4().as_u64_pair();
+    (low & ((1 << BITS) - 1)) as f64 / (1_u64 << BITS) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_decides_with_the_dice() {
+        let least = 0.0;
+        let most = 1.0 - f64::EPSILON / 2.0;
+        for dice in [least, 0.25, most] {
+            assert!(is_sampled(1.0, dice) && is_sampled(7.0, dice), "{dice}");
+            assert!(!is_sampled(0.0, dice) && !is_sampled(-1.0, dice), "{dice}");
+        }
+        assert!(is_sampled(0.5, 0.499) && !is_sampled(0.5, 0.5));
+    }
+
+    #[test]
+    fn the_dice_are_fair_enough() {
+        let throws: Vec<f64> = (0..10_000).map(|_| dice()).collect();
+        assert!(throws.iter().all(|dice| (0.0..1.0).contains(dice)));
+        // Far beyond six standard deviations, which are 300.
+        let below = throws.iter().filter(|dice| is_sampled(0.5, **dice)).count();
+        assert!((4_500..5_500).contains(&below), "{below}");
+    }
+
+    #[test]
+    fn a_witness_knows_where_the_request_came_from() {
+        let witness = |rate, ip: &str, agent: Option<&[u8]>| {
+            Audit::new(rate).witness(ip.parse().unwrap(), agent).map(|witness| (witness.ip, witness.user_agent))
+        };
+        assert_eq!(witness(0.0, "192.0.2.1", None), None);
+        assert_eq!(witness(1.0, "::ffff:192.0.2.1", Some(b"")), Some(("192.0.2.1".to_owned(), None)));
+        let (ip, agent) = witness(1.0, "2001:db8::1", Some(&[b"x\xff".as_slice(), &[b'y'; 600]].concat())).unwrap();
+        assert_eq!(
+            (ip.as_str(), agent.unwrap()),
+            ("2001:db8::1", format!("x\u{fffd}{}...<truncated>", "y".repeat(498)))
+        );
+    }
+}
