@@ -1,5 +1,7 @@
 //! The verbs of the program and their exit codes: 0 ok, 1 failure, 2 usage, 3 a check found problems.
 
+mod audit;
+
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -49,6 +51,9 @@ enum Verb {
     /// Make a signed token, or see what one says
     #[command(subcommand)]
     Token(TokenVerb),
+    /// Read the audit log: is it whole, what is in it
+    #[command(subcommand)]
+    Audit(audit::Verb),
     /// Print the documentation of the configuration
     ConfigDocs {
         /// In which form
@@ -114,6 +119,7 @@ pub fn run() -> ExitCode {
             Ok(loaded) => token(&verb, &loaded.config),
             Err(error) => fail("the configuration is wrong", &error, 1),
         },
+        Verb::Audit(verb) => audit::run(verb),
         Verb::ConfigDocs { form: DocsForm::Env } => print(&config::docs::env_example()),
         Verb::ConfigDocs { form: DocsForm::Markdown } => print(&config::docs::markdown()),
     }

@@ -1,0 +1,212 @@
+//! `inkring audit`: reads the audit log of a database, whether its server runs or not. Changes nothing.
+
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use rusqlite::Connection;
+
+use super::{fail, load};
+use crate::audit;
+use crate::audit::chain::hex;
+use crate::audit::read::{self, CSV_HEADER, Shown};
+use crate::audit::verify::{Report, verify};
+use crate::clock::{Clock, Timestamp};
+use crate::store;
+
+/// How often `--follow` looks for new rows.
+const FOLLOW_EVERY: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Follow the chain of hashes and name the first row that was altered, removed or moved
+    ///
+    /// Prints how many rows there are, the times of the first and the last one, and the head of the chain. Keep the head
+    /// somewhere else: whoever can write to the database could rewrite the whole chain or cut off its end, and only who
+    /// knows an earlier head can tell (--head).
+    #[command(after_help = "Exit codes: 0 the chain holds, 1 it does not or cannot be read, 2 usage.")]
+    Verify {
+        #[command(flatten)]
+        database: Database,
+        /// A head that was printed or logged earlier (64 hexadecimal digits), which must still be in the chain
+        #[arg(long, value_name = "HASH", value_parser = hash)]
+        head: Option<Hash>,
+    },
+    /// Write rows to standard output, oldest first
+    ///
+    /// Each line of jsonl is one row as a JSON object. In csv (RFC 4180) NULL is an empty cell, and text that a
+    /// spreadsheet would take for a formula has an apostrophe in front.
+    Export {
+        #[command(flatten)]
+        database: Database,
+        /// From when on: 2026-01-31, 2026-01-31T12:00:00Z, or how long ago, such as 24h or 7d; everything if not given
+        #[arg(long, value_name = "TIME|DURATION")]
+        since: Option<String>,
+        /// In which form
+        #[arg(long, default_value = "jsonl")]
+        format: Form,
+    },
+    /// Show the newest rows, one line each
+    Tail {
+        #[command(flatten)]
+        database: Database,
+        /// How many
+        #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 10)]
+        lines: u32,
+        /// Go on with each row that is written, until interrupted
+        #[arg(short, long)]
+        follow: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Database {
+    /// The database; that of DATABASE_URL if not given
+    #[arg(long, value_name = "DB")]
+    file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Form {
+    /// One JSON object per line
+    Jsonl,
+    /// A table with a line of headings
+    Csv,
+}
+
+/// Bytes given as hexadecimal digits.
+#[derive(Debug, Clone)]
+pub(super) struct Hash(Vec<u8>);
+
+fn hash(text: &str) -> Result<Hash, String> {
+    let digits: Option<Vec<u8>> = text.chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect();
+    match digits {
+        Some(digits) if digits.len() == 64 => {
+            Ok(Hash(digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect()))
+        }
+        _ => Err("a hash has 64 hexadecimal digits".to_owned()),
+    }
+}
+
+/// Why a verb did not come to its end.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    #[error(transparent)]
+    Store(#[from] store::OpenError),
+    #[error("the database cannot be read: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("--since: {0}")]
+    Since(String),
+    #[error("cannot write to standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+pub(super) fn run(verb: Verb) -> ExitCode {
+    let ended = match verb {
+        Verb::Verify { database, head } => run_verify(&database, head.as_ref()),
+        Verb::Export { database, since, format } => export(&database, since.as_deref(), format),
+        Verb::Tail { database, lines, follow } => tail(&database, lines, follow),
+    };
+    match ended {
+        Ok(code) => code,
+        // A reader who has left has seen enough.
+        Err(Ended::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error @ Ended::Since(_)) => fail("the command line is wrong", &error, 2),
+        Err(error) => fail("the audit log cannot be read", &error, 1),
+    }
+}
+
+impl Database {
+    fn open(&self) -> Result<Connection, Ended> {
+        let path = match &self.file {
+            Some(path) => path.clone(),
+            None => load(false)?.config.database,
+        };
+        Ok(store::look(&path)?)
+    }
+}
+
+fn run_verify(database: &Database, head: Option<&Hash>) -> Result<ExitCode, Ended> {
+    let report = verify(&database.open()?, head.map(|hash| hash.0.as_slice()))?;
+    let mut out = io::stdout().lock();
+    out.write_all(summary(&report).as_bytes())?;
+    out.flush()?;
+    Ok(match report.fault {
+        None => ExitCode::SUCCESS,
+        Some(fault) => fail("the audit log does not hold", &fault, 1),
+    })
+}
+
+fn summary(report: &Report) -> String {
+    let verdict = if report.fault.is_none() { "the chain holds" } else { "THE CHAIN IS BROKEN" };
+    let mut text = format!("{verdict}\n  rows   {}\n", report.rows);
+    if let Some(((first, began), (last, ended))) = report.ends {
+        text.push_str(&format!("  first  {first} of {}\n", began.offset_style()));
+        text.push_str(&format!("  last   {last} of {}\n", ended.offset_style()));
+    }
+    if report.anchor.id > 0 {
+        text.push_str(&format!("  begins after row {}, up to which rows were removed\n", report.anchor.id));
+    }
+    text.push_str(&format!("  head   {}\n", hex(&report.head.hash)));
+    text
+}
+
+fn export(database: &Database, since: Option<&str>, form: Form) -> Result<ExitCode, Ended> {
+    let since = match since {
+        Some(text) => audit::since(text, Clock::system().now()).map_err(Ended::Since)?,
+        None => Timestamp(i64::MIN),
+    };
+    let connection = database.open()?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let write: fn(&Shown, &mut String) = match form {
+        Form::Jsonl => Shown::jsonl,
+        Form::Csv => {
+            out.write_all(CSV_HEADER.as_bytes())?;
+            Shown::csv
+        }
+    };
+    write_from(&connection, i64::MIN, since, write, &mut out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tail(database: &Database, lines: u32, follow: bool) -> Result<ExitCode, Ended> {
+    let connection = database.open()?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut after = read::before_newest(&connection, lines)?;
+    // Nothing is ever sent: this is how to wait with an end.
+    let (_never, wait) = mpsc::channel::<()>();
+    loop {
+        after = write_from(&connection, after, Timestamp(i64::MIN), Shown::line, &mut out)?;
+        if !follow {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let _ = wait.recv_timeout(FOLLOW_EVERY);
+    }
+}
+
+/// Writes every row behind `after`, slice by slice, and returns the id of the last one.
+fn write_from(
+    connection: &Connection,
+    mut after: i64,
+    since: Timestamp,
+    write: fn(&Shown, &mut String),
+    out: &mut impl Write,
+) -> Result<i64, Ended> {
+    let mut text = String::new();
+    loop {
+        let rows = read::slice(connection, after, since)?;
+        let Some(last) = rows.last() else {
+            out.flush()?;
+            return Ok(after);
+        };
+        after = last.id;
+        text.clear();
+        rows.iter().for_each(|row| write(row, &mut text));
+        out.write_all(text.as_bytes())?;
+    }
+}
