@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, missing_docs, unreachable_pub)]
 
 mod arrows;
+mod audit;
 mod cli;
 mod client_js;
 mod crash;
