@@ -53,12 +53,18 @@ pub fn serve() -> Result<u64> {
             let mut frame = vec![0x81, 126];
             frame.extend_from_slice(&u16::try_from(payload.len())?.to_be_bytes());
             frame.extend_from_slice(payload);
-            for key in &subscribers {
-                if streams[*key].write(&frame)? < frame.len() {
-                    return Err("a subscriber does not keep up".into());
+            // Who does not keep up is let go, which the other end will complain of.
+            subscribers.retain(|key| {
+                let stream = streams.get_mut(*key);
+                let kept = stream.is_some_and(|stream| stream.write(&frame).is_ok_and(|count| count == frame.len()));
+                if !kept {
+                    streams.try_remove(*key);
                 }
+                kept
+            });
+            if let Some(stream) = streams.get_mut(key) {
+                stream.write_all(PUBLISHED)?;
             }
-            streams[key].write_all(PUBLISHED)?;
         }
     }
 }
