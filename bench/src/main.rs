@@ -37,7 +37,7 @@ usage: inkring-bench http|append|fanout|idle|start [options]
   start    start to first answer, idle memory, 2,000 connections at once
 options:
   --seconds N    length of one measured round (http and fanout 0.5, append 5, idle 30)
-  --rounds N     rounds, of which medians are printed (http 31, fanout 9, append 3, start 10)
+  --rounds N     rounds, of which medians are printed (http 31, fanout 9 and 21, append 3, start 10)
   --peers-only   http or fanout without inkring, to see what the comparison servers do here
   --unpinned     http, fanout or idle with server and load on all cores, as the system places them";
 

@@ -79,8 +79,16 @@ pub struct TempDir(PathBuf);
 
 impl TempDir {
     pub fn new() -> Result<Self> {
+        Self::inside(env::current_exe()?.with_file_name("inkring-bench.tmp"))
+    }
+
+    /// Where fdatasync does cost nothing, for what is not about the disk.
+    pub fn in_memory() -> Result<Self> {
+        Self::inside("/dev/shm/inkring-bench.tmp".into())
+    }
+
+    fn inside(parent: PathBuf) -> Result<Self> {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        let parent = env::current_exe()?.with_file_name("inkring-bench.tmp");
         fs::create_dir_all(&parent)?;
         for entry in fs::read_dir(&parent)?.flatten() {
             let name = entry.file_name();
@@ -132,7 +140,16 @@ impl Server {
 
     /// With more settings than every mode has.
     pub fn inkring_with(program: &Path, core: Option<usize>, settings: &[(&str, &str)]) -> Result<Self> {
-        let directory = TempDir::new()?;
+        Self::inkring_in(TempDir::new()?, program, core, settings)
+    }
+
+    /// With its database in a directory of one's own choice.
+    pub fn inkring_in(
+        directory: TempDir,
+        program: &Path,
+        core: Option<usize>,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
         // Ends the server's search for a .env file here, before it finds the developer's.
         fs::write(directory.path().join(".env"), "")?;
         let mut database = OsString::from("sqlite:");
