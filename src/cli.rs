@@ -5,11 +5,11 @@ mod audit;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::clock::{Clock, Timestamp};
@@ -258,6 +258,8 @@ fn serve() -> ExitCode {
 /// Serves until the first SIGTERM or SIGINT; a second one during the stop ends the process at once.
 fn serve_until_told(config: &Config, logs: &LogHandle) -> Result<(), Box<dyn std::error::Error>> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    // A limit on the size of files shall be an error of the write that meets it, and not the end of the process.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let (told, wait) = mpsc::channel();
     let logs = logs.clone();
     std::thread::Builder::new().name("signals".into()).spawn(move || {

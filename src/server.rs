@@ -91,7 +91,8 @@ impl Server {
         let opened = open_keys(config)?;
         opened.warning.iter().for_each(|warning| log::warn!("{warning}"));
 
-        let store = store::open(&config.database)?;
+        let mut store = store::open(&config.database)?;
+        store.keep_reserve(config.reserve_bytes);
         let readers = (0..shards).map(|_| store.reader()).collect::<Result<Vec<_>, OpenError>>()?;
         let retention_reader = store.reader()?;
         let keeps_audit = config.audit.enabled || config.audit.retention_days > 0;

@@ -220,6 +220,9 @@ pub const KNOBS: &[Knob] = &[
         "How many seconds a request waits for its change to be committed before it is answered \
          503. The change may still land, so retry with the same idempotency key.",
     ),
+    knob(Storage, "RESERVE_FILE_BYTES", int(0, 1_073_741_824, "bytes"), "8388608",
+        "How much room is kept in a file beside the database, to be given back when the disk is full. 0 keeps none.",
+    ),
     knob(Storage, "EVENTS_KEPT_PER_DRAFT", int(100, 10_000_000, "events"), "10000",
         "How many of a draft's newest events are kept for clients to catch up with; what is older is removed in \
          small steps. A client that asks further back is told that its answer is not complete.",

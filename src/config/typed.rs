@@ -28,6 +28,8 @@ pub struct Config {
     pub writer_queue_jobs: usize,
     /// How long a request waits for its change to be committed.
     pub commit_timeout: Duration,
+    /// How much room is kept beside the database for a full disk.
+    pub reserve_bytes: u64,
     /// What is logged, and how.
     pub log: LogConfig,
     /// The origins whose pages may call the server; `*` stands for any.
@@ -308,6 +310,7 @@ impl Config {
             })?,
             writer_queue_jobs: read.count("WRITER_QUEUE_JOBS")?,
             commit_timeout: read.seconds("COMMIT_TIMEOUT_SECONDS")?,
+            reserve_bytes: read.count("RESERVE_FILE_BYTES")? as u64,
             log: LogConfig {
                 level: read.word("LOG_LEVEL", LogLevel::from_word)?,
                 format: read.word("LOG_FORMAT", |word| LogFormat::from_word(word, env))?,

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::token::BadToken;
 use super::validate::Problem;
 use crate::net::{Reject, Response};
-use crate::store::StoreError;
+use crate::store::{Fault, StoreError, is_damage};
 
 /// The stable name of a kind of error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,11 +43,13 @@ pub enum Code {
     Overloaded,
     /// 503: the database took nothing; try again.
     StorageUnavailable,
+    /// 503: the storage takes no changes for now; reading goes on.
+    StorageReadonly,
 }
 
 impl Code {
     /// Every code, for the documentation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ValidationError,
         Self::HttpError,
         Self::Forbidden,
@@ -59,6 +61,7 @@ impl Code {
         Self::InternalError,
         Self::Overloaded,
         Self::StorageUnavailable,
+        Self::StorageReadonly,
     ];
 
     /// As on the wire.
@@ -76,6 +79,7 @@ impl Code {
             Self::InternalError => "internal_error",
             Self::Overloaded => "overloaded",
             Self::StorageUnavailable => "storage_unavailable",
+            Self::StorageReadonly => "storage_readonly",
         }
     }
 
@@ -87,7 +91,7 @@ impl Code {
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::LimitExceeded | Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Overloaded | Self::StorageUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded | Self::StorageUnavailable | Self::StorageReadonly => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -109,6 +113,8 @@ struct Facts {
     headers: Vec<(HeaderName, HeaderValue)>,
     /// For the log only.
     context: Option<String>,
+    /// Whether rows could not be read.
+    damage: bool,
 }
 
 impl ApiError {
@@ -116,7 +122,8 @@ impl ApiError {
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         let (status, message) = (code.status(), Value::String(message.into()));
-        Self(Box::new(Facts { status, code, message, detail: None, logged: None, headers: Vec::new(), context: None }))
+        let (headers, context) = (Vec::new(), None);
+        Self(Box::new(Facts { status, code, message, detail: None, logged: None, headers, context, damage: false }))
     }
 
     pub(super) fn with_status(mut self, status: StatusCode) -> Self {
@@ -169,6 +176,12 @@ impl ApiError {
     #[must_use]
     pub fn context(&self) -> Option<&str> {
         self.0.context.as_deref()
+    }
+
+    /// Whether it comes of rows that are not as they were written.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        self.0.damage
     }
 
     /// 401: nobody said who they are (contract 01 §3.1: message and detail are objects here).
@@ -289,20 +302,32 @@ impl From<BadToken> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Panicked => Self::internal(error.to_string()),
-            StoreError::Failed(_) => Self::new(
-                Code::StorageUnavailable,
-                "The change could not be stored; retry with the same idempotency key",
-            )
-            .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
-            .with_context(error.to_string()),
-        }
+        let (code, message, retry_after) = match &error {
+            StoreError::Panicked => return Self::internal(error.to_string()),
+            StoreError::Failed(_) => {
+                (Code::StorageUnavailable, "The change could not be stored; retry with the same idempotency key", "1")
+            }
+            StoreError::Undone(_) => {
+                (Code::StorageUnavailable, "The change could not be stored; nothing was changed", "1")
+            }
+            // About as long as the writer takes to find out that it can write again.
+            StoreError::ReadOnly(_) => {
+                (Code::StorageReadonly, "The storage takes no changes at present; nothing was changed", "2")
+            }
+        };
+        let retry_after = HeaderValue::from_static(retry_after);
+        Self::new(code, message).with_header(RETRY_AFTER, retry_after).with_context(error.to_string())
     }
 }
 
 impl From<rusqlite::Error> for ApiError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::internal(format!("SQLite: {error}"))
+        // Only a change needs room, and it undoes itself by failing.
+        if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) {
+            return StoreError::ReadOnly(Fault::Full).into();
+        }
+        let mut api = Self::internal(format!("SQLite: {error}"));
+        api.0.damage = is_damage(&error);
+        api
     }
 }

@@ -346,6 +346,8 @@ impl Exchange {
         let (level, name) = match error.code() {
             Code::InternalError => (log::Level::Error, "unhandled.exception"),
             Code::HttpError => (log::Level::Warn, "http.error"),
+            // What is wrong was said once, as an error, when it began.
+            Code::StorageReadonly => (log::Level::Warn, "app.error"),
             _ if error.status().is_server_error() => (log::Level::Error, "app.error"),
             _ => (log::Level::Warn, "app.error"),
         };

@@ -109,6 +109,10 @@ impl Health {
         if self.readiness.draining.load(Ordering::Relaxed) {
             return Err(NotReady::busy("draining: the server is stopping"));
         }
+        if let Some(fault) = self.writer.read_only() {
+            let detail = format!("database read-only: {}", fault.reason());
+            return Err(NotReady { code: Code::StorageReadonly, detail, context: None });
+        }
         let tables =
             store::tables(self.reader.connection()).map_err(|error| NotReady::unreachable(error.to_string()))?;
         let missing: Vec<&str> = TABLES.into_iter().filter(|name| !tables.iter().any(|table| table == name)).collect();
@@ -187,6 +191,11 @@ impl NotReady {
     fn unwritable(error: &ApiError) -> Self {
         match error.code() {
             Code::Overloaded => Self::busy("writer stalled: too many changes are waiting"),
+            // The probe was the change that met the fault.
+            Code::StorageReadonly => {
+                let detail = "database read-only: it takes no changes".to_owned();
+                Self { code: Code::StorageReadonly, detail, context: error.context().map(str::to_owned) }
+            }
             _ => Self::unreachable(error.context().map(str::to_owned)),
         }
     }

@@ -2,15 +2,19 @@
 //!
 //! [`open`] opens or creates the file, checks that it is ours and sets every pragma explicitly. [`Writer`] is the
 //! only thread that changes it: changes are [`Job`]s in a bounded queue, committed in groups, and an answer leaves only
-//! after the commit's fsync (G1, G2). A [`Reader`] is a shard's own read-only connection.
+//! after the commit's fsync (G1, G2). A [`Reader`] is a shard's own read-only connection. When the storage fails, the writer
+//! refuses changes until a probe of its own is committed again ([`Fault`]).
 
 mod event;
+mod fault;
 mod migrations;
 mod open;
 mod reader;
+mod reserve;
 mod writer;
 
 pub use event::{Event, Publisher};
+pub use fault::{Fault, damage, is_damage};
 pub use migrations::SCHEMA_VERSION;
 pub use open::{APPLICATION_ID, OpenError, Store, look, open, tables};
 pub use reader::Reader;

@@ -10,8 +10,11 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::Reader;
+use super::fault::Fault;
 use super::migrations::{self, SCHEMA_VERSION};
+use super::reserve::Reserve;
 use super::writer::WriterState;
+use crate::clock::Timestamp;
 
 /// Marks a file as ours: `inkr` in ASCII (`PRAGMA application_id`).
 pub const APPLICATION_ID: i32 = 0x696e_6b72;
@@ -116,6 +119,9 @@ pub struct Store {
     pub(super) state: Arc<WriterState>,
     /// Held for as long as this process may write.
     pub(super) lock: File,
+    pub(super) reserve: Reserve,
+    /// The time of the newest change that is stored; no later one is older.
+    pub(super) newest: Timestamp,
     path: PathBuf,
 }
 
@@ -124,6 +130,20 @@ pub struct Store {
 /// # Errors
 /// When another process has it, when it is not ours, or when SQLite or the file system refuses.
 pub fn open(path: &Path) -> Result<Store, OpenError> {
+    let reserve = Reserve::beside(path);
+    match open_once(path) {
+        // What an earlier run left in reserve is for this, too: on a full disk SQLite has no room for its index of the log.
+        Err(OpenError::Sqlite { source, .. })
+            if matches!(Fault::of(&source), Some(Fault::Full | Fault::Io | Fault::NotOpened)) && reserve.release() =>
+        {
+            log::warn!(error = source.to_string(), reserve = reserve.path().display().to_string(); "store.reserve_released");
+            open_once(path)
+        }
+        opened => opened,
+    }
+}
+
+fn open_once(path: &Path) -> Result<Store, OpenError> {
     if path.is_dir() {
         return Err(OpenError::Foreign { path: path.to_owned(), found: "it is a directory".to_owned() });
     }
@@ -146,7 +166,21 @@ pub fn open(path: &Path) -> Result<Store, OpenError> {
     } else {
         migrate(&mut connection).map_err(sqlite)?;
     }
-    Ok(Store { connection, state: Arc::new(WriterState::default()), lock, path: path.to_owned() })
+    let newest = newest_change(&connection);
+    let (state, reserve) = (Arc::new(WriterState::default()), Reserve::beside(path));
+    Ok(Store { connection, state, lock, reserve, newest, path: path.to_owned() })
+}
+
+/// When the last change was made. Times do not go back from one change to the next and each leaves an event, of which only
+/// the oldest are ever removed, so this is the row added last: one look, however large the database is.
+fn newest_change(connection: &Connection) -> Timestamp {
+    let sql = "SELECT coalesce((SELECT created_at FROM events ORDER BY id DESC LIMIT 1), ?1)";
+    let newest = connection.query_row(sql, [i64::MIN], |row| row.get(0));
+    // A row that cannot be read is a matter for whoever asks for it, not for the start.
+    Timestamp(newest.unwrap_or_else(|error| {
+        log::warn!(error = error.to_string(); "store.newest_change_unknown");
+        i64::MIN
+    }))
 }
 
 /// A connection that only reads, for a verb: the server may run, be stopped or be dead.
@@ -171,6 +205,16 @@ pub fn look(path: &Path) -> Result<Connection, OpenError> {
 }
 
 impl Store {
+    /// Keeps this much room beside the database, to be given back when the disk is full; 0 is none. Without it things
+    /// go on, but a full disk is harder to leave.
+    pub fn keep_reserve(&mut self, bytes: u64) {
+        self.reserve.set_bytes(bytes);
+        if let Err(error) = self.reserve.make() {
+            let reserve = self.reserve.path().display().to_string();
+            log::warn!(error = error.to_string(), reserve, bytes; "store.reserve_failed");
+        }
+    }
+
     /// A read-only connection for one thread.
     ///
     /// # Errors
@@ -220,7 +264,10 @@ fn take_lock(path: &Path) -> Result<File, OpenError> {
         Err(TryLockError::Error(source)) => return Err(file(source)),
     }
     lock.set_len(0).and_then(|()| lock.rewind()).map_err(file)?;
-    writeln!(lock, "{}", std::process::id()).map_err(file)?;
+    // The lock is what counts. Who holds it is a service to people, and no reason not to serve reads on a full disk.
+    if let Err(error) = writeln!(lock, "{}", std::process::id()) {
+        log::warn!(error = error.to_string(), path = lock_path.display().to_string(); "store.lock_unsigned");
+    }
     Ok(lock)
 }
 

@@ -4,21 +4,27 @@
 //! its own inside one transaction, commits once, and only then settles them: events first, in order, then each job's
 //! answer. There is no delay to gather more: the running commit is the window in which the next batch gathers.
 //!
-//! A job that fails, or panics, rolls back alone. When the transaction itself fails (disk full, I/O error), every
-//! job in it is told [`StoreError`] and none has happened.
+//! A job that fails, or panics, rolls back alone. When the transaction itself fails, every job in it is told
+//! [`StoreError`].
+//!
+//! When the storage is at fault ([`Fault`]: disk full, I/O error, …), the writer is read-only from then on: changes are
+//! refused where they are handed in, without touching the disk, until a row of our own has been committed again. That is
+//! tried every [`PROBE_EVERY`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
 use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, ErrorCode, ffi};
 
 use super::event::{Event, Publisher};
+use super::fault::{Fault, Sign};
 use super::open::Store;
+use super::reserve;
 use crate::clock::{Clock, Timestamp};
 
 /// Jobs in one commit, at most.
@@ -28,6 +34,14 @@ pub(super) const BATCH_MAX: usize = 256;
 const CHECKPOINT_EVERY_ROWS: u64 = 8_000;
 /// When the log still has this many pages after a checkpoint, readers kept it from being reused: wait for them once.
 const WAL_PAGES_MAX: i32 = 16_384;
+/// From one attempt to write again to the next, while the storage takes no changes.
+const PROBE_EVERY: Duration = Duration::from_secs(2);
+
+/// Writes the one row of its table: proof that a commit reaches the disk.
+const PROBE: &str = "INSERT INTO probe (id, probed_at) VALUES (1, ?1) \
+                     ON CONFLICT (id) DO UPDATE SET probed_at = excluded.probed_at";
+/// Writes nothing, but asks whether it might.
+const MAY_WRITE: &str = "UPDATE probe SET probed_at = probed_at WHERE FALSE";
 
 /// What a job decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +57,8 @@ pub trait Job: Send {
     /// Runs on the writer, inside a savepoint. What it returns is kept by the job until it is settled.
     fn run(&mut self, tx: &mut Tx<'_>) -> Verdict;
 
-    /// Called once on the writer, after the commit's fsync or after the failure; must be quick. `Ok` means that the
-    /// verdict was carried out, `Err` that nothing of the job has happened.
+    /// Called once, on the writer after the commit's fsync or after the failure, or by whoever hands it in when it is
+    /// refused at once; must be quick. `Ok` means that the verdict was carried out; `Err` says what is known.
     fn settle(self: Box<Self>, outcome: Result<JobTimes, StoreError>);
 }
 
@@ -60,9 +74,15 @@ pub struct JobTimes {
 /// Why a job did not happen though it may have been right.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// SQLite or the disk refused.
+    /// The commit failed. The change is not there, but may be after a crash: its log may have reached the disk.
     #[error("the database refused the change: {0}")]
     Failed(Arc<rusqlite::Error>),
+    /// The transaction was lost before its commit: nothing has happened.
+    #[error("the transaction was rolled back: {0}")]
+    Undone(Arc<rusqlite::Error>),
+    /// The storage takes no changes at present: nothing has happened.
+    #[error("the database takes no changes: {}", .0.reason())]
+    ReadOnly(Fault),
     /// The job panicked; the log has the particulars.
     #[error("the change panicked")]
     Panicked,
@@ -112,6 +132,10 @@ pub(super) struct WriterState {
     /// Microseconds of the monotonic clock, since the writer began, at which the running batch began, plus one;
     /// zero between batches.
     busy_since: AtomicU64,
+    /// Why no changes are taken, when none are.
+    fault: Sign,
+    /// Changes refused because of it, since it was set.
+    refused: AtomicU64,
 }
 
 impl WriterState {
@@ -135,11 +159,16 @@ pub struct WriterHandle {
 }
 
 impl WriterHandle {
-    /// Hands in a job without waiting.
+    /// Hands in a job without waiting. While the storage takes no changes, it is settled at once.
     ///
     /// # Errors
     /// Gives the job back when the queue is full (or the writer has ended): the change did not happen.
     pub fn submit(&self, job: Box<dyn Job>) -> Result<(), Box<dyn Job>> {
+        if let Some(fault) = self.read_only() {
+            self.state.refused.fetch_add(1, Ordering::Relaxed);
+            job.settle(Err(StoreError::ReadOnly(fault)));
+            return Ok(());
+        }
         // Counted first, so that the count never runs below what waits.
         self.state.queued.fetch_add(1, Ordering::Relaxed);
         self.queue.try_send(Queued { job, at: self.clock.instant() }).map_err(|refused| {
@@ -148,6 +177,12 @@ impl WriterHandle {
                 TrySendError::Full(queued) | TrySendError::Disconnected(queued) => queued.job,
             }
         })
+    }
+
+    /// Why the storage takes no changes at present, if it takes none.
+    #[must_use]
+    pub fn read_only(&self) -> Option<Fault> {
+        self.state.fault.read()
     }
 
     /// Jobs that wait.
@@ -181,22 +216,7 @@ impl Writer {
         publisher: Arc<dyn Publisher>,
         clock: Clock,
     ) -> std::io::Result<Self> {
-        let (queue, jobs) = sync_channel(queue_jobs);
-        let state = Arc::clone(&store.state);
-        let began = clock.instant();
-        let handle = WriterHandle { queue, state, clock: clock.clone(), began };
-        let thread = WriterThread {
-            store,
-            jobs,
-            publisher,
-            clock,
-            began,
-            last: Timestamp(i64::MIN),
-            rows_at_checkpoint: 0,
-            batch: Vec::with_capacity(BATCH_MAX),
-            events: Vec::new(),
-            deferred: Vec::new(),
-        };
+        let (handle, thread) = WriterThread::new(store, queue_jobs, publisher, clock);
         let thread = std::thread::Builder::new().name("writer".into()).spawn(move || thread.run())?;
         Ok(Self { handle, thread })
     }
@@ -229,21 +249,100 @@ struct WriterThread {
     batch: Vec<Ran>,
     events: Vec<Event>,
     deferred: Vec<Deferred>,
+    /// While the storage takes no changes.
+    episode: Option<Episode>,
+}
+
+/// A time in which the storage takes no changes.
+struct Episode {
+    fault: Fault,
+    began: Instant,
+    probe_at: Instant,
+    probes: u64,
+}
+
+/// What the writer has to do next.
+enum Turn {
+    Commit(Queued),
+    Refuse(Queued, Fault),
+    Probe,
 }
 
 /// A job of the running batch.
 struct Ran {
     job: Box<dyn Job>,
     queued: Duration,
-    panicked: bool,
+    end: End,
+}
+
+/// How a job came to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// It is kept or undone as it wished; when the transaction is lost, so is it.
+    Judged,
+    Panicked,
+    /// It was undone because it met a damaged page, and would have been however the transaction went on.
+    Damaged,
+}
+
+/// A transaction that came to nothing.
+struct Loss {
+    error: Arc<rusqlite::Error>,
+    /// Whether it may be there after a crash all the same.
+    in_doubt: bool,
+}
+
+impl Loss {
+    fn before_commit(error: rusqlite::Error) -> Self {
+        Self { error: Arc::new(error), in_doubt: false }
+    }
+
+    /// Only a full disk is sure to be met before the frame that makes the commit is whole. After that SQLite can still
+    /// fail, at the fsync and when it enlarges its index of the log, and takes the change back in memory.
+    fn at_commit(error: rusqlite::Error) -> Self {
+        let in_doubt = Fault::of(&error) != Some(Fault::Full);
+        Self { error: Arc::new(error), in_doubt }
+    }
 }
 
 impl WriterThread {
+    fn new(store: Store, queue_jobs: usize, publisher: Arc<dyn Publisher>, clock: Clock) -> (WriterHandle, Self) {
+        let (queue, jobs) = sync_channel(queue_jobs);
+        let began = clock.instant();
+        let handle = WriterHandle { queue, state: Arc::clone(&store.state), clock: clock.clone(), began };
+        let last = store.newest;
+        let behind = last.0.saturating_sub(clock.now().0);
+        if behind > 0 {
+            // Times of changes stand still until the clock has caught up.
+            log::warn!(seconds = behind / 1_000_000; "store.clock_behind_the_last_change");
+        }
+        let thread = Self {
+            store,
+            jobs,
+            publisher,
+            clock,
+            began,
+            last,
+            rows_at_checkpoint: 0,
+            batch: Vec::with_capacity(BATCH_MAX),
+            events: Vec::new(),
+            deferred: Vec::new(),
+            episode: None,
+        };
+        (handle, thread)
+    }
+
     fn run(mut self) {
-        while let Ok(first) = self.jobs.recv() {
-            self.commit_batch(first);
-            if self.store.connection.total_changes() - self.rows_at_checkpoint >= CHECKPOINT_EVERY_ROWS {
-                self.checkpoint(CheckpointMode::PASSIVE);
+        while let Some(turn) = self.next() {
+            match turn {
+                Turn::Commit(first) => {
+                    self.commit_batch(first);
+                    if self.store.connection.total_changes() - self.rows_at_checkpoint >= CHECKPOINT_EVERY_ROWS {
+                        self.checkpoint(CheckpointMode::PASSIVE);
+                    }
+                }
+                Turn::Refuse(queued, fault) => self.refuse(queued, fault),
+                Turn::Probe => self.probe(),
             }
         }
         self.checkpoint(CheckpointMode::TRUNCATE);
@@ -254,66 +353,103 @@ impl WriterThread {
         drop(lock);
     }
 
+    /// Waits for what to do; nothing when nobody can hand in jobs any more.
+    fn next(&self) -> Option<Turn> {
+        let Some(episode) = &self.episode else { return self.jobs.recv().ok().map(Turn::Commit) };
+        let wait = episode.probe_at.saturating_duration_since(self.clock.instant());
+        if wait.is_zero() {
+            return Some(Turn::Probe);
+        }
+        match self.jobs.recv_timeout(wait) {
+            Ok(queued) => Some(Turn::Refuse(queued, episode.fault)),
+            Err(RecvTimeoutError::Timeout) => Some(Turn::Probe),
+            Err(RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
     /// One transaction: `first` and everything that waits behind it.
     fn commit_batch(&mut self, first: Queued) {
         let began = self.clock.instant();
         let since = u64::try_from(began.saturating_duration_since(self.began).as_micros()).unwrap_or(u64::MAX - 1);
         self.store.state.busy_since.store(since + 1, Ordering::Relaxed);
         let committed = self.run_batch(first, began);
-        if committed.is_ok() {
-            self.store.state.commits.fetch_add(1, Ordering::Release);
-            for work in self.deferred.drain(..) {
-                let _ = catch_unwind(AssertUnwindSafe(work));
+        let mut fault = None;
+        match &committed {
+            Ok(()) => {
+                self.store.state.commits.fetch_add(1, Ordering::Release);
+                for work in self.deferred.drain(..) {
+                    let _ = catch_unwind(AssertUnwindSafe(work));
+                }
+                if !self.events.is_empty() {
+                    // Whoever listens must not be able to end the writer; the panic hook has logged what happened.
+                    let _ = catch_unwind(AssertUnwindSafe(|| self.publisher.publish(&mut self.events)));
+                }
             }
-            if !self.events.is_empty() {
-                // Whoever listens must not be able to end the writer; the panic hook has logged what happened.
-                let _ = catch_unwind(AssertUnwindSafe(|| self.publisher.publish(&mut self.events)));
+            Err(loss) => {
+                self.roll_back();
+                fault = self.fault_behind(&loss.error);
+                // Before anybody is told, so that who is refused and asks why finds the reason.
+                self.store.state.refused.store(0, Ordering::Relaxed);
+                self.store.state.fault.set(fault);
             }
-        } else if !self.store.connection.is_autocommit() {
-            // Nothing can be done if even this fails; the next BEGIN will, and say so.
-            let _ = self.store.connection.execute_batch("ROLLBACK");
         }
         self.events.clear();
         self.deferred.clear();
         let commit = self.clock.instant().saturating_duration_since(began);
-        for Ran { job, queued, panicked } in self.batch.drain(..) {
-            job.settle(match &committed {
-                Ok(()) if panicked => Err(StoreError::Panicked),
-                Ok(()) => Ok(JobTimes { queued, commit }),
-                Err(error) => Err(StoreError::Failed(Arc::clone(error))),
-            });
+        let jobs = self.batch.len();
+        for Ran { job, queued, end } in self.batch.drain(..) {
+            settle(
+                job,
+                match (&committed, end) {
+                    (_, End::Damaged) | (Ok(()), End::Judged) => Ok(JobTimes { queued, commit }),
+                    (Ok(()), End::Panicked) => Err(StoreError::Panicked),
+                    (Err(loss), _) if loss.in_doubt => Err(StoreError::Failed(Arc::clone(&loss.error))),
+                    (Err(loss), _) => Err(match fault {
+                        Some(fault) => StoreError::ReadOnly(fault),
+                        None => StoreError::Undone(Arc::clone(&loss.error)),
+                    }),
+                },
+            );
+        }
+        if let Err(loss) = committed {
+            match fault {
+                Some(fault) => self.begin_episode(fault, &loss, jobs),
+                None => log::error!(error = loss.error.to_string(), jobs; "store.commit_failed"),
+            }
         }
         self.store.state.busy_since.store(0, Ordering::Relaxed);
-        if let Err(error) = committed {
-            log::error!(error = error.to_string(); "store.commit_failed");
-        }
     }
 
-    fn run_batch(&mut self, first: Queued, began: Instant) -> Result<(), Arc<rusqlite::Error>> {
-        let begun = self.execute("BEGIN IMMEDIATE");
-        let mut failed = begun.err().map(Arc::new);
+    fn run_batch(&mut self, first: Queued, began: Instant) -> Result<(), Loss> {
+        let mut lost = self.execute("BEGIN IMMEDIATE").map_err(Loss::before_commit).err();
         let mut next = Some(first);
         while let Some(Queued { mut job, at }) = next {
             self.store.state.queued.fetch_sub(1, Ordering::Relaxed);
-            let mut panicked = false;
-            if failed.is_none() {
+            let mut end = End::Judged;
+            if lost.is_none() {
                 match self.run_job(job.as_mut()) {
-                    Ok(()) => {}
-                    Err(JobFailure::Panicked) => panicked = true,
-                    Err(JobFailure::Batch(error)) => failed = Some(Arc::new(error)),
+                    Ok(ended) => end = ended,
+                    Err(error) => lost = Some(Loss::before_commit(error)),
                 }
             }
-            self.batch.push(Ran { job, queued: began.saturating_duration_since(at), panicked });
+            self.batch.push(Ran { job, queued: began.saturating_duration_since(at), end });
+            if end == End::Damaged {
+                // SQLite commits nothing any more of a transaction that has met a damaged page.
+                return Err(Loss::before_commit(rusqlite::Error::SqliteFailure(
+                    ffi::Error::new(ffi::SQLITE_CORRUPT),
+                    Some("a change in this transaction met a damaged page".to_owned()),
+                )));
+            }
             next = if self.batch.len() < BATCH_MAX { self.jobs.try_recv().ok() } else { None };
         }
-        match failed {
-            None => self.execute("COMMIT").map_err(Arc::new),
-            Some(error) => Err(error),
+        match lost {
+            None => self.execute("COMMIT").map_err(Loss::at_commit),
+            Some(loss) => Err(loss),
         }
     }
 
-    /// Runs one job in its savepoint.
-    fn run_job(&mut self, job: &mut dyn Job) -> Result<(), JobFailure> {
+    /// Runs one job in its savepoint. Fails when the transaction is lost, and with it every job in it.
+    fn run_job(&mut self, job: &mut dyn Job) -> rusqlite::Result<End> {
         self.execute("SAVEPOINT job")?;
         let (events_before, deferred_before) = (self.events.len(), self.deferred.len());
         self.last = self.last.max(self.clock.now());
@@ -321,20 +457,126 @@ impl WriterThread {
         let mut tx = Tx { connection: &self.store.connection, now: self.last, events, deferred };
         // What a panic leaves half done is rolled back below, so nobody sees a broken state.
         let verdict = catch_unwind(AssertUnwindSafe(|| job.run(&mut tx)));
-        // On a full disk or an I/O error SQLite may already have rolled everything back by itself.
+        // On a full disk or an I/O error SQLite may already have rolled everything back by itself. Which, the job knows.
         if self.store.connection.is_autocommit() {
-            return Err(JobFailure::Batch(rusqlite::Error::SqliteFailure(
-                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL),
-                Some("the transaction was rolled back, as on a full disk or an I/O error".to_owned()),
-            )));
+            return Err(rusqlite::Error::SqliteFailure(
+                ffi::Error::new(ffi::SQLITE_ABORT_ROLLBACK),
+                Some("SQLite gave the transaction up, as on a full disk or an I/O error".to_owned()),
+            ));
         }
+        let mut end = if verdict.is_err() { End::Panicked } else { End::Judged };
         if !matches!(verdict, Ok(Verdict::Keep)) {
             self.events.truncate(events_before);
             self.deferred.truncate(deferred_before);
             self.execute("ROLLBACK TO job")?;
+            let barred = self.execute(MAY_WRITE).err().and_then(|error| error.sqlite_error_code());
+            if barred == Some(ErrorCode::DatabaseCorrupt) && end == End::Judged {
+                end = End::Damaged;
+            }
         }
         self.execute("RELEASE job")?;
-        if verdict.is_err() { Err(JobFailure::Panicked) } else { Ok(()) }
+        Ok(end)
+    }
+
+    fn roll_back(&self) {
+        if !self.store.connection.is_autocommit() {
+            // Nothing can be done if even this fails; the next BEGIN will, and say so.
+            let _ = self.store.connection.execute_batch("ROLLBACK");
+        }
+    }
+
+    /// What the loss of a transaction says about the storage. Where it could have been about one page only, as when SQLite
+    /// has given up within a job, a row of our own decides.
+    fn fault_behind(&mut self, error: &rusqlite::Error) -> Option<Fault> {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::OperationAborted | ErrorCode::DatabaseCorrupt) => {
+                self.commit_probe().err().and_then(|error| Fault::of(&error))
+            }
+            _ => Fault::of(error),
+        }
+    }
+
+    /// From here on no changes are taken.
+    fn begin_episode(&mut self, fault: Fault, loss: &Loss, failed: usize) {
+        while let Ok(queued) = self.jobs.try_recv() {
+            self.refuse(queued, fault);
+        }
+        let reserve_released = fault == Fault::Full && self.make_room();
+        let now = self.clock.instant();
+        self.episode = Some(Episode { fault, began: now, probe_at: now + PROBE_EVERY, probes: 0 });
+        log::error!(
+            error = loss.error.to_string(), reason = fault.reason(), failed,
+            refused = self.store.state.refused.load(Ordering::Relaxed), reserve_released;
+            "store.readonly"
+        );
+    }
+
+    /// Gives up the reserve, and puts the room to its first use: once the log lies in the database it takes up nothing.
+    fn make_room(&mut self) -> bool {
+        let released = self.store.reserve.release();
+        self.checkpoint(CheckpointMode::TRUNCATE);
+        released
+    }
+
+    fn refuse(&self, queued: Queued, fault: Fault) {
+        let state = &self.store.state;
+        state.queued.fetch_sub(1, Ordering::Relaxed);
+        state.refused.fetch_add(1, Ordering::Relaxed);
+        settle(queued.job, Err(StoreError::ReadOnly(fault)));
+    }
+
+    /// Tries whether the storage takes changes again.
+    fn probe(&mut self) {
+        let Some(Episode { fault, began, probes, .. }) = self.episode.take() else { return };
+        let probes = probes + 1;
+        let taken = self.restore_reserve(fault).map_err(|error| (error.to_string(), Some(Fault::Full)));
+        let taken = taken.and_then(|()| self.commit_probe().map_err(|error| (error.to_string(), Fault::of(&error))));
+        let now = self.clock.instant();
+        let Err((error, found)) = taken else {
+            let refused = self.store.state.refused.load(Ordering::Relaxed);
+            let seconds = now.saturating_duration_since(began).as_secs();
+            log::warn!(reason = fault.reason(), refused, probes, seconds; "store.writable");
+            self.store.state.fault.set(None);
+            return;
+        };
+        log::debug!(error, probes; "store.still_readonly");
+        let fault = found.unwrap_or(fault);
+        if fault == Fault::Full {
+            self.make_room();
+        }
+        self.store.state.fault.set(Some(fault));
+        self.episode = Some(Episode { fault, began, probe_at: self.clock.instant() + PROBE_EVERY, probes });
+    }
+
+    /// After a full disk there must be room for the reserve first: without it, the room that it left would be taken for
+    /// room enough.
+    fn restore_reserve(&self, fault: Fault) -> std::io::Result<()> {
+        if fault != Fault::Full {
+            return Ok(());
+        }
+        match self.store.reserve.make() {
+            Err(error) if !reserve::is_full(&error) => {
+                log::warn!(error = error.to_string(); "store.reserve_failed");
+                Ok(())
+            }
+            made => made,
+        }
+    }
+
+    /// A transaction of our own.
+    fn commit_probe(&mut self) -> rusqlite::Result<()> {
+        let probed_at = self.clock.now();
+        let committed = self
+            .execute("BEGIN IMMEDIATE")
+            .and_then(|()| self.store.connection.prepare_cached(PROBE)?.execute([probed_at.0]))
+            .and_then(|_| self.execute("COMMIT"));
+        match &committed {
+            Ok(()) => {
+                self.store.state.commits.fetch_add(1, Ordering::Release);
+            }
+            Err(_) => self.roll_back(),
+        }
+        committed
     }
 
     fn execute(&self, sql: &str) -> rusqlite::Result<()> {
@@ -351,22 +593,19 @@ impl WriterThread {
         let micros = self.clock.instant().saturating_duration_since(began).as_micros();
         match moved {
             Ok((pages, done)) => log::debug!(pages, done, us = micros as u64; "store.checkpoint"),
+            // While nothing can be written this is no news.
+            Err(error) if self.store.state.fault.read().is_some() => {
+                log::debug!(error = error.to_string(); "store.checkpoint_failed");
+            }
             // A reader in the way is no harm: the next checkpoint takes its pages along.
             Err(error) => log::warn!(error = error.to_string(); "store.checkpoint_failed"),
         }
     }
 }
 
-enum JobFailure {
-    Panicked,
-    /// The transaction is lost, and with it every job in it.
-    Batch(rusqlite::Error),
-}
-
-impl From<rusqlite::Error> for JobFailure {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Batch(error)
-    }
+/// Whoever is settled must not be able to end the writer; the panic hook has logged what happened.
+fn settle(job: Box<dyn Job>, outcome: Result<JobTimes, StoreError>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| job.settle(outcome)));
 }
 
 #[cfg(test)]
@@ -557,5 +796,177 @@ mod tests {
         assert_eq!(outcomes.iter().take(3).filter(|(_, outcome)| outcome.is_ok()).count(), 3);
         drop(handle);
         writer.stop();
+    }
+
+    /// A writer that does nothing by itself.
+    fn by_hand(path: &std::path::Path, clock: Clock) -> (WriterHandle, WriterThread) {
+        let store = super::super::open(path).unwrap();
+        WriterThread::new(store, 16, Arc::new(Heard::default()), clock)
+    }
+
+    fn commit_what_waits(thread: &mut WriterThread) {
+        let first = thread.jobs.try_recv().unwrap();
+        thread.commit_batch(first);
+    }
+
+    #[test]
+    fn while_read_only_jobs_are_refused_where_they_are_handed_in_and_a_probe_ends_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.db");
+        let (handle, mut thread) = by_hand(&path, Clock::system());
+        thread.store.keep_reserve(1 << 16);
+        let (settled, outcomes) = channel();
+        let keep = || Box::new(Probe(|_: &mut Tx<'_>| Verdict::Keep, settled.clone(), "")) as Box<dyn Job>;
+        let refused = |outcome| matches!(outcome, Err(StoreError::ReadOnly(Fault::Full)));
+        // One waits already when it begins.
+        handle.submit(keep()).ok().unwrap();
+        thread.store.state.fault.set(Some(Fault::Full));
+        let full = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_FULL), None);
+        thread.begin_episode(Fault::Full, &Loss::at_commit(full), 1);
+        assert!(refused(outcomes.try_recv().unwrap().1));
+        assert!(!thread.store.reserve.path().exists(), "the reserve is given up");
+        let log = directory.path().join("a.db-wal");
+        assert_eq!(std::fs::metadata(&log).unwrap().len(), 0, "and the log lies in the database");
+        handle.submit(keep()).ok().unwrap();
+        assert!(refused(outcomes.try_recv().unwrap().1), "settled before it is handed over");
+        assert_eq!((handle.queued(), handle.read_only()), (0, Some(Fault::Full)));
+        assert!(matches!(thread.next(), Some(Turn::Probe)), "nothing waits, so time passes");
+        // Someone in the way is no room either.
+        let other = Connection::open(&path).unwrap();
+        thread.store.connection.busy_timeout(Duration::ZERO).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        thread.probe();
+        assert_eq!(handle.read_only(), Some(Fault::Full));
+        drop(other);
+        thread.probe();
+        assert_eq!(handle.read_only(), None);
+        assert!(thread.store.reserve.path().exists());
+        handle.submit(keep()).ok().unwrap();
+        commit_what_waits(&mut thread);
+        outcomes.try_recv().unwrap().1.unwrap();
+    }
+
+    #[test]
+    fn a_change_that_is_too_large_for_the_room_left_is_lost_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let (handle, mut thread) = by_hand(&directory.path().join("a.db"), Clock::system());
+        let pages: i64 = thread.store.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        let limit = format!("PRAGMA max_page_count = {}", pages + 2);
+        thread.store.connection.query_row(&limit, (), |_| Ok(())).unwrap();
+        let (settled, outcomes) = channel();
+        let large = |tx: &mut Tx<'_>| {
+            let sql = "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, passed_at, created_at, \
+                       updated_at) VALUES ('a', '', hex(zeroblob(50000)), '', '', 0, 0, 0)";
+            let error = tx.connection().execute(sql, ()).unwrap_err();
+            assert_eq!(error.sqlite_error_code(), Some(ErrorCode::DiskFull));
+            Verdict::Undo
+        };
+        let small = |tx: &mut Tx<'_>| {
+            mark(tx, 1);
+            Verdict::Keep
+        };
+        for job in [Box::new(Probe(large, settled.clone(), "")) as Box<dyn Job>, Box::new(Probe(small, settled, ""))] {
+            handle.submit(job).ok().unwrap();
+            commit_what_waits(&mut thread);
+        }
+        assert!(matches!(outcomes.try_recv().unwrap().1, Err(StoreError::Undone(_))));
+        outcomes.try_recv().unwrap().1.unwrap();
+        assert_eq!(handle.read_only(), None, "a row of our own could be committed");
+    }
+
+    #[test]
+    fn a_job_that_meets_a_damaged_page_fails_by_itself_and_who_comes_after_it_is_none_the_worse() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.db");
+        let store = super::super::open(&path).unwrap();
+        let fill = "WITH RECURSIVE numbers (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM numbers LIMIT 100) \
+                    INSERT INTO drafts (id, draft_id, creator_id, title, platform, holder_id, passed_at, created_at, \
+                    updated_at) SELECT n, n, '', printf('%.*c', 400, '#'), '', '', 0, 0, 0 FROM numbers";
+        store.connection.execute(fill, ()).unwrap();
+        drop(store);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let full = |page: &[u8]| page.iter().filter(|byte| **byte == b'#').count() > 3000;
+        let at = bytes.chunks(4096).position(full).unwrap() * 4096;
+        bytes[at] = 0xff;
+        std::fs::write(&path, bytes).unwrap();
+
+        let (handle, mut thread) = by_hand(&path, Clock::system());
+        let (settled, outcomes) = channel();
+        let marks = |tx: &mut Tx<'_>| {
+            mark(tx, 1);
+            tx.publish(event(1));
+            Verdict::Keep
+        };
+        let reads = |tx: &mut Tx<'_>| {
+            let read = tx.connection().query_row("SELECT sum(length(title)) FROM drafts", (), |_| Ok(()));
+            assert_eq!(read.unwrap_err().sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt));
+            Verdict::Undo
+        };
+        handle.submit(Box::new(Probe(marks, settled.clone(), "before"))).ok().unwrap();
+        handle.submit(Box::new(Probe(reads, settled.clone(), "reads"))).ok().unwrap();
+        handle.submit(Box::new(Probe(marks, settled, "after"))).ok().unwrap();
+        commit_what_waits(&mut thread);
+        // SQLite takes back all that was in the transaction; who was is told that nothing was changed.
+        assert!(matches!(outcomes.try_recv().unwrap(), ("before", Err(StoreError::Undone(_)))));
+        assert!(matches!(outcomes.try_recv().unwrap(), ("reads", Ok(_))), "its own answer stands");
+        assert_eq!((handle.queued(), handle.read_only()), (1, None));
+        commit_what_waits(&mut thread);
+        assert!(matches!(outcomes.try_recv().unwrap(), ("after", Ok(_))));
+    }
+
+    #[test]
+    fn times_do_not_go_back_when_the_clock_does_nor_when_the_server_is_started_again() {
+        const HOUR: i64 = 3_600_000_000;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.db");
+        let times = |clock: &Clock, jumps: &[i64]| -> Vec<i64> {
+            let (handle, mut thread) = by_hand(&path, clock.clone());
+            let (settled, outcomes) = channel();
+            let (told, times) = channel();
+            for jump in jumps {
+                clock.advance(*jump);
+                let told = told.clone();
+                let change = move |tx: &mut Tx<'_>| {
+                    let at = tx.now().0;
+                    let draft = "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, passed_at, \
+                                 created_at, updated_at) VALUES (hex(randomblob(16)), '', '', '', '', ?1, ?1, ?1)";
+                    let draft = tx.connection().prepare(draft).unwrap().insert([at]).unwrap();
+                    let event = "INSERT INTO events (draft, seq, type, data, request_id, created_at) \
+                                 VALUES (?1, 1, '', '', '', ?2)";
+                    tx.connection().execute(event, [draft, at]).unwrap();
+                    told.send(at).unwrap();
+                    Verdict::Keep
+                };
+                handle.submit(Box::new(Probe(change, settled.clone(), ""))).ok().unwrap();
+                assert_eq!(handle.busy_for(), None);
+                commit_what_waits(&mut thread);
+                outcomes.try_recv().unwrap().1.unwrap();
+            }
+            times.try_iter().collect()
+        };
+        let clock = Clock::manual(Timestamp(10 * HOUR));
+        assert_eq!(times(&clock, &[0, HOUR, -HOUR, 1]), [10 * HOUR, 11 * HOUR, 11 * HOUR, 11 * HOUR]);
+        let clock = Clock::manual(Timestamp(10 * HOUR));
+        assert_eq!(times(&clock, &[0, 2 * HOUR, -HOUR]), [11 * HOUR, 12 * HOUR, 12 * HOUR]);
+    }
+
+    #[test]
+    fn a_job_that_panics_when_it_is_settled_does_not_end_the_writer() {
+        struct Careless;
+        impl Job for Careless {
+            fn run(&mut self, _: &mut Tx<'_>) -> Verdict {
+                Verdict::Keep
+            }
+            fn settle(self: Box<Self>, _: Result<JobTimes, StoreError>) {
+                panic!("on purpose");
+            }
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let (handle, mut thread) = by_hand(&directory.path().join("a.db"), Clock::system());
+        let (settled, outcomes) = channel();
+        handle.submit(Box::new(Careless)).ok().unwrap();
+        handle.submit(Box::new(Probe(|_: &mut Tx<'_>| Verdict::Keep, settled, ""))).ok().unwrap();
+        commit_what_waits(&mut thread);
+        outcomes.try_recv().unwrap().1.unwrap();
     }
 }

@@ -9,6 +9,7 @@ mod crash;
 mod docs;
 mod drafts;
 mod events;
+mod faults;
 mod gate;
 mod health;
 mod http1_props;

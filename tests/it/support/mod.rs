@@ -25,7 +25,8 @@ pub struct Server {
     pub address: SocketAddr,
     pub directory: tempfile::TempDir,
     settings: Vec<(String, String)>,
-    descriptors: Option<u32>,
+    /// What a shell does before it becomes the server.
+    before: Option<String>,
     child: Option<Child>,
 }
 
@@ -44,8 +45,13 @@ impl Server {
 
     /// The same under a limit of open descriptors.
     pub fn limited(settings: &[(&str, &str)], descriptors: u32) -> Self {
+        Self::after(settings, &format!("ulimit -n {descriptors}"))
+    }
+
+    /// The same in a shell that has done this before.
+    pub fn after(settings: &[(&str, &str)], before: &str) -> Self {
         let mut server = Self::absent(settings);
-        server.descriptors = Some(descriptors);
+        server.before = Some(before.to_owned());
         server.launch();
         server
     }
@@ -63,13 +69,13 @@ impl Server {
         let directory = tempfile::tempdir().unwrap();
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self { address, directory, settings, descriptors: None, child: None }
+        Self { address, directory, settings, before: None, child: None }
     }
 
     /// Starts the process again on the same directory, after it has ended.
     pub fn launch(&mut self) {
-        let mut command = match self.descriptors {
-            Some(descriptors) => limited(&self.command(), descriptors),
+        let mut command = match &self.before {
+            Some(before) => shelled(&self.command(), before),
             None => self.command(),
         };
         let mut child = command.stdout(Stdio::piped()).stderr(self.log_file()).spawn().unwrap();
@@ -195,10 +201,10 @@ pub fn inkring(directory: &Path) -> Command {
     command
 }
 
-/// The built program under a limit of open descriptors.
-pub fn limited(command: &Command, descriptors: u32) -> Command {
+/// The built program started by a shell that does something else before.
+pub fn shelled(command: &Command, before: &str) -> Command {
     let mut shell = Command::new("/bin/sh");
-    shell.arg("-c").arg(format!("ulimit -n {descriptors}; exec \"$0\" \"$@\""));
+    shell.arg("-c").arg(format!("{before}; exec \"$0\" \"$@\""));
     shell.arg(command.get_program()).args(command.get_args());
     shell.env_clear();
     for (name, value) in command.get_envs() {
