@@ -121,6 +121,7 @@ impl Server {
             limiter: limiter(config, &clock),
             readiness: Arc::clone(&readiness),
             audit: audit.clone(),
+            damaged: drafts::Damaged::default(),
             clock: clock.clone(),
         };
         let options = net::Options {
@@ -184,6 +185,7 @@ struct GatePlan {
     limiter: Option<Arc<Limiter>>,
     readiness: Arc<Readiness>,
     audit: Option<Audit>,
+    damaged: drafts::Damaged,
     clock: Clock,
 }
 
@@ -211,7 +213,7 @@ impl GatePlan {
             clock: self.clock.clone(),
         };
         drafts::socket::route(&mut routes, watches);
-        drafts::routes(&mut routes, reader, options, self.audit.clone(), self.clock.clone());
+        drafts::routes(&mut routes, reader, self.damaged.clone(), options, self.audit.clone(), self.clock.clone());
         Gate {
             routes,
             cors: Cors::new(config.origins.clone()),

@@ -5,6 +5,7 @@
 //! [`view`] brings the shard's rendered copy up to date and the answer leaves.
 
 mod access;
+mod damage;
 pub mod metrics;
 pub mod model;
 pub mod replay;
@@ -15,6 +16,7 @@ pub mod socket;
 pub mod store;
 pub mod view;
 
+pub use damage::Damaged;
 pub use replay::frame_text;
 pub use routes::{Options, routes};
 pub use socket::{SocketOptions, Watches};

@@ -7,12 +7,11 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
 
 use super::store::known_kind;
 use crate::clock::Timestamp;
-use crate::store::Event;
+use crate::store::{Event, damage};
 
 /// Events replayed to one socket that catches up, at most; the newest ones.
 pub const REPLAY_MAX_EVENTS: i64 = 1000;
@@ -100,7 +99,16 @@ impl Part {
         while let Some(row) = rows.next()? {
             part.events.extend(event_of(row, &topic)?);
         }
+        part.agree()?;
         Ok(Some(part))
+    }
+
+    /// Fails when events are missing that nobody removes: those between others.
+    fn agree(&self) -> rusqlite::Result<()> {
+        match self.events.windows(2).find(|pair| pair[0].seq.abs_diff(pair[1].seq) != 1) {
+            Some(gap) => Err(damage(format!("there is nothing between the events {} and {}", gap[0].seq, gap[1].seq))),
+            None => Ok(()),
+        }
     }
 
     /// Whether the first event is the one after `since`; without events, whether there is nothing after it.
@@ -115,7 +123,7 @@ fn event_of(row: &Row<'_>, topic: &Arc<str>) -> rusqlite::Result<Option<Event>> 
     let stored: String = row.get(3)?;
     let Some(kind) = known_kind(&stored) else {
         let unknown = format!("event {seq} is of the unknown type {stored:?}");
-        return Err(rusqlite::Error::FromSqlConversionFailure(3, Type::Text, unknown.into()));
+        return Err(damage(unknown));
     };
     let (data, request_id, at) = (row.get(4)?, row.get(5)?, Timestamp(row.get(6)?));
     Ok(Some(Event { topic: Arc::clone(topic), seq, kind, data, request_id, at }))

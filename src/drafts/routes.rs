@@ -11,6 +11,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::access::{may_read, not_found, not_member};
+use super::damage::Damaged;
 use super::metrics::parse_now;
 use super::model::{
     CONTENT_MAX_CHARS, Head, IDEMPOTENCY_KEY_MAX_CHARS, LIST_MAX_BYTES, LIST_MAX_DRAFTS, PAGE_EVENTS, PAGE_MAX_EVENTS,
@@ -46,15 +47,24 @@ pub struct Options {
 struct Drafts {
     reader: Rc<Reader>,
     views: RefCell<Views>,
+    damaged: Damaged,
     options: Options,
     audit: Option<Audit>,
     clock: Clock,
 }
 
-/// Adds the routes of drafts for one shard, which reads through `reader`. Changes are recorded when there is an `audit`.
-pub fn routes(routes: &mut Routes, reader: Rc<Reader>, options: Options, audit: Option<Audit>, clock: Clock) {
+/// Adds the routes of drafts for one shard, which reads through `reader`. All shards share what they know as `damaged`.
+/// Changes are recorded when there is an `audit`.
+pub fn routes(
+    routes: &mut Routes,
+    reader: Rc<Reader>,
+    damaged: Damaged,
+    options: Options,
+    audit: Option<Audit>,
+    clock: Clock,
+) {
     let views = RefCell::new(Views::new(options.cache_bytes));
-    let drafts = Rc::new(Drafts { reader, views, options, audit, clock });
+    let drafts = Rc::new(Drafts { reader, views, damaged, options, audit, clock });
     let with = |handler: fn(&Rc<Drafts>, &Call<'_>) -> Result<Outcome, ApiError>| {
         let drafts = Rc::clone(&drafts);
         move |call: &Call<'_>| handler(&drafts, call)
@@ -78,6 +88,20 @@ impl Drafts {
         }
         body.push(b'}');
         Ok(Response::json(StatusCode::OK, body))
+    }
+
+    /// A change to an existing draft.
+    fn change<T, J, F>(self: &Rc<Self>, draft_id: &str, job: J, then: F) -> Result<Outcome, ApiError>
+    where
+        T: Send + 'static,
+        J: FnOnce(&mut Tx<'_>) -> Result<T, ApiError> + Send + 'static,
+        F: FnOnce(T) -> Result<Response, ApiError> + 'static,
+    {
+        self.damaged.check(draft_id)?;
+        let (drafts, draft_id) = (Rc::clone(self), draft_id.to_owned());
+        Ok(Outcome::attempt(job, move |result: Result<T, ApiError>| {
+            result.and_then(then).inspect_err(|error| drafts.damaged.note(&draft_id, error))
+        }))
     }
 
     /// The answer to a change: a replay shows metrics, the change itself does not (contract 01 §1.2).
@@ -137,22 +161,36 @@ fn list(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let mut truncated = ids.len() > LIST_MAX_DRAFTS;
     ids.truncate(LIST_MAX_DRAFTS);
     // Taken newest first, so that what is left out is the oldest; shown oldest first.
-    let (mut items, mut bytes) = (Vec::new(), 0);
+    let (mut items, mut unreadable, mut bytes, mut oldest) = (Vec::new(), Vec::new(), 0, None);
     for draft_id in &ids {
         if bytes > LIST_MAX_BYTES {
             truncated = true;
             break;
         }
+        oldest = Some(draft_id);
         let mut item = Vec::new();
-        drafts.views.borrow_mut().render(&drafts.reader, draft_id, Metrics::Null, &mut item)?;
-        bytes += item.len();
-        items.push(item);
+        let rendered = drafts.views.borrow_mut().render(&drafts.reader, draft_id, Metrics::Null, &mut item);
+        match rendered.map_err(ApiError::from) {
+            Ok(_) => {
+                bytes += item.len();
+                items.push(item);
+            }
+            // One that is damaged is named and left out; the others are no worse for it.
+            Err(error) if error.is_damage() => {
+                drafts.damaged.note(draft_id, &error);
+                unreadable.push(draft_id);
+            }
+            Err(error) => return Err(error),
+        }
     }
     items.reverse();
     let mut body = b"{\"data\":[".to_vec();
     body.extend_from_slice(&items.join(&b','));
     body.extend_from_slice(format!("],\"count\":{}", items.len()).as_bytes());
-    if let Some(oldest) = ids.get(items.len().saturating_sub(1)).filter(|_| truncated) {
+    if !unreadable.is_empty() {
+        body.extend_from_slice(format!(",\"unreadable\":{}", json!(unreadable)).as_bytes());
+    }
+    if let Some(oldest) = oldest.filter(|_| truncated) {
         body.extend_from_slice(format!(",\"truncated\":true,\"next_before\":\"{oldest}\"").as_bytes());
     }
     body.push(b'}');
@@ -167,7 +205,10 @@ fn get(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     };
     let draft_id = call.param("draft_id");
     may_read(drafts.reader.connection(), drafts.options.public_read, draft_id, call.user)?;
-    drafts.answer(draft_id, Metrics::At(now)).map(Outcome::Now)
+    drafts
+        .answer(draft_id, Metrics::At(now))
+        .map(Outcome::Now)
+        .inspect_err(|error| drafts.damaged.note(draft_id, error))
 }
 
 fn events(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
@@ -179,7 +220,8 @@ fn events(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     }
     let draft_id = call.param("draft_id");
     may_read(drafts.reader.connection(), drafts.options.public_read, draft_id, call.user)?;
-    let page = replay::page(drafts.reader.connection(), draft_id, since, limit)?;
+    let page = replay::page(drafts.reader.connection(), draft_id, since, limit).map_err(ApiError::from);
+    let page = page.inspect_err(|error| drafts.damaged.note(draft_id, error))?;
     let Page { head, events, complete, more } = page.ok_or_else(|| not_found(draft_id))?;
     let mut body = "{\"data\":[".to_owned();
     for (at, event) in events.iter().enumerate() {
@@ -229,9 +271,10 @@ fn append_segment(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiEr
     check.done()?;
     let change = Change::of(drafts, call);
     let segment_id = Uuid::new_v4().to_string();
-    let (drafts, draft_id) = (Rc::clone(drafts), change.draft_id.clone());
+    let (shown, draft_id) = (Rc::clone(drafts), change.draft_id.clone());
     let cap = drafts.options.max_segments;
-    Ok(Outcome::write(
+    drafts.change(
+        call.param("draft_id"),
         move |tx| {
             let head = change.head(tx)?;
             if store::is_spent(tx, head.row, &change.actor, Operation::Append, &key)? {
@@ -258,8 +301,8 @@ fn append_segment(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiEr
             })?;
             Ok(false)
         },
-        move |replayed| drafts.changed(&draft_id, replayed),
-    ))
+        move |replayed| shown.changed(&draft_id, replayed),
+    )
 }
 
 fn pass_ring(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
@@ -269,8 +312,9 @@ fn pass_ring(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> 
     let key = check.text(body, "idempotency_key", KEY);
     check.done()?;
     let change = Change::of(drafts, call);
-    let (drafts, draft_id) = (Rc::clone(drafts), change.draft_id.clone());
-    Ok(Outcome::write(
+    let (shown, draft_id) = (Rc::clone(drafts), change.draft_id.clone());
+    drafts.change(
+        call.param("draft_id"),
         move |tx| {
             let head = change.head(tx)?;
             if store::is_spent(tx, head.row, &change.actor, Operation::Pass, &key)? {
@@ -290,8 +334,8 @@ fn pass_ring(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> 
             })?;
             Ok(false)
         },
-        move |replayed| drafts.changed(&draft_id, replayed),
-    ))
+        move |replayed| shown.changed(&draft_id, replayed),
+    )
 }
 
 fn add_collaborator(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
@@ -303,9 +347,10 @@ fn add_collaborator(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, Api
     check.length("query", "role", &role, Length::between(0, ROLE_MAX_CHARS));
     check.done()?;
     let change = Change::of(drafts, call);
-    let (drafts, draft_id) = (Rc::clone(drafts), change.draft_id.clone());
+    let (shown, draft_id) = (Rc::clone(drafts), change.draft_id.clone());
     let cap = drafts.options.max_collaborators;
-    Ok(Outcome::write(
+    drafts.change(
+        call.param("draft_id"),
         move |tx| {
             let head = change.head(tx)?;
             let member = change.is_member(tx, &head, &user)?;
@@ -320,8 +365,8 @@ fn add_collaborator(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, Api
             }
             Ok(())
         },
-        move |()| drafts.changed(&draft_id, false),
-    ))
+        move |()| shown.changed(&draft_id, false),
+    )
 }
 
 /// What every change to an existing draft carries to the writer.

@@ -14,7 +14,7 @@ use super::metrics::{self, Facts};
 use super::model::{Head, display_name};
 use super::store;
 use crate::clock::Timestamp;
-use crate::store::Reader;
+use crate::store::{Reader, damage};
 
 /// One draft, rendered as far as it was known when last looked at.
 #[derive(Debug)]
@@ -142,12 +142,13 @@ impl View {
     }
 
     /// Reads what the head counts and the view lacks. What was added after the head was read is left for the
-    /// next time, so head and parts always agree.
+    /// next time, so head and parts always agree; if there is less than the head counts, the draft is damaged.
     fn catch_up(&mut self, reader: &Reader) -> rusqlite::Result<()> {
         let (connection, draft) = (reader.connection(), self.head.row);
         let (seen, total) = (self.segments_seen, self.head.segments);
         if seen < total {
             store::segments(connection, draft, seen, total, |segment| self.push_segment(segment))?;
+            agree("segments", self.segments_seen, total)?;
         }
         let missing = self.head.passes - self.passes.len() as i64;
         if missing > 0 {
@@ -156,6 +157,7 @@ impl View {
                 self.passes.push(Timestamp(at));
                 self.last_pass_row = row;
             }
+            agree("passes", self.passes.len() as i64, self.head.passes)?;
         }
         let missing = self.head.collaborators - self.collaborators_seen;
         if missing > 0 {
@@ -165,6 +167,7 @@ impl View {
                 self.collaborators_seen += 1;
                 self.last_collaborator_row = row;
             }
+            agree("collaborators", self.collaborators_seen, self.head.collaborators)?;
         }
         Ok(())
     }
@@ -188,7 +191,7 @@ impl View {
         field(out, "author_display", &display);
         field(out, "ring_holder_user_id_at_write", &segment.user_id);
         let _ = write!(out, r#""ring_holder_display_at_write":"{display}"}}"#);
-        self.segments_seen = segment.order + 1;
+        self.segments_seen += 1;
         self.last_segment_at = Some(segment.created_at);
         if !self.contributors.contains(&segment.user_id) {
             self.contributors.insert(segment.user_id.clone());
@@ -245,6 +248,14 @@ impl View {
         let texts = self.head.title.len() + self.head.platform.len() + self.contributors.len() * 128;
         1024 + texts + self.segments.len() + self.history.len() + self.collaborators.len() + self.passes.len() * 8
     }
+}
+
+/// Fails when not all are there that the head counts.
+fn agree(what: &str, found: i64, counted: i64) -> rusqlite::Result<()> {
+    if found == counted {
+        return Ok(());
+    }
+    Err(damage(format!("{found} {what} are there, and {counted} are counted")))
 }
 
 /// Appends `"name":"value",`.

@@ -116,7 +116,9 @@ impl net::Service for Gate {
         if let Some(response) = Cors::preflight(request, &exchange.cors) {
             return Reply::Now(exchange.finish(Ok(response), &self.clock));
         }
-        match self.answer(request, peer, &mut exchange) {
+        // What a handler holds across a panic is its own; shared state is behind cells that unwinding releases.
+        let answer = catch_unwind(AssertUnwindSafe(|| self.answer(request, peer, &mut exchange)));
+        match answer.unwrap_or_else(|_| Err(ApiError::internal("the handler panicked"))) {
             Ok(Outcome::Now(response)) => Reply::Now(exchange.finish(Ok(response), &self.clock)),
             Ok(Outcome::Write(write)) => {
                 let (job, collect) = write.split(Arc::clone(&self.mailbox), ticket);
@@ -235,9 +237,7 @@ impl Gate {
         let user = exchange.user.as_deref().unwrap_or_default();
         let (request_id, headers, query) = (&exchange.request_id, request.headers, request.query());
         let call = Call { request_id, user, known_until, client, headers, params, query, body };
-        // What a handler holds across a panic is its own; shared state is behind cells that unwinding releases.
-        catch_unwind(AssertUnwindSafe(|| (route.handler)(&call)))
-            .unwrap_or_else(|_| Err(ApiError::internal("the handler panicked")))
+        (route.handler)(&call)
     }
 
     /// 307 to the same path with or without its last slash, when that one exists (contract 01 §0.3).

@@ -2,12 +2,13 @@
 //! faults are real ones, of the system that the server runs on.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use rusqlite::Connection;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 
@@ -235,4 +236,172 @@ fn a_full_disk_gives_up_its_reserve_and_has_it_back_when_there_is_room() {
     fs::copy(data.join("inkring.db"), server.directory.path().join("copy.db")).unwrap();
     fs::copy(data.join("inkring.db-wal"), server.directory.path().join("copy.db-wal")).unwrap();
     Ledger::open(&server.directory.path().join("copy.db")).audit();
+}
+
+/// Stops the server, does this to its database, and starts it again.
+fn tamper(server: &mut Server, change: impl FnOnce(&Connection)) {
+    assert!(server.terminate().success());
+    let database = Connection::open(server.database()).unwrap();
+    database.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+    change(&database);
+    database.close().unwrap();
+    server.launch();
+}
+
+/// A draft with three segments, a pass, a collaborator, and their events.
+fn full_draft(server: &Server) -> String {
+    let draft_id = server.create_draft("alice");
+    for content in ["first", "second", "third"] {
+        append(server, &draft_id, content).expect(200);
+    }
+    let path = format!("/v1/collab/drafts/{draft_id}");
+    server.post_as("alice", &format!("{path}/collaborators?collaborator_id=bob"), &json!({})).expect(200);
+    for (from, to) in [("alice", "bob"), ("bob", "alice")] {
+        let body = json!({ "to_user_id": to, "idempotency_key": from });
+        server.post_as(from, &format!("{path}/pass-ring"), &body).expect(200);
+    }
+    draft_id
+}
+
+#[test]
+fn a_draft_whose_rows_are_damaged_is_500_and_everything_else_goes_on() {
+    let mut server = Server::start();
+    let sound = full_draft(&server);
+    let damages = [
+        "DELETE FROM draft_segments WHERE draft = ?1 AND segment_order = 1",
+        "DELETE FROM draft_segments WHERE draft = ?1 AND segment_order = 2",
+        "UPDATE drafts SET segment_count = 2 WHERE id = ?1",
+        "UPDATE drafts SET pass_count = 3 WHERE id = ?1",
+        "DELETE FROM draft_collaborators WHERE draft = ?1 AND user_id = 'bob'",
+        "UPDATE draft_segments SET content = x'ff00' WHERE draft = ?1 AND segment_order = 1",
+        "UPDATE draft_segments SET content = CAST(x'ff00' AS TEXT) WHERE draft = ?1 AND segment_order = 1",
+        "UPDATE draft_segments SET created_at = 'yesterday' WHERE draft = ?1 AND segment_order = 1",
+    ];
+    let drafts: Vec<_> = damages.iter().map(|_| full_draft(&server)).collect();
+    tamper(&mut server, |database| {
+        // A column that holds what it does not say takes a schema that says nothing.
+        let strict = |from: &str, to: &str| {
+            database.execute_batch("PRAGMA writable_schema = ON").unwrap();
+            let sql = "UPDATE sqlite_schema SET sql = replace(sql, ?1, ?2) WHERE name = 'draft_segments'";
+            assert_eq!(database.execute(sql, [from, to]).unwrap(), 1);
+            database.execute_batch("PRAGMA writable_schema = RESET").unwrap();
+        };
+        strict(") STRICT", ") /*STRICT*/");
+        for (draft_id, damage) in drafts.iter().zip(damages) {
+            let sql = damage.replace("?1", "(SELECT id FROM drafts WHERE draft_id = ?1)");
+            // The head names itself; the others ask for its row.
+            let sql = sql.replace("WHERE id = (SELECT id", "WHERE id IN (SELECT id");
+            assert_eq!(database.execute(&sql, [draft_id]).unwrap(), 1, "{damage}");
+        }
+        strict(") /*STRICT*/", ") STRICT");
+    });
+    for (draft_id, damage) in drafts.iter().zip(damages) {
+        let before = lines(&server, "draft.damaged");
+        let (code, message) = match damage.contains("segment_count = 2") {
+            // It looks sound until the next segment finds its place taken.
+            true => append(&server, draft_id, "fourth").expect_error(500),
+            false => read(&server, draft_id).expect_error(500),
+        };
+        assert_eq!((code.as_str(), message.as_str()), ("internal_error", "Unexpected error"), "{damage}");
+        let line = server.wait_for_log(|line| line["message"] == "draft.damaged" && line["draft_id"] == **draft_id);
+        assert_eq!(line["level"], "ERROR", "{line}");
+        // It takes no changes either, and is reported once.
+        append(&server, draft_id, "fourth").expect_error(500);
+        server.wait_for_log(|line| {
+            line["draft_id"] == **draft_id && line["context"].as_str().is_some_and(|text| text.contains("is damaged"))
+        });
+        assert_eq!(lines(&server, "draft.damaged"), before + 1);
+        // Its neighbour is none the worse.
+        append(&server, &sound, damage).expect(200);
+        assert_eq!(contents(&read(&server, &sound).expect(200)).last().map(String::as_str), Some(damage));
+    }
+    let list = server.get_as("alice", "/v1/collab/drafts").expect(200);
+    let mut unreadable = drafts.clone();
+    let looks_sound = unreadable.remove(2);
+    unreadable.reverse();
+    assert_eq!(list["unreadable"], json!(unreadable), "newest first");
+    let listed: Vec<_> = list["data"].as_array().unwrap().iter().map(|draft| draft["draft_id"].clone()).collect();
+    assert_eq!(listed, [json!(sound), json!(looks_sound)]);
+    assert_eq!(list["count"], 2);
+    server.get("/readyz").expect(200);
+    assert_eq!(lines(&server, "store.readonly"), 0);
+}
+
+#[test]
+fn damaged_events_end_the_reading_of_their_log_only() {
+    let mut server = Server::start();
+    let sound = full_draft(&server);
+    let damages = [
+        "UPDATE events SET type = 'collab.renamed' WHERE draft = ?1 AND seq = 3",
+        "DELETE FROM events WHERE draft = ?1 AND seq = 3",
+    ];
+    let drafts: Vec<_> = damages.iter().map(|_| full_draft(&server)).collect();
+    tamper(&mut server, |database| {
+        for (draft_id, damage) in drafts.iter().zip(damages) {
+            let sql = damage.replace("?1", "(SELECT id FROM drafts WHERE draft_id = ?1)");
+            assert!(database.execute(&sql, [draft_id]).unwrap() > 0, "{damage}");
+        }
+    });
+    for draft_id in &drafts {
+        assert_eq!(events(&server, draft_id).expect_error(500).0, "internal_error");
+        let path = format!("{}?since=0", crate::support::socket::path(draft_id));
+        let (frame, mut socket) = Socket::open_as(&server, &path, "alice");
+        assert_eq!((&frame["type"], &frame["code"]), (&json!("error"), &json!("internal_error")));
+        socket.assert_closed(1011, "Unexpected error");
+        read(&server, draft_id).expect(200);
+    }
+    assert_eq!(events(&server, &sound).expect(200)["to"], 7);
+    let (_, mut socket) = Socket::watch_since(&server, &sound, "alice", 7);
+    assert_eq!(socket.json()["type"], "resumed");
+    append(&server, &sound, "fourth").expect(200);
+    assert_eq!(socket.json()["seq"], 8);
+}
+
+#[test]
+fn a_broken_page_is_an_error_of_the_drafts_on_it_only() {
+    const SEGMENTS: usize = 60;
+    // A page of segments is met by who reads them, one of keys by the change that looks for its own.
+    for on_page in ["brittle", "frail"] {
+        let mut server = Server::start();
+        let (sound, broken) = (server.create_draft("alice"), server.create_draft("alice"));
+        let append_again = |server: &Server, number: usize| {
+            let content = format!("{number} {}", "brittle".repeat(60));
+            let key = format!("{number} {}", "frail".repeat(40));
+            let path = format!("/v1/collab/drafts/{broken}/segments");
+            server.post_as("alice", &path, &json!({ "content": content, "idempotency_key": key }))
+        };
+        for number in 0..SEGMENTS {
+            append_again(&server, number).expect(200);
+        }
+        append(&server, &sound, "sound one").expect(200);
+        assert!(server.terminate().success());
+        // In the middle of the tree: an insertion beside a page may look into that page.
+        break_page(&server, on_page, &format!("35 {on_page}"));
+        server.launch();
+        let damaged = (0..SEGMENTS).find(|number| append_again(&server, *number).status == 500);
+        let damaged = damaged.expect("some change meets the page");
+        append_again(&server, damaged).expect_error(500);
+        append(&server, &sound, "sound two").expect(200);
+        assert_eq!(contents(&read(&server, &sound).expect(200)), ["sound one", "sound two"]);
+        if on_page == "brittle" {
+            assert_eq!(read(&server, &broken).expect_error(500).0, "internal_error");
+            let list = server.get_as("alice", "/v1/collab/drafts").expect(200);
+            assert_eq!((&list["count"], &list["unreadable"]), (&json!(1), &json!([broken])));
+        }
+        server.get("/readyz").expect(200);
+        assert_eq!((lines(&server, "draft.damaged"), lines(&server, "store.readonly")), (1, 0));
+    }
+}
+
+/// Makes the page of the database that is full of this and has this entry none that SQLite knows.
+fn break_page(server: &Server, full_of: &str, entry: &str) {
+    const PAGE: usize = 4096;
+    let mut file = File::options().read(true).write(true).open(server.database()).unwrap();
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).unwrap();
+    let count = |page: &[u8], what: &str| page.windows(what.len()).filter(|part| *part == what.as_bytes()).count();
+    let fits = |page: &[u8]| count(page, full_of) * full_of.len() > PAGE / 2 && count(page, entry) == 1;
+    let at = bytes.chunks(PAGE).position(fits).expect("a leaf of one draft only");
+    file.seek(SeekFrom::Start((at * PAGE) as u64)).unwrap();
+    file.write_all(&[0xff]).unwrap();
 }
