@@ -373,6 +373,11 @@ fn the_readme_can_be_followed() {
 }
 
 #[test]
+fn the_checklist_for_production_can_be_followed() {
+    carry_out("docs/OPS_PROD_CHECKLIST.md");
+}
+
+#[test]
 fn the_protocol_is_as_written() {
     assert!(read("docs/PROTOCOL.md").contains(&format!("`{}={}`", KEY.0, KEY.1)));
     carry_out("docs/PROTOCOL.md");
@@ -433,14 +438,17 @@ fn every_json_block_parses() {
 }
 
 #[test]
-fn every_error_code_is_in_the_protocol() {
-    let page = read("docs/PROTOCOL.md");
-    let (_, table) = page.split_once("| code | status |").unwrap();
-    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
-    let shown: Vec<&str> = rows.map(|line| line.split('`').nth(1).unwrap()).collect();
+fn every_error_code_has_its_row_in_its_order_on_both_pages() {
     let known: Vec<&str> = Code::ALL.map(Code::as_str).into();
-    // The one code that only sockets have.
-    assert_eq!(shown, [&known[..], &["ws_limit"]].concat());
+    // The last is the one code that only sockets have.
+    let known = [&known[..], &["ws_limit"]].concat();
+    for (page, head) in [("docs/PROTOCOL.md", "| code | status |"), ("docs/ERRORS.md", "| code | cause |")] {
+        let page = read(page);
+        let (_, table) = page.split_once(head).unwrap();
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+        let shown: Vec<&str> = rows.map(|line| line.split('`').nth(1).unwrap()).collect();
+        assert_eq!(shown, known, "{head}");
+    }
 }
 
 /// `POST /v1/collab/drafts` for each route of the server.
@@ -518,12 +526,13 @@ fn constants() -> BTreeMap<String, Vec<u64>> {
 #[test]
 fn every_setting_and_constant_that_is_named_exists() {
     // What the system, SQLite or the tests call so, and one that stands for others.
-    const OTHERS: [&str; 8] = [
+    const OTHERS: [&str; 9] = [
         "NAME_FILE",
         "INKRING_BROWSER",
         "INKRING_BROWSER_TESTS",
         "INKRING_CRASH_ROUNDS",
         "INKRING_TEST_SEED",
+        "OPS_PROD_CHECKLIST",
         "AF_INET",
         "AF_INET6",
         "AF_UNIX",
@@ -639,11 +648,17 @@ fn every_test_that_is_cited_exists() {
     for number in 1..=10 {
         assert!(promises.contains(&format!("**G{number}**")), "G{number} is missing");
     }
-    let mut cited = 0;
-    for name in promises.split('`').skip(1).step_by(2).filter(|name| name.contains(".rs::")) {
-        let (file, test) = name.split_once("::").unwrap();
-        assert!(read(file).contains(&format!("fn {test}(")), "{name} is cited and does not exist");
-        cited += 1;
+    let threats = read("docs/THREATS.md");
+    for text in [promises, &threats] {
+        let mut cited = 0;
+        for name in text.split('`').skip(1).step_by(2).filter(|name| name.contains(".rs::")) {
+            let (file, test) = name.split_once("::").unwrap();
+            assert!(read(file).contains(&format!("fn {test}(")), "{name} is cited and does not exist");
+            cited += 1;
+        }
+        assert!(cited > 30, "only {cited} tests are cited");
     }
-    assert!(cited > 10, "only {cited} tests are cited");
+    for row in threats.lines().skip_while(|line| !line.starts_with("| threat")).filter(|line| line.starts_with("| ")) {
+        assert!(row.contains(".rs::") || row.starts_with("| threat"), "a threat without a test: {row}");
+    }
 }

