@@ -60,7 +60,7 @@ pub enum KeysError {
         /// What is wrong with it.
         bad: BadKeys,
     },
-    /// It holds a secret, and is open to others than its owner and group; only a strict configuration refuses that.
+    /// It is open to every user of the machine; only a strict configuration refuses that.
     #[error("{0}")]
     Exposed(String),
 }
@@ -290,9 +290,15 @@ pub fn open_keys(config: &Config) -> Result<OpenedKeys, KeysError> {
     };
     let file = KeyFile::open(path, form).map_err(|bad| KeysError::Bad { name, bad })?;
     let keys = file.keys();
-    let warning = open_to_others(path).filter(|_| keys.hold_a_secret()).map(|mode| {
+    // A secret is nobody else's to read; any key is nobody else's to replace.
+    let warning = open_to_others(path).and_then(|mode| {
+        let what = match (keys.hold_a_secret(), mode & 0o002) {
+            (true, _) => "holds a secret and has",
+            (false, 0) => return None,
+            (false, _) => "says whose tokens count and has",
+        };
         let path = path.display();
-        format!("{name}: {path} holds a secret and has mode {mode:04o}, so every user of this machine may open it: chmod 600")
+        Some(format!("{name}: {path} {what} mode {mode:04o}, which lets every user of this machine in: chmod o="))
     });
     match warning {
         Some(sentence) if config.strict => Err(KeysError::Exposed(sentence)),

@@ -180,15 +180,19 @@ fn unset(knob: &'static Knob, production: bool) -> Result<Setting, BadValue> {
     Ok(Setting { knob, value, origin })
 }
 
-/// Those settings of [`TOKEN_KEYS`] that are given, be it badly.
-fn token_keys(sources: &Sources) -> impl Iterator<Item = &'static str> {
+/// Those settings of [`TOKEN_KEYS`] that are given, be it badly, by the names they are given under.
+fn token_keys(sources: &Sources) -> Vec<String> {
     let knobs = TOKEN_KEYS.iter().filter_map(|name| KNOBS.iter().find(|knob| knob.name == *name));
-    knobs.filter(|knob| sources.give(knob)).map(|knob| knob.name)
+    let name = |knob: &'static Knob| match sources.find(knob) {
+        Ok(given) => given.map(|given| given.name),
+        Err(_) => Some(knob.name.to_owned()),
+    };
+    knobs.filter_map(name).collect()
 }
 
 /// More than one key: which of them counts is nothing to guess at.
 fn several_keys(sources: &Sources) -> Option<String> {
-    let names: Vec<&str> = token_keys(sources).collect();
+    let names = token_keys(sources);
     (names.len() > 1).then(|| {
         format!("{} are set together: tokens are verified with one of them, so remove the others", names.join(" and "))
     })
@@ -200,15 +204,16 @@ fn weak_secret(config: &Config, sources: &Sources) -> Option<String> {
     let is_known = KNOWN_SECRETS.iter().any(|known| known.as_bytes() == secret);
     let why = if secret.len() < SECRET_MIN_BYTES {
         format!(
-            "is shorter than {SECRET_MIN_BYTES} bytes, so whoever has one token can try out keys until they can sign"
+            "is shorter than {SECRET_MIN_BYTES} bytes, so whoever has one token can try out keys until they can sign \
+             others: use a longer one"
         )
     } else if is_known {
-        "is an example that everyone knows, and with which anyone can sign".to_owned()
+        "is an example that everyone knows, so that anyone can sign: use one of your own".to_owned()
     } else {
         return None;
     };
     let knob = KNOBS.iter().find(|knob| knob.name == "JWT_SECRET")?;
     let Given { name, origin, .. } = sources.find(knob).ok()??;
     let value = if matches!(origin, Origin::Environment | Origin::DotEnv) { format!("={MASK}") } else { String::new() };
-    Some(format!("{name}{value} {why} others: use a longer one, such as 32 random bytes in hexadecimal"))
+    Some(format!("{name}{value} {why}, such as 32 random bytes in hexadecimal"))
 }

@@ -18,7 +18,7 @@ pub(super) const TRUSTING: &str = "AUTH_TRUST_USER_HEADER=true in production: wh
 pub(super) fn needs(config: &Config, settings: &[Setting], sources: &Sources, production: bool) -> Vec<String> {
     let (mut missing, mut sentences) = (Vec::new(), Vec::new());
     let required = settings.iter().map(|setting| setting.knob).filter(|knob| knob.required);
-    missing.extend(required.filter(|knob| !sources.give(knob)).map(|knob| knob.name));
+    missing.extend(required.filter(|knob| !sources.has(knob)).map(|knob| knob.name));
     if config.origins.iter().any(|origin| origin == "*") {
         sentences.push(
             "ALLOWED_ORIGINS contains *, which lets the pages of any site call this server: \
@@ -28,7 +28,7 @@ pub(super) fn needs(config: &Config, settings: &[Setting], sources: &Sources, pr
     }
     if production {
         // A header that is believed on purpose is a way to know users, too (ruling 3).
-        if token_keys(sources).next().is_none() && !config.trust_user_header {
+        if token_keys(sources).is_empty() && !config.trust_user_header {
             missing.push(TOKEN_KEYS[0]);
             sentences.push(format!(
                 "there is no way to tell who is asking, so no request can be identified: set {}, or, behind a proxy that \
@@ -40,7 +40,7 @@ pub(super) fn needs(config: &Config, settings: &[Setting], sources: &Sources, pr
             let Some(guard) = settings.iter().find(|setting| setting.knob.name == *name) else { continue };
             match (guard.origin, &guard.value) {
                 (_, Value::Flag(true)) => {}
-                (Origin::Default, _) if !sources.give(guard.knob) => missing.push(name),
+                (Origin::Default, _) if !sources.has(guard.knob) => missing.push(name),
                 // What was given is no flag, which has been said.
                 (Origin::Default, _) => {}
                 _ => sentences.push(format!("{name}=false in production: {without}; set it to true")),

@@ -134,7 +134,7 @@ impl Sources {
     }
 
     /// Whether anything is given for `knob`, good or bad.
-    pub(super) fn give(&self, knob: &Knob) -> bool {
+    pub(super) fn has(&self, knob: &Knob) -> bool {
         !matches!(self.find(knob), Ok(None))
     }
 

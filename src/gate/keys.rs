@@ -327,8 +327,12 @@ fn good(key: DecodingKey, algorithm: Algorithm) -> Result<Key, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use jsonwebtoken::jwk::Jwk;
     use jsonwebtoken::{EncodingKey, Header, encode};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -577,6 +581,36 @@ mod tests {
         assert!(parse(Form::Pem, b"\xff").is_err());
         for form in [RSA_PEM.replace('\n', "\r\n"), format!("\n {RSA_PEM}\n\n")] {
             assert!(set(Form::Pem, &form).is_ok(), "{form:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_file_whatever_trips_the_reader(
+            bytes in vec(any::<u8>(), 0..200),
+            kind in 0..3_usize,
+            at in any::<prop::sample::Index>(),
+            changed in any::<u8>(),
+        ) {
+            // Made once: to sign with RSA takes its time.
+            static MADE: LazyLock<[(&str, String, String); 3]> = LazyLock::new(|| {
+                kinds().map(|(algorithm, private, pem, _)| {
+                    let jwks = json!({ "keys": [public(&private, algorithm, "a")] }).to_string();
+                    (pem, jwks, token(algorithm, Some("a"), &private))
+                })
+            });
+            let (pem, jwks, token) = &MADE[kind];
+            for (form, good) in [(Form::Pem, pem.as_bytes()), (Form::Jwks, jwks.as_bytes())] {
+                prop_assert!(parse(form, &bytes).is_err());
+                let mut near = good.to_vec();
+                near[at.index(good.len())] = changed;
+                // Whatever is taken can be worked with.
+                if let Ok(keys) = parse(form, &near) {
+                    let _ = verify(&Keys::new(keys), token);
+                }
+            }
         }
     }
 

@@ -211,6 +211,9 @@ fn a_file_of_keys_that_cannot_be_used_stops_the_start_and_the_check() {
     let secret = json!({ "keys": [jwk(&EncodingKey::from_secret(SECRET.as_bytes()), Algorithm::HS256, "a")] });
     write(&set, secret.to_string(), 0o604);
     let set = set.to_str().unwrap();
+    let open = directory.path().join("open.pem");
+    write(&open, std::fs::read(key_path("rsa.pub.pem")).unwrap(), 0o646);
+    let open = open.to_str().unwrap();
     let (private, weak) = (key_path("p256.pem"), key_path("rsa1024.pub.pem"));
     for (settings, why) in [
         (vec![("JWT_PUBLIC_KEY_FILE", missing.as_str())], "missing cannot be read: No such file"),
@@ -218,6 +221,10 @@ fn a_file_of_keys_that_cannot_be_used_stops_the_start_and_the_check() {
         (vec![("JWT_PUBLIC_KEY_FILE", &weak)], "rsa1024.pub.pem is an RSA key of 1024 bits"),
         (vec![("JWT_JWKS_FILE", &weak)], "rsa1024.pub.pem is not JSON (line 1, column 2)"),
         (vec![("JWT_JWKS_FILE", set), PRODUCTION[1], PRODUCTION[2]], "set.json holds a secret and has mode 0604"),
+        (
+            vec![("JWT_PUBLIC_KEY_FILE", open), PRODUCTION[1], PRODUCTION[2]],
+            "open.pem says whose tokens count and has mode 0646",
+        ),
         (vec![("JWT_JWKS_FILE", set), ("JWT_SECRET", SECRET)], "JWT_SECRET and JWT_JWKS_FILE are set together"),
     ] {
         let checked = run(directory.path(), &["check-config"], &settings, "");

@@ -210,7 +210,7 @@ fn one_key_has_to_do() {
     let files = [("JWT_PUBLIC_KEY_FILE", "key.pem"), ("JWT_JWKS_FILE", "keys.json")];
     for (set, names) in [
         (vec![KEY, files[0]], "JWT_SECRET and JWT_PUBLIC_KEY_FILE"),
-        (vec![KEY, files[1]], "JWT_SECRET and JWT_JWKS_FILE"),
+        (vec![("CLERK_SECRET_KEY", KEY.1), files[1]], "CLERK_SECRET_KEY and JWT_JWKS_FILE"),
         (vec![files[0], files[1]], "JWT_PUBLIC_KEY_FILE and JWT_JWKS_FILE"),
         (vec![KEY, files[0], files[1]], "JWT_SECRET and JWT_PUBLIC_KEY_FILE and JWT_JWKS_FILE"),
     ] {
