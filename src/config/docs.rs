@@ -81,7 +81,8 @@ at once:
 
 - any bad value;
 - a `JWT_SECRET` that is shorter than 32 bytes, or an example that everyone knows;
-- a file with a secret that every user of the machine may open;
+- a file with a secret that every user of the machine may open, or with a public key
+  that every user may change;
 - a name in `.env` that is not a setting;
 - `ALLOWED_ORIGINS` not being set, or containing `*`;
 - with `ENV=production`, no way to tell who is asking: none of `JWT_SECRET`,
