@@ -19,8 +19,10 @@ const RSS_MB: u64 = 40;
 const OVER_ENGINE: f64 = 0.40;
 
 /// Every client is a user of its own, who fills one draft after the other.
-struct Appending {
+pub struct Appending {
     address: SocketAddr,
+    /// The line by which each user says who it is.
+    headers: Vec<String>,
     users: Vec<User>,
     drafts: Vec<Draft>,
 }
@@ -50,14 +52,14 @@ fn marker(user: usize, serial: usize) -> String {
     format!("[c{user}-{serial}]")
 }
 
-fn user_header(user: usize) -> String {
-    format!("X-User-Id: bench-{user}\r\n")
+pub fn user_headers() -> Vec<String> {
+    (0..CLIENTS).map(|user| format!("X-User-Id: bench-{user}\r\n")).collect()
 }
 
 impl Appending {
-    fn new(address: SocketAddr) -> Self {
-        let users = (0..CLIENTS).map(|_| User::default()).collect();
-        Self { address, users, drafts: Vec::new() }
+    pub fn new(address: SocketAddr, headers: Vec<String>) -> Self {
+        let users = headers.iter().map(|_| User::default()).collect();
+        Self { address, headers, users, drafts: Vec::new() }
     }
 
     fn created(&mut self, client: usize, status: u16, text: &str) -> Option<Verdict> {
@@ -79,12 +81,12 @@ impl Appending {
     }
 
     /// Reads every draft back; returns how many do not hold exactly what was acknowledged.
-    fn verify(&self) -> Result<(u64, Option<String>)> {
+    pub fn verify(&self) -> Result<(u64, Option<String>)> {
         let mut caller = Caller::connect(self.address)?;
         let (mut wrong, mut first) = (0, None);
         for draft in &self.drafts {
             let path = format!("/v1/collab/drafts/{}", draft.id);
-            let (status, body) = caller.call(&get(self.address, &path, &user_header(draft.user)))?;
+            let (status, body) = caller.call(&get(self.address, &path, &self.headers[draft.user]))?;
             let text = String::from_utf8_lossy(&body);
             if let Err(what) = draft.check(status, &text) {
                 wrong += 1;
@@ -127,13 +129,13 @@ impl Draft {
 impl Script for Appending {
     fn request(&mut self, client: usize, out: &mut Vec<u8>) -> bool {
         let user = &mut self.users[client];
-        let header = user_header(client);
+        let header = &self.headers[client];
         let open = user.draft.filter(|&draft| self.drafts[draft].asked < SEGMENTS);
         user.creating = open.is_none();
         let request = match open {
             None => {
                 let json = r#"{"title":"bench","platform":"x"}"#;
-                post(self.address, "/v1/collab/drafts", &header, json)
+                post(self.address, "/v1/collab/drafts", header, json)
             }
             Some(draft) => {
                 let draft = &mut self.drafts[draft];
@@ -142,7 +144,7 @@ impl Script for Appending {
                 let (marker, serial) = (marker(client, user.serial), user.serial);
                 let json = format!(r#"{{"content":"{marker}{FILLER}","idempotency_key":"k{client}-{serial}"}}"#);
                 let path = format!("/v1/collab/drafts/{}/segments", draft.id);
-                post(self.address, &path, &header, &json)
+                post(self.address, &path, header, &json)
             }
         };
         out.extend_from_slice(&request);
@@ -183,7 +185,7 @@ pub fn run(options: &Options) -> Result<u64> {
         // A new server for every round: the engine starts with an empty database each time too.
         let server = Server::inkring(&program, None)?;
         let mut clients = Clients::connect(server.address, CLIENTS, Duration::ZERO)?;
-        let mut script = Appending::new(server.address);
+        let mut script = Appending::new(server.address, user_headers());
         let mut report = clients.run(&mut script, &window, || server.cpu_seconds())?;
         let (rss, peak) = (server.rss(), server.peak_rss());
         let (wrong, complaint) = script.verify()?;

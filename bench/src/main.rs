@@ -1,5 +1,5 @@
 //! Measures the release build of inkring against comparison servers, on this machine, over
-//! loopback: `cargo run --release -p inkring-bench -- http|append|fanout|idle|start`.
+//! loopback: `cargo run --release -p inkring-bench -- http|append|limits|fanout|idle|start`.
 //!
 //! A figure only counts when the answers behind it were right: every mode checks what it is
 //! answered, prints how many answers were wrong or missing, and then exits with 1.
@@ -12,6 +12,7 @@ mod engine;
 mod fanout;
 mod http;
 mod idle;
+mod limits;
 mod load;
 mod process;
 mod room;
@@ -29,15 +30,16 @@ pub const HEALTHY: &str = r#"{"status":"ok"}"#;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const USAGE: &str = "\
-usage: inkring-bench http|append|fanout|idle|start [options]
+usage: inkring-bench http|append|limits|fanout|idle|start [options]
   http     GET /healthz against axum and tiny_http, and GET of a draft against our own /healthz
   append   64 clients append segments, against the bare storage engine
+  limits   the same with every check on against every check off, the price of a 429, a million addresses
   fanout   an append reaches 1,000 subscribers, against a bare loop and axum, and 100 in time
   idle     10,000 sockets with nothing to say: their memory and their pings
   start    start to first answer, idle memory, 2,000 connections at once
 options:
-  --seconds N    length of one measured round (http and fanout 0.5, append 5, idle 30)
-  --rounds N     rounds, of which medians are printed (http 31, fanout 9 and 21, append 3, start 10)
+  --seconds N    length of one measured round (http and fanout 0.5, append and limits 5, idle 30)
+  --rounds N     rounds, of which medians are printed (http 31, fanout 9 and 21, limits 5, append 3, start 10)
   --peers-only   http or fanout without inkring, to see what the comparison servers do here
   --unpinned     http, fanout or idle with server and load on all cores, as the system places them";
 
@@ -87,6 +89,7 @@ fn run() -> Result<u64> {
         "bare" => bare::serve(),
         "http" => http::run(&Options::parse(words)?),
         "append" => append::run(&Options::parse(words)?),
+        "limits" => limits::run(&Options::parse(words)?),
         "fanout" => fanout::run(&Options::parse(words)?),
         "idle" => idle::run(&Options::parse(words)?),
         "start" => start::run(&Options::parse(words)?),

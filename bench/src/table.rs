@@ -74,6 +74,10 @@ impl Ratio {
         }
     }
 
+    pub fn median(&self) -> f64 {
+        self.median
+    }
+
     /// Median, range, and whether the wanted ratio was reached.
     pub fn cell(&self, wanted: Option<f64>) -> String {
         self.judged(wanted.map(|wanted| target(self.median >= wanted, &format!("≥ {wanted}"))))

@@ -22,12 +22,13 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use self::bucket::{Policy, Verdict};
 use self::table::Table;
-use super::error::Code;
 use crate::net::{RequestId, Response, network_of};
 use crate::observe::repeat::Sampler;
 
 /// How many times the default an address may ask, whoever it says it is: a household, or an office behind one address.
 const ADDRESS_FACTOR: u32 = 10;
+/// Nobody waits longer for a token: the slowest bucket gets one a minute.
+const WAIT_MAX_SECONDS: usize = 60;
 /// Where changes cost twice as much.
 const STRICTER_UNDER: &str = "/v1/collab";
 
@@ -37,8 +38,6 @@ const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 /// draft-ietf-httpapi-ratelimit-headers-10.
 const QUOTA_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const QUOTA: HeaderName = HeaderName::from_static("ratelimit");
-
-const MESSAGE: &str = "Rate limit exceeded for this endpoint";
 
 /// What is configured.
 #[derive(Debug, Clone, Copy)]
@@ -96,6 +95,8 @@ pub struct Limiter {
     default: Tier,
     mutation: Tier,
     standard_headers: bool,
+    /// `Retry-After` for every number of seconds that there is.
+    waits: Vec<HeaderValue>,
     refusals: Sampler,
 }
 
@@ -112,6 +113,7 @@ impl Limiter {
             default: Tier::new("default", policy),
             mutation: Tier::new("mutation", policy.halved()),
             standard_headers: limits.standard_headers,
+            waits: (0..=WAIT_MAX_SECONDS).map(HeaderValue::from).collect(),
             refusals: Sampler::new(),
         }
     }
@@ -169,8 +171,9 @@ impl Standing<'_> {
         if let Some(refused) = self.limiter.refusals.hit() {
             log::warn!(request_id = request_id.as_str(), route, limit = self.tier.name, refused; "request.limited");
         }
+        let wait = usize::try_from(self.verdict.next_seconds()).unwrap_or(usize::MAX).min(WAIT_MAX_SECONDS);
         let response = Response::json(StatusCode::TOO_MANY_REQUESTS, body(request_id))
-            .with(RETRY_AFTER, HeaderValue::from(self.verdict.next_seconds()))
+            .with(RETRY_AFTER, self.limiter.waits[wait].clone())
             .with(LIMIT, self.tier.limit.clone())
             .with(REMAINING, HeaderValue::from_static("0"))
             .with(RESET, HeaderValue::from_static("60"));
@@ -178,19 +181,16 @@ impl Standing<'_> {
     }
 }
 
-/// The envelope of every error, all but the request id written beforehand.
+/// The envelope of every error, written beforehand up to the request id, and from there on.
 fn body(request_id: &RequestId) -> Vec<u8> {
-    let mut body = Vec::with_capacity(256);
-    for part in
-        ["{\"error\":{\"code\":\"", Code::RateLimited.as_str(), "\",\"message\":\"", MESSAGE, "\",\"request_id\":"]
-    {
-        body.extend_from_slice(part.as_bytes());
-    }
+    const BEFORE: &[u8] =
+        br#"{"error":{"code":"rate_limited","message":"Rate limit exceeded for this endpoint","request_id":"#;
+    const AFTER: &[u8] = br#"},"detail":"Rate limit exceeded for this endpoint"}"#;
+    let mut body = Vec::with_capacity(BEFORE.len() + AFTER.len() + 64);
+    body.extend_from_slice(BEFORE);
     // Writing to memory does not fail, and a text is always JSON. It may have quotes in it, though.
     let _ = serde_json::to_writer(&mut body, request_id.as_str());
-    for part in ["},\"detail\":\"", MESSAGE, "\"}"] {
-        body.extend_from_slice(part.as_bytes());
-    }
+    body.extend_from_slice(AFTER);
     body
 }
 
@@ -219,7 +219,7 @@ mod tests {
 
     use super::*;
     use crate::clock::{Clock, Timestamp};
-    use crate::gate::ApiError;
+    use crate::gate::{ApiError, Code};
 
     const DRAFTS: &str = "/v1/collab/drafts";
     const DRAFT: &str = "/v1/collab/drafts/{draft_id}";
@@ -286,7 +286,10 @@ mod tests {
         let refused = standing();
         let response = refused.refusal(&id, DRAFT).unwrap();
         assert_eq!(response.status, StatusCode::TOO_MANY_REQUESTS);
-        assert_eq!(response.body, ApiError::new(Code::RateLimited, MESSAGE).body(id.as_str(), None));
+        assert_eq!(
+            response.body,
+            ApiError::new(Code::RateLimited, "Rate limit exceeded for this endpoint").body(id.as_str(), None)
+        );
         let mut headers = response.headers;
         refused.quota().unwrap().apply(&mut headers);
         let lines: Vec<String> =
