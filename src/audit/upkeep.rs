@@ -235,7 +235,7 @@ mod tests {
                 let witness = audit.witness("192.0.2.1".parse().unwrap(), None).unwrap();
                 let metadata = &[("number", Field::Number(number))];
                 let entry = Entry { request_id: "r", user_id: "alice", action: "test.change", draft_id: "d", metadata };
-                witness.record(tx, &entry)?;
+                witness.record(tx, &entry).map_err(|_| rusqlite::Error::InvalidQuery)?;
                 if is_kept { Ok(1) } else { Err(rusqlite::Error::InvalidQuery) }
             });
             done.is_ok()

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -45,6 +45,7 @@ pub(super) struct Waiting {
     queue: Mutex<Queue>,
     rows: AtomicUsize,
     lost: AtomicU64,
+    barred: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +71,16 @@ impl Waiting {
     /// How many were given up.
     pub(super) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Whether rows are not even tried to be written any more.
+    pub(super) fn is_barred(&self) -> bool {
+        self.barred.load(Ordering::Relaxed)
+    }
+
+    /// From now on, and until the next start, rows only wait.
+    pub(super) fn bar(&self) {
+        self.barred.store(true, Ordering::Relaxed);
     }
 
     /// Lets a row wait, behind all others. It is forgotten again if the guard is dropped before it was [kept](Put::keep).

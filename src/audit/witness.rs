@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use rusqlite::ErrorCode;
 use uuid::Uuid;
 
 use super::chain::{self, Content};
 use super::entry::{self, Entry, cut};
 use super::waiting::{Row, Taken, Waiting};
 use crate::observe::repeat::Sampler;
-use crate::store::Tx;
+use crate::store::{StoreError, Tx};
 
 static FAILED: Sampler = Sampler::new();
 
@@ -55,7 +56,7 @@ impl Audit {
     /// # Errors
     /// When the transaction is lost.
     pub fn flush(&self, tx: &mut Tx<'_>) -> rusqlite::Result<usize> {
-        if self.waiting() == 0 {
+        if self.waiting() == 0 || self.waiting.is_barred() {
             return Ok(0);
         }
         let flushed = in_savepoint(tx, |tx| self.write_waiting(tx))?;
@@ -68,6 +69,7 @@ impl Audit {
             Ok(None) => 0,
             Err(error) => {
                 self.complain(&error, "");
+                self.check_damage(&error)?;
                 0
             }
         })
@@ -82,6 +84,21 @@ impl Audit {
         let taken = if self.waiting() == 0 { None } else { self.write_waiting(tx)? };
         chain::append(tx.connection(), [*content])?;
         Ok(taken)
+    }
+
+    /// SQLite commits nothing any more of a transaction that has met a damaged page, so this one is lost with all that is
+    /// in it. The next ones must not be: rows wait from here on, until someone has repaired the file and started the
+    /// server again. What is told to who asked is not that the draft is damaged.
+    fn check_damage(&self, error: &rusqlite::Error) -> rusqlite::Result<()> {
+        if error.sqlite_error_code() != Some(ErrorCode::DatabaseCorrupt) {
+            return Ok(());
+        }
+        self.waiting.bar();
+        log::error!(error = error.to_string(); "audit.damaged");
+        Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT),
+            Some(format!("the audit log is damaged: {error}")),
+        ))
     }
 
     fn complain(&self, error: &rusqlite::Error, request_id: &str) {
@@ -104,7 +121,12 @@ impl Witness {
     ///
     /// # Errors
     /// When the transaction is lost.
-    pub fn record(&self, tx: &mut Tx<'_>, entry: &Entry<'_>) -> rusqlite::Result<()> {
+    pub fn record(&self, tx: &mut Tx<'_>, entry: &Entry<'_>) -> Result<(), StoreError> {
+        // Whatever was wrong, it is not the draft that is damaged, and nothing was changed.
+        self.try_record(tx, entry).map_err(|error| StoreError::Undone(Arc::new(error)))
+    }
+
+    fn try_record(&self, tx: &mut Tx<'_>, entry: &Entry<'_>) -> rusqlite::Result<()> {
         let Entry { request_id, user_id, action, draft_id, metadata } = *entry;
         // Texts and numbers always serialise; the error type only has no way to say so.
         let metadata =
@@ -121,16 +143,25 @@ impl Witness {
                 self.user_agent.as_deref().map(str::as_bytes),
             ],
         };
+        if self.audit.waiting.is_barred() {
+            self.wait(tx, &content);
+            return Ok(());
+        }
         match in_savepoint(tx, |tx| self.audit.write(tx, &content))? {
             Ok(None) => {}
             Ok(Some(taken)) => tx.after_commit(|| taken.done()),
             Err(error) => {
-                let put = self.audit.waiting.put(Row::from(&content));
-                tx.after_commit(|| put.keep());
                 self.audit.complain(&error, request_id);
+                self.audit.check_damage(&error)?;
+                self.wait(tx, &content);
             }
         }
         Ok(())
+    }
+
+    fn wait(&self, tx: &mut Tx<'_>, content: &Content<'_>) {
+        let put = self.audit.waiting.put(Row::from(content));
+        tx.after_commit(|| put.keep());
     }
 }
 

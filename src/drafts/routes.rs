@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::gate::validate::{Check, Length, Problem, cut};
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes, USER_ID_MAX_CHARS};
 use crate::net::Response;
-use crate::store::{Reader, Tx};
+use crate::store::{Reader, StoreError, Tx};
 
 const KEY: Length = Length::between(0, IDEMPOTENCY_KEY_MAX_CHARS);
 
@@ -393,7 +393,7 @@ impl Change {
         tx: &mut Tx<'_>,
         action: &'static str,
         metadata: impl FnOnce() -> [(&'static str, Field<'a>); N],
-    ) -> rusqlite::Result<()> {
+    ) -> Result<(), StoreError> {
         let Some(witness) = &self.witness else { return Ok(()) };
         let (request_id, user_id, draft_id) = (&self.request_id, &self.actor, &self.draft_id);
         witness.record(tx, &Entry { request_id, user_id, action, draft_id, metadata: &metadata() })

@@ -209,6 +209,36 @@ fn a_row_that_cannot_be_written_stops_no_change_and_is_written_later_in_its_orde
 }
 
 #[test]
+fn a_damaged_page_of_the_log_costs_one_transaction_and_not_every_change() {
+    const PAGE: i64 = 4096;
+    let mut server = Server::with(&[ON]);
+    let draft = server.create_draft("alice");
+    assert!(server.terminate().success());
+    let root: i64 = Connection::open(server.database())
+        .unwrap()
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'audit_events'", (), |row| row.get(0))
+        .unwrap();
+    let file = std::fs::File::options().write(true).open(server.database()).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[0xff], ((root - 1) * PAGE) as u64).unwrap();
+    drop(file);
+    server.launch();
+    let append = |key: &str| server.post_as("alice", &path(&draft, "segments"), &segment("words", key));
+    let (code, _) = append("first").expect_error(503);
+    assert_eq!(code, "storage_unavailable");
+    append("first").expect(200);
+    let segments = append("second").expect(200)["data"]["segments"].as_array().unwrap().len();
+    assert_eq!(segments, 2);
+    let (_, message) = server.get("/readyz").expect_error(503);
+    assert!(message.starts_with("audit logging is failing: 2 rows wait"), "{message}");
+    server.wait_for_log(|line| line["message"] == "audit.damaged" && line["level"] == "ERROR");
+    assert_eq!((server.log().matches("draft.damaged").count(), server.log().matches("store.readonly").count()), (0, 0));
+    let (code, _, err) = verb(&server, &["verify"]);
+    assert_eq!((code, err.contains("malformed")), (1, true), "{err}");
+    assert!(server.terminate().success());
+    server.wait_for_log(|line| line["message"] == "audit.rows_lost" && line["rows"] == 2);
+}
+
+#[test]
 fn rows_that_wait_are_written_by_the_housekeeper_or_at_the_latest_by_the_stop() {
     for every in ["1", "86400"] {
         let mut server = Server::with(&[ON, ("HOUSEKEEPING_SECONDS", every)]);
