@@ -225,7 +225,7 @@ fn whatever_is_asked_counts_but_probes_preflights_and_sockets() {
     let line = server.wait_for_log(|line| line["message"] == "request.complete" && line["status"] == 429);
     assert_eq!(line["user_id"], Value::Null, "nobody was asked who they are: {line}");
     for _ in 0..20 {
-        for probe in ["/healthz", "/readyz", "/api/health/db"] {
+        for probe in ["/healthz", "/readyz"] {
             client.get(probe, None).expect(200);
         }
         let preflight = [("Origin", PAGE), ("Access-Control-Request-Method", "POST")];
@@ -241,6 +241,15 @@ fn whatever_is_asked_counts_but_probes_preflights_and_sockets() {
         client.send(&bad);
         client.answer()
     });
+}
+
+#[test]
+fn the_health_of_the_database_is_no_probe_and_counts() {
+    let began = Instant::now();
+    let server = server("2", "2", &[]);
+    let mut client = server.connect();
+    let answer = until_refused(began, 2, 2, |_| client.request("GET", "/api/health/db", &[], b""));
+    limited(&answer, 2, 30);
 }
 
 #[test]
