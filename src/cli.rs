@@ -77,7 +77,7 @@ enum TokenVerb {
     },
     /// Show what a token says, and whether a server with this configuration would take it
     ///
-    /// Exit code 0 if it would, 1 if not. What is shown of a token that is not taken is what it claims, no more.
+    /// Exit code 0 if it would, 3 if not. What is shown of a token that is not taken is what it claims, no more.
     Inspect {
         /// The token; without it, or as -, it is read from stdin, where other users of the machine do not see it
         token: Option<String>,
@@ -202,7 +202,7 @@ fn inspect(token: &str, config: &Config) -> ExitCode {
         Err(why) => format!("A server with this configuration does not take it: {why}\n"),
     });
     print(&report);
-    if taken { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if taken { ExitCode::SUCCESS } else { ExitCode::from(FOUND_PROBLEMS) }
 }
 
 /// A claim that is a time, as people write it, and how far away it is.

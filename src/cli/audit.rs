@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use rusqlite::Connection;
 
-use super::{fail, load};
+use super::{FOUND_PROBLEMS, fail, load};
 use crate::audit;
 use crate::audit::chain::hex;
 use crate::audit::read::{self, CSV_HEADER, Shown};
@@ -27,7 +27,7 @@ pub(super) enum Verb {
     /// Prints how many rows there are, the times of the first and the last one, and the head of the chain. Keep the head
     /// somewhere else: whoever can write to the database could rewrite the whole chain or cut off its end, and only who
     /// knows an earlier head can tell (--head).
-    #[command(after_help = "Exit codes: 0 the chain holds, 1 it does not or cannot be read, 2 usage.")]
+    #[command(after_help = "Exit codes: 0 the chain holds, 1 it cannot be read, 2 usage, 3 it does not hold.")]
     Verify {
         #[command(flatten)]
         database: Database,
@@ -138,7 +138,7 @@ fn run_verify(database: &Database, head: Option<&Hash>) -> Result<ExitCode, Ende
     out.flush()?;
     Ok(match report.fault {
         None => ExitCode::SUCCESS,
-        Some(fault) => fail("the audit log does not hold", &fault, 1),
+        Some(fault) => fail("the audit log does not hold", &fault, FOUND_PROBLEMS),
     })
 }
 

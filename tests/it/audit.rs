@@ -378,7 +378,7 @@ fn whatever_is_done_to_the_file_is_found_and_named() {
                 server.launch();
             }
             let (code, out, err) = verb(&server, &["verify", "--file", "data/inkring.db"]);
-            assert_eq!(code, 1, "{tampering}: {out}");
+            assert_eq!(code, 3, "{tampering}: {out}");
             assert!(err.starts_with("inkring: the audit log does not hold:\n") && err.contains(says), "{err}");
             assert!(out.starts_with("THE CHAIN IS BROKEN\n") && out.contains(&format!("  rows   {rows}\n")), "{out}");
         }
@@ -397,7 +397,7 @@ fn a_chain_rewritten_or_cut_off_is_known_by_an_earlier_head() {
     rewrite(&database);
     assert_eq!(verified(&server).0, 5, "whoever can write to the file can make a chain that holds");
     let (code, _, err) = verb(&server, &["verify", "--head", &noted]);
-    assert_eq!((code, err.contains(&format!("no row has the hash {noted}"))), (1, true), "{err}");
+    assert_eq!((code, err.contains(&format!("no row has the hash {noted}"))), (3, true), "{err}");
     let (_, noted) = verified(&server);
     database.execute("DELETE FROM audit_events WHERE id = 5", ()).unwrap();
     assert_eq!(verified(&server).0, 4);

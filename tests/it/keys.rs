@@ -390,7 +390,7 @@ fn inspect_says_what_a_token_claims_and_why_it_would_not_be_taken() {
         ("x".repeat(70_000), &secret, "the token is too long"),
     ] {
         let ran = inspect(&token, settings);
-        assert_eq!(ran.code, 1, "{why}");
+        assert_eq!(ran.code, 3, "{why}");
         let verdict = ran.stdout.lines().last().unwrap();
         assert!(verdict.starts_with("A server with this configuration does not take it: "), "{verdict}");
         assert!(verdict.contains(why), "{verdict}");
