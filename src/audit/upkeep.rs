@@ -4,7 +4,6 @@
 //! Rows are removed from the beginning of the chain only, in small jobs that wait in the writer's queue like everyone
 //! else's changes; each leaves id and hash of the last one it took as the anchor, in the same transaction.
 
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
 use rusqlite::params;
@@ -13,26 +12,11 @@ use super::chain::{self, Link, hex};
 use super::witness::Audit;
 use crate::clock::{Clock, Timestamp};
 use crate::housekeeper::{Stop, Task};
-use crate::store::{Job, JobTimes, Reader, StoreError, Tx, Verdict, WriterHandle};
+use crate::store::{PutOff, Reader, Tx, WriterHandle, run_chore};
 
 /// Rows that one job removes, at most.
 const REMOVED_MAX_ROWS: i64 = 500;
 const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
-
-/// Why something has to be tried again later.
-#[derive(Debug, thiserror::Error)]
-enum PutOff {
-    #[error("the database refused: {0}")]
-    Refused(#[from] rusqlite::Error),
-    #[error("too many changes are waiting to be written")]
-    QueueFull,
-    #[error(transparent)]
-    Failed(#[from] StoreError),
-    #[error("the writer has ended")]
-    NoWriter,
-    #[error("the server stops")]
-    Stopping,
-}
 
 /// The task that looks after the log. Rows are kept for `days`, 0 is for ever; without `audit` nothing is written any
 /// more, but what there is still grows old.
@@ -63,7 +47,7 @@ pub fn last_flush(audit: &Audit, writer: &WriterHandle) {
 
 fn flush(audit: &Audit, writer: &WriterHandle) -> Result<usize, PutOff> {
     let audit = audit.clone();
-    let rows = run(writer, move |tx| audit.flush(tx))?;
+    let rows = run_chore(writer, move |tx| audit.flush(tx))?;
     if rows > 0 {
         log::info!(rows; "audit.rows_recovered");
     }
@@ -108,7 +92,7 @@ impl Upkeep {
             if stop.asked() {
                 return Err(PutOff::Stopping);
             }
-            *removed += run(&self.writer, move |tx| remove(tx, before))?;
+            *removed += run_chore(&self.writer, move |tx| remove(tx, before))?;
         }
         Ok(())
     }
@@ -153,36 +137,6 @@ fn remove(tx: &Tx<'_>, before: Timestamp) -> rusqlite::Result<usize> {
     tx.connection().prepare_cached("DELETE FROM audit_events WHERE id <= ?1")?.execute([id])
 }
 
-/// Hands in one job and waits until it is settled, so that there is never more than one of ours in the queue.
-fn run<W>(writer: &WriterHandle, work: W) -> Result<usize, PutOff>
-where
-    W: FnMut(&mut Tx<'_>) -> rusqlite::Result<usize> + Send + 'static,
-{
-    let (settled, outcome) = sync_channel(1);
-    let job = Box::new(Work { work, result: Ok(0), settled });
-    writer.submit(job).map_err(|_| PutOff::QueueFull)?;
-    outcome.recv().map_err(|_| PutOff::NoWriter)?
-}
-
-struct Work<W> {
-    work: W,
-    result: rusqlite::Result<usize>,
-    settled: SyncSender<Result<usize, PutOff>>,
-}
-
-impl<W: FnMut(&mut Tx<'_>) -> rusqlite::Result<usize> + Send> Job for Work<W> {
-    fn run(&mut self, tx: &mut Tx<'_>) -> Verdict {
-        self.result = (self.work)(tx);
-        if self.result.is_ok() { Verdict::Keep } else { Verdict::Undo }
-    }
-
-    fn settle(self: Box<Self>, outcome: Result<JobTimes, StoreError>) {
-        let Self { result, settled, .. } = *self;
-        // The channel has room for the one thing ever sent, and its other end is waiting.
-        let _ = settled.send(outcome.map_err(PutOff::from).and_then(|_| Ok(result?)));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -219,7 +173,7 @@ mod tests {
         }
 
         fn write(&self, mut work: impl FnMut(&mut Tx<'_>) + Send + 'static) {
-            run(&self.writer.handle(), move |tx| {
+            run_chore(&self.writer.handle(), move |tx| {
                 work(tx);
                 Ok(0)
             })
@@ -229,7 +183,7 @@ mod tests {
         /// Changes of that kind, recorded; whether the job is kept.
         fn change(&self, number: i64, is_kept: bool) -> bool {
             let audit = self.audit();
-            let done = run(&self.writer.handle(), move |tx| {
+            let done = run_chore(&self.writer.handle(), move |tx| {
                 tx.connection()
                     .execute("INSERT INTO probe VALUES (1, ?1) ON CONFLICT DO UPDATE SET probed_at = ?1", [number])?;
                 let witness = audit.witness("192.0.2.1".parse().unwrap(), None).unwrap();

@@ -9,13 +9,12 @@
 //! and 50 ms when every fifth is. Nothing is looked at as long as nothing has been committed.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
 use crate::housekeeper::{Stop, Task};
-use crate::store::{Job, JobTimes, Reader, StoreError, Tx, Verdict, WriterHandle};
+use crate::store::{PutOff, Reader, WriterHandle, run_chore};
 
 /// Drafts that are looked at in one reading: a bound of memory, and of how long a reading can hold back a checkpoint.
 const SLICE_DRAFTS: i64 = 1000;
@@ -44,21 +43,6 @@ struct Removed {
     events: usize,
     drafts: usize,
     jobs: usize,
-}
-
-/// Why a run ended early. The next one takes up where it was.
-#[derive(Debug, thiserror::Error)]
-enum PutOff {
-    #[error("the database refused: {0}")]
-    Refused(#[from] rusqlite::Error),
-    #[error("too many changes are waiting to be written")]
-    QueueFull,
-    #[error(transparent)]
-    Failed(#[from] StoreError),
-    #[error("the writer has ended")]
-    NoWriter,
-    #[error("the server stops")]
-    Stopping,
 }
 
 impl Retention {
@@ -106,12 +90,11 @@ impl Retention {
         Err(PutOff::Stopping)
     }
 
-    /// Hands in one job and waits until it is settled, so that there is never more than one of ours in the queue.
     fn remove(&self, removals: Vec<Removal>) -> Result<usize, PutOff> {
-        let (settled, outcome) = sync_channel(1);
-        let job = Box::new(RemovalJob { removals, result: Ok(0), settled });
-        self.writer.submit(job).map_err(|_| PutOff::QueueFull)?;
-        outcome.recv().map_err(|_| PutOff::NoWriter)?
+        run_chore(&self.writer, move |tx| {
+            let mut delete = tx.connection().prepare_cached("DELETE FROM events WHERE draft = ?1 AND seq <= ?2")?;
+            removals.iter().map(|removal| delete.execute(params![removal.draft, removal.through])).sum()
+        })
     }
 }
 
@@ -163,33 +146,6 @@ fn excesses(connection: &Connection, after: i64, kept: i64) -> rusqlite::Result<
     rows.filter_map(Result::transpose).collect()
 }
 
-struct RemovalJob {
-    removals: Vec<Removal>,
-    /// Events removed.
-    result: rusqlite::Result<usize>,
-    settled: SyncSender<Result<usize, PutOff>>,
-}
-
-impl RemovalJob {
-    fn remove(&self, tx: &Tx<'_>) -> rusqlite::Result<usize> {
-        let mut delete = tx.connection().prepare_cached("DELETE FROM events WHERE draft = ?1 AND seq <= ?2")?;
-        self.removals.iter().map(|removal| delete.execute(params![removal.draft, removal.through])).sum()
-    }
-}
-
-impl Job for RemovalJob {
-    fn run(&mut self, tx: &mut Tx<'_>) -> Verdict {
-        self.result = self.remove(tx);
-        if self.result.is_ok() { Verdict::Keep } else { Verdict::Undo }
-    }
-
-    fn settle(self: Box<Self>, outcome: Result<JobTimes, StoreError>) {
-        let Self { result, settled, .. } = *self;
-        // The channel has room for the one thing ever sent, and its other end is waiting.
-        let _ = settled.send(outcome.map_err(PutOff::from).and_then(|_| Ok(result?)));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -199,7 +155,7 @@ mod tests {
     use crate::clock::Clock;
     use crate::drafts::replay;
     use crate::hub::Hub;
-    use crate::store::Writer;
+    use crate::store::{Job, JobTimes, StoreError, Tx, Verdict, Writer};
 
     const KEPT: i64 = 100;
 

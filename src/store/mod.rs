@@ -5,6 +5,7 @@
 //! after the commit's fsync (G1, G2). A [`Reader`] is a shard's own read-only connection. When the storage fails, the writer
 //! refuses changes until a probe of its own is committed again ([`Fault`]).
 
+mod chore;
 mod event;
 mod fault;
 mod migrations;
@@ -13,6 +14,7 @@ mod reader;
 mod reserve;
 mod writer;
 
+pub use chore::{PutOff, run_chore};
 pub use event::{Event, Publisher};
 pub use fault::{Fault, damage, is_damage};
 pub use migrations::SCHEMA_VERSION;
