@@ -10,6 +10,7 @@ mod seats;
 mod topics;
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -123,7 +124,11 @@ impl Publisher for Hub {
             );
             let interest = self.interest.lock();
             let Some(shards) = interest.get(&event.topic) else { continue };
-            let plain = Frame::text(&(self.encode)(&event, false));
+            let Ok(plain) = catch_unwind(AssertUnwindSafe(|| Frame::text(&(self.encode)(&event, false)))) else {
+                // Nobody can be told of it, but everyone who listens can be told that something is missing.
+                shards.iter().for_each(|listeners| listeners.shard.missed());
+                continue;
+            };
             let (numbered, encode) = (OnceLock::new(), self.encode);
             let published = Arc::new(Published { event, plain, numbered, encode });
             for Listeners { shard, .. } in shards {

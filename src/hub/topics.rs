@@ -65,6 +65,23 @@ mod tests {
     }
 
     #[test]
+    fn an_event_that_cannot_be_written_is_not_missed_in_silence() {
+        let poll = mio::Poll::new().unwrap();
+        let mailbox = Arc::new(crate::hub::Mailbox::new(poll.registry(), mio::Token(0)).unwrap());
+        let trips = |event: &Event, _: bool| match event.seq {
+            2 => std::panic::resume_unwind(Box::new("on purpose")),
+            seq => seq.to_string(),
+        };
+        let hub = Arc::new(Hub::new(trips));
+        let subscription = hub.subscribe("a", &mailbox);
+        hub.publish(&mut vec![event("a", 1), event("a", 2), event("a", 3)]);
+        let mut taken = Vec::new();
+        assert!(mailbox.take(&mut taken), "the shard is told");
+        assert_eq!(taken.len(), 1, "and of the others as well");
+        drop(subscription);
+    }
+
+    #[test]
     fn each_gets_what_it_listens_to_in_order_and_nothing_it_has_seen() {
         let poll = mio::Poll::new().unwrap();
         let mailbox = Arc::new(crate::hub::Mailbox::new(poll.registry(), mio::Token(0)).unwrap());

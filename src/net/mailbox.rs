@@ -69,6 +69,12 @@ impl<N> Mailbox<N> {
         self.push(waiting, Message::Note(note));
     }
 
+    /// Tells the shard that there is something it should have been told and was not: it closes its sockets, as above.
+    pub fn missed(&self) {
+        self.waiting.lock().missed = true;
+        self.wake();
+    }
+
     pub(crate) fn post(&self, message: Message<N>) {
         self.push(self.waiting.lock(), message);
     }
@@ -78,7 +84,13 @@ impl<N> Mailbox<N> {
         let first = waiting.messages.len() == 1;
         drop(waiting);
         // Whoever finds the box empty wakes; the shard takes everything at once.
-        if first && let Err(error) = self.waker.wake() {
+        if first {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
             log::error!(error = error.to_string(); "mailbox.wake_failed");
         }
     }
