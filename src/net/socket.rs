@@ -300,7 +300,8 @@ impl Drop for Socket {
     }
 }
 
-fn end(outbox: &mut Outbox, code: u16, reason: &str) -> ControlFlow<u16> {
+/// The close frame, and the word that nothing follows it.
+pub(crate) fn end(outbox: &mut Outbox, code: u16, reason: &str) -> ControlFlow<u16> {
     outbox.push(Frame::close(code, reason));
     ControlFlow::Break(code)
 }

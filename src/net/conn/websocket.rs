@@ -14,7 +14,7 @@ use crate::net::mailbox::Ticket;
 use crate::net::outbox::Outbox;
 use crate::net::response::Manner;
 use crate::net::shard::Tools;
-use crate::net::socket::{Socket, code};
+use crate::net::socket::{self, Socket, code};
 
 impl Conn {
     /// From this answer on the connection is a WebSocket. Its first frames stand behind the answer.
@@ -100,20 +100,17 @@ impl Conn {
     /// Lets a reader go that is too slow. What it was to get is dropped; the reason is the last thing it can read.
     fn cut_off_socket<S>(&mut self, tools: &mut Tools<S>) {
         self.cut_off("its socket reads too slowly", tools);
-        let waiting = self.outbox.len();
-        self.outbox.drop_unbegun();
-        tools.unsent = tools.unsent - waiting + self.outbox.len();
-        self.close_socket(code::TRY_AGAIN, "Reading too slowly; reconnect and catch up", tools);
+        self.with_socket(tools, |_, outbox| {
+            outbox.drop_unbegun();
+            socket::end(outbox, code::TRY_AGAIN, "Reading too slowly; reconnect and catch up")
+        });
         // So much longer it has to come to the close frame, which waits behind what the kernel holds.
         self.stalled = tools.now + tools.timeouts.write_stall;
     }
 
     /// Closes from our side, if this is a socket.
     pub(crate) fn close_socket<S>(&mut self, code: u16, reason: &str, tools: &mut Tools<S>) {
-        self.with_socket(tools, |_, outbox| {
-            outbox.push(Frame::close(code, reason));
-            ControlFlow::Break(code)
-        });
+        self.with_socket(tools, |_, outbox| socket::end(outbox, code, reason));
     }
 
     /// Adds a frame for the socket with this ticket; true if it is here. The frame leaves with the end of the turn.
