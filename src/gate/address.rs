@@ -12,8 +12,8 @@ pub(super) fn of_client(request: &Request<'_>, peer: IpAddr, is_trusted: impl Fn
     if !is_trusted(peer) {
         return client;
     }
-    let lines: Vec<&[u8]> = request.headers.all("x-forwarded-for").collect();
-    for hop in lines.iter().rev().flat_map(|line| line.rsplit(|&byte| byte == b',')) {
+    let hops: Vec<&[u8]> = request.headers.items("x-forwarded-for").collect();
+    for hop in hops.into_iter().rev() {
         // A hop that is no address ends the way back: whoever reported it is all that is known.
         let Some(address) = parse(hop) else { break };
         client = address;

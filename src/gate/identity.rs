@@ -127,10 +127,9 @@ fn in_query<'a>(request: &Request<'a>) -> Option<Sent<'a>> {
     }))
 }
 
-/// The protocols that a handshake offers, over all lines of the header.
+/// The protocols that a handshake offers.
 fn protocols<'a>(request: &Request<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-    let lines = request.headers.all("sec-websocket-protocol");
-    lines.flat_map(|line| line.split(|&byte| byte == b',').map(<[u8]>::trim_ascii))
+    request.headers.items("sec-websocket-protocol")
 }
 
 /// What was sent if all of it is the same: which of two tokens is meant is nothing to guess at.

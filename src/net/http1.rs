@@ -120,12 +120,15 @@ impl<'a> Headers<'a> {
         self.0.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
     }
 
+    /// The items of a comma-separated header of this name, over all its lines, in order.
+    pub fn items<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        self.all(name).flat_map(|line| line.split(|&byte| byte == b',').map(<[u8]>::trim_ascii))
+    }
+
     /// Whether a comma-separated header of this name holds this token, in any case.
     #[must_use]
     pub fn has_token(&self, name: &str, token: &str) -> bool {
-        self.all(name).any(|value| {
-            value.split(|&byte| byte == b',').any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
-        })
+        self.items(name).any(|item| item.eq_ignore_ascii_case(token.as_bytes()))
     }
 }
 
