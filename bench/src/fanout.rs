@@ -86,17 +86,7 @@ pub fn run(options: &Options) -> Result<u64> {
             subjects.push(Subject { name, server, host: *host, in_flight, rounds: Vec::new(), wanted });
         }
     }
-    match cores {
-        Some((server, load)) => {
-            // After the servers were started, so that none of them inherits it.
-            process::pin_this_thread(load)?;
-            println!("every server pinned to core {server}, the load to core {load}");
-            if process::are_siblings(server, load) {
-                println!("(the two are threads of one physical core and slow each other down)");
-            }
-        }
-        None => println!("not pinned: servers and load share all cores"),
-    }
+    process::pin_the_load(cores, "servers and load share all cores")?;
 
     let rounds = options.rounds.unwrap_or(9);
     for round in 0..rounds {

@@ -110,17 +110,8 @@ pub fn run(options: &Options) -> Result<u64> {
     }
 
     println!("GET over {CLIENTS} keep-alive connections, one request in flight on each");
-    match cores {
-        Some((server, load)) => {
-            // After the servers were started, so that none of them inherits it.
-            process::pin_this_thread(load)?;
-            println!("every server pinned to core {server}, the load to core {load}");
-            if process::are_siblings(server, load) {
-                println!("(the two are threads of one physical core and slow each other down)");
-            }
-        }
-        None => println!("not pinned: servers and load share all cores, and each server has as many threads as cores"),
-    }
+    let unpinned = "servers and load share all cores, and each server has as many threads as cores";
+    process::pin_the_load(cores, unpinned)?;
     let rounds = options.rounds.unwrap_or(31);
     for round in 0..rounds {
         eprintln!("round {} of {rounds}", round + 1);

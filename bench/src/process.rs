@@ -261,6 +261,20 @@ pub fn two_cores() -> Result<Option<(usize, usize)>> {
     Ok(cores.next().zip(cores.next()))
 }
 
+/// Keeps the load away from the servers, which were started by now so that none of them inherits it, and says so.
+pub fn pin_the_load(cores: Option<(usize, usize)>, unpinned: &str) -> Result<()> {
+    let Some((server, load)) = cores else {
+        println!("not pinned: {unpinned}");
+        return Ok(());
+    };
+    pin_this_thread(load)?;
+    println!("every server pinned to core {server}, the load to core {load}");
+    if are_siblings(server, load) {
+        println!("(the two are threads of one physical core and slow each other down)");
+    }
+    Ok(())
+}
+
 pub fn pin_this_thread(core: usize) -> Result<()> {
     let mut set = CpuSet::new();
     set.set(core);
@@ -268,7 +282,7 @@ pub fn pin_this_thread(core: usize) -> Result<()> {
 }
 
 /// Whether two cores are threads of one physical core, which share what is measured.
-pub fn are_siblings(one: usize, other: usize) -> bool {
+fn are_siblings(one: usize, other: usize) -> bool {
     let id = |core| {
         let topology = format!("/sys/devices/system/cpu/cpu{core}/topology/thread_siblings");
         fs::read_to_string(topology).ok()
