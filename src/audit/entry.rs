@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
-/// The longest text of an entry, in characters; what is cut ends in [`TRUNCATED`].
+use crate::observe;
+
+/// The longest text of an entry, in characters; what is longer is cut.
 const TEXT_MAX_CHARS: usize = 500;
-/// What stands for the rest of a text that was cut.
-const TRUNCATED: &str = "...<truncated>";
 
 /// What happened.
 #[derive(Debug, Clone, Copy)]
@@ -40,10 +40,7 @@ pub(super) fn metadata(fields: &[(&'static str, Field<'_>)]) -> Result<Option<St
 
 /// The text, or as much of it as is kept.
 pub(super) fn cut(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(TEXT_MAX_CHARS) {
-        None => Cow::Borrowed(text),
-        Some((end, _)) => Cow::Owned(format!("{}{TRUNCATED}", &text[..end])),
-    }
+    observe::cut(text, TEXT_MAX_CHARS)
 }
 
 struct Object<'a>(&'a [(&'static str, Field<'a>)]);

@@ -2,8 +2,6 @@
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::num::IntErrorKind;
-use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use http::{Method, StatusCode};
@@ -23,7 +21,7 @@ use super::store::{self, NewDraft, Operation};
 use super::view::{Metrics, Views};
 use crate::audit::{Audit, Entry, Field, Witness};
 use crate::clock::Clock;
-use crate::gate::validate::{Check, Length, Problem, cut};
+use crate::gate::validate::{Check, Length, cut};
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes, USER_ID_MAX_CHARS};
 use crate::net::Response;
 use crate::store::{Reader, StoreError, Tx};
@@ -212,12 +210,10 @@ fn get(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
 }
 
 fn events(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
-    let mut problems = Vec::new();
-    let since = query_number(call, "since", 0..=i64::MAX, 0, &mut problems);
-    let limit = query_number(call, "limit", 1..=PAGE_MAX_EVENTS, PAGE_EVENTS, &mut problems);
-    if !problems.is_empty() {
-        return Err(ApiError::invalid(&problems));
-    }
+    let mut check = Check::new();
+    let since = check.query_number(call.query_value("since"), "since", 0..=i64::MAX).unwrap_or(0);
+    let limit = check.query_number(call.query_value("limit"), "limit", 1..=PAGE_MAX_EVENTS).unwrap_or(PAGE_EVENTS);
+    check.done()?;
     let draft_id = call.param("draft_id");
     may_read(drafts.reader.connection(), drafts.options.public_read, draft_id, call.user)?;
     let page = replay::page(drafts.reader.connection(), draft_id, since, limit).map_err(ApiError::from);
@@ -231,36 +227,6 @@ fn events(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     // Writing to a String cannot fail.
     let _ = write!(body, r#"],"from":{since},"to":{head},"complete":{complete},"more":{more}}}"#);
     Ok(Outcome::Now(Response::json(StatusCode::OK, body.into_bytes())))
-}
-
-/// A whole number of the query, `absent` if it is not there. What it returns is only meaningful without a problem.
-fn query_number(
-    call: &Call<'_>,
-    name: &'static str,
-    bounds: RangeInclusive<i64>,
-    absent: i64,
-    problems: &mut Vec<Problem>,
-) -> i64 {
-    let Some(text) = call.query_value(name) else { return absent };
-    let (min, max) = bounds.into_inner();
-    let is_small = match text.parse::<i64>() {
-        Ok(number) if (min..=max).contains(&number) => return number,
-        Ok(number) => Some(number < min),
-        Err(error) if *error.kind() == IntErrorKind::NegOverflow => Some(true),
-        Err(error) if *error.kind() == IntErrorKind::PosOverflow => Some(false),
-        Err(_) => None,
-    };
-    let should = "Input should be";
-    let (kind, msg, ctx) = match is_small {
-        Some(true) => {
-            ("greater_than_equal", format!("{should} greater than or equal to {min}"), Some(json!({"ge": min})))
-        }
-        Some(false) => ("less_than_equal", format!("{should} less than or equal to {max}"), Some(json!({"le": max}))),
-        None => ("int_parsing", format!("{should} a valid integer, unable to parse string as an integer"), None),
-    };
-    let loc = vec!["query".into(), name.into()];
-    problems.push(Problem { kind, loc, msg, input: cut(&text).into(), ctx, hint: "" });
-    absent
 }
 
 fn append_segment(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {

@@ -3,9 +3,13 @@
 //! The items of a 422 are those of contract 01 §3.3: `type`, `loc`, `msg`, `input` and, for bounds, `ctx`. Lengths
 //! count Unicode code points. An echoed input is capped (R20c): a client sees what it sent without being sent it all.
 
+use std::num::IntErrorKind;
+use std::ops::RangeInclusive;
+
 use serde_json::{Map, Value, json};
 
 use super::error::ApiError;
+use crate::observe;
 
 /// Code points of a string that an error echoes.
 pub const ECHO_CHARS: usize = 200;
@@ -13,8 +17,6 @@ pub const ECHO_CHARS: usize = 200;
 const ECHO_PARTS: usize = 200;
 /// Bytes of JSON that an error echoes of an object or array; a larger one is echoed as its beginning.
 pub const ECHO_JSON_BYTES: usize = 1024;
-/// Marks a text that was cut.
-pub const TRUNCATED: &str = "...<truncated>";
 /// curl and forms send something else unless told, and the item of `detail` alone does not say so.
 const NOT_SENT_AS_JSON: &str = "; was it sent with Content-Type: application/json?";
 
@@ -201,6 +203,37 @@ impl Check {
         }
     }
 
+    /// An optional whole number of the query.
+    pub fn query_number(
+        &mut self,
+        value: Option<String>,
+        name: &'static str,
+        bounds: RangeInclusive<i64>,
+    ) -> Option<i64> {
+        let text = value?;
+        let (min, max) = bounds.into_inner();
+        let is_small = match text.parse::<i64>() {
+            Ok(number) if (min..=max).contains(&number) => return Some(number),
+            Ok(number) => Some(number < min),
+            Err(error) if *error.kind() == IntErrorKind::NegOverflow => Some(true),
+            Err(error) if *error.kind() == IntErrorKind::PosOverflow => Some(false),
+            Err(_) => None,
+        };
+        let should = "Input should be";
+        let (kind, msg, ctx) = match is_small {
+            Some(true) => {
+                ("greater_than_equal", format!("{should} greater than or equal to {min}"), Some(json!({"ge": min})))
+            }
+            Some(false) => {
+                ("less_than_equal", format!("{should} less than or equal to {max}"), Some(json!({"le": max})))
+            }
+            None => ("int_parsing", format!("{should} a valid integer, unable to parse string as an integer"), None),
+        };
+        let loc = vec!["query".into(), name.into()];
+        self.problems.push(Problem { kind, loc, msg, input: cut(&text).into(), ctx, hint: "" });
+        None
+    }
+
     /// Refuses what has no business in the name of a user: control characters, and bytes that are not UTF-8, which
     /// arrive here replaced, so that different names would have become one.
     pub fn user_name(&mut self, place: &'static str, name: &'static str, text: &str) {
@@ -252,10 +285,7 @@ impl Check {
 /// A text cut to [`ECHO_CHARS`].
 #[must_use]
 pub fn cut(text: &str) -> String {
-    match text.char_indices().nth(ECHO_CHARS) {
-        None => text.to_owned(),
-        Some((at, _)) => format!("{}{TRUNCATED}", &text[..at]),
-    }
+    observe::cut(text, ECHO_CHARS).into_owned()
 }
 
 fn echo_text(text: &str) -> Value {
@@ -340,7 +370,7 @@ mod tests {
         check.length("body", "title", &"🖋".repeat(200), Length::between(1, 200));
         assert!(check.problems.is_empty());
         check.length("body", "title", &"🖋".repeat(201), Length::between(1, 200));
-        assert_eq!(check.problems[0].input, json!("🖋".repeat(200) + TRUNCATED));
+        assert_eq!(check.problems[0].input, json!("🖋".repeat(200) + "...<truncated>"));
     }
 
     #[test]
@@ -349,6 +379,9 @@ mod tests {
         assert!(echo(&huge).to_string().len() < 2 * ECHO_JSON_BYTES);
         assert_eq!(echo(&json!([1, null, "a"])), json!([1, null, "a"]));
         let items = echo(&json!(vec![1; ECHO_PARTS + 1]));
-        assert!(items.as_str().is_some_and(|text| text.ends_with(TRUNCATED)), "a part is not shown as the whole");
+        assert!(
+            items.as_str().is_some_and(|text| text.ends_with("...<truncated>")),
+            "a part is not shown as the whole"
+        );
     }
 }

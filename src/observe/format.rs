@@ -12,6 +12,7 @@
 //! Threads: called on whatever thread logs; nothing is shared. A `Display` in a
 //! field may panic, which leaves no half-written state behind.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::ops::Range;
@@ -29,8 +30,17 @@ pub(super) const MAX_FIELDS: usize = 32;
 /// Target of our own crate and the `logger` of everything it logs.
 pub(super) const OWN: &str = "inkring";
 
-/// Appended to a text that was cut.
+/// Appended to a text that was cut, here and wherever else a text is kept or repeated in part.
 const CUT_MARK: &str = "...<truncated>";
+
+/// The text, or its first `max_chars` code points and a mark that there was more.
+#[must_use]
+pub fn cut(text: &str, max_chars: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(max_chars) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}{CUT_MARK}", &text[..end])),
+    }
+}
 
 /// Number of the fields beyond [`MAX_FIELDS`].
 const FIELDS_DROPPED: &str = "fields_dropped";

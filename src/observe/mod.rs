@@ -29,6 +29,7 @@ use jiff::Timestamp;
 use log::{LevelFilter, SetLoggerError};
 
 use crate::clock::Clock;
+pub use format::cut;
 use format::{OWN, Style};
 pub use sink::LogHandle;
 
