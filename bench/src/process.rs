@@ -159,6 +159,7 @@ impl Server {
             .current_dir(directory.path())
             .env_clear()
             .env("LISTEN_ADDR", "127.0.0.1:0")
+            .env("OPS_ADDR", "off")
             .env("DATABASE_URL", database)
             .env("LOG_LEVEL", "warn")
             .env("MAX_CONNECTIONS_PER_ADDRESS", "100000")

@@ -28,11 +28,13 @@ pub enum Section {
     Sockets,
     /// What is recorded of who changed what.
     Audit,
+    /// What only the operator sees.
+    Operations,
 }
 
 impl Section {
     /// Every section, in the order they are shown.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::General,
         Self::Server,
         Self::Storage,
@@ -43,6 +45,7 @@ impl Section {
         Self::Drafts,
         Self::Sockets,
         Self::Audit,
+        Self::Operations,
     ];
 
     /// The heading shown to an operator.
@@ -59,6 +62,7 @@ impl Section {
             Self::Drafts => "Drafts",
             Self::Sockets => "Sockets",
             Self::Audit => "Audit",
+            Self::Operations => "Operations",
         }
     }
 }
@@ -83,6 +87,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// An IP address and a port.
     Address,
+    /// An IP address and a port, a Unix socket, or nothing.
+    Endpoint,
     /// The address of a database.
     Database,
     /// A list of web origins, or `*`.
@@ -183,8 +189,8 @@ const fn int(min: u64, max: u64, unit: &'static str) -> Kind {
     Kind::Integer { min, max, unit }
 }
 
-use Kind::{Address, Choice, Database, Flag, Fraction, Networks, Origins, Text};
-use Section::{Access, Audit, Connections, Drafts, General, Logs, Rates, Server, Sockets, Storage};
+use Kind::{Address, Choice, Database, Endpoint, Flag, Fraction, Networks, Origins, Text};
+use Section::{Access, Audit, Connections, Drafts, General, Logs, Operations, Rates, Server, Sockets, Storage};
 
 /// Every setting, grouped by section.
 #[rustfmt::skip] // One row per knob reads better than one line per field.
@@ -402,5 +408,29 @@ pub const KNOBS: &[Knob] = &[
     ),
     knob(Audit, "AUDIT_RETENTION_DAYS", int(0, 36_500, "days"), "0",
         "After how many days rows of the audit log are removed, in small steps. 0 keeps them for ever.",
+    ),
+
+    knob(Operations, "OPS_ADDR", Endpoint, "127.0.0.1:9090",
+        "Where the private plane listens: the dashboard, metrics and backups. unix:PATH makes it a Unix socket for this \
+         user only; off leaves it out. An address that is not of this machine alone needs OPS_TOKEN.",
+    ).refusing(),
+    Knob {
+        secret: true,
+        ..knob(Operations, "OPS_TOKEN", Text, "",
+            "What the private plane asks for, as Authorization: Bearer or as a password with any user name. At least 16 \
+             bytes. Without one, whoever reaches it may use it.",
+        ).refusing()
+    },
+    knob(Operations, "METRICS_PUBLIC", Flag, "false",
+        "Whether /metrics is also served on the public address.",
+    ).refusing(),
+    knob(Operations, "BACKUP_DIR", Text, "",
+        "The directory that backups are written to. Without one there are none but those asked for by hand.",
+    ).refusing(),
+    knob(Operations, "BACKUP_INTERVAL_HOURS", int(0, 8760, "hours"), "24",
+        "How often a backup is made by itself when there is a BACKUP_DIR. 0 leaves it to inkring backup and SIGUSR1.",
+    ),
+    knob(Operations, "BACKUP_KEEP_DAYS", int(0, 36_500, "days"), "30",
+        "After how many days a backup is removed; the newest one never is. 0 keeps them for ever.",
     ),
 ];

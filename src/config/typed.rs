@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::network::Network;
 use super::value::{Fraction, MASK, Value};
 use super::{ConfigError, Setting};
+use crate::net::Endpoint;
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +53,32 @@ pub struct Config {
     pub audit: AuditConfig,
     /// How often the housekeeper looks around.
     pub housekeeping: Duration,
+    /// What only the operator sees.
+    pub operations: Operations,
+}
+
+/// What only the operator sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operations {
+    /// Where the private plane listens, if anywhere.
+    pub endpoint: Option<Endpoint>,
+    /// What it asks for.
+    pub token: Option<Secret>,
+    /// Whether `/metrics` is public too.
+    pub metrics_public: bool,
+    /// Copies of the database.
+    pub backups: BackupConfig,
+}
+
+/// Copies of the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupConfig {
+    /// Where they are put.
+    pub directory: Option<PathBuf>,
+    /// How often one is made; none is without being asked for.
+    pub every: Option<Duration>,
+    /// How long one is kept; for ever if nothing is said.
+    pub keep: Option<Duration>,
 }
 
 /// What is logged, and how.
@@ -379,6 +406,19 @@ impl Config {
                 retention_days: read.number("AUDIT_RETENTION_DAYS", |number| u32::try_from(number).ok())?,
             },
             housekeeping: read.seconds("HOUSEKEEPING_SECONDS")?,
+            operations: Operations {
+                endpoint: read.get("OPS_ADDR", |value| match value {
+                    Value::Endpoint(endpoint) => Some(endpoint.clone()),
+                    _ => None,
+                })?,
+                token: read.text("OPS_TOKEN")?.map(Secret),
+                metrics_public: read.flag("METRICS_PUBLIC")?,
+                backups: BackupConfig {
+                    directory: read.text("BACKUP_DIR")?.map(PathBuf::from),
+                    every: read.span("BACKUP_INTERVAL_HOURS", 3600)?,
+                    keep: read.span("BACKUP_KEEP_DAYS", 86_400)?,
+                },
+            },
         })
     }
 }
@@ -429,6 +469,12 @@ impl Reader<'_> {
 
     fn seconds(&self, name: &str) -> Result<Duration, ConfigError> {
         self.number(name, |number| Some(Duration::from_secs(number)))
+    }
+
+    /// So many times `unit_seconds`; none when it is 0.
+    fn span(&self, name: &str, unit_seconds: u64) -> Result<Option<Duration>, ConfigError> {
+        let units = self.number(name, Some)?;
+        Ok((units > 0).then(|| Duration::from_secs(units.saturating_mul(unit_seconds))))
     }
 
     fn word<T>(&self, name: &str, pick: impl FnOnce(&str) -> Option<T>) -> Result<T, ConfigError> {

@@ -10,9 +10,16 @@ use std::path::PathBuf;
 
 use super::knobs::{Kind, Knob};
 use super::network::Network;
+use crate::net::Endpoint;
 
 /// What is shown in place of a secret.
 pub const MASK: &str = "********";
+
+/// What stands for no endpoint.
+const OFF: &str = "off";
+
+/// The longest path that a Unix socket can have: Linux keeps it in 108 bytes, the last of them zero.
+const UNIX_PATH_MAX_BYTES: usize = 107;
 
 /// How many characters of a bad value are echoed.
 const ECHO_CHARS: usize = 200;
@@ -30,6 +37,8 @@ pub enum Value {
     Choice(&'static str),
     /// From [`Kind::Address`].
     Address(SocketAddr),
+    /// From [`Kind::Endpoint`]; nothing when it is off.
+    Endpoint(Option<Endpoint>),
     /// From [`Kind::Database`]: the path of the file.
     Database(PathBuf),
     /// From [`Kind::Origins`], in the form browsers send.
@@ -72,6 +81,8 @@ impl fmt::Display for Value {
             Self::Fraction(fraction) => fraction.fmt(f),
             Self::Choice(word) => word.fmt(f),
             Self::Address(address) => address.fmt(f),
+            Self::Endpoint(None) => f.write_str(OFF),
+            Self::Endpoint(Some(endpoint)) => endpoint.fmt(f),
             Self::Database(path) => write!(f, "sqlite:{}", path.display()),
             Self::Origins(origins) => origins.join(",").fmt(f),
             Self::Networks(networks) => {
@@ -116,6 +127,7 @@ pub fn parse(knob: &Knob, name: &str, text: &str) -> Result<Value, BadValue> {
         Kind::Fraction => fraction(text).map(Value::Fraction).map_err(fault),
         Kind::Choice(words) => choice(text, words).map(Value::Choice).map_err(fault),
         Kind::Address => address(text).map(Value::Address).map_err(fault),
+        Kind::Endpoint => endpoint(text).map(Value::Endpoint).map_err(fault),
         Kind::Database => database(text).map(Value::Database).map_err(fault),
         Kind::Origins => list(text, origin).map(Value::Origins),
         Kind::Networks => list(text, network).map(Value::Networks),
@@ -185,6 +197,23 @@ fn one_of(words: &[&str]) -> String {
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "is not an address: use IP:PORT, such as 127.0.0.1:8000 or [::]:8000".to_owned())
+}
+
+/// An address, `unix:PATH`, or nothing for `off`.
+fn endpoint(text: &str) -> Result<Option<Endpoint>, String> {
+    if text.eq_ignore_ascii_case(OFF) {
+        return Ok(None);
+    }
+    if let Some(path) = text.strip_prefix("unix:") {
+        let room = path.len() <= UNIX_PATH_MAX_BYTES;
+        return match path {
+            "" => Err("names no socket: use unix:PATH".to_owned()),
+            _ if !room => Err(format!("is too long for a Unix socket: at most {UNIX_PATH_MAX_BYTES} bytes of path")),
+            path => Ok(Some(Endpoint::Unix(path.into()))),
+        };
+    }
+    let address = text.parse().map(|address| Some(Endpoint::Tcp(address)));
+    address.map_err(|_| "is no place to listen: use IP:PORT, unix:PATH or off".to_owned())
 }
 
 /// The path in `sqlite:PATH`, `sqlite://PATH` or `sqlite:///ABSOLUTE`.

@@ -11,6 +11,7 @@
 //! can stall another (G6). Every buffer has a bound (G5).
 
 mod acceptor;
+pub mod client;
 mod conn;
 mod frame;
 pub mod http1;
@@ -28,6 +29,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use acceptor::{Caps, network_of};
+pub use client::Endpoint;
 pub use frame::Frame;
 pub use http1::{Limits, Reject, Request};
 pub use mailbox::{Mailbox, Ticket};

@@ -198,6 +198,8 @@ impl Drop for Server {
 pub fn inkring(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_inkring"));
     command.current_dir(directory).env_clear().stdin(Stdio::null());
+    // Many run at once, and the private plane's default is one port for all.
+    command.env("OPS_ADDR", "off");
     command
 }
 

@@ -1,0 +1,251 @@
+//! The other end: one blocking request, as the program's own verbs and its watchdog make them.
+//!
+//! It asks in HTTP/1.0, so an answer is never chunked and ends with its connection, whoever gives it: this server, its
+//! private plane, or a reverse proxy in front of it. No TLS; who terminates it does so on this machine.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// An answer's head is not longer than this.
+const HEAD_MAX_BYTES: usize = 64 * 1024;
+/// Nor has it more headers.
+const HEAD_MAX_HEADERS: usize = 100;
+
+/// Where something listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// An IP address and a port.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// Nobody listens there, or nobody took the call in time.
+    #[error("cannot connect to {0}: {1}")]
+    Connect(Endpoint, io::Error),
+    /// The connection broke, or nothing came in time.
+    #[error("no answer from {0}: {1}")]
+    Broken(Endpoint, io::Error),
+    /// What came back is not HTTP.
+    #[error("what {0} answers is not HTTP")]
+    NotHttp(Endpoint),
+}
+
+/// One request.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// `GET`, `POST`, …
+    pub method: &'a str,
+    /// Path and query.
+    pub target: &'a str,
+    /// Headers besides `Host`, `Content-Length` and `Connection`; without line breaks.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// The body; an empty one is none.
+    pub body: &'a [u8],
+}
+
+impl<'a> Ask<'a> {
+    /// A `GET` without anything.
+    #[must_use]
+    pub fn get(target: &'a str) -> Self {
+        Self { method: "GET", target, headers: &[], body: b"" }
+    }
+
+    /// Sends it to `to`, as to the host of that name, and reads the head of the answer. `patience` is for the connection and
+    /// then for each step of reading and writing.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn send(&self, to: &Endpoint, host: &str, patience: Duration) -> Result<Answer, AskError> {
+        let connect = |error| AskError::Connect(to.clone(), error);
+        let stream: Box<dyn Stream> = match to {
+            Endpoint::Tcp(address) => {
+                let stream = TcpStream::connect_timeout(address, patience).map_err(connect)?;
+                stream.set_read_timeout(Some(patience)).map_err(connect)?;
+                stream.set_write_timeout(Some(patience)).map_err(connect)?;
+                Box::new(stream)
+            }
+            Endpoint::Unix(path) => {
+                let stream = UnixStream::connect(path).map_err(connect)?;
+                stream.set_read_timeout(Some(patience)).map_err(connect)?;
+                stream.set_write_timeout(Some(patience)).map_err(connect)?;
+                Box::new(stream)
+            }
+        };
+        let broken = |error| AskError::Broken(to.clone(), error);
+        let mut request = format!("{} {} HTTP/1.0\r\nHost: {host}\r\n", self.method, self.target);
+        for (name, value) in self.headers {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if !self.body.is_empty() || self.method == "POST" {
+            request.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
+        }
+        request.push_str("Connection: close\r\n\r\n");
+        let mut bytes = request.into_bytes();
+        bytes.extend_from_slice(self.body);
+        let mut stream = stream;
+        // Who refuses early, and hangs up, has answered all the same.
+        let written = stream.write_all(&bytes);
+        match Answer::read(stream) {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) => Err(match written {
+                Ok(()) => AskError::NotHttp(to.clone()),
+                Err(error) => broken(error),
+            }),
+            Err(error) => Err(broken(written.err().unwrap_or(error))),
+        }
+    }
+}
+
+trait Stream: Read + Write + Send {}
+impl<T: Read + Write + Send> Stream for T {}
+
+/// An answer, whose body is still to be read.
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    headers: Vec<(String, String)>,
+    began: io::Cursor<Vec<u8>>,
+    length: Option<u64>,
+    taken: u64,
+    rest: Box<dyn Stream>,
+}
+
+impl Answer {
+    /// Nothing when what comes is no HTTP.
+    fn read(mut stream: Box<dyn Stream>) -> io::Result<Option<Self>> {
+        let mut bytes = Vec::new();
+        let mut chunk = [0; 4096];
+        loop {
+            let count = stream.read(&mut chunk)?;
+            bytes.extend_from_slice(&chunk[..count]);
+            let mut headers = [httparse::EMPTY_HEADER; HEAD_MAX_HEADERS];
+            let mut head = httparse::Response::new(&mut headers);
+            match head.parse(&bytes) {
+                Ok(httparse::Status::Complete(end)) => {
+                    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                    let headers: Vec<_> =
+                        head.headers.iter().map(|header| (header.name.to_owned(), text(header.value))).collect();
+                    let status = head.code.unwrap_or_default();
+                    let length = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+                    let length = length.and_then(|(_, value)| value.trim().parse().ok());
+                    let began = io::Cursor::new(bytes.split_off(end));
+                    return Ok(Some(Self { status, headers, began, length, taken: 0, rest: stream }));
+                }
+                Ok(httparse::Status::Partial) if count > 0 && bytes.len() < HEAD_MAX_BYTES => {}
+                Ok(httparse::Status::Partial) | Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// The value of a header.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// The whole body as text, of which no more than `max` bytes are read.
+    ///
+    /// # Errors
+    /// When it breaks off.
+    pub fn text(self, max: u64) -> io::Result<String> {
+        let mut bytes = Vec::new();
+        self.take(max).read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// The body. It is an error when it ends before its `Content-Length`, so that half a file is never taken for a whole one.
+impl Read for Answer {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.length.map_or(u64::MAX, |length| length.saturating_sub(self.taken));
+        let room = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        if room == 0 {
+            return Ok(0);
+        }
+        let mut count = self.began.read(&mut buffer[..room])?;
+        if count == 0 {
+            count = self.rest.read(&mut buffer[..room])?;
+        }
+        if count == 0 && self.length.is_some() {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the answer broke off before its end"));
+        }
+        self.taken += count as u64;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// Answers one call with these bytes; returns what was asked.
+    fn answering(bytes: &'static [u8]) -> (Endpoint, std::thread::JoinHandle<String>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let to = Endpoint::Tcp(listener.local_addr().unwrap());
+        let thread = std::thread::spawn(move || {
+            let mut stream = listener.accept().unwrap().0;
+            let mut asked = Vec::new();
+            let mut chunk = [0; 1024];
+            while !asked.ends_with(b"\r\n\r\n{}") && !asked.ends_with(b"close\r\n\r\n") {
+                let count = stream.read(&mut chunk).unwrap();
+                asked.extend_from_slice(&chunk[..count]);
+            }
+            stream.write_all(bytes).unwrap();
+            String::from_utf8(asked).unwrap()
+        });
+        (to, thread)
+    }
+
+    #[test]
+    fn a_request_is_sent_and_its_answer_read() {
+        let (to, asked) = answering(b"HTTP/1.1 201 Created\r\nX-A: b\r\nContent-Length: 2\r\n\r\nhi and more");
+        let ask = Ask { method: "POST", target: "/x?y=1", headers: &[("X-User-Id", "alice")], body: b"{}" };
+        let answer = ask.send(&to, "example.org", PATIENCE).unwrap();
+        assert_eq!((answer.status, answer.header("x-a")), (201, Some("b")));
+        assert_eq!(answer.text(100).unwrap(), "hi");
+        let expected = "POST /x?y=1 HTTP/1.0\r\nHost: example.org\r\nX-User-Id: alice\r\nContent-Length: 2\r\n\
+                        Connection: close\r\n\r\n{}";
+        assert_eq!(asked.join().unwrap(), expected);
+    }
+
+    #[test]
+    fn half_a_body_is_an_error_and_a_body_without_length_ends_with_its_connection() {
+        let (to, _asked) = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhal");
+        let error = Ask::get("/").send(&to, "x", PATIENCE).unwrap().text(100).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        let (to, _asked) = answering(b"HTTP/1.0 200 OK\r\n\r\nall of it");
+        assert_eq!(Ask::get("/").send(&to, "x", PATIENCE).unwrap().text(6).unwrap(), "all of");
+    }
+
+    #[test]
+    fn what_is_no_http_is_said_to_be_none() {
+        for bytes in [&b"SSH-2.0-OpenSSH_9.2\r\n"[..], b"", b"HTTP/1.1 200"] {
+            let (to, _asked) = answering(bytes);
+            assert!(matches!(Ask::get("/").send(&to, "x", PATIENCE), Err(AskError::NotHttp(_))), "{bytes:?}");
+        }
+        let gone = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+        let error = Ask::get("/").send(&Endpoint::Tcp(gone), "x", PATIENCE).err().unwrap().to_string();
+        assert!(error.starts_with(&format!("cannot connect to {gone}: ")), "{error}");
+    }
+}
