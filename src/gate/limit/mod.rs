@@ -15,9 +15,9 @@ mod table;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::RETRY_AFTER;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use self::bucket::{Policy, Verdict};
@@ -32,9 +32,6 @@ const WAIT_MAX_SECONDS: usize = 60;
 /// Where changes cost twice as much.
 const STRICTER_UNDER: &str = "/v1/collab";
 
-const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 /// draft-ietf-httpapi-ratelimit-headers-10.
 const QUOTA_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const QUOTA: HeaderName = HeaderName::from_static("ratelimit");
@@ -72,8 +69,9 @@ enum Key<'k> {
 struct Tier {
     name: &'static str,
     policy: Policy,
-    limit: HeaderValue,
     announced: HeaderValue,
+    /// The headers of a 429, for every number of seconds that there is to wait.
+    refusals: Vec<Arc<str>>,
 }
 
 impl Tier {
@@ -82,7 +80,13 @@ impl Tier {
         // A name of ours and a number fit a header.
         let announced = HeaderValue::from_str(&format!("\"{name}\";q={per_minute};w=60"));
         let announced = announced.unwrap_or(HeaderValue::from_static(""));
-        Self { name, policy, limit: HeaderValue::from(per_minute), announced }
+        let refusals = (0..=WAIT_MAX_SECONDS).map(|wait| {
+            format!(
+                "retry-after: {wait}\r\n\
+                 x-ratelimit-limit: {per_minute}\r\nx-ratelimit-remaining: 0\r\nx-ratelimit-reset: 60\r\n"
+            )
+        });
+        Self { name, policy, announced, refusals: refusals.map(Arc::from).collect() }
     }
 }
 
@@ -95,8 +99,6 @@ pub struct Limiter {
     default: Tier,
     mutation: Tier,
     standard_headers: bool,
-    /// `Retry-After` for every number of seconds that there is.
-    waits: Vec<HeaderValue>,
     refusals: Sampler,
 }
 
@@ -113,7 +115,6 @@ impl Limiter {
             default: Tier::new("default", policy),
             mutation: Tier::new("mutation", policy.halved()),
             standard_headers: limits.standard_headers,
-            waits: (0..=WAIT_MAX_SECONDS).map(HeaderValue::from).collect(),
             refusals: Sampler::new(),
         }
     }
@@ -172,24 +173,23 @@ impl Standing<'_> {
             log::warn!(request_id = request_id.as_str(), route, limit = self.tier.name, refused; "request.limited");
         }
         let wait = usize::try_from(self.verdict.next_seconds()).unwrap_or(usize::MAX).min(WAIT_MAX_SECONDS);
-        let response = Response::json(StatusCode::TOO_MANY_REQUESTS, body(request_id))
-            .with(RETRY_AFTER, self.limiter.waits[wait].clone())
-            .with(LIMIT, self.tier.limit.clone())
-            .with(REMAINING, HeaderValue::from_static("0"))
-            .with(RESET, HeaderValue::from_static("60"));
+        let mut response = Response::json(StatusCode::TOO_MANY_REQUESTS, body(request_id));
+        response.header_lines = Some(Arc::clone(&self.tier.refusals[wait]));
         Some(response)
     }
 }
+
+/// Room for a request id of ours and its quotes; a client's may need more.
+const REQUEST_ID_BYTES: usize = 40;
 
 /// The envelope of every error, written beforehand up to the request id, and from there on.
 fn body(request_id: &RequestId) -> Vec<u8> {
     const BEFORE: &[u8] =
         br#"{"error":{"code":"rate_limited","message":"Rate limit exceeded for this endpoint","request_id":"#;
     const AFTER: &[u8] = br#"},"detail":"Rate limit exceeded for this endpoint"}"#;
-    let mut body = Vec::with_capacity(BEFORE.len() + AFTER.len() + 64);
+    let mut body = Vec::with_capacity(BEFORE.len() + AFTER.len() + REQUEST_ID_BYTES);
     body.extend_from_slice(BEFORE);
-    // Writing to memory does not fail, and a text is always JSON. It may have quotes in it, though.
-    let _ = serde_json::to_writer(&mut body, request_id.as_str());
+    request_id.write_json(&mut body);
     body.extend_from_slice(AFTER);
     body
 }
@@ -290,18 +290,13 @@ mod tests {
             response.body,
             ApiError::new(Code::RateLimited, "Rate limit exceeded for this endpoint").body(id.as_str(), None)
         );
+        let lines = "retry-after: 60\r\nx-ratelimit-limit: 1\r\nx-ratelimit-remaining: 0\r\nx-ratelimit-reset: 60\r\n";
+        assert_eq!(response.header_lines.as_deref(), Some(lines));
         let mut headers = response.headers;
         refused.quota().unwrap().apply(&mut headers);
         let lines: Vec<String> =
             headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
-        let expected = [
-            "retry-after: 60",
-            "x-ratelimit-limit: 1",
-            "x-ratelimit-remaining: 0",
-            "x-ratelimit-reset: 60",
-            "ratelimit-policy: \"default\";q=1;w=60",
-            "ratelimit: \"default\";r=0;t=60",
-        ];
+        let expected = ["ratelimit-policy: \"default\";q=1;w=60", "ratelimit: \"default\";r=0;t=60"];
         assert_eq!(lines, expected);
     }
 }
