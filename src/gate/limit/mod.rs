@@ -13,7 +13,7 @@ mod bucket;
 mod table;
 
 use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -50,7 +50,7 @@ pub struct Limits {
 }
 
 /// Who is asking, as far as limits go.
-#[derive(Debug, Clone, Copy, Hash)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Who<'k> {
     /// A user whose identity was established.
     User(&'k str),
@@ -59,10 +59,37 @@ pub(super) enum Who<'k> {
 }
 
 /// What a bucket belongs to.
-#[derive(Hash)]
 enum Key<'k> {
     Address(IpAddr),
     Route { who: Who<'k>, template: &'static str, changes: bool },
+}
+
+/// By hand: an address goes in at once, as one number, and not part by part.
+impl Hash for Key<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Address(client) => {
+                state.write_u8(0);
+                state.write_u128(number(*client));
+            }
+            Self::Route { who, template, changes } => {
+                state.write_u8(1 + u8::from(*changes));
+                match who {
+                    Who::User(user) => (false, user).hash(state),
+                    Who::Address(client) => (true, number(*client)).hash(state),
+                }
+                template.hash(state);
+            }
+        }
+    }
+}
+
+/// An address as a number of its own.
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(address) => address.to_bits(),
+    }
 }
 
 /// A policy, and the parts of answers that it decides.
