@@ -1,6 +1,7 @@
 //! The verbs of the program and their exit codes: 0 ok, 1 failure, 2 usage, 3 a check found problems.
 
 mod audit;
+mod doctor;
 
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -54,6 +55,11 @@ enum Verb {
     /// Read the audit log: is it whole, what is in it
     #[command(subcommand)]
     Audit(audit::Verb),
+    /// Look at the installation and say what is wrong with it and what to do, changing nothing
+    ///
+    /// Configuration, permissions, disk, database, backups, clock, proxy, the running server: each is green, yellow or
+    /// red. Give it the settings of the server, and run it as the server's user.
+    Doctor(doctor::Options),
     /// Print the documentation of the configuration
     ConfigDocs {
         /// In which form
@@ -120,6 +126,7 @@ pub fn run() -> ExitCode {
             Err(error) => fail("the configuration is wrong", &error, 1),
         },
         Verb::Audit(verb) => audit::run(verb),
+        Verb::Doctor(options) => doctor::run(&options),
         Verb::ConfigDocs { form: DocsForm::Env } => print(&config::docs::env_example()),
         Verb::ConfigDocs { form: DocsForm::Markdown } => print(&config::docs::markdown()),
     }
@@ -210,14 +217,20 @@ fn in_words(seconds: &serde_json::Value, now: Timestamp) -> String {
     let Some(seconds) = seconds.as_f64() else { return "  (not a number)".to_owned() };
     let at = (seconds * 1e6) as i64;
     let away = at.saturating_sub(now.0) / 1_000_000;
-    let (count, unit) = match away.unsigned_abs() {
-        seconds @ 0..120 => (seconds, "seconds"),
-        seconds @ 120..7200 => (seconds / 60, "minutes"),
-        seconds @ 7200..172_800 => (seconds / 3600, "hours"),
-        seconds => (seconds / 86_400, "days"),
-    };
-    let relation = if away < 0 { format!("{count} {unit} ago") } else { format!("in {count} {unit}") };
+    let span = span(away.unsigned_abs());
+    let relation = if away < 0 { format!("{span} ago") } else { format!("in {span}") };
     format!("  ({}, {relation})", Timestamp(at).offset_style())
+}
+
+/// How long so many seconds are, as people say it.
+fn span(seconds: u64) -> String {
+    let (count, unit) = match seconds {
+        0..120 => (seconds, "seconds"),
+        120..7200 => (seconds / 60, "minutes"),
+        7200..172_800 => (seconds / 3600, "hours"),
+        _ => (seconds / 86_400, "days"),
+    };
+    format!("{count} {unit}")
 }
 
 /// A text of a stranger as it may go to a terminal.

@@ -12,7 +12,9 @@ use crate::audit::{self, Audit};
 use crate::clock::Clock;
 use crate::config::{Config, Environment, Network, open_to_others};
 use crate::drafts;
-use crate::gate::{BadKeys, Cors, Demands, Form, Gate, Identity, KeyFile, Keys, Limiter, Limits, Routes, Verifier};
+use crate::gate::{
+    BadKeys, Cors, Demands, Form, Gate, Identity, KeyFile, Keys, Limiter, Limits, Routes, UnheededProxy, Verifier,
+};
 use crate::health::{self, Readiness};
 use crate::housekeeper::Housekeeper;
 use crate::hub::{Batch, Hub, Mailbox, SeatLimits, Seats, Topics};
@@ -20,7 +22,7 @@ use crate::net::{self, Caps, Front};
 use crate::store::{self, OpenError, Reader, Writer, WriterHandle};
 
 /// The most connections chosen without being told.
-const CONNECTIONS_DEFAULT_MAX: usize = 10_000;
+pub const CONNECTIONS_DEFAULT_MAX: usize = 10_000;
 /// Descriptors left for files, polls and whatever else is not a connection.
 const DESCRIPTORS_RESERVED: usize = 128;
 
@@ -122,6 +124,7 @@ impl Server {
             readiness: Arc::clone(&readiness),
             audit: audit.clone(),
             damaged: drafts::Damaged::default(),
+            unheeded_proxy: UnheededProxy::default(),
             clock: clock.clone(),
         };
         let options = net::Options {
@@ -186,6 +189,7 @@ struct GatePlan {
     readiness: Arc<Readiness>,
     audit: Option<Audit>,
     damaged: drafts::Damaged,
+    unheeded_proxy: UnheededProxy,
     clock: Clock,
 }
 
@@ -221,6 +225,7 @@ impl GatePlan {
             limiter: self.limiter.clone(),
             body_bytes: config.connections.body_bytes,
             trusted_proxy: Box::new(trusted(config.trusted_proxies.clone())),
+            unheeded_proxy: self.unheeded_proxy.clone(),
             writer: self.writer.clone(),
             mailbox,
             topics,
@@ -338,9 +343,15 @@ fn raise_descriptor_limit() -> usize {
     current.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
-/// Connections in all: as configured, else what the descriptors allow. Where they are few, half go to connections.
+/// How many connections so many descriptors allow. Where they are few, half go to connections.
+#[must_use]
+pub fn connections_possible(descriptors: usize) -> usize {
+    descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(descriptors / 2)
+}
+
+/// Connections in all: as configured, else what the descriptors allow.
 fn connection_cap(configured: usize, descriptors: usize) -> usize {
-    let possible = descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(descriptors / 2);
+    let possible = connections_possible(descriptors);
     match configured {
         0 => possible.min(CONNECTIONS_DEFAULT_MAX),
         cap if cap > possible => {

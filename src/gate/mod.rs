@@ -35,6 +35,7 @@ use std::time::{Duration, Instant};
 use http::header::LOCATION;
 use http::{HeaderValue, Method, StatusCode};
 
+pub use address::UnheededProxy;
 pub use call::{Call, Outcome};
 pub use cors::Cors;
 pub use error::{ApiError, Code};
@@ -75,6 +76,8 @@ pub struct Gate {
     pub body_bytes: usize,
     /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxy: Box<dyn Fn(IpAddr) -> bool>,
+    /// Who forwards requests without being trusted. The shards share it.
+    pub unheeded_proxy: UnheededProxy,
     /// Where changes are handed in.
     pub writer: WriterHandle,
     /// Where the writer answers to.
@@ -190,7 +193,7 @@ impl Gate {
             exchange.route = route.template;
             exchange.kind = route.kind;
         }
-        let client = address::of_client(request, peer, &self.trusted_proxy);
+        let client = address::of_client(request, peer, &self.trusted_proxy, &self.unheeded_proxy);
         let limiter = self.limiter.as_deref().filter(|_| !is_unlimited(&found, request));
         if let Some(limiter) = limiter
             && let Some(refusal) = exchange.charge(&limiter.by_address(client, exchange.began))

@@ -626,6 +626,7 @@ fn a_panic_is_a_500_for_its_own_request_and_nothing_else() {
         body_bytes: 1024,
         limiter: None,
         trusted_proxy: Box::new(|_| false),
+        unheeded_proxy: inkring::gate::UnheededProxy::default(),
         writer: handle.clone(),
         mailbox,
         topics: Rc::default(),

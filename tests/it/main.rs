@@ -7,6 +7,7 @@ mod cli;
 mod client_js;
 mod crash;
 mod docs;
+mod doctor;
 mod drafts;
 mod events;
 mod faults;
