@@ -2,6 +2,7 @@
 
 mod audit;
 mod doctor;
+mod setup;
 
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -60,6 +61,12 @@ enum Verb {
     /// Configuration, permissions, disk, database, backups, clock, proxy, the running server: each is green, yellow or
     /// red. Give it the settings of the server, and run it as the server's user.
     Doctor(doctor::Options),
+    /// Make this machine ready to run inkring as a service: units, settings for production, fresh secrets
+    ///
+    /// Nothing that is there is written over, so it can be run again. It says all that it wrote, what to do next, and how to
+    /// be rid of it.
+    #[command(after_help = "Exit codes: 0 done, 1 failure, 2 usage.")]
+    Setup(setup::Options),
     /// Print the documentation of the configuration
     ConfigDocs {
         /// In which form
@@ -126,6 +133,7 @@ pub fn run() -> ExitCode {
             Err(error) => fail("the configuration is wrong", &error, 1),
         },
         Verb::Audit(verb) => audit::run(verb),
+        Verb::Setup(options) => setup::run(&options),
         Verb::Doctor(options) => doctor::run(&options),
         Verb::ConfigDocs { form: DocsForm::Env } => print(&config::docs::env_example()),
         Verb::ConfigDocs { form: DocsForm::Markdown } => print(&config::docs::markdown()),

@@ -39,7 +39,9 @@ fn good() -> Server {
 /// Leaves a manifest as a backup does.
 fn back_up(server: &Server, at: &str) {
     let manifest = json!({ "created_at": at, "bytes": 4096 }).to_string();
-    std::fs::write(server.directory.path().join("backups/inkring-20260101T000000Z.json"), manifest).unwrap();
+    let backup = server.directory.path().join("backups/inkring-20260101T000000Z.db");
+    std::fs::write(&backup, [0; 4096]).unwrap();
+    std::fs::write(backup.with_extension("db.json"), manifest).unwrap();
 }
 
 /// The doctor of this server, with settings of its own besides.
@@ -156,7 +158,19 @@ fn each_seeded_fault_is_found() {
     back_up(&server, "lately");
     assert!(seeded(&mut command(&server, &[]), "backup", "red").contains("no time in created_at"));
     back_up(&server, "9999-01-01T00:00:00Z");
-    assert!(seeded(&mut command(&server, &[("BACKUP_DIR", "nowhere")]), "backup", "red").contains("nowhere"));
+    let backup = server.directory.path().join("backups/inkring-20260101T000000Z.db");
+    std::fs::write(&backup, [0; 4095]).unwrap();
+    assert!(seeded(&mut command(&server, &[]), "backup", "red").contains("has 4095 bytes, and its manifest says 4096"));
+    std::fs::remove_file(&backup).unwrap();
+    assert!(seeded(&mut command(&server, &[]), "backup", "red").contains("is gone"));
+    back_up(&server, "9999-01-01T00:00:00Z");
+    assert!(
+        seeded(&mut command(&server, &[("BACKUP_DIR", "data/inkring.db.lock")]), "backup", "red")
+            .contains("cannot be read")
+    );
+    assert!(
+        seeded(&mut command(&server, &[("BACKUP_DIR", "nowhere")]), "backup", "yellow").contains("none in nowhere")
+    );
     assert!(seeded(&mut command(&server, &[("BACKUP_DIR", "data")]), "backup", "yellow").contains("none in data"));
     assert!(seeded(&mut command(&server, &[("BACKUP_DIR", "")]), "backup", "yellow").contains("no BACKUP_DIR"));
 

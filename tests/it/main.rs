@@ -23,6 +23,7 @@ mod logs;
 mod model;
 mod racing;
 mod repository;
+mod setup;
 mod shutdown;
 mod smoke;
 mod socket_conformance;

@@ -40,6 +40,9 @@ const UNITS: [&str; 3] = [
     "/usr/local/lib/systemd/system/inkring.service",
     "/usr/lib/systemd/system/inkring.service",
 ];
+/// The timer that asks for backups where the server does not make them by itself, and how often it does.
+const TIMER: &str = "/etc/systemd/system/inkring-backup.timer";
+const BY_TIMER: Duration = Duration::from_secs(86_400);
 /// What systemd-timesyncd leaves once it has set the clock.
 const TIME_SYNCHRONISED: &str = "/run/systemd/timesync/synchronized";
 
@@ -278,7 +281,7 @@ fn installation(loaded: &Loaded, clock: &Clock) -> Installation {
         descriptors: descriptors(config, holder.as_deref()),
         stored: stored(&config.database),
         backups: config.operations.backups.directory.as_deref().map_or(Backups::Nowhere, backups),
-        backup_every: config.operations.backups.every,
+        backup_every: config.operations.backups.every.or_else(|| Path::new(TIMER).exists().then_some(BY_TIMER)),
         running,
         plane,
     }
@@ -408,14 +411,23 @@ fn backups(directory: &Path) -> Backups {
     });
     let names = match names {
         Ok(names) => names,
+        // The first backup makes it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Backups::None(directory.to_owned()),
         Err(error) => return Backups::Unreadable(format!("{} cannot be read: {error}", directory.display())),
     };
     // Their names have the time in them, so the last one is the newest.
     let manifests = names.iter().filter(|name| name.starts_with("inkring-") && name.ends_with(".json"));
     let Some(name) = manifests.max() else { return Backups::None(directory.to_owned()) };
-    match manifest(&directory.join(name)) {
-        Ok((created, bytes)) => Backups::Newest { name: name.clone(), created, bytes },
-        Err(why) => Backups::BadManifest(format!("the manifest {} {why}", directory.join(name).display())),
+    let path = directory.join(name);
+    let backup = path.with_extension("");
+    match (manifest(&path), fs::metadata(&backup)) {
+        (Err(why), _) => Backups::BadManifest(format!("the manifest {} {why}", path.display())),
+        (_, Err(error)) => Backups::BadManifest(format!("the backup {} is gone: {error}", backup.display())),
+        (Ok((_, bytes)), Ok(found)) if found.len() != bytes => {
+            let (backup, found) = (backup.display(), found.len());
+            Backups::BadManifest(format!("the backup {backup} has {found} bytes, and its manifest says {bytes}"))
+        }
+        (Ok((created, bytes)), Ok(_)) => Backups::Newest { name: name.clone(), created, bytes },
     }
 }
 

@@ -27,6 +27,8 @@ const SYNC_BAD: Duration = Duration::from_millis(200);
 const TIME_MIN: Timestamp = Timestamp(1_735_689_600_000_000);
 /// How far a clock may be behind the newest change: clocks are set back a little all the time.
 const BEHIND_MAX: Duration = Duration::from_secs(2);
+/// A backup that is made by hand should not be forgotten for longer than this.
+const BY_HAND_MAX: Duration = Duration::from_secs(7 * 86_400);
 /// The highest exposure that `systemd-analyze security` should find, on its scale from 0 to 10.
 const EXPOSURE_MAX: f64 = 2.0;
 
@@ -367,13 +369,18 @@ fn backup(found: &Backups, every: Option<Duration>, production: bool, now: Times
         Backups::Newest { name, created, bytes: size } => {
             let age = Duration::from_micros(u64::try_from(now.0.saturating_sub(created.0)).unwrap_or_default());
             let found = format!("{name} of {}, {} old", bytes(*size), span(age.as_secs()));
-            match every.filter(|every| age > *every * 2) {
-                Some(every) => Finding::red(
+            match every {
+                Some(every) if age > every * 2 => Finding::red(
                     CHECK,
                     format!("the newest is {found}, and there should be one every {}", span(every.as_secs())),
                     "the server's log says why there is none (backup); make one now with inkring backup",
                 ),
-                None => Finding::green(CHECK, found),
+                None if age > BY_HAND_MAX => Finding::yellow(
+                    CHECK,
+                    format!("the newest is {found}"),
+                    "make one now: inkring backup; or have them made, by BACKUP_INTERVAL_HOURS or by inkring-backup.timer",
+                ),
+                _ => Finding::green(CHECK, found),
             }
         }
     }
@@ -754,9 +761,10 @@ mod tests {
             bytes: 1,
         };
         seeded("backup", Red, "2 days old, and there should be one every 24 hours", |_, found| found.backups = old(49));
+        seeded("backup", Yellow, "7 days old", |_, found| (found.backups, found.backup_every) = (old(169), None));
         let mut by_hand = good();
         let installation = by_hand.installation.as_mut().unwrap();
-        (installation.backups, installation.backup_every) = (old(1000), None);
+        (installation.backups, installation.backup_every) = (old(168), None);
         assert!(judge(&by_hand).iter().all(|finding| finding.state == State::Green), "it is made by hand");
         by_hand.production = false;
         by_hand.installation.as_mut().unwrap().backups = Backups::Nowhere;
