@@ -51,7 +51,7 @@ pub enum Format {
 /// What can be configured about the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Level of our own events; those of dependencies never go above `warn`.
+    /// Level of our own events to begin with; those of dependencies never go above `warn`.
     pub level: LevelFilter,
     /// Layout of the lines.
     pub format: Format,
@@ -73,10 +73,8 @@ pub fn init(options: &Options) -> Result<LogHandle, SetLoggerError> {
         // and should be able to say so, even if that means to write in place.
         Err(_) => (Target::Stderr, LogHandle::default()),
     };
-    let logger = logger(options.level, style, target);
-    let level = logger.filter();
-    log::set_boxed_logger(Box::new(logger))?;
-    log::set_max_level(level);
+    log::set_boxed_logger(Box::new(logger(style, target)))?;
+    handle.set_level(options.level);
     let _ = INSTALLED.set(handle.clone());
     install_panic_hook();
     Ok(handle)
@@ -138,10 +136,12 @@ fn style(format: Format, journal: bool, terminal: bool) -> Style {
     }
 }
 
-fn logger(level: LevelFilter, style: Style, target: Target) -> env_logger::Logger {
+/// The widest there is: what is fixed here is only whose events may go above `warn`. How much of that is let through is up
+/// to [`LogHandle::set_level`], which every call site asks first, at the price of one relaxed load.
+fn logger(style: Style, target: Target) -> env_logger::Logger {
     env_logger::Builder::new()
-        .filter_level(level.min(LevelFilter::Warn))
-        .filter_module(OWN, level)
+        .filter_level(LevelFilter::Warn)
+        .filter_module(OWN, LevelFilter::Trace)
         .write_style(WriteStyle::Never)
         .target(target)
         // One write per record: when a Display in a field panics, env_logger's
@@ -164,12 +164,12 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     /// A logger as `init` builds it, but not installed and on a buffer.
-    fn start(level: LevelFilter) -> (env_logger::Logger, LogHandle, Buffer) {
+    fn start() -> (env_logger::Logger, LogHandle, Buffer) {
         let buffer = Buffer::default();
         let report = Box::new(|_| Vec::new());
         let (queue, handle) = sink::spawn(Box::new(buffer.clone()), sink::QUEUE_LINES, report).unwrap();
         let target = Target::Pipe(Box::new(queue));
-        (logger(level, Style::Json, target), handle, buffer)
+        (logger(Style::Json, target), handle, buffer)
     }
 
     fn send(logger: &env_logger::Logger, level: Level, target: &str, message: &str) {
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn records_go_through_env_logger_as_whole_lines() {
-        let (logger, handle, buffer) = start(LevelFilter::Debug);
+        let (logger, handle, buffer) = start();
         for n in 0..3 {
             send(&logger, Level::Info, "inkring::http", &format!("event.{n}\n"));
         }
@@ -199,40 +199,31 @@ mod tests {
     }
 
     #[test]
-    fn levels_are_ours_and_theirs() {
-        let seen = |level| {
-            let (logger, handle, buffer) = start(level);
-            for target in ["inkring", "inkring::db", "mio"] {
-                for level in Level::iter() {
-                    send(&logger, level, target, &format!("{target}:{level}"));
-                }
+    fn dependencies_never_go_above_warn() {
+        let (logger, handle, buffer) = start();
+        for target in ["inkring", "inkring::db", "mio"] {
+            for level in Level::iter() {
+                send(&logger, level, target, &format!("{target}:{level}"));
             }
-            assert!(handle.flush(LONG));
-            buffer
-                .text()
-                .lines()
-                .map(|line| {
-                    let line: Json = serde_json::from_str(line).unwrap();
-                    line["message"].as_str().unwrap().to_owned()
-                })
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(
-            seen(LevelFilter::Info),
-            [
-                "inkring:ERROR",
-                "inkring:WARN",
-                "inkring:INFO",
-                "inkring::db:ERROR",
-                "inkring::db:WARN",
-                "inkring::db:INFO",
-                "mio:ERROR",
-                "mio:WARN"
-            ]
-        );
-        assert_eq!(seen(LevelFilter::Error), ["inkring:ERROR", "inkring::db:ERROR", "mio:ERROR"]);
-        assert!(seen(LevelFilter::Off).is_empty());
-        assert_eq!(seen(LevelFilter::Trace).len(), 5 + 5 + 2);
+        }
+        assert!(handle.flush(LONG));
+        let text = buffer.text();
+        let lines = text.lines().map(|line| serde_json::from_str::<Json>(line).unwrap());
+        let seen: Vec<String> = lines.map(|line| line["message"].as_str().unwrap().to_owned()).collect();
+        let ours = ["inkring", "inkring::db"].into_iter().flat_map(|target| Level::iter().map(move |l| (target, l)));
+        let theirs = [("mio", Level::Error), ("mio", Level::Warn)];
+        let expected: Vec<String> = ours.chain(theirs).map(|(target, level)| format!("{target}:{level}")).collect();
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn the_level_is_one_for_the_whole_process() {
+        let (one, other) = (LogHandle::default(), LogHandle::default());
+        // No other test of this program looks at it, and none installs a logger.
+        for level in [LevelFilter::Trace, LevelFilter::Error, LevelFilter::Off] {
+            one.set_level(level);
+            assert_eq!(other.level(), level);
+        }
     }
 
     #[test]
@@ -244,7 +235,7 @@ mod tests {
                 panic::resume_unwind(Box::new("bad"))
             }
         }
-        let (logger, handle, buffer) = start(LevelFilter::Info);
+        let (logger, handle, buffer) = start();
         let outcome = panic::catch_unwind(panic::AssertUnwindSafe(|| {
             logger.log(&Record::builder().target(OWN).args(format_args!("{Bad}")).build());
         }));
