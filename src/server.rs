@@ -1,5 +1,7 @@
 //! Builds the parts in order, and takes them down in the opposite one.
 
+mod reload;
+
 use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::rc::Rc;
@@ -12,14 +14,13 @@ use crate::audit::{self, Audit};
 use crate::clock::Clock;
 use crate::config::{Config, Environment, Network, open_to_others};
 use crate::drafts;
-use crate::gate::{
-    BadKeys, Cors, Demands, Form, Gate, Identity, KeyFile, Keys, Limiter, Limits, Routes, UnheededProxy, Verifier,
-};
+use crate::gate::{BadKeys, Demands, Form, Gate, KeyFile, Keys, Limiter, Limits, Routes, UnheededProxy};
 use crate::health::{self, Readiness};
 use crate::housekeeper::Housekeeper;
 use crate::hub::{Batch, Hub, Mailbox, SeatLimits, Seats, Topics};
 use crate::net::{self, Caps, Front};
 use crate::store::{self, OpenError, Reader, Writer, WriterHandle};
+use reload::Changeable;
 
 /// The most connections chosen without being told.
 pub const CONNECTIONS_DEFAULT_MAX: usize = 10_000;
@@ -74,6 +75,7 @@ pub struct Server {
     writer: Writer,
     audit: Option<Audit>,
     readiness: Arc<Readiness>,
+    changeable: Changeable,
     drain: Duration,
 }
 
@@ -90,8 +92,8 @@ impl Server {
         let listener =
             TcpListener::bind(config.listen).map_err(|source| StartError::Listen { address: config.listen, source })?;
 
-        let opened = open_keys(config)?;
-        opened.warning.iter().for_each(|warning| log::warn!("{warning}"));
+        let (changeable, warning) = Changeable::new(config, clock.clone())?;
+        warning.iter().for_each(|warning| log::warn!("{warning}"));
 
         let mut store = store::open(&config.database)?;
         store.keep_reserve(config.reserve_bytes);
@@ -105,7 +107,7 @@ impl Server {
 
         let (kept, every) = (config.drafts.events_kept, config.housekeeping);
         let mut tasks = vec![drafts::retention::task(retention_reader, writer.handle(), kept, every)];
-        tasks.extend(opened.file.map(|file| file.task(config.jwt.reload)));
+        tasks.push(changeable.keys.clone().task(config.jwt.reload));
         let audit = config.audit.enabled.then(|| Audit::new(config.audit.sample_rate.as_f64()));
         let days = config.audit.retention_days;
         if let Some(reader) = audit_reader {
@@ -116,11 +118,10 @@ impl Server {
         let readiness = Arc::new(Readiness::default());
         let plan = GatePlan {
             config: config.clone(),
-            verifier: opened.keys.map(|keys| Verifier::new(keys, demands(config))),
+            changeable: changeable.clone(),
             writer: writer.handle(),
             hub,
             seats: Seats::default(),
-            limiter: limiter(config, &clock),
             readiness: Arc::clone(&readiness),
             audit: audit.clone(),
             damaged: drafts::Damaged::default(),
@@ -143,7 +144,7 @@ impl Server {
             caps: Caps {
                 connections,
                 per_address: config.connections.max_per_address,
-                exempt: Box::new(trusted(config.trusted_proxies.clone())),
+                exempt: Box::new(changeable.trusts()),
             },
             clock,
         };
@@ -154,13 +155,23 @@ impl Server {
             connections, descriptors, version = env!("CARGO_PKG_VERSION");
             "server.started"
         );
-        Ok(Self { front, housekeeper, writer, audit, readiness, drain: config.drain })
+        Ok(Self { front, housekeeper, writer, audit, readiness, changeable, drain: config.drain })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.front.address()
+    }
+
+    /// Follows another configuration in everything that a reload takes ([`crate::config::knobs::Knob::reloads`]), and
+    /// nothing else. Requests under way finish by the rules they began with; sockets keep their limits. Returns what an
+    /// operator should know.
+    ///
+    /// # Errors
+    /// When the keys cannot be used; nothing is changed then.
+    pub fn reload(&self, config: &Config) -> Result<Option<String>, KeysError> {
+        self.changeable.follow(config)
     }
 
     /// Stops accepting, finishes what is in flight within `DRAIN_SECONDS`, commits what waits, and closes the database.
@@ -181,11 +192,10 @@ impl Server {
 /// All that is needed to build a shard's gate on the shard's own thread.
 struct GatePlan {
     config: Config,
-    verifier: Option<Verifier>,
+    changeable: Changeable,
     writer: WriterHandle,
     hub: Arc<Hub>,
     seats: Seats,
-    limiter: Option<Arc<Limiter>>,
     readiness: Arc<Readiness>,
     audit: Option<Audit>,
     damaged: drafts::Damaged,
@@ -213,18 +223,15 @@ impl GatePlan {
             topics: Rc::clone(&topics),
             mailbox: Arc::clone(&mailbox),
             seats: self.seats.clone(),
-            options: socket_options(config),
+            options: self.changeable.sockets.clone(),
             clock: self.clock.clone(),
         };
         drafts::socket::route(&mut routes, watches);
         drafts::routes(&mut routes, reader, self.damaged.clone(), options, self.audit.clone(), self.clock.clone());
         Gate {
             routes,
-            cors: Cors::new(config.origins.clone()),
-            identity: Identity { trust_user_header: config.trust_user_header, verifier: self.verifier.clone() },
-            limiter: self.limiter.clone(),
+            policy: self.changeable.policy.follow(),
             body_bytes: config.connections.body_bytes,
-            trusted_proxy: Box::new(trusted(config.trusted_proxies.clone())),
             unheeded_proxy: self.unheeded_proxy.clone(),
             writer: self.writer.clone(),
             mailbox,
@@ -311,8 +318,8 @@ pub fn open_keys(config: &Config) -> Result<OpenedKeys, KeysError> {
     }
 }
 
-/// How often who may ask, if that is limited.
-fn limiter(config: &Config, clock: &Clock) -> Option<Arc<Limiter>> {
+/// How often who may ask, if that is limited. What was counted so far goes on to count.
+fn limiter(config: &Config, counted: Option<&Limiter>, clock: &Clock) -> Option<Limiter> {
     let rates = config.rates?;
     let limits = Limits {
         per_minute: rates.per_minute,
@@ -320,7 +327,8 @@ fn limiter(config: &Config, clock: &Clock) -> Option<Arc<Limiter>> {
         keys: rates.keys,
         standard_headers: rates.standard_headers,
     };
-    Some(Arc::new(Limiter::new(limits, clock.instant())))
+    let now = clock.instant();
+    Some(counted.map_or_else(|| Limiter::new(limits, now), |counted| counted.with(limits, now)))
 }
 
 fn trusted(proxies: Vec<Network>) -> impl Fn(IpAddr) -> bool + Send + Sync {

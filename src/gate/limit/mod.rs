@@ -117,32 +117,54 @@ impl Tier {
     }
 }
 
-/// All limits of a server; its shards share one.
-pub struct Limiter {
+/// What was counted so far, under whatever limits.
+struct Counted {
+    /// How many keys the table was made for.
+    keys: usize,
     table: Table,
     seed: RandomState,
     started: Instant,
+    refusals: Sampler,
+}
+
+/// All limits of a server; its shards share one.
+pub struct Limiter {
+    counted: Arc<Counted>,
     address: Tier,
     default: Tier,
     mutation: Tier,
     standard_headers: bool,
-    refusals: Sampler,
 }
 
 impl Limiter {
     /// With every bucket full. `now` is when its time begins.
     #[must_use]
     pub fn new(limits: Limits, now: Instant) -> Self {
+        let table = Table::new(limits.keys);
+        let (keys, seed, refusals) = (limits.keys, RandomState::new(), Sampler::new());
+        Self::counting(Arc::new(Counted { keys, table, seed, started: now, refusals }), limits)
+    }
+
+    /// The same with other limits. What was counted stays: a bucket that took some time to fill takes no longer now, and
+    /// one that was empty stays so until a token of the new rate is due. Only for another number of keys does it begin
+    /// anew, with every bucket full.
+    #[must_use]
+    pub fn with(&self, limits: Limits, now: Instant) -> Self {
+        if limits.keys == self.counted.keys {
+            Self::counting(Arc::clone(&self.counted), limits)
+        } else {
+            Self::new(limits, now)
+        }
+    }
+
+    fn counting(counted: Arc<Counted>, limits: Limits) -> Self {
         let policy = Policy::new(limits.per_minute, limits.burst);
         Self {
-            table: Table::new(limits.keys),
-            seed: RandomState::new(),
-            started: now,
+            counted,
             address: Tier::new("address", policy.times(ADDRESS_FACTOR)),
             default: Tier::new("default", policy),
             mutation: Tier::new("mutation", policy.halved()),
             standard_headers: limits.standard_headers,
-            refusals: Sampler::new(),
         }
     }
 
@@ -164,10 +186,11 @@ impl Limiter {
     }
 
     fn take<'l>(&'l self, tier: &'l Tier, key: &Key<'_>, now: Instant) -> Standing<'l> {
-        let nanos = now.saturating_duration_since(self.started).as_nanos();
+        let Counted { table, seed, started, .. } = &*self.counted;
+        let nanos = now.saturating_duration_since(*started).as_nanos();
         // 584 years.
         let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
-        let verdict = self.table.take(self.seed.hash_one(key), tier.policy, nanos);
+        let verdict = table.take(seed.hash_one(key), tier.policy, nanos);
         Standing { limiter: self, tier, verdict }
     }
 }
@@ -196,7 +219,7 @@ impl Standing<'_> {
         if self.verdict.allowed {
             return None;
         }
-        if let Some(refused) = self.limiter.refusals.hit() {
+        if let Some(refused) = self.limiter.counted.refusals.hit() {
             log::warn!(request_id = request_id.as_str(), route, limit = self.tier.name, refused; "request.limited");
         }
         let wait = usize::try_from(self.verdict.next_seconds()).unwrap_or(usize::MAX).min(WAIT_MAX_SECONDS);
@@ -303,6 +326,30 @@ mod tests {
         let route = |address| limiter.by_route(Who::Address(ip(address)), DRAFT, &Method::GET, now).verdict.allowed;
         assert_eq!(until_refused(|| route("2001:db8:1:2::1")), 4);
         assert!(!route("2001:db8:1:2::2"));
+    }
+
+    #[test]
+    fn other_rates_keep_what_was_counted_and_another_table_does_not() {
+        let (limiter, now) = limiter(6, 4);
+        let limits = Limits { per_minute: 6, burst: 4, keys: 1000, standard_headers: false };
+        let left = |limiter: &Limiter, at| {
+            until_refused(|| limiter.by_route(Who::User("a"), DRAFT, &Method::GET, at).verdict.allowed)
+        };
+        assert_eq!(left(&limiter, now), 4);
+        let faster = limiter.with(Limits { per_minute: 60, burst: 100, ..limits }, now);
+        // It owes 40 seconds, which is worth 40 of the new tokens.
+        assert_eq!(left(&faster, now), 60);
+        let slower = faster.with(Limits { per_minute: 1, burst: 2, ..limits }, now);
+        assert_eq!(left(&slower, now), 0);
+        // It owes 100 seconds of the 120 that a full one is worth now, so 40 are missing to a token.
+        assert_eq!(left(&slower, now + Duration::from_secs(39)), 0);
+        assert_eq!(left(&slower, now + Duration::from_secs(40)), 1);
+        assert!(slower.by_address(ip("192.0.2.1"), now).quota().is_none());
+        // One that owes more than it can now is empty, and whoever was refused waits for one token, not for all.
+        let tight = faster.with(Limits { per_minute: 60, burst: 1, ..limits }, now);
+        assert_eq!((left(&tight, now), left(&tight, now + Duration::from_secs(1))), (0, 1));
+        let other = slower.with(Limits { keys: 2000, ..limits }, now);
+        assert_eq!(left(&other, now), 4);
     }
 
     #[test]
