@@ -26,7 +26,8 @@ use std::{env, io, panic, thread};
 
 use env_logger::{Target, WriteStyle};
 use jiff::Timestamp;
-use log::{LevelFilter, SetLoggerError};
+use log::kv::Value;
+use log::{Level, LevelFilter, Record, SetLoggerError};
 
 use crate::clock::Clock;
 pub use format::cut;
@@ -78,6 +79,14 @@ pub fn init(options: &Options) -> Result<LogHandle, SetLoggerError> {
     let _ = INSTALLED.set(handle.clone());
     install_panic_hook();
     Ok(handle)
+}
+
+/// Logs an event whose fields have names that are not known when this is compiled. Everything else uses the macros.
+pub fn event(level: Level, name: &str, fields: &[(&str, Value<'_>)]) {
+    if level <= log::max_level() {
+        let mut record = Record::builder();
+        log::logger().log(&record.level(level).target(OWN).args(format_args!("{name}")).key_values(&fields).build());
+    }
 }
 
 /// Makes panics `error` events named `panic` with `thread`, `location`, `reason`.
@@ -158,7 +167,7 @@ fn now() -> Timestamp {
 mod tests {
     use super::sink::tests::Buffer;
     use super::*;
-    use log::{Level, Log as _, Record};
+    use log::Log as _;
     use serde_json::Value as Json;
 
     const LONG: Duration = Duration::from_secs(60);
