@@ -2,23 +2,23 @@
 
 mod audit;
 mod doctor;
+mod reload;
 mod setup;
+mod signals;
 
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
-use signal_hook::iterator::Signals;
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Config, ConfigError, Environment, Loaded, LogFormat, Sources};
 use crate::gate::{MINT_MAX_HOURS, Verifier, is_user_id, mint, unverified};
 use crate::observe::{self, LogHandle};
 use crate::server::{Server, demands, open_keys};
+use signals::{BackUps, Order, Orders};
 
 /// Exit code when a check ran and found problems.
 const FOUND_PROBLEMS: u8 = 3;
@@ -141,7 +141,11 @@ pub fn run() -> ExitCode {
 }
 
 fn load(strict: bool) -> Result<Loaded, ConfigError> {
-    config::load(&Sources::from_process(Path::new("."))?, strict)
+    config::load(&sources()?, strict)
+}
+
+fn sources() -> Result<Sources, ConfigError> {
+    Sources::from_process(Path::new("."))
 }
 
 fn check_config(strict: bool) -> ExitCode {
@@ -248,12 +252,12 @@ fn safe(text: &str) -> String {
 }
 
 fn serve() -> ExitCode {
-    let Loaded { config, warnings, .. } = match load(false) {
+    let loaded = match load(false) {
         Ok(loaded) => loaded,
         Err(error) => return fail("the configuration is wrong", &error, 1),
     };
-    let level = config.log.level.as_str().parse().unwrap_or(log::LevelFilter::Info);
-    let format = match config.log.format {
+    let level = log_level(&loaded.config);
+    let format = match loaded.config.log.format {
         LogFormat::Pretty => observe::Format::Pretty,
         LogFormat::Json => observe::Format::Json,
     };
@@ -261,10 +265,10 @@ fn serve() -> ExitCode {
         Ok(logs) => logs,
         Err(error) => return fail("cannot log", &error, 1),
     };
-    for warning in &warnings {
+    for warning in &loaded.warnings {
         log::warn!("{warning}");
     }
-    let code = match serve_until_told(&config, &logs) {
+    let code = match serve_until_told(loaded, &logs) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error!(error = error.to_string(); "server.not_started");
@@ -276,28 +280,25 @@ fn serve() -> ExitCode {
     code
 }
 
+/// The level of the log as configured, in the words of the log.
+fn log_level(config: &Config) -> log::LevelFilter {
+    config.log.level.as_str().parse().unwrap_or(log::LevelFilter::Info)
+}
+
 /// Serves until the first SIGTERM or SIGINT; a second one during the stop ends the process at once.
-fn serve_until_told(config: &Config, logs: &LogHandle) -> Result<(), Box<dyn std::error::Error>> {
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    // A limit on the size of files shall be an error of the write that meets it, and not the end of the process.
-    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
-    let (told, wait) = mpsc::channel();
-    let logs = logs.clone();
-    std::thread::Builder::new().name("signals".into()).spawn(move || {
-        for (nth, signal) in signals.forever().enumerate() {
-            log::info!(signal; "signal.received");
-            if nth > 0 {
-                logs.flush(Duration::from_millis(200));
-                // What was acknowledged is on disk (G1); what was not, the operator has chosen not to wait for.
-                std::process::exit(128 + signal);
-            }
-            let _ = told.send(());
+fn serve_until_told(mut loaded: Loaded, logs: &LogHandle) -> Result<(), Box<dyn std::error::Error>> {
+    let orders = Orders::listen(logs.clone())?;
+    let server = Server::start(&loaded.config)?;
+    print(&banner(&loaded.config, &server));
+    let mut backups = BackUps::new(None);
+    loop {
+        match orders.next() {
+            Order::Stop => break,
+            // Whoever supervises the process is told here that it reloads, before, and that it has, after.
+            Order::Reload => reload::reload(&mut loaded, &server, logs),
+            Order::BackUp => backups.begin(),
         }
-    })?;
-    let server = Server::start(config)?;
-    print(&banner(config, &server));
-    // The sender lives as long as the thread above, which never ends.
-    let _ = wait.recv();
+    }
     server.stop();
     Ok(())
 }

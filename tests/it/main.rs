@@ -22,6 +22,7 @@ mod limits;
 mod logs;
 mod model;
 mod racing;
+mod reload;
 mod repository;
 mod setup;
 mod shutdown;

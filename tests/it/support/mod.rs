@@ -65,7 +65,8 @@ impl Server {
         server
     }
 
-    fn absent(settings: &[(&str, &str)]) -> Self {
+    /// One that is not started yet, so that files can be put into its directory before.
+    pub fn absent(settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
