@@ -258,7 +258,7 @@ impl<S: Service> Shard<S> {
                 conn.leave_at(leave_at);
                 leave_at += apart;
             }
-            conn.last_look();
+            conn.last_look(now);
             self.serve(key);
         }
     }
@@ -283,7 +283,7 @@ impl<S: Service> Shard<S> {
             log::error!(error = error.to_string(); "shard.register_failed");
             self.conns.remove(key);
         } else if self.tools.stopping {
-            conn.last_look();
+            conn.last_look(self.tools.now);
             self.serve(key);
         }
     }

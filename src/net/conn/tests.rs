@@ -64,6 +64,15 @@ fn filled(sent: &str) -> (Conn, std::net::TcpStream, Tools<Stub>) {
 
 /// A connection which has `sent` to read.
 fn connected(sent: &str) -> (Conn, std::net::TcpStream, Tools<Stub>) {
+    let (mut conn, mut client, tools) = accepted();
+    client.write_all(sent.as_bytes()).unwrap();
+    while conn.source().peek(&mut [0; 256]).ok() != Some(sent.len()) {}
+    conn.readable = true;
+    (conn, client, tools)
+}
+
+/// A connection of which nothing is known yet.
+fn accepted() -> (Conn, std::net::TcpStream, Tools<Stub>) {
     let limits = Limits { head_bytes: 1024, headers: 8, target_bytes: 256 };
     let timeouts = Timeouts {
         head: 2 * SECOND,
@@ -75,15 +84,12 @@ fn connected(sent: &str) -> (Conn, std::net::TcpStream, Tools<Stub>) {
     let tools = Tools::new(Stub, limits, timeouts, Clock::system());
     let caps = Caps { connections: 1, per_address: 1, exempt: Box::new(|_| false) };
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (stream, peer) = listener.accept().unwrap();
     stream.set_nonblocking(true).unwrap();
     let slot = Arc::new(Slots::new(caps)).take(peer.ip()).ok().unwrap();
     let stream = mio::net::TcpStream::from_std(stream);
-    let mut conn = Conn::new(Accepted { stream, peer: peer.ip(), _slot: slot }, &tools);
-    client.write_all(sent.as_bytes()).unwrap();
-    while conn.source().peek(&mut [0; 256]).ok() != Some(sent.len()) {}
-    conn.readable = true;
+    let conn = Conn::new(Accepted { stream, peer: peer.ip(), _slot: slot }, &tools);
     (conn, client, tools)
 }
 
@@ -185,4 +191,25 @@ fn nothing_is_put_off_when_too_much_is_unsent_already() {
     tools.unsent_max = 0;
     assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
     assert!(client.read(&mut [0; 1024]).unwrap() > 0);
+}
+
+#[test]
+fn at_a_stop_a_caller_who_said_nothing_yet_is_waited_for_and_an_idle_one_is_not() {
+    let (mut conn, _client, mut tools) = accepted();
+    tools.stopping = true;
+    conn.last_look(tools.now);
+    assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
+    assert!(!conn.is_quiet());
+    tools.now += FIRST_REQUEST_GRACE - Duration::from_millis(1);
+    assert_eq!(conn.expire(&mut tools), Flow::Wait);
+    tools.now += Duration::from_millis(1);
+    assert_eq!(conn.expire(&mut tools), Flow::Close);
+
+    let (mut conn, mut client, mut tools) = accepted();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n").unwrap();
+    while conn.source().peek(&mut [0; 256]).is_err() {}
+    conn.readable = true;
+    assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
+    conn.last_look(tools.now);
+    assert!(conn.is_quiet());
 }
