@@ -124,6 +124,20 @@ fn log_panic(info: &PanicHookInfo<'_>) {
     }
 }
 
+/// Runs what a thread is for and the server cannot do without. Should it panic, the process ends with code 1, after its
+/// log lines have left: a server of which a part is dead serves some and not others, and one that is started again serves
+/// all. What was acknowledged is on disk by then, as it is at any instant.
+pub fn vital(work: impl FnOnce()) {
+    if panic::catch_unwind(panic::AssertUnwindSafe(work)).is_err() {
+        let thread = thread::current();
+        log::error!(target: OWN, thread = thread.name().unwrap_or("unnamed"); "thread.lost");
+        if let Some(handle) = INSTALLED.get() {
+            handle.flush(PANIC_FLUSH);
+        }
+        std::process::exit(1);
+    }
+}
+
 /// Text of a panic; its length is left to the format.
 fn reason(payload: &(dyn Any + Send)) -> &str {
     if let Some(text) = payload.downcast_ref::<&'static str>() {
@@ -269,6 +283,32 @@ mod tests {
                 assert_eq!(style(Format::Json, journal, terminal), Style::Json);
             }
         }
+    }
+
+    /// Runs this test again in a process of its own, with the variable set: there it does what it says.
+    fn again(test: &str, does: &str) -> (Option<i32>, String) {
+        let mut program = std::process::Command::new(env::current_exe().unwrap());
+        program.args(["--exact", test, "--nocapture"]).env("INKRING_TEST_DOES", does);
+        let output = program.output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    #[test]
+    fn a_thread_that_the_server_cannot_do_without_takes_it_along_and_says_so() {
+        if let Ok(does) = env::var("INKRING_TEST_DOES") {
+            let _ = init(&Options { level: LevelFilter::Info, format: Format::Json }).unwrap();
+            let work = move || assert_ne!(does, "panic", "on purpose");
+            thread::Builder::new().name("shard-7".into()).spawn(|| vital(work)).unwrap().join().unwrap();
+            return;
+        }
+        let test = "observe::tests::a_thread_that_the_server_cannot_do_without_takes_it_along_and_says_so";
+        let (code, stderr) = again(test, "panic");
+        assert_eq!(code, Some(1), "{stderr}");
+        let lines: Vec<Json> = stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let messages: Vec<&str> = lines.iter().filter_map(|line| line["message"].as_str()).collect();
+        assert_eq!(messages, ["panic", "thread.lost"], "{stderr}");
+        assert_eq!(lines[1]["thread"], "shard-7");
+        assert_eq!(again(test, "end").0, Some(0));
     }
 
     #[test]

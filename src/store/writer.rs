@@ -26,6 +26,7 @@ use super::fault::{Fault, Sign};
 use super::open::Store;
 use super::reserve;
 use crate::clock::{Clock, Timestamp};
+use crate::observe;
 
 /// Jobs in one commit, at most.
 pub(super) const BATCH_MAX: usize = 256;
@@ -142,6 +143,11 @@ impl WriterState {
     pub(super) fn commits(&self) -> u64 {
         self.commits.load(Ordering::Acquire)
     }
+
+    fn busy_for(&self, began: Instant, clock: &Clock) -> Option<Duration> {
+        let since = self.busy_since.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(clock.instant().saturating_duration_since(began).saturating_sub(Duration::from_micros(since)))
+    }
 }
 
 struct Queued {
@@ -194,8 +200,40 @@ impl WriterHandle {
     /// How long the running batch has been running, if one is.
     #[must_use]
     pub fn busy_for(&self) -> Option<Duration> {
-        let since = self.state.busy_since.load(Ordering::Relaxed).checked_sub(1)?;
-        Some(self.clock.instant().saturating_duration_since(self.began).saturating_sub(Duration::from_micros(since)))
+        self.state.busy_for(self.began, &self.clock)
+    }
+
+    /// The same without the right to hand in anything.
+    #[must_use]
+    pub fn view(&self) -> WriterView {
+        WriterView { state: Arc::clone(&self.state), clock: self.clock.clone(), began: self.began }
+    }
+}
+
+/// Looks at a writer from outside, and does not keep it running.
+pub struct WriterView {
+    state: Arc<WriterState>,
+    clock: Clock,
+    began: Instant,
+}
+
+impl WriterView {
+    /// Commits so far.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.state.commits()
+    }
+
+    /// Why the storage takes no changes at present, if it takes none.
+    #[must_use]
+    pub fn read_only(&self) -> Option<Fault> {
+        self.state.fault.read()
+    }
+
+    /// How long the running batch has been running, if one is.
+    #[must_use]
+    pub fn busy_for(&self) -> Option<Duration> {
+        self.state.busy_for(self.began, &self.clock)
     }
 }
 
@@ -217,7 +255,7 @@ impl Writer {
         clock: Clock,
     ) -> std::io::Result<Self> {
         let (handle, thread) = WriterThread::new(store, queue_jobs, publisher, clock);
-        let thread = std::thread::Builder::new().name("writer".into()).spawn(move || thread.run())?;
+        let thread = std::thread::Builder::new().name("writer".into()).spawn(|| observe::vital(|| thread.run()))?;
         Ok(Self { handle, thread })
     }
 
