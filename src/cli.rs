@@ -18,6 +18,7 @@ use crate::config::{self, Config, ConfigError, Environment, Loaded, LogFormat, S
 use crate::gate::{MINT_MAX_HOURS, Verifier, is_user_id, mint, unverified};
 use crate::observe::{self, LogHandle};
 use crate::server::{Server, demands, open_keys};
+use crate::systemd::{Inherited, Notify};
 use signals::{BackUps, Order, Orders};
 
 /// Exit code when a check ran and found problems.
@@ -252,6 +253,11 @@ fn safe(text: &str) -> String {
 }
 
 fn serve() -> ExitCode {
+    // Before there is any other thread, as it has to be.
+    let inherited = match Inherited::from_environment() {
+        Ok(inherited) => inherited,
+        Err(error) => return fail("cannot start", &error, 1),
+    };
     let loaded = match load(false) {
         Ok(loaded) => loaded,
         Err(error) => return fail("the configuration is wrong", &error, 1),
@@ -268,7 +274,7 @@ fn serve() -> ExitCode {
     for warning in &loaded.warnings {
         log::warn!("{warning}");
     }
-    let code = match serve_until_told(loaded, &logs) {
+    let code = match serve_until_told(loaded, inherited, &logs) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error!(error = error.to_string(); "server.not_started");
@@ -286,16 +292,24 @@ fn log_level(config: &Config) -> log::LevelFilter {
 }
 
 /// Serves until the first SIGTERM or SIGINT; a second one during the stop ends the process at once.
-fn serve_until_told(mut loaded: Loaded, logs: &LogHandle) -> Result<(), Box<dyn std::error::Error>> {
+fn serve_until_told(
+    mut loaded: Loaded,
+    inherited: Inherited,
+    logs: &LogHandle,
+) -> Result<(), Box<dyn std::error::Error>> {
     let orders = Orders::listen(logs.clone())?;
-    let server = Server::start(&loaded.config)?;
+    let notify = Notify::from_environment();
+    let server = Server::start(&loaded.config, inherited, notify.clone())?;
     print(&banner(&loaded.config, &server));
     let mut backups = BackUps::new(None);
     loop {
         match orders.next() {
             Order::Stop => break,
-            // Whoever supervises the process is told here that it reloads, before, and that it has, after.
-            Order::Reload => reload::reload(&mut loaded, &server, logs),
+            Order::Reload => {
+                notify.reloading("reading the settings again");
+                reload::reload(&mut loaded, &server, logs);
+                notify.ready(&server.status());
+            }
             Order::BackUp => backups.begin(),
         }
     }

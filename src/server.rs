@@ -3,7 +3,7 @@
 mod reload;
 
 use std::cell::RefCell;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use crate::housekeeper::Housekeeper;
 use crate::hub::{Batch, Hub, Mailbox, SeatLimits, Seats, Topics};
 use crate::net::{self, Caps, Front};
 use crate::store::{self, OpenError, Reader, Writer, WriterHandle};
+use crate::systemd::{Finding, Inherited, Notify, Prober, Watchdog};
 use reload::Changeable;
 
 /// The most connections chosen without being told.
@@ -29,6 +30,9 @@ const DESCRIPTORS_RESERVED: usize = 128;
 
 /// The longest message taken from a socket, whatever the limits.
 const SOCKET_MESSAGE_MAX_BYTES: usize = 1024 * 1024;
+
+/// How long the test write at the start may take.
+const START_PROBE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -76,25 +80,39 @@ pub struct Server {
     audit: Option<Audit>,
     readiness: Arc<Readiness>,
     changeable: Changeable,
+    notify: Notify,
+    watchdog: Option<Watchdog>,
     drain: Duration,
 }
 
 impl Server {
-    /// Starts everything; when it returns, the address answers.
+    /// Starts everything; when it returns, the address answers, and who is to be notified has been. What was `inherited` is
+    /// listened on instead of what is configured.
     ///
     /// # Errors
     /// When the database, the address or the system is not as needed.
-    pub fn start(config: &Config) -> Result<Self, StartError> {
+    pub fn start(config: &Config, inherited: Inherited, notify: Notify) -> Result<Self, StartError> {
         let clock = Clock::system();
         let shards = shard_count(config.shards);
         let descriptors = raise_descriptor_limit();
         let connections = connection_cap(config.connections.max, descriptors);
-        let listener =
-            TcpListener::bind(config.listen).map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let refused = |source| StartError::Listen { address: config.listen, source };
+        let listener = match inherited.http {
+            Some(listener) => {
+                let address = listener.local_addr().map_err(refused)?.to_string();
+                log::info!(name = "http", address, instead_of = config.listen.to_string(); "socket.inherited");
+                listener
+            }
+            None => net::listen(config.listen).map_err(refused)?,
+        };
+        if inherited.ops.is_some() {
+            log::warn!(name = "ops"; "socket.unused");
+        }
 
         let (changeable, warning) = Changeable::new(config, clock.clone())?;
         warning.iter().for_each(|warning| log::warn!("{warning}"));
 
+        notify.status("opening the database");
         let mut store = store::open(&config.database)?;
         store.keep_reserve(config.reserve_bytes);
         let readers = (0..shards).map(|_| store.reader()).collect::<Result<Vec<_>, OpenError>>()?;
@@ -146,7 +164,7 @@ impl Server {
                 per_address: config.connections.max_per_address,
                 exempt: Box::new(changeable.trusts()),
             },
-            clock,
+            clock: clock.clone(),
         };
         let front = Front::start(listener, options, readers, move |reader, mailbox| plan.build(reader, mailbox))
             .map_err(StartError::Threads)?;
@@ -155,7 +173,17 @@ impl Server {
             connections, descriptors, version = env!("CARGO_PKG_VERSION");
             "server.started"
         );
-        Ok(Self { front, housekeeper, writer, audit, readiness, changeable, drain: config.drain })
+        let excuse = Box::new(health::excuse(writer.handle().view(), audit.clone()));
+        let prober = Prober::new(front.staff_door(), excuse, clock);
+        let watchdog = announce(&notify, prober, serving(front.address())).map_err(StartError::Threads)?;
+        let drain = config.drain;
+        Ok(Self { front, housekeeper, writer, audit, readiness, changeable, notify, watchdog, drain })
+    }
+
+    /// How it goes, in a line for whoever looks after services.
+    #[must_use]
+    pub fn status(&self) -> String {
+        serving(self.front.address())
     }
 
     /// Where it listens.
@@ -177,16 +205,44 @@ impl Server {
     /// Stops accepting, finishes what is in flight within `DRAIN_SECONDS`, commits what waits, and closes the database.
     pub fn stop(self) {
         log::info!(drain_seconds = self.drain.as_secs(); "server.stopping");
+        self.notify.stopping(&format!("finishing what is under way, for at most {} s", self.drain.as_secs()));
         self.readiness.drain();
+        if let Some(watchdog) = &self.watchdog {
+            watchdog.leave();
+        }
         self.front.stop(self.drain);
         // What it removes goes through the writer, which ends when nobody can hand in changes any more.
         self.housekeeper.stop();
         if let Some(audit) = &self.audit {
             audit::upkeep::last_flush(audit, &self.writer.handle());
         }
+        self.notify.status("closing the database");
         self.writer.stop();
+        if let Some(watchdog) = self.watchdog {
+            watchdog.stop();
+        }
         log::info!("server.stopped");
     }
+}
+
+/// Makes a test write by way of all shards, tells the service manager that the start is over, and has it told from now on
+/// that all is well. A server that takes no changes has started all the same: it can be read from.
+fn announce(notify: &Notify, mut prober: Prober, serving: String) -> std::io::Result<Option<Watchdog>> {
+    if !notify.is_heard() {
+        return Ok(None);
+    }
+    match prober.round(START_PROBE_PATIENCE) {
+        Finding::Ready => notify.ready(&serving),
+        Finding::Excused(why) | Finding::Stuck(why) => {
+            log::warn!(reason = why; "server.started_not_ready");
+            notify.ready(&format!("{serving}, but not ready: {why}"));
+        }
+    }
+    Watchdog::start(notify, prober, serving)
+}
+
+fn serving(address: SocketAddr) -> String {
+    format!("serving on {address}")
 }
 
 /// All that is needed to build a shard's gate on the shard's own thread.

@@ -213,7 +213,8 @@ pub const KNOBS: &[Knob] = &[
     ).refusing(),
 
     knob(Server, "LISTEN_ADDR", Address, "127.0.0.1:8000",
-        "The IP address and port to listen on. Port 0 takes any free port.",
+        "The IP address and port to listen on. Port 0 takes any free port. A listening socket that systemd hands over \
+         counts instead.",
     ).refusing(),
     knob(Server, "SHARDS", int(0, 256, "shards"), "0",
         "How many threads serve connections. 0 means one per processor core.",

@@ -526,7 +526,7 @@ fn constants() -> BTreeMap<String, Vec<u64>> {
 #[test]
 fn every_setting_and_constant_that_is_named_exists() {
     // What the system, SQLite or the tests call so, and one that stands for others.
-    const OTHERS: [&str; 9] = [
+    const OTHERS: [&str; 15] = [
         "NAME_FILE",
         "INKRING_BROWSER",
         "INKRING_BROWSER_TESTS",
@@ -536,13 +536,18 @@ fn every_setting_and_constant_that_is_named_exists() {
         "AF_INET",
         "AF_INET6",
         "AF_UNIX",
+        "LISTEN_FDS",
+        "LISTEN_FDNAMES",
+        "LISTEN_PID",
+        "NOTIFY_SOCKET",
+        "WATCHDOG_USEC",
+        "WATCHDOG_PID",
     ];
-    let files = KNOBS.iter().flat_map(|knob| knob.file_names());
-    let settings: BTreeSet<String> =
-        KNOBS.iter().flat_map(|knob| knob.names()).map(str::to_owned).chain(files).collect();
+    let names = KNOBS.iter().flat_map(|knob| knob.names()).map(str::to_owned);
+    let settings: BTreeSet<String> = names.chain(KNOBS.iter().flat_map(|knob| knob.file_names())).collect();
     let constants = constants();
     let mut pages = pages();
-    pages.push(("systemd/inkring.service".to_owned(), read("systemd/inkring.service")));
+    pages.extend(files("systemd").into_iter().map(|path| (path.clone(), read(&path))));
     for (path, page) in pages {
         for word in capital_words(&page) {
             let known = settings.contains(word) || constants.contains_key(word) || OTHERS.contains(&word);

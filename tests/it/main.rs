@@ -31,4 +31,5 @@ mod socket_conformance;
 mod socket_order;
 mod sockets;
 mod support;
+mod systemd;
 mod tidy;

@@ -26,7 +26,7 @@ pub struct Server {
     pub directory: tempfile::TempDir,
     settings: Vec<(String, String)>,
     /// What a shell does before it becomes the server.
-    before: Option<String>,
+    pub before: Option<String>,
     child: Option<Child>,
 }
 
@@ -75,11 +75,16 @@ impl Server {
 
     /// Starts the process again on the same directory, after it has ended.
     pub fn launch(&mut self) {
+        self.launch_with(Stdio::null());
+    }
+
+    /// The same with this on its stdin.
+    pub fn launch_with(&mut self, stdin: Stdio) {
         let mut command = match &self.before {
             Some(before) => shelled(&self.command(), before),
             None => self.command(),
         };
-        let mut child = command.stdout(Stdio::piped()).stderr(self.log_file()).spawn().unwrap();
+        let mut child = command.stdin(stdin).stdout(Stdio::piped()).stderr(self.log_file()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let address = lines.by_ref().find_map(|line| {
             let line = line.unwrap();
