@@ -18,7 +18,14 @@ use crate::gate::mint;
 use crate::server::demands;
 
 /// Every unit, as it is called below `/etc/systemd/system`.
-const UNITS: &[(&str, &str)] = &[("inkring.service", include_str!("../../systemd/inkring.service"))];
+const UNITS: &[(&str, &str)] = &[
+    ("inkring.service", include_str!("../../systemd/inkring.service")),
+    ("inkring.service.d/activated.conf", include_str!("../../systemd/inkring.service.d/activated.conf")),
+    ("inkring.socket", include_str!("../../systemd/inkring.socket")),
+    ("inkring-ops.socket", include_str!("../../systemd/inkring-ops.socket")),
+    ("inkring-backup.service", include_str!("../../systemd/inkring-backup.service")),
+    ("inkring-backup.timer", include_str!("../../systemd/inkring-backup.timer")),
+];
 /// The program, as the units call it.
 const PROGRAM: &str = "/usr/local/bin/inkring";
 /// Where units of the administrator are.
