@@ -1,10 +1,13 @@
 //! The verbs of the program and their exit codes: 0 ok, 1 failure, 2 usage, 3 a check found problems.
 
 mod audit;
+mod base_url;
 mod doctor;
+mod healthcheck;
 mod reload;
 mod setup;
 mod signals;
+mod smoke;
 
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -68,6 +71,15 @@ enum Verb {
     /// be rid of it.
     #[command(after_help = "Exit codes: 0 done, 1 failure, 2 usage.")]
     Setup(setup::Options),
+    /// Try a running server from outside: drafts, segments, sockets, the ring
+    ///
+    /// Asks whether it is alive and ready, creates a draft, adds a collaborator, appends, watches an append over a
+    /// WebSocket, and passes the ring. Each step is one line. The draft stays, under the title "Smoke test".
+    Smoke(smoke::Options),
+    /// Ask the server of this configuration whether it is ready, and print one line
+    ///
+    /// Exit code 0 if it is, 1 if not.
+    Healthcheck(healthcheck::Options),
     /// Print the documentation of the configuration
     ConfigDocs {
         /// In which form
@@ -136,6 +148,8 @@ pub fn run() -> ExitCode {
         Verb::Audit(verb) => audit::run(verb),
         Verb::Setup(options) => setup::run(&options),
         Verb::Doctor(options) => doctor::run(&options),
+        Verb::Smoke(options) => smoke::run(&options),
+        Verb::Healthcheck(options) => healthcheck::run(&options),
         Verb::ConfigDocs { form: DocsForm::Env } => print(&config::docs::env_example()),
         Verb::ConfigDocs { form: DocsForm::Markdown } => print(&config::docs::markdown()),
     }

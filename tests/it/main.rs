@@ -27,6 +27,7 @@ mod repository;
 mod setup;
 mod shutdown;
 mod smoke;
+mod smoke_verb;
 mod socket_conformance;
 mod socket_order;
 mod sockets;
