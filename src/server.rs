@@ -16,7 +16,7 @@ use crate::config::{Config, Environment, Network, open_to_others};
 use crate::drafts;
 use crate::gate::{BadKeys, Demands, Form, Gate, KeyFile, Keys, Limiter, Limits, Routes, UnheededProxy};
 use crate::health::{self, Readiness};
-use crate::housekeeper::Housekeeper;
+use crate::housekeeper::{Housekeeper, vacuum};
 use crate::hub::{Batch, Hub, Mailbox, SeatLimits, Seats, Topics};
 use crate::net::{self, Caps, Front};
 use crate::store::{self, OpenError, Reader, Writer, WriterHandle};
@@ -117,6 +117,7 @@ impl Server {
         store.keep_reserve(config.reserve_bytes);
         let readers = (0..shards).map(|_| store.reader()).collect::<Result<Vec<_>, OpenError>>()?;
         let retention_reader = store.reader()?;
+        let (keys_reader, vacuum_reader) = (store.reader()?, store.reader()?);
         let keeps_audit = config.audit.enabled || config.audit.retention_days > 0;
         let audit_reader = keeps_audit.then(|| store.reader()).transpose()?;
         let hub = Arc::new(Hub::new(drafts::frame_text));
@@ -125,12 +126,15 @@ impl Server {
 
         let (kept, every) = (config.drafts.events_kept, config.housekeeping);
         let mut tasks = vec![drafts::retention::task(retention_reader, writer.handle(), kept, every)];
+        tasks.push(drafts::spent_keys::task(keys_reader, writer.handle(), every, clock.clone()));
         tasks.push(changeable.keys.clone().task(config.jwt.reload));
         let audit = config.audit.enabled.then(|| Audit::new(config.audit.sample_rate.as_f64()));
         let days = config.audit.retention_days;
         if let Some(reader) = audit_reader {
             tasks.push(audit::upkeep::task(audit.clone(), reader, writer.handle(), days, every, clock.clone()));
         }
+        // Last, so that it finds what the others have freed.
+        tasks.push(vacuum::task(vacuum_reader, writer.handle(), every));
         let housekeeper = Housekeeper::start(tasks, clock.clone()).map_err(StartError::Threads)?;
 
         let readiness = Arc::new(Readiness::default());

@@ -334,9 +334,11 @@ fn set_pragmas(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     // Nobody else writes; the wait is for a checkpoint that meets a reader.
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(sqlite)?;
     keep_prepared(connection).map_err(sqlite)?;
-    // auto_vacuum can only be chosen before the first page is written. Name, value to set, value as read back.
+    // This can only be chosen before the first page is written. A database that somebody has written anew without it is as
+    // good as any, and only never gets smaller.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(sqlite)?;
+    // Name, value to set, value as read back.
     let pragmas = [
-        ("auto_vacuum", "INCREMENTAL", "2"),
         ("journal_mode", "WAL", "wal"),
         ("synchronous", "FULL", "2"),
         ("foreign_keys", "ON", "1"),

@@ -13,6 +13,7 @@ mod events;
 mod faults;
 mod gate;
 mod health;
+mod housekeeping;
 mod http1_props;
 mod http_bounds;
 mod http_wire;
