@@ -22,6 +22,20 @@ impl Timestamp {
     pub fn offset_style(self) -> OffsetStyle {
         OffsetStyle(self)
     }
+
+    /// `20251223T100000Z`, for names of files: they sort as the moments do.
+    #[must_use]
+    pub fn compact(self) -> String {
+        let civil = civil(self);
+        let (date, clock) = (civil.date(), civil.time());
+        let day = format!("{:04}{:02}{:02}", date.year(), date.month(), date.day());
+        format!("{day}T{:02}{:02}{:02}Z", clock.hour(), clock.minute(), clock.second())
+    }
+}
+
+fn civil(at: Timestamp) -> jiff::civil::DateTime {
+    let time = jiff::Timestamp::from_microsecond(at.0).unwrap_or(jiff::Timestamp::MAX);
+    jiff::tz::Offset::UTC.to_datetime(time)
 }
 
 /// [`Timestamp::offset_style`] on its way into a formatter.
@@ -30,8 +44,7 @@ pub struct OffsetStyle(Timestamp);
 
 impl fmt::Display for OffsetStyle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = jiff::Timestamp::from_microsecond(self.0.0).unwrap_or(jiff::Timestamp::MAX);
-        let civil = jiff::tz::Offset::UTC.to_datetime(time);
+        let civil = civil(self.0);
         let (date, clock) = (civil.date(), civil.time());
         write!(f, "{:04}-{:02}-{:02}T", date.year(), date.month(), date.day())?;
         write!(f, "{:02}:{:02}:{:02}", clock.hour(), clock.minute(), clock.second())?;
@@ -134,6 +147,7 @@ mod tests {
         assert_eq!(at(1_766_484_000_123_456), "2025-12-23T10:00:00.123456+00:00");
         assert_eq!(at(1_766_484_000_000_001), "2025-12-23T10:00:00.000001+00:00");
         assert_eq!(at(1_766_484_000_000_000), "2025-12-23T10:00:00+00:00");
+        assert_eq!(Timestamp(1_766_484_000_123_456).compact(), "20251223T100000Z");
     }
 
     #[test]

@@ -6,18 +6,25 @@
 //! refuses changes until a probe of its own is committed again ([`Fault`]).
 
 mod chore;
+mod copy;
 mod event;
 mod fault;
 mod migrations;
 mod open;
 mod reader;
 mod reserve;
+mod restoring;
 mod writer;
 
 pub use chore::{PutOff, run_chore};
+pub use copy::{Copied, CopyError, copy, copy_alone};
 pub use event::{Event, Publisher};
 pub use fault::{Fault, damage, is_damage};
 pub use migrations::SCHEMA_VERSION;
-pub use open::{APPLICATION_ID, OpenError, Store, look, look_at_rest, newest_change, open, tables};
+pub use open::{
+    APPLICATION_ID, Kept, OpenError, Store, directory_of, in_use, look, look_as_it_is, look_at_rest, newest_change,
+    open, schema_version, sync_directory, tables,
+};
 pub use reader::Reader;
+pub use restoring::{put_in_place, staging};
 pub use writer::{Job, JobTimes, StoreError, Tx, Verdict, Writer, WriterHandle, WriterView};

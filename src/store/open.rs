@@ -13,6 +13,7 @@ use super::Reader;
 use super::fault::Fault;
 use super::migrations::{self, SCHEMA_VERSION};
 use super::reserve::Reserve;
+use super::restoring;
 use super::writer::WriterState;
 use crate::clock::Timestamp;
 
@@ -144,14 +145,9 @@ pub fn open(path: &Path) -> Result<Store, OpenError> {
 }
 
 fn open_once(path: &Path) -> Result<Store, OpenError> {
-    if path.is_dir() {
-        return Err(OpenError::Foreign { path: path.to_owned(), found: "it is a directory".to_owned() });
-    }
-    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
-        made.map_err(|source| OpenError::File { path: directory.to_owned(), source })?;
-    }
+    make_directory(path)?;
     let lock = take_lock(path)?;
+    finish_restore(path)?;
     let fresh = create_file(path)?;
     let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -162,7 +158,8 @@ fn open_once(path: &Path) -> Result<Store, OpenError> {
     set_pragmas(&connection, path)?;
     if application_id(&connection).map_err(sqlite)? == 0 {
         apply_schema(&mut connection).map_err(sqlite)?;
-        sync_directory(path)?;
+        let directory = directory_of(path);
+        sync_directory(directory).map_err(|source| OpenError::File { path: directory.to_owned(), source })?;
     } else {
         migrate(&mut connection).map_err(sqlite)?;
     }
@@ -185,12 +182,86 @@ pub fn newest_change(connection: &Connection) -> Timestamp {
     }))
 }
 
+fn make_directory(path: &Path) -> Result<(), OpenError> {
+    if path.is_dir() {
+        return Err(OpenError::Foreign { path: path.to_owned(), found: "it is a directory".to_owned() });
+    }
+    match path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        Some(directory) => {
+            let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+            made.map_err(|source| OpenError::File { path: directory.to_owned(), source })
+        }
+        None => Ok(()),
+    }
+}
+
+/// What a restore that was cut short has left to do is done before the database is looked at.
+fn finish_restore(path: &Path) -> Result<(), OpenError> {
+    let finished = restoring::finish(path).map_err(|source| OpenError::File { path: path.to_owned(), source })?;
+    if let Some(old) = finished {
+        log::warn!(path = path.display().to_string(), old = old.display().to_string(); "store.restore_finished");
+    }
+    Ok(())
+}
+
+/// A database that no server has open, and that none opens for as long as this is kept.
+#[derive(Debug)]
+pub struct Kept {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Kept {
+    /// Keeps the database at `path` from every server; it need not be there. Its directory is made if absent.
+    ///
+    /// # Errors
+    /// When a server has it ([`OpenError::InUse`]), or when the file system refuses.
+    pub fn take(path: &Path) -> Result<Self, OpenError> {
+        make_directory(path)?;
+        let lock = take_lock(path)?;
+        finish_restore(path)?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A connection to it as it is: nothing is brought up to date.
+    ///
+    /// # Errors
+    /// When there is nothing, when it is not ours or of a newer version, or when SQLite refuses.
+    pub fn open(&self) -> Result<Connection, OpenError> {
+        open_existing(&self.path, &self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+    }
+}
+
+/// The process that has the database open to write, as far as it told; changes nothing.
+///
+/// # Errors
+/// When its lock cannot be read.
+pub fn in_use(path: &Path) -> Result<Option<String>, OpenError> {
+    let lock_path = lock_path(path);
+    let mut lock = match File::open(&lock_path) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(OpenError::File { path: lock_path, source }),
+    };
+    match lock.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => Ok(Some(holder(&mut lock))),
+        Err(TryLockError::Error(source)) => Err(OpenError::File { path: lock_path, source }),
+    }
+}
+
 /// A connection that only reads, for a verb: the server may run, be stopped or be dead.
 ///
 /// # Errors
 /// When there is nothing, when it is not ours or of another version, or when SQLite refuses.
 pub fn look(path: &Path) -> Result<Connection, OpenError> {
-    look_as(path, path, OpenFlags::empty())
+    current(path, look_as_it_is(path)?)
 }
 
 /// The same for a database that nobody has open, of which not even SQLite's two files beside it come to be. What is read
@@ -203,22 +274,33 @@ pub fn look_at_rest(path: &Path) -> Result<Connection, OpenError> {
     const KEPT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'.');
     let name = percent_encoding::percent_encode(path.as_os_str().as_encoded_bytes(), KEPT);
     let uri = PathBuf::from(format!("file:{name}?immutable=1"));
-    look_as(path, &uri, OpenFlags::SQLITE_OPEN_URI)
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    current(path, open_existing(path, &uri, flags)?)
 }
 
-fn look_as(path: &Path, name: &Path, more: OpenFlags) -> Result<Connection, OpenError> {
+/// It, unless it is of an older version.
+fn current(path: &Path, connection: Connection) -> Result<Connection, OpenError> {
+    let found = schema_version(&connection).map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })?;
+    if found < SCHEMA_VERSION { Err(OpenError::Older { path: path.to_owned(), found }) } else { Ok(connection) }
+}
+
+/// The same as [`look`] where an older version will do.
+///
+/// # Errors
+/// When there is nothing, when it is not ours or of a newer version, or when SQLite refuses.
+pub fn look_as_it_is(path: &Path) -> Result<Connection, OpenError> {
+    open_existing(path, path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+/// `name` is what SQLite calls it.
+fn open_existing(path: &Path, name: &Path, access: OpenFlags) -> Result<Connection, OpenError> {
     if !path.exists() {
         return Err(OpenError::Absent { path: path.to_owned() });
     }
     let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
-    let connection = Connection::open_with_flags(name, flags).map_err(sqlite)?;
+    let connection = Connection::open_with_flags(name, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(sqlite)?;
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(sqlite)?;
     check_ours(&connection, path)?;
-    let found = user_version(&connection).map_err(sqlite)?;
-    if found < SCHEMA_VERSION {
-        return Err(OpenError::Older { path: path.to_owned(), found });
-    }
     connection.pragma_update(None, "trusted_schema", "OFF").map_err(sqlite)?;
     Ok(connection)
 }
@@ -263,11 +345,21 @@ pub fn tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     statement.query_map((), |row| row.get(0))?.collect()
 }
 
-/// SQLite lets many processes write; our answers, numbering and caches rely on there being one.
-fn take_lock(path: &Path) -> Result<File, OpenError> {
+fn lock_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    let lock_path = PathBuf::from(name);
+    name.into()
+}
+
+fn holder(lock: &mut File) -> String {
+    let mut pid = String::new();
+    let _ = lock.read_to_string(&mut pid);
+    if pid.trim().is_empty() { "unknown".to_owned() } else { pid.trim().to_owned() }
+}
+
+/// SQLite lets many processes write; our answers, numbering and caches rely on there being one.
+fn take_lock(path: &Path) -> Result<File, OpenError> {
+    let lock_path = lock_path(path);
     let file = |source| OpenError::File { path: lock_path.clone(), source };
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
@@ -275,10 +367,7 @@ fn take_lock(path: &Path) -> Result<File, OpenError> {
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let mut pid = String::new();
-            let _ = lock.read_to_string(&mut pid);
-            let pid = if pid.trim().is_empty() { "unknown".to_owned() } else { pid.trim().to_owned() };
-            return Err(OpenError::InUse { path: path.to_owned(), pid });
+            return Err(OpenError::InUse { path: path.to_owned(), pid: holder(&mut lock) });
         }
         Err(TryLockError::Error(source)) => return Err(file(source)),
     }
@@ -307,7 +396,7 @@ fn check_ours(connection: &Connection, path: &Path) -> Result<(), OpenError> {
         Some(rusqlite::ErrorCode::NotADatabase) => foreign("it is not an SQLite file".to_owned()),
         _ => sqlite(error),
     })?;
-    let version = user_version(connection).map_err(sqlite)?;
+    let version = schema_version(connection).map_err(sqlite)?;
     // An empty file is a database not yet made: the start that was to make it was cut short.
     let empty = id == 0 && version == 0 && tables(connection).map_err(sqlite)?.is_empty();
     match id {
@@ -324,7 +413,11 @@ fn application_id(connection: &Connection) -> rusqlite::Result<i32> {
     connection.pragma_query_value(None, "application_id", |row| row.get(0))
 }
 
-fn user_version(connection: &Connection) -> rusqlite::Result<i32> {
+/// Its schema version (`PRAGMA user_version`).
+///
+/// # Errors
+/// When SQLite cannot read it.
+pub fn schema_version(connection: &Connection) -> rusqlite::Result<i32> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
@@ -392,7 +485,7 @@ fn apply_schema(connection: &mut Connection) -> rusqlite::Result<()> {
 
 /// Brings an older database to the present schema, all the way or not at all.
 fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
-    let from = user_version(connection)?;
+    let from = schema_version(connection)?;
     let steps = migrations::after(from);
     if steps.is_empty() {
         return Ok(());
@@ -407,11 +500,18 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// The directory of a file.
+#[must_use]
+pub fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// A new file is only on disk when its name is.
-fn sync_directory(path: &Path) -> Result<(), OpenError> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let synced = File::open(directory).and_then(|directory| directory.sync_all());
-    synced.map_err(|source| OpenError::File { path: directory.to_owned(), source })
+///
+/// # Errors
+/// When the directory cannot be synced.
+pub fn sync_directory(directory: &Path) -> std::io::Result<()> {
+    File::open(directory).and_then(|directory| directory.sync_all())
 }
 
 #[cfg(test)]
@@ -494,7 +594,7 @@ mod tests {
         let found = look(&path).unwrap_err().to_string();
         assert!(found.contains("has schema version 1") && found.contains("start this inkring's server"), "{found}");
         let migrated = open(&path).unwrap();
-        assert_eq!(user_version(&migrated.connection).unwrap(), SCHEMA_VERSION);
+        assert_eq!(schema_version(&migrated.connection).unwrap(), SCHEMA_VERSION);
         let kept: String = migrated.connection.query_row("SELECT draft_id FROM drafts", (), |row| row.get(0)).unwrap();
         assert_eq!(kept, "d");
         let (_other, new) = temporary();
@@ -512,7 +612,7 @@ mod tests {
         connection.execute_batch("CREATE TABLE audit_anchor (in_the_way TEXT) STRICT").unwrap();
         let before = declared(&connection);
         assert!(open(&path).unwrap_err().to_string().contains("audit_anchor already exists"));
-        assert_eq!((user_version(&connection).unwrap(), declared(&connection)), (1, before));
+        assert_eq!((schema_version(&connection).unwrap(), declared(&connection)), (1, before));
         connection.execute_batch("DROP TABLE audit_anchor").unwrap();
         drop(connection);
         open(&path).unwrap();

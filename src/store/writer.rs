@@ -10,17 +10,21 @@
 //! When the storage is at fault ([`Fault`]: disk full, I/O error, …), the writer is read-only from then on: changes are
 //! refused where they are handed in, without touching the disk, until a row of our own has been committed again. That is
 //! tried every [`PROBE_EVERY`].
+//!
+//! When a copy of the database is wanted ([`super::copy`]), its steps come between the commits.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rusqlite::backup::Backup;
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, ffi};
 
+use super::copy::{Copied, CopyError, Copying, Steps};
 use super::event::{Event, Publisher};
 use super::fault::{Fault, Sign};
 use super::open::Store;
@@ -96,6 +100,7 @@ pub struct Tx<'a> {
     events: &'a mut Vec<Event>,
     deferred: &'a mut Vec<Deferred>,
     moved_pages: &'a mut u64,
+    copying: &'a mut Option<Copying>,
 }
 
 /// What a page that was moved counts for [`CHECKPOINT_EVERY_ROWS`]: with what refers to it, some pages of the log.
@@ -131,6 +136,11 @@ impl Tx<'_> {
     /// dropped instead, with all it holds.
     pub fn after_commit(&mut self, work: impl FnOnce() + Send + 'static) {
         self.deferred.push(Box::new(work));
+    }
+
+    /// Has the database copied once this batch is committed.
+    pub(super) fn copy(&mut self, wanted: Option<Copying>) {
+        *self.copying = wanted;
     }
 }
 
@@ -263,8 +273,17 @@ impl Writer {
         publisher: Arc<dyn Publisher>,
         clock: Clock,
     ) -> std::io::Result<Self> {
-        let (handle, thread) = WriterThread::new(store, queue_jobs, publisher, clock);
-        let thread = std::thread::Builder::new().name("writer".into()).spawn(|| observe::vital(|| thread.run()))?;
+        let (handle, jobs) = handle(&store, queue_jobs, clock);
+        let (clock, began) = (handle.clock.clone(), handle.began);
+        let write = move || {
+            WriterThread::new(&store, jobs, publisher, clock, began).run();
+            let Store { connection, lock, .. } = store;
+            if let Err((_, error)) = connection.close() {
+                log::error!(error = error.to_string(); "store.close_failed");
+            }
+            drop(lock);
+        };
+        let thread = std::thread::Builder::new().name("writer".into()).spawn(|| observe::vital(write))?;
         Ok(Self { handle, thread })
     }
 
@@ -283,8 +302,16 @@ impl Writer {
     }
 }
 
-struct WriterThread {
-    store: Store,
+/// The two ends of the queue of a store's writer.
+fn handle(store: &Store, queue_jobs: usize, clock: Clock) -> (WriterHandle, Receiver<Queued>) {
+    let (queue, jobs) = sync_channel(queue_jobs);
+    let began = clock.instant();
+    (WriterHandle { queue, state: Arc::clone(&store.state), clock, began }, jobs)
+}
+
+struct WriterThread<'s> {
+    /// Lent, so that a copy can hold on to its connection while batches are committed.
+    store: &'s Store,
     jobs: Receiver<Queued>,
     publisher: Arc<dyn Publisher>,
     clock: Clock,
@@ -300,6 +327,8 @@ struct WriterThread {
     deferred: Vec<Deferred>,
     /// While the storage takes no changes.
     episode: Option<Episode>,
+    /// A copy that is wanted and not yet begun.
+    copying: Option<Copying>,
 }
 
 /// A time in which the storage takes no changes.
@@ -354,18 +383,21 @@ impl Loss {
     }
 }
 
-impl WriterThread {
-    fn new(store: Store, queue_jobs: usize, publisher: Arc<dyn Publisher>, clock: Clock) -> (WriterHandle, Self) {
-        let (queue, jobs) = sync_channel(queue_jobs);
-        let began = clock.instant();
-        let handle = WriterHandle { queue, state: Arc::clone(&store.state), clock: clock.clone(), began };
+impl<'s> WriterThread<'s> {
+    fn new(
+        store: &'s Store,
+        jobs: Receiver<Queued>,
+        publisher: Arc<dyn Publisher>,
+        clock: Clock,
+        began: Instant,
+    ) -> Self {
         let last = store.newest;
         let behind = last.0.saturating_sub(clock.now().0);
         if behind > 0 {
             // Times of changes stand still until the clock has caught up.
             log::warn!(seconds = behind / 1_000_000; "store.clock_behind_the_last_change");
         }
-        let thread = Self {
+        Self {
             store,
             jobs,
             publisher,
@@ -378,30 +410,61 @@ impl WriterThread {
             events: Vec::new(),
             deferred: Vec::new(),
             episode: None,
-        };
-        (handle, thread)
+            copying: None,
+        }
     }
 
-    fn run(mut self) {
+    fn run(&mut self) {
         while let Some(turn) = self.next() {
-            match turn {
-                Turn::Commit(first) => {
-                    self.commit_batch(first);
-                    let rows = self.store.connection.total_changes() - self.rows_at_checkpoint;
-                    if rows + self.moved_pages * ROWS_PER_MOVED_PAGE >= CHECKPOINT_EVERY_ROWS {
-                        self.checkpoint(CheckpointMode::PASSIVE);
-                    }
-                }
-                Turn::Refuse(queued, fault) => self.refuse(queued, fault),
-                Turn::Probe => self.probe(),
+            self.take(turn);
+            if let Some(Copying { mut to, wanted, done }) = self.copying.take() {
+                let copied = self.copy(&mut to, &wanted).map(|steps| Copied { to, steps });
+                // Who has left does not want it.
+                let _ = done.send(copied);
             }
         }
         self.checkpoint(CheckpointMode::TRUNCATE);
-        let Store { connection, lock, .. } = self.store;
-        if let Err((_, error)) = connection.close() {
-            log::error!(error = error.to_string(); "store.close_failed");
+    }
+
+    fn take(&mut self, turn: Turn) {
+        match turn {
+            Turn::Commit(first) => {
+                self.commit_batch(first);
+                let rows = self.store.connection.total_changes() - self.rows_at_checkpoint;
+                if rows + self.moved_pages * ROWS_PER_MOVED_PAGE >= CHECKPOINT_EVERY_ROWS {
+                    self.checkpoint(CheckpointMode::PASSIVE);
+                }
+            }
+            Turn::Refuse(queued, fault) => self.refuse(queued, fault),
+            Turn::Probe => self.probe(),
         }
-        drop(lock);
+    }
+
+    /// Copies the database step by step, and commits between two steps what has come in. Whatever goes wrong is the
+    /// copy's own matter.
+    fn copy(&mut self, to: &mut Connection, wanted: &Weak<()>) -> Result<u32, CopyError> {
+        let store = self.store;
+        let backup = Backup::new(&store.connection, to)?;
+        let mut steps = Steps::default();
+        loop {
+            match self.jobs.try_recv() {
+                Ok(first) => self.take(Turn::Commit(first)),
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => return Err(CopyError::GivenUp),
+            }
+            if let Some(episode) = &self.episode {
+                return Err(CopyError::Storage(episode.fault));
+            }
+            if wanted.strong_count() == 0 {
+                return Err(CopyError::GivenUp);
+            }
+            self.begin_work(self.clock.instant());
+            let last = steps.take(&backup);
+            self.end_work();
+            if last? {
+                return Ok(steps.taken);
+            }
+        }
     }
 
     /// Waits for what to do; nothing when nobody can hand in jobs any more.
@@ -421,8 +484,7 @@ impl WriterThread {
     /// One transaction: `first` and everything that waits behind it.
     fn commit_batch(&mut self, first: Queued) {
         let began = self.clock.instant();
-        let since = u64::try_from(began.saturating_duration_since(self.began).as_micros()).unwrap_or(u64::MAX - 1);
-        self.store.state.busy_since.store(since + 1, Ordering::Relaxed);
+        self.begin_work(began);
         let committed = self.run_batch(first, began);
         let mut fault = None;
         match &committed {
@@ -438,6 +500,7 @@ impl WriterThread {
             }
             Err(loss) => {
                 self.roll_back();
+                self.copying = None;
                 fault = self.fault_behind(&loss.error);
                 // Before anybody is told, so that who is refused and asks why finds the reason.
                 self.store.state.refused.store(0, Ordering::Relaxed);
@@ -468,6 +531,15 @@ impl WriterThread {
                 None => log::error!(error = loss.error.to_string(), jobs; "store.commit_failed"),
             }
         }
+        self.end_work();
+    }
+
+    fn begin_work(&self, at: Instant) {
+        let since = u64::try_from(at.saturating_duration_since(self.began).as_micros()).unwrap_or(u64::MAX - 1);
+        self.store.state.busy_since.store(since + 1, Ordering::Relaxed);
+    }
+
+    fn end_work(&self) {
         self.store.state.busy_since.store(0, Ordering::Relaxed);
     }
 
@@ -504,8 +576,10 @@ impl WriterThread {
         self.execute("SAVEPOINT job")?;
         let (events_before, deferred_before) = (self.events.len(), self.deferred.len());
         self.last = self.last.max(self.clock.now());
-        let (events, deferred, moved_pages) = (&mut self.events, &mut self.deferred, &mut self.moved_pages);
-        let mut tx = Tx { connection: &self.store.connection, now: self.last, events, deferred, moved_pages };
+        let (events, deferred) = (&mut self.events, &mut self.deferred);
+        let (moved_pages, copying) = (&mut self.moved_pages, &mut self.copying);
+        let now = self.last;
+        let mut tx = Tx { connection: &self.store.connection, now, events, deferred, moved_pages, copying };
         // What a panic leaves half done is rolled back below, so nobody sees a broken state.
         let verdict = catch_unwind(AssertUnwindSafe(|| job.run(&mut tx)));
         // On a full disk or an I/O error SQLite may already have rolled everything back by itself. Which, the job knows.
@@ -850,13 +924,18 @@ mod tests {
         writer.stop();
     }
 
-    /// A writer that does nothing by itself.
-    fn by_hand(path: &std::path::Path, clock: Clock) -> (WriterHandle, WriterThread) {
-        let store = super::super::open(path).unwrap();
-        WriterThread::new(store, 16, Arc::new(Heard::default()), clock)
+    fn opened(path: &std::path::Path) -> Store {
+        super::super::open(path).unwrap()
     }
 
-    fn commit_what_waits(thread: &mut WriterThread) {
+    /// A writer that does nothing by itself.
+    fn by_hand(store: &Store, clock: Clock) -> (WriterHandle, WriterThread<'_>) {
+        let (handle, jobs) = handle(store, 16, clock.clone());
+        let began = handle.began;
+        (handle, WriterThread::new(store, jobs, Arc::new(Heard::default()), clock, began))
+    }
+
+    fn commit_what_waits(thread: &mut WriterThread<'_>) {
         let first = thread.jobs.try_recv().unwrap();
         thread.commit_batch(first);
     }
@@ -865,8 +944,9 @@ mod tests {
     fn while_read_only_jobs_are_refused_where_they_are_handed_in_and_a_probe_ends_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.db");
-        let (handle, mut thread) = by_hand(&path, Clock::system());
-        thread.store.keep_reserve(1 << 16);
+        let mut store = opened(&path);
+        store.keep_reserve(1 << 16);
+        let (handle, mut thread) = by_hand(&store, Clock::system());
         let (settled, outcomes) = channel();
         let keep = || Box::new(Probe(|_: &mut Tx<'_>| Verdict::Keep, settled.clone(), "")) as Box<dyn Job>;
         let refused = |outcome| matches!(outcome, Err(StoreError::ReadOnly(Fault::Full)));
@@ -899,9 +979,29 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_ends_where_nobody_wants_it_or_the_storage_fails_or_nobody_can_hand_in_changes() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = opened(&directory.path().join("a.db"));
+        let (handle, mut thread) = by_hand(&store, Clock::system());
+        let mut to = Connection::open_in_memory().unwrap();
+        let waits = Arc::new(());
+        let wanted = Arc::downgrade(&waits);
+        assert!(thread.copy(&mut to, &wanted).is_ok());
+        assert!(matches!(thread.copy(&mut to, &Weak::new()), Err(CopyError::GivenUp)));
+        let full = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_FULL), None);
+        thread.begin_episode(Fault::Full, &Loss::at_commit(full), 1);
+        assert!(matches!(thread.copy(&mut to, &wanted), Err(CopyError::Storage(Fault::Full))));
+        thread.probe();
+        assert!(thread.copy(&mut to, &wanted).is_ok());
+        drop(handle);
+        assert!(matches!(thread.copy(&mut to, &wanted), Err(CopyError::GivenUp)));
+    }
+
+    #[test]
     fn a_change_that_is_too_large_for_the_room_left_is_lost_alone() {
         let directory = tempfile::tempdir().unwrap();
-        let (handle, mut thread) = by_hand(&directory.path().join("a.db"), Clock::system());
+        let store = opened(&directory.path().join("a.db"));
+        let (handle, mut thread) = by_hand(&store, Clock::system());
         let pages: i64 = thread.store.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
         let limit = format!("PRAGMA max_page_count = {}", pages + 2);
         thread.store.connection.query_row(&limit, (), |_| Ok(())).unwrap();
@@ -942,7 +1042,8 @@ mod tests {
         bytes[at] = 0xff;
         std::fs::write(&path, bytes).unwrap();
 
-        let (handle, mut thread) = by_hand(&path, Clock::system());
+        let store = opened(&path);
+        let (handle, mut thread) = by_hand(&store, Clock::system());
         let (settled, outcomes) = channel();
         let marks = |tx: &mut Tx<'_>| {
             mark(tx, 1);
@@ -972,7 +1073,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.db");
         let times = |clock: &Clock, jumps: &[i64]| -> Vec<i64> {
-            let (handle, mut thread) = by_hand(&path, clock.clone());
+            let store = opened(&path);
+            let (handle, mut thread) = by_hand(&store, clock.clone());
             let (settled, outcomes) = channel();
             let (told, times) = channel();
             for jump in jumps {
@@ -1014,7 +1116,8 @@ mod tests {
             }
         }
         let directory = tempfile::tempdir().unwrap();
-        let (handle, mut thread) = by_hand(&directory.path().join("a.db"), Clock::system());
+        let store = opened(&directory.path().join("a.db"));
+        let (handle, mut thread) = by_hand(&store, Clock::system());
         let (settled, outcomes) = channel();
         handle.submit(Box::new(Careless)).ok().unwrap();
         handle.submit(Box::new(Probe(|_: &mut Tx<'_>| Verdict::Keep, settled, ""))).ok().unwrap();
