@@ -1,6 +1,7 @@
 //! The verbs of the program and their exit codes: 0 ok, 1 failure, 2 usage, 3 a check found problems.
 
 mod audit;
+mod backup;
 mod base_url;
 mod doctor;
 mod healthcheck;
@@ -10,7 +11,7 @@ mod signals;
 mod smoke;
 
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -60,6 +61,32 @@ enum Verb {
     /// Read the audit log: is it whole, what is in it
     #[command(subcommand)]
     Audit(audit::Verb),
+    /// Make a backup of the database, whether its server runs or not
+    ///
+    /// A server that runs is asked over its private plane (OPS_ADDR, with OPS_TOKEN) and makes it between two changes.
+    /// A backup is one file that has been checked, with its manifest beside it: NAME.db and NAME.db.json.
+    Backup {
+        /// The directory to put it into; BACKUP_DIR if not given
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+    },
+    /// Check a backup: its pages, its manifest, its audit log
+    #[command(after_help = "Exit codes: 0 the backup is good, 1 it cannot be read, 2 usage, 3 it is not good.")]
+    Verify {
+        /// The backup
+        file: PathBuf,
+    },
+    /// Put a backup in the place of the database, of which no server may run
+    ///
+    /// The backup is checked first. The old database is moved aside, and what was newer in it is listed.
+    #[command(after_help = "Exit codes: 0 done, 1 failure, 2 usage, 3 the backup is not good.")]
+    Restore {
+        /// The backup
+        file: PathBuf,
+        /// Do everything but change anything
+        #[arg(long)]
+        check: bool,
+    },
     /// Look at the installation and say what is wrong with it and what to do, changing nothing
     ///
     /// Configuration, permissions, disk, database, backups, clock, proxy, the running server: each is green, yellow or
@@ -146,6 +173,9 @@ pub fn run() -> ExitCode {
             Err(error) => fail("the configuration is wrong", &error, 1),
         },
         Verb::Audit(verb) => audit::run(verb),
+        Verb::Backup { to } => backup::run_backup(to),
+        Verb::Verify { file } => backup::run_verify(&file),
+        Verb::Restore { file, check } => backup::run_restore(&file, check),
         Verb::Setup(options) => setup::run(&options),
         Verb::Doctor(options) => doctor::run(&options),
         Verb::Smoke(options) => smoke::run(&options),

@@ -10,6 +10,7 @@ pub mod drafts;
 pub mod health;
 
 pub mod audit;
+pub mod backup;
 pub mod gate;
 pub mod housekeeper;
 pub mod hub;

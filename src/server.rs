@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::audit::{self, Audit};
+use crate::backup::{self, Backups};
 use crate::clock::Clock;
 use crate::config::{Config, Environment, Network, open_to_others};
 use crate::drafts;
@@ -78,6 +79,7 @@ pub struct Server {
     housekeeper: Housekeeper,
     writer: Writer,
     audit: Option<Audit>,
+    backups: Backups,
     readiness: Arc<Readiness>,
     changeable: Changeable,
     notify: Notify,
@@ -133,6 +135,17 @@ impl Server {
         if let Some(reader) = audit_reader {
             tasks.push(audit::upkeep::task(audit.clone(), reader, writer.handle(), days, every, clock.clone()));
         }
+        let wanted = &config.operations.backups;
+        let options = backup::Options {
+            database: config.database.clone(),
+            directory: wanted.directory.clone(),
+            every: wanted.every,
+            keep: wanted.keep,
+        };
+        let backups = Backups::new(writer.handle(), options, clock.clone());
+        if wanted.directory.is_some() {
+            tasks.push(backup::task(backups.clone(), every));
+        }
         // Last, so that it finds what the others have freed.
         tasks.push(vacuum::task(vacuum_reader, writer.handle(), every));
         let housekeeper = Housekeeper::start(tasks, clock.clone()).map_err(StartError::Threads)?;
@@ -146,6 +159,7 @@ impl Server {
             seats: Seats::default(),
             readiness: Arc::clone(&readiness),
             audit: audit.clone(),
+            backups: backups.clone(),
             damaged: drafts::Damaged::default(),
             unheeded_proxy: UnheededProxy::default(),
             clock: clock.clone(),
@@ -181,7 +195,7 @@ impl Server {
         let prober = Prober::new(front.staff_door(), excuse, clock);
         let watchdog = announce(&notify, prober, serving(front.address())).map_err(StartError::Threads)?;
         let drain = config.drain;
-        Ok(Self { front, housekeeper, writer, audit, readiness, changeable, notify, watchdog, drain })
+        Ok(Self { front, housekeeper, writer, audit, backups, readiness, changeable, notify, watchdog, drain })
     }
 
     /// How it goes, in a line for whoever looks after services.
@@ -214,12 +228,14 @@ impl Server {
         if let Some(watchdog) = &self.watchdog {
             watchdog.leave();
         }
+        self.backups.stop();
         self.front.stop(self.drain);
         // What it removes goes through the writer, which ends when nobody can hand in changes any more.
         self.housekeeper.stop();
         if let Some(audit) = &self.audit {
             audit::upkeep::last_flush(audit, &self.writer.handle());
         }
+        drop(self.backups);
         self.notify.status("closing the database");
         self.writer.stop();
         if let Some(watchdog) = self.watchdog {
@@ -258,6 +274,7 @@ struct GatePlan {
     seats: Seats,
     readiness: Arc<Readiness>,
     audit: Option<Audit>,
+    backups: Backups,
     damaged: drafts::Damaged,
     unheeded_proxy: UnheededProxy,
     clock: Clock,
@@ -268,8 +285,15 @@ impl GatePlan {
         let config = &self.config;
         let reader = Rc::new(reader);
         let mut routes = Routes::new();
-        let (readiness, audit, clock) = (Arc::clone(&self.readiness), self.audit.clone(), self.clock.clone());
-        health::routes(&mut routes, Rc::clone(&reader), self.writer.clone(), readiness, audit, clock);
+        let health = health::Sources {
+            reader: Rc::clone(&reader),
+            writer: self.writer.clone(),
+            readiness: Arc::clone(&self.readiness),
+            audit: self.audit.clone(),
+            backups: self.backups.clone(),
+            clock: self.clock.clone(),
+        };
+        health::routes(&mut routes, health);
         let options = drafts::Options {
             max_collaborators: config.drafts.max_collaborators,
             max_segments: config.drafts.max_segments,

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::audit::Audit;
+use crate::backup::{Backups, Fact};
 use crate::clock::Clock;
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
 use crate::net::Response;
@@ -68,24 +69,25 @@ pub fn excuse(writer: WriterView, audit: Option<Audit>) -> impl FnMut() -> Optio
     }
 }
 
-struct Health {
-    reader: Rc<Reader>,
-    writer: WriterHandle,
-    readiness: Arc<Readiness>,
-    audit: Option<Audit>,
-    clock: Clock,
+/// What a shard asks how things are.
+pub struct Sources {
+    /// Its connection to the database.
+    pub reader: Rc<Reader>,
+    /// The writer.
+    pub writer: WriterHandle,
+    /// What all shards share.
+    pub readiness: Arc<Readiness>,
+    /// The audit log, if there is one.
+    pub audit: Option<Audit>,
+    /// The backups.
+    pub backups: Backups,
+    /// The time.
+    pub clock: Clock,
 }
 
 /// Adds the health routes for one shard.
-pub fn routes(
-    routes: &mut Routes,
-    reader: Rc<Reader>,
-    writer: WriterHandle,
-    readiness: Arc<Readiness>,
-    audit: Option<Audit>,
-    clock: Clock,
-) {
-    let health = Rc::new(Health { reader, writer, readiness, audit, clock });
+pub fn routes(routes: &mut Routes, sources: Sources) {
+    let health = Rc::new(sources);
     let alive = |_: &Call<'_>| Ok(Outcome::Now(Response::json(StatusCode::OK, &br#"{"status":"ok"}"#[..])));
     routes.add(Method::GET, Route::public("/healthz", alive).probe());
     let ready = Rc::clone(&health);
@@ -93,7 +95,7 @@ pub fn routes(
     routes.add(Method::GET, Route::public("/api/health/db", move |call| Ok(health.database(call))));
 }
 
-impl Health {
+impl Sources {
     fn readyz(&self, call: &Call<'_>) -> Outcome {
         let verbose = call.query_value("verbose").is_some_and(|value| value != "0" && value != "false");
         if let Err(reason) = self.check_without_writing() {
@@ -102,9 +104,10 @@ impl Health {
         let now = self.clock.instant();
         let age = (*self.readiness.probed.lock()).map(|at| now.saturating_duration_since(at));
         if age.is_some_and(|age| age < PROBE_FOR) {
-            return Outcome::Now(ready(verbose, age, self.audit.is_some()));
+            return Outcome::Now(ready(verbose, age, self.audit.is_some(), self.backups.fact()));
         }
         let (readiness, clock, audits) = (Arc::clone(&self.readiness), self.clock.clone(), self.audit.is_some());
+        let backup = self.backups.fact();
         let write = |tx: &mut Tx<'_>| {
             let sql = "INSERT INTO probe (id, probed_at) VALUES (1, ?1) \
                        ON CONFLICT (id) DO UPDATE SET probed_at = excluded.probed_at";
@@ -116,7 +119,7 @@ impl Health {
             Ok(match result {
                 Ok(()) => {
                     *readiness.probed.lock() = Some(clock.instant());
-                    ready(verbose, None, audits)
+                    ready(verbose, None, audits, backup)
                 }
                 Err(error) => NotReady::unwritable(&error).answer(&request_id),
             })
@@ -171,7 +174,7 @@ impl Health {
     }
 }
 
-fn ready(verbose: bool, probe_age: Option<Duration>, audits: bool) -> Response {
+fn ready(verbose: bool, probe_age: Option<Duration>, audits: bool, backup: Option<Fact>) -> Response {
     if !verbose {
         return Response::json(StatusCode::OK, &br#"{"status":"ok"}"#[..]);
     }
@@ -184,6 +187,15 @@ fn ready(verbose: bool, probe_age: Option<Duration>, audits: bool) -> Response {
     ];
     if audits {
         checks.push(json!({ "name": "audit", "ok": true }));
+    }
+    if let Some(Fact { age, warning }) = backup {
+        // A backup that is missing is a matter for the operator. Who is served is served as well as ever.
+        let mut check =
+            json!({ "name": "backup", "ok": warning.is_none(), "age_seconds": age.map(|age| age.as_secs()) });
+        if let Some(warning) = warning {
+            check["warning"] = warning.into();
+        }
+        checks.push(check);
     }
     Response::json(StatusCode::OK, json!({ "status": "ok", "checks": checks }).to_string().into_bytes())
 }

@@ -3,6 +3,7 @@
 
 mod arrows;
 mod audit;
+mod backup;
 mod cli;
 mod client_js;
 mod crash;

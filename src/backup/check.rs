@@ -1,0 +1,218 @@
+//! Looking into a copy: is it sound, what is in it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, InterruptHandle, OptionalExtension as _};
+use sha2::{Digest as _, Sha256};
+
+use super::manifest::{Manifest, Moment};
+use crate::audit;
+use crate::clock::Timestamp;
+use crate::store::{self, OpenError};
+
+/// Faults that are listed; of more there is no telling apart anyway.
+const FAULTS_MAX: usize = 10;
+/// Bytes read at once of a file.
+pub(super) const CHUNK_BYTES: usize = 256 * 1024;
+
+/// The word to stop, for work that takes long.
+#[derive(Default)]
+pub(super) struct Halt {
+    asked: AtomicBool,
+    check: Mutex<Option<InterruptHandle>>,
+}
+
+impl Halt {
+    /// From now on nothing is carried on with.
+    pub(super) fn ask(&self) {
+        self.asked.store(true, Ordering::SeqCst);
+        if let Some(check) = &*self.check.lock() {
+            check.interrupt();
+        }
+    }
+
+    pub(super) fn asked(&self) -> bool {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    /// Reads something through a connection; interrupted when the word comes.
+    fn reading<T>(&self, connection: &Connection, read: impl FnOnce() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        *self.check.lock() = Some(connection.get_interrupt_handle());
+        // Whoever asked a moment ago found nothing to interrupt.
+        let result = if self.asked() { Err(rusqlite::Error::QueryReturnedNoRows) } else { read() };
+        *self.check.lock() = None;
+        result
+    }
+}
+
+/// What can be counted in a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Facts {
+    pub(super) schema_version: i32,
+    pub(super) rows: BTreeMap<String, u64>,
+    pub(super) newest_change: Option<Moment>,
+}
+
+impl Facts {
+    pub(super) fn read(connection: &Connection, halt: &Halt) -> rusqlite::Result<Self> {
+        let read = || {
+            let mut rows = BTreeMap::new();
+            for table in store::tables(connection)? {
+                // Names come from the schema of the file, which may be anybody's.
+                let sql = format!("SELECT count(*) FROM \"{}\"", table.replace('"', "\"\""));
+                let count: i64 = connection.query_row(&sql, (), |row| row.get(0))?;
+                rows.insert(table, u64::try_from(count).unwrap_or_default());
+            }
+            let newest = "SELECT created_at FROM events ORDER BY id DESC LIMIT 1";
+            let newest = connection.query_row(newest, (), |row| row.get(0)).optional()?;
+            let schema_version = store::schema_version(connection)?;
+            Ok(Self { schema_version, rows, newest_change: newest.map(|at| Moment(Timestamp(at))) })
+        };
+        halt.reading(connection, read)
+    }
+}
+
+/// What SQLite finds wrong; `quick` leaves out whether indexes agree with their tables.
+pub(super) fn faults(connection: &Connection, quick: bool, halt: &Halt) -> rusqlite::Result<Vec<String>> {
+    let pragma = if quick { "quick_check" } else { "integrity_check" };
+    let read = || {
+        let mut statement = connection.prepare(&format!("PRAGMA {pragma}({FAULTS_MAX})"))?;
+        let found: Vec<String> = statement.query_map((), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        Ok(if found == ["ok"] { Vec::new() } else { found })
+    };
+    halt.reading(connection, read)
+}
+
+/// Length and SHA-256 of what is left to read; nothing when told to halt.
+pub(super) fn checksum(from: &mut dyn Read, halt: &Halt) -> io::Result<Option<(u64, String)>> {
+    let mut digest = Sha256::new();
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut bytes = 0;
+    loop {
+        match from.read(&mut chunk)? {
+            0 => return Ok(Some((bytes, audit::chain::hex(&digest.finalize())))),
+            count => {
+                bytes += count as u64;
+                digest.update(&chunk[..count]);
+            }
+        }
+        if halt.asked() {
+            return Ok(None);
+        }
+    }
+}
+
+/// What a look at a backup has found.
+#[derive(Debug)]
+pub struct Checked {
+    /// What is wrong, a sentence each; a good backup has none.
+    pub problems: Vec<String>,
+    /// How long the file is.
+    pub bytes: u64,
+    /// Its SHA-256.
+    pub sha256: String,
+    /// Its manifest, if it has one.
+    pub manifest: Option<Manifest>,
+    /// Its schema version, if it has one.
+    pub schema_version: Option<i32>,
+    /// How many rows each table has.
+    pub rows: BTreeMap<String, u64>,
+    /// When the newest change in it was made.
+    pub newest_change: Option<Moment>,
+    /// How many rows of the audit log are a whole chain; nothing before there was one.
+    pub audit_rows: Option<u64>,
+}
+
+/// Looks at everything: the whole file, every page and index, the manifest, the chain of the audit log.
+///
+/// # Errors
+/// When there is no file that can be read.
+pub fn verify(path: &Path) -> io::Result<Checked> {
+    let halt = Halt::default();
+    let mut file = File::open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    let (bytes, sha256) = checksum(&mut file, &halt)?.unwrap_or_default();
+    drop(file);
+    let (manifest, unreadable) = match Manifest::beside(path) {
+        Ok(manifest) => (manifest, None),
+        Err(sentence) => (None, Some(sentence)),
+    };
+    let mut checked = Checked {
+        problems: unreadable.into_iter().collect(),
+        bytes,
+        sha256,
+        manifest,
+        schema_version: None,
+        rows: BTreeMap::new(),
+        newest_change: None,
+        audit_rows: None,
+    };
+    checked.compare_file();
+    if let Err(sentence) = checked.look_inside(path, &halt) {
+        checked.problems.push(sentence);
+    }
+    Ok(checked)
+}
+
+impl Checked {
+    fn compare_file(&mut self) {
+        let Some(manifest) = &self.manifest else { return };
+        if self.bytes != manifest.bytes {
+            let (found, wanted) = (self.bytes, manifest.bytes);
+            self.problems.push(format!("the file has {found} bytes, and its manifest says {wanted}"));
+        } else if self.sha256 != manifest.sha256 {
+            self.problems.push("the file has another SHA-256 than its manifest says: it was changed".to_owned());
+        }
+    }
+
+    fn look_inside(&mut self, path: &Path, halt: &Halt) -> Result<(), String> {
+        let connection = store::look_as_it_is(path).map_err(|error| match error {
+            OpenError::Foreign { found, .. } => format!("it is no inkring database: {found}"),
+            OpenError::Newer { found, .. } => format!(
+                "it has schema version {found}, and this inkring knows versions up to {}; use the newer inkring",
+                store::SCHEMA_VERSION
+            ),
+            OpenError::Sqlite { source, .. } => unread(source),
+            other => other.to_string(),
+        })?;
+        let faults = faults(&connection, false, halt).map_err(unread)?;
+        self.problems.extend(faults.into_iter().map(|fault| format!("SQLite says: {fault}")));
+        let facts = Facts::read(&connection, halt).map_err(unread)?;
+        self.schema_version = Some(facts.schema_version);
+        self.newest_change = facts.newest_change;
+        if let Some(manifest) = &self.manifest {
+            if manifest.schema_version != facts.schema_version {
+                let (found, wanted) = (facts.schema_version, manifest.schema_version);
+                self.problems.push(format!("it has schema version {found}, and its manifest says {wanted}"));
+            }
+            let tables: std::collections::BTreeSet<_> = manifest.rows.keys().chain(facts.rows.keys()).collect();
+            for table in tables {
+                let (found, wanted) = (facts.rows.get(table), manifest.rows.get(table));
+                if found != wanted {
+                    let number = |rows: Option<&u64>| rows.map_or("none".to_owned(), u64::to_string);
+                    let (found, wanted) = (number(found), number(wanted));
+                    self.problems.push(format!("rows of {table}: {found}, and its manifest says {wanted}"));
+                }
+            }
+        }
+        let audited = facts.rows.contains_key("audit_events");
+        self.rows = facts.rows;
+        if audited {
+            let report = audit::verify::verify(&connection, None).map_err(unread)?;
+            self.audit_rows = Some(report.rows);
+            self.problems.extend(report.fault.map(|fault| format!("the audit log does not hold: {fault}")));
+        }
+        Ok(())
+    }
+}
+
+fn unread(error: rusqlite::Error) -> String {
+    format!("it cannot be read as a database: {error}")
+}

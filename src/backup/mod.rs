@@ -1,0 +1,160 @@
+//! Backups: copies of the database that have been checked, each with a manifest beside it.
+//!
+//! [`Backups`] makes them while the server runs, [`alone`] when none does; [`restore`](mod@restore) puts one in place. A
+//! backup appears under its name only when it is whole, checked and synced ([`partial`](self)), so whatever has such a
+//! name and a manifest is one.
+
+mod check;
+mod manifest;
+mod partial;
+mod restore;
+mod running;
+mod upkeep;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::store::{self, CopyError, Kept};
+
+pub use check::{Checked, verify};
+pub use manifest::{Manifest, Moment};
+pub use restore::{Newer, NewerDraft, RestoreError, Restored, restore};
+pub use running::{Backups, Fact, Failed, Last, Options, Streamed, Succeeded};
+pub use upkeep::task;
+
+use check::Halt;
+use partial::Partial;
+
+/// A backup leaves at least this much free: the database may lie on the same disk, and needs it more.
+const ROOM_LEFT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// A backup that was made.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The file.
+    pub path: PathBuf,
+    /// What is in it.
+    pub manifest: Manifest,
+    /// How long it took, checks included.
+    pub took: Duration,
+    /// In how many steps the database was copied.
+    pub steps: u32,
+}
+
+/// Why there is no backup.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// Nobody said where to.
+    #[error("there is no directory for backups: set BACKUP_DIR, or name one with --to")]
+    NoDirectory,
+    /// One is being made.
+    #[error("a backup is under way already; try again when it has ended")]
+    UnderWay,
+    /// The disk is too small for one more.
+    #[error(
+        "{directory} has {free} bytes free and the copy needs {wanted}, of which {ROOM_LEFT_BYTES} are to stay free; \
+         make room, or name another directory",
+        directory = directory.display()
+    )]
+    NoRoom {
+        /// Where.
+        directory: PathBuf,
+        /// What there is.
+        free: u64,
+        /// What there should be.
+        wanted: u64,
+    },
+    /// A file or directory cannot be made, written or read.
+    #[error("{path}: {source}; backups need a directory that inkring may write to", path = path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The database could not be copied.
+    #[error("the copy into {directory} came to nothing: {source}", directory = directory.display())]
+    Copy {
+        /// Where to.
+        directory: PathBuf,
+        /// Why.
+        source: CopyError,
+    },
+    /// What another inkring sends has broken off.
+    #[error("what was sent broke off: {0}; nothing was kept")]
+    Broken(std::io::Error),
+    /// The copy cannot be read again.
+    #[error("the copy cannot be checked: {0}")]
+    Unchecked(rusqlite::Error),
+    /// The copy is not sound: then most likely the database is not.
+    #[error("the copy is damaged, and so may be the database: {0}; see inkring verify")]
+    Damaged(String),
+    /// The server stops.
+    #[error("it was given up because the server stops")]
+    Stopping,
+}
+
+/// Makes a backup of a database that no server has open.
+///
+/// # Errors
+/// When there is none; what was begun is removed.
+pub fn alone(kept: &Kept, directory: &Path, clock: &Clock) -> Result<Report, BackupError> {
+    let began = clock.instant();
+    let copying = |source| BackupError::Copy { directory: directory.to_owned(), source };
+    let mut partial = Partial::create(directory, clock.now())?;
+    check_room(directory, database_bytes(kept.path()))?;
+    let from = kept.open().map_err(|error| match error {
+        store::OpenError::Sqlite { source, .. } => BackupError::Unchecked(source),
+        other => BackupError::Damaged(other.to_string()),
+    })?;
+    let mut to = partial.database().map_err(BackupError::Unchecked)?;
+    let steps = store::copy_alone(&from, &mut to).map_err(copying)?;
+    drop((from, to));
+    let manifest = partial.seal(&Halt::default())?;
+    let path = partial.place(&manifest)?;
+    Ok(Report { path, manifest, took: clock.instant().saturating_duration_since(began), steps })
+}
+
+/// How large a copy can become, by the files: what is in the log may have pages of its own.
+fn database_bytes(database: &Path) -> u64 {
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
+    bytes(database) + bytes(Path::new(&log))
+}
+
+/// Whether so many bytes find room, and leave some.
+fn check_room(directory: &Path, bytes: u64) -> Result<(), BackupError> {
+    // Where nobody can tell, the writing will.
+    let Ok(found) = rustix::fs::statvfs(directory) else { return Ok(()) };
+    let free = found.f_bavail.saturating_mul(found.f_frsize);
+    let wanted = bytes.saturating_add(ROOM_LEFT_BYTES);
+    if free < wanted { Err(BackupError::NoRoom { directory: directory.to_owned(), free, wanted }) } else { Ok(()) }
+}
+
+/// Takes what another inkring has sent: a backup, and its manifest. It gets its name in `directory` only if it is what the
+/// manifest says.
+///
+/// # Errors
+/// When it is not, or cannot be written.
+pub fn receive(directory: &Path, manifest: &Manifest, from: &mut dyn std::io::Read) -> Result<PathBuf, BackupError> {
+    let mut partial = Partial::create_named(directory, &manifest.name)?;
+    check_room(directory, manifest.bytes)?;
+    partial.fill(from)?;
+    let found = partial.seal(&Halt::default())?;
+    for (what, agrees) in [
+        ("size", found.bytes == manifest.bytes),
+        ("SHA-256", found.sha256 == manifest.sha256),
+        ("schema version", found.schema_version == manifest.schema_version),
+        ("number of rows", found.rows == manifest.rows),
+    ] {
+        if !agrees {
+            return Err(BackupError::Damaged(format!("its {what} is not what its manifest says")));
+        }
+    }
+    partial.place(manifest)
+}
+
+#[cfg(test)]
+mod tests;

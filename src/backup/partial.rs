@@ -1,0 +1,207 @@
+//! A backup that is not one yet: written under a name that nobody takes for one, and renamed when it is whole.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Seek as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::BackupError;
+use super::check::{CHUNK_BYTES, Facts, Halt, checksum, faults};
+use super::manifest::{self, Manifest, Moment};
+use crate::clock::Timestamp;
+use crate::store::{self, OpenError};
+
+/// Backups begun within one second in one directory, at most.
+const SAME_SECOND_MAX: u32 = 99;
+
+/// The file while it is written. Dropped, it is removed.
+pub(super) struct Partial {
+    directory: PathBuf,
+    name: String,
+    path: PathBuf,
+    at: Timestamp,
+    file: File,
+    /// Says to others that somebody is writing here, so that what lies about may not have been left behind.
+    _writing: File,
+}
+
+fn file(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
+    let path = path.to_owned();
+    move |source| BackupError::File { path, source }
+}
+
+impl Partial {
+    /// Begins one in `directory`, which is made if absent; what killed ones have left there is removed.
+    pub(super) fn create(directory: &Path, at: Timestamp) -> Result<Self, BackupError> {
+        let writing = enter(directory)?;
+        for number in 1..=SAME_SECOND_MAX {
+            let name = manifest::name(at, number);
+            if directory.join(&name).exists() {
+                continue;
+            }
+            match create_file(&partial_path(directory, &name)) {
+                Ok(file) => return Ok(Self::of(directory, name, at, file, writing)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(file(directory)(error)),
+            }
+        }
+        Err(file(directory)(io::ErrorKind::AlreadyExists.into()))
+    }
+
+    /// Begins one that has its name already.
+    pub(super) fn create_named(directory: &Path, name: &str) -> Result<Self, BackupError> {
+        let writing = enter(directory)?;
+        if directory.join(name).exists() {
+            return Err(file(&directory.join(name))(io::ErrorKind::AlreadyExists.into()));
+        }
+        let created = create_file(&partial_path(directory, name)).map_err(file(directory))?;
+        Ok(Self::of(directory, name.to_owned(), Timestamp(0), created, writing))
+    }
+
+    fn of(directory: &Path, name: String, at: Timestamp, file: File, writing: File) -> Self {
+        let path = partial_path(directory, &name);
+        Self { directory: directory.to_owned(), name, path, at, file, _writing: writing }
+    }
+
+    /// A connection for SQLite to copy into. Nothing of it need survive a crash before it is sealed.
+    pub(super) fn database(&self) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.pragma_update_and_check(None, "journal_mode", "OFF", |_| Ok(()))?;
+        connection.pragma_update(None, "synchronous", "OFF")?;
+        Ok(connection)
+    }
+
+    /// Writes what comes from somewhere else.
+    pub(super) fn fill(&mut self, from: &mut dyn Read) -> Result<(), BackupError> {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            match from.read(&mut chunk).map_err(BackupError::Broken)? {
+                0 => return Ok(()),
+                count => self.file.write_all(&chunk[..count]).map_err(file(&self.path))?,
+            }
+        }
+    }
+
+    /// Sends on its way to the disk what is written, so that it does not all come at once in the end, when everyone's
+    /// commits would have to wait for it.
+    pub(super) fn sync_some(&self) {
+        let _ = self.file.sync_data();
+    }
+
+    /// Checks and counts what was written, and brings it to the disk.
+    pub(super) fn seal(&mut self, halt: &Halt) -> Result<Manifest, BackupError> {
+        let unchecked = |error| if halt.asked() { BackupError::Stopping } else { BackupError::Unchecked(error) };
+        self.settle().map_err(unchecked)?;
+        let connection = store::look_as_it_is(&self.path).map_err(|error| match error {
+            OpenError::Sqlite { source, .. } => unchecked(source),
+            other => BackupError::Damaged(other.to_string()),
+        })?;
+        let faults = faults(&connection, true, halt).map_err(unchecked)?;
+        if let Some(first) = faults.first() {
+            return Err(BackupError::Damaged(first.clone()));
+        }
+        let facts = Facts::read(&connection, halt).map_err(unchecked)?;
+        drop(connection);
+        let sum = self.file.sync_all().and_then(|()| self.file.rewind()).and_then(|()| checksum(&mut self.file, halt));
+        let (bytes, sha256) = sum.map_err(file(&self.path))?.ok_or(BackupError::Stopping)?;
+        Ok(Manifest {
+            name: self.name.clone(),
+            created_at: Moment(self.at),
+            inkring: env!("CARGO_PKG_VERSION").to_owned(),
+            schema_version: facts.schema_version,
+            bytes,
+            sha256,
+            rows: facts.rows,
+            newest_change: facts.newest_change,
+        })
+    }
+
+    /// Makes it a database of one file: the copy says of itself that it has a log, as the original has.
+    fn settle(&self) -> rusqlite::Result<()> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        let mode: String = connection.query_row("PRAGMA journal_mode", (), |row| row.get(0))?;
+        if mode != "delete" {
+            connection.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
+        }
+        connection.close().map_err(|(_, error)| error)
+    }
+
+    /// Gives it its name. A backup never has its name without having its manifest.
+    pub(super) fn place(self, manifest: &Manifest) -> Result<PathBuf, BackupError> {
+        let backup = self.directory.join(&self.name);
+        let (described, written) = (manifest::path_beside(&backup), manifest::path_beside(&self.path));
+        let text = format!("{}\n", manifest.to_line());
+        let placed = create_file(&written)
+            .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+            .and_then(|()| std::fs::rename(&written, &described))
+            .and_then(|()| std::fs::rename(&self.path, &backup))
+            .and_then(|()| store::sync_directory(&self.directory));
+        if placed.is_err() {
+            for path in [&written, &described, &backup] {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+        placed.map(|()| backup).map_err(file(&self.directory))
+    }
+
+    /// Has no name at all any more: it is gone when the file is closed, whatever happens.
+    pub(super) fn into_file(self) -> Result<File, BackupError> {
+        let mut opened = self.file.try_clone().map_err(file(&self.path))?;
+        opened.rewind().map_err(file(&self.path))?;
+        Ok(opened)
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        for suffix in ["-wal", "-shm", "-journal", ""] {
+            let mut path = self.path.clone().into_os_string();
+            path.push(suffix);
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+fn partial_path(directory: &Path, name: &str) -> PathBuf {
+    directory.join(format!(".{name}.partial"))
+}
+
+fn create_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Makes the directory if need be, and tidies it up if nobody else is writing there.
+fn enter(directory: &Path) -> Result<File, BackupError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(file(directory))?;
+    let writing = File::open(directory).map_err(file(directory))?;
+    if writing.try_lock().is_ok() {
+        sweep(directory).map_err(file(directory))?;
+    }
+    // On file systems without such locks nobody tidies up.
+    let _ = writing.try_lock_shared();
+    Ok(writing)
+}
+
+/// Removes what backups that were killed have left.
+fn sweep(directory: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?.file_name();
+        let Some((name, rest)) = entry.to_str().and_then(|name| name.strip_prefix('.')?.split_once(".partial")) else {
+            continue;
+        };
+        if !manifest::is_name(name) || !["", "-wal", "-shm", "-journal", ".json"].contains(&rest) {
+            continue;
+        }
+        std::fs::remove_file(directory.join(&entry))?;
+        // The manifest is renamed first.
+        let backup = directory.join(name);
+        if !backup.exists() {
+            let _ = std::fs::remove_file(manifest::path_beside(&backup));
+        }
+    }
+    Ok(())
+}

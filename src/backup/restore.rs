@@ -1,0 +1,203 @@
+//! Putting a backup in the place of the database.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::check::{Checked, Halt, checksum, faults, verify};
+use super::{BackupError, check_room};
+use crate::clock::Timestamp;
+use crate::store::{self, Kept, OpenError, directory_of};
+
+/// Drafts that are named; the rest is counted.
+const LISTED_MAX_DRAFTS: usize = 20;
+
+/// What a restore has done, or would do.
+#[derive(Debug)]
+pub struct Restored {
+    /// The backup.
+    pub checked: Checked,
+    /// What the old database has and the backup has not, or why nobody can tell; nothing when there was no old one.
+    pub newer: Option<Result<Newer, String>>,
+    /// Where the old database lies now; nothing when there was none, or nothing was changed.
+    pub old: Option<PathBuf>,
+}
+
+/// What is lost with the old database.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Newer {
+    /// The first drafts of which the old one knows more.
+    pub drafts: Vec<NewerDraft>,
+    /// How many more there are.
+    pub more: u64,
+}
+
+/// A draft of which the old database knows more than the backup.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NewerDraft {
+    /// Its id.
+    pub draft_id: String,
+    /// The number of its newest event in the old database.
+    pub seq: i64,
+    /// That in the backup; nothing if the backup does not have the draft.
+    pub seq_in_backup: Option<i64>,
+}
+
+/// Why nothing was restored.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// A server has the database, or it cannot be got at.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// There is no backup to read.
+    #[error("{path}: {source}", path = path.display())]
+    Unreadable {
+        /// The backup.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is not good.
+    #[error("{path} is not good, and nothing was changed:\n{}", .problems.join("\n"), path = path.display())]
+    Bad {
+        /// The backup.
+        path: PathBuf,
+        /// What is wrong with it.
+        problems: Vec<String>,
+    },
+    /// It is what it should replace.
+    #[error("{path} is the database itself; name a backup", path = .0.display())]
+    Itself(PathBuf),
+    /// The disk is too small.
+    #[error(transparent)]
+    NoRoom(#[from] BackupError),
+    /// A file beside the database could not be written or moved.
+    #[error("the files of {path} could not be moved: {source}; the old database is not lost, see {path}*", path = path.display())]
+    Files {
+        /// The database.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The copy is not what the backup was.
+    #[error("the copy of {path} beside the database is not the same; nothing was changed", path = path.display())]
+    Copy {
+        /// The backup.
+        path: PathBuf,
+    },
+}
+
+/// Puts the backup at `file` in the place of `database`, which no server may have open. The old one is moved aside with
+/// its log. With `only_check` everything is looked at and nothing changed.
+///
+/// # Errors
+/// When it did not happen. The old database is in its place then, or (after an error of the file system while files were
+/// moved) the next start finishes what was begun.
+pub fn restore(file: &Path, database: &Path, now: Timestamp, only_check: bool) -> Result<Restored, RestoreError> {
+    let kept = match store::in_use(database)? {
+        Some(pid) => return Err(OpenError::InUse { path: database.to_owned(), pid }.into()),
+        None if only_check => None,
+        None => Some(Kept::take(database)?),
+    };
+    let unreadable = |source| RestoreError::Unreadable { path: file.to_owned(), source };
+    let same = |path: &Path| path.canonicalize().ok();
+    if same(file).ok_or_else(|| unreadable(io::ErrorKind::NotFound.into()))? == same(database).unwrap_or_default() {
+        return Err(RestoreError::Itself(file.to_owned()));
+    }
+    let checked = verify(file).map_err(unreadable)?;
+    if !checked.problems.is_empty() {
+        return Err(RestoreError::Bad { path: file.to_owned(), problems: checked.problems });
+    }
+    let newer = database.exists().then(|| compare(database, file));
+    check_room(directory_of(database), checked.bytes)?;
+    let Some(kept) = kept else { return Ok(Restored { checked, newer, old: None }) };
+    stage(file, database, &checked)?;
+    let old = store::put_in_place(&kept, &now.compact())
+        .map_err(|source| RestoreError::Files { path: database.to_owned(), source })?;
+    Ok(Restored { checked, old: newer.is_some().then_some(old), newer })
+}
+
+/// What the old database has and the backup has not. That it cannot be read may be why there is a restore.
+fn compare(old: &Path, backup: &Path) -> Result<Newer, String> {
+    let newer = || -> Result<Newer, Box<dyn std::error::Error>> {
+        Ok(newer(&store::look_as_it_is(old)?, &store::look_as_it_is(backup)?)?)
+    };
+    newer().map_err(|error| error.to_string())
+}
+
+fn newer(old: &Connection, backup: &Connection) -> rusqlite::Result<Newer> {
+    let mut newer = Newer::default();
+    let mut drafts = old.prepare("SELECT draft_id, event_seq FROM drafts ORDER BY id")?;
+    let mut there = backup.prepare("SELECT event_seq FROM drafts WHERE draft_id = ?1")?;
+    let mut rows = drafts.query(())?;
+    while let Some(row) = rows.next()? {
+        let (draft_id, seq): (String, i64) = (row.get(0)?, row.get(1)?);
+        let seq_in_backup: Option<i64> = there.query_row([&draft_id], |row| row.get(0)).optional()?;
+        if seq_in_backup.is_some_and(|known| known >= seq) {
+            continue;
+        }
+        if newer.drafts.len() < LISTED_MAX_DRAFTS {
+            newer.drafts.push(NewerDraft { draft_id, seq, seq_in_backup });
+        } else {
+            newer.more += 1;
+        }
+    }
+    Ok(newer)
+}
+
+/// Writes the backup beside the database, whole and synced.
+fn stage(file: &Path, database: &Path, checked: &Checked) -> Result<(), RestoreError> {
+    let staging = store::staging(database);
+    let files = |source| RestoreError::Files { path: database.to_owned(), source };
+    match std::fs::remove_file(&staging) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(files(error)),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    let mut staged = options.read(true).write(true).create_new(true).mode(0o600).open(&staging).map_err(files)?;
+    let written = write(file, &staging, &mut staged, checked);
+    let written = written.and_then(|()| own(&staged, database).and_then(|()| staged.sync_all()).map_err(files));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&staging);
+    }
+    written
+}
+
+fn write(file: &Path, staging: &Path, staged: &mut File, checked: &Checked) -> Result<(), RestoreError> {
+    let failed = |source| RestoreError::Unreadable { path: file.to_owned(), source };
+    let differs = |_| RestoreError::Copy { path: file.to_owned() };
+    let mut log = file.as_os_str().to_owned();
+    log.push("-wal");
+    if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+        // Not one of ours, but a database that was moved aside, and part of it is in its log.
+        let from = store::look_as_it_is(file)?;
+        let mut to = Connection::open(staging).map_err(differs)?;
+        store::copy_alone(&from, &mut to).map_err(|_| RestoreError::Copy { path: file.to_owned() })?;
+        let sound = faults(&to, true, &Halt::default()).map_err(differs)?.is_empty();
+        return if sound { Ok(()) } else { Err(RestoreError::Copy { path: file.to_owned() }) };
+    }
+    io::copy(&mut File::open(file).map_err(failed)?, staged).map_err(failed)?;
+    staged.rewind().map_err(failed)?;
+    let sum = checksum(staged, &Halt::default()).map_err(failed)?;
+    match sum {
+        Some((_, sha256)) if sha256 == checked.sha256 => Ok(()),
+        _ => Err(RestoreError::Copy { path: file.to_owned() }),
+    }
+}
+
+/// Whoever runs the server must be able to open it, also when somebody else restores.
+fn own(staged: &File, database: &Path) -> io::Result<()> {
+    let wanted = std::fs::metadata(database).or_else(|_| std::fs::metadata(directory_of(database)))?;
+    let found = staged.metadata()?;
+    if (wanted.uid(), wanted.gid()) == (found.uid(), found.gid()) {
+        return Ok(());
+    }
+    match fchown(staged, Some(wanted.uid()), Some(wanted.gid())) {
+        // The group is a matter of taste, and the directory's may be one that we are not in.
+        Err(_) if wanted.uid() == found.uid() => Ok(()),
+        owned => owned,
+    }
+}

@@ -1,0 +1,266 @@
+//! Backups of the database of a running server.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::check::Halt;
+use super::manifest::{self, Manifest};
+use super::partial::Partial;
+use super::{BackupError, Report, check_room, database_bytes};
+use crate::clock::{Clock, Timestamp};
+use crate::store::{self, Copied, CopyError, WriterHandle, directory_of};
+
+/// After an attempt that failed, the next one by itself comes so much later.
+const RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
+/// A backup older than so many intervals is one that should have been made.
+const OVERDUE_INTERVALS: u32 = 2;
+
+/// What is configured.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The database.
+    pub database: PathBuf,
+    /// Where backups are put.
+    pub directory: Option<PathBuf>,
+    /// How often one is made by itself, if at all.
+    pub every: Option<Duration>,
+    /// How long one is kept; for ever if nothing is said.
+    pub keep: Option<Duration>,
+}
+
+/// Makes backups of the running server's database, one at a time. Cheap to clone. Each clone can hand in changes, so the
+/// writer ends only when all are gone. What it does takes long: not for shards, but for [`Backups::last`] and
+/// [`Backups::fact`].
+#[derive(Clone)]
+pub struct Backups {
+    pub(super) shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    writer: WriterHandle,
+    clock: Clock,
+    pub(super) options: Options,
+    began: Instant,
+    halt: Halt,
+    making: Mutex<()>,
+    last: Mutex<Last>,
+}
+
+/// How the backups in `BACKUP_DIR` stand.
+#[derive(Debug, Clone, Default)]
+pub struct Last {
+    /// The newest one that is there.
+    pub success: Option<Succeeded>,
+    /// The last attempt, if it failed.
+    pub failure: Option<Failed>,
+    /// Attempts that failed since the start.
+    pub failures: u64,
+}
+
+/// A backup that is there.
+#[derive(Debug, Clone)]
+pub struct Succeeded {
+    /// When it was begun.
+    pub at: Timestamp,
+    /// How long it took; nothing if another process made it.
+    pub took: Option<Duration>,
+    /// How large it is.
+    pub bytes: u64,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+/// An attempt that failed.
+#[derive(Debug, Clone)]
+pub struct Failed {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub error: String,
+}
+
+/// What whoever asks about readiness should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// How old the newest backup is.
+    pub age: Option<Duration>,
+    /// What is not as it should be, in words that anybody may read.
+    pub warning: Option<String>,
+}
+
+/// A backup without a name, to be sent somewhere else.
+pub struct Streamed {
+    /// The whole file, from its beginning. It is gone when this is closed.
+    pub file: File,
+    /// What is in it.
+    pub manifest: Manifest,
+}
+
+impl Backups {
+    /// Backups of the database that this writer writes.
+    #[must_use]
+    pub fn new(writer: WriterHandle, options: Options, clock: Clock) -> Self {
+        let newest = options.directory.as_deref().and_then(|directory| manifest::newest(directory).ok().flatten());
+        let success = newest.map(|(path, manifest)| Succeeded {
+            at: manifest.created_at.0,
+            took: None,
+            bytes: manifest.bytes,
+            path,
+        });
+        let last = Mutex::new(Last { success, ..Last::default() });
+        let (began, halt, making) = (clock.instant(), Halt::default(), Mutex::new(()));
+        Self { shared: Arc::new(Shared { writer, clock, options, began, halt, making, last }) }
+    }
+
+    /// Makes one in `BACKUP_DIR`, and waits for it.
+    ///
+    /// # Errors
+    /// When there is none. [`BackupError::UnderWay`] if one is being made.
+    pub fn now(&self) -> Result<Report, BackupError> {
+        let directory = self.shared.options.directory.as_deref().ok_or(BackupError::NoDirectory)?;
+        let result = self.to(directory);
+        let mut last = self.shared.last.lock();
+        match &result {
+            Ok(report) => {
+                last.failure = None;
+                last.success = Some(Succeeded {
+                    at: report.manifest.created_at.0,
+                    took: Some(report.took),
+                    bytes: report.manifest.bytes,
+                    path: report.path.clone(),
+                });
+            }
+            // Neither is an attempt.
+            Err(BackupError::UnderWay | BackupError::Stopping) => {}
+            Err(error) => {
+                last.failures += 1;
+                last.failure = Some(Failed { at: self.shared.clock.now(), error: error.to_string() });
+            }
+        }
+        result
+    }
+
+    /// Makes one in any directory, and waits for it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn to(&self, directory: &Path) -> Result<Report, BackupError> {
+        self.logged(directory, |began| {
+            let (partial, manifest, steps) = self.copy(directory)?;
+            let path = partial.place(&manifest)?;
+            let took = self.shared.clock.instant().saturating_duration_since(began);
+            Ok(Report { path, manifest, took, steps })
+        })
+    }
+
+    /// Makes one for somebody to take away: it lies in `BACKUP_DIR`, or beside the database if there is none, and has
+    /// no name there any more.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn stream(&self) -> Result<Streamed, BackupError> {
+        let options = &self.shared.options;
+        let directory = options.directory.as_deref().unwrap_or(directory_of(&options.database));
+        let mut file = None;
+        let report = self.logged(directory, |began| {
+            let (partial, manifest, steps) = self.copy(directory)?;
+            file = Some(partial.into_file()?);
+            let took = self.shared.clock.instant().saturating_duration_since(began);
+            Ok(Report { path: PathBuf::new(), manifest, took, steps })
+        })?;
+        let file = file.ok_or(BackupError::Stopping)?;
+        Ok(Streamed { file, manifest: report.manifest })
+    }
+
+    fn logged(
+        &self,
+        directory: &Path,
+        make: impl FnOnce(Instant) -> Result<Report, BackupError>,
+    ) -> Result<Report, BackupError> {
+        let Some(_making) = self.shared.making.try_lock() else { return Err(BackupError::UnderWay) };
+        let began = self.shared.clock.instant();
+        let result = make(began);
+        match &result {
+            Ok(Report { manifest, took, steps, .. }) => log::info!(
+                name = manifest.name, directory = directory.display().to_string(), bytes = manifest.bytes,
+                ms = took.as_millis() as u64, steps;
+                "backup.done"
+            ),
+            Err(error) => log::error!(error = error.to_string(); "backup.failed"),
+        }
+        result
+    }
+
+    fn copy(&self, directory: &Path) -> Result<(Partial, Manifest, u32), BackupError> {
+        let Shared { writer, clock, options, halt, .. } = &*self.shared;
+        if halt.asked() {
+            return Err(BackupError::Stopping);
+        }
+        let mut partial = Partial::create(directory, clock.now())?;
+        check_room(directory, database_bytes(&options.database))?;
+        let to = partial.database().map_err(BackupError::Unchecked)?;
+        let copied = store::copy(writer, to, || {
+            partial.sync_some();
+            !halt.asked()
+        });
+        let Copied { to, steps } = copied.map_err(|source| match source {
+            CopyError::GivenUp => BackupError::Stopping,
+            source => BackupError::Copy { directory: directory.to_owned(), source },
+        })?;
+        to.close().map_err(|(_, error)| BackupError::Unchecked(error))?;
+        let manifest = partial.seal(halt)?;
+        Ok((partial, manifest, steps))
+    }
+
+    /// How they stand.
+    #[must_use]
+    pub fn last(&self) -> Last {
+        self.shared.last.lock().clone()
+    }
+
+    /// The same in short; nothing where backups are not wanted.
+    #[must_use]
+    pub fn fact(&self) -> Option<Fact> {
+        let Shared { clock, options, began, last, .. } = &*self.shared;
+        options.directory.as_ref()?;
+        let last = last.lock();
+        let age = last.success.as_ref().map(|success| since(success.at, clock.now()));
+        let up = clock.instant().saturating_duration_since(*began);
+        let overdue = options.every.is_some_and(|every| age.unwrap_or(up) > every * OVERDUE_INTERVALS);
+        let warning = match (&last.failure, age) {
+            (Some(_), _) => Some("the last attempt failed; the log says why".to_owned()),
+            (None, Some(age)) if overdue => Some(format!("the newest is {} hours old", age.as_secs() / 3600)),
+            (None, None) if overdue => Some("none has been made".to_owned()),
+            (None, _) => None,
+        };
+        Some(Fact { age, warning })
+    }
+
+    /// Whether it is time for the next one that is made by itself.
+    pub(super) fn due(&self) -> bool {
+        let Shared { clock, options, last, .. } = &*self.shared;
+        let (Some(every), Some(_)) = (options.every, &options.directory) else { return false };
+        let (last, now) = (last.lock(), clock.now());
+        let wait = |at, time| since(at, now) < time;
+        let failed = last.failure.as_ref().is_some_and(|failure| wait(failure.at, RETRY_AFTER.min(every)));
+        !failed && !last.success.as_ref().is_some_and(|success| wait(success.at, every))
+    }
+
+    /// Ends what is under way, and begins nothing any more.
+    pub fn stop(&self) {
+        self.shared.halt.ask();
+    }
+
+    pub(super) fn now_is(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+}
+
+/// How far two moments are apart: a clock that was set back must not put the next backup off for ever.
+fn since(at: Timestamp, now: Timestamp) -> Duration {
+    Duration::from_micros(now.0.abs_diff(at.0))
+}

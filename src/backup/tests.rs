@@ -1,0 +1,219 @@
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+
+use super::*;
+use crate::clock::Timestamp;
+use crate::store::{Event, Publisher, Writer, run_chore};
+
+struct Deaf;
+
+impl Publisher for Deaf {
+    fn publish(&self, _: &mut Vec<Event>) {}
+}
+
+const HOUR: i64 = 3_600_000_000;
+const INSERT: &str = "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, passed_at, created_at, \
+                      updated_at) VALUES (hex(randomblob(16)), '', printf('%.*c', 1000, '#'), '', '', 0, 0, 0)";
+
+/// A writer on a database with a hundred drafts, and backups of it once a day.
+fn house(here: &Path, clock: &Clock) -> (Writer, Backups) {
+    let database = here.join("a.db");
+    let writer = Writer::start(store::open(&database).unwrap(), 16, Arc::new(Deaf), clock.clone()).unwrap();
+    for _ in 0..100 {
+        run_chore(&writer.handle(), |tx| tx.connection().execute(INSERT, ())).unwrap();
+    }
+    let (directory, every) = (Some(here.join("backups")), Some(Duration::from_secs(24 * 3600)));
+    let options = Options { database, directory, every, keep: None };
+    let backups = Backups::new(writer.handle(), options, clock.clone());
+    (writer, backups)
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn a_backup_is_one_private_file_with_its_manifest_and_verifies() {
+    let directory = tempfile::tempdir().unwrap();
+    let (writer, backups) = house(directory.path(), &Clock::manual(Timestamp(1_766_484_000_123_456)));
+    let report = backups.now().unwrap();
+    let second = backups.now().unwrap();
+    let there = directory.path().join("backups");
+    let (one, two) = ("inkring-20251223T100000Z", "inkring-20251223T100000Z-2");
+    let all = [format!("{two}.db"), format!("{two}.db.json"), format!("{one}.db"), format!("{one}.db.json")];
+    assert_eq!(names(&there), all);
+    for name in all {
+        assert_eq!(std::fs::metadata(there.join(name)).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    assert_eq!(report.path, there.join(format!("{one}.db")));
+    assert_eq!(Manifest::beside(&report.path), Ok(Some(report.manifest.clone())));
+    assert_eq!(report.manifest.rows["drafts"], 100);
+    for report in [report, second] {
+        let checked = verify(&report.path).unwrap();
+        assert_eq!(checked.problems, [""; 0]);
+        assert_eq!((checked.sha256, checked.schema_version), (report.manifest.sha256, Some(store::SCHEMA_VERSION)));
+    }
+    drop(backups);
+    writer.stop();
+}
+
+#[test]
+fn a_second_one_at_the_same_time_is_refused_and_a_stop_ends_the_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let (writer, backups) = house(directory.path(), &Clock::system());
+    let (told, begun) = channel();
+    let (go, wait) = channel::<()>();
+    let handle = writer.handle();
+    let held = std::thread::spawn(move || {
+        run_chore(&handle, move |_| {
+            told.send(()).unwrap();
+            wait.recv().unwrap();
+            Ok(0)
+        })
+    });
+    begun.recv().unwrap();
+    let first = backups.clone();
+    let first = std::thread::spawn(move || first.now());
+    while writer.handle().queued() == 0 {
+        std::thread::yield_now();
+    }
+    assert!(matches!(backups.now(), Err(BackupError::UnderWay)));
+    backups.stop();
+    go.send(()).unwrap();
+    held.join().unwrap().unwrap();
+    assert!(matches!(first.join().unwrap(), Err(BackupError::Stopping)));
+    assert!(matches!(backups.now(), Err(BackupError::Stopping)));
+    assert_eq!(names(&directory.path().join("backups")), [""; 0]);
+    assert_eq!(backups.last().failures, 0, "neither was an attempt that failed");
+    drop(backups);
+    writer.stop();
+}
+
+#[test]
+fn one_to_take_away_has_no_name_and_is_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let (writer, backups) = house(directory.path(), &Clock::system());
+    let Streamed { mut file, manifest } = backups.stream().unwrap();
+    let there = directory.path().join("backups");
+    assert_eq!(names(&there), [""; 0]);
+    assert!(backups.last().success.is_none(), "it is not one of those in BACKUP_DIR");
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).unwrap();
+    let path = receive(&there, &manifest, &mut bytes.as_slice()).unwrap();
+    assert_eq!(verify(&path).unwrap().problems, [""; 0]);
+    assert!(matches!(receive(&there, &manifest, &mut bytes.as_slice()), Err(BackupError::File { .. })), "it is there");
+    let other = Manifest { name: "inkring-20000101T000000Z.db".to_owned(), ..manifest };
+    bytes[5000] ^= 1;
+    assert!(receive(&there, &other, &mut bytes.as_slice()).is_err());
+    let error = receive(&there, &other, &mut &bytes[..4096]).unwrap_err().to_string();
+    assert!(error.contains("damaged") || error.contains("malformed"), "{error}");
+    assert_eq!(names(&there).len(), 2, "what is not good is not kept");
+    drop(backups);
+    writer.stop();
+}
+
+#[test]
+fn what_a_killed_one_has_left_is_removed_by_the_next_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let (writer, backups) = house(directory.path(), &Clock::manual(Timestamp(HOUR)));
+    let there = directory.path().join("backups");
+    std::fs::create_dir(&there).unwrap();
+    let left = "inkring-20251223T100000Z.db";
+    for name in [
+        format!(".{left}.partial"),
+        format!(".{left}.partial-wal"),
+        format!(".{left}.partial.json"),
+        format!("{left}.json"),
+    ] {
+        std::fs::write(there.join(name), "half").unwrap();
+    }
+    let others = [".hidden.partial", "inkring-20251224T100000Z.db", "inkring-20251224T100000Z.db.json", "notes.txt"];
+    for name in others {
+        std::fs::write(there.join(name), "mine").unwrap();
+    }
+    backups.now().unwrap();
+    let kept: Vec<_> = names(&there).into_iter().filter(|name| !name.contains("19700101")).collect();
+    assert_eq!(kept, others);
+    drop(backups);
+    writer.stop();
+}
+
+#[test]
+fn the_next_one_is_due_by_the_newest_manifest_also_after_a_restart_and_a_failure_is_tried_again_later() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Clock::manual(Timestamp(1_000 * HOUR));
+    let (writer, backups) = house(directory.path(), &clock);
+    let fact = |age: Option<i64>, warning: Option<&str>| {
+        let age = age.map(|hours| Duration::from_secs(hours as u64 * 3600));
+        Some(Fact { age, warning: warning.map(str::to_owned) })
+    };
+    assert!(backups.due(), "there is none");
+    assert_eq!(backups.fact(), fact(None, None));
+    backups.now().unwrap();
+    assert!(!backups.due());
+    clock.advance(23 * HOUR);
+    let options = backups.shared.options.clone();
+    drop(backups);
+    let backups = Backups::new(writer.handle(), options.clone(), clock.clone());
+    assert_eq!((backups.due(), backups.fact()), (false, fact(Some(23), None)));
+    clock.advance(HOUR);
+    assert!(backups.due());
+    // A file where the directory was.
+    let there = directory.path().join("backups");
+    std::fs::rename(&there, directory.path().join("elsewhere")).unwrap();
+    std::fs::write(&there, "").unwrap();
+    let error = backups.now().unwrap_err().to_string();
+    assert!(error.contains("backups") && error.contains("may write to"), "{error}");
+    assert_eq!(backups.fact(), fact(Some(24), Some("the last attempt failed; the log says why")));
+    assert!(!backups.due(), "not at once");
+    clock.advance(HOUR);
+    assert!(backups.due());
+    std::fs::remove_file(&there).unwrap();
+    std::fs::rename(directory.path().join("elsewhere"), &there).unwrap();
+    let again = Backups::new(writer.handle(), options, clock.clone());
+    clock.advance(24 * HOUR);
+    assert_eq!(again.fact(), fact(Some(49), Some("the newest is 49 hours old")));
+    backups.now().unwrap();
+    assert_eq!(backups.fact(), fact(Some(0), None));
+    clock.advance(-50 * HOUR);
+    assert!(backups.due(), "a clock that was set back does not put it off for ever");
+    drop((backups, again));
+    writer.stop();
+}
+
+#[test]
+fn a_disk_without_room_for_it_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    check_room(directory.path(), 1).unwrap();
+    let error = check_room(directory.path(), u64::MAX / 2).unwrap_err().to_string();
+    assert!(error.contains("bytes free and the copy needs") && error.contains("make room"), "{error}");
+}
+
+#[test]
+fn a_copy_of_a_damaged_database_is_no_backup() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    let (writer, backups) = house(directory.path(), &Clock::system());
+    let options = backups.shared.options.clone();
+    drop(backups);
+    writer.stop();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let full = |page: &[u8]| page.iter().filter(|byte| **byte == b'#').count() > 2900;
+    let at = bytes.chunks(4096).position(full).unwrap() * 4096;
+    bytes[at] = 0xff;
+    std::fs::write(&path, bytes).unwrap();
+    let writer = Writer::start(store::open(&path).unwrap(), 16, Arc::new(Deaf), Clock::system()).unwrap();
+    let backups = Backups::new(writer.handle(), options, Clock::system());
+    let error = backups.now().unwrap_err();
+    assert!(matches!(error, BackupError::Damaged(_) | BackupError::Unchecked(_)), "{error}");
+    assert_eq!(names(&directory.path().join("backups")), [""; 0]);
+    assert_eq!(backups.last().failures, 1);
+    run_chore(&writer.handle(), |tx| tx.connection().execute("UPDATE probe SET probed_at = 1", ())).unwrap();
+    drop(backups);
+    writer.stop();
+}

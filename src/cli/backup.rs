@@ -1,0 +1,241 @@
+//! `inkring backup`, `verify` and `restore`. A running server makes its backups itself, so `backup` asks it; the other two
+//! are for when none runs.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{FOUND_PROBLEMS, fail, load, print, safe};
+use crate::backup::{
+    self, BackupError, Checked, Manifest, Newer, NewerDraft, RestoreError, Restored, alone, receive, verify,
+};
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError};
+use crate::net::client::{Answer, Ask, AskError, Endpoint};
+use crate::store::{Kept, OpenError};
+
+/// How long a server may take for a backup, of which nothing is heard until it is done and checked.
+const BACKUP_PATIENCE: Duration = Duration::from_secs(3600);
+/// An answer that is no backup is not read any further.
+const ANSWER_MAX_BYTES: u64 = 65_536;
+/// The header in which a backup that is sent has its manifest.
+const MANIFEST_HEADER: &str = "x-backup-manifest";
+
+/// Why there is no backup.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    #[error(
+        "process {pid} has the database open, and its private plane, which would make the backup, is off; set OPS_ADDR for \
+         both the server and this verb, or stop the server first"
+    )]
+    NoPlane { pid: String },
+    #[error(
+        "process {pid} has the database open, and its private plane does not answer: {error}; see that OPS_ADDR is \
+         what the server was started with, or stop the server first"
+    )]
+    Silent { pid: String, error: AskError },
+    #[error("the answer of {from} broke off: {error}; nothing was kept")]
+    Broken { from: Endpoint, error: io::Error },
+    #[error("the server refused: {code}: {message}{}", hint(*.status))]
+    Refused { status: u16, code: String, message: String },
+    #[error("what {from} sends is no backup: {why}")]
+    Strange { from: Endpoint, why: String },
+}
+
+fn hint(status: u16) -> &'static str {
+    match status {
+        401 | 403 => "; set OPS_TOKEN to that of the server",
+        404 => "; is OPS_ADDR the private plane of an inkring?",
+        _ => "",
+    }
+}
+
+pub(super) fn run_backup(to: Option<PathBuf>) -> ExitCode {
+    match make(to.as_deref()) {
+        Ok(text) => print(&text),
+        Err(error) => fail("there is no backup", &error, 1),
+    }
+}
+
+/// Makes it, by whom it must be, and says what was made.
+fn make(to: Option<&Path>) -> Result<String, Ended> {
+    let config = load(false)?.config;
+    let configured = config.operations.backups.directory.as_deref();
+    // Whoever has the lock is asked; only who gets it works on the file. A connection refused proves nothing.
+    match Kept::take(&config.database) {
+        Ok(kept) => {
+            if !config.database.exists() {
+                return Err(OpenError::Absent { path: config.database.clone() }.into());
+            }
+            let directory = to.or(configured).ok_or(BackupError::NoDirectory)?;
+            let report = alone(&kept, directory, &Clock::system())?;
+            Ok(made(&report.path.display().to_string(), &report.manifest))
+        }
+        Err(OpenError::InUse { pid, .. }) => match to {
+            None => {
+                let answer = ask("POST", &config, pid)?;
+                let from = answer.from;
+                let text = answer.body.text(ANSWER_MAX_BYTES);
+                let text = text.map_err(|error| Ended::Broken { from: from.clone(), error })?;
+                let manifest = Manifest::parse(&text).map_err(|why| Ended::Strange { from, why })?;
+                let place = configured.map_or_else(
+                    || format!("{} in the server's BACKUP_DIR", manifest.name),
+                    |directory| directory.join(&manifest.name).display().to_string(),
+                );
+                Ok(made(&place, &manifest))
+            }
+            Some(directory) => {
+                let FromServer { from, mut body } = ask("GET", &config, pid)?;
+                let described = body.header(MANIFEST_HEADER).ok_or_else(|| format!("there is no {MANIFEST_HEADER}"));
+                let manifest = described.and_then(Manifest::parse);
+                let manifest = manifest.map_err(|why| Ended::Strange { from, why })?;
+                let path = receive(directory, &manifest, &mut body)?;
+                Ok(made(&path.display().to_string(), &manifest))
+            }
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// An answer that is a backup.
+struct FromServer {
+    from: Endpoint,
+    body: Answer,
+}
+
+fn ask(method: &str, config: &Config, pid: String) -> Result<FromServer, Ended> {
+    let Some(from) = config.operations.endpoint.clone() else { return Err(Ended::NoPlane { pid }) };
+    let bearer =
+        config.operations.token.as_ref().map(|token| format!("Bearer {}", String::from_utf8_lossy(token.bytes())));
+    let headers: Vec<_> = bearer.iter().map(|value| ("Authorization", value.as_str())).collect();
+    let host = match &from {
+        Endpoint::Tcp(address) => address.to_string(),
+        Endpoint::Unix(_) => "localhost".to_owned(),
+    };
+    let ask = Ask { method, target: "/backup", headers: &headers, body: b"" };
+    let body = ask.send(&from, &host, BACKUP_PATIENCE).map_err(|error| Ended::Silent { pid, error })?;
+    if body.status == 200 {
+        return Ok(FromServer { from, body });
+    }
+    let status = body.status;
+    let text = body.text(ANSWER_MAX_BYTES).unwrap_or_default();
+    let error = serde_json::from_str::<Value>(&text).unwrap_or_default();
+    let part = |name: &str| error["error"][name].as_str().map(safe);
+    let code = part("code").unwrap_or_else(|| status.to_string());
+    Err(Ended::Refused { status, code, message: part("message").unwrap_or_else(|| "it does not say why".to_owned()) })
+}
+
+fn made(place: &str, manifest: &Manifest) -> String {
+    let Manifest { bytes, sha256, schema_version, .. } = manifest;
+    let newest = manifest.newest_change.map_or_else(|| "none".to_owned(), |at| at.0.offset_style().to_string());
+    format!(
+        "{place}\n  bytes          {bytes}\n  sha256         {}\n  schema         {schema_version}\n  drafts         {}\n  \
+         newest change  {newest}\n",
+        safe(sha256),
+        manifest.rows.get("drafts").copied().unwrap_or_default(),
+    )
+}
+
+pub(super) fn run_verify(file: &Path) -> ExitCode {
+    match verify(file) {
+        Ok(checked) => {
+            print(&found(file, &checked));
+            match checked.problems.is_empty() {
+                true => ExitCode::SUCCESS,
+                false => fail("the backup is not good", &safe_lines(&checked.problems), FOUND_PROBLEMS),
+            }
+        }
+        Err(error) => fail("the backup cannot be read", &format!("{}: {error}", file.display()), 1),
+    }
+}
+
+/// Problems may repeat what a file of anybody's says.
+fn safe_lines(problems: &[String]) -> String {
+    problems.iter().map(|problem| safe(problem)).collect::<Vec<_>>().join("\n")
+}
+
+fn found(file: &Path, checked: &Checked) -> String {
+    let verdict = if checked.problems.is_empty() { "the backup is good" } else { "THE BACKUP IS NOT GOOD" };
+    let mut text = format!("{verdict}\n  file           {}\n", file.display());
+    let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<14} {value}\n"));
+    line("bytes", checked.bytes.to_string());
+    line("sha256", checked.sha256.clone());
+    line(
+        "manifest",
+        match &checked.manifest {
+            Some(manifest) => {
+                format!("of {}, by inkring {}", manifest.created_at.0.offset_style(), safe(&manifest.inkring))
+            }
+            None => "none: only the file itself could be checked".to_owned(),
+        },
+    );
+    if let Some(version) = checked.schema_version {
+        line("schema", version.to_string());
+    }
+    if let Some(drafts) = checked.rows.get("drafts") {
+        line("drafts", drafts.to_string());
+    }
+    if let Some(at) = checked.newest_change {
+        line("newest change", at.0.offset_style().to_string());
+    }
+    if let Some(rows) = checked.audit_rows {
+        line("audit log", format!("{rows} rows in a whole chain"));
+    }
+    text
+}
+
+pub(super) fn run_restore(file: &Path, only_check: bool) -> ExitCode {
+    let config = match load(false) {
+        Ok(loaded) => loaded.config,
+        Err(error) => return fail("the configuration is wrong", &error, 1),
+    };
+    match backup::restore(file, &config.database, Clock::system().now(), only_check) {
+        Ok(restored) => print(&outcome(file, &config.database, &restored, only_check)),
+        Err(RestoreError::Bad { path, problems }) => {
+            let text = format!("{}\n{}", path.display(), safe_lines(&problems));
+            fail("the backup is not good, and nothing was changed", &text, FOUND_PROBLEMS)
+        }
+        Err(error) => fail("nothing was restored", &error, 1),
+    }
+}
+
+fn outcome(file: &Path, database: &Path, restored: &Restored, only_check: bool) -> String {
+    let (file, database) = (file.display(), database.display());
+    let mut text = match only_check {
+        true => format!("{file} is good and can be put in the place of {database}; nothing was changed\n"),
+        false => format!("{file} is now {database}\n"),
+    };
+    match &restored.old {
+        Some(old) => {
+            text.push_str(&format!("  the old database is {}, with all that is called like it\n", old.display()))
+        }
+        None if restored.newer.is_none() => text.push_str("  there was no database before\n"),
+        None => {}
+    }
+    match &restored.newer {
+        None => {}
+        Some(Err(why)) => text.push_str(&format!("  what was newer in the old one nobody can tell: {}\n", safe(why))),
+        Some(Ok(Newer { drafts, .. })) if drafts.is_empty() => text.push_str("  nothing was newer in the old one\n"),
+        Some(Ok(Newer { drafts, more })) => {
+            let total = drafts.len() as u64 + more;
+            text.push_str(&format!("  drafts that were newer in the old one: {total}\n"));
+            for NewerDraft { draft_id, seq, seq_in_backup } in drafts {
+                let there = seq_in_backup.map_or("not in the backup".to_owned(), |seq| format!("{seq} in the backup"));
+                text.push_str(&format!("    {}  {seq} events, {there}\n", safe(draft_id)));
+            }
+            if *more > 0 {
+                text.push_str(&format!("    and {more} more\n"));
+            }
+        }
+    }
+    text
+}

@@ -1,0 +1,421 @@
+//! Backups of a running server, and what becomes of them (decision 0012).
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use serde_json::{Value, json};
+
+use crate::support::ledger::Ledger;
+use crate::support::{Server, inkring, wait_for};
+
+/// The housekeeper makes the first backup after a second.
+const SOON: [(&str, &str); 2] = [("BACKUP_DIR", "backups"), ("HOUSEKEEPING_SECONDS", "1")];
+
+fn run(directory: &Path, settings: &[(&str, &str)], verb: &[&str]) -> Output {
+    inkring(directory).envs(settings.iter().copied()).args(verb).output().unwrap()
+}
+
+#[track_caller]
+fn succeeds(directory: &Path, settings: &[(&str, &str)], verb: &[&str]) -> String {
+    let output = run(directory, settings, verb);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[track_caller]
+fn fails(directory: &Path, settings: &[(&str, &str)], verb: &[&str], code: i32) -> String {
+    let output = run(directory, settings, verb);
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn append(server: &Server, draft_id: &str, content: &str) -> Value {
+    let body = json!({ "content": content, "idempotency_key": content });
+    server.post_as("alice", &format!("/v1/collab/drafts/{draft_id}/segments"), &body).expect(200)
+}
+
+fn get(server: &Server, draft_id: &str) -> Vec<u8> {
+    let answer = server.get_as("alice", &format!("/v1/collab/drafts/{draft_id}"));
+    answer.expect(200);
+    answer.body
+}
+
+fn segments(body: &[u8]) -> Vec<Value> {
+    let draft: Value = serde_json::from_slice(body).unwrap();
+    draft["data"]["segments"].as_array().unwrap().clone()
+}
+
+/// The backup that the log tells of.
+fn made(server: &Server) -> PathBuf {
+    let line = server.wait_for_log(|line| line["message"] == "backup.done");
+    server.directory.path().join("backups").join(line["name"].as_str().unwrap())
+}
+
+fn manifest(backup: &Path) -> Value {
+    serde_json::from_slice(&fs::read(format!("{}.json", backup.display())).unwrap()).unwrap()
+}
+
+/// A directory with a database of some drafts, its backup, and nobody who serves it.
+fn left_behind() -> (Server, String, PathBuf) {
+    let mut server = Server::with(&SOON);
+    let draft_id = server.create_draft("alice");
+    append(&server, &draft_id, "one");
+    let backup = made(&server);
+    append(&server, &draft_id, "two");
+    assert!(server.terminate().success());
+    (server, draft_id, backup)
+}
+
+#[test]
+fn a_backup_made_under_load_has_what_was_acknowledged_and_brings_it_back_to_the_byte() {
+    let mut server = Server::with(&SOON);
+    let drafts: Vec<_> = (0..4).map(|_| server.create_draft("alice")).collect();
+    let enough = AtomicBool::new(false);
+    // Each draft as it was answered after each append, and when each segment was written.
+    let seen: Vec<Vec<(String, Vec<u8>)>> = thread::scope(|scope| {
+        let (server, enough) = (&server, &enough);
+        let writers: Vec<_> = drafts
+            .iter()
+            .map(|draft_id| {
+                scope.spawn(move || {
+                    let mut seen = Vec::new();
+                    while !enough.load(Ordering::Relaxed) {
+                        append(server, draft_id, &format!("number {}", seen.len()));
+                        let body = get(server, draft_id);
+                        let last = segments(&body).pop().unwrap();
+                        seen.push((last["created_at"].as_str().unwrap().to_owned(), body));
+                    }
+                    seen
+                })
+            })
+            .collect();
+        made(server);
+        enough.store(true, Ordering::Relaxed);
+        writers.into_iter().map(|writer| writer.join().unwrap()).collect()
+    });
+    let backup = made(&server);
+    server.kill();
+    let manifest = manifest(&backup);
+    let newest = manifest["newest_change"].as_str().unwrap();
+    fs::remove_dir_all(server.directory.path().join("data")).unwrap();
+    let said = succeeds(server.directory.path(), &[], &["restore", backup.to_str().unwrap()]);
+    assert!(said.contains("is now data/inkring.db") && said.contains("there was no database before"), "{said}");
+    server.launch();
+    let mut total = 0;
+    for (draft_id, seen) in drafts.iter().zip(&seen) {
+        let body = get(&server, draft_id);
+        let count = segments(&body).len();
+        // Times have six digits after the point or none, and sort as text does but for that.
+        let acknowledged =
+            seen.iter().filter(|(at, _)| *at.trim_end_matches("+00:00") < *newest.trim_end_matches("+00:00"));
+        assert!(count >= acknowledged.count(), "{draft_id}: {count} segments");
+        if count > 0 {
+            assert!(body == seen[count - 1].1, "{draft_id} is as it was after {count} segments");
+        }
+        total += count;
+    }
+    assert!(total > 0, "nothing was written before the backup");
+    assert_eq!(manifest["rows"]["draft_segments"], total);
+    append(&server, &drafts[0], "and on it goes");
+    assert!(server.terminate().success());
+    Ledger::open(&server.database()).audit();
+}
+
+#[test]
+fn while_a_server_runs_nothing_is_restored_and_backups_go_to_its_private_plane() {
+    let server = Server::with(&SOON);
+    let draft_id = server.create_draft("alice");
+    let backup = made(&server);
+    append(&server, &draft_id, "one");
+    for verb in [&["restore", backup.to_str().unwrap()][..], &["restore", "--check", backup.to_str().unwrap()]] {
+        let said = fails(server.directory.path(), &[], verb, 1);
+        assert!(said.contains(&format!("in use by another inkring (process {})", server.pid())), "{said}");
+    }
+    let said = fails(server.directory.path(), &[], &["backup", "--to", "elsewhere"], 1);
+    assert!(said.contains(&format!("process {} has the database open", server.pid())), "{said}");
+    assert!(said.contains("private plane") && said.contains("OPS_ADDR"), "{said}");
+    assert_eq!(segments(&get(&server, &draft_id)).len(), 1);
+    assert!(!server.directory.path().join("elsewhere").exists());
+}
+
+#[test]
+fn a_restore_moves_the_old_database_aside_as_one_set_and_says_what_was_newer() {
+    let (mut server, draft_id, backup) = left_behind();
+    let here = server.directory.path().to_owned();
+    server.launch();
+    let other = server.create_draft("bob");
+    server.kill();
+    let file = backup.to_str().unwrap();
+    let bytes = fs::read(server.database()).unwrap();
+    let said = succeeds(&here, &[], &["restore", "--check", file]);
+    assert!(said.contains("nothing was changed") && said.contains("newer in the old one: 2"), "{said}");
+    assert_eq!(fs::read(server.database()).unwrap(), bytes);
+    let said = succeeds(&here, &[], &["restore", file]);
+    assert!(said.contains(&format!("    {draft_id}  3 events, 2 in the backup\n")), "{said}");
+    assert!(said.contains(&format!("    {other}  1 events, not in the backup\n")), "{said}");
+    let old = said.split("the old database is ").nth(1).unwrap().split(',').next().unwrap().to_owned();
+    assert!(here.join(format!("{old}-wal")).exists(), "with its log");
+    server.launch();
+    assert_eq!(segments(&get(&server, &draft_id)).len(), 1);
+    assert_eq!(server.get_as("bob", &format!("/v1/collab/drafts/{other}")).status, 404);
+    assert!(server.terminate().success());
+
+    // The way back is the same, with what was in the log.
+    let said = succeeds(&here, &[], &["restore", &old]);
+    assert!(said.contains("nothing was newer in the old one"), "{said}");
+    server.launch();
+    assert_eq!(segments(&get(&server, &draft_id)).len(), 2);
+    server.get_as("bob", &format!("/v1/collab/drafts/{other}")).expect(200);
+}
+
+#[test]
+fn a_flipped_byte_or_a_missing_end_is_found_and_not_restored() {
+    let (server, _, backup) = left_behind();
+    let here = server.directory.path();
+    let file = backup.to_str().unwrap();
+    let good = fs::read(&backup).unwrap();
+    let before = fs::read(server.database()).unwrap();
+    assert!(succeeds(here, &[], &["verify", file]).starts_with("the backup is good\n"));
+    let mut flipped = good.clone();
+    flipped[good.len() / 2] ^= 1;
+    let describes = manifest(&backup);
+    let mut counted = describes.clone();
+    counted["rows"]["drafts"] = json!(2);
+    let described = PathBuf::from(format!("{file}.json"));
+    for (bytes, manifest, says) in [
+        (&flipped[..], Some(&describes), "the file has another SHA-256 than its manifest says"),
+        (&good[..good.len() - 4096], Some(&describes), "bytes, and its manifest says"),
+        (&good[..good.len() / 2], None, "malformed"),
+        (&good[..], Some(&counted), "rows of drafts: 1, and its manifest says 2"),
+        (b"these are my notes", None, "it is no inkring database: it is not an SQLite file"),
+    ] {
+        fs::write(&backup, bytes).unwrap();
+        match manifest {
+            Some(manifest) => fs::write(&described, manifest.to_string()).unwrap(),
+            None => fs::remove_file(&described).unwrap_or_default(),
+        }
+        for verb in [&["verify", file][..], &["restore", file], &["restore", "--check", file]] {
+            let said = fails(here, &[], verb, 3);
+            assert!(said.contains(says), "{verb:?}: {said}");
+        }
+    }
+    assert_eq!(fs::read(server.database()).unwrap(), before);
+    assert!(fails(here, &[], &["verify", "nowhere.db"], 1).contains("nowhere.db"));
+    assert!(fails(here, &[], &["restore", "data/inkring.db"], 1).contains("the database itself"));
+    fs::write(&backup, &good).unwrap();
+    let connection = Connection::open(&backup).unwrap();
+    connection.pragma_update(None, "user_version", 1000).unwrap();
+    drop(connection);
+    assert!(fails(here, &[], &["restore", file], 3).contains("it has schema version 1000"));
+}
+
+#[test]
+fn a_backup_that_cannot_be_written_is_told_and_stops_nothing() {
+    let mut server = Server::with(&[("BACKUP_DIR", "backups"), ("HOUSEKEEPING_SECONDS", "2")]);
+    let draft_id = server.create_draft("alice");
+    assert!(server.terminate().success());
+    let there = server.directory.path().join("backups");
+    fs::remove_dir_all(&there).unwrap_or_default();
+    server.launch();
+    let pid = Pid::from_raw(i32::try_from(server.pid()).unwrap());
+    let limit = Rlimit { current: Some(60_000), maximum: None };
+    prlimit(pid, Resource::Fsize, limit).unwrap();
+    let line = server.wait_for_log(|line| line["message"] == "backup.failed");
+    let error = line["error"].as_str().unwrap();
+    assert!(error.contains("backups") && error.contains("could not be copied"), "{error}");
+    prlimit(pid, Resource::Fsize, Rlimit { current: None, maximum: None }).unwrap();
+    append(&server, &draft_id, "one");
+    assert_eq!(fs::read_dir(&there).unwrap().count(), 0, "what was begun is gone");
+    let body = server.get("/readyz?verbose=1").expect(200);
+    let warns = json!({
+        "name": "backup", "ok": false, "age_seconds": null, "warning": "the last attempt failed; the log says why",
+    });
+    assert_eq!(body["checks"].as_array().unwrap().last(), Some(&warns));
+    assert!(server.terminate().success());
+
+    // A file is where the directory should be.
+    fs::remove_dir(&there).unwrap();
+    fs::write(&there, "").unwrap();
+    server.launch();
+    let failed =
+        |line: &Value| line["message"] == "backup.failed" && line["error"].to_string().contains("may write to");
+    server.wait_for_log(failed);
+    append(&server, &draft_id, "two");
+    let said =
+        fails(server.directory.path(), &[("DATABASE_URL", "sqlite:other.db")], &["backup", "--to", "backups"], 1);
+    assert!(said.contains("there is no database at other.db"), "{said}");
+}
+
+#[test]
+fn backups_that_are_too_old_are_removed_and_a_restart_makes_no_new_one_before_its_time() {
+    let (mut server, _, backup) = left_behind();
+    let there = backup.parent().unwrap().to_owned();
+    let old = there.join("inkring-20200101T000000Z.db");
+    fs::copy(&backup, &old).unwrap();
+    let mut described = manifest(&backup);
+    described["name"] = json!("inkring-20200101T000000Z.db");
+    described["created_at"] = json!("2020-01-01T00:00:00+00:00");
+    fs::write(format!("{}.json", old.display()), described.to_string()).unwrap();
+    fs::write(there.join("mine.db"), "mine").unwrap();
+    server.launch();
+    let line = server.wait_for_log(|line| line["message"] == "backup.removed");
+    assert_eq!(line["name"], "inkring-20200101T000000Z.db");
+    wait_for(|| (fs::read_dir(&there).unwrap().count() == 3).then_some(()));
+    assert!(backup.exists() && there.join("mine.db").exists() && !old.exists());
+    let age = server.get("/readyz?verbose=1").expect(200)["checks"][4]["age_seconds"].as_u64();
+    assert!(age.is_some(), "a restart knows of the backup");
+    assert_eq!(server.log().matches("backup.done").count(), 1);
+}
+
+/// Someone who has the database open and is no server.
+fn hold(directory: &Path) -> File {
+    fs::create_dir_all(directory.join("data")).unwrap();
+    let mut lock = File::create(directory.join("data/inkring.db.lock")).unwrap();
+    lock.try_lock().unwrap();
+    lock.write_all(b"4711\n").unwrap();
+    lock
+}
+
+/// A private plane that is asked once.
+fn plane(answer: Vec<u8>) -> (String, thread::JoinHandle<String>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let asked = thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        let (mut asked, mut chunk) = (Vec::new(), [0; 1024]);
+        while !asked.ends_with(b"\r\n\r\n") {
+            let count = stream.read(&mut chunk).unwrap();
+            asked.extend_from_slice(&chunk[..count]);
+        }
+        stream.write_all(&answer).unwrap();
+        String::from_utf8(asked).unwrap()
+    });
+    (address, asked)
+}
+
+#[test]
+fn a_running_server_is_asked_for_its_backup() {
+    let (server, _, backup) = left_behind();
+    let here = server.directory.path();
+    let _lock = hold(here);
+    let described = manifest(&backup).to_string();
+    let good = fs::read(&backup).unwrap();
+    let answer = |status: &str, headers: &str, length: usize, body: &[u8]| {
+        let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{headers}\r\n");
+        [head.as_bytes(), body].concat()
+    };
+    let ask = |bytes: Vec<u8>, verb: &[&str]| {
+        let (address, asked) = plane(bytes);
+        let settings = [("OPS_ADDR", address.as_str()), ("OPS_TOKEN", "sixteen bytes or more")];
+        (run(here, &settings, verb), asked.join().unwrap())
+    };
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+
+    let (output, asked) = ask(answer("200 OK", "", described.len(), described.as_bytes()), &["backup"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(asked.starts_with("POST /backup HTTP/1.0\r\n"), "{asked}");
+    assert!(asked.contains("\r\nAuthorization: Bearer sixteen bytes or more\r\n"), "{asked}");
+    let said = text(output.stdout);
+    assert!(said.contains(backup.file_name().unwrap().to_str().unwrap()) && said.contains("BACKUP_DIR"), "{said}");
+
+    let header = format!("x-backup-manifest: {described}\r\n");
+    let (output, asked) = ask(answer("200 OK", &header, good.len(), &good), &["backup", "--to", "elsewhere"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(asked.starts_with("GET /backup HTTP/1.0\r\n"), "{asked}");
+    let taken = here.join("elsewhere").join(backup.file_name().unwrap());
+    assert!(fs::read(&taken).unwrap() == good);
+    assert_eq!(manifest(&taken), manifest(&backup));
+    assert_eq!(fs::metadata(&taken).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(succeeds(here, &[], &["verify", taken.to_str().unwrap()]).starts_with("the backup is good\n"));
+
+    let mut flipped = good.clone();
+    flipped[good.len() - 1] ^= 1;
+    let error = r#"{"error":{"code":"backup_under_way","message":"a backup is under way already"}}"#;
+    let strange = header.replace("inkring-2", "../inkring-2");
+    for (bytes, says) in [
+        (answer("200 OK", &header, good.len(), &flipped), "SHA-256 is not what its manifest says"),
+        (answer("200 OK", &header, good.len(), &good[..good.len() / 2]), "broke off"),
+        (answer("200 OK", "", good.len(), &good), "there is no x-backup-manifest"),
+        (answer("200 OK", &strange, good.len(), &good), "names a file that is no backup"),
+        (answer("409 Conflict", "", error.len(), error.as_bytes()), "backup_under_way: a backup is under way already"),
+        (answer("401 Unauthorized", "", 0, b""), "set OPS_TOKEN"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(), "is not HTTP"),
+    ] {
+        let (output, _) = ask(bytes, &["backup", "--to", "third"]);
+        let said = text(output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(says), "{says}: {said}");
+    }
+    assert!(fs::read_dir(here.join("third")).unwrap().next().is_none(), "what is not whole is not kept");
+    let gone = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().to_string();
+    let said = fails(here, &[("OPS_ADDR", &gone)], &["backup"], 1);
+    assert!(said.contains("process 4711") && said.contains("does not answer") && said.contains("OPS_ADDR"), "{said}");
+}
+
+#[test]
+fn without_a_server_a_database_of_an_older_version_is_backed_up_as_it_is() {
+    let mut server = Server::start();
+    assert!(server.terminate().success());
+    let here = server.directory.path().to_owned();
+    fs::remove_file(server.database()).unwrap();
+    let connection = Connection::open(server.database()).unwrap();
+    connection.execute_batch(include_str!("../data/schema-1.sql")).unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    connection.pragma_update(None, "application_id", 0x696e_6b72).unwrap();
+    drop(connection);
+    assert!(fails(&here, &[], &["backup"], 1).contains("BACKUP_DIR"));
+    let said = succeeds(&here, &[], &["backup", "--to", "before/the upgrade"]);
+    let backup = here.join(said.lines().next().unwrap());
+    assert_eq!(manifest(&backup)["schema_version"], 1);
+    let version = |path: &Path| -> i32 {
+        Connection::open(path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    };
+    assert_eq!(version(&server.database()), 1);
+    succeeds(&here, &[], &["verify", backup.to_str().unwrap()]);
+    succeeds(&here, &[], &["restore", backup.to_str().unwrap()]);
+    server.launch();
+    server.create_draft("alice");
+    assert!(server.terminate().success());
+    assert!(version(&server.database()) > 1, "the start brings it up to date");
+}
+
+#[test]
+fn a_restore_killed_at_any_instant_leaves_the_old_or_the_new_database_whole() {
+    let (mut server, draft_id, backup) = left_behind();
+    let file = backup.to_str().unwrap().to_owned();
+    let mut found: HashMap<usize, usize> = HashMap::new();
+    for round in 0..12 {
+        let mut restore = inkring(server.directory.path()).args(["restore", &file]).spawn().unwrap();
+        thread::sleep(Duration::from_millis(round * 4));
+        restore.kill().unwrap();
+        restore.wait().unwrap();
+        server.launch();
+        let count = segments(&get(&server, &draft_id)).len();
+        assert!([1, 2].contains(&count), "{count} segments");
+        *found.entry(count).or_default() += 1;
+        if count == 1 {
+            append(&server, &draft_id, &format!("two, after round {round}"));
+        }
+        server.kill();
+    }
+    assert!(found.len() == 2 || found.contains_key(&2), "{found:?}");
+    assert!(
+        !server
+            .directory
+            .path()
+            .join("data")
+            .read_dir()
+            .unwrap()
+            .any(|entry| { entry.unwrap().file_name().to_str().unwrap().contains(".restoring-2") })
+    );
+}
