@@ -220,6 +220,12 @@ impl Server {
         self.changeable.follow(config)
     }
 
+    /// Its backups, for whoever asks for one by hand.
+    #[must_use]
+    pub fn backups(&self) -> Backups {
+        self.backups.clone()
+    }
+
     /// Stops accepting, finishes what is in flight within `DRAIN_SECONDS`, commits what waits, and closes the database.
     pub fn stop(self) {
         log::info!(drain_seconds = self.drain.as_secs(); "server.stopping");
@@ -235,7 +241,6 @@ impl Server {
         if let Some(audit) = &self.audit {
             audit::upkeep::last_flush(audit, &self.writer.handle());
         }
-        drop(self.backups);
         self.notify.status("closing the database");
         self.writer.stop();
         if let Some(watchdog) = self.watchdog {

@@ -437,6 +437,13 @@ impl Histogram {
         self.total += 1;
     }
 
+    pub fn merge(&mut self, other: &Self) {
+        for (count, more) in self.buckets.iter_mut().zip(&other.buckets) {
+            *count += more;
+        }
+        self.total += other.total;
+    }
+
     /// In nanoseconds; 0 when nothing was added.
     pub fn percentile(&self, percent: f64) -> u64 {
         let rank = ((self.total as f64 * percent / 100.0).ceil() as u64).max(1);

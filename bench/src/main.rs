@@ -1,5 +1,5 @@
 //! Measures the release build of inkring against comparison servers, on this machine, over
-//! loopback: `cargo run --release -p inkring-bench -- http|append|limits|fanout|idle|start`.
+//! loopback: `cargo run --release -p inkring-bench -- http|append|limits|backup|fanout|idle|start`.
 //!
 //! A figure only counts when the answers behind it were right: every mode checks what it is
 //! answered, prints how many answers were wrong or missing, and then exits with 1.
@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark is about real time")]
 
 mod append;
+mod backup;
 mod bare;
 mod engine;
 mod fanout;
@@ -30,16 +31,18 @@ pub const HEALTHY: &str = r#"{"status":"ok"}"#;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const USAGE: &str = "\
-usage: inkring-bench http|append|limits|fanout|idle|start [options]
+usage: inkring-bench http|append|limits|backup|fanout|idle|start [options]
   http     GET /healthz against axum and tiny_http, and GET of a draft against our own /healthz
   append   64 clients append segments, against the bare storage engine
   limits   the same with every check on against every check off, the price of a 429, a million addresses
+  backup   the same while a database of 1 GB is backed up, against the same without
   fanout   an append reaches 1,000 subscribers, against a bare loop and axum, and 100 in time
   idle     10,000 sockets with nothing to say: their memory and their pings
   start    start to first answer, idle memory, 2,000 connections at once
 options:
-  --seconds N    length of one measured round (http and fanout 0.5, append and limits 5, idle 30)
-  --rounds N     rounds, of which medians are printed (http 31, fanout 9 and 21, limits 5, append 3, start 10)
+  --seconds N    length of one measured round (http and fanout 0.5, append, limits and backup 5, idle 30)
+  --rounds N     rounds, of which medians are printed (http 31, fanout 9 and 21, limits 5, append 3, backup 1, start 10)
+  --megabytes N  backup: the size of the database (1024)
   --peers-only   http or fanout without inkring, to see what the comparison servers do here
   --unpinned     http, fanout or idle with server and load on all cores, as the system places them";
 
@@ -48,6 +51,7 @@ options:
 pub struct Options {
     pub seconds: Option<f64>,
     pub rounds: Option<usize>,
+    pub megabytes: Option<usize>,
     pub peers_only: bool,
     pub unpinned: bool,
 }
@@ -60,6 +64,7 @@ impl Options {
             match word.as_str() {
                 "--seconds" => options.seconds = Some(number()?.parse()?),
                 "--rounds" => options.rounds = Some(number()?.parse()?),
+                "--megabytes" => options.megabytes = Some(number()?.parse()?),
                 "--peers-only" => options.peers_only = true,
                 "--unpinned" => options.unpinned = true,
                 _ => return Err(format!("unknown option {word}\n{USAGE}").into()),
@@ -90,6 +95,7 @@ fn run() -> Result<u64> {
         "http" => http::run(&Options::parse(words)?),
         "append" => append::run(&Options::parse(words)?),
         "limits" => limits::run(&Options::parse(words)?),
+        "backup" => backup::run(&Options::parse(words)?),
         "fanout" => fanout::run(&Options::parse(words)?),
         "idle" => idle::run(&Options::parse(words)?),
         "start" => start::run(&Options::parse(words)?),

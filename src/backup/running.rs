@@ -15,7 +15,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::store::{self, Copied, CopyError, WriterHandle, directory_of};
 
 /// After an attempt that failed, the next one by itself comes so much later.
-const RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
+const RETRY_AFTER: Duration = Duration::from_secs(900);
 /// A backup older than so many intervals is one that should have been made.
 const OVERDUE_INTERVALS: u32 = 2;
 
@@ -32,16 +32,17 @@ pub struct Options {
     pub keep: Option<Duration>,
 }
 
-/// Makes backups of the running server's database, one at a time. Cheap to clone. Each clone can hand in changes, so the
-/// writer ends only when all are gone. What it does takes long: not for shards, but for [`Backups::last`] and
-/// [`Backups::fact`].
+/// Makes backups of the running server's database, one at a time. Cheap to clone; clones share everything, and none of
+/// them keeps the writer from ending after [`Backups::stop`]. To make one takes long, so shards only ask for
+/// [`Backups::last`] and [`Backups::fact`].
 #[derive(Clone)]
 pub struct Backups {
     pub(super) shared: Arc<Shared>,
 }
 
 pub(super) struct Shared {
-    writer: WriterHandle,
+    /// Until the stop.
+    writer: Mutex<Option<WriterHandle>>,
     clock: Clock,
     pub(super) options: Options,
     began: Instant,
@@ -113,6 +114,7 @@ impl Backups {
         });
         let last = Mutex::new(Last { success, ..Last::default() });
         let (began, halt, making) = (clock.instant(), Halt::default(), Mutex::new(()));
+        let writer = Mutex::new(Some(writer));
         Self { shared: Arc::new(Shared { writer, clock, options, began, halt, making, last }) }
     }
 
@@ -197,13 +199,11 @@ impl Backups {
 
     fn copy(&self, directory: &Path) -> Result<(Partial, Manifest, u32), BackupError> {
         let Shared { writer, clock, options, halt, .. } = &*self.shared;
-        if halt.asked() {
-            return Err(BackupError::Stopping);
-        }
+        let Some(writer) = writer.lock().clone() else { return Err(BackupError::Stopping) };
         let mut partial = Partial::create(directory, clock.now())?;
         check_room(directory, database_bytes(&options.database))?;
         let to = partial.database().map_err(BackupError::Unchecked)?;
-        let copied = store::copy(writer, to, || {
+        let copied = store::copy(&writer, to, || {
             partial.sync_some();
             !halt.asked()
         });
@@ -253,6 +253,7 @@ impl Backups {
     /// Ends what is under way, and begins nothing any more.
     pub fn stop(&self) {
         self.shared.halt.ask();
+        *self.shared.writer.lock() = None;
     }
 
     pub(super) fn now_is(&self) -> Timestamp {

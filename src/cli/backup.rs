@@ -15,7 +15,7 @@ use crate::backup::{
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::net::client::{Answer, Ask, AskError, Endpoint};
-use crate::store::{Kept, OpenError};
+use crate::store::{Kept, OpenError, directory_of};
 
 /// How long a server may take for a backup, of which nothing is heard until it is done and checked.
 const BACKUP_PATIENCE: Duration = Duration::from_secs(3600);
@@ -70,6 +70,9 @@ pub(super) fn run_backup(to: Option<PathBuf>) -> ExitCode {
 fn make(to: Option<&Path>) -> Result<String, Ended> {
     let config = load(false)?.config;
     let configured = config.operations.backups.directory.as_deref();
+    if !directory_of(&config.database).exists() {
+        return Err(OpenError::Absent { path: config.database }.into());
+    }
     // Whoever has the lock is asked; only who gets it works on the file. A connection refused proves nothing.
     match Kept::take(&config.database) {
         Ok(kept) => {

@@ -229,6 +229,27 @@ mod tests {
     }
 
     #[test]
+    fn changes_through_the_same_connection_cost_no_step_and_through_another_one_there_is_no_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = filled(directory.path(), 4_000);
+        let other = Connection::open(directory.path().join("a.db")).unwrap();
+        let pages: i32 = other.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        let from = |connection: &Connection| {
+            let mut to = Connection::open_in_memory().unwrap();
+            let backup = Backup::new(connection, &mut to).unwrap();
+            let mut steps = Steps::default();
+            while !steps.take(&backup)? {
+                store.connection.execute(INSERT, ()).unwrap();
+            }
+            Ok(steps.taken)
+        };
+        let least = pages as u32 / PAGES_PER_STEP as u32 + 1;
+        assert_eq!(from(&store.connection).unwrap(), least);
+        let error: CopyError = from(&other).unwrap_err();
+        assert!(matches!(error, CopyError::Endless(steps) if steps == STEPS_FACTOR * least + 1), "{error}");
+    }
+
+    #[test]
     fn without_a_server_the_whole_is_copied_at_once() {
         let directory = tempfile::tempdir().unwrap();
         let store = filled(directory.path(), 1_000);
