@@ -9,8 +9,9 @@ pub mod config;
 pub mod drafts;
 pub mod health;
 
-pub mod audit;
 pub mod backup;
+
+pub mod audit;
 pub mod gate;
 pub mod housekeeper;
 pub mod hub;
