@@ -181,8 +181,8 @@ fn enter(directory: &Path) -> Result<File, BackupError> {
     if writing.try_lock().is_ok() {
         sweep(directory).map_err(file(directory))?;
     }
-    // On file systems without such locks nobody tidies up.
-    let _ = writing.try_lock_shared();
+    // At most for as long as somebody tidies up. On file systems without such locks nobody does.
+    let _ = writing.lock_shared();
     Ok(writing)
 }
 

@@ -60,6 +60,8 @@ pub struct Last {
     pub failure: Option<Failed>,
     /// Attempts that failed since the start.
     pub failures: u64,
+    /// Of those, how many made a copy that was not sound.
+    pub unsound: u64,
 }
 
 /// A backup that is there.
@@ -140,13 +142,14 @@ impl Backups {
             Err(BackupError::UnderWay | BackupError::Stopping) => {}
             Err(error) => {
                 last.failures += 1;
+                last.unsound += u64::from(matches!(error, BackupError::Damaged(_) | BackupError::Unchecked(_)));
                 last.failure = Some(Failed { at: self.shared.clock.now(), error: error.to_string() });
             }
         }
         result
     }
 
-    /// Makes one in any directory, and waits for it.
+    /// Makes one in any directory, and waits for it. It does not count for [`Backups::last`].
     ///
     /// # Errors
     /// When there is none.
@@ -192,6 +195,8 @@ impl Backups {
                 ms = took.as_millis() as u64, steps;
                 "backup.done"
             ),
+            // Nothing is wrong with it.
+            Err(error @ BackupError::Stopping) => log::info!(error = error.to_string(); "backup.failed"),
             Err(error) => log::error!(error = error.to_string(); "backup.failed"),
         }
         result

@@ -212,7 +212,7 @@ fn a_copy_of_a_damaged_database_is_no_backup() {
     let error = backups.now().unwrap_err();
     assert!(matches!(error, BackupError::Damaged(_) | BackupError::Unchecked(_)), "{error}");
     assert_eq!(names(&directory.path().join("backups")), [""; 0]);
-    assert_eq!(backups.last().failures, 1);
+    assert_eq!((backups.last().failures, backups.last().unsound), (1, 1));
     run_chore(&writer.handle(), |tx| tx.connection().execute("UPDATE probe SET probed_at = 1", ())).unwrap();
     drop(backups);
     writer.stop();

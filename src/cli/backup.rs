@@ -217,6 +217,9 @@ fn outcome(file: &Path, database: &Path, restored: &Restored, only_check: bool) 
         true => format!("{file} is good and can be put in the place of {database}; nothing was changed\n"),
         false => format!("{file} is now {database}\n"),
     };
+    if restored.checked.manifest.is_none() {
+        text.push_str("  it has no manifest, so only the file itself could be checked\n");
+    }
     match &restored.old {
         Some(old) => {
             text.push_str(&format!("  the old database is {}, with all that is called like it\n", old.display()))

@@ -171,7 +171,7 @@ fn a_restore_moves_the_old_database_aside_as_one_set_and_says_what_was_newer() {
 
     // The way back is the same, with what was in the log.
     let said = succeeds(&here, &[], &["restore", &old]);
-    assert!(said.contains("nothing was newer in the old one"), "{said}");
+    assert!(said.contains("nothing was newer in the old one") && said.contains("no manifest"), "{said}");
     server.launch();
     assert_eq!(segments(&get(&server, &draft_id)).len(), 2);
     server.get_as("bob", &format!("/v1/collab/drafts/{other}")).expect(200);
