@@ -15,7 +15,7 @@ use super::chore::{PutOff, run_chore};
 use super::fault::Fault;
 use super::writer::WriterHandle;
 
-/// Pages copied in one step: about half a millisecond of the writer.
+/// Pages copied in one step: about a millisecond of the writer.
 const PAGES_PER_STEP: i32 = 100;
 /// A copy that has taken this many times the steps it should is given up: somebody else writes to the database.
 const STEPS_FACTOR: u32 = 4;
