@@ -217,3 +217,20 @@ fn a_copy_of_a_damaged_database_is_no_backup() {
     drop(backups);
     writer.stop();
 }
+
+#[test]
+fn a_chain_of_the_audit_log_that_is_broken_is_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let (writer, backups) = house(directory.path(), &Clock::system());
+    let path = backups.now().unwrap().path;
+    std::fs::remove_file(manifest::path_beside(&path)).unwrap();
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let row =
+        "INSERT INTO audit_events (id, ts, action, prev_hash, hash) VALUES (1, 0, 'x', zeroblob(32), zeroblob(32))";
+    connection.execute(row, ()).unwrap();
+    drop(connection);
+    let problems = verify(&path).unwrap().problems;
+    assert!(problems.len() == 1 && problems[0].starts_with("the audit log does not hold: "), "{problems:?}");
+    drop(backups);
+    writer.stop();
+}

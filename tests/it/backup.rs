@@ -64,21 +64,33 @@ fn manifest(backup: &Path) -> Value {
     serde_json::from_slice(&fs::read(format!("{}.json", backup.display())).unwrap()).unwrap()
 }
 
-/// A directory with a database of some drafts, its backup, and nobody who serves it.
+/// A directory with a database, a backup of it that lacks the last append, and nobody who serves it.
 fn left_behind() -> (Server, String, PathBuf) {
-    let mut server = Server::with(&SOON);
+    let mut server = Server::start();
     let draft_id = server.create_draft("alice");
     append(&server, &draft_id, "one");
-    let backup = made(&server);
+    assert!(server.terminate().success());
+    let said = succeeds(server.directory.path(), &[], &["backup", "--to", "backups"]);
+    let backup = server.directory.path().join(said.lines().next().unwrap());
+    server.launch();
     append(&server, &draft_id, "two");
     assert!(server.terminate().success());
     (server, draft_id, backup)
+}
+
+/// As if no backup had ever been made, nor tried.
+fn forget_backups(server: &Server) {
+    fs::remove_dir_all(server.directory.path().join("backups")).unwrap_or_default();
+    fs::write(server.directory.path().join("server.log"), "").unwrap();
 }
 
 #[test]
 fn a_backup_made_under_load_has_what_was_acknowledged_and_brings_it_back_to_the_byte() {
     let mut server = Server::with(&SOON);
     let drafts: Vec<_> = (0..4).map(|_| server.create_draft("alice")).collect();
+    assert!(server.terminate().success());
+    forget_backups(&server);
+    server.launch();
     let enough = AtomicBool::new(false);
     // Each draft as it was answered after each append, and when each segment was written.
     let seen: Vec<Vec<(String, Vec<u8>)>> = thread::scope(|scope| {
@@ -123,7 +135,6 @@ fn a_backup_made_under_load_has_what_was_acknowledged_and_brings_it_back_to_the_
         }
         total += count;
     }
-    assert!(total > 0, "nothing was written before the backup");
     assert_eq!(manifest["rows"]["draft_segments"], total);
     append(&server, &drafts[0], "and on it goes");
     assert!(server.terminate().success());
@@ -220,20 +231,20 @@ fn a_flipped_byte_or_a_missing_end_is_found_and_not_restored() {
 
 #[test]
 fn a_backup_that_cannot_be_written_is_told_and_stops_nothing() {
-    let mut server = Server::with(&[("BACKUP_DIR", "backups"), ("HOUSEKEEPING_SECONDS", "2")]);
+    let mut server = Server::with(&SOON);
     let draft_id = server.create_draft("alice");
     assert!(server.terminate().success());
-    let there = server.directory.path().join("backups");
-    fs::remove_dir_all(&there).unwrap_or_default();
+    forget_backups(&server);
+    // No file may become longer than this, and the database is already.
+    server.then_after("ulimit -S -f 117");
     server.launch();
-    let pid = Pid::from_raw(i32::try_from(server.pid()).unwrap());
-    let limit = Rlimit { current: Some(60_000), maximum: None };
-    prlimit(pid, Resource::Fsize, limit).unwrap();
     let line = server.wait_for_log(|line| line["message"] == "backup.failed");
     let error = line["error"].as_str().unwrap();
     assert!(error.contains("backups") && error.contains("could not be copied"), "{error}");
+    let pid = Pid::from_raw(i32::try_from(server.pid()).unwrap());
     prlimit(pid, Resource::Fsize, Rlimit { current: None, maximum: None }).unwrap();
     append(&server, &draft_id, "one");
+    let there = server.directory.path().join("backups");
     assert_eq!(fs::read_dir(&there).unwrap().count(), 0, "what was begun is gone");
     let body = server.get("/readyz?verbose=1").expect(200);
     let warns = json!({
@@ -243,6 +254,7 @@ fn a_backup_that_cannot_be_written_is_told_and_stops_nothing() {
     assert!(server.terminate().success());
 
     // A file is where the directory should be.
+    server.then_after("true");
     fs::remove_dir(&there).unwrap();
     fs::write(&there, "").unwrap();
     server.launch();
@@ -257,7 +269,9 @@ fn a_backup_that_cannot_be_written_is_told_and_stops_nothing() {
 
 #[test]
 fn backups_that_are_too_old_are_removed_and_a_restart_makes_no_new_one_before_its_time() {
-    let (mut server, _, backup) = left_behind();
+    let mut server = Server::with(&SOON);
+    let backup = made(&server);
+    assert!(server.terminate().success());
     let there = backup.parent().unwrap().to_owned();
     let old = there.join("inkring-20200101T000000Z.db");
     fs::copy(&backup, &old).unwrap();

@@ -56,6 +56,11 @@ impl Server {
         server
     }
 
+    /// From the next launch on, in a shell that has done this before.
+    pub fn then_after(&mut self, before: &str) {
+        self.before = Some(before.to_owned());
+    }
+
     /// A process that was killed, maybe in the middle of its first start, when `until` returned.
     pub fn start_cut_short(until: impl FnOnce(&Path)) -> Self {
         let mut server = Self::absent(&[]);
