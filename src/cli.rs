@@ -15,6 +15,7 @@ use signal_hook::iterator::Signals;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Config, ConfigError, Environment, Loaded, LogFormat, Sources};
 use crate::gate::{MINT_MAX_HOURS, Verifier, is_user_id, mint, unverified};
+use crate::net::Endpoint;
 use crate::observe::{self, LogHandle};
 use crate::server::{Server, demands, open_keys};
 
@@ -288,6 +289,11 @@ fn banner(config: &Config, server: &Server) -> String {
     let mut text = format!(
         "inkring {version}: drafts written in turn\n  listening on  http://{address}\n  data in       {database}\n"
     );
+    match server.private_endpoint() {
+        Some(Endpoint::Tcp(address)) => text.push_str(&format!("  operator      http://{address}/\n")),
+        Some(socket) => text.push_str(&format!("  operator      {socket}\n")),
+        None => {}
+    }
     if config.env == Environment::Production {
         return text;
     }

@@ -20,6 +20,7 @@ mod keys;
 mod limits;
 mod logs;
 mod model;
+mod ops;
 mod racing;
 mod repository;
 mod shutdown;
