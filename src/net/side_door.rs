@@ -566,3 +566,100 @@ impl Visit {
         Err(ErrorKind::TimedOut.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use http::StatusCode;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+    const MEGABYTES: u64 = 64 * 1024 * 1024;
+
+    /// `/whole` is a stream as long as it says, `/half` one that ends too early.
+    struct Streams;
+
+    impl Desk for Streams {
+        fn answer(&self, request: &Request<'_>, _: Peer) -> Answer {
+            let bytes = if request.path() == "/half" { 10 } else { MEGABYTES };
+            let stream = Stream { bytes: MEGABYTES, from: Box::new(io::repeat(b'x').take(bytes)) };
+            Answer { response: Response::empty(StatusCode::OK), stream: Some(stream) }
+        }
+
+        fn reject(&self, reject: &Reject, _: Option<&Request<'_>>, _: Peer) -> Response {
+            let silent = matches!(reject, Reject::HeadTimeout(_) | Reject::BodyTimeout(_));
+            Response::empty(if silent { StatusCode::REQUEST_TIMEOUT } else { StatusCode::BAD_REQUEST })
+        }
+    }
+
+    fn open(callers: usize) -> (SideDoor, TcpStream) {
+        let short = Duration::from_secs(1);
+        let limits = Limits { head_bytes: 1024, headers: 16, target_bytes: 256 };
+        let bounds = Bounds { callers, limits, body_bytes: 64, request: short, answer: short, stall: short };
+        let any = Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let listening = Listening::bind(&any).unwrap().listening;
+        let door = SideDoor::open(listening, bounds, Arc::new(Streams), Clock::system()).unwrap();
+        let line = call(&door);
+        (door, line)
+    }
+
+    fn call(door: &SideDoor) -> TcpStream {
+        let Some(Endpoint::Tcp(address)) = door.endpoint() else { panic!("not on TCP") };
+        let line = TcpStream::connect(address).unwrap();
+        line.set_read_timeout(Some(PATIENCE)).unwrap();
+        line
+    }
+
+    fn rest(mut line: TcpStream) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        line.read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_stream_comes_whole_or_breaks_off() {
+        let (door, mut line) = open(4);
+        line.write_all(b"GET /whole HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let bytes = rest(line);
+        let head = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+        assert_eq!((bytes.len() - head) as u64, MEGABYTES);
+        assert!(String::from_utf8_lossy(&bytes[..head]).contains("content-length: 67108864\r\n"));
+        let mut line = call(&door);
+        line.write_all(b"GET /half HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        assert!(rest(line).ends_with(b"\r\n\r\nxxxxxxxxxx"), "what there was, and no more");
+        let mut line = call(&door);
+        line.write_all(b"HEAD /whole HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        assert!(rest(line).ends_with(b"\r\n\r\n"));
+    }
+
+    #[test]
+    fn who_stalls_is_cut_off_and_those_who_wait_come_in() {
+        let (door, mut reads_nothing) = open(1);
+        reads_nothing.write_all(b"GET /whole HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let silent = call(&door);
+        let mut half = call(&door);
+        half.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+        let mut body = call(&door);
+        body.write_all(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n").unwrap();
+        // One after the other, since there is one place.
+        assert_eq!(rest(silent), b"");
+        for line in [half, body] {
+            assert!(rest(line).starts_with(b"HTTP/1.1 408 "));
+        }
+        assert!((rest(reads_nothing).len() as u64) < MEGABYTES);
+    }
+
+    #[test]
+    fn closing_breaks_off_what_is_under_way() {
+        let (door, mut line) = open(4);
+        line.write_all(b"GET /whole HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        line.read_exact(&mut [0; 1000]).unwrap();
+        let _silent = call(&door);
+        let Some(Endpoint::Tcp(address)) = door.endpoint().cloned() else { panic!("not on TCP") };
+        assert_eq!(door.close(PATIENCE), 0);
+        let refused = TcpStream::connect(address).map(rest);
+        assert!(refused.is_err(), "nobody listens any more");
+    }
+}

@@ -162,3 +162,129 @@ fn finished(mut response: Response, request_id: RequestId) -> Response {
     response.request_id = Some(request_id);
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::net::{Ipv4Addr, SocketAddr};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use log::LevelFilter;
+    use parking_lot::Mutex;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::net::client::Ask;
+    use crate::store;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// Backups of twice 100 kB, of which only every second one works.
+    #[derive(Default)]
+    struct Copies {
+        worked: AtomicBool,
+    }
+
+    impl Backups for Copies {
+        fn latest(&self) -> Option<Value> {
+            None
+        }
+
+        fn make(&self) -> Result<Value, NoBackup> {
+            match self.worked.fetch_xor(true, Ordering::Relaxed) {
+                true => Err(NoBackup::Failed("the disk is full".to_owned())),
+                false => Ok(json!({ "bytes": 200_000 })),
+            }
+        }
+
+        fn open(&self) -> Result<OpenCopy, NoBackup> {
+            match self.worked.fetch_xor(true, Ordering::Relaxed) {
+                true => Err(NoBackup::Busy),
+                false => {
+                    let from = Box::new(std::io::repeat(7).take(200_000));
+                    Ok(OpenCopy { manifest: json!({ "bytes": 200_000, "name": "é" }), bytes: 200_000, from })
+                }
+            }
+        }
+    }
+
+    struct Level(Arc<Mutex<LevelFilter>>);
+
+    impl LogLevel for Level {
+        fn get(&self) -> LevelFilter {
+            *self.0.lock()
+        }
+
+        fn can_be_set(&self) -> bool {
+            true
+        }
+
+        fn set(&self, level: LevelFilter) {
+            *self.0.lock() = level;
+        }
+    }
+
+    fn plane(level: &Arc<Mutex<LevelFilter>>) -> (Plane, tempfile::TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = store::open(&directory.path().join("plane.db")).unwrap();
+        let wiring = Wiring {
+            status: Box::new(|| panic!("nobody knows")),
+            metrics: Some(Box::new(|| "# TYPE ready gauge\nready 1\n".to_owned())),
+            audit_enabled: true,
+            reader: Mutex::new(store.reader().unwrap()),
+            log_level: Box::new(Level(Arc::clone(level))),
+            backups: Some(Box::new(Copies::default())),
+        };
+        let any = Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let listening = Listening::bind(&any).unwrap().listening;
+        (Plane::start(listening, None, wiring, Clock::system()).unwrap(), directory)
+    }
+
+    fn ask(plane: &Plane, method: &str, target: &str, body: &[u8]) -> (u16, Option<String>, Vec<u8>) {
+        let ask = Ask { method, target, headers: &[], body };
+        let mut answer = ask.send(plane.endpoint().unwrap(), "localhost", PATIENCE).unwrap();
+        let manifest = answer.header("x-backup-manifest").map(str::to_owned);
+        let mut bytes = Vec::new();
+        answer.read_to_end(&mut bytes).unwrap();
+        (answer.status, manifest, bytes)
+    }
+
+    #[test]
+    fn backups_are_made_and_sent_and_what_fails_has_its_status() {
+        let (plane, _directory) = plane(&Arc::new(Mutex::new(LevelFilter::Info)));
+        let (status, _, body) = ask(&plane, "POST", "/backup", b"");
+        assert_eq!((status, body.as_slice()), (200, &br#"{"bytes":200000}"#[..]));
+        let (status, _, body) = ask(&plane, "POST", "/backup", b"");
+        let error: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((status, &error["error"]["message"]), (503, &json!("the disk is full")));
+        let (status, manifest, body) = ask(&plane, "GET", "/backup", b"");
+        assert_eq!((status, manifest.as_deref()), (200, Some(r#"{"bytes":200000,"name":"\u00e9"}"#)));
+        assert!(body.len() == 200_000 && body.iter().all(|byte| *byte == 7));
+        assert_eq!(ask(&plane, "GET", "/backup", b"").0, 409);
+        plane.stop();
+    }
+
+    #[test]
+    fn the_level_of_the_log_is_one_word() {
+        let level = Arc::new(Mutex::new(LevelFilter::Info));
+        let (plane, _directory) = plane(&level);
+        for (word, status, expected) in [
+            (&b"debug"[..], 200, LevelFilter::Debug),
+            (b" Warn\n", 200, LevelFilter::Warn),
+            (b"loud", 422, LevelFilter::Warn),
+            (b"", 422, LevelFilter::Warn),
+            (b"off", 200, LevelFilter::Off),
+        ] {
+            assert_eq!((ask(&plane, "PUT", "/log-level", word).0, *level.lock()), (status, expected));
+        }
+        let (_, _, body) = ask(&plane, "GET", "/log-level", b"");
+        assert_eq!(body, br#"{"level":"off","can_be_set":true}"#);
+    }
+
+    #[test]
+    fn a_panic_is_one_answer_and_metrics_are_as_they_were_given() {
+        let (plane, _directory) = plane(&Arc::new(Mutex::new(LevelFilter::Info)));
+        assert_eq!(ask(&plane, "GET", "/status", b"").0, 500);
+        assert_eq!(ask(&plane, "GET", "/metrics", b"").2, b"# TYPE ready gauge\nready 1\n");
+    }
+}

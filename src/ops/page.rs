@@ -1,6 +1,6 @@
 //! The dashboard: one page without anything from elsewhere.
 //!
-//! Its policy allows its own script and its own style by their hashes, requests to where it came from, and nothing else,
+//! Its policy allows its own script and its own style by their hashes, requests to where it came from, its icon, and nothing else,
 //! so that a row of the audit log could not run anything even if it were put into the page as HTML, which it is not.
 
 use std::sync::OnceLock;
@@ -21,7 +21,7 @@ pub(super) fn policy() -> HeaderValue {
             let (script, style) = (hash(inside("<script>", "</script>")), hash(inside("<style>", "</style>")));
             let policy = format!(
                 "default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; connect-src 'self'; \
-                 base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+                 img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
             );
             // Base64 fits into a header.
             HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))

@@ -6,6 +6,7 @@ mod audit;
 mod cli;
 mod client_js;
 mod crash;
+mod dashboard;
 mod docs;
 mod drafts;
 mod events;
