@@ -66,7 +66,7 @@ impl Routes {
         match (&request.method, path) {
             (_, HEALTHZ) => Ok(Response::json(StatusCode::OK, &br#"{"status":"ok"}"#[..]).into()),
             (_, "/metrics") => self.metrics(),
-            (_, "/status") => Ok(json_answer(&(self.wiring.status)())),
+            (_, "/status") => Ok(self.status()),
             (_, "/audit") => self.audit(request.query()),
             (&Method::PUT, "/log-level") => self.set_level(request.body),
             (_, "/log-level") => Ok(self.level()),
@@ -74,6 +74,14 @@ impl Routes {
             (_, "/backup") => self.stream_backup(),
             _ => Ok(page()),
         }
+    }
+
+    fn status(&self) -> Answer {
+        let mut status = (self.wiring.status)();
+        if let Some(backups) = &self.wiring.backups {
+            status.backups.latest = backups.latest();
+        }
+        json_answer(&status)
     }
 
     fn metrics(&self) -> Result<Answer, ApiError> {

@@ -83,7 +83,7 @@ pub struct Copied {
     pub every_hours: Option<u64>,
     /// Where they are put.
     pub directory: Option<String>,
-    /// The newest one's manifest.
+    /// The newest one's manifest, filled in from [`Backups::latest`].
     pub latest: Option<Value>,
 }
 
