@@ -1,16 +1,20 @@
 //! The verbs of the program and their exit codes: 0 ok, 1 failure, 2 usage, 3 a check found problems.
 
 mod audit;
+mod base_url;
+mod doctor;
+mod healthcheck;
+mod reload;
+mod setup;
+mod signals;
+mod smoke;
 
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
-use signal_hook::iterator::Signals;
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Config, ConfigError, Environment, Loaded, LogFormat, Sources};
@@ -18,6 +22,8 @@ use crate::gate::{MINT_MAX_HOURS, Verifier, is_user_id, mint, unverified};
 use crate::net::Endpoint;
 use crate::observe::{self, LogHandle};
 use crate::server::{Server, demands, open_keys};
+use crate::systemd::{Inherited, Notify};
+use signals::{BackUps, Order, Orders};
 
 /// Exit code when a check ran and found problems.
 const FOUND_PROBLEMS: u8 = 3;
@@ -55,6 +61,26 @@ enum Verb {
     /// Read the audit log: is it whole, what is in it
     #[command(subcommand)]
     Audit(audit::Verb),
+    /// Look at the installation and say what is wrong with it and what to do, changing nothing
+    ///
+    /// Configuration, permissions, disk, database, backups, clock, proxy, the running server: each is green, yellow or
+    /// red. Give it the settings of the server, and run it as the server's user.
+    Doctor(doctor::Options),
+    /// Make this machine ready to run inkring as a service: units, settings for production, fresh secrets
+    ///
+    /// Nothing that is there is written over, so it can be run again. It says all that it wrote, what to do next, and how to
+    /// be rid of it.
+    #[command(after_help = "Exit codes: 0 done, 1 failure, 2 usage.")]
+    Setup(setup::Options),
+    /// Try a running server from outside: drafts, segments, sockets, the ring
+    ///
+    /// Asks whether it is alive and ready, creates a draft, adds a collaborator, appends, watches an append over a
+    /// WebSocket, and passes the ring. Each step is one line. The draft stays, under the title "Smoke test".
+    Smoke(smoke::Options),
+    /// Ask the server of this configuration whether it is ready, and print one line
+    ///
+    /// Exit code 0 if it is, 1 if not.
+    Healthcheck(healthcheck::Options),
     /// Print the documentation of the configuration
     ConfigDocs {
         /// In which form
@@ -121,13 +147,21 @@ pub fn run() -> ExitCode {
             Err(error) => fail("the configuration is wrong", &error, 1),
         },
         Verb::Audit(verb) => audit::run(verb),
+        Verb::Setup(options) => setup::run(&options),
+        Verb::Doctor(options) => doctor::run(&options),
+        Verb::Smoke(options) => smoke::run(&options),
+        Verb::Healthcheck(options) => healthcheck::run(&options),
         Verb::ConfigDocs { form: DocsForm::Env } => print(&config::docs::env_example()),
         Verb::ConfigDocs { form: DocsForm::Markdown } => print(&config::docs::markdown()),
     }
 }
 
 fn load(strict: bool) -> Result<Loaded, ConfigError> {
-    config::load(&Sources::from_process(Path::new("."))?, strict)
+    config::load(&sources()?, strict)
+}
+
+fn sources() -> Result<Sources, ConfigError> {
+    Sources::from_process(Path::new("."))
 }
 
 fn check_config(strict: bool) -> ExitCode {
@@ -211,14 +245,20 @@ fn in_words(seconds: &serde_json::Value, now: Timestamp) -> String {
     let Some(seconds) = seconds.as_f64() else { return "  (not a number)".to_owned() };
     let at = (seconds * 1e6) as i64;
     let away = at.saturating_sub(now.0) / 1_000_000;
-    let (count, unit) = match away.unsigned_abs() {
-        seconds @ 0..120 => (seconds, "seconds"),
-        seconds @ 120..7200 => (seconds / 60, "minutes"),
-        seconds @ 7200..172_800 => (seconds / 3600, "hours"),
-        seconds => (seconds / 86_400, "days"),
-    };
-    let relation = if away < 0 { format!("{count} {unit} ago") } else { format!("in {count} {unit}") };
+    let span = span(away.unsigned_abs());
+    let relation = if away < 0 { format!("{span} ago") } else { format!("in {span}") };
     format!("  ({}, {relation})", Timestamp(at).offset_style())
+}
+
+/// How long so many seconds are, as people say it.
+fn span(seconds: u64) -> String {
+    let (count, unit) = match seconds {
+        0..120 => (seconds, "seconds"),
+        120..7200 => (seconds / 60, "minutes"),
+        7200..172_800 => (seconds / 3600, "hours"),
+        _ => (seconds / 86_400, "days"),
+    };
+    format!("{count} {unit}")
 }
 
 /// A text of a stranger as it may go to a terminal.
@@ -228,12 +268,17 @@ fn safe(text: &str) -> String {
 }
 
 fn serve() -> ExitCode {
-    let Loaded { config, warnings, .. } = match load(false) {
+    // Before there is any other thread, as it has to be.
+    let inherited = match Inherited::from_environment() {
+        Ok(inherited) => inherited,
+        Err(error) => return fail("cannot start", &error, 1),
+    };
+    let loaded = match load(false) {
         Ok(loaded) => loaded,
         Err(error) => return fail("the configuration is wrong", &error, 1),
     };
-    let level = config.log.level.as_str().parse().unwrap_or(log::LevelFilter::Info);
-    let format = match config.log.format {
+    let level = log_level(&loaded.config);
+    let format = match loaded.config.log.format {
         LogFormat::Pretty => observe::Format::Pretty,
         LogFormat::Json => observe::Format::Json,
     };
@@ -241,10 +286,10 @@ fn serve() -> ExitCode {
         Ok(logs) => logs,
         Err(error) => return fail("cannot log", &error, 1),
     };
-    for warning in &warnings {
+    for warning in &loaded.warnings {
         log::warn!("{warning}");
     }
-    let code = match serve_until_told(&config, &logs) {
+    let code = match serve_until_told(loaded, inherited, &logs) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error!(error = error.to_string(); "server.not_started");
@@ -256,28 +301,33 @@ fn serve() -> ExitCode {
     code
 }
 
+/// The level of the log as configured, in the words of the log.
+fn log_level(config: &Config) -> log::LevelFilter {
+    config.log.level.as_str().parse().unwrap_or(log::LevelFilter::Info)
+}
+
 /// Serves until the first SIGTERM or SIGINT; a second one during the stop ends the process at once.
-fn serve_until_told(config: &Config, logs: &LogHandle) -> Result<(), Box<dyn std::error::Error>> {
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    // A limit on the size of files shall be an error of the write that meets it, and not the end of the process.
-    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
-    let (told, wait) = mpsc::channel();
-    let logs = logs.clone();
-    std::thread::Builder::new().name("signals".into()).spawn(move || {
-        for (nth, signal) in signals.forever().enumerate() {
-            log::info!(signal; "signal.received");
-            if nth > 0 {
-                logs.flush(Duration::from_millis(200));
-                // What was acknowledged is on disk (G1); what was not, the operator has chosen not to wait for.
-                std::process::exit(128 + signal);
+fn serve_until_told(
+    mut loaded: Loaded,
+    inherited: Inherited,
+    logs: &LogHandle,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let orders = Orders::listen(logs.clone())?;
+    let notify = Notify::from_environment();
+    let server = Server::start(&loaded.config, inherited, notify.clone(), logs)?;
+    print(&banner(&loaded.config, &server));
+    let mut backups = BackUps::new(None);
+    loop {
+        match orders.next() {
+            Order::Stop => break,
+            Order::Reload => {
+                notify.reloading("reading the settings again");
+                reload::reload(&mut loaded, &server, logs);
+                notify.ready(&server.status());
             }
-            let _ = told.send(());
+            Order::BackUp => backups.begin(),
         }
-    })?;
-    let server = Server::start(config)?;
-    print(&banner(config, &server));
-    // The sender lives as long as the thread above, which never ends.
-    let _ = wait.recv();
+    }
     server.stop();
     Ok(())
 }

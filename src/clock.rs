@@ -109,6 +109,14 @@ impl Clock {
         self.instant().checked_add(Duration::from_micros(u64::try_from(micros).unwrap_or_default()))
     }
 
+    /// Microseconds of the system's `CLOCK_MONOTONIC`, which other processes can compare with theirs.
+    #[must_use]
+    pub fn monotonic_micros() -> u64 {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let micros = time.tv_sec.saturating_mul(1_000_000).saturating_add(time.tv_nsec / 1000);
+        u64::try_from(micros).unwrap_or_default()
+    }
+
     fn monotonic() -> Instant {
         #[expect(clippy::disallowed_methods, reason = "the one place that may")]
         Instant::now()

@@ -16,6 +16,8 @@ pub mod housekeeper;
 pub mod hub;
 pub mod store;
 
+pub mod systemd;
+
 pub mod net;
 pub mod observe;
 

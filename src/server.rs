@@ -1,7 +1,9 @@
 //! Builds the parts in order, and takes them down in the opposite one.
 
+mod reload;
+
 use std::cell::RefCell;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,28 +17,34 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::knobs::TOKEN_KEYS;
 use crate::config::{Config, Environment, Network, open_to_others};
 use crate::drafts;
-use crate::gate::{BadKeys, Cors, Demands, Form, Gate, Identity, KeyFile, Keys, Limiter, Limits, Routes, Verifier};
+use crate::gate::{BadKeys, Demands, Form, Gate, KeyFile, Keys, Limiter, Limits, Routes, UnheededProxy};
 use crate::health::{self, Readiness};
-use crate::housekeeper::Housekeeper;
+use crate::housekeeper::{Housekeeper, vacuum};
 use crate::hub::{Batch, Hub, Mailbox, SeatLimits, Seats, Topics};
 use crate::net::client::Ask;
 use crate::net::side_door::{Bound, SocketFile};
-use crate::net::{self, Caps, Endpoint, Front, Listening};
+use crate::net::{self, Caps, Endpoint, Front, Listening, StaffDoor};
+use crate::observe::LogHandle;
 use crate::ops::{self, Plane};
 use crate::store::{self, OpenError, Reader, Writer, WriterHandle};
+use crate::systemd::{Finding, Inherited, Notify, Prober, Watchdog};
+use reload::Changeable;
 
 /// The most connections chosen without being told.
-const CONNECTIONS_DEFAULT_MAX: usize = 10_000;
+pub const CONNECTIONS_DEFAULT_MAX: usize = 10_000;
 /// Descriptors left for files, polls and whatever else is not a connection.
 const DESCRIPTORS_RESERVED: usize = 128;
 
 /// The longest message taken from a socket, whatever the limits.
 const SOCKET_MESSAGE_MAX_BYTES: usize = 1024 * 1024;
 
-/// How long the public door has to say whether it is ready: longer than a commit that stalls, so that this can be told.
+/// How long a shard has to say whether it is ready: longer than a commit that stalls, so that this can be told.
 const READY_PATIENCE: Duration = Duration::from_secs(3);
 /// And how much it may say.
 const READY_MAX_BYTES: u64 = 64 * 1024;
+
+/// How long the test write at the start may take.
+const START_PROBE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +71,12 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A socket for the private plane was handed over that other machines can reach, and there is no token.
+    #[error(
+        "the socket for the private plane at {0} can be reached from other machines, and the plane hands out the whole \
+         database: set OPS_TOKEN, or an address of this machine in the socket's unit"
+    )]
+    OpenPlane(SocketAddr),
     /// The file of keys cannot be used.
     #[error(transparent)]
     Keys(#[from] KeysError),
@@ -96,31 +110,54 @@ pub struct Server {
     writer: Writer,
     audit: Option<Audit>,
     readiness: Arc<Readiness>,
+    changeable: Changeable,
+    notify: Notify,
+    watchdog: Option<Watchdog>,
     drain: Duration,
 }
 
 impl Server {
-    /// Starts everything; when it returns, the address answers.
+    /// Starts everything; when it returns, the address answers, and who is to be notified has been. What was `inherited` is
+    /// listened on instead of what is configured.
     ///
     /// # Errors
     /// When the database, the address or the system is not as needed.
-    pub fn start(config: &Config) -> Result<Self, StartError> {
+    pub fn start(config: &Config, inherited: Inherited, notify: Notify, logs: &LogHandle) -> Result<Self, StartError> {
         let clock = Clock::system();
         let shards = shard_count(config.shards);
         let descriptors = raise_descriptor_limit();
         let connections = connection_cap(config.connections.max, descriptors);
-        let listener =
-            TcpListener::bind(config.listen).map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let refused = |source| StartError::Listen { address: config.listen, source };
+        let listener = match inherited.http {
+            Some(listener) => {
+                let address = listener.local_addr().map_err(refused)?.to_string();
+                log::info!(name = "http", address, instead_of = config.listen.to_string(); "socket.inherited");
+                listener
+            }
+            None => net::listen(config.listen).map_err(refused)?,
+        };
+        let bound = match (inherited.ops, &config.operations.endpoint) {
+            (Some(listening), _) => {
+                if let (Some(Endpoint::Tcp(address)), None) = (listening.endpoint(), &config.operations.token)
+                    && !address.ip().to_canonical().is_loopback()
+                {
+                    return Err(StartError::OpenPlane(address));
+                }
+                log::info!(name = "ops"; "socket.inherited");
+                Some(Bound { listening, file: None })
+            }
+            (None, endpoint) => endpoint.as_ref().map(listen_privately).transpose()?,
+        };
 
-        let bound = config.operations.endpoint.as_ref().map(listen_privately).transpose()?;
+        let (changeable, warning) = Changeable::new(config, clock.clone())?;
+        warning.iter().for_each(|warning| log::warn!("{warning}"));
 
-        let opened = open_keys(config)?;
-        opened.warning.iter().for_each(|warning| log::warn!("{warning}"));
-
+        notify.status("opening the database");
         let mut store = store::open(&config.database)?;
         store.keep_reserve(config.reserve_bytes);
         let readers = (0..shards).map(|_| store.reader()).collect::<Result<Vec<_>, OpenError>>()?;
         let retention_reader = store.reader()?;
+        let (keys_reader, vacuum_reader) = (store.reader()?, store.reader()?);
         let keeps_audit = config.audit.enabled || config.audit.retention_days > 0;
         let audit_reader = keeps_audit.then(|| store.reader()).transpose()?;
         let plane_reader = bound.is_some().then(|| store.reader()).transpose()?;
@@ -130,26 +167,29 @@ impl Server {
 
         let (kept, every) = (config.drafts.events_kept, config.housekeeping);
         let mut tasks = vec![drafts::retention::task(retention_reader, writer.handle(), kept, every)];
-        tasks.extend(opened.file.map(|file| file.task(config.jwt.reload)));
+        tasks.push(drafts::spent_keys::task(keys_reader, writer.handle(), every, clock.clone()));
+        tasks.push(changeable.keys.clone().task(config.jwt.reload));
         let audit = config.audit.enabled.then(|| Audit::new(config.audit.sample_rate.as_f64()));
         let days = config.audit.retention_days;
         if let Some(reader) = audit_reader {
             tasks.push(audit::upkeep::task(audit.clone(), reader, writer.handle(), days, every, clock.clone()));
         }
+        // Last, so that it finds what the others have freed.
+        tasks.push(vacuum::task(vacuum_reader, writer.handle(), every));
         let housekeeper = Housekeeper::start(tasks, clock.clone()).map_err(StartError::Threads)?;
 
         let readiness = Arc::new(Readiness::default());
         let seats = Seats::default();
         let plan = GatePlan {
             config: config.clone(),
-            verifier: opened.keys.map(|keys| Verifier::new(keys, demands(config))),
+            changeable: changeable.clone(),
             writer: writer.handle(),
             hub,
             seats: seats.clone(),
-            limiter: limiter(config, &clock),
             readiness: Arc::clone(&readiness),
             audit: audit.clone(),
             damaged: drafts::Damaged::default(),
+            unheeded_proxy: UnheededProxy::default(),
             clock: clock.clone(),
         };
         let options = net::Options {
@@ -168,7 +208,7 @@ impl Server {
             caps: Caps {
                 connections,
                 per_address: config.connections.max_per_address,
-                exempt: Box::new(trusted(config.trusted_proxies.clone())),
+                exempt: Box::new(changeable.trusts()),
             },
             clock: clock.clone(),
         };
@@ -179,6 +219,8 @@ impl Server {
             let view = PlaneView {
                 config: config.clone(),
                 public: front.address(),
+                door: front.staff_door(),
+                logs: logs.clone(),
                 writer: writer.handle(),
                 seats,
                 started_at: clock.now(),
@@ -188,8 +230,10 @@ impl Server {
             let endpoint = bound.listening.endpoint().map(|endpoint| endpoint.to_string());
             log::info!(address = endpoint.as_deref(), token = config.operations.token.is_some(); "ops.started");
             let token = config.operations.token.as_ref().map(|token| ops::Secret::new(token.bytes()));
-            plane =
-                Some(Plane::start(bound.listening, token, view.wiring(reader), clock).map_err(StartError::Threads)?);
+            plane = Some(
+                Plane::start(bound.listening, token, view.wiring(reader), clock.clone())
+                    .map_err(StartError::Threads)?,
+            );
             socket_file = bound.file;
         }
         log::info!(
@@ -197,7 +241,29 @@ impl Server {
             connections, descriptors, version = env!("CARGO_PKG_VERSION");
             "server.started"
         );
-        Ok(Self { front, plane, socket_file, housekeeper, writer, audit, readiness, drain: config.drain })
+        let excuse = Box::new(health::excuse(writer.handle().view(), audit.clone()));
+        let prober = Prober::new(front.staff_door(), excuse, clock);
+        let watchdog = announce(&notify, prober, serving(front.address())).map_err(StartError::Threads)?;
+        let drain = config.drain;
+        Ok(Self {
+            front,
+            plane,
+            socket_file,
+            housekeeper,
+            writer,
+            audit,
+            readiness,
+            changeable,
+            notify,
+            watchdog,
+            drain,
+        })
+    }
+
+    /// How it goes, in a line for whoever looks after services.
+    #[must_use]
+    pub fn status(&self) -> String {
+        serving(self.front.address())
     }
 
     /// Where it listens.
@@ -212,10 +278,24 @@ impl Server {
         self.plane.as_ref().and_then(Plane::endpoint)
     }
 
+    /// Follows another configuration in everything that a reload takes ([`crate::config::knobs::Knob::reloads`]), and
+    /// nothing else. Requests under way finish by the rules they began with; sockets keep their limits. Returns what an
+    /// operator should know.
+    ///
+    /// # Errors
+    /// When the keys cannot be used; nothing is changed then.
+    pub fn reload(&self, config: &Config) -> Result<Option<String>, KeysError> {
+        self.changeable.follow(config)
+    }
+
     /// Stops accepting, finishes what is in flight within `DRAIN_SECONDS`, commits what waits, and closes the database.
     pub fn stop(self) {
         log::info!(drain_seconds = self.drain.as_secs(); "server.stopping");
+        self.notify.stopping(&format!("finishing what is under way, for at most {} s", self.drain.as_secs()));
         self.readiness.drain();
+        if let Some(watchdog) = &self.watchdog {
+            watchdog.leave();
+        }
         self.front.stop(self.drain);
         if let Some(plane) = self.plane {
             plane.stop();
@@ -226,9 +306,33 @@ impl Server {
         if let Some(audit) = &self.audit {
             audit::upkeep::last_flush(audit, &self.writer.handle());
         }
+        self.notify.status("closing the database");
         self.writer.stop();
+        if let Some(watchdog) = self.watchdog {
+            watchdog.stop();
+        }
         log::info!("server.stopped");
     }
+}
+
+/// Makes a test write by way of all shards, tells the service manager that the start is over, and has it told from now on
+/// that all is well. A server that takes no changes has started all the same: it can be read from.
+fn announce(notify: &Notify, mut prober: Prober, serving: String) -> std::io::Result<Option<Watchdog>> {
+    if !notify.is_heard() {
+        return Ok(None);
+    }
+    match prober.round(START_PROBE_PATIENCE) {
+        Finding::Ready => notify.ready(&serving),
+        Finding::Excused(why) | Finding::Stuck(why) => {
+            log::warn!(reason = why; "server.started_not_ready");
+            notify.ready(&format!("{serving}, but not ready: {why}"));
+        }
+    }
+    Watchdog::start(notify, prober, serving)
+}
+
+fn serving(address: SocketAddr) -> String {
+    format!("serving on {address}")
 }
 
 /// Binds the private plane's place.
@@ -240,6 +344,8 @@ fn listen_privately(endpoint: &Endpoint) -> Result<Bound, StartError> {
 struct PlaneView {
     config: Config,
     public: SocketAddr,
+    door: StaffDoor,
+    logs: LogHandle,
     writer: WriterHandle,
     seats: Seats,
     started_at: Timestamp,
@@ -253,7 +359,7 @@ impl PlaneView {
             audit_enabled: self.config.audit.enabled,
             reader: Mutex::new(reader),
             metrics: None,
-            log_level: Box::new(FixedLevel),
+            log_level: Box::new(self.logs.clone()),
             backups: None,
             status: Box::new(move || self.status()),
         }
@@ -297,16 +403,9 @@ impl PlaneView {
         }
     }
 
-    /// As a load balancer sees it: through the public door, the writer and the disk.
+    /// What `/readyz` says: of a shard, the writer and the disk.
     fn ready(&self) -> ops::ReadyStatus {
-        let ip = match self.public.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::from(Ipv4Addr::LOCALHOST),
-            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::from(Ipv6Addr::LOCALHOST),
-            ip => ip,
-        };
-        let public = Endpoint::Tcp(SocketAddr::new(ip, self.public.port()));
-        let answer = Ask::get("/readyz").send(&public, "localhost", READY_PATIENCE);
-        let reason = match answer {
+        let reason = match self.door.ask(0, &Ask::get("/readyz"), READY_PATIENCE) {
             Ok(answer) if answer.status == 200 => return ops::ReadyStatus { ok: true, reasons: Vec::new() },
             Ok(answer) => {
                 let status = answer.status;
@@ -318,21 +417,6 @@ impl PlaneView {
         };
         ops::ReadyStatus { ok: false, reasons: vec![reason] }
     }
-}
-
-/// The level that was configured, for as long as nothing can change it.
-struct FixedLevel;
-
-impl ops::LogLevel for FixedLevel {
-    fn get(&self) -> log::LevelFilter {
-        log::max_level()
-    }
-
-    fn can_be_set(&self) -> bool {
-        false
-    }
-
-    fn set(&self, _: log::LevelFilter) {}
 }
 
 /// What an operator would ask about first, and nothing secret.
@@ -357,14 +441,14 @@ fn summary(config: &Config) -> serde_json::Value {
 /// All that is needed to build a shard's gate on the shard's own thread.
 struct GatePlan {
     config: Config,
-    verifier: Option<Verifier>,
+    changeable: Changeable,
     writer: WriterHandle,
     hub: Arc<Hub>,
     seats: Seats,
-    limiter: Option<Arc<Limiter>>,
     readiness: Arc<Readiness>,
     audit: Option<Audit>,
     damaged: drafts::Damaged,
+    unheeded_proxy: UnheededProxy,
     clock: Clock,
 }
 
@@ -388,18 +472,16 @@ impl GatePlan {
             topics: Rc::clone(&topics),
             mailbox: Arc::clone(&mailbox),
             seats: self.seats.clone(),
-            options: socket_options(config),
+            options: self.changeable.sockets.clone(),
             clock: self.clock.clone(),
         };
         drafts::socket::route(&mut routes, watches);
         drafts::routes(&mut routes, reader, self.damaged.clone(), options, self.audit.clone(), self.clock.clone());
         Gate {
             routes,
-            cors: Cors::new(config.origins.clone()),
-            identity: Identity { trust_user_header: config.trust_user_header, verifier: self.verifier.clone() },
-            limiter: self.limiter.clone(),
+            policy: self.changeable.policy.follow(),
             body_bytes: config.connections.body_bytes,
-            trusted_proxy: Box::new(trusted(config.trusted_proxies.clone())),
+            unheeded_proxy: self.unheeded_proxy.clone(),
             writer: self.writer.clone(),
             mailbox,
             topics,
@@ -485,8 +567,8 @@ pub fn open_keys(config: &Config) -> Result<OpenedKeys, KeysError> {
     }
 }
 
-/// How often who may ask, if that is limited.
-fn limiter(config: &Config, clock: &Clock) -> Option<Arc<Limiter>> {
+/// How often who may ask, if that is limited. What was counted so far goes on to count.
+fn limiter(config: &Config, counted: Option<&Limiter>, clock: &Clock) -> Option<Limiter> {
     let rates = config.rates?;
     let limits = Limits {
         per_minute: rates.per_minute,
@@ -494,7 +576,8 @@ fn limiter(config: &Config, clock: &Clock) -> Option<Arc<Limiter>> {
         keys: rates.keys,
         standard_headers: rates.standard_headers,
     };
-    Some(Arc::new(Limiter::new(limits, clock.instant())))
+    let now = clock.instant();
+    Some(counted.map_or_else(|| Limiter::new(limits, now), |counted| counted.with(limits, now)))
 }
 
 fn trusted(proxies: Vec<Network>) -> impl Fn(IpAddr) -> bool + Send + Sync {
@@ -517,9 +600,15 @@ fn raise_descriptor_limit() -> usize {
     current.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
-/// Connections in all: as configured, else what the descriptors allow. Where they are few, half go to connections.
+/// How many connections so many descriptors allow. Where they are few, half go to connections.
+#[must_use]
+pub fn connections_possible(descriptors: usize) -> usize {
+    descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(descriptors / 2)
+}
+
+/// Connections in all: as configured, else what the descriptors allow.
 fn connection_cap(configured: usize, descriptors: usize) -> usize {
-    let possible = descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(descriptors / 2);
+    let possible = connections_possible(descriptors);
     match configured {
         0 => possible.min(CONNECTIONS_DEFAULT_MAX),
         cap if cap > possible => {

@@ -50,7 +50,7 @@ shown** is also read from a file:
 - A systemd credential with the name in lower case, by a line in the unit:
   `LoadCredential=jwt_secret:/etc/inkring/jwt_secret`.
 
-Files with secrets are read when the server starts. One that cannot be read, is empty
+Files with secrets are read when the server starts, and when it [reloads](#changing-a-running-server). One that cannot be read, is empty
 or has more than 65536 bytes stops the start. One that every user of the machine may
 open (the last digit of its mode is not 0) is warned about, and refused in strict mode.
 
@@ -91,6 +91,33 @@ at once:
 - with `ENV=production`, a database in a directory that cannot be written.
 
 Without strict mode these are warnings, the last four only with `ENV=production`.
+
+## Changing a running server
+
+On SIGHUP (`kill -HUP PID`, `systemctl reload`) the server reads its configuration again and takes the settings that
+are marked **taken by a reload**, without dropping a request or a socket. The log says what has changed, in one line
+`config.reloaded` with a field for each: the old value and the new one, secrets masked. Settings that differ but are
+not marked keep their old value, and are named under `needs_restart`.
+
+- The environment of a process cannot be changed from outside. What you want to change in this way has to stand in
+  `.env`, or in a file that `NAME_FILE`, `JWT_PUBLIC_KEY_FILE` or `JWT_JWKS_FILE` names. systemd reads an
+  `EnvironmentFile` only when it starts the service.
+- It is all or nothing. If anything is wrong, nothing is taken, and each problem is one line `config.reload_failed`.
+  What would stop the start is wrong, in strict mode all of that; and a bad value is wrong in any mode, because the
+  value in force is better than the default. `inkring check-config` says beforehand what a start would say.
+- `ENV` waits for a restart, and with it the defaults that depend on it.
+- Files with keys are read at once, even if their path has not changed. From then on a token is held to the new keys,
+  issuer and audience. A socket that was opened with an old token stays open until that expires.
+- Sockets keep the limits that they were opened with. Those opened later have the new ones; all of them count.
+- Other rates keep what is counted: who had nothing left gets the next request as soon as the new rate allows.
+  `RATE_LIMIT_KEYS`, and turning the limits on, begin with nothing counted.
+- `LOG_LEVEL` is set to what the configuration says, also if it was changed at run time since.
+
+| Signal | What it does |
+| --- | --- |
+| SIGTERM, SIGINT | Stops: what is under way has `DRAIN_SECONDS`. A second one ends the process at once. |
+| SIGHUP | Reloads. A terminal that is closed sends it too, so the server goes on without one. |
+| SIGUSR1 | Makes a backup now, if there is a `BACKUP_DIR`. |
 ";
 
 /// The text of `.env.example`: every knob commented out at its default.
@@ -173,6 +200,9 @@ fn explanation(knob: &Knob) -> String {
     if knob.on_bad == OnBad::Refuse {
         text.push_str(" Never guessed: a bad value stops the start.");
     }
+    if knob.reloads {
+        text.push_str(" Taken by a reload.");
+    }
     text
 }
 
@@ -230,6 +260,9 @@ fn meaning_cell(knob: &Knob) -> String {
     }
     if knob.on_bad == OnBad::Refuse {
         cell.push_str(" **Never guessed.**");
+    }
+    if knob.reloads {
+        cell.push_str(" **Taken by a reload.**");
     }
     cell
 }

@@ -132,6 +132,8 @@ pub struct Knob {
     pub secret: bool,
     /// What a bad value does.
     pub on_bad: OnBad,
+    /// Whether a running server takes another value when it is told to reload.
+    pub reloads: bool,
 }
 
 impl Knob {
@@ -155,6 +157,11 @@ impl Knob {
     /// The same knob with bad values always refused.
     const fn refusing(self) -> Self {
         Self { on_bad: OnBad::Refuse, ..self }
+    }
+
+    /// The same knob, taken by a reload.
+    const fn reloading(self) -> Self {
+        Self { reloads: true, ..self }
     }
 }
 
@@ -181,6 +188,7 @@ const fn knob(section: Section, name: &'static str, kind: Kind, default: &'stati
         meaning,
         secret: false,
         on_bad: OnBad::UseDefault,
+        reloads: false,
     }
 }
 
@@ -205,7 +213,8 @@ pub const KNOBS: &[Knob] = &[
     ).refusing(),
 
     knob(Server, "LISTEN_ADDR", Address, "127.0.0.1:8000",
-        "The IP address and port to listen on. Port 0 takes any free port.",
+        "The IP address and port to listen on. Port 0 takes any free port. A listening socket that systemd hands over \
+         counts instead.",
     ).refusing(),
     knob(Server, "SHARDS", int(0, 256, "shards"), "0",
         "How many threads serve connections. 0 means one per processor core.",
@@ -239,7 +248,7 @@ pub const KNOBS: &[Knob] = &[
 
     knob(Logs, "LOG_LEVEL", Choice(&["off", "error", "warn", "info", "debug", "trace"]), "info",
         "The least severe messages that are logged.",
-    ),
+    ).reloading(),
     knob(Logs, "LOG_FORMAT", Choice(&["auto", "pretty", "json"]), "auto",
         "How log lines are written. auto means json in production and pretty elsewhere.",
     ),
@@ -253,7 +262,7 @@ pub const KNOBS: &[Knob] = &[
              https://leok974.github.io",
             "The web origins whose pages may call this server from a browser (CORS). It applies \
              to every route; * allows any origin.",
-        ).refusing()
+        ).refusing().reloading()
     },
     knob(Access, "DRAFTS_PUBLIC_READ", Flag, "true",
         "Whether anyone who knows its id may read a draft and its events, and any user may watch it. false leaves \
@@ -264,7 +273,7 @@ pub const KNOBS: &[Knob] = &[
         ..knob(Access, "AUTH_TRUST_USER_HEADER", Flag, "true",
             "Whether the X-User-Id header is taken as who is asking. Turn it on in production \
              only behind a trusted proxy that sets the header itself.",
-        ).refusing()
+        ).refusing().reloading()
     },
     Knob {
         aliases: &["CLERK_SECRET_KEY"],
@@ -274,31 +283,31 @@ pub const KNOBS: &[Knob] = &[
              Bearer header decides who is asking, and X-User-Id counts only without it. At least 32 bytes; \
              fewer are warned about, and refused in strict mode. Without this and the two settings that follow, \
              tokens are not looked at.",
-        ).refusing()
+        ).refusing().reloading()
     },
     knob(Access, "JWT_PUBLIC_KEY_FILE", Text, "",
         "Instead of JWT_SECRET: a file with the public key (PEM) of whoever signs the tokens. An RSA key of 2048 to 4096 \
          bits takes RS256, a P-256 key ES256, an Ed25519 key EdDSA, and each nothing else.",
-    ).refusing(),
+    ).refusing().reloading(),
     knob(Access, "JWT_JWKS_FILE", Text, "",
         "Instead of JWT_SECRET: a file with several keys (a JWK set) of the kinds RSA, P-256, Ed25519 and oct, which takes \
          HS256. A token names its key by kid; without one it is taken only if there is a single key.",
-    ).refusing(),
+    ).refusing().reloading(),
     knob(Access, "JWT_KEYS_RELOAD_SECONDS", int(1, 86_400, "seconds"), "10",
         "How often the file of JWT_PUBLIC_KEY_FILE or JWT_JWKS_FILE is looked at. One that has changed is taken at once; \
          one that is no good is logged, and the keys stay as they were.",
     ),
     knob(Access, "JWT_ISSUER", Text, "",
         "Whose tokens are taken: the iss that a token must have. None takes any.",
-    ).refusing(),
+    ).refusing().reloading(),
     knob(Access, "JWT_AUDIENCE", Text, "",
         "For whom tokens must be made: the aud that a token must have, alone or among others. None takes any.",
-    ).refusing(),
+    ).refusing().reloading(),
     knob(Access, "TRUSTED_PROXIES", Networks, "",
         "The addresses or networks of reverse proxies in front of this server. They are exempt \
          from the per-address connection limit, and their X-Forwarded-For and \
          X-Forwarded-Proto are believed.",
-    ).refusing(),
+    ).refusing().reloading(),
 
     knob(Connections, "MAX_CONNECTIONS", int(0, 1_000_000, "connections"), "0",
         "How many connections may be open at once. 0 means the descriptor limit of the process \
@@ -337,21 +346,21 @@ pub const KNOBS: &[Knob] = &[
     knob(Rates, "RATE_LIMIT_ENABLED", Flag, "false",
         "Whether requests are limited, per client address and per user and route. Too many are answered \
          429 rate_limited. Probes and sockets are exempt.",
-    ).refusing(),
+    ).refusing().reloading(),
     knob(Rates, "RATE_LIMIT_PER_MINUTE_DEFAULT", int(1, 1_000_000, "requests"), "120",
         "How many requests a minute one user (or one client address, where no user is known) may send to one route. \
          Changes to drafts have half of it. One client address may send ten times as many in all.",
-    ),
+    ).reloading(),
     knob(Rates, "RATE_LIMIT_BURST_DEFAULT", int(1, 1_000_000, "requests"), "30",
         "How many of these may come at once. Halved and taken ten times like the requests a minute.",
-    ),
+    ).reloading(),
     knob(Rates, "RATE_LIMIT_STANDARD_HEADERS", Flag, "false",
         "Whether answers also tell how much is left, in the headers RateLimit and RateLimit-Policy of the IETF's draft.",
-    ),
+    ).reloading(),
     knob(Rates, "RATE_LIMIT_KEYS", int(1000, 10_000_000, "users and addresses"), "100000",
         "How many users and addresses, each by route, are counted at once, at 16 bytes each. When there are more, those \
          who used their limit least are forgotten first, and start with a full one.",
-    ),
+    ).reloading(),
 
     knob(Drafts, "MAX_COLLABORATORS_PER_DRAFT", int(0, 100_000, "collaborators"), "0",
         "How many collaborators one draft may have; one more is answered 429 limit_exceeded. \
@@ -367,38 +376,38 @@ pub const KNOBS: &[Knob] = &[
 
     knob(Sockets, "WS_LIMITS_ENABLED", Flag, "false",
         "Whether the limits of sockets that follow are on, up to WS_ALLOWED_ORIGINS.",
-    ).refusing(),
+    ).refusing().reloading(),
     knob(Sockets, "WS_MAX_SOCKETS_PER_USER", int(1, 1_000_000, "sockets"), "3",
         "How many sockets one user may have open, when the limits are on.",
-    ),
+    ).reloading(),
     knob(Sockets, "WS_MAX_SOCKETS_PER_DRAFT", int(1, 1_000_000, "sockets"), "100",
         "How many sockets may watch one draft, when the limits are on.",
-    ),
+    ).reloading(),
     knob(Sockets, "WS_MAX_SOCKETS_GLOBAL", int(1, 1_000_000, "sockets"), "1000",
         "How many sockets may be open in all, when the limits are on.",
-    ),
+    ).reloading(),
     knob(Sockets, "WS_MAX_MESSAGE_BYTES", int(1, 1_048_576, "bytes"), "4096",
         "The longest message taken from a socket, when the limits are on; 1048576 when they are off.",
-    ),
+    ).reloading(),
     knob(Sockets, "WS_MAX_MESSAGES_PER_SECOND", int(1, 1_000_000, "messages"), "20",
         "How many messages and pings a socket may send within a second, when the limits are on.",
-    ),
+    ).reloading(),
     knob(Sockets, "WS_ALLOWED_ORIGINS", Origins, "*",
         "The web origins whose pages may open sockets, when the limits are on. * or nothing allows any, and clients \
          that send no Origin; with a list these are refused.",
-    ).refusing(),
+    ).refusing().reloading(),
     knob(Sockets, "MAX_WS_CONNECTIONS_PER_DRAFT", int(0, 1_000_000, "sockets"), "0",
         "How many sockets may watch one draft whether or not the limits are on. 0 means no limit.",
-    ),
+    ).reloading(),
     knob(Sockets, "WS_PING_SECONDS", int(1, 3600, "seconds"), "25",
         "How often each socket is pinged; one that has not answered by the next ping is closed.",
-    ),
+    ).reloading(),
     knob(Sockets, "WS_OUTBOX_BYTES", int(1024, 67_108_864, "bytes"), "262144",
         "How many bytes a socket's client may leave unread before it is closed as a slow consumer (1013).",
-    ),
+    ).reloading(),
     knob(Sockets, "WS_STALL_SECONDS", int(1, 600, "seconds"), "10",
         "How many seconds a socket's client may read nothing of what waits before it is closed as a slow consumer.",
-    ),
+    ).reloading(),
 
     knob(Audit, "AUDIT_ENABLED", Flag, "false",
         "Whether each change is recorded in the audit log: who, what, when, from where. See AUDIT.md.",

@@ -9,6 +9,7 @@ pub mod docs;
 pub mod knobs;
 mod network;
 mod production;
+mod reload;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ mod typed;
 pub mod value;
 
 pub use network::Network;
+pub use reload::{Change, Reloaded, reload};
 pub use sources::{Origin, Sources, open_to_others};
 pub use typed::{
     AuditConfig, Config, ConnectionLimits, DraftLimits, Environment, JwtConfig, LogConfig, LogFormat, LogLevel,
@@ -101,13 +103,22 @@ const KNOWN_SECRETS: [&str; 2] = ["only-for-the-examples-of-this-page", "a-strin
 ///
 /// Everything that keeps the server from starting, all at once.
 pub fn load(sources: &Sources, force_strict: bool) -> Result<Loaded, ConfigError> {
+    read(sources, force_strict, None)
+}
+
+/// Reads the configuration: for a start, or for the server that runs with another one.
+fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Result<Loaded, ConfigError> {
     // Two settings decide how the others are read. If one of them is bad,
     // that is found again below, and refused.
     let early = |name: &str| {
         let knob = KNOBS.iter().find(|knob| knob.name == name)?;
         resolve(knob, sources, false).ok().map(|setting| setting.value)
     };
-    let production = early("ENV") == Some(Value::Choice("production"));
+    let production = match running {
+        // What kind of installation this is does not change under a server, so neither do the defaults that follow.
+        Some(running) => running.config.env == Environment::Production,
+        None => early("ENV") == Some(Value::Choice("production")),
+    };
     let strict = force_strict || early("CONFIG_STRICT") == Some(Value::Flag(true));
 
     let mut findings = Findings { strict, problems: Vec::new(), warnings: Vec::new() };
@@ -117,11 +128,13 @@ pub fn load(sources: &Sources, force_strict: bool) -> Result<Loaded, ConfigError
             Ok(setting) => setting,
             Err(bad) => {
                 let default = unset(knob, production)?;
-                if strict || knob.on_bad == OnBad::Refuse {
+                let guess = format!("{bad}; using the default {}", default.shown());
+                // A running server has something better than a guess, unless it runs with this very one.
+                let is_new = running.is_some_and(|running| !running.warnings.contains(&guess));
+                if strict || is_new || knob.on_bad == OnBad::Refuse {
                     findings.problems.push(bad.to_string());
                 } else {
-                    let shown = default.shown();
-                    findings.warnings.push(format!("{bad}; using the default {shown}"));
+                    findings.warnings.push(guess);
                 }
                 default
             }

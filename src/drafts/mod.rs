@@ -13,6 +13,7 @@ pub mod retention;
 pub mod ring;
 pub mod routes;
 pub mod socket;
+pub mod spent_keys;
 pub mod store;
 pub mod view;
 

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::access;
 use super::replay::{self, Replay};
 use crate::clock::{Clock, OffsetStyle};
-use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
+use crate::gate::{ApiError, Call, Code, Live, Outcome, Route, Routes};
 use crate::hub::{Full, Hub, Mailbox, Seat, SeatLimits, Seats, Subscription, Topics};
 use crate::net::socket::{Message, code};
 use crate::net::{Outgoing, Session, SocketLimits, Ticket};
@@ -49,8 +49,8 @@ pub struct Watches {
     pub mailbox: Arc<Mailbox>,
     /// Counts the sockets of all shards.
     pub seats: Seats,
-    /// Bounds.
-    pub options: SocketOptions,
+    /// Bounds, for sockets that are opened from now on.
+    pub options: Live<SocketOptions>,
     /// Where time comes from.
     pub clock: Clock,
 }
@@ -62,14 +62,14 @@ pub fn route(routes: &mut Routes, watches: Watches) {
         Method::GET,
         Route::socket("/v1/ws/drafts/{draft_id}", move |call| {
             let (who, until) = (Who::of(call), call.known_until);
-            let limits = watches.options.limits.clone();
-            let session: Box<dyn Session> = match watches.admit(call) {
+            let options = watches.options.now();
+            let session: Box<dyn Session> = match watches.admit(call, &options) {
                 Ok((seat, since)) => {
                     Box::new(Watch { who, since, until, watches: Rc::clone(&watches), _seat: seat, listening: None })
                 }
                 Err(refusal) => Box::new(Refused { who, refusal }),
             };
-            Ok(Outcome::Socket(session, limits))
+            Ok(Outcome::Socket(session, options.limits.clone()))
         }),
     );
 }
@@ -124,10 +124,10 @@ const WS_LIMIT: &str = "ws_limit";
 
 impl Watches {
     /// Whether this caller gets a socket: its seat, and from where it wants to catch up.
-    fn admit(&self, call: &Call<'_>) -> Result<(Seat, Option<i64>), Refusal> {
+    fn admit(&self, call: &Call<'_>, options: &SocketOptions) -> Result<(Seat, Option<i64>), Refusal> {
         let draft_id = call.param("draft_id");
         let origin = call.headers.get("origin");
-        if let Some(origins) = &self.options.origins
+        if let Some(origins) = &options.origins
             && !origin.is_some_and(|origin| origins.iter().any(|known| known.as_bytes() == origin))
         {
             let origin = origin.map(|origin| String::from_utf8_lossy(origin).into_owned());
@@ -146,8 +146,8 @@ impl Watches {
             since.ok_or_else(|| Refusal::new(Code::ValidationError.as_str(), message, "ws.invalid_since"))
         });
         let since: Option<i64> = since.transpose()?;
-        access::may_read(self.reader.connection(), self.options.public_read, draft_id, call.user)?;
-        Ok((self.seats.take(draft_id, call.user, &self.options.seats)?, since))
+        access::may_read(self.reader.connection(), options.public_read, draft_id, call.user)?;
+        Ok((self.seats.take(draft_id, call.user, &options.seats)?, since))
     }
 }
 

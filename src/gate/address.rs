@@ -1,15 +1,47 @@
 //! Where a request comes from, seen through the proxies in front.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 
 use crate::net::Request;
+
+/// Remembers the first address that sent `X-Forwarded-For` without being a trusted proxy. It may be a client that makes
+/// something up; mostly it is a proxy that nobody named in `TRUSTED_PROXIES`, and then all of its clients are taken for
+/// one. Cheap to clone; clones share what is known.
+#[derive(Debug, Clone, Default)]
+pub struct UnheededProxy(Arc<OnceLock<IpAddr>>);
+
+impl UnheededProxy {
+    /// Who it was, if there was one since the start.
+    #[must_use]
+    pub fn first(&self) -> Option<IpAddr> {
+        self.0.get().copied()
+    }
+
+    /// Looks at a request of somebody who is no trusted proxy. Once one is known, this costs next to nothing.
+    fn look(&self, request: &Request<'_>, peer: IpAddr) {
+        if self.0.get().is_none() && request.headers.get("x-forwarded-for").is_some() && self.0.set(peer).is_ok() {
+            log::warn!(
+                peer = peer.to_string(),
+                remedy = "if this is your proxy, add it to TRUSTED_PROXIES: until then its clients share one address";
+                "proxy.header_not_trusted"
+            );
+        }
+    }
+}
 
 /// The address of the client: that of the connection, unless a trusted proxy holds it. Then the hops that
 /// `X-Forwarded-For` lists are followed back from the nearest, and the first that is no trusted proxy is the client.
 /// What stands before it in the list is what that client claims, and counts for nothing.
-pub(super) fn of_client(request: &Request<'_>, peer: IpAddr, is_trusted: impl Fn(IpAddr) -> bool) -> IpAddr {
+pub(super) fn of_client(
+    request: &Request<'_>,
+    peer: IpAddr,
+    is_trusted: impl Fn(IpAddr) -> bool,
+    unheeded: &UnheededProxy,
+) -> IpAddr {
     let mut client = peer;
     if !is_trusted(peer) {
+        unheeded.look(request, peer);
         return client;
     }
     let hops: Vec<&[u8]> = request.headers.items("x-forwarded-for").collect();
@@ -37,13 +69,28 @@ mod tests {
     use crate::net::http1::{Decoder, Limits, Step, slots};
 
     fn client(forwarded: &[&str], peer: &str) -> String {
+        client_and(forwarded, peer, &UnheededProxy::default())
+    }
+
+    fn client_and(forwarded: &[&str], peer: &str, unheeded: &UnheededProxy) -> String {
         let lines: String = forwarded.iter().map(|line| format!("X-Forwarded-For: {line}\r\n")).collect();
         let head = format!("GET / HTTP/1.1\r\nHost: t\r\n{lines}\r\n");
         let mut decoder = Decoder::new(Limits { head_bytes: 4096, headers: 16, target_bytes: 64 });
         let mut slots = slots();
         let Ok(Step::Request { request, .. }) = decoder.decode(head.as_bytes(), &mut slots, |_| 0) else { panic!() };
         let is_trusted = |address: IpAddr| address.to_string().starts_with("10.") || address.is_loopback();
-        of_client(&request, peer.parse().unwrap(), is_trusted).to_string()
+        of_client(&request, peer.parse().unwrap(), is_trusted, unheeded).to_string()
+    }
+
+    #[test]
+    fn the_first_who_forwards_without_being_trusted_is_remembered() {
+        let unheeded = UnheededProxy::default();
+        client_and(&[], "9.9.9.9", &unheeded);
+        client_and(&["1.1.1.1"], "10.0.0.1", &unheeded);
+        assert_eq!(unheeded.first(), None, "who forwards nothing and who is trusted do not count");
+        client_and(&["1.1.1.1"], "9.9.9.9", &unheeded);
+        client_and(&["1.1.1.1"], "8.8.8.8", &unheeded);
+        assert_eq!(unheeded.clone().first(), Some("9.9.9.9".parse().unwrap()));
     }
 
     #[test]

@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use jsonwebtoken::jwk::{AlgorithmParameters, CommonParameters, Jwk, OctetKeyParameters, OctetKeyType};
 use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind, Validation, decode_header};
-use parking_lot::RwLock;
+use parking_lot::Mutex;
 use serde_json::Value;
 use spki::{Document, ObjectIdentifier, SubjectPublicKeyInfoRef};
 
+use super::live::Live;
 use super::token::BadToken;
 use crate::housekeeper::Task;
 
@@ -97,9 +98,9 @@ impl KeySet {
     }
 }
 
-/// The keys in force, shared by all shards. The lock is held for as long as it takes to copy or to change a pointer.
+/// The keys in force, shared by all shards.
 #[derive(Debug, Clone)]
-pub struct Keys(Arc<RwLock<Arc<KeySet>>>);
+pub struct Keys(Live<KeySet>);
 
 impl Keys {
     /// A secret, for tokens signed with HMAC-SHA-256.
@@ -109,11 +110,11 @@ impl Keys {
     }
 
     fn new(keys: KeySet) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(keys))))
+        Self(Live::new(keys))
     }
 
     pub(super) fn in_force(&self) -> Arc<KeySet> {
-        Arc::clone(&self.0.read())
+        self.0.now()
     }
 
     /// Whether any of them is a secret, so that whoever reads it can sign.
@@ -162,17 +163,41 @@ impl KeyFile {
         let read = self.seen.as_ref().map_err(Clone::clone);
         match read.and_then(|text| parse(self.form, text).map_err(|why| about(&self.path, &why))) {
             Ok(keys) => {
-                *self.keys.0.write() = Arc::new(keys);
-                log::info!(file = self.path.display().to_string(); "keys.changed");
+                self.keys.0.replace(keys);
+                self.log_changed();
             }
             Err(error) => log::error!(error = error.to_string(); "keys.not_changed"),
         }
     }
 
+    fn log_changed(&self) {
+        log::info!(file = self.path.display().to_string(); "keys.changed");
+    }
+}
+
+/// The file of keys that the housekeeper looks at, if there is one. Clones share it.
+#[derive(Clone, Default)]
+pub struct KeyWatch(Arc<Mutex<Option<KeyFile>>>);
+
+impl KeyWatch {
+    /// Has this file looked at from now on and no other; none has nothing looked at. Says so if the same file has other
+    /// keys than it had.
+    pub fn replace(&self, file: Option<KeyFile>) {
+        let mut watched = self.0.lock();
+        if let (Some(old), Some(new)) = (&*watched, &file)
+            && (&old.path, old.form) == (&new.path, new.form)
+            && old.seen != new.seen
+        {
+            new.log_changed();
+        }
+        *watched = file;
+    }
+
     /// Has the housekeeper look at it.
     #[must_use]
-    pub fn task(mut self, every: Duration) -> Task {
-        Task { name: "keys", every, run: Box::new(move |_| self.look()) }
+    pub fn task(self, every: Duration) -> Task {
+        let look = move || self.0.lock().iter_mut().for_each(KeyFile::look);
+        Task { name: "keys", every, run: Box::new(move |_| look()) }
     }
 }
 

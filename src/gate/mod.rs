@@ -20,6 +20,7 @@ mod handshake;
 mod identity;
 mod keys;
 mod limit;
+mod live;
 mod routes;
 mod token;
 pub mod validate;
@@ -35,12 +36,14 @@ use std::time::{Duration, Instant};
 use http::header::LOCATION;
 use http::{HeaderValue, Method, StatusCode};
 
+pub use address::UnheededProxy;
 pub use call::{Call, Outcome};
 pub use cors::Cors;
 pub use error::{ApiError, Code};
 pub use identity::{Caller, Identity, USER_ID_MAX_CHARS, is_user_id};
-pub use keys::{BadKeys, Form, KeyFile, Keys};
+pub use keys::{BadKeys, Form, KeyFile, KeyWatch, Keys};
 pub use limit::{Limiter, Limits};
+pub use live::{Following, Live};
 pub use routes::{Access, Handler, Kind, Reads, Route, Routes};
 pub use token::{BadToken, Demands, MINT_MAX_HOURS, TOKEN_MAX_BYTES, Verifier, mint, unverified};
 
@@ -65,16 +68,12 @@ const FIXED_HEADERS: &str = "cache-control: no-store\r\n\
 pub struct Gate {
     /// Every path that is served.
     pub routes: Routes,
-    /// Which pages may read answers.
-    pub cors: Cors,
-    /// How requests say who is asking.
-    pub identity: Identity,
-    /// How often who may ask, if that is limited. The shards share it.
-    pub limiter: Option<Arc<Limiter>>,
+    /// Who may ask what, as the configuration in force says.
+    pub policy: Following<Policy>,
     /// Bytes of body read when a route says nothing else.
     pub body_bytes: usize,
-    /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
-    pub trusted_proxy: Box<dyn Fn(IpAddr) -> bool>,
+    /// Who forwards requests without being trusted. The shards share it.
+    pub unheeded_proxy: UnheededProxy,
     /// Where changes are handed in.
     pub writer: WriterHandle,
     /// Where the writer answers to.
@@ -83,6 +82,18 @@ pub struct Gate {
     pub topics: Rc<RefCell<Topics>>,
     /// Where time comes from.
     pub clock: Clock,
+}
+
+/// What the gate decides by, and what a reload of the configuration replaces, all of it at once. The shards share it.
+pub struct Policy {
+    /// Which pages may read answers.
+    pub cors: Cors,
+    /// How requests say who is asking.
+    pub identity: Identity,
+    /// How often who may ask, if that is limited.
+    pub limiter: Option<Limiter>,
+    /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub trusted_proxy: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
 }
 
 /// What is known of one request by the time it is answered.
@@ -112,6 +123,7 @@ impl net::Service for Gate {
     }
 
     fn call(&mut self, request: &Request<'_>, peer: IpAddr, ticket: Ticket) -> Reply {
+        self.policy.catch_up();
         let mut exchange = self.begin(request);
         if let Some(response) = Cors::preflight(request, &exchange.cors) {
             return Reply::Now(exchange.finish(Ok(response), &self.clock));
@@ -146,7 +158,8 @@ impl net::Service for Gate {
         );
         let mut response = error.to_response(request_id.as_str());
         if let Some(request) = request {
-            self.cors.judge(request).apply(&mut response.headers);
+            self.policy.catch_up();
+            self.policy.cors.judge(request).apply(&mut response.headers);
         }
         seal(&mut response, request_id);
         response
@@ -169,7 +182,7 @@ impl Gate {
     fn begin(&self, request: &Request<'_>) -> Exchange {
         Exchange {
             request_id: RequestId::from_header(request.headers.get("x-request-id")),
-            cors: self.cors.judge(request),
+            cors: self.policy.cors.judge(request),
             method: request.method.clone(),
             path: log::log_enabled!(log::Level::Info).then(|| request.path().to_owned()),
             route: "unmatched",
@@ -190,8 +203,8 @@ impl Gate {
             exchange.route = route.template;
             exchange.kind = route.kind;
         }
-        let client = address::of_client(request, peer, &self.trusted_proxy);
-        let limiter = self.limiter.as_deref().filter(|_| !is_unlimited(&found, request));
+        let client = address::of_client(request, peer, &self.policy.trusted_proxy, &self.unheeded_proxy);
+        let limiter = self.policy.limiter.as_ref().filter(|_| !is_unlimited(&found, request));
         if let Some(limiter) = limiter
             && let Some(refusal) = exchange.charge(&limiter.by_address(client, exchange.began))
         {
@@ -206,7 +219,7 @@ impl Gate {
         exchange.draft_id = params.get("draft_id").filter(|_| log::log_enabled!(log::Level::Warn)).map(str::to_owned);
         // Where the route does not ask, only the limiter does.
         let asks = route.access == Access::User || limiter.is_some();
-        let asker = asks.then(|| self.identity.establish(request, self.clock.now()));
+        let asker = asks.then(|| self.policy.identity.establish(request, self.clock.now()));
         if let Some(limiter) = limiter {
             // Who sends a token that is not good is nobody but an address.
             let user = asker.as_ref().and_then(|asker| asker.as_deref().ok());
@@ -228,7 +241,7 @@ impl Gate {
             Access::Socket if !handshake::is_asked(request) => return Err(ApiError::no_route()),
             Access::Socket => {
                 handshake::check(request)?;
-                if let Ok(caller) = self.identity.establish_socket(request, self.clock.now()) {
+                if let Ok(caller) = self.policy.identity.establish_socket(request, self.clock.now()) {
                     exchange.user = Some(caller.user);
                     known_until = caller.until.and_then(|until| self.clock.instant_of(until));
                 }
@@ -253,7 +266,7 @@ impl Gate {
         let query = if request.query().is_empty() { String::new() } else { format!("?{}", request.query()) };
         // The decoder lets no Host through that is more than host and port; without one the location is relative.
         let host = request.headers.get("host").and_then(|host| http::uri::Authority::try_from(host).ok());
-        let forwarded = request.headers.get("x-forwarded-proto").filter(|_| (self.trusted_proxy)(peer));
+        let forwarded = request.headers.get("x-forwarded-proto").filter(|_| (self.policy.trusted_proxy)(peer));
         let scheme = if forwarded == Some(b"https") { "https" } else { "http" };
         let base = host.map_or(String::new(), |host| format!("{scheme}://{host}"));
         let location = HeaderValue::from_str(&format!("{base}{target}{query}")).ok()?;

@@ -16,7 +16,7 @@ use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
 use crate::net::Response;
-use crate::store::{self, Reader, Tx, WriterHandle};
+use crate::store::{self, Reader, Tx, WriterHandle, WriterView};
 
 /// The tables without which nothing works, in the order in which missing ones are named.
 const TABLES: [&str; 9] = [
@@ -46,6 +46,25 @@ impl Readiness {
     /// From now on the server is on its way out and not ready.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Why a server that is not ready should be left alone all the same: what is wrong is known, and a restart would mend
+/// nothing, or lose what waits in memory. Each call looks at the time since the one before.
+pub fn excuse(writer: WriterView, audit: Option<Audit>) -> impl FnMut() -> Option<&'static str> + Send {
+    let mut commits = writer.commits();
+    move || {
+        let before = std::mem::replace(&mut commits, writer.commits());
+        if commits != before {
+            return Some("changes are made all the same");
+        }
+        if writer.busy_for().is_some_and(|busy| busy > STALLED_AFTER) {
+            return None;
+        }
+        if writer.read_only().is_some() {
+            return Some("no changes are taken until the disk takes some");
+        }
+        audit.as_ref().filter(|audit| audit.waiting() > 0).map(|_| "a restart would lose rows of the audit log")
     }
 }
 

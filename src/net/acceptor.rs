@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -69,6 +69,12 @@ impl Slots {
         Self { caps, open: AtomicUsize::new(0), by_address: Mutex::new(HashMap::new()) }
     }
 
+    /// Takes a slot beyond the caps, for the server's own calls: a full house is no dead one.
+    pub(crate) fn take_beyond(self: &Arc<Self>) -> Slot {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        Slot { slots: Arc::clone(self), address: None }
+    }
+
     /// Takes a slot. Only the acceptor calls this, so checking before counting cannot race.
     pub(crate) fn take(self: &Arc<Self>, peer: IpAddr) -> Result<Slot, Full> {
         if self.open.load(Ordering::Relaxed) >= self.caps.connections {
@@ -119,25 +125,44 @@ pub(crate) struct Accepted {
     pub(crate) _slot: Slot,
 }
 
-/// Tells the acceptor to stop.
-pub(crate) struct Stop {
-    asked: AtomicBool,
+/// How other threads reach the acceptor.
+pub(crate) struct Control {
+    stop_asked: AtomicBool,
+    /// Who stands at the staff door, and for which shard; there is room for one.
+    caller: Mutex<Option<(TcpStream, usize)>>,
     waker: Waker,
 }
 
-impl Stop {
+impl Control {
+    /// Tells the acceptor to stop.
     pub(crate) fn stop(&self) {
-        self.asked.store(true, Ordering::Release);
+        self.stop_asked.store(true, Ordering::Release);
         if let Err(error) = self.waker.wake() {
             log::error!(error = error.to_string(); "acceptor.wake_failed");
         }
+    }
+
+    /// Hands over a connection that did not come over the network. One that still stands there is sent away.
+    pub(crate) fn call(&self, stream: TcpStream, shard: usize) -> std::io::Result<()> {
+        let mut caller = self.caller.lock();
+        // Looked at under the lock: the acceptor's last act is to empty this place, after it was asked to stop.
+        if self.stop_asked.load(Ordering::Acquire) {
+            return Err(ErrorKind::NotConnected.into());
+        }
+        *caller = Some((stream, shard));
+        drop(caller);
+        self.waker.wake()
+    }
+
+    fn take_caller(&self) -> Option<(TcpStream, usize)> {
+        self.caller.lock().take()
     }
 }
 
 pub(crate) struct Acceptor<N> {
     poll: Poll,
     listener: TcpListener,
-    stop: Arc<Stop>,
+    control: Arc<Control>,
     slots: Arc<Slots>,
     shards: Vec<Arc<Mailbox<N>>>,
     next_shard: usize,
@@ -159,13 +184,14 @@ impl<N> Acceptor<N> {
     ) -> std::io::Result<Self> {
         let poll = Poll::new()?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-        let stop = Arc::new(Stop { asked: AtomicBool::new(false), waker: Waker::new(poll.registry(), WAKE)? });
+        let waker = Waker::new(poll.registry(), WAKE)?;
+        let control = Arc::new(Control { stop_asked: AtomicBool::new(false), caller: Mutex::new(None), waker });
         let slots = Arc::new(Slots::new(caps));
         let refused = VecDeque::with_capacity(REFUSED_MAX);
         Ok(Self {
             poll,
             listener,
-            stop,
+            control,
             slots,
             shards,
             next_shard: 0,
@@ -177,8 +203,8 @@ impl<N> Acceptor<N> {
         })
     }
 
-    pub(crate) fn stop_handle(&self) -> Arc<Stop> {
-        Arc::clone(&self.stop)
+    pub(crate) fn control(&self) -> Arc<Control> {
+        Arc::clone(&self.control)
     }
 
     /// Accepts until told to stop; then the listener closes.
@@ -192,19 +218,21 @@ impl<N> Acceptor<N> {
             {
                 self.count_error(&error);
             }
-            if self.stop.asked.load(Ordering::Acquire) {
+            if self.control.stop_asked.load(Ordering::Acquire) {
                 self.last_call();
+                drop(self.control.take_caller());
                 return;
             }
             self.let_go_of_refused();
             retry = !self.accept_all();
+            self.open_staff_door(!retry);
         }
     }
 
     /// Accepts until nothing waits (true) or accept fails (false: try again later). Callers who never cease must not
     /// keep it from being told to stop.
     fn accept_all(&mut self) -> bool {
-        while !self.stop.asked.load(Ordering::Acquire) {
+        while !self.control.stop_asked.load(Ordering::Acquire) {
             match self.listener.accept() {
                 Ok((stream, peer)) => self.place(stream, peer),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
@@ -230,6 +258,15 @@ impl<N> Acceptor<N> {
                 Ok((stream, peer)) => self.place(stream, peer),
                 Err(_) => return,
             }
+        }
+    }
+
+    /// Hands who stands at the staff door to its shard; sends them away while nobody can come in at the front.
+    fn open_staff_door(&mut self, accepting: bool) {
+        let Some((stream, shard)) = self.control.take_caller().filter(|_| accepting) else { return };
+        let (peer, slot) = (IpAddr::V4(Ipv4Addr::LOCALHOST), self.slots.take_beyond());
+        if let Some(shard) = self.shards.get(shard) {
+            shard.post(Message::Accepted(Accepted { stream, peer, _slot: slot }));
         }
     }
 
@@ -311,6 +348,18 @@ mod tests {
         drop(first);
         assert!(slots.take(one).is_ok());
         assert_eq!(slots.by_address.lock().len(), 2);
+    }
+
+    #[test]
+    fn the_servers_own_calls_are_counted_and_never_refused() {
+        let slots = slots(1, 1);
+        let client = slots.take(IpAddr::from([127, 0, 0, 1])).ok().unwrap();
+        let own = slots.take_beyond();
+        assert_eq!(slots.open.load(Ordering::Relaxed), 2);
+        drop(client);
+        assert_eq!(slots.take(IpAddr::from([127, 0, 0, 1])).err(), Some(Full::Connections));
+        drop(own);
+        assert!(slots.take(IpAddr::from([127, 0, 0, 1])).is_ok());
     }
 
     #[test]

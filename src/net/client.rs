@@ -74,20 +74,29 @@ impl<'a> Ask<'a> {
     /// When there is no answer.
     pub fn send(&self, to: &Endpoint, host: &str, patience: Duration) -> Result<Answer, AskError> {
         let connect = |error| AskError::Connect(to.clone(), error);
-        let stream: Box<dyn Stream> = match to {
+        match to {
             Endpoint::Tcp(address) => {
                 let stream = TcpStream::connect_timeout(address, patience).map_err(connect)?;
                 stream.set_read_timeout(Some(patience)).map_err(connect)?;
                 stream.set_write_timeout(Some(patience)).map_err(connect)?;
-                Box::new(stream)
+                self.exchange(Box::new(stream), to, host)
             }
-            Endpoint::Unix(path) => {
-                let stream = UnixStream::connect(path).map_err(connect)?;
-                stream.set_read_timeout(Some(patience)).map_err(connect)?;
-                stream.set_write_timeout(Some(patience)).map_err(connect)?;
-                Box::new(stream)
-            }
-        };
+            Endpoint::Unix(path) => self.over(UnixStream::connect(path).map_err(connect)?, to, host, patience),
+        }
+    }
+
+    /// The same over a connection that is there already; `to` is what errors call the other end.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn over(&self, stream: UnixStream, to: &Endpoint, host: &str, patience: Duration) -> Result<Answer, AskError> {
+        let connect = |error| AskError::Connect(to.clone(), error);
+        stream.set_read_timeout(Some(patience)).map_err(connect)?;
+        stream.set_write_timeout(Some(patience)).map_err(connect)?;
+        self.exchange(Box::new(stream), to, host)
+    }
+
+    fn exchange(&self, mut stream: Box<dyn Stream>, to: &Endpoint, host: &str) -> Result<Answer, AskError> {
         let broken = |error| AskError::Broken(to.clone(), error);
         let mut request = format!("{} {} HTTP/1.0\r\nHost: {host}\r\n", self.method, self.target);
         for (name, value) in self.headers {
@@ -99,7 +108,6 @@ impl<'a> Ask<'a> {
         request.push_str("Connection: close\r\n\r\n");
         let mut bytes = request.into_bytes();
         bytes.extend_from_slice(self.body);
-        let mut stream = stream;
         // Who refuses early, and hangs up, has answered all the same.
         let written = stream.write_all(&bytes);
         match Answer::read(stream) {

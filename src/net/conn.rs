@@ -38,6 +38,10 @@ const ANSWERS_MAX_BYTES: usize = 64 * 1024;
 /// How long a closed connection is listened to, so that its client can read the last answer.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How long a caller who has said nothing yet is waited for when the server stops: the first request is on its way, and
+/// hanging up on it would lose it.
+const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
+
 /// What a turn leaves to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
@@ -81,6 +85,8 @@ pub(crate) struct Conn {
     readable: bool,
     /// The client has shut its side; reading goes on until it says so itself.
     read_closed: bool,
+    /// No request has come yet.
+    unasked: bool,
     /// In the shard's list of connections to serve.
     pub(crate) queued: bool,
 }
@@ -98,6 +104,7 @@ impl Conn {
             stalled: tools.now,
             readable: false,
             read_closed: false,
+            unasked: true,
             queued: false,
         }
     }
@@ -113,13 +120,16 @@ impl Conn {
     }
 
     /// Before the server stops: look once more for a request already on its way.
-    pub(crate) fn last_look(&mut self) {
+    pub(crate) fn last_look(&mut self, now: Instant) {
         self.readable = true;
+        if self.unasked && matches!(self.state, State::Idle) {
+            self.deadline = self.deadline.min(now + FIRST_REQUEST_GRACE);
+        }
     }
 
     /// Whether nothing is owed in either direction.
     pub(crate) fn is_quiet(&self) -> bool {
-        matches!(self.state, State::Idle) && self.outbox.is_empty() && !self.fresh
+        matches!(self.state, State::Idle) && self.outbox.is_empty() && !self.fresh && !self.unasked
     }
 
     /// Does all that can be done now.
@@ -152,6 +162,10 @@ impl Conn {
                     steps += 1;
                     if !self.receive(key, tools, &mut steps)? {
                         return Ok(Flow::Close);
+                    }
+                    if tools.last && tools.unsent < tools.unsent_max {
+                        self.put_off(tools);
+                        return Ok(Flow::Again);
                     }
                     self.send(tools)?;
                 }
@@ -235,6 +249,7 @@ impl Conn {
                 }
                 Ok(Step::Request { request, consumed }) => {
                     *steps += 1;
+                    self.unasked = false;
                     used += consumed;
                     let keep_alive = request.keep_alive && !tools.stopping;
                     let manner =
@@ -294,6 +309,7 @@ impl Conn {
     fn answer<S: Service>(&mut self, response: &Response, mut manner: Manner, tools: &mut Tools<S>) {
         manner.keep_alive &= !response.close;
         tools.encode(response, manner);
+        tools.last |= response.last;
         self.state = if manner.keep_alive { State::Idle } else { State::Closing };
         self.restart(tools);
     }
@@ -306,6 +322,14 @@ impl Conn {
         let response = tools.service.reject(reject, request.as_ref(), self.accepted.peer);
         drop(request);
         self.answer(&response, Manner { head_only, http11: true, keep_alive: false }, tools);
+    }
+
+    /// Keeps the answers for the next turn of the shard, when everybody else has had this one.
+    fn put_off<S>(&mut self, tools: &mut Tools<S>) {
+        self.outbox.push_bytes(&tools.answers);
+        tools.unsent += tools.answers.len();
+        tools.clear_answers();
+        self.stalled = tools.now + tools.timeouts.write_stall;
     }
 
     fn send<S>(&mut self, tools: &mut Tools<S>) -> io::Result<()> {

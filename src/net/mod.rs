@@ -22,9 +22,10 @@ mod response;
 mod shard;
 pub mod side_door;
 pub mod socket;
+mod staff_door;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -39,8 +40,10 @@ pub use response::Response;
 pub use shard::Sockets;
 pub use side_door::{Listening, SideDoor};
 pub use socket::{Outgoing, Session, SocketLimits};
+pub use staff_door::StaffDoor;
 
 use crate::clock::Clock;
+use crate::observe;
 
 /// Callers whom the kernel keeps for the acceptor, as far as it allows that many (net.core.somaxconn). The standard
 /// library asks for 128; those beyond are left to knock again after a second, then two, then four.
@@ -120,24 +123,19 @@ pub struct Options {
 /// The running front door. `N` is what the services take notes of.
 pub struct Front<N> {
     address: SocketAddr,
-    stop: Arc<acceptor::Stop>,
+    control: Arc<acceptor::Control>,
     acceptor: JoinHandle<()>,
     shards: Vec<(Arc<Mailbox<N>>, JoinHandle<()>)>,
     clock: Clock,
 }
 
 impl<N: Send + 'static> Front<N> {
-    /// Starts a shard per seed, and the acceptor on a bound listener. `make_service` runs on each shard's own thread and
+    /// Starts a shard per seed, and the acceptor on a listener ([`listen`]). `make_service` runs on each shard's own thread and
     /// is given its seed, so what it makes need be neither sendable nor shareable.
     ///
     /// # Errors
     /// When the system refuses a poll, a thread or the listener's registration.
-    pub fn start<S, T, M>(
-        listener: std::net::TcpListener,
-        options: Options,
-        seeds: Vec<T>,
-        make_service: M,
-    ) -> io::Result<Self>
+    pub fn start<S, T, M>(listener: TcpListener, options: Options, seeds: Vec<T>, make_service: M) -> io::Result<Self>
     where
         S: Service<Note = N> + 'static,
         T: Send + 'static,
@@ -146,7 +144,6 @@ impl<N: Send + 'static> Front<N> {
         let Options { limits, timeouts, caps, clock } = options;
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
-        rustix::net::listen(&listener, BACKLOG)?;
         let make_service = Arc::new(make_service);
         let (send_refusal, refusal) = std::sync::mpsc::sync_channel(seeds.len());
         let mut shards = Vec::with_capacity(seeds.len());
@@ -155,9 +152,11 @@ impl<N: Send + 'static> Front<N> {
             let mailbox = reactor.mailbox();
             let (make, address, send) = (Arc::clone(&make_service), Arc::clone(&mailbox), send_refusal.clone());
             let thread = std::thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
-                let mut service = make(seed, address);
-                let _ = send.send(service.refuse());
-                reactor.run(service);
+                observe::vital(move || {
+                    let mut service = make(seed, address);
+                    let _ = send.send(service.refuse());
+                    reactor.run(service);
+                });
             })?;
             shards.push((mailbox, thread));
         }
@@ -166,9 +165,10 @@ impl<N: Send + 'static> Front<N> {
         let mailboxes = shards.iter().map(|(mailbox, _)| Arc::clone(mailbox)).collect();
         let listener = mio::net::TcpListener::from_std(listener);
         let acceptor = acceptor::Acceptor::new(listener, caps, mailboxes, refusal, clock.clone())?;
-        let stop = acceptor.stop_handle();
-        let acceptor = std::thread::Builder::new().name("acceptor".into()).spawn(move || acceptor.run())?;
-        Ok(Self { address, stop, acceptor, shards, clock })
+        let control = acceptor.control();
+        let run = move || observe::vital(move || acceptor.run());
+        let acceptor = std::thread::Builder::new().name("acceptor".into()).spawn(run)?;
+        Ok(Self { address, control, acceptor, shards, clock })
     }
 
     /// Where it listens, with the port that the system chose if 0 was asked for.
@@ -177,9 +177,15 @@ impl<N: Send + 'static> Front<N> {
         self.address
     }
 
+    /// A way in for the server's own questions.
+    #[must_use]
+    pub fn staff_door(&self) -> StaffDoor {
+        StaffDoor::new(Arc::clone(&self.control), self.address, self.shards.len())
+    }
+
     /// Stops accepting, lets what is in flight finish within `drain`, closes everything and ends the threads.
     pub fn stop(self, drain: Duration) {
-        self.stop.stop();
+        self.control.stop();
         join(self.acceptor);
         let deadline = self.clock.instant() + drain;
         for (mailbox, _) in &self.shards {
@@ -189,6 +195,16 @@ impl<N: Send + 'static> Front<N> {
             join(thread);
         }
     }
+}
+
+/// Binds an address and has the kernel keep callers for it, [`BACKLOG`] of them.
+///
+/// # Errors
+/// When the system refuses.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    rustix::net::listen(&listener, BACKLOG)?;
+    Ok(listener)
 }
 
 fn join(thread: JoinHandle<()>) {

@@ -39,6 +39,23 @@ impl RequestId {
         std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
+    /// Appends it as a JSON string. Of what is visible in ASCII, two characters have to be escaped there.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        out.push(b'"');
+        match &self.0 {
+            Text::Minted(minted) => out.extend_from_slice(minted),
+            Text::Given(given) => {
+                for byte in given.iter() {
+                    if matches!(byte, b'"' | b'\\') {
+                        out.push(b'\\');
+                    }
+                    out.push(*byte);
+                }
+            }
+        }
+        out.push(b'"');
+    }
+
     /// As the value of `x-request-id`.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

@@ -1,6 +1,7 @@
 //! Answers and how they become bytes.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
@@ -17,12 +18,16 @@ pub struct Response {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The request that it answers, as `x-request-id`.
     pub request_id: Option<RequestId>,
+    /// More headers of its own, written beforehand: lines each ended by CRLF.
+    pub header_lines: Option<Arc<str>>,
     /// Header lines that never vary, each ended by CRLF, written as they are.
     pub fixed_headers: &'static str,
     /// The body; `content-length` follows from it.
     pub body: Cow<'static, [u8]>,
     /// Close the connection afterwards whatever the client wished.
     pub close: bool,
+    /// Leave after the answers to everybody else whose turn it is.
+    pub last: bool,
 }
 
 impl Response {
@@ -46,7 +51,17 @@ impl Response {
 
     fn new(status: StatusCode, content_type: &'static str, body: impl Into<Cow<'static, [u8]>>) -> Self {
         let (headers, body) = (Vec::new(), body.into());
-        Self { status, content_type, headers, request_id: None, fixed_headers: "", body, close: false }
+        Self {
+            status,
+            content_type,
+            headers,
+            request_id: None,
+            header_lines: None,
+            fixed_headers: "",
+            body,
+            close: false,
+            last: false,
+        }
     }
 
     /// Adds a header.
@@ -104,6 +119,9 @@ pub(crate) fn encode_head(response: &Response, length: u64, manner: Manner, date
         out.extend_from_slice(b": ");
         out.extend_from_slice(value.as_bytes());
         out.extend_from_slice(b"\r\n");
+    }
+    if let Some(lines) = &response.header_lines {
+        out.extend_from_slice(lines.as_bytes());
     }
     if let Some(request_id) = &response.request_id {
         out.extend_from_slice(b"x-request-id: ");

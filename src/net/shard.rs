@@ -50,6 +50,8 @@ pub(crate) struct Tools<S> {
     pub(crate) scratch: Vec<u8>,
     /// Encoded answers of the connection whose turn it is.
     pub(crate) answers: Vec<u8>,
+    /// One of them leaves after those of all others.
+    pub(crate) last: bool,
     /// Bytes in all outboxes of the shard, and how many there may be.
     pub(crate) unsent: usize,
     pub(crate) unsent_max: usize,
@@ -70,6 +72,7 @@ impl<S> Tools<S> {
             stopping: false,
             scratch: vec![0; SCRATCH_BYTES],
             answers: Vec::new(),
+            last: false,
             unsent: 0,
             unsent_max: UNSENT_MAX_BYTES,
             cut_off: Sampler::new(),
@@ -91,6 +94,7 @@ impl<S> Tools<S> {
 
     pub(crate) fn clear_answers(&mut self) {
         self.answers.clear();
+        self.last = false;
         self.answers.shrink_to(ANSWERS_KEPT_BYTES);
     }
 
@@ -254,7 +258,7 @@ impl<S: Service> Shard<S> {
                 conn.leave_at(leave_at);
                 leave_at += apart;
             }
-            conn.last_look();
+            conn.last_look(now);
             self.serve(key);
         }
     }
@@ -279,7 +283,7 @@ impl<S: Service> Shard<S> {
             log::error!(error = error.to_string(); "shard.register_failed");
             self.conns.remove(key);
         } else if self.tools.stopping {
-            conn.last_look();
+            conn.last_look(self.tools.now);
             self.serve(key);
         }
     }

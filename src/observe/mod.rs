@@ -26,7 +26,8 @@ use std::{env, io, panic, thread};
 
 use env_logger::{Target, WriteStyle};
 use jiff::Timestamp;
-use log::{LevelFilter, SetLoggerError};
+use log::kv::Value;
+use log::{Level, LevelFilter, Record, SetLoggerError};
 
 use crate::clock::Clock;
 pub use format::cut;
@@ -51,7 +52,7 @@ pub enum Format {
 /// What can be configured about the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Level of our own events; those of dependencies never go above `warn`.
+    /// Level of our own events to begin with; those of dependencies never go above `warn`.
     pub level: LevelFilter,
     /// Layout of the lines.
     pub format: Format,
@@ -73,13 +74,19 @@ pub fn init(options: &Options) -> Result<LogHandle, SetLoggerError> {
         // and should be able to say so, even if that means to write in place.
         Err(_) => (Target::Stderr, LogHandle::default()),
     };
-    let logger = logger(options.level, style, target);
-    let level = logger.filter();
-    log::set_boxed_logger(Box::new(logger))?;
-    log::set_max_level(level);
+    log::set_boxed_logger(Box::new(logger(style, target)))?;
+    handle.set_level(options.level);
     let _ = INSTALLED.set(handle.clone());
     install_panic_hook();
     Ok(handle)
+}
+
+/// Logs an event whose fields have names that are not known when this is compiled. Everything else uses the macros.
+pub fn event(level: Level, name: &str, fields: &[(&str, Value<'_>)]) {
+    if level <= log::max_level() {
+        let mut record = Record::builder();
+        log::logger().log(&record.level(level).target(OWN).args(format_args!("{name}")).key_values(&fields).build());
+    }
 }
 
 /// Makes panics `error` events named `panic` with `thread`, `location`, `reason`.
@@ -117,6 +124,20 @@ fn log_panic(info: &PanicHookInfo<'_>) {
     }
 }
 
+/// Runs what a thread is for and the server cannot do without. Should it panic, the process ends with code 1, after its
+/// log lines have left: a server of which a part is dead serves some and not others, and one that is started again serves
+/// all. What was acknowledged is on disk by then, as it is at any instant.
+pub fn vital(work: impl FnOnce()) {
+    if panic::catch_unwind(panic::AssertUnwindSafe(work)).is_err() {
+        let thread = thread::current();
+        log::error!(target: OWN, thread = thread.name().unwrap_or("unnamed"); "thread.lost");
+        if let Some(handle) = INSTALLED.get() {
+            handle.flush(PANIC_FLUSH);
+        }
+        std::process::exit(1);
+    }
+}
+
 /// Text of a panic; its length is left to the format.
 fn reason(payload: &(dyn Any + Send)) -> &str {
     if let Some(text) = payload.downcast_ref::<&'static str>() {
@@ -138,10 +159,12 @@ fn style(format: Format, journal: bool, terminal: bool) -> Style {
     }
 }
 
-fn logger(level: LevelFilter, style: Style, target: Target) -> env_logger::Logger {
+/// The widest there is: what is fixed here is only whose events may go above `warn`. How much of that is let through is up
+/// to [`LogHandle::set_level`], which every call site asks first, at the price of one relaxed load.
+fn logger(style: Style, target: Target) -> env_logger::Logger {
     env_logger::Builder::new()
-        .filter_level(level.min(LevelFilter::Warn))
-        .filter_module(OWN, level)
+        .filter_level(LevelFilter::Warn)
+        .filter_module(OWN, LevelFilter::Trace)
         .write_style(WriteStyle::Never)
         .target(target)
         // One write per record: when a Display in a field panics, env_logger's
@@ -158,18 +181,18 @@ fn now() -> Timestamp {
 mod tests {
     use super::sink::tests::Buffer;
     use super::*;
-    use log::{Level, Log as _, Record};
+    use log::Log as _;
     use serde_json::Value as Json;
 
     const LONG: Duration = Duration::from_secs(60);
 
     /// A logger as `init` builds it, but not installed and on a buffer.
-    fn start(level: LevelFilter) -> (env_logger::Logger, LogHandle, Buffer) {
+    fn start() -> (env_logger::Logger, LogHandle, Buffer) {
         let buffer = Buffer::default();
         let report = Box::new(|_| Vec::new());
         let (queue, handle) = sink::spawn(Box::new(buffer.clone()), sink::QUEUE_LINES, report).unwrap();
         let target = Target::Pipe(Box::new(queue));
-        (logger(level, Style::Json, target), handle, buffer)
+        (logger(Style::Json, target), handle, buffer)
     }
 
     fn send(logger: &env_logger::Logger, level: Level, target: &str, message: &str) {
@@ -185,7 +208,7 @@ mod tests {
 
     #[test]
     fn records_go_through_env_logger_as_whole_lines() {
-        let (logger, handle, buffer) = start(LevelFilter::Debug);
+        let (logger, handle, buffer) = start();
         for n in 0..3 {
             send(&logger, Level::Info, "inkring::http", &format!("event.{n}\n"));
         }
@@ -199,40 +222,31 @@ mod tests {
     }
 
     #[test]
-    fn levels_are_ours_and_theirs() {
-        let seen = |level| {
-            let (logger, handle, buffer) = start(level);
-            for target in ["inkring", "inkring::db", "mio"] {
-                for level in Level::iter() {
-                    send(&logger, level, target, &format!("{target}:{level}"));
-                }
+    fn dependencies_never_go_above_warn() {
+        let (logger, handle, buffer) = start();
+        for target in ["inkring", "inkring::db", "mio"] {
+            for level in Level::iter() {
+                send(&logger, level, target, &format!("{target}:{level}"));
             }
-            assert!(handle.flush(LONG));
-            buffer
-                .text()
-                .lines()
-                .map(|line| {
-                    let line: Json = serde_json::from_str(line).unwrap();
-                    line["message"].as_str().unwrap().to_owned()
-                })
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(
-            seen(LevelFilter::Info),
-            [
-                "inkring:ERROR",
-                "inkring:WARN",
-                "inkring:INFO",
-                "inkring::db:ERROR",
-                "inkring::db:WARN",
-                "inkring::db:INFO",
-                "mio:ERROR",
-                "mio:WARN"
-            ]
-        );
-        assert_eq!(seen(LevelFilter::Error), ["inkring:ERROR", "inkring::db:ERROR", "mio:ERROR"]);
-        assert!(seen(LevelFilter::Off).is_empty());
-        assert_eq!(seen(LevelFilter::Trace).len(), 5 + 5 + 2);
+        }
+        assert!(handle.flush(LONG));
+        let text = buffer.text();
+        let lines = text.lines().map(|line| serde_json::from_str::<Json>(line).unwrap());
+        let seen: Vec<String> = lines.map(|line| line["message"].as_str().unwrap().to_owned()).collect();
+        let ours = ["inkring", "inkring::db"].into_iter().flat_map(|target| Level::iter().map(move |l| (target, l)));
+        let theirs = [("mio", Level::Error), ("mio", Level::Warn)];
+        let expected: Vec<String> = ours.chain(theirs).map(|(target, level)| format!("{target}:{level}")).collect();
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn the_level_is_one_for_the_whole_process() {
+        let (one, other) = (LogHandle::default(), LogHandle::default());
+        // No other test of this program looks at it, and none installs a logger.
+        for level in [LevelFilter::Trace, LevelFilter::Error, LevelFilter::Off] {
+            one.set_level(level);
+            assert_eq!(other.level(), level);
+        }
     }
 
     #[test]
@@ -244,7 +258,7 @@ mod tests {
                 panic::resume_unwind(Box::new("bad"))
             }
         }
-        let (logger, handle, buffer) = start(LevelFilter::Info);
+        let (logger, handle, buffer) = start();
         let outcome = panic::catch_unwind(panic::AssertUnwindSafe(|| {
             logger.log(&Record::builder().target(OWN).args(format_args!("{Bad}")).build());
         }));
@@ -269,6 +283,32 @@ mod tests {
                 assert_eq!(style(Format::Json, journal, terminal), Style::Json);
             }
         }
+    }
+
+    /// Runs this test again in a process of its own, with the variable set: there it does what it says.
+    fn again(test: &str, does: &str) -> (Option<i32>, String) {
+        let mut program = std::process::Command::new(env::current_exe().unwrap());
+        program.args(["--exact", test, "--nocapture"]).env("INKRING_TEST_DOES", does);
+        let output = program.output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    #[test]
+    fn a_thread_that_the_server_cannot_do_without_takes_it_along_and_says_so() {
+        if let Ok(does) = env::var("INKRING_TEST_DOES") {
+            let _ = init(&Options { level: LevelFilter::Info, format: Format::Json }).unwrap();
+            let work = move || assert_ne!(does, "panic", "on purpose");
+            thread::Builder::new().name("shard-7".into()).spawn(|| vital(work)).unwrap().join().unwrap();
+            return;
+        }
+        let test = "observe::tests::a_thread_that_the_server_cannot_do_without_takes_it_along_and_says_so";
+        let (code, stderr) = again(test, "panic");
+        assert_eq!(code, Some(1), "{stderr}");
+        let lines: Vec<Json> = stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let messages: Vec<&str> = lines.iter().filter_map(|line| line["message"].as_str()).collect();
+        assert_eq!(messages, ["panic", "thread.lost"], "{stderr}");
+        assert_eq!(lines[1]["thread"], "shard-7");
+        assert_eq!(again(test, "end").0, Some(0));
     }
 
     #[test]

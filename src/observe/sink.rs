@@ -19,6 +19,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use log::LevelFilter;
+
 /// Lines that may wait for the writer.
 pub(super) const QUEUE_LINES: usize = 8_192;
 
@@ -164,6 +166,18 @@ impl LogHandle {
             .wait_timeout_while(state, timeout, |state| state.settled < target)
             .unwrap_or_else(PoisonError::into_inner);
         state.settled >= target
+    }
+
+    /// Lets through what is this severe and more from now on, on every thread. It holds for the process, as there is
+    /// one log; what dependencies log stays at `warn` and above whatever is asked for.
+    pub fn set_level(&self, level: LevelFilter) {
+        log::set_max_level(level);
+    }
+
+    /// The least severe events that are let through now.
+    #[must_use]
+    pub fn level(&self) -> LevelFilter {
+        log::max_level()
     }
 
     /// Number of lines lost since the start, to a full queue or a write error.

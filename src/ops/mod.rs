@@ -215,10 +215,6 @@ mod tests {
             *self.0.lock()
         }
 
-        fn can_be_set(&self) -> bool {
-            true
-        }
-
         fn set(&self, level: LevelFilter) {
             *self.0.lock() = level;
         }
@@ -278,7 +274,7 @@ mod tests {
             assert_eq!((ask(&plane, "PUT", "/log-level", word).0, *level.lock()), (status, expected));
         }
         let (_, _, body) = ask(&plane, "GET", "/log-level", b"");
-        assert_eq!(body, br#"{"level":"off","can_be_set":true}"#);
+        assert_eq!(body, br#"{"level":"off"}"#);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::observe::LogHandle;
 use crate::store::Reader;
 
 /// What the plane shows and does. What is `None` is answered 501.
@@ -30,11 +31,18 @@ pub trait LogLevel: Send + Sync {
     /// Which they are.
     fn get(&self) -> LevelFilter;
 
-    /// Whether [`LogLevel::set`] does anything.
-    fn can_be_set(&self) -> bool;
-
     /// Changes it until the next start.
     fn set(&self, level: LevelFilter);
+}
+
+impl LogLevel for LogHandle {
+    fn get(&self) -> LevelFilter {
+        self.level()
+    }
+
+    fn set(&self, level: LevelFilter) {
+        self.set_level(level);
+    }
 }
 
 /// Copies of the database.

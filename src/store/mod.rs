@@ -18,6 +18,6 @@ pub use chore::{PutOff, run_chore};
 pub use event::{Event, Publisher};
 pub use fault::{Fault, damage, is_damage};
 pub use migrations::SCHEMA_VERSION;
-pub use open::{APPLICATION_ID, OpenError, Store, look, open, tables};
+pub use open::{APPLICATION_ID, OpenError, Store, look, look_at_rest, newest_change, open, tables};
 pub use reader::Reader;
-pub use writer::{Job, JobTimes, StoreError, Tx, Verdict, Writer, WriterHandle};
+pub use writer::{Job, JobTimes, StoreError, Tx, Verdict, Writer, WriterHandle, WriterView};

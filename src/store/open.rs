@@ -172,8 +172,10 @@ fn open_once(path: &Path) -> Result<Store, OpenError> {
 }
 
 /// When the last change was made. Times do not go back from one change to the next and each leaves an event, of which only
-/// the oldest are ever removed, so this is the row added last: one look, however large the database is.
-fn newest_change(connection: &Connection) -> Timestamp {
+/// the oldest are ever removed, so this is the row added last: one look, however large the database is. Without one, and
+/// when it cannot be read, it is the beginning of time.
+#[must_use]
+pub fn newest_change(connection: &Connection) -> Timestamp {
     let sql = "SELECT coalesce((SELECT created_at FROM events ORDER BY id DESC LIMIT 1), ?1)";
     let newest = connection.query_row(sql, [i64::MIN], |row| row.get(0));
     // A row that cannot be read is a matter for whoever asks for it, not for the start.
@@ -188,12 +190,29 @@ fn newest_change(connection: &Connection) -> Timestamp {
 /// # Errors
 /// When there is nothing, when it is not ours or of another version, or when SQLite refuses.
 pub fn look(path: &Path) -> Result<Connection, OpenError> {
+    look_as(path, path, OpenFlags::empty())
+}
+
+/// The same for a database that nobody has open, of which not even SQLite's two files beside it come to be. What is read
+/// counts only if nobody has opened it meanwhile.
+///
+/// # Errors
+/// As for [`look`].
+pub fn look_at_rest(path: &Path) -> Result<Connection, OpenError> {
+    // In the name of a file that is a URI, ? and # and % would mean something.
+    const KEPT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'.');
+    let name = percent_encoding::percent_encode(path.as_os_str().as_encoded_bytes(), KEPT);
+    let uri = PathBuf::from(format!("file:{name}?immutable=1"));
+    look_as(path, &uri, OpenFlags::SQLITE_OPEN_URI)
+}
+
+fn look_as(path: &Path, name: &Path, more: OpenFlags) -> Result<Connection, OpenError> {
     if !path.exists() {
         return Err(OpenError::Absent { path: path.to_owned() });
     }
     let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
+    let connection = Connection::open_with_flags(name, flags).map_err(sqlite)?;
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(sqlite)?;
     check_ours(&connection, path)?;
     let found = user_version(&connection).map_err(sqlite)?;
@@ -315,9 +334,11 @@ fn set_pragmas(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     // Nobody else writes; the wait is for a checkpoint that meets a reader.
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(sqlite)?;
     keep_prepared(connection).map_err(sqlite)?;
-    // auto_vacuum can only be chosen before the first page is written. Name, value to set, value as read back.
+    // This can only be chosen before the first page is written. A database that somebody has written anew without it is as
+    // good as any, and only never gets smaller.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(sqlite)?;
+    // Name, value to set, value as read back.
     let pragmas = [
-        ("auto_vacuum", "INCREMENTAL", "2"),
         ("journal_mode", "WAL", "wal"),
         ("synchronous", "FULL", "2"),
         ("foreign_keys", "ON", "1"),
@@ -507,6 +528,21 @@ mod tests {
         assert!(connection.execute("DELETE FROM drafts", ()).is_err());
         drop((store, connection));
         look(&path).unwrap();
+    }
+
+    #[test]
+    fn at_rest_a_file_is_read_without_leaving_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("100% of #1?.db");
+        assert!(look_at_rest(&path).unwrap_err().to_string().contains("there is no database at"));
+        drop(open(&path).unwrap());
+        let names = || std::fs::read_dir(directory.path()).unwrap().count();
+        let before = names();
+        let connection = look_at_rest(&path).unwrap();
+        assert!(tables(&connection).unwrap().contains(&"drafts".to_owned()));
+        assert!(connection.execute("DELETE FROM drafts", ()).is_err());
+        drop(connection);
+        assert_eq!(names(), before);
     }
 
     #[test]

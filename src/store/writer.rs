@@ -26,6 +26,7 @@ use super::fault::{Fault, Sign};
 use super::open::Store;
 use super::reserve;
 use crate::clock::{Clock, Timestamp};
+use crate::observe;
 
 /// Jobs in one commit, at most.
 pub(super) const BATCH_MAX: usize = 256;
@@ -94,7 +95,11 @@ pub struct Tx<'a> {
     now: Timestamp,
     events: &'a mut Vec<Event>,
     deferred: &'a mut Vec<Deferred>,
+    moved_pages: &'a mut u64,
 }
+
+/// What a page that was moved counts for [`CHECKPOINT_EVERY_ROWS`]: with what refers to it, some pages of the log.
+const ROWS_PER_MOVED_PAGE: u64 = 8;
 
 /// What runs once a change is on disk.
 type Deferred = Box<dyn FnOnce() + Send>;
@@ -115,6 +120,11 @@ impl Tx<'_> {
     /// Has this event told to everyone after the commit, if the job is kept.
     pub fn publish(&mut self, event: Event) {
         self.events.push(event);
+    }
+
+    /// Says that so many pages were moved, which SQLite does not count as changes of rows: they fill the log as well.
+    pub fn moved_pages(&mut self, pages: u64) {
+        *self.moved_pages += pages;
     }
 
     /// Has this run on the writer after the commit; must be quick. If the job is not kept or the commit fails, it is
@@ -141,6 +151,11 @@ pub(super) struct WriterState {
 impl WriterState {
     pub(super) fn commits(&self) -> u64 {
         self.commits.load(Ordering::Acquire)
+    }
+
+    fn busy_for(&self, began: Instant, clock: &Clock) -> Option<Duration> {
+        let since = self.busy_since.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(clock.instant().saturating_duration_since(began).saturating_sub(Duration::from_micros(since)))
     }
 }
 
@@ -194,8 +209,40 @@ impl WriterHandle {
     /// How long the running batch has been running, if one is.
     #[must_use]
     pub fn busy_for(&self) -> Option<Duration> {
-        let since = self.state.busy_since.load(Ordering::Relaxed).checked_sub(1)?;
-        Some(self.clock.instant().saturating_duration_since(self.began).saturating_sub(Duration::from_micros(since)))
+        self.state.busy_for(self.began, &self.clock)
+    }
+
+    /// The same without the right to hand in anything.
+    #[must_use]
+    pub fn view(&self) -> WriterView {
+        WriterView { state: Arc::clone(&self.state), clock: self.clock.clone(), began: self.began }
+    }
+}
+
+/// Looks at a writer from outside, and does not keep it running.
+pub struct WriterView {
+    state: Arc<WriterState>,
+    clock: Clock,
+    began: Instant,
+}
+
+impl WriterView {
+    /// Commits so far.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.state.commits()
+    }
+
+    /// Why the storage takes no changes at present, if it takes none.
+    #[must_use]
+    pub fn read_only(&self) -> Option<Fault> {
+        self.state.fault.read()
+    }
+
+    /// How long the running batch has been running, if one is.
+    #[must_use]
+    pub fn busy_for(&self) -> Option<Duration> {
+        self.state.busy_for(self.began, &self.clock)
     }
 }
 
@@ -217,7 +264,7 @@ impl Writer {
         clock: Clock,
     ) -> std::io::Result<Self> {
         let (handle, thread) = WriterThread::new(store, queue_jobs, publisher, clock);
-        let thread = std::thread::Builder::new().name("writer".into()).spawn(move || thread.run())?;
+        let thread = std::thread::Builder::new().name("writer".into()).spawn(|| observe::vital(|| thread.run()))?;
         Ok(Self { handle, thread })
     }
 
@@ -246,6 +293,8 @@ struct WriterThread {
     last: Timestamp,
     /// Rows changed by this connection up to the last checkpoint.
     rows_at_checkpoint: u64,
+    /// Pages moved since the last checkpoint.
+    moved_pages: u64,
     batch: Vec<Ran>,
     events: Vec<Event>,
     deferred: Vec<Deferred>,
@@ -324,6 +373,7 @@ impl WriterThread {
             began,
             last,
             rows_at_checkpoint: 0,
+            moved_pages: 0,
             batch: Vec::with_capacity(BATCH_MAX),
             events: Vec::new(),
             deferred: Vec::new(),
@@ -337,7 +387,8 @@ impl WriterThread {
             match turn {
                 Turn::Commit(first) => {
                     self.commit_batch(first);
-                    if self.store.connection.total_changes() - self.rows_at_checkpoint >= CHECKPOINT_EVERY_ROWS {
+                    let rows = self.store.connection.total_changes() - self.rows_at_checkpoint;
+                    if rows + self.moved_pages * ROWS_PER_MOVED_PAGE >= CHECKPOINT_EVERY_ROWS {
                         self.checkpoint(CheckpointMode::PASSIVE);
                     }
                 }
@@ -453,8 +504,8 @@ impl WriterThread {
         self.execute("SAVEPOINT job")?;
         let (events_before, deferred_before) = (self.events.len(), self.deferred.len());
         self.last = self.last.max(self.clock.now());
-        let (events, deferred) = (&mut self.events, &mut self.deferred);
-        let mut tx = Tx { connection: &self.store.connection, now: self.last, events, deferred };
+        let (events, deferred, moved_pages) = (&mut self.events, &mut self.deferred, &mut self.moved_pages);
+        let mut tx = Tx { connection: &self.store.connection, now: self.last, events, deferred, moved_pages };
         // What a panic leaves half done is rolled back below, so nobody sees a broken state.
         let verdict = catch_unwind(AssertUnwindSafe(|| job.run(&mut tx)));
         // On a full disk or an I/O error SQLite may already have rolled everything back by itself. Which, the job knows.
@@ -586,6 +637,7 @@ impl WriterThread {
     fn checkpoint(&mut self, mode: CheckpointMode) {
         let began = self.clock.instant();
         self.rows_at_checkpoint = self.store.connection.total_changes();
+        self.moved_pages = 0;
         let mut moved = self.store.connection.wal_checkpoint_v2(None::<&str>, mode);
         if matches!(moved, Ok((pages, done)) if pages > WAL_PAGES_MAX && done < pages) {
             moved = self.store.connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::RESTART);

@@ -124,6 +124,8 @@ fn help_and_version_go_to_stdout_and_change_nothing() {
         "check-config",
         "print-config",
         "token",
+        "doctor",
+        "setup",
         "config-docs",
         "Exit codes: 0 ok, 1 failure, 2 usage, 3 a check",
     ] {

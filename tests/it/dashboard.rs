@@ -189,7 +189,7 @@ fn the_dashboard_shows_what_is_and_runs_nothing_of_others() {
         assert_ne!(seen[1], "none", "{seen}");
         reached.push(seen[0].as_str().unwrap().to_owned());
     }
-    for control in ["pause", "backup", "download", "f-user", "f-draft", "f-action", "Filter", "Show all"] {
+    for control in ["pause", "backup", "download", "level", "f-user", "f-draft", "f-action", "Filter", "Show all"] {
         assert!(reached.iter().any(|id| id == control), "{control}: {reached:?}");
     }
 

@@ -3,8 +3,8 @@
 //! - Every `sh` block of README.md and the pages of `carry_out` is carried out, in order, against one server per page,
 //!   which has the settings of the page's `ini` block if there is one. The shell is a small interpreter below, so that no machine needs curl: it knows comments, `NAME=value`,
 //!   `NAME=$(curl … | cut …)`, `echo`, curl with `-s -i -X -H -d`, `websocat` with `-H`, which opens a socket and keeps it
-//!   for the rest of the page, and the verbs of `inkring`, which must succeed; JSON that they print can be shown like an
-//!   answer. It must be enough; a line it does not know fails.
+//!   for the rest of the page, and the verbs of `inkring`, which must succeed and see what was said with `export`; JSON that
+//!   they print can be shown like an answer. It must be enough; a line it does not know fails.
 //! - A curl is answered 200, unless a comment above it begins with another status: `# 403 ring_required`. A code after
 //!   the status is the error's.
 //! - A `json` block right after an `sh` block is the last answer of that block: the same members in the same order, the
@@ -89,6 +89,8 @@ struct Shell {
     server: Server,
     running: bool,
     variables: BTreeMap<String, String>,
+    /// Those that programs see.
+    exported: BTreeSet<String>,
     /// What a comment says of the next curl: status and code.
     expected: Option<(u16, Option<String>)>,
     last: Option<Answer>,
@@ -101,6 +103,7 @@ impl Shell {
             server: Server::with(settings),
             running: true,
             variables: BTreeMap::new(),
+            exported: BTreeSet::new(),
             expected: None,
             last: None,
             socket: None,
@@ -130,13 +133,16 @@ impl Shell {
                 if let Some(status) = words.next().and_then(|word| word.parse().ok()) {
                     self.expected = Some((status, words.next().map(str::to_owned)));
                 }
-            } else if let Some((name, value)) = assignment(line) {
+            } else if let Some((name, value)) = assignment(line.trim_start_matches("export ")) {
                 let value = match value.strip_prefix("$(").and_then(|value| value.strip_suffix(')')) {
                     Some(inner) => self.pipeline(inner),
                     None => self.words(value).concat().concat(),
                 };
                 assert!(!value.is_empty(), "{line}: nothing was captured");
                 self.variables.insert(name.to_owned(), value);
+                if line.starts_with("export ") {
+                    self.exported.insert(name.to_owned());
+                }
             } else if !line.is_empty() {
                 self.pipeline(line);
             }
@@ -153,7 +159,10 @@ impl Shell {
                 ["curl", ref options @ ..] => self.curl(options),
                 ["websocat", ref options @ ..] => self.websocat(options),
                 ["inkring", ref verb @ ..] => {
-                    let output = self.server.command().args(verb).output().unwrap();
+                    let exported = self.variables.iter().filter(|(name, _)| self.exported.contains(*name));
+                    let here = format!("http://{}", self.server.address);
+                    let verb = verb.iter().map(|word| word.replace("http://127.0.0.1:8000", &here));
+                    let output = self.server.command().args(verb).envs(exported).output().unwrap();
                     assert!(output.status.success(), "{line}: {output:?}\n{}", self.server.log());
                     let text = String::from_utf8(output.stdout).unwrap().trim_end().to_owned();
                     if text.starts_with('{') {
@@ -526,7 +535,7 @@ fn constants() -> BTreeMap<String, Vec<u64>> {
 #[test]
 fn every_setting_and_constant_that_is_named_exists() {
     // What the system, SQLite or the tests call so, and one that stands for others.
-    const OTHERS: [&str; 10] = [
+    const OTHERS: [&str; 16] = [
         "NAME_FILE",
         "INKRING_BROWSER",
         "INKRING_BROWSER_TESTS",
@@ -537,13 +546,18 @@ fn every_setting_and_constant_that_is_named_exists() {
         "AF_INET",
         "AF_INET6",
         "AF_UNIX",
+        "LISTEN_FDS",
+        "LISTEN_FDNAMES",
+        "LISTEN_PID",
+        "NOTIFY_SOCKET",
+        "WATCHDOG_USEC",
+        "WATCHDOG_PID",
     ];
-    let files = KNOBS.iter().flat_map(|knob| knob.file_names());
-    let settings: BTreeSet<String> =
-        KNOBS.iter().flat_map(|knob| knob.names()).map(str::to_owned).chain(files).collect();
+    let names = KNOBS.iter().flat_map(|knob| knob.names()).map(str::to_owned);
+    let settings: BTreeSet<String> = names.chain(KNOBS.iter().flat_map(|knob| knob.file_names())).collect();
     let constants = constants();
     let mut pages = pages();
-    pages.push(("systemd/inkring.service".to_owned(), read("systemd/inkring.service")));
+    pages.extend(files("systemd").into_iter().map(|path| (path.clone(), read(&path))));
     for (path, page) in pages {
         for word in capital_words(&page) {
             let known = settings.contains(word) || constants.contains_key(word) || OTHERS.contains(&word);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use inkring::clock::Clock;
-use inkring::gate::{ApiError, Cors, Gate, Identity, Outcome, Route, Routes};
+use inkring::gate::{ApiError, Cors, Gate, Identity, Live, Outcome, Policy, Route, Routes};
 use inkring::hub::Hub;
 use inkring::net::{Caps, Front, Limits, Options, Response, Timeouts};
 use inkring::store::{self, Tx, Writer};
@@ -619,13 +619,17 @@ fn a_panic_is_a_500_for_its_own_request_and_nothing_else() {
     };
     let handle = writer.handle();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let front = Front::start(listener, options, vec![reader], move |_, mailbox| Gate {
-        routes: panicking(),
+    let policy = Live::new(Policy {
         cors: Cors::new(vec![LOCAL.to_owned()]),
         identity: Identity { trust_user_header: true, verifier: None },
-        body_bytes: 1024,
         limiter: None,
         trusted_proxy: Box::new(|_| false),
+    });
+    let front = Front::start(listener, options, vec![reader], move |_, mailbox| Gate {
+        routes: panicking(),
+        policy: policy.follow(),
+        body_bytes: 1024,
+        unheeded_proxy: inkring::gate::UnheededProxy::default(),
         writer: handle.clone(),
         mailbox,
         topics: Rc::default(),

@@ -130,6 +130,38 @@ fn a_request_half_sent_at_the_signal_is_still_answered() {
     assert_eq!(server.wait().code(), Some(0));
 }
 
+/// Whether the first request, sent after the signal, was sent in time at all: a busy machine may be late with it.
+fn is_waited_for() -> bool {
+    let mut server = Server::start();
+    let mut late = server.connect();
+    let mut silent = server.connect();
+    // Taken after them, so that they are taken by now.
+    for _ in 0..8 {
+        server.get("/healthz").expect(200);
+    }
+    let began = Instant::now();
+    server.signal("TERM");
+    wait_until_stopping(&server);
+    late.send("GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n");
+    let sent = began.elapsed();
+    let answer = late.try_answer(false);
+    if let Some(answer) = &answer {
+        assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+        drop(late);
+        assert!(silent.is_closed());
+        assert_eq!(server.wait().code(), Some(0));
+        assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+    } else {
+        assert!(sent > Duration::from_millis(900), "it was hung up on after {sent:?}");
+    }
+    answer.is_some()
+}
+
+#[test]
+fn the_first_request_of_a_caller_already_taken_is_waited_for_but_not_for_long() {
+    assert!((0..20).any(|_| is_waited_for()), "this machine is too busy to tell");
+}
+
 #[test]
 fn a_client_that_is_stuck_does_not_keep_it_beyond_the_drain_time() {
     let mut server = Server::with(&[("DRAIN_SECONDS", "1")]);

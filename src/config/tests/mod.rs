@@ -1,6 +1,7 @@
 //! The configuration as an operator meets it: what is read, refused and shown.
 
 mod loading;
+mod reloading;
 mod secrets;
 mod texts;
 mod values;

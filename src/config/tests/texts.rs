@@ -20,6 +20,7 @@ static SECRET: Knob = Knob {
     meaning: "A number nobody may see.",
     secret: true,
     on_bad: OnBad::UseDefault,
+    reloads: false,
 };
 
 #[test]

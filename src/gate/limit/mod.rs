@@ -13,11 +13,11 @@ mod bucket;
 mod table;
 
 use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::RETRY_AFTER;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use self::bucket::{Policy, Verdict};
@@ -32,9 +32,6 @@ const WAIT_MAX_SECONDS: usize = 60;
 /// Where changes cost twice as much.
 const STRICTER_UNDER: &str = "/v1/collab";
 
-const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 /// draft-ietf-httpapi-ratelimit-headers-10.
 const QUOTA_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const QUOTA: HeaderName = HeaderName::from_static("ratelimit");
@@ -53,7 +50,7 @@ pub struct Limits {
 }
 
 /// Who is asking, as far as limits go.
-#[derive(Debug, Clone, Copy, Hash)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Who<'k> {
     /// A user whose identity was established.
     User(&'k str),
@@ -62,18 +59,46 @@ pub(super) enum Who<'k> {
 }
 
 /// What a bucket belongs to.
-#[derive(Hash)]
 enum Key<'k> {
     Address(IpAddr),
     Route { who: Who<'k>, template: &'static str, changes: bool },
+}
+
+/// By hand: an address goes in at once, as one number, and not part by part.
+impl Hash for Key<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Address(client) => {
+                state.write_u8(0);
+                state.write_u128(number(*client));
+            }
+            Self::Route { who, template, changes } => {
+                state.write_u8(1 + u8::from(*changes));
+                match who {
+                    Who::User(user) => (false, user).hash(state),
+                    Who::Address(client) => (true, number(*client)).hash(state),
+                }
+                template.hash(state);
+            }
+        }
+    }
+}
+
+/// An address as a number of its own.
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(address) => address.to_bits(),
+    }
 }
 
 /// A policy, and the parts of answers that it decides.
 struct Tier {
     name: &'static str,
     policy: Policy,
-    limit: HeaderValue,
     announced: HeaderValue,
+    /// The headers of a 429, for every number of seconds that there is to wait.
+    refusals: Vec<Arc<str>>,
 }
 
 impl Tier {
@@ -82,39 +107,64 @@ impl Tier {
         // A name of ours and a number fit a header.
         let announced = HeaderValue::from_str(&format!("\"{name}\";q={per_minute};w=60"));
         let announced = announced.unwrap_or(HeaderValue::from_static(""));
-        Self { name, policy, limit: HeaderValue::from(per_minute), announced }
+        let refusals = (0..=WAIT_MAX_SECONDS).map(|wait| {
+            format!(
+                "retry-after: {wait}\r\n\
+                 x-ratelimit-limit: {per_minute}\r\nx-ratelimit-remaining: 0\r\nx-ratelimit-reset: 60\r\n"
+            )
+        });
+        Self { name, policy, announced, refusals: refusals.map(Arc::from).collect() }
     }
+}
+
+/// What was counted so far, under whatever limits.
+struct Counted {
+    /// How many keys the table was made for.
+    keys: usize,
+    table: Table,
+    seed: RandomState,
+    started: Instant,
+    refusals: Sampler,
 }
 
 /// All limits of a server; its shards share one.
 pub struct Limiter {
-    table: Table,
-    seed: RandomState,
-    started: Instant,
+    counted: Arc<Counted>,
     address: Tier,
     default: Tier,
     mutation: Tier,
     standard_headers: bool,
-    /// `Retry-After` for every number of seconds that there is.
-    waits: Vec<HeaderValue>,
-    refusals: Sampler,
 }
 
 impl Limiter {
     /// With every bucket full. `now` is when its time begins.
     #[must_use]
     pub fn new(limits: Limits, now: Instant) -> Self {
+        let table = Table::new(limits.keys);
+        let (keys, seed, refusals) = (limits.keys, RandomState::new(), Sampler::new());
+        Self::counting(Arc::new(Counted { keys, table, seed, started: now, refusals }), limits)
+    }
+
+    /// The same with other limits. What was counted stays: a bucket that took some time to fill takes no longer now, and
+    /// one that was empty stays so until a token of the new rate is due. Only for another number of keys does it begin
+    /// anew, with every bucket full.
+    #[must_use]
+    pub fn with(&self, limits: Limits, now: Instant) -> Self {
+        if limits.keys == self.counted.keys {
+            Self::counting(Arc::clone(&self.counted), limits)
+        } else {
+            Self::new(limits, now)
+        }
+    }
+
+    fn counting(counted: Arc<Counted>, limits: Limits) -> Self {
         let policy = Policy::new(limits.per_minute, limits.burst);
         Self {
-            table: Table::new(limits.keys),
-            seed: RandomState::new(),
-            started: now,
+            counted,
             address: Tier::new("address", policy.times(ADDRESS_FACTOR)),
             default: Tier::new("default", policy),
             mutation: Tier::new("mutation", policy.halved()),
             standard_headers: limits.standard_headers,
-            waits: (0..=WAIT_MAX_SECONDS).map(HeaderValue::from).collect(),
-            refusals: Sampler::new(),
         }
     }
 
@@ -136,10 +186,11 @@ impl Limiter {
     }
 
     fn take<'l>(&'l self, tier: &'l Tier, key: &Key<'_>, now: Instant) -> Standing<'l> {
-        let nanos = now.saturating_duration_since(self.started).as_nanos();
+        let Counted { table, seed, started, .. } = &*self.counted;
+        let nanos = now.saturating_duration_since(*started).as_nanos();
         // 584 years.
         let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
-        let verdict = self.table.take(self.seed.hash_one(key), tier.policy, nanos);
+        let verdict = table.take(seed.hash_one(key), tier.policy, nanos);
         Standing { limiter: self, tier, verdict }
     }
 }
@@ -168,28 +219,28 @@ impl Standing<'_> {
         if self.verdict.allowed {
             return None;
         }
-        if let Some(refused) = self.limiter.refusals.hit() {
+        if let Some(refused) = self.limiter.counted.refusals.hit() {
             log::warn!(request_id = request_id.as_str(), route, limit = self.tier.name, refused; "request.limited");
         }
         let wait = usize::try_from(self.verdict.next_seconds()).unwrap_or(usize::MAX).min(WAIT_MAX_SECONDS);
-        let response = Response::json(StatusCode::TOO_MANY_REQUESTS, body(request_id))
-            .with(RETRY_AFTER, self.limiter.waits[wait].clone())
-            .with(LIMIT, self.tier.limit.clone())
-            .with(REMAINING, HeaderValue::from_static("0"))
-            .with(RESET, HeaderValue::from_static("60"));
+        let mut response = Response::json(StatusCode::TOO_MANY_REQUESTS, body(request_id));
+        response.header_lines = Some(Arc::clone(&self.tier.refusals[wait]));
+        response.last = true;
         Some(response)
     }
 }
+
+/// Room for a request id of ours and its quotes; a client's may need more.
+const REQUEST_ID_BYTES: usize = 40;
 
 /// The envelope of every error, written beforehand up to the request id, and from there on.
 fn body(request_id: &RequestId) -> Vec<u8> {
     const BEFORE: &[u8] =
         br#"{"error":{"code":"rate_limited","message":"Rate limit exceeded for this endpoint","request_id":"#;
     const AFTER: &[u8] = br#"},"detail":"Rate limit exceeded for this endpoint"}"#;
-    let mut body = Vec::with_capacity(BEFORE.len() + AFTER.len() + 64);
+    let mut body = Vec::with_capacity(BEFORE.len() + AFTER.len() + REQUEST_ID_BYTES);
     body.extend_from_slice(BEFORE);
-    // Writing to memory does not fail, and a text is always JSON. It may have quotes in it, though.
-    let _ = serde_json::to_writer(&mut body, request_id.as_str());
+    request_id.write_json(&mut body);
     body.extend_from_slice(AFTER);
     body
 }
@@ -278,6 +329,30 @@ mod tests {
     }
 
     #[test]
+    fn other_rates_keep_what_was_counted_and_another_table_does_not() {
+        let (limiter, now) = limiter(6, 4);
+        let limits = Limits { per_minute: 6, burst: 4, keys: 1000, standard_headers: false };
+        let left = |limiter: &Limiter, at| {
+            until_refused(|| limiter.by_route(Who::User("a"), DRAFT, &Method::GET, at).verdict.allowed)
+        };
+        assert_eq!(left(&limiter, now), 4);
+        let faster = limiter.with(Limits { per_minute: 60, burst: 100, ..limits }, now);
+        // It owes 40 seconds, which is worth 40 of the new tokens.
+        assert_eq!(left(&faster, now), 60);
+        let slower = faster.with(Limits { per_minute: 1, burst: 2, ..limits }, now);
+        assert_eq!(left(&slower, now), 0);
+        // It owes 100 seconds of the 120 that a full one is worth now, so 40 are missing to a token.
+        assert_eq!(left(&slower, now + Duration::from_secs(39)), 0);
+        assert_eq!(left(&slower, now + Duration::from_secs(40)), 1);
+        assert!(slower.by_address(ip("192.0.2.1"), now).quota().is_none());
+        // One that owes more than it can now is empty, and whoever was refused waits for one token, not for all.
+        let tight = faster.with(Limits { per_minute: 60, burst: 1, ..limits }, now);
+        assert_eq!((left(&tight, now), left(&tight, now + Duration::from_secs(1))), (0, 1));
+        let other = slower.with(Limits { keys: 2000, ..limits }, now);
+        assert_eq!(left(&other, now), 4);
+    }
+
+    #[test]
     fn a_refusal_has_the_one_shape_of_errors_and_the_contracts_headers() {
         let (limiter, now) = limiter(1, 1);
         let id = RequestId::from_header(Some(b"a\"b\\c"));
@@ -290,18 +365,13 @@ mod tests {
             response.body,
             ApiError::new(Code::RateLimited, "Rate limit exceeded for this endpoint").body(id.as_str(), None)
         );
+        let lines = "retry-after: 60\r\nx-ratelimit-limit: 1\r\nx-ratelimit-remaining: 0\r\nx-ratelimit-reset: 60\r\n";
+        assert_eq!(response.header_lines.as_deref(), Some(lines));
         let mut headers = response.headers;
         refused.quota().unwrap().apply(&mut headers);
         let lines: Vec<String> =
             headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
-        let expected = [
-            "retry-after: 60",
-            "x-ratelimit-limit: 1",
-            "x-ratelimit-remaining: 0",
-            "x-ratelimit-reset: 60",
-            "ratelimit-policy: \"default\";q=1;w=60",
-            "ratelimit: \"default\";r=0;t=60",
-        ];
+        let expected = ["ratelimit-policy: \"default\";q=1;w=60", "ratelimit: \"default\";r=0;t=60"];
         assert_eq!(lines, expected);
     }
 }

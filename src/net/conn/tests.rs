@@ -10,7 +10,7 @@ use crate::net::{Reply, Timeouts};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Answers GET at once and anything else when it is told to.
+/// Answers GET at once, HEAD after everybody else, and anything else when it is told to.
 struct Stub;
 
 impl Service for Stub {
@@ -21,6 +21,9 @@ impl Service for Stub {
     fn call(&mut self, request: &Request<'_>, _: IpAddr, _: Ticket) -> Reply {
         if request.method == Method::GET {
             return Reply::Now(Response::text(http::StatusCode::OK, "now"));
+        }
+        if request.method == Method::HEAD {
+            return Reply::Now(Response { last: true, ..Response::empty(http::StatusCode::TOO_MANY_REQUESTS) });
         }
         Reply::Later(Box::new(|woken| match woken {
             Woken::Resumed => Response::text(http::StatusCode::OK, "later"),
@@ -50,6 +53,26 @@ fn congested(sent: &str) -> (Conn, std::net::TcpStream, Tools<Stub>) {
 
 /// A connection whose socket takes no byte more until the client reads, and which has `sent` to read itself.
 fn filled(sent: &str) -> (Conn, std::net::TcpStream, Tools<Stub>) {
+    let (mut conn, client, tools) = connected(sent);
+    // What the kernel still moves along makes room again; that ends when the client's side is full as well.
+    for _ in 0..10 {
+        while conn.source().write(&[b'.'; 4096]).is_ok() {}
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    (conn, client, tools)
+}
+
+/// A connection which has `sent` to read.
+fn connected(sent: &str) -> (Conn, std::net::TcpStream, Tools<Stub>) {
+    let (mut conn, mut client, tools) = accepted();
+    client.write_all(sent.as_bytes()).unwrap();
+    while conn.source().peek(&mut [0; 256]).ok() != Some(sent.len()) {}
+    conn.readable = true;
+    (conn, client, tools)
+}
+
+/// A connection of which nothing is known yet.
+fn accepted() -> (Conn, std::net::TcpStream, Tools<Stub>) {
     let limits = Limits { head_bytes: 1024, headers: 8, target_bytes: 256 };
     let timeouts = Timeouts {
         head: 2 * SECOND,
@@ -61,20 +84,12 @@ fn filled(sent: &str) -> (Conn, std::net::TcpStream, Tools<Stub>) {
     let tools = Tools::new(Stub, limits, timeouts, Clock::system());
     let caps = Caps { connections: 1, per_address: 1, exempt: Box::new(|_| false) };
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (stream, peer) = listener.accept().unwrap();
     stream.set_nonblocking(true).unwrap();
     let slot = Arc::new(Slots::new(caps)).take(peer.ip()).ok().unwrap();
     let stream = mio::net::TcpStream::from_std(stream);
-    let mut conn = Conn::new(Accepted { stream, peer: peer.ip(), _slot: slot }, &tools);
-    client.write_all(sent.as_bytes()).unwrap();
-    while conn.source().peek(&mut [0; 256]).ok() != Some(sent.len()) {}
-    // What the kernel still moves along makes room again; that ends when the client's side is full as well.
-    for _ in 0..10 {
-        while conn.source().write(&[b'.'; 4096]).is_ok() {}
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
-    conn.readable = true;
+    let conn = Conn::new(Accepted { stream, peer: peer.ip(), _slot: slot }, &tools);
     (conn, client, tools)
 }
 
@@ -151,4 +166,50 @@ fn an_answer_that_does_not_move_ends_the_connection_whatever_else_goes_on() {
         tools.now += SECOND;
         assert_eq!(conn.expire(&mut tools), Flow::Close);
     }
+}
+
+#[test]
+fn an_answer_that_leaves_last_leaves_with_the_next_turn_and_those_behind_it_too() {
+    let (mut conn, mut client, mut tools) =
+        connected("HEAD / HTTP/1.1\r\nHost: t\r\n\r\nGET / HTTP/1.1\r\nHost: t\r\n\r\n");
+    assert_eq!(conn.turn(0, &mut tools), Flow::Again);
+    assert_eq!((tools.unsent, tools.last), (conn.unsent(), false));
+    client.set_nonblocking(true).unwrap();
+    assert_eq!(client.read(&mut [0; 1024]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert!(matches!(conn.turn(0, &mut tools), Flow::Wait));
+    assert_eq!((tools.unsent, conn.unsent()), (0, 0));
+    client.set_nonblocking(false).unwrap();
+    let mut answers = vec![0; 1024];
+    let count = client.read(&mut answers).unwrap();
+    let answers = String::from_utf8_lossy(&answers[..count]).into_owned();
+    assert!(answers.starts_with("HTTP/1.1 429 ") && answers.contains("\r\n\r\nHTTP/1.1 200 "), "{answers}");
+}
+
+#[test]
+fn nothing_is_put_off_when_too_much_is_unsent_already() {
+    let (mut conn, mut client, mut tools) = connected("HEAD / HTTP/1.1\r\nHost: t\r\n\r\n");
+    tools.unsent_max = 0;
+    assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
+    assert!(client.read(&mut [0; 1024]).unwrap() > 0);
+}
+
+#[test]
+fn at_a_stop_a_caller_who_said_nothing_yet_is_waited_for_and_an_idle_one_is_not() {
+    let (mut conn, _client, mut tools) = accepted();
+    tools.stopping = true;
+    conn.last_look(tools.now);
+    assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
+    assert!(!conn.is_quiet());
+    tools.now += FIRST_REQUEST_GRACE - Duration::from_millis(1);
+    assert_eq!(conn.expire(&mut tools), Flow::Wait);
+    tools.now += Duration::from_millis(1);
+    assert_eq!(conn.expire(&mut tools), Flow::Close);
+
+    let (mut conn, mut client, mut tools) = accepted();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n").unwrap();
+    while conn.source().peek(&mut [0; 256]).is_err() {}
+    conn.readable = true;
+    assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
+    conn.last_look(tools.now);
+    assert!(conn.is_quiet());
 }

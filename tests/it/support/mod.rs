@@ -26,7 +26,7 @@ pub struct Server {
     pub directory: tempfile::TempDir,
     settings: Vec<(String, String)>,
     /// What a shell does before it becomes the server.
-    before: Option<String>,
+    pub before: Option<String>,
     child: Option<Child>,
 }
 
@@ -65,7 +65,8 @@ impl Server {
         server
     }
 
-    fn absent(settings: &[(&str, &str)]) -> Self {
+    /// One that is not started yet, so that files can be put into its directory before.
+    pub fn absent(settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -74,11 +75,16 @@ impl Server {
 
     /// Starts the process again on the same directory, after it has ended.
     pub fn launch(&mut self) {
+        self.launch_with(Stdio::null());
+    }
+
+    /// The same with this on its stdin.
+    pub fn launch_with(&mut self, stdin: Stdio) {
         let mut command = match &self.before {
             Some(before) => shelled(&self.command(), before),
             None => self.command(),
         };
-        let mut child = command.stdout(Stdio::piped()).stderr(self.log_file()).spawn().unwrap();
+        let mut child = command.stdin(stdin).stdout(Stdio::piped()).stderr(self.log_file()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let address = lines.by_ref().find_map(|line| {
             let line = line.unwrap();

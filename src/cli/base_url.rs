@@ -1,0 +1,134 @@
+//! Where a verb finds a server over HTTP.
+
+use std::fmt;
+use std::io;
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::time::Duration;
+
+use http::Uri;
+
+use crate::net::Endpoint;
+
+/// `http://HOST[:PORT][/PREFIX]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BaseUrl {
+    /// Host and port as they were written, for the `Host` header.
+    authority: String,
+    host: String,
+    port: u16,
+    /// What stands before every path; without a slash at its end.
+    prefix: String,
+}
+
+impl BaseUrl {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// A sentence that says what an address looks like, and does not repeat one that may hold a password.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        const SHAPE: &str = "use http://HOST:PORT, such as http://127.0.0.1:8000";
+        let uri: Uri = text.parse().map_err(|error| format!("it is not an address: {error}; {SHAPE}"))?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => {
+                return Err("https:// is not spoken here: give the loopback address that the proxy in front passes \
+                            requests on to, such as http://127.0.0.1:8000"
+                    .to_owned());
+            }
+            _ => return Err(format!("it does not begin with http://; {SHAPE}")),
+        }
+        let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+        if authority.contains('@') {
+            return Err(format!("it has a name or a password in it, which other users of the machine see; {SHAPE}"));
+        }
+        if uri.query().is_some() || text.contains('#') {
+            return Err(format!("it has a query or a fragment; {SHAPE}"));
+        }
+        let host = uri.host().unwrap_or_default();
+        let port = uri.port_u16().or_else(|| (host == authority).then_some(80));
+        let (Some(port), false) = (port, host.is_empty()) else {
+            return Err(format!("it has no host or no port that can be one; {SHAPE}"));
+        };
+        Ok(Self {
+            authority: authority.to_owned(),
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port,
+            prefix: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// For the `Host` header.
+    pub(super) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// What stands before every path, if anything; without a slash at its end.
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The address behind the name. Of several the first that takes a connection: `localhost` is often two, and a server
+    /// listens on one of them.
+    ///
+    /// # Errors
+    /// When the name has no address.
+    pub(super) fn endpoint(&self, patience: Duration) -> io::Result<Endpoint> {
+        let addresses: Vec<_> = (self.host.as_str(), self.port).to_socket_addrs()?.collect();
+        let takes = |address: &&_| TcpStream::connect_timeout(address, patience).is_ok();
+        let found = match addresses.as_slice() {
+            [only] => Some(only),
+            several => several.iter().find(takes).or(several.last()),
+        };
+        found.copied().map(Endpoint::Tcp).ok_or_else(|| io::Error::other("the name has no address"))
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}{}", self.authority, self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+
+    #[test]
+    fn host_port_and_prefix_are_taken_apart() {
+        for (text, host, port, prefix) in [
+            ("http://localhost:8000", "localhost", 8000, ""),
+            ("http://127.0.0.1/", "127.0.0.1", 80, ""),
+            ("http://[::1]:81", "::1", 81, ""),
+            ("HTTP://box.example:1/ink/ring/", "box.example", 1, "/ink/ring"),
+        ] {
+            let url = BaseUrl::parse(text).unwrap();
+            assert_eq!((url.host.as_str(), url.port, url.prefix()), (host, port, prefix), "{text}");
+            assert_eq!(BaseUrl::parse(&url.to_string()), Ok(url), "{text}");
+        }
+        let to = BaseUrl::parse("http://[::1]:81").unwrap().endpoint(Duration::from_secs(1)).unwrap();
+        assert_eq!(to, Endpoint::Tcp(SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 81))));
+    }
+
+    #[test]
+    fn what_is_no_such_address_is_refused_by_what_is_wrong() {
+        for (text, says) in [
+            ("", "not an address"),
+            ("http://", "not an address"),
+            ("localhost:8000", "does not begin with http://"),
+            ("/readyz", "does not begin with http://"),
+            ("ws://localhost", "does not begin with http://"),
+            ("https://box.example", "loopback address that the proxy"),
+            ("http://me:hunter2@box.example", "a name or a password"),
+            ("http://box.example?x=1", "a query or a fragment"),
+            ("http://box.example/#x", "a query or a fragment"),
+            ("http://box.example:", "no port that can be one"),
+            ("http://box.example:65536", "no port that can be one"),
+            ("http://box.example:many", "no port that can be one"),
+        ] {
+            let said = BaseUrl::parse(text).unwrap_err();
+            assert!(said.contains(says) && !said.contains("hunter2"), "{text}: {said}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! `inkring doctor`: looks at an installation and says what is wrong with it, and what to do. Changes nothing that stays.
+//!
+//! [`facts`] looks, [`judge`] knows what is good: facts in, findings out, nothing else.
+
+mod facts;
+mod judge;
+
+use std::io::{self, IsTerminal as _};
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use super::{FOUND_PROBLEMS, print, safe};
+use judge::{Finding, State};
+
+/// How wide the names of the checks are, in characters.
+const CHECK_WIDTH: usize = 13;
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Print a list of {check, state, found, remedy}
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(options: &Options) -> ExitCode {
+    let findings = judge::judge(&facts::gather());
+    if options.json {
+        print(&as_json(&findings));
+    } else {
+        let wants_none = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        print(&as_text(&findings, io::stdout().is_terminal() && !wants_none));
+    }
+    if findings.iter().any(|finding| finding.state == State::Red) {
+        return ExitCode::from(FOUND_PROBLEMS);
+    }
+    ExitCode::SUCCESS
+}
+
+fn as_json(findings: &[Finding]) -> String {
+    let list: Vec<_> = findings
+        .iter()
+        .map(|finding| {
+            json!({
+                "check": finding.check,
+                "state": finding.state.as_str(),
+                "found": finding.found,
+                "remedy": finding.remedy,
+            })
+        })
+        .collect();
+    format!("{:#}\n", serde_json::Value::Array(list))
+}
+
+fn as_text(findings: &[Finding], coloured: bool) -> String {
+    let mut text = String::new();
+    for finding in findings {
+        let word = finding.state.as_str();
+        let (on, off) = if coloured { (finding.state.colour(), "\x1b[0m") } else { ("", "") };
+        text.push_str(&format!("{on}{word:6}{off}  {:CHECK_WIDTH$}  {}\n", finding.check, safe(&finding.found)));
+        if let Some(remedy) = &finding.remedy {
+            text.push_str(&format!("{:6}  {:CHECK_WIDTH$}  → {}\n", "", "", safe(remedy)));
+        }
+    }
+    let count = |state| findings.iter().filter(|finding| finding.state == state).count();
+    let (green, yellow, red) = (count(State::Green), count(State::Yellow), count(State::Red));
+    text.push_str(&format!("{green} green, {yellow} yellow, {red} red\n"));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn findings() -> Vec<Finding> {
+        vec![Finding::green("disk", "all of it".to_owned()), Finding::red("clock", "it\nis 1970".to_owned(), "set it")]
+    }
+
+    #[test]
+    fn each_finding_is_a_line_and_what_is_not_green_has_a_remedy_below() {
+        let lines = "green   disk           all of it\n\
+                     red     clock          it\\nis 1970\n                       → set it\n\
+                     1 green, 0 yellow, 1 red\n";
+        assert_eq!(as_text(&findings(), false), lines);
+        let coloured = as_text(&findings(), true);
+        assert!(coloured.contains("\x1b[32mgreen \x1b[0m") && coloured.contains("\x1b[31mred   \x1b[0m"), "{coloured}");
+    }
+
+    #[test]
+    fn as_json_it_is_a_list() {
+        let list: serde_json::Value = serde_json::from_str(&as_json(&findings())).unwrap();
+        let expected = json!([
+            { "check": "disk", "state": "green", "found": "all of it", "remedy": null },
+            { "check": "clock", "state": "red", "found": "it\nis 1970", "remedy": "set it" },
+        ]);
+        assert_eq!(list, expected);
+    }
+}

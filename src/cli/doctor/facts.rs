@@ -1,0 +1,647 @@
+//! What there is to see of an installation. Looking changes nothing that stays, and ends: each look has a bound.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use rustix::fs::{Access, access, statfs, statvfs};
+use rustix::process::{Resource, geteuid, getrlimit};
+use serde_json::Value;
+
+use crate::cli::load;
+use crate::clock::{Clock, Timestamp};
+use crate::config::{Config, Environment, Loaded, Origin};
+use crate::net::Endpoint;
+use crate::net::client::Ask;
+use crate::server::open_keys;
+use crate::store::{self, OpenError, newest_change};
+
+/// A larger database is not read through in passing.
+const QUICK_CHECK_MAX_BYTES: u64 = 268_435_456;
+/// As many of what SQLite complains about are asked for.
+const COMPLAINTS_MAX: u32 = 5;
+/// How many small writes are tried on the disk.
+const SYNC_SAMPLES: usize = 8;
+/// How large each of them is: a page of the database.
+const SYNC_SAMPLE_BYTES: usize = 4096;
+/// As much is read of an answer, of a manifest, and of what another program prints.
+const TEXT_MAX_BYTES: u64 = 1_048_576;
+/// How long an answer or another program is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Where units are, those of the administrator first.
+const UNITS: [&str; 3] = [
+    "/etc/systemd/system/inkring.service",
+    "/usr/local/lib/systemd/system/inkring.service",
+    "/usr/lib/systemd/system/inkring.service",
+];
+/// The timer that asks for backups where the server does not make them by itself, and how often it does.
+const TIMER: &str = "/etc/systemd/system/inkring-backup.timer";
+const BY_TIMER: Duration = Duration::from_secs(86_400);
+/// What systemd-timesyncd leaves once it has set the clock.
+const TIME_SYNCHRONISED: &str = "/run/systemd/timesync/synchronized";
+
+/// Everything that was found.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) production: bool,
+    pub(super) configuration: Configuration,
+    /// Nothing while the configuration does not say where to look.
+    pub(super) installation: Option<Installation>,
+    pub(super) now: Timestamp,
+    /// Whether something keeps the clock right; nothing if that cannot be told.
+    pub(super) synchronised: Option<bool>,
+    pub(super) unit: Unit,
+}
+
+/// How the settings are.
+#[derive(Debug, Default)]
+pub(super) struct Configuration {
+    /// How many come from where.
+    pub(super) origins: Vec<(Origin, usize)>,
+    /// What keeps the server from starting, or would if it were strict and should be.
+    pub(super) problems: Vec<String>,
+    /// What an operator should know.
+    pub(super) warnings: Vec<String>,
+}
+
+/// What the configuration leads to.
+#[derive(Debug)]
+pub(super) struct Installation {
+    pub(super) permissions: Permissions,
+    pub(super) reserve_bytes: u64,
+    pub(super) disk: Result<Disk, String>,
+    /// The number of its type.
+    pub(super) file_system: Option<u64>,
+    pub(super) synced: Synced,
+    pub(super) descriptors: Descriptors,
+    pub(super) stored: Stored,
+    pub(super) backups: Backups,
+    pub(super) backup_every: Option<Duration>,
+    pub(super) running: Running,
+    pub(super) plane: Plane,
+}
+
+/// Who may do what.
+#[derive(Debug)]
+pub(super) struct Permissions {
+    /// The directory of the database, or the nearest one above it that there is.
+    pub(super) near: PathBuf,
+    /// Whether this process could write there.
+    pub(super) writable: Result<(), String>,
+    /// The number of the user that this process runs as.
+    pub(super) user: u32,
+    pub(super) places: Vec<Place>,
+}
+
+/// Something that is not everyone's business.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) path: PathBuf,
+    pub(super) mode: u32,
+    pub(super) directory: bool,
+    /// Whether others may not read it either.
+    pub(super) private: bool,
+}
+
+/// Room on a disk.
+#[derive(Debug)]
+pub(super) struct Disk {
+    pub(super) free_bytes: u64,
+    pub(super) total_bytes: u64,
+}
+
+/// How long the disk takes to keep something.
+#[derive(Debug)]
+pub(super) enum Synced {
+    Took(Vec<Duration>),
+    Failed(String),
+}
+
+/// How many files may be open, and how many are wanted. No limit is nothing.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Descriptors {
+    pub(super) soft: Option<u64>,
+    pub(super) hard: Option<u64>,
+    /// The limits are those of the server that runs, and not of this process.
+    pub(super) of_server: bool,
+    /// 0 for as many as there may be.
+    pub(super) max_connections: usize,
+    /// Sockets in all, if they are limited.
+    pub(super) max_sockets: Option<usize>,
+}
+
+/// What is in the file.
+#[derive(Debug)]
+pub(super) enum Stored {
+    Absent,
+    Older {
+        version: i32,
+    },
+    Newer {
+        version: i32,
+    },
+    /// It is not ours, or too damaged to be looked at.
+    Unreadable(String),
+    Read {
+        bytes: u64,
+        newest: Timestamp,
+        /// What SQLite complains about; nothing if it was not asked.
+        checked: Option<Vec<String>>,
+    },
+}
+
+/// What backups there are.
+#[derive(Debug)]
+pub(super) enum Backups {
+    Nowhere,
+    Unreadable(String),
+    /// In this directory.
+    None(PathBuf),
+    BadManifest(String),
+    Newest {
+        name: String,
+        created: Timestamp,
+        bytes: u64,
+    },
+}
+
+/// Whether a server has the database.
+#[derive(Debug)]
+pub(super) enum Running {
+    No,
+    /// It listens on a port that the configuration does not tell.
+    SomewhereElse {
+        pid: String,
+    },
+    Silent {
+        pid: String,
+        why: String,
+    },
+    Answers {
+        pid: String,
+        /// Of `/readyz`.
+        status: u16,
+        says: String,
+    },
+}
+
+/// The private plane of that server.
+#[derive(Debug)]
+pub(super) enum Plane {
+    Off,
+    NotAsked,
+    Silent(String),
+    Answers { status: u16, proxy: Proxy },
+}
+
+/// Whether somebody forwards requests without being trusted.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Proxy {
+    Unknown,
+    NotSeen,
+    /// And from where, if the server tells.
+    Seen(Option<IpAddr>),
+}
+
+/// How the service is confined.
+#[derive(Debug)]
+pub(super) enum Unit {
+    None,
+    Unknown(PathBuf),
+    Scored { path: PathBuf, exposure: f64 },
+}
+
+/// Looks at everything.
+pub(super) fn gather() -> Facts {
+    let (configuration, loaded) = configuration();
+    let clock = Clock::system();
+    let installation = loaded.as_ref().map(|loaded| installation(loaded, &clock));
+    Facts {
+        production: loaded.as_ref().is_some_and(|loaded| loaded.config.env == Environment::Production),
+        configuration,
+        installation,
+        // After the database was read, so that what was changed meanwhile is not from the future.
+        now: clock.now(),
+        synchronised: synchronised(),
+        unit: unit(),
+    }
+}
+
+fn configuration() -> (Configuration, Option<Loaded>) {
+    let mut found = Configuration::default();
+    let strictly = load(true).err().map(|error| error.problems).unwrap_or_default();
+    let loaded = match load(false) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            found.problems = error.problems;
+            return (found, None);
+        }
+    };
+    for setting in &loaded.settings {
+        match found.origins.iter_mut().find(|(origin, _)| *origin == setting.origin) {
+            Some((_, count)) => *count += 1,
+            None => found.origins.push((setting.origin, 1)),
+        }
+    }
+    let production = loaded.config.env == Environment::Production;
+    for warning in &loaded.warnings {
+        // A bad value is what strict would refuse, and then what was taken in its place. In production, all that strict
+        // would refuse is a problem.
+        let refused = strictly.iter().find(|problem| warning.starts_with(problem.as_str()));
+        let bad = refused.is_some_and(|problem| production || problem != warning);
+        if bad { found.problems.push(warning.clone()) } else { found.warnings.push(warning.clone()) }
+    }
+    match open_keys(&loaded.config) {
+        Ok(keys) if production => found.problems.extend(keys.warning),
+        Ok(keys) => found.warnings.extend(keys.warning),
+        Err(error) => found.problems.push(error.to_string()),
+    }
+    (found, Some(loaded))
+}
+
+fn installation(loaded: &Loaded, clock: &Clock) -> Installation {
+    let config = &loaded.config;
+    let near = nearest_directory(&config.database);
+    let holder = holder(&config.database);
+    let running = running(config, holder.as_deref());
+    let plane = plane(config, holder.is_some());
+    Installation {
+        permissions: permissions(loaded, &near),
+        reserve_bytes: config.reserve_bytes,
+        disk: disk(&near),
+        // What is not 64 bits wide may be given with its sign.
+        file_system: statfs(&near).ok().map(|found| found.f_type as u64 & 0xffff_ffff),
+        synced: sync_times(&near, clock),
+        descriptors: descriptors(config, holder.as_deref()),
+        stored: stored(&config.database),
+        backups: config.operations.backups.directory.as_deref().map_or(Backups::Nowhere, backups),
+        backup_every: config.operations.backups.every.or_else(|| Path::new(TIMER).exists().then_some(BY_TIMER)),
+        running,
+        plane,
+    }
+}
+
+/// The directory of this file, or the nearest one above it that exists.
+fn nearest_directory(file: &Path) -> PathBuf {
+    let above = file.ancestors().skip(1);
+    let mut above = above.map(|path| if path.as_os_str().is_empty() { Path::new(".") } else { path });
+    let found = above.find(|path| path.is_dir()).unwrap_or(Path::new("/"));
+    fs::canonicalize(found).unwrap_or_else(|_| found.to_owned())
+}
+
+/// The path of a file beside the database.
+fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn permissions(loaded: &Loaded, near: &Path) -> Permissions {
+    let config = &loaded.config;
+    let mut places = Vec::new();
+    let mut look = |path: &Path, private: bool| {
+        let Ok(metadata) = fs::metadata(path) else { return };
+        let mode = metadata.permissions().mode() & 0o7777;
+        places.push(Place { path: path.to_owned(), mode, directory: metadata.is_dir(), private });
+    };
+    // Where there is no directory yet, the first start makes one that is closed.
+    if config.database.parent().is_some_and(|parent| parent.as_os_str().is_empty() || parent.is_dir()) {
+        look(near, true);
+    }
+    for suffix in ["", "-wal", "-shm"] {
+        look(&beside(&config.database, suffix), true);
+    }
+    config.operations.backups.directory.iter().for_each(|directory| look(directory, true));
+    let holds_secrets = |origin| loaded.settings.iter().any(|one| one.knob.secret && one.origin == origin);
+    // Files that are named, or handed over, are looked at when the configuration is read.
+    look(Path::new(".env"), holds_secrets(Origin::DotEnv));
+    let writable = access(near, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| error.to_string());
+    Permissions { near: near.to_owned(), writable, user: geteuid().as_raw(), places }
+}
+
+fn disk(near: &Path) -> Result<Disk, String> {
+    let found = statvfs(near).map_err(|error| error.to_string())?;
+    let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+    Ok(Disk { free_bytes: bytes(found.f_bavail), total_bytes: bytes(found.f_blocks) })
+}
+
+/// Writes a little to a file that has lost its name before the first byte, so that nothing stays whatever happens.
+fn sync_times(near: &Path, clock: &Clock) -> Synced {
+    let sample = || -> io::Result<Vec<Duration>> {
+        let path = near.join(format!(".inkring-doctor-{}", std::process::id()));
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        fs::remove_file(&path)?;
+        let mut times = Vec::with_capacity(SYNC_SAMPLES);
+        for _ in 0..SYNC_SAMPLES {
+            let began = clock.instant();
+            file.write_all(&[0; SYNC_SAMPLE_BYTES])?;
+            file.sync_data()?;
+            times.push(clock.instant().saturating_duration_since(began));
+        }
+        Ok(times)
+    };
+    sample().map_or_else(|error| Synced::Failed(error.to_string()), Synced::Took)
+}
+
+fn descriptors(config: &Config, holder: Option<&str>) -> Descriptors {
+    let of_server = holder.and_then(|pid| limits_of(&fs::read_to_string(format!("/proc/{pid}/limits")).ok()?));
+    let own = getrlimit(Resource::Nofile);
+    let (soft, hard) = of_server.unwrap_or((own.current, own.maximum));
+    Descriptors {
+        soft,
+        hard,
+        of_server: of_server.is_some(),
+        max_connections: config.connections.max,
+        max_sockets: config.sockets.enabled.then_some(config.sockets.max_global),
+    }
+}
+
+/// The soft and the hard limit of open files in the text of `/proc/PID/limits`.
+fn limits_of(text: &str) -> Option<(Option<u64>, Option<u64>)> {
+    let line = text.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    let mut words = line.split_whitespace();
+    let mut limit = || -> Option<Option<u64>> {
+        let word = words.next()?;
+        if word == "unlimited" { Some(None) } else { word.parse().ok().map(Some) }
+    };
+    Some((limit()?, limit()?))
+}
+
+fn stored(database: &Path) -> Stored {
+    // Whoever has it open, or was killed with it open, has left a log beside it.
+    let log = beside(database, "-wal");
+    if log.exists() {
+        return stored_as(database, store::look(database));
+    }
+    let found = stored_as(database, store::look_at_rest(database));
+    // Somebody has opened it meanwhile: what was read may be half of this and half of that.
+    if log.exists() { stored_as(database, store::look(database)) } else { found }
+}
+
+fn stored_as(database: &Path, looked: Result<Connection, OpenError>) -> Stored {
+    let connection = match looked {
+        Ok(connection) => connection,
+        Err(OpenError::Absent { .. }) => return Stored::Absent,
+        Err(OpenError::Older { found, .. }) => return Stored::Older { version: found },
+        Err(OpenError::Newer { found, .. }) => return Stored::Newer { version: found },
+        Err(error) => return Stored::Unreadable(error.to_string()),
+    };
+    let bytes = fs::metadata(database).map_or(0, |metadata| metadata.len());
+    let checked = (bytes <= QUICK_CHECK_MAX_BYTES)
+        .then(|| quick_check(&connection).unwrap_or_else(|error| vec![error.to_string()]));
+    Stored::Read { bytes, newest: newest_change(&connection), checked }
+}
+
+/// What SQLite complains about; nothing if all is well.
+fn quick_check(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare(&format!("PRAGMA quick_check({COMPLAINTS_MAX})"))?;
+    let lines: Vec<String> = statement.query_map((), |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(lines.into_iter().filter(|line| line != "ok").collect())
+}
+
+fn backups(directory: &Path) -> Backups {
+    let names = fs::read_dir(directory).and_then(|entries| {
+        entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<io::Result<Vec<_>>>()
+    });
+    let names = match names {
+        Ok(names) => names,
+        // The first backup makes it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Backups::None(directory.to_owned()),
+        Err(error) => return Backups::Unreadable(format!("{} cannot be read: {error}", directory.display())),
+    };
+    // Their names have the time in them, so the last one is the newest.
+    let manifests = names.iter().filter(|name| name.starts_with("inkring-") && name.ends_with(".json"));
+    let Some(name) = manifests.max() else { return Backups::None(directory.to_owned()) };
+    let path = directory.join(name);
+    let backup = path.with_extension("");
+    match (manifest(&path), fs::metadata(&backup)) {
+        (Err(why), _) => Backups::BadManifest(format!("the manifest {} {why}", path.display())),
+        (_, Err(error)) => Backups::BadManifest(format!("the backup {} is gone: {error}", backup.display())),
+        (Ok((_, bytes)), Ok(found)) if found.len() != bytes => {
+            let (backup, found) = (backup.display(), found.len());
+            Backups::BadManifest(format!("the backup {backup} has {found} bytes, and its manifest says {bytes}"))
+        }
+        (Ok((created, bytes)), Ok(_)) => Backups::Newest { name: name.clone(), created, bytes },
+    }
+}
+
+/// When the backup that this file is about was made, and how large it is.
+fn manifest(path: &Path) -> Result<(Timestamp, u64), String> {
+    let text = File::open(path).and_then(|file| io::read_to_string(file.take(TEXT_MAX_BYTES)));
+    let text = text.map_err(|error| format!("cannot be read: {error}"))?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| format!("is no JSON: {error}"))?;
+    let created = value["created_at"].as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    let created = created.ok_or("has no time in created_at")?;
+    let bytes = value["bytes"].as_u64().ok_or("has no number in bytes")?;
+    Ok((Timestamp(created.as_microsecond()), bytes))
+}
+
+/// The process that has the lock of this database. Only looked up: whoever tried the lock would for a moment be in the way
+/// of a server that starts.
+fn holder(database: &Path) -> Option<String> {
+    let path = beside(database, ".lock");
+    let metadata = fs::metadata(&path).ok()?;
+    let mut pid = String::new();
+    File::open(&path).ok()?.take(32).read_to_string(&mut pid).ok()?;
+    let pid = pid.trim();
+    match fs::read_to_string("/proc/locks") {
+        Ok(locks) => is_locked(&locks, metadata.dev(), metadata.ino(), pid).then(|| pid.to_owned()),
+        Err(_) => fs::metadata(format!("/proc/{pid}")).is_ok_and(|found| found.is_dir()).then(|| pid.to_owned()),
+    }
+}
+
+/// Whether the text of `/proc/locks` has this file. Some file systems give another device there than elsewhere; then it is
+/// the process that counts.
+fn is_locked(locks: &str, device: u64, inode: u64, pid: &str) -> bool {
+    let device = format!("{:02x}:{:02x}", rustix::fs::major(device), rustix::fs::minor(device));
+    locks.lines().any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [_, "FLOCK", _, _, by, file, ..] = words[..] else { return false };
+        let Some((on, number)) = file.rsplit_once(':') else { return false };
+        number.parse() == Ok(inode) && (on == device || by == pid)
+    })
+}
+
+fn running(config: &Config, holder: Option<&str>) -> Running {
+    let Some(pid) = holder.map(str::to_owned) else { return Running::No };
+    if config.listen.port() == 0 {
+        return Running::SomewhereElse { pid };
+    }
+    let to = Endpoint::Tcp(reachable(config.listen));
+    let answered = Ask::get("/readyz").send(&to, &to.to_string(), PATIENCE).map_err(|error| error.to_string());
+    match answered
+        .and_then(|answer| Ok((answer.status, answer.text(TEXT_MAX_BYTES).map_err(|error| error.to_string())?)))
+    {
+        Ok((status, says)) => Running::Answers { pid, status, says: reason(&says) },
+        Err(why) => Running::Silent { pid, why },
+    }
+}
+
+/// Where somebody on this machine reaches who listens on this address.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// The sentence in an answer of `/readyz`, or what there is of one.
+fn reason(body: &str) -> String {
+    let value: Value = serde_json::from_str(body).unwrap_or_default();
+    let said = value["error"]["message"].as_str().or_else(|| value["detail"].as_str());
+    said.unwrap_or(body).chars().take(200).collect()
+}
+
+fn plane(config: &Config, running: bool) -> Plane {
+    let operations = &config.operations;
+    let Some(to) = &operations.endpoint else { return Plane::Off };
+    if !running {
+        return Plane::NotAsked;
+    }
+    let to = match to {
+        Endpoint::Tcp(address) => Endpoint::Tcp(reachable(*address)),
+        Endpoint::Unix(path) => Endpoint::Unix(path.clone()),
+    };
+    let host = match &to {
+        Endpoint::Tcp(address) => address.to_string(),
+        Endpoint::Unix(_) => "localhost".to_owned(),
+    };
+    let token = operations.token.as_ref();
+    let bearer = token.map(|token| format!("Bearer {}", String::from_utf8_lossy(token.bytes())));
+    let headers: Vec<(&str, &str)> = bearer.iter().map(|bearer| ("Authorization", bearer.as_str())).collect();
+    let ask = Ask { headers: &headers, ..Ask::get("/status") };
+    let answered = ask.send(&to, &host, PATIENCE).map_err(|error| error.to_string());
+    match answered
+        .and_then(|answer| Ok((answer.status, answer.text(TEXT_MAX_BYTES).map_err(|error| error.to_string())?)))
+    {
+        Ok((status, body)) => Plane::Answers { status, proxy: proxy(&body) },
+        Err(why) => Plane::Silent(why),
+    }
+}
+
+/// What `/status` tells of proxies.
+fn proxy(body: &str) -> Proxy {
+    let value: Value = serde_json::from_str(body).unwrap_or_default();
+    match value.get("proxy_header_untrusted") {
+        Some(Value::Null | Value::Bool(false)) => Proxy::NotSeen,
+        Some(Value::Bool(true)) => Proxy::Seen(None),
+        Some(Value::String(peer)) => Proxy::Seen(peer.parse().ok()),
+        _ => Proxy::Unknown,
+    }
+}
+
+fn synchronised() -> Option<bool> {
+    if Path::new(TIME_SYNCHRONISED).exists() {
+        return Some(true);
+    }
+    let said = output("timedatectl", &["show", "--property=NTPSynchronized", "--value"])?;
+    match said.trim() {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => None,
+    }
+}
+
+fn unit() -> Unit {
+    let Some(path) = UNITS.iter().map(PathBuf::from).find(|path| path.exists()) else { return Unit::None };
+    let shown = path.display().to_string();
+    let said = output("systemd-analyze", &["security", "--offline=true", "--no-pager", &shown]);
+    match said.as_deref().and_then(exposure) {
+        Some(exposure) => Unit::Scored { path, exposure },
+        None => Unit::Unknown(path),
+    }
+}
+
+/// The figure in the last line of `systemd-analyze security`.
+fn exposure(said: &str) -> Option<f64> {
+    let line = said.lines().find(|line| line.contains("Overall exposure level"))?;
+    line.split_once(": ")?.1.split_whitespace().next()?.parse().ok()
+}
+
+/// What another program prints, if it is there and done in time.
+fn output(program: &str, arguments: &[&str]) -> Option<String> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().ok()?;
+    let printed = child.stdout.take()?;
+    let (sender, receiver) = mpsc::channel();
+    let reads = std::thread::Builder::new().name("output".into());
+    let reading = reads.spawn(move || {
+        let mut text = String::new();
+        if printed.take(TEXT_MAX_BYTES).read_to_string(&mut text).is_ok() {
+            let _ = sender.send(text);
+        }
+    });
+    let said = reading.ok().and_then(|_| receiver.recv_timeout(PATIENCE).ok());
+    // It may have closed its output and gone on.
+    let _ = child.kill();
+    let _ = child.wait();
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_read_as_the_kernel_writes_them() {
+        let text = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                    Max processes             unlimited            unlimited            processes \n\
+                    Max open files            1024                 unlimited            files     \n";
+        assert_eq!(limits_of(text), Some((Some(1024), None)));
+        assert_eq!(limits_of("Max open files            many\n"), None);
+    }
+
+    #[test]
+    fn a_lock_is_found_by_its_file() {
+        let locks = "1: POSIX  ADVISORY  WRITE 7 fe:00:55 0 EOF\n2: FLOCK  ADVISORY  WRITE 7 fe:00:66 0 EOF\n";
+        let device = rustix::fs::makedev(0xfe, 0);
+        assert!(is_locked(locks, device, 66, "8"), "the device and the inode");
+        assert!(is_locked(locks, 1, 66, "7"), "the process and the inode");
+        assert!(!is_locked(locks, 1, 66, "8") && !is_locked(locks, device, 67, "7"));
+        assert!(!is_locked(locks, device, 55, "7"), "a lock of another kind is SQLite's");
+    }
+
+    #[test]
+    fn who_listens_everywhere_is_reached_here() {
+        for (listens, asked) in [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:2", "[::1]:2"), ("192.0.2.1:3", "192.0.2.1:3")] {
+            assert_eq!(reachable(listens.parse().unwrap()).to_string(), asked);
+        }
+    }
+
+    #[test]
+    fn what_others_say_is_understood() {
+        let said = "…\n\n→ Overall exposure level for inkring.service: 1.2 OK 🙂\n";
+        assert_eq!(exposure(said), Some(1.2));
+        assert_eq!(exposure("Failed to load unit"), None);
+        let of = |value: &str| proxy(&format!("{{\"proxy_header_untrusted\":{value}}}"));
+        assert_eq!([of("null"), of("false"), of("true")], [Proxy::NotSeen, Proxy::NotSeen, Proxy::Seen(None)]);
+        assert_eq!(of("\"10.0.0.7\""), Proxy::Seen("10.0.0.7".parse().ok()));
+        assert_eq!([of("7"), proxy("{}"), proxy("nonsense")], [Proxy::Unknown, Proxy::Unknown, Proxy::Unknown]);
+        assert_eq!(reason(r#"{"detail":"draining","error":{"message":"draining: it stops"}}"#), "draining: it stops");
+        assert_eq!(reason("no JSON"), "no JSON");
+    }
+
+    #[test]
+    fn the_disk_is_tried_and_nothing_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let Synced::Took(times) = sync_times(directory.path(), &Clock::system()) else { panic!() };
+        assert_eq!(times.len(), SYNC_SAMPLES);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+        assert!(matches!(sync_times(&directory.path().join("nowhere"), &Clock::system()), Synced::Failed(_)));
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_not_waited_for() {
+        assert_eq!(output("sh", &["-c", "printf said; exec >&-; exec sleep 60"]).as_deref(), Some("said"));
+        assert_eq!(output("inkring-no-such-program", &[]), None);
+    }
+}

@@ -1,0 +1,830 @@
+//! What is good and what is not: facts in, findings out.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use super::facts::{
+    Backups, Configuration, Descriptors, Disk, Facts, Installation, Permissions, Place, Plane, Proxy, Running, Stored,
+    Synced, Unit,
+};
+use crate::cli::span;
+use crate::clock::Timestamp;
+use crate::server::{CONNECTIONS_DEFAULT_MAX, connections_possible};
+use crate::store::SCHEMA_VERSION;
+
+/// With less room than this nothing can be relied on.
+const FREE_MIN_BYTES: u64 = 100_000_000;
+/// With less room than this it is time to look for some.
+const FREE_FEW_BYTES: u64 = 1_000_000_000;
+/// The same as a part of the whole: a tenth.
+const FREE_FEW_DIVISOR: u64 = 10;
+/// A disk that takes longer than this to sync a small write is felt by those who wait for their changes.
+const SYNC_SLOW: Duration = Duration::from_millis(20);
+/// A disk that takes longer than this is broken, or shared with too many.
+const SYNC_BAD: Duration = Duration::from_millis(200);
+/// No clock that is set shows a time before this: 2025-01-01.
+const TIME_MIN: Timestamp = Timestamp(1_735_689_600_000_000);
+/// How far a clock may be behind the newest change: clocks are set back a little all the time.
+const BEHIND_MAX: Duration = Duration::from_secs(2);
+/// A backup that is made by hand should not be forgotten for longer than this.
+const BY_HAND_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// The highest exposure that `systemd-analyze security` should find, on its scale from 0 to 10.
+const EXPOSURE_MAX: f64 = 2.0;
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// As it should be, or nothing that the doctor can see.
+    Green,
+    /// It works, and should be looked at.
+    Yellow,
+    /// It does not work, or will not, or lets the wrong people in.
+    Red,
+}
+
+impl State {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Green => "green",
+            Self::Yellow => "yellow",
+            Self::Red => "red",
+        }
+    }
+
+    /// What turns a terminal to this colour.
+    pub(super) const fn colour(self) -> &'static str {
+        match self {
+            Self::Green => "\x1b[32m",
+            Self::Yellow => "\x1b[33m",
+            Self::Red => "\x1b[31m",
+        }
+    }
+}
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub(super) check: &'static str,
+    pub(super) state: State,
+    pub(super) found: String,
+    /// What to do, unless it is green.
+    pub(super) remedy: Option<String>,
+}
+
+impl Finding {
+    pub(super) fn green(check: &'static str, found: String) -> Self {
+        Self { check, state: State::Green, found, remedy: None }
+    }
+
+    pub(super) fn yellow(check: &'static str, found: String, remedy: impl Into<String>) -> Self {
+        Self { check, state: State::Yellow, found, remedy: Some(remedy.into()) }
+    }
+
+    pub(super) fn red(check: &'static str, found: String, remedy: impl Into<String>) -> Self {
+        Self { check, state: State::Red, found, remedy: Some(remedy.into()) }
+    }
+}
+
+/// Everything that there is to say, in the order in which it is best put right.
+pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
+    let mut findings = configuration(&facts.configuration);
+    if let Some(installation) = &facts.installation {
+        findings.extend(of_installation(installation, facts.production, facts.now));
+    }
+    let newest = facts.installation.as_ref().and_then(|installation| match &installation.stored {
+        Stored::Read { newest, .. } => Some(*newest),
+        _ => None,
+    });
+    findings.push(clock(facts.now, newest, facts.synchronised));
+    findings.push(unit(&facts.unit));
+    findings
+}
+
+fn of_installation(installation: &Installation, production: bool, now: Timestamp) -> Vec<Finding> {
+    let mut findings = permissions(&installation.permissions);
+    findings.push(disk(installation.disk.as_ref(), installation.reserve_bytes, &installation.permissions.near));
+    findings.push(file_system(installation.file_system, &installation.permissions.near));
+    findings.push(sync(&installation.synced));
+    findings.push(descriptors(&installation.descriptors));
+    findings.push(schema(&installation.stored));
+    findings.extend(database(&installation.stored));
+    findings.push(backup(&installation.backups, installation.backup_every, production, now));
+    findings.push(server(&installation.running));
+    findings.push(plane(&installation.plane));
+    findings.push(proxy(&installation.plane, production));
+    findings
+}
+
+fn configuration(found: &Configuration) -> Vec<Finding> {
+    const CHECK: &str = "configuration";
+    let mut findings = Vec::new();
+    for problem in &found.problems {
+        findings.push(Finding::red(CHECK, problem.clone(), "correct it; inkring print-config shows what is in force"));
+    }
+    for warning in &found.warnings {
+        findings.push(Finding::yellow(CHECK, warning.clone(), "correct it, or leave it if it is meant so"));
+    }
+    if findings.is_empty() {
+        let settings: usize = found.origins.iter().map(|(_, count)| count).sum();
+        let origins: Vec<String> = found.origins.iter().map(|(origin, count)| format!("{origin} {count}")).collect();
+        findings.push(Finding::green(CHECK, format!("{settings} settings: {}", origins.join(", "))));
+    }
+    findings
+}
+
+fn permissions(found: &Permissions) -> Vec<Finding> {
+    const CHECK: &str = "permissions";
+    let mut findings: Vec<Finding> = found.places.iter().filter_map(|place| exposed(CHECK, place)).collect();
+    if let Err(why) = &found.writable {
+        findings.push(Finding::red(
+            CHECK,
+            format!("{} cannot be written by user {}: {why}", found.near.display(), found.user),
+            "run the server, and the doctor, as the user that the directory belongs to, or chown it",
+        ));
+    }
+    if findings.is_empty() {
+        let near = found.near.display();
+        findings.push(Finding::green(CHECK, format!("{near} can be written, and nothing is open to others")));
+    }
+    findings
+}
+
+/// Whether others may do what they should not.
+fn exposed(check: &'static str, place: &Place) -> Option<Finding> {
+    let (path, mode) = (place.path.display(), place.mode);
+    let remedy = format!("chmod o= {path}");
+    let may = |what| format!("{path} has mode {mode:04o}, so every user of this machine may {what}");
+    match (mode & 0o002 != 0, mode & 0o004 != 0, place.directory) {
+        (true, _, true) => Some(Finding::red(check, may("replace what is in it"), remedy)),
+        (true, _, false) => Some(Finding::red(check, may("change it"), remedy)),
+        (false, true, true) => Some(Finding::yellow(check, may("see what is in it"), remedy)),
+        (false, true, false) if place.private => Some(Finding::red(check, may("read it"), remedy)),
+        _ => None,
+    }
+}
+
+fn disk(found: Result<&Disk, &String>, reserve_bytes: u64, near: &Path) -> Finding {
+    const CHECK: &str = "disk";
+    let near = near.display();
+    let disk = match found {
+        Ok(disk) => disk,
+        Err(why) => return Finding::yellow(CHECK, format!("how full {near} is, is unknown: {why}"), "look with df"),
+    };
+    let found = format!("{} of {} are free in {near}", bytes(disk.free_bytes), bytes(disk.total_bytes));
+    let remedy = "make room, or move the database to a larger disk: a full one refuses changes (storage_readonly)";
+    if disk.free_bytes < FREE_MIN_BYTES.max(reserve_bytes) {
+        Finding::red(CHECK, found, remedy)
+    } else if disk.free_bytes < FREE_FEW_BYTES || disk.free_bytes < disk.total_bytes / FREE_FEW_DIVISOR {
+        Finding::yellow(CHECK, found, remedy)
+    } else {
+        Finding::green(CHECK, found)
+    }
+}
+
+/// What a file system is to a database.
+#[derive(Clone, Copy)]
+enum Keeps {
+    Local,
+    /// Its locks, its shared memory or its syncs are not what SQLite relies on.
+    Network,
+    Memory,
+    /// A program decides.
+    Unknown,
+}
+
+/// Numbers from statfs(2), with what people call them.
+const FILE_SYSTEMS: [(u64, &str, Keeps); 24] = [
+    (0xef53, "ext4", Keeps::Local),
+    (0x5846_5342, "xfs", Keeps::Local),
+    (0x9123_683e, "btrfs", Keeps::Local),
+    (0x2fc1_2fc1, "zfs", Keeps::Local),
+    (0xf2f5_2010, "f2fs", Keeps::Local),
+    (0xca45_1a4e, "bcachefs", Keeps::Local),
+    (0x794c_7630, "overlayfs", Keeps::Local),
+    (0x5265_4973, "reiserfs", Keeps::Local),
+    (0x3153_464a, "jfs", Keeps::Local),
+    (0x0102_1994, "tmpfs", Keeps::Memory),
+    (0x8584_58f6, "ramfs", Keeps::Memory),
+    (0x6969, "NFS", Keeps::Network),
+    (0x517b, "SMB", Keeps::Network),
+    (0xfe53_4d42, "SMB", Keeps::Network),
+    (0xff53_4d42, "CIFS", Keeps::Network),
+    (0x0102_1997, "9p", Keeps::Network),
+    (0x00c3_6400, "Ceph", Keeps::Network),
+    (0x5346_414f, "AFS", Keeps::Network),
+    (0x6b41_4653, "AFS", Keeps::Network),
+    (0x7375_7245, "Coda", Keeps::Network),
+    (0x0bd0_0bd3, "Lustre", Keeps::Network),
+    (0x0116_1970, "GFS2", Keeps::Network),
+    (0x7461_636f, "OCFS2", Keeps::Network),
+    (0x6573_5546, "FUSE", Keeps::Unknown),
+];
+
+fn file_system(found: Option<u64>, near: &Path) -> Finding {
+    const CHECK: &str = "file_system";
+    let near = near.display();
+    let Some(number) = found else {
+        return Finding::green(CHECK, format!("what {near} is on, the system does not tell"));
+    };
+    let Some((_, name, keeps)) = FILE_SYSTEMS.iter().find(|(known, ..)| *known == number) else {
+        return Finding::green(
+            CHECK,
+            format!("{near} is on a file system of type {number:#x}, of which nothing is known"),
+        );
+    };
+    let found = format!("{near} is on {name}");
+    match keeps {
+        Keeps::Local => Finding::green(CHECK, found),
+        Keeps::Network => Finding::red(
+            CHECK,
+            format!("{found}, over a network: SQLite's locks do not hold there, and files are damaged"),
+            "set DATABASE_URL to a file on a disk of this machine",
+        ),
+        Keeps::Memory => Finding::yellow(
+            CHECK,
+            format!("{found}, in memory: it is gone after a restart of the machine"),
+            "set DATABASE_URL to a file on a disk, unless nothing is to be kept",
+        ),
+        Keeps::Unknown => Finding::yellow(
+            CHECK,
+            format!("{found}: whether it keeps what it says it has kept depends on the program behind it"),
+            "set DATABASE_URL to a file on a disk of this machine, if this is a network or a vault",
+        ),
+    }
+}
+
+fn sync(found: &Synced) -> Finding {
+    const CHECK: &str = "fsync";
+    let mut times = match found {
+        Synced::Took(times) => times.clone(),
+        Synced::Failed(why) => {
+            return Finding::yellow(
+                CHECK,
+                format!("no small file could be written to try it: {why}"),
+                "see permissions",
+            );
+        }
+    };
+    times.sort_unstable();
+    let median = times.get(times.len() / 2).copied().unwrap_or_default();
+    let worst = times.last().copied().unwrap_or_default();
+    let found =
+        format!("{} small writes took {} in the middle, {} at worst", times.len(), millis(median), millis(worst));
+    let remedy = "every change waits for this: use a local disk, and see what else writes to it";
+    if median > SYNC_BAD {
+        Finding::red(CHECK, found, remedy)
+    } else if median > SYNC_SLOW || worst > SYNC_BAD {
+        Finding::yellow(CHECK, found, remedy)
+    } else {
+        Finding::green(CHECK, found)
+    }
+}
+
+fn descriptors(found: &Descriptors) -> Finding {
+    const CHECK: &str = "descriptors";
+    let Descriptors { soft, hard, of_server, max_connections, max_sockets } = *found;
+    let number = |limit: Option<u64>| limit.map_or_else(|| "any number of".to_owned(), |limit| limit.to_string());
+    let possible = hard.map_or(usize::MAX, |limit| connections_possible(usize::try_from(limit).unwrap_or(usize::MAX)));
+    let connections = if max_connections == 0 { CONNECTIONS_DEFAULT_MAX } else { max_connections }.min(possible);
+    let who = if of_server { "the running server" } else { "whoever starts the server like this doctor" };
+    let limits = format!("{who} may open {} files, raised to {}", number(soft), number(hard));
+    if max_connections > possible {
+        return Finding::yellow(
+            CHECK,
+            format!("{limits}: room for {possible} connections, not MAX_CONNECTIONS={max_connections}"),
+            "raise LimitNOFILE in the unit (ulimit -n in a shell), or lower MAX_CONNECTIONS",
+        );
+    }
+    if let Some(sockets) = max_sockets.filter(|sockets| *sockets > connections) {
+        return Finding::yellow(
+            CHECK,
+            format!("{limits}: {connections} connections at most, and WS_MAX_SOCKETS_GLOBAL={sockets} are more"),
+            "raise LimitNOFILE in the unit (ulimit -n in a shell) or MAX_CONNECTIONS, or lower WS_MAX_SOCKETS_GLOBAL",
+        );
+    }
+    Finding::green(CHECK, format!("{limits}: {connections} connections at most"))
+}
+
+fn schema(found: &Stored) -> Finding {
+    const CHECK: &str = "schema";
+    match found {
+        Stored::Absent => Finding::green(CHECK, "there is no database yet; the first start makes it".to_owned()),
+        Stored::Newer { version } => Finding::red(
+            CHECK,
+            format!(
+                "the database has schema version {version}, and this inkring knows versions up to {SCHEMA_VERSION}"
+            ),
+            "run the newer inkring, or restore a backup made before the upgrade",
+        ),
+        Stored::Older { version } => Finding::yellow(
+            CHECK,
+            format!("the database has schema version {version}, and this inkring has {SCHEMA_VERSION}"),
+            "make a backup; the next start of the server brings it up to date, and older ones then refuse it",
+        ),
+        Stored::Unreadable(_) => Finding::green(CHECK, "unknown: the database cannot be read".to_owned()),
+        Stored::Read { .. } => Finding::green(CHECK, format!("version {SCHEMA_VERSION}, as this inkring has it")),
+    }
+}
+
+fn database(found: &Stored) -> Vec<Finding> {
+    const CHECK: &str = "database";
+    let restore = "stop the server, keep the file, and restore the newest backup that is whole";
+    match found {
+        Stored::Absent | Stored::Newer { .. } | Stored::Older { .. } => Vec::new(),
+        Stored::Unreadable(why) => vec![Finding::red(CHECK, why.clone(), restore)],
+        Stored::Read { bytes: size, checked: None, .. } => {
+            let found = format!("{}, too much to check in passing; a backup does so", bytes(*size));
+            vec![Finding::green(CHECK, found)]
+        }
+        Stored::Read { bytes: size, checked: Some(complaints), .. } => match complaints.first() {
+            None => vec![Finding::green(CHECK, format!("{}, whole", bytes(*size)))],
+            Some(first) => vec![Finding::red(CHECK, format!("it is damaged: {first}"), restore)],
+        },
+    }
+}
+
+fn backup(found: &Backups, every: Option<Duration>, production: bool, now: Timestamp) -> Finding {
+    const CHECK: &str = "backup";
+    match found {
+        Backups::Nowhere if production => Finding::yellow(
+            CHECK,
+            "there is no BACKUP_DIR, so nothing makes backups".to_owned(),
+            "set BACKUP_DIR to a directory, if possible on another disk",
+        ),
+        Backups::Nowhere => Finding::green(CHECK, "none are asked for (no BACKUP_DIR)".to_owned()),
+        Backups::Unreadable(why) => Finding::red(
+            CHECK,
+            format!("BACKUP_DIR: {why}"),
+            "make the directory, and let the server's user write to it",
+        ),
+        Backups::None(directory) => Finding::yellow(
+            CHECK,
+            format!("there is none in {} yet", directory.display()),
+            "make one now: inkring backup, with the server running",
+        ),
+        Backups::BadManifest(why) => {
+            Finding::red(CHECK, why.clone(), "make another one, and see what else is wrong with that disk")
+        }
+        Backups::Newest { name, created, bytes: size } => {
+            let age = Duration::from_micros(u64::try_from(now.0.saturating_sub(created.0)).unwrap_or_default());
+            let found = format!("{name} of {}, {} old", bytes(*size), span(age.as_secs()));
+            match every {
+                Some(every) if age > every * 2 => Finding::red(
+                    CHECK,
+                    format!("the newest is {found}, and there should be one every {}", span(every.as_secs())),
+                    "the server's log says why there is none (backup); make one now with inkring backup",
+                ),
+                None if age > BY_HAND_MAX => Finding::yellow(
+                    CHECK,
+                    format!("the newest is {found}"),
+                    "make one now: inkring backup; or have them made, by BACKUP_INTERVAL_HOURS or by inkring-backup.timer",
+                ),
+                _ => Finding::green(CHECK, found),
+            }
+        }
+    }
+}
+
+fn server(found: &Running) -> Finding {
+    const CHECK: &str = "server";
+    match found {
+        Running::No => Finding::yellow(
+            CHECK,
+            "no server has this database".to_owned(),
+            "start it: inkring serve, or systemctl start inkring",
+        ),
+        Running::SomewhereElse { pid } => {
+            Finding::green(CHECK, format!("process {pid} has the database; on which port, LISTEN_ADDR does not tell"))
+        }
+        Running::Silent { pid, why } => Finding::red(
+            CHECK,
+            format!("process {pid} has the database, and does not answer: {why}"),
+            "its last log lines say more; if they do not, restart it",
+        ),
+        Running::Answers { pid, status: 200, .. } => {
+            Finding::green(CHECK, format!("process {pid} has the database and is ready"))
+        }
+        Running::Answers { pid, status, says } => Finding::red(
+            CHECK,
+            format!("process {pid} has the database and is not ready: /readyz is {status}: {says}"),
+            "the reason says what to look at; it recovers by itself when that is put right",
+        ),
+    }
+}
+
+fn plane(found: &Plane) -> Finding {
+    const CHECK: &str = "private_plane";
+    match found {
+        Plane::Off => Finding::green(CHECK, "it is off (OPS_ADDR=off)".to_owned()),
+        Plane::NotAsked => Finding::green(CHECK, "not asked: no server runs".to_owned()),
+        Plane::Silent(why) => Finding::red(
+            CHECK,
+            format!("it does not answer: {why}"),
+            "the server's log says why; OPS_ADDR and OPS_TOKEN here must be those of the server",
+        ),
+        Plane::Answers { status: 200, .. } => Finding::green(CHECK, "it answers".to_owned()),
+        Plane::Answers { status: 401 | 403, .. } => Finding::red(
+            CHECK,
+            "it does not take this OPS_TOKEN".to_owned(),
+            "give the doctor the settings and secrets of the server",
+        ),
+        Plane::Answers { status, .. } => Finding::yellow(
+            CHECK,
+            format!("GET /status is answered {status}"),
+            "OPS_ADDR should be where this server's private plane is",
+        ),
+    }
+}
+
+fn proxy(found: &Plane, production: bool) -> Finding {
+    const CHECK: &str = "proxy";
+    let Plane::Answers { proxy, .. } = found else {
+        return Finding::green(CHECK, "unknown: only a running server's private plane can tell".to_owned());
+    };
+    match proxy {
+        Proxy::Unknown => Finding::green(CHECK, "unknown: the server does not tell".to_owned()),
+        Proxy::NotSeen => Finding::green(CHECK, "nobody forwards requests without being trusted".to_owned()),
+        Proxy::Seen(peer) => {
+            let who = peer.map_or_else(|| "somebody".to_owned(), |peer| peer.to_string());
+            let found =
+                format!("{who} sends X-Forwarded-For and is no trusted proxy: all it forwards count as one client");
+            let remedy = "if it is your proxy, add it to TRUSTED_PROXIES; if not, close the port to all but the proxy";
+            // Anyone can send the header from afar; from near by, hardly anything but a proxy does.
+            if production && peer.is_some_and(is_near) {
+                Finding::red(CHECK, found, remedy)
+            } else {
+                Finding::yellow(CHECK, found, remedy)
+            }
+        }
+    }
+}
+
+fn clock(now: Timestamp, newest: Option<Timestamp>, synchronised: Option<bool>) -> Finding {
+    const CHECK: &str = "clock";
+    let shown = Timestamp(now.0 - now.0.rem_euclid(1_000_000)).offset_style();
+    let remedy = "set it, and keep it set by NTP: timedatectl set-ntp true";
+    let behind = newest.map_or(0, |newest| newest.0.saturating_sub(now.0));
+    let behind = Duration::from_micros(u64::try_from(behind).unwrap_or_default());
+    if now < TIME_MIN {
+        return Finding::red(CHECK, format!("it is set to {shown}, which is past: tokens are judged by it"), remedy);
+    }
+    if behind > BEHIND_MAX {
+        let found = format!("it is {} behind the newest change: times stand still until then", span(behind.as_secs()));
+        return Finding::red(CHECK, found, remedy);
+    }
+    match synchronised {
+        Some(true) => Finding::green(CHECK, format!("{shown}, synchronised")),
+        Some(false) => Finding::yellow(CHECK, format!("{shown}, and nothing keeps it right"), remedy),
+        None => Finding::green(CHECK, format!("{shown}; whether anything keeps it right is unknown here")),
+    }
+}
+
+fn unit(found: &Unit) -> Finding {
+    const CHECK: &str = "unit";
+    match found {
+        Unit::None => Finding::green(CHECK, "it is not installed as a systemd unit".to_owned()),
+        Unit::Unknown(path) => Finding::green(CHECK, format!("systemd-analyze tells nothing about {}", path.display())),
+        Unit::Scored { path, exposure } if *exposure > EXPOSURE_MAX => Finding::yellow(
+            CHECK,
+            format!("{} leaves the service open: {exposure:.1}, where {EXPOSURE_MAX:.1} is enough", path.display()),
+            "use the unit that inkring setup writes; systemd-analyze security inkring names what is missing",
+        ),
+        Unit::Scored { path, exposure } => {
+            Finding::green(CHECK, format!("{} is confined: {exposure:.1} of 10", path.display()))
+        }
+    }
+}
+
+/// Whether this is an address of this machine or of a network that is not the Internet.
+fn is_near(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
+        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local(),
+    }
+}
+
+/// A size as people say it.
+fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..1000 => format!("{bytes} bytes"),
+        1000..1_000_000 => format!("{} kB", bytes / 1000),
+        1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
+        _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes % 1_000_000_000 / 100_000_000),
+    }
+}
+
+fn millis(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Origin;
+
+    const NOW: Timestamp = Timestamp(1_790_000_000_000_000);
+
+    /// A good installation for production.
+    fn good() -> Facts {
+        let place = |path: &str, mode, directory| Place { path: path.into(), mode, directory, private: true };
+        Facts {
+            production: true,
+            configuration: Configuration {
+                origins: vec![(Origin::Default, 50), (Origin::Environment, 11)],
+                ..Configuration::default()
+            },
+            installation: Some(Installation {
+                permissions: Permissions {
+                    near: "/var/lib/inkring".into(),
+                    writable: Ok(()),
+                    user: 999,
+                    places: vec![
+                        place("/var/lib/inkring", 0o700, true),
+                        place("/var/lib/inkring/inkring.db", 0o600, false),
+                    ],
+                },
+                reserve_bytes: 8 << 20,
+                disk: Ok(Disk { free_bytes: 8_000_000_000, total_bytes: 20_000_000_000 }),
+                file_system: Some(0xef53),
+                synced: Synced::Took(vec![Duration::from_millis(2); 8]),
+                descriptors: Descriptors {
+                    soft: Some(1024),
+                    hard: Some(16_384),
+                    of_server: true,
+                    max_connections: 0,
+                    max_sockets: Some(1000),
+                },
+                stored: Stored::Read { bytes: 1 << 20, newest: Timestamp(NOW.0 - 1), checked: Some(Vec::new()) },
+                backups: Backups::Newest {
+                    name: "inkring-1.json".into(),
+                    created: Timestamp(NOW.0 - 3_600_000_000),
+                    bytes: 1 << 20,
+                },
+                backup_every: Some(Duration::from_secs(86_400)),
+                running: Running::Answers { pid: "7".into(), status: 200, says: String::new() },
+                plane: Plane::Answers { status: 200, proxy: Proxy::NotSeen },
+            }),
+            now: NOW,
+            synchronised: Some(true),
+            unit: Unit::Scored { path: "/etc/systemd/system/inkring.service".into(), exposure: 0.4 },
+        }
+    }
+
+    /// The findings with this fault: the one that is not green, and its state.
+    #[track_caller]
+    fn with(fault: impl FnOnce(&mut Facts, &mut Installation)) -> (&'static str, State, String) {
+        let mut facts = good();
+        let mut installation = facts.installation.take().unwrap();
+        fault(&mut facts, &mut installation);
+        facts.installation = Some(installation);
+        let findings = judge(&facts);
+        let wrong: Vec<_> = findings.iter().filter(|finding| finding.state != State::Green).collect();
+        let [one] = wrong[..] else { panic!("one fault, one finding: {findings:#?}") };
+        assert!(one.remedy.as_ref().is_some_and(|remedy| !remedy.is_empty()), "{one:?}");
+        (one.check, one.state, one.found.clone())
+    }
+
+    /// Holds a fault to its check, its state and a part of what is said of it.
+    #[track_caller]
+    fn seeded(check: &str, state: State, says: &str, fault: impl FnOnce(&mut Facts, &mut Installation)) {
+        let found = with(fault);
+        assert_eq!((found.0, found.1), (check, state), "{found:?}");
+        assert!(found.2.contains(says), "{found:?}");
+    }
+
+    use State::{Red, Yellow};
+
+    #[test]
+    fn a_good_installation_is_green_all_over() {
+        let findings = judge(&good());
+        let colours: Vec<_> = findings.iter().filter(|finding| finding.state != State::Green).collect();
+        assert!(colours.is_empty(), "{colours:#?}");
+        assert!(findings.iter().all(|finding| finding.remedy.is_none()));
+        let checks: Vec<&str> = findings.iter().map(|finding| finding.check).collect();
+        let all = [
+            "configuration",
+            "permissions",
+            "disk",
+            "file_system",
+            "fsync",
+            "descriptors",
+            "schema",
+            "database",
+            "backup",
+            "server",
+            "private_plane",
+            "proxy",
+            "clock",
+            "unit",
+        ];
+        assert_eq!(checks, all);
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_green_and_says_so() {
+        let mut facts = good();
+        facts.synchronised = None;
+        facts.unit = Unit::None;
+        let installation = facts.installation.as_mut().unwrap();
+        installation.file_system = Some(0x1234);
+        installation.stored = Stored::Absent;
+        installation.plane = Plane::Off;
+        installation.running = Running::SomewhereElse { pid: "7".into() };
+        let findings = judge(&facts);
+        assert!(findings.iter().all(|finding| finding.state == State::Green), "{findings:#?}");
+        let said: String = findings.iter().map(|finding| finding.found.as_str()).collect();
+        for words in
+            ["unknown here", "not installed", "0x1234", "no database yet", "it is off", "only a running server's"]
+        {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_bad_configuration_is_all_there_is_to_say_of_it() {
+        let mut facts = good();
+        facts.configuration.problems = vec!["SHARDS=x".into(), "ENV=y".into()];
+        facts.configuration.warnings = vec!["careful".into()];
+        facts.installation = None;
+        let found: Vec<_> = judge(&facts).into_iter().map(|finding| (finding.check, finding.state)).collect();
+        let expected = [
+            ("configuration", Red),
+            ("configuration", Red),
+            ("configuration", Yellow),
+            ("clock", State::Green),
+            ("unit", State::Green),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn permissions_are_for_one() {
+        let place = |mode, directory, private| {
+            move |_: &mut Facts, installation: &mut Installation| {
+                let place = Place { path: "/x/y".into(), mode, directory, private };
+                installation.permissions.places.push(place);
+            }
+        };
+        seeded(
+            "permissions",
+            Red,
+            "/x/y has mode 0604, so every user of this machine may read it",
+            place(0o604, false, true),
+        );
+        seeded("permissions", Red, "may change it", place(0o602, false, false));
+        seeded("permissions", Red, "may replace what is in it", place(0o1777, true, true));
+        seeded("permissions", Yellow, "may see what is in it", place(0o755, true, true));
+        seeded("permissions", Red, "cannot be written by user 999: no", |_, found| {
+            found.permissions.writable = Err("no".into());
+        });
+    }
+
+    #[test]
+    fn a_disk_needs_room() {
+        let free = |free_bytes, total_bytes| {
+            move |_: &mut Facts, found: &mut Installation| found.disk = Ok(Disk { free_bytes, total_bytes })
+        };
+        seeded("disk", Red, "99 MB of 2.0 GB are free", free(99_999_999, 2_000_000_000));
+        seeded("disk", Yellow, "100 MB of", free(100_000_000, 200_000_000));
+        seeded("disk", Yellow, "19.9 GB of 200.0 GB", free(19_999_999_999, 200_000_000_000));
+        seeded("disk", Yellow, "unknown: why", |_, found| found.disk = Err("why".into()));
+        seeded("disk", Red, "500 MB of", |_, found| {
+            found.disk = Ok(Disk { free_bytes: 500_000_000, total_bytes: 1_000_000_000 });
+            found.reserve_bytes = 1 << 29;
+        });
+    }
+
+    #[test]
+    fn a_file_system_is_local_and_lasts() {
+        for (number, state, name) in [
+            (0x6969, Red, "NFS"),
+            (0xff53_4d42, Red, "CIFS"),
+            (0x0102_1994, Yellow, "tmpfs"),
+            (0x6573_5546, Yellow, "FUSE"),
+        ] {
+            seeded("file_system", state, name, |_, found| found.file_system = Some(number));
+        }
+    }
+
+    #[test]
+    fn a_disk_keeps_things_quickly() {
+        let took = |millis: [u64; 4]| {
+            move |_: &mut Facts, found: &mut Installation| {
+                found.synced = Synced::Took(millis.map(Duration::from_millis).to_vec());
+            }
+        };
+        seeded("fsync", Yellow, "21.0 ms in the middle, 22.0 ms at worst", took([22, 21, 21, 1]));
+        seeded("fsync", Yellow, "201.0 ms at worst", took([1, 1, 1, 201]));
+        seeded("fsync", Red, "201.0 ms in the middle", took([201; 4]));
+        seeded("fsync", Yellow, "no small file", |_, found| found.synced = Synced::Failed("why".into()));
+    }
+
+    #[test]
+    fn descriptors_are_enough_for_what_is_promised() {
+        seeded("descriptors", Yellow, "room for 256 connections, not MAX_CONNECTIONS=5000", |_, found| {
+            found.descriptors.hard = Some(384);
+            found.descriptors.max_connections = 5000;
+        });
+        seeded("descriptors", Yellow, "20 connections at most, and WS_MAX_SOCKETS_GLOBAL=1000", |_, found| {
+            found.descriptors.hard = Some(40);
+        });
+        seeded("descriptors", Yellow, "10000 connections at most", |_, found| {
+            found.descriptors.hard = None;
+            found.descriptors.max_sockets = Some(10_001);
+        });
+    }
+
+    #[test]
+    fn a_database_is_of_this_version_and_whole() {
+        seeded("schema", Red, "has schema version 99", |_, found| found.stored = Stored::Newer { version: 99 });
+        seeded("schema", Yellow, "has schema version 1", |_, found| found.stored = Stored::Older { version: 1 });
+        seeded("database", Red, "why", |_, found| found.stored = Stored::Unreadable("why".into()));
+        seeded("database", Red, "it is damaged: page 7", |_, found| {
+            found.stored =
+                Stored::Read { bytes: 1, newest: NOW, checked: Some(vec!["page 7".into(), "page 8".into()]) };
+        });
+        let mut large = good();
+        large.installation.as_mut().unwrap().stored = Stored::Read { bytes: 1 << 40, newest: NOW, checked: None };
+        assert!(judge(&large).iter().any(|finding| finding.found.contains("too much to check in passing")));
+    }
+
+    #[test]
+    fn backups_are_there_and_new() {
+        seeded("backup", Yellow, "no BACKUP_DIR", |_, found| found.backups = Backups::Nowhere);
+        seeded("backup", Yellow, "none in /b yet", |_, found| found.backups = Backups::None("/b".into()));
+        seeded("backup", Red, "BACKUP_DIR: why", |_, found| found.backups = Backups::Unreadable("why".into()));
+        seeded("backup", Red, "why", |_, found| found.backups = Backups::BadManifest("why".into()));
+        let old = |hours: i64| Backups::Newest {
+            name: "inkring-1.json".into(),
+            created: Timestamp(NOW.0 - hours * 3_600_000_000),
+            bytes: 1,
+        };
+        seeded("backup", Red, "2 days old, and there should be one every 24 hours", |_, found| found.backups = old(49));
+        seeded("backup", Yellow, "7 days old", |_, found| (found.backups, found.backup_every) = (old(169), None));
+        let mut by_hand = good();
+        let installation = by_hand.installation.as_mut().unwrap();
+        (installation.backups, installation.backup_every) = (old(168), None);
+        assert!(judge(&by_hand).iter().all(|finding| finding.state == State::Green), "it is made by hand");
+        by_hand.production = false;
+        by_hand.installation.as_mut().unwrap().backups = Backups::Nowhere;
+        assert!(judge(&by_hand).iter().all(|finding| finding.state == State::Green), "nobody needs one in development");
+    }
+
+    #[test]
+    fn a_server_runs_and_answers() {
+        let pid = || "7".to_owned();
+        seeded("server", Yellow, "no server", |_, found| found.running = Running::No);
+        seeded("server", Red, "does not answer: why", |_, found| {
+            found.running = Running::Silent { pid: pid(), why: "why".into() };
+        });
+        seeded("server", Red, "/readyz is 503: draining", |_, found| {
+            found.running = Running::Answers { pid: pid(), status: 503, says: "draining".into() };
+        });
+        let answers = |status| Plane::Answers { status, proxy: Proxy::Unknown };
+        seeded("private_plane", Red, "why", |_, found| found.plane = Plane::Silent("why".into()));
+        seeded("private_plane", Red, "OPS_TOKEN", |_, found| found.plane = answers(401));
+        seeded("private_plane", Yellow, "404", |_, found| found.plane = answers(404));
+    }
+
+    #[test]
+    fn a_proxy_is_trusted_or_none() {
+        let seen = |peer: &'static str| {
+            move |_: &mut Facts, found: &mut Installation| {
+                found.plane = Plane::Answers { status: 200, proxy: Proxy::Seen(peer.parse().ok()) };
+            }
+        };
+        for near in ["127.0.0.1", "10.1.2.3", "::ffff:192.168.0.1", "fd00::1"] {
+            seeded("proxy", Red, "sends X-Forwarded-For and is no trusted proxy", seen(near));
+        }
+        seeded("proxy", Yellow, "203.0.113.9 sends", seen("203.0.113.9"));
+        seeded("proxy", Yellow, "somebody sends", seen(""));
+        seeded("proxy", Yellow, "127.0.0.1 sends", |facts, found| {
+            facts.production = false;
+            seen("127.0.0.1")(facts, found);
+        });
+    }
+
+    #[test]
+    fn a_clock_shows_the_time() {
+        let set = |now: i64| move |facts: &mut Facts, _: &mut Installation| facts.now = Timestamp(now);
+        seeded("clock", Red, "it is 3 seconds behind the newest change", set(NOW.0 - 3_000_001));
+        seeded("clock", Yellow, "nothing keeps it right", |facts, _| facts.synchronised = Some(false));
+        seeded("clock", Red, "it is set to 1970-01-01T00:00:00+00:00", |facts, found| {
+            (facts.now, found.stored, found.backup_every) = (Timestamp(7), Stored::Absent, None);
+        });
+    }
+
+    #[test]
+    fn a_unit_is_confined() {
+        seeded("unit", Yellow, "9.2, where 2.0 is enough", |facts, _| {
+            facts.unit = Unit::Scored { path: "/x".into(), exposure: 9.2 };
+        });
+    }
+
+    #[test]
+    fn sizes_are_said_as_people_do() {
+        let said = [7, 1999, 8_388_608, 1_550_000_000].map(bytes);
+        assert_eq!(said, ["7 bytes", "1 kB", "8 MB", "1.5 GB"]);
+    }
+}

@@ -1,0 +1,419 @@
+//! `inkring setup`: what a fresh machine needs to run the server as a service. It writes what is not there, and never over
+//! what is: neither secrets nor settings nor a unit that somebody has changed.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{fail, print, user_id};
+use crate::clock::Clock;
+use crate::config::knobs::{KNOBS, Knob, TOKEN_KEYS};
+use crate::config::value::{Value, parse};
+use crate::config::{self, Config, Sources};
+use crate::gate::mint;
+use crate::server::demands;
+
+/// Every unit, as it is called below `/etc/systemd/system`.
+const UNITS: &[(&str, &str)] = &[
+    ("inkring.service", include_str!("../../systemd/inkring.service")),
+    ("inkring.service.d/activated.conf", include_str!("../../systemd/inkring.service.d/activated.conf")),
+    ("inkring.socket", include_str!("../../systemd/inkring.socket")),
+    ("inkring-ops.socket", include_str!("../../systemd/inkring-ops.socket")),
+    ("inkring-backup.service", include_str!("../../systemd/inkring-backup.service")),
+    ("inkring-backup.timer", include_str!("../../systemd/inkring-backup.timer")),
+];
+/// The program, as the units call it.
+const PROGRAM: &str = "/usr/local/bin/inkring";
+/// Where units of the administrator are.
+const UNITS_DIRECTORY: &str = "/etc/systemd/system";
+/// The settings, which the units read.
+const SETTINGS: &str = "/etc/inkring/inkring.env";
+/// The secrets, from where systemd hands them to the service: the setting that each one is, and its file.
+const SECRETS: [(&str, &str); 2] =
+    [("JWT_SECRET", "/etc/credstore/inkring.jwt_secret"), ("OPS_TOKEN", "/etc/credstore/inkring.ops_token")];
+/// Where the data is, which is never touched.
+const STATE: &str = "/var/lib/inkring";
+/// Programs below these are where the service sees them, and stay there.
+const VISIBLE: [&str; 2] = ["/usr/", "/opt/"];
+/// How long a secret is, before it is written as hexadecimal digits.
+const SECRET_BYTES: usize = 32;
+/// How many hours the first token is good for.
+const TOKEN_HOURS: u32 = 24;
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// A web origin whose pages may use the server, such as https://app.example; may be given more than once
+    #[arg(long = "origin", value_name = "ORIGIN", value_parser = origin)]
+    origins: Vec<String>,
+    /// Print a first token of this user, good for a day
+    #[arg(long, value_name = "USER", value_parser = user_id)]
+    user: Option<String>,
+    /// Put this directory in front of every path, as for an image; whoever may write there may do so
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Say what would be written, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// One origin as browsers send it. Any origin is none that can be named.
+fn origin(text: &str) -> Result<String, String> {
+    let knob = knob("ALLOWED_ORIGINS").ok_or("there is no such setting")?;
+    match parse(knob, "--origin", text).map_err(|bad| bad.to_string())? {
+        Value::Origins(origins) => match &origins[..] {
+            [one] if one != "*" => Ok(one.clone()),
+            _ => Err("name one origin, such as https://app.example; use --origin again for another one".to_owned()),
+        },
+        _ => Err("that is no origin".to_owned()),
+    }
+}
+
+fn knob(name: &str) -> Option<&'static Knob> {
+    KNOBS.iter().find(|knob| knob.name == name)
+}
+
+/// Why it did not come to its end.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("it writes to /etc and {PROGRAM}: run it as root, or name another place with --root DIR")]
+    NotRoot,
+    #[error(
+        "name the web origin whose pages may use the server, such as --origin https://app.example: it becomes \
+         ALLOWED_ORIGINS in {SETTINGS}"
+    )]
+    NoOrigin,
+    #[error("{path}: {source}", path = .0.display(), source = .1)]
+    File(PathBuf, io::Error),
+    #[error("{0}\nWhat was written so far stays, and the next run goes on from there.")]
+    Settings(String),
+}
+
+pub(super) fn run(options: &Options) -> ExitCode {
+    match set_up(options) {
+        Ok(report) => print(&report),
+        Err(error @ Ended::NoOrigin) => fail("the command line is wrong", &error, 2),
+        Err(error) => fail("cannot set up", &error, 1),
+    }
+}
+
+fn set_up(options: &Options) -> Result<String, Ended> {
+    if options.root.is_none() && !options.dry_run && !rustix::process::geteuid().is_root() {
+        return Err(Ended::NotRoot);
+    }
+    let root = options.root.clone().unwrap_or_else(|| "/".into());
+    let mut target = Target {
+        root: std::path::absolute(&root).map_err(|error| Ended::File(root, error))?,
+        dry: options.dry_run,
+        report: String::new(),
+    };
+    let settings = target.place(SETTINGS);
+    let present = fs::read_to_string(&settings).ok();
+    if present.is_none() && options.origins.is_empty() && !settings.exists() {
+        return Err(Ended::NoOrigin);
+    }
+    let program = program(&mut target, options.root.is_some())?;
+    for (name, text) in UNITS {
+        let text = text.replace(PROGRAM, &program);
+        target.keep(&format!("{UNITS_DIRECTORY}/{name}"), 0o644, text.as_bytes())?;
+    }
+    let given = named(present.as_deref().unwrap_or_default());
+    for (name, path) in SECRETS {
+        match rival(&given, name) {
+            Some(rival) => target.say("left out", path, &format!(" ({SETTINGS} has {rival})")),
+            None => target.secret(path)?,
+        }
+    }
+    target.settings(present.is_some(), &options.origins)?;
+    next_steps(&mut target, options, &program)?;
+    Ok(target.report)
+}
+
+/// The path of the program that the units are to start, which is copied where they see it if it is elsewhere.
+fn program(target: &mut Target, elsewhere: bool) -> Result<String, Ended> {
+    let running = std::env::current_exe().map_err(|error| Ended::File("this program".into(), error))?;
+    let path = running.to_string_lossy();
+    if !elsewhere && VISIBLE.iter().any(|visible| path.starts_with(visible)) {
+        target.say("kept", &path, "");
+        return Ok(path.into_owned());
+    }
+    let bytes = fs::read(&running).map_err(|error| Ended::File(running.clone(), error))?;
+    target.keep(PROGRAM, 0o755, &bytes)?;
+    Ok(PROGRAM.to_owned())
+}
+
+/// The names that a text gives a value to, as the service and a shell read it.
+fn named(text: &str) -> Vec<(String, String)> {
+    let pairs = dotenvy::from_read_iter(text.as_bytes());
+    pairs.filter_map(Result::ok).filter(|(_, value)| !value.is_empty()).collect()
+}
+
+/// What the settings have in the place of this secret.
+fn rival(given: &[(String, String)], name: &'static str) -> Option<&'static str> {
+    // Tokens are verified with one key, of whichever kind.
+    let rivals = if name == TOKEN_KEYS[0] { TOKEN_KEYS.to_vec() } else { vec![name] };
+    rivals.into_iter().find(|rival| is_given(given, rival))
+}
+
+/// Whether a setting is given, by any of its names or in a file.
+fn is_given(given: &[(String, String)], name: &str) -> bool {
+    let Some(knob) = knob(name) else { return false };
+    let mut names = knob.names().map(str::to_owned).chain(knob.file_names());
+    names.any(|name| given.iter().any(|(other, _)| *other == name))
+}
+
+/// A machine, or the image of one, and what was done to it.
+struct Target {
+    root: PathBuf,
+    dry: bool,
+    report: String,
+}
+
+impl Target {
+    /// Where a path of the machine is.
+    fn place(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+
+    fn say(&mut self, what: &str, path: &str, more: &str) {
+        self.report.push_str(&format!("{what:11} {path}{more}\n"));
+    }
+
+    /// Writes a file that is not there. One that is stays as it is, and is remarked on if it is another one.
+    fn keep(&mut self, path: &str, mode: u32, bytes: &[u8]) -> Result<(), Ended> {
+        let place = self.place(path);
+        match fs::read(&place) {
+            Ok(found) if found == bytes => self.say("kept", path, ""),
+            Ok(_) => {
+                self.say("kept", path, " (it is another one than this program has: move it away to have it replaced)");
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.write(path, mode, bytes)?,
+            Err(error) => return Err(Ended::File(place, error)),
+        }
+        Ok(())
+    }
+
+    /// Writes a new secret, of which nothing is said but where it is.
+    fn secret(&mut self, path: &str) -> Result<(), Ended> {
+        if self.place(path).exists() {
+            self.say("kept", path, "");
+            return Ok(());
+        }
+        let text = new_secret().map_err(|error| Ended::File("/dev/random".into(), error))?;
+        self.write(path, 0o600, text.as_bytes())
+    }
+
+    fn settings(&mut self, present: bool, origins: &[String]) -> Result<(), Ended> {
+        if present || self.place(SETTINGS).exists() {
+            let more = if origins.is_empty() { "" } else { " (--origin changes nothing in it)" };
+            self.say("kept", SETTINGS, more);
+            return Ok(());
+        }
+        self.write(SETTINGS, 0o600, settings(origins).as_bytes())
+    }
+
+    /// Makes a file under another name and gives it this one when it is whole, unless something has it by now.
+    fn write(&mut self, path: &str, mode: u32, bytes: &[u8]) -> Result<(), Ended> {
+        let mode_shown = format!(" ({mode:04o})");
+        if self.dry {
+            self.say("would write", path, &mode_shown);
+            return Ok(());
+        }
+        let place = self.place(path);
+        let directory = place.parent().unwrap_or(Path::new("/"));
+        // Of the directories that may be missing, only that of the secrets is nobody else's to look into.
+        let of_directory = if mode == 0o600 { 0o700 } else { 0o755 };
+        make_directory(directory, of_directory).map_err(|error| Ended::File(directory.to_owned(), error))?;
+        let half = directory.join(format!(".inkring-setup-{}", std::process::id()));
+        let made = write_all(&half, mode, bytes).and_then(|()| fs::hard_link(&half, &place));
+        // It has its own name by now, or is not wanted.
+        let _ = fs::remove_file(&half);
+        made.map_err(|error| Ended::File(place.clone(), error))?;
+        let synced = File::open(directory).and_then(|directory| directory.sync_all());
+        synced.map_err(|error| Ended::File(directory.to_owned(), error))?;
+        self.say("wrote", path, &mode_shown);
+        Ok(())
+    }
+}
+
+/// Makes what is missing of a directory, with this mode, whatever the umask is.
+fn make_directory(directory: &Path, mode: u32) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = directory.parent() {
+        // What is above is a place like any other.
+        make_directory(above, 0o755)?;
+    }
+    match fs::DirBuilder::new().mode(mode).create(directory) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => fs::set_permissions(directory, fs::Permissions::from_mode(mode)),
+    }
+}
+
+/// A new file with this mode, whatever the umask is.
+fn write_all(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    file.sync_all()
+}
+
+/// A secret as hexadecimal digits on a line. The device waits, on a machine that has just started, until it has something
+/// that nobody can guess.
+fn new_secret() -> io::Result<String> {
+    let mut bytes = [0; SECRET_BYTES];
+    File::open("/dev/random")?.read_exact(&mut bytes)?;
+    Ok(crate::audit::chain::hex(&bytes) + "\n")
+}
+
+/// The settings of a new installation.
+fn settings(origins: &[String]) -> String {
+    let origins = origins.join(",");
+    let by_timer = UNITS.iter().any(|(name, _)| *name == "inkring-backup.timer");
+    let timer = if by_timer { "# inkring-backup.timer asks for them.\nBACKUP_INTERVAL_HOURS=0\n" } else { "" };
+    format!(
+        "# Written once by `inkring setup`, and yours to change: it is never written over. `inkring print-config` shows\n\
+         # every setting there is. Secrets are in /etc/credstore, from where systemd hands them to the service.\n\
+         ENV=production\n\
+         CONFIG_STRICT=true\n\
+         DATABASE_URL=sqlite:{STATE}/inkring.db\n\
+         \n\
+         # A proxy on this machine, which has TLS, stands in front and is believed about its clients' addresses.\n\
+         LISTEN_ADDR=127.0.0.1:8000\n\
+         TRUSTED_PROXIES=127.0.0.1,::1\n\
+         \n\
+         # The web origins whose pages may use the server.\n\
+         ALLOWED_ORIGINS={origins}\n\
+         WS_ALLOWED_ORIGINS={origins}\n\
+         \n\
+         RATE_LIMIT_ENABLED=true\n\
+         WS_LIMITS_ENABLED=true\n\
+         AUDIT_ENABLED=true\n\
+         \n\
+         # Better on another disk, which the unit then has to name in ReadWritePaths=.\n\
+         BACKUP_DIR={STATE}/backups\n\
+         {timer}"
+    )
+}
+
+/// The units that are enabled; one that a timer starts is not.
+fn enabled() -> Vec<&'static str> {
+    let names = UNITS.iter().map(|(name, _)| *name).filter(|name| !name.contains('/'));
+    let timed =
+        |name: &str| UNITS.iter().any(|(other, _)| other.strip_suffix(".timer") == name.strip_suffix(".service"));
+    let ranks = |name: &&str| match name.rsplit_once('.').map(|(_, kind)| kind) {
+        Some("socket") => 0,
+        Some("service") => 1,
+        _ => 2,
+    };
+    let mut enabled: Vec<&str> = names.filter(|name| !timed(name)).collect();
+    enabled.sort_by_key(ranks);
+    enabled
+}
+
+fn next_steps(target: &mut Target, options: &Options, program: &str) -> Result<(), Ended> {
+    let units = enabled().join(" ");
+    let rooted = options.root.as_ref().map(|_| " on the machine that this becomes").unwrap_or_default();
+    target.report.push_str(&format!(
+        "\nNext{rooted}:\n  systemctl daemon-reload\n  systemctl enable --now {units}\n  \
+         curl -s http://127.0.0.1:8000/readyz\n"
+    ));
+    let config = config(target);
+    // As the service has them.
+    let given = named(&fs::read_to_string(target.place(SETTINGS)).unwrap_or_default());
+    let files = SECRETS.iter().filter(|(name, _)| rival(&given, name).is_none());
+    let files: String = files.map(|(name, path)| format!("{name}_FILE={path} ")).collect();
+    let report = &mut target.report;
+    if let Ok(config) = &config {
+        report.push_str(&format!("\nIt listens on http://{}.\n", config.listen));
+        if let Some(endpoint) = &config.operations.endpoint {
+            let token = SECRETS[1].1;
+            report.push_str(&format!("Its private plane is {endpoint}, and asks for the token in {token}.\n"));
+        }
+    }
+    report.push_str(&format!("Is all well, as root:\n  (set -a; . {SETTINGS}; {files}inkring doctor)\n"));
+    if let Some(user) = &options.user {
+        if options.dry_run {
+            report.push_str(&format!("A token of {user} would follow here.\n"));
+        } else {
+            let token = config.and_then(|config| first_token(&config, user)).map_err(Ended::Settings)?;
+            report.push_str(&format!("A token of {user}, good for {TOKEN_HOURS} hours:\n{token}\n"));
+        }
+    }
+    report.push_str(&format!(
+        "\nTo uninstall:\n  systemctl disable --now {units}\n  rm -r {UNITS_DIRECTORY}/inkring* /etc/inkring \
+         /etc/credstore/inkring.* {program}\n  systemctl daemon-reload\nThe data stays in {STATE} until you remove it.\n"
+    ));
+    Ok(())
+}
+
+/// The configuration that the service will have.
+fn config(target: &Target) -> Result<Config, String> {
+    let text = match fs::read_to_string(target.place(SETTINGS)) {
+        Ok(text) => text,
+        Err(error) => return Err(format!("{SETTINGS} cannot be read: {error}")),
+    };
+    let mut pairs = named(&text);
+    for (name, path) in SECRETS {
+        let path = target.place(path);
+        if path.exists() && rival(&pairs, name).is_none() {
+            pairs.push((format!("{name}_FILE"), path.display().to_string()));
+        }
+    }
+    let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let loaded = config::load(&Sources::from_pairs(&pairs, &[]), false);
+    loaded.map(|loaded| loaded.config).map_err(|error| format!("{SETTINGS} is wrong:\n{error}"))
+}
+
+fn first_token(config: &Config, user: &str) -> Result<String, String> {
+    let secret = config.jwt.secret.as_ref();
+    let secret = secret.ok_or("there is no JWT_SECRET to sign with: whoever has the private key makes tokens")?;
+    mint(secret.bytes(), user, TOKEN_HOURS, &demands(config), Clock::system().now()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_one_and_can_be_named() {
+        assert_eq!(origin(" https://App.Example:443 ").as_deref(), Ok("https://app.example"));
+        for bad in ["*", "app.example", "https://a.example,https://b.example", "", ",", "https://app.example/x"] {
+            assert!(origin(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_setting_is_given_by_any_of_its_names() {
+        let given = named("# JWT_SECRET=x\nCLERK_SECRET_KEY=\"y\"\nOPS_TOKEN_FILE=/z\nJWT_JWKS_FILE=\n");
+        assert!(is_given(&given, "JWT_SECRET") && is_given(&given, "OPS_TOKEN"));
+        assert!(!is_given(&given, "JWT_JWKS_FILE") && !is_given(&given, "JWT_PUBLIC_KEY_FILE"));
+    }
+
+    #[test]
+    fn secrets_are_long_and_never_the_same() {
+        let (one, other) = (new_secret().unwrap(), new_secret().unwrap());
+        assert_eq!((one.len(), other.len()), (2 * SECRET_BYTES + 1, 2 * SECRET_BYTES + 1));
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn the_settings_are_what_strict_production_asks_for() {
+        let text = settings(&["https://app.example".to_owned()]);
+        let directory = tempfile::tempdir().unwrap();
+        let database = format!("sqlite:{}/inkring.db", directory.path().display());
+        let mut pairs: Vec<(String, String)> =
+            named(&text).into_iter().filter(|(name, _)| name != "DATABASE_URL").collect();
+        pairs.push(("DATABASE_URL".to_owned(), database));
+        pairs.push(("JWT_SECRET".to_owned(), "7".repeat(64)));
+        let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let loaded = config::load(&Sources::from_pairs(&pairs, &[]), true).unwrap();
+        assert_eq!(loaded.warnings, [""; 0]);
+        assert!(loaded.config.strict && loaded.config.rates.is_some() && loaded.config.audit.enabled);
+    }
+}

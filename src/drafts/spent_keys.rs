@@ -1,0 +1,332 @@
+//! Removes idempotency keys that no retry needs any more, by a [`Task`] of the housekeeper.
+//!
+//! A key is good for [`KEY_LIFE_HOURS`] at least; used again after it was removed, it is a new one. Old keys are found by
+//! looking at all of them, in slices, on a connection that only reads. An index by age would be as large as the table
+//! itself, and every change of every draft would have to keep it up, while this comes once an hour at the most: nothing is
+//! looked at before the oldest key that is left is old enough, and a little older.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, params};
+
+use crate::clock::{Clock, Timestamp};
+use crate::housekeeper::{Stop, Task};
+use crate::store::{PutOff, Reader, Tx, WriterHandle, run_chore};
+
+/// For so long a key is kept at the least.
+pub const KEY_LIFE_HOURS: i64 = 24;
+/// And for so much longer at the most, so that not every run has to look at all keys to remove a few.
+const KEY_SLACK_HOURS: i64 = 1;
+const HOUR_MICROS: i64 = 60 * 60 * 1_000_000;
+/// From the time of a key to the run that removes it.
+const DUE_MAX_MICROS: i64 = (KEY_LIFE_HOURS + KEY_SLACK_HOURS) * HOUR_MICROS;
+/// Keys that are looked at in one reading: a bound of memory, and of how long a reading can hold back a checkpoint.
+const SLICE_KEYS: i64 = 1000;
+/// Keys that one job removes, at most: some milliseconds of the writer, even when each lies on a page of its own.
+const REMOVED_MAX_KEYS: usize = 500;
+
+/// The task that removes old keys.
+#[must_use]
+pub fn task(reader: Reader, writer: WriterHandle, every: Duration, clock: Clock) -> Task {
+    let mut keys = SpentKeys { reader, writer, clock, due: Timestamp(i64::MIN) };
+    Task { name: "idempotency keys", every, run: Box::new(move |stop| keys.run(stop)) }
+}
+
+struct SpentKeys {
+    reader: Reader,
+    writer: WriterHandle,
+    clock: Clock,
+    /// Before this there is nothing to do.
+    due: Timestamp,
+}
+
+/// A key with all that it belongs to, in the order of their index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Key {
+    draft: i64,
+    actor: String,
+    operation: String,
+    text: String,
+}
+
+/// What a run has removed.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Removed {
+    keys: usize,
+    jobs: usize,
+}
+
+impl SpentKeys {
+    fn run(&mut self, stop: &Stop) {
+        let now = self.clock.now();
+        // A clock that was set back must not put it off for longer than it ever takes.
+        if (1..=DUE_MAX_MICROS).contains(&self.due.0.saturating_sub(now.0)) {
+            return;
+        }
+        let mut removed = Removed::default();
+        let ended = self.remove_old(Timestamp(now.0 - KEY_LIFE_HOURS * HOUR_MICROS), stop, &mut removed);
+        if removed.jobs > 0 {
+            let Removed { keys, jobs } = removed;
+            log::info!(keys, jobs, hours = KEY_LIFE_HOURS; "idempotency_keys.removed");
+        }
+        match ended {
+            // Without any key the next to come is as young as can be.
+            Ok(oldest) => self.due = Timestamp(oldest.unwrap_or(now).0.saturating_add(DUE_MAX_MICROS)),
+            Err(PutOff::Stopping) => {}
+            Err(reason) => log::warn!(error = reason.to_string(); "idempotency_keys.removal_put_off"),
+        }
+    }
+
+    /// Removes every key from before that time; the time of the oldest one that is left, if one is.
+    fn remove_old(&self, before: Timestamp, stop: &Stop, removed: &mut Removed) -> Result<Option<Timestamp>, PutOff> {
+        let (mut old, mut oldest, mut after) = (Vec::new(), None, None);
+        loop {
+            let slice = slice(self.reader.connection(), after.as_ref())?;
+            let Some((last, _)) = slice.last() else { break };
+            after = Some(last.clone());
+            for (key, created_at) in slice {
+                if created_at < before {
+                    old.push(key);
+                } else {
+                    oldest = Some(oldest.map_or(created_at, |other: Timestamp| other.min(created_at)));
+                }
+                if old.len() == REMOVED_MAX_KEYS {
+                    self.remove(std::mem::take(&mut old), stop, removed)?;
+                }
+            }
+            if stop.asked() {
+                return Err(PutOff::Stopping);
+            }
+        }
+        if !old.is_empty() {
+            self.remove(old, stop, removed)?;
+        }
+        Ok(oldest)
+    }
+
+    fn remove(&self, keys: Vec<Key>, stop: &Stop, removed: &mut Removed) -> Result<(), PutOff> {
+        if stop.asked() {
+            return Err(PutOff::Stopping);
+        }
+        removed.keys += run_chore(&self.writer, move |tx| remove(tx, &keys))?;
+        removed.jobs += 1;
+        Ok(())
+    }
+}
+
+/// The next keys in the order of their index.
+fn slice(connection: &Connection, after: Option<&Key>) -> rusqlite::Result<Vec<(Key, Timestamp)>> {
+    let sql = "SELECT draft, actor_id, operation, key, created_at FROM idempotency_keys \
+               WHERE (draft, actor_id, operation, key) > (?1, ?2, ?3, ?4) \
+               ORDER BY draft, actor_id, operation, key LIMIT ?5";
+    let (draft, [actor, operation, text]) = match after {
+        Some(Key { draft, actor, operation, text }) => (*draft, [actor.as_str(), operation, text]),
+        None => (i64::MIN, [""; 3]),
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map(params![draft, actor, operation, text, SLICE_KEYS], |row| {
+        let key = Key { draft: row.get(0)?, actor: row.get(1)?, operation: row.get(2)?, text: row.get(3)? };
+        Ok((key, Timestamp(row.get(4)?)))
+    })?;
+    rows.collect()
+}
+
+fn remove(tx: &Tx<'_>, keys: &[Key]) -> rusqlite::Result<usize> {
+    let sql = "DELETE FROM idempotency_keys WHERE draft = ?1 AND actor_id = ?2 AND operation = ?3 AND key = ?4";
+    let mut statement = tx.connection().prepare_cached(sql)?;
+    keys.iter().map(|key| statement.execute(params![key.draft, key.actor, key.operation, key.text])).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::hub::Hub;
+    use crate::store::Writer;
+
+    const NOW: i64 = 1_766_484_000_000_000;
+    const LIFE: i64 = KEY_LIFE_HOURS * HOUR_MICROS;
+
+    struct House {
+        _directory: tempfile::TempDir,
+        writer: Writer,
+        keys: SpentKeys,
+    }
+
+    impl House {
+        /// With that many keys for each age in hours, spread over three drafts.
+        fn with(ages: &'static [(i64, i64)]) -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let store = crate::store::open(&directory.path().join("a.db")).unwrap();
+            let reader = store.reader().unwrap();
+            let clock = Clock::manual(Timestamp(NOW));
+            let writer = Writer::start(store, 8, Arc::new(Hub::new(|_, _| String::new())), clock.clone()).unwrap();
+            let keys = SpentKeys { reader, writer: writer.handle(), clock, due: Timestamp(i64::MIN) };
+            let house = Self { _directory: directory, writer, keys };
+            house.write(move |tx| {
+                for draft in 1..=3 {
+                    let sql = "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, passed_at, \
+                               created_at, updated_at) VALUES (?1, 'a', 't', 'x', 'a', 0, 0, 0)";
+                    tx.connection().execute(sql, [draft]).unwrap();
+                }
+            });
+            for (hours, count) in ages {
+                house.spend(NOW - hours * HOUR_MICROS, *count);
+            }
+            house
+        }
+
+        fn write(&self, mut work: impl FnMut(&mut Tx<'_>) + Send + 'static) {
+            let work = move |tx: &mut Tx<'_>| {
+                work(tx);
+                Ok(0)
+            };
+            run_chore(&self.writer.handle(), work).unwrap();
+        }
+
+        fn spend(&self, at: i64, count: i64) {
+            self.write(move |tx| {
+                for number in 0..count {
+                    let operation = if number % 2 == 0 { "pass_ring" } else { "append_segment" };
+                    let sql = "INSERT INTO idempotency_keys VALUES (?1, ?2, ?3, ?4, ?5)";
+                    let key = format!("{at}-{number}");
+                    let actor = ["alice", "bob"][usize::try_from(number / 2 % 2).unwrap()];
+                    tx.connection().execute(sql, params![number % 3 + 1, actor, operation, key, at]).unwrap();
+                }
+            });
+        }
+
+        /// How many keys there are of each age in hours.
+        fn ages(&self) -> Vec<(i64, i64)> {
+            let sql = "SELECT (?1 - created_at) / 3600000000 AS age, count(*) FROM idempotency_keys GROUP BY age";
+            let mut statement = self.keys.reader.connection().prepare(sql).unwrap();
+            statement.query_map([NOW], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
+        }
+
+        fn run(&mut self) {
+            let (_goes_on, stop) = Stop::channel();
+            self.keys.run(&stop);
+        }
+
+        fn jobs(&mut self) -> u64 {
+            let before = self.keys.reader.commits();
+            self.run();
+            self.keys.reader.commits() - before
+        }
+
+        fn end(self) {
+            drop(self.keys);
+            self.writer.stop();
+        }
+    }
+
+    #[test]
+    fn a_key_is_kept_for_its_life_and_removed_after_it() {
+        let mut house = House::with(&[(0, 5), (23, 7), (24, 9), (25, 3), (1000, 2)]);
+        house.run();
+        assert_eq!(house.ages(), [(0, 5), (23, 7), (24, 9)], "exactly so old is not too old");
+        house.keys.clock.advance(1);
+        house.keys.due = Timestamp(NOW);
+        house.run();
+        assert_eq!(house.ages(), [(0, 5), (23, 7)]);
+        house.end();
+    }
+
+    #[test]
+    fn many_keys_are_found_in_slices_and_removed_in_small_jobs() {
+        let mut house = House::with(&[(1, 1501), (30, 1501), (40, 1), (2, 700)]);
+        assert_eq!(house.jobs(), 1502_u64.div_ceil(REMOVED_MAX_KEYS as u64));
+        assert_eq!(house.ages(), [(1, 1501), (2, 700)]);
+        house.end();
+    }
+
+    #[test]
+    fn nothing_is_looked_at_before_the_oldest_key_is_old_enough() {
+        let mut house = House::with(&[(10, 1)]);
+        house.run();
+        // Had it looked, it would find these.
+        house.spend(NOW - 100 * HOUR_MICROS, 4);
+        house.keys.clock.advance(15 * HOUR_MICROS - 1);
+        assert_eq!(house.jobs(), 0);
+        house.keys.clock.advance(1);
+        assert_eq!(house.jobs(), 1);
+        assert_eq!(house.ages(), []);
+        house.spend(NOW - 100 * HOUR_MICROS, 1);
+        house.keys.clock.advance(LIFE + HOUR_MICROS - 1);
+        assert_eq!(house.jobs(), 0, "without any key the next to come is young");
+        house.keys.clock.advance(1);
+        assert_eq!(house.jobs(), 1);
+        house.end();
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_puts_nothing_off_for_ever() {
+        let mut house = House::with(&[(0, 1)]);
+        house.keys.clock.advance(1000 * LIFE);
+        house.run();
+        assert_eq!(house.ages(), []);
+        house.keys.clock.advance(-1000 * LIFE);
+        house.spend(NOW - 25 * HOUR_MICROS, 1);
+        assert_eq!(house.jobs(), 1);
+        house.end();
+    }
+
+    #[test]
+    fn a_stop_or_a_failure_puts_the_rest_off() {
+        let mut house = House::with(&[(30, 3)]);
+        let (goes_on, stop) = Stop::channel();
+        drop(goes_on);
+        house.keys.run(&stop);
+        assert_eq!(house.ages(), [(30, 3)]);
+        house.write(|tx| {
+            let stands = "CREATE TRIGGER stands BEFORE DELETE ON idempotency_keys WHEN OLD.draft = 3 \
+                          BEGIN SELECT raise(ABORT, 'it stands'); END";
+            tx.connection().execute_batch(stands).unwrap();
+        });
+        house.run();
+        assert_eq!(house.ages(), [(30, 3)], "all of a job or nothing");
+        house.write(|tx| tx.connection().execute_batch("DROP TRIGGER stands").unwrap());
+        house.run();
+        assert_eq!(house.ages(), []);
+        house.end();
+    }
+
+    #[test]
+    fn a_queue_that_is_full_goes_first() {
+        let mut house = House::with(&[(30, 3)]);
+        let (hold, held) = channel::<()>();
+        let (began, begun) = channel();
+        let handle = house.writer.handle();
+        let blocks = std::thread::spawn(move || {
+            let block = move |_: &mut Tx<'_>| {
+                began.send(()).unwrap();
+                held.recv().unwrap();
+                Ok(0)
+            };
+            run_chore(&handle, block).unwrap();
+        });
+        begun.recv().unwrap();
+        let handle = house.writer.handle();
+        let (settled, done) = channel();
+        let waiting: Vec<_> = (0..8)
+            .map(|_| {
+                let (handle, settled) = (house.writer.handle(), settled.clone());
+                std::thread::spawn(move || settled.send(run_chore(&handle, |_| Ok(0)).unwrap()).unwrap())
+            })
+            .collect();
+        while handle.queued() < 8 {
+            std::thread::yield_now();
+        }
+        drop(handle);
+        house.run();
+        assert_eq!(house.ages(), [(30, 3)]);
+        hold.send(()).unwrap();
+        assert_eq!(done.iter().take(8).count(), 8);
+        waiting.into_iter().chain([blocks]).for_each(|thread| thread.join().unwrap());
+        house.run();
+        assert_eq!(house.ages(), []);
+        house.end();
+    }
+}

@@ -1,0 +1,317 @@
+//! Gives the disk back what removed rows have left free in the database, by a [`Task`].
+//!
+//! SQLite can only cut off the end of a file, so pages from there are moved into the free ones: work for the writer, done
+//! in small jobs that wait in its queue like everyone else's changes. What will soon be written again is not worth moving
+//! anything for, so some pages stay free, and nothing is done until there are twice as many. The file itself gets shorter
+//! with the next checkpoint.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::{Stop, Task};
+use crate::store::{PutOff, Reader, Tx, WriterHandle, run_chore};
+
+/// As many pages (of 4096 bytes) stay free at the least …
+const FREE_KEPT_PAGES: u64 = 1024;
+/// … and one for so many that are in use.
+const USED_PER_FREE_PAGE: u64 = 8;
+/// Pages that one job gives back, at most: a few milliseconds of the writer.
+const VACUUM_STEP_PAGES: u64 = 64;
+/// `PRAGMA auto_vacuum` of a database that can give back pages one by one.
+const INCREMENTAL: i64 = 2;
+
+/// The task that keeps no more free than will soon be used.
+#[must_use]
+pub fn task(reader: Reader, writer: WriterHandle, every: Duration) -> Task {
+    let mut vacuum = Vacuum { reader, writer, kept_min: FREE_KEPT_PAGES, tidy_at: None, is_possible: None };
+    Task { name: "vacuum", every, run: Box::new(move |stop| vacuum.run(stop)) }
+}
+
+struct Vacuum {
+    reader: Reader,
+    writer: WriterHandle,
+    /// [`FREE_KEPT_PAGES`], but in tests.
+    kept_min: u64,
+    /// [`Reader::commits`] before a run that came to its end.
+    tidy_at: Option<u64>,
+    /// Whether the database was made for it, once that is known.
+    is_possible: Option<bool>,
+}
+
+/// What a run has given back.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Given {
+    pages: u64,
+    jobs: usize,
+}
+
+/// How large a database is, and how much of it is free.
+#[derive(Debug, PartialEq, Eq)]
+struct Pages {
+    all: u64,
+    free: u64,
+}
+
+impl Vacuum {
+    fn run(&mut self, stop: &Stop) {
+        let commits = self.reader.commits();
+        if self.is_possible == Some(false) || self.tidy_at == Some(commits) {
+            return;
+        }
+        let mut given = Given::default();
+        let ended = self.give_back(stop, &mut given);
+        if given.jobs > 0 {
+            log::info!(pages = given.pages, jobs = given.jobs; "store.vacuumed");
+        }
+        match ended {
+            Ok(()) => self.tidy_at = Some(commits).filter(|_| given.jobs == 0),
+            Err(PutOff::Stopping) => {}
+            Err(reason) => log::warn!(error = reason.to_string(); "store.vacuum_put_off"),
+        }
+    }
+
+    fn give_back(&mut self, stop: &Stop, given: &mut Given) -> Result<(), PutOff> {
+        if !self.can()? {
+            return Ok(());
+        }
+        let Pages { all, free } = Pages::of(self.reader.connection())?;
+        let kept = self.kept_min.max(all.saturating_sub(free) / USED_PER_FREE_PAGE);
+        let mut excess = free.saturating_sub(kept);
+        if excess <= kept {
+            return Ok(());
+        }
+        while excess > 0 {
+            if stop.asked() {
+                return Err(PutOff::Stopping);
+            }
+            let pages = run_chore(&self.writer, move |tx| give_back(tx, excess.min(VACUUM_STEP_PAGES)))? as u64;
+            given.pages += pages;
+            given.jobs += 1;
+            // Others may have used what was free before.
+            if pages == 0 {
+                return Ok(());
+            }
+            excess = excess.saturating_sub(pages);
+        }
+        Ok(())
+    }
+
+    fn can(&mut self) -> rusqlite::Result<bool> {
+        if let Some(known) = self.is_possible {
+            return Ok(known);
+        }
+        let mode: i64 = self.reader.connection().pragma_query_value(None, "auto_vacuum", |row| row.get(0))?;
+        let is_possible = mode == INCREMENTAL;
+        if !is_possible {
+            log::info!(
+                auto_vacuum = mode;
+                "this database was written without auto_vacuum=INCREMENTAL: what is removed from it is used again, but its \
+                 file never gets smaller"
+            );
+        }
+        self.is_possible = Some(is_possible);
+        Ok(is_possible)
+    }
+}
+
+impl Pages {
+    fn of(connection: &Connection) -> rusqlite::Result<Self> {
+        let count = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+        let (all, free) = (count("page_count")?, count("freelist_count")?);
+        Ok(Self { all: all.unsigned_abs(), free: free.unsigned_abs() })
+    }
+}
+
+/// Takes so many pages off the database's end, as far as there are free ones. How many it was.
+fn give_back(tx: &mut Tx<'_>, pages: u64) -> rusqlite::Result<usize> {
+    let before = Pages::of(tx.connection())?.all;
+    {
+        // It does one page with each step, and each is a row without columns.
+        let mut statement = tx.connection().prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+        let mut steps = statement.query(())?;
+        while steps.next()?.is_some() {}
+    }
+    let given = before.saturating_sub(Pages::of(tx.connection())?.all);
+    tx.moved_pages(given);
+    Ok(usize::try_from(given).unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::hub::Hub;
+    use crate::store::Writer;
+
+    const KEPT: u64 = 100;
+
+    struct House {
+        directory: tempfile::TempDir,
+        writer: Writer,
+        vacuum: Vacuum,
+    }
+
+    /// A key takes up a page and a little more.
+    fn spend(tx: &Tx<'_>, keys: std::ops::Range<i64>) -> rusqlite::Result<usize> {
+        let sql = "INSERT INTO idempotency_keys SELECT 1, 'a', 'o', printf('%08d', value) || hex(zeroblob(900)), 0 \
+                   FROM (WITH RECURSIVE n (value) AS (SELECT ?1 UNION ALL SELECT value + 1 FROM n WHERE value + 1 < ?2) \
+                   SELECT value FROM n)";
+        tx.connection().execute(sql, [keys.start, keys.end])
+    }
+
+    impl House {
+        fn open(directory: tempfile::TempDir) -> Self {
+            let store = crate::store::open(&directory.path().join("a.db")).unwrap();
+            let reader = store.reader().unwrap();
+            let writer = Writer::start(store, 8, Arc::new(Hub::new(|_, _| String::new())), Clock::system()).unwrap();
+            let vacuum = Vacuum { reader, writer: writer.handle(), kept_min: KEPT, tidy_at: None, is_possible: None };
+            Self { directory, writer, vacuum }
+        }
+
+        /// With 2000 keys.
+        fn new() -> Self {
+            let house = Self::open(tempfile::tempdir().unwrap());
+            house.write(|tx| {
+                let draft = "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, passed_at, \
+                             created_at, updated_at) VALUES ('d', 'a', 't', 'x', 'a', 0, 0, 0)";
+                tx.connection().execute(draft, ())?;
+                spend(tx, 0..2000)
+            });
+            house
+        }
+
+        fn write(&self, work: impl FnMut(&mut Tx<'_>) -> rusqlite::Result<usize> + Send + 'static) {
+            run_chore(&self.writer.handle(), work).unwrap();
+        }
+
+        fn remove(&self, keys: std::ops::Range<i64>) {
+            self.write(move |tx| {
+                let (start, end) = (format!("{:08}", keys.start), format!("{:08}", keys.end));
+                tx.connection().execute("DELETE FROM idempotency_keys WHERE key >= ?1 AND key < ?2", [start, end])
+            });
+        }
+
+        fn pages(&self) -> Pages {
+            Pages::of(self.vacuum.reader.connection()).unwrap()
+        }
+
+        fn keys(&self) -> i64 {
+            let connection = self.vacuum.reader.connection();
+            let whole: String = connection.query_row("PRAGMA integrity_check", (), |row| row.get(0)).unwrap();
+            assert_eq!(whole, "ok");
+            connection.query_row("SELECT count(*) FROM idempotency_keys", (), |row| row.get(0)).unwrap()
+        }
+
+        fn run(&mut self) -> Given {
+            let (_goes_on, stop) = Stop::channel();
+            let mut given = Given::default();
+            self.vacuum.give_back(&stop, &mut given).unwrap();
+            given
+        }
+
+        fn end(self) -> tempfile::TempDir {
+            drop(self.vacuum);
+            self.writer.stop();
+            self.directory
+        }
+    }
+
+    #[test]
+    fn what_is_free_goes_in_small_steps_but_for_what_will_be_used_again() {
+        let mut house = House::new();
+        assert_eq!(house.run(), Given::default());
+        // From the beginning, so that pages of the end have to move there.
+        house.remove(0..1500);
+        let before = house.pages();
+        assert!(before.free > 4 * KEPT, "{before:?}");
+        let given = house.run();
+        let after = house.pages();
+        let kept = KEPT.max((before.all - before.free) / USED_PER_FREE_PAGE);
+        // With every thousandth page that goes, a page of SQLite's own goes as well.
+        assert!(after.free.abs_diff(kept) < 4, "{before:?} {after:?}");
+        assert_eq!(before.all - after.all, given.pages);
+        assert!(given.jobs as u64 >= given.pages / (VACUUM_STEP_PAGES + 4), "{given:?}");
+        assert_eq!(house.keys(), 500);
+        assert_eq!(house.run(), Given::default());
+        let file = house.directory.path().join("a.db");
+        let _directory = house.end();
+        assert_eq!(std::fs::metadata(file).unwrap().len(), after.all * 4096);
+    }
+
+    #[test]
+    fn a_little_that_is_free_is_left_for_the_next_rows() {
+        let mut house = House::new();
+        house.remove(0..150);
+        let free = house.pages().free;
+        assert!(free > KEPT && free < 2 * KEPT, "{free}");
+        assert_eq!(house.run(), Given::default());
+        house.end();
+    }
+
+    #[test]
+    fn the_file_gets_shorter_on_the_way_and_the_log_not_longer_and_longer() {
+        let mut house = House::new();
+        house.write(|tx| spend(tx, 10_000..14_000));
+        house.remove(0..13_000);
+        let given = house.run();
+        assert!(given.pages > 4000, "{given:?}");
+        let file = std::fs::metadata(house.directory.path().join("a.db")).unwrap().len() / 4096;
+        // What is behind the last checkpoint is in the log alone.
+        assert!(file <= house.pages().all + 1100, "{file} pages: {:?}", house.pages());
+        assert_eq!(house.keys(), 1000);
+        house.end();
+    }
+
+    #[test]
+    fn nothing_is_looked_at_when_nothing_was_committed() {
+        let mut house = House::new();
+        let (_goes_on, stop) = Stop::channel();
+        house.remove(0..1500);
+        house.vacuum.kept_min = u64::MAX;
+        house.vacuum.run(&stop);
+        // Had it looked, it would find pages to give back.
+        house.vacuum.kept_min = KEPT;
+        let before = house.pages();
+        house.vacuum.run(&stop);
+        assert_eq!(house.pages(), before);
+        house.write(|_| Ok(0));
+        house.vacuum.run(&stop);
+        assert!(house.pages().all < before.all);
+        house.end();
+    }
+
+    #[test]
+    fn a_stop_ends_it_between_two_steps() {
+        let mut house = House::new();
+        house.remove(0..1500);
+        let before = house.pages();
+        let (goes_on, stop) = Stop::channel();
+        drop(goes_on);
+        house.vacuum.run(&stop);
+        assert_eq!((house.pages(), house.vacuum.tidy_at), (before, None));
+        house.end();
+    }
+
+    #[test]
+    fn a_database_that_was_not_made_for_it_is_left_alone() {
+        let house = House::new();
+        house.remove(0..1500);
+        let directory = house.end();
+        let connection = Connection::open(directory.path().join("a.db")).unwrap();
+        connection.execute_batch("PRAGMA auto_vacuum = NONE; PRAGMA journal_mode = DELETE; VACUUM").unwrap();
+        let mode: i64 = connection.pragma_query_value(None, "auto_vacuum", |row| row.get(0)).unwrap();
+        assert_eq!(mode, 0);
+        drop(connection);
+        let mut house = House::open(directory);
+        house.write(|tx| spend(tx, 20_000..22_000));
+        house.remove(20_000..22_000);
+        let before = house.pages();
+        assert!(before.free > 2 * KEPT);
+        assert_eq!(house.run(), Given::default());
+        assert_eq!((house.pages(), house.vacuum.is_possible, house.keys()), (before, Some(false), 500));
+        house.end();
+    }
+}

@@ -1,0 +1,56 @@
+//! A way in for the server's own questions: past the network and the caps, and from there on like any client's.
+//!
+//! The watchdog asks through it whether the server still serves. A connection to the listener's own address would not
+//! do: it is refused when the house is full, may be filtered, and cannot be made at all by a process without network that
+//! was handed its listener. What it leaves out is the kernel's part of a connection, which no restart would mend. The
+//! acceptor opens it only right after `accept` has worked on the listener.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::net::TcpStream;
+
+use super::acceptor::Control;
+use super::client::{Answer, Ask, AskError, Endpoint};
+
+/// Reaches every shard of a running [`Front`](super::Front), which it does not keep running.
+pub struct StaffDoor {
+    control: Arc<Control>,
+    address: SocketAddr,
+    shards: usize,
+}
+
+impl StaffDoor {
+    pub(crate) fn new(control: Arc<Control>, address: SocketAddr, shards: usize) -> Self {
+        Self { control, address, shards }
+    }
+
+    /// How many shards there are to ask.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.shards
+    }
+
+    /// Asks this shard and waits for its answer, `patience` for each step.
+    ///
+    /// # Errors
+    /// When there is no answer. A server that stops takes no more questions.
+    pub fn ask(&self, shard: usize, ask: &Ask<'_>, patience: Duration) -> Result<Answer, AskError> {
+        let endpoint = Endpoint::Tcp(self.address);
+        let stream = self.call(shard).map_err(|error| AskError::Connect(endpoint.clone(), error))?;
+        ask.over(stream, &endpoint, "localhost", patience)
+    }
+
+    fn call(&self, shard: usize) -> io::Result<UnixStream> {
+        let (ours, theirs) = UnixStream::pair()?;
+        theirs.set_nonblocking(true)?;
+        // A stream is a stream: what a connection asks of its socket (read, write, shut down) this one can do as well.
+        let theirs = std::net::TcpStream::from(OwnedFd::from(theirs));
+        self.control.call(TcpStream::from_std(theirs), shard)?;
+        Ok(ours)
+    }
+}
