@@ -5,12 +5,14 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::process::Stdio;
 
 use inkring::net::Endpoint;
 use inkring::net::client::Ask;
 use serde_json::Value;
 
-use crate::support::{Answer, Client, PATIENCE, Server, inkring, wait_for};
+use crate::support::{Answer, Client, PATIENCE, Server, inkring, shelled, wait_for};
+use crate::systemd::{HANDS_OVER, as_stdin};
 
 const ON: (&str, &str) = ("OPS_ADDR", "127.0.0.1:0");
 const TOKEN: &str = "a token of more than sixteen bytes";
@@ -306,4 +308,54 @@ fn a_plane_that_others_can_reach_wants_a_token() {
     for good in [&[("OPS_ADDR", "127.0.0.2:0")][..], &[("OPS_ADDR", "0.0.0.0:0"), ("OPS_TOKEN", TOKEN)]] {
         assert_eq!(check(good, "check-config").0, Some(0), "{good:?}");
     }
+}
+
+/// A server that was handed this socket for its private plane.
+fn handed(socket: Stdio, settings: &[(&str, &str)], alone: &str) -> Operated {
+    let mut server = Server::absent(settings);
+    server.before = Some(format!("{HANDS_OVER}; export LISTEN_FDNAMES=ops; {alone}"));
+    server.launch_with(socket);
+    Operated::of(server)
+}
+
+#[test]
+fn a_socket_that_was_handed_over_is_served_and_left_where_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ops.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut operated = handed(as_stdin(listener), &[], "true");
+    assert_eq!(operated.plane, Endpoint::Unix(path.clone()));
+    operated.get("/status").expect(200);
+    assert!(operated.server.terminate().success());
+    assert!(path.exists(), "whoever made it may want it again");
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let operated = handed(as_stdin(listener.try_clone().unwrap()), &[], "true");
+    assert_eq!(operated.plane, Endpoint::Tcp(address));
+    assert_eq!(operated.get("/status").expect(200)["ready"]["ok"], true);
+
+    let open = TcpListener::bind("0.0.0.0:0").unwrap();
+    let mut server = Server::absent(&[]);
+    server.before = Some(format!("{HANDS_OVER}; export LISTEN_FDNAMES=ops"));
+    let mut command = shelled(&server.command(), server.before.as_ref().unwrap());
+    let output = command.stdin(as_stdin(open)).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("can be reached from other machines, and the plane hands out the whole database"), "{said}");
+}
+
+#[test]
+fn the_level_of_the_log_is_changed_while_the_server_runs() {
+    let operated = Operated::with(&[("OPS_TOKEN", TOKEN)]);
+    let bearer = format!("Bearer {TOKEN}");
+    let level = |method, body: &[u8]| {
+        operated.ask(method, "/log-level", "x", &[("Authorization", &bearer)], body).expect(200)["level"].clone()
+    };
+    let ask = |id| operated.server.connect().request("GET", "/nowhere", &[("X-Request-Id", id)], b"").status;
+    assert_eq!(level("GET", b""), "info");
+    assert_eq!((level("PUT", b"error"), ask("unseen")), ("error".into(), 404));
+    assert_eq!((level("PUT", b"info"), ask("seen")), ("info".into(), 404));
+    operated.server.wait_for_log(|line| line["request_id"] == "seen");
+    assert!(!operated.server.log().contains("unseen"));
 }
