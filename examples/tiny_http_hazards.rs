@@ -30,6 +30,7 @@ fn main() {
         ("descriptors run out once (limit 64), then everyone leaves", descriptors),
         ("one header line without end, 32 MB of it", endless_line),
         ("200 000 pipelined requests, no answer read", pipelined),
+        ("one request with Content-Length: 4611686018427387904", enormous_body),
         ("half a head, then silence", silent),
     ];
     for (hazard, reproduce) in hazards {
@@ -180,6 +181,18 @@ fn pipelined() -> String {
         Err(error) => error.to_string(),
     };
     format!("{sent} accepted; memory from {before} to {} MB; another client {waited}", subject.memory())
+}
+
+fn enormous_body() -> String {
+    let mut subject = Subject::start(None);
+    let mut client = subject.connect().unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: t\r\nContent-Length: 4611686018427387904\r\n\r\n").unwrap();
+    let _ = client.read_to_end(&mut Vec::new());
+    std::thread::sleep(Duration::from_millis(500));
+    match subject.child.try_wait().unwrap() {
+        Some(status) => format!("the process has ended: {status}"),
+        None => "the process still runs".to_owned(),
+    }
 }
 
 fn silent() -> String {

@@ -20,6 +20,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Config, ConfigError, Environment, Loaded, LogFormat, Sources};
 use crate::gate::{MINT_MAX_HOURS, Verifier, is_user_id, mint, unverified};
+use crate::net::Endpoint;
 use crate::observe::{self, LogHandle};
 use crate::server::{Server, demands, open_keys};
 use crate::systemd::{Inherited, Notify};
@@ -343,7 +344,7 @@ fn serve_until_told(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let orders = Orders::listen(logs.clone())?;
     let notify = Notify::from_environment();
-    let server = Server::start(&loaded.config, inherited, notify.clone())?;
+    let server = Server::start(&loaded.config, inherited, notify.clone(), logs)?;
     print(&banner(&loaded.config, &server));
     let mut backups = BackUps::new(None);
     loop {
@@ -368,6 +369,11 @@ fn banner(config: &Config, server: &Server) -> String {
     let mut text = format!(
         "inkring {version}: drafts written in turn\n  listening on  http://{address}\n  data in       {database}\n"
     );
+    match server.private_endpoint() {
+        Some(Endpoint::Tcp(address)) => text.push_str(&format!("  operator      http://{address}/\n")),
+        Some(socket) => text.push_str(&format!("  operator      {socket}\n")),
+        None => {}
+    }
     if config.env == Environment::Production {
         return text;
     }

@@ -8,6 +8,7 @@ pub mod config;
 
 pub mod drafts;
 pub mod health;
+pub mod ops;
 
 pub mod backup;
 

@@ -4,22 +4,29 @@ mod reload;
 
 use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::audit::{self, Audit};
 use crate::backup::{self, Backups};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
+use crate::config::knobs::TOKEN_KEYS;
 use crate::config::{Config, Environment, Network, open_to_others};
 use crate::drafts;
 use crate::gate::{BadKeys, Demands, Form, Gate, KeyFile, Keys, Limiter, Limits, Routes, UnheededProxy};
 use crate::health::{self, Readiness};
 use crate::housekeeper::{Housekeeper, vacuum};
 use crate::hub::{Batch, Hub, Mailbox, SeatLimits, Seats, Topics};
-use crate::net::{self, Caps, Front};
+use crate::net::client::Ask;
+use crate::net::side_door::{Bound, SocketFile};
+use crate::net::{self, Caps, Endpoint, Front, Listening, StaffDoor};
+use crate::observe::LogHandle;
+use crate::ops::{self, Plane};
 use crate::store::{self, OpenError, Reader, Writer, WriterHandle};
 use crate::systemd::{Finding, Inherited, Notify, Prober, Watchdog};
 use reload::Changeable;
@@ -31,6 +38,11 @@ const DESCRIPTORS_RESERVED: usize = 128;
 
 /// The longest message taken from a socket, whatever the limits.
 const SOCKET_MESSAGE_MAX_BYTES: usize = 1024 * 1024;
+
+/// How long a shard has to say whether it is ready: longer than a commit that stalls, so that this can be told.
+const READY_PATIENCE: Duration = Duration::from_secs(3);
+/// And how much it may say.
+const READY_MAX_BYTES: u64 = 64 * 1024;
 
 /// How long the test write at the start may take.
 const START_PROBE_PATIENCE: Duration = Duration::from_secs(10);
@@ -49,6 +61,23 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The private plane cannot listen where it should.
+    #[error(
+        "cannot listen on OPS_ADDR={endpoint} for the private plane: {source}; \
+         give it another address, or none by OPS_ADDR=off"
+    )]
+    ListenPrivately {
+        /// As configured, or its default.
+        endpoint: Endpoint,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A socket for the private plane was handed over that other machines can reach, and there is no token.
+    #[error(
+        "the socket for the private plane at {0} can be reached from other machines, and the plane hands out the whole \
+         database: set OPS_TOKEN, or an address of this machine in the socket's unit"
+    )]
+    OpenPlane(SocketAddr),
     /// The file of keys cannot be used.
     #[error(transparent)]
     Keys(#[from] KeysError),
@@ -76,6 +105,8 @@ pub enum KeysError {
 /// A running server.
 pub struct Server {
     front: Front<Batch>,
+    plane: Option<Plane>,
+    socket_file: Option<SocketFile>,
     housekeeper: Housekeeper,
     writer: Writer,
     audit: Option<Audit>,
@@ -93,7 +124,7 @@ impl Server {
     ///
     /// # Errors
     /// When the database, the address or the system is not as needed.
-    pub fn start(config: &Config, inherited: Inherited, notify: Notify) -> Result<Self, StartError> {
+    pub fn start(config: &Config, inherited: Inherited, notify: Notify, logs: &LogHandle) -> Result<Self, StartError> {
         let clock = Clock::system();
         let shards = shard_count(config.shards);
         let descriptors = raise_descriptor_limit();
@@ -107,9 +138,18 @@ impl Server {
             }
             None => net::listen(config.listen).map_err(refused)?,
         };
-        if inherited.ops.is_some() {
-            log::warn!(name = "ops"; "socket.unused");
-        }
+        let bound = match (inherited.ops, &config.operations.endpoint) {
+            (Some(listening), _) => {
+                if let (Some(Endpoint::Tcp(address)), None) = (listening.endpoint(), &config.operations.token)
+                    && !address.ip().to_canonical().is_loopback()
+                {
+                    return Err(StartError::OpenPlane(address));
+                }
+                log::info!(name = "ops"; "socket.inherited");
+                Some(Bound { listening, file: None })
+            }
+            (None, endpoint) => endpoint.as_ref().map(listen_privately).transpose()?,
+        };
 
         let (changeable, warning) = Changeable::new(config, clock.clone())?;
         warning.iter().for_each(|warning| log::warn!("{warning}"));
@@ -122,6 +162,7 @@ impl Server {
         let (keys_reader, vacuum_reader) = (store.reader()?, store.reader()?);
         let keeps_audit = config.audit.enabled || config.audit.retention_days > 0;
         let audit_reader = keeps_audit.then(|| store.reader()).transpose()?;
+        let plane_reader = bound.is_some().then(|| store.reader()).transpose()?;
         let hub = Arc::new(Hub::new(drafts::frame_text));
         let writer = Writer::start(store, config.writer_queue_jobs, Arc::clone(&hub) as _, clock.clone())
             .map_err(StartError::Threads)?;
@@ -151,12 +192,13 @@ impl Server {
         let housekeeper = Housekeeper::start(tasks, clock.clone()).map_err(StartError::Threads)?;
 
         let readiness = Arc::new(Readiness::default());
+        let seats = Seats::default();
         let plan = GatePlan {
             config: config.clone(),
             changeable: changeable.clone(),
             writer: writer.handle(),
             hub,
-            seats: Seats::default(),
+            seats: seats.clone(),
             readiness: Arc::clone(&readiness),
             audit: audit.clone(),
             backups: backups.clone(),
@@ -186,6 +228,28 @@ impl Server {
         };
         let front = Front::start(listener, options, readers, move |reader, mailbox| plan.build(reader, mailbox))
             .map_err(StartError::Threads)?;
+        let (mut plane, mut socket_file) = (None, None);
+        if let (Some(bound), Some(reader)) = (bound, plane_reader) {
+            let view = PlaneView {
+                config: config.clone(),
+                public: front.address(),
+                door: front.staff_door(),
+                logs: logs.clone(),
+                writer: writer.handle(),
+                seats,
+                started_at: clock.now(),
+                began: clock.instant(),
+                clock: clock.clone(),
+            };
+            let endpoint = bound.listening.endpoint().map(|endpoint| endpoint.to_string());
+            log::info!(address = endpoint.as_deref(), token = config.operations.token.is_some(); "ops.started");
+            let token = config.operations.token.as_ref().map(|token| ops::Secret::new(token.bytes()));
+            plane = Some(
+                Plane::start(bound.listening, token, view.wiring(reader), clock.clone())
+                    .map_err(StartError::Threads)?,
+            );
+            socket_file = bound.file;
+        }
         log::info!(
             address = front.address().to_string(), database = config.database.display().to_string(), shards,
             connections, descriptors, version = env!("CARGO_PKG_VERSION");
@@ -195,7 +259,20 @@ impl Server {
         let prober = Prober::new(front.staff_door(), excuse, clock);
         let watchdog = announce(&notify, prober, serving(front.address())).map_err(StartError::Threads)?;
         let drain = config.drain;
-        Ok(Self { front, housekeeper, writer, audit, backups, readiness, changeable, notify, watchdog, drain })
+        Ok(Self {
+            front,
+            plane,
+            socket_file,
+            housekeeper,
+            writer,
+            audit,
+            backups,
+            readiness,
+            changeable,
+            notify,
+            watchdog,
+            drain,
+        })
     }
 
     /// How it goes, in a line for whoever looks after services.
@@ -208,6 +285,12 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.front.address()
+    }
+
+    /// Where the private plane listens, if it is on.
+    #[must_use]
+    pub fn private_endpoint(&self) -> Option<&Endpoint> {
+        self.plane.as_ref().and_then(Plane::endpoint)
     }
 
     /// Follows another configuration in everything that a reload takes ([`crate::config::knobs::Knob::reloads`]), and
@@ -236,6 +319,10 @@ impl Server {
         }
         self.backups.stop();
         self.front.stop(self.drain);
+        if let Some(plane) = self.plane {
+            plane.stop();
+        }
+        drop(self.socket_file);
         // What it removes goes through the writer, which ends when nobody can hand in changes any more.
         self.housekeeper.stop();
         if let Some(audit) = &self.audit {
@@ -268,6 +355,109 @@ fn announce(notify: &Notify, mut prober: Prober, serving: String) -> std::io::Re
 
 fn serving(address: SocketAddr) -> String {
     format!("serving on {address}")
+}
+
+/// Binds the private plane's place.
+fn listen_privately(endpoint: &Endpoint) -> Result<Bound, StartError> {
+    Listening::bind(endpoint).map_err(|source| StartError::ListenPrivately { endpoint: endpoint.clone(), source })
+}
+
+/// What the private plane shows.
+struct PlaneView {
+    config: Config,
+    public: SocketAddr,
+    door: StaffDoor,
+    logs: LogHandle,
+    writer: WriterHandle,
+    seats: Seats,
+    started_at: Timestamp,
+    began: Instant,
+    clock: Clock,
+}
+
+impl PlaneView {
+    fn wiring(self, reader: Reader) -> ops::Wiring {
+        ops::Wiring {
+            audit_enabled: self.config.audit.enabled,
+            reader: Mutex::new(reader),
+            metrics: None,
+            log_level: Box::new(self.logs.clone()),
+            backups: None,
+            status: Box::new(move || self.status()),
+        }
+    }
+
+    fn status(&self) -> ops::Status {
+        let database = &self.config.database;
+        let mut wal = database.clone().into_os_string();
+        wal.push("-wal");
+        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        let room = rustix::fs::statvfs(database).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        let backups = &self.config.operations.backups;
+        ops::Status {
+            version: env!("CARGO_PKG_VERSION"),
+            sqlite: rusqlite::version(),
+            schema_version: store::SCHEMA_VERSION,
+            now: self.clock.now().offset_style().to_string(),
+            started_at: self.started_at.offset_style().to_string(),
+            uptime_seconds: self.clock.instant().saturating_duration_since(self.began).as_secs(),
+            public_address: self.public.to_string(),
+            ready: self.ready(),
+            writer: ops::WriterStatus {
+                queued: self.writer.queued(),
+                queue_limit: self.config.writer_queue_jobs,
+                busy_ms: self.writer.busy_for().map(|busy| busy.as_millis() as u64),
+                read_only: self.writer.read_only().map(store::Fault::reason),
+            },
+            database: ops::DatabaseStatus {
+                path: database.display().to_string(),
+                bytes: bytes(database),
+                wal_bytes: bytes(Path::new(&wal)),
+                disk_free_bytes: room,
+            },
+            sockets_open: self.seats.open(),
+            backups: ops::Copied {
+                every_hours: backups.every.map(|every| every.as_secs() / 3600),
+                directory: backups.directory.as_ref().map(|directory| directory.display().to_string()),
+                latest: None,
+            },
+            configuration: summary(&self.config),
+        }
+    }
+
+    /// What `/readyz` says: of a shard, the writer and the disk.
+    fn ready(&self) -> ops::ReadyStatus {
+        let reason = match self.door.ask(0, &Ask::get("/readyz"), READY_PATIENCE) {
+            Ok(answer) if answer.status == 200 => return ops::ReadyStatus { ok: true, reasons: Vec::new() },
+            Ok(answer) => {
+                let status = answer.status;
+                let body = answer.text(READY_MAX_BYTES).unwrap_or_default();
+                let body: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+                body["detail"].as_str().map_or_else(|| format!("/readyz answers {status}"), str::to_owned)
+            }
+            Err(error) => error.to_string(),
+        };
+        ops::ReadyStatus { ok: false, reasons: vec![reason] }
+    }
+}
+
+/// What an operator would ask about first, and nothing secret.
+fn summary(config: &Config) -> serde_json::Value {
+    let jwt = &config.jwt;
+    let keys = [jwt.secret.is_some(), jwt.public_key_file.is_some(), jwt.jwks_file.is_some()];
+    let keys = TOKEN_KEYS.into_iter().zip(keys).find_map(|(name, set)| set.then_some(name));
+    serde_json::json!({
+        "environment": config.env.as_str(),
+        "strict": config.strict,
+        "tokens_by": keys,
+        "trust_user_header": config.trust_user_header,
+        "drafts_public_read": config.drafts.public_read,
+        "rate_limits": config.rates.is_some(),
+        "socket_limits": config.sockets.enabled,
+        "audit": config.audit.enabled,
+        "audit_retention_days": config.audit.retention_days,
+        "metrics_public": config.operations.metrics_public,
+    })
 }
 
 /// All that is needed to build a shard's gate on the shard's own thread.

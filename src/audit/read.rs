@@ -11,6 +11,9 @@ use crate::clock::{OffsetStyle, Timestamp};
 /// Rows read at once. Between two slices no transaction is open.
 const SLICE_ROWS: i64 = 500;
 
+/// Rows that are searched for those of somebody, so that nobody waits for a search through all of them.
+pub const SEARCHED_MAX_ROWS: i64 = 100_000;
+
 /// The columns of the CSV form, in their order.
 pub const CSV_HEADER: &str = "id,ts,request_id,user_id,action,draft_id,metadata,ip,user_agent,prev_hash,hash\r\n";
 
@@ -50,6 +53,34 @@ pub fn before_newest(connection: &Connection, rows: u32) -> rusqlite::Result<i64
     let sql = "SELECT coalesce(min(id) - 1, (SELECT coalesce(max(id), 0) FROM audit_events)) \
                FROM (SELECT id FROM audit_events ORDER BY id DESC LIMIT ?1)";
     connection.query_row(sql, [rows], |row| row.get(0))
+}
+
+/// Which rows are wanted; what is not said does not matter.
+#[derive(Debug, Default)]
+pub struct Wanted<'a> {
+    /// Those behind this one.
+    pub after: i64,
+    /// Of this user.
+    pub user: Option<&'a str>,
+    /// About this draft.
+    pub draft: Option<&'a str>,
+    /// With this action.
+    pub action: Option<&'a str>,
+}
+
+/// The newest rows that are wanted, newest first, among the newest [`SEARCHED_MAX_ROWS`] of all.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn newest(connection: &Connection, wanted: &Wanted<'_>, rows: u32) -> rusqlite::Result<Vec<Shown>> {
+    let sql = "SELECT id, ts, request_id, user_id, action, draft_id, metadata, ip, user_agent, prev_hash, hash \
+               FROM audit_events \
+               WHERE id > max(?1, coalesce((SELECT max(id) FROM audit_events), 0) - ?2) \
+               AND (?3 IS NULL OR user_id = ?3) AND (?4 IS NULL OR draft_id = ?4) AND (?5 IS NULL OR action = ?5) \
+               ORDER BY id DESC LIMIT ?6";
+    let mut statement = connection.prepare_cached(sql)?;
+    let values = params![wanted.after, SEARCHED_MAX_ROWS, wanted.user, wanted.draft, wanted.action, rows];
+    statement.query_map(values, shown)?.collect()
 }
 
 fn shown(row: &Row<'_>) -> rusqlite::Result<Shown> {
@@ -101,6 +132,12 @@ enum Metadata<'a> {
 impl Shown {
     /// Appends a line of JSON.
     pub fn jsonl(&self, out: &mut String) {
+        self.json(out);
+        out.push('\n');
+    }
+
+    /// Appends one JSON object.
+    pub fn json(&self, out: &mut String) {
         let metadata = self.metadata.as_deref().map(|text| match serde_json::from_str(text) {
             Ok(object) if !text.contains('\n') => Metadata::Object(object),
             _ => Metadata::Text(text),
@@ -120,7 +157,6 @@ impl Shown {
         };
         // Texts and numbers always serialise.
         out.push_str(&serde_json::to_string(&json).unwrap_or_default());
-        out.push('\n');
     }
 
     /// Appends a line of CSV (RFC 4180). NULL is an empty cell.

@@ -20,7 +20,8 @@ pub use network::Network;
 pub use reload::{Change, Reloaded, reload};
 pub use sources::{Origin, Sources, open_to_others};
 pub use typed::{
-    AuditConfig, Config, ConnectionLimits, DraftLimits, Environment, JwtConfig, LogConfig, LogFormat, LogLevel, Secret,
+    AuditConfig, Config, ConnectionLimits, DraftLimits, Environment, JwtConfig, LogConfig, LogFormat, LogLevel,
+    Operations, Secret,
 };
 pub use value::Fraction;
 
@@ -29,6 +30,8 @@ use std::fmt;
 use knobs::{KNOBS, Knob, OnBad, TOKEN_KEYS};
 use sources::Given;
 use value::{BadValue, MASK, Value, parse};
+
+use crate::net::Endpoint;
 
 /// A configuration that was accepted.
 #[derive(Clone, Debug)]
@@ -84,6 +87,9 @@ impl From<BadValue> for ConfigError {
 
 /// The shortest key of signed tokens that is not remarked on: as long as what HS256 makes with it (RFC 7518 §3.2).
 const SECRET_MIN_BYTES: usize = 32;
+
+/// The shortest token of the private plane.
+const OPS_TOKEN_MIN_BYTES: usize = 16;
 
 /// Examples of keys, ours and others', that are long enough.
 const KNOWN_SECRETS: [&str; 2] = ["only-for-the-examples-of-this-page", "a-string-secret-at-least-256-bits-long"];
@@ -144,6 +150,7 @@ fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Resu
 
     let config = Config::from_settings(&settings, strict)?;
     findings.problems.extend(several_keys(sources));
+    findings.problems.extend(open_plane(&config, sources));
     if strict || production {
         for sentence in production::needs(&config, &settings, sources, production) {
             findings.mistake(sentence);
@@ -211,6 +218,34 @@ fn several_keys(sources: &Sources) -> Option<String> {
     })
 }
 
+/// Why the private plane may not be opened as it is configured. Never only a warning: it hands out the whole database.
+fn open_plane(config: &Config, sources: &Sources) -> Option<String> {
+    let Operations { endpoint, token, .. } = &config.operations;
+    let (name, masked) = given_name("OPS_TOKEN", sources)?;
+    match (endpoint, token) {
+        (_, Some(token)) if token.bytes().len() < OPS_TOKEN_MIN_BYTES => Some(format!(
+            "{name}{masked} is shorter than {OPS_TOKEN_MIN_BYTES} bytes, so it can be tried out: use a longer one, such as \
+             16 random bytes in hexadecimal"
+        )),
+        (Some(Endpoint::Tcp(address)), None) if !address.ip().to_canonical().is_loopback() => Some(format!(
+            "OPS_ADDR={address} can be reached from other machines, and the private plane hands out the whole database: set \
+             OPS_TOKEN, or use 127.0.0.1:{}",
+            address.port()
+        )),
+        _ => None,
+    }
+}
+
+/// The name that a secret was given by, or its own, and what stands for its value in a sentence about it.
+fn given_name(name: &str, sources: &Sources) -> Option<(String, String)> {
+    let knob = KNOBS.iter().find(|knob| knob.name == name)?;
+    Some(match sources.find(knob).ok().flatten() {
+        Some(Given { name, origin: Origin::Environment | Origin::DotEnv, .. }) => (name, format!("={MASK}")),
+        Some(Given { name, .. }) => (name, String::new()),
+        None => (name.to_owned(), String::new()),
+    })
+}
+
 /// What is wrong with a key that can be guessed, under the name it was given by.
 fn weak_secret(config: &Config, sources: &Sources) -> Option<String> {
     let secret = config.jwt.secret.as_ref()?.bytes();
@@ -225,8 +260,6 @@ fn weak_secret(config: &Config, sources: &Sources) -> Option<String> {
     } else {
         return None;
     };
-    let knob = KNOBS.iter().find(|knob| knob.name == "JWT_SECRET")?;
-    let Given { name, origin, .. } = sources.find(knob).ok()??;
-    let value = if matches!(origin, Origin::Environment | Origin::DotEnv) { format!("={MASK}") } else { String::new() };
-    Some(format!("{name}{value} {why}, such as 32 random bytes in hexadecimal"))
+    let (name, masked) = given_name("JWT_SECRET", sources)?;
+    Some(format!("{name}{masked} {why}, such as 32 random bytes in hexadecimal"))
 }

@@ -126,12 +126,16 @@ impl ApiError {
         Self(Box::new(Facts { status, code, message, detail: None, logged: None, headers, context, damage: false }))
     }
 
-    pub(super) fn with_status(mut self, status: StatusCode) -> Self {
+    /// The same error with another status than the usual one of its code.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
         self.0.status = status;
         self
     }
 
-    pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    /// The same error with a header of its own.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.push((name, value));
         self
     }

@@ -20,6 +20,7 @@ mod outbox;
 mod request_id;
 mod response;
 mod shard;
+pub mod side_door;
 pub mod socket;
 mod staff_door;
 
@@ -37,6 +38,7 @@ pub use mailbox::{Mailbox, Ticket};
 pub use request_id::RequestId;
 pub use response::Response;
 pub use shard::Sockets;
+pub use side_door::{Listening, SideDoor};
 pub use socket::{Outgoing, Session, SocketLimits};
 pub use staff_door::StaffDoor;
 

@@ -84,6 +84,14 @@ pub(crate) struct Manner {
 /// Appends the answer's bytes to `out`. `date` is the `Date` value.
 pub(crate) fn encode(response: &Response, manner: Manner, date: &str, out: &mut Vec<u8>) {
     out.reserve(512 + response.fixed_headers.len() + response.body.len());
+    encode_head(response, response.body.len() as u64, manner, date, out);
+    if !manner.head_only {
+        out.extend_from_slice(&response.body);
+    }
+}
+
+/// The same without the body, of which there will be `length` bytes.
+pub(crate) fn encode_head(response: &Response, length: u64, manner: Manner, date: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(response.status.as_str().as_bytes());
     out.push(b' ');
@@ -98,7 +106,7 @@ pub(crate) fn encode(response: &Response, manner: Manner, date: &str, out: &mut 
         out.extend_from_slice(b"\r\nconnection: Upgrade\r\nupgrade: websocket\r\n");
     } else {
         out.extend_from_slice(b"\r\ncontent-length: ");
-        out.extend_from_slice(itoa::Buffer::new().format(response.body.len()).as_bytes());
+        out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
         out.extend_from_slice(b"\r\n");
     }
     match (manner.keep_alive, manner.http11) {
@@ -122,9 +130,6 @@ pub(crate) fn encode(response: &Response, manner: Manner, date: &str, out: &mut 
     }
     out.extend_from_slice(response.fixed_headers.as_bytes());
     out.extend_from_slice(b"\r\n");
-    if !manner.head_only {
-        out.extend_from_slice(&response.body);
-    }
 }
 
 /// The value of a `Date` header (RFC 9110 §5.6.7) for this many seconds since 1970.

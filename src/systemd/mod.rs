@@ -8,5 +8,5 @@ mod sockets;
 mod watchdog;
 
 pub use notify::Notify;
-pub use sockets::{BadSockets, Inherited, Listening};
+pub use sockets::{BadSockets, Inherited};
 pub use watchdog::{Excuse, Finding, Prober, Watchdog};

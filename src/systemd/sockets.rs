@@ -6,10 +6,11 @@
 use std::env;
 use std::net::TcpListener;
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixListener;
 
 use listenfd::ListenFd;
 use rustix::net::sockopt::socket_acceptconn;
+
+use crate::net::Listening;
 
 /// The names of the sockets, with colons between them.
 const NAMES: &str = "LISTEN_FDNAMES";
@@ -17,15 +18,6 @@ const NAMES: &str = "LISTEN_FDNAMES";
 const HTTP: &str = "http";
 /// What the private plane is called.
 const OPS: &str = "ops";
-
-/// Something to accept connections on.
-#[derive(Debug)]
-pub enum Listening {
-    /// At an IP address.
-    Tcp(TcpListener),
-    /// At a path.
-    Unix(UnixListener),
-}
 
 /// What was handed over.
 #[derive(Debug, Default)]

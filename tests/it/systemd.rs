@@ -20,13 +20,13 @@ use crate::repository::{files, read};
 use crate::support::{Client, PATIENCE, Server, hold_writer, inkring, shelled, wait_for};
 
 /// What a shell does to hand its stdin over as the first listening socket.
-const HANDS_OVER: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$";
+pub const HANDS_OVER: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$";
 
 fn skipped(why: &str) {
     std::io::stderr().write_all(format!("skipped: {why}\n").as_bytes()).unwrap();
 }
 
-fn as_stdin(socket: impl Into<OwnedFd>) -> Stdio {
+pub fn as_stdin(socket: impl Into<OwnedFd>) -> Stdio {
     Stdio::from(socket.into())
 }
 

@@ -287,3 +287,28 @@ fn from_process_reads_the_file_in_the_directory() {
     assert!(drain().unwrap_err().starts_with(".env cannot be read: "));
     std::fs::remove_dir_all(&dir).unwrap();
 }
+
+#[test]
+fn a_private_plane_that_others_can_reach_wants_a_token() {
+    const TOKEN: (&str, &str) = ("OPS_TOKEN", "exactly sixteen.");
+    let said = |env: &[(&str, &str)]| from_env(env).map(|loaded| loaded.warnings).map_err(|error| error.problems);
+    for address in ["0.0.0.0:9090", "[::]:9090", "192.0.2.1:9090", "[::ffff:192.0.2.1]:9090"] {
+        let address = ("OPS_ADDR", address);
+        for strict in ["false", "true"] {
+            let problems = problems(&[address, ("CONFIG_STRICT", strict)], &[]);
+            let sentence = format!(
+                "OPS_ADDR={} can be reached from other machines, and the private plane hands out the whole database: set \
+                 OPS_TOKEN, or use 127.0.0.1:9090",
+                address.1
+            );
+            assert!(problems.contains(&sentence), "{problems:?}");
+        }
+        assert_eq!(said(&[address, TOKEN]), Ok(Vec::new()));
+    }
+    for address in ["127.0.0.1:9090", "127.1.2.3:1", "[::1]:9090", "[::ffff:127.0.0.1]:9090", "unix:x.sock", "off"] {
+        assert_eq!(said(&[("OPS_ADDR", address)]), Ok(Vec::new()));
+    }
+    let short = "OPS_TOKEN=******** is shorter than 16 bytes, so it can be tried out: use a longer one, such as 16 random \
+                 bytes in hexadecimal";
+    assert_eq!(said(&[("OPS_TOKEN", "only fifteen..."), ("OPS_ADDR", "off")]), Err(vec![short.to_owned()]));
+}

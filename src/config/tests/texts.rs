@@ -44,7 +44,13 @@ fn no_setting_that_is_secret_is_ever_shown() {
         assert!(knob.default.is_empty(), "{}: a secret that everyone knows is none", knob.name);
         for name in knob.names() {
             for text in ["hunter2", "hunter2-hunter2-hunter2-hunter2-hunter2"] {
-                let loaded = from_env(&[(name, text)]).unwrap();
+                let loaded = match from_env(&[(name, text)]) {
+                    Ok(loaded) => loaded,
+                    Err(refused) => {
+                        assert!(text == "hunter2" && !refused.to_string().contains("hunter2"), "{refused}");
+                        continue;
+                    }
+                };
                 let shown = format!("{loaded:?}") + &docs::effective(&loaded);
                 assert!(shown.contains(&format!("{}=********", knob.name)));
                 assert!(!shown.contains("hunter2"), "{shown}");

@@ -1,0 +1,232 @@
+//! What there is to ask for.
+
+use std::borrow::Cow;
+
+use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use log::LevelFilter;
+use serde_json::{Value, json};
+
+use super::page;
+use super::wiring::{NoBackup, OpenCopy, Wiring};
+use crate::audit::read::{Wanted, newest};
+use crate::gate::{ApiError, Code};
+use crate::net::side_door::{Answer, Peer, Stream};
+use crate::net::{Request, Response};
+
+/// The one path that needs no token.
+pub(super) const HEALTHZ: &str = "/healthz";
+
+/// Rows of the audit log in an answer, unless asked for otherwise.
+const AUDIT_DEFAULT_ROWS: u32 = 50;
+/// And at most.
+const AUDIT_MAX_ROWS: u32 = 200;
+
+/// Every path, and its methods as `Allow` lists them. `HEAD` goes with `GET`, but not where that does something.
+const PATHS: [(&str, &str); 7] = [
+    ("/", "GET, HEAD"),
+    ("/audit", "GET, HEAD"),
+    ("/backup", "GET, POST"),
+    (HEALTHZ, "GET, HEAD"),
+    ("/log-level", "GET, HEAD, PUT"),
+    ("/metrics", "GET, HEAD"),
+    ("/status", "GET, HEAD"),
+];
+
+/// The words for what is logged.
+const LEVELS: [(&str, LevelFilter); 6] = [
+    ("off", LevelFilter::Off),
+    ("error", LevelFilter::Error),
+    ("warn", LevelFilter::Warn),
+    ("info", LevelFilter::Info),
+    ("debug", LevelFilter::Debug),
+    ("trace", LevelFilter::Trace),
+];
+
+pub(super) struct Routes {
+    wiring: Wiring,
+}
+
+impl Routes {
+    pub(super) fn new(wiring: Wiring) -> Self {
+        Self { wiring }
+    }
+
+    pub(super) fn answer(&self, request: &Request<'_>, peer: Peer) -> Result<Answer, ApiError> {
+        let path = request.path();
+        let (_, allow) = PATHS.into_iter().find(|(known, _)| *known == path).ok_or_else(ApiError::no_route)?;
+        let method = request.method.as_str();
+        if !allow.split(", ").any(|allowed| allowed == method) {
+            return Err(ApiError::method_not_allowed(allow));
+        }
+        // A backup is the whole database: that it was taken is to be seen as well.
+        if ["PUT", "POST"].contains(&method) || path == "/backup" {
+            log::info!(peer = peer.to_string(), method, path; "ops.request");
+        }
+        match (&request.method, path) {
+            (_, HEALTHZ) => Ok(Response::json(StatusCode::OK, &br#"{"status":"ok"}"#[..]).into()),
+            (_, "/metrics") => self.metrics(),
+            (_, "/status") => Ok(self.status()),
+            (_, "/audit") => self.audit(request.query()),
+            (&Method::PUT, "/log-level") => self.set_level(request.body),
+            (_, "/log-level") => Ok(self.level()),
+            (&Method::POST, "/backup") => self.make_backup(),
+            (_, "/backup") => self.stream_backup(),
+            _ => Ok(page()),
+        }
+    }
+
+    fn status(&self) -> Answer {
+        let mut status = (self.wiring.status)();
+        if let Some(backups) = &self.wiring.backups {
+            status.backups.latest = backups.latest();
+        }
+        json_answer(&status)
+    }
+
+    fn metrics(&self) -> Result<Answer, ApiError> {
+        let metrics = self.wiring.metrics.as_ref().ok_or_else(|| missing("metrics"))?;
+        let mut response = Response::text(StatusCode::OK, "");
+        response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+        response.body = Cow::Owned(metrics().into_bytes());
+        Ok(response.into())
+    }
+
+    fn audit(&self, query: &str) -> Result<Answer, ApiError> {
+        let (mut after, mut rows, mut filters) = (0, AUDIT_DEFAULT_ROWS, [None, None, None]);
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let given = Some(value).filter(|value| !value.is_empty());
+            match (&*name, given) {
+                ("limit", Some(value)) => rows = number(&name, &value, 1, i64::from(AUDIT_MAX_ROWS))? as u32,
+                ("after", Some(value)) => after = number(&name, &value, 0, i64::MAX)?,
+                ("user", given) => filters[0] = given,
+                ("draft", given) => filters[1] = given,
+                ("action", given) => filters[2] = given,
+                _ => {}
+            }
+        }
+        let [user, draft, action] = &filters;
+        let wanted = Wanted { after, user: user.as_deref(), draft: draft.as_deref(), action: action.as_deref() };
+        let found = newest(self.wiring.reader.lock().connection(), &wanted, rows)?;
+        let mut body = format!("{{\"enabled\":{},\"rows\":[", self.wiring.audit_enabled);
+        for (nth, row) in found.iter().enumerate() {
+            if nth > 0 {
+                body.push(',');
+            }
+            row.json(&mut body);
+        }
+        body.push_str("]}");
+        Ok(Response::json(StatusCode::OK, body.into_bytes()).into())
+    }
+
+    fn level(&self) -> Answer {
+        json_answer(&json!({ "level": word(self.wiring.log_level.get()) }))
+    }
+
+    fn set_level(&self, body: &[u8]) -> Result<Answer, ApiError> {
+        let given = body.trim_ascii();
+        let (word, level) =
+            LEVELS.into_iter().find(|(word, _)| word.as_bytes().eq_ignore_ascii_case(given)).ok_or_else(|| {
+                let message = "The body must be one word: off, error, warn, info, debug or trace";
+                ApiError::new(Code::ValidationError, message).with_status(StatusCode::UNPROCESSABLE_ENTITY)
+            })?;
+        self.wiring.log_level.set(level);
+        // Logged whatever is logged from now on, as far as anything is.
+        log::log!(level.to_level().unwrap_or(log::Level::Error), level = word; "ops.log_level");
+        Ok(self.level())
+    }
+
+    fn make_backup(&self) -> Result<Answer, ApiError> {
+        let backups = self.wiring.backups.as_ref().ok_or_else(|| missing("backups"))?;
+        Ok(json_answer(&backups.make()?))
+    }
+
+    fn stream_backup(&self) -> Result<Answer, ApiError> {
+        let backups = self.wiring.backups.as_ref().ok_or_else(|| missing("backups"))?;
+        let OpenCopy { manifest, bytes, from } = backups.open()?;
+        let mut response = Response::empty(StatusCode::OK)
+            .with(CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"inkring-backup.db\""));
+        // JSON that holds anything but ASCII is escaped, so that it can be a header.
+        if let Ok(value) = HeaderValue::from_str(&ascii_json(&manifest)) {
+            response = response.with(HeaderName::from_static("x-backup-manifest"), value);
+        }
+        response.content_type = "application/vnd.sqlite3";
+        Ok(Answer { response, stream: Some(Stream { bytes, from }) })
+    }
+}
+
+/// The dashboard.
+fn page() -> Answer {
+    let mut response = Response::text(StatusCode::OK, page::HTML);
+    response.content_type = "text/html; charset=utf-8";
+    response.with(CONTENT_SECURITY_POLICY, page::policy()).into()
+}
+
+impl From<NoBackup> for ApiError {
+    fn from(none: NoBackup) -> Self {
+        match none {
+            NoBackup::Busy => Self::new(Code::HttpError, none.to_string()).with_status(StatusCode::CONFLICT),
+            NoBackup::Failed(_) => Self::new(Code::StorageUnavailable, none.to_string()),
+        }
+    }
+}
+
+fn json_answer(value: &impl serde::Serialize) -> Answer {
+    // Texts and numbers always serialise.
+    Response::json(StatusCode::OK, serde_json::to_vec(value).unwrap_or_default()).into()
+}
+
+fn missing(what: &str) -> ApiError {
+    ApiError::new(Code::HttpError, format!("This server has no {what}")).with_status(StatusCode::NOT_IMPLEMENTED)
+}
+
+fn word(level: LevelFilter) -> &'static str {
+    LEVELS.iter().find(|(_, known)| *known == level).map_or("off", |(word, _)| word)
+}
+
+fn number(name: &str, text: &str, min: i64, max: i64) -> Result<i64, ApiError> {
+    text.parse().ok().filter(|number| (min..=max).contains(number)).ok_or_else(|| {
+        let message = if max == i64::MAX {
+            format!("{name} must be a whole number from {min} on")
+        } else {
+            format!("{name} must be a whole number from {min} to {max}")
+        };
+        ApiError::new(Code::ValidationError, message).with_status(StatusCode::UNPROCESSABLE_ENTITY)
+    })
+}
+
+/// JSON in ASCII: every other character by its number.
+fn ascii_json(value: &Value) -> String {
+    let mut text = String::new();
+    for letter in value.to_string().chars() {
+        if letter.is_ascii() {
+            text.push(letter);
+        } else {
+            let mut units = [0; 2];
+            for unit in letter.encode_utf16(&mut units) {
+                text.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_fits_a_header_and_reads_back() {
+        let manifest = json!({ "path": "/srv/Entwürfe/🖋.db", "bytes": 4096 });
+        let text = ascii_json(&manifest);
+        assert!(HeaderValue::from_str(&text).is_ok() && text.is_ascii());
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), manifest);
+    }
+
+    #[test]
+    fn every_level_has_its_word() {
+        for (word, level) in LEVELS {
+            assert_eq!((super::word(level), word.parse().ok()), (word, Some(level)));
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What the plane is given by the rest of the server, which it does not know.
+
+use std::io::Read;
+
+use log::LevelFilter;
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::observe::LogHandle;
+use crate::store::Reader;
+
+/// What the plane shows and does. What is `None` is answered 501.
+pub struct Wiring {
+    /// How things are; computed for each request, so it must not take long.
+    pub status: Box<dyn Fn() -> Status + Send + Sync>,
+    /// The metrics, in the text format 0.0.4 of Prometheus.
+    pub metrics: Option<Box<dyn Fn() -> String + Send + Sync>>,
+    /// Whether changes are recorded at present. Rows of earlier times are shown either way.
+    pub audit_enabled: bool,
+    /// Where the audit log is read, by one caller after the other.
+    pub reader: Mutex<Reader>,
+    /// What is logged.
+    pub log_level: Box<dyn LogLevel>,
+    /// Copies of the database.
+    pub backups: Option<Box<dyn Backups>>,
+}
+
+/// The least severe messages that are logged.
+pub trait LogLevel: Send + Sync {
+    /// Which they are.
+    fn get(&self) -> LevelFilter;
+
+    /// Changes it until the next start.
+    fn set(&self, level: LevelFilter);
+}
+
+impl LogLevel for LogHandle {
+    fn get(&self) -> LevelFilter {
+        self.level()
+    }
+
+    fn set(&self, level: LevelFilter) {
+        self.set_level(level);
+    }
+}
+
+/// Copies of the database.
+pub trait Backups: Send + Sync {
+    /// What is known of the newest one, if there is any: an object with at least `created_at` and `bytes`.
+    fn latest(&self) -> Option<Value>;
+
+    /// Makes one where backups are kept and returns its manifest. Blocks until it is finished.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn make(&self) -> Result<Value, NoBackup>;
+
+    /// Makes one for whoever asks, which is removed with what is returned.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn open(&self) -> Result<OpenCopy, NoBackup>;
+}
+
+/// Why there is no backup.
+#[derive(Debug, thiserror::Error)]
+pub enum NoBackup {
+    /// Another one is being made.
+    #[error("another backup is being made")]
+    Busy,
+    /// It did not work, as the sentence says.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// A finished copy on its way out.
+pub struct OpenCopy {
+    /// What it is.
+    pub manifest: Value,
+    /// How long it is.
+    pub bytes: u64,
+    /// The copy.
+    pub from: Box<dyn Read + Send>,
+}
+
+/// What is known of the newest backup.
+#[derive(Debug, Serialize)]
+pub struct Copied {
+    /// Whether backups are made by themselves, and how often.
+    pub every_hours: Option<u64>,
+    /// Where they are put.
+    pub directory: Option<String>,
+    /// The newest one's manifest, filled in from [`Backups::latest`].
+    pub latest: Option<Value>,
+}
+
+/// How things are.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// Of the program.
+    pub version: &'static str,
+    /// Of SQLite.
+    pub sqlite: &'static str,
+    /// Of the database.
+    pub schema_version: i32,
+    /// By the wall clock.
+    pub now: String,
+    /// The same.
+    pub started_at: String,
+    /// Since then, by the clock that does not jump.
+    pub uptime_seconds: u64,
+    /// Where clients are served.
+    pub public_address: String,
+    /// Whether it is ready, and why not.
+    pub ready: ReadyStatus,
+    /// The one thread that changes the database.
+    pub writer: WriterStatus,
+    /// The file of the database and where it lies.
+    pub database: DatabaseStatus,
+    /// Sockets that are open.
+    pub sockets_open: usize,
+    /// Copies of the database.
+    pub backups: Copied,
+    /// What an operator would ask about first. No secrets.
+    pub configuration: Value,
+}
+
+/// Whether the server is ready.
+#[derive(Debug, Serialize)]
+pub struct ReadyStatus {
+    /// Whether it is.
+    pub ok: bool,
+    /// Why not, in sentences; empty when it is.
+    pub reasons: Vec<String>,
+}
+
+/// The one thread that changes the database.
+#[derive(Debug, Serialize)]
+pub struct WriterStatus {
+    /// Changes that wait.
+    pub queued: usize,
+    /// How many may.
+    pub queue_limit: usize,
+    /// How long the running commit has been running, if one is.
+    pub busy_ms: Option<u64>,
+    /// Why no changes are taken, if none are.
+    pub read_only: Option<&'static str>,
+}
+
+/// The file of the database and where it lies.
+#[derive(Debug, Serialize)]
+pub struct DatabaseStatus {
+    /// Its path.
+    pub path: String,
+    /// Its size, the log beside it left out.
+    pub bytes: u64,
+    /// The size of the log beside it.
+    pub wal_bytes: u64,
+    /// Room left where it lies.
+    pub disk_free_bytes: Option<u64>,
+}

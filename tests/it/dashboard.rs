@@ -1,0 +1,236 @@
+//! The dashboard in a browser, if there is one: `INKRING_BROWSER`, or a Chromium on the path. It is driven through the
+//! protocol of its developer tools, which the page's policy does not concern.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use inkring::net::client::Ask;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tungstenite::{Message, WebSocket};
+
+use crate::ops::Operated;
+use crate::repository::read;
+use crate::support::{PATIENCE, wait_for};
+
+const HOSTILE: &str = "<img src=x onerror=document.title=1>";
+
+fn browser() -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os("INKRING_BROWSER") {
+        return Some(path.into());
+    }
+    let places: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
+    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+    let all = names.iter().flat_map(|name| places.iter().map(move |place| place.join(name)));
+    let found = all.into_iter().find(|path| path.exists());
+    if found.is_none() {
+        std::io::stderr().write_all(b"skipped: the dashboard, since no Chromium is installed\n").unwrap();
+    }
+    found
+}
+
+/// One page of a browser that ends with it.
+struct Page {
+    browser: Child,
+    tools: WebSocket<TcpStream>,
+    /// The page's, once it is there; until then the browser is spoken to.
+    session: Option<String>,
+    asked: u64,
+    /// What was written to the console, thrown, or refused by the policy.
+    complaints: Vec<Value>,
+    _profile: TempDir,
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        let _ = self.browser.kill();
+        let _ = self.browser.wait();
+    }
+}
+
+impl Page {
+    fn open(browser: &PathBuf) -> Self {
+        let profile = tempfile::tempdir().unwrap();
+        let mut command = Command::new(browser);
+        command.args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-port=0"]);
+        command.arg(format!("--user-data-dir={}", profile.path().display())).arg("about:blank");
+        let browser = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // Written as a port and a path, the last line without an end.
+        let (port, path) = wait_for(|| {
+            let text = std::fs::read_to_string(profile.path().join("DevToolsActivePort")).ok()?;
+            let (port, path) = text.split_once('\n')?;
+            (path.len() > 40).then(|| (port.to_owned(), path.to_owned()))
+        });
+        let address = format!("127.0.0.1:{port}");
+        let stream = TcpStream::connect(&address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let (tools, _) = tungstenite::client(format!("ws://{address}{path}"), stream).unwrap();
+        let mut page = Self { browser, tools, session: None, asked: 0, complaints: Vec::new(), _profile: profile };
+        let target = page.command("Target.createTarget", json!({ "url": "about:blank" }));
+        let attached =
+            page.command("Target.attachToTarget", json!({ "targetId": target["targetId"], "flatten": true }));
+        page.session = attached["sessionId"].as_str().map(str::to_owned);
+        for domain in ["Page", "Runtime", "Log"] {
+            page.command(&format!("{domain}.enable"), json!({}));
+        }
+        page
+    }
+
+    fn command(&mut self, method: &str, parameters: Value) -> Value {
+        self.asked += 1;
+        let mut command = json!({ "id": self.asked, "method": method, "params": parameters });
+        if let Some(session) = &self.session {
+            command["sessionId"] = json!(session);
+        }
+        self.tools.send(Message::text(command.to_string())).unwrap();
+        loop {
+            let Message::Text(text) = self.tools.read().unwrap() else { continue };
+            let mut message: Value = serde_json::from_str(&text).unwrap();
+            if message["id"] == self.asked {
+                assert!(message.get("error").is_none(), "{method}: {message}");
+                return message["result"].take();
+            }
+            match message["method"].as_str() {
+                Some("Runtime.exceptionThrown" | "Runtime.consoleAPICalled") => self.complaints.push(message),
+                // A path that the server does not have is answered 501, which the page takes for what it is.
+                Some("Log.entryAdded") if message["params"]["entry"]["source"] != "network" => {
+                    self.complaints.push(message);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The value of an expression in the page.
+    fn value(&mut self, expression: &str) -> Value {
+        let parameters = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
+        let mut result = self.command("Runtime.evaluate", parameters);
+        assert!(result.get("exceptionDetails").is_none(), "{expression}: {result}");
+        result["result"]["value"].take()
+    }
+
+    fn text_of(&mut self, selector: &str) -> String {
+        let text = self.value(&format!("document.querySelector({selector:?}).innerText"));
+        text.as_str().unwrap().to_owned()
+    }
+
+    fn wait_until(&mut self, expression: &str) {
+        wait_for(|| (self.value(expression) == true).then_some(()));
+    }
+
+    fn size(&mut self, width: u32, scheme: &str) {
+        let size = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500 });
+        self.command("Emulation.setDeviceMetricsOverride", size);
+        let scheme = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.command("Emulation.setEmulatedMedia", scheme);
+    }
+
+    fn tab(&mut self) {
+        for kind in ["keyDown", "keyUp"] {
+            let key = json!({ "type": kind, "key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9 });
+            self.command("Input.dispatchKeyEvent", key);
+        }
+    }
+}
+
+#[test]
+fn the_dashboard_shows_what_is_and_runs_nothing_of_others() {
+    let Some(browser) = browser() else { return };
+    let mut operated = Operated::with(&[("AUDIT_ENABLED", "true")]);
+    operated.server.create_draft("alice");
+    operated.server.create_draft(HOSTILE);
+    let mut page = Page::open(&browser);
+    page.size(1280, "light");
+    page.command("Page.navigate", json!({ "url": format!("http://{}/", operated.plane) }));
+    page.wait_until("document.readyState === 'complete' && document.getElementById('ready')?.innerText === 'Ready'");
+    page.wait_until("!document.getElementById('rows').hidden");
+    assert_eq!(page.text_of("#version"), env!("CARGO_PKG_VERSION"));
+    assert!(page.text_of("#t-sockets").contains("nobody watches"));
+    assert!(page.text_of("#t-backup").contains("none"));
+    // Without metrics there are no figures, and with them there was no traffic since.
+    let requests = page.text_of("#c-requests");
+    assert!(["No requests in the last", "No figures"].iter().any(|words| requests.contains(words)), "{requests}");
+    assert!(page.text_of("#server-facts").contains(&operated.server.address.to_string()));
+
+    // What a client chose is text, in whatever row it stands.
+    let rows = page.text_of("#rows");
+    assert!(rows.contains(HOSTILE) && rows.contains("alice"), "{rows}");
+    assert_eq!(page.value("document.images.length"), 0);
+    assert_eq!(page.value("document.title"), "inkring");
+    page.value("document.getElementById('f-user').value = 'alice'; document.getElementById('filter').requestSubmit()");
+    page.wait_until("document.querySelectorAll('#rows tbody tr').length === 1");
+    assert!(!page.text_of("#rows").contains(HOSTILE));
+
+    // Every width and both schemes: nothing sticks out, and the colours follow.
+    let mut papers = Vec::new();
+    for (width, scheme) in [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")] {
+        page.size(width, scheme);
+        let out = page.value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+        assert_eq!(out, 0, "{width} {scheme}");
+        papers.push(page.value("getComputedStyle(document.body).backgroundColor"));
+    }
+    assert!(papers[0] == papers[2] && papers[1] == papers[3] && papers[0] != papers[1], "{papers:?}");
+
+    // The keyboard reaches every control, and it can be seen where it is.
+    page.value("document.activeElement.blur()");
+    let mut reached = Vec::new();
+    loop {
+        page.tab();
+        // Behind the last one the focus leaves the page.
+        if page.value("document.activeElement === document.body") == true || reached.len() > 20 {
+            break;
+        }
+        let seen = page.value(
+            "(() => { const at = document.activeElement; \
+             return [at.id || at.textContent.trim(), getComputedStyle(at).outlineStyle]; })()",
+        );
+        assert_ne!(seen[1], "none", "{seen}");
+        reached.push(seen[0].as_str().unwrap().to_owned());
+    }
+    for control in ["pause", "backup", "download", "level", "f-user", "f-draft", "f-action", "Filter", "Show all"] {
+        assert!(reached.iter().any(|id| id == control), "{control}: {reached:?}");
+    }
+
+    // What this server does not have is said in its own words.
+    page.value("document.getElementById('backup').click()");
+    page.wait_until("document.getElementById('backup-said').innerText.length > 20");
+    assert_eq!(page.complaints, [Value::Null; 0]);
+    // A server that is gone is said.
+    operated.server.kill();
+    page.wait_until("document.getElementById('trouble-line').innerText.startsWith('The server has not answered')");
+}
+
+/// The names in the page's table of metrics.
+fn metrics_of_the_page() -> Vec<String> {
+    let page = read("src/ops/dashboard.html");
+    let (_, rest) = page.split_once("const METRICS = {").unwrap();
+    let (table, _) = rest.split_once("};").unwrap();
+    table.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_metric_of_the_page_exists() {
+    let names = metrics_of_the_page();
+    assert!(names.len() > 20, "{names:?}");
+    let operated = Operated::with(&[]);
+    let answer = Ask::get("/metrics").send(&operated.plane, "localhost", PATIENCE).unwrap();
+    if answer.status == 501 {
+        return;
+    }
+    let metrics = answer.text(10_000_000).unwrap();
+    for name in names {
+        assert!(metrics.contains(&format!("# TYPE {name} ")), "there is no {name}");
+    }
+}
+
+#[test]
+fn a_browser_that_has_shown_the_token_is_served() {
+    let Some(browser) = browser() else { return };
+    let operated = Operated::with(&[("OPS_TOKEN", "a-token-of-many-bytes")]);
+    let mut page = Page::open(&browser);
+    page.command("Page.navigate", json!({ "url": format!("http://me:a-token-of-many-bytes@{}/", operated.plane) }));
+    page.wait_until("document.getElementById('ready')?.innerText === 'Ready'");
+    assert_eq!(page.complaints, [Value::Null; 0]);
+}
