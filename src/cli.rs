@@ -13,6 +13,7 @@ mod smoke;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -24,7 +25,7 @@ use crate::net::Endpoint;
 use crate::observe::{self, LogHandle};
 use crate::server::{Server, demands, open_keys};
 use crate::systemd::{Inherited, Notify};
-use signals::{BackUps, Order, Orders};
+use signals::{BackUp, BackUps, Order, Orders};
 
 /// Exit code when a check ran and found problems.
 const FOUND_PROBLEMS: u8 = 3;
@@ -346,7 +347,10 @@ fn serve_until_told(
     let notify = Notify::from_environment();
     let server = Server::start(&loaded.config, inherited, notify.clone(), logs)?;
     print(&banner(&loaded.config, &server));
-    let mut backups = BackUps::new(None);
+    let backups = server.backups();
+    // How it went, it logs itself.
+    let back_up: BackUp = Arc::new(move || drop(backups.now()));
+    let mut backups = BackUps::new(loaded.config.operations.backups.directory.is_some().then_some(back_up));
     loop {
         match orders.next() {
             Order::Stop => break,

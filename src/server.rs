@@ -1,34 +1,32 @@
 //! Builds the parts in order, and takes them down in the opposite one.
 
+mod plane;
 mod reload;
 
 use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use parking_lot::Mutex;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::audit::{self, Audit};
 use crate::backup::{self, Backups};
-use crate::clock::{Clock, Timestamp};
-use crate::config::knobs::TOKEN_KEYS;
+use crate::clock::Clock;
 use crate::config::{Config, Environment, Network, open_to_others};
 use crate::drafts;
 use crate::gate::{BadKeys, Demands, Form, Gate, KeyFile, Keys, Limiter, Limits, Routes, UnheededProxy};
 use crate::health::{self, Readiness};
 use crate::housekeeper::{Housekeeper, vacuum};
 use crate::hub::{Batch, Hub, Mailbox, SeatLimits, Seats, Topics};
-use crate::net::client::Ask;
 use crate::net::side_door::{Bound, SocketFile};
-use crate::net::{self, Caps, Endpoint, Front, Listening, StaffDoor};
+use crate::net::{self, Caps, Endpoint, Front, Listening};
 use crate::observe::LogHandle;
 use crate::ops::{self, Plane};
 use crate::store::{self, OpenError, Reader, Writer, WriterHandle};
 use crate::systemd::{Finding, Inherited, Notify, Prober, Watchdog};
+use plane::PlaneView;
 use reload::Changeable;
 
 /// The most connections chosen without being told.
@@ -38,11 +36,6 @@ const DESCRIPTORS_RESERVED: usize = 128;
 
 /// The longest message taken from a socket, whatever the limits.
 const SOCKET_MESSAGE_MAX_BYTES: usize = 1024 * 1024;
-
-/// How long a shard has to say whether it is ready: longer than a commit that stalls, so that this can be told.
-const READY_PATIENCE: Duration = Duration::from_secs(3);
-/// And how much it may say.
-const READY_MAX_BYTES: u64 = 64 * 1024;
 
 /// How long the test write at the start may take.
 const START_PROBE_PATIENCE: Duration = Duration::from_secs(10);
@@ -192,7 +185,7 @@ impl Server {
         let housekeeper = Housekeeper::start(tasks, clock.clone()).map_err(StartError::Threads)?;
 
         let readiness = Arc::new(Readiness::default());
-        let seats = Seats::default();
+        let (seats, unheeded_proxy) = (Seats::default(), UnheededProxy::default());
         let plan = GatePlan {
             config: config.clone(),
             changeable: changeable.clone(),
@@ -203,7 +196,7 @@ impl Server {
             audit: audit.clone(),
             backups: backups.clone(),
             damaged: drafts::Damaged::default(),
-            unheeded_proxy: UnheededProxy::default(),
+            unheeded_proxy: unheeded_proxy.clone(),
             clock: clock.clone(),
         };
         let options = net::Options {
@@ -235,8 +228,10 @@ impl Server {
                 public: front.address(),
                 door: front.staff_door(),
                 logs: logs.clone(),
-                writer: writer.handle(),
+                writer: writer.handle().view(),
                 seats,
+                backups: backups.clone(),
+                unheeded_proxy: unheeded_proxy.clone(),
                 started_at: clock.now(),
                 began: clock.instant(),
                 clock: clock.clone(),
@@ -360,104 +355,6 @@ fn serving(address: SocketAddr) -> String {
 /// Binds the private plane's place.
 fn listen_privately(endpoint: &Endpoint) -> Result<Bound, StartError> {
     Listening::bind(endpoint).map_err(|source| StartError::ListenPrivately { endpoint: endpoint.clone(), source })
-}
-
-/// What the private plane shows.
-struct PlaneView {
-    config: Config,
-    public: SocketAddr,
-    door: StaffDoor,
-    logs: LogHandle,
-    writer: WriterHandle,
-    seats: Seats,
-    started_at: Timestamp,
-    began: Instant,
-    clock: Clock,
-}
-
-impl PlaneView {
-    fn wiring(self, reader: Reader) -> ops::Wiring {
-        ops::Wiring {
-            audit_enabled: self.config.audit.enabled,
-            reader: Mutex::new(reader),
-            metrics: None,
-            log_level: Box::new(self.logs.clone()),
-            backups: None,
-            status: Box::new(move || self.status()),
-        }
-    }
-
-    fn status(&self) -> ops::Status {
-        let database = &self.config.database;
-        let mut wal = database.clone().into_os_string();
-        wal.push("-wal");
-        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
-        let room = rustix::fs::statvfs(database).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-        let backups = &self.config.operations.backups;
-        ops::Status {
-            version: env!("CARGO_PKG_VERSION"),
-            sqlite: rusqlite::version(),
-            schema_version: store::SCHEMA_VERSION,
-            now: self.clock.now().offset_style().to_string(),
-            started_at: self.started_at.offset_style().to_string(),
-            uptime_seconds: self.clock.instant().saturating_duration_since(self.began).as_secs(),
-            public_address: self.public.to_string(),
-            ready: self.ready(),
-            writer: ops::WriterStatus {
-                queued: self.writer.queued(),
-                queue_limit: self.config.writer_queue_jobs,
-                busy_ms: self.writer.busy_for().map(|busy| busy.as_millis() as u64),
-                read_only: self.writer.read_only().map(store::Fault::reason),
-            },
-            database: ops::DatabaseStatus {
-                path: database.display().to_string(),
-                bytes: bytes(database),
-                wal_bytes: bytes(Path::new(&wal)),
-                disk_free_bytes: room,
-            },
-            sockets_open: self.seats.open(),
-            backups: ops::Copied {
-                every_hours: backups.every.map(|every| every.as_secs() / 3600),
-                directory: backups.directory.as_ref().map(|directory| directory.display().to_string()),
-                latest: None,
-            },
-            configuration: summary(&self.config),
-        }
-    }
-
-    /// What `/readyz` says: of a shard, the writer and the disk.
-    fn ready(&self) -> ops::ReadyStatus {
-        let reason = match self.door.ask(0, &Ask::get("/readyz"), READY_PATIENCE) {
-            Ok(answer) if answer.status == 200 => return ops::ReadyStatus { ok: true, reasons: Vec::new() },
-            Ok(answer) => {
-                let status = answer.status;
-                let body = answer.text(READY_MAX_BYTES).unwrap_or_default();
-                let body: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
-                body["detail"].as_str().map_or_else(|| format!("/readyz answers {status}"), str::to_owned)
-            }
-            Err(error) => error.to_string(),
-        };
-        ops::ReadyStatus { ok: false, reasons: vec![reason] }
-    }
-}
-
-/// What an operator would ask about first, and nothing secret.
-fn summary(config: &Config) -> serde_json::Value {
-    let jwt = &config.jwt;
-    let keys = [jwt.secret.is_some(), jwt.public_key_file.is_some(), jwt.jwks_file.is_some()];
-    let keys = TOKEN_KEYS.into_iter().zip(keys).find_map(|(name, set)| set.then_some(name));
-    serde_json::json!({
-        "environment": config.env.as_str(),
-        "strict": config.strict,
-        "tokens_by": keys,
-        "trust_user_header": config.trust_user_header,
-        "drafts_public_read": config.drafts.public_read,
-        "rate_limits": config.rates.is_some(),
-        "socket_limits": config.sockets.enabled,
-        "audit": config.audit.enabled,
-        "audit_retention_days": config.audit.retention_days,
-        "metrics_public": config.operations.metrics_public,
-    })
 }
 
 /// All that is needed to build a shard's gate on the shard's own thread.

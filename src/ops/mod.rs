@@ -229,7 +229,7 @@ mod tests {
             audit_enabled: true,
             reader: Mutex::new(store.reader().unwrap()),
             log_level: Box::new(Level(Arc::clone(level))),
-            backups: Some(Box::new(Copies::default())),
+            backups: Box::new(Copies::default()),
         };
         let any = Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let listening = Listening::bind(&any).unwrap().listening;

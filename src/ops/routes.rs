@@ -78,9 +78,7 @@ impl Routes {
 
     fn status(&self) -> Answer {
         let mut status = (self.wiring.status)();
-        if let Some(backups) = &self.wiring.backups {
-            status.backups.latest = backups.latest();
-        }
+        status.backups.latest = self.wiring.backups.latest();
         json_answer(&status)
     }
 
@@ -137,13 +135,11 @@ impl Routes {
     }
 
     fn make_backup(&self) -> Result<Answer, ApiError> {
-        let backups = self.wiring.backups.as_ref().ok_or_else(|| missing("backups"))?;
-        Ok(json_answer(&backups.make()?))
+        Ok(json_answer(&self.wiring.backups.make()?))
     }
 
     fn stream_backup(&self) -> Result<Answer, ApiError> {
-        let backups = self.wiring.backups.as_ref().ok_or_else(|| missing("backups"))?;
-        let OpenCopy { manifest, bytes, from } = backups.open()?;
+        let OpenCopy { manifest, bytes, from } = self.wiring.backups.open()?;
         let mut response = Response::empty(StatusCode::OK)
             .with(CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"inkring-backup.db\""));
         // JSON that holds anything but ASCII is escaped, so that it can be a header.

@@ -5,8 +5,9 @@ use std::io::Read;
 use log::LevelFilter;
 use parking_lot::Mutex;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::backup::{self, BackupError, Manifest, Streamed};
 use crate::observe::LogHandle;
 use crate::store::Reader;
 
@@ -23,7 +24,7 @@ pub struct Wiring {
     /// What is logged.
     pub log_level: Box<dyn LogLevel>,
     /// Copies of the database.
-    pub backups: Option<Box<dyn Backups>>,
+    pub backups: Box<dyn Backups>,
 }
 
 /// The least severe messages that are logged.
@@ -61,6 +62,48 @@ pub trait Backups: Send + Sync {
     /// # Errors
     /// When there is none.
     fn open(&self) -> Result<OpenCopy, NoBackup>;
+}
+
+impl Backups for backup::Backups {
+    fn latest(&self) -> Option<Value> {
+        let last = self.last();
+        let failed = last.failure.map(|failure| {
+            json!({ "at": failure.at.offset_style().to_string(), "error": failure.error, "times": last.failures })
+        });
+        match last.success {
+            Some(newest) => Some(json!({
+                "created_at": newest.at.offset_style().to_string(),
+                "bytes": newest.bytes,
+                "took_ms": newest.took.map(|took| took.as_millis() as u64),
+                "path": newest.path.display().to_string(),
+                "failed": failed,
+            })),
+            None => failed.map(|failed| json!({ "created_at": null, "bytes": null, "failed": failed })),
+        }
+    }
+
+    fn make(&self) -> Result<Value, NoBackup> {
+        Ok(as_json(&self.now()?.manifest))
+    }
+
+    fn open(&self) -> Result<OpenCopy, NoBackup> {
+        let Streamed { file, manifest } = self.stream()?;
+        Ok(OpenCopy { manifest: as_json(&manifest), bytes: manifest.bytes, from: Box::new(file) })
+    }
+}
+
+fn as_json(manifest: &Manifest) -> Value {
+    // Text, numbers and a map from texts to numbers are always JSON.
+    serde_json::to_value(manifest).unwrap_or_default()
+}
+
+impl From<BackupError> for NoBackup {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::UnderWay => Self::Busy,
+            other => Self::Failed(other.to_string()),
+        }
+    }
 }
 
 /// Why there is no backup.
@@ -120,6 +163,8 @@ pub struct Status {
     pub database: DatabaseStatus,
     /// Sockets that are open.
     pub sockets_open: usize,
+    /// Who hands on requests of others without being one of `TRUSTED_PROXIES`, if anybody has.
+    pub proxy_header_untrusted: Option<String>,
     /// Copies of the database.
     pub backups: Copied,
     /// What an operator would ask about first. No secrets.

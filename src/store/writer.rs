@@ -249,6 +249,12 @@ impl WriterView {
         self.state.fault.read()
     }
 
+    /// Jobs that wait.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.state.queued.load(Ordering::Relaxed)
+    }
+
     /// How long the running batch has been running, if one is.
     #[must_use]
     pub fn busy_for(&self) -> Option<Duration> {
