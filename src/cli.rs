@@ -15,7 +15,7 @@ use signal_hook::iterator::Signals;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Config, ConfigError, Environment, Loaded, LogFormat, Sources};
 use crate::gate::{MINT_MAX_HOURS, Verifier, is_user_id, mint, unverified};
-use crate::observe::{self, LogHandle};
+use crate::observe::{self, LogHandle, metrics};
 use crate::server::{Server, demands, open_keys};
 
 /// Exit code when a check ran and found problems.
@@ -59,6 +59,11 @@ enum Verb {
         /// In which form
         form: DocsForm,
     },
+    /// Print the documentation of the metrics
+    MetricsDocs {
+        /// In which form
+        form: MetricsForm,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -97,6 +102,14 @@ enum DocsForm {
     Markdown,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum MetricsForm {
+    /// A page of Markdown
+    Markdown,
+    /// A dashboard for Grafana, in JSON
+    Grafana,
+}
+
 /// Runs the program with the arguments and environment of the process.
 #[must_use]
 pub fn run() -> ExitCode {
@@ -122,6 +135,8 @@ pub fn run() -> ExitCode {
         Verb::Audit(verb) => audit::run(verb),
         Verb::ConfigDocs { form: DocsForm::Env } => print(&config::docs::env_example()),
         Verb::ConfigDocs { form: DocsForm::Markdown } => print(&config::docs::markdown()),
+        Verb::MetricsDocs { form: MetricsForm::Markdown } => print(&metrics::markdown()),
+        Verb::MetricsDocs { form: MetricsForm::Grafana } => print(&metrics::grafana()),
     }
 }
 
@@ -261,19 +276,19 @@ fn serve_until_told(config: &Config, logs: &LogHandle) -> Result<(), Box<dyn std
     // A limit on the size of files shall be an error of the write that meets it, and not the end of the process.
     signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let (told, wait) = mpsc::channel();
-    let logs = logs.clone();
+    let last_words = logs.clone();
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         for (nth, signal) in signals.forever().enumerate() {
             log::info!(signal; "signal.received");
             if nth > 0 {
-                logs.flush(Duration::from_millis(200));
+                last_words.flush(Duration::from_millis(200));
                 // What was acknowledged is on disk (G1); what was not, the operator has chosen not to wait for.
                 std::process::exit(128 + signal);
             }
             let _ = told.send(());
         }
     })?;
-    let server = Server::start(config)?;
+    let server = Server::start(config, logs)?;
     print(&banner(config, &server));
     // The sender lives as long as the thread above, which never ends.
     let _ = wait.recv();

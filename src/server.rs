@@ -17,7 +17,9 @@ use crate::health::{self, Readiness};
 use crate::housekeeper::Housekeeper;
 use crate::hub::{Batch, Hub, Mailbox, SeatLimits, Seats, Topics};
 use crate::net::{self, Caps, Front};
-use crate::store::{self, OpenError, Reader, Writer, WriterHandle};
+use crate::observe::LogHandle;
+use crate::observe::metrics::{Metrics, reach, show};
+use crate::store::{self, Figures, OpenError, Reader, Survey, Writer, WriterHandle};
 
 /// The most connections chosen without being told.
 const CONNECTIONS_DEFAULT_MAX: usize = 10_000;
@@ -72,16 +74,18 @@ pub struct Server {
     writer: Writer,
     audit: Option<Audit>,
     readiness: Arc<Readiness>,
+    metrics: Arc<Metrics>,
     drain: Duration,
 }
 
 impl Server {
-    /// Starts everything; when it returns, the address answers.
+    /// Starts everything; when it returns, the address answers. `logs` counts the log lines of the process.
     ///
     /// # Errors
     /// When the database, the address or the system is not as needed.
-    pub fn start(config: &Config) -> Result<Self, StartError> {
+    pub fn start(config: &Config, logs: &LogHandle) -> Result<Self, StartError> {
         let clock = Clock::system();
+        let metrics = Arc::new(Metrics::new(store::sqlite_version(), clock.now(), logs.clone()));
         let shards = shard_count(config.shards);
         let descriptors = raise_descriptor_limit();
         let connections = connection_cap(config.connections.max, descriptors);
@@ -94,7 +98,7 @@ impl Server {
         let mut store = store::open(&config.database)?;
         store.keep_reserve(config.reserve_bytes);
         let readers = (0..shards).map(|_| store.reader()).collect::<Result<Vec<_>, OpenError>>()?;
-        let retention_reader = store.reader()?;
+        let (retention_reader, survey) = (store.reader()?, store.survey()?);
         let keeps_audit = config.audit.enabled || config.audit.retention_days > 0;
         let audit_reader = keeps_audit.then(|| store.reader()).transpose()?;
         let hub = Arc::new(Hub::new(drafts::frame_text));
@@ -112,16 +116,27 @@ impl Server {
         let housekeeper = Housekeeper::start(tasks, clock.clone()).map_err(StartError::Threads)?;
 
         let readiness = Arc::new(Readiness::default());
+        let (seats, limiter) = (Seats::default(), limiter(config, &clock));
+        let looked_at = LookedAt {
+            survey,
+            queue_jobs: config.writer_queue_jobs,
+            seats: seats.clone(),
+            limiter: limiter.clone(),
+            audit: audit.clone(),
+            clock: clock.clone(),
+        };
+        metrics.sample_with(move |metrics| looked_at.sample(metrics));
         let plan = GatePlan {
             config: config.clone(),
             verifier: opened.keys.map(|keys| Verifier::new(keys, demands(config))),
             writer: writer.handle(),
             hub,
-            seats: Seats::default(),
-            limiter: limiter(config, &clock),
+            seats,
+            limiter,
             readiness: Arc::clone(&readiness),
             audit: audit.clone(),
             damaged: drafts::Damaged::default(),
+            metrics: Arc::clone(&metrics),
             clock: clock.clone(),
         };
         let options = net::Options {
@@ -151,7 +166,7 @@ impl Server {
             connections, descriptors, version = env!("CARGO_PKG_VERSION");
             "server.started"
         );
-        Ok(Self { front, housekeeper, writer, audit, readiness, drain: config.drain })
+        Ok(Self { front, housekeeper, writer, audit, readiness, metrics, drain: config.drain })
     }
 
     /// Where it listens.
@@ -165,6 +180,8 @@ impl Server {
         log::info!(drain_seconds = self.drain.as_secs(); "server.stopping");
         self.readiness.drain();
         self.front.stop(self.drain);
+        // With it goes a connection that would keep the files of the log from being removed.
+        self.metrics.stop_sampling();
         // What it removes goes through the writer, which ends when nobody can hand in changes any more.
         self.housekeeper.stop();
         if let Some(audit) = &self.audit {
@@ -172,6 +189,45 @@ impl Server {
         }
         self.writer.stop();
         log::info!("server.stopped");
+    }
+}
+
+/// What is only looked at when somebody asks for metrics.
+struct LookedAt {
+    survey: Survey,
+    queue_jobs: usize,
+    seats: Seats,
+    limiter: Option<Arc<Limiter>>,
+    audit: Option<Audit>,
+    clock: Clock,
+}
+
+impl LookedAt {
+    fn sample(&self, metrics: &Metrics) {
+        let (storage, sockets) = (&metrics.storage, &metrics.sockets);
+        let Figures { queued_jobs, read_only, database_bytes, wal_bytes, freelist_bytes, disk_free_bytes } =
+            self.survey.figures();
+        show(&storage.queue_depth, queued_jobs);
+        show(&storage.queue_limit, self.queue_jobs);
+        show(&storage.readonly, usize::from(read_only));
+        for (gauge, bytes) in [
+            (&storage.database_bytes, database_bytes),
+            (&storage.wal_bytes, wal_bytes),
+            (&storage.freelist_bytes, freelist_bytes),
+            (&storage.disk_free_bytes, disk_free_bytes),
+        ] {
+            // What could not be looked at stays as it was.
+            if let Some(bytes) = bytes {
+                show(gauge, usize::try_from(bytes).unwrap_or(usize::MAX));
+            }
+        }
+        show(&sockets.active, self.seats.open());
+        show(&sockets.rooms, self.seats.topics());
+        show(&metrics.http.limited_keys, self.limiter.as_ref().map_or(0, |limiter| limiter.keys(self.clock.instant())));
+        if let Some(audit) = &self.audit {
+            show(&metrics.audit.waiting, audit.waiting());
+            reach(&metrics.audit.lost, audit.lost());
+        }
     }
 }
 
@@ -186,6 +242,7 @@ struct GatePlan {
     readiness: Arc<Readiness>,
     audit: Option<Audit>,
     damaged: drafts::Damaged,
+    metrics: Arc<Metrics>,
     clock: Clock,
 }
 
@@ -196,6 +253,9 @@ impl GatePlan {
         let mut routes = Routes::new();
         let (readiness, audit, clock) = (Arc::clone(&self.readiness), self.audit.clone(), self.clock.clone());
         health::routes(&mut routes, Rc::clone(&reader), self.writer.clone(), readiness, audit, clock);
+        if config.operations.metrics_public {
+            health::metrics(&mut routes, Arc::clone(&self.metrics));
+        }
         let options = drafts::Options {
             max_collaborators: config.drafts.max_collaborators,
             max_segments: config.drafts.max_segments,

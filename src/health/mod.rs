@@ -16,6 +16,7 @@ use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
 use crate::net::Response;
+use crate::observe::metrics::{self, Metrics};
 use crate::store::{self, Reader, Tx, WriterHandle};
 
 /// The tables without which nothing works, in the order in which missing ones are named.
@@ -72,6 +73,15 @@ pub fn routes(
     let ready = Rc::clone(&health);
     routes.add(Method::GET, Route::public("/readyz", move |call| Ok(ready.readyz(call))).probe());
     routes.add(Method::GET, Route::public("/api/health/db", move |call| Ok(health.database(call))));
+}
+
+/// Adds `/metrics`.
+pub fn metrics(routes: &mut Routes, metrics: Arc<Metrics>) {
+    let answer = move |_: &Call<'_>| {
+        let body = metrics.encode().into_bytes();
+        Ok(Outcome::Now(Response { content_type: metrics::CONTENT_TYPE, ..Response::json(StatusCode::OK, body) }))
+    };
+    routes.add(Method::GET, Route::public("/metrics", answer).probe());
 }
 
 impl Health {

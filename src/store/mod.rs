@@ -12,6 +12,7 @@ mod migrations;
 mod open;
 mod reader;
 mod reserve;
+mod survey;
 mod writer;
 
 pub use chore::{PutOff, run_chore};
@@ -20,4 +21,6 @@ pub use fault::{Fault, damage, is_damage};
 pub use migrations::SCHEMA_VERSION;
 pub use open::{APPLICATION_ID, OpenError, Store, look, open, tables};
 pub use reader::Reader;
+pub use rusqlite::version as sqlite_version;
+pub use survey::{Figures, Survey};
 pub use writer::{Job, JobTimes, StoreError, Tx, Verdict, Writer, WriterHandle};

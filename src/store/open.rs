@@ -13,6 +13,7 @@ use super::Reader;
 use super::fault::Fault;
 use super::migrations::{self, SCHEMA_VERSION};
 use super::reserve::Reserve;
+use super::survey::Survey;
 use super::writer::WriterState;
 use crate::clock::Timestamp;
 
@@ -231,6 +232,14 @@ impl Store {
             connection.pragma_update(None, pragma, value).map_err(sqlite)?;
         }
         Ok(Reader::new(connection, Arc::clone(&self.state)))
+    }
+
+    /// What looks at this database and its writer, through a connection of its own.
+    ///
+    /// # Errors
+    /// As [`Store::reader`].
+    pub fn survey(&self) -> Result<Survey, OpenError> {
+        Ok(Survey::new(&self.path, self.reader()?, Arc::clone(&self.state)))
     }
 }
 

@@ -142,6 +142,14 @@ impl WriterState {
     pub(super) fn commits(&self) -> u64 {
         self.commits.load(Ordering::Acquire)
     }
+
+    pub(super) fn queued(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.fault.read()
+    }
 }
 
 struct Queued {
@@ -182,13 +190,13 @@ impl WriterHandle {
     /// Why the storage takes no changes at present, if it takes none.
     #[must_use]
     pub fn read_only(&self) -> Option<Fault> {
-        self.state.fault.read()
+        self.state.fault()
     }
 
     /// Jobs that wait.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.state.queued.load(Ordering::Relaxed)
+        self.state.queued()
     }
 
     /// How long the running batch has been running, if one is.

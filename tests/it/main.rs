@@ -19,6 +19,7 @@ mod identity;
 mod keys;
 mod limits;
 mod logs;
+mod metrics;
 mod model;
 mod racing;
 mod repository;
