@@ -97,6 +97,7 @@ impl Server {
 
         let mut store = store::open(&config.database)?;
         store.keep_reserve(config.reserve_bytes);
+        store.count_by(Arc::clone(&metrics.writer));
         let readers = (0..shards).map(|_| store.reader()).collect::<Result<Vec<_>, OpenError>>()?;
         let (retention_reader, survey) = (store.reader()?, store.survey()?);
         let keeps_audit = config.audit.enabled || config.audit.retention_days > 0;
@@ -115,7 +116,7 @@ impl Server {
         }
         let housekeeper = Housekeeper::start(tasks, clock.clone()).map_err(StartError::Threads)?;
 
-        let readiness = Arc::new(Readiness::default());
+        let readiness = Arc::new(Readiness::counted_by(Arc::clone(&metrics.ready)));
         let (seats, limiter) = (Seats::default(), limiter(config, &clock));
         let looked_at = LookedAt {
             survey,
@@ -157,6 +158,7 @@ impl Server {
                 per_address: config.connections.max_per_address,
                 exempt: Box::new(trusted(config.trusted_proxies.clone())),
             },
+            metrics: Arc::clone(&metrics.net),
             clock,
         };
         let front = Front::start(listener, options, readers, move |reader, mailbox| plan.build(reader, mailbox))
@@ -226,6 +228,8 @@ impl LookedAt {
         show(&metrics.http.limited_keys, self.limiter.as_ref().map_or(0, |limiter| limiter.keys(self.clock.instant())));
         if let Some(audit) = &self.audit {
             show(&metrics.audit.waiting, audit.waiting());
+            reach(&metrics.audit.rows, audit.rows());
+            reach(&metrics.audit.failures, audit.failures());
             reach(&metrics.audit.lost, audit.lost());
         }
     }
@@ -250,7 +254,7 @@ impl GatePlan {
     fn build(&self, reader: Reader, mailbox: Arc<Mailbox>) -> Gate {
         let config = &self.config;
         let reader = Rc::new(reader);
-        let mut routes = Routes::new();
+        let mut routes = Routes::counted_by(Arc::clone(&self.metrics.http));
         let (readiness, audit, clock) = (Arc::clone(&self.readiness), self.audit.clone(), self.clock.clone());
         health::routes(&mut routes, Rc::clone(&reader), self.writer.clone(), readiness, audit, clock);
         if config.operations.metrics_public {
@@ -262,7 +266,7 @@ impl GatePlan {
             cache_bytes: config.drafts.cache_bytes,
             public_read: config.drafts.public_read,
         };
-        let topics = Rc::new(RefCell::new(Topics::default()));
+        let topics = Rc::new(RefCell::new(Topics::counted_by(self.metrics.sockets.deliveries())));
         let watches = drafts::Watches {
             reader: Rc::clone(&reader),
             hub: Arc::clone(&self.hub),
@@ -270,10 +274,12 @@ impl GatePlan {
             mailbox: Arc::clone(&mailbox),
             seats: self.seats.clone(),
             options: socket_options(config),
+            metrics: Arc::clone(&self.metrics.sockets),
             clock: self.clock.clone(),
         };
         drafts::socket::route(&mut routes, watches);
-        drafts::routes(&mut routes, reader, self.damaged.clone(), options, self.audit.clone(), self.clock.clone());
+        let (damaged, audit, counted) = (self.damaged.clone(), self.audit.clone(), Arc::clone(&self.metrics.drafts));
+        drafts::routes(&mut routes, reader, damaged, options, audit, counted, self.clock.clone());
         Gate {
             routes,
             cors: Cors::new(config.origins.clone()),

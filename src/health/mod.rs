@@ -16,7 +16,7 @@ use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
 use crate::net::Response;
-use crate::observe::metrics::{self, Metrics};
+use crate::observe::metrics::{self, Metrics, Ready};
 use crate::store::{self, Reader, Tx, WriterHandle};
 
 /// The tables without which nothing works, in the order in which missing ones are named.
@@ -41,9 +41,16 @@ const PROBE_FOR: Duration = Duration::from_secs(1);
 pub struct Readiness {
     draining: AtomicBool,
     probed: Mutex<Option<Instant>>,
+    metrics: Arc<Ready>,
 }
 
 impl Readiness {
+    /// Readiness that is counted here.
+    #[must_use]
+    pub fn counted_by(metrics: Arc<Ready>) -> Self {
+        Self { metrics, ..Self::default() }
+    }
+
     /// From now on the server is on its way out and not ready.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
@@ -88,11 +95,13 @@ impl Health {
     fn readyz(&self, call: &Call<'_>) -> Outcome {
         let verbose = call.query_value("verbose").is_some_and(|value| value != "0" && value != "false");
         if let Err(reason) = self.check_without_writing() {
+            self.readiness.metrics.said(false);
             return Outcome::Now(reason.answer(call.request_id.as_str()));
         }
         let now = self.clock.instant();
         let age = (*self.readiness.probed.lock()).map(|at| now.saturating_duration_since(at));
         if age.is_some_and(|age| age < PROBE_FOR) {
+            self.readiness.metrics.said(true);
             return Outcome::Now(ready(verbose, age, self.audit.is_some()));
         }
         let (readiness, clock, audits) = (Arc::clone(&self.readiness), self.clock.clone(), self.audit.is_some());
@@ -104,6 +113,7 @@ impl Health {
         };
         let request_id = call.request_id.as_str().to_owned();
         Outcome::attempt(write, move |result| {
+            readiness.metrics.said(result.is_ok());
             Ok(match result {
                 Ok(()) => {
                     *readiness.probed.lock() = Some(clock.instant());

@@ -18,6 +18,7 @@ mod websocket;
 
 use std::io::{self, ErrorKind, Read};
 use std::net::Shutdown;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::Method;
@@ -81,6 +82,8 @@ pub(crate) struct Conn {
     readable: bool,
     /// The client has shut its side; reading goes on until it says so itself.
     read_closed: bool,
+    /// It is a WebSocket, or was one: what leaves counts as bytes of sockets.
+    upgraded: bool,
     /// In the shard's list of connections to serve.
     pub(crate) queued: bool,
 }
@@ -98,6 +101,7 @@ impl Conn {
             stalled: tools.now,
             readable: false,
             read_closed: false,
+            upgraded: false,
             queued: false,
         }
     }
@@ -244,7 +248,8 @@ impl Conn {
                     self.decoder.reset();
                     match reply {
                         Reply::Upgrade(response, session, limits) => {
-                            let mut socket = Socket::new(ticket, session, limits, tools.now);
+                            let mut socket =
+                                Socket::new(ticket, session, limits, Arc::clone(&tools.metrics), tools.now);
                             if tools.stopping {
                                 socket.leave_at(tools.now);
                             }
@@ -333,7 +338,11 @@ impl Conn {
         let waiting = self.outbox.len();
         let flushed = self.outbox.flush(&mut self.accepted.stream);
         tools.unsent = tools.unsent - waiting + self.outbox.len();
-        flushed?;
+        let moved = flushed?;
+        if self.upgraded {
+            // A usize has never more than 64 bits.
+            tools.metrics.bytes_out.inc_by(moved as u64);
+        }
         if self.outbox.len() < waiting {
             self.stalled = tools.now + self.patience(tools);
         }

@@ -385,6 +385,8 @@ impl WriterThread {
         match &committed {
             Ok(()) => {
                 self.store.state.commits.fetch_add(1, Ordering::Release);
+                let took = self.clock.instant().saturating_duration_since(began);
+                self.store.metrics.committed(self.batch.len(), took);
                 for work in self.deferred.drain(..) {
                     let _ = catch_unwind(AssertUnwindSafe(work));
                 }
@@ -440,7 +442,10 @@ impl WriterThread {
                     Err(error) => lost = Some(Loss::before_commit(error)),
                 }
             }
-            self.batch.push(Ran { job, queued: began.saturating_duration_since(at), end });
+            // Who comes while the batch runs has not waited at all.
+            let queued = began.saturating_duration_since(at);
+            self.store.metrics.waited(queued);
+            self.batch.push(Ran { job, queued, end });
             if end == End::Damaged {
                 // SQLite commits nothing any more of a transaction that has met a damaged page.
                 return Err(Loss::before_commit(rusqlite::Error::SqliteFailure(
@@ -598,9 +603,10 @@ impl WriterThread {
         if matches!(moved, Ok((pages, done)) if pages > WAL_PAGES_MAX && done < pages) {
             moved = self.store.connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::RESTART);
         }
-        let micros = self.clock.instant().saturating_duration_since(began).as_micros();
+        let took = self.clock.instant().saturating_duration_since(began);
+        self.store.metrics.checkpointed(took, matches!(moved, Ok((pages, done)) if done >= pages));
         match moved {
-            Ok((pages, done)) => log::debug!(pages, done, us = micros as u64; "store.checkpoint"),
+            Ok((pages, done)) => log::debug!(pages, done, us = took.as_micros() as u64; "store.checkpoint"),
             // While nothing can be written this is no news.
             Err(error) if self.store.state.fault.read().is_some() => {
                 log::debug!(error = error.to_string(); "store.checkpoint_failed");
