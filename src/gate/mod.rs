@@ -178,7 +178,7 @@ impl Gate {
             path: log::log_enabled!(log::Level::Info).then(|| request.path().to_owned()),
             route: UNMATCHED,
             metrics: Rc::clone(&self.routes.unmatched),
-            _in_flight: self.routes.metrics.take(),
+            _in_flight: self.routes.unmatched.take(),
             kind: Kind::Ordinary,
             user: None,
             draft_id: None,

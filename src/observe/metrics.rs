@@ -14,6 +14,7 @@ pub mod table;
 mod text;
 
 use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -172,14 +173,7 @@ impl Http {
     pub fn route(&self, template: &'static str) -> RouteMetrics {
         let (requests, answered) = (self.requests.clone(), Kept::default());
         let (duration, blocked) = (self.durations.with(&[template]), self.blocked.clone());
-        RouteMetrics { template, requests, answered, duration, blocked }
-    }
-
-    /// A request was taken; it counts as under way until this is dropped.
-    #[must_use]
-    pub fn take(&self) -> InFlight {
-        self.in_flight.inc();
-        InFlight(self.in_flight.clone())
+        RouteMetrics { template, requests, answered, duration, blocked, in_flight: self.in_flight.clone() }
     }
 
     /// Bytes were refused that were no good request.
@@ -201,11 +195,11 @@ impl Default for Http {
 
 /// A request that is not answered yet.
 #[derive(Debug)]
-pub struct InFlight(Gauge);
+pub struct InFlight(Rc<RouteMetrics>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.dec();
+        self.0.in_flight.dec();
     }
 }
 
@@ -217,9 +211,17 @@ pub struct RouteMetrics {
     answered: Kept<(&'static str, StatusCode), Counter>,
     duration: Histogram,
     blocked: Labelled<Counter>,
+    in_flight: Gauge,
 }
 
 impl RouteMetrics {
+    /// A request was taken, wherever it will lead; it counts as under way until this is dropped.
+    #[must_use]
+    pub fn take(self: &Rc<Self>) -> InFlight {
+        self.in_flight.inc();
+        InFlight(Rc::clone(self))
+    }
+
     /// A request was answered.
     pub fn answered(&self, method: &Method, status: StatusCode, took: Duration) {
         let method = method_label(method);

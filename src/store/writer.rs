@@ -629,6 +629,8 @@ mod tests {
     use parking_lot::Mutex;
 
     use super::*;
+    use crate::observe::LogHandle;
+    use crate::observe::metrics::Metrics;
 
     type Outcome = Result<JobTimes, StoreError>;
 
@@ -664,7 +666,9 @@ mod tests {
     #[test]
     fn a_failing_and_a_panicking_job_roll_back_alone() {
         let directory = tempfile::tempdir().unwrap();
-        let store = super::super::open(&directory.path().join("a.db")).unwrap();
+        let mut store = super::super::open(&directory.path().join("a.db")).unwrap();
+        let metrics = Metrics::new("", Timestamp(0), LogHandle::default());
+        store.count_by(Arc::clone(&metrics.writer));
         let reader = store.reader().unwrap();
         let heard = Arc::new(Heard::default());
         let writer = Writer::start(store, 16, Arc::clone(&heard) as _, Clock::system()).unwrap();
@@ -709,6 +713,17 @@ mod tests {
         writer.stop();
         let log = std::fs::metadata(directory.path().join("a.db-wal")).unwrap().len();
         assert_eq!(log, 0, "the log was not moved into the database");
+        let counted = metrics.encode();
+        for line in [
+            "commit_batch_jobs_sum 4.0",
+            "commit_batch_jobs_count 1",
+            "commit_duration_seconds_count 1",
+            "writer_queue_wait_seconds_count 4",
+            "checkpoint_duration_seconds_count 1",
+            "checkpoint_busy_total 0",
+        ] {
+            assert!(counted.lines().any(|known| known == line), "{line} is not in\n{counted}");
+        }
     }
 
     #[test]

@@ -17,13 +17,13 @@ use crate::support::socket::{PING, Socket};
 use crate::support::{Answer, Server, wait_for};
 
 /// From now on the server can make no file longer than this; every write beyond fails.
-fn limit_files(server: &Server, bytes: Option<u64>) {
+pub fn limit_files(server: &Server, bytes: Option<u64>) {
     let pid = Pid::from_raw(i32::try_from(server.pid()).unwrap());
     let maximum = prlimit(pid, Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap().maximum;
     assert_eq!(maximum, None, "only the soft limit is ours to raise again");
 }
 
-fn log_bytes(server: &Server) -> u64 {
+pub fn log_bytes(server: &Server) -> u64 {
     fs::metadata(server.database().with_extension("db-wal")).unwrap().len()
 }
 

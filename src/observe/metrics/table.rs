@@ -136,7 +136,7 @@ pub const TABLE: &[Row] = &[
     row(Http, "http_requests_total", Counter, &["method", "path", "status"],
         "Answered requests; path is the route, or unmatched where there is none", "What is asked, and how is it answered?"),
     row(Http, "http_request_duration_seconds", Histogram(SECONDS), &["path"],
-        "From the end of a request's last byte to its answer, the wait for the commit included", "How long do answers take?"),
+        "From the moment that a request is there as a whole to its answer, the wait for the commit included", "How long do answers take?"),
     row(Http, "http_in_flight", Gauge, &[],
         "Requests that were taken and are not answered yet", "How many requests wait for their answer?"),
     row(Http, "http_rejected_total", Counter, &["status"],
