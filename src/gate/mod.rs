@@ -95,7 +95,8 @@ struct Exchange {
     path: Option<String>,
     route: &'static str,
     metrics: Rc<RouteMetrics>,
-    _in_flight: InFlight,
+    /// From the moment on that it waits for its change. Before that and without one, it takes no time to speak of.
+    in_flight: Option<InFlight>,
     kind: Kind,
     user: Option<String>,
     /// Kept only when it could be logged, with an error at the least.
@@ -178,7 +179,7 @@ impl Gate {
             path: log::log_enabled!(log::Level::Info).then(|| request.path().to_owned()),
             route: UNMATCHED,
             metrics: Rc::clone(&self.routes.unmatched),
-            _in_flight: self.routes.unmatched.take(),
+            in_flight: None,
             kind: Kind::Ordinary,
             user: None,
             draft_id: None,
@@ -325,7 +326,8 @@ impl Exchange {
     }
 
     /// The way on from a parked request: taken up by its shard when the change is settled or the wait is over.
-    fn park(self, collect: Collect, clock: Clock) -> net::Continuation {
+    fn park(mut self, collect: Collect, clock: Clock) -> net::Continuation {
+        self.in_flight = Some(self.metrics.take());
         Box::new(move |woken: Woken| {
             if woken == Woken::TimedOut {
                 log::warn!(request_id = self.request_id.as_str(), route = self.route; "store.not_confirmed_in_time");

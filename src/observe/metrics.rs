@@ -215,7 +215,7 @@ pub struct RouteMetrics {
 }
 
 impl RouteMetrics {
-    /// A request was taken, wherever it will lead; it counts as under way until this is dropped.
+    /// A request was taken and will be answered later; it counts as under way until this is dropped.
     #[must_use]
     pub fn take(self: &Rc<Self>) -> InFlight {
         self.in_flight.inc();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::faults::{limit_files, log_bytes};
 use crate::repository::read;
 use crate::support::socket::{BINARY, Frame, PING, Sent, Socket, TEXT, connect_narrow, path};
-use crate::support::{Answer, Server, inkring, wait_for};
+use crate::support::{Answer, Server, hold_writer, inkring, wait_for};
 
 const PUBLIC: (&str, &str) = ("METRICS_PUBLIC", "true");
 const DRAFTS: &str = "/v1/collab/drafts";
@@ -295,7 +295,7 @@ fn answers_are_counted_each_once_under_their_route() {
         (&count(of_one), 3.0),
         (&count("unmatched"), 3.0),
         (&count("/metrics"), 0.0),
-        ("http_in_flight", 1.0),
+        ("http_in_flight", 0.0),
         ("http_rejected_total{status=\"400\"}", 1.0),
         ("ratelimit_block_total{scope=\"/v1/collab/drafts\"}", 5.0),
         ("auth_failures_total{reason=\"missing\"}", 1.0),
@@ -563,4 +563,19 @@ fn a_storage_that_takes_no_changes_is_seen() {
     assert_eq!(readonly(), 1.0);
     limit_files(&server, None);
     wait_for(|| (readonly() == 0.0).then_some(()));
+}
+
+#[test]
+fn requests_that_wait_for_their_commit_are_in_flight() {
+    let server = Server::with(&[PUBLIC]);
+    let draft = server.create_draft("alice");
+    let in_flight = || Scrape::of(&server).get("http_in_flight");
+    let held = hold_writer(&server.database());
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| append(&server, "alice", &draft, "1").status);
+        wait_for(|| (in_flight() == 1.0).then_some(()));
+        drop(held);
+        waiting.join().unwrap();
+    });
+    assert_eq!(in_flight(), 0.0);
 }

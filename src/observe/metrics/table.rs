@@ -138,7 +138,7 @@ pub const TABLE: &[Row] = &[
     row(Http, "http_request_duration_seconds", Histogram(SECONDS), &["path"],
         "From the moment that a request is there as a whole to its answer, the wait for the commit included", "How long do answers take?"),
     row(Http, "http_in_flight", Gauge, &[],
-        "Requests that were taken and are not answered yet", "How many requests wait for their answer?"),
+        "Requests that were taken and are not answered yet, because their change is still to be committed", "How many requests wait for their answer?"),
     row(Http, "http_rejected_total", Counter, &["status"],
         "What was sent and was no good request, by the status of the refusal; not among http_requests_total", "Who speaks bad HTTP?"),
     row(Http, "accept_errors_total", Counter, &[],
