@@ -22,7 +22,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Config, ConfigError, Environment, Loaded, LogFormat, Sources};
 use crate::gate::{MINT_MAX_HOURS, Verifier, is_user_id, mint, unverified};
 use crate::net::Endpoint;
-use crate::observe::{self, LogHandle};
+use crate::observe::{self, LogHandle, metrics};
 use crate::server::{Server, demands, open_keys};
 use crate::systemd::{Inherited, Notify};
 use signals::{BackUp, BackUps, Order, Orders};
@@ -114,6 +114,11 @@ enum Verb {
         /// In which form
         form: DocsForm,
     },
+    /// Print the documentation of the metrics
+    MetricsDocs {
+        /// In which form
+        form: MetricsForm,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -152,6 +157,14 @@ enum DocsForm {
     Markdown,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum MetricsForm {
+    /// A page of Markdown
+    Markdown,
+    /// A dashboard for Grafana, in JSON
+    Grafana,
+}
+
 /// Runs the program with the arguments and environment of the process.
 #[must_use]
 pub fn run() -> ExitCode {
@@ -184,6 +197,8 @@ pub fn run() -> ExitCode {
         Verb::Healthcheck(options) => healthcheck::run(&options),
         Verb::ConfigDocs { form: DocsForm::Env } => print(&config::docs::env_example()),
         Verb::ConfigDocs { form: DocsForm::Markdown } => print(&config::docs::markdown()),
+        Verb::MetricsDocs { form: MetricsForm::Markdown } => print(&metrics::markdown()),
+        Verb::MetricsDocs { form: MetricsForm::Grafana } => print(&metrics::grafana()),
     }
 }
 

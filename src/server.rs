@@ -2,6 +2,7 @@
 
 mod plane;
 mod reload;
+mod sample;
 
 use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
@@ -23,11 +24,13 @@ use crate::hub::{Batch, Hub, Mailbox, SeatLimits, Seats, Topics};
 use crate::net::side_door::{Bound, SocketFile};
 use crate::net::{self, Caps, Endpoint, Front, Listening};
 use crate::observe::LogHandle;
+use crate::observe::metrics::Metrics;
 use crate::ops::{self, Plane};
 use crate::store::{self, OpenError, Reader, Writer, WriterHandle};
 use crate::systemd::{Finding, Inherited, Notify, Prober, Watchdog};
 use plane::PlaneView;
 use reload::Changeable;
+use sample::LookedAt;
 
 /// The most connections chosen without being told.
 pub const CONNECTIONS_DEFAULT_MAX: usize = 10_000;
@@ -108,17 +111,19 @@ pub struct Server {
     changeable: Changeable,
     notify: Notify,
     watchdog: Option<Watchdog>,
+    metrics: Arc<Metrics>,
     drain: Duration,
 }
 
 impl Server {
     /// Starts everything; when it returns, the address answers, and who is to be notified has been. What was `inherited` is
-    /// listened on instead of what is configured.
+    /// listened on instead of what is configured; `logs` counts the log lines of the process.
     ///
     /// # Errors
     /// When the database, the address or the system is not as needed.
     pub fn start(config: &Config, inherited: Inherited, notify: Notify, logs: &LogHandle) -> Result<Self, StartError> {
         let clock = Clock::system();
+        let metrics = Arc::new(Metrics::new(store::sqlite_version(), clock.now(), logs.clone()));
         let shards = shard_count(config.shards);
         let descriptors = raise_descriptor_limit();
         let connections = connection_cap(config.connections.max, descriptors);
@@ -150,8 +155,9 @@ impl Server {
         notify.status("opening the database");
         let mut store = store::open(&config.database)?;
         store.keep_reserve(config.reserve_bytes);
+        store.count_by(Arc::clone(&metrics.writer));
         let readers = (0..shards).map(|_| store.reader()).collect::<Result<Vec<_>, OpenError>>()?;
-        let retention_reader = store.reader()?;
+        let (retention_reader, survey) = (store.reader()?, Arc::new(store.survey()?));
         let (keys_reader, vacuum_reader) = (store.reader()?, store.reader()?);
         let keeps_audit = config.audit.enabled || config.audit.retention_days > 0;
         let audit_reader = keeps_audit.then(|| store.reader()).transpose()?;
@@ -184,8 +190,18 @@ impl Server {
         tasks.push(vacuum::task(vacuum_reader, writer.handle(), every));
         let housekeeper = Housekeeper::start(tasks, clock.clone()).map_err(StartError::Threads)?;
 
-        let readiness = Arc::new(Readiness::default());
+        let readiness = Arc::new(Readiness::counted_by(Arc::clone(&metrics.ready)));
         let (seats, unheeded_proxy) = (Seats::default(), UnheededProxy::default());
+        let looked_at = LookedAt {
+            survey: Arc::clone(&survey),
+            queue_jobs: config.writer_queue_jobs,
+            seats: seats.clone(),
+            policy: changeable.policy.clone(),
+            audit: audit.clone(),
+            backups: backups.clone(),
+            clock: clock.clone(),
+        };
+        metrics.sample_with(move |metrics| looked_at.sample(metrics));
         let plan = GatePlan {
             config: config.clone(),
             changeable: changeable.clone(),
@@ -197,6 +213,7 @@ impl Server {
             backups: backups.clone(),
             damaged: drafts::Damaged::default(),
             unheeded_proxy: unheeded_proxy.clone(),
+            metrics: Arc::clone(&metrics),
             clock: clock.clone(),
         };
         let options = net::Options {
@@ -217,6 +234,7 @@ impl Server {
                 per_address: config.connections.max_per_address,
                 exempt: Box::new(changeable.trusts()),
             },
+            metrics: Arc::clone(&metrics.net),
             clock: clock.clone(),
         };
         let front = Front::start(listener, options, readers, move |reader, mailbox| plan.build(reader, mailbox))
@@ -229,6 +247,8 @@ impl Server {
                 door: front.staff_door(),
                 logs: logs.clone(),
                 writer: writer.handle().view(),
+                survey,
+                metrics: Arc::clone(&metrics),
                 seats,
                 backups: backups.clone(),
                 unheeded_proxy: unheeded_proxy.clone(),
@@ -266,6 +286,7 @@ impl Server {
             changeable,
             notify,
             watchdog,
+            metrics,
             drain,
         })
     }
@@ -318,6 +339,8 @@ impl Server {
             plane.stop();
         }
         drop(self.socket_file);
+        // With it goes a connection that would keep the files of the log from being removed.
+        self.metrics.stop_sampling();
         // What it removes goes through the writer, which ends when nobody can hand in changes any more.
         self.housekeeper.stop();
         if let Some(audit) = &self.audit {
@@ -369,6 +392,7 @@ struct GatePlan {
     backups: Backups,
     damaged: drafts::Damaged,
     unheeded_proxy: UnheededProxy,
+    metrics: Arc<Metrics>,
     clock: Clock,
 }
 
@@ -376,7 +400,7 @@ impl GatePlan {
     fn build(&self, reader: Reader, mailbox: Arc<Mailbox>) -> Gate {
         let config = &self.config;
         let reader = Rc::new(reader);
-        let mut routes = Routes::new();
+        let mut routes = Routes::counted_by(Arc::clone(&self.metrics.http));
         let health = health::Sources {
             reader: Rc::clone(&reader),
             writer: self.writer.clone(),
@@ -386,13 +410,16 @@ impl GatePlan {
             clock: self.clock.clone(),
         };
         health::routes(&mut routes, health);
+        if config.operations.metrics_public {
+            health::metrics(&mut routes, Arc::clone(&self.metrics));
+        }
         let options = drafts::Options {
             max_collaborators: config.drafts.max_collaborators,
             max_segments: config.drafts.max_segments,
             cache_bytes: config.drafts.cache_bytes,
             public_read: config.drafts.public_read,
         };
-        let topics = Rc::new(RefCell::new(Topics::default()));
+        let topics = Rc::new(RefCell::new(Topics::counted_by(self.metrics.sockets.deliveries())));
         let watches = drafts::Watches {
             reader: Rc::clone(&reader),
             hub: Arc::clone(&self.hub),
@@ -400,10 +427,12 @@ impl GatePlan {
             mailbox: Arc::clone(&mailbox),
             seats: self.seats.clone(),
             options: self.changeable.sockets.clone(),
+            metrics: Arc::clone(&self.metrics.sockets),
             clock: self.clock.clone(),
         };
         drafts::socket::route(&mut routes, watches);
-        drafts::routes(&mut routes, reader, self.damaged.clone(), options, self.audit.clone(), self.clock.clone());
+        let (damaged, audit, counted) = (self.damaged.clone(), self.audit.clone(), Arc::clone(&self.metrics.drafts));
+        drafts::routes(&mut routes, reader, damaged, options, audit, counted, self.clock.clone());
         Gate {
             routes,
             policy: self.changeable.policy.follow(),

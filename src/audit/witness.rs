@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::ErrorCode;
 use uuid::Uuid;
@@ -14,18 +15,26 @@ use crate::store::{StoreError, Tx};
 
 static FAILED: Sampler = Sampler::new();
 
+/// What is counted since the start.
+#[derive(Debug, Default)]
+struct Counts {
+    rows: AtomicU64,
+    failures: AtomicU64,
+}
+
 /// The audit log when it is on. Cheap to clone; clones share the rows that wait.
 #[derive(Debug, Clone)]
 pub struct Audit {
     rate: f64,
     waiting: Arc<Waiting>,
+    counts: Arc<Counts>,
 }
 
 impl Audit {
     /// One that records this part of the changes: 1 or more is all of them, 0 or less none.
     #[must_use]
     pub fn new(rate: f64) -> Self {
-        Self { rate, waiting: Arc::default() }
+        Self { rate, waiting: Arc::default(), counts: Arc::default() }
     }
 
     /// Whoever is to record a change that is asked for from there. None when the dice say that it is not recorded.
@@ -51,6 +60,30 @@ impl Audit {
         self.waiting.lost()
     }
 
+    /// Rows that are on disk, since the start.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.counts.rows.load(Ordering::Relaxed)
+    }
+
+    /// Attempts to write rows that failed, since the start.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.counts.failures.load(Ordering::Relaxed)
+    }
+
+    /// Once it is on disk, `rows` more are, and those that waited no longer do.
+    fn settle(&self, tx: &mut Tx<'_>, rows: usize, taken: Option<Taken>) {
+        let counts = Arc::clone(&self.counts);
+        tx.after_commit(move || {
+            // A usize has never more than 64 bits.
+            counts.rows.fetch_add(rows as u64, Ordering::Relaxed);
+            if let Some(taken) = taken {
+                taken.done();
+            }
+        });
+    }
+
     /// Writes what waits, if that is possible now. Returns how many rows it was.
     ///
     /// # Errors
@@ -63,7 +96,7 @@ impl Audit {
         Ok(match flushed {
             Ok(Some(taken)) => {
                 let rows = taken.rows();
-                tx.after_commit(|| taken.done());
+                self.settle(tx, rows, Some(taken));
                 rows
             }
             Ok(None) => 0,
@@ -102,6 +135,7 @@ impl Audit {
     }
 
     fn complain(&self, error: &rusqlite::Error, request_id: &str) {
+        self.counts.failures.fetch_add(1, Ordering::Relaxed);
         if let Some(count) = FAILED.hit() {
             log::warn!(request_id, count, waiting = self.waiting(), lost = self.lost(); "Audit event write failed: {error}");
         }
@@ -148,8 +182,10 @@ impl Witness {
             return Ok(());
         }
         match in_savepoint(tx, |tx| self.audit.write(tx, &content))? {
-            Ok(None) => {}
-            Ok(Some(taken)) => tx.after_commit(|| taken.done()),
+            Ok(taken) => {
+                let waited = taken.as_ref().map_or(0, Taken::rows);
+                self.audit.settle(tx, waited + 1, taken);
+            }
             Err(error) => {
                 self.audit.complain(&error, request_id);
                 self.audit.check_damage(&error)?;

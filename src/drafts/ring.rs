@@ -29,6 +29,21 @@ pub enum Refusal {
     CollaboratorCap,
 }
 
+impl Refusal {
+    /// In one word, for the counters.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NotMember => "not_member",
+            Self::RingRequired => "ring_required",
+            Self::NotHolder => "not_holder",
+            Self::RecipientNotMember => "recipient_not_member",
+            Self::NotCreator => "not_creator",
+            Self::CollaboratorCap => "collaborator_cap",
+        }
+    }
+}
+
 /// What adding a collaborator comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Addition {

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -24,6 +25,7 @@ use crate::clock::Clock;
 use crate::gate::validate::{Check, Length, cut};
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes, USER_ID_MAX_CHARS};
 use crate::net::Response;
+use crate::observe::metrics;
 use crate::store::{Reader, StoreError, Tx};
 
 const KEY: Length = Length::between(0, IDEMPOTENCY_KEY_MAX_CHARS);
@@ -48,21 +50,23 @@ struct Drafts {
     damaged: Damaged,
     options: Options,
     audit: Option<Audit>,
+    metrics: Arc<metrics::Drafts>,
     clock: Clock,
 }
 
 /// Adds the routes of drafts for one shard, which reads through `reader`. All shards share what they know as `damaged`.
-/// Changes are recorded when there is an `audit`.
+/// Changes are recorded when there is an `audit`, and counted in any case.
 pub fn routes(
     routes: &mut Routes,
     reader: Rc<Reader>,
     damaged: Damaged,
     options: Options,
     audit: Option<Audit>,
+    metrics: Arc<metrics::Drafts>,
     clock: Clock,
 ) {
     let views = RefCell::new(Views::new(options.cache_bytes));
-    let drafts = Rc::new(Drafts { reader, views, damaged, options, audit, clock });
+    let drafts = Rc::new(Drafts { reader, views, damaged, options, audit, metrics, clock });
     let with = |handler: fn(&Rc<Drafts>, &Call<'_>) -> Result<Outcome, ApiError>| {
         let drafts = Rc::clone(&drafts);
         move |call: &Call<'_>| handler(&drafts, call)
@@ -129,10 +133,12 @@ fn create(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
         initial_segment: initial.filter(|text| !text.is_empty()).map(|text| (Uuid::new_v4().to_string(), text)),
     };
     let (witness, request_id) = (drafts.witness(call), call.request_id.as_str().to_owned());
+    let created = drafts.metrics.created.clone();
     let drafts = Rc::clone(drafts);
     Ok(Outcome::write(
         move |tx| {
             store::create(tx, &new, &request_id)?;
+            tx.after_commit(move || _ = created.inc());
             if let Some(witness) = witness {
                 let (request_id, user_id, draft_id) = (&request_id, &new.creator_id, &new.draft_id);
                 let metadata = &[("title", Field::Text(&new.title)), ("platform", Field::Text(&new.platform))];
@@ -257,6 +263,7 @@ fn append_segment(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiEr
                 );
             }
             store::append(tx, &head, &segment_id, &content, &change.request_id)?;
+            change.count(tx, |metrics| &metrics.appended);
             change.record(tx, "collab.append_segment", || {
                 let chars = i64::try_from(content.chars().count()).unwrap_or(i64::MAX);
                 [
@@ -291,6 +298,7 @@ fn pass_ring(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> 
                 .map_err(|refusal| change.refused(refusal, &to_user))?;
             store::spend_key(tx, head.row, &change.actor, Operation::Pass, &key)?;
             store::pass(tx, &head, &to_user, &change.request_id)?;
+            change.count(tx, |metrics| &metrics.passed);
             change.record(tx, "collab.pass_ring", || {
                 [
                     ("from_user_id", Field::Text(&head.holder_id)),
@@ -325,6 +333,7 @@ fn add_collaborator(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, Api
                 .map_err(|refusal| change.refused(refusal, &user))?;
             if addition == Addition::New {
                 store::add_collaborator(tx, &head, &user, &role, &change.request_id)?;
+                change.count(tx, |metrics| &metrics.added);
                 change.record(tx, "collab.add_collaborator", || {
                     [("collaborator_id", Field::Text(&user)), ("role", Field::Text(&role))]
                 })?;
@@ -341,6 +350,7 @@ struct Change {
     actor: String,
     request_id: String,
     witness: Option<Witness>,
+    metrics: Arc<metrics::Drafts>,
 }
 
 impl Change {
@@ -350,7 +360,14 @@ impl Change {
             actor: call.user.to_owned(),
             request_id: call.request_id.as_str().to_owned(),
             witness: drafts.witness(call),
+            metrics: Arc::clone(&drafts.metrics),
         }
+    }
+
+    /// Has the change counted once it is on disk.
+    fn count(&self, tx: &mut Tx<'_>, counter: fn(&metrics::Drafts) -> &metrics::Counter) {
+        let metrics = Arc::clone(&self.metrics);
+        tx.after_commit(move || _ = counter(&metrics).inc());
     }
 
     /// Has the change recorded, if it is to be; only then it is asked for its particulars.
@@ -376,6 +393,7 @@ impl Change {
 
     /// The words of contract 01 for a refusal; `other` is the user whom the change is about.
     fn refused(&self, refusal: Refusal, other: &str) -> ApiError {
+        self.metrics.conflicts.with(&[refusal.label()]).inc();
         let (actor, draft_id, other) = (cut(&self.actor), cut(&self.draft_id), cut(other));
         match refusal {
             Refusal::NotMember => not_member(&self.actor, &self.draft_id),

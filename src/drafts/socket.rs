@@ -22,6 +22,7 @@ use crate::gate::{ApiError, Call, Code, Live, Outcome, Route, Routes};
 use crate::hub::{Full, Hub, Mailbox, Seat, SeatLimits, Seats, Subscription, Topics};
 use crate::net::socket::{Message, code};
 use crate::net::{Outgoing, Session, SocketLimits, Ticket};
+use crate::observe::metrics;
 use crate::store::Reader;
 
 /// Bounds of the sockets of drafts.
@@ -51,6 +52,8 @@ pub struct Watches {
     pub seats: Seats,
     /// Bounds, for sockets that are opened from now on.
     pub options: Live<SocketOptions>,
+    /// What counts them.
+    pub metrics: Arc<metrics::Sockets>,
     /// Where time comes from.
     pub clock: Clock,
 }
@@ -65,9 +68,13 @@ pub fn route(routes: &mut Routes, watches: Watches) {
             let options = watches.options.now();
             let session: Box<dyn Session> = match watches.admit(call, &options) {
                 Ok((seat, since)) => {
+                    watches.metrics.opened.inc();
                     Box::new(Watch { who, since, until, watches: Rc::clone(&watches), _seat: seat, listening: None })
                 }
-                Err(refusal) => Box::new(Refused { who, refusal }),
+                Err(refusal) => {
+                    watches.metrics.refused.with(&[refusal.reason]).inc();
+                    Box::new(Refused { who, refusal })
+                }
             };
             Ok(Outcome::Socket(session, options.limits.clone()))
         }),
@@ -79,6 +86,8 @@ struct Refusal {
     code: &'static str,
     message: String,
     close: u16,
+    /// In one word, for the counters.
+    reason: &'static str,
     /// The name and level of the log line (contract 01 §8).
     event: &'static str,
     level: log::Level,
@@ -87,15 +96,17 @@ struct Refusal {
 }
 
 impl Refusal {
-    fn new(code: &'static str, message: impl Into<String>, event: &'static str) -> Self {
-        Self { code, message: message.into(), close: code::POLICY, event, level: log::Level::Info, context: None }
+    fn new(code: &'static str, message: impl Into<String>, reason: &'static str, event: &'static str) -> Self {
+        let (message, level, context) = (message.into(), log::Level::Info, None);
+        Self { code, message, close: code::POLICY, reason, event, level, context }
     }
 }
 
 impl From<ApiError> for Refusal {
     /// What a request would have been answered with.
     fn from(error: ApiError) -> Self {
-        let refusal = Self::new(error.code().as_str(), error.message().unwrap_or_default(), "ws.forbidden");
+        let code = error.code().as_str();
+        let refusal = Self::new(code, error.message().unwrap_or_default(), code, "ws.forbidden");
         if error.code() != Code::InternalError {
             return refusal;
         }
@@ -107,12 +118,12 @@ impl From<ApiError> for Refusal {
 impl From<Full> for Refusal {
     fn from(full: Full) -> Self {
         match full {
-            Full::Global => Self::new(WS_LIMIT, "Global socket limit exceeded", "ws.limit.global"),
-            Full::Topic => Self::new(WS_LIMIT, "Draft socket limit exceeded", "ws.limit.draft"),
-            Full::User => Self::new(WS_LIMIT, "User socket limit exceeded", "ws.limit.user"),
+            Full::Global => Self::new(WS_LIMIT, "Global socket limit exceeded", "global", "ws.limit.global"),
+            Full::Topic => Self::new(WS_LIMIT, "Draft socket limit exceeded", "draft", "ws.limit.draft"),
+            Full::User => Self::new(WS_LIMIT, "User socket limit exceeded", "user", "ws.limit.user"),
             Full::TopicCap => {
                 let message = "Draft connection cap exceeded";
-                let refusal = Self::new(Code::LimitExceeded.as_str(), message, "ws.scale_cap.draft");
+                let refusal = Self::new(Code::LimitExceeded.as_str(), message, "cap", "ws.scale_cap.draft");
                 Self { level: log::Level::Warn, ..refusal }
             }
         }
@@ -133,17 +144,19 @@ impl Watches {
             let origin = origin.map(|origin| String::from_utf8_lossy(origin).into_owned());
             return Err(Refusal {
                 context: origin,
-                ..Refusal::new(WS_LIMIT, "Origin not allowed", "ws.origin_blocked")
+                ..Refusal::new(WS_LIMIT, "Origin not allowed", "origin", "ws.origin_blocked")
             });
         }
         if call.user.is_empty() {
             let message = "Unauthorized: missing or invalid authentication";
-            return Err(Refusal::new(Code::Forbidden.as_str(), message, "ws.unauthorized"));
+            return Err(Refusal::new(Code::Forbidden.as_str(), message, "unauthorized", "ws.unauthorized"));
         }
         let since = call.query_value("since").map(|text| text.parse().ok().filter(|since| *since >= 0));
         let since = since.map(|since| {
             let message = "The 'since' parameter should be a whole number from 0";
-            since.ok_or_else(|| Refusal::new(Code::ValidationError.as_str(), message, "ws.invalid_since"))
+            since.ok_or_else(|| {
+                Refusal::new(Code::ValidationError.as_str(), message, "invalid_since", "ws.invalid_since")
+            })
         });
         let since: Option<i64> = since.transpose()?;
         access::may_read(self.reader.connection(), options.public_read, draft_id, call.user)?;
@@ -202,7 +215,7 @@ struct Refused {
 
 impl Session for Refused {
     fn open(&mut self, _: Ticket, out: &mut Outgoing<'_>) {
-        let Refusal { code, message, close, event, level, context } = &self.refusal;
+        let Refusal { code, message, close, event, level, context, .. } = &self.refusal;
         self.who.log(*level, event, context.as_deref());
         self.who.refuse(code, message, *close, out);
     }
@@ -234,11 +247,15 @@ impl Session for Watch {
         let replay = self.since.map(|since| replay::since(reader.connection(), &self.who.draft_id, since));
         match replay.transpose() {
             Ok(replay) => {
+                if let Some(replay) = &replay {
+                    self.count(replay);
+                }
                 topics.borrow_mut().add(&topic, ticket, replay.as_ref().map(|replay| replay.head));
                 self.welcome(replay.as_ref(), out);
             }
             Err(error) => {
-                let Refusal { code, message, close, event, level, context } = ApiError::from(error).into();
+                self.watches.metrics.replay_none.inc();
+                let Refusal { code, message, close, event, level, context, .. } = ApiError::from(error).into();
                 self.who.log(level, event, context.as_deref());
                 self.who.refuse(code, &message, close, out);
             }
@@ -281,6 +298,19 @@ impl Session for Watch {
 }
 
 impl Watch {
+    /// Counts what a socket that catches up is sent.
+    fn count(&self, replay: &Replay) {
+        let metrics = &self.watches.metrics;
+        let result = match replay {
+            Replay { complete: true, .. } => &metrics.replay_full,
+            Replay { events, .. } if events.is_empty() => &metrics.replay_none,
+            _ => &metrics.replay_partial,
+        };
+        result.inc();
+        let topics = self.watches.topics.borrow();
+        replay.events.iter().for_each(|event| topics.count(event.kind));
+    }
+
     /// The welcome; for one who catches up, the state it is brought to and the way there.
     fn welcome(&self, replay: Option<&Replay>, out: &mut Outgoing<'_>) {
         let welcome = Welcome {

@@ -115,6 +115,8 @@ struct Facts {
     context: Option<String>,
     /// Whether rows could not be read.
     damage: bool,
+    /// Why nobody knows who is asking, if it is about that, in one word for the counters.
+    stranger: Option<&'static str>,
 }
 
 impl ApiError {
@@ -122,8 +124,17 @@ impl ApiError {
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         let (status, message) = (code.status(), Value::String(message.into()));
-        let (headers, context) = (Vec::new(), None);
-        Self(Box::new(Facts { status, code, message, detail: None, logged: None, headers, context, damage: false }))
+        Self(Box::new(Facts {
+            status,
+            code,
+            message,
+            detail: None,
+            logged: None,
+            headers: Vec::new(),
+            context: None,
+            damage: false,
+            stranger: None,
+        }))
     }
 
     /// The same error with another status than the usual one of its code.
@@ -188,6 +199,17 @@ impl ApiError {
         self.0.damage
     }
 
+    /// The same error as one about who is asking.
+    pub(super) fn of_stranger(mut self, reason: &'static str) -> Self {
+        self.0.stranger = Some(reason);
+        self
+    }
+
+    /// Why nobody knows who is asking, if it is about that.
+    pub(super) fn stranger(&self) -> Option<&'static str> {
+        self.0.stranger
+    }
+
     /// 401: nobody said who they are (contract 01 §3.1: message and detail are objects here).
     #[must_use]
     pub fn unauthorized() -> Self {
@@ -197,7 +219,7 @@ impl ApiError {
         });
         let mut error = Self::new(Code::HttpError, "").with_status(StatusCode::UNAUTHORIZED);
         error.0.message = message;
-        error
+        error.of_stranger("missing")
     }
 
     /// 422: the request has not the right shape. All problems at once, in field order.
@@ -300,7 +322,8 @@ impl ApiError {
 /// 401: a token was sent and is not taken. Why is for the log, so that nobody learns which part to work on.
 impl From<BadToken> for ApiError {
     fn from(bad: BadToken) -> Self {
-        Self::new(Code::HttpError, bad.sentence()).with_status(StatusCode::UNAUTHORIZED).with_context(bad.reason())
+        let error = Self::new(Code::HttpError, bad.sentence()).with_status(StatusCode::UNAUTHORIZED);
+        error.with_context(bad.reason()).of_stranger(bad.label())
     }
 }
 

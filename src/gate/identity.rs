@@ -75,7 +75,7 @@ impl Identity {
         if values.any(|other| other != value) {
             check.refuse("header", "X-User-Id", &user, "Header should not be given with different values");
         }
-        check.done()?;
+        check.done().map_err(|error| error.of_stranger("user_id"))?;
         Ok(user.into_owned())
     }
 }

@@ -50,6 +50,7 @@ pub use token::{BadToken, Demands, MINT_MAX_HOURS, TOKEN_MAX_BYTES, Verifier, mi
 use crate::clock::Clock;
 use crate::hub::{Batch, Mailbox, Topics};
 use crate::net::{self, Reject, Reply, Request, RequestId, Response, Sockets, Ticket, Woken};
+use crate::observe::metrics::{InFlight, RouteMetrics, UNMATCHED};
 use crate::store::{JobTimes, WriterHandle};
 use call::{Collect, Settled};
 use limit::{Quota, Standing, Who};
@@ -104,6 +105,9 @@ struct Exchange {
     /// The path as sent, kept only when it will be logged.
     path: Option<String>,
     route: &'static str,
+    metrics: Rc<RouteMetrics>,
+    /// From the moment on that it waits for its change. Before that and without one, it takes no time to speak of.
+    in_flight: Option<InFlight>,
     kind: Kind,
     user: Option<String>,
     /// Kept only when it could be logged, with an error at the least.
@@ -156,6 +160,7 @@ impl net::Service for Gate {
             error_message = error.message();
             "request.rejected"
         );
+        self.routes.metrics.rejected(error.status());
         let mut response = error.to_response(request_id.as_str());
         if let Some(request) = request {
             self.policy.catch_up();
@@ -174,7 +179,7 @@ impl net::Service for Gate {
     }
 
     fn note(&mut self, batch: Batch, sockets: &mut Sockets<'_>) {
-        self.topics.borrow_mut().deliver(&batch, |ticket, frame| sockets.send(ticket, frame));
+        self.topics.borrow_mut().deliver(&batch, &self.clock, |ticket, frame| sockets.send(ticket, frame));
     }
 }
 
@@ -185,7 +190,9 @@ impl Gate {
             cors: self.policy.cors.judge(request),
             method: request.method.clone(),
             path: log::log_enabled!(log::Level::Info).then(|| request.path().to_owned()),
-            route: "unmatched",
+            route: UNMATCHED,
+            metrics: Rc::clone(&self.routes.unmatched),
+            in_flight: None,
             kind: Kind::Ordinary,
             user: None,
             draft_id: None,
@@ -199,8 +206,9 @@ impl Gate {
     fn answer(&self, request: &Request<'_>, peer: IpAddr, exchange: &mut Exchange) -> Result<Outcome, ApiError> {
         let path = decoded(request.path());
         let found = self.routes.find(&request.method, &path);
-        if let Found::Route(route, _) = &found {
+        if let Found::Route(route, metrics, _) = &found {
             exchange.route = route.template;
+            exchange.metrics = Rc::clone(metrics);
             exchange.kind = route.kind;
         }
         let client = address::of_client(request, peer, &self.policy.trusted_proxy, &self.unheeded_proxy);
@@ -211,7 +219,7 @@ impl Gate {
             return Ok(Outcome::Now(refusal));
         }
         let (route, params) = match found {
-            Found::Route(route, params) => (route, params),
+            Found::Route(route, _, params) => (route, params),
             Found::OtherMethods(allow) => return Err(ApiError::method_not_allowed(&allow)),
             Found::Nothing if handshake::is_asked(request) => return Err(no_socket()),
             Found::Nothing => return self.other_slash(request, peer, &path).ok_or_else(ApiError::no_route),
@@ -237,13 +245,16 @@ impl Gate {
         let mut known_until = None;
         match route.access {
             Access::Public => {}
-            Access::User => exchange.user = asker.transpose()?,
+            Access::User => exchange.user = asker.transpose().inspect_err(|error| self.count_stranger(error))?,
             Access::Socket if !handshake::is_asked(request) => return Err(ApiError::no_route()),
             Access::Socket => {
                 handshake::check(request)?;
-                if let Ok(caller) = self.policy.identity.establish_socket(request, self.clock.now()) {
-                    exchange.user = Some(caller.user);
-                    known_until = caller.until.and_then(|until| self.clock.instant_of(until));
+                match self.policy.identity.establish_socket(request, self.clock.now()) {
+                    Ok(caller) => {
+                        exchange.user = Some(caller.user);
+                        known_until = caller.until.and_then(|until| self.clock.instant_of(until));
+                    }
+                    Err(error) => self.count_stranger(&error),
                 }
             }
         }
@@ -251,6 +262,13 @@ impl Gate {
         let (request_id, headers, query) = (&exchange.request_id, request.headers, request.query());
         let call = Call { request_id, user, known_until, client, headers, params, query, body };
         (route.handler)(&call)
+    }
+
+    /// Counts someone of whom nobody knows who it is, where that was asked for.
+    fn count_stranger(&self, error: &ApiError) {
+        if let Some(reason) = error.stranger() {
+            self.routes.metrics.auth_failed(reason);
+        }
     }
 
     /// 307 to the same path with or without its last slash, when that one exists (contract 01 §0.3).
@@ -287,7 +305,7 @@ fn decoded(path: &str) -> Cow<'_, str> {
 /// and of connections and sockets an address may not have too many at once. A handshake that leads nowhere is a request
 /// like any other.
 fn is_unlimited(found: &Found<'_, '_>, request: &Request<'_>) -> bool {
-    let Found::Route(route, _) = found else { return false };
+    let Found::Route(route, ..) = found else { return false };
     let handshake = || handshake::is_asked(request) && handshake::check(request).is_ok();
     route.kind == Kind::Probe || (route.access == Access::Socket && handshake())
 }
@@ -317,11 +335,12 @@ impl Exchange {
     /// Takes down how this request stands with a limit; the answer, if it is over.
     fn charge(&mut self, standing: &Standing<'_>) -> Option<Response> {
         self.quota = standing.quota();
-        standing.refusal(&self.request_id, self.route)
+        standing.refusal(&self.request_id, self.route).inspect(|_| self.metrics.blocked())
     }
 
     /// The way on from a parked request: taken up by its shard when the change is settled or the wait is over.
-    fn park(self, collect: Collect, clock: Clock) -> net::Continuation {
+    fn park(mut self, collect: Collect, clock: Clock) -> net::Continuation {
+        self.in_flight = Some(self.metrics.take());
         Box::new(move |woken: Woken| {
             if woken == Woken::TimedOut {
                 log::warn!(request_id = self.request_id.as_str(), route = self.route; "store.not_confirmed_in_time");
@@ -340,7 +359,7 @@ impl Exchange {
         self.finish(settled.answer, clock)
     }
 
-    /// Turns the answer into what leaves, and logs that it does.
+    /// Turns the answer into what leaves, counts it, and logs that it does.
     fn finish(mut self, answer: Result<Response, ApiError>, clock: &Clock) -> Response {
         let mut response = answer.unwrap_or_else(|error| {
             self.log_error(&error);
@@ -350,7 +369,9 @@ impl Exchange {
             quota.apply(&mut response.headers);
         }
         self.cors.apply(&mut response.headers);
-        self.log_complete(&response, clock);
+        let took = clock.instant().saturating_duration_since(self.began);
+        self.metrics.answered(&self.method, response.status, took);
+        self.log_complete(&response, took);
         seal(&mut response, self.request_id);
         response
     }
@@ -373,12 +394,11 @@ impl Exchange {
         );
     }
 
-    fn log_complete(&self, response: &Response, clock: &Clock) {
+    fn log_complete(&self, response: &Response, took: Duration) {
         let level = if self.kind == Kind::Probe { log::Level::Debug } else { log::Level::Info };
         if !log::log_enabled!(level) {
             return;
         }
-        let took = clock.instant().saturating_duration_since(self.began);
         let handled = if self.handled.is_zero() { took } else { self.handled };
         log::log!(
             level,

@@ -1,9 +1,13 @@
 //! Which paths there are, what each asks for, and who answers.
 
+use std::rc::Rc;
+use std::sync::Arc;
+
 use http::Method;
 
 use super::call::{Call, Outcome};
 use super::error::ApiError;
+use crate::observe::metrics::{Http, RouteMetrics, UNMATCHED};
 
 /// Answers one kind of request. Runs on a shard: must not block.
 pub type Handler = Box<dyn Fn(&Call<'_>) -> Result<Outcome, ApiError>>;
@@ -80,30 +84,45 @@ impl Route {
 }
 
 /// The methods of one path.
-#[derive(Default)]
 struct Methods {
     routes: Vec<(Method, Route)>,
+    metrics: Rc<RouteMetrics>,
 }
 
-/// All routes of one shard.
-#[derive(Default)]
+/// All routes of one shard, with what counts their requests.
 pub struct Routes {
     paths: matchit::Router<Methods>,
+    pub(super) metrics: Arc<Http>,
+    /// For requests that have no route.
+    pub(super) unmatched: Rc<RouteMetrics>,
+}
+
+impl Default for Routes {
+    fn default() -> Self {
+        Self::counted_by(Arc::default())
+    }
 }
 
 /// What a path and method lead to.
 pub(super) enum Found<'r, 'p> {
-    Route(&'r Route, matchit::Params<'r, 'p>),
+    Route(&'r Route, &'r Rc<RouteMetrics>, matchit::Params<'r, 'p>),
     /// The path exists, for these methods only.
     OtherMethods(String),
     Nothing,
 }
 
 impl Routes {
-    /// No routes.
+    /// No routes, of which nobody sees what is counted.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// No routes. What is asked of those to come is counted here.
+    #[must_use]
+    pub fn counted_by(metrics: Arc<Http>) -> Self {
+        let unmatched = Rc::new(metrics.route(UNMATCHED));
+        Self { paths: matchit::Router::new(), metrics, unmatched }
     }
 
     /// Adds a route.
@@ -117,7 +136,8 @@ impl Routes {
             found.value.routes.push((method, route));
             return;
         }
-        let inserted = self.paths.insert(template, Methods { routes: vec![(method, route)] });
+        let metrics = Rc::new(self.metrics.route(template));
+        let inserted = self.paths.insert(template, Methods { routes: vec![(method, route)], metrics });
         inserted.unwrap_or_else(|error| panic!("route {template}: {error}"));
     }
 
@@ -126,7 +146,7 @@ impl Routes {
         let Ok(matchit::Match { value, params }) = self.paths.at(path) else { return Found::Nothing };
         let wanted = if method == Method::HEAD { &Method::GET } else { method };
         match value.routes.iter().find(|(method, _)| method == wanted) {
-            Some((_, route)) => Found::Route(route, params),
+            Some((_, route)) => Found::Route(route, &value.metrics, params),
             None => Found::OtherMethods(value.allow()),
         }
     }
@@ -168,7 +188,7 @@ mod tests {
         routes.add(Method::POST, route("/drafts"));
         routes.add(Method::GET, route("/drafts"));
         routes.add(Method::GET, route("/drafts/{draft_id}"));
-        let Found::Route(found, params) = routes.find(&Method::HEAD, "/drafts/a b") else { panic!() };
+        let Found::Route(found, _, params) = routes.find(&Method::HEAD, "/drafts/a b") else { panic!() };
         assert_eq!((found.template, params.get("draft_id")), ("/drafts/{draft_id}", Some("a b")));
         let Found::OtherMethods(allow) = routes.find(&Method::DELETE, "/drafts") else { panic!() };
         assert_eq!(allow, "POST, GET, HEAD");

@@ -65,6 +65,26 @@ impl BadToken {
         }
     }
 
+    /// For the counters, in one word.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Several => "several",
+            Self::TooLong => "too_long",
+            Self::NoKeyNamed => "no_key_named",
+            Self::UnknownKey => "unknown_key",
+            Self::NotSigned => "not_signed",
+            Self::Critical => "critical",
+            Self::NoTime => "no_time",
+            Self::NotYet => "not_yet",
+            Self::Expired => "expired",
+            Self::NoExpiry => "no_expiry",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::Subject => "subject",
+            Self::NoSubject => "no_subject",
+        }
+    }
+
     /// For the log.
     #[must_use]
     pub fn reason(self) -> &'static str {

@@ -17,6 +17,7 @@ use crate::backup::{Backups, Fact};
 use crate::clock::Clock;
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
 use crate::net::Response;
+use crate::observe::metrics::{self, Metrics, Ready};
 use crate::store::{self, Reader, Tx, WriterHandle, WriterView};
 
 /// The tables without which nothing works, in the order in which missing ones are named.
@@ -41,9 +42,16 @@ const PROBE_FOR: Duration = Duration::from_secs(1);
 pub struct Readiness {
     draining: AtomicBool,
     probed: Mutex<Option<Instant>>,
+    metrics: Arc<Ready>,
 }
 
 impl Readiness {
+    /// Readiness that is counted here.
+    #[must_use]
+    pub fn counted_by(metrics: Arc<Ready>) -> Self {
+        Self { metrics, ..Self::default() }
+    }
+
     /// From now on the server is on its way out and not ready.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
@@ -95,15 +103,26 @@ pub fn routes(routes: &mut Routes, sources: Sources) {
     routes.add(Method::GET, Route::public("/api/health/db", move |call| Ok(health.database(call))));
 }
 
+/// Adds `/metrics`.
+pub fn metrics(routes: &mut Routes, metrics: Arc<Metrics>) {
+    let answer = move |_: &Call<'_>| {
+        let body = metrics.encode().into_bytes();
+        Ok(Outcome::Now(Response { content_type: metrics::CONTENT_TYPE, ..Response::json(StatusCode::OK, body) }))
+    };
+    routes.add(Method::GET, Route::public("/metrics", answer).probe());
+}
+
 impl Sources {
     fn readyz(&self, call: &Call<'_>) -> Outcome {
         let verbose = call.query_value("verbose").is_some_and(|value| value != "0" && value != "false");
         if let Err(reason) = self.check_without_writing() {
+            self.readiness.metrics.said(false);
             return Outcome::Now(reason.answer(call.request_id.as_str()));
         }
         let now = self.clock.instant();
         let age = (*self.readiness.probed.lock()).map(|at| now.saturating_duration_since(at));
         if age.is_some_and(|age| age < PROBE_FOR) {
+            self.readiness.metrics.said(true);
             return Outcome::Now(ready(verbose, age, self.audit.is_some(), self.backups.fact()));
         }
         let (readiness, clock, audits) = (Arc::clone(&self.readiness), self.clock.clone(), self.audit.is_some());
@@ -116,6 +135,7 @@ impl Sources {
         };
         let request_id = call.request_id.as_str().to_owned();
         Outcome::attempt(write, move |result| {
+            readiness.metrics.said(result.is_ok());
             Ok(match result {
                 Ok(()) => {
                     *readiness.probed.lock() = Some(clock.instant());

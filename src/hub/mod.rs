@@ -12,12 +12,14 @@ mod topics;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
 pub use seats::{Full, Seat, SeatLimits, Seats};
 pub use topics::Topics;
 
+use crate::clock::Clock;
 use crate::net::{self, Frame};
 use crate::store::{Event, Publisher};
 
@@ -35,6 +37,8 @@ pub type Encode = fn(&Event, numbered: bool) -> String;
 pub struct Published {
     /// What happened.
     pub event: Event,
+    /// When its commit had returned.
+    pub committed: Instant,
     /// For subscribers who do not count.
     pub plain: Frame,
     numbered: OnceLock<Frame>,
@@ -115,6 +119,7 @@ impl Drop for Subscription {
 
 impl Publisher for Hub {
     fn publish(&self, events: &mut Vec<Event>) {
+        let committed = Clock::system().instant();
         let mut batches: Vec<(Arc<Mailbox>, Vec<Arc<Published>>)> = Vec::new();
         for event in events.drain(..) {
             log::debug!(
@@ -130,7 +135,7 @@ impl Publisher for Hub {
                 continue;
             };
             let (numbered, encode) = (OnceLock::new(), self.encode);
-            let published = Arc::new(Published { event, plain, numbered, encode });
+            let published = Arc::new(Published { event, committed, plain, numbered, encode });
             for Listeners { shard, .. } in shards {
                 match batches.iter_mut().find(|(known, _)| Arc::ptr_eq(known, shard)) {
                     Some((_, batch)) => batch.push(Arc::clone(&published)),

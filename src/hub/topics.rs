@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Batch;
+use crate::clock::Clock;
 use crate::net::{Frame, Ticket};
+use crate::observe::metrics::Deliveries;
 
 /// The subscribers of one shard. Bounded by the shard's sockets.
 #[derive(Debug, Default)]
 pub struct Topics {
     subscribers: HashMap<Arc<str>, Vec<Subscriber>>,
+    deliveries: Deliveries,
 }
 
 #[derive(Debug)]
@@ -20,6 +23,17 @@ struct Subscriber {
 }
 
 impl Topics {
+    /// No subscribers. What they will be sent is counted here.
+    #[must_use]
+    pub fn counted_by(deliveries: Deliveries) -> Self {
+        Self { subscribers: HashMap::new(), deliveries }
+    }
+
+    /// Counts events that one socket is sent without this.
+    pub fn count(&self, kind: &'static str) {
+        self.deliveries.sent(kind, 1);
+    }
+
     /// Adds a subscriber. With `seen`, its frames carry their number, and only those above `seen` are sent.
     pub fn add(&mut self, topic: &Arc<str>, socket: Ticket, seen: Option<i64>) {
         self.subscribers.entry(Arc::clone(topic)).or_default().push(Subscriber { socket, seen });
@@ -34,19 +48,25 @@ impl Topics {
         }
     }
 
-    /// Hands the events of a batch to everyone here who listens, in order.
-    pub fn deliver(&mut self, batch: &Batch, mut send: impl FnMut(Ticket, &Frame)) {
+    /// Hands the events of a batch to everyone here who listens, in order. `send` says whether the socket is still there.
+    pub fn deliver(&mut self, batch: &Batch, clock: &Clock, mut send: impl FnMut(Ticket, &Frame) -> bool) {
         for published in batch.iter() {
             let topic = self.subscribers.get_mut(&published.event.topic);
+            let mut sockets = 0;
             for Subscriber { socket, seen } in topic.into_iter().flatten() {
-                match seen {
+                let sent = match seen {
                     None => send(*socket, &published.plain),
                     Some(last) if published.event.seq > *last => {
                         *last = published.event.seq;
-                        send(*socket, published.numbered());
+                        send(*socket, published.numbered())
                     }
-                    Some(_) => {}
-                }
+                    Some(_) => false,
+                };
+                sockets += u64::from(sent);
+            }
+            if sockets > 0 {
+                self.deliveries.sent(published.event.kind, sockets);
+                self.deliveries.took(clock.instant().saturating_duration_since(published.committed));
             }
         }
     }
@@ -95,7 +115,10 @@ mod tests {
         hub.publish(&mut vec![event("a", 2), event("c", 1), event("b", 7), event("a", 3)]);
         let mut sent = Vec::new();
         for batch in mailbox.take_notes() {
-            topics.deliver(&batch, |ticket, frame| sent.push((ticket.connection, frame.clone())));
+            topics.deliver(&batch, &Clock::system(), |ticket, frame| {
+                sent.push((ticket.connection, frame.clone()));
+                true
+            });
         }
         let frames = [(0, "a2false"), (2, "b7false"), (0, "a3false"), (1, "a3true")];
         assert_eq!(sent, frames.map(|(socket, text)| (socket, Frame::text(text))));

@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use super::mailbox::{Mailbox, Message};
 use super::response::{self, Manner, Response};
 use crate::clock::Clock;
+use crate::observe::metrics::{self, show};
 use crate::observe::repeat::Sampler;
 
 /// How long to wait after an accept error before the next try.
@@ -47,6 +48,7 @@ pub struct Caps {
 /// Open connections, counted; shared by the acceptor and every open connection.
 pub(crate) struct Slots {
     caps: Caps,
+    metrics: Arc<metrics::Net>,
     open: AtomicUsize,
     by_address: Mutex<HashMap<IpAddr, usize>>,
 }
@@ -65,8 +67,9 @@ pub(crate) enum Full {
 }
 
 impl Slots {
-    pub(crate) fn new(caps: Caps) -> Self {
-        Self { caps, open: AtomicUsize::new(0), by_address: Mutex::new(HashMap::new()) }
+    pub(crate) fn new(caps: Caps, metrics: Arc<metrics::Net>) -> Self {
+        show(&metrics.connections_limit, caps.connections);
+        Self { caps, metrics, open: AtomicUsize::new(0), by_address: Mutex::new(HashMap::new()) }
     }
 
     /// Takes a slot beyond the caps, for the server's own calls: a full house is no dead one.
@@ -90,6 +93,7 @@ impl Slots {
             *open += 1;
         }
         self.open.fetch_add(1, Ordering::Relaxed);
+        self.metrics.connections.inc();
         Ok(Slot { slots: Arc::clone(self), address })
     }
 }
@@ -97,6 +101,7 @@ impl Slots {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.slots.open.fetch_sub(1, Ordering::Relaxed);
+        self.slots.metrics.connections.dec();
         let Some(address) = self.address else { return };
         let mut by_address = self.slots.by_address.lock();
         if let Some(open) = by_address.get_mut(&address) {
@@ -178,6 +183,7 @@ impl<N> Acceptor<N> {
     pub(crate) fn new(
         mut listener: TcpListener,
         caps: Caps,
+        metrics: Arc<metrics::Net>,
         shards: Vec<Arc<Mailbox<N>>>,
         refusal: Response,
         clock: Clock,
@@ -186,7 +192,7 @@ impl<N> Acceptor<N> {
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let waker = Waker::new(poll.registry(), WAKE)?;
         let control = Arc::new(Control { stop_asked: AtomicBool::new(false), caller: Mutex::new(None), waker });
-        let slots = Arc::new(Slots::new(caps));
+        let slots = Arc::new(Slots::new(caps, metrics));
         let refused = VecDeque::with_capacity(REFUSED_MAX);
         Ok(Self {
             poll,
@@ -280,6 +286,11 @@ impl<N> Acceptor<N> {
                 self.next_shard = (self.next_shard + 1) % self.shards.len();
             }
             Err(full) => {
+                let metrics = &self.slots.metrics;
+                match full {
+                    Full::Connections => metrics.refused_connections.inc(),
+                    Full::Address => metrics.refused_address.inc(),
+                };
                 if let Some(refused) = self.refusals.hit() {
                     log::warn!(cap = format!("{full:?}"), peer = peer.to_string(), refused; "connection.refused");
                 }
@@ -321,6 +332,7 @@ impl<N> Acceptor<N> {
     }
 
     fn count_error(&self, error: &std::io::Error) {
+        self.slots.metrics.accept_errors.inc();
         if let Some(errors) = self.errors.hit() {
             log::error!(error = error.to_string(), errors; "accept.failed");
         }
@@ -333,7 +345,7 @@ mod tests {
 
     fn slots(connections: usize, per_address: usize) -> Arc<Slots> {
         let exempt = Box::new(|address: IpAddr| address == IpAddr::from([10, 0, 0, 1]));
-        Arc::new(Slots::new(Caps { connections, per_address, exempt }))
+        Arc::new(Slots::new(Caps { connections, per_address, exempt }, Arc::default()))
     }
 
     #[test]
@@ -348,6 +360,7 @@ mod tests {
         drop(first);
         assert!(slots.take(one).is_ok());
         assert_eq!(slots.by_address.lock().len(), 2);
+        assert_eq!((slots.metrics.connections.get(), slots.metrics.connections_limit.get()), (2, 3));
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod websocket;
 
 use std::io::{self, ErrorKind, Read};
 use std::net::Shutdown;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::Method;
@@ -87,6 +88,8 @@ pub(crate) struct Conn {
     read_closed: bool,
     /// No request has come yet.
     unasked: bool,
+    /// It is a WebSocket, or was one: what leaves counts as bytes of sockets.
+    upgraded: bool,
     /// In the shard's list of connections to serve.
     pub(crate) queued: bool,
 }
@@ -105,6 +108,7 @@ impl Conn {
             readable: false,
             read_closed: false,
             unasked: true,
+            upgraded: false,
             queued: false,
         }
     }
@@ -259,7 +263,8 @@ impl Conn {
                     self.decoder.reset();
                     match reply {
                         Reply::Upgrade(response, session, limits) => {
-                            let mut socket = Socket::new(ticket, session, limits, tools.now);
+                            let mut socket =
+                                Socket::new(ticket, session, limits, Arc::clone(&tools.metrics), tools.now);
                             if tools.stopping {
                                 socket.leave_at(tools.now);
                             }
@@ -357,7 +362,11 @@ impl Conn {
         let waiting = self.outbox.len();
         let flushed = self.outbox.flush(&mut self.accepted.stream);
         tools.unsent = tools.unsent - waiting + self.outbox.len();
-        flushed?;
+        let moved = flushed?;
+        if self.upgraded {
+            // A usize has never more than 64 bits.
+            tools.metrics.bytes_out.inc_by(moved as u64);
+        }
         if self.outbox.len() < waiting {
             self.stalled = tools.now + self.patience(tools);
         }

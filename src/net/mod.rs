@@ -43,7 +43,7 @@ pub use socket::{Outgoing, Session, SocketLimits};
 pub use staff_door::StaffDoor;
 
 use crate::clock::Clock;
-use crate::observe;
+use crate::observe::{self, metrics};
 
 /// Callers whom the kernel keeps for the acceptor, as far as it allows that many (net.core.somaxconn). The standard
 /// library asks for 128; those beyond are left to knock again after a second, then two, then four.
@@ -116,6 +116,8 @@ pub struct Options {
     pub timeouts: Timeouts,
     /// Bounds of open connections.
     pub caps: Caps,
+    /// What counts connections and sockets.
+    pub metrics: Arc<metrics::Net>,
     /// Where time comes from.
     pub clock: Clock,
 }
@@ -141,14 +143,14 @@ impl<N: Send + 'static> Front<N> {
         T: Send + 'static,
         M: Fn(T, Arc<Mailbox<N>>) -> S + Send + Sync + 'static,
     {
-        let Options { limits, timeouts, caps, clock } = options;
+        let Options { limits, timeouts, caps, metrics, clock } = options;
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
         let make_service = Arc::new(make_service);
         let (send_refusal, refusal) = std::sync::mpsc::sync_channel(seeds.len());
         let mut shards = Vec::with_capacity(seeds.len());
         for (index, seed) in seeds.into_iter().enumerate() {
-            let reactor = shard::Reactor::new(limits.clone(), timeouts.clone(), clock.clone())?;
+            let reactor = shard::Reactor::new(limits.clone(), timeouts.clone(), Arc::clone(&metrics), clock.clone())?;
             let mailbox = reactor.mailbox();
             let (make, address, send) = (Arc::clone(&make_service), Arc::clone(&mailbox), send_refusal.clone());
             let thread = std::thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
@@ -164,7 +166,7 @@ impl<N: Send + 'static> Front<N> {
         let refusal = refusal.recv().map_err(|_| io::Error::other("no shard came up"))?;
         let mailboxes = shards.iter().map(|(mailbox, _)| Arc::clone(mailbox)).collect();
         let listener = mio::net::TcpListener::from_std(listener);
-        let acceptor = acceptor::Acceptor::new(listener, caps, mailboxes, refusal, clock.clone())?;
+        let acceptor = acceptor::Acceptor::new(listener, caps, metrics, mailboxes, refusal, clock.clone())?;
         let control = acceptor.control();
         let run = move || observe::vital(move || acceptor.run());
         let acceptor = std::thread::Builder::new().name("acceptor".into()).spawn(run)?;

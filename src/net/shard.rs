@@ -19,6 +19,7 @@ use super::response::{self, Manner};
 use super::socket::code;
 use super::{Frame, Response, Service, Timeouts};
 use crate::clock::Clock;
+use crate::observe::metrics;
 use crate::observe::repeat::Sampler;
 
 /// How often deadlines are looked at while connections are open; a deadline is kept to within this.
@@ -57,13 +58,20 @@ pub(crate) struct Tools<S> {
     pub(crate) unsent_max: usize,
     /// Clients let go because they do not read.
     pub(crate) cut_off: Sampler,
+    pub(crate) metrics: Arc<metrics::Net>,
     clock: Clock,
     date: (i64, String),
     serial: u64,
 }
 
 impl<S> Tools<S> {
-    pub(crate) fn new(service: S, limits: Limits, timeouts: Timeouts, clock: Clock) -> Self {
+    pub(crate) fn new(
+        service: S,
+        limits: Limits,
+        timeouts: Timeouts,
+        metrics: Arc<metrics::Net>,
+        clock: Clock,
+    ) -> Self {
         Self {
             service,
             limits,
@@ -76,6 +84,7 @@ impl<S> Tools<S> {
             unsent: 0,
             unsent_max: UNSENT_MAX_BYTES,
             cut_off: Sampler::new(),
+            metrics,
             clock,
             date: (i64::MIN, String::new()),
             serial: 0,
@@ -113,14 +122,20 @@ pub(crate) struct Reactor<N> {
     mailbox: Arc<Mailbox<N>>,
     limits: Limits,
     timeouts: Timeouts,
+    metrics: Arc<metrics::Net>,
     clock: Clock,
 }
 
 impl<N> Reactor<N> {
-    pub(crate) fn new(limits: Limits, timeouts: Timeouts, clock: Clock) -> io::Result<Self> {
+    pub(crate) fn new(
+        limits: Limits,
+        timeouts: Timeouts,
+        metrics: Arc<metrics::Net>,
+        clock: Clock,
+    ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mailbox = Arc::new(Mailbox::new(poll.registry(), MAIL)?);
-        Ok(Self { poll, mailbox, limits, timeouts, clock })
+        Ok(Self { poll, mailbox, limits, timeouts, metrics, clock })
     }
 
     pub(crate) fn mailbox(&self) -> Arc<Mailbox<N>> {
@@ -129,7 +144,7 @@ impl<N> Reactor<N> {
 
     /// Serves until told to stop and everything in flight is done.
     pub(crate) fn run<S: Service<Note = N>>(self, service: S) {
-        let tools = Tools::new(service, self.limits, self.timeouts, self.clock);
+        let tools = Tools::new(service, self.limits, self.timeouts, self.metrics, self.clock);
         let next_sweep = tools.now;
         let (poll, mailbox) = (self.poll, self.mailbox);
         Shard { poll, mailbox, tools, conns: Slab::new(), ready: Vec::new(), next_sweep, stop_by: None }.run();
@@ -145,15 +160,17 @@ pub struct Sockets<'a> {
 }
 
 impl Sockets<'_> {
-    /// Sends a frame to the socket with this ticket, if it is still there. All that is sent to one socket during a turn
-    /// leaves with one write.
-    pub fn send(&mut self, ticket: Ticket, frame: &Frame) {
-        if let Some(conn) = self.conns.get_mut(ticket.connection)
-            && conn.deliver(ticket, frame, self.unsent, self.now)
-            && !std::mem::replace(&mut conn.queued, true)
-        {
+    /// Sends a frame to the socket with this ticket; false if it is no longer there. All that is sent to one socket during
+    /// a turn leaves with one write.
+    pub fn send(&mut self, ticket: Ticket, frame: &Frame) -> bool {
+        let Some(conn) = self.conns.get_mut(ticket.connection) else { return false };
+        if !conn.deliver(ticket, frame, self.unsent, self.now) {
+            return false;
+        }
+        if !std::mem::replace(&mut conn.queued, true) {
             self.ready.push(ticket.connection);
         }
+        true
     }
 }
 

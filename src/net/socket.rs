@@ -10,6 +10,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tungstenite::Message as Incoming;
@@ -19,6 +20,7 @@ use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use super::frame::Frame;
 use super::mailbox::Ticket;
 use super::outbox::Outbox;
+use crate::observe::metrics;
 
 /// Bytes that the protocol machine asks for at once, and about what an idle socket keeps of them.
 const READ_BUFFER_BYTES: usize = 512;
@@ -146,10 +148,17 @@ pub(crate) struct Socket {
     until: Option<Instant>,
     /// What its session is told when it is dropped.
     code: u16,
+    metrics: Arc<metrics::Net>,
 }
 
 impl Socket {
-    pub(crate) fn new(ticket: Ticket, session: Box<dyn Session>, limits: SocketLimits, now: Instant) -> Self {
+    pub(crate) fn new(
+        ticket: Ticket,
+        session: Box<dyn Session>,
+        limits: SocketLimits,
+        metrics: Arc<metrics::Net>,
+        now: Instant,
+    ) -> Self {
         // Every limit explicitly: the defaults keep 128 KiB a socket and accept 64 MiB.
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
@@ -172,6 +181,7 @@ impl Socket {
             allowance: 0,
             leave_at: None,
             code: code::LOST,
+            metrics,
         }
     }
 
@@ -207,6 +217,7 @@ impl Socket {
     /// Takes in bytes that were read. Break: it is over, with this code.
     pub(crate) fn receive(&mut self, bytes: &[u8], outbox: &mut Outbox, now: Instant) -> ControlFlow<u16> {
         let mut unread = bytes;
+        self.metrics.bytes_in.inc_by(bytes.len() as u64);
         loop {
             let message = self.protocol.read(&mut Wire { unread: &mut unread, outbox });
             let message = match &message {
@@ -236,6 +247,9 @@ impl Socket {
                 Err(error) => return end(outbox, code::PROTOCOL, &error.to_string()),
             };
             let counted = matches!(message, Message::Text(_) | Message::Binary(_));
+            if counted {
+                self.metrics.messages_received.inc();
+            }
             let message = if counted && !self.is_within_rate(now) { Message::TooMany } else { message };
             self.consult(outbox, |session, out| session.message(&message, out))?;
             if matches!(message, Message::TooLarge | Message::TooMany) {
@@ -295,6 +309,7 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
+        self.metrics.closed(self.code);
         // The panic hook has said what there is to say.
         let _ = catch_unwind(AssertUnwindSafe(|| self.session.closed(self.code)));
     }
@@ -379,7 +394,8 @@ mod tests {
 
     fn socket_until(first: &str, until: Option<Instant>, now: Instant) -> (Socket, Outbox) {
         let ticket = Ticket { connection: 0, serial: 1 };
-        let mut socket = Socket::new(ticket, Box::new(Echo { first: first.to_owned(), until }), LIMITS, now);
+        let mut socket =
+            Socket::new(ticket, Box::new(Echo { first: first.to_owned(), until }), LIMITS, Arc::default(), now);
         let mut outbox = Outbox::default();
         assert_eq!(socket.open(&mut outbox), ControlFlow::Continue(()));
         (socket, outbox)

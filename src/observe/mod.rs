@@ -6,7 +6,8 @@
 //!
 //! - [`format`]: record to one line, pure;
 //! - [`sink`]: bounded queue and writer thread, so that logging never waits;
-//! - [`repeat`]: which occurrences of a repetitive warning to log.
+//! - [`repeat`]: which occurrences of a repetitive warning to log;
+//! - [`metrics`]: what is counted and measured.
 //!
 //! Invariants: one event is one line on stderr; a thread that logs never waits
 //! for stderr. Nothing but the log should write to stderr after [`init`].
@@ -14,6 +15,7 @@
 //! Threads: [`init`] once, early, on the main thread; the rest from anywhere.
 
 mod format;
+pub mod metrics;
 pub mod repeat;
 mod sink;
 
@@ -74,7 +76,7 @@ pub fn init(options: &Options) -> Result<LogHandle, SetLoggerError> {
         // and should be able to say so, even if that means to write in place.
         Err(_) => (Target::Stderr, LogHandle::default()),
     };
-    log::set_boxed_logger(Box::new(logger(style, target)))?;
+    log::set_boxed_logger(Box::new(logger(style, target, handle.clone())))?;
     handle.set_level(options.level);
     let _ = INSTALLED.set(handle.clone());
     install_panic_hook();
@@ -96,6 +98,9 @@ pub fn event(level: Level, name: &str, fields: &[(&str, Value<'_>)]) {
 pub fn install_panic_hook() {
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
+        if let Some(handle) = INSTALLED.get() {
+            handle.count_panic();
+        }
         if log::log_enabled!(target: OWN, log::Level::Error) {
             log_panic(info);
         } else {
@@ -161,7 +166,7 @@ fn style(format: Format, journal: bool, terminal: bool) -> Style {
 
 /// The widest there is: what is fixed here is only whose events may go above `warn`. How much of that is let through is up
 /// to [`LogHandle::set_level`], which every call site asks first, at the price of one relaxed load.
-fn logger(style: Style, target: Target) -> env_logger::Logger {
+fn logger(style: Style, target: Target, counts: LogHandle) -> env_logger::Logger {
     env_logger::Builder::new()
         .filter_level(LevelFilter::Warn)
         .filter_module(OWN, LevelFilter::Trace)
@@ -169,7 +174,10 @@ fn logger(style: Style, target: Target) -> env_logger::Logger {
         .target(target)
         // One write per record: when a Display in a field panics, env_logger's
         // buffer must not keep half a line for the next record of that thread.
-        .format(move |out, record| out.write_all(&format::line(style, now(), record)))
+        .format(move |out, record| {
+            counts.count_message(record.level());
+            out.write_all(&format::line(style, now(), record))
+        })
         .build()
 }
 
@@ -192,7 +200,7 @@ mod tests {
         let report = Box::new(|_| Vec::new());
         let (queue, handle) = sink::spawn(Box::new(buffer.clone()), sink::QUEUE_LINES, report).unwrap();
         let target = Target::Pipe(Box::new(queue));
-        (logger(Style::Json, target), handle, buffer)
+        (logger(Style::Json, target, handle.clone()), handle, buffer)
     }
 
     fn send(logger: &env_logger::Logger, level: Level, target: &str, message: &str) {
@@ -215,6 +223,7 @@ mod tests {
         assert!(handle.flush(LONG));
         let lines: Vec<Json> = buffer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 3);
+        assert_eq!(handle.messages(), [0, 0, 3, 0, 0]);
         assert_eq!(lines[2]["message"], "event.2\n");
         assert_eq!(lines[2]["n"], 1);
         let stamp = lines[0]["timestamp"].as_str().unwrap();

@@ -15,6 +15,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -65,6 +66,9 @@ struct Shared {
     work: Condvar,
     /// `State::settled` has grown.
     progress: Condvar,
+    /// Records that were logged, the most severe level first.
+    messages: [AtomicU64; 5],
+    panics: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -184,6 +188,27 @@ impl LogHandle {
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.shared.lock().dropped
+    }
+
+    /// Number of records logged since the start, the most severe level first.
+    #[must_use]
+    pub fn messages(&self) -> [u64; 5] {
+        self.shared.messages.each_ref().map(|count| count.load(Ordering::Relaxed))
+    }
+
+    /// Number of panics since the start.
+    #[must_use]
+    pub fn panics(&self) -> u64 {
+        self.shared.panics.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_message(&self, level: log::Level) {
+        // Levels count from 1.
+        self.shared.messages[level as usize - 1].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_panic(&self) {
+        self.shared.panics.fetch_add(1, Ordering::Relaxed);
     }
 }
 

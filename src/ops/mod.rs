@@ -4,8 +4,7 @@
 //! bounded. A request passes, in this order: its host and where it comes from ([`guard`]), the token if there is one, its
 //! path and method, then the handler. `/healthz` needs no token and says nothing but that it is there.
 //!
-//! The plane knows no other part of the server. What it shows and does is handed over when it is started ([`Wiring`]),
-//! and what is not there is answered 501.
+//! The plane knows little of the server. What it shows and does is handed over when it is started ([`Wiring`]).
 
 mod guard;
 mod page;
@@ -225,7 +224,7 @@ mod tests {
         let store = store::open(&directory.path().join("plane.db")).unwrap();
         let wiring = Wiring {
             status: Box::new(|| panic!("nobody knows")),
-            metrics: Some(Box::new(|| "# TYPE ready gauge\nready 1\n".to_owned())),
+            metrics: Box::new(|| "# TYPE ready gauge\nready 1\n".to_owned()),
             audit_enabled: true,
             reader: Mutex::new(store.reader().unwrap()),
             log_level: Box::new(Level(Arc::clone(level))),

@@ -13,6 +13,7 @@ use crate::audit::read::{Wanted, newest};
 use crate::gate::{ApiError, Code};
 use crate::net::side_door::{Answer, Peer, Stream};
 use crate::net::{Request, Response};
+use crate::observe::metrics;
 
 /// The one path that needs no token.
 pub(super) const HEALTHZ: &str = "/healthz";
@@ -65,7 +66,7 @@ impl Routes {
         }
         match (&request.method, path) {
             (_, HEALTHZ) => Ok(Response::json(StatusCode::OK, &br#"{"status":"ok"}"#[..]).into()),
-            (_, "/metrics") => self.metrics(),
+            (_, "/metrics") => Ok(self.metrics()),
             (_, "/status") => Ok(self.status()),
             (_, "/audit") => self.audit(request.query()),
             (&Method::PUT, "/log-level") => self.set_level(request.body),
@@ -82,12 +83,11 @@ impl Routes {
         json_answer(&status)
     }
 
-    fn metrics(&self) -> Result<Answer, ApiError> {
-        let metrics = self.wiring.metrics.as_ref().ok_or_else(|| missing("metrics"))?;
+    fn metrics(&self) -> Answer {
         let mut response = Response::text(StatusCode::OK, "");
-        response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-        response.body = Cow::Owned(metrics().into_bytes());
-        Ok(response.into())
+        response.content_type = metrics::CONTENT_TYPE;
+        response.body = Cow::Owned((self.wiring.metrics)().into_bytes());
+        response.into()
     }
 
     fn audit(&self, query: &str) -> Result<Answer, ApiError> {
@@ -170,10 +170,6 @@ impl From<NoBackup> for ApiError {
 fn json_answer(value: &impl serde::Serialize) -> Answer {
     // Texts and numbers always serialise.
     Response::json(StatusCode::OK, serde_json::to_vec(value).unwrap_or_default()).into()
-}
-
-fn missing(what: &str) -> ApiError {
-    ApiError::new(Code::HttpError, format!("This server has no {what}")).with_status(StatusCode::NOT_IMPLEMENTED)
 }
 
 fn word(level: LevelFilter) -> &'static str {

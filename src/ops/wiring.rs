@@ -11,12 +11,12 @@ use crate::backup::{self, BackupError, Manifest, Streamed};
 use crate::observe::LogHandle;
 use crate::store::Reader;
 
-/// What the plane shows and does. What is `None` is answered 501.
+/// What the plane shows and does.
 pub struct Wiring {
     /// How things are; computed for each request, so it must not take long.
     pub status: Box<dyn Fn() -> Status + Send + Sync>,
     /// The metrics, in the text format 0.0.4 of Prometheus.
-    pub metrics: Option<Box<dyn Fn() -> String + Send + Sync>>,
+    pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// Whether changes are recorded at present. Rows of earlier times are shown either way.
     pub audit_enabled: bool,
     /// Where the audit log is read, by one caller after the other.

@@ -1,7 +1,7 @@
 //! What the private plane shows and does: its view of the rest of the server.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -15,8 +15,9 @@ use crate::hub::Seats;
 use crate::net::StaffDoor;
 use crate::net::client::Ask;
 use crate::observe::LogHandle;
+use crate::observe::metrics::Metrics;
 use crate::ops;
-use crate::store::{self, Reader, WriterView};
+use crate::store::{self, Reader, Survey, WriterView};
 
 /// How long a shard has to say whether it is ready: longer than a commit that stalls, so that this can be told.
 const READY_PATIENCE: Duration = Duration::from_secs(3);
@@ -30,6 +31,8 @@ pub(super) struct PlaneView {
     pub(super) door: StaffDoor,
     pub(super) logs: LogHandle,
     pub(super) writer: WriterView,
+    pub(super) survey: Arc<Survey>,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) seats: Seats,
     pub(super) backups: Backups,
     pub(super) unheeded_proxy: UnheededProxy,
@@ -40,10 +43,11 @@ pub(super) struct PlaneView {
 
 impl PlaneView {
     pub(super) fn wiring(self, reader: Reader) -> ops::Wiring {
+        let metrics = Arc::clone(&self.metrics);
         ops::Wiring {
             audit_enabled: self.config.audit.enabled,
             reader: Mutex::new(reader),
-            metrics: None,
+            metrics: Box::new(move || metrics.encode()),
             log_level: Box::new(self.logs.clone()),
             backups: Box::new(self.backups.clone()),
             status: Box::new(move || self.status()),
@@ -51,15 +55,11 @@ impl PlaneView {
     }
 
     fn status(&self) -> ops::Status {
-        let database = &self.config.database;
-        let mut wal = database.clone().into_os_string();
-        wal.push("-wal");
-        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
-        let room = rustix::fs::statvfs(database).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        let figures = self.survey.figures();
         let backups = &self.config.operations.backups;
         ops::Status {
             version: env!("CARGO_PKG_VERSION"),
-            sqlite: rusqlite::version(),
+            sqlite: store::sqlite_version(),
             schema_version: store::SCHEMA_VERSION,
             now: self.clock.now().offset_style().to_string(),
             started_at: self.started_at.offset_style().to_string(),
@@ -67,16 +67,16 @@ impl PlaneView {
             public_address: self.public.to_string(),
             ready: self.ready(),
             writer: ops::WriterStatus {
-                queued: self.writer.queued(),
+                queued: figures.queued_jobs,
                 queue_limit: self.config.writer_queue_jobs,
                 busy_ms: self.writer.busy_for().map(|busy| busy.as_millis() as u64),
                 read_only: self.writer.read_only().map(store::Fault::reason),
             },
             database: ops::DatabaseStatus {
-                path: database.display().to_string(),
-                bytes: bytes(database),
-                wal_bytes: bytes(Path::new(&wal)),
-                disk_free_bytes: room,
+                path: self.config.database.display().to_string(),
+                bytes: figures.database_bytes.unwrap_or_default(),
+                wal_bytes: figures.wal_bytes.unwrap_or_default(),
+                disk_free_bytes: figures.disk_free_bytes,
             },
             sockets_open: self.seats.open(),
             proxy_header_untrusted: self.unheeded_proxy.first().map(|peer| peer.to_string()),

@@ -14,6 +14,7 @@ mod open;
 mod reader;
 mod reserve;
 mod restoring;
+mod survey;
 mod writer;
 
 pub use chore::{PutOff, run_chore};
@@ -27,4 +28,6 @@ pub use open::{
 };
 pub use reader::Reader;
 pub use restoring::{put_in_place, staging};
+pub use rusqlite::version as sqlite_version;
+pub use survey::{Figures, Survey};
 pub use writer::{Job, JobTimes, StoreError, Tx, Verdict, Writer, WriterHandle, WriterView};

@@ -14,8 +14,10 @@ use super::fault::Fault;
 use super::migrations::{self, SCHEMA_VERSION};
 use super::reserve::Reserve;
 use super::restoring;
+use super::survey::Survey;
 use super::writer::WriterState;
 use crate::clock::Timestamp;
+use crate::observe::metrics;
 
 /// Marks a file as ours: `inkr` in ASCII (`PRAGMA application_id`).
 pub const APPLICATION_ID: i32 = 0x696e_6b72;
@@ -123,6 +125,7 @@ pub struct Store {
     pub(super) reserve: Reserve,
     /// The time of the newest change that is stored; no later one is older.
     pub(super) newest: Timestamp,
+    pub(super) metrics: Arc<metrics::Writer>,
     path: PathBuf,
 }
 
@@ -165,7 +168,7 @@ fn open_once(path: &Path) -> Result<Store, OpenError> {
     }
     let newest = newest_change(&connection);
     let (state, reserve) = (Arc::new(WriterState::default()), Reserve::beside(path));
-    Ok(Store { connection, state, lock, reserve, newest, path: path.to_owned() })
+    Ok(Store { connection, state, lock, reserve, newest, metrics: Arc::default(), path: path.to_owned() })
 }
 
 /// When the last change was made. Times do not go back from one change to the next and each leaves an event, of which only
@@ -306,6 +309,11 @@ fn open_existing(path: &Path, name: &Path, access: OpenFlags) -> Result<Connecti
 }
 
 impl Store {
+    /// Has its writer counted here.
+    pub fn count_by(&mut self, metrics: Arc<metrics::Writer>) {
+        self.metrics = metrics;
+    }
+
     /// Keeps this much room beside the database, to be given back when the disk is full; 0 is none. Without it things
     /// go on, but a full disk is harder to leave.
     pub fn keep_reserve(&mut self, bytes: u64) {
@@ -332,6 +340,14 @@ impl Store {
             connection.pragma_update(None, pragma, value).map_err(sqlite)?;
         }
         Ok(Reader::new(connection, Arc::clone(&self.state)))
+    }
+
+    /// What looks at this database and its writer, through a connection of its own.
+    ///
+    /// # Errors
+    /// As [`Store::reader`].
+    pub fn survey(&self) -> Result<Survey, OpenError> {
+        Ok(Survey::new(&self.path, self.reader()?, Arc::clone(&self.state)))
     }
 }
 

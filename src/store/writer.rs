@@ -167,6 +167,14 @@ impl WriterState {
         let since = self.busy_since.load(Ordering::Relaxed).checked_sub(1)?;
         Some(clock.instant().saturating_duration_since(began).saturating_sub(Duration::from_micros(since)))
     }
+
+    pub(super) fn queued(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.fault.read()
+    }
 }
 
 struct Queued {
@@ -207,13 +215,13 @@ impl WriterHandle {
     /// Why the storage takes no changes at present, if it takes none.
     #[must_use]
     pub fn read_only(&self) -> Option<Fault> {
-        self.state.fault.read()
+        self.state.fault()
     }
 
     /// Jobs that wait.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.state.queued.load(Ordering::Relaxed)
+        self.state.queued()
     }
 
     /// How long the running batch has been running, if one is.
@@ -247,12 +255,6 @@ impl WriterView {
     #[must_use]
     pub fn read_only(&self) -> Option<Fault> {
         self.state.fault.read()
-    }
-
-    /// Jobs that wait.
-    #[must_use]
-    pub fn queued(&self) -> usize {
-        self.state.queued.load(Ordering::Relaxed)
     }
 
     /// How long the running batch has been running, if one is.
@@ -496,6 +498,8 @@ impl<'s> WriterThread<'s> {
         match &committed {
             Ok(()) => {
                 self.store.state.commits.fetch_add(1, Ordering::Release);
+                let took = self.clock.instant().saturating_duration_since(began);
+                self.store.metrics.committed(self.batch.len(), took);
                 for work in self.deferred.drain(..) {
                     let _ = catch_unwind(AssertUnwindSafe(work));
                 }
@@ -561,7 +565,10 @@ impl<'s> WriterThread<'s> {
                     Err(error) => lost = Some(Loss::before_commit(error)),
                 }
             }
-            self.batch.push(Ran { job, queued: began.saturating_duration_since(at), end });
+            // Who comes while the batch runs has not waited at all.
+            let queued = began.saturating_duration_since(at);
+            self.store.metrics.waited(queued);
+            self.batch.push(Ran { job, queued, end });
             if end == End::Damaged {
                 // SQLite commits nothing any more of a transaction that has met a damaged page.
                 return Err(Loss::before_commit(rusqlite::Error::SqliteFailure(
@@ -722,9 +729,10 @@ impl<'s> WriterThread<'s> {
         if matches!(moved, Ok((pages, done)) if pages > WAL_PAGES_MAX && done < pages) {
             moved = self.store.connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::RESTART);
         }
-        let micros = self.clock.instant().saturating_duration_since(began).as_micros();
+        let took = self.clock.instant().saturating_duration_since(began);
+        self.store.metrics.checkpointed(took, matches!(moved, Ok((pages, done)) if done >= pages));
         match moved {
-            Ok((pages, done)) => log::debug!(pages, done, us = micros as u64; "store.checkpoint"),
+            Ok((pages, done)) => log::debug!(pages, done, us = took.as_micros() as u64; "store.checkpoint"),
             // While nothing can be written this is no news.
             Err(error) if self.store.state.fault.read().is_some() => {
                 log::debug!(error = error.to_string(); "store.checkpoint_failed");
@@ -747,6 +755,8 @@ mod tests {
     use parking_lot::Mutex;
 
     use super::*;
+    use crate::observe::LogHandle;
+    use crate::observe::metrics::Metrics;
 
     type Outcome = Result<JobTimes, StoreError>;
 
@@ -782,7 +792,9 @@ mod tests {
     #[test]
     fn a_failing_and_a_panicking_job_roll_back_alone() {
         let directory = tempfile::tempdir().unwrap();
-        let store = super::super::open(&directory.path().join("a.db")).unwrap();
+        let mut store = super::super::open(&directory.path().join("a.db")).unwrap();
+        let metrics = Metrics::new("", Timestamp(0), LogHandle::default());
+        store.count_by(Arc::clone(&metrics.writer));
         let reader = store.reader().unwrap();
         let heard = Arc::new(Heard::default());
         let writer = Writer::start(store, 16, Arc::clone(&heard) as _, Clock::system()).unwrap();
@@ -827,6 +839,17 @@ mod tests {
         writer.stop();
         let log = std::fs::metadata(directory.path().join("a.db-wal")).unwrap().len();
         assert_eq!(log, 0, "the log was not moved into the database");
+        let counted = metrics.encode();
+        for line in [
+            "commit_batch_jobs_sum 4.0",
+            "commit_batch_jobs_count 1",
+            "commit_duration_seconds_count 1",
+            "writer_queue_wait_seconds_count 4",
+            "checkpoint_duration_seconds_count 1",
+            "checkpoint_busy_total 0",
+        ] {
+            assert!(counted.lines().any(|known| known == line), "{line} is not in\n{counted}");
+        }
     }
 
     #[test]

@@ -127,6 +127,7 @@ fn help_and_version_go_to_stdout_and_change_nothing() {
         "doctor",
         "setup",
         "config-docs",
+        "metrics-docs",
         "Exit codes: 0 ok, 1 failure, 2 usage, 3 a check",
     ] {
         assert!(help.contains(said), "{said}: {help}");

@@ -615,6 +615,7 @@ fn a_panic_is_a_500_for_its_own_request_and_nothing_else() {
             parked: PATIENCE,
         },
         caps: Caps { connections: 16, per_address: 16, exempt: Box::new(|_| false) },
+        metrics: Arc::default(),
         clock: clock.clone(),
     };
     let handle = writer.handle();

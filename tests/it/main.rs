@@ -23,6 +23,7 @@ mod identity;
 mod keys;
 mod limits;
 mod logs;
+mod metrics;
 mod model;
 mod ops;
 mod racing;

@@ -185,12 +185,20 @@ impl Limiter {
         self.take(tier, &Key::Route { who, template, changes }, now)
     }
 
-    fn take<'l>(&'l self, tier: &'l Tier, key: &Key<'_>, now: Instant) -> Standing<'l> {
-        let Counted { table, seed, started, .. } = &*self.counted;
-        let nanos = now.saturating_duration_since(*started).as_nanos();
+    /// How many users and addresses have a bucket that is not full.
+    #[must_use]
+    pub fn keys(&self, now: Instant) -> usize {
+        self.counted.table.keys(self.nanos(now))
+    }
+
+    fn nanos(&self, now: Instant) -> u64 {
         // 584 years.
-        let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
-        let verdict = table.take(seed.hash_one(key), tier.policy, nanos);
+        u64::try_from(now.saturating_duration_since(self.counted.started).as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn take<'l>(&'l self, tier: &'l Tier, key: &Key<'_>, now: Instant) -> Standing<'l> {
+        let Counted { table, seed, .. } = &*self.counted;
+        let verdict = table.take(seed.hash_one(key), tier.policy, self.nanos(now));
         Standing { limiter: self, tier, verdict }
     }
 }
@@ -308,6 +316,8 @@ mod tests {
         assert_eq!(count(nobody, DRAFTS, Method::GET), 4);
         assert_eq!(count(Who::User("192.0.2.1"), DRAFTS, Method::GET), 4, "a name is no address");
         assert_eq!(count(alice, "/v1/other", Method::POST), 4, "not stricter elsewhere");
+        assert_eq!(limiter.keys(now), 7);
+        assert_eq!(limiter.keys(now + Duration::from_secs(60)), 0, "all are full again");
         // It comes back with time, and with nothing else.
         let later = now + Duration::from_secs(20);
         assert_eq!(until_refused(|| limiter.by_route(alice, DRAFTS, &Method::POST, later).verdict.allowed), 1);

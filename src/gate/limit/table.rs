@@ -45,6 +45,12 @@ impl Table {
         }
         set[at].bucket.take(policy, now)
     }
+
+    /// How many buckets are not full. Takes one lock after the other, each for a look at its set.
+    pub(super) fn keys(&self, now: u64) -> usize {
+        let in_use = |set: &Mutex<Set>| set.lock().iter().filter(|place| place.bucket.full_at > now).count();
+        self.sets.iter().map(in_use).sum()
+    }
 }
 
 /// A place that was never used counts as full since ever.

@@ -81,13 +81,13 @@ fn accepted() -> (Conn, std::net::TcpStream, Tools<Stub>) {
         write_stall: 10 * SECOND,
         parked: 4 * SECOND,
     };
-    let tools = Tools::new(Stub, limits, timeouts, Clock::system());
+    let tools = Tools::new(Stub, limits, timeouts, Arc::default(), Clock::system());
     let caps = Caps { connections: 1, per_address: 1, exempt: Box::new(|_| false) };
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (stream, peer) = listener.accept().unwrap();
     stream.set_nonblocking(true).unwrap();
-    let slot = Arc::new(Slots::new(caps)).take(peer.ip()).ok().unwrap();
+    let slot = Arc::new(Slots::new(caps, Arc::default())).take(peer.ip()).ok().unwrap();
     let stream = mio::net::TcpStream::from_std(stream);
     let conn = Conn::new(Accepted { stream, peer: peer.ip(), _slot: slot }, &tools);
     (conn, client, tools)

@@ -21,6 +21,7 @@ impl Conn {
     pub(super) fn upgrade<S>(&mut self, response: &Response, socket: Box<Socket>, tools: &mut Tools<S>) {
         tools.encode(response, Manner { head_only: false, http11: true, keep_alive: true });
         self.state = State::Socket(socket);
+        self.upgraded = true;
         let waiting = self.outbox.len();
         self.outbox.push_bytes(&tools.answers);
         self.filled(waiting, &mut tools.unsent, tools.now);
@@ -100,6 +101,7 @@ impl Conn {
     /// Lets a reader go that is too slow. What it was to get is dropped; the reason is the last thing it can read.
     fn cut_off_socket<S>(&mut self, tools: &mut Tools<S>) {
         self.cut_off("its socket reads too slowly", tools);
+        tools.metrics.slow_closed.inc();
         self.with_socket(tools, |_, outbox| {
             outbox.drop_unbegun();
             socket::end(outbox, code::TRY_AGAIN, "Reading too slowly; reconnect and catch up")

@@ -1,0 +1,85 @@
+//! How the database and its writer stand, for whoever measures them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustix::fs::statvfs;
+
+use super::reader::Reader;
+use super::writer::WriterState;
+
+/// Looks at an open database. Holds a connection of its own, but does not keep the writer from ending.
+#[derive(Debug)]
+pub struct Survey {
+    path: PathBuf,
+    reader: Mutex<Reader>,
+    state: Arc<WriterState>,
+}
+
+/// What is found. What could not be looked at is missing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Changes that wait for the writer.
+    pub queued_jobs: usize,
+    /// Whether the storage takes no changes.
+    pub read_only: bool,
+    /// Bytes of the database file.
+    pub database_bytes: Option<u64>,
+    /// Bytes of its write-ahead log.
+    pub wal_bytes: Option<u64>,
+    /// Bytes of pages in the database file that hold nothing.
+    pub freelist_bytes: Option<u64>,
+    /// Bytes left for us on its file system.
+    pub disk_free_bytes: Option<u64>,
+}
+
+impl Survey {
+    pub(super) fn new(path: &Path, reader: Reader, state: Arc<WriterState>) -> Self {
+        Self { path: path.to_owned(), reader: Mutex::new(reader), state }
+    }
+
+    /// Looks now.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        let bytes = |path: &Path| std::fs::metadata(path).ok().map(|file| file.len());
+        Figures {
+            queued_jobs: self.state.queued(),
+            read_only: self.state.fault().is_some(),
+            database_bytes: bytes(&self.path),
+            wal_bytes: bytes(Path::new(&log)),
+            freelist_bytes: self.freelist_bytes(),
+            disk_free_bytes: statvfs(&self.path).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
+        }
+    }
+
+    /// Nobody waits for the connection: who finds somebody else looking goes without.
+    fn freelist_bytes(&self) -> Option<u64> {
+        let reader = self.reader.try_lock()?;
+        let number = |sql| reader.connection().prepare_cached(sql)?.query_row((), |row| row.get::<_, i64>(0));
+        let (pages, page_bytes) = (number("PRAGMA freelist_count").ok()?, number("PRAGMA page_size").ok()?);
+        u64::try_from(pages.saturating_mul(page_bytes)).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn figures_are_those_of_the_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.db");
+        let store = crate::store::open(&path).unwrap();
+        let survey = store.survey().unwrap();
+        let execute = |sql| store.connection.execute_batch(sql).unwrap();
+        execute("CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(100000)); DELETE FROM t;");
+        let found = survey.figures();
+        let bytes = |name: &str| Some(std::fs::metadata(directory.path().join(name)).unwrap().len());
+        assert_eq!((found.database_bytes, found.wal_bytes), (bytes("a.db"), bytes("a.db-wal")));
+        assert!(found.freelist_bytes.unwrap() >= 90_000, "{found:?}");
+        assert!(found.disk_free_bytes.unwrap() > 0 && found.queued_jobs == 0 && !found.read_only, "{found:?}");
+        let _looking = survey.reader.lock();
+        assert_eq!(survey.figures().freelist_bytes, None, "nobody waits");
+    }
+}
