@@ -301,18 +301,16 @@ fn settings(origins: &[String]) -> String {
     )
 }
 
-/// The units that are enabled; one that a timer starts is not.
+/// The units that are enabled: those that say for what, sockets first.
 fn enabled() -> Vec<&'static str> {
-    let names = UNITS.iter().map(|(name, _)| *name).filter(|name| !name.contains('/'));
-    let timed =
-        |name: &str| UNITS.iter().any(|(other, _)| other.strip_suffix(".timer") == name.strip_suffix(".service"));
-    let ranks = |name: &&str| match name.rsplit_once('.').map(|(_, kind)| kind) {
+    let rank = |name: &&str| match name.rsplit_once('.').map(|(_, kind)| kind) {
         Some("socket") => 0,
         Some("service") => 1,
         _ => 2,
     };
-    let mut enabled: Vec<&str> = names.filter(|name| !timed(name)).collect();
-    enabled.sort_by_key(ranks);
+    let installed = UNITS.iter().filter(|(_, unit)| unit.contains("\n[Install]\n"));
+    let mut enabled: Vec<&str> = installed.map(|(name, _)| *name).collect();
+    enabled.sort_by_key(rank);
     enabled
 }
 

@@ -25,6 +25,7 @@ mod limits;
 mod logs;
 mod metrics;
 mod model;
+mod operations;
 mod ops;
 mod racing;
 mod reload;

@@ -123,7 +123,7 @@ fn a_fresh_machine_is_ready_after_one_command() {
     }
     for words in [
         "systemctl daemon-reload",
-        "systemctl enable --now ",
+        "systemctl enable --now inkring.socket inkring-ops.socket inkring.service inkring-backup.timer\n",
         "inkring.service",
         "http://127.0.0.1:8000",
         "127.0.0.1:9090",

@@ -1,0 +1,143 @@
+//! docs/OPERATIONS.md and docs/deploy/: the commands exist, each alert has its entry in the runbook, the proxies and the
+//! container fit the server.
+
+use std::collections::BTreeSet;
+
+use inkring::config::knobs::KNOBS;
+
+use crate::docs::blocks;
+use crate::repository::read;
+use crate::support::inkring;
+
+const PAGE: &str = "docs/OPERATIONS.md";
+
+fn default_of(name: &str) -> &'static str {
+    KNOBS.iter().find(|knob| knob.name == name).unwrap_or_else(|| panic!("{name} is no setting")).default
+}
+
+/// The words after the program in each call of inkring on these lines: `sudo`, settings and paths stand before it.
+fn calls(script: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    for line in script.lines() {
+        for command in line.split("&&") {
+            let mut words = command.split_whitespace().filter(|word| *word != "sudo").peekable();
+            while let Some((name, _)) = words.peek().and_then(|word| word.split_once('=')) {
+                assert!(KNOBS.iter().any(|knob| knob.name == name), "{command}: {name} is no setting");
+                words.next();
+            }
+            if words.next().is_some_and(|program| program == "inkring" || program.ends_with("/inkring")) {
+                found.push(words.map(str::to_owned).collect());
+            }
+        }
+    }
+    found
+}
+
+/// What a verb says of itself.
+fn help(verb: &str) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let output = inkring(directory.path()).args([verb, "--help"]).output().unwrap();
+    assert!(output.status.success(), "there is no verb {verb}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_commands_of_the_page_exist_with_their_options() {
+    let page = read(PAGE);
+    let mut tried = BTreeSet::new();
+    for block in blocks(&page).iter().filter(|block| block.language == "sh") {
+        for call in calls(&block.text) {
+            let (verb, rest) = call.split_first().unwrap();
+            let help = help(verb);
+            for option in rest.iter().filter(|word| word.starts_with("--")) {
+                assert!(help.contains(&format!("{option} ")) || help.contains(&format!("{option}\n")), "{call:?}");
+            }
+            tried.insert(verb.clone());
+        }
+    }
+    let expected = ["backup", "restore", "serve", "setup", "smoke", "verify"];
+    assert_eq!(tried.iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn each_alert_has_its_entry_in_the_runbook_and_each_entry_its_alert() {
+    let rules = read("docs/deploy/alerts.yml");
+    let wanted: BTreeSet<&str> = rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("runbook_url: \"docs/OPERATIONS.md#")?.strip_suffix('"'))
+        .collect();
+    assert_eq!(wanted.len(), rules.matches("- alert: ").count(), "an alert has no entry of its own");
+    let page = read(PAGE);
+    let (_, runbook) = page.split_once("\n## Runbook\n").unwrap();
+    let runbook = runbook.split("\n## ").next().unwrap();
+    let entries: Vec<String> = runbook
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "))
+        .map(|heading| heading.to_lowercase().replace(' ', "-"))
+        .collect();
+    assert_eq!(entries.iter().map(String::as_str).collect::<BTreeSet<_>>(), wanted);
+}
+
+#[test]
+fn the_units_that_are_enabled_exist() {
+    let page = read(PAGE);
+    let (enabled, _) = page.split_once("systemctl enable --now ").unwrap().1.split_once('\n').unwrap();
+    for unit in enabled.split_whitespace() {
+        assert!(read(&format!("systemd/{unit}")).contains("[Install]"), "{unit} cannot be enabled");
+    }
+}
+
+#[test]
+fn the_proxies_let_through_what_the_server_takes_and_let_go_before_it_does() {
+    let body: usize = default_of("BODY_MAX_BYTES").parse().unwrap();
+    let keep_alive: u64 = default_of("KEEP_ALIVE_SECONDS").parse().unwrap();
+    let (ping, commit): (u64, u64) =
+        (default_of("WS_PING_SECONDS").parse().unwrap(), default_of("COMMIT_TIMEOUT_SECONDS").parse().unwrap());
+    let address = default_of("LISTEN_ADDR");
+    /// The number after a name, which a unit follows.
+    fn number(text: &str, name: &str) -> u64 {
+        let rest = text.lines().find_map(|line| line.trim().strip_prefix(name)).unwrap_or_else(|| panic!("no {name}"));
+        rest.trim().chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()
+    }
+    let nginx = read("docs/deploy/nginx.conf");
+    assert!(nginx.contains(&format!("server {address};")));
+    assert_eq!(number(&nginx, "client_max_body_size "), body as u64 / 1024);
+    assert!(number(&nginx, "keepalive_timeout ") < keep_alive);
+    assert!(number(&nginx, "proxy_read_timeout ") > ping.max(commit));
+    let caddy = read("docs/deploy/Caddyfile");
+    assert!(caddy.contains(&format!("reverse_proxy {address} {{")));
+    assert_eq!(number(&caddy, "max_size "), body as u64 / 1024);
+    assert!(number(&caddy, "keepalive ") < keep_alive);
+    for (file, text) in [("nginx.conf", &nginx), ("Caddyfile", &caddy)] {
+        assert!(text.contains("#   TRUSTED_PROXIES=127.0.0.1\n"), "{file}");
+        assert!(text.contains("X-User-Id"), "{file} lets names through from outside");
+    }
+}
+
+#[test]
+fn the_container_runs_verbs_and_settings_that_exist() {
+    let file = read("docs/deploy/Dockerfile");
+    let quoted = |line: &str| -> Vec<String> {
+        let words = line.split_once('[').unwrap().1.split_once(']').unwrap().0;
+        words.split(',').map(|word| word.trim().trim_matches('"').to_owned()).collect()
+    };
+    for line in file.lines().filter(|line| line.contains("CMD [")) {
+        let words: Vec<String> = quoted(line).into_iter().filter(|word| word != "inkring").collect();
+        help(&words[0]);
+    }
+    let (_, settings) = file.split_once("\nENV ").unwrap();
+    let (settings, rest) = settings.split_once("\nEXPOSE ").unwrap();
+    for setting in settings.split('\\') {
+        let (name, _) = setting.trim().split_once('=').unwrap();
+        default_of(name);
+    }
+    let port = rest.lines().next().unwrap();
+    assert!(settings.contains(&format!("LISTEN_ADDR=0.0.0.0:{port}")));
+    let user = file.lines().find_map(|line| line.strip_prefix("USER ")).unwrap();
+    assert!(!user.starts_with('0') && user != "root");
+    // What the build reads is what is copied.
+    let ignored = read("docs/deploy/Dockerfile.dockerignore");
+    for needed in ["src", "systemd", "bench", "schema.sql", "Cargo.toml", "Cargo.lock"] {
+        assert!(ignored.lines().any(|line| line == format!("!{needed}")), "{needed} is not copied");
+    }
+}
