@@ -13,6 +13,7 @@ mod process;
 pub mod table;
 mod text;
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -173,7 +174,8 @@ impl Http {
     pub fn route(&self, template: &'static str) -> RouteMetrics {
         let (requests, answered) = (self.requests.clone(), Kept::default());
         let (duration, blocked) = (self.durations.with(&[template]), self.blocked.clone());
-        RouteMetrics { template, requests, answered, duration, blocked, in_flight: self.in_flight.clone() }
+        let (blocked_here, in_flight) = (OnceCell::new(), self.in_flight.clone());
+        RouteMetrics { template, requests, answered, duration, blocked, blocked_here, in_flight }
     }
 
     /// Bytes were refused that were no good request.
@@ -211,6 +213,8 @@ pub struct RouteMetrics {
     answered: Kept<(&'static str, StatusCode), Counter>,
     duration: Histogram,
     blocked: Labelled<Counter>,
+    /// The counter of this route, from the first time on: who is refused comes often.
+    blocked_here: OnceCell<Counter>,
     in_flight: Gauge,
 }
 
@@ -232,7 +236,7 @@ impl RouteMetrics {
 
     /// A request met a rate limit.
     pub fn blocked(&self) {
-        self.blocked.with(&[self.template]).inc();
+        self.blocked_here.get_or_init(|| self.blocked.with(&[self.template])).inc();
     }
 }
 
