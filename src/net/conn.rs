@@ -167,10 +167,6 @@ impl Conn {
                     if !self.receive(key, tools, &mut steps)? {
                         return Ok(Flow::Close);
                     }
-                    if tools.last && tools.unsent < tools.unsent_max {
-                        self.put_off(tools);
-                        return Ok(Flow::Again);
-                    }
                     self.send(tools)?;
                 }
                 State::Lingering => {
@@ -314,7 +310,6 @@ impl Conn {
     fn answer<S: Service>(&mut self, response: &Response, mut manner: Manner, tools: &mut Tools<S>) {
         manner.keep_alive &= !response.close;
         tools.encode(response, manner);
-        tools.last |= response.last;
         self.state = if manner.keep_alive { State::Idle } else { State::Closing };
         self.restart(tools);
     }
@@ -327,14 +322,6 @@ impl Conn {
         let response = tools.service.reject(reject, request.as_ref(), self.accepted.peer);
         drop(request);
         self.answer(&response, Manner { head_only, http11: true, keep_alive: false }, tools);
-    }
-
-    /// Keeps the answers for the next turn of the shard, when everybody else has had this one.
-    fn put_off<S>(&mut self, tools: &mut Tools<S>) {
-        self.outbox.push_bytes(&tools.answers);
-        tools.unsent += tools.answers.len();
-        tools.clear_answers();
-        self.stalled = tools.now + tools.timeouts.write_stall;
     }
 
     fn send<S>(&mut self, tools: &mut Tools<S>) -> io::Result<()> {

@@ -26,8 +26,6 @@ pub struct Response {
     pub body: Cow<'static, [u8]>,
     /// Close the connection afterwards whatever the client wished.
     pub close: bool,
-    /// Leave after the answers to everybody else whose turn it is.
-    pub last: bool,
 }
 
 impl Response {
@@ -60,7 +58,6 @@ impl Response {
             fixed_headers: "",
             body,
             close: false,
-            last: false,
         }
     }
 

@@ -51,8 +51,6 @@ pub(crate) struct Tools<S> {
     pub(crate) scratch: Vec<u8>,
     /// Encoded answers of the connection whose turn it is.
     pub(crate) answers: Vec<u8>,
-    /// One of them leaves after those of all others.
-    pub(crate) last: bool,
     /// Bytes in all outboxes of the shard, and how many there may be.
     pub(crate) unsent: usize,
     pub(crate) unsent_max: usize,
@@ -80,7 +78,6 @@ impl<S> Tools<S> {
             stopping: false,
             scratch: vec![0; SCRATCH_BYTES],
             answers: Vec::new(),
-            last: false,
             unsent: 0,
             unsent_max: UNSENT_MAX_BYTES,
             cut_off: Sampler::new(),
@@ -103,7 +100,6 @@ impl<S> Tools<S> {
 
     pub(crate) fn clear_answers(&mut self) {
         self.answers.clear();
-        self.last = false;
         self.answers.shrink_to(ANSWERS_KEPT_BYTES);
     }
 

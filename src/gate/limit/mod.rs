@@ -233,7 +233,6 @@ impl Standing<'_> {
         let wait = usize::try_from(self.verdict.next_seconds()).unwrap_or(usize::MAX).min(WAIT_MAX_SECONDS);
         let mut response = Response::json(StatusCode::TOO_MANY_REQUESTS, body(request_id));
         response.header_lines = Some(Arc::clone(&self.tier.refusals[wait]));
-        response.last = true;
         Some(response)
     }
 }

@@ -10,7 +10,7 @@ use crate::net::{Reply, Timeouts};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Answers GET at once, HEAD after everybody else, and anything else when it is told to.
+/// Answers GET at once and anything else when it is told to.
 struct Stub;
 
 impl Service for Stub {
@@ -21,9 +21,6 @@ impl Service for Stub {
     fn call(&mut self, request: &Request<'_>, _: IpAddr, _: Ticket) -> Reply {
         if request.method == Method::GET {
             return Reply::Now(Response::text(http::StatusCode::OK, "now"));
-        }
-        if request.method == Method::HEAD {
-            return Reply::Now(Response { last: true, ..Response::empty(http::StatusCode::TOO_MANY_REQUESTS) });
         }
         Reply::Later(Box::new(|woken| match woken {
             Woken::Resumed => Response::text(http::StatusCode::OK, "later"),
@@ -166,31 +163,6 @@ fn an_answer_that_does_not_move_ends_the_connection_whatever_else_goes_on() {
         tools.now += SECOND;
         assert_eq!(conn.expire(&mut tools), Flow::Close);
     }
-}
-
-#[test]
-fn an_answer_that_leaves_last_leaves_with_the_next_turn_and_those_behind_it_too() {
-    let (mut conn, mut client, mut tools) =
-        connected("HEAD / HTTP/1.1\r\nHost: t\r\n\r\nGET / HTTP/1.1\r\nHost: t\r\n\r\n");
-    assert_eq!(conn.turn(0, &mut tools), Flow::Again);
-    assert_eq!((tools.unsent, tools.last), (conn.unsent(), false));
-    client.set_nonblocking(true).unwrap();
-    assert_eq!(client.read(&mut [0; 1024]).unwrap_err().kind(), ErrorKind::WouldBlock);
-    assert!(matches!(conn.turn(0, &mut tools), Flow::Wait));
-    assert_eq!((tools.unsent, conn.unsent()), (0, 0));
-    client.set_nonblocking(false).unwrap();
-    let mut answers = vec![0; 1024];
-    let count = client.read(&mut answers).unwrap();
-    let answers = String::from_utf8_lossy(&answers[..count]).into_owned();
-    assert!(answers.starts_with("HTTP/1.1 429 ") && answers.contains("\r\n\r\nHTTP/1.1 200 "), "{answers}");
-}
-
-#[test]
-fn nothing_is_put_off_when_too_much_is_unsent_already() {
-    let (mut conn, mut client, mut tools) = connected("HEAD / HTTP/1.1\r\nHost: t\r\n\r\n");
-    tools.unsent_max = 0;
-    assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
-    assert!(client.read(&mut [0; 1024]).unwrap() > 0);
 }
 
 #[test]
