@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use inkring::clock::Clock;
@@ -14,7 +15,7 @@ use inkring::store::{self, Writer, run_chore};
 use crate::append::{Appending, CLIENTS, user_headers};
 use crate::load::{Clients, Histogram, Report, Window};
 use crate::process::{self, Server, TempDir};
-use crate::table::{Table, median, micros, none, target};
+use crate::table::{Table, median, megabytes, micros, none, target};
 use crate::{Options, Result};
 
 const OVER_QUIET: f64 = 2.0;
@@ -23,6 +24,11 @@ const MEGABYTES: usize = 1024;
 const SLICE: Duration = Duration::from_millis(250);
 /// No backup takes longer here.
 const BACKUP_PATIENCE: Duration = Duration::from_secs(600);
+/// A server that was just started has things to do.
+const SETTLING: Duration = Duration::from_secs(2);
+/// Long enough for the housekeeper to come round.
+const IDLE: Duration = Duration::from_secs(62);
+const IDLE_PERCENT: f64 = 0.5;
 /// Rows that fill a page each, in one transaction.
 const ROWS: usize = 256;
 
@@ -82,7 +88,34 @@ pub fn run(options: &Options) -> Result<u64> {
     table.row(during.row("backup under way", format!("{ratio:.2} {met}")));
     table.print();
     println!("One run: before, during and after the backup. Copying, checking and checksum are all part of it.");
+    idle(&program)?;
     Ok(failures)
+}
+
+/// What a server with everything on does while nobody wants anything from it.
+fn idle(program: &Path) -> Result<()> {
+    let directory = TempDir::new()?;
+    let backups = directory.path().join("backups");
+    let settings = [
+        ("OPS_ADDR", "127.0.0.1:0"),
+        ("BACKUP_DIR", backups.to_str().ok_or("a path that is not UTF-8")?),
+        ("RATE_LIMIT_ENABLED", "true"),
+        ("WS_LIMITS_ENABLED", "true"),
+        ("AUDIT_ENABLED", "true"),
+        ("AUDIT_RETENTION_DAYS", "30"),
+    ];
+    let server = Server::inkring_in(directory, program, None, &settings)?;
+    thread::sleep(SETTLING);
+    let (began, before) = (Instant::now(), server.cpu_seconds());
+    thread::sleep(IDLE);
+    let percent = 100.0 * (server.cpu_seconds() - before) / began.elapsed().as_secs_f64();
+    let mut table = Table::new(&["idle, everything on", "value", "target"]);
+    table.row(["seconds".into(), format!("{:.0}", began.elapsed().as_secs_f64()), none()]);
+    let met = target(percent <= IDLE_PERCENT, &format!("≤ {IDLE_PERCENT}"));
+    table.row(["CPU of one core, %".into(), format!("{percent:.2}"), met]);
+    table.row(["memory, MB".into(), megabytes(server.rss()), none()]);
+    table.print();
+    Ok(())
 }
 
 /// Appends before, during and after a backup; `take` is given each piece. Returns how many answers were wrong.

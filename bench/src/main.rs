@@ -35,7 +35,7 @@ usage: inkring-bench http|append|limits|backup|fanout|idle|start [options]
   http     GET /healthz against axum and tiny_http, and GET of a draft against our own /healthz
   append   64 clients append segments, against the bare storage engine
   limits   the same with every check on against every check off, the price of a 429, a million addresses
-  backup   the same while a database of 1 GB is backed up, against the same without
+  backup   the same while a database of 1 GB is backed up, against the same without; and a server that idles
   fanout   an append reaches 1,000 subscribers, against a bare loop and axum, and 100 in time
   idle     10,000 sockets with nothing to say: their memory and their pings
   start    start to first answer, idle memory, 2,000 connections at once
