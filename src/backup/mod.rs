@@ -118,17 +118,14 @@ pub fn alone(kept: &Kept, directory: &Path, clock: &Clock) -> Result<Report, Bac
 
 /// How large a copy can become, by the files: what is in the log may have pages of its own.
 fn database_bytes(database: &Path) -> u64 {
-    let mut log = database.as_os_str().to_owned();
-    log.push("-wal");
     let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
-    bytes(database) + bytes(Path::new(&log))
+    bytes(database) + bytes(&store::beside(database, "-wal"))
 }
 
 /// Whether so many bytes find room, and leave some.
 fn check_room(directory: &Path, bytes: u64) -> Result<(), BackupError> {
     // Where nobody can tell, the writing will.
-    let Ok(found) = rustix::fs::statvfs(directory) else { return Ok(()) };
-    let free = found.f_bavail.saturating_mul(found.f_frsize);
+    let Ok(store::Room { free_bytes: free, .. }) = store::room(directory) else { return Ok(()) };
     let wanted = bytes.saturating_add(ROOM_LEFT_BYTES);
     if free < wanted { Err(BackupError::NoRoom { directory: directory.to_owned(), free, wanted }) } else { Ok(()) }
 }

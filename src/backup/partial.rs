@@ -159,9 +159,7 @@ impl Partial {
 impl Drop for Partial {
     fn drop(&mut self) {
         for suffix in ["-wal", "-shm", "-journal", ""] {
-            let mut path = self.path.clone().into_os_string();
-            path.push(suffix);
-            let _ = std::fs::remove_file(path);
+            let _ = std::fs::remove_file(store::beside(&self.path, suffix));
         }
     }
 }

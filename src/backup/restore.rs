@@ -169,9 +169,7 @@ fn stage(file: &Path, database: &Path, checked: &Checked) -> Result<(), RestoreE
 fn write(file: &Path, staging: &Path, staged: &mut File, checked: &Checked) -> Result<(), RestoreError> {
     let failed = |source| RestoreError::Unreadable { path: file.to_owned(), source };
     let differs = |_| RestoreError::Copy { path: file.to_owned() };
-    let mut log = file.as_os_str().to_owned();
-    log.push("-wal");
-    if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+    if std::fs::metadata(store::beside(file, "-wal")).is_ok_and(|log| log.len() > 0) {
         // Not one of ours, but a database that was moved aside, and part of it is in its log.
         let from = store::look_as_it_is(file)?;
         let mut to = Connection::open(staging).map_err(differs)?;

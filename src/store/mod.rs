@@ -23,11 +23,11 @@ pub use event::{Event, Publisher};
 pub use fault::{Fault, damage, is_damage};
 pub use migrations::SCHEMA_VERSION;
 pub use open::{
-    APPLICATION_ID, Kept, OpenError, Store, directory_of, in_use, look, look_as_it_is, look_at_rest, newest_change,
-    open, schema_version, sync_directory, tables,
+    APPLICATION_ID, Kept, OpenError, Store, beside, directory_of, in_use, look, look_as_it_is, look_at_rest,
+    newest_change, open, schema_version, sync_directory, tables,
 };
 pub use reader::Reader;
 pub use restoring::{put_in_place, staging};
 pub use rusqlite::version as sqlite_version;
-pub use survey::{Figures, Survey};
+pub use survey::{Figures, Room, Survey, room};
 pub use writer::{Job, JobTimes, StoreError, Tx, Verdict, Writer, WriterHandle, WriterView};

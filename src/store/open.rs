@@ -1,5 +1,6 @@
 //! Opening the database: is it ours, is it ours alone, and does it behave as promised.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -361,10 +362,16 @@ pub fn tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     statement.query_map((), |row| row.get(0))?.collect()
 }
 
-fn lock_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
+/// What is called like a database, with something added: its lock, its log.
+#[must_use]
+pub fn beside(database: &Path, suffix: impl AsRef<OsStr>) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
     name.into()
+}
+
+fn lock_path(path: &Path) -> PathBuf {
+    beside(path, ".lock")
 }
 
 fn holder(lock: &mut File) -> String {

@@ -10,17 +10,11 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::open::{Kept, directory_of, sync_directory};
+use super::open::{Kept, beside, directory_of, sync_directory};
 
 /// What SQLite keeps beside a database, and the database itself last: without its log it is whole, if older, and the other
 /// way round it is nothing.
 const SET: [&str; 4] = ["-journal", "-wal", "-shm", ""];
-
-fn beside(database: &Path, suffix: impl AsRef<OsStr>) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
 
 /// Where the new database is written to, until it is whole.
 #[must_use]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rustix::fs::statvfs;
 
+use super::open::beside;
 use super::reader::Reader;
 use super::writer::WriterState;
 
@@ -34,6 +35,25 @@ pub struct Figures {
     pub disk_free_bytes: Option<u64>,
 }
 
+/// Room on a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes left for us; what is kept for root is not.
+    pub free_bytes: u64,
+    /// Bytes in all.
+    pub total_bytes: u64,
+}
+
+/// How much room there is where this file or directory lies.
+///
+/// # Errors
+/// When the system cannot tell.
+pub fn room(path: &Path) -> std::io::Result<Room> {
+    let found = statvfs(path)?;
+    let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+    Ok(Room { free_bytes: bytes(found.f_bavail), total_bytes: bytes(found.f_blocks) })
+}
+
 impl Survey {
     pub(super) fn new(path: &Path, reader: Reader, state: Arc<WriterState>) -> Self {
         Self { path: path.to_owned(), reader: Mutex::new(reader), state }
@@ -42,16 +62,14 @@ impl Survey {
     /// Looks now.
     #[must_use]
     pub fn figures(&self) -> Figures {
-        let mut log = self.path.clone().into_os_string();
-        log.push("-wal");
         let bytes = |path: &Path| std::fs::metadata(path).ok().map(|file| file.len());
         Figures {
             queued_jobs: self.state.queued(),
             read_only: self.state.fault().is_some(),
             database_bytes: bytes(&self.path),
-            wal_bytes: bytes(Path::new(&log)),
+            wal_bytes: bytes(&beside(&self.path, "-wal")),
             freelist_bytes: self.freelist_bytes(),
-            disk_free_bytes: statvfs(&self.path).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
+            disk_free_bytes: room(&self.path).ok().map(|room| room.free_bytes),
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use rustix::fs::{Access, access, statfs, statvfs};
+use rustix::fs::{Access, access, statfs};
 use rustix::process::{Resource, geteuid, getrlimit};
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ use crate::config::{Config, Environment, Loaded, Origin};
 use crate::net::Endpoint;
 use crate::net::client::Ask;
 use crate::server::open_keys;
-use crate::store::{self, OpenError, newest_change};
+use crate::store::{self, OpenError, Room, beside, newest_change};
 
 /// A larger database is not read through in passing.
 const QUICK_CHECK_MAX_BYTES: u64 = 268_435_456;
@@ -75,7 +75,7 @@ pub(super) struct Configuration {
 pub(super) struct Installation {
     pub(super) permissions: Permissions,
     pub(super) reserve_bytes: u64,
-    pub(super) disk: Result<Disk, String>,
+    pub(super) disk: Result<Room, String>,
     /// The number of its type.
     pub(super) file_system: Option<u64>,
     pub(super) synced: Synced,
@@ -107,13 +107,6 @@ pub(super) struct Place {
     pub(super) directory: bool,
     /// Whether others may not read it either.
     pub(super) private: bool,
-}
-
-/// Room on a disk.
-#[derive(Debug)]
-pub(super) struct Disk {
-    pub(super) free_bytes: u64,
-    pub(super) total_bytes: u64,
 }
 
 /// How long the disk takes to keep something.
@@ -274,7 +267,7 @@ fn installation(loaded: &Loaded, clock: &Clock) -> Installation {
     Installation {
         permissions: permissions(loaded, &near),
         reserve_bytes: config.reserve_bytes,
-        disk: disk(&near),
+        disk: store::room(&near).map_err(|error| error.to_string()),
         // What is not 64 bits wide may be given with its sign.
         file_system: statfs(&near).ok().map(|found| found.f_type as u64 & 0xffff_ffff),
         synced: sync_times(&near, clock),
@@ -293,13 +286,6 @@ fn nearest_directory(file: &Path) -> PathBuf {
     let mut above = above.map(|path| if path.as_os_str().is_empty() { Path::new(".") } else { path });
     let found = above.find(|path| path.is_dir()).unwrap_or(Path::new("/"));
     fs::canonicalize(found).unwrap_or_else(|_| found.to_owned())
-}
-
-/// The path of a file beside the database.
-fn beside(database: &Path, suffix: &str) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 fn permissions(loaded: &Loaded, near: &Path) -> Permissions {
@@ -323,12 +309,6 @@ fn permissions(loaded: &Loaded, near: &Path) -> Permissions {
     look(Path::new(".env"), holds_secrets(Origin::DotEnv));
     let writable = access(near, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| error.to_string());
     Permissions { near: near.to_owned(), writable, user: geteuid().as_raw(), places }
-}
-
-fn disk(near: &Path) -> Result<Disk, String> {
-    let found = statvfs(near).map_err(|error| error.to_string())?;
-    let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
-    Ok(Disk { free_bytes: bytes(found.f_bavail), total_bytes: bytes(found.f_blocks) })
 }
 
 /// Writes a little to a file that has lost its name before the first byte, so that nothing stays whatever happens.

@@ -5,13 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::facts::{
-    Backups, Configuration, Descriptors, Disk, Facts, Installation, Permissions, Place, Plane, Proxy, Running, Stored,
+    Backups, Configuration, Descriptors, Facts, Installation, Permissions, Place, Plane, Proxy, Running, Stored,
     Synced, Unit,
 };
 use crate::cli::span;
 use crate::clock::Timestamp;
 use crate::server::{CONNECTIONS_DEFAULT_MAX, connections_possible};
-use crate::store::SCHEMA_VERSION;
+use crate::store::{Room, SCHEMA_VERSION};
 
 /// With less room than this nothing can be relied on.
 const FREE_MIN_BYTES: u64 = 100_000_000;
@@ -164,7 +164,7 @@ fn exposed(check: &'static str, place: &Place) -> Option<Finding> {
     }
 }
 
-fn disk(found: Result<&Disk, &String>, reserve_bytes: u64, near: &Path) -> Finding {
+fn disk(found: Result<&Room, &String>, reserve_bytes: u64, near: &Path) -> Finding {
     const CHECK: &str = "disk";
     let near = near.display();
     let disk = match found {
@@ -545,7 +545,7 @@ mod tests {
                     ],
                 },
                 reserve_bytes: 8 << 20,
-                disk: Ok(Disk { free_bytes: 8_000_000_000, total_bytes: 20_000_000_000 }),
+                disk: Ok(Room { free_bytes: 8_000_000_000, total_bytes: 20_000_000_000 }),
                 file_system: Some(0xef53),
                 synced: Synced::Took(vec![Duration::from_millis(2); 8]),
                 descriptors: Descriptors {
@@ -683,14 +683,14 @@ mod tests {
     #[test]
     fn a_disk_needs_room() {
         let free = |free_bytes, total_bytes| {
-            move |_: &mut Facts, found: &mut Installation| found.disk = Ok(Disk { free_bytes, total_bytes })
+            move |_: &mut Facts, found: &mut Installation| found.disk = Ok(Room { free_bytes, total_bytes })
         };
         seeded("disk", Red, "99 MB of 2.0 GB are free", free(99_999_999, 2_000_000_000));
         seeded("disk", Yellow, "100 MB of", free(100_000_000, 200_000_000));
         seeded("disk", Yellow, "19.9 GB of 200.0 GB", free(19_999_999_999, 200_000_000_000));
         seeded("disk", Yellow, "unknown: why", |_, found| found.disk = Err("why".into()));
         seeded("disk", Red, "500 MB of", |_, found| {
-            found.disk = Ok(Disk { free_bytes: 500_000_000, total_bytes: 1_000_000_000 });
+            found.disk = Ok(Room { free_bytes: 500_000_000, total_bytes: 1_000_000_000 });
             found.reserve_bytes = 1 << 29;
         });
     }
