@@ -19,9 +19,10 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::clock::{Clock, Timestamp};
-use crate::config::{self, Config, ConfigError, Environment, Loaded, LogFormat, Sources};
+use crate::config::{self, Config, ConfigError, Environment, Loaded, LogFormat, Secret, Sources};
 use crate::gate::{MINT_MAX_HOURS, Verifier, is_user_id, mint, unverified};
 use crate::net::Endpoint;
+use crate::net::client::{Answer, Ask, AskError};
 use crate::observe::{self, LogHandle, metrics};
 use crate::server::{Server, demands, open_keys};
 use crate::systemd::{Inherited, Notify};
@@ -401,6 +402,14 @@ fn banner(config: &Config, server: &Server) -> String {
          -H 'Content-Type: application/json' -d '{{\"title\":\"First draft\",\"platform\":\"x\"}}'\n"
     ));
     text
+}
+
+/// Asks the private plane of a server on this machine, as somebody who has its token.
+fn ask_privately(ask: Ask<'_>, to: &Endpoint, token: Option<&Secret>, patience: Duration) -> Result<Answer, AskError> {
+    let bearer = token.map(|token| format!("Bearer {}", String::from_utf8_lossy(token.bytes())));
+    let headers: Vec<(&str, &str)> = bearer.iter().map(|bearer| ("Authorization", bearer.as_str())).collect();
+    let to = to.from_here();
+    Ask { headers: &headers, ..ask }.send(&to, &to.host(), patience)
 }
 
 /// Prints to stdout; a reader who has left is no error of ours.

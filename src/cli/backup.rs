@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{FOUND_PROBLEMS, fail, load, print, safe};
+use super::{FOUND_PROBLEMS, ask_privately, fail, load, print, safe};
 use crate::backup::{
     self, BackupError, Checked, Manifest, Newer, NewerDraft, RestoreError, Restored, alone, receive, verify,
 };
@@ -117,15 +117,9 @@ struct FromServer {
 
 fn ask(method: &str, config: &Config, pid: String) -> Result<FromServer, Ended> {
     let Some(from) = config.operations.endpoint.clone() else { return Err(Ended::NoPlane { pid }) };
-    let bearer =
-        config.operations.token.as_ref().map(|token| format!("Bearer {}", String::from_utf8_lossy(token.bytes())));
-    let headers: Vec<_> = bearer.iter().map(|value| ("Authorization", value.as_str())).collect();
-    let host = match &from {
-        Endpoint::Tcp(address) => address.to_string(),
-        Endpoint::Unix(_) => "localhost".to_owned(),
-    };
-    let ask = Ask { method, target: "/backup", headers: &headers, body: b"" };
-    let body = ask.send(&from, &host, BACKUP_PATIENCE).map_err(|error| Ended::Silent { pid, error })?;
+    let ask = Ask { method, ..Ask::get("/backup") };
+    let answered = ask_privately(ask, &from, config.operations.token.as_ref(), BACKUP_PATIENCE);
+    let body = answered.map_err(|error| Ended::Silent { pid, error })?;
     if body.status == 200 {
         return Ok(FromServer { from, body });
     }

@@ -1,11 +1,9 @@
 //! `inkring healthcheck`: is the server of this configuration ready? For containers and scripts.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::Value;
 
 use super::base_url::BaseUrl;
 use super::{fail, load, print, safe};
@@ -14,8 +12,6 @@ use crate::net::client::Ask;
 
 /// For the connection, and for each step of the answer.
 const HEALTHCHECK_PATIENCE: Duration = Duration::from_secs(5);
-/// Of an answer no more is read.
-const ANSWER_MAX_BYTES: u64 = 65_536;
 /// Asked of a server.
 const READY: &str = "/readyz";
 
@@ -68,17 +64,8 @@ fn of_configuration() -> Result<Question, String> {
     if listens.port() == 0 {
         return Err(format!("not ready: LISTEN_ADDR={listens} is a port that is chosen at the start: give --url"));
     }
-    let address = reachable(listens);
-    Ok(Question { to: Endpoint::Tcp(address), host: address.to_string(), target: READY.to_owned() })
-}
-
-/// An address that leads to who listens there: on all addresses is also on the loopback one.
-fn reachable(listens: SocketAddr) -> SocketAddr {
-    match listens {
-        SocketAddr::V4(address) if address.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),
-        SocketAddr::V6(address) if address.ip().is_unspecified() => (Ipv6Addr::LOCALHOST, address.port()).into(),
-        address => address,
-    }
+    let to = Endpoint::Tcp(listens).from_here();
+    Ok(Question { host: to.host(), to, target: READY.to_owned() })
 }
 
 impl Question {
@@ -91,26 +78,7 @@ impl Question {
         if status == 200 {
             return Ok(format!("ready: http://{host}{target}"));
         }
-        let body = answer.text(ANSWER_MAX_BYTES).unwrap_or_default();
-        let detail = serde_json::from_str(&body).ok().and_then(|body: Value| Some(body["detail"].as_str()?.to_owned()));
-        let why = detail.map(|detail| format!(": {}", safe(&detail))).unwrap_or_default();
+        let why = answer.detail().map(|detail| format!(": {}", safe(&detail))).unwrap_or_default();
         Err(format!("not ready: http://{host}{target} answers {status}{why}"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_listens_everywhere_is_asked_on_loopback() {
-        for (listens, asked) in [
-            ("0.0.0.0:8000", "127.0.0.1:8000"),
-            ("[::]:8000", "[::1]:8000"),
-            ("192.0.2.1:80", "192.0.2.1:80"),
-            ("127.0.0.1:1", "127.0.0.1:1"),
-        ] {
-            assert_eq!(reachable(listens.parse().unwrap()), asked.parse().unwrap());
-        }
     }
 }

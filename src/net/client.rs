@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +14,8 @@ use std::time::Duration;
 const HEAD_MAX_BYTES: usize = 64 * 1024;
 /// Nor has it more headers.
 const HEAD_MAX_HEADERS: usize = 100;
+/// Of an answer that says what is wrong, no more is read.
+const DETAIL_MAX_BYTES: u64 = 65_536;
 
 /// Where something listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +24,29 @@ pub enum Endpoint {
     Tcp(SocketAddr),
     /// A Unix socket.
     Unix(PathBuf),
+}
+
+impl Endpoint {
+    /// Where somebody on this machine reaches who listens here: on all addresses is also on the loopback one.
+    #[must_use]
+    pub fn from_here(&self) -> Self {
+        let Self::Tcp(address) = self else { return self.clone() };
+        let ip = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        Self::Tcp(SocketAddr::new(ip, address.port()))
+    }
+
+    /// Its name in a `Host` header.
+    #[must_use]
+    pub fn host(&self) -> String {
+        match self {
+            Self::Tcp(address) => address.to_string(),
+            Self::Unix(_) => "localhost".to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for Endpoint {
@@ -168,6 +193,13 @@ impl Answer {
         self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
+    /// What is wrong, in the words of an answer that is an error of ours: its `detail`.
+    #[must_use]
+    pub fn detail(self) -> Option<String> {
+        let body: serde_json::Value = serde_json::from_str(&self.text(DETAIL_MAX_BYTES).ok()?).ok()?;
+        Some(body.get("detail")?.as_str()?.to_owned())
+    }
+
     /// The whole body as text, of which no more than `max` bytes are read.
     ///
     /// # Errors
@@ -244,6 +276,35 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
         let (to, _asked) = answering(b"HTTP/1.0 200 OK\r\n\r\nall of it");
         assert_eq!(Ask::get("/").send(&to, "x", PATIENCE).unwrap().text(6).unwrap(), "all of");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_a_detail_if_at_all() {
+        let says = |bytes| Ask::get("/").send(&answering(bytes).0, "x", PATIENCE).unwrap().detail();
+        let drains = b"HTTP/1.0 503 x\r\n\r\n{\"status\":\"error\",\"detail\":\"draining\"}";
+        assert_eq!(says(drains).as_deref(), Some("draining"));
+        for bytes in [
+            &b"HTTP/1.0 503 x\r\n\r\n"[..],
+            b"HTTP/1.0 503 x\r\n\r\n{}",
+            b"HTTP/1.0 503 x\r\n\r\n{\"detail\":{\"a\":1}}",
+            b"HTTP/1.0 503 x\r\n\r\n<html>",
+        ] {
+            assert_eq!(says(bytes), None, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn who_listens_everywhere_is_reached_here() {
+        for (listens, asked) in [
+            ("0.0.0.0:8000", "127.0.0.1:8000"),
+            ("[::]:8000", "[::1]:8000"),
+            ("192.0.2.1:80", "192.0.2.1:80"),
+            ("127.0.0.1:1", "127.0.0.1:1"),
+        ] {
+            assert_eq!(Endpoint::Tcp(listens.parse().unwrap()).from_here().host(), asked);
+        }
+        let socket = Endpoint::Unix("/run/a".into());
+        assert_eq!((socket.from_here(), socket.host().as_str()), (socket.clone(), "localhost"));
     }
 
     #[test]

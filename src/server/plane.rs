@@ -21,8 +21,6 @@ use crate::store::{self, Reader, Survey, WriterView};
 
 /// How long a shard has to say whether it is ready: longer than a commit that stalls, so that this can be told.
 const READY_PATIENCE: Duration = Duration::from_secs(3);
-/// And how much it may say.
-const READY_MAX_BYTES: u64 = 64 * 1024;
 
 /// What the private plane shows.
 pub(super) struct PlaneView {
@@ -95,9 +93,7 @@ impl PlaneView {
             Ok(answer) if answer.status == 200 => return ops::ReadyStatus { ok: true, reasons: Vec::new() },
             Ok(answer) => {
                 let status = answer.status;
-                let body = answer.text(READY_MAX_BYTES).unwrap_or_default();
-                let body: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
-                body["detail"].as_str().map_or_else(|| format!("/readyz answers {status}"), str::to_owned)
+                answer.detail().unwrap_or_else(|| format!("/readyz answers {status}"))
             }
             Err(error) => error.to_string(),
         };

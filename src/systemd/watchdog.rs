@@ -18,8 +18,6 @@ use crate::net::client::Ask;
 
 /// Rounds in an interval of the watchdog: one may be lost, or come late.
 const ROUNDS_PER_INTERVAL: u32 = 3;
-/// As much of an answer as is read.
-const ANSWER_MAX_BYTES: u64 = 4096;
 
 /// Why a server that says it is not ready should be left alone all the same, if there is a reason. Asked once a round.
 pub type Excuse = Box<dyn FnMut() -> Option<&'static str> + Send>;
@@ -59,8 +57,7 @@ impl Prober {
                 let answer = self.door.ask(shard, &Ask::get("/readyz"), left);
                 let answer = answer.map_err(|error| format!("shard {shard} gives no answer: {error}"))?;
                 let status = answer.status;
-                let text = answer.text(ANSWER_MAX_BYTES).unwrap_or_default();
-                Ok((status, detail(&text).unwrap_or_else(|| format!("shard {shard} answers {status}"))))
+                Ok((status, answer.detail().unwrap_or_else(|| format!("shard {shard} answers {status}"))))
             })
             .collect();
         judge(&answers, (self.excuse)())
@@ -84,12 +81,6 @@ fn judge(answers: &[Answered], excuse: Option<&'static str>) -> Finding {
         (Some(detail), Some(excuse)) => Finding::Excused(format!("{detail} ({excuse})")),
         _ => Finding::Ready,
     }
-}
-
-/// What `/readyz` says is wrong.
-fn detail(body: &str) -> Option<String> {
-    let body: serde_json::Value = serde_json::from_str(body).ok()?;
-    Some(body.get("detail")?.as_str()?.to_owned())
 }
 
 /// How often to say that all is well, if the service manager wants to hear it from this process: a part of the interval
@@ -228,14 +219,6 @@ mod tests {
                 }
             );
             assert_eq!(judge(&[Ok((404, "shard 0 answers 404".to_owned()))], excuse), stuck("shard 0 answers 404"));
-        }
-    }
-
-    #[test]
-    fn the_detail_of_an_answer_is_read() {
-        assert_eq!(detail(r#"{"status":"error","detail":"draining"}"#).as_deref(), Some("draining"));
-        for body in ["", "{}", r#"{"detail":{"a":1}}"#, "<html>"] {
-            assert_eq!(detail(body), None, "{body}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ use rustix::fs::{Access, access, statfs};
 use rustix::process::{Resource, geteuid, getrlimit};
 use serde_json::Value;
 
-use crate::cli::load;
+use crate::cli::{ask_privately, load};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Environment, Loaded, Origin};
 use crate::net::Endpoint;
@@ -453,24 +453,14 @@ fn running(config: &Config, holder: Option<&str>) -> Running {
     if config.listen.port() == 0 {
         return Running::SomewhereElse { pid };
     }
-    let to = Endpoint::Tcp(reachable(config.listen));
-    let answered = Ask::get("/readyz").send(&to, &to.to_string(), PATIENCE).map_err(|error| error.to_string());
+    let to = Endpoint::Tcp(config.listen).from_here();
+    let answered = Ask::get("/readyz").send(&to, &to.host(), PATIENCE).map_err(|error| error.to_string());
     match answered
         .and_then(|answer| Ok((answer.status, answer.text(TEXT_MAX_BYTES).map_err(|error| error.to_string())?)))
     {
         Ok((status, says)) => Running::Answers { pid, status, says: reason(&says) },
         Err(why) => Running::Silent { pid, why },
     }
-}
-
-/// Where somebody on this machine reaches who listens on this address.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
 }
 
 /// The sentence in an answer of `/readyz`, or what there is of one.
@@ -486,19 +476,8 @@ fn plane(config: &Config, running: bool) -> Plane {
     if !running {
         return Plane::NotAsked;
     }
-    let to = match to {
-        Endpoint::Tcp(address) => Endpoint::Tcp(reachable(*address)),
-        Endpoint::Unix(path) => Endpoint::Unix(path.clone()),
-    };
-    let host = match &to {
-        Endpoint::Tcp(address) => address.to_string(),
-        Endpoint::Unix(_) => "localhost".to_owned(),
-    };
-    let token = operations.token.as_ref();
-    let bearer = token.map(|token| format!("Bearer {}", String::from_utf8_lossy(token.bytes())));
-    let headers: Vec<(&str, &str)> = bearer.iter().map(|bearer| ("Authorization", bearer.as_str())).collect();
-    let ask = Ask { headers: &headers, ..Ask::get("/status") };
-    let answered = ask.send(&to, &host, PATIENCE).map_err(|error| error.to_string());
+    let ask = Ask::get("/status");
+    let answered = ask_privately(ask, to, operations.token.as_ref(), PATIENCE).map_err(|error| error.to_string());
     match answered
         .and_then(|answer| Ok((answer.status, answer.text(TEXT_MAX_BYTES).map_err(|error| error.to_string())?)))
     {
@@ -588,13 +567,6 @@ mod tests {
         assert!(is_locked(locks, 1, 66, "7"), "the process and the inode");
         assert!(!is_locked(locks, 1, 66, "8") && !is_locked(locks, device, 67, "7"));
         assert!(!is_locked(locks, device, 55, "7"), "a lock of another kind is SQLite's");
-    }
-
-    #[test]
-    fn who_listens_everywhere_is_reached_here() {
-        for (listens, asked) in [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:2", "[::1]:2"), ("192.0.2.1:3", "192.0.2.1:3")] {
-            assert_eq!(reachable(listens.parse().unwrap()).to_string(), asked);
-        }
     }
 
     #[test]
