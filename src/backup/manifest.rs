@@ -108,8 +108,11 @@ pub(super) fn is_name(name: &str) -> bool {
     })
 }
 
-/// The names of manifests of ours in a directory, without `.json`, the newest first. Their backups need not be there.
-pub(super) fn names(directory: &Path) -> io::Result<Vec<String>> {
+/// The names of backups in a directory, by their manifests, the newest first. The backups themselves need not be there.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn names(directory: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?.file_name();

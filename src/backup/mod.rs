@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::store::{self, CopyError, Kept};
 
 pub use check::{Checked, verify};
-pub use manifest::{Manifest, Moment};
+pub use manifest::{Manifest, Moment, names};
 pub use restore::{Newer, NewerDraft, RestoreError, Restored, restore};
 pub use running::{Backups, Fact, Failed, Last, Options, Streamed, Succeeded};
 pub use upkeep::task;

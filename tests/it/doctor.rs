@@ -38,10 +38,13 @@ fn good() -> Server {
 
 /// Leaves a manifest as a backup does.
 fn back_up(server: &Server, at: &str) {
-    let manifest = json!({ "created_at": at, "bytes": 4096 }).to_string();
+    let manifest = json!({
+        "name": "inkring-20260101T000000Z.db", "created_at": at, "inkring": "0.1.0", "schema_version": 2, "bytes": 4096,
+        "sha256": "00", "rows": {}, "newest_change": null,
+    });
     let backup = server.directory.path().join("backups/inkring-20260101T000000Z.db");
     std::fs::write(&backup, [0; 4096]).unwrap();
-    std::fs::write(backup.with_extension("db.json"), manifest).unwrap();
+    std::fs::write(backup.with_extension("db.json"), manifest.to_string()).unwrap();
 }
 
 /// The doctor of this server, with settings of its own besides.
@@ -156,7 +159,7 @@ fn each_seeded_fault_is_found() {
     let found = seeded(&mut command(&server, &[]), "backup", "red");
     assert!(found.contains("there should be one every 24 hours"), "{found}");
     back_up(&server, "lately");
-    assert!(seeded(&mut command(&server, &[]), "backup", "red").contains("no time in created_at"));
+    assert!(seeded(&mut command(&server, &[]), "backup", "red").contains("the manifest is none: "));
     back_up(&server, "9999-01-01T00:00:00Z");
     let backup = server.directory.path().join("backups/inkring-20260101T000000Z.db");
     std::fs::write(&backup, [0; 4095]).unwrap();

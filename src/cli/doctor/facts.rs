@@ -14,6 +14,7 @@ use rustix::fs::{Access, access, statfs};
 use rustix::process::{Resource, geteuid, getrlimit};
 use serde_json::Value;
 
+use crate::backup::{self, Manifest};
 use crate::cli::{ask_privately, load};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Environment, Loaded, Origin};
@@ -30,7 +31,7 @@ const COMPLAINTS_MAX: u32 = 5;
 const SYNC_SAMPLES: usize = 8;
 /// How large each of them is: a page of the database.
 const SYNC_SAMPLE_BYTES: usize = 4096;
-/// As much is read of an answer, of a manifest, and of what another program prints.
+/// As much is read of an answer, and of what another program prints.
 const TEXT_MAX_BYTES: u64 = 1_048_576;
 /// How long an answer or another program is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -386,40 +387,28 @@ fn quick_check(connection: &Connection) -> rusqlite::Result<Vec<String>> {
 }
 
 fn backups(directory: &Path) -> Backups {
-    let names = fs::read_dir(directory).and_then(|entries| {
-        entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<io::Result<Vec<_>>>()
-    });
-    let names = match names {
+    let names = match backup::names(directory) {
         Ok(names) => names,
         // The first backup makes it.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Backups::None(directory.to_owned()),
         Err(error) => return Backups::Unreadable(format!("{} cannot be read: {error}", directory.display())),
     };
-    // Their names have the time in them, so the last one is the newest.
-    let manifests = names.iter().filter(|name| name.starts_with("inkring-") && name.ends_with(".json"));
-    let Some(name) = manifests.max() else { return Backups::None(directory.to_owned()) };
-    let path = directory.join(name);
-    let backup = path.with_extension("");
-    match (manifest(&path), fs::metadata(&backup)) {
-        (Err(why), _) => Backups::BadManifest(format!("the manifest {} {why}", path.display())),
-        (_, Err(error)) => Backups::BadManifest(format!("the backup {} is gone: {error}", backup.display())),
-        (Ok((_, bytes)), Ok(found)) if found.len() != bytes => {
-            let (backup, found) = (backup.display(), found.len());
-            Backups::BadManifest(format!("the backup {backup} has {found} bytes, and its manifest says {bytes}"))
-        }
-        (Ok((created, bytes)), Ok(_)) => Backups::Newest { name: name.clone(), created, bytes },
+    let Some(name) = names.into_iter().next() else { return Backups::None(directory.to_owned()) };
+    let path = directory.join(&name);
+    let backup = path.display();
+    let Manifest { created_at, bytes, .. } = match Manifest::beside(&path) {
+        Ok(Some(manifest)) => manifest,
+        Ok(None) => return Backups::BadManifest(format!("the manifest of {backup} is gone")),
+        Err(why) => return Backups::BadManifest(format!("{backup}: {why}")),
+    };
+    match fs::metadata(&path) {
+        Err(error) => Backups::BadManifest(format!("the backup {backup} is gone: {error}")),
+        Ok(found) if found.len() != bytes => Backups::BadManifest(format!(
+            "the backup {backup} has {} bytes, and its manifest says {bytes}",
+            found.len()
+        )),
+        Ok(_) => Backups::Newest { name, created: created_at.0, bytes },
     }
-}
-
-/// When the backup that this file is about was made, and how large it is.
-fn manifest(path: &Path) -> Result<(Timestamp, u64), String> {
-    let text = File::open(path).and_then(|file| io::read_to_string(file.take(TEXT_MAX_BYTES)));
-    let text = text.map_err(|error| format!("cannot be read: {error}"))?;
-    let value: Value = serde_json::from_str(&text).map_err(|error| format!("is no JSON: {error}"))?;
-    let created = value["created_at"].as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
-    let created = created.ok_or("has no time in created_at")?;
-    let bytes = value["bytes"].as_u64().ok_or("has no number in bytes")?;
-    Ok((Timestamp(created.as_microsecond()), bytes))
 }
 
 /// The process that has the lock of this database. Only looked up: whoever tried the lock would for a moment be in the way
