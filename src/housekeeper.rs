@@ -23,7 +23,7 @@ pub struct Task {
     /// From the end of one run to the beginning of the next.
     pub every: Duration,
     /// Does it. A long one asks between its steps whether it should [`Stop`].
-    pub run: Box<dyn FnMut(&Stop) + Send>,
+    pub run: Box<dyn FnMut(&Stop)>,
 }
 
 /// Tells a task whether the housekeeper is to stop. Nothing is ever sent: the sender is dropped.
@@ -59,13 +59,14 @@ pub struct Housekeeper {
 }
 
 impl Housekeeper {
-    /// Starts the thread.
+    /// Starts the thread, on which the tasks are made: so they can share what is not for two threads at once.
     ///
     /// # Errors
     /// When the system refuses it.
-    pub fn start(tasks: Vec<Task>, clock: Clock) -> io::Result<Self> {
+    pub fn start(tasks: impl FnOnce() -> Vec<Task> + Send + 'static, clock: Clock) -> io::Result<Self> {
         let (goes_on, stop) = Stop::channel();
-        let thread = std::thread::Builder::new().name("housekeeper".into()).spawn(move || run(tasks, &clock, &stop))?;
+        let thread = std::thread::Builder::new().name("housekeeper".into());
+        let thread = thread.spawn(move || run(tasks(), &clock, &stop))?;
         Ok(Self { goes_on, thread })
     }
 
@@ -107,7 +108,7 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
 
-    fn task(name: &'static str, every: Duration, run: impl FnMut(&Stop) + Send + 'static) -> Task {
+    fn task(name: &'static str, every: Duration, run: impl FnMut(&Stop) + 'static) -> Task {
         Task { name, every, run: Box::new(run) }
     }
 
@@ -122,11 +123,13 @@ mod tests {
             panicking.send("panics").unwrap();
             panic!("on purpose");
         };
-        let tasks = vec![
-            task("panics", SOON, panics),
-            task("works", SOON, move |_| ran.send("works").unwrap()),
-            task("later", LATER, move |_| other.send("later").unwrap()),
-        ];
+        let tasks = move || {
+            vec![
+                task("panics", SOON, panics),
+                task("works", SOON, move |_| ran.send("works").unwrap()),
+                task("later", LATER, move |_| other.send("later").unwrap()),
+            ]
+        };
         let housekeeper = Housekeeper::start(tasks, Clock::system()).unwrap();
         let mut counts = [0, 0];
         while counts.iter().any(|count| *count < 3) {
@@ -149,7 +152,7 @@ mod tests {
             counted.fetch_add(1, Ordering::Relaxed);
             ran.send(()).unwrap();
         };
-        let tasks = vec![task("never", SOON, count)];
+        let tasks = move || vec![task("never", SOON, count)];
         let housekeeper = Housekeeper::start(tasks, Clock::manual(Timestamp(0))).unwrap();
         assert!(first.recv_timeout(Duration::from_millis(20)).is_err());
         housekeeper.stop();
@@ -158,8 +161,8 @@ mod tests {
 
     #[test]
     fn a_stop_is_seen_at_once_by_the_wait_and_by_a_task_that_asks() {
-        Housekeeper::start(vec![], Clock::system()).unwrap().stop();
-        Housekeeper::start(vec![task("later", LATER, |_| {})], Clock::system()).unwrap().stop();
+        Housekeeper::start(Vec::new, Clock::system()).unwrap().stop();
+        Housekeeper::start(|| vec![task("later", LATER, |_| {})], Clock::system()).unwrap().stop();
         let (began, begun) = channel();
         let seen = Arc::new(AtomicBool::new(false));
         let noted = Arc::clone(&seen);
@@ -170,7 +173,7 @@ mod tests {
             }
             noted.store(true, Ordering::Relaxed);
         };
-        let housekeeper = Housekeeper::start(vec![task("long", SOON, long)], Clock::system()).unwrap();
+        let housekeeper = Housekeeper::start(move || vec![task("long", SOON, long)], Clock::system()).unwrap();
         begun.recv().unwrap();
         housekeeper.stop();
         assert!(seen.load(Ordering::Relaxed), "the stop waits for the task that runs");
@@ -182,7 +185,7 @@ mod tests {
             let held = Arc::new(());
             let holds = Arc::clone(&held);
             let hold = move |_: &Stop| assert!(Arc::strong_count(&holds) > 0);
-            let housekeeper = Housekeeper::start(vec![task("holds", LATER, hold)], Clock::system()).unwrap();
+            let housekeeper = Housekeeper::start(move || vec![task("holds", LATER, hold)], Clock::system()).unwrap();
             if drops {
                 drop(housekeeper);
                 while Arc::strong_count(&held) > 1 {

@@ -4,6 +4,7 @@
 //! Rows are removed from the beginning of the chain only, in small jobs that wait in the writer's queue like everyone
 //! else's changes; each leaves id and hash of the last one it took as the anchor, in the same transaction.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use rusqlite::params;
@@ -23,7 +24,7 @@ const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 #[must_use]
 pub fn task(
     audit: Option<Audit>,
-    reader: Reader,
+    reader: Rc<Reader>,
     writer: WriterHandle,
     days: u32,
     every: Duration,
@@ -56,7 +57,7 @@ fn flush(audit: &Audit, writer: &WriterHandle) -> Result<usize, PutOff> {
 
 struct Upkeep {
     audit: Option<Audit>,
-    reader: Reader,
+    reader: Rc<Reader>,
     writer: WriterHandle,
     days: u32,
     clock: Clock,
@@ -159,7 +160,7 @@ mod tests {
         fn new(days: u32) -> Self {
             let directory = tempfile::tempdir().unwrap();
             let store = crate::store::open(&directory.path().join("a.db")).unwrap();
-            let reader = store.reader().unwrap();
+            let reader = Rc::new(store.reader().unwrap());
             let clock = Clock::manual(Timestamp(NOW));
             let hub = Arc::new(Hub::new(|_, _| String::new()));
             let writer = Writer::start(store, 8, hub, clock.clone()).unwrap();

@@ -9,6 +9,7 @@
 //! and 50 ms when every fifth is. Nothing is looked at as long as nothing has been committed.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Duration;
 
 use rusqlite::{Connection, params};
@@ -23,14 +24,14 @@ const REMOVED_MAX_EVENTS: i64 = 500;
 
 /// The task that keeps the newest `kept` events of each draft.
 #[must_use]
-pub fn task(reader: Reader, writer: WriterHandle, kept: usize, every: Duration) -> Task {
+pub fn task(reader: Rc<Reader>, writer: WriterHandle, kept: usize, every: Duration) -> Task {
     let kept = i64::try_from(kept).unwrap_or(i64::MAX);
     let mut retention = Retention { reader, writer, kept, tidy_at: None };
     Task { name: "event retention", every, run: Box::new(move |stop| retention.run(stop)) }
 }
 
 struct Retention {
-    reader: Reader,
+    reader: Rc<Reader>,
     writer: WriterHandle,
     kept: i64,
     /// [`Reader::commits`] before a run that came to its end.
@@ -183,7 +184,7 @@ mod tests {
         fn with(lengths: &[i64], queue: usize) -> Self {
             let directory = tempfile::tempdir().unwrap();
             let store = crate::store::open(&directory.path().join("a.db")).unwrap();
-            let reader = store.reader().unwrap();
+            let reader = Rc::new(store.reader().unwrap());
             let writer = Writer::start(store, queue, Arc::new(Hub::new(replay::frame_text)), Clock::system()).unwrap();
             let retention = Retention { reader, writer: writer.handle(), kept: KEPT, tidy_at: None };
             let house = Self { _directory: directory, writer, retention };

@@ -5,6 +5,7 @@
 //! itself, and every change of every draft would have to keep it up, while this comes once an hour at the most: nothing is
 //! looked at before the oldest key that is left is old enough, and a little older.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use rusqlite::{Connection, params};
@@ -27,13 +28,13 @@ const REMOVED_MAX_KEYS: usize = 500;
 
 /// The task that removes old keys.
 #[must_use]
-pub fn task(reader: Reader, writer: WriterHandle, every: Duration, clock: Clock) -> Task {
+pub fn task(reader: Rc<Reader>, writer: WriterHandle, every: Duration, clock: Clock) -> Task {
     let mut keys = SpentKeys { reader, writer, clock, due: Timestamp(i64::MIN) };
     Task { name: "idempotency keys", every, run: Box::new(move |stop| keys.run(stop)) }
 }
 
 struct SpentKeys {
-    reader: Reader,
+    reader: Rc<Reader>,
     writer: WriterHandle,
     clock: Clock,
     /// Before this there is nothing to do.
@@ -160,7 +161,7 @@ mod tests {
         fn with(ages: &'static [(i64, i64)]) -> Self {
             let directory = tempfile::tempdir().unwrap();
             let store = crate::store::open(&directory.path().join("a.db")).unwrap();
-            let reader = store.reader().unwrap();
+            let reader = Rc::new(store.reader().unwrap());
             let clock = Clock::manual(Timestamp(NOW));
             let writer = Writer::start(store, 8, Arc::new(Hub::new(|_, _| String::new())), clock.clone()).unwrap();
             let keys = SpentKeys { reader, writer: writer.handle(), clock, due: Timestamp(i64::MIN) };

@@ -5,6 +5,7 @@
 //! anything for, so some pages stay free, and nothing is done until there are twice as many. The file itself gets shorter
 //! with the next checkpoint.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -23,13 +24,13 @@ const INCREMENTAL: i64 = 2;
 
 /// The task that keeps no more free than will soon be used.
 #[must_use]
-pub fn task(reader: Reader, writer: WriterHandle, every: Duration) -> Task {
+pub fn task(reader: Rc<Reader>, writer: WriterHandle, every: Duration) -> Task {
     let mut vacuum = Vacuum { reader, writer, kept_min: FREE_KEPT_PAGES, tidy_at: None, is_possible: None };
     Task { name: "vacuum", every, run: Box::new(move |stop| vacuum.run(stop)) }
 }
 
 struct Vacuum {
-    reader: Reader,
+    reader: Rc<Reader>,
     writer: WriterHandle,
     /// [`FREE_KEPT_PAGES`], but in tests.
     kept_min: u64,
@@ -165,7 +166,7 @@ mod tests {
     impl House {
         fn open(directory: tempfile::TempDir) -> Self {
             let store = crate::store::open(&directory.path().join("a.db")).unwrap();
-            let reader = store.reader().unwrap();
+            let reader = Rc::new(store.reader().unwrap());
             let writer = Writer::start(store, 8, Arc::new(Hub::new(|_, _| String::new())), Clock::system()).unwrap();
             let vacuum = Vacuum { reader, writer: writer.handle(), kept_min: KEPT, tidy_at: None, is_possible: None };
             Self { directory, writer, vacuum }

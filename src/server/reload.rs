@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{KeysError, OpenedKeys, demands, limiter, open_keys, socket_options, trusted};
+use super::policy::{KeysError, OpenedKeys, demands, limiter, open_keys, socket_options, trusted};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::drafts;

@@ -1,0 +1,83 @@
+//! The gate of each shard: routes, and what their handlers work with.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::reload::Changeable;
+use crate::audit::Audit;
+use crate::backup::Backups;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::drafts;
+use crate::gate::{Gate, Routes, UnheededProxy};
+use crate::health::{self, Readiness};
+use crate::hub::{Hub, Mailbox, Seats, Topics};
+use crate::observe::metrics::Metrics;
+use crate::store::{Reader, WriterHandle};
+
+/// All that is needed to build a shard's gate on the shard's own thread.
+pub(super) struct GatePlan {
+    pub(super) config: Config,
+    pub(super) changeable: Changeable,
+    pub(super) writer: WriterHandle,
+    pub(super) hub: Arc<Hub>,
+    pub(super) seats: Seats,
+    pub(super) readiness: Arc<Readiness>,
+    pub(super) audit: Option<Audit>,
+    pub(super) backups: Backups,
+    pub(super) damaged: drafts::Damaged,
+    pub(super) unheeded_proxy: UnheededProxy,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) clock: Clock,
+}
+
+impl GatePlan {
+    pub(super) fn build(&self, reader: Reader, mailbox: Arc<Mailbox>) -> Gate {
+        let config = &self.config;
+        let reader = Rc::new(reader);
+        let mut routes = Routes::counted_by(Arc::clone(&self.metrics.http));
+        let health = health::Sources {
+            reader: Rc::clone(&reader),
+            writer: self.writer.clone(),
+            readiness: Arc::clone(&self.readiness),
+            audit: self.audit.clone(),
+            backups: self.backups.clone(),
+            clock: self.clock.clone(),
+        };
+        health::routes(&mut routes, health);
+        if config.operations.metrics_public {
+            health::metrics(&mut routes, Arc::clone(&self.metrics));
+        }
+        let options = drafts::Options {
+            max_collaborators: config.drafts.max_collaborators,
+            max_segments: config.drafts.max_segments,
+            cache_bytes: config.drafts.cache_bytes,
+            public_read: config.drafts.public_read,
+        };
+        let topics = Rc::new(RefCell::new(Topics::counted_by(self.metrics.sockets.deliveries())));
+        let watches = drafts::Watches {
+            reader: Rc::clone(&reader),
+            hub: Arc::clone(&self.hub),
+            topics: Rc::clone(&topics),
+            mailbox: Arc::clone(&mailbox),
+            seats: self.seats.clone(),
+            options: self.changeable.sockets.clone(),
+            metrics: Arc::clone(&self.metrics.sockets),
+            clock: self.clock.clone(),
+        };
+        drafts::socket::route(&mut routes, watches);
+        let (damaged, audit, counted) = (self.damaged.clone(), self.audit.clone(), Arc::clone(&self.metrics.drafts));
+        drafts::routes(&mut routes, reader, damaged, options, audit, counted, self.clock.clone());
+        Gate {
+            routes,
+            policy: self.changeable.policy.follow(),
+            body_bytes: config.connections.body_bytes,
+            unheeded_proxy: self.unheeded_proxy.clone(),
+            writer: self.writer.clone(),
+            mailbox,
+            topics,
+            clock: self.clock.clone(),
+        }
+    }
+}
