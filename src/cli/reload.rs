@@ -5,7 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use log::kv::Value;
 use log::{Level, LevelFilter};
 
-use super::{log_level, sources};
+use super::serve::log_level;
+use super::sources;
 use crate::config::{self, Change, Loaded, Reloaded};
 use crate::observe::{self, LogHandle};
 use crate::server::Server;

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{fail, print, user_id};
+use super::token::user_id;
+use super::{fail, print};
 use crate::clock::Clock;
 use crate::config::knobs::{KNOBS, Knob, TOKEN_KEYS};
 use crate::config::value::{Value, parse};

@@ -18,7 +18,8 @@ use tungstenite::{Message, WebSocket};
 use uuid::Uuid;
 
 use super::base_url::BaseUrl;
-use super::{TOKEN_STDIN_MAX_BYTES, fail, safe};
+use super::token::TOKEN_STDIN_MAX_BYTES;
+use super::{fail, safe};
 use crate::clock::Clock;
 use crate::gate::is_user_id;
 use crate::net::Endpoint;

@@ -1,0 +1,106 @@
+//! `inkring serve`, and `inkring` without a verb: runs the server until it is told to stop.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::signals::{BackUp, BackUps, Order, Orders};
+use super::{fail, load, print, reload};
+use crate::config::{Config, Environment, Loaded, LogFormat};
+use crate::net::Endpoint;
+use crate::observe::{self, LogHandle};
+use crate::server::Server;
+use crate::systemd::{Inherited, Notify};
+
+/// How long the last log lines may take to leave.
+const LOG_FLUSH: Duration = Duration::from_secs(2);
+
+pub(super) fn run() -> ExitCode {
+    // Before there is any other thread, as it has to be.
+    let inherited = match Inherited::from_environment() {
+        Ok(inherited) => inherited,
+        Err(error) => return fail("cannot start", &error, 1),
+    };
+    let loaded = match load(false) {
+        Ok(loaded) => loaded,
+        Err(error) => return fail("the configuration is wrong", &error, 1),
+    };
+    let level = log_level(&loaded.config);
+    let format = match loaded.config.log.format {
+        LogFormat::Pretty => observe::Format::Pretty,
+        LogFormat::Json => observe::Format::Json,
+    };
+    let logs = match observe::init(&observe::Options { level, format }) {
+        Ok(logs) => logs,
+        Err(error) => return fail("cannot log", &error, 1),
+    };
+    for warning in &loaded.warnings {
+        log::warn!("{warning}");
+    }
+    let code = match serve_until_told(loaded, inherited, &logs) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::error!(error = error.to_string(); "server.not_started");
+            logs.flush(LOG_FLUSH);
+            return fail("cannot start", error.as_ref(), 1);
+        }
+    };
+    logs.flush(LOG_FLUSH);
+    code
+}
+
+/// The level of the log as configured, in the words of the log.
+pub(super) fn log_level(config: &Config) -> log::LevelFilter {
+    config.log.level.as_str().parse().unwrap_or(log::LevelFilter::Info)
+}
+
+/// Serves until the first SIGTERM or SIGINT; a second one during the stop ends the process at once.
+fn serve_until_told(
+    mut loaded: Loaded,
+    inherited: Inherited,
+    logs: &LogHandle,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let orders = Orders::listen(logs.clone())?;
+    let notify = Notify::from_environment();
+    let server = Server::start(&loaded.config, inherited, notify.clone(), logs)?;
+    print(&banner(&loaded.config, &server));
+    let backups = server.backups();
+    // How it went, it logs itself.
+    let back_up: BackUp = Arc::new(move || drop(backups.now()));
+    let mut backups = BackUps::new(loaded.config.operations.backups.directory.is_some().then_some(back_up));
+    loop {
+        match orders.next() {
+            Order::Stop => break,
+            Order::Reload => {
+                notify.reloading("reading the settings again");
+                reload::reload(&mut loaded, &server, logs);
+                notify.ready(&server.status());
+            }
+            Order::BackUp => backups.begin(),
+        }
+    }
+    server.stop();
+    Ok(())
+}
+
+/// What a newcomer wants to know: what this is, where it listens, where the data is, what to try.
+fn banner(config: &Config, server: &Server) -> String {
+    let (version, address) = (env!("CARGO_PKG_VERSION"), server.address());
+    let database = config.database.display();
+    let mut text = format!(
+        "inkring {version}: drafts written in turn\n  listening on  http://{address}\n  data in       {database}\n"
+    );
+    match server.private_endpoint() {
+        Some(Endpoint::Tcp(address)) => text.push_str(&format!("  operator      http://{address}/\n")),
+        Some(socket) => text.push_str(&format!("  operator      {socket}\n")),
+        None => {}
+    }
+    if config.env == Environment::Production {
+        return text;
+    }
+    text.push_str(&format!(
+        "  try           curl -s http://{address}/v1/collab/drafts -H 'X-User-Id: alice' \
+         -H 'Content-Type: application/json' -d '{{\"title\":\"First draft\",\"platform\":\"x\"}}'\n"
+    ));
+    text
+}
