@@ -35,7 +35,7 @@ use gates::GatePlan;
 use listeners::Listeners;
 use plane::PlaneView;
 use reload::Changeable;
-use sample::LookedAt;
+use sample::Sampled;
 
 pub use capacity::{CONNECTIONS_DEFAULT_MAX, connections_possible};
 pub use policy::{KeysError, OpenedKeys, demands, open_keys};
@@ -142,7 +142,7 @@ impl Server {
 
         let readiness = Arc::new(Readiness::counted_by(Arc::clone(&metrics.ready)));
         let (seats, unheeded_proxy) = (Seats::default(), UnheededProxy::default());
-        let looked_at = LookedAt {
+        let sampled = Sampled {
             survey: Arc::clone(&survey),
             queue_jobs: config.writer_queue_jobs,
             seats: seats.clone(),
@@ -151,7 +151,7 @@ impl Server {
             backups: backups.clone(),
             clock: clock.clone(),
         };
-        metrics.sample_with(move |metrics| looked_at.sample(metrics));
+        metrics.sample_with(move |metrics| sampled.sample(metrics));
         let plan = GatePlan {
             config: config.clone(),
             changeable: changeable.clone(),

@@ -78,7 +78,7 @@ pub fn excuse(writer: WriterView, audit: Option<Audit>) -> impl FnMut() -> Optio
 }
 
 /// What a shard asks how things are.
-pub struct Sources {
+pub struct Health {
     /// Its connection to the database.
     pub reader: Rc<Reader>,
     /// The writer.
@@ -94,8 +94,8 @@ pub struct Sources {
 }
 
 /// Adds the health routes for one shard.
-pub fn routes(routes: &mut Routes, sources: Sources) {
-    let health = Rc::new(sources);
+pub fn routes(routes: &mut Routes, health: Health) {
+    let health = Rc::new(health);
     let alive = |_: &Call<'_>| Ok(Outcome::Now(Response::json(StatusCode::OK, &br#"{"status":"ok"}"#[..])));
     routes.add(Method::GET, Route::public("/healthz", alive).probe());
     let ready = Rc::clone(&health);
@@ -112,7 +112,7 @@ pub fn metrics(routes: &mut Routes, metrics: Arc<Metrics>) {
     routes.add(Method::GET, Route::public("/metrics", answer).probe());
 }
 
-impl Sources {
+impl Health {
     fn readyz(&self, call: &Call<'_>) -> Outcome {
         let verbose = call.query_value("verbose").is_some_and(|value| value != "0" && value != "false");
         if let Err(reason) = self.check_without_writing() {

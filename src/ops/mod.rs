@@ -20,7 +20,7 @@ use http::{HeaderValue, StatusCode};
 
 pub use guard::Secret;
 pub use wiring::{
-    Backups, Copied, DatabaseStatus, LogLevel, NoBackup, OpenCopy, ReadyStatus, Status, Wiring, WriterStatus,
+    BackupStatus, Backups, DatabaseStatus, LogLevel, NoBackup, OpenCopy, ReadyStatus, Status, Wiring, WriterStatus,
 };
 
 use crate::clock::Clock;
@@ -68,7 +68,7 @@ impl Plane {
     /// When the system refuses a thread or a poll.
     pub fn start(listening: Listening, token: Option<Secret>, wiring: Wiring, clock: Clock) -> std::io::Result<Self> {
         let on_unix = matches!(listening, Listening::Unix(_));
-        let counter = Counter { token, on_unix, routes: Routes::new(wiring) };
+        let desk = PlaneDesk { token, on_unix, routes: Routes::new(wiring) };
         let bounds = Bounds {
             callers: OPS_CALLERS_MAX,
             limits: Limits {
@@ -81,7 +81,7 @@ impl Plane {
             answer: Duration::from_secs(OPS_ANSWER_SECONDS),
             stall: Duration::from_secs(OPS_ANSWER_SECONDS),
         };
-        SideDoor::open(listening, bounds, Arc::new(counter), clock).map(Self)
+        SideDoor::open(listening, bounds, Arc::new(desk), clock).map(Self)
     }
 
     /// Where it listens. None for a Unix socket without a path.
@@ -101,13 +101,13 @@ impl Plane {
 }
 
 /// Where callers are answered.
-struct Counter {
+struct PlaneDesk {
     token: Option<Secret>,
     on_unix: bool,
     routes: Routes,
 }
 
-impl Counter {
+impl PlaneDesk {
     fn handle(&self, request: &Request<'_>, peer: Peer) -> Result<Answer, ApiError> {
         // Through a Unix socket comes no browser by itself, and whoever has the token was told it.
         let named = self.on_unix || self.token.is_some();
@@ -129,7 +129,7 @@ impl Counter {
     }
 }
 
-impl Desk for Counter {
+impl Desk for PlaneDesk {
     fn answer(&self, request: &Request<'_>, peer: Peer) -> Answer {
         let request_id = RequestId::from_header(request.headers.get("x-request-id"));
         let handled = catch_unwind(AssertUnwindSafe(|| self.handle(request, peer)));

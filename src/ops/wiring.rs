@@ -129,7 +129,7 @@ pub struct OpenCopy {
 
 /// What is known of the newest backup.
 #[derive(Debug, Serialize)]
-pub struct Copied {
+pub struct BackupStatus {
     /// Whether backups are made by themselves, and how often.
     pub every_hours: Option<u64>,
     /// Where they are put.
@@ -166,7 +166,7 @@ pub struct Status {
     /// Who hands on requests of others without being one of `TRUSTED_PROXIES`, if anybody has.
     pub proxy_header_untrusted: Option<String>,
     /// Copies of the database.
-    pub backups: Copied,
+    pub backups: BackupStatus,
     /// What an operator would ask about first. No secrets.
     pub configuration: Value,
 }

@@ -37,7 +37,7 @@ impl GatePlan {
         let config = &self.config;
         let reader = Rc::new(reader);
         let mut routes = Routes::counted_by(Arc::clone(&self.metrics.http));
-        let health = health::Sources {
+        let health = health::Health {
             reader: Rc::clone(&reader),
             writer: self.writer.clone(),
             readiness: Arc::clone(&self.readiness),

@@ -78,7 +78,7 @@ impl PlaneView {
             },
             sockets_open: self.seats.open(),
             proxy_header_untrusted: self.unheeded_proxy.first().map(|peer| peer.to_string()),
-            backups: ops::Copied {
+            backups: ops::BackupStatus {
                 every_hours: backups.every.map(|every| every.as_secs() / 3600),
                 directory: backups.directory.as_ref().map(|directory| directory.display().to_string()),
                 latest: None,

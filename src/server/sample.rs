@@ -11,7 +11,7 @@ use crate::observe::metrics::{Metrics, reach, show};
 use crate::store::{Figures, Survey};
 
 /// What is only looked at when somebody asks for metrics.
-pub(super) struct LookedAt {
+pub(super) struct Sampled {
     /// The database, its disk and the writer's queue.
     pub(super) survey: Arc<Survey>,
     /// Jobs that may wait.
@@ -28,7 +28,7 @@ pub(super) struct LookedAt {
     pub(super) clock: Clock,
 }
 
-impl LookedAt {
+impl Sampled {
     /// Looks now.
     pub(super) fn sample(&self, metrics: &Metrics) {
         let (storage, sockets) = (&metrics.storage, &metrics.sockets);
