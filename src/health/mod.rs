@@ -128,9 +128,7 @@ impl Health {
         let (readiness, clock, audits) = (Arc::clone(&self.readiness), self.clock.clone(), self.audit.is_some());
         let backup = self.backups.fact();
         let write = |tx: &mut Tx<'_>| {
-            let sql = "INSERT INTO probe (id, probed_at) VALUES (1, ?1) \
-                       ON CONFLICT (id) DO UPDATE SET probed_at = excluded.probed_at";
-            tx.connection().prepare_cached(sql)?.execute([tx.now().0])?;
+            tx.probe()?;
             Ok(())
         };
         let request_id = call.request_id.as_str().to_owned();

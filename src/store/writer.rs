@@ -122,6 +122,14 @@ impl Tx<'_> {
         self.now
     }
 
+    /// Changes a row that means nothing: committed, it proves that commits reach the disk.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn probe(&self) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(PROBE)?.execute([self.now.0]).map(drop)
+    }
+
     /// Has this event told to everyone after the commit, if the job is kept.
     pub fn publish(&mut self, event: Event) {
         self.events.push(event);
