@@ -212,7 +212,8 @@ fn safe(text: &str) -> String {
 /// Asks the private plane of a server on this machine, as somebody who has its token.
 fn ask_privately(ask: Ask<'_>, to: &Endpoint, token: Option<&Secret>, patience: Duration) -> Result<Answer, AskError> {
     let bearer = token.map(|token| format!("Bearer {}", String::from_utf8_lossy(token.bytes())));
-    let headers: Vec<(&str, &str)> = bearer.iter().map(|bearer| ("Authorization", bearer.as_str())).collect();
+    let mut headers = ask.headers.to_vec();
+    headers.extend(bearer.iter().map(|bearer| ("Authorization", bearer.as_str())));
     let to = to.from_here();
     Ask { headers: &headers, ..ask }.send(&to, &to.host(), patience)
 }
