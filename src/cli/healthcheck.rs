@@ -10,7 +10,7 @@ use super::{fail, load, print, safe};
 use crate::net::Endpoint;
 use crate::net::client::Ask;
 
-/// For the connection, and for each step of the answer.
+/// For the connection and the answer.
 const HEALTHCHECK_PATIENCE: Duration = Duration::from_secs(5);
 /// Asked of a server.
 const READY: &str = "/readyz";

@@ -1,14 +1,12 @@
 //! `inkring smoke`: does a running server do what it is there for? The sequence of the original's smoke script
 //! (contract 01 §7), from outside, step by step.
 
-use std::cell::Cell;
 use std::fmt::Display;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -23,7 +21,7 @@ use super::{fail, safe};
 use crate::clock::Clock;
 use crate::gate::is_user_id;
 use crate::net::Endpoint;
-use crate::net::client::{Answer, Ask};
+use crate::net::client::{Answer, Ask, Bounded};
 use crate::observe;
 
 const BASE_URL: &str = "BASE_URL";
@@ -53,7 +51,7 @@ pub(super) struct Options {
     /// Who is added to the draft and gets its ring [variable: SMOKE_COLLAB_ID] [default: smoke-collab]
     #[arg(long, value_name = "ID")]
     collaborator: Option<String>,
-    /// How long to wait for each step of an answer, at most 300 seconds [variable: SMOKE_TIMEOUT] [default: 5]
+    /// How long to wait for each answer, at most 300 seconds [variable: SMOKE_TIMEOUT] [default: 5]
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<String>,
     /// The Origin that the socket is opened from, where WS_ALLOWED_ORIGINS names some [variable: SMOKE_ORIGIN]
@@ -373,7 +371,7 @@ impl Caller<'_> {
             return Err(self.unwelcome(&first));
         }
         let order = self.append(draft, "websocket")?;
-        socket.get_ref().until.set(self.smoke.clock.instant() + self.smoke.patience);
+        socket.get_mut().begin_anew();
         loop {
             let event = self.frame(&mut socket, "the event of what was appended after it")?;
             let data = &event["data"];
@@ -388,8 +386,7 @@ impl Caller<'_> {
 
     fn open(&self, draft: &str) -> Result<WebSocket<Bounded>, String> {
         let smoke = self.smoke;
-        let Endpoint::Tcp(address) = &self.to else { return Err("expected an IP address".to_owned()) };
-        let stream = Bounded::connect(*address, smoke.patience, smoke.clock.clone());
+        let stream = Bounded::connect(&self.to, smoke.patience);
         let stream = stream.map_err(|error| format!("expected a connection to {}, got {error}", self.to))?;
         let url = format!("ws://{}{}/v1/ws/drafts/{draft}", smoke.base.authority(), smoke.base.prefix());
         let url = url.parse().map_err(|error| format!("{url} is no address: {error}"))?;
@@ -472,52 +469,4 @@ fn shown(value: &Value) -> String {
 /// A stranger's text as it may go to a terminal, and no more of it than tells what it is.
 fn brief(text: &str) -> String {
     safe(&observe::cut(text.trim(), SHOWN_CHARS))
-}
-
-/// A connection that is over at a time, however little of it comes by how often.
-struct Bounded {
-    stream: TcpStream,
-    until: Cell<Instant>,
-    clock: Clock,
-}
-
-impl Bounded {
-    fn connect(address: SocketAddr, patience: Duration, clock: Clock) -> io::Result<Self> {
-        let until = Cell::new(clock.instant() + patience);
-        let stream = TcpStream::connect_timeout(&address, patience)?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, until, clock })
-    }
-
-    fn left(&self) -> io::Result<Option<Duration>> {
-        let left = self.until.get().saturating_duration_since(self.clock.instant());
-        if left.is_zero() { Err(nothing_in_time()) } else { Ok(Some(left)) }
-    }
-}
-
-fn nothing_in_time() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "nothing in time")
-}
-
-/// A read that ran out of time says so, and not that it would block.
-fn in_time<T>(done: io::Result<T>) -> io::Result<T> {
-    done.map_err(|error| if error.kind() == io::ErrorKind::WouldBlock { nothing_in_time() } else { error })
-}
-
-impl Read for Bounded {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.set_read_timeout(self.left()?)?;
-        in_time(self.stream.read(buffer))
-    }
-}
-
-impl Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.set_write_timeout(self.left()?)?;
-        in_time(self.stream.write(bytes))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
-    }
 }

@@ -7,8 +7,12 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with, sockopt};
+
+use crate::clock::Clock;
 
 /// An answer's head is not longer than this.
 const HEAD_MAX_BYTES: usize = 64 * 1024;
@@ -92,22 +96,15 @@ impl<'a> Ask<'a> {
         Self { method: "GET", target, headers: &[], body: b"" }
     }
 
-    /// Sends it to `to`, as to the host of that name, and reads the head of the answer. `patience` is for the connection and
-    /// then for each step of reading and writing.
+    /// Sends it to `to`, as to the host of that name, and reads the head of the answer, all within `patience`, however little
+    /// of it comes by how often. The text of its body has to come in that time as well; a body that is read piece by piece
+    /// may take as long for each.
     ///
     /// # Errors
     /// When there is no answer.
     pub fn send(&self, to: &Endpoint, host: &str, patience: Duration) -> Result<Answer, AskError> {
-        let connect = |error| AskError::Connect(to.clone(), error);
-        match to {
-            Endpoint::Tcp(address) => {
-                let stream = TcpStream::connect_timeout(address, patience).map_err(connect)?;
-                stream.set_read_timeout(Some(patience)).map_err(connect)?;
-                stream.set_write_timeout(Some(patience)).map_err(connect)?;
-                self.exchange(Box::new(stream), to, host)
-            }
-            Endpoint::Unix(path) => self.over(UnixStream::connect(path).map_err(connect)?, to, host, patience),
-        }
+        let stream = Bounded::connect(to, patience).map_err(|error| AskError::Connect(to.clone(), error))?;
+        self.exchange(stream, to, host)
     }
 
     /// The same over a connection that is there already; `to` is what errors call the other end.
@@ -115,13 +112,10 @@ impl<'a> Ask<'a> {
     /// # Errors
     /// When there is no answer.
     pub fn over(&self, stream: UnixStream, to: &Endpoint, host: &str, patience: Duration) -> Result<Answer, AskError> {
-        let connect = |error| AskError::Connect(to.clone(), error);
-        stream.set_read_timeout(Some(patience)).map_err(connect)?;
-        stream.set_write_timeout(Some(patience)).map_err(connect)?;
-        self.exchange(Box::new(stream), to, host)
+        self.exchange(Bounded::new(Stream::Unix(stream), patience), to, host)
     }
 
-    fn exchange(&self, mut stream: Box<dyn Stream>, to: &Endpoint, host: &str) -> Result<Answer, AskError> {
+    fn exchange(&self, mut stream: Bounded, to: &Endpoint, host: &str) -> Result<Answer, AskError> {
         let broken = |error| AskError::Broken(to.clone(), error);
         let mut request = format!("{} {} HTTP/1.0\r\nHost: {host}\r\n", self.method, self.target);
         for (name, value) in self.headers {
@@ -146,8 +140,95 @@ impl<'a> Ask<'a> {
     }
 }
 
-trait Stream: Read + Write + Send {}
-impl<T: Read + Write + Send> Stream for T {}
+/// A connection that is over at a time, however little of it comes by how often.
+pub struct Bounded {
+    stream: Stream,
+    patience: Duration,
+    until: Instant,
+    clock: Clock,
+}
+
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Bounded {
+    /// Connects, for this long and as long as is left of it then.
+    ///
+    /// # Errors
+    /// When nobody takes the call in time.
+    pub fn connect(to: &Endpoint, patience: Duration) -> io::Result<Self> {
+        let clock = Clock::system();
+        let until = clock.instant() + patience;
+        let stream = match to {
+            Endpoint::Tcp(address) => {
+                let stream = TcpStream::connect_timeout(address, patience)?;
+                stream.set_nodelay(true)?;
+                Stream::Tcp(stream)
+            }
+            Endpoint::Unix(path) => Stream::Unix(in_time(connect_unix(path, patience))?),
+        };
+        Ok(Self { stream, patience, until, clock })
+    }
+
+    fn new(stream: Stream, patience: Duration) -> Self {
+        let clock = Clock::system();
+        Self { stream, patience, until: clock.instant() + patience, clock }
+    }
+
+    /// From now on it may take as long again.
+    pub fn begin_anew(&mut self) {
+        self.until = self.clock.instant() + self.patience;
+    }
+
+    fn left(&self) -> io::Result<Option<Duration>> {
+        let left = self.until.saturating_duration_since(self.clock.instant());
+        if left.is_zero() { Err(nothing_in_time()) } else { Ok(Some(left)) }
+    }
+}
+
+/// The standard library waits for ever where the other end's queue is full.
+fn connect_unix(path: &Path, patience: Duration) -> io::Result<UnixStream> {
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(patience))?;
+    connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket.into())
+}
+
+fn nothing_in_time() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "nothing in time")
+}
+
+/// What ran out of time says so, and not that it would block.
+fn in_time<T>(done: io::Result<T>) -> io::Result<T> {
+    done.map_err(|error| if error.kind() == io::ErrorKind::WouldBlock { nothing_in_time() } else { error })
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.left()?;
+        in_time(match &mut self.stream {
+            Stream::Tcp(stream) => stream.set_read_timeout(left).and_then(|()| stream.read(buffer)),
+            Stream::Unix(stream) => stream.set_read_timeout(left).and_then(|()| stream.read(buffer)),
+        })
+    }
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let left = self.left()?;
+        in_time(match &mut self.stream {
+            Stream::Tcp(stream) => stream.set_write_timeout(left).and_then(|()| stream.write(bytes)),
+            Stream::Unix(stream) => stream.set_write_timeout(left).and_then(|()| stream.write(bytes)),
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        // Neither kind keeps anything back.
+        Ok(())
+    }
+}
 
 /// An answer, whose body is still to be read.
 pub struct Answer {
@@ -157,12 +238,12 @@ pub struct Answer {
     began: io::Cursor<Vec<u8>>,
     length: Option<u64>,
     taken: u64,
-    rest: Box<dyn Stream>,
+    rest: Bounded,
 }
 
 impl Answer {
     /// Nothing when what comes is no HTTP.
-    fn read(mut stream: Box<dyn Stream>) -> io::Result<Option<Self>> {
+    fn read(mut stream: Bounded) -> io::Result<Option<Self>> {
         let mut bytes = Vec::new();
         let mut chunk = [0; 4096];
         loop {
@@ -203,17 +284,16 @@ impl Answer {
     /// The whole body as text, of which no more than `max` bytes are read.
     ///
     /// # Errors
-    /// When it breaks off.
+    /// When it breaks off, or is not there in time.
     pub fn text(self, max: u64) -> io::Result<String> {
         let mut bytes = Vec::new();
-        self.take(max).read_to_end(&mut bytes)?;
+        InTime(self).take(max).read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
-}
 
-/// The body. It is an error when it ends before its `Content-Length`, so that half a file is never taken for a whole one.
-impl Read for Answer {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// A piece of the body. It is an error when it ends before its `Content-Length`, so that half a file is never taken for a
+    /// whole one.
+    fn piece(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.length.map_or(u64::MAX, |length| length.saturating_sub(self.taken));
         let room = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
         if room == 0 {
@@ -228,6 +308,23 @@ impl Read for Answer {
         }
         self.taken += count as u64;
         Ok(count)
+    }
+}
+
+/// The body as a whole, in the time that there is for all of it.
+struct InTime(Answer);
+
+impl Read for InTime {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.piece(buffer)
+    }
+}
+
+/// The body piece by piece, each of which may take its time: a large one takes long, and who waits for it sees it grow.
+impl Read for Answer {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.rest.begin_anew();
+        self.piece(buffer)
     }
 }
 
@@ -276,6 +373,56 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
         let (to, _asked) = answering(b"HTTP/1.0 200 OK\r\n\r\nall of it");
         assert_eq!(Ask::get("/").send(&to, "x", PATIENCE).unwrap().text(6).unwrap(), "all of");
+    }
+
+    /// Sends a beginning and then one byte after the other, for as long as anyone listens, to every caller.
+    fn dripping(beginning: &'static [u8]) -> Endpoint {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let to = Endpoint::Tcp(listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut sent = stream.write_all(beginning);
+                while sent.is_ok() {
+                    std::thread::park_timeout(Duration::from_millis(10));
+                    sent = stream.write_all(b"a");
+                }
+            }
+        });
+        to
+    }
+
+    #[test]
+    fn an_answer_that_drips_is_not_waited_for_longer_than_one_that_does_not_come() {
+        const SHORT: Duration = Duration::from_millis(300);
+        let to = dripping(b"HTTP/1.0 200 OK\r\nX-A: ");
+        let error = Ask::get("/").send(&to, "x", SHORT).err().unwrap();
+        assert_eq!(error.to_string(), format!("no answer from {to}: nothing in time"));
+        let to = dripping(b"HTTP/1.0 200 OK\r\n\r\n");
+        let error = Ask::get("/").send(&to, "x", SHORT).unwrap().text(1 << 20).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        // Piece by piece it may take longer than that in all.
+        let mut answer = Ask::get("/").send(&to, "x", PATIENCE).unwrap();
+        answer.rest.until = answer.rest.clock.instant();
+        answer.read_exact(&mut [0; 20]).unwrap();
+    }
+
+    #[test]
+    fn a_call_that_nobody_takes_is_given_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let listener = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        rustix::net::bind(&listener, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let to = Endpoint::Unix(path);
+        // As many as the kernel lets wait, and one more.
+        let mut waiting = Vec::new();
+        let error = loop {
+            match Bounded::connect(&to, Duration::from_millis(200)) {
+                Ok(call) => waiting.push(call),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!((error.to_string().as_str(), waiting.is_empty()), ("nothing in time", false));
     }
 
     #[test]

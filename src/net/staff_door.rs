@@ -35,7 +35,7 @@ impl StaffDoor {
         self.shards
     }
 
-    /// Asks this shard and waits for its answer, `patience` for each step.
+    /// Asks this shard and waits `patience` for its answer.
     ///
     /// # Errors
     /// When there is no answer. A server that stops takes no more questions.
