@@ -75,6 +75,7 @@ impl Slots {
     /// Takes a slot beyond the caps, for the server's own calls: a full house is no dead one.
     pub(crate) fn take_beyond(self: &Arc<Self>) -> Slot {
         self.open.fetch_add(1, Ordering::Relaxed);
+        self.metrics.connections.inc();
         Slot { slots: Arc::clone(self), address: None }
     }
 
@@ -368,10 +369,11 @@ mod tests {
         let slots = slots(1, 1);
         let client = slots.take(IpAddr::from([127, 0, 0, 1])).ok().unwrap();
         let own = slots.take_beyond();
-        assert_eq!(slots.open.load(Ordering::Relaxed), 2);
+        assert_eq!((slots.open.load(Ordering::Relaxed), slots.metrics.connections.get()), (2, 2));
         drop(client);
         assert_eq!(slots.take(IpAddr::from([127, 0, 0, 1])).err(), Some(Full::Connections));
         drop(own);
+        assert_eq!(slots.metrics.connections.get(), 0);
         assert!(slots.take(IpAddr::from([127, 0, 0, 1])).is_ok());
     }
 
