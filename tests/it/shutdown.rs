@@ -27,12 +27,11 @@ fn assert_checkpointed(server: &Server) {
 #[test]
 fn either_signal_ends_it_with_0_and_the_log_moved_into_the_database() {
     for signal in ["TERM", "INT"] {
-        let mut server = Server::start();
+        // It is waited for, for less than this: with nothing to do it takes no time.
+        let mut server = Server::with(&[("DRAIN_SECONDS", "600")]);
         let draft = server.create_draft("alice");
-        let began = Instant::now();
         server.signal(signal);
         assert_eq!(server.wait().code(), Some(0), "{signal}");
-        assert!(began.elapsed() < Duration::from_secs(3), "with nothing to do it took {:?}", began.elapsed());
         assert_checkpointed(&server);
         let lines = server.log();
         assert!(lines.lines().last().is_some_and(|line| line.contains("server.stopped")), "{lines}");
@@ -132,7 +131,8 @@ fn a_request_half_sent_at_the_signal_is_still_answered() {
 
 /// Whether the first request, sent after the signal, was sent in time at all: a busy machine may be late with it.
 fn is_waited_for() -> bool {
-    let mut server = Server::start();
+    // Whoever would be waited for as long as this is not waited for here.
+    let mut server = Server::with(&[("DRAIN_SECONDS", "600"), ("HEAD_TIMEOUT_SECONDS", "600")]);
     let mut late = server.connect();
     let mut silent = server.connect();
     // Taken after them, so that they are taken by now.
@@ -150,7 +150,6 @@ fn is_waited_for() -> bool {
         drop(late);
         assert!(silent.is_closed());
         assert_eq!(server.wait().code(), Some(0));
-        assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
     } else {
         assert!(sent > Duration::from_millis(900), "it was hung up on after {sent:?}");
     }
@@ -164,7 +163,8 @@ fn the_first_request_of_a_caller_already_taken_is_waited_for_but_not_for_long() 
 
 #[test]
 fn a_client_that_is_stuck_does_not_keep_it_beyond_the_drain_time() {
-    let mut server = Server::with(&[("DRAIN_SECONDS", "1")]);
+    // Nothing else would end it in a time that is waited here, however busy the machine is.
+    let mut server = Server::with(&[("DRAIN_SECONDS", "1"), ("HEAD_TIMEOUT_SECONDS", "600")]);
     let mut stuck = server.connect();
     stuck.send("GET /hea");
     for _ in 0..8 {
@@ -173,8 +173,7 @@ fn a_client_that_is_stuck_does_not_keep_it_beyond_the_drain_time() {
     let began = Instant::now();
     server.signal("TERM");
     assert_eq!(server.wait().code(), Some(0));
-    let took = began.elapsed();
-    assert!(took > Duration::from_millis(900) && took < Duration::from_secs(4), "{took:?}");
+    assert!(began.elapsed() > Duration::from_millis(900), "{:?}", began.elapsed());
     assert!(stuck.is_closed());
     assert_checkpointed(&server);
 }
@@ -201,7 +200,7 @@ fn a_change_that_cannot_be_committed_within_the_drain_time_ends_with_0_too() {
 #[test]
 fn a_second_signal_ends_it_at_once() {
     for (signal, code) in [("TERM", 128 + 15), ("INT", 128 + 2)] {
-        let mut server = Server::with(&[("DRAIN_SECONDS", "600")]);
+        let mut server = Server::with(&[("DRAIN_SECONDS", "600"), ("BODY_TIMEOUT_SECONDS", "600")]);
         let draft = server.create_draft("alice");
         let mut stuck = server.connect();
         stuck.send("POST /v1/collab/drafts HTTP/1.1\r\nHost: t\r\nX-User-Id: alice\r\nContent-Length: 9\r\n\r\n");
@@ -210,10 +209,9 @@ fn a_second_signal_ends_it_at_once() {
         }
         server.signal("TERM");
         wait_until_stopping(&server);
-        let began = Instant::now();
         server.signal(signal);
+        // In less time than there is left to drain.
         assert_eq!(server.wait().code(), Some(code), "{signal}");
-        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
         // What was acknowledged is there all the same.
         server.launch();
         let segment = json!({ "content": "x", "idempotency_key": "1" });
