@@ -221,12 +221,6 @@ impl Server {
         })
     }
 
-    /// How it goes, in a line for whoever looks after services.
-    #[must_use]
-    pub fn status(&self) -> String {
-        serving(self.front.address())
-    }
-
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
@@ -291,14 +285,15 @@ fn announce(notify: &Notify, mut prober: Prober, serving: String) -> std::io::Re
     if !notify.is_heard() {
         return Ok(None);
     }
-    match prober.round(START_PROBE_PATIENCE) {
+    let finding = prober.round(START_PROBE_PATIENCE);
+    match &finding {
         Finding::Ready => notify.ready(&serving),
         Finding::Excused(why) | Finding::Stuck(why) => {
             log::warn!(reason = why; "server.started_not_ready");
             notify.ready(&format!("{serving}, but not ready: {why}"));
         }
     }
-    Watchdog::start(notify, prober, serving)
+    Watchdog::start(notify, prober, serving, finding)
 }
 
 fn serving(address: SocketAddr) -> String {

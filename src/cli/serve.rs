@@ -72,9 +72,9 @@ fn serve_until_told(
         match orders.next() {
             Order::Stop => break,
             Order::Reload => {
-                notify.reloading("reading the settings again");
+                notify.reloading();
                 reload::reload(&mut loaded, &server, logs);
-                notify.ready(&server.status());
+                notify.reloaded();
             }
             Order::BackUp => backups.begin(),
         }

@@ -82,10 +82,14 @@ impl Notify {
         self.send(&format!("READY=1\n{}", status_line(status)));
     }
 
-    /// The configuration is read again; [`Notify::ready`] says that this is over.
-    pub fn reloading(&self, status: &str) {
-        let micros = Clock::monotonic_micros();
-        self.send(&format!("RELOADING=1\nMONOTONIC_USEC={micros}\n{}", status_line(status)));
+    /// The configuration is read again; [`Notify::reloaded`] says that this is over. The status stays what it is.
+    pub fn reloading(&self) {
+        self.send(&format!("RELOADING=1\nMONOTONIC_USEC={}", Clock::monotonic_micros()));
+    }
+
+    /// The configuration was read again, whatever came of it.
+    pub fn reloaded(&self) {
+        self.send("READY=1");
     }
 
     /// The stop has begun.
@@ -146,11 +150,10 @@ mod tests {
         assert_eq!(told(|notify| notify.ready("here")), ["READY=1\nSTATUS=here"; 2]);
         assert_eq!(told(|notify| notify.stopping("going")), ["STOPPING=1\nSTATUS=going"; 2]);
         assert_eq!(told(Notify::alive), ["WATCHDOG=1"; 2]);
-        for text in told(|notify| notify.reloading("again")) {
+        assert_eq!(told(Notify::reloaded), ["READY=1"; 2]);
+        for text in told(Notify::reloading) {
             let micros = text.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
-            let (micros, status) = micros.split_once('\n').unwrap();
             assert!(micros.parse::<u64>().unwrap() > 0, "{text}");
-            assert_eq!(status, "STATUS=again");
         }
     }
 

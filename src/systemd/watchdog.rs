@@ -100,19 +100,19 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    /// Starts it, if the environment asks for one and there is anyone to tell. `serving` is the status while all is well.
+    /// Starts it, if the environment asks for one and there is anyone to tell. `serving` is the status while all is well, and
+    /// `last` what has been told so far.
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub fn start(notify: &Notify, prober: Prober, serving: String) -> io::Result<Option<Self>> {
+    pub fn start(notify: &Notify, prober: Prober, serving: String, last: Finding) -> io::Result<Option<Self>> {
         let (usec, pid) = (env::var("WATCHDOG_USEC").ok(), env::var("WATCHDOG_PID").ok());
         let every = interval(usec.as_deref(), pid.as_deref(), std::process::id()).filter(|_| notify.is_heard());
         let Some(every) = every else { return Ok(None) };
         log::info!(every_ms = u64::try_from(every.as_millis()).unwrap_or(u64::MAX); "watchdog.started");
         let (end, ended) = channel();
         let leaving = Arc::new(AtomicBool::new(false));
-        let walk =
-            Walk { notify: notify.clone(), prober, serving, leaving: Arc::clone(&leaving), last: Finding::Ready };
+        let walk = Walk { notify: notify.clone(), prober, serving, leaving: Arc::clone(&leaving), last };
         let thread = std::thread::Builder::new().name("watchdog".into()).spawn(move || walk.run(every, &ended))?;
         Ok(Some(Self { leaving, end, thread }))
     }

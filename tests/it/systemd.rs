@@ -208,6 +208,32 @@ fn a_server_that_is_not_ready_is_vouched_for_while_it_makes_changes() {
 }
 
 #[test]
+fn a_server_that_starts_not_ready_is_told_of_when_it_is() {
+    let manager = Manager::new();
+    let mut server = watched(&manager, &[]);
+    server.terminate();
+    let database = server.database();
+    let rename = |sql: &str| Connection::open(&database).unwrap().execute_batch(sql).unwrap();
+    rename("ALTER TABLE ring_passes RENAME TO away");
+    manager.forget();
+    server.launch();
+    let not_ready =
+        format!("READY=1\nSTATUS=serving on {}, but not ready: missing tables: ring_passes", server.address);
+    manager.hear_until(&not_ready);
+    rename("ALTER TABLE away RENAME TO ring_passes");
+    manager.hear_until(&format!("STATUS=serving on {}", server.address));
+}
+
+#[test]
+fn a_reload_is_announced_and_leaves_the_status_as_it_is() {
+    let manager = Manager::new();
+    let server = watched(&manager, &[]);
+    server.signal("HUP");
+    wait_for(|| manager.hear().starts_with("RELOADING=1\nMONOTONIC_USEC=").then_some(()));
+    manager.hear_until("READY=1");
+}
+
+#[test]
 fn a_full_house_is_no_dead_one() {
     let manager = Manager::new();
     let server = watched(&manager, &[("MAX_CONNECTIONS", "1"), ("SHARDS", "2")]);
