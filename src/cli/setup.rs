@@ -137,13 +137,19 @@ fn set_up(options: &Options) -> Result<String, Ended> {
 fn program(target: &mut Target, elsewhere: bool) -> Result<String, Ended> {
     let running = std::env::current_exe().map_err(|error| Ended::File("this program".into(), error))?;
     let path = running.to_string_lossy();
-    if !elsewhere && VISIBLE.iter().any(|visible| path.starts_with(visible)) {
+    if !elsewhere && stays(&path) {
         target.say("kept", &path, "");
         return Ok(path.into_owned());
     }
     let bytes = fs::read(&running).map_err(|error| Ended::File(running.clone(), error))?;
     target.keep(PROGRAM, 0o755, &bytes)?;
     Ok(PROGRAM.to_owned())
+}
+
+/// Whether units can start the program from where it is: they see it, and its path means to systemd what it says.
+fn stays(path: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte);
+    VISIBLE.iter().any(|visible| path.starts_with(visible)) && path.bytes().all(plain)
 }
 
 /// The names that a text gives a value to, as the service and a shell read it.
@@ -384,6 +390,14 @@ mod tests {
         assert_eq!(origin(" https://App.Example:443 ").as_deref(), Ok("https://app.example"));
         for bad in ["*", "app.example", "https://a.example,https://b.example", "", ",", "https://app.example/x"] {
             assert!(origin(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_program_stays_where_units_can_start_it() {
+        assert!(stays("/usr/bin/inkring") && stays("/opt/inkring-0.1.0/inkring"));
+        for elsewhere in ["/srv/inkring", "/opt/my programs/inkring", "/opt/%n/inkring", "/opt/$HOME/inkring"] {
+            assert!(!stays(elsewhere), "{elsewhere}");
         }
     }
 
