@@ -262,7 +262,7 @@ fn sync(found: &Synced) -> Finding {
             return Finding::yellow(
                 CHECK,
                 format!("no small file could be written to try it: {why}"),
-                "see permissions",
+                "see disk and permissions",
             );
         }
     };
