@@ -64,14 +64,15 @@ pub fn excuse(writer: WriterView, audit: Option<Audit>) -> impl FnMut() -> Optio
     let mut commits = writer.commits();
     move || {
         let before = std::mem::replace(&mut commits, writer.commits());
-        if commits != before {
-            return Some("changes are made all the same");
-        }
-        if writer.busy_for().is_some_and(|busy| busy > STALLED_AFTER) {
+        let moves = commits != before;
+        if !moves && writer.busy_for().is_some_and(|busy| busy > STALLED_AFTER) {
             return None;
         }
         if writer.read_only().is_some() {
             return Some("no changes are taken until the disk takes some");
+        }
+        if moves {
+            return Some("changes are made all the same");
         }
         audit.as_ref().filter(|audit| audit.waiting() > 0).map(|_| "a restart would lose rows of the audit log")
     }

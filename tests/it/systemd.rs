@@ -170,7 +170,10 @@ fn a_disk_that_takes_no_changes_is_no_reason_for_a_restart() {
     let log = fs::metadata(server.database().with_extension("db-wal")).unwrap().len();
     let limit = |current| prlimit(pid, Resource::Fsize, Rlimit { current, maximum: None }).unwrap();
     limit(Some(log));
-    wait_for(|| manager.hear_news().starts_with("STATUS=not ready: database read-only: ").then_some(()));
+    let news = wait_for(|| {
+        Some(manager.hear_news()).filter(|news| news.starts_with("STATUS=not ready: database read-only: "))
+    });
+    assert!(news.ends_with("(no changes are taken until the disk takes some)"), "{news}");
     manager.forget();
     manager.hear_that_all_is_well(4);
     limit(None);
