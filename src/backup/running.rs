@@ -190,6 +190,11 @@ impl Backups {
         let began = self.shared.clock.instant();
         let result = make(began);
         match &result {
+            // It has no name here, so nobody shall look for it.
+            Ok(Report { path, manifest, took, steps }) if path.as_os_str().is_empty() => log::info!(
+                name = manifest.name, bytes = manifest.bytes, ms = took.as_millis() as u64, steps;
+                "backup.made_to_send"
+            ),
             Ok(Report { manifest, took, steps, .. }) => log::info!(
                 name = manifest.name, directory = directory.display().to_string(), bytes = manifest.bytes,
                 ms = took.as_millis() as u64, steps;

@@ -15,6 +15,7 @@ use crate::backup::{
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::net::client::{Answer, Ask, AskError, Endpoint};
+use crate::ops::PROCESS_HEADER;
 use crate::store::{Kept, OpenError, directory_of};
 
 /// How long a server may take for a backup, of which nothing is heard until it is done and checked.
@@ -55,6 +56,7 @@ fn hint(status: u16) -> &'static str {
     match status {
         401 | 403 => "; set OPS_TOKEN to that of the server",
         404 => "; is OPS_ADDR the private plane of an inkring?",
+        412 => "; set OPS_ADDR to that of the server which has it",
         _ => "",
     }
 }
@@ -117,7 +119,10 @@ struct FromServer {
 
 fn ask(method: &str, config: &Config, pid: String) -> Result<FromServer, Ended> {
     let Some(from) = config.operations.endpoint.clone() else { return Err(Ended::NoPlane { pid }) };
-    let ask = Ask { method, ..Ask::get("/backup") };
+    // At the address may be the server of another database. A process that has not told its number cannot be told from it.
+    let process = pid.parse::<u32>().is_ok().then_some((PROCESS_HEADER, pid.as_str()));
+    let headers: Vec<_> = process.into_iter().collect();
+    let ask = Ask { method, headers: &headers, ..Ask::get("/backup") };
     let answered = ask_privately(ask, &from, config.operations.token.as_ref(), BACKUP_PATIENCE);
     let body = answered.map_err(|error| Ended::Silent { pid, error })?;
     if body.status == 200 {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::signals::{BackUp, BackUps, Order, Orders};
 use super::{fail, load, print, reload};
+use crate::backup::BackupError;
 use crate::config::{Config, Environment, Loaded, LogFormat};
 use crate::net::Endpoint;
 use crate::observe::{self, LogHandle};
@@ -66,7 +67,11 @@ fn serve_until_told(
     print(&banner(&loaded.config, &server));
     let backups = server.backups();
     // How it went, it logs itself.
-    let back_up: BackUp = Arc::new(move || drop(backups.now()));
+    let back_up: BackUp = Arc::new(move || {
+        if let Err(error @ BackupError::UnderWay) = backups.now() {
+            log::warn!(reason = error.to_string(); "backup.not_begun");
+        }
+    });
     let mut backups = BackUps::new(loaded.config.operations.backups.directory.is_some().then_some(back_up));
     loop {
         match orders.next() {

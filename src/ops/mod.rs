@@ -19,6 +19,7 @@ use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
 pub use guard::Secret;
+pub use routes::PROCESS_HEADER;
 pub use wiring::{
     BackupStatus, Backups, DatabaseStatus, LogLevel, NoBackup, OpenCopy, ReadyStatus, Status, Wiring, WriterStatus,
 };

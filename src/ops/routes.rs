@@ -18,6 +18,9 @@ use crate::observe::metrics;
 /// The one path that needs no token.
 pub(super) const HEALTHZ: &str = "/healthz";
 
+/// The header by which a backup is asked of one process only, by its number.
+pub const PROCESS_HEADER: &str = "x-inkring-process";
+
 /// Rows of the audit log in an answer, unless asked for otherwise.
 const AUDIT_DEFAULT_ROWS: u32 = 50;
 /// And at most.
@@ -59,6 +62,9 @@ impl Routes {
         let method = request.method.as_str();
         if !allow.split(", ").any(|allowed| allowed == method) {
             return Err(ApiError::method_not_allowed(allow));
+        }
+        if path == "/backup" {
+            meant_for_us(request)?;
         }
         // A backup is the whole database: that it was taken is to be seen as well.
         if ["PUT", "POST"].contains(&method) || path == "/backup" {
@@ -149,6 +155,16 @@ impl Routes {
         response.content_type = "application/vnd.sqlite3";
         Ok(Answer { response, stream: Some(Stream { bytes, from }) })
     }
+}
+
+/// Whoever says which process has the database that they want is not given another one.
+fn meant_for_us(request: &Request<'_>) -> Result<(), ApiError> {
+    let (us, wanted) = (std::process::id().to_string(), request.headers.get(PROCESS_HEADER));
+    if wanted.is_none_or(|wanted| wanted == us.as_bytes()) {
+        return Ok(());
+    }
+    let message = format!("This is process {us}, which has another database than the one asked for");
+    Err(ApiError::new(Code::HttpError, message).with_status(StatusCode::PRECONDITION_FAILED))
 }
 
 /// The dashboard.

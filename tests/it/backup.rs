@@ -15,7 +15,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 
 use crate::support::ledger::Ledger;
-use crate::support::{Server, inkring, wait_for};
+use crate::support::{Server, hold_writer, inkring, wait_for};
 
 /// The housekeeper makes the first backup after a second.
 const SOON: [(&str, &str); 2] = [("BACKUP_DIR", "backups"), ("HOUSEKEEPING_SECONDS", "1")];
@@ -373,6 +373,91 @@ fn a_running_server_is_asked_for_its_backup() {
     let gone = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().to_string();
     let said = fails(here, &[("OPS_ADDR", &gone)], &["backup"], 1);
     assert!(said.contains("process 4711") && said.contains("does not answer") && said.contains("OPS_ADDR"), "{said}");
+}
+
+/// Where the private plane of a server listens.
+fn plane_of(server: &Server) -> String {
+    let line = server.wait_for_log(|line| line["message"] == "ops.started");
+    line["address"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_server_makes_the_backups_that_it_is_asked_for_and_only_of_its_own_database() {
+    let token = ("OPS_TOKEN", "sixteen bytes or more");
+    for address in ["127.0.0.1:0", "unix:ops.sock"] {
+        // By itself it makes none.
+        let settings = [("BACKUP_DIR", "backups"), ("BACKUP_INTERVAL_HOURS", "0"), ("OPS_ADDR", address), token];
+        let server = Server::with(&settings);
+        let here = server.directory.path();
+        let address = plane_of(&server);
+        let settings = [("BACKUP_DIR", "backups"), ("OPS_ADDR", address.as_str()), token];
+        let draft_id = server.create_draft("alice");
+        append(&server, &draft_id, "one");
+
+        let said = succeeds(here, &settings, &["backup"]);
+        let kept = here.join(said.lines().next().unwrap());
+        assert!(kept.starts_with(here.join("backups")) && said.contains("\n  drafts         1\n"), "{said}");
+        assert_eq!(manifest(&kept)["rows"]["draft_segments"], 1);
+        assert!(succeeds(here, &[], &["verify", kept.to_str().unwrap()]).starts_with("the backup is good\n"));
+
+        append(&server, &draft_id, "two");
+        let said = succeeds(here, &settings, &["backup", "--to", "elsewhere"]);
+        let taken = here.join(said.lines().next().unwrap());
+        assert!(taken.starts_with(here.join("elsewhere")), "{said}");
+        assert_eq!(manifest(&taken)["rows"]["draft_segments"], 2);
+        assert!(succeeds(here, &[], &["verify", taken.to_str().unwrap()]).starts_with("the backup is good\n"));
+        assert_eq!(fs::read_dir(here.join("backups")).unwrap().count(), 2, "what was sent is not kept as well");
+        server.wait_for_log(|line| line["message"] == "backup.made_to_send");
+        assert_eq!(server.log().matches("\"backup.done\"").count(), 1);
+
+        let tokenless = [settings[0], settings[1]];
+        for verb in [&["backup"][..], &["backup", "--to", "third"]] {
+            assert!(fails(here, &tokenless, verb, 1).contains("set OPS_TOKEN to that of the server"));
+        }
+        // Another server has this database, and has no plane.
+        let other = Server::start();
+        let there = match address.strip_prefix("unix:") {
+            Some(path) => format!("unix:{}", here.join(path).display()),
+            None => address.clone(),
+        };
+        for verb in [&["backup"][..], &["backup", "--to", "third"]] {
+            let said = fails(other.directory.path(), &[("OPS_ADDR", &there), token], verb, 1);
+            assert!(said.contains(&format!("This is process {}", server.pid())), "{said}");
+            assert!(said.contains("set OPS_ADDR to that of the server which has it"), "{said}");
+        }
+        assert!(!here.join("third").exists() && !other.directory.path().join("third").exists());
+        assert_eq!(fs::read_dir(here.join("backups")).unwrap().count(), 2);
+    }
+}
+
+#[test]
+fn sigusr1_makes_a_backup_and_what_comes_of_it_is_always_in_the_log() {
+    let settings = [("BACKUP_DIR", "backups"), ("BACKUP_INTERVAL_HOURS", "0"), ("OPS_ADDR", "unix:ops.sock")];
+    let mut server = Server::with(&settings);
+    server.create_draft("alice");
+    let there = server.directory.path().join("backups");
+    thread::scope(|scope| {
+        let held = hold_writer(&server.database());
+        let asked = scope.spawn(|| run(server.directory.path(), &settings, &["backup"]));
+        wait_for(|| fs::read_dir(&there).is_ok_and(|mut begun| begun.next().is_some()).then_some(()));
+        server.signal("USR1");
+        let line = server.wait_for_log(|line| line["message"] == "backup.not_begun");
+        assert!(line["reason"].as_str().unwrap().contains("under way already"), "{line}");
+        drop(held);
+        assert!(asked.join().unwrap().status.success());
+    });
+    forget_backups(&server);
+    server.signal("USR1");
+    let backup = made(&server);
+    assert_eq!(manifest(&backup)["rows"]["drafts"], 1);
+    assert!(succeeds(server.directory.path(), &[], &["verify", backup.to_str().unwrap()]).starts_with("the backup is"));
+    assert!(server.terminate().success());
+
+    let server = Server::start();
+    server.signal("USR1");
+    let line = server.wait_for_log(|line| line["message"] == "backup.not_begun");
+    assert!(line["reason"].as_str().unwrap().contains("there is no BACKUP_DIR"), "{line}");
+    server.get("/readyz").expect(200);
 }
 
 #[test]
