@@ -173,6 +173,10 @@ impl Checked {
     }
 
     fn look_inside(&mut self, path: &Path, halt: &Halt) -> Result<(), String> {
+        if self.bytes == 0 {
+            // To SQLite that is a database without tables.
+            return Err("it is empty".to_owned());
+        }
         let connection = store::look_as_it_is(path).map_err(|error| match error {
             OpenError::Foreign { found, .. } => format!("it is no inkring database: {found}"),
             OpenError::Newer { found, .. } => format!(

@@ -90,6 +90,9 @@ pub enum BackupError {
     /// The copy is not sound: then most likely the database is not.
     #[error("the copy is damaged, and so may be the database: {0}; see inkring verify")]
     Damaged(String),
+    /// There is nothing that could be copied.
+    #[error(transparent)]
+    Unfit(store::OpenError),
     /// The server stops.
     #[error("it was given up because the server stops")]
     Stopping,
@@ -105,8 +108,8 @@ pub fn alone(kept: &Kept, directory: &Path, clock: &Clock) -> Result<Report, Bac
     let mut partial = Partial::create(directory, clock.now())?;
     check_room(directory, database_bytes(kept.path()))?;
     let from = kept.open().map_err(|error| match error {
-        store::OpenError::Sqlite { source, .. } => BackupError::Unchecked(source),
-        other => BackupError::Damaged(other.to_string()),
+        store::OpenError::Sqlite { source, .. } => copying(source.into()),
+        other => BackupError::Unfit(other),
     })?;
     let mut to = partial.database().map_err(BackupError::Unchecked)?;
     let steps = store::copy_alone(&from, &mut to).map_err(copying)?;

@@ -103,8 +103,8 @@ pub fn restore(file: &Path, database: &Path, now: Timestamp, only_check: bool) -
         None => Some(Kept::take(database)?),
     };
     let unreadable = |source| RestoreError::Unreadable { path: file.to_owned(), source };
-    let same = |path: &Path| path.canonicalize().ok();
-    if same(file).ok_or_else(|| unreadable(io::ErrorKind::NotFound.into()))? == same(database).unwrap_or_default() {
+    let found = file.canonicalize().map_err(unreadable)?;
+    if database.canonicalize().is_ok_and(|database| database == found) {
         return Err(RestoreError::Itself(file.to_owned()));
     }
     let checked = verify(file).map_err(unreadable)?;

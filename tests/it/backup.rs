@@ -207,6 +207,7 @@ fn a_flipped_byte_or_a_missing_end_is_found_and_not_restored() {
         (&good[..good.len() - 4096], Some(&describes), "bytes, and its manifest says"),
         (&good[..good.len() / 2], None, "malformed"),
         (&good[..], Some(&counted), "rows of drafts: 1, and its manifest says 2"),
+        (b"", None, "it is empty"),
         (b"these are my notes", None, "it is no inkring database: it is not an SQLite file"),
     ] {
         fs::write(&backup, bytes).unwrap();
@@ -220,13 +221,17 @@ fn a_flipped_byte_or_a_missing_end_is_found_and_not_restored() {
         }
     }
     assert_eq!(fs::read(server.database()).unwrap(), before);
-    assert!(fails(here, &[], &["verify", "nowhere.db"], 1).contains("nowhere.db"));
+    for verb in ["verify", "restore"] {
+        assert!(fails(here, &[], &[verb, "nowhere.db"], 1).contains("nowhere.db: No such file"));
+    }
     assert!(fails(here, &[], &["restore", "data/inkring.db"], 1).contains("the database itself"));
     fs::write(&backup, &good).unwrap();
     let connection = Connection::open(&backup).unwrap();
     connection.pragma_update(None, "user_version", 1000).unwrap();
     drop(connection);
     assert!(fails(here, &[], &["restore", file], 3).contains("it has schema version 1000"));
+    let said = fails(here, &[("DATABASE_URL", &format!("sqlite:{file}"))], &["backup", "--to", "elsewhere"], 1);
+    assert!(said.contains("run the newer inkring") && !said.contains("damaged"), "{said}");
 }
 
 #[test]
