@@ -514,6 +514,10 @@ impl Visit {
             }
             let mut rest = &chunk[..count];
             while !rest.is_empty() {
+                // Who takes all the time never lets a write fail, which is where the others find out.
+                if self.place.0.is_closing() {
+                    return Err(ErrorKind::ConnectionAborted.into());
+                }
                 let deadline = self.clock.instant() + self.bounds.stall;
                 let written = self.patiently(deadline, |line| line.write(rest))?;
                 rest = &rest[written..];
@@ -578,13 +582,17 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(30);
     const MEGABYTES: u64 = 64 * 1024 * 1024;
 
-    /// `/whole` is a stream as long as it says, `/half` one that ends too early.
+    /// `/whole` is a stream as long as it says, `/half` one that ends too early, `/endless` one that never does.
     struct Streams;
 
     impl Desk for Streams {
         fn answer(&self, request: &Request<'_>, _: Peer) -> Answer {
-            let bytes = if request.path() == "/half" { 10 } else { MEGABYTES };
-            let stream = Stream { bytes: MEGABYTES, from: Box::new(io::repeat(b'x').take(bytes)) };
+            let (says, bytes) = match request.path() {
+                "/half" => (MEGABYTES, 10),
+                "/endless" => (u64::MAX, u64::MAX),
+                _ => (MEGABYTES, MEGABYTES),
+            };
+            let stream = Stream { bytes: says, from: Box::new(io::repeat(b'x').take(bytes)) };
             Answer { response: Response::empty(StatusCode::OK), stream: Some(stream) }
         }
 
@@ -657,8 +665,13 @@ mod tests {
         line.write_all(b"GET /whole HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
         line.read_exact(&mut [0; 1000]).unwrap();
         let _silent = call(&door);
+        let mut taken = call(&door);
+        taken.write_all(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        taken.read_exact(&mut [0; 1000]).unwrap();
+        let takes = std::thread::spawn(move || io::copy(&mut taken, &mut io::sink()));
         let Some(Endpoint::Tcp(address)) = door.endpoint().cloned() else { panic!("not on TCP") };
         assert_eq!(door.close(PATIENCE), 0);
+        let _ = takes.join().unwrap();
         let refused = TcpStream::connect(address).map(rest);
         assert!(refused.is_err(), "nobody listens any more");
     }
