@@ -82,6 +82,18 @@ pub enum RestoreError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file could not be moved when it was decided already.
+    #[error(
+        "{path} will be the backup, but its files could not all be moved: {source}; mend that, and the next start or restore \
+         finishes it. The old database is not lost, see {path}*",
+        path = path.display()
+    )]
+    Unfinished {
+        /// The database.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The copy is not what the backup was.
     #[error("the copy of {path} beside the database is not the same; nothing was changed", path = path.display())]
     Copy {
@@ -115,8 +127,12 @@ pub fn restore(file: &Path, database: &Path, now: Timestamp, only_check: bool) -
     check_room(directory_of(database), checked.bytes)?;
     let Some(kept) = kept else { return Ok(Restored { checked, newer, old: None }) };
     stage(file, database, &checked)?;
-    let old = store::put_in_place(&kept, &now.compact())
-        .map_err(|source| RestoreError::Files { path: database.to_owned(), source })?;
+    let old = store::put_in_place(&kept, &now.compact()).map_err(|source| {
+        let path = database.to_owned();
+        // What is decided has another name.
+        let decided = !store::staging(database).exists();
+        if decided { RestoreError::Unfinished { path, source } } else { RestoreError::Files { path, source } }
+    })?;
     Ok(Restored { checked, old: newer.is_some().then_some(old), newer })
 }
 

@@ -234,3 +234,27 @@ fn a_chain_of_the_audit_log_that_is_broken_is_found() {
     drop(backups);
     writer.stop();
 }
+
+#[test]
+fn a_restore_that_cannot_be_finished_says_so_and_the_next_start_finishes_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("a.db");
+    let now = Timestamp(1_766_484_000_123_456);
+    let (writer, backups) = house(directory.path(), &Clock::manual(now));
+    let backup = backups.now().unwrap().path;
+    run_chore(&writer.handle(), |tx| tx.connection().execute(INSERT, ())).unwrap();
+    drop(backups);
+    writer.stop();
+    // Where one of the old files should go.
+    let in_the_way = directory.path().join("a.db.before-20251223T100000Z-journal");
+    std::fs::create_dir(&in_the_way).unwrap();
+    std::fs::write(directory.path().join("a.db-journal"), "").unwrap();
+    let error = restore(&backup, &database, now, false).unwrap_err();
+    assert!(matches!(error, RestoreError::Unfinished { .. }), "{error}");
+    assert!(store::open(&database).is_err(), "neither of the two is opened meanwhile");
+    std::fs::remove_dir(&in_the_way).unwrap();
+    let store = store::open(&database).unwrap();
+    drop(store);
+    let drafts = |path: &Path| verify(path).unwrap().rows["drafts"];
+    assert_eq!((drafts(&database), drafts(&directory.path().join("a.db.before-20251223T100000Z"))), (100, 101));
+}

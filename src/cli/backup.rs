@@ -206,6 +206,7 @@ pub(super) fn run_restore(file: &Path, only_check: bool) -> ExitCode {
             let text = format!("{}\n{}", path.display(), safe_lines(&problems));
             fail("the backup is not good, and nothing was changed", &text, FOUND_PROBLEMS)
         }
+        Err(error @ RestoreError::Unfinished { .. }) => fail("the restore is not finished", &error, 1),
         Err(error) => fail("nothing was restored", &error, 1),
     }
 }
