@@ -134,12 +134,12 @@ fn check_room(directory: &Path, bytes: u64) -> Result<(), BackupError> {
 }
 
 /// Takes what another inkring has sent: a backup, and its manifest. It gets its name in `directory` only if it is what the
-/// manifest says.
+/// manifest says: that of its time, with a number if there is one of the same second.
 ///
 /// # Errors
 /// When it is not, or cannot be written.
 pub fn receive(directory: &Path, manifest: &Manifest, from: &mut dyn std::io::Read) -> Result<PathBuf, BackupError> {
-    let mut partial = Partial::create_named(directory, &manifest.name)?;
+    let mut partial = Partial::create(directory, manifest.created_at.0)?;
     check_room(directory, manifest.bytes)?;
     partial.fill(from)?;
     let found = partial.seal(&Halt::default())?;
@@ -153,7 +153,7 @@ pub fn receive(directory: &Path, manifest: &Manifest, from: &mut dyn std::io::Re
             return Err(BackupError::Damaged(format!("its {what} is not what its manifest says")));
         }
     }
-    partial.place(manifest)
+    partial.place(&Manifest { name: found.name, ..manifest.clone() })
 }
 
 #[cfg(test)]

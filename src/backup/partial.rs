@@ -41,28 +41,16 @@ impl Partial {
             if directory.join(&name).exists() {
                 continue;
             }
-            match create_file(&partial_path(directory, &name)) {
-                Ok(file) => return Ok(Self::of(directory, name, at, file, writing)),
+            let path = partial_path(directory, &name);
+            match create_file(&path) {
+                Ok(file) => {
+                    return Ok(Self { directory: directory.to_owned(), name, path, at, file, _writing: writing });
+                }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(file(directory)(error)),
             }
         }
         Err(file(directory)(io::ErrorKind::AlreadyExists.into()))
-    }
-
-    /// Begins one that has its name already.
-    pub(super) fn create_named(directory: &Path, name: &str) -> Result<Self, BackupError> {
-        let writing = enter(directory)?;
-        if directory.join(name).exists() {
-            return Err(file(&directory.join(name))(io::ErrorKind::AlreadyExists.into()));
-        }
-        let created = create_file(&partial_path(directory, name)).map_err(file(directory))?;
-        Ok(Self::of(directory, name.to_owned(), Timestamp(0), created, writing))
-    }
-
-    fn of(directory: &Path, name: String, at: Timestamp, file: File, writing: File) -> Self {
-        let path = partial_path(directory, &name);
-        Self { directory: directory.to_owned(), name, path, at, file, _writing: writing }
     }
 
     /// A connection for SQLite to copy into. Nothing of it need survive a crash before it is sealed.
