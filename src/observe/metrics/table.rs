@@ -220,7 +220,7 @@ pub const TABLE: &[Row] = &[
         "Rows of the audit log that could not be written yet", "How many audit rows wait?"),
 
     row(Backups, "backup_last_success_timestamp_seconds", Gauge, &[],
-        "When the last good backup was finished, in seconds since 1970; 0 for none known", "How old is the last backup?"),
+        "When the last good backup was begun, in seconds since 1970; 0 for none known", "How old is the last backup?"),
     row(Backups, "backup_last_duration_seconds", Gauge, &[],
         "How long it took", "How long does a backup take?"),
     row(Backups, "backup_last_size_bytes", Gauge, &[],
