@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension as _};
@@ -175,7 +175,8 @@ fn stage(file: &Path, database: &Path, checked: &Checked) -> Result<(), RestoreE
     let mut options = OpenOptions::new();
     let mut staged = options.read(true).write(true).create_new(true).mode(0o600).open(&staging).map_err(files)?;
     let written = write(file, &staging, &mut staged, checked);
-    let written = written.and_then(|()| own(&staged, database).and_then(|()| staged.sync_all()).map_err(files));
+    let written =
+        written.and_then(|()| store::hand_over(&staged, database).and_then(|()| staged.sync_all()).map_err(files));
     if written.is_err() {
         let _ = std::fs::remove_file(&staging);
     }
@@ -199,19 +200,5 @@ fn write(file: &Path, staging: &Path, staged: &mut File, checked: &Checked) -> R
     match sum {
         Some((_, sha256)) if sha256 == checked.sha256 => Ok(()),
         _ => Err(RestoreError::Copy { path: file.to_owned() }),
-    }
-}
-
-/// Whoever runs the server must be able to open it, also when somebody else restores.
-fn own(staged: &File, database: &Path) -> io::Result<()> {
-    let wanted = std::fs::metadata(database).or_else(|_| std::fs::metadata(directory_of(database)))?;
-    let found = staged.metadata()?;
-    if (wanted.uid(), wanted.gid()) == (found.uid(), found.gid()) {
-        return Ok(());
-    }
-    match fchown(staged, Some(wanted.uid()), Some(wanted.gid())) {
-        // The group is a matter of taste, and the directory's may be one that we are not in.
-        Err(_) if wanted.uid() == found.uid() => Ok(()),
-        owned => owned,
     }
 }

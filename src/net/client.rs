@@ -247,7 +247,10 @@ impl Answer {
         let mut bytes = Vec::new();
         let mut chunk = [0; 4096];
         loop {
-            let count = stream.read(&mut chunk)?;
+            let count = match stream.read(&mut chunk) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
             bytes.extend_from_slice(&chunk[..count]);
             let mut headers = [httparse::EMPTY_HEADER; HEAD_MAX_HEADERS];
             let mut head = httparse::Response::new(&mut headers);

@@ -23,7 +23,7 @@ pub use event::{Event, Publisher};
 pub use fault::{Fault, damage, is_damage};
 pub use migrations::SCHEMA_VERSION;
 pub use open::{
-    APPLICATION_ID, Kept, OpenError, Store, beside, directory_of, in_use, look, look_as_it_is, look_at_rest,
+    APPLICATION_ID, Kept, OpenError, Store, beside, directory_of, hand_over, in_use, look, look_as_it_is, look_at_rest,
     newest_change, open, schema_version, sync_directory, tables,
 };
 pub use reader::Reader;

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt as _, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -381,6 +381,24 @@ fn holder(lock: &mut File) -> String {
 }
 
 /// SQLite lets many processes write; our answers, numbering and caches rely on there being one.
+/// Gives a file beside a database to whom the database belongs, or its directory while there is none: whoever runs the
+/// server must be able to open it, also when root was here before.
+///
+/// # Errors
+/// When it belongs to somebody else and cannot be given away.
+pub fn hand_over(file: &File, database: &Path) -> std::io::Result<()> {
+    let wanted = std::fs::metadata(database).or_else(|_| std::fs::metadata(directory_of(database)))?;
+    let found = file.metadata()?;
+    if (wanted.uid(), wanted.gid()) == (found.uid(), found.gid()) {
+        return Ok(());
+    }
+    match fchown(file, Some(wanted.uid()), Some(wanted.gid())) {
+        // The group is a matter of taste, and the directory's may be one that we are not in.
+        Err(_) if wanted.uid() == found.uid() => Ok(()),
+        owned => owned,
+    }
+}
+
 fn take_lock(path: &Path) -> Result<File, OpenError> {
     let lock_path = lock_path(path);
     let file = |source| OpenError::File { path: lock_path.clone(), source };
@@ -394,6 +412,8 @@ fn take_lock(path: &Path) -> Result<File, OpenError> {
         }
         Err(TryLockError::Error(source)) => return Err(file(source)),
     }
+    // Only root can, and only for root it matters.
+    let _ = hand_over(&lock, path);
     lock.set_len(0).and_then(|()| lock.rewind()).map_err(file)?;
     // The lock is what counts. Who holds it is a service to people, and no reason not to serve reads on a full disk.
     if let Err(error) = writeln!(lock, "{}", std::process::id()) {

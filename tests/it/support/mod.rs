@@ -317,6 +317,8 @@ impl Client {
                 self.received.extend_from_slice(&buffer[..bytes]);
                 Some(())
             }
+            // Whoever stops and continues a program interrupts what it waits for.
+            Err(error) if error.kind() == ErrorKind::Interrupted => Some(()),
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => None,
             Err(error) => panic!("no answer: {error}"),
         }

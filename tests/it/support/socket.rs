@@ -328,6 +328,7 @@ impl Socket {
                 None
             }
             Err(error) => match error.kind() {
+                ErrorKind::Interrupted => None,
                 ErrorKind::WouldBlock | ErrorKind::TimedOut => Some(Frame::Silence),
                 ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Some(Frame::Reset),
                 _ => panic!("{error}"),
