@@ -326,7 +326,12 @@ impl Client {
 
     /// Whether the server has closed the connection and sent nothing more.
     pub fn is_closed(&mut self) -> bool {
-        self.received.is_empty() && self.read_more().is_none()
+        while self.received.is_empty() {
+            if self.read_more().is_none() {
+                return true;
+            }
+        }
+        false
     }
 
     /// Sends a request and reads its answer.
