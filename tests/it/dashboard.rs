@@ -191,12 +191,17 @@ fn the_dashboard_shows_what_is_and_runs_nothing_of_others() {
     }
 
     // What this server does not have is said in its own words.
+    // The browser itself complains of a 503, now or later, so what the page has to answer for comes first.
+    assert_eq!(page.complaints, [Value::Null; 0]);
     page.value("document.getElementById('backup').click()");
     page.wait_until("document.getElementById('backup-said').innerText.length > 20");
-    assert_eq!(page.complaints, [Value::Null; 0]);
-    // A server that is gone is said.
+    // Looking at the page opens no connections of clients, and closes none.
+    assert!(!page.text_of("#t-connections").contains("-"), "{}", page.text_of("#t-connections"));
+    // A server that is gone is said, and called ready no longer.
     operated.server.kill();
     page.wait_until("document.getElementById('trouble-line').innerText.startsWith('The server has not answered')");
+    assert_eq!(page.text_of("#ready"), "No answer");
+    assert_eq!(page.value("document.title"), "! inkring");
 }
 
 /// The names in the page's table of metrics.
