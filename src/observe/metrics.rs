@@ -66,8 +66,8 @@ pub struct Metrics {
     pub storage: Storage,
     /// The audit log, looked at.
     pub audit: Audit,
-    /// Copies of the database.
-    pub backup: Arc<Backup>,
+    /// Copies of the database, looked at.
+    pub backup: Backup,
     /// What `/readyz` says.
     pub ready: Arc<Ready>,
     process: Process,
@@ -96,7 +96,7 @@ impl Metrics {
         let (http, net) = (Arc::new(Http::new(families)), Arc::new(Net::new(families)));
         let (sockets, drafts) = (Arc::new(Sockets::new(families)), Arc::new(Drafts::new(families)));
         let (writer, storage) = (Arc::new(Writer::new(families)), Storage::new(families));
-        let (audit, backup) = (Audit::new(families), Arc::new(Backup::new(families)));
+        let (audit, backup) = (Audit::new(families), Backup::new(families));
         let (registry, sampler) = (std::mem::take(&mut families.registry), Mutex::default());
         Self { registry, http, net, sockets, drafts, writer, storage, audit, backup, ready, process, log, sampler }
     }

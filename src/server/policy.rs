@@ -9,7 +9,7 @@ use crate::gate::{BadKeys, Demands, Form, KeyFile, Keys, Limiter, Limits};
 use crate::hub::SeatLimits;
 use crate::net;
 
-/// The longest message takenfrom a socket, whatever the limits.
+/// The longest message taken from a socket, whatever the limits.
 const SOCKET_MESSAGE_MAX_BYTES: usize = 1024 * 1024;
 
 /// Why the keys of tokens cannot be used.
