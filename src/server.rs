@@ -121,8 +121,11 @@ impl Server {
         store.keep_reserve(config.reserve_bytes);
         store.count_by(Arc::clone(&metrics.writer));
         let readers = (0..shards).map(|_| store.reader()).collect::<Result<Vec<_>, OpenError>>()?;
-        let (housekeeping_reader, survey) = (store.reader()?, Arc::new(store.survey()?));
+        let housekeeping_reader = store.reader()?;
         let plane_reader = private.is_some().then(|| store.reader()).transpose()?;
+        // Where nobody can ask for figures, nothing is kept open to look at them.
+        let is_asked = private.is_some() || config.operations.metrics_public;
+        let survey = is_asked.then(|| store.survey()).transpose()?.map(Arc::new);
         let hub = Arc::new(Hub::new(drafts::frame_text));
         let writer = Writer::start(store, config.writer_queue_jobs, Arc::clone(&hub) as _, clock.clone())
             .map_err(StartError::Threads)?;
@@ -142,16 +145,18 @@ impl Server {
 
         let readiness = Arc::new(Readiness::counted_by(Arc::clone(&metrics.ready)));
         let (seats, unheeded_proxy) = (Seats::default(), UnheededProxy::default());
-        let sampled = Sampled {
-            survey: Arc::clone(&survey),
-            queue_jobs: config.writer_queue_jobs,
-            seats: seats.clone(),
-            policy: changeable.policy.clone(),
-            audit: audit.clone(),
-            backups: backups.clone(),
-            clock: clock.clone(),
-        };
-        metrics.sample_with(move |metrics| sampled.sample(metrics));
+        if let Some(survey) = survey.clone() {
+            let sampled = Sampled {
+                survey,
+                queue_jobs: config.writer_queue_jobs,
+                seats: seats.clone(),
+                policy: changeable.policy.clone(),
+                audit: audit.clone(),
+                backups: backups.clone(),
+                clock: clock.clone(),
+            };
+            metrics.sample_with(move |metrics| sampled.sample(metrics));
+        }
         let plan = GatePlan {
             config: config.clone(),
             changeable: changeable.clone(),
@@ -170,7 +175,7 @@ impl Server {
         let front = Front::start(public, options, readers, move |reader, mailbox| plan.build(reader, mailbox))
             .map_err(StartError::Threads)?;
         let (mut plane, mut socket_file) = (None, None);
-        if let (Some(bound), Some(reader)) = (private, plane_reader) {
+        if let (Some(bound), Some(reader), Some(survey)) = (private, plane_reader, survey) {
             let view = PlaneView {
                 config: config.clone(),
                 public: front.address(),
