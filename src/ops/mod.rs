@@ -22,6 +22,7 @@ pub use guard::Secret;
 pub use routes::PROCESS_HEADER;
 pub use wiring::{
     BackupStatus, Backups, DatabaseStatus, LogLevel, NoBackup, OpenCopy, ReadyStatus, Status, Wiring, WriterStatus,
+    latest,
 };
 
 use crate::clock::Clock;
@@ -186,10 +187,6 @@ mod tests {
     }
 
     impl Backups for Copies {
-        fn latest(&self) -> Option<Value> {
-            None
-        }
-
         fn make(&self) -> Result<Value, NoBackup> {
             match self.worked.fetch_xor(true, Ordering::Relaxed) {
                 true => Err(NoBackup::Failed("the disk is full".to_owned())),

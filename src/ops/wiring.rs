@@ -48,9 +48,6 @@ impl LogLevel for LogHandle {
 
 /// Copies of the database.
 pub trait Backups: Send + Sync {
-    /// What is known of the newest one, if there is any: an object with at least `created_at` and `bytes`.
-    fn latest(&self) -> Option<Value>;
-
     /// Makes one where backups are kept and returns its manifest. Blocks until it is finished.
     ///
     /// # Errors
@@ -65,23 +62,6 @@ pub trait Backups: Send + Sync {
 }
 
 impl Backups for backup::Backups {
-    fn latest(&self) -> Option<Value> {
-        let last = self.last();
-        let failed = last.failure.map(|failure| {
-            json!({ "at": failure.at.offset_style().to_string(), "error": failure.error, "times": last.failures })
-        });
-        match last.success {
-            Some(newest) => Some(json!({
-                "created_at": newest.at.offset_style().to_string(),
-                "bytes": newest.bytes,
-                "took_ms": newest.took.map(|took| took.as_millis() as u64),
-                "path": newest.path.display().to_string(),
-                "failed": failed,
-            })),
-            None => failed.map(|failed| json!({ "created_at": null, "bytes": null, "failed": failed })),
-        }
-    }
-
     fn make(&self) -> Result<Value, NoBackup> {
         Ok(as_json(&self.now()?.manifest))
     }
@@ -89,6 +69,25 @@ impl Backups for backup::Backups {
     fn open(&self) -> Result<OpenCopy, NoBackup> {
         let Streamed { file, manifest } = self.stream()?;
         Ok(OpenCopy { manifest: as_json(&manifest), bytes: manifest.bytes, from: Box::new(file) })
+    }
+}
+
+/// What is known of the newest backup, if anything is: an object with at least `created_at` and `bytes`.
+#[must_use]
+pub fn latest(backups: &backup::Backups) -> Option<Value> {
+    let last = backups.last();
+    let failed = last.failure.map(|failure| {
+        json!({ "at": failure.at.offset_style().to_string(), "error": failure.error, "times": last.failures })
+    });
+    match last.success {
+        Some(newest) => Some(json!({
+            "created_at": newest.at.offset_style().to_string(),
+            "bytes": newest.bytes,
+            "took_ms": newest.took.map(|took| took.as_millis() as u64),
+            "path": newest.path.display().to_string(),
+            "failed": failed,
+        })),
+        None => failed.map(|failed| json!({ "created_at": null, "bytes": null, "failed": failed })),
     }
 }
 
@@ -134,7 +133,7 @@ pub struct BackupStatus {
     pub every_hours: Option<u64>,
     /// Where they are put.
     pub directory: Option<String>,
-    /// The newest one's manifest, filled in from [`Backups::latest`].
+    /// The newest one, as [`latest`] tells of it.
     pub latest: Option<Value>,
 }
 

@@ -81,7 +81,7 @@ impl PlaneView {
             backups: ops::BackupStatus {
                 every_hours: backups.every.map(|every| every.as_secs() / 3600),
                 directory: backups.directory.as_ref().map(|directory| directory.display().to_string()),
-                latest: None,
+                latest: ops::latest(&self.backups),
             },
             configuration: summary(&self.config),
         }
