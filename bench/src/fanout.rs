@@ -11,7 +11,7 @@ use crate::subscriber::Subscriber;
 use crate::table::{Ratio, Table, median, none, percentile, target};
 use crate::{Options, Result};
 
-const SUBSCRIBERS: usize = 1000;
+pub const SUBSCRIBERS: usize = 1000;
 const AUDIENCE: usize = 100;
 /// Appends in flight: one event for each turn of the server, some that share turns, and as many as share commits.
 const IN_FLIGHT: [usize; 3] = [1, 8, 64];
@@ -19,7 +19,7 @@ const IN_FLIGHT: [usize; 3] = [1, 8, 64];
 const PACE: Duration = Duration::from_millis(5);
 
 /// Where it is the cost that counts, the load looks at its sockets this often.
-const NAP: Duration = Duration::from_micros(500);
+pub const NAP: Duration = Duration::from_micros(500);
 
 const OVER_BARE: [Option<f64>; 3] = [Some(0.7), Some(1.0), Some(1.0)];
 /// With one event for each turn nobody can do better than the bare loop, which is hardly 1.5 times as cheap as axum.
@@ -103,7 +103,7 @@ pub fn run(options: &Options) -> Result<u64> {
     Ok(failures)
 }
 
-fn count_failures(report: &Report) -> u64 {
+pub fn count_failures(report: &Report) -> u64 {
     if let Some(complaint) = &report.first_complaint {
         println!("wrong: {complaint}");
     }

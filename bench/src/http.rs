@@ -9,7 +9,7 @@ use crate::process::{self, Server};
 use crate::table::{Ratio, Table, median, megabytes, micros, none};
 use crate::{Options, Result};
 
-const CLIENTS: usize = 64;
+pub const CLIENTS: usize = 64;
 /// Between two connects, for every server alike: see `tiny_http` in peers/.
 const PACE: Duration = Duration::from_millis(2);
 const OVER_PEER: f64 = 1.4;
@@ -177,7 +177,7 @@ pub fn run(options: &Options) -> Result<u64> {
 }
 
 /// Creates a draft of 20 segments; returns the request for it and the one right answer.
-fn long_draft(address: SocketAddr) -> Result<(Vec<u8>, Vec<u8>)> {
+pub fn long_draft(address: SocketAddr) -> Result<(Vec<u8>, Vec<u8>)> {
     const ALICE: &str = "X-User-Id: alice\r\n";
     let mut caller = Caller::connect(address)?;
     let content = |number: usize| format!("segment {number:02} {:x<189}", "");

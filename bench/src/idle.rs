@@ -21,19 +21,25 @@ const WINDOW_SECONDS: f64 = 30.0;
 const SOCKET_KB: f64 = 8.0;
 const CPU_PERCENT: f64 = 2.0;
 
-struct Crowd {
+/// Sockets that answer pings and say nothing else.
+pub struct Crowd {
     poll: Poll,
     /// `None` once it was lost.
     sockets: Vec<Option<Subscriber>>,
     scratch: Vec<u8>,
-    lost: u64,
+    pub lost: u64,
     first_complaint: Option<String>,
     pongs: u64,
 }
 
 impl Crowd {
+    pub fn new() -> Result<Self> {
+        let (poll, sockets, scratch) = (Poll::new()?, Vec::new(), vec![0; 4096]);
+        Ok(Self { poll, sockets, scratch, lost: 0, first_complaint: None, pongs: 0 })
+    }
+
     /// Opens sockets until there are `count`, each of a user of its own, a hundred to a draft.
-    fn grow(&mut self, server: &Server, count: usize) -> Result<()> {
+    pub fn grow(&mut self, server: &Server, count: usize) -> Result<()> {
         for number in self.sockets.len()..count {
             let path = format!("/v1/ws/drafts/idle-{}", number / PER_DRAFT);
             let headers = format!("X-User-Id: user-{number}\r\n");
@@ -47,7 +53,7 @@ impl Crowd {
     }
 
     /// Answers pings until the time is over, or until `done`.
-    fn sit(&mut self, time: Duration, done: impl Fn(&Self) -> bool) -> Result<()> {
+    pub fn sit(&mut self, time: Duration, done: impl Fn(&Self) -> bool) -> Result<()> {
         let mut events = Events::with_capacity(1024);
         let deadline = Instant::now() + time;
         while !done(self) {
@@ -86,7 +92,7 @@ impl Crowd {
         self.first_complaint.get_or_insert_with(|| format!("socket {number}: {complaint}"));
     }
 
-    fn pings(&self) -> u64 {
+    pub fn pings(&self) -> u64 {
         self.sockets.iter().flatten().map(|socket| socket.pings).sum()
     }
 
@@ -122,14 +128,7 @@ pub fn run(options: &Options) -> Result<u64> {
         }
         None => println!("not pinned"),
     }
-    let mut crowd = Crowd {
-        poll: Poll::new()?,
-        sockets: Vec::new(),
-        scratch: vec![0; 4096],
-        lost: 0,
-        first_complaint: None,
-        pongs: 0,
-    };
+    let mut crowd = Crowd::new()?;
     // What the first socket costs once, such as code that is read from disk, is not the price of a socket.
     crowd.grow(&server, 1)?;
     settle();
@@ -185,6 +184,6 @@ pub fn run(options: &Options) -> Result<u64> {
 }
 
 /// Lets the server finish what it was doing.
-fn settle() {
+pub fn settle() {
     thread::sleep(Duration::from_millis(500));
 }

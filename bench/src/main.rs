@@ -1,5 +1,5 @@
 //! Measures the release build of inkring against comparison servers, on this machine, over
-//! loopback: `cargo run --release -p inkring-bench -- http|append|limits|backup|fanout|idle|start`.
+//! loopback: `cargo run --release -p inkring-bench -- http|append|limits|backup|fanout|idle|start|versus`.
 //!
 //! A figure only counts when the answers behind it were right: every mode checks what it is
 //! answered, prints how many answers were wrong or missing, and then exits with 1.
@@ -20,8 +20,10 @@ mod room;
 mod start;
 mod subscriber;
 mod table;
+mod versus;
 
 use std::env;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -31,7 +33,7 @@ pub const HEALTHY: &str = r#"{"status":"ok"}"#;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const USAGE: &str = "\
-usage: inkring-bench http|append|limits|backup|fanout|idle|start [options]
+usage: inkring-bench http|append|limits|backup|fanout|idle|start|versus [options]
   http     GET /healthz against axum and tiny_http, and GET of a draft against our own /healthz
   append   64 clients append segments, against the bare storage engine
   limits   the same with every check on against every check off, the price of a 429, a million addresses
@@ -39,10 +41,13 @@ usage: inkring-bench http|append|limits|backup|fanout|idle|start [options]
   fanout   an append reaches 1,000 subscribers, against a bare loop and axum, and 100 in time
   idle     10,000 sockets with nothing to say: their memory and their pings
   start    start to first answer, idle memory, 2,000 connections at once
+  versus   this build against another one (--before PATH), alternating: a change must not cost speed
 options:
   --seconds N    length of one measured round (http and fanout 0.5, append, limits and backup 5, idle 30)
-  --rounds N     rounds, of which medians are printed (http 31, fanout 9 and 21, limits 5, append 3, backup 1, start 10)
+  --rounds N     rounds, of which medians are printed (http 31, fanout 9 and 21, limits 5, append 3,
+                 backup 1, start 10, versus 11)
   --megabytes N  backup: the size of the database (1024)
+  --before PATH  versus: the release build of an inkring to compare with
   --peers-only   http or fanout without inkring, to see what the comparison servers do here
   --unpinned     http, fanout or idle with server and load on all cores, as the system places them";
 
@@ -52,6 +57,7 @@ pub struct Options {
     pub seconds: Option<f64>,
     pub rounds: Option<usize>,
     pub megabytes: Option<usize>,
+    pub before: Option<PathBuf>,
     pub peers_only: bool,
     pub unpinned: bool,
 }
@@ -60,6 +66,10 @@ impl Options {
     fn parse(mut words: impl Iterator<Item = String>) -> Result<Self> {
         let mut options = Self::default();
         while let Some(word) = words.next() {
+            if word == "--before" {
+                options.before = Some(words.next().ok_or("--before wants a path")?.into());
+                continue;
+            }
             let mut number = || words.next().ok_or(format!("{word} wants a number"));
             match word.as_str() {
                 "--seconds" => options.seconds = Some(number()?.parse()?),
@@ -99,6 +109,7 @@ fn run() -> Result<u64> {
         "fanout" => fanout::run(&Options::parse(words)?),
         "idle" => idle::run(&Options::parse(words)?),
         "start" => start::run(&Options::parse(words)?),
+        "versus" => versus::run(&Options::parse(words)?),
         _ => Err(USAGE.into()),
     }
 }

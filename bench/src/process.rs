@@ -200,9 +200,28 @@ impl Server {
         Ok(Self { child, address, spawned, _directory: directory })
     }
 
-    /// User and system CPU seconds of all threads so far.
+    /// CPU seconds of all running threads so far, to the nanosecond where the kernel keeps such accounts, else to the tick.
     pub fn cpu_seconds(&self) -> f64 {
-        cpu_seconds(&self.child.0.id().to_string())
+        let nanoseconds = self.threads().map(|thread| {
+            let schedstat = fs::read_to_string(thread.join("schedstat")).ok()?;
+            schedstat.split_whitespace().next()?.parse::<u64>().ok()
+        });
+        let nanoseconds: Option<u64> = nanoseconds.sum();
+        match nanoseconds {
+            Some(nanoseconds @ 1..) => nanoseconds as f64 / 1e9,
+            _ => cpu_seconds(&self.child.0.id().to_string()),
+        }
+    }
+
+    /// Where /proc tells of its threads.
+    fn threads(&self) -> impl Iterator<Item = PathBuf> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.0.id()));
+        threads.into_iter().flatten().flatten().map(|thread| thread.path())
+    }
+
+    /// How often its threads have gone to sleep and been woken again, all together.
+    pub fn wake_ups(&self) -> u64 {
+        self.threads().map(|thread| status_of(&thread, "voluntary_ctxt_switches:")).sum()
     }
 
     /// Resident memory now, in KB.
@@ -216,11 +235,15 @@ impl Server {
     }
 
     fn status(&self, name: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.0.id()));
-        let status = status.unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+        status_of(&Path::new("/proc").join(self.child.0.id().to_string()), name)
     }
+}
+
+/// A number in the `status` file of a process or thread; 0 when it is gone.
+fn status_of(directory: &Path, name: &str) -> u64 {
+    let status = fs::read_to_string(directory.join("status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
 /// The address in a line such as `inkring listens on http://127.0.0.1:8080`.

@@ -99,7 +99,7 @@ pub fn run(options: &Options) -> Result<u64> {
 }
 
 /// The first 200 after the start; the address is printed before, so this rarely waits.
-fn await_health(server: &Server) -> Result<()> {
+pub fn await_health(server: &Server) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(10);
     let request = get(server.address, "/healthz", "");
     loop {
