@@ -3,7 +3,6 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -13,30 +12,28 @@ use tempfile::TempDir;
 
 use crate::docs::blocks;
 use crate::repository::{read, root};
+use crate::support::needs::{browser, skip};
 use crate::support::{PATIENCE, Server, wait_for};
 
 const SECRET: &str = "a key of at least thirty-two bytes";
 
-/// Past libtest, which swallows what tests that succeed print.
-fn skipped(why: &str) {
-    std::io::stderr().write_all(format!("skipped: {why}\n").as_bytes()).unwrap();
-}
-
 /// The option that gives this machine's Node a WebSocket.
+#[track_caller]
 fn node_with_socket() -> Option<&'static [&'static str]> {
     match node_version()? {
         (22.., _) => Some(&[]),
         (21, _) | (20, 10..) => Some(&["--experimental-websocket"]),
         (major, minor) => {
-            skipped(&format!("Node {major}.{minor} has no WebSocket"));
+            skip(&format!("node 20.10 or newer for its WebSocket; this is {major}.{minor}"));
             None
         }
     }
 }
 
+#[track_caller]
 fn node_version() -> Option<(u32, u32)> {
     let Ok(output) = Command::new("node").arg("--version").output() else {
-        skipped("node is not installed");
+        skip("node");
         return None;
     };
     let text = String::from_utf8(output.stdout).unwrap();
@@ -235,26 +232,6 @@ fn the_program_for_node_ends_when_it_is_refused() {
     }
 }
 
-/// Chromium, when it is asked for: by its path in `INKRING_BROWSER`, or with `INKRING_BROWSER_TESTS=1` as one that is
-/// installed.
-fn browser() -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os("INKRING_BROWSER") {
-        return Some(path.into());
-    }
-    if std::env::var("INKRING_BROWSER_TESTS").as_deref() != Ok("1") {
-        skipped("the client in a browser; INKRING_BROWSER_TESTS=1 or INKRING_BROWSER=path asks for it");
-        return None;
-    }
-    let places: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH").unwrap()).collect();
-    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-    let found =
-        names.iter().flat_map(|name| places.iter().map(move |place| place.join(name))).find(|path| path.exists());
-    if found.is_none() {
-        skipped("no Chromium is installed");
-    }
-    found
-}
-
 /// Serves one page and the client, and hands on what the page sends.
 fn serve_page(listener: TcpListener, page: String) -> Receiver<String> {
     let (sender, seen) = channel();
@@ -300,13 +277,6 @@ fn request(stream: &mut &TcpStream) -> Option<(String, String)> {
     Some((first.split(' ').nth(1)?.to_owned(), String::from_utf8(body).unwrap()))
 }
 
-fn open_page(browser: &Path, profile: &Path, address: &str) -> Program {
-    let mut command = Command::new(browser);
-    command.args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]);
-    command.arg(format!("--user-data-dir={}", profile.display())).arg("--remote-debugging-port=0").arg(address);
-    Program(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
-}
-
 #[test]
 fn the_page_shows_the_draft_in_a_browser_across_a_kill() {
     const SEEING: &str = "<script>
@@ -328,7 +298,8 @@ fn the_page_shows_the_draft_in_a_browser_across_a_kill() {
     let page = put(&page, "eyJhbGciOi…", &token("bob")) + SEEING;
     let seen = serve_page(listener, page);
     let profile = tempfile::tempdir().unwrap();
-    let _browser = open_page(&browser, profile.path(), &origin);
+    let mut command = browser.command(&profile);
+    let _browser = Program(command.arg(&origin).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
 
     let shows = |wanted: &[&str]| loop {
         let text = seen.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("the page does not show {wanted:?}"));

@@ -535,10 +535,9 @@ fn constants() -> BTreeMap<String, Vec<u64>> {
 #[test]
 fn every_setting_and_constant_that_is_named_exists() {
     // What the system, SQLite or the tests call so, and one that stands for others.
-    const OTHERS: [&str; 16] = [
+    const OTHERS: [&str; 15] = [
         "NAME_FILE",
         "INKRING_BROWSER",
-        "INKRING_BROWSER_TESTS",
         "INKRING_CRASH_ROUNDS",
         "INKRING_TEST_SEED",
         "OPS_API",

@@ -13,6 +13,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 
 use crate::support::ledger::Ledger;
+use crate::support::needs::skip;
 use crate::support::socket::{PING, Socket};
 use crate::support::{Answer, Server, wait_for};
 
@@ -182,9 +183,7 @@ fn disks_can_be_made() -> bool {
 #[test]
 fn a_full_disk_gives_up_its_reserve_and_has_it_back_when_there_is_room() {
     if !disks_can_be_made() {
-        let skipped = b"skipped: no small file system can be mounted here (unshare --user --mount)\n";
-        std::io::stderr().write_all(skipped).unwrap();
-        return;
+        return skip("a file system of its own (unshare --user --mount)");
     }
     let before = format!(
         "[ -n \"$APART\" ] || {{ APART=1 exec unshare --user --map-root-user --mount /bin/sh -c '{SMALL_DISK}; exec \"$0\" \

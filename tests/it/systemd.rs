@@ -2,7 +2,6 @@
 //! manager is played by the tests.
 
 use std::fs;
-use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
@@ -17,14 +16,11 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::json;
 
 use crate::repository::{files, read};
+use crate::support::needs::skip;
 use crate::support::{Client, PATIENCE, Server, hold_writer, inkring, shelled, wait_for};
 
 /// What a shell does to hand its stdin over as the first listening socket.
 pub const HANDS_OVER: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$";
-
-fn skipped(why: &str) {
-    std::io::stderr().write_all(format!("skipped: {why}\n").as_bytes()).unwrap();
-}
 
 pub fn as_stdin(socket: impl Into<OwnedFd>) -> Stdio {
     Stdio::from(socket.into())
@@ -300,7 +296,7 @@ fn a_server_without_network_serves_on_the_listener_it_was_handed_and_is_vouched_
     // Inside a user namespace, where that is allowed, nobody needs to be root.
     let alone = "unshare --map-root-user --net";
     if !Command::new("/bin/sh").args(["-c", &format!("{alone} true")]).output().unwrap().status.success() {
-        return skipped("this machine allows no network namespaces");
+        return skip("network namespaces (unshare --map-root-user --net)");
     }
     let manager = Manager::new();
     let address = manager.address();
@@ -375,7 +371,7 @@ fn the_units_are_without_fault_and_closed() {
         let directory = install(activated);
         let verify: Vec<&str> = ["verify", "--man=no"].into_iter().chain(names.iter().map(String::as_str)).collect();
         let Some(said) = analyze(directory.path(), &verify) else {
-            return skipped("systemd-analyze is not installed");
+            return skip("systemd-analyze");
         };
         assert_eq!(said, "", "it warns");
         let threshold = format!("--threshold={threshold}");

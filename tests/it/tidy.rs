@@ -80,6 +80,15 @@ fn the_changelog_knows_this_version() {
 }
 
 #[test]
+fn everyone_may_use_it() {
+    assert!(read("LICENSE").starts_with("MIT License\n\nCopyright (c) 2026 the inkring contributors\n"));
+    for manifest in files("").iter().filter(|path| path.ends_with("Cargo.toml")) {
+        assert!(read(manifest).contains("\nlicense = \"MIT\"\n"), "{manifest} has no license");
+    }
+    assert!(read("README.md").contains("[MIT](LICENSE)"));
+}
+
+#[test]
 fn every_decision_can_be_found() {
     let pages = read("README.md") + &read("docs/ARCHITECTURE.md");
     for path in files("docs/decisions") {

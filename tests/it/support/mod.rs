@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
 pub mod ledger;
+pub mod needs;
 pub mod random;
 pub mod socket;
 
