@@ -19,11 +19,12 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::config::{self, ConfigError, Loaded, Secret, Sources};
+use crate::config::{self, ConfigError, Loaded, Sources};
+use crate::gate::OpenedKeys;
 use crate::net::Endpoint;
 use crate::net::client::{Answer, Ask, AskError};
 use crate::observe::metrics;
-use crate::server::open_keys;
+use crate::settings::Secret;
 
 /// Exit code when a check ran and found problems.
 const FOUND_PROBLEMS: u8 = 3;
@@ -145,11 +146,11 @@ pub fn run() -> ExitCode {
         Verb::Serve => serve::run(),
         Verb::CheckConfig { strict } => check_config(strict),
         Verb::PrintConfig => match load(false) {
-            Ok(loaded) => print(&config::docs::effective(&loaded)),
+            Ok(loaded) => print(&config::docs::effective(&loaded.settings)),
             Err(error) => fail("the configuration is wrong", &error, FOUND_PROBLEMS),
         },
         Verb::Token(verb) => match load(false) {
-            Ok(loaded) => token::run(&verb, &loaded.config),
+            Ok(loaded) => token::run(&verb, &loaded.settings),
             Err(error) => fail("the configuration is wrong", &error, 1),
         },
         Verb::Audit(verb) => audit::run(verb),
@@ -177,7 +178,7 @@ fn sources() -> Result<Sources, ConfigError> {
 
 fn check_config(strict: bool) -> ExitCode {
     let checked = load(strict).map_err(|error| error.to_string()).and_then(|mut loaded| {
-        let keys = open_keys(&loaded.config).map_err(|error| error.to_string())?;
+        let keys = OpenedKeys::of(&loaded.settings).map_err(|error| error.to_string())?;
         loaded.warnings.extend(keys.warning);
         Ok(loaded)
     });

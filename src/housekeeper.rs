@@ -15,6 +15,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
+use crate::settings::{Knob, STORAGE, int};
+
+pub(crate) static EVERY: Knob = Knob::new(&STORAGE, "HOUSEKEEPING_SECONDS", int(1, 86_400, "seconds"), "60")
+    .meaning("How often the housekeeper looks for what can be removed.");
+
+pub(crate) const KNOBS: &[&Knob] = &[&EVERY];
 
 /// Something to do again and again.
 pub struct Task {

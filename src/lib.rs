@@ -5,6 +5,7 @@ pub mod cli;
 pub mod server;
 
 pub mod config;
+pub mod features;
 
 pub mod drafts;
 pub mod health;
@@ -22,5 +23,6 @@ pub mod systemd;
 
 pub mod net;
 pub mod observe;
+pub mod settings;
 
 pub mod clock;

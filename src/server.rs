@@ -5,7 +5,6 @@ mod chores;
 mod gates;
 mod listeners;
 mod plane;
-mod policy;
 mod reload;
 mod sample;
 
@@ -13,32 +12,35 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::audit::options::{ENABLED, SAMPLE_RATE};
 use crate::audit::{self, Audit};
-use crate::backup::Backups;
+use crate::backup::{self, Backups};
 use crate::clock::Clock;
-use crate::config::Config;
 use crate::drafts;
-use crate::gate::UnheededProxy;
+use crate::gate::{KeysError, UnheededProxy};
 use crate::health::{self, Readiness};
 use crate::housekeeper::Housekeeper;
 use crate::hub::{Batch, Hub, Seats};
+use crate::net::options::{CONNECTIONS_MAX, DRAIN, PER_ADDRESS_MAX, SHARDS};
 use crate::net::side_door::SocketFile;
 use crate::net::{self, Caps, Endpoint, Front};
 use crate::observe::LogHandle;
 use crate::observe::metrics::Metrics;
+use crate::ops::options::{METRICS_PUBLIC, TOKEN};
 use crate::ops::{self, Plane};
+use crate::settings::Settings;
+use crate::store::options::{COMMIT_TIMEOUT, DATABASE, QUEUE_JOBS, RESERVE};
 use crate::store::{self, OpenError, Writer};
 use crate::systemd::{Finding, Inherited, Notify, Prober, Watchdog};
 use capacity::{connection_cap, raise_descriptor_limit, shard_count};
-use chores::{Chores, backup_options};
+use chores::Chores;
 use gates::GatePlan;
 use listeners::Listeners;
 use plane::PlaneView;
-use reload::Changeable;
+use reload::LiveConfig;
 use sample::Sampled;
 
 pub use capacity::{CONNECTIONS_DEFAULT_MAX, connections_possible};
-pub use policy::{KeysError, OpenedKeys, demands, open_keys};
 
 /// How long the test write at the start may take.
 const START_PROBE_PATIENCE: Duration = Duration::from_secs(10);
@@ -92,7 +94,7 @@ pub struct Server {
     audit: Option<Audit>,
     backups: Backups,
     readiness: Arc<Readiness>,
-    changeable: Changeable,
+    live: LiveConfig,
     notify: Notify,
     watchdog: Option<Watchdog>,
     metrics: Arc<Metrics>,
@@ -105,37 +107,42 @@ impl Server {
     ///
     /// # Errors
     /// When the database, the address or the system is not as needed.
-    pub fn start(config: &Config, inherited: Inherited, notify: Notify, logs: &LogHandle) -> Result<Self, StartError> {
+    pub fn start(
+        settings: &Settings,
+        inherited: Inherited,
+        notify: Notify,
+        logs: &LogHandle,
+    ) -> Result<Self, StartError> {
         let clock = Clock::system();
         let metrics = Arc::new(Metrics::new(store::sqlite_version(), clock.now(), logs.clone()));
-        let shards = shard_count(config.shards);
+        let shards = shard_count(settings.count(&SHARDS));
         let descriptors = raise_descriptor_limit();
-        let connections = connection_cap(config.connections.max, descriptors);
-        let Listeners { public, private } = Listeners::open(config, inherited)?;
+        let connections = connection_cap(settings.count(&CONNECTIONS_MAX), descriptors);
+        let Listeners { public, private } = Listeners::open(settings, inherited)?;
 
-        let (changeable, warning) = Changeable::new(config, clock.clone())?;
+        let (live, warning) = LiveConfig::new(settings, clock.clone())?;
         warning.iter().for_each(|warning| log::warn!("{warning}"));
 
         notify.status("opening the database");
-        let mut store = store::open(&config.database)?;
-        store.keep_reserve(config.reserve_bytes);
+        let mut store = store::open(settings.database(&DATABASE))?;
+        store.keep_reserve(settings.count(&RESERVE) as u64);
         store.count_by(Arc::clone(&metrics.writer));
         let readers = (0..shards).map(|_| store.reader()).collect::<Result<Vec<_>, OpenError>>()?;
         let housekeeping_reader = store.reader()?;
         let plane_reader = private.is_some().then(|| store.reader()).transpose()?;
         // Where nobody can ask for figures, nothing is kept open to look at them.
-        let is_asked = private.is_some() || config.operations.metrics_public;
+        let is_asked = private.is_some() || settings.flag(&METRICS_PUBLIC);
         let survey = is_asked.then(|| store.survey()).transpose()?.map(Arc::new);
         let hub = Arc::new(Hub::new(drafts::frame_text));
-        let writer = Writer::start(store, config.writer_queue_jobs, Arc::clone(&hub) as _, clock.clone())
+        let writer = Writer::start(store, settings.count(&QUEUE_JOBS), Arc::clone(&hub) as _, clock.clone())
             .map_err(StartError::Threads)?;
 
-        let audit = config.audit.enabled.then(|| Audit::new(config.audit.sample_rate.as_f64()));
-        let backups = Backups::new(writer.handle(), backup_options(config), clock.clone());
+        let audit = settings.flag(&ENABLED).then(|| Audit::new(settings.fraction(&SAMPLE_RATE).as_f64()));
+        let backups = Backups::new(writer.handle(), backup::Options::of(settings), clock.clone());
         let chores = Chores {
-            config: config.clone(),
+            settings: settings.clone(),
             writer: writer.handle(),
-            keys: changeable.keys.clone(),
+            policies: live.policies.clone(),
             audit: audit.clone(),
             backups: backups.clone(),
             clock: clock.clone(),
@@ -148,9 +155,9 @@ impl Server {
         if let Some(survey) = survey.clone() {
             let sampled = Sampled {
                 survey,
-                queue_jobs: config.writer_queue_jobs,
+                queue_jobs: settings.count(&QUEUE_JOBS),
                 seats: seats.clone(),
-                policy: changeable.policy.clone(),
+                policy: live.policies.policy.clone(),
                 audit: audit.clone(),
                 backups: backups.clone(),
                 clock: clock.clone(),
@@ -158,8 +165,8 @@ impl Server {
             metrics.sample_with(move |metrics| sampled.sample(metrics));
         }
         let plan = GatePlan {
-            config: config.clone(),
-            changeable: changeable.clone(),
+            settings: settings.clone(),
+            live: live.clone(),
             writer: writer.handle(),
             hub,
             seats: seats.clone(),
@@ -171,13 +178,13 @@ impl Server {
             metrics: Arc::clone(&metrics),
             clock: clock.clone(),
         };
-        let options = front_options(config, connections, &changeable, &metrics, &clock);
+        let options = front_options(settings, connections, &live, &metrics, &clock);
         let front = Front::start(public, options, readers, move |reader, mailbox| plan.build(reader, mailbox))
             .map_err(StartError::Threads)?;
         let (mut plane, mut socket_file) = (None, None);
         if let (Some(bound), Some(reader), Some(survey)) = (private, plane_reader, survey) {
             let view = PlaneView {
-                config: config.clone(),
+                settings: settings.clone(),
                 public: front.address(),
                 door: front.staff_door(),
                 logs: logs.clone(),
@@ -192,8 +199,8 @@ impl Server {
                 clock: clock.clone(),
             };
             let endpoint = bound.listening.endpoint().map(|endpoint| endpoint.to_string());
-            log::info!(address = endpoint.as_deref(), token = config.operations.token.is_some(); "ops.started");
-            let token = config.operations.token.as_ref().map(|token| ops::Secret::new(token.bytes()));
+            log::info!(address = endpoint.as_deref(), token = settings.text(&TOKEN).is_some(); "ops.started");
+            let token = settings.secret(&TOKEN).map(|token| ops::Secret::new(token.bytes()));
             plane = Some(
                 Plane::start(bound.listening, token, view.wiring(reader), clock.clone())
                     .map_err(StartError::Threads)?,
@@ -201,14 +208,14 @@ impl Server {
             socket_file = bound.file;
         }
         log::info!(
-            address = front.address().to_string(), database = config.database.display().to_string(), shards,
+            address = front.address().to_string(), database = settings.database(&DATABASE).display().to_string(), shards,
             connections, descriptors, version = env!("CARGO_PKG_VERSION");
             "server.started"
         );
         let excuse = Box::new(health::excuse(writer.handle().view(), audit.clone()));
         let prober = Prober::new(front.staff_door(), excuse, clock);
         let watchdog = announce(&notify, prober, serving(front.address())).map_err(StartError::Threads)?;
-        let drain = config.drain;
+        let drain = settings.seconds(&DRAIN);
         Ok(Self {
             front,
             plane,
@@ -218,7 +225,7 @@ impl Server {
             audit,
             backups,
             readiness,
-            changeable,
+            live,
             notify,
             watchdog,
             metrics,
@@ -238,14 +245,14 @@ impl Server {
         self.plane.as_ref().and_then(Plane::endpoint)
     }
 
-    /// Follows another configuration in everything that a reload takes ([`crate::config::knobs::Knob::reloads`]), and
+    /// Follows another configuration in everything that a reload takes ([`crate::settings::Knob::reloads`]), and
     /// nothing else. Requests under way finish by the rules they began with; sockets keep their limits. Returns what an
     /// operator should know.
     ///
     /// # Errors
     /// When the keys cannot be used; nothing is changed then.
-    pub fn reload(&self, config: &Config) -> Result<Option<String>, KeysError> {
-        self.changeable.follow(config)
+    pub fn reload(&self, settings: &Settings) -> Result<Option<String>, KeysError> {
+        self.live.follow(settings)
     }
 
     /// Its backups, for whoever asks for one by hand.
@@ -307,29 +314,19 @@ fn serving(address: SocketAddr) -> String {
 
 /// How connections are treated.
 fn front_options(
-    config: &Config,
+    settings: &Settings,
     connections: usize,
-    changeable: &Changeable,
+    live: &LiveConfig,
     metrics: &Metrics,
     clock: &Clock,
 ) -> net::Options {
     net::Options {
-        limits: net::Limits {
-            head_bytes: config.connections.head_bytes,
-            headers: config.connections.head_headers,
-            target_bytes: config.connections.target_bytes,
-        },
-        timeouts: net::Timeouts {
-            head: config.connections.head_timeout,
-            body: config.connections.body_timeout,
-            keep_alive: config.connections.keep_alive,
-            write_stall: config.connections.write_stall,
-            parked: config.commit_timeout,
-        },
+        limits: net::Limits::of(settings),
+        timeouts: net::Timeouts::of(settings, settings.seconds(&COMMIT_TIMEOUT)),
         caps: Caps {
             connections,
-            per_address: config.connections.max_per_address,
-            exempt: Box::new(changeable.trusts()),
+            per_address: settings.count(&PER_ADDRESS_MAX),
+            exempt: Box::new(live.policies.trusts()),
         },
         metrics: Arc::clone(&metrics.net),
         clock: clock.clone(),

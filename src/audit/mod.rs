@@ -7,6 +7,7 @@
 
 pub mod chain;
 mod entry;
+pub mod options;
 pub mod read;
 mod since;
 pub mod upkeep;

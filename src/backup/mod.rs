@@ -6,6 +6,7 @@
 
 mod check;
 mod manifest;
+pub mod options;
 mod partial;
 mod restore;
 mod running;
@@ -19,8 +20,9 @@ use crate::store::{self, CopyError, Kept};
 
 pub use check::{Checked, verify};
 pub use manifest::{Manifest, Moment, names};
+pub use options::Options;
 pub use restore::{Newer, NewerDraft, RestoreError, Restored, restore};
-pub use running::{Backups, Fact, Failed, Last, Options, Streamed, Succeeded};
+pub use running::{Backups, Fact, Failed, Last, Streamed, Succeeded};
 pub use upkeep::task;
 
 use check::Halt;

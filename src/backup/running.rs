@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::check::Halt;
 use super::manifest::{self, Manifest};
+use super::options::Options;
 use super::partial::Partial;
 use super::{BackupError, Report, check_room, database_bytes};
 use crate::clock::{Clock, Timestamp};
@@ -18,19 +19,6 @@ use crate::store::{self, Copied, CopyError, WriterHandle, directory_of};
 const RETRY_AFTER: Duration = Duration::from_secs(900);
 /// A backup older than so many intervals is one that should have been made.
 const OVERDUE_INTERVALS: u32 = 2;
-
-/// What is configured.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The database.
-    pub database: PathBuf,
-    /// Where backups are put.
-    pub directory: Option<PathBuf>,
-    /// How often one is made by itself, if at all.
-    pub every: Option<Duration>,
-    /// How long one is kept; for ever if nothing is said.
-    pub keep: Option<Duration>,
-}
 
 /// Makes backups of the running server's database, one at a time. Cheap to clone; clones share everything, and none of
 /// them keeps the writer from ending after [`Backups::stop`]. To make one takes long, so shards only ask for

@@ -16,6 +16,7 @@ use crate::audit::read::{self, CSV_HEADER, Shown};
 use crate::audit::verify::{Report, verify};
 use crate::clock::{Clock, Timestamp};
 use crate::store;
+use crate::store::options::DATABASE;
 
 /// How often `--follow` looks for new rows.
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);
@@ -125,7 +126,7 @@ impl Database {
     fn open(&self) -> Result<Connection, Ended> {
         let path = match &self.file {
             Some(path) => path.clone(),
-            None => load(false)?.config.database,
+            None => load(false)?.settings.database(&DATABASE).to_owned(),
         };
         Ok(store::look(&path)?)
     }

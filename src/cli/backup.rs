@@ -13,9 +13,13 @@ use crate::backup::{
     self, BackupError, Checked, Manifest, Newer, NewerDraft, RestoreError, Restored, alone, receive, verify,
 };
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError};
-use crate::net::client::{Answer, Ask, AskError, Endpoint};
+use crate::config::ConfigError;
+use crate::net::Endpoint;
+use crate::net::client::{Answer, Ask, AskError};
+use crate::ops;
 use crate::ops::PROCESS_HEADER;
+use crate::settings::Settings;
+use crate::store::options::DATABASE;
 use crate::store::{Kept, OpenError, directory_of};
 
 /// How long a server may take for a backup, of which nothing is heard until it is done and checked.
@@ -70,16 +74,17 @@ pub(super) fn run_backup(to: Option<PathBuf>) -> ExitCode {
 
 /// Makes it, by whom it must be, and says what was made.
 fn make(to: Option<&Path>) -> Result<String, Ended> {
-    let config = load(false)?.config;
-    let configured = config.operations.backups.directory.as_deref();
-    if !directory_of(&config.database).exists() {
-        return Err(OpenError::Absent { path: config.database }.into());
+    let settings = load(false)?.settings;
+    let backup::Options { database, directory: configured, .. } = backup::Options::of(&settings);
+    let configured = configured.as_deref();
+    if !directory_of(&database).exists() {
+        return Err(OpenError::Absent { path: database }.into());
     }
     // Whoever has the lock is asked; only who gets it works on the file. A connection refused proves nothing.
-    match Kept::take(&config.database) {
+    match Kept::take(&database) {
         Ok(kept) => {
-            if !config.database.exists() {
-                return Err(OpenError::Absent { path: config.database.clone() }.into());
+            if !database.exists() {
+                return Err(OpenError::Absent { path: database.clone() }.into());
             }
             let directory = to.or(configured).ok_or(BackupError::NoDirectory)?;
             let report = alone(&kept, directory, &Clock::system())?;
@@ -87,7 +92,7 @@ fn make(to: Option<&Path>) -> Result<String, Ended> {
         }
         Err(OpenError::InUse { pid, .. }) => match to {
             None => {
-                let answer = ask("POST", &config, pid)?;
+                let answer = ask("POST", &settings, pid)?;
                 let from = answer.from;
                 let text = answer.body.text(ANSWER_MAX_BYTES);
                 let text = text.map_err(|error| Ended::Broken { from: from.clone(), error })?;
@@ -99,7 +104,7 @@ fn make(to: Option<&Path>) -> Result<String, Ended> {
                 Ok(made(&place, &manifest))
             }
             Some(directory) => {
-                let FromServer { from, mut body } = ask("GET", &config, pid)?;
+                let FromServer { from, mut body } = ask("GET", &settings, pid)?;
                 let described = body.header(MANIFEST_HEADER).ok_or_else(|| format!("there is no {MANIFEST_HEADER}"));
                 let manifest = described.and_then(Manifest::parse);
                 let manifest = manifest.map_err(|why| Ended::Strange { from, why })?;
@@ -117,13 +122,13 @@ struct FromServer {
     body: Answer,
 }
 
-fn ask(method: &str, config: &Config, pid: String) -> Result<FromServer, Ended> {
-    let Some(from) = config.operations.endpoint.clone() else { return Err(Ended::NoPlane { pid }) };
+fn ask(method: &str, settings: &Settings, pid: String) -> Result<FromServer, Ended> {
+    let Some(from) = settings.endpoint(&ops::options::LISTEN).cloned() else { return Err(Ended::NoPlane { pid }) };
     // At the address may be the server of another database. A process that has not told its number cannot be told from it.
     let process = pid.parse::<u32>().is_ok().then_some((PROCESS_HEADER, pid.as_str()));
     let headers: Vec<_> = process.into_iter().collect();
     let ask = Ask { method, headers: &headers, ..Ask::get("/backup") };
-    let answered = ask_privately(ask, &from, config.operations.token.as_ref(), BACKUP_PATIENCE);
+    let answered = ask_privately(ask, &from, settings.secret(&ops::options::TOKEN).as_ref(), BACKUP_PATIENCE);
     let body = answered.map_err(|error| Ended::Silent { pid, error })?;
     if body.status == 200 {
         return Ok(FromServer { from, body });
@@ -196,12 +201,13 @@ fn found(file: &Path, checked: &Checked) -> String {
 }
 
 pub(super) fn run_restore(file: &Path, only_check: bool) -> ExitCode {
-    let config = match load(false) {
-        Ok(loaded) => loaded.config,
+    let settings = match load(false) {
+        Ok(loaded) => loaded.settings,
         Err(error) => return fail("the configuration is wrong", &error, 1),
     };
-    match backup::restore(file, &config.database, Clock::system().now(), only_check) {
-        Ok(restored) => print(&outcome(file, &config.database, &restored, only_check)),
+    let database = settings.database(&DATABASE);
+    match backup::restore(file, database, Clock::system().now(), only_check) {
+        Ok(restored) => print(&outcome(file, database, &restored, only_check)),
         Err(RestoreError::Bad { path, problems }) => {
             let text = format!("{}\n{}", path.display(), safe_lines(&problems));
             fail("the backup is not good, and nothing was changed", &text, FOUND_PROBLEMS)

@@ -9,6 +9,7 @@ use super::base_url::BaseUrl;
 use super::{fail, load, print, safe};
 use crate::net::Endpoint;
 use crate::net::client::Ask;
+use crate::net::options::LISTEN;
 
 /// For the connection and the answer.
 const HEALTHCHECK_PATIENCE: Duration = Duration::from_secs(5);
@@ -60,7 +61,7 @@ fn of_configuration() -> Result<Question, String> {
         let sentences: Vec<_> = error.to_string().lines().map(str::to_owned).collect();
         format!("not ready: the configuration is wrong: {}", sentences.join("; "))
     })?;
-    let listens = loaded.config.listen;
+    let listens = loaded.settings.address(&LISTEN);
     if listens.port() == 0 {
         return Err(format!("not ready: LISTEN_ADDR={listens} is a port that is chosen at the start: give --url"));
     }

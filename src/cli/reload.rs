@@ -2,12 +2,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use log::Level;
 use log::kv::Value;
-use log::{Level, LevelFilter};
 
-use super::serve::log_level;
 use super::sources;
 use crate::config::{self, Change, Loaded, Reloaded};
+use crate::observe::options::{LEVEL, word};
 use crate::observe::{self, LogHandle};
 use crate::server::Server;
 
@@ -34,18 +34,18 @@ fn take(running: &Loaded, server: &Server) -> Result<Reloaded, Vec<String>> {
     let read = sources().and_then(|sources| config::reload(running, &sources));
     let mut read = read.map_err(|error| error.problems)?;
     // The server goes last of those that may refuse, and changes nothing if it does.
-    let warning = server.reload(&read.loaded.config).map_err(|error| vec![error.to_string()])?;
+    let warning = server.reload(&read.loaded.settings).map_err(|error| vec![error.to_string()])?;
     read.loaded.warnings.extend(warning);
     Ok(read)
 }
 
 /// Sets the level of the log to the configured one, and says what else has changed.
 fn log_what_changed(now: &Reloaded, before: &Loaded, logs: &LogHandle) {
-    let (level_before, level) = (logs.level(), log_level(&now.loaded.config));
+    let (level_before, level) = (logs.level(), observe::Options::of(&now.loaded.settings).level);
     let mut taken = now.taken.clone();
     // It may have been changed since the start by other means than the configuration.
-    if level_before != level && !taken.iter().any(|change| change.name == "LOG_LEVEL") {
-        taken.push(Change { name: "LOG_LEVEL", old: word(level_before), new: word(level) });
+    if level_before != level && !taken.iter().any(|change| change.name == LEVEL.name) {
+        taken.push(Change { name: LEVEL.name, old: word(level_before), new: word(level) });
     }
     // What is said of the change itself is let through if either level would.
     logs.set_level(level_before.max(level));
@@ -67,9 +67,4 @@ fn log_changes(taken: &[Change], waiting: &[Change]) {
     fields.extend(names.as_deref().map(|names| ("needs_restart", Value::from(names))));
     fields.extend(changes.iter().map(|(name, change)| (*name, Value::from(change.as_str()))));
     observe::event(Level::Info, "config.reloaded", &fields);
-}
-
-/// A level as it is written in the configuration.
-fn word(level: LevelFilter) -> String {
-    level.as_str().to_ascii_lowercase()
 }

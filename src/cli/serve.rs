@@ -7,10 +7,13 @@ use std::time::Duration;
 use super::signals::{BackUp, BackUps, Order, Orders};
 use super::{fail, load, print, reload};
 use crate::backup::BackupError;
-use crate::config::{Config, Environment, Loaded, LogFormat};
+use crate::backup::options::DIRECTORY;
+use crate::config::Loaded;
 use crate::net::Endpoint;
 use crate::observe::{self, LogHandle};
 use crate::server::Server;
+use crate::settings::Settings;
+use crate::store::options::DATABASE;
 use crate::systemd::{Inherited, Notify};
 
 /// How long the last log lines may take to leave.
@@ -26,12 +29,7 @@ pub(super) fn run() -> ExitCode {
         Ok(loaded) => loaded,
         Err(error) => return fail("the configuration is wrong", &error, 1),
     };
-    let level = log_level(&loaded.config);
-    let format = match loaded.config.log.format {
-        LogFormat::Pretty => observe::Format::Pretty,
-        LogFormat::Json => observe::Format::Json,
-    };
-    let logs = match observe::init(&observe::Options { level, format }) {
+    let logs = match observe::init(&observe::Options::of(&loaded.settings)) {
         Ok(logs) => logs,
         Err(error) => return fail("cannot log", &error, 1),
     };
@@ -50,11 +48,6 @@ pub(super) fn run() -> ExitCode {
     code
 }
 
-/// The level of the log as configured, in the words of the log.
-pub(super) fn log_level(config: &Config) -> log::LevelFilter {
-    config.log.level.as_str().parse().unwrap_or(log::LevelFilter::Info)
-}
-
 /// Serves until the first SIGTERM or SIGINT; a second one during the stop ends the process at once.
 fn serve_until_told(
     mut loaded: Loaded,
@@ -63,8 +56,8 @@ fn serve_until_told(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let orders = Orders::listen(logs.clone())?;
     let notify = Notify::from_environment();
-    let server = Server::start(&loaded.config, inherited, notify.clone(), logs)?;
-    print(&banner(&loaded.config, &server));
+    let server = Server::start(&loaded.settings, inherited, notify.clone(), logs)?;
+    print(&banner(&loaded.settings, &server));
     let backups = server.backups();
     // How it went, it logs itself.
     let back_up: BackUp = Arc::new(move || {
@@ -72,7 +65,7 @@ fn serve_until_told(
             log::warn!(reason = error.to_string(); "backup.not_begun");
         }
     });
-    let mut backups = BackUps::new(loaded.config.operations.backups.directory.is_some().then_some(back_up));
+    let mut backups = BackUps::new(loaded.settings.text(&DIRECTORY).is_some().then_some(back_up));
     loop {
         match orders.next() {
             Order::Stop => break,
@@ -89,9 +82,9 @@ fn serve_until_told(
 }
 
 /// What a newcomer wants to know: what this is, where it listens, where the data is, what to try.
-fn banner(config: &Config, server: &Server) -> String {
+fn banner(settings: &Settings, server: &Server) -> String {
     let (version, address) = (env!("CARGO_PKG_VERSION"), server.address());
-    let database = config.database.display();
+    let database = settings.database(&DATABASE).display();
     let mut text = format!(
         "inkring {version}: drafts written in turn\n  listening on  http://{address}\n  data in       {database}\n"
     );
@@ -100,7 +93,7 @@ fn banner(config: &Config, server: &Server) -> String {
         Some(socket) => text.push_str(&format!("  operator      {socket}\n")),
         None => {}
     }
-    if config.env == Environment::Production {
+    if settings.production() {
         return text;
     }
     text.push_str(&format!(

@@ -12,11 +12,15 @@ use clap::Args;
 use super::token::user_id;
 use super::{fail, print};
 use crate::clock::Clock;
-use crate::config::knobs::{KNOBS, Knob, TOKEN_KEYS};
-use crate::config::value::{Value, parse};
-use crate::config::{self, Config, Sources};
+use crate::config::knobs::KNOBS;
+use crate::config::parse::parse;
+use crate::config::{self, Sources};
+use crate::gate::Demands;
+use crate::gate::identity::options::{SECRET, TOKEN_KEYS};
 use crate::gate::mint;
-use crate::server::demands;
+use crate::gate::options::ORIGINS;
+use crate::settings::{Knob, Settings, Value};
+use crate::{net, ops};
 
 /// Every unit, as it is called below `/etc/systemd/system`.
 const UNITS: &[(&str, &str)] = &[
@@ -63,8 +67,7 @@ pub(super) struct Options {
 
 /// One origin as browsers send it. Any origin is none that can be named.
 fn origin(text: &str) -> Result<String, String> {
-    let knob = knob("ALLOWED_ORIGINS").ok_or("there is no such setting")?;
-    match parse(knob, "--origin", text).map_err(|bad| bad.to_string())? {
+    match parse(&ORIGINS, "--origin", text).map_err(|bad| bad.to_string())? {
         Value::Origins(origins) => match &origins[..] {
             [one] if one != "*" => Ok(one.clone()),
             _ => Err("name one origin, such as https://app.example; use --origin again for another one".to_owned()),
@@ -74,7 +77,7 @@ fn origin(text: &str) -> Result<String, String> {
 }
 
 fn knob(name: &str) -> Option<&'static Knob> {
-    KNOBS.iter().find(|knob| knob.name == name)
+    KNOBS.iter().copied().find(|knob| knob.name == name)
 }
 
 /// Why it did not come to its end.
@@ -161,7 +164,7 @@ fn named(text: &str) -> Vec<(String, String)> {
 /// What the settings have in the place of this secret.
 fn rival(given: &[(String, String)], name: &'static str) -> Option<&'static str> {
     // Tokens are verified with one key, of whichever kind.
-    let rivals = if name == TOKEN_KEYS[0] { TOKEN_KEYS.to_vec() } else { vec![name] };
+    let rivals = if name == SECRET.name { TOKEN_KEYS.map(|key| key.name).to_vec() } else { vec![name] };
     rivals.into_iter().find(|rival| is_given(given, rival))
 }
 
@@ -335,8 +338,8 @@ fn next_steps(target: &mut Target, options: &Options, program: &str) -> Result<(
     let files: String = files.map(|(name, path)| format!("{name}_FILE={path} ")).collect();
     let report = &mut target.report;
     if let Ok(config) = &config {
-        report.push_str(&format!("\nIt listens on http://{}.\n", config.listen));
-        if let Some(endpoint) = &config.operations.endpoint {
+        report.push_str(&format!("\nIt listens on http://{}.\n", config.address(&net::options::LISTEN)));
+        if let Some(endpoint) = config.endpoint(&ops::options::LISTEN) {
             let token = SECRETS[1].1;
             report.push_str(&format!("Its private plane is {endpoint}, and asks for the token in {token}.\n"));
         }
@@ -358,7 +361,7 @@ fn next_steps(target: &mut Target, options: &Options, program: &str) -> Result<(
 }
 
 /// The configuration that the service will have.
-fn config(target: &Target) -> Result<Config, String> {
+fn config(target: &Target) -> Result<Settings, String> {
     let text = match fs::read_to_string(target.place(SETTINGS)) {
         Ok(text) => text,
         Err(error) => return Err(format!("{SETTINGS} cannot be read: {error}")),
@@ -372,13 +375,14 @@ fn config(target: &Target) -> Result<Config, String> {
     }
     let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let loaded = config::load(&Sources::from_pairs(&pairs, &[]), false);
-    loaded.map(|loaded| loaded.config).map_err(|error| format!("{SETTINGS} is wrong:\n{error}"))
+    loaded.map(|loaded| loaded.settings).map_err(|error| format!("{SETTINGS} is wrong:\n{error}"))
 }
 
-fn first_token(config: &Config, user: &str) -> Result<String, String> {
-    let secret = config.jwt.secret.as_ref();
+fn first_token(settings: &Settings, user: &str) -> Result<String, String> {
+    let secret = settings.secret(&SECRET);
     let secret = secret.ok_or("there is no JWT_SECRET to sign with: whoever has the private key makes tokens")?;
-    mint(secret.bytes(), user, TOKEN_HOURS, &demands(config), Clock::system().now()).map_err(|error| error.to_string())
+    mint(secret.bytes(), user, TOKEN_HOURS, &Demands::of(settings), Clock::system().now())
+        .map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -427,6 +431,9 @@ mod tests {
         let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let loaded = config::load(&Sources::from_pairs(&pairs, &[]), true).unwrap();
         assert_eq!(loaded.warnings, [""; 0]);
-        assert!(loaded.config.strict && loaded.config.rates.is_some() && loaded.config.audit.enabled);
+        assert!(loaded.settings.strict());
+        for guard in KNOBS.iter().filter(|knob| knob.guards_against.is_some()) {
+            assert!(loaded.settings.flag(guard), "{}", guard.name);
+        }
     }
 }

@@ -7,9 +7,9 @@ use clap::Subcommand;
 
 use super::{FOUND_PROBLEMS, fail, print, safe, span};
 use crate::clock::{Clock, Timestamp};
-use crate::config::Config;
-use crate::gate::{MINT_MAX_HOURS, Verifier, is_user_id, mint, unverified};
-use crate::server::{demands, open_keys};
+use crate::gate::identity::options::SECRET;
+use crate::gate::{Demands, MINT_MAX_HOURS, OpenedKeys, Verifier, is_user_id, mint, unverified};
+use crate::settings::Settings;
 
 /// As much as is read of what should be a token: more than one may have, so that it is known to be too long.
 pub(super) const TOKEN_STDIN_MAX_BYTES: u64 = 65_536;
@@ -42,25 +42,25 @@ pub(super) fn user_id(text: &str) -> Result<String, String> {
     if is_user_id(text) { Ok(text.to_owned()) } else { Err(rules.to_owned()) }
 }
 
-pub(super) fn run(verb: &Verb, config: &Config) -> ExitCode {
+pub(super) fn run(verb: &Verb, settings: &Settings) -> ExitCode {
     match verb {
         Verb::Mint { user, hours } => {
-            let Some(secret) = &config.jwt.secret else {
+            let Some(secret) = settings.secret(&SECRET) else {
                 let advice = "there is no JWT_SECRET: tokens for other keys are made by whoever has the private key";
                 return fail("cannot sign", &advice, 1);
             };
             let now = Clock::system().now();
-            match mint(secret.bytes(), user, *hours, &demands(config), now) {
+            match mint(secret.bytes(), user, *hours, &Demands::of(settings), now) {
                 Ok(token) => print(&format!("{token}\n")),
                 Err(error) => fail("cannot sign", &error, 1),
             }
         }
         Verb::Inspect { token } => match token.as_deref().filter(|token| *token != "-") {
-            Some(token) => inspect(token, config),
+            Some(token) => inspect(token, settings),
             None => {
                 let mut token = String::new();
                 match io::stdin().take(TOKEN_STDIN_MAX_BYTES).read_to_string(&mut token) {
-                    Ok(_) => inspect(&token, config),
+                    Ok(_) => inspect(&token, settings),
                     Err(error) => fail("cannot read a token from stdin", &error, 1),
                 }
             }
@@ -69,7 +69,7 @@ pub(super) fn run(verb: &Verb, config: &Config) -> ExitCode {
 }
 
 /// Shows a token, and says whether it would be taken.
-fn inspect(token: &str, config: &Config) -> ExitCode {
+fn inspect(token: &str, settings: &Settings) -> ExitCode {
     let token = token.trim();
     let now = Clock::system().now();
     let mut report = String::new();
@@ -84,11 +84,11 @@ fn inspect(token: &str, config: &Config) -> ExitCode {
         }
         None => report.push_str("This is no token: it should be three parts in base64url with dots between them.\n"),
     }
-    let opened = match open_keys(config) {
+    let opened = match OpenedKeys::of(settings) {
         Ok(opened) => opened,
         Err(error) => return fail("the keys cannot be read", &error, 1),
     };
-    let verdict = match opened.keys.map(|keys| Verifier::new(keys, demands(config))) {
+    let verdict = match opened.keys.map(|keys| Verifier::new(keys, Demands::of(settings))) {
         None => Err("no key is set, so tokens are not looked at".to_owned()),
         Some(verifier) => verifier.verify(token.as_bytes(), now).map_err(|bad| bad.reason().to_owned()),
     };

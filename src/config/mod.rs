@@ -1,74 +1,36 @@
-//! The configuration: from the environment and `.env` to one typed [`Config`].
+//! The configuration: from the environment and `.env` to [`Settings`].
 //!
-//! Every setting is a row of [`knobs::KNOBS`]. [`load`] looks each one up in
+//! Every setting is one of [`knobs::KNOBS`]. [`load`] looks each one up in
 //! the [`Sources`], parses it by its kind, applies the rules that concern
 //! several settings at once, and reports everything that is wrong together,
 //! so that an operator corrects a configuration in one round.
 
 pub mod docs;
 pub mod knobs;
-mod network;
+pub mod parse;
 mod production;
 mod reload;
 mod sources;
 #[cfg(test)]
 mod tests;
-mod typed;
-pub mod value;
 
-pub use network::Network;
 pub use reload::{Change, Reloaded, reload};
-pub use sources::{Origin, Sources, open_to_others};
-pub use typed::{
-    AuditConfig, Config, ConnectionLimits, DraftLimits, Environment, JwtConfig, LogConfig, LogFormat, LogLevel,
-    Operations, Secret,
-};
-pub use value::Fraction;
+pub use sources::Sources;
 
-use std::fmt;
-
-use knobs::{KNOBS, Knob, OnBad, TOKEN_KEYS};
+use crate::gate::identity::options::{SECRET, TOKEN_KEYS, TRUST_HEADER};
+use crate::ops::options::{LISTEN, TOKEN};
+use crate::settings::{ENVIRONMENT, Endpoint, Knob, MASK, OnBad, Origin, STRICT, Setting, Settings, Value};
+use knobs::KNOBS;
+use parse::{BadValue, parse};
 use sources::Given;
-use value::{BadValue, MASK, Value, parse};
-
-use crate::net::Endpoint;
 
 /// A configuration that was accepted.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The settings in their types.
-    pub config: Config,
     /// One setting for each knob, in the order of the table.
-    pub settings: Vec<Setting>,
+    pub settings: Settings,
     /// What an operator should know: one sentence each.
     pub warnings: Vec<String>,
-}
-
-/// The value a knob has, and why.
-#[derive(Clone)]
-pub struct Setting {
-    /// The knob.
-    pub knob: &'static Knob,
-    /// Its value.
-    pub value: Value,
-    /// Where the value came from.
-    pub origin: Origin,
-}
-
-impl Setting {
-    /// The value as it may be shown: a secret is masked, but that there is none may be known.
-    #[must_use]
-    pub fn shown(&self) -> String {
-        let text = self.value.to_string();
-        if self.knob.secret && !text.is_empty() { MASK.to_owned() } else { text }
-    }
-}
-
-/// Written by hand so that a secret never ends up in a log by way of `{:?}`.
-impl fmt::Debug for Setting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={} ({})", self.knob.name, self.shown(), self.origin)
-    }
 }
 
 /// A configuration that was refused. Displays one problem per line.
@@ -110,20 +72,17 @@ pub fn load(sources: &Sources, force_strict: bool) -> Result<Loaded, ConfigError
 fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Result<Loaded, ConfigError> {
     // Two settings decide how the others are read. If one of them is bad,
     // that is found again below, and refused.
-    let early = |name: &str| {
-        let knob = KNOBS.iter().find(|knob| knob.name == name)?;
-        resolve(knob, sources, false).ok().map(|setting| setting.value)
-    };
+    let early = |knob| resolve(knob, sources, false).ok().map(|setting| setting.value);
     let production = match running {
         // What kind of installation this is does not change under a server, so neither do the defaults that follow.
-        Some(running) => running.config.env == Environment::Production,
-        None => early("ENV") == Some(Value::Choice("production")),
+        Some(running) => running.settings.production(),
+        None => early(&ENVIRONMENT) == Some(Value::Choice("production")),
     };
-    let strict = force_strict || early("CONFIG_STRICT") == Some(Value::Flag(true));
+    let strict = force_strict || early(&STRICT) == Some(Value::Flag(true));
 
     let mut findings = Findings { strict, problems: Vec::new(), warnings: Vec::new() };
     let mut settings = Vec::with_capacity(KNOBS.len());
-    for knob in KNOBS {
+    for knob in KNOBS.iter() {
         settings.push(match resolve(knob, sources, production) {
             Ok(setting) => setting,
             Err(bad) => {
@@ -148,23 +107,23 @@ fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Resu
         given.exposed.into_iter().for_each(|sentence| findings.mistake(sentence));
     }
 
-    let config = Config::from_settings(&settings, strict)?;
+    let settings = Settings::new(settings, strict);
     findings.problems.extend(several_keys(sources));
-    findings.problems.extend(open_plane(&config, sources));
+    findings.problems.extend(open_plane(&settings, sources));
     if strict || production {
-        for sentence in production::needs(&config, &settings, sources, production) {
+        for sentence in production::needs(&settings, sources, production) {
             findings.mistake(sentence);
         }
     }
-    if let Some(sentence) = weak_secret(&config, sources) {
+    if let Some(sentence) = weak_secret(&settings, sources) {
         findings.mistake(sentence);
     }
-    if production && config.trust_user_header {
+    if production && settings.flag(&TRUST_HEADER) {
         findings.warnings.push(production::TRUSTING.to_owned());
     }
 
     let Findings { problems, warnings, .. } = findings;
-    if problems.is_empty() { Ok(Loaded { config, settings, warnings }) } else { Err(ConfigError { problems }) }
+    if problems.is_empty() { Ok(Loaded { settings, warnings }) } else { Err(ConfigError { problems }) }
 }
 
 /// What was found wrong so far.
@@ -202,12 +161,11 @@ fn unset(knob: &'static Knob, production: bool) -> Result<Setting, BadValue> {
 
 /// Those settings of [`TOKEN_KEYS`] that are given, be it badly, by the names they are given under.
 fn token_keys(sources: &Sources) -> Vec<String> {
-    let knobs = TOKEN_KEYS.iter().filter_map(|name| KNOBS.iter().find(|knob| knob.name == *name));
-    let name = |knob: &'static Knob| match sources.find(knob) {
+    let name = |knob: &&'static Knob| match sources.find(knob) {
         Ok(given) => given.map(|given| given.name),
         Err(_) => Some(knob.name.to_owned()),
     };
-    knobs.filter_map(name).collect()
+    TOKEN_KEYS.iter().filter_map(name).collect()
 }
 
 /// More than one key: which of them counts is nothing to guess at.
@@ -219,10 +177,9 @@ fn several_keys(sources: &Sources) -> Option<String> {
 }
 
 /// Why the private plane may not be opened as it is configured. Never only a warning: it hands out the whole database.
-fn open_plane(config: &Config, sources: &Sources) -> Option<String> {
-    let Operations { endpoint, token, .. } = &config.operations;
-    let (name, masked) = given_name("OPS_TOKEN", sources)?;
-    match (endpoint, token) {
+fn open_plane(settings: &Settings, sources: &Sources) -> Option<String> {
+    let (name, masked) = given_name(&TOKEN, sources);
+    match (settings.endpoint(&LISTEN), settings.secret(&TOKEN)) {
         (_, Some(token)) if token.bytes().len() < OPS_TOKEN_MIN_BYTES => Some(format!(
             "{name}{masked} is shorter than {OPS_TOKEN_MIN_BYTES} bytes, so it can be tried out: use a longer one, such as \
              16 random bytes in hexadecimal"
@@ -237,18 +194,17 @@ fn open_plane(config: &Config, sources: &Sources) -> Option<String> {
 }
 
 /// The name that a secret was given by, or its own, and what stands for its value in a sentence about it.
-fn given_name(name: &str, sources: &Sources) -> Option<(String, String)> {
-    let knob = KNOBS.iter().find(|knob| knob.name == name)?;
-    Some(match sources.find(knob).ok().flatten() {
+fn given_name(knob: &Knob, sources: &Sources) -> (String, String) {
+    match sources.find(knob).ok().flatten() {
         Some(Given { name, origin: Origin::Environment | Origin::DotEnv, .. }) => (name, format!("={MASK}")),
         Some(Given { name, .. }) => (name, String::new()),
-        None => (name.to_owned(), String::new()),
-    })
+        None => (knob.name.to_owned(), String::new()),
+    }
 }
 
 /// What is wrong with a key that can be guessed, under the name it was given by.
-fn weak_secret(config: &Config, sources: &Sources) -> Option<String> {
-    let secret = config.jwt.secret.as_ref()?.bytes();
+fn weak_secret(settings: &Settings, sources: &Sources) -> Option<String> {
+    let secret = settings.text(&SECRET)?.as_bytes();
     let is_known = KNOWN_SECRETS.iter().any(|known| known.as_bytes() == secret);
     let why = if secret.len() < SECRET_MIN_BYTES {
         format!(
@@ -260,6 +216,6 @@ fn weak_secret(config: &Config, sources: &Sources) -> Option<String> {
     } else {
         return None;
     };
-    let (name, masked) = given_name("JWT_SECRET", sources)?;
+    let (name, masked) = given_name(&SECRET, sources);
     Some(format!("{name}{masked} {why}, such as 32 random bytes in hexadecimal"))
 }

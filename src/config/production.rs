@@ -5,9 +5,13 @@ use std::path::Path;
 
 use rustix::fs::{Access, access};
 
-use super::knobs::{GUARDS, TOKEN_KEYS};
-use super::value::{Value, printable};
-use super::{Config, Origin, Setting, Sources, token_keys};
+use super::parse::printable;
+use super::{Sources, token_keys};
+use crate::features;
+use crate::gate::identity::options::{TOKEN_KEYS, TRUST_HEADER};
+use crate::gate::options::ORIGINS;
+use crate::settings::{Origin, Settings, Value};
+use crate::store::options::DATABASE;
 
 /// Said in production, however strict: it may be right, and the operator has to know what it rests on.
 pub(super) const TRUSTING: &str = "AUTH_TRUST_USER_HEADER=true in production: whoever reaches the port can claim to be any \
@@ -15,11 +19,11 @@ pub(super) const TRUSTING: &str = "AUTH_TRUST_USER_HEADER=true in production: wh
 
 /// What is missing or dangerous: first everything that is not set, then a sentence for each bad value. Outside production
 /// only the origins are asked for.
-pub(super) fn needs(config: &Config, settings: &[Setting], sources: &Sources, production: bool) -> Vec<String> {
+pub(super) fn needs(settings: &Settings, sources: &Sources, production: bool) -> Vec<String> {
     let (mut missing, mut sentences) = (Vec::new(), Vec::new());
     let required = settings.iter().map(|setting| setting.knob).filter(|knob| knob.required);
     missing.extend(required.filter(|knob| !sources.has(knob)).map(|knob| knob.name));
-    if config.origins.iter().any(|origin| origin == "*") {
+    if settings.origins(&ORIGINS).iter().any(|origin| origin == "*") {
         sentences.push(
             "ALLOWED_ORIGINS contains *, which lets the pages of any site call this server: \
              list the origins instead"
@@ -28,25 +32,26 @@ pub(super) fn needs(config: &Config, settings: &[Setting], sources: &Sources, pr
     }
     if production {
         // A header that is believed on purpose is a way to know users, too (ruling 3).
-        if token_keys(sources).is_empty() && !config.trust_user_header {
-            missing.push(TOKEN_KEYS[0]);
+        if token_keys(sources).is_empty() && !settings.flag(&TRUST_HEADER) {
+            missing.push(TOKEN_KEYS[0].name);
             sentences.push(format!(
                 "there is no way to tell who is asking, so no request can be identified: set {}, or, behind a proxy that \
                  knows its users, AUTH_TRUST_USER_HEADER=true",
-                TOKEN_KEYS.join(" or ")
+                TOKEN_KEYS.map(|key| key.name).join(" or ")
             ));
         }
-        for (name, without) in GUARDS {
-            let Some(guard) = settings.iter().find(|setting| setting.knob.name == *name) else { continue };
+        for knob in features::declared() {
+            let (name, Some(without)) = (knob.name, knob.guards_against) else { continue };
+            let guard = settings.of(knob);
             match (guard.origin, &guard.value) {
                 (_, Value::Flag(true)) => {}
-                (Origin::Default, _) if !sources.has(guard.knob) => missing.push(name),
+                (Origin::Default, _) if !sources.has(knob) => missing.push(name),
                 // What was given is no flag, which has been said.
                 (Origin::Default, _) => {}
                 _ => sentences.push(format!("{name}=false in production: {without}; set it to true")),
             }
         }
-        sentences.extend(unwritable(&config.database));
+        sentences.extend(unwritable(settings.database(&DATABASE)));
     }
     if !missing.is_empty() {
         sentences.insert(0, format!("Missing required configuration: {}", missing.join(", ")));

@@ -1,7 +1,7 @@
 //! Another configuration for a server that runs: what of it is taken, and what has to wait for the next start.
 
-use super::knobs::Knob;
-use super::{Config, ConfigError, Loaded, Setting, Sources, read};
+use super::{ConfigError, Loaded, Sources, read};
+use crate::settings::{Knob, Setting, Settings};
 
 /// A setting that has another value than before, both as they may be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,18 +41,18 @@ pub struct Reloaded {
 ///
 /// Everything that is wrong, all at once. Nothing is to be taken then.
 pub fn reload(running: &Loaded, sources: &Sources) -> Result<Reloaded, ConfigError> {
-    let found = read(sources, running.config.strict, Some(running))?;
+    let found = read(sources, running.settings.strict(), Some(running))?;
     let (mut taken, mut waiting) = (Vec::new(), Vec::new());
-    let mut settings = Vec::with_capacity(found.settings.len());
+    let mut settings = Vec::new();
     // Both have one setting for each knob, in the order of the table.
-    for (old, new) in running.settings.iter().zip(found.settings) {
+    for (old, new) in running.settings.iter().zip(found.settings.iter()) {
         let (knob, changed) = (new.knob, new.value != old.value);
         if changed {
-            let change = Change::between(knob, old, &new);
+            let change = Change::between(knob, old, new);
             if knob.reloads { &mut taken } else { &mut waiting }.push(change);
         }
-        settings.push(if changed && !knob.reloads { old.clone() } else { new });
+        settings.push(if changed && !knob.reloads { old.clone() } else { new.clone() });
     }
-    let config = Config::from_settings(&settings, running.config.strict)?;
-    Ok(Reloaded { loaded: Loaded { config, settings, warnings: found.warnings }, taken, waiting })
+    let settings = Settings::new(settings, running.settings.strict());
+    Ok(Reloaded { loaded: Loaded { settings, warnings: found.warnings }, taken, waiting })
 }

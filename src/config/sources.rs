@@ -3,54 +3,20 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::ConfigError;
-use super::knobs::{KNOBS, Knob};
-use super::value::{BadValue, printable};
+use super::knobs::KNOBS;
+use super::parse::{BadValue, printable};
+use crate::settings::{Knob, Origin, open_to_others};
 
 /// The longest file that a secret is read from, in bytes.
 const SECRET_FILE_MAX_BYTES: u64 = 65_536;
 
 /// Where systemd puts the credentials of a service.
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
-
-/// Where the value of a setting came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Nobody set it.
-    Default,
-    /// Nobody set it, and `ENV=production` has a default of its own.
-    ProductionDefault,
-    /// The environment of the process.
-    Environment,
-    /// The `.env` file.
-    DotEnv,
-    /// A file that the environment names.
-    EnvironmentFile,
-    /// A file that `.env` names.
-    DotEnvFile,
-    /// A file in the credentials directory of systemd.
-    Credential,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Default => "default",
-            Self::ProductionDefault => "default in production",
-            Self::Environment => "environment",
-            Self::DotEnv => ".env",
-            Self::EnvironmentFile => "file named in the environment",
-            Self::DotEnvFile => "file named in .env",
-            Self::Credential => "systemd credential",
-        })
-    }
-}
 
 /// The texts settings are read from. Not `Debug`: they may hold secrets.
 #[derive(Clone, Default)]
@@ -219,13 +185,6 @@ fn from_file<'s>(name: String, path: &Path, origin: Origin) -> Result<Given<'s>,
         format!("{name}: {place} has mode {mode:04o}, so every user of this machine may open it: chmod 600")
     });
     Ok(Given { name, text: Cow::Owned(text), origin, exposed })
-}
-
-/// The mode of a file that is open to everyone on the machine; none if it is not, or cannot be looked at.
-#[must_use]
-pub fn open_to_others(path: &Path) -> Option<u32> {
-    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o7777;
-    (mode & 0o007 != 0).then_some(mode)
 }
 
 /// The known name a typing mistake or two away from `name`.

@@ -8,6 +8,7 @@ mod access;
 mod damage;
 pub mod metrics;
 pub mod model;
+pub mod options;
 pub mod replay;
 pub mod retention;
 pub mod ring;
@@ -18,6 +19,7 @@ pub mod store;
 pub mod view;
 
 pub use damage::Damaged;
+pub use options::{Options, SocketOptions};
 pub use replay::frame_text;
-pub use routes::{Options, routes};
-pub use socket::{SocketOptions, Watches};
+pub use routes::routes;
+pub use socket::Watches;

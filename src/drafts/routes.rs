@@ -16,6 +16,7 @@ use super::model::{
     CONTENT_MAX_CHARS, Head, IDEMPOTENCY_KEY_MAX_CHARS, LIST_MAX_BYTES, LIST_MAX_DRAFTS, PAGE_EVENTS, PAGE_MAX_EVENTS,
     ROLE_MAX_CHARS, TITLE_MAX_CHARS,
 };
+use super::options::Options;
 use super::replay::{self, Page};
 use super::ring::{self, Addition, Refusal, Ring};
 use super::store::{self, NewDraft, Operation};
@@ -29,19 +30,6 @@ use crate::observe::metrics;
 use crate::store::{Reader, StoreError, Tx};
 
 const KEY: Length = Length::between(0, IDEMPOTENCY_KEY_MAX_CHARS);
-
-/// How drafts are served; a cap of 0 is none.
-#[derive(Debug, Clone, Copy)]
-pub struct Options {
-    /// Collaborators of one draft.
-    pub max_collaborators: usize,
-    /// Segments of one draft from which on every append is remarked in the log; a soft cap.
-    pub max_segments: usize,
-    /// Bytes of rendered drafts to keep.
-    pub cache_bytes: usize,
-    /// Whether drafts are read by anyone, or by their members only.
-    pub public_read: bool,
-}
 
 /// What the handlers of one shard share.
 struct Drafts {

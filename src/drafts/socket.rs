@@ -16,27 +16,15 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::access;
+use super::options::SocketOptions;
 use super::replay::{self, Replay};
 use crate::clock::{Clock, OffsetStyle};
 use crate::gate::{ApiError, Call, Code, Live, Outcome, Route, Routes};
-use crate::hub::{Full, Hub, Mailbox, Seat, SeatLimits, Seats, Subscription, Topics};
+use crate::hub::{Full, Hub, Mailbox, Seat, Seats, Subscription, Topics};
 use crate::net::socket::{Message, code};
-use crate::net::{Outgoing, Session, SocketLimits, Ticket};
+use crate::net::{Outgoing, Session, Ticket};
 use crate::observe::metrics;
 use crate::store::Reader;
-
-/// Bounds of the sockets of drafts.
-#[derive(Debug, Clone)]
-pub struct SocketOptions {
-    /// Which pages may open sockets; `None`: any, and clients that are not pages.
-    pub origins: Option<Vec<String>>,
-    /// How many sockets there may be.
-    pub seats: SeatLimits,
-    /// Bounds of each.
-    pub limits: SocketLimits,
-    /// Whether any user may watch any draft, or only its members (ruling 7).
-    pub public_read: bool,
-}
 
 /// What the sockets of one shard share.
 pub struct Watches {

@@ -4,6 +4,8 @@
 //! `X-User-Id`, taken at its word while `AUTH_TRUST_USER_HEADER` says so (ruling 3). A token that was sent decides: one
 //! that is not good is a 401, whatever the other header says (contract 01 §0.4; for sockets too, ruling 3).
 
+pub mod options;
+
 use std::borrow::Cow;
 
 use super::error::ApiError;

@@ -177,12 +177,12 @@ impl KeyFile {
 
 /// The file of keys that the housekeeper looks at, if there is one. Clones share it.
 #[derive(Clone, Default)]
-pub struct KeyWatch(Arc<Mutex<Option<KeyFile>>>);
+pub(super) struct KeyWatch(Arc<Mutex<Option<KeyFile>>>);
 
 impl KeyWatch {
     /// Has this file looked at from now on and no other; none has nothing looked at. Says so if the same file has other
     /// keys than it had.
-    pub fn replace(&self, file: Option<KeyFile>) {
+    pub(super) fn replace(&self, file: Option<KeyFile>) {
         let mut watched = self.0.lock();
         if let (Some(old), Some(new)) = (&*watched, &file)
             && (&old.path, old.form) == (&new.path, new.form)
@@ -195,7 +195,7 @@ impl KeyWatch {
 
     /// Has the housekeeper look at it.
     #[must_use]
-    pub fn task(self, every: Duration) -> Task {
+    pub(super) fn task(self, every: Duration) -> Task {
         let look = move || self.0.lock().iter_mut().for_each(KeyFile::look);
         Task { name: "keys", every, run: Box::new(move |_| look()) }
     }

@@ -17,10 +17,12 @@ mod call;
 mod cors;
 mod error;
 mod handshake;
-mod identity;
+pub mod identity;
 mod keys;
-mod limit;
+pub mod limit;
 mod live;
+pub mod options;
+mod policy;
 mod routes;
 mod token;
 pub mod validate;
@@ -40,10 +42,12 @@ pub use address::UnheededProxy;
 pub use call::{Call, Outcome};
 pub use cors::Cors;
 pub use error::{ApiError, Code};
+pub use identity::options::{KeysError, OpenedKeys};
 pub use identity::{Caller, Identity, USER_ID_MAX_CHARS, is_user_id};
-pub use keys::{BadKeys, Form, KeyFile, KeyWatch, Keys};
+pub use keys::{BadKeys, Form, KeyFile, Keys};
 pub use limit::{Limiter, Limits};
 pub use live::{Following, Live};
+pub use policy::{NewPolicy, Policies, Policy};
 pub use routes::{Access, Handler, Kind, Reads, Route, Routes};
 pub use token::{BadToken, Demands, MINT_MAX_HOURS, TOKEN_MAX_BYTES, Verifier, mint, unverified};
 
@@ -83,18 +87,6 @@ pub struct Gate {
     pub topics: Rc<RefCell<Topics>>,
     /// Where time comes from.
     pub clock: Clock,
-}
-
-/// What the gate decides by, and what a reload of the configuration replaces, all of it at once. The shards share it.
-pub struct Policy {
-    /// Which pages may read answers.
-    pub cors: Cors,
-    /// How requests say who is asking.
-    pub identity: Identity,
-    /// How often who may ask, if that is limited.
-    pub limiter: Option<Limiter>,
-    /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
-    pub trusted_proxy: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
 }
 
 /// What is known of one request by the time it is answered.

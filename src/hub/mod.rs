@@ -6,6 +6,7 @@
 //!
 //! Locks: the hub's interest and the seats' counts, each held for a look or a count, never across I/O or each other.
 
+pub mod options;
 mod seats;
 mod topics;
 

@@ -3,16 +3,16 @@
 //! It asks in HTTP/1.0, so an answer is never chunked and ends with its connection, whoever gives it: this server, its
 //! private plane, or a reverse proxy in front of it. No TLS; who terminates it does so on this machine.
 
-use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with, sockopt};
 
 use crate::clock::Clock;
+use crate::settings::Endpoint;
 
 /// An answer's head is not longer than this.
 const HEAD_MAX_BYTES: usize = 64 * 1024;
@@ -20,47 +20,6 @@ const HEAD_MAX_BYTES: usize = 64 * 1024;
 const HEAD_MAX_HEADERS: usize = 100;
 /// Of an answer that says what is wrong, no more is read.
 const DETAIL_MAX_BYTES: u64 = 65_536;
-
-/// Where something listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Endpoint {
-    /// An IP address and a port.
-    Tcp(SocketAddr),
-    /// A Unix socket.
-    Unix(PathBuf),
-}
-
-impl Endpoint {
-    /// Where somebody on this machine reaches who listens here: on all addresses is also on the loopback one.
-    #[must_use]
-    pub fn from_here(&self) -> Self {
-        let Self::Tcp(address) = self else { return self.clone() };
-        let ip = match address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            ip => ip,
-        };
-        Self::Tcp(SocketAddr::new(ip, address.port()))
-    }
-
-    /// Its name in a `Host` header.
-    #[must_use]
-    pub fn host(&self) -> String {
-        match self {
-            Self::Tcp(address) => address.to_string(),
-            Self::Unix(_) => "localhost".to_owned(),
-        }
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -441,20 +400,6 @@ mod tests {
         ] {
             assert_eq!(says(bytes), None, "{bytes:?}");
         }
-    }
-
-    #[test]
-    fn who_listens_everywhere_is_reached_here() {
-        for (listens, asked) in [
-            ("0.0.0.0:8000", "127.0.0.1:8000"),
-            ("[::]:8000", "[::1]:8000"),
-            ("192.0.2.1:80", "192.0.2.1:80"),
-            ("127.0.0.1:1", "127.0.0.1:1"),
-        ] {
-            assert_eq!(Endpoint::Tcp(listens.parse().unwrap()).from_here().host(), asked);
-        }
-        let socket = Endpoint::Unix("/run/a".into());
-        assert_eq!((socket.from_here(), socket.host().as_str()), (socket.clone(), "localhost"));
     }
 
     #[test]

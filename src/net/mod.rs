@@ -16,6 +16,7 @@ mod conn;
 mod frame;
 pub mod http1;
 mod mailbox;
+pub mod options;
 mod outbox;
 mod request_id;
 mod response;
@@ -31,7 +32,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use acceptor::{Caps, network_of};
-pub use client::Endpoint;
 pub use frame::Frame;
 pub use http1::{Limits, Reject, Request};
 pub use mailbox::{Mailbox, Ticket};
@@ -44,6 +44,7 @@ pub use staff_door::StaffDoor;
 
 use crate::clock::Clock;
 use crate::observe::{self, metrics};
+pub use crate::settings::Endpoint;
 
 /// Callers whom the kernel keeps for the acceptor, as far as it allows that many (net.core.somaxconn). The standard
 /// library asks for 128; those beyond are left to knock again after a second, then two, then four.

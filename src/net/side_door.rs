@@ -25,7 +25,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use parking_lot::{Condvar, Mutex};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-use super::client::Endpoint;
+use super::Endpoint;
 use super::http1::{Decoder, Limits, Part, Reject, Request, Step, slots};
 use super::response::{Manner, Response, encode, encode_head, http_date};
 use crate::clock::Clock;

@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use mio::net::TcpStream;
 
+use super::Endpoint;
 use super::acceptor::Control;
-use super::client::{Answer, Ask, AskError, Endpoint};
+use super::client::{Answer, Ask, AskError};
 
 /// Reaches every shard of a running [`Front`](super::Front), which it does not keep running.
 pub struct StaffDoor {

@@ -16,6 +16,7 @@
 
 mod format;
 pub mod metrics;
+pub mod options;
 pub mod repeat;
 mod sink;
 

@@ -7,6 +7,7 @@
 //! The plane knows little of the server. What it shows and does is handed over when it is started ([`Wiring`]).
 
 mod guard;
+pub mod options;
 mod page;
 mod routes;
 mod wiring;

@@ -4,22 +4,24 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::reload::Changeable;
+use super::reload::LiveConfig;
 use crate::audit::Audit;
 use crate::backup::Backups;
 use crate::clock::Clock;
-use crate::config::Config;
 use crate::drafts;
 use crate::gate::{Gate, Routes, UnheededProxy};
 use crate::health::{self, Readiness};
 use crate::hub::{Hub, Mailbox, Seats, Topics};
+use crate::net::options::BODY_BYTES;
 use crate::observe::metrics::Metrics;
+use crate::ops::options::METRICS_PUBLIC;
+use crate::settings::Settings;
 use crate::store::{Reader, WriterHandle};
 
 /// All that is needed to build a shard's gate on the shard's own thread.
 pub(super) struct GatePlan {
-    pub(super) config: Config,
-    pub(super) changeable: Changeable,
+    pub(super) settings: Settings,
+    pub(super) live: LiveConfig,
     pub(super) writer: WriterHandle,
     pub(super) hub: Arc<Hub>,
     pub(super) seats: Seats,
@@ -34,7 +36,7 @@ pub(super) struct GatePlan {
 
 impl GatePlan {
     pub(super) fn build(&self, reader: Reader, mailbox: Arc<Mailbox>) -> Gate {
-        let config = &self.config;
+        let settings = &self.settings;
         let reader = Rc::new(reader);
         let mut routes = Routes::counted_by(Arc::clone(&self.metrics.http));
         let health = health::Health {
@@ -46,15 +48,10 @@ impl GatePlan {
             clock: self.clock.clone(),
         };
         health::routes(&mut routes, health);
-        if config.operations.metrics_public {
+        if settings.flag(&METRICS_PUBLIC) {
             health::metrics(&mut routes, Arc::clone(&self.metrics));
         }
-        let options = drafts::Options {
-            max_collaborators: config.drafts.max_collaborators,
-            max_segments: config.drafts.max_segments,
-            cache_bytes: config.drafts.cache_bytes,
-            public_read: config.drafts.public_read,
-        };
+        let options = drafts::Options::of(settings);
         let topics = Rc::new(RefCell::new(Topics::counted_by(self.metrics.sockets.deliveries())));
         let watches = drafts::Watches {
             reader: Rc::clone(&reader),
@@ -62,7 +59,7 @@ impl GatePlan {
             topics: Rc::clone(&topics),
             mailbox: Arc::clone(&mailbox),
             seats: self.seats.clone(),
-            options: self.changeable.sockets.clone(),
+            options: self.live.sockets.clone(),
             metrics: Arc::clone(&self.metrics.sockets),
             clock: self.clock.clone(),
         };
@@ -71,8 +68,8 @@ impl GatePlan {
         drafts::routes(&mut routes, reader, damaged, options, audit, counted, self.clock.clone());
         Gate {
             routes,
-            policy: self.changeable.policy.follow(),
-            body_bytes: config.connections.body_bytes,
+            policy: self.live.policies.policy.follow(),
+            body_bytes: settings.count(&BODY_BYTES),
             unheeded_proxy: self.unheeded_proxy.clone(),
             writer: self.writer.clone(),
             mailbox,

@@ -3,9 +3,10 @@
 use std::net::TcpListener;
 
 use super::StartError;
-use crate::config::Config;
 use crate::net::side_door::Bound;
 use crate::net::{self, Endpoint, Listening};
+use crate::ops::options::{LISTEN, TOKEN};
+use crate::settings::Settings;
 use crate::systemd::Inherited;
 
 /// What is listened on.
@@ -15,19 +16,20 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    pub(super) fn open(config: &Config, inherited: Inherited) -> Result<Self, StartError> {
-        let refused = |source| StartError::Listen { address: config.listen, source };
+    pub(super) fn open(settings: &Settings, inherited: Inherited) -> Result<Self, StartError> {
+        let configured = settings.address(&net::options::LISTEN);
+        let refused = |source| StartError::Listen { address: configured, source };
         let public = match inherited.http {
             Some(listener) => {
                 let address = listener.local_addr().map_err(refused)?.to_string();
-                log::info!(name = "http", address, instead_of = config.listen.to_string(); "socket.inherited");
+                log::info!(name = "http", address, instead_of = configured.to_string(); "socket.inherited");
                 listener
             }
-            None => net::listen(config.listen).map_err(refused)?,
+            None => net::listen(configured).map_err(refused)?,
         };
-        let private = match (inherited.ops, &config.operations.endpoint) {
+        let private = match (inherited.ops, settings.endpoint(&LISTEN)) {
             (Some(listening), _) => {
-                if let (Some(Endpoint::Tcp(address)), None) = (listening.endpoint(), &config.operations.token)
+                if let (Some(Endpoint::Tcp(address)), None) = (listening.endpoint(), settings.text(&TOKEN))
                     && !address.ip().to_canonical().is_loopback()
                 {
                     return Err(StartError::OpenPlane(address));
@@ -35,7 +37,7 @@ impl Listeners {
                 log::info!(name = "ops"; "socket.inherited");
                 Some(Bound { listening, file: None })
             }
-            (None, endpoint) => endpoint.as_ref().map(listen_privately).transpose()?,
+            (None, endpoint) => endpoint.map(listen_privately).transpose()?,
         };
         Ok(Self { public, private })
     }

@@ -6,17 +6,21 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::backup::Backups;
+use crate::audit;
+use crate::backup::{self, Backups};
 use crate::clock::{Clock, Timestamp};
-use crate::config::Config;
-use crate::config::knobs::TOKEN_KEYS;
+use crate::drafts;
 use crate::gate::UnheededProxy;
-use crate::hub::Seats;
+use crate::gate::identity::options::{TOKEN_KEYS, TRUST_HEADER};
+use crate::gate::limit;
+use crate::hub::{self, Seats};
 use crate::net::StaffDoor;
 use crate::net::client::Ask;
 use crate::observe::LogHandle;
 use crate::observe::metrics::Metrics;
-use crate::ops;
+use crate::ops::{self, options::METRICS_PUBLIC};
+use crate::settings::{ENVIRONMENT, Settings};
+use crate::store::options::{DATABASE, QUEUE_JOBS};
 use crate::store::{self, Reader, Survey, WriterView};
 
 /// How long a shard has to say whether it is ready: longer than a commit that stalls, so that this can be told.
@@ -24,7 +28,7 @@ const READY_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What the private plane shows.
 pub(super) struct PlaneView {
-    pub(super) config: Config,
+    pub(super) settings: Settings,
     pub(super) public: SocketAddr,
     pub(super) door: StaffDoor,
     pub(super) logs: LogHandle,
@@ -43,7 +47,7 @@ impl PlaneView {
     pub(super) fn wiring(self, reader: Reader) -> ops::Wiring {
         let metrics = Arc::clone(&self.metrics);
         ops::Wiring {
-            audit_enabled: self.config.audit.enabled,
+            audit_enabled: self.settings.flag(&audit::options::ENABLED),
             reader: Mutex::new(reader),
             metrics: Box::new(move || metrics.encode()),
             log_level: Box::new(self.logs.clone()),
@@ -54,7 +58,7 @@ impl PlaneView {
 
     fn status(&self) -> ops::Status {
         let figures = self.survey.figures();
-        let backups = &self.config.operations.backups;
+        let backups = backup::Options::of(&self.settings);
         ops::Status {
             version: env!("CARGO_PKG_VERSION"),
             sqlite: store::sqlite_version(),
@@ -66,12 +70,12 @@ impl PlaneView {
             ready: self.ready(),
             writer: ops::WriterStatus {
                 queued: figures.queued_jobs,
-                queue_limit: self.config.writer_queue_jobs,
+                queue_limit: self.settings.count(&QUEUE_JOBS),
                 busy_ms: self.writer.busy_for().map(|busy| busy.as_millis() as u64),
                 read_only: self.writer.read_only().map(store::Fault::reason),
             },
             database: ops::DatabaseStatus {
-                path: self.config.database.display().to_string(),
+                path: self.settings.database(&DATABASE).display().to_string(),
                 bytes: figures.database_bytes.unwrap_or_default(),
                 wal_bytes: figures.wal_bytes.unwrap_or_default(),
                 disk_free_bytes: figures.disk_free_bytes,
@@ -83,7 +87,7 @@ impl PlaneView {
                 directory: backups.directory.as_ref().map(|directory| directory.display().to_string()),
                 latest: ops::latest(&self.backups),
             },
-            configuration: summary(&self.config),
+            configuration: summary(&self.settings),
         }
     }
 
@@ -102,20 +106,18 @@ impl PlaneView {
 }
 
 /// What an operator would ask about first, and nothing secret.
-fn summary(config: &Config) -> serde_json::Value {
-    let jwt = &config.jwt;
-    let keys = [jwt.secret.is_some(), jwt.public_key_file.is_some(), jwt.jwks_file.is_some()];
-    let keys = TOKEN_KEYS.into_iter().zip(keys).find_map(|(name, set)| set.then_some(name));
+fn summary(settings: &Settings) -> serde_json::Value {
+    let keys = TOKEN_KEYS.iter().find(|key| settings.text(key).is_some());
     serde_json::json!({
-        "environment": config.env.as_str(),
-        "strict": config.strict,
-        "tokens_by": keys,
-        "trust_user_header": config.trust_user_header,
-        "drafts_public_read": config.drafts.public_read,
-        "rate_limits": config.rates.is_some(),
-        "socket_limits": config.sockets.enabled,
-        "audit": config.audit.enabled,
-        "audit_retention_days": config.audit.retention_days,
-        "metrics_public": config.operations.metrics_public,
+        "environment": settings.word(&ENVIRONMENT),
+        "strict": settings.strict(),
+        "tokens_by": keys.map(|key| key.name),
+        "trust_user_header": settings.flag(&TRUST_HEADER),
+        "drafts_public_read": settings.flag(&drafts::options::PUBLIC_READ),
+        "rate_limits": settings.flag(&limit::options::ENABLED),
+        "socket_limits": settings.flag(&hub::options::LIMITED),
+        "audit": settings.flag(&audit::options::ENABLED),
+        "audit_retention_days": settings.count(&audit::options::RETENTION_DAYS),
+        "metrics_public": settings.flag(&METRICS_PUBLIC),
     })
 }

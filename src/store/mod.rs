@@ -11,6 +11,7 @@ mod event;
 mod fault;
 mod migrations;
 mod open;
+pub mod options;
 mod reader;
 mod reserve;
 mod restoring;

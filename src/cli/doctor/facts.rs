@@ -14,13 +14,19 @@ use rustix::fs::{Access, access, statfs};
 use rustix::process::{Resource, geteuid, getrlimit};
 use serde_json::Value;
 
+use crate::backup::options::DIRECTORY;
 use crate::backup::{self, Manifest};
 use crate::cli::{ask_privately, load};
 use crate::clock::{Clock, Timestamp};
-use crate::config::{Config, Environment, Loaded, Origin};
+use crate::config::Loaded;
+use crate::gate::OpenedKeys;
+use crate::hub;
 use crate::net::Endpoint;
 use crate::net::client::Ask;
-use crate::server::open_keys;
+use crate::net::options::{CONNECTIONS_MAX, LISTEN};
+use crate::ops;
+use crate::settings::{Origin, Settings};
+use crate::store::options::{DATABASE, RESERVE};
 use crate::store::{self, OpenError, Room, beside, newest_change};
 
 /// A larger database is not read through in passing.
@@ -217,7 +223,7 @@ pub(super) fn gather() -> Facts {
     let clock = Clock::system();
     let installation = loaded.as_ref().map(|loaded| installation(loaded, &clock));
     Facts {
-        production: loaded.as_ref().is_some_and(|loaded| loaded.config.env == Environment::Production),
+        production: loaded.as_ref().is_some_and(|loaded| loaded.settings.production()),
         configuration,
         installation,
         // After the database was read, so that what was changed meanwhile is not from the future.
@@ -237,13 +243,13 @@ fn configuration() -> (Configuration, Option<Loaded>) {
             return (found, None);
         }
     };
-    for setting in &loaded.settings {
+    for setting in loaded.settings.iter() {
         match found.origins.iter_mut().find(|(origin, _)| *origin == setting.origin) {
             Some((_, count)) => *count += 1,
             None => found.origins.push((setting.origin, 1)),
         }
     }
-    let production = loaded.config.env == Environment::Production;
+    let production = loaded.settings.production();
     for warning in &loaded.warnings {
         // A bad value is what strict would refuse, and then what was taken in its place. In production, all that strict
         // would refuse is a problem.
@@ -251,7 +257,7 @@ fn configuration() -> (Configuration, Option<Loaded>) {
         let bad = refused.is_some_and(|problem| production || problem != warning);
         if bad { found.problems.push(warning.clone()) } else { found.warnings.push(warning.clone()) }
     }
-    match open_keys(&loaded.config) {
+    match OpenedKeys::of(&loaded.settings) {
         Ok(keys) if production => found.problems.extend(keys.warning),
         Ok(keys) => found.warnings.extend(keys.warning),
         Err(error) => found.problems.push(error.to_string()),
@@ -260,22 +266,24 @@ fn configuration() -> (Configuration, Option<Loaded>) {
 }
 
 fn installation(loaded: &Loaded, clock: &Clock) -> Installation {
-    let config = &loaded.config;
-    let near = nearest_directory(&config.database);
-    let holder = holder(&config.database);
-    let running = running(config, holder.as_deref());
-    let plane = plane(config, holder.is_some());
+    let settings = &loaded.settings;
+    let database = settings.database(&DATABASE);
+    let near = nearest_directory(database);
+    let holder = holder(database);
+    let running = running(settings, holder.as_deref());
+    let plane = plane(settings, holder.is_some());
+    let kept = backup::Options::of(settings);
     Installation {
         permissions: permissions(loaded, &near),
-        reserve_bytes: config.reserve_bytes,
+        reserve_bytes: settings.count(&RESERVE) as u64,
         disk: store::room(&near).map_err(|error| error.to_string()),
         // What is not 64 bits wide may be given with its sign.
         file_system: statfs(&near).ok().map(|found| found.f_type as u64 & 0xffff_ffff),
         synced: sync_times(&near, clock),
-        descriptors: descriptors(config, holder.as_deref()),
-        stored: stored(&config.database),
-        backups: config.operations.backups.directory.as_deref().map_or(Backups::Nowhere, backups),
-        backup_every: config.operations.backups.every.or_else(|| Path::new(TIMER).exists().then_some(BY_TIMER)),
+        descriptors: descriptors(settings, holder.as_deref()),
+        stored: stored(database),
+        backups: kept.directory.as_deref().map_or(Backups::Nowhere, backups),
+        backup_every: kept.every.or_else(|| Path::new(TIMER).exists().then_some(BY_TIMER)),
         running,
         plane,
     }
@@ -290,7 +298,7 @@ fn nearest_directory(file: &Path) -> PathBuf {
 }
 
 fn permissions(loaded: &Loaded, near: &Path) -> Permissions {
-    let config = &loaded.config;
+    let database = loaded.settings.database(&DATABASE);
     let mut places = Vec::new();
     let mut look = |path: &Path, private: bool| {
         let Ok(metadata) = fs::metadata(path) else { return };
@@ -298,13 +306,13 @@ fn permissions(loaded: &Loaded, near: &Path) -> Permissions {
         places.push(Place { path: path.to_owned(), mode, directory: metadata.is_dir(), private });
     };
     // Where there is no directory yet, the first start makes one that is closed.
-    if config.database.parent().is_some_and(|parent| parent.as_os_str().is_empty() || parent.is_dir()) {
+    if database.parent().is_some_and(|parent| parent.as_os_str().is_empty() || parent.is_dir()) {
         look(near, true);
     }
     for suffix in ["", "-wal", "-shm"] {
-        look(&beside(&config.database, suffix), true);
+        look(&beside(database, suffix), true);
     }
-    config.operations.backups.directory.iter().for_each(|directory| look(directory, true));
+    loaded.settings.path(&DIRECTORY).iter().for_each(|directory| look(directory, true));
     let holds_secrets = |origin| loaded.settings.iter().any(|one| one.knob.secret && one.origin == origin);
     // Files that are named, or handed over, are looked at when the configuration is read.
     look(Path::new(".env"), holds_secrets(Origin::DotEnv));
@@ -330,7 +338,7 @@ fn sync_times(near: &Path, clock: &Clock) -> Synced {
     sample().map_or_else(|error| Synced::Failed(error.to_string()), Synced::Took)
 }
 
-fn descriptors(config: &Config, holder: Option<&str>) -> Descriptors {
+fn descriptors(settings: &Settings, holder: Option<&str>) -> Descriptors {
     let of_server = holder.and_then(|pid| limits_of(&fs::read_to_string(format!("/proc/{pid}/limits")).ok()?));
     let own = getrlimit(Resource::Nofile);
     let (soft, hard) = of_server.unwrap_or((own.current, own.maximum));
@@ -338,8 +346,8 @@ fn descriptors(config: &Config, holder: Option<&str>) -> Descriptors {
         soft,
         hard,
         of_server: of_server.is_some(),
-        max_connections: config.connections.max,
-        max_sockets: config.sockets.enabled.then_some(config.sockets.max_global),
+        max_connections: settings.count(&CONNECTIONS_MAX),
+        max_sockets: settings.flag(&hub::options::LIMITED).then(|| settings.count(&hub::options::GLOBAL)),
     }
 }
 
@@ -437,12 +445,13 @@ fn is_locked(locks: &str, device: u64, inode: u64, pid: &str) -> bool {
     })
 }
 
-fn running(config: &Config, holder: Option<&str>) -> Running {
+fn running(settings: &Settings, holder: Option<&str>) -> Running {
     let Some(pid) = holder.map(str::to_owned) else { return Running::No };
-    if config.listen.port() == 0 {
+    let listen = settings.address(&LISTEN);
+    if listen.port() == 0 {
         return Running::SomewhereElse { pid };
     }
-    let to = Endpoint::Tcp(config.listen).from_here();
+    let to = Endpoint::Tcp(listen).from_here();
     let answered = Ask::get("/readyz").send(&to, &to.host(), PATIENCE).map_err(|error| error.to_string());
     match answered
         .and_then(|answer| Ok((answer.status, answer.text(TEXT_MAX_BYTES).map_err(|error| error.to_string())?)))
@@ -459,14 +468,14 @@ fn reason(body: &str) -> String {
     said.unwrap_or(body).chars().take(200).collect()
 }
 
-fn plane(config: &Config, running: bool) -> Plane {
-    let operations = &config.operations;
-    let Some(to) = &operations.endpoint else { return Plane::Off };
+fn plane(settings: &Settings, running: bool) -> Plane {
+    let Some(to) = settings.endpoint(&ops::options::LISTEN) else { return Plane::Off };
     if !running {
         return Plane::NotAsked;
     }
     let ask = Ask::get("/status");
-    let answered = ask_privately(ask, to, operations.token.as_ref(), PATIENCE).map_err(|error| error.to_string());
+    let answered = ask_privately(ask, to, settings.secret(&ops::options::TOKEN).as_ref(), PATIENCE)
+        .map_err(|error| error.to_string());
     match answered
         .and_then(|answer| Ok((answer.status, answer.text(TEXT_MAX_BYTES).map_err(|error| error.to_string())?)))
     {

@@ -521,7 +521,7 @@ fn millis(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Origin;
+    use crate::settings::Origin;
 
     const NOW: Timestamp = Timestamp(1_790_000_000_000_000);
 

@@ -1,41 +1,42 @@
 //! How sources become a configuration, and what stops that.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use super::{from_env, knob, problems};
-use crate::config::knobs::{KNOBS, Kind, OnBad};
+use crate::config::knobs::KNOBS;
 use crate::config::*;
+use crate::gate::Demands;
+use crate::observe;
+use crate::settings::{Kind, OnBad, Origin};
 
 #[test]
 fn nothing_set_gives_every_default() {
-    let Loaded { config, settings, warnings } = from_env(&[]).unwrap();
+    let Loaded { settings, warnings } = from_env(&[]).unwrap();
     assert!(warnings.is_empty(), "{warnings:?}");
-    assert_eq!(settings.len(), KNOBS.len());
+    assert_eq!(settings.iter().count(), KNOBS.len());
     assert!(settings.iter().all(|setting| setting.origin == Origin::Default));
-    assert_eq!(config.env, Environment::Development);
-    assert_eq!(config.listen, "127.0.0.1:8000".parse().unwrap());
-    assert_eq!(config.database, PathBuf::from("data/inkring.db"));
-    assert_eq!(config.log, LogConfig { level: LogLevel::Info, format: LogFormat::Pretty });
-    assert_eq!(config.origins.len(), 7);
-    assert!(config.trust_user_header && !config.strict && config.trusted_proxies.is_empty());
-    assert_eq!(config.connections.keep_alive, Duration::from_secs(75));
-    assert_eq!(config.drafts.cache_bytes, 4 << 20);
+    assert_eq!(settings.word(knob("ENV")), "development");
+    assert_eq!(settings.address(knob("LISTEN_ADDR")), "127.0.0.1:8000".parse().unwrap());
+    assert_eq!(settings.database(knob("DATABASE_URL")), Path::new("data/inkring.db"));
+    let log = observe::Options { level: log::LevelFilter::Info, format: observe::Format::Pretty };
+    assert_eq!(observe::Options::of(&settings), log);
+    assert_eq!(settings.origins(knob("ALLOWED_ORIGINS")).len(), 7);
+    assert!(settings.flag(knob("AUTH_TRUST_USER_HEADER")) && !settings.strict() && !settings.production());
+    assert!(settings.networks(knob("TRUSTED_PROXIES")).is_empty());
+    assert_eq!(settings.seconds(knob("KEEP_ALIVE_SECONDS")), Duration::from_secs(75));
+    assert_eq!(settings.count(knob("DRAFT_CACHE_BYTES")), 4 << 20);
 }
 
 #[test]
-fn every_choice_has_a_type() {
-    for knob in KNOBS {
+fn every_choice_is_taken_in_any_case() {
+    for knob in KNOBS.iter().copied() {
         let Kind::Choice(words) = knob.kind else {
             continue;
         };
         for word in words {
-            let config = from_env(&[(knob.name, &word.to_uppercase())]).unwrap().config;
-            match knob.name {
-                "ENV" => assert_eq!(config.env.as_str(), *word),
-                "LOG_LEVEL" => assert_eq!(config.log.level.as_str(), *word),
-                _ => {}
-            }
+            let settings = from_env(&[(knob.name, &word.to_uppercase())]).unwrap().settings;
+            assert_eq!(settings.word(knob), *word);
         }
     }
 }
@@ -69,7 +70,7 @@ fn a_bad_value_falls_back_or_stops_the_start() {
              using the default info",
         ]
     );
-    assert_eq!(loaded.config.shards, 0);
+    assert_eq!(loaded.settings.count(knob("SHARDS")), 0);
     for knob in KNOBS.iter().filter(|knob| knob.on_bad == OnBad::Refuse) {
         // Text may be anything but that.
         let (bad, shown) = match (knob.kind, knob.secret) {
@@ -102,7 +103,7 @@ fn strict_lists_everything_at_once() {
     let bad = load(&Sources::from_pairs(&[("ALLOWED_ORIGINS", "x")], &[]), true).unwrap_err();
     assert_eq!(bad.problems.len(), 1);
     let fine = load(&Sources::from_pairs(&[("CORS_ORIGINS", "https://x.example")], &[]), true);
-    assert!(fine.unwrap().config.strict);
+    assert!(fine.unwrap().settings.strict());
 }
 
 /// What production has to be told, but for the key.
@@ -119,8 +120,8 @@ const KEY: (&str, &str) = ("JWT_SECRET", "0123456789abcdef0123456789abcdef");
 #[test]
 fn production() {
     let loaded = from_env(&[("ENV", "production")]).unwrap();
-    assert!(!loaded.config.trust_user_header);
-    assert_eq!(loaded.config.log.format, LogFormat::Json);
+    assert!(!loaded.settings.flag(knob("AUTH_TRUST_USER_HEADER")));
+    assert_eq!(observe::Options::of(&loaded.settings).format, observe::Format::Json);
     let trust = loaded.settings.iter().find(|s| s.knob.name == "AUTH_TRUST_USER_HEADER").unwrap();
     assert_eq!((trust.shown().as_str(), trust.origin), ("false", Origin::ProductionDefault));
     assert_eq!(loaded.warnings.len(), 2, "{:?}", loaded.warnings);
@@ -134,7 +135,7 @@ fn production() {
     let env = [&TOLD[..], &[("AUTH_TRUST_USER_HEADER", "1"), ("CORS_ORIGINS", "*")]].concat();
     let env: Vec<_> = env.into_iter().filter(|(name, _)| *name != "ALLOWED_ORIGINS").collect();
     let loaded = from_env(&env).unwrap();
-    assert!(loaded.config.trust_user_header);
+    assert!(loaded.settings.flag(knob("AUTH_TRUST_USER_HEADER")));
     assert_eq!(loaded.warnings.len(), 2, "{:?}", loaded.warnings);
     assert!(loaded.warnings[0].starts_with("ALLOWED_ORIGINS contains *"));
     assert!(loaded.warnings[1].contains("only a trusted proxy"));
@@ -234,7 +235,7 @@ fn a_short_key_is_remarked_on_and_refused_when_strict() {
             let key = "k".repeat(bytes);
             let env = [(name, key.as_str()), ("ALLOWED_ORIGINS", "https://x.example")];
             let loaded = from_env(&env).unwrap();
-            assert_eq!(loaded.config.jwt.secret.as_ref().unwrap().bytes(), key.as_bytes());
+            assert_eq!(loaded.settings.text(knob("JWT_SECRET")), Some(key.as_str()));
             assert_eq!(loaded.warnings.is_empty(), fine, "{:?}", loaded.warnings);
             let strict = load(&Sources::from_pairs(&env, &[]), true);
             assert_eq!(strict.is_ok(), fine);
@@ -249,11 +250,12 @@ fn a_short_key_is_remarked_on_and_refused_when_strict() {
 
 #[test]
 fn tokens_are_held_to_what_is_set() {
-    let JwtConfig { secret, issuer, audience, .. } = from_env(&[]).unwrap().config.jwt;
-    assert_eq!((secret, issuer, audience), (None, None, None));
-    let env = [("JWT_ISSUER", "https://id.example"), ("JWT_AUDIENCE", " ink ring ")];
-    let JwtConfig { issuer, audience, .. } = from_env(&env).unwrap().config.jwt;
+    let Demands { issuer, audience, expiry } = Demands::of(&from_env(&[]).unwrap().settings);
+    assert_eq!((issuer, audience, expiry), (None, None, false));
+    let env = [("JWT_ISSUER", "https://id.example"), ("JWT_AUDIENCE", " ink ring "), ("ENV", "production")];
+    let Demands { issuer, audience, expiry } = Demands::of(&from_env(&env).unwrap().settings);
     assert_eq!((issuer.as_deref(), audience.as_deref()), (Some("https://id.example"), Some("ink ring")));
+    assert!(expiry);
 }
 
 #[test]

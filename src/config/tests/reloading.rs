@@ -1,8 +1,9 @@
 //! Another configuration for a running server: what is taken, what waits, and what is refused as a whole.
 
 use super::{from_env, knob};
-use crate::config::knobs::{KNOBS, Kind};
+use crate::config::knobs::KNOBS;
 use crate::config::*;
+use crate::settings::{Kind, Knob, Value};
 
 /// What a server with these settings makes of those.
 fn reloaded(before: &[(&str, &str)], after: &[(&str, &str)]) -> Result<Reloaded, ConfigError> {
@@ -11,6 +12,10 @@ fn reloaded(before: &[(&str, &str)], after: &[(&str, &str)]) -> Result<Reloaded,
 
 fn names(changes: &[Change]) -> Vec<&'static str> {
     changes.iter().map(|change| change.name).collect()
+}
+
+fn values(loaded: &Loaded) -> Vec<Value> {
+    loaded.settings.iter().map(|setting| setting.value.clone()).collect()
 }
 
 /// A good value that is not the default.
@@ -32,7 +37,7 @@ fn another(knob: &Knob) -> String {
 
 #[test]
 fn each_setting_is_either_taken_and_in_force_or_waits_and_changes_nothing() {
-    for knob in KNOBS {
+    for knob in KNOBS.iter().copied() {
         // The numbers of a limit count only while it is on.
         let on =
             [("RATE_LIMIT_ENABLED", "true"), ("WS_LIMITS_ENABLED", "true"), ("ALLOWED_ORIGINS", "https://a.example")];
@@ -44,14 +49,14 @@ fn each_setting_is_either_taken_and_in_force_or_waits_and_changes_nothing() {
         let (listed, other) =
             if knob.reloads { (&found.taken, &found.waiting) } else { (&found.waiting, &found.taken) };
         assert_eq!((names(listed), names(other)), (vec![knob.name], vec![]));
-        assert_eq!(found.loaded.config != running.config, knob.reloads, "{}", knob.name);
+        assert_eq!(values(&found.loaded) != values(&running), knob.reloads, "{}", knob.name);
         // Once more: what was taken is no change any more, what waits still does.
         let again = reload(&found.loaded, &Sources::from_pairs(&[], &changed)).unwrap();
         assert_eq!((again.taken.is_empty(), again.waiting.is_empty()), (true, knob.reloads), "{}", knob.name);
         // And back.
         let back = reload(&found.loaded, &Sources::from_pairs(&[], &on)).unwrap();
         assert_eq!((names(&back.taken), back.waiting), (names(&found.taken), vec![]), "{}", knob.name);
-        assert_eq!(back.loaded.config, running.config);
+        assert_eq!(values(&back.loaded), values(&running));
     }
 }
 
@@ -93,7 +98,7 @@ fn a_strict_server_stays_strict_and_a_new_one_would_have_to_start() {
     let relaxed = [("CONFIG_STRICT", "false"), ("ALLOWED_ORIGINS", "https://a.example")];
     let found = reloaded(&strict, &relaxed).unwrap();
     assert_eq!(names(&found.waiting), ["CONFIG_STRICT"]);
-    assert!(found.loaded.config.strict);
+    assert!(found.loaded.settings.strict());
 }
 
 #[test]
@@ -101,7 +106,7 @@ fn what_follows_from_the_environment_waits_with_it() {
     for (before, after) in [("development", "production"), ("production", "development")] {
         let found = reloaded(&[("ENV", before)], &[("ENV", after)]).unwrap();
         assert_eq!((names(&found.taken), names(&found.waiting)), (vec![], vec!["ENV"]), "{before} to {after}");
-        assert_eq!(found.loaded.config, from_env(&[("ENV", before)]).unwrap().config);
+        assert_eq!(values(&found.loaded), values(&from_env(&[("ENV", before)]).unwrap()));
     }
     let trusting = [("ENV", "development"), ("AUTH_TRUST_USER_HEADER", "true")];
     let found = reloaded(&[("ENV", "production")], &trusting).unwrap();
@@ -111,7 +116,7 @@ fn what_follows_from_the_environment_waits_with_it() {
 #[test]
 fn the_page_and_the_example_mark_what_a_reload_takes_and_nothing_else() {
     let (page, example) = (docs::markdown(), docs::env_example());
-    for knob in KNOBS {
+    for knob in KNOBS.iter().copied() {
         let row = page.lines().find(|line| line.starts_with(&format!("| `{}`", knob.name))).unwrap();
         assert_eq!(row.contains("**Taken by a reload.**"), knob.reloads, "{row}");
         let before = example.split(&format!("\n#{}=", knob.name)).next().unwrap();

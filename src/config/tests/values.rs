@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use super::complaint;
 use super::knob;
-use crate::config::knobs::{KNOBS, Kind};
-use crate::config::value::{Value, parse};
+use crate::config::knobs::KNOBS;
+use crate::config::parse::parse;
+use crate::settings::Kind;
+use crate::settings::Value;
 
 #[test]
 fn integers_keep_to_their_bounds() {
-    for knob in KNOBS {
+    for knob in KNOBS.iter().copied() {
         let Kind::Integer { min, max, unit } = knob.kind else {
             continue;
         };

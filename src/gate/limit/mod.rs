@@ -10,6 +10,7 @@
 //! choose whom to share with. Locks are held for the arithmetic of one bucket.
 
 mod bucket;
+pub mod options;
 mod table;
 
 use std::collections::hash_map::RandomState;

@@ -4,95 +4,16 @@
 //! echoes is made safe first: secrets and passwords are masked, control
 //! characters escaped, and long text cut.
 
-use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use super::knobs::{Kind, Knob};
-use super::network::Network;
-use crate::net::Endpoint;
-
-/// What is shown in place of a secret.
-pub const MASK: &str = "********";
-
-/// What stands for no endpoint.
-const OFF: &str = "off";
+use crate::settings::{Endpoint, Fraction, Kind, Knob, MASK, Network, OFF, Value};
 
 /// The longest path that a Unix socket can have: Linux keeps it in 108 bytes, the last of them zero.
 const UNIX_PATH_MAX_BYTES: usize = 107;
 
 /// How many characters of a bad value are echoed.
 const ECHO_CHARS: usize = 200;
-
-/// The value of a setting. Its text form is one that parses back to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
-    /// From [`Kind::Flag`].
-    Flag(bool),
-    /// From [`Kind::Integer`], within its bounds.
-    Integer(u64),
-    /// From [`Kind::Fraction`].
-    Fraction(Fraction),
-    /// From [`Kind::Choice`], as spelt in its list.
-    Choice(&'static str),
-    /// From [`Kind::Address`].
-    Address(SocketAddr),
-    /// From [`Kind::Endpoint`]; nothing when it is off.
-    Endpoint(Option<Endpoint>),
-    /// From [`Kind::Database`]: the path of the file.
-    Database(PathBuf),
-    /// From [`Kind::Origins`], in the form browsers send.
-    Origins(Vec<String>),
-    /// From [`Kind::Networks`].
-    Networks(Vec<Network>),
-    /// From [`Kind::Text`]; empty when there is none.
-    Text(String),
-}
-
-/// A part of all, to the millionth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fraction {
-    millionths: u32,
-}
-
-impl Fraction {
-    const ALL: u32 = 1_000_000;
-
-    /// From 0 for none to 1 for all.
-    #[must_use]
-    pub fn as_f64(self) -> f64 {
-        f64::from(self.millionths) / f64::from(Self::ALL)
-    }
-}
-
-impl fmt::Display for Fraction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = format!("{:06}", self.millionths % Self::ALL);
-        let digits = digits.trim_end_matches('0');
-        write!(f, "{}.{}", self.millionths / Self::ALL, if digits.is_empty() { "0" } else { digits })
-    }
-}
-
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flag(flag) => flag.fmt(f),
-            Self::Integer(number) => number.fmt(f),
-            Self::Fraction(fraction) => fraction.fmt(f),
-            Self::Choice(word) => word.fmt(f),
-            Self::Address(address) => address.fmt(f),
-            Self::Endpoint(None) => f.write_str(OFF),
-            Self::Endpoint(Some(endpoint)) => endpoint.fmt(f),
-            Self::Database(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Origins(origins) => origins.join(",").fmt(f),
-            Self::Networks(networks) => {
-                let texts: Vec<String> = networks.iter().map(Network::to_string).collect();
-                texts.join(",").fmt(f)
-            }
-            Self::Text(text) => text.fmt(f),
-        }
-    }
-}
 
 /// What is wrong with the text of a setting: one sentence, safe to show.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -173,11 +94,11 @@ fn fraction(text: &str) -> Result<Fraction, String> {
     let millionths = if negative {
         0
     } else if whole.bytes().any(|digit| digit != b'0') {
-        Fraction::ALL
+        u32::MAX
     } else {
         part.bytes().chain(std::iter::repeat(b'0')).take(6).fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'))
     };
-    Ok(Fraction { millionths })
+    Ok(Fraction::of_millionths(millionths))
 }
 
 fn choice(text: &str, words: &[&'static str]) -> Result<&'static str, String> {

@@ -1,0 +1,16 @@
+//! What is configured of the audit log.
+
+use crate::settings::{AUDIT, Kind, Knob, flag, int};
+
+pub(crate) static ENABLED: Knob = flag(&AUDIT, "AUDIT_ENABLED", "false")
+    .refusing()
+    .guarding_against("nothing records who changed what")
+    .meaning("Whether each change is recorded in the audit log: who, what, when, from where. See AUDIT.md.");
+
+pub(crate) static SAMPLE_RATE: Knob = Knob::new(&AUDIT, "AUDIT_SAMPLE_RATE", Kind::Fraction, "1.0")
+    .meaning("Which part of the changes is recorded, each by its own throw of the dice: 1.0 for all of them.");
+
+pub(crate) static RETENTION_DAYS: Knob = Knob::new(&AUDIT, "AUDIT_RETENTION_DAYS", int(0, 36_500, "days"), "0")
+    .meaning("After how many days rows of the audit log are removed, in small steps. 0 keeps them for ever.");
+
+pub(crate) const KNOBS: &[&Knob] = &[&ENABLED, &SAMPLE_RATE, &RETENTION_DAYS];

@@ -1,0 +1,108 @@
+//! What is configured of drafts.
+
+use crate::hub::options::{socket_limits, socket_origins};
+use crate::hub::{self, SeatLimits};
+use crate::net::SocketLimits;
+use crate::settings::{ACCESS, Knob, RATES, SOCKETS, STORAGE, Section, Settings, flag, int};
+use crate::{gate, store};
+
+/// Limits on drafts.
+pub(crate) static DRAFTS: Section = Section { title: "Drafts", after: Some(&RATES) };
+
+pub(crate) static EVENTS_KEPT: Knob =
+    Knob::new(&STORAGE, "EVENTS_KEPT_PER_DRAFT", int(100, 10_000_000, "events"), "10000")
+        .after(&store::options::RESERVE)
+        .meaning(
+            "How many of a draft's newest events are kept for clients to catch up with; what is older is removed in \
+             small steps. A client that asks further back is told that its answer is not complete.",
+        );
+
+pub(crate) static PUBLIC_READ: Knob =
+    flag(&ACCESS, "DRAFTS_PUBLIC_READ", "true").refusing().after(&gate::options::ORIGINS).meaning(
+        "Whether anyone who knows its id may read a draft and its events, and any user may watch it. false leaves \
+         that to its creator and collaborators.",
+    );
+
+pub(crate) static MAX_COLLABORATORS: Knob =
+    Knob::new(&DRAFTS, "MAX_COLLABORATORS_PER_DRAFT", int(0, 100_000, "collaborators"), "0").meaning(
+        "How many collaborators one draft may have; one more is answered 429 limit_exceeded. 0 means no limit.",
+    );
+
+pub(crate) static MAX_SEGMENTS: Knob =
+    Knob::new(&DRAFTS, "MAX_SEGMENTS_PER_DRAFT", int(0, 10_000_000, "segments"), "0").meaning(
+        "How many segments a draft may have before a warning is logged; nothing is refused. 0 means no warning.",
+    );
+
+pub(crate) static CACHE_BYTES: Knob =
+    Knob::new(&DRAFTS, "DRAFT_CACHE_BYTES", int(0, 1_073_741_824, "bytes"), "4194304")
+        .meaning("How many bytes of rendered drafts each shard keeps in memory. 0 keeps none.");
+
+pub(crate) static SOCKETS_PER_DRAFT: Knob =
+    Knob::new(&SOCKETS, "WS_MAX_SOCKETS_PER_DRAFT", int(1, 1_000_000, "sockets"), "100")
+        .reloading()
+        .after(&hub::options::PER_USER)
+        .meaning("How many sockets may watch one draft, when the limits are on.");
+
+pub(crate) static SOCKETS_CAP: Knob =
+    Knob::new(&SOCKETS, "MAX_WS_CONNECTIONS_PER_DRAFT", int(0, 1_000_000, "sockets"), "0")
+        .reloading()
+        .after(&hub::options::ORIGINS)
+        .meaning("How many sockets may watch one draft whether or not the limits are on. 0 means no limit.");
+
+pub(crate) const KNOBS: &[&Knob] =
+    &[&EVENTS_KEPT, &PUBLIC_READ, &MAX_COLLABORATORS, &MAX_SEGMENTS, &CACHE_BYTES, &SOCKETS_PER_DRAFT, &SOCKETS_CAP];
+
+/// How drafts are served; a cap of 0 is none.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Collaborators of one draft.
+    pub max_collaborators: usize,
+    /// Segments of one draft from which on every append is remarked in the log; a soft cap.
+    pub max_segments: usize,
+    /// Bytes of rendered drafts that each shard keeps.
+    pub cache_bytes: usize,
+    /// Whether drafts are read by anyone, or by their members only.
+    pub public_read: bool,
+    /// Events kept of each draft.
+    pub events_kept: usize,
+}
+
+impl Options {
+    /// As configured.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            max_collaborators: settings.count(&MAX_COLLABORATORS),
+            max_segments: settings.count(&MAX_SEGMENTS),
+            cache_bytes: settings.count(&CACHE_BYTES),
+            public_read: settings.flag(&PUBLIC_READ),
+            events_kept: settings.count(&EVENTS_KEPT),
+        }
+    }
+}
+
+/// Bounds of the sockets of drafts.
+#[derive(Debug, Clone)]
+pub struct SocketOptions {
+    /// Which pages may open sockets; `None`: any, and clients that are not pages.
+    pub origins: Option<Vec<String>>,
+    /// How many sockets there may be.
+    pub seats: SeatLimits,
+    /// Bounds of each.
+    pub limits: SocketLimits,
+    /// Whether any user may watch any draft, or only its members (ruling 7).
+    pub public_read: bool,
+}
+
+impl SocketOptions {
+    /// As configured, with the limits that are off made as wide as they can be.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            origins: socket_origins(settings),
+            seats: SeatLimits::of(settings, &SOCKETS_PER_DRAFT, &SOCKETS_CAP),
+            limits: socket_limits(settings),
+            public_read: settings.flag(&PUBLIC_READ),
+        }
+    }
+}

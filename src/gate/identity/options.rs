@@ -1,0 +1,123 @@
+//! What is configured of who is believed to be whom.
+
+use super::super::keys::{BadKeys, Form, KeyFile, Keys};
+use super::super::token::Demands;
+use crate::settings::{ACCESS, Knob, Settings, flag, int, open_to_others, secret, text};
+
+pub(crate) static TRUST_HEADER: Knob =
+    flag(&ACCESS, "AUTH_TRUST_USER_HEADER", "true").in_production("false").refusing().reloading().meaning(
+        "Whether the X-User-Id header is taken as who is asking. Turn it on in production only behind a trusted proxy \
+         that sets the header itself.",
+    );
+
+pub(crate) static SECRET: Knob =
+    secret(&ACCESS, "JWT_SECRET").also(&["CLERK_SECRET_KEY"]).refusing().reloading().meaning(
+        "The key that signed tokens (JWT, HS256) are verified with. With one set, an Authorization: Bearer header \
+         decides who is asking, and X-User-Id counts only without it. At least 32 bytes; fewer are warned about, and \
+         refused in strict mode. Without this and the two settings that follow, tokens are not looked at.",
+    );
+
+pub(crate) static PUBLIC_KEY_FILE: Knob = text(&ACCESS, "JWT_PUBLIC_KEY_FILE").refusing().reloading().meaning(
+    "Instead of JWT_SECRET: a file with the public key (PEM) of whoever signs the tokens. An RSA key of 2048 to 4096 \
+     bits takes RS256, a P-256 key ES256, an Ed25519 key EdDSA, and each nothing else.",
+);
+
+pub(crate) static JWKS_FILE: Knob = text(&ACCESS, "JWT_JWKS_FILE").refusing().reloading().meaning(
+    "Instead of JWT_SECRET: a file with several keys (a JWK set) of the kinds RSA, P-256, Ed25519 and oct, which \
+     takes HS256. A token names its key by kid; without one it is taken only if there is a single key.",
+);
+
+pub(crate) static KEYS_RELOAD: Knob = Knob::new(&ACCESS, "JWT_KEYS_RELOAD_SECONDS", int(1, 86_400, "seconds"), "10")
+    .meaning(
+        "How often the file of JWT_PUBLIC_KEY_FILE or JWT_JWKS_FILE is looked at. One that has changed is taken at \
+         once; one that is no good is logged, and the keys stay as they were.",
+    );
+
+pub(crate) static ISSUER: Knob = text(&ACCESS, "JWT_ISSUER")
+    .refusing()
+    .reloading()
+    .meaning("Whose tokens are taken: the iss that a token must have. None takes any.");
+
+pub(crate) static AUDIENCE: Knob = text(&ACCESS, "JWT_AUDIENCE")
+    .refusing()
+    .reloading()
+    .meaning("For whom tokens must be made: the aud that a token must have, alone or among others. None takes any.");
+
+pub(crate) const KNOBS: &[&Knob] =
+    &[&TRUST_HEADER, &SECRET, &PUBLIC_KEY_FILE, &JWKS_FILE, &KEYS_RELOAD, &ISSUER, &AUDIENCE];
+
+/// The settings that name the key of signed tokens, of which one may be set.
+pub(crate) static TOKEN_KEYS: [&Knob; 3] = [&SECRET, &PUBLIC_KEY_FILE, &JWKS_FILE];
+
+impl Demands {
+    /// As configured.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            issuer: settings.text(&ISSUER).map(str::to_owned),
+            audience: settings.text(&AUDIENCE).map(str::to_owned),
+            expiry: settings.production(),
+        }
+    }
+}
+
+/// Why the keys of tokens cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// The file is not as it should be.
+    #[error("{name}: {bad}")]
+    Bad {
+        /// The setting that names the file.
+        name: &'static str,
+        /// What is wrong with it.
+        bad: BadKeys,
+    },
+    /// It is open to every user of the machine; only a strict configuration refuses that.
+    #[error("{0}")]
+    Exposed(String),
+}
+
+/// The keys of tokens as configured.
+#[derive(Default)]
+pub struct OpenedKeys {
+    /// The keys, if there are any.
+    pub keys: Option<Keys>,
+    /// The file that they follow.
+    pub file: Option<KeyFile>,
+    /// What an operator should know.
+    pub warning: Option<String>,
+}
+
+impl OpenedKeys {
+    /// Reads the keys that tokens are verified with.
+    ///
+    /// # Errors
+    /// When their file cannot be used.
+    pub fn of(settings: &Settings) -> Result<Self, KeysError> {
+        if let Some(secret) = settings.secret(&SECRET) {
+            return Ok(Self { keys: Some(Keys::secret(secret.bytes())), ..Self::default() });
+        }
+        let (knob, path, form) = match (settings.path(&PUBLIC_KEY_FILE), settings.path(&JWKS_FILE)) {
+            (Some(path), _) => (&PUBLIC_KEY_FILE, path, Form::Pem),
+            (None, Some(path)) => (&JWKS_FILE, path, Form::Jwks),
+            (None, None) => return Ok(Self::default()),
+        };
+        let name = knob.name;
+        let file = KeyFile::open(&path, form).map_err(|bad| KeysError::Bad { name, bad })?;
+        let keys = file.keys();
+        // A secret is nobody else's to read; any key is nobody else's to replace.
+        let warning = open_to_others(&path).and_then(|mode| {
+            let what = match (keys.hold_a_secret(), mode & 0o002) {
+                (true, _) => "holds a secret and has",
+                (false, 0) => return None,
+                (false, _) => "says whose tokens count and has",
+            };
+            let path = path.display();
+            Some(format!("{name}: {path} {what} mode {mode:04o}, which lets every user of this machine in: chmod o="))
+        });
+        match warning {
+            Some(sentence) if settings.strict() => Err(KeysError::Exposed(sentence)),
+            warning => Ok(Self { keys: Some(keys), file: Some(file), warning }),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What is configured of how often somebody may ask.
+
+use super::Limits;
+use crate::settings::{Knob, RATES, Settings, flag, int};
+
+pub(crate) static ENABLED: Knob = flag(&RATES, "RATE_LIMIT_ENABLED", "false")
+    .refusing()
+    .reloading()
+    .guarding_against("nobody is kept from asking without end")
+    .meaning(
+        "Whether requests are limited, per client address and per user and route. Too many are answered 429 \
+         rate_limited. Probes and sockets are exempt.",
+    );
+
+pub(crate) static PER_MINUTE: Knob =
+    Knob::new(&RATES, "RATE_LIMIT_PER_MINUTE_DEFAULT", int(1, 1_000_000, "requests"), "120").reloading().meaning(
+        "How many requests a minute one user (or one client address, where no user is known) may send to one route. \
+         Changes to drafts have half of it. One client address may send ten times as many in all.",
+    );
+
+pub(crate) static BURST: Knob = Knob::new(&RATES, "RATE_LIMIT_BURST_DEFAULT", int(1, 1_000_000, "requests"), "30")
+    .reloading()
+    .meaning("How many of these may come at once. Halved and taken ten times like the requests a minute.");
+
+pub(crate) static STANDARD_HEADERS: Knob = flag(&RATES, "RATE_LIMIT_STANDARD_HEADERS", "false").reloading().meaning(
+    "Whether answers also tell how much is left, in the headers RateLimit and RateLimit-Policy of the IETF's draft.",
+);
+
+pub(crate) static BUCKETS: Knob = Knob::new(
+    &RATES,
+    "RATE_LIMIT_KEYS",
+    int(1000, 10_000_000, "users and addresses"),
+    "100000",
+)
+.reloading()
+.meaning(
+    "How many users and addresses, each by route, are counted at once, at 16 bytes each. When there are more, those \
+     who used their limit least are forgotten first, and start with a full one.",
+);
+
+pub(crate) const KNOBS: &[&Knob] = &[&ENABLED, &PER_MINUTE, &BURST, &STANDARD_HEADERS, &BUCKETS];
+
+impl Limits {
+    /// As configured; none while they are off.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Option<Self> {
+        settings.flag(&ENABLED).then(|| Self {
+            per_minute: settings.small(&PER_MINUTE),
+            burst: settings.small(&BURST),
+            keys: settings.count(&BUCKETS),
+            standard_headers: settings.flag(&STANDARD_HEADERS),
+        })
+    }
+}

@@ -1,0 +1,104 @@
+//! What the gate decides by, made of the configuration: in one place for the start and for every reload.
+
+use std::net::IpAddr;
+
+use super::cors::Cors;
+use super::identity::Identity;
+use super::identity::options::{KEYS_RELOAD, KeysError, OpenedKeys, TRUST_HEADER};
+use super::keys::{KeyFile, KeyWatch};
+use super::limit::{Limiter, Limits};
+use super::live::Live;
+use super::options::{ORIGINS, PROXIES};
+use super::token::{Demands, Verifier};
+use crate::clock::Clock;
+use crate::housekeeper::Task;
+use crate::settings::Settings;
+
+/// What the gate decides by, and what a reload of the configuration replaces, all of it at once. The shards share it.
+pub struct Policy {
+    /// Which pages may read answers.
+    pub cors: Cors,
+    /// How requests say who is asking.
+    pub identity: Identity,
+    /// How often who may ask, if that is limited.
+    pub limiter: Option<Limiter>,
+    /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub trusted_proxy: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
+}
+
+/// A policy that was made, and is not in force yet.
+pub struct NewPolicy {
+    policy: Policy,
+    file: Option<KeyFile>,
+    /// What an operator should know of it.
+    pub warning: Option<String>,
+}
+
+impl NewPolicy {
+    /// As configured. What was `counted` so far goes on to count.
+    fn of(settings: &Settings, counted: Option<&Limiter>, clock: &Clock) -> Result<Self, KeysError> {
+        let OpenedKeys { keys, file, warning } = OpenedKeys::of(settings)?;
+        let verifier = keys.map(|keys| Verifier::new(keys, Demands::of(settings)));
+        let now = clock.instant();
+        let limiter = Limits::of(settings).map(|limits| match counted {
+            None => Limiter::new(limits, now),
+            Some(counted) => counted.with(limits, now),
+        });
+        let proxies = settings.networks(&PROXIES).to_vec();
+        let policy = Policy {
+            cors: Cors::new(settings.origins(&ORIGINS).to_vec()),
+            identity: Identity { trust_user_header: settings.flag(&TRUST_HEADER), verifier },
+            limiter,
+            trusted_proxy: Box::new(move |address| proxies.iter().any(|network| network.contains(address))),
+        };
+        Ok(Self { policy, file, warning })
+    }
+}
+
+/// The policy in force, and the file that its keys follow. Clones share it.
+#[derive(Clone)]
+pub struct Policies {
+    /// The policy in force.
+    pub policy: Live<Policy>,
+    keys: KeyWatch,
+    clock: Clock,
+}
+
+impl Policies {
+    /// As configured, and what an operator should know.
+    ///
+    /// # Errors
+    /// When the keys cannot be used.
+    pub fn new(settings: &Settings, clock: Clock) -> Result<(Self, Option<String>), KeysError> {
+        let NewPolicy { policy, file, warning } = NewPolicy::of(settings, None, &clock)?;
+        let keys = KeyWatch::default();
+        keys.replace(file);
+        Ok((Self { policy: Live::new(policy), keys, clock }, warning))
+    }
+
+    /// The policy of another configuration.
+    ///
+    /// # Errors
+    /// When the keys cannot be used.
+    pub fn prepare(&self, settings: &Settings) -> Result<NewPolicy, KeysError> {
+        NewPolicy::of(settings, self.policy.now().limiter.as_ref(), &self.clock)
+    }
+
+    /// Puts a policy in force.
+    pub fn replace(&self, new: NewPolicy) {
+        self.policy.replace(new.policy);
+        self.keys.replace(new.file);
+    }
+
+    /// Who is a trusted proxy, at any time.
+    pub fn trusts(&self) -> impl Fn(IpAddr) -> bool + Send + Sync + use<> {
+        let policy = self.policy.clone();
+        move |address| (policy.now().trusted_proxy)(address)
+    }
+
+    /// Has the housekeeper look at the file of the keys.
+    #[must_use]
+    pub fn task(&self, settings: &Settings) -> Task {
+        self.keys.clone().task(settings.seconds(&KEYS_RELOAD))
+    }
+}

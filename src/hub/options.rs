@@ -1,0 +1,95 @@
+//! What is configured of sockets, whoever they belong to.
+
+use super::SeatLimits;
+use crate::net::SocketLimits;
+use crate::settings::{Kind, Knob, SOCKETS, Settings, flag, int};
+
+pub(crate) static LIMITED: Knob = flag(&SOCKETS, "WS_LIMITS_ENABLED", "false")
+    .refusing()
+    .reloading()
+    .guarding_against("anyone may open sockets without end")
+    .meaning("Whether the limits of sockets that follow are on, up to WS_ALLOWED_ORIGINS.");
+
+pub(crate) static PER_USER: Knob = Knob::new(&SOCKETS, "WS_MAX_SOCKETS_PER_USER", int(1, 1_000_000, "sockets"), "3")
+    .reloading()
+    .meaning("How many sockets one user may have open, when the limits are on.");
+
+pub(crate) static GLOBAL: Knob = Knob::new(&SOCKETS, "WS_MAX_SOCKETS_GLOBAL", int(1, 1_000_000, "sockets"), "1000")
+    .reloading()
+    .meaning("How many sockets may be open in all, when the limits are on.");
+
+pub(crate) static MESSAGE_BYTES: Knob = Knob::new(&SOCKETS, "WS_MAX_MESSAGE_BYTES", int(1, 1_048_576, "bytes"), "4096")
+    .reloading()
+    .meaning("The longest message taken from a socket, when the limits are on; 1048576 when they are off.");
+
+pub(crate) static MESSAGES_PER_SECOND: Knob =
+    Knob::new(&SOCKETS, "WS_MAX_MESSAGES_PER_SECOND", int(1, 1_000_000, "messages"), "20")
+        .reloading()
+        .meaning("How many messages and pings a socket may send within a second, when the limits are on.");
+
+pub(crate) static ORIGINS: Knob =
+    Knob::new(&SOCKETS, "WS_ALLOWED_ORIGINS", Kind::Origins, "*").refusing().reloading().meaning(
+        "The web origins whose pages may open sockets, when the limits are on. * or nothing allows any, and clients \
+         that send no Origin; with a list these are refused.",
+    );
+
+pub(crate) static PING: Knob = Knob::new(&SOCKETS, "WS_PING_SECONDS", int(1, 3600, "seconds"), "25")
+    .reloading()
+    .meaning("How often each socket is pinged; one that has not answered by the next ping is closed.");
+
+pub(crate) static OUTBOX_BYTES: Knob = Knob::new(&SOCKETS, "WS_OUTBOX_BYTES", int(1024, 67_108_864, "bytes"), "262144")
+    .reloading()
+    .meaning("How many bytes a socket's client may leave unread before it is closed as a slow consumer (1013).");
+
+pub(crate) static STALL: Knob =
+    Knob::new(&SOCKETS, "WS_STALL_SECONDS", int(1, 600, "seconds"), "10").reloading().meaning(
+        "How many seconds a socket's client may read nothing of what waits before it is closed as a slow consumer.",
+    );
+
+pub(crate) const KNOBS: &[&Knob] =
+    &[&LIMITED, &PER_USER, &GLOBAL, &MESSAGE_BYTES, &MESSAGES_PER_SECOND, &ORIGINS, &PING, &OUTBOX_BYTES, &STALL];
+
+/// The longest message taken from a socket, whatever the limits.
+const SOCKET_MESSAGE_MAX_BYTES: usize = 1024 * 1024;
+
+/// What is no limit while the limits are off.
+fn when_on(settings: &Settings, knob: &Knob) -> usize {
+    if settings.flag(&LIMITED) { settings.count(knob) } else { usize::MAX }
+}
+
+impl SeatLimits {
+    /// As configured. What kind of topic it is says how many sockets may be on one of them: while the limits are on, and,
+    /// unless it is 0, in any case.
+    #[must_use]
+    pub fn of(settings: &Settings, per_topic: &Knob, topic_cap: &Knob) -> Self {
+        Self {
+            global: when_on(settings, &GLOBAL),
+            per_topic: when_on(settings, per_topic),
+            per_user: when_on(settings, &PER_USER),
+            topic_cap: match settings.count(topic_cap) {
+                0 => usize::MAX,
+                cap => cap,
+            },
+        }
+    }
+}
+
+/// The bounds of each socket.
+#[must_use]
+pub fn socket_limits(settings: &Settings) -> SocketLimits {
+    SocketLimits {
+        message_bytes: when_on(settings, &MESSAGE_BYTES).min(SOCKET_MESSAGE_MAX_BYTES),
+        messages_per_second: when_on(settings, &MESSAGES_PER_SECOND),
+        outbox_bytes: settings.count(&OUTBOX_BYTES),
+        stall: settings.seconds(&STALL),
+        ping: settings.seconds(&PING),
+    }
+}
+
+/// The origins whose pages may open sockets; none: any, and clients that are no pages.
+#[must_use]
+pub fn socket_origins(settings: &Settings) -> Option<Vec<String>> {
+    let origins = settings.origins(&ORIGINS);
+    let any = !settings.flag(&LIMITED) || origins.is_empty() || origins.iter().any(|origin| origin == "*");
+    (!any).then(|| origins.to_vec())
+}

@@ -1,0 +1,94 @@
+//! What is configured of listening, connections and the requests they carry.
+
+use std::time::Duration;
+
+use super::{Limits, Timeouts};
+use crate::settings::{CONNECTIONS, Kind, Knob, SERVER, Settings, int};
+
+pub(crate) static LISTEN: Knob = Knob::new(&SERVER, "LISTEN_ADDR", Kind::Address, "127.0.0.1:8000").refusing().meaning(
+    "The IP address and port to listen on. Port 0 takes any free port. A listening socket that systemd hands over \
+     counts instead.",
+);
+
+pub(crate) static SHARDS: Knob = Knob::new(&SERVER, "SHARDS", int(0, 256, "shards"), "0")
+    .meaning("How many threads serve connections. 0 means one per processor core.");
+
+pub(crate) static DRAIN: Knob = Knob::new(&SERVER, "DRAIN_SECONDS", int(0, 600, "seconds"), "10")
+    .meaning("How many seconds requests already under way are given to finish when the server stops.");
+
+pub(crate) static CONNECTIONS_MAX: Knob =
+    Knob::new(&CONNECTIONS, "MAX_CONNECTIONS", int(0, 1_000_000, "connections"), "0").meaning(
+        "How many connections may be open at once. 0 means the descriptor limit of the process minus 128, at most \
+         10000.",
+    );
+
+pub(crate) static PER_ADDRESS_MAX: Knob =
+    Knob::new(&CONNECTIONS, "MAX_CONNECTIONS_PER_ADDRESS", int(1, 1_000_000, "connections"), "256").meaning(
+        "How many connections one client address may have open at once. IPv6 addresses are counted together by /64.",
+    );
+
+pub(crate) static HEAD_BYTES: Knob = Knob::new(&CONNECTIONS, "HEAD_MAX_BYTES", int(1024, 1_048_576, "bytes"), "16384")
+    .meaning("The longest request head accepted, in bytes: the request line and all headers.");
+
+pub(crate) static HEAD_HEADERS: Knob = Knob::new(&CONNECTIONS, "HEAD_MAX_HEADERS", int(8, 256, "headers"), "64")
+    .meaning("The most headers accepted in one request.");
+
+pub(crate) static TARGET_BYTES: Knob = Knob::new(&CONNECTIONS, "TARGET_MAX_BYTES", int(256, 65_536, "bytes"), "8192")
+    .meaning("The longest request target accepted, in bytes: the path and the query.");
+
+pub(crate) static HEAD_TIMEOUT: Knob = Knob::new(&CONNECTIONS, "HEAD_TIMEOUT_SECONDS", int(1, 600, "seconds"), "10")
+    .meaning("How many seconds a client has to send a whole request head.");
+
+pub(crate) static BODY_BYTES: Knob = Knob::new(&CONNECTIONS, "BODY_MAX_BYTES", int(1024, 67_108_864, "bytes"), "65536")
+    .meaning("The longest request body accepted, in bytes.");
+
+pub(crate) static BODY_TIMEOUT: Knob = Knob::new(&CONNECTIONS, "BODY_TIMEOUT_SECONDS", int(1, 3600, "seconds"), "30")
+    .meaning("How many seconds a client has to send a whole request body.");
+
+pub(crate) static KEEP_ALIVE: Knob = Knob::new(&CONNECTIONS, "KEEP_ALIVE_SECONDS", int(1, 3600, "seconds"), "75")
+    .meaning("How many seconds an idle connection is kept open for the next request.");
+
+pub(crate) static WRITE_STALL: Knob = Knob::new(&CONNECTIONS, "WRITE_STALL_SECONDS", int(1, 600, "seconds"), "30")
+    .meaning("How many seconds a client may read nothing of a pending response before it is disconnected.");
+
+pub(crate) const KNOBS: &[&Knob] = &[
+    &LISTEN,
+    &SHARDS,
+    &DRAIN,
+    &CONNECTIONS_MAX,
+    &PER_ADDRESS_MAX,
+    &HEAD_BYTES,
+    &HEAD_HEADERS,
+    &TARGET_BYTES,
+    &HEAD_TIMEOUT,
+    &BODY_BYTES,
+    &BODY_TIMEOUT,
+    &KEEP_ALIVE,
+    &WRITE_STALL,
+];
+
+impl Limits {
+    /// As configured.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            head_bytes: settings.count(&HEAD_BYTES),
+            headers: settings.count(&HEAD_HEADERS),
+            target_bytes: settings.count(&TARGET_BYTES),
+        }
+    }
+}
+
+impl Timeouts {
+    /// As configured; how long a request may be `parked` is said by whom it waits for.
+    #[must_use]
+    pub fn of(settings: &Settings, parked: Duration) -> Self {
+        Self {
+            head: settings.seconds(&HEAD_TIMEOUT),
+            body: settings.seconds(&BODY_TIMEOUT),
+            keep_alive: settings.seconds(&KEEP_ALIVE),
+            write_stall: settings.seconds(&WRITE_STALL),
+            parked,
+        }
+    }
+}

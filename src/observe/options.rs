@@ -1,0 +1,54 @@
+//! What is configured of the log.
+
+use log::LevelFilter;
+
+use super::{Format, Options};
+use crate::settings::{Kind, Knob, LOGS, Settings};
+
+pub(crate) static LEVEL: Knob =
+    Knob::new(&LOGS, "LOG_LEVEL", Kind::Choice(&["off", "error", "warn", "info", "debug", "trace"]), "info")
+        .reloading()
+        .meaning("The least severe messages that are logged.");
+
+pub(crate) static FORMAT: Knob = Knob::new(&LOGS, "LOG_FORMAT", Kind::Choice(&["auto", "pretty", "json"]), "auto")
+    .meaning("How log lines are written. auto means json in production and pretty elsewhere.");
+
+pub(crate) const KNOBS: &[&Knob] = &[&LEVEL, &FORMAT];
+
+impl Options {
+    /// As configured. `auto` is settled by where the server runs.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        let format = match settings.word(&FORMAT) {
+            "json" => Format::Json,
+            "auto" if settings.production() => Format::Json,
+            _ => Format::Pretty,
+        };
+        // Proof: the words of the knob are those of the library, as a test says.
+        Self { level: level(settings.word(&LEVEL)).unwrap_or(LevelFilter::Info), format }
+    }
+}
+
+/// The level that this word stands for, in any case.
+#[must_use]
+pub fn level(word: &str) -> Option<LevelFilter> {
+    word.parse().ok()
+}
+
+/// A level as it is written in the configuration.
+#[must_use]
+pub fn word(level: LevelFilter) -> String {
+    level.as_str().to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_has_its_word_in_order() {
+        let Kind::Choice(words) = LEVEL.kind else { panic!() };
+        assert_eq!(words, LevelFilter::iter().map(word).collect::<Vec<_>>());
+        assert!(words.iter().all(|text| level(text).map(word).as_deref() == Some(text)));
+    }
+}

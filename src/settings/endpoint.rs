@@ -1,0 +1,65 @@
+//! Where something listens, in a configuration and everywhere else.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// Where something listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// An IP address and a port.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl Endpoint {
+    /// Where somebody on this machine reaches who listens here: on all addresses is also on the loopback one.
+    #[must_use]
+    pub fn from_here(&self) -> Self {
+        let Self::Tcp(address) = self else { return self.clone() };
+        let ip = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        Self::Tcp(SocketAddr::new(ip, address.port()))
+    }
+
+    /// Its name in a `Host` header.
+    #[must_use]
+    pub fn host(&self) -> String {
+        match self {
+            Self::Tcp(address) => address.to_string(),
+            Self::Unix(_) => "localhost".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_listens_everywhere_is_reached_here() {
+        for (listens, asked) in [
+            ("0.0.0.0:8000", "127.0.0.1:8000"),
+            ("[::]:8000", "[::1]:8000"),
+            ("192.0.2.1:80", "192.0.2.1:80"),
+            ("127.0.0.1:1", "127.0.0.1:1"),
+        ] {
+            assert_eq!(Endpoint::Tcp(listens.parse().unwrap()).from_here().host(), asked);
+        }
+        let socket = Endpoint::Unix("/run/a".into());
+        assert_eq!((socket.from_here(), socket.host().as_str()), (socket.clone(), "localhost"));
+    }
+}

@@ -1,0 +1,183 @@
+//! One setting, as data. Parsing, the `.env` example, the page of the configuration, and the effective configuration are all
+//! made from it, so none of them can drift from the others.
+
+use super::Section;
+
+/// What a knob's text must look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// True or false.
+    Flag,
+    /// A plain decimal number, both bounds included.
+    Integer {
+        /// The smallest value accepted.
+        min: u64,
+        /// The largest value accepted.
+        max: u64,
+        /// What is being counted, in the plural.
+        unit: &'static str,
+    },
+    /// How many of all, from none (0) to every one (1); more counts as 1 and less than none as 0.
+    Fraction,
+    /// One word out of a list, in any case.
+    Choice(&'static [&'static str]),
+    /// An IP address and a port.
+    Address,
+    /// An IP address and a port, a Unix socket, or nothing.
+    Endpoint,
+    /// The address of a database.
+    Database,
+    /// A list of web origins, or `*`.
+    Origins,
+    /// A list of IP addresses and networks.
+    Networks,
+    /// Text on one line.
+    Text,
+}
+
+/// What a bad value does when the configuration is not strict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnBad {
+    /// The server does not start: guessing could put the data elsewhere, or
+    /// let the wrong people in.
+    Refuse,
+    /// The default is used and a warning is given.
+    UseDefault,
+}
+
+/// One setting.
+#[derive(Debug)]
+pub struct Knob {
+    /// The name of the variable.
+    pub name: &'static str,
+    /// Older names still understood; the name wins over them.
+    pub aliases: &'static [&'static str],
+    /// Where it is listed.
+    pub section: &'static Section,
+    /// The knob of that section behind which it is listed, where it does not follow those of its owner.
+    pub after: Option<&'static Self>,
+    /// What its text must look like.
+    pub kind: Kind,
+    /// The text used when it is not set.
+    pub default: &'static str,
+    /// The default with `ENV=production`, where it is another one.
+    pub in_production: Option<&'static str>,
+    /// Whether a strict configuration must set it explicitly.
+    pub required: bool,
+    /// Where a strict configuration for production must turn it on (ruling 5): what is missing while it is off.
+    pub guards_against: Option<&'static str>,
+    /// What it does, for an operator.
+    pub meaning: &'static str,
+    /// Whether its value must never be shown.
+    pub secret: bool,
+    /// What a bad value does.
+    pub on_bad: OnBad,
+    /// Whether a running server takes another value when it is told to reload.
+    pub reloads: bool,
+}
+
+/// Of the common [`Kind::Flag`].
+#[must_use]
+pub const fn flag(section: &'static Section, name: &'static str, default: &'static str) -> Knob {
+    Knob::new(section, name, Kind::Flag, default)
+}
+
+/// Of the common [`Kind::Text`], without a default.
+#[must_use]
+pub const fn text(section: &'static Section, name: &'static str) -> Knob {
+    Knob::new(section, name, Kind::Text, "")
+}
+
+/// A [`Kind::Text`] that is never shown.
+#[must_use]
+pub const fn secret(section: &'static Section, name: &'static str) -> Knob {
+    Knob { secret: true, ..text(section, name) }
+}
+
+/// The common case of [`Kind::Integer`].
+#[must_use]
+pub const fn int(min: u64, max: u64, unit: &'static str) -> Kind {
+    Kind::Integer { min, max, unit }
+}
+
+impl Knob {
+    /// The common case: no alias, not secret, a bad value falls back, and a reload leaves it as it is. Give it a
+    /// [`Knob::meaning`].
+    #[must_use]
+    pub const fn new(section: &'static Section, name: &'static str, kind: Kind, default: &'static str) -> Self {
+        Self {
+            name,
+            aliases: &[],
+            section,
+            after: None,
+            kind,
+            default,
+            in_production: None,
+            required: false,
+            guards_against: None,
+            meaning: "",
+            secret: false,
+            on_bad: OnBad::UseDefault,
+            reloads: false,
+        }
+    }
+
+    /// With what it does, in sentences.
+    #[must_use]
+    pub const fn meaning(self, meaning: &'static str) -> Self {
+        Self { meaning, ..self }
+    }
+
+    /// With bad values always refused.
+    #[must_use]
+    pub const fn refusing(self) -> Self {
+        Self { on_bad: OnBad::Refuse, ..self }
+    }
+
+    /// Taken by a reload.
+    #[must_use]
+    pub const fn reloading(self) -> Self {
+        Self { reloads: true, ..self }
+    }
+
+    /// Listed behind another knob of its section.
+    #[must_use]
+    pub const fn after(self, other: &'static Self) -> Self {
+        Self { after: Some(other), ..self }
+    }
+
+    /// One that strict production must turn on, with what is missing while it is off.
+    #[must_use]
+    pub const fn guarding_against(self, what: &'static str) -> Self {
+        Self { guards_against: Some(what), ..self }
+    }
+
+    /// With an older name.
+    #[must_use]
+    pub const fn also(self, aliases: &'static [&'static str]) -> Self {
+        Self { aliases, ..self }
+    }
+
+    /// One that strict must be told.
+    #[must_use]
+    pub const fn required(self) -> Self {
+        Self { required: true, ..self }
+    }
+
+    /// With another default in production.
+    #[must_use]
+    pub const fn in_production(self, default: &'static str) -> Self {
+        Self { in_production: Some(default), ..self }
+    }
+
+    /// The name, then the aliases, in the order they are looked up.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        std::iter::once(self.name).chain(self.aliases.iter().copied())
+    }
+
+    /// The names under which the path of a file may be given that holds the value: `NAME_FILE`, for secrets only.
+    pub fn file_names(&self) -> impl Iterator<Item = String> + use<> {
+        let names = self.secret.then(|| self.names());
+        names.into_iter().flatten().map(|name| format!("{name}_FILE"))
+    }
+}

@@ -1,0 +1,27 @@
+//! What is configured of the database and of the writer in front of it.
+
+use crate::settings::{Kind, Knob, STORAGE, int};
+
+pub(crate) static DATABASE: Knob =
+    Knob::new(&STORAGE, "DATABASE_URL", Kind::Database, "sqlite:data/inkring.db").refusing().meaning(
+        "The SQLite file that holds everything, as sqlite:PATH. A relative path starts from the directory the server \
+         is started in.",
+    );
+
+pub(crate) static QUEUE_JOBS: Knob = Knob::new(&STORAGE, "WRITER_QUEUE_JOBS", int(1, 1_000_000, "jobs"), "4096")
+    .meaning(
+        "How many changes may wait for the writer. When the queue is full, further changes are answered 503 overloaded.",
+    );
+
+pub(crate) static COMMIT_TIMEOUT: Knob = Knob::new(&STORAGE, "COMMIT_TIMEOUT_SECONDS", int(1, 600, "seconds"), "30")
+    .meaning(
+        "How many seconds a request waits for its change to be committed before it is answered 503. The change may \
+         still land, so retry with the same idempotency key.",
+    );
+
+pub(crate) static RESERVE: Knob = Knob::new(&STORAGE, "RESERVE_FILE_BYTES", int(0, 1_073_741_824, "bytes"), "8388608")
+    .meaning(
+        "How much room is kept in a file beside the database, to be given back when the disk is full. 0 keeps none.",
+    );
+
+pub(crate) const KNOBS: &[&Knob] = &[&DATABASE, &QUEUE_JOBS, &COMMIT_TIMEOUT, &RESERVE];
