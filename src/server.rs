@@ -186,7 +186,7 @@ impl Server {
             let view = PlaneView {
                 settings: settings.clone(),
                 public: front.address(),
-                door: front.staff_door(),
+                client: front.loopback_client(),
                 logs: logs.clone(),
                 writer: writer.handle().view(),
                 survey,
@@ -213,7 +213,7 @@ impl Server {
             "server.started"
         );
         let excuse = Box::new(health::excuse(writer.handle().view(), audit.clone()));
-        let prober = Prober::new(front.staff_door(), excuse, clock);
+        let prober = Prober::new(front.loopback_client(), excuse, clock);
         let watchdog = announce(&notify, prober, serving(front.address())).map_err(StartError::Threads)?;
         let drain = settings.seconds(&DRAIN);
         Ok(Self {

@@ -296,7 +296,7 @@ impl Watch {
         };
         result.inc();
         let topics = self.watches.topics.borrow();
-        replay.events.iter().for_each(|event| topics.count(event.kind));
+        replay.events.iter().for_each(|event| topics.count_replayed(event.kind));
     }
 
     /// The welcome; for one who catches up, the state it is brought to and the way there.

@@ -170,7 +170,7 @@ impl net::Service for Gate {
         response
     }
 
-    fn note(&mut self, batch: Batch, sockets: &mut Sockets<'_>) {
+    fn note(&mut self, batch: Batch, sockets: &mut impl Sockets) {
         self.topics.borrow_mut().deliver(&batch, &self.clock, |ticket, frame| sockets.send(ticket, frame));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Batch;
+use super::published::Batch;
 use crate::clock::Clock;
 use crate::net::{Frame, Ticket};
 use crate::observe::metrics::Deliveries;
@@ -29,8 +29,8 @@ impl Topics {
         Self { subscribers: HashMap::new(), deliveries }
     }
 
-    /// Counts events that one socket is sent without this.
-    pub fn count(&self, kind: &'static str) {
+    /// Counts an event sent by a replay, which does not pass [`Topics::deliver`].
+    pub fn count_replayed(&self, kind: &'static str) {
         self.deliveries.sent(kind, 1);
     }
 

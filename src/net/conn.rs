@@ -23,14 +23,14 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 
-use super::acceptor::Accepted;
 use super::http1::{self, Decoder, Part, Reject, Step};
 use super::mailbox::Ticket;
 use super::outbox::Outbox;
-use super::response::Manner;
-use super::shard::Tools;
+use super::response::{Manner, Response};
+use super::service::{Continuation, Reply, Service, Woken};
+use super::slots::Accepted;
 use super::socket::Socket;
-use super::{Continuation, Reply, Response, Service, Woken};
+use super::turn::Tools;
 
 /// Requests answered and reads made for one connection before its shard turns to the others.
 const STEPS_PER_TURN: usize = 32;

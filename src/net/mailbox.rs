@@ -10,7 +10,7 @@ use std::time::Instant;
 use mio::{Registry, Token, Waker};
 use parking_lot::Mutex;
 
-use super::acceptor::Accepted;
+use super::slots::Accepted;
 
 /// Notes that wait for a shard. It takes all of them at every turn, so it would have to stand still for as many commits.
 pub(crate) const NOTES_MAX: usize = 4096;

@@ -11,27 +11,21 @@ use std::time::{Duration, Instant};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
-use super::acceptor::Accepted;
 use super::conn::{Conn, Flow};
+use super::frame::Frame;
 use super::http1::Limits;
 use super::mailbox::{Mailbox, Message, Ticket};
-use super::response::{self, Manner};
+use super::service::{Service, Sockets, Timeouts};
+use super::slots::Accepted;
 use super::socket::code;
-use super::{Frame, Response, Service, Timeouts};
+use super::turn::Tools;
 use crate::clock::Clock;
 use crate::observe::metrics;
-use crate::observe::repeat::Sampler;
 
 /// How often deadlines are looked at while connections are open; a deadline is kept to within this.
 const SWEEP: Duration = Duration::from_millis(250);
 /// Sockets reported by one poll; the rest come with the next.
 const EVENTS_MAX: usize = 1024;
-/// Bytes read from a socket at once, into one buffer that all connections of the shard share.
-const SCRATCH_BYTES: usize = 16 * 1024;
-/// Answers that the clients of one shard may leave unread, all together; whose answer goes beyond is cut off.
-const UNSENT_MAX_BYTES: usize = 64 * 1024 * 1024;
-/// Answer space kept from turn to turn; more is given back.
-const ANSWERS_KEPT_BYTES: usize = 256 * 1024;
 
 /// The part of the time to stop in which sockets are told to leave; the rest is for their answers.
 const LEAVE_SHARE: f64 = 0.8;
@@ -39,78 +33,6 @@ const LEAVE_SHARE: f64 = 0.8;
 const LEAVE_APART: Duration = Duration::from_millis(10);
 
 const MAIL: Token = Token(usize::MAX);
-
-/// What every connection of a shard works with.
-pub(crate) struct Tools<S> {
-    pub(crate) service: S,
-    pub(crate) limits: Limits,
-    pub(crate) timeouts: Timeouts,
-    /// The time of this turn.
-    pub(crate) now: Instant,
-    pub(crate) stopping: bool,
-    pub(crate) scratch: Vec<u8>,
-    /// Encoded answers of the connection whose turn it is.
-    pub(crate) answers: Vec<u8>,
-    /// Bytes in all outboxes of the shard, and how many there may be.
-    pub(crate) unsent: usize,
-    pub(crate) unsent_max: usize,
-    /// Clients let go because they do not read.
-    pub(crate) cut_off: Sampler,
-    pub(crate) metrics: Arc<metrics::Net>,
-    clock: Clock,
-    date: (i64, String),
-    serial: u64,
-}
-
-impl<S> Tools<S> {
-    pub(crate) fn new(
-        service: S,
-        limits: Limits,
-        timeouts: Timeouts,
-        metrics: Arc<metrics::Net>,
-        clock: Clock,
-    ) -> Self {
-        Self {
-            service,
-            limits,
-            timeouts,
-            now: clock.instant(),
-            stopping: false,
-            scratch: vec![0; SCRATCH_BYTES],
-            answers: Vec::new(),
-            unsent: 0,
-            unsent_max: UNSENT_MAX_BYTES,
-            cut_off: Sampler::new(),
-            metrics,
-            clock,
-            date: (i64::MIN, String::new()),
-            serial: 0,
-        }
-    }
-
-    pub(crate) fn ticket(&mut self, connection: usize) -> Ticket {
-        self.serial += 1;
-        Ticket { connection, serial: self.serial }
-    }
-
-    /// Adds an answer to what leaves with this turn.
-    pub(crate) fn encode(&mut self, response: &Response, manner: Manner) {
-        response::encode(response, manner, &self.date.1, &mut self.answers);
-    }
-
-    pub(crate) fn clear_answers(&mut self) {
-        self.answers.clear();
-        self.answers.shrink_to(ANSWERS_KEPT_BYTES);
-    }
-
-    fn tick(&mut self) {
-        self.now = self.clock.instant();
-        let seconds = self.clock.now().0.div_euclid(1_000_000);
-        if seconds != self.date.0 {
-            self.date = (seconds, response::http_date(seconds));
-        }
-    }
-}
 
 /// A shard before it has its service: the poll and the mailbox, made where errors can still be reported.
 pub(crate) struct Reactor<N> {
@@ -147,18 +69,16 @@ impl<N> Reactor<N> {
     }
 }
 
-/// The sockets of a shard, for its service to send to.
-pub struct Sockets<'a> {
+/// The connections of a shard, for its service to send to.
+struct Conns<'a> {
     conns: &'a mut Slab<Conn>,
     ready: &'a mut Vec<usize>,
     unsent: &'a mut usize,
     now: Instant,
 }
 
-impl Sockets<'_> {
-    /// Sends a frame to the socket with this ticket; false if it is no longer there. All that is sent to one socket during
-    /// a turn leaves with one write.
-    pub fn send(&mut self, ticket: Ticket, frame: &Frame) -> bool {
+impl Sockets for Conns<'_> {
+    fn send(&mut self, ticket: Ticket, frame: &Frame) -> bool {
         let Some(conn) = self.conns.get_mut(ticket.connection) else { return false };
         if !conn.deliver(ticket, frame, self.unsent, self.now) {
             return false;
@@ -244,7 +164,7 @@ impl<S: Service> Shard<S> {
             }
             Message::Note(note) => {
                 let Tools { service, unsent, now, .. } = &mut self.tools;
-                let mut sockets = Sockets { conns: &mut self.conns, ready: &mut self.ready, unsent, now: *now };
+                let mut sockets = Conns { conns: &mut self.conns, ready: &mut self.ready, unsent, now: *now };
                 let noted = catch_unwind(AssertUnwindSafe(|| service.note(note, &mut sockets)));
                 if noted.is_err() {
                     self.close_sockets();

@@ -140,8 +140,8 @@ pub(crate) struct Socket {
     /// The second that runs, and what has come in it.
     second: Instant,
     messages: usize,
-    /// What waited when the socket had said its first words: a replay is not held against its reader.
-    allowance: usize,
+    /// Bytes queued by `open`; they do not count against the slow-reader bound.
+    replay_credit: usize,
     /// When the server wants to be rid of it.
     leave_at: Option<Instant>,
     /// When its session wants it to end.
@@ -178,7 +178,7 @@ impl Socket {
             waiting_for_pong: false,
             second: now,
             messages: 0,
-            allowance: 0,
+            replay_credit: 0,
             leave_at: None,
             code: code::LOST,
             metrics,
@@ -197,7 +197,7 @@ impl Socket {
     pub(crate) fn open(&mut self, outbox: &mut Outbox) -> ControlFlow<u16> {
         let ticket = self.ticket;
         let verdict = self.consult(outbox, |session, out| session.open(ticket, out));
-        self.allowance = outbox.len();
+        self.replay_credit = outbox.len();
         verdict
     }
 
@@ -297,8 +297,8 @@ impl Socket {
     /// Whether this much unsent is more than a reader may leave.
     pub(crate) fn is_too_slow(&mut self, unsent: usize) -> bool {
         // What was read of the first words will not be lent again.
-        self.allowance = self.allowance.min(unsent);
-        unsent - self.allowance > self.limits.outbox_bytes
+        self.replay_credit = self.replay_credit.min(unsent);
+        unsent - self.replay_credit > self.limits.outbox_bytes
     }
 
     /// It is over. Its session is told when it is dropped.

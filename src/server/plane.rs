@@ -14,7 +14,7 @@ use crate::gate::UnheededProxy;
 use crate::gate::identity::options::{TOKEN_KEYS, TRUST_HEADER};
 use crate::gate::limit;
 use crate::hub::{self, Seats};
-use crate::net::StaffDoor;
+use crate::net::LoopbackClient;
 use crate::net::client::Ask;
 use crate::observe::LogHandle;
 use crate::observe::metrics::Metrics;
@@ -30,7 +30,7 @@ const READY_PATIENCE: Duration = Duration::from_secs(3);
 pub(super) struct PlaneView {
     pub(super) settings: Settings,
     pub(super) public: SocketAddr,
-    pub(super) door: StaffDoor,
+    pub(super) client: LoopbackClient,
     pub(super) logs: LogHandle,
     pub(super) writer: WriterView,
     pub(super) survey: Arc<Survey>,
@@ -93,7 +93,7 @@ impl PlaneView {
 
     /// What `/readyz` says: of a shard, the writer and the disk.
     fn ready(&self) -> ops::ReadyStatus {
-        let reason = match self.door.ask(0, &Ask::get("/readyz"), READY_PATIENCE) {
+        let reason = match self.client.ask(0, &Ask::get("/readyz"), READY_PATIENCE) {
             Ok(answer) if answer.status == 200 => return ops::ReadyStatus { ok: true, reasons: Vec::new() },
             Ok(answer) => {
                 let status = answer.status;

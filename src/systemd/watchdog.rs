@@ -1,6 +1,6 @@
 //! Tells the service manager that the server still serves, after asking it.
 //!
-//! A round asks every shard `GET /readyz` through the [`StaffDoor`]: acceptor, shard, readers, and a commit through the
+//! A round asks every shard `GET /readyz` through the [`LoopbackClient`]: acceptor, shard, readers, and a commit through the
 //! writer. Only if a restart could mend what it finds does the watchdog keep silent ([`judge`]).
 
 use std::env;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::Notify;
 use crate::clock::Clock;
-use crate::net::StaffDoor;
+use crate::net::LoopbackClient;
 use crate::net::client::Ask;
 
 /// Rounds in an interval of the watchdog: one may be lost, or come late.
@@ -35,26 +35,26 @@ pub enum Finding {
 
 /// Asks the server how it is.
 pub struct Prober {
-    door: StaffDoor,
+    client: LoopbackClient,
     excuse: Excuse,
     clock: Clock,
 }
 
 impl Prober {
-    /// Asks through this door.
+    /// Asks through this client.
     #[must_use]
-    pub fn new(door: StaffDoor, excuse: Excuse, clock: Clock) -> Self {
-        Self { door, excuse, clock }
+    pub fn new(client: LoopbackClient, excuse: Excuse, clock: Clock) -> Self {
+        Self { client, excuse, clock }
     }
 
     /// Asks every shard, all within about this time.
     pub fn round(&mut self, patience: Duration) -> Finding {
         let by = self.clock.instant() + patience;
-        let answers: Vec<Answered> = (0..self.door.shards())
+        let answers: Vec<Answered> = (0..self.client.shards())
             .map(|shard| {
                 // Nothing at all is not a time that a socket can wait.
                 let left = by.saturating_duration_since(self.clock.instant()).max(Duration::from_millis(1));
-                let answer = self.door.ask(shard, &Ask::get("/readyz"), left);
+                let answer = self.client.ask(shard, &Ask::get("/readyz"), left);
                 let answer = answer.map_err(|error| format!("shard {shard} gives no answer: {error}"))?;
                 let status = answer.status;
                 Ok((status, answer.detail().unwrap_or_else(|| format!("shard {shard} answers {status}"))))

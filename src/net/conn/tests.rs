@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::*;
 use crate::clock::Clock;
-use crate::net::acceptor::{Caps, Slots};
 use crate::net::http1::{Limits, Request};
-use crate::net::{Reply, Timeouts};
+use crate::net::slots::{Caps, Slots};
+use crate::net::{Reply, Sockets, Timeouts};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -33,7 +33,7 @@ impl Service for Stub {
     fn refuse(&mut self) -> Response {
         Response::text(http::StatusCode::SERVICE_UNAVAILABLE, "refused")
     }
-    fn note(&mut self, (): (), _: &mut crate::net::Sockets<'_>) {}
+    fn note(&mut self, (): (), _: &mut impl Sockets) {}
 }
 
 /// A connection whose socket was full when it answered the first request of `sent`.

@@ -8,13 +8,12 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use super::{Conn, Flow, STEPS_PER_TURN, State};
-use crate::net::Response;
 use crate::net::frame::Frame;
 use crate::net::mailbox::Ticket;
 use crate::net::outbox::Outbox;
-use crate::net::response::Manner;
-use crate::net::shard::Tools;
+use crate::net::response::{Manner, Response};
 use crate::net::socket::{self, Socket, code};
+use crate::net::turn::Tools;
 
 impl Conn {
     /// From this answer on the connection is a WebSocket. Its first frames stand behind the answer.

@@ -1,6 +1,6 @@
-//! A way in for the server's own questions: past the network and the caps, and from there on like any client's.
+//! In-process HTTP client for probes: it bypasses the network and the caps, and is from there on like any client.
 //!
-//! The watchdog asks through it whether the server still serves. A connection to the listener's own address would not
+//! The watchdog asks by it whether the server still serves. A connection to the listener's own address would not
 //! do: it is refused when the house is full, may be filtered, and cannot be made at all by a process without network that
 //! was handed its listener. What it leaves out is the kernel's part of a connection, which no restart would mend. The
 //! acceptor opens it only right after `accept` has worked on the listener.
@@ -18,14 +18,14 @@ use super::Endpoint;
 use super::acceptor::Control;
 use super::client::{Answer, Ask, AskError};
 
-/// Reaches every shard of a running [`Front`](super::Front), which it does not keep running.
-pub struct StaffDoor {
+/// In-process HTTP client for probes: bypasses the network and the caps. Reaches every shard of a running [`Front`](super::Front), which it does not keep running.
+pub struct LoopbackClient {
     control: Arc<Control>,
     address: SocketAddr,
     shards: usize,
 }
 
-impl StaffDoor {
+impl LoopbackClient {
     pub(crate) fn new(control: Arc<Control>, address: SocketAddr, shards: usize) -> Self {
         Self { control, address, shards }
     }
