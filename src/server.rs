@@ -133,7 +133,7 @@ impl Server {
         // Where nobody can ask for figures, nothing is kept open to look at them.
         let is_asked = private.is_some() || settings.flag(&METRICS_PUBLIC);
         let survey = is_asked.then(|| store.survey()).transpose()?.map(Arc::new);
-        let hub = Arc::new(Hub::new(drafts::frame_text));
+        let hub = Arc::new(Hub::new(clock.clone()));
         let writer = Writer::start(store, settings.count(&QUEUE_JOBS), Arc::clone(&hub) as _, clock.clone())
             .map_err(StartError::Threads)?;
 

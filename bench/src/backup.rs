@@ -8,7 +8,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use inkring::clock::Clock;
-use inkring::drafts::frame_text;
 use inkring::hub::Hub;
 use inkring::store::{self, Writer, run_chore};
 
@@ -185,7 +184,7 @@ fn there(backups: &Path) -> Result<State> {
 
 /// A database of about this size, through the server's own writer.
 fn fill(path: &Path, megabytes: usize) -> Result<()> {
-    let writer = Writer::start(store::open(path)?, 16, Arc::new(Hub::new(frame_text)), Clock::system())?;
+    let writer = Writer::start(store::open(path)?, 16, Arc::new(Hub::new(Clock::system())), Clock::system())?;
     let sql = format!(
         "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n LIMIT {ROWS}) \
          INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, passed_at, created_at, updated_at) \

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use inkring::clock::Clock;
-use inkring::drafts::{frame_text, ring, store as drafts};
+use inkring::drafts::{ring, store as drafts};
 use inkring::hub::Hub;
 use inkring::store::{self, Job, JobTimes, StoreError, Tx, Verdict, Writer, WriterHandle};
 
@@ -45,7 +45,7 @@ struct Done {
 /// a new database in `directory`. The creation of drafts takes its time, but is not counted.
 pub fn engine_appends_per_second(directory: &Path, duration: Duration) -> Result<f64> {
     let store = store::open(&directory.join("engine.db"))?;
-    let writer = Writer::start(store, QUEUE_JOBS, Arc::new(Hub::new(frame_text)), Clock::system())?;
+    let writer = Writer::start(store, QUEUE_JOBS, Arc::new(Hub::new(Clock::system())), Clock::system())?;
     let rate = drive(&writer.handle(), duration);
     writer.stop();
     rate

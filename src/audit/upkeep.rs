@@ -162,7 +162,7 @@ mod tests {
             let store = crate::store::open(&directory.path().join("a.db")).unwrap();
             let reader = Rc::new(store.reader().unwrap());
             let clock = Clock::manual(Timestamp(NOW));
-            let hub = Arc::new(Hub::new(|_, _| String::new()));
+            let hub = Arc::new(Hub::new(Clock::system()));
             let writer = Writer::start(store, 8, hub, clock.clone()).unwrap();
             let audit = Some(Audit::new(1.0));
             let upkeep = Upkeep { audit, reader, writer: writer.handle(), days, clock, noted: 0 };

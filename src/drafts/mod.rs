@@ -6,6 +6,7 @@
 
 mod access;
 mod damage;
+mod frame;
 pub mod metrics;
 pub mod model;
 pub mod options;
@@ -20,6 +21,5 @@ pub mod view;
 
 pub use damage::Damaged;
 pub use options::{Options, SocketOptions};
-pub use replay::frame_text;
 pub use routes::routes;
 pub use socket::Watches;

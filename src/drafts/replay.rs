@@ -1,17 +1,15 @@
-//! The event log as it is read again: what a client missed, and an event as the text that clients get.
+//! The event log as it is read again: what a client missed.
 //!
 //! Seqs of a draft count from 1 without gaps, and only the oldest events are ever removed. So what is left is the end of
 //! the log, and an answer is complete exactly when it begins at the event after the last one that the client knows.
 //! Each reading is one statement, so head, holder and events are of one moment.
 
-use std::fmt::Write as _;
-use std::sync::Arc;
-
 use rusqlite::{Connection, Row, params};
 
+use super::frame::TOPICS;
 use super::store::known_kind;
 use crate::clock::Timestamp;
-use crate::store::{Event, damage};
+use crate::store::{Event, Topic, damage};
 
 /// Events replayed to one socket that catches up, at most; the newest ones.
 pub const REPLAY_MAX_EVENTS: i64 = 1000;
@@ -94,7 +92,7 @@ impl Part {
         let mut rows = statement.query(params![draft_id, since, limit])?;
         let Some(first) = rows.next()? else { return Ok(None) };
         let mut part = Self { head: first.get(0)?, holder_id: first.get(1)?, events: Vec::new() };
-        let topic = Arc::from(draft_id);
+        let topic = Topic::new(&TOPICS, draft_id);
         part.events.extend(event_of(first, &topic)?);
         while let Some(row) = rows.next()? {
             part.events.extend(event_of(row, &topic)?);
@@ -118,7 +116,7 @@ impl Part {
 }
 
 /// The event of a row, if it has one.
-fn event_of(row: &Row<'_>, topic: &Arc<str>) -> rusqlite::Result<Option<Event>> {
+fn event_of(row: &Row<'_>, topic: &Topic) -> rusqlite::Result<Option<Event>> {
     let Some(seq) = row.get(2)? else { return Ok(None) };
     let stored: String = row.get(3)?;
     let Some(kind) = known_kind(&stored) else {
@@ -126,35 +124,7 @@ fn event_of(row: &Row<'_>, topic: &Arc<str>) -> rusqlite::Result<Option<Event>> 
         return Err(damage(unknown));
     };
     let (data, request_id, at) = (row.get(4)?, row.get(5)?, Timestamp(row.get(6)?));
-    Ok(Some(Event { topic: Arc::clone(topic), seq, kind, data, request_id, at }))
-}
-
-/// An event as clients get it (contract 01 §2.4), with its seq for those who catch up.
-#[must_use]
-pub fn frame_text(event: &Event, numbered: bool) -> String {
-    // All of the rest: names, punctuation, time and seq.
-    const REST_BYTES: usize = 160;
-    let Event { topic, seq, kind, data, request_id, at } = event;
-    let mut out = String::with_capacity(REST_BYTES + topic.len() + request_id.len() + data.len());
-    out.push_str("{\"type\":");
-    string(&mut out, kind);
-    out.push_str(",\"draft_id\":");
-    string(&mut out, topic);
-    // Writing to a String cannot fail.
-    let _ = write!(out, ",\"ts\":\"{}\",\"request_id\":", at.offset_style());
-    string(&mut out, request_id);
-    if numbered {
-        let _ = write!(out, ",\"seq\":{seq}");
-    }
-    out.push_str(",\"data\":");
-    out.push_str(data);
-    out.push('}');
-    out
-}
-
-fn string(out: &mut String, text: &str) {
-    // A text always serialises; the error type only has no way to say so.
-    out.push_str(&serde_json::to_string(text).unwrap_or_default());
+    Ok(Some(Event { topic: topic.clone(), seq, kind, data, request_id, at }))
 }
 
 #[cfg(test)]
@@ -187,7 +157,7 @@ mod tests {
 
     fn seqs(events: &[Event]) -> Vec<i64> {
         assert!(events.iter().all(|event| event.data == format!("{{\"number\":{}}}", event.seq)));
-        assert!(events.iter().all(|event| event.topic.as_ref() == "d" && event.kind == "collab.segment_added"));
+        assert!(events.iter().all(|event| event.topic.name() == "d" && event.kind == "collab.segment_added"));
         events.iter().map(|event| event.seq).collect()
     }
 
@@ -265,20 +235,5 @@ mod tests {
         assert!(page(&connection, "d", 0, 10).is_err());
         assert_eq!(seqs(&since(&connection, "d", 4).unwrap().events), [5]);
         assert_eq!(since(&connection, "other", 0).unwrap().events.len(), 7);
-    }
-
-    #[test]
-    fn a_frame_is_the_contracts_to_the_letter() {
-        let event = Event {
-            topic: "d1".into(),
-            seq: 7,
-            kind: "collab.ring_passed",
-            data: r#"{"to_user_id":"bob"}"#.into(),
-            request_id: "a\"b\\".into(),
-            at: Timestamp(1_766_474_933_933_715),
-        };
-        let start = r#"{"type":"collab.ring_passed","draft_id":"d1","ts":"2025-12-23T07:28:53.933715+00:00","request_id":"a\"b\\""#;
-        assert_eq!(frame_text(&event, false), format!("{start},\"data\":{{\"to_user_id\":\"bob\"}}}}"));
-        assert_eq!(frame_text(&event, true), format!("{start},\"seq\":7,\"data\":{{\"to_user_id\":\"bob\"}}}}"));
     }
 }

@@ -185,7 +185,7 @@ mod tests {
             let directory = tempfile::tempdir().unwrap();
             let store = crate::store::open(&directory.path().join("a.db")).unwrap();
             let reader = Rc::new(store.reader().unwrap());
-            let writer = Writer::start(store, queue, Arc::new(Hub::new(replay::frame_text)), Clock::system()).unwrap();
+            let writer = Writer::start(store, queue, Arc::new(Hub::new(Clock::system())), Clock::system()).unwrap();
             let retention = Retention { reader, writer: writer.handle(), kept: KEPT, tidy_at: None };
             let house = Self { _directory: directory, writer, retention };
             let lengths = lengths.to_vec();

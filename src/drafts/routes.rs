@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::access::{may_read, not_found, not_member};
 use super::damage::Damaged;
+use super::frame::frame_text;
 use super::metrics::parse_now;
 use super::model::{
     CONTENT_MAX_CHARS, Head, IDEMPOTENCY_KEY_MAX_CHARS, LIST_MAX_BYTES, LIST_MAX_DRAFTS, PAGE_EVENTS, PAGE_MAX_EVENTS,
@@ -216,7 +217,7 @@ fn events(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let mut body = "{\"data\":[".to_owned();
     for (at, event) in events.iter().enumerate() {
         body.push_str(if at == 0 { "" } else { "," });
-        body.push_str(&replay::frame_text(event, true));
+        body.push_str(&frame_text(event, true));
     }
     // Writing to a String cannot fail.
     let _ = write!(body, r#"],"from":{since},"to":{head},"complete":{complete},"more":{more}}}"#);

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::access;
+use super::frame::{TOPICS, frame_text};
 use super::options::SocketOptions;
 use super::replay::{self, Replay};
 use crate::clock::{Clock, OffsetStyle};
@@ -24,7 +25,7 @@ use crate::hub::{Full, Hub, Mailbox, Seat, Seats, Subscription, Topics};
 use crate::net::socket::{Message, code};
 use crate::net::{Outgoing, Session, Ticket};
 use crate::observe::metrics;
-use crate::store::Reader;
+use crate::store::{Reader, Topic};
 
 /// What the sockets of one shard share.
 pub struct Watches {
@@ -57,7 +58,7 @@ pub fn route(routes: &mut Routes, watches: Watches) {
             let session: Box<dyn Session> = match watches.admit(call, &options) {
                 Ok((seat, since)) => {
                     watches.metrics.opened.inc();
-                    Box::new(Watch { who, since, until, watches: Rc::clone(&watches), _seat: seat, listening: None })
+                    Box::new(Watch { who, since, until, watches: Rc::clone(&watches), seat, listening: None })
                 }
                 Err(refusal) => {
                     watches.metrics.refused.with(&[refusal.reason]).inc();
@@ -148,7 +149,7 @@ impl Watches {
         });
         let since: Option<i64> = since.transpose()?;
         access::may_read(self.reader.connection(), options.public_read, draft_id, call.user)?;
-        Ok((self.seats.take(draft_id, call.user, &options.seats)?, since))
+        Ok((self.seats.take(&Topic::new(&TOPICS, draft_id), call.user, &options.seats)?, since))
     }
 }
 
@@ -220,7 +221,7 @@ struct Watch {
     /// When the token that it was opened with expires.
     until: Option<Instant>,
     watches: Rc<Watches>,
-    _seat: Seat,
+    seat: Seat,
     listening: Option<(Ticket, Subscription)>,
 }
 
@@ -229,8 +230,8 @@ impl Session for Watch {
         self.who.log(log::Level::Info, "ws.connected", None);
         let Watches { reader, hub, topics, mailbox, .. } = &*self.watches;
         // From here on everything that is committed is on its way to us; what was before is in the log.
-        let subscription = hub.subscribe(&self.who.draft_id, mailbox);
-        let topic = Arc::clone(subscription.topic());
+        let subscription = hub.subscribe(self.seat.topic(), mailbox);
+        let topic = subscription.topic().clone();
         self.listening = Some((ticket, subscription));
         let replay = self.since.map(|since| replay::since(reader.connection(), &self.who.draft_id, since));
         match replay.transpose() {
@@ -314,7 +315,7 @@ impl Watch {
         send(out, &welcome);
         let (Some(from), Some(Replay { head, events, complete, .. })) = (self.since, replay) else { return };
         for event in events {
-            out.text(&replay::frame_text(event, true));
+            out.text(&frame_text(event, true));
         }
         send(out, &Resumed { r#type: "resumed", from, to: *head, complete: *complete });
     }

@@ -163,7 +163,7 @@ mod tests {
             let store = crate::store::open(&directory.path().join("a.db")).unwrap();
             let reader = Rc::new(store.reader().unwrap());
             let clock = Clock::manual(Timestamp(NOW));
-            let writer = Writer::start(store, 8, Arc::new(Hub::new(|_, _| String::new())), clock.clone()).unwrap();
+            let writer = Writer::start(store, 8, Arc::new(Hub::new(clock.clone())), clock.clone()).unwrap();
             let keys = SpentKeys { reader, writer: writer.handle(), clock, due: Timestamp(i64::MIN) };
             let house = Self { _directory: directory, writer, keys };
             house.write(move |tx| {

@@ -4,14 +4,13 @@
 //! writes the event row and hands it on for publishing. So `event_seq` is a version: while it is the same, nothing
 //! about the draft has changed.
 
-use std::sync::Arc;
-
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
 
+use super::frame::TOPICS;
 use super::model::Head;
 use crate::clock::{OffsetStyle, Timestamp};
-use crate::store::{Event, Tx};
+use crate::store::{Event, Topic, Tx};
 
 /// A change that carries an idempotency key.
 #[derive(Debug, Clone, Copy)]
@@ -297,7 +296,7 @@ fn record(
     let data = serde_json::to_string(data).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     let insert = "INSERT INTO events (draft, seq, type, data, request_id, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     tx.connection().prepare_cached(insert)?.execute(params![draft, seq, kind, data, request_id, at.0])?;
-    let (topic, request_id) = (Arc::from(draft_id), request_id.to_owned());
+    let (topic, request_id) = (Topic::new(&TOPICS, draft_id), request_id.to_owned());
     tx.publish(Event { topic, seq, kind, data, request_id, at });
     Ok(())
 }

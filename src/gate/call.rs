@@ -162,7 +162,7 @@ mod tests {
     fn a_refusal_is_only_given_on_the_grounds_of_what_was_committed() {
         let directory = tempfile::tempdir().unwrap();
         let store = open(&directory.path().join("a.db")).unwrap();
-        let writer = Writer::start(store, 16, Arc::new(Hub::new(|_, _| String::new())), Clock::system()).unwrap();
+        let writer = Writer::start(store, 16, Arc::new(Hub::new(Clock::system())), Clock::system()).unwrap();
         let mut poll = mio::Poll::new().unwrap();
         let mailbox = Arc::new(net::Mailbox::new(poll.registry(), mio::Token(0)).unwrap());
         let (go, wait) = channel::<()>();

@@ -28,7 +28,6 @@ mod token;
 pub mod validate;
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -52,8 +51,8 @@ pub use routes::{Access, Handler, Kind, Reads, Route, Routes};
 pub use token::{BadToken, Demands, MINT_MAX_HOURS, TOKEN_MAX_BYTES, Verifier, mint, unverified};
 
 use crate::clock::Clock;
-use crate::hub::{Batch, Mailbox, Topics};
-use crate::net::{self, Reject, Reply, Request, RequestId, Response, Sockets, Ticket, Woken};
+use crate::hub::Mailbox;
+use crate::net::{self, Reject, Reply, Request, RequestId, Response, Ticket, Woken};
 use crate::observe::metrics::{InFlight, RouteMetrics, UNMATCHED};
 use crate::store::{JobTimes, WriterHandle};
 use call::{Collect, Settled};
@@ -83,8 +82,6 @@ pub struct Gate {
     pub writer: WriterHandle,
     /// Where the writer answers to.
     pub mailbox: Arc<Mailbox>,
-    /// Who on this shard listens to what.
-    pub topics: Rc<RefCell<Topics>>,
     /// Where time comes from.
     pub clock: Clock,
 }
@@ -112,8 +109,6 @@ struct Exchange {
 }
 
 impl net::Service for Gate {
-    type Note = Batch;
-
     fn body_limit(&self, _: &Request<'_>) -> usize {
         self.body_bytes
     }
@@ -168,10 +163,6 @@ impl net::Service for Gate {
         let mut response = error.to_response(request_id.as_str());
         seal(&mut response, request_id);
         response
-    }
-
-    fn note(&mut self, batch: Batch, sockets: &mut impl Sockets) {
-        self.topics.borrow_mut().deliver(&batch, &self.clock, |ticket, frame| sockets.send(ticket, frame));
     }
 }
 

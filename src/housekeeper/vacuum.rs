@@ -167,7 +167,7 @@ mod tests {
         fn open(directory: tempfile::TempDir) -> Self {
             let store = crate::store::open(&directory.path().join("a.db")).unwrap();
             let reader = Rc::new(store.reader().unwrap());
-            let writer = Writer::start(store, 8, Arc::new(Hub::new(|_, _| String::new())), Clock::system()).unwrap();
+            let writer = Writer::start(store, 8, Arc::new(Hub::new(Clock::system())), Clock::system()).unwrap();
             let vacuum = Vacuum { reader, writer: writer.handle(), kept_min: KEPT, tidy_at: None, is_possible: None };
             Self { directory, writer, vacuum }
         }

@@ -1,10 +1,12 @@
 //! Where committed events go: from the writer to every socket that listens.
 //!
 //! The writer publishes after each commit, in commit order (G2). The hub knows which shards have listeners of which
-//! topic and posts each of them one [`Batch`] per commit; the shard's [`Topics`] hand it to the sockets. Each frame is
-//! encoded once and shared by all of them. [`Seats`] counts sockets and says who still gets in.
+//! [`Topic`](crate::store::Topic) and posts each of them one [`Batch`] per commit; the shard's [`Topics`] hand it to the
+//! sockets. Each frame is encoded once, as the topic's space says, and shared by all of them. What is not kept goes the same
+//! way ([`Hub::send`]). [`Seats`] counts sockets and says who still gets in.
 //!
-//! Locks: the hub's interest and the seats' counts, each held for a look or a count, never across I/O or each other.
+//! Locks: the hub's interest and the seats' counts, each held for a look or a count, never across I/O, encoding or each
+//! other.
 
 mod interest;
 pub mod options;
@@ -13,6 +15,6 @@ mod seats;
 mod topics;
 
 pub use interest::{Hub, Subscription};
-pub use published::{Batch, Encode, Mailbox, Published};
+pub use published::{Batch, Mailbox, Published, SocketAddress};
 pub use seats::{Full, Seat, SeatLimits, Seats};
 pub use topics::Topics;

@@ -1,37 +1,61 @@
-//! Committed events on their way to the shards.
+//! What was published, on its way to the shards.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use crate::net::{self, Frame};
-use crate::store::Event;
+use crate::net::{self, Frame, SocketId};
+use crate::store::{Event, Topic};
 
 /// A shard's mailbox, which takes batches.
 pub type Mailbox = net::Mailbox<Batch>;
 
-/// The events of one commit that a shard has listeners for, in order.
+/// How other threads reach one socket.
+pub type SocketAddress = net::SocketAddress<Batch>;
+
+/// What was published at once and a shard has listeners for, in order.
 pub type Batch = Arc<[Arc<Published>]>;
 
-/// The text of an event, without and with its number.
-pub type Encode = fn(&Event, numbered: bool) -> String;
-
-/// An event and its frames.
+/// Something that was published, and its frames.
 #[derive(Debug)]
 pub struct Published {
-    /// What happened.
-    pub event: Event,
-    /// When its commit had returned.
-    pub committed: Instant,
+    pub(super) what: What,
+    /// When it happened: when its commit had returned.
+    pub(super) at: Instant,
     /// For subscribers who do not count.
-    pub plain: Frame,
-    pub(super) numbered: OnceLock<Frame>,
-    pub(super) encode: Encode,
+    pub(super) plain: Frame,
+}
+
+#[derive(Debug)]
+pub(super) enum What {
+    /// An event that was committed.
+    Committed { event: Event, numbered: OnceLock<Frame> },
+    /// A frame that is not kept, and who does not get it.
+    Passing { topic: Topic, kind: &'static str, except: Option<SocketId> },
 }
 
 impl Published {
-    /// For subscribers who count. Encoded when the first of them is found.
-    #[must_use]
-    pub fn numbered(&self) -> &Frame {
-        self.numbered.get_or_init(|| Frame::text(&(self.encode)(&self.event, true)))
+    pub(super) fn topic(&self) -> &Topic {
+        match &self.what {
+            What::Committed { event, .. } => &event.topic,
+            What::Passing { topic, .. } => topic,
+        }
+    }
+
+    pub(super) fn kind(&self) -> &'static str {
+        match &self.what {
+            What::Committed { event, .. } => event.kind,
+            What::Passing { kind, .. } => kind,
+        }
+    }
+
+    /// For a subscriber who has all events up to `seen`: what it is to get, if anything.
+    pub(super) fn after(&self, seen: &mut i64) -> Option<&Frame> {
+        let What::Committed { event, numbered } = &self.what else { return Some(&self.plain) };
+        if event.seq <= *seen {
+            return None;
+        }
+        *seen = event.seq;
+        // Encoded when the first of those who count is found.
+        Some(numbered.get_or_init(|| (event.topic.space().encode)(event, true)))
     }
 }

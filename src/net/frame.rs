@@ -6,6 +6,7 @@ use std::sync::Arc;
 pub(super) const CLOSE_REASON_MAX_BYTES: usize = 123;
 
 const FINAL_TEXT: u8 = 0x81;
+const FINAL_BINARY: u8 = 0x82;
 const FINAL_CLOSE: u8 = 0x88;
 const FINAL_PING: u8 = 0x89;
 
@@ -18,6 +19,12 @@ impl Frame {
     #[must_use]
     pub fn text(payload: &str) -> Self {
         Self::encode(FINAL_TEXT, payload.as_bytes())
+    }
+
+    /// A whole binary message.
+    #[must_use]
+    pub fn binary(payload: &[u8]) -> Self {
+        Self::encode(FINAL_BINARY, payload)
     }
 
     /// A ping without a payload.
@@ -69,6 +76,7 @@ mod tests {
     fn lengths_are_written_in_the_shortest_form() {
         let head = |length: usize| Frame::text(&"x".repeat(length)).as_bytes()[..10.min(length + 2)].to_vec();
         assert_eq!(head(3), [0x81, 3, b'x', b'x', b'x']);
+        assert_eq!(Frame::binary(&[0, 0xff]).as_bytes(), [0x82, 2, 0, 0xff]);
         assert_eq!(head(125)[..2], [0x81, 125]);
         assert_eq!(head(126)[..4], [0x81, 126, 0, 126]);
         assert_eq!(head(65_535)[..4], [0x81, 126, 0xff, 0xff]);

@@ -10,7 +10,7 @@ use super::acceptor;
 use super::http1::Limits;
 use super::loopback::LoopbackClient;
 use super::mailbox::{self, Mailbox};
-use super::service::{Service, Timeouts};
+use super::service::{Notes, Service, Timeouts};
 use super::shard;
 use super::slots::Caps;
 use crate::clock::Clock;
@@ -34,7 +34,7 @@ pub struct Options {
     pub clock: Clock,
 }
 
-/// The running front door. `N` is what the services take notes of.
+/// The running front door. `N` is what its shards take notes of.
 pub struct Front<N> {
     address: SocketAddr,
     control: Arc<acceptor::Control>,
@@ -44,32 +44,33 @@ pub struct Front<N> {
 }
 
 impl<N: Send + 'static> Front<N> {
-    /// Starts a shard per seed, and the acceptor on a listener ([`listen`]). `make_service` runs on each shard's own thread and
-    /// is given its seed, so what it makes need be neither sendable nor shareable.
+    /// Starts a shard per seed, and the acceptor on a listener ([`listen`]). `make` runs on each shard's own thread and is given
+    /// its seed, so what it makes need be neither sendable nor shareable.
     ///
     /// # Errors
     /// When the system refuses a poll, a thread or the listener's registration.
-    pub fn start<S, T, M>(listener: TcpListener, options: Options, seeds: Vec<T>, make_service: M) -> io::Result<Self>
+    pub fn start<S, K, T, M>(listener: TcpListener, options: Options, seeds: Vec<T>, make: M) -> io::Result<Self>
     where
-        S: Service<Note = N> + 'static,
+        S: Service + 'static,
+        K: Notes<Note = N> + 'static,
         T: Send + 'static,
-        M: Fn(T, Arc<Mailbox<N>>) -> S + Send + Sync + 'static,
+        M: Fn(T, Arc<Mailbox<N>>) -> (S, K) + Send + Sync + 'static,
     {
         let Options { limits, timeouts, caps, metrics, clock } = options;
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
-        let make_service = Arc::new(make_service);
+        let make = Arc::new(make);
         let (send_refusal, refusal) = std::sync::mpsc::sync_channel(seeds.len());
         let mut shards = Vec::with_capacity(seeds.len());
         for (index, seed) in seeds.into_iter().enumerate() {
             let reactor = shard::Reactor::new(limits.clone(), timeouts.clone(), Arc::clone(&metrics), clock.clone())?;
             let mailbox = reactor.mailbox();
-            let (make, address, send) = (Arc::clone(&make_service), Arc::clone(&mailbox), send_refusal.clone());
+            let (make, address, send) = (Arc::clone(&make), Arc::clone(&mailbox), send_refusal.clone());
             let thread = std::thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
                 observe::vital(move || {
-                    let mut service = make(seed, address);
+                    let (mut service, notes) = make(seed, address);
                     let _ = send.send(service.refuse());
-                    reactor.run(service);
+                    reactor.run(service, notes);
                 });
             })?;
             shards.push((mailbox, thread));

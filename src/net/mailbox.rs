@@ -1,10 +1,14 @@
 //! How other threads reach a shard: a list under a lock and a wake-up of its poll.
 //!
 //! Bounded by what may be sent: one message per connection handed over, one per parked request, one to stop, and
-//! there are at most `MAX_CONNECTIONS` of the first two; of notes there are at most [`NOTES_MAX`]. The lock is held for
+//! there are at most `MAX_CONNECTIONS` of the first two; of notes, to the shard or to one of its sockets, there are at most
+//! [`NOTES_MAX`]. The lock is held for
 //! a push or a swap, never across I/O.
 
+use std::any::Any;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use mio::{Registry, Token, Waker};
@@ -22,19 +26,34 @@ pub struct Ticket {
     pub(crate) serial: u64,
 }
 
+/// Names a socket among those of all shards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SocketId {
+    /// The number of its shard's mailbox.
+    pub mailbox: u32,
+    /// Its name on the shard.
+    pub ticket: Ticket,
+}
+
+/// Something for one socket: what it is, its session knows.
+pub type SocketNote = Box<dyn Any + Send>;
+
 pub(crate) enum Message<N> {
     /// A connection for this shard to serve.
     Accepted(Accepted),
     /// The request with this ticket can be answered now.
     Resume(Ticket),
-    /// Something for the service, most likely for its sockets.
+    /// Something for the topics of the shard.
     Note(N),
+    /// Something for the session of one socket.
+    Tell(Ticket, SocketNote),
     /// Finish what is in flight by the deadline, close everything else.
     Stop { deadline: Instant },
 }
 
-/// One shard's mailbox. `N` is what its service takes notes of.
+/// One shard's mailbox. `N` is what its topics take notes of.
 pub struct Mailbox<N> {
+    number: u32,
     waiting: Mutex<Waiting<N>>,
     waker: Waker,
 }
@@ -49,7 +68,23 @@ struct Waiting<N> {
 impl<N> Mailbox<N> {
     pub(crate) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
         let waiting = Waiting { messages: Vec::new(), notes: 0, missed: false };
-        Ok(Self { waiting: Mutex::new(waiting), waker: Waker::new(registry, token)? })
+        Ok(Self {
+            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+            waiting: Mutex::new(waiting),
+            waker: Waker::new(registry, token)?,
+        })
+    }
+
+    /// What tells it from every other mailbox of the process.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The address of one of its sockets.
+    #[must_use]
+    pub fn socket(self: &Arc<Self>, ticket: Ticket) -> SocketAddress<N> {
+        SocketAddress { mailbox: Arc::clone(self), ticket }
     }
 
     /// Tells the shard that the request with this ticket can be answered.
@@ -57,16 +92,21 @@ impl<N> Mailbox<N> {
         self.post(Message::Resume(ticket));
     }
 
-    /// Hands a note to the shard's service. With [`NOTES_MAX`] waiting it is dropped, and the shard closes its sockets:
-    /// what they missed they will ask for.
-    pub fn note(&self, note: N) {
+    /// Hands a note to the shard's topics. With [`NOTES_MAX`] waiting it is dropped (false), and the shard closes its
+    /// sockets: what they missed they will ask for.
+    pub fn note(&self, note: N) -> bool {
+        self.post_note(Message::Note(note))
+    }
+
+    fn post_note(&self, note: Message<N>) -> bool {
         let mut waiting = self.waiting.lock();
         if waiting.notes >= NOTES_MAX {
             waiting.missed = true;
-            return;
+            return false;
         }
         waiting.notes += 1;
-        self.push(waiting, Message::Note(note));
+        self.push(waiting, note);
+        true
     }
 
     /// Tells the shard that there is something it should have been told and was not: it closes its sockets, as above.
@@ -116,6 +156,34 @@ impl<N> Mailbox<N> {
     }
 }
 
+static NEXT_NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// How other threads reach one socket, for as long as it is open.
+pub struct SocketAddress<N> {
+    mailbox: Arc<Mailbox<N>>,
+    ticket: Ticket,
+}
+
+impl<N> SocketAddress<N> {
+    /// Hands a note to the socket's session; a socket that is gone gets none. It counts among the notes of the shard, with
+    /// the same answer (false) when there are too many.
+    pub fn tell(&self, note: impl Any + Send) -> bool {
+        self.mailbox.post_note(Message::Tell(self.ticket, Box::new(note)))
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn id(&self) -> SocketId {
+        SocketId { mailbox: self.mailbox.number, ticket: self.ticket }
+    }
+}
+
+impl<N> Clone for SocketAddress<N> {
+    fn clone(&self) -> Self {
+        self.mailbox.socket(self.ticket)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,13 +191,15 @@ mod tests {
     #[test]
     fn notes_are_bounded_and_a_dropped_one_is_told() {
         let poll = mio::Poll::new().unwrap();
-        let mailbox = Mailbox::new(poll.registry(), Token(0)).unwrap();
-        (0..NOTES_MAX).for_each(|number| mailbox.note(number));
+        let mailbox = Arc::new(Mailbox::new(poll.registry(), Token(0)).unwrap());
+        assert!((0..NOTES_MAX).all(|number| mailbox.note(number)));
         let mut taken = Vec::new();
         assert!(!mailbox.take(&mut taken));
         assert_eq!(taken.len(), NOTES_MAX);
         taken.clear();
-        (0..=NOTES_MAX).for_each(|number| mailbox.note(number));
+        let socket = mailbox.socket(Ticket { connection: 0, serial: 0 });
+        assert!((0..NOTES_MAX).all(|number| if number % 2 == 0 { mailbox.note(number) } else { socket.tell(number) }));
+        assert!(!socket.clone().tell(()), "what is for one socket counts like what is for all");
         mailbox.resume(Ticket { connection: 0, serial: 0 });
         assert!(mailbox.take(&mut taken), "one was too many");
         assert_eq!(taken.len(), NOTES_MAX + 1, "an answer is never dropped");

@@ -1,11 +1,12 @@
 //! The public front door: sockets in, requests out, answers back. It knows no product.
 //!
 //! One acceptor thread hands connections to shards, one thread per core, each an event loop over its own
-//! sockets ([`shard`]). A shard owns a [`Service`], which turns a request into an answer at once
+//! sockets ([`shard`]). A shard owns two things. One is a [`Service`], which turns a request into an answer at once
 //! ([`Reply::Now`]) or later ([`Reply::Later`]): then the connection is parked, the shard turns to others, and
 //! whoever does the work calls [`Mailbox::resume`] with the ticket. A request may also turn its connection into a
-//! WebSocket ([`Reply::Upgrade`]), which then belongs to a [`Session`]; what happens elsewhere reaches it as a note
-//! ([`Mailbox::note`], [`Service::note`]).
+//! WebSocket ([`Reply::Upgrade`]), which then belongs to a [`Session`]. The other thing is what takes its [`Notes`]: what
+//! happens elsewhere and concerns many sockets ([`Mailbox::note`]). What concerns one is told to its session
+//! ([`SocketAddress::tell`]).
 //!
 //! Nothing here blocks but `poll`, and every phase of a connection has a deadline ([`Timeouts`]), so no client
 //! can stall another (G6). Every buffer has a bound (G5).
@@ -33,10 +34,10 @@ pub use frame::Frame;
 pub use front::{Front, Options, listen};
 pub use http1::{Limits, Reject, Request};
 pub use loopback::LoopbackClient;
-pub use mailbox::{Mailbox, Ticket};
+pub use mailbox::{Mailbox, SocketAddress, SocketId, SocketNote, Ticket};
 pub use request_id::RequestId;
 pub use response::Response;
-pub use service::{Continuation, Reply, Service, Sockets, Timeouts, Woken};
+pub use service::{Continuation, Notes, Reply, Service, Sockets, Timeouts, Woken};
 pub use side_door::{Listening, SideDoor};
 pub use slots::{Caps, network_of};
 pub use socket::{Outgoing, Session, SocketLimits};

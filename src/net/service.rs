@@ -26,9 +26,6 @@ pub struct Timeouts {
 
 /// What answers the requests of one shard. Lives on the shard's thread and is never shared.
 pub trait Service {
-    /// What other threads may hand to it.
-    type Note: Send + 'static;
-
     /// How many bytes of body to accept for this request, judged by its head.
     fn body_limit(&self, request: &Request<'_>) -> usize;
 
@@ -41,9 +38,15 @@ pub trait Service {
 
     /// The answer on a connection that the caps do not allow; it leaves before anything is read.
     fn refuse(&mut self) -> Response;
+}
+
+/// What takes the notes that other threads post to a shard. Lives on the shard's thread.
+pub trait Notes {
+    /// What they may post.
+    type Note: Send + 'static;
 
     /// Takes a note, in the order in which they were posted. What it sends leaves at the end of the turn.
-    fn note(&mut self, note: Self::Note, sockets: &mut impl Sockets);
+    fn deliver(&mut self, note: Self::Note, sockets: &mut impl Sockets);
 }
 
 /// How a service replies.
@@ -68,7 +71,7 @@ pub enum Woken {
     TimedOut,
 }
 
-/// The sockets of a shard, for its service to send to.
+/// The sockets of a shard, to send to.
 pub trait Sockets {
     /// Sends a frame to the socket with this ticket; false if it is no longer there. All that is sent to one socket during
     /// a turn leaves with one write.

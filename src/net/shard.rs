@@ -1,4 +1,4 @@
-//! One event loop: one thread, its own sockets, its own service.
+//! One event loop: one thread, its own sockets, its own service and topics.
 //!
 //! A turn: wait for sockets, the mailbox or the next sweep; note which sockets can move; take the mail; give each
 //! connection with something to do its turn; look for deadlines that have passed. Nothing else waits, ever.
@@ -15,7 +15,7 @@ use super::conn::{Conn, Flow};
 use super::frame::Frame;
 use super::http1::Limits;
 use super::mailbox::{Mailbox, Message, Ticket};
-use super::service::{Service, Sockets, Timeouts};
+use super::service::{Notes, Service, Sockets, Timeouts};
 use super::slots::Accepted;
 use super::socket::code;
 use super::turn::Tools;
@@ -61,15 +61,15 @@ impl<N> Reactor<N> {
     }
 
     /// Serves until told to stop and everything in flight is done.
-    pub(crate) fn run<S: Service<Note = N>>(self, service: S) {
+    pub(crate) fn run<S: Service, K: Notes<Note = N>>(self, service: S, notes: K) {
         let tools = Tools::new(service, self.limits, self.timeouts, self.metrics, self.clock);
         let next_sweep = tools.now;
         let (poll, mailbox) = (self.poll, self.mailbox);
-        Shard { poll, mailbox, tools, conns: Slab::new(), ready: Vec::new(), next_sweep, stop_by: None }.run();
+        Shard { poll, mailbox, tools, notes, conns: Slab::new(), ready: Vec::new(), next_sweep, stop_by: None }.run();
     }
 }
 
-/// The connections of a shard, for its service to send to.
+/// The connections of a shard, for its notes to be sent to.
 struct Conns<'a> {
     conns: &'a mut Slab<Conn>,
     ready: &'a mut Vec<usize>,
@@ -90,10 +90,11 @@ impl Sockets for Conns<'_> {
     }
 }
 
-struct Shard<S: Service> {
+struct Shard<S, K: Notes> {
     poll: Poll,
-    mailbox: Arc<Mailbox<S::Note>>,
+    mailbox: Arc<Mailbox<K::Note>>,
     tools: Tools<S>,
+    notes: K,
     conns: Slab<Conn>,
     /// Connections with something to do; each at most once.
     ready: Vec<usize>,
@@ -102,7 +103,7 @@ struct Shard<S: Service> {
     stop_by: Option<Instant>,
 }
 
-impl<S: Service> Shard<S> {
+impl<S: Service, K: Notes> Shard<S, K> {
     fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS_MAX);
         let (mut mail, mut turn) = (Vec::new(), Vec::new());
@@ -154,7 +155,7 @@ impl<S: Service> Shard<S> {
         }
     }
 
-    fn open(&mut self, message: Message<S::Note>) {
+    fn open(&mut self, message: Message<K::Note>) {
         match message {
             Message::Accepted(accepted) => self.accept(accepted),
             Message::Resume(ticket) => {
@@ -163,11 +164,17 @@ impl<S: Service> Shard<S> {
                 self.follow(ticket.connection, &flow);
             }
             Message::Note(note) => {
-                let Tools { service, unsent, now, .. } = &mut self.tools;
+                let Tools { unsent, now, .. } = &mut self.tools;
                 let mut sockets = Conns { conns: &mut self.conns, ready: &mut self.ready, unsent, now: *now };
-                let noted = catch_unwind(AssertUnwindSafe(|| service.note(note, &mut sockets)));
+                let noted = catch_unwind(AssertUnwindSafe(|| self.notes.deliver(note, &mut sockets)));
                 if noted.is_err() {
                     self.close_sockets();
+                }
+            }
+            Message::Tell(ticket, note) => {
+                let Some(conn) = self.conns.get_mut(ticket.connection) else { return };
+                if conn.tell(ticket, note, &mut self.tools) {
+                    self.queue(ticket.connection);
                 }
             }
             Message::Stop { deadline } => self.stop(deadline),

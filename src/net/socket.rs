@@ -18,7 +18,7 @@ use tungstenite::error::{CapacityError, Error};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
 use super::frame::Frame;
-use super::mailbox::Ticket;
+use super::mailbox::{SocketNote, Ticket};
 use super::outbox::Outbox;
 use crate::observe::metrics;
 
@@ -33,8 +33,8 @@ const CONTROL_MAX_BYTES: usize = 125;
 pub enum Message<'a> {
     /// A whole text message.
     Text(&'a str),
-    /// A whole binary message of this many bytes.
-    Binary(usize),
+    /// A whole binary message.
+    Binary(&'a [u8]),
     /// A message over [`SocketLimits::message_bytes`], of which nothing was kept. Nothing more will be read.
     TooLarge,
     /// More messages within a second than [`SocketLimits::messages_per_second`].
@@ -48,6 +48,15 @@ pub trait Session {
 
     /// A message came.
     fn message(&mut self, message: &Message<'_>, out: &mut Outgoing<'_>);
+
+    /// Somebody has told this socket something ([`SocketAddress::tell`](super::SocketAddress::tell)).
+    fn note(&mut self, _: SocketNote, _: &mut Outgoing<'_>) {}
+
+    /// Its own timer. Asked when the socket was opened, and then each time that the moment it has named is there; `None` ends
+    /// it. A moment is kept to within a sweep of the shard (250 ms), so nothing is asked more often than that.
+    fn tick(&mut self, _now: Instant, _: &mut Outgoing<'_>) -> Option<Instant> {
+        None
+    }
 
     /// Until when the socket may go on; asked once, before it is opened.
     fn until(&self) -> Option<Instant> {
@@ -73,6 +82,13 @@ impl Outgoing<'_> {
     pub fn text(&mut self, payload: &str) {
         if self.close.is_none() {
             self.outbox.push(Frame::text(payload));
+        }
+    }
+
+    /// Sends a binary message.
+    pub fn binary(&mut self, payload: &[u8]) {
+        if self.close.is_none() {
+            self.outbox.push(Frame::binary(payload));
         }
     }
 
@@ -146,6 +162,8 @@ pub(crate) struct Socket {
     leave_at: Option<Instant>,
     /// When its session wants it to end.
     until: Option<Instant>,
+    /// When its session wants to be asked again.
+    next_tick: Option<Instant>,
     /// What its session is told when it is dropped.
     code: u16,
     metrics: Arc<metrics::Net>,
@@ -172,6 +190,7 @@ impl Socket {
             ticket,
             protocol: WebSocketContext::new(Role::Server, Some(config)),
             until: session.until(),
+            next_tick: None,
             session,
             next_ping: now + limits.ping,
             limits,
@@ -194,10 +213,23 @@ impl Socket {
     }
 
     /// Lets the session say its first words. Break: it is over, with this code.
-    pub(crate) fn open(&mut self, outbox: &mut Outbox) -> ControlFlow<u16> {
+    pub(crate) fn open(&mut self, outbox: &mut Outbox, now: Instant) -> ControlFlow<u16> {
         let ticket = self.ticket;
         let verdict = self.consult(outbox, |session, out| session.open(ticket, out));
         self.replay_credit = outbox.len();
+        verdict?;
+        self.tick_session(outbox, now)
+    }
+
+    /// Hands a note to the session. Break: it is over, with this code.
+    pub(crate) fn note(&mut self, note: SocketNote, outbox: &mut Outbox) -> ControlFlow<u16> {
+        self.consult(outbox, |session, out| session.note(note, out))
+    }
+
+    fn tick_session(&mut self, outbox: &mut Outbox, now: Instant) -> ControlFlow<u16> {
+        let mut next = None;
+        let verdict = self.consult(outbox, |session, out| next = session.tick(now, out));
+        self.next_tick = next;
         verdict
     }
 
@@ -222,7 +254,7 @@ impl Socket {
             let message = self.protocol.read(&mut Wire { unread: &mut unread, outbox });
             let message = match &message {
                 Ok(Incoming::Text(text)) => Message::Text(text.as_str()),
-                Ok(Incoming::Binary(bytes)) => Message::Binary(bytes.len()),
+                Ok(Incoming::Binary(bytes)) => Message::Binary(bytes),
                 // The protocol machine has answered it; it counts like a message.
                 Ok(Incoming::Ping(_)) => {
                     if self.is_within_rate(now) {
@@ -276,6 +308,9 @@ impl Socket {
         if self.until.is_some_and(|until| until <= now) {
             self.consult(outbox, |session, out| session.expire(out))?;
             return end(outbox, code::EXPIRED, "");
+        }
+        if self.next_tick.is_some_and(|at| at <= now) {
+            self.tick_session(outbox, now)?;
         }
         if now < self.next_ping {
             return ControlFlow::Continue(());
@@ -356,10 +391,12 @@ mod tests {
     const LIMITS: SocketLimits =
         SocketLimits { message_bytes: 64, messages_per_second: 2, outbox_bytes: 100, stall: SECOND, ping: SECOND };
 
-    /// Says `first` to begin with and echoes what comes, but trips over "trip".
+    /// Says `first` to begin with and echoes what comes, but trips over "trip". Says "tick" every `ticks`.
     struct Echo {
         first: String,
         until: Option<Instant>,
+        ticks: Option<Duration>,
+        opened: bool,
     }
 
     impl Session for Echo {
@@ -371,8 +408,23 @@ mod tests {
             match message {
                 Message::Text("trip") => std::panic::resume_unwind(Box::new("on purpose")),
                 Message::Text(text) => out.text(text),
+                Message::Binary(bytes) => out.binary(bytes),
                 other => out.close(code::POLICY, &format!("{other:?}")),
             }
+        }
+
+        fn note(&mut self, note: SocketNote, out: &mut Outgoing<'_>) {
+            match note.downcast::<String>() {
+                Ok(text) => out.text(&text),
+                Err(_) => out.close(code::POLICY, "an unknown note"),
+            }
+        }
+
+        fn tick(&mut self, now: Instant, out: &mut Outgoing<'_>) -> Option<Instant> {
+            if std::mem::replace(&mut self.opened, true) {
+                out.text("tick");
+            }
+            self.ticks.map(|every| now + every)
         }
 
         fn until(&self) -> Option<Instant> {
@@ -388,16 +440,19 @@ mod tests {
 
     fn socket(first: &str) -> (Socket, Outbox, Instant) {
         let now = Clock::system().instant();
-        let (socket, outbox) = socket_until(first, None, now);
+        let (socket, outbox) = opened(echo(first), now);
         (socket, outbox, now)
     }
 
-    fn socket_until(first: &str, until: Option<Instant>, now: Instant) -> (Socket, Outbox) {
+    fn echo(first: &str) -> Echo {
+        Echo { first: first.to_owned(), until: None, ticks: None, opened: false }
+    }
+
+    fn opened(session: Echo, now: Instant) -> (Socket, Outbox) {
         let ticket = Ticket { connection: 0, serial: 1 };
-        let mut socket =
-            Socket::new(ticket, Box::new(Echo { first: first.to_owned(), until }), LIMITS, Arc::default(), now);
+        let mut socket = Socket::new(ticket, Box::new(session), LIMITS, Arc::default(), now);
         let mut outbox = Outbox::default();
-        assert_eq!(socket.open(&mut outbox), ControlFlow::Continue(()));
+        assert_eq!(socket.open(&mut outbox, now), ControlFlow::Continue(()));
         (socket, outbox)
     }
 
@@ -462,13 +517,46 @@ mod tests {
     #[test]
     fn a_session_ends_when_its_time_is_over_and_says_why_itself() {
         let now = Clock::system().instant();
-        let (mut socket, mut outbox) = socket_until("hello", Some(now + SECOND / 2), now);
+        let (mut socket, mut outbox) = opened(Echo { until: Some(now + SECOND / 2), ..echo("hello") }, now);
         sent(&mut outbox);
         assert_eq!(socket.tick(&mut outbox, now), ControlFlow::Continue(()));
         assert!(outbox.is_empty(), "it is not time");
         assert_eq!(socket.tick(&mut outbox, now + SECOND / 2), ControlFlow::Break(code::EXPIRED));
         let last_words = [Frame::text("goodbye").as_bytes(), Frame::close(code::EXPIRED, "").as_bytes()].concat();
         assert_eq!(sent(&mut outbox), last_words);
+    }
+
+    #[test]
+    fn binary_messages_come_whole_and_go_as_they_are() {
+        let (mut socket, mut outbox, now) = socket("hello");
+        sent(&mut outbox);
+        let bytes = [0x82, 0x83, 0, 0, 0, 0, 0, 0xff, 0x80];
+        assert_eq!(socket.receive(&bytes, &mut outbox, now), ControlFlow::Continue(()));
+        assert_eq!(sent(&mut outbox), Frame::binary(&[0, 0xff, 0x80]).as_bytes());
+    }
+
+    #[test]
+    fn a_session_takes_notes_and_may_end_over_one() {
+        let (mut socket, mut outbox, _) = socket("hello");
+        sent(&mut outbox);
+        assert_eq!(socket.note(Box::new("psst".to_owned()), &mut outbox), ControlFlow::Continue(()));
+        assert_eq!(sent(&mut outbox), Frame::text("psst").as_bytes());
+        assert_eq!(socket.note(Box::new(7), &mut outbox), ControlFlow::Break(code::POLICY));
+    }
+
+    #[test]
+    fn a_sessions_timer_goes_off_when_it_said_and_until_it_says_no_more() {
+        let now = Clock::system().instant();
+        let (mut socket, mut outbox) = opened(Echo { ticks: Some(SECOND / 4), ..echo("hello") }, now);
+        assert_eq!(sent(&mut outbox), Frame::text("hello").as_bytes());
+        for (at, ticks) in [(SECOND / 8, false), (SECOND / 4, true), (SECOND / 3, false), (SECOND / 2, true)] {
+            assert_eq!(socket.tick(&mut outbox, now + at), ControlFlow::Continue(()));
+            assert_eq!(!sent(&mut outbox).is_empty(), ticks, "{at:?}");
+        }
+        let (mut socket, mut outbox) = opened(echo("hello"), now);
+        sent(&mut outbox);
+        assert_eq!(socket.tick(&mut outbox, now + SECOND / 2), ControlFlow::Continue(()));
+        assert!(outbox.is_empty(), "who names no moment is not asked again");
     }
 
     #[test]

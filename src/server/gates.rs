@@ -18,7 +18,7 @@ use crate::ops::options::METRICS_PUBLIC;
 use crate::settings::Settings;
 use crate::store::{Reader, WriterHandle};
 
-/// All that is needed to build a shard's gate on the shard's own thread.
+/// All that is needed to build a shard's gate and topics on the shard's own thread.
 pub(super) struct GatePlan {
     pub(super) settings: Settings,
     pub(super) live: LiveConfig,
@@ -35,7 +35,7 @@ pub(super) struct GatePlan {
 }
 
 impl GatePlan {
-    pub(super) fn build(&self, reader: Reader, mailbox: Arc<Mailbox>) -> Gate {
+    pub(super) fn build(&self, reader: Reader, mailbox: Arc<Mailbox>) -> (Gate, Rc<RefCell<Topics>>) {
         let settings = &self.settings;
         let reader = Rc::new(reader);
         let mut routes = Routes::counted_by(Arc::clone(&self.metrics.http));
@@ -52,7 +52,8 @@ impl GatePlan {
             health::metrics(&mut routes, Arc::clone(&self.metrics));
         }
         let options = drafts::Options::of(settings);
-        let topics = Rc::new(RefCell::new(Topics::counted_by(self.metrics.sockets.deliveries())));
+        let topics = Topics::new(&mailbox, self.metrics.sockets.deliveries(), self.clock.clone());
+        let topics = Rc::new(RefCell::new(topics));
         let watches = drafts::Watches {
             reader: Rc::clone(&reader),
             hub: Arc::clone(&self.hub),
@@ -66,15 +67,15 @@ impl GatePlan {
         drafts::socket::route(&mut routes, watches);
         let (damaged, audit, counted) = (self.damaged.clone(), self.audit.clone(), Arc::clone(&self.metrics.drafts));
         drafts::routes(&mut routes, reader, damaged, options, audit, counted, self.clock.clone());
-        Gate {
+        let gate = Gate {
             routes,
             policy: self.live.policies.policy.follow(),
             body_bytes: settings.count(&BODY_BYTES),
             unheeded_proxy: self.unheeded_proxy.clone(),
             writer: self.writer.clone(),
             mailbox,
-            topics,
             clock: self.clock.clone(),
-        }
+        };
+        (gate, topics)
     }
 }

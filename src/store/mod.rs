@@ -20,7 +20,7 @@ mod writer;
 
 pub use chore::{PutOff, run_chore};
 pub use copy::{Copied, CopyError, copy, copy_alone};
-pub use event::{Event, Publisher};
+pub use event::{Event, Publisher, Space, Topic};
 pub use fault::{Fault, damage, is_damage};
 pub use migrations::SCHEMA_VERSION;
 pub use open::{

@@ -763,8 +763,10 @@ mod tests {
     use parking_lot::Mutex;
 
     use super::*;
+    use crate::net::Frame;
     use crate::observe::LogHandle;
     use crate::observe::metrics::Metrics;
+    use crate::store::{Space, Topic};
 
     type Outcome = Result<JobTimes, StoreError>;
 
@@ -790,7 +792,9 @@ mod tests {
     }
 
     fn event(seq: i64) -> Event {
-        Event { topic: "t".into(), seq, kind: "k", data: "{}".into(), request_id: "r".into(), at: Timestamp(0) }
+        static SPACE: Space = Space { name: "tests", log_field: "test", encode: |_, _| Frame::ping() };
+        let (topic, data) = (Topic::new(&SPACE, "t"), "{}".into());
+        Event { topic, seq, kind: "k", data, request_id: "r".into(), at: Timestamp(0) }
     }
 
     fn mark(tx: &Tx<'_>, at: i64) {

@@ -135,7 +135,7 @@ fn events_are_published_once_each_after_their_commit_and_in_its_order() {
     writer.stop();
     let heard = listener.heard.lock();
     let published = heard.iter().map(|Event { topic, seq, kind, data, request_id, at }| {
-        json!([topic.as_ref(), seq, kind, data, request_id, at.0])
+        json!([topic.name(), seq, kind, data, request_id, at.0])
     });
     let ledger = listener.ledger.lock();
     assert_eq!(published.collect::<Vec<_>>(), rows(&ledger));

@@ -1,5 +1,6 @@
 //! What every request passes and every answer carries (contract 01 §0.3–0.5, §3, §5; rulings 3, 11 and 15).
 
+use std::cell::RefCell;
 use std::net::TcpListener;
 use std::panic::resume_unwind;
 use std::rc::Rc;
@@ -10,8 +11,9 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use inkring::clock::Clock;
 use inkring::gate::{ApiError, Cors, Gate, Identity, Live, Outcome, Policy, Route, Routes};
-use inkring::hub::Hub;
+use inkring::hub::{Hub, Topics};
 use inkring::net::{Caps, Front, Limits, Options, Response, Timeouts};
+use inkring::observe::metrics::Deliveries;
 use inkring::store::{self, Tx, Writer};
 use serde_json::{Value, json};
 
@@ -604,7 +606,7 @@ fn a_panic_is_a_500_for_its_own_request_and_nothing_else() {
     let clock = Clock::system();
     let store = store::open(&path).unwrap();
     let reader = store.reader().unwrap();
-    let writer = Writer::start(store, 16, Arc::new(Hub::new(|_, _| String::new())), clock.clone()).unwrap();
+    let writer = Writer::start(store, 16, Arc::new(Hub::new(clock.clone())), clock.clone()).unwrap();
     let options = Options {
         limits: Limits { head_bytes: 4096, headers: 16, target_bytes: 1024 },
         timeouts: Timeouts {
@@ -626,15 +628,18 @@ fn a_panic_is_a_500_for_its_own_request_and_nothing_else() {
         limiter: None,
         trusted_proxy: Box::new(|_| false),
     });
-    let front = Front::start(listener, options, vec![reader], move |_, mailbox| Gate {
-        routes: panicking(),
-        policy: policy.follow(),
-        body_bytes: 1024,
-        unheeded_proxy: inkring::gate::UnheededProxy::default(),
-        writer: handle.clone(),
-        mailbox,
-        topics: Rc::default(),
-        clock: clock.clone(),
+    let front = Front::start(listener, options, vec![reader], move |_, mailbox| {
+        let topics = Topics::new(&mailbox, Deliveries::default(), clock.clone());
+        let gate = Gate {
+            routes: panicking(),
+            policy: policy.follow(),
+            body_bytes: 1024,
+            unheeded_proxy: inkring::gate::UnheededProxy::default(),
+            writer: handle.clone(),
+            mailbox,
+            clock: clock.clone(),
+        };
+        (gate, Rc::new(RefCell::new(topics)))
     })
     .unwrap();
     let mut client = Client::connect(front.address());

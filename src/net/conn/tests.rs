@@ -6,7 +6,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::net::http1::{Limits, Request};
 use crate::net::slots::{Caps, Slots};
-use crate::net::{Reply, Sockets, Timeouts};
+use crate::net::{Reply, Timeouts};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -14,7 +14,6 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Stub;
 
 impl Service for Stub {
-    type Note = ();
     fn body_limit(&self, _: &Request<'_>) -> usize {
         0
     }
@@ -33,7 +32,6 @@ impl Service for Stub {
     fn refuse(&mut self) -> Response {
         Response::text(http::StatusCode::SERVICE_UNAVAILABLE, "refused")
     }
-    fn note(&mut self, (): (), _: &mut impl Sockets) {}
 }
 
 /// A connection whose socket was full when it answered the first request of `sent`.

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::{Conn, Flow, STEPS_PER_TURN, State};
 use crate::net::frame::Frame;
-use crate::net::mailbox::Ticket;
+use crate::net::mailbox::{SocketNote, Ticket};
 use crate::net::outbox::Outbox;
 use crate::net::response::{Manner, Response};
 use crate::net::socket::{self, Socket, code};
@@ -25,7 +25,8 @@ impl Conn {
         self.outbox.push_bytes(&tools.answers);
         self.filled(waiting, &mut tools.unsent, tools.now);
         tools.clear_answers();
-        self.with_socket(tools, Socket::open);
+        let now = tools.now;
+        self.with_socket(tools, |socket, outbox| socket.open(outbox, now));
     }
 
     /// Has the socket, if this is one, do something that may fill the outbox or end it.
@@ -124,6 +125,15 @@ impl Conn {
         self.outbox.push(frame.clone());
         self.filled(waiting, unsent, now);
         true
+    }
+
+    /// Hands a note to the socket with this ticket; true if it is here.
+    pub(crate) fn tell<S>(&mut self, ticket: Ticket, note: SocketNote, tools: &mut Tools<S>) -> bool {
+        let is_here = matches!(&self.state, State::Socket(socket) if socket.ticket() == ticket);
+        if is_here {
+            self.with_socket(tools, |socket, outbox| socket.note(note, outbox));
+        }
+        is_here
     }
 
     pub(crate) fn is_socket(&self) -> bool {
