@@ -204,12 +204,6 @@ fn span(seconds: u64) -> String {
     format!("{count} {unit}")
 }
 
-/// A text of a stranger as it may go to a terminal.
-fn safe(text: &str) -> String {
-    let one = |letter: char| if letter.is_control() { letter.escape_default().to_string() } else { letter.to_string() };
-    text.chars().map(one).collect()
-}
-
 /// Asks the private plane of a server on this machine, as somebody who has its token.
 fn ask_privately(ask: Ask<'_>, to: &Endpoint, token: Option<&Secret>, patience: Duration) -> Result<Answer, AskError> {
     let bearer = token.map(|token| format!("Bearer {}", String::from_utf8_lossy(token.bytes())));

@@ -26,3 +26,4 @@ pub mod observe;
 pub mod settings;
 
 pub mod clock;
+pub mod text;

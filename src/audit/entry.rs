@@ -1,13 +1,11 @@
 //! One entry on its way into the log: values are typed, and long ones are cut.
 
-use std::borrow::Cow;
-
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
-use crate::observe;
+use crate::text::cut;
 
 /// The longest text of an entry, in characters; what is longer is cut.
-const TEXT_MAX_CHARS: usize = 500;
+pub(super) const TEXT_MAX_CHARS: usize = 500;
 
 /// What happened.
 #[derive(Debug, Clone, Copy)]
@@ -38,11 +36,6 @@ pub(super) fn metadata(fields: &[(&'static str, Field<'_>)]) -> Result<Option<St
     if fields.is_empty() { Ok(None) } else { serde_json::to_string(&Object(fields)).map(Some) }
 }
 
-/// The text, or as much of it as is kept.
-pub(super) fn cut(text: &str) -> Cow<'_, str> {
-    observe::cut(text, TEXT_MAX_CHARS)
-}
-
 struct Object<'a>(&'a [(&'static str, Field<'a>)]);
 
 impl Serialize for Object<'_> {
@@ -50,7 +43,7 @@ impl Serialize for Object<'_> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (name, field) in self.0 {
             match field {
-                Field::Text(text) => map.serialize_entry(name, &cut(text))?,
+                Field::Text(text) => map.serialize_entry(name, &cut(text, TEXT_MAX_CHARS))?,
                 Field::Number(number) => map.serialize_entry(name, number)?,
             }
         }
@@ -61,16 +54,6 @@ impl Serialize for Object<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn texts_are_cut_after_500_characters_whatever_their_bytes() {
-        for letter in ["a", "é", "🖋"] {
-            assert_eq!(cut(&letter.repeat(500)), letter.repeat(500));
-            assert_eq!(cut(&letter.repeat(501)), letter.repeat(500) + "...<truncated>");
-        }
-        assert_eq!(cut(&"x".repeat(60_000)).chars().count(), 514);
-        assert!(matches!(cut(""), Cow::Borrowed("")));
-    }
 
     #[test]
     fn metadata_is_an_object_of_typed_values_or_nothing() {

@@ -8,10 +8,11 @@ use rusqlite::ErrorCode;
 use uuid::Uuid;
 
 use super::chain::{self, Content};
-use super::entry::{self, Entry, cut};
+use super::entry::{self, Entry, TEXT_MAX_CHARS};
 use super::waiting::{Row, Taken, Waiting};
 use crate::observe::repeat::Sampler;
 use crate::store::{StoreError, Tx};
+use crate::text::cut;
 
 static FAILED: Sampler = Sampler::new();
 
@@ -44,7 +45,7 @@ impl Audit {
             return None;
         }
         let user_agent = user_agent.filter(|text| !text.is_empty());
-        let user_agent = user_agent.map(|text| cut(&String::from_utf8_lossy(text)).into_owned());
+        let user_agent = user_agent.map(|text| cut(&String::from_utf8_lossy(text), TEXT_MAX_CHARS).into_owned());
         Some(Witness { audit: self.clone(), ip: client.to_canonical().to_string(), user_agent })
     }
 

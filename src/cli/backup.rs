@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{FOUND_PROBLEMS, ask_privately, fail, load, print, safe};
+use super::{FOUND_PROBLEMS, ask_privately, fail, load, print};
 use crate::backup::{
     self, BackupError, Checked, Manifest, Newer, NewerDraft, RestoreError, Restored, alone, receive, verify,
 };
@@ -21,6 +21,7 @@ use crate::ops::PROCESS_HEADER;
 use crate::settings::Settings;
 use crate::store::options::DATABASE;
 use crate::store::{Kept, OpenError, directory_of};
+use crate::text::visible;
 
 /// How long a server may take for a backup, of which nothing is heard until it is done and checked.
 const BACKUP_PATIENCE: Duration = Duration::from_secs(3600);
@@ -136,7 +137,7 @@ fn ask(method: &str, settings: &Settings, pid: String) -> Result<FromServer, End
     let status = body.status;
     let text = body.text(ANSWER_MAX_BYTES).unwrap_or_default();
     let error = serde_json::from_str::<Value>(&text).unwrap_or_default();
-    let part = |name: &str| error["error"][name].as_str().map(safe);
+    let part = |name: &str| error["error"][name].as_str().map(|text| visible(text).into_owned());
     let code = part("code").unwrap_or_else(|| status.to_string());
     Err(Ended::Refused { status, code, message: part("message").unwrap_or_else(|| "it does not say why".to_owned()) })
 }
@@ -147,7 +148,7 @@ fn made(place: &str, manifest: &Manifest) -> String {
     format!(
         "{place}\n  bytes          {bytes}\n  sha256         {}\n  schema         {schema_version}\n  drafts         {}\n  \
          newest change  {newest}\n",
-        safe(sha256),
+        visible(sha256),
         manifest.rows.get("drafts").copied().unwrap_or_default(),
     )
 }
@@ -167,7 +168,7 @@ pub(super) fn run_verify(file: &Path) -> ExitCode {
 
 /// Problems may repeat what a file of anybody's says.
 fn safe_lines(problems: &[String]) -> String {
-    problems.iter().map(|problem| safe(problem)).collect::<Vec<_>>().join("\n")
+    problems.iter().map(|problem| visible(problem)).collect::<Vec<_>>().join("\n")
 }
 
 fn found(file: &Path, checked: &Checked) -> String {
@@ -180,7 +181,7 @@ fn found(file: &Path, checked: &Checked) -> String {
         "manifest",
         match &checked.manifest {
             Some(manifest) => {
-                format!("of {}, by inkring {}", manifest.created_at.0.offset_style(), safe(&manifest.inkring))
+                format!("of {}, by inkring {}", manifest.created_at.0.offset_style(), visible(&manifest.inkring))
             }
             None => "none: only the file itself could be checked".to_owned(),
         },
@@ -235,14 +236,16 @@ fn outcome(file: &Path, database: &Path, restored: &Restored, only_check: bool) 
     }
     match &restored.newer {
         None => {}
-        Some(Err(why)) => text.push_str(&format!("  what was newer in the old one nobody can tell: {}\n", safe(why))),
+        Some(Err(why)) => {
+            text.push_str(&format!("  what was newer in the old one nobody can tell: {}\n", visible(why)))
+        }
         Some(Ok(Newer { drafts, .. })) if drafts.is_empty() => text.push_str("  nothing was newer in the old one\n"),
         Some(Ok(Newer { drafts, more })) => {
             let total = drafts.len() as u64 + more;
             text.push_str(&format!("  drafts that were newer in the old one: {total}\n"));
             for NewerDraft { draft_id, seq, seq_in_backup } in drafts {
                 let there = seq_in_backup.map_or("not in the backup".to_owned(), |seq| format!("{seq} in the backup"));
-                text.push_str(&format!("    {}  {seq} events, {there}\n", safe(draft_id)));
+                text.push_str(&format!("    {}  {seq} events, {there}\n", visible(draft_id)));
             }
             if *more > 0 {
                 text.push_str(&format!("    and {more} more\n"));

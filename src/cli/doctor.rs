@@ -11,7 +11,8 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use super::{FOUND_PROBLEMS, print, safe};
+use super::{FOUND_PROBLEMS, print};
+use crate::text::visible;
 use judge::{Finding, State};
 
 /// How wide the names of the checks are, in characters.
@@ -58,9 +59,9 @@ fn as_text(findings: &[Finding], coloured: bool) -> String {
     for finding in findings {
         let word = finding.state.as_str();
         let (on, off) = if coloured { (finding.state.colour(), "\x1b[0m") } else { ("", "") };
-        text.push_str(&format!("{on}{word:6}{off}  {:CHECK_WIDTH$}  {}\n", finding.check, safe(&finding.found)));
+        text.push_str(&format!("{on}{word:6}{off}  {:CHECK_WIDTH$}  {}\n", finding.check, visible(&finding.found)));
         if let Some(remedy) = &finding.remedy {
-            text.push_str(&format!("{:6}  {:CHECK_WIDTH$}  → {}\n", "", "", safe(remedy)));
+            text.push_str(&format!("{:6}  {:CHECK_WIDTH$}  → {}\n", "", "", visible(remedy)));
         }
     }
     let count = |state| findings.iter().filter(|finding| finding.state == state).count();

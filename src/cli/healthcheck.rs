@@ -6,10 +6,11 @@ use std::time::Duration;
 use clap::Args;
 
 use super::base_url::BaseUrl;
-use super::{fail, load, print, safe};
+use super::{fail, load, print};
 use crate::net::Endpoint;
 use crate::net::client::Ask;
 use crate::net::options::LISTEN;
+use crate::text::visible;
 
 /// For the connection and the answer.
 const HEALTHCHECK_PATIENCE: Duration = Duration::from_secs(5);
@@ -79,7 +80,7 @@ impl Question {
         if status == 200 {
             return Ok(format!("ready: http://{host}{target}"));
         }
-        let why = answer.detail().map(|detail| format!(": {}", safe(&detail))).unwrap_or_default();
+        let why = answer.detail().map(|detail| format!(": {}", visible(&detail))).unwrap_or_default();
         Err(format!("not ready: http://{host}{target} answers {status}{why}"))
     }
 }

@@ -16,13 +16,13 @@ use tungstenite::{Message, WebSocket};
 use uuid::Uuid;
 
 use super::base_url::BaseUrl;
+use super::fail;
 use super::token::TOKEN_STDIN_MAX_BYTES;
-use super::{fail, safe};
 use crate::clock::Clock;
 use crate::gate::is_user_id;
 use crate::net::Endpoint;
 use crate::net::client::{Answer, Ask, Bounded};
-use crate::observe;
+use crate::text::{cut, visible};
 
 const BASE_URL: &str = "BASE_URL";
 const SMOKE_USER_ID: &str = "SMOKE_USER_ID";
@@ -468,5 +468,5 @@ fn shown(value: &Value) -> String {
 
 /// A stranger's text as it may go to a terminal, and no more of it than tells what it is.
 fn brief(text: &str) -> String {
-    safe(&observe::cut(text.trim(), SHOWN_CHARS))
+    visible(&cut(text.trim(), SHOWN_CHARS)).into_owned()
 }

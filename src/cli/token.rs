@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{FOUND_PROBLEMS, fail, print, safe, span};
+use super::{FOUND_PROBLEMS, fail, print, span};
 use crate::clock::{Clock, Timestamp};
 use crate::gate::identity::options::SECRET;
 use crate::gate::{Demands, MINT_MAX_HOURS, OpenedKeys, Verifier, is_user_id, mint, unverified};
 use crate::settings::Settings;
+use crate::text::visible;
 
 /// As much as is read of what should be a token: more than one may have, so that it is known to be too long.
 pub(super) const TOKEN_STDIN_MAX_BYTES: u64 = 65_536;
@@ -75,11 +76,11 @@ fn inspect(token: &str, settings: &Settings) -> ExitCode {
     let mut report = String::new();
     match unverified(token) {
         Some((header, claims)) => {
-            report.push_str(&format!("header   {}\n", safe(&header.to_string())));
+            report.push_str(&format!("header   {}\n", visible(&header.to_string())));
             for (name, value) in &claims {
                 let when =
                     if ["exp", "nbf", "iat"].contains(&name.as_str()) { in_words(value, now) } else { String::new() };
-                report.push_str(&format!("{:8} {}{when}\n", safe(name), safe(&value.to_string())));
+                report.push_str(&format!("{:8} {}{when}\n", visible(name), visible(&value.to_string())));
             }
         }
         None => report.push_str("This is no token: it should be three parts in base64url with dots between them.\n"),

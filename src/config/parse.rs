@@ -8,6 +8,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::settings::{Endpoint, Fraction, Kind, Knob, MASK, Network, OFF, Value};
+use crate::text::{cut, visible};
 
 /// The longest path that a Unix socket can have: Linux keeps it in 108 bytes, the last of them zero.
 const UNIX_PATH_MAX_BYTES: usize = 107;
@@ -239,22 +240,10 @@ fn echo(knob: &Knob, text: &str) -> String {
     }
 }
 
-/// `text` with control characters escaped, cut to a bearable length.
+/// `text` as it may be shown in a complaint.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    let mut shown = String::new();
-    for (count, c) in text.chars().enumerate() {
-        if count == ECHO_CHARS {
-            shown.push_str("...");
-            break;
-        }
-        if c.is_control() {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
+    visible(&cut(text, ECHO_CHARS)).into_owned()
 }
 
 /// A URL with its user, password and query masked: any may hold a password.

@@ -4,8 +4,9 @@
 use rusqlite::Connection;
 
 use super::store;
-use crate::gate::validate::cut;
+use crate::gate::validate::ECHO_CHARS;
 use crate::gate::{ApiError, Code};
+use crate::text::cut;
 
 /// Whether this user may read this draft.
 ///
@@ -23,11 +24,11 @@ pub(super) fn may_read(connection: &Connection, public_read: bool, draft_id: &st
 
 /// 404: there is no such draft.
 pub(super) fn not_found(draft_id: &str) -> ApiError {
-    ApiError::new(Code::NotFound, format!("Draft {} not found", cut(draft_id)))
+    ApiError::new(Code::NotFound, format!("Draft {} not found", cut(draft_id, ECHO_CHARS)))
 }
 
 /// 403: this user has no part in this draft.
 pub(super) fn not_member(user: &str, draft_id: &str) -> ApiError {
-    let (user, draft_id) = (cut(user), cut(draft_id));
+    let (user, draft_id) = (cut(user, ECHO_CHARS), cut(draft_id, ECHO_CHARS));
     ApiError::new(Code::Forbidden, format!("User {user} is not owner/collaborator for draft {draft_id}"))
 }

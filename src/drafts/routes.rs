@@ -24,11 +24,12 @@ use super::store::{self, NewDraft, Operation};
 use super::view::{Metrics, Views};
 use crate::audit::{Audit, Entry, Field, Witness};
 use crate::clock::Clock;
-use crate::gate::validate::{Check, Length, cut};
+use crate::gate::validate::{Check, ECHO_CHARS, Length};
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes, USER_ID_MAX_CHARS};
 use crate::net::Response;
 use crate::observe::metrics;
 use crate::store::{Reader, StoreError, Tx};
+use crate::text::cut;
 
 const KEY: Length = Length::between(0, IDEMPOTENCY_KEY_MAX_CHARS);
 
@@ -383,7 +384,7 @@ impl Change {
     /// The words of contract 01 for a refusal; `other` is the user whom the change is about.
     fn refused(&self, refusal: Refusal, other: &str) -> ApiError {
         self.metrics.conflicts.with(&[refusal.label()]).inc();
-        let (actor, draft_id, other) = (cut(&self.actor), cut(&self.draft_id), cut(other));
+        let [actor, draft_id, other] = [&self.actor, &self.draft_id, other].map(|text| cut(text, ECHO_CHARS));
         match refusal {
             Refusal::NotMember => not_member(&self.actor, &self.draft_id),
             Refusal::RingRequired => ApiError::new(

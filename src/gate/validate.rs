@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use serde_json::{Map, Value, json};
 
 use super::error::ApiError;
-use crate::observe;
+use crate::text::cut;
 
 /// Code points of a string that an error echoes.
 pub const ECHO_CHARS: usize = 200;
@@ -230,7 +230,7 @@ impl Check {
             None => ("int_parsing", format!("{should} a valid integer, unable to parse string as an integer"), None),
         };
         let loc = vec!["query".into(), name.into()];
-        self.problems.push(Problem { kind, loc, msg, input: cut(&text).into(), ctx, hint: "" });
+        self.problems.push(Problem { kind, loc, msg, input: cut(&text, ECHO_CHARS).into(), ctx, hint: "" });
         None
     }
 
@@ -282,14 +282,8 @@ impl Check {
     }
 }
 
-/// A text cut to [`ECHO_CHARS`].
-#[must_use]
-pub fn cut(text: &str) -> String {
-    observe::cut(text, ECHO_CHARS).into_owned()
-}
-
 fn echo_text(text: &str) -> Value {
-    Value::String(cut(text))
+    Value::String(cut(text, ECHO_CHARS).into_owned())
 }
 
 /// A value as sent if it is small, else as much of it as a reader needs to recognise it.
@@ -299,7 +293,7 @@ fn echo(value: &Value) -> Value {
         Value::Array(items) => (Value::Array(items.iter().take(ECHO_PARTS).map(echo).collect()), items.len()),
         Value::Object(members) => {
             let few = members.iter().take(ECHO_PARTS);
-            (few.map(|(name, value)| (cut(name), echo(value))).collect(), members.len())
+            (few.map(|(name, value)| (cut(name, ECHO_CHARS).into_owned(), echo(value))).collect(), members.len())
         }
         _ => return value.clone(),
     };

@@ -12,7 +12,6 @@
 //! Threads: called on whatever thread logs; nothing is shared. A `Display` in a
 //! field may panic, which leaves no half-written state behind.
 
-use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::ops::Range;
@@ -20,6 +19,8 @@ use std::ops::Range;
 use jiff::Timestamp;
 use log::kv::{self, Key, Value, VisitSource, VisitValue};
 use log::{Level, Record};
+
+use crate::text::{CUT_MARK, is_hidden};
 
 /// Code points kept of the message, of a text value and of a key.
 pub(super) const MAX_TEXT: usize = 500;
@@ -29,18 +30,6 @@ pub(super) const MAX_FIELDS: usize = 32;
 
 /// Target of our own crate and the `logger` of everything it logs.
 pub(super) const OWN: &str = "inkring";
-
-/// Appended to a text that was cut, here and wherever else a text is kept or repeated in part.
-const CUT_MARK: &str = "...<truncated>";
-
-/// The text, or its first `max_chars` code points and a mark that there was more.
-#[must_use]
-pub fn cut(text: &str, max_chars: usize) -> Cow<'_, str> {
-    match text.char_indices().nth(max_chars) {
-        None => Cow::Borrowed(text),
-        Some((end, _)) => Cow::Owned(format!("{}{CUT_MARK}", &text[..end])),
-    }
-}
 
 /// Number of the fields beyond [`MAX_FIELDS`].
 const FIELDS_DROPPED: &str = "fields_dropped";
@@ -368,20 +357,6 @@ impl fmt::Write for Cutter {
     }
 }
 
-/// Characters that break a line, drive a terminal, or reorder what is displayed
-/// around them (bidirectional controls make a line read as another one).
-fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{2028}' | '\u{2029}'
-                | '\u{061C}' | '\u{200E}' | '\u{200F}'
-                | '\u{202A}'..='\u{202E}'
-                | '\u{2066}'..='\u{2069}'
-                | '\u{FEFF}'
-        )
-}
-
 /// Appends `text` with JSON escapes; quotes only need them inside of quotes.
 fn escape(out: &mut Vec<u8>, text: &str, quotes: bool) {
     let mut buffer = [0; 4];
@@ -392,8 +367,11 @@ fn escape(out: &mut Vec<u8>, text: &str, quotes: bool) {
             '\n' => out.extend_from_slice(b"\\n"),
             '\r' => out.extend_from_slice(b"\\r"),
             '\t' => out.extend_from_slice(b"\\t"),
-            // All of them are in the BMP, so four digits are enough.
-            c if is_unsafe(c) => put(out, format_args!("\\u{:04x}", u32::from(c))),
+            c if is_hidden(c) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    put(out, format_args!("\\u{unit:04x}"));
+                }
+            }
             c => out.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes()),
         }
     }
@@ -410,7 +388,7 @@ fn quoted(out: &mut Vec<u8>, text: &Text<'_>) {
 /// A value of a pretty line: as it is if nobody can mistake where it ends.
 fn bare_or_quoted(out: &mut Vec<u8>, text: &Text<'_>) {
     let kept = text.kept();
-    let odd = |c: char| matches!(c, '"' | '=' | '\\') || c.is_whitespace() || is_unsafe(c);
+    let odd = |c: char| matches!(c, '"' | '=' | '\\') || c.is_whitespace() || is_hidden(c);
     if kept.is_empty() || kept.chars().any(odd) {
         quoted(out, text);
     } else {
@@ -454,7 +432,7 @@ mod tests {
     fn one_line(bytes: Vec<u8>) -> String {
         let text = String::from_utf8(bytes).unwrap();
         let body = text.strip_suffix('\n').unwrap();
-        assert!(!body.chars().any(is_unsafe), "unescaped control in {body:?}");
+        assert!(!body.chars().any(is_hidden), "unescaped control in {body:?}");
         body.to_owned()
     }
 

@@ -33,7 +33,6 @@ use log::kv::Value;
 use log::{Level, LevelFilter, Record, SetLoggerError};
 
 use crate::clock::Clock;
-pub use format::cut;
 use format::{OWN, Style};
 pub use sink::LogHandle;
 

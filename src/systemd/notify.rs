@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::observe;
+use crate::text::{cut, is_hidden};
 
 /// Where the service manager listens.
 const SOCKET: &str = "NOTIFY_SOCKET";
@@ -114,8 +114,8 @@ impl Notify {
 
 /// `STATUS=` and the text on one line, however it was.
 fn status_line(status: &str) -> String {
-    let one_line: String = status.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
-    format!("STATUS={}", observe::cut(&one_line, STATUS_MAX_CHARS))
+    let one_line: String = status.chars().map(|letter| if is_hidden(letter) { ' ' } else { letter }).collect();
+    format!("STATUS={}", cut(&one_line, STATUS_MAX_CHARS))
 }
 
 #[cfg(test)]

@@ -1,0 +1,98 @@
+//! Text of clients made safe to show: one alphabet for logs, terminals, complaints and error messages, and one way to cut.
+
+use std::borrow::Cow;
+
+/// Stands behind a text that was cut.
+pub const CUT_MARK: &str = "...<truncated>";
+
+/// The text, or its first `max_chars` code points and [`CUT_MARK`].
+#[must_use]
+pub fn cut(text: &str, max_chars: usize) -> Cow<'_, str> {
+    // No text has more code points than bytes: short ones need no walk.
+    if text.len() <= max_chars {
+        return Cow::Borrowed(text);
+    }
+    match text.char_indices().nth(max_chars) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}{CUT_MARK}", &text[..end])),
+    }
+}
+
+/// The text with every hidden character escaped as in Rust: `\n`, `\u{1b}`.
+#[must_use]
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for letter in text.chars() {
+        if is_hidden(letter) {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Whether a character breaks a line, drives a terminal, changes the order of what is displayed around it, or is not
+/// displayed at all: controls, line separators, annotations, and what Unicode calls default-ignorable.
+#[must_use]
+pub fn is_hidden(letter: char) -> bool {
+    if letter.is_ascii() {
+        return letter.is_ascii_control();
+    }
+    matches!(
+        letter,
+        '\u{80}'..='\u{9f}'
+            | '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_after_a_number_of_characters_whatever_their_bytes() {
+        for letter in ["a", "é", "🖋"] {
+            assert_eq!(cut(&letter.repeat(500), 500), letter.repeat(500));
+            assert_eq!(cut(&letter.repeat(501), 500), letter.repeat(500) + CUT_MARK);
+        }
+        assert!(matches!(cut("", 0), Cow::Borrowed("")));
+        assert_eq!(cut("a", 0), CUT_MARK);
+    }
+
+    #[test]
+    fn what_is_hidden_is_escaped_and_the_rest_is_left_alone() {
+        let plain = "a é 🖋 \"\\' e\u{301} שלום \u{fffd}";
+        assert!(matches!(visible(plain), Cow::Borrowed(_)));
+        assert_eq!(visible("\0\t\r\n\u{1b}[2J\u{7f}\u{9b}"), r"\u{0}\t\r\n\u{1b}[2J\u{7f}\u{9b}");
+        // Bidirectional controls, joiners, separators, a byte-order mark, a tag, a filler.
+        let hidden = "\u{61c}\u{200d}\u{200f}\u{2028}\u{202e}\u{2066}\u{2069}\u{feff}\u{e0041}\u{3164}\u{ad}";
+        assert!(hidden.chars().all(is_hidden));
+        assert!(visible(&format!("a{hidden}b")).is_ascii());
+    }
+
+    #[test]
+    fn no_control_is_left_out() {
+        assert!(('\0'..=char::MAX).filter(|letter| letter.is_control()).all(is_hidden));
+        assert!(('\0'..=char::MAX).filter(|letter| letter.is_alphanumeric() && is_hidden(*letter)).count() < 10);
+    }
+}
