@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::engine;
 use crate::http::SEGMENTS;
 use crate::load::{Caller, Clients, Histogram, Report, Script, Verdict, describe, fields, get, post};
-use crate::process::{self, Server, TempDir};
+use crate::process::{self, Server};
 use crate::table::{Ratio, Table, median, megabytes, micros, none, target};
 use crate::{Options, Result};
 
@@ -179,7 +179,7 @@ pub fn run(options: &Options) -> Result<u64> {
     let before = Disk::measure()?;
     let mut results = Vec::new();
     for round in 0..rounds {
-        let directory = TempDir::new()?;
+        let directory = process::directory()?;
         let engine = engine::engine_appends_per_second(directory.path(), window.measured)?;
         drop(directory);
         // A new server for every round: the engine starts with an empty database each time too.
@@ -249,7 +249,7 @@ pub struct Disk(Histogram);
 
 impl Disk {
     pub fn measure() -> Result<Self> {
-        let directory = TempDir::new()?;
+        let directory = process::directory()?;
         let mut file = File::create(Path::join(directory.path(), "fdatasync"))?;
         let mut histogram = Histogram::default();
         let deadline = Instant::now() + Duration::from_secs(20);

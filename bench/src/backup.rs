@@ -13,7 +13,7 @@ use inkring::store::{self, Writer, run_chore};
 
 use crate::append::{Appending, CLIENTS, user_headers};
 use crate::load::{Clients, Histogram, Report, Window};
-use crate::process::{self, Server, TempDir};
+use crate::process::{self, Server};
 use crate::table::{Table, median, megabytes, micros, none, target};
 use crate::{Options, Result};
 
@@ -93,7 +93,7 @@ pub fn run(options: &Options) -> Result<u64> {
 
 /// What a server with everything on does while nobody wants anything from it.
 fn idle(program: &Path) -> Result<()> {
-    let directory = TempDir::new()?;
+    let directory = process::directory()?;
     let backups = directory.path().join("backups");
     let settings = [
         ("OPS_ADDR", "127.0.0.1:0"),
@@ -119,7 +119,7 @@ fn idle(program: &Path) -> Result<()> {
 
 /// Appends before, during and after a backup; `take` is given each piece. Returns how many answers were wrong.
 fn measure(program: &Path, megabytes: usize, quiet: f64, take: &mut dyn FnMut(bool, &Report)) -> Result<u64> {
-    let directory = TempDir::new()?;
+    let directory = process::directory()?;
     fill(&directory.path().join("inkring.db"), megabytes)?;
     let backups = directory.path().join("backups");
     fs::create_dir(&backups)?;

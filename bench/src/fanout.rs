@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::append::Disk;
-use crate::process::{self, Server, TempDir};
+use crate::process::{self, Server};
 use crate::room::{Host, Place, Plan, Report, Room};
 use crate::subscriber::Subscriber;
 use crate::table::{Ratio, Table, median, none, percentile, target};
@@ -213,7 +213,7 @@ fn last_of_hundred(program: &Path, options: &Options, table: &mut Table) -> Resu
 
 /// What 99 notice of one that never reads. The database is in memory: a disk has moods that would drown the difference.
 fn beside_silent(program: &Path, options: &Options, table: &mut Table) -> Result<u64> {
-    let server = Server::inkring_in(TempDir::in_memory()?, program, None, &[])?;
+    let server = Server::inkring_in(process::directory_in_memory()?, program, None, &[])?;
     let rounds = options.rounds.unwrap_or(21);
     // With and without, in turn first.
     let mut sides = [Vec::new(), Vec::new()];

@@ -4,10 +4,10 @@ use std::io::ErrorKind;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use inkring_testkit::process::cpu_seconds;
 use mio::{Events, Interest, Poll, Token};
-use rustix::process::{Resource, getrlimit, setrlimit};
 
-use crate::process::{self, Server, cpu_seconds, machine_cpu_seconds};
+use crate::process::{self, Server, machine_cpu_seconds};
 use crate::subscriber::{Door, Subscriber};
 use crate::table::{Table, none, target};
 use crate::{Options, Result};
@@ -118,9 +118,7 @@ pub fn run(options: &Options) -> Result<u64> {
     let settings = [("WS_PING_SECONDS", &ping[..]), ("MAX_CONNECTIONS", &connections)];
     let server = Server::inkring_with(&program, cores.map(|(server, _)| server), &settings)?;
     // Only now, so that the server starts with the limit that it would have anywhere.
-    let mut files = getrlimit(Resource::Nofile);
-    files.current = files.maximum;
-    setrlimit(Resource::Nofile, files)?;
+    inkring_testkit::raise_descriptor_limit(SOCKETS as u64);
     match cores {
         Some((server, load)) => {
             process::pin_this_thread(load)?;

@@ -3,16 +3,18 @@
 //! A closed loop: a connection sends its next request when its answer is complete and checked,
 //! so a slow server is asked less, and latencies are those of N clients that wait.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use inkring_testkit::http::head;
+use inkring_testkit::process::cpu_seconds;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::Result;
-use crate::process::{cpu_seconds, machine_cpu_seconds};
+use crate::process::machine_cpu_seconds;
 
 /// No answer here is nearly as long; a longer one is a wrong one.
 const LONGEST_ANSWER: usize = 1 << 20;
@@ -342,78 +344,31 @@ pub struct Answer<'a> {
     pub body: &'a [u8],
 }
 
-/// Reads exactly one answer; `None` while it is incomplete. Strict: what these servers should
-/// never send (no length, two lengths, bytes too many) is an error, not something to cope with.
+/// Reads exactly one answer; `None` while it is incomplete.
 pub fn parse(bytes: &[u8]) -> std::result::Result<Option<Answer<'_>>, &'static str> {
     if bytes.len() > LONGEST_ANSWER {
         return Err("an endless answer");
     }
-    let mut status = None;
-    let mut length = None;
-    let mut rest = bytes;
-    loop {
-        let Some(end) = rest.iter().position(|&byte| byte == b'\n') else {
-            return Ok(None);
-        };
-        let line = rest[..end].strip_suffix(b"\r").ok_or("a bare line feed")?;
-        rest = &rest[end + 1..];
-        if status.is_none() {
-            let code = line.strip_prefix(b"HTTP/1.1 ").ok_or("not HTTP/1.1")?;
-            let (code, _) = code.split_at_checked(3).ok_or("no status")?;
-            status = Some(number(code).ok_or("no status")? as u16);
-        } else if line.is_empty() {
-            break;
-        } else {
-            let colon = line.iter().position(|&byte| byte == b':').ok_or("not a header")?;
-            let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-            if name.eq_ignore_ascii_case(b"content-length") {
-                let value = number(value).ok_or("not a length")?;
-                if length.replace(value).is_some() {
-                    return Err("two lengths");
-                }
-            } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-                return Err("not one plain body");
-            }
-        }
-    }
-    let (status, length) = (status.ok_or("no status")?, length.ok_or("no length")?);
-    match rest.len() {
+    let Some(head) = head(bytes)? else { return Ok(None) };
+    let (body, length) = (&bytes[head.end..], head.content_length.ok_or("no length")?);
+    match body.len() {
         found if found < length => Ok(None),
-        found if found == length => Ok(Some(Answer { status, body: rest })),
+        found if found == length => Ok(Some(Answer { status: head.status, body })),
         _ => Err("more bytes than the answer has"),
     }
 }
 
-fn number(digits: &[u8]) -> Option<usize> {
-    let plain = !digits.is_empty() && digits.len() < 10 && digits.iter().all(u8::is_ascii_digit);
-    plain.then(|| digits.iter().fold(0, |sum, digit| sum * 10 + usize::from(digit - b'0')))
-}
-
 /// One blocking connection, for what is prepared and checked around a measurement.
-pub struct Caller(std::net::TcpStream);
+pub struct Caller(inkring_testkit::Client);
 
 impl Caller {
     pub fn connect(address: SocketAddr) -> Result<Self> {
-        let patience = Duration::from_secs(5);
-        let stream = std::net::TcpStream::connect_timeout(&address, patience)?;
-        stream.set_read_timeout(Some(patience))?;
-        stream.set_nodelay(true)?;
-        Ok(Self(stream))
+        Ok(Self(inkring_testkit::Client::try_connect(address, Duration::from_secs(5))?))
     }
 
     pub fn call(&mut self, request: &[u8]) -> Result<(u16, Vec<u8>)> {
-        self.0.write_all(request)?;
-        let mut input = Vec::new();
-        let mut chunk = [0; 16 << 10];
-        loop {
-            match self.0.read(&mut chunk)? {
-                0 => return Err(io::Error::from(ErrorKind::UnexpectedEof).into()),
-                count => input.extend_from_slice(&chunk[..count]),
-            }
-            if let Some(answer) = parse(&input)? {
-                return Ok((answer.status, answer.body.to_vec()));
-            }
-        }
+        let answer = self.0.exchange(request)?;
+        Ok((answer.status, answer.body))
     }
 }
 

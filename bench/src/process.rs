@@ -1,21 +1,19 @@
-//! Children: building the server, starting one with a known environment, finding its address,
-//! reading what the kernel knows of it, and ending it whatever happens.
+//! Children: building the servers, and starting one with a known environment, pinned to a core.
 
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use inkring_testkit::process::Process;
 use rustix::process::Signal;
 use rustix::thread::CpuSet;
+use tempfile::TempDir;
 
 use crate::Result;
 
@@ -75,62 +73,33 @@ fn build(root: &Path, arguments: &[&str], program: PathBuf) -> Result<PathBuf> {
 ///
 /// It lies beside the executable, not in /tmp, because that is often memory, where fdatasync
 /// costs nothing. What a killed run left behind is removed by the next one.
-pub struct TempDir(PathBuf);
-
-impl TempDir {
-    pub fn new() -> Result<Self> {
-        Self::inside(env::current_exe()?.with_file_name("inkring-bench.tmp"))
-    }
-
-    /// Where fdatasync does cost nothing, for what is not about the disk.
-    pub fn in_memory() -> Result<Self> {
-        Self::inside("/dev/shm/inkring-bench.tmp".into())
-    }
-
-    fn inside(parent: PathBuf) -> Result<Self> {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        fs::create_dir_all(&parent)?;
-        for entry in fs::read_dir(&parent)?.flatten() {
-            let name = entry.file_name();
-            let pid = name.to_str().and_then(|name| name.split('-').next());
-            if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
-                fs::remove_dir_all(entry.path()).ok();
-            }
-        }
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = parent.join(format!("{}-{number}", std::process::id()));
-        fs::create_dir(&path)?;
-        Ok(Self(path))
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
+pub fn directory() -> Result<TempDir> {
+    directory_in(&env::current_exe()?.with_file_name("inkring-bench.tmp"))
 }
 
-impl Drop for TempDir {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).ok();
-        // Goes only when it is empty, that is, when no other run uses it.
-        self.0.parent().map(fs::remove_dir);
+/// One where fdatasync does cost nothing, for what is not about the disk.
+pub fn directory_in_memory() -> Result<TempDir> {
+    directory_in(Path::new("/dev/shm/inkring-bench.tmp"))
+}
+
+fn directory_in(parent: &Path) -> Result<TempDir> {
+    fs::create_dir_all(parent)?;
+    for entry in fs::read_dir(parent)?.flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.split('-').next());
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            fs::remove_dir_all(entry.path()).ok();
+        }
     }
+    Ok(tempfile::Builder::new().prefix(&format!("{}-", std::process::id())).tempdir_in(parent)?)
 }
 
 /// A running server. The fields drop in this order: first the child, then its directory.
 pub struct Server {
-    child: Killed,
+    process: Process,
     pub address: SocketAddr,
     pub spawned: Instant,
     _directory: Option<TempDir>,
-}
-
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
 }
 
 impl Server {
@@ -140,7 +109,7 @@ impl Server {
 
     /// With more settings than every mode has.
     pub fn inkring_with(program: &Path, core: Option<usize>, settings: &[(&str, &str)]) -> Result<Self> {
-        Self::inkring_in(TempDir::new()?, program, core, settings)
+        Self::inkring_in(directory()?, program, core, settings)
     }
 
     /// With its database in a directory of one's own choice.
@@ -183,89 +152,29 @@ impl Server {
 
     fn start(mut command: Command, directory: Option<TempDir>) -> Result<Self> {
         let spawned = Instant::now();
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-        let stdout = child.stdout.take().expect("stdout is piped");
-        let child = Killed(child);
-        let (found, address) = mpsc::channel();
-        // Reads on after the address, so that the child never blocks on a full pipe.
-        thread::spawn(move || {
-            let lines = BufReader::new(stdout).lines().map_while(|line| line.ok());
-            for address in lines.filter_map(|line| address_in(&line)) {
-                found.send(address).ok();
-            }
-        });
-        let address = address
-            .recv_timeout(START_PATIENCE)
-            .map_err(|_| format!("no address on the standard output of {command:?}"))?;
-        Ok(Self { child, address, spawned, _directory: directory })
+        let (process, address) = Process::serve(command.stdin(Stdio::null()), START_PATIENCE)?;
+        Ok(Self { process, address, spawned, _directory: directory })
     }
 
-    /// CPU seconds of all running threads so far, to the nanosecond where the kernel keeps such accounts, else to the tick.
+    /// CPU seconds of all its threads so far.
     pub fn cpu_seconds(&self) -> f64 {
-        let nanoseconds = self.threads().map(|thread| {
-            let schedstat = fs::read_to_string(thread.join("schedstat")).ok()?;
-            schedstat.split_whitespace().next()?.parse::<u64>().ok()
-        });
-        let nanoseconds: Option<u64> = nanoseconds.sum();
-        match nanoseconds {
-            Some(nanoseconds @ 1..) => nanoseconds as f64 / 1e9,
-            _ => cpu_seconds(&self.child.0.id().to_string()),
-        }
-    }
-
-    /// Where /proc tells of its threads.
-    fn threads(&self) -> impl Iterator<Item = PathBuf> {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.child.0.id()));
-        threads.into_iter().flatten().flatten().map(|thread| thread.path())
+        self.process.cpu_seconds()
     }
 
     /// How often its threads have gone to sleep and been woken again, all together.
     pub fn wake_ups(&self) -> u64 {
-        self.threads().map(|thread| status_of(&thread, "voluntary_ctxt_switches:")).sum()
+        self.process.wake_ups()
     }
 
     /// Resident memory now, in KB.
     pub fn rss(&self) -> u64 {
-        self.status("VmRSS:")
+        self.process.status("VmRSS")
     }
 
     /// The most resident memory so far, in KB.
     pub fn peak_rss(&self) -> u64 {
-        self.status("VmHWM:")
+        self.process.status("VmHWM")
     }
-
-    fn status(&self, name: &str) -> u64 {
-        status_of(&Path::new("/proc").join(self.child.0.id().to_string()), name)
-    }
-}
-
-/// A number in the `status` file of a process or thread; 0 when it is gone.
-fn status_of(directory: &Path, name: &str) -> u64 {
-    let status = fs::read_to_string(directory.join("status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
-    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
-}
-
-/// The address in a line such as `inkring listens on http://127.0.0.1:8080`.
-fn address_in(line: &str) -> Option<SocketAddr> {
-    const HOST: &str = "127.0.0.1:";
-    let (_, rest) = line.split_once("http://127.0.0.1:")?;
-    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-    format!("{HOST}{}", &rest[..end]).parse().ok()
-}
-
-/// CPU seconds of a process by the name of its /proc directory; NaN when it is gone, so that
-/// no ratio is made of it.
-pub fn cpu_seconds(process: &str) -> f64 {
-    let read = || -> Option<f64> {
-        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-        // The command name may hold spaces; the fields after it start behind the last bracket.
-        let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace().skip(11);
-        let user: u64 = fields.next()?.parse().ok()?;
-        let system: u64 = fields.next()?.parse().ok()?;
-        Some((user + system) as f64 / rustix::param::clock_ticks_per_second() as f64)
-    };
-    read().unwrap_or(f64::NAN)
 }
 
 /// CPU seconds that all cores together were not idle, or were taken by the host.

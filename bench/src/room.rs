@@ -8,12 +8,13 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use inkring_testkit::process::cpu_seconds;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::Result;
 use crate::load::{Caller, Histogram, describe, fields, parse, post};
-use crate::process::{Server, cpu_seconds, machine_cpu_seconds};
+use crate::process::{Server, machine_cpu_seconds};
 use crate::subscriber::{Door, Subscriber};
 
 const ALICE: &str = "X-User-Id: alice\r\n";

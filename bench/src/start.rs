@@ -4,8 +4,6 @@ use std::fmt::Display;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, getrlimit, setrlimit};
-
 use crate::HEALTHY;
 use crate::load::{Caller, Clients, Fixed, Script, Verdict, Window, get};
 use crate::process::{self, Server};
@@ -48,9 +46,7 @@ pub fn run(options: &Options) -> Result<u64> {
     let server = Server::inkring(&program, None)?;
     await_health(&server)?;
     // Only now, so that the server starts with the limit that it would have anywhere.
-    let mut files = getrlimit(Resource::Nofile);
-    files.current = files.maximum;
-    setrlimit(Resource::Nofile, files)?;
+    inkring_testkit::raise_descriptor_limit(CONNECTIONS as u64);
     let request = get(server.address, "/healthz", "");
     let window =
         Window { warm_up: Duration::ZERO, measured: Duration::from_secs(10), patience: Duration::from_secs(10) };

@@ -4,13 +4,12 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use inkring_testkit::Client;
+use inkring_testkit::socket::{KEY, Raw, read};
 use mio::net::TcpStream;
-use rustix::net::{AddressFamily, SocketType, sockopt};
 
 use crate::Result;
 
-/// No frame here is nearly as long; a longer one is a wrong one.
-const LONGEST_FRAME: usize = 1 << 20;
 /// A masked pong without a payload; its mask is 0, which no server may mind.
 const PONG: [u8; 6] = [0x8a, 0x80, 0, 0, 0, 0];
 
@@ -33,60 +32,38 @@ pub struct Door<'a> {
 impl Subscriber {
     /// Connects and waits until the server has everything it needs to send events.
     pub fn connect(door: &Door<'_>) -> Result<Self> {
-        let stream = std::net::TcpStream::connect(door.address)?;
-        Self::upgrade(stream, door)
+        Self::upgrade(Client::try_connect(door.address, Duration::from_secs(10))?, door)
     }
 
     /// One whose kernel takes next to nothing that is not read.
     pub fn connect_narrow(door: &Door<'_>) -> Result<Self> {
-        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
-        sockopt::set_socket_recv_buffer_size(&socket, 2048)?;
-        rustix::net::connect(&socket, &door.address)?;
-        Self::upgrade(socket.into(), door)
+        Self::upgrade(Client::connect_narrow(door.address)?, door)
     }
 
-    fn upgrade(mut stream: std::net::TcpStream, door: &Door<'_>) -> Result<Self> {
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    fn upgrade(mut client: Client, door: &Door<'_>) -> Result<Self> {
         let Door { address, path, headers, welcome } = door;
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Connection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
         );
-        stream.write_all(request.as_bytes())?;
-        let mut input = Vec::new();
-        let mut chunk = [0; 2048];
-        let mut read = |input: &mut Vec<u8>| match stream.read(&mut chunk)? {
-            0 => Err(std::io::Error::from(ErrorKind::UnexpectedEof)),
-            count => {
-                input.extend_from_slice(&chunk[..count]);
-                Ok(())
-            }
-        };
-        let head = loop {
-            if let Some(at) = input.windows(4).position(|four| four == b"\r\n\r\n") {
-                break at + 4;
-            }
-            read(&mut input)?;
-        };
-        if !input.starts_with(b"HTTP/1.1 101 ") {
-            return Err(format!("no upgrade: {}", String::from_utf8_lossy(&input)).into());
+        let answer = client.exchange(request.as_bytes())?;
+        if answer.status != 101 {
+            return Err(format!("no upgrade: {answer:?}").into());
         }
-        input.drain(..head);
         if let Some(welcome) = welcome {
             let used = loop {
-                match frame(&input)? {
-                    Some(Frame { payload, length, .. }) if payload.starts_with(welcome.as_bytes()) => break length,
-                    Some(Frame { payload, .. }) => {
+                match read(&client.received)? {
+                    Some(Raw { payload, length, .. }) if payload.starts_with(welcome.as_bytes()) => break length,
+                    Some(Raw { payload, .. }) => {
                         return Err(format!("no welcome: {}", String::from_utf8_lossy(payload)).into());
                     }
-                    None => read(&mut input)?,
+                    None => client.read_more()?,
                 }
             };
-            input.drain(..used);
+            client.received.drain(..used);
         }
-        stream.set_nonblocking(true)?;
-        Ok(Self { stream: TcpStream::from_std(stream), rest: input, pings: 0 })
+        client.stream.set_nonblocking(true)?;
+        Ok(Self { stream: TcpStream::from_std(client.stream), rest: client.received, pings: 0 })
     }
 
     /// Reads once, or until the socket is empty if it has a lot, and hands over the payload of every whole text frame.
@@ -119,7 +96,7 @@ impl Subscriber {
 
     fn take(&mut self, input: &[u8], heard: &mut impl FnMut(&[u8])) -> Result<usize> {
         let mut used = 0;
-        while let Some(Frame { opcode, payload, length }) = frame(&input[used..])? {
+        while let Some(Raw { opcode, payload, length }) = read(&input[used..])? {
             match opcode {
                 1 => heard(payload),
                 9 if payload.is_empty() => {
@@ -141,31 +118,4 @@ impl Subscriber {
         bytes.extend_from_slice(text.as_bytes());
         Ok(self.stream.write_all(&bytes)?)
     }
-}
-
-struct Frame<'a> {
-    opcode: u8,
-    payload: &'a [u8],
-    /// With its header.
-    length: usize,
-}
-
-/// The frame that `input` begins with; `None` while it is incomplete. Strict: no server here sends fragments, reserved
-/// bits or masks.
-fn frame(input: &[u8]) -> std::result::Result<Option<Frame<'_>>, &'static str> {
-    let &[first, second, ref rest @ ..] = input else { return Ok(None) };
-    if first & 0xf0 != 0x80 || second & 0x80 != 0 {
-        return Err("not a whole, plain frame of a server");
-    }
-    let (header, payload) = match (second, rest) {
-        (126, &[a, b, ..]) => (4, usize::from(u16::from_be_bytes([a, b]))),
-        (127, &[a, b, c, d, e, f, g, h, ..]) => (10, u64::from_be_bytes([a, b, c, d, e, f, g, h]) as usize),
-        (126 | 127, _) => return Ok(None),
-        (short, _) => (2, usize::from(short)),
-    };
-    if payload > LONGEST_FRAME {
-        return Err("an endless frame");
-    }
-    let found = input.get(header..header + payload);
-    Ok(found.map(|found| Frame { opcode: first & 0x0f, payload: found, length: header + payload }))
 }

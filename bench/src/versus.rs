@@ -12,7 +12,7 @@ use crate::fanout::{NAP, SUBSCRIBERS, count_failures};
 use crate::http::{CLIENTS, long_draft};
 use crate::idle::{Crowd, settle};
 use crate::load::{Clients, Fixed, Report, Script, Verdict, get};
-use crate::process::{self, Server, TempDir};
+use crate::process::{self, Server};
 use crate::room::{Host, Place, Plan, Room};
 use crate::start::await_health;
 use crate::table::{Ratio, Table, median};
@@ -43,13 +43,13 @@ struct Build<'p> {
 
 impl<'p> Build<'p> {
     fn start(program: &'p Path, core: Option<usize>) -> Result<Self> {
-        let server = Server::inkring_in(TempDir::in_memory()?, program, core, &[])?;
+        let server = Server::inkring_in(process::directory_in_memory()?, program, core, &[])?;
         let draft = long_draft(server.address)?;
         Ok(Self { program, core, server, draft, failures: 0 })
     }
 
     fn fresh(&self, settings: &[(&str, &str)]) -> Result<Server> {
-        Server::inkring_in(TempDir::in_memory()?, self.program, self.core, settings)
+        Server::inkring_in(process::directory_in_memory()?, self.program, self.core, settings)
     }
 
     fn count(&mut self, report: Report) -> Report {

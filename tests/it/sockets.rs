@@ -909,12 +909,3 @@ fn the_times_of_http_are_none_of_a_sockets() {
     assert!(slow.text().contains("pong"));
     silent.assert_quiet();
 }
-
-impl Socket {
-    /// Welcomed, and it works.
-    #[track_caller]
-    fn assert_quiet_after_welcome(&mut self) {
-        assert_eq!(self.json()["type"], "connected");
-        self.assert_quiet();
-    }
-}

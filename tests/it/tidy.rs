@@ -119,5 +119,6 @@ fn every_dependency_has_a_reason_and_every_reason_a_dependency() {
     let mut used = dependencies(&read("Cargo.toml"));
     used.append(&mut dependencies(&read("bench/Cargo.toml")));
     used.append(&mut dependencies(&read("bench/peers/Cargo.toml")));
+    used.append(&mut dependencies(&read("testkit/Cargo.toml")));
     assert_eq!(used, reasons, "left: the manifests; right: docs/decisions/0002-dependencies.md");
 }

@@ -1,12 +1,12 @@
 //! A WebSocket client that sends what it is told to, well formed or not, and says exactly what it got.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io::{ErrorKind, Write};
+use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Answer, Client, PATIENCE, Server};
+use crate::{Answer, Client, PATIENCE, Server};
 
 /// The key of RFC 6455 §1.3 …
 pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -240,6 +240,13 @@ impl Socket {
         assert_eq!(self.next(), Frame::Pong(id));
     }
 
+    /// Welcomed, and it works.
+    #[track_caller]
+    pub fn assert_quiet_after_welcome(&mut self) {
+        assert_eq!(self.json()["type"], "connected");
+        self.assert_quiet();
+    }
+
     /// The server closes with this code and reason, sends nothing after it and ends once its close is answered.
     #[track_caller]
     pub fn assert_closed(&mut self, code: u16, reason: &str) {
@@ -283,58 +290,49 @@ impl Socket {
     }
 
     fn read_frame(&mut self) -> Frame {
-        let mut need = 2;
         loop {
-            while self.client.received.len() < need {
-                if let Some(end) = self.read_more() {
-                    return end;
-                }
+            if let Some(frame) = read(&self.client.received).unwrap() {
+                let (decoded, length) = (decode(frame.opcode, frame.payload.to_vec()), frame.length);
+                self.client.received.drain(..length);
+                return decoded;
             }
-            let bytes = &self.client.received;
-            let (first, second) = (bytes[0], bytes[1]);
-            assert_eq!(first & 0xf0, 0x80, "the server neither fragments nor uses reserved bits");
-            assert_eq!(second & 0x80, 0, "a server does not mask");
-            let (head, length) = match second {
-                127 if bytes.len() < 10 => {
-                    need = 10;
-                    continue;
-                }
-                126 if bytes.len() < 4 => {
-                    need = 4;
-                    continue;
-                }
-                127 => (10, u64::from_be_bytes(bytes[2..10].try_into().unwrap()) as usize),
-                126 => (4, usize::from(u16::from_be_bytes([bytes[2], bytes[3]]))),
-                short => (2, usize::from(short)),
-            };
-            assert!(length <= FRAME_MAX_BYTES, "a frame of {length} bytes");
-            need = head + length;
-            if bytes.len() < need {
-                continue;
+            match self.client.read_more().map_err(|error| (error.kind(), error)) {
+                Ok(()) => {}
+                Err((ErrorKind::UnexpectedEof, _)) => return Frame::Eof,
+                Err((ErrorKind::WouldBlock | ErrorKind::TimedOut, _)) => return Frame::Silence,
+                Err((ErrorKind::ConnectionReset | ErrorKind::BrokenPipe, _)) => return Frame::Reset,
+                Err((_, error)) => panic!("{error}"),
             }
-            let payload = bytes[head..need].to_vec();
-            self.client.received.drain(..need);
-            return decode(first & 0x0f, payload);
         }
     }
+}
 
-    /// Reads what there is, or tells why there is nothing.
-    fn read_more(&mut self) -> Option<Frame> {
-        let mut buffer = [0; 16 * 1024];
-        match self.client.stream.read(&mut buffer) {
-            Ok(0) => Some(Frame::Eof),
-            Ok(bytes) => {
-                self.client.received.extend_from_slice(&buffer[..bytes]);
-                None
-            }
-            Err(error) => match error.kind() {
-                ErrorKind::Interrupted => None,
-                ErrorKind::WouldBlock | ErrorKind::TimedOut => Some(Frame::Silence),
-                ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Some(Frame::Reset),
-                _ => panic!("{error}"),
-            },
-        }
+/// A frame among the bytes of a server.
+pub struct Raw<'a> {
+    pub opcode: u8,
+    pub payload: &'a [u8],
+    /// With its header.
+    pub length: usize,
+}
+
+/// The frame that `input` begins with; `None` while it is incomplete. Strict: no server here sends fragments, reserved
+/// bits or masks.
+pub fn read(input: &[u8]) -> Result<Option<Raw<'_>>, &'static str> {
+    let &[first, second, ref rest @ ..] = input else { return Ok(None) };
+    if first & 0xf0 != 0x80 || second & 0x80 != 0 {
+        return Err("not a whole, plain frame of a server");
     }
+    let (header, payload) = match (second, rest) {
+        (126, &[a, b, ..]) => (4, usize::from(u16::from_be_bytes([a, b]))),
+        (127, &[a, b, c, d, e, f, g, h, ..]) => (10, u64::from_be_bytes([a, b, c, d, e, f, g, h]) as usize),
+        (126 | 127, _) => return Ok(None),
+        (short, _) => (2, usize::from(short)),
+    };
+    if payload > FRAME_MAX_BYTES {
+        return Err("an endless frame");
+    }
+    let found = input.get(header..header + payload);
+    Ok(found.map(|payload| Raw { opcode: first & 0x0f, length: header + payload.len(), payload }))
 }
 
 fn decode(opcode: u8, payload: Vec<u8>) -> Frame {
@@ -352,15 +350,7 @@ fn decode(opcode: u8, payload: Vec<u8>) -> Frame {
     }
 }
 
-/// A connection for which the kernels keep some 50 KB at most instead of megabytes, so that who does not read it is
-/// soon known to be slow: the size of segments, which ours announces, is what the server's buffer is measured by.
+/// A connection whose reader is soon known to be slow.
 pub fn connect_narrow(server: &Server) -> Client {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.set_recv_buffer_size(2048).unwrap();
-    socket.set_tcp_mss(536).unwrap();
-    socket.connect(&server.address.into()).unwrap();
-    let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
-    Client { stream, received: Vec::new() }
+    Client::connect_narrow(server.address).unwrap()
 }
