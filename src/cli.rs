@@ -20,6 +20,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, ConfigError, Loaded, Sources};
+use crate::features;
 use crate::gate::OpenedKeys;
 use crate::net::Endpoint;
 use crate::net::client::{Answer, Ask, AskError};
@@ -163,8 +164,8 @@ pub fn run() -> ExitCode {
         Verb::Healthcheck(options) => healthcheck::run(&options),
         Verb::ConfigDocs { form: DocsForm::Env } => print(&config::docs::env_example()),
         Verb::ConfigDocs { form: DocsForm::Markdown } => print(&config::docs::markdown()),
-        Verb::MetricsDocs { form: MetricsForm::Markdown } => print(&metrics::markdown()),
-        Verb::MetricsDocs { form: MetricsForm::Grafana } => print(&metrics::grafana()),
+        Verb::MetricsDocs { form: MetricsForm::Markdown } => print(&metrics::markdown(&features::rows())),
+        Verb::MetricsDocs { form: MetricsForm::Grafana } => print(&metrics::grafana(&features::rows())),
     }
 }
 

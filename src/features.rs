@@ -1,7 +1,8 @@
 //! What the house is made of: the list of everyone who declares something. A feature is one line of it.
 
-use crate::settings::{self, Knob, in_order};
-use crate::{audit, backup, drafts, gate, housekeeper, hub, net, observe, ops, store};
+use crate::observe::metrics::{self, Row};
+use crate::settings::{self, Knob};
+use crate::{audit, backup, drafts, gate, health, housekeeper, hub, net, observe, ops, store};
 
 /// What each of them lists.
 fn owners() -> Vec<&'static [&'static Knob]> {
@@ -14,10 +15,109 @@ fn owners() -> Vec<&'static [&'static Knob]> {
 
 /// Every setting, as they are shown.
 pub(crate) fn knobs() -> Vec<&'static Knob> {
-    in_order(&owners())
+    settings::in_order(&owners())
 }
 
 /// Every setting, owner by owner.
 pub(crate) fn declared() -> impl Iterator<Item = &'static Knob> {
     owners().into_iter().flatten().copied()
+}
+
+/// Every family of metrics, in the order of the page.
+#[must_use]
+pub fn rows() -> Vec<&'static Row> {
+    let platform = [metrics::ROWS, gate::counters::ROWS, hub::counters::ROWS, net::counters::ROWS];
+    let storage = [store::counters::ROWS, audit::counters::ROWS];
+    let features = [drafts::counters::ROWS, health::counters::ROWS, backup::counters::ROWS];
+    metrics::in_order(&[&platform[..], &storage, &features].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+    use metrics::{Kind, Metrics};
+
+    /// What the text says of each family: type, and the labels of its samples.
+    fn described(text: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
+        let mut found: BTreeMap<String, (String, BTreeSet<String>)> = BTreeMap::new();
+        let mut help = None;
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# HELP ") {
+                help = Some(rest.split_once(' ').unwrap().0);
+            } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = rest.split_once(' ').unwrap();
+                assert_eq!(help.take(), Some(name), "HELP stands right before TYPE");
+                assert!(
+                    found.insert(name.to_owned(), (kind.to_owned(), BTreeSet::new())).is_none(),
+                    "{name} comes twice"
+                );
+            } else {
+                let (sample, value) = line.rsplit_once(' ').unwrap();
+                assert!(value.parse::<f64>().is_ok(), "{line}");
+                let (name, labels) = sample.split_once('{').unwrap_or((sample, "}"));
+                let parts = ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part));
+                let family = parts.filter(|name| found.contains_key(*name)).unwrap_or(name);
+                let known = &mut found.get_mut(family).unwrap_or_else(|| panic!("{line} is not described")).1;
+                let labels = labels.trim_end_matches('}').split("\",").filter_map(|label| label.split_once('='));
+                known.extend(labels.map(|(label, _)| label.to_owned()).filter(|label| label != "le"));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn every_family_is_served_as_its_row_says() {
+        let metrics = Metrics::default();
+        for row in rows() {
+            let values = vec!["x"; row.labels.len()];
+            match (row.kind, values.is_empty()) {
+                (Kind::Counter, true) => _ = metrics.counter(row),
+                (Kind::Counter, false) => _ = metrics.counters(row).with(&values),
+                (Kind::Gauge, true) => _ = metrics.gauge(row),
+                (Kind::Gauge, false) => _ = metrics.gauges(row).with(&values),
+                (Kind::Histogram(_), true) => _ = metrics.histogram(row),
+                (Kind::Histogram(_), false) => _ = metrics.histograms(row).with(&values),
+            }
+        }
+        let declared: BTreeMap<String, (String, BTreeSet<String>)> = rows()
+            .iter()
+            .map(|row| {
+                let labels = row.labels.iter().map(|label| (*label).to_owned()).collect();
+                (row.name.to_owned(), (row.kind.as_str().to_owned(), labels))
+            })
+            .collect();
+        assert_eq!(described(&metrics.encode()), declared, "left: what is served; right: the rows");
+    }
+
+    #[test]
+    fn the_table_keeps_the_rules_of_prometheus() {
+        let rows = rows();
+        for row in &rows {
+            let name = row.name;
+            assert_eq!(rows.iter().filter(|other| other.name == name).count(), 1, "{name} comes twice");
+            assert_eq!(name.ends_with("_total"), row.kind == Kind::Counter, "{name}");
+            let words = [&[name], row.labels].concat();
+            let plain = |word: &&str| word.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
+            assert!(words.iter().all(plain), "{words:?}");
+            assert!(!row.help.contains(['\\', '\n']) && !row.help.ends_with('.'), "{name}: {}", row.help);
+            assert!(row.question.ends_with('?') && !row.question.contains('|'), "{name}: {}", row.question);
+            for forbidden in ["user", "draft", "id", "address", "le"] {
+                assert!(!row.labels.contains(&forbidden), "{name} has the label {forbidden}");
+            }
+            if let Kind::Histogram(bounds) = row.kind {
+                assert!(bounds.is_sorted_by(|a, b| a < b), "{name}");
+            }
+        }
+        // A question is asked in one place only.
+        let mut questions: Vec<&str> = rows.iter().map(|row| row.question).collect();
+        questions.dedup();
+        let asked: BTreeSet<&str> = questions.iter().copied().collect();
+        assert_eq!(asked.len(), questions.len(), "families of one question stand together");
+        let mut sections: Vec<_> = rows.iter().map(|row| row.section.title).collect();
+        sections.dedup();
+        let titles = ["Process", "HTTP", "Limits and identity", "Sockets", "Drafts", "Storage", "Audit log", "Backups"];
+        assert_eq!(sections, titles);
+    }
 }

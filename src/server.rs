@@ -6,7 +6,6 @@ mod gates;
 mod listeners;
 mod plane;
 mod reload;
-mod sample;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,15 +16,16 @@ use crate::audit::{self, Audit};
 use crate::backup::{self, Backups};
 use crate::clock::Clock;
 use crate::drafts;
-use crate::gate::{KeysError, UnheededProxy};
+use crate::gate::{self, KeysError, UnheededProxy};
+use crate::health::counters::Ready;
 use crate::health::{self, Readiness};
 use crate::housekeeper::Housekeeper;
-use crate::hub::{Batch, Hub, Seats};
+use crate::hub::{self, Batch, Hub, Seats};
 use crate::net::options::{CONNECTIONS_MAX, DRAIN, PER_ADDRESS_MAX, SHARDS};
 use crate::net::side_door::SocketFile;
 use crate::net::{self, Caps, Endpoint, Front};
 use crate::observe::LogHandle;
-use crate::observe::metrics::Metrics;
+use crate::observe::metrics::{self, Metrics};
 use crate::ops::options::{METRICS_PUBLIC, TOKEN};
 use crate::ops::{self, Plane};
 use crate::settings::Settings;
@@ -34,11 +34,10 @@ use crate::store::{self, OpenError, Writer};
 use crate::systemd::{Finding, Inherited, Notify, Prober, Watchdog};
 use capacity::{connection_cap, raise_descriptor_limit, shard_count};
 use chores::Chores;
-use gates::GatePlan;
+use gates::{Counters, GatePlan};
 use listeners::Listeners;
 use plane::PlaneView;
 use reload::LiveConfig;
-use sample::Sampled;
 
 pub use capacity::{CONNECTIONS_DEFAULT_MAX, connections_possible};
 
@@ -97,7 +96,7 @@ pub struct Server {
     live: LiveConfig,
     notify: Notify,
     watchdog: Option<Watchdog>,
-    metrics: Arc<Metrics>,
+    metrics: Metrics,
     drain: Duration,
 }
 
@@ -114,7 +113,8 @@ impl Server {
         logs: &LogHandle,
     ) -> Result<Self, StartError> {
         let clock = Clock::system();
-        let metrics = Arc::new(Metrics::new(store::sqlite_version(), clock.now(), logs.clone()));
+        let metrics = Metrics::default();
+        metrics::count_process(&metrics, store::sqlite_version(), clock.now(), logs.clone());
         let shards = shard_count(settings.count(&SHARDS));
         let descriptors = raise_descriptor_limit();
         let connections = connection_cap(settings.count(&CONNECTIONS_MAX), descriptors);
@@ -126,7 +126,7 @@ impl Server {
         notify.status("opening the database");
         let mut store = store::open(settings.database(&DATABASE))?;
         store.keep_reserve(settings.count(&RESERVE) as u64);
-        store.count_by(Arc::clone(&metrics.writer));
+        store.count_by(Arc::new(store::Counters::new(&metrics)));
         let readers = (0..shards).map(|_| store.reader()).collect::<Result<Vec<_>, OpenError>>()?;
         let housekeeping_reader = store.reader()?;
         let plane_reader = private.is_some().then(|| store.reader()).transpose()?;
@@ -150,19 +150,22 @@ impl Server {
         let housekeeper = Housekeeper::start(move || chores.tasks(housekeeping_reader), clock.clone());
         let housekeeper = housekeeper.map_err(StartError::Threads)?;
 
-        let readiness = Arc::new(Readiness::counted_by(Arc::clone(&metrics.ready)));
+        let readiness = Arc::new(Readiness::counted_by(Arc::new(Ready::new(&metrics))));
         let (seats, unheeded_proxy) = (Seats::default(), UnheededProxy::default());
+        let counters = Counters {
+            http: Arc::new(gate::Counters::new(&metrics)),
+            sockets: Arc::new(hub::Counters::new(&metrics)),
+            drafts: Arc::new(drafts::Counters::new(&metrics)),
+        };
         if let Some(survey) = survey.clone() {
-            let sampled = Sampled {
-                survey,
-                queue_jobs: settings.count(&QUEUE_JOBS),
-                seats: seats.clone(),
-                policy: live.policies.policy.clone(),
-                audit: audit.clone(),
-                backups: backups.clone(),
-                clock: clock.clone(),
-            };
-            metrics.sample_with(move |metrics| sampled.sample(metrics));
+            store::counters::show(&metrics, survey, settings.count(&QUEUE_JOBS));
+            seats.show(&metrics);
+            drafts::counters::show_rooms(&metrics, seats.clone());
+            live.policies.show(&metrics);
+            backups.show(&metrics);
+            if let Some(audit) = &audit {
+                audit.show(&metrics);
+            }
         }
         let plan = GatePlan {
             settings: settings.clone(),
@@ -175,7 +178,8 @@ impl Server {
             backups: backups.clone(),
             damaged: drafts::Damaged::default(),
             unheeded_proxy: unheeded_proxy.clone(),
-            metrics: Arc::clone(&metrics),
+            counters,
+            metrics: metrics.clone(),
             clock: clock.clone(),
         };
         let options = front_options(settings, connections, &live, &metrics, &clock);
@@ -190,7 +194,7 @@ impl Server {
                 logs: logs.clone(),
                 writer: writer.handle().view(),
                 survey,
-                metrics: Arc::clone(&metrics),
+                metrics: metrics.clone(),
                 seats,
                 backups: backups.clone(),
                 unheeded_proxy: unheeded_proxy.clone(),
@@ -328,7 +332,7 @@ fn front_options(
             per_address: settings.count(&PER_ADDRESS_MAX),
             exempt: Box::new(live.policies.trusts()),
         },
-        metrics: Arc::clone(&metrics.net),
+        metrics: Arc::new(net::Counters::new(metrics)),
         clock: clock.clone(),
     }
 }

@@ -6,6 +6,7 @@
 //! beginning and leaves an anchor.
 
 pub mod chain;
+pub mod counters;
 mod entry;
 pub mod options;
 pub mod read;

@@ -5,6 +5,7 @@
 //! name and a manifest is one.
 
 mod check;
+pub mod counters;
 mod manifest;
 pub mod options;
 mod partial;

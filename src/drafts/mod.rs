@@ -5,6 +5,7 @@
 //! [`view`] brings the shard's rendered copy up to date and the answer leaves.
 
 mod access;
+pub mod counters;
 mod damage;
 mod frame;
 pub mod metrics;
@@ -19,6 +20,7 @@ pub mod spent_keys;
 pub mod store;
 pub mod view;
 
+pub use counters::Counters;
 pub use damage::Damaged;
 pub use options::{Options, SocketOptions};
 pub use routes::routes;

@@ -10,6 +10,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::access::{may_read, not_found, not_member};
+use super::counters::Counters;
 use super::damage::Damaged;
 use super::frame::frame_text;
 use super::metrics::parse_now;
@@ -27,7 +28,7 @@ use crate::clock::Clock;
 use crate::gate::validate::{Check, ECHO_CHARS, Length};
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes, USER_ID_MAX_CHARS};
 use crate::net::Response;
-use crate::observe::metrics;
+use crate::observe::metrics::Counter;
 use crate::store::{Reader, StoreError, Tx};
 use crate::text::cut;
 
@@ -40,7 +41,7 @@ struct Drafts {
     damaged: Damaged,
     options: Options,
     audit: Option<Audit>,
-    metrics: Arc<metrics::Drafts>,
+    metrics: Arc<Counters>,
     clock: Clock,
 }
 
@@ -52,7 +53,7 @@ pub fn routes(
     damaged: Damaged,
     options: Options,
     audit: Option<Audit>,
-    metrics: Arc<metrics::Drafts>,
+    metrics: Arc<Counters>,
     clock: Clock,
 ) {
     let views = RefCell::new(Views::new(options.cache_bytes));
@@ -340,7 +341,7 @@ struct Change {
     actor: String,
     request_id: String,
     witness: Option<Witness>,
-    metrics: Arc<metrics::Drafts>,
+    metrics: Arc<Counters>,
 }
 
 impl Change {
@@ -355,7 +356,7 @@ impl Change {
     }
 
     /// Has the change counted once it is on disk.
-    fn count(&self, tx: &mut Tx<'_>, counter: fn(&metrics::Drafts) -> &metrics::Counter) {
+    fn count(&self, tx: &mut Tx<'_>, counter: fn(&Counters) -> &Counter) {
         let metrics = Arc::clone(&self.metrics);
         tx.after_commit(move || _ = counter(&metrics).inc());
     }

@@ -16,15 +16,15 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::access;
+use super::counters::Counters;
 use super::frame::{TOPICS, frame_text};
 use super::options::SocketOptions;
 use super::replay::{self, Replay};
 use crate::clock::{Clock, OffsetStyle};
 use crate::gate::{ApiError, Call, Code, Live, Outcome, Route, Routes};
-use crate::hub::{Full, Hub, Mailbox, Seat, Seats, Subscription, Topics};
+use crate::hub::{self, Full, Hub, Mailbox, Seat, Seats, Subscription, Topics};
 use crate::net::socket::{Message, code};
 use crate::net::{Outgoing, Session, Ticket};
-use crate::observe::metrics;
 use crate::store::{Reader, Topic};
 
 /// What the sockets of one shard share.
@@ -41,8 +41,10 @@ pub struct Watches {
     pub seats: Seats,
     /// Bounds, for sockets that are opened from now on.
     pub options: Live<SocketOptions>,
-    /// What counts them.
-    pub metrics: Arc<metrics::Sockets>,
+    /// What counts sockets, whatever they watch.
+    pub sockets: Arc<hub::Counters>,
+    /// What counts what is told to these.
+    pub metrics: Arc<Counters>,
     /// Where time comes from.
     pub clock: Clock,
 }
@@ -57,11 +59,11 @@ pub fn route(routes: &mut Routes, watches: Watches) {
             let options = watches.options.now();
             let session: Box<dyn Session> = match watches.admit(call, &options) {
                 Ok((seat, since)) => {
-                    watches.metrics.opened.inc();
+                    watches.sockets.opened.inc();
                     Box::new(Watch { who, since, until, watches: Rc::clone(&watches), seat, listening: None })
                 }
                 Err(refusal) => {
-                    watches.metrics.refused.with(&[refusal.reason]).inc();
+                    watches.sockets.refused.with(&[refusal.reason]).inc();
                     Box::new(Refused { who, refusal })
                 }
             };

@@ -15,6 +15,7 @@
 mod address;
 mod call;
 mod cors;
+pub mod counters;
 mod error;
 mod handshake;
 pub mod identity;
@@ -40,6 +41,7 @@ use http::{HeaderValue, Method, StatusCode};
 pub use address::UnheededProxy;
 pub use call::{Call, Outcome};
 pub use cors::Cors;
+pub use counters::Counters;
 pub use error::{ApiError, Code};
 pub use identity::options::{KeysError, OpenedKeys};
 pub use identity::{Caller, Identity, USER_ID_MAX_CHARS, is_user_id};
@@ -53,9 +55,9 @@ pub use token::{BadToken, Demands, MINT_MAX_HOURS, TOKEN_MAX_BYTES, Verifier, mi
 use crate::clock::Clock;
 use crate::hub::Mailbox;
 use crate::net::{self, Reject, Reply, Request, RequestId, Response, Ticket, Woken};
-use crate::observe::metrics::{InFlight, RouteMetrics, UNMATCHED};
 use crate::store::{JobTimes, WriterHandle};
 use call::{Collect, Settled};
+use counters::{InFlight, RouteMetrics, UNMATCHED};
 use limit::{Quota, Standing, Who};
 use routes::Found;
 

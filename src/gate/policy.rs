@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::cors::Cors;
+use super::counters::LIMITED_KEYS;
 use super::identity::Identity;
 use super::identity::options::{KEYS_RELOAD, KeysError, OpenedKeys, TRUST_HEADER};
 use super::keys::{KeyFile, KeyWatch};
@@ -12,6 +13,7 @@ use super::options::{ORIGINS, PROXIES};
 use super::token::{Demands, Verifier};
 use crate::clock::Clock;
 use crate::housekeeper::Task;
+use crate::observe::metrics::{Metrics, set_usize};
 use crate::settings::Settings;
 
 /// What the gate decides by, and what a reload of the configuration replaces, all of it at once. The shards share it.
@@ -94,6 +96,15 @@ impl Policies {
     pub fn trusts(&self) -> impl Fn(IpAddr) -> bool + Send + Sync + use<> {
         let policy = self.policy.clone();
         move |address| (policy.now().trusted_proxy)(address)
+    }
+
+    /// Shows how many buckets of the rate limit are not full to whoever asks for metrics.
+    pub fn show(&self, metrics: &Metrics) {
+        let (policy, clock, keys) = (self.policy.clone(), self.clock.clone(), metrics.gauge(&LIMITED_KEYS));
+        metrics.sample_with(move || {
+            let (policy, now) = (policy.now(), clock.instant());
+            set_usize(&keys, policy.limiter.as_ref().map_or(0, |limiter| limiter.keys(now)));
+        });
     }
 
     /// Has the housekeeper look at the file of the keys.

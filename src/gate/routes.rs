@@ -6,8 +6,8 @@ use std::sync::Arc;
 use http::Method;
 
 use super::call::{Call, Outcome};
+use super::counters::{Counters, RouteMetrics, UNMATCHED};
 use super::error::ApiError;
-use crate::observe::metrics::{Http, RouteMetrics, UNMATCHED};
 
 /// Answers one kind of request. Runs on a shard: must not block.
 pub type Handler = Box<dyn Fn(&Call<'_>) -> Result<Outcome, ApiError>>;
@@ -92,7 +92,7 @@ struct Methods {
 /// All routes of one shard, with what counts their requests.
 pub struct Routes {
     paths: matchit::Router<Methods>,
-    pub(super) metrics: Arc<Http>,
+    pub(super) metrics: Arc<Counters>,
     /// For requests that have no route.
     pub(super) unmatched: Rc<RouteMetrics>,
 }
@@ -120,7 +120,7 @@ impl Routes {
 
     /// No routes. What is asked of those to come is counted here.
     #[must_use]
-    pub fn counted_by(metrics: Arc<Http>) -> Self {
+    pub fn counted_by(metrics: Arc<Counters>) -> Self {
         let unmatched = Rc::new(metrics.route(UNMATCHED));
         Self { paths: matchit::Router::new(), metrics, unmatched }
     }

@@ -8,12 +8,14 @@
 //! Locks: the hub's interest and the seats' counts, each held for a look or a count, never across I/O, encoding or each
 //! other.
 
+pub mod counters;
 mod interest;
 pub mod options;
 mod published;
 mod seats;
 mod topics;
 
+pub use counters::Counters;
 pub use interest::{Hub, Subscription};
 pub use published::{Batch, Mailbox, Published, SocketAddress};
 pub use seats::{Full, Seat, SeatLimits, Seats};

@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::counters::Deliveries;
 use super::published::{Batch, Mailbox, Published, What};
 use crate::clock::Clock;
 use crate::net::{Notes, SocketId, Sockets, Ticket};
-use crate::observe::metrics::Deliveries;
 use crate::store::Topic;
 
 /// The subscribers of one shard. Bounded by the shard's sockets.

@@ -20,7 +20,7 @@ use super::mailbox::{Mailbox, Message};
 use super::response::{self, Manner, Response};
 use super::slots::{Accepted, Caps, Full, Slots};
 use crate::clock::Clock;
-use crate::observe::metrics;
+use crate::net::counters::Counters;
 use crate::observe::repeat::Sampler;
 
 /// How long to wait after an accept error before the next try.
@@ -89,7 +89,7 @@ impl<N> Acceptor<N> {
     pub(crate) fn new(
         mut listener: TcpListener,
         caps: Caps,
-        metrics: Arc<metrics::Net>,
+        metrics: Arc<Counters>,
         shards: Vec<Arc<Mailbox<N>>>,
         refusal: Response,
         clock: Clock,

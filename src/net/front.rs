@@ -14,7 +14,8 @@ use super::service::{Notes, Service, Timeouts};
 use super::shard;
 use super::slots::Caps;
 use crate::clock::Clock;
-use crate::observe::{self, metrics};
+use crate::net::counters::Counters;
+use crate::observe;
 
 /// Length of the accept queue (capped by net.core.somaxconn). The standard library asks for 128; beyond it SYNs are dropped
 /// and clients retry after 1, 2, 4 s.
@@ -29,7 +30,7 @@ pub struct Options {
     /// Bounds of open connections.
     pub caps: Caps,
     /// What counts connections and sockets.
-    pub metrics: Arc<metrics::Net>,
+    pub metrics: Arc<Counters>,
     /// Where time comes from.
     pub clock: Clock,
 }

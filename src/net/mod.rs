@@ -14,6 +14,7 @@
 mod acceptor;
 pub mod client;
 mod conn;
+pub mod counters;
 mod frame;
 mod front;
 pub mod http1;
@@ -30,6 +31,7 @@ mod slots;
 pub mod socket;
 mod turn;
 
+pub use counters::Counters;
 pub use frame::Frame;
 pub use front::{Front, Options, listen};
 pub use http1::{Limits, Reject, Request};

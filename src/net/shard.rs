@@ -20,7 +20,7 @@ use super::slots::Accepted;
 use super::socket::code;
 use super::turn::Tools;
 use crate::clock::Clock;
-use crate::observe::metrics;
+use crate::net::counters::Counters;
 
 /// How often deadlines are looked at while connections are open; a deadline is kept to within this.
 const SWEEP: Duration = Duration::from_millis(250);
@@ -40,17 +40,12 @@ pub(crate) struct Reactor<N> {
     mailbox: Arc<Mailbox<N>>,
     limits: Limits,
     timeouts: Timeouts,
-    metrics: Arc<metrics::Net>,
+    metrics: Arc<Counters>,
     clock: Clock,
 }
 
 impl<N> Reactor<N> {
-    pub(crate) fn new(
-        limits: Limits,
-        timeouts: Timeouts,
-        metrics: Arc<metrics::Net>,
-        clock: Clock,
-    ) -> io::Result<Self> {
+    pub(crate) fn new(limits: Limits, timeouts: Timeouts, metrics: Arc<Counters>, clock: Clock) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mailbox = Arc::new(Mailbox::new(poll.registry(), MAIL)?);
         Ok(Self { poll, mailbox, limits, timeouts, metrics, clock })

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use mio::net::TcpStream;
 use parking_lot::Mutex;
 
-use crate::observe::metrics::{self, show};
+use crate::net::counters::Counters;
+use crate::observe::metrics::set_usize;
 
 /// How many connections may be open, and who is not counted by address.
 pub struct Caps {
@@ -24,7 +25,7 @@ pub struct Caps {
 pub(crate) struct Slots {
     caps: Caps,
     /// Also for what the acceptor counts.
-    pub(crate) metrics: Arc<metrics::Net>,
+    pub(crate) metrics: Arc<Counters>,
     open: AtomicUsize,
     by_address: Mutex<HashMap<IpAddr, usize>>,
 }
@@ -43,8 +44,8 @@ pub(crate) enum Full {
 }
 
 impl Slots {
-    pub(crate) fn new(caps: Caps, metrics: Arc<metrics::Net>) -> Self {
-        show(&metrics.connections_limit, caps.connections);
+    pub(crate) fn new(caps: Caps, metrics: Arc<Counters>) -> Self {
+        set_usize(&metrics.connections_limit, caps.connections);
         Self { caps, metrics, open: AtomicUsize::new(0), by_address: Mutex::new(HashMap::new()) }
     }
 

@@ -20,7 +20,7 @@ use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use super::frame::Frame;
 use super::mailbox::{SocketNote, Ticket};
 use super::outbox::Outbox;
-use crate::observe::metrics;
+use crate::net::counters::Counters;
 
 /// Bytes that the protocol machine asks for at once, and about what an idle socket keeps of them.
 const READ_BUFFER_BYTES: usize = 512;
@@ -166,7 +166,7 @@ pub(crate) struct Socket {
     next_tick: Option<Instant>,
     /// What its session is told when it is dropped.
     code: u16,
-    metrics: Arc<metrics::Net>,
+    metrics: Arc<Counters>,
 }
 
 impl Socket {
@@ -174,7 +174,7 @@ impl Socket {
         ticket: Ticket,
         session: Box<dyn Session>,
         limits: SocketLimits,
-        metrics: Arc<metrics::Net>,
+        metrics: Arc<Counters>,
         now: Instant,
     ) -> Self {
         // Every limit explicitly: the defaults keep 128 KiB a socket and accept 64 MiB.

@@ -8,7 +8,7 @@ use super::mailbox::Ticket;
 use super::response::{self, Manner, Response};
 use super::service::Timeouts;
 use crate::clock::Clock;
-use crate::observe::metrics;
+use crate::net::counters::Counters;
 use crate::observe::repeat::Sampler;
 
 /// Bytes read from a socket at once, into one buffer that all connections of the shard share.
@@ -34,20 +34,14 @@ pub(crate) struct Tools<S> {
     pub(crate) unsent_max: usize,
     /// Clients let go because they do not read.
     pub(crate) cut_off: Sampler,
-    pub(crate) metrics: Arc<metrics::Net>,
+    pub(crate) metrics: Arc<Counters>,
     pub(crate) clock: Clock,
     date: (i64, String),
     serial: u64,
 }
 
 impl<S> Tools<S> {
-    pub(crate) fn new(
-        service: S,
-        limits: Limits,
-        timeouts: Timeouts,
-        metrics: Arc<metrics::Net>,
-        clock: Clock,
-    ) -> Self {
+    pub(crate) fn new(service: S, limits: Limits, timeouts: Timeouts, metrics: Arc<Counters>, clock: Clock) -> Self {
         Self {
             service,
             limits,

@@ -9,14 +9,22 @@ use crate::audit::Audit;
 use crate::backup::Backups;
 use crate::clock::Clock;
 use crate::drafts;
-use crate::gate::{Gate, Routes, UnheededProxy};
+use crate::gate::{self, Gate, Routes, UnheededProxy};
 use crate::health::{self, Readiness};
-use crate::hub::{Hub, Mailbox, Seats, Topics};
+use crate::hub::{self, Hub, Mailbox, Seats, Topics};
 use crate::net::options::BODY_BYTES;
 use crate::observe::metrics::Metrics;
 use crate::ops::options::METRICS_PUBLIC;
 use crate::settings::Settings;
 use crate::store::{Reader, WriterHandle};
+
+/// What the shards count on.
+#[derive(Clone)]
+pub(super) struct Counters {
+    pub(super) http: Arc<gate::Counters>,
+    pub(super) sockets: Arc<hub::Counters>,
+    pub(super) drafts: Arc<drafts::Counters>,
+}
 
 /// All that is needed to build a shard's gate and topics on the shard's own thread.
 pub(super) struct GatePlan {
@@ -30,7 +38,8 @@ pub(super) struct GatePlan {
     pub(super) backups: Backups,
     pub(super) damaged: drafts::Damaged,
     pub(super) unheeded_proxy: UnheededProxy,
-    pub(super) metrics: Arc<Metrics>,
+    pub(super) counters: Counters,
+    pub(super) metrics: Metrics,
     pub(super) clock: Clock,
 }
 
@@ -38,7 +47,7 @@ impl GatePlan {
     pub(super) fn build(&self, reader: Reader, mailbox: Arc<Mailbox>) -> (Gate, Rc<RefCell<Topics>>) {
         let settings = &self.settings;
         let reader = Rc::new(reader);
-        let mut routes = Routes::counted_by(Arc::clone(&self.metrics.http));
+        let mut routes = Routes::counted_by(Arc::clone(&self.counters.http));
         let health = health::Health {
             reader: Rc::clone(&reader),
             writer: self.writer.clone(),
@@ -49,10 +58,10 @@ impl GatePlan {
         };
         health::routes(&mut routes, health);
         if settings.flag(&METRICS_PUBLIC) {
-            health::metrics(&mut routes, Arc::clone(&self.metrics));
+            health::metrics(&mut routes, self.metrics.clone());
         }
         let options = drafts::Options::of(settings);
-        let topics = Topics::new(&mailbox, self.metrics.sockets.deliveries(), self.clock.clone());
+        let topics = Topics::new(&mailbox, self.counters.sockets.deliveries(), self.clock.clone());
         let topics = Rc::new(RefCell::new(topics));
         let watches = drafts::Watches {
             reader: Rc::clone(&reader),
@@ -61,11 +70,12 @@ impl GatePlan {
             mailbox: Arc::clone(&mailbox),
             seats: self.seats.clone(),
             options: self.live.sockets.clone(),
-            metrics: Arc::clone(&self.metrics.sockets),
+            sockets: Arc::clone(&self.counters.sockets),
+            metrics: Arc::clone(&self.counters.drafts),
             clock: self.clock.clone(),
         };
         drafts::socket::route(&mut routes, watches);
-        let (damaged, audit, counted) = (self.damaged.clone(), self.audit.clone(), Arc::clone(&self.metrics.drafts));
+        let (damaged, audit, counted) = (self.damaged.clone(), self.audit.clone(), Arc::clone(&self.counters.drafts));
         drafts::routes(&mut routes, reader, damaged, options, audit, counted, self.clock.clone());
         let gate = Gate {
             routes,

@@ -34,7 +34,7 @@ pub(super) struct PlaneView {
     pub(super) logs: LogHandle,
     pub(super) writer: WriterView,
     pub(super) survey: Arc<Survey>,
-    pub(super) metrics: Arc<Metrics>,
+    pub(super) metrics: Metrics,
     pub(super) seats: Seats,
     pub(super) backups: Backups,
     pub(super) unheeded_proxy: UnheededProxy,
@@ -45,7 +45,7 @@ pub(super) struct PlaneView {
 
 impl PlaneView {
     pub(super) fn wiring(self, reader: Reader) -> ops::Wiring {
-        let metrics = Arc::clone(&self.metrics);
+        let metrics = self.metrics.clone();
         ops::Wiring {
             audit_enabled: self.settings.flag(&audit::options::ENABLED),
             reader: Mutex::new(reader),

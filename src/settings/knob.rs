@@ -1,7 +1,32 @@
 //! One setting, as data. Parsing, the `.env` example, the page of the configuration, and the effective configuration are all
 //! made from it, so none of them can drift from the others.
 
-use super::Section;
+use super::section::{Listed, Section, in_sections};
+
+/// What kind of installation this is.
+pub static GENERAL: Section = Section::of_platform("General");
+/// The listening socket and the threads behind it.
+pub static SERVER: Section = Section::of_platform("Server");
+/// The database and the writer in front of it.
+pub static STORAGE: Section = Section::of_platform("Storage");
+/// What is logged, and how.
+pub static LOGS: Section = Section::of_platform("Logs");
+/// Who may reach the server and who is believed.
+pub static ACCESS: Section = Section::of_platform("Access");
+/// Limits on connections and on the requests they carry.
+pub static CONNECTIONS: Section = Section::of_platform("Connections");
+/// Limits on how often somebody asks.
+pub static RATES: Section = Section::of_platform("Rate limits");
+/// Limits on WebSockets.
+pub static SOCKETS: Section = Section::of_platform("Sockets");
+/// What is recorded of who changed what.
+pub static AUDIT: Section = Section::of_platform("Audit");
+/// What only the operator sees.
+pub static OPERATIONS: Section = Section::of_platform("Operations");
+
+/// Those of the platform, in the order in which they are shown.
+const PLATFORM: [&Section; 10] =
+    [&GENERAL, &SERVER, &STORAGE, &LOGS, &ACCESS, &CONNECTIONS, &RATES, &SOCKETS, &AUDIT, &OPERATIONS];
 
 /// What a knob's text must look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,5 +204,46 @@ impl Knob {
     pub fn file_names(&self) -> impl Iterator<Item = String> + use<> {
         let names = self.secret.then(|| self.names());
         names.into_iter().flatten().map(|name| format!("{name}_FILE"))
+    }
+}
+
+impl Listed for Knob {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn section(&self) -> &'static Section {
+        self.section
+    }
+
+    fn after(&self) -> Option<&'static Self> {
+        self.after
+    }
+}
+
+/// The knobs of these owners as they are shown.
+#[must_use]
+pub fn in_order(owners: &[&[&'static Knob]]) -> Vec<&'static Knob> {
+    in_sections(&PLATFORM, owners)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static OURS: Section = Section { title: "Ours", after: Some(&RATES) };
+    static LAST: Section = Section { title: "Last", after: None };
+    static ONE: Knob = flag(&STORAGE, "ONE", "false");
+    static TWO: Knob = flag(&STORAGE, "TWO", "false");
+    static BETWEEN: Knob = flag(&STORAGE, "BETWEEN", "false").after(&ONE);
+    static SOCKET: Knob = flag(&SOCKETS, "SOCKET", "false");
+    static OWN: Knob = flag(&OURS, "OWN", "false");
+    static OTHER: Knob = flag(&LAST, "OTHER", "false");
+
+    #[test]
+    fn knobs_are_shown_by_section_and_each_stands_where_it_wants() {
+        let shown = in_order(&[&[&OTHER, &SOCKET], &[&ONE, &TWO], &[&BETWEEN, &OWN]]);
+        let names: Vec<_> = shown.iter().map(|knob| knob.name).collect();
+        assert_eq!(names, ["ONE", "BETWEEN", "TWO", "OWN", "SOCKET", "OTHER"]);
     }
 }

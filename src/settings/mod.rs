@@ -15,11 +15,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use endpoint::Endpoint;
-pub use knob::{Kind, Knob, OnBad, flag, int, secret, text};
-pub use network::{Network, NotANetwork};
-pub use section::{
-    ACCESS, AUDIT, CONNECTIONS, GENERAL, LOGS, OPERATIONS, RATES, SERVER, SOCKETS, STORAGE, Section, in_order,
+pub use knob::{
+    ACCESS, AUDIT, CONNECTIONS, GENERAL, Kind, Knob, LOGS, OPERATIONS, OnBad, RATES, SERVER, SOCKETS, STORAGE, flag,
+    in_order, int, secret, text,
 };
+pub use network::{Network, NotANetwork};
+pub use section::{Listed, Section, in_sections};
 pub use value::{Fraction, MASK, OFF, Secret, Value};
 
 /// The word for an installation that real users are served by.

@@ -7,6 +7,7 @@
 
 mod chore;
 mod copy;
+pub mod counters;
 mod event;
 mod fault;
 mod migrations;
@@ -20,6 +21,7 @@ mod writer;
 
 pub use chore::{PutOff, run_chore};
 pub use copy::{Copied, CopyError, copy, copy_alone};
+pub use counters::Counters;
 pub use event::{Event, Publisher, Space, Topic};
 pub use fault::{Fault, damage, is_damage};
 pub use migrations::SCHEMA_VERSION;

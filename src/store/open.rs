@@ -11,6 +11,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::Reader;
+use super::counters::Counters;
 use super::fault::Fault;
 use super::migrations::{self, SCHEMA_VERSION};
 use super::reserve::Reserve;
@@ -18,7 +19,6 @@ use super::restoring;
 use super::survey::Survey;
 use super::writer::WriterState;
 use crate::clock::Timestamp;
-use crate::observe::metrics;
 
 /// Marks a file as ours: `inkr` in ASCII (`PRAGMA application_id`).
 pub const APPLICATION_ID: i32 = 0x696e_6b72;
@@ -126,7 +126,7 @@ pub struct Store {
     pub(super) reserve: Reserve,
     /// The time of the newest change that is stored; no later one is older.
     pub(super) newest: Timestamp,
-    pub(super) metrics: Arc<metrics::Writer>,
+    pub(super) metrics: Arc<Counters>,
     path: PathBuf,
 }
 
@@ -311,7 +311,7 @@ fn open_existing(path: &Path, name: &Path, access: OpenFlags) -> Result<Connecti
 
 impl Store {
     /// Has its writer counted here.
-    pub fn count_by(&mut self, metrics: Arc<metrics::Writer>) {
+    pub fn count_by(&mut self, metrics: Arc<Counters>) {
         self.metrics = metrics;
     }
 

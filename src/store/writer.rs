@@ -764,8 +764,8 @@ mod tests {
 
     use super::*;
     use crate::net::Frame;
-    use crate::observe::LogHandle;
     use crate::observe::metrics::Metrics;
+    use crate::store::Counters;
     use crate::store::{Space, Topic};
 
     type Outcome = Result<JobTimes, StoreError>;
@@ -805,8 +805,8 @@ mod tests {
     fn a_failing_and_a_panicking_job_roll_back_alone() {
         let directory = tempfile::tempdir().unwrap();
         let mut store = super::super::open(&directory.path().join("a.db")).unwrap();
-        let metrics = Metrics::new("", Timestamp(0), LogHandle::default());
-        store.count_by(Arc::clone(&metrics.writer));
+        let metrics = Metrics::default();
+        store.count_by(Arc::new(Counters::new(&metrics)));
         let reader = store.reader().unwrap();
         let heard = Arc::new(Heard::default());
         let writer = Writer::start(store, 16, Arc::clone(&heard) as _, Clock::system()).unwrap();

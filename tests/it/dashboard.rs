@@ -4,7 +4,7 @@
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
 
-use inkring::observe::metrics::table::TABLE;
+use inkring::features;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tungstenite::{Message, WebSocket};
@@ -201,7 +201,7 @@ fn every_metric_of_the_page_exists() {
     let names = metrics_of_the_page();
     assert!(names.len() > 20, "{names:?}");
     for name in names {
-        assert!(TABLE.iter().any(|family| family.name == name), "there is no {name}");
+        assert!(features::rows().iter().any(|family| family.name == name), "there is no {name}");
     }
 }
 

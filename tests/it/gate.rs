@@ -11,9 +11,9 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use inkring::clock::Clock;
 use inkring::gate::{ApiError, Cors, Gate, Identity, Live, Outcome, Policy, Route, Routes};
+use inkring::hub::counters::Deliveries;
 use inkring::hub::{Hub, Topics};
 use inkring::net::{Caps, Front, Limits, Options, Response, Timeouts};
-use inkring::observe::metrics::Deliveries;
 use inkring::store::{self, Tx, Writer};
 use serde_json::{Value, json};
 

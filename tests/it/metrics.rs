@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use inkring::observe::metrics::table::{self, Kind, TABLE};
+use inkring::features;
+use inkring::observe::metrics::Kind;
 use serde_json::{Value, json};
 
 use crate::faults::{limit_files, log_bytes};
@@ -80,7 +81,7 @@ fn the_page_and_the_dashboard_are_what_the_program_prints() {
         assert!(printed == read(file), "{file} is out of date: inkring metrics-docs {form} > {file}");
     }
     let page = read("docs/METRICS.md");
-    for row in TABLE {
+    for row in features::rows() {
         assert!(page.contains(&format!("| `{}` | {} |", row.name, row.kind.as_str())), "{}", row.name);
     }
 }
@@ -168,17 +169,18 @@ fn check_query(query: &str) -> BTreeSet<&'static str> {
         "sum",
         "time",
     ];
+    let find = |name: &str| features::rows().into_iter().find(|row| row.name == name);
     let mut families = BTreeSet::new();
     // Texts and durations are no names.
     let bare: String = query.split('"').step_by(2).collect();
     let bare: String = bare.split(['[', ']']).step_by(2).collect::<Vec<_>>().join(" ");
     for word in bare.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_')) {
         let part = ["_bucket", "_sum", "_count"].iter().find_map(|part| word.strip_suffix(part)).unwrap_or(word);
-        let of_histogram = table::find(part).filter(|row| matches!(row.kind, Kind::Histogram(_)));
-        if let Some(row) = table::find(word).filter(|row| !matches!(row.kind, Kind::Histogram(_))).or(of_histogram) {
+        let of_histogram = find(part).filter(|row| matches!(row.kind, Kind::Histogram(_)));
+        if let Some(row) = find(word).filter(|row| !matches!(row.kind, Kind::Histogram(_))).or(of_histogram) {
             families.insert(row.name);
         } else {
-            let label = TABLE.iter().any(|row| row.labels.contains(&word));
+            let label = features::rows().iter().any(|row| row.labels.contains(&word));
             let number = word.is_empty() || word.starts_with(|letter: char| letter.is_ascii_digit());
             assert!(label || number || WORDS.contains(&word), "{word} of {query} is not in the table");
         }
@@ -205,7 +207,7 @@ fn the_dashboard_asks_for_every_family_and_nothing_else() {
     let panels = dashboard["panels"].as_array().unwrap();
     let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
     let asked: BTreeSet<&str> = targets.flat_map(|target| check_query(target["expr"].as_str().unwrap())).collect();
-    let table: BTreeSet<&str> = TABLE.iter().map(|row| row.name).collect();
+    let table: BTreeSet<&str> = features::rows().iter().map(|row| row.name).collect();
     assert_eq!(asked, table);
     let mut ids: Vec<u64> = panels.iter().map(|panel| panel["id"].as_u64().unwrap()).collect();
     ids.dedup();

@@ -1,4 +1,4 @@
-//! Families as the table has them, and how to come by their metrics without a lock.
+//! Families as their rows have them, and how to come by their metrics without a lock.
 
 use std::cell::RefCell;
 
@@ -6,52 +6,58 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Metric, Registry};
+use prometheus_client::registry::Metric;
 
-use super::Fraction;
-use super::table::{self, Kind, Row};
+use super::row::{Kind, Row};
+use super::{Fraction, Metrics};
 
 /// Names and values of labels.
 type Labels = Vec<(&'static str, String)>;
 
-/// Registers families under the names, labels and words of the table.
-#[derive(Debug, Default)]
-pub(super) struct Families {
-    pub(super) registry: Registry,
-}
-
-impl Families {
-    pub(super) fn counter(&mut self, name: &str) -> Counter {
-        self.add(row(name), Counter::default())
+impl Metrics {
+    /// What counts a family without labels.
+    #[must_use]
+    pub fn counter(&self, row: &'static Row) -> Counter {
+        self.add(row, Counter::default())
     }
 
-    pub(super) fn gauge(&mut self, name: &str) -> Gauge {
-        self.add(row(name), Gauge::default())
+    /// What shows a family without labels.
+    #[must_use]
+    pub fn gauge(&self, row: &'static Row) -> Gauge {
+        self.add(row, Gauge::default())
     }
 
-    pub(super) fn fraction(&mut self, name: &str) -> Fraction {
-        self.add(row(name), Fraction::default())
+    /// The same for a number with a fraction.
+    #[must_use]
+    pub fn fraction(&self, row: &'static Row) -> Fraction {
+        self.add(row, Fraction::default())
     }
 
-    pub(super) fn histogram(&mut self, name: &str) -> Histogram {
-        let row = row(name);
+    /// What measures a family without labels.
+    #[must_use]
+    pub fn histogram(&self, row: &'static Row) -> Histogram {
         self.add(row, Buckets::of(row).new_metric())
     }
 
-    pub(super) fn counters(&mut self, name: &str) -> Labelled<Counter> {
-        self.labelled(row(name), Counter::default)
+    /// A family of counters.
+    #[must_use]
+    pub fn counters(&self, row: &'static Row) -> Labelled<Counter> {
+        self.labelled(row, Counter::default)
     }
 
-    pub(super) fn gauges(&mut self, name: &str) -> Labelled<Gauge> {
-        self.labelled(row(name), Gauge::default)
+    /// A family of gauges.
+    #[must_use]
+    pub fn gauges(&self, row: &'static Row) -> Labelled<Gauge> {
+        self.labelled(row, Gauge::default)
     }
 
-    pub(super) fn histograms(&mut self, name: &str) -> Labelled<Histogram, Buckets> {
-        let row = row(name);
+    /// A family of histograms.
+    #[must_use]
+    pub fn histograms(&self, row: &'static Row) -> Labelled<Histogram, Buckets> {
         self.labelled(row, Buckets::of(row))
     }
 
-    fn labelled<M, C>(&mut self, row: &'static Row, make: C) -> Labelled<M, C>
+    fn labelled<M, C>(&self, row: &'static Row, make: C) -> Labelled<M, C>
     where
         C: MetricConstructor<M> + Clone,
         Family<Labels, M, C>: Metric,
@@ -60,17 +66,12 @@ impl Families {
         Labelled { names: row.labels, family }
     }
 
-    fn add<M: Metric + Clone>(&mut self, row: &Row, metric: M) -> M {
+    fn add<M: Metric + Clone>(&self, row: &Row, metric: M) -> M {
         // The library appends it to the samples of counters by itself.
         let name = if row.kind == Kind::Counter { row.name.trim_end_matches("_total") } else { row.name };
-        self.registry.register(name, row.help, metric.clone());
+        self.0.registry.lock().register(name, row.help, metric.clone());
         metric
     }
-}
-
-/// The family of this name. One that is not in the table is a mistake in the program, met by the first start of any test.
-fn row(name: &str) -> &'static Row {
-    table::find(name).unwrap_or_else(|| panic!("the table of metrics has no {name}"))
 }
 
 /// Makes the histograms of a family.
@@ -100,7 +101,7 @@ pub struct Labelled<M, C = fn() -> M> {
 }
 
 impl<M: Clone, C: MetricConstructor<M>> Labelled<M, C> {
-    /// The metric with these values of the labels, in the order of the table.
+    /// The metric with these values of the labels, in the order of its row.
     #[must_use]
     pub fn with(&self, values: &[&str]) -> M {
         let labels = self.names.iter().zip(values).map(|(name, value)| (*name, (*value).to_owned())).collect();
@@ -126,7 +127,7 @@ impl<K, M> Default for Kept<K, M> {
 
 impl<K: PartialEq, M> Kept<K, M> {
     /// Does something with the metric of this key, which is made the first time.
-    pub(super) fn with(&self, key: K, make: impl FnOnce() -> M, act: impl FnOnce(&M)) {
+    pub fn with(&self, key: K, make: impl FnOnce() -> M, act: impl FnOnce(&M)) {
         let mut kept = self.0.borrow_mut();
         let at = kept.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
             kept.push((key, make()));

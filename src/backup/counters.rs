@@ -1,0 +1,85 @@
+//! What is counted of backups: by who makes them, and looked at.
+
+use std::time::Duration;
+
+use super::Backups;
+use crate::clock::Timestamp;
+use crate::observe::metrics::{BACKUPS, Fraction, Gauge, Metrics, Row, raise_to, seconds_since_1970};
+
+pub(crate) static LAST_SUCCESS: Row = Row::gauge(&BACKUPS, "backup_last_success_timestamp_seconds").says(
+    "When the last good backup was begun, in seconds since 1970; 0 for none known",
+    "How old is the last backup?",
+);
+
+pub(crate) static LAST_DURATION: Row =
+    Row::gauge(&BACKUPS, "backup_last_duration_seconds").says("How long it took", "How long does a backup take?");
+
+pub(crate) static LAST_BYTES: Row =
+    Row::gauge(&BACKUPS, "backup_last_size_bytes").says("How large it is", "How large is a backup?");
+
+pub(crate) static FAILURES: Row =
+    Row::counter(&BACKUPS, "backup_failures_total").says("Backups that could not be made", "Do backups fail?");
+
+pub(crate) static VERIFY_FAILURES: Row = Row::counter(&BACKUPS, "backup_verify_failures_total")
+    .says("Backups that were made and found bad", "Do backups fail?");
+
+pub(crate) const ROWS: &[&Row] = &[&LAST_SUCCESS, &LAST_DURATION, &LAST_BYTES, &FAILURES, &VERIFY_FAILURES];
+
+/// What shows the newest backup.
+struct Newest {
+    last_success: Fraction,
+    duration: Fraction,
+    bytes: Gauge,
+}
+
+impl Newest {
+    fn new(metrics: &Metrics) -> Self {
+        let (last_success, duration) = (metrics.fraction(&LAST_SUCCESS), metrics.fraction(&LAST_DURATION));
+        Self { last_success, duration, bytes: metrics.gauge(&LAST_BYTES) }
+    }
+
+    /// It was begun then, took so long, if that is known, and has so many bytes.
+    fn set(&self, at: Timestamp, took: Option<Duration>, bytes: u64) {
+        self.last_success.set(seconds_since_1970(at));
+        if let Some(took) = took {
+            self.duration.set(took.as_secs_f64());
+        }
+        self.bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+}
+
+impl Backups {
+    /// Shows the newest one, and how many failed, to whoever asks for metrics.
+    pub fn show(&self, metrics: &Metrics) {
+        let (backups, shown) = (self.clone(), Newest::new(metrics));
+        let (failures, unsound) = (metrics.counter(&FAILURES), metrics.counter(&VERIFY_FAILURES));
+        metrics.sample_with(move || {
+            let last = backups.last();
+            if let Some(newest) = last.success {
+                shown.set(newest.at, newest.took, newest.bytes);
+            }
+            raise_to(&failures, last.failures);
+            raise_to(&unsound, last.unsound);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backups_are_told_of_in_seconds_and_bytes() {
+        let metrics = Metrics::default();
+        let newest = Newest::new(&metrics);
+        newest.set(Timestamp(1_700_000_000_250_000), Some(Duration::from_millis(1500)), 4096);
+        let text = metrics.encode();
+        for line in [
+            "backup_last_success_timestamp_seconds 1700000000.25",
+            "backup_last_duration_seconds 1.5",
+            "backup_last_size_bytes 4096",
+        ] {
+            assert!(text.lines().any(|known| known == line), "{line} is not in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What is counted of drafts.
+
+use crate::hub::{self, Seats};
+use crate::net;
+use crate::observe::metrics::{Counter, Labelled, Metrics, Row, SOCKETS, set_usize};
+use crate::settings::Section;
+
+/// Drafts and their rings.
+static DRAFTS: Section = Section { title: "Drafts", after: Some(&SOCKETS) };
+
+pub(crate) static ROOMS: Row = Row::gauge(&SOCKETS, "drafts_active_rooms")
+    .after(&hub::counters::ACTIVE)
+    .says("Drafts that somebody watches", "How many watch?");
+
+pub(crate) static REPLAY: Row = Row::counter(&SOCKETS, "ws_replay_total").by(&["result"]).after(&net::counters::BYTES).says(
+    "Sockets that caught up: full, nothing is missing; partial, only the newest events were there; none, not one was",
+    "Do returning clients get all they missed?",
+);
+
+pub(crate) static MUTATIONS: Row = Row::counter(&DRAFTS, "collab_mutations_total")
+    .by(&["type"])
+    .says("Changes that were committed; a repeated one is none", "What is changed?");
+
+pub(crate) static CONFLICTS: Row = Row::counter(&DRAFTS, "ring_conflicts_total")
+    .by(&["code"])
+    .says("Changes that the rules of the ring refused, by rule", "Do clients act out of turn?");
+
+pub(crate) const ROWS: &[&Row] = &[&ROOMS, &REPLAY, &MUTATIONS, &CONFLICTS];
+
+/// What is counted.
+#[derive(Debug)]
+pub struct Counters {
+    /// Drafts made.
+    pub created: Counter,
+    /// Segments appended.
+    pub appended: Counter,
+    /// Rings passed.
+    pub passed: Counter,
+    /// Collaborators added.
+    pub added: Counter,
+    /// Changes that the ring refused, by the word for the rule.
+    pub conflicts: Labelled<Counter>,
+    /// Sockets that caught up and miss nothing.
+    pub replay_full: Counter,
+    /// Sockets that caught up with the newest events only.
+    pub replay_partial: Counter,
+    /// Sockets that missed something and were sent nothing of it.
+    pub replay_none: Counter,
+}
+
+impl Counters {
+    /// With nothing counted.
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
+        let (mutations, replay) = (metrics.counters(&MUTATIONS), metrics.counters(&REPLAY));
+        Self {
+            created: mutations.with(&["create_draft"]),
+            appended: mutations.with(&["append_segment"]),
+            passed: mutations.with(&["pass_ring"]),
+            added: mutations.with(&["add_collaborator"]),
+            conflicts: metrics.counters(&CONFLICTS),
+            replay_full: replay.with(&["full"]),
+            replay_partial: replay.with(&["partial"]),
+            replay_none: replay.with(&["none"]),
+        }
+    }
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self::new(&Metrics::default())
+    }
+}
+
+/// Shows how many drafts are watched to whoever asks for metrics.
+pub fn show_rooms(metrics: &Metrics, seats: Seats) {
+    let rooms = metrics.gauge(&ROOMS);
+    metrics.sample_with(move || set_usize(&rooms, seats.topics()));
+}

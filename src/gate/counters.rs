@@ -1,0 +1,188 @@
+//! What is counted of requests.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+
+use crate::observe::metrics::{
+    Buckets, Counter, Gauge, HTTP, Histogram, Kept, LIMITS, Labelled, Metrics, Row, SECONDS,
+};
+
+/// The path of requests that no route has.
+pub(super) const UNMATCHED: &str = "unmatched";
+
+pub(crate) static REQUESTS: Row = Row::counter(&HTTP, "http_requests_total").by(&["method", "path", "status"]).says(
+    "Answered requests; path is the route, or unmatched where there is none",
+    "What is asked, and how is it answered?",
+);
+
+pub(crate) static DURATION: Row = Row::histogram(&HTTP, "http_request_duration_seconds", SECONDS).by(&["path"]).says(
+    "From the moment that a request is there as a whole to its answer, the wait for the commit included",
+    "How long do answers take?",
+);
+
+pub(crate) static IN_FLIGHT: Row = Row::gauge(&HTTP, "http_in_flight").says(
+    "Requests that were taken and are not answered yet, because their change is still to be committed",
+    "How many requests wait for their answer?",
+);
+
+pub(crate) static REJECTED: Row = Row::counter(&HTTP, "http_rejected_total").by(&["status"]).says(
+    "What was sent and was no good request, by the status of the refusal; not among http_requests_total",
+    "Who speaks bad HTTP?",
+);
+
+pub(crate) static BLOCKED: Row = Row::counter(&LIMITS, "ratelimit_block_total")
+    .by(&["scope"])
+    .says("Requests refused with 429 rate_limited, by route", "Who meets the rate limits, and where?");
+
+pub(crate) static LIMITED_KEYS: Row = Row::gauge(&LIMITS, "ratelimit_keys")
+    .says("Users and addresses whose bucket is not full at this moment", "How many does the rate limit count?");
+
+pub(crate) static AUTH_FAILURES: Row = Row::counter(&LIMITS, "auth_failures_total")
+    .by(&["reason"])
+    .says("Requests and sockets of which nobody knows who they are, by what was wrong", "Does somebody try tokens?");
+
+pub(crate) const ROWS: &[&Row] =
+    &[&REQUESTS, &DURATION, &IN_FLIGHT, &REJECTED, &BLOCKED, &LIMITED_KEYS, &AUTH_FAILURES];
+
+/// Requests.
+#[derive(Debug)]
+pub struct Counters {
+    requests: Labelled<Counter>,
+    durations: Labelled<Histogram, Buckets>,
+    in_flight: Gauge,
+    rejected: Labelled<Counter>,
+    blocked: Labelled<Counter>,
+    auth_failures: Labelled<Counter>,
+}
+
+impl Counters {
+    /// With nothing counted.
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
+        Self {
+            requests: metrics.counters(&REQUESTS),
+            durations: metrics.histograms(&DURATION),
+            in_flight: metrics.gauge(&IN_FLIGHT),
+            rejected: metrics.counters(&REJECTED),
+            blocked: metrics.counters(&BLOCKED),
+            auth_failures: metrics.counters(&AUTH_FAILURES),
+        }
+    }
+
+    /// The metrics of one route, by its template, for one thread.
+    #[must_use]
+    pub fn route(&self, template: &'static str) -> RouteMetrics {
+        let (requests, answered) = (self.requests.clone(), Kept::default());
+        let (duration, blocked) = (self.durations.with(&[template]), self.blocked.clone());
+        let (blocked_here, in_flight) = (OnceCell::new(), self.in_flight.clone());
+        RouteMetrics { template, requests, answered, duration, blocked, blocked_here, in_flight }
+    }
+
+    /// Bytes were refused that were no good request.
+    pub fn rejected(&self, status: StatusCode) {
+        self.rejected.with(&[status.as_str()]).inc();
+    }
+
+    /// Somebody is not who they say, or says nothing.
+    pub fn auth_failed(&self, reason: &'static str) {
+        self.auth_failures.with(&[reason]).inc();
+    }
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self::new(&Metrics::default())
+    }
+}
+
+/// A request that is not answered yet.
+#[derive(Debug)]
+pub struct InFlight(Rc<RouteMetrics>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.dec();
+    }
+}
+
+/// The metrics of one route on one thread.
+#[derive(Debug)]
+pub struct RouteMetrics {
+    template: &'static str,
+    requests: Labelled<Counter>,
+    answered: Kept<(&'static str, StatusCode), Counter>,
+    duration: Histogram,
+    blocked: Labelled<Counter>,
+    /// The counter of this route, from the first time on: who is refused comes often.
+    blocked_here: OnceCell<Counter>,
+    in_flight: Gauge,
+}
+
+impl RouteMetrics {
+    /// A request was taken and will be answered later; it counts as under way until this is dropped.
+    #[must_use]
+    pub fn take(self: &Rc<Self>) -> InFlight {
+        self.in_flight.inc();
+        InFlight(Rc::clone(self))
+    }
+
+    /// A request was answered.
+    pub fn answered(&self, method: &Method, status: StatusCode, took: Duration) {
+        let method = method_label(method);
+        let make = || self.requests.with(&[method, self.template, status.as_str()]);
+        self.answered.with((method, status), make, |answered| _ = answered.inc());
+        self.duration.observe(took.as_secs_f64());
+    }
+
+    /// A request met a rate limit.
+    pub fn blocked(&self) {
+        self.blocked_here.get_or_init(|| self.blocked.with(&[self.template])).inc();
+    }
+}
+
+/// A method as a label: clients may make up methods, so those that nobody knows are one.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        Method::TRACE => "TRACE",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_that_clients_make_up_are_one() {
+        let metrics = Metrics::default();
+        let route = Counters::new(&metrics).route(UNMATCHED);
+        for number in 0..1000_u16 {
+            let method = Method::from_bytes(format!("X{number}").as_bytes()).unwrap();
+            route.answered(&method, StatusCode::NOT_FOUND, Duration::ZERO);
+        }
+        let text = metrics.encode();
+        assert!(text.contains("\nhttp_requests_total{method=\"other\",path=\"unmatched\",status=\"404\"} 1000\n"));
+        assert!(text.lines().count() < 50, "{text}");
+    }
+
+    #[test]
+    fn a_request_is_in_flight_until_it_is_answered_or_given_up() {
+        let counters = Counters::default();
+        let route = Rc::new(counters.route("/x"));
+        let (first, second) = (route.take(), route.take());
+        assert_eq!(counters.in_flight.get(), 2);
+        drop(first);
+        drop(second);
+        assert_eq!(counters.in_flight.get(), 0);
+    }
+}

@@ -1,0 +1,100 @@
+//! What is counted of sockets and of what they are told.
+
+use std::time::Duration;
+
+use super::Seats;
+use crate::net;
+use crate::observe::metrics::{Counter, Histogram, Kept, Labelled, Metrics, Row, SECONDS, SOCKETS, set_usize};
+
+pub(crate) static OPENED: Row =
+    Row::counter(&SOCKETS, "ws_connections_total").says("Sockets that were let in", "How many sockets come?");
+
+pub(crate) static ACTIVE: Row =
+    Row::gauge(&SOCKETS, "ws_active_connections").says("Sockets that are open", "How many watch?");
+
+pub(crate) static REFUSED: Row = Row::counter(&SOCKETS, "ws_refused_total")
+    .by(&["reason"])
+    .says("Sockets that were told why they get nothing, and closed", "Which sockets are turned away?");
+
+pub(crate) static SENT: Row = Row::counter(&SOCKETS, "ws_messages_sent_total")
+    .by(&["event_type"])
+    .after(&net::counters::SLOW_CLOSED)
+    .says("Events handed to sockets, each delivery once, live or when catching up", "What are watchers told?");
+
+pub(crate) static DELIVER: Row =
+    Row::histogram(&SOCKETS, "append_to_deliver_seconds", SECONDS).after(&net::counters::BYTES).says(
+        "From the commit of an event until the last socket of a shard has it to be sent, once per event and shard",
+        "How soon do watchers know?",
+    );
+
+pub(crate) const ROWS: &[&Row] = &[&OPENED, &ACTIVE, &REFUSED, &SENT, &DELIVER];
+
+/// What is counted.
+#[derive(Debug)]
+pub struct Counters {
+    /// Sockets that were let in.
+    pub opened: Counter,
+    /// Sockets turned away, by the word for why.
+    pub refused: Labelled<Counter>,
+    sent: Labelled<Counter>,
+    deliver: Histogram,
+}
+
+impl Counters {
+    /// With nothing counted.
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
+        Self {
+            opened: metrics.counter(&OPENED),
+            refused: metrics.counters(&REFUSED),
+            sent: metrics.counters(&SENT),
+            deliver: metrics.histogram(&DELIVER),
+        }
+    }
+
+    /// What counts deliveries on one thread.
+    #[must_use]
+    pub fn deliveries(&self) -> Deliveries {
+        Deliveries { sent: self.sent.clone(), kept: Kept::default(), took: self.deliver.clone() }
+    }
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self::new(&Metrics::default())
+    }
+}
+
+impl Seats {
+    /// Shows how many are taken to whoever asks for metrics.
+    pub fn show(&self, metrics: &Metrics) {
+        let (seats, active) = (self.clone(), metrics.gauge(&ACTIVE));
+        metrics.sample_with(move || set_usize(&active, seats.open()));
+    }
+}
+
+/// Counts deliveries on one thread.
+#[derive(Debug)]
+pub struct Deliveries {
+    sent: Labelled<Counter>,
+    kept: Kept<&'static str, Counter>,
+    took: Histogram,
+}
+
+impl Deliveries {
+    /// An event of this kind was handed to so many sockets.
+    pub fn sent(&self, kind: &'static str, sockets: u64) {
+        self.kept.with(kind, || self.sent.with(&[kind]), |sent| _ = sent.inc_by(sockets));
+    }
+
+    /// The last of them had it so long after its commit.
+    pub fn took(&self, took: Duration) {
+        self.took.observe(took.as_secs_f64());
+    }
+}
+
+impl Default for Deliveries {
+    fn default() -> Self {
+        Counters::default().deliveries()
+    }
+}

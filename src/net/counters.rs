@@ -1,0 +1,116 @@
+//! What is counted of connections, and of sockets as far as they are bytes.
+
+use crate::observe::metrics::{Counter, Gauge, HTTP, Metrics, Row, SOCKETS};
+
+/// Close codes that are counted by themselves. Clients may send almost any, so the rest are one.
+const CLOSE_CODES: [u16; 12] = [1000, 1001, 1002, 1003, 1006, 1007, 1008, 1009, 1011, 1012, 1013, 4401];
+
+pub(crate) static ACCEPT_ERRORS: Row = Row::counter(&HTTP, "accept_errors_total").says(
+    "Connections that could not be accepted, most likely because open files ran out",
+    "Can new connections be taken?",
+);
+
+pub(crate) static CONNECTIONS: Row = Row::gauge(&HTTP, "connections")
+    .says("Open connections, sockets included", "How far is it from the limit of connections?");
+
+pub(crate) static CONNECTIONS_LIMIT: Row = Row::gauge(&HTTP, "connections_limit")
+    .says("Connections that may be open", "How far is it from the limit of connections?");
+
+pub(crate) static REFUSED: Row = Row::counter(&HTTP, "connections_refused_total").by(&["cap"]).says(
+    "Connections refused because there were too many in all (connections) or of one address (address)",
+    "Are connections turned away?",
+);
+
+pub(crate) static CLOSED: Row = Row::counter(&SOCKETS, "ws_closed_total").by(&["code"]).says(
+    "Sockets that ended, by close code, those turned away included; other is a code of the client's own",
+    "How do sockets end?",
+);
+
+pub(crate) static SLOW_CLOSED: Row = Row::counter(&SOCKETS, "ws_slow_closed_total")
+    .says("Sockets closed because their client did not keep up", "Are there clients that do not keep up?");
+
+pub(crate) static RECEIVED: Row = Row::counter(&SOCKETS, "ws_messages_received_total")
+    .says("Messages that came from sockets", "How much do clients say?");
+
+pub(crate) static BYTES: Row = Row::counter(&SOCKETS, "ws_bytes_total").by(&["direction"]).says(
+    "Bytes of sockets, in from clients and out to them, from the answer to the handshake on",
+    "How much traffic is on the sockets?",
+);
+
+pub(crate) const ROWS: &[&Row] =
+    &[&ACCEPT_ERRORS, &CONNECTIONS, &CONNECTIONS_LIMIT, &REFUSED, &CLOSED, &SLOW_CLOSED, &RECEIVED, &BYTES];
+
+/// Connections, and sockets as far as they are bytes.
+#[derive(Debug)]
+pub struct Counters {
+    /// Connections that could not be accepted.
+    pub accept_errors: Counter,
+    /// Open connections.
+    pub connections: Gauge,
+    /// How many there may be.
+    pub connections_limit: Gauge,
+    /// Refused because there were too many in all.
+    pub refused_connections: Counter,
+    /// Refused because there were too many of one address.
+    pub refused_address: Counter,
+    /// Messages from sockets.
+    pub messages_received: Counter,
+    /// Bytes from sockets.
+    pub bytes_in: Counter,
+    /// Bytes to sockets, from the answer to the handshake on.
+    pub bytes_out: Counter,
+    /// Sockets closed because their client did not keep up.
+    pub slow_closed: Counter,
+    closed: [Counter; CLOSE_CODES.len()],
+    closed_otherwise: Counter,
+}
+
+impl Counters {
+    /// With nothing counted.
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
+        let refused = metrics.counters(&REFUSED);
+        let bytes = metrics.counters(&BYTES);
+        let closed = metrics.counters(&CLOSED);
+        Self {
+            accept_errors: metrics.counter(&ACCEPT_ERRORS),
+            connections: metrics.gauge(&CONNECTIONS),
+            connections_limit: metrics.gauge(&CONNECTIONS_LIMIT),
+            refused_connections: refused.with(&["connections"]),
+            refused_address: refused.with(&["address"]),
+            messages_received: metrics.counter(&RECEIVED),
+            bytes_in: bytes.with(&["in"]),
+            bytes_out: bytes.with(&["out"]),
+            slow_closed: metrics.counter(&SLOW_CLOSED),
+            closed: CLOSE_CODES.map(|code| closed.with(&[&code.to_string()])),
+            closed_otherwise: closed.with(&["other"]),
+        }
+    }
+
+    /// A socket ended with this code.
+    pub fn closed(&self, code: u16) {
+        let known = CLOSE_CODES.iter().position(|known| *known == code);
+        known.map_or(&self.closed_otherwise, |at| &self.closed[at]).inc();
+    }
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self::new(&Metrics::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn close_codes_of_the_clients_own_are_one() {
+        let metrics = Metrics::default();
+        let counters = Counters::new(&metrics);
+        (0..1000).for_each(|number| counters.closed(3000 + number));
+        let text = metrics.encode();
+        assert!(text.contains("\nws_closed_total{code=\"other\"} 1000\n"), "{text}");
+        assert!(text.lines().count() < 50, "{text}");
+    }
+}
