@@ -5,8 +5,6 @@
 //! last ended. A task that takes long makes the others late, never absent. What changes the database goes through the
 //! writer like everyone else's changes.
 
-pub mod vacuum;
-
 use std::convert::Infallible;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -15,10 +15,10 @@ pub mod backup;
 
 pub mod audit;
 pub mod gate;
-pub mod housekeeper;
 pub mod hub;
 pub mod store;
 
+pub mod housekeeper;
 pub mod systemd;
 
 pub mod net;

@@ -107,7 +107,7 @@ impl EngineJob {
                 drafts::create(tx, &new, request_id)?;
             }
             Work::Append { content, key } => {
-                let head = drafts::head(tx.connection(), &self.draft_id)?.ok_or("no draft")?;
+                let head = drafts::lock_head(tx, &self.draft_id)?.ok_or("no draft")?;
                 if drafts::is_spent(tx, head.row, &actor, drafts::Operation::Append, key)? {
                     return Err("not a new append".into());
                 }

@@ -8,8 +8,9 @@
 
 use std::fmt::Write as _;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::{Digest as _, Sha256};
+
+use crate::store::{Error, Query, Row, Tx};
 
 /// What the hashed bytes begin with: another way of making them has another name.
 const DOMAIN: &[u8] = b"inkring.audit.1";
@@ -67,47 +68,55 @@ fn feed(id: i64, content: &Content<'_>, prev_hash: &[u8], mut sink: impl FnMut(&
 /// The end of the chain: the newest row, or where it was cut off if none is left.
 ///
 /// # Errors
-/// When SQLite fails.
-pub fn head(connection: &Connection) -> rusqlite::Result<Link> {
-    let newest = "SELECT id, hash FROM audit_events ORDER BY id DESC LIMIT 1";
-    let link = |row: &rusqlite::Row<'_>| Ok(Link { id: row.get(0)?, hash: row.get(1)? });
-    let found = connection.prepare_cached(newest)?.query_row((), link).optional()?;
-    found.map_or_else(|| anchor(connection), Ok)
+/// When the store fails.
+pub fn head(db: &impl Query) -> Result<Link, Error> {
+    let found = db.one("SELECT id, hash FROM audit_events ORDER BY id DESC LIMIT 1", &[], link_of)?;
+    found.map_or_else(|| anchor(db), Ok)
 }
 
 /// Where the chain begins: the last row that was removed from it, if any was.
 ///
 /// # Errors
-/// When SQLite fails.
-pub fn anchor(connection: &Connection) -> rusqlite::Result<Link> {
-    let mut statement = connection.prepare_cached("SELECT removed_id, removed_hash FROM audit_anchor")?;
-    let found = statement.query_row((), |row| Ok(Link { id: row.get(0)?, hash: row.get(1)? })).optional()?;
+/// When the store fails.
+pub fn anchor(db: &impl Query) -> Result<Link, Error> {
+    let found = db.one("SELECT removed_id, removed_hash FROM audit_anchor", &[], link_of)?;
     Ok(found.unwrap_or_else(Link::beginning))
+}
+
+fn link_of(row: &Row<'_>) -> Result<Link, Error> {
+    Ok(Link { id: row.get(0)?, hash: row.get(1)? })
 }
 
 /// Writes rows at the end of the chain, in this order.
 ///
 /// # Errors
-/// When SQLite fails; then some of the rows may be there, which the caller's savepoint takes back.
-pub(super) fn append<'a>(
-    connection: &Connection,
-    rows: impl IntoIterator<Item = Content<'a>>,
-) -> rusqlite::Result<usize> {
-    let mut end = head(connection)?;
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO audit_events (id, ts, request_id, user_id, action, draft_id, metadata, ip, user_agent, prev_hash, \
-         hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-    )?;
+/// When the store fails; then some of the rows may be there, which the caller's savepoint takes back.
+pub(super) fn append<'a>(tx: &mut Tx<'_>, rows: impl IntoIterator<Item = Content<'a>>) -> Result<usize, Error> {
+    let mut end = head(tx)?;
+    let insert = "INSERT INTO audit_events (id, ts, request_id, user_id, action, draft_id, metadata, ip, user_agent, \
+                  prev_hash, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     let mut written = 0;
     for content in rows {
         // Only a row that was tampered with has no number after it.
-        let id = end.id.checked_add(1).ok_or(rusqlite::Error::IntegralValueOutOfRange(0, end.id))?;
+        let beyond = || Error::Damaged(format!("no row can follow the one with the id {}", end.id));
+        let id = end.id.checked_add(1).ok_or_else(beyond)?;
         let hash = hash(id, &content, &end.hash);
         let [request_id, user_id, action, draft_id, metadata, ip, user_agent] =
             content.texts.map(|text| text.and_then(|text| std::str::from_utf8(text).ok()));
-        insert.execute(params![
-            id, content.ts, request_id, user_id, action, draft_id, metadata, ip, user_agent, end.hash, hash,
-        ])?;
+        let values = [
+            id.into(),
+            content.ts.into(),
+            request_id.into(),
+            user_id.into(),
+            action.into(),
+            draft_id.into(),
+            metadata.into(),
+            ip.into(),
+            user_agent.into(),
+            (&end.hash).into(),
+            (&hash).into(),
+        ];
+        tx.run(insert, &values)?;
         end = Link { id, hash: hash.to_vec() };
         written += 1;
     }

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use rusqlite::{Connection, Row, params};
 use serde_json::value::RawValue;
 
 use super::chain::hex;
 use crate::clock::{OffsetStyle, Timestamp};
+use crate::store::{Error, Query as _, Reader, Row, Value};
 use crate::text::visible;
 
 /// Rows read at once. Between two slices no transaction is open.
@@ -39,22 +39,21 @@ pub struct Shown {
 /// The next rows behind `after` that are not older than `since`, oldest first; empty at the end.
 ///
 /// # Errors
-/// When SQLite fails.
-pub fn slice(connection: &Connection, after: i64, since: Timestamp) -> rusqlite::Result<Vec<Shown>> {
+/// When the store fails.
+pub fn slice(reader: &Reader, after: i64, since: Timestamp) -> Result<Vec<Shown>, Error> {
     let sql = "SELECT id, ts, request_id, user_id, action, draft_id, metadata, ip, user_agent, prev_hash, hash \
                FROM audit_events WHERE id > ?1 AND ts >= ?2 ORDER BY id LIMIT ?3";
-    let mut statement = connection.prepare_cached(sql)?;
-    statement.query_map(params![after, since.0, SLICE_ROWS], shown)?.collect()
+    shown(reader, sql, &[after.into(), since.into(), SLICE_ROWS.into()])
 }
 
 /// The id behind which the newest `rows` rows stand.
 ///
 /// # Errors
-/// When SQLite fails.
-pub fn before_newest(connection: &Connection, rows: u32) -> rusqlite::Result<i64> {
+/// When the store fails.
+pub fn before_newest(reader: &Reader, rows: u32) -> Result<i64, Error> {
     let sql = "SELECT coalesce(min(id) - 1, (SELECT coalesce(max(id), 0) FROM audit_events)) \
                FROM (SELECT id FROM audit_events ORDER BY id DESC LIMIT ?1)";
-    connection.query_row(sql, [rows], |row| row.get(0))
+    Ok(reader.one(sql, &[rows.into()], |row| row.get(0))?.unwrap_or_default())
 }
 
 /// Which rows are wanted; what is not said does not matter.
@@ -73,28 +72,35 @@ pub struct Wanted<'a> {
 /// The newest rows that are wanted, newest first, among the newest [`SEARCHED_MAX_ROWS`] of all.
 ///
 /// # Errors
-/// When SQLite fails.
-pub fn newest(connection: &Connection, wanted: &Wanted<'_>, rows: u32) -> rusqlite::Result<Vec<Shown>> {
+/// When the store fails.
+pub fn newest(reader: &Reader, wanted: &Wanted<'_>, rows: u32) -> Result<Vec<Shown>, Error> {
     let sql = "SELECT id, ts, request_id, user_id, action, draft_id, metadata, ip, user_agent, prev_hash, hash \
                FROM audit_events \
                WHERE id > max(?1, coalesce((SELECT max(id) FROM audit_events), 0) - ?2) \
                AND (?3 IS NULL OR user_id = ?3) AND (?4 IS NULL OR draft_id = ?4) AND (?5 IS NULL OR action = ?5) \
                ORDER BY id DESC LIMIT ?6";
-    let mut statement = connection.prepare_cached(sql)?;
-    let values = params![wanted.after, SEARCHED_MAX_ROWS, wanted.user, wanted.draft, wanted.action, rows];
-    statement.query_map(values, shown)?.collect()
+    let Wanted { after, user, draft, action } = *wanted;
+    shown(reader, sql, &[after.into(), SEARCHED_MAX_ROWS.into(), user.into(), draft.into(), action.into(), rows.into()])
 }
 
-fn shown(row: &Row<'_>) -> rusqlite::Result<Shown> {
+fn shown(reader: &Reader, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<Shown>, Error> {
+    let mut rows = Vec::new();
+    reader.each(sql, values, |row| {
+        rows.push(shown_of(row)?);
+        Ok(())
+    })?;
+    Ok(rows)
+}
+
+fn shown_of(row: &Row<'_>) -> Result<Shown, Error> {
     // What was tampered with need not be text.
-    let text = |at: usize| -> rusqlite::Result<Option<String>> {
-        let value = row.get_ref(at)?.as_bytes_or_null();
-        Ok(value.ok().flatten().map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+    let text = |at: usize| -> Result<Option<String>, Error> {
+        Ok(row.bytes(at)?.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
     };
-    let hash = |at: usize| -> rusqlite::Result<String> { Ok(hex(row.get_ref(at)?.as_bytes().unwrap_or_default())) };
+    let hash = |at: usize| -> Result<String, Error> { Ok(hex(row.bytes(at)?.unwrap_or_default())) };
     Ok(Shown {
         id: row.get(0)?,
-        ts: Timestamp(row.get(1)?),
+        ts: row.get(1)?,
         request_id: text(2)?,
         user_id: text(3)?,
         action: text(4)?,

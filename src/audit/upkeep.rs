@@ -7,13 +7,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use rusqlite::params;
-
 use super::chain::{self, Link, hex};
 use super::witness::Audit;
 use crate::clock::{Clock, Timestamp};
 use crate::housekeeper::{Stop, Task};
-use crate::store::{PutOff, Reader, Tx, WriterHandle, run_chore};
+use crate::store::{ChoreError, Error, Query as _, Reader, Tx, WriterHandle, run_chore};
 
 /// Rows that one job removes, at most.
 const REMOVED_MAX_ROWS: i64 = 500;
@@ -46,9 +44,9 @@ pub fn last_flush(audit: &Audit, writer: &WriterHandle) {
     }
 }
 
-fn flush(audit: &Audit, writer: &WriterHandle) -> Result<usize, PutOff> {
+fn flush(audit: &Audit, writer: &WriterHandle) -> Result<u64, ChoreError> {
     let audit = audit.clone();
-    let rows = run_chore(writer, move |tx| audit.flush(tx))?;
+    let rows = run_chore(writer, move |tx| audit.flush(tx).map(|rows| rows as u64))?;
     if rows > 0 {
         log::info!(rows; "audit.rows_recovered");
     }
@@ -78,36 +76,34 @@ impl Upkeep {
             log::info!(rows = removed, days = self.days; "audit.removed");
         }
         match ended.and_then(|()| self.note_head()) {
-            Ok(()) | Err(PutOff::Stopping) => {}
+            Ok(()) | Err(ChoreError::Stopping) => {}
             Err(reason) => log::warn!(error = reason.to_string(); "audit.upkeep_put_off"),
         }
     }
 
     /// Removes whatever is older than so many days, step by step.
-    fn remove_old(&self, stop: &Stop, removed: &mut usize) -> Result<(), PutOff> {
+    fn remove_old(&self, stop: &Stop, removed: &mut u64) -> Result<(), ChoreError> {
         if self.days == 0 {
             return Ok(());
         }
         let before = Timestamp(self.clock.now().0.saturating_sub(i64::from(self.days) * DAY_MICROS));
         while self.is_oldest_before(before)? {
             if stop.asked() {
-                return Err(PutOff::Stopping);
+                return Err(ChoreError::Stopping);
             }
             *removed += run_chore(&self.writer, move |tx| remove(tx, before))?;
         }
         Ok(())
     }
 
-    fn is_oldest_before(&self, before: Timestamp) -> rusqlite::Result<bool> {
-        let oldest = "SELECT ts < ?1 FROM audit_events ORDER BY id LIMIT 1";
-        let mut statement = self.reader.connection().prepare_cached(oldest)?;
-        let mut rows = statement.query([before.0])?;
-        rows.next()?.map_or(Ok(false), |row| row.get(0))
+    fn is_oldest_before(&self, before: Timestamp) -> Result<bool, Error> {
+        let oldest = self.reader.one("SELECT ts FROM audit_events ORDER BY id LIMIT 1", &[], |row| row.get(0))?;
+        Ok(oldest.is_some_and(|oldest: Timestamp| oldest < before))
     }
 
     /// Who keeps the server's log elsewhere can hold the chain to it later.
-    fn note_head(&mut self) -> Result<(), PutOff> {
-        let Link { id, hash } = chain::head(self.reader.connection())?;
+    fn note_head(&mut self) -> Result<(), ChoreError> {
+        let Link { id, hash } = chain::head(&*self.reader)?;
         if id != self.noted {
             log::info!(id, hash = hex(&hash); "audit.head");
             self.noted = id;
@@ -117,96 +113,75 @@ impl Upkeep {
 }
 
 /// Removes the oldest rows that are before that time, up to the first that is not, and moves the anchor.
-fn remove(tx: &Tx<'_>, before: Timestamp) -> rusqlite::Result<usize> {
-    let mut last = None;
-    {
-        let oldest = "SELECT id, hash, ts FROM audit_events ORDER BY id LIMIT ?1";
-        let mut statement = tx.connection().prepare_cached(oldest)?;
-        let mut rows = statement.query([REMOVED_MAX_ROWS])?;
-        while let Some(row) = rows.next()? {
-            // Time may have gone back between two rows, when the clock was set; the order of the chain counts.
-            if row.get::<_, i64>(2)? >= before.0 {
-                break;
-            }
+fn remove(tx: &mut Tx<'_>, before: Timestamp) -> Result<u64, Error> {
+    let (mut last, mut is_old) = (None, true);
+    let oldest = "SELECT id, hash, ts FROM audit_events ORDER BY id LIMIT ?1";
+    tx.each(oldest, &[REMOVED_MAX_ROWS.into()], |row| {
+        // Time may have gone back between two rows, when the clock was set; the order of the chain counts.
+        is_old = is_old && row.get::<Timestamp>(2)? < before;
+        if is_old {
             last = Some(Link { id: row.get(0)?, hash: row.get(1)? });
         }
-    }
+        Ok(())
+    })?;
     let Some(Link { id, hash }) = last else { return Ok(0) };
     let anchor = "INSERT INTO audit_anchor (id, removed_id, removed_hash) VALUES (1, ?1, ?2) \
                   ON CONFLICT (id) DO UPDATE SET removed_id = excluded.removed_id, removed_hash = excluded.removed_hash";
-    tx.connection().prepare_cached(anchor)?.execute(params![id, hash])?;
-    tx.connection().prepare_cached("DELETE FROM audit_events WHERE id <= ?1")?.execute([id])
+    tx.run(anchor, &[id.into(), (&hash).into()])?;
+    tx.change("DELETE FROM audit_events WHERE id <= ?1", &[id.into()])
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::audit::verify::verify;
     use crate::audit::{Entry, Field};
-    use crate::hub::Hub;
-    use crate::store::Writer;
+    use crate::store::testing;
 
     const NOW: i64 = 1_766_484_000_000_000;
 
     struct House {
-        _directory: tempfile::TempDir,
-        writer: Writer,
+        store: testing::House,
         upkeep: Upkeep,
     }
 
     impl House {
         fn new(days: u32) -> Self {
-            let directory = tempfile::tempdir().unwrap();
-            let store = crate::store::open(&directory.path().join("a.db")).unwrap();
-            let reader = Rc::new(store.reader().unwrap());
-            let clock = Clock::manual(Timestamp(NOW));
-            let hub = Arc::new(Hub::new(Clock::system()));
-            let writer = Writer::start(store, 8, hub, clock.clone()).unwrap();
-            let audit = Some(Audit::new(1.0));
-            let upkeep = Upkeep { audit, reader, writer: writer.handle(), days, clock, noted: 0 };
-            Self { _directory: directory, writer, upkeep }
+            let store = testing::House::at(Timestamp(NOW));
+            let (reader, writer, clock) = (Rc::clone(&store.reader), store.handle(), store.clock.clone());
+            Self { upkeep: Upkeep { audit: Some(Audit::new(1.0)), reader, writer, days, clock, noted: 0 }, store }
         }
 
         fn audit(&self) -> Audit {
             self.upkeep.audit.clone().unwrap()
         }
 
-        fn write(&self, mut work: impl FnMut(&mut Tx<'_>) + Send + 'static) {
-            run_chore(&self.writer.handle(), move |tx| {
-                work(tx);
-                Ok(0)
-            })
-            .unwrap();
-        }
-
         /// Changes of that kind, recorded; whether the job is kept.
         fn change(&self, number: i64, is_kept: bool) -> bool {
             let audit = self.audit();
-            let done = run_chore(&self.writer.handle(), move |tx| {
-                tx.connection()
-                    .execute("INSERT INTO probe VALUES (1, ?1) ON CONFLICT DO UPDATE SET probed_at = ?1", [number])?;
+            let undone = || Error::Other("undone".to_owned());
+            let done = run_chore(&self.store.handle(), move |tx| {
+                tx.batch(&format!(
+                    "INSERT INTO probe VALUES (1, {number}) ON CONFLICT DO UPDATE SET probed_at = {number}"
+                ))?;
                 let witness = audit.witness("192.0.2.1".parse().unwrap(), None).unwrap();
                 let metadata = &[("number", Field::Number(number))];
                 let entry = Entry { request_id: "r", user_id: "alice", action: "test.change", draft_id: "d", metadata };
-                witness.record(tx, &entry).map_err(|_| rusqlite::Error::InvalidQuery)?;
-                if is_kept { Ok(1) } else { Err(rusqlite::Error::InvalidQuery) }
+                witness.record(tx, &entry).map_err(|_| undone())?;
+                if is_kept { Ok(1) } else { Err(undone()) }
             });
             done.is_ok()
         }
 
         /// The numbers of the changes that are recorded, in their order; the chain must hold.
         fn recorded(&self) -> Vec<i64> {
-            let connection = self.upkeep.reader.connection();
-            assert_eq!(verify(connection, None).unwrap().fault, None);
+            assert_eq!(verify(&self.store.reader, None).unwrap().fault, None);
             let sql = "SELECT metadata ->> 'number' FROM audit_events ORDER BY id";
-            let mut statement = connection.prepare(sql).unwrap();
-            statement.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+            self.store.reader.numbers(sql).into_iter().map(|[number]| number).collect()
         }
 
         fn changed(&self) -> i64 {
-            self.upkeep.reader.connection().query_row("SELECT probed_at FROM probe", (), |row| row.get(0)).unwrap()
+            self.store.reader.number("SELECT probed_at FROM probe")
         }
 
         fn run(&mut self) {
@@ -216,7 +191,7 @@ mod tests {
 
         fn end(self) {
             drop(self.upkeep);
-            self.writer.stop();
+            self.store.end();
         }
     }
 
@@ -237,13 +212,16 @@ mod tests {
         }
         house.run();
         assert_eq!(house.recorded(), [4, 5]);
-        assert_eq!(chain::anchor(house.upkeep.reader.connection()).unwrap().id, 3);
+        assert_eq!(chain::anchor(&*house.store.reader).unwrap().id, 3);
         house.upkeep.clock.advance(8 * DAY_MICROS);
         house.run();
         assert_eq!(house.recorded(), [0; 0]);
         house.change(6, true);
-        let connection = house.upkeep.reader.connection();
-        assert_eq!((house.recorded(), chain::head(connection).unwrap().id), (vec![6], 6), "ids are not used again");
+        assert_eq!(
+            (house.recorded(), chain::head(&*house.store.reader).unwrap().id),
+            (vec![6], 6),
+            "ids are not used again"
+        );
         house.end();
     }
 
@@ -252,7 +230,7 @@ mod tests {
         let mut house = House::new(1);
         let audit = house.audit();
         let many = 2 * REMOVED_MAX_ROWS + 7;
-        house.write(move |tx| {
+        house.store.write(move |tx| {
             for number in 0..many {
                 let witness = audit.witness("::1".parse().unwrap(), None).unwrap();
                 let metadata = &[("number", Field::Number(number))];
@@ -261,11 +239,11 @@ mod tests {
             }
         });
         house.upkeep.clock.advance(2 * DAY_MICROS);
-        let before = house.upkeep.reader.commits();
+        let before = house.store.reader.version().unwrap();
         house.change(many, true);
         house.run();
         assert_eq!(house.recorded(), [many]);
-        assert_eq!(house.upkeep.reader.commits() - before, 1 + 3);
+        assert_eq!(house.store.reader.version().unwrap() - before, 1 + 3);
         house.end();
     }
 
@@ -277,15 +255,10 @@ mod tests {
         house.change(3, true);
         // As after a start with the clock set back.
         let set_back = "UPDATE audit_events SET ts = ts - 100 * 86400000000 WHERE id <> 2";
-        house.write(move |tx| tx.connection().execute_batch(set_back).unwrap());
+        house.store.batch(set_back);
         house.run();
-        let left: i64 = house
-            .upkeep
-            .reader
-            .connection()
-            .query_row("SELECT count(*) FROM audit_events", (), |row| row.get(0))
-            .unwrap();
-        assert_eq!((left, chain::anchor(house.upkeep.reader.connection()).unwrap().id), (2, 1));
+        let left = house.store.reader.number("SELECT count(*) FROM audit_events");
+        assert_eq!((left, chain::anchor(&*house.store.reader).unwrap().id), (2, 1));
         house.end();
     }
 
@@ -296,7 +269,7 @@ mod tests {
     fn changes_are_made_though_they_cannot_be_recorded_and_are_recorded_later_in_order() {
         let mut house = House::new(0);
         house.change(1, true);
-        house.write(|tx| tx.connection().execute_batch(REFUSES).unwrap());
+        house.store.batch(REFUSES);
         assert!(house.change(2, true));
         assert!(!house.change(3, false), "what is undone is not recorded later either");
         assert!(house.change(4, true));
@@ -305,7 +278,7 @@ mod tests {
         assert_eq!((house.recorded(), house.changed(), house.audit().waiting()), (vec![1], 5, 3));
         house.run();
         assert_eq!(house.audit().waiting(), 3);
-        house.write(|tx| tx.connection().execute_batch("DROP TRIGGER refuses").unwrap());
+        house.store.batch("DROP TRIGGER refuses");
         assert!(!house.change(6, false));
         assert_eq!((house.recorded(), house.audit().waiting()), (vec![1], 3), "what was written was undone as well");
         house.change(7, true);
@@ -317,11 +290,11 @@ mod tests {
     fn the_housekeeper_and_the_stop_write_what_waits() {
         for at_the_stop in [false, true] {
             let mut house = House::new(0);
-            house.write(|tx| tx.connection().execute_batch(REFUSES).unwrap());
+            house.store.batch(REFUSES);
             house.change(2, true);
-            house.write(|tx| tx.connection().execute_batch("DROP TRIGGER refuses").unwrap());
+            house.store.batch("DROP TRIGGER refuses");
             if at_the_stop {
-                last_flush(&house.audit(), &house.writer.handle());
+                last_flush(&house.audit(), &house.store.handle());
             } else {
                 house.run();
             }
@@ -333,10 +306,10 @@ mod tests {
     #[test]
     fn a_missing_table_stops_no_change() {
         let house = House::new(0);
-        house.write(|tx| tx.connection().execute_batch("ALTER TABLE audit_events RENAME TO elsewhere").unwrap());
+        house.store.batch("ALTER TABLE audit_events RENAME TO elsewhere");
         assert!(house.change(1, true) && house.change(2, true));
         assert_eq!((house.changed(), house.audit().waiting()), (2, 2));
-        house.write(|tx| tx.connection().execute_batch("ALTER TABLE elsewhere RENAME TO audit_events").unwrap());
+        house.store.batch("ALTER TABLE elsewhere RENAME TO audit_events");
         house.change(3, true);
         assert_eq!(house.recorded(), [1, 2, 3]);
         house.end();
@@ -348,12 +321,12 @@ mod tests {
         let rolls_back =
             "CREATE TRIGGER ends BEFORE INSERT ON audit_events BEGIN SELECT raise(ROLLBACK, 'all of it'); END";
         house.change(1, true);
-        house.write(move |tx| tx.connection().execute_batch(rolls_back).unwrap());
+        house.store.batch(rolls_back);
         assert!(!house.change(2, true));
         // The writer has put a row of its own there, to see whether the storage is at fault.
         assert_ne!(house.changed(), 2);
         assert_eq!(house.audit().waiting(), 0);
-        house.write(|tx| tx.connection().execute_batch("DROP TRIGGER ends").unwrap());
+        house.store.batch("DROP TRIGGER ends");
         assert!(house.change(3, true));
         assert_eq!(house.recorded(), [1, 3]);
         house.end();

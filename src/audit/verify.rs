@@ -4,10 +4,9 @@
 //! written, *if* the head is the one that is known from elsewhere. Whoever can rewrite the file can also rewrite the
 //! chain, or cut off its end.
 
-use rusqlite::{Connection, OptionalExtension as _, Row};
-
 use super::chain::{self, Content, Link, hash, hex};
 use crate::clock::Timestamp;
+use crate::store::{Error, Query as _, Reader, Row};
 
 /// What was found.
 #[derive(Debug)]
@@ -95,29 +94,35 @@ fn previous(id: i64) -> String {
 /// Follows the chain. With `noted`, a hash that was once its head, that must be in it still.
 ///
 /// # Errors
-/// When SQLite fails.
-pub fn verify(connection: &Connection, noted: Option<&[u8]>) -> rusqlite::Result<Report> {
+/// When the store fails.
+pub fn verify(reader: &Reader, noted: Option<&[u8]>) -> Result<Report, Error> {
     // One view of everything, whatever is written meanwhile.
-    let snapshot = connection.unchecked_transaction()?;
-    let anchor = chain::anchor(&snapshot)?;
+    reader.snapshot(|reader| follow(reader, noted))
+}
+
+fn follow(reader: &Reader, noted: Option<&[u8]>) -> Result<Report, Error> {
+    let anchor = chain::anchor(reader)?;
     let mut report = Report { rows: 0, ends: None, head: anchor.clone(), anchor, fault: None };
     let mut known = noted.is_none_or(|noted| noted == report.anchor.hash);
     let sql = "SELECT id, ts, request_id, user_id, action, draft_id, metadata, ip, user_agent, prev_hash, hash \
                FROM audit_events ORDER BY id";
-    let mut statement = snapshot.prepare(sql)?;
-    let mut rows = statement.query(())?;
-    while let Some(row) = rows.next()? {
-        report.fault = fault(&snapshot, &report, row)?;
+    let read = reader.each(sql, &[], |row| {
+        report.fault = fault(reader, &report, row)?;
         if report.fault.is_some() {
-            return Ok(report);
+            return Err(Error::Other("the rest is not looked at".to_owned()));
         }
-        let place = (row.get(0)?, Timestamp(row.get(1)?));
+        let place = (row.get(0)?, row.get(1)?);
         let (first, _) = report.ends.unwrap_or((place, place));
         report.ends = Some((first, place));
         report.rows += 1;
-        report.head = Link { id: place.0, hash: bytes(row, 10)?.unwrap_or_default().to_vec() };
+        report.head = Link { id: place.0, hash: row.bytes(10)?.unwrap_or_default().to_vec() };
         known = known || noted == Some(&report.head.hash);
+        Ok(())
+    });
+    if report.fault.is_some() {
+        return Ok(report);
     }
+    read?;
     if !known {
         report.fault = Some(Fault::Unknown { hash: hex(noted.unwrap_or_default()) });
     }
@@ -125,8 +130,8 @@ pub fn verify(connection: &Connection, noted: Option<&[u8]>) -> rusqlite::Result
 }
 
 /// What is wrong with the row that comes after everything reported so far.
-fn fault(connection: &Connection, report: &Report, row: &Row<'_>) -> rusqlite::Result<Option<Fault>> {
-    let (id, before) = (row.get::<_, i64>(0)?, &report.head);
+fn fault(reader: &Reader, report: &Report, row: &Row<'_>) -> Result<Option<Fault>, Error> {
+    let (id, before) = (row.get::<i64>(0)?, &report.head);
     if id <= report.anchor.id {
         return Ok(Some(Fault::BeforeAnchor { id, anchor: report.anchor.id }));
     }
@@ -135,17 +140,17 @@ fn fault(connection: &Connection, report: &Report, row: &Row<'_>) -> rusqlite::R
     }
     let mut texts = [None; 7];
     for (at, text) in texts.iter_mut().enumerate() {
-        *text = bytes(row, at + 2)?;
+        *text = row.bytes(at + 2)?;
     }
     let content = Content { ts: row.get(1)?, texts };
-    let prev_hash = bytes(row, 9)?.unwrap_or_default();
-    let is_sound = bytes(row, 10)? == Some(&hash(id, &content, prev_hash));
+    let prev_hash = row.bytes(9)?.unwrap_or_default();
+    let is_sound = row.bytes(10)? == Some(&hash(id, &content, prev_hash));
     let is_linked = prev_hash == before.hash;
     Ok(match (is_sound, is_linked) {
         (true, true) => None,
         (true, false) => Some(Fault::Unlinked { id, after: before.id }),
         // Ids are hashed, so a row that was moved no longer comes to its hash; but it still names the one it followed.
-        (false, false) => Some(match place_of(connection, prev_hash)? {
+        (false, false) => Some(match place_of(reader, prev_hash)? {
             Some(after) if after != id => Fault::Moved { id, after },
             _ => Fault::Altered { id },
         }),
@@ -153,14 +158,8 @@ fn fault(connection: &Connection, report: &Report, row: &Row<'_>) -> rusqlite::R
     })
 }
 
-fn place_of(connection: &Connection, hash: &[u8]) -> rusqlite::Result<Option<i64>> {
-    let sql = "SELECT id FROM audit_events WHERE hash = ?1 LIMIT 1";
-    connection.query_row(sql, [hash], |row| row.get(0)).optional()
-}
-
-/// A text or a blob as it lies there: what was tampered with need not be UTF-8.
-fn bytes<'r>(row: &'r Row<'_>, at: usize) -> rusqlite::Result<Option<&'r [u8]>> {
-    Ok(row.get_ref(at)?.as_bytes_or_null().unwrap_or_default())
+fn place_of(reader: &Reader, hash: &[u8]) -> Result<Option<i64>, Error> {
+    reader.one("SELECT id FROM audit_events WHERE hash = ?1 LIMIT 1", &[hash.into()], |row| row.get(0))
 }
 
 #[cfg(test)]
@@ -168,25 +167,25 @@ mod tests {
     use super::*;
 
     /// A log of so many rows, none of it removed.
-    fn log(rows: i64) -> Connection {
-        let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(include_str!("../../schema.sql")).unwrap();
-        append(&connection, 1..=rows);
-        connection
+    fn log(rows: i64) -> Reader {
+        let reader = Reader::in_memory();
+        append(&reader, 1..=rows);
+        reader
     }
 
-    fn append(connection: &Connection, rows: std::ops::RangeInclusive<i64>) {
+    fn append(reader: &Reader, rows: std::ops::RangeInclusive<i64>) {
         for row in rows {
             let (ts, user) = (row * 1000, format!("user-{row}"));
             let texts = [Some("r"), Some(&user), Some("collab.append_segment"), Some("d"), None, Some("::1"), None];
-            chain::append(connection, [Content { ts, texts: texts.map(|text| text.map(str::as_bytes)) }]).unwrap();
+            let content = Content { ts, texts: texts.map(|text| text.map(str::as_bytes)) };
+            reader.write(|tx| chain::append(tx, [content])).unwrap();
         }
     }
 
     fn after(rows: i64, tampering: &str) -> (u64, Option<Fault>) {
-        let connection = log(rows);
-        connection.execute_batch(tampering).unwrap();
-        let report = verify(&connection, None).unwrap();
+        let reader = log(rows);
+        reader.batch(tampering);
+        let report = verify(&reader, None).unwrap();
         (report.rows, report.fault)
     }
 
@@ -195,9 +194,9 @@ mod tests {
         let report = verify(&log(0), None).unwrap();
         assert_eq!((report.rows, report.ends, report.fault), (0, None, None));
         assert_eq!((&report.head, &report.anchor), (&Link::beginning(), &Link::beginning()));
-        let connection = log(9);
-        let report = verify(&connection, None).unwrap();
-        assert_eq!((report.rows, report.fault, report.head), (9, None, chain::head(&connection).unwrap()));
+        let reader = log(9);
+        let report = verify(&reader, None).unwrap();
+        assert_eq!((report.rows, report.fault, report.head), (9, None, chain::head(&reader).unwrap()));
         assert_eq!(report.ends, Some(((1, Timestamp(1000)), (9, Timestamp(9000)))));
     }
 
@@ -254,16 +253,16 @@ mod tests {
     #[test]
     fn a_row_with_a_new_hash_no_longer_carries_the_next() {
         for tampered in [2, 9] {
-            let connection = log(9);
+            let reader = log(9);
             let kept = "SELECT ts, prev_hash FROM audit_events WHERE id = ?1";
-            let (ts, prev): (i64, Vec<u8>) =
-                connection.query_row(kept, [tampered], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+            let found = reader.one(kept, &[tampered.into()], |row| Ok((row.get(0)?, row.get(1)?)));
+            let (ts, prev): (i64, Vec<u8>) = found.unwrap().unwrap();
             let texts = ["r", "mallory", "collab.append_segment", "d", "", "::1", ""].map(str::as_bytes);
             let [r, user, action, d, _, ip, _] = texts.map(Some);
             let forged = hash(tampered, &Content { ts, texts: [r, user, action, d, None, ip, None] }, &prev);
             let update = "UPDATE audit_events SET user_id = 'mallory', hash = ?2 WHERE id = ?1";
-            connection.execute(update, rusqlite::params![tampered, forged]).unwrap();
-            let fault = verify(&connection, None).unwrap().fault;
+            reader.write(|tx| tx.run(update, &[tampered.into(), (&forged).into()])).unwrap();
+            let fault = verify(&reader, None).unwrap().fault;
             if tampered == 2 {
                 assert_eq!(fault, Some(Fault::Unlinked { id: 3, after: 2 }));
             } else {
@@ -274,13 +273,13 @@ mod tests {
 
     #[test]
     fn an_end_cut_off_is_seen_by_who_noted_the_head() {
-        let connection = log(9);
-        let noted = chain::head(&connection).unwrap().hash;
-        append(&connection, 10..=12);
-        let found = |noted: &[u8]| verify(&connection, Some(noted)).unwrap().fault;
+        let reader = log(9);
+        let noted = chain::head(&reader).unwrap().hash;
+        append(&reader, 10..=12);
+        let found = |noted: &[u8]| verify(&reader, Some(noted)).unwrap().fault;
         assert_eq!((found(&noted), found(&[0; 32])), (None, None), "the beginning is always there");
-        connection.execute("DELETE FROM audit_events WHERE id > 8", ()).unwrap();
-        assert_eq!(verify(&connection, None).unwrap().fault, None);
+        reader.batch("DELETE FROM audit_events WHERE id > 8");
+        assert_eq!(verify(&reader, None).unwrap().fault, None);
         assert_eq!(found(&noted), Some(Fault::Unknown { hash: hex(&noted) }));
     }
 

@@ -4,14 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rusqlite::ErrorCode;
 use uuid::Uuid;
 
 use super::chain::{self, Content};
 use super::entry::{self, Entry, TEXT_MAX_CHARS};
 use super::waiting::{Row, Taken, Waiting};
 use crate::observe::repeat::Sampler;
-use crate::store::{StoreError, Tx};
+use crate::store::{Error, StoreError, Tx};
 use crate::text::cut;
 
 static FAILED: Sampler = Sampler::new();
@@ -89,11 +88,11 @@ impl Audit {
     ///
     /// # Errors
     /// When the transaction is lost.
-    pub fn flush(&self, tx: &mut Tx<'_>) -> rusqlite::Result<usize> {
+    pub fn flush(&self, tx: &mut Tx<'_>) -> Result<usize, Error> {
         if self.waiting() == 0 || self.waiting.is_barred() {
             return Ok(0);
         }
-        let flushed = in_savepoint(tx, |tx| self.write_waiting(tx))?;
+        let flushed = tx.savepoint(|tx| self.write_waiting(tx))?;
         Ok(match flushed {
             Ok(Some(taken)) => {
                 let rows = taken.rows();
@@ -109,33 +108,30 @@ impl Audit {
         })
     }
 
-    fn write_waiting(&self, tx: &Tx<'_>) -> rusqlite::Result<Option<Taken>> {
-        self.waiting.take(|rows| chain::append(tx.connection(), rows))
+    fn write_waiting(&self, tx: &mut Tx<'_>) -> Result<Option<Taken>, Error> {
+        self.waiting.take(|rows| chain::append(tx, rows))
     }
 
     /// Writes what waits and then this row, or neither.
-    fn write(&self, tx: &Tx<'_>, content: &Content<'_>) -> rusqlite::Result<Option<Taken>> {
+    fn write(&self, tx: &mut Tx<'_>, content: &Content<'_>) -> Result<Option<Taken>, Error> {
         let taken = if self.waiting() == 0 { None } else { self.write_waiting(tx)? };
-        chain::append(tx.connection(), [*content])?;
+        chain::append(tx, [*content])?;
         Ok(taken)
     }
 
     /// SQLite commits nothing any more of a transaction that has met a damaged page, so this one is lost with all that is
     /// in it. The next ones must not be: rows wait from here on, until someone has repaired the file and started the
-    /// server again. What is told to who asked is not that the draft is damaged.
-    fn check_damage(&self, error: &rusqlite::Error) -> rusqlite::Result<()> {
-        if error.sqlite_error_code() != Some(ErrorCode::DatabaseCorrupt) {
+    /// server again. Reported as a lost transaction, so the caller is not told that its draft is damaged.
+    fn check_damage(&self, error: &Error) -> Result<(), Error> {
+        if !matches!(error, Error::Damaged(_)) {
             return Ok(());
         }
         self.waiting.bar();
         log::error!(error = error.to_string(); "audit.damaged");
-        Err(rusqlite::Error::SqliteFailure(
-            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT),
-            Some(format!("the audit log is damaged: {error}")),
-        ))
+        Err(Error::Lost(format!("the audit log is damaged: {error}")))
     }
 
-    fn complain(&self, error: &rusqlite::Error, request_id: &str) {
+    fn complain(&self, error: &Error, request_id: &str) {
         self.counts.failures.fetch_add(1, Ordering::Relaxed);
         if let Some(count) = FAILED.hit() {
             log::warn!(request_id, count, waiting = self.waiting(), lost = self.lost(); "Audit event write failed: {error}");
@@ -158,14 +154,13 @@ impl Witness {
     /// When the transaction is lost.
     pub fn record(&self, tx: &mut Tx<'_>, entry: &Entry<'_>) -> Result<(), StoreError> {
         // Whatever was wrong, it is not the draft that is damaged, and nothing was changed.
-        self.try_record(tx, entry).map_err(|error| StoreError::Undone(Arc::new(error)))
+        self.try_record(tx, entry).map_err(StoreError::Undone)
     }
 
-    fn try_record(&self, tx: &mut Tx<'_>, entry: &Entry<'_>) -> rusqlite::Result<()> {
+    fn try_record(&self, tx: &mut Tx<'_>, entry: &Entry<'_>) -> Result<(), Error> {
         let Entry { request_id, user_id, action, draft_id, metadata } = *entry;
         // Texts and numbers always serialise; the error type only has no way to say so.
-        let metadata =
-            entry::metadata(metadata).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        let metadata = entry::metadata(metadata).map_err(|error| Error::Other(error.to_string()))?;
         let content = Content {
             ts: tx.now().0,
             texts: [
@@ -182,7 +177,7 @@ impl Witness {
             self.wait(tx, &content);
             return Ok(());
         }
-        match in_savepoint(tx, |tx| self.audit.write(tx, &content))? {
+        match tx.savepoint(|tx| self.audit.write(tx, &content))? {
             Ok(taken) => {
                 let waited = taken.as_ref().map_or(0, Taken::rows);
                 self.audit.settle(tx, waited + 1, taken);
@@ -200,28 +195,6 @@ impl Witness {
         let put = self.audit.waiting.put(Row::from(content));
         tx.after_commit(|| put.keep());
     }
-}
-
-/// Does something that is undone alone if it fails. The outer failure is that of the transaction: a full disk, or a
-/// trigger that rolls back, ends it, and nothing in it has happened.
-fn in_savepoint<T>(
-    tx: &Tx<'_>,
-    work: impl FnOnce(&Tx<'_>) -> rusqlite::Result<T>,
-) -> rusqlite::Result<rusqlite::Result<T>> {
-    let execute = |sql| tx.connection().prepare_cached(sql)?.execute(());
-    execute("SAVEPOINT audit")?;
-    let done = work(tx);
-    if let Err(error) = &done {
-        if tx.connection().is_autocommit() {
-            return Err(rusqlite::Error::SqliteFailure(
-                error.sqlite_error().copied().unwrap_or(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL)),
-                Some(format!("writing the audit log ended the transaction: {error}")),
-            ));
-        }
-        execute("ROLLBACK TO audit")?;
-    }
-    execute("RELEASE audit")?;
-    Ok(done)
 }
 
 /// Whether a throw of the dice, from 0 up to but not 1, falls within the rate.

@@ -7,13 +7,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, InterruptHandle, OptionalExtension as _};
 use sha2::{Digest as _, Sha256};
 
 use super::manifest::{Manifest, Moment};
 use crate::audit;
-use crate::clock::Timestamp;
-use crate::store::{self, OpenError};
+use crate::store::{self, Depth, Error, Interrupter, OpenError, Reader};
 
 /// Faults that are listed; of more there is no telling apart anyway.
 const FAULTS_MAX: usize = 10;
@@ -24,7 +22,7 @@ pub(super) const CHUNK_BYTES: usize = 256 * 1024;
 #[derive(Default)]
 pub(super) struct Halt {
     asked: AtomicBool,
-    check: Mutex<Option<InterruptHandle>>,
+    check: Mutex<Option<Interrupter>>,
 }
 
 impl Halt {
@@ -41,10 +39,10 @@ impl Halt {
     }
 
     /// Reads something through a connection; interrupted when the word comes.
-    fn reading<T>(&self, connection: &Connection, read: impl FnOnce() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
-        *self.check.lock() = Some(connection.get_interrupt_handle());
+    fn reading<T>(&self, reader: &Reader, read: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        *self.check.lock() = Some(reader.interrupter());
         // Whoever asked a moment ago found nothing to interrupt.
-        let result = if self.asked() { Err(rusqlite::Error::QueryReturnedNoRows) } else { read() };
+        let result = if self.asked() { Err(Error::Other("interrupted".to_owned())) } else { read() };
         *self.check.lock() = None;
         result
     }
@@ -59,33 +57,19 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn read(connection: &Connection, halt: &Halt) -> rusqlite::Result<Self> {
+    pub(super) fn read(reader: &Reader, halt: &Halt) -> Result<Self, Error> {
         let read = || {
-            let mut rows = BTreeMap::new();
-            for table in store::tables(connection)? {
-                // Names come from the schema of the file, which may be anybody's.
-                let sql = format!("SELECT count(*) FROM \"{}\"", table.replace('"', "\"\""));
-                let count: i64 = connection.query_row(&sql, (), |row| row.get(0))?;
-                rows.insert(table, u64::try_from(count).unwrap_or_default());
-            }
-            let newest = "SELECT created_at FROM events ORDER BY id DESC LIMIT 1";
-            let newest = connection.query_row(newest, (), |row| row.get(0)).optional()?;
-            let schema_version = store::schema_version(connection)?;
-            Ok(Self { schema_version, rows, newest_change: newest.map(|at| Moment(Timestamp(at))) })
+            let rows = store::row_counts(reader)?;
+            let newest_change = store::newest_change(reader)?.map(Moment);
+            Ok(Self { schema_version: store::schema_version(reader)?, rows, newest_change })
         };
-        halt.reading(connection, read)
+        halt.reading(reader, read)
     }
 }
 
-/// What SQLite finds wrong; `quick` leaves out whether indexes agree with their tables.
-pub(super) fn faults(connection: &Connection, quick: bool, halt: &Halt) -> rusqlite::Result<Vec<String>> {
-    let pragma = if quick { "quick_check" } else { "integrity_check" };
-    let read = || {
-        let mut statement = connection.prepare(&format!("PRAGMA {pragma}({FAULTS_MAX})"))?;
-        let found: Vec<String> = statement.query_map((), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-        Ok(if found == ["ok"] { Vec::new() } else { found })
-    };
-    halt.reading(connection, read)
+/// What the database engine finds wrong.
+pub(super) fn faults(reader: &Reader, depth: Depth, halt: &Halt) -> Result<Vec<String>, Error> {
+    halt.reading(reader, || store::faults(reader, depth, FAULTS_MAX))
 }
 
 /// Length and SHA-256 of what is left to read; nothing when told to halt.
@@ -177,18 +161,18 @@ impl Checked {
             // To SQLite that is a database without tables.
             return Err("it is empty".to_owned());
         }
-        let connection = store::look_as_it_is(path).map_err(|error| match error {
+        let reader = store::open_any_version(path).map_err(|error| match error {
             OpenError::Foreign { found, .. } => format!("it is no inkring database: {found}"),
             OpenError::Newer { found, .. } => format!(
                 "it has schema version {found}, and this inkring knows versions up to {}; use the newer inkring",
                 store::SCHEMA_VERSION
             ),
-            OpenError::Sqlite { source, .. } => unread(source),
+            OpenError::Database { source, .. } => unread(source),
             other => other.to_string(),
         })?;
-        let faults = faults(&connection, false, halt).map_err(unread)?;
+        let faults = faults(&reader, Depth::Indexes, halt).map_err(unread)?;
         self.problems.extend(faults.into_iter().map(|fault| format!("SQLite says: {fault}")));
-        let facts = Facts::read(&connection, halt).map_err(unread)?;
+        let facts = Facts::read(&reader, halt).map_err(unread)?;
         self.schema_version = Some(facts.schema_version);
         self.newest_change = facts.newest_change;
         if let Some(manifest) = &self.manifest {
@@ -209,7 +193,7 @@ impl Checked {
         let audited = facts.rows.contains_key("audit_events");
         self.rows = facts.rows;
         if audited {
-            let report = audit::verify::verify(&connection, None).map_err(unread)?;
+            let report = audit::verify::verify(&reader, None).map_err(unread)?;
             self.audit_rows = Some(report.rows);
             self.problems.extend(report.fault.map(|fault| format!("the audit log does not hold: {fault}")));
         }
@@ -217,6 +201,6 @@ impl Checked {
     }
 }
 
-fn unread(error: rusqlite::Error) -> String {
+fn unread(error: Error) -> String {
     format!("it cannot be read as a database: {error}")
 }

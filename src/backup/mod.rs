@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::store::{self, CopyError, Kept};
+use crate::store::{self, CopyError, DatabaseLock};
 
 pub use check::{Checked, verify};
 pub use manifest::{Manifest, Moment, names};
@@ -89,7 +89,7 @@ pub enum BackupError {
     Broken(std::io::Error),
     /// The copy cannot be read again.
     #[error("the copy cannot be checked: {0}")]
-    Unchecked(rusqlite::Error),
+    Unchecked(store::Error),
     /// The copy is not sound: then most likely the database is not.
     #[error("the copy is damaged, and so may be the database: {0}; see inkring verify")]
     Damaged(String),
@@ -105,16 +105,16 @@ pub enum BackupError {
 ///
 /// # Errors
 /// When there is none; what was begun is removed.
-pub fn alone(kept: &Kept, directory: &Path, clock: &Clock) -> Result<Report, BackupError> {
+pub fn alone(lock: &DatabaseLock, directory: &Path, clock: &Clock) -> Result<Report, BackupError> {
     let began = clock.instant();
     let copying = |source| BackupError::Copy { directory: directory.to_owned(), source };
     let mut partial = Partial::create(directory, clock.now())?;
-    check_room(directory, database_bytes(kept.path()))?;
-    let from = kept.open().map_err(|error| match error {
-        store::OpenError::Sqlite { source, .. } => copying(source.into()),
+    check_room(directory, database_bytes(lock.database()))?;
+    let from = store::open_locked(lock).map_err(|error| match error {
+        store::OpenError::Database { source, .. } => copying(source.into()),
         other => BackupError::Unfit(other),
     })?;
-    let mut to = partial.database().map_err(BackupError::Unchecked)?;
+    let mut to = partial.target().map_err(BackupError::Unchecked)?;
     let steps = store::copy_alone(&from, &mut to).map_err(copying)?;
     drop((from, to));
     let manifest = partial.seal(&Halt::default())?;
@@ -125,7 +125,7 @@ pub fn alone(kept: &Kept, directory: &Path, clock: &Clock) -> Result<Report, Bac
 /// How large a copy can become, by the files: what is in the log may have pages of its own.
 fn database_bytes(database: &Path) -> u64 {
     let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
-    bytes(database) + bytes(&store::beside(database, "-wal"))
+    bytes(database) + bytes(&store::with_suffix(database, "-wal"))
 }
 
 /// Whether so many bytes find room, and leave some.

@@ -5,13 +5,11 @@ use std::io::{self, Read, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
-
 use super::BackupError;
 use super::check::{CHUNK_BYTES, Facts, Halt, checksum, faults};
 use super::manifest::{self, Manifest, Moment};
 use crate::clock::Timestamp;
-use crate::store::{self, OpenError};
+use crate::store::{self, CopyTarget, Depth, Error, OpenError};
 
 /// Backups begun within one second in one directory, at most.
 const SAME_SECOND_MAX: u32 = 99;
@@ -53,13 +51,9 @@ impl Partial {
         Err(file(directory)(io::ErrorKind::AlreadyExists.into()))
     }
 
-    /// A connection for SQLite to copy into. Nothing of it need survive a crash before it is sealed.
-    pub(super) fn database(&self) -> rusqlite::Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
-        connection.pragma_update_and_check(None, "journal_mode", "OFF", |_| Ok(()))?;
-        connection.pragma_update(None, "synchronous", "OFF")?;
-        Ok(connection)
+    /// What the store copies into.
+    pub(super) fn target(&self) -> Result<CopyTarget, Error> {
+        CopyTarget::open(&self.path)
     }
 
     /// Writes what comes from somewhere else.
@@ -82,17 +76,17 @@ impl Partial {
     /// Checks and counts what was written, and brings it to the disk.
     pub(super) fn seal(&mut self, halt: &Halt) -> Result<Manifest, BackupError> {
         let unchecked = |error| if halt.asked() { BackupError::Stopping } else { BackupError::Unchecked(error) };
-        self.settle().map_err(unchecked)?;
-        let connection = store::look_as_it_is(&self.path).map_err(|error| match error {
-            OpenError::Sqlite { source, .. } => unchecked(source),
+        store::make_single_file(&self.path).map_err(unchecked)?;
+        let reader = store::open_any_version(&self.path).map_err(|error| match error {
+            OpenError::Database { source, .. } => unchecked(source),
             other => BackupError::Damaged(other.to_string()),
         })?;
-        let faults = faults(&connection, true, halt).map_err(unchecked)?;
+        let faults = faults(&reader, Depth::Pages, halt).map_err(unchecked)?;
         if let Some(first) = faults.first() {
             return Err(BackupError::Damaged(first.clone()));
         }
-        let facts = Facts::read(&connection, halt).map_err(unchecked)?;
-        drop(connection);
+        let facts = Facts::read(&reader, halt).map_err(unchecked)?;
+        drop(reader);
         let sum = self.file.sync_all().and_then(|()| self.file.rewind()).and_then(|()| checksum(&mut self.file, halt));
         let (bytes, sha256) = sum.map_err(file(&self.path))?.ok_or(BackupError::Stopping)?;
         Ok(Manifest {
@@ -105,17 +99,6 @@ impl Partial {
             rows: facts.rows,
             newest_change: facts.newest_change,
         })
-    }
-
-    /// Makes it a database of one file: the copy says of itself that it has a log, as the original has.
-    fn settle(&self) -> rusqlite::Result<()> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
-        let mode: String = connection.query_row("PRAGMA journal_mode", (), |row| row.get(0))?;
-        if mode != "delete" {
-            connection.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
-        }
-        connection.close().map_err(|(_, error)| error)
     }
 
     /// Gives it its name. A backup never has its name without having its manifest.
@@ -147,7 +130,7 @@ impl Partial {
 impl Drop for Partial {
     fn drop(&mut self) {
         for suffix in ["-wal", "-shm", "-journal", ""] {
-            let _ = std::fs::remove_file(store::beside(&self.path, suffix));
+            let _ = std::fs::remove_file(store::with_suffix(&self.path, suffix));
         }
     }
 }

@@ -5,12 +5,10 @@ use std::io::{self, Seek as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension as _};
-
 use super::check::{Checked, Halt, checksum, faults, verify};
 use super::{BackupError, check_room};
 use crate::clock::Timestamp;
-use crate::store::{self, Kept, OpenError, directory_of};
+use crate::store::{self, CopyTarget, Depth, Error, OpenError, Query as _, Reader, directory_of};
 
 /// Drafts that are named; the rest is counted.
 const LISTED_MAX_DRAFTS: usize = 20;
@@ -109,10 +107,10 @@ pub enum RestoreError {
 /// When it did not happen. The old database is in its place then, or (after an error of the file system while files were
 /// moved) the next start finishes what was begun.
 pub fn restore(file: &Path, database: &Path, now: Timestamp, only_check: bool) -> Result<Restored, RestoreError> {
-    let kept = match store::in_use(database)? {
+    let lock = match store::in_use(database)? {
         Some(pid) => return Err(OpenError::InUse { path: database.to_owned(), pid }.into()),
         None if only_check => None,
-        None => Some(Kept::take(database)?),
+        None => Some(store::lock_database(database)?),
     };
     let unreadable = |source| RestoreError::Unreadable { path: file.to_owned(), source };
     let found = file.canonicalize().map_err(unreadable)?;
@@ -125,9 +123,9 @@ pub fn restore(file: &Path, database: &Path, now: Timestamp, only_check: bool) -
     }
     let newer = database.exists().then(|| compare(database, file));
     check_room(directory_of(database), checked.bytes)?;
-    let Some(kept) = kept else { return Ok(Restored { checked, newer, old: None }) };
+    let Some(lock) = lock else { return Ok(Restored { checked, newer, old: None }) };
     stage(file, database, &checked)?;
-    let old = store::put_in_place(&kept, &now.compact()).map_err(|source| {
+    let old = store::put_in_place(&lock, &now.compact()).map_err(|source| {
         let path = database.to_owned();
         // What is decided has another name.
         let decided = !store::staging(database).exists();
@@ -139,28 +137,27 @@ pub fn restore(file: &Path, database: &Path, now: Timestamp, only_check: bool) -
 /// What the old database has and the backup has not. That it cannot be read may be why there is a restore.
 fn compare(old: &Path, backup: &Path) -> Result<Newer, String> {
     let newer = || -> Result<Newer, Box<dyn std::error::Error>> {
-        Ok(newer(&store::look_as_it_is(old)?, &store::look_as_it_is(backup)?)?)
+        Ok(newer(&store::open_any_version(old)?, &store::open_any_version(backup)?)?)
     };
     newer().map_err(|error| error.to_string())
 }
 
-fn newer(old: &Connection, backup: &Connection) -> rusqlite::Result<Newer> {
+fn newer(old: &Reader, backup: &Reader) -> Result<Newer, Error> {
     let mut newer = Newer::default();
-    let mut drafts = old.prepare("SELECT draft_id, event_seq FROM drafts ORDER BY id")?;
-    let mut there = backup.prepare("SELECT event_seq FROM drafts WHERE draft_id = ?1")?;
-    let mut rows = drafts.query(())?;
-    while let Some(row) = rows.next()? {
-        let (draft_id, seq): (String, i64) = (row.get(0)?, row.get(1)?);
-        let seq_in_backup: Option<i64> = there.query_row([&draft_id], |row| row.get(0)).optional()?;
+    let there = "SELECT event_seq FROM drafts WHERE draft_id = ?1";
+    old.each("SELECT draft_id, event_seq FROM drafts ORDER BY id", &[], |row| {
+        let (draft_id, seq): (&str, i64) = (row.get(0)?, row.get(1)?);
+        let seq_in_backup: Option<i64> = backup.one(there, &[draft_id.into()], |row| row.get(0))?;
         if seq_in_backup.is_some_and(|known| known >= seq) {
-            continue;
+            return Ok(());
         }
         if newer.drafts.len() < LISTED_MAX_DRAFTS {
-            newer.drafts.push(NewerDraft { draft_id, seq, seq_in_backup });
+            newer.drafts.push(NewerDraft { draft_id: draft_id.to_owned(), seq, seq_in_backup });
         } else {
             newer.more += 1;
         }
-    }
+        Ok(())
+    })?;
     Ok(newer)
 }
 
@@ -176,7 +173,7 @@ fn stage(file: &Path, database: &Path, checked: &Checked) -> Result<(), RestoreE
     let mut staged = options.read(true).write(true).create_new(true).mode(0o600).open(&staging).map_err(files)?;
     let written = write(file, &staging, &mut staged, checked);
     let written =
-        written.and_then(|()| store::hand_over(&staged, database).and_then(|()| staged.sync_all()).map_err(files));
+        written.and_then(|()| store::chown_like(&staged, database).and_then(|()| staged.sync_all()).map_err(files));
     if written.is_err() {
         let _ = std::fs::remove_file(&staging);
     }
@@ -186,12 +183,12 @@ fn stage(file: &Path, database: &Path, checked: &Checked) -> Result<(), RestoreE
 fn write(file: &Path, staging: &Path, staged: &mut File, checked: &Checked) -> Result<(), RestoreError> {
     let failed = |source| RestoreError::Unreadable { path: file.to_owned(), source };
     let differs = |_| RestoreError::Copy { path: file.to_owned() };
-    if std::fs::metadata(store::beside(file, "-wal")).is_ok_and(|log| log.len() > 0) {
+    if std::fs::metadata(store::with_suffix(file, "-wal")).is_ok_and(|log| log.len() > 0) {
         // Not one of ours, but a database that was moved aside, and part of it is in its log.
-        let from = store::look_as_it_is(file)?;
-        let mut to = Connection::open(staging).map_err(differs)?;
+        let from = store::open_any_version(file)?;
+        let mut to = CopyTarget::open(staging).map_err(differs)?;
         store::copy_alone(&from, &mut to).map_err(|_| RestoreError::Copy { path: file.to_owned() })?;
-        let sound = faults(&to, true, &Halt::default()).map_err(differs)?.is_empty();
+        let sound = faults(&to.into_reader(), Depth::Pages, &Halt::default()).map_err(differs)?.is_empty();
         return if sound { Ok(()) } else { Err(RestoreError::Copy { path: file.to_owned() }) };
     }
     io::copy(&mut File::open(file).map_err(failed)?, staged).map_err(failed)?;

@@ -200,7 +200,7 @@ impl Backups {
         let Some(writer) = writer.lock().clone() else { return Err(BackupError::Stopping) };
         let mut partial = Partial::create(directory, clock.now())?;
         check_room(directory, database_bytes(&options.database))?;
-        let to = partial.database().map_err(BackupError::Unchecked)?;
+        let to = partial.target().map_err(BackupError::Unchecked)?;
         let copied = store::copy(&writer, to, || {
             partial.sync_some();
             !halt.asked()
@@ -209,7 +209,7 @@ impl Backups {
             CopyError::GivenUp => BackupError::Stopping,
             source => BackupError::Copy { directory: directory.to_owned(), source },
         })?;
-        to.close().map_err(|(_, error)| BackupError::Unchecked(error))?;
+        to.close().map_err(BackupError::Unchecked)?;
         let manifest = partial.seal(halt)?;
         Ok((partial, manifest, steps))
     }

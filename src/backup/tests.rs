@@ -5,13 +5,8 @@ use std::sync::mpsc::channel;
 
 use super::*;
 use crate::clock::Timestamp;
-use crate::store::{Event, Publisher, Writer, run_chore};
-
-struct Deaf;
-
-impl Publisher for Deaf {
-    fn publish(&self, _: &mut Vec<Event>) {}
-}
+use crate::store::testing::Deaf;
+use crate::store::{Writer, run_chore};
 
 const HOUR: i64 = 3_600_000_000;
 const INSERT: &str = "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, passed_at, created_at, \
@@ -22,7 +17,7 @@ fn house(here: &Path, clock: &Clock) -> (Writer, Backups) {
     let database = here.join("a.db");
     let writer = Writer::start(store::open(&database).unwrap(), 16, Arc::new(Deaf), clock.clone()).unwrap();
     for _ in 0..100 {
-        run_chore(&writer.handle(), |tx| tx.connection().execute(INSERT, ())).unwrap();
+        run_chore(&writer.handle(), |tx| tx.change(INSERT, &[])).unwrap();
     }
     let (directory, every) = (Some(here.join("backups")), Some(Duration::from_secs(24 * 3600)));
     let options = Options { database, directory, every, keep: None };
@@ -217,7 +212,7 @@ fn a_copy_of_a_damaged_database_is_no_backup() {
     assert!(matches!(error, BackupError::Damaged(_) | BackupError::Unchecked(_)), "{error}");
     assert_eq!(names(&directory.path().join("backups")), [""; 0]);
     assert_eq!((backups.last().failures, backups.last().unsound), (1, 1));
-    run_chore(&writer.handle(), |tx| tx.connection().execute("UPDATE probe SET probed_at = 1", ())).unwrap();
+    run_chore(&writer.handle(), |tx| tx.change("UPDATE probe SET probed_at = 1", &[])).unwrap();
     drop(backups);
     writer.stop();
 }
@@ -228,11 +223,10 @@ fn a_chain_of_the_audit_log_that_is_broken_is_found() {
     let (writer, backups) = house(directory.path(), &Clock::system());
     let path = backups.now().unwrap().path;
     std::fs::remove_file(manifest::path_beside(&path)).unwrap();
-    let connection = rusqlite::Connection::open(&path).unwrap();
-    let row =
-        "INSERT INTO audit_events (id, ts, action, prev_hash, hash) VALUES (1, 0, 'x', zeroblob(32), zeroblob(32))";
-    connection.execute(row, ()).unwrap();
-    drop(connection);
+    store::testing::vandalise(
+        &path,
+        "INSERT INTO audit_events (id, ts, action, prev_hash, hash) VALUES (1, 0, 'x', zeroblob(32), zeroblob(32))",
+    );
     let problems = verify(&path).unwrap().problems;
     assert!(problems.len() == 1 && problems[0].starts_with("the audit log does not hold: "), "{problems:?}");
     drop(backups);
@@ -246,7 +240,7 @@ fn a_restore_that_cannot_be_finished_says_so_and_the_next_start_finishes_it() {
     let now = Timestamp(1_766_484_000_123_456);
     let (writer, backups) = house(directory.path(), &Clock::manual(now));
     let backup = backups.now().unwrap().path;
-    run_chore(&writer.handle(), |tx| tx.connection().execute(INSERT, ())).unwrap();
+    run_chore(&writer.handle(), |tx| tx.change(INSERT, &[])).unwrap();
     drop(backups);
     writer.stop();
     // Where one of the old files should go.

@@ -7,7 +7,6 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use rusqlite::Connection;
 
 use super::{FOUND_PROBLEMS, fail, load};
 use crate::audit;
@@ -15,8 +14,8 @@ use crate::audit::chain::hex;
 use crate::audit::read::{self, CSV_HEADER, Shown};
 use crate::audit::verify::{Report, verify};
 use crate::clock::{Clock, Timestamp};
-use crate::store;
 use crate::store::options::DATABASE;
+use crate::store::{self, Reader};
 
 /// How often `--follow` looks for new rows.
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);
@@ -100,7 +99,7 @@ enum Ended {
     #[error(transparent)]
     Store(#[from] store::OpenError),
     #[error("the database cannot be read: {0}")]
-    Sqlite(#[from] rusqlite::Error),
+    Database(#[from] store::Error),
     #[error("--since: {0}")]
     Since(String),
     #[error("cannot write to standard output: {0}")]
@@ -123,12 +122,12 @@ pub(super) fn run(verb: Verb) -> ExitCode {
 }
 
 impl Database {
-    fn open(&self) -> Result<Connection, Ended> {
+    fn open(&self) -> Result<Reader, Ended> {
         let path = match &self.file {
             Some(path) => path.clone(),
             None => load(false)?.settings.database(&DATABASE).to_owned(),
         };
-        Ok(store::look(&path)?)
+        Ok(store::open_read_only(&path)?)
     }
 }
 
@@ -162,7 +161,7 @@ fn export(database: &Database, since: Option<&str>, form: Form) -> Result<ExitCo
         Some(text) => audit::since(text, Clock::system().now()).map_err(Ended::Since)?,
         None => Timestamp(i64::MIN),
     };
-    let connection = database.open()?;
+    let reader = database.open()?;
     let mut out = BufWriter::new(io::stdout().lock());
     let write: fn(&Shown, &mut String) = match form {
         Form::Jsonl => Shown::jsonl,
@@ -171,18 +170,18 @@ fn export(database: &Database, since: Option<&str>, form: Form) -> Result<ExitCo
             Shown::csv
         }
     };
-    write_from(&connection, i64::MIN, since, write, &mut out)?;
+    write_from(&reader, i64::MIN, since, write, &mut out)?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn tail(database: &Database, lines: u32, follow: bool) -> Result<ExitCode, Ended> {
-    let connection = database.open()?;
+    let reader = database.open()?;
     let mut out = BufWriter::new(io::stdout().lock());
-    let mut after = read::before_newest(&connection, lines)?;
+    let mut after = read::before_newest(&reader, lines)?;
     // Nothing is ever sent: this is how to wait with an end.
     let (_never, wait) = mpsc::channel::<()>();
     loop {
-        after = write_from(&connection, after, Timestamp(i64::MIN), Shown::line, &mut out)?;
+        after = write_from(&reader, after, Timestamp(i64::MIN), Shown::line, &mut out)?;
         if !follow {
             return Ok(ExitCode::SUCCESS);
         }
@@ -192,7 +191,7 @@ fn tail(database: &Database, lines: u32, follow: bool) -> Result<ExitCode, Ended
 
 /// Writes every row behind `after`, slice by slice, and returns the id of the last one.
 fn write_from(
-    connection: &Connection,
+    reader: &Reader,
     mut after: i64,
     since: Timestamp,
     write: fn(&Shown, &mut String),
@@ -200,7 +199,7 @@ fn write_from(
 ) -> Result<i64, Ended> {
     let mut text = String::new();
     loop {
-        let rows = read::slice(connection, after, since)?;
+        let rows = read::slice(reader, after, since)?;
         let Some(last) = rows.last() else {
             out.flush()?;
             return Ok(after);

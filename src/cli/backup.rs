@@ -20,7 +20,7 @@ use crate::ops;
 use crate::ops::PROCESS_HEADER;
 use crate::settings::Settings;
 use crate::store::options::DATABASE;
-use crate::store::{Kept, OpenError, directory_of};
+use crate::store::{OpenError, directory_of, lock_database};
 use crate::text::visible;
 
 /// How long a server may take for a backup, of which nothing is heard until it is done and checked.
@@ -82,13 +82,13 @@ fn make(to: Option<&Path>) -> Result<String, Ended> {
         return Err(OpenError::Absent { path: database }.into());
     }
     // Whoever has the lock is asked; only who gets it works on the file. A connection refused proves nothing.
-    match Kept::take(&database) {
-        Ok(kept) => {
+    match lock_database(&database) {
+        Ok(lock) => {
             if !database.exists() {
                 return Err(OpenError::Absent { path: database.clone() }.into());
             }
             let directory = to.or(configured).ok_or(BackupError::NoDirectory)?;
-            let report = alone(&kept, directory, &Clock::system())?;
+            let report = alone(&lock, directory, &Clock::system())?;
             Ok(made(&report.path.display().to_string(), &report.manifest))
         }
         Err(OpenError::InUse { pid, .. }) => match to {

@@ -1,11 +1,10 @@
 //! Who may read a draft (ruling 7): anyone while `DRAFTS_PUBLIC_READ` is true, else its members. Whoever shows anything
 //! of a draft to somebody asks here first.
 
-use rusqlite::Connection;
-
 use super::store;
 use crate::gate::validate::ECHO_CHARS;
 use crate::gate::{ApiError, Code};
+use crate::store::Reader;
 use crate::text::cut;
 
 /// Whether this user may read this draft.
@@ -13,13 +12,13 @@ use crate::text::cut;
 /// # Errors
 /// 404 when there is no such draft, then 403 when the user is no member, as for changes. While reading is public
 /// nothing is looked up: whether the draft exists is then for the caller to find out.
-pub(super) fn may_read(connection: &Connection, public_read: bool, draft_id: &str, user: &str) -> Result<(), ApiError> {
+pub(super) fn may_read(reader: &Reader, public_read: bool, draft_id: &str, user: &str) -> Result<(), ApiError> {
     if public_read {
         return Ok(());
     }
-    let head = store::head(connection, draft_id)?.ok_or_else(|| not_found(draft_id))?;
+    let head = store::head(reader, draft_id)?.ok_or_else(|| not_found(draft_id))?;
     // The creator is a member by a row of the same table.
-    if store::is_member(connection, head.row, user)? { Ok(()) } else { Err(not_member(user, draft_id)) }
+    if store::is_member(reader, head.row, user)? { Ok(()) } else { Err(not_member(user, draft_id)) }
 }
 
 /// 404: there is no such draft.

@@ -44,7 +44,7 @@ impl Damaged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::damage;
+    use crate::store::Error;
 
     #[test]
     fn what_is_damaged_is_remembered_and_nothing_else_and_not_without_end() {
@@ -52,7 +52,7 @@ mod tests {
         damaged.note("a", &ApiError::internal("not about rows"));
         damaged.check("a").unwrap();
         for number in 0..DAMAGED_MAX + 1 {
-            damaged.note(&number.to_string(), &damage("a segment is missing".into()).into());
+            damaged.note(&number.to_string(), &Error::Damaged("a segment is missing".into()).into());
         }
         assert!(damaged.check("0").is_err() && damaged.check("999").is_err());
         damaged.clone().check("1000").unwrap();

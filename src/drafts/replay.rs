@@ -4,12 +4,9 @@
 //! the log, and an answer is complete exactly when it begins at the event after the last one that the client knows.
 //! Each reading is one statement, so head, holder and events are of one moment.
 
-use rusqlite::{Connection, Row, params};
-
 use super::frame::TOPICS;
 use super::store::known_kind;
-use crate::clock::Timestamp;
-use crate::store::{Event, Topic, damage};
+use crate::store::{Error, Event, Query as _, Reader, Row, Topic};
 
 /// Events replayed to one socket that catches up, at most; the newest ones.
 pub const REPLAY_MAX_EVENTS: i64 = 1000;
@@ -52,9 +49,9 @@ const OLDEST: &str = "SELECT d.event_seq, d.holder_id, e.seq, e.type, e.data, e.
 /// The newest events after `since`, at most [`REPLAY_MAX_EVENTS`]. An unknown draft has no events.
 ///
 /// # Errors
-/// When SQLite fails, or when an event is stored that this program does not know.
-pub fn since(connection: &Connection, draft_id: &str, since: i64) -> rusqlite::Result<Replay> {
-    let Some(mut part) = Part::read(connection, NEWEST, draft_id, since, REPLAY_MAX_EVENTS)? else {
+/// When the store fails, or when an event is stored that this program does not know.
+pub fn since(reader: &Reader, draft_id: &str, since: i64) -> Result<Replay, Error> {
+    let Some(mut part) = Part::read(reader, NEWEST, draft_id, since, REPLAY_MAX_EVENTS)? else {
         return Ok(Replay { head: 0, ring_holder: None, events: Vec::new(), complete: since == 0 });
     };
     part.events.reverse();
@@ -65,9 +62,9 @@ pub fn since(connection: &Connection, draft_id: &str, since: i64) -> rusqlite::R
 /// The oldest events after `since`, at most `limit`. `None` when there is no such draft.
 ///
 /// # Errors
-/// When SQLite fails, or when an event is stored that this program does not know.
-pub fn page(connection: &Connection, draft_id: &str, since: i64, limit: i64) -> rusqlite::Result<Option<Page>> {
-    let Some(part) = Part::read(connection, OLDEST, draft_id, since, limit)? else { return Ok(None) };
+/// When the store fails, or when an event is stored that this program does not know.
+pub fn page(reader: &Reader, draft_id: &str, since: i64, limit: i64) -> Result<Option<Page>, Error> {
+    let Some(part) = Part::read(reader, OLDEST, draft_id, since, limit)? else { return Ok(None) };
     let complete = part.follows(since);
     let more = part.events.last().is_some_and(|last| last.seq < part.head);
     Ok(Some(Page { head: part.head, events: part.events, complete, more }))
@@ -81,30 +78,27 @@ struct Part {
 }
 
 impl Part {
-    fn read(
-        connection: &Connection,
-        sql: &str,
-        draft_id: &str,
-        since: i64,
-        limit: i64,
-    ) -> rusqlite::Result<Option<Self>> {
-        let mut statement = connection.prepare_cached(sql)?;
-        let mut rows = statement.query(params![draft_id, since, limit])?;
-        let Some(first) = rows.next()? else { return Ok(None) };
-        let mut part = Self { head: first.get(0)?, holder_id: first.get(1)?, events: Vec::new() };
-        let topic = Topic::new(&TOPICS, draft_id);
-        part.events.extend(event_of(first, &topic)?);
-        while let Some(row) = rows.next()? {
-            part.events.extend(event_of(row, &topic)?);
-        }
-        part.agree()?;
-        Ok(Some(part))
+    fn read(reader: &Reader, sql: &'static str, draft_id: &str, since: i64, limit: i64) -> Result<Option<Self>, Error> {
+        let (mut part, topic) = (None, Topic::new(&TOPICS, draft_id));
+        reader.each(sql, &[draft_id.into(), since.into(), limit.into()], |row| {
+            if part.is_none() {
+                part = Some(Self { head: row.get(0)?, holder_id: row.get(1)?, events: Vec::new() });
+            }
+            if let Some(part) = &mut part {
+                part.events.extend(event_of(row, &topic)?);
+            }
+            Ok(())
+        })?;
+        part.iter().try_for_each(Self::agree)?;
+        Ok(part)
     }
 
     /// Fails when events are missing that nobody removes: those between others.
-    fn agree(&self) -> rusqlite::Result<()> {
+    fn agree(&self) -> Result<(), Error> {
         match self.events.windows(2).find(|pair| pair[0].seq.abs_diff(pair[1].seq) != 1) {
-            Some(gap) => Err(damage(format!("there is nothing between the events {} and {}", gap[0].seq, gap[1].seq))),
+            Some(gap) => {
+                Err(Error::Damaged(format!("there is nothing between the events {} and {}", gap[0].seq, gap[1].seq)))
+            }
             None => Ok(()),
         }
     }
@@ -116,14 +110,13 @@ impl Part {
 }
 
 /// The event of a row, if it has one.
-fn event_of(row: &Row<'_>, topic: &Topic) -> rusqlite::Result<Option<Event>> {
+fn event_of(row: &Row<'_>, topic: &Topic) -> Result<Option<Event>, Error> {
     let Some(seq) = row.get(2)? else { return Ok(None) };
-    let stored: String = row.get(3)?;
-    let Some(kind) = known_kind(&stored) else {
-        let unknown = format!("event {seq} is of the unknown type {stored:?}");
-        return Err(damage(unknown));
+    let stored: &str = row.get(3)?;
+    let Some(kind) = known_kind(stored) else {
+        return Err(Error::Damaged(format!("event {seq} is of the unknown type {stored:?}")));
     };
-    let (data, request_id, at) = (row.get(4)?, row.get(5)?, Timestamp(row.get(6)?));
+    let (data, request_id, at) = (row.get(4)?, row.get(5)?, row.get(6)?);
     Ok(Some(Event { topic: topic.clone(), seq, kind, data, request_id, at }))
 }
 
@@ -132,27 +125,21 @@ mod tests {
     use super::*;
 
     /// A database with one draft, `d`, whose events `seqs` are left of `head`.
-    fn database(head: i64, seqs: impl IntoIterator<Item = i64>) -> Connection {
-        let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(include_str!("../../schema.sql")).unwrap();
-        connection
-            .execute(
-                "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, event_seq, passed_at, \
-                 created_at, updated_at) VALUES ('other', 'a', 't', 'x', 'a', 7, 0, 0, 0), \
-                 ('d', 'a', 't', 'x', 'bob', ?1, 0, 0, 0)",
-                [head],
-            )
-            .unwrap();
-        let event =
-            "INSERT INTO events (draft, seq, type, data, request_id, created_at) VALUES (?1, ?2, ?3, ?4, ?5, 0)";
+    fn database(head: i64, seqs: impl IntoIterator<Item = i64>) -> Reader {
+        let reader = Reader::in_memory();
+        reader.batch(&format!(
+            "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, event_seq, passed_at, \
+             created_at, updated_at) VALUES ('other', 'a', 't', 'x', 'a', 7, 0, 0, 0), \
+             ('d', 'a', 't', 'x', 'bob', {head}, 0, 0, 0)"
+        ));
+        let event = "INSERT INTO events (draft, seq, type, data, request_id, created_at) VALUES";
         for seq in 1..=7 {
-            connection.execute(event, params![1, seq, "collab.ring_passed", "{}", "other"]).unwrap();
+            reader.batch(&format!("{event} (1, {seq}, 'collab.ring_passed', '{{}}', 'other', 0)"));
         }
         for seq in seqs {
-            let data = format!("{{\"number\":{seq}}}");
-            connection.execute(event, params![2, seq, "collab.segment_added", data, "r"]).unwrap();
+            reader.batch(&format!("{event} (2, {seq}, 'collab.segment_added', '{{\"number\":{seq}}}', 'r', 0)"));
         }
-        connection
+        reader
     }
 
     fn seqs(events: &[Event]) -> Vec<i64> {
@@ -163,8 +150,8 @@ mod tests {
 
     #[test]
     fn a_replay_is_the_end_of_the_log_and_says_what_is_missing() {
-        let replayed = |connection: &Connection, from: i64| {
-            let replay = since(connection, "d", from).unwrap();
+        let replayed = |reader: &Reader, from: i64| {
+            let replay = since(reader, "d", from).unwrap();
             assert_eq!(replay.ring_holder.as_deref(), Some("bob"));
             (replay.head, seqs(&replay.events), replay.complete)
         };
@@ -187,17 +174,17 @@ mod tests {
 
     #[test]
     fn an_unknown_draft_has_no_events_and_nobody_missed_one() {
-        let connection = database(5, 1..=5);
+        let reader = database(5, 1..=5);
         let nothing = |complete| Replay { head: 0, ring_holder: None, events: Vec::new(), complete };
-        assert_eq!(since(&connection, "nowhere", 0).unwrap(), nothing(true));
-        assert_eq!(since(&connection, "nowhere", 1).unwrap(), nothing(false));
-        assert_eq!(page(&connection, "nowhere", 0, 10).unwrap(), None);
+        assert_eq!(since(&reader, "nowhere", 0).unwrap(), nothing(true));
+        assert_eq!(since(&reader, "nowhere", 1).unwrap(), nothing(false));
+        assert_eq!(page(&reader, "nowhere", 0, 10).unwrap(), None);
     }
 
     #[test]
     fn pages_go_through_the_whole_log() {
-        let paged = |connection: &Connection, from: i64, limit: i64| {
-            let page = page(connection, "d", from, limit).unwrap().unwrap();
+        let paged = |reader: &Reader, from: i64, limit: i64| {
+            let page = page(reader, "d", from, limit).unwrap().unwrap();
             assert_eq!(page.head, 5);
             (seqs(&page.events), page.complete, page.more)
         };
@@ -216,11 +203,15 @@ mod tests {
 
     #[test]
     fn the_index_gives_the_order_and_nothing_is_sorted() {
-        let connection = database(5, 1..=5);
+        let reader = database(5, 1..=5);
         for sql in [NEWEST, OLDEST] {
-            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-            let steps = statement.query_map(params!["d", 0, 10], |row| row.get::<_, String>(3)).unwrap();
-            let steps: Vec<String> = steps.map(Result::unwrap).collect();
+            let mut steps: Vec<String> = Vec::new();
+            let plan = format!("EXPLAIN QUERY PLAN {sql}").leak();
+            let read = reader.each(plan, &["d".into(), 0.into(), 10.into()], |row| {
+                steps.push(row.get(3)?);
+                Ok(())
+            });
+            read.unwrap();
             assert_eq!(steps.len(), 2, "{steps:?}");
             assert!(steps[0].contains("(draft_id=?)") && steps[1].contains("(draft=? AND seq>?)"), "{steps:?}");
         }
@@ -228,12 +219,12 @@ mod tests {
 
     #[test]
     fn a_type_that_nobody_knows_is_an_error_of_its_draft_only() {
-        let connection = database(5, 1..=5);
-        connection.execute("UPDATE events SET type = 'collab.renamed' WHERE draft = 2 AND seq = 4", ()).unwrap();
-        let error = since(&connection, "d", 0).unwrap_err().to_string();
+        let reader = database(5, 1..=5);
+        reader.batch("UPDATE events SET type = 'collab.renamed' WHERE draft = 2 AND seq = 4");
+        let error = since(&reader, "d", 0).unwrap_err().to_string();
         assert!(error.contains("event 4 is of the unknown type \"collab.renamed\""), "{error}");
-        assert!(page(&connection, "d", 0, 10).is_err());
-        assert_eq!(seqs(&since(&connection, "d", 4).unwrap().events), [5]);
-        assert_eq!(since(&connection, "other", 0).unwrap().events.len(), 7);
+        assert!(page(&reader, "d", 0, 10).is_err());
+        assert_eq!(seqs(&since(&reader, "d", 4).unwrap().events), [5]);
+        assert_eq!(since(&reader, "other", 0).unwrap().events.len(), 7);
     }
 }

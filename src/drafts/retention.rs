@@ -12,10 +12,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
-
 use crate::housekeeper::{Stop, Task};
-use crate::store::{PutOff, Reader, WriterHandle, run_chore};
+use crate::store::{ChoreError, Error, Query as _, Reader, WriterHandle, run_chore};
 
 /// Drafts that are looked at in one reading: a bound of memory, and of how long a reading can hold back a checkpoint.
 const SLICE_DRAFTS: i64 = 1000;
@@ -34,22 +32,22 @@ struct Retention {
     reader: Rc<Reader>,
     writer: WriterHandle,
     kept: i64,
-    /// [`Reader::commits`] before a run that came to its end.
+    /// [`Reader::version`] before a run that came to its end.
     tidy_at: Option<u64>,
 }
 
 /// What a run has removed, and how many drafts it has brought back to their bound.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Removed {
-    events: usize,
+    events: u64,
     drafts: usize,
     jobs: usize,
 }
 
 impl Retention {
     fn run(&mut self, stop: &Stop) {
-        let commits = self.reader.commits();
-        if self.tidy_at == Some(commits) {
+        let version = self.reader.version();
+        if version.is_some() && self.tidy_at == version {
             return;
         }
         let mut removed = Removed::default();
@@ -59,25 +57,24 @@ impl Retention {
             log::info!(events, drafts, jobs, kept = self.kept; "events.removed");
         }
         match ended {
-            Ok(()) => self.tidy_at = Some(commits),
-            Err(PutOff::Stopping) => {}
+            Ok(()) => self.tidy_at = version,
+            Err(ChoreError::Stopping) => {}
             Err(reason) => log::warn!(error = reason.to_string(); "events.removal_put_off"),
         }
     }
 
-    fn shorten_all(&self, stop: &Stop, removed: &mut Removed) -> Result<(), PutOff> {
-        let connection = self.reader.connection();
-        let newest = newest_draft(connection)?;
+    fn shorten_all(&self, stop: &Stop, removed: &mut Removed) -> Result<(), ChoreError> {
+        let newest = newest_draft(&self.reader)?;
         let mut after = 0;
         while after < newest {
-            let mut excesses = VecDeque::from(excesses(connection, after, self.kept)?);
+            let mut excesses = VecDeque::from(excesses(&self.reader, after, self.kept)?);
             self.shorten(&mut excesses, stop, removed)?;
             after += SLICE_DRAFTS;
         }
         Ok(())
     }
 
-    fn shorten(&self, excesses: &mut VecDeque<Excess>, stop: &Stop, removed: &mut Removed) -> Result<(), PutOff> {
+    fn shorten(&self, excesses: &mut VecDeque<Excess>, stop: &Stop, removed: &mut Removed) -> Result<(), ChoreError> {
         while !stop.asked() {
             let too_long = excesses.len();
             let removals = next_job(excesses);
@@ -88,13 +85,13 @@ impl Retention {
             removed.drafts += too_long - excesses.len();
             removed.jobs += 1;
         }
-        Err(PutOff::Stopping)
+        Err(ChoreError::Stopping)
     }
 
-    fn remove(&self, removals: Vec<Removal>) -> Result<usize, PutOff> {
+    fn remove(&self, removals: Vec<Removal>) -> Result<u64, ChoreError> {
         run_chore(&self.writer, move |tx| {
-            let mut delete = tx.connection().prepare_cached("DELETE FROM events WHERE draft = ?1 AND seq <= ?2")?;
-            removals.iter().map(|removal| delete.execute(params![removal.draft, removal.through])).sum()
+            let sql = "DELETE FROM events WHERE draft = ?1 AND seq <= ?2";
+            removals.iter().map(|removal| tx.change(sql, &[removal.draft.into(), removal.through.into()])).sum()
         })
     }
 }
@@ -130,99 +127,73 @@ fn next_job(excesses: &mut VecDeque<Excess>) -> Vec<Removal> {
     job
 }
 
-fn newest_draft(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.prepare_cached("SELECT coalesce(max(id), 0) FROM drafts")?.query_row((), |row| row.get(0))
+fn newest_draft(reader: &Reader) -> Result<i64, Error> {
+    let newest = reader.one("SELECT coalesce(max(id), 0) FROM drafts", &[], |row| row.get(0))?;
+    Ok(newest.unwrap_or_default())
 }
 
 /// What is too old in the slice of drafts after row `after`. Rows of drafts are numbered without gaps, and the oldest
 /// event of a draft is the first of its entries in the index on (draft, seq).
-fn excesses(connection: &Connection, after: i64, kept: i64) -> rusqlite::Result<Vec<Excess>> {
+fn excesses(reader: &Reader, after: i64, kept: i64) -> Result<Vec<Excess>, Error> {
     let sql = "SELECT d.id, (SELECT min(e.seq) FROM events AS e WHERE e.draft = d.id), d.event_seq - ?3 \
                FROM drafts AS d WHERE d.id > ?1 AND d.id <= ?2 AND d.event_seq > ?3";
-    let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map([after, after + SLICE_DRAFTS, kept], |row| {
-        let (draft, oldest, through) = (row.get(0)?, row.get::<_, Option<i64>>(1)?, row.get(2)?);
-        Ok(oldest.filter(|oldest| *oldest <= through).map(|oldest| Excess { draft, oldest, through }))
+    let mut excesses = Vec::new();
+    reader.each(sql, &[after.into(), (after + SLICE_DRAFTS).into(), kept.into()], |row| {
+        let (draft, oldest, through) = (row.get(0)?, row.get::<Option<i64>>(1)?, row.get(2)?);
+        let oldest = oldest.filter(|oldest| *oldest <= through);
+        excesses.extend(oldest.map(|oldest| Excess { draft, oldest, through }));
+        Ok(())
     })?;
-    rows.filter_map(Result::transpose).collect()
+    Ok(excesses)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::mpsc::{Sender, channel};
-
     use super::*;
-    use crate::clock::Clock;
+    use crate::clock::Timestamp;
     use crate::drafts::replay;
-    use crate::hub::Hub;
-    use crate::store::{Job, JobTimes, StoreError, Tx, Verdict, Writer};
+    use crate::store::testing;
 
     const KEPT: i64 = 100;
 
     /// A database whose drafts have logs of these lengths, and what shortens them.
     struct House {
-        _directory: tempfile::TempDir,
-        writer: Writer,
+        store: testing::House,
         retention: Retention,
     }
 
-    struct Work<F>(F, Sender<()>);
-
-    impl<F: FnMut(&mut Tx<'_>) + Send> Job for Work<F> {
-        fn run(&mut self, tx: &mut Tx<'_>) -> Verdict {
-            (self.0)(tx);
-            Verdict::Keep
-        }
-        fn settle(self: Box<Self>, outcome: Result<JobTimes, StoreError>) {
-            outcome.unwrap();
-            self.1.send(()).unwrap();
-        }
-    }
-
     impl House {
-        fn with(lengths: &[i64], queue: usize) -> Self {
-            let directory = tempfile::tempdir().unwrap();
-            let store = crate::store::open(&directory.path().join("a.db")).unwrap();
-            let reader = Rc::new(store.reader().unwrap());
-            let writer = Writer::start(store, queue, Arc::new(Hub::new(Clock::system())), Clock::system()).unwrap();
-            let retention = Retention { reader, writer: writer.handle(), kept: KEPT, tidy_at: None };
-            let house = Self { _directory: directory, writer, retention };
-            let lengths = lengths.to_vec();
-            house.write(move |tx| {
-                for (number, length) in lengths.iter().enumerate() {
-                    let draft = "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, event_seq, \
-                                 passed_at, created_at, updated_at) VALUES (?1, 'a', 't', 'x', 'a', ?2, 0, 0, 0)";
-                    let row = tx.connection().prepare(draft).unwrap().insert(params![number.to_string(), length]);
-                    let events = "INSERT INTO events (draft, seq, type, data, request_id, created_at) WITH RECURSIVE \
-                                  seqs (seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM seqs WHERE seq < ?2) \
-                                  SELECT ?1, seq, 'collab.segment_added', '{}', 'r', 0 FROM seqs";
-                    tx.connection().execute(events, [row.unwrap(), *length]).unwrap();
-                }
-            });
-            house
-        }
-
-        fn write(&self, work: impl FnMut(&mut Tx<'_>) + Send + 'static) {
-            let (settled, outcome) = channel();
-            self.writer.handle().submit(Box::new(Work(work, settled))).ok().unwrap();
-            outcome.recv().unwrap();
+        fn with(lengths: &[i64]) -> Self {
+            let store = testing::House::at(Timestamp(0));
+            let retention =
+                Retention { reader: Rc::clone(&store.reader), writer: store.handle(), kept: KEPT, tidy_at: None };
+            let mut sql = String::new();
+            for (draft, length) in (1..).zip(lengths) {
+                sql.push_str(&format!(
+                    "INSERT INTO drafts (id, draft_id, creator_id, title, platform, holder_id, event_seq, passed_at, \
+                     created_at, updated_at) VALUES ({draft}, '{}', 'a', 't', 'x', 'a', {length}, 0, 0, 0);
+                     INSERT INTO events (draft, seq, type, data, request_id, created_at) WITH RECURSIVE \
+                     seqs (seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM seqs WHERE seq < {length}) \
+                     SELECT {draft}, seq, 'collab.segment_added', '{{}}', 'r', 0 FROM seqs;",
+                    draft - 1
+                ));
+            }
+            store.batch(sql);
+            Self { store, retention }
         }
 
         /// Number of events and the seq of the oldest, per draft; what is left must be the end of the log.
         fn logs(&self) -> Vec<(i64, i64)> {
             let sql = "SELECT count(*), min(seq), max(seq), event_seq FROM drafts AS d JOIN events AS e \
                        ON e.draft = d.id GROUP BY d.id ORDER BY d.id";
-            let mut statement = self.retention.reader.connection().prepare(sql).unwrap();
-            let rows = statement.query_map((), |row| {
-                let [count, oldest, newest, head]: [i64; 4] = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?];
+            let rows = self.store.reader.numbers(sql).into_iter().map(|[count, oldest, newest, head]| {
                 assert_eq!((newest, newest - oldest + 1), (head, count), "the end of the log without a gap");
-                Ok((count, oldest))
+                (count, oldest)
             });
-            rows.unwrap().map(Result::unwrap).collect()
+            rows.collect()
         }
 
-        fn run(&mut self) -> (Result<(), PutOff>, Removed) {
+        fn run(&mut self) -> (Result<(), ChoreError>, Removed) {
             let (_goes_on, stop) = Stop::channel();
             let mut removed = Removed::default();
             (self.retention.shorten_all(&stop, &mut removed), removed)
@@ -230,7 +201,7 @@ mod tests {
 
         fn end(self) {
             drop(self.retention);
-            self.writer.stop();
+            self.store.end();
         }
     }
 
@@ -251,17 +222,17 @@ mod tests {
 
     #[test]
     fn the_newest_events_of_each_draft_stay() {
-        let mut house = House::with(&[1, KEPT - 1, KEPT, KEPT + 1, 3 * KEPT, 1500, 2], 8);
+        let mut house = House::with(&[1, KEPT - 1, KEPT, KEPT + 1, 3 * KEPT, 1500, 2]);
         let (ended, removed) = house.run();
         ended.unwrap();
         assert_eq!(removed, Removed { events: 1 + 200 + 1400, drafts: 3, jobs: 4 });
         let logs = [(1, 1), (KEPT - 1, 1), (KEPT, 1), (KEPT, 2), (KEPT, 201), (KEPT, 1401), (2, 1)];
         assert_eq!(house.logs(), logs);
         assert_eq!(house.run().1, Removed::default());
-        let connection = house.retention.reader.connection();
+        let reader = &house.store.reader;
         for (since, complete) in [(0, false), (1399, false), (1400, true), (1450, true), (1500, true), (1501, false)] {
-            assert_eq!(replay::since(connection, "5", since).unwrap().complete, complete, "{since}");
-            assert_eq!(replay::page(connection, "5", since, 10).unwrap().unwrap().complete, complete, "{since}");
+            assert_eq!(replay::since(reader, "5", since).unwrap().complete, complete, "{since}");
+            assert_eq!(replay::page(reader, "5", since, 10).unwrap().unwrap().complete, complete, "{since}");
         }
         house.end();
     }
@@ -269,7 +240,7 @@ mod tests {
     #[test]
     fn more_drafts_than_a_slice_are_found_all() {
         let lengths: Vec<i64> = (0..2 * SLICE_DRAFTS + 2).map(|number| KEPT + i64::from(number % 500 == 1)).collect();
-        let mut house = House::with(&lengths, 8);
+        let mut house = House::with(&lengths);
         let (ended, removed) = house.run();
         ended.unwrap();
         assert_eq!(removed, Removed { events: 5, drafts: 5, jobs: 3 });
@@ -279,26 +250,14 @@ mod tests {
 
     #[test]
     fn a_full_queue_or_a_stop_puts_the_rest_off() {
-        let mut house = House::with(&[KEPT + 1], 1);
-        let (hold, held) = channel::<()>();
-        let (began, begun) = channel();
-        let (settled, outcomes) = channel();
-        let block = move |_: &mut Tx<'_>| {
-            began.send(()).unwrap();
-            held.recv().unwrap();
-        };
-        let handle = house.writer.handle();
-        handle.submit(Box::new(Work(block, settled.clone()))).ok().unwrap();
-        begun.recv().unwrap();
-        handle.submit(Box::new(Work(|_: &mut Tx<'_>| {}, settled))).ok().unwrap();
-        assert!(matches!(house.run(), (Err(PutOff::QueueFull), removed) if removed == Removed::default()));
-        hold.send(()).unwrap();
-        assert_eq!(outcomes.iter().take(2).count(), 2);
+        let mut house = House::with(&[KEPT + 1]);
+        let busy = house.store.busy();
+        assert!(matches!(house.run(), (Err(ChoreError::QueueFull), removed) if removed == Removed::default()));
+        busy.release();
         let (goes_on, stop) = Stop::channel();
         drop(goes_on);
         house.retention.run(&stop);
         assert_eq!((house.logs(), house.retention.tidy_at), (vec![(KEPT + 1, 1)], None));
-        drop(handle);
         house.run().0.unwrap();
         assert_eq!(house.logs(), [(KEPT, 2)]);
         house.end();
@@ -306,15 +265,15 @@ mod tests {
 
     #[test]
     fn nothing_is_looked_at_when_nothing_was_committed() {
-        let mut house = House::with(&[KEPT], 8);
+        let mut house = House::with(&[KEPT]);
         let (_goes_on, stop) = Stop::channel();
         house.retention.run(&stop);
-        assert_eq!(house.retention.tidy_at, Some(house.retention.reader.commits()));
+        assert_eq!(house.retention.tidy_at, house.store.reader.version());
         // Had it looked, it would find a log that is now too long for it.
         house.retention.kept = 1;
         house.retention.run(&stop);
         assert_eq!(house.logs(), [(KEPT, 1)]);
-        house.write(|_| {});
+        house.store.write(|_| {});
         house.retention.run(&stop);
         assert_eq!(house.logs(), [(1, KEPT)]);
         house.end();
@@ -322,15 +281,12 @@ mod tests {
 
     #[test]
     fn a_job_that_fails_removes_nothing_and_is_tried_again() {
-        let mut house = House::with(&[KEPT + 1], 8);
-        house.write(|tx| {
-            let stands = "CREATE TRIGGER stands BEFORE DELETE ON events BEGIN SELECT raise(ABORT, 'it stands'); END";
-            tx.connection().execute_batch(stands).unwrap();
-        });
+        let mut house = House::with(&[KEPT + 1]);
+        house.store.batch("CREATE TRIGGER stands BEFORE DELETE ON events BEGIN SELECT raise(ABORT, 'it stands'); END");
         let (ended, removed) = house.run();
         assert!(ended.unwrap_err().to_string().contains("it stands"));
         assert_eq!((removed.events, house.logs()), (0, vec![(KEPT + 1, 1)]));
-        house.write(|tx| tx.connection().execute_batch("DROP TRIGGER stands").unwrap());
+        house.store.batch("DROP TRIGGER stands");
         house.run().0.unwrap();
         assert_eq!(house.logs(), [(KEPT, 2)]);
         house.end();

@@ -29,7 +29,7 @@ use crate::gate::validate::{Check, ECHO_CHARS, Length};
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes, USER_ID_MAX_CHARS};
 use crate::net::Response;
 use crate::observe::metrics::Counter;
-use crate::store::{Reader, StoreError, Tx};
+use crate::store::{Error, Reader, StoreError, Tx};
 use crate::text::cut;
 
 const KEY: Length = Length::between(0, IDEMPOTENCY_KEY_MAX_CHARS);
@@ -87,7 +87,7 @@ impl Drafts {
     fn change<T, J, F>(self: &Rc<Self>, draft_id: &str, job: J, then: F) -> Result<Outcome, ApiError>
     where
         T: Send + 'static,
-        J: FnOnce(&mut Tx<'_>) -> Result<T, ApiError> + Send + 'static,
+        J: FnMut(&mut Tx<'_>) -> Result<T, ApiError> + Send + 'static,
         F: FnOnce(T) -> Result<Response, ApiError> + 'static,
     {
         self.damaged.check(draft_id)?;
@@ -129,30 +129,30 @@ fn create(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     Ok(Outcome::write(
         move |tx| {
             store::create(tx, &new, &request_id)?;
+            let created = created.clone();
             tx.after_commit(move || _ = created.inc());
-            if let Some(witness) = witness {
+            if let Some(witness) = &witness {
                 let (request_id, user_id, draft_id) = (&request_id, &new.creator_id, &new.draft_id);
                 let metadata = &[("title", Field::Text(&new.title)), ("platform", Field::Text(&new.platform))];
                 let action = "collab.create_draft";
                 witness.record(tx, &Entry { request_id, user_id, action, draft_id, metadata })?;
             }
-            Ok(new.draft_id)
+            Ok(new.draft_id.clone())
         },
         move |draft_id| drafts.changed(&draft_id, false),
     ))
 }
 
 fn list(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
-    let connection = drafts.reader.connection();
     // An unknown draft has nothing before it; an empty page would pass for the end of the list.
     let before = match call.query_value("before").filter(|text| !text.is_empty()) {
         None => None,
         Some(draft_id) => Some(
-            store::head(connection, &draft_id)?
+            store::head(&*drafts.reader, &draft_id)?
                 .ok_or_else(|| ApiError::new(Code::ValidationError, "Unknown draft in 'before' parameter"))?,
         ),
     };
-    let mut ids = store::newest_of_user(connection, call.user, before.as_ref(), LIST_MAX_DRAFTS + 1)?;
+    let mut ids = store::newest_of_user(&drafts.reader, call.user, before.as_ref(), LIST_MAX_DRAFTS + 1)?;
     let mut truncated = ids.len() > LIST_MAX_DRAFTS;
     ids.truncate(LIST_MAX_DRAFTS);
     // Taken newest first, so that what is left out is the oldest; shown oldest first.
@@ -199,7 +199,7 @@ fn get(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
             .ok_or_else(|| ApiError::new(Code::ValidationError, "Invalid ISO timestamp format for 'now' parameter"))?,
     };
     let draft_id = call.param("draft_id");
-    may_read(drafts.reader.connection(), drafts.options.public_read, draft_id, call.user)?;
+    may_read(&drafts.reader, drafts.options.public_read, draft_id, call.user)?;
     drafts
         .answer(draft_id, Metrics::At(now))
         .map(Outcome::Now)
@@ -212,8 +212,8 @@ fn events(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let limit = check.query_number(call.query_value("limit"), "limit", 1..=PAGE_MAX_EVENTS).unwrap_or(PAGE_EVENTS);
     check.done()?;
     let draft_id = call.param("draft_id");
-    may_read(drafts.reader.connection(), drafts.options.public_read, draft_id, call.user)?;
-    let page = replay::page(drafts.reader.connection(), draft_id, since, limit).map_err(ApiError::from);
+    may_read(&drafts.reader, drafts.options.public_read, draft_id, call.user)?;
+    let page = replay::page(&drafts.reader, draft_id, since, limit).map_err(ApiError::from);
     let page = page.inspect_err(|error| drafts.damaged.note(draft_id, error))?;
     let Page { head, events, complete, more } = page.ok_or_else(|| not_found(draft_id))?;
     let mut body = "{\"data\":[".to_owned();
@@ -373,13 +373,13 @@ impl Change {
         witness.record(tx, &Entry { request_id, user_id, action, draft_id, metadata: &metadata() })
     }
 
-    fn head(&self, tx: &Tx<'_>) -> Result<Head, ApiError> {
-        store::head(tx.connection(), &self.draft_id)?.ok_or_else(|| not_found(&self.draft_id))
+    fn head(&self, tx: &mut Tx<'_>) -> Result<Head, ApiError> {
+        store::lock_head(tx, &self.draft_id)?.ok_or_else(|| not_found(&self.draft_id))
     }
 
     /// Looked up only when the ring itself does not know.
-    fn is_member(&self, tx: &Tx<'_>, head: &Head, user: &str) -> rusqlite::Result<bool> {
-        Ok(ring_of(head).knows(user) || store::is_member(tx.connection(), head.row, user)?)
+    fn is_member(&self, tx: &Tx<'_>, head: &Head, user: &str) -> Result<bool, Error> {
+        Ok(ring_of(head).knows(user) || store::is_member(tx, head.row, user)?)
     }
 
     /// The words of contract 01 for a refusal; `other` is the user whom the change is about.

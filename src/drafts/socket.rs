@@ -150,7 +150,7 @@ impl Watches {
             })
         });
         let since: Option<i64> = since.transpose()?;
-        access::may_read(self.reader.connection(), options.public_read, draft_id, call.user)?;
+        access::may_read(&self.reader, options.public_read, draft_id, call.user)?;
         Ok((self.seats.take(&Topic::new(&TOPICS, draft_id), call.user, &options.seats)?, since))
     }
 }
@@ -235,7 +235,7 @@ impl Session for Watch {
         let subscription = hub.subscribe(self.seat.topic(), mailbox);
         let topic = subscription.topic().clone();
         self.listening = Some((ticket, subscription));
-        let replay = self.since.map(|since| replay::since(reader.connection(), &self.who.draft_id, since));
+        let replay = self.since.map(|since| replay::since(reader, &self.who.draft_id, since));
         match replay.transpose() {
             Ok(replay) => {
                 if let Some(replay) = &replay {

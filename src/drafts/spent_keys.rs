@@ -8,11 +8,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
-
 use crate::clock::{Clock, Timestamp};
 use crate::housekeeper::{Stop, Task};
-use crate::store::{PutOff, Reader, Tx, WriterHandle, run_chore};
+use crate::store::{ChoreError, Error, Query as _, Reader, Tx, WriterHandle, run_chore};
 
 /// For so long a key is kept at the least.
 pub const KEY_LIFE_HOURS: i64 = 24;
@@ -53,7 +51,7 @@ struct Key {
 /// What a run has removed.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Removed {
-    keys: usize,
+    keys: u64,
     jobs: usize,
 }
 
@@ -73,16 +71,21 @@ impl SpentKeys {
         match ended {
             // Without any key the next to come is as young as can be.
             Ok(oldest) => self.due = Timestamp(oldest.unwrap_or(now).0.saturating_add(DUE_MAX_MICROS)),
-            Err(PutOff::Stopping) => {}
+            Err(ChoreError::Stopping) => {}
             Err(reason) => log::warn!(error = reason.to_string(); "idempotency_keys.removal_put_off"),
         }
     }
 
     /// Removes every key from before that time; the time of the oldest one that is left, if one is.
-    fn remove_old(&self, before: Timestamp, stop: &Stop, removed: &mut Removed) -> Result<Option<Timestamp>, PutOff> {
+    fn remove_old(
+        &self,
+        before: Timestamp,
+        stop: &Stop,
+        removed: &mut Removed,
+    ) -> Result<Option<Timestamp>, ChoreError> {
         let (mut old, mut oldest, mut after) = (Vec::new(), None, None);
         loop {
-            let slice = slice(self.reader.connection(), after.as_ref())?;
+            let slice = slice(&self.reader, after.as_ref())?;
             let Some((last, _)) = slice.last() else { break };
             after = Some(last.clone());
             for (key, created_at) in slice {
@@ -96,7 +99,7 @@ impl SpentKeys {
                 }
             }
             if stop.asked() {
-                return Err(PutOff::Stopping);
+                return Err(ChoreError::Stopping);
             }
         }
         if !old.is_empty() {
@@ -105,9 +108,9 @@ impl SpentKeys {
         Ok(oldest)
     }
 
-    fn remove(&self, keys: Vec<Key>, stop: &Stop, removed: &mut Removed) -> Result<(), PutOff> {
+    fn remove(&self, keys: Vec<Key>, stop: &Stop, removed: &mut Removed) -> Result<(), ChoreError> {
         if stop.asked() {
-            return Err(PutOff::Stopping);
+            return Err(ChoreError::Stopping);
         }
         removed.keys += run_chore(&self.writer, move |tx| remove(tx, &keys))?;
         removed.jobs += 1;
@@ -116,7 +119,7 @@ impl SpentKeys {
 }
 
 /// The next keys in the order of their index.
-fn slice(connection: &Connection, after: Option<&Key>) -> rusqlite::Result<Vec<(Key, Timestamp)>> {
+fn slice(reader: &Reader, after: Option<&Key>) -> Result<Vec<(Key, Timestamp)>, Error> {
     let sql = "SELECT draft, actor_id, operation, key, created_at FROM idempotency_keys \
                WHERE (draft, actor_id, operation, key) > (?1, ?2, ?3, ?4) \
                ORDER BY draft, actor_id, operation, key LIMIT ?5";
@@ -124,86 +127,72 @@ fn slice(connection: &Connection, after: Option<&Key>) -> rusqlite::Result<Vec<(
         Some(Key { draft, actor, operation, text }) => (*draft, [actor.as_str(), operation, text]),
         None => (i64::MIN, [""; 3]),
     };
-    let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map(params![draft, actor, operation, text, SLICE_KEYS], |row| {
+    let mut keys = Vec::new();
+    reader.each(sql, &[draft.into(), actor.into(), operation.into(), text.into(), SLICE_KEYS.into()], |row| {
         let key = Key { draft: row.get(0)?, actor: row.get(1)?, operation: row.get(2)?, text: row.get(3)? };
-        Ok((key, Timestamp(row.get(4)?)))
+        keys.push((key, row.get(4)?));
+        Ok(())
     })?;
-    rows.collect()
+    Ok(keys)
 }
 
-fn remove(tx: &Tx<'_>, keys: &[Key]) -> rusqlite::Result<usize> {
+fn remove(tx: &mut Tx<'_>, keys: &[Key]) -> Result<u64, Error> {
     let sql = "DELETE FROM idempotency_keys WHERE draft = ?1 AND actor_id = ?2 AND operation = ?3 AND key = ?4";
-    let mut statement = tx.connection().prepare_cached(sql)?;
-    keys.iter().map(|key| statement.execute(params![key.draft, key.actor, key.operation, key.text])).sum()
+    let mut removed = 0;
+    for Key { draft, actor, operation, text } in keys {
+        removed += tx.change(sql, &[(*draft).into(), actor.into(), operation.into(), text.into()])?;
+    }
+    Ok(removed)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::mpsc::channel;
-
     use super::*;
-    use crate::hub::Hub;
-    use crate::store::Writer;
+    use crate::store::testing;
 
     const NOW: i64 = 1_766_484_000_000_000;
     const LIFE: i64 = KEY_LIFE_HOURS * HOUR_MICROS;
 
     struct House {
-        _directory: tempfile::TempDir,
-        writer: Writer,
+        store: testing::House,
         keys: SpentKeys,
     }
 
     impl House {
         /// With that many keys for each age in hours, spread over three drafts.
         fn with(ages: &'static [(i64, i64)]) -> Self {
-            let directory = tempfile::tempdir().unwrap();
-            let store = crate::store::open(&directory.path().join("a.db")).unwrap();
-            let reader = Rc::new(store.reader().unwrap());
-            let clock = Clock::manual(Timestamp(NOW));
-            let writer = Writer::start(store, 8, Arc::new(Hub::new(clock.clone())), clock.clone()).unwrap();
-            let keys = SpentKeys { reader, writer: writer.handle(), clock, due: Timestamp(i64::MIN) };
-            let house = Self { _directory: directory, writer, keys };
-            house.write(move |tx| {
-                for draft in 1..=3 {
-                    let sql = "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, passed_at, \
-                               created_at, updated_at) VALUES (?1, 'a', 't', 'x', 'a', 0, 0, 0)";
-                    tx.connection().execute(sql, [draft]).unwrap();
-                }
-            });
+            let store = testing::House::at(Timestamp(NOW));
+            let (reader, writer, clock) = (Rc::clone(&store.reader), store.handle(), store.clock.clone());
+            for draft in 1..=3 {
+                store.batch(format!(
+                    "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, passed_at, created_at, \
+                     updated_at) VALUES ({draft}, 'a', 't', 'x', 'a', 0, 0, 0)"
+                ));
+            }
+            let house = Self { store, keys: SpentKeys { reader, writer, clock, due: Timestamp(i64::MIN) } };
             for (hours, count) in ages {
                 house.spend(NOW - hours * HOUR_MICROS, *count);
             }
             house
         }
 
-        fn write(&self, mut work: impl FnMut(&mut Tx<'_>) + Send + 'static) {
-            let work = move |tx: &mut Tx<'_>| {
-                work(tx);
-                Ok(0)
-            };
-            run_chore(&self.writer.handle(), work).unwrap();
-        }
-
         fn spend(&self, at: i64, count: i64) {
-            self.write(move |tx| {
+            self.store.write(move |tx| {
                 for number in 0..count {
                     let operation = if number % 2 == 0 { "pass_ring" } else { "append_segment" };
-                    let sql = "INSERT INTO idempotency_keys VALUES (?1, ?2, ?3, ?4, ?5)";
-                    let key = format!("{at}-{number}");
                     let actor = ["alice", "bob"][usize::try_from(number / 2 % 2).unwrap()];
-                    tx.connection().execute(sql, params![number % 3 + 1, actor, operation, key, at]).unwrap();
+                    let (draft, key) = (number % 3 + 1, format!("{at}-{number}"));
+                    let values = [draft.into(), actor.into(), operation.into(), (&key).into(), at.into()];
+                    tx.run("INSERT INTO idempotency_keys VALUES (?1, ?2, ?3, ?4, ?5)", &values).unwrap();
                 }
             });
         }
 
         /// How many keys there are of each age in hours.
         fn ages(&self) -> Vec<(i64, i64)> {
-            let sql = "SELECT (?1 - created_at) / 3600000000 AS age, count(*) FROM idempotency_keys GROUP BY age";
-            let mut statement = self.keys.reader.connection().prepare(sql).unwrap();
-            statement.query_map([NOW], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
+            let sql =
+                format!("SELECT ({NOW} - created_at) / 3600000000 AS age, count(*) FROM idempotency_keys GROUP BY age");
+            self.store.reader.numbers(&sql).into_iter().map(|[age, count]| (age, count)).collect()
         }
 
         fn run(&mut self) {
@@ -212,14 +201,13 @@ mod tests {
         }
 
         fn jobs(&mut self) -> u64 {
-            let before = self.keys.reader.commits();
-            self.run();
-            self.keys.reader.commits() - before
+            let (_goes_on, stop) = Stop::channel();
+            self.store.commits(|| self.keys.run(&stop))
         }
 
         fn end(self) {
             drop(self.keys);
-            self.writer.stop();
+            self.store.end();
         }
     }
 
@@ -281,14 +269,13 @@ mod tests {
         drop(goes_on);
         house.keys.run(&stop);
         assert_eq!(house.ages(), [(30, 3)]);
-        house.write(|tx| {
-            let stands = "CREATE TRIGGER stands BEFORE DELETE ON idempotency_keys WHEN OLD.draft = 3 \
-                          BEGIN SELECT raise(ABORT, 'it stands'); END";
-            tx.connection().execute_batch(stands).unwrap();
-        });
+        house.store.batch(
+            "CREATE TRIGGER stands BEFORE DELETE ON idempotency_keys WHEN OLD.draft = 3 \
+             BEGIN SELECT raise(ABORT, 'it stands'); END",
+        );
         house.run();
         assert_eq!(house.ages(), [(30, 3)], "all of a job or nothing");
-        house.write(|tx| tx.connection().execute_batch("DROP TRIGGER stands").unwrap());
+        house.store.batch("DROP TRIGGER stands");
         house.run();
         assert_eq!(house.ages(), []);
         house.end();
@@ -297,35 +284,10 @@ mod tests {
     #[test]
     fn a_queue_that_is_full_goes_first() {
         let mut house = House::with(&[(30, 3)]);
-        let (hold, held) = channel::<()>();
-        let (began, begun) = channel();
-        let handle = house.writer.handle();
-        let blocks = std::thread::spawn(move || {
-            let block = move |_: &mut Tx<'_>| {
-                began.send(()).unwrap();
-                held.recv().unwrap();
-                Ok(0)
-            };
-            run_chore(&handle, block).unwrap();
-        });
-        begun.recv().unwrap();
-        let handle = house.writer.handle();
-        let (settled, done) = channel();
-        let waiting: Vec<_> = (0..8)
-            .map(|_| {
-                let (handle, settled) = (house.writer.handle(), settled.clone());
-                std::thread::spawn(move || settled.send(run_chore(&handle, |_| Ok(0)).unwrap()).unwrap())
-            })
-            .collect();
-        while handle.queued() < 8 {
-            std::thread::yield_now();
-        }
-        drop(handle);
+        let busy = house.store.busy();
         house.run();
         assert_eq!(house.ages(), [(30, 3)]);
-        hold.send(()).unwrap();
-        assert_eq!(done.iter().take(8).count(), 8);
-        waiting.into_iter().chain([blocks]).for_each(|thread| thread.join().unwrap());
+        busy.release();
         house.run();
         assert_eq!(house.ages(), []);
         house.end();

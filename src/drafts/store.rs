@@ -4,13 +4,12 @@
 //! writes the event row and hands it on for publishing. So `event_seq` is a version: while it is the same, nothing
 //! about the draft has changed.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
 
 use super::frame::TOPICS;
 use super::model::Head;
 use crate::clock::{OffsetStyle, Timestamp};
-use crate::store::{Event, Topic, Tx};
+use crate::store::{Error, Event, Query, Reader, Row, Topic, Tx};
 
 /// A change that carries an idempotency key.
 #[derive(Debug, Clone, Copy)]
@@ -30,19 +29,28 @@ impl Operation {
     }
 }
 
+const HEAD: &str = "SELECT id, draft_id, creator_id, title, platform, status, holder_id, segment_count, pass_count, \
+                    collaborator_count, event_seq, passed_at, created_at, updated_at FROM drafts WHERE draft_id = ?1";
+
 /// The head of a draft by its id.
 ///
 /// # Errors
-/// When SQLite fails.
-pub fn head(connection: &Connection, draft_id: &str) -> rusqlite::Result<Option<Head>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, draft_id, creator_id, title, platform, status, holder_id, segment_count, pass_count, \
-         collaborator_count, event_seq, passed_at, created_at, updated_at FROM drafts WHERE draft_id = ?1",
-    )?;
-    statement.query_row([draft_id], head_of).optional()
+/// When the store fails.
+pub fn head(db: &impl Query, draft_id: &str) -> Result<Option<Head>, Error> {
+    db.one(HEAD, &[draft_id.into()], head_of)
 }
 
-fn head_of(row: &Row<'_>) -> rusqlite::Result<Head> {
+/// The head of a draft that is to be changed. What else the change depends on is read after this.
+///
+/// # Errors
+/// When the store fails.
+pub fn lock_head(tx: &mut Tx<'_>, draft_id: &str) -> Result<Option<Head>, Error> {
+    let head = tx.lock(HEAD, &[draft_id.into()], head_of)?;
+    head.iter().for_each(|head| tx.not_before(head.updated_at));
+    Ok(head)
+}
+
+fn head_of(row: &Row<'_>) -> Result<Head, Error> {
     Ok(Head {
         row: row.get(0)?,
         draft_id: row.get(1)?,
@@ -55,59 +63,60 @@ fn head_of(row: &Row<'_>) -> rusqlite::Result<Head> {
         passes: row.get(8)?,
         collaborators: row.get(9)?,
         event_seq: row.get(10)?,
-        passed_at: Timestamp(row.get(11)?),
-        created_at: Timestamp(row.get(12)?),
-        updated_at: Timestamp(row.get(13)?),
+        passed_at: row.get(11)?,
+        created_at: row.get(12)?,
+        updated_at: row.get(13)?,
     })
 }
 
 /// Whether this user is the creator or a collaborator.
 ///
 /// # Errors
-/// When SQLite fails.
-pub fn is_member(connection: &Connection, draft: i64, user_id: &str) -> rusqlite::Result<bool> {
-    let sql = "SELECT 1 FROM draft_collaborators WHERE draft = ?1 AND user_id = ?2";
-    connection.prepare_cached(sql)?.exists(params![draft, user_id])
+/// When the store fails.
+pub fn is_member(db: &impl Query, draft: i64, user_id: &str) -> Result<bool, Error> {
+    db.exists("SELECT 1 FROM draft_collaborators WHERE draft = ?1 AND user_id = ?2", &[draft.into(), user_id.into()])
 }
 
 /// Ids of the newest drafts that this user belongs to, newest first; at most `limit`, all older than the draft
 /// `before` if there is one.
 ///
 /// # Errors
-/// When SQLite fails.
+/// When the store fails.
 pub fn newest_of_user(
-    connection: &Connection,
+    reader: &Reader,
     user_id: &str,
     before: Option<&Head>,
     limit: usize,
-) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT d.draft_id FROM draft_collaborators AS c JOIN drafts AS d ON d.id = c.draft \
-         WHERE c.user_id = ?1 AND (?2 IS NULL OR (d.created_at, d.id) < (?2, ?3)) \
-         ORDER BY d.created_at DESC, d.id DESC LIMIT ?4",
-    )?;
-    let (created_at, row) = before.map(|head| (head.created_at.0, head.row)).unzip();
-    statement.query_map(params![user_id, created_at, row, limit as i64], |row| row.get(0))?.collect()
+) -> Result<Vec<String>, Error> {
+    let sql = "SELECT d.draft_id FROM draft_collaborators AS c JOIN drafts AS d ON d.id = c.draft \
+               WHERE c.user_id = ?1 AND (?2 IS NULL OR (d.created_at, d.id) < (?2, ?3)) \
+               ORDER BY d.created_at DESC, d.id DESC LIMIT ?4";
+    let (created_at, row) = before.map(|head| (head.created_at, head.row)).unzip();
+    let mut ids = Vec::new();
+    reader.each(sql, &[user_id.into(), created_at.into(), row.into(), limit.into()], |row| {
+        ids.push(row.get(0)?);
+        Ok(())
+    })?;
+    Ok(ids)
 }
 
 /// Whether an idempotency key was spent before: the change has been made.
 ///
 /// # Errors
-/// When SQLite fails.
-pub fn is_spent(tx: &Tx<'_>, draft: i64, actor: &str, operation: Operation, key: &str) -> rusqlite::Result<bool> {
+/// When the store fails.
+pub fn is_spent(tx: &Tx<'_>, draft: i64, actor: &str, operation: Operation, key: &str) -> Result<bool, Error> {
     let sql = "SELECT 1 FROM idempotency_keys WHERE draft = ?1 AND actor_id = ?2 AND operation = ?3 AND key = ?4";
-    tx.connection().prepare_cached(sql)?.exists(params![draft, actor, operation.as_str(), key])
+    tx.exists(sql, &[draft.into(), actor.into(), operation.as_str().into(), key.into()])
 }
 
 /// Spends an idempotency key on a change that is permitted. Not before: a page once touched is written by the commit,
 /// even if the touch was undone, and a refusal should cost no fsync.
 ///
 /// # Errors
-/// When SQLite fails.
-pub fn spend_key(tx: &Tx<'_>, draft: i64, actor: &str, operation: Operation, key: &str) -> rusqlite::Result<()> {
+/// When the store fails.
+pub fn spend_key(tx: &mut Tx<'_>, draft: i64, actor: &str, operation: Operation, key: &str) -> Result<(), Error> {
     let sql = "INSERT INTO idempotency_keys (draft, actor_id, operation, key, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
-    tx.connection().prepare_cached(sql)?.execute(params![draft, actor, operation.as_str(), key, tx.now().0])?;
-    Ok(())
+    tx.run(sql, &[draft.into(), actor.into(), operation.as_str().into(), key.into(), tx.now().into()])
 }
 
 /// What a new draft is made of.
@@ -128,14 +137,21 @@ pub struct NewDraft {
 /// Creates a draft; its creator is its first holder and member.
 ///
 /// # Errors
-/// When SQLite fails.
-pub fn create(tx: &mut Tx<'_>, new: &NewDraft, request_id: &str) -> rusqlite::Result<()> {
+/// When the store fails.
+pub fn create(tx: &mut Tx<'_>, new: &NewDraft, request_id: &str) -> Result<(), Error> {
     let now = tx.now();
     let insert = "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, segment_count, event_seq, \
                   passed_at, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?2, ?5, 1, ?6, ?6, ?6)";
     let segments = i64::from(new.initial_segment.is_some());
-    let values = params![new.draft_id, new.creator_id, new.title, new.platform, segments, now.0];
-    let draft = tx.connection().prepare_cached(insert)?.insert(values)?;
+    let values = [
+        (&new.draft_id).into(),
+        (&new.creator_id).into(),
+        (&new.title).into(),
+        (&new.platform).into(),
+        segments.into(),
+        now.into(),
+    ];
+    let draft = tx.insert(insert, &values)?;
     insert_member(tx, draft, &new.creator_id, "owner")?;
     if let Some((segment_id, content)) = &new.initial_segment {
         insert_segment(tx, draft, 0, segment_id, &new.creator_id, content)?;
@@ -153,12 +169,12 @@ pub fn create(tx: &mut Tx<'_>, new: &NewDraft, request_id: &str) -> rusqlite::Re
 /// Appends a segment by the holder.
 ///
 /// # Errors
-/// When SQLite fails.
-pub fn append(tx: &mut Tx<'_>, head: &Head, segment_id: &str, content: &str, request_id: &str) -> rusqlite::Result<()> {
+/// When the store fails.
+pub fn append(tx: &mut Tx<'_>, head: &Head, segment_id: &str, content: &str, request_id: &str) -> Result<(), Error> {
     insert_segment(tx, head.row, head.segments, segment_id, &head.holder_id, content)?;
     let seq = head.event_seq + 1;
     let update = "UPDATE drafts SET segment_count = segment_count + 1, event_seq = ?2, updated_at = ?3 WHERE id = ?1";
-    tx.connection().prepare_cached(update)?.execute(params![head.row, seq, tx.now().0])?;
+    tx.run(update, &[head.row.into(), seq.into(), tx.now().into()])?;
     let data = Data::SegmentAdded {
         draft_id: &head.draft_id,
         segment_id,
@@ -172,15 +188,15 @@ pub fn append(tx: &mut Tx<'_>, head: &Head, segment_id: &str, content: &str, req
 /// Passes the ring.
 ///
 /// # Errors
-/// When SQLite fails.
-pub fn pass(tx: &mut Tx<'_>, head: &Head, to_user: &str, request_id: &str) -> rusqlite::Result<()> {
+/// When the store fails.
+pub fn pass(tx: &mut Tx<'_>, head: &Head, to_user: &str, request_id: &str) -> Result<(), Error> {
     let insert = "INSERT INTO ring_passes (draft, from_user, to_user, passed_at) VALUES (?1, ?2, ?3, ?4)";
     let now = tx.now();
-    tx.connection().prepare_cached(insert)?.execute(params![head.row, head.holder_id, to_user, now.0])?;
+    tx.run(insert, &[head.row.into(), (&head.holder_id).into(), to_user.into(), now.into()])?;
     let seq = head.event_seq + 1;
     let update = "UPDATE drafts SET holder_id = ?2, pass_count = pass_count + 1, event_seq = ?3, passed_at = ?4, \
                   updated_at = ?4 WHERE id = ?1";
-    tx.connection().prepare_cached(update)?.execute(params![head.row, to_user, seq, now.0])?;
+    tx.run(update, &[head.row.into(), to_user.into(), seq.into(), now.into()])?;
     let data = Data::RingPassed {
         draft_id: &head.draft_id,
         from_user_id: &head.holder_id,
@@ -193,41 +209,39 @@ pub fn pass(tx: &mut Tx<'_>, head: &Head, to_user: &str, request_id: &str) -> ru
 /// Adds a collaborator who is not a member yet.
 ///
 /// # Errors
-/// When SQLite fails.
+/// When the store fails.
 pub fn add_collaborator(
     tx: &mut Tx<'_>,
     head: &Head,
     user_id: &str,
     role: &str,
     request_id: &str,
-) -> rusqlite::Result<()> {
+) -> Result<(), Error> {
     insert_member(tx, head.row, user_id, role)?;
     let seq = head.event_seq + 1;
     let update = "UPDATE drafts SET collaborator_count = collaborator_count + 1, event_seq = ?2 WHERE id = ?1";
-    tx.connection().prepare_cached(update)?.execute([head.row, seq])?;
+    tx.run(update, &[head.row.into(), seq.into()])?;
     let data = Data::CollaboratorAdded { draft_id: &head.draft_id, collaborator_id: user_id, role };
     record(tx, head.row, &head.draft_id, seq, &data, request_id)
 }
 
-fn insert_member(tx: &Tx<'_>, draft: i64, user_id: &str, role: &str) -> rusqlite::Result<()> {
+fn insert_member(tx: &mut Tx<'_>, draft: i64, user_id: &str, role: &str) -> Result<(), Error> {
     let insert = "INSERT INTO draft_collaborators (draft, user_id, role, joined_at) VALUES (?1, ?2, ?3, ?4)";
-    tx.connection().prepare_cached(insert)?.execute(params![draft, user_id, role, tx.now().0])?;
-    Ok(())
+    tx.run(insert, &[draft.into(), user_id.into(), role.into(), tx.now().into()])
 }
 
 fn insert_segment(
-    tx: &Tx<'_>,
+    tx: &mut Tx<'_>,
     draft: i64,
     order: i64,
     segment_id: &str,
     user_id: &str,
     content: &str,
-) -> rusqlite::Result<()> {
+) -> Result<(), Error> {
     let insert = "INSERT INTO draft_segments (draft, segment_order, segment_id, user_id, content, created_at) \
                   VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    let values = params![draft, order, segment_id, user_id, content, tx.now().0];
-    tx.connection().prepare_cached(insert)?.execute(values)?;
-    Ok(())
+    let values = [draft.into(), order.into(), segment_id.into(), user_id.into(), content.into(), tx.now().into()];
+    tx.run(insert, &values)
 }
 
 /// The particulars of an event, with the members and the order of contract 01 §2.4.
@@ -290,12 +304,13 @@ fn record(
     seq: i64,
     data: &Data<'_>,
     request_id: &str,
-) -> rusqlite::Result<()> {
+) -> Result<(), Error> {
     let (at, kind) = (tx.now(), data.kind());
     // Texts and numbers always serialise; the error type only has no way to say so.
-    let data = serde_json::to_string(data).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let data = serde_json::to_string(data).map_err(|error| Error::Other(error.to_string()))?;
     let insert = "INSERT INTO events (draft, seq, type, data, request_id, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    tx.connection().prepare_cached(insert)?.execute(params![draft, seq, kind, data, request_id, at.0])?;
+    let values = [draft.into(), seq.into(), kind.into(), (&data).into(), request_id.into(), at.into()];
+    tx.run(insert, &values)?;
     let (topic, request_id) = (Topic::new(&TOPICS, draft_id), request_id.to_owned());
     tx.publish(Event { topic, seq, kind, data, request_id, at });
     Ok(())
@@ -319,58 +334,53 @@ pub struct Segment {
 /// Hands `each` the segments with orders in `from..to`.
 ///
 /// # Errors
-/// When SQLite fails.
-pub fn segments(
-    connection: &Connection,
-    draft: i64,
-    from: i64,
-    to: i64,
-    mut each: impl FnMut(&Segment),
-) -> rusqlite::Result<()> {
+/// When the store fails.
+pub fn segments(reader: &Reader, draft: i64, from: i64, to: i64, mut each: impl FnMut(&Segment)) -> Result<(), Error> {
     let sql = "SELECT segment_order, segment_id, user_id, content, created_at FROM draft_segments \
                WHERE draft = ?1 AND segment_order >= ?2 AND segment_order < ?3 ORDER BY segment_order";
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params![draft, from, to])?;
-    while let Some(row) = rows.next()? {
+    reader.each(sql, &[draft.into(), from.into(), to.into()], |row| {
         each(&Segment {
             order: row.get(0)?,
             segment_id: row.get(1)?,
             user_id: row.get(2)?,
             content: row.get(3)?,
-            created_at: Timestamp(row.get(4)?),
+            created_at: row.get(4)?,
         });
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Recipient and time of the passes after row `after`, at most `limit`, with their row ids.
 ///
 /// # Errors
-/// When SQLite fails.
-pub fn passes(
-    connection: &Connection,
-    draft: i64,
-    after: i64,
-    limit: i64,
-) -> rusqlite::Result<Vec<(i64, String, i64)>> {
+/// When the store fails.
+pub fn passes(reader: &Reader, draft: i64, after: i64, limit: i64) -> Result<Vec<(i64, String, Timestamp)>, Error> {
     let sql = "SELECT id, to_user, passed_at FROM ring_passes WHERE draft = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
-    let mut statement = connection.prepare_cached(sql)?;
-    statement.query_map([draft, after, limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+    let mut passes = Vec::new();
+    reader.each(sql, &[draft.into(), after.into(), limit.into()], |row| {
+        passes.push((row.get(0)?, row.get(1)?, row.get(2)?));
+        Ok(())
+    })?;
+    Ok(passes)
 }
 
 /// Collaborators, the creator left out, after row `after`, at most `limit`, with their row ids, in order of joining.
 ///
 /// # Errors
-/// When SQLite fails.
+/// When the store fails.
 pub fn collaborators(
-    connection: &Connection,
+    reader: &Reader,
     draft: i64,
     creator: &str,
     after: i64,
     limit: i64,
-) -> rusqlite::Result<Vec<(i64, String)>> {
+) -> Result<Vec<(i64, String)>, Error> {
     let sql = "SELECT id, user_id FROM draft_collaborators WHERE draft = ?1 AND id > ?2 AND user_id <> ?3 \
                ORDER BY id LIMIT ?4";
-    let mut statement = connection.prepare_cached(sql)?;
-    statement.query_map(params![draft, after, creator, limit], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    let mut users = Vec::new();
+    reader.each(sql, &[draft.into(), after.into(), creator.into(), limit.into()], |row| {
+        users.push((row.get(0)?, row.get(1)?));
+        Ok(())
+    })?;
+    Ok(users)
 }

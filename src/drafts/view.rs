@@ -14,14 +14,14 @@ use super::metrics::{self, Facts};
 use super::model::{Head, display_name};
 use super::store;
 use crate::clock::Timestamp;
-use crate::store::{Reader, damage};
+use crate::store::{Error, Reader};
 
 /// One draft, rendered as far as it was known when last looked at.
 #[derive(Debug)]
 struct View {
     head: Head,
-    /// [`Reader::commits`] before the head was read.
-    commits: u64,
+    /// [`Reader::version`] before the head was read.
+    version: Option<u64>,
     /// `{…},{…}`, one object per segment.
     segments: Vec<u8>,
     segments_seen: i64,
@@ -65,14 +65,14 @@ impl Views {
     /// Appends the Draft object as it is now to `out`. False when there is no such draft.
     ///
     /// # Errors
-    /// When SQLite fails.
+    /// When the store fails.
     pub fn render(
         &mut self,
         reader: &Reader,
         draft_id: &str,
         metrics: Metrics,
         out: &mut Vec<u8>,
-    ) -> rusqlite::Result<bool> {
+    ) -> Result<bool, Error> {
         let known = self.young.remove_entry(draft_id).inspect(|(_, view)| self.young_bytes -= view.bytes());
         let (key, view) = match known.or_else(|| self.old.remove_entry(draft_id)) {
             Some((key, mut view)) => {
@@ -104,11 +104,11 @@ impl Views {
 }
 
 impl View {
-    fn load(reader: &Reader, draft_id: &str) -> rusqlite::Result<Option<Self>> {
-        let commits = reader.commits();
-        let Some(head) = store::head(reader.connection(), draft_id)? else { return Ok(None) };
+    fn load(reader: &Reader, draft_id: &str) -> Result<Option<Self>, Error> {
+        let version = reader.version();
+        let Some(head) = store::head(reader, draft_id)? else { return Ok(None) };
         let mut view = Self {
-            commits,
+            version,
             segments: Vec::new(),
             segments_seen: 0,
             last_segment_at: None,
@@ -127,34 +127,34 @@ impl View {
     }
 
     /// Makes the view show everything committed before the call.
-    fn refresh(&mut self, reader: &Reader) -> rusqlite::Result<()> {
-        let commits = reader.commits();
-        if commits == self.commits {
+    fn refresh(&mut self, reader: &Reader) -> Result<(), Error> {
+        let version = reader.version();
+        if version.is_some() && version == self.version {
             return Ok(());
         }
-        let head = store::head(reader.connection(), &self.head.draft_id)?;
+        let head = store::head(reader, &self.head.draft_id)?;
         if let Some(head) = head.filter(|head| head.event_seq != self.head.event_seq) {
             self.head = head;
             self.catch_up(reader)?;
         }
-        self.commits = commits;
+        self.version = version;
         Ok(())
     }
 
     /// Reads what the head counts and the view lacks. What was added after the head was read is left for the
     /// next time, so head and parts always agree; if there is less than the head counts, the draft is damaged.
-    fn catch_up(&mut self, reader: &Reader) -> rusqlite::Result<()> {
-        let (connection, draft) = (reader.connection(), self.head.row);
+    fn catch_up(&mut self, reader: &Reader) -> Result<(), Error> {
+        let draft = self.head.row;
         let (seen, total) = (self.segments_seen, self.head.segments);
         if seen < total {
-            store::segments(connection, draft, seen, total, |segment| self.push_segment(segment))?;
+            store::segments(reader, draft, seen, total, |segment| self.push_segment(segment))?;
             agree("segments", self.segments_seen, total)?;
         }
         let missing = self.head.passes - self.passes.len() as i64;
         if missing > 0 {
-            for (row, to_user, at) in store::passes(connection, draft, self.last_pass_row, missing)? {
+            for (row, to_user, at) in store::passes(reader, draft, self.last_pass_row, missing)? {
                 push_string(&mut self.history, &to_user);
-                self.passes.push(Timestamp(at));
+                self.passes.push(at);
                 self.last_pass_row = row;
             }
             agree("passes", self.passes.len() as i64, self.head.passes)?;
@@ -162,7 +162,7 @@ impl View {
         let missing = self.head.collaborators - self.collaborators_seen;
         if missing > 0 {
             let after = self.last_collaborator_row;
-            for (row, user) in store::collaborators(connection, draft, &self.head.creator_id, after, missing)? {
+            for (row, user) in store::collaborators(reader, draft, &self.head.creator_id, after, missing)? {
                 push_string(&mut self.collaborators, &user);
                 self.collaborators_seen += 1;
                 self.last_collaborator_row = row;
@@ -251,11 +251,11 @@ impl View {
 }
 
 /// Fails when not all are there that the head counts.
-fn agree(what: &str, found: i64, counted: i64) -> rusqlite::Result<()> {
+fn agree(what: &str, found: i64, counted: i64) -> Result<(), Error> {
     if found == counted {
         return Ok(());
     }
-    Err(damage(format!("{found} {what} are there, and {counted} are counted")))
+    Err(Error::Damaged(format!("{found} {what} are there, and {counted} are counted")))
 }
 
 /// Appends `"name":"value",`.

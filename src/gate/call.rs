@@ -80,7 +80,7 @@ impl Outcome {
     pub fn write<T, J, F>(job: J, then: F) -> Self
     where
         T: Send + 'static,
-        J: FnOnce(&mut Tx<'_>) -> Result<T, ApiError> + Send + 'static,
+        J: FnMut(&mut Tx<'_>) -> Result<T, ApiError> + Send + 'static,
         F: FnOnce(T) -> Result<Response, ApiError> + 'static,
     {
         Self::attempt(job, |result: Result<T, ApiError>| result.and_then(then))
@@ -90,13 +90,13 @@ impl Outcome {
     pub fn attempt<T, J, F>(job: J, then: F) -> Self
     where
         T: Send + 'static,
-        J: FnOnce(&mut Tx<'_>) -> Result<T, ApiError> + Send + 'static,
+        J: FnMut(&mut Tx<'_>) -> Result<T, ApiError> + Send + 'static,
         F: FnOnce(Result<T, ApiError>) -> Result<Response, ApiError> + 'static,
     {
         let desk = Arc::new(Mutex::new(None));
         let left = Arc::clone(&desk);
         let arm = move |mailbox, ticket| -> Box<dyn Job> {
-            Box::new(Change { work: Some(job), result: None, desk, mailbox, ticket })
+            Box::new(Change { work: job, result: None, desk, mailbox, ticket })
         };
         let collect = move |nothing| {
             let (result, times) = left.lock().take().unwrap_or_else(|| (Err(nothing), JobTimes::default()));
@@ -117,7 +117,7 @@ impl Write {
 type Desk<T> = Arc<Mutex<Option<(Result<T, ApiError>, JobTimes)>>>;
 
 struct Change<T, J> {
-    work: Option<J>,
+    work: J,
     result: Option<Result<T, ApiError>>,
     desk: Desk<T>,
     mailbox: Arc<Mailbox>,
@@ -127,10 +127,10 @@ struct Change<T, J> {
 impl<T, J> Job for Change<T, J>
 where
     T: Send,
-    J: FnOnce(&mut Tx<'_>) -> Result<T, ApiError> + Send,
+    J: FnMut(&mut Tx<'_>) -> Result<T, ApiError> + Send,
 {
     fn run(&mut self, tx: &mut Tx<'_>) -> Verdict {
-        self.result = self.work.take().map(|work| work(tx));
+        self.result = Some((self.work)(tx));
         if matches!(self.result, Some(Ok(_))) { Verdict::Keep } else { Verdict::Undo }
     }
 
@@ -139,7 +139,7 @@ where
         let left = match (outcome, result) {
             (Ok(times), Some(result)) => (result, times),
             (Ok(times), None) => (Err(ApiError::internal("the job did not run")), times),
-            // A refusal falls with its transaction: what it was based on may never have happened.
+            // Drop the refusal too: the rows it was based on may not have been committed.
             (Err(error), _) => (Err(error.into()), JobTimes::default()),
         };
         *desk.lock() = Some(left);
@@ -156,7 +156,7 @@ mod tests {
     use crate::gate::Code;
     use crate::hub::Hub;
     use crate::net;
-    use crate::store::{Writer, open};
+    use crate::store::{Query as _, Writer, open};
 
     #[test]
     fn a_refusal_is_only_given_on_the_grounds_of_what_was_committed() {
@@ -169,16 +169,13 @@ mod tests {
         // A foreign key that leads nowhere is found by the commit. The others wait until they share its transaction.
         let doomed = move |tx: &mut Tx<'_>| {
             wait.recv().unwrap();
-            tx.connection().execute_batch(
-                "PRAGMA defer_foreign_keys = ON; INSERT INTO ring_passes VALUES (1, 404, 'a', 'b', 0)",
-            )?;
+            tx.batch("PRAGMA defer_foreign_keys = ON; INSERT INTO ring_passes VALUES (1, 404, 'a', 'b', 0)")?;
             Ok(())
         };
-        let passed_before =
-            |tx: &mut Tx<'_>| match tx.connection().query_row("SELECT 1 FROM ring_passes", (), |_| Ok(())) {
-                Ok(()) => Err(ApiError::new(Code::RingRequired, "no longer yours")),
-                Err(_) => Ok(()),
-            };
+        let passed_before = |tx: &mut Tx<'_>| match tx.exists("SELECT 1 FROM ring_passes", &[])? {
+            true => Err(ApiError::new(Code::RingRequired, "no longer yours")),
+            false => Ok(()),
+        };
         let ticket = Ticket { connection: 0, serial: 0 };
         let submit = |outcome| {
             let Outcome::Write(write) = outcome else { unreachable!() };

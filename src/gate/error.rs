@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::token::BadToken;
 use super::validate::Problem;
 use crate::net::{Reject, Response};
-use crate::store::{Fault, StoreError, is_damage};
+use crate::store::{self, Fault, StoreError};
 
 /// The stable name of a kind of error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -347,14 +347,14 @@ impl From<StoreError> for ApiError {
     }
 }
 
-impl From<rusqlite::Error> for ApiError {
-    fn from(error: rusqlite::Error) -> Self {
+impl From<store::Error> for ApiError {
+    fn from(error: store::Error) -> Self {
         // Only a change needs room, and it undoes itself by failing.
-        if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) {
+        if matches!(error, store::Error::Full(_)) {
             return StoreError::ReadOnly(Fault::Full).into();
         }
         let mut api = Self::internal(format!("SQLite: {error}"));
-        api.0.damage = is_damage(&error);
+        api.0.damage = error.is_damage();
         api
     }
 }

@@ -157,8 +157,7 @@ impl Health {
             let detail = format!("database read-only: {}", fault.reason());
             return Err(NotReady { code: Code::StorageReadonly, detail, context: None });
         }
-        let tables =
-            store::tables(self.reader.connection()).map_err(|error| NotReady::unreachable(error.to_string()))?;
+        let tables = store::tables(&self.reader).map_err(|error| NotReady::unreachable(error.to_string()))?;
         let missing: Vec<&str> = TABLES.into_iter().filter(|name| !tables.iter().any(|table| table == name)).collect();
         if !missing.is_empty() {
             let detail = format!("missing tables: {}", missing.join(", "));
@@ -181,7 +180,7 @@ impl Health {
     fn database(&self, call: &Call<'_>) -> Outcome {
         let now = call.query_value("now").filter(|text| !text.is_empty());
         let began = self.clock.instant();
-        let tables = store::tables(self.reader.connection());
+        let tables = store::tables(&self.reader);
         let took = self.clock.instant().saturating_duration_since(began);
         let latency = if now.is_none() { json!((took.as_secs_f64() * 100_000.0).round() / 100.0) } else { Value::Null };
         let body = json!({

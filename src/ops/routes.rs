@@ -99,7 +99,7 @@ impl Routes {
         }
         let [user, draft, action] = &filters;
         let wanted = Wanted { after, user: user.as_deref(), draft: draft.as_deref(), action: action.as_deref() };
-        let found = newest(self.wiring.reader.lock().connection(), &wanted, rows)?;
+        let found = newest(&self.wiring.reader.lock(), &wanted, rows)?;
         let mut body = format!("{{\"enabled\":{},\"rows\":[", self.wiring.audit_enabled);
         for (nth, row) in found.iter().enumerate() {
             if nth > 0 {

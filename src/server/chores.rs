@@ -7,9 +7,9 @@ use crate::backup::{self, Backups};
 use crate::clock::Clock;
 use crate::drafts;
 use crate::gate::Policies;
-use crate::housekeeper::{self, Task, vacuum};
+use crate::housekeeper::{self, Task};
 use crate::settings::Settings;
-use crate::store::{Reader, WriterHandle};
+use crate::store::{self, Reader, WriterHandle};
 
 /// All that is needed to make its tasks on its own thread.
 pub(super) struct Chores {
@@ -38,7 +38,7 @@ impl Chores {
             tasks.push(backup::task(backups, every));
         }
         // Last, so that it finds what the others have freed.
-        tasks.push(vacuum::task(reader, writer, every));
+        tasks.push(store::vacuum_task(reader, writer, every));
         tasks
     }
 }

@@ -1,10 +1,8 @@
-//! What an error of SQLite says about the storage, and what it says about single rows.
+//! Why the database takes no changes, for all threads to see.
 //!
 //! [Decision 0009](../../docs/decisions/0009-storage-faults.md) has the table.
 
 use std::sync::atomic::{AtomicU8, Ordering};
-
-use rusqlite::{Error, ErrorCode};
 
 /// Why the database takes no changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,18 +23,6 @@ pub enum Fault {
 impl Fault {
     const ALL: [Self; 5] = [Self::Full, Self::Io, Self::NotWritable, Self::NotOpened, Self::Damaged];
 
-    /// What this error says about the storage as a whole, if anything.
-    pub(super) fn of(error: &Error) -> Option<Self> {
-        match error.sqlite_error_code()? {
-            ErrorCode::DiskFull => Some(Self::Full),
-            ErrorCode::SystemIoFailure => Some(Self::Io),
-            ErrorCode::ReadOnly => Some(Self::NotWritable),
-            ErrorCode::CannotOpen => Some(Self::NotOpened),
-            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Some(Self::Damaged),
-            _ => None,
-        }
-    }
-
     /// In words, for probers and the log.
     #[must_use]
     pub fn reason(self) -> &'static str {
@@ -50,12 +36,12 @@ impl Fault {
     }
 }
 
-/// The fault that all threads see, if there is one.
+/// The fault in force, if there is one. All threads read it; the writer alone sets it.
 #[derive(Debug, Default)]
-pub(super) struct Sign(AtomicU8);
+pub(super) struct AtomicFault(AtomicU8);
 
-impl Sign {
-    pub(super) fn read(&self) -> Option<Fault> {
+impl AtomicFault {
+    pub(super) fn get(&self) -> Option<Fault> {
         let number = self.0.load(Ordering::Acquire);
         Fault::ALL.into_iter().find(|fault| *fault as u8 == number)
     }
@@ -65,73 +51,19 @@ impl Sign {
     }
 }
 
-/// Whether this error means that the rows asked for are not as they were written: a page that is broken, a value that is
-/// none, or a row that is in the way of one that must be new.
-#[must_use]
-pub fn is_damage(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::InvalidColumnType(..)
-            | Error::FromSqlConversionFailure(..)
-            | Error::IntegralValueOutOfRange(..)
-            | Error::Utf8Error(..)
-    ) || matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::ConstraintViolation)
-    )
-}
-
-/// The error for rows that contradict each other; the sentence says which.
-#[must_use]
-pub fn damage(sentence: String) -> Error {
-    Error::FromSqlConversionFailure(0, rusqlite::types::Type::Null, sentence.into())
-}
-
 #[cfg(test)]
 mod tests {
-    use rusqlite::ffi;
-
     use super::*;
 
     #[test]
-    fn faults_are_told_from_other_failures_by_their_primary_code() {
-        let of = |code| Fault::of(&Error::SqliteFailure(ffi::Error::new(code), None));
-        for (code, fault) in [
-            (ffi::SQLITE_FULL, Some(Fault::Full)),
-            (ffi::SQLITE_IOERR, Some(Fault::Io)),
-            (ffi::SQLITE_IOERR_WRITE, Some(Fault::Io)),
-            (ffi::SQLITE_IOERR_FSYNC, Some(Fault::Io)),
-            (ffi::SQLITE_READONLY, Some(Fault::NotWritable)),
-            (ffi::SQLITE_READONLY_DBMOVED, Some(Fault::NotWritable)),
-            (ffi::SQLITE_CANTOPEN, Some(Fault::NotOpened)),
-            (ffi::SQLITE_CORRUPT, Some(Fault::Damaged)),
-            (ffi::SQLITE_CORRUPT_INDEX, Some(Fault::Damaged)),
-            (ffi::SQLITE_NOTADB, Some(Fault::Damaged)),
-            (ffi::SQLITE_BUSY, None),
-            (ffi::SQLITE_CONSTRAINT_UNIQUE, None),
-            (ffi::SQLITE_ABORT_ROLLBACK, None),
-        ] {
-            assert_eq!(of(code), fault, "{code}");
-        }
-    }
-
-    #[test]
-    fn a_sign_shows_what_it_was_set_to() {
-        let sign = Sign::default();
-        assert_eq!(sign.read(), None);
+    fn an_atomic_fault_is_what_it_was_set_to() {
+        let atomic = AtomicFault::default();
+        assert_eq!(atomic.get(), None);
         for fault in Fault::ALL {
-            sign.set(Some(fault));
-            assert_eq!(sign.read(), Some(fault));
+            atomic.set(Some(fault));
+            assert_eq!(atomic.get(), Some(fault));
         }
-        sign.set(None);
-        assert_eq!(sign.read(), None);
-    }
-
-    #[test]
-    fn damage_is_about_rows_and_not_about_the_disk() {
-        assert!(is_damage(&damage("counts differ".into())));
-        let failure = |code| Error::SqliteFailure(ffi::Error::new(code), None);
-        assert!(is_damage(&failure(ffi::SQLITE_CORRUPT)) && is_damage(&failure(ffi::SQLITE_CONSTRAINT_UNIQUE)));
-        assert!(!is_damage(&failure(ffi::SQLITE_IOERR_READ)) && !is_damage(&failure(ffi::SQLITE_BUSY)));
+        atomic.set(None);
+        assert_eq!(atomic.get(), None);
     }
 }

@@ -3,6 +3,9 @@
 //! An entry is never changed once it was released. A new version is a new entry at the end and the same change to
 //! `schema.sql`; a test holds the two to each other.
 
+/// The whole of a new database.
+pub(super) const SCHEMA: &str = include_str!("../../schema.sql");
+
 /// What leads from schema version `n` to `n + 1`, from 1 on.
 const STEPS: [&str; 1] = [
     // 2: the audit log.

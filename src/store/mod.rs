@@ -1,36 +1,54 @@
-//! SQLite: one file, one writer, a reader per shard.
+//! The store: one database, one writer, a reader per shard, in words of its own.
 //!
-//! [`open`] opens or creates the file, checks that it is ours and sets every pragma explicitly. [`Writer`] is the
-//! only thread that changes it: changes are [`Job`]s in a bounded queue, committed in groups, and an answer leaves only
-//! after the commit's fsync (G1, G2). A [`Reader`] is a shard's own read-only connection. When the storage fails, the writer
-//! refuses changes until a probe of its own is committed again ([`Fault`]).
+//! [`open`] opens or creates it, checks that it is ours and that it behaves as promised. [`Writer`] is the only thread that
+//! changes it: changes are [`Job`]s in a bounded queue, committed in groups, and an answer leaves only after the commit's
+//! fsync (G1, G2). A [`Reader`] is a shard's own read-only connection. Both are asked by a few verbs ([`Query`], [`Tx`]), which
+//! are shaped so that another engine could stand behind them. When the storage fails, the writer refuses changes until a
+//! probe of its own is committed again ([`Fault`]).
+//!
+//! This folder has the words; `sqlite/` is the engine.
 
 mod chore;
-mod copy;
 pub mod counters;
+mod error;
 mod event;
 mod fault;
+mod handle;
+mod job;
 mod migrations;
-mod open;
 pub mod options;
 mod reader;
-mod reserve;
-mod restoring;
-mod survey;
-mod writer;
+mod row;
+mod sqlite;
+mod state;
+#[cfg(test)]
+pub mod testing;
+mod tx;
+mod value;
 
-pub use chore::{PutOff, run_chore};
-pub use copy::{Copied, CopyError, copy, copy_alone};
+pub use chore::run_chore;
 pub use counters::Counters;
+pub use error::{ChoreError, CopyError, Error, OpenError, StoreError};
 pub use event::{Event, Publisher, Space, Topic};
-pub use fault::{Fault, damage, is_damage};
+pub use fault::Fault;
+pub use handle::{WriterHandle, WriterView};
+pub use job::{Job, JobTimes, Verdict};
 pub use migrations::SCHEMA_VERSION;
-pub use open::{
-    APPLICATION_ID, Kept, OpenError, Store, beside, directory_of, hand_over, in_use, look, look_as_it_is, look_at_rest,
-    newest_change, open, schema_version, sync_directory, tables,
-};
-pub use reader::Reader;
-pub use restoring::{put_in_place, staging};
-pub use rusqlite::version as sqlite_version;
-pub use survey::{Figures, Room, Survey, room};
-pub use writer::{Job, JobTimes, StoreError, Tx, Verdict, Writer, WriterHandle, WriterView};
+pub use reader::{Query, Reader};
+pub use row::Row;
+pub use sqlite::check::{Depth, faults, row_counts};
+pub use sqlite::connection::Interrupter;
+pub use sqlite::copy::{copy, copy_alone};
+pub use sqlite::copying::{Copied, CopyTarget, make_single_file};
+pub use sqlite::files::{chown_like, directory_of, sync_directory, with_suffix};
+pub use sqlite::identity::{APPLICATION_ID, schema_version, tables};
+pub use sqlite::lock::{DatabaseLock, in_use};
+pub use sqlite::look::{open_any_version, open_immutable, open_locked, open_read_only};
+pub use sqlite::open::{Store, newest_change, open};
+pub use sqlite::restoring::{lock_database, put_in_place, staging};
+pub use sqlite::sqlite_version;
+pub use sqlite::survey::{Figures, Room, Survey, room};
+pub use sqlite::vacuum::task as vacuum_task;
+pub use sqlite::writer::Writer;
+pub use tx::Tx;
+pub use value::{Column, Value};

@@ -1,34 +1,105 @@
-//! A shard's own read-only connection.
+//! A shard's own read-only connection, and the verbs of reading.
 
 use std::sync::Arc;
 
-use rusqlite::Connection;
+use super::error::Error;
+use super::row::Row;
+use super::sqlite::connection::{Connection, Interrupter};
+use super::state::WriterState;
+use super::value::Value;
 
-use super::writer::WriterState;
+/// What reads rows: a [`Reader`], or the transaction of a change ([`super::Tx`]). Statements are texts that never change, so
+/// that each is prepared once; values stand at `?1` to `?n`.
+pub trait Query {
+    /// The first row of the answer, if it has one.
+    ///
+    /// # Errors
+    /// When the statement fails, or what `read` says.
+    fn one<T>(
+        &self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        read: impl FnOnce(&Row<'_>) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error>;
+
+    /// Every row of the answer, in its order.
+    ///
+    /// # Errors
+    /// When the statement fails, or what `read` says; no further row is read then.
+    fn each(
+        &self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        read: impl FnMut(&Row<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error>;
+
+    /// Whether there is a row.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    fn exists(&self, sql: &'static str, values: &[Value<'_>]) -> Result<bool, Error> {
+        self.one(sql, values, |_| Ok(())).map(|found| found.is_some())
+    }
+}
 
 /// Reads what is committed. Belongs to one thread; each query is its own short transaction, so it never holds back a
 /// checkpoint for long.
 #[derive(Debug)]
 pub struct Reader {
     connection: Connection,
-    state: Arc<WriterState>,
+    /// The writer that alone commits, where this process has it.
+    writer: Option<Arc<WriterState>>,
 }
 
 impl Reader {
-    pub(super) fn new(connection: Connection, state: Arc<WriterState>) -> Self {
-        Self { connection, state }
+    pub(super) fn new(connection: Connection, writer: Option<Arc<WriterState>>) -> Self {
+        Self { connection, writer }
     }
 
-    /// The connection, for `prepare_cached`.
-    #[must_use]
-    pub fn connection(&self) -> &Connection {
+    pub(super) fn connection(&self) -> &Connection {
         &self.connection
     }
 
-    /// How many commits there have been. Ask before reading: what was read is current for as long as the number is
-    /// the same, because the writer counts up after a commit and before anyone is told of it.
+    /// A number that stands for what is committed: while it is the same, nothing was. Ask before reading: what was read is
+    /// current for as long as the number is the same, because the writer counts up after a commit and before anyone is told
+    /// of it. Nothing when nobody can tell, as where another process writes: look, then.
     #[must_use]
-    pub fn commits(&self) -> u64 {
-        self.state.commits()
+    pub fn version(&self) -> Option<u64> {
+        self.writer.as_ref().map(|writer| writer.commits())
+    }
+
+    /// Has `read` see one state of the database in all its queries, whatever is committed meanwhile. Holds back the
+    /// checkpoint, so it is for those who have a bound or whom nobody waits for.
+    ///
+    /// # Errors
+    /// When it cannot be begun, or what `read` says.
+    pub fn snapshot<T>(&self, read: impl FnOnce(&Self) -> Result<T, Error>) -> Result<T, Error> {
+        self.connection.snapshot(|| read(self))
+    }
+
+    /// What stops a query of this reader from another thread.
+    #[must_use]
+    pub fn interrupter(&self) -> Interrupter {
+        self.connection.interrupter()
+    }
+}
+
+impl Query for Reader {
+    fn one<T>(
+        &self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        read: impl FnOnce(&Row<'_>) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        self.connection.one(sql, values, read)
+    }
+
+    fn each(
+        &self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        read: impl FnMut(&Row<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.connection.each(sql, values, read)
     }
 }

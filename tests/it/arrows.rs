@@ -155,6 +155,16 @@ fn imports_point_downwards() {
 }
 
 #[test]
+fn the_library_of_the_engine_stays_in_its_folder() {
+    let knows = |path: &String| {
+        repository::read(path).lines().any(|line| line.split("//").next().unwrap().contains("rusqlite"))
+    };
+    let outside = |path: &String| path.ends_with(".rs") && !path.starts_with("src/store/sqlite/");
+    let found: Vec<String> = repository::files("src").into_iter().filter(|path| outside(path) && knows(path)).collect();
+    assert_eq!(found, [""; 0], "rusqlite is for src/store/sqlite/ alone");
+}
+
+#[test]
 fn the_map_is_the_order_that_the_architecture_describes() {
     let map = Map::of(&repository::read("src/lib.rs"));
     assert_eq!(map.features, ["drafts", "health", "ops"]);

@@ -68,7 +68,7 @@ fn start(database: &Path) -> (Writer, Arc<Listener>) {
             let [draft_id, title, platform] = [draft_id(draft), "A draft".to_owned(), "x".to_owned()];
             let new = NewDraft { draft_id, creator_id: USERS[0].to_owned(), title, platform, initial_segment: None };
             store::create(tx, &new, "create").unwrap();
-            let head = store::head(tx.connection(), &new.draft_id).unwrap().unwrap();
+            let head = store::lock_head(tx, &new.draft_id).unwrap().unwrap();
             store::add_collaborator(tx, &head, USERS[1], "contributor", "add").unwrap();
             Verdict::Keep
         };
@@ -86,7 +86,7 @@ fn change(random: &mut Random, request_id: String) -> impl FnMut(&mut Tx<'_>) ->
     let (draft, key, user) = (draft_id(random.below(DRAFTS)), random.below(60).to_string(), *random.pick(&USERS));
     let (appends, fails) = (random.one_in(2), random.one_in(8));
     move |tx| {
-        let head = store::head(tx.connection(), &draft).unwrap().unwrap();
+        let head = store::lock_head(tx, &draft).unwrap().unwrap();
         let operation = if appends { Operation::Append } else { Operation::Pass };
         if store::is_spent(tx, head.row, user, operation, &key).unwrap() {
             return Verdict::Keep;
@@ -150,7 +150,7 @@ fn a_commit_that_fails_publishes_nothing_and_fails_for_everyone_in_it() {
     let (handle, before) = (writer.handle(), listener.heard.lock().len());
     let append = |request_id: &'static str| {
         move |tx: &mut Tx<'_>| {
-            let head = store::head(tx.connection(), "draft-0").unwrap().unwrap();
+            let head = store::lock_head(tx, "draft-0").unwrap().unwrap();
             store::append(tx, &head, request_id, "text", request_id).unwrap();
             Verdict::Keep
         }
@@ -160,8 +160,8 @@ fn a_commit_that_fails_publishes_nothing_and_fails_for_everyone_in_it() {
     // Holds the writer until the others wait, then leaves a foreign key behind that the commit will find broken.
     let doomed = move |tx: &mut Tx<'_>| {
         wait.lock().recv().unwrap();
-        let broken = "PRAGMA defer_foreign_keys = ON; INSERT INTO ring_passes VALUES (1, 404, 'a', 'b', 0)";
-        tx.connection().execute_batch(broken).unwrap();
+        tx.run("PRAGMA defer_foreign_keys = ON", &[]).unwrap();
+        tx.run("INSERT INTO ring_passes VALUES (1, 404, 'a', 'b', 0)", &[]).unwrap();
         Verdict::Keep
     };
     let together = [submit(&handle, doomed), submit(&handle, append("lost")), submit(&handle, |_| Verdict::Undo)];

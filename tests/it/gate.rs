@@ -580,8 +580,8 @@ fn thread_id() -> Vec<u8> {
     format!("\"{:?}\"", thread::current().id()).into_bytes()
 }
 
-fn mark(tx: &Tx<'_>, at: i64) -> Result<(), ApiError> {
-    tx.connection().execute("INSERT OR REPLACE INTO probe VALUES (1, ?1)", [at])?;
+fn mark(tx: &mut Tx<'_>, at: i64) -> Result<(), ApiError> {
+    tx.run("INSERT OR REPLACE INTO probe VALUES (1, ?1)", &[at.into()])?;
     Ok(())
 }
 

@@ -9,7 +9,6 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use rusqlite::Connection;
 use rustix::fs::{Access, access, statfs};
 use rustix::process::{Resource, geteuid, getrlimit};
 use serde_json::Value;
@@ -27,12 +26,12 @@ use crate::net::options::{CONNECTIONS_MAX, LISTEN};
 use crate::ops;
 use crate::settings::{Origin, Settings};
 use crate::store::options::{DATABASE, RESERVE};
-use crate::store::{self, OpenError, Room, beside, newest_change};
+use crate::store::{self, Depth, OpenError, Reader, Room, newest_change, with_suffix};
 
 /// A larger database is not read through in passing.
 const QUICK_CHECK_MAX_BYTES: u64 = 268_435_456;
 /// As many of what SQLite complains about are asked for.
-const COMPLAINTS_MAX: u32 = 5;
+const COMPLAINTS_MAX: usize = 5;
 /// How many small writes are tried on the disk.
 const SYNC_SAMPLES: usize = 8;
 /// How large each of them is: a page of the database.
@@ -310,7 +309,7 @@ fn permissions(loaded: &Loaded, near: &Path) -> Permissions {
         look(near, true);
     }
     for suffix in ["", "-wal", "-shm"] {
-        look(&beside(database, suffix), true);
+        look(&with_suffix(database, suffix), true);
     }
     loaded.settings.path(&DIRECTORY).iter().for_each(|directory| look(directory, true));
     let holds_secrets = |origin| loaded.settings.iter().any(|one| one.knob.secret && one.origin == origin);
@@ -364,34 +363,31 @@ fn limits_of(text: &str) -> Option<(Option<u64>, Option<u64>)> {
 
 fn stored(database: &Path) -> Stored {
     // Whoever has it open, or was killed with it open, has left a log beside it.
-    let log = beside(database, "-wal");
+    let log = with_suffix(database, "-wal");
     if log.exists() {
-        return stored_as(database, store::look(database));
+        return stored_as(database, store::open_read_only(database));
     }
-    let found = stored_as(database, store::look_at_rest(database));
+    let found = stored_as(database, store::open_immutable(database));
     // Somebody has opened it meanwhile: what was read may be half of this and half of that.
-    if log.exists() { stored_as(database, store::look(database)) } else { found }
+    if log.exists() { stored_as(database, store::open_read_only(database)) } else { found }
 }
 
-fn stored_as(database: &Path, looked: Result<Connection, OpenError>) -> Stored {
-    let connection = match looked {
-        Ok(connection) => connection,
+fn stored_as(database: &Path, looked: Result<Reader, OpenError>) -> Stored {
+    let reader = match looked {
+        Ok(reader) => reader,
         Err(OpenError::Absent { .. }) => return Stored::Absent,
         Err(OpenError::Older { found, .. }) => return Stored::Older { version: found },
         Err(OpenError::Newer { found, .. }) => return Stored::Newer { version: found },
         Err(error) => return Stored::Unreadable(error.to_string()),
     };
     let bytes = fs::metadata(database).map_or(0, |metadata| metadata.len());
-    let checked = (bytes <= QUICK_CHECK_MAX_BYTES)
-        .then(|| quick_check(&connection).unwrap_or_else(|error| vec![error.to_string()]));
-    Stored::Read { bytes, newest: newest_change(&connection), checked }
-}
-
-/// What SQLite complains about; nothing if all is well.
-fn quick_check(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection.prepare(&format!("PRAGMA quick_check({COMPLAINTS_MAX})"))?;
-    let lines: Vec<String> = statement.query_map((), |row| row.get(0))?.collect::<Result<_, _>>()?;
-    Ok(lines.into_iter().filter(|line| line != "ok").collect())
+    let newest = newest_change(&reader).unwrap_or_else(|error| {
+        log::warn!(error = error.to_string(); "store.newest_change_unknown");
+        None
+    });
+    let check = || store::faults(&reader, Depth::Pages, COMPLAINTS_MAX);
+    let checked = (bytes <= QUICK_CHECK_MAX_BYTES).then(|| check().unwrap_or_else(|error| vec![error.to_string()]));
+    Stored::Read { bytes, newest: newest.unwrap_or(Timestamp(i64::MIN)), checked }
 }
 
 fn backups(directory: &Path) -> Backups {
@@ -422,7 +418,7 @@ fn backups(directory: &Path) -> Backups {
 /// The process that has the lock of this database. Only looked up: whoever tried the lock would for a moment be in the way
 /// of a server that starts.
 fn holder(database: &Path) -> Option<String> {
-    let path = beside(database, ".lock");
+    let path = with_suffix(database, ".lock");
     let metadata = fs::metadata(&path).ok()?;
     let mut pid = String::new();
     File::open(&path).ok()?.take(32).read_to_string(&mut pid).ok()?;

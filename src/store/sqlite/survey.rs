@@ -6,9 +6,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rustix::fs::statvfs;
 
-use super::open::beside;
-use super::reader::Reader;
-use super::writer::WriterState;
+use super::files::with_suffix;
+use crate::store::reader::Reader;
+use crate::store::state::WriterState;
 
 /// Looks at an open database. Holds a connection of its own, but does not keep the writer from ending.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Survey {
             queued_jobs: self.state.queued(),
             read_only: self.state.fault().is_some(),
             database_bytes: bytes(&self.path),
-            wal_bytes: bytes(&beside(&self.path, "-wal")),
+            wal_bytes: bytes(&with_suffix(&self.path, "-wal")),
             freelist_bytes: self.freelist_bytes(),
             disk_free_bytes: room(&self.path).ok().map(|room| room.free_bytes),
         }
@@ -76,7 +76,7 @@ impl Survey {
     /// Nobody waits for the connection: who finds somebody else looking goes without.
     fn freelist_bytes(&self) -> Option<u64> {
         let reader = self.reader.try_lock()?;
-        let number = |sql| reader.connection().prepare_cached(sql)?.query_row((), |row| row.get::<_, i64>(0));
+        let number = |sql| reader.connection().0.prepare_cached(sql)?.query_row((), |row| row.get::<_, i64>(0));
         let (pages, page_bytes) = (number("PRAGMA freelist_count").ok()?, number("PRAGMA page_size").ok()?);
         u64::try_from(pages.saturating_mul(page_bytes)).ok()
     }
@@ -84,13 +84,15 @@ impl Survey {
 
 #[cfg(test)]
 mod tests {
+    use super::super::open::open;
+
     #[test]
     fn figures_are_those_of_the_files() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.db");
-        let store = crate::store::open(&path).unwrap();
+        let store = open(&path).unwrap();
         let survey = store.survey().unwrap();
-        let execute = |sql| store.connection.execute_batch(sql).unwrap();
+        let execute = |sql| store.connection.0.execute_batch(sql).unwrap();
         execute("CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(100000)); DELETE FROM t;");
         let found = survey.figures();
         let bytes = |name: &str| Some(std::fs::metadata(directory.path().join(name)).unwrap().len());

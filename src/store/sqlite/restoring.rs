@@ -10,7 +10,9 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::open::{Kept, beside, directory_of, sync_directory};
+use super::files::{directory_of, sync_directory, with_suffix};
+use super::lock::DatabaseLock;
+use crate::store::error::OpenError;
 
 /// What SQLite keeps beside a database, and the database itself last: without its log it is whole, if older, and the other
 /// way round it is nothing.
@@ -19,21 +21,35 @@ const SET: [&str; 4] = ["-journal", "-wal", "-shm", ""];
 /// Where the new database is written to, until it is whole.
 #[must_use]
 pub fn staging(database: &Path) -> PathBuf {
-    beside(database, ".restoring.partial")
+    with_suffix(database, ".restoring.partial")
 }
 
-/// Puts what is whole and synced at [`staging`] in the place of the database that is kept. Returns where the old one is
+/// Takes the lock of a database, and finishes a restore that was cut short before anybody looks at it. Its directory is
+/// made if absent.
+///
+/// # Errors
+/// When a server has it ([`OpenError::InUse`]), or when the file system refuses.
+pub fn lock_database(database: &Path) -> Result<DatabaseLock, OpenError> {
+    let lock = DatabaseLock::take(database)?;
+    let finished = finish(database).map_err(|source| OpenError::File { path: database.to_owned(), source })?;
+    if let Some(old) = finished {
+        log::warn!(path = database.display().to_string(), old = old.display().to_string(); "store.restore_finished");
+    }
+    Ok(lock)
+}
+
+/// Puts what is whole and synced at [`staging`] in the place of the database that is locked. Returns where the old one is
 /// now: a name that no file has when there was none. `stamp` keeps it apart from earlier ones.
 ///
 /// # Errors
 /// When the file system refuses. The next start, or the next attempt, goes on from there.
-pub fn put_in_place(kept: &Kept, stamp: &str) -> io::Result<PathBuf> {
-    let database = kept.path();
+pub fn put_in_place(lock: &DatabaseLock, stamp: &str) -> io::Result<PathBuf> {
+    let database = lock.database();
     let taken = |stamp: &str| old_name(database, stamp.as_ref()).exists();
     let numbered = (2..100).map(|number| format!("{stamp}-{number}"));
     let stamp = std::iter::once(stamp.to_owned()).chain(numbered).find(|stamp| !taken(stamp));
     let stamp = stamp.ok_or_else(|| io::Error::from(io::ErrorKind::AlreadyExists))?;
-    std::fs::rename(staging(database), beside(database, format!(".restoring-{stamp}")))?;
+    std::fs::rename(staging(database), with_suffix(database, format!(".restoring-{stamp}")))?;
     sync_directory(directory_of(database))?;
     finish(database)?;
     Ok(old_name(database, stamp.as_ref()))
@@ -42,12 +58,12 @@ pub fn put_in_place(kept: &Kept, stamp: &str) -> io::Result<PathBuf> {
 fn old_name(database: &Path, stamp: &OsStr) -> PathBuf {
     let mut suffix = OsString::from(".before-");
     suffix.push(stamp);
-    beside(database, suffix)
+    with_suffix(database, suffix)
 }
 
 /// Carries on with a restore that was decided. Returns where the old database is, if there was something to do. To be
 /// called with the database's lock held.
-pub(super) fn finish(database: &Path) -> io::Result<Option<PathBuf>> {
+fn finish(database: &Path) -> io::Result<Option<PathBuf>> {
     let directory = directory_of(database);
     let Some(name) = database.file_name() else { return Ok(None) };
     let prefix = [name.as_encoded_bytes(), b".restoring-"].concat();
@@ -66,7 +82,7 @@ pub(super) fn finish(database: &Path) -> io::Result<Option<PathBuf>> {
         }
         let old = old_name(database, stamp.as_ref());
         for suffix in SET {
-            match std::fs::rename(beside(database, suffix), beside(&old, suffix)) {
+            match std::fs::rename(with_suffix(database, suffix), with_suffix(&old, suffix)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
@@ -83,14 +99,14 @@ pub(super) fn finish(database: &Path) -> io::Result<Option<PathBuf>> {
 mod tests {
     use rusqlite::Connection;
 
-    use super::super::open;
+    use super::super::open::open;
     use super::*;
 
     /// A database with one row, which is still in its log.
     fn database(path: &Path, mark: i64) -> Connection {
         let store = open(path).unwrap();
-        store.connection.execute("INSERT INTO probe VALUES (1, ?1)", [mark]).unwrap();
-        store.connection
+        store.connection.0.execute("INSERT INTO probe VALUES (1, ?1)", [mark]).unwrap();
+        store.connection.0
     }
 
     fn mark(path: &Path) -> i64 {
@@ -102,19 +118,19 @@ mod tests {
     fn decided() -> (tempfile::TempDir, PathBuf, PathBuf) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.db");
-        let new = beside(&path, ".restoring-20261121T160000Z");
+        let new = with_suffix(&path, ".restoring-20261121T160000Z");
         let elsewhere = directory.path().join("new.db");
         database(&elsewhere, 2).close().unwrap();
         std::fs::rename(elsewhere, &new).unwrap();
         let (at, running) = (directory.path().join("running.db"), directory.path().join("running.db"));
         let connection = database(&running, 1);
         for suffix in SET {
-            let _ = std::fs::copy(beside(&at, suffix), beside(&path, suffix));
-            let _ = std::fs::remove_file(beside(&at, suffix));
+            let _ = std::fs::copy(with_suffix(&at, suffix), with_suffix(&path, suffix));
+            let _ = std::fs::remove_file(with_suffix(&at, suffix));
         }
         drop(connection);
         for suffix in SET {
-            let _ = std::fs::remove_file(beside(&at, suffix));
+            let _ = std::fs::remove_file(with_suffix(&at, suffix));
         }
         (directory, path, new)
     }
@@ -125,11 +141,11 @@ mod tests {
         for done in 0..=4 {
             let (_directory, path, new) = decided();
             let old = old_name(&path, "20261121T160000Z".as_ref());
-            assert!(beside(&path, "-wal").exists(), "the old one has a log");
-            let there: Vec<_> = SET.into_iter().filter(|suffix| beside(&path, suffix).exists()).collect();
+            assert!(with_suffix(&path, "-wal").exists(), "the old one has a log");
+            let there: Vec<_> = SET.into_iter().filter(|suffix| with_suffix(&path, suffix).exists()).collect();
             assert_eq!(there, ["-wal", "-shm", ""]);
             for suffix in there.iter().take(done) {
-                std::fs::rename(beside(&path, suffix), beside(&old, suffix)).unwrap();
+                std::fs::rename(with_suffix(&path, suffix), with_suffix(&old, suffix)).unwrap();
             }
             if done == 4 {
                 std::fs::rename(&new, &path).unwrap();
@@ -158,11 +174,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.db");
         database(&path, 1).close().unwrap();
-        let kept = Kept::take(&path).unwrap();
+        let lock = lock_database(&path).unwrap();
         for (new, old) in [(2, ".before-20261121T160000Z"), (3, ".before-20261121T160000Z-2")] {
             database(&staging(&path), new).close().unwrap();
-            assert_eq!(put_in_place(&kept, "20261121T160000Z").unwrap(), beside(&path, old));
-            assert_eq!((mark(&path), mark(&beside(&path, old))), (new, new - 1));
+            assert_eq!(put_in_place(&lock, "20261121T160000Z").unwrap(), with_suffix(&path, old));
+            assert_eq!((mark(&path), mark(&with_suffix(&path, old))), (new, new - 1));
         }
     }
 }

@@ -10,8 +10,12 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::{Stop, Task};
-use crate::store::{PutOff, Reader, Tx, WriterHandle, run_chore};
+use crate::housekeeper::{Stop, Task};
+use crate::store::chore::run_chore;
+use crate::store::error::{ChoreError, Error};
+use crate::store::handle::WriterHandle;
+use crate::store::reader::Reader;
+use crate::store::tx::Tx;
 
 /// As many pages (of 4096 bytes) stay free at the least …
 const FREE_KEPT_PAGES: u64 = 1024;
@@ -34,7 +38,7 @@ struct Vacuum {
     writer: WriterHandle,
     /// [`FREE_KEPT_PAGES`], but in tests.
     kept_min: u64,
-    /// [`Reader::commits`] before a run that came to its end.
+    /// [`Reader::version`] before a run that came to its end.
     tidy_at: Option<u64>,
     /// Whether the database was made for it, once that is known.
     is_possible: Option<bool>,
@@ -56,8 +60,8 @@ struct Pages {
 
 impl Vacuum {
     fn run(&mut self, stop: &Stop) {
-        let commits = self.reader.commits();
-        if self.is_possible == Some(false) || self.tidy_at == Some(commits) {
+        let version = self.reader.version();
+        if self.is_possible == Some(false) || (version.is_some() && self.tidy_at == version) {
             return;
         }
         let mut given = Given::default();
@@ -66,17 +70,17 @@ impl Vacuum {
             log::info!(pages = given.pages, jobs = given.jobs; "store.vacuumed");
         }
         match ended {
-            Ok(()) => self.tidy_at = Some(commits).filter(|_| given.jobs == 0),
-            Err(PutOff::Stopping) => {}
+            Ok(()) => self.tidy_at = version.filter(|_| given.jobs == 0),
+            Err(ChoreError::Stopping) => {}
             Err(reason) => log::warn!(error = reason.to_string(); "store.vacuum_put_off"),
         }
     }
 
-    fn give_back(&mut self, stop: &Stop, given: &mut Given) -> Result<(), PutOff> {
+    fn give_back(&mut self, stop: &Stop, given: &mut Given) -> Result<(), ChoreError> {
         if !self.can()? {
             return Ok(());
         }
-        let Pages { all, free } = Pages::of(self.reader.connection())?;
+        let Pages { all, free } = Pages::of(&self.reader.connection().0).map_err(Error::from)?;
         let kept = self.kept_min.max(all.saturating_sub(free) / USED_PER_FREE_PAGE);
         let mut excess = free.saturating_sub(kept);
         if excess <= kept {
@@ -84,9 +88,9 @@ impl Vacuum {
         }
         while excess > 0 {
             if stop.asked() {
-                return Err(PutOff::Stopping);
+                return Err(ChoreError::Stopping);
             }
-            let pages = run_chore(&self.writer, move |tx| give_back(tx, excess.min(VACUUM_STEP_PAGES)))? as u64;
+            let pages = run_chore(&self.writer, move |tx| Ok(give_back(tx, excess.min(VACUUM_STEP_PAGES))?))?;
             given.pages += pages;
             given.jobs += 1;
             // Others may have used what was free before.
@@ -98,11 +102,11 @@ impl Vacuum {
         Ok(())
     }
 
-    fn can(&mut self) -> rusqlite::Result<bool> {
+    fn can(&mut self) -> Result<bool, Error> {
         if let Some(known) = self.is_possible {
             return Ok(known);
         }
-        let mode: i64 = self.reader.connection().pragma_query_value(None, "auto_vacuum", |row| row.get(0))?;
+        let mode: i64 = self.reader.connection().0.pragma_query_value(None, "auto_vacuum", |row| row.get(0))?;
         let is_possible = mode == INCREMENTAL;
         if !is_possible {
             log::info!(
@@ -125,85 +129,69 @@ impl Pages {
 }
 
 /// Takes so many pages off the database's end, as far as there are free ones. How many it was.
-fn give_back(tx: &mut Tx<'_>, pages: u64) -> rusqlite::Result<usize> {
-    let before = Pages::of(tx.connection())?.all;
+fn give_back(tx: &mut Tx<'_>, pages: u64) -> rusqlite::Result<u64> {
+    let connection = &tx.connection().0;
+    let before = Pages::of(connection)?.all;
     {
         // It does one page with each step, and each is a row without columns.
-        let mut statement = tx.connection().prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+        let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
         let mut steps = statement.query(())?;
         while steps.next()?.is_some() {}
     }
-    let given = before.saturating_sub(Pages::of(tx.connection())?.all);
+    let given = before.saturating_sub(Pages::of(connection)?.all);
     tx.moved_pages(given);
-    Ok(usize::try_from(given).unwrap_or(usize::MAX))
+    Ok(given)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
+    use super::super::check::{Depth, faults};
     use super::*;
-    use crate::clock::Clock;
-    use crate::hub::Hub;
-    use crate::store::Writer;
+    use crate::clock::{Clock, Timestamp};
+    use crate::store::testing;
 
     const KEPT: u64 = 100;
 
     struct House {
-        directory: tempfile::TempDir,
-        writer: Writer,
+        store: testing::House,
         vacuum: Vacuum,
     }
 
-    /// A key takes up a page and a little more.
-    fn spend(tx: &Tx<'_>, keys: std::ops::Range<i64>) -> rusqlite::Result<usize> {
-        let sql = "INSERT INTO idempotency_keys SELECT 1, 'a', 'o', printf('%08d', value) || hex(zeroblob(900)), 0 \
-                   FROM (WITH RECURSIVE n (value) AS (SELECT ?1 UNION ALL SELECT value + 1 FROM n WHERE value + 1 < ?2) \
-                   SELECT value FROM n)";
-        tx.connection().execute(sql, [keys.start, keys.end])
+    /// Rows that take up a page and a little more each.
+    fn fill(rows: std::ops::Range<i64>) -> String {
+        format!(
+            "INSERT INTO filled SELECT printf('%08d', value) || hex(zeroblob(900)) FROM (WITH RECURSIVE n (value) AS \
+             (SELECT {} UNION ALL SELECT value + 1 FROM n WHERE value + 1 < {}) SELECT value FROM n)",
+            rows.start, rows.end
+        )
     }
 
     impl House {
-        fn open(directory: tempfile::TempDir) -> Self {
-            let store = crate::store::open(&directory.path().join("a.db")).unwrap();
-            let reader = Rc::new(store.reader().unwrap());
-            let writer = Writer::start(store, 8, Arc::new(Hub::new(Clock::system())), Clock::system()).unwrap();
-            let vacuum = Vacuum { reader, writer: writer.handle(), kept_min: KEPT, tidy_at: None, is_possible: None };
-            Self { directory, writer, vacuum }
+        fn on(store: testing::House) -> Self {
+            let (reader, writer) = (Rc::clone(&store.reader), store.handle());
+            Self { store, vacuum: Vacuum { reader, writer, kept_min: KEPT, tidy_at: None, is_possible: None } }
         }
 
-        /// With 2000 keys.
+        /// With 2000 rows.
         fn new() -> Self {
-            let house = Self::open(tempfile::tempdir().unwrap());
-            house.write(|tx| {
-                let draft = "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, passed_at, \
-                             created_at, updated_at) VALUES ('d', 'a', 't', 'x', 'a', 0, 0, 0)";
-                tx.connection().execute(draft, ())?;
-                spend(tx, 0..2000)
-            });
+            let house = Self::on(testing::House::at(Timestamp(0)));
+            house.store.batch("CREATE TABLE filled (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID");
+            house.store.batch(fill(0..2000));
             house
         }
 
-        fn write(&self, work: impl FnMut(&mut Tx<'_>) -> rusqlite::Result<usize> + Send + 'static) {
-            run_chore(&self.writer.handle(), work).unwrap();
-        }
-
-        fn remove(&self, keys: std::ops::Range<i64>) {
-            self.write(move |tx| {
-                let (start, end) = (format!("{:08}", keys.start), format!("{:08}", keys.end));
-                tx.connection().execute("DELETE FROM idempotency_keys WHERE key >= ?1 AND key < ?2", [start, end])
-            });
+        fn remove(&self, rows: std::ops::Range<i64>) {
+            let (start, end) = (rows.start, rows.end);
+            self.store.batch(format!("DELETE FROM filled WHERE key >= '{start:08}' AND key < '{end:08}'"));
         }
 
         fn pages(&self) -> Pages {
-            Pages::of(self.vacuum.reader.connection()).unwrap()
+            Pages::of(&self.store.reader.connection().0).unwrap()
         }
 
-        fn keys(&self) -> i64 {
-            let connection = self.vacuum.reader.connection();
-            let whole: String = connection.query_row("PRAGMA integrity_check", (), |row| row.get(0)).unwrap();
-            assert_eq!(whole, "ok");
-            connection.query_row("SELECT count(*) FROM idempotency_keys", (), |row| row.get(0)).unwrap()
+        fn rows(&self) -> i64 {
+            assert_eq!(faults(&self.store.reader, Depth::Indexes, 1), Ok(Vec::new()));
+            self.store.reader.number("SELECT count(*) FROM filled")
         }
 
         fn run(&mut self) -> Given {
@@ -215,8 +203,7 @@ mod tests {
 
         fn end(self) -> tempfile::TempDir {
             drop(self.vacuum);
-            self.writer.stop();
-            self.directory
+            self.store.end()
         }
     }
 
@@ -235,9 +222,9 @@ mod tests {
         assert!(after.free.abs_diff(kept) < 4, "{before:?} {after:?}");
         assert_eq!(before.all - after.all, given.pages);
         assert!(given.jobs as u64 >= given.pages / (VACUUM_STEP_PAGES + 4), "{given:?}");
-        assert_eq!(house.keys(), 500);
+        assert_eq!(house.rows(), 500);
         assert_eq!(house.run(), Given::default());
-        let file = house.directory.path().join("a.db");
+        let file = house.store.path();
         let _directory = house.end();
         assert_eq!(std::fs::metadata(file).unwrap().len(), after.all * 4096);
     }
@@ -255,14 +242,14 @@ mod tests {
     #[test]
     fn the_file_gets_shorter_on_the_way_and_the_log_not_longer_and_longer() {
         let mut house = House::new();
-        house.write(|tx| spend(tx, 10_000..14_000));
+        house.store.batch(fill(10_000..14_000));
         house.remove(0..13_000);
         let given = house.run();
         assert!(given.pages > 4000, "{given:?}");
-        let file = std::fs::metadata(house.directory.path().join("a.db")).unwrap().len() / 4096;
+        let file = std::fs::metadata(house.store.path()).unwrap().len() / 4096;
         // What is behind the last checkpoint is in the log alone.
         assert!(file <= house.pages().all + 1100, "{file} pages: {:?}", house.pages());
-        assert_eq!(house.keys(), 1000);
+        assert_eq!(house.rows(), 1000);
         house.end();
     }
 
@@ -278,7 +265,7 @@ mod tests {
         let before = house.pages();
         house.vacuum.run(&stop);
         assert_eq!(house.pages(), before);
-        house.write(|_| Ok(0));
+        house.store.write(|_| {});
         house.vacuum.run(&stop);
         assert!(house.pages().all < before.all);
         house.end();
@@ -306,13 +293,13 @@ mod tests {
         let mode: i64 = connection.pragma_query_value(None, "auto_vacuum", |row| row.get(0)).unwrap();
         assert_eq!(mode, 0);
         drop(connection);
-        let mut house = House::open(directory);
-        house.write(|tx| spend(tx, 20_000..22_000));
+        let mut house = House::on(testing::House::open(directory, Clock::system()));
+        house.store.batch(fill(20_000..22_000));
         house.remove(20_000..22_000);
         let before = house.pages();
         assert!(before.free > 2 * KEPT);
         assert_eq!(house.run(), Given::default());
-        assert_eq!((house.pages(), house.vacuum.is_possible, house.keys()), (before, Some(false), 500));
+        assert_eq!((house.pages(), house.vacuum.is_possible, house.rows()), (before, Some(false), 500));
         house.end();
     }
 }

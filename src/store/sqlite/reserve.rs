@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
+use super::files::with_suffix;
+
 /// The reserve of one database; of 0 bytes until told otherwise.
 #[derive(Debug)]
 pub(super) struct Reserve {
@@ -18,9 +20,7 @@ pub(super) struct Reserve {
 
 impl Reserve {
     pub(super) fn beside(database: &Path) -> Self {
-        let mut name = database.as_os_str().to_owned();
-        name.push(".reserve");
-        Self { path: name.into(), bytes: 0 }
+        Self { path: with_suffix(database, ".reserve"), bytes: 0 }
     }
 
     pub(super) fn path(&self) -> &Path {

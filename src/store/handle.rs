@@ -1,0 +1,110 @@
+//! Where jobs are handed in, and what can be seen of the writer from outside.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
+
+use super::error::StoreError;
+use super::fault::Fault;
+use super::job::Job;
+use super::state::WriterState;
+use crate::clock::Clock;
+
+/// A job in the queue.
+pub(super) struct Queued {
+    pub(super) job: Box<dyn Job>,
+    pub(super) at: Instant,
+}
+
+/// Where jobs are handed in. Cheap to clone; the writer ends when the last one is dropped.
+#[derive(Clone)]
+pub struct WriterHandle {
+    queue: SyncSender<Queued>,
+    state: Arc<WriterState>,
+    clock: Clock,
+    began: Instant,
+}
+
+/// The two ends of a writer's queue, which holds this many jobs. The writer counts its time from `began`.
+pub(super) fn queue(
+    state: Arc<WriterState>,
+    jobs: usize,
+    clock: Clock,
+    began: Instant,
+) -> (WriterHandle, Receiver<Queued>) {
+    let (queue, jobs) = sync_channel(jobs);
+    (WriterHandle { queue, state, clock, began }, jobs)
+}
+
+impl WriterHandle {
+    /// Hands in a job without waiting. While the storage takes no changes, it is settled at once.
+    ///
+    /// # Errors
+    /// Gives the job back when the queue is full (or the writer has ended): the change did not happen.
+    pub fn submit(&self, job: Box<dyn Job>) -> Result<(), Box<dyn Job>> {
+        if let Some(fault) = self.read_only() {
+            self.state.count_refused();
+            job.settle(Err(StoreError::ReadOnly(fault)));
+            return Ok(());
+        }
+        // Counted first, so that the count never runs below what waits.
+        self.state.enqueue();
+        self.queue.try_send(Queued { job, at: self.clock.instant() }).map_err(|refused| {
+            self.state.dequeue();
+            match refused {
+                TrySendError::Full(queued) | TrySendError::Disconnected(queued) => queued.job,
+            }
+        })
+    }
+
+    /// Why the storage takes no changes at present, if it takes none.
+    #[must_use]
+    pub fn read_only(&self) -> Option<Fault> {
+        self.state.fault()
+    }
+
+    /// Jobs that wait.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.state.queued()
+    }
+
+    /// How long the running batch has been running, if one is.
+    #[must_use]
+    pub fn busy_for(&self) -> Option<Duration> {
+        self.state.busy_for(self.began, &self.clock)
+    }
+
+    /// The same without the right to hand in anything.
+    #[must_use]
+    pub fn view(&self) -> WriterView {
+        WriterView { state: Arc::clone(&self.state), clock: self.clock.clone(), began: self.began }
+    }
+}
+
+/// Looks at a writer from outside, and does not keep it running.
+pub struct WriterView {
+    state: Arc<WriterState>,
+    clock: Clock,
+    began: Instant,
+}
+
+impl WriterView {
+    /// Commits so far.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.state.commits()
+    }
+
+    /// Why the storage takes no changes at present, if it takes none.
+    #[must_use]
+    pub fn read_only(&self) -> Option<Fault> {
+        self.state.fault()
+    }
+
+    /// How long the running batch has been running, if one is.
+    #[must_use]
+    pub fn busy_for(&self) -> Option<Duration> {
+        self.state.busy_for(self.began, &self.clock)
+    }
+}

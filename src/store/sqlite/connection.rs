@@ -1,0 +1,128 @@
+//! The verbs on a connection of SQLite. Every statement is prepared once and kept; binding allocates nothing.
+
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, InterruptHandle};
+
+use super::row::Row as SqliteRow;
+use crate::store::error::Error;
+use crate::store::row::Row;
+use crate::store::value::Value;
+
+/// A connection, with the statements that it has prepared.
+#[derive(Debug)]
+pub(in crate::store) struct Connection(pub(super) rusqlite::Connection);
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match *self {
+            Value::Null => ValueRef::Null,
+            Value::Int(number) => ValueRef::Integer(number),
+            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+            Value::Blob(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+impl Connection {
+    pub(in crate::store) fn one<T>(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        read: impl FnOnce(&Row<'_>) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let mut statement = self.bound(sql, values)?;
+        let mut rows = statement.raw_query();
+        rows.next()?.map(|row| read(&Row::new(SqliteRow(row)))).transpose()
+    }
+
+    pub(in crate::store) fn each(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        mut read: impl FnMut(&Row<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut statement = self.bound(sql, values)?;
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next()? {
+            read(&Row::new(SqliteRow(row)))?;
+        }
+        Ok(())
+    }
+
+    /// How many rows it has changed.
+    pub(in crate::store) fn change(&self, sql: &str, values: &[Value<'_>]) -> Result<u64, Error> {
+        // A usize has never more than 64 bits.
+        Ok(self.bound(sql, values)?.raw_execute()? as u64)
+    }
+
+    /// The id of the row that it has added.
+    pub(in crate::store) fn insert(&self, sql: &str, values: &[Value<'_>]) -> Result<i64, Error> {
+        self.bound(sql, values)?.raw_execute()?;
+        Ok(self.0.last_insert_rowid())
+    }
+
+    /// Does something that is undone alone when it fails. The outer failure is that of the transaction: a full disk, or a
+    /// trigger that rolls back, has ended it, and nothing in it has happened.
+    pub(in crate::store) fn savepoint<T, E>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<Result<T, E>, Error> {
+        self.change("SAVEPOINT part", &[])?;
+        let done = work();
+        if done.is_err() {
+            if self.0.is_autocommit() {
+                return Err(Error::Lost("the transaction was ended by a part of it".to_owned()));
+            }
+            self.change("ROLLBACK TO part", &[])?;
+        }
+        self.change("RELEASE part", &[])?;
+        Ok(done)
+    }
+
+    /// Reads several times and sees one state of the database, whatever is committed meanwhile.
+    pub(in crate::store) fn snapshot<T>(&self, read: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        let transaction = self.0.unchecked_transaction()?;
+        let result = read();
+        drop(transaction);
+        result
+    }
+
+    /// What stops a reading from another thread.
+    pub(in crate::store) fn interrupter(&self) -> Interrupter {
+        Interrupter(self.0.get_interrupt_handle())
+    }
+
+    fn bound(&self, sql: &str, values: &[Value<'_>]) -> Result<CachedStatement<'_>, Error> {
+        let mut statement = self.0.prepare_cached(sql)?;
+        if statement.parameter_count() != values.len() {
+            let (wanted, given) = (statement.parameter_count(), values.len());
+            return Err(Error::Other(format!("{wanted} values are wanted and {given} were given: {sql}")));
+        }
+        for (index, value) in values.iter().enumerate() {
+            statement.raw_bind_parameter(index + 1, value)?;
+        }
+        Ok(statement)
+    }
+}
+
+#[cfg(test)]
+impl Connection {
+    pub(in crate::store) fn in_memory() -> Self {
+        Self(rusqlite::Connection::open_in_memory().unwrap())
+    }
+
+    pub(in crate::store) fn to(path: &std::path::Path) -> Self {
+        Self(rusqlite::Connection::open(path).unwrap())
+    }
+
+    pub(in crate::store) fn batch(&self, sql: &str) -> Result<(), Error> {
+        Ok(self.0.execute_batch(sql)?)
+    }
+}
+
+/// Stops a reading from another thread.
+pub struct Interrupter(InterruptHandle);
+
+impl Interrupter {
+    /// The reading that is under way ends with an error. Without one, nothing happens.
+    pub fn interrupt(&self) {
+        self.0.interrupt();
+    }
+}

@@ -1,0 +1,71 @@
+//! Files beside the database: their names, their owner, and that their names are on disk.
+
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::path::{Path, PathBuf};
+
+use crate::store::error::OpenError;
+
+/// The name of a database with a suffix: its lock, its log.
+#[must_use]
+pub fn with_suffix(database: &Path, suffix: impl AsRef<OsStr>) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// The directory of a file.
+#[must_use]
+pub fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A new file is only on disk when its name is.
+///
+/// # Errors
+/// When the directory cannot be synced.
+pub fn sync_directory(directory: &Path) -> std::io::Result<()> {
+    File::open(directory).and_then(|directory| directory.sync_all())
+}
+
+/// Gives a file beside a database to the owner of the database, or of its directory while there is none: whoever runs the
+/// server must be able to open it, also when root was here before.
+///
+/// # Errors
+/// When it belongs to somebody else and cannot be given away.
+pub fn chown_like(file: &File, database: &Path) -> std::io::Result<()> {
+    let wanted = std::fs::metadata(database).or_else(|_| std::fs::metadata(directory_of(database)))?;
+    let found = file.metadata()?;
+    if (wanted.uid(), wanted.gid()) == (found.uid(), found.gid()) {
+        return Ok(());
+    }
+    match fchown(file, Some(wanted.uid()), Some(wanted.gid())) {
+        // The group is a matter of taste, and the directory's may be one that we are not in.
+        Err(_) if wanted.uid() == found.uid() => Ok(()),
+        owned => owned,
+    }
+}
+
+/// Makes the directory of a database if it is absent, for its owner alone.
+pub(super) fn make_directory(database: &Path) -> Result<(), OpenError> {
+    if database.is_dir() {
+        return Err(OpenError::Foreign { path: database.to_owned(), found: "it is a directory".to_owned() });
+    }
+    match database.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        Some(directory) => {
+            let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+            made.map_err(|source| OpenError::File { path: directory.to_owned(), source })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Creates the file with our mode, which SQLite copies to its -wal and -shm. True if it was not there.
+pub(super) fn create_file(database: &Path) -> Result<bool, OpenError> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(database) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(source) => Err(OpenError::File { path: database.to_owned(), source }),
+    }
+}

@@ -1,0 +1,65 @@
+//! What a file says of itself: is it ours, of which version, with which tables.
+
+use std::path::Path;
+
+use rusqlite::{Connection, ErrorCode};
+
+use crate::store::error::{Error, OpenError};
+use crate::store::migrations::SCHEMA_VERSION;
+use crate::store::reader::Reader;
+
+/// Marks a file as ours: `inkr` in ASCII (`PRAGMA application_id`).
+pub const APPLICATION_ID: i32 = 0x696e_6b72;
+
+/// Names of the tables that a database has, in alphabetical order.
+///
+/// # Errors
+/// When the schema cannot be read.
+pub fn tables(reader: &Reader) -> Result<Vec<String>, Error> {
+    Ok(table_names(&reader.connection().0)?)
+}
+
+/// The schema version of a database.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn schema_version(reader: &Reader) -> Result<i32, Error> {
+    Ok(user_version(&reader.connection().0)?)
+}
+
+/// Refuses what another program or a newer inkring wrote, before anything in it is changed.
+pub(super) fn check_ours(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let foreign = |found: String| OpenError::Foreign { path: path.to_owned(), found };
+    let failed = |error: rusqlite::Error| OpenError::Database { path: path.to_owned(), source: error.into() };
+    let id = application_id(connection).map_err(|error| match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => foreign("it is not an SQLite file".to_owned()),
+        _ => failed(error),
+    })?;
+    let version = user_version(connection).map_err(failed)?;
+    // An empty file is a database not yet made: the start that was to make it was cut short.
+    let empty = id == 0 && version == 0 && table_names(connection).map_err(failed)?.is_empty();
+    match id {
+        _ if empty => Ok(()),
+        APPLICATION_ID if version > SCHEMA_VERSION => {
+            Err(OpenError::Newer { path: path.to_owned(), found: version, known: SCHEMA_VERSION })
+        }
+        APPLICATION_ID if version < 1 => Err(foreign(format!("schema version {version}"))),
+        APPLICATION_ID => Ok(()),
+        0 => Err(foreign("an SQLite database of another program".to_owned())),
+        id => Err(foreign(format!("an SQLite database with application id {id:#x}"))),
+    }
+}
+
+pub(super) fn application_id(connection: &Connection) -> rusqlite::Result<i32> {
+    connection.pragma_query_value(None, "application_id", |row| row.get(0))
+}
+
+pub(super) fn user_version(connection: &Connection) -> rusqlite::Result<i32> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+pub(super) fn table_names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement =
+        connection.prepare_cached("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")?;
+    statement.query_map((), |row| row.get(0))?.collect()
+}

@@ -1,0 +1,350 @@
+//! Opening the database: is it ours, is it ours alone, and does it behave as promised.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::OpenFlags;
+use rusqlite::config::DbConfig;
+use rusqlite::types::Value as SqliteValue;
+
+use super::connection::Connection;
+use super::files::{create_file, directory_of, sync_directory};
+use super::identity::{application_id, check_ours};
+use super::lock::DatabaseLock;
+use super::migrate::{create, migrate};
+use super::reserve::Reserve;
+use super::restoring::lock_database;
+use super::survey::Survey;
+use crate::clock::Timestamp;
+use crate::store::counters::Counters;
+use crate::store::error::{Error, OpenError};
+use crate::store::reader::Reader;
+use crate::store::state::WriterState;
+
+/// Statements kept prepared by each connection; more than the code has.
+const STATEMENTS_CACHED: usize = 64;
+
+/// An open database: the connection that writes, and what is needed to open readers.
+#[derive(Debug)]
+pub struct Store {
+    pub(super) connection: Connection,
+    pub(super) state: Arc<WriterState>,
+    /// Held for as long as this process may write.
+    pub(super) lock: DatabaseLock,
+    pub(super) reserve: Reserve,
+    /// The time of the newest change that is stored; no later one is older.
+    pub(super) newest: Timestamp,
+    pub(super) metrics: Arc<Counters>,
+    path: PathBuf,
+}
+
+/// Opens the database at `path`, creating it and its directory (mode 0700; files 0600) when absent.
+///
+/// # Errors
+/// When another process has it, when it is not ours, or when SQLite or the file system refuses.
+pub fn open(path: &Path) -> Result<Store, OpenError> {
+    let reserve = Reserve::beside(path);
+    match open_once(path) {
+        // What an earlier run left in reserve is for this, too: on a full disk SQLite has no room for its index of the log.
+        Err(OpenError::Database { source, .. })
+            if matches!(source, Error::Full(_) | Error::Io(_) | Error::NotOpened(_)) && reserve.release() =>
+        {
+            log::warn!(error = source.to_string(), reserve = reserve.path().display().to_string(); "store.reserve_released");
+            open_once(path)
+        }
+        opened => opened,
+    }
+}
+
+fn open_once(path: &Path) -> Result<Store, OpenError> {
+    let lock = lock_database(path)?;
+    let fresh = create_file(path)?;
+    let failed = |error: rusqlite::Error| OpenError::Database { path: path.to_owned(), source: error.into() };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = rusqlite::Connection::open_with_flags(path, flags).map_err(failed)?;
+    if !fresh {
+        check_ours(&connection, path)?;
+    }
+    set_pragmas(&connection, path)?;
+    if application_id(&connection).map_err(failed)? == 0 {
+        create(&mut connection).map_err(failed)?;
+        let directory = directory_of(path);
+        sync_directory(directory).map_err(|source| OpenError::File { path: directory.to_owned(), source })?;
+    } else {
+        migrate(&mut connection).map_err(failed)?;
+    }
+    let connection = Connection(connection);
+    // A row that cannot be read is a matter for whoever asks for it, not for the start.
+    let newest = newest_change_in(&connection).unwrap_or_else(|error| {
+        log::warn!(error = error.to_string(); "store.newest_change_unknown");
+        None
+    });
+    let newest = newest.unwrap_or(Timestamp(i64::MIN));
+    let (state, reserve) = (Arc::new(WriterState::default()), Reserve::beside(path));
+    Ok(Store { connection, state, lock, reserve, newest, metrics: Arc::default(), path: path.to_owned() })
+}
+
+/// When the last change was made. Times do not go back from one change to the next and each leaves an event, of which only
+/// the oldest are ever removed, so this is the row added last: one look, however large the database is.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn newest_change(reader: &Reader) -> Result<Option<Timestamp>, Error> {
+    newest_change_in(reader.connection())
+}
+
+fn newest_change_in(connection: &Connection) -> Result<Option<Timestamp>, Error> {
+    connection.one("SELECT created_at FROM events ORDER BY id DESC LIMIT 1", &[], |row| row.get(0))
+}
+
+impl Store {
+    /// Has its writer counted here.
+    pub fn count_by(&mut self, metrics: Arc<Counters>) {
+        self.metrics = metrics;
+    }
+
+    /// Keeps this much room beside the database, to be given back when the disk is full; 0 is none. Without it things
+    /// go on, but a full disk is harder to leave.
+    pub fn keep_reserve(&mut self, bytes: u64) {
+        self.reserve.set_bytes(bytes);
+        if let Err(error) = self.reserve.make() {
+            let reserve = self.reserve.path().display().to_string();
+            log::warn!(error = error.to_string(), reserve, bytes; "store.reserve_failed");
+        }
+    }
+
+    /// A read-only connection for one thread.
+    ///
+    /// # Errors
+    /// When SQLite cannot open the file once more.
+    pub fn reader(&self) -> Result<Reader, OpenError> {
+        let failed = |error: rusqlite::Error| OpenError::Database { path: self.path.clone(), source: error.into() };
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = rusqlite::Connection::open_with_flags(&self.path, flags).map_err(failed)?;
+        connection.busy_timeout(Duration::from_millis(250)).map_err(failed)?;
+        keep_prepared(&connection).map_err(failed)?;
+        for (pragma, value) in
+            [("query_only", "ON"), ("trusted_schema", "OFF"), ("mmap_size", "0"), ("cache_size", "-1024")]
+        {
+            connection.pragma_update(None, pragma, value).map_err(failed)?;
+        }
+        Ok(Reader::new(Connection(connection), Some(Arc::clone(&self.state))))
+    }
+
+    /// What looks at this database and its writer, through a connection of its own.
+    ///
+    /// # Errors
+    /// As [`Store::reader`].
+    pub fn survey(&self) -> Result<Survey, OpenError> {
+        Ok(Survey::new(&self.path, self.reader()?, Arc::clone(&self.state)))
+    }
+}
+
+/// Sets every pragma that the promises rest on, reads each back, and logs what is in force.
+fn set_pragmas(connection: &rusqlite::Connection, path: &Path) -> Result<(), OpenError> {
+    let failed = |error: rusqlite::Error| OpenError::Database { path: path.to_owned(), source: error.into() };
+    // Nobody else writes; the wait is for a checkpoint that meets a reader.
+    connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
+    keep_prepared(connection).map_err(failed)?;
+    // This can only be chosen before the first page is written. A database that somebody has written anew without it is as
+    // good as any, and only never gets smaller.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(failed)?;
+    // Name, value to set, value as read back.
+    let pragmas = [
+        ("journal_mode", "WAL", "wal"),
+        ("synchronous", "FULL", "2"),
+        ("foreign_keys", "ON", "1"),
+        ("trusted_schema", "OFF", "0"),
+        ("wal_autocheckpoint", "0", "0"),
+        ("journal_size_limit", "67108864", "67108864"),
+        ("temp_store", "MEMORY", "2"),
+        ("cache_size", "-4096", "-4096"),
+        ("mmap_size", "0", "0"),
+    ];
+    let mut in_force = Vec::with_capacity(pragmas.len());
+    for (pragma, value, wanted) in pragmas {
+        connection.pragma_update_and_check(None, pragma, value, |_| Ok(())).or_else(without_rows).map_err(failed)?;
+        let found = connection
+            .pragma_query_value(None, pragma, |row| row.get::<_, SqliteValue>(0))
+            .map(|value| match value {
+                SqliteValue::Integer(number) => number.to_string(),
+                SqliteValue::Text(text) => text,
+                other => format!("{other:?}"),
+            })
+            .map_err(failed)?;
+        if found != wanted {
+            return Err(OpenError::Pragma { path: path.to_owned(), pragma, found, wanted });
+        }
+        in_force.push(format!("{pragma}={found}"));
+    }
+    log::info!(path = path.display().to_string(), sqlite = rusqlite::version(), pragmas = in_force.join(" "); "store.opened");
+    Ok(())
+}
+
+/// Statements are prepared once. Without the planner's stability guarantee SQLite would compile those with a
+/// bound LIMIT or range anew whenever the bound value changes: on every call.
+fn keep_prepared(connection: &rusqlite::Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
+}
+
+/// Some pragmas answer with their new value and some with no row; both are fine.
+fn without_rows(error: rusqlite::Error) -> rusqlite::Result<()> {
+    if matches!(error, rusqlite::Error::QueryReturnedNoRows) { Ok(()) } else { Err(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::super::identity::{APPLICATION_ID, table_names, tables, user_version};
+    use super::super::look::{open_immutable, open_read_only};
+    use super::*;
+    use crate::store::migrations::SCHEMA_VERSION;
+
+    fn temporary() -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new").join("inkring.db");
+        (directory, path)
+    }
+
+    #[test]
+    fn a_new_file_is_made_whole_and_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let (_directory, path) = temporary();
+        let store = open(&path).unwrap();
+        assert_eq!(application_id(&store.connection.0).unwrap(), APPLICATION_ID);
+        assert!(table_names(&store.connection.0).unwrap().contains(&"probe".to_owned()));
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+    }
+
+    #[test]
+    fn a_second_writer_is_refused_by_name() {
+        let (_directory, path) = temporary();
+        let _store = open(&path).unwrap();
+        let error = open(&path).unwrap_err().to_string();
+        assert!(error.contains(&format!("in use by another inkring (process {})", std::process::id())), "{error}");
+    }
+
+    #[test]
+    fn a_newer_or_foreign_file_is_refused_and_left_as_it_is() {
+        let (_directory, path) = temporary();
+        drop(open(&path).unwrap());
+        let connection = Connection::open(&path).unwrap();
+        connection.pragma_update(None, "user_version", SCHEMA_VERSION + 1).unwrap();
+        let error = open(&path).unwrap_err().to_string();
+        let (newer, ours) = (SCHEMA_VERSION + 1, SCHEMA_VERSION);
+        let says = format!("has schema version {newer}, and this inkring knows versions up to {ours}");
+        assert!(error.contains(&says), "{error}");
+        assert!(open_read_only(&path).unwrap_err().to_string().contains(&says));
+        connection.pragma_update(None, "user_version", SCHEMA_VERSION).unwrap();
+        connection.pragma_update(None, "application_id", 7).unwrap();
+        let error = open(&path).unwrap_err().to_string();
+        assert!(error.contains("application id 0x7"), "{error}");
+        connection.pragma_update(None, "application_id", 0).unwrap();
+        assert!(open(&path).unwrap_err().to_string().contains("of another program"));
+        drop(connection);
+        let text = path.with_file_name("notes.txt");
+        std::fs::write(&text, "these are my notes, and they are longer than an SQLite header".repeat(40)).unwrap();
+        assert!(open(&text).unwrap_err().to_string().contains("it is not an SQLite file"));
+    }
+
+    /// A file as the first version of inkring left it, with one draft.
+    fn of_version_1(path: &Path) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let connection = Connection::open(path).unwrap();
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").unwrap();
+        connection.execute_batch(include_str!("../../../tests/data/schema-1.sql")).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        let draft = "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, passed_at, created_at, \
+                     updated_at) VALUES ('d', 'a', 't', 'x', 'a', 1, 2, 3)";
+        connection.execute(draft, ()).unwrap();
+    }
+
+    /// Every table and index as it was declared, without comments and spacing.
+    fn declared(connection: &Connection) -> Vec<String> {
+        let sql = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map((), |row| row.get::<_, String>(0)).unwrap();
+        rows.map(|sql| sql.unwrap().split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    }
+
+    #[test]
+    fn a_file_of_version_1_is_brought_to_the_schema_of_today_with_all_that_is_in_it() {
+        let (_directory, path) = temporary();
+        of_version_1(&path);
+        let found = open_read_only(&path).unwrap_err().to_string();
+        assert!(found.contains("has schema version 1") && found.contains("start this inkring's server"), "{found}");
+        let migrated = open(&path).unwrap();
+        assert_eq!(user_version(&migrated.connection.0).unwrap(), SCHEMA_VERSION);
+        let kept: String =
+            migrated.connection.0.query_row("SELECT draft_id FROM drafts", (), |row| row.get(0)).unwrap();
+        assert_eq!(kept, "d");
+        let (_other, new) = temporary();
+        assert_eq!(declared(&migrated.connection.0), declared(&open(&new).unwrap().connection.0));
+        drop(migrated);
+        drop(open(&path).unwrap());
+        open_read_only(&path).unwrap();
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_file_as_it_was() {
+        let (_directory, path) = temporary();
+        of_version_1(&path);
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch("CREATE TABLE audit_anchor (in_the_way TEXT) STRICT").unwrap();
+        let before = declared(&connection);
+        assert!(open(&path).unwrap_err().to_string().contains("audit_anchor already exists"));
+        assert_eq!((user_version(&connection).unwrap(), declared(&connection)), (1, before));
+        connection.execute_batch("DROP TABLE audit_anchor").unwrap();
+        drop(connection);
+        open(&path).unwrap();
+    }
+
+    #[test]
+    fn who_only_looks_changes_nothing_and_needs_no_lock() {
+        let (_directory, path) = temporary();
+        assert!(open_read_only(&path).unwrap_err().to_string().contains("there is no database at"));
+        assert!(!path.exists());
+        let store = open(&path).unwrap();
+        let reader = open_read_only(&path).unwrap();
+        assert!(reader.connection().change("DELETE FROM probe", &[]).is_err());
+        drop((store, reader));
+        open_read_only(&path).unwrap();
+    }
+
+    #[test]
+    fn at_rest_a_file_is_read_without_leaving_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("100% of #1?.db");
+        assert!(open_immutable(&path).unwrap_err().to_string().contains("there is no database at"));
+        drop(open(&path).unwrap());
+        let names = || std::fs::read_dir(directory.path()).unwrap().count();
+        let before = names();
+        let reader = open_immutable(&path).unwrap();
+        assert!(tables(&reader).unwrap().contains(&"probe".to_owned()));
+        assert!(reader.connection().change("DELETE FROM probe", &[]).is_err());
+        drop(reader);
+        assert_eq!(names(), before);
+    }
+
+    #[test]
+    fn an_empty_file_left_by_a_start_cut_short_is_made_whole() {
+        let (directory, _) = temporary();
+        let path = directory.path().join("inkring.db");
+        std::fs::write(&path, "").unwrap();
+        open(&path).unwrap();
+    }
+
+    #[test]
+    fn a_reader_cannot_write() {
+        let (_directory, path) = temporary();
+        let store = open(&path).unwrap();
+        let reader = store.reader().unwrap();
+        assert!(reader.connection().change("DELETE FROM probe", &[]).is_err());
+    }
+}

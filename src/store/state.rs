@@ -1,0 +1,78 @@
+//! What the writer shows of itself without being asked to stop for it.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::fault::{AtomicFault, Fault};
+use crate::clock::Clock;
+
+/// What the writer shows of itself without being asked to stop for it.
+#[derive(Debug, Default)]
+pub(super) struct WriterState {
+    commits: AtomicU64,
+    queued: AtomicUsize,
+    /// Microseconds of the monotonic clock, since the writer began, at which the running batch began, plus one;
+    /// zero between batches.
+    busy_since: AtomicU64,
+    fault: AtomicFault,
+    /// Changes refused because of the fault, since it was set.
+    refused: AtomicU64,
+}
+
+impl WriterState {
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Acquire)
+    }
+
+    pub(super) fn count_commit(&self) {
+        self.commits.fetch_add(1, Ordering::Release);
+    }
+
+    /// Marks the beginning of a batch, this long after the writer began.
+    pub(super) fn begin_work(&self, since: Duration) {
+        let since = u64::try_from(since.as_micros()).unwrap_or(u64::MAX - 1);
+        self.busy_since.store(since + 1, Ordering::Relaxed);
+    }
+
+    pub(super) fn end_work(&self) {
+        self.busy_since.store(0, Ordering::Relaxed);
+    }
+
+    pub(super) fn busy_for(&self, began: Instant, clock: &Clock) -> Option<Duration> {
+        let since = self.busy_since.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(clock.instant().saturating_duration_since(began).saturating_sub(Duration::from_micros(since)))
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn enqueue(&self) {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn dequeue(&self) {
+        self.queued.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Why no changes are taken, when none are.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.fault.get()
+    }
+
+    pub(super) fn set_fault(&self, fault: Option<Fault>) {
+        self.fault.set(fault);
+    }
+
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn forget_refused(&self) {
+        self.refused.store(0, Ordering::Relaxed);
+    }
+}

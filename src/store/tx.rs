@@ -1,0 +1,174 @@
+//! A transaction as a change sees it.
+
+use super::error::Error;
+use super::event::Event;
+use super::reader::Query;
+use super::row::Row;
+use super::sqlite::connection::Connection;
+use super::sqlite::copying::Copying;
+use super::value::Value;
+use crate::clock::Timestamp;
+
+/// Writes the one row of its table: proof that a commit reaches the disk.
+pub(super) const PROBE: &str = "INSERT INTO probe (id, probed_at) VALUES (1, ?1) \
+                                ON CONFLICT (id) DO UPDATE SET probed_at = excluded.probed_at";
+
+/// What runs once a change is on disk.
+pub(super) type Deferred = Box<dyn FnOnce() + Send>;
+
+/// What the jobs of a batch have asked for beside rows.
+#[derive(Default)]
+pub(super) struct Effects {
+    /// To be told of after the commit, in order.
+    pub(super) events: Vec<Event>,
+    /// To be run after the commit, in order.
+    pub(super) deferred: Vec<Deferred>,
+    /// Pages that were moved, which SQLite does not count as changes of rows.
+    pub(super) moved_pages: u64,
+    /// A copy that is wanted and not yet begun.
+    pub(super) copying: Option<Copying>,
+}
+
+impl Effects {
+    /// Where they end now, for [`Effects::undo`].
+    pub(super) fn mark(&self) -> (usize, usize) {
+        (self.events.len(), self.deferred.len())
+    }
+
+    /// Forgets what was asked for behind the mark.
+    pub(super) fn undo(&mut self, (events, deferred): (usize, usize)) {
+        self.events.truncate(events);
+        self.deferred.truncate(deferred);
+    }
+}
+
+/// The transaction of one change. Reading is by [`Query`].
+pub struct Tx<'a> {
+    connection: &'a Connection,
+    now: Timestamp,
+    effects: &'a mut Effects,
+}
+
+impl<'a> Tx<'a> {
+    pub(super) fn new(connection: &'a Connection, now: Timestamp, effects: &'a mut Effects) -> Self {
+        Self { connection, now, effects }
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        self.connection
+    }
+
+    /// The time of this change: the wall clock, but never before an earlier change's.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Sees to it that this change is not before that time, which is of what it changes: another process may have written it
+    /// by another clock.
+    pub fn not_before(&mut self, at: Timestamp) {
+        self.now = self.now.max(at);
+    }
+
+    /// Reads the head row of what the change is about, and keeps every other change of the same away until this one is
+    /// over. Everything else about it is read after this, in statements of their own: only then nobody else changes it any
+    /// more. (One writer makes all changes of SQLite, so there it is a reading like any other.)
+    ///
+    /// # Errors
+    /// When the statement fails, or what `read` says.
+    pub fn lock<T>(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        read: impl FnOnce(&Row<'_>) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        self.connection.one(sql, values, read)
+    }
+
+    /// Writes, when nobody needs to know how many rows it was: an engine may send it on without waiting for an answer.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub fn run(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<(), Error> {
+        self.connection.change(sql, values).map(drop)
+    }
+
+    /// Writes, and says how many rows were changed.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub fn change(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, Error> {
+        self.connection.change(sql, values)
+    }
+
+    /// Adds one row, and says which id it was given.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub fn insert(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<i64, Error> {
+        self.connection.insert(sql, values)
+    }
+
+    /// Does something that is undone alone if it fails, events and all.
+    ///
+    /// # Errors
+    /// The outer one: the transaction was lost with it, and nothing that the change did has happened.
+    pub fn savepoint<T, E>(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, E>) -> Result<Result<T, E>, Error> {
+        let (connection, mark) = (self.connection, self.effects.mark());
+        let done = connection.savepoint(|| work(self))?;
+        if done.is_err() {
+            self.effects.undo(mark);
+        }
+        Ok(done)
+    }
+
+    /// Changes a row that means nothing: committed, it proves that commits reach the disk.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub fn probe(&mut self) -> Result<(), Error> {
+        let now = self.now;
+        self.run(PROBE, &[now.into()])
+    }
+
+    /// Has this event told to everyone after the commit, if the job is kept.
+    pub fn publish(&mut self, event: Event) {
+        self.effects.events.push(event);
+    }
+
+    /// Has this run on the writer after the commit; must be quick. If the job is not kept or the commit fails, it is
+    /// dropped instead, with all it holds.
+    pub fn after_commit(&mut self, work: impl FnOnce() + Send + 'static) {
+        self.effects.deferred.push(Box::new(work));
+    }
+
+    /// Says that so many pages were moved: they fill the log as rows do.
+    pub(super) fn moved_pages(&mut self, pages: u64) {
+        self.effects.moved_pages += pages;
+    }
+
+    /// Has the database copied once this batch is committed.
+    pub(super) fn copy(&mut self, wanted: Option<Copying>) {
+        self.effects.copying = wanted;
+    }
+}
+
+impl Query for Tx<'_> {
+    fn one<T>(
+        &self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        read: impl FnOnce(&Row<'_>) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        self.connection.one(sql, values, read)
+    }
+
+    fn each(
+        &self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        read: impl FnMut(&Row<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.connection.each(sql, values, read)
+    }
+}
