@@ -16,7 +16,7 @@ use crate::audit::{self, Audit};
 use crate::backup::{self, Backups};
 use crate::clock::Clock;
 use crate::drafts;
-use crate::gate::{self, KeysError, UnheededProxy};
+use crate::gate::{self, KeysError, UntrustedProxy};
 use crate::health::counters::Ready;
 use crate::health::{self, Readiness};
 use crate::housekeeper::Housekeeper;
@@ -151,7 +151,7 @@ impl Server {
         let housekeeper = housekeeper.map_err(StartError::Threads)?;
 
         let readiness = Arc::new(Readiness::counted_by(Arc::new(Ready::new(&metrics))));
-        let (seats, unheeded_proxy) = (Seats::default(), UnheededProxy::default());
+        let (seats, untrusted_proxy) = (Seats::default(), UntrustedProxy::default());
         let counters = Counters {
             http: Arc::new(gate::Counters::new(&metrics)),
             sockets: Arc::new(hub::Counters::new(&metrics)),
@@ -177,7 +177,7 @@ impl Server {
             audit: audit.clone(),
             backups: backups.clone(),
             damaged: drafts::Damaged::default(),
-            unheeded_proxy: unheeded_proxy.clone(),
+            untrusted_proxy: untrusted_proxy.clone(),
             counters,
             metrics: metrics.clone(),
             clock: clock.clone(),
@@ -197,7 +197,7 @@ impl Server {
                 metrics: metrics.clone(),
                 seats,
                 backups: backups.clone(),
-                unheeded_proxy: unheeded_proxy.clone(),
+                untrusted_proxy: untrusted_proxy.clone(),
                 started_at: clock.now(),
                 began: clock.instant(),
                 clock: clock.clone(),

@@ -9,9 +9,9 @@ use crate::net::Request;
 /// something up; mostly it is a proxy that nobody named in `TRUSTED_PROXIES`, and then all of its clients are taken for
 /// one. Cheap to clone; clones share what is known.
 #[derive(Debug, Clone, Default)]
-pub struct UnheededProxy(Arc<OnceLock<IpAddr>>);
+pub struct UntrustedProxy(Arc<OnceLock<IpAddr>>);
 
-impl UnheededProxy {
+impl UntrustedProxy {
     /// Who it was, if there was one since the start.
     #[must_use]
     pub fn first(&self) -> Option<IpAddr> {
@@ -37,11 +37,11 @@ pub(super) fn of_client(
     request: &Request<'_>,
     peer: IpAddr,
     is_trusted: impl Fn(IpAddr) -> bool,
-    unheeded: &UnheededProxy,
+    untrusted: &UntrustedProxy,
 ) -> IpAddr {
     let mut client = peer;
     if !is_trusted(peer) {
-        unheeded.look(request, peer);
+        untrusted.look(request, peer);
         return client;
     }
     let hops: Vec<&[u8]> = request.headers.items("x-forwarded-for").collect();
@@ -69,28 +69,28 @@ mod tests {
     use crate::net::http1::{Decoder, Limits, Step, slots};
 
     fn client(forwarded: &[&str], peer: &str) -> String {
-        client_and(forwarded, peer, &UnheededProxy::default())
+        client_and(forwarded, peer, &UntrustedProxy::default())
     }
 
-    fn client_and(forwarded: &[&str], peer: &str, unheeded: &UnheededProxy) -> String {
+    fn client_and(forwarded: &[&str], peer: &str, untrusted: &UntrustedProxy) -> String {
         let lines: String = forwarded.iter().map(|line| format!("X-Forwarded-For: {line}\r\n")).collect();
         let head = format!("GET / HTTP/1.1\r\nHost: t\r\n{lines}\r\n");
         let mut decoder = Decoder::new(Limits { head_bytes: 4096, headers: 16, target_bytes: 64 });
         let mut slots = slots();
         let Ok(Step::Request { request, .. }) = decoder.decode(head.as_bytes(), &mut slots, |_| 0) else { panic!() };
         let is_trusted = |address: IpAddr| address.to_string().starts_with("10.") || address.is_loopback();
-        of_client(&request, peer.parse().unwrap(), is_trusted, unheeded).to_string()
+        of_client(&request, peer.parse().unwrap(), is_trusted, untrusted).to_string()
     }
 
     #[test]
     fn the_first_who_forwards_without_being_trusted_is_remembered() {
-        let unheeded = UnheededProxy::default();
-        client_and(&[], "9.9.9.9", &unheeded);
-        client_and(&["1.1.1.1"], "10.0.0.1", &unheeded);
-        assert_eq!(unheeded.first(), None, "who forwards nothing and who is trusted do not count");
-        client_and(&["1.1.1.1"], "9.9.9.9", &unheeded);
-        client_and(&["1.1.1.1"], "8.8.8.8", &unheeded);
-        assert_eq!(unheeded.clone().first(), Some("9.9.9.9".parse().unwrap()));
+        let untrusted = UntrustedProxy::default();
+        client_and(&[], "9.9.9.9", &untrusted);
+        client_and(&["1.1.1.1"], "10.0.0.1", &untrusted);
+        assert_eq!(untrusted.first(), None, "who forwards nothing and who is trusted do not count");
+        client_and(&["1.1.1.1"], "9.9.9.9", &untrusted);
+        client_and(&["1.1.1.1"], "8.8.8.8", &untrusted);
+        assert_eq!(untrusted.clone().first(), Some("9.9.9.9".parse().unwrap()));
     }
 
     #[test]

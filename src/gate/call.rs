@@ -153,7 +153,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Clock;
-    use crate::gate::Code;
+    use crate::gate::error::Code;
     use crate::hub::Hub;
     use crate::net;
     use crate::store::{Query as _, Writer, open};

@@ -13,8 +13,7 @@ use http::header::{ALLOW, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-use super::token::BadToken;
-use super::validate::Problem;
+use super::problem::Problem;
 use crate::net::{Reject, Response};
 use crate::store::{self, Fault, StoreError};
 
@@ -115,8 +114,8 @@ struct Facts {
     context: Option<String>,
     /// Whether rows could not be read.
     damage: bool,
-    /// Why nobody knows who is asking, if it is about that, in one word for the counters.
-    stranger: Option<&'static str>,
+    /// Why authentication failed, in one word for the counter, if it did.
+    auth_failure: Option<&'static str>,
 }
 
 impl ApiError {
@@ -133,7 +132,7 @@ impl ApiError {
             headers: Vec::new(),
             context: None,
             damage: false,
-            stranger: None,
+            auth_failure: None,
         }))
     }
 
@@ -151,7 +150,7 @@ impl ApiError {
         self
     }
 
-    fn with_context(mut self, context: impl Into<String>) -> Self {
+    pub(super) fn with_context(mut self, context: impl Into<String>) -> Self {
         self.0.context = Some(context.into());
         self
     }
@@ -199,15 +198,15 @@ impl ApiError {
         self.0.damage
     }
 
-    /// The same error as one about who is asking.
-    pub(super) fn of_stranger(mut self, reason: &'static str) -> Self {
-        self.0.stranger = Some(reason);
+    /// Marks this as an authentication failure, for the counter.
+    pub(super) fn marked_auth_failure(mut self, reason: &'static str) -> Self {
+        self.0.auth_failure = Some(reason);
         self
     }
 
-    /// Why nobody knows who is asking, if it is about that.
-    pub(super) fn stranger(&self) -> Option<&'static str> {
-        self.0.stranger
+    /// Why authentication failed, if that is what this error says.
+    pub(super) fn auth_failure(&self) -> Option<&'static str> {
+        self.0.auth_failure
     }
 
     /// 401: nobody said who they are (contract 01 §3.1: message and detail are objects here).
@@ -219,7 +218,7 @@ impl ApiError {
         });
         let mut error = Self::new(Code::HttpError, "").with_status(StatusCode::UNAUTHORIZED);
         error.0.message = message;
-        error.of_stranger("missing")
+        error.marked_auth_failure("missing")
     }
 
     /// 422: the request has not the right shape. All problems at once, in field order.
@@ -316,14 +315,6 @@ impl ApiError {
             body["detail"] = self.0.detail.clone().unwrap_or_else(|| self.0.message.clone());
         }
         body.to_string().into_bytes()
-    }
-}
-
-/// 401: a token was sent and is not taken. Why is for the log, so that nobody learns which part to work on.
-impl From<BadToken> for ApiError {
-    fn from(bad: BadToken) -> Self {
-        let error = Self::new(Code::HttpError, bad.sentence()).with_status(StatusCode::UNAUTHORIZED);
-        error.with_context(bad.reason()).of_stranger(bad.label())
     }
 }
 

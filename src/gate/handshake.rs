@@ -9,7 +9,7 @@ use super::identity::{BEARER_PROTOCOL, offers_bearer};
 use crate::net::{Request, Response};
 
 /// Whether this asks for a WebSocket at all.
-pub(super) fn is_asked(request: &Request<'_>) -> bool {
+pub(super) fn is_websocket_upgrade(request: &Request<'_>) -> bool {
     request.http11
         && request.method == Method::GET
         && request.headers.has_token("upgrade", "websocket")

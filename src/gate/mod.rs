@@ -19,13 +19,12 @@ pub mod counters;
 mod error;
 mod handshake;
 pub mod identity;
-mod keys;
 pub mod limit;
 mod live;
 pub mod options;
 mod policy;
+mod problem;
 mod routes;
-mod token;
 pub mod validate;
 
 use std::borrow::Cow;
@@ -38,19 +37,20 @@ use std::time::{Duration, Instant};
 use http::header::LOCATION;
 use http::{HeaderValue, Method, StatusCode};
 
-pub use address::UnheededProxy;
+pub use address::UntrustedProxy;
 pub use call::{Call, Outcome};
 pub use cors::Cors;
 pub use counters::Counters;
 pub use error::{ApiError, Code};
 pub use identity::options::{KeysError, OpenedKeys};
-pub use identity::{Caller, Identity, USER_ID_MAX_CHARS, is_user_id};
-pub use keys::{BadKeys, Form, KeyFile, Keys};
+pub use identity::{
+    BadKeys, BadToken, Caller, Demands, Form, Identity, KeyFile, Keys, MINT_MAX_HOURS, TOKEN_MAX_BYTES,
+    USER_ID_MAX_CHARS, Verifier, is_user_id, mint, unverified,
+};
 pub use limit::{Limiter, Limits};
 pub use live::{Following, Live};
 pub use policy::{NewPolicy, Policies, Policy};
 pub use routes::{Access, Handler, Kind, Reads, Route, Routes};
-pub use token::{BadToken, Demands, MINT_MAX_HOURS, TOKEN_MAX_BYTES, Verifier, mint, unverified};
 
 use crate::clock::Clock;
 use crate::hub::Mailbox;
@@ -79,7 +79,7 @@ pub struct Gate {
     /// Bytes of body read when a route says nothing else.
     pub body_bytes: usize,
     /// Who forwards requests without being trusted. The shards share it.
-    pub unheeded_proxy: UnheededProxy,
+    pub untrusted_proxy: UntrustedProxy,
     /// Where changes are handed in.
     pub writer: WriterHandle,
     /// Where the writer answers to.
@@ -196,7 +196,7 @@ impl Gate {
             exchange.metrics = Rc::clone(metrics);
             exchange.kind = route.kind;
         }
-        let client = address::of_client(request, peer, &self.policy.trusted_proxy, &self.unheeded_proxy);
+        let client = address::of_client(request, peer, &self.policy.trusted_proxy, &self.untrusted_proxy);
         let limiter = self.policy.limiter.as_ref().filter(|_| !is_unlimited(&found, request));
         if let Some(limiter) = limiter
             && let Some(refusal) = exchange.charge(&limiter.by_address(client, exchange.began))
@@ -206,7 +206,7 @@ impl Gate {
         let (route, params) = match found {
             Found::Route(route, _, params) => (route, params),
             Found::OtherMethods(allow) => return Err(ApiError::method_not_allowed(&allow)),
-            Found::Nothing if handshake::is_asked(request) => return Err(no_socket()),
+            Found::Nothing if handshake::is_websocket_upgrade(request) => return Err(no_socket()),
             Found::Nothing => return self.other_slash(request, peer, &path).ok_or_else(ApiError::no_route),
         };
         exchange.draft_id = params.get("draft_id").filter(|_| log::log_enabled!(log::Level::Warn)).map(str::to_owned);
@@ -230,8 +230,8 @@ impl Gate {
         let mut known_until = None;
         match route.access {
             Access::Public => {}
-            Access::User => exchange.user = asker.transpose().inspect_err(|error| self.count_stranger(error))?,
-            Access::Socket if !handshake::is_asked(request) => return Err(ApiError::no_route()),
+            Access::User => exchange.user = asker.transpose().inspect_err(|error| self.count_auth_failure(error))?,
+            Access::Socket if !handshake::is_websocket_upgrade(request) => return Err(ApiError::no_route()),
             Access::Socket => {
                 handshake::check(request)?;
                 match self.policy.identity.establish_socket(request, self.clock.now()) {
@@ -239,7 +239,7 @@ impl Gate {
                         exchange.user = Some(caller.user);
                         known_until = caller.until.and_then(|until| self.clock.instant_of(until));
                     }
-                    Err(error) => self.count_stranger(&error),
+                    Err(error) => self.count_auth_failure(&error),
                 }
             }
         }
@@ -249,9 +249,9 @@ impl Gate {
         (route.handler)(&call)
     }
 
-    /// Counts someone of whom nobody knows who it is, where that was asked for.
-    fn count_stranger(&self, error: &ApiError) {
-        if let Some(reason) = error.stranger() {
+    /// Counts an authentication failure.
+    fn count_auth_failure(&self, error: &ApiError) {
+        if let Some(reason) = error.auth_failure() {
             self.routes.metrics.auth_failed(reason);
         }
     }
@@ -291,7 +291,7 @@ fn decoded(path: &str) -> Cow<'_, str> {
 /// like any other.
 fn is_unlimited(found: &Found<'_, '_>, request: &Request<'_>) -> bool {
     let Found::Route(route, ..) = found else { return false };
-    let handshake = || handshake::is_asked(request) && handshake::check(request).is_ok();
+    let handshake = || handshake::is_websocket_upgrade(request) && handshake::check(request).is_ok();
     route.kind == Kind::Probe || (route.access == Access::Socket && handshake())
 }
 

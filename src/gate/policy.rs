@@ -4,13 +4,11 @@ use std::net::IpAddr;
 
 use super::cors::Cors;
 use super::counters::LIMITED_KEYS;
-use super::identity::Identity;
 use super::identity::options::{KEYS_RELOAD, KeysError, OpenedKeys, TRUST_HEADER};
-use super::keys::{KeyFile, KeyWatch};
+use super::identity::{Demands, Identity, KeyFile, KeyWatch, Verifier};
 use super::limit::{Limiter, Limits};
 use super::live::Live;
 use super::options::{ORIGINS, PROXIES};
-use super::token::{Demands, Verifier};
 use crate::clock::Clock;
 use crate::housekeeper::Task;
 use crate::observe::metrics::{Metrics, set_usize};

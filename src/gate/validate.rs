@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use serde_json::{Map, Value, json};
 
 use super::error::ApiError;
+pub use super::problem::Problem;
 use crate::text::cut;
 
 /// Code points of a string that an error echoes.
@@ -19,43 +20,6 @@ const ECHO_PARTS: usize = 200;
 pub const ECHO_JSON_BYTES: usize = 1024;
 /// curl and forms send something else unless told, and the item of `detail` alone does not say so.
 const NOT_SENT_AS_JSON: &str = "; was it sent with Content-Type: application/json?";
-
-/// One thing wrong with a request.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Problem {
-    /// The catalogue's name for it.
-    pub kind: &'static str,
-    /// Where: `body`, `query`, `header` or `path`, then the way down.
-    pub loc: Vec<Value>,
-    /// A sentence.
-    pub msg: String,
-    /// The offending value, capped.
-    pub input: Value,
-    /// The bound, where there is one.
-    pub ctx: Option<Value>,
-    /// What to do about it, for the sentence only; empty where the sentence says it all.
-    pub hint: &'static str,
-}
-
-impl Problem {
-    /// The item of `detail`.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        let mut item = json!({ "type": self.kind, "loc": self.loc, "msg": self.msg, "input": self.input });
-        if let Some(ctx) = &self.ctx {
-            item["ctx"] = ctx.clone();
-        }
-        item
-    }
-
-    /// For people: `body.title: Field required`.
-    #[must_use]
-    pub fn sentence(&self) -> String {
-        let place: Vec<String> =
-            self.loc.iter().map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned)).collect();
-        format!("{}: {}{}", place.join("."), self.msg, self.hint)
-    }
-}
 
 /// The body of a request, as far as it can be told before anyone knows what it should hold.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,7 +9,7 @@ use crate::audit::Audit;
 use crate::backup::Backups;
 use crate::clock::Clock;
 use crate::drafts;
-use crate::gate::{self, Gate, Routes, UnheededProxy};
+use crate::gate::{self, Gate, Routes, UntrustedProxy};
 use crate::health::{self, Readiness};
 use crate::hub::{self, Hub, Mailbox, Seats, Topics};
 use crate::net::options::BODY_BYTES;
@@ -37,7 +37,7 @@ pub(super) struct GatePlan {
     pub(super) audit: Option<Audit>,
     pub(super) backups: Backups,
     pub(super) damaged: drafts::Damaged,
-    pub(super) unheeded_proxy: UnheededProxy,
+    pub(super) untrusted_proxy: UntrustedProxy,
     pub(super) counters: Counters,
     pub(super) metrics: Metrics,
     pub(super) clock: Clock,
@@ -81,7 +81,7 @@ impl GatePlan {
             routes,
             policy: self.live.policies.policy.follow(),
             body_bytes: settings.count(&BODY_BYTES),
-            unheeded_proxy: self.unheeded_proxy.clone(),
+            untrusted_proxy: self.untrusted_proxy.clone(),
             writer: self.writer.clone(),
             mailbox,
             clock: self.clock.clone(),

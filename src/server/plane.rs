@@ -10,7 +10,7 @@ use crate::audit;
 use crate::backup::{self, Backups};
 use crate::clock::{Clock, Timestamp};
 use crate::drafts;
-use crate::gate::UnheededProxy;
+use crate::gate::UntrustedProxy;
 use crate::gate::identity::options::{TOKEN_KEYS, TRUST_HEADER};
 use crate::gate::limit;
 use crate::hub::{self, Seats};
@@ -37,7 +37,7 @@ pub(super) struct PlaneView {
     pub(super) metrics: Metrics,
     pub(super) seats: Seats,
     pub(super) backups: Backups,
-    pub(super) unheeded_proxy: UnheededProxy,
+    pub(super) untrusted_proxy: UntrustedProxy,
     pub(super) started_at: Timestamp,
     pub(super) began: Instant,
     pub(super) clock: Clock,
@@ -81,7 +81,7 @@ impl PlaneView {
                 disk_free_bytes: figures.disk_free_bytes,
             },
             sockets_open: self.seats.open(),
-            proxy_header_untrusted: self.unheeded_proxy.first().map(|peer| peer.to_string()),
+            proxy_header_untrusted: self.untrusted_proxy.first().map(|peer| peer.to_string()),
             backups: ops::BackupStatus {
                 every_hours: backups.every.map(|every| every.as_secs() / 3600),
                 directory: backups.directory.as_ref().map(|directory| directory.display().to_string()),

@@ -634,7 +634,7 @@ fn a_panic_is_a_500_for_its_own_request_and_nothing_else() {
             routes: panicking(),
             policy: policy.follow(),
             body_bytes: 1024,
-            unheeded_proxy: inkring::gate::UnheededProxy::default(),
+            untrusted_proxy: inkring::gate::UntrustedProxy::default(),
             writer: handle.clone(),
             mailbox,
             clock: clock.clone(),

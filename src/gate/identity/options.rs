@@ -1,7 +1,7 @@
 //! What is configured of who is believed to be whom.
 
-use super::super::keys::{BadKeys, Form, KeyFile, Keys};
-use super::super::token::Demands;
+use super::keys::{BadKeys, Form, KeyFile, Keys};
+use super::token::Demands;
 use crate::settings::{ACCESS, Knob, Settings, flag, int, open_to_others, secret, text};
 
 pub(crate) static TRUST_HEADER: Knob =

@@ -1,6 +1,6 @@
-//! How often who may ask (contract 01 §4 with R18, ruling 2).
+//! Rate limits: two tiers of token buckets (contract 01 §4 with R18, ruling 2).
 //!
-//! Two tiers, both of token buckets ([`bucket`]) in one table of a fixed size ([`table`]):
+//! Both tiers keep their buckets ([`bucket`]) in one table of a fixed size ([`table`]):
 //!
 //! 1. by client address, before anything is looked at, so that unknown paths count and changing one's name does not help
 //! 2. by who is asking, route template, and whether it reads or changes: a verified user, else the client address
@@ -278,7 +278,7 @@ mod tests {
 
     use super::*;
     use crate::clock::{Clock, Timestamp};
-    use crate::gate::{ApiError, Code};
+    use crate::gate::error::{ApiError, Code};
 
     const DRAFTS: &str = "/v1/collab/drafts";
     const DRAFT: &str = "/v1/collab/drafts/{draft_id}";

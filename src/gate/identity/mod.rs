@@ -4,18 +4,24 @@
 //! `X-User-Id`, taken at its word while `AUTH_TRUST_USER_HEADER` says so (ruling 3). A token that was sent decides: one
 //! that is not good is a 401, whatever the other header says (contract 01 §0.4; for sockets too, ruling 3).
 
+mod bad_token;
+mod keys;
 pub mod options;
+mod token;
+mod user;
 
 use std::borrow::Cow;
 
+pub use bad_token::{BadToken, TOKEN_MAX_BYTES};
+pub(super) use keys::KeyWatch;
+pub use keys::{BadKeys, Form, KeyFile, Keys};
+pub use token::{Demands, MINT_MAX_HOURS, Verifier, mint, unverified};
+pub use user::{Caller, USER_ID_MAX_CHARS, is_user_id};
+
 use super::error::ApiError;
-use super::token::{BadToken, Verifier};
-use super::validate::{Check, Length};
 use crate::clock::Timestamp;
 use crate::net::Request;
-
-/// The longest user id, in code points.
-pub const USER_ID_MAX_CHARS: usize = 100;
+use user::user_id_rules;
 
 /// What a socket's handshake names before a token that it offers as a protocol (ruling 13).
 pub(super) const BEARER_PROTOCOL: &str = "bearer";
@@ -27,15 +33,6 @@ pub struct Identity {
     pub trust_user_header: bool,
     /// What verifies tokens; without it they are not looked at.
     pub verifier: Option<Verifier>,
-}
-
-/// Someone who is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// Who it is.
-    pub user: String,
-    /// When what they showed is no longer good. A name alone is good as long as it is believed.
-    pub until: Option<Timestamp>,
 }
 
 /// A token as it was sent.
@@ -77,23 +74,9 @@ impl Identity {
         if values.any(|other| other != value) {
             check.refuse("header", "X-User-Id", &user, "Header should not be given with different values");
         }
-        check.done().map_err(|error| error.of_stranger("user_id"))?;
+        check.done().map_err(|error| error.marked_auth_failure("user_id"))?;
         Ok(user.into_owned())
     }
-}
-
-/// Whether this is a user id.
-#[must_use]
-pub fn is_user_id(text: &str) -> bool {
-    user_id_rules(text).done().is_ok()
-}
-
-/// Holds a user id to its rules, wherever it comes from.
-pub(super) fn user_id_rules(user: &str) -> Check {
-    let mut check = Check::new();
-    check.length("header", "X-User-Id", user, Length::between(1, USER_ID_MAX_CHARS));
-    check.user_name("header", "X-User-Id", user);
-    check
 }
 
 /// Whether a handshake offers the protocol `bearer`, which is then the one to answer with: a browser closes a socket
@@ -146,7 +129,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::gate::Demands;
     use crate::net::Limits;
     use crate::net::http1::{Decoder, Step, slots};
 

@@ -5,107 +5,20 @@
 //! contract 01 §0.4; the log is told more, but never anything of the token (G7).
 
 use jsonwebtoken::dangerous::insecure_decode;
-use jsonwebtoken::{EncodingKey, Header, decode, encode};
+use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Map, Value, json};
 
-use super::identity::{Caller, user_id_rules};
+use super::bad_token::{BadToken, TOKEN_MAX_BYTES};
 use super::keys::Keys;
+use super::user::{Caller, is_user_id};
 use crate::clock::Timestamp;
 
-/// The longest token that is looked at, in bytes.
-pub const TOKEN_MAX_BYTES: usize = 8192;
 /// How many seconds the clock of whoever signs may differ from ours.
 const LEEWAY_SECONDS: i64 = 30;
 /// The longest that a token is minted for, in hours.
 pub const MINT_MAX_HOURS: u32 = 24 * 365;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
-
-/// Why a token is not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BadToken {
-    /// Different tokens were sent at once.
-    Several,
-    /// Over [`TOKEN_MAX_BYTES`].
-    TooLong,
-    /// It names no key, and there are several.
-    NoKeyNamed,
-    /// It names a key that there is not.
-    UnknownKey,
-    /// Not signed by this key with its algorithm, or no token at all.
-    NotSigned,
-    /// It demands to be read in a way that we do not know (RFC 7515 §4.1.11).
-    Critical,
-    /// `exp` or `nbf` is no number.
-    NoTime,
-    /// `nbf` is yet to come.
-    NotYet,
-    /// `exp` is over.
-    Expired,
-    /// There is no `exp`, and there has to be one.
-    NoExpiry,
-    /// Not from the issuer that is asked for.
-    Issuer,
-    /// Not for the audience that is asked for.
-    Audience,
-    /// `sub` is no user id.
-    Subject,
-    /// There is no `sub`, or it is empty.
-    NoSubject,
-}
-
-impl BadToken {
-    /// For the client.
-    #[must_use]
-    pub fn sentence(self) -> &'static str {
-        match self {
-            Self::Expired => "Token expired",
-            Self::NoSubject => "Token verification failed",
-            _ => "Invalid token",
-        }
-    }
-
-    /// For the counters, in one word.
-    pub(super) fn label(self) -> &'static str {
-        match self {
-            Self::Several => "several",
-            Self::TooLong => "too_long",
-            Self::NoKeyNamed => "no_key_named",
-            Self::UnknownKey => "unknown_key",
-            Self::NotSigned => "not_signed",
-            Self::Critical => "critical",
-            Self::NoTime => "no_time",
-            Self::NotYet => "not_yet",
-            Self::Expired => "expired",
-            Self::NoExpiry => "no_expiry",
-            Self::Issuer => "issuer",
-            Self::Audience => "audience",
-            Self::Subject => "subject",
-            Self::NoSubject => "no_subject",
-        }
-    }
-
-    /// For the log.
-    #[must_use]
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::Several => "different tokens in one request",
-            Self::TooLong => "the token is too long",
-            Self::NoKeyNamed => "there is no kid, and there are several keys",
-            Self::UnknownKey => "kid is none of the keys",
-            Self::NotSigned => "the token is malformed, or not signed with this key and its algorithm",
-            Self::Critical => "the token has a crit header",
-            Self::NoTime => "exp or nbf is not a number",
-            Self::NotYet => "nbf is yet to come",
-            Self::Expired => "exp is over",
-            Self::NoExpiry => "there is no exp, which production asks for",
-            Self::Issuer => "iss is not JWT_ISSUER",
-            Self::Audience => "aud is not JWT_AUDIENCE",
-            Self::Subject => "sub is not a user id",
-            Self::NoSubject => "there is no sub",
-        }
-    }
-}
 
 /// What is asked of a token besides its signature.
 #[derive(Debug, Clone, Default)]
@@ -146,10 +59,7 @@ impl Verifier {
         if token.len() > TOKEN_MAX_BYTES {
             return Err(BadToken::TooLong);
         }
-        let keys = self.keys.in_force();
-        let key = keys.choose(token)?;
-        let signed = decode::<Map<String, Value>>(token, &key.key, &key.signature);
-        let signed = signed.map_err(|_| BadToken::NotSigned)?;
+        let signed = self.keys.verify(token)?;
         if signed.header.crit.is_some() {
             return Err(BadToken::Critical);
         }
@@ -231,7 +141,7 @@ fn subject(claims: &Map<String, Value>) -> Result<String, BadToken> {
     match claims.get("sub") {
         None => Err(BadToken::NoSubject),
         Some(Value::String(user)) if user.is_empty() => Err(BadToken::NoSubject),
-        Some(Value::String(user)) if user_id_rules(user).done().is_ok() => Ok(user.clone()),
+        Some(Value::String(user)) if is_user_id(user) => Ok(user.clone()),
         Some(_) => Err(BadToken::Subject),
     }
 }

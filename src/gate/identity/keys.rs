@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::jwk::{AlgorithmParameters, CommonParameters, Jwk, OctetKeyParameters, OctetKeyType};
-use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind, Validation, decode_header};
+use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind, TokenData, Validation, decode, decode_header};
 use parking_lot::Mutex;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use spki::{Document, ObjectIdentifier, SubjectPublicKeyInfoRef};
 
-use super::live::Live;
-use super::token::BadToken;
+use super::bad_token::BadToken;
+use crate::gate::live::Live;
 use crate::housekeeper::Task;
 
 /// The longest file of keys, in bytes.
@@ -49,11 +49,11 @@ pub enum Form {
 
 /// A key and the one algorithm that goes with it.
 #[derive(Debug, Clone)]
-pub(super) struct Key {
+struct Key {
     /// Its name, `kid`, in a set.
     id: Option<String>,
-    pub(super) key: DecodingKey,
-    pub(super) signature: Validation,
+    key: DecodingKey,
+    signature: Validation,
 }
 
 impl Key {
@@ -75,7 +75,7 @@ impl Key {
 
 /// The keys in force at one moment.
 #[derive(Debug)]
-pub(super) enum KeySet {
+enum KeySet {
     /// For every token, whatever key it names.
     One(Box<Key>),
     /// Chosen by name.
@@ -84,7 +84,7 @@ pub(super) enum KeySet {
 
 impl KeySet {
     /// The key that a token is to be verified with.
-    pub(super) fn choose(&self, token: &[u8]) -> Result<&Key, BadToken> {
+    fn choose(&self, token: &[u8]) -> Result<&Key, BadToken> {
         let keys = match self {
             Self::One(key) => return Ok(key),
             Self::Named(keys) => keys,
@@ -113,14 +113,17 @@ impl Keys {
         Self(Live::new(keys))
     }
 
-    pub(super) fn in_force(&self) -> Arc<KeySet> {
-        self.0.now()
+    /// Header and claims of a token that is signed by the key it is to be verified with.
+    pub(super) fn verify(&self, token: &[u8]) -> Result<TokenData<Map<String, Value>>, BadToken> {
+        let keys = self.0.now();
+        let Key { key, signature, .. } = keys.choose(token)?;
+        decode(token, key, signature).map_err(|_| BadToken::NotSigned)
     }
 
     /// Whether any of them is a secret, so that whoever reads it can sign.
     #[must_use]
     pub fn hold_a_secret(&self) -> bool {
-        match &*self.in_force() {
+        match &*self.0.now() {
             KeySet::One(key) => key.is_secret(),
             KeySet::Named(keys) => keys.iter().any(Key::is_secret),
         }
@@ -177,12 +180,12 @@ impl KeyFile {
 
 /// The file of keys that the housekeeper looks at, if there is one. Clones share it.
 #[derive(Clone, Default)]
-pub(super) struct KeyWatch(Arc<Mutex<Option<KeyFile>>>);
+pub(in crate::gate) struct KeyWatch(Arc<Mutex<Option<KeyFile>>>);
 
 impl KeyWatch {
     /// Has this file looked at from now on and no other; none has nothing looked at. Says so if the same file has other
     /// keys than it had.
-    pub(super) fn replace(&self, file: Option<KeyFile>) {
+    pub(in crate::gate) fn replace(&self, file: Option<KeyFile>) {
         let mut watched = self.0.lock();
         if let (Some(old), Some(new)) = (&*watched, &file)
             && (&old.path, old.form) == (&new.path, new.form)
@@ -195,7 +198,7 @@ impl KeyWatch {
 
     /// Has the housekeeper look at it.
     #[must_use]
-    pub(super) fn task(self, every: Duration) -> Task {
+    pub(in crate::gate) fn task(self, every: Duration) -> Task {
         let look = move || self.0.lock().iter_mut().for_each(KeyFile::look);
         Task { name: "keys", every, run: Box::new(move |_| look()) }
     }
@@ -361,23 +364,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::clock::Timestamp;
-    use crate::gate::{Demands, Verifier};
 
-    const RSA_PEM: &str = include_str!("../../tests/keys/rsa.pub.pem");
-    const P256_PEM: &str = include_str!("../../tests/keys/p256.pub.pem");
-    const ED_PEM: &str = include_str!("../../tests/keys/ed25519.pub.pem");
+    const RSA_PEM: &str = include_str!("../../../tests/keys/rsa.pub.pem");
+    const P256_PEM: &str = include_str!("../../../tests/keys/p256.pub.pem");
+    const ED_PEM: &str = include_str!("../../../tests/keys/ed25519.pub.pem");
 
     /// Each kind of key: its algorithm, the private half, the public half in PEM, and another one's.
     fn kinds() -> [(Algorithm, EncodingKey, &'static str, &'static str); 3] {
         let der = |pem: &str| Document::from_pem(pem).unwrap().1.as_bytes().to_vec();
-        let rsa = EncodingKey::from_rsa_der(&der(include_str!("../../tests/keys/rsa.pem")));
-        let p256 = EncodingKey::from_ec_der(&der(include_str!("../../tests/keys/p256.pem")));
-        let ed = EncodingKey::from_ed_der(&der(include_str!("../../tests/keys/ed25519.pem")));
+        let rsa = EncodingKey::from_rsa_der(&der(include_str!("../../../tests/keys/rsa.pem")));
+        let p256 = EncodingKey::from_ec_der(&der(include_str!("../../../tests/keys/p256.pem")));
+        let ed = EncodingKey::from_ed_der(&der(include_str!("../../../tests/keys/ed25519.pem")));
         [
-            (Algorithm::RS256, rsa, RSA_PEM, include_str!("../../tests/keys/rsa-other.pub.pem")),
-            (Algorithm::ES256, p256, P256_PEM, include_str!("../../tests/keys/p256-other.pub.pem")),
-            (Algorithm::EdDSA, ed, ED_PEM, include_str!("../../tests/keys/ed25519-other.pub.pem")),
+            (Algorithm::RS256, rsa, RSA_PEM, include_str!("../../../tests/keys/rsa-other.pub.pem")),
+            (Algorithm::ES256, p256, P256_PEM, include_str!("../../../tests/keys/p256-other.pub.pem")),
+            (Algorithm::EdDSA, ed, ED_PEM, include_str!("../../../tests/keys/ed25519-other.pub.pem")),
         ]
     }
 
@@ -391,8 +392,7 @@ mod tests {
     }
 
     fn verify(keys: &Keys, token: &str) -> Result<String, BadToken> {
-        let verifier = Verifier::new(keys.clone(), Demands::default());
-        verifier.verify(token.as_bytes(), Timestamp(0)).map(|caller| caller.user)
+        keys.verify(token.as_bytes()).map(|token| token.claims["sub"].as_str().unwrap().to_owned())
     }
 
     fn public(key: &EncodingKey, algorithm: Algorithm, id: &str) -> Value {
@@ -420,7 +420,7 @@ mod tests {
             }
             assert!(!keys.hold_a_secret());
         }
-        let keys = set(Form::Pem, include_str!("../../tests/keys/rsa.pkcs1.pub.pem")).unwrap();
+        let keys = set(Form::Pem, include_str!("../../../tests/keys/rsa.pkcs1.pub.pem")).unwrap();
         let [(algorithm, private, ..), ..] = kinds();
         assert!(verify(&keys, &token(algorithm, None, &private)).is_ok(), "the older form of PEM");
         for stronger in [Algorithm::RS384, Algorithm::RS512, Algorithm::PS256] {
@@ -592,11 +592,11 @@ mod tests {
             ("", "is not PEM"),
             ("hunter2", "is not PEM"),
             (cut, "is not PEM"),
-            (include_str!("../../tests/keys/rsa.pem"), "holds a private key"),
-            (include_str!("../../tests/keys/p256.pem"), "holds a private key"),
-            (include_str!("../../tests/keys/certificate.pem"), "holds no public key"),
-            (include_str!("../../tests/keys/p384.pub.pem"), "a kind that is not taken"),
-            (include_str!("../../tests/keys/rsa1024.pub.pem"), "an RSA key of 1024 bits: at least 2048"),
+            (include_str!("../../../tests/keys/rsa.pem"), "holds a private key"),
+            (include_str!("../../../tests/keys/p256.pem"), "holds a private key"),
+            (include_str!("../../../tests/keys/certificate.pem"), "holds no public key"),
+            (include_str!("../../../tests/keys/p384.pub.pem"), "a kind that is not taken"),
+            (include_str!("../../../tests/keys/rsa1024.pub.pem"), "an RSA key of 1024 bits: at least 2048"),
             (&other_kind, "no readable RSA key"),
             (&format!("{RSA_PEM}{P256_PEM}"), "is not PEM"),
         ] {

@@ -1,0 +1,102 @@
+//! Why a token is not taken: one sentence for the client, one for the log, one word for the counters.
+
+use http::StatusCode;
+
+use crate::gate::error::{ApiError, Code};
+
+/// The longest token that is looked at, in bytes.
+pub const TOKEN_MAX_BYTES: usize = 8192;
+
+/// Why a token is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadToken {
+    /// Different tokens were sent at once.
+    Several,
+    /// Over [`TOKEN_MAX_BYTES`].
+    TooLong,
+    /// It names no key, and there are several.
+    NoKeyNamed,
+    /// It names a key that there is not.
+    UnknownKey,
+    /// Not signed by this key with its algorithm, or no token at all.
+    NotSigned,
+    /// It demands to be read in a way that we do not know (RFC 7515 §4.1.11).
+    Critical,
+    /// `exp` or `nbf` is no number.
+    NoTime,
+    /// `nbf` is yet to come.
+    NotYet,
+    /// `exp` is over.
+    Expired,
+    /// There is no `exp`, and there has to be one.
+    NoExpiry,
+    /// Not from the issuer that is asked for.
+    Issuer,
+    /// Not for the audience that is asked for.
+    Audience,
+    /// `sub` is no user id.
+    Subject,
+    /// There is no `sub`, or it is empty.
+    NoSubject,
+}
+
+impl BadToken {
+    /// For the client.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Expired => "Token expired",
+            Self::NoSubject => "Token verification failed",
+            _ => "Invalid token",
+        }
+    }
+
+    /// For the counters, in one word.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Several => "several",
+            Self::TooLong => "too_long",
+            Self::NoKeyNamed => "no_key_named",
+            Self::UnknownKey => "unknown_key",
+            Self::NotSigned => "not_signed",
+            Self::Critical => "critical",
+            Self::NoTime => "no_time",
+            Self::NotYet => "not_yet",
+            Self::Expired => "expired",
+            Self::NoExpiry => "no_expiry",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::Subject => "subject",
+            Self::NoSubject => "no_subject",
+        }
+    }
+
+    /// For the log.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Several => "different tokens in one request",
+            Self::TooLong => "the token is too long",
+            Self::NoKeyNamed => "there is no kid, and there are several keys",
+            Self::UnknownKey => "kid is none of the keys",
+            Self::NotSigned => "the token is malformed, or not signed with this key and its algorithm",
+            Self::Critical => "the token has a crit header",
+            Self::NoTime => "exp or nbf is not a number",
+            Self::NotYet => "nbf is yet to come",
+            Self::Expired => "exp is over",
+            Self::NoExpiry => "there is no exp, which production asks for",
+            Self::Issuer => "iss is not JWT_ISSUER",
+            Self::Audience => "aud is not JWT_AUDIENCE",
+            Self::Subject => "sub is not a user id",
+            Self::NoSubject => "there is no sub",
+        }
+    }
+}
+
+/// 401: a token was sent and is not taken. Why is for the log, so that nobody learns which part to work on.
+impl From<BadToken> for ApiError {
+    fn from(bad: BadToken) -> Self {
+        let error = Self::new(Code::HttpError, bad.sentence()).with_status(StatusCode::UNAUTHORIZED);
+        error.with_context(bad.reason()).marked_auth_failure(bad.label())
+    }
+}
