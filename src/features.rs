@@ -1,16 +1,21 @@
 //! What the house is made of: the list of everyone who declares something. A feature is one line of it.
 
+use crate::feature::Feature;
+use crate::gate::Code;
 use crate::observe::metrics::{self, Row};
 use crate::settings::{self, Knob};
 use crate::{audit, backup, drafts, gate, health, housekeeper, hub, net, observe, ops, store};
 
-/// What each of them lists.
+/// The features, in the order in which they start.
+pub const FEATURES: &[&Feature] = &[&health::FEATURE, &ops::FEATURE, &drafts::FEATURE];
+
+/// The settings of each owner.
 fn owners() -> Vec<&'static [&'static Knob]> {
     let platform = [settings::KNOBS, net::options::KNOBS, store::options::KNOBS, observe::options::KNOBS];
     let gate = gate::options::KNOBS.iter().copied();
     let others = [housekeeper::KNOBS, audit::options::KNOBS, hub::options::KNOBS];
-    let features = [drafts::options::KNOBS, ops::options::KNOBS, backup::options::KNOBS];
-    platform.into_iter().chain(gate).chain(others).chain(features).collect()
+    let features = FEATURES.iter().map(|feature| feature.knobs);
+    platform.into_iter().chain(gate).chain(others).chain(features).chain([backup::options::KNOBS]).collect()
 }
 
 /// Every setting, as they are shown.
@@ -27,9 +32,20 @@ pub(crate) fn declared() -> impl Iterator<Item = &'static Knob> {
 #[must_use]
 pub fn rows() -> Vec<&'static Row> {
     let platform = [metrics::ROWS, gate::counters::ROWS, hub::counters::ROWS, net::counters::ROWS];
-    let storage = [store::counters::ROWS, audit::counters::ROWS];
-    let features = [drafts::counters::ROWS, health::counters::ROWS, backup::counters::ROWS];
-    metrics::in_order(&[&platform[..], &storage, &features].concat())
+    let others = [store::counters::ROWS, audit::counters::ROWS, backup::counters::ROWS];
+    let features = FEATURES.iter().map(|feature| feature.counters);
+    metrics::in_order(&platform.into_iter().chain(others).chain(features).collect::<Vec<_>>())
+}
+
+/// The words of all errors, in the order of the page.
+#[must_use]
+pub fn codes() -> Vec<&'static str> {
+    let mut words: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    for row in FEATURES.iter().flat_map(|feature| feature.codes) {
+        let before = row.after.and_then(|before| words.iter().position(|word| *word == before.as_str()));
+        words.insert(before.map_or(words.len(), |at| at + 1), row.word);
+    }
+    words
 }
 
 #[cfg(test)]

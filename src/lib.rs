@@ -13,6 +13,8 @@ pub mod ops;
 
 pub mod backup;
 
+pub mod feature;
+
 pub mod audit;
 pub mod gate;
 pub mod hub;

@@ -1,8 +1,10 @@
 //! What is configured of the audit log.
 
-use crate::settings::{AUDIT, Kind, Knob, flag, int};
+use super::Audit;
+use crate::settings::{AUDIT, Kind, Knob, Settings, flag, int};
 
 pub(crate) static ENABLED: Knob = flag(&AUDIT, "AUDIT_ENABLED", "false")
+    .in_status("audit")
     .refusing()
     .guarding_against("nothing records who changed what")
     .meaning("Whether each change is recorded in the audit log: who, what, when, from where. See AUDIT.md.");
@@ -11,6 +13,15 @@ pub(crate) static SAMPLE_RATE: Knob = Knob::new(&AUDIT, "AUDIT_SAMPLE_RATE", Kin
     .meaning("Which part of the changes is recorded, each by its own throw of the dice: 1.0 for all of them.");
 
 pub(crate) static RETENTION_DAYS: Knob = Knob::new(&AUDIT, "AUDIT_RETENTION_DAYS", int(0, 36_500, "days"), "0")
+    .in_status("audit_retention_days")
     .meaning("After how many days rows of the audit log are removed, in small steps. 0 keeps them for ever.");
 
 pub(crate) const KNOBS: &[&Knob] = &[&ENABLED, &SAMPLE_RATE, &RETENTION_DAYS];
+
+impl Audit {
+    /// One as configured, if there is to be any.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Option<Self> {
+        settings.flag(&ENABLED).then(|| Self::new(settings.fraction(&SAMPLE_RATE).as_f64()))
+    }
+}

@@ -14,6 +14,7 @@ use super::partial::Partial;
 use super::{BackupError, Report, check_room, database_bytes};
 use crate::clock::{Clock, Timestamp};
 use crate::store::{self, Copied, CopyError, WriterHandle, directory_of};
+use serde_json::{Value, json};
 
 /// After an attempt that failed, the next one by itself comes so much later.
 const RETRY_AFTER: Duration = Duration::from_secs(900);
@@ -218,6 +219,35 @@ impl Backups {
     #[must_use]
     pub fn last(&self) -> Last {
         self.shared.last.lock().clone()
+    }
+
+    /// What an operator is told of them: how they are made, and the newest one.
+    #[must_use]
+    pub fn card(&self) -> Value {
+        let options = &self.shared.options;
+        json!({
+            "every_hours": options.every.map(|every| every.as_secs() / 3600),
+            "directory": options.directory.as_ref().map(|directory| directory.display().to_string()),
+            "latest": self.latest(),
+        })
+    }
+
+    /// What is known of the newest backup, if anything is.
+    fn latest(&self) -> Option<Value> {
+        let last = self.last();
+        let failed = last.failure.map(|failure| {
+            json!({ "at": failure.at.offset_style().to_string(), "error": failure.error, "times": last.failures })
+        });
+        match last.success {
+            Some(newest) => Some(json!({
+                "created_at": newest.at.offset_style().to_string(),
+                "bytes": newest.bytes,
+                "took_ms": newest.took.map(|took| took.as_millis() as u64),
+                "path": newest.path.display().to_string(),
+                "failed": failed,
+            })),
+            None => failed.map(|failed| json!({ "created_at": null, "bytes": null, "failed": failed })),
+        }
     }
 
     /// The same in short; nothing where backups are not wanted.

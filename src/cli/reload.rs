@@ -34,8 +34,8 @@ fn take(running: &Loaded, server: &Server) -> Result<Reloaded, Vec<String>> {
     let read = sources().and_then(|sources| config::reload(running, &sources));
     let mut read = read.map_err(|error| error.problems)?;
     // The server goes last of those that may refuse, and changes nothing if it does.
-    let warning = server.reload(&read.loaded.settings).map_err(|error| vec![error.to_string()])?;
-    read.loaded.warnings.extend(warning);
+    let warnings = server.reload(&read.loaded.settings).map_err(|problem| vec![problem])?;
+    read.loaded.warnings.extend(warnings);
     Ok(read)
 }
 

@@ -9,6 +9,7 @@ use super::{fail, load, print, reload};
 use crate::backup::BackupError;
 use crate::backup::options::DIRECTORY;
 use crate::config::Loaded;
+use crate::features::FEATURES;
 use crate::net::Endpoint;
 use crate::observe::{self, LogHandle};
 use crate::server::Server;
@@ -56,7 +57,7 @@ fn serve_until_told(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let orders = Orders::listen(logs.clone())?;
     let notify = Notify::from_environment();
-    let server = Server::start(&loaded.settings, inherited, notify.clone(), logs)?;
+    let server = Server::start(FEATURES, &loaded.settings, inherited, notify.clone(), logs)?;
     print(&banner(&loaded.settings, &server));
     let backups = server.backups();
     // How it went, it logs itself.

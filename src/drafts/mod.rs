@@ -7,6 +7,8 @@
 mod access;
 pub mod counters;
 mod damage;
+mod error;
+mod feature;
 mod frame;
 pub mod metrics;
 pub mod model;
@@ -22,6 +24,7 @@ pub mod view;
 
 pub use counters::Counters;
 pub use damage::Damaged;
+pub use feature::FEATURE;
 pub use options::{Options, SocketOptions};
 pub use routes::routes;
 pub use socket::Watches;

@@ -17,8 +17,11 @@ pub(crate) static EVENTS_KEPT: Knob =
              small steps. A client that asks further back is told that its answer is not complete.",
         );
 
-pub(crate) static PUBLIC_READ: Knob =
-    flag(&ACCESS, "DRAFTS_PUBLIC_READ", "true").refusing().after(&gate::options::ORIGINS).meaning(
+pub(crate) static PUBLIC_READ: Knob = flag(&ACCESS, "DRAFTS_PUBLIC_READ", "true")
+    .in_status("drafts_public_read")
+    .refusing()
+    .after(&gate::options::ORIGINS)
+    .meaning(
         "Whether anyone who knows its id may read a draft and its events, and any user may watch it. false leaves \
          that to its creator and collaborators.",
     );

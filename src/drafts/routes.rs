@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::access::{may_read, not_found, not_member};
 use super::counters::Counters;
 use super::damage::Damaged;
+use super::error::RING_REQUIRED;
 use super::frame::frame_text;
 use super::metrics::parse_now;
 use super::model::{
@@ -389,7 +390,7 @@ impl Change {
         match refusal {
             Refusal::NotMember => not_member(&self.actor, &self.draft_id),
             Refusal::RingRequired => ApiError::new(
-                Code::RingRequired,
+                Code::Of(&RING_REQUIRED),
                 format!("User {actor} must hold the ring to append segments to draft {draft_id}"),
             ),
             Refusal::NotHolder => {

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::access;
 use super::counters::Counters;
+use super::error::WS_LIMIT;
 use super::frame::{TOPICS, frame_text};
 use super::options::SocketOptions;
 use super::replay::{self, Replay};
@@ -109,9 +110,9 @@ impl From<ApiError> for Refusal {
 impl From<Full> for Refusal {
     fn from(full: Full) -> Self {
         match full {
-            Full::Global => Self::new(WS_LIMIT, "Global socket limit exceeded", "global", "ws.limit.global"),
-            Full::Topic => Self::new(WS_LIMIT, "Draft socket limit exceeded", "draft", "ws.limit.draft"),
-            Full::User => Self::new(WS_LIMIT, "User socket limit exceeded", "user", "ws.limit.user"),
+            Full::Global => Self::new(WS_LIMIT.word, "Global socket limit exceeded", "global", "ws.limit.global"),
+            Full::Topic => Self::new(WS_LIMIT.word, "Draft socket limit exceeded", "draft", "ws.limit.draft"),
+            Full::User => Self::new(WS_LIMIT.word, "User socket limit exceeded", "user", "ws.limit.user"),
             Full::TopicCap => {
                 let message = "Draft connection cap exceeded";
                 let refusal = Self::new(Code::LimitExceeded.as_str(), message, "cap", "ws.scale_cap.draft");
@@ -120,9 +121,6 @@ impl From<Full> for Refusal {
         }
     }
 }
-
-/// The code of everything that only sockets are limited in.
-const WS_LIMIT: &str = "ws_limit";
 
 impl Watches {
     /// Whether this caller gets a socket: its seat, and from where it wants to catch up.
@@ -135,7 +133,7 @@ impl Watches {
             let origin = origin.map(|origin| String::from_utf8_lossy(origin).into_owned());
             return Err(Refusal {
                 context: origin,
-                ..Refusal::new(WS_LIMIT, "Origin not allowed", "origin", "ws.origin_blocked")
+                ..Refusal::new(WS_LIMIT.word, "Origin not allowed", "origin", "ws.origin_blocked")
             });
         }
         if call.user.is_empty() {
@@ -266,7 +264,7 @@ impl Session for Watch {
             }
             Message::TooMany => {
                 self.who.log(log::Level::Info, "ws.limit.rate", None);
-                self.who.refuse(WS_LIMIT, "Socket message rate exceeded", code::POLICY, out);
+                self.who.refuse(WS_LIMIT.word, "Socket message rate exceeded", code::POLICY, out);
             }
         }
     }

@@ -173,7 +173,7 @@ mod tests {
             Ok(())
         };
         let passed_before = |tx: &mut Tx<'_>| match tx.exists("SELECT 1 FROM ring_passes", &[])? {
-            true => Err(ApiError::new(Code::RingRequired, "no longer yours")),
+            true => Err(ApiError::new(Code::Forbidden, "no longer yours")),
             false => Ok(()),
         };
         let ticket = Ticket { connection: 0, serial: 0 };

@@ -26,8 +26,6 @@ pub enum Code {
     HttpError,
     /// 403: not yours to do.
     Forbidden,
-    /// 403: only the holder of the ring may.
-    RingRequired,
     /// 404: no such thing, or no such path.
     NotFound,
     /// 413: the body is over its limit.
@@ -44,15 +42,27 @@ pub enum Code {
     StorageUnavailable,
     /// 503: the storage takes no changes for now; reading goes on.
     StorageReadonly,
+    /// One that a feature has for itself.
+    Of(&'static CodeRow),
+}
+
+/// A code that a feature declares for itself.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CodeRow {
+    /// As on the wire.
+    pub word: &'static str,
+    /// The status that goes with it.
+    pub status: StatusCode,
+    /// The code behind which it is documented; none for behind all of them.
+    pub after: Option<Code>,
 }
 
 impl Code {
-    /// Every code, for the documentation.
-    pub const ALL: [Self; 12] = [
+    /// Every code but those of features, for the documentation.
+    pub const ALL: [Self; 11] = [
         Self::ValidationError,
         Self::HttpError,
         Self::Forbidden,
-        Self::RingRequired,
         Self::NotFound,
         Self::PayloadTooLarge,
         Self::LimitExceeded,
@@ -70,7 +80,6 @@ impl Code {
             Self::ValidationError => "validation_error",
             Self::HttpError => "http_error",
             Self::Forbidden => "forbidden",
-            Self::RingRequired => "ring_required",
             Self::NotFound => "not_found",
             Self::PayloadTooLarge => "payload_too_large",
             Self::LimitExceeded => "limit_exceeded",
@@ -79,18 +88,20 @@ impl Code {
             Self::Overloaded => "overloaded",
             Self::StorageUnavailable => "storage_unavailable",
             Self::StorageReadonly => "storage_readonly",
+            Self::Of(row) => row.word,
         }
     }
 
     fn status(self) -> StatusCode {
         match self {
             Self::ValidationError | Self::HttpError => StatusCode::BAD_REQUEST,
-            Self::Forbidden | Self::RingRequired => StatusCode::FORBIDDEN,
+            Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::LimitExceeded | Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Overloaded | Self::StorageUnavailable | Self::StorageReadonly => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Of(row) => row.status,
         }
     }
 }

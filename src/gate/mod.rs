@@ -41,7 +41,7 @@ pub use address::UntrustedProxy;
 pub use call::{Call, Outcome};
 pub use cors::Cors;
 pub use counters::Counters;
-pub use error::{ApiError, Code};
+pub use error::{ApiError, Code, CodeRow};
 pub use identity::options::{KeysError, OpenedKeys};
 pub use identity::{
     BadKeys, BadToken, Caller, Demands, Form, Identity, KeyFile, Keys, MINT_MAX_HOURS, TOKEN_MAX_BYTES,

@@ -4,6 +4,7 @@
 //! connection, and a row is committed through the writer, at most once a second however often it is asked.
 
 pub mod counters;
+mod feature;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,14 +15,13 @@ use http::{Method, StatusCode};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::audit::Audit;
-use crate::backup::{Backups, Fact};
 use crate::clock::Clock;
+use crate::feature::Check;
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
 use crate::net::Response;
-use crate::observe::metrics::{self, Metrics};
-use crate::store::{self, Reader, Tx, WriterHandle, WriterView};
+use crate::store::{self, Reader, STALLED_AFTER, Tx, WriterHandle};
 use counters::Ready;
+pub use feature::FEATURE;
 
 /// The tables without which nothing works, in the order in which missing ones are named.
 const TABLES: [&str; 9] = [
@@ -35,8 +35,6 @@ const TABLES: [&str; 9] = [
     "probe",
     "audit_anchor",
 ];
-/// A batch that runs longer than this is a writer that does not come back.
-const STALLED_AFTER: Duration = Duration::from_secs(2);
 /// How long a committed probe stands for the next ones.
 const PROBE_FOR: Duration = Duration::from_secs(1);
 
@@ -61,26 +59,6 @@ impl Readiness {
     }
 }
 
-/// Why a server that is not ready should be left alone all the same: what is wrong is known, and a restart would mend
-/// nothing, or lose what waits in memory. Each call looks at the time since the one before.
-pub fn excuse(writer: WriterView, audit: Option<Audit>) -> impl FnMut() -> Option<&'static str> + Send {
-    let mut commits = writer.commits();
-    move || {
-        let before = std::mem::replace(&mut commits, writer.commits());
-        let moves = commits != before;
-        if !moves && writer.busy_for().is_some_and(|busy| busy > STALLED_AFTER) {
-            return None;
-        }
-        if writer.read_only().is_some() {
-            return Some("no changes are taken until the disk takes some");
-        }
-        if moves {
-            return Some("changes are made all the same");
-        }
-        audit.as_ref().filter(|audit| audit.waiting() > 0).map(|_| "a restart would lose rows of the audit log")
-    }
-}
-
 /// What a shard asks how things are.
 pub struct Health {
     /// Its connection to the database.
@@ -89,10 +67,8 @@ pub struct Health {
     pub writer: WriterHandle,
     /// What all shards share.
     pub readiness: Arc<Readiness>,
-    /// The audit log, if there is one.
-    pub audit: Option<Audit>,
-    /// The backups.
-    pub backups: Backups,
+    /// What everyone else is asked.
+    pub checks: Arc<[Check]>,
     /// The time.
     pub clock: Clock,
 }
@@ -107,30 +83,23 @@ pub fn routes(routes: &mut Routes, health: Health) {
     routes.add(Method::GET, Route::public("/api/health/db", move |call| Ok(health.database(call))));
 }
 
-/// Adds `/metrics`.
-pub fn metrics(routes: &mut Routes, metrics: Metrics) {
-    let answer = move |_: &Call<'_>| {
-        let body = metrics.encode().into_bytes();
-        Ok(Outcome::Now(Response { content_type: metrics::CONTENT_TYPE, ..Response::json(StatusCode::OK, body) }))
-    };
-    routes.add(Method::GET, Route::public("/metrics", answer).probe());
-}
-
 impl Health {
     fn readyz(&self, call: &Call<'_>) -> Outcome {
         let verbose = call.query_value("verbose").is_some_and(|value| value != "0" && value != "false");
-        if let Err(reason) = self.check_without_writing() {
-            self.readiness.metrics.said(false);
-            return Outcome::Now(reason.answer(call.request_id.as_str()));
-        }
+        let found = match self.check_without_writing() {
+            Ok(found) => found,
+            Err(reason) => {
+                self.readiness.metrics.said(false);
+                return Outcome::Now(reason.answer(call.request_id.as_str()));
+            }
+        };
         let now = self.clock.instant();
         let age = (*self.readiness.probed.lock()).map(|at| now.saturating_duration_since(at));
         if age.is_some_and(|age| age < PROBE_FOR) {
             self.readiness.metrics.said(true);
-            return Outcome::Now(ready(verbose, age, self.audit.is_some(), self.backups.fact()));
+            return Outcome::Now(ready(verbose, age, found));
         }
-        let (readiness, clock, audits) = (Arc::clone(&self.readiness), self.clock.clone(), self.audit.is_some());
-        let backup = self.backups.fact();
+        let (readiness, clock) = (Arc::clone(&self.readiness), self.clock.clone());
         let write = |tx: &mut Tx<'_>| {
             tx.probe()?;
             Ok(())
@@ -141,15 +110,15 @@ impl Health {
             Ok(match result {
                 Ok(()) => {
                     *readiness.probed.lock() = Some(clock.instant());
-                    ready(verbose, None, audits, backup)
+                    ready(verbose, None, found)
                 }
                 Err(error) => NotReady::unwritable(&error).answer(&request_id),
             })
         })
     }
 
-    /// The reason why it is not ready, if there is one that shows without a commit.
-    fn check_without_writing(&self) -> Result<(), NotReady> {
+    /// What the others say, or the reason why it is not ready, if there is one that shows without a commit.
+    fn check_without_writing(&self) -> Result<Vec<Value>, NotReady> {
         if self.readiness.draining.load(Ordering::Relaxed) {
             return Err(NotReady::busy("draining: the server is stopping"));
         }
@@ -163,16 +132,21 @@ impl Health {
             let detail = format!("missing tables: {}", missing.join(", "));
             return Err(NotReady { code: Code::StorageUnavailable, detail, context: None });
         }
-        if let Some(audit) = self.audit.as_ref().filter(|audit| audit.waiting() > 0) {
-            let (waiting, lost) = (audit.waiting(), audit.lost());
-            let detail = format!("audit logging is failing: {waiting} rows wait to be written, {lost} were given up");
-            return Err(NotReady { code: Code::StorageUnavailable, detail, context: None });
+        let mut found = Vec::new();
+        for check in self.checks.iter() {
+            let said =
+                check.look().map_err(|detail| NotReady { code: Code::StorageUnavailable, detail, context: None })?;
+            if let Some(more) = said {
+                let mut said = json!({ "name": check.name, "ok": true });
+                more.into_iter().for_each(|(name, value)| said[name] = value);
+                found.push(said);
+            }
         }
         match self.writer.busy_for().filter(|busy| *busy > STALLED_AFTER) {
             Some(busy) => {
                 Err(NotReady::busy(format!("writer stalled: a commit has been running for {} s", busy.as_secs())))
             }
-            None => Ok(()),
+            None => Ok(found),
         }
     }
 
@@ -195,7 +169,8 @@ impl Health {
     }
 }
 
-fn ready(verbose: bool, probe_age: Option<Duration>, audits: bool, backup: Option<Fact>) -> Response {
+/// The answer of a server that is ready; `found` is what the others say.
+fn ready(verbose: bool, probe_age: Option<Duration>, found: Vec<Value>) -> Response {
     if !verbose {
         return Response::json(StatusCode::OK, &br#"{"status":"ok"}"#[..]);
     }
@@ -206,18 +181,7 @@ fn ready(verbose: bool, probe_age: Option<Duration>, audits: bool, backup: Optio
         json!({ "name": "writer", "ok": true }),
         json!({ "name": "commit", "ok": true, "age_ms": age_ms }),
     ];
-    if audits {
-        checks.push(json!({ "name": "audit", "ok": true }));
-    }
-    if let Some(Fact { age, warning }) = backup {
-        // A backup that is missing is a matter for the operator. Who is served is served as well as ever.
-        let mut check =
-            json!({ "name": "backup", "ok": warning.is_none(), "age_seconds": age.map(|age| age.as_secs()) });
-        if let Some(warning) = warning {
-            check["warning"] = warning.into();
-        }
-        checks.push(check);
-    }
+    checks.extend(found);
     Response::json(StatusCode::OK, json!({ "status": "ok", "checks": checks }).to_string().into_bytes())
 }
 

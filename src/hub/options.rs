@@ -5,6 +5,7 @@ use crate::net::SocketLimits;
 use crate::settings::{Kind, Knob, SOCKETS, Settings, flag, int};
 
 pub(crate) static LIMITED: Knob = flag(&SOCKETS, "WS_LIMITS_ENABLED", "false")
+    .in_status("socket_limits")
     .refusing()
     .reloading()
     .guarding_against("anyone may open sockets without end")

@@ -6,6 +6,7 @@
 //!
 //! The plane knows little of the server. What it shows and does is handed over when it is started ([`Wiring`]).
 
+mod feature;
 mod guard;
 pub mod options;
 mod page;
@@ -19,12 +20,10 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
+pub use feature::FEATURE;
 pub use guard::Secret;
 pub use routes::PROCESS_HEADER;
-pub use wiring::{
-    BackupStatus, Backups, DatabaseStatus, LogLevel, NoBackup, OpenCopy, ReadyStatus, Status, Wiring, WriterStatus,
-    latest,
-};
+pub use wiring::{Backups, DatabaseStatus, LogLevel, NoBackup, OpenCopy, ReadyStatus, Status, Wiring, WriterStatus};
 
 use crate::clock::Clock;
 use crate::gate::{ApiError, Code};

@@ -14,6 +14,7 @@ pub(crate) static TOKEN: Knob = secret(&OPERATIONS, "OPS_TOKEN").refusing().mean
 );
 
 pub(crate) static METRICS_PUBLIC: Knob = flag(&OPERATIONS, "METRICS_PUBLIC", "false")
+    .in_status("metrics_public")
     .refusing()
     .meaning("Whether /metrics is also served on the public address.");
 

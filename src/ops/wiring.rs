@@ -5,7 +5,7 @@ use std::io::Read;
 use log::LevelFilter;
 use parking_lot::Mutex;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use crate::backup::{self, BackupError, Manifest, Streamed};
 use crate::observe::LogHandle;
@@ -72,25 +72,6 @@ impl Backups for backup::Backups {
     }
 }
 
-/// What is known of the newest backup, if anything is: an object with at least `created_at` and `bytes`.
-#[must_use]
-pub fn latest(backups: &backup::Backups) -> Option<Value> {
-    let last = backups.last();
-    let failed = last.failure.map(|failure| {
-        json!({ "at": failure.at.offset_style().to_string(), "error": failure.error, "times": last.failures })
-    });
-    match last.success {
-        Some(newest) => Some(json!({
-            "created_at": newest.at.offset_style().to_string(),
-            "bytes": newest.bytes,
-            "took_ms": newest.took.map(|took| took.as_millis() as u64),
-            "path": newest.path.display().to_string(),
-            "failed": failed,
-        })),
-        None => failed.map(|failed| json!({ "created_at": null, "bytes": null, "failed": failed })),
-    }
-}
-
 fn as_json(manifest: &Manifest) -> Value {
     // Text, numbers and a map from texts to numbers are always JSON.
     serde_json::to_value(manifest).unwrap_or_default()
@@ -126,17 +107,6 @@ pub struct OpenCopy {
     pub from: Box<dyn Read + Send>,
 }
 
-/// What is known of the newest backup.
-#[derive(Debug, Serialize)]
-pub struct BackupStatus {
-    /// Whether backups are made by themselves, and how often.
-    pub every_hours: Option<u64>,
-    /// Where they are put.
-    pub directory: Option<String>,
-    /// The newest one, as [`latest`] tells of it.
-    pub latest: Option<Value>,
-}
-
 /// How things are.
 #[derive(Debug, Serialize)]
 pub struct Status {
@@ -164,10 +134,11 @@ pub struct Status {
     pub sockets_open: usize,
     /// Who hands on requests of others without being one of `TRUSTED_PROXIES`, if anybody has.
     pub proxy_header_untrusted: Option<String>,
-    /// Copies of the database.
-    pub backups: BackupStatus,
+    /// What the parts of the house say of themselves, each under its name.
+    #[serde(flatten)]
+    pub cards: Map<String, Value>,
     /// What an operator would ask about first. No secrets.
-    pub configuration: Value,
+    pub configuration: Map<String, Value>,
 }
 
 /// Whether the server is ready.

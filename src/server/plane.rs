@@ -1,25 +1,26 @@
 //! What the private plane shows and does: its view of the rest of the server.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use serde_json::{Map, Value};
 
+use super::StartError;
 use crate::audit;
-use crate::backup::{self, Backups};
-use crate::clock::{Clock, Timestamp};
-use crate::drafts;
+use crate::backup::Backups;
+use crate::clock::Timestamp;
+use crate::feature::{House, Running};
 use crate::gate::UntrustedProxy;
-use crate::gate::identity::options::{TOKEN_KEYS, TRUST_HEADER};
-use crate::gate::limit;
-use crate::hub::{self, Seats};
+use crate::gate::identity::options::TOKEN_KEYS;
 use crate::net::LoopbackClient;
 use crate::net::client::Ask;
+use crate::net::side_door::{Bound, SocketFile};
 use crate::observe::LogHandle;
-use crate::observe::metrics::Metrics;
-use crate::ops::{self, options::METRICS_PUBLIC};
-use crate::settings::{ENVIRONMENT, Settings};
+use crate::ops::options::TOKEN;
+use crate::ops::{self, Plane};
+use crate::settings::{self, ENVIRONMENT, Settings};
 use crate::store::options::{DATABASE, QUEUE_JOBS};
 use crate::store::{self, Reader, Survey, WriterView};
 
@@ -33,19 +34,35 @@ pub(super) struct PlaneView {
     pub(super) client: LoopbackClient,
     pub(super) logs: LogHandle,
     pub(super) writer: WriterView,
-    pub(super) survey: Arc<Survey>,
-    pub(super) metrics: Metrics,
-    pub(super) seats: Seats,
+    /// There where there is a plane.
+    pub(super) survey: Option<Arc<Survey>>,
+    /// Whose cards are shown.
+    pub(super) running: Weak<[Arc<dyn Running>]>,
+    pub(super) house: House,
     pub(super) backups: Backups,
     pub(super) untrusted_proxy: UntrustedProxy,
     pub(super) started_at: Timestamp,
     pub(super) began: Instant,
-    pub(super) clock: Clock,
 }
 
 impl PlaneView {
-    pub(super) fn wiring(self, reader: Reader) -> ops::Wiring {
-        let metrics = self.metrics.clone();
+    /// Opens the plane on what was bound for it; `reader` is for the audit log.
+    pub(super) fn open(
+        self,
+        bound: Option<Bound>,
+        reader: Option<Reader>,
+    ) -> Result<(Option<Plane>, Option<SocketFile>), StartError> {
+        let (Some(Bound { listening, file }), Some(reader)) = (bound, reader) else { return Ok((None, None)) };
+        let endpoint = listening.endpoint().map(|endpoint| endpoint.to_string());
+        let token = self.settings.secret(&TOKEN).map(|token| ops::Secret::new(token.bytes()));
+        log::info!(address = endpoint.as_deref(), token = token.is_some(); "ops.started");
+        let clock = self.house.clock.clone();
+        let plane = Plane::start(listening, token, self.wiring(reader), clock).map_err(StartError::Threads)?;
+        Ok((Some(plane), file))
+    }
+
+    fn wiring(self, reader: Reader) -> ops::Wiring {
+        let metrics = self.house.metrics.clone();
         ops::Wiring {
             audit_enabled: self.settings.flag(&audit::options::ENABLED),
             reader: Mutex::new(reader),
@@ -57,15 +74,17 @@ impl PlaneView {
     }
 
     fn status(&self) -> ops::Status {
-        let figures = self.survey.figures();
-        let backups = backup::Options::of(&self.settings);
+        let figures = self.survey.as_ref().map(|survey| survey.figures()).unwrap_or_default();
+        // At the stop those who run may be gone before the last answer.
+        let running = self.running.upgrade();
+        let cards = running.iter().flat_map(|all| all.iter()).filter_map(|running| running.card());
         ops::Status {
             version: env!("CARGO_PKG_VERSION"),
             sqlite: store::sqlite_version(),
             schema_version: store::SCHEMA_VERSION,
-            now: self.clock.now().offset_style().to_string(),
+            now: self.house.clock.now().offset_style().to_string(),
             started_at: self.started_at.offset_style().to_string(),
-            uptime_seconds: self.clock.instant().saturating_duration_since(self.began).as_secs(),
+            uptime_seconds: self.house.clock.instant().saturating_duration_since(self.began).as_secs(),
             public_address: self.public.to_string(),
             ready: self.ready(),
             writer: ops::WriterStatus {
@@ -80,13 +99,9 @@ impl PlaneView {
                 wal_bytes: figures.wal_bytes.unwrap_or_default(),
                 disk_free_bytes: figures.disk_free_bytes,
             },
-            sockets_open: self.seats.open(),
+            sockets_open: self.house.seats.open(),
             proxy_header_untrusted: self.untrusted_proxy.first().map(|peer| peer.to_string()),
-            backups: ops::BackupStatus {
-                every_hours: backups.every.map(|every| every.as_secs() / 3600),
-                directory: backups.directory.as_ref().map(|directory| directory.display().to_string()),
-                latest: ops::latest(&self.backups),
-            },
+            cards: cards.map(|(name, card)| (name.to_owned(), card)).collect(),
             configuration: summary(&self.settings),
         }
     }
@@ -106,18 +121,20 @@ impl PlaneView {
 }
 
 /// What an operator would ask about first, and nothing secret.
-fn summary(settings: &Settings) -> serde_json::Value {
+fn summary(settings: &Settings) -> Map<String, Value> {
     let keys = TOKEN_KEYS.iter().find(|key| settings.text(key).is_some());
-    serde_json::json!({
-        "environment": settings.word(&ENVIRONMENT),
-        "strict": settings.strict(),
-        "tokens_by": keys.map(|key| key.name),
-        "trust_user_header": settings.flag(&TRUST_HEADER),
-        "drafts_public_read": settings.flag(&drafts::options::PUBLIC_READ),
-        "rate_limits": settings.flag(&limit::options::ENABLED),
-        "socket_limits": settings.flag(&hub::options::LIMITED),
-        "audit": settings.flag(&audit::options::ENABLED),
-        "audit_retention_days": settings.count(&audit::options::RETENTION_DAYS),
-        "metrics_public": settings.flag(&METRICS_PUBLIC),
-    })
+    let mut summary = Map::new();
+    summary.insert("environment".to_owned(), settings.word(&ENVIRONMENT).into());
+    summary.insert("strict".to_owned(), settings.strict().into());
+    summary.insert("tokens_by".to_owned(), keys.map(|key| key.name).into());
+    for setting in settings.iter() {
+        let Some(name) = setting.knob.in_status else { continue };
+        let value = match &setting.value {
+            settings::Value::Flag(flag) => (*flag).into(),
+            settings::Value::Integer(number) => (*number).into(),
+            _ => setting.shown().into(),
+        };
+        summary.insert(name.to_owned(), value);
+    }
+    summary
 }

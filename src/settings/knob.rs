@@ -99,6 +99,8 @@ pub struct Knob {
     pub on_bad: OnBad,
     /// Whether a running server takes another value when it is told to reload.
     pub reloads: bool,
+    /// Its name in the status of the private plane, for those that an operator would ask about first.
+    pub in_status: Option<&'static str>,
 }
 
 /// Of the common [`Kind::Flag`].
@@ -144,6 +146,7 @@ impl Knob {
             secret: false,
             on_bad: OnBad::UseDefault,
             reloads: false,
+            in_status: None,
         }
     }
 
@@ -175,6 +178,12 @@ impl Knob {
     #[must_use]
     pub const fn guarding_against(self, what: &'static str) -> Self {
         Self { guards_against: Some(what), ..self }
+    }
+
+    /// One that the status of the private plane shows, under this name.
+    #[must_use]
+    pub const fn in_status(self, name: &'static str) -> Self {
+        Self { in_status: Some(name), ..self }
     }
 
     /// With an older name.

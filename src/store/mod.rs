@@ -34,6 +34,7 @@ pub use fault::Fault;
 pub use handle::{WriterHandle, WriterView};
 pub use job::{Job, JobTimes, Verdict};
 pub use migrations::SCHEMA_VERSION;
+pub use options::STALLED_AFTER;
 pub use reader::{Query, Reader};
 pub use row::Row;
 pub use sqlite::check::{Depth, faults, row_counts};

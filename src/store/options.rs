@@ -1,5 +1,7 @@
 //! What is configured of the database and of the writer in front of it.
 
+use std::time::Duration;
+
 use crate::settings::{Kind, Knob, STORAGE, int};
 
 pub(crate) static DATABASE: Knob =
@@ -25,3 +27,6 @@ pub(crate) static RESERVE: Knob = Knob::new(&STORAGE, "RESERVE_FILE_BYTES", int(
     );
 
 pub(crate) const KNOBS: &[&Knob] = &[&DATABASE, &QUEUE_JOBS, &COMMIT_TIMEOUT, &RESERVE];
+
+/// A batch that runs longer than this is a writer that does not come back.
+pub const STALLED_AFTER: Duration = Duration::from_secs(2);

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use inkring::config::knobs::KNOBS;
-use inkring::gate::Code;
+use inkring::features;
 use serde_json::Value;
 
 use crate::repository::{files, read, root, without_tests};
@@ -145,9 +145,7 @@ fn every_json_block_parses() {
 
 #[test]
 fn every_error_code_has_its_row_in_its_order_on_both_pages() {
-    let known: Vec<&str> = Code::ALL.map(Code::as_str).into();
-    // The last is the one code that only sockets have.
-    let known = [&known[..], &["ws_limit"]].concat();
+    let known = features::codes();
     for (page, head) in [("docs/PROTOCOL.md", "| code | status |"), ("docs/ERRORS.md", "| code | cause |")] {
         let page = read(page);
         let (_, table) = page.split_once(head).unwrap();

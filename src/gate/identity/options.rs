@@ -4,8 +4,12 @@ use super::keys::{BadKeys, Form, KeyFile, Keys};
 use super::token::Demands;
 use crate::settings::{ACCESS, Knob, Settings, flag, int, open_to_others, secret, text};
 
-pub(crate) static TRUST_HEADER: Knob =
-    flag(&ACCESS, "AUTH_TRUST_USER_HEADER", "true").in_production("false").refusing().reloading().meaning(
+pub(crate) static TRUST_HEADER: Knob = flag(&ACCESS, "AUTH_TRUST_USER_HEADER", "true")
+    .in_status("trust_user_header")
+    .in_production("false")
+    .refusing()
+    .reloading()
+    .meaning(
         "Whether the X-User-Id header is taken as who is asking. Turn it on in production only behind a trusted proxy \
          that sets the header itself.",
     );

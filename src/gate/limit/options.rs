@@ -4,6 +4,7 @@ use super::Limits;
 use crate::settings::{Knob, RATES, Settings, flag, int};
 
 pub(crate) static ENABLED: Knob = flag(&RATES, "RATE_LIMIT_ENABLED", "false")
+    .in_status("rate_limits")
     .refusing()
     .reloading()
     .guarding_against("nobody is kept from asking without end")

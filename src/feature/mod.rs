@@ -1,0 +1,101 @@
+//! What a feature is: what it declares, as data, and what it does while the server runs.
+//!
+//! A feature is one folder and one line in `features.rs`. From its [`Feature`] the platform makes the pages of settings and
+//! metrics, `/readyz`, the status of the private plane and the reload; it knows none by name.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::audit::Audit;
+use crate::clock::Clock;
+use crate::gate::{CodeRow, Routes};
+use crate::housekeeper::Task;
+use crate::hub::{self, Hub, Seats};
+use crate::observe::metrics::{Metrics, Row};
+use crate::settings::{Knob, Settings};
+use crate::store::{Reader, WriterHandle};
+
+mod check;
+mod shard;
+
+pub use check::{Check, Finding};
+pub use shard::ShardParts;
+
+/// Why a feature does not start. Displays one sentence.
+pub type StartError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Puts in force what a reload has made, which can no longer fail. Returns what an operator should know of it.
+pub type Replacement = Box<dyn FnOnce() -> Option<String>>;
+
+/// Starts a feature, before anything is served.
+pub type Start = fn(&Settings, &House) -> Result<Arc<dyn Running>, StartError>;
+
+/// What a feature declares.
+pub struct Feature {
+    /// For the log, and for whoever reads the list.
+    pub name: &'static str,
+    /// Its settings.
+    pub knobs: &'static [&'static Knob],
+    /// What it counts.
+    pub counters: &'static [&'static Row],
+    /// The errors that only it answers.
+    pub codes: &'static [&'static CodeRow],
+    /// Starts it, before anything is served.
+    pub start: Start,
+}
+
+/// What the platform lends to features. Clones share it.
+#[derive(Clone)]
+pub struct House {
+    /// Takes changes.
+    pub writer: WriterHandle,
+    /// Hands on what was committed.
+    pub hub: Arc<Hub>,
+    /// Counts sockets, whatever they watch.
+    pub sockets: Arc<hub::Counters>,
+    /// Says which sockets still get in.
+    pub seats: Seats,
+    /// Records changes, if anything is recorded.
+    pub audit: Option<Audit>,
+    /// Where counters come from.
+    pub metrics: Metrics,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// A feature that runs. Each method is asked for its part and has an empty default.
+pub trait Running: Send + Sync {
+    /// Adds its routes for one shard, on the shard's thread.
+    fn routes(&self, _shard: &ShardParts, _routes: &mut Routes) {}
+
+    /// What the housekeeper does for it, made on the housekeeper's thread.
+    fn tasks(&self, _reader: &Rc<Reader>) -> Vec<Task> {
+        Vec::new()
+    }
+
+    /// What `/readyz` asks about it.
+    fn checks(&self) -> Vec<Check> {
+        Vec::new()
+    }
+
+    /// What the status of the private plane says of it, under a name of its own.
+    fn card(&self) -> Option<(&'static str, Value)> {
+        None
+    }
+
+    /// What another configuration changes for it.
+    ///
+    /// # Errors
+    /// What is wrong with it, in a sentence. Nothing at all is changed then.
+    fn prepare(&self, _settings: &Settings) -> Result<Option<Replacement>, String> {
+        Ok(None)
+    }
+
+    /// The server is on its way out; what is under way goes on.
+    fn drain(&self) {}
+
+    /// Nobody is served any more. What it still hands to the writer is committed.
+    fn stop(&self) {}
+}

@@ -1,0 +1,41 @@
+//! Health as a feature of the house.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::counters::{self, Ready};
+use super::{Health, Readiness, routes};
+use crate::feature::{Feature, House, Running, ShardParts, StartError};
+use crate::gate::Routes;
+use crate::settings::Settings;
+
+/// Is it alive, is it ready.
+pub static FEATURE: Feature = Feature { name: "health", knobs: &[], counters: counters::ROWS, codes: &[], start };
+
+fn start(_: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
+    let readiness = Readiness::counted_by(Arc::new(Ready::new(&house.metrics)));
+    Ok(Arc::new(Shared { readiness: Arc::new(readiness), house: house.clone() }))
+}
+
+/// What the shards share.
+struct Shared {
+    readiness: Arc<Readiness>,
+    house: House,
+}
+
+impl Running for Shared {
+    fn routes(&self, shard: &ShardParts, to: &mut Routes) {
+        let health = Health {
+            reader: Rc::clone(&shard.reader),
+            writer: self.house.writer.clone(),
+            readiness: Arc::clone(&self.readiness),
+            checks: Arc::clone(&shard.checks),
+            clock: self.house.clock.clone(),
+        };
+        routes(to, health);
+    }
+
+    fn drain(&self) {
+        self.readiness.drain();
+    }
+}

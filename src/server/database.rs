@@ -1,0 +1,41 @@
+//! The database, opened, with a reader for everyone who needs one.
+
+use std::sync::Arc;
+
+use crate::observe::metrics::Metrics;
+use crate::settings::Settings;
+use crate::store::options::{DATABASE, RESERVE};
+use crate::store::{self, OpenError, Reader, Store, Survey};
+
+/// The open database and its readers.
+pub(super) struct Database {
+    pub(super) store: Store,
+    /// One for each shard.
+    pub(super) readers: Vec<Reader>,
+    pub(super) housekeeping_reader: Reader,
+    /// For the private plane, if there is one.
+    pub(super) plane_reader: Option<Reader>,
+    /// What looks at the files, if anybody can ask.
+    pub(super) survey: Option<Arc<Survey>>,
+}
+
+impl Database {
+    pub(super) fn open(
+        settings: &Settings,
+        metrics: &Metrics,
+        shards: usize,
+        has_plane: bool,
+        metrics_reachable: bool,
+    ) -> Result<Self, OpenError> {
+        let mut store = store::open(settings.database(&DATABASE))?;
+        store.keep_reserve(settings.count(&RESERVE) as u64);
+        store.count_by(Arc::new(store::Counters::new(metrics)));
+        Ok(Self {
+            readers: (0..shards).map(|_| store.reader()).collect::<Result<Vec<_>, OpenError>>()?,
+            housekeeping_reader: store.reader()?,
+            plane_reader: has_plane.then(|| store.reader()).transpose()?,
+            survey: metrics_reachable.then(|| store.survey()).transpose()?.map(Arc::new),
+            store,
+        })
+    }
+}

@@ -1,0 +1,55 @@
+//! Why a server does not start, or does not follow another configuration.
+
+use std::net::SocketAddr;
+
+use crate::feature;
+use crate::gate::KeysError;
+use crate::net::Endpoint;
+use crate::store::OpenError;
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on LISTEN_ADDR={address}: {source}")]
+    Listen {
+        /// As configured.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The private plane cannot listen where it should.
+    #[error(
+        "cannot listen on OPS_ADDR={endpoint} for the private plane: {source}; \
+         give it another address, or none by OPS_ADDR=off"
+    )]
+    ListenPrivately {
+        /// As configured, or its default.
+        endpoint: Endpoint,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A socket for the private plane was handed over that other machines can reach, and there is no token.
+    #[error(
+        "the socket for the private plane at {0} can be reached from other machines, and the plane hands out the whole \
+         database: set OPS_TOKEN, or an address of this machine in the socket's unit"
+    )]
+    OpenPlane(SocketAddr),
+    /// The file of keys cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The system refused a thread or a poll.
+    #[error("cannot start the threads that serve: {0}")]
+    Threads(std::io::Error),
+    /// A feature cannot be used.
+    #[error("{name} cannot start: {source}")]
+    Feature {
+        /// Its name.
+        name: &'static str,
+        /// What it said.
+        source: feature::StartError,
+    },
+}

@@ -1,0 +1,127 @@
+//! What the server itself has to tidy up, to say and to reload: the parts of the platform that features stand on.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::StartError;
+use crate::audit;
+use crate::audit::options::RETENTION_DAYS;
+use crate::backup::{self, Backups, Fact};
+use crate::feature::{Check, Feature, House, Replacement, Running};
+use crate::gate::Policies;
+use crate::housekeeper::{self, Task};
+use crate::observe::metrics::Metrics;
+use crate::settings::Settings;
+use crate::store::Reader;
+
+/// The platform, for whoever asks all that run.
+pub(super) struct Platform {
+    policies: Policies,
+    backups: Backups,
+    house: House,
+    settings: Settings,
+}
+
+impl Platform {
+    pub(super) fn new(settings: &Settings, house: &House, policies: Policies, backups: Backups) -> Self {
+        Self { policies, backups, house: house.clone(), settings: settings.clone() }
+    }
+
+    /// Has its gauges set for whoever asks for metrics.
+    pub(super) fn show(&self, metrics: &Metrics) {
+        self.house.seats.show(metrics);
+        self.policies.show(metrics);
+        self.backups.show(metrics);
+        self.house.audit.iter().for_each(|audit| audit.show(metrics));
+    }
+
+    fn every(&self) -> Duration {
+        self.settings.seconds(&housekeeper::EVERY)
+    }
+
+    /// What finds the room that all the others have freed, and so comes last.
+    pub(super) fn vacuum(&self, reader: &Rc<Reader>) -> Task {
+        store::vacuum_task(Rc::clone(reader), self.house.writer.clone(), self.every())
+    }
+}
+
+impl Running for Platform {
+    fn tasks(&self, reader: &Rc<Reader>) -> Vec<Task> {
+        let (every, days) = (self.every(), self.settings.small(&RETENTION_DAYS));
+        let mut tasks = vec![self.policies.task(&self.settings)];
+        if self.house.audit.is_some() || days > 0 {
+            let (reader, writer, clock) = (Rc::clone(reader), self.house.writer.clone(), self.house.clock.clone());
+            tasks.push(audit::upkeep::task(self.house.audit.clone(), reader, writer, days, every, clock));
+        }
+        if self.settings.text(&backup::options::DIRECTORY).is_some() {
+            tasks.push(backup::task(self.backups.clone(), every));
+        }
+        tasks
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        let (audit, backups) = (self.house.audit.clone(), self.backups.clone());
+        let audit = move || {
+            let Some(audit) = &audit else { return Ok(None) };
+            match (audit.waiting(), audit.lost()) {
+                (0, _) => Ok(Some(Map::new())),
+                (waiting, lost) => {
+                    Err(format!("audit logging is failing: {waiting} rows wait to be written, {lost} were given up"))
+                }
+            }
+        };
+        // A backup that is missing is a matter for the operator. Who is served is served as well as ever.
+        let backup = move || {
+            let Some(Fact { age, warning }) = backups.fact() else { return Ok(None) };
+            let mut said = Map::new();
+            said.insert("ok".to_owned(), warning.is_none().into());
+            said.insert("age_seconds".to_owned(), age.map(|age| age.as_secs()).into());
+            if let Some(warning) = warning {
+                said.insert("warning".to_owned(), warning.into());
+            }
+            Ok(Some(said))
+        };
+        vec![Check::new("audit", audit), Check::new("backup", backup)]
+    }
+
+    fn card(&self) -> Option<(&'static str, Value)> {
+        Some(("backups", self.backups.card()))
+    }
+
+    fn prepare(&self, settings: &Settings) -> Result<Option<Replacement>, String> {
+        let (policies, mut new) = (self.policies.clone(), self.policies.prepare(settings).map_err(|e| e.to_string())?);
+        let warning = new.warning.take();
+        Ok(Some(Box::new(move || {
+            policies.replace(new);
+            warning
+        })))
+    }
+
+    fn drain(&self) {
+        self.backups.stop();
+    }
+
+    fn stop(&self) {
+        if let Some(audit) = &self.house.audit {
+            audit::upkeep::last_flush(audit, &self.house.writer);
+        }
+    }
+}
+
+/// Starts the features in their order. Returns the platform and them.
+pub(super) fn start_all(
+    features: &[&Feature],
+    settings: &Settings,
+    house: &House,
+    platform: Arc<Platform>,
+) -> Result<Arc<[Arc<dyn Running>]>, StartError> {
+    let mut running: Vec<Arc<dyn Running>> = vec![platform];
+    for feature in features {
+        let started = (feature.start)(settings, house);
+        running.push(started.map_err(|source| StartError::Feature { name: feature.name, source })?);
+    }
+    Ok(running.into())
+}

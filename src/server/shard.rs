@@ -1,0 +1,69 @@
+//! What each shard has: the gate with the routes of all features, and who listens to what.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::feature::{Check, House, Running, ShardParts};
+use crate::gate::{self, Gate, Live, Policies, Policy, Routes, UntrustedProxy};
+use crate::hub::{Mailbox, Topics};
+use crate::net::options::PER_ADDRESS_MAX;
+use crate::net::{self, Caps};
+use crate::observe::metrics::Metrics;
+use crate::settings::Settings;
+use crate::store::Reader;
+use crate::store::options::COMMIT_TIMEOUT;
+
+/// All that is needed to build a shard's gate on the shard's own thread.
+pub(super) struct ShardPlan {
+    pub(super) house: House,
+    pub(super) running: Arc<[Arc<dyn Running>]>,
+    pub(super) checks: Arc<[Check]>,
+    pub(super) policy: Live<Policy>,
+    pub(super) body_bytes: usize,
+    pub(super) untrusted_proxy: UntrustedProxy,
+    pub(super) counters: Arc<gate::Counters>,
+}
+
+impl ShardPlan {
+    pub(super) fn build(&self, reader: Reader, mailbox: Arc<Mailbox>) -> (Gate, Rc<RefCell<Topics>>) {
+        let topics = Topics::new(&mailbox, self.house.sockets.deliveries(), self.house.clock.clone());
+        let topics = Rc::new(RefCell::new(topics));
+        let parts = ShardParts {
+            reader: Rc::new(reader),
+            topics: Rc::clone(&topics),
+            mailbox: Arc::clone(&mailbox),
+            checks: Arc::clone(&self.checks),
+        };
+        let mut routes = Routes::counted_by(Arc::clone(&self.counters));
+        self.running.iter().for_each(|running| running.routes(&parts, &mut routes));
+        let gate = Gate {
+            routes,
+            policy: self.policy.follow(),
+            body_bytes: self.body_bytes,
+            untrusted_proxy: self.untrusted_proxy.clone(),
+            writer: self.house.writer.clone(),
+            mailbox,
+            clock: self.house.clock.clone(),
+        };
+        (gate, topics)
+    }
+}
+
+/// How connections are treated.
+pub(super) fn front_options(
+    settings: &Settings,
+    connections: usize,
+    policies: &Policies,
+    metrics: &Metrics,
+    clock: &Clock,
+) -> net::Options {
+    net::Options {
+        limits: net::Limits::of(settings),
+        timeouts: net::Timeouts::of(settings, settings.seconds(&COMMIT_TIMEOUT)),
+        caps: Caps { connections, per_address: settings.count(&PER_ADDRESS_MAX), exempt: Box::new(policies.trusts()) },
+        metrics: Arc::new(net::Counters::new(metrics)),
+        clock: clock.clone(),
+    }
+}
