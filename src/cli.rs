@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::config::knobs::KNOBS;
 use crate::config::{self, ConfigError, Loaded, Sources};
 use crate::features;
 use crate::gate::OpenedKeys;
@@ -162,8 +163,8 @@ pub fn run() -> ExitCode {
         Verb::Doctor(options) => doctor::run(&options),
         Verb::Smoke(options) => smoke::run(&options),
         Verb::Healthcheck(options) => healthcheck::run(&options),
-        Verb::ConfigDocs { form: DocsForm::Env } => print(&config::docs::env_example()),
-        Verb::ConfigDocs { form: DocsForm::Markdown } => print(&config::docs::markdown()),
+        Verb::ConfigDocs { form: DocsForm::Env } => print(&config::docs::env_example(&KNOBS)),
+        Verb::ConfigDocs { form: DocsForm::Markdown } => print(&config::docs::markdown(&KNOBS)),
         Verb::MetricsDocs { form: MetricsForm::Markdown } => print(&metrics::markdown(&features::rows())),
         Verb::MetricsDocs { form: MetricsForm::Grafana } => print(&metrics::grafana(&features::rows())),
     }

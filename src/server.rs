@@ -15,20 +15,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::audit::Audit;
 use crate::backup::{self, Backups};
 use crate::clock::Clock;
-use crate::feature::{Feature, House, Running};
+use crate::feature::{Feature, Running};
 use crate::gate::{self, Policies, UntrustedProxy};
 use crate::housekeeper::Housekeeper;
-use crate::hub::{self, Batch, Hub, Seats};
+use crate::hub::{Batch, Hub};
 use crate::net::options::{BODY_BYTES, CONNECTIONS_MAX, DRAIN, SHARDS};
 use crate::net::side_door::SocketFile;
 use crate::net::{Endpoint, Front};
 use crate::observe::LogHandle;
 use crate::observe::metrics::{self, Metrics};
 use crate::ops::Plane;
-use crate::ops::options::METRICS_PUBLIC;
 use crate::settings::Settings;
 use crate::store::options::{DATABASE, QUEUE_JOBS};
 use crate::store::{self, Writer};
@@ -37,7 +35,7 @@ use capacity::{connection_cap, raise_descriptor_limit, shard_count};
 use database::Database;
 use listeners::Listeners;
 use plane::PlaneView;
-use platform::{Platform, start_all};
+use platform::{Platform, build_house, start_all};
 use shard::{ShardPlan, front_options};
 use watched::{announce, serving};
 
@@ -85,35 +83,21 @@ impl Server {
         warning.iter().for_each(|warning| log::warn!("{warning}"));
 
         notify.status("opening the database");
-        // Gauges are read by /metrics and /status only; without either, skip the connection.
-        let metrics_reachable = private.is_some() || settings.flag(&METRICS_PUBLIC);
         let Database { store, readers, housekeeping_reader, plane_reader, survey } =
-            Database::open(settings, &metrics, shards, private.is_some(), metrics_reachable)?;
+            Database::open(settings, &metrics, shards, private.is_some())?;
         let hub = Arc::new(Hub::new(clock.clone()));
         let writer = Writer::start(store, settings.count(&QUEUE_JOBS), Arc::clone(&hub) as _, clock.clone())
             .map_err(StartError::Threads)?;
 
-        let house = House {
-            writer: writer.handle(),
-            hub,
-            sockets: Arc::new(hub::Counters::new(&metrics)),
-            seats: Seats::default(),
-            audit: Audit::of(settings),
-            metrics: metrics.clone(),
-            clock: clock.clone(),
-        };
+        let house = build_house(settings, &writer, hub, &metrics, &clock);
         let backups = Backups::new(writer.handle(), backup::Options::of(settings), clock.clone());
         let platform = Arc::new(Platform::new(settings, &house, policies.clone(), backups.clone()));
-        if let Some(survey) = survey.clone() {
-            store::counters::show(&metrics, survey, settings.count(&QUEUE_JOBS));
-            platform.show(&metrics);
-        }
+        survey.iter().for_each(|survey| platform.show(survey));
         let running = start_all(features, settings, &house, Arc::clone(&platform))?;
         let tasked = Arc::clone(&running);
         let tasks = move || {
             let reader = Rc::new(housekeeping_reader);
-            let tasks = tasked.iter().flat_map(|running| running.tasks(&reader));
-            tasks.chain([platform.vacuum(&reader)]).collect()
+            tasked.iter().flat_map(|running| running.tasks(&reader)).chain([platform.vacuum(&reader)]).collect()
         };
         let housekeeper = Housekeeper::start(tasks, clock.clone()).map_err(StartError::Threads)?;
 
@@ -138,11 +122,12 @@ impl Server {
             writer: writer.handle().view(),
             survey,
             running: Arc::downgrade(&running),
-            house: house.clone(),
+            metrics: metrics.clone(),
+            seats: house.seats.clone(),
+            clock: clock.clone(),
             backups: backups.clone(),
             untrusted_proxy,
-            started_at: clock.now(),
-            began: clock.instant(),
+            began: (clock.now(), clock.instant()),
         };
         let (plane, socket_file) = view.open(private, plane_reader)?;
         log::info!(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::observe::metrics::Metrics;
+use crate::ops::options::METRICS_PUBLIC;
 use crate::settings::Settings;
 use crate::store::options::{DATABASE, RESERVE};
 use crate::store::{self, OpenError, Reader, Store, Survey};
@@ -25,11 +26,12 @@ impl Database {
         metrics: &Metrics,
         shards: usize,
         has_plane: bool,
-        metrics_reachable: bool,
     ) -> Result<Self, OpenError> {
         let mut store = store::open(settings.database(&DATABASE))?;
         store.keep_reserve(settings.count(&RESERVE) as u64);
         store.count_by(Arc::new(store::Counters::new(metrics)));
+        // Gauges are read by /metrics and /status only; without either, skip the connection.
+        let metrics_reachable = has_plane || settings.flag(&METRICS_PUBLIC);
         Ok(Self {
             readers: (0..shards).map(|_| store.reader()).collect::<Result<Vec<_>, OpenError>>()?,
             housekeeping_reader: store.reader()?,

@@ -10,14 +10,16 @@ use serde_json::{Map, Value};
 use super::StartError;
 use crate::audit;
 use crate::backup::Backups;
-use crate::clock::Timestamp;
-use crate::feature::{House, Running};
+use crate::clock::{Clock, Timestamp};
+use crate::feature::Running;
 use crate::gate::UntrustedProxy;
 use crate::gate::identity::options::TOKEN_KEYS;
+use crate::hub::Seats;
 use crate::net::LoopbackClient;
 use crate::net::client::Ask;
 use crate::net::side_door::{Bound, SocketFile};
 use crate::observe::LogHandle;
+use crate::observe::metrics::Metrics;
 use crate::ops::options::TOKEN;
 use crate::ops::{self, Plane};
 use crate::settings::{self, ENVIRONMENT, Settings};
@@ -38,11 +40,13 @@ pub(super) struct PlaneView {
     pub(super) survey: Option<Arc<Survey>>,
     /// Whose cards are shown.
     pub(super) running: Weak<[Arc<dyn Running>]>,
-    pub(super) house: House,
+    pub(super) metrics: Metrics,
+    pub(super) seats: Seats,
+    pub(super) clock: Clock,
     pub(super) backups: Backups,
     pub(super) untrusted_proxy: UntrustedProxy,
-    pub(super) started_at: Timestamp,
-    pub(super) began: Instant,
+    /// When the server was started, by both clocks.
+    pub(super) began: (Timestamp, Instant),
 }
 
 impl PlaneView {
@@ -56,13 +60,13 @@ impl PlaneView {
         let endpoint = listening.endpoint().map(|endpoint| endpoint.to_string());
         let token = self.settings.secret(&TOKEN).map(|token| ops::Secret::new(token.bytes()));
         log::info!(address = endpoint.as_deref(), token = token.is_some(); "ops.started");
-        let clock = self.house.clock.clone();
+        let clock = self.clock.clone();
         let plane = Plane::start(listening, token, self.wiring(reader), clock).map_err(StartError::Threads)?;
         Ok((Some(plane), file))
     }
 
     fn wiring(self, reader: Reader) -> ops::Wiring {
-        let metrics = self.house.metrics.clone();
+        let metrics = self.metrics.clone();
         ops::Wiring {
             audit_enabled: self.settings.flag(&audit::options::ENABLED),
             reader: Mutex::new(reader),
@@ -82,9 +86,9 @@ impl PlaneView {
             version: env!("CARGO_PKG_VERSION"),
             sqlite: store::sqlite_version(),
             schema_version: store::SCHEMA_VERSION,
-            now: self.house.clock.now().offset_style().to_string(),
-            started_at: self.started_at.offset_style().to_string(),
-            uptime_seconds: self.house.clock.instant().saturating_duration_since(self.began).as_secs(),
+            now: self.clock.now().offset_style().to_string(),
+            started_at: self.began.0.offset_style().to_string(),
+            uptime_seconds: self.clock.instant().saturating_duration_since(self.began.1).as_secs(),
             public_address: self.public.to_string(),
             ready: self.ready(),
             writer: ops::WriterStatus {
@@ -99,7 +103,7 @@ impl PlaneView {
                 wal_bytes: figures.wal_bytes.unwrap_or_default(),
                 disk_free_bytes: figures.disk_free_bytes,
             },
-            sockets_open: self.house.seats.open(),
+            sockets_open: self.seats.open(),
             proxy_header_untrusted: self.untrusted_proxy.first().map(|peer| peer.to_string()),
             cards: cards.map(|(name, card)| (name.to_owned(), card)).collect(),
             configuration: summary(&self.settings),

@@ -7,15 +7,18 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::StartError;
-use crate::audit;
 use crate::audit::options::RETENTION_DAYS;
+use crate::audit::{self, Audit};
 use crate::backup::{self, Backups, Fact};
+use crate::clock::Clock;
 use crate::feature::{Check, Feature, House, Replacement, Running};
 use crate::gate::Policies;
 use crate::housekeeper::{self, Task};
+use crate::hub::{self, Hub, Seats};
 use crate::observe::metrics::Metrics;
 use crate::settings::Settings;
-use crate::store::Reader;
+use crate::store::options::QUEUE_JOBS;
+use crate::store::{self, Reader, Survey, Writer};
 
 /// The platform, for whoever asks all that run.
 pub(super) struct Platform {
@@ -31,7 +34,9 @@ impl Platform {
     }
 
     /// Has its gauges set for whoever asks for metrics.
-    pub(super) fn show(&self, metrics: &Metrics) {
+    pub(super) fn show(&self, survey: &Arc<Survey>) {
+        let metrics = &self.house.metrics;
+        store::counters::show(metrics, Arc::clone(survey), self.settings.count(&QUEUE_JOBS));
         self.house.seats.show(metrics);
         self.policies.show(metrics);
         self.backups.show(metrics);
@@ -108,6 +113,25 @@ impl Running for Platform {
         if let Some(audit) = &self.house.audit {
             audit::upkeep::last_flush(audit, &self.house.writer);
         }
+    }
+}
+
+/// What the platform lends to features.
+pub(super) fn build_house(
+    settings: &Settings,
+    writer: &Writer,
+    hub: Arc<Hub>,
+    metrics: &Metrics,
+    clock: &Clock,
+) -> House {
+    House {
+        writer: writer.handle(),
+        hub,
+        sockets: Arc::new(hub::Counters::new(metrics)),
+        seats: Seats::default(),
+        audit: Audit::of(settings),
+        metrics: metrics.clone(),
+        clock: clock.clone(),
     }
 }
 

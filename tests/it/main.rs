@@ -40,3 +40,4 @@ mod sockets;
 mod support;
 mod systemd;
 mod tidy;
+mod toy;

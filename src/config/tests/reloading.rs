@@ -115,7 +115,7 @@ fn what_follows_from_the_environment_waits_with_it() {
 
 #[test]
 fn the_page_and_the_example_mark_what_a_reload_takes_and_nothing_else() {
-    let (page, example) = (docs::markdown(), docs::env_example());
+    let (page, example) = (docs::markdown(&KNOBS), docs::env_example(&KNOBS));
     for knob in KNOBS.iter().copied() {
         let row = page.lines().find(|line| line.starts_with(&format!("| `{}`", knob.name))).unwrap();
         assert_eq!(row.contains("**Taken by a reload.**"), knob.reloads, "{row}");

@@ -1,0 +1,147 @@
+//! A feature is one folder and one line: here is one that has one of everything. It uses what any feature may use, is
+//! known to nobody but the list that the server is started with, and is seen wherever a feature is to be seen.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use inkring::config::knobs::KNOBS;
+use inkring::config::{self, Sources};
+use inkring::feature::{Check, Feature, House, Replacement, Running, ShardParts, StartError};
+use inkring::features;
+use inkring::gate::{ApiError, Code, CodeRow, Live, Outcome, Route, Routes};
+use inkring::housekeeper::Task;
+use inkring::net::client::Ask;
+use inkring::net::{Endpoint, Response};
+use inkring::observe::LogHandle;
+use inkring::observe::metrics::{self, Counter, Row};
+use inkring::server::Server;
+use inkring::settings::{self, Knob, Section, Settings};
+use inkring::store::Reader;
+use inkring::systemd::{Inherited, Notify};
+use serde_json::{Map, Value, json};
+
+use crate::support::wait_for;
+
+static TOYS: Section = Section { title: "Toys", after: None };
+static GREETING: Knob =
+    settings::text(&TOYS, "TOY_GREETING").reloading().in_status("toy_greeting").meaning("What the toy says.");
+static SAID: Row = Row::counter(&TOYS, "toy_said_total").says("Greetings of the toy", "Does anybody play?");
+static SHY: CodeRow = CodeRow { word: "toy_shy", status: StatusCode::IM_A_TEAPOT, after: None };
+static TOY: Feature = Feature { name: "toy", knobs: &[&GREETING], counters: &[&SAID], codes: &[&SHY], start };
+
+struct Toy {
+    greeting: Live<String>,
+    said: Counter,
+    tidied: Arc<AtomicU64>,
+}
+
+fn greeting(settings: &Settings) -> String {
+    settings.text(&GREETING).unwrap_or("hello").to_owned()
+}
+
+fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
+    let said = house.metrics.counter(&SAID);
+    Ok(Arc::new(Toy { greeting: Live::new(greeting(settings)), said, tidied: Arc::default() }))
+}
+
+impl Running for Toy {
+    fn routes(&self, _: &ShardParts, routes: &mut Routes) {
+        let (greeting, said) = (self.greeting.clone(), self.said.clone());
+        let greet = move |_: &inkring::gate::Call<'_>| {
+            said.inc();
+            Ok(Outcome::Now(Response::json(
+                StatusCode::OK,
+                json!({ "says": *greeting.now() }).to_string().into_bytes(),
+            )))
+        };
+        routes.add(Method::GET, Route::public("/toy", greet));
+        let shy = |_: &inkring::gate::Call<'_>| Err(ApiError::new(Code::Of(&SHY), "The toy is shy"));
+        routes.add(Method::GET, Route::public("/toy/shy", shy));
+    }
+
+    fn tasks(&self, _: &Rc<Reader>) -> Vec<Task> {
+        let tidied = Arc::clone(&self.tidied);
+        let run = Box::new(move |_: &inkring::housekeeper::Stop| _ = tidied.fetch_add(1, Ordering::Relaxed));
+        vec![Task { name: "toy", every: Duration::from_millis(10), run }]
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        vec![Check::new("toy", || Ok(Some(Map::new())))]
+    }
+
+    fn card(&self) -> Option<(&'static str, Value)> {
+        Some(("toy", json!({ "tidied": self.tidied.load(Ordering::Relaxed) > 0 })))
+    }
+
+    fn prepare(&self, settings: &Settings) -> Result<Option<Replacement>, String> {
+        let (live, new) = (self.greeting.clone(), greeting(settings));
+        if new == "bad" {
+            return Err("TOY_GREETING=bad is no greeting".to_owned());
+        }
+        Ok(Some(Box::new(move || {
+            live.replace(new);
+            None
+        })))
+    }
+}
+
+/// What is configured in `directory`, with a toy that says this.
+fn configured(directory: &std::path::Path, says: &str) -> Settings {
+    let database = format!("sqlite:{}/toy.db", directory.display());
+    let pairs =
+        [("DATABASE_URL", &*database), ("LISTEN_ADDR", "127.0.0.1:0"), ("OPS_ADDR", "127.0.0.1:0"), ("SHARDS", "1")];
+    let loaded = config::load(&Sources::from_pairs(&pairs, &[]), false).unwrap();
+    let toys = settings::Setting {
+        knob: &GREETING,
+        value: config::parse::parse(&GREETING, GREETING.name, says).unwrap(),
+        origin: settings::Origin::DotEnv,
+    };
+    Settings::new(loaded.settings.iter().cloned().chain([toys]).collect(), false)
+}
+
+fn get(from: &Endpoint, target: &str) -> (u16, String) {
+    let answer = Ask::get(target).send(from, "localhost", Duration::from_secs(10)).unwrap();
+    (answer.status, answer.text(1 << 20).unwrap())
+}
+
+#[test]
+fn a_feature_is_one_folder_and_one_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let list: Vec<&Feature> = features::FEATURES.iter().copied().chain([&TOY]).collect();
+    let settings = configured(directory.path(), "welcome");
+    let server =
+        Server::start(&list, &settings, Inherited::default(), Notify::default(), &LogHandle::default()).unwrap();
+    let (public, private) = (Endpoint::Tcp(server.address()), server.private_endpoint().unwrap().clone());
+
+    assert_eq!(get(&public, "/toy"), (200, "{\"says\":\"welcome\"}".to_owned()));
+    let (status, body) = get(&public, "/toy/shy");
+    assert_eq!((status, body.contains("\"code\":\"toy_shy\"")), (418, true), "{body}");
+    let (status, ready) = get(&public, "/readyz?verbose=1");
+    assert_eq!((status, ready.contains("{\"name\":\"toy\",\"ok\":true}")), (200, true), "{ready}");
+    assert!(get(&private, "/metrics").1.contains("\ntoy_said_total 1\n"));
+    let status = || serde_json::from_str::<Value>(&get(&private, "/status").1).unwrap();
+    wait_for(|| (status()["toy"]["tidied"] == true).then_some(()));
+    assert_eq!(status()["configuration"]["toy_greeting"], "welcome");
+
+    assert_eq!(server.reload(&configured(directory.path(), "bad")).unwrap_err(), "TOY_GREETING=bad is no greeting");
+    assert_eq!(get(&public, "/toy").1, "{\"says\":\"welcome\"}");
+    assert_eq!(server.reload(&configured(directory.path(), "good day")), Ok(Vec::new()));
+    assert_eq!(get(&public, "/toy").1, "{\"says\":\"good day\"}");
+    server.stop();
+}
+
+#[test]
+fn a_feature_is_in_every_generated_page() {
+    let knobs: Vec<&Knob> = KNOBS.iter().copied().chain(TOY.knobs.iter().copied()).collect();
+    assert!(
+        config::docs::env_example(&knobs)
+            .ends_with("# What the toy says. Text on one line. Taken by a reload.\n#TOY_GREETING=\n")
+    );
+    assert!(config::docs::markdown(&knobs).contains("\n## Toys\n"));
+    let rows: Vec<&Row> = features::rows().into_iter().chain(TOY.counters.iter().copied()).collect();
+    assert!(metrics::markdown(&rows).contains("\n## Toys\n"));
+    assert!(metrics::grafana(&rows).contains("\"title\": \"Does anybody play?\""));
+}
