@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod base_url;
+mod common;
 mod doctor;
 mod healthcheck;
 mod reload;
@@ -12,24 +13,19 @@ mod signals;
 mod smoke;
 mod token;
 
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use common::{FOUND_PROBLEMS, fail, load, print};
+
+use crate::config;
 use crate::config::knobs::KNOBS;
-use crate::config::{self, ConfigError, Loaded, Sources};
 use crate::features;
 use crate::gate::OpenedKeys;
-use crate::net::Endpoint;
-use crate::net::client::{Answer, Ask, AskError};
 use crate::observe::metrics;
-use crate::settings::Secret;
 
-/// Exit code when a check ran and found problems.
-const FOUND_PROBLEMS: u8 = 3;
 /// One small server for drafts written in turn: one binary, one SQLite file.
 ///
 /// Without a verb it serves. It is configured by environment variables and a file `.env` in the working directory;
@@ -170,14 +166,6 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn load(strict: bool) -> Result<Loaded, ConfigError> {
-    config::load(&sources()?, strict)
-}
-
-fn sources() -> Result<Sources, ConfigError> {
-    Sources::from_process(Path::new("."))
-}
-
 fn check_config(strict: bool) -> ExitCode {
     let checked = load(strict).map_err(|error| error.to_string()).and_then(|mut loaded| {
         let keys = OpenedKeys::of(&loaded.settings).map_err(|error| error.to_string())?;
@@ -193,35 +181,4 @@ fn check_config(strict: bool) -> ExitCode {
         }
         Err(error) => fail("the configuration is wrong", &error, FOUND_PROBLEMS),
     }
-}
-
-/// How long so many seconds are, as people say it.
-fn span(seconds: u64) -> String {
-    let (count, unit) = match seconds {
-        0..120 => (seconds, "seconds"),
-        120..7200 => (seconds / 60, "minutes"),
-        7200..172_800 => (seconds / 3600, "hours"),
-        _ => (seconds / 86_400, "days"),
-    };
-    format!("{count} {unit}")
-}
-
-/// Asks the private plane of a server on this machine, as somebody who has its token.
-fn ask_privately(ask: Ask<'_>, to: &Endpoint, token: Option<&Secret>, patience: Duration) -> Result<Answer, AskError> {
-    let bearer = token.map(|token| format!("Bearer {}", String::from_utf8_lossy(token.bytes())));
-    let mut headers = ask.headers.to_vec();
-    headers.extend(bearer.iter().map(|bearer| ("Authorization", bearer.as_str())));
-    let to = to.from_here();
-    Ask { headers: &headers, ..ask }.send(&to, &to.host(), patience)
-}
-
-/// Prints to stdout; a reader who has left is no error of ours.
-fn print(text: &str) -> ExitCode {
-    let _ = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
-    ExitCode::SUCCESS
-}
-
-fn fail(what: &str, error: &dyn std::fmt::Display, code: u8) -> ExitCode {
-    let _ = writeln!(io::stderr(), "inkring: {what}:\n{error}");
-    ExitCode::from(code)
 }

@@ -7,14 +7,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::engine;
+use crate::engine::{self, CLIENTS};
 use crate::http::SEGMENTS;
 use crate::load::{Caller, Clients, Histogram, Report, Script, Verdict, describe, fields, get, post};
+use crate::options::{Options, Result};
 use crate::process::{self, Server};
 use crate::table::{Ratio, Table, median, megabytes, micros, none, target};
-use crate::{Options, Result};
 
-pub const CLIENTS: usize = 64;
 const RSS_MB: u64 = 40;
 const OVER_ENGINE: f64 = 0.40;
 

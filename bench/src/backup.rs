@@ -11,11 +11,12 @@ use inkring::clock::Clock;
 use inkring::hub::Hub;
 use inkring::store::{self, Writer, run_chore};
 
-use crate::append::{Appending, CLIENTS, user_headers};
-use crate::load::{Clients, Histogram, Report, Window};
+use crate::append::{Appending, user_headers};
+use crate::engine::CLIENTS;
+use crate::load::{Clients, Histogram, Report};
+use crate::options::{Options, Result, Window};
 use crate::process::{self, Server};
 use crate::table::{Table, median, megabytes, micros, none, target};
-use crate::{Options, Result};
 
 const OVER_QUIET: f64 = 2.0;
 const MEGABYTES: usize = 1024;

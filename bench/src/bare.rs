@@ -7,7 +7,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
-use crate::Result;
+use crate::options::Result;
 
 const LISTENER: Token = Token(usize::MAX);
 const SWITCHING: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n\r\n";

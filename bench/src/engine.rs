@@ -13,10 +13,10 @@ use inkring::drafts::{ring, store as drafts};
 use inkring::hub::Hub;
 use inkring::store::{self, Job, JobTimes, StoreError, Tx, Verdict, Writer, WriterHandle};
 
-use crate::Result;
-use crate::append::CLIENTS;
 use crate::http::SEGMENTS;
+use crate::options::Result;
 
+pub const CLIENTS: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The server's default queue.
 const QUEUE_JOBS: usize = 4096;

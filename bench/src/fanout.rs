@@ -5,11 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::append::Disk;
+use crate::options::{Options, Result};
 use crate::process::{self, Server};
 use crate::room::{Host, Place, Plan, Report, Room};
 use crate::subscriber::Subscriber;
 use crate::table::{Ratio, Table, median, none, percentile, target};
-use crate::{Options, Result};
 
 pub const SUBSCRIBERS: usize = 1000;
 const AUDIENCE: usize = 100;

@@ -3,11 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::HEALTHY;
 use crate::load::{Caller, Clients, Fixed, Report, describe, fields, get, post};
+use crate::options::{HEALTHY, Options, Result};
 use crate::process::{self, Server};
 use crate::table::{Ratio, Table, median, megabytes, micros, none};
-use crate::{Options, Result};
 
 pub const CLIENTS: usize = 64;
 /// Between two connects, for every server alike: see `tiny_http` in peers/.

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use inkring_testkit::process::cpu_seconds;
 use mio::{Events, Interest, Poll, Token};
 
+use crate::options::{Options, Result};
 use crate::process::{self, Server, machine_cpu_seconds};
 use crate::subscriber::{Door, Subscriber};
 use crate::table::{Table, none, target};
-use crate::{Options, Result};
 
 const WEIGHED: usize = 5_000;
 const SOCKETS: usize = 10_000;

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use jsonwebtoken::{EncodingKey, Header, encode};
 
-use crate::append::{Appending, CLIENTS, user_headers};
-use crate::load::{Caller, Clients, Fixed, Report, Script, Verdict, Window, describe, get};
+use crate::append::{Appending, user_headers};
+use crate::engine::CLIENTS;
+use crate::load::{Caller, Clients, Fixed, Report, Script, Verdict, describe, get};
+use crate::options::{HEALTHY, Options, Result, Window};
 use crate::process::{self, Server};
 use crate::table::{Ratio, Table, median, megabytes, micros, none, target};
-use crate::{HEALTHY, Options, Result};
 
 const OVER_OFF: f64 = 0.75;
 const FLOOD_MB: u64 = 32;

@@ -13,7 +13,7 @@ use inkring_testkit::process::cpu_seconds;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
-use crate::Result;
+use crate::options::{Result, Window};
 use crate::process::machine_cpu_seconds;
 
 /// No answer here is nearly as long; a longer one is a wrong one.
@@ -83,13 +83,6 @@ pub fn fields<'a>(json: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
             None => value.split([',', '}', ']']).next().unwrap_or("").trim(),
         }
     })
-}
-
-pub struct Window {
-    pub warm_up: Duration,
-    pub measured: Duration,
-    /// How long one answer may take before its connection is given up.
-    pub patience: Duration,
 }
 
 #[derive(Default)]

@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use rustix::thread::CpuSet;
 use tempfile::TempDir;
 
-use crate::Result;
+use crate::options::Result;
 
 /// A cold build with full LTO takes minutes on a small machine, but it does end.
 const BUILD_PATIENCE: Duration = Duration::from_secs(30 * 60);

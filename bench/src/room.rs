@@ -12,8 +12,8 @@ use inkring_testkit::process::cpu_seconds;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
-use crate::Result;
 use crate::load::{Caller, Histogram, describe, fields, parse, post};
+use crate::options::Result;
 use crate::process::{Server, machine_cpu_seconds};
 use crate::subscriber::{Door, Subscriber};
 

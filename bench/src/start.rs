@@ -4,11 +4,10 @@ use std::fmt::Display;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::HEALTHY;
-use crate::load::{Caller, Clients, Fixed, Script, Verdict, Window, get};
+use crate::load::{Caller, Clients, Fixed, Script, Verdict, get};
+use crate::options::{HEALTHY, Options, Result, Window};
 use crate::process::{self, Server};
 use crate::table::{Table, median, none, target};
-use crate::{Options, Result};
 
 const CONNECTIONS: usize = 2000;
 const START_MS: f64 = 100.0;

@@ -8,7 +8,7 @@ use inkring_testkit::Client;
 use inkring_testkit::socket::{KEY, Raw, read};
 use mio::net::TcpStream;
 
-use crate::Result;
+use crate::options::Result;
 
 /// A masked pong without a payload; its mask is 0, which no server may mind.
 const PONG: [u8; 6] = [0x8a, 0x80, 0, 0, 0, 0];

@@ -12,11 +12,11 @@ use crate::fanout::{NAP, SUBSCRIBERS, count_failures};
 use crate::http::{CLIENTS, long_draft};
 use crate::idle::{Crowd, settle};
 use crate::load::{Clients, Fixed, Report, Script, Verdict, get};
+use crate::options::{HEALTHY, Options, Result};
 use crate::process::{self, Server};
 use crate::room::{Host, Place, Plan, Room};
 use crate::start::await_health;
 use crate::table::{Ratio, Table, median};
-use crate::{HEALTHY, Options, Result};
 
 /// What a build must reach of the one before it.
 const OF_BEFORE: f64 = 0.97;

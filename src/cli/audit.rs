@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{FOUND_PROBLEMS, fail, load};
+use super::common::{FOUND_PROBLEMS, fail, load};
 use crate::audit;
 use crate::audit::chain::hex;
 use crate::audit::read::{self, CSV_HEADER, Shown};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{FOUND_PROBLEMS, ask_privately, fail, load, print};
+use super::common::{FOUND_PROBLEMS, ask_privately, fail, load, print};
 use crate::backup::{
     self, BackupError, Checked, Manifest, Newer, NewerDraft, RestoreError, Restored, alone, receive, verify,
 };

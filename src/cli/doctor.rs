@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use super::{FOUND_PROBLEMS, print};
+use super::common::{FOUND_PROBLEMS, print};
 use crate::text::visible;
 use judge::{Finding, State};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::base_url::BaseUrl;
-use super::{fail, load, print};
+use super::common::{fail, load, print};
 use crate::net::Endpoint;
 use crate::net::client::Ask;
 use crate::net::options::LISTEN;

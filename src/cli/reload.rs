@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use log::Level;
 use log::kv::Value;
 
-use super::sources;
+use super::common::sources;
 use crate::config::{self, Change, Loaded, Reloaded};
 use crate::observe::options::{LEVEL, word};
 use crate::observe::{self, LogHandle};

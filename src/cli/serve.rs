@@ -4,8 +4,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::common::{fail, load, print};
+use super::reload;
 use super::signals::{BackUp, BackUps, Order, Orders};
-use super::{fail, load, print, reload};
 use crate::backup::BackupError;
 use crate::backup::options::DIRECTORY;
 use crate::config::Loaded;

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::common::{fail, print};
 use super::token::user_id;
-use super::{fail, print};
 use crate::clock::Clock;
 use crate::config::knobs::KNOBS;
 use crate::config::parse::parse;

@@ -16,7 +16,7 @@ use tungstenite::{Message, WebSocket};
 use uuid::Uuid;
 
 use super::base_url::BaseUrl;
-use super::fail;
+use super::common::fail;
 use super::token::TOKEN_STDIN_MAX_BYTES;
 use crate::clock::Clock;
 use crate::gate::is_user_id;

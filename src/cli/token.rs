@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{FOUND_PROBLEMS, fail, print, span};
+use super::common::{FOUND_PROBLEMS, fail, print, span};
 use crate::clock::{Clock, Timestamp};
 use crate::gate::identity::options::SECRET;
 use crate::gate::{Demands, MINT_MAX_HOURS, OpenedKeys, Verifier, is_user_id, mint, unverified};

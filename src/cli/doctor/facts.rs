@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::backup::options::DIRECTORY;
 use crate::backup::{self, Manifest};
-use crate::cli::{ask_privately, load};
+use crate::cli::common::{ask_privately, load};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Loaded;
 use crate::gate::OpenedKeys;

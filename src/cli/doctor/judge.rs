@@ -8,7 +8,7 @@ use super::facts::{
     Backups, Configuration, Descriptors, Facts, Installation, Permissions, Place, Plane, Proxy, Running, Stored,
     Synced, Unit,
 };
-use crate::cli::span;
+use crate::cli::common::span;
 use crate::clock::Timestamp;
 use crate::server::{CONNECTIONS_DEFAULT_MAX, connections_possible};
 use crate::store::{Room, SCHEMA_VERSION};
