@@ -6,6 +6,7 @@
 
 mod check;
 pub mod counters;
+mod error;
 mod manifest;
 pub mod options;
 mod partial;
@@ -17,9 +18,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::store::{self, CopyError, DatabaseLock};
+use crate::store::{self, DatabaseLock};
 
 pub use check::{Checked, verify};
+pub use error::BackupError;
 pub use manifest::{Manifest, Moment, names};
 pub use options::Options;
 pub use restore::{Newer, NewerDraft, RestoreError, Restored, restore};
@@ -27,10 +29,8 @@ pub use running::{Backups, Fact, Failed, Last, Streamed, Succeeded};
 pub use upkeep::task;
 
 use check::Halt;
+use error::ROOM_LEFT_BYTES;
 use partial::Partial;
-
-/// A backup leaves at least this much free: the database may lie on the same disk, and needs it more.
-const ROOM_LEFT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A backup that was made.
 #[derive(Debug, Clone)]
@@ -43,62 +43,6 @@ pub struct Report {
     pub took: Duration,
     /// In how many steps the database was copied.
     pub steps: u32,
-}
-
-/// Why there is no backup.
-#[derive(Debug, thiserror::Error)]
-pub enum BackupError {
-    /// Nobody said where to.
-    #[error("there is no directory for backups: set BACKUP_DIR, or name one with --to")]
-    NoDirectory,
-    /// One is being made.
-    #[error("a backup is under way already; try again when it has ended")]
-    UnderWay,
-    /// The disk is too small for one more.
-    #[error(
-        "{directory} has {free} bytes free and the copy needs {wanted}, of which {ROOM_LEFT_BYTES} are to stay free; \
-         make room, or name another directory",
-        directory = directory.display()
-    )]
-    NoRoom {
-        /// Where.
-        directory: PathBuf,
-        /// What there is.
-        free: u64,
-        /// What there should be.
-        wanted: u64,
-    },
-    /// A file or directory cannot be made, written or read.
-    #[error("{path}: {source}; backups need a directory that inkring may write to", path = path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The database could not be copied.
-    #[error("the copy into {directory} came to nothing: {source}", directory = directory.display())]
-    Copy {
-        /// Where to.
-        directory: PathBuf,
-        /// Why.
-        source: CopyError,
-    },
-    /// What another inkring sends has broken off.
-    #[error("what was sent broke off: {0}; nothing was kept")]
-    Broken(std::io::Error),
-    /// The copy cannot be read again.
-    #[error("the copy cannot be checked: {0}")]
-    Unchecked(store::Error),
-    /// The copy is not sound: then most likely the database is not.
-    #[error("the copy is damaged, and so may be the database: {0}; see inkring verify")]
-    Damaged(String),
-    /// There is nothing that could be copied.
-    #[error(transparent)]
-    Unfit(store::OpenError),
-    /// The server stops.
-    #[error("it was given up because the server stops")]
-    Stopping,
 }
 
 /// Makes a backup of a database that no server has open.

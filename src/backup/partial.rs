@@ -5,8 +5,8 @@ use std::io::{self, Read, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::BackupError;
 use super::check::{CHUNK_BYTES, Facts, Halt, checksum, faults};
+use super::error::BackupError;
 use super::manifest::{self, Manifest, Moment};
 use crate::clock::Timestamp;
 use crate::store::{self, CopyTarget, Depth, Error, OpenError};

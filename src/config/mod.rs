@@ -6,6 +6,7 @@
 //! so that an operator corrects a configuration in one round.
 
 pub mod docs;
+mod error;
 pub mod knobs;
 pub mod parse;
 mod production;
@@ -14,15 +15,16 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
+pub use error::ConfigError;
 pub use reload::{Change, Reloaded, reload};
 pub use sources::Sources;
 
-use crate::gate::identity::options::{SECRET, TOKEN_KEYS, TRUST_HEADER};
+use crate::gate::identity::options::{SECRET, TRUST_HEADER};
 use crate::ops::options::{LISTEN, TOKEN};
 use crate::settings::{ENVIRONMENT, Endpoint, Knob, MASK, OnBad, Origin, STRICT, Setting, Settings, Value};
 use knobs::KNOBS;
 use parse::{BadValue, parse};
-use sources::Given;
+use sources::{Given, token_keys};
 
 /// A configuration that was accepted.
 #[derive(Clone, Debug)]
@@ -31,20 +33,6 @@ pub struct Loaded {
     pub settings: Settings,
     /// What an operator should know: one sentence each.
     pub warnings: Vec<String>,
-}
-
-/// A configuration that was refused. Displays one problem per line.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .problems.join("\n"))]
-pub struct ConfigError {
-    /// Everything that is wrong: one sentence each.
-    pub problems: Vec<String>,
-}
-
-impl From<BadValue> for ConfigError {
-    fn from(bad: BadValue) -> Self {
-        Self { problems: vec![bad.to_string()] }
-    }
 }
 
 /// The shortest key of signed tokens that is not remarked on: as long as what HS256 makes with it (RFC 7518 §3.2).
@@ -157,15 +145,6 @@ fn unset(knob: &'static Knob, production: bool) -> Result<Setting, BadValue> {
     };
     let value = parse(knob, knob.name, text)?;
     Ok(Setting { knob, value, origin })
-}
-
-/// Those settings of [`TOKEN_KEYS`] that are given, be it badly, by the names they are given under.
-fn token_keys(sources: &Sources) -> Vec<String> {
-    let name = |knob: &&'static Knob| match sources.find(knob) {
-        Ok(given) => given.map(|given| given.name),
-        Err(_) => Some(knob.name.to_owned()),
-    };
-    TOKEN_KEYS.iter().filter_map(name).collect()
 }
 
 /// More than one key: which of them counts is nothing to guess at.

@@ -6,7 +6,7 @@ use std::path::Path;
 use rustix::fs::{Access, access};
 
 use super::parse::printable;
-use super::{Sources, token_keys};
+use super::sources::{Sources, token_keys};
 use crate::features;
 use crate::gate::identity::options::{TOKEN_KEYS, TRUST_HEADER};
 use crate::gate::options::ORIGINS;

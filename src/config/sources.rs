@@ -7,9 +7,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::ConfigError;
+use super::error::ConfigError;
 use super::knobs::KNOBS;
 use super::parse::{BadValue, printable};
+use crate::gate::identity::options::TOKEN_KEYS;
 use crate::settings::{Knob, Origin, open_to_others};
 
 /// The longest file that a secret is read from, in bytes.
@@ -257,6 +258,15 @@ fn line_key(line: &str) -> Option<&str> {
     let key = key.strip_prefix("export ").unwrap_or(key).trim();
     let is_name = |key: &str| key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     (!key.is_empty() && is_name(key)).then_some(key)
+}
+
+/// Those settings of [`TOKEN_KEYS`] that are given, be it badly, by the names they are given under.
+pub(super) fn token_keys(sources: &Sources) -> Vec<String> {
+    let name = |knob: &&'static Knob| match sources.find(knob) {
+        Ok(given) => given.map(|given| given.name),
+        Err(_) => Some(knob.name.to_owned()),
+    };
+    TOKEN_KEYS.iter().filter_map(name).collect()
 }
 
 #[cfg(test)]
