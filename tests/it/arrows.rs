@@ -357,7 +357,7 @@ fn imports_point_downwards() {
 fn no_files_form_a_circle() {
     let circles = Files::of(&sources()).circles();
     let circles: Vec<String> = circles.into_iter().map(|files| files.join(", ")).collect();
-    assert_known(&circles, &["gate", "server"]);
+    assert_known(&circles, &["server"]);
 }
 
 #[test]
@@ -464,11 +464,8 @@ fn circles_of_files_are_found_and_what_is_handed_on_is_none() {
         ("const BOUND: u8 = 1;", "use super::BOUND;", "use super::b::B;\nuse super::BOUND;"),
         ("mod b;", "// super::c::C\nuse std::sync::c;", "use super::b;"),
     ] {
-        assert_eq!(
-            circles(&[(names[0], module), (names[1], b), (names[2], c)]),
-            [vec![""; 0]; 0],
-            "{module} | {b} | {c}"
-        );
+        let found = circles(&[(names[0], module), (names[1], b), (names[2], c)]);
+        assert!(found.is_empty(), "{module} | {b} | {c}: {found:?}");
     }
 }
 
