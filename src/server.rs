@@ -135,7 +135,7 @@ impl Server {
             connections, descriptors, version = env!("CARGO_PKG_VERSION");
             "server.started"
         );
-        let excuse = Box::new(excuse::excuse(writer.handle().view(), house.audit.clone()));
+        let excuse = Box::new(excuse::excuse(writer.handle().view()));
         let prober = Prober::new(front.loopback_client(), excuse, clock);
         let watchdog = announce(&notify, prober, serving(front.address())).map_err(StartError::Threads)?;
         let drain = settings.seconds(&DRAIN);

@@ -87,40 +87,34 @@ fn link_of(row: &Row<'_>) -> Result<Link, Error> {
     Ok(Link { id: row.get(0)?, hash: row.get(1)? })
 }
 
-/// Writes rows at the end of the chain, in this order.
+/// Writes a row at the end of the chain.
 ///
 /// # Errors
-/// When the store fails; then some of the rows may be there, which the caller's savepoint takes back.
-pub(super) fn append<'a>(tx: &mut Tx<'_>, rows: impl IntoIterator<Item = Content<'a>>) -> Result<usize, Error> {
-    let mut end = head(tx)?;
+/// When the store fails.
+pub(super) fn append(tx: &mut Tx<'_>, content: &Content<'_>) -> Result<(), Error> {
+    let end = head(tx)?;
     let insert = "INSERT INTO audit_events (id, ts, request_id, user_id, action, draft_id, metadata, ip, user_agent, \
                   prev_hash, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-    let mut written = 0;
-    for content in rows {
-        // Only a row that was tampered with has no number after it.
-        let beyond = || Error::Damaged(format!("no row can follow the one with the id {}", end.id));
-        let id = end.id.checked_add(1).ok_or_else(beyond)?;
-        let hash = hash(id, &content, &end.hash);
-        let [request_id, user_id, action, draft_id, metadata, ip, user_agent] =
-            content.texts.map(|text| text.and_then(|text| std::str::from_utf8(text).ok()));
-        let values = [
-            id.into(),
-            content.ts.into(),
-            request_id.into(),
-            user_id.into(),
-            action.into(),
-            draft_id.into(),
-            metadata.into(),
-            ip.into(),
-            user_agent.into(),
-            (&end.hash).into(),
-            (&hash).into(),
-        ];
-        tx.run(insert, &values)?;
-        end = Link { id, hash: hash.to_vec() };
-        written += 1;
-    }
-    Ok(written)
+    // Only a row that was tampered with has no number after it.
+    let beyond = || Error::Damaged(format!("no row can follow the one with the id {}", end.id));
+    let id = end.id.checked_add(1).ok_or_else(beyond)?;
+    let hash = hash(id, content, &end.hash);
+    let [request_id, user_id, action, draft_id, metadata, ip, user_agent] =
+        content.texts.map(|text| text.and_then(|text| std::str::from_utf8(text).ok()));
+    let values = [
+        id.into(),
+        content.ts.into(),
+        request_id.into(),
+        user_id.into(),
+        action.into(),
+        draft_id.into(),
+        metadata.into(),
+        ip.into(),
+        user_agent.into(),
+        (&end.hash).into(),
+        (&hash).into(),
+    ];
+    tx.run(insert, &values)
 }
 
 /// Bytes as hexadecimal digits.

@@ -1,8 +1,7 @@
 //! The audit log: who changed what, when and from where, in the transaction of the change itself (contract 01 §6).
 //!
 //! A feature asks [`Audit::witness`] on the shard whether this request is to be recorded, and has the [`Witness`] write
-//! its [`Entry`] inside the job. A row that cannot be written waits in memory and does not stop the change; `/readyz`
-//! says so. Rows form a chain of hashes ([`chain`]) that [`verify`] follows; [`upkeep`] removes old ones from its
+//! its [`Entry`] inside the job. A row that cannot be written takes its change with it. Rows form a chain of hashes ([`chain`]) that [`verify`] follows; [`upkeep`] removes old ones from its
 //! beginning and leaves an anchor.
 
 pub mod chain;
@@ -13,7 +12,6 @@ pub mod read;
 mod since;
 pub mod upkeep;
 pub mod verify;
-mod waiting;
 mod witness;
 
 pub use entry::{Entry, Field};

@@ -1,5 +1,4 @@
-//! What the housekeeper does for the log: writes rows that had to wait, removes rows that are too old, and notes the
-//! head of the chain in the server's log, which is kept elsewhere than the database.
+//! What the housekeeper does for the log: removes rows that are too old, and notes the head of the chain in the server's log, which is kept elsewhere than the database.
 //!
 //! Rows are removed from the beginning of the chain only, in small jobs that wait in the writer's queue like everyone
 //! else's changes; each leaves id and hash of the last one it took as the anchor, in the same transaction.
@@ -8,7 +7,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::chain::{self, Link, hex};
-use super::witness::Audit;
 use crate::clock::{Clock, Timestamp};
 use crate::housekeeper::{Stop, Task};
 use crate::store::{ChoreError, Error, Query as _, Reader, Tx, WriterHandle, run_chore};
@@ -17,44 +15,14 @@ use crate::store::{ChoreError, Error, Query as _, Reader, Tx, WriterHandle, run_
 const REMOVED_MAX_ROWS: i64 = 500;
 const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
-/// The task that looks after the log. Rows are kept for `days`, 0 is for ever; without `audit` nothing is written any
-/// more, but what there is still grows old.
+/// The task that looks after the log. Rows are kept for `days`, 0 is for ever.
 #[must_use]
-pub fn task(
-    audit: Option<Audit>,
-    reader: Rc<Reader>,
-    writer: WriterHandle,
-    days: u32,
-    every: Duration,
-    clock: Clock,
-) -> Task {
-    let mut upkeep = Upkeep { audit, reader, writer, days, clock, noted: 0 };
+pub fn task(reader: Rc<Reader>, writer: WriterHandle, days: u32, every: Duration, clock: Clock) -> Task {
+    let mut upkeep = Upkeep { reader, writer, days, clock, noted: 0 };
     Task { name: "audit upkeep", every, run: Box::new(move |stop| upkeep.run(stop)) }
 }
 
-/// Writes what still waits when the server stops, and says what is lost if that is impossible.
-pub fn last_flush(audit: &Audit, writer: &WriterHandle) {
-    if audit.waiting() > 0 {
-        let flushed = flush(audit, writer);
-        let waiting = audit.waiting();
-        if waiting > 0 {
-            let error = flushed.err().map(|reason| reason.to_string());
-            log::error!(rows = waiting, error; "audit.rows_lost");
-        }
-    }
-}
-
-fn flush(audit: &Audit, writer: &WriterHandle) -> Result<u64, ChoreError> {
-    let audit = audit.clone();
-    let rows = run_chore(writer, move |tx| audit.flush(tx).map(|rows| rows as u64))?;
-    if rows > 0 {
-        log::info!(rows; "audit.rows_recovered");
-    }
-    Ok(rows)
-}
-
 struct Upkeep {
-    audit: Option<Audit>,
     reader: Rc<Reader>,
     writer: WriterHandle,
     days: u32,
@@ -65,11 +33,6 @@ struct Upkeep {
 
 impl Upkeep {
     fn run(&mut self, stop: &Stop) {
-        if let Some(audit) = self.audit.as_ref().filter(|audit| audit.waiting() > 0)
-            && let Err(reason) = flush(audit, &self.writer)
-        {
-            log::warn!(error = reason.to_string(); "audit.flush_put_off");
-        }
         let mut removed = 0;
         let ended = self.remove_old(stop, &mut removed);
         if removed > 0 {
@@ -135,13 +98,14 @@ fn remove(tx: &mut Tx<'_>, before: Timestamp) -> Result<u64, Error> {
 mod tests {
     use super::*;
     use crate::audit::verify::verify;
-    use crate::audit::{Entry, Field};
+    use crate::audit::{Audit, Entry, Field};
     use crate::store::testing;
 
     const NOW: i64 = 1_766_484_000_000_000;
 
     struct House {
         store: testing::House,
+        audit: Audit,
         upkeep: Upkeep,
     }
 
@@ -149,16 +113,12 @@ mod tests {
         fn new(days: u32) -> Self {
             let store = testing::House::at(Timestamp(NOW));
             let (reader, writer, clock) = (Rc::clone(&store.reader), store.handle(), store.clock.clone());
-            Self { upkeep: Upkeep { audit: Some(Audit::new(1.0)), reader, writer, days, clock, noted: 0 }, store }
-        }
-
-        fn audit(&self) -> Audit {
-            self.upkeep.audit.clone().unwrap()
+            Self { upkeep: Upkeep { reader, writer, days, clock, noted: 0 }, audit: Audit::new(1.0), store }
         }
 
         /// Changes of that kind, recorded; whether the job is kept.
         fn change(&self, number: i64, is_kept: bool) -> bool {
-            let audit = self.audit();
+            let audit = self.audit.clone();
             let undone = || Error::Other("undone".to_owned());
             let done = run_chore(&self.store.handle(), move |tx| {
                 tx.batch(&format!(
@@ -228,7 +188,7 @@ mod tests {
     #[test]
     fn many_old_rows_are_removed_in_several_jobs() {
         let mut house = House::new(1);
-        let audit = house.audit();
+        let audit = house.audit.clone();
         let many = 2 * REMOVED_MAX_ROWS + 7;
         house.store.write(move |tx| {
             for number in 0..many {
@@ -262,56 +222,19 @@ mod tests {
         house.end();
     }
 
-    const REFUSES: &str = "CREATE TRIGGER refuses AFTER INSERT ON audit_events \
-                           WHEN NEW.metadata ->> 'number' BETWEEN 2 AND 4 BEGIN SELECT raise(FAIL, 'no more'); END";
-
     #[test]
-    fn changes_are_made_though_they_cannot_be_recorded_and_are_recorded_later_in_order() {
-        let mut house = House::new(0);
-        house.change(1, true);
-        house.store.batch(REFUSES);
-        assert!(house.change(2, true));
-        assert!(!house.change(3, false), "what is undone is not recorded later either");
-        assert!(house.change(4, true));
-        // This one could be written, but not before those that wait.
-        assert!(house.change(5, true));
-        assert_eq!((house.recorded(), house.changed(), house.audit().waiting()), (vec![1], 5, 3));
-        house.run();
-        assert_eq!(house.audit().waiting(), 3);
-        house.store.batch("DROP TRIGGER refuses");
-        assert!(!house.change(6, false));
-        assert_eq!((house.recorded(), house.audit().waiting()), (vec![1], 3), "what was written was undone as well");
-        house.change(7, true);
-        assert_eq!((house.recorded(), house.audit().waiting()), (vec![1, 2, 4, 5, 7], 0));
-        house.end();
-    }
-
-    #[test]
-    fn the_housekeeper_and_the_stop_write_what_waits() {
-        for at_the_stop in [false, true] {
-            let mut house = House::new(0);
-            house.store.batch(REFUSES);
-            house.change(2, true);
-            house.store.batch("DROP TRIGGER refuses");
-            if at_the_stop {
-                last_flush(&house.audit(), &house.store.handle());
-            } else {
-                house.run();
-            }
-            assert_eq!((house.recorded(), house.audit().waiting()), (vec![2], 0));
-            house.end();
-        }
-    }
-
-    #[test]
-    fn a_missing_table_stops_no_change() {
+    fn a_row_that_cannot_be_written_takes_its_change_with_it() {
         let house = House::new(0);
-        house.store.batch("ALTER TABLE audit_events RENAME TO elsewhere");
-        assert!(house.change(1, true) && house.change(2, true));
-        assert_eq!((house.changed(), house.audit().waiting()), (2, 2));
+        house.change(1, true);
+        let refuses = "CREATE TRIGGER refuses AFTER INSERT ON audit_events BEGIN SELECT raise(FAIL, 'no more'); END";
+        house.store.batch(refuses);
+        assert!(!house.change(2, true));
+        assert_eq!((house.recorded(), house.changed(), house.audit.failures()), (vec![1], 1, 1));
+        house.store.batch("DROP TRIGGER refuses; ALTER TABLE audit_events RENAME TO elsewhere");
+        assert!(!house.change(3, true));
         house.store.batch("ALTER TABLE elsewhere RENAME TO audit_events");
-        house.change(3, true);
-        assert_eq!(house.recorded(), [1, 2, 3]);
+        assert!(house.change(4, true) && !house.change(5, false));
+        assert_eq!((house.recorded(), house.changed(), house.audit.rows()), (vec![1, 4], 4, 2));
         house.end();
     }
 
@@ -325,7 +248,6 @@ mod tests {
         assert!(!house.change(2, true));
         // The writer has put a row of its own there, to see whether the storage is at fault.
         assert_ne!(house.changed(), 2);
-        assert_eq!(house.audit().waiting(), 0);
         house.store.batch("DROP TRIGGER ends");
         assert!(house.change(3, true));
         assert_eq!(house.recorded(), [1, 3]);

@@ -178,7 +178,7 @@ mod tests {
             let (ts, user) = (row * 1000, format!("user-{row}"));
             let texts = [Some("r"), Some(&user), Some("collab.append_segment"), Some("d"), None, Some("::1"), None];
             let content = Content { ts, texts: texts.map(|text| text.map(str::as_bytes)) };
-            reader.write(|tx| chain::append(tx, [content])).unwrap();
+            reader.write(|tx| chain::append(tx, &content)).unwrap();
         }
     }
 

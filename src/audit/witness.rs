@@ -8,9 +8,8 @@ use uuid::Uuid;
 
 use super::chain::{self, Content};
 use super::entry::{self, Entry, TEXT_MAX_CHARS};
-use super::waiting::{Row, Taken, Waiting};
 use crate::observe::repeat::Sampler;
-use crate::store::{Error, StoreError, Tx};
+use crate::store::{Error, Fault, StoreError, Tx};
 use crate::text::cut;
 
 static FAILED: Sampler = Sampler::new();
@@ -22,11 +21,10 @@ struct Counts {
     failures: AtomicU64,
 }
 
-/// The audit log when it is on. Cheap to clone; clones share the rows that wait.
+/// The audit log when it is on. Cheap to clone; clones count together.
 #[derive(Debug, Clone)]
 pub struct Audit {
     rate: f64,
-    waiting: Arc<Waiting>,
     counts: Arc<Counts>,
 }
 
@@ -34,7 +32,7 @@ impl Audit {
     /// One that records this part of the changes: 1 or more is all of them, 0 or less none.
     #[must_use]
     pub fn new(rate: f64) -> Self {
-        Self { rate, waiting: Arc::default(), counts: Arc::default() }
+        Self { rate, counts: Arc::default() }
     }
 
     /// Whoever is to record a change that is asked for from there. None when the dice say that it is not recorded.
@@ -45,19 +43,7 @@ impl Audit {
         }
         let user_agent = user_agent.filter(|text| !text.is_empty());
         let user_agent = user_agent.map(|text| cut(&String::from_utf8_lossy(text), TEXT_MAX_CHARS).into_owned());
-        Some(Witness { audit: self.clone(), ip: client.to_canonical().to_string(), user_agent })
-    }
-
-    /// Rows that could not be written yet.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.waiting.rows()
-    }
-
-    /// Rows that will never be written, since the start.
-    #[must_use]
-    pub fn lost(&self) -> u64 {
-        self.waiting.lost()
+        Some(Witness { counts: Arc::clone(&self.counts), ip: client.to_canonical().to_string(), user_agent })
     }
 
     /// Rows that are on disk, since the start.
@@ -66,98 +52,44 @@ impl Audit {
         self.counts.rows.load(Ordering::Relaxed)
     }
 
-    /// Attempts to write rows that failed, since the start.
+    /// Rows that could not be written, since the start; their changes were not made.
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.counts.failures.load(Ordering::Relaxed)
-    }
-
-    /// Once it is on disk, `rows` more are, and those that waited no longer do.
-    fn settle(&self, tx: &mut Tx<'_>, rows: usize, taken: Option<Taken>) {
-        let counts = Arc::clone(&self.counts);
-        tx.after_commit(move || {
-            // A usize has never more than 64 bits.
-            counts.rows.fetch_add(rows as u64, Ordering::Relaxed);
-            if let Some(taken) = taken {
-                taken.done();
-            }
-        });
-    }
-
-    /// Writes what waits, if that is possible now. Returns how many rows it was.
-    ///
-    /// # Errors
-    /// When the transaction is lost.
-    pub fn flush(&self, tx: &mut Tx<'_>) -> Result<usize, Error> {
-        if self.waiting() == 0 || self.waiting.is_barred() {
-            return Ok(0);
-        }
-        let flushed = tx.savepoint(|tx| self.write_waiting(tx))?;
-        Ok(match flushed {
-            Ok(Some(taken)) => {
-                let rows = taken.rows();
-                self.settle(tx, rows, Some(taken));
-                rows
-            }
-            Ok(None) => 0,
-            Err(error) => {
-                self.complain(&error, "");
-                self.check_damage(&error)?;
-                0
-            }
-        })
-    }
-
-    fn write_waiting(&self, tx: &mut Tx<'_>) -> Result<Option<Taken>, Error> {
-        self.waiting.take(|rows| chain::append(tx, rows))
-    }
-
-    /// Writes what waits and then this row, or neither.
-    fn write(&self, tx: &mut Tx<'_>, content: &Content<'_>) -> Result<Option<Taken>, Error> {
-        let taken = if self.waiting() == 0 { None } else { self.write_waiting(tx)? };
-        chain::append(tx, [*content])?;
-        Ok(taken)
-    }
-
-    /// SQLite commits nothing any more of a transaction that has met a damaged page, so this one is lost with all that is
-    /// in it. The next ones must not be: rows wait from here on, until someone has repaired the file and started the
-    /// server again. Reported as a lost transaction, so the caller is not told that its draft is damaged.
-    fn check_damage(&self, error: &Error) -> Result<(), Error> {
-        if !matches!(error, Error::Damaged(_)) {
-            return Ok(());
-        }
-        self.waiting.bar();
-        log::error!(error = error.to_string(); "audit.damaged");
-        Err(Error::Lost(format!("the audit log is damaged: {error}")))
-    }
-
-    fn complain(&self, error: &Error, request_id: &str) {
-        self.counts.failures.fetch_add(1, Ordering::Relaxed);
-        if let Some(count) = FAILED.hit() {
-            log::warn!(request_id, count, waiting = self.waiting(), lost = self.lost(); "Audit event write failed: {error}");
-        }
     }
 }
 
 /// Records the one change that a request asks for.
 #[derive(Debug)]
 pub struct Witness {
-    audit: Audit,
+    counts: Arc<Counts>,
     ip: String,
     user_agent: Option<String>,
 }
 
 impl Witness {
-    /// Writes a row in the transaction of the change. If only that fails, the change goes on and the row waits.
+    /// Writes a row in the transaction of the change.
     ///
     /// # Errors
-    /// When the transaction is lost.
+    /// When it cannot be written: then the change is not to be made either. Whatever was wrong, it is not what is changed
+    /// that is damaged.
     pub fn record(&self, tx: &mut Tx<'_>, entry: &Entry<'_>) -> Result<(), StoreError> {
-        // Whatever was wrong, it is not the draft that is damaged, and nothing was changed.
-        self.try_record(tx, entry).map_err(StoreError::Undone)
+        self.write(tx, entry).map_err(|error| {
+            self.counts.failures.fetch_add(1, Ordering::Relaxed);
+            if let Some(count) = FAILED.hit() {
+                log::warn!(request_id = entry.request_id, count; "Audit event write failed: {error}");
+            }
+            match error {
+                Error::Full(_) => StoreError::ReadOnly(Fault::Full),
+                error => StoreError::Undone(error),
+            }
+        })?;
+        let counts = Arc::clone(&self.counts);
+        tx.after_commit(move || _ = counts.rows.fetch_add(1, Ordering::Relaxed));
+        Ok(())
     }
 
-    fn try_record(&self, tx: &mut Tx<'_>, entry: &Entry<'_>) -> Result<(), Error> {
+    fn write(&self, tx: &mut Tx<'_>, entry: &Entry<'_>) -> Result<(), Error> {
         let Entry { request_id, user_id, action, draft_id, metadata } = *entry;
         // Texts and numbers always serialise; the error type only has no way to say so.
         let metadata = entry::metadata(metadata).map_err(|error| Error::Other(error.to_string()))?;
@@ -173,27 +105,7 @@ impl Witness {
                 self.user_agent.as_deref().map(str::as_bytes),
             ],
         };
-        if self.audit.waiting.is_barred() {
-            self.wait(tx, &content);
-            return Ok(());
-        }
-        match tx.savepoint(|tx| self.audit.write(tx, &content))? {
-            Ok(taken) => {
-                let waited = taken.as_ref().map_or(0, Taken::rows);
-                self.audit.settle(tx, waited + 1, taken);
-            }
-            Err(error) => {
-                self.audit.complain(&error, request_id);
-                self.audit.check_damage(&error)?;
-                self.wait(tx, &content);
-            }
-        }
-        Ok(())
-    }
-
-    fn wait(&self, tx: &mut Tx<'_>, content: &Content<'_>) {
-        let put = self.audit.waiting.put(Row::from(content));
-        tx.after_commit(|| put.keep());
+        chain::append(tx, &content)
     }
 }
 

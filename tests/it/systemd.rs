@@ -177,20 +177,6 @@ fn a_disk_that_takes_no_changes_is_no_reason_for_a_restart() {
 }
 
 #[test]
-fn rows_of_the_audit_log_that_wait_in_memory_are_not_thrown_away() {
-    let manager = Manager::new();
-    let server = watched(&manager, &[("AUDIT_ENABLED", "true"), ("HOUSEKEEPING_SECONDS", "86400")]);
-    let database = Connection::open(server.database()).unwrap();
-    let refuses = "CREATE TRIGGER refuses BEFORE INSERT ON audit_events BEGIN SELECT RAISE(ABORT, 'not today'); END";
-    database.execute_batch(refuses).unwrap();
-    server.create_draft("alice");
-    let reason = "(a restart would lose rows of the audit log)";
-    wait_for(|| Some(manager.hear_news()).filter(|news| news.contains("audit") && news.ends_with(reason)));
-    manager.forget();
-    manager.hear_that_all_is_well(4);
-}
-
-#[test]
 fn a_server_that_is_not_ready_is_vouched_for_while_it_makes_changes() {
     let manager = Manager::new();
     let server = watched(&manager, &[]);
