@@ -1,10 +1,17 @@
--- The whole of an inkring database, applied to a new file in one transaction.
+-- The whole of an inkring database, as a new file is made of it in one transaction. This page is printed by
+-- `inkring schema`; the statements stand in `src/*/migrations/`, each owner's in its folder.
 --
 -- Times are integer microseconds since 1970 UTC. Ids of users are text as the client sent it. Rows of a draft refer
 -- to its integer row id: indexes stay small, and everything that is appended lands at the right edge of its table.
 -- STRICT: a column holds what it says.
---
--- Changing this file means one more entry in src/store/migrations.rs, which leads there from the version before.
+
+-- Version 1
+
+-- One row, rewritten by the readiness probe: proof that a commit reaches the disk.
+CREATE TABLE probe (
+    id         INTEGER PRIMARY KEY CHECK (id = 1),
+    probed_at  INTEGER NOT NULL
+) STRICT;
 
 -- One draft with everything that decides who may do what. `holder_id` is the ring: a column, changed in the
 -- same transaction as the pass that moves it. The counts number the rows that belong to the draft, so that a reader
@@ -82,6 +89,8 @@ CREATE TABLE events (
     UNIQUE (draft, seq)
 ) STRICT;
 
+-- Version 2
+
 -- Who changed what, from where, written in the transaction of the change itself when AUDIT_ENABLED is set. Ids have no
 -- gaps; each row carries the hash of the one before it and that of its own content (src/audit/chain.rs). `metadata` is
 -- a JSON object or null.
@@ -106,8 +115,12 @@ CREATE TABLE audit_anchor (
     removed_hash BLOB    NOT NULL
 ) STRICT;
 
--- One row, rewritten by the readiness probe: proof that a commit reaches the disk.
-CREATE TABLE probe (
-    id         INTEGER PRIMARY KEY CHECK (id = 1),
-    probed_at  INTEGER NOT NULL
-) STRICT;
+-- Version 3
+
+-- The same row also says when the last change was made, or at most 100 ms before it (src/store/sqlite/last_change.rs).
+ALTER TABLE probe ADD COLUMN last_change INTEGER;
+
+-- Until this version the newest event of a draft told when the last change was made.
+INSERT INTO probe (id, probed_at, last_change)
+    SELECT 1, created_at, created_at FROM events WHERE TRUE ORDER BY id DESC LIMIT 1
+    ON CONFLICT (id) DO UPDATE SET last_change = excluded.last_change;

@@ -111,6 +111,9 @@ enum Verb {
         /// In which form
         form: MetricsForm,
     },
+    /// Print the tables of the database, as in schema.sql
+    #[command(hide = true)]
+    Schema,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -163,6 +166,7 @@ pub fn run() -> ExitCode {
         Verb::ConfigDocs { form: DocsForm::Markdown } => print(&config::docs::markdown(&KNOBS)),
         Verb::MetricsDocs { form: MetricsForm::Markdown } => print(&metrics::markdown(&features::rows())),
         Verb::MetricsDocs { form: MetricsForm::Grafana } => print(&metrics::grafana(&features::rows())),
+        Verb::Schema => print(&features::schema().text()),
     }
 }
 

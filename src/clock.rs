@@ -11,6 +11,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
 
+fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}
+
 /// A moment of the wall clock: microseconds since 1970-01-01 UTC, as stored (ruling 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub i64);
@@ -21,6 +25,18 @@ impl Timestamp {
     #[must_use]
     pub fn offset_style(self) -> OffsetStyle {
         OffsetStyle(self)
+    }
+
+    /// The moment so much later.
+    #[must_use]
+    pub fn later(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(micros(by)))
+    }
+
+    /// The moment so much earlier.
+    #[must_use]
+    pub fn earlier(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(micros(by)))
     }
 
     /// `20251223T100000Z`, for names of files: they sort as the moments do.

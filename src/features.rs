@@ -1,9 +1,10 @@
 //! What the house is made of: the list of everyone who declares something. A feature is one line of it.
 
-use crate::feature::Feature;
+use crate::feature::{Feature, schema_of};
 use crate::gate::Code;
 use crate::observe::metrics::{self, Row};
 use crate::settings::{self, Knob};
+use crate::store::Schema;
 use crate::{audit, backup, drafts, gate, health, housekeeper, hub, net, observe, ops, store};
 
 /// The features, in the order in which they start.
@@ -16,6 +17,12 @@ fn owners() -> Vec<&'static [&'static Knob]> {
     let others = [housekeeper::KNOBS, audit::options::KNOBS, hub::options::KNOBS];
     let features = FEATURES.iter().map(|feature| feature.knobs);
     platform.into_iter().chain(gate).chain(others).chain(features).chain([backup::options::KNOBS]).collect()
+}
+
+/// The database: everybody's tables.
+#[must_use]
+pub fn schema() -> Schema {
+    schema_of(FEATURES)
 }
 
 /// Every setting, as they are shown.
@@ -135,5 +142,20 @@ mod tests {
         sections.dedup();
         let titles = ["Process", "HTTP", "Limits and identity", "Sockets", "Drafts", "Storage", "Audit log", "Backups"];
         assert_eq!(sections, titles);
+    }
+
+    #[test]
+    fn the_page_of_the_schema_is_what_the_program_prints() {
+        assert!(schema().text() == include_str!("../schema.sql"), "out of date: inkring schema > schema.sql");
+    }
+
+    #[test]
+    fn versions_have_no_gap_and_there_is_a_database_of_each_to_migrate() {
+        let owners = [store::MIGRATIONS, drafts::MIGRATIONS, audit::MIGRATIONS].concat();
+        for version in 1..=schema().version() {
+            assert!(owners.iter().any(|step| step.version == version), "{version}");
+            let corpus = format!("{}/tests/data/schema-{version}.sql", env!("CARGO_MANIFEST_DIR"));
+            assert!(std::fs::exists(&corpus).unwrap(), "{corpus} is missing");
+        }
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::backup::{self, Backups};
 use crate::clock::Clock;
-use crate::feature::{Feature, Running};
+use crate::feature::{Feature, Running, schema_of};
 use crate::gate::{self, Policies, UntrustedProxy};
 use crate::housekeeper::Housekeeper;
 use crate::hub::{Batch, Hub};
@@ -83,14 +83,15 @@ impl Server {
         warning.iter().for_each(|warning| log::warn!("{warning}"));
 
         notify.status("opening the database");
+        let schema = schema_of(features);
         let Database { store, readers, housekeeping_reader, plane_reader, survey } =
-            Database::open(settings, &metrics, shards, private.is_some())?;
+            Database::open(settings, &schema, &metrics, shards, private.is_some())?;
         let hub = Arc::new(Hub::new(clock.clone()));
         let writer = Writer::start(store, settings.count(&QUEUE_JOBS), Arc::clone(&hub) as _, clock.clone())
             .map_err(StartError::Threads)?;
 
         let house = build_house(settings, &writer, hub, &metrics, &clock);
-        let backups = Backups::new(writer.handle(), backup::Options::of(settings), clock.clone());
+        let backups = Backups::new(writer.handle(), schema.clone(), backup::Options::of(settings), clock.clone());
         let platform = Arc::new(Platform::new(settings, &house, policies.clone(), backups.clone()));
         survey.iter().for_each(|survey| platform.show(survey));
         let running = start_all(features, settings, &house, Arc::clone(&platform))?;
@@ -116,6 +117,7 @@ impl Server {
             .map_err(StartError::Threads)?;
         let view = PlaneView {
             settings: settings.clone(),
+            schema_version: schema.version(),
             public: front.address(),
             client: front.loopback_client(),
             logs: logs.clone(),

@@ -185,7 +185,12 @@ fn there(backups: &Path) -> Result<State> {
 
 /// A database of about this size, through the server's own writer.
 fn fill(path: &Path, megabytes: usize) -> Result<()> {
-    let writer = Writer::start(store::open(path)?, 16, Arc::new(Hub::new(Clock::system())), Clock::system())?;
+    let writer = Writer::start(
+        store::open(path, &inkring::features::schema())?,
+        16,
+        Arc::new(Hub::new(Clock::system())),
+        Clock::system(),
+    )?;
     let sql = "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n LIMIT ?1) \
                INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, passed_at, created_at, updated_at) \
                SELECT hex(randomblob(16)), 'filler', hex(randomblob(1800)), 'x', 'filler', 0, 0, 0 FROM n";

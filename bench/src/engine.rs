@@ -44,7 +44,7 @@ struct Done {
 /// Appends per second that 64 logical clients, each with one outstanding append, get committed in
 /// a new database in `directory`. The creation of drafts takes its time, but is not counted.
 pub fn engine_appends_per_second(directory: &Path, duration: Duration) -> Result<f64> {
-    let store = store::open(&directory.join("engine.db"))?;
+    let store = store::open(&directory.join("engine.db"), &inkring::features::schema())?;
     let writer = Writer::start(store, QUEUE_JOBS, Arc::new(Hub::new(Clock::system())), Clock::system())?;
     let rate = drive(&writer.handle(), duration);
     writer.stop();

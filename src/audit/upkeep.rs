@@ -111,7 +111,7 @@ mod tests {
 
     impl House {
         fn new(days: u32) -> Self {
-            let store = testing::House::at(Timestamp(NOW));
+            let store = testing::House::at(Timestamp(NOW), crate::audit::MIGRATIONS);
             let (reader, writer, clock) = (Rc::clone(&store.reader), store.handle(), store.clock.clone());
             Self { upkeep: Upkeep { reader, writer, days, clock, noted: 0 }, audit: Audit::new(1.0), store }
         }
@@ -122,7 +122,7 @@ mod tests {
             let undone = || Error::Other("undone".to_owned());
             let done = run_chore(&self.store.handle(), move |tx| {
                 tx.batch(&format!(
-                    "INSERT INTO probe VALUES (1, {number}) ON CONFLICT DO UPDATE SET probed_at = {number}"
+                    "INSERT INTO probe (id, probed_at) VALUES (1, {number}) ON CONFLICT DO UPDATE SET probed_at = {number}"
                 ))?;
                 let witness = audit.witness("192.0.2.1".parse().unwrap(), None).unwrap();
                 let metadata = &[("number", Field::Number(number))];

@@ -168,7 +168,7 @@ mod tests {
 
     /// A log of so many rows, none of it removed.
     fn log(rows: i64) -> Reader {
-        let reader = Reader::in_memory();
+        let reader = Reader::in_memory(crate::audit::MIGRATIONS);
         append(&reader, 1..=rows);
         reader
     }

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::manifest::{Manifest, Moment};
 use crate::audit;
-use crate::store::{self, Depth, Error, Interrupter, OpenError, Reader};
+use crate::store::{self, Depth, Error, Interrupter, OpenError, Reader, Schema};
 
 /// Faults that are listed; of more there is no telling apart anyway.
 const FAULTS_MAX: usize = 10;
@@ -60,7 +60,7 @@ impl Facts {
     pub(super) fn read(reader: &Reader, halt: &Halt) -> Result<Self, Error> {
         let read = || {
             let rows = store::row_counts(reader)?;
-            let newest_change = store::newest_change(reader)?.map(Moment);
+            let newest_change = store::last_change(reader)?.map(Moment);
             Ok(Self { schema_version: store::schema_version(reader)?, rows, newest_change })
         };
         halt.reading(reader, read)
@@ -116,7 +116,7 @@ pub struct Checked {
 ///
 /// # Errors
 /// When there is no file that can be read.
-pub fn verify(path: &Path) -> io::Result<Checked> {
+pub fn verify(path: &Path, schema: &Schema) -> io::Result<Checked> {
     let halt = Halt::default();
     let mut file = File::open(path)?;
     if file.metadata()?.is_dir() {
@@ -139,7 +139,7 @@ pub fn verify(path: &Path) -> io::Result<Checked> {
         audit_rows: None,
     };
     checked.compare_file();
-    if let Err(sentence) = checked.look_inside(path, &halt) {
+    if let Err(sentence) = checked.look_inside(path, schema, &halt) {
         checked.problems.push(sentence);
     }
     Ok(checked)
@@ -156,16 +156,15 @@ impl Checked {
         }
     }
 
-    fn look_inside(&mut self, path: &Path, halt: &Halt) -> Result<(), String> {
+    fn look_inside(&mut self, path: &Path, schema: &Schema, halt: &Halt) -> Result<(), String> {
         if self.bytes == 0 {
             // To SQLite that is a database without tables.
             return Err("it is empty".to_owned());
         }
-        let reader = store::open_any_version(path).map_err(|error| match error {
+        let reader = store::open_any_version(path, schema).map_err(|error| match error {
             OpenError::Foreign { found, .. } => format!("it is no inkring database: {found}"),
-            OpenError::Newer { found, .. } => format!(
-                "it has schema version {found}, and this inkring knows versions up to {}; use the newer inkring",
-                store::SCHEMA_VERSION
+            OpenError::Newer { found, known, .. } => format!(
+                "it has schema version {found}, and this inkring knows versions up to {known}; use the newer inkring"
             ),
             OpenError::Database { source, .. } => unread(source),
             other => other.to_string(),

@@ -18,13 +18,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::store::{self, DatabaseLock};
+use crate::store::{self, DatabaseLock, Schema};
 
 pub use check::{Checked, verify};
 pub use error::BackupError;
 pub use manifest::{Manifest, Moment, names};
 pub use options::Options;
-pub use restore::{Newer, NewerDraft, RestoreError, Restored, restore};
+pub use restore::{RestoreError, Restored, restore};
 pub use running::{Backups, Fact, Failed, Last, Streamed, Succeeded};
 pub use upkeep::task;
 
@@ -49,19 +49,19 @@ pub struct Report {
 ///
 /// # Errors
 /// When there is none; what was begun is removed.
-pub fn alone(lock: &DatabaseLock, directory: &Path, clock: &Clock) -> Result<Report, BackupError> {
+pub fn alone(lock: &DatabaseLock, directory: &Path, schema: &Schema, clock: &Clock) -> Result<Report, BackupError> {
     let began = clock.instant();
     let copying = |source| BackupError::Copy { directory: directory.to_owned(), source };
     let mut partial = Partial::create(directory, clock.now())?;
     check_room(directory, database_bytes(lock.database()))?;
-    let from = store::open_locked(lock).map_err(|error| match error {
+    let from = store::open_locked(lock, schema).map_err(|error| match error {
         store::OpenError::Database { source, .. } => copying(source.into()),
         other => BackupError::Unfit(other),
     })?;
     let mut to = partial.target().map_err(BackupError::Unchecked)?;
     let steps = store::copy_alone(&from, &mut to).map_err(copying)?;
     drop((from, to));
-    let manifest = partial.seal(&Halt::default())?;
+    let manifest = partial.seal(schema, &Halt::default())?;
     let path = partial.place(&manifest)?;
     Ok(Report { path, manifest, took: clock.instant().saturating_duration_since(began), steps })
 }
@@ -85,11 +85,16 @@ fn check_room(directory: &Path, bytes: u64) -> Result<(), BackupError> {
 ///
 /// # Errors
 /// When it is not, or cannot be written.
-pub fn receive(directory: &Path, manifest: &Manifest, from: &mut dyn std::io::Read) -> Result<PathBuf, BackupError> {
+pub fn receive(
+    directory: &Path,
+    manifest: &Manifest,
+    from: &mut dyn std::io::Read,
+    schema: &Schema,
+) -> Result<PathBuf, BackupError> {
     let mut partial = Partial::create(directory, manifest.created_at.0)?;
     check_room(directory, manifest.bytes)?;
     partial.fill(from)?;
-    let found = partial.seal(&Halt::default())?;
+    let found = partial.seal(schema, &Halt::default())?;
     for (what, agrees) in [
         ("size", found.bytes == manifest.bytes),
         ("SHA-256", found.sha256 == manifest.sha256),

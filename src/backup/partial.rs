@@ -9,7 +9,7 @@ use super::check::{CHUNK_BYTES, Facts, Halt, checksum, faults};
 use super::error::BackupError;
 use super::manifest::{self, Manifest, Moment};
 use crate::clock::Timestamp;
-use crate::store::{self, CopyTarget, Depth, Error, OpenError};
+use crate::store::{self, CopyTarget, Depth, Error, OpenError, Schema};
 
 /// Backups begun within one second in one directory, at most.
 const SAME_SECOND_MAX: u32 = 99;
@@ -74,10 +74,10 @@ impl Partial {
     }
 
     /// Checks and counts what was written, and brings it to the disk.
-    pub(super) fn seal(&mut self, halt: &Halt) -> Result<Manifest, BackupError> {
+    pub(super) fn seal(&mut self, schema: &Schema, halt: &Halt) -> Result<Manifest, BackupError> {
         let unchecked = |error| if halt.asked() { BackupError::Stopping } else { BackupError::Unchecked(error) };
         store::make_single_file(&self.path).map_err(unchecked)?;
-        let reader = store::open_any_version(&self.path).map_err(|error| match error {
+        let reader = store::open_any_version(&self.path, schema).map_err(|error| match error {
             OpenError::Database { source, .. } => unchecked(source),
             other => BackupError::Damaged(other.to_string()),
         })?;

@@ -8,40 +8,17 @@ use std::path::{Path, PathBuf};
 use super::check::{Checked, Halt, checksum, faults, verify};
 use super::{BackupError, check_room};
 use crate::clock::Timestamp;
-use crate::store::{self, CopyTarget, Depth, Error, OpenError, Query as _, Reader, directory_of};
-
-/// Drafts that are named; the rest is counted.
-const LISTED_MAX_DRAFTS: usize = 20;
+use crate::store::{self, CopyTarget, Depth, Error, OpenError, Reader, Schema, directory_of};
 
 /// What a restore has done, or would do.
 #[derive(Debug)]
-pub struct Restored {
+pub struct Restored<N> {
     /// The backup.
     pub checked: Checked,
     /// What the old database has and the backup has not, or why nobody can tell; nothing when there was no old one.
-    pub newer: Option<Result<Newer, String>>,
+    pub newer: Option<Result<N, String>>,
     /// Where the old database lies now; nothing when there was none, or nothing was changed.
     pub old: Option<PathBuf>,
-}
-
-/// What is lost with the old database.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Newer {
-    /// The first drafts of which the old one knows more.
-    pub drafts: Vec<NewerDraft>,
-    /// How many more there are.
-    pub more: u64,
-}
-
-/// A draft of which the old database knows more than the backup.
-#[derive(Debug, PartialEq, Eq)]
-pub struct NewerDraft {
-    /// Its id.
-    pub draft_id: String,
-    /// The number of its newest event in the old database.
-    pub seq: i64,
-    /// That in the backup; nothing if the backup does not have the draft.
-    pub seq_in_backup: Option<i64>,
 }
 
 /// Why nothing was restored.
@@ -101,12 +78,19 @@ pub enum RestoreError {
 }
 
 /// Puts the backup at `file` in the place of `database`, which no server may have open. The old one is moved aside with
-/// its log. With `only_check` everything is looked at and nothing changed.
+/// its log; `newer` says what it has and the backup has not. With `only_check` everything is looked at and nothing changed.
 ///
 /// # Errors
 /// When it did not happen. The old database is in its place then, or (after an error of the file system while files were
 /// moved) the next start finishes what was begun.
-pub fn restore(file: &Path, database: &Path, now: Timestamp, only_check: bool) -> Result<Restored, RestoreError> {
+pub fn restore<N>(
+    file: &Path,
+    database: &Path,
+    schema: &Schema,
+    now: Timestamp,
+    only_check: bool,
+    newer: impl FnOnce(&Reader, &Reader) -> Result<N, Error>,
+) -> Result<Restored<N>, RestoreError> {
     let lock = match store::in_use(database)? {
         Some(pid) => return Err(OpenError::InUse { path: database.to_owned(), pid }.into()),
         None if only_check => None,
@@ -117,14 +101,14 @@ pub fn restore(file: &Path, database: &Path, now: Timestamp, only_check: bool) -
     if database.canonicalize().is_ok_and(|database| database == found) {
         return Err(RestoreError::Itself(file.to_owned()));
     }
-    let checked = verify(file).map_err(unreadable)?;
+    let checked = verify(file, schema).map_err(unreadable)?;
     if !checked.problems.is_empty() {
         return Err(RestoreError::Bad { path: file.to_owned(), problems: checked.problems });
     }
-    let newer = database.exists().then(|| compare(database, file));
+    let newer = database.exists().then(|| compare(database, file, schema, newer));
     check_room(directory_of(database), checked.bytes)?;
     let Some(lock) = lock else { return Ok(Restored { checked, newer, old: None }) };
-    stage(file, database, &checked)?;
+    stage(file, database, schema, &checked)?;
     let old = store::put_in_place(&lock, &now.compact()).map_err(|source| {
         let path = database.to_owned();
         // What is decided has another name.
@@ -135,34 +119,18 @@ pub fn restore(file: &Path, database: &Path, now: Timestamp, only_check: bool) -
 }
 
 /// What the old database has and the backup has not. That it cannot be read may be why there is a restore.
-fn compare(old: &Path, backup: &Path) -> Result<Newer, String> {
-    let newer = || -> Result<Newer, Box<dyn std::error::Error>> {
-        Ok(newer(&store::open_any_version(old)?, &store::open_any_version(backup)?)?)
-    };
-    newer().map_err(|error| error.to_string())
-}
-
-fn newer(old: &Reader, backup: &Reader) -> Result<Newer, Error> {
-    let mut newer = Newer::default();
-    let there = "SELECT event_seq FROM drafts WHERE draft_id = ?1";
-    old.each("SELECT draft_id, event_seq FROM drafts ORDER BY id", &[], |row| {
-        let (draft_id, seq): (&str, i64) = (row.get(0)?, row.get(1)?);
-        let seq_in_backup: Option<i64> = backup.one(there, &[draft_id.into()], |row| row.get(0))?;
-        if seq_in_backup.is_some_and(|known| known >= seq) {
-            return Ok(());
-        }
-        if newer.drafts.len() < LISTED_MAX_DRAFTS {
-            newer.drafts.push(NewerDraft { draft_id: draft_id.to_owned(), seq, seq_in_backup });
-        } else {
-            newer.more += 1;
-        }
-        Ok(())
-    })?;
-    Ok(newer)
+fn compare<N>(
+    old: &Path,
+    backup: &Path,
+    schema: &Schema,
+    newer: impl FnOnce(&Reader, &Reader) -> Result<N, Error>,
+) -> Result<N, String> {
+    let open = |path| store::open_any_version(path, schema).map_err(|error| error.to_string());
+    newer(&open(old)?, &open(backup)?).map_err(|error| error.to_string())
 }
 
 /// Writes the backup beside the database, whole and synced.
-fn stage(file: &Path, database: &Path, checked: &Checked) -> Result<(), RestoreError> {
+fn stage(file: &Path, database: &Path, schema: &Schema, checked: &Checked) -> Result<(), RestoreError> {
     let staging = store::staging(database);
     let files = |source| RestoreError::Files { path: database.to_owned(), source };
     match std::fs::remove_file(&staging) {
@@ -171,7 +139,7 @@ fn stage(file: &Path, database: &Path, checked: &Checked) -> Result<(), RestoreE
     }
     let mut options = OpenOptions::new();
     let mut staged = options.read(true).write(true).create_new(true).mode(0o600).open(&staging).map_err(files)?;
-    let written = write(file, &staging, &mut staged, checked);
+    let written = write(file, &staging, &mut staged, schema, checked);
     let written =
         written.and_then(|()| store::chown_like(&staged, database).and_then(|()| staged.sync_all()).map_err(files));
     if written.is_err() {
@@ -180,12 +148,18 @@ fn stage(file: &Path, database: &Path, checked: &Checked) -> Result<(), RestoreE
     written
 }
 
-fn write(file: &Path, staging: &Path, staged: &mut File, checked: &Checked) -> Result<(), RestoreError> {
+fn write(
+    file: &Path,
+    staging: &Path,
+    staged: &mut File,
+    schema: &Schema,
+    checked: &Checked,
+) -> Result<(), RestoreError> {
     let failed = |source| RestoreError::Unreadable { path: file.to_owned(), source };
     let differs = |_| RestoreError::Copy { path: file.to_owned() };
     if std::fs::metadata(store::with_suffix(file, "-wal")).is_ok_and(|log| log.len() > 0) {
         // Not one of ours, but a database that was moved aside, and part of it is in its log.
-        let from = store::open_any_version(file)?;
+        let from = store::open_any_version(file, schema)?;
         let mut to = CopyTarget::open(staging).map_err(differs)?;
         store::copy_alone(&from, &mut to).map_err(|_| RestoreError::Copy { path: file.to_owned() })?;
         let sound = faults(&to.into_reader(), Depth::Pages, &Halt::default()).map_err(differs)?.is_empty();

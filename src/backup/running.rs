@@ -13,7 +13,7 @@ use super::options::Options;
 use super::partial::Partial;
 use super::{BackupError, Report, check_room, database_bytes};
 use crate::clock::{Clock, Timestamp};
-use crate::store::{self, Copied, CopyError, WriterHandle, directory_of};
+use crate::store::{self, Copied, CopyError, Schema, WriterHandle, directory_of};
 use serde_json::{Value, json};
 
 /// After an attempt that failed, the next one by itself comes so much later.
@@ -32,6 +32,7 @@ pub struct Backups {
 pub(super) struct Shared {
     /// Until the stop.
     writer: Mutex<Option<WriterHandle>>,
+    schema: Schema,
     clock: Clock,
     pub(super) options: Options,
     began: Instant,
@@ -95,7 +96,7 @@ pub struct Streamed {
 impl Backups {
     /// Backups of the database that this writer writes.
     #[must_use]
-    pub fn new(writer: WriterHandle, options: Options, clock: Clock) -> Self {
+    pub fn new(writer: WriterHandle, schema: Schema, options: Options, clock: Clock) -> Self {
         let newest = options.directory.as_deref().and_then(|directory| manifest::newest(directory).ok().flatten());
         let success = newest.map(|(path, manifest)| Succeeded {
             at: manifest.created_at.0,
@@ -106,7 +107,7 @@ impl Backups {
         let last = Mutex::new(Last { success, ..Last::default() });
         let (began, halt, making) = (clock.instant(), Halt::default(), Mutex::new(()));
         let writer = Mutex::new(Some(writer));
-        Self { shared: Arc::new(Shared { writer, clock, options, began, halt, making, last }) }
+        Self { shared: Arc::new(Shared { writer, schema, clock, options, began, halt, making, last }) }
     }
 
     /// Makes one in `BACKUP_DIR`, and waits for it.
@@ -197,7 +198,7 @@ impl Backups {
     }
 
     fn copy(&self, directory: &Path) -> Result<(Partial, Manifest, u32), BackupError> {
-        let Shared { writer, clock, options, halt, .. } = &*self.shared;
+        let Shared { writer, schema, clock, options, halt, .. } = &*self.shared;
         let Some(writer) = writer.lock().clone() else { return Err(BackupError::Stopping) };
         let mut partial = Partial::create(directory, clock.now())?;
         check_room(directory, database_bytes(&options.database))?;
@@ -211,7 +212,7 @@ impl Backups {
             source => BackupError::Copy { directory: directory.to_owned(), source },
         })?;
         to.close().map_err(BackupError::Unchecked)?;
-        let manifest = partial.seal(halt)?;
+        let manifest = partial.seal(schema, halt)?;
         Ok((partial, manifest, steps))
     }
 

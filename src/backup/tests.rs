@@ -4,24 +4,29 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use super::*;
+use crate::audit;
 use crate::clock::Timestamp;
 use crate::store::testing::Deaf;
-use crate::store::{Writer, run_chore};
+use crate::store::{Migration, Schema, Writer, run_chore};
 
 const HOUR: i64 = 3_600_000_000;
-const INSERT: &str = "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, passed_at, created_at, \
-                      updated_at) VALUES (hex(randomblob(16)), '', printf('%.*c', 1000, '#'), '', '', 0, 0, 0)";
+const FILLED: Migration = Migration { version: 2, sql: "CREATE TABLE filled (id TEXT UNIQUE, text TEXT) STRICT;" };
+const INSERT: &str = "INSERT INTO filled VALUES (hex(randomblob(16)), printf('%.*c', 1000, '#'))";
 
-/// A writer on a database with a hundred drafts, and backups of it once a day.
+fn schema() -> Schema {
+    Schema::of(&[store::MIGRATIONS, &[FILLED], audit::MIGRATIONS])
+}
+
+/// A writer on a database with a hundred rows, and backups of it once a day.
 fn house(here: &Path, clock: &Clock) -> (Writer, Backups) {
     let database = here.join("a.db");
-    let writer = Writer::start(store::open(&database).unwrap(), 16, Arc::new(Deaf), clock.clone()).unwrap();
+    let writer = Writer::start(store::open(&database, &schema()).unwrap(), 16, Arc::new(Deaf), clock.clone()).unwrap();
     for _ in 0..100 {
         run_chore(&writer.handle(), |tx| tx.change(INSERT, &[])).unwrap();
     }
     let (directory, every) = (Some(here.join("backups")), Some(Duration::from_secs(24 * 3600)));
     let options = Options { database, directory, every, keep: None };
-    let backups = Backups::new(writer.handle(), options, clock.clone());
+    let backups = Backups::new(writer.handle(), schema(), options, clock.clone());
     (writer, backups)
 }
 
@@ -47,11 +52,11 @@ fn a_backup_is_one_private_file_with_its_manifest_and_verifies() {
     }
     assert_eq!(report.path, there.join(format!("{one}.db")));
     assert_eq!(Manifest::beside(&report.path), Ok(Some(report.manifest.clone())));
-    assert_eq!(report.manifest.rows["drafts"], 100);
+    assert_eq!(report.manifest.rows["filled"], 100);
     for report in [report, second] {
-        let checked = verify(&report.path).unwrap();
+        let checked = verify(&report.path, &schema()).unwrap();
         assert_eq!(checked.problems, [""; 0]);
-        assert_eq!((checked.sha256, checked.schema_version), (report.manifest.sha256, Some(store::SCHEMA_VERSION)));
+        assert_eq!((checked.sha256, checked.schema_version), (report.manifest.sha256, Some(schema().version())));
     }
     drop(backups);
     writer.stop();
@@ -99,17 +104,17 @@ fn one_to_take_away_has_no_name_and_is_whole() {
     assert!(backups.last().success.is_none(), "it is not one of those in BACKUP_DIR");
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).unwrap();
-    let path = receive(&there, &manifest, &mut bytes.as_slice()).unwrap();
-    assert_eq!(verify(&path).unwrap().problems, [""; 0]);
-    let second = receive(&there, &manifest, &mut bytes.as_slice()).unwrap();
+    let path = receive(&there, &manifest, &mut bytes.as_slice(), &schema()).unwrap();
+    assert_eq!(verify(&path, &schema()).unwrap().problems, [""; 0]);
+    let second = receive(&there, &manifest, &mut bytes.as_slice(), &schema()).unwrap();
     let number = second.display().to_string();
     assert!(number.ends_with("Z-2.db") && second != path, "both of one second are kept: {number}");
-    assert_eq!(verify(&second).unwrap().problems, [""; 0]);
+    assert_eq!(verify(&second, &schema()).unwrap().problems, [""; 0]);
     assert_eq!(Manifest::beside(&second).unwrap().unwrap().name, second.file_name().unwrap().to_str().unwrap());
     let other = Manifest { name: "inkring-20000101T000000Z.db".to_owned(), ..manifest };
     bytes[5000] ^= 1;
-    assert!(receive(&there, &other, &mut bytes.as_slice()).is_err());
-    let error = receive(&there, &other, &mut &bytes[..4096]).unwrap_err().to_string();
+    assert!(receive(&there, &other, &mut bytes.as_slice(), &schema()).is_err());
+    let error = receive(&there, &other, &mut &bytes[..4096], &schema()).unwrap_err().to_string();
     assert!(error.contains("damaged") || error.contains("malformed"), "{error}");
     assert_eq!(names(&there).len(), 4, "what is not good is not kept");
     drop(backups);
@@ -158,7 +163,7 @@ fn the_next_one_is_due_by_the_newest_manifest_also_after_a_restart_and_a_failure
     clock.advance(23 * HOUR);
     let options = backups.shared.options.clone();
     drop(backups);
-    let backups = Backups::new(writer.handle(), options.clone(), clock.clone());
+    let backups = Backups::new(writer.handle(), schema(), options.clone(), clock.clone());
     assert_eq!((backups.due(), backups.fact()), (false, fact(Some(23), None)));
     clock.advance(HOUR);
     assert!(backups.due());
@@ -174,7 +179,7 @@ fn the_next_one_is_due_by_the_newest_manifest_also_after_a_restart_and_a_failure
     assert!(backups.due());
     std::fs::remove_file(&there).unwrap();
     std::fs::rename(directory.path().join("elsewhere"), &there).unwrap();
-    let again = Backups::new(writer.handle(), options, clock.clone());
+    let again = Backups::new(writer.handle(), schema(), options, clock.clone());
     clock.advance(24 * HOUR);
     assert_eq!(again.fact(), fact(Some(49), Some("the newest is 49 hours old")));
     backups.now().unwrap();
@@ -206,8 +211,8 @@ fn a_copy_of_a_damaged_database_is_no_backup() {
     let at = bytes.chunks(4096).position(full).unwrap() * 4096;
     bytes[at] = 0xff;
     std::fs::write(&path, bytes).unwrap();
-    let writer = Writer::start(store::open(&path).unwrap(), 16, Arc::new(Deaf), Clock::system()).unwrap();
-    let backups = Backups::new(writer.handle(), options, Clock::system());
+    let writer = Writer::start(store::open(&path, &schema()).unwrap(), 16, Arc::new(Deaf), Clock::system()).unwrap();
+    let backups = Backups::new(writer.handle(), schema(), options, Clock::system());
     let error = backups.now().unwrap_err();
     assert!(matches!(error, BackupError::Damaged(_) | BackupError::Unchecked(_)), "{error}");
     assert_eq!(names(&directory.path().join("backups")), [""; 0]);
@@ -227,7 +232,7 @@ fn a_chain_of_the_audit_log_that_is_broken_is_found() {
         &path,
         "INSERT INTO audit_events (id, ts, action, prev_hash, hash) VALUES (1, 0, 'x', zeroblob(32), zeroblob(32))",
     );
-    let problems = verify(&path).unwrap().problems;
+    let problems = verify(&path, &schema()).unwrap().problems;
     assert!(problems.len() == 1 && problems[0].starts_with("the audit log does not hold: "), "{problems:?}");
     drop(backups);
     writer.stop();
@@ -247,12 +252,12 @@ fn a_restore_that_cannot_be_finished_says_so_and_the_next_start_finishes_it() {
     let in_the_way = directory.path().join("a.db.before-20251223T100000Z-journal");
     std::fs::create_dir(&in_the_way).unwrap();
     std::fs::write(directory.path().join("a.db-journal"), "").unwrap();
-    let error = restore(&backup, &database, now, false).unwrap_err();
+    let error = restore(&backup, &database, &schema(), now, false, |_, _| Ok(())).unwrap_err();
     assert!(matches!(error, RestoreError::Unfinished { .. }), "{error}");
-    assert!(store::open(&database).is_err(), "neither of the two is opened meanwhile");
+    assert!(store::open(&database, &schema()).is_err(), "neither of the two is opened meanwhile");
     std::fs::remove_dir(&in_the_way).unwrap();
-    let store = store::open(&database).unwrap();
+    let store = store::open(&database, &schema()).unwrap();
     drop(store);
-    let drafts = |path: &Path| verify(path).unwrap().rows["drafts"];
-    assert_eq!((drafts(&database), drafts(&directory.path().join("a.db.before-20251223T100000Z"))), (100, 101));
+    let rows = |path: &Path| verify(path, &schema()).unwrap().rows["filled"];
+    assert_eq!((rows(&database), rows(&directory.path().join("a.db.before-20251223T100000Z"))), (100, 101));
 }

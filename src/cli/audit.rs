@@ -14,6 +14,7 @@ use crate::audit::chain::hex;
 use crate::audit::read::{self, CSV_HEADER, Shown};
 use crate::audit::verify::{Report, verify};
 use crate::clock::{Clock, Timestamp};
+use crate::features;
 use crate::store::options::DATABASE;
 use crate::store::{self, Reader};
 
@@ -127,7 +128,7 @@ impl Database {
             Some(path) => path.clone(),
             None => load(false)?.settings.database(&DATABASE).to_owned(),
         };
-        Ok(store::open_read_only(&path)?)
+        Ok(store::open_read_only(&path, &features::schema())?)
     }
 }
 

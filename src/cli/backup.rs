@@ -9,11 +9,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::common::{FOUND_PROBLEMS, ask_privately, fail, load, print};
-use crate::backup::{
-    self, BackupError, Checked, Manifest, Newer, NewerDraft, RestoreError, Restored, alone, receive, verify,
-};
+use crate::backup::{self, BackupError, Checked, Manifest, RestoreError, Restored, alone, receive, verify};
 use crate::clock::Clock;
 use crate::config::ConfigError;
+use crate::drafts::{self, Newer, NewerDraft};
+use crate::features;
 use crate::net::Endpoint;
 use crate::net::client::{Answer, Ask, AskError};
 use crate::ops;
@@ -88,7 +88,7 @@ fn make(to: Option<&Path>) -> Result<String, Ended> {
                 return Err(OpenError::Absent { path: database.clone() }.into());
             }
             let directory = to.or(configured).ok_or(BackupError::NoDirectory)?;
-            let report = alone(&lock, directory, &Clock::system())?;
+            let report = alone(&lock, directory, &features::schema(), &Clock::system())?;
             Ok(made(&report.path.display().to_string(), &report.manifest))
         }
         Err(OpenError::InUse { pid, .. }) => match to {
@@ -109,7 +109,7 @@ fn make(to: Option<&Path>) -> Result<String, Ended> {
                 let described = body.header(MANIFEST_HEADER).ok_or_else(|| format!("there is no {MANIFEST_HEADER}"));
                 let manifest = described.and_then(Manifest::parse);
                 let manifest = manifest.map_err(|why| Ended::Strange { from, why })?;
-                let path = receive(directory, &manifest, &mut body)?;
+                let path = receive(directory, &manifest, &mut body, &features::schema())?;
                 Ok(made(&path.display().to_string(), &manifest))
             }
         },
@@ -154,7 +154,7 @@ fn made(place: &str, manifest: &Manifest) -> String {
 }
 
 pub(super) fn run_verify(file: &Path) -> ExitCode {
-    match verify(file) {
+    match verify(file, &features::schema()) {
         Ok(checked) => {
             print(&found(file, &checked));
             match checked.problems.is_empty() {
@@ -207,7 +207,7 @@ pub(super) fn run_restore(file: &Path, only_check: bool) -> ExitCode {
         Err(error) => return fail("the configuration is wrong", &error, 1),
     };
     let database = settings.database(&DATABASE);
-    match backup::restore(file, database, Clock::system().now(), only_check) {
+    match backup::restore(file, database, &features::schema(), Clock::system().now(), only_check, drafts::newer) {
         Ok(restored) => print(&outcome(file, database, &restored, only_check)),
         Err(RestoreError::Bad { path, problems }) => {
             let text = format!("{}\n{}", path.display(), safe_lines(&problems));
@@ -218,7 +218,7 @@ pub(super) fn run_restore(file: &Path, only_check: bool) -> ExitCode {
     }
 }
 
-fn outcome(file: &Path, database: &Path, restored: &Restored, only_check: bool) -> String {
+fn outcome(file: &Path, database: &Path, restored: &Restored<Newer>, only_check: bool) -> String {
     let (file, database) = (file.display(), database.display());
     let mut text = match only_check {
         true => format!("{file} is good and can be put in the place of {database}; nothing was changed\n"),

@@ -13,8 +13,14 @@ use crate::settings::Settings;
 use crate::store::Reader;
 
 /// Drafts written in turn.
-pub static FEATURE: Feature =
-    Feature { name: "drafts", knobs: options::KNOBS, counters: counters::ROWS, codes: error::CODES, start };
+pub static FEATURE: Feature = Feature {
+    name: "drafts",
+    knobs: options::KNOBS,
+    counters: counters::ROWS,
+    codes: error::CODES,
+    schema: super::MIGRATIONS,
+    start,
+};
 
 fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
     counters::show_rooms(&house.metrics, house.seats.clone());

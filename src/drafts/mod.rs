@@ -12,6 +12,7 @@ mod feature;
 mod frame;
 pub mod metrics;
 pub mod model;
+mod newer;
 pub mod options;
 pub mod replay;
 pub mod retention;
@@ -22,9 +23,18 @@ pub mod spent_keys;
 pub mod store;
 pub mod view;
 
+use crate::store::Migration;
+
 pub use counters::Counters;
 pub use damage::Damaged;
 pub use feature::FEATURE;
+pub use newer::{Newer, NewerDraft, newer};
 pub use options::{Options, SocketOptions};
 pub use routes::routes;
 pub use socket::Watches;
+
+/// The tables of drafts.
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, sql: include_str!("migrations/001_drafts.sql") },
+    Migration { version: 3, sql: include_str!("migrations/003_last_change.sql") },
+];

@@ -126,7 +126,7 @@ mod tests {
 
     /// A database with one draft, `d`, whose events `seqs` are left of `head`.
     fn database(head: i64, seqs: impl IntoIterator<Item = i64>) -> Reader {
-        let reader = Reader::in_memory();
+        let reader = Reader::in_memory(crate::drafts::MIGRATIONS);
         reader.batch(&format!(
             "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, event_seq, passed_at, \
              created_at, updated_at) VALUES ('other', 'a', 't', 'x', 'a', 7, 0, 0, 0), \

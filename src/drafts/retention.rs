@@ -164,7 +164,7 @@ mod tests {
 
     impl House {
         fn with(lengths: &[i64]) -> Self {
-            let store = testing::House::at(Timestamp(0));
+            let store = testing::House::at(Timestamp(0), crate::drafts::MIGRATIONS);
             let retention =
                 Retention { reader: Rc::clone(&store.reader), writer: store.handle(), kept: KEPT, tidy_at: None };
             let mut sql = String::new();

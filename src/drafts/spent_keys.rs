@@ -161,7 +161,7 @@ mod tests {
     impl House {
         /// With that many keys for each age in hours, spread over three drafts.
         fn with(ages: &'static [(i64, i64)]) -> Self {
-            let store = testing::House::at(Timestamp(NOW));
+            let store = testing::House::at(Timestamp(NOW), crate::drafts::MIGRATIONS);
             let (reader, writer, clock) = (Rc::clone(&store.reader), store.handle(), store.clock.clone());
             for draft in 1..=3 {
                 store.batch(format!(

@@ -384,3 +384,19 @@ pub fn collaborators(
     })?;
     Ok(users)
 }
+
+/// Hands `each` every draft with the number of its newest event.
+///
+/// # Errors
+/// When the store fails, or `each` does.
+pub fn event_seqs(reader: &Reader, mut each: impl FnMut(&str, i64) -> Result<(), Error>) -> Result<(), Error> {
+    reader.each("SELECT draft_id, event_seq FROM drafts ORDER BY id", &[], |row| each(row.get(0)?, row.get(1)?))
+}
+
+/// The number of a draft's newest event, if there is that draft.
+///
+/// # Errors
+/// When the store fails.
+pub fn event_seq(reader: &Reader, draft_id: &str) -> Result<Option<i64>, Error> {
+    reader.one("SELECT event_seq FROM drafts WHERE draft_id = ?1", &[draft_id.into()], |row| row.get(0))
+}

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::audit::Audit;
+use crate::audit::{self, Audit};
 use crate::clock::Clock;
 use crate::gate::{CodeRow, Routes};
 use crate::housekeeper::Task;
 use crate::hub::{self, Hub, Seats};
 use crate::observe::metrics::{Metrics, Row};
 use crate::settings::{Knob, Settings};
-use crate::store::{Reader, WriterHandle};
+use crate::store::{self, Migration, Reader, Schema, WriterHandle};
 
 mod check;
 mod shard;
@@ -42,8 +42,18 @@ pub struct Feature {
     pub counters: &'static [&'static Row],
     /// The errors that only it answers.
     pub codes: &'static [&'static CodeRow],
+    /// Its tables.
+    pub schema: &'static [Migration],
     /// Starts it, before anything is served.
     pub start: Start,
+}
+
+/// The database of a server with these features.
+#[must_use]
+pub fn schema_of(features: &[&Feature]) -> Schema {
+    let features = features.iter().map(|feature| feature.schema);
+    let owners: Vec<_> = [store::MIGRATIONS, audit::MIGRATIONS].into_iter().chain(features).collect();
+    Schema::of(&owners)
 }
 
 /// What the platform lends to features. Clones share it.

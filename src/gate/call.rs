@@ -156,12 +156,16 @@ mod tests {
     use crate::gate::error::Code;
     use crate::hub::Hub;
     use crate::net;
-    use crate::store::{Query as _, Writer, open};
+    use crate::store::testing::schema;
+    use crate::store::{Migration, Query as _, Writer, open};
+
+    const ROWS: Migration =
+        Migration { version: 2, sql: "CREATE TABLE rows (id INTEGER PRIMARY KEY, other INTEGER REFERENCES rows (id))" };
 
     #[test]
     fn a_refusal_is_only_given_on_the_grounds_of_what_was_committed() {
         let directory = tempfile::tempdir().unwrap();
-        let store = open(&directory.path().join("a.db")).unwrap();
+        let store = open(&directory.path().join("a.db"), &schema(&[ROWS])).unwrap();
         let writer = Writer::start(store, 16, Arc::new(Hub::new(Clock::system())), Clock::system()).unwrap();
         let mut poll = mio::Poll::new().unwrap();
         let mailbox = Arc::new(net::Mailbox::new(poll.registry(), mio::Token(0)).unwrap());
@@ -169,10 +173,10 @@ mod tests {
         // A foreign key that leads nowhere is found by the commit. The others wait until they share its transaction.
         let doomed = move |tx: &mut Tx<'_>| {
             wait.recv().unwrap();
-            tx.batch("PRAGMA defer_foreign_keys = ON; INSERT INTO ring_passes VALUES (1, 404, 'a', 'b', 0)")?;
+            tx.batch("PRAGMA defer_foreign_keys = ON; INSERT INTO rows VALUES (1, 404)")?;
             Ok(())
         };
-        let passed_before = |tx: &mut Tx<'_>| match tx.exists("SELECT 1 FROM ring_passes", &[])? {
+        let passed_before = |tx: &mut Tx<'_>| match tx.exists("SELECT 1 FROM rows", &[])? {
             true => Err(ApiError::new(Code::Forbidden, "no longer yours")),
             false => Ok(()),
         };

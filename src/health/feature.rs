@@ -10,7 +10,8 @@ use crate::gate::Routes;
 use crate::settings::Settings;
 
 /// Is it alive, is it ready.
-pub static FEATURE: Feature = Feature { name: "health", knobs: &[], counters: counters::ROWS, codes: &[], start };
+pub static FEATURE: Feature =
+    Feature { name: "health", knobs: &[], counters: counters::ROWS, codes: &[], schema: &[], start };
 
 fn start(_: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
     let readiness = Readiness::counted_by(Arc::new(Ready::new(&house.metrics)));

@@ -12,7 +12,8 @@ use crate::observe::metrics::{self, Metrics};
 use crate::settings::Settings;
 
 /// What only the operator sees.
-pub static FEATURE: Feature = Feature { name: "ops", knobs: options::KNOBS, counters: &[], codes: &[], start };
+pub static FEATURE: Feature =
+    Feature { name: "ops", knobs: options::KNOBS, counters: &[], codes: &[], schema: &[], start };
 
 fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
     let public = settings.flag(&METRICS_PUBLIC).then(|| house.metrics.clone());

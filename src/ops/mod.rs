@@ -219,7 +219,7 @@ mod tests {
 
     fn plane(level: &Arc<Mutex<LevelFilter>>) -> (Plane, tempfile::TempDir) {
         let directory = tempfile::tempdir().unwrap();
-        let store = store::open(&directory.path().join("plane.db")).unwrap();
+        let store = store::testing::opened(&directory.path().join("plane.db"));
         let wiring = Wiring {
             status: Box::new(|| panic!("nobody knows")),
             metrics: Box::new(|| "# TYPE ready gauge\nready 1\n".to_owned()),

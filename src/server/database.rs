@@ -6,7 +6,7 @@ use crate::observe::metrics::Metrics;
 use crate::ops::options::METRICS_PUBLIC;
 use crate::settings::Settings;
 use crate::store::options::{DATABASE, RESERVE};
-use crate::store::{self, OpenError, Reader, Store, Survey};
+use crate::store::{self, OpenError, Reader, Schema, Store, Survey};
 
 /// The open database and its readers.
 pub(super) struct Database {
@@ -23,11 +23,12 @@ pub(super) struct Database {
 impl Database {
     pub(super) fn open(
         settings: &Settings,
+        schema: &Schema,
         metrics: &Metrics,
         shards: usize,
         has_plane: bool,
     ) -> Result<Self, OpenError> {
-        let mut store = store::open(settings.database(&DATABASE))?;
+        let mut store = store::open(settings.database(&DATABASE), schema)?;
         store.keep_reserve(settings.count(&RESERVE) as u64);
         store.count_by(Arc::new(store::Counters::new(metrics)));
         // Gauges are read by /metrics and /status only; without either, skip the connection.

@@ -32,6 +32,7 @@ const READY_PATIENCE: Duration = Duration::from_secs(3);
 /// What the private plane shows.
 pub(super) struct PlaneView {
     pub(super) settings: Settings,
+    pub(super) schema_version: i32,
     pub(super) public: SocketAddr,
     pub(super) client: LoopbackClient,
     pub(super) logs: LogHandle,
@@ -85,7 +86,7 @@ impl PlaneView {
         ops::Status {
             version: env!("CARGO_PKG_VERSION"),
             sqlite: store::sqlite_version(),
-            schema_version: store::SCHEMA_VERSION,
+            schema_version: self.schema_version,
             now: self.clock.now().offset_style().to_string(),
             started_at: self.began.0.offset_style().to_string(),
             uptime_seconds: self.clock.instant().saturating_duration_since(self.began.1).as_secs(),

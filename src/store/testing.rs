@@ -10,13 +10,25 @@ use super::chore::run_chore;
 use super::error::Error;
 use super::event::{Event, Publisher};
 use super::handle::WriterHandle;
-use super::migrations::SCHEMA;
 use super::reader::Reader;
+use super::schema::{MIGRATIONS, Migration, Schema};
 use super::sqlite::connection::Connection;
-use super::sqlite::open::open;
+use super::sqlite::open::{Store, open};
 use super::sqlite::writer::Writer;
 use super::tx::{Effects, Tx};
 use crate::clock::{Clock, Timestamp};
+
+/// A schema of the store and one more owner.
+#[must_use]
+pub fn schema(migrations: &[Migration]) -> Schema {
+    Schema::of(&[MIGRATIONS, migrations])
+}
+
+/// Opens a database that has the store's own tables and no others.
+#[must_use]
+pub fn opened(path: &Path) -> Store {
+    open(path, &schema(&[])).unwrap()
+}
 
 /// Does not listen.
 pub struct Deaf;
@@ -36,16 +48,16 @@ pub struct House {
 }
 
 impl House {
-    /// A new one, at this moment of a clock that stands still.
+    /// A new one with these tables, at this moment of a clock that stands still.
     #[must_use]
-    pub fn at(now: Timestamp) -> Self {
-        Self::open(tempfile::tempdir().unwrap(), Clock::manual(now))
+    pub fn at(now: Timestamp, migrations: &[Migration]) -> Self {
+        Self::open(tempfile::tempdir().unwrap(), Clock::manual(now), migrations)
     }
 
     /// The one in this directory.
     #[must_use]
-    pub fn open(directory: tempfile::TempDir, clock: Clock) -> Self {
-        let store = open(&directory.path().join("a.db")).unwrap();
+    pub fn open(directory: tempfile::TempDir, clock: Clock, migrations: &[Migration]) -> Self {
+        let store = open(&directory.path().join("a.db"), &schema(migrations)).unwrap();
         let reader = Rc::new(store.reader().unwrap());
         let writer = Writer::start(store, 8, Arc::new(Deaf), clock.clone()).unwrap();
         Self { directory, writer, reader, clock }
@@ -149,9 +161,9 @@ impl Tx<'_> {
 impl Reader {
     /// An empty database in memory, which only its reader can see.
     #[must_use]
-    pub fn in_memory() -> Self {
+    pub fn in_memory(migrations: &[Migration]) -> Self {
         let connection = Connection::in_memory();
-        connection.batch(SCHEMA).unwrap();
+        schema(migrations).after(0).for_each(|step| connection.batch(step).unwrap());
         Self::new(connection, None)
     }
 

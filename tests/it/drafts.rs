@@ -821,7 +821,10 @@ fn of_many_passes_at_once_one_moves_the_ring() {
 /// How many rows each table holds.
 fn rows(server: &Server) -> Vec<(String, i64)> {
     let database = rusqlite::Connection::open(server.database()).unwrap();
-    let tables = inkring::store::tables(&inkring::store::open_read_only(&server.database()).unwrap()).unwrap();
+    let tables = inkring::store::tables(
+        &inkring::store::open_read_only(&server.database(), &inkring::features::schema()).unwrap(),
+    )
+    .unwrap();
     let count = |table: &String| database.query_row(&format!("SELECT count(*) FROM {table}"), (), |row| row.get(0));
     tables.iter().map(|table| (table.clone(), count(table).unwrap())).collect()
 }

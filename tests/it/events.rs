@@ -59,7 +59,7 @@ fn submit(
 }
 
 fn start(database: &Path) -> (Writer, Arc<Listener>) {
-    let opened = open(database).unwrap();
+    let opened = open(database, &inkring::features::schema()).unwrap();
     let listener = Arc::new(Listener { ledger: Mutex::new(Ledger::open(database)), heard: Mutex::default() });
     let writer = Writer::start(opened, 1024, Arc::clone(&listener) as _, Clock::system()).unwrap();
     let handle = writer.handle();

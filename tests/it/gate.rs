@@ -581,7 +581,10 @@ fn thread_id() -> Vec<u8> {
 }
 
 fn mark(tx: &mut Tx<'_>, at: i64) -> Result<(), ApiError> {
-    tx.run("INSERT OR REPLACE INTO probe VALUES (1, ?1)", &[at.into()])?;
+    tx.run(
+        "INSERT INTO probe (id, probed_at) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET probed_at = ?1",
+        &[at.into()],
+    )?;
     Ok(())
 }
 
@@ -604,7 +607,7 @@ fn a_panic_is_a_500_for_its_own_request_and_nothing_else() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.db");
     let clock = Clock::system();
-    let store = store::open(&path).unwrap();
+    let store = store::open(&path, &inkring::features::schema()).unwrap();
     let reader = store.reader().unwrap();
     let writer = Writer::start(store, 16, Arc::new(Hub::new(clock.clone())), clock.clone()).unwrap();
     let options = Options {

@@ -24,6 +24,7 @@ mod keys;
 mod limits;
 mod logs;
 mod metrics;
+mod migrations;
 mod model;
 mod operations;
 mod ops;

@@ -19,7 +19,7 @@ use inkring::observe::LogHandle;
 use inkring::observe::metrics::{self, Counter, Row};
 use inkring::server::Server;
 use inkring::settings::{self, Knob, Section, Settings};
-use inkring::store::Reader;
+use inkring::store::{Migration, Reader};
 use inkring::systemd::{Inherited, Notify};
 use serde_json::{Map, Value, json};
 
@@ -30,7 +30,9 @@ static GREETING: Knob =
     settings::text(&TOYS, "TOY_GREETING").reloading().in_status("toy_greeting").meaning("What the toy says.");
 static SAID: Row = Row::counter(&TOYS, "toy_said_total").says("Greetings of the toy", "Does anybody play?");
 static SHY: CodeRow = CodeRow { word: "toy_shy", status: StatusCode::IM_A_TEAPOT, after: None };
-static TOY: Feature = Feature { name: "toy", knobs: &[&GREETING], counters: &[&SAID], codes: &[&SHY], start };
+const TOYS_TABLE: Migration = Migration { version: 4, sql: "CREATE TABLE toys (name TEXT NOT NULL) STRICT;" };
+static TOY: Feature =
+    Feature { name: "toy", knobs: &[&GREETING], counters: &[&SAID], codes: &[&SHY], schema: &[TOYS_TABLE], start };
 
 struct Toy {
     greeting: Live<String>,

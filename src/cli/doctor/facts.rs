@@ -18,6 +18,7 @@ use crate::backup::{self, Manifest};
 use crate::cli::common::{ask_privately, load};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Loaded;
+use crate::features;
 use crate::gate::OpenedKeys;
 use crate::hub;
 use crate::net::Endpoint;
@@ -26,7 +27,7 @@ use crate::net::options::{CONNECTIONS_MAX, LISTEN};
 use crate::ops;
 use crate::settings::{Origin, Settings};
 use crate::store::options::{DATABASE, RESERVE};
-use crate::store::{self, Depth, OpenError, Reader, Room, newest_change, with_suffix};
+use crate::store::{self, Depth, OpenError, Reader, Room, last_change, with_suffix};
 
 /// A larger database is not read through in passing.
 const QUICK_CHECK_MAX_BYTES: u64 = 268_435_456;
@@ -363,13 +364,13 @@ fn limits_of(text: &str) -> Option<(Option<u64>, Option<u64>)> {
 
 fn stored(database: &Path) -> Stored {
     // Whoever has it open, or was killed with it open, has left a log beside it.
-    let log = with_suffix(database, "-wal");
+    let (log, schema) = (with_suffix(database, "-wal"), features::schema());
     if log.exists() {
-        return stored_as(database, store::open_read_only(database));
+        return stored_as(database, store::open_read_only(database, &schema));
     }
-    let found = stored_as(database, store::open_immutable(database));
+    let found = stored_as(database, store::open_immutable(database, &schema));
     // Somebody has opened it meanwhile: what was read may be half of this and half of that.
-    if log.exists() { stored_as(database, store::open_read_only(database)) } else { found }
+    if log.exists() { stored_as(database, store::open_read_only(database, &schema)) } else { found }
 }
 
 fn stored_as(database: &Path, looked: Result<Reader, OpenError>) -> Stored {
@@ -381,7 +382,7 @@ fn stored_as(database: &Path, looked: Result<Reader, OpenError>) -> Stored {
         Err(error) => return Stored::Unreadable(error.to_string()),
     };
     let bytes = fs::metadata(database).map_or(0, |metadata| metadata.len());
-    let newest = newest_change(&reader).unwrap_or_else(|error| {
+    let newest = last_change(&reader).unwrap_or_else(|error| {
         log::warn!(error = error.to_string(); "store.newest_change_unknown");
         None
     });

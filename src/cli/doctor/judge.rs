@@ -10,8 +10,9 @@ use super::facts::{
 };
 use crate::cli::common::span;
 use crate::clock::Timestamp;
+use crate::features;
 use crate::server::{CONNECTIONS_DEFAULT_MAX, connections_possible};
-use crate::store::{Room, SCHEMA_VERSION};
+use crate::store::Room;
 
 /// With less room than this nothing can be relied on.
 const FREE_MIN_BYTES: u64 = 100_000_000;
@@ -308,22 +309,21 @@ fn descriptors(found: &Descriptors) -> Finding {
 
 fn schema(found: &Stored) -> Finding {
     const CHECK: &str = "schema";
+    let known = features::schema().version();
     match found {
         Stored::Absent => Finding::green(CHECK, "there is no database yet; the first start makes it".to_owned()),
         Stored::Newer { version } => Finding::red(
             CHECK,
-            format!(
-                "the database has schema version {version}, and this inkring knows versions up to {SCHEMA_VERSION}"
-            ),
+            format!("the database has schema version {version}, and this inkring knows versions up to {known}"),
             "run the newer inkring, or restore a backup made before the upgrade",
         ),
         Stored::Older { version } => Finding::yellow(
             CHECK,
-            format!("the database has schema version {version}, and this inkring has {SCHEMA_VERSION}"),
+            format!("the database has schema version {version}, and this inkring has {known}"),
             "make a backup; the next start of the server brings it up to date, and older ones then refuse it",
         ),
         Stored::Unreadable(_) => Finding::green(CHECK, "unknown: the database cannot be read".to_owned()),
-        Stored::Read { .. } => Finding::green(CHECK, format!("version {SCHEMA_VERSION}, as this inkring has it")),
+        Stored::Read { .. } => Finding::green(CHECK, format!("version {known}, as this inkring has it")),
     }
 }
 

@@ -61,11 +61,11 @@ mod tests {
     use rusqlite::backup::Progress;
 
     use super::super::copying::{PAGES_PER_STEP, STEPS_FACTOR};
-    use super::super::open::{Store, open};
+    use super::super::open::Store;
     use super::super::writer::Writer;
     use super::*;
     use crate::clock::Clock;
-    use crate::store::testing::Deaf;
+    use crate::store::testing::{Deaf, opened};
 
     const INSERT: &str = "INSERT INTO filled SELECT hex(randomblob(16)), hex(zeroblob(400))";
 
@@ -75,7 +75,7 @@ mod tests {
     }
 
     fn filled(directory: &Path, rows: u32) -> Store {
-        let store = open(&directory.join("a.db")).unwrap();
+        let store = opened(&directory.join("a.db"));
         store.connection.batch("CREATE TABLE filled (id TEXT NOT NULL UNIQUE, text TEXT NOT NULL) STRICT").unwrap();
         store.connection.batch(&many(rows)).unwrap();
         store

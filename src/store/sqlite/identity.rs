@@ -5,7 +5,6 @@ use std::path::Path;
 use rusqlite::{Connection, ErrorCode};
 
 use crate::store::error::{Error, OpenError};
-use crate::store::migrations::SCHEMA_VERSION;
 use crate::store::reader::Reader;
 
 /// Marks a file as ours: `inkr` in ASCII (`PRAGMA application_id`).
@@ -28,7 +27,7 @@ pub fn schema_version(reader: &Reader) -> Result<i32, Error> {
 }
 
 /// Refuses what another program or a newer inkring wrote, before anything in it is changed.
-pub(super) fn check_ours(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+pub(super) fn check_ours(connection: &Connection, path: &Path, known: i32) -> Result<(), OpenError> {
     let foreign = |found: String| OpenError::Foreign { path: path.to_owned(), found };
     let failed = |error: rusqlite::Error| OpenError::Database { path: path.to_owned(), source: error.into() };
     let id = application_id(connection).map_err(|error| match error.sqlite_error_code() {
@@ -40,9 +39,7 @@ pub(super) fn check_ours(connection: &Connection, path: &Path) -> Result<(), Ope
     let empty = id == 0 && version == 0 && table_names(connection).map_err(failed)?.is_empty();
     match id {
         _ if empty => Ok(()),
-        APPLICATION_ID if version > SCHEMA_VERSION => {
-            Err(OpenError::Newer { path: path.to_owned(), found: version, known: SCHEMA_VERSION })
-        }
+        APPLICATION_ID if version > known => Err(OpenError::Newer { path: path.to_owned(), found: version, known }),
         APPLICATION_ID if version < 1 => Err(foreign(format!("schema version {version}"))),
         APPLICATION_ID => Ok(()),
         0 => Err(foreign("an SQLite database of another program".to_owned())),

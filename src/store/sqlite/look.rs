@@ -8,15 +8,15 @@ use super::connection::Connection;
 use super::identity::{check_ours, schema_version};
 use super::lock::DatabaseLock;
 use crate::store::error::OpenError;
-use crate::store::migrations::SCHEMA_VERSION;
 use crate::store::reader::Reader;
+use crate::store::schema::Schema;
 
 /// Opens a database to read: its server may run, be stopped or be dead.
 ///
 /// # Errors
 /// When there is nothing, when it is not ours or of another version, or when SQLite refuses.
-pub fn open_read_only(path: &Path) -> Result<Reader, OpenError> {
-    require_current_schema(path, open_any_version(path)?)
+pub fn open_read_only(path: &Path, schema: &Schema) -> Result<Reader, OpenError> {
+    require_current_schema(path, schema, open_any_version(path, schema)?)
 }
 
 /// The same for a database that nobody has open, of which not even SQLite's two files beside it come to be. What is read
@@ -24,41 +24,42 @@ pub fn open_read_only(path: &Path) -> Result<Reader, OpenError> {
 ///
 /// # Errors
 /// As for [`open_read_only`].
-pub fn open_immutable(path: &Path) -> Result<Reader, OpenError> {
+pub fn open_immutable(path: &Path, schema: &Schema) -> Result<Reader, OpenError> {
     // In the name of a file that is a URI, ? and # and % would mean something.
     const PLAIN: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'.');
     let name = percent_encoding::percent_encode(path.as_os_str().as_encoded_bytes(), PLAIN);
     let uri = PathBuf::from(format!("file:{name}?immutable=1"));
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    require_current_schema(path, open_existing(path, &uri, flags)?)
+    require_current_schema(path, schema, open_existing(path, &uri, flags, schema)?)
 }
 
 /// The same as [`open_read_only`] where an older version will do.
 ///
 /// # Errors
 /// When there is nothing, when it is not ours or of a newer version, or when SQLite refuses.
-pub fn open_any_version(path: &Path) -> Result<Reader, OpenError> {
-    open_existing(path, path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+pub fn open_any_version(path: &Path, schema: &Schema) -> Result<Reader, OpenError> {
+    open_existing(path, path, OpenFlags::SQLITE_OPEN_READ_ONLY, schema)
 }
 
 /// Opens the database that this lock is for, as it is: nothing is brought up to date but its log, as SQLite does.
 ///
 /// # Errors
 /// As for [`open_any_version`].
-pub fn open_locked(lock: &DatabaseLock) -> Result<Reader, OpenError> {
-    open_existing(lock.database(), lock.database(), OpenFlags::SQLITE_OPEN_READ_WRITE)
+pub fn open_locked(lock: &DatabaseLock, schema: &Schema) -> Result<Reader, OpenError> {
+    open_existing(lock.database(), lock.database(), OpenFlags::SQLITE_OPEN_READ_WRITE, schema)
 }
 
-fn require_current_schema(path: &Path, reader: Reader) -> Result<Reader, OpenError> {
+fn require_current_schema(path: &Path, schema: &Schema, reader: Reader) -> Result<Reader, OpenError> {
     let found = schema_version(&reader).map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
-    if found < SCHEMA_VERSION {
-        return Err(OpenError::Older { path: path.to_owned(), found, known: SCHEMA_VERSION });
+    let known = schema.version();
+    if found < known {
+        return Err(OpenError::Older { path: path.to_owned(), found, known });
     }
     Ok(reader)
 }
 
 /// `name` is what SQLite calls it.
-fn open_existing(path: &Path, name: &Path, access: OpenFlags) -> Result<Reader, OpenError> {
+fn open_existing(path: &Path, name: &Path, access: OpenFlags, schema: &Schema) -> Result<Reader, OpenError> {
     if !path.exists() {
         return Err(OpenError::Absent { path: path.to_owned() });
     }
@@ -66,7 +67,7 @@ fn open_existing(path: &Path, name: &Path, access: OpenFlags) -> Result<Reader, 
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = rusqlite::Connection::open_with_flags(name, flags).map_err(failed)?;
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(failed)?;
-    check_ours(&connection, path)?;
+    check_ours(&connection, path, schema.version())?;
     connection.pragma_update(None, "trusted_schema", "OFF").map_err(failed)?;
     Ok(Reader::new(Connection(connection), None))
 }

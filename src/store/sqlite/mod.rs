@@ -7,6 +7,7 @@ pub(super) mod copying;
 mod fault;
 pub(super) mod files;
 pub(super) mod identity;
+pub(super) mod last_change;
 pub(super) mod lock;
 pub(super) mod look;
 mod migrate;

@@ -11,15 +11,16 @@ use rusqlite::types::Value as SqliteValue;
 use super::connection::Connection;
 use super::files::{create_file, directory_of, sync_directory};
 use super::identity::{application_id, check_ours};
+use super::last_change::LastChange;
 use super::lock::DatabaseLock;
 use super::migrate::{create, migrate};
 use super::reserve::Reserve;
 use super::restoring::lock_database;
 use super::survey::Survey;
-use crate::clock::Timestamp;
 use crate::store::counters::Counters;
 use crate::store::error::{Error, OpenError};
 use crate::store::reader::Reader;
+use crate::store::schema::Schema;
 use crate::store::state::WriterState;
 
 /// Statements kept prepared by each connection; more than the code has.
@@ -33,8 +34,7 @@ pub struct Store {
     /// Held for as long as this process may write.
     pub(super) lock: DatabaseLock,
     pub(super) reserve: Reserve,
-    /// The time of the newest change that is stored; no later one is older.
-    pub(super) newest: Timestamp,
+    pub(super) last_change: LastChange,
     pub(super) metrics: Arc<Counters>,
     path: PathBuf,
 }
@@ -43,59 +43,45 @@ pub struct Store {
 ///
 /// # Errors
 /// When another process has it, when it is not ours, or when SQLite or the file system refuses.
-pub fn open(path: &Path) -> Result<Store, OpenError> {
+pub fn open(path: &Path, schema: &Schema) -> Result<Store, OpenError> {
     let reserve = Reserve::beside(path);
-    match open_once(path) {
+    match open_once(path, schema) {
         // What an earlier run left in reserve is for this, too: on a full disk SQLite has no room for its index of the log.
         Err(OpenError::Database { source, .. })
             if matches!(source, Error::Full(_) | Error::Io(_) | Error::NotOpened(_)) && reserve.release() =>
         {
             log::warn!(error = source.to_string(), reserve = reserve.path().display().to_string(); "store.reserve_released");
-            open_once(path)
+            open_once(path, schema)
         }
         opened => opened,
     }
 }
 
-fn open_once(path: &Path) -> Result<Store, OpenError> {
+fn open_once(path: &Path, schema: &Schema) -> Result<Store, OpenError> {
     let lock = lock_database(path)?;
     let fresh = create_file(path)?;
     let failed = |error: rusqlite::Error| OpenError::Database { path: path.to_owned(), source: error.into() };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = rusqlite::Connection::open_with_flags(path, flags).map_err(failed)?;
     if !fresh {
-        check_ours(&connection, path)?;
+        check_ours(&connection, path, schema.version())?;
     }
     set_pragmas(&connection, path)?;
     if application_id(&connection).map_err(failed)? == 0 {
-        create(&mut connection).map_err(failed)?;
+        create(&mut connection, schema).map_err(failed)?;
         let directory = directory_of(path);
         sync_directory(directory).map_err(|source| OpenError::File { path: directory.to_owned(), source })?;
     } else {
-        migrate(&mut connection).map_err(failed)?;
+        migrate(&mut connection, schema).map_err(failed)?;
     }
     let connection = Connection(connection);
     // A row that cannot be read is a matter for whoever asks for it, not for the start.
-    let newest = newest_change_in(&connection).unwrap_or_else(|error| {
+    let last_change = LastChange::read(&connection).unwrap_or_else(|error| {
         log::warn!(error = error.to_string(); "store.newest_change_unknown");
-        None
+        LastChange::unknown()
     });
-    let newest = newest.unwrap_or(Timestamp(i64::MIN));
     let (state, reserve) = (Arc::new(WriterState::default()), Reserve::beside(path));
-    Ok(Store { connection, state, lock, reserve, newest, metrics: Arc::default(), path: path.to_owned() })
-}
-
-/// When the last change was made. Times do not go back from one change to the next and each leaves an event, of which only
-/// the oldest are ever removed, so this is the row added last: one look, however large the database is.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn newest_change(reader: &Reader) -> Result<Option<Timestamp>, Error> {
-    newest_change_in(reader.connection())
-}
-
-fn newest_change_in(connection: &Connection) -> Result<Option<Timestamp>, Error> {
-    connection.one("SELECT created_at FROM events ORDER BY id DESC LIMIT 1", &[], |row| row.get(0))
+    Ok(Store { connection, state, lock, reserve, last_change, metrics: Arc::default(), path: path.to_owned() })
 }
 
 impl Store {
@@ -200,9 +186,10 @@ mod tests {
     use rusqlite::Connection;
 
     use super::super::identity::{APPLICATION_ID, table_names, tables, user_version};
-    use super::super::look::{open_immutable, open_read_only};
+    use super::super::look::{open_any_version, open_immutable, open_read_only};
     use super::*;
-    use crate::store::migrations::SCHEMA_VERSION;
+    use crate::store::schema::Migration;
+    use crate::store::testing::schema;
 
     fn temporary() -> (tempfile::TempDir, PathBuf) {
         let directory = tempfile::tempdir().unwrap();
@@ -214,7 +201,7 @@ mod tests {
     fn a_new_file_is_made_whole_and_private() {
         use std::os::unix::fs::PermissionsExt;
         let (_directory, path) = temporary();
-        let store = open(&path).unwrap();
+        let store = open(&path, &schema(&[])).unwrap();
         assert_eq!(application_id(&store.connection.0).unwrap(), APPLICATION_ID);
         assert!(table_names(&store.connection.0).unwrap().contains(&"probe".to_owned()));
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -224,108 +211,92 @@ mod tests {
     #[test]
     fn a_second_writer_is_refused_by_name() {
         let (_directory, path) = temporary();
-        let _store = open(&path).unwrap();
-        let error = open(&path).unwrap_err().to_string();
+        let _store = open(&path, &schema(&[])).unwrap();
+        let error = open(&path, &schema(&[])).unwrap_err().to_string();
         assert!(error.contains(&format!("in use by another inkring (process {})", std::process::id())), "{error}");
     }
 
     #[test]
     fn a_newer_or_foreign_file_is_refused_and_left_as_it_is() {
         let (_directory, path) = temporary();
-        drop(open(&path).unwrap());
-        let connection = Connection::open(&path).unwrap();
-        connection.pragma_update(None, "user_version", SCHEMA_VERSION + 1).unwrap();
-        let error = open(&path).unwrap_err().to_string();
-        let (newer, ours) = (SCHEMA_VERSION + 1, SCHEMA_VERSION);
+        drop(open(&path, &schema(&[])).unwrap());
+        let (connection, version) = (Connection::open(&path).unwrap(), schema(&[]).version());
+        connection.pragma_update(None, "user_version", version + 1).unwrap();
+        let error = open(&path, &schema(&[])).unwrap_err().to_string();
+        let (newer, ours) = (version + 1, version);
         let says = format!("has schema version {newer}, and this inkring knows versions up to {ours}");
         assert!(error.contains(&says), "{error}");
-        assert!(open_read_only(&path).unwrap_err().to_string().contains(&says));
-        connection.pragma_update(None, "user_version", SCHEMA_VERSION).unwrap();
+        assert!(open_read_only(&path, &schema(&[])).unwrap_err().to_string().contains(&says));
+        connection.pragma_update(None, "user_version", version).unwrap();
         connection.pragma_update(None, "application_id", 7).unwrap();
-        let error = open(&path).unwrap_err().to_string();
+        let error = open(&path, &schema(&[])).unwrap_err().to_string();
         assert!(error.contains("application id 0x7"), "{error}");
         connection.pragma_update(None, "application_id", 0).unwrap();
-        assert!(open(&path).unwrap_err().to_string().contains("of another program"));
+        assert!(open(&path, &schema(&[])).unwrap_err().to_string().contains("of another program"));
         drop(connection);
         let text = path.with_file_name("notes.txt");
         std::fs::write(&text, "these are my notes, and they are longer than an SQLite header".repeat(40)).unwrap();
-        assert!(open(&text).unwrap_err().to_string().contains("it is not an SQLite file"));
+        assert!(open(&text, &schema(&[])).unwrap_err().to_string().contains("it is not an SQLite file"));
     }
 
-    /// A file as the first version of inkring left it, with one draft.
-    fn of_version_1(path: &Path) {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let connection = Connection::open(path).unwrap();
-        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").unwrap();
-        connection.execute_batch(include_str!("../../../tests/data/schema-1.sql")).unwrap();
-        connection.pragma_update(None, "user_version", 1).unwrap();
-        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
-        let draft = "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, passed_at, created_at, \
-                     updated_at) VALUES ('d', 'a', 't', 'x', 'a', 1, 2, 3)";
-        connection.execute(draft, ()).unwrap();
-    }
-
-    /// Every table and index as it was declared, without comments and spacing.
-    fn declared(connection: &Connection) -> Vec<String> {
-        let sql = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
-        let mut statement = connection.prepare(sql).unwrap();
-        let rows = statement.query_map((), |row| row.get::<_, String>(0)).unwrap();
-        rows.map(|sql| sql.unwrap().split_whitespace().collect::<Vec<_>>().join(" ")).collect()
-    }
+    const OLD: &[Migration] = &[Migration { version: 1, sql: "CREATE TABLE old (text TEXT NOT NULL) STRICT;" }];
+    const NEW: &[Migration] = &[
+        OLD[0],
+        Migration { version: 4, sql: "CREATE TABLE added (number INTEGER NOT NULL) STRICT;" },
+        Migration { version: 5, sql: "INSERT INTO added SELECT length(text) FROM old;" },
+    ];
 
     #[test]
-    fn a_file_of_version_1_is_brought_to_the_schema_of_today_with_all_that_is_in_it() {
+    fn an_older_file_is_brought_up_to_date_with_all_that_is_in_it() {
         let (_directory, path) = temporary();
-        of_version_1(&path);
-        let found = open_read_only(&path).unwrap_err().to_string();
-        assert!(found.contains("has schema version 1") && found.contains("start this inkring's server"), "{found}");
-        let migrated = open(&path).unwrap();
-        assert_eq!(user_version(&migrated.connection.0).unwrap(), SCHEMA_VERSION);
-        let kept: String =
-            migrated.connection.0.query_row("SELECT draft_id FROM drafts", (), |row| row.get(0)).unwrap();
-        assert_eq!(kept, "d");
-        let (_other, new) = temporary();
-        assert_eq!(declared(&migrated.connection.0), declared(&open(&new).unwrap().connection.0));
+        let (old, new) = (schema(OLD), schema(NEW));
+        open(&path, &old).unwrap().connection.batch("INSERT INTO old VALUES ('seven')").unwrap();
+        let found = open_read_only(&path, &new).unwrap_err().to_string();
+        assert!(found.contains("has schema version 3, and this inkring reads version 5"), "{found}");
+        assert!(open_any_version(&path, &new).is_ok());
+        let migrated = open(&path, &new).unwrap();
+        assert_eq!(user_version(&migrated.connection.0), Ok(5));
+        assert_eq!(migrated.connection.one("SELECT number FROM added", &[], |row| row.get(0)), Ok(Some(5_i64)));
         drop(migrated);
-        drop(open(&path).unwrap());
-        open_read_only(&path).unwrap();
+        drop(open(&path, &new).unwrap());
+        open_read_only(&path, &new).unwrap();
+        assert!(open(&path, &old).unwrap_err().to_string().contains("has schema version 5, and this inkring knows"));
     }
 
     #[test]
     fn a_migration_that_fails_leaves_the_file_as_it_was() {
         let (_directory, path) = temporary();
-        of_version_1(&path);
+        open(&path, &schema(OLD)).unwrap().connection.batch("CREATE TABLE added (in_the_way TEXT)").unwrap();
         let connection = Connection::open(&path).unwrap();
-        connection.execute_batch("CREATE TABLE audit_anchor (in_the_way TEXT) STRICT").unwrap();
-        let before = declared(&connection);
-        assert!(open(&path).unwrap_err().to_string().contains("audit_anchor already exists"));
-        assert_eq!((user_version(&connection).unwrap(), declared(&connection)), (1, before));
-        connection.execute_batch("DROP TABLE audit_anchor").unwrap();
+        let before = table_names(&connection).unwrap();
+        assert!(open(&path, &schema(NEW)).unwrap_err().to_string().contains("added already exists"));
+        assert_eq!((user_version(&connection).unwrap(), table_names(&connection).unwrap()), (3, before));
+        connection.execute_batch("DROP TABLE added").unwrap();
         drop(connection);
-        open(&path).unwrap();
+        open(&path, &schema(NEW)).unwrap();
     }
 
     #[test]
     fn who_only_looks_changes_nothing_and_needs_no_lock() {
         let (_directory, path) = temporary();
-        assert!(open_read_only(&path).unwrap_err().to_string().contains("there is no database at"));
+        assert!(open_read_only(&path, &schema(&[])).unwrap_err().to_string().contains("there is no database at"));
         assert!(!path.exists());
-        let store = open(&path).unwrap();
-        let reader = open_read_only(&path).unwrap();
+        let store = open(&path, &schema(&[])).unwrap();
+        let reader = open_read_only(&path, &schema(&[])).unwrap();
         assert!(reader.connection().change("DELETE FROM probe", &[]).is_err());
         drop((store, reader));
-        open_read_only(&path).unwrap();
+        open_read_only(&path, &schema(&[])).unwrap();
     }
 
     #[test]
     fn at_rest_a_file_is_read_without_leaving_one() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("100% of #1?.db");
-        assert!(open_immutable(&path).unwrap_err().to_string().contains("there is no database at"));
-        drop(open(&path).unwrap());
+        assert!(open_immutable(&path, &schema(&[])).unwrap_err().to_string().contains("there is no database at"));
+        drop(open(&path, &schema(&[])).unwrap());
         let names = || std::fs::read_dir(directory.path()).unwrap().count();
         let before = names();
-        let reader = open_immutable(&path).unwrap();
+        let reader = open_immutable(&path, &schema(&[])).unwrap();
         assert!(tables(&reader).unwrap().contains(&"probe".to_owned()));
         assert!(reader.connection().change("DELETE FROM probe", &[]).is_err());
         drop(reader);
@@ -337,13 +308,13 @@ mod tests {
         let (directory, _) = temporary();
         let path = directory.path().join("inkring.db");
         std::fs::write(&path, "").unwrap();
-        open(&path).unwrap();
+        open(&path, &schema(&[])).unwrap();
     }
 
     #[test]
     fn a_reader_cannot_write() {
         let (_directory, path) = temporary();
-        let store = open(&path).unwrap();
+        let store = open(&path, &schema(&[])).unwrap();
         let reader = store.reader().unwrap();
         assert!(reader.connection().change("DELETE FROM probe", &[]).is_err());
     }

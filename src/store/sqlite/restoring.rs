@@ -99,13 +99,13 @@ fn finish(database: &Path) -> io::Result<Option<PathBuf>> {
 mod tests {
     use rusqlite::Connection;
 
-    use super::super::open::open;
     use super::*;
+    use crate::store::testing::opened;
 
     /// A database with one row, which is still in its log.
     fn database(path: &Path, mark: i64) -> Connection {
-        let store = open(path).unwrap();
-        store.connection.0.execute("INSERT INTO probe VALUES (1, ?1)", [mark]).unwrap();
+        let store = opened(path);
+        store.connection.0.execute("INSERT INTO probe (id, probed_at) VALUES (1, ?1)", [mark]).unwrap();
         store.connection.0
     }
 
@@ -150,10 +150,10 @@ mod tests {
             if done == 4 {
                 std::fs::rename(&new, &path).unwrap();
             }
-            drop(open(&path).unwrap());
+            drop(opened(&path));
             assert_eq!((mark(&path), mark(&old)), (2, 1), "{done}");
             assert!(!new.exists());
-            drop(open(&path).unwrap());
+            drop(opened(&path));
             assert_eq!(mark(&path), 2, "that was all");
         }
     }
@@ -164,7 +164,7 @@ mod tests {
         let path = directory.path().join("a.db");
         database(&path, 1).close().unwrap();
         std::fs::write(staging(&path), "half a database").unwrap();
-        drop(open(&path).unwrap());
+        drop(opened(&path));
         assert_eq!(mark(&path), 1);
         assert!(staging(&path).exists(), "it is for the next restore to write over");
     }

@@ -84,13 +84,13 @@ impl Survey {
 
 #[cfg(test)]
 mod tests {
-    use super::super::open::open;
+    use crate::store::testing::opened;
 
     #[test]
     fn figures_are_those_of_the_files() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.db");
-        let store = open(&path).unwrap();
+        let store = opened(&path);
         let survey = store.survey().unwrap();
         let execute = |sql| store.connection.0.execute_batch(sql).unwrap();
         execute("CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(100000)); DELETE FROM t;");

@@ -174,7 +174,7 @@ mod tests {
 
         /// With 2000 rows.
         fn new() -> Self {
-            let house = Self::on(testing::House::at(Timestamp(0)));
+            let house = Self::on(testing::House::at(Timestamp(0), &[]));
             house.store.batch("CREATE TABLE filled (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID");
             house.store.batch(fill(0..2000));
             house
@@ -293,7 +293,7 @@ mod tests {
         let mode: i64 = connection.pragma_query_value(None, "auto_vacuum", |row| row.get(0)).unwrap();
         assert_eq!(mode, 0);
         drop(connection);
-        let mut house = House::on(testing::House::open(directory, Clock::system()));
+        let mut house = House::on(testing::House::open(directory, Clock::system(), &[]));
         house.store.batch(fill(20_000..22_000));
         house.remove(20_000..22_000);
         let before = house.pages();

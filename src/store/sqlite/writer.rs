@@ -25,6 +25,7 @@ use rusqlite::{ErrorCode, ffi};
 
 use super::copying::{Copied, CopyTarget, Copying, Steps};
 use super::fault::fault_of;
+use super::last_change::LastChange;
 use super::open::Store;
 use super::reserve;
 use crate::clock::{Clock, Timestamp};
@@ -106,6 +107,7 @@ struct WriterThread<'s> {
     began: Instant,
     /// The time of the last change, below which no later one goes.
     last: Timestamp,
+    last_change: LastChange,
     /// Rows changed by this connection up to the last checkpoint.
     rows_at_checkpoint: u64,
     batch: Vec<BatchEntry>,
@@ -175,8 +177,8 @@ impl<'s> WriterThread<'s> {
         clock: Clock,
         began: Instant,
     ) -> Self {
-        let last = store.newest;
-        let behind = last.0.saturating_sub(clock.now().0);
+        let last_change = store.last_change.clone();
+        let behind = last_change.noted().0.saturating_sub(clock.now().0);
         if behind > 0 {
             // Times of changes stand still until the clock has caught up.
             log::warn!(seconds = behind / 1_000_000; "store.clock_behind_the_last_change");
@@ -187,7 +189,8 @@ impl<'s> WriterThread<'s> {
             publisher,
             clock,
             began,
-            last,
+            last: last_change.bound(),
+            last_change,
             rows_at_checkpoint: 0,
             batch: Vec::with_capacity(BATCH_MAX),
             effects: Effects::default(),
@@ -267,6 +270,7 @@ impl<'s> WriterThread<'s> {
         let began = self.clock.instant();
         self.begin_work(began);
         let committed = self.run_batch(first, began);
+        self.last_change.settle(committed.is_ok());
         let mut fault = None;
         match &committed {
             Ok(()) => {
@@ -325,6 +329,7 @@ impl<'s> WriterThread<'s> {
     }
 
     fn run_batch(&mut self, first: Queued, began: Instant) -> Result<(), LostTransaction> {
+        let rows = self.store.connection.0.total_changes();
         let mut lost = self.execute("BEGIN IMMEDIATE").map_err(LostTransaction::before_commit).err();
         let mut next = Some(first);
         while let Some(Queued { mut job, at }) = next {
@@ -350,7 +355,14 @@ impl<'s> WriterThread<'s> {
             next = if self.batch.len() < BATCH_MAX { self.jobs.try_recv().ok() } else { None };
         }
         match lost {
-            None => self.execute("COMMIT").map_err(LostTransaction::at_commit),
+            None => {
+                // A transaction without a change of a row costs no fsync, and should not.
+                if self.store.connection.0.total_changes() > rows {
+                    let noted = self.last_change.note(&self.store.connection, self.last);
+                    noted.map_err(LostTransaction::before_commit)?;
+                }
+                self.execute("COMMIT").map_err(LostTransaction::at_commit)
+            }
             Some(loss) => Err(loss),
         }
     }
@@ -363,6 +375,7 @@ impl<'s> WriterThread<'s> {
         let mut tx = Tx::new(&self.store.connection, self.last, &mut self.effects);
         // What a panic leaves half done is rolled back below, so nobody sees a broken state.
         let verdict = catch_unwind(AssertUnwindSafe(|| job.run(&mut tx)));
+        self.last = tx.now();
         // On a full disk or an I/O error SQLite may already have rolled everything back by itself. Which, the job knows.
         if self.store.connection.0.is_autocommit() {
             return Err(rusqlite::Error::SqliteFailure(
@@ -523,13 +536,14 @@ mod tests {
 
     use rusqlite::Connection;
 
-    use super::super::open::open;
+    use super::super::last_change::last_change;
     use super::*;
     use crate::net::Frame;
     use crate::observe::metrics::Metrics;
     use crate::store::counters::Counters;
     use crate::store::event::{Event, Space, Topic};
     use crate::store::reader::Query as _;
+    use crate::store::testing::opened;
 
     type Outcome = Result<JobTimes, StoreError>;
 
@@ -561,12 +575,16 @@ mod tests {
     }
 
     fn mark(tx: &mut Tx<'_>, at: i64) {
-        tx.run("INSERT OR REPLACE INTO probe VALUES (1, ?1)", &[at.into()]).unwrap();
+        tx.run(
+            "INSERT INTO probe (id, probed_at) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET probed_at = ?1",
+            &[at.into()],
+        )
+        .unwrap();
     }
 
     /// A store with a table for rows of any size, one of which refers to another.
     fn with_table(path: &std::path::Path) -> Store {
-        let store = open(path).unwrap();
+        let store = opened(path);
         let table =
             "CREATE TABLE filled (id INTEGER PRIMARY KEY, text TEXT, other INTEGER REFERENCES filled (id)) STRICT";
         store.connection.batch(table).unwrap();
@@ -576,7 +594,7 @@ mod tests {
     #[test]
     fn a_failing_and_a_panicking_job_roll_back_alone() {
         let directory = tempfile::tempdir().unwrap();
-        let mut store = open(&directory.path().join("a.db")).unwrap();
+        let mut store = opened(&directory.path().join("a.db"));
         let metrics = Metrics::default();
         store.count_by(Arc::new(Counters::new(&metrics)));
         let reader = store.reader().unwrap();
@@ -679,7 +697,7 @@ mod tests {
     fn the_log_is_moved_into_the_database_after_so_many_rows_in_however_few_jobs() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.db");
-        let writer = Writer::start(with_table(&path), 16, Arc::new(Heard::default()), Clock::system());
+        let writer = Writer::start(with_table(&path), 16, Arc::new(Heard::default()), Clock::manual(Timestamp(0)));
         let writer = writer.unwrap();
         let (settled, outcomes) = channel();
         let bytes_after = |rows: u64| {
@@ -701,8 +719,9 @@ mod tests {
             }
             std::fs::metadata(&path).unwrap().len()
         };
+        // One row is the note of the last change.
         let before = bytes_after(1);
-        assert_eq!(bytes_after(CHECKPOINT_EVERY_ROWS - 2), before);
+        assert_eq!(bytes_after(CHECKPOINT_EVERY_ROWS - 3), before);
         assert!(bytes_after(1) > before);
         writer.stop();
     }
@@ -710,7 +729,7 @@ mod tests {
     #[test]
     fn a_full_queue_gives_the_job_back() {
         let directory = tempfile::tempdir().unwrap();
-        let store = open(&directory.path().join("a.db")).unwrap();
+        let store = opened(&directory.path().join("a.db"));
         let writer = Writer::start(store, 2, Arc::new(Heard::default()), Clock::system()).unwrap();
         let handle = writer.handle();
         let (settled, outcomes) = channel();
@@ -734,10 +753,6 @@ mod tests {
         assert_eq!(outcomes.iter().take(3).filter(|(_, outcome)| outcome.is_ok()).count(), 3);
         drop(handle);
         writer.stop();
-    }
-
-    fn opened(path: &std::path::Path) -> Store {
-        open(path).unwrap()
     }
 
     /// A writer that does nothing by itself.
@@ -890,14 +905,8 @@ mod tests {
                 clock.advance(*jump);
                 let told = told.clone();
                 let change = move |tx: &mut Tx<'_>| {
-                    let at = tx.now().0;
-                    let draft = "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, passed_at, \
-                                 created_at, updated_at) VALUES (hex(randomblob(16)), '', '', '', '', ?1, ?1, ?1)";
-                    let draft = tx.insert(draft, &[at.into()]).unwrap();
-                    let event = "INSERT INTO events (draft, seq, type, data, request_id, created_at) \
-                                 VALUES (?1, 1, '', '', '', ?2)";
-                    tx.run(event, &[draft.into(), at.into()]).unwrap();
-                    told.send(at).unwrap();
+                    mark(tx, 1);
+                    told.send(tx.now().0).unwrap();
                     Verdict::Keep
                 };
                 handle.submit(Box::new(Probe(change, settled.clone(), ""))).ok().unwrap();
@@ -909,8 +918,82 @@ mod tests {
         };
         let clock = Clock::manual(Timestamp(10 * HOUR));
         assert_eq!(times(&clock, &[0, HOUR, -HOUR, 1]), [10 * HOUR, 11 * HOUR, 11 * HOUR, 11 * HOUR]);
-        let clock = Clock::manual(Timestamp(10 * HOUR));
-        assert_eq!(times(&clock, &[0, 2 * HOUR, -HOUR]), [11 * HOUR, 12 * HOUR, 12 * HOUR]);
+        // Where the last change can have been at the latest, time begins.
+        let (clock, begins) = (Clock::manual(Timestamp(10 * HOUR)), 11 * HOUR + 100_000);
+        assert_eq!(times(&clock, &[0, 2 * HOUR, -HOUR]), [begins, 12 * HOUR, 12 * HOUR]);
+    }
+
+    #[test]
+    fn the_last_change_is_noted_at_most_every_100_ms_and_only_when_something_was_changed() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = opened(&directory.path().join("a.db"));
+        let reader = store.reader().unwrap();
+        let clock = Clock::manual(Timestamp(1_000_000));
+        let (handle, mut thread) = by_hand(&store, clock.clone());
+        let (settled, outcomes) = channel();
+        let mut after = |jump: i64, changes: bool| {
+            clock.advance(jump);
+            let work = move |tx: &mut Tx<'_>| {
+                if changes {
+                    mark(tx, 1);
+                }
+                Verdict::Keep
+            };
+            handle.submit(Box::new(Probe(work, settled.clone(), ""))).ok().unwrap();
+            commit_what_waits(&mut thread);
+            outcomes.try_recv().unwrap().1.unwrap();
+            last_change(&reader).unwrap().map(|at| at.0)
+        };
+        assert_eq!(after(0, false), None);
+        assert_eq!(after(0, true), Some(1_000_000));
+        assert_eq!(after(99_999, true), Some(1_000_000));
+        assert_eq!(after(1, false), Some(1_000_000));
+        assert_eq!(after(0, true), Some(1_100_000));
+        assert_eq!(after(-500_000, true), Some(1_100_000));
+    }
+
+    #[test]
+    fn a_change_is_not_before_what_it_changes() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = opened(&directory.path().join("a.db"));
+        let (handle, mut thread) = by_hand(&store, Clock::manual(Timestamp(5)));
+        let (settled, _outcomes) = channel();
+        let (told, times) = channel();
+        for at in [3, 9, 7] {
+            let told = told.clone();
+            let change = move |tx: &mut Tx<'_>| {
+                tx.not_before(Timestamp(at));
+                told.send(tx.now().0).unwrap();
+                Verdict::Keep
+            };
+            handle.submit(Box::new(Probe(change, settled.clone(), ""))).ok().unwrap();
+            commit_what_waits(&mut thread);
+        }
+        assert_eq!(times.try_iter().collect::<Vec<_>>(), [5, 9, 9], "nor is one that comes after it");
+    }
+
+    #[test]
+    fn a_part_of_a_change_is_undone_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = opened(&directory.path().join("a.db"));
+        let (handle, mut thread) = by_hand(&store, Clock::system());
+        let (settled, outcomes) = channel();
+        let change = |tx: &mut Tx<'_>| {
+            mark(tx, 1);
+            let part = tx.savepoint(|tx| {
+                mark(tx, 2);
+                tx.publish(event(2));
+                Err::<(), _>("not so")
+            });
+            assert_eq!(part, Ok(Err("not so")));
+            assert_eq!(tx.savepoint(|tx| tx.exists("SELECT 1 FROM probe WHERE probed_at = 1", &[])), Ok(Ok(true)));
+            let ended = tx.savepoint(|tx| tx.batch("ROLLBACK").and(Err::<(), _>(Error::Other("over".to_owned()))));
+            assert!(matches!(ended, Err(Error::Lost(_))), "{ended:?}");
+            Verdict::Undo
+        };
+        handle.submit(Box::new(Probe(change, settled, ""))).ok().unwrap();
+        commit_what_waits(&mut thread);
+        assert!(matches!(outcomes.try_recv().unwrap().1, Err(StoreError::Undone(_))));
     }
 
     #[test]

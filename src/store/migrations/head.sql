@@ -1,0 +1,6 @@
+-- The whole of an inkring database, as a new file is made of it in one transaction. This page is printed by
+-- `inkring schema`; the statements stand in `src/*/migrations/`, each owner's in its folder.
+--
+-- Times are integer microseconds since 1970 UTC. Ids of users are text as the client sent it. Rows of a draft refer
+-- to its integer row id: indexes stay small, and everything that is appended lands at the right edge of its table.
+-- STRICT: a column holds what it says.
