@@ -45,6 +45,13 @@ impl Schema {
         self.steps.iter().filter(move |step| step.version > version).map(|step| step.sql)
     }
 
+    /// The tables that it has, in the order in which they are made.
+    #[must_use]
+    pub fn tables(&self) -> Vec<&'static str> {
+        let after = |sql: &'static str| sql.split("CREATE TABLE ").skip(1);
+        self.steps.iter().flat_map(|step| after(step.sql)).filter_map(|rest| rest.split_whitespace().next()).collect()
+    }
+
     /// The whole of it, for people to read.
     #[must_use]
     pub fn text(&self) -> String {
@@ -68,13 +75,15 @@ mod tests {
 
     #[test]
     fn steps_come_by_version_and_then_by_owner() {
-        const A: &[Migration] = &[Migration { version: 1, sql: "a1" }, Migration { version: 3, sql: "a3" }];
+        const A: &[Migration] =
+            &[Migration { version: 1, sql: "CREATE TABLE a (x);" }, Migration { version: 3, sql: "a3" }];
         const B: &[Migration] = &[Migration { version: 1, sql: "b1" }, Migration { version: 2, sql: "b2" }];
         let schema = Schema::of(&[A, B]);
         assert_eq!(schema.version(), 3);
-        assert_eq!(schema.after(0).collect::<Vec<_>>(), ["a1", "b1", "b2", "a3"]);
+        assert_eq!(schema.after(0).collect::<Vec<_>>(), ["CREATE TABLE a (x);", "b1", "b2", "a3"]);
         assert_eq!(schema.after(1).collect::<Vec<_>>(), ["b2", "a3"]);
         assert_eq!(schema.after(3).count(), 0);
+        assert_eq!(schema.tables(), ["a"]);
         assert_eq!(Schema::of(&[]).version(), 0);
     }
 }

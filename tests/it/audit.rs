@@ -232,16 +232,16 @@ fn a_damaged_page_of_the_log_refuses_changes_and_nothing_else() {
 fn no_log_line_ever_holds_what_a_row_does() {
     let server = Server::with(&[ON, ("LOG_LEVEL", "trace")]);
     let agent = [("Content-Type", "application/json"), ("X-User-Id", "alice"), ("User-Agent", "agent-of-secrets")];
-    let post = |path: &str, body: Value| {
-        server.connect().request("POST", path, &agent, body.to_string().as_bytes()).expect(200)
+    let post = |path: &str, body: Value, status: u16| {
+        server.connect().request("POST", path, &agent, body.to_string().as_bytes()).expect(status)
     };
-    for sql in ["", REFUSES, "DROP TRIGGER refuses"] {
+    let draft = json!({ "title": "secret-title", "platform": "secret-platform" });
+    let draft = post("/v1/collab/drafts", draft, 200)["data"]["draft_id"].as_str().unwrap().to_owned();
+    for (sql, status) in [("", 200), (REFUSES, 503), ("DROP TRIGGER refuses", 200)] {
         vandalise(&server, sql);
-        let draft = post("/v1/collab/drafts", json!({ "title": "secret-title", "platform": "secret-platform" }));
-        let draft = draft["data"]["draft_id"].as_str().unwrap().to_owned();
-        post(&path(&draft, "segments"), segment("secret-words", "secret-key"));
+        post(&path(&draft, "segments"), segment("secret-words", &format!("secret-key {status} {sql}")), status);
     }
-    assert_eq!(rows(&server).len(), 6);
+    assert_eq!(rows(&server).len(), 3);
     server.get("/healthz").expect(200);
     server.wait_for_log(|line| line["path"] == "/healthz");
     for secret in ["secret-", "agent-of-secrets"] {
@@ -510,7 +510,7 @@ fn a_verb_says_what_is_wrong_with_a_file() {
         (Some("CREATE TABLE notes (text)"), "is not an inkring database"),
         (
             Some("PRAGMA application_id = 0x696e6b72; PRAGMA user_version = 1; CREATE TABLE drafts (a)"),
-            "has schema version 1, and this inkring reads version 2; make a backup",
+            "has schema version 1, and this inkring reads version 3; make a backup",
         ),
         (Some("PRAGMA application_id = 0x696e6b72; PRAGMA user_version = 99"), "run the newer inkring"),
     ] {
@@ -548,7 +548,7 @@ fn a_database_of_the_first_version_is_taken_over_with_all_that_is_in_it() {
     drop(old);
     server.launch();
     let line = server.wait_for_log(|line| line["message"] == "store.migrated");
-    assert_eq!((&line["from"], &line["to"]), (&json!(1), &json!(2)));
+    assert_eq!((&line["from"], &line["to"]), (&json!(1), &json!(3)));
     assert_eq!(server.get("/v1/collab/drafts/old").expect(200)["data"]["segments"][0]["content"], "long ago");
     server.post_as("alice", &path("old", "segments"), &segment("today", "k")).expect(200);
     assert_eq!((actions(&server), verified(&server).0), (vec!["collab.append_segment".to_owned()], 1));
