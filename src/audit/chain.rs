@@ -10,8 +10,6 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::store::{Error, Query, Row, Tx};
-
 /// What the hashed bytes begin with: another way of making them has another name.
 const DOMAIN: &[u8] = b"inkring.audit.1";
 
@@ -63,58 +61,6 @@ fn feed(id: i64, content: &Content<'_>, prev_hash: &[u8], mut sink: impl FnMut(&
             }
         }
     }
-}
-
-/// The end of the chain: the newest row, or where it was cut off if none is left.
-///
-/// # Errors
-/// When the store fails.
-pub fn head(db: &impl Query) -> Result<Link, Error> {
-    let found = db.one("SELECT id, hash FROM audit_events ORDER BY id DESC LIMIT 1", &[], link_of)?;
-    found.map_or_else(|| anchor(db), Ok)
-}
-
-/// Where the chain begins: the last row that was removed from it, if any was.
-///
-/// # Errors
-/// When the store fails.
-pub fn anchor(db: &impl Query) -> Result<Link, Error> {
-    let found = db.one("SELECT removed_id, removed_hash FROM audit_anchor", &[], link_of)?;
-    Ok(found.unwrap_or_else(Link::beginning))
-}
-
-fn link_of(row: &Row<'_>) -> Result<Link, Error> {
-    Ok(Link { id: row.get(0)?, hash: row.get(1)? })
-}
-
-/// Writes a row at the end of the chain.
-///
-/// # Errors
-/// When the store fails.
-pub(super) fn append(tx: &mut Tx<'_>, content: &Content<'_>) -> Result<(), Error> {
-    let end = head(tx)?;
-    let insert = "INSERT INTO audit_events (id, ts, request_id, user_id, action, draft_id, metadata, ip, user_agent, \
-                  prev_hash, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-    // Only a row that was tampered with has no number after it.
-    let beyond = || Error::Damaged(format!("no row can follow the one with the id {}", end.id));
-    let id = end.id.checked_add(1).ok_or_else(beyond)?;
-    let hash = hash(id, content, &end.hash);
-    let [request_id, user_id, action, draft_id, metadata, ip, user_agent] =
-        content.texts.map(|text| text.and_then(|text| std::str::from_utf8(text).ok()));
-    let values = [
-        id.into(),
-        content.ts.into(),
-        request_id.into(),
-        user_id.into(),
-        action.into(),
-        draft_id.into(),
-        metadata.into(),
-        ip.into(),
-        user_agent.into(),
-        (&end.hash).into(),
-        (&hash).into(),
-    ];
-    tx.run(insert, &values)
 }
 
 /// Bytes as hexadecimal digits.

@@ -10,6 +10,7 @@ mod entry;
 pub mod options;
 pub mod read;
 mod since;
+pub mod store;
 pub mod upkeep;
 pub mod verify;
 mod witness;

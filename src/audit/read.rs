@@ -7,11 +7,8 @@ use serde_json::value::RawValue;
 
 use super::chain::hex;
 use crate::clock::{OffsetStyle, Timestamp};
-use crate::store::{Error, Query as _, Reader, Row, Value};
+use crate::store::{Error, Row};
 use crate::text::visible;
-
-/// Rows read at once. Between two slices no transaction is open.
-const SLICE_ROWS: i64 = 500;
 
 /// Rows that are searched for those of somebody, so that nobody waits for a search through all of them.
 pub const SEARCHED_MAX_ROWS: i64 = 100_000;
@@ -36,26 +33,6 @@ pub struct Shown {
     hash: String,
 }
 
-/// The next rows behind `after` that are not older than `since`, oldest first; empty at the end.
-///
-/// # Errors
-/// When the store fails.
-pub fn slice(reader: &Reader, after: i64, since: Timestamp) -> Result<Vec<Shown>, Error> {
-    let sql = "SELECT id, ts, request_id, user_id, action, draft_id, metadata, ip, user_agent, prev_hash, hash \
-               FROM audit_events WHERE id > ?1 AND ts >= ?2 ORDER BY id LIMIT ?3";
-    shown(reader, sql, &[after.into(), since.into(), SLICE_ROWS.into()])
-}
-
-/// The id behind which the newest `rows` rows stand.
-///
-/// # Errors
-/// When the store fails.
-pub fn before_newest(reader: &Reader, rows: u32) -> Result<i64, Error> {
-    let sql = "SELECT coalesce(min(id) - 1, (SELECT coalesce(max(id), 0) FROM audit_events)) \
-               FROM (SELECT id FROM audit_events ORDER BY id DESC LIMIT ?1)";
-    Ok(reader.one(sql, &[rows.into()], |row| row.get(0))?.unwrap_or_default())
-}
-
 /// Which rows are wanted; what is not said does not matter.
 #[derive(Debug, Default)]
 pub struct Wanted<'a> {
@@ -69,30 +46,8 @@ pub struct Wanted<'a> {
     pub action: Option<&'a str>,
 }
 
-/// The newest rows that are wanted, newest first, among the newest [`SEARCHED_MAX_ROWS`] of all.
-///
-/// # Errors
-/// When the store fails.
-pub fn newest(reader: &Reader, wanted: &Wanted<'_>, rows: u32) -> Result<Vec<Shown>, Error> {
-    let sql = "SELECT id, ts, request_id, user_id, action, draft_id, metadata, ip, user_agent, prev_hash, hash \
-               FROM audit_events \
-               WHERE id > max(?1, coalesce((SELECT max(id) FROM audit_events), 0) - ?2) \
-               AND (?3 IS NULL OR user_id = ?3) AND (?4 IS NULL OR draft_id = ?4) AND (?5 IS NULL OR action = ?5) \
-               ORDER BY id DESC LIMIT ?6";
-    let Wanted { after, user, draft, action } = *wanted;
-    shown(reader, sql, &[after.into(), SEARCHED_MAX_ROWS.into(), user.into(), draft.into(), action.into(), rows.into()])
-}
-
-fn shown(reader: &Reader, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<Shown>, Error> {
-    let mut rows = Vec::new();
-    reader.each(sql, values, |row| {
-        rows.push(shown_of(row)?);
-        Ok(())
-    })?;
-    Ok(rows)
-}
-
-fn shown_of(row: &Row<'_>) -> Result<Shown, Error> {
+/// A row with all its columns, as it is shown.
+pub(super) fn shown_of(row: &Row<'_>) -> Result<Shown, Error> {
     // What was tampered with need not be text.
     let text = |at: usize| -> Result<Option<String>, Error> {
         Ok(row.bytes(at)?.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))

@@ -6,10 +6,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::chain::{self, Link, hex};
+use super::chain::{Link, hex};
+use super::store;
 use crate::clock::{Clock, Timestamp};
 use crate::housekeeper::{Stop, Task};
-use crate::store::{ChoreError, Error, Query as _, Reader, Tx, WriterHandle, run_chore};
+use crate::store::{ChoreError, Reader, WriterHandle, run_chore};
 
 /// Rows that one job removes, at most.
 const REMOVED_MAX_ROWS: i64 = 500;
@@ -50,23 +51,18 @@ impl Upkeep {
             return Ok(());
         }
         let before = Timestamp(self.clock.now().0.saturating_sub(i64::from(self.days) * DAY_MICROS));
-        while self.is_oldest_before(before)? {
+        while store::oldest(&self.reader)?.is_some_and(|oldest| oldest < before) {
             if stop.asked() {
                 return Err(ChoreError::Stopping);
             }
-            *removed += run_chore(&self.writer, move |tx| remove(tx, before))?;
+            *removed += run_chore(&self.writer, move |tx| store::remove(tx, before, REMOVED_MAX_ROWS))?;
         }
         Ok(())
     }
 
-    fn is_oldest_before(&self, before: Timestamp) -> Result<bool, Error> {
-        let oldest = self.reader.one("SELECT ts FROM audit_events ORDER BY id LIMIT 1", &[], |row| row.get(0))?;
-        Ok(oldest.is_some_and(|oldest: Timestamp| oldest < before))
-    }
-
     /// Who keeps the server's log elsewhere can hold the chain to it later.
     fn note_head(&mut self) -> Result<(), ChoreError> {
-        let Link { id, hash } = chain::head(&*self.reader)?;
+        let Link { id, hash } = store::head(&*self.reader)?;
         if id != self.noted {
             log::info!(id, hash = hex(&hash); "audit.head");
             self.noted = id;
@@ -75,31 +71,12 @@ impl Upkeep {
     }
 }
 
-/// Removes the oldest rows that are before that time, up to the first that is not, and moves the anchor.
-fn remove(tx: &mut Tx<'_>, before: Timestamp) -> Result<u64, Error> {
-    let (mut last, mut is_old) = (None, true);
-    let oldest = "SELECT id, hash, ts FROM audit_events ORDER BY id LIMIT ?1";
-    tx.each(oldest, &[REMOVED_MAX_ROWS.into()], |row| {
-        // Time may have gone back between two rows, when the clock was set; the order of the chain counts.
-        is_old = is_old && row.get::<Timestamp>(2)? < before;
-        if is_old {
-            last = Some(Link { id: row.get(0)?, hash: row.get(1)? });
-        }
-        Ok(())
-    })?;
-    let Some(Link { id, hash }) = last else { return Ok(0) };
-    let anchor = "INSERT INTO audit_anchor (id, removed_id, removed_hash) VALUES (1, ?1, ?2) \
-                  ON CONFLICT (id) DO UPDATE SET removed_id = excluded.removed_id, removed_hash = excluded.removed_hash";
-    tx.run(anchor, &[id.into(), (&hash).into()])?;
-    tx.change("DELETE FROM audit_events WHERE id <= ?1", &[id.into()])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::audit::verify::verify;
     use crate::audit::{Audit, Entry, Field};
-    use crate::store::testing;
+    use crate::store::{Error, testing};
 
     const NOW: i64 = 1_766_484_000_000_000;
 
@@ -172,13 +149,13 @@ mod tests {
         }
         house.run();
         assert_eq!(house.recorded(), [4, 5]);
-        assert_eq!(chain::anchor(&*house.store.reader).unwrap().id, 3);
+        assert_eq!(store::anchor(&*house.store.reader).unwrap().id, 3);
         house.upkeep.clock.advance(8 * DAY_MICROS);
         house.run();
         assert_eq!(house.recorded(), [0; 0]);
         house.change(6, true);
         assert_eq!(
-            (house.recorded(), chain::head(&*house.store.reader).unwrap().id),
+            (house.recorded(), store::head(&*house.store.reader).unwrap().id),
             (vec![6], 6),
             "ids are not used again"
         );
@@ -218,7 +195,7 @@ mod tests {
         house.store.batch(set_back);
         house.run();
         let left = house.store.reader.number("SELECT count(*) FROM audit_events");
-        assert_eq!((left, chain::anchor(&*house.store.reader).unwrap().id), (2, 1));
+        assert_eq!((left, store::anchor(&*house.store.reader).unwrap().id), (2, 1));
         house.end();
     }
 

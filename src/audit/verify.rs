@@ -4,9 +4,10 @@
 //! written, *if* the head is the one that is known from elsewhere. Whoever can rewrite the file can also rewrite the
 //! chain, or cut off its end.
 
-use super::chain::{self, Content, Link, hash, hex};
+use super::chain::{Content, Link, hash, hex};
+use super::store;
 use crate::clock::Timestamp;
-use crate::store::{Error, Query as _, Reader, Row};
+use crate::store::{Error, Reader, Row};
 
 /// What was found.
 #[derive(Debug)]
@@ -101,12 +102,10 @@ pub fn verify(reader: &Reader, noted: Option<&[u8]>) -> Result<Report, Error> {
 }
 
 fn follow(reader: &Reader, noted: Option<&[u8]>) -> Result<Report, Error> {
-    let anchor = chain::anchor(reader)?;
+    let anchor = store::anchor(reader)?;
     let mut report = Report { rows: 0, ends: None, head: anchor.clone(), anchor, fault: None };
     let mut known = noted.is_none_or(|noted| noted == report.anchor.hash);
-    let sql = "SELECT id, ts, request_id, user_id, action, draft_id, metadata, ip, user_agent, prev_hash, hash \
-               FROM audit_events ORDER BY id";
-    let read = reader.each(sql, &[], |row| {
+    let read = store::rows(reader, |row| {
         report.fault = fault(reader, &report, row)?;
         if report.fault.is_some() {
             return Err(Error::Other("the rest is not looked at".to_owned()));
@@ -150,7 +149,7 @@ fn fault(reader: &Reader, report: &Report, row: &Row<'_>) -> Result<Option<Fault
         (true, true) => None,
         (true, false) => Some(Fault::Unlinked { id, after: before.id }),
         // Ids are hashed, so a row that was moved no longer comes to its hash; but it still names the one it followed.
-        (false, false) => Some(match place_of(reader, prev_hash)? {
+        (false, false) => Some(match store::place_of(reader, prev_hash)? {
             Some(after) if after != id => Fault::Moved { id, after },
             _ => Fault::Altered { id },
         }),
@@ -158,13 +157,10 @@ fn fault(reader: &Reader, report: &Report, row: &Row<'_>) -> Result<Option<Fault
     })
 }
 
-fn place_of(reader: &Reader, hash: &[u8]) -> Result<Option<i64>, Error> {
-    reader.one("SELECT id FROM audit_events WHERE hash = ?1 LIMIT 1", &[hash.into()], |row| row.get(0))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Query as _;
 
     /// A log of so many rows, none of it removed.
     fn log(rows: i64) -> Reader {
@@ -178,7 +174,7 @@ mod tests {
             let (ts, user) = (row * 1000, format!("user-{row}"));
             let texts = [Some("r"), Some(&user), Some("collab.append_segment"), Some("d"), None, Some("::1"), None];
             let content = Content { ts, texts: texts.map(|text| text.map(str::as_bytes)) };
-            reader.write(|tx| chain::append(tx, &content)).unwrap();
+            reader.write(|tx| store::append(tx, &content)).unwrap();
         }
     }
 
@@ -196,7 +192,7 @@ mod tests {
         assert_eq!((&report.head, &report.anchor), (&Link::beginning(), &Link::beginning()));
         let reader = log(9);
         let report = verify(&reader, None).unwrap();
-        assert_eq!((report.rows, report.fault, report.head), (9, None, chain::head(&reader).unwrap()));
+        assert_eq!((report.rows, report.fault, report.head), (9, None, store::head(&reader).unwrap()));
         assert_eq!(report.ends, Some(((1, Timestamp(1000)), (9, Timestamp(9000)))));
     }
 
@@ -274,7 +270,7 @@ mod tests {
     #[test]
     fn an_end_cut_off_is_seen_by_who_noted_the_head() {
         let reader = log(9);
-        let noted = chain::head(&reader).unwrap().hash;
+        let noted = store::head(&reader).unwrap().hash;
         append(&reader, 10..=12);
         let found = |noted: &[u8]| verify(&reader, Some(noted)).unwrap().fault;
         assert_eq!((found(&noted), found(&[0; 32])), (None, None), "the beginning is always there");

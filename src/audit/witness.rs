@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use uuid::Uuid;
 
-use super::chain::{self, Content};
+use super::chain::Content;
 use super::entry::{self, Entry, TEXT_MAX_CHARS};
+use super::store;
 use crate::observe::repeat::Sampler;
 use crate::store::{Error, Fault, StoreError, Tx};
 use crate::text::cut;
@@ -105,7 +106,7 @@ impl Witness {
                 self.user_agent.as_deref().map(str::as_bytes),
             ],
         };
-        chain::append(tx, &content)
+        store::append(tx, &content)
     }
 }
 

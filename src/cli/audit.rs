@@ -11,7 +11,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::common::{FOUND_PROBLEMS, fail, load};
 use crate::audit;
 use crate::audit::chain::hex;
-use crate::audit::read::{self, CSV_HEADER, Shown};
+use crate::audit::read::{CSV_HEADER, Shown};
 use crate::audit::verify::{Report, verify};
 use crate::clock::{Clock, Timestamp};
 use crate::features;
@@ -178,7 +178,7 @@ fn export(database: &Database, since: Option<&str>, form: Form) -> Result<ExitCo
 fn tail(database: &Database, lines: u32, follow: bool) -> Result<ExitCode, Ended> {
     let reader = database.open()?;
     let mut out = BufWriter::new(io::stdout().lock());
-    let mut after = read::before_newest(&reader, lines)?;
+    let mut after = audit::store::before_newest(&reader, lines)?;
     // Nothing is ever sent: this is how to wait with an end.
     let (_never, wait) = mpsc::channel::<()>();
     loop {
@@ -200,7 +200,7 @@ fn write_from(
 ) -> Result<i64, Ended> {
     let mut text = String::new();
     loop {
-        let rows = read::slice(reader, after, since)?;
+        let rows = audit::store::slice(reader, after, since)?;
         let Some(last) = rows.last() else {
             out.flush()?;
             return Ok(after);

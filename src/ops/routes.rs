@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::page;
 use super::wiring::{NoBackup, OpenCopy, Wiring};
-use crate::audit::read::{Wanted, newest};
+use crate::audit::read::Wanted;
+use crate::audit::store::newest;
 use crate::gate::{ApiError, Code};
 use crate::net::side_door::{Answer, Peer, Stream};
 use crate::net::{Request, Response};

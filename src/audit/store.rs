@@ -1,0 +1,132 @@
+//! The audit log in SQL.
+
+use super::chain::{Content, Link, hash};
+use super::read::{SEARCHED_MAX_ROWS, Shown, Wanted, shown_of};
+use crate::clock::Timestamp;
+use crate::store::{Error, Query, Reader, Row, Tx, Value};
+
+/// Rows read at once. Between two slices no transaction is open.
+const SLICE_ROWS: i64 = 500;
+
+/// The end of the chain: the newest row, or where it was cut off if none is left.
+pub(super) fn head(db: &impl Query) -> Result<Link, Error> {
+    let newest = db.one("SELECT id, hash FROM audit_events ORDER BY id DESC LIMIT 1", &[], link_of)?;
+    newest.map_or_else(|| anchor(db), Ok)
+}
+
+/// Where the chain begins: the last row that was removed from it, if any was.
+pub(super) fn anchor(db: &impl Query) -> Result<Link, Error> {
+    let removed = db.one("SELECT removed_id, removed_hash FROM audit_anchor", &[], link_of)?;
+    Ok(removed.unwrap_or_else(Link::beginning))
+}
+
+fn link_of(row: &Row<'_>) -> Result<Link, Error> {
+    Ok(Link { id: row.get(0)?, hash: row.get(1)? })
+}
+
+/// Writes a row at the end of the chain.
+pub(super) fn append(tx: &mut Tx<'_>, content: &Content<'_>) -> Result<(), Error> {
+    let end = head(tx)?;
+    // Only a row that was tampered with has no number after it.
+    let beyond = || Error::Damaged(format!("no row can follow the one with the id {}", end.id));
+    let id = end.id.checked_add(1).ok_or_else(beyond)?;
+    let hash = hash(id, content, &end.hash);
+    let sql = "INSERT INTO audit_events (id, ts, request_id, user_id, action, draft_id, metadata, ip, user_agent, \
+               prev_hash, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    let [request_id, user_id, action, draft_id, metadata, ip, user_agent] =
+        content.texts.map(|text| text.and_then(|text| std::str::from_utf8(text).ok()));
+    let values = [
+        id.into(),
+        content.ts.into(),
+        request_id.into(),
+        user_id.into(),
+        action.into(),
+        draft_id.into(),
+        metadata.into(),
+        ip.into(),
+        user_agent.into(),
+        (&end.hash).into(),
+        (&hash).into(),
+    ];
+    tx.run(sql, &values)
+}
+
+/// Hands `each` every row, oldest first: id, ts, the seven texts, prev_hash, hash.
+pub(super) fn rows(reader: &Reader, each: impl FnMut(&Row<'_>) -> Result<(), Error>) -> Result<(), Error> {
+    let sql = "SELECT id, ts, request_id, user_id, action, draft_id, metadata, ip, user_agent, prev_hash, hash \
+               FROM audit_events ORDER BY id";
+    reader.each(sql, &[], each)
+}
+
+/// A row that has this hash.
+pub(super) fn place_of(reader: &Reader, hash: &[u8]) -> Result<Option<i64>, Error> {
+    reader.one("SELECT id FROM audit_events WHERE hash = ?1 LIMIT 1", &[hash.into()], |row| row.get(0))
+}
+
+/// The next rows behind `after` that are not older than `since`, oldest first; empty at the end.
+///
+/// # Errors
+/// When the store fails.
+pub fn slice(reader: &Reader, after: i64, since: Timestamp) -> Result<Vec<Shown>, Error> {
+    let sql = "SELECT id, ts, request_id, user_id, action, draft_id, metadata, ip, user_agent, prev_hash, hash \
+               FROM audit_events WHERE id > ?1 AND ts >= ?2 ORDER BY id LIMIT ?3";
+    shown(reader, sql, &[after.into(), since.into(), SLICE_ROWS.into()])
+}
+
+/// The newest rows that are wanted, newest first, among the newest [`SEARCHED_MAX_ROWS`] of all.
+///
+/// # Errors
+/// When the store fails.
+pub fn newest(reader: &Reader, wanted: &Wanted<'_>, rows: u32) -> Result<Vec<Shown>, Error> {
+    let sql = "SELECT id, ts, request_id, user_id, action, draft_id, metadata, ip, user_agent, prev_hash, hash \
+               FROM audit_events \
+               WHERE id > ?1 AND id > coalesce((SELECT max(id) FROM audit_events), 0) - ?2 \
+               AND (?3 IS NULL OR user_id = ?3) AND (?4 IS NULL OR draft_id = ?4) AND (?5 IS NULL OR action = ?5) \
+               ORDER BY id DESC LIMIT ?6";
+    let Wanted { after, user, draft, action } = *wanted;
+    let values = [after.into(), SEARCHED_MAX_ROWS.into(), user.into(), draft.into(), action.into(), rows.into()];
+    shown(reader, sql, &values)
+}
+
+fn shown(reader: &Reader, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<Shown>, Error> {
+    let mut rows = Vec::new();
+    reader.each(sql, values, |row| {
+        rows.push(shown_of(row)?);
+        Ok(())
+    })?;
+    Ok(rows)
+}
+
+/// The id behind which the newest `rows` rows stand.
+///
+/// # Errors
+/// When the store fails.
+pub fn before_newest(reader: &Reader, rows: u32) -> Result<i64, Error> {
+    let sql = "SELECT coalesce(min(id) - 1, (SELECT coalesce(max(id), 0) FROM audit_events)) \
+               FROM (SELECT id FROM audit_events ORDER BY id DESC LIMIT ?1) AS newest";
+    Ok(reader.one(sql, &[rows.into()], |row| row.get(0))?.unwrap_or_default())
+}
+
+/// The time of the oldest row, if there is one.
+pub(super) fn oldest(reader: &Reader) -> Result<Option<Timestamp>, Error> {
+    reader.one("SELECT ts FROM audit_events ORDER BY id LIMIT 1", &[], |row| row.get(0))
+}
+
+/// Removes rows from before that time, from the beginning up to the first that is not, at most `limit`, and moves the anchor.
+/// How many it was.
+pub(super) fn remove(tx: &mut Tx<'_>, before: Timestamp, limit: i64) -> Result<u64, Error> {
+    let (mut last, mut is_old) = (None, true);
+    tx.each("SELECT id, hash, ts FROM audit_events ORDER BY id LIMIT ?1", &[limit.into()], |row| {
+        // Time may have gone back between two rows, when the clock was set; the order of the chain counts.
+        is_old = is_old && row.get::<Timestamp>(2)? < before;
+        if is_old {
+            last = Some(Link { id: row.get(0)?, hash: row.get(1)? });
+        }
+        Ok(())
+    })?;
+    let Some(Link { id, hash }) = last else { return Ok(0) };
+    let anchor = "INSERT INTO audit_anchor (id, removed_id, removed_hash) VALUES (1, ?1, ?2) \
+                  ON CONFLICT (id) DO UPDATE SET removed_id = excluded.removed_id, removed_hash = excluded.removed_hash";
+    tx.run(anchor, &[id.into(), (&hash).into()])?;
+    tx.change("DELETE FROM audit_events WHERE id <= ?1", &[id.into()])
+}
