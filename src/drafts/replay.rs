@@ -4,9 +4,8 @@
 //! the log, and an answer is complete exactly when it begins at the event after the last one that the client knows.
 //! Each reading is one statement, so head, holder and events are of one moment.
 
-use super::frame::TOPICS;
-use super::store::known_kind;
-use crate::store::{Error, Event, Query as _, Reader, Row, Topic};
+use super::store::{self, Log, Order};
+use crate::store::{Error, Event, Reader};
 
 /// Events replayed to one socket that catches up, at most; the newest ones.
 pub const REPLAY_MAX_EVENTS: i64 = 1000;
@@ -37,21 +36,12 @@ pub struct Page {
     pub more: bool,
 }
 
-// `d` is one row or none, so the order is that of the index on (draft, seq) and nothing is sorted. A draft without
-// such events is one row of nulls.
-const NEWEST: &str = "SELECT d.event_seq, d.holder_id, e.seq, e.type, e.data, e.request_id, e.created_at \
-                      FROM drafts AS d LEFT JOIN events AS e ON e.draft = d.id AND e.seq > ?2 \
-                      WHERE d.draft_id = ?1 ORDER BY e.seq DESC LIMIT ?3";
-const OLDEST: &str = "SELECT d.event_seq, d.holder_id, e.seq, e.type, e.data, e.request_id, e.created_at \
-                      FROM drafts AS d LEFT JOIN events AS e ON e.draft = d.id AND e.seq > ?2 \
-                      WHERE d.draft_id = ?1 ORDER BY e.seq LIMIT ?3";
-
 /// The newest events after `since`, at most [`REPLAY_MAX_EVENTS`]. An unknown draft has no events.
 ///
 /// # Errors
 /// When the store fails, or when an event is stored that this program does not know.
 pub fn since(reader: &Reader, draft_id: &str, since: i64) -> Result<Replay, Error> {
-    let Some(mut part) = Part::read(reader, NEWEST, draft_id, since, REPLAY_MAX_EVENTS)? else {
+    let Some(mut part) = Log::read(reader, Order::NewestFirst, draft_id, since, REPLAY_MAX_EVENTS)? else {
         return Ok(Replay { head: 0, ring_holder: None, events: Vec::new(), complete: since == 0 });
     };
     part.events.reverse();
@@ -64,33 +54,18 @@ pub fn since(reader: &Reader, draft_id: &str, since: i64) -> Result<Replay, Erro
 /// # Errors
 /// When the store fails, or when an event is stored that this program does not know.
 pub fn page(reader: &Reader, draft_id: &str, since: i64, limit: i64) -> Result<Option<Page>, Error> {
-    let Some(part) = Part::read(reader, OLDEST, draft_id, since, limit)? else { return Ok(None) };
+    let Some(part) = Log::read(reader, Order::OldestFirst, draft_id, since, limit)? else { return Ok(None) };
     let complete = part.follows(since);
     let more = part.events.last().is_some_and(|last| last.seq < part.head);
     Ok(Some(Page { head: part.head, events: part.events, complete, more }))
 }
 
-/// What one statement finds: the draft's own columns, and events in the order of the statement.
-struct Part {
-    head: i64,
-    holder_id: String,
-    events: Vec<Event>,
-}
-
-impl Part {
-    fn read(reader: &Reader, sql: &'static str, draft_id: &str, since: i64, limit: i64) -> Result<Option<Self>, Error> {
-        let (mut part, topic) = (None, Topic::new(&TOPICS, draft_id));
-        reader.each(sql, &[draft_id.into(), since.into(), limit.into()], |row| {
-            if part.is_none() {
-                part = Some(Self { head: row.get(0)?, holder_id: row.get(1)?, events: Vec::new() });
-            }
-            if let Some(part) = &mut part {
-                part.events.extend(event_of(row, &topic)?);
-            }
-            Ok(())
-        })?;
-        part.iter().try_for_each(Self::agree)?;
-        Ok(part)
+/// A part of a log, and what has to hold for it.
+impl Log {
+    fn read(reader: &Reader, order: Order, draft_id: &str, since: i64, limit: i64) -> Result<Option<Self>, Error> {
+        let log = store::log(reader, order, draft_id, since, limit)?;
+        log.iter().try_for_each(Self::agree)?;
+        Ok(log)
     }
 
     /// Fails when events are missing that nobody removes: those between others.
@@ -107,17 +82,6 @@ impl Part {
     fn follows(&self, since: i64) -> bool {
         self.events.first().map_or(self.head, |event| event.seq - 1) == since
     }
-}
-
-/// The event of a row, if it has one.
-fn event_of(row: &Row<'_>, topic: &Topic) -> Result<Option<Event>, Error> {
-    let Some(seq) = row.get(2)? else { return Ok(None) };
-    let stored: &str = row.get(3)?;
-    let Some(kind) = known_kind(stored) else {
-        return Err(Error::Damaged(format!("event {seq} is of the unknown type {stored:?}")));
-    };
-    let (data, request_id, at) = (row.get(4)?, row.get(5)?, row.get(6)?);
-    Ok(Some(Event { topic: topic.clone(), seq, kind, data, request_id, at }))
 }
 
 #[cfg(test)]
@@ -199,22 +163,6 @@ mod tests {
         let shortened = database(5, 3..=5);
         assert_eq!(paged(&shortened, 1, 2), (vec![3, 4], false, true));
         assert_eq!(paged(&shortened, 2, 2), (vec![3, 4], true, true));
-    }
-
-    #[test]
-    fn the_index_gives_the_order_and_nothing_is_sorted() {
-        let reader = database(5, 1..=5);
-        for sql in [NEWEST, OLDEST] {
-            let mut steps: Vec<String> = Vec::new();
-            let plan = format!("EXPLAIN QUERY PLAN {sql}").leak();
-            let read = reader.each(plan, &["d".into(), 0.into(), 10.into()], |row| {
-                steps.push(row.get(3)?);
-                Ok(())
-            });
-            read.unwrap();
-            assert_eq!(steps.len(), 2, "{steps:?}");
-            assert!(steps[0].contains("(draft_id=?)") && steps[1].contains("(draft=? AND seq>?)"), "{steps:?}");
-        }
     }
 
     #[test]

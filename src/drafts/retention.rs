@@ -12,8 +12,9 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::store;
 use crate::housekeeper::{Stop, Task};
-use crate::store::{ChoreError, Error, Query as _, Reader, WriterHandle, run_chore};
+use crate::store::{ChoreError, Error, Reader, WriterHandle, run_chore};
 
 /// Drafts that are looked at in one reading: a bound of memory, and of how long a reading can hold back a checkpoint.
 const SLICE_DRAFTS: i64 = 1000;
@@ -64,7 +65,7 @@ impl Retention {
     }
 
     fn shorten_all(&self, stop: &Stop, removed: &mut Removed) -> Result<(), ChoreError> {
-        let newest = newest_draft(&self.reader)?;
+        let newest = store::newest_draft(&self.reader)?;
         let mut after = 0;
         while after < newest {
             let mut excesses = VecDeque::from(excesses(&self.reader, after, self.kept)?);
@@ -90,8 +91,7 @@ impl Retention {
 
     fn remove(&self, removals: Vec<Removal>) -> Result<u64, ChoreError> {
         run_chore(&self.writer, move |tx| {
-            let sql = "DELETE FROM events WHERE draft = ?1 AND seq <= ?2";
-            removals.iter().map(|removal| tx.change(sql, &[removal.draft.into(), removal.through.into()])).sum()
+            removals.iter().map(|removal| store::remove_events(tx, removal.draft, removal.through)).sum()
         })
     }
 }
@@ -127,22 +127,12 @@ fn next_job(excesses: &mut VecDeque<Excess>) -> Vec<Removal> {
     job
 }
 
-fn newest_draft(reader: &Reader) -> Result<i64, Error> {
-    let newest = reader.one("SELECT coalesce(max(id), 0) FROM drafts", &[], |row| row.get(0))?;
-    Ok(newest.unwrap_or_default())
-}
-
-/// What is too old in the slice of drafts after row `after`. Rows of drafts are numbered without gaps, and the oldest
-/// event of a draft is the first of its entries in the index on (draft, seq).
+/// What is too old in the slice of drafts after row `after`. Rows of drafts are numbered without gaps.
 fn excesses(reader: &Reader, after: i64, kept: i64) -> Result<Vec<Excess>, Error> {
-    let sql = "SELECT d.id, (SELECT min(e.seq) FROM events AS e WHERE e.draft = d.id), d.event_seq - ?3 \
-               FROM drafts AS d WHERE d.id > ?1 AND d.id <= ?2 AND d.event_seq > ?3";
     let mut excesses = Vec::new();
-    reader.each(sql, &[after.into(), (after + SLICE_DRAFTS).into(), kept.into()], |row| {
-        let (draft, oldest, through) = (row.get(0)?, row.get::<Option<i64>>(1)?, row.get(2)?);
+    store::long_logs(reader, after, after + SLICE_DRAFTS, kept, |draft, oldest, through| {
         let oldest = oldest.filter(|oldest| *oldest <= through);
         excesses.extend(oldest.map(|oldest| Excess { draft, oldest, through }));
-        Ok(())
     })?;
     Ok(excesses)
 }

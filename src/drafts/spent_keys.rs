@@ -8,9 +8,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::store::{self, SpentKey};
 use crate::clock::{Clock, Timestamp};
 use crate::housekeeper::{Stop, Task};
-use crate::store::{ChoreError, Error, Query as _, Reader, Tx, WriterHandle, run_chore};
+use crate::store::{ChoreError, Reader, WriterHandle, run_chore};
 
 /// For so long a key is kept at the least.
 pub const KEY_LIFE_HOURS: i64 = 24;
@@ -37,15 +38,6 @@ struct SpentKeys {
     clock: Clock,
     /// Before this there is nothing to do.
     due: Timestamp,
-}
-
-/// A key with all that it belongs to, in the order of their index.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Key {
-    draft: i64,
-    actor: String,
-    operation: String,
-    text: String,
 }
 
 /// What a run has removed.
@@ -85,7 +77,7 @@ impl SpentKeys {
     ) -> Result<Option<Timestamp>, ChoreError> {
         let (mut old, mut oldest, mut after) = (Vec::new(), None, None);
         loop {
-            let slice = slice(&self.reader, after.as_ref())?;
+            let slice = store::spent_keys(&self.reader, after.as_ref(), SLICE_KEYS)?;
             let Some((last, _)) = slice.last() else { break };
             after = Some(last.clone());
             for (key, created_at) in slice {
@@ -108,41 +100,14 @@ impl SpentKeys {
         Ok(oldest)
     }
 
-    fn remove(&self, keys: Vec<Key>, stop: &Stop, removed: &mut Removed) -> Result<(), ChoreError> {
+    fn remove(&self, keys: Vec<SpentKey>, stop: &Stop, removed: &mut Removed) -> Result<(), ChoreError> {
         if stop.asked() {
             return Err(ChoreError::Stopping);
         }
-        removed.keys += run_chore(&self.writer, move |tx| remove(tx, &keys))?;
+        removed.keys += run_chore(&self.writer, move |tx| store::remove_keys(tx, &keys))?;
         removed.jobs += 1;
         Ok(())
     }
-}
-
-/// The next keys in the order of their index.
-fn slice(reader: &Reader, after: Option<&Key>) -> Result<Vec<(Key, Timestamp)>, Error> {
-    let sql = "SELECT draft, actor_id, operation, key, created_at FROM idempotency_keys \
-               WHERE (draft, actor_id, operation, key) > (?1, ?2, ?3, ?4) \
-               ORDER BY draft, actor_id, operation, key LIMIT ?5";
-    let (draft, [actor, operation, text]) = match after {
-        Some(Key { draft, actor, operation, text }) => (*draft, [actor.as_str(), operation, text]),
-        None => (i64::MIN, [""; 3]),
-    };
-    let mut keys = Vec::new();
-    reader.each(sql, &[draft.into(), actor.into(), operation.into(), text.into(), SLICE_KEYS.into()], |row| {
-        let key = Key { draft: row.get(0)?, actor: row.get(1)?, operation: row.get(2)?, text: row.get(3)? };
-        keys.push((key, row.get(4)?));
-        Ok(())
-    })?;
-    Ok(keys)
-}
-
-fn remove(tx: &mut Tx<'_>, keys: &[Key]) -> Result<u64, Error> {
-    let sql = "DELETE FROM idempotency_keys WHERE draft = ?1 AND actor_id = ?2 AND operation = ?3 AND key = ?4";
-    let mut removed = 0;
-    for Key { draft, actor, operation, text } in keys {
-        removed += tx.change(sql, &[(*draft).into(), actor.into(), operation.into(), text.into()])?;
-    }
-    Ok(removed)
 }
 
 #[cfg(test)]

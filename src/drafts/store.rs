@@ -400,3 +400,170 @@ pub fn event_seqs(reader: &Reader, mut each: impl FnMut(&str, i64) -> Result<(),
 pub fn event_seq(reader: &Reader, draft_id: &str) -> Result<Option<i64>, Error> {
     reader.one("SELECT event_seq FROM drafts WHERE draft_id = ?1", &[draft_id.into()], |row| row.get(0))
 }
+
+/// What is left of a draft's event log, with the draft's own columns.
+#[derive(Debug)]
+pub struct Log {
+    /// The newest event's seq.
+    pub head: i64,
+    /// Who has the ring.
+    pub holder_id: String,
+    /// In the order asked for.
+    pub events: Vec<Event>,
+}
+
+/// From which end a log is read.
+#[derive(Debug, Clone, Copy)]
+pub enum Order {
+    /// The newest events, the newest first.
+    NewestFirst,
+    /// The oldest ones, the oldest first.
+    OldestFirst,
+}
+
+// `d` is one row or none, so the order is that of the index on (draft, seq) and nothing is sorted. A draft without
+// such events is one row of nulls.
+const NEWEST: &str = "SELECT d.event_seq, d.holder_id, e.seq, e.type, e.data, e.request_id, e.created_at \
+                      FROM drafts AS d LEFT JOIN events AS e ON e.draft = d.id AND e.seq > ?2 \
+                      WHERE d.draft_id = ?1 ORDER BY e.seq DESC LIMIT ?3";
+const OLDEST: &str = "SELECT d.event_seq, d.holder_id, e.seq, e.type, e.data, e.request_id, e.created_at \
+                      FROM drafts AS d LEFT JOIN events AS e ON e.draft = d.id AND e.seq > ?2 \
+                      WHERE d.draft_id = ?1 ORDER BY e.seq LIMIT ?3";
+
+/// Events after `since`, at most `limit`; nothing when there is no such draft. One statement, so all is of one moment.
+///
+/// # Errors
+/// When the store fails, or when an event is stored that this program does not know.
+pub fn log(reader: &Reader, order: Order, draft_id: &str, since: i64, limit: i64) -> Result<Option<Log>, Error> {
+    let sql = match order {
+        Order::NewestFirst => NEWEST,
+        Order::OldestFirst => OLDEST,
+    };
+    let (mut log, topic) = (None, Topic::new(&TOPICS, draft_id));
+    reader.each(sql, &[draft_id.into(), since.into(), limit.into()], |row| {
+        if log.is_none() {
+            log = Some(Log { head: row.get(0)?, holder_id: row.get(1)?, events: Vec::new() });
+        }
+        if let Some(log) = &mut log {
+            log.events.extend(event_of(row, &topic)?);
+        }
+        Ok(())
+    })?;
+    Ok(log)
+}
+
+/// The event of a row, if it has one.
+fn event_of(row: &Row<'_>, topic: &Topic) -> Result<Option<Event>, Error> {
+    let Some(seq) = row.get(2)? else { return Ok(None) };
+    let stored: &str = row.get(3)?;
+    let Some(kind) = known_kind(stored) else {
+        return Err(Error::Damaged(format!("event {seq} is of the unknown type {stored:?}")));
+    };
+    let (data, request_id, at) = (row.get(4)?, row.get(5)?, row.get(6)?);
+    Ok(Some(Event { topic: topic.clone(), seq, kind, data, request_id, at }))
+}
+
+/// The row of the newest draft; 0 when there is none.
+///
+/// # Errors
+/// When the store fails.
+pub fn newest_draft(reader: &Reader) -> Result<i64, Error> {
+    Ok(reader.one("SELECT coalesce(max(id), 0) FROM drafts", &[], |row| row.get(0))?.unwrap_or_default())
+}
+
+/// Hands `each` the drafts in rows `after < id <= through` that have had more than `kept` events: row, seq of the oldest event
+/// that is left, and the seq up to which they are too many. The oldest event of a draft is the first of its entries in the
+/// index on (draft, seq).
+///
+/// # Errors
+/// When the store fails.
+pub fn long_logs(
+    reader: &Reader,
+    after: i64,
+    through: i64,
+    kept: i64,
+    mut each: impl FnMut(i64, Option<i64>, i64),
+) -> Result<(), Error> {
+    let sql = "SELECT d.id, (SELECT min(e.seq) FROM events AS e WHERE e.draft = d.id), d.event_seq - ?3 \
+               FROM drafts AS d WHERE d.id > ?1 AND d.id <= ?2 AND d.event_seq > ?3";
+    reader.each(sql, &[after.into(), through.into(), kept.into()], |row| {
+        each(row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(())
+    })
+}
+
+/// Removes the events of a draft up to a seq. How many it was.
+///
+/// # Errors
+/// When the store fails.
+pub fn remove_events(tx: &mut Tx<'_>, draft: i64, through: i64) -> Result<u64, Error> {
+    tx.change("DELETE FROM events WHERE draft = ?1 AND seq <= ?2", &[draft.into(), through.into()])
+}
+
+/// A spent idempotency key with all that it belongs to, in the order of their index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpentKey {
+    /// The draft's row.
+    pub draft: i64,
+    /// Who has spent it.
+    pub actor: String,
+    /// For what.
+    pub operation: String,
+    /// The key.
+    pub text: String,
+}
+
+/// The next keys in the order of their index, at most `limit`, with their times.
+///
+/// # Errors
+/// When the store fails.
+pub fn spent_keys(reader: &Reader, after: Option<&SpentKey>, limit: i64) -> Result<Vec<(SpentKey, Timestamp)>, Error> {
+    let sql = "SELECT draft, actor_id, operation, key, created_at FROM idempotency_keys \
+               WHERE (draft, actor_id, operation, key) > (?1, ?2, ?3, ?4) \
+               ORDER BY draft, actor_id, operation, key LIMIT ?5";
+    let (draft, [actor, operation, text]) = match after {
+        Some(SpentKey { draft, actor, operation, text }) => (*draft, [actor.as_str(), operation, text]),
+        None => (i64::MIN, [""; 3]),
+    };
+    let mut keys = Vec::new();
+    reader.each(sql, &[draft.into(), actor.into(), operation.into(), text.into(), limit.into()], |row| {
+        let key = SpentKey { draft: row.get(0)?, actor: row.get(1)?, operation: row.get(2)?, text: row.get(3)? };
+        keys.push((key, row.get(4)?));
+        Ok(())
+    })?;
+    Ok(keys)
+}
+
+/// Removes keys. How many it was.
+///
+/// # Errors
+/// When the store fails.
+pub fn remove_keys(tx: &mut Tx<'_>, keys: &[SpentKey]) -> Result<u64, Error> {
+    let sql = "DELETE FROM idempotency_keys WHERE draft = ?1 AND actor_id = ?2 AND operation = ?3 AND key = ?4";
+    let mut removed = 0;
+    for SpentKey { draft, actor, operation, text } in keys {
+        removed += tx.change(sql, &[(*draft).into(), actor.into(), operation.into(), text.into()])?;
+    }
+    Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_index_gives_the_order_and_nothing_is_sorted() {
+        let reader = Reader::in_memory(crate::drafts::MIGRATIONS);
+        for sql in [NEWEST, OLDEST] {
+            let mut steps: Vec<String> = Vec::new();
+            let plan = format!("EXPLAIN QUERY PLAN {sql}").leak();
+            let read = reader.each(plan, &["d".into(), 0.into(), 10.into()], |row| {
+                steps.push(row.get(3)?);
+                Ok(())
+            });
+            read.unwrap();
+            assert_eq!(steps.len(), 2, "{steps:?}");
+            assert!(steps[0].contains("(draft_id=?)") && steps[1].contains("(draft=? AND seq>?)"), "{steps:?}");
+        }
+    }
+}

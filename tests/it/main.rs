@@ -38,6 +38,7 @@ mod smoke_verb;
 mod socket_conformance;
 mod socket_order;
 mod sockets;
+mod statements;
 mod support;
 mod systemd;
 mod tidy;
