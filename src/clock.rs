@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
@@ -85,7 +85,7 @@ pub struct Clock(Source);
 #[derive(Debug, Clone)]
 enum Source {
     System,
-    Manual { wall: Arc<AtomicI64>, start: Instant },
+    Manual { wall: Arc<AtomicI64>, start: Instant, elapsed_micros: Arc<AtomicU64> },
 }
 
 impl Clock {
@@ -98,13 +98,16 @@ impl Clock {
     /// A clock that stands still until [`Clock::advance`].
     #[must_use]
     pub fn manual(at: Timestamp) -> Self {
-        Self(Source::Manual { wall: Arc::new(AtomicI64::new(at.0)), start: Self::monotonic() })
+        let (wall, elapsed_micros) = (Arc::new(AtomicI64::new(at.0)), Arc::default());
+        Self(Source::Manual { wall, start: Self::monotonic(), elapsed_micros })
     }
 
-    /// Moves a manual clock by this many microseconds, back if negative; the machine's clock moves by itself.
+    /// Moves both hands of a manual clock by this many microseconds; if negative, the wall clock alone goes back, as when
+    /// somebody sets it. The machine's clock moves by itself.
     pub fn advance(&self, micros: i64) {
-        if let Source::Manual { wall, .. } = &self.0 {
+        if let Source::Manual { wall, elapsed_micros, .. } = &self.0 {
             wall.fetch_add(micros, Ordering::Relaxed);
+            elapsed_micros.fetch_add(u64::try_from(micros).unwrap_or_default(), Ordering::Relaxed);
         }
     }
 
@@ -126,7 +129,9 @@ impl Clock {
     pub fn instant(&self) -> Instant {
         match &self.0 {
             Source::System => Self::monotonic(),
-            Source::Manual { start, .. } => *start,
+            Source::Manual { start, elapsed_micros, .. } => {
+                *start + Duration::from_micros(elapsed_micros.load(Ordering::Relaxed))
+            }
         }
     }
 
@@ -178,9 +183,11 @@ mod tests {
     #[test]
     fn a_manual_clock_moves_only_when_told() {
         let clock = Clock::manual(Timestamp(5));
-        assert_eq!(clock.now(), Timestamp(5));
-        clock.clone().advance(-2);
-        assert_eq!(clock.now(), Timestamp(3));
-        assert_eq!(clock.instant(), clock.instant());
+        let began = clock.instant();
+        assert_eq!((clock.now(), clock.instant()), (Timestamp(5), began));
+        clock.clone().advance(7);
+        assert_eq!((clock.now(), clock.instant()), (Timestamp(12), began + Duration::from_micros(7)));
+        clock.advance(-20);
+        assert_eq!((clock.now(), clock.instant()), (Timestamp(-8), began + Duration::from_micros(7)), "never back");
     }
 }

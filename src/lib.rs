@@ -24,6 +24,9 @@ pub mod housekeeper;
 pub mod systemd;
 
 pub mod net;
+
+pub mod pool;
+
 pub mod observe;
 pub mod settings;
 

@@ -10,7 +10,6 @@ mod platform;
 mod shard;
 mod watched;
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,31 +21,35 @@ use crate::gate::{self, Policies, UntrustedProxy};
 use crate::housekeeper::Housekeeper;
 use crate::hub::{Batch, Hub};
 use crate::net::options::{BODY_BYTES, CONNECTIONS_MAX, DRAIN, SHARDS};
-use crate::net::side_door::SocketFile;
-use crate::net::{Endpoint, Front};
+use crate::net::{Endpoint, Front, SocketFile};
 use crate::observe::LogHandle;
 use crate::observe::metrics::{self, Metrics};
 use crate::ops::Plane;
+use crate::pool::Pool;
 use crate::settings::Settings;
 use crate::store::options::{DATABASE, QUEUE_JOBS};
 use crate::store::{self, Writer};
 use crate::systemd::{Inherited, Notify, Prober, Watchdog};
 use capacity::{connection_cap, raise_descriptor_limit, shard_count};
 use database::Database;
-use listeners::Listeners;
+use listeners::{Listeners, joined};
 use plane::PlaneView;
 use platform::{Platform, build_house, start_all};
-use shard::{ShardPlan, front_options};
+use shard::{ShardPlan, front_door, front_options};
 use watched::{announce, serving};
 
 pub use capacity::{CONNECTIONS_DEFAULT_MAX, connections_possible};
 pub use error::StartError;
 
+/// Threads for work that blocks.
+const BLOCKING_THREADS: usize = 2;
+
 /// A running server.
 pub struct Server {
     front: Front<Batch>,
     plane: Option<Plane>,
-    socket_file: Option<SocketFile>,
+    /// Those of Unix sockets, which go with the server.
+    socket_files: Vec<SocketFile>,
     housekeeper: Housekeeper,
     writer: Writer,
     backups: Backups,
@@ -54,6 +57,7 @@ pub struct Server {
     running: Arc<[Arc<dyn Running>]>,
     notify: Notify,
     watchdog: Option<Watchdog>,
+    pool: Pool,
     metrics: Metrics,
     drain: Duration,
 }
@@ -77,7 +81,7 @@ impl Server {
         let shards = shard_count(settings.count(&SHARDS));
         let descriptors = raise_descriptor_limit();
         let connections = connection_cap(settings.count(&CONNECTIONS_MAX), descriptors);
-        let Listeners { public, private } = Listeners::open(settings, inherited)?;
+        let Listeners { public, mut files, private } = Listeners::open(settings, inherited)?;
 
         let (policies, warning) = Policies::new(settings, clock.clone())?;
         warning.iter().for_each(|warning| log::warn!("{warning}"));
@@ -112,13 +116,15 @@ impl Server {
             untrusted_proxy: untrusted_proxy.clone(),
             counters: Arc::new(gate::Counters::new(&metrics)),
         };
-        let options = front_options(settings, connections, &policies, &metrics, &clock);
-        let front = Front::start(public, options, readers, move |reader, mailbox| plan.build(reader, mailbox))
+        let pool = Pool::start("pool", BLOCKING_THREADS).map_err(StartError::Threads)?;
+        let doors = vec![front_door(public, settings, connections, &policies)];
+        let options = front_options(settings, pool.handle(), &metrics, &clock);
+        let front = Front::start(doors, options, readers, move |reader, mailbox| plan.build(reader, mailbox))
             .map_err(StartError::Threads)?;
         let view = PlaneView {
             settings: settings.clone(),
             schema_version: schema.version(),
-            public: front.address(),
+            public: joined(front.endpoints()),
             client: front.loopback_client(),
             logs: logs.clone(),
             writer: writer.handle().view(),
@@ -131,23 +137,37 @@ impl Server {
             untrusted_proxy,
             began: (clock.now(), clock.instant()),
         };
-        let (plane, socket_file) = view.open(private, plane_reader)?;
+        let (plane, file) = view.open(private, plane_reader)?;
+        files.extend(file);
         log::info!(
-            address = front.address().to_string(), database = settings.database(&DATABASE).display().to_string(), shards,
+            address = joined(front.endpoints()), database = settings.database(&DATABASE).display().to_string(), shards,
             connections, descriptors, version = env!("CARGO_PKG_VERSION");
             "server.started"
         );
         let excuse = Box::new(excuse::excuse(writer.handle().view()));
         let prober = Prober::new(front.loopback_client(), excuse, clock);
-        let watchdog = announce(&notify, prober, serving(front.address())).map_err(StartError::Threads)?;
+        let watchdog = announce(&notify, prober, serving(front.endpoints())).map_err(StartError::Threads)?;
         let drain = settings.seconds(&DRAIN);
-        Ok(Self { front, plane, socket_file, housekeeper, writer, backups, running, notify, watchdog, metrics, drain })
+        Ok(Self {
+            front,
+            plane,
+            socket_files: files,
+            housekeeper,
+            writer,
+            backups,
+            running,
+            notify,
+            watchdog,
+            pool,
+            metrics,
+            drain,
+        })
     }
 
     /// Where it listens.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.front.address()
+    pub fn endpoints(&self) -> &[Endpoint] {
+        self.front.endpoints()
     }
 
     /// Where the private plane listens, if it is on.
@@ -185,7 +205,8 @@ impl Server {
         if let Some(plane) = self.plane {
             plane.stop();
         }
-        drop(self.socket_file);
+        self.pool.stop();
+        drop(self.socket_files);
         // With it goes a connection that would keep the files of the log from being removed.
         self.metrics.stop_sampling();
         self.housekeeper.stop();

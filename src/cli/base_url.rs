@@ -3,21 +3,35 @@
 use std::fmt;
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Uri;
 
 use crate::net::Endpoint;
+use crate::net::options::LISTEN;
+use crate::settings::Settings;
 
-/// `http://HOST[:PORT][/PREFIX]`.
+/// `http://HOST[:PORT][/PREFIX]`, or `unix:PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BaseUrl {
     /// Host and port as they were written, for the `Host` header.
     authority: String,
-    host: String,
-    port: u16,
+    place: Place,
     /// What stands before every path; without a slash at its end.
     prefix: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    Name(String, u16),
+    Socket(PathBuf),
+}
+
+/// Where the server of a configuration is reached from this machine; none if its port is chosen at the start.
+pub(super) fn own_endpoint(settings: &Settings) -> Option<Endpoint> {
+    let chosen_at_start = |endpoint: &&Endpoint| matches!(endpoint, Endpoint::Tcp(address) if address.port() == 0);
+    settings.endpoints(&LISTEN).iter().find(|endpoint| !chosen_at_start(endpoint)).map(Endpoint::from_here)
 }
 
 impl BaseUrl {
@@ -27,6 +41,10 @@ impl BaseUrl {
     /// A sentence that says what an address looks like, and does not repeat one that may hold a password.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         const SHAPE: &str = "use http://HOST:PORT, such as http://127.0.0.1:8000";
+        if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
+            let place = Place::Socket(path.into());
+            return Ok(Self { authority: "localhost".to_owned(), place, prefix: String::new() });
+        }
         let uri: Uri = text.parse().map_err(|error| format!("it is not an address: {error}; {SHAPE}"))?;
         match uri.scheme_str() {
             Some("http") => {}
@@ -51,8 +69,7 @@ impl BaseUrl {
         };
         Ok(Self {
             authority: authority.to_owned(),
-            host: host.trim_matches(['[', ']']).to_owned(),
-            port,
+            place: Place::Name(host.trim_matches(['[', ']']).to_owned(), port),
             prefix: uri.path().trim_end_matches('/').to_owned(),
         })
     }
@@ -73,7 +90,11 @@ impl BaseUrl {
     /// # Errors
     /// When the name has no address.
     pub(super) fn endpoint(&self, patience: Duration) -> io::Result<Endpoint> {
-        let addresses: Vec<_> = (self.host.as_str(), self.port).to_socket_addrs()?.collect();
+        let (host, port) = match &self.place {
+            Place::Name(host, port) => (host.as_str(), *port),
+            Place::Socket(path) => return Ok(Endpoint::Unix(path.clone())),
+        };
+        let addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
         let takes = |address: &&_| TcpStream::connect_timeout(address, patience).is_ok();
         let found = match addresses.as_slice() {
             [only] => Some(only),
@@ -85,7 +106,10 @@ impl BaseUrl {
 
 impl fmt::Display for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority, self.prefix)
+        match &self.place {
+            Place::Name(..) => write!(f, "http://{}{}", self.authority, self.prefix),
+            Place::Socket(path) => write!(f, "unix:{}", path.display()),
+        }
     }
 }
 
@@ -104,11 +128,22 @@ mod tests {
             ("HTTP://box.example:1/ink/ring/", "box.example", 1, "/ink/ring"),
         ] {
             let url = BaseUrl::parse(text).unwrap();
-            assert_eq!((url.host.as_str(), url.port, url.prefix()), (host, port, prefix), "{text}");
+            assert_eq!((&url.place, url.prefix()), (&Place::Name(host.to_owned(), port), prefix), "{text}");
             assert_eq!(BaseUrl::parse(&url.to_string()), Ok(url), "{text}");
         }
         let to = BaseUrl::parse("http://[::1]:81").unwrap().endpoint(Duration::from_secs(1)).unwrap();
         assert_eq!(to, Endpoint::Tcp(SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 81))));
+    }
+
+    #[test]
+    fn a_unix_socket_is_a_place_as_well() {
+        let url = BaseUrl::parse("unix:/run/inkring/http").unwrap();
+        assert_eq!(
+            (url.authority(), url.prefix(), url.to_string().as_str()),
+            ("localhost", "", "unix:/run/inkring/http")
+        );
+        assert_eq!(url.endpoint(Duration::ZERO).unwrap(), Endpoint::Unix("/run/inkring/http".into()));
+        assert!(BaseUrl::parse("unix:").is_err());
     }
 
     #[test]

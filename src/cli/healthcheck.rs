@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::base_url::BaseUrl;
+use super::base_url::{BaseUrl, own_endpoint};
 use super::common::{fail, load, print};
 use crate::net::Endpoint;
 use crate::net::client::Ask;
@@ -19,7 +19,7 @@ const READY: &str = "/readyz";
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// The server, such as http://127.0.0.1:8000; that of LISTEN_ADDR if not given
+    /// The server, such as http://127.0.0.1:8000 or unix:/run/inkring/http; that of LISTEN_ADDR if not given
     ///
     /// With a path it is that path that is asked, and not /readyz.
     #[arg(long, value_name = "URL")]
@@ -62,11 +62,10 @@ fn of_configuration() -> Result<Question, String> {
         let sentences: Vec<_> = error.to_string().lines().map(str::to_owned).collect();
         format!("not ready: the configuration is wrong: {}", sentences.join("; "))
     })?;
-    let listens = loaded.settings.address(&LISTEN);
-    if listens.port() == 0 {
+    let Some(to) = own_endpoint(&loaded.settings) else {
+        let listens = loaded.settings.endpoints(&LISTEN).iter().map(Endpoint::to_string).collect::<Vec<_>>().join(",");
         return Err(format!("not ready: LISTEN_ADDR={listens} is a port that is chosen at the start: give --url"));
-    }
-    let to = Endpoint::Tcp(listens).from_here();
+    };
     Ok(Question { host: to.host(), to, target: READY.to_owned() })
 }
 
@@ -74,13 +73,17 @@ impl Question {
     /// The line to print, whether it is ready or not.
     fn ask(&self) -> Result<String, String> {
         let Self { to, host, target } = self;
+        let asked = match to {
+            Endpoint::Tcp(_) => format!("http://{host}{target}"),
+            Endpoint::Unix(_) => format!("{to} {target}"),
+        };
         let answer = Ask::get(target).send(to, host, HEALTHCHECK_PATIENCE);
         let answer = answer.map_err(|error| format!("not ready: {error}"))?;
         let status = answer.status;
         if status == 200 {
-            return Ok(format!("ready: http://{host}{target}"));
+            return Ok(format!("ready: {asked}"));
         }
         let why = answer.detail().map(|detail| format!(": {}", visible(&detail))).unwrap_or_default();
-        Err(format!("not ready: http://{host}{target} answers {status}{why}"))
+        Err(format!("not ready: {asked} answers {status}{why}"))
     }
 }

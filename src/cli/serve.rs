@@ -85,11 +85,16 @@ fn serve_until_told(
 
 /// What a newcomer wants to know: what this is, where it listens, where the data is, what to try.
 fn banner(settings: &Settings, server: &Server) -> String {
-    let (version, address) = (env!("CARGO_PKG_VERSION"), server.address());
+    let version = env!("CARGO_PKG_VERSION");
     let database = settings.database(&DATABASE).display();
-    let mut text = format!(
-        "inkring {version}: drafts written in turn\n  listening on  http://{address}\n  data in       {database}\n"
-    );
+    let mut text = format!("inkring {version}: drafts written in turn\n");
+    for endpoint in server.endpoints() {
+        text.push_str(&match endpoint {
+            Endpoint::Tcp(address) => format!("  listening on  http://{address}\n"),
+            socket => format!("  listening on  {socket}\n"),
+        });
+    }
+    text.push_str(&format!("  data in       {database}\n"));
     match server.private_endpoint() {
         Some(Endpoint::Tcp(address)) => text.push_str(&format!("  operator      http://{address}/\n")),
         Some(socket) => text.push_str(&format!("  operator      {socket}\n")),
@@ -98,8 +103,13 @@ fn banner(settings: &Settings, server: &Server) -> String {
     if settings.production() {
         return text;
     }
+    let (socket, host) = match server.endpoints().first() {
+        Some(Endpoint::Unix(path)) => (format!("--unix-socket {} ", path.display()), "localhost".to_owned()),
+        Some(Endpoint::Tcp(address)) => (String::new(), address.to_string()),
+        None => return text,
+    };
     text.push_str(&format!(
-        "  try           curl -s http://{address}/v1/collab/drafts -H 'X-User-Id: alice' \
+        "  try           curl -s {socket}http://{host}/v1/collab/drafts -H 'X-User-Id: alice' \
          -H 'Content-Type: application/json' -d '{{\"title\":\"First draft\",\"platform\":\"x\"}}'\n"
     ));
     text

@@ -19,6 +19,7 @@ use crate::gate::Demands;
 use crate::gate::identity::options::{SECRET, TOKEN_KEYS};
 use crate::gate::mint;
 use crate::gate::options::ORIGINS;
+use crate::net::Endpoint;
 use crate::settings::{Knob, Settings, Value};
 use crate::{net, ops};
 
@@ -338,7 +339,11 @@ fn next_steps(target: &mut Target, options: &Options, program: &str) -> Result<(
     let files: String = files.map(|(name, path)| format!("{name}_FILE={path} ")).collect();
     let report = &mut target.report;
     if let Ok(config) = &config {
-        report.push_str(&format!("\nIt listens on http://{}.\n", config.address(&net::options::LISTEN)));
+        let places = config.endpoints(&net::options::LISTEN).iter().map(|place| match place {
+            Endpoint::Tcp(address) => format!("http://{address}"),
+            socket => socket.to_string(),
+        });
+        report.push_str(&format!("\nIt listens on {}.\n", places.collect::<Vec<_>>().join(" and ")));
         if let Some(endpoint) = config.endpoint(&ops::options::LISTEN) {
             let token = SECRETS[1].1;
             report.push_str(&format!("Its private plane is {endpoint}, and asks for the token in {token}.\n"));

@@ -130,13 +130,13 @@ fn range_cell(kind: Kind) -> String {
     match kind {
         Kind::Choice(words) => format!("`{}`", words.join("`, `")),
         Kind::Flag => "`true` or `false`".to_owned(),
-        Kind::Address => "`IP:PORT`".to_owned(),
+        Kind::Endpoints => "`IP:PORT` or `unix:PATH`, several with commas".to_owned(),
         Kind::Endpoint => "`IP:PORT`, `unix:PATH` or `off`".to_owned(),
         Kind::Database => "`sqlite:PATH`".to_owned(),
         Kind::Integer { min, max, unit } => format!("{min} to {max} {unit}"),
         Kind::Fraction => "0 to 1".to_owned(),
         Kind::Origins => "origins, or `*`".to_owned(),
-        Kind::Networks => "networks".to_owned(),
+        Kind::Networks => "networks, `unix`".to_owned(),
         Kind::Text => "text on one line".to_owned(),
     }
 }
@@ -168,11 +168,11 @@ fn range_text(kind: Kind) -> String {
         Kind::Integer { min, max, unit } => format!("From {min} to {max} {unit}"),
         Kind::Fraction => "From 0 to 1".to_owned(),
         Kind::Choice(words) => format!("One of {}", words.join(", ")),
-        Kind::Address => "Written IP:PORT".to_owned(),
+        Kind::Endpoints => "Written IP:PORT or unix:PATH, several separated by commas".to_owned(),
         Kind::Endpoint => "Written IP:PORT, unix:PATH or off".to_owned(),
         Kind::Database => "Only SQLite is supported".to_owned(),
         Kind::Origins => "Separated by commas".to_owned(),
-        Kind::Networks => "IP addresses or ADDRESS/PREFIX, separated by commas".to_owned(),
+        Kind::Networks => "IP addresses, ADDRESS/PREFIX or unix, separated by commas".to_owned(),
         Kind::Text => "Text on one line".to_owned(),
     }
 }

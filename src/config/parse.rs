@@ -4,7 +4,7 @@
 //! echoes is made safe first: secrets and passwords are masked, control
 //! characters escaped, and long text cut.
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
 use crate::settings::{Endpoint, Fraction, Kind, Knob, MASK, Network, OFF, Value};
@@ -12,6 +12,9 @@ use crate::text::{cut, visible};
 
 /// The longest path that a Unix socket can have: Linux keeps it in 108 bytes, the last of them zero.
 const UNIX_PATH_MAX_BYTES: usize = 107;
+
+/// What is wrong with a place to listen.
+const NO_PLACE: &str = "is not an address: use IP:PORT, such as 127.0.0.1:8000 or [::]:8000, or unix:PATH";
 
 /// How many characters of a bad value are echoed.
 const ECHO_CHARS: usize = 200;
@@ -48,7 +51,7 @@ pub fn parse(knob: &Knob, name: &str, text: &str) -> Result<Value, BadValue> {
         Kind::Integer { min, max, unit } => integer(text, min, max, unit).map(Value::Integer).map_err(fault),
         Kind::Fraction => fraction(text).map(Value::Fraction).map_err(fault),
         Kind::Choice(words) => choice(text, words).map(Value::Choice).map_err(fault),
-        Kind::Address => address(text).map(Value::Address).map_err(fault),
+        Kind::Endpoints => endpoints(text).map(Value::Endpoints),
         Kind::Endpoint => endpoint(text).map(Value::Endpoint).map_err(fault),
         Kind::Database => database(text).map(Value::Database).map_err(fault),
         Kind::Origins => list(text, origin).map(Value::Origins),
@@ -117,8 +120,30 @@ fn one_of(words: &[&str]) -> String {
     }
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "is not an address: use IP:PORT, such as 127.0.0.1:8000 or [::]:8000".to_owned())
+/// Addresses and `unix:PATH`, at least one.
+fn endpoints(text: &str) -> Result<Vec<Endpoint>, Fault<'_>> {
+    let places = list(text, place)?;
+    if places.is_empty() {
+        return Err(Fault { part: text, complaint: NO_PLACE.to_owned() });
+    }
+    Ok(places)
+}
+
+fn place(text: &str) -> Result<Endpoint, String> {
+    match text.strip_prefix("unix:") {
+        Some(path) => unix_socket(path),
+        None => text.parse().map(Endpoint::Tcp).map_err(|_| NO_PLACE.to_owned()),
+    }
+}
+
+fn unix_socket(path: &str) -> Result<Endpoint, String> {
+    match path {
+        "" => Err("names no socket: use unix:PATH".to_owned()),
+        _ if path.len() > UNIX_PATH_MAX_BYTES => {
+            Err(format!("is too long for a Unix socket: at most {UNIX_PATH_MAX_BYTES} bytes of path"))
+        }
+        path => Ok(Endpoint::Unix(path.into())),
+    }
 }
 
 /// An address, `unix:PATH`, or nothing for `off`.
@@ -127,12 +152,7 @@ fn endpoint(text: &str) -> Result<Option<Endpoint>, String> {
         return Ok(None);
     }
     if let Some(path) = text.strip_prefix("unix:") {
-        let room = path.len() <= UNIX_PATH_MAX_BYTES;
-        return match path {
-            "" => Err("names no socket: use unix:PATH".to_owned()),
-            _ if !room => Err(format!("is too long for a Unix socket: at most {UNIX_PATH_MAX_BYTES} bytes of path")),
-            path => Ok(Some(Endpoint::Unix(path.into()))),
-        };
+        return unix_socket(path).map(Some);
     }
     let address = text.parse().map(|address| Some(Endpoint::Tcp(address)));
     address.map_err(|_| "is no place to listen: use IP:PORT, unix:PATH or off".to_owned())

@@ -1,25 +1,25 @@
 //! Where a request comes from, seen through the proxies in front.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
-use crate::net::Request;
+use crate::net::{Peer, Request};
 
 /// Remembers the first address that sent `X-Forwarded-For` without being a trusted proxy. It may be a client that makes
 /// something up; mostly it is a proxy that nobody named in `TRUSTED_PROXIES`, and then all of its clients are taken for
 /// one. Cheap to clone; clones share what is known.
 #[derive(Debug, Clone, Default)]
-pub struct UntrustedProxy(Arc<OnceLock<IpAddr>>);
+pub struct UntrustedProxy(Arc<OnceLock<Peer>>);
 
 impl UntrustedProxy {
     /// Who it was, if there was one since the start.
     #[must_use]
-    pub fn first(&self) -> Option<IpAddr> {
+    pub fn first(&self) -> Option<Peer> {
         self.0.get().copied()
     }
 
     /// Looks at a request of somebody who is no trusted proxy. Once one is known, this costs next to nothing.
-    fn look(&self, request: &Request<'_>, peer: IpAddr) {
+    fn look(&self, request: &Request<'_>, peer: Peer) {
         if self.0.get().is_none() && request.headers.get("x-forwarded-for").is_some() && self.0.set(peer).is_ok() {
             log::warn!(
                 peer = peer.to_string(),
@@ -35,11 +35,15 @@ impl UntrustedProxy {
 /// What stands before it in the list is what that client claims, and counts for nothing.
 pub(super) fn of_client(
     request: &Request<'_>,
-    peer: IpAddr,
-    is_trusted: impl Fn(IpAddr) -> bool,
+    peer: Peer,
+    is_trusted: impl Fn(Peer) -> bool,
     untrusted: &UntrustedProxy,
 ) -> IpAddr {
-    let mut client = peer;
+    let mut client = match peer {
+        Peer::Ip(address) => address,
+        // Whoever it is, it is on this machine.
+        Peer::Unix => Ipv4Addr::LOCALHOST.into(),
+    };
     if !is_trusted(peer) {
         untrusted.look(request, peer);
         return client;
@@ -49,7 +53,7 @@ pub(super) fn of_client(
         // A hop that is no address ends the way back: whoever reported it is all that is known.
         let Some(address) = parse(hop) else { break };
         client = address;
-        if !is_trusted(address) {
+        if !is_trusted(Peer::Ip(address)) {
             break;
         }
     }
@@ -65,8 +69,10 @@ fn parse(hop: &[u8]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
-    use crate::net::http1::{Decoder, Limits, Step, slots};
+    use crate::net::http1::{Decoder, Intake, Limits, Step, slots};
 
     fn client(forwarded: &[&str], peer: &str) -> String {
         client_and(forwarded, peer, &UntrustedProxy::default())
@@ -77,9 +83,16 @@ mod tests {
         let head = format!("GET / HTTP/1.1\r\nHost: t\r\n{lines}\r\n");
         let mut decoder = Decoder::new(Limits { head_bytes: 4096, headers: 16, target_bytes: 64 });
         let mut slots = slots();
-        let Ok(Step::Request { request, .. }) = decoder.decode(head.as_bytes(), &mut slots, |_| 0) else { panic!() };
-        let is_trusted = |address: IpAddr| address.to_string().starts_with("10.") || address.is_loopback();
-        of_client(&request, peer.parse().unwrap(), is_trusted, untrusted).to_string()
+        let Ok(Step::Request { request, .. }) = decoder.decode(head.as_bytes(), &mut slots, |_| Intake::Whole(0))
+        else {
+            panic!()
+        };
+        let is_trusted = |peer| match peer {
+            Peer::Ip(address) => address.to_string().starts_with("10.") || address.is_loopback(),
+            Peer::Unix => TRUSTS_UNIX.get(),
+        };
+        let peer = peer.parse().map_or(Peer::Unix, Peer::Ip);
+        of_client(&request, peer, is_trusted, untrusted).to_string()
     }
 
     #[test]
@@ -90,7 +103,21 @@ mod tests {
         assert_eq!(untrusted.first(), None, "who forwards nothing and who is trusted do not count");
         client_and(&["1.1.1.1"], "9.9.9.9", &untrusted);
         client_and(&["1.1.1.1"], "8.8.8.8", &untrusted);
-        assert_eq!(untrusted.clone().first(), Some("9.9.9.9".parse().unwrap()));
+        assert_eq!(untrusted.clone().first(), Some(Peer::Ip("9.9.9.9".parse().unwrap())));
+    }
+
+    thread_local! {
+        static TRUSTS_UNIX: Cell<bool> = const { Cell::new(false) };
+    }
+
+    #[test]
+    fn who_calls_through_a_unix_socket_is_this_machine_or_whom_a_trusted_proxy_names() {
+        let untrusted = UntrustedProxy::default();
+        assert_eq!(client_and(&["1.1.1.1"], "unix", &untrusted), "127.0.0.1");
+        assert_eq!(untrusted.first(), Some(Peer::Unix));
+        TRUSTS_UNIX.set(true);
+        assert_eq!(client_and(&["1.1.1.1"], "unix", &untrusted), "1.1.1.1");
+        assert_eq!(client_and(&[], "unix", &untrusted), "127.0.0.1");
     }
 
     #[test]

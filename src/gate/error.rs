@@ -281,6 +281,12 @@ impl ApiError {
             Reject::BodyTimeout(seconds) => {
                 (StatusCode::REQUEST_TIMEOUT, format!("The request body was not complete within {seconds} s"))
             }
+            Reject::BodyStalled(seconds) => {
+                (StatusCode::REQUEST_TIMEOUT, format!("Nothing of the request body came for {seconds} s"))
+            }
+            Reject::BodyTooSlow(rate) => {
+                (StatusCode::REQUEST_TIMEOUT, format!("The request body came with fewer than {rate} bytes a second"))
+            }
             Reject::BodyTooLarge(limit) => {
                 return Self::new(
                     Code::PayloadTooLarge,

@@ -28,7 +28,6 @@ mod routes;
 pub mod validate;
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -54,7 +53,7 @@ pub use routes::{Access, Handler, Kind, Reads, Route, Routes};
 
 use crate::clock::Clock;
 use crate::hub::Mailbox;
-use crate::net::{self, Reject, Reply, Request, RequestId, Response, Ticket, Woken};
+use crate::net::{self, Intake, Peer, Reject, Reply, Request, RequestId, Response, Ticket, Woken};
 use crate::store::{JobTimes, WriterHandle};
 use call::{Collect, Settled};
 use counters::{InFlight, RouteMetrics, UNMATCHED};
@@ -111,11 +110,11 @@ struct Exchange {
 }
 
 impl net::Service for Gate {
-    fn body_limit(&self, _: &Request<'_>) -> usize {
-        self.body_bytes
+    fn intake(&self, _: &Request<'_>) -> Intake {
+        Intake::Whole(self.body_bytes)
     }
 
-    fn call(&mut self, request: &Request<'_>, peer: IpAddr, ticket: Ticket) -> Reply {
+    fn call(&mut self, request: &Request<'_>, peer: Peer, ticket: Ticket) -> Reply {
         self.policy.catch_up();
         let mut exchange = self.begin(request);
         if let Some(response) = Cors::preflight(request, &exchange.cors) {
@@ -140,7 +139,7 @@ impl net::Service for Gate {
         }
     }
 
-    fn reject(&mut self, reject: &Reject, request: Option<&Request<'_>>, peer: IpAddr) -> Response {
+    fn reject(&mut self, reject: &Reject, request: Option<&Request<'_>>, peer: Peer) -> Response {
         let request_id = RequestId::from_header(request.and_then(|request| request.headers.get("x-request-id")));
         let error = ApiError::rejected(reject);
         log::info!(
@@ -188,7 +187,7 @@ impl Gate {
         }
     }
 
-    fn answer(&self, request: &Request<'_>, peer: IpAddr, exchange: &mut Exchange) -> Result<Outcome, ApiError> {
+    fn answer(&self, request: &Request<'_>, peer: Peer, exchange: &mut Exchange) -> Result<Outcome, ApiError> {
         let path = decoded(request.path());
         let found = self.routes.find(&request.method, &path);
         if let Found::Route(route, metrics, _) = &found {
@@ -257,7 +256,7 @@ impl Gate {
     }
 
     /// 307 to the same path with or without its last slash, when that one exists (contract 01 §0.3).
-    fn other_slash(&self, request: &Request<'_>, peer: IpAddr, path: &str) -> Option<Outcome> {
+    fn other_slash(&self, request: &Request<'_>, peer: Peer, path: &str) -> Option<Outcome> {
         let raw = request.path();
         let (decoded, target) = match (path.strip_suffix('/'), raw.strip_suffix('/')) {
             (Some(decoded), Some(raw)) => (decoded.to_owned(), raw.to_owned()),
@@ -389,7 +388,7 @@ impl Exchange {
             level,
             request_id = self.request_id.as_str(), method = self.method.as_str(), path = self.path.as_deref(),
             route = self.route, status = response.status.as_u16(), latency_bucket = latency_bucket(took),
-            user_id = self.user.as_deref(), draft_id = self.draft_id.as_deref(), bytes = response.body.len(),
+            user_id = self.user.as_deref(), draft_id = self.draft_id.as_deref(), bytes = response.body.length(),
             handler_us = micros(handled), queue_us = micros(self.times.queued), commit_us = micros(self.times.commit);
             "request.complete"
         );

@@ -1,7 +1,5 @@
 //! What the gate decides by, made of the configuration: in one place for the start and for every reload.
 
-use std::net::IpAddr;
-
 use super::cors::Cors;
 use super::counters::LIMITED_KEYS;
 use super::identity::options::{KEYS_RELOAD, KeysError, OpenedKeys, TRUST_HEADER};
@@ -11,8 +9,9 @@ use super::live::Live;
 use super::options::{ORIGINS, PROXIES};
 use crate::clock::Clock;
 use crate::housekeeper::Task;
+use crate::net::Peer;
 use crate::observe::metrics::{Metrics, set_usize};
-use crate::settings::Settings;
+use crate::settings::{Network, Settings};
 
 /// What the gate decides by, and what a reload of the configuration replaces, all of it at once. The shards share it.
 pub struct Policy {
@@ -23,7 +22,7 @@ pub struct Policy {
     /// How often who may ask, if that is limited.
     pub limiter: Option<Limiter>,
     /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
-    pub trusted_proxy: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
+    pub trusted_proxy: Box<dyn Fn(Peer) -> bool + Send + Sync>,
 }
 
 /// A policy that was made, and is not in force yet.
@@ -49,7 +48,10 @@ impl NewPolicy {
             cors: Cors::new(settings.origins(&ORIGINS).to_vec()),
             identity: Identity { trust_user_header: settings.flag(&TRUST_HEADER), verifier },
             limiter,
-            trusted_proxy: Box::new(move |address| proxies.iter().any(|network| network.contains(address))),
+            trusted_proxy: Box::new(move |peer| match peer {
+                Peer::Ip(address) => proxies.iter().any(|network| network.contains(address)),
+                Peer::Unix => proxies.contains(&Network::Unix),
+            }),
         };
         Ok(Self { policy, file, warning })
     }
@@ -91,9 +93,9 @@ impl Policies {
     }
 
     /// Who is a trusted proxy, at any time.
-    pub fn trusts(&self) -> impl Fn(IpAddr) -> bool + Send + Sync + use<> {
+    pub fn trusts(&self) -> impl Fn(Peer) -> bool + Send + Sync + use<> {
         let policy = self.policy.clone();
-        move |address| (policy.now().trusted_proxy)(address)
+        move |peer| (policy.now().trusted_proxy)(peer)
     }
 
     /// Shows how many buckets of the rate limit are not full to whoever asks for metrics.

@@ -7,20 +7,20 @@
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr};
+use std::net::{Ipv4Addr, Shutdown};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mio::net::{TcpListener, TcpStream};
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Poll, Token, Waker};
 use parking_lot::Mutex;
 
+use super::counters::Counters;
+use super::listener::{Listener, Peer, Polled, Stream};
 use super::mailbox::{Mailbox, Message};
 use super::response::{self, Manner, Response};
-use super::slots::{Accepted, Caps, Full, Slots};
+use super::slots::{Accepted, Full, Slots};
 use crate::clock::Clock;
-use crate::net::counters::Counters;
 use crate::observe::repeat::Sampler;
 
 /// How long to wait after an accept error before the next try.
@@ -33,14 +33,15 @@ const REFUSED_MAX: usize = 16;
 /// How many callers are still taken when the server stops.
 const LAST_CALL_MAX: usize = 4096;
 
-const LISTENER: Token = Token(0);
-const WAKE: Token = Token(1);
+const WAKE: Token = Token(0);
+/// Of whichever listener: all are looked at.
+const LISTENER: Token = Token(1);
 
 /// How other threads reach the acceptor.
 pub(crate) struct Control {
     stop_asked: AtomicBool,
     /// The loopback client's connection that waits, and the shard it is for; there is room for one.
-    caller: Mutex<Option<(TcpStream, usize)>>,
+    caller: Mutex<Option<(Stream, usize)>>,
     waker: Waker,
 }
 
@@ -54,7 +55,7 @@ impl Control {
     }
 
     /// Hands over a connection of the loopback client. One that still waits is closed.
-    pub(crate) fn call(&self, stream: TcpStream, shard: usize) -> std::io::Result<()> {
+    pub(crate) fn call(&self, stream: Stream, shard: usize) -> std::io::Result<()> {
         let mut caller = self.caller.lock();
         // Looked at under the lock: the acceptor's last act is to empty this place, after it was asked to stop.
         if self.stop_asked.load(Ordering::Acquire) {
@@ -65,52 +66,69 @@ impl Control {
         self.waker.wake()
     }
 
-    fn take_caller(&self) -> Option<(TcpStream, usize)> {
+    fn take_caller(&self) -> Option<(Stream, usize)> {
         self.caller.lock().take()
     }
 }
 
+/// A door as the acceptor knows it.
+pub(crate) struct Entrance {
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) slots: Arc<Slots>,
+    /// What a connection over the caps is given.
+    pub(crate) refusal: Response,
+}
+
+/// A door with nothing but its counts and its refusal, beside its number.
+struct Door {
+    slots: Arc<Slots>,
+    refusal: Response,
+}
+
 pub(crate) struct Acceptor<N> {
     poll: Poll,
-    listener: TcpListener,
+    /// Each with the number of its door.
+    listeners: Vec<(Polled, usize)>,
+    doors: Vec<Door>,
     control: Arc<Control>,
-    slots: Arc<Slots>,
+    metrics: Arc<Counters>,
     shards: Vec<Arc<Mailbox<N>>>,
     next_shard: usize,
     refusals: Sampler,
     errors: Sampler,
-    refused: VecDeque<(TcpStream, Instant)>,
-    refusal: Response,
+    refused: VecDeque<(Stream, Instant)>,
     clock: Clock,
 }
 
 impl<N> Acceptor<N> {
-    /// `refusal`: what a connection over the caps is given.
     pub(crate) fn new(
-        mut listener: TcpListener,
-        caps: Caps,
+        entrances: Vec<Entrance>,
         metrics: Arc<Counters>,
         shards: Vec<Arc<Mailbox<N>>>,
-        refusal: Response,
         clock: Clock,
     ) -> std::io::Result<Self> {
         let poll = Poll::new()?;
-        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let (mut listeners, mut doors) = (Vec::new(), Vec::new());
+        for (number, Entrance { listeners: these, slots, refusal }) in entrances.into_iter().enumerate() {
+            for listener in these {
+                listeners.push((Polled::register(listener, poll.registry(), LISTENER)?, number));
+            }
+            doors.push(Door { slots, refusal });
+        }
         let waker = Waker::new(poll.registry(), WAKE)?;
         let control = Arc::new(Control { stop_asked: AtomicBool::new(false), caller: Mutex::new(None), waker });
-        let slots = Arc::new(Slots::new(caps, metrics));
         let refused = VecDeque::with_capacity(REFUSED_MAX);
         Ok(Self {
             poll,
-            listener,
+            listeners,
+            doors,
             control,
-            slots,
+            metrics,
             shards,
             next_shard: 0,
             refusals: Sampler::new(),
             errors: Sampler::new(),
             refused,
-            refusal,
             clock,
         })
     }
@@ -141,12 +159,22 @@ impl<N> Acceptor<N> {
         }
     }
 
-    /// Accepts until nothing waits (true) or accept fails (false: try again later). Callers who never cease must not
-    /// keep it from being told to stop.
+    /// Accepts until nothing waits anywhere (true) or an accept fails (false: try again later).
     fn accept_all(&mut self) -> bool {
+        let listeners = std::mem::take(&mut self.listeners);
+        let mut worked = true;
+        for (listener, door) in &listeners {
+            worked &= self.accept_from(listener, *door);
+        }
+        self.listeners = listeners;
+        worked
+    }
+
+    /// Callers who never cease must not keep it from being told to stop.
+    fn accept_from(&mut self, listener: &Polled, door: usize) -> bool {
         while !self.control.stop_asked.load(Ordering::Acquire) {
-            match self.listener.accept() {
-                Ok((stream, peer)) => self.place(stream, peer),
+            match listener.accept() {
+                Ok((stream, peer)) => self.place(stream, peer, door),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
                 // The caller left, or a signal came, before we got to it: nothing is wrong here.
                 Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
@@ -163,12 +191,14 @@ impl<N> Acceptor<N> {
         true
     }
 
-    /// Takes those whom the kernel has already let in: closing the listener would turn them away.
+    /// Takes those whom the kernel has already let in: closing the listeners would turn them away.
     fn last_call(&mut self) {
-        for _ in 0..LAST_CALL_MAX {
-            match self.listener.accept() {
-                Ok((stream, peer)) => self.place(stream, peer),
-                Err(_) => return,
+        for (listener, door) in std::mem::take(&mut self.listeners) {
+            for _ in 0..LAST_CALL_MAX {
+                match listener.accept() {
+                    Ok((stream, peer)) => self.place(stream, peer, door),
+                    Err(_) => break,
+                }
             }
         }
     }
@@ -176,41 +206,38 @@ impl<N> Acceptor<N> {
     /// Hands the loopback client's connection to its shard; closes it while `accept` fails.
     fn pass_on_caller(&mut self, accepting: bool) {
         let Some((stream, shard)) = self.control.take_caller().filter(|_| accepting) else { return };
-        let (peer, slot) = (IpAddr::V4(Ipv4Addr::LOCALHOST), self.slots.take_beyond());
-        if let Some(shard) = self.shards.get(shard) {
-            shard.post(Message::Accepted(Accepted { stream, peer, _slot: slot }));
+        if let (Some(shard), Some(door)) = (self.shards.get(shard), self.doors.first()) {
+            let (peer, slot) = (Peer::Ip(Ipv4Addr::LOCALHOST.into()), door.slots.take_beyond());
+            shard.post(Message::Accepted(Accepted { stream, peer, door: 0, _slot: slot }));
         }
     }
 
-    fn place(&mut self, stream: TcpStream, peer: SocketAddr) {
-        let peer = peer.ip();
-        match self.slots.take(peer) {
+    fn place(&mut self, stream: Stream, peer: Peer, door: usize) {
+        match self.doors[door].slots.take(peer) {
             Ok(slot) => {
-                // Answers leave whole; waiting for an ACK to fill a segment would only delay them.
-                let _ = stream.set_nodelay(true);
-                self.shards[self.next_shard].post(Message::Accepted(Accepted { stream, peer, _slot: slot }));
+                stream.send_at_once();
+                self.shards[self.next_shard].post(Message::Accepted(Accepted { stream, peer, door, _slot: slot }));
                 self.next_shard = (self.next_shard + 1) % self.shards.len();
             }
             Err(full) => {
-                let metrics = &self.slots.metrics;
                 match full {
-                    Full::Connections => metrics.refused_connections.inc(),
-                    Full::Address => metrics.refused_address.inc(),
+                    Full::Connections => self.metrics.refused_connections.inc(),
+                    Full::Address => self.metrics.refused_address.inc(),
                 };
                 if let Some(refused) = self.refusals.hit() {
                     log::warn!(cap = format!("{full:?}"), peer = peer.to_string(), refused; "connection.refused");
                 }
-                self.refuse(stream);
+                self.refuse(stream, door);
             }
         }
     }
 
-    fn refuse(&mut self, mut stream: TcpStream) {
+    fn refuse(&mut self, mut stream: Stream, door: usize) {
         // A fresh socket's send buffer is empty and takes the refusal whole; a client already gone does not matter.
         let mut answer = Vec::new();
         let date = response::http_date(self.clock.now().0.div_euclid(1_000_000));
         response::encode(
-            &self.refusal,
+            &self.doors[door].refusal,
             Manner { head_only: false, http11: true, keep_alive: false },
             &date,
             &mut answer,
@@ -238,7 +265,7 @@ impl<N> Acceptor<N> {
     }
 
     fn count_error(&self, error: &std::io::Error) {
-        self.slots.metrics.accept_errors.inc();
+        self.metrics.accept_errors.inc();
         if let Some(errors) = self.errors.hit() {
             log::error!(error = error.to_string(), errors; "accept.failed");
         }

@@ -1,8 +1,9 @@
 //! One connection: where it is in its life, and what a turn of its shard does for it.
 //!
 //! ```text
-//! Idle ─▶ Receiving ─▶ (service) ─┬▶ answer sent ─▶ Idle
-//!   ▲                             ├▶ Parked ─▶ answer sent ─▶ Idle
+//! Idle ─▶ Receiving ─▶ (service) ─┬▶ answer sent (Sending) ─▶ Idle
+//!   ▲                             ├▶ Uploading ─▶ Parked or answer
+//!   │                             ├▶ Parked ─▶ answer sent ─▶ Idle
 //!   └─────────────────────────────┤  last answer ─▶ Closing ─▶ Lingering ─▶ gone
 //!                                 └▶ Socket ─▶ close frame ─▶ Closing
 //! ```
@@ -12,8 +13,11 @@
 //! so an idle one holds no buffer. Closing lingers (RFC 9112 §9.6): our side is shut, then what the client still sends
 //! is thrown away for a moment, because closing on unread bytes would reset the answer away.
 //!
-//! What is different for a connection that became a WebSocket is in [`websocket`].
+//! Bodies that come or go in pieces keep the connection in `Uploading` and `Sending`: [`streams`]. What is different for a
+//! connection that became a WebSocket is in [`websocket`].
 
+mod streams;
+mod transfer;
 mod websocket;
 
 use std::io::{self, ErrorKind, Read};
@@ -23,7 +27,9 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 
+use super::body::Body;
 use super::http1::{self, Decoder, Part, Reject, Step};
+use super::listener::Stream;
 use super::mailbox::Ticket;
 use super::outbox::Outbox;
 use super::response::{Manner, Response};
@@ -31,6 +37,7 @@ use super::service::{Continuation, Reply, Service, Woken};
 use super::slots::Accepted;
 use super::socket::Socket;
 use super::turn::Tools;
+use transfer::{Download, Upload, all_at_once};
 
 /// Requests answered and reads made for one connection before its shard turns to the others.
 const STEPS_PER_TURN: usize = 32;
@@ -38,6 +45,8 @@ const STEPS_PER_TURN: usize = 32;
 const ANSWERS_MAX_BYTES: usize = 64 * 1024;
 /// How long a closed connection is listened to, so that its client can read the last answer.
 const LINGER: Duration = Duration::from_secs(2);
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// How long a caller who has said nothing yet is waited for when the server stops: the first request is on its way, and
 /// hanging up on it would lose it.
@@ -60,7 +69,11 @@ enum State {
     /// Some bytes of a request are here.
     Receiving(Part),
     /// A request was taken and its answer will come.
-    Parked { serial: u64, manner: Manner, then: Continuation },
+    Parked { ticket: Ticket, manner: Manner, then: Continuation },
+    /// A request's body goes to its receiver.
+    Uploading(Box<Upload>),
+    /// An answer's body comes from its source.
+    Sending(Box<Download>),
     /// A WebSocket.
     Socket(Box<Socket>),
     /// The last answer is given; close once it is sent.
@@ -113,7 +126,7 @@ impl Conn {
         }
     }
 
-    pub(crate) fn source(&mut self) -> &mut mio::net::TcpStream {
+    pub(crate) fn source(&mut self) -> &mut Stream {
         &mut self.accepted.stream
     }
 
@@ -151,7 +164,13 @@ impl Conn {
                     None => continue,
                 },
                 _ if !sent => return Ok(Flow::Wait),
+                State::Sending(_) => {
+                    if !self.end_download(tools) {
+                        return Ok(Flow::Wait);
+                    }
+                }
                 State::Parked { .. } => return Ok(Flow::Wait),
+                State::Uploading(ref upload) if upload.is_paused() => return Ok(Flow::Wait),
                 State::Closing => {
                     self.accepted.stream.shutdown(Shutdown::Write)?;
                     self.input = Vec::new();
@@ -159,7 +178,7 @@ impl Conn {
                     self.deadline = tools.now + LINGER;
                 }
                 _ if steps >= STEPS_PER_TURN => return Ok(Flow::Again),
-                State::Idle | State::Receiving(_) => {
+                State::Idle | State::Receiving(_) | State::Uploading(_) => {
                     if !self.fresh && !self.readable {
                         return Ok(Flow::Wait);
                     }
@@ -230,48 +249,59 @@ impl Conn {
 
     /// Answers the whole requests at the front of `input` into `tools.answers`; returns how many bytes are done with.
     fn consume<S: Service>(&mut self, key: usize, input: &[u8], tools: &mut Tools<S>, steps: &mut usize) -> usize {
-        let mut used = 0;
+        let (mut used, door) = (0, self.accepted.door);
         self.fresh = false;
         while used < input.len() {
             if *steps >= STEPS_PER_TURN || tools.answers.len() > ANSWERS_MAX_BYTES {
                 self.fresh = true;
                 return used;
             }
+            if matches!(self.state, State::Uploading(_)) {
+                used += self.feed(key, &input[used..], tools, steps);
+                if !matches!(self.state, State::Idle) {
+                    return used;
+                }
+                continue;
+            }
             let mut slots = http1::slots();
-            let step = self.decoder.decode(&input[used..], &mut slots, |request| tools.service.body_limit(request));
+            let step = self.decoder.decode(&input[used..], &mut slots, |request| tools.services[door].intake(request));
             match step {
                 Ok(Step::More { consumed, send_continue }) => {
                     if send_continue {
-                        tools.answers.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+                        tools.answers.extend_from_slice(CONTINUE);
                     }
                     self.receiving(tools);
                     return used + consumed;
+                }
+                Ok(Step::Head { request, consumed, send_continue }) => {
+                    *steps += 1;
+                    self.unasked = false;
+                    used += consumed;
+                    let (ticket, manner) = (tools.ticket(key), Manner::of(&request, tools.stopping));
+                    let reply = tools.services[door].call(&request, self.accepted.peer, ticket);
+                    if let Reply::Receive(receiver, pace) = reply {
+                        if send_continue {
+                            tools.answers.extend_from_slice(CONTINUE);
+                        }
+                        self.state = State::Uploading(Box::new(Upload::new(ticket, manner, receiver, pace, tools.now)));
+                        continue;
+                    }
+                    // The body is not wanted, so nothing can follow it.
+                    self.reply(reply, ticket, Manner { keep_alive: false, ..manner }, tools);
+                    self.fresh = used < input.len();
+                    return used;
                 }
                 Ok(Step::Request { request, consumed }) => {
                     *steps += 1;
                     self.unasked = false;
                     used += consumed;
-                    let keep_alive = request.keep_alive && !tools.stopping;
-                    let manner =
-                        Manner { head_only: request.method == Method::HEAD, http11: request.http11, keep_alive };
-                    let ticket = tools.ticket(key);
-                    let reply = tools.service.call(&request, self.accepted.peer, ticket);
-                    self.decoder.reset();
-                    match reply {
-                        Reply::Upgrade(response, session, limits) => {
-                            let mut socket =
-                                Socket::new(ticket, session, limits, Arc::clone(&tools.metrics), tools.now);
-                            if tools.stopping {
-                                socket.leave_at(tools.now);
-                            }
-                            self.upgrade(&response, Box::new(socket), tools);
-                        }
-                        Reply::Now(response) => self.answer(&response, manner, tools),
-                        Reply::Later(then) => {
-                            self.state = State::Parked { serial: ticket.serial, manner, then };
-                            self.deadline = tools.now + tools.timeouts.parked;
-                        }
+                    let (ticket, manner) = (tools.ticket(key), Manner::of(&request, tools.stopping));
+                    let mut reply = tools.services[door].call(&request, self.accepted.peer, ticket);
+                    if let Reply::Receive(receiver, _) = reply {
+                        reply = all_at_once(receiver, request.body, || tools.ticket(key));
                     }
+                    self.decoder.reset();
+                    self.reply(reply, ticket, manner, tools);
                     if !matches!(self.state, State::Idle) {
                         self.fresh = used < input.len();
                         return used;
@@ -284,6 +314,26 @@ impl Conn {
             }
         }
         used
+    }
+
+    /// Does what the service said.
+    fn reply<S: Service>(&mut self, reply: Reply, ticket: Ticket, manner: Manner, tools: &mut Tools<S>) {
+        match reply {
+            Reply::Upgrade(response, session, limits) => {
+                let mut socket = Socket::new(ticket, session, limits, Arc::clone(&tools.metrics), tools.now);
+                if tools.stopping {
+                    socket.leave_at(tools.now);
+                }
+                self.upgrade(&response, Box::new(socket), tools);
+            }
+            Reply::Now(response) => self.answer(response, ticket, manner, tools),
+            Reply::Later(then) => {
+                self.state = State::Parked { ticket, manner, then };
+                self.deadline = tools.now + tools.timeouts.parked;
+            }
+            // Its body is over, so there is nothing to receive; only a receiver that names another at its end comes here.
+            Reply::Receive(..) => self.state = State::Closing,
+        }
     }
 
     /// A part of a request is here: its deadline begins with the part, not with each byte.
@@ -302,14 +352,27 @@ impl Conn {
             State::Idle => tools.timeouts.keep_alive,
             State::Receiving(Part::Head) => tools.timeouts.head,
             State::Receiving(Part::Body) => tools.timeouts.body,
-            State::Parked { .. } | State::Socket(_) | State::Closing | State::Lingering => return,
+            State::Parked { .. }
+            | State::Uploading(_)
+            | State::Sending(_)
+            | State::Socket(_)
+            | State::Closing
+            | State::Lingering => return,
         };
         self.deadline = tools.now + time;
     }
 
-    fn answer<S: Service>(&mut self, response: &Response, mut manner: Manner, tools: &mut Tools<S>) {
-        manner.keep_alive &= !response.close;
-        tools.encode(response, manner);
+    fn answer<S>(&mut self, response: Response, ticket: Ticket, mut manner: Manner, tools: &mut Tools<S>) {
+        // Only the end of the connection ends a body of unknown length for those who do not know chunks.
+        manner.keep_alive &= !response.close && (manner.http11 || response.body.length().is_some());
+        tools.encode(&response, manner);
+        if let Body::Source { length, source } = response.body
+            && !manner.head_only
+        {
+            self.state = State::Sending(Box::new(Download::new(ticket, manner, length, source)));
+            self.deadline = tools.now + tools.timeouts.parked;
+            return;
+        }
         self.state = if manner.keep_alive { State::Idle } else { State::Closing };
         self.restart(tools);
     }
@@ -319,9 +382,10 @@ impl Conn {
         let mut slots = http1::slots();
         let request = self.decoder.head(input, &mut slots);
         let head_only = request.as_ref().is_some_and(|request| request.method == Method::HEAD);
-        let response = tools.service.reject(reject, request.as_ref(), self.accepted.peer);
+        let response = tools.services[self.accepted.door].reject(reject, request.as_ref(), self.accepted.peer);
         drop(request);
-        self.answer(&response, Manner { head_only, http11: true, keep_alive: false }, tools);
+        let ticket = Ticket { connection: usize::MAX, serial: 0 };
+        self.answer(response, ticket, Manner { head_only, http11: true, keep_alive: false }, tools);
     }
 
     fn send<S>(&mut self, tools: &mut Tools<S>) -> io::Result<()> {
@@ -387,18 +451,19 @@ impl Conn {
     /// Gives a parked request its answer, if this is its ticket.
     pub(crate) fn resume<S: Service>(&mut self, ticket: Ticket, tools: &mut Tools<S>) -> Flow {
         match &self.state {
-            State::Parked { serial, .. } if *serial == ticket.serial => self.unpark(Woken::Resumed, tools),
+            State::Parked { ticket: known, .. } if *known == ticket => self.unpark(Woken::Resumed, tools),
+            State::Uploading(upload) if upload.ticket() == ticket => self.resume_upload(Woken::Resumed, tools),
             _ => Flow::Wait,
         }
     }
 
     fn unpark<S: Service>(&mut self, woken: Woken, tools: &mut Tools<S>) -> Flow {
-        let State::Parked { mut manner, then, .. } = std::mem::replace(&mut self.state, State::Idle) else {
+        let State::Parked { ticket, mut manner, then } = std::mem::replace(&mut self.state, State::Idle) else {
             return Flow::Wait;
         };
         manner.keep_alive &= !tools.stopping;
         let response = then(woken);
-        self.answer(&response, manner, tools);
+        self.answer(response, ticket, manner, tools);
         if self.send(tools).is_err() { Flow::Close } else { Flow::Again }
     }
 
@@ -411,18 +476,33 @@ impl Conn {
             self.cut_off("nothing of its answer moved", tools);
             return Flow::Close;
         }
+        match self.state {
+            State::Uploading(_) => return self.expire_upload(tools),
+            State::Sending(_) => return self.expire_download(tools),
+            _ => {}
+        }
         if self.deadline > tools.now {
             return Flow::Wait;
         }
         let reject = match self.state {
             State::Parked { .. } => return self.unpark(Woken::TimedOut, tools),
             _ if !self.outbox.is_empty() => return Flow::Wait,
-            State::Idle | State::Socket(_) | State::Closing | State::Lingering => return Flow::Close,
+            State::Idle
+            | State::Uploading(_)
+            | State::Sending(_)
+            | State::Socket(_)
+            | State::Closing
+            | State::Lingering => return Flow::Close,
             State::Receiving(Part::Head) => Reject::HeadTimeout(tools.timeouts.head.as_secs()),
             State::Receiving(Part::Body) => Reject::BodyTimeout(tools.timeouts.body.as_secs()),
         };
+        self.refuse(&reject, tools)
+    }
+
+    /// Refuses what is being received, and ends.
+    fn refuse<S: Service>(&mut self, reject: &Reject, tools: &mut Tools<S>) -> Flow {
         let input = std::mem::take(&mut self.input);
-        self.reject(&reject, &input, tools);
+        self.reject(reject, &input, tools);
         if self.send(tools).is_err() { Flow::Close } else { Flow::Again }
     }
 }

@@ -1,34 +1,43 @@
 //! The front door: one acceptor, a thread per shard, and how they stop.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::acceptor;
+use super::acceptor::{Acceptor, Control, Entrance};
+use super::counters::Counters;
 use super::http1::Limits;
+use super::listener::Listener;
 use super::loopback::LoopbackClient;
 use super::mailbox::{self, Mailbox};
 use super::service::{Notes, Service, Timeouts};
 use super::shard;
-use super::slots::Caps;
+use super::slots::{Caps, Slots};
 use crate::clock::Clock;
-use crate::net::counters::Counters;
 use crate::observe;
+use crate::observe::metrics::set_usize;
+use crate::pool::PoolHandle;
+use crate::settings::Endpoint;
 
-/// Length of the accept queue (capped by net.core.somaxconn). The standard library asks for 128; beyond it SYNs are dropped
-/// and clients retry after 1, 2, 4 s.
-const BACKLOG: i32 = 4096;
+/// A door of the front: where it is, and what its connections may cost. Each shard has a service for it.
+pub struct Door {
+    /// What is listened on.
+    pub listeners: Vec<Listener>,
+    /// Bounds of its open connections.
+    pub caps: Caps,
+}
 
 /// How the front door is set up.
 pub struct Options {
+    /// What stands before the names of its threads; nothing for the public front.
+    pub name: &'static str,
     /// Bounds of a head.
     pub limits: Limits,
     /// Deadlines.
     pub timeouts: Timeouts,
-    /// Bounds of open connections.
-    pub caps: Caps,
+    /// Fetches what answers are streamed from.
+    pub pool: PoolHandle,
     /// What counts connections and sockets.
     pub metrics: Arc<Counters>,
     /// Where time comes from.
@@ -37,66 +46,83 @@ pub struct Options {
 
 /// The running front door. `N` is what its shards take notes of.
 pub struct Front<N> {
-    address: SocketAddr,
-    control: Arc<acceptor::Control>,
+    endpoints: Vec<Endpoint>,
+    control: Arc<Control>,
     acceptor: JoinHandle<()>,
     shards: Vec<(Arc<Mailbox<N>>, JoinHandle<()>)>,
     clock: Clock,
 }
 
 impl<N: Send + 'static> Front<N> {
-    /// Starts a shard per seed, and the acceptor on a listener ([`listen`]). `make` runs on each shard's own thread and is given
-    /// its seed, so what it makes need be neither sendable nor shareable.
+    /// Starts a shard per seed, and the acceptor on the listeners of the doors. `make` runs on each shard's own thread and is
+    /// given its seed, so what it makes need be neither sendable nor shareable: a service for each door, in their order, and
+    /// what takes the shard's notes. Several fronts may run beside each other; nothing is shared between them.
     ///
     /// # Errors
-    /// When the system refuses a poll, a thread or the listener's registration.
-    pub fn start<S, K, T, M>(listener: TcpListener, options: Options, seeds: Vec<T>, make: M) -> io::Result<Self>
+    /// When the system refuses a poll, a thread or a listener's registration, or a door has no service.
+    pub fn start<S, K, T, M>(doors: Vec<Door>, options: Options, seeds: Vec<T>, make: M) -> io::Result<Self>
     where
         S: Service + 'static,
         K: Notes<Note = N> + 'static,
         T: Send + 'static,
-        M: Fn(T, Arc<Mailbox<N>>) -> (S, K) + Send + Sync + 'static,
+        M: Fn(T, Arc<Mailbox<N>>) -> (Vec<S>, K) + Send + Sync + 'static,
     {
-        let Options { limits, timeouts, caps, metrics, clock } = options;
-        let address = listener.local_addr()?;
-        listener.set_nonblocking(true)?;
+        let Options { name, limits, timeouts, pool, metrics, clock } = options;
+        let endpoints = doors.iter().flat_map(|door| &door.listeners).filter_map(Listener::endpoint).collect();
+        set_usize(&metrics.connections_limit, doors.iter().map(|door| door.caps.connections).sum());
         let make = Arc::new(make);
         let (send_refusal, refusal) = std::sync::mpsc::sync_channel(seeds.len());
         let mut shards = Vec::with_capacity(seeds.len());
         for (index, seed) in seeds.into_iter().enumerate() {
-            let reactor = shard::Reactor::new(limits.clone(), timeouts.clone(), Arc::clone(&metrics), clock.clone())?;
+            let reactor = shard::Reactor::new(
+                limits.clone(),
+                timeouts.clone(),
+                pool.clone(),
+                Arc::clone(&metrics),
+                clock.clone(),
+            )?;
             let mailbox = reactor.mailbox();
             let (make, address, send) = (Arc::clone(&make), Arc::clone(&mailbox), send_refusal.clone());
-            let thread = std::thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
+            let thread = std::thread::Builder::new().name(format!("{name}shard-{index}")).spawn(move || {
                 observe::vital(move || {
-                    let (mut service, notes) = make(seed, address);
-                    let _ = send.send(service.refuse());
-                    reactor.run(service, notes);
+                    let (mut services, notes) = make(seed, address);
+                    let _ = send.send(services.iter_mut().map(Service::refuse).collect::<Vec<_>>());
+                    reactor.run(services, notes);
                 });
             })?;
             shards.push((mailbox, thread));
         }
         drop(send_refusal);
-        let refusal = refusal.recv().map_err(|_| io::Error::other("no shard came up"))?;
+        let refusals = refusal.recv().map_err(|_| io::Error::other("no shard came up"))?;
+        if refusals.len() != doors.len() {
+            return Err(io::Error::other("not exactly one service for each door"));
+        }
         let mailboxes = shards.iter().map(|(mailbox, _)| Arc::clone(mailbox)).collect();
-        let listener = mio::net::TcpListener::from_std(listener);
-        let acceptor = acceptor::Acceptor::new(listener, caps, metrics, mailboxes, refusal, clock.clone())?;
+        let entrances = doors.into_iter().zip(refusals).map(|(Door { listeners, caps }, refusal)| {
+            let slots = Arc::new(Slots::new(caps, Arc::clone(&metrics)));
+            Entrance { listeners, slots, refusal }
+        });
+        let acceptor = Acceptor::new(entrances.collect(), Arc::clone(&metrics), mailboxes, clock.clone())?;
         let control = acceptor.control();
         let run = move || observe::vital(move || acceptor.run());
-        let acceptor = std::thread::Builder::new().name("acceptor".into()).spawn(run)?;
-        Ok(Self { address, control, acceptor, shards, clock })
+        let acceptor = std::thread::Builder::new().name(format!("{name}acceptor")).spawn(run)?;
+        Ok(Self { endpoints, control, acceptor, shards, clock })
     }
 
-    /// Where it listens, with the port that the system chose if 0 was asked for.
+    /// Where it listens, with the port that the system chose if 0 was asked for. A Unix socket without a path is left out.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
     }
 
-    /// An in-process client for probes.
+    /// An in-process client for probes, which come in through the first door.
     #[must_use]
     pub fn loopback_client(&self) -> LoopbackClient {
-        LoopbackClient::new(Arc::clone(&self.control), self.address, self.shards.len())
+        {
+            // A front without a place of its own is known by no name.
+            let endpoint = self.endpoints.first().cloned().unwrap_or_else(|| Endpoint::Unix("".into()));
+            LoopbackClient::new(Arc::clone(&self.control), endpoint, self.shards.len())
+        }
     }
 
     /// Stops accepting, lets what is in flight finish within `drain`, closes everything and ends the threads.
@@ -113,19 +139,12 @@ impl<N: Send + 'static> Front<N> {
     }
 }
 
-/// Binds an address and has the kernel keep callers for it, [`BACKLOG`] of them.
-///
-/// # Errors
-/// When the system refuses.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind(address)?;
-    rustix::net::listen(&listener, BACKLOG)?;
-    Ok(listener)
-}
-
 fn join(thread: JoinHandle<()>) {
     let name = thread.thread().name().unwrap_or("?").to_owned();
     if thread.join().is_err() {
         log::error!(thread = name; "thread.panicked");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,8 +8,9 @@
 //! line ends in CRLF, no bare CR or LF, no NUL, no folded header, one `Host`, at most one `Content-Length` of
 //! digits only, `Transfer-Encoding` only as a single `chunked` and never beside a length (RFC 9112 §2.2, §6.3).
 //!
-//! Bounds: [`Limits`] for the head, the service's answer per route for the body, [`CHUNK_LINE_MAX_BYTES`] for a
-//! chunk's size line. What waits in memory is at most one head and one body.
+//! Bounds: [`Limits`] for the head, the service's answer per route for the body ([`Intake`]), [`CHUNK_LINE_MAX_BYTES`] for a
+//! chunk's size line. What waits in memory is at most one head and one body; of a body that is taken in pieces
+//! ([`Decoder::body`]) nothing waits but a line of its framing.
 
 use std::mem::MaybeUninit;
 
@@ -50,6 +51,10 @@ pub enum Reject {
     HeadTimeout(u64),
     /// 408: the body was not whole within this many seconds.
     BodyTimeout(u64),
+    /// 408: nothing of the body came for this many seconds.
+    BodyStalled(u64),
+    /// 408: the body came with fewer than this many bytes a second.
+    BodyTooSlow(u64),
     /// 413: the body is, or says it will be, over this many bytes.
     BodyTooLarge(usize),
     /// 414: the target is over this many bytes.
@@ -132,6 +137,26 @@ impl<'a> Headers<'a> {
     }
 }
 
+/// How a body is to be taken, and how many bytes of it at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intake {
+    /// With its request, once it is whole.
+    Whole(usize),
+    /// In pieces, after the head.
+    Pieces(usize),
+}
+
+/// Bytes of a body that is taken in pieces.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Run<'a> {
+    /// What is here of it, without its framing; none when more is needed, or at the end.
+    pub bytes: &'a [u8],
+    /// Bytes of the input that are done with.
+    pub consumed: usize,
+    /// Whether that was all. Then call [`Decoder::reset`].
+    pub done: bool,
+}
+
 /// What the bytes so far amount to.
 #[derive(Debug)]
 pub enum Step<'a> {
@@ -140,6 +165,15 @@ pub enum Step<'a> {
         /// Bytes that the decoder has taken over.
         consumed: usize,
         /// The client waits for `100 Continue` before it sends the body. Said once.
+        send_continue: bool,
+    },
+    /// The head of a request whose body is taken in pieces. Drop `consumed` bytes and go on with [`Decoder::body`].
+    Head {
+        /// The request, its body empty.
+        request: Request<'a>,
+        /// Bytes of the input that the head covered.
+        consumed: usize,
+        /// The client waits for `100 Continue` before it sends the body.
         send_continue: bool,
     },
     /// A whole request. Answer it, then drop `consumed` bytes and call [`Decoder::reset`].
@@ -175,6 +209,20 @@ enum Phase {
         limit: usize,
         state: Chunk,
     },
+    /// The head was taken over, and the body is handed on in pieces.
+    Pieces {
+        head: Vec<u8>,
+        rest: Rest,
+        received: usize,
+        limit: usize,
+    },
+}
+
+/// What is still to come of a body that is handed on.
+#[derive(Debug, Clone, Copy)]
+enum Rest {
+    Fixed(usize),
+    Chunked(Chunk),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -237,8 +285,8 @@ impl Decoder {
         }
     }
 
-    /// Looks at all unconsumed bytes of the connection. `body_limit` is asked, once per request that announces a
-    /// body, how many bytes of it to accept.
+    /// Looks at all unconsumed bytes of the connection. `intake` is asked, once per request that announces a body, how it is to
+    /// be taken.
     ///
     /// # Errors
     /// A [`Reject`] when no further bytes could make this a request we answer.
@@ -246,13 +294,13 @@ impl Decoder {
         &'a mut self,
         input: &'a [u8],
         slots: &'a mut Slots<'a>,
-        body_limit: impl FnOnce(&Request<'_>) -> usize,
+        intake: impl FnOnce(&Request<'_>) -> Intake,
     ) -> Result<Step<'a>, Reject> {
         if matches!(self.phase, Phase::Head) {
-            return self.decode_head(input, slots, body_limit);
+            return self.decode_head(input, slots, intake);
         }
         match &mut self.phase {
-            Phase::Head => Ok(Step::More { consumed: 0, send_continue: false }),
+            Phase::Head | Phase::Pieces { .. } => Ok(Step::More { consumed: 0, send_continue: false }),
             &mut Phase::Fixed { head_bytes, total_bytes } => {
                 if input.len() < total_bytes {
                     return Ok(Step::More { consumed: 0, send_continue: false });
@@ -273,6 +321,28 @@ impl Decoder {
         }
     }
 
+    /// The next bytes of a body that is taken in pieces. Call it until there are none, then again with more input.
+    ///
+    /// # Errors
+    /// A [`Reject`] when the framing is broken or the body goes beyond its limit.
+    pub fn body<'a>(&mut self, input: &'a [u8]) -> Result<Run<'a>, Reject> {
+        let Phase::Pieces { rest, received, limit, .. } = &mut self.phase else {
+            return Ok(Run { bytes: &[], consumed: 0, done: true });
+        };
+        match rest {
+            Rest::Fixed(left) => {
+                let bytes = &input[..input.len().min(*left)];
+                *left -= bytes.len();
+                Ok(Run { bytes, consumed: bytes.len(), done: *left == 0 })
+            }
+            Rest::Chunked(state) => {
+                let (bytes, consumed) = chunk_run(input, state, *received, *limit, self.limits.head_bytes)?;
+                *received += bytes.len();
+                Ok(Run { bytes, consumed, done: matches!(state, Chunk::Done) })
+            }
+        }
+    }
+
     /// The request without its body, once its head was found good, for an answer to what became of the body. `input`
     /// is as in [`Decoder::decode`].
     #[must_use]
@@ -280,7 +350,7 @@ impl Decoder {
         let head = match &self.phase {
             Phase::Head => return None,
             Phase::Fixed { head_bytes, .. } => input.get(self.scan.skipped..*head_bytes)?,
-            Phase::Chunked { head, .. } => head,
+            Phase::Chunked { head, .. } | Phase::Pieces { head, .. } => head,
         };
         parse(head, slots, &self.limits).ok()
     }
@@ -290,7 +360,7 @@ impl Decoder {
         &'a mut self,
         input: &'a [u8],
         slots: &'a mut Slots<'a>,
-        body_limit: impl FnOnce(&Request<'_>) -> usize,
+        intake: impl FnOnce(&Request<'_>) -> Intake,
     ) -> Result<Step<'a>, Reject> {
         let Some(head_bytes) = self.scan.find_end(input, &self.limits)? else {
             return Ok(Step::More { consumed: 0, send_continue: false });
@@ -302,11 +372,17 @@ impl Decoder {
         match framing {
             Framing::Fixed(0) => Ok(Step::Request { request, consumed: head_bytes }),
             Framing::Fixed(body_bytes) => {
-                let limit = body_limit(&request);
+                let intake = intake(&request);
+                let (Intake::Whole(limit) | Intake::Pieces(limit)) = intake;
                 let total_bytes = head_bytes.saturating_add(body_bytes);
                 self.phase = Phase::Fixed { head_bytes, total_bytes };
                 if body_bytes > limit {
                     return Err(Reject::BodyTooLarge(limit));
+                }
+                if matches!(intake, Intake::Pieces(_)) {
+                    let (head, rest) = (head.to_vec(), Rest::Fixed(body_bytes));
+                    self.phase = Phase::Pieces { head, rest, received: 0, limit };
+                    return Ok(Step::Head { request, consumed: head_bytes, send_continue });
                 }
                 if input.len() < total_bytes {
                     return Ok(Step::More { consumed: 0, send_continue });
@@ -315,7 +391,15 @@ impl Decoder {
                 Ok(Step::Request { request, consumed: total_bytes })
             }
             Framing::Chunked => {
-                let (mut body, mut state, limit) = (Vec::new(), Chunk::Size, body_limit(&request));
+                let limit = match intake(&request) {
+                    Intake::Whole(limit) => limit,
+                    Intake::Pieces(limit) => {
+                        let (head, rest) = (head.to_vec(), Rest::Chunked(Chunk::Size));
+                        self.phase = Phase::Pieces { head, rest, received: 0, limit };
+                        return Ok(Step::Head { request, consumed: head_bytes, send_continue });
+                    }
+                };
+                let (mut body, mut state) = (Vec::new(), Chunk::Size);
                 let decoded = decode_chunks(&input[head_bytes..], &mut state, &mut body, limit, self.limits.head_bytes);
                 let done = matches!(state, Chunk::Done);
                 self.phase = Phase::Chunked { head: head.to_vec(), body, limit, state };
@@ -522,40 +606,55 @@ fn decode_chunks(
 ) -> Result<usize, Reject> {
     let mut at = 0;
     loop {
+        let (bytes, consumed) = chunk_run(&input[at..], state, body.len(), limit, trailer_limit)?;
+        body.extend_from_slice(bytes);
+        at += consumed;
+        if bytes.is_empty() {
+            return Ok(at);
+        }
+    }
+}
+
+/// The next bytes that chunks in `input` carry, and how many bytes of `input` are done with, up to their end. `received` of
+/// the body came before. No bytes: it is over, or more is needed.
+fn chunk_run<'a>(
+    input: &'a [u8],
+    state: &mut Chunk,
+    received: usize,
+    limit: usize,
+    trailer_limit: usize,
+) -> Result<(&'a [u8], usize), Reject> {
+    let mut at = 0;
+    loop {
         match *state {
             Chunk::Size => {
-                let Some(line) = take_line(&input[at..], CHUNK_LINE_MAX_BYTES)? else { return Ok(at) };
+                let Some(line) = take_line(&input[at..], CHUNK_LINE_MAX_BYTES)? else { return Ok((&[], at)) };
                 at += line.len() + 2;
                 let size = chunk_size(line)?;
-                if size > limit - body.len() {
+                if size > limit - received {
                     return Err(Reject::BodyTooLarge(limit));
                 }
                 *state = if size == 0 { Chunk::Trailer(0) } else { Chunk::Data(size) };
             }
             Chunk::Data(left) => {
-                let taken = left.min(input.len() - at);
-                body.extend_from_slice(&input[at..at + taken]);
-                at += taken;
-                if taken < left {
-                    *state = Chunk::Data(left - taken);
-                    return Ok(at);
-                }
-                *state = Chunk::DataEnd;
+                let bytes = &input[at..input.len().min(at.saturating_add(left))];
+                *state = if bytes.len() < left { Chunk::Data(left - bytes.len()) } else { Chunk::DataEnd };
+                return Ok((bytes, at + bytes.len()));
             }
             Chunk::DataEnd => match &input[at..] {
                 [b'\r', b'\n', ..] => {
                     at += 2;
                     *state = Chunk::Size;
                 }
-                [] | [b'\r'] => return Ok(at),
+                [] | [b'\r'] => return Ok((&[], at)),
                 _ => return Err(Reject::Malformed("a chunk that does not end where it said")),
             },
             Chunk::Trailer(read) => {
-                let Some(line) = take_line(&input[at..], trailer_limit - read)? else { return Ok(at) };
+                let Some(line) = take_line(&input[at..], trailer_limit - read)? else { return Ok((&[], at)) };
                 at += line.len() + 2;
                 *state = if line.is_empty() { Chunk::Done } else { Chunk::Trailer(read + line.len() + 2) };
             }
-            Chunk::Done => return Ok(at),
+            Chunk::Done => return Ok((&[], at)),
         }
     }
 }

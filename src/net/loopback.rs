@@ -6,28 +6,25 @@
 //! acceptor opens it only right after `accept` has worked on the listener.
 
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mio::net::TcpStream;
-
 use super::Endpoint;
 use super::acceptor::Control;
 use super::client::{Answer, Ask, AskError};
+use super::listener::Stream;
 
 /// In-process HTTP client for probes: bypasses the network and the caps. Reaches every shard of a running [`Front`](super::Front), which it does not keep running.
 pub struct LoopbackClient {
     control: Arc<Control>,
-    address: SocketAddr,
+    endpoint: Endpoint,
     shards: usize,
 }
 
 impl LoopbackClient {
-    pub(crate) fn new(control: Arc<Control>, address: SocketAddr, shards: usize) -> Self {
-        Self { control, address, shards }
+    pub(crate) fn new(control: Arc<Control>, endpoint: Endpoint, shards: usize) -> Self {
+        Self { control, endpoint, shards }
     }
 
     /// How many shards there are to ask.
@@ -41,17 +38,14 @@ impl LoopbackClient {
     /// # Errors
     /// When there is no answer. A server that stops takes no more questions.
     pub fn ask(&self, shard: usize, ask: &Ask<'_>, patience: Duration) -> Result<Answer, AskError> {
-        let endpoint = Endpoint::Tcp(self.address);
-        let stream = self.call(shard).map_err(|error| AskError::Connect(endpoint.clone(), error))?;
-        ask.over(stream, &endpoint, "localhost", patience)
+        let stream = self.call(shard).map_err(|error| AskError::Connect(self.endpoint.clone(), error))?;
+        ask.over(stream, &self.endpoint, "localhost", patience)
     }
 
     fn call(&self, shard: usize) -> io::Result<UnixStream> {
         let (ours, theirs) = UnixStream::pair()?;
         theirs.set_nonblocking(true)?;
-        // A stream is a stream: what a connection asks of its socket (read, write, shut down) this one can do as well.
-        let theirs = std::net::TcpStream::from(OwnedFd::from(theirs));
-        self.control.call(TcpStream::from_std(theirs), shard)?;
+        self.control.call(Stream::Unix(mio::net::UnixStream::from_std(theirs)), shard)?;
         Ok(ours)
     }
 }

@@ -1,7 +1,7 @@
 //! How other threads reach a shard: a list under a lock and a wake-up of its poll.
 //!
-//! Bounded by what may be sent: one message per connection handed over, one per parked request, one to stop, and
-//! there are at most `MAX_CONNECTIONS` of the first two; of notes, to the shard or to one of its sockets, there are at most
+//! Bounded by what may be sent: one message per connection handed over, one per parked request or piece of an answer, one
+//! to stop, and there are at most `MAX_CONNECTIONS` of the first two; of notes, to the shard or to one of its sockets, there are at most
 //! [`NOTES_MAX`]. The lock is held for
 //! a push or a swap, never across I/O.
 
@@ -14,6 +14,7 @@ use std::time::Instant;
 use mio::{Registry, Token, Waker};
 use parking_lot::Mutex;
 
+use super::body::Piece;
 use super::slots::Accepted;
 
 /// Notes that wait for a shard. It takes all of them at every turn, so it would have to stand still for as many commits.
@@ -43,6 +44,8 @@ pub(crate) enum Message<N> {
     Accepted(Accepted),
     /// The request with this ticket can be answered now.
     Resume(Ticket),
+    /// The next piece of an answer's body.
+    Piece(Ticket, Piece),
     /// Something for the topics of the shard.
     Note(N),
     /// Something for the session of one socket.

@@ -12,12 +12,14 @@
 //! can stall another (G6). Every buffer has a bound (G5).
 
 mod acceptor;
+pub mod body;
 pub mod client;
 mod conn;
 pub mod counters;
 mod frame;
 mod front;
 pub mod http1;
+mod listener;
 mod loopback;
 mod mailbox;
 pub mod options;
@@ -31,16 +33,18 @@ mod slots;
 pub mod socket;
 mod turn;
 
+pub use body::{Body, Source};
 pub use counters::Counters;
 pub use frame::Frame;
-pub use front::{Front, Options, listen};
-pub use http1::{Limits, Reject, Request};
+pub use front::{Door, Front, Options};
+pub use http1::{Intake, Limits, Reject, Request};
+pub use listener::{Bound, Listener, Peer, SocketFile};
 pub use loopback::LoopbackClient;
 pub use mailbox::{Mailbox, SocketAddress, SocketId, SocketNote, Ticket};
 pub use request_id::RequestId;
 pub use response::Response;
-pub use service::{Continuation, Notes, Reply, Service, Sockets, Timeouts, Woken};
-pub use side_door::{Listening, SideDoor};
+pub use service::{Continuation, Notes, Pace, Receiver, Reply, Service, Sockets, Take, Timeouts, Woken};
+pub use side_door::SideDoor;
 pub use slots::{Caps, network_of};
 pub use socket::{Outgoing, Session, SocketLimits};
 

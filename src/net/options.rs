@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::{Limits, Timeouts};
 use crate::settings::{CONNECTIONS, Kind, Knob, SERVER, Settings, int};
 
-pub(crate) static LISTEN: Knob = Knob::new(&SERVER, "LISTEN_ADDR", Kind::Address, "127.0.0.1:8000").refusing().meaning(
-    "The IP address and port to listen on. Port 0 takes any free port. A listening socket that systemd hands over \
-     counts instead.",
+pub(crate) static LISTEN: Knob = Knob::new(&SERVER, "LISTEN_ADDR", Kind::Endpoints, "127.0.0.1:8000").refusing().meaning(
+    "Where to listen: IP addresses with a port, and Unix sockets for a reverse proxy on this machine. Port 0 takes any \
+     free port. The file of a Unix socket is made at the start, for this user and group (mode 660), and removed at the \
+     stop. A listening socket that systemd hands over counts instead of all of them.",
 );
 
 pub(crate) static SHARDS: Knob = Knob::new(&SERVER, "SHARDS", int(0, 256, "shards"), "0")

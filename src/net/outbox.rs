@@ -58,8 +58,15 @@ impl Outbox {
     /// Adds a copy of some bytes.
     pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
+            self.push_own(bytes.to_vec());
+        }
+    }
+
+    /// Adds some bytes.
+    pub(crate) fn push_own(&mut self, bytes: Vec<u8>) {
+        if !bytes.is_empty() {
             self.bytes += bytes.len();
-            self.pieces.push_back(Piece::Own(bytes.to_vec()));
+            self.pieces.push_back(Piece::Own(bytes));
         }
     }
 

@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 
+use super::body::Body;
+use super::http1::Request;
 use super::request_id::RequestId;
 
 /// One answer, before it knows which connection it leaves on.
@@ -23,7 +25,7 @@ pub struct Response {
     /// Header lines that never vary, each ended by CRLF, written as they are.
     pub fixed_headers: &'static str,
     /// The body; `content-length` follows from it.
-    pub body: Cow<'static, [u8]>,
+    pub body: Body,
     /// Close the connection afterwards whatever the client wished.
     pub close: bool,
 }
@@ -48,7 +50,7 @@ impl Response {
     }
 
     fn new(status: StatusCode, content_type: &'static str, body: impl Into<Cow<'static, [u8]>>) -> Self {
-        let (headers, body) = (Vec::new(), body.into());
+        let (headers, body) = (Vec::new(), Body::Bytes(body.into()));
         Self {
             status,
             content_type,
@@ -78,17 +80,27 @@ pub(crate) struct Manner {
     pub(crate) keep_alive: bool,
 }
 
-/// Appends the answer's bytes to `out`. `date` is the `Date` value.
-pub(crate) fn encode(response: &Response, manner: Manner, date: &str, out: &mut Vec<u8>) {
-    out.reserve(512 + response.fixed_headers.len() + response.body.len());
-    encode_head(response, response.body.len() as u64, manner, date, out);
-    if !manner.head_only {
-        out.extend_from_slice(&response.body);
+impl Manner {
+    /// How to answer this request; at a stop, nothing follows it.
+    pub(crate) fn of(request: &Request<'_>, stopping: bool) -> Self {
+        let (head_only, http11) = (request.method == Method::HEAD, request.http11);
+        Self { head_only, http11, keep_alive: request.keep_alive && !stopping }
     }
 }
 
-/// The same without the body, of which there will be `length` bytes.
-pub(crate) fn encode_head(response: &Response, length: u64, manner: Manner, date: &str, out: &mut Vec<u8>) {
+/// Appends the answer's bytes to `out`, but nothing that has to come from a source. `date` is the `Date` value.
+pub(crate) fn encode(response: &Response, manner: Manner, date: &str, out: &mut Vec<u8>) {
+    let body = response.body.bytes();
+    out.reserve(512 + response.fixed_headers.len() + body.len());
+    encode_head(response, response.body.length(), manner, date, out);
+    if !manner.head_only {
+        out.extend_from_slice(body);
+    }
+}
+
+/// The same without the body, of which there will be `length` bytes; if nobody knows, it is sent in chunks, or ends with the
+/// connection where the client does not know chunks.
+pub(crate) fn encode_head(response: &Response, length: Option<u64>, manner: Manner, date: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(response.status.as_str().as_bytes());
     out.push(b' ');
@@ -101,9 +113,14 @@ pub(crate) fn encode_head(response: &Response, length: u64, manner: Manner, date
     }
     if response.status == StatusCode::SWITCHING_PROTOCOLS {
         out.extend_from_slice(b"\r\nconnection: Upgrade\r\nupgrade: websocket\r\n");
-    } else {
+    } else if let Some(length) = length.filter(|_| response.status != StatusCode::NOT_MODIFIED) {
         out.extend_from_slice(b"\r\ncontent-length: ");
         out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+        out.extend_from_slice(b"\r\n");
+    } else if length.is_none() && manner.http11 {
+        out.extend_from_slice(b"\r\ntransfer-encoding: chunked\r\n");
+    } else {
+        // RFC 9110 §8.6: the length in a 304 would be that of the 200 instead of it.
         out.extend_from_slice(b"\r\n");
     }
     match (manner.keep_alive, manner.http11) {
@@ -137,7 +154,10 @@ pub(crate) fn http_date(seconds: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
+    use crate::net::body::ReadSource;
 
     fn encoded(response: &Response, manner: Manner) -> String {
         let mut out = Vec::new();
@@ -161,6 +181,22 @@ mod tests {
         assert!(!encoded(&response, manner(true, true)).contains("connection"));
         assert!(encoded(&response, manner(true, false)).contains("connection: close\r\n"));
         assert!(encoded(&response, manner(false, true)).contains("connection: keep-alive\r\n"));
+    }
+
+    #[test]
+    fn a_body_of_unknown_length_is_in_chunks_or_ends_with_the_connection() {
+        let source = || Box::new(ReadSource(io::empty()));
+        let unknown =
+            Response { body: Body::Source { length: None, source: source() }, ..Response::empty(StatusCode::OK) };
+        let manner = |http11| Manner { head_only: false, http11, keep_alive: false };
+        assert!(encoded(&unknown, manner(true)).contains("\r\ntransfer-encoding: chunked\r\n"));
+        let old = encoded(&unknown, manner(false));
+        assert!(!old.contains("transfer-encoding") && !old.contains("content-length"), "{old}");
+        let body = Body::Source { length: Some(7), source: source() };
+        let known = Response { body, ..Response::empty(StatusCode::OK) };
+        assert!(encoded(&known, manner(true)).contains("\r\ncontent-length: 7\r\n"));
+        let same = encoded(&Response::empty(StatusCode::NOT_MODIFIED), manner(true));
+        assert_eq!(same, "HTTP/1.1 304 Not Modified\r\ndate: D\r\nconnection: close\r\n\r\n");
     }
 
     #[test]

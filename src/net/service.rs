@@ -1,10 +1,10 @@
 //! What answers the requests of a shard, and how it answers.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use super::frame::Frame;
-use super::http1::{Reject, Request};
+use super::http1::{Intake, Reject, Request};
+use super::listener::Peer;
 use super::mailbox::Ticket;
 use super::response::Response;
 use super::socket::{Session, SocketLimits};
@@ -20,21 +20,23 @@ pub struct Timeouts {
     pub keep_alive: Duration,
     /// An answer of which no byte moves.
     pub write_stall: Duration,
-    /// A parked request: how long the client is kept waiting for the work to be done.
+    /// A parked request: how long the client is kept waiting for the work to be done. Also how long a receiver may pause, and
+    /// a source be asked for its next piece.
     pub parked: Duration,
 }
 
 /// What answers the requests of one shard. Lives on the shard's thread and is never shared.
 pub trait Service {
-    /// How many bytes of body to accept for this request, judged by its head.
-    fn body_limit(&self, request: &Request<'_>) -> usize;
+    /// How to take the body of this request, and how much of it, judged by its head.
+    fn intake(&self, request: &Request<'_>) -> Intake;
 
-    /// Answers a request, or says that the answer will come. Must not block.
-    fn call(&mut self, request: &Request<'_>, peer: IpAddr, ticket: Ticket) -> Reply;
+    /// Answers a request, or says that the answer will come. Must not block. With [`Intake::Pieces`] it has its head only, and
+    /// whatever answers it but [`Reply::Receive`] refuses the body: the connection closes after it.
+    fn call(&mut self, request: &Request<'_>, peer: Peer, ticket: Ticket) -> Reply;
 
     /// The answer to bytes that are not a request; the connection closes after it. `request` is there when its head
     /// was good and only its body was not.
-    fn reject(&mut self, reject: &Reject, request: Option<&Request<'_>>, peer: IpAddr) -> Response;
+    fn reject(&mut self, reject: &Reject, request: Option<&Request<'_>>, peer: Peer) -> Response;
 
     /// The answer on a connection that the caps do not allow; it leaves before anything is read.
     fn refuse(&mut self) -> Response;
@@ -55,8 +57,48 @@ pub enum Reply {
     Now(Response),
     /// The answer will come: park the connection until its ticket is resumed, then call this.
     Later(Continuation),
+    /// The body goes to this receiver, which answers at its end. If the body is here already, it gets all of it at once.
+    Receive(Box<dyn Receiver>, Pace),
     /// This answer, 101, and from then on the connection is a WebSocket.
     Upgrade(Response, Box<dyn Session>, SocketLimits),
+}
+
+/// Takes the body of a request piece by piece, as it is read: what waits is at most what was read at once. One that cannot take
+/// more for now pauses, and the shard stops reading until its ticket is resumed ([`Mailbox::resume`](super::Mailbox::resume)).
+///
+/// Lives on the shard, with the connection; dropped without [`Receiver::end`], the
+/// body was not whole.
+pub trait Receiver {
+    /// Takes the next piece. Must not block.
+    fn piece(&mut self, bytes: &[u8]) -> Take;
+
+    /// It had paused, and its ticket was resumed, or nobody resumed it within [`Timeouts::parked`]:
+    /// then the connection closes unless it answers.
+    fn resumed(&mut self, woken: Woken) -> Take;
+
+    /// The body is whole. A later answer is for this ticket, and not for that of the pauses.
+    fn end(self: Box<Self>, ticket: Ticket) -> Reply;
+}
+
+/// What a receiver wants next.
+pub enum Take {
+    /// The next piece.
+    More,
+    /// Nothing until its ticket is resumed.
+    Pause,
+    /// Nothing more: this is the answer, and the connection closes after it.
+    Answer(Response),
+}
+
+/// How slowly a body may come to a receiver. The time of pauses does not count.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// How long nothing may come.
+    pub stall: Duration,
+    /// How long it may take before the rate counts.
+    pub grace: Duration,
+    /// From then on, bytes a second on average since the head; at least 1.
+    pub bytes_per_second: u64,
 }
 
 /// Makes the answer of a parked request, on its shard.

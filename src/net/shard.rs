@@ -12,6 +12,7 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use super::conn::{Conn, Flow};
+use super::counters::Counters;
 use super::frame::Frame;
 use super::http1::Limits;
 use super::mailbox::{Mailbox, Message, Ticket};
@@ -20,7 +21,7 @@ use super::slots::Accepted;
 use super::socket::code;
 use super::turn::Tools;
 use crate::clock::Clock;
-use crate::net::counters::Counters;
+use crate::pool::{PoolHandle, Task};
 
 /// How often deadlines are looked at while connections are open; a deadline is kept to within this.
 const SWEEP: Duration = Duration::from_millis(250);
@@ -40,15 +41,22 @@ pub(crate) struct Reactor<N> {
     mailbox: Arc<Mailbox<N>>,
     limits: Limits,
     timeouts: Timeouts,
+    pool: PoolHandle,
     metrics: Arc<Counters>,
     clock: Clock,
 }
 
 impl<N> Reactor<N> {
-    pub(crate) fn new(limits: Limits, timeouts: Timeouts, metrics: Arc<Counters>, clock: Clock) -> io::Result<Self> {
+    pub(crate) fn new(
+        limits: Limits,
+        timeouts: Timeouts,
+        pool: PoolHandle,
+        metrics: Arc<Counters>,
+        clock: Clock,
+    ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mailbox = Arc::new(Mailbox::new(poll.registry(), MAIL)?);
-        Ok(Self { poll, mailbox, limits, timeouts, metrics, clock })
+        Ok(Self { poll, mailbox, limits, timeouts, pool, metrics, clock })
     }
 
     pub(crate) fn mailbox(&self) -> Arc<Mailbox<N>> {
@@ -56,11 +64,13 @@ impl<N> Reactor<N> {
     }
 
     /// Serves until told to stop and everything in flight is done.
-    pub(crate) fn run<S: Service, K: Notes<Note = N>>(self, service: S, notes: K) {
-        let tools = Tools::new(service, self.limits, self.timeouts, self.metrics, self.clock);
+    pub(crate) fn run<S: Service, K: Notes<Note = N>>(self, services: Vec<S>, notes: K) {
+        let tools = Tools::new(services, self.limits, self.timeouts, self.metrics, self.clock);
         let next_sweep = tools.now;
-        let (poll, mailbox) = (self.poll, self.mailbox);
-        Shard { poll, mailbox, tools, notes, conns: Slab::new(), ready: Vec::new(), next_sweep, stop_by: None }.run();
+        let (poll, mailbox, pool) = (self.poll, self.mailbox, self.pool);
+        let (conns, ready) = (Slab::new(), Vec::new());
+        let refused = Vec::new();
+        Shard { poll, mailbox, pool, refused, tools, notes, conns, ready, next_sweep, stop_by: None }.run();
     }
 }
 
@@ -88,6 +98,10 @@ impl Sockets for Conns<'_> {
 struct Shard<S, K: Notes> {
     poll: Poll,
     mailbox: Arc<Mailbox<K::Note>>,
+    /// Fetches pieces of answers.
+    pool: PoolHandle,
+    /// What the pool had no room for; handed in again with every sweep. At most one for each connection.
+    refused: Vec<Task>,
     tools: Tools<S>,
     notes: K,
     conns: Slab<Conn>,
@@ -156,6 +170,11 @@ impl<S: Service, K: Notes> Shard<S, K> {
             Message::Resume(ticket) => {
                 let Some(conn) = self.conns.get_mut(ticket.connection) else { return };
                 let flow = conn.resume(ticket, &mut self.tools);
+                self.follow(ticket.connection, &flow);
+            }
+            Message::Piece(ticket, piece) => {
+                let Some(conn) = self.conns.get_mut(ticket.connection) else { return };
+                let flow = conn.piece(ticket, piece, &mut self.tools);
                 self.follow(ticket.connection, &flow);
             }
             Message::Note(note) => {
@@ -240,8 +259,18 @@ impl<S: Service, K: Notes> Shard<S, K> {
             Flow::Close => {
                 self.tools.unsent -= self.conns.remove(key).unsent();
                 self.tools.clear_answers();
+                return;
             }
         }
+        self.fetch(key);
+    }
+
+    /// Has the pool fetch the next piece of an answer, if one is wanted.
+    fn fetch(&mut self, key: usize) {
+        let Some((ticket, fetch)) = self.conns.get_mut(key).and_then(|conn| conn.fetch(&self.tools)) else { return };
+        let mailbox = Arc::clone(&self.mailbox);
+        let task = move || mailbox.post(Message::Piece(ticket, fetch.run()));
+        self.refused.extend(self.pool.submit(Box::new(task)).err());
     }
 
     fn sweep(&mut self) {
@@ -249,6 +278,9 @@ impl<S: Service, K: Notes> Shard<S, K> {
             return;
         }
         self.next_sweep = self.tools.now + SWEEP;
+        for task in std::mem::take(&mut self.refused) {
+            self.refused.extend(self.pool.submit(task).err());
+        }
         let mut due = Vec::new();
         for (key, conn) in &mut self.conns {
             let flow = conn.expire(&mut self.tools);

@@ -11,22 +11,20 @@
 //!
 //! Errors of accept end nothing: each is counted, and tried again after [`RETRY`].
 
+use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use std::{fmt, fs};
 
 use mio::{Events, Interest, Poll, Token, Waker};
 use parking_lot::{Condvar, Mutex};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::Endpoint;
-use super::http1::{Decoder, Limits, Part, Reject, Request, Step, slots};
+use super::http1::{Decoder, Intake, Limits, Part, Reject, Request, Step, slots};
+use super::listener::Listener as Listening;
 use super::response::{Manner, Response, encode, encode_head, http_date};
 use crate::clock::Clock;
 use crate::observe::repeat::Sampler;
@@ -39,102 +37,11 @@ const GLANCE: Duration = Duration::from_millis(250);
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 /// And how much of what it still sends is read.
 const LEAVE_MAX_BYTES: usize = 256 * 1024;
-/// Callers whom the kernel keeps while all threads are taken.
-const QUEUE: i32 = 128;
 /// Read and written at once.
 const CHUNK_BYTES: usize = 64 * 1024;
 
 const LISTENER: Token = Token(0);
 const STOP: Token = Token(1);
-
-/// A place that is listened on.
-#[derive(Debug)]
-pub enum Listening {
-    /// An address.
-    Tcp(TcpListener),
-    /// A Unix socket. Whoever made its file removes it.
-    Unix(UnixListener),
-}
-
-/// A bound place, and the file that came with it.
-#[derive(Debug)]
-pub struct Bound {
-    /// The listener.
-    pub listening: Listening,
-    /// The file of a Unix socket that was made here; it goes when this is dropped.
-    pub file: Option<SocketFile>,
-}
-
-/// The file of a Unix socket. Removes it when dropped, unless somebody else's stands there by now.
-#[derive(Debug)]
-pub struct SocketFile {
-    path: PathBuf,
-    /// Device and inode.
-    identity: (u64, u64),
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if identity(&self.path).is_ok_and(|identity| identity == self.identity) {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
-}
-
-impl Listening {
-    /// Listens on an endpoint. A Unix socket is for this user only, from its first moment on; a file that a server left
-    /// behind which was killed is replaced, if it is a socket that nobody answers on.
-    ///
-    /// # Errors
-    /// When the system refuses, most often because somebody listens there.
-    pub fn bind(endpoint: &Endpoint) -> io::Result<Bound> {
-        match endpoint {
-            Endpoint::Tcp(address) => Ok(Bound { listening: Self::Tcp(TcpListener::bind(address)?), file: None }),
-            Endpoint::Unix(path) => {
-                let socket = match bind_unix(path) {
-                    Err(error) if error.kind() == ErrorKind::AddrInUse && is_left_behind(path) => {
-                        fs::remove_file(path)?;
-                        bind_unix(path)?
-                    }
-                    bound => bound?,
-                };
-                let file = Some(SocketFile { path: path.clone(), identity: identity(path)? });
-                Ok(Bound { listening: Self::Unix(socket), file })
-            }
-        }
-    }
-
-    /// Where it listens, with the port that the system chose if 0 was asked for. None for a Unix socket without a path.
-    #[must_use]
-    pub fn endpoint(&self) -> Option<Endpoint> {
-        match self {
-            Self::Tcp(listener) => listener.local_addr().ok().map(Endpoint::Tcp),
-            Self::Unix(listener) => {
-                let address = listener.local_addr().ok()?;
-                address.as_pathname().map(|path| Endpoint::Unix(path.to_owned()))
-            }
-        }
-    }
-}
-
-/// Nobody can connect between the birth of the file and its mode, because nobody listens yet.
-fn bind_unix(path: &Path) -> io::Result<UnixListener> {
-    let address = SocketAddrUnix::new(path)?;
-    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    rustix::net::bind(&socket, &address)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-    rustix::net::listen(&socket, QUEUE)?;
-    Ok(UnixListener::from(socket))
-}
-
-fn is_left_behind(path: &Path) -> bool {
-    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-    is_socket && UnixStream::connect(path).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
-}
 
 /// Who is calling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -473,7 +380,7 @@ impl Visit {
             input.extend_from_slice(&chunk[..count]);
             let (mut space, mut again) = (slots(), slots());
             let limit = self.bounds.body_bytes;
-            let (answer, head_only) = match decoder.decode(&input, &mut space, |_| limit) {
+            let (answer, head_only) = match decoder.decode(&input, &mut space, |_| Intake::Whole(limit)) {
                 Ok(Step::More { consumed, send_continue }) => {
                     input.drain(..consumed);
                     if send_continue {
@@ -481,7 +388,7 @@ impl Visit {
                     }
                     continue;
                 }
-                Ok(Step::Request { request, .. }) => {
+                Ok(Step::Head { request, .. } | Step::Request { request, .. }) => {
                     (self.desk.answer(&request, self.peer), request.method == http::Method::HEAD)
                 }
                 Err(reject) => {
@@ -503,7 +410,7 @@ impl Visit {
             encode(&response, manner, &date, &mut out);
             return self.write_all(&out, deadline);
         };
-        encode_head(&response, bytes, manner, &date, &mut out);
+        encode_head(&response, Some(bytes), manner, &date, &mut out);
         self.write_all(&out, deadline)?;
         let (mut left, mut chunk) = (if head_only { 0 } else { bytes }, vec![0; CHUNK_BYTES]);
         while left > 0 {
@@ -607,7 +514,7 @@ mod tests {
         let limits = Limits { head_bytes: 1024, headers: 16, target_bytes: 256 };
         let bounds = Bounds { callers, limits, body_bytes: 64, request: short, answer: short, stall: short };
         let any = Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        let listening = Listening::bind(&any).unwrap().listening;
+        let listening = Listening::bind(&any, 0o600).unwrap().listener;
         let door = SideDoor::open(listening, bounds, Arc::new(Streams), Clock::system()).unwrap();
         let line = call(&door);
         (door, line)

@@ -5,11 +5,10 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mio::net::TcpStream;
 use parking_lot::Mutex;
 
-use crate::net::counters::Counters;
-use crate::observe::metrics::set_usize;
+use super::counters::Counters;
+use super::listener::{Peer, Stream};
 
 /// How many connections may be open, and who is not counted by address.
 pub struct Caps {
@@ -17,23 +16,22 @@ pub struct Caps {
     pub connections: usize,
     /// Open connections per client address, IPv6 by /64.
     pub per_address: usize,
-    /// Addresses that the per-address cap does not concern: trusted proxies.
-    pub exempt: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
+    /// Whom the cap per address does not concern: trusted proxies.
+    pub exempt: Box<dyn Fn(Peer) -> bool + Send + Sync>,
 }
 
 /// Open connections, counted; shared by the acceptor and every open connection.
 pub(crate) struct Slots {
     caps: Caps,
-    /// Also for what the acceptor counts.
-    pub(crate) metrics: Arc<Counters>,
+    metrics: Arc<Counters>,
     open: AtomicUsize,
-    by_address: Mutex<HashMap<IpAddr, usize>>,
+    by_address: Mutex<HashMap<Peer, usize>>,
 }
 
 /// One open connection's place in the counts, given back on drop whatever way the connection ends.
 pub(crate) struct Slot {
     slots: Arc<Slots>,
-    address: Option<IpAddr>,
+    address: Option<Peer>,
 }
 
 /// Which cap refused a connection.
@@ -45,7 +43,6 @@ pub(crate) enum Full {
 
 impl Slots {
     pub(crate) fn new(caps: Caps, metrics: Arc<Counters>) -> Self {
-        set_usize(&metrics.connections_limit, caps.connections);
         Self { caps, metrics, open: AtomicUsize::new(0), by_address: Mutex::new(HashMap::new()) }
     }
 
@@ -57,11 +54,11 @@ impl Slots {
     }
 
     /// Takes a slot. Only the acceptor calls this, so checking before counting cannot race.
-    pub(crate) fn take(self: &Arc<Self>, peer: IpAddr) -> Result<Slot, Full> {
+    pub(crate) fn take(self: &Arc<Self>, peer: Peer) -> Result<Slot, Full> {
         if self.open.load(Ordering::Relaxed) >= self.caps.connections {
             return Err(Full::Connections);
         }
-        let address = (!(self.caps.exempt)(peer)).then(|| network_of(peer));
+        let address = (!(self.caps.exempt)(peer)).then(|| one_client(peer));
         if let Some(address) = address {
             let mut by_address = self.by_address.lock();
             let open = by_address.entry(address).or_insert(0);
@@ -91,6 +88,14 @@ impl Drop for Slot {
     }
 }
 
+/// What the cap per address counts as one client. All callers through Unix sockets are one.
+fn one_client(peer: Peer) -> Peer {
+    match peer {
+        Peer::Ip(address) => Peer::Ip(network_of(address)),
+        Peer::Unix => Peer::Unix,
+    }
+}
+
 /// What counts as one client: an IPv4 address, or an IPv6 /64, since a household has a whole one.
 #[must_use]
 pub fn network_of(address: IpAddr) -> IpAddr {
@@ -102,8 +107,10 @@ pub fn network_of(address: IpAddr) -> IpAddr {
 
 /// A connection on its way to a shard.
 pub(crate) struct Accepted {
-    pub(crate) stream: TcpStream,
-    pub(crate) peer: IpAddr,
+    pub(crate) stream: Stream,
+    pub(crate) peer: Peer,
+    /// The number of the door that it came through.
+    pub(crate) door: usize,
     /// Held for as long as the connection lives; its drop gives the place back.
     pub(crate) _slot: Slot,
 }
@@ -112,15 +119,19 @@ pub(crate) struct Accepted {
 mod tests {
     use super::*;
 
+    fn ip(address: [u8; 4]) -> Peer {
+        Peer::Ip(address.into())
+    }
+
     fn slots(connections: usize, per_address: usize) -> Arc<Slots> {
-        let exempt = Box::new(|address: IpAddr| address == IpAddr::from([10, 0, 0, 1]));
+        let exempt = Box::new(|peer| peer == ip([10, 0, 0, 1]));
         Arc::new(Slots::new(Caps { connections, per_address, exempt }, Arc::default()))
     }
 
     #[test]
     fn slots_are_counted_and_given_back() {
         let slots = slots(3, 2);
-        let (one, other) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+        let (one, other) = (ip([127, 0, 0, 1]), ip([127, 0, 0, 2]));
         let first = slots.take(one).ok().unwrap();
         let _second = slots.take(one).ok().unwrap();
         assert_eq!(slots.take(one).err(), Some(Full::Address));
@@ -129,28 +140,35 @@ mod tests {
         drop(first);
         assert!(slots.take(one).is_ok());
         assert_eq!(slots.by_address.lock().len(), 2);
-        assert_eq!((slots.metrics.connections.get(), slots.metrics.connections_limit.get()), (2, 3));
+        assert_eq!(slots.metrics.connections.get(), 2);
     }
 
     #[test]
     fn the_servers_own_calls_are_counted_and_never_refused() {
         let slots = slots(1, 1);
-        let client = slots.take(IpAddr::from([127, 0, 0, 1])).ok().unwrap();
+        let client = slots.take(ip([127, 0, 0, 1])).ok().unwrap();
         let own = slots.take_beyond();
         assert_eq!((slots.open.load(Ordering::Relaxed), slots.metrics.connections.get()), (2, 2));
         drop(client);
-        assert_eq!(slots.take(IpAddr::from([127, 0, 0, 1])).err(), Some(Full::Connections));
+        assert_eq!(slots.take(ip([127, 0, 0, 1])).err(), Some(Full::Connections));
         drop(own);
         assert_eq!(slots.metrics.connections.get(), 0);
-        assert!(slots.take(IpAddr::from([127, 0, 0, 1])).is_ok());
+        assert!(slots.take(ip([127, 0, 0, 1])).is_ok());
     }
 
     #[test]
     fn a_trusted_proxy_may_open_as_many_as_it_likes() {
         let slots = slots(10, 1);
-        let proxy = IpAddr::from([10, 0, 0, 1]);
+        let proxy = ip([10, 0, 0, 1]);
         let _open: Vec<_> = (0..5).map(|_| slots.take(proxy).ok().unwrap()).collect();
         assert!(slots.by_address.lock().is_empty());
+    }
+
+    #[test]
+    fn callers_through_unix_sockets_are_one_client() {
+        let slots = slots(10, 1);
+        let _open = slots.take(Peer::Unix).ok().unwrap();
+        assert_eq!(slots.take(Peer::Unix).err(), Some(Full::Address));
     }
 
     #[test]

@@ -20,7 +20,8 @@ const ANSWERS_KEPT_BYTES: usize = 256 * 1024;
 
 /// What every connection of a shard works with.
 pub(crate) struct Tools<S> {
-    pub(crate) service: S,
+    /// One for each door.
+    pub(crate) services: Vec<S>,
     pub(crate) limits: Limits,
     pub(crate) timeouts: Timeouts,
     /// The time of this turn.
@@ -34,6 +35,8 @@ pub(crate) struct Tools<S> {
     pub(crate) unsent_max: usize,
     /// Clients let go because they do not read.
     pub(crate) cut_off: Sampler,
+    /// Answers whose source failed.
+    pub(crate) broken_off: Sampler,
     pub(crate) metrics: Arc<Counters>,
     pub(crate) clock: Clock,
     date: (i64, String),
@@ -41,9 +44,15 @@ pub(crate) struct Tools<S> {
 }
 
 impl<S> Tools<S> {
-    pub(crate) fn new(service: S, limits: Limits, timeouts: Timeouts, metrics: Arc<Counters>, clock: Clock) -> Self {
+    pub(crate) fn new(
+        services: Vec<S>,
+        limits: Limits,
+        timeouts: Timeouts,
+        metrics: Arc<Counters>,
+        clock: Clock,
+    ) -> Self {
         Self {
-            service,
+            services,
             limits,
             timeouts,
             now: clock.instant(),
@@ -53,6 +62,7 @@ impl<S> Tools<S> {
             unsent: 0,
             unsent_max: UNSENT_MAX_BYTES,
             cut_off: Sampler::new(),
+            broken_off: Sampler::new(),
             metrics,
             clock,
             date: (i64::MIN, String::new()),

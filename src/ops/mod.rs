@@ -28,7 +28,7 @@ pub use wiring::{Backups, DatabaseStatus, LogLevel, NoBackup, OpenCopy, ReadySta
 use crate::clock::Clock;
 use crate::gate::{ApiError, Code};
 use crate::net::side_door::{Answer, Bounds, Desk, Peer};
-use crate::net::{Endpoint, Limits, Listening, Reject, Request, RequestId, Response, SideDoor};
+use crate::net::{Endpoint, Limits, Listener, Reject, Request, RequestId, Response, SideDoor};
 use crate::observe::repeat::Sampler;
 use routes::Routes;
 
@@ -68,8 +68,8 @@ impl Plane {
     ///
     /// # Errors
     /// When the system refuses a thread or a poll.
-    pub fn start(listening: Listening, token: Option<Secret>, wiring: Wiring, clock: Clock) -> std::io::Result<Self> {
-        let on_unix = matches!(listening, Listening::Unix(_));
+    pub fn start(listening: Listener, token: Option<Secret>, wiring: Wiring, clock: Clock) -> std::io::Result<Self> {
+        let on_unix = matches!(listening, Listener::Unix(_));
         let desk = PlaneDesk { token, on_unix, routes: Routes::new(wiring) };
         let bounds = Bounds {
             callers: OPS_CALLERS_MAX,
@@ -229,7 +229,7 @@ mod tests {
             backups: Box::new(Copies::default()),
         };
         let any = Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        let listening = Listening::bind(&any).unwrap().listening;
+        let listening = Listener::bind(&any, 0o600).unwrap().listener;
         (Plane::start(listening, None, wiring, Clock::system()).unwrap(), directory)
     }
 

@@ -12,7 +12,7 @@ use crate::audit::read::Wanted;
 use crate::audit::store::newest;
 use crate::gate::{ApiError, Code};
 use crate::net::side_door::{Answer, Peer, Stream};
-use crate::net::{Request, Response};
+use crate::net::{Body, Request, Response};
 use crate::observe::metrics;
 use crate::observe::options::{level, word};
 
@@ -81,7 +81,7 @@ impl Routes {
     fn metrics(&self) -> Answer {
         let mut response = Response::text(StatusCode::OK, "");
         response.content_type = metrics::CONTENT_TYPE;
-        response.body = Cow::Owned((self.wiring.metrics)().into_bytes());
+        response.body = Body::Bytes(Cow::Owned((self.wiring.metrics)().into_bytes()));
         response.into()
     }
 

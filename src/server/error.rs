@@ -14,10 +14,10 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] OpenError),
     /// The address cannot be listened on.
-    #[error("cannot listen on LISTEN_ADDR={address}: {source}")]
+    #[error("cannot listen on LISTEN_ADDR={endpoint}: {source}")]
     Listen {
         /// As configured.
-        address: SocketAddr,
+        endpoint: Endpoint,
         /// What the system said.
         source: std::io::Error,
     },

@@ -1,6 +1,5 @@
 //! What the private plane shows and does: its view of the rest of the server.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -15,9 +14,8 @@ use crate::feature::Running;
 use crate::gate::UntrustedProxy;
 use crate::gate::identity::options::TOKEN_KEYS;
 use crate::hub::Seats;
-use crate::net::LoopbackClient;
 use crate::net::client::Ask;
-use crate::net::side_door::{Bound, SocketFile};
+use crate::net::{Bound, LoopbackClient, SocketFile};
 use crate::observe::LogHandle;
 use crate::observe::metrics::Metrics;
 use crate::ops::options::TOKEN;
@@ -33,7 +31,7 @@ const READY_PATIENCE: Duration = Duration::from_secs(3);
 pub(super) struct PlaneView {
     pub(super) settings: Settings,
     pub(super) schema_version: i32,
-    pub(super) public: SocketAddr,
+    pub(super) public: String,
     pub(super) client: LoopbackClient,
     pub(super) logs: LogHandle,
     pub(super) writer: WriterView,
@@ -57,12 +55,12 @@ impl PlaneView {
         bound: Option<Bound>,
         reader: Option<Reader>,
     ) -> Result<(Option<Plane>, Option<SocketFile>), StartError> {
-        let (Some(Bound { listening, file }), Some(reader)) = (bound, reader) else { return Ok((None, None)) };
-        let endpoint = listening.endpoint().map(|endpoint| endpoint.to_string());
+        let (Some(Bound { listener, file }), Some(reader)) = (bound, reader) else { return Ok((None, None)) };
+        let endpoint = listener.endpoint().map(|endpoint| endpoint.to_string());
         let token = self.settings.secret(&TOKEN).map(|token| ops::Secret::new(token.bytes()));
         log::info!(address = endpoint.as_deref(), token = token.is_some(); "ops.started");
         let clock = self.clock.clone();
-        let plane = Plane::start(listening, token, self.wiring(reader), clock).map_err(StartError::Threads)?;
+        let plane = Plane::start(listener, token, self.wiring(reader), clock).map_err(StartError::Threads)?;
         Ok((Some(plane), file))
     }
 
@@ -90,7 +88,7 @@ impl PlaneView {
             now: self.clock.now().offset_style().to_string(),
             started_at: self.began.0.offset_style().to_string(),
             uptime_seconds: self.clock.instant().saturating_duration_since(self.began.1).as_secs(),
-            public_address: self.public.to_string(),
+            public_address: self.public.clone(),
             ready: self.ready(),
             writer: ops::WriterStatus {
                 queued: figures.queued_jobs,

@@ -9,8 +9,9 @@ use crate::feature::{Check, House, Running, ShardParts};
 use crate::gate::{self, Gate, Live, Policies, Policy, Routes, UntrustedProxy};
 use crate::hub::{Mailbox, Topics};
 use crate::net::options::PER_ADDRESS_MAX;
-use crate::net::{self, Caps};
+use crate::net::{self, Caps, Door, Listener};
 use crate::observe::metrics::Metrics;
+use crate::pool::PoolHandle;
 use crate::settings::Settings;
 use crate::store::Reader;
 use crate::store::options::COMMIT_TIMEOUT;
@@ -27,7 +28,7 @@ pub(super) struct ShardPlan {
 }
 
 impl ShardPlan {
-    pub(super) fn build(&self, reader: Reader, mailbox: Arc<Mailbox>) -> (Gate, Rc<RefCell<Topics>>) {
+    pub(super) fn build(&self, reader: Reader, mailbox: Arc<Mailbox>) -> (Vec<Gate>, Rc<RefCell<Topics>>) {
         let topics = Topics::new(&mailbox, self.house.sockets.deliveries(), self.house.clock.clone());
         let topics = Rc::new(RefCell::new(topics));
         let parts = ShardParts {
@@ -47,22 +48,28 @@ impl ShardPlan {
             mailbox,
             clock: self.house.clock.clone(),
         };
-        (gate, topics)
+        (vec![gate], topics)
     }
 }
 
-/// How connections are treated.
-pub(super) fn front_options(
+/// The public door.
+pub(super) fn front_door(
+    listeners: Vec<Listener>,
     settings: &Settings,
     connections: usize,
     policies: &Policies,
-    metrics: &Metrics,
-    clock: &Clock,
-) -> net::Options {
+) -> Door {
+    let (per_address, exempt) = (settings.count(&PER_ADDRESS_MAX), Box::new(policies.trusts()));
+    Door { listeners, caps: Caps { connections, per_address, exempt } }
+}
+
+/// How connections are treated.
+pub(super) fn front_options(settings: &Settings, pool: PoolHandle, metrics: &Metrics, clock: &Clock) -> net::Options {
     net::Options {
+        name: "",
         limits: net::Limits::of(settings),
         timeouts: net::Timeouts::of(settings, settings.seconds(&COMMIT_TIMEOUT)),
-        caps: Caps { connections, per_address: settings.count(&PER_ADDRESS_MAX), exempt: Box::new(policies.trusts()) },
+        pool,
         metrics: Arc::new(net::Counters::new(metrics)),
         clock: clock.clone(),
     }

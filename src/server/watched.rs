@@ -1,8 +1,9 @@
 //! What the service manager is told of the start.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::listeners::joined;
+use crate::net::Endpoint;
 use crate::systemd::{Finding, Notify, Prober, Watchdog};
 
 /// How long the test write at the start may take.
@@ -25,6 +26,6 @@ pub(super) fn announce(notify: &Notify, mut prober: Prober, serving: String) -> 
     Watchdog::start(notify, prober, serving, finding)
 }
 
-pub(super) fn serving(address: SocketAddr) -> String {
-    format!("serving on {address}")
+pub(super) fn serving(endpoints: &[Endpoint]) -> String {
+    format!("serving on {}", joined(endpoints))
 }

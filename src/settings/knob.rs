@@ -46,8 +46,8 @@ pub enum Kind {
     Fraction,
     /// One word out of a list, in any case.
     Choice(&'static [&'static str]),
-    /// An IP address and a port.
-    Address,
+    /// A list of IP addresses with a port and of Unix sockets, at least one.
+    Endpoints,
     /// An IP address and a port, a Unix socket, or nothing.
     Endpoint,
     /// The address of a database.

@@ -10,7 +10,6 @@ mod section;
 mod value;
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -194,10 +193,10 @@ impl Settings {
         self.read(knob, |value| if let Value::Choice(word) = value { Some(*word) } else { None })
     }
 
-    /// A [`Kind::Address`].
+    /// The list of a [`Kind::Endpoints`], which is never empty.
     #[must_use]
-    pub fn address(&self, knob: &Knob) -> SocketAddr {
-        self.read(knob, |value| if let Value::Address(address) = value { Some(*address) } else { None })
+    pub fn endpoints(&self, knob: &Knob) -> &[Endpoint] {
+        self.read(knob, |value| if let Value::Endpoints(endpoints) = value { Some(endpoints.as_slice()) } else { None })
     }
 
     /// A [`Kind::Endpoint`]; none when it is off.

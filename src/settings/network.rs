@@ -1,4 +1,4 @@
-//! A network of IP addresses, as written in a list of trusted proxies.
+//! Where proxies are: networks of IP addresses and Unix sockets, as written in a list of trusted proxies.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -7,35 +7,46 @@ use std::str::FromStr;
 /// How many bits an IPv4 address sits behind when it is mapped into IPv6.
 const MAPPED_BITS: u8 = 96;
 
-/// An IP address and how many of its leading bits count.
+/// The word for callers through Unix sockets.
+const UNIX: &str = "unix";
+
+/// An IP address and how many of its leading bits count, or all callers through Unix sockets.
 ///
 /// Addresses mapped from IPv4 (`::ffff:10.0.0.1`) are IPv4 addresses here,
 /// both in the network and in the address asked about: a socket listening on
 /// `[::]` reports IPv4 clients in that form. For the same reason `::/0` holds
 /// no IPv4 address; write `0.0.0.0/0` as well for everyone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    addr: IpAddr,
-    prefix: u8,
+pub enum Network {
+    /// A network of IP addresses.
+    Ip {
+        /// One of its addresses.
+        addr: IpAddr,
+        /// How many of the leading bits count.
+        prefix: u8,
+    },
+    /// Whoever calls through a Unix socket.
+    Unix,
 }
 
 /// The text is not an IP address or a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("use an IP address, or ADDRESS/PREFIX with a prefix of at most 32 (IPv4) or 128 (IPv6)")]
+#[error("use an IP address, ADDRESS/PREFIX with a prefix of at most 32 (IPv4) or 128 (IPv6), or unix")]
 pub struct NotANetwork;
 
 impl Network {
     /// Whether `address` lies in this network.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.addr, address.to_canonical()) {
+        let Self::Ip { addr, prefix } = *self else { return false };
+        match (addr, address.to_canonical()) {
             (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
                 let differing = ours.to_bits() ^ theirs.to_bits();
-                differing.leading_zeros() >= u32::from(self.prefix)
+                differing.leading_zeros() >= u32::from(prefix)
             }
             (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
                 let differing = ours.to_bits() ^ theirs.to_bits();
-                differing.leading_zeros() >= u32::from(self.prefix)
+                differing.leading_zeros() >= u32::from(prefix)
             }
             _ => false,
         }
@@ -46,6 +57,9 @@ impl FromStr for Network {
     type Err = NotANetwork;
 
     fn from_str(text: &str) -> Result<Self, NotANetwork> {
+        if text.eq_ignore_ascii_case(UNIX) {
+            return Ok(Self::Unix);
+        }
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
@@ -63,7 +77,7 @@ impl FromStr for Network {
         }
         match addr {
             IpAddr::V6(v6) => Self::from_v6(v6, prefix),
-            IpAddr::V4(_) => Ok(Self { addr, prefix }),
+            IpAddr::V4(_) => Ok(Self::Ip { addr, prefix }),
         }
     }
 }
@@ -73,17 +87,20 @@ impl Network {
     fn from_v6(address: Ipv6Addr, prefix: u8) -> Result<Self, NotANetwork> {
         let addr = IpAddr::V6(address).to_canonical();
         if addr.is_ipv6() {
-            return Ok(Self { addr, prefix });
+            return Ok(Self::Ip { addr, prefix });
         }
         // A shorter prefix would mix mapped addresses with real IPv6 ones.
         let prefix = prefix.checked_sub(MAPPED_BITS).ok_or(NotANetwork)?;
-        Ok(Self { addr, prefix })
+        Ok(Self::Ip { addr, prefix })
     }
 }
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.addr, self.prefix)
+        match self {
+            Self::Ip { addr, prefix } => write!(f, "{addr}/{prefix}"),
+            Self::Unix => f.write_str(UNIX),
+        }
     }
 }
 
@@ -108,6 +125,13 @@ mod tests {
         assert!(!holds("2001:db8::/32", "2001:db9::5"));
         assert!(holds("::/0", "2001:db8::1"));
         assert!(!holds("::/0", "10.0.0.1"));
+    }
+
+    #[test]
+    fn unix_sockets_are_no_addresses() {
+        let unix: Network = "Unix".parse().unwrap();
+        assert_eq!((unix, unix.to_string().as_str()), (Network::Unix, "unix"));
+        assert!(!holds("unix", "127.0.0.1"));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! What a setting may hold.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::{Endpoint, Network};
@@ -23,8 +22,8 @@ pub enum Value {
     Fraction(Fraction),
     /// From [`Kind::Choice`], as spelt in its list.
     Choice(&'static str),
-    /// From [`Kind::Address`].
-    Address(SocketAddr),
+    /// From [`Kind::Endpoints`]: at least one.
+    Endpoints(Vec<Endpoint>),
     /// From [`Kind::Endpoint`]; nothing when it is off.
     Endpoint(Option<Endpoint>),
     /// From [`Kind::Database`]: the path of the file.
@@ -75,7 +74,10 @@ impl fmt::Display for Value {
             Self::Integer(number) => number.fmt(f),
             Self::Fraction(fraction) => fraction.fmt(f),
             Self::Choice(word) => word.fmt(f),
-            Self::Address(address) => address.fmt(f),
+            Self::Endpoints(endpoints) => {
+                let texts: Vec<String> = endpoints.iter().map(Endpoint::to_string).collect();
+                texts.join(",").fmt(f)
+            }
             Self::Endpoint(None) => f.write_str(OFF),
             Self::Endpoint(Some(endpoint)) => endpoint.fmt(f),
             Self::Database(path) => write!(f, "sqlite:{}", path.display()),

@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use listenfd::ListenFd;
 use rustix::net::sockopt::socket_acceptconn;
 
-use crate::net::Listening;
+use crate::net::Listener;
 
 /// The names of the sockets, with colons between them.
 const NAMES: &str = "LISTEN_FDNAMES";
@@ -25,7 +25,7 @@ pub struct Inherited {
     /// The public front door.
     pub http: Option<TcpListener>,
     /// The private plane.
-    pub ops: Option<Listening>,
+    pub ops: Option<Listener>,
 }
 
 /// Why what was handed over cannot be used.
@@ -83,11 +83,11 @@ impl Inherited {
             };
         }
         let socket = match tcp {
-            Some(tcp) => Listening::Tcp(listening(name, tcp)?),
+            Some(tcp) => Listener::Tcp(listening(name, tcp)?),
             None => {
                 let unix = sockets.take_unix_listener(index).ok().flatten();
                 let wanted = "a TCP or Unix stream socket";
-                Listening::Unix(listening(
+                Listener::Unix(listening(
                     name,
                     unix.ok_or_else(|| kind(wanted, "ListenStream= with a port or a path"))?,
                 )?)

@@ -13,7 +13,8 @@ use inkring::clock::Clock;
 use inkring::gate::{ApiError, Cors, Gate, Identity, Live, Outcome, Policy, Route, Routes};
 use inkring::hub::counters::Deliveries;
 use inkring::hub::{Hub, Topics};
-use inkring::net::{Caps, Front, Limits, Options, Response, Timeouts};
+use inkring::net::{Caps, Door, Front, Limits, Listener, Options, Response, Timeouts};
+use inkring::pool::Pool;
 use inkring::store::{self, Tx, Writer};
 use serde_json::{Value, json};
 
@@ -610,7 +611,10 @@ fn a_panic_is_a_500_for_its_own_request_and_nothing_else() {
     let store = store::open(&path, &inkring::features::schema()).unwrap();
     let reader = store.reader().unwrap();
     let writer = Writer::start(store, 16, Arc::new(Hub::new(clock.clone())), clock.clone()).unwrap();
+    let pool = Pool::start("pool", 1).unwrap();
+    let caps = Caps { connections: 16, per_address: 16, exempt: Box::new(|_| false) };
     let options = Options {
+        name: "",
         limits: Limits { head_bytes: 4096, headers: 16, target_bytes: 1024 },
         timeouts: Timeouts {
             head: PATIENCE,
@@ -619,33 +623,36 @@ fn a_panic_is_a_500_for_its_own_request_and_nothing_else() {
             write_stall: PATIENCE,
             parked: PATIENCE,
         },
-        caps: Caps { connections: 16, per_address: 16, exempt: Box::new(|_| false) },
+        pool: pool.handle(),
         metrics: Arc::default(),
         clock: clock.clone(),
     };
     let handle = writer.handle();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let listener = Listener::Tcp(listener);
     let policy = Live::new(Policy {
         cors: Cors::new(vec![LOCAL.to_owned()]),
         identity: Identity { trust_user_header: true, verifier: None },
         limiter: None,
         trusted_proxy: Box::new(|_| false),
     });
-    let front = Front::start(listener, options, vec![reader], move |_, mailbox| {
-        let topics = Topics::new(&mailbox, Deliveries::default(), clock.clone());
-        let gate = Gate {
-            routes: panicking(),
-            policy: policy.follow(),
-            body_bytes: 1024,
-            untrusted_proxy: inkring::gate::UntrustedProxy::default(),
-            writer: handle.clone(),
-            mailbox,
-            clock: clock.clone(),
-        };
-        (gate, Rc::new(RefCell::new(topics)))
-    })
-    .unwrap();
-    let mut client = Client::connect(front.address());
+    let front =
+        Front::start(vec![Door { listeners: vec![listener], caps }], options, vec![reader], move |_, mailbox| {
+            let topics = Topics::new(&mailbox, Deliveries::default(), clock.clone());
+            let gate = Gate {
+                routes: panicking(),
+                policy: policy.follow(),
+                body_bytes: 1024,
+                untrusted_proxy: inkring::gate::UntrustedProxy::default(),
+                writer: handle.clone(),
+                mailbox,
+                clock: clock.clone(),
+            };
+            (vec![gate], Rc::new(RefCell::new(topics)))
+        })
+        .unwrap();
+    let mut client = Client::connect(address);
     let threads =
         |client: &mut Client| ["/shard-thread", "/writer-thread"].map(|path| client.get(path, None).expect(200));
     let before = threads(&mut client);

@@ -1,7 +1,7 @@
 //! The decoder of HTTP/1.1 as functions of the byte stream: whatever the pieces it comes in, the same requests, the
 //! same refusal, and never a panic.
 
-use inkring::net::http1::{Decoder, Limits, Reject, Request, Step, slots};
+use inkring::net::http1::{Decoder, Intake, Limits, Reject, Request, Step, slots};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -31,16 +31,53 @@ impl Seen {
     }
 }
 
-/// Feeds pieces as a connection does: what is not consumed stays in front of what comes next.
-fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Seen> {
+/// Feeds pieces as a connection does. Bodies come out alike whether they are taken whole or in pieces.
+fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8], IntoIter: Clone>) -> Vec<Seen> {
+    let pieces = pieces.into_iter();
+    let seen = decode_by(Intake::Whole(BODY_MAX_BYTES), pieces.clone());
+    assert_eq!(decode_by(Intake::Pieces(BODY_MAX_BYTES), pieces), seen);
+    seen
+}
+
+/// What is not consumed stays in front of what comes next.
+fn decode_by<'a>(intake: Intake, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Seen> {
     let mut decoder = Decoder::new(LIMITS);
     let (mut input, mut seen, mut continued) = (Vec::new(), Vec::new(), false);
+    // A request whose body is taken in pieces.
+    let mut begun: Option<Seen> = None;
     for piece in pieces {
         input.extend_from_slice(piece);
         let mut used = 0;
         while used < input.len() {
+            if let Some(Seen::Request { body, .. }) = &mut begun {
+                match decoder.body(&input[used..]) {
+                    Ok(run) => {
+                        body.extend_from_slice(run.bytes);
+                        assert!(body.len() <= BODY_MAX_BYTES && run.consumed >= run.bytes.len());
+                        used += run.consumed;
+                        if run.done {
+                            seen.extend(begun.take());
+                            decoder.reset();
+                            continued = false;
+                        } else if run.bytes.is_empty() {
+                            break;
+                        }
+                    }
+                    Err(reject) => {
+                        seen.push(Seen::Refused(reject));
+                        return seen;
+                    }
+                }
+                continue;
+            }
             let mut slots = slots();
-            match decoder.decode(&input[used..], &mut slots, |_| BODY_MAX_BYTES) {
+            match decoder.decode(&input[used..], &mut slots, |_| intake) {
+                Ok(Step::Head { request, consumed, send_continue }) => {
+                    assert!(!(send_continue && continued), "100 Continue said twice");
+                    assert!(consumed > 0 && request.body.is_empty() && matches!(intake, Intake::Pieces(_)));
+                    begun = Some(Seen::of(&request));
+                    used += consumed;
+                }
                 Ok(Step::More { consumed, send_continue }) => {
                     assert!(!(send_continue && continued), "100 Continue said twice");
                     continued |= send_continue;

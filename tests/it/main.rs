@@ -22,6 +22,7 @@ mod http_wire;
 mod identity;
 mod keys;
 mod limits;
+mod listeners;
 mod logs;
 mod metrics;
 mod migrations;

@@ -116,7 +116,7 @@ fn a_feature_is_one_folder_and_one_line() {
     let settings = configured(directory.path(), "welcome");
     let server =
         Server::start(&list, &settings, Inherited::default(), Notify::default(), &LogHandle::default()).unwrap();
-    let (public, private) = (Endpoint::Tcp(server.address()), server.private_endpoint().unwrap().clone());
+    let (public, private) = (server.endpoints()[0].clone(), server.private_endpoint().unwrap().clone());
 
     assert_eq!(get(&public, "/toy"), (200, "{\"says\":\"welcome\"}".to_owned()));
     let (status, body) = get(&public, "/toy/shy");

@@ -15,15 +15,15 @@ use serde_json::Value;
 
 use crate::backup::options::DIRECTORY;
 use crate::backup::{self, Manifest};
+use crate::cli::base_url::own_endpoint;
 use crate::cli::common::{ask_privately, load};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Loaded;
 use crate::features;
 use crate::gate::OpenedKeys;
 use crate::hub;
-use crate::net::Endpoint;
 use crate::net::client::Ask;
-use crate::net::options::{CONNECTIONS_MAX, LISTEN};
+use crate::net::options::CONNECTIONS_MAX;
 use crate::ops;
 use crate::settings::{Origin, Settings};
 use crate::store::options::{DATABASE, RESERVE};
@@ -444,11 +444,7 @@ fn is_locked(locks: &str, device: u64, inode: u64, pid: &str) -> bool {
 
 fn running(settings: &Settings, holder: Option<&str>) -> Running {
     let Some(pid) = holder.map(str::to_owned) else { return Running::No };
-    let listen = settings.address(&LISTEN);
-    if listen.port() == 0 {
-        return Running::SomewhereElse { pid };
-    }
-    let to = Endpoint::Tcp(listen).from_here();
+    let Some(to) = own_endpoint(settings) else { return Running::SomewhereElse { pid } };
     let answered = Ask::get("/readyz").send(&to, &to.host(), PATIENCE).map_err(|error| error.to_string());
     match answered
         .and_then(|answer| Ok((answer.status, answer.text(TEXT_MAX_BYTES).map_err(|error| error.to_string())?)))

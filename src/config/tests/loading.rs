@@ -8,7 +8,7 @@ use crate::config::knobs::KNOBS;
 use crate::config::*;
 use crate::gate::Demands;
 use crate::observe;
-use crate::settings::{Kind, OnBad, Origin};
+use crate::settings::{Endpoint, Kind, OnBad, Origin};
 
 #[test]
 fn nothing_set_gives_every_default() {
@@ -17,7 +17,7 @@ fn nothing_set_gives_every_default() {
     assert_eq!(settings.iter().count(), KNOBS.len());
     assert!(settings.iter().all(|setting| setting.origin == Origin::Default));
     assert_eq!(settings.word(knob("ENV")), "development");
-    assert_eq!(settings.address(knob("LISTEN_ADDR")), "127.0.0.1:8000".parse().unwrap());
+    assert_eq!(settings.endpoints(knob("LISTEN_ADDR")), [Endpoint::Tcp("127.0.0.1:8000".parse().unwrap())]);
     assert_eq!(settings.database(knob("DATABASE_URL")), Path::new("data/inkring.db"));
     let log = observe::Options { level: log::LevelFilter::Info, format: observe::Format::Pretty };
     assert_eq!(observe::Options::of(&settings), log);
@@ -91,7 +91,7 @@ fn strict_lists_everything_at_once() {
     assert_eq!(
         error.to_string(),
         "LISTEN_ADDR=localhost:80 is not an address: use IP:PORT, such as 127.0.0.1:8000 or \
-         [::]:8000\n\
+         [::]:8000, or unix:PATH\n\
          SHARDS=257 is out of range: 0 to 256 shards\n\
          unknown variable SHRADS in .env; did you mean SHARDS?\n\
          Missing required configuration: ALLOWED_ORIGINS"

@@ -26,7 +26,7 @@ fn another(knob: &Knob) -> String {
         Kind::Integer { min, max, .. } => if knob.default == max.to_string() { min } else { max }.to_string(),
         Kind::Fraction => "0.5".to_owned(),
         Kind::Choice(words) => other(words),
-        Kind::Address => "127.0.0.1:1".to_owned(),
+        Kind::Endpoints => "127.0.0.1:1".to_owned(),
         Kind::Endpoint => "off".to_owned(),
         Kind::Database => "sqlite:another.db".to_owned(),
         Kind::Origins => "https://another.example".to_owned(),

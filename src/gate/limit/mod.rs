@@ -372,7 +372,7 @@ mod tests {
         let response = refused.refusal(&id, DRAFT).unwrap();
         assert_eq!(response.status, StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(
-            response.body,
+            response.body.bytes(),
             ApiError::new(Code::RateLimited, "Rate limit exceeded for this endpoint").body(id.as_str(), None)
         );
         let lines = "retry-after: 60\r\nx-ratelimit-limit: 1\r\nx-ratelimit-remaining: 0\r\nx-ratelimit-reset: 60\r\n";

@@ -1,23 +1,34 @@
 use std::io::Write as _;
-use std::net::IpAddr;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use super::*;
-use crate::clock::Clock;
-use crate::net::http1::{Limits, Request};
+use crate::clock::{Clock, Timestamp};
+use crate::net::http1::{Intake, Limits, Request};
+use crate::net::listener::{Peer, Stream};
 use crate::net::slots::{Caps, Slots};
-use crate::net::{Reply, Timeouts};
+use crate::net::socket::Message;
+use crate::net::{Body, Outgoing, Reply, Session, SocketLimits, SocketNote, Timeouts};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Answers GET at once and anything else when it is told to.
-struct Stub;
+/// Answers GET at once and anything else when it is told to, unless a test says how.
+#[derive(Default)]
+pub(super) struct Stub {
+    pub(super) replies: Option<Box<dyn FnMut() -> Reply>>,
+    /// Whether bodies are taken in pieces, and how much of them.
+    pub(super) in_pieces: bool,
+    pub(super) body_max: usize,
+}
 
 impl Service for Stub {
-    fn body_limit(&self, _: &Request<'_>) -> usize {
-        0
+    fn intake(&self, _: &Request<'_>) -> Intake {
+        if self.in_pieces { Intake::Pieces(self.body_max) } else { Intake::Whole(self.body_max) }
     }
-    fn call(&mut self, request: &Request<'_>, _: IpAddr, _: Ticket) -> Reply {
+    fn call(&mut self, request: &Request<'_>, _: Peer, _: Ticket) -> Reply {
+        if let Some(reply) = &mut self.replies {
+            return reply();
+        }
         if request.method == Method::GET {
             return Reply::Now(Response::text(http::StatusCode::OK, "now"));
         }
@@ -26,8 +37,12 @@ impl Service for Stub {
             Woken::TimedOut => Response::text(http::StatusCode::SERVICE_UNAVAILABLE, "too late"),
         }))
     }
-    fn reject(&mut self, _: &Reject, _: Option<&Request<'_>>, _: IpAddr) -> Response {
-        Response::text(http::StatusCode::REQUEST_TIMEOUT, "rejected")
+    fn reject(&mut self, reject: &Reject, _: Option<&Request<'_>>, _: Peer) -> Response {
+        let status = match reject {
+            Reject::BodyTooLarge(_) => http::StatusCode::PAYLOAD_TOO_LARGE,
+            _ => http::StatusCode::REQUEST_TIMEOUT,
+        };
+        Response { body: Body::Bytes(format!("{reject:?}").into_bytes().into()), ..Response::text(status, "") }
     }
     fn refuse(&mut self) -> Response {
         Response::text(http::StatusCode::SERVICE_UNAVAILABLE, "refused")
@@ -35,39 +50,26 @@ impl Service for Stub {
 }
 
 /// A connection whose socket was full when it answered the first request of `sent`.
-fn congested(sent: &str) -> (Conn, std::net::TcpStream, Tools<Stub>) {
-    // A busy kernel may make room late, and the answer fits in; another connection then.
-    loop {
-        let (mut conn, client, mut tools) = filled(sent);
-        assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
-        if !conn.outbox.is_empty() {
-            return (conn, client, tools);
-        }
-    }
-}
-
-/// A connection whose socket takes no byte more until the client reads, and which has `sent` to read itself.
-fn filled(sent: &str) -> (Conn, std::net::TcpStream, Tools<Stub>) {
-    let (mut conn, client, tools) = connected(sent);
-    // What the kernel still moves along makes room again; that ends when the client's side is full as well.
-    for _ in 0..10 {
-        while conn.source().write(&[b'.'; 4096]).is_ok() {}
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
+fn congested(sent: &str) -> (Conn, UnixStream, Tools<Stub>) {
+    let (mut conn, client, mut tools) = connected(sent);
+    // The kernel keeps what is written in pieces, so a small answer could still find room behind large ones.
+    while conn.source().write(&[b'.'; 4096]).is_ok() {}
+    while conn.source().write(b".").is_ok() {}
+    assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
+    assert!(!conn.outbox.is_empty());
     (conn, client, tools)
 }
 
 /// A connection which has `sent` to read.
-fn connected(sent: &str) -> (Conn, std::net::TcpStream, Tools<Stub>) {
+pub(super) fn connected(sent: &str) -> (Conn, UnixStream, Tools<Stub>) {
     let (mut conn, mut client, tools) = accepted();
     client.write_all(sent.as_bytes()).unwrap();
-    while conn.source().peek(&mut [0; 256]).ok() != Some(sent.len()) {}
     conn.readable = true;
     (conn, client, tools)
 }
 
 /// A connection of which nothing is known yet.
-fn accepted() -> (Conn, std::net::TcpStream, Tools<Stub>) {
+pub(super) fn accepted() -> (Conn, UnixStream, Tools<Stub>) {
     let limits = Limits { head_bytes: 1024, headers: 8, target_bytes: 256 };
     let timeouts = Timeouts {
         head: 2 * SECOND,
@@ -76,21 +78,25 @@ fn accepted() -> (Conn, std::net::TcpStream, Tools<Stub>) {
         write_stall: 10 * SECOND,
         parked: 4 * SECOND,
     };
-    let tools = Tools::new(Stub, limits, timeouts, Arc::default(), Clock::system());
+    let tools = Tools::new(vec![Stub::default()], limits, timeouts, Arc::default(), Clock::manual(Timestamp(0)));
     let caps = Caps { connections: 1, per_address: 1, exempt: Box::new(|_| false) };
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (stream, peer) = listener.accept().unwrap();
-    stream.set_nonblocking(true).unwrap();
-    let slot = Arc::new(Slots::new(caps, Arc::default())).take(peer.ip()).ok().unwrap();
-    let stream = mio::net::TcpStream::from_std(stream);
-    let conn = Conn::new(Accepted { stream, peer: peer.ip(), _slot: slot }, &tools);
+    let (ours, client) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    client.set_nonblocking(true).unwrap();
+    let slot = Arc::new(Slots::new(caps, Arc::default())).take(Peer::Unix).ok().unwrap();
+    let stream = Stream::Unix(mio::net::UnixStream::from_std(ours));
+    let conn = Conn::new(Accepted { stream, peer: Peer::Unix, door: 0, _slot: slot }, &tools);
     (conn, client, tools)
 }
 
+/// So much time goes by, and a turn begins.
+pub(super) fn pass(tools: &mut Tools<Stub>, time: Duration) {
+    tools.clock.advance(i64::try_from(time.as_micros()).unwrap());
+    tools.tick();
+}
+
 /// The client reads what is there, and the rest leaves.
-fn relieve(conn: &mut Conn, client: &mut std::net::TcpStream, tools: &mut Tools<Stub>) {
-    client.set_nonblocking(true).unwrap();
+fn relieve(conn: &mut Conn, client: &mut UnixStream, tools: &mut Tools<Stub>) {
     while !conn.outbox.is_empty() {
         while client.read(&mut [0; 64 * 1024]).is_ok() {}
         conn.turn(0, tools);
@@ -100,12 +106,12 @@ fn relieve(conn: &mut Conn, client: &mut std::net::TcpStream, tools: &mut Tools<
 #[test]
 fn a_head_begun_behind_an_unsent_answer_has_its_own_time_once_that_is_sent() {
     let (mut conn, mut client, mut tools) = congested("GET / HTTP/1.1\r\nHost: t\r\n\r\nGET /");
-    tools.now += 9 * SECOND;
+    pass(&mut tools, 9 * SECOND);
     assert_eq!(conn.expire(&mut tools), Flow::Wait, "nothing is asked of it while we do not read");
     relieve(&mut conn, &mut client, &mut tools);
-    tools.now += SECOND;
+    pass(&mut tools, SECOND);
     assert_eq!(conn.expire(&mut tools), Flow::Wait);
-    tools.now += SECOND;
+    pass(&mut tools, SECOND);
     assert_eq!(conn.expire(&mut tools), Flow::Again);
     assert!(matches!(conn.state, State::Closing));
 }
@@ -118,9 +124,9 @@ fn a_parked_request_is_answered_in_time_whatever_waits_before_it() {
         if relieved {
             relieve(&mut conn, &mut client, &mut tools);
         }
-        tools.now += 3 * SECOND;
+        pass(&mut tools, 3 * SECOND);
         assert_eq!(conn.expire(&mut tools), Flow::Wait);
-        tools.now += SECOND;
+        pass(&mut tools, SECOND);
         assert_eq!(conn.expire(&mut tools), Flow::Again);
         assert!(matches!(conn.state, State::Idle));
     }
@@ -135,7 +141,6 @@ fn what_all_clients_together_do_not_read_is_bounded() {
     tools.unsent_max = tools.unsent - 1;
     let (mut other, mut all) = (other, tools);
     all.unsent += other_tools.unsent;
-    other.accepted.stream.set_nodelay(true).unwrap();
     all.answers.extend_from_slice(b"more");
     assert!(other.send(&mut all).is_err(), "the one whose answer is too much for the shard is let go");
 }
@@ -146,7 +151,7 @@ fn an_answer_to_a_client_that_has_left_is_counted_like_any_other() {
     let (mut conn, client, mut tools) = congested(both);
     // It leaves with bytes unread, so the connection is reset.
     drop(client);
-    tools.now += 4 * SECOND;
+    pass(&mut tools, 4 * SECOND);
     assert_eq!(conn.expire(&mut tools), Flow::Close, "the answer to PUT finds nobody");
     assert!(conn.unsent() > 0);
     assert_eq!(tools.unsent, conn.unsent());
@@ -156,9 +161,9 @@ fn an_answer_to_a_client_that_has_left_is_counted_like_any_other() {
 fn an_answer_that_does_not_move_ends_the_connection_whatever_else_goes_on() {
     for sent in ["GET / HTTP/1.1\r\nHost: t\r\n\r\n", "GET / HTTP/1.0\r\n\r\n"] {
         let (mut conn, _client, mut tools) = congested(sent);
-        tools.now += 9 * SECOND;
+        pass(&mut tools, 9 * SECOND);
         assert_eq!(conn.expire(&mut tools), Flow::Wait);
-        tools.now += SECOND;
+        pass(&mut tools, SECOND);
         assert_eq!(conn.expire(&mut tools), Flow::Close);
     }
 }
@@ -170,16 +175,228 @@ fn at_a_stop_a_caller_who_said_nothing_yet_is_waited_for_and_an_idle_one_is_not(
     conn.last_look(tools.now);
     assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
     assert!(!conn.is_quiet());
-    tools.now += FIRST_REQUEST_GRACE - Duration::from_millis(1);
+    pass(&mut tools, FIRST_REQUEST_GRACE - Duration::from_millis(1));
     assert_eq!(conn.expire(&mut tools), Flow::Wait);
-    tools.now += Duration::from_millis(1);
+    pass(&mut tools, Duration::from_millis(1));
     assert_eq!(conn.expire(&mut tools), Flow::Close);
 
     let (mut conn, mut client, mut tools) = accepted();
     client.write_all(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n").unwrap();
-    while conn.source().peek(&mut [0; 256]).is_err() {}
     conn.readable = true;
     assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
     conn.last_look(tools.now);
     assert!(conn.is_quiet());
+}
+
+/// A moment before `time` nothing happens, and then this.
+fn expires(conn: &mut Conn, tools: &mut Tools<Stub>, time: Duration) -> Flow {
+    pass(tools, time - Duration::from_millis(1));
+    assert_eq!(conn.expire(tools), Flow::Wait, "it is not time");
+    pass(tools, Duration::from_millis(1));
+    conn.expire(tools)
+}
+
+fn answer(client: &mut UnixStream) -> String {
+    let (mut bytes, mut chunk) = (Vec::new(), [0; 1024]);
+    while let Ok(read @ 1..) = client.read(&mut chunk) {
+        bytes.extend_from_slice(&chunk[..read]);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[test]
+fn who_says_nothing_is_hung_up_on_and_who_says_half_a_head_is_told_why() {
+    let (mut conn, mut client, mut tools) = accepted();
+    assert_eq!(expires(&mut conn, &mut tools, 2 * SECOND), Flow::Close);
+    assert_eq!(answer(&mut client), "");
+    let (mut conn, mut client, mut tools) = connected("GET / HTTP/1.1\r\n");
+    assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
+    // Another byte gives it no more time.
+    pass(&mut tools, SECOND);
+    client.write_all(b"H").unwrap();
+    conn.readable = true;
+    conn.turn(0, &mut tools);
+    assert_eq!(expires(&mut conn, &mut tools, SECOND), Flow::Again);
+    let said = answer(&mut client);
+    assert!(said.starts_with("HTTP/1.1 408 ") && said.ends_with("HeadTimeout(2)"), "{said}");
+}
+
+#[test]
+fn a_body_that_is_collected_has_a_time_of_its_own_from_the_end_of_its_head() {
+    let (mut conn, mut client, mut tools) = connected("PUT / HTTP/1.1\r\nHost: t\r\n");
+    tools.services[0].body_max = 9;
+    conn.turn(0, &mut tools);
+    pass(&mut tools, SECOND);
+    client.write_all(b"Content-Length: 9\r\n\r\nhal").unwrap();
+    conn.readable = true;
+    conn.turn(0, &mut tools);
+    assert_eq!(expires(&mut conn, &mut tools, 3 * SECOND), Flow::Again);
+    assert!(answer(&mut client).ends_with("BodyTimeout(3)"));
+}
+
+#[test]
+fn an_idle_connection_is_kept_for_its_time_and_a_closed_one_lingers_for_its_own() {
+    let (mut conn, mut client, mut tools) = connected("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
+    conn.turn(0, &mut tools);
+    assert_eq!(expires(&mut conn, &mut tools, 100 * SECOND), Flow::Close);
+    let (mut last, mut leaving, mut tools) = connected("GET / HTTP/1.0\r\n\r\n");
+    assert_eq!(last.turn(0, &mut tools), Flow::Wait);
+    assert!(matches!(last.state, State::Lingering));
+    // What it still sends is thrown away and gives it no more time.
+    leaving.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+    last.readable = true;
+    assert_eq!(last.turn(0, &mut tools), Flow::Wait);
+    assert_eq!(expires(&mut last, &mut tools, LINGER), Flow::Close);
+    assert!(answer(&mut leaving).ends_with("now") && answer(&mut client).ends_with("now"));
+}
+
+/// Says nothing but "tick", every seven seconds.
+#[derive(Default)]
+struct Ticking {
+    opened: bool,
+    until: Option<Instant>,
+}
+
+impl Session for Ticking {
+    fn open(&mut self, _: Ticket, _: &mut Outgoing<'_>) {}
+    fn message(&mut self, _: &Message<'_>, out: &mut Outgoing<'_>) {
+        out.text("heard");
+    }
+    fn note(&mut self, note: SocketNote, out: &mut Outgoing<'_>) {
+        out.binary(&note.downcast::<Vec<u8>>().unwrap());
+    }
+    fn tick(&mut self, now: Instant, out: &mut Outgoing<'_>) -> Option<Instant> {
+        if std::mem::replace(&mut self.opened, true) {
+            out.text("tick");
+        }
+        Some(now + 7 * SECOND)
+    }
+    fn until(&self) -> Option<Instant> {
+        self.until
+    }
+    fn closed(&mut self, _: u16) {}
+}
+
+/// A connection that became a socket, pinged every five seconds.
+fn upgraded(until: Option<Duration>) -> (Conn, UnixStream, Tools<Stub>) {
+    let (mut conn, mut client, mut tools) = connected("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
+    let until = until.map(|after| tools.now + after);
+    let limits = SocketLimits {
+        message_bytes: 1024,
+        messages_per_second: 2,
+        outbox_bytes: 1024,
+        stall: 3 * SECOND,
+        ping: 5 * SECOND,
+    };
+    tools.services[0].replies = Some(Box::new(move || {
+        let session = Box::new(Ticking { until, ..Ticking::default() });
+        Reply::Upgrade(Response::empty(http::StatusCode::SWITCHING_PROTOCOLS), session, limits.clone())
+    }));
+    assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
+    assert!(conn.is_socket() && answer(&mut client).starts_with("HTTP/1.1 101 "));
+    (conn, client, tools)
+}
+
+/// Looks at the clock of a socket, as a sweep does; what the client is sent.
+fn swept(conn: &mut Conn, client: &mut UnixStream, tools: &mut Tools<Stub>) -> String {
+    let flow = conn.expire(tools);
+    if flow == Flow::Again {
+        conn.turn(0, tools);
+    }
+    answer(client)
+}
+
+fn sends(conn: &mut Conn, client: &mut UnixStream, tools: &mut Tools<Stub>, first: u8, payload: &str) {
+    let length = 0x80 | u8::try_from(payload.len()).unwrap();
+    client.write_all(&[&[first, length, 0, 0, 0, 0], payload.as_bytes()].concat()).unwrap();
+    conn.readable = true;
+    conn.turn(0, tools);
+}
+
+const PING: &str = "\u{fffd}\0";
+
+#[test]
+fn a_socket_that_answers_pings_stays_whatever_the_times_of_http_and_its_timer_goes_off() {
+    let (mut conn, mut client, mut tools) = upgraded(None);
+    let mut heard = Vec::new();
+    for second in 1..=30 {
+        pass(&mut tools, SECOND);
+        let said = swept(&mut conn, &mut client, &mut tools);
+        if said.contains("tick") {
+            heard.push((second, "tick"));
+        }
+        if said.contains(PING) {
+            heard.push((second, "ping"));
+            sends(&mut conn, &mut client, &mut tools, 0x8a, "");
+        }
+    }
+    let expected =
+        [(5, "ping"), (7, "tick"), (10, "ping"), (14, "tick"), (15, "ping"), (20, "ping"), (21, "tick"), (25, "ping")];
+    assert_eq!(heard[..8], expected);
+    assert!(conn.is_socket());
+}
+
+#[test]
+fn a_socket_that_answers_no_ping_is_closed_without_a_word() {
+    let (mut conn, mut client, mut tools) = upgraded(None);
+    pass(&mut tools, 5 * SECOND);
+    assert!(swept(&mut conn, &mut client, &mut tools).contains(PING));
+    pass(&mut tools, 5 * SECOND);
+    // Its timer has gone off in between; there is nothing else to say.
+    let _ = conn.expire(&mut tools);
+    assert!(!conn.is_socket());
+}
+
+#[test]
+fn a_socket_ends_with_what_it_was_opened_with() {
+    let (mut conn, mut client, mut tools) = upgraded(Some(4 * SECOND));
+    pass(&mut tools, 4 * SECOND - Duration::from_millis(1));
+    assert_eq!(swept(&mut conn, &mut client, &mut tools), "");
+    pass(&mut tools, Duration::from_millis(1));
+    assert!(!swept(&mut conn, &mut client, &mut tools).is_empty());
+    assert!(!conn.is_socket());
+}
+
+#[test]
+fn pongs_are_no_messages_and_a_second_begins_anew() {
+    let (mut conn, mut client, mut tools) = upgraded(None);
+    for _ in 0..3 {
+        for _ in 0..2 {
+            sends(&mut conn, &mut client, &mut tools, 0x81, "x");
+            sends(&mut conn, &mut client, &mut tools, 0x8a, "");
+        }
+        pass(&mut tools, SECOND);
+    }
+    assert!(conn.is_socket());
+    for _ in 0..3 {
+        sends(&mut conn, &mut client, &mut tools, 0x81, "x");
+    }
+    assert!(!conn.is_socket(), "one too many within a second");
+}
+
+#[test]
+fn a_socket_whose_client_reads_nothing_is_closed_after_its_own_time() {
+    let (mut conn, _client, mut tools) = upgraded(None);
+    while conn.source().write(&[b'.'; 4096]).is_ok() {}
+    while conn.source().write(b".").is_ok() {}
+    let State::Socket(socket) = &conn.state else { panic!("no socket") };
+    let ticket = socket.ticket();
+    assert!(conn.deliver(ticket, &crate::net::Frame::text("news"), &mut tools.unsent, tools.now));
+    assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
+    assert_eq!(expires(&mut conn, &mut tools, 3 * SECOND), Flow::Again);
+    assert!(!conn.is_socket());
+}
+
+#[test]
+fn a_note_reaches_the_socket_that_it_is_for_and_no_other() {
+    let (mut conn, mut client, mut tools) = upgraded(None);
+    let State::Socket(socket) = &conn.state else { panic!("no socket") };
+    let (ticket, other) = (socket.ticket(), Ticket { serial: 99, ..socket.ticket() });
+    assert!(!conn.tell(other, Box::new(()), &mut tools));
+    assert!(conn.tell(ticket, Box::new(vec![1_u8, 2]), &mut tools));
+    conn.turn(0, &mut tools);
+    assert_eq!(answer(&mut client).as_bytes(), "\u{fffd}\u{2}\u{1}\u{2}".as_bytes());
+    // What its session did not expect is its own end.
+    assert!(conn.tell(ticket, Box::new("?"), &mut tools));
+    assert!(!conn.is_socket());
 }

@@ -1,0 +1,196 @@
+//! What a turn does for bodies that come or go in pieces.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::{Conn, Flow, STEPS_PER_TURN, State};
+use crate::net::body::{Fetch, Piece, REFILL_BYTES};
+use crate::net::mailbox::Ticket;
+use crate::net::response::Manner;
+use crate::net::service::{Service, Take, Woken};
+use crate::net::turn::Tools;
+
+impl Conn {
+    /// Hands the receiver what is here of its body; returns how many bytes are done with. At the end of the body the state is
+    /// what the answer makes it.
+    pub(super) fn feed<S: Service>(
+        &mut self,
+        key: usize,
+        input: &[u8],
+        tools: &mut Tools<S>,
+        steps: &mut usize,
+    ) -> usize {
+        let mut used = 0;
+        while let State::Uploading(upload) = &mut self.state
+            && !upload.is_paused()
+            && *steps < STEPS_PER_TURN
+        {
+            let run = match self.decoder.body(&input[used..]) {
+                Ok(run) => run,
+                Err(reject) => {
+                    self.reject(&reject, &input[used..], tools);
+                    return input.len();
+                }
+            };
+            used += run.consumed;
+            let (done, bytes) = (run.done, run.bytes);
+            if !bytes.is_empty() {
+                *steps += 1;
+                upload.received += bytes.len() as u64;
+                upload.moved = tools.now;
+                let asked = catch_unwind(AssertUnwindSafe(|| upload.receiver.piece(bytes)));
+                self.take(asked.ok(), tools);
+            }
+            if done {
+                self.end_upload(key, tools);
+            } else if bytes.is_empty() {
+                return used;
+            }
+        }
+        self.fresh = used < input.len();
+        used
+    }
+
+    /// Does what the receiver said; one that panicked has nothing more to say.
+    fn take<S: Service>(&mut self, take: Option<Take>, tools: &mut Tools<S>) {
+        let State::Uploading(upload) = &mut self.state else { return };
+        match take {
+            Some(Take::More) => upload.go_on(tools.now),
+            Some(Take::Pause) => {
+                upload.paused.get_or_insert(tools.now);
+            }
+            Some(Take::Answer(response)) => {
+                let (ticket, manner) = (upload.ticket, Manner { keep_alive: false, ..upload.manner });
+                self.answer(response, ticket, manner, tools);
+            }
+            None => self.state = State::Closing,
+        }
+    }
+
+    /// The body is whole: asks for the answer, unless there is one.
+    fn end_upload<S: Service>(&mut self, key: usize, tools: &mut Tools<S>) {
+        let State::Uploading(upload) = std::mem::replace(&mut self.state, State::Closing) else { return };
+        self.decoder.reset();
+        let (ticket, manner) = (tools.ticket(key), upload.manner);
+        let keep_alive = manner.keep_alive && !tools.stopping;
+        if let Ok(reply) = catch_unwind(AssertUnwindSafe(|| upload.receiver.end(ticket))) {
+            self.reply(reply, ticket, Manner { keep_alive, ..manner }, tools);
+        }
+    }
+
+    /// A paused receiver may go on, or must.
+    pub(super) fn resume_upload<S: Service>(&mut self, woken: Woken, tools: &mut Tools<S>) -> Flow {
+        let State::Uploading(upload) = &mut self.state else { return Flow::Wait };
+        let asked = catch_unwind(AssertUnwindSafe(|| upload.receiver.resumed(woken)));
+        self.take(asked.ok(), tools);
+        self.fresh = !self.input.is_empty();
+        if self.send(tools).is_err() { Flow::Close } else { Flow::Again }
+    }
+
+    pub(super) fn expire_upload<S: Service>(&mut self, tools: &mut Tools<S>) -> Flow {
+        let State::Uploading(upload) = &self.state else { return Flow::Wait };
+        match upload.paused {
+            Some(paused) if paused + tools.timeouts.parked <= tools.now => {
+                let flow = self.resume_upload(Woken::TimedOut, tools);
+                if matches!(self.state, State::Uploading(_)) { Flow::Close } else { flow }
+            }
+            // The client's time stands still while it is not heard, or has not been answered.
+            Some(_) => Flow::Wait,
+            None if !self.outbox.is_empty() => Flow::Wait,
+            None => upload.is_late(tools.now).map_or(Flow::Wait, |reject| self.refuse(&reject, tools)),
+        }
+    }
+
+    /// The source that is to be asked for its next piece, if it is time.
+    pub(crate) fn fetch<S>(&mut self, tools: &Tools<S>) -> Option<(Ticket, Fetch)> {
+        let State::Sending(download) = &mut self.state else { return None };
+        if download.ended || self.outbox.len() >= REFILL_BYTES {
+            return None;
+        }
+        let source = download.source.take()?;
+        self.deadline = tools.now + tools.timeouts.parked;
+        Some((download.ticket, Fetch { source }))
+    }
+
+    /// Takes what the pool brought, if it is for this answer.
+    pub(crate) fn piece<S>(&mut self, ticket: Ticket, piece: Piece, tools: &mut Tools<S>) -> Flow {
+        match &self.state {
+            State::Sending(download) if download.ticket == ticket => {}
+            _ => return Flow::Wait,
+        }
+        if let Err(error) = self.send_piece(piece, tools) {
+            return self.break_off(&error, tools);
+        }
+        if tools.unsent > tools.unsent_max && tools.unsent > self.outbox.len() {
+            self.cut_off("too much is unsent to too many", tools);
+            return Flow::Close;
+        }
+        Flow::Again
+    }
+
+    /// Closes in the middle of an answer, so that nobody takes what there was for the whole.
+    fn break_off<S>(&self, error: &io::Error, tools: &Tools<S>) -> Flow {
+        if let Some(count) = tools.broken_off.hit() {
+            let (error, peer) = (error.to_string(), self.accepted.peer.to_string());
+            log::error!(error, peer, count; "answer.broken_off");
+        }
+        Flow::Close
+    }
+
+    fn send_piece<S>(&mut self, piece: Piece, tools: &mut Tools<S>) -> io::Result<()> {
+        let State::Sending(download) = &mut self.state else { return Ok(()) };
+        let Piece { source, bytes, more } = piece;
+        let (more, count) = (more?, bytes.len() as u64);
+        if let Some(left) = &mut download.left {
+            *left = left.checked_sub(count).ok_or_else(|| io::Error::other("the body is longer than it said"))?;
+            if !more && *left > 0 {
+                return Err(io::Error::other("the body is shorter than it said"));
+            }
+        }
+        download.source = Some(source);
+        download.ended = !more;
+        let (waiting, chunked) = (self.outbox.len(), download.left.is_none() && download.manner.http11);
+        if chunked && count > 0 {
+            self.outbox.push_own(format!("{count:x}\r\n").into_bytes());
+            self.outbox.push_own(bytes);
+            self.outbox.push_bytes(b"\r\n");
+        } else {
+            self.outbox.push_own(bytes);
+        }
+        if chunked && !more {
+            self.outbox.push_bytes(b"0\r\n\r\n");
+        }
+        tools.unsent = tools.unsent - waiting + self.outbox.len();
+        if waiting == 0 {
+            self.stalled = tools.now + tools.timeouts.write_stall;
+        }
+        Ok(())
+    }
+
+    /// Everything that was there is sent. False while there is more to come.
+    pub(super) fn end_download<S>(&mut self, tools: &Tools<S>) -> bool {
+        let State::Sending(download) = &self.state else { return false };
+        if !download.ended {
+            return false;
+        }
+        let keep_alive = download.manner.keep_alive && !tools.stopping;
+        self.state = if keep_alive { State::Idle } else { State::Closing };
+        self.restart(tools);
+        true
+    }
+
+    /// Looks whether the source takes too long.
+    pub(super) fn expire_download<S>(&mut self, tools: &Tools<S>) -> Flow {
+        match &self.state {
+            State::Sending(download)
+                if download.source.is_none() && self.outbox.is_empty() && self.deadline <= tools.now =>
+            {
+                self.break_off(&io::ErrorKind::TimedOut.into(), tools)
+            }
+            _ => Flow::Wait,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,350 @@
+use std::cell::RefCell;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::*;
+use crate::net::body::{Body, PIECE_BYTES, Source};
+use crate::net::conn::tests::{Stub, accepted, connected, pass};
+use crate::net::response::Response;
+use crate::net::service::{Pace, Receiver, Reply};
+
+const SECOND: Duration = Duration::from_secs(1);
+const GET: &str = "GET / HTTP/1.1\r\nHost: t\r\n\r\n";
+
+/// Gives these pieces; an empty text fails.
+struct Pieces(Vec<&'static str>);
+
+impl Source for Pieces {
+    fn next(&mut self, out: &mut Vec<u8>) -> io::Result<bool> {
+        match self.0.remove(0) {
+            "" => return Err(io::Error::other("on purpose")),
+            "panic" => std::panic::resume_unwind(Box::new("on purpose")),
+            text => out.extend_from_slice(text.as_bytes()),
+        }
+        Ok(!self.0.is_empty())
+    }
+}
+
+/// Gives a full piece for ever.
+struct Endless;
+
+impl Source for Endless {
+    fn next(&mut self, out: &mut Vec<u8>) -> io::Result<bool> {
+        out.resize(PIECE_BYTES, b'x');
+        Ok(true)
+    }
+}
+
+/// A connection that was asked `request` and answers it from a source.
+fn streaming(
+    request: &str,
+    length: Option<u64>,
+    mut source: impl FnMut() -> Box<dyn Source> + 'static,
+) -> (Conn, UnixStream, Tools<Stub>) {
+    let (mut conn, client, mut tools) = connected(request);
+    tools.services[0].replies = Some(Box::new(move || {
+        let body = Body::Source { length, source: source() };
+        Reply::Now(Response { body, ..Response::empty(StatusCode::OK) })
+    }));
+    assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
+    (conn, client, tools)
+}
+
+fn pieces(texts: &'static [&'static str]) -> impl FnMut() -> Box<dyn Source> + 'static {
+    move || Box::new(Pieces(texts.to_vec()))
+}
+
+/// Does what shard and pool do, until nothing is asked for any more. Whether the connection goes on.
+fn pump(conn: &mut Conn, tools: &mut Tools<Stub>) -> bool {
+    while let Some((ticket, fetch)) = conn.fetch(tools) {
+        if conn.piece(ticket, fetch.run(), tools) == Flow::Close {
+            return false;
+        }
+        let _ = conn.turn(0, tools);
+    }
+    true
+}
+
+fn read(client: &mut UnixStream) -> String {
+    let (mut read, mut chunk) = (Vec::new(), [0; 4096]);
+    while let Ok(bytes @ 1..) = client.read(&mut chunk) {
+        read.extend_from_slice(&chunk[..bytes]);
+    }
+    String::from_utf8(read).unwrap()
+}
+
+fn body(client: &mut UnixStream) -> String {
+    read(client).split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+#[test]
+fn a_source_of_known_length_is_sent_piece_by_piece_and_the_connection_goes_on() {
+    let both = format!("{GET}{GET}");
+    let (mut conn, mut client, mut tools) = streaming(&both, Some(10), pieces(&["hello", "world"]));
+    assert!(pump(&mut conn, &mut tools));
+    let answers = read(&mut client);
+    assert_eq!(answers.matches("\r\ncontent-length: 10\r\n").count(), 2, "the next request has its turn: {answers}");
+    assert!(answers.ends_with("helloworld"));
+    assert!(matches!(conn.state, State::Idle));
+    assert_eq!((tools.unsent, conn.unsent()), (0, 0));
+}
+
+#[test]
+fn a_source_of_unknown_length_is_chunked_or_ends_with_the_connection() {
+    let (mut conn, mut client, mut tools) = streaming(GET, None, pieces(&["hello", "big world"]));
+    assert!(pump(&mut conn, &mut tools));
+    assert_eq!(body(&mut client), "5\r\nhello\r\n9\r\nbig world\r\n0\r\n\r\n");
+    assert!(matches!(conn.state, State::Idle));
+    let old = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+    let (mut conn, mut client, mut tools) = streaming(old, None, pieces(&["hello", "world"]));
+    assert!(pump(&mut conn, &mut tools));
+    assert_eq!(body(&mut client), "helloworld");
+    assert!(matches!(conn.state, State::Lingering));
+    let (mut conn, mut client, mut tools) =
+        streaming("HEAD / HTTP/1.1\r\nHost: t\r\n\r\n", Some(5), pieces(&["hello"]));
+    assert!(conn.fetch(&tools).is_none(), "nobody wants the body");
+    assert!(pump(&mut conn, &mut tools) && body(&mut client).is_empty());
+}
+
+#[test]
+fn a_source_that_fails_or_has_not_what_it_said_breaks_the_connection_off() {
+    for (length, texts) in [
+        (None, &["hello", ""][..]),
+        (None, &["hello", "panic"]),
+        (Some(6), &["hello"]),
+        (Some(4), &["hello"]),
+        (Some(9), &["hello", "world"]),
+    ] {
+        let (mut conn, mut client, mut tools) = streaming(GET, length, pieces(texts));
+        assert!(!pump(&mut conn, &mut tools), "{texts:?}");
+        assert!(!body(&mut client).ends_with("0\r\n\r\n"), "{texts:?}");
+    }
+}
+
+#[test]
+fn a_slow_reader_is_not_read_ahead_for_and_is_cut_off() {
+    let (mut conn, mut client, mut tools) = streaming(GET, None, || Box::new(Endless));
+    assert!(pump(&mut conn, &mut tools));
+    assert!((REFILL_BYTES..REFILL_BYTES + 2 * PIECE_BYTES).contains(&conn.unsent()), "{}", conn.unsent());
+    pass(&mut tools, 9 * SECOND);
+    assert_eq!(conn.expire(&mut tools), Flow::Wait);
+    // Something moves, and it has its time again.
+    while matches!(client.read(&mut [0; 4096]), Ok(1..)) {}
+    conn.turn(0, &mut tools);
+    assert!(pump(&mut conn, &mut tools) && conn.unsent() >= REFILL_BYTES);
+    pass(&mut tools, 9 * SECOND);
+    assert_eq!(conn.expire(&mut tools), Flow::Wait);
+    pass(&mut tools, SECOND);
+    assert_eq!(conn.expire(&mut tools), Flow::Close);
+}
+
+#[test]
+fn what_is_streamed_to_all_clients_together_is_bounded() {
+    let (mut conn, _client, mut tools) = streaming(GET, None, || Box::new(Endless));
+    tools.unsent_max = PIECE_BYTES;
+    tools.unsent += PIECE_BYTES;
+    assert!(!pump(&mut conn, &mut tools), "others have used it up");
+}
+
+#[test]
+fn a_source_that_gives_nothing_is_not_waited_for_without_end() {
+    let (mut conn, _client, mut tools) = streaming(GET, None, || Box::new(Endless));
+    let (mut ticket, fetch) = conn.fetch(&tools).unwrap();
+    assert!(conn.fetch(&tools).is_none(), "asked once at a time");
+    pass(&mut tools, 4 * SECOND - Duration::from_millis(1));
+    assert_eq!(conn.expire(&mut tools), Flow::Wait);
+    pass(&mut tools, Duration::from_millis(1));
+    assert_eq!(conn.expire(&mut tools), Flow::Close);
+    ticket.serial += 1;
+    assert_eq!(conn.piece(ticket, fetch.run(), &mut tools), Flow::Wait, "a piece for another answer");
+}
+
+/// Keeps what it is given, and does what it was told for each piece.
+struct Basket {
+    kept: Rc<RefCell<String>>,
+    says: Rc<RefCell<Vec<Take>>>,
+}
+
+impl Receiver for Basket {
+    fn piece(&mut self, bytes: &[u8]) -> Take {
+        self.kept.borrow_mut().push_str(std::str::from_utf8(bytes).unwrap());
+        self.says.borrow_mut().pop().unwrap_or(Take::More)
+    }
+
+    fn resumed(&mut self, woken: Woken) -> Take {
+        self.kept.borrow_mut().push_str(&format!("<{woken:?}>"));
+        self.says.borrow_mut().pop().unwrap_or(Take::More)
+    }
+
+    fn end(self: Box<Self>, _: Ticket) -> Reply {
+        self.kept.borrow_mut().push('.');
+        Reply::Now(Response::text(StatusCode::CREATED, "kept"))
+    }
+}
+
+struct House {
+    conn: Conn,
+    client: UnixStream,
+    tools: Tools<Stub>,
+    kept: Rc<RefCell<String>>,
+    says: Rc<RefCell<Vec<Take>>>,
+}
+
+/// A connection whose bodies go to a basket, at no less than ten bytes a second after two seconds, and within three of
+/// silence.
+fn receiving(in_pieces: bool) -> House {
+    let (conn, client, mut tools) = accepted();
+    let (kept, says) = (Rc::<RefCell<String>>::default(), Rc::<RefCell<Vec<Take>>>::default());
+    let pace = Pace { stall: 3 * SECOND, grace: 2 * SECOND, bytes_per_second: 10 };
+    let (in_basket, told) = (Rc::clone(&kept), Rc::clone(&says));
+    let basket = move || Box::new(Basket { kept: Rc::clone(&in_basket), says: Rc::clone(&told) });
+    tools.services[0] =
+        Stub { replies: Some(Box::new(move || Reply::Receive(basket(), pace))), in_pieces, body_max: 100 };
+    House { conn, client, tools, kept, says }
+}
+
+impl House {
+    fn send(&mut self, text: &str) -> Flow {
+        self.client.write_all(text.as_bytes()).unwrap();
+        self.conn.readable = true;
+        self.conn.turn(0, &mut self.tools)
+    }
+
+    fn kept(&self) -> String {
+        self.kept.take()
+    }
+
+    fn ticket(&self) -> Ticket {
+        let State::Uploading(upload) = &self.conn.state else { panic!("no body is on its way") };
+        upload.ticket()
+    }
+
+    fn pass(&mut self, time: Duration) -> Flow {
+        pass(&mut self.tools, time);
+        self.conn.expire(&mut self.tools)
+    }
+}
+
+fn put(framing: &str) -> String {
+    format!("PUT / HTTP/1.1\r\nHost: t\r\n{framing}\r\n\r\n")
+}
+
+#[test]
+fn a_body_is_handed_on_as_it_comes_and_answered_at_its_end() {
+    for (framing, first, rest) in [
+        ("Content-Length: 10", "hello", "world"),
+        ("Transfer-Encoding: chunked", "3\r\nhel\r\n5\r\nlo", "wor\r\n2\r\nld\r\n0\r\n\r\n"),
+    ] {
+        let mut house = receiving(true);
+        house.send(&format!("{}{first}", put(framing)));
+        assert_eq!(house.kept(), "hello");
+        assert_eq!(read(&mut house.client), "");
+        // The next request is behind it, and has its own body.
+        house.send(&format!("{rest}{}a", put("Content-Length: 2")));
+        assert_eq!(house.kept(), "world.a");
+        house.send("b");
+        assert_eq!(house.kept(), "b.");
+        assert_eq!(read(&mut house.client).matches("HTTP/1.1 201 ").count(), 2);
+        assert!(matches!(house.conn.state, State::Idle));
+    }
+    let mut whole = receiving(false);
+    whole.send(&format!("{}hello", put("Content-Length: 5")));
+    assert_eq!(whole.kept(), "hello.", "a body that was collected goes the same way");
+}
+
+#[test]
+fn who_pauses_is_sent_no_more_until_its_ticket_is_resumed() {
+    let mut house = receiving(true);
+    house.says.borrow_mut().push(Take::Pause);
+    house.send(&format!("{}3\r\nhel\r\n2\r\nlo\r\n", put("Transfer-Encoding: chunked")));
+    assert_eq!(house.kept(), "hel");
+    assert_eq!(house.send("5\r\nworld\r\n0\r\n\r\n"), Flow::Wait);
+    assert_eq!(house.kept(), "", "nothing is read");
+    assert_eq!(house.pass(3 * SECOND), Flow::Wait, "the client cannot help it");
+    let ticket = house.ticket();
+    assert_eq!(house.conn.resume(Ticket { serial: ticket.serial + 1, ..ticket }, &mut house.tools), Flow::Wait);
+    assert_eq!(house.conn.resume(ticket, &mut house.tools), Flow::Again);
+    house.conn.turn(0, &mut house.tools);
+    assert_eq!(house.kept(), "<Resumed>loworld.");
+}
+
+#[test]
+fn a_pause_without_end_ends_the_connection() {
+    let mut house = receiving(true);
+    house.says.borrow_mut().push(Take::Pause);
+    house.send(&format!("{}he", put("Content-Length: 10")));
+    assert_eq!(house.pass(4 * SECOND - Duration::from_millis(1)), Flow::Wait);
+    let busy = Response::text(StatusCode::SERVICE_UNAVAILABLE, "busy");
+    house.says.borrow_mut().push(Take::Answer(busy));
+    assert_eq!(house.pass(Duration::from_millis(1)), Flow::Again);
+    assert_eq!(house.kept(), "he<TimedOut>");
+    assert!(read(&mut house.client).starts_with("HTTP/1.1 503 "));
+    assert!(matches!(house.conn.state, State::Closing));
+}
+
+#[test]
+fn a_body_that_stalls_or_drips_is_given_up() {
+    let mut stalls = receiving(true);
+    stalls.send(&format!("{}{}", put("Content-Length: 99"), "x".repeat(50)));
+    assert_eq!(stalls.pass(3 * SECOND - Duration::from_millis(1)), Flow::Wait);
+    assert_eq!(stalls.pass(Duration::from_millis(1)), Flow::Again);
+    let said = read(&mut stalls.client);
+    assert!(said.starts_with("HTTP/1.1 408 ") && said.contains("BodyStalled(3)"), "{said}");
+    let mut drips = receiving(true);
+    drips.send(&put("Content-Length: 99"));
+    for seconds in 1..=2 {
+        drips.send("x");
+        assert_eq!(drips.pass(SECOND), Flow::Wait, "{seconds}");
+    }
+    assert_eq!(drips.pass(Duration::from_millis(200)), Flow::Again, "two bytes have earned two tenths");
+    let said = read(&mut drips.client);
+    assert!(said.contains("connection: close") && said.contains("BodyTooSlow(10)"), "{said}");
+}
+
+#[test]
+fn a_body_over_its_limit_is_refused_wherever_that_is_seen() {
+    let mut declared = receiving(true);
+    declared.send(&put("Content-Length: 101"));
+    assert!(read(&mut declared.client).starts_with("HTTP/1.1 413 "));
+    assert_eq!(declared.kept(), "");
+    let mut chunked = receiving(true);
+    chunked.send(&format!("{}5\r\nhello\r\n60\r\n", put("Transfer-Encoding: chunked")));
+    assert!(read(&mut chunked.client).starts_with("HTTP/1.1 413 "));
+    assert_eq!(chunked.kept(), "hello", "never whole");
+}
+
+#[test]
+fn a_client_is_told_to_go_on_only_if_its_body_is_wanted() {
+    let asks = put("Expect: 100-continue\r\nContent-Length: 5");
+    let mut house = receiving(true);
+    house.send(&asks);
+    assert_eq!(read(&mut house.client), "HTTP/1.1 100 Continue\r\n\r\n");
+    house.send("hello");
+    assert_eq!(house.kept(), "hello.");
+    let mut refusing = receiving(true);
+    refusing.tools.services[0].replies =
+        Some(Box::new(|| Reply::Now(Response::text(StatusCode::FORBIDDEN, "not from you"))));
+    refusing.send(&asks);
+    let said = read(&mut refusing.client);
+    assert!(said.starts_with("HTTP/1.1 403 ") && said.contains("connection: close"), "{said}");
+    assert!(matches!(refusing.conn.state, State::Lingering), "what it sends all the same is thrown away");
+}
+
+#[test]
+fn a_receiver_may_answer_early_and_one_that_panics_ends_its_connection() {
+    let mut early = receiving(true);
+    early.says.borrow_mut().push(Take::Answer(Response::text(StatusCode::INSUFFICIENT_STORAGE, "full")));
+    early.send(&format!("{}he", put("Content-Length: 10")));
+    let said = read(&mut early.client);
+    assert!(said.starts_with("HTTP/1.1 507 ") && said.contains("connection: close"), "{said}");
+    let mut panics = receiving(true);
+    panics.client.write_all(&[put("Content-Length: 10").as_bytes(), &[0xff]].concat()).unwrap();
+    panics.conn.readable = true;
+    panics.conn.turn(0, &mut panics.tools);
+    assert_eq!(read(&mut panics.client), "");
+    assert!(matches!(panics.conn.state, State::Lingering));
+}

@@ -1,0 +1,81 @@
+//! Bodies that are on their way, in or out: what a connection knows of them.
+
+use std::time::{Duration, Instant};
+
+use crate::net::body::Source;
+use crate::net::http1::Reject;
+use crate::net::mailbox::Ticket;
+use crate::net::response::Manner;
+use crate::net::service::{Pace, Receiver, Reply, Take};
+
+/// A request's body on its way to a receiver.
+pub(super) struct Upload {
+    pub(super) ticket: Ticket,
+    pub(super) manner: Manner,
+    pub(super) receiver: Box<dyn Receiver>,
+    pub(super) pace: Pace,
+    pub(super) received: u64,
+    /// When the body began, put off by every pause.
+    pub(super) began: Instant,
+    /// When something last came, or a pause was over.
+    pub(super) moved: Instant,
+    pub(super) paused: Option<Instant>,
+}
+
+/// An answer's body on its way out of a source.
+pub(super) struct Download {
+    pub(super) ticket: Ticket,
+    pub(super) manner: Manner,
+    /// Not here while the pool asks it.
+    pub(super) source: Option<Box<dyn Source>>,
+    /// Bytes still to come, if that is known.
+    pub(super) left: Option<u64>,
+    pub(super) ended: bool,
+}
+
+impl Upload {
+    pub(super) fn new(ticket: Ticket, manner: Manner, receiver: Box<dyn Receiver>, pace: Pace, now: Instant) -> Self {
+        Self { ticket, manner, receiver, pace, received: 0, began: now, moved: now, paused: None }
+    }
+
+    pub(super) fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused.is_some()
+    }
+
+    /// Why the body has come too slowly, if it has.
+    pub(super) fn is_late(&self, now: Instant) -> Option<Reject> {
+        let Pace { stall, grace, bytes_per_second } = self.pace;
+        if self.moved + stall <= now {
+            return Some(Reject::BodyStalled(stall.as_secs()));
+        }
+        let earned = Duration::from_millis(self.received.saturating_mul(1000) / bytes_per_second.max(1));
+        (self.began + grace + earned <= now).then_some(Reject::BodyTooSlow(bytes_per_second))
+    }
+
+    pub(super) fn go_on(&mut self, now: Instant) {
+        if let Some(paused) = self.paused.take() {
+            self.began += now.saturating_duration_since(paused);
+            self.moved = now;
+        }
+    }
+}
+
+impl Download {
+    pub(super) fn new(ticket: Ticket, manner: Manner, length: Option<u64>, source: Box<dyn Source>) -> Self {
+        Self { ticket, manner, source: Some(source), left: length, ended: false }
+    }
+}
+
+/// What a receiver says to a body that was here with its head.
+pub(super) fn all_at_once(mut receiver: Box<dyn Receiver>, body: &[u8], ticket: impl FnOnce() -> Ticket) -> Reply {
+    if !body.is_empty()
+        && let Take::Answer(response) = receiver.piece(body)
+    {
+        return Reply::Now(response);
+    }
+    receiver.end(ticket())
+}

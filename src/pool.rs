@@ -1,0 +1,191 @@
+//! The blocking pool: a few threads for work that may block (files, large reads), so that no shard has to.
+//!
+//! Tasks wait in a bounded queue ([`QUEUE_MAX`]); when it is full a task is given back to whoever hands it in. A task that
+//! panics ends neither its thread nor the server. What a task leaves undone is its own to tell: a `gate::Reply` that it
+//! holds answers by being dropped.
+
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::{Condvar, Mutex};
+
+/// Tasks that may wait for a thread.
+pub const QUEUE_MAX: usize = 1024;
+
+/// Work for a thread of the pool.
+pub type Task = Box<dyn FnOnce() + Send>;
+
+/// Hands in tasks. Clones share the pool.
+#[derive(Clone)]
+pub struct PoolHandle(Arc<Shared>);
+
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    tasks: VecDeque<Task>,
+    closed: bool,
+}
+
+/// The running pool.
+pub struct Pool {
+    handle: PoolHandle,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Pool {
+    /// Starts so many threads, named after the pool.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn start(name: &str, threads: usize) -> io::Result<Self> {
+        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
+        let mut pool = Self { handle: PoolHandle(Arc::clone(&shared)), threads: Vec::with_capacity(threads) };
+        for number in 0..threads {
+            let shared = Arc::clone(&shared);
+            match std::thread::Builder::new().name(format!("{name}-{number}")).spawn(move || shared.work()) {
+                Ok(thread) => pool.threads.push(thread),
+                Err(error) => {
+                    pool.stop();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(pool)
+    }
+
+    /// Where tasks are handed in.
+    #[must_use]
+    pub fn handle(&self) -> PoolHandle {
+        self.handle.clone()
+    }
+
+    /// Waits for the tasks that run, drops those that wait, and takes no more.
+    pub fn stop(self) {
+        let waiting = {
+            let mut queue = self.handle.0.queue.lock();
+            queue.closed = true;
+            std::mem::take(&mut queue.tasks)
+        };
+        // Outside the lock: a task may hand in another when it is dropped.
+        drop(waiting);
+        self.handle.0.changed.notify_all();
+        for thread in self.threads {
+            // Every task is caught, so a thread that panicked did so in this file.
+            if thread.join().is_err() {
+                log::error!(thread = "pool"; "thread.panicked");
+            }
+        }
+    }
+}
+
+impl PoolHandle {
+    /// Hands in a task without waiting.
+    ///
+    /// # Errors
+    /// Gives it back when [`QUEUE_MAX`] wait, or the pool has stopped.
+    pub fn submit(&self, task: Task) -> Result<(), Task> {
+        let mut queue = self.0.queue.lock();
+        if queue.closed || queue.tasks.len() >= QUEUE_MAX {
+            return Err(task);
+        }
+        queue.tasks.push_back(task);
+        drop(queue);
+        self.0.changed.notify_one();
+        Ok(())
+    }
+
+    /// Tasks that wait for a thread.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.0.queue.lock().tasks.len()
+    }
+}
+
+impl Shared {
+    fn work(&self) {
+        while let Some(task) = self.next() {
+            // The panic hook has logged it; what the task held was dropped.
+            let _ = catch_unwind(AssertUnwindSafe(task));
+        }
+    }
+
+    fn next(&self) -> Option<Task> {
+        let mut queue = self.queue.lock();
+        loop {
+            if queue.closed {
+                return None;
+            }
+            if let Some(task) = queue.tasks.pop_front() {
+                return Some(task);
+            }
+            self.changed.wait(&mut queue);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{channel, sync_channel};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_costs_no_thread() {
+        let pool = Pool::start("test", 1).unwrap();
+        let (done, waits) = channel();
+        pool.handle().submit(Box::new(|| panic!("on purpose"))).ok().unwrap();
+        pool.handle().submit(Box::new(move || done.send(()).unwrap())).ok().unwrap();
+        waits.recv().unwrap();
+        pool.stop();
+    }
+
+    #[test]
+    fn a_full_queue_gives_the_task_back() {
+        let pool = Pool::start("test", 1).unwrap();
+        let handle = pool.handle();
+        let ((began, has_begun), (go, may_go)) = (channel(), channel::<()>());
+        let first = move || {
+            began.send(()).unwrap();
+            let _ = may_go.recv();
+        };
+        handle.submit(Box::new(first)).ok().unwrap();
+        has_begun.recv().unwrap();
+        for _ in 0..QUEUE_MAX {
+            handle.submit(Box::new(|| ())).ok().unwrap();
+        }
+        assert!(handle.submit(Box::new(|| ())).is_err());
+        assert_eq!(handle.queued(), QUEUE_MAX);
+        drop(go);
+        pool.stop();
+        assert!(handle.submit(Box::new(|| ())).is_err(), "a pool that has stopped takes nothing");
+    }
+
+    #[test]
+    fn a_stop_waits_for_what_runs_and_drops_what_waits() {
+        let pool = Pool::start("test", 2).unwrap();
+        let (began, has_begun) = channel();
+        let (go, may_go) = sync_channel::<()>(0);
+        let finished = Arc::new(Mutex::new(Vec::new()));
+        let (noted, handle) = (Arc::clone(&finished), pool.handle());
+        let running = move || {
+            began.send(()).unwrap();
+            may_go.recv().unwrap();
+            noted.lock().push("ran");
+        };
+        handle.submit(Box::new(running)).ok().unwrap();
+        has_begun.recv().unwrap();
+        // The other thread is kept busy by nothing, so only what comes after the stop is sure to wait.
+        let stopping = std::thread::spawn(move || pool.stop());
+        while handle.submit(Box::new(|| ())).is_ok() {}
+        go.send(()).unwrap();
+        stopping.join().unwrap();
+        assert_eq!(*finished.lock(), ["ran"]);
+    }
+}
