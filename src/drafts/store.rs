@@ -335,11 +335,11 @@ pub struct Segment {
 ///
 /// # Errors
 /// When the store fails.
-pub fn segments(reader: &Reader, draft: i64, from: i64, to: i64, mut each: impl FnMut(&Segment)) -> Result<(), Error> {
+pub fn segments(reader: &Reader, draft: i64, from: i64, to: i64, mut each: impl FnMut(Segment)) -> Result<(), Error> {
     let sql = "SELECT segment_order, segment_id, user_id, content, created_at FROM draft_segments \
                WHERE draft = ?1 AND segment_order >= ?2 AND segment_order < ?3 ORDER BY segment_order";
     reader.each(sql, &[draft.into(), from.into(), to.into()], |row| {
-        each(&Segment {
+        each(Segment {
             order: row.get(0)?,
             segment_id: row.get(1)?,
             user_id: row.get(2)?,

@@ -73,20 +73,44 @@ impl Views {
         metrics: Metrics,
         out: &mut Vec<u8>,
     ) -> Result<bool, Error> {
+        let fetched = fetch(reader, draft_id, self.seen(draft_id))?;
+        match self.show(draft_id, fetched, metrics, out) {
+            Shown::Draft => Ok(true),
+            Shown::NoSuchDraft => Ok(false),
+            Shown::Outdated => Err(Error::Busy("the draft was forgotten while it was read".to_owned())),
+        }
+    }
+
+    /// How far this draft was read, for [`fetch`] to go on from there.
+    #[must_use]
+    pub fn seen(&self, draft_id: &str) -> Seen {
+        self.young.get(draft_id).or_else(|| self.old.get(draft_id)).map(View::seen).unwrap_or_default()
+    }
+
+    /// Appends the Draft object to `out`, brought up to date with what was fetched.
+    pub fn show(&mut self, draft_id: &str, fetched: Fetched, metrics: Metrics, out: &mut Vec<u8>) -> Shown {
         let known = self.young.remove_entry(draft_id).inspect(|(_, view)| self.young_bytes -= view.bytes());
-        let (key, view) = match known.or_else(|| self.old.remove_entry(draft_id)) {
-            Some((key, mut view)) => {
-                view.refresh(reader)?;
+        let known = known.or_else(|| self.old.remove_entry(draft_id));
+        let (key, view) = match (fetched, known) {
+            (Fetched::Nothing, _) => return Shown::NoSuchDraft,
+            (Fetched::Same(version), Some((key, mut view))) => {
+                view.version = version;
                 (key, view)
             }
-            None => match View::load(reader, draft_id)? {
-                Some(view) => (draft_id.to_owned(), view),
-                None => return Ok(false),
-            },
+            (Fetched::New(news), Some((key, mut view))) if view.seen() == news.seen => {
+                view.add(*news);
+                (key, view)
+            }
+            (Fetched::New(news), _) if news.seen == Seen::default() => (draft_id.to_owned(), View::new(*news)),
+            // It was dropped, or read by somebody else, between the fetching and now.
+            (Fetched::Same(_) | Fetched::New(_), known) => {
+                known.into_iter().for_each(|(key, view)| self.keep(key, view));
+                return Shown::Outdated;
+            }
         };
         view.render(metrics, out);
         self.keep(key, view);
-        Ok(true)
+        Shown::Draft
     }
 
     fn keep(&mut self, draft_id: String, view: View) {
@@ -104,72 +128,55 @@ impl Views {
 }
 
 impl View {
-    fn load(reader: &Reader, draft_id: &str) -> Result<Option<Self>, Error> {
-        let version = reader.version();
-        let Some(head) = store::head(reader, draft_id)? else { return Ok(None) };
+    /// Of a draft that was read from its beginning.
+    fn new(news: News) -> Self {
+        let mut history = Vec::new();
+        push_string(&mut history, &news.head.creator_id);
         let mut view = Self {
-            version,
+            version: None,
             segments: Vec::new(),
             segments_seen: 0,
             last_segment_at: None,
-            contributors: BTreeSet::from([head.creator_id.clone()]),
-            history: Vec::new(),
+            contributors: BTreeSet::from([news.head.creator_id.clone()]),
+            history,
             passes: Vec::new(),
             last_pass_row: 0,
             collaborators: Vec::new(),
             collaborators_seen: 0,
             last_collaborator_row: 0,
-            head,
+            head: news.head.clone(),
         };
-        push_string(&mut view.history, &view.head.creator_id);
-        view.catch_up(reader)?;
-        Ok(Some(view))
+        view.add(news);
+        view
     }
 
-    /// Makes the view show everything committed before the call.
-    fn refresh(&mut self, reader: &Reader) -> Result<(), Error> {
-        let version = reader.version();
-        if version.is_some() && version == self.version {
-            return Ok(());
+    fn seen(&self) -> Seen {
+        Seen {
+            version: self.version,
+            event_seq: self.head.event_seq,
+            segments: self.segments_seen,
+            passes: self.passes.len() as i64,
+            last_pass_row: self.last_pass_row,
+            collaborators: self.collaborators_seen,
+            last_collaborator_row: self.last_collaborator_row,
         }
-        let head = store::head(reader, &self.head.draft_id)?;
-        if let Some(head) = head.filter(|head| head.event_seq != self.head.event_seq) {
-            self.head = head;
-            self.catch_up(reader)?;
-        }
-        self.version = version;
-        Ok(())
     }
 
-    /// Reads what the head counts and the view lacks. What was added after the head was read is left for the
-    /// next time, so head and parts always agree; if there is less than the head counts, the draft is damaged.
-    fn catch_up(&mut self, reader: &Reader) -> Result<(), Error> {
-        let draft = self.head.row;
-        let (seen, total) = (self.segments_seen, self.head.segments);
-        if seen < total {
-            store::segments(reader, draft, seen, total, |segment| self.push_segment(segment))?;
-            agree("segments", self.segments_seen, total)?;
+    /// Adds what is new.
+    fn add(&mut self, news: News) {
+        let News { version, head, segments, passes, collaborators, .. } = news;
+        (self.version, self.head) = (version, head);
+        segments.iter().for_each(|segment| self.push_segment(segment));
+        for (row, to_user, at) in passes {
+            push_string(&mut self.history, &to_user);
+            self.passes.push(at);
+            self.last_pass_row = row;
         }
-        let missing = self.head.passes - self.passes.len() as i64;
-        if missing > 0 {
-            for (row, to_user, at) in store::passes(reader, draft, self.last_pass_row, missing)? {
-                push_string(&mut self.history, &to_user);
-                self.passes.push(at);
-                self.last_pass_row = row;
-            }
-            agree("passes", self.passes.len() as i64, self.head.passes)?;
+        for (row, user) in collaborators {
+            push_string(&mut self.collaborators, &user);
+            self.collaborators_seen += 1;
+            self.last_collaborator_row = row;
         }
-        let missing = self.head.collaborators - self.collaborators_seen;
-        if missing > 0 {
-            let after = self.last_collaborator_row;
-            for (row, user) in store::collaborators(reader, draft, &self.head.creator_id, after, missing)? {
-                push_string(&mut self.collaborators, &user);
-                self.collaborators_seen += 1;
-                self.last_collaborator_row = row;
-            }
-            agree("collaborators", self.collaborators_seen, self.head.collaborators)?;
-        }
-        Ok(())
     }
 
     fn push_segment(&mut self, segment: &store::Segment) {
@@ -250,6 +257,86 @@ impl View {
     }
 }
 
+/// How far a draft was read; by default not at all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// [`Reader::version`] before the head was read.
+    version: Option<u64>,
+    event_seq: i64,
+    segments: i64,
+    passes: i64,
+    last_pass_row: i64,
+    collaborators: i64,
+    last_collaborator_row: i64,
+}
+
+/// What there is of a draft beyond what was seen. Plain values, so that they may be read on any thread.
+#[derive(Debug)]
+pub enum Fetched {
+    /// There is no such draft.
+    Nothing,
+    /// Nothing is new.
+    Same(Option<u64>),
+    /// There is more.
+    New(Box<News>),
+}
+
+/// What is new of a draft.
+#[derive(Debug)]
+pub struct News {
+    /// Behind what it comes.
+    seen: Seen,
+    version: Option<u64>,
+    head: Head,
+    segments: Vec<store::Segment>,
+    passes: Vec<(i64, String, Timestamp)>,
+    collaborators: Vec<(i64, String)>,
+}
+
+/// What came of showing a draft.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// The draft as it is.
+    Draft,
+    /// There is none.
+    NoSuchDraft,
+    /// What was fetched does not follow what is known; to be fetched anew.
+    Outdated,
+}
+
+/// Reads what the draft's head counts and was not seen. What was added after the head was read is left for the next time, so
+/// head and parts always agree; if there is less than the head counts, the draft is damaged. Nothing of a draft is ever
+/// removed, so one that was seen is there.
+///
+/// # Errors
+/// When the store fails.
+pub fn fetch(reader: &Reader, draft_id: &str, seen: Seen) -> Result<Fetched, Error> {
+    let version = reader.version();
+    if version.is_some() && version == seen.version {
+        return Ok(Fetched::Same(version));
+    }
+    let head = match store::head(reader, draft_id)? {
+        Some(head) if head.event_seq != seen.event_seq => head,
+        None if seen == Seen::default() => return Ok(Fetched::Nothing),
+        _ => return Ok(Fetched::Same(version)),
+    };
+    let (mut segments, mut passes, mut collaborators) = (Vec::new(), Vec::new(), Vec::new());
+    if seen.segments < head.segments {
+        store::segments(reader, head.row, seen.segments, head.segments, |segment| segments.push(segment))?;
+        agree("segments", seen.segments + segments.len() as i64, head.segments)?;
+    }
+    if seen.passes < head.passes {
+        passes = store::passes(reader, head.row, seen.last_pass_row, head.passes - seen.passes)?;
+        agree("passes", seen.passes + passes.len() as i64, head.passes)?;
+    }
+    if seen.collaborators < head.collaborators {
+        let (after, missing) = (seen.last_collaborator_row, head.collaborators - seen.collaborators);
+        collaborators = store::collaborators(reader, head.row, &head.creator_id, after, missing)?;
+        agree("collaborators", seen.collaborators + collaborators.len() as i64, head.collaborators)?;
+    }
+    Ok(Fetched::New(Box::new(News { seen, version, head, segments, passes, collaborators })))
+}
+
 /// Fails when not all are there that the head counts.
 fn agree(what: &str, found: i64, counted: i64) -> Result<(), Error> {
     if found == counted {
@@ -278,4 +365,63 @@ fn push_string(out: &mut Vec<u8>, value: &str) {
 fn string(out: &mut Vec<u8>, value: &str) {
     // Neither a string nor a Vec can fail to serialise.
     let _ = serde_json::to_writer(out, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drafts() -> Reader {
+        let reader = Reader::in_memory(crate::drafts::MIGRATIONS);
+        reader.batch(
+            "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, segment_count, event_seq, passed_at, \
+             created_at, updated_at) VALUES ('d', 'a', 't', 'x', 'a', 1, 1, 0, 0, 0); \
+             INSERT INTO draft_segments (draft, segment_order, segment_id, user_id, content, created_at) \
+             VALUES (1, 0, 's0', 'a', 'first', 0)",
+        );
+        reader
+    }
+
+    fn append(reader: &Reader) {
+        reader.batch(
+            "UPDATE drafts SET segment_count = 2, event_seq = 2; \
+             INSERT INTO draft_segments (draft, segment_order, segment_id, user_id, content, created_at) \
+             VALUES (1, 1, 's1', 'a', 'second', 0)",
+        );
+    }
+
+    fn segments(views: &mut Views, fetched: Fetched) -> (Shown, usize) {
+        let mut out = Vec::new();
+        let shown = views.show("d", fetched, Metrics::Null, &mut out);
+        (shown, String::from_utf8(out).unwrap().matches("\"segment_id\"").count())
+    }
+
+    #[test]
+    fn what_is_fetched_is_what_is_new() {
+        let (reader, mut views) = (drafts(), Views::new(1 << 20));
+        assert!(matches!(fetch(&reader, "nowhere", Seen::default()), Ok(Fetched::Nothing)));
+        let all = fetch(&reader, "d", views.seen("d")).unwrap();
+        assert_eq!(segments(&mut views, all), (Shown::Draft, 1));
+        assert!(matches!(fetch(&reader, "d", views.seen("d")), Ok(Fetched::Same(None))));
+        append(&reader);
+        let more = fetch(&reader, "d", views.seen("d")).unwrap();
+        assert!(matches!(&more, Fetched::New(news) if news.segments.len() == 1), "{more:?}");
+        assert_eq!(segments(&mut views, more), (Shown::Draft, 2));
+        reader.batch("UPDATE drafts SET segment_count = 3, event_seq = 3");
+        assert!(fetch(&reader, "d", views.seen("d")).unwrap_err().is_damage());
+    }
+
+    #[test]
+    fn what_was_fetched_for_another_view_is_not_shown_but_the_whole_always_is() {
+        let (reader, mut views) = (drafts(), Views::new(1 << 20));
+        let [first, again] = [(), ()].map(|()| fetch(&reader, "d", Seen::default()).unwrap());
+        assert_eq!(segments(&mut views, first), (Shown::Draft, 1));
+        append(&reader);
+        let [more, twice] = [(), ()].map(|()| fetch(&reader, "d", views.seen("d")).unwrap());
+        assert_eq!(segments(&mut views, more), (Shown::Draft, 2));
+        assert_eq!(segments(&mut views, twice), (Shown::Outdated, 0));
+        assert_eq!(views.seen("d").segments, 2, "what is known stays");
+        assert_eq!(segments(&mut views, again), (Shown::Draft, 1), "as it was then");
+        assert_eq!(segments(&mut Views::new(1 << 20), Fetched::Same(None)), (Shown::Outdated, 0));
+    }
 }
