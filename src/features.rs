@@ -5,14 +5,14 @@ use crate::gate::Code;
 use crate::observe::metrics::{self, Row};
 use crate::settings::{self, Knob};
 use crate::store::Schema;
-use crate::{audit, backup, drafts, gate, health, housekeeper, hub, net, observe, ops, store};
+use crate::{audit, backup, drafts, gate, health, housekeeper, hub, net, observe, ops, pool, store};
 
 /// The features, in the order in which they start.
 pub const FEATURES: &[&Feature] = &[&health::FEATURE, &ops::FEATURE, &drafts::FEATURE];
 
 /// The settings of each owner.
 fn owners() -> Vec<&'static [&'static Knob]> {
-    let platform = [settings::KNOBS, net::options::KNOBS, store::options::KNOBS, observe::options::KNOBS];
+    let platform = [settings::KNOBS, net::options::KNOBS, pool::KNOBS, store::options::KNOBS, observe::options::KNOBS];
     let gate = gate::options::KNOBS.iter().copied();
     let others = [housekeeper::KNOBS, audit::options::KNOBS, hub::options::KNOBS];
     let features = FEATURES.iter().map(|feature| feature.knobs);
@@ -38,7 +38,7 @@ pub(crate) fn declared() -> impl Iterator<Item = &'static Knob> {
 /// Every family of metrics, in the order of the page.
 #[must_use]
 pub fn rows() -> Vec<&'static Row> {
-    let platform = [metrics::ROWS, gate::counters::ROWS, hub::counters::ROWS, net::counters::ROWS];
+    let platform = [metrics::ROWS, pool::ROWS, gate::counters::ROWS, hub::counters::ROWS, net::counters::ROWS];
     let others = [store::counters::ROWS, audit::counters::ROWS, backup::counters::ROWS];
     let features = FEATURES.iter().map(|feature| feature.counters);
     metrics::in_order(&platform.into_iter().chain(others).chain(features).collect::<Vec<_>>())

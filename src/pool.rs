@@ -12,6 +12,22 @@ use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::observe::metrics::{Metrics, PROCESS, Row, set_usize};
+use crate::settings::{Knob, SERVER, int};
+
+pub(crate) static THREADS: Knob = Knob::new(&SERVER, "BLOCKING_THREADS", int(1, 256, "threads"), "2")
+    .meaning("How many threads do what may block, such as reading files, so that no shard has to.");
+
+pub(crate) const KNOBS: &[&Knob] = &[&THREADS];
+
+static POOL_THREADS: Row = Row::gauge(&PROCESS, "blocking_threads")
+    .says("Threads of the pool for what may block", "Does work wait for the blocking pool?");
+
+static QUEUE_DEPTH: Row = Row::gauge(&PROCESS, "blocking_queue_depth")
+    .says("Work that waits for a thread of that pool", "Does work wait for the blocking pool?");
+
+pub(crate) const ROWS: &[&Row] = &[&POOL_THREADS, &QUEUE_DEPTH];
+
 /// Tasks that may wait for a thread.
 pub const QUEUE_MAX: usize = 1024;
 
@@ -23,6 +39,7 @@ pub type Task = Box<dyn FnOnce() + Send>;
 pub struct PoolHandle(Arc<Shared>);
 
 struct Shared {
+    threads: usize,
     queue: Mutex<Queue>,
     changed: Condvar,
 }
@@ -45,7 +62,7 @@ impl Pool {
     /// # Errors
     /// When the system refuses a thread.
     pub fn start(name: &str, threads: usize) -> io::Result<Self> {
-        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
+        let shared = Arc::new(Shared { threads, queue: Mutex::default(), changed: Condvar::new() });
         let mut pool = Self { handle: PoolHandle(Arc::clone(&shared)), threads: Vec::with_capacity(threads) };
         for number in 0..threads {
             let shared = Arc::clone(&shared);
@@ -99,6 +116,13 @@ impl PoolHandle {
         drop(queue);
         self.0.changed.notify_one();
         Ok(())
+    }
+
+    /// Shows threads and queue to whoever asks for metrics.
+    pub fn show(&self, metrics: &Metrics) {
+        set_usize(&metrics.gauge(&POOL_THREADS), self.0.threads);
+        let (pool, depth) = (self.clone(), metrics.gauge(&QUEUE_DEPTH));
+        metrics.sample_with(move || set_usize(&depth, pool.queued()));
     }
 
     /// Tasks that wait for a thread.

@@ -25,7 +25,7 @@ use crate::net::{Endpoint, Front, SocketFile};
 use crate::observe::LogHandle;
 use crate::observe::metrics::{self, Metrics};
 use crate::ops::Plane;
-use crate::pool::Pool;
+use crate::pool::{Pool, THREADS};
 use crate::settings::Settings;
 use crate::store::options::{DATABASE, QUEUE_JOBS};
 use crate::store::{self, Writer};
@@ -41,12 +41,10 @@ use watched::{announce, serving};
 pub use capacity::{CONNECTIONS_DEFAULT_MAX, connections_possible};
 pub use error::StartError;
 
-/// Threads for work that blocks.
-const BLOCKING_THREADS: usize = 2;
-
 /// A running server.
 pub struct Server {
     front: Front<Batch>,
+    pool: Pool,
     plane: Option<Plane>,
     /// Those of Unix sockets, which go with the server.
     socket_files: Vec<SocketFile>,
@@ -57,7 +55,6 @@ pub struct Server {
     running: Arc<[Arc<dyn Running>]>,
     notify: Notify,
     watchdog: Option<Watchdog>,
-    pool: Pool,
     metrics: Metrics,
     drain: Duration,
 }
@@ -94,7 +91,9 @@ impl Server {
         let writer = Writer::start(store, settings.count(&QUEUE_JOBS), Arc::clone(&hub) as _, clock.clone())
             .map_err(StartError::Threads)?;
 
-        let house = build_house(settings, &writer, hub, &metrics, &clock);
+        let pool = Pool::start("blocking", settings.count(&THREADS)).map_err(StartError::Threads)?;
+        pool.handle().show(&metrics);
+        let house = build_house(settings, &writer, pool.handle(), hub, &metrics, &clock);
         let backups = Backups::new(writer.handle(), schema.clone(), backup::Options::of(settings), clock.clone());
         let platform = Arc::new(Platform::new(settings, &house, policies.clone(), backups.clone()));
         survey.iter().for_each(|survey| platform.show(survey));
@@ -116,7 +115,6 @@ impl Server {
             untrusted_proxy: untrusted_proxy.clone(),
             counters: Arc::new(gate::Counters::new(&metrics)),
         };
-        let pool = Pool::start("pool", BLOCKING_THREADS).map_err(StartError::Threads)?;
         let doors = vec![front_door(public, settings, connections, &policies)];
         let options = front_options(settings, pool.handle(), &metrics, &clock);
         let front = Front::start(doors, options, readers, move |reader, mailbox| plan.build(reader, mailbox))
@@ -150,6 +148,7 @@ impl Server {
         let drain = settings.seconds(&DRAIN);
         Ok(Self {
             front,
+            pool,
             plane,
             socket_files: files,
             housekeeper,
@@ -158,7 +157,6 @@ impl Server {
             running,
             notify,
             watchdog,
-            pool,
             metrics,
             drain,
         })

@@ -62,7 +62,7 @@ impl Running for Drafts {
         socket::route(routes, watches);
         routes::routes(
             routes,
-            Rc::clone(&shard.reader),
+            shard.clone(),
             self.damaged.clone(),
             self.options,
             house.audit.clone(),

@@ -26,6 +26,7 @@ use super::store::{self, NewDraft, Operation};
 use super::view::{Metrics, Views};
 use crate::audit::{Audit, Entry, Field, Witness};
 use crate::clock::Clock;
+use crate::feature::ShardParts;
 use crate::gate::validate::{Check, ECHO_CHARS, Length};
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes, USER_ID_MAX_CHARS};
 use crate::net::Response;
@@ -37,7 +38,7 @@ const KEY: Length = Length::between(0, IDEMPOTENCY_KEY_MAX_CHARS);
 
 /// What the handlers of one shard share.
 struct Drafts {
-    reader: Rc<Reader>,
+    parts: ShardParts,
     views: RefCell<Views>,
     damaged: Damaged,
     options: Options,
@@ -46,11 +47,11 @@ struct Drafts {
     clock: Clock,
 }
 
-/// Adds the routes of drafts for one shard, which reads through `reader`. All shards share what they know as `damaged`.
+/// Adds the routes of drafts for one shard. All shards share what they know as `damaged`.
 /// Changes are recorded when there is an `audit`, and counted in any case.
 pub fn routes(
     routes: &mut Routes,
-    reader: Rc<Reader>,
+    parts: ShardParts,
     damaged: Damaged,
     options: Options,
     audit: Option<Audit>,
@@ -58,7 +59,7 @@ pub fn routes(
     clock: Clock,
 ) {
     let views = RefCell::new(Views::new(options.cache_bytes));
-    let drafts = Rc::new(Drafts { reader, views, damaged, options, audit, metrics, clock });
+    let drafts = Rc::new(Drafts { parts, views, damaged, options, audit, metrics, clock });
     let with = |handler: fn(&Rc<Drafts>, &Call<'_>) -> Result<Outcome, ApiError>| {
         let drafts = Rc::clone(&drafts);
         move |call: &Call<'_>| handler(&drafts, call)
@@ -77,25 +78,26 @@ impl Drafts {
     /// `{"data":{…}}` with the draft as it is now.
     fn answer(&self, draft_id: &str, metrics: Metrics) -> Result<Response, ApiError> {
         let mut body = b"{\"data\":".to_vec();
-        if !self.views.borrow_mut().render(&self.reader, draft_id, metrics, &mut body)? {
+        if !self.views.borrow_mut().render(&self.parts.reader, draft_id, metrics, &mut body)? {
             return Err(not_found(draft_id));
         }
         body.push(b'}');
         Ok(Response::json(StatusCode::OK, body))
     }
 
-    /// A change to an existing draft.
-    fn change<T, J, F>(self: &Rc<Self>, draft_id: &str, job: J, then: F) -> Result<Outcome, ApiError>
-    where
-        T: Send + 'static,
-        J: FnMut(&mut Tx<'_>) -> Result<T, ApiError> + Send + 'static,
-        F: FnOnce(T) -> Result<Response, ApiError> + 'static,
-    {
-        self.damaged.check(draft_id)?;
-        let (drafts, draft_id) = (Rc::clone(self), draft_id.to_owned());
-        Ok(Outcome::attempt(job, move |result: Result<T, ApiError>| {
-            result.and_then(then).inspect_err(|error| drafts.damaged.note(&draft_id, error))
-        }))
+    /// A change to an existing draft. The job returns whether it is a replay of an earlier one.
+    fn change(
+        self: &Rc<Self>,
+        call: &Call<'_>,
+        draft_id: Arc<str>,
+        job: impl FnMut(&mut Tx<'_>) -> Result<bool, ApiError> + Send + 'static,
+    ) -> Result<Outcome, ApiError> {
+        self.damaged.check(&draft_id)?;
+        let drafts = Rc::clone(self);
+        self.parts.try_change(call, job, move |result| {
+            let answer = result.and_then(|replayed| drafts.changed(&draft_id, replayed));
+            answer.inspect_err(|error| drafts.damaged.note(&draft_id, error))
+        })
     }
 
     /// The answer to a change: a replay shows metrics, the change itself does not (contract 01 §1.2).
@@ -126,8 +128,9 @@ fn create(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     };
     let (witness, request_id) = (drafts.witness(call), call.request_id.as_str().to_owned());
     let created = drafts.metrics.created.clone();
-    let drafts = Rc::clone(drafts);
-    Ok(Outcome::write(
+    let shown = Rc::clone(drafts);
+    drafts.parts.change(
+        call,
         move |tx| {
             store::create(tx, &new, &request_id)?;
             let created = created.clone();
@@ -140,8 +143,8 @@ fn create(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
             }
             Ok(new.draft_id.clone())
         },
-        move |draft_id| drafts.changed(&draft_id, false),
-    ))
+        move |draft_id| shown.changed(&draft_id, false),
+    )
 }
 
 fn list(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
@@ -149,11 +152,11 @@ fn list(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let before = match call.query_value("before").filter(|text| !text.is_empty()) {
         None => None,
         Some(draft_id) => Some(
-            store::head(&*drafts.reader, &draft_id)?
+            store::head(&*drafts.parts.reader, &draft_id)?
                 .ok_or_else(|| ApiError::new(Code::ValidationError, "Unknown draft in 'before' parameter"))?,
         ),
     };
-    let mut ids = store::newest_of_user(&drafts.reader, call.user, before.as_ref(), LIST_MAX_DRAFTS + 1)?;
+    let mut ids = store::newest_of_user(&drafts.parts.reader, call.user, before.as_ref(), LIST_MAX_DRAFTS + 1)?;
     let mut truncated = ids.len() > LIST_MAX_DRAFTS;
     ids.truncate(LIST_MAX_DRAFTS);
     // Taken newest first, so that what is left out is the oldest; shown oldest first.
@@ -165,7 +168,7 @@ fn list(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
         }
         oldest = Some(draft_id);
         let mut item = Vec::new();
-        let rendered = drafts.views.borrow_mut().render(&drafts.reader, draft_id, Metrics::Null, &mut item);
+        let rendered = drafts.views.borrow_mut().render(&drafts.parts.reader, draft_id, Metrics::Null, &mut item);
         match rendered.map_err(ApiError::from) {
             Ok(_) => {
                 bytes += item.len();
@@ -200,7 +203,7 @@ fn get(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
             .ok_or_else(|| ApiError::new(Code::ValidationError, "Invalid ISO timestamp format for 'now' parameter"))?,
     };
     let draft_id = call.param("draft_id");
-    may_read(&drafts.reader, drafts.options.public_read, draft_id, call.user)?;
+    may_read(&drafts.parts.reader, drafts.options.public_read, draft_id, call.user)?;
     drafts
         .answer(draft_id, Metrics::At(now))
         .map(Outcome::Now)
@@ -212,19 +215,24 @@ fn events(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let since = check.query_number(call.query_value("since"), "since", 0..=i64::MAX).unwrap_or(0);
     let limit = check.query_number(call.query_value("limit"), "limit", 1..=PAGE_MAX_EVENTS).unwrap_or(PAGE_EVENTS);
     check.done()?;
-    let draft_id = call.param("draft_id");
-    may_read(&drafts.reader, drafts.options.public_read, draft_id, call.user)?;
-    let page = replay::page(&drafts.reader, draft_id, since, limit).map_err(ApiError::from);
-    let page = page.inspect_err(|error| drafts.damaged.note(draft_id, error))?;
-    let Page { head, events, complete, more } = page.ok_or_else(|| not_found(draft_id))?;
-    let mut body = "{\"data\":[".to_owned();
-    for (at, event) in events.iter().enumerate() {
-        body.push_str(if at == 0 { "" } else { "," });
-        body.push_str(&frame_text(event, true));
-    }
-    // Writing to a String cannot fail.
-    let _ = write!(body, r#"],"from":{since},"to":{head},"complete":{complete},"more":{more}}}"#);
-    Ok(Outcome::Now(Response::json(StatusCode::OK, body.into_bytes())))
+    let (draft_id, user): (Arc<str>, _) = (Arc::from(call.param("draft_id")), call.user.to_owned());
+    let (damaged, wanted, public_read) = (drafts.damaged.clone(), Arc::clone(&draft_id), drafts.options.public_read);
+    let fetch = move |reader: &Reader| {
+        may_read(reader, public_read, &wanted, &user)?;
+        let page = replay::page(reader, &wanted, since, limit).map_err(ApiError::from);
+        page.inspect_err(|error| damaged.note(&wanted, error))
+    };
+    drafts.parts.read(call, fetch, move |page| {
+        let Page { head, events, complete, more } = page.ok_or_else(|| not_found(&draft_id))?;
+        let mut body = "{\"data\":[".to_owned();
+        for (at, event) in events.iter().enumerate() {
+            body.push_str(if at == 0 { "" } else { "," });
+            body.push_str(&frame_text(event, true));
+        }
+        // Writing to a String cannot fail.
+        let _ = write!(body, r#"],"from":{since},"to":{head},"complete":{complete},"more":{more}}}"#);
+        Ok(Response::json(StatusCode::OK, body.into_bytes()))
+    })
 }
 
 fn append_segment(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
@@ -235,39 +243,34 @@ fn append_segment(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiEr
     check.done()?;
     let change = Change::of(drafts, call);
     let segment_id = Uuid::new_v4().to_string();
-    let (shown, draft_id) = (Rc::clone(drafts), change.draft_id.clone());
     let cap = drafts.options.max_segments;
-    drafts.change(
-        call.param("draft_id"),
-        move |tx| {
-            let head = change.head(tx)?;
-            if store::is_spent(tx, head.row, &change.actor, Operation::Append, &key)? {
-                return Ok(true);
-            }
-            let member = change.is_member(tx, &head, &change.actor)?;
-            ring::may_append(ring_of(&head), &change.actor, member).map_err(|refusal| change.refused(refusal, ""))?;
-            store::spend_key(tx, head.row, &change.actor, Operation::Append, &key)?;
-            if cap > 0 && head.segments >= cap as i64 {
-                log::warn!(
-                    request_id = change.request_id.as_str(), draft_id = head.draft_id.as_str(), cap,
-                    current = head.segments;
-                    "collab.segments_soft_cap"
-                );
-            }
-            store::append(tx, &head, &segment_id, &content, &change.request_id)?;
-            change.count(tx, |metrics| &metrics.appended);
-            change.record(tx, "collab.append_segment", || {
-                let chars = i64::try_from(content.chars().count()).unwrap_or(i64::MAX);
-                [
-                    ("segment_id", Field::Text(&segment_id)),
-                    ("content_len", Field::Number(chars)),
-                    ("idempotency_key", Field::Text(&key)),
-                ]
-            })?;
-            Ok(false)
-        },
-        move |replayed| shown.changed(&draft_id, replayed),
-    )
+    drafts.change(call, Arc::clone(&change.draft_id), move |tx| {
+        let head = change.head(tx)?;
+        if store::is_spent(tx, head.row, &change.actor, Operation::Append, &key)? {
+            return Ok(true);
+        }
+        let member = change.is_member(tx, &head, &change.actor)?;
+        ring::may_append(ring_of(&head), &change.actor, member).map_err(|refusal| change.refused(refusal, ""))?;
+        store::spend_key(tx, head.row, &change.actor, Operation::Append, &key)?;
+        if cap > 0 && head.segments >= cap as i64 {
+            log::warn!(
+                request_id = change.request_id.as_str(), draft_id = head.draft_id.as_str(), cap,
+                current = head.segments;
+                "collab.segments_soft_cap"
+            );
+        }
+        store::append(tx, &head, &segment_id, &content, &change.request_id)?;
+        change.count(tx, |metrics| &metrics.appended);
+        change.record(tx, "collab.append_segment", || {
+            let chars = i64::try_from(content.chars().count()).unwrap_or(i64::MAX);
+            [
+                ("segment_id", Field::Text(&segment_id)),
+                ("content_len", Field::Number(chars)),
+                ("idempotency_key", Field::Text(&key)),
+            ]
+        })?;
+        Ok(false)
+    })
 }
 
 fn pass_ring(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
@@ -277,31 +280,25 @@ fn pass_ring(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> 
     let key = check.text(body, "idempotency_key", KEY);
     check.done()?;
     let change = Change::of(drafts, call);
-    let (shown, draft_id) = (Rc::clone(drafts), change.draft_id.clone());
-    drafts.change(
-        call.param("draft_id"),
-        move |tx| {
-            let head = change.head(tx)?;
-            if store::is_spent(tx, head.row, &change.actor, Operation::Pass, &key)? {
-                return Ok(true);
-            }
-            let member = change.is_member(tx, &head, &to_user)?;
-            ring::may_pass(ring_of(&head), &change.actor, member)
-                .map_err(|refusal| change.refused(refusal, &to_user))?;
-            store::spend_key(tx, head.row, &change.actor, Operation::Pass, &key)?;
-            store::pass(tx, &head, &to_user, &change.request_id)?;
-            change.count(tx, |metrics| &metrics.passed);
-            change.record(tx, "collab.pass_ring", || {
-                [
-                    ("from_user_id", Field::Text(&head.holder_id)),
-                    ("to_user_id", Field::Text(&to_user)),
-                    ("idempotency_key", Field::Text(&key)),
-                ]
-            })?;
-            Ok(false)
-        },
-        move |replayed| shown.changed(&draft_id, replayed),
-    )
+    drafts.change(call, Arc::clone(&change.draft_id), move |tx| {
+        let head = change.head(tx)?;
+        if store::is_spent(tx, head.row, &change.actor, Operation::Pass, &key)? {
+            return Ok(true);
+        }
+        let member = change.is_member(tx, &head, &to_user)?;
+        ring::may_pass(ring_of(&head), &change.actor, member).map_err(|refusal| change.refused(refusal, &to_user))?;
+        store::spend_key(tx, head.row, &change.actor, Operation::Pass, &key)?;
+        store::pass(tx, &head, &to_user, &change.request_id)?;
+        change.count(tx, |metrics| &metrics.passed);
+        change.record(tx, "collab.pass_ring", || {
+            [
+                ("from_user_id", Field::Text(&head.holder_id)),
+                ("to_user_id", Field::Text(&to_user)),
+                ("idempotency_key", Field::Text(&key)),
+            ]
+        })?;
+        Ok(false)
+    })
 }
 
 fn add_collaborator(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
@@ -313,32 +310,27 @@ fn add_collaborator(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, Api
     check.length("query", "role", &role, Length::between(0, ROLE_MAX_CHARS));
     check.done()?;
     let change = Change::of(drafts, call);
-    let (shown, draft_id) = (Rc::clone(drafts), change.draft_id.clone());
     let cap = drafts.options.max_collaborators;
-    drafts.change(
-        call.param("draft_id"),
-        move |tx| {
-            let head = change.head(tx)?;
-            let member = change.is_member(tx, &head, &user)?;
-            let collaborators = usize::try_from(head.collaborators).unwrap_or(usize::MAX);
-            let addition = ring::may_add(ring_of(&head), &change.actor, member, collaborators, cap)
-                .map_err(|refusal| change.refused(refusal, &user))?;
-            if addition == Addition::New {
-                store::add_collaborator(tx, &head, &user, &role, &change.request_id)?;
-                change.count(tx, |metrics| &metrics.added);
-                change.record(tx, "collab.add_collaborator", || {
-                    [("collaborator_id", Field::Text(&user)), ("role", Field::Text(&role))]
-                })?;
-            }
-            Ok(())
-        },
-        move |()| shown.changed(&draft_id, false),
-    )
+    drafts.change(call, Arc::clone(&change.draft_id), move |tx| {
+        let head = change.head(tx)?;
+        let member = change.is_member(tx, &head, &user)?;
+        let collaborators = usize::try_from(head.collaborators).unwrap_or(usize::MAX);
+        let addition = ring::may_add(ring_of(&head), &change.actor, member, collaborators, cap)
+            .map_err(|refusal| change.refused(refusal, &user))?;
+        if addition == Addition::New {
+            store::add_collaborator(tx, &head, &user, &role, &change.request_id)?;
+            change.count(tx, |metrics| &metrics.added);
+            change.record(tx, "collab.add_collaborator", || {
+                [("collaborator_id", Field::Text(&user)), ("role", Field::Text(&role))]
+            })?;
+        }
+        Ok(false)
+    })
 }
 
 /// What every change to an existing draft carries to the writer.
 struct Change {
-    draft_id: String,
+    draft_id: Arc<str>,
     actor: String,
     request_id: String,
     witness: Option<Witness>,
@@ -348,7 +340,7 @@ struct Change {
 impl Change {
     fn of(drafts: &Drafts, call: &Call<'_>) -> Self {
         Self {
-            draft_id: call.param("draft_id").to_owned(),
+            draft_id: Arc::from(call.param("draft_id")),
             actor: call.user.to_owned(),
             request_id: call.request_id.as_str().to_owned(),
             witness: drafts.witness(call),
@@ -386,7 +378,7 @@ impl Change {
     /// The words of contract 01 for a refusal; `other` is the user whom the change is about.
     fn refused(&self, refusal: Refusal, other: &str) -> ApiError {
         self.metrics.conflicts.with(&[refusal.label()]).inc();
-        let [actor, draft_id, other] = [&self.actor, &self.draft_id, other].map(|text| cut(text, ECHO_CHARS));
+        let [actor, draft_id, other] = [&*self.actor, &*self.draft_id, other].map(|text| cut(text, ECHO_CHARS));
         match refusal {
             Refusal::NotMember => not_member(&self.actor, &self.draft_id),
             Refusal::RingRequired => ApiError::new(

@@ -14,10 +14,12 @@ use crate::gate::{CodeRow, Routes};
 use crate::housekeeper::Task;
 use crate::hub::{self, Hub, Seats};
 use crate::observe::metrics::{Metrics, Row};
+use crate::pool::PoolHandle;
 use crate::settings::{Knob, Settings};
 use crate::store::{self, Migration, Reader, Schema, WriterHandle};
 
 mod check;
+mod errors;
 mod shard;
 
 pub use check::{Check, Finding};
@@ -61,6 +63,8 @@ pub fn schema_of(features: &[&Feature]) -> Schema {
 pub struct House {
     /// Takes changes.
     pub writer: WriterHandle,
+    /// Takes work that blocks.
+    pub pool: PoolHandle,
     /// Hands on what was committed.
     pub hub: Arc<Hub>,
     /// Counts sockets, whatever they watch.

@@ -15,7 +15,6 @@ use serde_json::{Value, json};
 
 use super::problem::Problem;
 use crate::net::{Reject, Response};
-use crate::store::{self, Fault, StoreError};
 
 /// The stable name of a kind of error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,7 +160,9 @@ impl ApiError {
         self
     }
 
-    pub(super) fn with_context(mut self, context: impl Into<String>) -> Self {
+    /// The same error with particulars that only the log is told.
+    #[must_use]
+    pub fn with_context(mut self, context: impl Into<String>) -> Self {
         self.0.context = Some(context.into());
         self
     }
@@ -207,6 +208,13 @@ impl ApiError {
     #[must_use]
     pub fn is_damage(&self) -> bool {
         self.0.damage
+    }
+
+    /// Marks this as coming of rows that are not as they were written.
+    #[must_use]
+    pub fn marked_damage(mut self) -> Self {
+        self.0.damage = true;
+        self
     }
 
     /// Marks this as an authentication failure, for the counter.
@@ -332,37 +340,5 @@ impl ApiError {
             body["detail"] = self.0.detail.clone().unwrap_or_else(|| self.0.message.clone());
         }
         body.to_string().into_bytes()
-    }
-}
-
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
-        let (code, message, retry_after) = match &error {
-            StoreError::Panicked => return Self::internal(error.to_string()),
-            StoreError::Failed(_) => {
-                (Code::StorageUnavailable, "The change could not be stored; retry with the same idempotency key", "1")
-            }
-            StoreError::Undone(_) => {
-                (Code::StorageUnavailable, "The change could not be stored; nothing was changed", "1")
-            }
-            // About as long as the writer takes to find out that it can write again.
-            StoreError::ReadOnly(_) => {
-                (Code::StorageReadonly, "The storage takes no changes at present; nothing was changed", "2")
-            }
-        };
-        let retry_after = HeaderValue::from_static(retry_after);
-        Self::new(code, message).with_header(RETRY_AFTER, retry_after).with_context(error.to_string())
-    }
-}
-
-impl From<store::Error> for ApiError {
-    fn from(error: store::Error) -> Self {
-        // Only a change needs room, and it undoes itself by failing.
-        if matches!(error, store::Error::Full(_)) {
-            return StoreError::ReadOnly(Fault::Full).into();
-        }
-        let mut api = Self::internal(format!("SQLite: {error}"));
-        api.0.damage = error.is_damage();
-        api
     }
 }

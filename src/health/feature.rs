@@ -1,6 +1,5 @@
 //! Health as a feature of the house.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::counters::{self, Ready};
@@ -26,13 +25,8 @@ struct Shared {
 
 impl Running for Shared {
     fn routes(&self, shard: &ShardParts, to: &mut Routes) {
-        let health = Health {
-            reader: Rc::clone(&shard.reader),
-            writer: self.house.writer.clone(),
-            readiness: Arc::clone(&self.readiness),
-            checks: Arc::clone(&shard.checks),
-            clock: self.house.clock.clone(),
-        };
+        let health =
+            Health { parts: shard.clone(), readiness: Arc::clone(&self.readiness), clock: self.house.clock.clone() };
         routes(to, health);
     }
 

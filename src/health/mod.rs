@@ -16,10 +16,10 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::clock::Clock;
-use crate::feature::Check;
+use crate::feature::ShardParts;
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
 use crate::net::Response;
-use crate::store::{self, Reader, STALLED_AFTER, Tx, WriterHandle};
+use crate::store::{self, STALLED_AFTER, Tx};
 use counters::Ready;
 pub use feature::FEATURE;
 
@@ -61,14 +61,10 @@ impl Readiness {
 
 /// What a shard asks how things are.
 pub struct Health {
-    /// Its connection to the database.
-    pub reader: Rc<Reader>,
-    /// The writer.
-    pub writer: WriterHandle,
+    /// What its handlers work with.
+    pub parts: ShardParts,
     /// What all shards share.
     pub readiness: Arc<Readiness>,
-    /// What everyone else is asked.
-    pub checks: Arc<[Check]>,
     /// The time.
     pub clock: Clock,
 }
@@ -79,25 +75,25 @@ pub fn routes(routes: &mut Routes, health: Health) {
     let alive = |_: &Call<'_>| Ok(Outcome::Now(Response::json(StatusCode::OK, &br#"{"status":"ok"}"#[..])));
     routes.add(Method::GET, Route::public("/healthz", alive).probe());
     let ready = Rc::clone(&health);
-    routes.add(Method::GET, Route::public("/readyz", move |call| Ok(ready.readyz(call))).probe());
+    routes.add(Method::GET, Route::public("/readyz", move |call| ready.readyz(call)).probe());
     routes.add(Method::GET, Route::public("/api/health/db", move |call| Ok(health.database(call))));
 }
 
 impl Health {
-    fn readyz(&self, call: &Call<'_>) -> Outcome {
+    fn readyz(&self, call: &Call<'_>) -> Result<Outcome, ApiError> {
         let verbose = call.query_value("verbose").is_some_and(|value| value != "0" && value != "false");
         let found = match self.check_without_writing() {
             Ok(found) => found,
             Err(reason) => {
                 self.readiness.metrics.said(false);
-                return Outcome::Now(reason.answer(call.request_id.as_str()));
+                return Ok(Outcome::Now(reason.answer(call.request_id.as_str())));
             }
         };
         let now = self.clock.instant();
         let age = (*self.readiness.probed.lock()).map(|at| now.saturating_duration_since(at));
         if age.is_some_and(|age| age < PROBE_FOR) {
             self.readiness.metrics.said(true);
-            return Outcome::Now(ready(verbose, age, found));
+            return Ok(Outcome::Now(ready(verbose, age, found)));
         }
         let (readiness, clock) = (Arc::clone(&self.readiness), self.clock.clone());
         let write = |tx: &mut Tx<'_>| {
@@ -105,7 +101,7 @@ impl Health {
             Ok(())
         };
         let request_id = call.request_id.as_str().to_owned();
-        Outcome::attempt(write, move |result| {
+        self.parts.try_change(call, write, move |result| {
             readiness.metrics.said(result.is_ok());
             Ok(match result {
                 Ok(()) => {
@@ -122,18 +118,18 @@ impl Health {
         if self.readiness.draining.load(Ordering::Relaxed) {
             return Err(NotReady::busy("draining: the server is stopping"));
         }
-        if let Some(fault) = self.writer.read_only() {
+        if let Some(fault) = self.parts.writer.read_only() {
             let detail = format!("database read-only: {}", fault.reason());
             return Err(NotReady { code: Code::StorageReadonly, detail, context: None });
         }
-        let tables = store::tables(&self.reader).map_err(|error| NotReady::unreachable(error.to_string()))?;
+        let tables = store::tables(&self.parts.reader).map_err(|error| NotReady::unreachable(error.to_string()))?;
         let missing: Vec<&str> = TABLES.into_iter().filter(|name| !tables.iter().any(|table| table == name)).collect();
         if !missing.is_empty() {
             let detail = format!("missing tables: {}", missing.join(", "));
             return Err(NotReady { code: Code::StorageUnavailable, detail, context: None });
         }
         let mut found = Vec::new();
-        for check in self.checks.iter() {
+        for check in self.parts.checks.iter() {
             let said =
                 check.look().map_err(|detail| NotReady { code: Code::StorageUnavailable, detail, context: None })?;
             if let Some(more) = said {
@@ -142,7 +138,7 @@ impl Health {
                 found.push(said);
             }
         }
-        match self.writer.busy_for().filter(|busy| *busy > STALLED_AFTER) {
+        match self.parts.writer.busy_for().filter(|busy| *busy > STALLED_AFTER) {
             Some(busy) => {
                 Err(NotReady::busy(format!("writer stalled: a commit has been running for {} s", busy.as_secs())))
             }
@@ -154,7 +150,7 @@ impl Health {
     fn database(&self, call: &Call<'_>) -> Outcome {
         let now = call.query_value("now").filter(|text| !text.is_empty());
         let began = self.clock.instant();
-        let tables = store::tables(&self.reader);
+        let tables = store::tables(&self.parts.reader);
         let took = self.clock.instant().saturating_duration_since(began);
         let latency = if now.is_none() { json!((took.as_secs_f64() * 100_000.0).round() / 100.0) } else { Value::Null };
         let body = json!({

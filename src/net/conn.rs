@@ -33,7 +33,7 @@ use super::listener::Stream;
 use super::mailbox::Ticket;
 use super::outbox::Outbox;
 use super::response::{Manner, Response};
-use super::service::{Continuation, Reply, Service, Woken};
+use super::service::{Answer, Continuation, Service, Woken};
 use super::slots::Accepted;
 use super::socket::Socket;
 use super::turn::Tools;
@@ -279,7 +279,7 @@ impl Conn {
                     used += consumed;
                     let (ticket, manner) = (tools.ticket(key), Manner::of(&request, tools.stopping));
                     let reply = tools.services[door].call(&request, self.accepted.peer, ticket);
-                    if let Reply::Receive(receiver, pace) = reply {
+                    if let Answer::Receive(receiver, pace) = reply {
                         if send_continue {
                             tools.answers.extend_from_slice(CONTINUE);
                         }
@@ -297,7 +297,7 @@ impl Conn {
                     used += consumed;
                     let (ticket, manner) = (tools.ticket(key), Manner::of(&request, tools.stopping));
                     let mut reply = tools.services[door].call(&request, self.accepted.peer, ticket);
-                    if let Reply::Receive(receiver, _) = reply {
+                    if let Answer::Receive(receiver, _) = reply {
                         reply = all_at_once(receiver, request.body, || tools.ticket(key));
                     }
                     self.decoder.reset();
@@ -317,22 +317,22 @@ impl Conn {
     }
 
     /// Does what the service said.
-    fn reply<S: Service>(&mut self, reply: Reply, ticket: Ticket, manner: Manner, tools: &mut Tools<S>) {
+    fn reply<S: Service>(&mut self, reply: Answer, ticket: Ticket, manner: Manner, tools: &mut Tools<S>) {
         match reply {
-            Reply::Upgrade(response, session, limits) => {
+            Answer::Upgrade(response, session, limits) => {
                 let mut socket = Socket::new(ticket, session, limits, Arc::clone(&tools.metrics), tools.now);
                 if tools.stopping {
                     socket.leave_at(tools.now);
                 }
                 self.upgrade(&response, Box::new(socket), tools);
             }
-            Reply::Now(response) => self.answer(response, ticket, manner, tools),
-            Reply::Later(then) => {
+            Answer::Now(response) => self.answer(response, ticket, manner, tools),
+            Answer::Later(then) => {
                 self.state = State::Parked { ticket, manner, then };
                 self.deadline = tools.now + tools.timeouts.parked;
             }
             // Its body is over, so there is nothing to receive; only a receiver that names another at its end comes here.
-            Reply::Receive(..) => self.state = State::Closing,
+            Answer::Receive(..) => self.state = State::Closing,
         }
     }
 

@@ -68,6 +68,18 @@ struct Waiting<N> {
     missed: bool,
 }
 
+/// Takes up parked requests; for those who answer and care for nothing else of a shard.
+pub trait Resume: Send + Sync {
+    /// Tells the shard that the request with this ticket can be answered.
+    fn resume(&self, ticket: Ticket);
+}
+
+impl<N: Send> Resume for Mailbox<N> {
+    fn resume(&self, ticket: Ticket) {
+        self.post(Message::Resume(ticket));
+    }
+}
+
 impl<N> Mailbox<N> {
     pub(crate) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
         let waiting = Waiting { messages: Vec::new(), notes: 0, missed: false };
@@ -88,11 +100,6 @@ impl<N> Mailbox<N> {
     #[must_use]
     pub fn socket(self: &Arc<Self>, ticket: Ticket) -> SocketAddress<N> {
         SocketAddress { mailbox: Arc::clone(self), ticket }
-    }
-
-    /// Tells the shard that the request with this ticket can be answered.
-    pub fn resume(&self, ticket: Ticket) {
-        self.post(Message::Resume(ticket));
     }
 
     /// Hands a note to the shard's topics. With [`NOTES_MAX`] waiting it is dropped (false), and the shard closes its

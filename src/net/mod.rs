@@ -2,9 +2,9 @@
 //!
 //! One acceptor thread hands connections to shards, one thread per core, each an event loop over its own
 //! sockets ([`shard`]). A shard owns two things. One is a [`Service`], which turns a request into an answer at once
-//! ([`Reply::Now`]) or later ([`Reply::Later`]): then the connection is parked, the shard turns to others, and
-//! whoever does the work calls [`Mailbox::resume`] with the ticket. A request may also turn its connection into a
-//! WebSocket ([`Reply::Upgrade`]), which then belongs to a [`Session`]. The other thing is what takes its [`Notes`]: what
+//! ([`Answer::Now`]) or later ([`Answer::Later`]): then the connection is parked, the shard turns to others, and
+//! whoever does the work calls [`Resume::resume`] with the ticket. A request may also turn its connection into a
+//! WebSocket ([`Answer::Upgrade`]), which then belongs to a [`Session`]. The other thing is what takes its [`Notes`]: what
 //! happens elsewhere and concerns many sockets ([`Mailbox::note`]). What concerns one is told to its session
 //! ([`SocketAddress::tell`]).
 //!
@@ -40,10 +40,10 @@ pub use front::{Door, Front, Options};
 pub use http1::{Intake, Limits, Reject, Request};
 pub use listener::{Bound, Listener, Peer, SocketFile};
 pub use loopback::LoopbackClient;
-pub use mailbox::{Mailbox, SocketAddress, SocketId, SocketNote, Ticket};
+pub use mailbox::{Mailbox, Resume, SocketAddress, SocketId, SocketNote, Ticket};
 pub use request_id::RequestId;
 pub use response::Response;
-pub use service::{Continuation, Notes, Pace, Receiver, Reply, Service, Sockets, Take, Timeouts, Woken};
+pub use service::{Answer, Continuation, Notes, Pace, Receiver, Service, Sockets, Take, Timeouts, Woken};
 pub use side_door::SideDoor;
 pub use slots::{Caps, network_of};
 pub use socket::{Outgoing, Session, SocketLimits};

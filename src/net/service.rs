@@ -31,8 +31,8 @@ pub trait Service {
     fn intake(&self, request: &Request<'_>) -> Intake;
 
     /// Answers a request, or says that the answer will come. Must not block. With [`Intake::Pieces`] it has its head only, and
-    /// whatever answers it but [`Reply::Receive`] refuses the body: the connection closes after it.
-    fn call(&mut self, request: &Request<'_>, peer: Peer, ticket: Ticket) -> Reply;
+    /// whatever answers it but [`Answer::Receive`] refuses the body: the connection closes after it.
+    fn call(&mut self, request: &Request<'_>, peer: Peer, ticket: Ticket) -> Answer;
 
     /// The answer to bytes that are not a request; the connection closes after it. `request` is there when its head
     /// was good and only its body was not.
@@ -51,8 +51,8 @@ pub trait Notes {
     fn deliver(&mut self, note: Self::Note, sockets: &mut impl Sockets);
 }
 
-/// How a service replies.
-pub enum Reply {
+/// How a service answers.
+pub enum Answer {
     /// The answer.
     Now(Response),
     /// The answer will come: park the connection until its ticket is resumed, then call this.
@@ -77,7 +77,7 @@ pub trait Receiver {
     fn resumed(&mut self, woken: Woken) -> Take;
 
     /// The body is whole. A later answer is for this ticket, and not for that of the pauses.
-    fn end(self: Box<Self>, ticket: Ticket) -> Reply;
+    fn end(self: Box<Self>, ticket: Ticket) -> Answer;
 }
 
 /// What a receiver wants next.

@@ -16,6 +16,7 @@ use crate::gate::Policies;
 use crate::housekeeper::{self, Task};
 use crate::hub::{self, Hub, Seats};
 use crate::observe::metrics::Metrics;
+use crate::pool::PoolHandle;
 use crate::settings::Settings;
 use crate::store::options::QUEUE_JOBS;
 use crate::store::{self, Reader, Survey, Writer};
@@ -106,12 +107,14 @@ impl Running for Platform {
 pub(super) fn build_house(
     settings: &Settings,
     writer: &Writer,
+    pool: PoolHandle,
     hub: Arc<Hub>,
     metrics: &Metrics,
     clock: &Clock,
 ) -> House {
     House {
         writer: writer.handle(),
+        pool,
         hub,
         sockets: Arc::new(hub::Counters::new(metrics)),
         seats: Seats::default(),

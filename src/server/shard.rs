@@ -33,6 +33,8 @@ impl ShardPlan {
         let topics = Rc::new(RefCell::new(topics));
         let parts = ShardParts {
             reader: Rc::new(reader),
+            writer: self.house.writer.clone(),
+            pool: self.house.pool.clone(),
             topics: Rc::clone(&topics),
             mailbox: Arc::clone(&mailbox),
             checks: Arc::clone(&self.checks),
@@ -44,8 +46,7 @@ impl ShardPlan {
             policy: self.policy.follow(),
             body_bytes: self.body_bytes,
             untrusted_proxy: self.untrusted_proxy.clone(),
-            writer: self.house.writer.clone(),
-            mailbox,
+            shard: mailbox,
             clock: self.house.clock.clone(),
         };
         (vec![gate], topics)

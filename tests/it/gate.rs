@@ -1,24 +1,8 @@
 //! What every request passes and every answer carries (contract 01 §0.3–0.5, §3, §5; rulings 3, 11 and 15).
 
-use std::cell::RefCell;
-use std::net::TcpListener;
-use std::panic::resume_unwind;
-use std::rc::Rc;
-use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
-
-use http::{Method, StatusCode};
-use inkring::clock::Clock;
-use inkring::gate::{ApiError, Cors, Gate, Identity, Live, Outcome, Policy, Route, Routes};
-use inkring::hub::counters::Deliveries;
-use inkring::hub::{Hub, Topics};
-use inkring::net::{Caps, Door, Front, Limits, Listener, Options, Response, Timeouts};
-use inkring::pool::Pool;
-use inkring::store::{self, Tx, Writer};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, PATIENCE, Server, wait_for};
+use crate::support::{Answer, Client, Server, wait_for};
 
 const DRAFTS: &str = "/v1/collab/drafts";
 const JSON: (&str, &str) = ("Content-Type", "application/json");
@@ -79,7 +63,8 @@ fn one_of_each(server: &Server, extra: &[(&str, &str)]) -> Vec<(&'static str, An
 }
 
 #[track_caller]
-fn once(name: &str, answer: &Answer) -> String {
+/// The one value of this header.
+pub fn once(name: &str, answer: &Answer) -> String {
     let values: Vec<_> = answer.headers.iter().filter(|(known, _)| known == name).collect();
     assert_eq!(values.len(), 1, "{name} in {:?}", answer.headers);
     values[0].1.clone()
@@ -570,106 +555,4 @@ fn a_large_wrong_value_makes_a_small_answer() {
     assert!(bytes(DRAFTS, &[ALICE, ("Content-Type", "text/plain")], &large) < 4096);
     assert!(bytes(&format!("{DRAFTS}/x/collaborators?collaborator_id={}", &large[..8000]), &[ALICE], "") < 4096);
     assert!(bytes(DRAFTS, &[("X-User-Id", &large[..15_000])], "{}") < 4096);
-}
-
-/// Panics without the message that a hook would print.
-fn on_purpose<T>() -> T {
-    resume_unwind(Box::new("on purpose"))
-}
-
-fn thread_id() -> Vec<u8> {
-    format!("\"{:?}\"", thread::current().id()).into_bytes()
-}
-
-fn mark(tx: &mut Tx<'_>, at: i64) -> Result<(), ApiError> {
-    tx.run(
-        "INSERT INTO probe (id, probed_at) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET probed_at = ?1",
-        &[at.into()],
-    )?;
-    Ok(())
-}
-
-/// Routes that panic, and two that say which threads they run on.
-fn panicking() -> Routes {
-    let mut routes = Routes::new();
-    let mut get = |template, outcome: fn() -> Outcome| {
-        routes.add(Method::GET, Route::public(template, move |_| Ok(outcome())));
-    };
-    get("/shard-thread", || Outcome::Now(Response::json(StatusCode::OK, thread_id())));
-    get("/writer-thread", || Outcome::write(|_| Ok(thread_id()), |id: Vec<u8>| Ok(Response::json(StatusCode::OK, id))));
-    get("/on-the-shard", on_purpose);
-    get("/in-the-job", || Outcome::write(|tx| mark(tx, 1).and_then(|()| on_purpose()), |()| on_purpose()));
-    get("/in-the-answer", || Outcome::write(|tx| mark(tx, 2), |()| on_purpose()));
-    routes
-}
-
-#[test]
-fn a_panic_is_a_500_for_its_own_request_and_nothing_else() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("a.db");
-    let clock = Clock::system();
-    let store = store::open(&path, &inkring::features::schema()).unwrap();
-    let reader = store.reader().unwrap();
-    let writer = Writer::start(store, 16, Arc::new(Hub::new(clock.clone())), clock.clone()).unwrap();
-    let pool = Pool::start("pool", 1).unwrap();
-    let caps = Caps { connections: 16, per_address: 16, exempt: Box::new(|_| false) };
-    let options = Options {
-        name: "",
-        limits: Limits { head_bytes: 4096, headers: 16, target_bytes: 1024 },
-        timeouts: Timeouts {
-            head: PATIENCE,
-            body: PATIENCE,
-            keep_alive: PATIENCE,
-            write_stall: PATIENCE,
-            parked: PATIENCE,
-        },
-        pool: pool.handle(),
-        metrics: Arc::default(),
-        clock: clock.clone(),
-    };
-    let handle = writer.handle();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let listener = Listener::Tcp(listener);
-    let policy = Live::new(Policy {
-        cors: Cors::new(vec![LOCAL.to_owned()]),
-        identity: Identity { trust_user_header: true, verifier: None },
-        limiter: None,
-        trusted_proxy: Box::new(|_| false),
-    });
-    let front =
-        Front::start(vec![Door { listeners: vec![listener], caps }], options, vec![reader], move |_, mailbox| {
-            let topics = Topics::new(&mailbox, Deliveries::default(), clock.clone());
-            let gate = Gate {
-                routes: panicking(),
-                policy: policy.follow(),
-                body_bytes: 1024,
-                untrusted_proxy: inkring::gate::UntrustedProxy::default(),
-                writer: handle.clone(),
-                mailbox,
-                clock: clock.clone(),
-            };
-            (vec![gate], Rc::new(RefCell::new(topics)))
-        })
-        .unwrap();
-    let mut client = Client::connect(address);
-    let threads =
-        |client: &mut Client| ["/shard-thread", "/writer-thread"].map(|path| client.get(path, None).expect(200));
-    let before = threads(&mut client);
-    for path in ["/on-the-shard", "/in-the-job", "/in-the-answer"] {
-        let headers = [("X-Request-Id", path), ("Origin", LOCAL)];
-        let answer = client.request("GET", path, &headers, b"");
-        assert_eq!(answer.expect_error(500), ("internal_error".to_owned(), "Unexpected error".to_owned()));
-        assert_eq!(once("x-request-id", &answer), path);
-        assert_eq!(once("access-control-allow-origin", &answer), LOCAL, "R29");
-        assert_eq!(once("x-content-type-options", &answer), "nosniff");
-        assert!(!answer.text().contains("purpose"), "nothing of the inside leaves");
-        assert_eq!(threads(&mut client), before, "{path}: the same connection is served on by the same threads");
-    }
-    let probe = rusqlite::Connection::open(&path).unwrap();
-    let at: i64 = probe.query_row("SELECT probed_at FROM probe", (), |row| row.get(0)).unwrap();
-    assert_eq!(at, 2, "a job that panics is undone; an answer that panics undoes nothing");
-    drop(probe);
-    front.stop(Duration::ZERO);
-    writer.stop();
 }

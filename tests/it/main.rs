@@ -1,6 +1,7 @@
 //! One test program: real server processes, raw sockets, and what a client sees.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, missing_docs, unreachable_pub)]
 
+mod answers;
 mod arrows;
 mod audit;
 mod backup;

@@ -8,14 +8,14 @@ use crate::net::http1::{Intake, Limits, Request};
 use crate::net::listener::{Peer, Stream};
 use crate::net::slots::{Caps, Slots};
 use crate::net::socket::Message;
-use crate::net::{Body, Outgoing, Reply, Session, SocketLimits, SocketNote, Timeouts};
+use crate::net::{Answer, Body, Outgoing, Session, SocketLimits, SocketNote, Timeouts};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Answers GET at once and anything else when it is told to, unless a test says how.
 #[derive(Default)]
 pub(super) struct Stub {
-    pub(super) replies: Option<Box<dyn FnMut() -> Reply>>,
+    pub(super) replies: Option<Box<dyn FnMut() -> Answer>>,
     /// Whether bodies are taken in pieces, and how much of them.
     pub(super) in_pieces: bool,
     pub(super) body_max: usize,
@@ -25,14 +25,14 @@ impl Service for Stub {
     fn intake(&self, _: &Request<'_>) -> Intake {
         if self.in_pieces { Intake::Pieces(self.body_max) } else { Intake::Whole(self.body_max) }
     }
-    fn call(&mut self, request: &Request<'_>, _: Peer, _: Ticket) -> Reply {
+    fn call(&mut self, request: &Request<'_>, _: Peer, _: Ticket) -> Answer {
         if let Some(reply) = &mut self.replies {
             return reply();
         }
         if request.method == Method::GET {
-            return Reply::Now(Response::text(http::StatusCode::OK, "now"));
+            return Answer::Now(Response::text(http::StatusCode::OK, "now"));
         }
-        Reply::Later(Box::new(|woken| match woken {
+        Answer::Later(Box::new(|woken| match woken {
             Woken::Resumed => Response::text(http::StatusCode::OK, "later"),
             Woken::TimedOut => Response::text(http::StatusCode::SERVICE_UNAVAILABLE, "too late"),
         }))
@@ -290,7 +290,7 @@ fn upgraded(until: Option<Duration>) -> (Conn, UnixStream, Tools<Stub>) {
     };
     tools.services[0].replies = Some(Box::new(move || {
         let session = Box::new(Ticking { until, ..Ticking::default() });
-        Reply::Upgrade(Response::empty(http::StatusCode::SWITCHING_PROTOCOLS), session, limits.clone())
+        Answer::Upgrade(Response::empty(http::StatusCode::SWITCHING_PROTOCOLS), session, limits.clone())
     }));
     assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
     assert!(conn.is_socket() && answer(&mut client).starts_with("HTTP/1.1 101 "));

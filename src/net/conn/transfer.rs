@@ -6,7 +6,7 @@ use crate::net::body::Source;
 use crate::net::http1::Reject;
 use crate::net::mailbox::Ticket;
 use crate::net::response::Manner;
-use crate::net::service::{Pace, Receiver, Reply, Take};
+use crate::net::service::{Answer, Pace, Receiver, Take};
 
 /// A request's body on its way to a receiver.
 pub(super) struct Upload {
@@ -71,11 +71,11 @@ impl Download {
 }
 
 /// What a receiver says to a body that was here with its head.
-pub(super) fn all_at_once(mut receiver: Box<dyn Receiver>, body: &[u8], ticket: impl FnOnce() -> Ticket) -> Reply {
+pub(super) fn all_at_once(mut receiver: Box<dyn Receiver>, body: &[u8], ticket: impl FnOnce() -> Ticket) -> Answer {
     if !body.is_empty()
         && let Take::Answer(response) = receiver.piece(body)
     {
-        return Reply::Now(response);
+        return Answer::Now(response);
     }
     receiver.end(ticket())
 }

@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use super::*;
 use crate::net::body::ReadSource;
-use crate::net::{Body, Bound, Intake, Peer, Reject, Reply, Request, Response, SocketFile, Sockets, Ticket};
+use crate::net::{Answer, Body, Bound, Intake, Peer, Reject, Request, Response, SocketFile, Sockets, Ticket};
 use crate::observe::metrics::Metrics;
 use crate::pool::Pool;
 
@@ -20,7 +20,7 @@ impl Service for Hall {
     fn intake(&self, _: &Request<'_>) -> Intake {
         Intake::Whole(0)
     }
-    fn call(&mut self, request: &Request<'_>, peer: Peer, _: Ticket) -> Reply {
+    fn call(&mut self, request: &Request<'_>, peer: Peer, _: Ticket) -> Answer {
         let response = Response::empty(StatusCode::OK);
         let source = |bytes| Box::new(ReadSource(io::repeat(b'x').take(bytes)));
         let body = match request.path() {
@@ -28,7 +28,7 @@ impl Service for Hall {
             "/endless" => Body::Source { length: None, source: source(u64::MAX) },
             _ => Body::Bytes(format!("{} {peer}", self.0).into_bytes().into()),
         };
-        Reply::Now(Response { body, ..response })
+        Answer::Now(Response { body, ..response })
     }
     fn reject(&mut self, _: &Reject, _: Option<&Request<'_>>, _: Peer) -> Response {
         Response::empty(StatusCode::BAD_REQUEST)

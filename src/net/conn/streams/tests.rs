@@ -10,7 +10,7 @@ use super::*;
 use crate::net::body::{Body, PIECE_BYTES, Source};
 use crate::net::conn::tests::{Stub, accepted, connected, pass};
 use crate::net::response::Response;
-use crate::net::service::{Pace, Receiver, Reply};
+use crate::net::service::{Answer, Pace, Receiver};
 
 const SECOND: Duration = Duration::from_secs(1);
 const GET: &str = "GET / HTTP/1.1\r\nHost: t\r\n\r\n";
@@ -48,7 +48,7 @@ fn streaming(
     let (mut conn, client, mut tools) = connected(request);
     tools.services[0].replies = Some(Box::new(move || {
         let body = Body::Source { length, source: source() };
-        Reply::Now(Response { body, ..Response::empty(StatusCode::OK) })
+        Answer::Now(Response { body, ..Response::empty(StatusCode::OK) })
     }));
     assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
     (conn, client, tools)
@@ -180,9 +180,9 @@ impl Receiver for Basket {
         self.says.borrow_mut().pop().unwrap_or(Take::More)
     }
 
-    fn end(self: Box<Self>, _: Ticket) -> Reply {
+    fn end(self: Box<Self>, _: Ticket) -> Answer {
         self.kept.borrow_mut().push('.');
-        Reply::Now(Response::text(StatusCode::CREATED, "kept"))
+        Answer::Now(Response::text(StatusCode::CREATED, "kept"))
     }
 }
 
@@ -203,7 +203,7 @@ fn receiving(in_pieces: bool) -> House {
     let (in_basket, told) = (Rc::clone(&kept), Rc::clone(&says));
     let basket = move || Box::new(Basket { kept: Rc::clone(&in_basket), says: Rc::clone(&told) });
     tools.services[0] =
-        Stub { replies: Some(Box::new(move || Reply::Receive(basket(), pace))), in_pieces, body_max: 100 };
+        Stub { replies: Some(Box::new(move || Answer::Receive(basket(), pace))), in_pieces, body_max: 100 };
     House { conn, client, tools, kept, says }
 }
 
@@ -327,7 +327,7 @@ fn a_client_is_told_to_go_on_only_if_its_body_is_wanted() {
     assert_eq!(house.kept(), "hello.");
     let mut refusing = receiving(true);
     refusing.tools.services[0].replies =
-        Some(Box::new(|| Reply::Now(Response::text(StatusCode::FORBIDDEN, "not from you"))));
+        Some(Box::new(|| Answer::Now(Response::text(StatusCode::FORBIDDEN, "not from you"))));
     refusing.send(&asks);
     let said = read(&mut refusing.client);
     assert!(said.starts_with("HTTP/1.1 403 ") && said.contains("connection: close"), "{said}");

@@ -1,0 +1,188 @@
+//! One request from its first look to its answer: what is known of it, what its answer carries, what the log is told.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use http::Method;
+
+use super::cors::Verdict;
+use super::counters::{InFlight, RouteMetrics, UNMATCHED};
+use super::error::{ApiError, Code};
+use super::limit::{Quota, Standing};
+use super::reply::{Collected, Times, Waiting};
+use super::routes::{Kind, Route, Routes};
+use crate::clock::Clock;
+use crate::net::{self, Request, RequestId, Response, Woken};
+
+/// What a browser is told with every answer. An answer is about one person at one moment, so nothing is cached, and
+/// depends on who asks from where.
+const FIXED_HEADERS: &str = "cache-control: no-store\r\n\
+    content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n\
+    referrer-policy: no-referrer\r\n\
+    vary: Origin\r\n\
+    x-content-type-options: nosniff\r\n\
+    x-frame-options: DENY\r\n";
+
+/// What is known of one request by the time it is answered.
+pub(super) struct Exchange {
+    pub(super) request_id: RequestId,
+    cors: Verdict,
+    method: Method,
+    /// The path as sent, kept only when it will be logged.
+    path: Option<String>,
+    route: &'static str,
+    metrics: Rc<RouteMetrics>,
+    /// From the moment on that it is parked. Before that and without, it takes no time to speak of.
+    in_flight: Option<InFlight>,
+    kind: Kind,
+    pub(super) user: Option<String>,
+    /// Kept only when it could be logged, with an error at the least.
+    pub(super) draft_id: Option<String>,
+    /// What the answer says of the limit, if it has to.
+    quota: Option<Quota>,
+    began: Instant,
+    handled: Duration,
+    times: Times,
+}
+
+/// What every answer carries whatever it answers.
+pub(super) fn seal(response: &mut Response, request_id: RequestId) {
+    response.fixed_headers = FIXED_HEADERS;
+    response.request_id = Some(request_id);
+}
+
+impl Exchange {
+    /// A request that nothing has looked at yet.
+    pub(super) fn new(request: &Request<'_>, cors: Verdict, routes: &Routes, clock: &Clock) -> Self {
+        Self {
+            request_id: RequestId::from_header(request.headers.get("x-request-id")),
+            cors,
+            method: request.method.clone(),
+            path: log::log_enabled!(log::Level::Info).then(|| request.path().to_owned()),
+            route: UNMATCHED,
+            metrics: Rc::clone(&routes.unmatched),
+            in_flight: None,
+            kind: Kind::Ordinary,
+            user: None,
+            draft_id: None,
+            quota: None,
+            began: clock.instant(),
+            handled: Duration::ZERO,
+            times: Times::default(),
+        }
+    }
+
+    /// What its origin is told.
+    pub(super) fn cors(&self) -> &Verdict {
+        &self.cors
+    }
+
+    /// When it was there as a whole.
+    pub(super) fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// Takes down which route it goes to.
+    pub(super) fn routed(&mut self, route: &Route, metrics: &Rc<RouteMetrics>) {
+        self.route = route.template;
+        self.metrics = Rc::clone(metrics);
+        self.kind = route.kind;
+    }
+
+    /// Takes down how this request stands with a limit; the answer, if it is over.
+    pub(super) fn charge(&mut self, standing: &Standing<'_>) -> Option<Response> {
+        self.quota = standing.quota();
+        standing.refusal(&self.request_id, self.route).inspect(|_| self.metrics.blocked())
+    }
+
+    /// The way on from a parked request: taken up by its shard when the answer is there or the wait is over.
+    pub(super) fn park(mut self, waiting: Waiting, clock: Clock) -> net::Continuation {
+        self.in_flight = Some(self.metrics.take());
+        self.handled = clock.instant().saturating_duration_since(self.began);
+        Box::new(move |woken| self.collect(waiting, woken, &clock))
+    }
+
+    fn collect(mut self, Waiting { waits_for, collect }: Waiting, woken: Woken, clock: &Clock) -> Response {
+        let began = clock.instant();
+        let answer = match catch_unwind(AssertUnwindSafe(|| collect(woken))) {
+            Ok(Collected { answer, times, late }) => {
+                if late {
+                    let event = waits_for.late_event();
+                    log::warn!(request_id = self.request_id.as_str(), route = self.route; "{event}");
+                }
+                self.times = times;
+                answer
+            }
+            Err(_) => Err(waits_for.panicked()),
+        };
+        self.handled += clock.instant().saturating_duration_since(began);
+        self.finish(answer, clock)
+    }
+
+    /// Turns the answer into what leaves, counts it, and logs that it does.
+    pub(super) fn finish(mut self, answer: Result<Response, ApiError>, clock: &Clock) -> Response {
+        let mut response = answer.unwrap_or_else(|error| {
+            self.log_error(&error);
+            error.to_response(self.request_id.as_str())
+        });
+        if let Some(quota) = self.quota.take() {
+            quota.apply(&mut response.headers);
+        }
+        self.cors.apply(&mut response.headers);
+        let took = clock.instant().saturating_duration_since(self.began);
+        self.metrics.answered(&self.method, response.status, took);
+        self.log_complete(&response, took);
+        seal(&mut response, self.request_id);
+        response
+    }
+
+    fn log_error(&self, error: &ApiError) {
+        let (level, name) = match error.code() {
+            Code::InternalError => (log::Level::Error, "unhandled.exception"),
+            Code::HttpError => (log::Level::Warn, "http.error"),
+            // What is wrong was said once, as an error, when it began.
+            Code::StorageReadonly => (log::Level::Warn, "app.error"),
+            _ if error.status().is_server_error() => (log::Level::Error, "app.error"),
+            _ => (log::Level::Warn, "app.error"),
+        };
+        log::log!(
+            level,
+            request_id = self.request_id.as_str(), user_id = self.user.as_deref(), draft_id = self.draft_id.as_deref(),
+            route = self.route, status = error.status().as_u16(), error_code = error.code().as_str(),
+            error_message = error.logged(), context = error.context();
+            "{name}"
+        );
+    }
+
+    fn log_complete(&self, response: &Response, took: Duration) {
+        let level = if self.kind == Kind::Probe { log::Level::Debug } else { log::Level::Info };
+        if !log::log_enabled!(level) {
+            return;
+        }
+        let handled = if self.handled.is_zero() { took } else { self.handled };
+        log::log!(
+            level,
+            request_id = self.request_id.as_str(), method = self.method.as_str(), path = self.path.as_deref(),
+            route = self.route, status = response.status.as_u16(), latency_bucket = latency_bucket(took),
+            user_id = self.user.as_deref(), draft_id = self.draft_id.as_deref(), bytes = response.body.length(),
+            handler_us = micros(handled), queue_us = micros(self.times.queued), commit_us = micros(self.times.worked);
+            "request.complete"
+        );
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Contract 01 §8.
+fn latency_bucket(took: Duration) -> &'static str {
+    match took.as_millis() {
+        0..10 => "<10ms",
+        10..100 => "10-100ms",
+        100..500 => "100-500ms",
+        500..1000 => "500-1000ms",
+        _ => ">=1000ms",
+    }
+}

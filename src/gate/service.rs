@@ -1,0 +1,207 @@
+//! The gate of one shard: takes requests from `net`, in the order that [`super`] describes.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use http::header::LOCATION;
+use http::{HeaderValue, StatusCode};
+
+use super::address::{self, UntrustedProxy};
+use super::call::{Call, Outcome, Parking};
+use super::cors::Cors;
+use super::error::{ApiError, Code};
+use super::exchange::{Exchange, seal};
+use super::handshake;
+use super::limit::Who;
+use super::live::Following;
+use super::policy::Policy;
+use super::routes::{Access, Found, Kind, Reads, Routes};
+use super::validate;
+use crate::clock::Clock;
+use crate::net::{self, Answer, Intake, Peer, Reject, Request, RequestId, Response, Resume, Ticket};
+
+/// What the gate holds for all requests of one shard.
+pub struct Gate {
+    /// Every path that is served.
+    pub routes: Routes,
+    /// Who may ask what, as the configuration in force says.
+    pub policy: Following<Policy>,
+    /// Bytes of body read when a route says nothing else.
+    pub body_bytes: usize,
+    /// Who forwards requests without being trusted. The shards share it.
+    pub untrusted_proxy: UntrustedProxy,
+    /// Wakes the shard when an answer to a parked request is there.
+    pub shard: Arc<dyn Resume>,
+    /// Where time comes from.
+    pub clock: Clock,
+}
+
+impl net::Service for Gate {
+    fn intake(&self, _: &Request<'_>) -> Intake {
+        Intake::Whole(self.body_bytes)
+    }
+
+    fn call(&mut self, request: &Request<'_>, peer: Peer, ticket: Ticket) -> Answer {
+        self.policy.catch_up();
+        let mut exchange = Exchange::new(request, self.policy.cors.judge(request), &self.routes, &self.clock);
+        if let Some(response) = Cors::preflight(request, exchange.cors()) {
+            return Answer::Now(exchange.finish(Ok(response), &self.clock));
+        }
+        // What a handler holds across a panic is its own; shared state is behind cells that unwinding releases.
+        let answer = catch_unwind(AssertUnwindSafe(|| self.answer(request, peer, ticket, &mut exchange)));
+        match answer.unwrap_or_else(|_| Err(ApiError::internal("the handler panicked"))) {
+            Ok(Outcome::Now(response)) => Answer::Now(exchange.finish(Ok(response), &self.clock)),
+            Ok(Outcome::Parked(waiting)) => Answer::Later(exchange.park(waiting, self.clock.clone())),
+            Ok(Outcome::Socket(session, limits)) => {
+                Answer::Upgrade(exchange.finish(Ok(handshake::accept(request)), &self.clock), session, limits)
+            }
+            Err(error) => Answer::Now(exchange.finish(Err(error), &self.clock)),
+        }
+    }
+
+    fn reject(&mut self, reject: &Reject, request: Option<&Request<'_>>, peer: Peer) -> Response {
+        let request_id = RequestId::from_header(request.and_then(|request| request.headers.get("x-request-id")));
+        let error = ApiError::rejected(reject);
+        log::info!(
+            request_id = request_id.as_str(), method = request.map(|request| request.method.as_str()),
+            path = request.map(Request::path), status = error.status().as_u16(), peer = peer.to_string(),
+            error_message = error.message();
+            "request.rejected"
+        );
+        self.routes.metrics.rejected(error.status());
+        let mut response = error.to_response(request_id.as_str());
+        if let Some(request) = request {
+            self.policy.catch_up();
+            self.policy.cors.judge(request).apply(&mut response.headers);
+        }
+        seal(&mut response, request_id);
+        response
+    }
+
+    fn refuse(&mut self) -> Response {
+        let request_id = RequestId::from_header(None);
+        let error = ApiError::overloaded("Too many open connections");
+        let mut response = error.to_response(request_id.as_str());
+        seal(&mut response, request_id);
+        response
+    }
+}
+
+impl Gate {
+    fn answer(
+        &self,
+        request: &Request<'_>,
+        peer: Peer,
+        ticket: Ticket,
+        exchange: &mut Exchange,
+    ) -> Result<Outcome, ApiError> {
+        let path = decoded(request.path());
+        let found = self.routes.find(&request.method, &path);
+        if let Found::Route(route, metrics, _) = &found {
+            exchange.routed(route, metrics);
+        }
+        let client = address::of_client(request, peer, &self.policy.trusted_proxy, &self.untrusted_proxy);
+        let limiter = self.policy.limiter.as_ref().filter(|_| !is_unlimited(&found, request));
+        if let Some(limiter) = limiter
+            && let Some(refusal) = exchange.charge(&limiter.by_address(client, exchange.began()))
+        {
+            return Ok(Outcome::Now(refusal));
+        }
+        let (route, params) = match found {
+            Found::Route(route, _, params) => (route, params),
+            Found::OtherMethods(allow) => return Err(ApiError::method_not_allowed(&allow)),
+            Found::Nothing if handshake::is_websocket_upgrade(request) => return Err(no_socket()),
+            Found::Nothing => return self.other_slash(request, peer, &path).ok_or_else(ApiError::no_route),
+        };
+        exchange.draft_id = params.get("draft_id").filter(|_| log::log_enabled!(log::Level::Warn)).map(str::to_owned);
+        // Where the route does not ask, only the limiter does.
+        let asks = route.access == Access::User || limiter.is_some();
+        let asker = asks.then(|| self.policy.identity.establish(request, self.clock.now()));
+        if let Some(limiter) = limiter {
+            // Who sends a token that is not good is nobody but an address.
+            let user = asker.as_ref().and_then(|asker| asker.as_deref().ok());
+            let who = user.map_or(Who::Address(client), Who::User);
+            let standing = limiter.by_route(who, route.template, &request.method, exchange.began());
+            if let Some(refusal) = exchange.charge(&standing) {
+                exchange.user = asker.and_then(Result::ok);
+                return Ok(Outcome::Now(refusal));
+            }
+        }
+        let body = match route.reads {
+            Reads::Nothing => validate::Body::Absent,
+            Reads::Json => validate::Body::read(request.headers.get("content-type"), request.body)?,
+        };
+        let mut known_until = None;
+        match route.access {
+            Access::Public => {}
+            Access::User => exchange.user = asker.transpose().inspect_err(|error| self.count_auth_failure(error))?,
+            Access::Socket if !handshake::is_websocket_upgrade(request) => return Err(ApiError::no_route()),
+            Access::Socket => {
+                handshake::check(request)?;
+                match self.policy.identity.establish_socket(request, self.clock.now()) {
+                    Ok(caller) => {
+                        exchange.user = Some(caller.user);
+                        known_until = caller.until.and_then(|until| self.clock.instant_of(until));
+                    }
+                    Err(error) => self.count_auth_failure(&error),
+                }
+            }
+        }
+        let user = exchange.user.as_deref().unwrap_or_default();
+        let (request_id, headers, query) = (&exchange.request_id, request.headers, request.query());
+        let parking = Parking { shard: &self.shard, ticket };
+        let call = Call { request_id, user, known_until, client, headers, params, query, body, parking };
+        (route.handler)(&call)
+    }
+
+    /// Counts an authentication failure.
+    fn count_auth_failure(&self, error: &ApiError) {
+        if let Some(reason) = error.auth_failure() {
+            self.routes.metrics.auth_failed(reason);
+        }
+    }
+
+    /// 307 to the same path with or without its last slash, when that one exists (contract 01 §0.3).
+    fn other_slash(&self, request: &Request<'_>, peer: Peer, path: &str) -> Option<Outcome> {
+        let raw = request.path();
+        let (decoded, target) = match (path.strip_suffix('/'), raw.strip_suffix('/')) {
+            (Some(decoded), Some(raw)) => (decoded.to_owned(), raw.to_owned()),
+            _ => (format!("{path}/"), format!("{raw}/")),
+        };
+        if !self.routes.has_path(&decoded) {
+            return None;
+        }
+        let query = if request.query().is_empty() { String::new() } else { format!("?{}", request.query()) };
+        // The decoder lets no Host through that is more than host and port; without one the location is relative.
+        let host = request.headers.get("host").and_then(|host| http::uri::Authority::try_from(host).ok());
+        let forwarded = request.headers.get("x-forwarded-proto").filter(|_| (self.policy.trusted_proxy)(peer));
+        let scheme = if forwarded == Some(b"https") { "https" } else { "http" };
+        let base = host.map_or(String::new(), |host| format!("{scheme}://{host}"));
+        let location = HeaderValue::from_str(&format!("{base}{target}{query}")).ok()?;
+        Some(Outcome::Now(Response::empty(StatusCode::TEMPORARY_REDIRECT).with(LOCATION, location)))
+    }
+}
+
+/// A path with its percent-escapes decoded; what is not UTF-8 then becomes U+FFFD.
+fn decoded(path: &str) -> Cow<'_, str> {
+    // Hardly any path has escapes, and then there is nothing to look through.
+    if !path.as_bytes().contains(&b'%') {
+        return Cow::Borrowed(path);
+    }
+    percent_encoding::percent_decode_str(path).decode_utf8_lossy()
+}
+
+/// What no limit of requests counts: probes, and handshakes that lead to a socket. Each of these takes up a connection,
+/// and of connections and sockets an address may not have too many at once. A handshake that leads nowhere is a request
+/// like any other.
+fn is_unlimited(found: &Found<'_, '_>, request: &Request<'_>) -> bool {
+    let Found::Route(route, ..) = found else { return false };
+    let handshake = || handshake::is_websocket_upgrade(request) && handshake::check(request).is_ok();
+    route.kind == Kind::Probe || (route.access == Access::Socket && handshake())
+}
+
+/// What the original answers to a handshake on a path without sockets (contract 01 §2.1).
+fn no_socket() -> ApiError {
+    ApiError::new(Code::Forbidden, "There is no socket at this path")
+}
