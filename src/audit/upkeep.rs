@@ -1,4 +1,5 @@
-//! What the housekeeper does for the log: removes rows that are too old, and notes the head of the chain in the server's log, which is kept elsewhere than the database.
+//! What the housekeeper does for the log: removes rows that are too old, and notes the head of the chain in the server's
+//! log, which is kept elsewhere than the database.
 //!
 //! Rows are removed from the beginning of the chain only, in small jobs that wait in the writer's queue like everyone
 //! else's changes; each leaves id and hash of the last one it took as the anchor, in the same transaction.
@@ -10,7 +11,7 @@ use super::chain::{Link, hex};
 use super::store;
 use crate::clock::{Clock, Timestamp};
 use crate::housekeeper::{Stop, Task};
-use crate::store::{ChoreError, Reader, WriterHandle, run_chore};
+use crate::store::{Error, Pruned, Pruner, Reader, WriterHandle};
 
 /// Rows that one job removes, at most.
 const REMOVED_MAX_ROWS: i64 = 500;
@@ -19,13 +20,14 @@ const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 /// The task that looks after the log. Rows are kept for `days`, 0 is for ever.
 #[must_use]
 pub fn task(reader: Rc<Reader>, writer: WriterHandle, days: u32, every: Duration, clock: Clock) -> Task {
-    let mut upkeep = Upkeep { reader, writer, days, clock, noted: 0 };
+    let mut upkeep = Upkeep { pruner: Pruner::new(reader, writer, PUT_OFF), days, clock, noted: 0 };
     Task { name: "audit upkeep", every, run: Box::new(move |stop| upkeep.run(stop)) }
 }
 
+const PUT_OFF: &str = "audit.upkeep_put_off";
+
 struct Upkeep {
-    reader: Rc<Reader>,
-    writer: WriterHandle,
+    pruner: Pruner,
     days: u32,
     clock: Clock,
     /// The row that was the head when it was last logged.
@@ -34,35 +36,27 @@ struct Upkeep {
 
 impl Upkeep {
     fn run(&mut self, stop: &Stop) {
-        let mut removed = 0;
-        let ended = self.remove_old(stop, &mut removed);
-        if removed > 0 {
-            log::info!(rows = removed, days = self.days; "audit.removed");
-        }
-        match ended.and_then(|()| self.note_head()) {
-            Ok(()) | Err(ChoreError::Stopping) => {}
-            Err(reason) => log::warn!(error = reason.to_string(); "audit.upkeep_put_off"),
-        }
-    }
-
-    /// Removes whatever is older than so many days, step by step.
-    fn remove_old(&self, stop: &Stop, removed: &mut u64) -> Result<(), ChoreError> {
-        if self.days == 0 {
-            return Ok(());
-        }
         let before = Timestamp(self.clock.now().0.saturating_sub(i64::from(self.days) * DAY_MICROS));
-        while store::oldest(&self.reader)?.is_some_and(|oldest| oldest < before) {
-            if stop.asked() {
-                return Err(ChoreError::Stopping);
+        let keeps_all = self.days == 0;
+        let (Pruned { rows, .. }, ended) = self.pruner.run(stop, |run| {
+            while !keeps_all && store::oldest(run.reader)?.is_some_and(|oldest| oldest < before) {
+                run.remove(move |tx| store::remove(tx, before, REMOVED_MAX_ROWS))?;
             }
-            *removed += run_chore(&self.writer, move |tx| store::remove(tx, before, REMOVED_MAX_ROWS))?;
+            Ok(())
+        });
+        if rows > 0 {
+            log::info!(rows, days = self.days; "audit.removed");
         }
-        Ok(())
+        if ended.is_some()
+            && let Err(reason) = self.note_head()
+        {
+            log::warn!(error = reason.to_string(); "{PUT_OFF}");
+        }
     }
 
     /// Who keeps the server's log elsewhere can hold the chain to it later.
-    fn note_head(&mut self) -> Result<(), ChoreError> {
-        let Link { id, hash } = store::head(&*self.reader)?;
+    fn note_head(&mut self) -> Result<(), Error> {
+        let Link { id, hash } = store::head(self.pruner.reader())?;
         if id != self.noted {
             log::info!(id, hash = hex(&hash); "audit.head");
             self.noted = id;
@@ -76,7 +70,7 @@ mod tests {
     use super::*;
     use crate::audit::verify::verify;
     use crate::audit::{Audit, Entry, Field};
-    use crate::store::{Error, testing};
+    use crate::store::{run_chore, testing};
 
     const NOW: i64 = 1_766_484_000_000_000;
 
@@ -90,7 +84,11 @@ mod tests {
         fn new(days: u32) -> Self {
             let store = testing::House::at(Timestamp(NOW), crate::audit::MIGRATIONS);
             let (reader, writer, clock) = (Rc::clone(&store.reader), store.handle(), store.clock.clone());
-            Self { upkeep: Upkeep { reader, writer, days, clock, noted: 0 }, audit: Audit::new(1.0), store }
+            Self {
+                upkeep: Upkeep { pruner: Pruner::new(reader, writer, PUT_OFF), days, clock, noted: 0 },
+                audit: Audit::new(1.0),
+                store,
+            }
         }
 
         /// Changes of that kind, recorded; whether the job is kept.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::store;
 use crate::housekeeper::{Stop, Task};
-use crate::store::{ChoreError, Error, Reader, WriterHandle, run_chore};
+use crate::store::{Error, Pruned, Pruner, Reader, WriterHandle};
 
 /// Drafts that are looked at in one reading: a bound of memory, and of how long a reading can hold back a checkpoint.
 const SLICE_DRAFTS: i64 = 1000;
@@ -25,74 +25,46 @@ const REMOVED_MAX_EVENTS: i64 = 500;
 #[must_use]
 pub fn task(reader: Rc<Reader>, writer: WriterHandle, kept: usize, every: Duration) -> Task {
     let kept = i64::try_from(kept).unwrap_or(i64::MAX);
-    let mut retention = Retention { reader, writer, kept, tidy_at: None };
+    let mut retention = Retention { pruner: Pruner::new(reader, writer, "events.removal_put_off"), kept };
     Task { name: "event retention", every, run: Box::new(move |stop| retention.run(stop)) }
 }
 
 struct Retention {
-    reader: Rc<Reader>,
-    writer: WriterHandle,
+    pruner: Pruner,
     kept: i64,
-    /// [`Reader::version`] before a run that came to its end.
-    tidy_at: Option<u64>,
-}
-
-/// What a run has removed, and how many drafts it has brought back to their bound.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Removed {
-    events: u64,
-    drafts: usize,
-    jobs: usize,
 }
 
 impl Retention {
     fn run(&mut self, stop: &Stop) {
-        let version = self.reader.version();
-        if version.is_some() && self.tidy_at == version {
-            return;
-        }
-        let mut removed = Removed::default();
-        let ended = self.shorten_all(stop, &mut removed);
-        if removed.jobs > 0 {
-            let Removed { events, drafts, jobs } = removed;
-            log::info!(events, drafts, jobs, kept = self.kept; "events.removed");
-        }
-        match ended {
-            Ok(()) => self.tidy_at = version,
-            Err(ChoreError::Stopping) => {}
-            Err(reason) => log::warn!(error = reason.to_string(); "events.removal_put_off"),
+        if !self.pruner.is_tidy() {
+            self.shorten_all(stop);
         }
     }
 
-    fn shorten_all(&self, stop: &Stop, removed: &mut Removed) -> Result<(), ChoreError> {
-        let newest = store::newest_draft(&self.reader)?;
-        let mut after = 0;
-        while after < newest {
-            let mut excesses = VecDeque::from(excesses(&self.reader, after, self.kept)?);
-            self.shorten(&mut excesses, stop, removed)?;
-            after += SLICE_DRAFTS;
-        }
-        Ok(())
-    }
-
-    fn shorten(&self, excesses: &mut VecDeque<Excess>, stop: &Stop, removed: &mut Removed) -> Result<(), ChoreError> {
-        while !stop.asked() {
-            let too_long = excesses.len();
-            let removals = next_job(excesses);
-            if removals.is_empty() {
-                return Ok(());
+    /// Brings all drafts back to their bound; how many there were, and what was removed.
+    fn shorten_all(&mut self, stop: &Stop) -> (usize, Pruned) {
+        let (kept, mut drafts) = (self.kept, 0);
+        let (removed, _) = self.pruner.run(stop, |run| {
+            let newest = store::newest_draft(run.reader)?;
+            let mut after = 0;
+            while after < newest {
+                run.go_on()?;
+                let mut excesses = VecDeque::from(excesses(run.reader, after, kept)?);
+                while !excesses.is_empty() {
+                    let too_long = excesses.len();
+                    let job = next_job(&mut excesses);
+                    run.remove(move |tx| job.iter().map(|one| store::remove_events(tx, one.draft, one.through)).sum())?;
+                    drafts += too_long - excesses.len();
+                }
+                after += SLICE_DRAFTS;
             }
-            removed.events += self.remove(removals)?;
-            removed.drafts += too_long - excesses.len();
-            removed.jobs += 1;
+            Ok(())
+        });
+        let Pruned { rows: events, jobs } = removed;
+        if jobs > 0 {
+            log::info!(events, drafts, jobs, kept; "events.removed");
         }
-        Err(ChoreError::Stopping)
-    }
-
-    fn remove(&self, removals: Vec<Removal>) -> Result<u64, ChoreError> {
-        run_chore(&self.writer, move |tx| {
-            removals.iter().map(|removal| store::remove_events(tx, removal.draft, removal.through)).sum()
-        })
+        (drafts, removed)
     }
 }
 
@@ -155,8 +127,8 @@ mod tests {
     impl House {
         fn with(lengths: &[i64]) -> Self {
             let store = testing::House::at(Timestamp(0), crate::drafts::MIGRATIONS);
-            let retention =
-                Retention { reader: Rc::clone(&store.reader), writer: store.handle(), kept: KEPT, tidy_at: None };
+            let pruner = Pruner::new(Rc::clone(&store.reader), store.handle(), "put_off");
+            let retention = Retention { pruner, kept: KEPT };
             let mut sql = String::new();
             for (draft, length) in (1..).zip(lengths) {
                 sql.push_str(&format!(
@@ -183,10 +155,9 @@ mod tests {
             rows.collect()
         }
 
-        fn run(&mut self) -> (Result<(), ChoreError>, Removed) {
+        fn run(&mut self) -> (usize, Pruned) {
             let (_goes_on, stop) = Stop::channel();
-            let mut removed = Removed::default();
-            (self.retention.shorten_all(&stop, &mut removed), removed)
+            self.retention.shorten_all(&stop)
         }
 
         fn end(self) {
@@ -213,12 +184,10 @@ mod tests {
     #[test]
     fn the_newest_events_of_each_draft_stay() {
         let mut house = House::with(&[1, KEPT - 1, KEPT, KEPT + 1, 3 * KEPT, 1500, 2]);
-        let (ended, removed) = house.run();
-        ended.unwrap();
-        assert_eq!(removed, Removed { events: 1 + 200 + 1400, drafts: 3, jobs: 4 });
+        assert_eq!(house.run(), (3, Pruned { rows: 1 + 200 + 1400, jobs: 4 }));
         let logs = [(1, 1), (KEPT - 1, 1), (KEPT, 1), (KEPT, 2), (KEPT, 201), (KEPT, 1401), (2, 1)];
         assert_eq!(house.logs(), logs);
-        assert_eq!(house.run().1, Removed::default());
+        assert_eq!(house.run(), (0, Pruned::default()));
         let reader = &house.store.reader;
         for (since, complete) in [(0, false), (1399, false), (1400, true), (1450, true), (1500, true), (1501, false)] {
             assert_eq!(replay::since(reader, "5", since).unwrap().complete, complete, "{since}");
@@ -231,25 +200,8 @@ mod tests {
     fn more_drafts_than_a_slice_are_found_all() {
         let lengths: Vec<i64> = (0..2 * SLICE_DRAFTS + 2).map(|number| KEPT + i64::from(number % 500 == 1)).collect();
         let mut house = House::with(&lengths);
-        let (ended, removed) = house.run();
-        ended.unwrap();
-        assert_eq!(removed, Removed { events: 5, drafts: 5, jobs: 3 });
+        assert_eq!(house.run(), (5, Pruned { rows: 5, jobs: 3 }));
         assert!(house.logs().iter().all(|(count, _)| *count == KEPT));
-        house.end();
-    }
-
-    #[test]
-    fn a_full_queue_or_a_stop_puts_the_rest_off() {
-        let mut house = House::with(&[KEPT + 1]);
-        let busy = house.store.busy();
-        assert!(matches!(house.run(), (Err(ChoreError::QueueFull), removed) if removed == Removed::default()));
-        busy.release();
-        let (goes_on, stop) = Stop::channel();
-        drop(goes_on);
-        house.retention.run(&stop);
-        assert_eq!((house.logs(), house.retention.tidy_at), (vec![(KEPT + 1, 1)], None));
-        house.run().0.unwrap();
-        assert_eq!(house.logs(), [(KEPT, 2)]);
         house.end();
     }
 
@@ -258,7 +210,7 @@ mod tests {
         let mut house = House::with(&[KEPT]);
         let (_goes_on, stop) = Stop::channel();
         house.retention.run(&stop);
-        assert_eq!(house.retention.tidy_at, house.store.reader.version());
+        assert!(house.retention.pruner.is_tidy());
         // Had it looked, it would find a log that is now too long for it.
         house.retention.kept = 1;
         house.retention.run(&stop);
@@ -273,11 +225,9 @@ mod tests {
     fn a_job_that_fails_removes_nothing_and_is_tried_again() {
         let mut house = House::with(&[KEPT + 1]);
         house.store.batch("CREATE TRIGGER stands BEFORE DELETE ON events BEGIN SELECT raise(ABORT, 'it stands'); END");
-        let (ended, removed) = house.run();
-        assert!(ended.unwrap_err().to_string().contains("it stands"));
-        assert_eq!((removed.events, house.logs()), (0, vec![(KEPT + 1, 1)]));
+        assert_eq!((house.run(), house.logs()), ((0, Pruned::default()), vec![(KEPT + 1, 1)]));
         house.store.batch("DROP TRIGGER stands");
-        house.run().0.unwrap();
+        house.run();
         assert_eq!(house.logs(), [(KEPT, 2)]);
         house.end();
     }

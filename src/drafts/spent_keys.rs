@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::store::{self, SpentKey};
 use crate::clock::{Clock, Timestamp};
 use crate::housekeeper::{Stop, Task};
-use crate::store::{ChoreError, Reader, WriterHandle, run_chore};
+use crate::store::{ChoreError, Pruned, Pruner, Reader, Run, WriterHandle};
 
 /// For so long a key is kept at the least.
 pub const KEY_LIFE_HOURS: i64 = 24;
@@ -28,23 +28,16 @@ const REMOVED_MAX_KEYS: usize = 500;
 /// The task that removes old keys.
 #[must_use]
 pub fn task(reader: Rc<Reader>, writer: WriterHandle, every: Duration, clock: Clock) -> Task {
-    let mut keys = SpentKeys { reader, writer, clock, due: Timestamp(i64::MIN) };
+    let pruner = Pruner::new(reader, writer, "idempotency_keys.removal_put_off");
+    let mut keys = SpentKeys { pruner, clock, due: Timestamp(i64::MIN) };
     Task { name: "idempotency keys", every, run: Box::new(move |stop| keys.run(stop)) }
 }
 
 struct SpentKeys {
-    reader: Rc<Reader>,
-    writer: WriterHandle,
+    pruner: Pruner,
     clock: Clock,
     /// Before this there is nothing to do.
     due: Timestamp,
-}
-
-/// What a run has removed.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Removed {
-    keys: u64,
-    jobs: usize,
 }
 
 impl SpentKeys {
@@ -54,60 +47,42 @@ impl SpentKeys {
         if (1..=DUE_MAX_MICROS).contains(&self.due.0.saturating_sub(now.0)) {
             return;
         }
-        let mut removed = Removed::default();
-        let ended = self.remove_old(Timestamp(now.0 - KEY_LIFE_HOURS * HOUR_MICROS), stop, &mut removed);
-        if removed.jobs > 0 {
-            let Removed { keys, jobs } = removed;
+        let before = Timestamp(now.0 - KEY_LIFE_HOURS * HOUR_MICROS);
+        let (Pruned { rows: keys, jobs }, ended) = self.pruner.run(stop, |run| remove_old(run, before));
+        if jobs > 0 {
             log::info!(keys, jobs, hours = KEY_LIFE_HOURS; "idempotency_keys.removed");
         }
-        match ended {
-            // Without any key the next to come is as young as can be.
-            Ok(oldest) => self.due = Timestamp(oldest.unwrap_or(now).0.saturating_add(DUE_MAX_MICROS)),
-            Err(ChoreError::Stopping) => {}
-            Err(reason) => log::warn!(error = reason.to_string(); "idempotency_keys.removal_put_off"),
+        // Without any key the next to come is as young as can be.
+        if let Some(oldest) = ended {
+            self.due = Timestamp(oldest.unwrap_or(now).0.saturating_add(DUE_MAX_MICROS));
         }
     }
+}
 
-    /// Removes every key from before that time; the time of the oldest one that is left, if one is.
-    fn remove_old(
-        &self,
-        before: Timestamp,
-        stop: &Stop,
-        removed: &mut Removed,
-    ) -> Result<Option<Timestamp>, ChoreError> {
-        let (mut old, mut oldest, mut after) = (Vec::new(), None, None);
-        loop {
-            let slice = store::spent_keys(&self.reader, after.as_ref(), SLICE_KEYS)?;
-            let Some((last, _)) = slice.last() else { break };
-            after = Some(last.clone());
-            for (key, created_at) in slice {
-                if created_at < before {
-                    old.push(key);
-                } else {
-                    oldest = Some(oldest.map_or(created_at, |other: Timestamp| other.min(created_at)));
-                }
-                if old.len() == REMOVED_MAX_KEYS {
-                    self.remove(std::mem::take(&mut old), stop, removed)?;
-                }
+/// Removes every key from before that time; the time of the oldest one that is left, if one is.
+fn remove_old(run: &mut Run<'_>, before: Timestamp) -> Result<Option<Timestamp>, ChoreError> {
+    let (mut old, mut oldest, mut after) = (Vec::new(), None, None);
+    let remove = |run: &mut Run<'_>, keys: Vec<SpentKey>| run.remove(move |tx| store::remove_keys(tx, &keys));
+    loop {
+        run.go_on()?;
+        let slice = store::spent_keys(run.reader, after.as_ref(), SLICE_KEYS)?;
+        let Some((last, _)) = slice.last() else { break };
+        after = Some(last.clone());
+        for (key, created_at) in slice {
+            if created_at < before {
+                old.push(key);
+            } else {
+                oldest = Some(oldest.map_or(created_at, |other: Timestamp| other.min(created_at)));
             }
-            if stop.asked() {
-                return Err(ChoreError::Stopping);
+            if old.len() == REMOVED_MAX_KEYS {
+                remove(run, std::mem::take(&mut old))?;
             }
         }
-        if !old.is_empty() {
-            self.remove(old, stop, removed)?;
-        }
-        Ok(oldest)
     }
-
-    fn remove(&self, keys: Vec<SpentKey>, stop: &Stop, removed: &mut Removed) -> Result<(), ChoreError> {
-        if stop.asked() {
-            return Err(ChoreError::Stopping);
-        }
-        removed.keys += run_chore(&self.writer, move |tx| store::remove_keys(tx, &keys))?;
-        removed.jobs += 1;
-        Ok(())
+    if !old.is_empty() {
+        remove(run, old)?;
     }
+    Ok(oldest)
 }
 
 #[cfg(test)]
@@ -134,7 +109,10 @@ mod tests {
                      updated_at) VALUES ({draft}, 'a', 't', 'x', 'a', 0, 0, 0)"
                 ));
             }
-            let house = Self { store, keys: SpentKeys { reader, writer, clock, due: Timestamp(i64::MIN) } };
+            let house = Self {
+                store,
+                keys: SpentKeys { pruner: Pruner::new(reader, writer, "put_off"), clock, due: Timestamp(i64::MIN) },
+            };
             for (hours, count) in ages {
                 house.spend(NOW - hours * HOUR_MICROS, *count);
             }
@@ -241,18 +219,6 @@ mod tests {
         house.run();
         assert_eq!(house.ages(), [(30, 3)], "all of a job or nothing");
         house.store.batch("DROP TRIGGER stands");
-        house.run();
-        assert_eq!(house.ages(), []);
-        house.end();
-    }
-
-    #[test]
-    fn a_queue_that_is_full_goes_first() {
-        let mut house = House::with(&[(30, 3)]);
-        let busy = house.store.busy();
-        house.run();
-        assert_eq!(house.ages(), [(30, 3)]);
-        busy.release();
         house.run();
         assert_eq!(house.ages(), []);
         house.end();

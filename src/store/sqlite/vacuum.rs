@@ -11,9 +11,9 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::housekeeper::{Stop, Task};
-use crate::store::chore::run_chore;
-use crate::store::error::{ChoreError, Error};
+use crate::store::error::Error;
 use crate::store::handle::WriterHandle;
+use crate::store::prune::{Pruned, Pruner};
 use crate::store::reader::Reader;
 use crate::store::tx::Tx;
 
@@ -29,26 +29,17 @@ const INCREMENTAL: i64 = 2;
 /// The task that keeps no more free than will soon be used.
 #[must_use]
 pub fn task(reader: Rc<Reader>, writer: WriterHandle, every: Duration) -> Task {
-    let mut vacuum = Vacuum { reader, writer, kept_min: FREE_KEPT_PAGES, tidy_at: None, is_possible: None };
+    let pruner = Pruner::new(reader, writer, "store.vacuum_put_off");
+    let mut vacuum = Vacuum { pruner, kept_min: FREE_KEPT_PAGES, is_possible: None };
     Task { name: "vacuum", every, run: Box::new(move |stop| vacuum.run(stop)) }
 }
 
 struct Vacuum {
-    reader: Rc<Reader>,
-    writer: WriterHandle,
+    pruner: Pruner,
     /// [`FREE_KEPT_PAGES`], but in tests.
     kept_min: u64,
-    /// [`Reader::version`] before a run that came to its end.
-    tidy_at: Option<u64>,
     /// Whether the database was made for it, once that is known.
     is_possible: Option<bool>,
-}
-
-/// What a run has given back.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Given {
-    pages: u64,
-    jobs: usize,
 }
 
 /// How large a database is, and how much of it is free.
@@ -60,64 +51,59 @@ struct Pages {
 
 impl Vacuum {
     fn run(&mut self, stop: &Stop) {
-        let version = self.reader.version();
-        if self.is_possible == Some(false) || (version.is_some() && self.tidy_at == version) {
-            return;
-        }
-        let mut given = Given::default();
-        let ended = self.give_back(stop, &mut given);
-        if given.jobs > 0 {
-            log::info!(pages = given.pages, jobs = given.jobs; "store.vacuumed");
-        }
-        match ended {
-            Ok(()) => self.tidy_at = version.filter(|_| given.jobs == 0),
-            Err(ChoreError::Stopping) => {}
-            Err(reason) => log::warn!(error = reason.to_string(); "store.vacuum_put_off"),
+        if self.is_possible != Some(false) && !self.pruner.is_tidy() {
+            self.give_back(stop);
         }
     }
 
-    fn give_back(&mut self, stop: &Stop, given: &mut Given) -> Result<(), ChoreError> {
-        if !self.can()? {
-            return Ok(());
-        }
-        let Pages { all, free } = Pages::of(&self.reader.connection().0).map_err(Error::from)?;
-        let kept = self.kept_min.max(all.saturating_sub(free) / USED_PER_FREE_PAGE);
-        let mut excess = free.saturating_sub(kept);
-        if excess <= kept {
-            return Ok(());
-        }
-        while excess > 0 {
-            if stop.asked() {
-                return Err(ChoreError::Stopping);
-            }
-            let pages = run_chore(&self.writer, move |tx| Ok(give_back(tx, excess.min(VACUUM_STEP_PAGES))?))?;
-            given.pages += pages;
-            given.jobs += 1;
-            // Others may have used what was free before.
-            if pages == 0 {
+    /// Gives back what is free but for what will soon be used.
+    fn give_back(&mut self, stop: &Stop) -> Pruned {
+        let (kept_min, mut is_possible) = (self.kept_min, self.is_possible);
+        let (given, _) = self.pruner.run(stop, |run| {
+            if !can(run.reader, &mut is_possible)? {
                 return Ok(());
             }
-            excess = excess.saturating_sub(pages);
+            let Pages { all, free } = Pages::of(&run.reader.connection().0).map_err(Error::from)?;
+            let kept = kept_min.max(all.saturating_sub(free) / USED_PER_FREE_PAGE);
+            let mut excess = free.saturating_sub(kept);
+            if excess <= kept {
+                return Ok(());
+            }
+            while excess > 0 {
+                let pages = run.remove(move |tx| Ok(give_back(tx, excess.min(VACUUM_STEP_PAGES))?))?;
+                // Others may have used what was free before.
+                if pages == 0 {
+                    return Ok(());
+                }
+                excess = excess.saturating_sub(pages);
+            }
+            Ok(())
+        });
+        self.is_possible = is_possible;
+        let Pruned { rows: pages, jobs } = given;
+        if jobs > 0 {
+            log::info!(pages, jobs; "store.vacuumed");
         }
-        Ok(())
+        given
     }
+}
 
-    fn can(&mut self) -> Result<bool, Error> {
-        if let Some(known) = self.is_possible {
-            return Ok(known);
-        }
-        let mode: i64 = self.reader.connection().0.pragma_query_value(None, "auto_vacuum", |row| row.get(0))?;
-        let is_possible = mode == INCREMENTAL;
-        if !is_possible {
-            log::info!(
-                auto_vacuum = mode;
-                "this database was written without auto_vacuum=INCREMENTAL: what is removed from it is used again, but its \
-                 file never gets smaller"
-            );
-        }
-        self.is_possible = Some(is_possible);
-        Ok(is_possible)
+/// Whether the database was made for it.
+fn can(reader: &Reader, is_possible: &mut Option<bool>) -> Result<bool, Error> {
+    if let Some(known) = *is_possible {
+        return Ok(known);
     }
+    let mode: i64 = reader.connection().0.pragma_query_value(None, "auto_vacuum", |row| row.get(0))?;
+    let possible = mode == INCREMENTAL;
+    if !possible {
+        log::info!(
+            auto_vacuum = mode;
+            "this database was written without auto_vacuum=INCREMENTAL: what is removed from it is used again, but its \
+             file never gets smaller"
+        );
+    }
+    *is_possible = Some(possible);
+    Ok(possible)
 }
 
 impl Pages {
@@ -169,7 +155,10 @@ mod tests {
     impl House {
         fn on(store: testing::House) -> Self {
             let (reader, writer) = (Rc::clone(&store.reader), store.handle());
-            Self { store, vacuum: Vacuum { reader, writer, kept_min: KEPT, tidy_at: None, is_possible: None } }
+            Self {
+                store,
+                vacuum: Vacuum { pruner: Pruner::new(reader, writer, "put_off"), kept_min: KEPT, is_possible: None },
+            }
         }
 
         /// With 2000 rows.
@@ -194,11 +183,9 @@ mod tests {
             self.store.reader.number("SELECT count(*) FROM filled")
         }
 
-        fn run(&mut self) -> Given {
+        fn run(&mut self) -> Pruned {
             let (_goes_on, stop) = Stop::channel();
-            let mut given = Given::default();
-            self.vacuum.give_back(&stop, &mut given).unwrap();
-            given
+            self.vacuum.give_back(&stop)
         }
 
         fn end(self) -> tempfile::TempDir {
@@ -210,7 +197,7 @@ mod tests {
     #[test]
     fn what_is_free_goes_in_small_steps_but_for_what_will_be_used_again() {
         let mut house = House::new();
-        assert_eq!(house.run(), Given::default());
+        assert_eq!(house.run(), Pruned::default());
         // From the beginning, so that pages of the end have to move there.
         house.remove(0..1500);
         let before = house.pages();
@@ -220,10 +207,10 @@ mod tests {
         let kept = KEPT.max((before.all - before.free) / USED_PER_FREE_PAGE);
         // With every thousandth page that goes, a page of SQLite's own goes as well.
         assert!(after.free.abs_diff(kept) < 4, "{before:?} {after:?}");
-        assert_eq!(before.all - after.all, given.pages);
-        assert!(given.jobs as u64 >= given.pages / (VACUUM_STEP_PAGES + 4), "{given:?}");
+        assert_eq!(before.all - after.all, given.rows);
+        assert!(given.jobs >= given.rows / (VACUUM_STEP_PAGES + 4), "{given:?}");
         assert_eq!(house.rows(), 500);
-        assert_eq!(house.run(), Given::default());
+        assert_eq!(house.run(), Pruned::default());
         let file = house.store.path();
         let _directory = house.end();
         assert_eq!(std::fs::metadata(file).unwrap().len(), after.all * 4096);
@@ -235,7 +222,7 @@ mod tests {
         house.remove(0..150);
         let free = house.pages().free;
         assert!(free > KEPT && free < 2 * KEPT, "{free}");
-        assert_eq!(house.run(), Given::default());
+        assert_eq!(house.run(), Pruned::default());
         house.end();
     }
 
@@ -245,7 +232,7 @@ mod tests {
         house.store.batch(fill(10_000..14_000));
         house.remove(0..13_000);
         let given = house.run();
-        assert!(given.pages > 4000, "{given:?}");
+        assert!(given.rows > 4000, "{given:?}");
         let file = std::fs::metadata(house.store.path()).unwrap().len() / 4096;
         // What is behind the last checkpoint is in the log alone.
         assert!(file <= house.pages().all + 1100, "{file} pages: {:?}", house.pages());
@@ -279,7 +266,7 @@ mod tests {
         let (goes_on, stop) = Stop::channel();
         drop(goes_on);
         house.vacuum.run(&stop);
-        assert_eq!((house.pages(), house.vacuum.tidy_at), (before, None));
+        assert_eq!((house.pages(), house.vacuum.pruner.is_tidy()), (before, false));
         house.end();
     }
 
@@ -298,7 +285,7 @@ mod tests {
         house.remove(20_000..22_000);
         let before = house.pages();
         assert!(before.free > 2 * KEPT);
-        assert_eq!(house.run(), Given::default());
+        assert_eq!(house.run(), Pruned::default());
         assert_eq!((house.pages(), house.vacuum.is_possible, house.rows()), (before, Some(false), 500));
         house.end();
     }
