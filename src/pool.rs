@@ -9,6 +9,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -47,6 +48,7 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     tasks: VecDeque<Task>,
+    running: usize,
     closed: bool,
 }
 
@@ -85,14 +87,7 @@ impl Pool {
 
     /// Waits for the tasks that run, drops those that wait, and takes no more.
     pub fn stop(self) {
-        let waiting = {
-            let mut queue = self.handle.0.queue.lock();
-            queue.closed = true;
-            std::mem::take(&mut queue.tasks)
-        };
-        // Outside the lock: a task may hand in another when it is dropped.
-        drop(waiting);
-        self.handle.0.changed.notify_all();
+        self.handle.close();
         for thread in self.threads {
             // Every task is caught, so a thread that panicked did so in this file.
             if thread.join().is_err() {
@@ -100,9 +95,32 @@ impl Pool {
             }
         }
     }
+
+    /// The same for a pool whose tasks may take longer than anybody wants to wait. Returns how many still run after so long,
+    /// and leaves them to it.
+    #[must_use]
+    pub fn stop_within(self, patience: Duration) -> usize {
+        self.handle.close();
+        let Shared { queue, changed, .. } = &*self.handle.0;
+        let mut queue = queue.lock();
+        changed.wait_while_for(&mut queue, |queue| queue.running > 0, patience);
+        queue.running
+    }
 }
 
 impl PoolHandle {
+    /// Takes no more tasks, and drops those that wait.
+    fn close(&self) {
+        let waiting = {
+            let mut queue = self.0.queue.lock();
+            queue.closed = true;
+            std::mem::take(&mut queue.tasks)
+        };
+        self.0.changed.notify_all();
+        // Outside the lock: a task may hand in another when it is dropped.
+        drop(waiting);
+    }
+
     /// Hands in a task without waiting.
     ///
     /// # Errors
@@ -137,6 +155,11 @@ impl Shared {
         while let Some(task) = self.next() {
             // The panic hook has logged it; what the task held was dropped.
             let _ = catch_unwind(AssertUnwindSafe(task));
+            let mut queue = self.queue.lock();
+            queue.running -= 1;
+            if queue.closed {
+                self.changed.notify_all();
+            }
         }
     }
 
@@ -147,6 +170,7 @@ impl Shared {
                 return None;
             }
             if let Some(task) = queue.tasks.pop_front() {
+                queue.running += 1;
                 return Some(task);
             }
             self.changed.wait(&mut queue);
@@ -211,5 +235,20 @@ mod tests {
         go.send(()).unwrap();
         stopping.join().unwrap();
         assert_eq!(*finished.lock(), ["ran"]);
+    }
+
+    #[test]
+    fn what_takes_too_long_is_left_to_itself() {
+        let pool = Pool::start("test", 2).unwrap();
+        let ((began, has_begun), (go, may_go)) = (channel(), channel::<()>());
+        let running = move || {
+            began.send(()).unwrap();
+            let _ = may_go.recv();
+        };
+        pool.handle().submit(Box::new(running)).ok().unwrap();
+        has_begun.recv().unwrap();
+        assert_eq!(pool.stop_within(Duration::from_millis(10)), 1);
+        drop(go);
+        assert_eq!(Pool::start("test", 1).unwrap().stop_within(Duration::from_secs(20)), 0);
     }
 }

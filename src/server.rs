@@ -135,7 +135,7 @@ impl Server {
             untrusted_proxy,
             began: (clock.now(), clock.instant()),
         };
-        let (plane, file) = view.open(private, plane_reader)?;
+        let (plane, file) = view.open(private, plane_reader, writer.handle())?;
         files.extend(file);
         log::info!(
             address = joined(front.endpoints()), database = settings.database(&DATABASE).display().to_string(), shards,

@@ -84,6 +84,10 @@ pub trait Running: Send + Sync {
     /// Adds its routes for one shard, on the shard's thread.
     fn routes(&self, _shard: &ShardParts, _routes: &mut Routes) {}
 
+    /// Adds its routes to the private plane, on that shard's thread. Each is for the operator alone: who may not see it has
+    /// been turned away.
+    fn operator(&self, _shard: &ShardParts, _routes: &mut Routes) {}
+
     /// What the housekeeper does for it, made on the housekeeper's thread.
     fn tasks(&self, _reader: &Rc<Reader>) -> Vec<Task> {
         Vec::new()

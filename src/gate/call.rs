@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::reply::{self, Parked, Reply, Waiting};
 use super::validate::Body;
 use crate::net::http1::Headers;
-use crate::net::{RequestId, Response, Resume, Session, SocketLimits, Ticket};
+use crate::net::{Peer, RequestId, Response, Resume, Session, SocketLimits, Ticket};
 
 /// One request as a handler sees it: routed, parsed, its sender known.
 pub struct Call<'a> {
@@ -20,14 +20,20 @@ pub struct Call<'a> {
     pub known_until: Option<Instant>,
     /// Where the request comes from, seen through trusted proxies.
     pub client: IpAddr,
+    /// Who has connected: a proxy, or the client itself.
+    pub peer: Peer,
     /// The header lines, for what is not said elsewhere.
     pub headers: Headers<'a>,
     /// Names and values of the path's parts, decoded.
     pub params: matchit::Params<'a, 'a>,
+    /// The path as sent.
+    pub path: &'a str,
     /// The raw query.
     pub query: &'a str,
-    /// The body, on routes that read one.
+    /// The body, on routes that read JSON.
     pub body: Body,
+    /// The body as sent; empty on routes that take it in pieces.
+    pub bytes: &'a [u8],
     pub(super) parking: Parking<'a>,
 }
 

@@ -9,20 +9,20 @@ use http::Method;
 use super::cors::Verdict;
 use super::counters::{InFlight, RouteMetrics, UNMATCHED};
 use super::error::{ApiError, Code};
+use super::headers::Headers;
 use super::limit::{Quota, Standing};
 use super::reply::{Collected, Times, Waiting};
 use super::routes::{Kind, Route, Routes};
 use crate::clock::Clock;
 use crate::net::{self, Request, RequestId, Response, Woken};
 
-/// What a browser is told with every answer. An answer is about one person at one moment, so nothing is cached, and
-/// depends on who asks from where.
-const FIXED_HEADERS: &str = "cache-control: no-store\r\n\
-    content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n\
-    referrer-policy: no-referrer\r\n\
-    vary: Origin\r\n\
-    x-content-type-options: nosniff\r\n\
-    x-frame-options: DENY\r\n";
+/// What the gate knows before it has looked at a request.
+pub(super) struct Kept<'g> {
+    pub(super) routes: &'g Routes,
+    pub(super) headers: &'static Headers,
+    pub(super) is_private: bool,
+    pub(super) clock: &'g Clock,
+}
 
 /// What is known of one request by the time it is answered.
 pub(super) struct Exchange {
@@ -41,20 +41,18 @@ pub(super) struct Exchange {
     pub(super) draft_id: Option<String>,
     /// What the answer says of the limit, if it has to.
     quota: Option<Quota>,
+    headers: &'static Headers,
+    /// Whether only the operator asks: the log then says what is our fault, and nothing else.
+    is_private: bool,
     began: Instant,
     handled: Duration,
     times: Times,
 }
 
-/// What every answer carries whatever it answers.
-pub(super) fn seal(response: &mut Response, request_id: RequestId) {
-    response.fixed_headers = FIXED_HEADERS;
-    response.request_id = Some(request_id);
-}
-
 impl Exchange {
     /// A request that nothing has looked at yet.
-    pub(super) fn new(request: &Request<'_>, cors: Verdict, routes: &Routes, clock: &Clock) -> Self {
+    pub(super) fn new(request: &Request<'_>, cors: Verdict, kept: Kept<'_>) -> Self {
+        let Kept { routes, headers, is_private, clock } = kept;
         Self {
             request_id: RequestId::from_header(request.headers.get("x-request-id")),
             cors,
@@ -67,6 +65,8 @@ impl Exchange {
             user: None,
             draft_id: None,
             quota: None,
+            headers,
+            is_private,
             began: clock.instant(),
             handled: Duration::ZERO,
             times: Times::default(),
@@ -88,6 +88,7 @@ impl Exchange {
         self.route = route.template;
         self.metrics = Rc::clone(metrics);
         self.kind = route.kind;
+        self.headers = route.headers.unwrap_or(self.headers);
     }
 
     /// Takes down how this request stands with a limit; the answer, if it is over.
@@ -133,11 +134,18 @@ impl Exchange {
         let took = clock.instant().saturating_duration_since(self.began);
         self.metrics.answered(&self.method, response.status, took);
         self.log_complete(&response, took);
-        seal(&mut response, self.request_id);
+        self.headers.seal(&mut response, self.request_id);
+        response.close |= self.is_private;
         response
     }
 
     fn log_error(&self, error: &ApiError) {
+        if self.is_private {
+            if let Some(context) = error.context() {
+                log::error!(request_id = self.request_id.as_str(), path = self.path.as_deref(), error = context; "ops.failed");
+            }
+            return;
+        }
         let (level, name) = match error.code() {
             Code::InternalError => (log::Level::Error, "unhandled.exception"),
             Code::HttpError => (log::Level::Warn, "http.error"),
@@ -157,7 +165,7 @@ impl Exchange {
 
     fn log_complete(&self, response: &Response, took: Duration) {
         let level = if self.kind == Kind::Probe { log::Level::Debug } else { log::Level::Info };
-        if !log::log_enabled!(level) {
+        if self.is_private || !log::log_enabled!(level) {
             return;
         }
         let handled = if self.handled.is_zero() { took } else { self.handled };

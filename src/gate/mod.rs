@@ -19,6 +19,7 @@ pub mod counters;
 mod error;
 mod exchange;
 mod handshake;
+pub mod headers;
 pub mod identity;
 pub mod limit;
 mod live;
@@ -35,6 +36,7 @@ pub use call::{Call, Outcome};
 pub use cors::Cors;
 pub use counters::Counters;
 pub use error::{ApiError, Code, CodeRow};
+pub use headers::Headers;
 pub use identity::options::{KeysError, OpenedKeys};
 pub use identity::{
     BadKeys, BadToken, Caller, Demands, Form, Identity, KeyFile, Keys, MINT_MAX_HOURS, TOKEN_MAX_BYTES,
@@ -47,4 +49,4 @@ pub use policy::{NewPolicy, Policies, Policy};
 pub(crate) use reply::park;
 pub use reply::{Parked, Reply, Times, Waiting};
 pub use routes::{Access, Handler, Kind, Reads, Route, Routes};
-pub use service::Gate;
+pub use service::{Gate, Guard};

@@ -8,6 +8,7 @@ use http::Method;
 use super::call::{Call, Outcome};
 use super::counters::{Counters, RouteMetrics, UNMATCHED};
 use super::error::ApiError;
+use super::headers::Headers;
 
 /// Answers one kind of request. Runs on a shard: must not block.
 pub type Handler = Box<dyn Fn(&Call<'_>) -> Result<Outcome, ApiError>>;
@@ -30,6 +31,8 @@ pub enum Reads {
     Nothing,
     /// JSON: what cannot be parsed is a 422 before anything else.
     Json,
+    /// Whatever it is, as it is.
+    Bytes,
 }
 
 /// How loudly the completion of a request is logged.
@@ -49,6 +52,12 @@ pub struct Route {
     pub access: Access,
     /// Reads a body or not.
     pub reads: Reads,
+    /// Bytes of body that it takes; none for what the gate takes anyway.
+    pub body_bytes: Option<usize>,
+    /// What its answers carry; none for what the gate's carry anyway.
+    pub headers: Option<&'static Headers>,
+    /// Whether `HEAD` is served as `GET` without its body.
+    pub with_head: bool,
     /// Ordinary or a probe.
     pub kind: Kind,
     pub(super) handler: Handler,
@@ -58,7 +67,16 @@ impl Route {
     /// A route for anyone that reads no body.
     pub fn public(template: &'static str, handler: impl Fn(&Call<'_>) -> Result<Outcome, ApiError> + 'static) -> Self {
         let handler = Box::new(handler);
-        Self { template, access: Access::Public, reads: Reads::Nothing, kind: Kind::Ordinary, handler }
+        Self {
+            template,
+            access: Access::Public,
+            reads: Reads::Nothing,
+            body_bytes: None,
+            headers: None,
+            with_head: true,
+            kind: Kind::Ordinary,
+            handler,
+        }
     }
 
     /// A route for known users that reads no body.
@@ -74,6 +92,24 @@ impl Route {
     /// A route for WebSockets.
     pub fn socket(template: &'static str, handler: impl Fn(&Call<'_>) -> Result<Outcome, ApiError> + 'static) -> Self {
         Self { access: Access::Socket, ..Self::public(template, handler) }
+    }
+
+    /// The same with a body that is handed on as it is, up to so many bytes.
+    #[must_use]
+    pub fn taking(self, body_bytes: usize) -> Self {
+        Self { reads: Reads::Bytes, body_bytes: Some(body_bytes), ..self }
+    }
+
+    /// The same with other headers on its answers than the gate's.
+    #[must_use]
+    pub fn carrying(self, headers: &'static Headers) -> Self {
+        Self { headers: Some(headers), ..self }
+    }
+
+    /// The same, but `HEAD` is refused: asking does something.
+    #[must_use]
+    pub fn without_head(self) -> Self {
+        Self { with_head: false, ..self }
     }
 
     /// The same as a probe.
@@ -144,8 +180,9 @@ impl Routes {
     /// The route of a decoded path. `HEAD` is served by `GET` routes.
     pub(super) fn find<'r, 'p>(&'r self, method: &Method, path: &'p str) -> Found<'r, 'p> {
         let Ok(matchit::Match { value, params }) = self.paths.at(path) else { return Found::Nothing };
-        let wanted = if method == Method::HEAD { &Method::GET } else { method };
-        match value.routes.iter().find(|(method, _)| method == wanted) {
+        let is_head = method == Method::HEAD;
+        let wanted = if is_head { &Method::GET } else { method };
+        match value.routes.iter().find(|(method, route)| method == wanted && (route.with_head || !is_head)) {
             Some((_, route)) => Found::Route(route, &value.metrics, params),
             None => Found::OtherMethods(value.allow()),
         }
@@ -161,9 +198,9 @@ impl Methods {
     /// The value of `Allow`.
     fn allow(&self) -> String {
         let mut names = Vec::new();
-        for (method, _) in &self.routes {
+        for (method, route) in &self.routes {
             names.push(method.as_str());
-            if method == Method::GET {
+            if method == Method::GET && route.with_head {
                 names.push("HEAD");
             }
         }

@@ -9,10 +9,11 @@ use http::{HeaderValue, StatusCode};
 
 use super::address::{self, UntrustedProxy};
 use super::call::{Call, Outcome, Parking};
-use super::cors::Cors;
+use super::cors::{Cors, Verdict};
 use super::error::{ApiError, Code};
-use super::exchange::{Exchange, seal};
+use super::exchange::{Exchange, Kept};
 use super::handshake;
+use super::headers::Headers;
 use super::limit::Who;
 use super::live::Following;
 use super::policy::Policy;
@@ -29,6 +30,10 @@ pub struct Gate {
     pub policy: Following<Policy>,
     /// Bytes of body read when a route says nothing else.
     pub body_bytes: usize,
+    /// What an answer carries when its route says nothing else.
+    pub headers: &'static Headers,
+    /// Makes this the gate of a private front, see [`Guard`].
+    pub guard: Option<Guard>,
     /// Who forwards requests without being trusted. The shards share it.
     pub untrusted_proxy: UntrustedProxy,
     /// Wakes the shard when an answer to a parked request is there.
@@ -37,15 +42,26 @@ pub struct Gate {
     pub clock: Clock,
 }
 
+/// Lets requests of the operator in, before anything else of them is looked at. A gate that has one is private: it knows no
+/// CORS, redirects nobody, answers one request of a connection, and logs only what is our fault.
+pub type Guard = Box<dyn Fn(&Request<'_>, Peer) -> Result<(), ApiError>>;
+
 impl net::Service for Gate {
-    fn intake(&self, _: &Request<'_>) -> Intake {
-        Intake::Whole(self.body_bytes)
+    fn intake(&self, request: &Request<'_>) -> Intake {
+        let path = decoded(request.path());
+        let own = match self.routes.find(&request.method, &path) {
+            Found::Route(route, ..) => route.body_bytes,
+            _ => None,
+        };
+        Intake::Whole(own.unwrap_or(self.body_bytes))
     }
 
     fn call(&mut self, request: &Request<'_>, peer: Peer, ticket: Ticket) -> Answer {
         self.policy.catch_up();
-        let mut exchange = Exchange::new(request, self.policy.cors.judge(request), &self.routes, &self.clock);
-        if let Some(response) = Cors::preflight(request, exchange.cors()) {
+        let kept =
+            Kept { routes: &self.routes, headers: self.headers, is_private: self.guard.is_some(), clock: &self.clock };
+        let mut exchange = Exchange::new(request, self.origin(request), kept);
+        if let Some(response) = Cors::preflight(request, exchange.cors()).filter(|_| self.guard.is_none()) {
             return Answer::Now(exchange.finish(Ok(response), &self.clock));
         }
         // What a handler holds across a panic is its own; shared state is behind cells that unwinding releases.
@@ -63,19 +79,21 @@ impl net::Service for Gate {
     fn reject(&mut self, reject: &Reject, request: Option<&Request<'_>>, peer: Peer) -> Response {
         let request_id = RequestId::from_header(request.and_then(|request| request.headers.get("x-request-id")));
         let error = ApiError::rejected(reject);
-        log::info!(
-            request_id = request_id.as_str(), method = request.map(|request| request.method.as_str()),
-            path = request.map(Request::path), status = error.status().as_u16(), peer = peer.to_string(),
-            error_message = error.message();
-            "request.rejected"
-        );
+        if self.guard.is_none() {
+            log::info!(
+                request_id = request_id.as_str(), method = request.map(|request| request.method.as_str()),
+                path = request.map(Request::path), status = error.status().as_u16(), peer = peer.to_string(),
+                error_message = error.message();
+                "request.rejected"
+            );
+        }
         self.routes.metrics.rejected(error.status());
         let mut response = error.to_response(request_id.as_str());
         if let Some(request) = request {
             self.policy.catch_up();
-            self.policy.cors.judge(request).apply(&mut response.headers);
+            self.origin(request).apply(&mut response.headers);
         }
-        seal(&mut response, request_id);
+        self.headers.seal(&mut response, request_id);
         response
     }
 
@@ -83,12 +101,16 @@ impl net::Service for Gate {
         let request_id = RequestId::from_header(None);
         let error = ApiError::overloaded("Too many open connections");
         let mut response = error.to_response(request_id.as_str());
-        seal(&mut response, request_id);
+        self.headers.seal(&mut response, request_id);
         response
     }
 }
 
 impl Gate {
+    fn origin(&self, request: &Request<'_>) -> Verdict {
+        if self.guard.is_some() { Verdict::SameOrigin } else { self.policy.cors.judge(request) }
+    }
+
     fn answer(
         &self,
         request: &Request<'_>,
@@ -96,6 +118,7 @@ impl Gate {
         ticket: Ticket,
         exchange: &mut Exchange,
     ) -> Result<Outcome, ApiError> {
+        self.guard.as_ref().map_or(Ok(()), |guard| guard(request, peer))?;
         let path = decoded(request.path());
         let found = self.routes.find(&request.method, &path);
         if let Found::Route(route, metrics, _) = &found {
@@ -112,6 +135,7 @@ impl Gate {
             Found::Route(route, _, params) => (route, params),
             Found::OtherMethods(allow) => return Err(ApiError::method_not_allowed(&allow)),
             Found::Nothing if handshake::is_websocket_upgrade(request) => return Err(no_socket()),
+            Found::Nothing if self.guard.is_some() => return Err(ApiError::no_route()),
             Found::Nothing => return self.other_slash(request, peer, &path).ok_or_else(ApiError::no_route),
         };
         exchange.draft_id = params.get("draft_id").filter(|_| log::log_enabled!(log::Level::Warn)).map(str::to_owned);
@@ -130,6 +154,7 @@ impl Gate {
         }
         let body = match route.reads {
             Reads::Nothing => validate::Body::Absent,
+            Reads::Bytes => validate::Body::Absent,
             Reads::Json => validate::Body::read(request.headers.get("content-type"), request.body)?,
         };
         let mut known_until = None;
@@ -151,7 +176,9 @@ impl Gate {
         let user = exchange.user.as_deref().unwrap_or_default();
         let (request_id, headers, query) = (&exchange.request_id, request.headers, request.query());
         let parking = Parking { shard: &self.shard, ticket };
-        let call = Call { request_id, user, known_until, client, headers, params, query, body, parking };
+        let (path, bytes) = (request.path(), request.body);
+        let call =
+            Call { request_id, user, known_until, client, peer, headers, params, path, query, body, bytes, parking };
         (route.handler)(&call)
     }
 

@@ -28,7 +28,6 @@ mod request_id;
 mod response;
 mod service;
 mod shard;
-pub mod side_door;
 mod slots;
 pub mod socket;
 mod turn;
@@ -44,7 +43,6 @@ pub use mailbox::{Mailbox, Resume, SocketAddress, SocketId, SocketNote, Ticket};
 pub use request_id::RequestId;
 pub use response::Response;
 pub use service::{Answer, Continuation, Notes, Pace, Receiver, Service, Sockets, Take, Timeouts, Woken};
-pub use side_door::SideDoor;
 pub use slots::{Caps, network_of};
 pub use socket::{Outgoing, Session, SocketLimits};
 

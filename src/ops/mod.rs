@@ -1,8 +1,9 @@
 //! The private plane: what only the operator sees, on an address of its own.
 //!
-//! It is served through the side door ([`SideDoor`]): one request per connection, a thread for each caller, everything
-//! bounded. A request passes, in this order: its host and where it comes from ([`guard`]), the token if there is one, its
-//! path and method, then the handler. `/healthz` needs no token and says nothing but that it is there.
+//! It is a front of its own ([`Front`]): an acceptor, one shard and a pool that it shares with nobody, so that a backup that
+//! takes minutes delays no client. A request passes, in this order: its host and where it comes from ([`guard`]), the token
+//! if there is one, its path and method, then the handler. `/healthz` needs no token and says nothing but that it is there.
+//! Routes come from here ([`routes`]) and from the features that run.
 //!
 //! The plane knows little of the server. What it shows and does is handed over when it is started ([`Wiring`]).
 
@@ -13,8 +14,10 @@ mod page;
 mod routes;
 mod wiring;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
@@ -26,14 +29,17 @@ pub use routes::PROCESS_HEADER;
 pub use wiring::{Backups, DatabaseStatus, LogLevel, NoBackup, OpenCopy, ReadyStatus, Status, Wiring, WriterStatus};
 
 use crate::clock::Clock;
-use crate::gate::{ApiError, Code};
-use crate::net::side_door::{Answer, Bounds, Desk, Peer};
-use crate::net::{Endpoint, Limits, Listener, Reject, Request, RequestId, Response, SideDoor};
+use crate::feature::{Running, ShardParts};
+use crate::gate::headers::PAGE;
+use crate::gate::{ApiError, Code, Cors, Gate, Guard, Identity, Live, Policy, Routes, UntrustedProxy};
+use crate::hub::{Batch, Mailbox, Topics};
+use crate::net::{self, Caps, Door, Endpoint, Front, Limits, Listener, Peer, Request, Timeouts};
 use crate::observe::repeat::Sampler;
-use routes::Routes;
+use crate::pool::{Pool, PoolHandle};
+use crate::store::{Reader, WriterHandle};
 
-/// Callers of the plane at once.
-const OPS_CALLERS_MAX: usize = 16;
+/// Connections of the plane at once.
+const OPS_CALLERS_MAX: usize = 64;
 /// A request's head.
 const OPS_HEAD_MAX_BYTES: usize = 16 * 1024;
 /// Its header lines.
@@ -42,126 +48,166 @@ const OPS_HEAD_MAX_HEADERS: usize = 64;
 const OPS_TARGET_MAX_BYTES: usize = 4096;
 /// Its body: the longest is one word.
 const OPS_BODY_MAX_BYTES: usize = 1024;
-/// To send it.
+/// To send it: so long for its head, and as long again for its body.
 const OPS_REQUEST_SECONDS: u64 = 10;
-/// To take an answer; and, of a backup, something of it.
+/// To take something of an answer.
 const OPS_ANSWER_SECONDS: u64 = 30;
+/// To make an answer: the longest is a backup.
+const OPS_WORK_SECONDS: u64 = 24 * 60 * 60;
 /// What is under way at the stop, be it a backup, is waited for this long.
 const OPS_STOP_SECONDS: u64 = 5;
+/// Threads for what blocks: one for the backup, of which there is only one at a time, and one for everything else.
+const OPS_THREADS: usize = 2;
 
-/// What every answer carries. The page has a policy of its own, since it brings a script and a style.
-const FIXED_HEADERS: &str = "cache-control: no-store\r\n\
-    cross-origin-opener-policy: same-origin\r\n\
-    cross-origin-resource-policy: same-origin\r\n\
-    referrer-policy: no-referrer\r\n\
-    x-content-type-options: nosniff\r\n\
-    x-frame-options: DENY\r\n";
-
-/// The policy of whatever is no page.
-const NOTHING_ALLOWED: &str = "default-src 'none'; frame-ancestors 'none'";
+/// What the plane is given to work with.
+pub struct Parts {
+    /// What it shows and does.
+    pub wiring: Wiring,
+    /// Reads the audit log.
+    pub reader: Reader,
+    /// For the operator's routes of features.
+    pub writer: WriterHandle,
+    /// Those that run; at the stop they may be gone before the plane.
+    pub running: Weak<[Arc<dyn Running>]>,
+    /// The time.
+    pub clock: Clock,
+}
 
 /// The running plane.
-pub struct Plane(SideDoor);
+pub struct Plane {
+    front: Front<Batch>,
+    pool: Pool,
+}
 
 impl Plane {
     /// Opens the plane on a bound place. With a token nothing but `/healthz` is answered without it.
     ///
     /// # Errors
     /// When the system refuses a thread or a poll.
-    pub fn start(listening: Listener, token: Option<Secret>, wiring: Wiring, clock: Clock) -> std::io::Result<Self> {
-        let on_unix = matches!(listening, Listener::Unix(_));
-        let desk = PlaneDesk { token, on_unix, routes: Routes::new(wiring) };
-        let bounds = Bounds {
-            callers: OPS_CALLERS_MAX,
+    pub fn start(listener: Listener, token: Option<Secret>, parts: Parts) -> io::Result<Self> {
+        let on_unix = matches!(listener, Listener::Unix(_));
+        let caps = Caps { connections: OPS_CALLERS_MAX, per_address: OPS_CALLERS_MAX, exempt: Box::new(|_| true) };
+        let seconds = Duration::from_secs;
+        let Parts { wiring, reader, writer, running, clock } = parts;
+        let pool = Pool::start("ops-blocking", OPS_THREADS)?;
+        let options = net::Options {
+            name: "ops-",
             limits: Limits {
                 head_bytes: OPS_HEAD_MAX_BYTES,
                 headers: OPS_HEAD_MAX_HEADERS,
                 target_bytes: OPS_TARGET_MAX_BYTES,
             },
-            body_bytes: OPS_BODY_MAX_BYTES,
-            request: Duration::from_secs(OPS_REQUEST_SECONDS),
-            answer: Duration::from_secs(OPS_ANSWER_SECONDS),
-            stall: Duration::from_secs(OPS_ANSWER_SECONDS),
+            timeouts: Timeouts {
+                head: seconds(OPS_REQUEST_SECONDS),
+                body: seconds(OPS_REQUEST_SECONDS),
+                keep_alive: seconds(OPS_REQUEST_SECONDS),
+                write_stall: seconds(OPS_ANSWER_SECONDS),
+                parked: seconds(OPS_WORK_SECONDS),
+            },
+            pool: pool.handle(),
+            metrics: Arc::default(),
+            clock: clock.clone(),
         };
-        SideDoor::open(listening, bounds, Arc::new(desk), clock).map(Self)
+        let token = token.map(Arc::new);
+        let plan = Plan { token, on_unix, wiring: Arc::new(wiring), writer, pool: pool.handle(), running, clock };
+        let doors = vec![Door { listeners: vec![listener], caps }];
+        let front = Front::start(doors, options, vec![reader], move |reader, mailbox| plan.build(reader, mailbox))?;
+        Ok(Self { front, pool })
     }
 
     /// Where it listens. None for a Unix socket without a path.
     #[must_use]
     pub fn endpoint(&self) -> Option<&Endpoint> {
-        self.0.endpoint()
+        self.front.endpoints().first()
     }
 
     /// Closes it. Whoever is being answered is cut off, but what has been begun on the database is waited for, for
     /// [`OPS_STOP_SECONDS`].
     pub fn stop(self) {
-        let left = self.0.close(Duration::from_secs(OPS_STOP_SECONDS));
+        self.front.stop(Duration::ZERO);
+        let left = self.pool.stop_within(Duration::from_secs(OPS_STOP_SECONDS));
         if left > 0 {
             log::warn!(left; "ops.cut_off");
         }
     }
 }
 
-/// Where callers are answered.
-struct PlaneDesk {
-    token: Option<Secret>,
+/// All that is needed to build the plane's gate on its shard's own thread.
+struct Plan {
+    token: Option<Arc<Secret>>,
     on_unix: bool,
-    routes: Routes,
+    wiring: Arc<Wiring>,
+    writer: WriterHandle,
+    pool: PoolHandle,
+    running: Weak<[Arc<dyn Running>]>,
+    clock: Clock,
 }
 
-impl PlaneDesk {
-    fn handle(&self, request: &Request<'_>, peer: Peer) -> Result<Answer, ApiError> {
-        // Through a Unix socket comes no browser by itself, and whoever has the token was told it.
-        let named = self.on_unix || self.token.is_some();
-        guard::check(request, named)?;
-        if request.path() != routes::HEALTHZ
-            && let Some(token) = &self.token
-            && !token.is_shown_by(request.headers.get(AUTHORIZATION.as_str()))
-        {
-            static REFUSED: Sampler = Sampler::new();
-            if let Some(refused) = REFUSED.hit() {
-                log::warn!(peer = peer.to_string(), refused; "ops.unauthorized");
-            }
-            let challenge = HeaderValue::from_static(r#"Basic realm="inkring", charset="UTF-8""#);
-            return Err(ApiError::new(Code::HttpError, "The private plane asks for OPS_TOKEN")
-                .with_status(StatusCode::UNAUTHORIZED)
-                .with_header(WWW_AUTHENTICATE, challenge));
+impl Plan {
+    fn build(&self, reader: Reader, mailbox: Arc<Mailbox>) -> (Vec<Gate>, Rc<RefCell<Topics>>) {
+        let topics = Rc::new(RefCell::new(Topics::new(&mailbox, Default::default(), self.clock.clone())));
+        let parts = ShardParts {
+            reader: Rc::new(reader),
+            writer: self.writer.clone(),
+            pool: self.pool.clone(),
+            topics: Rc::clone(&topics),
+            mailbox: Arc::clone(&mailbox),
+            checks: Arc::default(),
+        };
+        let mut to = Routes::new();
+        routes::add(&mut to, &parts, &self.wiring);
+        if let Some(running) = self.running.upgrade() {
+            running.iter().for_each(|running| running.operator(&parts, &mut to));
         }
-        self.routes.answer(request, peer)
+        let gate = Gate {
+            routes: to,
+            policy: nobody().follow(),
+            body_bytes: OPS_BODY_MAX_BYTES,
+            headers: &PAGE,
+            guard: Some(self.guard()),
+            untrusted_proxy: UntrustedProxy::default(),
+            shard: mailbox,
+            clock: self.clock.clone(),
+        };
+        (vec![gate], topics)
     }
-}
 
-impl Desk for PlaneDesk {
-    fn answer(&self, request: &Request<'_>, peer: Peer) -> Answer {
-        let request_id = RequestId::from_header(request.headers.get("x-request-id"));
-        let handled = catch_unwind(AssertUnwindSafe(|| self.handle(request, peer)));
-        let result = handled.unwrap_or_else(|_| Err(ApiError::internal("the handler panicked")));
-        let mut answer = result.unwrap_or_else(|error| {
-            if let Some(context) = error.context() {
-                let (id, path) = (request_id.as_str(), request.path());
-                log::error!(request_id = id, path, error = context; "ops.failed");
+    fn guard(&self) -> Guard {
+        let token = self.token.clone();
+        // Through a Unix socket comes no browser by itself, and whoever has the token was told it.
+        let named = self.on_unix || token.is_some();
+        Box::new(move |request, peer| {
+            guard::check(request, named)?;
+            match &token {
+                Some(token) if request.path() != routes::HEALTHZ => check_token(token, request, peer),
+                _ => Ok(()),
             }
-            error.to_response(request_id.as_str()).into()
-        });
-        answer.response = finished(answer.response, request_id);
-        answer
-    }
-
-    fn reject(&self, reject: &Reject, request: Option<&Request<'_>>, _: Peer) -> Response {
-        let given = request.and_then(|request| request.headers.get("x-request-id"));
-        let request_id = RequestId::from_header(given);
-        finished(ApiError::rejected(reject).to_response(request_id.as_str()), request_id)
+        })
     }
 }
 
-fn finished(mut response: Response, request_id: RequestId) -> Response {
-    use http::header::CONTENT_SECURITY_POLICY;
-    if !response.headers.iter().any(|(name, _)| name == CONTENT_SECURITY_POLICY) {
-        response = response.with(CONTENT_SECURITY_POLICY, HeaderValue::from_static(NOTHING_ALLOWED));
+fn check_token(token: &Secret, request: &Request<'_>, peer: Peer) -> Result<(), ApiError> {
+    if token.is_shown_by(request.headers.get(AUTHORIZATION.as_str())) {
+        return Ok(());
     }
-    response.fixed_headers = FIXED_HEADERS;
-    response.request_id = Some(request_id);
-    response
+    static REFUSED: Sampler = Sampler::new();
+    if let Some(refused) = REFUSED.hit() {
+        log::warn!(peer = peer.to_string(), refused; "ops.unauthorized");
+    }
+    let challenge = HeaderValue::from_static(r#"Basic realm="inkring", charset="UTF-8""#);
+    Err(ApiError::new(Code::HttpError, "The private plane asks for OPS_TOKEN")
+        .with_status(StatusCode::UNAUTHORIZED)
+        .with_header(WWW_AUTHENTICATE, challenge))
+}
+
+/// The policy of a gate whose guard decides: nobody has a name, and whoever came in is not counted.
+fn nobody() -> Live<Policy> {
+    Live::new(Policy {
+        cors: Cors::new(Vec::new()),
+        identity: Identity { trust_user_header: false, verifier: None },
+        limiter: None,
+        trusted_proxy: Box::new(|_| true),
+    })
 }
 
 #[cfg(test)]
@@ -175,8 +221,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::hub::Hub;
     use crate::net::client::Ask;
-    use crate::store;
+    use crate::store::{self, Writer};
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -220,17 +267,21 @@ mod tests {
     fn plane(level: &Arc<Mutex<LevelFilter>>) -> (Plane, tempfile::TempDir) {
         let directory = tempfile::tempdir().unwrap();
         let store = store::testing::opened(&directory.path().join("plane.db"));
+        let reader = store.reader().unwrap();
+        let clock = Clock::system();
+        let writer = Writer::start(store, 1, Arc::new(Hub::new(clock.clone())), clock.clone()).unwrap();
         let wiring = Wiring {
             status: Box::new(|| panic!("nobody knows")),
             metrics: Box::new(|| "# TYPE ready gauge\nready 1\n".to_owned()),
             audit_enabled: true,
-            reader: Mutex::new(store.reader().unwrap()),
             log_level: Box::new(Level(Arc::clone(level))),
             backups: Box::new(Copies::default()),
         };
         let any = Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let listening = Listener::bind(&any, 0o600).unwrap().listener;
-        (Plane::start(listening, None, wiring, Clock::system()).unwrap(), directory)
+        let none: Weak<[Arc<dyn Running>]> = Arc::downgrade(&(Arc::from([]) as Arc<[Arc<dyn Running>]>));
+        let parts = Parts { wiring, reader, writer: writer.handle(), running: none, clock };
+        (Plane::start(listening, None, parts).unwrap(), directory)
     }
 
     fn ask(plane: &Plane, method: &str, target: &str, body: &[u8]) -> (u16, Option<String>, Vec<u8>) {

@@ -1,18 +1,19 @@
 //! What there is to ask for.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::page;
 use super::wiring::{NoBackup, OpenCopy, Wiring};
+use super::{OPS_BODY_MAX_BYTES, page};
 use crate::audit::read::Wanted;
 use crate::audit::store::newest;
-use crate::gate::{ApiError, Code};
-use crate::net::side_door::{Answer, Peer, Stream};
-use crate::net::{Body, Request, Response};
+use crate::feature::ShardParts;
+use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
+use crate::net::body::ReadSource;
+use crate::net::{Body, Response};
 use crate::observe::metrics;
 use crate::observe::options::{level, word};
 
@@ -27,127 +28,121 @@ const AUDIT_DEFAULT_ROWS: u32 = 50;
 /// And at most.
 const AUDIT_MAX_ROWS: u32 = 200;
 
-/// Every path, and its methods as `Allow` lists them. `HEAD` goes with `GET`, but not where that does something.
-const PATHS: [(&str, &str); 7] = [
-    ("/", "GET, HEAD"),
-    ("/audit", "GET, HEAD"),
-    ("/backup", "GET, POST"),
-    (HEALTHZ, "GET, HEAD"),
-    ("/log-level", "GET, HEAD, PUT"),
-    ("/metrics", "GET, HEAD"),
-    ("/status", "GET, HEAD"),
-];
-
-pub(super) struct Routes {
-    wiring: Wiring,
+/// Adds what the plane itself has to say and to do.
+pub(super) fn add(routes: &mut Routes, parts: &ShardParts, wiring: &Arc<Wiring>) {
+    let with = |handler: fn(&ShardParts, &Arc<Wiring>, &Call<'_>) -> Result<Outcome, ApiError>| {
+        let (parts, wiring) = (parts.clone(), Arc::clone(wiring));
+        move |call: &Call<'_>| handler(&parts, &wiring, call)
+    };
+    let alive = |_: &Call<'_>| Ok(Outcome::Now(Response::json(StatusCode::OK, &br#"{"status":"ok"}"#[..])));
+    routes.add(Method::GET, Route::public("/", |_| Ok(Outcome::Now(page()))));
+    routes.add(Method::GET, Route::public("/audit", with(audit)));
+    routes.add(Method::GET, Route::public("/backup", with(stream_backup)).without_head());
+    routes.add(Method::POST, Route::public("/backup", with(make_backup)));
+    routes.add(Method::GET, Route::public(HEALTHZ, alive));
+    routes.add(Method::GET, Route::public("/log-level", with(|_, wiring, _| Ok(Outcome::Now(level_of(wiring))))));
+    routes.add(Method::PUT, Route::public("/log-level", with(set_level)).taking(OPS_BODY_MAX_BYTES));
+    routes.add(Method::GET, Route::public("/metrics", with(metrics)));
+    routes.add(Method::GET, Route::public("/status", with(status)));
 }
 
-impl Routes {
-    pub(super) fn new(wiring: Wiring) -> Self {
-        Self { wiring }
-    }
+fn status(parts: &ShardParts, wiring: &Arc<Wiring>, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let wiring = Arc::clone(wiring);
+    parts.block(call, move || Ok((wiring.status)()), |status| Ok(json_answer(&status)))
+}
 
-    pub(super) fn answer(&self, request: &Request<'_>, peer: Peer) -> Result<Answer, ApiError> {
-        let path = request.path();
-        let (_, allow) = PATHS.into_iter().find(|(known, _)| *known == path).ok_or_else(ApiError::no_route)?;
-        let method = request.method.as_str();
-        if !allow.split(", ").any(|allowed| allowed == method) {
-            return Err(ApiError::method_not_allowed(allow));
-        }
-        if path == "/backup" {
-            meant_for_us(request)?;
-        }
-        // A backup is the whole database: that it was taken is to be seen as well.
-        if ["PUT", "POST"].contains(&method) || path == "/backup" {
-            log::info!(peer = peer.to_string(), method, path; "ops.request");
-        }
-        match (&request.method, path) {
-            (_, HEALTHZ) => Ok(Response::json(StatusCode::OK, &br#"{"status":"ok"}"#[..]).into()),
-            (_, "/metrics") => Ok(self.metrics()),
-            (_, "/status") => Ok(self.status()),
-            (_, "/audit") => self.audit(request.query()),
-            (&Method::PUT, "/log-level") => self.set_level(request.body),
-            (_, "/log-level") => Ok(self.level()),
-            (&Method::POST, "/backup") => self.make_backup(),
-            (_, "/backup") => self.stream_backup(),
-            _ => Ok(page()),
+fn metrics(parts: &ShardParts, wiring: &Arc<Wiring>, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let wiring = Arc::clone(wiring);
+    parts.block(
+        call,
+        move || Ok((wiring.metrics)()),
+        |text| {
+            let json = Response::json(StatusCode::OK, text.into_bytes());
+            Ok(Response { content_type: metrics::CONTENT_TYPE, ..json })
+        },
+    )
+}
+
+fn audit(parts: &ShardParts, wiring: &Arc<Wiring>, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let (mut after, mut rows, mut filters) = (0, AUDIT_DEFAULT_ROWS, [None, None, None]);
+    for (name, value) in form_urlencoded::parse(call.query.as_bytes()) {
+        let given = Some(value).filter(|value| !value.is_empty());
+        match (&*name, given) {
+            ("limit", Some(value)) => rows = number(&name, &value, 1, i64::from(AUDIT_MAX_ROWS))? as u32,
+            ("after", Some(value)) => after = number(&name, &value, 0, i64::MAX)?,
+            ("user", given) => filters[0] = given,
+            ("draft", given) => filters[1] = given,
+            ("action", given) => filters[2] = given,
+            _ => {}
         }
     }
-
-    fn status(&self) -> Answer {
-        json_answer(&(self.wiring.status)())
+    let [user, draft, action] = &filters;
+    let wanted = Wanted { after, user: user.as_deref(), draft: draft.as_deref(), action: action.as_deref() };
+    let found = newest(&parts.reader, &wanted, rows)?;
+    let mut body = format!("{{\"enabled\":{},\"rows\":[", wiring.audit_enabled);
+    for (nth, row) in found.iter().enumerate() {
+        if nth > 0 {
+            body.push(',');
+        }
+        row.json(&mut body);
     }
+    body.push_str("]}");
+    Ok(Outcome::Now(Response::json(StatusCode::OK, body.into_bytes())))
+}
 
-    fn metrics(&self) -> Answer {
-        let mut response = Response::text(StatusCode::OK, "");
-        response.content_type = metrics::CONTENT_TYPE;
-        response.body = Body::Bytes(Cow::Owned((self.wiring.metrics)().into_bytes()));
-        response.into()
-    }
+fn level_of(wiring: &Wiring) -> Response {
+    json_answer(&json!({ "level": word(wiring.log_level.get()) }))
+}
 
-    fn audit(&self, query: &str) -> Result<Answer, ApiError> {
-        let (mut after, mut rows, mut filters) = (0, AUDIT_DEFAULT_ROWS, [None, None, None]);
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let given = Some(value).filter(|value| !value.is_empty());
-            match (&*name, given) {
-                ("limit", Some(value)) => rows = number(&name, &value, 1, i64::from(AUDIT_MAX_ROWS))? as u32,
-                ("after", Some(value)) => after = number(&name, &value, 0, i64::MAX)?,
-                ("user", given) => filters[0] = given,
-                ("draft", given) => filters[1] = given,
-                ("action", given) => filters[2] = given,
-                _ => {}
+fn set_level(_: &ShardParts, wiring: &Arc<Wiring>, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    log_request(call, "PUT");
+    let given = std::str::from_utf8(call.bytes.trim_ascii()).ok();
+    let level = given.and_then(level).ok_or_else(|| {
+        let message = "The body must be one word: off, error, warn, info, debug or trace";
+        ApiError::new(Code::ValidationError, message).with_status(StatusCode::UNPROCESSABLE_ENTITY)
+    })?;
+    wiring.log_level.set(level);
+    // Logged whatever is logged from now on, as far as anything is.
+    log::log!(level.to_level().unwrap_or(log::Level::Error), level = word(level).as_str(); "ops.log_level");
+    Ok(Outcome::Now(level_of(wiring)))
+}
+
+fn make_backup(parts: &ShardParts, wiring: &Arc<Wiring>, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    meant_for_us(call)?;
+    log_request(call, "POST");
+    let wiring = Arc::clone(wiring);
+    parts.block(call, move || Ok(wiring.backups.make()?), |manifest| Ok(json_answer(&manifest)))
+}
+
+fn stream_backup(parts: &ShardParts, wiring: &Arc<Wiring>, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    meant_for_us(call)?;
+    // A backup is the whole database: that it was taken is to be seen.
+    log_request(call, "GET");
+    let wiring = Arc::clone(wiring);
+    parts.block(
+        call,
+        move || Ok(wiring.backups.open()?),
+        |OpenCopy { manifest, bytes, from }| {
+            let mut response = Response::empty(StatusCode::OK)
+                .with(CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"inkring-backup.db\""));
+            // JSON that holds anything but ASCII is escaped, so that it can be a header.
+            if let Ok(value) = HeaderValue::from_str(&ascii_json(&manifest)) {
+                response = response.with(HeaderName::from_static("x-backup-manifest"), value);
             }
-        }
-        let [user, draft, action] = &filters;
-        let wanted = Wanted { after, user: user.as_deref(), draft: draft.as_deref(), action: action.as_deref() };
-        let found = newest(&self.wiring.reader.lock(), &wanted, rows)?;
-        let mut body = format!("{{\"enabled\":{},\"rows\":[", self.wiring.audit_enabled);
-        for (nth, row) in found.iter().enumerate() {
-            if nth > 0 {
-                body.push(',');
-            }
-            row.json(&mut body);
-        }
-        body.push_str("]}");
-        Ok(Response::json(StatusCode::OK, body.into_bytes()).into())
-    }
+            response.content_type = "application/vnd.sqlite3";
+            response.body = Body::Source { length: Some(bytes), source: Box::new(ReadSource(from)) };
+            Ok(response)
+        },
+    )
+}
 
-    fn level(&self) -> Answer {
-        json_answer(&json!({ "level": word(self.wiring.log_level.get()) }))
-    }
-
-    fn set_level(&self, body: &[u8]) -> Result<Answer, ApiError> {
-        let given = std::str::from_utf8(body.trim_ascii()).ok();
-        let level = given.and_then(level).ok_or_else(|| {
-            let message = "The body must be one word: off, error, warn, info, debug or trace";
-            ApiError::new(Code::ValidationError, message).with_status(StatusCode::UNPROCESSABLE_ENTITY)
-        })?;
-        self.wiring.log_level.set(level);
-        // Logged whatever is logged from now on, as far as anything is.
-        log::log!(level.to_level().unwrap_or(log::Level::Error), level = word(level).as_str(); "ops.log_level");
-        Ok(self.level())
-    }
-
-    fn make_backup(&self) -> Result<Answer, ApiError> {
-        Ok(json_answer(&self.wiring.backups.make()?))
-    }
-
-    fn stream_backup(&self) -> Result<Answer, ApiError> {
-        let OpenCopy { manifest, bytes, from } = self.wiring.backups.open()?;
-        let mut response = Response::empty(StatusCode::OK)
-            .with(CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"inkring-backup.db\""));
-        // JSON that holds anything but ASCII is escaped, so that it can be a header.
-        if let Ok(value) = HeaderValue::from_str(&ascii_json(&manifest)) {
-            response = response.with(HeaderName::from_static("x-backup-manifest"), value);
-        }
-        response.content_type = "application/vnd.sqlite3";
-        Ok(Answer { response, stream: Some(Stream { bytes, from }) })
-    }
+fn log_request(call: &Call<'_>, method: &str) {
+    log::info!(peer = call.peer.to_string(), method, path = call.path; "ops.request");
 }
 
 /// Whoever says which process has the database that they want is not given another one.
-fn meant_for_us(request: &Request<'_>) -> Result<(), ApiError> {
-    let (us, wanted) = (std::process::id().to_string(), request.headers.get(PROCESS_HEADER));
+fn meant_for_us(call: &Call<'_>) -> Result<(), ApiError> {
+    let (us, wanted) = (std::process::id().to_string(), call.headers.get(PROCESS_HEADER));
     if wanted.is_none_or(|wanted| wanted == us.as_bytes()) {
         return Ok(());
     }
@@ -156,10 +151,10 @@ fn meant_for_us(request: &Request<'_>) -> Result<(), ApiError> {
 }
 
 /// The dashboard.
-fn page() -> Answer {
+fn page() -> Response {
     let mut response = Response::text(StatusCode::OK, page::HTML);
     response.content_type = "text/html; charset=utf-8";
-    response.with(CONTENT_SECURITY_POLICY, page::policy()).into()
+    response.with(CONTENT_SECURITY_POLICY, page::policy())
 }
 
 impl From<NoBackup> for ApiError {
@@ -171,9 +166,9 @@ impl From<NoBackup> for ApiError {
     }
 }
 
-fn json_answer(value: &impl serde::Serialize) -> Answer {
+fn json_answer(value: &impl serde::Serialize) -> Response {
     // Texts and numbers always serialise.
-    Response::json(StatusCode::OK, serde_json::to_vec(value).unwrap_or_default()).into()
+    Response::json(StatusCode::OK, serde_json::to_vec(value).unwrap_or_default())
 }
 
 fn number(name: &str, text: &str, min: i64, max: i64) -> Result<i64, ApiError> {

@@ -3,13 +3,11 @@
 use std::io::Read;
 
 use log::LevelFilter;
-use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::backup::{self, BackupError, Manifest, Streamed};
 use crate::observe::LogHandle;
-use crate::store::Reader;
 
 /// What the plane shows and does.
 pub struct Wiring {
@@ -19,8 +17,6 @@ pub struct Wiring {
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// Whether changes are recorded at present. Rows of earlier times are shown either way.
     pub audit_enabled: bool,
-    /// Where the audit log is read, by one caller after the other.
-    pub reader: Mutex<Reader>,
     /// What is logged.
     pub log_level: Box<dyn LogLevel>,
     /// Copies of the database.

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use super::StartError;
@@ -22,7 +21,7 @@ use crate::ops::options::TOKEN;
 use crate::ops::{self, Plane};
 use crate::settings::{self, ENVIRONMENT, Settings};
 use crate::store::options::{DATABASE, QUEUE_JOBS};
-use crate::store::{self, Reader, Survey, WriterView};
+use crate::store::{self, Reader, Survey, WriterHandle, WriterView};
 
 /// How long a shard has to say whether it is ready: longer than a commit that stalls, so that this can be told.
 const READY_PATIENCE: Duration = Duration::from_secs(3);
@@ -54,21 +53,22 @@ impl PlaneView {
         self,
         bound: Option<Bound>,
         reader: Option<Reader>,
+        writer: WriterHandle,
     ) -> Result<(Option<Plane>, Option<SocketFile>), StartError> {
         let (Some(Bound { listener, file }), Some(reader)) = (bound, reader) else { return Ok((None, None)) };
         let endpoint = listener.endpoint().map(|endpoint| endpoint.to_string());
         let token = self.settings.secret(&TOKEN).map(|token| ops::Secret::new(token.bytes()));
         log::info!(address = endpoint.as_deref(), token = token.is_some(); "ops.started");
-        let clock = self.clock.clone();
-        let plane = Plane::start(listener, token, self.wiring(reader), clock).map_err(StartError::Threads)?;
+        let (clock, running) = (self.clock.clone(), self.running.clone());
+        let parts = ops::Parts { wiring: self.wiring(), reader, writer, running, clock };
+        let plane = Plane::start(listener, token, parts).map_err(StartError::Threads)?;
         Ok((Some(plane), file))
     }
 
-    fn wiring(self, reader: Reader) -> ops::Wiring {
+    fn wiring(self) -> ops::Wiring {
         let metrics = self.metrics.clone();
         ops::Wiring {
             audit_enabled: self.settings.flag(&audit::options::ENABLED),
-            reader: Mutex::new(reader),
             metrics: Box::new(move || metrics.encode()),
             log_level: Box::new(self.logs.clone()),
             backups: Box::new(self.backups.clone()),

@@ -45,6 +45,8 @@ impl ShardPlan {
             routes,
             policy: self.policy.follow(),
             body_bytes: self.body_bytes,
+            headers: &gate::headers::API,
+            guard: None,
             untrusted_proxy: self.untrusted_proxy.clone(),
             shard: mailbox,
             clock: self.house.clock.clone(),

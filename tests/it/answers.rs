@@ -148,6 +148,8 @@ impl Toys {
                 routes,
                 policy: policy.follow(),
                 body_bytes: 1024,
+                headers: &inkring::gate::headers::API,
+                guard: None,
                 untrusted_proxy: inkring::gate::UntrustedProxy::default(),
                 shard: mailbox,
                 clock: clock.clone(),

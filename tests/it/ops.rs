@@ -238,7 +238,7 @@ fn descriptors_that_run_out_end_nothing() {
     // The front holds 32 of them; with those at the plane there are more than descriptors.
     let clients: Vec<Client> = (0..100).map(|_| operated.server.connect()).collect();
     let callers: Vec<Client> = (0..16).map(|_| operated.line()).collect();
-    operated.server.wait_for_log(|line| line["message"] == "side_door.failed");
+    operated.server.wait_for_log(|line| line["message"] == "accept.failed");
     drop((clients, callers));
     for _ in 0..20 {
         operated.get("/status").expect(200);

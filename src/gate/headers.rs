@@ -1,0 +1,57 @@
+//! Headers that every answer of a kind carries.
+
+use http::header::CONTENT_SECURITY_POLICY;
+use http::{HeaderName, HeaderValue};
+
+use crate::net::{RequestId, Response};
+
+/// What a browser is told with every answer of one kind.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Headers {
+    /// Lines, each ended by CRLF, written as they are.
+    pub lines: &'static str,
+    /// The `Content-Security-Policy` of an answer that brings none; empty where `lines` has it.
+    pub policy: &'static str,
+}
+
+/// An answer of the API is about one person at one moment, so nothing is cached, and depends on who asks from where.
+pub static API: Headers = Headers {
+    lines: "cache-control: no-store\r\n\
+        content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n\
+        referrer-policy: no-referrer\r\n\
+        vary: Origin\r\n\
+        x-content-type-options: nosniff\r\n\
+        x-frame-options: DENY\r\n",
+    policy: "",
+};
+
+/// A page of ours brings a policy for its own script and style; without one nothing is allowed. It is not cached either.
+pub static PAGE: Headers = Headers {
+    lines: "cache-control: no-store\r\n\
+        cross-origin-opener-policy: same-origin\r\n\
+        cross-origin-resource-policy: same-origin\r\n\
+        referrer-policy: no-referrer\r\n\
+        x-content-type-options: nosniff\r\n\
+        x-frame-options: DENY\r\n",
+    policy: "default-src 'none'; frame-ancestors 'none'",
+};
+
+/// A file for pages: its answer says itself how long it may be cached.
+pub static ASSET: Headers = Headers {
+    lines: "cross-origin-resource-policy: same-origin\r\n\
+        referrer-policy: no-referrer\r\n\
+        x-content-type-options: nosniff\r\n",
+    policy: "default-src 'none'; frame-ancestors 'none'",
+};
+
+impl Headers {
+    /// Gives an answer what it carries whatever it answers.
+    pub(super) fn seal(&self, response: &mut Response, request_id: RequestId) {
+        let has = |name: HeaderName| response.headers.iter().any(|(known, _)| *known == name);
+        if !self.policy.is_empty() && !has(CONTENT_SECURITY_POLICY) {
+            response.headers.push((CONTENT_SECURITY_POLICY, HeaderValue::from_static(self.policy)));
+        }
+        response.fixed_headers = self.lines;
+        response.request_id = Some(request_id);
+    }
+}
