@@ -46,8 +46,6 @@ const OPS_HEAD_MAX_BYTES: usize = 16 * 1024;
 const OPS_HEAD_MAX_HEADERS: usize = 64;
 /// Its target.
 const OPS_TARGET_MAX_BYTES: usize = 4096;
-/// Its body: the longest is one word.
-const OPS_BODY_MAX_BYTES: usize = 1024;
 /// To send it: so long for its head, and as long again for its body.
 const OPS_REQUEST_SECONDS: u64 = 10;
 /// To take something of an answer.
@@ -162,7 +160,7 @@ impl Plan {
         let gate = Gate {
             routes: to,
             policy: nobody().follow(),
-            body_bytes: OPS_BODY_MAX_BYTES,
+            body_bytes: routes::OPS_BODY_MAX_BYTES,
             headers: &PAGE,
             guard: Some(self.guard()),
             untrusted_proxy: UntrustedProxy::default(),

@@ -6,8 +6,8 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::page;
 use super::wiring::{NoBackup, OpenCopy, Wiring};
-use super::{OPS_BODY_MAX_BYTES, page};
 use crate::audit::read::Wanted;
 use crate::audit::store::newest;
 use crate::feature::ShardParts;
@@ -16,6 +16,9 @@ use crate::net::body::ReadSource;
 use crate::net::{Body, Response};
 use crate::observe::metrics;
 use crate::observe::options::{level, word};
+
+/// A request's body: the longest is one word.
+pub(super) const OPS_BODY_MAX_BYTES: usize = 1024;
 
 /// The one path that needs no token.
 pub(super) const HEALTHZ: &str = "/healthz";
