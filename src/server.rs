@@ -10,7 +10,6 @@ mod platform;
 mod shard;
 mod watched;
 
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,7 +46,7 @@ pub struct Server {
     pool: Pool,
     plane: Option<Plane>,
     /// Those of Unix sockets, which go with the server.
-    socket_files: Vec<SocketFile>,
+    files: Vec<SocketFile>,
     housekeeper: Housekeeper,
     writer: Writer,
     backups: Backups,
@@ -79,7 +78,6 @@ impl Server {
         let descriptors = raise_descriptor_limit();
         let connections = connection_cap(settings.count(&CONNECTIONS_MAX), descriptors);
         let Listeners { public, mut files, private } = Listeners::open(settings, inherited)?;
-
         let (policies, warning) = Policies::new(settings, clock.clone())?;
         warning.iter().for_each(|warning| log::warn!("{warning}"));
 
@@ -90,19 +88,14 @@ impl Server {
         let hub = Arc::new(Hub::new(clock.clone()));
         let writer = Writer::start(store, settings.count(&QUEUE_JOBS), Arc::clone(&hub) as _, clock.clone())
             .map_err(StartError::Threads)?;
-
         let pool = Pool::start("blocking", settings.count(&THREADS)).map_err(StartError::Threads)?;
         pool.handle().show(&metrics);
-        let house = build_house(settings, &writer, pool.handle(), hub, &metrics, &clock);
+        let house = build_house(features, settings, &writer, pool.handle(), hub, &metrics, &clock);
         let backups = Backups::new(writer.handle(), schema.clone(), backup::Options::of(settings), clock.clone());
         let platform = Arc::new(Platform::new(settings, &house, policies.clone(), backups.clone()));
         survey.iter().for_each(|survey| platform.show(survey));
         let running = start_all(features, settings, &house, Arc::clone(&platform))?;
-        let tasked = Arc::clone(&running);
-        let tasks = move || {
-            let reader = Rc::new(housekeeping_reader);
-            tasked.iter().flat_map(|running| running.tasks(&reader)).chain([platform.vacuum(&reader)]).collect()
-        };
+        let tasks = platform.tasks_of(Arc::clone(&running), housekeeping_reader);
         let housekeeper = Housekeeper::start(tasks, clock.clone()).map_err(StartError::Threads)?;
 
         let untrusted_proxy = UntrustedProxy::default();
@@ -142,24 +135,10 @@ impl Server {
             connections, descriptors, version = env!("CARGO_PKG_VERSION");
             "server.started"
         );
-        let excuse = Box::new(excuse::excuse(writer.handle().view()));
-        let prober = Prober::new(front.loopback_client(), excuse, clock);
+        let prober = Prober::new(front.loopback_client(), Box::new(excuse::excuse(writer.handle().view())), clock);
         let watchdog = announce(&notify, prober, serving(front.endpoints())).map_err(StartError::Threads)?;
         let drain = settings.seconds(&DRAIN);
-        Ok(Self {
-            front,
-            pool,
-            plane,
-            socket_files: files,
-            housekeeper,
-            writer,
-            backups,
-            running,
-            notify,
-            watchdog,
-            metrics,
-            drain,
-        })
+        Ok(Self { front, pool, plane, files, housekeeper, writer, backups, running, notify, watchdog, metrics, drain })
     }
 
     /// Where it listens.
@@ -204,7 +183,7 @@ impl Server {
             plane.stop();
         }
         self.pool.stop();
-        drop(self.socket_files);
+        drop(self.files);
         // With it goes a connection that would keep the files of the log from being removed.
         self.metrics.stop_sampling();
         self.housekeeper.stop();

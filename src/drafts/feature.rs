@@ -14,12 +14,11 @@ use crate::store::Reader;
 
 /// Drafts written in turn.
 pub static FEATURE: Feature = Feature {
-    name: "drafts",
     knobs: options::KNOBS,
     counters: counters::ROWS,
     codes: error::CODES,
     schema: super::MIGRATIONS,
-    start,
+    ..Feature::new("drafts", start)
 };
 
 fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {

@@ -50,12 +50,27 @@ pub struct Feature {
     pub start: Start,
 }
 
+impl Feature {
+    /// One that declares nothing yet.
+    #[must_use]
+    pub const fn new(name: &'static str, start: Start) -> Self {
+        Self { name, knobs: &[], counters: &[], codes: &[], schema: &[], start }
+    }
+}
+
 /// The database of a server with these features.
 #[must_use]
 pub fn schema_of(features: &[&Feature]) -> Schema {
     let features = features.iter().map(|feature| feature.schema);
     let owners: Vec<_> = [store::MIGRATIONS, audit::MIGRATIONS].into_iter().chain(features).collect();
     Schema::of(&owners)
+}
+
+/// The tables that a server with these features cannot do without, in the order in which missing ones are named.
+#[must_use]
+pub fn tables_of(features: &[&Feature]) -> Vec<&'static str> {
+    let owners = features.iter().map(|feature| feature.schema).chain([store::MIGRATIONS, audit::MIGRATIONS]);
+    owners.flat_map(|migrations| Schema::of(&[migrations]).tables()).collect()
 }
 
 /// What the platform lends to features. Clones share it.
@@ -73,6 +88,8 @@ pub struct House {
     pub seats: Seats,
     /// Records changes, if anything is recorded.
     pub audit: Option<Audit>,
+    /// The tables that there have to be.
+    pub tables: Arc<[&'static str]>,
     /// Where counters come from.
     pub metrics: Metrics,
     /// The time.

@@ -9,8 +9,7 @@ use crate::gate::Routes;
 use crate::settings::Settings;
 
 /// Is it alive, is it ready.
-pub static FEATURE: Feature =
-    Feature { name: "health", knobs: &[], counters: counters::ROWS, codes: &[], schema: &[], start };
+pub static FEATURE: Feature = Feature { counters: counters::ROWS, ..Feature::new("health", start) };
 
 fn start(_: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
     let readiness = Readiness::counted_by(Arc::new(Ready::new(&house.metrics)));
@@ -25,8 +24,12 @@ struct Shared {
 
 impl Running for Shared {
     fn routes(&self, shard: &ShardParts, to: &mut Routes) {
-        let health =
-            Health { parts: shard.clone(), readiness: Arc::clone(&self.readiness), clock: self.house.clock.clone() };
+        let health = Health {
+            parts: shard.clone(),
+            readiness: Arc::clone(&self.readiness),
+            needed: Arc::clone(&self.house.tables),
+            clock: self.house.clock.clone(),
+        };
         routes(to, health);
     }
 

@@ -23,18 +23,6 @@ use crate::store::{self, STALLED_AFTER, Tx};
 use counters::Ready;
 pub use feature::FEATURE;
 
-/// The tables without which nothing works, in the order in which missing ones are named.
-const TABLES: [&str; 9] = [
-    "drafts",
-    "draft_segments",
-    "draft_collaborators",
-    "ring_passes",
-    "audit_events",
-    "idempotency_keys",
-    "events",
-    "probe",
-    "audit_anchor",
-];
 /// How long a committed probe stands for the next ones.
 const PROBE_FOR: Duration = Duration::from_secs(1);
 
@@ -65,6 +53,8 @@ pub struct Health {
     pub parts: ShardParts,
     /// What all shards share.
     pub readiness: Arc<Readiness>,
+    /// The tables without which nothing works, in the order in which missing ones are named.
+    pub needed: Arc<[&'static str]>,
     /// The time.
     pub clock: Clock,
 }
@@ -123,7 +113,8 @@ impl Health {
             return Err(NotReady { code: Code::StorageReadonly, detail, context: None });
         }
         let tables = store::tables(&self.parts.reader).map_err(|error| NotReady::unreachable(error.to_string()))?;
-        let missing: Vec<&str> = TABLES.into_iter().filter(|name| !tables.iter().any(|table| table == name)).collect();
+        let missing: Vec<&str> =
+            self.needed.iter().copied().filter(|name| !tables.iter().any(|table| table == name)).collect();
         if !missing.is_empty() {
             let detail = format!("missing tables: {}", missing.join(", "));
             return Err(NotReady { code: Code::StorageUnavailable, detail, context: None });

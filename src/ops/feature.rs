@@ -12,8 +12,7 @@ use crate::observe::metrics::{self, Metrics};
 use crate::settings::Settings;
 
 /// What only the operator sees.
-pub static FEATURE: Feature =
-    Feature { name: "ops", knobs: options::KNOBS, counters: &[], codes: &[], schema: &[], start };
+pub static FEATURE: Feature = Feature { knobs: options::KNOBS, ..Feature::new("ops", start) };
 
 fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
     let public = settings.flag(&METRICS_PUBLIC).then(|| house.metrics.clone());

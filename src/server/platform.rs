@@ -11,7 +11,7 @@ use crate::audit::options::RETENTION_DAYS;
 use crate::audit::{self, Audit};
 use crate::backup::{self, Backups, Fact};
 use crate::clock::Clock;
-use crate::feature::{Check, Feature, House, Replacement, Running};
+use crate::feature::{Check, Feature, House, Replacement, Running, tables_of};
 use crate::gate::Policies;
 use crate::housekeeper::{self, Task};
 use crate::hub::{self, Hub, Seats};
@@ -48,9 +48,19 @@ impl Platform {
         self.settings.seconds(&housekeeper::EVERY)
     }
 
-    /// What finds the room that all the others have freed, and so comes last.
-    pub(super) fn vacuum(&self, reader: &Rc<Reader>) -> Task {
-        store::vacuum_task(Rc::clone(reader), self.house.writer.clone(), self.every())
+    /// What the housekeeper does for all that run, made on its own thread. Last, so that it finds the room that the others
+    /// have freed, comes what gives it back to the disk.
+    pub(super) fn tasks_of(
+        &self,
+        running: Arc<[Arc<dyn Running>]>,
+        reader: Reader,
+    ) -> impl FnOnce() -> Vec<Task> + Send + use<> {
+        let (writer, every) = (self.house.writer.clone(), self.every());
+        move || {
+            let reader = Rc::new(reader);
+            let vacuum = store::vacuum_task(Rc::clone(&reader), writer, every);
+            running.iter().flat_map(|running| running.tasks(&reader)).chain([vacuum]).collect()
+        }
     }
 }
 
@@ -105,6 +115,7 @@ impl Running for Platform {
 
 /// What the platform lends to features.
 pub(super) fn build_house(
+    features: &[&Feature],
     settings: &Settings,
     writer: &Writer,
     pool: PoolHandle,
@@ -119,6 +130,7 @@ pub(super) fn build_house(
         sockets: Arc::new(hub::Counters::new(metrics)),
         seats: Seats::default(),
         audit: Audit::of(settings),
+        tables: tables_of(features).into(),
         metrics: metrics.clone(),
         clock: clock.clone(),
     }

@@ -21,18 +21,19 @@ use inkring::server::Server;
 use inkring::settings::{self, Knob, Section, Settings};
 use inkring::store::{Migration, Reader};
 use inkring::systemd::{Inherited, Notify};
+use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 
 use crate::support::wait_for;
 
+const TABLES: &[Migration] = &[Migration { version: 4, sql: "CREATE TABLE toys (name TEXT NOT NULL) STRICT;" }];
 static TOYS: Section = Section { title: "Toys", after: None };
 static GREETING: Knob =
     settings::text(&TOYS, "TOY_GREETING").reloading().in_status("toy_greeting").meaning("What the toy says.");
 static SAID: Row = Row::counter(&TOYS, "toy_said_total").says("Greetings of the toy", "Does anybody play?");
 static SHY: CodeRow = CodeRow { word: "toy_shy", status: StatusCode::IM_A_TEAPOT, after: None };
-const TOYS_TABLE: Migration = Migration { version: 4, sql: "CREATE TABLE toys (name TEXT NOT NULL) STRICT;" };
 static TOY: Feature =
-    Feature { name: "toy", knobs: &[&GREETING], counters: &[&SAID], codes: &[&SHY], schema: &[TOYS_TABLE], start };
+    Feature { knobs: &[&GREETING], counters: &[&SAID], codes: &[&SHY], schema: TABLES, ..Feature::new("toy", start) };
 
 struct Toy {
     greeting: Live<String>,
@@ -62,6 +63,12 @@ impl Running for Toy {
         routes.add(Method::GET, Route::public("/toy", greet));
         let shy = |_: &inkring::gate::Call<'_>| Err(ApiError::new(Code::Of(&SHY), "The toy is shy"));
         routes.add(Method::GET, Route::public("/toy/shy", shy));
+    }
+
+    fn operator(&self, _: &ShardParts, routes: &mut Routes) {
+        let count =
+            |_: &inkring::gate::Call<'_>| Ok(Outcome::Now(Response::json(StatusCode::OK, &b"{\"toys\":1}"[..])));
+        routes.add(Method::GET, Route::public("/toys", count));
     }
 
     fn tasks(&self, _: &Rc<Reader>) -> Vec<Task> {
@@ -121,17 +128,22 @@ fn a_feature_is_one_folder_and_one_line() {
     assert_eq!(get(&public, "/toy"), (200, "{\"says\":\"welcome\"}".to_owned()));
     let (status, body) = get(&public, "/toy/shy");
     assert_eq!((status, body.contains("\"code\":\"toy_shy\"")), (418, true), "{body}");
+    let database = Connection::open(directory.path().join("toy.db")).unwrap();
     let (status, ready) = get(&public, "/readyz?verbose=1");
     assert_eq!((status, ready.contains("{\"name\":\"toy\",\"ok\":true}")), (200, true), "{ready}");
     assert!(get(&private, "/metrics").1.contains("\ntoy_said_total 1\n"));
     let status = || serde_json::from_str::<Value>(&get(&private, "/status").1).unwrap();
     wait_for(|| (status()["toy"]["tidied"] == true).then_some(()));
     assert_eq!(status()["configuration"]["toy_greeting"], "welcome");
+    assert_eq!((get(&private, "/toys").0, get(&public, "/toys").0), (200, 404));
 
     assert_eq!(server.reload(&configured(directory.path(), "bad")).unwrap_err(), "TOY_GREETING=bad is no greeting");
     assert_eq!(get(&public, "/toy").1, "{\"says\":\"welcome\"}");
     assert_eq!(server.reload(&configured(directory.path(), "good day")), Ok(Vec::new()));
     assert_eq!(get(&public, "/toy").1, "{\"says\":\"good day\"}");
+    database.execute_batch("INSERT INTO toys VALUES ('ball'); DROP TABLE toys").unwrap();
+    assert!(get(&public, "/readyz").1.contains("missing tables: toys"));
+    drop(database);
     server.stop();
 }
 
