@@ -307,23 +307,26 @@ fn socket_cases() -> Vec<Case> {
 }
 
 fn carry_out(cases: &[Case]) {
-    for Case { name, before, value, look, seen } in cases {
-        let before: Vec<(&str, &str)> = before.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let mut server = Server::absent(&[]);
-        set(&server, &before);
-        write(&server, "keys.json", jwks("a", SECRET), 0o600);
-        server.launch();
-        if let Some(seen) = seen[0] {
-            assert_eq!(look(&server), seen, "{name} before");
-        }
-        let after: Vec<(&str, &str)> = before.iter().copied().filter(|(known, _)| known != name).collect();
-        set(&server, &[&after[..], &[(*name, value)]].concat());
-        let line = reload(&server);
-        assert_eq!((&line["changed"], line.get("needs_restart")), (&json!(1), None), "{line}");
-        let change = line[name].as_str().unwrap_or_else(|| panic!("{name} is not in {line}"));
-        assert!(change.ends_with(&format!("→ {value}")) || *name == "JWT_SECRET", "{change}");
-        assert_eq!(Some(look(&server).as_str()), seen[1], "{name} after");
+    // All of them at once: each has a server of its own, and some wait for seconds to pass.
+    std::thread::scope(|scope| cases.iter().for_each(|case| _ = scope.spawn(|| carry_out_one(case))));
+}
+
+fn carry_out_one(Case { name, before, value, look, seen }: &Case) {
+    let before: Vec<(&str, &str)> = before.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let mut server = Server::absent(&[]);
+    set(&server, &before);
+    write(&server, "keys.json", jwks("a", SECRET), 0o600);
+    server.launch();
+    if let Some(seen) = seen[0] {
+        assert_eq!(look(&server), seen, "{name} before");
     }
+    let after: Vec<(&str, &str)> = before.iter().copied().filter(|(known, _)| known != name).collect();
+    set(&server, &[&after[..], &[(*name, value)]].concat());
+    let line = reload(&server);
+    assert_eq!((&line["changed"], line.get("needs_restart")), (&json!(1), None), "{line}");
+    let change = line[name].as_str().unwrap_or_else(|| panic!("{name} is not in {line}"));
+    assert!(change.ends_with(&format!("→ {value}")) || *name == "JWT_SECRET", "{change}");
+    assert_eq!(Some(look(&server).as_str()), seen[1], "{name} after");
 }
 
 #[test]
