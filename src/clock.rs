@@ -20,7 +20,7 @@ fn micros(time: Duration) -> i64 {
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// `2025-12-23T10:00:00.123456+00:00`, the spelling of drafts and sockets (contract 01 §0.2): the fraction
+    /// `2025-12-23T10:00:00.123456+00:00`, the spelling of answers and sockets (contract 01 §0.2): the fraction
     /// has six digits, or is absent when it is zero.
     #[must_use]
     pub fn offset_style(self) -> OffsetStyle {
