@@ -9,7 +9,7 @@ use crate::net::Frame;
 
 /// A feature's topics: a name that keeps them apart from those of other features, and how their events are written.
 pub struct Space {
-    /// What stands before the name of a topic: `drafts` in `drafts/3f2a`.
+    /// What stands before the name of a topic: `rooms` in `rooms/3f2a`.
     pub name: &'static str,
     /// What the name of a topic is called in the log.
     pub log_field: &'static str,
@@ -38,7 +38,7 @@ impl Topic {
         self.space
     }
 
-    /// Its name in its space: a draft's id.
+    /// Its name in its space: the id of what it is about.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -75,11 +75,11 @@ impl fmt::Debug for Topic {
 /// One thing that happened, as it was committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// What it happened to, such as a draft.
+    /// What it happened to.
     pub topic: Topic,
     /// Its number within the topic, from 1, without gaps.
     pub seq: i64,
-    /// What happened, such as `collab.segment_added`.
+    /// What happened, in a word that clients know.
     pub kind: &'static str,
     /// The particulars, a JSON object.
     pub data: String,

@@ -313,7 +313,8 @@ fn product_words(text: &str) -> Vec<(usize, String)> {
     for (number, line) in text.lines().enumerate() {
         // `RingHolder` and `ring_holder` are two words; `String` and `during` hold none.
         let mut apart = String::new();
-        for letter in line.chars() {
+        // The name of a document of the IETF is none.
+        for letter in line.replace("draft-ietf", "").chars() {
             if letter.is_uppercase() && apart.ends_with(char::is_lowercase) {
                 apart.push('_');
             }
@@ -379,7 +380,8 @@ fn below_the_features_nothing_has_a_word_of_the_product() {
         product_words(&source).into_iter().map(move |(line, word)| format!("{path}:{line}: {word}"))
     };
     let words: Vec<String> = platform.flat_map(words).collect();
-    assert_known(&words, &["audit", "gate", "store"]);
+    // The column of the audit log that says what a change was about has a name in the export and in the chain of hashes.
+    assert_known(&words, &["audit", "gate"]);
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub struct Limits {
     pub burst: u32,
     /// Buckets in all.
     pub keys: usize,
-    /// Whether answers also tell how much is left, in the headers of the IETF's draft.
+    /// Whether answers also tell how much is left, in the headers that the IETF proposes.
     pub standard_headers: bool,
 }
 

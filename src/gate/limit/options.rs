@@ -24,7 +24,7 @@ pub(crate) static BURST: Knob = Knob::new(&RATES, "RATE_LIMIT_BURST_DEFAULT", in
     .meaning("How many of these may come at once. Halved and taken ten times like the requests a minute.");
 
 pub(crate) static STANDARD_HEADERS: Knob = flag(&RATES, "RATE_LIMIT_STANDARD_HEADERS", "false").reloading().meaning(
-    "Whether answers also tell how much is left, in the headers RateLimit and RateLimit-Policy of the IETF's draft.",
+    "Whether answers also tell how much is left, in the headers RateLimit and RateLimit-Policy of the IETF's proposal.",
 );
 
 pub(crate) static BUCKETS: Knob = Knob::new(
