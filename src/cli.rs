@@ -77,7 +77,7 @@ enum Verb {
     Restore {
         /// The backup
         file: PathBuf,
-        /// Do everything but change anything
+        /// Check everything, change nothing
         #[arg(long)]
         check: bool,
     },
@@ -89,7 +89,7 @@ enum Verb {
     /// Make this machine ready to run inkring as a service: units, settings for production, fresh secrets
     ///
     /// Nothing that is there is written over, so it can be run again. It says all that it wrote, what to do next, and how to
-    /// be rid of it.
+    /// remove it.
     #[command(after_help = "Exit codes: 0 done, 1 failure, 2 usage.")]
     Setup(setup::Options),
     /// Try a running server from outside: drafts, segments, sockets, the ring

@@ -18,11 +18,11 @@ pub struct Entry<'a> {
     pub action: &'static str,
     /// To which draft.
     pub draft_id: &'a str,
-    /// The particulars.
+    /// The details.
     pub metadata: &'a [(&'static str, Field<'a>)],
 }
 
-/// A particular.
+/// A detail.
 #[derive(Debug, Clone, Copy)]
 pub enum Field<'a> {
     /// Text, cut when it is too long.
@@ -31,7 +31,7 @@ pub enum Field<'a> {
     Number(i64),
 }
 
-/// The particulars as a JSON object; nothing if there are none.
+/// The details as a JSON object; nothing if there are none.
 pub(super) fn metadata(fields: &[(&'static str, Field<'_>)]) -> Result<Option<String>, serde_json::Error> {
     if fields.is_empty() { Ok(None) } else { serde_json::to_string(&Object(fields)).map(Some) }
 }

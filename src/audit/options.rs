@@ -10,7 +10,7 @@ pub(crate) static ENABLED: Knob = flag(&AUDIT, "AUDIT_ENABLED", "false")
     .meaning("Whether each change is recorded in the audit log: who, what, when, from where. See AUDIT.md.");
 
 pub(crate) static SAMPLE_RATE: Knob = Knob::new(&AUDIT, "AUDIT_SAMPLE_RATE", Kind::Fraction, "1.0")
-    .meaning("Which part of the changes is recorded, each by its own throw of the dice: 1.0 for all of them.");
+    .meaning("Which part of the changes is recorded, chosen at random: 1.0 for all of them.");
 
 pub(crate) static RETENTION_DAYS: Knob = Knob::new(&AUDIT, "AUDIT_RETENTION_DAYS", int(0, 36_500, "days"), "0")
     .in_status("audit_retention_days")

@@ -59,7 +59,7 @@ pub enum RestoreError {
     },
     /// A file could not be moved when it was decided already.
     #[error(
-        "{path} will be the backup, but its files could not all be moved: {source}; mend that, and the next start or restore \
+        "{path} will be the backup, but its files could not all be moved: {source}; fix that, and the next start or restore \
          finishes it. The old database is not lost, see {path}*",
         path = path.display()
     )]

@@ -26,7 +26,7 @@ pub(super) enum Verb {
     /// Follow the chain of hashes and name the first row that was altered, removed or moved
     ///
     /// Prints how many rows there are, the times of the first and the last one, and the head of the chain. Keep the head
-    /// somewhere else: whoever can write to the database could rewrite the whole chain or cut off its end, and only who
+    /// somewhere else: anyone who can write to the database could rewrite the whole chain or cut off its end, and only who
     /// knows an earlier head can tell (--head).
     #[command(after_help = "Exit codes: 0 the chain holds, 1 it cannot be read, 2 usage, 3 it does not hold.")]
     Verify {

@@ -228,9 +228,7 @@ fn outcome(file: &Path, database: &Path, restored: &Restored<Newer>, only_check:
         text.push_str("  it has no manifest, so only the file itself could be checked\n");
     }
     match &restored.old {
-        Some(old) => {
-            text.push_str(&format!("  the old database is {}, with all that is called like it\n", old.display()))
-        }
+        Some(old) => text.push_str(&format!("  the old database is {}, with its -wal and -shm\n", old.display())),
         None if restored.newer.is_none() => text.push_str("  there was no database before\n"),
         None => {}
     }

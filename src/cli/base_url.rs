@@ -49,7 +49,7 @@ impl BaseUrl {
         match uri.scheme_str() {
             Some("http") => {}
             Some("https") => {
-                return Err("https:// is not spoken here: give the loopback address that the proxy in front passes \
+                return Err("https is not supported: give the loopback address that the proxy in front passes \
                             requests on to, such as http://127.0.0.1:8000"
                     .to_owned());
             }

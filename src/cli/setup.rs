@@ -58,7 +58,7 @@ pub(super) struct Options {
     /// Print a first token of this user, good for a day
     #[arg(long, value_name = "USER", value_parser = user_id)]
     user: Option<String>,
-    /// Put this directory in front of every path, as for an image; whoever may write there may do so
+    /// Put this directory in front of every path, as for an image; anyone who may write there may do so
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
     /// Say what would be written, and write nothing
@@ -349,7 +349,7 @@ fn next_steps(target: &mut Target, options: &Options, program: &str) -> Result<(
             report.push_str(&format!("Its private plane is {endpoint}, and asks for the token in {token}.\n"));
         }
     }
-    report.push_str(&format!("Is all well, as root:\n  (set -a; . {SETTINGS}; {files}inkring doctor)\n"));
+    report.push_str(&format!("Check it (as root):\n  (set -a; . {SETTINGS}; {files}inkring doctor)\n"));
     if let Some(user) = &options.user {
         if options.dry_run {
             report.push_str(&format!("A token of {user} would follow here.\n"));
@@ -385,7 +385,7 @@ fn config(target: &Target) -> Result<Settings, String> {
 
 fn first_token(settings: &Settings, user: &str) -> Result<String, String> {
     let secret = settings.secret(&SECRET);
-    let secret = secret.ok_or("there is no JWT_SECRET to sign with: whoever has the private key makes tokens")?;
+    let secret = secret.ok_or("there is no JWT_SECRET to sign with: make tokens with the private key")?;
     mint(secret.bytes(), user, TOKEN_HOURS, &Demands::of(settings), Clock::system().now())
         .map_err(|error| error.to_string())
 }

@@ -19,8 +19,8 @@ pub(super) const TOKEN_STDIN_MAX_BYTES: u64 = 65_536;
 pub(super) enum Verb {
     /// Print a token for a user, signed with JWT_SECRET (HS256)
     ///
-    /// It has what this configuration asks for: exp, and iss and aud where JWT_ISSUER and JWT_AUDIENCE are set. Whoever
-    /// has it is that user until it expires; it cannot be called back but by changing the key.
+    /// It has what this configuration asks for: exp, and iss and aud where JWT_ISSUER and JWT_AUDIENCE are set. Anyone who
+    /// has it is that user until it expires; it cannot be revoked except by changing the key.
     Mint {
         /// Whose token it is: 1 to 100 characters, none of them a control character
         #[arg(long, value_parser = user_id)]
@@ -47,7 +47,7 @@ pub(super) fn run(verb: &Verb, settings: &Settings) -> ExitCode {
     match verb {
         Verb::Mint { user, hours } => {
             let Some(secret) = settings.secret(&SECRET) else {
-                let advice = "there is no JWT_SECRET: tokens for other keys are made by whoever has the private key";
+                let advice = "there is no JWT_SECRET: tokens for other keys are made with the private key";
                 return fail("cannot sign", &advice, 1);
             };
             let now = Clock::system().now();

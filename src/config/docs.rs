@@ -92,10 +92,10 @@ fn explanation(knob: &Knob) -> String {
         text.push_str(" Must be on in strict production.");
     }
     if knob.on_bad == OnBad::Refuse {
-        text.push_str(" Never guessed: a bad value stops the start.");
+        text.push_str(" Invalid values are fatal.");
     }
     if knob.reloads {
-        text.push_str(" Taken by a reload.");
+        text.push_str(" Reloadable.");
     }
     text
 }
@@ -153,10 +153,10 @@ fn meaning_cell(knob: &Knob) -> String {
         cell.push_str(" **Never shown**, and also read [from a file](#secrets).");
     }
     if knob.on_bad == OnBad::Refuse {
-        cell.push_str(" **Never guessed.**");
+        cell.push_str(" **Invalid values are fatal.**");
     }
     if knob.reloads {
-        cell.push_str(" **Taken by a reload.**");
+        cell.push_str(" **Reloadable.**");
     }
     cell
 }

@@ -187,7 +187,7 @@ fn weak_secret(settings: &Settings, sources: &Sources) -> Option<String> {
     let is_known = KNOWN_SECRETS.iter().any(|known| known.as_bytes() == secret);
     let why = if secret.len() < SECRET_MIN_BYTES {
         format!(
-            "is shorter than {SECRET_MIN_BYTES} bytes, so whoever has one token can try out keys until they can sign \
+            "is shorter than {SECRET_MIN_BYTES} bytes, so anyone who has one token can try out keys until they can sign \
              others: use a longer one"
         )
     } else if is_known {

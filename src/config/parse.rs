@@ -155,7 +155,7 @@ fn endpoint(text: &str) -> Result<Option<Endpoint>, String> {
         return unix_socket(path).map(Some);
     }
     let address = text.parse().map(|address| Some(Endpoint::Tcp(address)));
-    address.map_err(|_| "is no place to listen: use IP:PORT, unix:PATH or off".to_owned())
+    address.map_err(|_| "is not a listen address: use IP:PORT, unix:PATH or off".to_owned())
 }
 
 /// The path in `sqlite:PATH`, `sqlite://PATH` or `sqlite:///ABSOLUTE`.

@@ -14,7 +14,7 @@ use crate::settings::{Origin, Settings, Value};
 use crate::store::options::DATABASE;
 
 /// Said in production, however strict: it may be right, and the operator has to know what it rests on.
-pub(super) const TRUSTING: &str = "AUTH_TRUST_USER_HEADER=true in production: whoever reaches the port can claim to be any \
+pub(super) const TRUSTING: &str = "AUTH_TRUST_USER_HEADER=true in production: anyone who reaches the port can claim to be any \
      user through the X-User-Id header, so only a trusted proxy may reach it";
 
 /// What is missing or dangerous: first everything that is not set, then a sentence for each bad value. Outside production
@@ -35,7 +35,7 @@ pub(super) fn needs(settings: &Settings, sources: &Sources, production: bool) ->
         if token_keys(sources).is_empty() && !settings.flag(&TRUST_HEADER) {
             missing.push(TOKEN_KEYS[0].name);
             sentences.push(format!(
-                "there is no way to tell who is asking, so no request can be identified: set {}, or, behind a proxy that \
+                "there is no source of identity, so no request can be identified: set {}, or, behind a proxy that \
                  knows its users, AUTH_TRUST_USER_HEADER=true",
                 TOKEN_KEYS.map(|key| key.name).join(" or ")
             ));

@@ -354,7 +354,7 @@ impl Change {
         tx.after_commit(move || _ = counter(&metrics).inc());
     }
 
-    /// Has the change recorded, if it is to be; only then it is asked for its particulars.
+    /// Has the change recorded, if it is to be; only then it is asked for its details.
     fn record<'a, const N: usize>(
         &self,
         tx: &mut Tx<'_>,

@@ -244,7 +244,7 @@ fn insert_segment(
     tx.run(insert, &values)
 }
 
-/// The particulars of an event, with the members and the order of contract 01 §2.4.
+/// The details of an event, with the members and the order of contract 01 §2.4.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Data<'a> {

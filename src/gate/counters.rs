@@ -29,7 +29,7 @@ pub(crate) static IN_FLIGHT: Row = Row::gauge(&HTTP, "http_in_flight").says(
 );
 
 pub(crate) static REJECTED: Row = Row::counter(&HTTP, "http_rejected_total").by(&["status"]).says(
-    "What was sent and was no good request, by the status of the refusal; not among http_requests_total",
+    "Input that is not a valid request, by the status of the refusal; not among http_requests_total",
     "Who speaks bad HTTP?",
 );
 
@@ -42,7 +42,7 @@ pub(crate) static LIMITED_KEYS: Row = Row::gauge(&LIMITS, "ratelimit_keys")
 
 pub(crate) static AUTH_FAILURES: Row = Row::counter(&LIMITS, "auth_failures_total")
     .by(&["reason"])
-    .says("Requests and sockets of which nobody knows who they are, by what was wrong", "Does somebody try tokens?");
+    .says("Requests and sockets with missing or invalid credentials, by reason", "Does somebody try tokens?");
 
 pub(crate) const ROWS: &[&Row] =
     &[&REQUESTS, &DURATION, &IN_FLIGHT, &REJECTED, &BLOCKED, &LIMITED_KEYS, &AUTH_FAILURES];

@@ -33,7 +33,7 @@ pub enum Code {
     LimitExceeded,
     /// 429: too many requests for now; `Retry-After` says when there may be one more.
     RateLimited,
-    /// 500: our fault; the log has the particulars under the request id.
+    /// 500: our fault; the log has the details under the request id.
     InternalError,
     /// 503: more than can be served at this moment; try again.
     Overloaded,
@@ -323,7 +323,7 @@ impl ApiError {
         Self::new(Code::HttpError, message).with_status(status)
     }
 
-    /// The answer's own particulars; the gate adds what every answer has.
+    /// The answer's own details; the gate adds what every answer has.
     #[must_use]
     pub fn to_response(&self, request_id: &str) -> Response {
         let mut response = Response::json(self.0.status, self.body(request_id, None));

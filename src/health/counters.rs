@@ -8,9 +8,8 @@ pub(crate) static READY: Row = Row::gauge(&PROCESS, "ready")
     .after(&START_TIME)
     .says("Whether /readyz said yes when it was last asked; 1 until somebody asks", "Is it ready?");
 
-pub(crate) static CHANGES: Row = Row::counter(&PROCESS, "readiness_changes_total")
-    .after(&READY)
-    .says("How often the answer of /readyz was another than before", "Does readiness flap?");
+pub(crate) static CHANGES: Row =
+    Row::counter(&PROCESS, "readiness_changes_total").after(&READY).says("Readiness changes", "Does readiness flap?");
 
 pub(crate) const ROWS: &[&Row] = &[&READY, &CHANGES];
 

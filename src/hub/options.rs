@@ -1,4 +1,4 @@
-//! What is configured of sockets, whoever they belong to.
+//! What is configured of sockets, no matter whose.
 
 use super::SeatLimits;
 use crate::net::SocketLimits;

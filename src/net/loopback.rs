@@ -2,7 +2,7 @@
 //!
 //! The watchdog asks by it whether the server still serves. A connection to the listener's own address would not
 //! do: it is refused when the house is full, may be filtered, and cannot be made at all by a process without network that
-//! was handed its listener. What it leaves out is the kernel's part of a connection, which no restart would mend. The
+//! was handed its listener. What it leaves out is the kernel's part of a connection, which no restart would fix. The
 //! acceptor opens it only right after `accept` has worked on the listener.
 
 use std::io;

@@ -10,7 +10,7 @@ pub(crate) static LISTEN: Knob =
 
 pub(crate) static TOKEN: Knob = secret(&OPERATIONS, "OPS_TOKEN").refusing().meaning(
     "What the private plane asks for, as Authorization: Bearer or as a password with any user name. At least 16 \
-     bytes. Without one, whoever reaches it may use it.",
+     bytes. Without one, anyone who reaches it may use it.",
 );
 
 pub(crate) static METRICS_PUBLIC: Knob = flag(&OPERATIONS, "METRICS_PUBLIC", "false")

@@ -2,7 +2,7 @@
 
 use crate::store::{STALLED_AFTER, WriterView};
 
-/// Why a server that is not ready should be left alone all the same: what is wrong is known, and a restart would mend
+/// Why a server that is not ready should be left alone all the same: what is wrong is known, and a restart would fix
 /// nothing. Each call looks at the time since the one before.
 pub(super) fn excuse(writer: WriterView) -> impl FnMut() -> Option<&'static str> + Send {
     let mut commits = writer.commits();

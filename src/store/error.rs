@@ -57,7 +57,7 @@ pub enum StoreError {
     /// The storage takes no changes at present: nothing has happened.
     #[error("the database takes no changes: {}", .0.reason())]
     ReadOnly(Fault),
-    /// The job panicked; the log has the particulars.
+    /// The job panicked; the log has the details.
     #[error("the change panicked")]
     Panicked,
 }

@@ -81,7 +81,7 @@ pub struct Event {
     pub seq: i64,
     /// What happened, in a word that clients know.
     pub kind: &'static str,
-    /// The particulars, a JSON object.
+    /// The details, a JSON object.
     pub data: String,
     /// The request that caused it.
     pub request_id: String,

@@ -1,7 +1,7 @@
 //! Tells the service manager that the server still serves, after asking it.
 //!
 //! A round asks every shard `GET /readyz` through the [`LoopbackClient`]: acceptor, shard, readers, and a commit through the
-//! writer. Only if a restart could mend what it finds does the watchdog keep silent ([`judge`]).
+//! writer. Only if a restart could fix what it finds does the watchdog keep silent ([`judge`]).
 
 use std::env;
 use std::io;
@@ -27,7 +27,7 @@ pub type Excuse = Box<dyn FnMut() -> Option<&'static str> + Send>;
 pub enum Finding {
     /// Everything works.
     Ready,
-    /// Not ready, for this reason, and a restart would mend nothing.
+    /// Not ready, for this reason, and a restart would fix nothing.
     Excused(String),
     /// Not ready, or without an answer.
     Stuck(String),
@@ -203,11 +203,11 @@ mod tests {
         let full = || Ok((503, "database read-only: disk full".to_owned()));
         let silent = || Err("shard 1 gives no answer".to_owned());
         let stuck = |why: &str| Finding::Stuck(why.to_owned());
-        let excuse = Some("a restart would not mend that");
+        let excuse = Some("a restart would not fix that");
         assert_eq!(judge(&[ready(), ready()], None), Finding::Ready);
         assert_eq!(judge(&[ready(), ready()], excuse), Finding::Ready);
         assert_eq!(judge(&[ready(), full()], None), stuck("database read-only: disk full"));
-        let excused = "database read-only: disk full (a restart would not mend that)".to_owned();
+        let excused = "database read-only: disk full (a restart would not fix that)".to_owned();
         assert_eq!(judge(&[full(), ready()], excuse), Finding::Excused(excused));
         for excuse in [None, excuse] {
             assert_eq!(judge(&[ready(), silent()], excuse), stuck("shard 1 gives no answer"));

@@ -331,15 +331,15 @@ fn product_words(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// The rooms that are known to be wrong still must be exactly those that are: whoever mends one takes it off the list.
+/// The rooms that are known to be wrong still must be exactly those that are: whoever fixes one takes it off the list.
 #[track_caller]
 fn assert_known(found: &[String], known: &[&str]) {
     let room = |line: &String| modules(line.split([':', ',']).next().unwrap())[0].clone();
     let new: Vec<&String> = found.iter().filter(|line| !known.contains(&room(line).as_str())).collect();
     assert!(new.is_empty(), "{new:#?}");
     let rooms: BTreeSet<String> = found.iter().map(room).collect();
-    let mended: Vec<&&str> = known.iter().filter(|known| !rooms.contains(**known)).collect();
-    assert!(mended.is_empty(), "mended: take them off the list of the rooms that are known to be wrong: {mended:?}");
+    let fixed: Vec<&&str> = known.iter().filter(|known| !rooms.contains(**known)).collect();
+    assert!(fixed.is_empty(), "fixed: take them off the list of the rooms that are known to be wrong: {fixed:?}");
 }
 
 #[test]
@@ -482,7 +482,7 @@ fn words_of_the_product_are_found_in_every_spelling() {
 }
 
 #[test]
-#[should_panic(expected = "mended")]
+#[should_panic(expected = "fixed")]
 fn what_was_mended_leaves_the_list() {
     assert_known(&["src/gate/mod.rs:1: draft".to_owned()], &["gate", "store"]);
 }

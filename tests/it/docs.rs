@@ -231,7 +231,10 @@ fn constants() -> BTreeMap<String, Vec<u64>> {
 #[test]
 fn every_setting_and_constant_that_is_named_exists() {
     // What the system, SQLite or the tests call so, and one that stands for others.
-    const OTHERS: [&str; 15] = [
+    const OTHERS: [&str; 18] = [
+        "IM_A_TEAPOT",
+        "TOYS_TABLE",
+        "TOY_GREETING",
         "NAME_FILE",
         "INKRING_BROWSER",
         "INKRING_CRASH_ROUNDS",
@@ -263,8 +266,8 @@ fn every_setting_and_constant_that_is_named_exists() {
 }
 
 #[test]
-fn every_bound_is_as_the_architecture_says() {
-    let page = read("docs/ARCHITECTURE.md");
+fn every_bound_is_as_the_page_says() {
+    let page = read("docs/BOUNDS.md");
     let (_, table) = page.split_once("| bound | value | set by | at the bound |").unwrap();
     let constants = constants();
     let mut rows = 0;
@@ -336,24 +339,51 @@ fn every_link_leads_somewhere() {
     }
 }
 
+/// The first cells of the table below this heading of a page, by what stands between backticks in them.
+fn first_cells(page: &str, heading: &str) -> BTreeSet<String> {
+    let (_, rest) = page.split_once(heading).unwrap();
+    let rows = rest.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let cells = rows.map(|row| row.split('|').nth(1).unwrap());
+    cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
+}
+
 #[test]
-fn the_folder_map_is_complete() {
-    let page = read("docs/ARCHITECTURE.md");
-    let (_, rest) = page.split_once("## Folder map").unwrap();
-    let map = &blocks(rest)[0].text;
-    let named: BTreeSet<&str> = map.lines().filter_map(|line| line.split_whitespace().next()).collect();
+fn the_table_of_rooms_is_complete() {
+    let named = first_cells(&read("docs/ARCHITECTURE.md"), "\n## Rooms\n");
     for path in &named {
-        assert!(root().join(path).exists(), "the folder map names {path}");
+        assert!(root().join(path).exists(), "the table of rooms names {path}");
     }
     for path in files("src") {
         let room = path.match_indices('/').nth(1).map_or(path.as_str(), |(at, _)| &path[..=at]);
-        assert!(named.contains(room), "{path}: {room} is not in the folder map");
+        assert!(named.contains(room), "{path}: {room} is not in the table of rooms");
+    }
+}
+
+#[test]
+fn the_feature_of_the_architecture_is_the_one_that_the_tests_serve() {
+    let (page, toy) = (read("docs/ARCHITECTURE.md"), read("tests/it/toy.rs"));
+    let shown: Vec<Block> = blocks(&page).into_iter().filter(|block| block.language == "rust").collect();
+    assert_eq!(shown.len(), 3);
+    for block in shown {
+        assert!(toy.contains(&block.text), "docs/ARCHITECTURE.md:{}: tests/it/toy.rs has another text", block.line);
+    }
+}
+
+#[test]
+fn every_file_to_read_first_exists() {
+    let page = read("docs/ARCHITECTURE.md");
+    let (_, list) = page.split_once("\n## Start reading here\n").unwrap();
+    let list = list.split("\n## ").next().unwrap();
+    let paths: Vec<&str> = list.lines().filter_map(|line| line.split_once(". `")?.1.split('`').next()).collect();
+    assert_eq!(paths.len(), 5, "{paths:?}");
+    for path in paths {
+        assert!(root().join(path).is_file(), "{path}");
     }
 }
 
 #[test]
 fn every_test_that_is_cited_exists() {
-    let page = read("docs/ARCHITECTURE.md");
+    let page = read("docs/GUARANTEES.md");
     let (_, rest) = page.split_once("## What it promises").unwrap();
     let promises = rest.split("\n## ").next().unwrap();
     for number in 1..=10 {

@@ -187,7 +187,7 @@ fn a_broken_database_is_a_500_that_tells_nothing_of_the_inside() {
         let id = once("x-request-id", &answer);
         let line = server.wait_for_log(|line| line["request_id"] == id && line["level"] == "ERROR");
         assert_eq!(line["message"], "unhandled.exception");
-        assert!(line["context"].as_str().unwrap().contains("no such table"), "the log has the particulars: {line}");
+        assert!(line["context"].as_str().unwrap().contains("no such table"), "the log has the details: {line}");
     }
     client.get("/healthz", None).expect(200);
 }

@@ -83,7 +83,7 @@ fn a_database_that_takes_no_row_is_unreachable() {
     assert_eq!((code.as_str(), message.as_str()), ("storage_unavailable", "database unreachable"));
     assert_eq!((&answer.json()["status"], &answer.json()["detail"]), (&json!("error"), &json!("database unreachable")));
     let line = server.wait_for_log(|line| line["message"] == "health.not_ready");
-    assert!(line["context"].as_str().unwrap().contains("probe"), "the log has the particulars: {line}");
+    assert!(line["context"].as_str().unwrap().contains("probe"), "the log has the details: {line}");
     assert_eq!(line["request_id"], answer.header("x-request-id").unwrap());
 }
 

@@ -208,7 +208,7 @@ fn settings_with_a_key_of_their_own_get_no_second_one() {
     assert!(!root.path().join("etc/credstore").exists() && !said.contains("0123456789abcdef"));
     let output = command(root.path(), &["--user", "alice"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("whoever has the private key makes tokens"));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("make tokens with the private key"));
 }
 
 #[test]

@@ -331,7 +331,7 @@ fn a_command_line_that_cannot_be_meant_is_a_usage_error() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("two"), "one line\nanother").unwrap();
     for (arguments, variables, says) in [
-        (&["smoke", "--base-url", "https://box.example"][..], &[][..], "--base-url: https:// is not spoken here"),
+        (&["smoke", "--base-url", "https://box.example"][..], &[][..], "--base-url: https is not supported"),
         (&["smoke"], &[("BASE_URL", "localhost:8000")], "BASE_URL: it does not begin with http://"),
         (&["smoke", "--user", "a\r\nb"], &[], "--user: a user id for this has"),
         (&["smoke"], &[("SMOKE_COLLAB_ID", "böb")], "SMOKE_COLLAB_ID: a user id for this has"),
@@ -343,7 +343,7 @@ fn a_command_line_that_cannot_be_meant_is_a_usage_error() {
         (&["smoke", "--token-file", "two"], &[], "--token-file: two does not hold a token and nothing else"),
         (&["smoke"], &[("SMOKE_TOKEN", "hunter2 hunter2")], "SMOKE_TOKEN is not a token"),
         (&["smoke", "extra"], &[], "error: unexpected argument"),
-        (&["healthcheck", "--url", "https://box.example"], &[], "--url: https:// is not spoken here"),
+        (&["healthcheck", "--url", "https://box.example"], &[], "--url: https is not supported"),
         (&["healthcheck", "--url", "http://me:hunter2@box.example"], &[], "--url: it has a name or a password in it"),
     ] {
         let ran = run(directory.path(), arguments, variables);

@@ -152,7 +152,7 @@ fn a_feature_is_in_every_generated_page() {
     let knobs: Vec<&Knob> = KNOBS.iter().copied().chain(TOY.knobs.iter().copied()).collect();
     assert!(
         config::docs::env_example(&knobs)
-            .ends_with("# What the toy says. Text on one line. Taken by a reload.\n#TOY_GREETING=\n")
+            .ends_with("# What the toy says. Text on one line. Reloadable.\n#TOY_GREETING=\n")
     );
     assert!(config::docs::markdown(&knobs).contains("\n## Toys\n"));
     let rows: Vec<&Row> = features::rows().into_iter().chain(TOY.counters.iter().copied()).collect();

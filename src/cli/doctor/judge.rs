@@ -270,8 +270,7 @@ fn sync(found: &Synced) -> Finding {
     times.sort_unstable();
     let median = times.get(times.len() / 2).copied().unwrap_or_default();
     let worst = times.last().copied().unwrap_or_default();
-    let found =
-        format!("{} small writes took {} in the middle, {} at worst", times.len(), millis(median), millis(worst));
+    let found = format!("{} small writes: median {}, max {}", times.len(), millis(median), millis(worst));
     let remedy = "every change waits for this: use a local disk, and see what else writes to it";
     if median > SYNC_BAD {
         Finding::red(CHECK, found, remedy)
@@ -288,7 +287,7 @@ fn descriptors(found: &Descriptors) -> Finding {
     let number = |limit: Option<u64>| limit.map_or_else(|| "any number of".to_owned(), |limit| limit.to_string());
     let possible = hard.map_or(usize::MAX, |limit| connections_possible(usize::try_from(limit).unwrap_or(usize::MAX)));
     let connections = if max_connections == 0 { CONNECTIONS_DEFAULT_MAX } else { max_connections }.min(possible);
-    let who = if of_server { "the running server" } else { "whoever starts the server like this doctor" };
+    let who = if of_server { "the running server" } else { "a server that is started like this doctor" };
     let limits = format!("{who} may open {} files, raised to {}", number(soft), number(hard));
     if max_connections > possible {
         return Finding::yellow(
@@ -352,7 +351,7 @@ fn backup(found: &Backups, every: Option<Duration>, production: bool, now: Times
             "there is no BACKUP_DIR, so nothing makes backups".to_owned(),
             "set BACKUP_DIR to a directory, if possible on another disk",
         ),
-        Backups::Nowhere => Finding::green(CHECK, "none are asked for (no BACKUP_DIR)".to_owned()),
+        Backups::Nowhere => Finding::green(CHECK, "backups are off (no BACKUP_DIR)".to_owned()),
         Backups::Unreadable(why) => Finding::red(
             CHECK,
             format!("BACKUP_DIR: {why}"),
@@ -444,7 +443,7 @@ fn proxy(found: &Plane, production: bool) -> Finding {
     };
     match proxy {
         Proxy::Unknown => Finding::green(CHECK, "unknown: the server does not tell".to_owned()),
-        Proxy::NotSeen => Finding::green(CHECK, "nobody forwards requests without being trusted".to_owned()),
+        Proxy::NotSeen => Finding::green(CHECK, "no untrusted proxy seen".to_owned()),
         Proxy::Seen(peer) => {
             let who = peer.map_or_else(|| "somebody".to_owned(), |peer| peer.to_string());
             let found =
@@ -714,9 +713,9 @@ mod tests {
                 found.synced = Synced::Took(millis.map(Duration::from_millis).to_vec());
             }
         };
-        seeded("fsync", Yellow, "21.0 ms in the middle, 22.0 ms at worst", took([22, 21, 21, 1]));
-        seeded("fsync", Yellow, "201.0 ms at worst", took([1, 1, 1, 201]));
-        seeded("fsync", Red, "201.0 ms in the middle", took([201; 4]));
+        seeded("fsync", Yellow, "median 21.0 ms, max 22.0 ms", took([22, 21, 21, 1]));
+        seeded("fsync", Yellow, "max 201.0 ms", took([1, 1, 1, 201]));
+        seeded("fsync", Red, "median 201.0 ms", took([201; 4]));
         seeded("fsync", Yellow, "no small file", |_, found| found.synced = Synced::Failed("why".into()));
     }
 

@@ -164,7 +164,7 @@ fn strict_production_says_everything_that_is_missing_or_wrong_at_once() {
         nothing.to_string(),
         "Missing required configuration: ALLOWED_ORIGINS, JWT_SECRET, RATE_LIMIT_ENABLED, AUDIT_ENABLED, \
          WS_LIMITS_ENABLED\n\
-         there is no way to tell who is asking, so no request can be identified: set JWT_SECRET or \
+         there is no source of identity, so no request can be identified: set JWT_SECRET or \
          JWT_PUBLIC_KEY_FILE or JWT_JWKS_FILE, or, behind a proxy that knows its users, AUTH_TRUST_USER_HEADER=true"
     );
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -188,7 +188,7 @@ fn strict_production_says_everything_that_is_missing_or_wrong_at_once() {
              ALLOWED_ORIGINS contains *, which lets the pages of any site call this server: list the origins instead\n\
              RATE_LIMIT_ENABLED=false in production: nobody is kept from asking without end; set it to true\n\
              DATABASE_URL={database}: {} is no directory\n\
-             JWT_SECRET=******** is shorter than 32 bytes, so whoever has one token can try out keys until they can \
+             JWT_SECRET=******** is shorter than 32 bytes, so anyone who has one token can try out keys until they can \
              sign others: use a longer one, such as 32 random bytes in hexadecimal",
             file.path().display()
         )

@@ -79,7 +79,7 @@ fn a_bad_value_is_never_replaced_by_a_guess_unless_that_is_what_it_runs_with() {
     let problems = reloaded(&[], &bad).unwrap_err().problems;
     let begins: Vec<&str> = problems.iter().map(|problem| problem.split(' ').next().unwrap()).collect();
     assert_eq!(begins, ["LOG_LEVEL=chatty", "RATE_LIMIT_ENABLED=maybe", "WS_PING_SECONDS=0"]);
-    // A variable of the process that was bad from the start cannot be mended, and must not stand in the way for ever.
+    // A variable of the process that was bad from the start cannot be fixed, and must not stand in the way for ever.
     let running = from_env(&[("LOG_LEVEL", "chatty")]).unwrap();
     let found =
         reload(&running, &Sources::from_pairs(&[("LOG_LEVEL", "chatty")], &[("WS_PING_SECONDS", "9")])).unwrap();
@@ -118,11 +118,11 @@ fn the_page_and_the_example_mark_what_a_reload_takes_and_nothing_else() {
     let (page, example) = (docs::markdown(&KNOBS), docs::env_example(&KNOBS));
     for knob in KNOBS.iter().copied() {
         let row = page.lines().find(|line| line.starts_with(&format!("| `{}`", knob.name))).unwrap();
-        assert_eq!(row.contains("**Taken by a reload.**"), knob.reloads, "{row}");
+        assert_eq!(row.contains("**Reloadable.**"), knob.reloads, "{row}");
         let before = example.split(&format!("\n#{}=", knob.name)).next().unwrap();
         let comment: Vec<&str> =
             before.rsplit("\n\n").next().unwrap().split_whitespace().filter(|w| *w != "#").collect();
-        assert_eq!(comment.join(" ").contains("Taken by a reload."), knob.reloads, "{comment:?}");
+        assert_eq!(comment.join(" ").contains("Reloadable."), knob.reloads, "{comment:?}");
     }
     assert!(knob("LOG_LEVEL").reloads && !knob("LISTEN_ADDR").reloads);
 }

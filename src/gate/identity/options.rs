@@ -10,19 +10,19 @@ pub(crate) static TRUST_HEADER: Knob = flag(&ACCESS, "AUTH_TRUST_USER_HEADER", "
     .refusing()
     .reloading()
     .meaning(
-        "Whether the X-User-Id header is taken as who is asking. Turn it on in production only behind a trusted proxy \
+        "Whether the X-User-Id header is taken as the identity. Turn it on in production only behind a trusted proxy \
          that sets the header itself.",
     );
 
 pub(crate) static SECRET: Knob =
     secret(&ACCESS, "JWT_SECRET").also(&["CLERK_SECRET_KEY"]).refusing().reloading().meaning(
         "The key that signed tokens (JWT, HS256) are verified with. With one set, an Authorization: Bearer header \
-         decides who is asking, and X-User-Id counts only without it. At least 32 bytes; fewer are warned about, and \
+         decides the identity, and X-User-Id counts only without it. At least 32 bytes; fewer are warned about, and \
          refused in strict mode. Without this and the two settings that follow, tokens are not looked at.",
     );
 
 pub(crate) static PUBLIC_KEY_FILE: Knob = text(&ACCESS, "JWT_PUBLIC_KEY_FILE").refusing().reloading().meaning(
-    "Instead of JWT_SECRET: a file with the public key (PEM) of whoever signs the tokens. An RSA key of 2048 to 4096 \
+    "Instead of JWT_SECRET: a file with the public key (PEM) of the issuer of the tokens. An RSA key of 2048 to 4096 \
      bits takes RS256, a P-256 key ES256, an Ed25519 key EdDSA, and each nothing else.",
 );
 
