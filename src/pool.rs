@@ -40,6 +40,7 @@ pub type Task = Box<dyn FnOnce() + Send>;
 pub struct PoolHandle(Arc<Shared>);
 
 struct Shared {
+    name: &'static str,
     threads: usize,
     queue: Mutex<Queue>,
     changed: Condvar,
@@ -49,34 +50,23 @@ struct Shared {
 struct Queue {
     tasks: VecDeque<Task>,
     running: usize,
+    /// Those that were started so far.
+    threads: Vec<JoinHandle<()>>,
     closed: bool,
 }
 
 /// The running pool.
 pub struct Pool {
     handle: PoolHandle,
-    threads: Vec<JoinHandle<()>>,
 }
 
 impl Pool {
-    /// Starts so many threads, named after the pool.
-    ///
-    /// # Errors
-    /// When the system refuses a thread.
-    pub fn start(name: &str, threads: usize) -> io::Result<Self> {
-        let shared = Arc::new(Shared { threads, queue: Mutex::default(), changed: Condvar::new() });
-        let mut pool = Self { handle: PoolHandle(Arc::clone(&shared)), threads: Vec::with_capacity(threads) };
-        for number in 0..threads {
-            let shared = Arc::clone(&shared);
-            match std::thread::Builder::new().name(format!("{name}-{number}")).spawn(move || shared.work()) {
-                Ok(thread) => pool.threads.push(thread),
-                Err(error) => {
-                    pool.stop();
-                    return Err(error);
-                }
-            }
-        }
-        Ok(pool)
+    /// A pool of so many threads, named after it. Each is started by the first task that needs it: a server that reads no files
+    /// has none.
+    #[must_use]
+    pub fn start(name: &'static str, threads: usize) -> Self {
+        let (queue, changed) = (Mutex::default(), Condvar::new());
+        Self { handle: PoolHandle(Arc::new(Shared { name, threads, queue, changed })) }
     }
 
     /// Where tasks are handed in.
@@ -87,8 +77,7 @@ impl Pool {
 
     /// Waits for the tasks that run, drops those that wait, and takes no more.
     pub fn stop(self) {
-        self.handle.close();
-        for thread in self.threads {
+        for thread in self.handle.close() {
             // Every task is caught, so a thread that panicked did so in this file.
             if thread.join().is_err() {
                 log::error!(thread = "pool"; "thread.panicked");
@@ -100,7 +89,7 @@ impl Pool {
     /// and leaves them to it.
     #[must_use]
     pub fn stop_within(self, patience: Duration) -> usize {
-        self.handle.close();
+        drop(self.handle.close());
         let Shared { queue, changed, .. } = &*self.handle.0;
         let mut queue = queue.lock();
         changed.wait_while_for(&mut queue, |queue| queue.running > 0, patience);
@@ -109,26 +98,38 @@ impl Pool {
 }
 
 impl PoolHandle {
-    /// Takes no more tasks, and drops those that wait.
-    fn close(&self) {
-        let waiting = {
+    /// Takes no more tasks, and drops those that wait. Returns the threads, which end with what they do.
+    fn close(&self) -> Vec<JoinHandle<()>> {
+        let (waiting, threads) = {
             let mut queue = self.0.queue.lock();
             queue.closed = true;
-            std::mem::take(&mut queue.tasks)
+            (std::mem::take(&mut queue.tasks), std::mem::take(&mut queue.threads))
         };
         self.0.changed.notify_all();
         // Outside the lock: a task may hand in another when it is dropped.
         drop(waiting);
+        threads
     }
 
     /// Hands in a task without waiting.
     ///
     /// # Errors
-    /// Gives it back when [`QUEUE_MAX`] wait, or the pool has stopped.
+    /// Gives it back when [`QUEUE_MAX`] wait, the pool has stopped, or the system refuses it even one thread.
     pub fn submit(&self, task: Task) -> Result<(), Task> {
         let mut queue = self.0.queue.lock();
         if queue.closed || queue.tasks.len() >= QUEUE_MAX {
             return Err(task);
+        }
+        if queue.running + queue.tasks.len() >= queue.threads.len() && queue.threads.len() < self.0.threads {
+            match Shared::spawn(&self.0, queue.threads.len()) {
+                Ok(thread) => queue.threads.push(thread),
+                Err(error) if queue.threads.is_empty() => {
+                    log::error!(error = error.to_string(); "pool.no_thread");
+                    return Err(task);
+                }
+                // Those that there are do it, one after the other.
+                Err(_) => {}
+            }
         }
         queue.tasks.push_back(task);
         drop(queue);
@@ -151,6 +152,11 @@ impl PoolHandle {
 }
 
 impl Shared {
+    fn spawn(this: &Arc<Self>, number: usize) -> io::Result<JoinHandle<()>> {
+        let shared = Arc::clone(this);
+        std::thread::Builder::new().name(format!("{}-{number}", this.name)).spawn(move || shared.work())
+    }
+
     fn work(&self) {
         while let Some(task) = self.next() {
             // The panic hook has logged it; what the task held was dropped.
@@ -186,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_panic_costs_no_thread() {
-        let pool = Pool::start("test", 1).unwrap();
+        let pool = Pool::start("test", 1);
         let (done, waits) = channel();
         pool.handle().submit(Box::new(|| panic!("on purpose"))).ok().unwrap();
         pool.handle().submit(Box::new(move || done.send(()).unwrap())).ok().unwrap();
@@ -196,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_gives_the_task_back() {
-        let pool = Pool::start("test", 1).unwrap();
+        let pool = Pool::start("test", 1);
         let handle = pool.handle();
         let ((began, has_begun), (go, may_go)) = (channel(), channel::<()>());
         let first = move || {
@@ -217,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_stop_waits_for_what_runs_and_drops_what_waits() {
-        let pool = Pool::start("test", 2).unwrap();
+        let pool = Pool::start("test", 2);
         let (began, has_begun) = channel();
         let (go, may_go) = sync_channel::<()>(0);
         let finished = Arc::new(Mutex::new(Vec::new()));
@@ -239,7 +245,7 @@ mod tests {
 
     #[test]
     fn what_takes_too_long_is_left_to_itself() {
-        let pool = Pool::start("test", 2).unwrap();
+        let pool = Pool::start("test", 2);
         let ((began, has_begun), (go, may_go)) = (channel(), channel::<()>());
         let running = move || {
             began.send(()).unwrap();
@@ -249,6 +255,22 @@ mod tests {
         has_begun.recv().unwrap();
         assert_eq!(pool.stop_within(Duration::from_millis(10)), 1);
         drop(go);
-        assert_eq!(Pool::start("test", 1).unwrap().stop_within(Duration::from_secs(20)), 0);
+        assert_eq!(Pool::start("test", 1).stop_within(Duration::from_secs(20)), 0);
+    }
+
+    #[test]
+    fn threads_are_started_when_they_are_needed_and_not_before() {
+        let pool = Pool::start("test", 2);
+        let started = |pool: &Pool| pool.handle.0.queue.lock().threads.len();
+        assert_eq!(started(&pool), 0);
+        let mut going = Vec::new();
+        for expected in [1, 2, 2] {
+            let (go, may_go) = channel::<()>();
+            pool.handle().submit(Box::new(move || _ = may_go.recv())).ok().unwrap();
+            going.push(go);
+            assert_eq!(started(&pool), expected);
+        }
+        drop(going);
+        pool.stop();
     }
 }

@@ -88,7 +88,7 @@ impl Server {
         let hub = Arc::new(Hub::new(clock.clone()));
         let writer = Writer::start(store, settings.count(&QUEUE_JOBS), Arc::clone(&hub) as _, clock.clone())
             .map_err(StartError::Threads)?;
-        let pool = Pool::start("blocking", settings.count(&THREADS)).map_err(StartError::Threads)?;
+        let pool = Pool::start("blocking", settings.count(&THREADS));
         pool.handle().show(&metrics);
         let house = build_house(features, settings, &writer, pool.handle(), hub, &metrics, &clock);
         let backups = Backups::new(writer.handle(), schema.clone(), backup::Options::of(settings), clock.clone());

@@ -87,7 +87,7 @@ impl Plane {
         let caps = Caps { connections: OPS_CALLERS_MAX, per_address: OPS_CALLERS_MAX, exempt: Box::new(|_| true) };
         let seconds = Duration::from_secs;
         let Parts { wiring, reader, writer, running, clock } = parts;
-        let pool = Pool::start("ops-blocking", OPS_THREADS)?;
+        let pool = Pool::start("ops-blocking", OPS_THREADS);
         let options = net::Options {
             name: "ops-",
             limits: Limits {

@@ -111,7 +111,7 @@ impl Toys {
         let store = store::open(&directory.path().join("a.db"), &inkring::features::schema()).unwrap();
         let reader = store.reader().unwrap();
         let writer = Writer::start(store, 16, Arc::new(Hub::new(clock.clone())), clock.clone()).unwrap();
-        let pool = Pool::start("toys", 1).unwrap();
+        let pool = Pool::start("toys", 1);
         let caps = Caps { connections: 16, per_address: 16, exempt: Box::new(|_| false) };
         let options = Options {
             name: "",

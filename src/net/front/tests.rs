@@ -56,7 +56,7 @@ struct House {
 fn house(doors: &'static [(&'static str, usize)]) -> House {
     let directory = tempfile::tempdir().unwrap();
     let clock = Clock::system();
-    let pool = Pool::start("pool", 1).unwrap();
+    let pool = Pool::start("pool", 1);
     let mut files = Vec::new();
     let built = doors.iter().map(|(name, connections)| {
         let place = Endpoint::Unix(directory.path().join(name));
