@@ -65,13 +65,14 @@ pub fn routes(
         move |call: &Call<'_>| handler(&drafts, call)
     };
     let reading = if options.public_read { Route::public } else { Route::user };
-    routes.add(Method::POST, Route::json("/v1/collab/drafts", with(create)));
+    routes.add(Method::POST, Route::json("/v1/collab/drafts", with(create)).halved());
     routes.add(Method::GET, Route::user("/v1/collab/drafts", with(list)));
     routes.add(Method::GET, reading("/v1/collab/drafts/{draft_id}", with(get)));
     routes.add(Method::GET, reading("/v1/collab/drafts/{draft_id}/events", with(events)));
-    routes.add(Method::POST, Route::json("/v1/collab/drafts/{draft_id}/segments", with(append_segment)));
-    routes.add(Method::POST, Route::json("/v1/collab/drafts/{draft_id}/pass-ring", with(pass_ring)));
-    routes.add(Method::POST, Route::user("/v1/collab/drafts/{draft_id}/collaborators", with(add_collaborator)));
+    routes.add(Method::POST, Route::json("/v1/collab/drafts/{draft_id}/segments", with(append_segment)).halved());
+    routes.add(Method::POST, Route::json("/v1/collab/drafts/{draft_id}/pass-ring", with(pass_ring)).halved());
+    routes
+        .add(Method::POST, Route::user("/v1/collab/drafts/{draft_id}/collaborators", with(add_collaborator)).halved());
 }
 
 impl Drafts {

@@ -9,6 +9,7 @@ use super::call::{Call, Outcome};
 use super::counters::{Counters, RouteMetrics, UNMATCHED};
 use super::error::ApiError;
 use super::headers::Headers;
+use super::limit::RatePolicy;
 
 /// Answers one kind of request. Runs on a shard: must not block.
 pub type Handler = Box<dyn Fn(&Call<'_>) -> Result<Outcome, ApiError>>;
@@ -56,6 +57,8 @@ pub struct Route {
     pub body_bytes: Option<usize>,
     /// What its answers carry; none for what the gate's carry anyway.
     pub headers: Option<&'static Headers>,
+    /// What counts its requests.
+    pub rate: RatePolicy,
     /// Whether `HEAD` is served as `GET` without its body.
     pub with_head: bool,
     /// Ordinary or a probe.
@@ -73,6 +76,7 @@ impl Route {
             reads: Reads::Nothing,
             body_bytes: None,
             headers: None,
+            rate: RatePolicy::Default,
             with_head: true,
             kind: Kind::Ordinary,
             handler,
@@ -104,6 +108,12 @@ impl Route {
     #[must_use]
     pub fn carrying(self, headers: &'static Headers) -> Self {
         Self { headers: Some(headers), ..self }
+    }
+
+    /// The same, of which one may ask half as often.
+    #[must_use]
+    pub fn halved(self) -> Self {
+        Self { rate: RatePolicy::Halved, ..self }
     }
 
     /// The same, but `HEAD` is refused: asking does something.

@@ -146,7 +146,7 @@ impl Gate {
             // Who sends a token that is not good is nobody but an address.
             let user = asker.as_ref().and_then(|asker| asker.as_deref().ok());
             let who = user.map_or(Who::Address(client), Who::User);
-            let standing = limiter.by_route(who, route.template, &request.method, exchange.began());
+            let standing = limiter.by_route(who, route.template, &request.method, route.rate, exchange.began());
             if let Some(refusal) = exchange.charge(&standing) {
                 exchange.user = asker.and_then(Result::ok);
                 return Ok(Outcome::Now(refusal));

@@ -30,12 +30,19 @@ use crate::observe::repeat::Sampler;
 const ADDRESS_FACTOR: u32 = 10;
 /// Nobody waits longer for a token: the slowest bucket gets one a minute.
 const WAIT_MAX_SECONDS: usize = 60;
-/// Where changes cost twice as much.
-const STRICTER_UNDER: &str = "/v1/collab";
 
 /// draft-ietf-httpapi-ratelimit-headers-10.
 const QUOTA_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const QUOTA: HeaderName = HeaderName::from_static("ratelimit");
+
+/// Which policy counts the requests of a route, beside that of their address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RatePolicy {
+    /// The default.
+    Default,
+    /// Half of it, for changes that cost more than a look.
+    Halved,
+}
 
 /// What is configured.
 #[derive(Debug, Clone, Copy)]
@@ -175,14 +182,23 @@ impl Limiter {
     }
 
     /// Counts a request to a route against who is asking.
-    pub(super) fn by_route(&self, who: Who<'_>, template: &'static str, method: &Method, now: Instant) -> Standing<'_> {
+    pub(super) fn by_route(
+        &self,
+        who: Who<'_>,
+        template: &'static str,
+        method: &Method,
+        rate: RatePolicy,
+        now: Instant,
+    ) -> Standing<'_> {
         let who = match who {
             Who::Address(client) => Who::Address(network_of(client)),
             user @ Who::User(_) => user,
         };
         let changes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method);
-        let stricter = changes && template.starts_with(STRICTER_UNDER);
-        let tier = if stricter { &self.mutation } else { &self.default };
+        let tier = match rate {
+            RatePolicy::Default => &self.default,
+            RatePolicy::Halved => &self.mutation,
+        };
         self.take(tier, &Key::Route { who, template, changes }, now)
     }
 
@@ -301,26 +317,30 @@ mod tests {
     #[test]
     fn user_route_and_class_have_each_a_bucket_of_their_own() {
         let (limiter, now) = limiter(6, 4);
-        let count = |who, template, method: Method| {
-            until_refused(|| limiter.by_route(who, template, &method, now).verdict.allowed)
+        let counted = |who, template, method: Method, rate| {
+            until_refused(|| limiter.by_route(who, template, &method, rate, now).verdict.allowed)
         };
+        let count = |who, template, method| counted(who, template, method, RatePolicy::Default);
         let (alice, bob, nobody) = (Who::User("alice"), Who::User("bob"), Who::Address(ip("192.0.2.1")));
         assert_eq!(count(alice, DRAFTS, Method::GET), 4);
         assert_eq!(count(alice, DRAFTS, Method::HEAD), 0, "the same class");
-        assert_eq!(count(alice, DRAFTS, Method::POST), 2, "halved");
+        assert_eq!(counted(alice, DRAFTS, Method::POST, RatePolicy::Halved), 2);
         for same in [Method::PUT, Method::PATCH, Method::DELETE] {
-            assert_eq!(count(alice, DRAFTS, same), 0);
+            assert_eq!(counted(alice, DRAFTS, same, RatePolicy::Halved), 0);
         }
         assert_eq!(count(alice, DRAFT, Method::GET), 4);
         assert_eq!(count(bob, DRAFTS, Method::GET), 4);
         assert_eq!(count(nobody, DRAFTS, Method::GET), 4);
         assert_eq!(count(Who::User("192.0.2.1"), DRAFTS, Method::GET), 4, "a name is no address");
-        assert_eq!(count(alice, "/v1/other", Method::POST), 4, "not stricter elsewhere");
+        assert_eq!(count(alice, "/v1/other", Method::POST), 4, "a change is not always halved");
         assert_eq!(limiter.keys(now), 7);
         assert_eq!(limiter.keys(now + Duration::from_secs(60)), 0, "all are full again");
         // It comes back with time, and with nothing else.
         let later = now + Duration::from_secs(20);
-        assert_eq!(until_refused(|| limiter.by_route(alice, DRAFTS, &Method::POST, later).verdict.allowed), 1);
+        assert_eq!(
+            until_refused(|| limiter.by_route(alice, DRAFTS, &Method::POST, RatePolicy::Halved, later).verdict.allowed),
+            1
+        );
     }
 
     #[test]
@@ -333,7 +353,9 @@ mod tests {
         assert_eq!(count("2001:db8:1:2::1"), 40);
         assert_eq!(count("2001:db8:1:2:ffff::1"), 0, "the same household");
         assert_eq!(count("2001:db8:1:3::1"), 40);
-        let route = |address| limiter.by_route(Who::Address(ip(address)), DRAFT, &Method::GET, now).verdict.allowed;
+        let route = |address| {
+            limiter.by_route(Who::Address(ip(address)), DRAFT, &Method::GET, RatePolicy::Default, now).verdict.allowed
+        };
         assert_eq!(until_refused(|| route("2001:db8:1:2::1")), 4);
         assert!(!route("2001:db8:1:2::2"));
     }
@@ -343,7 +365,9 @@ mod tests {
         let (limiter, now) = limiter(6, 4);
         let limits = Limits { per_minute: 6, burst: 4, keys: 1000, standard_headers: false };
         let left = |limiter: &Limiter, at| {
-            until_refused(|| limiter.by_route(Who::User("a"), DRAFT, &Method::GET, at).verdict.allowed)
+            until_refused(|| {
+                limiter.by_route(Who::User("a"), DRAFT, &Method::GET, RatePolicy::Default, at).verdict.allowed
+            })
         };
         assert_eq!(left(&limiter, now), 4);
         let faster = limiter.with(Limits { per_minute: 60, burst: 100, ..limits }, now);
@@ -366,7 +390,7 @@ mod tests {
     fn a_refusal_has_the_one_shape_of_errors_and_the_contracts_headers() {
         let (limiter, now) = limiter(1, 1);
         let id = RequestId::from_header(Some(b"a\"b\\c"));
-        let standing = || limiter.by_route(Who::User("a"), DRAFT, &Method::GET, now);
+        let standing = || limiter.by_route(Who::User("a"), DRAFT, &Method::GET, RatePolicy::Default, now);
         assert!(standing().refusal(&id, DRAFT).is_none());
         let refused = standing();
         let response = refused.refusal(&id, DRAFT).unwrap();
