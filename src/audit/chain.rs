@@ -2,7 +2,7 @@
 //! or moved without a trace.
 //!
 //! The hash is SHA-256 over, one after the other: the domain `inkring.audit.1`; `id` and `ts`, each as 8 bytes, big
-//! endian, two's complement; `request_id`, `user_id`, `action`, `draft_id`, `metadata`, `ip`, `user_agent`, each as one
+//! endian, two's complement; `request_id`, `user_id`, `action`, the subject, `metadata`, `ip`, `user_agent`, each as one
 //! byte 0 if it is NULL, else as one byte 1, its length in bytes as 8 bytes, big endian, and its UTF-8; at last
 //! `prev_hash` in the way of a text. Lengths come first, so no two rows can come to the same bytes.
 
@@ -35,7 +35,7 @@ impl Link {
 pub struct Content<'a> {
     /// When, in microseconds since 1970 UTC.
     pub ts: i64,
-    /// `request_id`, `user_id`, `action`, `draft_id`, `metadata`, `ip`, `user_agent`.
+    /// `request_id`, `user_id`, `action`, the subject, `metadata`, `ip`, `user_agent`.
     pub texts: [Option<&'a [u8]>; 7],
 }
 
@@ -84,8 +84,9 @@ mod tests {
     fn the_hash_is_the_one_that_is_documented() {
         let texts =
             ["r", "alice", "collab.append_segment", "d", r#"{"content_len":2}"#, "192.0.2.1"].map(str::as_bytes);
-        let [request, user, action, draft, metadata, ip] = texts.map(Some);
-        let content = Content { ts: 1_766_484_000_123_456, texts: [request, user, action, draft, metadata, ip, None] };
+        let [request, user, action, subject, metadata, ip] = texts.map(Some);
+        let content =
+            Content { ts: 1_766_484_000_123_456, texts: [request, user, action, subject, metadata, ip, None] };
         let mut bytes = Vec::new();
         feed(1, &content, &[0; 32], |part| bytes.extend_from_slice(part));
         // The same, built the long way round.

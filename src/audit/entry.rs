@@ -14,10 +14,10 @@ pub struct Entry<'a> {
     pub request_id: &'a str,
     /// Who asked.
     pub user_id: &'a str,
-    /// What was done, such as `collab.append_segment`.
+    /// What was done, a word of the feature that does it.
     pub action: &'static str,
-    /// To which draft.
-    pub draft_id: &'a str,
+    /// To what: the id of what was changed.
+    pub subject: &'a str,
     /// The details.
     pub metadata: &'a [(&'static str, Field<'a>)],
 }

@@ -25,7 +25,7 @@ pub struct Shown {
     request_id: Option<String>,
     user_id: Option<String>,
     action: Option<String>,
-    draft_id: Option<String>,
+    subject: Option<String>,
     metadata: Option<String>,
     ip: Option<String>,
     user_agent: Option<String>,
@@ -40,8 +40,8 @@ pub struct Wanted<'a> {
     pub after: i64,
     /// Of this user.
     pub user: Option<&'a str>,
-    /// About this draft.
-    pub draft: Option<&'a str>,
+    /// About this.
+    pub subject: Option<&'a str>,
     /// With this action.
     pub action: Option<&'a str>,
 }
@@ -59,7 +59,7 @@ pub(super) fn shown_of(row: &Row<'_>) -> Result<Shown, Error> {
         request_id: text(2)?,
         user_id: text(3)?,
         action: text(4)?,
-        draft_id: text(5)?,
+        subject: text(5)?,
         metadata: text(6)?,
         ip: text(7)?,
         user_agent: text(8)?,
@@ -76,7 +76,8 @@ struct Json<'a> {
     request_id: Option<&'a str>,
     user_id: Option<&'a str>,
     action: Option<&'a str>,
-    draft_id: Option<&'a str>,
+    #[serde(rename = "draft_id")]
+    subject: Option<&'a str>,
     metadata: Option<Metadata<'a>>,
     ip: Option<&'a str>,
     user_agent: Option<&'a str>,
@@ -111,7 +112,7 @@ impl Shown {
             request_id: self.request_id.as_deref(),
             user_id: self.user_id.as_deref(),
             action: self.action.as_deref(),
-            draft_id: self.draft_id.as_deref(),
+            subject: self.subject.as_deref(),
             metadata,
             ip: self.ip.as_deref(),
             user_agent: self.user_agent.as_deref(),
@@ -127,7 +128,7 @@ impl Shown {
         // Writing to a String cannot fail.
         let _ = write!(out, "{},{}", self.id, self.ts.offset_style());
         let texts =
-            [&self.request_id, &self.user_id, &self.action, &self.draft_id, &self.metadata, &self.ip, &self.user_agent];
+            [&self.request_id, &self.user_id, &self.action, &self.subject, &self.metadata, &self.ip, &self.user_agent];
         for text in texts {
             out.push(',');
             cell(text.as_deref().unwrap_or_default(), out);
@@ -144,7 +145,7 @@ impl Shown {
             self.ts.offset_style(),
             text(&self.user_id),
             text(&self.action),
-            text(&self.draft_id),
+            text(&self.subject),
             text(&self.ip),
             text(&self.request_id),
             text(&self.metadata),
@@ -186,7 +187,7 @@ mod tests {
             request_id: Some("r".to_owned()),
             user_id: Some(user_id.to_owned()),
             action: Some("collab.pass_ring".to_owned()),
-            draft_id: None,
+            subject: None,
             metadata: metadata.map(str::to_owned),
             ip: Some("::1".to_owned()),
             user_agent: None,

@@ -33,7 +33,7 @@ pub(super) fn append(tx: &mut Tx<'_>, content: &Content<'_>) -> Result<(), Error
     let hash = hash(id, content, &end.hash);
     let sql = "INSERT INTO audit_events (id, ts, request_id, user_id, action, draft_id, metadata, ip, user_agent, \
                prev_hash, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-    let [request_id, user_id, action, draft_id, metadata, ip, user_agent] =
+    let [request_id, user_id, action, subject, metadata, ip, user_agent] =
         content.texts.map(|text| text.and_then(|text| std::str::from_utf8(text).ok()));
     let values = [
         id.into(),
@@ -41,7 +41,7 @@ pub(super) fn append(tx: &mut Tx<'_>, content: &Content<'_>) -> Result<(), Error
         request_id.into(),
         user_id.into(),
         action.into(),
-        draft_id.into(),
+        subject.into(),
         metadata.into(),
         ip.into(),
         user_agent.into(),
@@ -83,8 +83,8 @@ pub fn newest(reader: &Reader, wanted: &Wanted<'_>, rows: u32) -> Result<Vec<Sho
                WHERE id > ?1 AND id > coalesce((SELECT max(id) FROM audit_events), 0) - ?2 \
                AND (?3 IS NULL OR user_id = ?3) AND (?4 IS NULL OR draft_id = ?4) AND (?5 IS NULL OR action = ?5) \
                ORDER BY id DESC LIMIT ?6";
-    let Wanted { after, user, draft, action } = *wanted;
-    let values = [after.into(), SEARCHED_MAX_ROWS.into(), user.into(), draft.into(), action.into(), rows.into()];
+    let Wanted { after, user, subject, action } = *wanted;
+    let values = [after.into(), SEARCHED_MAX_ROWS.into(), user.into(), subject.into(), action.into(), rows.into()];
     shown(reader, sql, &values)
 }
 

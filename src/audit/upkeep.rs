@@ -101,7 +101,7 @@ mod tests {
                 ))?;
                 let witness = audit.witness("192.0.2.1".parse().unwrap(), None).unwrap();
                 let metadata = &[("number", Field::Number(number))];
-                let entry = Entry { request_id: "r", user_id: "alice", action: "test.change", draft_id: "d", metadata };
+                let entry = Entry { request_id: "r", user_id: "alice", action: "test.change", subject: "d", metadata };
                 witness.record(tx, &entry).map_err(|_| undone())?;
                 if is_kept { Ok(1) } else { Err(undone()) }
             });
@@ -169,7 +169,7 @@ mod tests {
             for number in 0..many {
                 let witness = audit.witness("::1".parse().unwrap(), None).unwrap();
                 let metadata = &[("number", Field::Number(number))];
-                let entry = Entry { request_id: "r", user_id: "a", action: "test", draft_id: "d", metadata };
+                let entry = Entry { request_id: "r", user_id: "a", action: "test", subject: "d", metadata };
                 witness.record(tx, &entry).unwrap();
             }
         });

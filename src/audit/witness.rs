@@ -91,7 +91,7 @@ impl Witness {
     }
 
     fn write(&self, tx: &mut Tx<'_>, entry: &Entry<'_>) -> Result<(), Error> {
-        let Entry { request_id, user_id, action, draft_id, metadata } = *entry;
+        let Entry { request_id, user_id, action, subject, metadata } = *entry;
         // Texts and numbers always serialise; the error type only has no way to say so.
         let metadata = entry::metadata(metadata).map_err(|error| Error::Other(error.to_string()))?;
         let content = Content {
@@ -100,7 +100,7 @@ impl Witness {
                 Some(request_id.as_bytes()),
                 Some(user_id.as_bytes()),
                 Some(action.as_bytes()),
-                Some(draft_id.as_bytes()),
+                Some(subject.as_bytes()),
                 metadata.as_deref().map(str::as_bytes),
                 Some(self.ip.as_bytes()),
                 self.user_agent.as_deref().map(str::as_bytes),

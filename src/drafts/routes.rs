@@ -65,14 +65,16 @@ pub fn routes(
         move |call: &Call<'_>| handler(&drafts, call)
     };
     let reading = if options.public_read { Route::public } else { Route::user };
-    routes.add(Method::POST, Route::json("/v1/collab/drafts", with(create)).halved());
+    routes.add(Method::POST, Route::json("/v1/collab/drafts", with(create)).mutation());
     routes.add(Method::GET, Route::user("/v1/collab/drafts", with(list)));
-    routes.add(Method::GET, reading("/v1/collab/drafts/{draft_id}", with(get)));
-    routes.add(Method::GET, reading("/v1/collab/drafts/{draft_id}/events", with(events)));
-    routes.add(Method::POST, Route::json("/v1/collab/drafts/{draft_id}/segments", with(append_segment)).halved());
-    routes.add(Method::POST, Route::json("/v1/collab/drafts/{draft_id}/pass-ring", with(pass_ring)).halved());
-    routes
-        .add(Method::POST, Route::user("/v1/collab/drafts/{draft_id}/collaborators", with(add_collaborator)).halved());
+    let shown = |template, handler| reading(template, with(handler)).about("draft_id");
+    let changed = |route: Route| route.about("draft_id").mutation();
+    routes.add(Method::GET, shown("/v1/collab/drafts/{draft_id}", get));
+    routes.add(Method::GET, shown("/v1/collab/drafts/{draft_id}/events", events));
+    routes.add(Method::POST, changed(Route::json("/v1/collab/drafts/{draft_id}/segments", with(append_segment))));
+    routes.add(Method::POST, changed(Route::json("/v1/collab/drafts/{draft_id}/pass-ring", with(pass_ring))));
+    let add = with(add_collaborator);
+    routes.add(Method::POST, changed(Route::user("/v1/collab/drafts/{draft_id}/collaborators", add)));
 }
 
 impl Drafts {
@@ -137,10 +139,10 @@ fn create(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
             let created = created.clone();
             tx.after_commit(move || _ = created.inc());
             if let Some(witness) = &witness {
-                let (request_id, user_id, draft_id) = (&request_id, &new.creator_id, &new.draft_id);
+                let (request_id, user_id, subject) = (&request_id, &new.creator_id, &new.draft_id);
                 let metadata = &[("title", Field::Text(&new.title)), ("platform", Field::Text(&new.platform))];
                 let action = "collab.create_draft";
-                witness.record(tx, &Entry { request_id, user_id, action, draft_id, metadata })?;
+                witness.record(tx, &Entry { request_id, user_id, action, subject, metadata })?;
             }
             Ok(new.draft_id.clone())
         },
@@ -363,8 +365,8 @@ impl Change {
         metadata: impl FnOnce() -> [(&'static str, Field<'a>); N],
     ) -> Result<(), StoreError> {
         let Some(witness) = &self.witness else { return Ok(()) };
-        let (request_id, user_id, draft_id) = (&self.request_id, &self.actor, &self.draft_id);
-        witness.record(tx, &Entry { request_id, user_id, action, draft_id, metadata: &metadata() })
+        let (request_id, user_id, subject) = (&self.request_id, &self.actor, &self.draft_id);
+        witness.record(tx, &Entry { request_id, user_id, action, subject, metadata: &metadata() })
     }
 
     fn head(&self, tx: &mut Tx<'_>) -> Result<Head, ApiError> {

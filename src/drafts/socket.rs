@@ -69,7 +69,8 @@ pub fn route(routes: &mut Routes, watches: Watches) {
                 }
             };
             Ok(Outcome::Socket(session, options.limits.clone()))
-        }),
+        })
+        .about("draft_id"),
     );
 }
 

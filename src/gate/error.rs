@@ -4,7 +4,7 @@
 //! knows status, code and the sentence for the client; `context` is for the log only and never leaves the house.
 //!
 //! ```json
-//! {"error":{"code":"ring_required","message":"…","request_id":"…"},"detail":"…"}
+//! {"error":{"code":"forbidden","message":"…","request_id":"…"},"detail":"…"}
 //! ```
 //! `detail` is what clients of the original server read (contract 01 §3.1); the `error` object stands beside it on
 //! every error of every path (ruling 11).

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http::Method;
+use log::kv::{ToValue as _, Value};
 
 use super::cors::Verdict;
 use super::counters::{InFlight, RouteMetrics, UNMATCHED};
@@ -15,6 +16,7 @@ use super::reply::{Collected, Times, Waiting};
 use super::routes::{Kind, Route, Routes};
 use crate::clock::Clock;
 use crate::net::{self, Request, RequestId, Response, Woken};
+use crate::observe;
 
 /// What the gate knows before it has looked at a request.
 pub(super) struct Kept<'g> {
@@ -37,8 +39,11 @@ pub(super) struct Exchange {
     in_flight: Option<InFlight>,
     kind: Kind,
     pub(super) user: Option<String>,
-    /// Kept only when it could be logged, with an error at the least.
-    pub(super) draft_id: Option<String>,
+    /// What it is about, under the name that its route gives it. Kept only when it could be logged, with an error at the
+    /// least.
+    pub(super) subject: Option<(&'static str, String)>,
+    /// The names of all subjects: each line of the log has each, so that all lines have the same fields.
+    subjects: Rc<[&'static str]>,
     /// What the answer says of the limit, if it has to.
     quota: Option<Quota>,
     headers: &'static Headers,
@@ -63,7 +68,8 @@ impl Exchange {
             in_flight: None,
             kind: Kind::Ordinary,
             user: None,
-            draft_id: None,
+            subject: None,
+            subjects: routes.subjects(),
             quota: None,
             headers,
             is_private,
@@ -154,13 +160,17 @@ impl Exchange {
             _ if error.status().is_server_error() => (log::Level::Error, "app.error"),
             _ => (log::Level::Warn, "app.error"),
         };
-        log::log!(
-            level,
-            request_id = self.request_id.as_str(), user_id = self.user.as_deref(), draft_id = self.draft_id.as_deref(),
-            route = self.route, status = error.status().as_u16(), error_code = error.code().as_str(),
-            error_message = error.logged(), context = error.context();
-            "{name}"
-        );
+        let (message, context) = (error.logged(), error.context());
+        let mut fields = vec![("request_id", self.request_id.as_str().into()), ("user_id", self.user.to_value())];
+        fields.extend(self.subjects());
+        fields.extend([
+            ("route", self.route.into()),
+            ("status", error.status().as_u16().into()),
+            ("error_code", error.code().as_str().into()),
+            ("error_message", message.to_value()),
+            ("context", context.to_value()),
+        ]);
+        observe::event(level, name, &fields);
     }
 
     fn log_complete(&self, response: &Response, took: Duration) {
@@ -169,14 +179,31 @@ impl Exchange {
             return;
         }
         let handled = if self.handled.is_zero() { took } else { self.handled };
-        log::log!(
-            level,
-            request_id = self.request_id.as_str(), method = self.method.as_str(), path = self.path.as_deref(),
-            route = self.route, status = response.status.as_u16(), latency_bucket = latency_bucket(took),
-            user_id = self.user.as_deref(), draft_id = self.draft_id.as_deref(), bytes = response.body.length(),
-            handler_us = micros(handled), queue_us = micros(self.times.queued), commit_us = micros(self.times.worked);
-            "request.complete"
-        );
+        let bytes = response.body.length();
+        let mut fields = vec![
+            ("request_id", self.request_id.as_str().into()),
+            ("method", self.method.as_str().into()),
+            ("path", self.path.to_value()),
+            ("route", self.route.into()),
+            ("status", response.status.as_u16().into()),
+            ("latency_bucket", latency_bucket(took).into()),
+            ("user_id", self.user.to_value()),
+        ];
+        fields.extend(self.subjects());
+        fields.extend([
+            ("bytes", bytes.to_value()),
+            ("handler_us", micros(handled).into()),
+            ("queue_us", micros(self.times.queued).into()),
+            ("commit_us", micros(self.times.worked).into()),
+        ]);
+        observe::event(level, "request.complete", &fields);
+    }
+
+    fn subjects(&self) -> impl Iterator<Item = (&'static str, Value<'_>)> {
+        self.subjects.iter().map(|name| {
+            let own = self.subject.as_ref().filter(|(own, _)| own == name);
+            (*name, own.map_or(Value::null(), |(_, id)| id.as_str().into()))
+        })
     }
 }
 

@@ -47,7 +47,7 @@ pub enum Kind {
 
 /// One method of one path.
 pub struct Route {
-    /// The path with its variable parts in braces: `/v1/collab/drafts/{draft_id}`.
+    /// The path with its variable parts in braces: `/v1/ws/things/{thing_id}`.
     pub template: &'static str,
     /// Asks for an identity or not.
     pub access: Access,
@@ -63,6 +63,8 @@ pub struct Route {
     pub with_head: bool,
     /// Ordinary or a probe.
     pub kind: Kind,
+    /// The part of the path that the log shows, under its name: what a request is about.
+    pub subject: Option<&'static str>,
     pub(super) handler: Handler,
 }
 
@@ -79,6 +81,7 @@ impl Route {
             rate: RatePolicy::Default,
             with_head: true,
             kind: Kind::Ordinary,
+            subject: None,
             handler,
         }
     }
@@ -110,16 +113,22 @@ impl Route {
         Self { headers: Some(headers), ..self }
     }
 
-    /// The same, of which one may ask half as often.
+    /// The same, counted as a mutation: one may ask half as often.
     #[must_use]
-    pub fn halved(self) -> Self {
-        Self { rate: RatePolicy::Halved, ..self }
+    pub fn mutation(self) -> Self {
+        Self { rate: RatePolicy::Mutation, ..self }
     }
 
     /// The same, but `HEAD` is refused: asking does something.
     #[must_use]
     pub fn without_head(self) -> Self {
         Self { with_head: false, ..self }
+    }
+
+    /// The same, about what this part of its path names: the log shows it under that name.
+    #[must_use]
+    pub fn about(self, subject: &'static str) -> Self {
+        Self { subject: Some(subject), ..self }
     }
 
     /// The same as a probe.
@@ -141,6 +150,8 @@ pub struct Routes {
     pub(super) metrics: Arc<Counters>,
     /// For requests that have no route.
     pub(super) unmatched: Rc<RouteMetrics>,
+    /// What routes are about, each name once.
+    subjects: Rc<[&'static str]>,
 }
 
 impl Default for Routes {
@@ -168,7 +179,7 @@ impl Routes {
     #[must_use]
     pub fn counted_by(metrics: Arc<Counters>) -> Self {
         let unmatched = Rc::new(metrics.route(UNMATCHED));
-        Self { paths: matchit::Router::new(), metrics, unmatched }
+        Self { paths: matchit::Router::new(), metrics, unmatched, subjects: Rc::default() }
     }
 
     /// Adds a route.
@@ -178,6 +189,9 @@ impl Routes {
     /// any test.
     pub fn add(&mut self, method: Method, route: Route) {
         let template = route.template;
+        if let Some(subject) = route.subject.filter(|subject| !self.subjects.contains(subject)) {
+            self.subjects = self.subjects.iter().copied().chain([subject]).collect();
+        }
         if let Ok(found) = self.paths.at_mut(template) {
             found.value.routes.push((method, route));
             return;
@@ -196,6 +210,11 @@ impl Routes {
             Some((_, route)) => Found::Route(route, &value.metrics, params),
             None => Found::OtherMethods(value.allow()),
         }
+    }
+
+    /// The names of what routes are about, in the order in which they came.
+    pub(super) fn subjects(&self) -> Rc<[&'static str]> {
+        Rc::clone(&self.subjects)
     }
 
     /// Whether any method has this decoded path.
@@ -232,14 +251,16 @@ mod tests {
     #[test]
     fn paths_lead_to_their_methods() {
         let mut routes = Routes::new();
-        routes.add(Method::POST, route("/drafts"));
-        routes.add(Method::GET, route("/drafts"));
-        routes.add(Method::GET, route("/drafts/{draft_id}"));
-        let Found::Route(found, _, params) = routes.find(&Method::HEAD, "/drafts/a b") else { panic!() };
-        assert_eq!((found.template, params.get("draft_id")), ("/drafts/{draft_id}", Some("a b")));
-        let Found::OtherMethods(allow) = routes.find(&Method::DELETE, "/drafts") else { panic!() };
+        routes.add(Method::POST, route("/things"));
+        routes.add(Method::GET, route("/things"));
+        routes.add(Method::GET, route("/things/{thing_id}").about("thing_id"));
+        routes.add(Method::PUT, route("/things/{thing_id}").about("thing_id"));
+        let Found::Route(found, _, params) = routes.find(&Method::HEAD, "/things/a b") else { panic!() };
+        assert_eq!((found.template, params.get("thing_id")), ("/things/{thing_id}", Some("a b")));
+        assert_eq!((found.subject, &*routes.subjects()), (Some("thing_id"), &["thing_id"][..]));
+        let Found::OtherMethods(allow) = routes.find(&Method::DELETE, "/things") else { panic!() };
         assert_eq!(allow, "POST, GET, HEAD");
-        for nowhere in ["/draft", "/drafts/", "/drafts/a/b", "drafts", "*", ""] {
+        for nowhere in ["/thing", "/things/", "/things/a/b", "things", "*", ""] {
             assert!(matches!(routes.find(&Method::GET, nowhere), Found::Nothing), "{nowhere}");
         }
     }

@@ -138,7 +138,9 @@ impl Gate {
             Found::Nothing if self.guard.is_some() => return Err(ApiError::no_route()),
             Found::Nothing => return self.other_slash(request, peer, &path).ok_or_else(ApiError::no_route),
         };
-        exchange.draft_id = params.get("draft_id").filter(|_| log::log_enabled!(log::Level::Warn)).map(str::to_owned);
+        if log::log_enabled!(log::Level::Warn) {
+            exchange.subject = route.subject.and_then(|name| Some((name, params.get(name)?.to_owned())));
+        }
         // Where the route does not ask, only the limiter does.
         let asks = route.access == Access::User || limiter.is_some();
         let asker = asks.then(|| self.policy.identity.establish(request, self.clock.now()));

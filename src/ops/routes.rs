@@ -79,8 +79,8 @@ fn audit(parts: &ShardParts, wiring: &Arc<Wiring>, call: &Call<'_>) -> Result<Ou
             _ => {}
         }
     }
-    let [user, draft, action] = &filters;
-    let wanted = Wanted { after, user: user.as_deref(), draft: draft.as_deref(), action: action.as_deref() };
+    let [user, subject, action] = &filters;
+    let wanted = Wanted { after, user: user.as_deref(), subject: subject.as_deref(), action: action.as_deref() };
     let found = newest(&parts.reader, &wanted, rows)?;
     let mut body = format!("{{\"enabled\":{},\"rows\":[", wiring.audit_enabled);
     for (nth, row) in found.iter().enumerate() {

@@ -41,7 +41,7 @@ pub enum RatePolicy {
     /// The default.
     Default,
     /// Half of it, for changes that cost more than a look.
-    Halved,
+    Mutation,
 }
 
 /// What is configured.
@@ -197,7 +197,7 @@ impl Limiter {
         let changes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method);
         let tier = match rate {
             RatePolicy::Default => &self.default,
-            RatePolicy::Halved => &self.mutation,
+            RatePolicy::Mutation => &self.mutation,
         };
         self.take(tier, &Key::Route { who, template, changes }, now)
     }
@@ -296,8 +296,8 @@ mod tests {
     use crate::clock::{Clock, Timestamp};
     use crate::gate::error::{ApiError, Code};
 
-    const DRAFTS: &str = "/v1/collab/drafts";
-    const DRAFT: &str = "/v1/collab/drafts/{draft_id}";
+    const THINGS: &str = "/v1/things";
+    const THING: &str = "/v1/things/{thing_id}";
 
     fn limiter(per_minute: u32, burst: u32) -> (Limiter, Instant) {
         let now = Clock::manual(Timestamp(0)).instant();
@@ -322,23 +322,26 @@ mod tests {
         };
         let count = |who, template, method| counted(who, template, method, RatePolicy::Default);
         let (alice, bob, nobody) = (Who::User("alice"), Who::User("bob"), Who::Address(ip("192.0.2.1")));
-        assert_eq!(count(alice, DRAFTS, Method::GET), 4);
-        assert_eq!(count(alice, DRAFTS, Method::HEAD), 0, "the same class");
-        assert_eq!(counted(alice, DRAFTS, Method::POST, RatePolicy::Halved), 2);
+        assert_eq!(count(alice, THINGS, Method::GET), 4);
+        assert_eq!(count(alice, THINGS, Method::HEAD), 0, "the same class");
+        assert_eq!(counted(alice, THINGS, Method::POST, RatePolicy::Mutation), 2);
         for same in [Method::PUT, Method::PATCH, Method::DELETE] {
-            assert_eq!(counted(alice, DRAFTS, same, RatePolicy::Halved), 0);
+            assert_eq!(counted(alice, THINGS, same, RatePolicy::Mutation), 0);
         }
-        assert_eq!(count(alice, DRAFT, Method::GET), 4);
-        assert_eq!(count(bob, DRAFTS, Method::GET), 4);
-        assert_eq!(count(nobody, DRAFTS, Method::GET), 4);
-        assert_eq!(count(Who::User("192.0.2.1"), DRAFTS, Method::GET), 4, "a name is no address");
-        assert_eq!(count(alice, "/v1/other", Method::POST), 4, "a change is not always halved");
+        assert_eq!(count(alice, THING, Method::GET), 4);
+        assert_eq!(count(bob, THINGS, Method::GET), 4);
+        assert_eq!(count(nobody, THINGS, Method::GET), 4);
+        assert_eq!(count(Who::User("192.0.2.1"), THINGS, Method::GET), 4, "a name is no address");
+        assert_eq!(count(alice, "/v1/other", Method::POST), 4, "a change is not always a mutation");
         assert_eq!(limiter.keys(now), 7);
         assert_eq!(limiter.keys(now + Duration::from_secs(60)), 0, "all are full again");
         // It comes back with time, and with nothing else.
         let later = now + Duration::from_secs(20);
         assert_eq!(
-            until_refused(|| limiter.by_route(alice, DRAFTS, &Method::POST, RatePolicy::Halved, later).verdict.allowed),
+            until_refused(|| limiter
+                .by_route(alice, THINGS, &Method::POST, RatePolicy::Mutation, later)
+                .verdict
+                .allowed),
             1
         );
     }
@@ -354,7 +357,7 @@ mod tests {
         assert_eq!(count("2001:db8:1:2:ffff::1"), 0, "the same household");
         assert_eq!(count("2001:db8:1:3::1"), 40);
         let route = |address| {
-            limiter.by_route(Who::Address(ip(address)), DRAFT, &Method::GET, RatePolicy::Default, now).verdict.allowed
+            limiter.by_route(Who::Address(ip(address)), THING, &Method::GET, RatePolicy::Default, now).verdict.allowed
         };
         assert_eq!(until_refused(|| route("2001:db8:1:2::1")), 4);
         assert!(!route("2001:db8:1:2::2"));
@@ -366,7 +369,7 @@ mod tests {
         let limits = Limits { per_minute: 6, burst: 4, keys: 1000, standard_headers: false };
         let left = |limiter: &Limiter, at| {
             until_refused(|| {
-                limiter.by_route(Who::User("a"), DRAFT, &Method::GET, RatePolicy::Default, at).verdict.allowed
+                limiter.by_route(Who::User("a"), THING, &Method::GET, RatePolicy::Default, at).verdict.allowed
             })
         };
         assert_eq!(left(&limiter, now), 4);
@@ -390,10 +393,10 @@ mod tests {
     fn a_refusal_has_the_one_shape_of_errors_and_the_contracts_headers() {
         let (limiter, now) = limiter(1, 1);
         let id = RequestId::from_header(Some(b"a\"b\\c"));
-        let standing = || limiter.by_route(Who::User("a"), DRAFT, &Method::GET, RatePolicy::Default, now);
-        assert!(standing().refusal(&id, DRAFT).is_none());
+        let standing = || limiter.by_route(Who::User("a"), THING, &Method::GET, RatePolicy::Default, now);
+        assert!(standing().refusal(&id, THING).is_none());
         let refused = standing();
-        let response = refused.refusal(&id, DRAFT).unwrap();
+        let response = refused.refusal(&id, THING).unwrap();
         assert_eq!(response.status, StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(
             response.body.bytes(),

@@ -16,7 +16,7 @@ pub(crate) static ENABLED: Knob = flag(&RATES, "RATE_LIMIT_ENABLED", "false")
 pub(crate) static PER_MINUTE: Knob =
     Knob::new(&RATES, "RATE_LIMIT_PER_MINUTE_DEFAULT", int(1, 1_000_000, "requests"), "120").reloading().meaning(
         "How many requests a minute one user (or one client address, where no user is known) may send to one route. \
-         Changes to drafts have half of it. One client address may send ten times as many in all.",
+         Mutations have half of it (PROTOCOL.md says which they are). One client address may send ten times as many in all.",
     );
 
 pub(crate) static BURST: Knob = Knob::new(&RATES, "RATE_LIMIT_BURST_DEFAULT", int(1, 1_000_000, "requests"), "30")
