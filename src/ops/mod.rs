@@ -122,8 +122,12 @@ impl Plane {
     /// Closes it. Whoever is being answered is cut off, but what has been begun on the database is waited for, for
     /// [`OPS_STOP_SECONDS`].
     pub fn stop(self) {
+        self.stop_within(Duration::from_secs(OPS_STOP_SECONDS));
+    }
+
+    fn stop_within(self, patience: Duration) {
         self.front.stop(Duration::ZERO);
-        let left = self.pool.stop_within(Duration::from_secs(OPS_STOP_SECONDS));
+        let left = self.pool.stop_within(patience);
         if left > 0 {
             log::warn!(left; "ops.cut_off");
         }
@@ -210,9 +214,10 @@ fn nobody() -> Live<Policy> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
+    use std::io::Read;
     use std::net::{Ipv4Addr, SocketAddr};
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc::{Receiver, Sender, channel};
 
     use log::LevelFilter;
     use parking_lot::Mutex;
@@ -220,6 +225,7 @@ mod tests {
 
     use super::*;
     use crate::hub::Hub;
+    use crate::net::body::PIECE_BYTES;
     use crate::net::client::Ask;
     use crate::store::{self, Writer};
 
@@ -262,7 +268,43 @@ mod tests {
         }
     }
 
+    /// A copy that has one piece, says so, and then has nothing more until it may go on.
+    struct Stuck {
+        left: usize,
+        is_stuck: Sender<()>,
+        may_go: Receiver<()>,
+    }
+
+    impl Read for Stuck {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            if self.left == 0 {
+                let _ = self.is_stuck.send(());
+                let _ = self.may_go.recv_timeout(PATIENCE);
+            }
+            let given = into.len().min(self.left);
+            self.left -= given;
+            Ok(given)
+        }
+    }
+
+    /// Has one copy.
+    struct OneCopy(Mutex<Option<OpenCopy>>);
+
+    impl Backups for OneCopy {
+        fn make(&self) -> Result<Value, NoBackup> {
+            Err(NoBackup::Busy)
+        }
+
+        fn open(&self) -> Result<OpenCopy, NoBackup> {
+            self.0.lock().take().ok_or(NoBackup::Busy)
+        }
+    }
+
     fn plane(level: &Arc<Mutex<LevelFilter>>) -> (Plane, tempfile::TempDir) {
+        plane_with(level, Copies::default())
+    }
+
+    fn plane_with(level: &Arc<Mutex<LevelFilter>>, backups: impl Backups + 'static) -> (Plane, tempfile::TempDir) {
         let directory = tempfile::tempdir().unwrap();
         let store = store::testing::opened(&directory.path().join("plane.db"));
         let reader = store.reader().unwrap();
@@ -273,7 +315,7 @@ mod tests {
             metrics: Box::new(|| "# TYPE ready gauge\nready 1\n".to_owned()),
             audit_enabled: true,
             log_level: Box::new(Level(Arc::clone(level))),
-            backups: Box::new(Copies::default()),
+            backups: Box::new(backups),
         };
         let any = Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let listening = Listener::bind(&any, 0o600).unwrap().listener;
@@ -304,6 +346,24 @@ mod tests {
         assert!(body.len() == 200_000 && body.iter().all(|byte| *byte == 7));
         assert_eq!(ask(&plane, "GET", "/backup", b"").0, 409);
         plane.stop();
+    }
+
+    #[test]
+    fn a_download_under_way_is_cut_at_the_stop_and_its_source_not_waited_for_beyond_the_bound() {
+        let ((is_stuck, stuck), (go, may_go)) = (channel(), channel());
+        let from = Box::new(Stuck { left: PIECE_BYTES, is_stuck, may_go });
+        let copy = OpenCopy { manifest: json!({}), bytes: 1_000_000, from };
+        let level = Arc::new(Mutex::new(LevelFilter::Info));
+        let (plane, _directory) = plane_with(&level, OneCopy(Mutex::new(Some(copy))));
+        let ask = Ask { method: "GET", target: "/backup", headers: &[], body: b"" };
+        let mut answer = ask.send(plane.endpoint().unwrap(), "localhost", PATIENCE).unwrap();
+        answer.read_exact(&mut [0; 1000]).unwrap();
+        stuck.recv_timeout(PATIENCE).unwrap();
+        plane.stop_within(Duration::from_millis(10));
+        assert!(go.send(()).is_ok(), "it is still stuck, so it was not waited for");
+        let mut rest = Vec::new();
+        let end = answer.read_to_end(&mut rest);
+        assert!(end.is_err() || rest.len() < 999_000, "nobody takes it for whole: {end:?}");
     }
 
     #[test]
