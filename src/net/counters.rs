@@ -21,6 +21,11 @@ pub(crate) static REFUSED: Row = Row::counter(&HTTP, "connections_refused_total"
     "Are connections turned away?",
 );
 
+pub(crate) static BROKEN_OFF: Row = Row::counter(&HTTP, "http_answers_broken_off_total").says(
+    "Answers that ended in the middle, because what they were read from failed, took too long or was not as long as it said",
+    "Do answers end before they are whole?",
+);
+
 pub(crate) static CLOSED: Row = Row::counter(&SOCKETS, "ws_closed_total").by(&["code"]).says(
     "Sockets that ended, by close code, those turned away included; other is a code of the client's own",
     "How do sockets end?",
@@ -37,8 +42,17 @@ pub(crate) static BYTES: Row = Row::counter(&SOCKETS, "ws_bytes_total").by(&["di
     "How much traffic is on the sockets?",
 );
 
-pub(crate) const ROWS: &[&Row] =
-    &[&ACCEPT_ERRORS, &CONNECTIONS, &CONNECTIONS_LIMIT, &REFUSED, &CLOSED, &SLOW_CLOSED, &RECEIVED, &BYTES];
+pub(crate) const ROWS: &[&Row] = &[
+    &ACCEPT_ERRORS,
+    &CONNECTIONS,
+    &CONNECTIONS_LIMIT,
+    &REFUSED,
+    &BROKEN_OFF,
+    &CLOSED,
+    &SLOW_CLOSED,
+    &RECEIVED,
+    &BYTES,
+];
 
 /// Connections, and sockets as far as they are bytes.
 #[derive(Debug)]
@@ -53,6 +67,8 @@ pub struct Counters {
     pub refused_connections: Counter,
     /// Refused because there were too many of one address.
     pub refused_address: Counter,
+    /// Answers that ended in the middle, because their source failed.
+    pub broken_off: Counter,
     /// Messages from sockets.
     pub messages_received: Counter,
     /// Bytes from sockets.
@@ -78,6 +94,7 @@ impl Counters {
             connections_limit: metrics.gauge(&CONNECTIONS_LIMIT),
             refused_connections: refused.with(&["connections"]),
             refused_address: refused.with(&["address"]),
+            broken_off: metrics.counter(&BROKEN_OFF),
             messages_received: metrics.counter(&RECEIVED),
             bytes_in: bytes.with(&["in"]),
             bytes_out: bytes.with(&["out"]),

@@ -130,6 +130,7 @@ impl Conn {
 
     /// Closes in the middle of an answer, so that nobody takes what there was for the whole.
     fn break_off<S>(&self, error: &io::Error, tools: &Tools<S>) -> Flow {
+        tools.metrics.broken_off.inc();
         if let Some(count) = tools.broken_off.hit() {
             let (error, peer) = (error.to_string(), self.accepted.peer.to_string());
             log::error!(error, peer, count; "answer.broken_off");

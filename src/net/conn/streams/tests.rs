@@ -122,7 +122,12 @@ fn a_source_that_fails_or_has_not_what_it_said_breaks_the_connection_off() {
         let (mut conn, mut client, mut tools) = streaming(GET, length, pieces(texts));
         assert!(!pump(&mut conn, &mut tools), "{texts:?}");
         assert!(!body(&mut client).ends_with("0\r\n\r\n"), "{texts:?}");
+        assert_eq!(tools.metrics.broken_off.get(), 1, "{texts:?}");
     }
+    let (mut conn, client, mut tools) = streaming(GET, None, || Box::new(Endless));
+    drop(client);
+    pump(&mut conn, &mut tools);
+    assert_eq!(tools.metrics.broken_off.get(), 0, "a client that leaves breaks off nothing of ours");
 }
 
 #[test]
@@ -159,6 +164,7 @@ fn a_source_that_gives_nothing_is_not_waited_for_without_end() {
     assert_eq!(conn.expire(&mut tools), Flow::Wait);
     pass(&mut tools, Duration::from_millis(1));
     assert_eq!(conn.expire(&mut tools), Flow::Close);
+    assert_eq!(tools.metrics.broken_off.get(), 1);
     ticket.serial += 1;
     assert_eq!(conn.piece(ticket, fetch.run(), &mut tools), Flow::Wait, "a piece for another answer");
 }
