@@ -23,7 +23,7 @@ use common::{FOUND_PROBLEMS, fail, load, print};
 use crate::config;
 use crate::config::knobs::KNOBS;
 use crate::features;
-use crate::gate::OpenedKeys;
+use crate::gate::{self, OpenedKeys};
 use crate::observe::metrics;
 
 /// One small server for drafts written in turn: one binary, one SQLite file.
@@ -114,6 +114,9 @@ enum Verb {
     /// Print the tables of the database, as in schema.sql
     #[command(hide = true)]
     Schema,
+    /// Print the codes of errors, as in docs/ERRORS.md
+    #[command(hide = true)]
+    Errors,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -167,6 +170,7 @@ pub fn run() -> ExitCode {
         Verb::MetricsDocs { form: MetricsForm::Markdown } => print(&metrics::markdown(&features::rows())),
         Verb::MetricsDocs { form: MetricsForm::Grafana } => print(&metrics::grafana(&features::rows())),
         Verb::Schema => print(&features::schema().text()),
+        Verb::Errors => print(&gate::code::markdown(&features::codes())),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the house is made of: the list of everyone who declares something. A feature is one line of it.
 
 use crate::feature::{Feature, schema_of};
-use crate::gate::Code;
+use crate::gate::{Code, CodeRow};
 use crate::observe::metrics::{self, Row};
 use crate::settings::{self, Knob};
 use crate::store::Schema;
@@ -44,15 +44,15 @@ pub fn rows() -> Vec<&'static Row> {
     metrics::in_order(&platform.into_iter().chain(others).chain(features).collect::<Vec<_>>())
 }
 
-/// The words of all errors, in the order of the page.
+/// Every error, in the order of the page.
 #[must_use]
-pub fn codes() -> Vec<&'static str> {
-    let mut words: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+pub fn codes() -> Vec<&'static CodeRow> {
+    let mut codes: Vec<_> = Code::ALL.iter().map(|code| code.row()).collect();
     for row in FEATURES.iter().flat_map(|feature| feature.codes) {
-        let before = row.after.and_then(|before| words.iter().position(|word| *word == before.as_str()));
-        words.insert(before.map_or(words.len(), |at| at + 1), row.word);
+        let before = row.after.and_then(|before| codes.iter().position(|code| code.word == before.as_str()));
+        codes.insert(before.map_or(codes.len(), |at| at + 1), row);
     }
-    words
+    codes
 }
 
 #[cfg(test)]
@@ -60,6 +60,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
+    use crate::gate::code;
     use metrics::{Kind, Metrics};
 
     /// What the text says of each family: type, and the labels of its samples.
@@ -147,6 +148,12 @@ mod tests {
     #[test]
     fn the_page_of_the_schema_is_what_the_program_prints() {
         assert!(schema().text() == include_str!("../schema.sql"), "out of date: inkring schema > schema.sql");
+    }
+
+    #[test]
+    fn the_page_of_the_errors_is_what_the_program_prints() {
+        let page = code::markdown(&codes());
+        assert!(page == include_str!("../docs/ERRORS.md"), "out of date: inkring errors > docs/ERRORS.md");
     }
 
     #[test]

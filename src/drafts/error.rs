@@ -5,10 +5,25 @@ use http::StatusCode;
 use crate::gate::{Code, CodeRow};
 
 /// Only the holder of the ring may.
-pub(super) static RING_REQUIRED: CodeRow =
-    CodeRow { word: "ring_required", status: StatusCode::FORBIDDEN, after: Some(Code::Forbidden) };
+pub(super) static RING_REQUIRED: CodeRow = CodeRow::new("ring_required", &[StatusCode::FORBIDDEN])
+    .after(Code::Forbidden)
+    .meaning("a member writes without holding the ring", "wait for `collab.ring_passed`, or ask the holder");
+
+/// A cap of a draft is reached.
+pub(super) static LIMIT_EXCEEDED: CodeRow = CodeRow::new("limit_exceeded", &[StatusCode::TOO_MANY_REQUESTS])
+    .after(Code::PayloadTooLarge)
+    .meaning("a cap of this draft is reached", "do not repeat: waiting does not help")
+    .operator("`MAX_COLLABORATORS_PER_DRAFT`, `MAX_WS_CONNECTIONS_PER_DRAFT`");
 
 /// A limit of sockets is met. A socket is told so and closed, so no status ever goes with it.
-pub(super) static WS_LIMIT: CodeRow = CodeRow { word: "ws_limit", status: StatusCode::TOO_MANY_REQUESTS, after: None };
+pub(super) static WS_LIMIT: CodeRow = CodeRow::new("ws_limit", &[])
+    .meaning(
+        "a socket is over [a limit](PROTOCOL.md#refusals), or comes from another origin; it is told so in a frame",
+        "the `message` says which; do not reconnect at once",
+    )
+    .operator(
+        "`WS_MAX_SOCKETS_GLOBAL`, `WS_MAX_SOCKETS_PER_DRAFT`, `WS_MAX_SOCKETS_PER_USER`, \
+         `WS_MAX_MESSAGES_PER_SECOND`, `WS_ALLOWED_ORIGINS`",
+    );
 
-pub(super) const CODES: &[&CodeRow] = &[&RING_REQUIRED, &WS_LIMIT];
+pub(super) const CODES: &[&CodeRow] = &[&RING_REQUIRED, &LIMIT_EXCEEDED, &WS_LIMIT];

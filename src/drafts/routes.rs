@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::access::{may_read, not_found, not_member};
 use super::counters::Counters;
 use super::damage::Damaged;
-use super::error::RING_REQUIRED;
+use super::error::{LIMIT_EXCEEDED, RING_REQUIRED};
 use super::frame::frame_text;
 use super::metrics::parse_now;
 use super::model::{
@@ -397,7 +397,7 @@ impl Change {
             }
             Refusal::NotCreator => ApiError::new(Code::Forbidden, "Only draft creator can add collaborators"),
             Refusal::CollaboratorCap => {
-                ApiError::new(Code::LimitExceeded, format!("Collaborator cap reached for draft {draft_id}"))
+                ApiError::new(Code::Of(&LIMIT_EXCEEDED), format!("Collaborator cap reached for draft {draft_id}"))
             }
         }
     }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::access;
 use super::counters::Counters;
-use super::error::WS_LIMIT;
+use super::error::{LIMIT_EXCEEDED, WS_LIMIT};
 use super::frame::{TOPICS, frame_text};
 use super::options::SocketOptions;
 use super::replay::{self, Replay};
@@ -116,7 +116,7 @@ impl From<Full> for Refusal {
             Full::User => Self::new(WS_LIMIT.word, "User socket limit exceeded", "user", "ws.limit.user"),
             Full::TopicCap => {
                 let message = "Draft connection cap exceeded";
-                let refusal = Self::new(Code::LimitExceeded.as_str(), message, "cap", "ws.scale_cap.draft");
+                let refusal = Self::new(LIMIT_EXCEEDED.word, message, "cap", "ws.scale_cap.draft");
                 Self { level: log::Level::Warn, ..refusal }
             }
         }

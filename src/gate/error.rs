@@ -13,97 +13,9 @@ use http::header::{ALLOW, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
+use super::code::Code;
 use super::problem::Problem;
 use crate::net::{Reject, Response};
-
-/// The stable name of a kind of error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Code {
-    /// 400: understood but unacceptable; 422: not of the right shape.
-    ValidationError,
-    /// An error of HTTP itself: 400, 401, 405, 408, 414, 417, 431, 501, 505.
-    HttpError,
-    /// 403: not yours to do.
-    Forbidden,
-    /// 404: no such thing, or no such path.
-    NotFound,
-    /// 413: the body is over its limit.
-    PayloadTooLarge,
-    /// 429: a cap of this thing is reached; waiting does not help.
-    LimitExceeded,
-    /// 429: too many requests for now; `Retry-After` says when there may be one more.
-    RateLimited,
-    /// 500: our fault; the log has the details under the request id.
-    InternalError,
-    /// 503: more than can be served at this moment; try again.
-    Overloaded,
-    /// 503: the database took nothing; try again.
-    StorageUnavailable,
-    /// 503: the storage takes no changes for now; reading goes on.
-    StorageReadonly,
-    /// One that a feature has for itself.
-    Of(&'static CodeRow),
-}
-
-/// A code that a feature declares for itself.
-#[derive(Debug, PartialEq, Eq)]
-pub struct CodeRow {
-    /// As on the wire.
-    pub word: &'static str,
-    /// The status that goes with it.
-    pub status: StatusCode,
-    /// The code behind which it is documented; none for behind all of them.
-    pub after: Option<Code>,
-}
-
-impl Code {
-    /// Every code but those of features, for the documentation.
-    pub const ALL: [Self; 11] = [
-        Self::ValidationError,
-        Self::HttpError,
-        Self::Forbidden,
-        Self::NotFound,
-        Self::PayloadTooLarge,
-        Self::LimitExceeded,
-        Self::RateLimited,
-        Self::InternalError,
-        Self::Overloaded,
-        Self::StorageUnavailable,
-        Self::StorageReadonly,
-    ];
-
-    /// As on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ValidationError => "validation_error",
-            Self::HttpError => "http_error",
-            Self::Forbidden => "forbidden",
-            Self::NotFound => "not_found",
-            Self::PayloadTooLarge => "payload_too_large",
-            Self::LimitExceeded => "limit_exceeded",
-            Self::RateLimited => "rate_limited",
-            Self::InternalError => "internal_error",
-            Self::Overloaded => "overloaded",
-            Self::StorageUnavailable => "storage_unavailable",
-            Self::StorageReadonly => "storage_readonly",
-            Self::Of(row) => row.word,
-        }
-    }
-
-    fn status(self) -> StatusCode {
-        match self {
-            Self::ValidationError | Self::HttpError => StatusCode::BAD_REQUEST,
-            Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::LimitExceeded | Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Overloaded | Self::StorageUnavailable | Self::StorageReadonly => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Of(row) => row.status,
-        }
-    }
-}
 
 /// An error on its way to a client. Boxed: answers that succeed should not carry its size around.
 #[derive(Debug)]
@@ -132,7 +44,8 @@ impl ApiError {
     /// An error with the usual status of its code; `detail` repeats the message.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        let (status, message) = (code.status(), Value::String(message.into()));
+        let status = code.row().statuses.first().copied().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let message = Value::String(message.into());
         Self(Box::new(Facts {
             status,
             code,
@@ -146,9 +59,14 @@ impl ApiError {
         }))
     }
 
-    /// The same error with another status than the usual one of its code.
+    /// The same error with another status of its code than the usual one.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {
+        debug_assert!(
+            self.0.code.row().statuses.contains(&status),
+            "{:?} is not documented with {status}",
+            self.0.code
+        );
         self.0.status = status;
         self
     }

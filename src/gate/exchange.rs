@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use http::Method;
 use log::kv::{ToValue as _, Value};
 
+use super::code::Code;
 use super::cors::Verdict;
 use super::counters::{InFlight, RouteMetrics, UNMATCHED};
-use super::error::{ApiError, Code};
+use super::error::ApiError;
 use super::headers::Headers;
 use super::limit::{Quota, Standing};
 use super::reply::{Collected, Times, Waiting};

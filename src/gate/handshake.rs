@@ -4,7 +4,8 @@ use http::header::{SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_V
 use http::{HeaderValue, Method, StatusCode};
 use tungstenite::handshake::derive_accept_key;
 
-use super::error::{ApiError, Code};
+use super::code::Code;
+use super::error::ApiError;
 use super::identity::{BEARER_PROTOCOL, offers_bearer};
 use crate::net::{Request, Response};
 

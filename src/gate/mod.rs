@@ -14,6 +14,7 @@
 
 mod address;
 mod call;
+pub mod code;
 mod cors;
 pub mod counters;
 mod error;
@@ -33,9 +34,10 @@ pub mod validate;
 
 pub use address::UntrustedProxy;
 pub use call::{Call, Outcome};
+pub use code::{Code, CodeRow};
 pub use cors::Cors;
 pub use counters::Counters;
-pub use error::{ApiError, Code, CodeRow};
+pub use error::ApiError;
 pub use headers::Headers;
 pub use identity::options::{KeysError, OpenedKeys};
 pub use identity::{

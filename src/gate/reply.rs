@@ -210,7 +210,7 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
-    use crate::gate::error::Code;
+    use crate::gate::code::Code;
 
     /// A shard that counts how often it is woken.
     #[derive(Default)]

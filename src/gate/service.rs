@@ -9,8 +9,9 @@ use http::{HeaderValue, StatusCode};
 
 use super::address::{self, UntrustedProxy};
 use super::call::{Call, Outcome, Parking};
+use super::code::Code;
 use super::cors::{Cors, Verdict};
-use super::error::{ApiError, Code};
+use super::error::ApiError;
 use super::exchange::{Exchange, Kept};
 use super::handshake;
 use super::headers::Headers;

@@ -13,7 +13,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use inkring::config::knobs::KNOBS;
-use inkring::features;
 use serde_json::Value;
 
 use crate::repository::{files, read, root, without_tests};
@@ -140,18 +139,6 @@ fn every_json_block_parses() {
             let parsed: Result<Vec<Value>, _> = parsed.collect();
             assert!(parsed.is_ok(), "{path}:{}: {parsed:?}", block.line);
         }
-    }
-}
-
-#[test]
-fn every_error_code_has_its_row_in_its_order_on_both_pages() {
-    let known = features::codes();
-    for (page, head) in [("docs/PROTOCOL.md", "| code | status |"), ("docs/ERRORS.md", "| code | cause |")] {
-        let page = read(page);
-        let (_, table) = page.split_once(head).unwrap();
-        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
-        let shown: Vec<&str> = rows.map(|line| line.split('`').nth(1).unwrap()).collect();
-        assert_eq!(shown, known, "{head}");
     }
 }
 

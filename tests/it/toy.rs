@@ -11,7 +11,7 @@ use inkring::config::knobs::KNOBS;
 use inkring::config::{self, Sources};
 use inkring::feature::{Check, Feature, House, Replacement, Running, ShardParts, StartError};
 use inkring::features;
-use inkring::gate::{ApiError, Code, CodeRow, Live, Outcome, Route, Routes};
+use inkring::gate::{self, ApiError, Code, CodeRow, Live, Outcome, Route, Routes};
 use inkring::housekeeper::Task;
 use inkring::net::client::Ask;
 use inkring::net::{Endpoint, Response};
@@ -31,7 +31,7 @@ static TOYS: Section = Section { title: "Toys", after: None };
 static GREETING: Knob =
     settings::text(&TOYS, "TOY_GREETING").reloading().in_status("toy_greeting").meaning("What the toy says.");
 static SAID: Row = Row::counter(&TOYS, "toy_said_total").says("Greetings of the toy", "Does anybody play?");
-static SHY: CodeRow = CodeRow { word: "toy_shy", status: StatusCode::IM_A_TEAPOT, after: None };
+static SHY: CodeRow = CodeRow::new("toy_shy", &[StatusCode::IM_A_TEAPOT]).meaning("the toy is shy", "come back later");
 static TOY: Feature =
     Feature { knobs: &[&GREETING], counters: &[&SAID], codes: &[&SHY], schema: TABLES, ..Feature::new("toy", start) };
 
@@ -158,4 +158,5 @@ fn a_feature_is_in_every_generated_page() {
     let rows: Vec<&Row> = features::rows().into_iter().chain(TOY.counters.iter().copied()).collect();
     assert!(metrics::markdown(&rows).contains("\n## Toys\n"));
     assert!(metrics::grafana(&rows).contains("\"title\": \"Does anybody play?\""));
+    assert!(gate::code::markdown(TOY.codes).ends_with("| `toy_shy` | 418 | the toy is shy | come back later |  |\n"));
 }

@@ -2,7 +2,8 @@
 
 use http::StatusCode;
 
-use crate::gate::error::{ApiError, Code};
+use crate::gate::code::Code;
+use crate::gate::error::ApiError;
 
 /// The longest token that is looked at, in bytes.
 pub const TOKEN_MAX_BYTES: usize = 8192;

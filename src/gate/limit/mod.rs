@@ -294,7 +294,8 @@ mod tests {
 
     use super::*;
     use crate::clock::{Clock, Timestamp};
-    use crate::gate::error::{ApiError, Code};
+    use crate::gate::code::Code;
+    use crate::gate::error::ApiError;
 
     const THINGS: &str = "/v1/things";
     const THING: &str = "/v1/things/{thing_id}";
