@@ -5,7 +5,7 @@ use crate::gate::{Code, CodeRow};
 use crate::observe::metrics::{self, Row};
 use crate::settings::{self, Knob};
 use crate::store::Schema;
-use crate::{audit, backup, drafts, gate, health, housekeeper, hub, net, observe, ops, pool, store};
+use crate::{audit, backup, drafts, gate, health, housekeeper, hub, net, observe, ops, plane, pool, store};
 
 /// The features, in the order in which they start.
 pub const FEATURES: &[&Feature] = &[&health::FEATURE, &ops::FEATURE, &drafts::FEATURE];
@@ -14,7 +14,7 @@ pub const FEATURES: &[&Feature] = &[&health::FEATURE, &ops::FEATURE, &drafts::FE
 fn owners() -> Vec<&'static [&'static Knob]> {
     let platform = [settings::KNOBS, net::options::KNOBS, pool::KNOBS, store::options::KNOBS, observe::options::KNOBS];
     let gate = gate::options::KNOBS.iter().copied();
-    let others = [housekeeper::KNOBS, audit::options::KNOBS, hub::options::KNOBS];
+    let others = [housekeeper::KNOBS, audit::options::KNOBS, hub::options::KNOBS, plane::options::KNOBS];
     let features = FEATURES.iter().map(|feature| feature.knobs);
     platform.into_iter().chain(gate).chain(others).chain(features).chain([backup::options::KNOBS]).collect()
 }

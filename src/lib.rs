@@ -11,9 +11,11 @@ pub mod drafts;
 pub mod health;
 pub mod ops;
 
-pub mod backup;
+pub mod plane;
 
 pub mod feature;
+
+pub mod backup;
 
 pub mod audit;
 pub mod gate;

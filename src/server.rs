@@ -5,7 +5,6 @@ mod database;
 mod error;
 mod excuse;
 mod listeners;
-mod plane;
 mod platform;
 mod shard;
 mod watched;
@@ -13,17 +12,18 @@ mod watched;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::audit::Audit;
 use crate::backup::{self, Backups};
 use crate::clock::Clock;
-use crate::feature::{Feature, Running, schema_of};
+use crate::feature::{Feature, House, Running, Serving, schema_of, tables_of};
 use crate::gate::{self, Policies, UntrustedProxy};
 use crate::housekeeper::Housekeeper;
-use crate::hub::{Batch, Hub};
+use crate::hub::{self, Batch, Hub, Seats};
 use crate::net::options::{BODY_BYTES, CONNECTIONS_MAX, DRAIN, SHARDS};
 use crate::net::{Endpoint, Front, SocketFile};
 use crate::observe::LogHandle;
 use crate::observe::metrics::{self, Metrics};
-use crate::ops::Plane;
+use crate::plane::{self, Plane};
 use crate::pool::{Pool, THREADS};
 use crate::settings::Settings;
 use crate::store::options::{DATABASE, QUEUE_JOBS};
@@ -31,11 +31,10 @@ use crate::store::{self, Writer};
 use crate::systemd::{Inherited, Notify, Prober, Watchdog};
 use capacity::{connection_cap, raise_descriptor_limit, shard_count};
 use database::Database;
-use listeners::{Listeners, joined};
-use plane::PlaneView;
-use platform::{Platform, build_house, start_all};
+use listeners::Listeners;
+use platform::{Platform, start_all};
 use shard::{ShardPlan, front_door, front_options};
-use watched::{announce, serving};
+use watched::{announce, serving_on};
 
 pub use capacity::{CONNECTIONS_DEFAULT_MAX, connections_possible};
 pub use error::StartError;
@@ -77,7 +76,7 @@ impl Server {
         let shards = shard_count(settings.count(&SHARDS));
         let descriptors = raise_descriptor_limit();
         let connections = connection_cap(settings.count(&CONNECTIONS_MAX), descriptors);
-        let Listeners { public, mut files, private } = Listeners::open(settings, inherited)?;
+        let Listeners { public, files, private } = Listeners::open(settings, inherited)?;
         let (policies, warning) = Policies::new(settings, clock.clone())?;
         warning.iter().for_each(|warning| log::warn!("{warning}"));
 
@@ -90,53 +89,57 @@ impl Server {
             .map_err(StartError::Threads)?;
         let pool = Pool::start("blocking", settings.count(&THREADS));
         pool.handle().show(&metrics);
-        let house = build_house(features, settings, &writer, pool.handle(), hub, &metrics, &clock);
         let backups = Backups::new(writer.handle(), schema.clone(), backup::Options::of(settings), clock.clone());
-        let platform = Arc::new(Platform::new(settings, &house, policies.clone(), backups.clone()));
-        survey.iter().for_each(|survey| platform.show(survey));
+        let house = House {
+            writer: writer.handle(),
+            pool: pool.handle(),
+            hub,
+            sockets: Arc::new(hub::Counters::new(&metrics)),
+            seats: Seats::default(),
+            audit: Audit::of(settings),
+            schema,
+            tables: tables_of(features).into(),
+            survey,
+            backups: backups.clone(),
+            untrusted_proxy: UntrustedProxy::default(),
+            logs: logs.clone(),
+            metrics: metrics.clone(),
+            clock: clock.clone(),
+        };
+        let platform = Arc::new(Platform::new(settings, &house, policies.clone()));
         let running = start_all(features, settings, &house, Arc::clone(&platform))?;
         let tasks = platform.tasks_of(Arc::clone(&running), housekeeping_reader);
         let housekeeper = Housekeeper::start(tasks, clock.clone()).map_err(StartError::Threads)?;
 
-        let untrusted_proxy = UntrustedProxy::default();
         let plan = ShardPlan {
             house: house.clone(),
             running: Arc::clone(&running),
             checks: running.iter().flat_map(|running| running.checks()).collect(),
             policy: policies.policy.clone(),
             body_bytes: settings.count(&BODY_BYTES),
-            untrusted_proxy: untrusted_proxy.clone(),
             counters: Arc::new(gate::Counters::new(&metrics)),
         };
         let doors = vec![front_door(public, settings, connections, &policies)];
         let options = front_options(settings, pool.handle(), &metrics, &clock);
         let front = Front::start(doors, options, readers, move |reader, mailbox| plan.build(reader, mailbox))
             .map_err(StartError::Threads)?;
-        let view = PlaneView {
-            settings: settings.clone(),
-            schema_version: schema.version(),
-            public: joined(front.endpoints()),
+        let serving = Arc::new(Serving {
+            endpoints: front.endpoints().to_vec(),
             client: front.loopback_client(),
-            logs: logs.clone(),
-            writer: writer.handle().view(),
-            survey,
             running: Arc::downgrade(&running),
-            metrics: metrics.clone(),
-            seats: house.seats.clone(),
-            clock: clock.clone(),
-            backups: backups.clone(),
-            untrusted_proxy,
-            began: (clock.now(), clock.instant()),
-        };
-        let (plane, file) = view.open(private, plane_reader, writer.handle())?;
-        files.extend(file);
+        });
+        let plane = private.zip(plane_reader).map(|(bound, reader)| {
+            let parts = plane::Parts { reader, writer: writer.handle(), clock: clock.clone() };
+            Plane::start(bound, settings, parts, serving)
+        });
+        let plane = plane.transpose().map_err(StartError::Threads)?;
         log::info!(
-            address = joined(front.endpoints()), database = settings.database(&DATABASE).display().to_string(), shards,
-            connections, descriptors, version = env!("CARGO_PKG_VERSION");
+            address = Endpoint::joined(front.endpoints()), database = settings.database(&DATABASE).display().to_string(),
+            shards, connections, descriptors, version = env!("CARGO_PKG_VERSION");
             "server.started"
         );
         let prober = Prober::new(front.loopback_client(), Box::new(excuse::excuse(writer.handle().view())), clock);
-        let watchdog = announce(&notify, prober, serving(front.endpoints())).map_err(StartError::Threads)?;
+        let watchdog = announce(&notify, prober, serving_on(front.endpoints())).map_err(StartError::Threads)?;
         let drain = settings.seconds(&DRAIN);
         Ok(Self { front, pool, plane, files, housekeeper, writer, backups, running, notify, watchdog, metrics, drain })
     }

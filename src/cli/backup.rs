@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::common::{FOUND_PROBLEMS, ask_privately, fail, load, print};
+use super::common::{FOUND_PROBLEMS, fail, load, print};
 use crate::backup::{self, BackupError, Checked, Manifest, RestoreError, Restored, alone, receive, verify};
 use crate::clock::Clock;
 use crate::config::ConfigError;
@@ -16,8 +16,8 @@ use crate::drafts::{self, Newer, NewerDraft};
 use crate::features;
 use crate::net::Endpoint;
 use crate::net::client::{Answer, Ask, AskError};
-use crate::ops;
 use crate::ops::PROCESS_HEADER;
+use crate::plane;
 use crate::settings::Settings;
 use crate::store::options::DATABASE;
 use crate::store::{OpenError, directory_of, lock_database};
@@ -124,12 +124,12 @@ struct FromServer {
 }
 
 fn ask(method: &str, settings: &Settings, pid: String) -> Result<FromServer, Ended> {
-    let Some(from) = settings.endpoint(&ops::options::LISTEN).cloned() else { return Err(Ended::NoPlane { pid }) };
+    let Some(from) = plane::client::place(settings).cloned() else { return Err(Ended::NoPlane { pid }) };
     // At the address may be the server of another database. A process that has not told its number cannot be told from it.
     let process = pid.parse::<u32>().is_ok().then_some((PROCESS_HEADER, pid.as_str()));
     let headers: Vec<_> = process.into_iter().collect();
     let ask = Ask { method, headers: &headers, ..Ask::get("/backup") };
-    let answered = ask_privately(ask, &from, settings.secret(&ops::options::TOKEN).as_ref(), BACKUP_PATIENCE);
+    let answered = plane::client::ask(ask, &from, settings, BACKUP_PATIENCE);
     let body = answered.map_err(|error| Ended::Silent { pid, error })?;
     if body.status == 200 {
         return Ok(FromServer { from, body });

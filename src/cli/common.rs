@@ -3,12 +3,8 @@
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use crate::config::{self, ConfigError, Loaded, Sources};
-use crate::net::Endpoint;
-use crate::net::client::{Answer, Ask, AskError};
-use crate::settings::Secret;
 
 /// Exit code when a check ran and found problems.
 pub(super) const FOUND_PROBLEMS: u8 = 3;
@@ -30,20 +26,6 @@ pub(super) fn span(seconds: u64) -> String {
         _ => (seconds / 86_400, "days"),
     };
     format!("{count} {unit}")
-}
-
-/// Asks the private plane of a server on this machine, as somebody who has its token.
-pub(super) fn ask_privately(
-    ask: Ask<'_>,
-    to: &Endpoint,
-    token: Option<&Secret>,
-    patience: Duration,
-) -> Result<Answer, AskError> {
-    let bearer = token.map(|token| format!("Bearer {}", String::from_utf8_lossy(token.bytes())));
-    let mut headers = ask.headers.to_vec();
-    headers.extend(bearer.iter().map(|bearer| ("Authorization", bearer.as_str())));
-    let to = to.from_here();
-    Ask { headers: &headers, ..ask }.send(&to, &to.host(), patience)
 }
 
 /// Prints to stdout; a reader who has left is no error of ours.

@@ -63,7 +63,7 @@ fn of_configuration() -> Result<Question, String> {
         format!("not ready: the configuration is wrong: {}", sentences.join("; "))
     })?;
     let Some(to) = own_endpoint(&loaded.settings) else {
-        let listens = loaded.settings.endpoints(&LISTEN).iter().map(Endpoint::to_string).collect::<Vec<_>>().join(",");
+        let listens = Endpoint::joined(loaded.settings.endpoints(&LISTEN));
         return Err(format!("not ready: LISTEN_ADDR={listens} is a port that is chosen at the start: give --url"));
     };
     Ok(Question { host: to.host(), to, target: READY.to_owned() })

@@ -21,7 +21,7 @@ use crate::gate::mint;
 use crate::gate::options::ORIGINS;
 use crate::net::Endpoint;
 use crate::settings::{Knob, Settings, Value};
-use crate::{net, ops};
+use crate::{net, plane};
 
 /// Every unit, as it is called below `/etc/systemd/system`.
 const UNITS: &[(&str, &str)] = &[
@@ -344,7 +344,7 @@ fn next_steps(target: &mut Target, options: &Options, program: &str) -> Result<(
             socket => socket.to_string(),
         });
         report.push_str(&format!("\nIt listens on {}.\n", places.collect::<Vec<_>>().join(" and ")));
-        if let Some(endpoint) = config.endpoint(&ops::options::LISTEN) {
+        if let Some(endpoint) = config.endpoint(&plane::options::LISTEN) {
             let token = SECRETS[1].1;
             report.push_str(&format!("Its private plane is {endpoint}, and asks for the token in {token}.\n"));
         }

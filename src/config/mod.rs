@@ -20,7 +20,7 @@ pub use reload::{Change, Reloaded, reload};
 pub use sources::Sources;
 
 use crate::gate::identity::options::{SECRET, TRUST_HEADER};
-use crate::ops::options::{LISTEN, TOKEN};
+use crate::plane::options::{LISTEN, TOKEN};
 use crate::settings::{ENVIRONMENT, Endpoint, Knob, MASK, OnBad, Origin, STRICT, Setting, Settings, Value};
 use knobs::KNOBS;
 use parse::{BadValue, parse};

@@ -4,19 +4,22 @@
 //! metrics, `/readyz`, the status of the private plane and the reload; it knows none by name.
 
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use serde_json::Value;
 
 use crate::audit::{self, Audit};
+use crate::backup::Backups;
 use crate::clock::Clock;
-use crate::gate::{CodeRow, Routes};
+use crate::gate::{CodeRow, Routes, UntrustedProxy};
 use crate::housekeeper::Task;
 use crate::hub::{self, Hub, Seats};
+use crate::net::{Endpoint, LoopbackClient};
+use crate::observe::LogHandle;
 use crate::observe::metrics::{Metrics, Row};
 use crate::pool::PoolHandle;
 use crate::settings::{Knob, Settings};
-use crate::store::{self, Migration, Reader, Schema, WriterHandle};
+use crate::store::{self, Migration, Reader, Schema, Survey, WriterHandle};
 
 mod check;
 mod errors;
@@ -88,12 +91,32 @@ pub struct House {
     pub seats: Seats,
     /// Records changes, if anything is recorded.
     pub audit: Option<Audit>,
+    /// All tables, and their version.
+    pub schema: Schema,
     /// The tables that there have to be.
     pub tables: Arc<[&'static str]>,
+    /// Looks at the files of the database.
+    pub survey: Arc<Survey>,
+    /// Makes copies of the database.
+    pub backups: Backups,
+    /// Who forwards requests of clients without being trusted.
+    pub untrusted_proxy: UntrustedProxy,
+    /// The log of the process.
+    pub logs: LogHandle,
     /// Where counters come from.
     pub metrics: Metrics,
     /// The time.
     pub clock: Clock,
+}
+
+/// The server once it serves, for whoever shows it to the operator.
+pub struct Serving {
+    /// Where clients are served.
+    pub endpoints: Vec<Endpoint>,
+    /// Asks as a client would.
+    pub client: LoopbackClient,
+    /// All that run; at the stop they may be gone first.
+    pub running: Weak<[Arc<dyn Running>]>,
 }
 
 /// A feature that runs. Each method is asked for its part and has an empty default.
@@ -102,8 +125,8 @@ pub trait Running: Send + Sync {
     fn routes(&self, _shard: &ShardParts, _routes: &mut Routes) {}
 
     /// Adds its routes to the private plane, on that shard's thread. Each is for the operator alone: who may not see it has
-    /// been turned away.
-    fn operator(&self, _shard: &ShardParts, _routes: &mut Routes) {}
+    /// been turned away. What they hand to the pool must not keep the writer from ending: it may outlast the stop.
+    fn operator(&self, _shard: &ShardParts, _serving: &Arc<Serving>, _routes: &mut Routes) {}
 
     /// What the housekeeper does for it, made on the housekeeper's thread.
     fn tasks(&self, _reader: &Rc<Reader>) -> Vec<Task> {

@@ -2,36 +2,41 @@
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
+use http::Method;
 
+use super::operator::{self, Operator};
 use super::options::{self, METRICS_PUBLIC};
-use crate::feature::{Feature, House, Running, ShardParts, StartError};
+use super::status::Shown;
+use crate::feature::{Feature, House, Running, Serving, ShardParts, StartError};
 use crate::gate::{Call, Outcome, Route, Routes};
-use crate::net::Response;
-use crate::observe::metrics::{self, Metrics};
 use crate::settings::Settings;
 
 /// What only the operator sees.
 pub static FEATURE: Feature = Feature { knobs: options::KNOBS, ..Feature::new("ops", start) };
 
 fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
-    let public = settings.flag(&METRICS_PUBLIC).then(|| house.metrics.clone());
-    Ok(Arc::new(Operations { public }))
+    let is_public = settings.flag(&METRICS_PUBLIC);
+    Ok(Arc::new(Operations { is_public, shown: Arc::new(Shown::new(settings, house)) }))
 }
 
 /// What the shards share.
 struct Operations {
-    /// The metrics, where the public address serves them as well.
-    public: Option<Metrics>,
+    /// Whether the public address serves the metrics as well.
+    is_public: bool,
+    shown: Arc<Shown>,
 }
 
 impl Running for Operations {
     fn routes(&self, _: &ShardParts, routes: &mut Routes) {
-        let Some(metrics) = self.public.clone() else { return };
-        let answer = move |_: &Call<'_>| {
-            let body = metrics.encode().into_bytes();
-            Ok(Outcome::Now(Response { content_type: metrics::CONTENT_TYPE, ..Response::json(StatusCode::OK, body) }))
-        };
-        routes.add(Method::GET, Route::public("/metrics", answer).probe());
+        if self.is_public {
+            let metrics = self.shown.metrics.clone();
+            let answer = move |_: &Call<'_>| Ok(Outcome::Now(operator::metrics_page(metrics.encode())));
+            routes.add(Method::GET, Route::public("/metrics", answer).probe());
+        }
+    }
+
+    fn operator(&self, shard: &ShardParts, serving: &Arc<Serving>, routes: &mut Routes) {
+        let (parts, shown, serving) = (shard.clone(), Arc::clone(&self.shown), Arc::clone(serving));
+        operator::add(routes, Operator { parts, shown, serving });
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::observe::metrics::Metrics;
-use crate::ops::options::METRICS_PUBLIC;
 use crate::settings::Settings;
 use crate::store::options::{DATABASE, RESERVE};
 use crate::store::{self, OpenError, Reader, Schema, Store, Survey};
@@ -16,8 +15,8 @@ pub(super) struct Database {
     pub(super) housekeeping_reader: Reader,
     /// For the private plane, if there is one.
     pub(super) plane_reader: Option<Reader>,
-    /// What looks at the files, if anybody can ask.
-    pub(super) survey: Option<Arc<Survey>>,
+    /// What looks at its files.
+    pub(super) survey: Arc<Survey>,
 }
 
 impl Database {
@@ -31,13 +30,11 @@ impl Database {
         let mut store = store::open(settings.database(&DATABASE), schema)?;
         store.keep_reserve(settings.count(&RESERVE) as u64);
         store.count_by(Arc::new(store::Counters::new(metrics)));
-        // Gauges are read by /metrics and /status only; without either, skip the connection.
-        let metrics_reachable = has_plane || settings.flag(&METRICS_PUBLIC);
         Ok(Self {
             readers: (0..shards).map(|_| store.reader()).collect::<Result<Vec<_>, OpenError>>()?,
             housekeeping_reader: store.reader()?,
             plane_reader: has_plane.then(|| store.reader()).transpose()?,
-            survey: metrics_reachable.then(|| store.survey()).transpose()?.map(Arc::new),
+            survey: Arc::new(store.survey()),
             store,
         })
     }

@@ -3,7 +3,7 @@
 use super::StartError;
 use crate::net::options::LISTEN as PUBLIC;
 use crate::net::{Bound, Endpoint, Listener, SocketFile};
-use crate::ops::options::{LISTEN, TOKEN};
+use crate::plane::options::{LISTEN, TOKEN};
 use crate::settings::Settings;
 use crate::systemd::Inherited;
 
@@ -27,7 +27,7 @@ impl Listeners {
             Some(listener) => {
                 let listener = Listener::Tcp(listener);
                 let address = listener.endpoint().map(|endpoint| endpoint.to_string());
-                log::info!(name = "http", address = address.as_deref(), instead_of = joined(configured); "socket.inherited");
+                log::info!(name = "http", address = address.as_deref(), instead_of = Endpoint::joined(configured); "socket.inherited");
                 vec![Bound { listener, file: None }]
             }
             None => configured.iter().map(listen_publicly).collect::<Result<_, _>>()?,
@@ -60,9 +60,4 @@ fn listen_publicly(endpoint: &Endpoint) -> Result<Bound, StartError> {
 fn listen_privately(endpoint: &Endpoint) -> Result<Bound, StartError> {
     Listener::bind(endpoint, PRIVATE_MODE)
         .map_err(|source| StartError::ListenPrivately { endpoint: endpoint.clone(), source })
-}
-
-/// As they are written in a configuration.
-pub(super) fn joined(endpoints: &[Endpoint]) -> String {
-    endpoints.iter().map(Endpoint::to_string).collect::<Vec<_>>().join(",")
 }

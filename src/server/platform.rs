@@ -7,41 +7,33 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::StartError;
+use crate::audit;
 use crate::audit::options::RETENTION_DAYS;
-use crate::audit::{self, Audit};
-use crate::backup::{self, Backups, Fact};
-use crate::clock::Clock;
-use crate::feature::{Check, Feature, House, Replacement, Running, tables_of};
+use crate::backup::{self, Fact};
+use crate::feature::{Check, Feature, House, Replacement, Running};
 use crate::gate::Policies;
 use crate::housekeeper::{self, Task};
-use crate::hub::{self, Hub, Seats};
-use crate::observe::metrics::Metrics;
-use crate::pool::PoolHandle;
 use crate::settings::Settings;
 use crate::store::options::QUEUE_JOBS;
-use crate::store::{self, Reader, Survey, Writer};
+use crate::store::{self, Reader};
 
 /// The platform, for whoever asks all that run.
 pub(super) struct Platform {
     policies: Policies,
-    backups: Backups,
     house: House,
     settings: Settings,
 }
 
 impl Platform {
-    pub(super) fn new(settings: &Settings, house: &House, policies: Policies, backups: Backups) -> Self {
-        Self { policies, backups, house: house.clone(), settings: settings.clone() }
-    }
-
-    /// Has its gauges set for whoever asks for metrics.
-    pub(super) fn show(&self, survey: &Arc<Survey>) {
-        let metrics = &self.house.metrics;
-        store::counters::show(metrics, Arc::clone(survey), self.settings.count(&QUEUE_JOBS));
-        self.house.seats.show(metrics);
-        self.policies.show(metrics);
-        self.backups.show(metrics);
-        self.house.audit.iter().for_each(|audit| audit.show(metrics));
+    /// With its gauges set for whoever asks for metrics.
+    pub(super) fn new(settings: &Settings, house: &House, policies: Policies) -> Self {
+        let House { metrics, survey, seats, backups, audit, .. } = house;
+        store::counters::show(metrics, Arc::clone(survey), settings.count(&QUEUE_JOBS));
+        seats.show(metrics);
+        policies.show(metrics);
+        backups.show(metrics);
+        audit.iter().for_each(|audit| audit.show(metrics));
+        Self { policies, house: house.clone(), settings: settings.clone() }
     }
 
     fn every(&self) -> Duration {
@@ -73,13 +65,13 @@ impl Running for Platform {
             tasks.push(audit::upkeep::task(reader, writer, days, every, clock));
         }
         if self.settings.text(&backup::options::DIRECTORY).is_some() {
-            tasks.push(backup::task(self.backups.clone(), every));
+            tasks.push(backup::task(self.house.backups.clone(), every));
         }
         tasks
     }
 
     fn checks(&self) -> Vec<Check> {
-        let (audits, backups) = (self.house.audit.is_some(), self.backups.clone());
+        let (audits, backups) = (self.house.audit.is_some(), self.house.backups.clone());
         let audit = move || Ok(audits.then(Map::new));
         // A backup that is missing is a matter for the operator. Who is served is served as well as ever.
         let backup = move || {
@@ -96,7 +88,7 @@ impl Running for Platform {
     }
 
     fn card(&self) -> Option<(&'static str, Value)> {
-        Some(("backups", self.backups.card()))
+        Some(("backups", self.house.backups.card()))
     }
 
     fn prepare(&self, settings: &Settings) -> Result<Option<Replacement>, String> {
@@ -109,30 +101,7 @@ impl Running for Platform {
     }
 
     fn drain(&self) {
-        self.backups.stop();
-    }
-}
-
-/// What the platform lends to features.
-pub(super) fn build_house(
-    features: &[&Feature],
-    settings: &Settings,
-    writer: &Writer,
-    pool: PoolHandle,
-    hub: Arc<Hub>,
-    metrics: &Metrics,
-    clock: &Clock,
-) -> House {
-    House {
-        writer: writer.handle(),
-        pool,
-        hub,
-        sockets: Arc::new(hub::Counters::new(metrics)),
-        seats: Seats::default(),
-        audit: Audit::of(settings),
-        tables: tables_of(features).into(),
-        metrics: metrics.clone(),
-        clock: clock.clone(),
+        self.house.backups.stop();
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::feature::{Check, House, Running, ShardParts};
-use crate::gate::{self, Gate, Live, Policies, Policy, Routes, UntrustedProxy};
+use crate::gate::{self, Gate, Live, Policies, Policy, Routes};
 use crate::hub::{Mailbox, Topics};
 use crate::net::options::PER_ADDRESS_MAX;
 use crate::net::{self, Caps, Door, Listener};
@@ -23,7 +23,6 @@ pub(super) struct ShardPlan {
     pub(super) checks: Arc<[Check]>,
     pub(super) policy: Live<Policy>,
     pub(super) body_bytes: usize,
-    pub(super) untrusted_proxy: UntrustedProxy,
     pub(super) counters: Arc<gate::Counters>,
 }
 
@@ -47,7 +46,7 @@ impl ShardPlan {
             body_bytes: self.body_bytes,
             headers: &gate::headers::API,
             guard: None,
-            untrusted_proxy: self.untrusted_proxy.clone(),
+            untrusted_proxy: self.house.untrusted_proxy.clone(),
             shard: mailbox,
             clock: self.house.clock.clone(),
         };

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::listeners::joined;
 use crate::net::Endpoint;
 use crate::systemd::{Finding, Notify, Prober, Watchdog};
 
@@ -26,6 +25,6 @@ pub(super) fn announce(notify: &Notify, mut prober: Prober, serving: String) -> 
     Watchdog::start(notify, prober, serving, finding)
 }
 
-pub(super) fn serving(endpoints: &[Endpoint]) -> String {
-    format!("serving on {}", joined(endpoints))
+pub(super) fn serving_on(endpoints: &[Endpoint]) -> String {
+    format!("serving on {}", Endpoint::joined(endpoints))
 }

@@ -34,6 +34,12 @@ impl Endpoint {
             Self::Unix(_) => "localhost".to_owned(),
         }
     }
+
+    /// Several of them, as they are written in a configuration.
+    #[must_use]
+    pub fn joined(endpoints: &[Self]) -> String {
+        endpoints.iter().map(Self::to_string).collect::<Vec<_>>().join(",")
+    }
 }
 
 impl fmt::Display for Endpoint {

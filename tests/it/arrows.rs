@@ -53,8 +53,7 @@ impl Map {
         if to == "config" && !["cli", "server"].contains(&from) {
             return Some(format!("{from} imports config; only cli and server may"));
         }
-        // The private plane is still wired by hand.
-        if from == "server" && self.is_feature(to) && to != "ops" {
+        if from == "server" && self.is_feature(to) {
             return Some(format!("server imports {to}; it knows no feature, only their list"));
         }
         if self.is_feature(from) && self.is_feature(to) {

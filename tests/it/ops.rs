@@ -358,4 +358,11 @@ fn the_level_of_the_log_is_changed_while_the_server_runs() {
     assert_eq!((level("PUT", b"info"), ask("seen")), ("info".into(), 404));
     operated.server.wait_for_log(|line| line["request_id"] == "seen");
     assert!(!operated.server.log().contains("unseen"));
+    for (body, says) in [(&b" Warn\n"[..], "warn"), (b"off", "off"), (b"DEBUG", "debug")] {
+        assert_eq!(level("PUT", body), says);
+    }
+    for no_word in [&b"loud"[..], b"", b"warn info", b"\xff"] {
+        operated.ask("PUT", "/log-level", "x", &[("Authorization", &bearer)], no_word).expect_error(422);
+    }
+    assert_eq!(level("GET", b""), "debug");
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use inkring::config::knobs::KNOBS;
 use inkring::config::{self, Sources};
-use inkring::feature::{Check, Feature, House, Replacement, Running, ShardParts, StartError};
+use inkring::feature::{Check, Feature, House, Replacement, Running, Serving, ShardParts, StartError};
 use inkring::features;
 use inkring::gate::{self, ApiError, Code, CodeRow, Live, Outcome, Route, Routes};
 use inkring::housekeeper::Task;
@@ -65,7 +65,7 @@ impl Running for Toy {
         routes.add(Method::GET, Route::public("/toy/shy", shy));
     }
 
-    fn operator(&self, _: &ShardParts, routes: &mut Routes) {
+    fn operator(&self, _: &ShardParts, _: &Arc<Serving>, routes: &mut Routes) {
         let count =
             |_: &inkring::gate::Call<'_>| Ok(Outcome::Now(Response::json(StatusCode::OK, &b"{\"toys\":1}"[..])));
         routes.add(Method::GET, Route::public("/toys", count));

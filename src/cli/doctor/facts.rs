@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::backup::options::DIRECTORY;
 use crate::backup::{self, Manifest};
 use crate::cli::base_url::own_endpoint;
-use crate::cli::common::{ask_privately, load};
+use crate::cli::common::load;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Loaded;
 use crate::features;
@@ -24,7 +24,7 @@ use crate::gate::OpenedKeys;
 use crate::hub;
 use crate::net::client::Ask;
 use crate::net::options::CONNECTIONS_MAX;
-use crate::ops;
+use crate::plane;
 use crate::settings::{Origin, Settings};
 use crate::store::options::{DATABASE, RESERVE};
 use crate::store::{self, Depth, OpenError, Reader, Room, last_change, with_suffix};
@@ -462,13 +462,12 @@ fn reason(body: &str) -> String {
 }
 
 fn plane(settings: &Settings, running: bool) -> Plane {
-    let Some(to) = settings.endpoint(&ops::options::LISTEN) else { return Plane::Off };
+    let Some(to) = plane::client::place(settings) else { return Plane::Off };
     if !running {
         return Plane::NotAsked;
     }
     let ask = Ask::get("/status");
-    let answered = ask_privately(ask, to, settings.secret(&ops::options::TOKEN).as_ref(), PATIENCE)
-        .map_err(|error| error.to_string());
+    let answered = plane::client::ask(ask, to, settings, PATIENCE).map_err(|error| error.to_string());
     match answered
         .and_then(|answer| Ok((answer.status, answer.text(TEXT_MAX_BYTES).map_err(|error| error.to_string())?)))
     {

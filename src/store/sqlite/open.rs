@@ -118,12 +118,10 @@ impl Store {
         Ok(Reader::new(Connection(connection), Some(Arc::clone(&self.state))))
     }
 
-    /// What looks at this database and its writer, through a connection of its own.
-    ///
-    /// # Errors
-    /// As [`Store::reader`].
-    pub fn survey(&self) -> Result<Survey, OpenError> {
-        Ok(Survey::new(&self.path, self.reader()?, Arc::clone(&self.state)))
+    /// What looks at this database and its writer.
+    #[must_use]
+    pub fn survey(&self) -> Survey {
+        Survey::new(&self.path, Arc::clone(&self.state))
     }
 }
 

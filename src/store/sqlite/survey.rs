@@ -2,19 +2,23 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
+use rusqlite::OpenFlags;
 use rustix::fs::statvfs;
 
 use super::files::with_suffix;
-use crate::store::reader::Reader;
 use crate::store::state::WriterState;
 
-/// Looks at an open database. Holds a connection of its own, but does not keep the writer from ending.
+/// How long a look waits for whoever has the database locked.
+const LOOK_PATIENCE: Duration = Duration::from_millis(250);
+
+/// Looks at an open database. Its connection is opened by the first look, and does not keep the writer from ending.
 #[derive(Debug)]
 pub struct Survey {
     path: PathBuf,
-    reader: Mutex<Reader>,
+    connection: Mutex<Option<rusqlite::Connection>>,
     state: Arc<WriterState>,
 }
 
@@ -55,8 +59,8 @@ pub fn room(path: &Path) -> std::io::Result<Room> {
 }
 
 impl Survey {
-    pub(super) fn new(path: &Path, reader: Reader, state: Arc<WriterState>) -> Self {
-        Self { path: path.to_owned(), reader: Mutex::new(reader), state }
+    pub(super) fn new(path: &Path, state: Arc<WriterState>) -> Self {
+        Self { path: path.to_owned(), connection: Mutex::default(), state }
     }
 
     /// Looks now.
@@ -75,11 +79,23 @@ impl Survey {
 
     /// Nobody waits for the connection: who finds somebody else looking goes without.
     fn freelist_bytes(&self) -> Option<u64> {
-        let reader = self.reader.try_lock()?;
-        let number = |sql| reader.connection().0.prepare_cached(sql)?.query_row((), |row| row.get::<_, i64>(0));
+        let mut connection = self.connection.try_lock()?;
+        if connection.is_none() {
+            *connection = connect(&self.path).ok();
+        }
+        let connection = connection.as_ref()?;
+        let number = |sql| connection.prepare_cached(sql)?.query_row((), |row| row.get::<_, i64>(0));
         let (pages, page_bytes) = (number("PRAGMA freelist_count").ok()?, number("PRAGMA page_size").ok()?);
         u64::try_from(pages.saturating_mul(page_bytes)).ok()
     }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<rusqlite::Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = rusqlite::Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(LOOK_PATIENCE)?;
+    connection.pragma_update(None, "trusted_schema", "OFF")?;
+    Ok(connection)
 }
 
 #[cfg(test)]
@@ -91,7 +107,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.db");
         let store = opened(&path);
-        let survey = store.survey().unwrap();
+        let survey = store.survey();
         let execute = |sql| store.connection.0.execute_batch(sql).unwrap();
         execute("CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(100000)); DELETE FROM t;");
         let found = survey.figures();
@@ -99,7 +115,7 @@ mod tests {
         assert_eq!((found.database_bytes, found.wal_bytes), (bytes("a.db"), bytes("a.db-wal")));
         assert!(found.freelist_bytes.unwrap() >= 90_000, "{found:?}");
         assert!(found.disk_free_bytes.unwrap() > 0 && found.queued_jobs == 0 && !found.read_only, "{found:?}");
-        let _looking = survey.reader.lock();
+        let _looking = survey.connection.lock();
         assert_eq!(survey.figures().freelist_bytes, None, "nobody waits");
     }
 }

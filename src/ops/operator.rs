@@ -1,27 +1,23 @@
-//! What there is to ask for.
+//! The routes of the operator.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::page;
-use super::wiring::{NoBackup, OpenCopy, Wiring};
+use super::status::Shown;
 use crate::audit::read::Wanted;
 use crate::audit::store::newest;
-use crate::feature::ShardParts;
+use crate::backup::{BackupError, Streamed};
+use crate::feature::{Serving, ShardParts};
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
 use crate::net::body::ReadSource;
 use crate::net::{Body, Response};
 use crate::observe::metrics;
 use crate::observe::options::{level, word};
-
-/// A request's body: the longest is one word.
-pub(super) const OPS_BODY_MAX_BYTES: usize = 1024;
-
-/// The one path that needs no token.
-pub(super) const HEALTHZ: &str = "/healthz";
 
 /// The header by which a backup is asked of one process only, by its number.
 pub const PROCESS_HEADER: &str = "x-inkring-process";
@@ -31,42 +27,52 @@ const AUDIT_DEFAULT_ROWS: u32 = 50;
 /// And at most.
 const AUDIT_MAX_ROWS: u32 = 200;
 
-/// Adds what the plane itself has to say and to do.
-pub(super) fn add(routes: &mut Routes, parts: &ShardParts, wiring: &Arc<Wiring>) {
-    let with = |handler: fn(&ShardParts, &Arc<Wiring>, &Call<'_>) -> Result<Outcome, ApiError>| {
-        let (parts, wiring) = (parts.clone(), Arc::clone(wiring));
-        move |call: &Call<'_>| handler(&parts, &wiring, call)
+/// What the handlers work with.
+pub(super) struct Operator {
+    pub(super) parts: ShardParts,
+    pub(super) shown: Arc<Shown>,
+    pub(super) serving: Arc<Serving>,
+}
+
+/// Adds them all.
+pub(super) fn add(routes: &mut Routes, operator: Operator) {
+    let operator = Rc::new(operator);
+    let with = |handler: fn(&Operator, &Call<'_>) -> Result<Outcome, ApiError>| {
+        let operator = Rc::clone(&operator);
+        move |call: &Call<'_>| handler(&operator, call)
     };
-    let alive = |_: &Call<'_>| Ok(Outcome::Now(Response::json(StatusCode::OK, &br#"{"status":"ok"}"#[..])));
     routes.add(Method::GET, Route::public("/", |_| Ok(Outcome::Now(page()))));
     routes.add(Method::GET, Route::public("/audit", with(audit)));
     routes.add(Method::GET, Route::public("/backup", with(stream_backup)).without_head());
     routes.add(Method::POST, Route::public("/backup", with(make_backup)));
-    routes.add(Method::GET, Route::public(HEALTHZ, alive));
-    routes.add(Method::GET, Route::public("/log-level", with(|_, wiring, _| Ok(Outcome::Now(level_of(wiring))))));
-    routes.add(Method::PUT, Route::public("/log-level", with(set_level)).taking(OPS_BODY_MAX_BYTES));
+    routes.add(Method::GET, Route::public("/log-level", with(|operator, _| Ok(operator.level()))));
+    routes.add(Method::PUT, Route::public("/log-level", with(set_level)));
     routes.add(Method::GET, Route::public("/metrics", with(metrics)));
     routes.add(Method::GET, Route::public("/status", with(status)));
 }
 
-fn status(parts: &ShardParts, wiring: &Arc<Wiring>, call: &Call<'_>) -> Result<Outcome, ApiError> {
-    let wiring = Arc::clone(wiring);
-    parts.block(call, move || Ok((wiring.status)()), |status| Ok(json_answer(&status)))
+impl Operator {
+    fn level(&self) -> Outcome {
+        Outcome::Now(json_answer(&json!({ "level": word(self.shown.logs.level()) })))
+    }
 }
 
-fn metrics(parts: &ShardParts, wiring: &Arc<Wiring>, call: &Call<'_>) -> Result<Outcome, ApiError> {
-    let wiring = Arc::clone(wiring);
-    parts.block(
-        call,
-        move || Ok((wiring.metrics)()),
-        |text| {
-            let json = Response::json(StatusCode::OK, text.into_bytes());
-            Ok(Response { content_type: metrics::CONTENT_TYPE, ..json })
-        },
-    )
+fn status(operator: &Operator, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let (shown, serving) = (Arc::clone(&operator.shown), Arc::clone(&operator.serving));
+    operator.parts.block(call, move || Ok(shown.status(&serving)), |status| Ok(json_answer(&status)))
 }
 
-fn audit(parts: &ShardParts, wiring: &Arc<Wiring>, call: &Call<'_>) -> Result<Outcome, ApiError> {
+fn metrics(operator: &Operator, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let metrics = operator.shown.metrics.clone();
+    operator.parts.block(call, move || Ok(metrics.encode()), |text| Ok(metrics_page(text)))
+}
+
+/// The metrics, in the text format 0.0.4 of Prometheus.
+pub(super) fn metrics_page(text: String) -> Response {
+    Response { content_type: metrics::CONTENT_TYPE, ..Response::json(StatusCode::OK, text.into_bytes()) }
+}
+
+fn audit(operator: &Operator, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let (mut after, mut rows, mut filters) = (0, AUDIT_DEFAULT_ROWS, [None, None, None]);
     for (name, value) in form_urlencoded::parse(call.query.as_bytes()) {
         let given = Some(value).filter(|value| !value.is_empty());
@@ -81,8 +87,8 @@ fn audit(parts: &ShardParts, wiring: &Arc<Wiring>, call: &Call<'_>) -> Result<Ou
     }
     let [user, subject, action] = &filters;
     let wanted = Wanted { after, user: user.as_deref(), subject: subject.as_deref(), action: action.as_deref() };
-    let found = newest(&parts.reader, &wanted, rows)?;
-    let mut body = format!("{{\"enabled\":{},\"rows\":[", wiring.audit_enabled);
+    let found = newest(&operator.parts.reader, &wanted, rows)?;
+    let mut body = format!("{{\"enabled\":{},\"rows\":[", operator.shown.audits());
     for (nth, row) in found.iter().enumerate() {
         if nth > 0 {
             body.push(',');
@@ -93,47 +99,47 @@ fn audit(parts: &ShardParts, wiring: &Arc<Wiring>, call: &Call<'_>) -> Result<Ou
     Ok(Outcome::Now(Response::json(StatusCode::OK, body.into_bytes())))
 }
 
-fn level_of(wiring: &Wiring) -> Response {
-    json_answer(&json!({ "level": word(wiring.log_level.get()) }))
-}
-
-fn set_level(_: &ShardParts, wiring: &Arc<Wiring>, call: &Call<'_>) -> Result<Outcome, ApiError> {
+fn set_level(operator: &Operator, call: &Call<'_>) -> Result<Outcome, ApiError> {
     log_request(call, "PUT");
     let given = std::str::from_utf8(call.bytes.trim_ascii()).ok();
     let level = given.and_then(level).ok_or_else(|| {
         let message = "The body must be one word: off, error, warn, info, debug or trace";
         ApiError::new(Code::ValidationError, message).with_status(StatusCode::UNPROCESSABLE_ENTITY)
     })?;
-    wiring.log_level.set(level);
+    operator.shown.logs.set_level(level);
     // Logged whatever is logged from now on, as far as anything is.
     log::log!(level.to_level().unwrap_or(log::Level::Error), level = word(level).as_str(); "ops.log_level");
-    Ok(Outcome::Now(level_of(wiring)))
+    Ok(operator.level())
 }
 
-fn make_backup(parts: &ShardParts, wiring: &Arc<Wiring>, call: &Call<'_>) -> Result<Outcome, ApiError> {
+fn make_backup(operator: &Operator, call: &Call<'_>) -> Result<Outcome, ApiError> {
     meant_for_us(call)?;
     log_request(call, "POST");
-    let wiring = Arc::clone(wiring);
-    parts.block(call, move || Ok(wiring.backups.make()?), |manifest| Ok(json_answer(&manifest)))
+    let backups = operator.shown.backups.clone();
+    operator.parts.block(
+        call,
+        move || Ok(backups.now().map_err(refusal)?.manifest),
+        |manifest| Ok(json_answer(&manifest)),
+    )
 }
 
-fn stream_backup(parts: &ShardParts, wiring: &Arc<Wiring>, call: &Call<'_>) -> Result<Outcome, ApiError> {
+fn stream_backup(operator: &Operator, call: &Call<'_>) -> Result<Outcome, ApiError> {
     meant_for_us(call)?;
     // A backup is the whole database: that it was taken is to be seen.
     log_request(call, "GET");
-    let wiring = Arc::clone(wiring);
-    parts.block(
+    let backups = operator.shown.backups.clone();
+    operator.parts.block(
         call,
-        move || Ok(wiring.backups.open()?),
-        |OpenCopy { manifest, bytes, from }| {
+        move || backups.stream().map_err(refusal),
+        |Streamed { file, manifest }| {
             let mut response = Response::empty(StatusCode::OK)
                 .with(CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"inkring-backup.db\""));
             // JSON that holds anything but ASCII is escaped, so that it can be a header.
-            if let Ok(value) = HeaderValue::from_str(&ascii_json(&manifest)) {
+            if let Ok(value) = HeaderValue::from_str(&in_ascii(&manifest.to_line())) {
                 response = response.with(HeaderName::from_static("x-backup-manifest"), value);
             }
             response.content_type = "application/vnd.sqlite3";
-            response.body = Body::Source { length: Some(bytes), source: Box::new(ReadSource(from)) };
+            response.body = Body::Source { length: Some(manifest.bytes), source: Box::new(ReadSource(file)) };
             Ok(response)
         },
     )
@@ -160,12 +166,13 @@ fn page() -> Response {
     response.with(CONTENT_SECURITY_POLICY, page::policy())
 }
 
-impl From<NoBackup> for ApiError {
-    fn from(none: NoBackup) -> Self {
-        match none {
-            NoBackup::Busy => Self::new(Code::HttpError, none.to_string()).with_status(StatusCode::CONFLICT),
-            NoBackup::Failed(_) => Self::new(Code::StorageUnavailable, none.to_string()),
+/// What the operator is told of a backup that there is not.
+fn refusal(error: BackupError) -> ApiError {
+    match error {
+        BackupError::UnderWay => {
+            ApiError::new(Code::HttpError, "another backup is being made").with_status(StatusCode::CONFLICT)
         }
+        error => ApiError::new(Code::StorageUnavailable, error.to_string()),
     }
 }
 
@@ -186,9 +193,9 @@ fn number(name: &str, text: &str, min: i64, max: i64) -> Result<i64, ApiError> {
 }
 
 /// JSON in ASCII: every other character by its number.
-fn ascii_json(value: &Value) -> String {
+fn in_ascii(json: &str) -> String {
     let mut text = String::new();
-    for letter in value.to_string().chars() {
+    for letter in json.chars() {
         if letter.is_ascii() {
             text.push(letter);
         } else {
@@ -203,13 +210,23 @@ fn ascii_json(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
     fn a_manifest_fits_a_header_and_reads_back() {
         let manifest = json!({ "path": "/srv/Entwürfe/🖋.db", "bytes": 4096 });
-        let text = ascii_json(&manifest);
+        let text = in_ascii(&manifest.to_string());
         assert!(HeaderValue::from_str(&text).is_ok() && text.is_ascii());
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), manifest);
+    }
+
+    #[test]
+    fn a_backup_that_is_being_made_is_a_conflict_and_one_that_failed_is_not_there() {
+        assert_eq!(refusal(BackupError::UnderWay).status(), StatusCode::CONFLICT);
+        let failed = refusal(BackupError::Damaged("page 7".to_owned()));
+        assert_eq!(failed.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(failed.message().unwrap().contains("page 7"), "{:?}", failed.message());
     }
 }

@@ -13,12 +13,11 @@ use crate::gate::{ApiError, Code};
 use crate::net::Request;
 
 /// What the operator has to show. It is kept as its hash, and compared in a time that tells nothing of where two differ.
-pub struct Secret([u8; 32]);
+pub(super) struct Secret([u8; 32]);
 
 impl Secret {
     /// For this token.
-    #[must_use]
-    pub fn new(token: &[u8]) -> Self {
+    pub(super) fn new(token: &[u8]) -> Self {
         Self(Sha256::digest(token).into())
     }
 

@@ -1,0 +1,16 @@
+//! What is configured of the private plane.
+
+use crate::settings::{Kind, Knob, OPERATIONS, secret};
+
+pub(crate) static LISTEN: Knob =
+    Knob::new(&OPERATIONS, "OPS_ADDR", Kind::Endpoint, "127.0.0.1:9090").refusing().meaning(
+        "Where the private plane listens: the dashboard, metrics and backups. unix:PATH makes it a Unix socket for \
+         this user only; off leaves it out. An address that is not of this machine alone needs OPS_TOKEN.",
+    );
+
+pub(crate) static TOKEN: Knob = secret(&OPERATIONS, "OPS_TOKEN").refusing().meaning(
+    "What the private plane asks for, as Authorization: Bearer or as a password with any user name. At least 16 \
+     bytes. Without one, anyone who reaches it may use it.",
+);
+
+pub(crate) const KNOBS: &[&Knob] = &[&LISTEN, &TOKEN];
