@@ -1,8 +1,8 @@
 //! The only place that reads time.
 //!
 //! Two kinds of time, never mixed: [`Clock::now`] is the wall clock, for what people read and what is stored;
-//! [`Clock::instant`] never goes back and is for deadlines and durations. Rules take times as values; whoever
-//! calls them asks the clock. Tests hold the hands of a [`Clock::manual`].
+//! [`Clock::instant`] never goes back and is for deadlines and durations. Rules take times as values; their
+//! callers ask the clock. Tests hold the hands of a [`Clock::manual`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,6 +10,13 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
+
+/// Microseconds in a second.
+pub const SECOND_MICROS: i64 = 1_000_000;
+/// Microseconds in an hour.
+pub const HOUR_MICROS: i64 = 60 * 60 * SECOND_MICROS;
+/// Microseconds in a day.
+pub const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 
 fn micros(time: Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
@@ -27,16 +34,16 @@ impl Timestamp {
         OffsetStyle(self)
     }
 
+    /// Whole seconds since 1970.
+    #[must_use]
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(SECOND_MICROS)
+    }
+
     /// The moment so much later.
     #[must_use]
     pub fn later(self, by: Duration) -> Self {
         Self(self.0.saturating_add(micros(by)))
-    }
-
-    /// The moment so much earlier.
-    #[must_use]
-    pub fn earlier(self, by: Duration) -> Self {
-        Self(self.0.saturating_sub(micros(by)))
     }
 
     /// `20251223T100000Z`, for names of files: they sort as the moments do.

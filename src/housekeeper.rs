@@ -1,5 +1,5 @@
-//! One thread for what has to be done every now and then. It knows no feature: whoever has something to tidy up hands
-//! over a [`Task`].
+//! One thread for what has to be done every now and then. It knows no feature: an owner of something to tidy up hands over
+//! a [`Task`].
 //!
 //! Tasks run one after the other, each for the first time one interval after the start, and then one interval after it
 //! last ended. A task that takes long makes the others late, never absent. What changes the database goes through the

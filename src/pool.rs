@@ -1,6 +1,6 @@
 //! The blocking pool: a few threads for work that may block (files, large reads), so that no shard has to.
 //!
-//! Tasks wait in a bounded queue ([`QUEUE_MAX`]); when it is full a task is given back to whoever hands it in. A task that
+//! Tasks wait in a bounded queue ([`QUEUE_MAX`]); when it is full, a task is given back to its caller. A task that
 //! panics ends neither its thread nor the server. What a task leaves undone is its own to tell: a `gate::Reply` that it
 //! holds answers by being dropped.
 
@@ -137,7 +137,7 @@ impl PoolHandle {
         Ok(())
     }
 
-    /// Shows threads and queue to whoever asks for metrics.
+    /// Has metrics show its threads and its queue.
     pub fn show(&self, metrics: &Metrics) {
         set_usize(&metrics.gauge(&POOL_THREADS), self.0.threads);
         let (pool, depth) = (self.clone(), metrics.gauge(&QUEUE_DEPTH));

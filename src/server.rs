@@ -167,7 +167,7 @@ impl Server {
         Ok(prepared.into_iter().flatten().filter_map(|replace| replace()).collect())
     }
 
-    /// Its backups, for whoever asks for one by hand.
+    /// Its backups, for a signal that asks for one.
     #[must_use]
     pub fn backups(&self) -> Backups {
         self.backups.clone()

@@ -12,7 +12,7 @@ pub(crate) static FAILURES: Row = Row::counter(&AUDIT, "audit_failures_total")
 pub(crate) const ROWS: &[&Row] = &[&WRITTEN, &FAILURES];
 
 impl Audit {
-    /// Shows what it counts to whoever asks for metrics.
+    /// Has metrics show what it counts.
     pub fn show(&self, metrics: &Metrics) {
         let audit = self.clone();
         let (rows, failures) = (metrics.counter(&WRITTEN), metrics.counter(&FAILURES));

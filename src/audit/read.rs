@@ -158,7 +158,7 @@ fn text(value: &Option<String>) -> Cow<'_, str> {
 }
 
 /// One cell. Text that a spreadsheet would take for a formula gets an apostrophe in front, and so does text that begins
-/// with one: whoever takes one apostrophe away has the text back.
+/// with one: with one apostrophe taken away, the text is as it was.
 fn cell(text: &str, out: &mut String) {
     let guarded = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\'', '＝', '＋', '－', '＠']);
     let quoted = text.contains([',', '"', '\r', '\n']) || guarded;

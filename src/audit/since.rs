@@ -1,15 +1,10 @@
 //! From when on: the ways in which people say it.
 
-use crate::clock::Timestamp;
+use crate::clock::{DAY_MICROS, HOUR_MICROS, SECOND_MICROS, Timestamp};
 
 /// Units of a duration, and how many microseconds they are.
-const UNITS: [(&str, i64); 5] = [
-    ("s", 1_000_000),
-    ("m", 60 * 1_000_000),
-    ("h", 60 * 60 * 1_000_000),
-    ("d", 24 * 60 * 60 * 1_000_000),
-    ("w", 7 * 24 * 60 * 60 * 1_000_000),
-];
+const UNITS: [(&str, i64); 5] =
+    [("s", SECOND_MICROS), ("m", 60 * SECOND_MICROS), ("h", HOUR_MICROS), ("d", DAY_MICROS), ("w", 7 * DAY_MICROS)];
 
 /// Reads a date (`2026-01-31`), a time of RFC 3339 (`2026-01-31T12:00:00Z`; UTC when it names no offset), or how long
 /// ago (`90s`, `30m`, `24h`, `7d`, `2w`).

@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use super::chain::{Link, hex};
 use super::store;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, DAY_MICROS, Timestamp};
 use crate::housekeeper::{Stop, Task};
 use crate::store::{Error, Pruned, Pruner, Reader, WriterHandle};
 
 /// Rows that one job removes, at most.
 const REMOVED_MAX_ROWS: i64 = 500;
-const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// The task that looks after the log. Rows are kept for `days`, 0 is for ever.
 #[must_use]

@@ -1,8 +1,8 @@
 //! Follows the chain from its anchor to its head and says where it breaks first.
 //!
 //! What a whole chain proves: between the anchor and the head nothing was changed, removed, added or moved after it was
-//! written, *if* the head is the one that is known from elsewhere. Whoever can rewrite the file can also rewrite the
-//! chain, or cut off its end.
+//! written, *if* the head is the one that is known from elsewhere. A program that can rewrite the file can also rewrite
+//! the chain, or cut off its end.
 
 use super::chain::{Content, Link, hash, hex};
 use super::store;

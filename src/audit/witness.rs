@@ -9,11 +9,11 @@ use uuid::Uuid;
 use super::chain::Content;
 use super::entry::{self, Entry, TEXT_MAX_CHARS};
 use super::store;
-use crate::observe::repeat::Sampler;
+use crate::observe::throttle::LogThrottle;
 use crate::store::{Error, Fault, StoreError, Tx};
 use crate::text::cut;
 
-static FAILED: Sampler = Sampler::new();
+static FAILED: LogThrottle = LogThrottle::new();
 
 /// What is counted since the start.
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ impl Audit {
         Self { rate, counts: Arc::default() }
     }
 
-    /// Whoever is to record a change that is asked for from there. None when the dice say that it is not recorded.
+    /// The witness of a change that a request from there asks for. None when the dice say that it is not recorded.
     #[must_use]
     pub fn witness(&self, client: IpAddr, user_agent: Option<&[u8]>) -> Option<Witness> {
         if !is_sampled(self.rate, dice()) {

@@ -41,7 +41,7 @@ impl Halt {
     /// Reads something through a connection; interrupted when the word comes.
     fn reading<T>(&self, reader: &Reader, read: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
         *self.check.lock() = Some(reader.interrupter());
-        // Whoever asked a moment ago found nothing to interrupt.
+        // A stop that came a moment ago found nothing to interrupt.
         let result = if self.asked() { Err(Error::Other("interrupted".to_owned())) } else { read() };
         *self.check.lock() = None;
         result

@@ -49,7 +49,7 @@ impl Newest {
 }
 
 impl Backups {
-    /// Shows the newest one, and how many failed, to whoever asks for metrics.
+    /// Has metrics show the newest one, and how many failed.
     pub fn show(&self, metrics: &Metrics) {
         let (backups, shown) = (self.clone(), Newest::new(metrics));
         let (failures, unsound) = (metrics.counter(&FAILURES), metrics.counter(&VERIFY_FAILURES));

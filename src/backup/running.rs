@@ -76,7 +76,7 @@ pub struct Failed {
     pub error: String,
 }
 
-/// What whoever asks about readiness should know.
+/// What `/readyz` shows of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
     /// How old the newest backup is.

@@ -14,7 +14,7 @@ use crate::housekeeper::Task;
 pub fn task(backups: Backups, every: Duration) -> Task {
     let run = move |_: &_| {
         if backups.due() {
-            // What came of it is logged, and kept for whoever asks.
+            // What came of it is logged, and kept for the status.
             let _ = backups.now();
         }
         let options = &backups.shared.options;

@@ -81,7 +81,7 @@ fn make(to: Option<&Path>) -> Result<String, Ended> {
     if !directory_of(&database).exists() {
         return Err(OpenError::Absent { path: database }.into());
     }
-    // Whoever has the lock is asked; only who gets it works on the file. A connection refused proves nothing.
+    // The holder of the lock is asked; only with the lock the file is touched. A connection refused proves nothing.
     match lock_database(&database) {
         Ok(lock) => {
             if !database.exists() {

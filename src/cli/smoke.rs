@@ -90,7 +90,7 @@ impl Smoke {
             let value = variable(name).filter(|value| !value.is_empty());
             value.map(|value| value.into_string().map_err(|_| format!("{name} is not UTF-8"))).transpose()
         };
-        // What it is called by whoever set it, and its value.
+        // The name under which it was set, and its value.
         let setting = |option: &str, given: &Option<String>, name: &str| {
             let from_variable = || Ok::<_, String>(text(name)?.map(|value| (name.to_owned(), value)));
             given.clone().map_or_else(from_variable, |value| Ok(Some((option.to_owned(), value))))
@@ -379,7 +379,7 @@ impl Caller<'_> {
                 break;
             }
         }
-        // Whoever is left to hear it.
+        // The server may be gone.
         let _ = socket.close(None);
         Ok(())
     }

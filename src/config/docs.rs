@@ -88,16 +88,18 @@ fn explanation(knob: &Knob) -> String {
     if knob.required {
         text.push_str(" Must be set in strict mode.");
     }
-    if knob.guards_against.is_some() {
-        text.push_str(" Must be on in strict production.");
-    }
-    if knob.on_bad == OnBad::Refuse {
-        text.push_str(" Invalid values are fatal.");
-    }
-    if knob.reloads {
-        text.push_str(" Reloadable.");
+    for mark in marks(knob) {
+        let _ = write!(text, " {mark}");
     }
     text
+}
+
+/// What an operator should notice, in sentences.
+fn marks(knob: &Knob) -> impl Iterator<Item = &'static str> {
+    let guards = knob.guards_against.map(|_| "Must be on in strict production.");
+    let refuses = (knob.on_bad == OnBad::Refuse).then_some("Invalid values are fatal.");
+    let reloads = knob.reloads.then_some("Reloadable.");
+    [guards, refuses, reloads].into_iter().flatten()
 }
 
 /// The default as it may be shown.
@@ -146,17 +148,11 @@ fn meaning_cell(knob: &Knob) -> String {
     if knob.required {
         cell.push_str(" Must be set in strict mode.");
     }
-    if knob.guards_against.is_some() {
-        cell.push_str(" **Must be on in strict production.**");
-    }
     if knob.secret {
         cell.push_str(" **Never shown**, and also read [from a file](#secrets).");
     }
-    if knob.on_bad == OnBad::Refuse {
-        cell.push_str(" **Invalid values are fatal.**");
-    }
-    if knob.reloads {
-        cell.push_str(" **Reloadable.**");
+    for mark in marks(knob) {
+        let _ = write!(cell, " **{mark}**");
     }
     cell
 }

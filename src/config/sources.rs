@@ -260,7 +260,7 @@ fn line_key(line: &str) -> Option<&str> {
     (!key.is_empty() && is_name(key)).then_some(key)
 }
 
-/// Those settings of [`TOKEN_KEYS`] that are given, be it badly, by the names they are given under.
+/// Those settings of [`TOKEN_KEYS`] that are given, even badly, by the names they are given under.
 pub(super) fn token_keys(sources: &Sources) -> Vec<String> {
     let name = |knob: &&'static Knob| match sources.find(knob) {
         Ok(given) => given.map(|given| given.name),

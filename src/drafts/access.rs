@@ -1,5 +1,5 @@
-//! Who may read a draft (ruling 7): anyone while `DRAFTS_PUBLIC_READ` is true, else its members. Whoever shows anything
-//! of a draft to somebody asks here first.
+//! Who may read a draft (ruling 7): anyone while `DRAFTS_PUBLIC_READ` is true, else its members. Code that shows
+//! anything of a draft to somebody asks here first.
 
 use super::store;
 use crate::gate::validate::ECHO_CHARS;

@@ -72,7 +72,7 @@ impl Default for Counters {
     }
 }
 
-/// Shows how many drafts are watched to whoever asks for metrics.
+/// Has metrics show how many drafts are watched.
 pub fn show_rooms(metrics: &Metrics, seats: Seats) {
     let rooms = metrics.gauge(&ROOMS);
     metrics.sample_with(move || set_usize(&rooms, seats.topics()));

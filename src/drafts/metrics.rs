@@ -1,9 +1,8 @@
 //! The figures beside a draft (contract 01 §1.2 with R9), and the moment they are asked for.
 
-use crate::clock::Timestamp;
+use crate::clock::{DAY_MICROS, SECOND_MICROS, Timestamp};
 
-const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
-const MINUTE_MICROS: f64 = 60.0 * 1_000_000.0;
+const MINUTE_MICROS: f64 = (60 * SECOND_MICROS) as f64;
 
 /// What the figures are computed from.
 #[derive(Debug, Clone, Copy)]

@@ -1,8 +1,8 @@
 //! Keeps the event log of each draft at its newest `EVENTS_KEPT_PER_DRAFT` events, by a [`Task`] of the housekeeper.
 //!
 //! What is too old is removed oldest first, in small jobs that wait in the writer's queue like everyone else's changes,
-//! one at a time. So whatever ends a run, and be it SIGKILL, what is left of a log is its end without a gap; and who
-//! asks for what is gone finds an answer that does not begin where it should (`complete: false`).
+//! one at a time. So whatever ends a run, even SIGKILL, what is left of a log is its end without a gap; and a
+//! client that asks for what is gone gets an answer that does not begin where it should (`complete: false`).
 //!
 //! Drafts that are too long are found by looking at all of them, in slices. That is cheaper than it sounds, and than an
 //! index, which every change of every draft would have to keep up: 100,000 drafts take 18 ms when none is too long,

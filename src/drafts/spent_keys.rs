@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::store::{self, SpentKey};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, HOUR_MICROS, Timestamp};
 use crate::housekeeper::{Stop, Task};
 use crate::store::{ChoreError, Pruned, Pruner, Reader, Run, WriterHandle};
 
@@ -17,7 +17,6 @@ use crate::store::{ChoreError, Pruned, Pruner, Reader, Run, WriterHandle};
 pub const KEY_LIFE_HOURS: i64 = 24;
 /// And for so much longer at the most, so that not every run has to look at all keys to remove a few.
 const KEY_SLACK_HOURS: i64 = 1;
-const HOUR_MICROS: i64 = 60 * 60 * 1_000_000;
 /// From the time of a key to the run that removes it.
 const DUE_MAX_MICROS: i64 = (KEY_LIFE_HOURS + KEY_SLACK_HOURS) * HOUR_MICROS;
 /// Keys that are looked at in one reading: a bound of memory, and of how long a reading can hold back a checkpoint.

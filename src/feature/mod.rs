@@ -39,7 +39,7 @@ pub type Start = fn(&Settings, &House) -> Result<Arc<dyn Running>, StartError>;
 
 /// What a feature declares.
 pub struct Feature {
-    /// For the log, and for whoever reads the list.
+    /// For the log, and for readers of the list.
     pub name: &'static str,
     /// Its settings.
     pub knobs: &'static [&'static Knob],
@@ -109,7 +109,7 @@ pub struct House {
     pub clock: Clock,
 }
 
-/// The server once it serves, for whoever shows it to the operator.
+/// The server once it serves, for what shows it to the operator.
 pub struct Serving {
     /// Where clients are served.
     pub endpoints: Vec<Endpoint>,

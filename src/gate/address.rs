@@ -41,7 +41,7 @@ pub(super) fn of_client(
 ) -> IpAddr {
     let mut client = match peer {
         Peer::Ip(address) => address,
-        // Whoever it is, it is on this machine.
+        // A caller on this machine.
         Peer::Unix => Ipv4Addr::LOCALHOST.into(),
     };
     if !is_trusted(peer) {
@@ -50,7 +50,7 @@ pub(super) fn of_client(
     }
     let hops: Vec<&[u8]> = request.headers.items("x-forwarded-for").collect();
     for hop in hops.into_iter().rev() {
-        // A hop that is no address ends the way back: whoever reported it is all that is known.
+        // A hop that is no address ends the way back: the proxy that reported it is all that is known.
         let Some(address) = parse(hop) else { break };
         client = address;
         if !is_trusted(Peer::Ip(address)) {

@@ -81,7 +81,7 @@ impl Counters {
         RouteMetrics { template, requests, answered, duration, blocked, blocked_here, in_flight }
     }
 
-    /// Bytes were refused that were no good request.
+    /// Bytes were refused that are not a valid request.
     pub fn rejected(&self, status: StatusCode) {
         self.rejected.with(&[status.as_str()]).inc();
     }

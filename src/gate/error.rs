@@ -78,7 +78,7 @@ impl ApiError {
         self
     }
 
-    /// The same error with particulars that only the log is told.
+    /// The same error with details that only the log is told.
     #[must_use]
     pub fn with_context(mut self, context: impl Into<String>) -> Self {
         self.0.context = Some(context.into());

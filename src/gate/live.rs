@@ -1,7 +1,7 @@
 //! A value that is replaced while it is in use.
 //!
-//! Whoever uses it on every request holds a copy ([`Following`]) and compares one number with that of the shared one,
-//! which costs a relaxed load. Only when they differ is a lock taken, for as long as it takes to copy a pointer. A value
+//! A thread that uses it on every request holds a copy ([`Following`]) and compares one number with that of the shared
+//! one, which costs a relaxed load. Only when they differ is a lock taken, for as long as it takes to copy a pointer. A value
 //! is replaced as a whole, so that nobody ever sees a half of one and a half of another.
 
 use std::ops::Deref;

@@ -4,13 +4,14 @@
 //! 2. CORS: a preflight is answered here ([`Cors`])
 //! 3. rate limit by address: 429 ([`Limiter`]); probes and handshakes of sockets are not counted
 //! 4. routing: 404, 405 with `Allow`, 307 to the path with or without its last slash ([`Routes`])
-//! 5. rate limit by user and route: 429. It wants to know who is asking, but answers nothing in the place of 7
+//! 5. rate limit by user and route: 429. It needs the identity, but answers nothing in the place of 7
 //! 6. the body, parsed: 422 `json_invalid` ([`validate::Body`])
 //! 7. identity: 401 ([`Identity`]); or, on the way to a socket, the handshake ([`handshake`])
 //! 8. the handler: shape (422), then meaning (404, 403, …), then the change
 //!
-//! The order is contract 01 §0.3, where both limits stand before routing. On the way out every answer gets its request id, CORS and security headers, and one
-//! `request.complete` line in the log. A panic in a handler is a 500 for that request and nothing else.
+//! The order is contract 01 §0.3, where both limits stand before routing. On the way out every answer gets its request id,
+//! CORS and security headers, and one `request.complete` line in the log. A panic in a handler is a 500 for that request and
+//! nothing else.
 
 mod address;
 mod call;

@@ -17,7 +17,7 @@ use crate::settings::{Network, Settings};
 pub struct Policy {
     /// Which pages may read answers.
     pub cors: Cors,
-    /// How requests say who is asking.
+    /// How requests state their identity.
     pub identity: Identity,
     /// How often who may ask, if that is limited.
     pub limiter: Option<Limiter>,
@@ -98,7 +98,7 @@ impl Policies {
         move |peer| (policy.now().trusted_proxy)(peer)
     }
 
-    /// Shows how many buckets of the rate limit are not full to whoever asks for metrics.
+    /// Has metrics show how many buckets of the rate limit are not full.
     pub fn show(&self, metrics: &Metrics) {
         let (policy, clock, keys) = (self.policy.clone(), self.clock.clone(), metrics.gauge(&LIMITED_KEYS));
         metrics.sample_with(move || {

@@ -1,8 +1,8 @@
 //! An answer that comes from elsewhere.
 //!
 //! A handler parks its request ([`Call::park`](super::Call::park)), gives the [`Reply`] to whatever will answer (the
-//! writer, the blocking pool, a thread of its own, an outbound call), and returns what to make of the result. Whoever
-//! holds the `Reply` answers once, from any thread, even before the handler has returned. The shard then takes the
+//! writer, the blocking pool, a thread of its own, an outbound call), and returns what to make of the result. The holder
+//! of the `Reply` answers once, from any thread, even before the handler has returned. The shard then takes the
 //! request up again and makes the response.
 //!
 //! A `Reply` that is dropped answers 500. One that does not come within [`net::Timeouts::parked`](crate::net::Timeouts)
@@ -50,7 +50,7 @@ enum State<T> {
     Gone,
 }
 
-/// The end for whoever answers.
+/// The end that answers.
 pub struct Reply<T: Send>(Option<Arc<Slot<T>>>);
 
 /// The end that stays on the shard. Dropped, it tells the other end that nobody waits.

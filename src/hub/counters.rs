@@ -66,7 +66,7 @@ impl Default for Counters {
 }
 
 impl Seats {
-    /// Shows how many are taken to whoever asks for metrics.
+    /// Has metrics show how many are taken.
     pub fn show(&self, metrics: &Metrics) {
         let (seats, active) = (self.clone(), metrics.gauge(&ACTIVE));
         metrics.sample_with(move || set_usize(&active, seats.open()));

@@ -21,7 +21,7 @@ use super::mailbox::{Mailbox, Message};
 use super::response::{self, Manner, Response};
 use super::slots::{Accepted, Full, Slots};
 use crate::clock::Clock;
-use crate::observe::repeat::Sampler;
+use crate::observe::throttle::LogThrottle;
 
 /// How long to wait after an accept error before the next try.
 const RETRY: Duration = Duration::from_millis(100);
@@ -94,8 +94,8 @@ pub(crate) struct Acceptor<N> {
     metrics: Arc<Counters>,
     shards: Vec<Arc<Mailbox<N>>>,
     next_shard: usize,
-    refusals: Sampler,
-    errors: Sampler,
+    refusals: LogThrottle,
+    errors: LogThrottle,
     refused: VecDeque<(Stream, Instant)>,
     clock: Clock,
 }
@@ -126,8 +126,8 @@ impl<N> Acceptor<N> {
             metrics,
             shards,
             next_shard: 0,
-            refusals: Sampler::new(),
-            errors: Sampler::new(),
+            refusals: LogThrottle::new(),
+            errors: LogThrottle::new(),
             refused,
             clock,
         })
@@ -235,7 +235,7 @@ impl<N> Acceptor<N> {
     fn refuse(&mut self, mut stream: Stream, door: usize) {
         // A fresh socket's send buffer is empty and takes the refusal whole; a client already gone does not matter.
         let mut answer = Vec::new();
-        let date = response::http_date(self.clock.now().0.div_euclid(1_000_000));
+        let date = response::http_date(self.clock.now().seconds());
         response::encode(
             &self.doors[door].refusal,
             Manner { head_only: false, http11: true, keep_alive: false },

@@ -1,7 +1,7 @@
 //! The other end: one blocking request, as the program's own verbs and its watchdog make them.
 //!
-//! It asks in HTTP/1.0, so an answer is never chunked and ends with its connection, whoever gives it: this server, its
-//! private plane, or a reverse proxy in front of it. No TLS; who terminates it does so on this machine.
+//! It asks in HTTP/1.0, so an answer is never chunked and ends with its connection, be it from this server, its private
+//! plane, or a reverse proxy in front of it. No TLS: a proxy that terminates it runs on this machine.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;

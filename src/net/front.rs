@@ -84,7 +84,7 @@ impl<N: Send + 'static> Front<N> {
             let mailbox = reactor.mailbox();
             let (make, address, send) = (Arc::clone(&make), Arc::clone(&mailbox), send_refusal.clone());
             let thread = std::thread::Builder::new().name(format!("{name}shard-{index}")).spawn(move || {
-                observe::vital(move || {
+                observe::exit_on_panic(move || {
                     let (mut services, notes) = make(seed, address);
                     let _ = send.send(services.iter_mut().map(Service::refuse).collect::<Vec<_>>());
                     reactor.run(services, notes);
@@ -104,7 +104,7 @@ impl<N: Send + 'static> Front<N> {
         });
         let acceptor = Acceptor::new(entrances.collect(), Arc::clone(&metrics), mailboxes, clock.clone())?;
         let control = acceptor.control();
-        let run = move || observe::vital(move || acceptor.run());
+        let run = move || observe::exit_on_panic(move || acceptor.run());
         let acceptor = std::thread::Builder::new().name(format!("{name}acceptor")).spawn(run)?;
         Ok(Self { endpoints, control, acceptor, shards, clock })
     }

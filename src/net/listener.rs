@@ -23,7 +23,7 @@ const BACKLOG: i32 = 4096;
 pub enum Listener {
     /// An address.
     Tcp(TcpListener),
-    /// A Unix socket. Whoever made its file removes it.
+    /// A Unix socket. The process that made its file removes it.
     Unix(UnixListener),
 }
 

@@ -133,7 +133,7 @@ impl<N> Mailbox<N> {
         waiting.messages.push(message);
         let first = waiting.messages.len() == 1;
         drop(waiting);
-        // Whoever finds the box empty wakes; the shard takes everything at once.
+        // Only the first message of a batch wakes; the shard takes everything at once.
         if first {
             self.wake();
         }

@@ -3,7 +3,7 @@
 //! One acceptor thread hands connections to shards, one thread per core, each an event loop over its own
 //! sockets ([`shard`]). A shard owns two things. One is a [`Service`], which turns a request into an answer at once
 //! ([`Answer::Now`]) or later ([`Answer::Later`]): then the connection is parked, the shard turns to others, and
-//! whoever does the work calls [`Resume::resume`] with the ticket. A request may also turn its connection into a
+//! the thread that does the work calls [`Resume::resume`] with the ticket. A request may also turn its connection into a
 //! WebSocket ([`Answer::Upgrade`]), which then belongs to a [`Session`]. The other thing is what takes its [`Notes`]: what
 //! happens elsewhere and concerns many sockets ([`Mailbox::note`]). What concerns one is told to its session
 //! ([`SocketAddress::tell`]).

@@ -2,7 +2,7 @@
 //!
 //! The shard writes HTTP answers straight to the socket and keeps here only what the kernel refused; frames of a
 //! WebSocket gather here during a turn and leave together at its end. Frames are shared, not copied. What is in the
-//! outbox counts by bytes, so whoever fills it can hold it to a bound.
+//! outbox counts by bytes, so that the code that fills it can hold it to a bound.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Write};

@@ -217,7 +217,7 @@ impl<S: Service, K: Notes> Shard<S, K> {
         }
     }
 
-    /// Notes were lost on their way to the sockets: whoever may have missed something has to ask for it.
+    /// Notes were lost on their way to the sockets: clients that may have missed something have to ask for it.
     fn close_sockets(&mut self) {
         log::error!("sockets.notes_missed");
         let keys: Vec<usize> = self.conns.iter().filter(|(_, conn)| conn.is_socket()).map(|(key, _)| key).collect();

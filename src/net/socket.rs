@@ -66,7 +66,7 @@ pub trait Session {
     /// That moment has come. Whatever is said, the socket is closed after it.
     fn expire(&mut self, _: &mut Outgoing<'_>) {}
 
-    /// The socket has ended with this code, whoever ended it and however. Called once.
+    /// The socket has ended with this code, from either side. Called once.
     fn closed(&mut self, code: u16);
 }
 

@@ -9,7 +9,7 @@ use super::response::{self, Manner, Response};
 use super::service::Timeouts;
 use crate::clock::Clock;
 use crate::net::counters::Counters;
-use crate::observe::repeat::Sampler;
+use crate::observe::throttle::LogThrottle;
 
 /// Bytes read from a socket at once, into one buffer that all connections of the shard share.
 const SCRATCH_BYTES: usize = 16 * 1024;
@@ -34,9 +34,9 @@ pub(crate) struct Tools<S> {
     pub(crate) unsent: usize,
     pub(crate) unsent_max: usize,
     /// Clients let go because they do not read.
-    pub(crate) cut_off: Sampler,
+    pub(crate) cut_off: LogThrottle,
     /// Answers whose source failed.
-    pub(crate) broken_off: Sampler,
+    pub(crate) broken_off: LogThrottle,
     pub(crate) metrics: Arc<Counters>,
     pub(crate) clock: Clock,
     date: (i64, String),
@@ -61,8 +61,8 @@ impl<S> Tools<S> {
             answers: Vec::new(),
             unsent: 0,
             unsent_max: UNSENT_MAX_BYTES,
-            cut_off: Sampler::new(),
-            broken_off: Sampler::new(),
+            cut_off: LogThrottle::new(),
+            broken_off: LogThrottle::new(),
             metrics,
             clock,
             date: (i64::MIN, String::new()),
@@ -88,7 +88,7 @@ impl<S> Tools<S> {
     /// Looks at the clock, once a turn.
     pub(crate) fn tick(&mut self) {
         self.now = self.clock.instant();
-        let seconds = self.clock.now().0.div_euclid(1_000_000);
+        let seconds = self.clock.now().seconds();
         if seconds != self.date.0 {
             self.date = (seconds, response::http_date(seconds));
         }

@@ -46,7 +46,7 @@ pub struct Metrics(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    /// Locked by who starts, and by who asks for the text.
+    /// Locked at the start, and to write the text.
     registry: Mutex<Registry>,
     readers: Mutex<Vec<GaugeReader>>,
 }
@@ -69,7 +69,7 @@ impl Metrics {
     }
 
     /// Everything as it is now, in the text format 0.0.4. Takes a few system calls and, in the readers of gauges, a look into
-    /// the database; whoever counts waits for none of it.
+    /// the database; threads that count wait for none of it.
     #[must_use]
     pub fn encode(&self) -> String {
         let readers = self.0.readers.lock().clone();

@@ -6,7 +6,7 @@
 //!
 //! - [`format`]: record to one line, pure;
 //! - [`sink`]: bounded queue and writer thread, so that logging never waits;
-//! - [`repeat`]: which occurrences of a repetitive warning to log;
+//! - [`throttle`]: which occurrences of a repetitive warning to log;
 //! - [`metrics`]: what is counted and measured.
 //!
 //! Invariants: one event is one line on stderr; a thread that logs never waits
@@ -17,8 +17,8 @@
 mod format;
 pub mod metrics;
 pub mod options;
-pub mod repeat;
 mod sink;
+pub mod throttle;
 
 use std::any::Any;
 use std::io::{IsTerminal as _, Write as _};
@@ -132,7 +132,7 @@ fn log_panic(info: &PanicHookInfo<'_>) {
 /// Runs what a thread is for and the server cannot do without. Should it panic, the process ends with code 1, after its
 /// log lines have left: a server of which a part is dead serves some and not others, and one that is started again serves
 /// all. What was acknowledged is on disk by then, as it is at any instant.
-pub fn vital(work: impl FnOnce()) {
+pub fn exit_on_panic(work: impl FnOnce()) {
     if panic::catch_unwind(panic::AssertUnwindSafe(work)).is_err() {
         let thread = thread::current();
         log::error!(target: OWN, thread = thread.name().unwrap_or("unnamed"); "thread.lost");
@@ -307,7 +307,7 @@ mod tests {
         if let Ok(does) = env::var("INKRING_TEST_DOES") {
             let _ = init(&Options { level: LevelFilter::Info, format: Format::Json }).unwrap();
             let work = move || assert_ne!(does, "panic", "on purpose");
-            thread::Builder::new().name("shard-7".into()).spawn(|| vital(work)).unwrap().join().unwrap();
+            thread::Builder::new().name("shard-7".into()).spawn(|| exit_on_panic(work)).unwrap().join().unwrap();
             return;
         }
         let test = "observe::tests::a_thread_that_the_server_cannot_do_without_takes_it_along_and_says_so";

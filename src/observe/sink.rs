@@ -1,7 +1,7 @@
 //! The bounded queue of finished lines and the thread that writes them.
 //!
 //! Responsibility: keep slow or broken log outputs away from the threads that
-//! serve. Whoever logs only appends to a queue; the `log-writer` thread takes
+//! serve. Threads that log only append to a queue; the `log-writer` thread takes
 //! what has gathered and writes it in one go.
 //!
 //! Invariants: queueing never waits for the output, it takes a lock that is

@@ -149,7 +149,7 @@ fn log_request(call: &Call<'_>, method: &str) {
     log::info!(peer = call.peer.to_string(), method, path = call.path; "ops.request");
 }
 
-/// Whoever says which process has the database that they want is not given another one.
+/// Refuses a caller that names another process: it wants the database that that process has.
 fn meant_for_us(call: &Call<'_>) -> Result<(), ApiError> {
     let (us, wanted) = (std::process::id().to_string(), call.headers.get(PROCESS_HEADER));
     if wanted.is_none_or(|wanted| wanted == us.as_bytes()) {

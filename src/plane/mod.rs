@@ -28,7 +28,7 @@ use crate::hub::{Batch, Mailbox, Topics};
 use crate::net::{
     self, Bound, Caps, Door, Endpoint, Front, Limits, Listener, Peer, Request, Response, SocketFile, Timeouts,
 };
-use crate::observe::repeat::Sampler;
+use crate::observe::throttle::LogThrottle;
 use crate::pool::{Pool, PoolHandle};
 use crate::settings::Settings;
 use crate::store::{Reader, WriterHandle};
@@ -51,7 +51,7 @@ const OPS_REQUEST_SECONDS: u64 = 10;
 const OPS_ANSWER_SECONDS: u64 = 30;
 /// To make an answer: the longest is a backup.
 const OPS_WORK_SECONDS: u64 = 24 * 60 * 60;
-/// What is under way at the stop, be it a backup, is waited for this long.
+/// Work under way at the stop, such as a backup, is waited for this long.
 const OPS_STOP_SECONDS: u64 = 5;
 /// Threads for what blocks: one for the backup, of which there is only one at a time, and one for everything else.
 const OPS_THREADS: usize = 2;
@@ -104,7 +104,7 @@ impl Plane {
         self.front.endpoints().first()
     }
 
-    /// Closes it. Whoever is being answered is cut off, but what has been begun on the database is waited for, for
+    /// Closes it. Requests under way are cut off, but what has been begun on the database is waited for, for
     /// [`OPS_STOP_SECONDS`].
     pub fn stop(self) {
         self.stop_within(Duration::from_secs(OPS_STOP_SECONDS));
@@ -184,7 +184,7 @@ impl Plan {
 
     fn guard(&self) -> Guard {
         let token = self.token.clone();
-        // Through a Unix socket comes no browser by itself, and whoever has the token was told it.
+        // No browser uses a Unix socket by itself, and a caller that has the token was given it.
         let named = self.on_unix || token.is_some();
         Box::new(move |request, peer| {
             guard::check(request, named)?;
@@ -200,7 +200,7 @@ fn check_token(token: &Secret, request: &Request<'_>, peer: Peer) -> Result<(), 
     if token.is_shown_by(request.headers.get(AUTHORIZATION.as_str())) {
         return Ok(());
     }
-    static REFUSED: Sampler = Sampler::new();
+    static REFUSED: LogThrottle = LogThrottle::new();
     if let Some(refused) = REFUSED.hit() {
         log::warn!(peer = peer.to_string(), refused; "ops.unauthorized");
     }
@@ -210,7 +210,7 @@ fn check_token(token: &Secret, request: &Request<'_>, peer: Peer) -> Result<(), 
         .with_header(WWW_AUTHENTICATE, challenge))
 }
 
-/// The policy of a gate whose guard decides: nobody has a name, and whoever came in is not counted.
+/// The policy of a gate whose guard decides: callers have no names, and no limit counts them.
 fn nobody() -> Live<Policy> {
     Live::new(Policy {
         cors: Cors::new(Vec::new()),

@@ -17,7 +17,7 @@ use crate::settings::Settings;
 use crate::store::options::QUEUE_JOBS;
 use crate::store::{self, Reader};
 
-/// The platform, for whoever asks all that run.
+/// The platform, beside the features: it answers the same questions.
 pub(super) struct Platform {
     policies: Policies,
     house: House,
@@ -25,7 +25,7 @@ pub(super) struct Platform {
 }
 
 impl Platform {
-    /// With its gauges set for whoever asks for metrics.
+    /// With its gauges set whenever metrics are read.
     pub(super) fn new(settings: &Settings, house: &House, policies: Policies) -> Self {
         let House { metrics, survey, seats, backups, audit, .. } = house;
         store::counters::show(metrics, Arc::clone(survey), settings.count(&QUEUE_JOBS));

@@ -217,16 +217,8 @@ impl Knob {
 }
 
 impl Listed for Knob {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn section(&self) -> &'static Section {
-        self.section
-    }
-
-    fn after(&self) -> Option<&'static Self> {
-        self.after
+    fn place(&self) -> (&'static Section, Option<&'static Self>) {
+        (self.section, self.after)
     }
 }
 

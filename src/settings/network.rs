@@ -25,7 +25,7 @@ pub enum Network {
         /// How many of the leading bits count.
         prefix: u8,
     },
-    /// Whoever calls through a Unix socket.
+    /// Every caller through a Unix socket.
     Unix,
 }
 

@@ -18,15 +18,9 @@ impl Section {
 }
 
 /// What is declared by an owner and listed with what others declare.
-pub trait Listed {
-    /// By which it is known.
-    fn name(&self) -> &'static str;
-
-    /// The heading that it stands under.
-    fn section(&self) -> &'static Section;
-
-    /// The one of that section behind which it stands, if that is not left to the order of the owners.
-    fn after(&self) -> Option<&'static Self>;
+pub trait Listed: 'static {
+    /// The heading that it stands under, and what it stands behind there, if that is not left to the order of the owners.
+    fn place(&self) -> (&'static Section, Option<&'static Self>);
 }
 
 /// What these owners declare as it is shown: section by section, and in each of them in the order of the owners, except for
@@ -35,7 +29,7 @@ pub trait Listed {
 pub fn in_sections<T: Listed>(platform: &[&'static Section], owners: &[&[&'static T]]) -> Vec<&'static T> {
     let all: Vec<&'static T> = owners.iter().flat_map(|owned| owned.iter().copied()).collect();
     let mut sections = platform.to_vec();
-    for section in all.iter().map(|one| one.section()) {
+    for section in all.iter().map(|one| one.place().0) {
         let is = |other: &Section| sections.iter().position(|known| known.title == other.title);
         if is(section).is_none() {
             let place = section.after.and_then(is).map_or(sections.len(), |before| before + 1);
@@ -44,11 +38,12 @@ pub fn in_sections<T: Listed>(platform: &[&'static Section], owners: &[&[&'stati
     }
     let mut shown: Vec<&'static T> = Vec::with_capacity(all.len());
     for section in sections {
-        let here = all.iter().copied().filter(|one| one.section().title == section.title);
-        let (behind, first): (Vec<_>, Vec<_>) = here.partition(|one| one.after().is_some());
+        let here = all.iter().copied().filter(|one| one.place().0.title == section.title);
+        let (behind, first): (Vec<_>, Vec<_>) = here.partition(|one| one.place().1.is_some());
         shown.extend(first);
         for one in behind {
-            let place = shown.iter().position(|known| one.after().is_some_and(|before| before.name() == known.name()));
+            let before = one.place().1;
+            let place = shown.iter().position(|known| before.is_some_and(|before| std::ptr::eq(before, *known)));
             shown.insert(place.map_or(shown.len(), |before| before + 1), one);
         }
     }

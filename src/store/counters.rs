@@ -111,7 +111,7 @@ impl Default for Counters {
     }
 }
 
-/// Shows how the database and its writer's queue of so many jobs stand to whoever asks for metrics.
+/// Has metrics show how the database and its writer's queue of so many jobs stand.
 pub fn show(metrics: &Metrics, survey: Arc<Survey>, queue_jobs: usize) {
     let (depth, limit, readonly) = (metrics.gauge(&QUEUE_DEPTH), metrics.gauge(&QUEUE_LIMIT), metrics.gauge(&READONLY));
     let bytes = [&DATABASE_BYTES, &WAL_BYTES, &FREELIST_BYTES, &DISK_FREE_BYTES].map(|row| metrics.gauge(row));

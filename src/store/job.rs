@@ -20,8 +20,8 @@ pub trait Job: Send {
     /// more when its transaction was undone, and then begins from nothing: it keeps nothing of the run before.
     fn run(&mut self, tx: &mut Tx<'_>) -> Verdict;
 
-    /// Called once, on the writer after the commit's fsync or after the failure, or by whoever hands it in when it is
-    /// refused at once; must be quick. `Ok` means that the verdict was carried out; `Err` says what is known.
+    /// Called once, on the writer after the commit's fsync or after the failure, or on the thread that hands it in when
+    /// it is refused at once; must be quick. `Ok` means that the verdict was carried out; `Err` says what is known.
     fn settle(self: Box<Self>, outcome: Result<JobTimes, StoreError>);
 }
 

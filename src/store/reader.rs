@@ -11,6 +11,10 @@ use super::value::Value;
 /// What reads rows: a [`Reader`], or the transaction of a change ([`super::Tx`]). Statements are texts that never change, so
 /// that each is prepared once; values stand at `?1` to `?n`.
 pub trait Query {
+    /// What the statements are sent by.
+    #[doc(hidden)]
+    fn connection(&self) -> &Connection;
+
     /// The first row of the answer, if it has one.
     ///
     /// # Errors
@@ -20,7 +24,9 @@ pub trait Query {
         sql: &'static str,
         values: &[Value<'_>],
         read: impl FnOnce(&Row<'_>) -> Result<T, Error>,
-    ) -> Result<Option<T>, Error>;
+    ) -> Result<Option<T>, Error> {
+        self.connection().one(sql, values, read)
+    }
 
     /// Every row of the answer, in its order.
     ///
@@ -31,7 +37,9 @@ pub trait Query {
         sql: &'static str,
         values: &[Value<'_>],
         read: impl FnMut(&Row<'_>) -> Result<(), Error>,
-    ) -> Result<(), Error>;
+    ) -> Result<(), Error> {
+        self.connection().each(sql, values, read)
+    }
 
     /// Whether there is a row.
     ///
@@ -54,10 +62,6 @@ pub struct Reader {
 impl Reader {
     pub(super) fn new(connection: Connection, writer: Option<Arc<WriterState>>) -> Self {
         Self { connection, writer }
-    }
-
-    pub(super) fn connection(&self) -> &Connection {
-        &self.connection
     }
 
     /// A number that stands for what is committed: while it is the same, nothing was. Ask before reading: what was read is
@@ -85,21 +89,7 @@ impl Reader {
 }
 
 impl Query for Reader {
-    fn one<T>(
-        &self,
-        sql: &'static str,
-        values: &[Value<'_>],
-        read: impl FnOnce(&Row<'_>) -> Result<T, Error>,
-    ) -> Result<Option<T>, Error> {
-        self.connection.one(sql, values, read)
-    }
-
-    fn each(
-        &self,
-        sql: &'static str,
-        values: &[Value<'_>],
-        read: impl FnMut(&Row<'_>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        self.connection.each(sql, values, read)
+    fn connection(&self) -> &Connection {
+        &self.connection
     }
 }

@@ -10,7 +10,7 @@ use super::chore::run_chore;
 use super::error::Error;
 use super::event::{Event, Publisher};
 use super::handle::WriterHandle;
-use super::reader::Reader;
+use super::reader::{Query as _, Reader};
 use super::schema::{MIGRATIONS, Migration, Schema};
 use super::sqlite::connection::Connection;
 use super::sqlite::open::{Store, open};

@@ -54,10 +54,6 @@ impl<'a> Tx<'a> {
         Self { connection, now, effects }
     }
 
-    pub(super) fn connection(&self) -> &Connection {
-        self.connection
-    }
-
     /// The time of this change: the wall clock, but never before an earlier change's.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -109,19 +105,6 @@ impl<'a> Tx<'a> {
         self.connection.insert(sql, values)
     }
 
-    /// Does something that is undone alone if it fails, events and all.
-    ///
-    /// # Errors
-    /// The outer one: the transaction was lost with it, and nothing that the change did has happened.
-    pub fn savepoint<T, E>(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, E>) -> Result<Result<T, E>, Error> {
-        let (connection, mark) = (self.connection, self.effects.mark());
-        let done = connection.savepoint(|| work(self))?;
-        if done.is_err() {
-            self.effects.undo(mark);
-        }
-        Ok(done)
-    }
-
     /// Changes a row that means nothing: committed, it proves that commits reach the disk.
     ///
     /// # Errors
@@ -154,21 +137,7 @@ impl<'a> Tx<'a> {
 }
 
 impl Query for Tx<'_> {
-    fn one<T>(
-        &self,
-        sql: &'static str,
-        values: &[Value<'_>],
-        read: impl FnOnce(&Row<'_>) -> Result<T, Error>,
-    ) -> Result<Option<T>, Error> {
-        self.connection.one(sql, values, read)
-    }
-
-    fn each(
-        &self,
-        sql: &'static str,
-        values: &[Value<'_>],
-        read: impl FnMut(&Row<'_>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        self.connection.each(sql, values, read)
+    fn connection(&self) -> &Connection {
+        self.connection
     }
 }

@@ -32,7 +32,7 @@ struct Manager {
 }
 
 impl Notify {
-    /// For whoever `NOTIFY_SOCKET` names.
+    /// Tells the socket that `NOTIFY_SOCKET` names.
     #[must_use]
     pub fn from_environment() -> Self {
         let Some(name) = env::var_os(SOCKET).filter(|name| !name.is_empty()) else { return Self::default() };
@@ -46,7 +46,7 @@ impl Notify {
         }
     }
 
-    /// For whoever listens at this path, or at this abstract address if it begins with `@`.
+    /// Tells the socket at this path, or at this abstract address if it begins with `@`.
     ///
     /// # Errors
     /// When this is neither, or the system gives us no socket.

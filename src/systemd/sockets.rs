@@ -31,10 +31,10 @@ pub struct Inherited {
 /// Why what was handed over cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadSockets {
-    /// Nobody knows what it is for.
+    /// It has another name.
     #[error(
-        "a socket named {0:?} was handed over, and nobody knows what for: call it http or ops, by FileDescriptorName= in \
-         its socket unit"
+        "a socket named {0:?} was handed over; the names are http and ops, and FileDescriptorName= in its socket unit \
+         sets them"
     )]
     Unknown(String),
     /// One too many.

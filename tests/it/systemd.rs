@@ -308,7 +308,7 @@ fn sockets_without_a_use_stop_the_start_with_a_sentence() {
     let unix = || as_stdin(std::os::unix::net::UnixListener::bind(directory.path().join("s")).unwrap());
     let twice = "exec 4<&3; export LISTEN_FDS=2 LISTEN_FDNAMES=http:http";
     for (stdin, before, says) in [
-        (tcp(), "export LISTEN_FDNAMES=web", "a socket named \"web\" was handed over, and nobody knows what for"),
+        (tcp(), "export LISTEN_FDNAMES=web", "a socket named \"web\" was handed over; the names are http and ops"),
         (tcp(), twice, "two sockets named http were handed over"),
         (unix(), "true", "the socket named http that was handed over is not a TCP socket"),
         (Stdio::null(), "true", "the socket named http that was handed over is not a TCP socket"),

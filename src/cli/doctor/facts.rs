@@ -363,7 +363,7 @@ fn limits_of(text: &str) -> Option<(Option<u64>, Option<u64>)> {
 }
 
 fn stored(database: &Path) -> Stored {
-    // Whoever has it open, or was killed with it open, has left a log beside it.
+    // A process that has it open, or was killed with it open, has left a log beside it.
     let (log, schema) = (with_suffix(database, "-wal"), features::schema());
     if log.exists() {
         return stored_as(database, store::open_read_only(database, &schema));
@@ -416,8 +416,8 @@ fn backups(directory: &Path) -> Backups {
     }
 }
 
-/// The process that has the lock of this database. Only looked up: whoever tried the lock would for a moment be in the way
-/// of a server that starts.
+/// The process that has the lock of this database. Only looked up: to try the lock would for a moment be in the way of a
+/// server that starts.
 fn holder(database: &Path) -> Option<String> {
     let path = with_suffix(database, ".lock");
     let metadata = fs::metadata(&path).ok()?;

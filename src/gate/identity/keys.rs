@@ -120,7 +120,7 @@ impl Keys {
         decode(token, key, signature).map_err(|_| BadToken::NotSigned)
     }
 
-    /// Whether any of them is a secret, so that whoever reads it can sign.
+    /// Whether any of them is a secret: its reader can sign.
     #[must_use]
     pub fn hold_a_secret(&self) -> bool {
         match &*self.0.now() {
@@ -156,7 +156,7 @@ impl KeyFile {
         self.keys.clone()
     }
 
-    /// Takes the keys of a file that has changed. If it is no good now, the keys stay as they are, and it is said once.
+    /// Takes the keys of a file that has changed. If it is invalid now, the keys stay as they are, and the log says so once.
     pub fn look(&mut self) {
         let seen = read(&self.path);
         if seen == self.seen {
@@ -236,7 +236,7 @@ fn pem(text: &[u8]) -> Result<Key, String> {
         "PUBLIC KEY" => {}
         "RSA PUBLIC KEY" => return rsa_der(document.as_bytes()),
         private if private.ends_with("PRIVATE KEY") => {
-            return Err(bad("holds a private key, which only whoever signs may have"));
+            return Err(bad("holds a private key, which only the signer may have"));
         }
         _ => return Err(bad("holds no public key")),
     }
@@ -301,7 +301,7 @@ fn jwk_key(jwk: &Value) -> Result<Option<Key>, String> {
         return Ok(None);
     }
     if jwk.get("d").is_some() {
-        return Err("has its private part, which only whoever signs may have".to_owned());
+        return Err("has its private part, which only the signer may have".to_owned());
     }
     let id = match jwk.get("kid") {
         None => None,

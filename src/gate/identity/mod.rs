@@ -1,6 +1,6 @@
-//! Who is asking.
+//! The identity of a caller.
 //!
-//! One place for every way of saying so: a signed token where there is a key to verify it with ([`Verifier`]), else
+//! One place for every way of stating it: a signed token where there is a key to verify it with ([`Verifier`]), else
 //! `X-User-Id`, taken at its word while `AUTH_TRUST_USER_HEADER` says so (ruling 3). A token that was sent decides: one
 //! that is not good is a 401, whatever the other header says (contract 01 §0.4; for sockets too, ruling 3).
 
@@ -26,7 +26,7 @@ use user::user_id_rules;
 /// What a socket's handshake names before a token that it offers as a protocol (ruling 13).
 pub(super) const BEARER_PROTOCOL: &str = "bearer";
 
-/// How requests say who is asking.
+/// How requests state their identity.
 #[derive(Debug, Clone)]
 pub struct Identity {
     /// Whether `X-User-Id` is believed.

@@ -34,7 +34,7 @@ pub(crate) static JWKS_FILE: Knob = text(&ACCESS, "JWT_JWKS_FILE").refusing().re
 pub(crate) static KEYS_RELOAD: Knob = Knob::new(&ACCESS, "JWT_KEYS_RELOAD_SECONDS", int(1, 86_400, "seconds"), "10")
     .meaning(
         "How often the file of JWT_PUBLIC_KEY_FILE or JWT_JWKS_FILE is looked at. One that has changed is taken at \
-         once; one that is no good is logged, and the keys stay as they were.",
+         once; an invalid one is logged, and the keys stay as they were.",
     );
 
 pub(crate) static ISSUER: Knob = text(&ACCESS, "JWT_ISSUER")

@@ -11,14 +11,12 @@ use serde_json::{Map, Value, json};
 use super::bad_token::{BadToken, TOKEN_MAX_BYTES};
 use super::keys::Keys;
 use super::user::{Caller, is_user_id};
-use crate::clock::Timestamp;
+use crate::clock::{SECOND_MICROS, Timestamp};
 
-/// How many seconds the clock of whoever signs may differ from ours.
+/// How many seconds the signer's clock may differ from ours.
 const LEEWAY_SECONDS: i64 = 30;
 /// The longest that a token is minted for, in hours.
 pub const MINT_MAX_HOURS: u32 = 24 * 365;
-
-const MICROS_PER_SECOND: i64 = 1_000_000;
 
 /// What is asked of a token besides its signature.
 #[derive(Debug, Clone, Default)]
@@ -79,7 +77,7 @@ pub fn mint(
     demands: &Demands,
     now: Timestamp,
 ) -> Result<String, jsonwebtoken::errors::Error> {
-    let issued = now.0.div_euclid(MICROS_PER_SECOND);
+    let issued = now.seconds();
     let mut claims = json!({ "sub": user, "iat": issued, "exp": issued + i64::from(hours) * 3600 });
     for (name, wanted) in [("iss", &demands.issuer), ("aud", &demands.audience)] {
         if let Some(wanted) = wanted {
@@ -122,14 +120,14 @@ impl Demands {
             return Err(BadToken::Audience);
         }
         // Saturates: what expires after the end of time does not.
-        Ok(expires.map(|at| Timestamp(((at + LEEWAY_SECONDS as f64) * MICROS_PER_SECOND as f64) as i64)))
+        Ok(expires.map(|at| Timestamp(((at + LEEWAY_SECONDS as f64) * SECOND_MICROS as f64) as i64)))
     }
 }
 
 /// A moment in the seconds of a token, moved by so many of them.
 fn seconds(at: Timestamp, moved_by_seconds: i64) -> f64 {
     // To the microsecond for the next 200 years.
-    at.0.saturating_add(moved_by_seconds * MICROS_PER_SECOND) as f64 / MICROS_PER_SECOND as f64
+    at.0.saturating_add(moved_by_seconds * SECOND_MICROS) as f64 / SECOND_MICROS as f64
 }
 
 /// A claim that is a moment (RFC 7519 §2, NumericDate).
@@ -178,7 +176,7 @@ mod tests {
     }
 
     fn verify_with(demands: Demands, claims: &Value) -> Result<String, BadToken> {
-        let found = Verifier::hs256(KEY, demands).verify(token(claims).as_bytes(), Timestamp(NOW * MICROS_PER_SECOND));
+        let found = Verifier::hs256(KEY, demands).verify(token(claims).as_bytes(), Timestamp(NOW * SECOND_MICROS));
         found.map(|caller| caller.user)
     }
 
@@ -188,7 +186,7 @@ mod tests {
 
     fn verify_text(token: &str) -> Result<String, BadToken> {
         let verifier = Verifier::hs256(KEY, Demands::default());
-        verifier.verify(token.as_bytes(), Timestamp(NOW * MICROS_PER_SECOND)).map(|caller| caller.user)
+        verifier.verify(token.as_bytes(), Timestamp(NOW * SECOND_MICROS)).map(|caller| caller.user)
     }
 
     #[test]
@@ -299,13 +297,13 @@ mod tests {
     #[test]
     fn what_is_minted_is_taken_and_names_what_is_asked_for() {
         let demands = Demands { issuer: Some("us".to_owned()), audience: Some("ring".to_owned()), expiry: true };
-        let minted = mint(KEY, "alice", 24, &demands, Timestamp(NOW * MICROS_PER_SECOND)).unwrap();
+        let minted = mint(KEY, "alice", 24, &demands, Timestamp(NOW * SECOND_MICROS)).unwrap();
         let (header, claims) = unverified(&minted).unwrap();
         assert_eq!(header, json!({ "typ": "JWT", "alg": "HS256" }));
         let expected = json!({ "sub": "alice", "iat": NOW, "exp": NOW + 86_400, "iss": "us", "aud": "ring" });
         assert_eq!(Value::Object(claims), expected);
         let verifier = Verifier::hs256(KEY, demands);
-        let at = |seconds: i64| verifier.verify(minted.as_bytes(), Timestamp(seconds * MICROS_PER_SECOND));
+        let at = |seconds: i64| verifier.verify(minted.as_bytes(), Timestamp(seconds * SECOND_MICROS));
         assert_eq!(at(NOW).unwrap().user, "alice");
         assert_eq!(at(NOW + 86_430), Err(BadToken::Expired));
         let plain = mint(KEY, "alice", 1, &Demands::default(), Timestamp(0)).unwrap();

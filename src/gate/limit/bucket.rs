@@ -131,7 +131,7 @@ mod tests {
         let (mutation, mut bucket) = (Policy::new(3, 2), Bucket::default());
         let answers: Vec<_> = (0..3).map(|_| taken(&mut bucket, mutation, 5)).collect();
         assert_eq!(answers, [(true, 1, 20), (true, 0, 20), (false, 0, 20)]);
-        // 60 / 7 is 8.57: the original said 8, and whoever believed it came too early.
+        // 60 / 7 is 8.57: the original said 8, and clients that believed it came too early.
         let (seven, mut bucket) = (Policy::new(7, 1), Bucket::default());
         assert_eq!(taken(&mut bucket, seven, 0), (true, 0, 9));
         assert_eq!(taken(&mut bucket, seven, 8 * SECOND), (false, 0, 1));

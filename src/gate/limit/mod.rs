@@ -3,7 +3,7 @@
 //! Both tiers keep their buckets ([`bucket`]) in one table of a fixed size ([`table`]):
 //!
 //! 1. by client address, before anything is looked at, so that unknown paths count and changing one's name does not help
-//! 2. by who is asking, route template, and whether it reads or changes: a verified user, else the client address
+//! 2. by identity (a verified user, else the client address), route template, and whether it reads or changes
 //!
 //! A key is kept as a 64-bit hash with a seed of this process. Should two of the 100 000 keys ever be the same (one chance
 //! in four thousand million), two clients share a bucket until one of them is forgotten; and without the seed nobody can
@@ -24,9 +24,9 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use self::bucket::{Policy, Verdict};
 use self::table::Table;
 use crate::net::{RequestId, Response, network_of};
-use crate::observe::repeat::Sampler;
+use crate::observe::throttle::LogThrottle;
 
-/// How many times the default an address may ask, whoever it says it is: a household, or an office behind one address.
+/// How many times the default an address may ask under all its names: a household, or an office behind one address.
 const ADDRESS_FACTOR: u32 = 10;
 /// Nobody waits longer for a token: the slowest bucket gets one a minute.
 const WAIT_MAX_SECONDS: usize = 60;
@@ -57,7 +57,7 @@ pub struct Limits {
     pub standard_headers: bool,
 }
 
-/// Who is asking, as far as limits go.
+/// Identity, as far as limits go.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Who<'k> {
     /// A user whose identity was established.
@@ -132,7 +132,7 @@ struct Counted {
     table: Table,
     seed: RandomState,
     started: Instant,
-    refusals: Sampler,
+    refusals: LogThrottle,
 }
 
 /// All limits of a server; its shards share one.
@@ -149,7 +149,7 @@ impl Limiter {
     #[must_use]
     pub fn new(limits: Limits, now: Instant) -> Self {
         let table = Table::new(limits.keys);
-        let (keys, seed, refusals) = (limits.keys, RandomState::new(), Sampler::new());
+        let (keys, seed, refusals) = (limits.keys, RandomState::new(), LogThrottle::new());
         Self::counting(Arc::new(Counted { keys, table, seed, started: now, refusals }), limits)
     }
 
@@ -181,7 +181,7 @@ impl Limiter {
         self.take(&self.address, &Key::Address(network_of(client)), now)
     }
 
-    /// Counts a request to a route against who is asking.
+    /// Counts a request to a route against its identity.
     pub(super) fn by_route(
         &self,
         who: Who<'_>,
@@ -383,7 +383,7 @@ mod tests {
         assert_eq!(left(&slower, now + Duration::from_secs(39)), 0);
         assert_eq!(left(&slower, now + Duration::from_secs(40)), 1);
         assert!(slower.by_address(ip("192.0.2.1"), now).quota().is_none());
-        // One that owes more than it can now is empty, and whoever was refused waits for one token, not for all.
+        // One that owes more than it can now is empty, and a client that was refused waits for one token, not for all.
         let tight = faster.with(Limits { per_minute: 60, burst: 1, ..limits }, now);
         assert_eq!((left(&tight, now), left(&tight, now + Duration::from_secs(1))), (0, 1));
         let other = slower.with(Limits { keys: 2000, ..limits }, now);

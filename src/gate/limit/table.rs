@@ -1,7 +1,7 @@
 //! All buckets, in a table of a fixed size.
 //!
 //! It is laid out like the cache of a processor: a key may stand in one set of [`WAYS`] places only, and each set has a lock
-//! of its own. So it is allocated once and never grows, whoever comes with however many addresses, and to find a place is
+//! of its own. So it is allocated once and never grows, however many addresses there are, and to find a place is
 //! to look at 256 bytes. A place is taken from the bucket that will be full first. One that is full already is as good as
 //! forgotten, and of the others it is the one with the least to forget: among buckets that were used alike, the one idle
 //! longest. A flood of new keys takes places from itself, because each of its buckets has hardly been used.

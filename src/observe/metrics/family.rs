@@ -93,7 +93,7 @@ impl MetricConstructor<Histogram> for Buckets {
     }
 }
 
-/// A family with labels. Whoever comes often keeps the metric that it was given.
+/// A family with labels. A frequent caller keeps the metric that it was given.
 #[derive(Debug)]
 pub struct Labelled<M, C = fn() -> M> {
     names: &'static [&'static str],

@@ -109,16 +109,8 @@ impl Row {
 }
 
 impl Listed for Row {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn section(&self) -> &'static Section {
-        self.section
-    }
-
-    fn after(&self) -> Option<&'static Self> {
-        self.after
+    fn place(&self) -> (&'static Section, Option<&'static Self>) {
+        (self.section, self.after)
     }
 }
 

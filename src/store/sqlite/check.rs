@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::identity::table_names;
 use crate::store::error::Error;
-use crate::store::reader::Reader;
+use crate::store::reader::{Query as _, Reader};
 
 /// How thoroughly to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

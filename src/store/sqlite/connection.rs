@@ -10,7 +10,7 @@ use crate::store::value::Value;
 
 /// A connection, with the statements that it has prepared.
 #[derive(Debug)]
-pub(in crate::store) struct Connection(pub(super) rusqlite::Connection);
+pub struct Connection(pub(super) rusqlite::Connection);
 
 impl ToSql for Value<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -59,21 +59,6 @@ impl Connection {
     pub(in crate::store) fn insert(&self, sql: &str, values: &[Value<'_>]) -> Result<i64, Error> {
         self.bound(sql, values)?.raw_execute()?;
         Ok(self.0.last_insert_rowid())
-    }
-
-    /// Does something that is undone alone when it fails. The outer failure is that of the transaction: a full disk, or a
-    /// trigger that rolls back, has ended it, and nothing in it has happened.
-    pub(in crate::store) fn savepoint<T, E>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<Result<T, E>, Error> {
-        self.change("SAVEPOINT part", &[])?;
-        let done = work();
-        if done.is_err() {
-            if self.0.is_autocommit() {
-                return Err(Error::Lost("the transaction was ended by a part of it".to_owned()));
-            }
-            self.change("ROLLBACK TO part", &[])?;
-        }
-        self.change("RELEASE part", &[])?;
-        Ok(done)
     }
 
     /// Reads several times and sees one state of the database, whatever is committed meanwhile.

@@ -14,7 +14,7 @@ use super::copying::{Copied, CopyTarget, Copying, Steps};
 use crate::store::chore::run_chore;
 use crate::store::error::{CopyError, Error};
 use crate::store::handle::WriterHandle;
-use crate::store::reader::Reader;
+use crate::store::reader::{Query as _, Reader};
 
 /// From one look at what the caller wants meanwhile to the next.
 const MEANWHILE_EVERY: Duration = Duration::from_millis(50);

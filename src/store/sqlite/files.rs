@@ -29,8 +29,8 @@ pub fn sync_directory(directory: &Path) -> std::io::Result<()> {
     File::open(directory).and_then(|directory| directory.sync_all())
 }
 
-/// Gives a file beside a database to the owner of the database, or of its directory while there is none: whoever runs the
-/// server must be able to open it, also when root was here before.
+/// Gives a file beside a database to the owner of the database, or of its directory while there is none: the
+/// server's user must be able to open it, also when root was here before.
 ///
 /// # Errors
 /// When it belongs to somebody else and cannot be given away.

@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, ErrorCode};
 
 use crate::store::error::{Error, OpenError};
-use crate::store::reader::Reader;
+use crate::store::reader::{Query as _, Reader};
 
 /// Marks a file as ours: `inkr` in ASCII (`PRAGMA application_id`).
 pub const APPLICATION_ID: i32 = 0x696e_6b72;

@@ -11,7 +11,7 @@ use super::connection::Connection;
 use super::identity::user_version;
 use crate::clock::Timestamp;
 use crate::store::error::Error;
-use crate::store::reader::Reader;
+use crate::store::reader::{Query as _, Reader};
 use crate::store::schema::LAST_CHANGE_SINCE;
 
 /// The time between two notes, while changes are made.

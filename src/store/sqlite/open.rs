@@ -75,7 +75,7 @@ fn open_once(path: &Path, schema: &Schema) -> Result<Store, OpenError> {
         migrate(&mut connection, schema).map_err(failed)?;
     }
     let connection = Connection(connection);
-    // A row that cannot be read is a matter for whoever asks for it, not for the start.
+    // A row that cannot be read fails the request that asks for it, not the start.
     let last_change = LastChange::read(&connection).unwrap_or_else(|error| {
         log::warn!(error = error.to_string(); "store.newest_change_unknown");
         LastChange::unknown()
@@ -186,6 +186,7 @@ mod tests {
     use super::super::identity::{APPLICATION_ID, table_names, tables, user_version};
     use super::super::look::{open_any_version, open_immutable, open_read_only};
     use super::*;
+    use crate::store::reader::Query as _;
     use crate::store::schema::Migration;
     use crate::store::testing::schema;
 

@@ -1,8 +1,8 @@
 //! One database put in the place of another, so that at every instant one of the two is found whole.
 //!
 //! The new one is written beside the old one under a name that nobody looks for, and synced. Its renaming to
-//! `DATABASE.restoring-STAMP` is the decision: from then on whoever opens the database, be it the next start after a
-//! power failure, first carries on from here ([`finish`]). The old one, with its log, is moved to
+//! `DATABASE.restoring-STAMP` is the decision: from then on any process that opens the database, such as the next start
+//! after a power failure, first carries on from here ([`finish`]). The old one, with its log, is moved to
 //! `DATABASE.before-STAMP` as one set, and the new one takes its place. Each step can be taken up again where it was
 //! left.
 

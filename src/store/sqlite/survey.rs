@@ -1,4 +1,4 @@
-//! How the database and its writer stand, for whoever measures them.
+//! How the database and its writer stand, for metrics and the status.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use rustix::fs::statvfs;
 use super::files::with_suffix;
 use crate::store::state::WriterState;
 
-/// How long a look waits for whoever has the database locked.
+/// How long a look waits for a process that has the database locked.
 const LOOK_PATIENCE: Duration = Duration::from_millis(250);
 
 /// Looks at an open database. Its connection is opened by the first look, and does not keep the writer from ending.

@@ -14,7 +14,7 @@ use crate::housekeeper::{Stop, Task};
 use crate::store::error::Error;
 use crate::store::handle::WriterHandle;
 use crate::store::prune::{Pruned, Pruner};
-use crate::store::reader::Reader;
+use crate::store::reader::{Query as _, Reader};
 use crate::store::tx::Tx;
 
 /// As many pages (of 4096 bytes) stay free at the least …

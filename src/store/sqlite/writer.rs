@@ -79,7 +79,7 @@ impl Writer {
             }
             drop(lock);
         };
-        let thread = std::thread::Builder::new().name("writer".into()).spawn(|| observe::vital(write))?;
+        let thread = std::thread::Builder::new().name("writer".into()).spawn(|| observe::exit_on_panic(write))?;
         Ok(Self { handle, thread })
     }
 
@@ -281,7 +281,7 @@ impl<'s> WriterThread<'s> {
                     let _ = catch_unwind(AssertUnwindSafe(work));
                 }
                 if !self.effects.events.is_empty() {
-                    // Whoever listens must not be able to end the writer; the panic hook has logged what happened.
+                    // A listener must not be able to end the writer; the panic hook has logged what happened.
                     let _ = catch_unwind(AssertUnwindSafe(|| self.publisher.publish(&mut self.effects.events)));
                 }
             }
@@ -523,7 +523,7 @@ impl<'s> WriterThread<'s> {
     }
 }
 
-/// Whoever is settled must not be able to end the writer; the panic hook has logged what happened.
+/// A job must not be able to end the writer; the panic hook has logged what happened.
 fn settle(job: Box<dyn Job>, outcome: Result<JobTimes, StoreError>) {
     let _ = catch_unwind(AssertUnwindSafe(|| job.settle(outcome)));
 }
@@ -970,30 +970,6 @@ mod tests {
             commit_what_waits(&mut thread);
         }
         assert_eq!(times.try_iter().collect::<Vec<_>>(), [5, 9, 9], "nor is one that comes after it");
-    }
-
-    #[test]
-    fn a_part_of_a_change_is_undone_alone() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = opened(&directory.path().join("a.db"));
-        let (handle, mut thread) = by_hand(&store, Clock::system());
-        let (settled, outcomes) = channel();
-        let change = |tx: &mut Tx<'_>| {
-            mark(tx, 1);
-            let part = tx.savepoint(|tx| {
-                mark(tx, 2);
-                tx.publish(event(2));
-                Err::<(), _>("not so")
-            });
-            assert_eq!(part, Ok(Err("not so")));
-            assert_eq!(tx.savepoint(|tx| tx.exists("SELECT 1 FROM probe WHERE probed_at = 1", &[])), Ok(Ok(true)));
-            let ended = tx.savepoint(|tx| tx.batch("ROLLBACK").and(Err::<(), _>(Error::Other("over".to_owned()))));
-            assert!(matches!(ended, Err(Error::Lost(_))), "{ended:?}");
-            Verdict::Undo
-        };
-        handle.submit(Box::new(Probe(change, settled, ""))).ok().unwrap();
-        commit_what_waits(&mut thread);
-        assert!(matches!(outcomes.try_recv().unwrap().1, Err(StoreError::Undone(_))));
     }
 
     #[test]

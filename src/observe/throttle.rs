@@ -1,26 +1,17 @@
-//! Thinning of repetitive warnings.
-//!
-//! Responsibility: decide which occurrences of one and the same event deserve
-//! a log line, so that a failing disk or a scanning client cannot bury
-//! everything else in the log (or fill the bounded queue of the sink).
-//!
-//! Invariants: the first occurrence is always reported, the running count is
-//! part of every yes, and the gap between two yeses never exceeds [`STEP`].
-//!
-//! Threads: one atomic counter, no locks; a `Sampler` is meant to live in a
-//! `static` next to its call site. Every count is handed out exactly once.
+//! Which occurrences of a repeated event deserve a line of the log, so that a failing disk or a scanning client cannot bury
+//! everything else in it, or fill the queue of the sink.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Largest gap between two reported occurrences.
 pub const STEP: u64 = 1_000;
 
-/// Says yes for occurrence 1, 10, 100, 1000 and then for every 1000th.
+/// Says yes for occurrence 1, 10, 100, 1000 and then for every 1000th. One atomic counter, often a `static` beside the call.
 ///
 /// ```
-/// use inkring::observe::repeat::Sampler;
+/// use inkring::observe::throttle::LogThrottle;
 ///
-/// static BUSY: Sampler = Sampler::new();
+/// static BUSY: LogThrottle = LogThrottle::new();
 /// for _ in 0..10 {
 ///     if let Some(count) = BUSY.hit() {
 ///         log::warn!(count; "database.busy"); // with counts 1 and 10
@@ -29,12 +20,12 @@ pub const STEP: u64 = 1_000;
 /// assert_eq!(BUSY.hit(), None);
 /// ```
 #[derive(Debug, Default)]
-pub struct Sampler {
+pub struct LogThrottle {
     seen: AtomicU64,
 }
 
-impl Sampler {
-    /// A sampler that has seen nothing yet.
+impl LogThrottle {
+    /// One that has seen nothing yet.
     #[must_use]
     pub const fn new() -> Self {
         Self { seen: AtomicU64::new(0) }
@@ -54,17 +45,17 @@ mod tests {
 
     #[test]
     fn says_yes_at_growing_distances_then_every_thousand() {
-        static SAMPLER: Sampler = Sampler::new();
-        let yes: Vec<u64> = (0..4_500).filter_map(|_| SAMPLER.hit()).collect();
+        static THROTTLE: LogThrottle = LogThrottle::new();
+        let yes: Vec<u64> = (0..4_500).filter_map(|_| THROTTLE.hit()).collect();
         assert_eq!(yes, [1, 10, 100, 1_000, 2_000, 3_000, 4_000]);
     }
 
     #[test]
     fn threads_together_get_every_yes_exactly_once() {
-        let sampler = Sampler::new();
+        let throttle = LogThrottle::new();
         let mut yes: Vec<u64> = std::thread::scope(|scope| {
             let threads: Vec<_> =
-                (0..4).map(|_| scope.spawn(|| (0..500).filter_map(|_| sampler.hit()).collect::<Vec<_>>())).collect();
+                (0..4).map(|_| scope.spawn(|| (0..500).filter_map(|_| throttle.hit()).collect::<Vec<_>>())).collect();
             threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
         });
         yes.sort_unstable();
