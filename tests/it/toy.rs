@@ -19,7 +19,7 @@ use inkring::observe::LogHandle;
 use inkring::observe::metrics::{self, Counter, Row};
 use inkring::server::Server;
 use inkring::settings::{self, Knob, Section, Settings};
-use inkring::store::{Migration, Reader};
+use inkring::store::{Migration, Reader, Tx};
 use inkring::systemd::{Inherited, Notify};
 use rusqlite::Connection;
 use serde_json::{Map, Value, json};
@@ -51,7 +51,7 @@ fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartEr
 }
 
 impl Running for Toy {
-    fn routes(&self, _: &ShardParts, routes: &mut Routes) {
+    fn routes(&self, shard: &ShardParts, routes: &mut Routes) {
         let (greeting, said) = (self.greeting.clone(), self.said.clone());
         let greet = move |_: &inkring::gate::Call<'_>| {
             said.inc();
@@ -63,6 +63,13 @@ impl Running for Toy {
         routes.add(Method::GET, Route::public("/toy", greet));
         let shy = |_: &inkring::gate::Call<'_>| Err(ApiError::new(Code::Of(&SHY), "The toy is shy"));
         routes.add(Method::GET, Route::public("/toy/shy", shy));
+        let shard = shard.clone();
+        let add = move |call: &inkring::gate::Call<'_>| {
+            let name = call.param("name").to_owned();
+            let insert = move |tx: &mut Tx<'_>| Ok(tx.run("INSERT INTO toys (name) VALUES (?1)", &[(&name).into()])?);
+            shard.change(call, insert, |()| Ok(Response::empty(StatusCode::CREATED)))
+        };
+        routes.add(Method::PUT, Route::public("/toy/{name}", add).about("name"));
     }
 
     fn operator(&self, _: &ShardParts, _: &Arc<Serving>, routes: &mut Routes) {
@@ -141,7 +148,11 @@ fn a_feature_is_one_folder_and_one_line() {
     assert_eq!(get(&public, "/toy").1, "{\"says\":\"welcome\"}");
     assert_eq!(server.reload(&configured(directory.path(), "good day")), Ok(Vec::new()));
     assert_eq!(get(&public, "/toy").1, "{\"says\":\"good day\"}");
-    database.execute_batch("INSERT INTO toys VALUES ('ball'); DROP TABLE toys").unwrap();
+    let put = Ask { method: "PUT", ..Ask::get("/toy/ball") };
+    assert_eq!(put.send(&public, "localhost", Duration::from_secs(10)).unwrap().status, 201);
+    let toys = database.query_row("SELECT group_concat(name) FROM toys", (), |row| row.get::<_, String>(0));
+    assert_eq!(toys.unwrap(), "ball", "on disk before it is answered");
+    database.execute_batch("DROP TABLE toys").unwrap();
     assert!(get(&public, "/readyz").1.contains("missing tables: toys"));
     drop(database);
     server.stop();
