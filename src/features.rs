@@ -8,7 +8,7 @@ use crate::store::Schema;
 use crate::{audit, backup, drafts, gate, health, housekeeper, hub, net, observe, ops, plane, pool, store};
 
 /// The features, in the order in which they start.
-pub const FEATURES: &[&Feature] = &[&health::FEATURE, &ops::FEATURE, &drafts::FEATURE];
+pub const FEATURES: &[&Feature] = &[&health::FEATURE, &ops::FEATURE, &drafts::FEATURE, &backup::FEATURE];
 
 /// The settings of each owner.
 fn owners() -> Vec<&'static [&'static Knob]> {
@@ -16,7 +16,7 @@ fn owners() -> Vec<&'static [&'static Knob]> {
     let gate = gate::options::KNOBS.iter().copied();
     let others = [housekeeper::KNOBS, audit::options::KNOBS, hub::options::KNOBS, plane::options::KNOBS];
     let features = FEATURES.iter().map(|feature| feature.knobs);
-    platform.into_iter().chain(gate).chain(others).chain(features).chain([backup::options::KNOBS]).collect()
+    platform.into_iter().chain(gate).chain(others).chain(features).collect()
 }
 
 /// The database: everybody's tables.
@@ -39,7 +39,7 @@ pub(crate) fn declared() -> impl Iterator<Item = &'static Knob> {
 #[must_use]
 pub fn rows() -> Vec<&'static Row> {
     let platform = [metrics::ROWS, pool::ROWS, gate::counters::ROWS, hub::counters::ROWS, net::counters::ROWS];
-    let others = [store::counters::ROWS, audit::counters::ROWS, backup::counters::ROWS];
+    let others = [store::counters::ROWS, audit::counters::ROWS];
     let features = FEATURES.iter().map(|feature| feature.counters);
     metrics::in_order(&platform.into_iter().chain(others).chain(features).collect::<Vec<_>>())
 }

@@ -7,6 +7,7 @@ pub mod server;
 pub mod config;
 pub mod features;
 
+pub mod backup;
 pub mod drafts;
 pub mod health;
 pub mod ops;
@@ -14,8 +15,6 @@ pub mod ops;
 pub mod plane;
 
 pub mod feature;
-
-pub mod backup;
 
 pub mod audit;
 pub mod gate;

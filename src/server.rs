@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audit::Audit;
-use crate::backup::{self, Backups};
 use crate::clock::Clock;
 use crate::feature::{Feature, House, Running, Serving, schema_of, tables_of};
 use crate::gate::{self, Policies, UntrustedProxy};
@@ -48,7 +47,6 @@ pub struct Server {
     files: Vec<SocketFile>,
     housekeeper: Housekeeper,
     writer: Writer,
-    backups: Backups,
     /// The platform, and then the features in their order.
     running: Arc<[Arc<dyn Running>]>,
     notify: Notify,
@@ -89,7 +87,6 @@ impl Server {
             .map_err(StartError::Threads)?;
         let pool = Pool::start("blocking", settings.count(&THREADS));
         pool.handle().show(&metrics);
-        let backups = Backups::new(writer.handle(), schema.clone(), backup::Options::of(settings), clock.clone());
         let house = House {
             writer: writer.handle(),
             pool: pool.handle(),
@@ -100,7 +97,6 @@ impl Server {
             schema,
             tables: tables_of(features).into(),
             survey,
-            backups: backups.clone(),
             untrusted_proxy: UntrustedProxy::default(),
             logs: logs.clone(),
             metrics: metrics.clone(),
@@ -141,7 +137,7 @@ impl Server {
         let prober = Prober::new(front.loopback_client(), Box::new(excuse::excuse(writer.handle().view())), clock);
         let watchdog = announce(&notify, prober, serving_on(front.endpoints())).map_err(StartError::Threads)?;
         let drain = settings.seconds(&DRAIN);
-        Ok(Self { front, pool, plane, files, housekeeper, writer, backups, running, notify, watchdog, metrics, drain })
+        Ok(Self { front, pool, plane, files, housekeeper, writer, running, notify, watchdog, metrics, drain })
     }
 
     /// Where it listens.
@@ -167,10 +163,9 @@ impl Server {
         Ok(prepared.into_iter().flatten().filter_map(|replace| replace()).collect())
     }
 
-    /// Its backups, for a signal that asks for one.
-    #[must_use]
-    pub fn backups(&self) -> Backups {
-        self.backups.clone()
+    /// Has every part begin what it does on demand, such as a backup. Does not wait for it.
+    pub fn on_demand(&self) {
+        self.running.iter().for_each(|running| running.on_demand());
     }
 
     /// Stops accepting, finishes what is in flight within `DRAIN_SECONDS`, commits what waits, and closes the database.

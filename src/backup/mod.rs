@@ -7,7 +7,10 @@
 mod check;
 pub mod counters;
 mod error;
+mod feature;
 mod manifest;
+mod on_demand;
+mod operator;
 pub mod options;
 mod partial;
 mod restore;
@@ -22,11 +25,12 @@ use crate::store::{self, DatabaseLock, Schema};
 
 pub use check::{Checked, verify};
 pub use error::BackupError;
+pub use feature::FEATURE;
 pub use manifest::{Manifest, Moment, names};
+pub use operator::{MANIFEST_HEADER, PROCESS_HEADER};
 pub use options::Options;
 pub use restore::{RestoreError, Restored, restore};
 pub use running::{Backups, Fact, Failed, Last, Streamed, Succeeded};
-pub use upkeep::task;
 
 use check::Halt;
 use error::ROOM_LEFT_BYTES;

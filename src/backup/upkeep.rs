@@ -10,8 +10,7 @@ use crate::clock::Timestamp;
 use crate::housekeeper::Task;
 
 /// The task that looks after both every so often.
-#[must_use]
-pub fn task(backups: Backups, every: Duration) -> Task {
+pub(super) fn task(backups: Backups, every: Duration) -> Task {
     let run = move |_: &_| {
         if backups.due() {
             // What came of it is logged, and kept for the status.

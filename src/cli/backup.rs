@@ -9,14 +9,16 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::common::{FOUND_PROBLEMS, fail, load, print};
-use crate::backup::{self, BackupError, Checked, Manifest, RestoreError, Restored, alone, receive, verify};
+use crate::backup::{
+    self, BackupError, Checked, MANIFEST_HEADER, Manifest, PROCESS_HEADER, RestoreError, Restored, alone, receive,
+    verify,
+};
 use crate::clock::Clock;
 use crate::config::ConfigError;
 use crate::drafts::{self, Newer, NewerDraft};
 use crate::features;
 use crate::net::Endpoint;
 use crate::net::client::{Answer, Ask, AskError};
-use crate::ops::PROCESS_HEADER;
 use crate::plane;
 use crate::settings::Settings;
 use crate::store::options::DATABASE;
@@ -27,8 +29,6 @@ use crate::text::visible;
 const BACKUP_PATIENCE: Duration = Duration::from_secs(3600);
 /// An answer that is no backup is not read any further.
 const ANSWER_MAX_BYTES: u64 = 65_536;
-/// The header in which a backup that is sent has its manifest.
-const MANIFEST_HEADER: &str = "x-backup-manifest";
 
 /// Why there is no backup.
 #[derive(Debug, thiserror::Error)]

@@ -1,14 +1,11 @@
 //! `inkring serve`, and `inkring` without a verb: runs the server until it is told to stop.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::common::{fail, load, print};
 use super::reload;
-use super::signals::{BackUp, BackUps, Order, Orders};
-use crate::backup::BackupError;
-use crate::backup::options::DIRECTORY;
+use super::signals::{Order, Orders};
 use crate::config::Loaded;
 use crate::features::FEATURES;
 use crate::net::Endpoint;
@@ -60,14 +57,6 @@ fn serve_until_told(
     let notify = Notify::from_environment();
     let server = Server::start(FEATURES, &loaded.settings, inherited, notify.clone(), logs)?;
     print(&banner(&loaded.settings, &server));
-    let backups = server.backups();
-    // How it went, it logs itself.
-    let back_up: BackUp = Arc::new(move || {
-        if let Err(error @ BackupError::UnderWay) = backups.now() {
-            log::warn!(reason = error.to_string(); "backup.not_begun");
-        }
-    });
-    let mut backups = BackUps::new(loaded.settings.text(&DIRECTORY).is_some().then_some(back_up));
     loop {
         match orders.next() {
             Order::Stop => break,
@@ -76,7 +65,7 @@ fn serve_until_told(
                 reload::reload(&mut loaded, &server, logs);
                 notify.reloaded();
             }
-            Order::BackUp => backups.begin(),
+            Order::OnDemand => server.on_demand(),
         }
     }
     server.stop();

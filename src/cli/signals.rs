@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
@@ -22,7 +22,7 @@ pub(super) enum Order {
     /// SIGHUP.
     Reload,
     /// SIGUSR1.
-    BackUp,
+    OnDemand,
 }
 
 /// The orders that were given and not yet taken. Each is a flag and no queue: to be told twice before it is done is the
@@ -34,7 +34,7 @@ pub(super) struct Orders(Arc<Flags>);
 struct Flags {
     stop: AtomicBool,
     reload: AtomicBool,
-    back_up: AtomicBool,
+    on_demand: AtomicBool,
 }
 
 impl Orders {
@@ -50,7 +50,7 @@ impl Orders {
                 log::info!(signal; "signal.received");
                 let order = match signal {
                     SIGHUP => Order::Reload,
-                    SIGUSR1 => Order::BackUp,
+                    SIGUSR1 => Order::OnDemand,
                     _ => Order::Stop,
                 };
                 if given.give(order) && order == Order::Stop {
@@ -67,11 +67,11 @@ impl Orders {
     /// Waits for an order. Once there is one to stop, there is no other any more.
     pub(super) fn next(&self) -> Order {
         loop {
-            let Flags { stop, reload, back_up } = &*self.0;
+            let Flags { stop, reload, on_demand } = &*self.0;
             if stop.load(Ordering::Acquire) {
                 return Order::Stop;
             }
-            for (flag, order) in [(reload, Order::Reload), (back_up, Order::BackUp)] {
+            for (flag, order) in [(reload, Order::Reload), (on_demand, Order::OnDemand)] {
                 // Taken before it is carried out: what is said meanwhile is to be done once more.
                 if flag.swap(false, Ordering::AcqRel) {
                     return order;
@@ -83,64 +83,27 @@ impl Orders {
 
     /// Notes an order; whether it was there already.
     fn give(&self, order: Order) -> bool {
-        let Flags { stop, reload, back_up } = &*self.0;
+        let Flags { stop, reload, on_demand } = &*self.0;
         let flag = match order {
             Order::Stop => stop,
             Order::Reload => reload,
-            Order::BackUp => back_up,
+            Order::OnDemand => on_demand,
         };
         flag.swap(true, Ordering::AcqRel)
     }
 }
 
-/// What makes a backup, and takes as long as it takes.
-pub(super) type BackUp = Arc<dyn Fn() + Send + Sync>;
-
-/// Backups that are asked for by a signal: each on a thread of its own, one at a time, so that `main` can still be told
-/// to stop.
-pub(super) struct BackUps {
-    make: Option<BackUp>,
-    running: Option<JoinHandle<()>>,
-}
-
-impl BackUps {
-    /// Made by this, if there is a place for them.
-    pub(super) fn new(make: Option<BackUp>) -> Self {
-        Self { make, running: None }
-    }
-
-    /// Begins one, or says why not.
-    pub(super) fn begin(&mut self) {
-        let Some(make) = &self.make else {
-            log::warn!(reason = "there is no BACKUP_DIR: set one and restart"; "backup.not_begun");
-            return;
-        };
-        if self.running.as_ref().is_some_and(|thread| !thread.is_finished()) {
-            log::warn!(reason = "the one before is not finished"; "backup.not_begun");
-            return;
-        }
-        let make = Arc::clone(make);
-        match thread::Builder::new().name("backup".into()).spawn(move || make()) {
-            Ok(thread) => self.running = Some(thread),
-            Err(error) => log::error!(reason = error.to_string(); "backup.not_begun"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
-    use std::sync::mpsc::channel;
-
     use super::*;
 
     #[test]
     fn orders_are_taken_once_and_the_stop_goes_first_and_for_good() {
         let orders = Orders::default();
-        assert!(!orders.give(Order::BackUp));
+        assert!(!orders.give(Order::OnDemand));
         assert!(!orders.give(Order::Reload));
         assert!(orders.give(Order::Reload), "said twice");
-        assert_eq!([orders.next(), orders.next()], [Order::Reload, Order::BackUp]);
+        assert_eq!([orders.next(), orders.next()], [Order::Reload, Order::OnDemand]);
         orders.give(Order::Reload);
         assert!(!orders.give(Order::Stop));
         assert_eq!([orders.next(), orders.next()], [Order::Stop; 2]);
@@ -157,29 +120,5 @@ mod tests {
         });
         assert_eq!(orders.next(), Order::Reload);
         signals.join().unwrap();
-    }
-
-    #[test]
-    fn backups_are_made_one_at_a_time() {
-        let made = Arc::new(AtomicUsize::new(0));
-        let (count, (begun, begins), (go, wait)) = (Arc::clone(&made), channel(), channel::<()>());
-        let wait = std::sync::Mutex::new(wait);
-        let mut backups = BackUps::new(Some(Arc::new(move || {
-            count.fetch_add(1, Ordering::Relaxed);
-            begun.send(()).unwrap();
-            wait.lock().unwrap().recv().unwrap();
-        })));
-        backups.begin();
-        begins.recv().unwrap();
-        backups.begin();
-        go.send(()).unwrap();
-        backups.running.take().unwrap().join().unwrap();
-        assert_eq!(made.load(Ordering::Relaxed), 1);
-        backups.begin();
-        begins.recv().unwrap();
-        go.send(()).unwrap();
-        backups.running.take().unwrap().join().unwrap();
-        assert_eq!(made.load(Ordering::Relaxed), 2);
-        BackUps::new(None).begin();
     }
 }

@@ -9,7 +9,6 @@ use std::sync::{Arc, Weak};
 use serde_json::Value;
 
 use crate::audit::{self, Audit};
-use crate::backup::Backups;
 use crate::clock::Clock;
 use crate::gate::{CodeRow, Routes, UntrustedProxy};
 use crate::housekeeper::Task;
@@ -97,8 +96,6 @@ pub struct House {
     pub tables: Arc<[&'static str]>,
     /// Looks at the files of the database.
     pub survey: Arc<Survey>,
-    /// Makes copies of the database.
-    pub backups: Backups,
     /// Who forwards requests of clients without being trusted.
     pub untrusted_proxy: UntrustedProxy,
     /// The log of the process.
@@ -150,6 +147,9 @@ pub trait Running: Send + Sync {
     fn prepare(&self, _settings: &Settings) -> Result<Option<Replacement>, String> {
         Ok(None)
     }
+
+    /// The operator asks by SIGUSR1 for what is done on demand. Begins it on a thread of its own, or logs why not.
+    fn on_demand(&self) {}
 
     /// The server is on its way out; what is under way goes on.
     fn drain(&self) {}

@@ -1,5 +1,5 @@
 //! What only the operator sees, on the private plane ([`crate::plane`]): the dashboard, how things are, the metrics, the audit
-//! log, what is logged, and backups.
+//! log, and what is logged.
 
 mod feature;
 mod operator;
@@ -8,4 +8,3 @@ mod page;
 mod status;
 
 pub use feature::FEATURE;
-pub use operator::PROCESS_HEADER;

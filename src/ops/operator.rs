@@ -3,24 +3,20 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY};
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::header::CONTENT_SECURITY_POLICY;
+use http::{Method, StatusCode};
 use serde_json::json;
 
 use super::page;
 use super::status::Shown;
 use crate::audit::read::Wanted;
 use crate::audit::store::newest;
-use crate::backup::{BackupError, Streamed};
 use crate::feature::{Serving, ShardParts};
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
-use crate::net::body::ReadSource;
-use crate::net::{Body, Response};
+use crate::net::Response;
 use crate::observe::metrics;
 use crate::observe::options::{level, word};
-
-/// The header by which a backup is asked of one process only, by its number.
-pub const PROCESS_HEADER: &str = "x-inkring-process";
+use crate::plane;
 
 /// Rows of the audit log in an answer, unless asked for otherwise.
 const AUDIT_DEFAULT_ROWS: u32 = 50;
@@ -43,8 +39,6 @@ pub(super) fn add(routes: &mut Routes, operator: Operator) {
     };
     routes.add(Method::GET, Route::public("/", |_| Ok(Outcome::Now(page()))));
     routes.add(Method::GET, Route::public("/audit", with(audit)));
-    routes.add(Method::GET, Route::public("/backup", with(stream_backup)).without_head());
-    routes.add(Method::POST, Route::public("/backup", with(make_backup)));
     routes.add(Method::GET, Route::public("/log-level", with(|operator, _| Ok(operator.level()))));
     routes.add(Method::PUT, Route::public("/log-level", with(set_level)));
     routes.add(Method::GET, Route::public("/metrics", with(metrics)));
@@ -100,7 +94,7 @@ fn audit(operator: &Operator, call: &Call<'_>) -> Result<Outcome, ApiError> {
 }
 
 fn set_level(operator: &Operator, call: &Call<'_>) -> Result<Outcome, ApiError> {
-    log_request(call, "PUT");
+    plane::log_request(call, "PUT");
     let given = std::str::from_utf8(call.bytes.trim_ascii()).ok();
     let level = given.and_then(level).ok_or_else(|| {
         let message = "The body must be one word: off, error, warn, info, debug or trace";
@@ -112,68 +106,11 @@ fn set_level(operator: &Operator, call: &Call<'_>) -> Result<Outcome, ApiError> 
     Ok(operator.level())
 }
 
-fn make_backup(operator: &Operator, call: &Call<'_>) -> Result<Outcome, ApiError> {
-    meant_for_us(call)?;
-    log_request(call, "POST");
-    let backups = operator.shown.backups.clone();
-    operator.parts.block(
-        call,
-        move || Ok(backups.now().map_err(refusal)?.manifest),
-        |manifest| Ok(json_answer(&manifest)),
-    )
-}
-
-fn stream_backup(operator: &Operator, call: &Call<'_>) -> Result<Outcome, ApiError> {
-    meant_for_us(call)?;
-    // A backup is the whole database: that it was taken is to be seen.
-    log_request(call, "GET");
-    let backups = operator.shown.backups.clone();
-    operator.parts.block(
-        call,
-        move || backups.stream().map_err(refusal),
-        |Streamed { file, manifest }| {
-            let mut response = Response::empty(StatusCode::OK)
-                .with(CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"inkring-backup.db\""));
-            // JSON that holds anything but ASCII is escaped, so that it can be a header.
-            if let Ok(value) = HeaderValue::from_str(&in_ascii(&manifest.to_line())) {
-                response = response.with(HeaderName::from_static("x-backup-manifest"), value);
-            }
-            response.content_type = "application/vnd.sqlite3";
-            response.body = Body::Source { length: Some(manifest.bytes), source: Box::new(ReadSource(file)) };
-            Ok(response)
-        },
-    )
-}
-
-fn log_request(call: &Call<'_>, method: &str) {
-    log::info!(peer = call.peer.to_string(), method, path = call.path; "ops.request");
-}
-
-/// Refuses a caller that names another process: it wants the database that that process has.
-fn meant_for_us(call: &Call<'_>) -> Result<(), ApiError> {
-    let (us, wanted) = (std::process::id().to_string(), call.headers.get(PROCESS_HEADER));
-    if wanted.is_none_or(|wanted| wanted == us.as_bytes()) {
-        return Ok(());
-    }
-    let message = format!("This is process {us}, which has another database than the one asked for");
-    Err(ApiError::new(Code::HttpError, message).with_status(StatusCode::PRECONDITION_FAILED))
-}
-
 /// The dashboard.
 fn page() -> Response {
     let mut response = Response::text(StatusCode::OK, page::HTML);
     response.content_type = "text/html; charset=utf-8";
     response.with(CONTENT_SECURITY_POLICY, page::policy())
-}
-
-/// What the operator is told of a backup that there is not.
-fn refusal(error: BackupError) -> ApiError {
-    match error {
-        BackupError::UnderWay => {
-            ApiError::new(Code::HttpError, "another backup is being made").with_status(StatusCode::CONFLICT)
-        }
-        error => ApiError::new(Code::StorageUnavailable, error.to_string()),
-    }
 }
 
 fn json_answer(value: &impl serde::Serialize) -> Response {
@@ -190,43 +127,4 @@ fn number(name: &str, text: &str, min: i64, max: i64) -> Result<i64, ApiError> {
         };
         ApiError::new(Code::ValidationError, message).with_status(StatusCode::UNPROCESSABLE_ENTITY)
     })
-}
-
-/// JSON in ASCII: every other character by its number.
-fn in_ascii(json: &str) -> String {
-    let mut text = String::new();
-    for letter in json.chars() {
-        if letter.is_ascii() {
-            text.push(letter);
-        } else {
-            let mut units = [0; 2];
-            for unit in letter.encode_utf16(&mut units) {
-                text.push_str(&format!("\\u{unit:04x}"));
-            }
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::Value;
-
-    use super::*;
-
-    #[test]
-    fn a_manifest_fits_a_header_and_reads_back() {
-        let manifest = json!({ "path": "/srv/Entwürfe/🖋.db", "bytes": 4096 });
-        let text = in_ascii(&manifest.to_string());
-        assert!(HeaderValue::from_str(&text).is_ok() && text.is_ascii());
-        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), manifest);
-    }
-
-    #[test]
-    fn a_backup_that_is_being_made_is_a_conflict_and_one_that_failed_is_not_there() {
-        assert_eq!(refusal(BackupError::UnderWay).status(), StatusCode::CONFLICT);
-        let failed = refusal(BackupError::Damaged("page 7".to_owned()));
-        assert_eq!(failed.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert!(failed.message().unwrap().contains("page 7"), "{:?}", failed.message());
-    }
 }

@@ -7,7 +7,6 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::audit;
-use crate::backup::Backups;
 use crate::clock::{Clock, Timestamp};
 use crate::feature::{House, Serving};
 use crate::gate::UntrustedProxy;
@@ -37,7 +36,6 @@ pub(super) struct Shown {
     clock: Clock,
     pub(super) metrics: Metrics,
     pub(super) logs: LogHandle,
-    pub(super) backups: Backups,
 }
 
 impl Shown {
@@ -54,7 +52,6 @@ impl Shown {
             clock,
             metrics: house.metrics.clone(),
             logs: house.logs.clone(),
-            backups: house.backups.clone(),
         }
     }
 

@@ -210,6 +210,11 @@ fn check_token(token: &Secret, request: &Request<'_>, peer: Peer) -> Result<(), 
         .with_header(WWW_AUTHENTICATE, challenge))
 }
 
+/// Logs a request of the operator that takes or changes something.
+pub fn log_request(call: &Call<'_>, method: &str) {
+    log::info!(peer = call.peer.to_string(), method, path = call.path; "ops.request");
+}
+
 /// The policy of a gate whose guard decides: callers have no names, and no limit counts them.
 fn nobody() -> Live<Policy> {
     Live::new(Policy {

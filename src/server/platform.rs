@@ -4,12 +4,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use super::StartError;
 use crate::audit;
 use crate::audit::options::RETENTION_DAYS;
-use crate::backup::{self, Fact};
 use crate::feature::{Check, Feature, House, Replacement, Running};
 use crate::gate::Policies;
 use crate::housekeeper::{self, Task};
@@ -27,11 +26,10 @@ pub(super) struct Platform {
 impl Platform {
     /// With its gauges set whenever metrics are read.
     pub(super) fn new(settings: &Settings, house: &House, policies: Policies) -> Self {
-        let House { metrics, survey, seats, backups, audit, .. } = house;
+        let House { metrics, survey, seats, audit, .. } = house;
         store::counters::show(metrics, Arc::clone(survey), settings.count(&QUEUE_JOBS));
         seats.show(metrics);
         policies.show(metrics);
-        backups.show(metrics);
         audit.iter().for_each(|audit| audit.show(metrics));
         Self { policies, house: house.clone(), settings: settings.clone() }
     }
@@ -64,31 +62,12 @@ impl Running for Platform {
             let (reader, writer, clock) = (Rc::clone(reader), self.house.writer.clone(), self.house.clock.clone());
             tasks.push(audit::upkeep::task(reader, writer, days, every, clock));
         }
-        if self.settings.text(&backup::options::DIRECTORY).is_some() {
-            tasks.push(backup::task(self.house.backups.clone(), every));
-        }
         tasks
     }
 
     fn checks(&self) -> Vec<Check> {
-        let (audits, backups) = (self.house.audit.is_some(), self.house.backups.clone());
-        let audit = move || Ok(audits.then(Map::new));
-        // A backup that is missing is a matter for the operator. Who is served is served as well as ever.
-        let backup = move || {
-            let Some(Fact { age, warning }) = backups.fact() else { return Ok(None) };
-            let mut said = Map::new();
-            said.insert("ok".to_owned(), warning.is_none().into());
-            said.insert("age_seconds".to_owned(), age.map(|age| age.as_secs()).into());
-            if let Some(warning) = warning {
-                said.insert("warning".to_owned(), warning.into());
-            }
-            Ok(Some(said))
-        };
-        vec![Check::new("audit", audit), Check::new("backup", backup)]
-    }
-
-    fn card(&self) -> Option<(&'static str, Value)> {
-        Some(("backups", self.house.backups.card()))
+        let audits = self.house.audit.is_some();
+        vec![Check::new("audit", move || Ok(audits.then(Map::new)))]
     }
 
     fn prepare(&self, settings: &Settings) -> Result<Option<Replacement>, String> {
@@ -98,10 +77,6 @@ impl Running for Platform {
             policies.replace(new);
             warning
         })))
-    }
-
-    fn drain(&self) {
-        self.house.backups.stop();
     }
 }
 

@@ -1,0 +1,87 @@
+//! Backups as a feature of the house.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::on_demand::{Make, OnDemand};
+use super::options::{self, Options};
+use super::running::{Backups, Fact};
+use super::{BackupError, counters, operator, upkeep};
+use crate::feature::{Check, Feature, Finding, House, Running, Serving, ShardParts, StartError};
+use crate::gate::Routes;
+use crate::housekeeper::{self, Task};
+use crate::settings::Settings;
+use crate::store::Reader;
+
+/// Copies of the database.
+pub static FEATURE: Feature =
+    Feature { knobs: options::KNOBS, counters: counters::ROWS, ..Feature::new("backup", start) };
+
+fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
+    let options = Options::of(settings);
+    let is_kept = options.directory.is_some();
+    let backups = Backups::new(house.writer.clone(), house.schema.clone(), options, house.clock.clone());
+    backups.show(&house.metrics);
+    let on_demand = OnDemand::new(is_kept.then(|| make(backups.clone())));
+    Ok(Arc::new(Copies { backups, is_kept, on_demand, every: settings.seconds(&housekeeper::EVERY) }))
+}
+
+fn make(backups: Backups) -> Make {
+    // How it went, it logs itself.
+    Arc::new(move || {
+        if let Err(error @ BackupError::UnderWay) = backups.now() {
+            log::warn!(reason = error.to_string(); "backup.not_begun");
+        }
+    })
+}
+
+/// What the shards share.
+struct Copies {
+    backups: Backups,
+    /// Whether there is a place for them.
+    is_kept: bool,
+    on_demand: OnDemand,
+    every: Duration,
+}
+
+impl Running for Copies {
+    fn operator(&self, shard: &ShardParts, _: &Arc<Serving>, routes: &mut Routes) {
+        operator::add(routes, shard, &self.backups);
+    }
+
+    fn tasks(&self, _: &Rc<Reader>) -> Vec<Task> {
+        self.is_kept.then(|| upkeep::task(self.backups.clone(), self.every)).into_iter().collect()
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        let backups = self.backups.clone();
+        vec![Check::new("backup", move || readiness(backups.fact()))]
+    }
+
+    fn card(&self) -> Option<(&'static str, Value)> {
+        Some(("backups", self.backups.card()))
+    }
+
+    fn on_demand(&self) {
+        self.on_demand.begin();
+    }
+
+    fn drain(&self) {
+        self.backups.stop();
+    }
+}
+
+/// A missing backup is a matter for the operator: clients are served as well as ever.
+fn readiness(fact: Option<Fact>) -> Finding {
+    let Some(Fact { age, warning }) = fact else { return Ok(None) };
+    let mut said = Map::new();
+    said.insert("ok".to_owned(), warning.is_none().into());
+    said.insert("age_seconds".to_owned(), age.map(|age| age.as_secs()).into());
+    if let Some(warning) = warning {
+        said.insert("warning".to_owned(), warning.into());
+    }
+    Ok(Some(said))
+}
