@@ -1,4 +1,5 @@
-//! The verbs of the program and their exit codes: 0 ok, 1 failure, 2 usage, 3 a check found problems.
+//! The verbs of the program and their exit codes: 0 ok, 1 failure, 2 usage, 3 a check found problems or the settings are
+//! wrong.
 
 mod audit;
 mod backup;
@@ -18,21 +19,28 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use common::{FOUND_PROBLEMS, fail, load, print};
+use common::{FOUND_PROBLEMS, fail, load, misconfigured, print, sources};
 
-use crate::config;
 use crate::config::knobs::KNOBS;
+use crate::config::{self, SettingsPath};
 use crate::features;
 use crate::gate::{self, OpenedKeys};
 use crate::observe::metrics;
 
 /// One small server for drafts written in turn: one binary, one SQLite file.
 ///
-/// Without a verb it serves. It is configured by environment variables and a file `.env` in the working directory;
-/// `inkring print-config` shows them all.
+/// Without a verb it serves. It is configured by environment variables and a file of settings; `inkring print-config`
+/// shows them all, and each verb says first which file it has read.
 #[derive(Debug, Parser)]
-#[command(name = "inkring", version, after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 3 a check found problems.")]
+#[command(
+    name = "inkring",
+    version,
+    after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 3 a check found problems or the settings are wrong."
+)]
 struct Cli {
+    /// The file of settings; without it that of INKRING_CONFIG, .env here, or /etc/inkring/inkring.env
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     verb: Option<Verb>,
 }
@@ -84,7 +92,7 @@ enum Verb {
     /// Look at the installation and say what is wrong with it and what to do, changing nothing
     ///
     /// Configuration, permissions, disk, database, backups, clock, proxy, the running server: each is green, yellow or
-    /// red. Give it the settings of the server, and run it as the server's user.
+    /// red. Give it the settings of the server, and run it as the server's user or as root.
     Doctor(doctor::Options),
     /// Make this machine ready to run inkring as a service: units, settings for production, fresh secrets
     ///
@@ -146,25 +154,26 @@ pub fn run() -> ExitCode {
             return ExitCode::from(if message.use_stderr() { 2 } else { 0 });
         }
     };
+    let path = SettingsPath::of_process(cli.config);
     match cli.verb.unwrap_or(Verb::Serve) {
-        Verb::Serve => serve::run(),
-        Verb::CheckConfig { strict } => check_config(strict),
-        Verb::PrintConfig => match load(false) {
+        Verb::Serve => serve::run(&path),
+        Verb::CheckConfig { strict } => check_config(&path, strict),
+        Verb::PrintConfig => match load(&path) {
             Ok(loaded) => print(&config::docs::effective(&loaded.settings)),
-            Err(error) => fail("the configuration is wrong", &error, FOUND_PROBLEMS),
+            Err(error) => misconfigured(&error),
         },
-        Verb::Token(verb) => match load(false) {
+        Verb::Token(verb) => match load(&path) {
             Ok(loaded) => token::run(&verb, &loaded.settings),
-            Err(error) => fail("the configuration is wrong", &error, 1),
+            Err(error) => misconfigured(&error),
         },
-        Verb::Audit(verb) => audit::run(verb),
-        Verb::Backup { to } => backup::run_backup(to),
+        Verb::Audit(verb) => audit::run(verb, &path),
+        Verb::Backup { to } => backup::run_backup(to, &path),
         Verb::Verify { file } => backup::run_verify(&file),
-        Verb::Restore { file, check } => backup::run_restore(&file, check),
+        Verb::Restore { file, check } => backup::run_restore(&file, check, &path),
         Verb::Setup(options) => setup::run(&options),
-        Verb::Doctor(options) => doctor::run(&options),
+        Verb::Doctor(options) => doctor::run(&options, &path),
         Verb::Smoke(options) => smoke::run(&options),
-        Verb::Healthcheck(options) => healthcheck::run(&options),
+        Verb::Healthcheck(options) => healthcheck::run(&options, &path),
         Verb::ConfigDocs { form: DocsForm::Env } => print(&config::docs::env_example(&KNOBS)),
         Verb::ConfigDocs { form: DocsForm::Markdown } => print(&config::docs::markdown(&KNOBS)),
         Verb::MetricsDocs { form: MetricsForm::Markdown } => print(&metrics::markdown(&features::rows())),
@@ -174,8 +183,9 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn check_config(strict: bool) -> ExitCode {
-    let checked = load(strict).map_err(|error| error.to_string()).and_then(|mut loaded| {
+fn check_config(path: &SettingsPath, strict: bool) -> ExitCode {
+    let loaded = sources(path).and_then(|sources| config::load(&sources, strict));
+    let checked = loaded.map_err(|error| error.to_string()).and_then(|mut loaded| {
         let keys = OpenedKeys::of(&loaded.settings).map_err(|error| error.to_string())?;
         loaded.warnings.extend(keys.warning);
         Ok(loaded)

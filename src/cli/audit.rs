@@ -14,6 +14,7 @@ use crate::audit::chain::hex;
 use crate::audit::read::{CSV_HEADER, Shown};
 use crate::audit::verify::{Report, verify};
 use crate::clock::{Clock, Timestamp};
+use crate::config::SettingsPath;
 use crate::features;
 use crate::store::options::DATABASE;
 use crate::store::{self, Reader};
@@ -107,11 +108,11 @@ enum Ended {
     Output(#[from] io::Error),
 }
 
-pub(super) fn run(verb: Verb) -> ExitCode {
+pub(super) fn run(verb: Verb, path: &SettingsPath) -> ExitCode {
     let ended = match verb {
-        Verb::Verify { database, head } => run_verify(&database, head.as_ref()),
-        Verb::Export { database, since, format } => export(&database, since.as_deref(), format),
-        Verb::Tail { database, lines, follow } => tail(&database, lines, follow),
+        Verb::Verify { database, head } => database.open(path).and_then(|log| run_verify(&log, head.as_ref())),
+        Verb::Export { database, since, format } => export(&database, path, since.as_deref(), format),
+        Verb::Tail { database, lines, follow } => database.open(path).and_then(|log| tail(&log, lines, follow)),
     };
     match ended {
         Ok(code) => code,
@@ -123,17 +124,17 @@ pub(super) fn run(verb: Verb) -> ExitCode {
 }
 
 impl Database {
-    fn open(&self) -> Result<Reader, Ended> {
+    fn open(&self, path: &SettingsPath) -> Result<Reader, Ended> {
         let path = match &self.file {
             Some(path) => path.clone(),
-            None => load(false)?.settings.database(&DATABASE).to_owned(),
+            None => load(path)?.settings.database(&DATABASE).to_owned(),
         };
         Ok(store::open_read_only(&path, &features::schema())?)
     }
 }
 
-fn run_verify(database: &Database, head: Option<&Hash>) -> Result<ExitCode, Ended> {
-    let report = verify(&database.open()?, head.map(|hash| hash.0.as_slice()))?;
+fn run_verify(log: &Reader, head: Option<&Hash>) -> Result<ExitCode, Ended> {
+    let report = verify(log, head.map(|hash| hash.0.as_slice()))?;
     let mut out = io::stdout().lock();
     out.write_all(summary(&report).as_bytes())?;
     out.flush()?;
@@ -157,12 +158,12 @@ fn summary(report: &Report) -> String {
     text
 }
 
-fn export(database: &Database, since: Option<&str>, form: Form) -> Result<ExitCode, Ended> {
+fn export(database: &Database, path: &SettingsPath, since: Option<&str>, form: Form) -> Result<ExitCode, Ended> {
     let since = match since {
         Some(text) => audit::since(text, Clock::system().now()).map_err(Ended::Since)?,
         None => Timestamp(i64::MIN),
     };
-    let reader = database.open()?;
+    let reader = database.open(path)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let write: fn(&Shown, &mut String) = match form {
         Form::Jsonl => Shown::jsonl,
@@ -175,14 +176,13 @@ fn export(database: &Database, since: Option<&str>, form: Form) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-fn tail(database: &Database, lines: u32, follow: bool) -> Result<ExitCode, Ended> {
-    let reader = database.open()?;
+fn tail(reader: &Reader, lines: u32, follow: bool) -> Result<ExitCode, Ended> {
     let mut out = BufWriter::new(io::stdout().lock());
-    let mut after = audit::store::before_newest(&reader, lines)?;
+    let mut after = audit::store::before_newest(reader, lines)?;
     // Nothing is ever sent: this is how to wait with an end.
     let (_never, wait) = mpsc::channel::<()>();
     loop {
-        after = write_from(&reader, after, Timestamp(i64::MIN), Shown::line, &mut out)?;
+        after = write_from(reader, after, Timestamp(i64::MIN), Shown::line, &mut out)?;
         if !follow {
             return Ok(ExitCode::SUCCESS);
         }

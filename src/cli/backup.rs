@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::common::{FOUND_PROBLEMS, fail, load, print};
+use super::common::{FOUND_PROBLEMS, fail, load, misconfigured, print};
 use crate::backup::{
     self, BackupError, Checked, MANIFEST_HEADER, Manifest, PROCESS_HEADER, RestoreError, Restored, alone, receive,
     verify,
 };
 use crate::clock::Clock;
-use crate::config::ConfigError;
+use crate::config::{ConfigError, SettingsPath};
 use crate::drafts::{self, Newer, NewerDraft};
 use crate::features;
 use crate::net::Endpoint;
@@ -66,16 +66,17 @@ fn hint(status: u16) -> &'static str {
     }
 }
 
-pub(super) fn run_backup(to: Option<PathBuf>) -> ExitCode {
-    match make(to.as_deref()) {
+pub(super) fn run_backup(to: Option<PathBuf>, path: &SettingsPath) -> ExitCode {
+    match make(to.as_deref(), path) {
         Ok(text) => print(&text),
+        Err(Ended::Config(error)) => misconfigured(&error),
         Err(error) => fail("there is no backup", &error, 1),
     }
 }
 
 /// Makes it, by whom it must be, and says what was made.
-fn make(to: Option<&Path>) -> Result<String, Ended> {
-    let settings = load(false)?.settings;
+fn make(to: Option<&Path>, path: &SettingsPath) -> Result<String, Ended> {
+    let settings = load(path)?.settings;
     let backup::Options { database, directory: configured, .. } = backup::Options::of(&settings);
     let configured = configured.as_deref();
     if !directory_of(&database).exists() {
@@ -201,8 +202,8 @@ fn found(file: &Path, checked: &Checked) -> String {
     text
 }
 
-pub(super) fn run_restore(file: &Path, only_check: bool) -> ExitCode {
-    let settings = match load(false) {
+pub(super) fn run_restore(file: &Path, only_check: bool, path: &SettingsPath) -> ExitCode {
+    let settings = match load(path) {
         Ok(loaded) => loaded.settings,
         Err(error) => return fail("the configuration is wrong", &error, 1),
     };

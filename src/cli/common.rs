@@ -1,20 +1,28 @@
 //! What every verb does: load the configuration, print, fail.
 
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
-use crate::config::{self, ConfigError, Loaded, Sources};
+use crate::config::{self, ConfigError, Loaded, SettingsPath, Sources};
 
-/// Exit code when a check ran and found problems.
+/// Exit code when a check ran and found problems, or the settings are wrong.
 pub(super) const FOUND_PROBLEMS: u8 = 3;
 
-pub(super) fn load(strict: bool) -> Result<Loaded, ConfigError> {
-    config::load(&sources()?, strict)
+/// Reads the configuration, after it has said where from.
+pub(super) fn load(path: &SettingsPath) -> Result<Loaded, ConfigError> {
+    config::load(&sources(path)?, false)
 }
 
-pub(super) fn sources() -> Result<Sources, ConfigError> {
-    Sources::from_process(Path::new("."))
+/// What the configuration is made of, after it has said where from.
+pub(super) fn sources(path: &SettingsPath) -> Result<Sources, ConfigError> {
+    Sources::read(path).inspect(tell)
+}
+
+/// Says where the configuration comes from: on stderr, because on stdout there may be data.
+pub(super) fn tell(sources: &Sources) {
+    // In one piece: several verbs may write to one terminal.
+    let line = format!("inkring: settings from {}\n", sources.described());
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// How long so many seconds are, as people say it.
@@ -32,6 +40,11 @@ pub(super) fn span(seconds: u64) -> String {
 pub(super) fn print(text: &str) -> ExitCode {
     let _ = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
     ExitCode::SUCCESS
+}
+
+/// The settings are wrong, of a verb whose exit code says so.
+pub(super) fn misconfigured(error: &ConfigError) -> ExitCode {
+    fail("the configuration is wrong", error, FOUND_PROBLEMS)
 }
 
 pub(super) fn fail(what: &str, error: &dyn std::fmt::Display, code: u8) -> ExitCode {

@@ -12,6 +12,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::common::{FOUND_PROBLEMS, print};
+use crate::config::SettingsPath;
 use crate::text::visible;
 use judge::{Finding, State};
 
@@ -25,8 +26,8 @@ pub(super) struct Options {
     json: bool,
 }
 
-pub(super) fn run(options: &Options) -> ExitCode {
-    let findings = judge::judge(&facts::gather());
+pub(super) fn run(options: &Options, path: &SettingsPath) -> ExitCode {
+    let findings = judge::judge(&facts::gather(path));
     if options.json {
         print(&as_json(&findings));
     } else {

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::base_url::{BaseUrl, own_endpoint};
 use super::common::{fail, load, print};
+use crate::config::SettingsPath;
 use crate::net::Endpoint;
 use crate::net::client::Ask;
 use crate::net::options::LISTEN;
@@ -33,13 +34,13 @@ struct Question {
     target: String,
 }
 
-pub(super) fn run(options: &Options) -> ExitCode {
+pub(super) fn run(options: &Options, path: &SettingsPath) -> ExitCode {
     let question = match &options.url {
         Some(url) => match BaseUrl::parse(url) {
             Err(why) => return fail("the command line is wrong", &format!("--url: {why}"), 2),
             Ok(url) => of_url(&url),
         },
-        None => of_configuration(),
+        None => of_configuration(path),
     };
     let (line, code) = match question.and_then(|question| question.ask()) {
         Ok(line) => (line, ExitCode::SUCCESS),
@@ -56,9 +57,9 @@ fn of_url(url: &BaseUrl) -> Result<Question, String> {
     Ok(Question { to, host: url.authority().to_owned(), target: target.to_owned() })
 }
 
-fn of_configuration() -> Result<Question, String> {
+fn of_configuration(path: &SettingsPath) -> Result<Question, String> {
     // Sentences of a wrong configuration take a line each.
-    let loaded = load(false).map_err(|error| {
+    let loaded = load(path).map_err(|error| {
         let sentences: Vec<_> = error.to_string().lines().map(str::to_owned).collect();
         format!("not ready: the configuration is wrong: {}", sentences.join("; "))
     })?;

@@ -5,17 +5,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use log::Level;
 use log::kv::Value;
 
-use super::common::sources;
-use crate::config::{self, Change, Loaded, Reloaded};
+use crate::config::{self, Change, Loaded, Reloaded, SettingsPath, Sources};
 use crate::observe::options::{LEVEL, word};
 use crate::observe::{self, LogHandle};
 use crate::server::Server;
 
 /// Reads the configuration again, takes what a running server can take, and logs what came of it.
-pub(super) fn reload(running: &mut Loaded, server: &Server, logs: &LogHandle) {
+pub(super) fn reload(path: &SettingsPath, running: &mut Loaded, server: &Server, logs: &LogHandle) {
     // Nothing is changed before all of it was found to be good, so a panic on the way leaves everything as it was. The
     // panic hook has logged what happened.
-    let taken = catch_unwind(AssertUnwindSafe(|| take(running, server)));
+    let taken = catch_unwind(AssertUnwindSafe(|| take(path, running, server)));
     match taken.unwrap_or_else(|_| Err(vec!["the reload panicked".to_owned()])) {
         Ok(taken) => {
             log_what_changed(&taken, running, logs);
@@ -30,8 +29,8 @@ pub(super) fn reload(running: &mut Loaded, server: &Server, logs: &LogHandle) {
 }
 
 /// Has the server follow what the configuration says now; or everything that is wrong with it.
-fn take(running: &Loaded, server: &Server) -> Result<Reloaded, Vec<String>> {
-    let read = sources().and_then(|sources| config::reload(running, &sources));
+fn take(path: &SettingsPath, running: &Loaded, server: &Server) -> Result<Reloaded, Vec<String>> {
+    let read = Sources::read(path).and_then(|sources| config::reload(running, &sources));
     let mut read = read.map_err(|error| error.problems)?;
     // The server goes last of those that may refuse, and changes nothing if it does.
     let warnings = server.reload(&read.loaded.settings).map_err(|problem| vec![problem])?;

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::common::{fail, load, print};
+use super::common::{fail, misconfigured, print, tell};
 use super::reload;
 use super::signals::{Order, Orders};
-use crate::config::Loaded;
+use crate::config::{self, ConfigError, Loaded, SettingsPath, Sources};
 use crate::features::FEATURES;
 use crate::net::Endpoint;
 use crate::observe::{self, LogHandle};
@@ -18,24 +18,25 @@ use crate::systemd::{Inherited, Notify};
 /// How long the last log lines may take to leave.
 const LOG_FLUSH: Duration = Duration::from_secs(2);
 
-pub(super) fn run() -> ExitCode {
+pub(super) fn run(path: &SettingsPath) -> ExitCode {
     // Before there is any other thread, as it has to be.
     let inherited = match Inherited::from_environment() {
         Ok(inherited) => inherited,
         Err(error) => return fail("cannot start", &error, 1),
     };
-    let loaded = match load(false) {
-        Ok(loaded) => loaded,
-        Err(error) => return fail("the configuration is wrong", &error, 1),
+    let (loaded, settings_from) = match read(path) {
+        Ok(read) => read,
+        Err(error) => return misconfigured(&error),
     };
     let logs = match observe::init(&observe::Options::of(&loaded.settings)) {
         Ok(logs) => logs,
         Err(error) => return fail("cannot log", &error, 1),
     };
+    log::info!(settings_from = settings_from.as_str(); "config.read");
     for warning in &loaded.warnings {
         log::warn!("{warning}");
     }
-    let code = match serve_until_told(loaded, inherited, &logs) {
+    let code = match serve_until_told(path, loaded, &settings_from, inherited, &logs) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error!(error = error.to_string(); "server.not_started");
@@ -47,22 +48,31 @@ pub(super) fn run() -> ExitCode {
     code
 }
 
+/// The configuration, and where it comes from. Until it is good there is no log that could say that.
+fn read(path: &SettingsPath) -> Result<(Loaded, String), ConfigError> {
+    let sources = Sources::read(path)?;
+    let loaded = config::load(&sources, false).inspect_err(|_| tell(&sources))?;
+    Ok((loaded, sources.described()))
+}
+
 /// Serves until the first SIGTERM or SIGINT; a second one during the stop ends the process at once.
 fn serve_until_told(
+    path: &SettingsPath,
     mut loaded: Loaded,
+    settings_from: &str,
     inherited: Inherited,
     logs: &LogHandle,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let orders = Orders::listen(logs.clone())?;
     let notify = Notify::from_environment();
     let server = Server::start(FEATURES, &loaded.settings, inherited, notify.clone(), logs)?;
-    print(&banner(&loaded.settings, &server));
+    print(&banner(&loaded.settings, settings_from, &server));
     loop {
         match orders.next() {
             Order::Stop => break,
             Order::Reload => {
                 notify.reloading();
-                reload::reload(&mut loaded, &server, logs);
+                reload::reload(path, &mut loaded, &server, logs);
                 notify.reloaded();
             }
             Order::OnDemand => server.on_demand(),
@@ -72,11 +82,11 @@ fn serve_until_told(
     Ok(())
 }
 
-/// What a newcomer wants to know: what this is, where it listens, where the data is, what to try.
-fn banner(settings: &Settings, server: &Server) -> String {
+/// What a newcomer wants to know: what this is, where its settings and its data are, where it listens, what to try.
+fn banner(settings: &Settings, settings_from: &str, server: &Server) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let database = settings.database(&DATABASE).display();
-    let mut text = format!("inkring {version}: drafts written in turn\n");
+    let mut text = format!("inkring {version}: drafts written in turn\n  settings from {settings_from}\n");
     for endpoint in server.endpoints() {
         text.push_str(&match endpoint {
             Endpoint::Tcp(address) => format!("  listening on  http://{address}\n"),

@@ -14,7 +14,7 @@ use super::token::user_id;
 use crate::clock::Clock;
 use crate::config::knobs::KNOBS;
 use crate::config::parse::parse;
-use crate::config::{self, Sources};
+use crate::config::{self, INSTALLED, Malformed, Sources};
 use crate::gate::Demands;
 use crate::gate::identity::options::{SECRET, TOKEN_KEYS};
 use crate::gate::mint;
@@ -36,9 +36,10 @@ const UNITS: &[(&str, &str)] = &[
 const PROGRAM: &str = "/usr/local/bin/inkring";
 /// Where units of the administrator are.
 const UNITS_DIRECTORY: &str = "/etc/systemd/system";
-/// The settings, which the units read.
-const SETTINGS: &str = "/etc/inkring/inkring.env";
-/// The secrets, from where systemd hands them to the service: the setting that each one is, and its file.
+/// The settings, which the units hand to the program, and which its verbs find by themselves.
+const SETTINGS: &str = INSTALLED;
+/// The secrets, from where systemd hands them to the service: the setting that each one is, and its file. The settings
+/// name these files, for the verbs.
 const SECRETS: [(&str, &str); 2] =
     [("JWT_SECRET", "/etc/credstore/inkring.jwt_secret"), ("OPS_TOKEN", "/etc/credstore/inkring.ops_token")];
 /// Where the data is, which is never touched.
@@ -120,12 +121,12 @@ fn set_up(options: &Options) -> Result<String, Ended> {
     if present.is_none() && options.origins.is_empty() && !settings.exists() {
         return Err(Ended::NoOrigin);
     }
+    let given = named(present.as_deref().unwrap_or_default())?;
     let program = program(&mut target, options.root.is_some())?;
     for (name, text) in UNITS {
         let text = text.replace(PROGRAM, &program);
         target.keep(&format!("{UNITS_DIRECTORY}/{name}"), 0o644, text.as_bytes())?;
     }
-    let given = named(present.as_deref().unwrap_or_default());
     for (name, path) in SECRETS {
         match rival(&given, name) {
             Some(rival) => target.say("left out", path, &format!(" ({SETTINGS} has {rival})")),
@@ -156,17 +157,25 @@ fn stays(path: &str) -> bool {
     VISIBLE.iter().any(|visible| path.starts_with(visible)) && path.bytes().all(plain)
 }
 
-/// The names that a text gives a value to, as the service and a shell read it.
-fn named(text: &str) -> Vec<(String, String)> {
-    let pairs = dotenvy::from_read_iter(text.as_bytes());
-    pairs.filter_map(Result::ok).filter(|(_, value)| !value.is_empty()).collect()
+/// The names that a text gives a value to, as the service reads it.
+fn named(text: &str) -> Result<Vec<(String, String)>, Ended> {
+    let told = |malformed: Vec<Malformed>| malformed.iter().map(|one| format!("{SETTINGS} {one}")).collect::<Vec<_>>();
+    let pairs = config::pairs(text).map_err(|malformed| Ended::Settings(told(malformed).join("\n")))?;
+    Ok(pairs.into_iter().filter(|(_, value)| !value.is_empty()).collect())
 }
 
 /// What the settings have in the place of this secret.
 fn rival(given: &[(String, String)], name: &'static str) -> Option<&'static str> {
     // Tokens are verified with one key, of whichever kind.
     let rivals = if name == SECRET.name { TOKEN_KEYS.map(|key| key.name).to_vec() } else { vec![name] };
-    rivals.into_iter().find(|rival| is_given(given, rival))
+    let ours = SECRETS.iter().find(|(secret, _)| *secret == name).map(|(secret, path)| named_file(secret, path));
+    let others: Vec<_> = given.iter().filter(|pair| Some(*pair) != ours.as_ref()).cloned().collect();
+    rivals.into_iter().find(|rival| is_given(&others, rival))
+}
+
+/// How the settings name the file of a secret.
+fn named_file(name: &str, path: &str) -> (String, String) {
+    (format!("{name}_FILE"), path.to_owned())
 }
 
 /// Whether a setting is given, by any of its names or in a file.
@@ -287,9 +296,10 @@ fn settings(origins: &[String]) -> String {
     let origins = origins.join(",");
     let by_timer = UNITS.iter().any(|(name, _)| *name == "inkring-backup.timer");
     let timer = if by_timer { "# inkring-backup.timer asks for them.\nBACKUP_INTERVAL_HOURS=0\n" } else { "" };
+    let secrets: String = SECRETS.iter().map(|(name, path)| format!("{name}_FILE={path}\n")).collect();
     format!(
         "# Written once by `inkring setup`, and yours to change: it is never written over. `inkring print-config` shows\n\
-         # every setting there is. Secrets are in /etc/credstore, from where systemd hands them to the service.\n\
+         # every setting there is. How lines are written is in docs/CONFIGURATION.md: a $ is a $.\n\
          ENV=production\n\
          CONFIG_STRICT=true\n\
          DATABASE_URL=sqlite:{STATE}/inkring.db\n\
@@ -308,7 +318,11 @@ fn settings(origins: &[String]) -> String {
          \n\
          # Better on another disk, which the unit then has to name in ReadWritePaths=.\n\
          BACKUP_DIR={STATE}/backups\n\
-         {timer}"
+         {timer}\
+         \n\
+         # The service has its secrets from systemd, which reads these files as well. Here they are named for the verbs,\n\
+         # such as `inkring doctor`, when root runs them.\n\
+         {secrets}"
     )
 }
 
@@ -333,10 +347,11 @@ fn next_steps(target: &mut Target, options: &Options, program: &str) -> Result<(
          curl -s http://127.0.0.1:8000/readyz\n"
     ));
     let config = config(target);
-    // As the service has them.
-    let given = named(&fs::read_to_string(target.place(SETTINGS)).unwrap_or_default());
-    let files = SECRETS.iter().filter(|(name, _)| rival(&given, name).is_none());
-    let files: String = files.map(|(name, path)| format!("{name}_FILE={path} ")).collect();
+    let given = named(&fs::read_to_string(target.place(SETTINGS)).unwrap_or_default())?;
+    let unnamed = SECRETS.iter().filter(|(name, path)| {
+        target.place(SETTINGS).exists() && rival(&given, name).is_none() && !given.contains(&named_file(name, path))
+    });
+    let unnamed: String = unnamed.map(|(name, path)| format!("  {name}_FILE={path}\n")).collect();
     let report = &mut target.report;
     if let Ok(config) = &config {
         let places = config.endpoints(&net::options::LISTEN).iter().map(|place| match place {
@@ -349,7 +364,10 @@ fn next_steps(target: &mut Target, options: &Options, program: &str) -> Result<(
             report.push_str(&format!("Its private plane is {endpoint}, and asks for the token in {token}.\n"));
         }
     }
-    report.push_str(&format!("Check it (as root):\n  (set -a; . {SETTINGS}; {files}inkring doctor)\n"));
+    report.push_str("Check it (as root):\n  inkring doctor\n");
+    if !unnamed.is_empty() {
+        report.push_str(&format!("Add to {SETTINGS}, so that it finds the secrets:\n{unnamed}"));
+    }
     if let Some(user) = &options.user {
         if options.dry_run {
             report.push_str(&format!("A token of {user} would follow here.\n"));
@@ -371,11 +389,14 @@ fn config(target: &Target) -> Result<Settings, String> {
         Ok(text) => text,
         Err(error) => return Err(format!("{SETTINGS} cannot be read: {error}")),
     };
-    let mut pairs = named(&text);
+    let mut pairs = named(&text).map_err(|error| error.to_string())?;
     for (name, path) in SECRETS {
-        let path = target.place(path);
-        if path.exists() && rival(&pairs, name).is_none() {
-            pairs.push((format!("{name}_FILE"), path.display().to_string()));
+        let ours = named_file(name, path);
+        let place = target.place(path);
+        let rival = rival(&pairs, name);
+        pairs.retain(|pair| *pair != ours);
+        if place.exists() && rival.is_none() {
+            pairs.push(named_file(name, &place.display().to_string()));
         }
     }
     let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -412,7 +433,7 @@ mod tests {
 
     #[test]
     fn a_setting_is_given_by_any_of_its_names() {
-        let given = named("# JWT_SECRET=x\nCLERK_SECRET_KEY=\"y\"\nOPS_TOKEN_FILE=/z\nJWT_JWKS_FILE=\n");
+        let given = named("# JWT_SECRET=x\nCLERK_SECRET_KEY=\"y\"\nOPS_TOKEN_FILE=/z\nJWT_JWKS_FILE=\n").unwrap();
         assert!(is_given(&given, "JWT_SECRET") && is_given(&given, "OPS_TOKEN"));
         assert!(!is_given(&given, "JWT_JWKS_FILE") && !is_given(&given, "JWT_PUBLIC_KEY_FILE"));
     }
@@ -429,10 +450,12 @@ mod tests {
         let text = settings(&["https://app.example".to_owned()]);
         let directory = tempfile::tempdir().unwrap();
         let database = format!("sqlite:{}/inkring.db", directory.path().display());
-        let mut pairs: Vec<(String, String)> =
-            named(&text).into_iter().filter(|(name, _)| name != "DATABASE_URL").collect();
+        let elsewhere = ["DATABASE_URL", "JWT_SECRET_FILE", "OPS_TOKEN_FILE"];
+        let mut pairs = named(&text).unwrap();
+        pairs.retain(|(name, _)| !elsewhere.contains(&name.as_str()));
+        assert_eq!(pairs.len() + elsewhere.len(), named(&text).unwrap().len());
         pairs.push(("DATABASE_URL".to_owned(), database));
-        pairs.push(("JWT_SECRET".to_owned(), "7".repeat(64)));
+        pairs.push(("JWT_SECRET".to_owned(), new_secret().unwrap()));
         let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let loaded = config::load(&Sources::from_pairs(&pairs, &[]), true).unwrap();
         assert_eq!(loaded.warnings, [""; 0]);

@@ -1,4 +1,4 @@
-//! The configuration: from the environment and `.env` to [`Settings`].
+//! The configuration: from the environment and a settings file to [`Settings`].
 //!
 //! Every setting is one of [`knobs::KNOBS`]. [`load`] looks each one up in
 //! the [`Sources`], parses it by its kind, applies the rules that concern
@@ -7,8 +7,10 @@
 
 pub mod docs;
 mod error;
+mod grammar;
 pub mod knobs;
 pub mod parse;
+mod path;
 mod production;
 mod reload;
 mod sources;
@@ -16,6 +18,8 @@ mod sources;
 mod tests;
 
 pub use error::ConfigError;
+pub(crate) use grammar::{Malformed, pairs};
+pub use path::{INSTALLED, SettingsPath};
 pub use reload::{Change, Reloaded, reload};
 pub use sources::Sources;
 
@@ -90,6 +94,7 @@ fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Resu
     for sentence in sources.unknown_names() {
         findings.mistake(sentence);
     }
+    findings.warnings.extend(sources.near_names());
     // What cannot be found was refused above.
     for given in KNOBS.iter().filter_map(|knob| sources.find(knob).ok().flatten()) {
         given.exposed.into_iter().for_each(|sentence| findings.mistake(sentence));
@@ -175,7 +180,7 @@ fn open_plane(settings: &Settings, sources: &Sources) -> Option<String> {
 /// The name that a secret was given by, or its own, and what stands for its value in a sentence about it.
 fn given_name(knob: &Knob, sources: &Sources) -> (String, String) {
     match sources.find(knob).ok().flatten() {
-        Some(Given { name, origin: Origin::Environment | Origin::DotEnv, .. }) => (name, format!("={MASK}")),
+        Some(Given { name, origin: Origin::Environment | Origin::SettingsFile, .. }) => (name, format!("={MASK}")),
         Some(Given { name, .. }) => (name, String::new()),
         None => (knob.name.to_owned(), String::new()),
     }

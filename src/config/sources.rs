@@ -1,15 +1,17 @@
-//! Where settings are given: the environment of the process and a `.env` file. Secrets may also stand in files that
+//! Where settings are given: the environment of the process and a settings file. Secrets may also stand in files that
 //! these name, and in the credentials that systemd hands to a service.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
+use super::grammar;
 use super::knobs::KNOBS;
 use super::parse::{BadValue, printable};
+use super::path::{Found, SettingsPath, VARIABLE};
 use crate::gate::identity::options::TOKEN_KEYS;
 use crate::settings::{Knob, Origin, open_to_others};
 
@@ -19,12 +21,31 @@ const SECRET_FILE_MAX_BYTES: u64 = 65_536;
 /// Where systemd puts the credentials of a service.
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
+/// A misspelt name in the environment has at least so many letters: it is everyone's, and short names are alike.
+const NEAR_MIN_LETTERS: usize = 6;
+
+/// With so many letters it may be two mistakes away, and else one.
+const NEAR_TWICE_LETTERS: usize = 10;
+
 /// The texts settings are read from. Not `Debug`: they may hold secrets.
 #[derive(Clone, Default)]
 pub struct Sources {
     environment: BTreeMap<String, String>,
-    dotenv: BTreeMap<String, String>,
+    /// Names in the environment that mean nothing here, and what they were probably meant to be.
+    near: Vec<(String, String)>,
+    file: SettingsFile,
     credentials: Option<PathBuf>,
+}
+
+/// The settings file, or that there is none.
+#[derive(Clone, Default)]
+struct SettingsFile {
+    path: Option<PathBuf>,
+    /// How it is called in sentences.
+    name: String,
+    pairs: BTreeMap<String, String>,
+    /// Why there is none.
+    absent: String,
 }
 
 /// A text somebody gave for a knob.
@@ -38,43 +59,49 @@ pub(super) struct Given<'s> {
 }
 
 impl Sources {
-    /// The environment of this process, and `.env` in `dir` if there is one.
+    /// The environment of this process, and the settings file if there is one.
     ///
     /// The process environment is only read, never changed.
     ///
     /// # Errors
     ///
-    /// A variable of ours is not UTF-8, or `.env` cannot be read or has a
-    /// malformed line. No value is named, as it may be a secret.
-    pub fn from_process(dir: &Path) -> Result<Self, ConfigError> {
-        let mut environment = BTreeMap::new();
+    /// A variable of ours is not UTF-8; the file cannot be read, is not believed, or has malformed lines. No value is named,
+    /// as it may be a secret.
+    pub fn read(path: &SettingsPath) -> Result<Self, ConfigError> {
+        let (mut environment, mut near) = (BTreeMap::new(), Vec::new());
         let mut problems = Vec::new();
         for (name, text) in std::env::vars_os() {
-            // The rest of the environment is nobody's business here.
-            let Some(name) = name.to_str().filter(|name| is_known(name)) else {
+            // The rest of the environment is nobody's business here, unless it looks like a slip.
+            let Some(name) = name.to_str() else { continue };
+            if !is_known(name) {
+                near.extend(nearest_variable(name).map(|known| (name.to_owned(), known)));
                 continue;
-            };
+            }
             match text.into_string() {
                 Ok(text) => drop(environment.insert(name.to_owned(), text)),
                 Err(_) => problems.push(format!("{name} is not valid UTF-8")),
             }
         }
-        let dotenv = read_dotenv(dir).unwrap_or_else(|problem| {
-            problems.push(problem);
-            BTreeMap::new()
+        let file = SettingsFile::read(path).unwrap_or_else(|sentences| {
+            problems.extend(sentences);
+            SettingsFile::default()
         });
         let credentials = std::env::var_os(CREDENTIALS).filter(|path| !path.is_empty()).map(PathBuf::from);
-        if problems.is_empty() { Ok(Self { environment, dotenv, credentials }) } else { Err(ConfigError { problems }) }
+        if !problems.is_empty() {
+            return Err(ConfigError { problems });
+        }
+        Ok(Self { environment, near, file, credentials })
     }
 
-    /// Sources made of these pairs alone.
+    /// Sources made of these pairs alone: an environment, and a file `.env`.
     #[must_use]
-    pub fn from_pairs(env: &[(&str, &str)], dotenv: &[(&str, &str)]) -> Self {
+    pub fn from_pairs(env: &[(&str, &str)], file: &[(&str, &str)]) -> Self {
         let collect = |pairs: &[(&str, &str)]| {
             let own = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
             pairs.iter().map(own).collect()
         };
-        Self { environment: collect(env), dotenv: collect(dotenv), credentials: None }
+        let file = SettingsFile { name: ".env".to_owned(), pairs: collect(file), ..SettingsFile::default() };
+        Self { environment: collect(env), file, ..Self::default() }
     }
 
     /// The same with the files of this directory as credentials.
@@ -83,7 +110,25 @@ impl Sources {
         Self { credentials: Some(directory.to_owned()), ..self }
     }
 
-    /// What was given for `knob`: the environment before `.env`, and in each of them the name before its aliases. An
+    /// The path of the settings file, if there is one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.file.path.as_deref()
+    }
+
+    /// What was read, as the end of a sentence: which file, or why none, and how many settings are given where.
+    #[must_use]
+    pub fn described(&self) -> String {
+        let given = |texts: &BTreeMap<String, String>| texts.values().filter(|text| !text.trim().is_empty()).count();
+        let credentials = self.credentials.as_ref().map(|_| ", the credentials of systemd").unwrap_or_default();
+        let environment = format!("the environment ({})", given(&self.environment));
+        match &self.file.path {
+            Some(_) => format!("{} ({}){credentials} and {environment}", self.file.name, given(&self.file.pairs)),
+            None => format!("{environment}{credentials} and no file: {}", self.file.absent),
+        }
+    }
+
+    /// What was given for `knob`: the environment before the file, and in each of them the name before its aliases. An
     /// empty text was not given. A secret may also stand in a file that either names, and in a systemd credential, which
     /// is a part of the environment and comes after what that says itself.
     ///
@@ -95,9 +140,16 @@ impl Sources {
             return Ok(Some(given));
         }
         if let Some(given) = self.credential(knob)? {
+            // A file that the settings name may well be the one that the credential is a copy of.
+            if let Some((name, _)) = direct(knob, &self.file.pairs) {
+                return Err(BadValue::new(format!(
+                    "{name} in {} and {} are both set: remove one of them, so that it is clear which counts",
+                    self.file.name, given.name
+                )));
+            }
             return Ok(Some(given));
         }
-        in_texts(knob, (&self.dotenv, ".env", Origin::DotEnv, Origin::DotEnvFile))
+        in_texts(knob, (&self.file.pairs, &self.file.name, Origin::SettingsFile, Origin::NamedInFile))
     }
 
     /// Whether anything is given for `knob`, good or bad.
@@ -118,20 +170,39 @@ impl Sources {
         Ok(None)
     }
 
-    /// One sentence for each name in `.env` that means nothing here.
-    ///
-    /// The environment is shared with every other program, so unknown names
-    /// there are no mistake; `.env` was written for this server.
+    /// One sentence for each name in the settings file that means nothing here: it was written for this server.
     pub(super) fn unknown_names(&self) -> impl Iterator<Item = String> {
-        self.dotenv.keys().filter(|name| !is_known(name)).map(|name| {
+        let place = &self.file.name;
+        self.file.pairs.keys().filter(|name| !is_known(name)).map(move |name| {
             let shown = printable(name);
             match nearest(name) {
                 Some(known) => {
-                    format!("unknown variable {shown} in .env; did you mean {known}?")
+                    format!("unknown variable {shown} in {place}; did you mean {known}?")
                 }
-                None => format!("unknown variable {shown} in .env"),
+                None => format!("unknown variable {shown} in {place}"),
             }
         })
+    }
+
+    /// One sentence for each name in the environment that is a slip away from a setting. It is shared with every other
+    /// program, so this is no more than a guess.
+    pub(super) fn near_names(&self) -> impl Iterator<Item = String> {
+        let near = self.near.iter();
+        near.map(|(name, known)| format!("{} in the environment is no setting; did you mean {known}?", printable(name)))
+    }
+}
+
+impl SettingsFile {
+    fn read(path: &SettingsPath) -> Result<Self, Vec<String>> {
+        let (path, text) = match path.find().map_err(|problem| vec![problem])? {
+            Found::Nothing(absent) => return Ok(Self { absent, ..Self::default() }),
+            Found::Text { path, text } => (path, text),
+        };
+        let name = printable(&path.display().to_string());
+        match grammar::pairs(&text) {
+            Ok(pairs) => Ok(Self { path: Some(path), name, pairs, absent: String::new() }),
+            Err(malformed) => Err(malformed.iter().map(|malformed| format!("{name} {malformed}")).collect()),
+        }
     }
 }
 
@@ -148,12 +219,7 @@ fn in_texts<'s>(
     knob: &Knob,
     (texts, place, text, file): (&'s BTreeMap<String, String>, &str, Origin, Origin),
 ) -> Result<Option<Given<'s>>, BadValue> {
-    let given = |name: String| {
-        let text = texts.get(&name)?.trim();
-        (!text.is_empty()).then_some((name, text))
-    };
-    let direct = knob.names().map(str::to_owned).find_map(given);
-    match (direct, knob.file_names().find_map(given)) {
+    match (direct(knob, texts), knob.file_names().find_map(|name| given(name, texts))) {
         (Some((name, _)), Some((file, _))) => Err(BadValue::new(format!(
             "{name} and {file} are both set in {place}: remove one of them, so that it is clear which counts"
         ))),
@@ -163,6 +229,17 @@ fn in_texts<'s>(
         (None, Some((name, path))) => from_file(name, Path::new(path), file).map(Some),
         (None, None) => Ok(None),
     }
+}
+
+/// The name by which a place gives a text for a knob itself, and that text.
+fn direct<'s>(knob: &Knob, texts: &'s BTreeMap<String, String>) -> Option<(String, &'s str)> {
+    knob.names().find_map(|name| given(name.to_owned(), texts))
+}
+
+/// This name and what is given for it.
+fn given(name: String, texts: &BTreeMap<String, String>) -> Option<(String, &str)> {
+    let text = texts.get(&name)?.trim();
+    (!text.is_empty()).then_some((name, text))
 }
 
 /// The secret in a file. A path may be shown; what stands in the file never.
@@ -190,8 +267,20 @@ fn from_file<'s>(name: String, path: &Path, origin: Origin) -> Result<Given<'s>,
 
 /// The known name a typing mistake or two away from `name`.
 fn nearest(name: &str) -> Option<String> {
-    let name = name.to_ascii_uppercase();
     let limit = (name.len() / 4).clamp(2, 3);
+    nearest_within(name, limit)
+}
+
+/// The same for a name in the environment, where others' names stand as well.
+fn nearest_variable(name: &str) -> Option<String> {
+    let letters = name.chars().count();
+    let limit = if letters < NEAR_TWICE_LETTERS { 1 } else { 2 };
+    let meant = name != VARIABLE && letters >= NEAR_MIN_LETTERS;
+    meant.then(|| nearest_within(name, limit)).flatten()
+}
+
+fn nearest_within(name: &str, limit: usize) -> Option<String> {
+    let name = name.to_ascii_uppercase();
     known_names()
         .map(|known| (edit_distance(&name, &known), known))
         .filter(|(distance, _)| *distance <= limit)
@@ -215,49 +304,6 @@ fn edit_distance(from: &str, to: &str) -> usize {
         above = row;
     }
     above.last().copied().unwrap_or_default()
-}
-
-/// The pairs in `dir/.env`, the last of each name; none without the file.
-fn read_dotenv(dir: &Path) -> Result<BTreeMap<String, String>, String> {
-    let text = match std::fs::read(dir.join(".env")) {
-        Ok(bytes) => String::from_utf8(bytes).map_err(|_| ".env is not valid UTF-8")?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(error) => return Err(format!(".env cannot be read: {error}")),
-    };
-    parse_dotenv(&text)
-}
-
-/// The pairs in the text of a `.env` file.
-pub(super) fn parse_dotenv(text: &str) -> Result<BTreeMap<String, String>, String> {
-    // Some editors put a byte order mark in front; it is no part of a name.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    pairs(text).map_err(|_| {
-        // The parser's own error quotes the line, which may hold a secret, and
-        // does not count lines: the longest good beginning finds the line.
-        let lines: Vec<&str> = text.lines().collect();
-        let good = |count: &usize| pairs(&lines[..*count].join("\n")).is_ok();
-        let count = (0..lines.len()).rev().find(good).unwrap_or_default();
-        let line = lines.get(count).copied().unwrap_or_default();
-        match line_key(line) {
-            Some(key) => format!(".env line {} is malformed ({key})", count + 1),
-            None => format!(".env line {} is malformed: it must be NAME=value", count + 1),
-        }
-    })
-}
-
-fn pairs(text: &str) -> Result<BTreeMap<String, String>, dotenvy::Error> {
-    // Without a final line break, trailing blanks would count as unfinished.
-    let text = format!("{text}\n");
-    dotenvy::from_read_iter(text.as_bytes()).collect()
-}
-
-/// The name a line gives a value to, if that is what it does.
-fn line_key(line: &str) -> Option<&str> {
-    let (key, _) = line.split_once('=')?;
-    let key = key.trim();
-    let key = key.strip_prefix("export ").unwrap_or(key).trim();
-    let is_name = |key: &str| key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    (!key.is_empty() && is_name(key)).then_some(key)
 }
 
 /// Those settings of [`TOKEN_KEYS`] that are given, even badly, by the names they are given under.
@@ -293,19 +339,45 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_line_is_named_without_its_value() {
-        let problem = |text: &str| parse_dotenv(text).unwrap_err();
-        assert_eq!(problem("SHARDS=1\n\nLOG_LEVEL=hunter2=x y\nENV=test\n"), ".env line 3 is malformed (LOG_LEVEL)");
-        assert_eq!(problem("A='x\ny'\nexport LOG_LEVEL='hunter2\nENV=test\n"), ".env line 3 is malformed (LOG_LEVEL)");
-        assert_eq!(problem("hunter2"), ".env line 1 is malformed: it must be NAME=value");
-        assert_eq!(problem("a hunter=2"), ".env line 1 is malformed: it must be NAME=value");
-    }
-
-    #[test]
-    fn byte_order_mark_trailing_blanks_and_repeats_are_harmless() {
-        let pairs = parse_dotenv("\u{feff}SHARDS=1\r\nSHARDS=2 # two\nENV=test ").unwrap();
-        assert_eq!(pairs["SHARDS"], "2");
-        assert_eq!(pairs["ENV"], "test");
-        assert_eq!(pairs.len(), 2);
+    fn in_the_environment_only_a_slip_is_told() {
+        let near = |name| nearest_variable(name);
+        for (name, meant) in [
+            ("LISTEN_ADR", "LISTEN_ADDR"),
+            ("RATE_LIMT_ENABLED", "RATE_LIMIT_ENABLED"),
+            ("listen_addr", "LISTEN_ADDR"),
+            ("CORS_ORIGIN", "CORS_ORIGINS"),
+            ("JWT_SECRET_FLIE", "JWT_SECRET_FILE"),
+            ("SHRDS1", ""),
+        ] {
+            assert_eq!(near(name).as_deref().unwrap_or_default(), meant, "{name}");
+        }
+        for foreign in [
+            "PATH",
+            "PWD",
+            "HOME",
+            "TERM",
+            "LANG",
+            "EDITOR",
+            "LOGNAME",
+            "HOSTNAME",
+            "LISTEN_FDS",
+            "LISTEN_PID",
+            "NOTIFY_SOCKET",
+            "LISTEN_FDNAMES",
+            "WATCHDOG_USEC",
+            "CREDENTIALS_DIRECTORY",
+            "INVOCATION_ID",
+            "JOURNAL_STREAM",
+            "STATE_DIRECTORY",
+            "RUNTIME_DIRECTORY",
+            "INKRING_CONFIG",
+            "PORT",
+            "NO_COLOR",
+            "POSTGRES_PASSWORD",
+            "HTTP_PROXY",
+            "SMOKE_TOKEN",
+        ] {
+            assert_eq!(near(foreign), None);
+        }
     }
 }

@@ -32,8 +32,8 @@ pub(crate) static ENVIRONMENT: Knob =
     );
 
 pub(crate) static STRICT: Knob = flag(&GENERAL, "CONFIG_STRICT", "false").refusing().meaning(
-    "Refuse to start on any bad value, unknown name in .env or missing required setting, instead of warning and \
-     carrying on.",
+    "Refuse to start on any bad value, unknown name in the settings file or missing required setting, instead of \
+     warning and carrying on.",
 );
 
 /// The settings that belong to nobody.
@@ -48,12 +48,12 @@ pub enum Origin {
     ProductionDefault,
     /// The environment of the process.
     Environment,
-    /// The `.env` file.
-    DotEnv,
+    /// The settings file.
+    SettingsFile,
     /// A file that the environment names.
     EnvironmentFile,
-    /// A file that `.env` names.
-    DotEnvFile,
+    /// A file that the settings file names.
+    NamedInFile,
     /// A file in the credentials directory of systemd.
     Credential,
 }
@@ -64,9 +64,9 @@ impl fmt::Display for Origin {
             Self::Default => "default",
             Self::ProductionDefault => "default in production",
             Self::Environment => "environment",
-            Self::DotEnv => ".env",
+            Self::SettingsFile => "settings file",
             Self::EnvironmentFile => "file named in the environment",
-            Self::DotEnvFile => "file named in .env",
+            Self::NamedInFile => "file named in the settings file",
             Self::Credential => "systemd credential",
         })
     }

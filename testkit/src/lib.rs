@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 pub use http::{Answer, Client};
-pub use server::{Server, inkring, program, shelled};
+pub use server::{Server, besides_settings, inkring, program, shelled};
 
 /// Nothing on loopback takes this long, not even on a machine that stops for half a minute; what waits longer has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);

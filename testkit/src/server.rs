@@ -195,6 +195,15 @@ pub fn inkring(directory: &Path) -> Command {
     command
 }
 
+/// What a verb has said on stderr besides where its settings come from, which is its first line if it has any.
+pub fn besides_settings(stderr: Vec<u8>) -> String {
+    let text = String::from_utf8(stderr).unwrap();
+    match text.split_once('\n') {
+        Some((first, rest)) if first.starts_with("inkring: settings from ") => rest.to_owned(),
+        _ => text,
+    }
+}
+
 /// The built program started by a shell that does something else before.
 pub fn shelled(command: &Command, before: &str) -> Command {
     let mut shell = Command::new("/bin/sh");

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{Client, PATIENCE, Server, inkring};
+use crate::support::{Client, PATIENCE, Server, besides_settings, inkring};
 
 /// What a run that ended by itself came to.
 struct Ran {
@@ -32,7 +32,7 @@ fn finish(command: &mut Command) -> Ran {
     Ran {
         code: output.status.code().expect("it ends by itself"),
         stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
+        stderr: besides_settings(output.stderr),
     }
 }
 
@@ -43,7 +43,8 @@ fn run(directory: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Ran {
 /// Serves where it must not come to that; any free port, so that nothing else can be the reason.
 fn refuse_to_serve(directory: &Path, settings: &[(&str, &str)]) -> String {
     let ran = run(directory, &[], &[&[("LISTEN_ADDR", "127.0.0.1:0")], settings].concat());
-    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{}", ran.stderr);
+    let code = if ran.stderr.starts_with("inkring: the configuration is wrong:") { 3 } else { 1 };
+    assert_eq!((ran.code, ran.stdout.as_str()), (code, ""), "{}", ran.stderr);
     ran.stderr
 }
 
@@ -71,6 +72,8 @@ fn the_first_start_needs_no_configuration_and_says_what_to_do_next() {
     let mut next =
         |label: &str| lines.next().unwrap().strip_prefix(label).unwrap_or_else(|| panic!("{label}")).to_owned();
     assert_eq!(next("inkring "), format!("{}: drafts written in turn", env!("CARGO_PKG_VERSION")));
+    let from = next("  settings from ");
+    assert!(from.starts_with("the environment (2) and no file: there is no .env here, and /etc/inkring/"), "{from}");
     let address = next("  listening on  http://");
     assert_eq!(next("  data in       "), "data/inkring.db");
     let first = next("  try           curl -s ");
@@ -101,7 +104,12 @@ fn production_does_not_suggest_what_would_not_work_there() {
     command.env("LISTEN_ADDR", "127.0.0.1:0").env("ENV", "production").stdout(Stdio::piped()).stderr(Stdio::null());
     let mut running = Running(command.spawn().unwrap());
     let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines().map(Result::unwrap);
-    for expected in ["inkring ", "  listening on  http://127.0.0.1:", "  data in       data/inkring.db"] {
+    for expected in [
+        "inkring ",
+        "  settings from the environment (3) and no ",
+        "  listening on  http://127.0.0.1:",
+        "  data in       data/inkring.db",
+    ] {
         assert!(lines.next().unwrap().starts_with(expected));
     }
     running.0.kill().unwrap();
@@ -208,9 +216,9 @@ fn print_config_shows_every_value_and_where_it_came_from() {
         "ENV=production # environment",
         "LISTEN_ADDR=127.0.0.1:8000 # default",
         "DATABASE_URL=sqlite:data/inkring.db # default",
-        "SHARDS=3 # .env",
+        "SHARDS=3 # settings file",
         "DRAIN_SECONDS=8 # environment",
-        "ALLOWED_ORIGINS=https://a.example # .env",
+        "ALLOWED_ORIGINS=https://a.example # settings file",
         "AUTH_TRUST_USER_HEADER=false # default in production",
         "LOG_LEVEL=info # default",
     ] {

@@ -218,12 +218,14 @@ fn constants() -> BTreeMap<String, Vec<u64>> {
 #[test]
 fn every_setting_and_constant_that_is_named_exists() {
     // What the system, SQLite or the tests call so, and one that stands for others.
-    const OTHERS: [&str; 18] = [
+    const OTHERS: [&str; 20] = [
         "IM_A_TEAPOT",
         "TOYS_TABLE",
         "TOY_GREETING",
         "NAME_FILE",
         "INKRING_BROWSER",
+        "INKRING_CONFIG",
+        "CREDENTIALS_DIRECTORY",
         "INKRING_CRASH_ROUNDS",
         "INKRING_TEST_SEED",
         "OPS_API",
@@ -285,13 +287,14 @@ fn the_unit_fits_the_server() {
     assert!(values("TimeoutStopSec")[0].parse::<u64>().unwrap() > drain, "a stop must have the time to finish");
     let state = format!("/var/lib/{}", values("StateDirectory")[0]);
     assert_eq!(values("WorkingDirectory"), [state.as_str()]);
-    assert_eq!(values("Environment"), [format!("DATABASE_URL=sqlite:{state}/inkring.db")]);
+    assert!(read("src/cli/setup.rs").contains(&format!("const STATE: &str = \"{state}\";")));
     let directory = tempfile::tempdir().unwrap();
     for command in [values("ExecStartPre"), values("ExecStart")].concat() {
-        let (program, verb) = command.split_once(' ').unwrap();
+        let (program, arguments) = command.split_once(' ').unwrap();
         assert_eq!(program, "/usr/local/bin/inkring");
-        let output = inkring(directory.path()).arg(verb).arg("--help").output().unwrap();
-        assert!(output.status.success(), "there is no verb {verb}");
+        assert!(arguments.ends_with(" --config ${CREDENTIALS_DIRECTORY}/inkring.env"), "{command}");
+        let output = inkring(directory.path()).args(arguments.split(' ')).arg("--help").output().unwrap();
+        assert!(output.status.success(), "{command}");
     }
 }
 

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Server, inkring, shelled};
+use crate::support::{Server, besides_settings, inkring, shelled};
 
 /// A good configuration for production.
 const GOOD: [(&str, &str); 9] = [
@@ -58,7 +58,7 @@ fn command(server: &Server, settings: &[(&str, &str)]) -> Command {
 /// Its exit code, and what it found.
 fn run(command: &mut Command) -> (i32, Vec<Value>) {
     let output = command.output().unwrap();
-    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(besides_settings(output.stderr), "");
     let Value::Array(findings) = serde_json::from_slice(&output.stdout).unwrap() else { panic!() };
     for finding in &findings {
         let members: Vec<&String> = finding.as_object().unwrap().keys().collect();

@@ -33,6 +33,7 @@ mod ops;
 mod racing;
 mod reload;
 mod repository;
+mod settings;
 mod setup;
 mod shutdown;
 mod smoke;

@@ -391,8 +391,10 @@ fn a_bad_file_changes_nothing_at_all_and_every_problem_is_told() {
     let problems = refused(&server, 2);
     assert!(problems[0].starts_with("RATE_LIMIT_ENABLED=maybe is not a flag"), "{problems:?}");
     assert!(problems[1].starts_with("WS_PING_SECONDS=0 is out of range"), "{problems:?}");
-    write(&server, ".env", format!("ALLOWED_ORIGINS={PAGE}\nJWT_SECRET=hunter2 hunter2\n"), 0o600);
-    assert_eq!(refused(&server, 1), [".env line 2 is malformed (JWT_SECRET)"]);
+    write(&server, ".env", format!("ALLOWED_ORIGINS={PAGE}\nJWT_SECRET='hunter2\n"), 0o600);
+    assert_eq!(refused(&server, 1), [".env line 2 is malformed (JWT_SECRET): the quote is never closed"]);
+    write(&server, ".env", format!("ALLOWED_ORIGINS={PAGE}\nLOG_LEVEL=debug\n"), 0o602);
+    assert!(refused(&server, 1)[0].starts_with(".env is not read, because it has mode 0602"));
     set(&server, &[&good[..], &[("JWT_SECRET_FILE", "absent")]].concat());
     assert!(refused(&server, 1)[0].starts_with("JWT_SECRET_FILE: absent cannot be read: "));
     write(&server, "keys.json", "{}", 0o600);

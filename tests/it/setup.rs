@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::repository::{files, read};
-use crate::support::{Server, inkring, shelled};
+use crate::support::{Server, besides_settings, inkring, shelled};
 
 const ORIGIN: &str = "https://app.example";
 const PROGRAM: &str = "usr/local/bin/inkring";
@@ -66,7 +66,7 @@ fn listing(directory: &Path) -> Vec<(String, u32, Vec<u8>)> {
     found
 }
 
-/// The settings as the service reads them, but of a database and a port of the test's own; secrets as systemd hands them over.
+/// Runs like the service, with files as systemd hands them over, but with a database of the test's own.
 fn as_the_service(root: &Path, command: &mut Command) {
     let credentials = root.join("credentials");
     std::fs::create_dir_all(&credentials).unwrap();
@@ -74,9 +74,8 @@ fn as_the_service(root: &Path, command: &mut Command) {
         let name = path.rsplit('.').next().unwrap();
         std::fs::copy(root.join(path), credentials.join(name)).unwrap();
     }
-    for (name, value) in settings(root) {
-        command.env(name, value);
-    }
+    std::fs::copy(root.join(SETTINGS), credentials.join("inkring.env")).unwrap();
+    command.arg("--config").arg(credentials.join("inkring.env"));
     command.env("CREDENTIALS_DIRECTORY", &credentials).env_remove("OPS_ADDR");
     command.env("DATABASE_URL", format!("sqlite:{}", root.join("state/inkring.db").display()));
     command.env("BACKUP_DIR", root.join("state/backups"));
@@ -127,7 +126,7 @@ fn a_fresh_machine_is_ready_after_one_command() {
         "inkring.service",
         "http://127.0.0.1:8000",
         "127.0.0.1:9090",
-        "inkring doctor",
+        "Check it (as root):\n  inkring doctor\n",
         "To uninstall:",
         "The data stays in /var/lib/inkring",
     ] {
@@ -144,17 +143,18 @@ fn a_fresh_machine_is_ready_after_one_command() {
         let mut command = inkring(root.path());
         as_the_service(root.path(), &mut command);
         let output = command.args(arguments).output().unwrap();
-        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), besides_settings(output.stderr))
     };
     let good = "The configuration is good.\n".to_owned();
     assert_eq!(check(&["check-config", "--strict"]), (Some(0), good, String::new()));
-    let settings = settings(root.path());
     let credentials = root.path().join("credentials").display().to_string();
-    let mut with: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let database = format!("sqlite:{}", root.path().join("state/inkring.db").display());
-    with.extend([("LISTEN_ADDR", "127.0.0.1:0"), ("CREDENTIALS_DIRECTORY", &credentials)]);
-    with.extend([("DATABASE_URL", database.as_str()), ("BACKUP_DIR", "backups")]);
-    let server = Server::with(&with);
+    let (file, database) = (format!("{credentials}/inkring.env"), format!("sqlite:{credentials}/inkring.db"));
+    let server = Server::with(&[
+        ("INKRING_CONFIG", &file),
+        ("CREDENTIALS_DIRECTORY", &credentials),
+        ("DATABASE_URL", &database),
+        ("BACKUP_DIR", "backups"),
+    ]);
     let bearer = format!("Bearer {token}");
     server.connect().request("GET", "/v1/collab/drafts", &[("Authorization", &bearer)], b"").expect(200);
     server.get("/v1/collab/drafts").expect(401);
@@ -171,7 +171,7 @@ fn what_is_there_stays_and_no_two_machines_share_a_secret() {
     );
     let before = listing(one.path());
     let again = set_up(one.path(), &[]);
-    assert!(!again.contains("wrote"), "{again}");
+    assert!(!again.contains("wrote") && !again.contains("left out") && !again.contains("Add to"), "{again}");
     assert_eq!(listing(one.path()), before);
 
     set_up(other.path(), &["--origin", ORIGIN]);
@@ -193,6 +193,17 @@ fn what_is_there_stays_and_no_two_machines_share_a_secret() {
     assert_eq!(text(one.path(), "etc/systemd/system/inkring.service"), "[Service]\n");
     assert_eq!(text(one.path(), SECRETS[0]), "my own");
     assert!(!text(one.path(), SETTINGS).contains("third"));
+
+    // Settings of an older installation do not name the files of the secrets.
+    write(one.path(), SETTINGS, "ENV=production\nALLOWED_ORIGINS=https://app.example https://b.example\nX='$y'\n");
+    let fourth = set_up(one.path(), &["--user", "alice"]);
+    let add = "Add to /etc/inkring/inkring.env, so that it finds the secrets:\n  \
+               JWT_SECRET_FILE=/etc/credstore/inkring.jwt_secret\n  OPS_TOKEN_FILE=/etc/credstore/inkring.ops_token\n";
+    assert!(fourth.contains(add) && fourth.contains("eyJ"), "{fourth}");
+    write(one.path(), SETTINGS, "ENV=production\nJWT_SECRET=it's\n");
+    let output = command(one.path(), &[]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("/etc/inkring/inkring.env line 2 is malformed (JWT_SECRET)"), "{said}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::faults::{limit_files, log_bytes};
-use crate::support::{Server, hold_writer, inkring, wait_for};
+use crate::support::{Server, besides_settings, hold_writer, inkring, wait_for};
 
 const STEPS: [&str; 7] = ["healthz", "readyz", "create-draft", "add-collaborator", "append", "websocket", "pass-ring"];
 const ALL_PASS: [&str; 7] = ["PASS"; 7];
@@ -35,7 +35,7 @@ struct Ran {
 fn run(directory: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Ran {
     let output = inkring(directory).args(arguments).envs(settings.iter().copied()).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: besides_settings(output.stderr) }
 }
 
 /// Runs the verb against an address and holds its lines to their form. How each step ended, in their order, and all lines.

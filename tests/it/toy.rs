@@ -113,7 +113,7 @@ fn configured(directory: &std::path::Path, says: &str) -> Settings {
     let toys = settings::Setting {
         knob: &GREETING,
         value: config::parse::parse(&GREETING, GREETING.name, says).unwrap(),
-        origin: settings::Origin::DotEnv,
+        origin: settings::Origin::SettingsFile,
     };
     Settings::new(loaded.settings.iter().cloned().chain([toys]).collect(), false)
 }

@@ -16,9 +16,9 @@ use serde_json::Value;
 use crate::backup::options::DIRECTORY;
 use crate::backup::{self, Manifest};
 use crate::cli::base_url::own_endpoint;
-use crate::cli::common::load;
+use crate::cli::common::sources;
 use crate::clock::{Clock, Timestamp};
-use crate::config::Loaded;
+use crate::config::{self, Loaded, SettingsPath};
 use crate::features;
 use crate::gate::OpenedKeys;
 use crate::hub;
@@ -69,8 +69,10 @@ pub(super) struct Facts {
 /// How the settings are.
 #[derive(Debug, Default)]
 pub(super) struct Configuration {
-    /// How many come from where.
-    pub(super) origins: Vec<(Origin, usize)>,
+    /// How many there are.
+    pub(super) settings: usize,
+    /// Where those that are given come from.
+    pub(super) given: String,
     /// What keeps the server from starting, or would if it were strict and should be.
     pub(super) problems: Vec<String>,
     /// What an operator should know.
@@ -218,12 +220,13 @@ pub(super) enum Unit {
 }
 
 /// Looks at everything.
-pub(super) fn gather() -> Facts {
-    let (configuration, loaded) = configuration();
+pub(super) fn gather(path: &SettingsPath) -> Facts {
+    let (configuration, read) = configuration(path);
     let clock = Clock::system();
-    let installation = loaded.as_ref().map(|loaded| installation(loaded, &clock));
+    let loaded = read.as_ref().map(|(loaded, _)| loaded);
+    let installation = read.as_ref().map(|(loaded, file)| installation(loaded, file.as_deref(), &clock));
     Facts {
-        production: loaded.as_ref().is_some_and(|loaded| loaded.settings.production()),
+        production: loaded.is_some_and(|loaded| loaded.settings.production()),
         configuration,
         installation,
         // After the database was read, so that what was changed meanwhile is not from the future.
@@ -233,22 +236,20 @@ pub(super) fn gather() -> Facts {
     }
 }
 
-fn configuration() -> (Configuration, Option<Loaded>) {
+/// How the settings are; and if they can be used, they themselves and the path of their file.
+fn configuration(path: &SettingsPath) -> (Configuration, Option<(Loaded, Option<PathBuf>)>) {
     let mut found = Configuration::default();
-    let strictly = load(true).err().map(|error| error.problems).unwrap_or_default();
-    let loaded = match load(false) {
-        Ok(loaded) => loaded,
+    let read = sources(path).and_then(|sources| Ok((config::load(&sources, false)?, sources)));
+    let (loaded, sources) = match read {
+        Ok(read) => read,
         Err(error) => {
             found.problems = error.problems;
             return (found, None);
         }
     };
-    for setting in loaded.settings.iter() {
-        match found.origins.iter_mut().find(|(origin, _)| *origin == setting.origin) {
-            Some((_, count)) => *count += 1,
-            None => found.origins.push((setting.origin, 1)),
-        }
-    }
+    let strictly = config::load(&sources, true).err().map(|error| error.problems).unwrap_or_default();
+    found.settings = loaded.settings.iter().count();
+    found.given = sources.described();
     let production = loaded.settings.production();
     for warning in &loaded.warnings {
         // A bad value is what strict would refuse, and then what was taken in its place. In production, all that strict
@@ -262,10 +263,10 @@ fn configuration() -> (Configuration, Option<Loaded>) {
         Ok(keys) => found.warnings.extend(keys.warning),
         Err(error) => found.problems.push(error.to_string()),
     }
-    (found, Some(loaded))
+    (found, Some((loaded, sources.file().map(Path::to_owned))))
 }
 
-fn installation(loaded: &Loaded, clock: &Clock) -> Installation {
+fn installation(loaded: &Loaded, file: Option<&Path>, clock: &Clock) -> Installation {
     let settings = &loaded.settings;
     let database = settings.database(&DATABASE);
     let near = nearest_directory(database);
@@ -274,7 +275,7 @@ fn installation(loaded: &Loaded, clock: &Clock) -> Installation {
     let plane = plane(settings, holder.is_some());
     let kept = backup::Options::of(settings);
     Installation {
-        permissions: permissions(loaded, &near),
+        permissions: permissions(loaded, file, &near),
         reserve_bytes: settings.count(&RESERVE) as u64,
         disk: store::room(&near).map_err(|error| error.to_string()),
         // What is not 64 bits wide may be given with its sign.
@@ -297,7 +298,7 @@ fn nearest_directory(file: &Path) -> PathBuf {
     fs::canonicalize(found).unwrap_or_else(|_| found.to_owned())
 }
 
-fn permissions(loaded: &Loaded, near: &Path) -> Permissions {
+fn permissions(loaded: &Loaded, file: Option<&Path>, near: &Path) -> Permissions {
     let database = loaded.settings.database(&DATABASE);
     let mut places = Vec::new();
     let mut look = |path: &Path, private: bool| {
@@ -315,7 +316,7 @@ fn permissions(loaded: &Loaded, near: &Path) -> Permissions {
     loaded.settings.path(&DIRECTORY).iter().for_each(|directory| look(directory, true));
     let holds_secrets = |origin| loaded.settings.iter().any(|one| one.knob.secret && one.origin == origin);
     // Files that are named, or handed over, are looked at when the configuration is read.
-    look(Path::new(".env"), holds_secrets(Origin::DotEnv));
+    file.iter().for_each(|file| look(file, holds_secrets(Origin::SettingsFile)));
     let writable = access(near, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| error.to_string());
     Permissions { near: near.to_owned(), writable, user: geteuid().as_raw(), places }
 }

@@ -127,9 +127,7 @@ fn configuration(found: &Configuration) -> Vec<Finding> {
         findings.push(Finding::yellow(CHECK, warning.clone(), "correct it, or leave it if it is meant so"));
     }
     if findings.is_empty() {
-        let settings: usize = found.origins.iter().map(|(_, count)| count).sum();
-        let origins: Vec<String> = found.origins.iter().map(|(origin, count)| format!("{origin} {count}")).collect();
-        findings.push(Finding::green(CHECK, format!("{settings} settings: {}", origins.join(", "))));
+        findings.push(Finding::green(CHECK, format!("{} settings, given by {}", found.settings, found.given)));
     }
     findings
 }
@@ -520,7 +518,6 @@ fn millis(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Origin;
 
     const NOW: Timestamp = Timestamp(1_790_000_000_000_000);
 
@@ -530,7 +527,8 @@ mod tests {
         Facts {
             production: true,
             configuration: Configuration {
-                origins: vec![(Origin::Default, 50), (Origin::Environment, 11)],
+                settings: 61,
+                given: ".env (11) and the environment (0)".to_owned(),
                 ..Configuration::default()
             },
             installation: Some(Installation {

@@ -53,8 +53,8 @@ fn precedence_and_aliases() {
     let expect = |origin| (both.to_owned(), origin);
     assert_eq!(read(&[(alias, both)], &[(name, "*")]), expect(Origin::Environment));
     assert_eq!(read(&[(alias, "*"), (name, both)], &[]), expect(Origin::Environment));
-    assert_eq!(read(&[], &[(alias, "*"), (name, both)]), expect(Origin::DotEnv));
-    assert_eq!(read(&[(name, " ")], &[(name, ""), (alias, both)]), expect(Origin::DotEnv));
+    assert_eq!(read(&[], &[(alias, "*"), (name, both)]), expect(Origin::SettingsFile));
+    assert_eq!(read(&[(name, " ")], &[(name, ""), (alias, both)]), expect(Origin::SettingsFile));
     assert_eq!(read(&[(name, "")], &[]).1, Origin::Default);
     assert_eq!(problems(&[(alias, "x")], &[])[0].split(' ').next(), Some("CORS_ORIGINS=x"));
 }
@@ -268,25 +268,28 @@ fn unknown_names_matter_in_the_file_only() {
 }
 
 #[test]
-fn from_process_reads_the_file_in_the_directory() {
+fn the_file_in_the_directory_is_read() {
     let dir = std::env::temp_dir().join(format!("inkring-config-{}", std::process::id()));
     let file = dir.join(".env");
     std::fs::create_dir_all(&dir).unwrap();
+    let at = file.display();
     let drain = || {
-        let sources = Sources::from_process(&dir).map_err(|error| error.to_string())?;
+        let sources = Sources::read(&SettingsPath::directory(&dir)).map_err(|error| error.to_string())?;
         Ok(sources.find(knob("DRAIN_SECONDS")).unwrap().map(|given| given.text.into_owned()))
     };
-    let refusal = |text: &str| -> Result<Option<String>, String> { Err(text.to_owned()) };
     assert_eq!(drain(), Ok(None));
     std::fs::write(&file, "export DRAIN_SECONDS='3' # seconds\n").unwrap();
     assert_eq!(drain(), Ok(Some("3".to_owned())));
-    std::fs::write(&file, "DRAIN_SECONDS=hunter2 x\n").unwrap();
-    assert_eq!(drain(), refusal(".env line 1 is malformed (DRAIN_SECONDS)"));
-    std::fs::write(&file, b"A=\xff\n").unwrap();
-    assert_eq!(drain(), refusal(".env is not valid UTF-8"));
+    std::fs::write(&file, "DRAIN_SECONDS='hunter2\n").unwrap();
+    let unclosed = format!("{at} line 1 is malformed (DRAIN_SECONDS): the quote is never closed");
+    assert_eq!(drain(), Err(unclosed));
+    std::fs::write(&file, b"A=1\nA=\xff\n").unwrap();
+    assert_eq!(drain(), Err(format!("{at} line 2 is not valid UTF-8")));
+    std::fs::write(&file, vec![b'#'; 1_048_577]).unwrap();
+    assert_eq!(drain(), Err(format!("{at} is longer than 1048576 bytes: it is no settings file")));
     std::fs::remove_file(&file).unwrap();
     std::fs::create_dir(&file).unwrap();
-    assert!(drain().unwrap_err().starts_with(".env cannot be read: "));
+    assert_eq!(drain(), Err(format!("{at} cannot be read: it is not a file")));
     std::fs::remove_dir_all(&dir).unwrap();
 }
 

@@ -46,13 +46,18 @@ fn a_secret_comes_from_the_environment_then_from_systemd_then_from_the_file_env(
     let given = |text: &str, origin: &str| (Some(text.to_owned()), origin.to_owned());
     assert_eq!(secret(&pairs(&[("JWT_SECRET_FILE", &file)], &[])), given(A, "file named in the environment"));
     assert_eq!(secret(&pairs(&[("CLERK_SECRET_KEY_FILE", &file)], &[])), given(A, "file named in the environment"));
-    assert_eq!(secret(&pairs(&[], &[("JWT_SECRET_FILE", &file)])), given(A, "file named in .env"));
+    assert_eq!(secret(&pairs(&[], &[("JWT_SECRET_FILE", &file)])), given(A, "file named in the settings file"));
     assert_eq!(secret(&pairs(&[("JWT_SECRET", B)], &[("JWT_SECRET_FILE", &file)])), given(B, "environment"));
     let with = |env: &[(&str, &str)], dotenv: &[(&str, &str)]| {
         secret(&pairs(env, dotenv).with_credentials(credentials.path()))
     };
     assert_eq!(with(&[], &[]), given(B, "systemd credential"));
-    assert_eq!(with(&[], &[("JWT_SECRET", A)]), given(B, "systemd credential"));
+    // Where the service has a copy from systemd, the verbs have the file that it was made of.
+    assert_eq!(with(&[], &[("JWT_SECRET_FILE", "/not/for/the/service")]), given(B, "systemd credential"));
+    let both = pairs(&[], &[("JWT_SECRET", A)]).with_credentials(credentials.path());
+    let said = "JWT_SECRET in .env and the credential clerk_secret_key are both set: remove one of them, so that it is \
+                clear which counts";
+    assert_eq!(load(&both, false).unwrap_err().problems, [said]);
     assert_eq!(with(&[("JWT_SECRET", A)], &[]), given(A, "environment"));
     assert_eq!(with(&[("JWT_SECRET_FILE", &file)], &[]), given(A, "file named in the environment"));
     credentials.write("jwt_secret", A, 0o400);

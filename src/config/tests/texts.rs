@@ -6,7 +6,6 @@ use std::path::Path;
 use super::from_env;
 use crate::config::knobs::KNOBS;
 use crate::config::parse::parse;
-use crate::config::sources::parse_dotenv;
 use crate::config::*;
 use crate::settings::MASK;
 use crate::settings::{GENERAL, Knob, Origin, Setting, Settings, int};
@@ -61,7 +60,7 @@ fn effective_has_one_aligned_line_per_knob() {
     let columns: BTreeSet<_> = text.lines().map(|line| line.find("  # ").unwrap()).collect();
     let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap();
     assert!(line("ENV=production ").ends_with("  # environment"));
-    assert!(line("SHARDS=3 ").ends_with("  # .env"));
+    assert!(line("SHARDS=3 ").ends_with("  # settings file"));
     assert!(line("AUTH_TRUST_USER_HEADER=false ").ends_with("  # default in production"));
     assert!(line("DRAIN_SECONDS=10 ").ends_with("  # default"));
     assert!(columns.len() > 1, "values keep at least two blanks before the origin");
@@ -70,14 +69,14 @@ fn effective_has_one_aligned_line_per_knob() {
 #[test]
 fn the_example_loads_when_uncommented() {
     let example = docs::env_example(&KNOBS);
-    assert!(parse_dotenv(&example).unwrap().is_empty());
+    assert!(pairs(&example).unwrap().is_empty());
     assert!(example.lines().all(|line| line.chars().count() <= 80 || line.starts_with("#ALLOWED")));
     let uncomment = |line: &str| match line.strip_prefix('#') {
         Some(rest) if !rest.starts_with(' ') => rest.to_owned(),
         _ => line.to_owned(),
     };
     let text: Vec<String> = example.lines().map(uncomment).collect();
-    let pairs = parse_dotenv(&text.join("\n")).unwrap();
+    let pairs = pairs(&text.join("\n")).unwrap();
     assert_eq!(pairs.len(), KNOBS.len());
     let pairs: Vec<(&str, &str)> = pairs.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     // Everything is set, so that even a strict server would start with it.

@@ -1,0 +1,388 @@
+//! Where settings come from: which file is read, by which rules, who may have written it, and that every verb reads the same.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
+use serde_json::Value;
+
+use crate::support::needs::skip;
+use crate::support::{Server, inkring, program};
+
+/// A key that nobody remarks on.
+const K: &str = "kN7wXq2ZtR9mBv4cLs8dHf3gJp6yTu5eAo";
+
+/// What strict production wants besides a key.
+const STRICT: [(&str, &str); 7] = [
+    ("ENV", "production"),
+    ("CONFIG_STRICT", "true"),
+    ("ALLOWED_ORIGINS", "https://a.example"),
+    ("WS_ALLOWED_ORIGINS", "https://a.example"),
+    ("RATE_LIMIT_ENABLED", "true"),
+    ("WS_LIMITS_ENABLED", "true"),
+    ("AUDIT_ENABLED", "true"),
+];
+
+/// What a run that ended by itself came to.
+struct Ran {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+fn finish(command: &mut Command) -> Ran {
+    let output = command.output().unwrap();
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    Ran { code: output.status.code().expect("it ends by itself"), stdout, stderr }
+}
+
+fn run(directory: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
+    finish(inkring(directory).args(arguments).envs(environment.iter().copied()))
+}
+
+fn write(directory: &Path, name: &str, bytes: impl AsRef<[u8]>) {
+    let path = directory.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, bytes).unwrap();
+    chmod(&path, 0o600);
+}
+
+fn chmod(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Whether exactly these bytes have signed a token.
+fn signed_with(token: &str, key: &str) -> bool {
+    let rules = Validation::new(Algorithm::HS256);
+    decode::<Value>(token.trim(), &DecodingKey::from_secret(key.as_bytes()), &rules).is_ok()
+}
+
+/// Runs a verb with settings that it finds in its own way.
+type Reader<'r> = &'r dyn Fn(&[&str]) -> Ran;
+
+/// The settings in force, by name.
+fn in_force(ran: &Ran) -> BTreeMap<String, (String, String)> {
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let line = |line: &str| {
+        let (setting, origin) = line.rsplit_once("  # ").unwrap();
+        let (name, value) = setting.split_once('=').unwrap();
+        (name.to_owned(), (value.trim_end().to_owned(), origin.to_owned()))
+    };
+    ran.stdout.lines().map(line).collect()
+}
+
+#[test]
+fn a_key_in_a_file_is_what_stands_there_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let check = |line: &[u8]| {
+        write(directory.path(), ".env", line);
+        run(directory.path(), &["check-config", "--strict"], &STRICT)
+    };
+    let key = |more: &str| format!("{K}{more}");
+    for (line, signs) in [
+        (format!("JWT_SECRET={K}$hQ8vB2"), key("$hQ8vB2")),
+        (format!("JWT_SECRET={K}$"), key("$")),
+        (format!("JWT_SECRET={K}$5x"), key("$5x")),
+        (format!("JWT_SECRET={K}$$x"), key("$$x")),
+        (format!("JWT_SECRET={K}${{nope}}z"), key("${nope}z")),
+        (format!("JWT_SECRET={K}$HOME$(id)`id`"), key("$HOME$(id)`id`")),
+        (format!("JWT_SECRET='{K}$hQ8vB2'"), key("$hQ8vB2")),
+        (format!("JWT_SECRET=\"{K}$hQ8vB2\""), key("$hQ8vB2")),
+        (format!("JWT_SECRET=\"{K}\\$x\\\"y\""), key("$x\"y")),
+        (format!("JWT_SECRET='{K}\\ \" # {{ }} @'"), key("\\ \" # { } @")),
+        (format!("ENV=production\r\nJWT_SECRET={K}\r\n"), key("")),
+        (format!("\u{feff}JWT_SECRET={K}\n"), key("")),
+        (format!("export JWT_SECRET={K}\n"), key("")),
+        (format!("  JWT_SECRET = {K} \t \n"), key("")),
+        (format!("JWT_SECRET={K}#x # a comment"), key("#x")),
+        (format!("JWT_SECRET={K}=x="), key("=x=")),
+        (format!("JWT_SECRET={K} and blanks"), key(" and blanks")),
+        (format!("JWT_SECRET={K}é🖋"), key("é🖋")),
+    ] {
+        let checked = check(line.as_bytes());
+        assert_eq!((checked.code, checked.stdout.as_str()), (0, "The configuration is good.\n"), "{line}");
+        let minted = run(directory.path(), &["token", "mint", "--user", "alice"], &STRICT);
+        assert_eq!(minted.code, 0, "{line}: {}", minted.stderr);
+        assert!(signed_with(&minted.stdout, &signs), "{line}");
+        assert_eq!(signed_with(&minted.stdout, K), signs == K, "{line}");
+    }
+    for (line, why) in [
+        (format!("JWT_SECRET={K}\\$x"), "line 1 is malformed (JWT_SECRET): there is a backslash outside quotes"),
+        (format!("JWT_SECRET={K}\\x"), "line 1 is malformed (JWT_SECRET): there is a backslash outside quotes"),
+        (format!("\nJWT_SECRET={K}'x"), "line 2 is malformed (JWT_SECRET): there is a quote inside a value"),
+        (format!("JWT_SECRET=\"{K}"), "line 1 is malformed (JWT_SECRET): the quote is never closed"),
+        (format!("JWT_SECRET='{K}'x"), "line 1 is malformed (JWT_SECRET): there is more behind the closing quote"),
+        (
+            format!("JWT_SECRET=\"{K}\\x\""),
+            "line 1 is malformed (JWT_SECRET): in double quotes a backslash may stand only",
+        ),
+        (format!("JWT_SECRET={K}\0"), "line 1 is malformed (JWT_SECRET): there is a control character"),
+        (K.to_owned(), "line 1 is malformed: it must be NAME=value"),
+    ] {
+        let ran = check(line.as_bytes());
+        assert_eq!((ran.code, ran.stdout.as_str()), (3, ""), "{line}");
+        assert!(ran.stderr.starts_with(&format!("inkring: the configuration is wrong:\n.env {why}")), "{}", ran.stderr);
+        assert!(!ran.stderr.contains(K), "a secret is shown: {}", ran.stderr);
+    }
+    let latin = [b"ENV=production\nJWT_SECRET=caf\xe9", K.as_bytes()].concat();
+    assert!(check(&latin).stderr.contains(".env line 2 is not valid UTF-8"));
+}
+
+#[test]
+fn one_file_has_one_reading_wherever_it_stands() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let text = format!(
+        "ALLOWED_ORIGINS=https://a.example https://b.example\nJWT_SECRET={K}$tail99\n\
+         BACKUP_DIR=$(touch executed) # `touch executed`\n"
+    );
+    write(path, "here/.env", &text);
+    write(path, "there/inkring.env", &text);
+    std::fs::create_dir(path.join("empty")).unwrap();
+    let file = path.join("there/inkring.env").display().to_string();
+    let here = |arguments: &[&str]| run(&path.join("here"), arguments, &[]);
+    let named = |arguments: &[&str]| run(&path.join("empty"), &[&["--config", &file], arguments].concat(), &[]);
+    let behind = |arguments: &[&str]| run(&path.join("empty"), &[arguments, &["--config", &file]].concat(), &[]);
+    let variable = |arguments: &[&str]| run(&path.join("empty"), arguments, &[("INKRING_CONFIG", &file)]);
+    let readers: [(Reader<'_>, &str); 4] = [(&here, ".env"), (&named, &file), (&behind, &file), (&variable, &file)];
+    for (reader, name) in readers {
+        let printed = reader(&["print-config"]);
+        assert_eq!(printed.stderr, format!("inkring: settings from {name} (3) and the environment (1)\n"));
+        let shown = in_force(&printed);
+        let of_file = |name: &str| {
+            assert_eq!(shown[name].1, "settings file", "{name}");
+            shown[name].0.as_str()
+        };
+        assert_eq!(of_file("ALLOWED_ORIGINS"), "https://a.example,https://b.example");
+        assert_eq!(of_file("BACKUP_DIR"), "$(touch executed)");
+        assert_eq!(of_file("JWT_SECRET"), "********");
+        let minted = reader(&["token", "mint", "--user", "alice"]);
+        assert!(signed_with(&minted.stdout, &format!("{K}$tail99")), "{}", minted.stderr);
+    }
+    for place in ["here", "empty", "there"] {
+        assert!(!path.join(place).join("executed").exists(), "nothing is carried out");
+    }
+    // What is named comes before what is found, the command line first; the environment comes before any file.
+    write(path, "here/other.env", "SHARDS=3\nDRAIN_SECONDS=3\n");
+    let both = [("INKRING_CONFIG", "there/nowhere.env"), ("DRAIN_SECONDS", "4")];
+    let shown = in_force(&run(&path.join("here"), &["print-config", "--config", "other.env"], &both));
+    assert_eq!(shown["SHARDS"], ("3".to_owned(), "settings file".to_owned()));
+    assert_eq!(shown["DRAIN_SECONDS"], ("4".to_owned(), "environment".to_owned()));
+    assert_eq!(shown["BACKUP_DIR"].1, "default");
+}
+
+#[test]
+fn every_verb_reads_the_same_and_says_first_what_it_was() {
+    let mut server = Server::absent(&[("INKRING_CONFIG", "ink.env")]);
+    let path = server.directory.path().to_owned();
+    let text = format!("JWT_SECRET={K}\nAUDIT_ENABLED=true\nBACKUP_DIR=backups\nDATABASE_URL=sqlite:here.db\n");
+    write(&path, "ink.env", text);
+    server.launch();
+    let read = server.wait_for_log(|line| line["message"] == "config.read");
+    assert_eq!(read["settings_from"], "ink.env (4) and the environment (3)");
+    server.create_draft("alice");
+    assert!(server.terminate().success());
+    drop(std::fs::remove_file(path.join("server.log")));
+
+    let named = |arguments: &[&str]| run(&path, &[&["--config", "ink.env"], arguments].concat(), &[]);
+    let token = named(&["token", "mint", "--user", "alice"]);
+    for (arguments, code, says) in [
+        (&["check-config"][..], 0, "The configuration "),
+        (&["print-config"], 0, "DATABASE_URL=sqlite:here.db"),
+        (&["token", "inspect", token.stdout.trim()], 0, "takes it: the user is alice"),
+        (&["audit", "verify"], 0, "the chain holds"),
+        (&["audit", "tail"], 0, "collab.create_draft"),
+        (&["audit", "export"], 0, "{\"id\":1,"),
+        (&["backup"], 0, "inkring-"),
+        (&["doctor", "--json"], 0, "\"found\": \"version "),
+        (&["healthcheck"], 1, "not ready: "),
+    ] {
+        let ran = named(arguments);
+        assert_eq!(ran.code, code, "{arguments:?}: {}{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains(says), "{arguments:?}: {}", ran.stdout);
+        let first = "inkring: settings from ink.env (4) and the environment (1)\n";
+        assert_eq!(ran.stderr, first, "{arguments:?}");
+    }
+    let backup = std::fs::read_dir(path.join("backups")).unwrap().map(|entry| entry.unwrap().path());
+    let backup = backup.into_iter().find(|path| path.extension().is_some_and(|kind| kind == "db")).unwrap();
+    let ran = named(&["restore", "--check", backup.to_str().unwrap()]);
+    assert_eq!((ran.code, ran.stdout.contains("here.db")), (0, true), "{}", ran.stdout);
+    assert!(!path.join("data").exists(), "and no verb has looked anywhere else");
+
+    // Without a file that is what is said; one that is named has to be there.
+    let none = "inkring: settings from the environment (1) and no file: there is no .env here, and \
+                /etc/inkring/inkring.env is not ";
+    std::fs::create_dir(path.join("empty")).unwrap();
+    let bare = run(&path.join("empty"), &["check-config"], &[]);
+    assert!(bare.stderr.starts_with(none), "{}", bare.stderr);
+    for (arguments, environment) in [
+        (&["check-config", "--config", "nowhere.env"][..], &[][..]),
+        (&["check-config"], &[("INKRING_CONFIG", "nowhere.env")]),
+    ] {
+        let ran = run(&path, arguments, environment);
+        assert_eq!((ran.code, ran.stdout.as_str()), (3, ""));
+        let said = "inkring: the configuration is wrong:\nnowhere.env cannot be read: No such file or directory (os error 2)\n";
+        assert_eq!(ran.stderr, said);
+    }
+    for not_a_file in ["/", "/dev/null", "empty"] {
+        let ran = run(&path, &["serve", "--config", not_a_file], &[]);
+        assert_eq!(ran.code, 3);
+        assert!(ran.stderr.contains(&format!("{not_a_file} cannot be read: it is not a file")), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_name_that_means_nothing_is_found_in_the_file_and_guessed_at_in_the_environment() {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "ink.env", "LISTEN_ADR=0.0.0.0:80\nRATE_LIMT_ENABLED=true\n");
+    let strict = run(directory.path(), &["check-config", "--strict", "--config", "ink.env"], &STRICT);
+    assert_eq!((strict.code, strict.stdout.as_str()), (3, ""));
+    for sentence in [
+        "unknown variable LISTEN_ADR in ink.env; did you mean LISTEN_ADDR?",
+        "unknown variable RATE_LIMT_ENABLED in ink.env; did you mean RATE_LIMIT_ENABLED?",
+    ] {
+        assert!(strict.stderr.contains(sentence), "{}", strict.stderr);
+    }
+    let slips = [("LISTEN_ADR", "0.0.0.0:80"), ("RATE_LIMT_ENABLED", "true"), ("LISTEN_FDNAMES", ""), ("PORT", "1")];
+    let key = [("JWT_SECRET", K)];
+    let warned = run(directory.path(), &["check-config", "--strict"], &[&STRICT[..], &key, &slips].concat());
+    assert_eq!(warned.code, 0, "{}", warned.stderr);
+    assert_eq!(
+        warned.stdout,
+        "warning: LISTEN_ADR in the environment is no setting; did you mean LISTEN_ADDR?\n\
+         warning: RATE_LIMT_ENABLED in the environment is no setting; did you mean RATE_LIMIT_ENABLED?\n\
+         The configuration can be used.\n"
+    );
+    let server = Server::with(&[("LISTEN_ADR", "0.0.0.0:80")]);
+    let said = |line: &Value| line["message"].as_str().is_some_and(|said| said.contains("did you mean LISTEN_ADDR?"));
+    assert_eq!(server.wait_for_log(said)["level"], "WARN");
+}
+
+#[test]
+fn a_file_that_somebody_else_may_have_written_is_not_believed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    write(path, "secret", "0123456789abcdef0123456789abcdef\n");
+    // Who takes a token with it may be anybody; it must not come to that.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let ops = listener.local_addr().unwrap();
+    let text = format!("OPS_ADDR={ops}\nOPS_TOKEN_FILE=secret\n");
+    write(path, "own/.env", &text);
+    write(path, "own/secret", K);
+    let own = path.join("own");
+    let dotenv = own.join(".env");
+    let fine = |verb: &str| run(&own, &[verb], &[("OPS_ADDR", "")]);
+    assert_eq!(in_force(&fine("print-config"))["OPS_ADDR"].0, ops.to_string());
+    let refused = |why: &str| {
+        for verb in ["check-config", "doctor", "backup", "serve", "print-config"] {
+            let ran = fine(verb);
+            assert_eq!(ran.code, 3, "{verb}: {}{}", ran.stdout, ran.stderr);
+            assert!((ran.stdout + &ran.stderr).contains(why), "{verb}: {}", ran.stderr);
+        }
+    };
+    chmod(&dotenv, 0o666);
+    refused(".env is not read, because it has mode 0666, so every user of this machine may write to it: chmod go-w");
+    chmod(&dotenv, 0o644);
+    assert_eq!(fine("print-config").code, 0);
+    chmod(&own, 0o777);
+    refused(&format!(".env is not read, because its directory {} is not safe: it has mode 0777", own.display()));
+    chmod(&own, 0o700);
+
+    // A link does not hide whose file it is.
+    std::fs::rename(&dotenv, path.join("theirs")).unwrap();
+    std::os::unix::fs::symlink("../theirs", &dotenv).unwrap();
+    assert_eq!(fine("print-config").code, 0);
+    chmod(&path.join("theirs"), 0o622);
+    refused("mode 0622");
+    chmod(&path.join("theirs"), 0o600);
+    chmod(path, 0o1777);
+    refused(&format!("its directory {} is not safe", path.display()));
+    chmod(path, 0o700);
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(path.join("theirs"), Some(65_534), Some(65_534)).unwrap();
+        refused(
+            ".env is not read, because it belongs to user 65534, and settings are believed only from files of this",
+        );
+    }
+    assert!(listener.accept().is_err(), "nobody was asked, and nobody was told");
+}
+
+#[test]
+fn after_setup_the_verbs_find_the_installation_by_themselves() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path();
+    write(path, "usr/local/bin/inkring", "another");
+    let setup = run(path, &["setup", "--root", path.to_str().unwrap(), "--origin", "https://a.example"], &[]);
+    assert_eq!(setup.code, 0, "{}", setup.stderr);
+    assert!(setup.stdout.contains("Check it (as root):\n  inkring doctor\n"), "{}", setup.stdout);
+    for place in ["lib/inkring", "elsewhere"] {
+        std::fs::create_dir_all(path.join(place)).unwrap();
+    }
+    // As root of this machine: what setup wrote is its /etc.
+    let bare = |arguments: &[&str], environment: &[(&str, &str)]| {
+        let mount = "mount --bind \"$1/etc\" /etc && mount --bind \"$1/lib\" /var/lib && shift && exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "/bin/sh", "-c", mount, "sh"]).arg(path).arg(program());
+        command.args(arguments).env_clear().envs(environment.iter().copied()).current_dir(path.join("elsewhere"));
+        finish(&mut command)
+    };
+    if Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "true"])
+        .status()
+        .is_ok_and(|end| !end.success())
+    {
+        return skip("a file system of its own (unshare --user --mount)");
+    }
+    let first = "inkring: settings from /etc/inkring/inkring.env (14) and the environment (0)\n";
+    let checked = bare(&["check-config"], &[]);
+    assert_eq!(
+        (checked.code, checked.stdout.as_str(), checked.stderr.as_str()),
+        (0, "The configuration is good.\n", first)
+    );
+    let minted = bare(&["token", "mint", "--user", "alice"], &[]);
+    let secret = std::fs::read_to_string(path.join("etc/credstore/inkring.jwt_secret")).unwrap();
+    assert!(minted.stderr == first && signed_with(&minted.stdout, secret.trim()), "{}", minted.stderr);
+    let shown = in_force(&bare(&["print-config"], &[]));
+    assert_eq!(shown["OPS_TOKEN"], ("********".to_owned(), "file named in the settings file".to_owned()));
+
+    // A database, as the service leaves it.
+    let restored = bare(&["audit", "verify"], &[]);
+    assert_eq!(restored.code, 1);
+    assert!(restored.stderr.contains("/var/lib/inkring/inkring.db"), "{}", restored.stderr);
+    make_database(path);
+    let verified = bare(&["audit", "verify"], &[]);
+    assert_eq!(verified.code, 0, "{}", verified.stderr);
+    let backup = bare(&["backup"], &[]);
+    assert!(backup.code == 0 && backup.stdout.contains("/var/lib/inkring/backups/inkring-"), "{}", backup.stderr);
+    let doctor = bare(&["doctor", "--json"], &[]);
+    let Value::Array(findings) = serde_json::from_str(&doctor.stdout).unwrap() else { panic!() };
+    let found = findings.iter().find(|finding| finding["check"] == "configuration").unwrap();
+    assert_eq!(found["state"], "green", "{found}");
+    assert!(found["found"].as_str().unwrap().contains("/etc/inkring/inkring.env (14)"), "{found}");
+
+    // A file here comes first, and what is misspelt in the installation's is found.
+    write(path, "elsewhere/.env", "SHARDS=2\n");
+    assert_eq!(bare(&["print-config"], &[]).stderr, "inkring: settings from .env (1) and the environment (0)\n");
+    std::fs::remove_file(path.join("elsewhere/.env")).unwrap();
+    let settings = std::fs::read_to_string(path.join("etc/inkring/inkring.env")).unwrap();
+    write(path, "etc/inkring/inkring.env", settings + "LISTEN_ADR=0.0.0.0:80\n");
+    let misspelt = bare(&["check-config"], &[]);
+    assert_eq!(misspelt.code, 3);
+    let sentence = "unknown variable LISTEN_ADR in /etc/inkring/inkring.env; did you mean LISTEN_ADDR?";
+    assert!(misspelt.stderr.contains(sentence), "{}", misspelt.stderr);
+}
+
+/// A database where the installation below this directory has it.
+fn make_database(path: &Path) {
+    let mut server = Server::absent(&[("AUDIT_ENABLED", "true")]);
+    server.launch();
+    server.create_draft("alice");
+    assert!(server.terminate().success());
+    std::fs::copy(server.database(), path.join("lib/inkring/inkring.db")).unwrap();
+    chmod(&path.join("lib/inkring"), 0o700);
+    chmod(&path.join("lib/inkring/inkring.db"), 0o600);
+}
