@@ -217,7 +217,7 @@ fn a_file_of_keys_that_cannot_be_used_stops_the_start_and_the_check() {
     let (private, weak) = (key_path("p256.pem"), key_path("rsa1024.pub.pem"));
     for (settings, why) in [
         (vec![("JWT_PUBLIC_KEY_FILE", missing.as_str())], "missing cannot be read: No such file"),
-        (vec![("JWT_PUBLIC_KEY_FILE", &private)], "p256.pem holds a private key, which only whoever signs may have"),
+        (vec![("JWT_PUBLIC_KEY_FILE", &private)], "p256.pem holds a private key, which only the signer may have"),
         (vec![("JWT_PUBLIC_KEY_FILE", &weak)], "rsa1024.pub.pem is an RSA key of 1024 bits"),
         (vec![("JWT_JWKS_FILE", &weak)], "rsa1024.pub.pem is not JSON (line 1, column 2)"),
         (vec![("JWT_JWKS_FILE", set), PRODUCTION[1], PRODUCTION[2]], "set.json holds a secret and has mode 0604"),
