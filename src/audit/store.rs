@@ -89,12 +89,7 @@ pub fn newest(reader: &Reader, wanted: &Wanted<'_>, rows: u32) -> Result<Vec<Sho
 }
 
 fn shown(reader: &Reader, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<Shown>, Error> {
-    let mut rows = Vec::new();
-    reader.each(sql, values, |row| {
-        rows.push(shown_of(row)?);
-        Ok(())
-    })?;
-    Ok(rows)
+    reader.all(sql, values, shown_of)
 }
 
 /// The id behind which the newest `rows` rows stand.

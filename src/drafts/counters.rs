@@ -29,29 +29,29 @@ pub(crate) const ROWS: &[&Row] = &[&ROOMS, &REPLAY, &MUTATIONS, &CONFLICTS];
 
 /// What is counted.
 #[derive(Debug)]
-pub struct Counters {
+pub(super) struct Counters {
     /// Drafts made.
-    pub created: Counter,
+    pub(super) created: Counter,
     /// Segments appended.
-    pub appended: Counter,
+    pub(super) appended: Counter,
     /// Rings passed.
-    pub passed: Counter,
+    pub(super) passed: Counter,
     /// Collaborators added.
-    pub added: Counter,
+    pub(super) added: Counter,
     /// Changes that the ring refused, by the word for the rule.
-    pub conflicts: Labelled<Counter>,
+    pub(super) conflicts: Labelled<Counter>,
     /// Sockets that caught up and miss nothing.
-    pub replay_full: Counter,
+    pub(super) replay_full: Counter,
     /// Sockets that caught up with the newest events only.
-    pub replay_partial: Counter,
+    pub(super) replay_partial: Counter,
     /// Sockets that missed something and were sent nothing of it.
-    pub replay_none: Counter,
+    pub(super) replay_none: Counter,
 }
 
 impl Counters {
     /// With nothing counted.
     #[must_use]
-    pub fn new(metrics: &Metrics) -> Self {
+    pub(super) fn new(metrics: &Metrics) -> Self {
         let (mutations, replay) = (metrics.counters(&MUTATIONS), metrics.counters(&REPLAY));
         Self {
             created: mutations.with(&["create_draft"]),
@@ -73,7 +73,7 @@ impl Default for Counters {
 }
 
 /// Has metrics show how many drafts are watched.
-pub fn show_rooms(metrics: &Metrics, seats: Seats) {
+pub(super) fn show_rooms(metrics: &Metrics, seats: Seats) {
     let rooms = metrics.gauge(&ROOMS);
     metrics.sample_with(move || set_usize(&rooms, seats.topics()));
 }

@@ -14,14 +14,14 @@ const DAMAGED_MAX: usize = 1000;
 /// The drafts found damaged, by any shard. Remembered so that a change to one is refused before it reaches the writer, where
 /// a damaged page costs the other changes of its transaction their commit, and so that each is reported once.
 #[derive(Debug, Clone, Default)]
-pub struct Damaged(Arc<Mutex<HashSet<String>>>);
+pub(super) struct Damaged(Arc<Mutex<HashSet<String>>>);
 
 impl Damaged {
     /// Whether this draft may be changed, as far as is known.
     ///
     /// # Errors
     /// 500 when it is damaged.
-    pub fn check(&self, draft_id: &str) -> Result<(), ApiError> {
+    pub(super) fn check(&self, draft_id: &str) -> Result<(), ApiError> {
         if self.0.lock().contains(draft_id) {
             return Err(ApiError::internal("the draft is damaged: \"draft.damaged\" in the log says how it was found"));
         }
@@ -29,7 +29,7 @@ impl Damaged {
     }
 
     /// Remembers the draft if this is what was wrong.
-    pub fn note(&self, draft_id: &str, error: &ApiError) {
+    pub(super) fn note(&self, draft_id: &str, error: &ApiError) {
         if !error.is_damage() {
             return;
         }

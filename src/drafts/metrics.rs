@@ -6,21 +6,21 @@ const MINUTE_MICROS: f64 = (60 * SECOND_MICROS) as f64;
 
 /// What the figures are computed from.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
+pub(super) struct Facts<'a> {
     /// The creator and everyone who wrote a segment, each once.
-    pub contributors: usize,
+    pub(super) contributors: usize,
     /// When the ring was passed, each pass.
-    pub passes: &'a [Timestamp],
+    pub(super) passes: &'a [Timestamp],
     /// Creation.
-    pub created_at: Timestamp,
+    pub(super) created_at: Timestamp,
     /// The last pass, or the creation.
-    pub passed_at: Timestamp,
+    pub(super) passed_at: Timestamp,
     /// The last segment, if there is one.
-    pub last_segment_at: Option<Timestamp>,
+    pub(super) last_segment_at: Option<Timestamp>,
 }
 
 /// Appends the `metrics` object as it is at `now`.
-pub fn render(facts: &Facts<'_>, now: Timestamp, out: &mut Vec<u8>) {
+pub(super) fn render(facts: &Facts<'_>, now: Timestamp, out: &mut Vec<u8>) {
     use std::io::Write as _;
     let window = now.0.saturating_sub(DAY_MICROS)..=now.0;
     let recent = facts.passes.iter().filter(|at| window.contains(&at.0)).count();
@@ -40,7 +40,7 @@ pub fn render(facts: &Facts<'_>, now: Timestamp, out: &mut Vec<u8>) {
 /// Reads `now=`: an ISO 8601 time with or without zone (then UTC), or a date. A `+` that a query turned into
 /// a space is taken back (R10).
 #[must_use]
-pub fn parse_now(text: &str) -> Option<Timestamp> {
+pub(super) fn parse_now(text: &str) -> Option<Timestamp> {
     let text = match text.rsplit_once(' ') {
         Some((time, offset)) if time.contains('T') && !offset.is_empty() => format!("{time}+{offset}"),
         _ => text.to_owned(),

@@ -5,33 +5,29 @@
 //! [`view`] brings the shard's rendered copy up to date and the answer leaves.
 
 mod access;
-pub mod counters;
+mod counters;
 mod damage;
 mod error;
 mod feature;
 mod frame;
-pub mod metrics;
+mod metrics;
 pub mod model;
 mod newer;
-pub mod options;
-pub mod replay;
-pub mod retention;
+mod options;
+mod replay;
+mod retention;
 pub mod ring;
-pub mod routes;
-pub mod socket;
-pub mod spent_keys;
+mod routes;
+mod shared;
+mod socket;
+mod spent_keys;
 pub mod store;
-pub mod view;
+mod view;
 
 use crate::store::Migration;
 
-pub use counters::Counters;
-pub use damage::Damaged;
 pub use feature::FEATURE;
 pub use newer::{Newer, NewerDraft, newer};
-pub use options::{Options, SocketOptions};
-pub use routes::routes;
-pub use socket::Watches;
 
 /// The tables of drafts.
 pub const MIGRATIONS: &[Migration] = &[

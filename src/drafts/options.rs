@@ -57,23 +57,23 @@ pub(crate) const KNOBS: &[&Knob] =
 
 /// How drafts are served; a cap of 0 is none.
 #[derive(Debug, Clone, Copy)]
-pub struct Options {
+pub(super) struct Options {
     /// Collaborators of one draft.
-    pub max_collaborators: usize,
+    pub(super) max_collaborators: usize,
     /// Segments of one draft from which on every append is remarked in the log; a soft cap.
-    pub max_segments: usize,
+    pub(super) max_segments: usize,
     /// Bytes of rendered drafts that each shard keeps.
-    pub cache_bytes: usize,
+    pub(super) cache_bytes: usize,
     /// Whether drafts are read by anyone, or by their members only.
-    pub public_read: bool,
+    pub(super) public_read: bool,
     /// Events kept of each draft.
-    pub events_kept: usize,
+    pub(super) events_kept: usize,
 }
 
 impl Options {
     /// As configured.
     #[must_use]
-    pub fn of(settings: &Settings) -> Self {
+    pub(super) fn of(settings: &Settings) -> Self {
         Self {
             max_collaborators: settings.count(&MAX_COLLABORATORS),
             max_segments: settings.count(&MAX_SEGMENTS),
@@ -86,21 +86,21 @@ impl Options {
 
 /// Bounds of the sockets of drafts.
 #[derive(Debug, Clone)]
-pub struct SocketOptions {
+pub(super) struct SocketOptions {
     /// Which pages may open sockets; `None`: any, and clients that are not pages.
-    pub origins: Option<Vec<String>>,
+    pub(super) origins: Option<Vec<String>>,
     /// How many sockets there may be.
-    pub seats: SeatLimits,
+    pub(super) seats: SeatLimits,
     /// Bounds of each.
-    pub limits: SocketLimits,
+    pub(super) limits: SocketLimits,
     /// Whether any user may watch any draft, or only its members (ruling 7).
-    pub public_read: bool,
+    pub(super) public_read: bool,
 }
 
 impl SocketOptions {
     /// As configured, with the limits that are off made as wide as they can be.
     #[must_use]
-    pub fn of(settings: &Settings) -> Self {
+    pub(super) fn of(settings: &Settings) -> Self {
         Self {
             origins: socket_origins(settings),
             seats: SeatLimits::of(settings, &SOCKETS_PER_DRAFT, &SOCKETS_CAP),

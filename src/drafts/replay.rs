@@ -8,39 +8,39 @@ use super::store::{self, Log, Order};
 use crate::store::{Error, Event, Reader};
 
 /// Events replayed to one socket that catches up, at most; the newest ones.
-pub const REPLAY_MAX_EVENTS: i64 = 1000;
+pub(super) const REPLAY_MAX_EVENTS: i64 = 1000;
 
 /// What a socket that catches up is sent before it goes on live.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replay {
+pub(super) struct Replay {
     /// The newest event's seq; 0 when there is no such draft.
-    pub head: i64,
+    pub(super) head: i64,
     /// Who has the ring; nobody when there is no such draft.
-    pub ring_holder: Option<String>,
+    pub(super) ring_holder: Option<String>,
     /// Events up to the head, in order, without a gap.
-    pub events: Vec<Event>,
+    pub(super) events: Vec<Event>,
     /// Whether nothing is missing between what the client knows and the head.
-    pub complete: bool,
+    pub(super) complete: bool,
 }
 
 /// A part of the log, for clients that read it in parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub(super) struct Page {
     /// The newest event's seq.
-    pub head: i64,
+    pub(super) head: i64,
     /// Events in order, without a gap.
-    pub events: Vec<Event>,
+    pub(super) events: Vec<Event>,
     /// Whether nothing is missing between what the client knows and these events.
-    pub complete: bool,
+    pub(super) complete: bool,
     /// Whether there are events after these.
-    pub more: bool,
+    pub(super) more: bool,
 }
 
 /// The newest events after `since`, at most [`REPLAY_MAX_EVENTS`]. An unknown draft has no events.
 ///
 /// # Errors
 /// When the store fails, or when an event is stored that this program does not know.
-pub fn since(reader: &Reader, draft_id: &str, since: i64) -> Result<Replay, Error> {
+pub(super) fn since(reader: &Reader, draft_id: &str, since: i64) -> Result<Replay, Error> {
     let Some(mut part) = Log::read(reader, Order::NewestFirst, draft_id, since, REPLAY_MAX_EVENTS)? else {
         return Ok(Replay { head: 0, ring_holder: None, events: Vec::new(), complete: since == 0 });
     };
@@ -53,7 +53,7 @@ pub fn since(reader: &Reader, draft_id: &str, since: i64) -> Result<Replay, Erro
 ///
 /// # Errors
 /// When the store fails, or when an event is stored that this program does not know.
-pub fn page(reader: &Reader, draft_id: &str, since: i64, limit: i64) -> Result<Option<Page>, Error> {
+pub(super) fn page(reader: &Reader, draft_id: &str, since: i64, limit: i64) -> Result<Option<Page>, Error> {
     let Some(part) = Log::read(reader, Order::OldestFirst, draft_id, since, limit)? else { return Ok(None) };
     let complete = part.follows(since);
     let more = part.events.last().is_some_and(|last| last.seq < part.head);

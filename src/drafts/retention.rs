@@ -23,7 +23,7 @@ const REMOVED_MAX_EVENTS: i64 = 500;
 
 /// The task that keeps the newest `kept` events of each draft.
 #[must_use]
-pub fn task(reader: Rc<Reader>, writer: WriterHandle, kept: usize, every: Duration) -> Task {
+pub(super) fn task(reader: Rc<Reader>, writer: WriterHandle, kept: usize, every: Duration) -> Task {
     let kept = i64::try_from(kept).unwrap_or(i64::MAX);
     let mut retention = Retention { pruner: Pruner::new(reader, writer, "events.removal_put_off"), kept };
     Task { name: "event retention", every, run: Box::new(move |stop| retention.run(stop)) }
@@ -101,12 +101,12 @@ fn next_job(excesses: &mut VecDeque<Excess>) -> Vec<Removal> {
 
 /// What is too old in the slice of drafts after row `after`. Rows of drafts are numbered without gaps.
 fn excesses(reader: &Reader, after: i64, kept: i64) -> Result<Vec<Excess>, Error> {
-    let mut excesses = Vec::new();
-    store::long_logs(reader, after, after + SLICE_DRAFTS, kept, |draft, oldest, through| {
-        let oldest = oldest.filter(|oldest| *oldest <= through);
-        excesses.extend(oldest.map(|oldest| Excess { draft, oldest, through }));
-    })?;
-    Ok(excesses)
+    let long = store::long_logs(reader, after, after + SLICE_DRAFTS, kept)?;
+    let excess = |(draft, oldest, through): (i64, Option<i64>, i64)| {
+        let oldest = oldest.filter(|oldest| *oldest <= through)?;
+        Some(Excess { draft, oldest, through })
+    };
+    Ok(long.into_iter().filter_map(excess).collect())
 }
 
 #[cfg(test)]

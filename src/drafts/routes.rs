@@ -11,7 +11,6 @@ use uuid::Uuid;
 
 use super::access::{may_read, not_found, not_member};
 use super::counters::Counters;
-use super::damage::Damaged;
 use super::error::{LIMIT_EXCEEDED, RING_REQUIRED};
 use super::frame::frame_text;
 use super::metrics::parse_now;
@@ -19,13 +18,12 @@ use super::model::{
     CONTENT_MAX_CHARS, Head, IDEMPOTENCY_KEY_MAX_CHARS, LIST_MAX_BYTES, LIST_MAX_DRAFTS, PAGE_EVENTS, PAGE_MAX_EVENTS,
     ROLE_MAX_CHARS, TITLE_MAX_CHARS,
 };
-use super::options::Options;
 use super::replay::{self, Page};
 use super::ring::{self, Addition, Refusal, Ring};
+use super::shared::Shared;
 use super::store::{self, NewDraft, Operation};
 use super::view::{Metrics, Views};
-use crate::audit::{Audit, Entry, Field, Witness};
-use crate::clock::Clock;
+use crate::audit::{Entry, Field, Witness};
 use crate::feature::ShardParts;
 use crate::gate::validate::{Check, ECHO_CHARS, Length};
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes, USER_ID_MAX_CHARS};
@@ -39,32 +37,19 @@ const KEY: Length = Length::between(0, IDEMPOTENCY_KEY_MAX_CHARS);
 /// What the handlers of one shard share.
 struct Drafts {
     parts: ShardParts,
+    shared: Shared,
     views: RefCell<Views>,
-    damaged: Damaged,
-    options: Options,
-    audit: Option<Audit>,
-    metrics: Arc<Counters>,
-    clock: Clock,
 }
 
-/// Adds the routes of drafts for one shard. All shards share what they know as `damaged`.
-/// Changes are recorded when there is an `audit`, and counted in any case.
-pub fn routes(
-    routes: &mut Routes,
-    parts: ShardParts,
-    damaged: Damaged,
-    options: Options,
-    audit: Option<Audit>,
-    metrics: Arc<Counters>,
-    clock: Clock,
-) {
-    let views = RefCell::new(Views::new(options.cache_bytes));
-    let drafts = Rc::new(Drafts { parts, views, damaged, options, audit, metrics, clock });
+/// Adds the routes of drafts for one shard.
+pub(super) fn routes(routes: &mut Routes, parts: ShardParts, shared: Shared) {
+    let views = RefCell::new(Views::new(shared.options.cache_bytes));
+    let drafts = Rc::new(Drafts { parts, shared, views });
     let with = |handler: fn(&Rc<Drafts>, &Call<'_>) -> Result<Outcome, ApiError>| {
         let drafts = Rc::clone(&drafts);
         move |call: &Call<'_>| handler(&drafts, call)
     };
-    let reading = if options.public_read { Route::public } else { Route::user };
+    let reading = if drafts.shared.options.public_read { Route::public } else { Route::user };
     routes.add(Method::POST, Route::json("/v1/collab/drafts", with(create)).mutation());
     routes.add(Method::GET, Route::user("/v1/collab/drafts", with(list)));
     let shown = |template, handler| reading(template, with(handler)).about("draft_id");
@@ -95,23 +80,23 @@ impl Drafts {
         draft_id: Arc<str>,
         job: impl FnMut(&mut Tx<'_>) -> Result<bool, ApiError> + Send + 'static,
     ) -> Result<Outcome, ApiError> {
-        self.damaged.check(&draft_id)?;
+        self.shared.damaged.check(&draft_id)?;
         let drafts = Rc::clone(self);
         self.parts.try_change(call, job, move |result| {
             let answer = result.and_then(|replayed| drafts.changed(&draft_id, replayed));
-            answer.inspect_err(|error| drafts.damaged.note(&draft_id, error))
+            answer.inspect_err(|error| drafts.shared.damaged.note(&draft_id, error))
         })
     }
 
     /// The answer to a change: a replay shows metrics, the change itself does not (contract 01 §1.2).
     fn changed(&self, draft_id: &str, replayed: bool) -> Result<Response, ApiError> {
-        let metrics = if replayed { Metrics::At(self.clock.now()) } else { Metrics::Null };
+        let metrics = if replayed { Metrics::At(self.shared.house.clock.now()) } else { Metrics::Null };
         self.answer(draft_id, metrics)
     }
 
     /// Who records the change that this call asks for, if it is to be recorded.
     fn witness(&self, call: &Call<'_>) -> Option<Witness> {
-        self.audit.as_ref()?.witness(call.client, call.headers.get("user-agent"))
+        self.shared.house.audit.as_ref()?.witness(call.client, call.headers.get("user-agent"))
     }
 }
 
@@ -130,7 +115,7 @@ fn create(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
         initial_segment: initial.filter(|text| !text.is_empty()).map(|text| (Uuid::new_v4().to_string(), text)),
     };
     let (witness, request_id) = (drafts.witness(call), call.request_id.as_str().to_owned());
-    let created = drafts.metrics.created.clone();
+    let created = drafts.shared.counters.created.clone();
     let shown = Rc::clone(drafts);
     drafts.parts.change(
         call,
@@ -179,7 +164,7 @@ fn list(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
             }
             // One that is damaged is named and left out; the others are no worse for it.
             Err(error) if error.is_damage() => {
-                drafts.damaged.note(draft_id, &error);
+                drafts.shared.damaged.note(draft_id, &error);
                 unreadable.push(draft_id);
             }
             Err(error) => return Err(error),
@@ -201,16 +186,16 @@ fn list(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
 
 fn get(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let now = match call.query_value("now").filter(|text| !text.is_empty()) {
-        None => drafts.clock.now(),
+        None => drafts.shared.house.clock.now(),
         Some(text) => parse_now(&text)
             .ok_or_else(|| ApiError::new(Code::ValidationError, "Invalid ISO timestamp format for 'now' parameter"))?,
     };
     let draft_id = call.param("draft_id");
-    may_read(&drafts.parts.reader, drafts.options.public_read, draft_id, call.user)?;
+    may_read(&drafts.parts.reader, drafts.shared.options.public_read, draft_id, call.user)?;
     drafts
         .answer(draft_id, Metrics::At(now))
         .map(Outcome::Now)
-        .inspect_err(|error| drafts.damaged.note(draft_id, error))
+        .inspect_err(|error| drafts.shared.damaged.note(draft_id, error))
 }
 
 fn events(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
@@ -219,7 +204,8 @@ fn events(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let limit = check.query_number(call.query_value("limit"), "limit", 1..=PAGE_MAX_EVENTS).unwrap_or(PAGE_EVENTS);
     check.done()?;
     let (draft_id, user): (Arc<str>, _) = (Arc::from(call.param("draft_id")), call.user.to_owned());
-    let (damaged, wanted, public_read) = (drafts.damaged.clone(), Arc::clone(&draft_id), drafts.options.public_read);
+    let (damaged, wanted, public_read) =
+        (drafts.shared.damaged.clone(), Arc::clone(&draft_id), drafts.shared.options.public_read);
     let fetch = move |reader: &Reader| {
         may_read(reader, public_read, &wanted, &user)?;
         let page = replay::page(reader, &wanted, since, limit).map_err(ApiError::from);
@@ -246,7 +232,7 @@ fn append_segment(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiEr
     check.done()?;
     let change = Change::of(drafts, call);
     let segment_id = Uuid::new_v4().to_string();
-    let cap = drafts.options.max_segments;
+    let cap = drafts.shared.options.max_segments;
     drafts.change(call, Arc::clone(&change.draft_id), move |tx| {
         let head = change.head(tx)?;
         if store::is_spent(tx, head.row, &change.actor, Operation::Append, &key)? {
@@ -313,7 +299,7 @@ fn add_collaborator(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, Api
     check.length("query", "role", &role, Length::between(0, ROLE_MAX_CHARS));
     check.done()?;
     let change = Change::of(drafts, call);
-    let cap = drafts.options.max_collaborators;
+    let cap = drafts.shared.options.max_collaborators;
     drafts.change(call, Arc::clone(&change.draft_id), move |tx| {
         let head = change.head(tx)?;
         let member = change.is_member(tx, &head, &user)?;
@@ -347,7 +333,7 @@ impl Change {
             actor: call.user.to_owned(),
             request_id: call.request_id.as_str().to_owned(),
             witness: drafts.witness(call),
-            metrics: Arc::clone(&drafts.metrics),
+            metrics: Arc::clone(&drafts.shared.counters),
         }
     }
 

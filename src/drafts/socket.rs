@@ -6,9 +6,7 @@
 //! To catch up, a socket first subscribes and then reads the log: whatever is committed between the two comes both ways,
 //! and what was read is known by its number, so nothing is missed and nothing comes twice (G2).
 
-use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
 use http::Method;
@@ -16,55 +14,40 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::access;
-use super::counters::Counters;
 use super::error::{LIMIT_EXCEEDED, WS_LIMIT};
 use super::frame::{TOPICS, frame_text};
 use super::options::SocketOptions;
 use super::replay::{self, Replay};
-use crate::clock::{Clock, OffsetStyle};
-use crate::gate::{ApiError, Call, Code, Live, Outcome, Route, Routes};
-use crate::hub::{self, Full, Hub, Mailbox, Seat, Seats, Subscription, Topics};
+use super::shared::Shared;
+use crate::clock::OffsetStyle;
+use crate::feature::ShardParts;
+use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
+use crate::hub::{Full, Seat, Subscription};
 use crate::net::socket::{Message, code};
 use crate::net::{Outgoing, Session, Ticket};
-use crate::store::{Reader, Topic};
+use crate::store::Topic;
 
 /// What the sockets of one shard share.
-pub struct Watches {
-    /// Reads the log.
-    pub reader: Rc<Reader>,
-    /// Hands on what is committed.
-    pub hub: Arc<Hub>,
-    /// Who on this shard listens to what.
-    pub topics: Rc<RefCell<Topics>>,
-    /// Where the hub reaches this shard.
-    pub mailbox: Arc<Mailbox>,
-    /// Counts the sockets of all shards.
-    pub seats: Seats,
-    /// Bounds, for sockets that are opened from now on.
-    pub options: Live<SocketOptions>,
-    /// What counts sockets, whatever they watch.
-    pub sockets: Arc<hub::Counters>,
-    /// What counts what is told to these.
-    pub metrics: Arc<Counters>,
-    /// Where time comes from.
-    pub clock: Clock,
+struct Watches {
+    parts: ShardParts,
+    shared: Shared,
 }
 
-/// Adds the route of the sockets.
-pub fn route(routes: &mut Routes, watches: Watches) {
-    let watches = Rc::new(watches);
+/// Adds the route of the sockets for one shard.
+pub(super) fn route(routes: &mut Routes, parts: ShardParts, shared: Shared) {
+    let watches = Rc::new(Watches { parts, shared });
     routes.add(
         Method::GET,
         Route::socket("/v1/ws/drafts/{draft_id}", move |call| {
             let (who, until) = (Who::of(call), call.known_until);
-            let options = watches.options.now();
+            let options = watches.shared.sockets.now();
             let session: Box<dyn Session> = match watches.admit(call, &options) {
                 Ok((seat, since)) => {
-                    watches.sockets.opened.inc();
+                    watches.shared.house.sockets.opened.inc();
                     Box::new(Watch { who, since, until, watches: Rc::clone(&watches), seat, listening: None })
                 }
                 Err(refusal) => {
-                    watches.sockets.refused.with(&[refusal.reason]).inc();
+                    watches.shared.house.sockets.refused.with(&[refusal.reason]).inc();
                     Box::new(Refused { who, refusal })
                 }
             };
@@ -149,8 +132,8 @@ impl Watches {
             })
         });
         let since: Option<i64> = since.transpose()?;
-        access::may_read(&self.reader, options.public_read, draft_id, call.user)?;
-        Ok((self.seats.take(&Topic::new(&TOPICS, draft_id), call.user, &options.seats)?, since))
+        access::may_read(&self.parts.reader, options.public_read, draft_id, call.user)?;
+        Ok((self.shared.house.seats.take(&Topic::new(&TOPICS, draft_id), call.user, &options.seats)?, since))
     }
 }
 
@@ -229,9 +212,9 @@ struct Watch {
 impl Session for Watch {
     fn open(&mut self, ticket: Ticket, out: &mut Outgoing<'_>) {
         self.who.log(log::Level::Info, "ws.connected", None);
-        let Watches { reader, hub, topics, mailbox, .. } = &*self.watches;
+        let ShardParts { reader, topics, mailbox, .. } = &self.watches.parts;
         // From here on everything that is committed is on its way to us; what was before is in the log.
-        let subscription = hub.subscribe(self.seat.topic(), mailbox);
+        let subscription = self.watches.shared.house.hub.subscribe(self.seat.topic(), mailbox);
         let topic = subscription.topic().clone();
         self.listening = Some((ticket, subscription));
         let replay = self.since.map(|since| replay::since(reader, &self.who.draft_id, since));
@@ -244,7 +227,7 @@ impl Session for Watch {
                 self.welcome(replay.as_ref(), out);
             }
             Err(error) => {
-                self.watches.metrics.replay_none.inc();
+                self.watches.shared.counters.replay_none.inc();
                 let Refusal { code, message, close, event, level, context, .. } = ApiError::from(error).into();
                 self.who.log(level, event, context.as_deref());
                 self.who.refuse(code, &message, close, out);
@@ -281,7 +264,7 @@ impl Session for Watch {
 
     fn closed(&mut self, code: u16) {
         if let Some((ticket, subscription)) = self.listening.take() {
-            self.watches.topics.borrow_mut().remove(subscription.topic(), ticket);
+            self.watches.parts.topics.borrow_mut().remove(subscription.topic(), ticket);
         }
         self.who.log_closed(code);
     }
@@ -290,14 +273,14 @@ impl Session for Watch {
 impl Watch {
     /// Counts what a socket that catches up is sent.
     fn count(&self, replay: &Replay) {
-        let metrics = &self.watches.metrics;
+        let metrics = &self.watches.shared.counters;
         let result = match replay {
             Replay { complete: true, .. } => &metrics.replay_full,
             Replay { events, .. } if events.is_empty() => &metrics.replay_none,
             _ => &metrics.replay_partial,
         };
         result.inc();
-        let topics = self.watches.topics.borrow();
+        let topics = self.watches.parts.topics.borrow();
         replay.events.iter().for_each(|event| topics.count_replayed(event.kind));
     }
 
@@ -307,7 +290,7 @@ impl Watch {
             r#type: "connected",
             draft_id: &self.who.draft_id,
             user_id: &self.who.user,
-            ts: self.watches.clock.now().offset_style(),
+            ts: self.watches.shared.house.clock.now().offset_style(),
             request_id: &self.who.request_id,
             connection_id: &self.who.connection_id,
             seq: replay.map(|replay| replay.head),
@@ -329,7 +312,7 @@ impl Watch {
             let message = "Message is not valid JSON";
             self.who.refuse(Code::ValidationError.as_str(), message, code::INVALID, out);
         } else if is_ping(text) {
-            let ts = self.watches.clock.now().offset_style();
+            let ts = self.watches.shared.house.clock.now().offset_style();
             send(out, &Pong { r#type: "pong", ts, request_id: &self.who.request_id });
         }
     }

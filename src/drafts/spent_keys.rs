@@ -14,7 +14,7 @@ use crate::housekeeper::{Stop, Task};
 use crate::store::{ChoreError, Pruned, Pruner, Reader, Run, WriterHandle};
 
 /// For so long a key is kept at the least.
-pub const KEY_LIFE_HOURS: i64 = 24;
+pub(super) const KEY_LIFE_HOURS: i64 = 24;
 /// And for so much longer at the most, so that not every run has to look at all keys to remove a few.
 const KEY_SLACK_HOURS: i64 = 1;
 /// From the time of a key to the run that removes it.
@@ -26,7 +26,7 @@ const REMOVED_MAX_KEYS: usize = 500;
 
 /// The task that removes old keys.
 #[must_use]
-pub fn task(reader: Rc<Reader>, writer: WriterHandle, every: Duration, clock: Clock) -> Task {
+pub(super) fn task(reader: Rc<Reader>, writer: WriterHandle, every: Duration, clock: Clock) -> Task {
     let pruner = Pruner::new(reader, writer, "idempotency_keys.removal_put_off");
     let mut keys = SpentKeys { pruner, clock, due: Timestamp(i64::MIN) };
     Task { name: "idempotency keys", every, run: Box::new(move |stop| keys.run(stop)) }

@@ -33,17 +33,11 @@ const HEAD: &str = "SELECT id, draft_id, creator_id, title, platform, status, ho
                     collaborator_count, event_seq, passed_at, created_at, updated_at FROM drafts WHERE draft_id = ?1";
 
 /// The head of a draft by its id.
-///
-/// # Errors
-/// When the store fails.
 pub fn head(db: &impl Query, draft_id: &str) -> Result<Option<Head>, Error> {
     db.one(HEAD, &[draft_id.into()], head_of)
 }
 
 /// The head of a draft that is to be changed. What else the change depends on is read after this.
-///
-/// # Errors
-/// When the store fails.
 pub fn lock_head(tx: &mut Tx<'_>, draft_id: &str) -> Result<Option<Head>, Error> {
     let head = tx.lock(HEAD, &[draft_id.into()], head_of)?;
     head.iter().for_each(|head| tx.not_before(head.updated_at));
@@ -70,18 +64,12 @@ fn head_of(row: &Row<'_>) -> Result<Head, Error> {
 }
 
 /// Whether this user is the creator or a collaborator.
-///
-/// # Errors
-/// When the store fails.
 pub fn is_member(db: &impl Query, draft: i64, user_id: &str) -> Result<bool, Error> {
     db.exists("SELECT 1 FROM draft_collaborators WHERE draft = ?1 AND user_id = ?2", &[draft.into(), user_id.into()])
 }
 
 /// Ids of the newest drafts that this user belongs to, newest first; at most `limit`, all older than the draft
 /// `before` if there is one.
-///
-/// # Errors
-/// When the store fails.
 pub fn newest_of_user(
     reader: &Reader,
     user_id: &str,
@@ -92,18 +80,10 @@ pub fn newest_of_user(
                WHERE c.user_id = ?1 AND (?2 IS NULL OR (d.created_at, d.id) < (?2, ?3)) \
                ORDER BY d.created_at DESC, d.id DESC LIMIT ?4";
     let (created_at, row) = before.map(|head| (head.created_at, head.row)).unzip();
-    let mut ids = Vec::new();
-    reader.each(sql, &[user_id.into(), created_at.into(), row.into(), limit.into()], |row| {
-        ids.push(row.get(0)?);
-        Ok(())
-    })?;
-    Ok(ids)
+    reader.all(sql, &[user_id.into(), created_at.into(), row.into(), limit.into()], |row| row.get(0))
 }
 
 /// Whether an idempotency key was spent before: the change has been made.
-///
-/// # Errors
-/// When the store fails.
 pub fn is_spent(tx: &Tx<'_>, draft: i64, actor: &str, operation: Operation, key: &str) -> Result<bool, Error> {
     let sql = "SELECT 1 FROM idempotency_keys WHERE draft = ?1 AND actor_id = ?2 AND operation = ?3 AND key = ?4";
     tx.exists(sql, &[draft.into(), actor.into(), operation.as_str().into(), key.into()])
@@ -111,9 +91,6 @@ pub fn is_spent(tx: &Tx<'_>, draft: i64, actor: &str, operation: Operation, key:
 
 /// Spends an idempotency key on a change that is permitted. Not before: a page once touched is written by the commit,
 /// even if the touch was undone, and a refusal should cost no fsync.
-///
-/// # Errors
-/// When the store fails.
 pub fn spend_key(tx: &mut Tx<'_>, draft: i64, actor: &str, operation: Operation, key: &str) -> Result<(), Error> {
     let sql = "INSERT INTO idempotency_keys (draft, actor_id, operation, key, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
     tx.run(sql, &[draft.into(), actor.into(), operation.as_str().into(), key.into(), tx.now().into()])
@@ -135,9 +112,6 @@ pub struct NewDraft {
 }
 
 /// Creates a draft; its creator is its first holder and member.
-///
-/// # Errors
-/// When the store fails.
 pub fn create(tx: &mut Tx<'_>, new: &NewDraft, request_id: &str) -> Result<(), Error> {
     let now = tx.now();
     let insert = "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, segment_count, event_seq, \
@@ -167,9 +141,6 @@ pub fn create(tx: &mut Tx<'_>, new: &NewDraft, request_id: &str) -> Result<(), E
 }
 
 /// Appends a segment by the holder.
-///
-/// # Errors
-/// When the store fails.
 pub fn append(tx: &mut Tx<'_>, head: &Head, segment_id: &str, content: &str, request_id: &str) -> Result<(), Error> {
     insert_segment(tx, head.row, head.segments, segment_id, &head.holder_id, content)?;
     let seq = head.event_seq + 1;
@@ -186,9 +157,6 @@ pub fn append(tx: &mut Tx<'_>, head: &Head, segment_id: &str, content: &str, req
 }
 
 /// Passes the ring.
-///
-/// # Errors
-/// When the store fails.
 pub fn pass(tx: &mut Tx<'_>, head: &Head, to_user: &str, request_id: &str) -> Result<(), Error> {
     let insert = "INSERT INTO ring_passes (draft, from_user, to_user, passed_at) VALUES (?1, ?2, ?3, ?4)";
     let now = tx.now();
@@ -207,9 +175,6 @@ pub fn pass(tx: &mut Tx<'_>, head: &Head, to_user: &str, request_id: &str) -> Re
 }
 
 /// Adds a collaborator who is not a member yet.
-///
-/// # Errors
-/// When the store fails.
 pub fn add_collaborator(
     tx: &mut Tx<'_>,
     head: &Head,
@@ -331,43 +296,28 @@ pub struct Segment {
     pub created_at: Timestamp,
 }
 
-/// Hands `each` the segments with orders in `from..to`.
-///
-/// # Errors
-/// When the store fails.
-pub fn segments(reader: &Reader, draft: i64, from: i64, to: i64, mut each: impl FnMut(Segment)) -> Result<(), Error> {
+/// The segments with orders in `from..to`.
+pub fn segments(reader: &Reader, draft: i64, from: i64, to: i64) -> Result<Vec<Segment>, Error> {
     let sql = "SELECT segment_order, segment_id, user_id, content, created_at FROM draft_segments \
                WHERE draft = ?1 AND segment_order >= ?2 AND segment_order < ?3 ORDER BY segment_order";
-    reader.each(sql, &[draft.into(), from.into(), to.into()], |row| {
-        each(Segment {
+    reader.all(sql, &[draft.into(), from.into(), to.into()], |row| {
+        Ok(Segment {
             order: row.get(0)?,
             segment_id: row.get(1)?,
             user_id: row.get(2)?,
             content: row.get(3)?,
             created_at: row.get(4)?,
-        });
-        Ok(())
+        })
     })
 }
 
 /// Recipient and time of the passes after row `after`, at most `limit`, with their row ids.
-///
-/// # Errors
-/// When the store fails.
 pub fn passes(reader: &Reader, draft: i64, after: i64, limit: i64) -> Result<Vec<(i64, String, Timestamp)>, Error> {
     let sql = "SELECT id, to_user, passed_at FROM ring_passes WHERE draft = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
-    let mut passes = Vec::new();
-    reader.each(sql, &[draft.into(), after.into(), limit.into()], |row| {
-        passes.push((row.get(0)?, row.get(1)?, row.get(2)?));
-        Ok(())
-    })?;
-    Ok(passes)
+    reader.all(sql, &[draft.into(), after.into(), limit.into()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
 }
 
 /// Collaborators, the creator left out, after row `after`, at most `limit`, with their row ids, in order of joining.
-///
-/// # Errors
-/// When the store fails.
 pub fn collaborators(
     reader: &Reader,
     draft: i64,
@@ -377,12 +327,8 @@ pub fn collaborators(
 ) -> Result<Vec<(i64, String)>, Error> {
     let sql = "SELECT id, user_id FROM draft_collaborators WHERE draft = ?1 AND id > ?2 AND user_id <> ?3 \
                ORDER BY id LIMIT ?4";
-    let mut users = Vec::new();
-    reader.each(sql, &[draft.into(), after.into(), creator.into(), limit.into()], |row| {
-        users.push((row.get(0)?, row.get(1)?));
-        Ok(())
-    })?;
-    Ok(users)
+    let values = [draft.into(), after.into(), creator.into(), limit.into()];
+    reader.all(sql, &values, |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Hands `each` every draft with the number of its newest event.
@@ -394,9 +340,6 @@ pub fn event_seqs(reader: &Reader, mut each: impl FnMut(&str, i64) -> Result<(),
 }
 
 /// The number of a draft's newest event, if there is that draft.
-///
-/// # Errors
-/// When the store fails.
 pub fn event_seq(reader: &Reader, draft_id: &str) -> Result<Option<i64>, Error> {
     reader.one("SELECT event_seq FROM drafts WHERE draft_id = ?1", &[draft_id.into()], |row| row.get(0))
 }
@@ -464,38 +407,21 @@ fn event_of(row: &Row<'_>, topic: &Topic) -> Result<Option<Event>, Error> {
 }
 
 /// The row of the newest draft; 0 when there is none.
-///
-/// # Errors
-/// When the store fails.
 pub fn newest_draft(reader: &Reader) -> Result<i64, Error> {
     Ok(reader.one("SELECT coalesce(max(id), 0) FROM drafts", &[], |row| row.get(0))?.unwrap_or_default())
 }
 
-/// Hands `each` the drafts in rows `after < id <= through` that have had more than `kept` events: row, seq of the oldest event
-/// that is left, and the seq up to which they are too many. The oldest event of a draft is the first of its entries in the
-/// index on (draft, seq).
-///
-/// # Errors
-/// When the store fails.
-pub fn long_logs(
-    reader: &Reader,
-    after: i64,
-    through: i64,
-    kept: i64,
-    mut each: impl FnMut(i64, Option<i64>, i64),
-) -> Result<(), Error> {
+/// The drafts in rows `after < id <= through` that have had more than `kept` events: row, seq of the oldest event that is left,
+/// and the seq up to which they are too many. The oldest event of a draft is the first of its entries in the index on
+/// (draft, seq).
+pub fn long_logs(reader: &Reader, after: i64, through: i64, kept: i64) -> Result<Vec<(i64, Option<i64>, i64)>, Error> {
     let sql = "SELECT d.id, (SELECT min(e.seq) FROM events AS e WHERE e.draft = d.id), d.event_seq - ?3 \
                FROM drafts AS d WHERE d.id > ?1 AND d.id <= ?2 AND d.event_seq > ?3";
-    reader.each(sql, &[after.into(), through.into(), kept.into()], |row| {
-        each(row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(())
-    })
+    let values = [after.into(), through.into(), kept.into()];
+    reader.all(sql, &values, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
 }
 
 /// Removes the events of a draft up to a seq. How many it was.
-///
-/// # Errors
-/// When the store fails.
 pub fn remove_events(tx: &mut Tx<'_>, draft: i64, through: i64) -> Result<u64, Error> {
     tx.change("DELETE FROM events WHERE draft = ?1 AND seq <= ?2", &[draft.into(), through.into()])
 }
@@ -514,9 +440,6 @@ pub struct SpentKey {
 }
 
 /// The next keys in the order of their index, at most `limit`, with their times.
-///
-/// # Errors
-/// When the store fails.
 pub fn spent_keys(reader: &Reader, after: Option<&SpentKey>, limit: i64) -> Result<Vec<(SpentKey, Timestamp)>, Error> {
     let sql = "SELECT draft, actor_id, operation, key, created_at FROM idempotency_keys \
                WHERE (draft, actor_id, operation, key) > (?1, ?2, ?3, ?4) \
@@ -525,19 +448,13 @@ pub fn spent_keys(reader: &Reader, after: Option<&SpentKey>, limit: i64) -> Resu
         Some(SpentKey { draft, actor, operation, text }) => (*draft, [actor.as_str(), operation, text]),
         None => (i64::MIN, [""; 3]),
     };
-    let mut keys = Vec::new();
-    reader.each(sql, &[draft.into(), actor.into(), operation.into(), text.into(), limit.into()], |row| {
+    reader.all(sql, &[draft.into(), actor.into(), operation.into(), text.into(), limit.into()], |row| {
         let key = SpentKey { draft: row.get(0)?, actor: row.get(1)?, operation: row.get(2)?, text: row.get(3)? };
-        keys.push((key, row.get(4)?));
-        Ok(())
-    })?;
-    Ok(keys)
+        Ok((key, row.get(4)?))
+    })
 }
 
 /// Removes keys. How many it was.
-///
-/// # Errors
-/// When the store fails.
 pub fn remove_keys(tx: &mut Tx<'_>, keys: &[SpentKey]) -> Result<u64, Error> {
     let sql = "DELETE FROM idempotency_keys WHERE draft = ?1 AND actor_id = ?2 AND operation = ?3 AND key = ?4";
     let mut removed = 0;

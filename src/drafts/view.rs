@@ -20,26 +20,21 @@ use crate::store::{Error, Reader};
 #[derive(Debug)]
 struct View {
     head: Head,
-    /// [`Reader::version`] before the head was read.
-    version: Option<u64>,
+    seen: Seen,
     /// `{…},{…}`, one object per segment.
     segments: Vec<u8>,
-    segments_seen: i64,
     last_segment_at: Option<Timestamp>,
     contributors: BTreeSet<String>,
     /// `"alice","bob"`, the creator and then everyone who was passed the ring.
     history: Vec<u8>,
     passes: Vec<Timestamp>,
-    last_pass_row: i64,
     /// `"bob","carol"` in order of joining.
     collaborators: Vec<u8>,
-    collaborators_seen: i64,
-    last_collaborator_row: i64,
 }
 
 /// The drafts that one shard keeps rendered.
 #[derive(Debug)]
-pub struct Views {
+pub(super) struct Views {
     young: HashMap<String, View>,
     old: HashMap<String, View>,
     young_bytes: usize,
@@ -48,7 +43,7 @@ pub struct Views {
 
 /// Which `metrics` an answer carries (contract 01 §1.2).
 #[derive(Debug, Clone, Copy)]
-pub enum Metrics {
+pub(super) enum Metrics {
     /// `null`.
     Null,
     /// As they are at this moment.
@@ -58,7 +53,7 @@ pub enum Metrics {
 impl Views {
     /// An empty cache that keeps at most about `cache_bytes`.
     #[must_use]
-    pub fn new(cache_bytes: usize) -> Self {
+    pub(super) fn new(cache_bytes: usize) -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), young_bytes: 0, generation_bytes: cache_bytes / 2 }
     }
 
@@ -66,7 +61,7 @@ impl Views {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn render(
+    pub(super) fn render(
         &mut self,
         reader: &Reader,
         draft_id: &str,
@@ -83,21 +78,21 @@ impl Views {
 
     /// How far this draft was read, for [`fetch`] to go on from there.
     #[must_use]
-    pub fn seen(&self, draft_id: &str) -> Seen {
-        self.young.get(draft_id).or_else(|| self.old.get(draft_id)).map(View::seen).unwrap_or_default()
+    pub(super) fn seen(&self, draft_id: &str) -> Seen {
+        self.young.get(draft_id).or_else(|| self.old.get(draft_id)).map(|view| view.seen).unwrap_or_default()
     }
 
     /// Appends the Draft object to `out`, brought up to date with what was fetched.
-    pub fn show(&mut self, draft_id: &str, fetched: Fetched, metrics: Metrics, out: &mut Vec<u8>) -> Shown {
+    pub(super) fn show(&mut self, draft_id: &str, fetched: Fetched, metrics: Metrics, out: &mut Vec<u8>) -> Shown {
         let known = self.young.remove_entry(draft_id).inspect(|(_, view)| self.young_bytes -= view.bytes());
         let known = known.or_else(|| self.old.remove_entry(draft_id));
         let (key, view) = match (fetched, known) {
             (Fetched::Nothing, _) => return Shown::NoSuchDraft,
             (Fetched::Same(version), Some((key, mut view))) => {
-                view.version = version;
+                view.seen.version = version;
                 (key, view)
             }
-            (Fetched::New(news), Some((key, mut view))) if view.seen() == news.seen => {
+            (Fetched::New(news), Some((key, mut view))) if view.seen == news.seen => {
                 view.add(*news);
                 (key, view)
             }
@@ -133,49 +128,34 @@ impl View {
         let mut history = Vec::new();
         push_string(&mut history, &news.head.creator_id);
         let mut view = Self {
-            version: None,
+            seen: Seen::default(),
             segments: Vec::new(),
-            segments_seen: 0,
             last_segment_at: None,
             contributors: BTreeSet::from([news.head.creator_id.clone()]),
             history,
             passes: Vec::new(),
-            last_pass_row: 0,
             collaborators: Vec::new(),
-            collaborators_seen: 0,
-            last_collaborator_row: 0,
             head: news.head.clone(),
         };
         view.add(news);
         view
     }
 
-    fn seen(&self) -> Seen {
-        Seen {
-            version: self.version,
-            event_seq: self.head.event_seq,
-            segments: self.segments_seen,
-            passes: self.passes.len() as i64,
-            last_pass_row: self.last_pass_row,
-            collaborators: self.collaborators_seen,
-            last_collaborator_row: self.last_collaborator_row,
-        }
-    }
-
     /// Adds what is new.
     fn add(&mut self, news: News) {
         let News { version, head, segments, passes, collaborators, .. } = news;
-        (self.version, self.head) = (version, head);
+        (self.seen.version, self.seen.event_seq, self.head) = (version, head.event_seq, head);
         segments.iter().for_each(|segment| self.push_segment(segment));
         for (row, to_user, at) in passes {
             push_string(&mut self.history, &to_user);
             self.passes.push(at);
-            self.last_pass_row = row;
+            self.seen.passes += 1;
+            self.seen.last_pass_row = row;
         }
         for (row, user) in collaborators {
             push_string(&mut self.collaborators, &user);
-            self.collaborators_seen += 1;
-            self.last_collaborator_row = row;
+            self.seen.collaborators += 1;
+            self.seen.last_collaborator_row = row;
         }
     }
 
@@ -198,7 +178,7 @@ impl View {
         field(out, "author_display", &display);
         field(out, "ring_holder_user_id_at_write", &segment.user_id);
         let _ = write!(out, r#""ring_holder_display_at_write":"{display}"}}"#);
-        self.segments_seen += 1;
+        self.seen.segments += 1;
         self.last_segment_at = Some(segment.created_at);
         if !self.contributors.contains(&segment.user_id) {
             self.contributors.insert(segment.user_id.clone());
@@ -259,7 +239,7 @@ impl View {
 
 /// How far a draft was read; by default not at all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Seen {
+pub(super) struct Seen {
     /// [`Reader::version`] before the head was read.
     version: Option<u64>,
     event_seq: i64,
@@ -272,7 +252,7 @@ pub struct Seen {
 
 /// What there is of a draft beyond what was seen. Plain values, so that they may be read on any thread.
 #[derive(Debug)]
-pub enum Fetched {
+pub(super) enum Fetched {
     /// There is no such draft.
     Nothing,
     /// Nothing is new.
@@ -283,7 +263,7 @@ pub enum Fetched {
 
 /// What is new of a draft.
 #[derive(Debug)]
-pub struct News {
+pub(super) struct News {
     /// Behind what it comes.
     seen: Seen,
     version: Option<u64>,
@@ -295,7 +275,7 @@ pub struct News {
 
 /// What came of showing a draft.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
+pub(super) enum Shown {
     /// The draft as it is.
     Draft,
     /// There is none.
@@ -310,7 +290,7 @@ pub enum Shown {
 ///
 /// # Errors
 /// When the store fails.
-pub fn fetch(reader: &Reader, draft_id: &str, seen: Seen) -> Result<Fetched, Error> {
+pub(super) fn fetch(reader: &Reader, draft_id: &str, seen: Seen) -> Result<Fetched, Error> {
     let version = reader.version();
     if version.is_some() && version == seen.version {
         return Ok(Fetched::Same(version));
@@ -322,7 +302,7 @@ pub fn fetch(reader: &Reader, draft_id: &str, seen: Seen) -> Result<Fetched, Err
     };
     let (mut segments, mut passes, mut collaborators) = (Vec::new(), Vec::new(), Vec::new());
     if seen.segments < head.segments {
-        store::segments(reader, head.row, seen.segments, head.segments, |segment| segments.push(segment))?;
+        segments = store::segments(reader, head.row, seen.segments, head.segments)?;
         agree("segments", seen.segments + segments.len() as i64, head.segments)?;
     }
     if seen.passes < head.passes {

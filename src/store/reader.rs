@@ -41,6 +41,24 @@ pub trait Query {
         self.connection().each(sql, values, read)
     }
 
+    /// What `read` makes of every row, in their order. For answers that have a bound.
+    ///
+    /// # Errors
+    /// When the statement fails, or what `read` says.
+    fn all<T>(
+        &self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        mut read: impl FnMut(&Row<'_>) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
+        let mut found = Vec::new();
+        self.each(sql, values, |row| {
+            found.push(read(row)?);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
     /// Whether there is a row.
     ///
     /// # Errors

@@ -1,0 +1,20 @@
+//! What all shards work with.
+
+use std::sync::Arc;
+
+use super::counters::Counters;
+use super::damage::Damaged;
+use super::options::{Options, SocketOptions};
+use crate::feature::House;
+use crate::gate::Live;
+
+/// What all shards work with. Clones share it.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) options: Options,
+    /// For sockets that are opened from now on.
+    pub(super) sockets: Live<SocketOptions>,
+    pub(super) damaged: Damaged,
+    pub(super) counters: Arc<Counters>,
+    pub(super) house: House,
+}
