@@ -29,13 +29,11 @@ pub struct Timestamp(pub i64);
 impl Timestamp {
     /// `2025-12-23T10:00:00.123456+00:00`, the spelling of answers and sockets (contract 01 §0.2): the fraction
     /// has six digits, or is absent when it is zero.
-    #[must_use]
     pub fn offset_style(self) -> OffsetStyle {
         OffsetStyle(self)
     }
 
     /// Whole seconds since 1970.
-    #[must_use]
     pub fn seconds(self) -> i64 {
         self.0.div_euclid(SECOND_MICROS)
     }
@@ -47,7 +45,6 @@ impl Timestamp {
     }
 
     /// `20251223T100000Z`, for names of files: they sort as the moments do.
-    #[must_use]
     pub fn compact(self) -> String {
         let civil = civil(self);
         let (date, clock) = (civil.date(), civil.time());
@@ -97,13 +94,11 @@ enum Source {
 
 impl Clock {
     /// The machine's clock.
-    #[must_use]
     pub fn system() -> Self {
         Self(Source::System)
     }
 
     /// A clock that stands still until [`Clock::advance`].
-    #[must_use]
     pub fn manual(at: Timestamp) -> Self {
         let (wall, elapsed_micros) = (Arc::new(AtomicI64::new(at.0)), Arc::default());
         Self(Source::Manual { wall, start: Self::monotonic(), elapsed_micros })
@@ -119,7 +114,6 @@ impl Clock {
     }
 
     /// The wall clock, to the microsecond.
-    #[must_use]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Source::System => {
@@ -132,7 +126,6 @@ impl Clock {
     }
 
     /// The clock for deadlines and durations.
-    #[must_use]
     pub fn instant(&self) -> Instant {
         match &self.0 {
             Source::System => Self::monotonic(),
@@ -144,14 +137,12 @@ impl Clock {
 
     /// When this moment of the wall clock is, by the other clock: for what must happen then even if the wall clock is
     /// moved meanwhile. What is past is now; `None` is later than can be told.
-    #[must_use]
     pub fn instant_of(&self, at: Timestamp) -> Option<Instant> {
         let micros = at.0.saturating_sub(self.now().0);
         self.instant().checked_add(Duration::from_micros(u64::try_from(micros).unwrap_or_default()))
     }
 
     /// Microseconds of the system's `CLOCK_MONOTONIC`, which other processes can compare with theirs.
-    #[must_use]
     pub fn monotonic_micros() -> u64 {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let micros = time.tv_sec.saturating_mul(1_000_000).saturating_add(time.tv_nsec / 1000);

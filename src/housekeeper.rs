@@ -42,7 +42,6 @@ impl Stop {
     }
 
     /// Whether to come to an end.
-    #[must_use]
     pub fn asked(&self) -> bool {
         matches!(self.0.try_recv(), Err(TryRecvError::Disconnected))
     }

@@ -6,7 +6,6 @@ use std::borrow::Cow;
 pub const CUT_MARK: &str = "...<truncated>";
 
 /// The text, or its first `max_chars` code points and [`CUT_MARK`].
-#[must_use]
 pub fn cut(text: &str, max_chars: usize) -> Cow<'_, str> {
     // No text has more code points than bytes: short ones need no walk.
     if text.len() <= max_chars {
@@ -19,7 +18,6 @@ pub fn cut(text: &str, max_chars: usize) -> Cow<'_, str> {
 }
 
 /// The text with every hidden character escaped as in Rust: `\n`, `\u{1b}`.
-#[must_use]
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(is_hidden) {
         return Cow::Borrowed(text);
@@ -37,7 +35,6 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 
 /// Whether a character breaks a line, drives a terminal, changes the order of what is displayed around it, or is not
 /// displayed at all: controls, line separators, annotations, and what Unicode calls default-ignorable.
-#[must_use]
 pub fn is_hidden(letter: char) -> bool {
     if letter.is_ascii() {
         return letter.is_ascii_control();

@@ -24,7 +24,6 @@ pub struct Link {
 
 impl Link {
     /// What the first row ever follows.
-    #[must_use]
     pub fn beginning() -> Self {
         Self { id: 0, hash: vec![0; 32] }
     }
@@ -40,7 +39,6 @@ pub struct Content<'a> {
 }
 
 /// The hash of a row that stands at `id` behind a row with the hash `prev_hash`.
-#[must_use]
 pub fn hash(id: i64, content: &Content<'_>, prev_hash: &[u8]) -> [u8; 32] {
     let mut hasher = Sha256::new();
     feed(id, content, prev_hash, |bytes| hasher.update(bytes));
@@ -64,7 +62,6 @@ fn feed(id: i64, content: &Content<'_>, prev_hash: &[u8], mut sink: impl FnMut(&
 }
 
 /// Bytes as hexadecimal digits.
-#[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(2 * bytes.len());
     for byte in bytes {

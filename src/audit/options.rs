@@ -20,7 +20,6 @@ pub(crate) const KNOBS: &[&Knob] = &[&ENABLED, &SAMPLE_RATE, &RETENTION_DAYS];
 
 impl Audit {
     /// One as configured, if there is to be any.
-    #[must_use]
     pub fn of(settings: &Settings) -> Option<Self> {
         settings.flag(&ENABLED).then(|| Self::new(settings.fraction(&SAMPLE_RATE).as_f64()))
     }

@@ -93,9 +93,6 @@ fn previous(id: i64) -> String {
 }
 
 /// Follows the chain. With `noted`, a hash that was once its head, that must be in it still.
-///
-/// # Errors
-/// When the store fails.
 pub fn verify(reader: &Reader, noted: Option<&[u8]>) -> Result<Report, Error> {
     // One view of everything, whatever is written meanwhile.
     reader.snapshot(|reader| follow(reader, noted))

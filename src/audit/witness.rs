@@ -31,13 +31,11 @@ pub struct Audit {
 
 impl Audit {
     /// One that records this part of the changes: 1 or more is all of them, 0 or less none.
-    #[must_use]
     pub fn new(rate: f64) -> Self {
         Self { rate, counts: Arc::default() }
     }
 
     /// The witness of a change that a request from there asks for. None when the dice say that it is not recorded.
-    #[must_use]
     pub fn witness(&self, client: IpAddr, user_agent: Option<&[u8]>) -> Option<Witness> {
         if !is_sampled(self.rate, dice()) {
             return None;
@@ -48,13 +46,11 @@ impl Audit {
     }
 
     /// Rows that are on disk, since the start.
-    #[must_use]
     pub fn rows(&self) -> u64 {
         self.counts.rows.load(Ordering::Relaxed)
     }
 
     /// Rows that could not be written, since the start; their changes were not made.
-    #[must_use]
     pub fn failures(&self) -> u64 {
         self.counts.failures.load(Ordering::Relaxed)
     }

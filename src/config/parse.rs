@@ -261,7 +261,6 @@ fn echo(knob: &Knob, text: &str) -> String {
 }
 
 /// `text` as it may be shown in a complaint.
-#[must_use]
 pub fn printable(text: &str) -> String {
     visible(&cut(text, ECHO_CHARS)).into_owned()
 }

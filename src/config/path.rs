@@ -33,7 +33,6 @@ pub struct SettingsPath {
 impl SettingsPath {
     /// The file of this name, which then has to be there; else that of `INKRING_CONFIG`; else `.env` in the working
     /// directory; else [`INSTALLED`], if this user may read it.
-    #[must_use]
     pub fn of_process(named: Option<PathBuf>) -> Self {
         let variable = || std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
         Self { named: named.or_else(variable), here: HERE.into(), installed: INSTALLED.into() }

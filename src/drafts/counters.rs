@@ -50,7 +50,6 @@ pub(super) struct Counters {
 
 impl Counters {
     /// With nothing counted.
-    #[must_use]
     pub(super) fn new(metrics: &Metrics) -> Self {
         let (mutations, replay) = (metrics.counters(&MUTATIONS), metrics.counters(&REPLAY));
         Self {

@@ -39,7 +39,6 @@ pub(super) fn render(facts: &Facts<'_>, now: Timestamp, out: &mut Vec<u8>) {
 
 /// Reads `now=`: an ISO 8601 time with or without zone (then UTC), or a date. A `+` that a query turned into
 /// a space is taken back (R10).
-#[must_use]
 pub(super) fn parse_now(text: &str) -> Option<Timestamp> {
     let text = match text.rsplit_once(' ') {
         Some((time, offset)) if time.contains('T') && !offset.is_empty() => format!("{time}+{offset}"),

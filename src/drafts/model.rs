@@ -58,7 +58,6 @@ pub struct Head {
 }
 
 /// How a user is shown to others: `@u_` and the last six hex digits of SHA-1 of the id (contract 01 §0.2).
-#[must_use]
 pub fn display_name(user_id: &str) -> String {
     let digest = Sha1::digest(user_id.as_bytes());
     let mut name = String::from("@u_");

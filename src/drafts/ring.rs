@@ -31,7 +31,6 @@ pub enum Refusal {
 
 impl Refusal {
     /// In one word, for the counters.
-    #[must_use]
     pub fn label(self) -> &'static str {
         match self {
             Self::NotMember => "not_member",
@@ -55,7 +54,6 @@ pub enum Addition {
 
 impl Ring<'_> {
     /// Whether this user is a member by what the ring itself knows; others must be looked up.
-    #[must_use]
     pub fn knows(&self, user: &str) -> bool {
         user == self.holder || user == self.creator
     }

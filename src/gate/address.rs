@@ -13,7 +13,6 @@ pub struct UntrustedProxy(Arc<OnceLock<Peer>>);
 
 impl UntrustedProxy {
     /// Who it was, if there was one since the start.
-    #[must_use]
     pub fn first(&self) -> Option<Peer> {
         self.0.get().copied()
     }

@@ -53,7 +53,6 @@ pub struct CodeRow {
 
 impl CodeRow {
     /// A code with its statuses. Give it a [`CodeRow::meaning`].
-    #[must_use]
     pub const fn new(word: &'static str, statuses: &'static [StatusCode]) -> Self {
         Self { word, statuses, after: None, meaning: "", client: "", operator: "" }
     }
@@ -168,7 +167,6 @@ impl Code {
     ];
 
     /// What there is to know about it.
-    #[must_use]
     pub const fn row(self) -> &'static CodeRow {
         match self {
             Self::ValidationError => &VALIDATION_ERROR,
@@ -186,14 +184,12 @@ impl Code {
     }
 
     /// As on the wire.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         self.row().word
     }
 }
 
 /// The text of `docs/ERRORS.md` with these codes.
-#[must_use]
 pub fn markdown(codes: &[&CodeRow]) -> String {
     let mut text = String::from(INTRODUCTION);
     text.push_str("\n| code | status | meaning | client | operator |\n| --- | --- | --- | --- | --- |\n");

@@ -37,14 +37,12 @@ pub enum Verdict {
 
 impl Cors {
     /// `origins` as configured; `*` among them allows every origin.
-    #[must_use]
     pub fn new(origins: Vec<String>) -> Self {
         let any = origins.iter().any(|origin| origin == "*");
         Self { origins, any }
     }
 
     /// What to tell the sender of this request.
-    #[must_use]
     pub fn judge(&self, request: &Request<'_>) -> Verdict {
         let Some(origin) = request.headers.get("origin") else { return Verdict::SameOrigin };
         if self.any {
@@ -58,7 +56,6 @@ impl Cors {
     }
 
     /// The answer to a browser's question before a request, if this is one (contract 01 §0.3).
-    #[must_use]
     pub fn preflight(request: &Request<'_>, verdict: &Verdict) -> Option<Response> {
         let asks = request.method == Method::OPTIONS
             && request.headers.get("origin").is_some()

@@ -42,7 +42,6 @@ struct Facts {
 
 impl ApiError {
     /// An error with the usual status of its code; `detail` repeats the message.
-    #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         let status = code.row().statuses.first().copied().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let message = Value::String(message.into());
@@ -86,13 +85,11 @@ impl ApiError {
     }
 
     /// The status of the answer.
-    #[must_use]
     pub fn status(&self) -> StatusCode {
         self.0.status
     }
 
     /// The stable code.
-    #[must_use]
     pub fn code(&self) -> Code {
         self.0.code
     }
@@ -105,25 +102,21 @@ impl ApiError {
     }
 
     /// The sentence for the client, where it is one.
-    #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.0.message.as_str()
     }
 
     /// The sentence for the log, where there is one.
-    #[must_use]
     pub fn logged(&self) -> Option<&str> {
         self.0.logged.or_else(|| self.message())
     }
 
     /// What only the log is told.
-    #[must_use]
     pub fn context(&self) -> Option<&str> {
         self.0.context.as_deref()
     }
 
     /// Whether it comes of rows that are not as they were written.
-    #[must_use]
     pub fn is_damage(&self) -> bool {
         self.0.damage
     }
@@ -147,7 +140,6 @@ impl ApiError {
     }
 
     /// 401: nobody said who they are (contract 01 §3.1: message and detail are objects here).
-    #[must_use]
     pub fn unauthorized() -> Self {
         let message = json!({
             "error": "unauthorized",
@@ -159,7 +151,6 @@ impl ApiError {
     }
 
     /// 422: the request has not the right shape. All problems at once, in field order.
-    #[must_use]
     pub fn invalid(problems: &[Problem]) -> Self {
         let sentences: Vec<String> = problems.iter().map(Problem::sentence).collect();
         let mut error =
@@ -169,13 +160,11 @@ impl ApiError {
     }
 
     /// 404: no route has this path.
-    #[must_use]
     pub fn no_route() -> Self {
         Self::new(Code::NotFound, "Not Found")
     }
 
     /// 405: the path exists, but not for this method. `allow` lists those it exists for.
-    #[must_use]
     pub fn method_not_allowed(allow: &str) -> Self {
         let error = Self::new(Code::HttpError, "Method Not Allowed").with_status(StatusCode::METHOD_NOT_ALLOWED);
         match HeaderValue::from_str(allow) {
@@ -185,19 +174,16 @@ impl ApiError {
     }
 
     /// 500: our fault. `context` goes to the log.
-    #[must_use]
     pub fn internal(context: impl Into<String>) -> Self {
         Self::new(Code::InternalError, "Unexpected error").with_context(context)
     }
 
     /// 503: too much at once. Says when to try again.
-    #[must_use]
     pub fn overloaded(message: impl Into<String>) -> Self {
         Self::new(Code::Overloaded, message).with_header(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
     /// The answer for bytes that are not a request; the connection closes after it.
-    #[must_use]
     pub fn rejected(reject: &Reject) -> Self {
         let (status, message) = match reject {
             Reject::Malformed(what) => (StatusCode::BAD_REQUEST, format!("Malformed request: {what}")),
@@ -242,7 +228,6 @@ impl ApiError {
     }
 
     /// The answer's own details; the gate adds what every answer has.
-    #[must_use]
     pub fn to_response(&self, request_id: &str) -> Response {
         let mut response = Response::json(self.0.status, self.body(request_id, None));
         response.headers.clone_from(&self.0.headers);
@@ -250,7 +235,6 @@ impl ApiError {
     }
 
     /// The body: the envelope, after the members of `before` if an endpoint has its own as well.
-    #[must_use]
     pub fn body(&self, request_id: &str, before: Option<Value>) -> Vec<u8> {
         let mut body = before.unwrap_or_else(|| json!({}));
         body["error"] = json!({ "code": self.0.code.as_str(), "message": self.0.message, "request_id": request_id });

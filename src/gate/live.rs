@@ -23,13 +23,11 @@ struct Shared<T> {
 
 impl<T> Live<T> {
     /// With this value in force.
-    #[must_use]
     pub fn new(value: T) -> Self {
         Self(Arc::new(Shared { generation: AtomicU64::new(0), value: RwLock::new(Arc::new(value)) }))
     }
 
     /// The value in force, for who needs it seldom.
-    #[must_use]
     pub fn now(&self) -> Arc<T> {
         Arc::clone(&self.0.value.read())
     }
@@ -47,7 +45,6 @@ impl<T> Live<T> {
     }
 
     /// A copy that keeps up with it, for who needs it all the time.
-    #[must_use]
     pub fn follow(&self) -> Following<T> {
         let (generation, value) = self.newest();
         Following { live: self.clone(), generation, value }

@@ -108,7 +108,6 @@ impl Policies {
     }
 
     /// Has the housekeeper look at the file of the keys.
-    #[must_use]
     pub fn task(&self, settings: &Settings) -> Task {
         self.keys.clone().task(settings.seconds(&KEYS_RELOAD))
     }

@@ -21,7 +21,6 @@ pub struct Problem {
 
 impl Problem {
     /// The item of `detail`.
-    #[must_use]
     pub fn to_json(&self) -> Value {
         let mut item = json!({ "type": self.kind, "loc": self.loc, "msg": self.msg, "input": self.input });
         if let Some(ctx) = &self.ctx {
@@ -31,7 +30,6 @@ impl Problem {
     }
 
     /// For people: `body.title: Field required`.
-    #[must_use]
     pub fn sentence(&self) -> String {
         let place: Vec<String> =
             self.loc.iter().map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned)).collect();

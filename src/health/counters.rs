@@ -23,7 +23,6 @@ pub struct Ready {
 
 impl Ready {
     /// With nothing counted.
-    #[must_use]
     pub fn new(metrics: &Metrics) -> Self {
         let (ready, changes) = (metrics.gauge(&READY), metrics.counter(&CHANGES));
         // It is made by a server that starts, and one that has started is ready until somebody finds out otherwise.

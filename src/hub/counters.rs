@@ -42,7 +42,6 @@ pub struct Counters {
 
 impl Counters {
     /// With nothing counted.
-    #[must_use]
     pub fn new(metrics: &Metrics) -> Self {
         Self {
             opened: metrics.counter(&OPENED),
@@ -53,7 +52,6 @@ impl Counters {
     }
 
     /// What counts deliveries on one thread.
-    #[must_use]
     pub fn deliveries(&self) -> Deliveries {
         Deliveries { sent: self.sent.clone(), kept: Kept::default(), took: self.deliver.clone() }
     }

@@ -35,7 +35,6 @@ pub struct Subscription {
 
 impl Hub {
     /// A hub to which nobody listens yet.
-    #[must_use]
     pub fn new(clock: Clock) -> Self {
         Self { interest: Mutex::new(HashMap::new()), clock }
     }
@@ -87,7 +86,6 @@ impl Listeners {
 
 impl Subscription {
     /// The topic, shared with everyone else who listens to it.
-    #[must_use]
     pub fn topic(&self) -> &Topic {
         &self.topic
     }

@@ -84,13 +84,11 @@ impl Seats {
     }
 
     /// Sockets open in all.
-    #[must_use]
     pub fn open(&self) -> usize {
         self.0.lock().all
     }
 
     /// Topics that have a socket.
-    #[must_use]
     pub fn topics(&self) -> usize {
         self.0.lock().topics.len()
     }
@@ -98,7 +96,6 @@ impl Seats {
 
 impl Seat {
     /// What it is a seat of.
-    #[must_use]
     pub fn topic(&self) -> &Topic {
         &self.topic
     }

@@ -29,7 +29,6 @@ struct Subscriber {
 
 impl Topics {
     /// No subscribers, on the shard of this mailbox. `deliveries` counts what they will be sent.
-    #[must_use]
     pub fn new(mailbox: &Mailbox, deliveries: Deliveries, clock: Clock) -> Self {
         Self { subscribers: HashMap::new(), mailbox: mailbox.number(), deliveries, clock }
     }

@@ -48,7 +48,6 @@ pub enum Body {
 
 impl Body {
     /// How many bytes it has, if that is known.
-    #[must_use]
     pub fn length(&self) -> Option<u64> {
         match self {
             Self::Bytes(bytes) => Some(bytes.len() as u64),
@@ -57,7 +56,6 @@ impl Body {
     }
 
     /// The bytes that are here: all of it, or none of a source.
-    #[must_use]
     pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Bytes(bytes) => bytes,

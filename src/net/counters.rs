@@ -83,7 +83,6 @@ pub struct Counters {
 
 impl Counters {
     /// With nothing counted.
-    #[must_use]
     pub fn new(metrics: &Metrics) -> Self {
         let refused = metrics.counters(&REFUSED);
         let bytes = metrics.counters(&BYTES);

@@ -16,25 +16,21 @@ pub struct Frame(Arc<[u8]>);
 
 impl Frame {
     /// A whole text message.
-    #[must_use]
     pub fn text(payload: &str) -> Self {
         Self::encode(FINAL_TEXT, payload.as_bytes())
     }
 
     /// A whole binary message.
-    #[must_use]
     pub fn binary(payload: &[u8]) -> Self {
         Self::encode(FINAL_BINARY, payload)
     }
 
     /// A ping without a payload.
-    #[must_use]
     pub fn ping() -> Self {
         Self::encode(FINAL_PING, &[])
     }
 
     /// A close with this code and reason; a reason over [`CLOSE_REASON_MAX_BYTES`] is cut at a character.
-    #[must_use]
     pub fn close(code: u16, reason: &str) -> Self {
         let longest = reason.len().min(CLOSE_REASON_MAX_BYTES);
         let end = (0..=longest).rev().find(|end| reason.is_char_boundary(*end)).unwrap_or(0);
@@ -62,7 +58,6 @@ impl Frame {
     }
 
     /// As on the wire.
-    #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

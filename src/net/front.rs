@@ -110,13 +110,11 @@ impl<N: Send + 'static> Front<N> {
     }
 
     /// Where it listens, with the port that the system chose if 0 was asked for. A Unix socket without a path is left out.
-    #[must_use]
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
     }
 
     /// An in-process client for probes, which come in through the first door.
-    #[must_use]
     pub fn loopback_client(&self) -> LoopbackClient {
         {
             // A front without a place of its own is known by no name.

@@ -26,7 +26,6 @@ pub const CHUNK_LINE_MAX_BYTES: usize = 256;
 pub type Slots<'b> = [MaybeUninit<httparse::Header<'b>>; HEADERS_MAX];
 
 /// Empty space for the headers of one request.
-#[must_use]
 pub fn slots<'b>() -> Slots<'b> {
     [const { MaybeUninit::uninit() }; HEADERS_MAX]
 }
@@ -90,13 +89,11 @@ pub struct Request<'a> {
 
 impl<'a> Request<'a> {
     /// The target up to the `?`.
-    #[must_use]
     pub fn path(&self) -> &'a str {
         self.split().0
     }
 
     /// The target after the `?`; empty when there is none.
-    #[must_use]
     pub fn query(&self) -> &'a str {
         self.split().1
     }
@@ -115,7 +112,6 @@ pub struct Headers<'a>(&'a [httparse::Header<'a>]);
 
 impl<'a> Headers<'a> {
     /// The first value of this name.
-    #[must_use]
     pub fn get(&self, name: &str) -> Option<&'a [u8]> {
         self.all(name).next()
     }
@@ -131,7 +127,6 @@ impl<'a> Headers<'a> {
     }
 
     /// Whether a comma-separated header of this name holds this token, in any case.
-    #[must_use]
     pub fn has_token(&self, name: &str, token: &str) -> bool {
         self.items(name).any(|item| item.eq_ignore_ascii_case(token.as_bytes()))
     }
@@ -265,7 +260,6 @@ struct Scan {
 
 impl Decoder {
     /// A decoder at the start of a connection. `limits.headers` over [`HEADERS_MAX`] counts as that.
-    #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self { limits, phase: Phase::Head, scan: Scan::default() }
     }
@@ -277,7 +271,6 @@ impl Decoder {
     }
 
     /// Which part of a request is being waited for.
-    #[must_use]
     pub fn part(&self) -> Part {
         match self.phase {
             Phase::Head => Part::Head,
@@ -345,7 +338,6 @@ impl Decoder {
 
     /// The request without its body, once its head was found good, for an answer to what became of the body. `input`
     /// is as in [`Decoder::decode`].
-    #[must_use]
     pub fn head<'a>(&'a self, input: &'a [u8], slots: &'a mut Slots<'a>) -> Option<Request<'a>> {
         let head = match &self.phase {
             Phase::Head => return None,

@@ -28,7 +28,6 @@ impl LoopbackClient {
     }
 
     /// How many shards there are to ask.
-    #[must_use]
     pub fn shards(&self) -> usize {
         self.shards
     }

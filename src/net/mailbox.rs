@@ -91,13 +91,11 @@ impl<N> Mailbox<N> {
     }
 
     /// What tells it from every other mailbox of the process.
-    #[must_use]
     pub fn number(&self) -> u32 {
         self.number
     }
 
     /// The address of one of its sockets.
-    #[must_use]
     pub fn socket(self: &Arc<Self>, ticket: Ticket) -> SocketAddress<N> {
         SocketAddress { mailbox: Arc::clone(self), ticket }
     }
@@ -182,7 +180,6 @@ impl<N> SocketAddress<N> {
     }
 
     /// Its name.
-    #[must_use]
     pub fn id(&self) -> SocketId {
         SocketId { mailbox: self.mailbox.number, ticket: self.ticket }
     }

@@ -32,19 +32,16 @@ pub struct Response {
 
 impl Response {
     /// An answer with a JSON body.
-    #[must_use]
     pub fn json(status: StatusCode, body: impl Into<Cow<'static, [u8]>>) -> Self {
         Self::new(status, "application/json", body)
     }
 
     /// An answer with a plain text body.
-    #[must_use]
     pub fn text(status: StatusCode, body: &'static str) -> Self {
         Self::new(status, "text/plain; charset=utf-8", body.as_bytes())
     }
 
     /// An answer without a body.
-    #[must_use]
     pub fn empty(status: StatusCode) -> Self {
         Self::new(status, "", &b""[..])
     }

@@ -97,7 +97,6 @@ fn one_client(peer: Peer) -> Peer {
 }
 
 /// What counts as one client: an IPv4 address, or an IPv6 /64, since a household has a whole one.
-#[must_use]
 pub fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),

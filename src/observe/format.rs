@@ -54,7 +54,6 @@ pub(super) enum Style {
 }
 
 /// Formats `record`, logged at `at`, as one line including its newline.
-#[must_use]
 pub(super) fn line(style: Style, at: Timestamp, record: &Record<'_>) -> Vec<u8> {
     let json = style == Style::Json;
     let mut fields = Fields::new(json);
@@ -72,7 +71,6 @@ pub(super) fn line(style: Style, at: Timestamp, record: &Record<'_>) -> Vec<u8> 
 }
 
 /// The line about `count` lines that were lost in the sink.
-#[must_use]
 pub(super) fn dropped_line(style: Style, at: Timestamp, count: u64) -> Vec<u8> {
     let record_fields = [("count", count)];
     line(

@@ -70,7 +70,6 @@ impl Metrics {
 
     /// Everything as it is now, in the text format 0.0.4. Takes a few system calls and, in the readers of gauges, a look into
     /// the database; threads that count wait for none of it.
-    #[must_use]
     pub fn encode(&self) -> String {
         let readers = self.0.readers.lock().clone();
         readers.iter().for_each(|read| read());
@@ -82,7 +81,6 @@ impl Metrics {
 }
 
 /// A time as Prometheus has it.
-#[must_use]
 pub fn seconds_since_1970(at: Timestamp) -> f64 {
     at.0 as f64 / 1e6
 }

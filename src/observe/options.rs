@@ -17,7 +17,6 @@ pub(crate) const KNOBS: &[&Knob] = &[&LEVEL, &FORMAT];
 
 impl Options {
     /// As configured. `auto` is settled by where the server runs.
-    #[must_use]
     pub fn of(settings: &Settings) -> Self {
         let format = match settings.word(&FORMAT) {
             "json" => Format::Json,
@@ -30,13 +29,11 @@ impl Options {
 }
 
 /// The level that this word stands for, in any case.
-#[must_use]
 pub fn level(word: &str) -> Option<LevelFilter> {
     word.parse().ok()
 }
 
 /// A level as it is written in the configuration.
-#[must_use]
 pub fn word(level: LevelFilter) -> String {
     level.as_str().to_ascii_lowercase()
 }

@@ -179,25 +179,21 @@ impl LogHandle {
     }
 
     /// The least severe events that are let through now.
-    #[must_use]
     pub fn level(&self) -> LevelFilter {
         log::max_level()
     }
 
     /// Number of lines lost since the start, to a full queue or a write error.
-    #[must_use]
     pub fn dropped(&self) -> u64 {
         self.shared.lock().dropped
     }
 
     /// Number of records logged since the start, the most severe level first.
-    #[must_use]
     pub fn messages(&self) -> [u64; 5] {
         self.shared.messages.each_ref().map(|count| count.load(Ordering::Relaxed))
     }
 
     /// Number of panics since the start.
-    #[must_use]
     pub fn panics(&self) -> u64 {
         self.shared.panics.load(Ordering::Relaxed)
     }

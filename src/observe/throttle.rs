@@ -26,7 +26,6 @@ pub struct LogThrottle {
 
 impl LogThrottle {
     /// One that has seen nothing yet.
-    #[must_use]
     pub const fn new() -> Self {
         Self { seen: AtomicU64::new(0) }
     }

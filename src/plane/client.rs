@@ -8,7 +8,6 @@ use crate::net::client::{Answer, Ask, AskError};
 use crate::settings::Settings;
 
 /// Where the private plane of these settings is, if there is one.
-#[must_use]
 pub fn place(settings: &Settings) -> Option<&Endpoint> {
     settings.endpoint(&LISTEN)
 }

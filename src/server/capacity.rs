@@ -24,7 +24,6 @@ pub(super) fn raise_descriptor_limit() -> usize {
 }
 
 /// How many connections so many descriptors allow. Where they are few, half go to connections.
-#[must_use]
 pub fn connections_possible(descriptors: usize) -> usize {
     descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(descriptors / 2)
 }

@@ -15,7 +15,6 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Where somebody on this machine reaches who listens here: on all addresses is also on the loopback one.
-    #[must_use]
     pub fn from_here(&self) -> Self {
         let Self::Tcp(address) = self else { return self.clone() };
         let ip = match address.ip() {
@@ -27,7 +26,6 @@ impl Endpoint {
     }
 
     /// Its name in a `Host` header.
-    #[must_use]
     pub fn host(&self) -> String {
         match self {
             Self::Tcp(address) => address.to_string(),
@@ -36,7 +34,6 @@ impl Endpoint {
     }
 
     /// Several of them, as they are written in a configuration.
-    #[must_use]
     pub fn joined(endpoints: &[Self]) -> String {
         endpoints.iter().map(Self::to_string).collect::<Vec<_>>().join(",")
     }

@@ -36,7 +36,6 @@ pub struct NotANetwork;
 
 impl Network {
     /// Whether `address` lies in this network.
-    #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let Self::Ip { addr, prefix } = *self else { return false };
         match (addr, address.to_canonical()) {

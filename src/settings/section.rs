@@ -11,7 +11,6 @@ pub struct Section {
 
 impl Section {
     /// One that has its place in the list of the platform.
-    #[must_use]
     pub const fn of_platform(title: &'static str) -> Self {
         Self { title, after: None }
     }
@@ -25,7 +24,6 @@ pub trait Listed: 'static {
 
 /// What these owners declare as it is shown: section by section, and in each of them in the order of the owners, except for
 /// what is to stand behind something else.
-#[must_use]
 pub fn in_sections<T: Listed>(platform: &[&'static Section], owners: &[&[&'static T]]) -> Vec<&'static T> {
     let all: Vec<&'static T> = owners.iter().flat_map(|owned| owned.iter().copied()).collect();
     let mut sections = platform.to_vec();

@@ -47,13 +47,11 @@ impl Fraction {
     const ALL: u32 = 1_000_000;
 
     /// So many millionths; more than all of them is one.
-    #[must_use]
     pub const fn of_millionths(millionths: u32) -> Self {
         Self { millionths: if millionths > Self::ALL { Self::ALL } else { millionths } }
     }
 
     /// From 0 for none to 1 for all.
-    #[must_use]
     pub fn as_f64(self) -> f64 {
         f64::from(self.millionths) / f64::from(Self::ALL)
     }
@@ -97,13 +95,11 @@ pub struct Secret(String);
 
 impl Secret {
     /// This text, from now on kept to itself.
-    #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
     /// The text itself, for what needs it.
-    #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }

@@ -74,7 +74,6 @@ pub struct Counters {
 
 impl Counters {
     /// With nothing counted.
-    #[must_use]
     pub fn new(metrics: &Metrics) -> Self {
         Self {
             commit: metrics.histogram(&COMMIT),

@@ -39,7 +39,6 @@ pub enum Error {
 impl Error {
     /// Whether the rows asked for are not as they were written. A row in the way of one that must be new is damage, too:
     /// every change looks before it writes.
-    #[must_use]
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged(_) | Self::Conflict(_))
     }

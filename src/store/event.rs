@@ -27,19 +27,16 @@ pub struct Topic {
 
 impl Topic {
     /// The topic of this name in a space.
-    #[must_use]
     pub fn new(space: &'static Space, name: impl Into<Arc<str>>) -> Self {
         Self { space, name: name.into() }
     }
 
     /// The space that it is in.
-    #[must_use]
     pub fn space(&self) -> &'static Space {
         self.space
     }
 
     /// Its name in its space: the id of what it is about.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }

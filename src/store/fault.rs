@@ -24,7 +24,6 @@ impl Fault {
     const ALL: [Self; 5] = [Self::Full, Self::Io, Self::NotWritable, Self::NotOpened, Self::Damaged];
 
     /// In words, for probers and the log.
-    #[must_use]
     pub fn reason(self) -> &'static str {
         match self {
             Self::Full => "the disk is full",

@@ -58,25 +58,21 @@ impl WriterHandle {
     }
 
     /// Why the storage takes no changes at present, if it takes none.
-    #[must_use]
     pub fn read_only(&self) -> Option<Fault> {
         self.state.fault()
     }
 
     /// Jobs that wait.
-    #[must_use]
     pub fn queued(&self) -> usize {
         self.state.queued()
     }
 
     /// How long the running batch has been running, if one is.
-    #[must_use]
     pub fn busy_for(&self) -> Option<Duration> {
         self.state.busy_for(self.began, &self.clock)
     }
 
     /// The same without the right to hand in anything.
-    #[must_use]
     pub fn view(&self) -> WriterView {
         WriterView { state: Arc::clone(&self.state), clock: self.clock.clone(), began: self.began }
     }
@@ -91,19 +87,16 @@ pub struct WriterView {
 
 impl WriterView {
     /// Commits so far.
-    #[must_use]
     pub fn commits(&self) -> u64 {
         self.state.commits()
     }
 
     /// Why the storage takes no changes at present, if it takes none.
-    #[must_use]
     pub fn read_only(&self) -> Option<Fault> {
         self.state.fault()
     }
 
     /// How long the running batch has been running, if one is.
-    #[must_use]
     pub fn busy_for(&self) -> Option<Duration> {
         self.state.busy_for(self.began, &self.clock)
     }

@@ -66,19 +66,16 @@ impl Run<'_> {
 impl Pruner {
     /// One that finds by this reader and removes by this writer. `put_off` names the line of the log that says why a run did
     /// not come to its end.
-    #[must_use]
     pub fn new(reader: Rc<Reader>, writer: WriterHandle, put_off: &'static str) -> Self {
         Self { reader, writer, put_off, tidy_at: None }
     }
 
     /// What it reads by.
-    #[must_use]
     pub fn reader(&self) -> &Reader {
         &self.reader
     }
 
     /// Whether nothing was committed since a run came to its end and removed nothing.
-    #[must_use]
     pub fn is_tidy(&self) -> bool {
         self.tidy_at.is_some() && self.tidy_at == self.reader.version()
     }

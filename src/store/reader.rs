@@ -60,9 +60,6 @@ pub trait Query {
     }
 
     /// Whether there is a row.
-    ///
-    /// # Errors
-    /// When the statement fails.
     fn exists(&self, sql: &'static str, values: &[Value<'_>]) -> Result<bool, Error> {
         self.one(sql, values, |_| Ok(())).map(|found| found.is_some())
     }
@@ -85,7 +82,6 @@ impl Reader {
     /// A number that stands for what is committed: while it is the same, nothing was. Ask before reading: what was read is
     /// current for as long as the number is the same, because the writer counts up after a commit and before anyone is told
     /// of it. Nothing when nobody can tell, as where another process writes: look, then.
-    #[must_use]
     pub fn version(&self) -> Option<u64> {
         self.writer.as_ref().map(|writer| writer.commits())
     }
@@ -100,7 +96,6 @@ impl Reader {
     }
 
     /// What stops a query of this reader from another thread.
-    #[must_use]
     pub fn interrupter(&self) -> Interrupter {
         self.connection.interrupter()
     }

@@ -27,7 +27,6 @@ pub struct Schema {
 
 impl Schema {
     /// Everybody's migrations: versions in order, and within a version owners in the order given.
-    #[must_use]
     pub fn of(owners: &[&[Migration]]) -> Self {
         let mut steps = owners.concat();
         steps.sort_by_key(|step| step.version);
@@ -35,7 +34,6 @@ impl Schema {
     }
 
     /// Its version (`PRAGMA user_version`).
-    #[must_use]
     pub fn version(&self) -> i32 {
         self.steps.last().map_or(0, |step| step.version)
     }
@@ -46,14 +44,12 @@ impl Schema {
     }
 
     /// The tables that it has, in the order in which they are made.
-    #[must_use]
     pub fn tables(&self) -> Vec<&'static str> {
         let after = |sql: &'static str| sql.split("CREATE TABLE ").skip(1);
         self.steps.iter().flat_map(|step| after(step.sql)).filter_map(|rest| rest.split_whitespace().next()).collect()
     }
 
     /// The whole of it, for people to read.
-    #[must_use]
     pub fn text(&self) -> String {
         let mut text = include_str!("migrations/head.sql").to_owned();
         let mut version = 0;

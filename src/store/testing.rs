@@ -19,13 +19,11 @@ use super::tx::{Effects, Tx};
 use crate::clock::{Clock, Timestamp};
 
 /// A schema of the store and one more owner.
-#[must_use]
 pub fn schema(migrations: &[Migration]) -> Schema {
     Schema::of(&[MIGRATIONS, migrations])
 }
 
 /// Opens a database that has the store's own tables and no others.
-#[must_use]
 pub fn opened(path: &Path) -> Store {
     open(path, &schema(&[])).unwrap()
 }
@@ -49,13 +47,11 @@ pub struct House {
 
 impl House {
     /// A new one with these tables, at this moment of a clock that stands still.
-    #[must_use]
     pub fn at(now: Timestamp, migrations: &[Migration]) -> Self {
         Self::open(tempfile::tempdir().unwrap(), Clock::manual(now), migrations)
     }
 
     /// The one in this directory.
-    #[must_use]
     pub fn open(directory: tempfile::TempDir, clock: Clock, migrations: &[Migration]) -> Self {
         let store = open(&directory.path().join("a.db"), &schema(migrations)).unwrap();
         let reader = Rc::new(store.reader().unwrap());
@@ -64,13 +60,11 @@ impl House {
     }
 
     /// Where its file is.
-    #[must_use]
     pub fn path(&self) -> PathBuf {
         self.directory.path().join("a.db")
     }
 
     /// Where jobs are handed in.
-    #[must_use]
     pub fn handle(&self) -> WriterHandle {
         self.writer.handle()
     }
@@ -160,7 +154,6 @@ impl Tx<'_> {
 
 impl Reader {
     /// An empty database in memory, which only its reader can see.
-    #[must_use]
     pub fn in_memory(migrations: &[Migration]) -> Self {
         let connection = Connection::in_memory();
         schema(migrations).after(0).for_each(|step| connection.batch(step).unwrap());
@@ -178,13 +171,11 @@ impl Reader {
     }
 
     /// One number.
-    #[must_use]
     pub fn number(&self, sql: &str) -> i64 {
         self.connection().one(sql, &[], |row| row.get(0)).unwrap().unwrap()
     }
 
     /// Some numbers of each row.
-    #[must_use]
     pub fn numbers<const N: usize>(&self, sql: &str) -> Vec<[i64; N]> {
         let mut rows = Vec::new();
         let read = self.connection().each(sql, &[], |row| {

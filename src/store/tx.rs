@@ -55,7 +55,6 @@ impl<'a> Tx<'a> {
     }
 
     /// The time of this change: the wall clock, but never before an earlier change's.
-    #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
     }
@@ -82,33 +81,21 @@ impl<'a> Tx<'a> {
     }
 
     /// Writes, when nobody needs to know how many rows it was: an engine may send it on without waiting for an answer.
-    ///
-    /// # Errors
-    /// When the statement fails.
     pub fn run(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<(), Error> {
         self.connection.change(sql, values).map(drop)
     }
 
     /// Writes, and says how many rows were changed.
-    ///
-    /// # Errors
-    /// When the statement fails.
     pub fn change(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, Error> {
         self.connection.change(sql, values)
     }
 
     /// Adds one row, and says which id it was given.
-    ///
-    /// # Errors
-    /// When the statement fails.
     pub fn insert(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<i64, Error> {
         self.connection.insert(sql, values)
     }
 
     /// Changes a row that means nothing: committed, it proves that commits reach the disk.
-    ///
-    /// # Errors
-    /// When the statement fails.
     pub fn probe(&mut self) -> Result<(), Error> {
         let now = self.now;
         self.run(PROBE, &[now.into()])

@@ -43,7 +43,6 @@ pub enum BadToken {
 
 impl BadToken {
     /// For the client.
-    #[must_use]
     pub fn sentence(self) -> &'static str {
         match self {
             Self::Expired => "Token expired",
@@ -73,7 +72,6 @@ impl BadToken {
     }
 
     /// For the log.
-    #[must_use]
     pub fn reason(self) -> &'static str {
         match self {
             Self::Several => "different tokens in one request",

@@ -55,7 +55,6 @@ pub(crate) static TOKEN_KEYS: [&Knob; 3] = [&SECRET, &PUBLIC_KEY_FILE, &JWKS_FIL
 
 impl Demands {
     /// As configured.
-    #[must_use]
     pub fn of(settings: &Settings) -> Self {
         Self {
             issuer: settings.text(&ISSUER).map(str::to_owned),

@@ -16,7 +16,6 @@ pub struct Caller {
 }
 
 /// Whether this is a user id.
-#[must_use]
 pub fn is_user_id(text: &str) -> bool {
     user_id_rules(text).done().is_ok()
 }

@@ -146,7 +146,6 @@ pub struct Limiter {
 
 impl Limiter {
     /// With every bucket full. `now` is when its time begins.
-    #[must_use]
     pub fn new(limits: Limits, now: Instant) -> Self {
         let table = Table::new(limits.keys);
         let (keys, seed, refusals) = (limits.keys, RandomState::new(), LogThrottle::new());
@@ -156,7 +155,6 @@ impl Limiter {
     /// The same with other limits. What was counted stays: a bucket that took some time to fill takes no longer now, and
     /// one that was empty stays so until a token of the new rate is due. Only for another number of keys does it begin
     /// anew, with every bucket full.
-    #[must_use]
     pub fn with(&self, limits: Limits, now: Instant) -> Self {
         if limits.keys == self.counted.keys {
             Self::counting(Arc::clone(&self.counted), limits)
@@ -203,7 +201,6 @@ impl Limiter {
     }
 
     /// How many users and addresses have a bucket that is not full.
-    #[must_use]
     pub fn keys(&self, now: Instant) -> usize {
         self.counted.table.keys(self.nanos(now))
     }

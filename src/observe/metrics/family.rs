@@ -16,43 +16,36 @@ type Labels = Vec<(&'static str, String)>;
 
 impl Metrics {
     /// What counts a family without labels.
-    #[must_use]
     pub fn counter(&self, row: &'static Row) -> Counter {
         self.add(row, Counter::default())
     }
 
     /// What shows a family without labels.
-    #[must_use]
     pub fn gauge(&self, row: &'static Row) -> Gauge {
         self.add(row, Gauge::default())
     }
 
     /// The same for a number with a fraction.
-    #[must_use]
     pub fn fraction(&self, row: &'static Row) -> Fraction {
         self.add(row, Fraction::default())
     }
 
     /// What measures a family without labels.
-    #[must_use]
     pub fn histogram(&self, row: &'static Row) -> Histogram {
         self.add(row, Buckets::of(row).new_metric())
     }
 
     /// A family of counters.
-    #[must_use]
     pub fn counters(&self, row: &'static Row) -> Labelled<Counter> {
         self.labelled(row, Counter::default)
     }
 
     /// A family of gauges.
-    #[must_use]
     pub fn gauges(&self, row: &'static Row) -> Labelled<Gauge> {
         self.labelled(row, Gauge::default)
     }
 
     /// A family of histograms.
-    #[must_use]
     pub fn histograms(&self, row: &'static Row) -> Labelled<Histogram, Buckets> {
         self.labelled(row, Buckets::of(row))
     }
@@ -102,7 +95,6 @@ pub struct Labelled<M, C = fn() -> M> {
 
 impl<M: Clone, C: MetricConstructor<M>> Labelled<M, C> {
     /// The metric with these values of the labels, in the order of its row.
-    #[must_use]
     pub fn with(&self, values: &[&str]) -> M {
         let labels = self.names.iter().zip(values).map(|(name, value)| (*name, (*value).to_owned())).collect();
         self.family.get_or_create_owned(&labels)

@@ -15,7 +15,6 @@ const PANEL_WIDTH: usize = 24 / PANELS_PER_ROW;
 const PANEL_HEIGHT: usize = 8;
 
 /// The text of `docs/METRICS.md`.
-#[must_use]
 pub fn markdown(rows: &[&Row]) -> String {
     let mut text = INTRODUCTION.to_owned();
     for section in sections(rows) {
@@ -39,7 +38,6 @@ pub fn markdown(rows: &[&Row]) -> String {
 }
 
 /// The text of `docs/deploy/grafana-dashboard.json`: a panel for each question, in the sections of the page.
-#[must_use]
 pub fn grafana(rows: &[&Row]) -> String {
     let mut panels = Vec::new();
     let mut top = 0;

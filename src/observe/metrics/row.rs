@@ -37,7 +37,6 @@ pub enum Kind {
 
 impl Kind {
     /// As in the `# TYPE` line.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -72,19 +71,16 @@ impl Row {
     }
 
     /// A counter.
-    #[must_use]
     pub const fn counter(section: &'static Section, name: &'static str) -> Self {
         Self::new(section, name, Kind::Counter)
     }
 
     /// A gauge.
-    #[must_use]
     pub const fn gauge(section: &'static Section, name: &'static str) -> Self {
         Self::new(section, name, Kind::Gauge)
     }
 
     /// A histogram with these upper bounds.
-    #[must_use]
     pub const fn histogram(section: &'static Section, name: &'static str, bounds: &'static [f64]) -> Self {
         Self::new(section, name, Kind::Histogram(bounds))
     }
@@ -115,7 +111,6 @@ impl Listed for Row {
 }
 
 /// The families of these owners, in the order of the page.
-#[must_use]
 pub fn in_order(owners: &[&[&'static Row]]) -> Vec<&'static Row> {
     in_sections(&PLATFORM, owners)
 }

@@ -40,7 +40,6 @@ impl CopyTarget {
     }
 
     /// Reads it.
-    #[must_use]
     pub fn into_reader(self) -> Reader {
         Reader::new(Connection(self.0), None)
     }

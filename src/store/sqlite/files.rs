@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use crate::store::error::OpenError;
 
 /// The name of a database with a suffix: its lock, its log.
-#[must_use]
 pub fn with_suffix(database: &Path, suffix: impl AsRef<OsStr>) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(suffix);
@@ -16,7 +15,6 @@ pub fn with_suffix(database: &Path, suffix: impl AsRef<OsStr>) -> PathBuf {
 }
 
 /// The directory of a file.
-#[must_use]
 pub fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -23,7 +23,6 @@ impl DatabaseLock {
     }
 
     /// The database.
-    #[must_use]
     pub fn database(&self) -> &Path {
         &self.database
     }

@@ -119,7 +119,6 @@ impl Store {
     }
 
     /// What looks at this database and its writer.
-    #[must_use]
     pub fn survey(&self) -> Survey {
         Survey::new(&self.path, Arc::clone(&self.state))
     }

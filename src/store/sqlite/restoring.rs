@@ -19,7 +19,6 @@ use crate::store::error::OpenError;
 const SET: [&str; 4] = ["-journal", "-wal", "-shm", ""];
 
 /// Where the new database is written to, until it is whole.
-#[must_use]
 pub fn staging(database: &Path) -> PathBuf {
     with_suffix(database, ".restoring.partial")
 }

@@ -64,7 +64,6 @@ impl Survey {
     }
 
     /// Looks now.
-    #[must_use]
     pub fn figures(&self) -> Figures {
         let bytes = |path: &Path| std::fs::metadata(path).ok().map(|file| file.len());
         Figures {
