@@ -37,7 +37,7 @@ use super::service::{Answer, Continuation, Service, Woken};
 use super::slots::Accepted;
 use super::socket::Socket;
 use super::turn::Tools;
-use transfer::{Download, Upload, all_at_once};
+use transfer::{Download, Upload};
 
 /// Requests answered and reads made for one connection before its shard turns to the others.
 const STEPS_PER_TURN: usize = 32;
@@ -257,7 +257,7 @@ impl Conn {
                 return used;
             }
             if matches!(self.state, State::Uploading(_)) {
-                used += self.feed(key, &input[used..], tools, steps);
+                used += self.feed(&input[used..], tools, steps);
                 if !matches!(self.state, State::Idle) {
                     return used;
                 }
@@ -296,12 +296,20 @@ impl Conn {
                     self.unasked = false;
                     used += consumed;
                     let (ticket, manner) = (tools.ticket(key), Manner::of(&request, tools.stopping));
-                    let mut reply = tools.services[door].call(&request, self.accepted.peer, ticket);
-                    if let Answer::Receive(receiver, _) = reply {
-                        reply = all_at_once(receiver, request.body, || tools.ticket(key));
+                    match tools.services[door].call(&request, self.accepted.peer, ticket) {
+                        Answer::Receive(receiver, pace) => {
+                            let mut upload = Upload::new(ticket, manner, receiver, pace, tools.now);
+                            upload.whole = true;
+                            let take = upload.take(request.body, tools.now);
+                            self.decoder.reset();
+                            self.state = State::Uploading(Box::new(upload));
+                            self.follow_receiver(take, tools);
+                        }
+                        reply => {
+                            self.decoder.reset();
+                            self.reply(reply, ticket, manner, tools);
+                        }
                     }
-                    self.decoder.reset();
-                    self.reply(reply, ticket, manner, tools);
                     if !matches!(self.state, State::Idle) {
                         self.fresh = used < input.len();
                         return used;

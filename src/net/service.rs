@@ -57,7 +57,7 @@ pub enum Answer {
     Now(Response),
     /// The answer will come: park the connection until its ticket is resumed, then call this.
     Later(Continuation),
-    /// The body goes to this receiver, which answers at its end. If the body is here already, it gets all of it at once.
+    /// The body goes to this receiver, which answers at its end. If the body is here already, it comes in one piece.
     Receive(Box<dyn Receiver>, Pace),
     /// This answer, 101, and from then on the connection is a WebSocket.
     Upgrade(Response, Box<dyn Session>, SocketLimits),
@@ -66,8 +66,8 @@ pub enum Answer {
 /// Takes the body of a request piece by piece, as it is read: what waits is at most what was read at once. One that cannot take
 /// more for now pauses, and the shard stops reading until its ticket is resumed ([`Mailbox::resume`](super::Mailbox::resume)).
 ///
-/// Lives on the shard, with the connection; dropped without [`Receiver::end`], the
-/// body was not whole.
+/// Lives on the shard, with the connection; dropped without [`Receiver::end`] or [`Receiver::broken`], the client has left
+/// or the server stops.
 pub trait Receiver {
     /// Takes the next piece. Must not block.
     fn piece(&mut self, bytes: &[u8]) -> Take;
@@ -76,8 +76,11 @@ pub trait Receiver {
     /// then the connection closes unless it answers.
     fn resumed(&mut self, woken: Woken) -> Take;
 
-    /// The body is whole. A later answer is for this ticket, and not for that of the pauses.
+    /// The body is whole, and it does not pause. A later answer is for this ticket, and not for that of the pauses.
     fn end(self: Box<Self>, ticket: Ticket) -> Answer;
+
+    /// The body will never be whole, for this reason. Its answer; the connection closes after it.
+    fn broken(self: Box<Self>, why: &Reject) -> Response;
 }
 
 /// What a receiver wants next.
@@ -86,7 +89,7 @@ pub enum Take {
     More,
     /// Nothing until its ticket is resumed.
     Pause,
-    /// Nothing more: this is the answer, and the connection closes after it.
+    /// Nothing more: this is the answer. The connection closes after it, unless that was the whole body.
     Answer(Response),
 }
 

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Conn, Flow, STEPS_PER_TURN, State};
 use crate::net::body::{Fetch, Piece, REFILL_BYTES};
+use crate::net::http1::Reject;
 use crate::net::mailbox::Ticket;
 use crate::net::response::Manner;
 use crate::net::service::{Service, Take, Woken};
@@ -13,13 +14,7 @@ use crate::net::turn::Tools;
 impl Conn {
     /// Hands the receiver what is here of its body; returns how many bytes are done with. At the end of the body the state is
     /// what the answer makes it.
-    pub(super) fn feed<S: Service>(
-        &mut self,
-        key: usize,
-        input: &[u8],
-        tools: &mut Tools<S>,
-        steps: &mut usize,
-    ) -> usize {
+    pub(super) fn feed<S: Service>(&mut self, input: &[u8], tools: &mut Tools<S>, steps: &mut usize) -> usize {
         let mut used = 0;
         while let State::Uploading(upload) = &mut self.state
             && !upload.is_paused()
@@ -28,53 +23,63 @@ impl Conn {
             let run = match self.decoder.body(&input[used..]) {
                 Ok(run) => run,
                 Err(reject) => {
-                    self.reject(&reject, &input[used..], tools);
+                    self.break_upload(&reject, tools);
                     return input.len();
                 }
             };
             used += run.consumed;
-            let (done, bytes) = (run.done, run.bytes);
-            if !bytes.is_empty() {
-                *steps += 1;
-                upload.received += bytes.len() as u64;
-                upload.moved = tools.now;
-                let asked = catch_unwind(AssertUnwindSafe(|| upload.receiver.piece(bytes)));
-                self.take(asked.ok(), tools);
-            }
-            if done {
-                self.end_upload(key, tools);
-            } else if bytes.is_empty() {
+            if run.bytes.is_empty() && !run.done {
                 return used;
             }
+            *steps += 1;
+            upload.whole = run.done;
+            let take = upload.take(run.bytes, tools.now);
+            self.follow_receiver(take, tools);
         }
         self.fresh = used < input.len();
         used
     }
 
-    /// Does what the receiver said; one that panicked has nothing more to say.
-    fn take<S: Service>(&mut self, take: Option<Take>, tools: &mut Tools<S>) {
+    /// Does what the receiver said, and asks it for its answer at the end; one that panicked has nothing more to say.
+    pub(super) fn follow_receiver<S: Service>(&mut self, take: Option<Take>, tools: &mut Tools<S>) {
         let State::Uploading(upload) = &mut self.state else { return };
         match take {
-            Some(Take::More) => upload.go_on(tools.now),
+            Some(Take::More) => {
+                upload.go_on(tools.now);
+                if upload.whole {
+                    self.end_upload(tools);
+                }
+            }
             Some(Take::Pause) => {
                 upload.paused.get_or_insert(tools.now);
             }
             Some(Take::Answer(response)) => {
-                let (ticket, manner) = (upload.ticket, Manner { keep_alive: false, ..upload.manner });
+                let keep_alive = upload.whole && upload.manner.keep_alive && !tools.stopping;
+                let (ticket, manner) = (upload.ticket, Manner { keep_alive, ..upload.manner });
+                self.decoder.reset();
                 self.answer(response, ticket, manner, tools);
             }
             None => self.state = State::Closing,
         }
     }
 
-    /// The body is whole: asks for the answer, unless there is one.
-    fn end_upload<S: Service>(&mut self, key: usize, tools: &mut Tools<S>) {
+    /// The body is whole: asks for the answer.
+    fn end_upload<S: Service>(&mut self, tools: &mut Tools<S>) {
         let State::Uploading(upload) = std::mem::replace(&mut self.state, State::Closing) else { return };
         self.decoder.reset();
-        let (ticket, manner) = (tools.ticket(key), upload.manner);
+        let (ticket, manner) = (tools.ticket(upload.ticket.connection), upload.manner);
         let keep_alive = manner.keep_alive && !tools.stopping;
         if let Ok(reply) = catch_unwind(AssertUnwindSafe(|| upload.receiver.end(ticket))) {
             self.reply(reply, ticket, Manner { keep_alive, ..manner }, tools);
+        }
+    }
+
+    /// The body will never be whole: asks for the answer to that.
+    fn break_upload<S: Service>(&mut self, why: &Reject, tools: &mut Tools<S>) {
+        let State::Uploading(upload) = std::mem::replace(&mut self.state, State::Closing) else { return };
+        let (ticket, manner) = (upload.ticket, Manner { keep_alive: false, ..upload.manner });
+        if let Ok(response) = catch_unwind(AssertUnwindSafe(|| upload.receiver.broken(why))) {
+            self.answer(response, ticket, manner, tools);
         }
     }
 
@@ -82,7 +87,7 @@ impl Conn {
     pub(super) fn resume_upload<S: Service>(&mut self, woken: Woken, tools: &mut Tools<S>) -> Flow {
         let State::Uploading(upload) = &mut self.state else { return Flow::Wait };
         let asked = catch_unwind(AssertUnwindSafe(|| upload.receiver.resumed(woken)));
-        self.take(asked.ok(), tools);
+        self.follow_receiver(asked.ok(), tools);
         self.fresh = !self.input.is_empty();
         if self.send(tools).is_err() { Flow::Close } else { Flow::Again }
     }
@@ -97,7 +102,14 @@ impl Conn {
             // The client's time stands still while it is not heard, or has not been answered.
             Some(_) => Flow::Wait,
             None if !self.outbox.is_empty() => Flow::Wait,
-            None => upload.is_late(tools.now).map_or(Flow::Wait, |reject| self.refuse(&reject, tools)),
+            None => match upload.is_late(tools.now) {
+                None => Flow::Wait,
+                Some(why) => {
+                    self.input = Vec::new();
+                    self.break_upload(&why, tools);
+                    if self.send(tools).is_err() { Flow::Close } else { Flow::Again }
+                }
+            },
         }
     }
 

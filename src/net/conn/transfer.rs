@@ -1,12 +1,13 @@
 //! Bodies that are on their way, in or out: what a connection knows of them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crate::net::body::Source;
 use crate::net::http1::Reject;
 use crate::net::mailbox::Ticket;
 use crate::net::response::Manner;
-use crate::net::service::{Answer, Pace, Receiver, Take};
+use crate::net::service::{Pace, Receiver, Take};
 
 /// A request's body on its way to a receiver.
 pub(super) struct Upload {
@@ -20,6 +21,8 @@ pub(super) struct Upload {
     /// When something last came, or a pause was over.
     pub(super) moved: Instant,
     pub(super) paused: Option<Instant>,
+    /// Nothing more will come.
+    pub(super) whole: bool,
 }
 
 /// An answer's body on its way out of a source.
@@ -35,7 +38,7 @@ pub(super) struct Download {
 
 impl Upload {
     pub(super) fn new(ticket: Ticket, manner: Manner, receiver: Box<dyn Receiver>, pace: Pace, now: Instant) -> Self {
-        Self { ticket, manner, receiver, pace, received: 0, began: now, moved: now, paused: None }
+        Self { ticket, manner, receiver, pace, received: 0, began: now, moved: now, paused: None, whole: false }
     }
 
     pub(super) fn ticket(&self) -> Ticket {
@@ -44,6 +47,16 @@ impl Upload {
 
     pub(super) fn is_paused(&self) -> bool {
         self.paused.is_some()
+    }
+
+    /// Hands on what came, if anything did. None: the receiver panicked.
+    pub(super) fn take(&mut self, bytes: &[u8], now: Instant) -> Option<Take> {
+        if bytes.is_empty() {
+            return Some(Take::More);
+        }
+        self.received += bytes.len() as u64;
+        self.moved = now;
+        catch_unwind(AssertUnwindSafe(|| self.receiver.piece(bytes))).ok()
     }
 
     /// Why the body has come too slowly, if it has.
@@ -68,14 +81,4 @@ impl Download {
     pub(super) fn new(ticket: Ticket, manner: Manner, length: Option<u64>, source: Box<dyn Source>) -> Self {
         Self { ticket, manner, source: Some(source), left: length, ended: false }
     }
-}
-
-/// What a receiver says to a body that was here with its head.
-pub(super) fn all_at_once(mut receiver: Box<dyn Receiver>, body: &[u8], ticket: impl FnOnce() -> Ticket) -> Answer {
-    if !body.is_empty()
-        && let Take::Answer(response) = receiver.piece(body)
-    {
-        return Answer::Now(response);
-    }
-    receiver.end(ticket())
 }

@@ -190,6 +190,13 @@ impl Receiver for Basket {
         self.kept.borrow_mut().push('.');
         Answer::Now(Response::text(StatusCode::CREATED, "kept"))
     }
+
+    fn broken(self: Box<Self>, why: &Reject) -> Response {
+        self.kept.borrow_mut().push('!');
+        let status = if matches!(why, Reject::BodyTooLarge(_)) { 413 } else { 408 };
+        let body = Body::Bytes(format!("{why:?}").into_bytes().into());
+        Response { body, ..Response::empty(StatusCode::from_u16(status).unwrap()) }
+    }
 }
 
 struct House {
@@ -279,6 +286,33 @@ fn who_pauses_is_sent_no_more_until_its_ticket_is_resumed() {
 }
 
 #[test]
+fn the_end_waits_for_a_pause_that_began_with_the_last_piece() {
+    for in_pieces in [true, false] {
+        let mut house = receiving(in_pieces);
+        house.says.borrow_mut().push(Take::Pause);
+        let next = put("Content-Length: 2");
+        assert_eq!(house.send(&format!("{}hello{next}ab", put("Content-Length: 5"))), Flow::Wait);
+        assert_eq!((house.kept(), read(&mut house.client)), ("hello".to_owned(), String::new()), "{in_pieces}");
+        let ticket = house.ticket();
+        assert_eq!(house.conn.resume(ticket, &mut house.tools), Flow::Again);
+        house.conn.turn(0, &mut house.tools);
+        assert_eq!(house.kept(), "<Resumed>.ab.", "the next one has its turn");
+        assert_eq!(read(&mut house.client).matches("HTTP/1.1 201 ").count(), 2);
+        assert!(matches!(house.conn.state, State::Idle));
+    }
+}
+
+#[test]
+fn an_answer_to_the_last_piece_keeps_the_connection() {
+    let mut house = receiving(true);
+    house.says.borrow_mut().push(Take::Answer(Response::text(StatusCode::OK, "had it")));
+    house.send(&format!("{}hello{}", put("Content-Length: 5"), put("Content-Length: 0")));
+    assert_eq!(house.kept(), "hello.");
+    let said = read(&mut house.client);
+    assert!(said.contains("had it") && said.ends_with("kept") && !said.contains("connection: close"), "{said}");
+}
+
+#[test]
 fn a_pause_without_end_ends_the_connection() {
     let mut house = receiving(true);
     house.says.borrow_mut().push(Take::Pause);
@@ -298,6 +332,7 @@ fn a_body_that_stalls_or_drips_is_given_up() {
     stalls.send(&format!("{}{}", put("Content-Length: 99"), "x".repeat(50)));
     assert_eq!(stalls.pass(3 * SECOND - Duration::from_millis(1)), Flow::Wait);
     assert_eq!(stalls.pass(Duration::from_millis(1)), Flow::Again);
+    assert!(stalls.kept().ends_with("x!"));
     let said = read(&mut stalls.client);
     assert!(said.starts_with("HTTP/1.1 408 ") && said.contains("BodyStalled(3)"), "{said}");
     let mut drips = receiving(true);
@@ -320,7 +355,7 @@ fn a_body_over_its_limit_is_refused_wherever_that_is_seen() {
     let mut chunked = receiving(true);
     chunked.send(&format!("{}5\r\nhello\r\n60\r\n", put("Transfer-Encoding: chunked")));
     assert!(read(&mut chunked.client).starts_with("HTTP/1.1 413 "));
-    assert_eq!(chunked.kept(), "hello", "never whole");
+    assert_eq!(chunked.kept(), "hello!", "never whole");
 }
 
 #[test]
