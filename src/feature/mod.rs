@@ -22,10 +22,12 @@ use crate::store::{self, Migration, Reader, Schema, Survey, WriterHandle};
 
 mod check;
 mod errors;
+mod receive;
 mod shard;
 
 pub use check::{Check, Finding};
-pub use shard::ShardParts;
+pub use receive::Sink;
+pub use shard::{ShardParts, hand_in};
 
 /// Why a feature does not start. Displays one sentence.
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;

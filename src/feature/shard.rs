@@ -1,12 +1,12 @@
-//! What a feature's handlers work with on a shard, and the three ways in which they wait for something: reading, changing,
-//! blocking work.
+//! What a feature's handlers work with on a shard, and the ways in which they wait for something: reading, changing, blocking
+//! work. The fourth, a body that comes piece by piece, is in [`super::receive`].
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Check;
-use crate::gate::{ApiError, Call, Outcome, Reply, Times};
+use crate::gate::{ApiError, Call, Outcome, Parking, Reply, Times};
 use crate::hub::{Mailbox, Topics};
 use crate::net::Response;
 use crate::pool::PoolHandle;
@@ -51,7 +51,7 @@ impl ShardParts {
     /// 503 when too many changes wait.
     pub fn change<T: Send + 'static>(
         &self,
-        call: &Call<'_>,
+        call: &impl AsRef<Parking>,
         job: impl FnMut(&mut Tx<'_>) -> Result<T, ApiError> + Send + 'static,
         then: impl FnOnce(T) -> Result<Response, ApiError> + 'static,
     ) -> Result<Outcome, ApiError> {
@@ -64,18 +64,18 @@ impl ShardParts {
     /// None, but those of `then` when too many changes wait.
     pub fn try_change<T: Send + 'static>(
         &self,
-        call: &Call<'_>,
+        call: &impl AsRef<Parking>,
         job: impl FnMut(&mut Tx<'_>) -> Result<T, ApiError> + Send + 'static,
         then: impl FnOnce(Result<T, ApiError>) -> Result<Response, ApiError> + 'static,
     ) -> Result<Outcome, ApiError> {
-        let (reply, parked) = call.park();
-        match self.writer.submit(Box::new(Change { job, result: None, reply })) {
+        let (reply, parked) = call.as_ref().park();
+        match self.writer.submit(Box::new(Change::new(reply, job))) {
             Ok(()) => Ok(Outcome::Parked(parked.for_change().attempt(then))),
             Err(refused) => {
                 // In this order, so that nobody is woken for it.
                 drop(parked);
                 drop(refused);
-                then(Err(queue_full("changes are waiting to be written; nothing was changed"))).map(Outcome::Now)
+                then(Err(too_many_changes())).map(Outcome::Now)
             }
         }
     }
@@ -87,11 +87,11 @@ impl ShardParts {
     /// 503 when too much waits for the pool.
     pub fn block<T: Send + 'static>(
         &self,
-        call: &Call<'_>,
+        call: &impl AsRef<Parking>,
         work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
         then: impl FnOnce(T) -> Result<Response, ApiError> + 'static,
     ) -> Result<Outcome, ApiError> {
-        let (reply, parked) = call.park();
+        let (reply, parked) = call.as_ref().park();
         let task = move || {
             if reply.is_awaited() {
                 reply.done(work());
@@ -102,21 +102,50 @@ impl ShardParts {
             Err(refused) => {
                 drop(parked);
                 drop(refused);
-                Err(queue_full("requests are waiting for a file or a long read"))
+                Err(too_much_work())
             }
         }
     }
 }
 
-fn queue_full(of_what: &str) -> ApiError {
-    ApiError::overloaded(format!("Too many {of_what}"))
+/// Hands in a change whose answer is awaited elsewhere: by a receiver that pauses for it, or by a request whose body ends with
+/// a row. If too many changes wait, the answer is 503.
+pub fn hand_in<T: Send + 'static>(
+    writer: &WriterHandle,
+    reply: Reply<T>,
+    job: impl FnMut(&mut Tx<'_>) -> Result<T, ApiError> + Send + 'static,
+) {
+    drop(writer.submit(Box::new(Change::new(reply, job))));
 }
 
-/// A job of the writer that answers a request.
+fn too_many_changes() -> ApiError {
+    ApiError::overloaded("Too many changes are waiting to be written; nothing was changed")
+}
+
+pub(super) fn too_much_work() -> ApiError {
+    ApiError::overloaded("Too many requests are waiting for a file or a long read")
+}
+
+/// A job of the writer that answers a request. Given back by the writer and dropped, it says that too many wait.
 struct Change<T: Send, J> {
     job: J,
     result: Option<Result<T, ApiError>>,
-    reply: Reply<T>,
+    /// Until it is answered.
+    reply: Option<Reply<T>>,
+}
+
+impl<T: Send, J> Change<T, J> {
+    fn new(reply: Reply<T>, job: J) -> Self {
+        Self { job, result: None, reply: Some(reply) }
+    }
+}
+
+impl<T: Send, J> Drop for Change<T, J> {
+    fn drop(&mut self) {
+        if let Some(reply) = self.reply.take() {
+            reply.done(Err(too_many_changes()));
+        }
+    }
 }
 
 impl<T, J> Job for Change<T, J>
@@ -131,9 +160,9 @@ where
         if result.is_ok() { Verdict::Keep } else { Verdict::Undo }
     }
 
-    fn settle(self: Box<Self>, outcome: Result<JobTimes, StoreError>) {
-        let Self { result, reply, .. } = *self;
-        match (outcome, result) {
+    fn settle(mut self: Box<Self>, outcome: Result<JobTimes, StoreError>) {
+        let Some(reply) = self.reply.take() else { return };
+        match (outcome, self.result.take()) {
             (Ok(JobTimes { queued, commit }), Some(result)) => reply.done_in(result, Times { queued, worked: commit }),
             (Ok(_), None) => reply.done(Err(ApiError::internal("the job did not run"))),
             // Drop the refusal too: the rows it was based on may not have been committed.
@@ -183,14 +212,14 @@ mod tests {
         };
         fn submit(writer: &Writer, job: impl FnMut(&mut Tx<'_>) -> Result<(), ApiError> + Send + 'static) -> Waiting {
             let (reply, parked) = park(Arc::new(Asleep), Ticket { connection: 0, serial: 0 });
-            writer.handle().submit(Box::new(Change { job, result: None, reply })).ok().unwrap();
+            writer.handle().submit(Box::new(Change::new(reply, job))).ok().unwrap();
             parked.then(|()| Ok(Response::empty(StatusCode::OK)))
         }
         let in_doubt = [submit(&writer, doomed), submit(&writer, passed_before)];
         let (over, is_over) = sync_channel(1);
         let (reply, _parked) = park::<()>(Arc::new(Asleep), Ticket { connection: 0, serial: 1 });
         let last = move |_: &mut Tx<'_>| over.send(()).map_err(|_| ApiError::internal("nobody waits"));
-        writer.handle().submit(Box::new(Change { job: last, result: None, reply })).ok().unwrap();
+        writer.handle().submit(Box::new(Change::new(reply, last))).ok().unwrap();
         go.send(()).unwrap();
         // What is asked once the last job of the transaction has run may still join it, so wait for its end.
         is_over.recv().unwrap();

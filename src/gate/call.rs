@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::error::ApiError;
 use super::reply::{self, Parked, Reply, Waiting};
 use super::validate::Body;
 use crate::net::http1::Headers;
-use crate::net::{Peer, RequestId, Response, Resume, Session, SocketLimits, Ticket};
+use crate::net::{Peer, RequestId, Response, Resume, Session, SocketLimits, Take, Ticket};
 
 /// One request as a handler sees it: routed, parsed, its sender known.
 pub struct Call<'a> {
@@ -34,13 +35,39 @@ pub struct Call<'a> {
     pub body: Body,
     /// The body as sent; empty on routes that take it in pieces.
     pub bytes: &'a [u8],
-    pub(super) parking: Parking<'a>,
+    pub(super) parking: &'a Parking,
 }
 
-/// Where an answer that comes later is brought.
-pub(super) struct Parking<'a> {
-    pub(super) shard: &'a Arc<dyn Resume>,
-    pub(super) ticket: Ticket,
+/// Where an answer that comes later is brought, and whatever a receiver has paused for.
+#[derive(Clone)]
+pub struct Parking {
+    shard: Arc<dyn Resume>,
+    ticket: Ticket,
+}
+
+impl Parking {
+    pub(crate) fn new(shard: Arc<dyn Resume>, ticket: Ticket) -> Self {
+        Self { shard, ticket }
+    }
+
+    /// The first end goes to whatever will answer. The second makes the response of it, at most once a request; or it tells a
+    /// receiver that has paused whether it may go on.
+    #[must_use]
+    pub fn park<T: Send>(&self) -> (Reply<T>, Parked<T>) {
+        reply::park(Arc::clone(&self.shard), self.ticket)
+    }
+}
+
+impl AsRef<Parking> for Parking {
+    fn as_ref(&self) -> &Parking {
+        self
+    }
+}
+
+impl AsRef<Parking> for Call<'_> {
+    fn as_ref(&self) -> &Parking {
+        self.parking
+    }
 }
 
 impl Call<'_> {
@@ -48,7 +75,7 @@ impl Call<'_> {
     /// request.
     #[must_use]
     pub fn park<T: Send>(&self) -> (Reply<T>, Parked<T>) {
-        reply::park(Arc::clone(self.parking.shard), self.parking.ticket)
+        self.parking.park()
     }
 
     /// A part of the path by its name in the template.
@@ -71,6 +98,33 @@ pub enum Outcome {
     Now(Response),
     /// The answer comes from elsewhere: what [`Parked`] made of it.
     Parked(Waiting),
+    /// The body goes to this, piece by piece, and it answers.
+    Receive(Box<dyn BodyReceiver>),
     /// The connection becomes a WebSocket of this session. Only on routes for sockets.
     Socket(Box<dyn Session>, SocketLimits),
+}
+
+/// Takes the body of one request piece by piece. It lives on the shard and must not block; what has to goes to the pool
+/// (`feature::ShardParts::receive`). Dropped before its end, the body is not whole: the client has left, was too slow or sent
+/// too much, or the server stops.
+pub trait BodyReceiver {
+    /// Takes the next piece and says whether it wants more. On a route that takes a stream a piece is no longer than what is
+    /// read from a socket at once; elsewhere it is the whole body.
+    ///
+    /// # Errors
+    /// The answer. Nothing more is read then, and the connection closes after it.
+    fn piece(&mut self, bytes: &[u8]) -> Result<Take, ApiError>;
+
+    /// It had paused, and the [`Parking`] of its call was resumed. Nothing is read while it pauses, so that the client feels it;
+    /// a pause beyond the time for parked requests is answered 503.
+    ///
+    /// # Errors
+    /// As above.
+    fn resumed(&mut self) -> Result<Take, ApiError>;
+
+    /// The body is whole and nothing is paused for: answers, at once or parked here.
+    ///
+    /// # Errors
+    /// The answer.
+    fn end(self: Box<Self>, parking: &Parking) -> Result<Outcome, ApiError>;
 }

@@ -24,7 +24,7 @@ pub(crate) static DURATION: Row = Row::histogram(&HTTP, "http_request_duration_s
 );
 
 pub(crate) static IN_FLIGHT: Row = Row::gauge(&HTTP, "http_in_flight").says(
-    "Requests that were taken and are not answered yet, because their change is still to be committed",
+    "Requests that were taken and are not answered yet, because their change is still to be committed, other work to be done, or their body to come",
     "How many requests wait for their answer?",
 );
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use http::Method;
 use log::kv::{ToValue as _, Value};
 
+use super::call::Outcome;
 use super::code::Code;
 use super::cors::Verdict;
 use super::counters::{InFlight, RouteMetrics, UNMATCHED};
@@ -14,9 +15,9 @@ use super::error::ApiError;
 use super::headers::Headers;
 use super::limit::{Quota, Standing};
 use super::reply::{Collected, Times, Waiting};
-use super::routes::{Kind, Route, Routes};
+use super::routes::{Kind, PACE, Route, Routes};
 use crate::clock::Clock;
-use crate::net::{self, Request, RequestId, Response, Woken};
+use crate::net::{self, Answer, Pace, Request, RequestId, Response, Woken};
 use crate::observe;
 
 /// What the gate knows before it has looked at a request.
@@ -39,6 +40,8 @@ pub(super) struct Exchange {
     /// From the moment on that it is parked. Before that and without, it takes no time to speak of.
     in_flight: Option<InFlight>,
     kind: Kind,
+    /// How slowly its body may come, should it be taken piece by piece.
+    pub(super) pace: Pace,
     pub(super) user: Option<String>,
     /// What it is about, under the name that its route gives it. Kept only when it could be logged, with an error at the
     /// least.
@@ -68,6 +71,7 @@ impl Exchange {
             metrics: Rc::clone(&routes.unmatched),
             in_flight: None,
             kind: Kind::Ordinary,
+            pace: PACE,
             user: None,
             subject: None,
             subjects: routes.subjects(),
@@ -85,7 +89,7 @@ impl Exchange {
         &self.cors
     }
 
-    /// When it was there as a whole.
+    /// When it was there as a whole, as far as it has come.
     pub(super) fn began(&self) -> Instant {
         self.began
     }
@@ -96,6 +100,7 @@ impl Exchange {
         self.metrics = Rc::clone(metrics);
         self.kind = route.kind;
         self.headers = route.headers.unwrap_or(self.headers);
+        self.pace = route.pace;
     }
 
     /// Takes down how this request stands with a limit; the answer, if it is over.
@@ -104,9 +109,43 @@ impl Exchange {
         standing.refusal(&self.request_id, self.route).inspect(|_| self.metrics.blocked())
     }
 
+    /// From now on it is under way, until it is answered or given up.
+    pub(super) fn take_up(&mut self) {
+        self.in_flight.get_or_insert_with(|| self.metrics.take());
+    }
+
+    /// All of its body has come that will: what it takes from now on is our time, and not that of its client.
+    pub(super) fn received(mut self, clock: &Clock) -> Self {
+        self.began = clock.instant();
+        self
+    }
+
+    /// Tells the log of a client who left in the middle of its body, or was cut off by the stop.
+    pub(super) fn left(self, received_bytes: u64) {
+        if !self.is_private {
+            log::info!(
+                request_id = self.request_id.as_str(), route = self.route, user_id = self.user.as_deref(), received_bytes;
+                "request.abandoned"
+            );
+        }
+    }
+
+    /// Answers a request whose body is over; whatever it still waits for, a body or a socket it is no more.
+    pub(super) fn conclude(self, outcome: Result<Outcome, ApiError>, clock: &Clock) -> Answer {
+        match outcome {
+            Ok(Outcome::Now(response)) => Answer::Now(self.finish(Ok(response), clock)),
+            Ok(Outcome::Parked(waiting)) => Answer::Later(self.park(waiting, clock.clone())),
+            Ok(Outcome::Receive(_) | Outcome::Socket(..)) => {
+                let error = ApiError::internal("a body that was received is followed by another, or by a socket");
+                Answer::Now(self.finish(Err(error), clock))
+            }
+            Err(error) => Answer::Now(self.finish(Err(error), clock)),
+        }
+    }
+
     /// The way on from a parked request: taken up by its shard when the answer is there or the wait is over.
     pub(super) fn park(mut self, waiting: Waiting, clock: Clock) -> net::Continuation {
-        self.in_flight = Some(self.metrics.take());
+        self.take_up();
         self.handled = clock.instant().saturating_duration_since(self.began);
         Box::new(move |woken| self.collect(waiting, woken, &clock))
     }

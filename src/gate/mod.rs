@@ -8,10 +8,17 @@
 //! 6. the body, parsed: 422 `json_invalid` ([`validate::Body`])
 //! 7. identity: 401 ([`Identity`]); or, on the way to a socket, the handshake ([`handshake`])
 //! 8. the handler: shape (422), then meaning (404, 403, …), then the change
+//! 9. a body that the handler takes piece by piece ([`BodyReceiver`]): what goes wrong in it, then its answer
 //!
 //! The order is contract 01 §0.3, where both limits stand before routing. On the way out every answer gets its request id,
 //! CORS and security headers, and one `request.complete` line in the log. A panic in a handler is a 500 for that request and
 //! nothing else.
+//!
+//! How a body is read is its route's to say ([`Reads`]). One that is held whole is here before 1, and no larger than a few
+//! requests: it is judged by its length alone, 413. One that is taken piece by piece is judged by the length that it says it has,
+//! 413, and then nothing of it is read before 9, nor is its sender told to go on (`100 Continue`): whoever is refused in 1 to 8
+//! is answered at once, and the connection closes, since a body would follow. In 9 there is one answer, too: of the receiver at
+//! the end, of its first error, or of what the body lacks (400, 408, 413); in the middle of a body the connection closes after it.
 
 mod address;
 mod call;
@@ -28,13 +35,14 @@ mod live;
 pub mod options;
 mod policy;
 mod problem;
+mod receive;
 mod reply;
 mod routes;
 mod service;
 pub mod validate;
 
 pub use address::UntrustedProxy;
-pub use call::{Call, Outcome};
+pub use call::{BodyReceiver, Call, Outcome, Parking};
 pub use code::{Code, CodeRow};
 pub use cors::Cors;
 pub use counters::Counters;
@@ -51,5 +59,5 @@ pub use policy::{NewPolicy, Policies, Policy};
 #[cfg(test)]
 pub(crate) use reply::park;
 pub use reply::{Parked, Reply, Times, Waiting};
-pub use routes::{Access, Handler, Kind, Reads, Route, Routes};
+pub use routes::{Access, Handler, Kind, PACE, Reads, Route, Routes};
 pub use service::{Gate, Guard};

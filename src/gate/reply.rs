@@ -148,6 +148,28 @@ impl<T: Send + 'static> Parked<T> {
 }
 
 impl<T: Send> Parked<T> {
+    /// What came, if anything has: for a receiver that paused for it.
+    #[must_use]
+    pub fn ready(&self) -> Option<Result<T, ApiError>> {
+        let mut state = self.slot.state.lock();
+        if matches!(*state, State::Waiting) {
+            return None;
+        }
+        match std::mem::replace(&mut *state, State::Gone) {
+            State::Answered(result, _) => Some(result),
+            State::Waiting | State::Gone => None,
+        }
+    }
+
+    /// Says that nobody waits any more. Returns what came all the same, for who should not let it be dropped here.
+    #[must_use]
+    pub fn give_up(self) -> Option<T> {
+        match std::mem::replace(&mut *self.slot.state.lock(), State::Gone) {
+            State::Answered(result, _) => result.ok(),
+            State::Waiting | State::Gone => None,
+        }
+    }
+
     /// What came, or what that it did not come in time means.
     fn take(&self, woken: Woken) -> (Result<T, ApiError>, Times, bool) {
         match std::mem::replace(&mut *self.slot.state.lock(), State::Gone) {
@@ -179,7 +201,7 @@ impl Waiting {
 }
 
 impl WaitsFor {
-    fn not_in_time(self) -> ApiError {
+    pub(super) fn not_in_time(self) -> ApiError {
         ApiError::overloaded(match self {
             Self::Work => "The answer was not ready in time; try again",
             Self::Change => {

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Method;
 
@@ -10,6 +11,7 @@ use super::counters::{Counters, RouteMetrics, UNMATCHED};
 use super::error::ApiError;
 use super::headers::Headers;
 use super::limit::RatePolicy;
+use crate::net::Pace;
 
 /// Answers one kind of request. Runs on a shard: must not block.
 pub type Handler = Box<dyn Fn(&Call<'_>) -> Result<Outcome, ApiError>>;
@@ -34,7 +36,26 @@ pub enum Reads {
     Json,
     /// Whatever it is, as it is.
     Bytes,
+    /// Nothing of it before the handler has said what takes it, piece by piece.
+    Stream,
 }
+
+/// How slowly a stream may come where its route says nothing else.
+pub const PACE: Pace = Pace {
+    stall: Duration::from_secs(STREAM_STALL_SECONDS),
+    grace: Duration::from_secs(STREAM_GRACE_SECONDS),
+    bytes_per_second: STREAM_MIN_BYTES_PER_SECOND,
+};
+
+/// How long nothing may come of a stream.
+const STREAM_STALL_SECONDS: u64 = 30;
+/// How long it may take before its rate counts.
+const STREAM_GRACE_SECONDS: u64 = 30;
+/// From then on, its average since the head.
+const STREAM_MIN_BYTES_PER_SECOND: u64 = 2048;
+/// A route's own bound of a body that is held whole. It is read before anybody has asked who sends it, so what is larger comes
+/// as a stream.
+const WHOLE_BODY_MAX_BYTES: usize = 1024 * 1024;
 
 /// How loudly the completion of a request is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +76,8 @@ pub struct Route {
     pub reads: Reads,
     /// Bytes of body that it takes; none for what the gate takes anyway.
     pub body_bytes: Option<usize>,
+    /// How slowly a stream may come.
+    pub pace: Pace,
     /// What its answers carry; none for what the gate's carry anyway.
     pub headers: Option<&'static Headers>,
     /// What counts its requests.
@@ -77,6 +100,7 @@ impl Route {
             access: Access::Public,
             reads: Reads::Nothing,
             body_bytes: None,
+            pace: PACE,
             headers: None,
             rate: RatePolicy::Default,
             with_head: true,
@@ -101,10 +125,24 @@ impl Route {
         Self { access: Access::Socket, ..Self::public(template, handler) }
     }
 
-    /// The same with a body that is handed on as it is, up to so many bytes.
+    /// The same with a body that is handed over as it is once it is whole, of so many bytes at most: of a mebibyte, or the
+    /// server does not start.
     #[must_use]
     pub fn taking(self, body_bytes: usize) -> Self {
         Self { reads: Reads::Bytes, body_bytes: Some(body_bytes), ..self }
+    }
+
+    /// The same with a body that its handler takes piece by piece, of so many bytes at most. Nothing of it is read from those
+    /// who have no business here.
+    #[must_use]
+    pub fn streaming(self, body_bytes: usize) -> Self {
+        Self { reads: Reads::Stream, body_bytes: Some(body_bytes), ..self }
+    }
+
+    /// The same with another pace of its stream.
+    #[must_use]
+    pub fn paced(self, pace: Pace) -> Self {
+        Self { pace, ..self }
     }
 
     /// The same with other headers on its answers than the gate's.
@@ -185,10 +223,15 @@ impl Routes {
     /// Adds a route.
     ///
     /// # Panics
-    /// When the template is malformed or at odds with another: a mistake in the program, met by the first start of
-    /// any test.
+    /// When the template is malformed or at odds with another, or more than a mebibyte of a body is to be held whole: a
+    /// mistake in the program, met by the first start of any test.
     pub fn add(&mut self, method: Method, route: Route) {
         let template = route.template;
+        let whole = route.body_bytes.filter(|_| route.reads != Reads::Stream);
+        assert!(
+            whole.is_none_or(|bytes| bytes <= WHOLE_BODY_MAX_BYTES),
+            "route {template}: {whole:?} bytes held whole"
+        );
         if let Some(subject) = route.subject.filter(|subject| !self.subjects.contains(subject)) {
             self.subjects = self.subjects.iter().copied().chain([subject]).collect();
         }
@@ -263,5 +306,14 @@ mod tests {
         for nowhere in ["/thing", "/things/", "/things/a/b", "things", "*", ""] {
             assert!(matches!(routes.find(&Method::GET, nowhere), Found::Nothing), "{nowhere}");
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "route /drafts: Some(1048577) bytes held whole")]
+    fn a_large_body_is_not_held_whole() {
+        let mut routes = Routes::new();
+        routes.add(Method::PUT, route("/drafts").streaming(1 << 30));
+        routes.add(Method::POST, route("/drafts").taking(WHOLE_BODY_MAX_BYTES));
+        routes.add(Method::PATCH, route("/drafts").taking(WHOLE_BODY_MAX_BYTES + 1));
     }
 }

@@ -18,6 +18,7 @@ use super::headers::Headers;
 use super::limit::Who;
 use super::live::Following;
 use super::policy::Policy;
+use super::receive::Receiving;
 use super::routes::{Access, Found, Kind, Reads, Routes};
 use super::validate;
 use crate::clock::Clock;
@@ -50,11 +51,11 @@ pub type Guard = Box<dyn Fn(&Request<'_>, Peer) -> Result<(), ApiError>>;
 impl net::Service for Gate {
     fn intake(&self, request: &Request<'_>) -> Intake {
         let path = decoded(request.path());
-        let own = match self.routes.find(&request.method, &path) {
-            Found::Route(route, ..) => route.body_bytes,
-            _ => None,
+        let Found::Route(route, ..) = self.routes.find(&request.method, &path) else {
+            return Intake::Whole(self.body_bytes);
         };
-        Intake::Whole(own.unwrap_or(self.body_bytes))
+        let limit = route.body_bytes.unwrap_or(self.body_bytes);
+        if route.reads == Reads::Stream { Intake::Pieces(limit) } else { Intake::Whole(limit) }
     }
 
     fn call(&mut self, request: &Request<'_>, peer: Peer, ticket: Ticket) -> Answer {
@@ -68,12 +69,15 @@ impl net::Service for Gate {
         // What a handler holds across a panic is its own; shared state is behind cells that unwinding releases.
         let answer = catch_unwind(AssertUnwindSafe(|| self.answer(request, peer, ticket, &mut exchange)));
         match answer.unwrap_or_else(|_| Err(ApiError::internal("the handler panicked"))) {
-            Ok(Outcome::Now(response)) => Answer::Now(exchange.finish(Ok(response), &self.clock)),
-            Ok(Outcome::Parked(waiting)) => Answer::Later(exchange.park(waiting, self.clock.clone())),
+            Ok(Outcome::Receive(receiver)) => {
+                let pace = exchange.pace;
+                let (shard, clock) = (Arc::clone(&self.shard), self.clock.clone());
+                Answer::Receive(Box::new(Receiving::new(receiver, exchange, shard, clock)), pace)
+            }
             Ok(Outcome::Socket(session, limits)) => {
                 Answer::Upgrade(exchange.finish(Ok(handshake::accept(request)), &self.clock), session, limits)
             }
-            Err(error) => Answer::Now(exchange.finish(Err(error), &self.clock)),
+            outcome => exchange.conclude(outcome, &self.clock),
         }
     }
 
@@ -156,8 +160,7 @@ impl Gate {
             }
         }
         let body = match route.reads {
-            Reads::Nothing => validate::Body::Absent,
-            Reads::Bytes => validate::Body::Absent,
+            Reads::Nothing | Reads::Bytes | Reads::Stream => validate::Body::Absent,
             Reads::Json => validate::Body::read(request.headers.get("content-type"), request.body)?,
         };
         let mut known_until = None;
@@ -178,7 +181,7 @@ impl Gate {
         }
         let user = exchange.user.as_deref().unwrap_or_default();
         let (request_id, headers, query) = (&exchange.request_id, request.headers, request.query());
-        let parking = Parking { shard: &self.shard, ticket };
+        let parking = &Parking::new(Arc::clone(&self.shard), ticket);
         let (path, bytes) = (request.path(), request.body);
         let call =
             Call { request_id, user, known_until, client, peer, headers, params, path, query, body, bytes, parking };
