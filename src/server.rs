@@ -19,7 +19,7 @@ use crate::gate::{self, Policies, UntrustedProxy};
 use crate::housekeeper::Housekeeper;
 use crate::hub::{self, Batch, Hub, Seats};
 use crate::net::options::{BODY_BYTES, CONNECTIONS_MAX, DRAIN, SHARDS};
-use crate::net::{Endpoint, Front, SocketFile};
+use crate::net::{Endpoint, Front, Listener, SocketFile};
 use crate::observe::LogHandle;
 use crate::observe::metrics::{self, Metrics};
 use crate::plane::{self, Plane};
@@ -47,6 +47,7 @@ pub struct Server {
     files: Vec<SocketFile>,
     housekeeper: Housekeeper,
     writer: Writer,
+    policies: Policies,
     /// The platform, and then the features in their order.
     running: Arc<[Arc<dyn Running>]>,
     notify: Notify,
@@ -75,8 +76,9 @@ impl Server {
         let descriptors = raise_descriptor_limit();
         let connections = connection_cap(settings.count(&CONNECTIONS_MAX), descriptors);
         let Listeners { public, files, private } = Listeners::open(settings, inherited)?;
-        let (policies, warning) = Policies::new(settings, clock.clone())?;
-        warning.iter().for_each(|warning| log::warn!("{warning}"));
+        let places = public.iter().filter_map(Listener::endpoint).collect();
+        let (policies, warnings) = Policies::new(settings, places, clock.clone())?;
+        warnings.iter().for_each(|warning| log::warn!("{warning}"));
 
         notify.status("opening the database");
         let schema = schema_of(features);
@@ -137,13 +139,19 @@ impl Server {
         let prober = Prober::new(front.loopback_client(), Box::new(excuse::excuse(writer.handle().view())), clock);
         let watchdog = announce(&notify, prober, serving_on(front.endpoints())).map_err(StartError::Threads)?;
         let drain = settings.seconds(&DRAIN);
-        Ok(Self { front, pool, plane, files, housekeeper, writer, running, notify, watchdog, metrics, drain })
+        Ok(Self { front, pool, plane, files, housekeeper, writer, policies, running, notify, watchdog, metrics, drain })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn endpoints(&self) -> &[Endpoint] {
         self.front.endpoints()
+    }
+
+    /// What an operator has to know wherever they look: who may claim any name.
+    #[must_use]
+    pub fn caution(&self) -> Option<String> {
+        self.policies.policy.now().caution.clone()
     }
 
     /// Where the private plane listens, if it is on.

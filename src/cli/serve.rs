@@ -36,6 +36,12 @@ pub(super) fn run(path: &SettingsPath) -> ExitCode {
     for warning in &loaded.warnings {
         log::warn!("{warning}");
     }
+    if !loaded.settings.production() && !loaded.missing.is_empty() {
+        let missing = loaded.missing.join(", ");
+        log::warn!(
+            "not ready for other people, of which strict production would say: Missing required configuration: {missing}"
+        );
+    }
     let code = match serve_until_told(path, loaded, &settings_from, inherited, &logs) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -98,6 +104,9 @@ fn banner(settings: &Settings, settings_from: &str, server: &Server) -> String {
         Some(Endpoint::Tcp(address)) => text.push_str(&format!("  operator      http://{address}/\n")),
         Some(socket) => text.push_str(&format!("  operator      {socket}\n")),
         None => {}
+    }
+    if let Some(caution) = server.caution() {
+        text.push_str(&format!("  warning       {caution}\n"));
     }
     if settings.production() {
         return text;

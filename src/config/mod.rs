@@ -23,7 +23,9 @@ pub use path::{INSTALLED, SettingsPath};
 pub use reload::{Change, Reloaded, reload};
 pub use sources::Sources;
 
-use crate::gate::identity::options::{SECRET, TRUST_HEADER};
+use crate::gate::identity::header_trust;
+use crate::gate::identity::options::SECRET;
+use crate::net::options::LISTEN as PUBLIC;
 use crate::plane::options::{LISTEN, TOKEN};
 use crate::settings::{ENVIRONMENT, Endpoint, Knob, MASK, OnBad, Origin, STRICT, Setting, Settings, Value};
 use knobs::KNOBS;
@@ -37,6 +39,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// What an operator should know: one sentence each.
     pub warnings: Vec<String>,
+    /// What is not set without which strict production would not start.
+    pub missing: Vec<&'static str>,
 }
 
 /// The shortest key of signed tokens that is not remarked on: as long as what HS256 makes with it (RFC 7518 §3.2).
@@ -104,19 +108,19 @@ fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Resu
     findings.problems.extend(several_keys(sources));
     findings.problems.extend(open_plane(&settings, sources));
     if strict || production {
-        for sentence in production::needs(&settings, sources, production) {
-            findings.mistake(sentence);
-        }
+        production::needs(&settings, sources, production).told().for_each(|sentence| findings.mistake(sentence));
     }
     if let Some(sentence) = weak_secret(&settings, sources) {
         findings.mistake(sentence);
     }
-    if production && settings.flag(&TRUST_HEADER) {
-        findings.warnings.push(production::TRUSTING.to_owned());
+    match header_trust(&settings, settings.endpoints(&PUBLIC)) {
+        Ok(caution) => findings.warnings.extend(caution),
+        Err(refusal) => findings.problems.push(refusal),
     }
 
+    let missing = production::needs(&settings, sources, true).missing;
     let Findings { problems, warnings, .. } = findings;
-    if problems.is_empty() { Ok(Loaded { settings, warnings }) } else { Err(ConfigError { problems }) }
+    if problems.is_empty() { Ok(Loaded { settings, warnings, missing }) } else { Err(ConfigError { problems }) }
 }
 
 /// What was found wrong so far.

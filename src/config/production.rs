@@ -13,13 +13,26 @@ use crate::gate::options::ORIGINS;
 use crate::settings::{Origin, Settings, Value};
 use crate::store::options::DATABASE;
 
-/// Said in production, however strict: it may be right, and the operator has to know what it rests on.
-pub(super) const TRUSTING: &str = "AUTH_TRUST_USER_HEADER=true in production: anyone who reaches the port can claim to be any \
-     user through the X-User-Id header, so only a trusted proxy may reach it";
+/// What strict does not do without.
+#[derive(Debug, Default)]
+pub(super) struct Needs {
+    /// Names that are not set.
+    pub(super) missing: Vec<&'static str>,
+    /// What is dangerous, or cannot work: a sentence for each.
+    pub(super) sentences: Vec<String>,
+}
 
-/// What is missing or dangerous: first everything that is not set, then a sentence for each bad value. Outside production
-/// only the origins are asked for.
-pub(super) fn needs(settings: &Settings, sources: &Sources, production: bool) -> Vec<String> {
+impl Needs {
+    /// That names are missing, if any are, and then everything else.
+    pub(super) fn told(self) -> impl Iterator<Item = String> {
+        let missing =
+            (!self.missing.is_empty()).then(|| format!("Missing required configuration: {}", self.missing.join(", ")));
+        missing.into_iter().chain(self.sentences)
+    }
+}
+
+/// What is missing or dangerous. Outside production only the origins are asked for.
+pub(super) fn needs(settings: &Settings, sources: &Sources, production: bool) -> Needs {
     let (mut missing, mut sentences) = (Vec::new(), Vec::new());
     let required = settings.iter().map(|setting| setting.knob).filter(|knob| knob.required);
     missing.extend(required.filter(|knob| !sources.has(knob)).map(|knob| knob.name));
@@ -32,7 +45,8 @@ pub(super) fn needs(settings: &Settings, sources: &Sources, production: bool) ->
     }
     if production {
         // A header that is believed on purpose is a way to know users, too (ruling 3).
-        if token_keys(sources).is_empty() && !settings.flag(&TRUST_HEADER) {
+        let believed = settings.flag(&TRUST_HEADER) && settings.of(&TRUST_HEADER).origin.is_given();
+        if token_keys(sources).is_empty() && !believed {
             missing.push(TOKEN_KEYS[0].name);
             sentences.push(format!(
                 "there is no source of identity, so no request can be identified: set {}, or, behind a proxy that \
@@ -53,10 +67,7 @@ pub(super) fn needs(settings: &Settings, sources: &Sources, production: bool) ->
         }
         sentences.extend(unwritable(settings.database(&DATABASE)));
     }
-    if !missing.is_empty() {
-        sentences.insert(0, format!("Missing required configuration: {}", missing.join(", ")));
-    }
-    sentences
+    Needs { missing, sentences }
 }
 
 /// Whether a database could be kept at this path: its directory, or the nearest one above it that exists, can be written.

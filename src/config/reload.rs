@@ -54,5 +54,5 @@ pub fn reload(running: &Loaded, sources: &Sources) -> Result<Reloaded, ConfigErr
         settings.push(if changed && !knob.reloads { old.clone() } else { new.clone() });
     }
     let settings = Settings::new(settings, running.settings.strict());
-    Ok(Reloaded { loaded: Loaded { settings, warnings: found.warnings }, taken, waiting })
+    Ok(Reloaded { loaded: Loaded { settings, ..found }, taken, waiting })
 }

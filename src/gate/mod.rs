@@ -55,7 +55,7 @@ pub use identity::{
 };
 pub use limit::{Limiter, Limits, RatePolicy};
 pub use live::{Following, Live};
-pub use policy::{NewPolicy, Policies, Policy};
+pub use policy::{NewPolicy, Policies, Policy, PolicyError};
 #[cfg(test)]
 pub(crate) use reply::park;
 pub use reply::{Parked, Reply, Times, Waiting};

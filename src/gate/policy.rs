@@ -1,15 +1,18 @@
 //! What the gate decides by, made of the configuration: in one place for the start and for every reload.
 
+use std::sync::Arc;
+
 use super::cors::Cors;
 use super::counters::LIMITED_KEYS;
 use super::identity::options::{KEYS_RELOAD, KeysError, OpenedKeys, TRUST_HEADER};
-use super::identity::{Demands, Identity, KeyFile, KeyWatch, Verifier};
+use super::identity::{Demands, Identity, KeyFile, KeyWatch, Verifier, header_trust};
 use super::limit::{Limiter, Limits};
 use super::live::Live;
 use super::options::{ORIGINS, PROXIES};
 use crate::clock::Clock;
 use crate::housekeeper::Task;
-use crate::net::Peer;
+use crate::net::options::LISTEN;
+use crate::net::{Endpoint, Peer};
 use crate::observe::metrics::{Metrics, set_usize};
 use crate::settings::{Network, Settings};
 
@@ -23,20 +26,43 @@ pub struct Policy {
     pub limiter: Option<Limiter>,
     /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxy: Box<dyn Fn(Peer) -> bool + Send + Sync>,
+    /// What an operator has to know of it wherever they look: who may claim any name.
+    pub caution: Option<String>,
+}
+
+/// Why a policy cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// The keys cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// Strangers could claim any name.
+    #[error("{0}")]
+    Open(String),
 }
 
 /// A policy that was made, and is not in force yet.
 pub struct NewPolicy {
     policy: Policy,
     file: Option<KeyFile>,
-    /// What an operator should know of it.
-    pub warning: Option<String>,
+    /// What an operator should know of it, besides what is said where the configuration is read.
+    pub warnings: Vec<String>,
 }
 
 impl NewPolicy {
-    /// As configured. What was `counted` so far goes on to count.
-    fn of(settings: &Settings, counted: Option<&Limiter>, clock: &Clock) -> Result<Self, KeysError> {
+    /// As configured, of a server that listens in these places. What was `counted` so far goes on to count.
+    fn of(
+        settings: &Settings,
+        places: &[Endpoint],
+        counted: Option<&Limiter>,
+        clock: &Clock,
+    ) -> Result<Self, PolicyError> {
         let OpenedKeys { keys, file, warning } = OpenedKeys::of(settings)?;
+        // Sockets may have been handed over, of which the configuration knows nothing.
+        let configured = header_trust(settings, settings.endpoints(&LISTEN)).ok().flatten();
+        let caution = header_trust(settings, places).map_err(PolicyError::Open)?;
+        let unsaid = caution.iter().filter(|caution| configured.as_ref() != Some(caution)).cloned();
+        let warnings = warning.into_iter().chain(unsaid).collect();
         let verifier = keys.map(|keys| Verifier::new(keys, Demands::of(settings)));
         let now = clock.instant();
         let limiter = Limits::of(settings).map(|limits| match counted {
@@ -52,8 +78,9 @@ impl NewPolicy {
                 Peer::Ip(address) => proxies.iter().any(|network| network.contains(address)),
                 Peer::Unix => proxies.contains(&Network::Unix),
             }),
+            caution,
         };
-        Ok(Self { policy, file, warning })
+        Ok(Self { policy, file, warnings })
     }
 }
 
@@ -62,28 +89,29 @@ impl NewPolicy {
 pub struct Policies {
     /// The policy in force.
     pub policy: Live<Policy>,
+    places: Arc<[Endpoint]>,
     keys: KeyWatch,
     clock: Clock,
 }
 
 impl Policies {
-    /// As configured, and what an operator should know.
+    /// As configured, of a server that listens in these places, and what an operator should know.
     ///
     /// # Errors
-    /// When the keys cannot be used.
-    pub fn new(settings: &Settings, clock: Clock) -> Result<(Self, Option<String>), KeysError> {
-        let NewPolicy { policy, file, warning } = NewPolicy::of(settings, None, &clock)?;
+    /// When the keys cannot be used, or strangers could claim any name.
+    pub fn new(settings: &Settings, places: Vec<Endpoint>, clock: Clock) -> Result<(Self, Vec<String>), PolicyError> {
+        let NewPolicy { policy, file, warnings } = NewPolicy::of(settings, &places, None, &clock)?;
         let keys = KeyWatch::default();
         keys.replace(file);
-        Ok((Self { policy: Live::new(policy), keys, clock }, warning))
+        Ok((Self { policy: Live::new(policy), places: places.into(), keys, clock }, warnings))
     }
 
     /// The policy of another configuration.
     ///
     /// # Errors
-    /// When the keys cannot be used.
-    pub fn prepare(&self, settings: &Settings) -> Result<NewPolicy, KeysError> {
-        NewPolicy::of(settings, self.policy.now().limiter.as_ref(), &self.clock)
+    /// When the keys cannot be used, or strangers could claim any name.
+    pub fn prepare(&self, settings: &Settings) -> Result<NewPolicy, PolicyError> {
+        NewPolicy::of(settings, &self.places, self.policy.now().limiter.as_ref(), &self.clock)
     }
 
     /// Puts a policy in force.

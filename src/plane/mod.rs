@@ -220,6 +220,7 @@ fn nobody() -> Live<Policy> {
     Live::new(Policy {
         cors: Cors::new(Vec::new()),
         identity: Identity { trust_user_header: false, verifier: None },
+        caution: None,
         limiter: None,
         trusted_proxy: Box::new(|_| true),
     })

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::feature;
-use crate::gate::KeysError;
+use crate::gate::PolicyError;
 use crate::net::Endpoint;
 use crate::store::OpenError;
 
@@ -38,9 +38,9 @@ pub enum StartError {
          database: set OPS_TOKEN, or an address of this machine in the socket's unit"
     )]
     OpenPlane(SocketAddr),
-    /// The file of keys cannot be used.
+    /// The keys cannot be used, or strangers could claim any name.
     #[error(transparent)]
-    Keys(#[from] KeysError),
+    Policy(#[from] PolicyError),
     /// The system refused a thread or a poll.
     #[error("cannot start the threads that serve: {0}")]
     Threads(std::io::Error),

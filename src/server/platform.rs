@@ -67,12 +67,19 @@ impl Running for Platform {
 
     fn checks(&self) -> Vec<Check> {
         let audits = self.house.audit.is_some();
-        vec![Check::new("audit", move || Ok(audits.then(Map::new)))]
+        // Who is believed is a matter for the operator, and nothing that a restart or another server would change.
+        let policy = self.policies.policy.clone();
+        let identity = move || {
+            let caution = policy.now().caution.clone();
+            Ok(caution.map(|caution| Map::from_iter([("warning".to_owned(), caution.into())])))
+        };
+        vec![Check::new("audit", move || Ok(audits.then(Map::new))), Check::new("identity", identity)]
     }
 
     fn prepare(&self, settings: &Settings) -> Result<Option<Replacement>, String> {
         let (policies, mut new) = (self.policies.clone(), self.policies.prepare(settings).map_err(|e| e.to_string())?);
-        let warning = new.warning.take();
+        let warnings = std::mem::take(&mut new.warnings);
+        let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
         Ok(Some(Box::new(move || {
             policies.replace(new);
             warning

@@ -58,6 +58,14 @@ pub enum Origin {
     Credential,
 }
 
+impl Origin {
+    /// Whether somebody has set it.
+    #[must_use]
+    pub fn is_given(self) -> bool {
+        !matches!(self, Self::Default | Self::ProductionDefault)
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

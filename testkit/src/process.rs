@@ -5,12 +5,16 @@ use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// A child process that is killed with its owner.
-pub struct Process(Child);
+pub struct Process {
+    child: Child,
+    /// What it has printed so far, where somebody reads it.
+    printed: Arc<Mutex<String>>,
+}
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -21,18 +25,20 @@ impl Drop for Process {
 impl Process {
     /// Starts it.
     pub fn spawn(command: &mut Command) -> io::Result<Self> {
-        command.spawn().map(Self)
+        command.spawn().map(|child| Self { child, printed: Arc::default() })
     }
 
     /// Starts a server and waits for the address that it prints. Without one, because it ended or said nothing in time, the
     /// error is [`io::ErrorKind::TimedOut`].
     pub fn serve(command: &mut Command, patience: Duration) -> io::Result<(Self, SocketAddr)> {
         let mut process = Self::spawn(command.stdout(Stdio::piped()))?;
-        let stdout = process.0.stdout.take().expect("stdout is piped");
+        let stdout = process.child.stdout.take().expect("stdout is piped");
         let (sender, addresses) = mpsc::channel();
+        let printed = Arc::clone(&process.printed);
         // Reads on behind the address, so that the child never blocks on a full pipe.
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                printed.lock().unwrap().extend([line.as_str(), "\n"]);
                 if let Some(address) = address_in(&line) {
                     let _ = sender.send(address);
                 }
@@ -45,14 +51,19 @@ impl Process {
     }
 
     pub fn id(&self) -> u32 {
-        self.0.id()
+        self.child.id()
+    }
+
+    /// What it has printed so far, if it was started to serve.
+    pub fn printed(&self) -> String {
+        self.printed.lock().unwrap().clone()
     }
 
     /// Waits for it to end by itself; `None` when it does not in time.
     pub fn wait(&mut self, patience: Duration) -> io::Result<Option<ExitStatus>> {
         let deadline = Instant::now() + patience;
         loop {
-            if let Some(status) = self.0.try_wait()? {
+            if let Some(status) = self.child.try_wait()? {
                 return Ok(Some(status));
             }
             if Instant::now() >= deadline {
@@ -64,8 +75,8 @@ impl Process {
 
     /// SIGKILL: no goodbye of any kind.
     pub fn kill(&mut self) -> io::Result<ExitStatus> {
-        self.0.kill()?;
-        self.0.wait()
+        self.child.kill()?;
+        self.child.wait()
     }
 
     /// A figure of `/proc/PID/status`, such as `VmRSS` in KB; 0 when it is gone.

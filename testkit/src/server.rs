@@ -115,6 +115,11 @@ impl Server {
         })
     }
 
+    /// What it has printed since it was launched, as far as it has been read.
+    pub fn banner(&self) -> String {
+        self.process.as_ref().unwrap().printed()
+    }
+
     pub fn database(&self) -> PathBuf {
         self.directory.path().join("data/inkring.db")
     }

@@ -129,6 +129,7 @@ impl Toys {
             identity: Identity { trust_user_header: true, verifier: None },
             limiter: None,
             trusted_proxy: Box::new(|_| false),
+            caution: None,
         });
         let (jobs, tasks) = (writer.handle(), pool.handle());
         let front = Front::start(vec![door], options, vec![reader], move |reader, mailbox| {

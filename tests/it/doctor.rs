@@ -149,7 +149,8 @@ fn each_seeded_fault_is_found() {
     assert!(seeded(&mut command(&server, &guard), "configuration", "red").contains("AUDIT_ENABLED=false"));
     let trusting = [("AUTH_TRUST_USER_HEADER", "true")];
     assert!(seeded(&mut command(&server, &trusting), "configuration", "yellow").contains("X-User-Id"));
-    let bad = [("SHARDS", "many"), ("CONFIG_STRICT", "false"), ("ENV", "development")];
+    let closed = ("AUTH_TRUST_USER_HEADER", "false");
+    let bad = [("SHARDS", "many"), ("CONFIG_STRICT", "false"), ("ENV", "development"), closed];
     assert!(seeded(&mut command(&server, &bad), "configuration", "red").contains("SHARDS=many"));
     assert!(seeded(&mut command(&server, &[("SHARDS", "many")]), "configuration", "red").contains("SHARDS=many"));
     let missing = [("JWT_PUBLIC_KEY_FILE", "nowhere"), ("JWT_SECRET", "")];
@@ -182,7 +183,7 @@ fn each_seeded_fault_is_found() {
     assert!(seeded(&mut command(&server, &[("OPS_ADDR", &nobody)]), "private_plane", "red").contains(&nobody));
 
     server.kill();
-    let dead = [("ENV", "development")];
+    let dead = [("ENV", "development"), closed];
     assert!(
         seeded(&mut command(&server, &dead), "server", "yellow").contains("no server"),
         "a lock ends with its process"

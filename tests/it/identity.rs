@@ -12,7 +12,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, PATIENCE, Server, inkring};
+use crate::support::{Answer, Client, PATIENCE, Server, inkring, wait_for};
 
 const DRAFTS: &str = "/v1/collab/drafts";
 /// 32 bytes, marked so that it can be looked for.
@@ -370,4 +370,125 @@ fn claim() -> impl Strategy<Value = Value> {
         Just(json!([["a"], {}])),
         Just(json!({ "a": [1] })),
     ]
+}
+
+/// What `check-config` and `doctor` say with these settings: exit code and text of each.
+fn told(directory: &std::path::Path, settings: &[(&str, &str)]) -> [(i32, String); 2] {
+    ["check-config", "doctor"].map(|verb| {
+        let output = inkring(directory).arg(verb).envs(settings.iter().copied()).output().unwrap();
+        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+        (output.status.code().unwrap(), text)
+    })
+}
+
+/// The warning in the readiness of a server about who is believed.
+fn readiness(server: &Server) -> Option<String> {
+    let answer = server.get("/readyz?verbose=1").expect(200);
+    let checks = answer["checks"].as_array().unwrap();
+    let row = checks.iter().find(|check| check["name"] == "identity")?;
+    assert_eq!(row["ok"], true);
+    Some(row["warning"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn where_other_machines_reach_it_a_name_is_not_simply_believed() {
+    let directory = tempfile::tempdir().unwrap();
+    for listens in ["0.0.0.0:0", "[::]:0", "127.0.0.1:0,0.0.0.0:0"] {
+        let open = [("LISTEN_ADDR", listens)];
+        let address = listens.rsplit(',').next().unwrap().rsplit_once(':').unwrap().0.trim_matches(['[', ']']);
+        let sentence = format!(
+            "the X-User-Id header is believed on the address {address}, which other machines can reach, so anyone there may \
+             claim any name: set ENV=production and a key for signed tokens (JWT_SECRET), or name the proxy that sets the \
+             header in TRUSTED_PROXIES, or listen on 127.0.0.1; if it is meant so, say AUTH_TRUST_USER_HEADER=true"
+        );
+        let served = inkring(directory.path()).envs(open).output().unwrap();
+        let stderr = String::from_utf8(served.stderr).unwrap();
+        assert!(served.status.code() == Some(3) && served.stdout.is_empty() && stderr.contains(&sentence), "{stderr}");
+        for (code, text) in told(directory.path(), &open) {
+            assert!(code == 3 && text.contains(&sentence), "{text}");
+        }
+    }
+    assert!(std::fs::read_dir(directory.path()).unwrap().next().is_none(), "nothing was made");
+    let unix = directory.path().join("s").display().to_string();
+    for settings in [
+        &[("LISTEN_ADDR", "0.0.0.0:0"), ("AUTH_TRUST_USER_HEADER", "false")][..],
+        &[("LISTEN_ADDR", "0.0.0.0:0"), ("TRUSTED_PROXIES", "10.0.0.1")],
+        &[("LISTEN_ADDR", "0.0.0.0:0"), ("ENV", "production")],
+        &[("LISTEN_ADDR", "127.0.0.1:0,[::1]:0")],
+        &[("LISTEN_ADDR", &format!("unix:{unix}"))],
+    ] {
+        let [(code, text), _] = told(directory.path(), settings);
+        assert!(code == 0 && !text.contains("claim any name"), "{settings:?}: {text}");
+    }
+
+    // Said in so many words it is done, and said wherever an operator looks.
+    let meant = [("LISTEN_ADDR", "0.0.0.0:0"), ("AUTH_TRUST_USER_HEADER", "true")];
+    let sentence = "AUTH_TRUST_USER_HEADER=true on the address 0.0.0.0 without TRUSTED_PROXIES: anyone who reaches it may \
+                    claim any name";
+    let server = Server::with(&meant);
+    server.get_as("anybody", DRAFTS).expect(200);
+    assert_eq!(readiness(&server).as_deref(), Some(sentence));
+    assert_eq!(server.wait_for_log(|line| line["message"] == sentence)["level"], "WARN");
+    assert_eq!(server.log().matches(sentence).count(), 1, "once");
+    wait_for(|| server.banner().contains(&format!("\n  warning       {sentence}\n")).then_some(()));
+    let [(code, checked), (_, examined)] = told(directory.path(), &meant);
+    assert!(code == 0 && checked.contains(&format!("warning: {sentence}\n")), "{checked}");
+    assert!(examined.contains(&format!("yellow  configuration  {sentence}\n")), "{examined}");
+}
+
+#[test]
+fn a_key_alone_keeps_nobody_out_and_that_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let sentence = "JWT_SECRET is set, and the X-User-Id header is still believed: a request without a token may claim any \
+                    name; set AUTH_TRUST_USER_HEADER=false";
+    let server = Server::with(&[SETTING]);
+    server.get_as("anybody", DRAFTS).expect(200);
+    assert_eq!(readiness(&server).as_deref(), Some(sentence));
+    wait_for(|| server.banner().contains(sentence).then_some(()));
+    server.wait_for_log(|line| line["message"] == sentence);
+    let [(code, checked), (_, examined)] = told(directory.path(), &[SETTING]);
+    assert!(code == 0 && checked.contains(sentence) && examined.contains(sentence), "{checked}{examined}");
+    let closed = [SETTING, ("AUTH_TRUST_USER_HEADER", "false")];
+    let server = Server::with(&closed);
+    server.get_as("anybody", DRAFTS).expect(401);
+    assert_eq!(readiness(&server), None);
+    assert!(!told(directory.path(), &closed)[0].1.contains("still believed"));
+}
+
+#[test]
+fn in_development_the_log_says_once_what_strict_production_would_miss() {
+    let said = |settings: &[(&str, &str)]| {
+        let server = Server::with(settings);
+        server.get("/readyz").expect(200);
+        let log = server.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let found = |line: &Value| line["message"].as_str().is_some_and(|said| said.contains("Missing required"));
+        lines.filter(found).map(|line| line["message"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        said(&[]),
+        ["not ready for other people, of which strict production would say: Missing required configuration: \
+          ALLOWED_ORIGINS, JWT_SECRET, RATE_LIMIT_ENABLED, AUDIT_ENABLED, WS_LIMITS_ENABLED"]
+    );
+    let some = [SETTING, ("RATE_LIMIT_ENABLED", "true"), ("ALLOWED_ORIGINS", "https://a.example")];
+    assert!(said(&some)[0].ends_with("configuration: AUDIT_ENABLED, WS_LIMITS_ENABLED"));
+}
+
+#[test]
+fn a_reload_does_not_open_what_a_start_would_not() {
+    let mut server = Server::absent(&[("LISTEN_ADDR", "0.0.0.0:0")]);
+    let file = server.directory.path().join(".env");
+    std::fs::write(&file, "AUTH_TRUST_USER_HEADER=false\n").unwrap();
+    server.launch();
+    assert_eq!(readiness(&server), None);
+    std::fs::write(&file, "SHARDS=2\n").unwrap();
+    server.signal("HUP");
+    let failed = server.wait_for_log(|line| line["message"] == "config.reload_failed");
+    assert!(failed["problem"].as_str().unwrap().contains("believed on the address 0.0.0.0"), "{failed}");
+    server.get_as("anybody", DRAFTS).expect(401);
+    std::fs::write(&file, "AUTH_TRUST_USER_HEADER=true\n").unwrap();
+    server.signal("HUP");
+    server.wait_for_log(|line| line["message"] == "config.reloaded");
+    server.get_as("anybody", DRAFTS).expect(200);
+    assert!(readiness(&server).unwrap().contains("anyone who reaches it may claim any name"));
 }

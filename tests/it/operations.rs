@@ -130,6 +130,7 @@ fn the_container_runs_verbs_and_settings_that_exist() {
         let (name, _) = setting.trim().split_once('=').unwrap();
         default_of(name);
     }
+    assert!(settings.lines().next() == Some("ENV=production \\"), "{settings}");
     let port = rest.lines().next().unwrap();
     assert!(settings.contains(&format!("LISTEN_ADDR=0.0.0.0:{port}")));
     let user = file.lines().find_map(|line| line.strip_prefix("USER ")).unwrap();

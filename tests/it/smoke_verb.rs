@@ -364,7 +364,7 @@ fn a_healthcheck_finds_the_server_of_its_configuration() {
         (&["healthcheck", "--url", &url], "nonsense".to_owned(), "/readyz"),
         (&["healthcheck", "--url", &format!("{url}/healthz")], "nonsense".to_owned(), "/healthz"),
     ] {
-        let ran = run(directory.path(), arguments, &[("LISTEN_ADDR", &listens)]);
+        let ran = run(directory.path(), arguments, &[("LISTEN_ADDR", &listens), ("ENV", "production")]);
         assert_eq!((ran.code, ran.stdout, ran.stderr), (0, format!("ready: {url}{asked}\n"), String::new()));
     }
     std::fs::write(directory.path().join(".env"), format!("LISTEN_ADDR=127.0.0.1:{port}\n")).unwrap();

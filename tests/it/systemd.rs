@@ -322,6 +322,25 @@ fn sockets_without_a_use_stop_the_start_with_a_sentence() {
 }
 
 #[test]
+fn a_socket_that_others_can_reach_is_held_to_the_rule_of_an_address() {
+    let open = || TcpListener::bind("0.0.0.0:0").unwrap();
+    let server = Server::absent(&[]);
+    let mut command = shelled(&server.command(), HANDS_OVER);
+    let output = command.stdin(as_stdin(open())).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), &b""[..]), "{said}");
+    assert!(said.contains("the X-User-Id header is believed on the address 0.0.0.0, which other machines"), "{said}");
+
+    let mut meant = Server::absent(&[("AUTH_TRUST_USER_HEADER", "true")]);
+    meant.before = Some(HANDS_OVER.to_owned());
+    meant.launch_with(as_stdin(open()));
+    let sentence = "AUTH_TRUST_USER_HEADER=true on the address 0.0.0.0 without TRUSTED_PROXIES: anyone who reaches it may \
+                    claim any name";
+    meant.wait_for_log(|line| line["message"] == sentence);
+    wait_for(|| meant.banner().contains(sentence).then_some(()));
+}
+
+#[test]
 fn what_was_handed_to_another_process_is_not_touched() {
     let mut server = Server::absent(&[]);
     server.before = Some(format!("{HANDS_OVER}; LISTEN_PID=1; WATCHDOG_USEC=300000; WATCHDOG_PID=1"));

@@ -8,6 +8,7 @@ mod bad_token;
 mod keys;
 pub mod options;
 mod token;
+mod trust;
 mod user;
 
 use std::borrow::Cow;
@@ -16,6 +17,7 @@ pub use bad_token::{BadToken, TOKEN_MAX_BYTES};
 pub(super) use keys::KeyWatch;
 pub use keys::{BadKeys, Form, KeyFile, Keys};
 pub use token::{Demands, MINT_MAX_HOURS, Verifier, mint, unverified};
+pub use trust::header_trust;
 pub use user::{Caller, USER_ID_MAX_CHARS, is_user_id};
 
 use super::error::ApiError;

@@ -10,7 +10,8 @@ pub(crate) static TRUST_HEADER: Knob = flag(&ACCESS, "AUTH_TRUST_USER_HEADER", "
     .refusing()
     .reloading()
     .meaning(
-        "Whether the X-User-Id header is taken as the identity. Turn it on in production only behind a trusted proxy \
+        "Whether the X-User-Id header is taken as the identity. Where other machines can reach the server and \
+         TRUSTED_PROXIES names none, it has to be set to be true. Turn it on in production only behind a trusted proxy \
          that sets the header itself.",
     );
 
