@@ -136,7 +136,8 @@ impl Server {
             shards, connections, descriptors, version = env!("CARGO_PKG_VERSION");
             "server.started"
         );
-        let prober = Prober::new(front.loopback_client(), Box::new(excuse::excuse(writer.handle().view())), clock);
+        let prober =
+            Prober::new(front.loopback_client(), Box::new(excuse::excuse(writer.handle().view().clone())), clock);
         let watchdog = announce(&notify, prober, serving_on(front.endpoints())).map_err(StartError::Threads)?;
         let drain = settings.seconds(&DRAIN);
         Ok(Self { front, pool, plane, files, housekeeper, writer, policies, running, notify, watchdog, metrics, drain })

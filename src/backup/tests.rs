@@ -79,7 +79,7 @@ fn a_second_one_at_the_same_time_is_refused_and_a_stop_ends_the_first() {
     begun.recv().unwrap();
     let first = backups.clone();
     let first = std::thread::spawn(move || first.now());
-    while writer.handle().queued() == 0 {
+    while writer.handle().view().queued() == 0 {
         std::thread::yield_now();
     }
     assert!(matches!(backups.now(), Err(BackupError::UnderWay)));

@@ -223,7 +223,7 @@ mod tests {
         go.send(()).unwrap();
         // What is asked once the last job of the transaction has run may still join it, so wait for its end.
         is_over.recv().unwrap();
-        while writer.handle().busy_for().is_some() {
+        while writer.handle().view().busy_for().is_some() {
             std::thread::yield_now();
         }
         let later = submit(&writer, passed_before);

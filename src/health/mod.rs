@@ -108,7 +108,7 @@ impl Health {
         if self.readiness.draining.load(Ordering::Relaxed) {
             return Err(NotReady::busy("draining: the server is stopping"));
         }
-        if let Some(fault) = self.parts.writer.read_only() {
+        if let Some(fault) = self.parts.writer.view().read_only() {
             let detail = format!("database read-only: {}", fault.reason());
             return Err(NotReady { code: Code::StorageReadonly, detail, context: None });
         }
@@ -129,7 +129,7 @@ impl Health {
                 found.push(said);
             }
         }
-        match self.parts.writer.busy_for().filter(|busy| *busy > STALLED_AFTER) {
+        match self.parts.writer.view().busy_for().filter(|busy| *busy > STALLED_AFTER) {
             Some(busy) => {
                 Err(NotReady::busy(format!("writer stalled: a commit has been running for {} s", busy.as_secs())))
             }

@@ -44,7 +44,7 @@ impl Shown {
         Self {
             settings: settings.clone(),
             schema_version: house.schema.version(),
-            writer: house.writer.view(),
+            writer: house.writer.view().clone(),
             survey: Arc::clone(&house.survey),
             seats: house.seats.clone(),
             untrusted_proxy: house.untrusted_proxy.clone(),

@@ -20,9 +20,7 @@ pub(super) struct Queued {
 #[derive(Clone)]
 pub struct WriterHandle {
     queue: SyncSender<Queued>,
-    state: Arc<WriterState>,
-    clock: Clock,
-    began: Instant,
+    view: WriterView,
 }
 
 /// The two ends of a writer's queue, which holds this many jobs. The writer counts its time from `began`.
@@ -33,7 +31,7 @@ pub(super) fn queue(
     began: Instant,
 ) -> (WriterHandle, Receiver<Queued>) {
     let (queue, jobs) = sync_channel(jobs);
-    (WriterHandle { queue, state, clock, began }, jobs)
+    (WriterHandle { queue, view: WriterView { state, clock, began } }, jobs)
 }
 
 impl WriterHandle {
@@ -42,43 +40,30 @@ impl WriterHandle {
     /// # Errors
     /// Gives the job back when the queue is full (or the writer has ended): the change did not happen.
     pub fn submit(&self, job: Box<dyn Job>) -> Result<(), Box<dyn Job>> {
-        if let Some(fault) = self.read_only() {
-            self.state.count_refused();
+        let WriterView { state, clock, .. } = &self.view;
+        if let Some(fault) = state.fault() {
+            state.count_refused();
             job.settle(Err(StoreError::ReadOnly(fault)));
             return Ok(());
         }
         // Counted first, so that the count never runs below what waits.
-        self.state.enqueue();
-        self.queue.try_send(Queued { job, at: self.clock.instant() }).map_err(|refused| {
-            self.state.dequeue();
+        state.enqueue();
+        self.queue.try_send(Queued { job, at: clock.instant() }).map_err(|refused| {
+            state.dequeue();
             match refused {
                 TrySendError::Full(queued) | TrySendError::Disconnected(queued) => queued.job,
             }
         })
     }
 
-    /// Why the storage takes no changes at present, if it takes none.
-    pub fn read_only(&self) -> Option<Fault> {
-        self.state.fault()
-    }
-
-    /// Jobs that wait.
-    pub fn queued(&self) -> usize {
-        self.state.queued()
-    }
-
-    /// How long the running batch has been running, if one is.
-    pub fn busy_for(&self) -> Option<Duration> {
-        self.state.busy_for(self.began, &self.clock)
-    }
-
-    /// The same without the right to hand in anything.
-    pub fn view(&self) -> WriterView {
-        WriterView { state: Arc::clone(&self.state), clock: self.clock.clone(), began: self.began }
+    /// What can be seen of the writer.
+    pub fn view(&self) -> &WriterView {
+        &self.view
     }
 }
 
-/// Looks at a writer from outside, and does not keep it running.
+/// Looks at a writer from outside, and does not keep it running. Clones look at the same.
+#[derive(Clone)]
 pub struct WriterView {
     state: Arc<WriterState>,
     clock: Clock,
@@ -89,6 +74,11 @@ impl WriterView {
     /// Commits so far.
     pub fn commits(&self) -> u64 {
         self.state.commits()
+    }
+
+    /// Jobs that wait.
+    pub fn queued(&self) -> usize {
+        self.state.queued()
     }
 
     /// Why the storage takes no changes at present, if it takes none.

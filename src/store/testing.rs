@@ -110,7 +110,7 @@ impl House {
             let handle = self.writer.handle();
             waiting.push(std::thread::spawn(move || _ = run_chore(&handle, |_| Ok(0)).unwrap()));
         }
-        while self.writer.handle().queued() < 8 {
+        while self.writer.handle().view().queued() < 8 {
             std::thread::yield_now();
         }
         Busy { release, waiting }

@@ -2,7 +2,7 @@
 
 use super::process;
 use super::row::{PROCESS, Row};
-use super::{Counter, Gauge, Metrics, raise_to, seconds_since_1970};
+use super::{Metrics, raise_to, seconds_since_1970};
 use crate::clock::Timestamp;
 use crate::observe::LogHandle;
 
@@ -42,69 +42,27 @@ pub(crate) const ROWS: &[&Row] =
 pub fn count_process(metrics: &Metrics, sqlite: &str, started: Timestamp, logs: LogHandle) {
     metrics.gauges(&BUILD_INFO).with(&[env!("CARGO_PKG_VERSION"), sqlite]).set(1);
     metrics.fraction(&START_TIME).set(seconds_since_1970(started));
-    let (process, log) = (Process::new(metrics), Log::new(metrics, logs));
+    let [open_fds, max_fds, threads, resident] =
+        [&OPEN_FDS, &MAX_FDS, &THREADS, &RESIDENT_BYTES].map(|row| metrics.gauge(row));
     metrics.sample_with(move || {
-        process.sample();
-        log.sample();
-    });
-}
-
-/// The process, looked at.
-#[derive(Debug)]
-struct Process {
-    open_fds: Gauge,
-    max_fds: Gauge,
-    threads: Gauge,
-    resident_bytes: Gauge,
-}
-
-impl Process {
-    fn new(metrics: &Metrics) -> Self {
-        Self {
-            open_fds: metrics.gauge(&OPEN_FDS),
-            max_fds: metrics.gauge(&MAX_FDS),
-            threads: metrics.gauge(&THREADS),
-            resident_bytes: metrics.gauge(&RESIDENT_BYTES),
-        }
-    }
-
-    fn sample(&self) {
         if let Some(open) = process::open_descriptors() {
-            self.open_fds.set(open);
+            open_fds.set(open);
         }
-        self.max_fds.set(process::descriptor_limit().unwrap_or(i64::MAX));
-        if let Some((threads, bytes)) = process::threads_and_memory() {
-            self.threads.set(threads);
-            self.resident_bytes.set(bytes);
+        max_fds.set(process::descriptor_limit().unwrap_or(i64::MAX));
+        if let Some((count, bytes)) = process::threads_and_memory() {
+            threads.set(count);
+            resident.set(bytes);
         }
-    }
-}
-
-/// The log, which counts by itself: it is there before anything else is.
-#[derive(Debug)]
-struct Log {
-    logs: LogHandle,
-    messages: [Counter; 5],
-    dropped: Counter,
-    panics: Counter,
-}
-
-impl Log {
-    fn new(metrics: &Metrics, logs: LogHandle) -> Self {
-        let messages = metrics.counters(&LOG_MESSAGES);
-        Self {
-            logs,
-            messages: ["error", "warn", "info", "debug", "trace"].map(|level| messages.with(&[level])),
-            dropped: metrics.counter(&LOG_DROPPED),
-            panics: metrics.counter(&PANICS),
-        }
-    }
-
-    fn sample(&self) {
-        for (counter, count) in self.messages.iter().zip(self.logs.messages()) {
+    });
+    // The log counts by itself: it is there before anything else is.
+    let messages = metrics.counters(&LOG_MESSAGES);
+    let messages = ["error", "warn", "info", "debug", "trace"].map(|level| messages.with(&[level]));
+    let (dropped, panics) = (metrics.counter(&LOG_DROPPED), metrics.counter(&PANICS));
+    metrics.sample_with(move || {
+        for (counter, count) in messages.iter().zip(logs.messages()) {
             raise_to(counter, count);
         }
-        raise_to(&self.dropped, self.logs.dropped());
-        raise_to(&self.panics, self.logs.panics());
-    }
+        raise_to(&dropped, logs.dropped());
+        raise_to(&panics, logs.panics());
+    });
 }

@@ -140,7 +140,7 @@ mod tests {
         to.0.query_row("PRAGMA max_page_count = 20", (), |_| Ok(())).unwrap();
         let error = copy(&writer.handle(), to, || true).err().unwrap();
         assert!(matches!(error, CopyError::Page(_)), "{error}");
-        assert_eq!(writer.handle().read_only(), None);
+        assert_eq!(writer.handle().view().read_only(), None);
         run_chore(&writer.handle(), |tx| tx.change(INSERT, &[])).unwrap();
         let to = target(directory.path(), "another.db");
         copy(&writer.handle(), to, || true).unwrap();

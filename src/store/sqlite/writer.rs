@@ -743,11 +743,11 @@ mod tests {
         };
         handle.submit(Box::new(Probe(hold, settled.clone(), "hold"))).ok().unwrap();
         begun.recv().unwrap();
-        assert!(handle.busy_for().is_some());
+        assert!(handle.view().busy_for().is_some());
         for _ in 0..2 {
             handle.submit(Box::new(Probe(|_: &mut Tx<'_>| Verdict::Keep, settled.clone(), "waits"))).ok().unwrap();
         }
-        assert_eq!(handle.queued(), 2);
+        assert_eq!(handle.view().queued(), 2);
         assert!(handle.submit(Box::new(Probe(|_: &mut Tx<'_>| Verdict::Keep, settled, "refused"))).is_err());
         go.send(()).unwrap();
         assert_eq!(outcomes.iter().take(3).filter(|(_, outcome)| outcome.is_ok()).count(), 3);
@@ -788,17 +788,17 @@ mod tests {
         assert_eq!(std::fs::metadata(&log).unwrap().len(), 0, "and the log lies in the database");
         handle.submit(keep()).ok().unwrap();
         assert!(refused(outcomes.try_recv().unwrap().1), "settled before it is handed over");
-        assert_eq!((handle.queued(), handle.read_only()), (0, Some(Fault::Full)));
+        assert_eq!((handle.view().queued(), handle.view().read_only()), (0, Some(Fault::Full)));
         assert!(matches!(thread.next(), Some(NextStep::Probe)), "nothing waits, so time passes");
         // Someone in the way is no room either.
         let other = Connection::open(&path).unwrap();
         thread.store.connection.0.busy_timeout(Duration::ZERO).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         thread.probe();
-        assert_eq!(handle.read_only(), Some(Fault::Full));
+        assert_eq!(handle.view().read_only(), Some(Fault::Full));
         drop(other);
         thread.probe();
-        assert_eq!(handle.read_only(), None);
+        assert_eq!(handle.view().read_only(), None);
         assert!(thread.store.reserve.path().exists());
         handle.submit(keep()).ok().unwrap();
         commit_what_waits(&mut thread);
@@ -848,7 +848,7 @@ mod tests {
         }
         assert!(matches!(outcomes.try_recv().unwrap().1, Err(StoreError::Undone(_))));
         outcomes.try_recv().unwrap().1.unwrap();
-        assert_eq!(handle.read_only(), None, "a row of our own could be committed");
+        assert_eq!(handle.view().read_only(), None, "a row of our own could be committed");
     }
 
     #[test]
@@ -886,7 +886,7 @@ mod tests {
         // SQLite takes back all that was in the transaction; who was is told that nothing was changed.
         assert!(matches!(outcomes.try_recv().unwrap(), ("before", Err(StoreError::Undone(_)))));
         assert!(matches!(outcomes.try_recv().unwrap(), ("reads", Ok(_))), "its own answer stands");
-        assert_eq!((handle.queued(), handle.read_only()), (1, None));
+        assert_eq!((handle.view().queued(), handle.view().read_only()), (1, None));
         commit_what_waits(&mut thread);
         assert!(matches!(outcomes.try_recv().unwrap(), ("after", Ok(_))));
     }
@@ -910,7 +910,7 @@ mod tests {
                     Verdict::Keep
                 };
                 handle.submit(Box::new(Probe(change, settled.clone(), ""))).ok().unwrap();
-                assert_eq!(handle.busy_for(), None);
+                assert_eq!(handle.view().busy_for(), None);
                 commit_what_waits(&mut thread);
                 outcomes.try_recv().unwrap().1.unwrap();
             }
