@@ -1,24 +1,41 @@
 //! Who may read a draft (ruling 7): anyone while `DRAFTS_PUBLIC_READ` is true, else its members. Code that shows
 //! anything of a draft to somebody asks here first.
 
+use std::sync::Arc;
+
 use super::store;
 use crate::gate::validate::ECHO_CHARS;
 use crate::gate::{ApiError, Code};
 use crate::store::Reader;
 use crate::text::cut;
 
-/// Whether this user may read this draft.
-///
-/// # Errors
-/// 404 when there is no such draft, then 403 when the user is no member, as for changes. While reading is public
-/// nothing is looked up: whether the draft exists is then for the caller to find out.
-pub(super) fn may_read(reader: &Reader, public_read: bool, draft_id: &str, user: &str) -> Result<(), ApiError> {
-    if public_read {
-        return Ok(());
+/// The question whether a user may read a draft.
+pub(super) struct MayRead(Option<Member>);
+
+/// Who has to be a member, and of which draft.
+struct Member {
+    draft_id: Arc<str>,
+    user: String,
+}
+
+impl MayRead {
+    /// For this user and this draft.
+    pub(super) fn new(public_read: bool, draft_id: &Arc<str>, user: &str) -> Self {
+        let member = || Member { draft_id: Arc::clone(draft_id), user: user.to_owned() };
+        Self((!public_read).then(member))
     }
-    let head = store::head(reader, draft_id)?.ok_or_else(|| not_found(draft_id))?;
-    // The creator is a member by a row of the same table.
-    if store::is_member(reader, head.row, user)? { Ok(()) } else { Err(not_member(user, draft_id)) }
+
+    /// Asks it. While reading is public nothing is looked up: whether the draft exists is then for the caller to find
+    /// out.
+    ///
+    /// # Errors
+    /// 404 when there is no such draft, then 403 when the user is no member, as for changes.
+    pub(super) fn ask(&self, reader: &Reader) -> Result<(), ApiError> {
+        let Some(Member { draft_id, user }) = &self.0 else { return Ok(()) };
+        let head = store::head(reader, draft_id)?.ok_or_else(|| not_found(draft_id))?;
+        // The creator is a member by a row of the same table.
+        if store::is_member(reader, head.row, user)? { Ok(()) } else { Err(not_member(user, draft_id)) }
+    }
 }
 
 /// 404: there is no such draft.

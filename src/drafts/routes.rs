@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::access::{may_read, not_found, not_member};
+use super::access::{MayRead, not_found, not_member};
 use super::counters::Counters;
 use super::error::{LIMIT_EXCEEDED, RING_REQUIRED};
 use super::frame::frame_text;
@@ -22,7 +22,7 @@ use super::replay::{self, Page};
 use super::ring::{self, Addition, Refusal, Ring};
 use super::shared::Shared;
 use super::store::{self, NewDraft, Operation};
-use super::view::{Metrics, Views};
+use super::view::{self, Fetched, Metrics, Shown, Views};
 use crate::audit::{Entry, Field, Witness};
 use crate::feature::ShardParts;
 use crate::gate::validate::{Check, ECHO_CHARS, Length};
@@ -63,12 +63,25 @@ pub(super) fn routes(routes: &mut Routes, parts: ShardParts, shared: Shared) {
 }
 
 impl Drafts {
-    /// `{"data":{…}}` with the draft as it is now.
-    fn answer(&self, draft_id: &str, metrics: Metrics) -> Result<Response, ApiError> {
-        let mut body = b"{\"data\":".to_vec();
-        if !self.views.borrow_mut().render(&self.parts.reader, draft_id, metrics, &mut body)? {
-            return Err(not_found(draft_id));
+    /// What there is of a draft beyond what this shard has seen of it.
+    fn fetch(&self, draft_id: &Arc<str>) -> Result<Fetched, Error> {
+        let (draft_id, seen) = (Arc::clone(draft_id), self.views.borrow().seen(draft_id));
+        self.parts.fetch(move |reader| view::fetch(reader, &draft_id, seen))
+    }
+
+    /// Appends the draft, brought up to date with what was fetched, to `out`.
+    fn show(&self, draft_id: &str, fetched: Fetched, metrics: Metrics, out: &mut Vec<u8>) -> Result<(), ApiError> {
+        match self.views.borrow_mut().show(draft_id, fetched, metrics, out) {
+            Shown::Draft => Ok(()),
+            Shown::NoSuchDraft => Err(not_found(draft_id)),
+            Shown::Outdated => Err(Error::Busy("the draft was forgotten while it was read".to_owned()).into()),
         }
+    }
+
+    /// `{"data":{…}}` with the draft as it was fetched.
+    fn answer(&self, draft_id: &str, fetched: Fetched, metrics: Metrics) -> Result<Response, ApiError> {
+        let mut body = b"{\"data\":".to_vec();
+        self.show(draft_id, fetched, metrics, &mut body)?;
         body.push(b'}');
         Ok(Response::json(StatusCode::OK, body))
     }
@@ -89,9 +102,54 @@ impl Drafts {
     }
 
     /// The answer to a change: a replay shows metrics, the change itself does not (contract 01 §1.2).
-    fn changed(&self, draft_id: &str, replayed: bool) -> Result<Response, ApiError> {
+    fn changed(&self, draft_id: &Arc<str>, replayed: bool) -> Result<Response, ApiError> {
         let metrics = if replayed { Metrics::At(self.shared.house.clock.now()) } else { Metrics::Null };
-        self.answer(draft_id, metrics)
+        self.answer(draft_id, self.fetch(draft_id)?, metrics)
+    }
+
+    /// These drafts, newest first, as a list: oldest first, and as much as one list may have.
+    fn list(&self, ids: &[Arc<str>]) -> Result<Response, ApiError> {
+        let (ids, mut truncated) = (&ids[..ids.len().min(LIST_MAX_DRAFTS)], ids.len() > LIST_MAX_DRAFTS);
+        // Taken newest first, so that what is left out is the oldest; shown oldest first.
+        let (mut items, mut unreadable, mut bytes, mut oldest) = (Vec::new(), Vec::new(), 0, None);
+        for draft_id in ids {
+            if bytes > LIST_MAX_BYTES {
+                truncated = true;
+                break;
+            }
+            oldest = Some(draft_id);
+            let mut item = Vec::new();
+            let fetched = self.fetch(draft_id).map_err(ApiError::from);
+            match fetched.and_then(|fetched| self.show(draft_id, fetched, Metrics::Null, &mut item)) {
+                Ok(()) => {
+                    bytes += item.len();
+                    items.push(item);
+                }
+                // One that is damaged is named and left out; the others are no worse for it.
+                Err(error) if error.is_damage() => {
+                    self.shared.damaged.note(draft_id, &error);
+                    unreadable.push(&**draft_id);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        items.reverse();
+        let mut body = b"{\"data\":[".to_vec();
+        body.extend_from_slice(&items.join(&b','));
+        body.extend_from_slice(format!("],\"count\":{}", items.len()).as_bytes());
+        if !unreadable.is_empty() {
+            body.extend_from_slice(format!(",\"unreadable\":{}", json!(unreadable)).as_bytes());
+        }
+        if let Some(oldest) = oldest.filter(|_| truncated) {
+            body.extend_from_slice(format!(",\"truncated\":true,\"next_before\":\"{oldest}\"").as_bytes());
+        }
+        body.push(b'}');
+        Ok(Response::json(StatusCode::OK, body))
+    }
+
+    /// Whether the sender may read this draft.
+    fn may_read(&self, draft_id: &Arc<str>, call: &Call<'_>) -> MayRead {
+        MayRead::new(self.shared.options.public_read, draft_id, call.user)
     }
 
     /// Who records the change that this call asks for, if it is to be recorded.
@@ -129,59 +187,23 @@ fn create(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
                 let action = "collab.create_draft";
                 witness.record(tx, &Entry { request_id, user_id, action, subject, metadata })?;
             }
-            Ok(new.draft_id.clone())
+            Ok(Arc::from(&*new.draft_id))
         },
         move |draft_id| shown.changed(&draft_id, false),
     )
 }
 
 fn list(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
-    // An unknown draft has nothing before it; an empty page would pass for the end of the list.
-    let before = match call.query_value("before").filter(|text| !text.is_empty()) {
-        None => None,
-        Some(draft_id) => Some(
-            store::head(&*drafts.parts.reader, &draft_id)?
-                .ok_or_else(|| ApiError::new(Code::ValidationError, "Unknown draft in 'before' parameter"))?,
-        ),
+    let before = call.query_value("before").filter(|text| !text.is_empty());
+    let user = call.user.to_owned();
+    let fetch = move |reader: &Reader| {
+        // An unknown draft has nothing before it; an empty page would pass for the end of the list.
+        let unknown = || ApiError::new(Code::ValidationError, "Unknown draft in 'before' parameter");
+        let before = before.map(|draft_id| store::head(reader, &draft_id)?.ok_or_else(unknown)).transpose()?;
+        Ok(store::newest_of_user(reader, &user, before.as_ref(), LIST_MAX_DRAFTS + 1)?)
     };
-    let mut ids = store::newest_of_user(&drafts.parts.reader, call.user, before.as_ref(), LIST_MAX_DRAFTS + 1)?;
-    let mut truncated = ids.len() > LIST_MAX_DRAFTS;
-    ids.truncate(LIST_MAX_DRAFTS);
-    // Taken newest first, so that what is left out is the oldest; shown oldest first.
-    let (mut items, mut unreadable, mut bytes, mut oldest) = (Vec::new(), Vec::new(), 0, None);
-    for draft_id in &ids {
-        if bytes > LIST_MAX_BYTES {
-            truncated = true;
-            break;
-        }
-        oldest = Some(draft_id);
-        let mut item = Vec::new();
-        let rendered = drafts.views.borrow_mut().render(&drafts.parts.reader, draft_id, Metrics::Null, &mut item);
-        match rendered.map_err(ApiError::from) {
-            Ok(_) => {
-                bytes += item.len();
-                items.push(item);
-            }
-            // One that is damaged is named and left out; the others are no worse for it.
-            Err(error) if error.is_damage() => {
-                drafts.shared.damaged.note(draft_id, &error);
-                unreadable.push(draft_id);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    items.reverse();
-    let mut body = b"{\"data\":[".to_vec();
-    body.extend_from_slice(&items.join(&b','));
-    body.extend_from_slice(format!("],\"count\":{}", items.len()).as_bytes());
-    if !unreadable.is_empty() {
-        body.extend_from_slice(format!(",\"unreadable\":{}", json!(unreadable)).as_bytes());
-    }
-    if let Some(oldest) = oldest.filter(|_| truncated) {
-        body.extend_from_slice(format!(",\"truncated\":true,\"next_before\":\"{oldest}\"").as_bytes());
-    }
-    body.push(b'}');
-    Ok(Outcome::Now(Response::json(StatusCode::OK, body)))
+    let shown = Rc::clone(drafts);
+    drafts.parts.read(call, fetch, move |ids| shown.list(&ids))
 }
 
 fn get(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
@@ -190,12 +212,17 @@ fn get(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
         Some(text) => parse_now(&text)
             .ok_or_else(|| ApiError::new(Code::ValidationError, "Invalid ISO timestamp format for 'now' parameter"))?,
     };
-    let draft_id = call.param("draft_id");
-    may_read(&drafts.parts.reader, drafts.shared.options.public_read, draft_id, call.user)?;
-    drafts
-        .answer(draft_id, Metrics::At(now))
-        .map(Outcome::Now)
-        .inspect_err(|error| drafts.shared.damaged.note(draft_id, error))
+    let draft_id: Arc<str> = call.param("draft_id").into();
+    let may_read = drafts.may_read(&draft_id, call);
+    let (wanted, damaged) = (Arc::clone(&draft_id), drafts.shared.damaged.clone());
+    let seen = drafts.views.borrow().seen(&draft_id);
+    let fetch = move |reader: &Reader| {
+        may_read.ask(reader)?;
+        let fetched = view::fetch(reader, &wanted, seen).map_err(ApiError::from);
+        fetched.inspect_err(|error| damaged.note(&wanted, error))
+    };
+    let shown = Rc::clone(drafts);
+    drafts.parts.read(call, fetch, move |fetched| shown.answer(&draft_id, fetched, Metrics::At(now)))
 }
 
 fn events(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
@@ -203,11 +230,11 @@ fn events(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let since = check.query_number(call.query_value("since"), "since", 0..=i64::MAX).unwrap_or(0);
     let limit = check.query_number(call.query_value("limit"), "limit", 1..=PAGE_MAX_EVENTS).unwrap_or(PAGE_EVENTS);
     check.done()?;
-    let (draft_id, user): (Arc<str>, _) = (Arc::from(call.param("draft_id")), call.user.to_owned());
-    let (damaged, wanted, public_read) =
-        (drafts.shared.damaged.clone(), Arc::clone(&draft_id), drafts.shared.options.public_read);
+    let draft_id: Arc<str> = call.param("draft_id").into();
+    let may_read = drafts.may_read(&draft_id, call);
+    let (wanted, damaged) = (Arc::clone(&draft_id), drafts.shared.damaged.clone());
     let fetch = move |reader: &Reader| {
-        may_read(reader, public_read, &wanted, &user)?;
+        may_read.ask(reader)?;
         let page = replay::page(reader, &wanted, since, limit).map_err(ApiError::from);
         page.inspect_err(|error| damaged.note(&wanted, error))
     };

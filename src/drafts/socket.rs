@@ -7,13 +7,14 @@
 //! and what was read is known by its number, so nothing is missed and nothing comes twice (G2).
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::Method;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::access;
+use super::access::MayRead;
 use super::error::{LIMIT_EXCEEDED, WS_LIMIT};
 use super::frame::{TOPICS, frame_text};
 use super::options::SocketOptions;
@@ -41,7 +42,7 @@ pub(super) fn route(routes: &mut Routes, parts: ShardParts, shared: Shared) {
         Route::socket("/v1/ws/drafts/{draft_id}", move |call| {
             let (who, until) = (Who::of(call), call.known_until);
             let options = watches.shared.sockets.now();
-            let session: Box<dyn Session> = match watches.admit(call, &options) {
+            let session: Box<dyn Session> = match watches.admit(&who, call, &options) {
                 Ok((seat, since)) => {
                     watches.shared.house.sockets.opened.inc();
                     Box::new(Watch { who, since, until, watches: Rc::clone(&watches), seat, listening: None })
@@ -108,8 +109,7 @@ impl From<Full> for Refusal {
 
 impl Watches {
     /// Whether this caller gets a socket: its seat, and from where it wants to catch up.
-    fn admit(&self, call: &Call<'_>, options: &SocketOptions) -> Result<(Seat, Option<i64>), Refusal> {
-        let draft_id = call.param("draft_id");
+    fn admit(&self, who: &Who, call: &Call<'_>, options: &SocketOptions) -> Result<(Seat, Option<i64>), Refusal> {
         let origin = call.headers.get("origin");
         if let Some(origins) = &options.origins
             && !origin.is_some_and(|origin| origins.iter().any(|known| known.as_bytes() == origin))
@@ -132,8 +132,10 @@ impl Watches {
             })
         });
         let since: Option<i64> = since.transpose()?;
-        access::may_read(&self.parts.reader, options.public_read, draft_id, call.user)?;
-        Ok((self.shared.house.seats.take(&Topic::new(&TOPICS, draft_id), call.user, &options.seats)?, since))
+        let may_read = MayRead::new(options.public_read, &who.draft_id, call.user);
+        self.parts.fetch(move |reader| may_read.ask(reader))?;
+        let topic = Topic::new(&TOPICS, Arc::clone(&who.draft_id));
+        Ok((self.shared.house.seats.take(&topic, call.user, &options.seats)?, since))
     }
 }
 
@@ -141,7 +143,7 @@ impl Watches {
 struct Who {
     request_id: String,
     connection_id: String,
-    draft_id: String,
+    draft_id: Arc<str>,
     user: String,
 }
 
@@ -150,7 +152,7 @@ impl Who {
         Self {
             request_id: call.request_id.as_str().to_owned(),
             connection_id: Uuid::new_v4().to_string(),
-            draft_id: call.param("draft_id").to_owned(),
+            draft_id: call.param("draft_id").into(),
             user: call.user.to_owned(),
         }
     }
@@ -159,7 +161,7 @@ impl Who {
         log::log!(
             level,
             request_id = self.request_id.as_str(), connection_id = self.connection_id.as_str(),
-            user_id = Some(self.user.as_str()).filter(|user| !user.is_empty()), draft_id = self.draft_id.as_str(),
+            user_id = Some(self.user.as_str()).filter(|user| !user.is_empty()), draft_id = &*self.draft_id,
             context;
             "{event}"
         );
@@ -174,7 +176,7 @@ impl Who {
     fn log_closed(&self, code: u16) {
         log::info!(
             request_id = self.request_id.as_str(), connection_id = self.connection_id.as_str(),
-            user_id = self.user.as_str(), draft_id = self.draft_id.as_str(), code;
+            user_id = self.user.as_str(), draft_id = &*self.draft_id, code;
             "ws.disconnected"
         );
     }
@@ -212,18 +214,21 @@ struct Watch {
 impl Session for Watch {
     fn open(&mut self, ticket: Ticket, out: &mut Outgoing<'_>) {
         self.who.log(log::Level::Info, "ws.connected", None);
-        let ShardParts { reader, topics, mailbox, .. } = &self.watches.parts;
+        let parts = &self.watches.parts;
         // From here on everything that is committed is on its way to us; what was before is in the log.
-        let subscription = self.watches.shared.house.hub.subscribe(self.seat.topic(), mailbox);
+        let subscription = self.watches.shared.house.hub.subscribe(self.seat.topic(), &parts.mailbox);
         let topic = subscription.topic().clone();
         self.listening = Some((ticket, subscription));
-        let replay = self.since.map(|since| replay::since(reader, &self.who.draft_id, since));
+        let replay = self.since.map(|since| {
+            let draft_id = Arc::clone(&self.who.draft_id);
+            parts.fetch(move |reader| replay::since(reader, &draft_id, since))
+        });
         match replay.transpose() {
             Ok(replay) => {
                 if let Some(replay) = &replay {
                     self.count(replay);
                 }
-                topics.borrow_mut().add(&topic, ticket, replay.as_ref().map(|replay| replay.head));
+                parts.topics.borrow_mut().add(&topic, ticket, replay.as_ref().map(|replay| replay.head));
                 self.welcome(replay.as_ref(), out);
             }
             Err(error) => {

@@ -4,6 +4,8 @@
 //! writes the event row and hands it on for publishing. So `event_seq` is a version: while it is the same, nothing
 //! about the draft has changed.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::frame::TOPICS;
@@ -75,12 +77,13 @@ pub fn newest_of_user(
     user_id: &str,
     before: Option<&Head>,
     limit: usize,
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<Arc<str>>, Error> {
     let sql = "SELECT d.draft_id FROM draft_collaborators AS c JOIN drafts AS d ON d.id = c.draft \
                WHERE c.user_id = ?1 AND (?2 IS NULL OR (d.created_at, d.id) < (?2, ?3)) \
                ORDER BY d.created_at DESC, d.id DESC LIMIT ?4";
     let (created_at, row) = before.map(|head| (head.created_at, head.row)).unzip();
-    reader.all(sql, &[user_id.into(), created_at.into(), row.into(), limit.into()], |row| row.get(0))
+    reader
+        .all(sql, &[user_id.into(), created_at.into(), row.into(), limit.into()], |row| Ok(row.get::<&str>(0)?.into()))
 }
 
 /// Whether an idempotency key was spent before: the change has been made.

@@ -57,25 +57,6 @@ impl Views {
         Self { young: HashMap::new(), old: HashMap::new(), young_bytes: 0, generation_bytes: cache_bytes / 2 }
     }
 
-    /// Appends the Draft object as it is now to `out`. False when there is no such draft.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub(super) fn render(
-        &mut self,
-        reader: &Reader,
-        draft_id: &str,
-        metrics: Metrics,
-        out: &mut Vec<u8>,
-    ) -> Result<bool, Error> {
-        let fetched = fetch(reader, draft_id, self.seen(draft_id))?;
-        match self.show(draft_id, fetched, metrics, out) {
-            Shown::Draft => Ok(true),
-            Shown::NoSuchDraft => Ok(false),
-            Shown::Outdated => Err(Error::Busy("the draft was forgotten while it was read".to_owned())),
-        }
-    }
-
     /// How far this draft was read, for [`fetch`] to go on from there.
     #[must_use]
     pub(super) fn seen(&self, draft_id: &str) -> Seen {

@@ -15,8 +15,7 @@ use crate::store::{Job, JobTimes, Reader, StoreError, Tx, Verdict, WriterHandle}
 /// What the handlers of one shard work with.
 #[derive(Clone)]
 pub struct ShardParts {
-    /// Reads what is committed.
-    pub reader: Rc<Reader>,
+    reader: Rc<Reader>,
     /// Where changes are handed in.
     pub writer: WriterHandle,
     /// Where work that blocks is handed in.
@@ -30,18 +29,44 @@ pub struct ShardParts {
 }
 
 impl ShardParts {
-    /// Answers with what `then` makes of what `fetch` reads. On SQLite a read does not wait, so both run at once; `fetch`
-    /// is written as if it ran elsewhere, for a store where it does.
+    /// The parts of a shard with this mailbox, that reads through this connection.
+    #[must_use]
+    pub fn new(
+        reader: Reader,
+        writer: WriterHandle,
+        pool: PoolHandle,
+        topics: Rc<RefCell<Topics>>,
+        mailbox: Arc<Mailbox>,
+        checks: Arc<[Check]>,
+    ) -> Self {
+        Self { reader: Rc::new(reader), writer, pool, topics, mailbox, checks }
+    }
+
+    /// Answers with what `then` makes of what `fetch` reads. `fetch` owns all that it needs and returns plain values, so that
+    /// it could run on another thread, for a store where a read waits; on SQLite both run at once.
     ///
     /// # Errors
     /// Those of `fetch` and `then`.
-    pub fn read<T: Send>(
+    pub fn read<T: Send + 'static>(
         &self,
         _: &Call<'_>,
-        fetch: impl FnOnce(&Reader) -> Result<T, ApiError> + Send,
-        then: impl FnOnce(T) -> Result<Response, ApiError>,
+        fetch: impl FnOnce(&Reader) -> Result<T, ApiError> + Send + 'static,
+        then: impl FnOnce(T) -> Result<Response, ApiError> + 'static,
     ) -> Result<Outcome, ApiError> {
-        fetch(&self.reader).and_then(then).map(Outcome::Now)
+        self.fetch(fetch).and_then(then).map(Outcome::Now)
+    }
+
+    /// Reads at once, for a session, or for an answer that is already being made: what comes after a change, or depends on what
+    /// was read before. `fetch` is held to the same as that of [`ShardParts::read`]. Where reads wait, these are the
+    /// places that would have to be taken up again (decision 0021).
+    ///
+    /// # Errors
+    /// Those of `fetch`.
+    pub fn fetch<T: Send + 'static, E: Send + 'static>(
+        &self,
+        fetch: impl FnOnce(&Reader) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        fetch(&self.reader)
     }
 
     /// Answers with what `then` makes of what a change returns, once it is on disk. `job` decides and writes, and undoes

@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::feature::ShardParts;
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
 use crate::net::Response;
-use crate::store::{self, STALLED_AFTER, Tx};
+use crate::store::{self, Reader, STALLED_AFTER, Tx};
 use counters::Ready;
 pub use feature::FEATURE;
 
@@ -66,7 +66,7 @@ pub fn routes(routes: &mut Routes, health: Health) {
     routes.add(Method::GET, Route::public("/healthz", alive).probe());
     let ready = Rc::clone(&health);
     routes.add(Method::GET, Route::public("/readyz", move |call| ready.readyz(call)).probe());
-    routes.add(Method::GET, Route::public("/api/health/db", move |call| Ok(health.database(call))));
+    routes.add(Method::GET, Route::public("/api/health/db", move |call| health.database(call)));
 }
 
 impl Health {
@@ -112,7 +112,7 @@ impl Health {
             let detail = format!("database read-only: {}", fault.reason());
             return Err(NotReady { code: Code::StorageReadonly, detail, context: None });
         }
-        let tables = store::tables(&self.parts.reader).map_err(|error| NotReady::unreachable(error.to_string()))?;
+        let tables = self.parts.fetch(store::tables).map_err(|error| NotReady::unreachable(error.to_string()))?;
         let missing: Vec<&str> =
             self.needed.iter().copied().filter(|name| !tables.iter().any(|table| table == name)).collect();
         if !missing.is_empty() {
@@ -138,21 +138,27 @@ impl Health {
     }
 
     /// Always 200; what is wrong is in the body.
-    fn database(&self, call: &Call<'_>) -> Outcome {
+    fn database(&self, call: &Call<'_>) -> Result<Outcome, ApiError> {
         let now = call.query_value("now").filter(|text| !text.is_empty());
-        let began = self.clock.instant();
-        let tables = store::tables(&self.parts.reader);
-        let took = self.clock.instant().saturating_duration_since(began);
-        let latency = if now.is_none() { json!((took.as_secs_f64() * 100_000.0).round() / 100.0) } else { Value::Null };
-        let body = json!({
-            "ok": tables.is_ok(),
-            "db": {
-                "connected": tables.is_ok(), "database": null, "user": null, "latency_ms": latency,
-                "tables_present": tables.unwrap_or_default(),
-            },
-            "computed_at": now.unwrap_or_else(|| self.clock.now().offset_style().to_string()),
-        });
-        Outcome::Now(Response::json(StatusCode::OK, body.to_string().into_bytes()))
+        let (clock, reading) = (self.clock.clone(), self.clock.clone());
+        let fetch = move |reader: &Reader| {
+            let began = reading.instant();
+            let tables = store::tables(reader);
+            Ok((tables, reading.instant().saturating_duration_since(began)))
+        };
+        self.parts.read(call, fetch, move |(tables, took)| {
+            let rounded = || json!((took.as_secs_f64() * 100_000.0).round() / 100.0);
+            let latency = if now.is_none() { rounded() } else { Value::Null };
+            let body = json!({
+                "ok": tables.is_ok(),
+                "db": {
+                    "connected": tables.is_ok(), "database": null, "user": null, "latency_ms": latency,
+                    "tables_present": tables.unwrap_or_default(),
+                },
+                "computed_at": now.unwrap_or_else(|| clock.now().offset_style().to_string()),
+            });
+            Ok(Response::json(StatusCode::OK, body.to_string().into_bytes()))
+        })
     }
 }
 

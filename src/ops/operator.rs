@@ -1,5 +1,6 @@
 //! The routes of the operator.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::net::Response;
 use crate::observe::metrics;
 use crate::observe::options::{level, word};
 use crate::plane;
+use crate::store::Reader;
 
 /// Rows of the audit log in an answer, unless asked for otherwise.
 const AUDIT_DEFAULT_ROWS: u32 = 50;
@@ -79,18 +81,23 @@ fn audit(operator: &Operator, call: &Call<'_>) -> Result<Outcome, ApiError> {
             _ => {}
         }
     }
-    let [user, subject, action] = &filters;
-    let wanted = Wanted { after, user: user.as_deref(), subject: subject.as_deref(), action: action.as_deref() };
-    let found = newest(&operator.parts.reader, &wanted, rows)?;
-    let mut body = format!("{{\"enabled\":{},\"rows\":[", operator.shown.audits());
-    for (nth, row) in found.iter().enumerate() {
-        if nth > 0 {
-            body.push(',');
+    let [user, subject, action] = filters.map(|filter| filter.map(Cow::into_owned));
+    let fetch = move |reader: &Reader| {
+        let wanted = Wanted { after, user: user.as_deref(), subject: subject.as_deref(), action: action.as_deref() };
+        Ok(newest(reader, &wanted, rows)?)
+    };
+    let enabled = operator.shown.audits();
+    operator.parts.read(call, fetch, move |found| {
+        let mut body = format!("{{\"enabled\":{enabled},\"rows\":[");
+        for (nth, row) in found.iter().enumerate() {
+            if nth > 0 {
+                body.push(',');
+            }
+            row.json(&mut body);
         }
-        row.json(&mut body);
-    }
-    body.push_str("]}");
-    Ok(Outcome::Now(Response::json(StatusCode::OK, body.into_bytes())))
+        body.push_str("]}");
+        Ok(Response::json(StatusCode::OK, body.into_bytes()))
+    })
 }
 
 fn set_level(operator: &Operator, call: &Call<'_>) -> Result<Outcome, ApiError> {

@@ -155,14 +155,8 @@ struct Plan {
 impl Plan {
     fn build(&self, reader: Reader, mailbox: Arc<Mailbox>) -> (Vec<Gate>, Rc<RefCell<Topics>>) {
         let topics = Rc::new(RefCell::new(Topics::new(&mailbox, Default::default(), self.clock.clone())));
-        let parts = ShardParts {
-            reader: Rc::new(reader),
-            writer: self.writer.clone(),
-            pool: self.pool.clone(),
-            topics: Rc::clone(&topics),
-            mailbox: Arc::clone(&mailbox),
-            checks: Arc::default(),
-        };
+        let (writer, pool, checks) = (self.writer.clone(), self.pool.clone(), Arc::default());
+        let parts = ShardParts::new(reader, writer, pool, Rc::clone(&topics), Arc::clone(&mailbox), checks);
         let mut to = Routes::new();
         let alive = |_: &Call<'_>| Ok(Outcome::Now(Response::json(StatusCode::OK, &br#"{"status":"ok"}"#[..])));
         to.add(Method::GET, Route::public(HEALTHZ, alive));

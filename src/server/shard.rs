@@ -30,14 +30,8 @@ impl ShardPlan {
     pub(super) fn build(&self, reader: Reader, mailbox: Arc<Mailbox>) -> (Vec<Gate>, Rc<RefCell<Topics>>) {
         let topics = Topics::new(&mailbox, self.house.sockets.deliveries(), self.house.clock.clone());
         let topics = Rc::new(RefCell::new(topics));
-        let parts = ShardParts {
-            reader: Rc::new(reader),
-            writer: self.house.writer.clone(),
-            pool: self.house.pool.clone(),
-            topics: Rc::clone(&topics),
-            mailbox: Arc::clone(&mailbox),
-            checks: Arc::clone(&self.checks),
-        };
+        let (writer, pool, checks) = (self.house.writer.clone(), self.house.pool.clone(), Arc::clone(&self.checks));
+        let parts = ShardParts::new(reader, writer, pool, Rc::clone(&topics), Arc::clone(&mailbox), checks);
         let mut routes = Routes::counted_by(Arc::clone(&self.counters));
         self.running.iter().for_each(|running| running.routes(&parts, &mut routes));
         let gate = Gate {

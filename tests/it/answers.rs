@@ -135,14 +135,8 @@ impl Toys {
         let front = Front::start(vec![door], options, vec![reader], move |reader, mailbox| {
             let topics = Topics::new(&mailbox, Deliveries::default(), clock.clone());
             let topics = Rc::new(RefCell::new(topics));
-            let parts = ShardParts {
-                reader: Rc::new(reader),
-                writer: jobs.clone(),
-                pool: tasks.clone(),
-                topics: Rc::clone(&topics),
-                mailbox: Arc::clone(&mailbox),
-                checks: Arc::default(),
-            };
+            let (writer, pool, checks) = (jobs.clone(), tasks.clone(), Arc::default());
+            let parts = ShardParts::new(reader, writer, pool, Rc::clone(&topics), Arc::clone(&mailbox), checks);
             let mut routes = Routes::new();
             toys(&mut routes, &parts);
             let gate = Gate {
