@@ -316,6 +316,10 @@ fn settings(origins: &[String]) -> String {
          WS_LIMITS_ENABLED=true\n\
          AUDIT_ENABLED=true\n\
          \n\
+         # A draft is for its members. With true, everyone who knows its id may read it, without a token: ids stand in\n\
+         # addresses, chats and the logs of proxies.\n\
+         DRAFTS_PUBLIC_READ=false\n\
+         \n\
          # Better on another disk, which the unit then has to name in ReadWritePaths=.\n\
          BACKUP_DIR={STATE}/backups\n\
          {timer}\

@@ -10,6 +10,7 @@ use super::sources::{Sources, token_keys};
 use crate::features;
 use crate::gate::identity::options::{TOKEN_KEYS, TRUST_HEADER};
 use crate::gate::options::ORIGINS;
+use crate::hub::options::{ORIGINS as SOCKET_ORIGINS, any_page_may_open_sockets};
 use crate::settings::{Origin, Settings, Value};
 use crate::store::options::DATABASE;
 
@@ -64,6 +65,14 @@ pub(super) fn needs(settings: &Settings, sources: &Sources, production: bool) ->
                 (Origin::Default, _) => {}
                 _ => sentences.push(format!("{name}=false in production: {without}; set it to true")),
             }
+        }
+        if !sources.has(&SOCKET_ORIGINS) {
+            missing.push(SOCKET_ORIGINS.name);
+        } else if settings.of(&SOCKET_ORIGINS).origin.is_given() && any_page_may_open_sockets(settings) {
+            sentences.push(format!(
+                "{} lets the pages of any site open sockets: list the origins instead",
+                SOCKET_ORIGINS.name
+            ));
         }
         sentences.extend(unwritable(settings.database(&DATABASE)));
     }

@@ -8,7 +8,7 @@ pub(crate) static ORIGINS: Knob = Knob::new(
     "ALLOWED_ORIGINS",
     Kind::Origins,
     "http://localhost:3000,http://localhost:5173,http://localhost:5500,http://127.0.0.1:5500,http://localhost:5530,\
-     http://127.0.0.1:5530,https://leok974.github.io",
+     http://127.0.0.1:5530",
 )
 .also(&["CORS_ORIGINS"])
 .required()

@@ -31,7 +31,7 @@ pub(crate) static MESSAGES_PER_SECOND: Knob =
 pub(crate) static ORIGINS: Knob =
     Knob::new(&SOCKETS, "WS_ALLOWED_ORIGINS", Kind::Origins, "*").refusing().reloading().meaning(
         "The web origins whose pages may open sockets, when the limits are on. * or nothing allows any, and clients \
-         that send no Origin; with a list these are refused.",
+         that send no Origin; with a list these are refused. Must be a list in strict production.",
     );
 
 pub(crate) static PING: Knob = Knob::new(&SOCKETS, "WS_PING_SECONDS", int(1, 3600, "seconds"), "25")
@@ -90,7 +90,13 @@ pub fn socket_limits(settings: &Settings) -> SocketLimits {
 /// The origins whose pages may open sockets; none: any, and clients that are no pages.
 #[must_use]
 pub fn socket_origins(settings: &Settings) -> Option<Vec<String>> {
+    let any = !settings.flag(&LIMITED) || any_page_may_open_sockets(settings);
+    (!any).then(|| settings.origins(&ORIGINS).to_vec())
+}
+
+/// Whether no origin would be turned away, though the limits be on.
+#[must_use]
+pub(crate) fn any_page_may_open_sockets(settings: &Settings) -> bool {
     let origins = settings.origins(&ORIGINS);
-    let any = !settings.flag(&LIMITED) || origins.is_empty() || origins.iter().any(|origin| origin == "*");
-    (!any).then(|| origins.to_vec())
+    origins.is_empty() || origins.iter().any(|origin| origin == "*")
 }

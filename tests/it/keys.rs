@@ -19,13 +19,14 @@ use crate::support::{PATIENCE, Server, besides_settings, inkring, wait_for};
 const DRAFTS: &str = "/v1/collab/drafts";
 const SECRET: &str = "TOPSECRET-0123456789abcdef-32-by";
 /// Everything that strict production asks for but a key.
-const PRODUCTION: [(&str, &str); 6] = [
+const PRODUCTION: [(&str, &str); 7] = [
     ("ENV", "production"),
     ("CONFIG_STRICT", "true"),
     ("ALLOWED_ORIGINS", "https://a.example"),
     ("RATE_LIMIT_ENABLED", "true"),
     ("AUDIT_ENABLED", "true"),
     ("WS_LIMITS_ENABLED", "true"),
+    ("WS_ALLOWED_ORIGINS", "https://a.example"),
 ];
 
 fn key_path(name: &str) -> String {
@@ -256,6 +257,7 @@ fn strict_production_starts_with_all_it_asks_for_and_with_nothing_less() {
         ("RATE_LIMIT_ENABLED", "RATE_LIMIT_ENABLED"),
         ("AUDIT_ENABLED", "AUDIT_ENABLED"),
         ("WS_LIMITS_ENABLED", "WS_LIMITS_ENABLED"),
+        ("WS_ALLOWED_ORIGINS", "WS_ALLOWED_ORIGINS"),
         ("JWT_PUBLIC_KEY_FILE", "JWT_SECRET"),
     ] {
         let settings: Vec<_> = whole.iter().copied().filter(|(name, _)| *name != left_out).collect();

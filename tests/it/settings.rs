@@ -337,7 +337,7 @@ fn after_setup_the_verbs_find_the_installation_by_themselves() {
     {
         return skip("a file system of its own (unshare --user --mount)");
     }
-    let first = "inkring: settings from /etc/inkring/inkring.env (14) and the environment (0)\n";
+    let first = "inkring: settings from /etc/inkring/inkring.env (15) and the environment (0)\n";
     let checked = bare(&["check-config"], &[]);
     assert_eq!(
         (checked.code, checked.stdout.as_str(), checked.stderr.as_str()),
@@ -362,7 +362,7 @@ fn after_setup_the_verbs_find_the_installation_by_themselves() {
     let Value::Array(findings) = serde_json::from_str(&doctor.stdout).unwrap() else { panic!() };
     let found = findings.iter().find(|finding| finding["check"] == "configuration").unwrap();
     assert_eq!(found["state"], "green", "{found}");
-    assert!(found["found"].as_str().unwrap().contains("/etc/inkring/inkring.env (14)"), "{found}");
+    assert!(found["found"].as_str().unwrap().contains("/etc/inkring/inkring.env (15)"), "{found}");
 
     // A file here comes first, and what is misspelt in the installation's is found.
     write(path, "elsewhere/.env", "SHARDS=2\n");
@@ -385,4 +385,55 @@ fn make_database(path: &Path) {
     std::fs::copy(server.database(), path.join("lib/inkring/inkring.db")).unwrap();
     chmod(&path.join("lib/inkring"), 0o700);
     chmod(&path.join("lib/inkring/inkring.db"), 0o600);
+}
+
+#[test]
+fn only_pages_of_this_machine_are_trusted_unless_others_are_named() {
+    let server = Server::start();
+    let default = in_force(&run(server.directory.path(), &["print-config"], &[]))["ALLOWED_ORIGINS"].clone();
+    assert_eq!(default.1, "default");
+    let allowed = |origin: &str| {
+        let answer = server.connect().request("GET", "/healthz", &[("Origin", origin)], b"");
+        answer.header("access-control-allow-origin").map(str::to_owned)
+    };
+    for origin in default.0.split(',') {
+        let host = origin.split_once("://").unwrap().1.rsplit_once(':').unwrap().0;
+        assert!(["localhost", "127.0.0.1", "[::1]"].contains(&host), "{origin} is not of this machine");
+        assert_eq!(allowed(origin).as_deref(), Some(origin));
+    }
+    assert!(default.0.contains("http://localhost:3000") && default.0.contains("http://localhost:5173"));
+    for stranger in ["https://somebody.github.io", "http://localhost.example:3000", "null"] {
+        assert_eq!(allowed(stranger), None, "{stranger}");
+    }
+}
+
+#[test]
+fn strict_production_lets_no_page_of_just_any_site_open_sockets() {
+    let directory = tempfile::tempdir().unwrap();
+    let check = |origins: Option<&str>, strict: bool| {
+        let mut environment: Vec<(&str, &str)> = STRICT.to_vec();
+        environment.retain(|(name, _)| *name != "WS_ALLOWED_ORIGINS" && (strict || *name != "CONFIG_STRICT"));
+        environment.push(("JWT_SECRET", K));
+        environment.extend(origins.map(|origins| ("WS_ALLOWED_ORIGINS", origins)));
+        run(directory.path(), &["check-config"], &environment)
+    };
+    let any = "WS_ALLOWED_ORIGINS lets the pages of any site open sockets: list the origins instead";
+    for (origins, why) in [
+        (None, "Missing required configuration: WS_ALLOWED_ORIGINS"),
+        (Some(""), "Missing required configuration: WS_ALLOWED_ORIGINS"),
+        (Some("*"), any),
+        (Some("https://a.example, *"), any),
+        (Some(","), any),
+    ] {
+        let refused = check(origins, true);
+        assert_eq!((refused.code, refused.stdout.as_str()), (3, ""), "{origins:?}");
+        assert!(
+            refused.stderr.ends_with(&format!("inkring: the configuration is wrong:\n{why}\n")),
+            "{}",
+            refused.stderr
+        );
+        let warned = check(origins, false);
+        assert_eq!((warned.code, warned.stdout.contains(&format!("warning: {why}\n"))), (0, true), "{}", warned.stdout);
+    }
+    assert_eq!(check(Some("https://a.example"), true).stdout, "The configuration is good.\n");
 }

@@ -158,6 +158,14 @@ fn a_fresh_machine_is_ready_after_one_command() {
     let bearer = format!("Bearer {token}");
     server.connect().request("GET", "/v1/collab/drafts", &[("Authorization", &bearer)], b"").expect(200);
     server.get("/v1/collab/drafts").expect(401);
+
+    // A draft is its members' alone.
+    let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+    let body = br#"{"title":"A draft","platform":"x"}"#;
+    let made = server.connect().request("POST", "/v1/collab/drafts", &headers, body).expect(200);
+    let draft = format!("/v1/collab/drafts/{}", made["data"]["draft_id"].as_str().unwrap());
+    server.connect().request("GET", &draft, &headers, b"").expect(200);
+    server.get(&draft).expect(401);
 }
 
 #[test]

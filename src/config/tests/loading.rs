@@ -21,7 +21,7 @@ fn nothing_set_gives_every_default() {
     assert_eq!(settings.database(knob("DATABASE_URL")), Path::new("data/inkring.db"));
     let log = observe::Options { level: log::LevelFilter::Info, format: observe::Format::Pretty };
     assert_eq!(observe::Options::of(&settings), log);
-    assert_eq!(settings.origins(knob("ALLOWED_ORIGINS")).len(), 7);
+    assert_eq!(settings.origins(knob("ALLOWED_ORIGINS")).len(), 6);
     assert!(settings.flag(knob("AUTH_TRUST_USER_HEADER")) && !settings.strict() && !settings.production());
     assert!(settings.networks(knob("TRUSTED_PROXIES")).is_empty());
     assert_eq!(settings.seconds(knob("KEEP_ALIVE_SECONDS")), Duration::from_secs(75));
@@ -107,12 +107,13 @@ fn strict_lists_everything_at_once() {
 }
 
 /// What production has to be told, but for the key.
-const TOLD: [(&str, &str); 5] = [
+const TOLD: [(&str, &str); 6] = [
     ("ENV", "production"),
     ("ALLOWED_ORIGINS", "https://x.example"),
     ("RATE_LIMIT_ENABLED", "true"),
     ("AUDIT_ENABLED", "on"),
     ("WS_LIMITS_ENABLED", "1"),
+    ("WS_ALLOWED_ORIGINS", "https://x.example"),
 ];
 /// 32 bytes.
 const KEY: (&str, &str) = ("JWT_SECRET", "0123456789abcdef0123456789abcdef");
@@ -128,7 +129,7 @@ fn production() {
     assert_eq!(
         loaded.warnings[0],
         "Missing required configuration: ALLOWED_ORIGINS, JWT_SECRET, RATE_LIMIT_ENABLED, AUDIT_ENABLED, \
-         WS_LIMITS_ENABLED"
+         WS_LIMITS_ENABLED, WS_ALLOWED_ORIGINS"
     );
     assert!(loaded.warnings[1].contains("no request can be identified"));
 
@@ -163,7 +164,7 @@ fn strict_production_says_everything_that_is_missing_or_wrong_at_once() {
     assert_eq!(
         nothing.to_string(),
         "Missing required configuration: ALLOWED_ORIGINS, JWT_SECRET, RATE_LIMIT_ENABLED, AUDIT_ENABLED, \
-         WS_LIMITS_ENABLED\n\
+         WS_LIMITS_ENABLED, WS_ALLOWED_ORIGINS\n\
          there is no source of identity, so no request can be identified: set JWT_SECRET or \
          JWT_PUBLIC_KEY_FILE or JWT_JWKS_FILE, or, behind a proxy that knows its users, AUTH_TRUST_USER_HEADER=true"
     );
@@ -184,7 +185,7 @@ fn strict_production_says_everything_that_is_missing_or_wrong_at_once() {
         wrong.to_string(),
         format!(
             "SHARDS=many is not a plain decimal number: use 0 to 256 shards\n\
-             Missing required configuration: WS_LIMITS_ENABLED\n\
+             Missing required configuration: WS_LIMITS_ENABLED, WS_ALLOWED_ORIGINS\n\
              ALLOWED_ORIGINS contains *, which lets the pages of any site call this server: list the origins instead\n\
              RATE_LIMIT_ENABLED=false in production: nobody is kept from asking without end; set it to true\n\
              DATABASE_URL={database}: {} is no directory\n\
@@ -200,10 +201,17 @@ fn strict_production_says_everything_that_is_missing_or_wrong_at_once() {
 
 #[test]
 fn what_is_bad_in_production_is_not_missing_as_well() {
-    let bad =
-        [("ENV", "production"), TOLD[1], ("RATE_LIMIT_ENABLED", "maybe"), TOLD[3], TOLD[4], ("JWT_SECRET", "\u{1}?")];
+    let bad = [
+        TOLD[0],
+        TOLD[1],
+        ("RATE_LIMIT_ENABLED", "maybe"),
+        TOLD[3],
+        TOLD[4],
+        ("WS_ALLOWED_ORIGINS", "a.example"),
+        ("JWT_SECRET", "\u{1}?"),
+    ];
     let found = load(&Sources::from_pairs(&bad, &[]), true).unwrap_err().problems;
-    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(found.len(), 3, "{found:?}");
 }
 
 #[test]
