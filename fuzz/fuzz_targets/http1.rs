@@ -4,10 +4,10 @@
 //! `tests/it/http1_props.rs`, which is that of `src/net/conn.rs`: what is not consumed stays in front of what comes next.
 #![no_main]
 
-use inkring::net::http1::{Decoder, Intake, Limits, Request, Step, slots};
+use inkring::net::http1::{Decoder, Intake, HeadLimits, Request, Step, slots};
 use libfuzzer_sys::fuzz_target;
 
-const LIMITS: Limits = Limits { head_bytes: 512, headers: 8, target_bytes: 64 };
+const LIMITS: HeadLimits = HeadLimits { head_bytes: 512, headers: 8, target_bytes: 64 };
 const BODY_MAX_BYTES: usize = 64;
 
 /// What a connection would have been told, as text: requests, and at most one refusal at the end. Bodies come out alike

@@ -18,7 +18,7 @@ pub const CSV_HEADER: &str = "id,ts,request_id,user_id,action,draft_id,metadata,
 
 /// A row as it is shown.
 #[derive(Debug)]
-pub struct Shown {
+pub struct AuditRow {
     /// Its place in the log.
     pub id: i64,
     ts: Timestamp,
@@ -47,13 +47,13 @@ pub struct Wanted<'a> {
 }
 
 /// A row with all its columns, as it is shown.
-pub(super) fn shown_of(row: &Row<'_>) -> Result<Shown, Error> {
+pub(super) fn row_of(row: &Row<'_>) -> Result<AuditRow, Error> {
     // What was tampered with need not be text.
     let text = |at: usize| -> Result<Option<String>, Error> {
         Ok(row.bytes(at)?.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
     };
     let hash = |at: usize| -> Result<String, Error> { Ok(hex(row.bytes(at)?.unwrap_or_default())) };
-    Ok(Shown {
+    Ok(AuditRow {
         id: row.get(0)?,
         ts: row.get(1)?,
         request_id: text(2)?,
@@ -93,7 +93,7 @@ enum Metadata<'a> {
     Text(&'a str),
 }
 
-impl Shown {
+impl AuditRow {
     /// Appends a line of JSON.
     pub fn jsonl(&self, out: &mut String) {
         self.json(out);
@@ -180,8 +180,8 @@ mod tests {
 
     use super::*;
 
-    fn row(user_id: &str, metadata: Option<&str>) -> Shown {
-        Shown {
+    fn row(user_id: &str, metadata: Option<&str>) -> AuditRow {
+        AuditRow {
             id: 7,
             ts: Timestamp(1_766_484_000_000_000),
             request_id: Some("r".to_owned()),
@@ -196,7 +196,7 @@ mod tests {
         }
     }
 
-    fn text_of(row: &Shown, form: fn(&Shown, &mut String)) -> String {
+    fn text_of(row: &AuditRow, form: fn(&AuditRow, &mut String)) -> String {
         let mut text = String::new();
         form(row, &mut text);
         text
@@ -206,18 +206,18 @@ mod tests {
     fn a_row_has_three_forms() {
         let row = row("alice", Some(r#"{"b":1,"a":"x, \"y\""}"#));
         assert_eq!(
-            text_of(&row, Shown::jsonl),
+            text_of(&row, AuditRow::jsonl),
             "{\"id\":7,\"ts\":\"2025-12-23T10:00:00+00:00\",\"request_id\":\"r\",\"user_id\":\"alice\",\
              \"action\":\"collab.pass_ring\",\"draft_id\":null,\"metadata\":{\"b\":1,\"a\":\"x, \\\"y\\\"\"},\
              \"ip\":\"::1\",\"user_agent\":null,\"prev_hash\":\"00\",\"hash\":\"ff\"}\n"
         );
         assert_eq!(
-            text_of(&row, Shown::csv),
+            text_of(&row, AuditRow::csv),
             "7,2025-12-23T10:00:00+00:00,r,alice,collab.pass_ring,,\"{\"\"b\"\":1,\"\"a\"\":\"\"x, \\\"\"y\\\"\"\"\"}\",\
              ::1,,00,ff\r\n"
         );
         assert_eq!(
-            text_of(&row, Shown::line),
+            text_of(&row, AuditRow::line),
             "7 2025-12-23T10:00:00+00:00 alice collab.pass_ring draft=- ip=::1 request=r {\"b\":1,\"a\":\"x, \\\"y\\\"\"}\n"
         );
     }
@@ -225,11 +225,11 @@ mod tests {
     #[test]
     fn what_is_no_json_is_shown_as_text_and_lines_stay_lines() {
         for metadata in ["{", "{\n}", "\u{1b}[2J"] {
-            let line = text_of(&row("alice", Some(metadata)), Shown::jsonl);
+            let line = text_of(&row("alice", Some(metadata)), AuditRow::jsonl);
             let value: serde_json::Value = serde_json::from_str(&line).unwrap();
             assert_eq!((value["metadata"].as_str(), line.matches('\n').count()), (Some(metadata), 1));
         }
-        let line = text_of(&row("a\u{1b}[2J\u{202e}b\n\u{9b}", None), Shown::line);
+        let line = text_of(&row("a\u{1b}[2J\u{202e}b\n\u{9b}", None), AuditRow::line);
         assert!(line.contains(r"a\u{1b}[2J\u{202e}b\n\u{9b} collab"), "{line}");
     }
 
@@ -267,7 +267,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_csv_record_reads_back_whatever_is_in_it(user in "[=',\"\r\n\ta\u{fe}]{0,12}", metadata in ".{0,20}") {
-            let record = text_of(&row(&user, Some(&metadata)), Shown::csv);
+            let record = text_of(&row(&user, Some(&metadata)), AuditRow::csv);
             let read = cells(&record);
             prop_assert_eq!(read.len(), 11);
             for (cell, text) in [(&read[3], &user), (&read[6], &metadata)] {

@@ -1,7 +1,7 @@
 //! The audit log in SQL.
 
 use super::chain::{Content, Link, hash};
-use super::read::{SEARCHED_MAX_ROWS, Shown, Wanted, shown_of};
+use super::read::{AuditRow, SEARCHED_MAX_ROWS, Wanted, row_of};
 use crate::clock::Timestamp;
 use crate::store::{Error, Query, Reader, Row, Tx, Value};
 
@@ -67,7 +67,7 @@ pub(super) fn place_of(reader: &Reader, hash: &[u8]) -> Result<Option<i64>, Erro
 ///
 /// # Errors
 /// When the store fails.
-pub fn slice(reader: &Reader, after: i64, since: Timestamp) -> Result<Vec<Shown>, Error> {
+pub fn slice(reader: &Reader, after: i64, since: Timestamp) -> Result<Vec<AuditRow>, Error> {
     let sql = "SELECT id, ts, request_id, user_id, action, draft_id, metadata, ip, user_agent, prev_hash, hash \
                FROM audit_events WHERE id > ?1 AND ts >= ?2 ORDER BY id LIMIT ?3";
     shown(reader, sql, &[after.into(), since.into(), SLICE_ROWS.into()])
@@ -77,7 +77,7 @@ pub fn slice(reader: &Reader, after: i64, since: Timestamp) -> Result<Vec<Shown>
 ///
 /// # Errors
 /// When the store fails.
-pub fn newest(reader: &Reader, wanted: &Wanted<'_>, rows: u32) -> Result<Vec<Shown>, Error> {
+pub fn newest(reader: &Reader, wanted: &Wanted<'_>, rows: u32) -> Result<Vec<AuditRow>, Error> {
     let sql = "SELECT id, ts, request_id, user_id, action, draft_id, metadata, ip, user_agent, prev_hash, hash \
                FROM audit_events \
                WHERE id > ?1 AND id > coalesce((SELECT max(id) FROM audit_events), 0) - ?2 \
@@ -88,8 +88,8 @@ pub fn newest(reader: &Reader, wanted: &Wanted<'_>, rows: u32) -> Result<Vec<Sho
     shown(reader, sql, &values)
 }
 
-fn shown(reader: &Reader, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<Shown>, Error> {
-    reader.all(sql, values, shown_of)
+fn shown(reader: &Reader, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<AuditRow>, Error> {
+    reader.all(sql, values, row_of)
 }
 
 /// The id behind which the newest `rows` rows stand.

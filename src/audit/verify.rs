@@ -15,21 +15,21 @@ pub struct Report {
     /// Rows up to the end, or to the first that is wrong.
     pub rows: u64,
     /// Id and time of the first and the last of them.
-    pub ends: Option<(Place, Place)>,
+    pub ends: Option<(RowPlace, RowPlace)>,
     /// What the first row follows.
     pub anchor: Link,
     /// The end of the chain, as far as it holds.
     pub head: Link,
     /// Where it breaks first.
-    pub fault: Option<Fault>,
+    pub fault: Option<ChainFault>,
 }
 
 /// A row by its id and time.
-pub type Place = (i64, Timestamp);
+pub type RowPlace = (i64, Timestamp);
 
 /// Why the chain does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum ChainFault {
     /// Rows are gone.
     #[error("{} missing: row {before} is the next one that is there", rows(*.first, *.last))]
     Missing {
@@ -120,19 +120,19 @@ fn follow(reader: &Reader, noted: Option<&[u8]>) -> Result<Report, Error> {
     }
     read?;
     if !known {
-        report.fault = Some(Fault::Unknown { hash: hex(noted.unwrap_or_default()) });
+        report.fault = Some(ChainFault::Unknown { hash: hex(noted.unwrap_or_default()) });
     }
     Ok(report)
 }
 
 /// What is wrong with the row that comes after everything reported so far.
-fn fault(reader: &Reader, report: &Report, row: &Row<'_>) -> Result<Option<Fault>, Error> {
+fn fault(reader: &Reader, report: &Report, row: &Row<'_>) -> Result<Option<ChainFault>, Error> {
     let (id, before) = (row.get::<i64>(0)?, &report.head);
     if id <= report.anchor.id {
-        return Ok(Some(Fault::BeforeAnchor { id, anchor: report.anchor.id }));
+        return Ok(Some(ChainFault::BeforeAnchor { id, anchor: report.anchor.id }));
     }
     if id != before.id + 1 {
-        return Ok(Some(Fault::Missing { first: before.id + 1, last: id - 1, before: id }));
+        return Ok(Some(ChainFault::Missing { first: before.id + 1, last: id - 1, before: id }));
     }
     let mut texts = [None; 7];
     for (at, text) in texts.iter_mut().enumerate() {
@@ -144,13 +144,13 @@ fn fault(reader: &Reader, report: &Report, row: &Row<'_>) -> Result<Option<Fault
     let is_linked = prev_hash == before.hash;
     Ok(match (is_sound, is_linked) {
         (true, true) => None,
-        (true, false) => Some(Fault::Unlinked { id, after: before.id }),
+        (true, false) => Some(ChainFault::Unlinked { id, after: before.id }),
         // Ids are hashed, so a row that was moved no longer comes to its hash; but it still names the one it followed.
         (false, false) => Some(match store::place_of(reader, prev_hash)? {
-            Some(after) if after != id => Fault::Moved { id, after },
-            _ => Fault::Altered { id },
+            Some(after) if after != id => ChainFault::Moved { id, after },
+            _ => ChainFault::Altered { id },
         }),
-        (false, true) => Some(Fault::Altered { id }),
+        (false, true) => Some(ChainFault::Altered { id }),
     })
 }
 
@@ -175,7 +175,7 @@ mod tests {
         }
     }
 
-    fn after(rows: i64, tampering: &str) -> (u64, Option<Fault>) {
+    fn after(rows: i64, tampering: &str) -> (u64, Option<ChainFault>) {
         let reader = log(rows);
         reader.batch(tampering);
         let report = verify(&reader, None).unwrap();
@@ -216,19 +216,19 @@ mod tests {
                     continue;
                 }
                 let found = after(9, &format!("UPDATE audit_events SET {column} = {value} WHERE id = {id}"));
-                assert_eq!(found, (id - 1, Some(Fault::Altered { id: id as i64 })), "{column} = {value}");
+                assert_eq!(found, (id - 1, Some(ChainFault::Altered { id: id as i64 })), "{column} = {value}");
             }
         }
     }
 
     #[test]
     fn rows_that_are_missing_are_named() {
-        let missing = |first, last, before| Some(Fault::Missing { first, last, before });
+        let missing = |first, last, before| Some(ChainFault::Missing { first, last, before });
         assert_eq!(after(9, "DELETE FROM audit_events WHERE id = 5"), (4, missing(5, 5, 6)));
         assert_eq!(after(9, "DELETE FROM audit_events WHERE id BETWEEN 3 AND 6"), (2, missing(3, 6, 7)));
         assert_eq!(after(9, "DELETE FROM audit_events WHERE id <= 2"), (0, missing(1, 2, 3)));
         let closed_up = "DELETE FROM audit_events WHERE id = 5; UPDATE audit_events SET id = id - 1 WHERE id > 5";
-        assert_eq!(after(9, closed_up), (4, Some(Fault::Altered { id: 5 })));
+        assert_eq!(after(9, closed_up), (4, Some(ChainFault::Altered { id: 5 })));
         let says = missing(3, 6, 7).unwrap().to_string();
         assert_eq!(says, "rows 3 to 6 are missing: row 7 is the next one that is there");
     }
@@ -238,9 +238,9 @@ mod tests {
         let swap = "UPDATE audit_events SET id = 100 WHERE id = 3; UPDATE audit_events SET id = 3 WHERE id = 4; \
                     UPDATE audit_events SET id = 4 WHERE id = 100";
         // What stands third now was written after what stands fourth.
-        assert_eq!(after(9, swap), (2, Some(Fault::Moved { id: 3, after: 4 })));
+        assert_eq!(after(9, swap), (2, Some(ChainFault::Moved { id: 3, after: 4 })));
         let far = swap.replace("= 4", "= 8");
-        assert_eq!(after(9, &far), (2, Some(Fault::Moved { id: 3, after: 7 })));
+        assert_eq!(after(9, &far), (2, Some(ChainFault::Moved { id: 3, after: 7 })));
     }
 
     #[test]
@@ -257,7 +257,7 @@ mod tests {
             reader.write(|tx| tx.run(update, &[tampered.into(), (&forged).into()])).unwrap();
             let fault = verify(&reader, None).unwrap().fault;
             if tampered == 2 {
-                assert_eq!(fault, Some(Fault::Unlinked { id: 3, after: 2 }));
+                assert_eq!(fault, Some(ChainFault::Unlinked { id: 3, after: 2 }));
             } else {
                 assert_eq!(fault, None, "only a head that was noted shows it");
             }
@@ -273,7 +273,7 @@ mod tests {
         assert_eq!((found(&noted), found(&[0; 32])), (None, None), "the beginning is always there");
         reader.batch("DELETE FROM audit_events WHERE id > 8");
         assert_eq!(verify(&reader, None).unwrap().fault, None);
-        assert_eq!(found(&noted), Some(Fault::Unknown { hash: hex(&noted) }));
+        assert_eq!(found(&noted), Some(ChainFault::Unknown { hash: hex(&noted) }));
     }
 
     #[test]
@@ -284,10 +284,10 @@ mod tests {
         let cut = |at: i64| format!("{}; DELETE FROM audit_events WHERE id <= {at}", anchor(at, "hash"));
         assert_eq!(after(9, &cut(4)), (5, None));
         assert_eq!(after(9, &cut(9)), (0, None));
-        assert_eq!(after(9, &anchor(4, "hash")), (0, Some(Fault::BeforeAnchor { id: 1, anchor: 4 })));
+        assert_eq!(after(9, &anchor(4, "hash")), (0, Some(ChainFault::BeforeAnchor { id: 1, anchor: 4 })));
         let wrong = cut(4).replace(", hash FROM", ", zeroblob(32) FROM");
-        assert_eq!(after(9, &wrong), (0, Some(Fault::Unlinked { id: 5, after: 4 })));
+        assert_eq!(after(9, &wrong), (0, Some(ChainFault::Unlinked { id: 5, after: 4 })));
         let gone = format!("{}; DELETE FROM audit_anchor", cut(4));
-        assert_eq!(after(9, &gone), (0, Some(Fault::Missing { first: 1, last: 4, before: 5 })));
+        assert_eq!(after(9, &gone), (0, Some(ChainFault::Missing { first: 1, last: 4, before: 5 })));
     }
 }

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::common::{FOUND_PROBLEMS, fail, load};
 use crate::audit;
 use crate::audit::chain::hex;
-use crate::audit::read::{CSV_HEADER, Shown};
+use crate::audit::read::{AuditRow, CSV_HEADER};
 use crate::audit::verify::{Report, verify};
 use crate::clock::{Clock, Timestamp};
 use crate::config::SettingsPath;
@@ -95,7 +95,7 @@ fn hash(text: &str) -> Result<Hash, String> {
 
 /// Why a verb did not come to its end.
 #[derive(Debug, thiserror::Error)]
-enum Ended {
+enum Failure {
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
     #[error(transparent)]
@@ -117,14 +117,14 @@ pub(super) fn run(verb: Verb, path: &SettingsPath) -> ExitCode {
     match ended {
         Ok(code) => code,
         // A reader who has left has seen enough.
-        Err(Ended::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error @ Ended::Since(_)) => fail("the command line is wrong", &error, 2),
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error @ Failure::Since(_)) => fail("the command line is wrong", &error, 2),
         Err(error) => fail("the audit log cannot be read", &error, 1),
     }
 }
 
 impl Database {
-    fn open(&self, path: &SettingsPath) -> Result<Reader, Ended> {
+    fn open(&self, path: &SettingsPath) -> Result<Reader, Failure> {
         let path = match &self.file {
             Some(path) => path.clone(),
             None => load(path)?.settings.database(&DATABASE).to_owned(),
@@ -133,7 +133,7 @@ impl Database {
     }
 }
 
-fn run_verify(log: &Reader, head: Option<&Hash>) -> Result<ExitCode, Ended> {
+fn run_verify(log: &Reader, head: Option<&Hash>) -> Result<ExitCode, Failure> {
     let report = verify(log, head.map(|hash| hash.0.as_slice()))?;
     let mut out = io::stdout().lock();
     out.write_all(summary(&report).as_bytes())?;
@@ -158,31 +158,31 @@ fn summary(report: &Report) -> String {
     text
 }
 
-fn export(database: &Database, path: &SettingsPath, since: Option<&str>, form: Form) -> Result<ExitCode, Ended> {
+fn export(database: &Database, path: &SettingsPath, since: Option<&str>, form: Form) -> Result<ExitCode, Failure> {
     let since = match since {
-        Some(text) => audit::since(text, Clock::system().now()).map_err(Ended::Since)?,
+        Some(text) => audit::since(text, Clock::system().now()).map_err(Failure::Since)?,
         None => Timestamp(i64::MIN),
     };
     let reader = database.open(path)?;
     let mut out = BufWriter::new(io::stdout().lock());
-    let write: fn(&Shown, &mut String) = match form {
-        Form::Jsonl => Shown::jsonl,
+    let write: fn(&AuditRow, &mut String) = match form {
+        Form::Jsonl => AuditRow::jsonl,
         Form::Csv => {
             out.write_all(CSV_HEADER.as_bytes())?;
-            Shown::csv
+            AuditRow::csv
         }
     };
     write_from(&reader, i64::MIN, since, write, &mut out)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn tail(reader: &Reader, lines: u32, follow: bool) -> Result<ExitCode, Ended> {
+fn tail(reader: &Reader, lines: u32, follow: bool) -> Result<ExitCode, Failure> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut after = audit::store::before_newest(reader, lines)?;
     // Nothing is ever sent: this is how to wait with an end.
     let (_never, wait) = mpsc::channel::<()>();
     loop {
-        after = write_from(reader, after, Timestamp(i64::MIN), Shown::line, &mut out)?;
+        after = write_from(reader, after, Timestamp(i64::MIN), AuditRow::line, &mut out)?;
         if !follow {
             return Ok(ExitCode::SUCCESS);
         }
@@ -195,9 +195,9 @@ fn write_from(
     reader: &Reader,
     mut after: i64,
     since: Timestamp,
-    write: fn(&Shown, &mut String),
+    write: fn(&AuditRow, &mut String),
     out: &mut impl Write,
-) -> Result<i64, Ended> {
+) -> Result<i64, Failure> {
     let mut text = String::new();
     loop {
         let rows = audit::store::slice(reader, after, since)?;

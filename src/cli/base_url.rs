@@ -17,13 +17,13 @@ use crate::settings::Settings;
 pub(super) struct BaseUrl {
     /// Host and port as they were written, for the `Host` header.
     authority: String,
-    place: Place,
+    place: Destination,
     /// What stands before every path; without a slash at its end.
     prefix: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+enum Destination {
     Name(String, u16),
     Socket(PathBuf),
 }
@@ -42,7 +42,7 @@ impl BaseUrl {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         const SHAPE: &str = "use http://HOST:PORT, such as http://127.0.0.1:8000";
         if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
-            let place = Place::Socket(path.into());
+            let place = Destination::Socket(path.into());
             return Ok(Self { authority: "localhost".to_owned(), place, prefix: String::new() });
         }
         let uri: Uri = text.parse().map_err(|error| format!("it is not an address: {error}; {SHAPE}"))?;
@@ -69,7 +69,7 @@ impl BaseUrl {
         };
         Ok(Self {
             authority: authority.to_owned(),
-            place: Place::Name(host.trim_matches(['[', ']']).to_owned(), port),
+            place: Destination::Name(host.trim_matches(['[', ']']).to_owned(), port),
             prefix: uri.path().trim_end_matches('/').to_owned(),
         })
     }
@@ -91,8 +91,8 @@ impl BaseUrl {
     /// When the name has no address.
     pub(super) fn endpoint(&self, patience: Duration) -> io::Result<Endpoint> {
         let (host, port) = match &self.place {
-            Place::Name(host, port) => (host.as_str(), *port),
-            Place::Socket(path) => return Ok(Endpoint::Unix(path.clone())),
+            Destination::Name(host, port) => (host.as_str(), *port),
+            Destination::Socket(path) => return Ok(Endpoint::Unix(path.clone())),
         };
         let addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
         let takes = |address: &&_| TcpStream::connect_timeout(address, patience).is_ok();
@@ -107,8 +107,8 @@ impl BaseUrl {
 impl fmt::Display for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Name(..) => write!(f, "http://{}{}", self.authority, self.prefix),
-            Place::Socket(path) => write!(f, "unix:{}", path.display()),
+            Destination::Name(..) => write!(f, "http://{}{}", self.authority, self.prefix),
+            Destination::Socket(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }
@@ -128,7 +128,7 @@ mod tests {
             ("HTTP://box.example:1/ink/ring/", "box.example", 1, "/ink/ring"),
         ] {
             let url = BaseUrl::parse(text).unwrap();
-            assert_eq!((&url.place, url.prefix()), (&Place::Name(host.to_owned(), port), prefix), "{text}");
+            assert_eq!((&url.place, url.prefix()), (&Destination::Name(host.to_owned(), port), prefix), "{text}");
             assert_eq!(BaseUrl::parse(&url.to_string()), Ok(url), "{text}");
         }
         let to = BaseUrl::parse("http://[::1]:81").unwrap().endpoint(Duration::from_secs(1)).unwrap();

@@ -84,7 +84,7 @@ fn knob(name: &str) -> Option<&'static Knob> {
 
 /// Why it did not come to its end.
 #[derive(Debug, thiserror::Error)]
-enum Ended {
+enum Failure {
     #[error("it writes to /etc and {PROGRAM}: run it as root, or name another place with --root DIR")]
     NotRoot,
     #[error(
@@ -101,25 +101,25 @@ enum Ended {
 pub(super) fn run(options: &Options) -> ExitCode {
     match set_up(options) {
         Ok(report) => print(&report),
-        Err(error @ Ended::NoOrigin) => fail("the command line is wrong", &error, 2),
+        Err(error @ Failure::NoOrigin) => fail("the command line is wrong", &error, 2),
         Err(error) => fail("cannot set up", &error, 1),
     }
 }
 
-fn set_up(options: &Options) -> Result<String, Ended> {
+fn set_up(options: &Options) -> Result<String, Failure> {
     if options.root.is_none() && !options.dry_run && !rustix::process::geteuid().is_root() {
-        return Err(Ended::NotRoot);
+        return Err(Failure::NotRoot);
     }
     let root = options.root.clone().unwrap_or_else(|| "/".into());
     let mut target = Target {
-        root: std::path::absolute(&root).map_err(|error| Ended::File(root, error))?,
+        root: std::path::absolute(&root).map_err(|error| Failure::File(root, error))?,
         dry: options.dry_run,
         report: String::new(),
     };
     let settings = target.place(SETTINGS);
     let present = fs::read_to_string(&settings).ok();
     if present.is_none() && options.origins.is_empty() && !settings.exists() {
-        return Err(Ended::NoOrigin);
+        return Err(Failure::NoOrigin);
     }
     let given = named(present.as_deref().unwrap_or_default())?;
     let program = program(&mut target, options.root.is_some())?;
@@ -139,14 +139,14 @@ fn set_up(options: &Options) -> Result<String, Ended> {
 }
 
 /// The path of the program that the units are to start, which is copied where they see it if it is elsewhere.
-fn program(target: &mut Target, elsewhere: bool) -> Result<String, Ended> {
-    let running = std::env::current_exe().map_err(|error| Ended::File("this program".into(), error))?;
+fn program(target: &mut Target, elsewhere: bool) -> Result<String, Failure> {
+    let running = std::env::current_exe().map_err(|error| Failure::File("this program".into(), error))?;
     let path = running.to_string_lossy();
     if !elsewhere && stays(&path) {
         target.say("kept", &path, "");
         return Ok(path.into_owned());
     }
-    let bytes = fs::read(&running).map_err(|error| Ended::File(running.clone(), error))?;
+    let bytes = fs::read(&running).map_err(|error| Failure::File(running.clone(), error))?;
     target.keep(PROGRAM, 0o755, &bytes)?;
     Ok(PROGRAM.to_owned())
 }
@@ -158,9 +158,9 @@ fn stays(path: &str) -> bool {
 }
 
 /// The names that a text gives a value to, as the service reads it.
-fn named(text: &str) -> Result<Vec<(String, String)>, Ended> {
+fn named(text: &str) -> Result<Vec<(String, String)>, Failure> {
     let told = |malformed: Vec<Malformed>| malformed.iter().map(|one| format!("{SETTINGS} {one}")).collect::<Vec<_>>();
-    let pairs = config::pairs(text).map_err(|malformed| Ended::Settings(told(malformed).join("\n")))?;
+    let pairs = config::pairs(text).map_err(|malformed| Failure::Settings(told(malformed).join("\n")))?;
     Ok(pairs.into_iter().filter(|(_, value)| !value.is_empty()).collect())
 }
 
@@ -203,7 +203,7 @@ impl Target {
     }
 
     /// Writes a file that is not there. One that is stays as it is, and is remarked on if it is another one.
-    fn keep(&mut self, path: &str, mode: u32, bytes: &[u8]) -> Result<(), Ended> {
+    fn keep(&mut self, path: &str, mode: u32, bytes: &[u8]) -> Result<(), Failure> {
         let place = self.place(path);
         match fs::read(&place) {
             Ok(found) if found == bytes => self.say("kept", path, ""),
@@ -211,22 +211,22 @@ impl Target {
                 self.say("kept", path, " (it is another one than this program has: move it away to have it replaced)");
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.write(path, mode, bytes)?,
-            Err(error) => return Err(Ended::File(place, error)),
+            Err(error) => return Err(Failure::File(place, error)),
         }
         Ok(())
     }
 
     /// Writes a new secret, of which nothing is said but where it is.
-    fn secret(&mut self, path: &str) -> Result<(), Ended> {
+    fn secret(&mut self, path: &str) -> Result<(), Failure> {
         if self.place(path).exists() {
             self.say("kept", path, "");
             return Ok(());
         }
-        let text = new_secret().map_err(|error| Ended::File("/dev/random".into(), error))?;
+        let text = new_secret().map_err(|error| Failure::File("/dev/random".into(), error))?;
         self.write(path, 0o600, text.as_bytes())
     }
 
-    fn settings(&mut self, present: bool, origins: &[String]) -> Result<(), Ended> {
+    fn settings(&mut self, present: bool, origins: &[String]) -> Result<(), Failure> {
         if present || self.place(SETTINGS).exists() {
             let more = if origins.is_empty() { "" } else { " (--origin changes nothing in it)" };
             self.say("kept", SETTINGS, more);
@@ -236,7 +236,7 @@ impl Target {
     }
 
     /// Makes a file under another name and gives it this one when it is whole, unless something has it by now.
-    fn write(&mut self, path: &str, mode: u32, bytes: &[u8]) -> Result<(), Ended> {
+    fn write(&mut self, path: &str, mode: u32, bytes: &[u8]) -> Result<(), Failure> {
         let mode_shown = format!(" ({mode:04o})");
         if self.dry {
             self.say("would write", path, &mode_shown);
@@ -246,14 +246,14 @@ impl Target {
         let directory = place.parent().unwrap_or(Path::new("/"));
         // Of the directories that may be missing, only that of the secrets is nobody else's to look into.
         let of_directory = if mode == 0o600 { 0o700 } else { 0o755 };
-        make_directory(directory, of_directory).map_err(|error| Ended::File(directory.to_owned(), error))?;
+        make_directory(directory, of_directory).map_err(|error| Failure::File(directory.to_owned(), error))?;
         let half = directory.join(format!(".inkring-setup-{}", std::process::id()));
         let made = write_all(&half, mode, bytes).and_then(|()| fs::hard_link(&half, &place));
         // It has its own name by now, or is not wanted.
         let _ = fs::remove_file(&half);
-        made.map_err(|error| Ended::File(place.clone(), error))?;
+        made.map_err(|error| Failure::File(place.clone(), error))?;
         let synced = File::open(directory).and_then(|directory| directory.sync_all());
-        synced.map_err(|error| Ended::File(directory.to_owned(), error))?;
+        synced.map_err(|error| Failure::File(directory.to_owned(), error))?;
         self.say("wrote", path, &mode_shown);
         Ok(())
     }
@@ -343,7 +343,7 @@ fn enabled() -> Vec<&'static str> {
     enabled
 }
 
-fn next_steps(target: &mut Target, options: &Options, program: &str) -> Result<(), Ended> {
+fn next_steps(target: &mut Target, options: &Options, program: &str) -> Result<(), Failure> {
     let units = enabled().join(" ");
     let rooted = options.root.as_ref().map(|_| " on the machine that this becomes").unwrap_or_default();
     target.report.push_str(&format!(
@@ -376,7 +376,7 @@ fn next_steps(target: &mut Target, options: &Options, program: &str) -> Result<(
         if options.dry_run {
             report.push_str(&format!("A token of {user} would follow here.\n"));
         } else {
-            let token = config.and_then(|config| first_token(&config, user)).map_err(Ended::Settings)?;
+            let token = config.and_then(|config| first_token(&config, user)).map_err(Failure::Settings)?;
             report.push_str(&format!("A token of {user}, good for {TOKEN_HOURS} hours:\n{token}\n"));
         }
     }

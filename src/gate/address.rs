@@ -71,7 +71,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::net::http1::{Decoder, Intake, Limits, Step, slots};
+    use crate::net::http1::{Decoder, HeadLimits, Intake, Step, slots};
 
     fn client(forwarded: &[&str], peer: &str) -> String {
         client_and(forwarded, peer, &UntrustedProxy::default())
@@ -80,7 +80,7 @@ mod tests {
     fn client_and(forwarded: &[&str], peer: &str, untrusted: &UntrustedProxy) -> String {
         let lines: String = forwarded.iter().map(|line| format!("X-Forwarded-For: {line}\r\n")).collect();
         let head = format!("GET / HTTP/1.1\r\nHost: t\r\n{lines}\r\n");
-        let mut decoder = Decoder::new(Limits { head_bytes: 4096, headers: 16, target_bytes: 64 });
+        let mut decoder = Decoder::new(HeadLimits { head_bytes: 4096, headers: 16, target_bytes: 64 });
         let mut slots = slots();
         let Ok(Step::Request { request, .. }) = decoder.decode(head.as_bytes(), &mut slots, |_| Intake::Whole(0))
         else {

@@ -24,7 +24,7 @@ pub struct Cors {
 
 /// What one request's origin is told.
 #[derive(Debug, Clone)]
-pub enum Verdict {
+pub enum OriginVerdict {
     /// No `Origin`: nothing to say.
     SameOrigin,
     /// Not on the list: the request runs, but the page may not read the answer.
@@ -43,27 +43,27 @@ impl Cors {
     }
 
     /// What to tell the sender of this request.
-    pub fn judge(&self, request: &Request<'_>) -> Verdict {
-        let Some(origin) = request.headers.get("origin") else { return Verdict::SameOrigin };
+    pub fn judge(&self, request: &Request<'_>) -> OriginVerdict {
+        let Some(origin) = request.headers.get("origin") else { return OriginVerdict::SameOrigin };
         if self.any {
-            return Verdict::Any;
+            return OriginVerdict::Any;
         }
         let listed = self.origins.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(origin));
         match HeaderValue::from_bytes(origin) {
-            Ok(origin) if listed => Verdict::Allowed(origin),
-            _ => Verdict::Denied,
+            Ok(origin) if listed => OriginVerdict::Allowed(origin),
+            _ => OriginVerdict::Denied,
         }
     }
 
     /// The answer to a browser's question before a request, if this is one (contract 01 §0.3).
-    pub fn preflight(request: &Request<'_>, verdict: &Verdict) -> Option<Response> {
+    pub fn preflight(request: &Request<'_>, verdict: &OriginVerdict) -> Option<Response> {
         let asks = request.method == Method::OPTIONS
             && request.headers.get("origin").is_some()
             && request.headers.get("access-control-request-method").is_some();
         if !asks {
             return None;
         }
-        if matches!(verdict, Verdict::Denied) {
+        if matches!(verdict, OriginVerdict::Denied) {
             return Some(Response::text(StatusCode::BAD_REQUEST, "Disallowed CORS origin"));
         }
         let mut response = Response::text(StatusCode::OK, "OK")
@@ -77,7 +77,7 @@ impl Cors {
     }
 }
 
-impl Verdict {
+impl OriginVerdict {
     /// Adds the headers that tell the browser.
     pub fn apply(&self, headers: &mut Vec<(HeaderName, HeaderValue)>) {
         match self {

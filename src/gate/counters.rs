@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 use crate::observe::metrics::{
-    Buckets, Counter, Gauge, HTTP, Histogram, Kept, LIMITS, Labelled, Metrics, Row, SECONDS,
+    Buckets, Counter, Gauge, HTTP, Histogram, LIMITS, Labelled, MetricCache, Metrics, Row, SECONDS,
 };
 
 /// The path of requests that no route has.
@@ -75,7 +75,7 @@ impl Counters {
     /// The metrics of one route, by its template, for one thread.
     #[must_use]
     pub fn route(&self, template: &'static str) -> RouteMetrics {
-        let (requests, answered) = (self.requests.clone(), Kept::default());
+        let (requests, answered) = (self.requests.clone(), MetricCache::default());
         let (duration, blocked) = (self.durations.with(&[template]), self.blocked.clone());
         let (blocked_here, in_flight) = (OnceCell::new(), self.in_flight.clone());
         RouteMetrics { template, requests, answered, duration, blocked, blocked_here, in_flight }
@@ -113,7 +113,7 @@ impl Drop for InFlight {
 pub struct RouteMetrics {
     template: &'static str,
     requests: Labelled<Counter>,
-    answered: Kept<(&'static str, StatusCode), Counter>,
+    answered: MetricCache<(&'static str, StatusCode), Counter>,
     duration: Histogram,
     blocked: Labelled<Counter>,
     /// The counter of this route, from the first time on: who is refused comes often.

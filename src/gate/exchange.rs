@@ -9,7 +9,7 @@ use log::kv::{ToValue as _, Value};
 
 use super::call::Outcome;
 use super::code::Code;
-use super::cors::Verdict;
+use super::cors::OriginVerdict;
 use super::counters::{InFlight, RouteMetrics, UNMATCHED};
 use super::error::ApiError;
 use super::headers::Headers;
@@ -21,7 +21,7 @@ use crate::net::{self, Answer, Pace, Request, RequestId, Response, Woken};
 use crate::observe;
 
 /// What the gate knows before it has looked at a request.
-pub(super) struct Kept<'g> {
+pub(super) struct Context<'g> {
     pub(super) routes: &'g Routes,
     pub(super) headers: &'static Headers,
     pub(super) is_private: bool,
@@ -31,7 +31,7 @@ pub(super) struct Kept<'g> {
 /// What is known of one request by the time it is answered.
 pub(super) struct Exchange {
     pub(super) request_id: RequestId,
-    cors: Verdict,
+    cors: OriginVerdict,
     method: Method,
     /// The path as sent, kept only when it will be logged.
     path: Option<String>,
@@ -43,7 +43,7 @@ pub(super) struct Exchange {
     /// How slowly its body may come, should it be taken piece by piece.
     pub(super) pace: Pace,
     pub(super) user: Option<String>,
-    /// What it is about, under the name that its route gives it. Kept only when it could be logged, with an error at the
+    /// What it is about, under the name that its route gives it. Context only when it could be logged, with an error at the
     /// least.
     pub(super) subject: Option<(&'static str, String)>,
     /// The names of all subjects: each line of the log has each, so that all lines have the same fields.
@@ -60,8 +60,8 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// A request that nothing has looked at yet.
-    pub(super) fn new(request: &Request<'_>, cors: Verdict, kept: Kept<'_>) -> Self {
-        let Kept { routes, headers, is_private, clock } = kept;
+    pub(super) fn new(request: &Request<'_>, cors: OriginVerdict, context: Context<'_>) -> Self {
+        let Context { routes, headers, is_private, clock } = context;
         Self {
             request_id: RequestId::from_header(request.headers.get("x-request-id")),
             cors,
@@ -85,7 +85,7 @@ impl Exchange {
     }
 
     /// What its origin is told.
-    pub(super) fn cors(&self) -> &Verdict {
+    pub(super) fn cors(&self) -> &OriginVerdict {
         &self.cors
     }
 

@@ -53,7 +53,7 @@ pub use identity::{
     BadKeys, BadToken, Caller, Demands, Form, Identity, KeyFile, Keys, MINT_MAX_HOURS, TOKEN_MAX_BYTES,
     USER_ID_MAX_CHARS, Verifier, is_user_id, mint, unverified,
 };
-pub use limit::{Limiter, Limits, RatePolicy};
+pub use limit::{Limiter, RateLimits, RatePolicy};
 pub use live::{Following, Live};
 pub use policy::{NewPolicy, Policies, Policy, PolicyError};
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::cors::Cors;
 use super::counters::LIMITED_KEYS;
 use super::identity::options::{KEYS_RELOAD, KeysError, OpenedKeys, TRUST_HEADER};
 use super::identity::{Demands, Identity, KeyFile, KeyWatch, Verifier, header_trust};
-use super::limit::{Limiter, Limits};
+use super::limit::{Limiter, RateLimits};
 use super::live::Live;
 use super::options::{ORIGINS, PROXIES};
 use crate::clock::Clock;
@@ -65,7 +65,7 @@ impl NewPolicy {
         let warnings = warning.into_iter().chain(unsaid).collect();
         let verifier = keys.map(|keys| Verifier::new(keys, Demands::of(settings)));
         let now = clock.instant();
-        let limiter = Limits::of(settings).map(|limits| match counted {
+        let limiter = RateLimits::of(settings).map(|limits| match counted {
             None => Limiter::new(limits, now),
             Some(counted) => counted.with(limits, now),
         });

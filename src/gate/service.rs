@@ -10,12 +10,12 @@ use http::{HeaderValue, StatusCode};
 use super::address::{self, UntrustedProxy};
 use super::call::{Call, Outcome, Parking};
 use super::code::Code;
-use super::cors::{Cors, Verdict};
+use super::cors::{Cors, OriginVerdict};
 use super::error::ApiError;
-use super::exchange::{Exchange, Kept};
+use super::exchange::{Context, Exchange};
 use super::handshake;
 use super::headers::Headers;
-use super::limit::Who;
+use super::limit::Client;
 use super::live::Following;
 use super::policy::Policy;
 use super::receive::Receiving;
@@ -28,7 +28,7 @@ use crate::net::{self, Answer, Intake, Peer, Reject, Request, RequestId, Respons
 pub struct Gate {
     /// Every path that is served.
     pub routes: Routes,
-    /// Who may ask what, as the configuration in force says.
+    /// Client may ask what, as the configuration in force says.
     pub policy: Following<Policy>,
     /// Bytes of body read when a route says nothing else.
     pub body_bytes: usize,
@@ -36,7 +36,7 @@ pub struct Gate {
     pub headers: &'static Headers,
     /// Makes this the gate of a private front, see [`Guard`].
     pub guard: Option<Guard>,
-    /// Who forwards requests without being trusted. The shards share it.
+    /// Client forwards requests without being trusted. The shards share it.
     pub untrusted_proxy: UntrustedProxy,
     /// Wakes the shard when an answer to a parked request is there.
     pub shard: Arc<dyn Resume>,
@@ -60,9 +60,13 @@ impl net::Service for Gate {
 
     fn call(&mut self, request: &Request<'_>, peer: Peer, ticket: Ticket) -> Answer {
         self.policy.catch_up();
-        let kept =
-            Kept { routes: &self.routes, headers: self.headers, is_private: self.guard.is_some(), clock: &self.clock };
-        let mut exchange = Exchange::new(request, self.origin(request), kept);
+        let context = Context {
+            routes: &self.routes,
+            headers: self.headers,
+            is_private: self.guard.is_some(),
+            clock: &self.clock,
+        };
+        let mut exchange = Exchange::new(request, self.origin(request), context);
         if let Some(response) = Cors::preflight(request, exchange.cors()).filter(|_| self.guard.is_none()) {
             return Answer::Now(exchange.finish(Ok(response), &self.clock));
         }
@@ -112,8 +116,8 @@ impl net::Service for Gate {
 }
 
 impl Gate {
-    fn origin(&self, request: &Request<'_>) -> Verdict {
-        if self.guard.is_some() { Verdict::SameOrigin } else { self.policy.cors.judge(request) }
+    fn origin(&self, request: &Request<'_>) -> OriginVerdict {
+        if self.guard.is_some() { OriginVerdict::SameOrigin } else { self.policy.cors.judge(request) }
     }
 
     fn answer(
@@ -150,9 +154,9 @@ impl Gate {
         let asks = route.access == Access::User || limiter.is_some();
         let asker = asks.then(|| self.policy.identity.establish(request, self.clock.now()));
         if let Some(limiter) = limiter {
-            // Who sends a token that is not good is nobody but an address.
+            // Client sends a token that is not good is nobody but an address.
             let user = asker.as_ref().and_then(|asker| asker.as_deref().ok());
-            let who = user.map_or(Who::Address(client), Who::User);
+            let who = user.map_or(Client::Address(client), Client::User);
             let standing = limiter.by_route(who, route.template, &request.method, route.rate, exchange.began());
             if let Some(refusal) = exchange.charge(&standing) {
                 exchange.user = asker.and_then(Result::ok);

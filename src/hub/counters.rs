@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Seats;
 use crate::net;
-use crate::observe::metrics::{Counter, Histogram, Kept, Labelled, Metrics, Row, SECONDS, SOCKETS, set_usize};
+use crate::observe::metrics::{Counter, Histogram, Labelled, MetricCache, Metrics, Row, SECONDS, SOCKETS, set_usize};
 
 pub(crate) static OPENED: Row =
     Row::counter(&SOCKETS, "ws_connections_total").says("Sockets that were let in", "How many sockets come?");
@@ -53,7 +53,7 @@ impl Counters {
 
     /// What counts deliveries on one thread.
     pub fn deliveries(&self) -> Deliveries {
-        Deliveries { sent: self.sent.clone(), kept: Kept::default(), took: self.deliver.clone() }
+        Deliveries { sent: self.sent.clone(), kept: MetricCache::default(), took: self.deliver.clone() }
     }
 }
 
@@ -75,7 +75,7 @@ impl Seats {
 #[derive(Debug)]
 pub struct Deliveries {
     sent: Labelled<Counter>,
-    kept: Kept<&'static str, Counter>,
+    kept: MetricCache<&'static str, Counter>,
     took: Histogram,
 }
 

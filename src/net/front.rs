@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::acceptor::{Acceptor, Control, Entrance};
 use super::counters::Counters;
-use super::http1::Limits;
+use super::http1::HeadLimits;
 use super::listener::Listener;
 use super::loopback::LoopbackClient;
 use super::mailbox::{self, Mailbox};
@@ -33,7 +33,7 @@ pub struct Options {
     /// What stands before the names of its threads; nothing for the public front.
     pub name: &'static str,
     /// Bounds of a head.
-    pub limits: Limits,
+    pub limits: HeadLimits,
     /// Deadlines.
     pub timeouts: Timeouts,
     /// Fetches what answers are streamed from.

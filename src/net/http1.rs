@@ -8,7 +8,7 @@
 //! line ends in CRLF, no bare CR or LF, no NUL, no folded header, one `Host`, at most one `Content-Length` of
 //! digits only, `Transfer-Encoding` only as a single `chunked` and never beside a length (RFC 9112 §2.2, §6.3).
 //!
-//! Bounds: [`Limits`] for the head, the service's answer per route for the body ([`Intake`]), [`CHUNK_LINE_MAX_BYTES`] for a
+//! Bounds: [`HeadLimits`] for the head, the service's answer per route for the body ([`Intake`]), [`CHUNK_LINE_MAX_BYTES`] for a
 //! chunk's size line. What waits in memory is at most one head and one body; of a body that is taken in pieces
 //! ([`Decoder::body`]) nothing waits but a line of its framing.
 
@@ -32,7 +32,7 @@ pub fn slots<'b>() -> Slots<'b> {
 
 /// What a head may cost, in bytes and lines.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub struct HeadLimits {
     /// Request line and headers together, up to and with the empty line.
     pub head_bytes: usize,
     /// Header lines, at most [`HEADERS_MAX`].
@@ -243,7 +243,7 @@ enum Framing {
 /// The state between two calls for one connection. Small while a connection is idle.
 #[derive(Debug)]
 pub struct Decoder {
-    limits: Limits,
+    limits: HeadLimits,
     phase: Phase,
     scan: Scan,
 }
@@ -260,7 +260,7 @@ struct Scan {
 
 impl Decoder {
     /// A decoder at the start of a connection. `limits.headers` over [`HEADERS_MAX`] counts as that.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: HeadLimits) -> Self {
         Self { limits, phase: Phase::Head, scan: Scan::default() }
     }
 
@@ -410,7 +410,7 @@ impl Decoder {
 
 impl Scan {
     /// The length of the head, once its empty line has come.
-    fn find_end(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, Reject> {
+    fn find_end(&mut self, input: &[u8], limits: &HeadLimits) -> Result<Option<usize>, Reject> {
         let too_large = |lines: usize| {
             if lines == 0 {
                 Reject::TargetTooLong(limits.target_bytes)
@@ -460,7 +460,7 @@ impl Scan {
 }
 
 /// Parses a head that [`Scan::find_end`] has found whole and well-lined.
-fn parse<'a>(head: &'a [u8], slots: &'a mut Slots<'a>, limits: &Limits) -> Result<Request<'a>, Reject> {
+fn parse<'a>(head: &'a [u8], slots: &'a mut Slots<'a>, limits: &HeadLimits) -> Result<Request<'a>, Reject> {
     let allowed = limits.headers.min(HEADERS_MAX);
     let mut parsed = httparse::Request::new(&mut []);
     let outcome = parsed.parse_with_uninit_headers(head, &mut slots[..allowed]);

@@ -36,7 +36,7 @@ pub use body::{Body, Source};
 pub use counters::Counters;
 pub use frame::Frame;
 pub use front::{Door, Front, Options};
-pub use http1::{Intake, Limits, Reject, Request};
+pub use http1::{HeadLimits, Intake, Reject, Request};
 pub use listener::{Bound, Listener, Peer, SocketFile};
 pub use loopback::LoopbackClient;
 pub use mailbox::{Mailbox, Resume, SocketAddress, SocketId, SocketNote, Ticket};

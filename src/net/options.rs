@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Limits, Timeouts};
+use super::{HeadLimits, Timeouts};
 use crate::settings::{CONNECTIONS, Kind, Knob, SERVER, Settings, int};
 
 pub(crate) static LISTEN: Knob = Knob::new(&SERVER, "LISTEN_ADDR", Kind::Endpoints, "127.0.0.1:8000").refusing().meaning(
@@ -68,7 +68,7 @@ pub(crate) const KNOBS: &[&Knob] = &[
     &WRITE_STALL,
 ];
 
-impl Limits {
+impl HeadLimits {
     /// As configured.
     #[must_use]
     pub fn of(settings: &Settings) -> Self {

@@ -14,7 +14,7 @@ use slab::Slab;
 use super::conn::{Conn, Flow};
 use super::counters::Counters;
 use super::frame::Frame;
-use super::http1::Limits;
+use super::http1::HeadLimits;
 use super::mailbox::{Mailbox, Message, Ticket};
 use super::service::{Notes, Service, Sockets, Timeouts};
 use super::slots::Accepted;
@@ -39,7 +39,7 @@ const MAIL: Token = Token(usize::MAX);
 pub(crate) struct Reactor<N> {
     poll: Poll,
     mailbox: Arc<Mailbox<N>>,
-    limits: Limits,
+    limits: HeadLimits,
     timeouts: Timeouts,
     pool: PoolHandle,
     metrics: Arc<Counters>,
@@ -48,7 +48,7 @@ pub(crate) struct Reactor<N> {
 
 impl<N> Reactor<N> {
     pub(crate) fn new(
-        limits: Limits,
+        limits: HeadLimits,
         timeouts: Timeouts,
         pool: PoolHandle,
         metrics: Arc<Counters>,

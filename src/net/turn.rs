@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::http1::Limits;
+use super::http1::HeadLimits;
 use super::mailbox::Ticket;
 use super::response::{self, Manner, Response};
 use super::service::Timeouts;
@@ -22,7 +22,7 @@ const ANSWERS_KEPT_BYTES: usize = 256 * 1024;
 pub(crate) struct Tools<S> {
     /// One for each door.
     pub(crate) services: Vec<S>,
-    pub(crate) limits: Limits,
+    pub(crate) limits: HeadLimits,
     pub(crate) timeouts: Timeouts,
     /// The time of this turn.
     pub(crate) now: Instant,
@@ -46,7 +46,7 @@ pub(crate) struct Tools<S> {
 impl<S> Tools<S> {
     pub(crate) fn new(
         services: Vec<S>,
-        limits: Limits,
+        limits: HeadLimits,
         timeouts: Timeouts,
         metrics: Arc<Counters>,
         clock: Clock,

@@ -25,7 +25,7 @@ pub use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::clock::Timestamp;
-pub use family::{Buckets, Kept, Labelled};
+pub use family::{Buckets, Labelled, MetricCache};
 pub use own::count_process;
 pub(crate) use own::{ROWS, START_TIME};
 pub use page::{grafana, markdown};

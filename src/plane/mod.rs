@@ -26,7 +26,7 @@ use crate::gate::{
 };
 use crate::hub::{Batch, Mailbox, Topics};
 use crate::net::{
-    self, Bound, Caps, Door, Endpoint, Front, Limits, Listener, Peer, Request, Response, SocketFile, Timeouts,
+    self, Bound, Caps, Door, Endpoint, Front, HeadLimits, Listener, Peer, Request, Response, SocketFile, Timeouts,
 };
 use crate::observe::throttle::LogThrottle;
 use crate::pool::{Pool, PoolHandle};
@@ -124,7 +124,7 @@ fn options(pool: PoolHandle, clock: Clock) -> net::Options {
     let seconds = Duration::from_secs;
     net::Options {
         name: "ops-",
-        limits: Limits {
+        limits: HeadLimits {
             head_bytes: OPS_HEAD_MAX_BYTES,
             headers: OPS_HEAD_MAX_HEADERS,
             target_bytes: OPS_TARGET_MAX_BYTES,

@@ -63,7 +63,7 @@ pub(super) fn front_door(
 pub(super) fn front_options(settings: &Settings, pool: PoolHandle, metrics: &Metrics, clock: &Clock) -> net::Options {
     net::Options {
         name: "",
-        limits: net::Limits::of(settings),
+        limits: net::HeadLimits::of(settings),
         timeouts: net::Timeouts::of(settings, settings.seconds(&COMMIT_TIMEOUT)),
         pool,
         metrics: Arc::new(net::Counters::new(metrics)),

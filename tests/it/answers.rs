@@ -15,7 +15,7 @@ use inkring::feature::ShardParts;
 use inkring::gate::{ApiError, Call, Code, Cors, Gate, Identity, Live, Outcome, Policy, Route, Routes, Times};
 use inkring::hub::counters::Deliveries;
 use inkring::hub::{Batch, Hub, Topics};
-use inkring::net::{Caps, Door, Front, Limits, Listener, Options, Response, Timeouts};
+use inkring::net::{Caps, Door, Front, HeadLimits, Listener, Options, Response, Timeouts};
 use inkring::pool::Pool;
 use inkring::store::{self, Tx, Writer};
 
@@ -115,7 +115,7 @@ impl Toys {
         let caps = Caps { connections: 16, per_address: 16, exempt: Box::new(|_| false) };
         let options = Options {
             name: "",
-            limits: Limits { head_bytes: 4096, headers: 16, target_bytes: 1024 },
+            limits: HeadLimits { head_bytes: 4096, headers: 16, target_bytes: 1024 },
             timeouts: Timeouts { head: PATIENCE, body: PATIENCE, keep_alive: PATIENCE, write_stall: PATIENCE, parked },
             pool: pool.handle(),
             metrics: Arc::default(),

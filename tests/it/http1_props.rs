@@ -1,13 +1,13 @@
 //! The decoder of HTTP/1.1 as functions of the byte stream: whatever the pieces it comes in, the same requests, the
 //! same refusal, and never a panic.
 
-use inkring::net::http1::{Decoder, Intake, Limits, Reject, Request, Step, slots};
+use inkring::net::http1::{Decoder, HeadLimits, Intake, Reject, Request, Step, slots};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 /// Small, so that random streams reach every bound.
-const LIMITS: Limits = Limits { head_bytes: 300, headers: 6, target_bytes: 40 };
+const LIMITS: HeadLimits = HeadLimits { head_bytes: 300, headers: 6, target_bytes: 40 };
 const BODY_MAX_BYTES: usize = 50;
 
 /// What a connection would have been told.

@@ -131,7 +131,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::net::Limits;
+    use crate::net::HeadLimits;
     use crate::net::http1::{Decoder, Intake, Step, slots};
 
     const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
@@ -144,7 +144,7 @@ mod tests {
     fn with<T>(query: &str, headers: &[&str], look: impl FnOnce(&Request<'_>) -> T) -> T {
         let lines: String = headers.iter().flat_map(|line| [line, "\r\n"]).collect();
         let bytes = format!("GET /{query} HTTP/1.1\r\nHost: t\r\n{lines}\r\n");
-        let limits = Limits { head_bytes: 65_536, headers: 64, target_bytes: 65_536 };
+        let limits = HeadLimits { head_bytes: 65_536, headers: 64, target_bytes: 65_536 };
         let (mut decoder, mut slots) = (Decoder::new(limits), slots());
         match decoder.decode(bytes.as_bytes(), &mut slots, |_| Intake::Whole(0)).unwrap() {
             Step::Request { request, .. } => look(&request),

@@ -9,19 +9,19 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// How many tokens there are and how fast they come back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Policy {
+pub(super) struct Rate {
     /// Tokens that come back in a minute.
     per_minute: u32,
     /// Tokens in a full bucket.
     burst: u32,
 }
 
-impl Policy {
+impl Rate {
     /// The most of either number. A bucket that has this many tokens and gets one a minute needs 19 years to fill, which
     /// is still far from what 64 bits of nanoseconds hold.
     pub(super) const MAX: u32 = 10_000_000;
 
-    /// A policy; both numbers are brought between 1 and [`Policy::MAX`].
+    /// A rate; both numbers are brought between 1 and [`Rate::MAX`].
     pub(super) fn new(per_minute: u32, burst: u32) -> Self {
         Self { per_minute: per_minute.clamp(1, Self::MAX), burst: burst.clamp(1, Self::MAX) }
     }
@@ -75,9 +75,9 @@ pub(super) struct Bucket {
 impl Bucket {
     /// Takes a token if there is one. A `now` that lies before an earlier one costs its user at most what is in a bucket:
     /// what is owed is never more than all of it.
-    pub(super) fn take(&mut self, policy: Policy, now: u64) -> Verdict {
-        let interval = policy.interval_nanos();
-        let capacity = interval * u64::from(policy.burst);
+    pub(super) fn take(&mut self, rate: Rate, now: u64) -> Verdict {
+        let interval = rate.interval_nanos();
+        let capacity = interval * u64::from(rate.burst);
         let mut owed = self.full_at.saturating_sub(now).min(capacity);
         let allowed = owed + interval <= capacity;
         if allowed {
@@ -100,39 +100,39 @@ mod tests {
 
     const SECOND: u64 = NANOS_PER_SECOND;
 
-    fn taken(bucket: &mut Bucket, policy: Policy, now: u64) -> (bool, u32, u64) {
-        let verdict = bucket.take(policy, now);
+    fn taken(bucket: &mut Bucket, rate: Rate, now: u64) -> (bool, u32, u64) {
+        let verdict = bucket.take(rate, now);
         (verdict.allowed, verdict.remaining, verdict.next_seconds())
     }
 
     #[test]
     fn a_bucket_starts_full_and_is_refilled_evenly() {
-        let (policy, mut bucket) = (Policy::new(6, 4), Bucket::default());
+        let (rate, mut bucket) = (Rate::new(6, 4), Bucket::default());
         for remaining in [3, 2, 1, 0] {
-            assert_eq!(taken(&mut bucket, policy, 0), (true, remaining, 10));
+            assert_eq!(taken(&mut bucket, rate, 0), (true, remaining, 10));
         }
-        assert_eq!(taken(&mut bucket, policy, 0), (false, 0, 10));
-        assert_eq!(taken(&mut bucket, policy, 4 * SECOND), (false, 0, 6), "a refusal takes nothing");
-        assert_eq!(taken(&mut bucket, policy, 10 * SECOND - 1), (false, 0, 1));
-        assert_eq!(taken(&mut bucket, policy, 10 * SECOND), (true, 0, 10));
-        assert_eq!(taken(&mut bucket, policy, 35 * SECOND), (true, 1, 5));
-        assert_eq!(taken(&mut bucket, policy, 10_000 * SECOND), (true, 3, 10), "no more than a burst is saved up");
+        assert_eq!(taken(&mut bucket, rate, 0), (false, 0, 10));
+        assert_eq!(taken(&mut bucket, rate, 4 * SECOND), (false, 0, 6), "a refusal takes nothing");
+        assert_eq!(taken(&mut bucket, rate, 10 * SECOND - 1), (false, 0, 1));
+        assert_eq!(taken(&mut bucket, rate, 10 * SECOND), (true, 0, 10));
+        assert_eq!(taken(&mut bucket, rate, 35 * SECOND), (true, 1, 5));
+        assert_eq!(taken(&mut bucket, rate, 10_000 * SECOND), (true, 3, 10), "no more than a burst is saved up");
     }
 
     #[test]
     fn the_contracts_examples() {
-        let policy = Policy::new(1, 1);
+        let rate = Rate::new(1, 1);
         let mut bucket = Bucket::default();
-        assert_eq!(taken(&mut bucket, policy, 0), (true, 0, 60));
-        assert_eq!(taken(&mut bucket, policy, 0), (false, 0, 60));
-        assert_eq!(taken(&mut bucket, policy, 61 * SECOND), (true, 0, 60));
-        assert_eq!(Policy::new(6, 4).halved(), Policy::new(3, 2));
-        assert_eq!(Policy::new(3, 1).halved(), Policy::new(1, 1));
-        let (mutation, mut bucket) = (Policy::new(3, 2), Bucket::default());
+        assert_eq!(taken(&mut bucket, rate, 0), (true, 0, 60));
+        assert_eq!(taken(&mut bucket, rate, 0), (false, 0, 60));
+        assert_eq!(taken(&mut bucket, rate, 61 * SECOND), (true, 0, 60));
+        assert_eq!(Rate::new(6, 4).halved(), Rate::new(3, 2));
+        assert_eq!(Rate::new(3, 1).halved(), Rate::new(1, 1));
+        let (mutation, mut bucket) = (Rate::new(3, 2), Bucket::default());
         let answers: Vec<_> = (0..3).map(|_| taken(&mut bucket, mutation, 5)).collect();
         assert_eq!(answers, [(true, 1, 20), (true, 0, 20), (false, 0, 20)]);
         // 60 / 7 is 8.57: the original said 8, and clients that believed it came too early.
-        let (seven, mut bucket) = (Policy::new(7, 1), Bucket::default());
+        let (seven, mut bucket) = (Rate::new(7, 1), Bucket::default());
         assert_eq!(taken(&mut bucket, seven, 0), (true, 0, 9));
         assert_eq!(taken(&mut bucket, seven, 8 * SECOND), (false, 0, 1));
         assert_eq!(taken(&mut bucket, seven, 9 * SECOND), (true, 0, 9));
@@ -140,14 +140,14 @@ mod tests {
 
     #[test]
     fn a_clock_that_goes_back_locks_nobody_out() {
-        let (policy, mut bucket) = (Policy::new(60, 3), Bucket::default());
+        let (rate, mut bucket) = (Rate::new(60, 3), Bucket::default());
         let late = 3600 * SECOND;
-        assert!(bucket.take(policy, late).allowed);
-        assert_eq!(taken(&mut bucket, policy, 0), (false, 0, 1), "at worst it is empty");
-        assert_eq!(taken(&mut bucket, policy, SECOND), (true, 0, 1), "and fills as ever");
+        assert!(bucket.take(rate, late).allowed);
+        assert_eq!(taken(&mut bucket, rate, 0), (false, 0, 1), "at worst it is empty");
+        assert_eq!(taken(&mut bucket, rate, SECOND), (true, 0, 1), "and fills as ever");
         for now in [u64::MAX, 0, u64::MAX - 1, 7] {
-            bucket.take(Policy::new(1, Policy::MAX), now);
-            bucket.take(Policy::new(Policy::MAX, 1), now);
+            bucket.take(Rate::new(1, Rate::MAX), now);
+            bucket.take(Rate::new(Rate::MAX, 1), now);
         }
     }
 
@@ -174,18 +174,18 @@ mod tests {
     proptest! {
         #[test]
         fn a_bucket_does_what_its_model_does(
-            per_minute in prop_oneof![1..200_u32, 1..=Policy::MAX],
-            burst in prop_oneof![1..50_u32, 1..=Policy::MAX],
+            per_minute in prop_oneof![1..200_u32, 1..=Rate::MAX],
+            burst in prop_oneof![1..50_u32, 1..=Rate::MAX],
             // Steps of all sizes, many of which are about what a token takes.
             steps in prop::collection::vec((0..40_u32, 0..1000_u64), 1..200),
         ) {
-            let policy = Policy::new(per_minute, burst);
-            let full = u128::from(policy.interval_nanos()) * u128::from(burst);
+            let rate = Rate::new(per_minute, burst);
+            let full = u128::from(rate.interval_nanos()) * u128::from(burst);
             let (mut bucket, mut model) = (Bucket::default(), Model { level_nanos: full, at: 0 });
             let (mut now, mut allowed) = (0_u64, 0_u128);
             for (shift, mantissa) in steps {
                 now += mantissa << shift;
-                let verdict = bucket.take(policy, now);
+                let verdict = bucket.take(rate, now);
                 let expected = model.take(per_minute, burst, u128::from(now));
                 let found = (verdict.allowed, u128::from(verdict.remaining), u128::from(verdict.next_nanos));
                 prop_assert_eq!(found, expected);
@@ -196,9 +196,9 @@ mod tests {
                 if !verdict.allowed {
                     // Coming back when told to is neither too early nor later than needed.
                     let mut early = bucket;
-                    prop_assert!(!early.take(policy, now + verdict.next_nanos - 1).allowed);
+                    prop_assert!(!early.take(rate, now + verdict.next_nanos - 1).allowed);
                     let mut back = bucket;
-                    prop_assert!(back.take(policy, now + verdict.next_nanos).allowed);
+                    prop_assert!(back.take(rate, now + verdict.next_nanos).allowed);
                 }
             }
         }

@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use self::bucket::{Policy, Verdict};
+use self::bucket::{Rate, Verdict};
 use self::table::Table;
 use crate::net::{RequestId, Response, network_of};
 use crate::observe::throttle::LogThrottle;
@@ -46,7 +46,7 @@ pub enum RatePolicy {
 
 /// What is configured.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct RateLimits {
     /// Requests per minute of the default policy.
     pub per_minute: u32,
     /// Requests at once of the default policy.
@@ -59,7 +59,7 @@ pub struct Limits {
 
 /// Identity, as far as limits go.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Who<'k> {
+pub(super) enum Client<'k> {
     /// A user whose identity was established.
     User(&'k str),
     /// Anyone else.
@@ -69,7 +69,7 @@ pub(super) enum Who<'k> {
 /// What a bucket belongs to.
 enum Key<'k> {
     Address(IpAddr),
-    Route { who: Who<'k>, template: &'static str, changes: bool },
+    Route { who: Client<'k>, template: &'static str, changes: bool },
 }
 
 /// By hand: an address goes in at once, as one number, and not part by part.
@@ -83,8 +83,8 @@ impl Hash for Key<'_> {
             Self::Route { who, template, changes } => {
                 state.write_u8(1 + u8::from(*changes));
                 match who {
-                    Who::User(user) => (false, user).hash(state),
-                    Who::Address(client) => (true, number(*client)).hash(state),
+                    Client::User(user) => (false, user).hash(state),
+                    Client::Address(client) => (true, number(*client)).hash(state),
                 }
                 template.hash(state);
             }
@@ -100,18 +100,18 @@ fn number(address: IpAddr) -> u128 {
     }
 }
 
-/// A policy, and the parts of answers that it decides.
+/// A policy: its rate, and the parts of answers that it decides.
 struct Tier {
     name: &'static str,
-    policy: Policy,
+    rate: Rate,
     announced: HeaderValue,
     /// The headers of a 429, for every number of seconds that there is to wait.
     refusals: Vec<Arc<str>>,
 }
 
 impl Tier {
-    fn new(name: &'static str, policy: Policy) -> Self {
-        let per_minute = policy.per_minute();
+    fn new(name: &'static str, rate: Rate) -> Self {
+        let per_minute = rate.per_minute();
         // A name of ours and a number fit a header.
         let announced = HeaderValue::from_str(&format!("\"{name}\";q={per_minute};w=60"));
         let announced = announced.unwrap_or(HeaderValue::from_static(""));
@@ -121,7 +121,7 @@ impl Tier {
                  x-ratelimit-limit: {per_minute}\r\nx-ratelimit-remaining: 0\r\nx-ratelimit-reset: 60\r\n"
             )
         });
-        Self { name, policy, announced, refusals: refusals.map(Arc::from).collect() }
+        Self { name, rate, announced, refusals: refusals.map(Arc::from).collect() }
     }
 }
 
@@ -146,7 +146,7 @@ pub struct Limiter {
 
 impl Limiter {
     /// With every bucket full. `now` is when its time begins.
-    pub fn new(limits: Limits, now: Instant) -> Self {
+    pub fn new(limits: RateLimits, now: Instant) -> Self {
         let table = Table::new(limits.keys);
         let (keys, seed, refusals) = (limits.keys, RandomState::new(), LogThrottle::new());
         Self::counting(Arc::new(Counted { keys, table, seed, started: now, refusals }), limits)
@@ -155,7 +155,7 @@ impl Limiter {
     /// The same with other limits. What was counted stays: a bucket that took some time to fill takes no longer now, and
     /// one that was empty stays so until a token of the new rate is due. Only for another number of keys does it begin
     /// anew, with every bucket full.
-    pub fn with(&self, limits: Limits, now: Instant) -> Self {
+    pub fn with(&self, limits: RateLimits, now: Instant) -> Self {
         if limits.keys == self.counted.keys {
             Self::counting(Arc::clone(&self.counted), limits)
         } else {
@@ -163,13 +163,13 @@ impl Limiter {
         }
     }
 
-    fn counting(counted: Arc<Counted>, limits: Limits) -> Self {
-        let policy = Policy::new(limits.per_minute, limits.burst);
+    fn counting(counted: Arc<Counted>, limits: RateLimits) -> Self {
+        let rate = Rate::new(limits.per_minute, limits.burst);
         Self {
             counted,
-            address: Tier::new("address", policy.times(ADDRESS_FACTOR)),
-            default: Tier::new("default", policy),
-            mutation: Tier::new("mutation", policy.halved()),
+            address: Tier::new("address", rate.times(ADDRESS_FACTOR)),
+            default: Tier::new("default", rate),
+            mutation: Tier::new("mutation", rate.halved()),
             standard_headers: limits.standard_headers,
         }
     }
@@ -182,15 +182,15 @@ impl Limiter {
     /// Counts a request to a route against its identity.
     pub(super) fn by_route(
         &self,
-        who: Who<'_>,
+        who: Client<'_>,
         template: &'static str,
         method: &Method,
         rate: RatePolicy,
         now: Instant,
     ) -> Standing<'_> {
         let who = match who {
-            Who::Address(client) => Who::Address(network_of(client)),
-            user @ Who::User(_) => user,
+            Client::Address(client) => Client::Address(network_of(client)),
+            user @ Client::User(_) => user,
         };
         let changes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method);
         let tier = match rate {
@@ -212,7 +212,7 @@ impl Limiter {
 
     fn take<'l>(&'l self, tier: &'l Tier, key: &Key<'_>, now: Instant) -> Standing<'l> {
         let Counted { table, seed, .. } = &*self.counted;
-        let verdict = table.take(seed.hash_one(key), tier.policy, self.nanos(now));
+        let verdict = table.take(seed.hash_one(key), tier.rate, self.nanos(now));
         Standing { limiter: self, tier, verdict }
     }
 }
@@ -299,7 +299,7 @@ mod tests {
 
     fn limiter(per_minute: u32, burst: u32) -> (Limiter, Instant) {
         let now = Clock::manual(Timestamp(0)).instant();
-        let limits = Limits { per_minute, burst, keys: 1000, standard_headers: true };
+        let limits = RateLimits { per_minute, burst, keys: 1000, standard_headers: true };
         (Limiter::new(limits, now), now)
     }
 
@@ -319,7 +319,7 @@ mod tests {
             until_refused(|| limiter.by_route(who, template, &method, rate, now).verdict.allowed)
         };
         let count = |who, template, method| counted(who, template, method, RatePolicy::Default);
-        let (alice, bob, nobody) = (Who::User("alice"), Who::User("bob"), Who::Address(ip("192.0.2.1")));
+        let (alice, bob, nobody) = (Client::User("alice"), Client::User("bob"), Client::Address(ip("192.0.2.1")));
         assert_eq!(count(alice, THINGS, Method::GET), 4);
         assert_eq!(count(alice, THINGS, Method::HEAD), 0, "the same class");
         assert_eq!(counted(alice, THINGS, Method::POST, RatePolicy::Mutation), 2);
@@ -329,7 +329,7 @@ mod tests {
         assert_eq!(count(alice, THING, Method::GET), 4);
         assert_eq!(count(bob, THINGS, Method::GET), 4);
         assert_eq!(count(nobody, THINGS, Method::GET), 4);
-        assert_eq!(count(Who::User("192.0.2.1"), THINGS, Method::GET), 4, "a name is no address");
+        assert_eq!(count(Client::User("192.0.2.1"), THINGS, Method::GET), 4, "a name is no address");
         assert_eq!(count(alice, "/v1/other", Method::POST), 4, "a change is not always a mutation");
         assert_eq!(limiter.keys(now), 7);
         assert_eq!(limiter.keys(now + Duration::from_secs(60)), 0, "all are full again");
@@ -355,7 +355,10 @@ mod tests {
         assert_eq!(count("2001:db8:1:2:ffff::1"), 0, "the same household");
         assert_eq!(count("2001:db8:1:3::1"), 40);
         let route = |address| {
-            limiter.by_route(Who::Address(ip(address)), THING, &Method::GET, RatePolicy::Default, now).verdict.allowed
+            limiter
+                .by_route(Client::Address(ip(address)), THING, &Method::GET, RatePolicy::Default, now)
+                .verdict
+                .allowed
         };
         assert_eq!(until_refused(|| route("2001:db8:1:2::1")), 4);
         assert!(!route("2001:db8:1:2::2"));
@@ -364,26 +367,26 @@ mod tests {
     #[test]
     fn other_rates_keep_what_was_counted_and_another_table_does_not() {
         let (limiter, now) = limiter(6, 4);
-        let limits = Limits { per_minute: 6, burst: 4, keys: 1000, standard_headers: false };
+        let limits = RateLimits { per_minute: 6, burst: 4, keys: 1000, standard_headers: false };
         let left = |limiter: &Limiter, at| {
             until_refused(|| {
-                limiter.by_route(Who::User("a"), THING, &Method::GET, RatePolicy::Default, at).verdict.allowed
+                limiter.by_route(Client::User("a"), THING, &Method::GET, RatePolicy::Default, at).verdict.allowed
             })
         };
         assert_eq!(left(&limiter, now), 4);
-        let faster = limiter.with(Limits { per_minute: 60, burst: 100, ..limits }, now);
+        let faster = limiter.with(RateLimits { per_minute: 60, burst: 100, ..limits }, now);
         // It owes 40 seconds, which is worth 40 of the new tokens.
         assert_eq!(left(&faster, now), 60);
-        let slower = faster.with(Limits { per_minute: 1, burst: 2, ..limits }, now);
+        let slower = faster.with(RateLimits { per_minute: 1, burst: 2, ..limits }, now);
         assert_eq!(left(&slower, now), 0);
         // It owes 100 seconds of the 120 that a full one is worth now, so 40 are missing to a token.
         assert_eq!(left(&slower, now + Duration::from_secs(39)), 0);
         assert_eq!(left(&slower, now + Duration::from_secs(40)), 1);
         assert!(slower.by_address(ip("192.0.2.1"), now).quota().is_none());
         // One that owes more than it can now is empty, and a client that was refused waits for one token, not for all.
-        let tight = faster.with(Limits { per_minute: 60, burst: 1, ..limits }, now);
+        let tight = faster.with(RateLimits { per_minute: 60, burst: 1, ..limits }, now);
         assert_eq!((left(&tight, now), left(&tight, now + Duration::from_secs(1))), (0, 1));
-        let other = slower.with(Limits { keys: 2000, ..limits }, now);
+        let other = slower.with(RateLimits { keys: 2000, ..limits }, now);
         assert_eq!(left(&other, now), 4);
     }
 
@@ -391,7 +394,7 @@ mod tests {
     fn a_refusal_has_the_one_shape_of_errors_and_the_contracts_headers() {
         let (limiter, now) = limiter(1, 1);
         let id = RequestId::from_header(Some(b"a\"b\\c"));
-        let standing = || limiter.by_route(Who::User("a"), THING, &Method::GET, RatePolicy::Default, now);
+        let standing = || limiter.by_route(Client::User("a"), THING, &Method::GET, RatePolicy::Default, now);
         assert!(standing().refusal(&id, THING).is_none());
         let refused = standing();
         let response = refused.refusal(&id, THING).unwrap();

@@ -1,6 +1,6 @@
 //! What is configured of how often somebody may ask.
 
-use super::Limits;
+use super::RateLimits;
 use crate::settings::{Knob, RATES, Settings, flag, int};
 
 pub(crate) static ENABLED: Knob = flag(&RATES, "RATE_LIMIT_ENABLED", "false")
@@ -41,7 +41,7 @@ pub(crate) static BUCKETS: Knob = Knob::new(
 
 pub(crate) const KNOBS: &[&Knob] = &[&ENABLED, &PER_MINUTE, &BURST, &STANDARD_HEADERS, &BUCKETS];
 
-impl Limits {
+impl RateLimits {
     /// As configured; none while they are off.
     #[must_use]
     pub fn of(settings: &Settings) -> Option<Self> {

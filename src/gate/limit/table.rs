@@ -8,7 +8,7 @@
 
 use parking_lot::Mutex;
 
-use super::bucket::{Bucket, Policy, Verdict};
+use super::bucket::{Bucket, Rate, Verdict};
 
 /// Places of one set.
 const WAYS: usize = 16;
@@ -34,7 +34,7 @@ impl Table {
     }
 
     /// Takes a token from the bucket of this key. Keys are expected to be hashes: evenly spread over all 64 bits.
-    pub(super) fn take(&self, key: u64, policy: Policy, now: u64) -> Verdict {
+    pub(super) fn take(&self, key: u64, rate: Rate, now: u64) -> Verdict {
         // The remainder is less than the number of sets, so it fits whatever a usize is.
         let set = usize::try_from(key % self.sets.len() as u64).unwrap_or_default();
         let mut set = self.sets[set].lock();
@@ -43,7 +43,7 @@ impl Table {
         if known.is_none() {
             set[at] = Place { key, bucket: Bucket::default() };
         }
-        set[at].bucket.take(policy, now)
+        set[at].bucket.take(rate, now)
     }
 
     /// How many buckets are not full. Takes one lock after the other, each for a look at its set.
@@ -70,8 +70,8 @@ mod tests {
     /// A token a second.
     const SECONDS: u64 = 1000 * MILLISECOND;
 
-    fn policy() -> Policy {
-        Policy::new(60, 10)
+    fn rate() -> Rate {
+        Rate::new(60, 10)
     }
 
     /// The number's digits shuffled, as a hash would.
@@ -91,10 +91,10 @@ mod tests {
         let table = Table::new(1600);
         for remaining in (0..10).rev() {
             for key in 0..500 {
-                assert_eq!(table.take(spread(key), policy(), 0).remaining, remaining);
+                assert_eq!(table.take(spread(key), rate(), 0).remaining, remaining);
             }
         }
-        assert!((0..500).all(|key| !table.take(spread(key), policy(), 0).allowed));
+        assert!((0..500).all(|key| !table.take(spread(key), rate(), 0).allowed));
     }
 
     #[test]
@@ -102,21 +102,21 @@ mod tests {
         let table = Table::new(WAYS);
         // One set; its places are taken one after the other, key 1 a second before key 2 and so on.
         for key in 1..=WAYS as u64 {
-            table.take(key, policy(), key * SECONDS);
+            table.take(key, rate(), key * SECONDS);
         }
         let now = WAYS as u64 * SECONDS;
         assert_eq!(keys(&table).len(), WAYS);
         // Those of keys 1 to 15 are full by now. A new key takes the place of one of these, never that of key 16.
         for key in 100..115 {
-            table.take(key, policy(), now);
+            table.take(key, rate(), now);
         }
         let mut left = keys(&table);
         left.sort_unstable();
         assert_eq!(left, [vec![16], (100..115).collect()].concat());
         // Now none is full, and they were used alike, but key 16 again a moment ago.
-        table.take(16, policy(), now + MILLISECOND);
-        table.take(100, policy(), now + 2 * MILLISECOND);
-        table.take(200, policy(), now + 3 * MILLISECOND);
+        table.take(16, rate(), now + MILLISECOND);
+        table.take(100, rate(), now + 2 * MILLISECOND);
+        table.take(200, rate(), now + 3 * MILLISECOND);
         let left = keys(&table);
         assert!(left.contains(&16) && left.contains(&100) && left.contains(&200), "{left:?}");
         assert!(!left.contains(&101), "it was idle longest: {left:?}");
@@ -129,30 +129,30 @@ mod tests {
         assert!(bytes < 2 * 1024 * 1024, "{bytes} bytes, all there will ever be");
         let honest: Vec<u64> = (0..100).map(|number| spread(1 << 40 | number)).collect();
         for key in &honest {
-            table.take(*key, policy(), 0);
-            table.take(*key, policy(), 0);
+            table.take(*key, rate(), 0);
+            table.take(*key, rate(), 0);
         }
         // The clock stands still: not one bucket of the flood is refilled, which is the worst that can be.
         for number in 0..1_000_000 {
-            assert!(table.take(spread(number), policy(), 0).allowed, "a newcomer finds a full bucket");
+            assert!(table.take(spread(number), rate(), 0).allowed, "a newcomer finds a full bucket");
         }
         assert!(keys(&table).len() <= 100_000);
         for key in &honest {
-            assert_eq!(table.take(*key, policy(), 0).remaining, 7, "two were taken before, and this one");
+            assert_eq!(table.take(*key, rate(), 0).remaining, 7, "two were taken before, and this one");
         }
     }
 
     #[test]
     fn racing_threads_get_what_is_there_and_not_one_more() {
         let table = Arc::new(Table::new(64));
-        let policy = Policy::new(1, 1000);
+        let rate = Rate::new(1, 1000);
         let allowed: Arc<Vec<AtomicU32>> = Arc::new((0..4).map(|_| AtomicU32::new(0)).collect());
         let racer = |_| {
             let (table, allowed) = (Arc::clone(&table), Arc::clone(&allowed));
             std::thread::spawn(move || {
                 for turn in 0..4000_u64 {
                     let key = turn % 4;
-                    if table.take(key, policy, 5).allowed {
+                    if table.take(key, rate, 5).allowed {
                         allowed[usize::try_from(key).unwrap()].fetch_add(1, Ordering::Relaxed);
                     }
                 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::clock::{Clock, Timestamp};
-use crate::net::http1::{Intake, Limits, Request};
+use crate::net::http1::{HeadLimits, Intake, Request};
 use crate::net::listener::{Peer, Stream};
 use crate::net::slots::{Caps, Slots};
 use crate::net::socket::Message;
@@ -70,7 +70,7 @@ pub(super) fn connected(sent: &str) -> (Conn, UnixStream, Tools<Stub>) {
 
 /// A connection of which nothing is known yet.
 pub(super) fn accepted() -> (Conn, UnixStream, Tools<Stub>) {
-    let limits = Limits { head_bytes: 1024, headers: 8, target_bytes: 256 };
+    let limits = HeadLimits { head_bytes: 1024, headers: 8, target_bytes: 256 };
     let timeouts = Timeouts {
         head: 2 * SECOND,
         body: 3 * SECOND,

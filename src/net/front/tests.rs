@@ -69,7 +69,7 @@ fn house(doors: &'static [(&'static str, usize)]) -> House {
     let timeouts =
         Timeouts { head: PATIENCE, body: PATIENCE, keep_alive: PATIENCE, write_stall: PATIENCE, parked: PATIENCE };
     let metrics = Arc::new(Counters::new(&Metrics::default()));
-    let limits = Limits { head_bytes: 1024, headers: 8, target_bytes: 64 };
+    let limits = HeadLimits { head_bytes: 1024, headers: 8, target_bytes: 64 };
     let options = Options { name: "test-", limits, timeouts, pool: pool.handle(), metrics, clock };
     let make = |(), _| (doors.iter().map(|(name, _)| Hall(name)).collect::<Vec<_>>(), Nobody);
     let front = Front::start(built, options, vec![(), ()], make).unwrap();

@@ -109,15 +109,15 @@ impl<M, C: Clone> Clone for Labelled<M, C> {
 
 /// Metrics that one thread has been given and finds again without a lock. For keys of which there are few.
 #[derive(Debug)]
-pub struct Kept<K, M>(RefCell<Vec<(K, M)>>);
+pub struct MetricCache<K, M>(RefCell<Vec<(K, M)>>);
 
-impl<K, M> Default for Kept<K, M> {
+impl<K, M> Default for MetricCache<K, M> {
     fn default() -> Self {
         Self(RefCell::default())
     }
 }
 
-impl<K: PartialEq, M> Kept<K, M> {
+impl<K: PartialEq, M> MetricCache<K, M> {
     /// Does something with the metric of this key, which is made the first time.
     pub fn with(&self, key: K, make: impl FnOnce() -> M, act: impl FnOnce(&M)) {
         let mut kept = self.0.borrow_mut();
