@@ -4,6 +4,7 @@
 mod audit;
 mod backup;
 mod base_url;
+mod bounds;
 mod common;
 mod doctor;
 mod healthcheck;
@@ -26,6 +27,7 @@ use crate::config::{self, SettingsPath};
 use crate::features;
 use crate::gate::{self, OpenedKeys};
 use crate::observe::metrics;
+use crate::server;
 
 /// One small server for drafts written in turn: one binary, one SQLite file.
 ///
@@ -122,6 +124,9 @@ enum Verb {
     /// Print the tables of the database, as in schema.sql
     #[command(hide = true)]
     Schema,
+    /// Print everything that is bounded, as in docs/BOUNDS.md
+    #[command(hide = true)]
+    Bounds,
     /// Print the codes of errors, as in docs/ERRORS.md
     #[command(hide = true)]
     Errors,
@@ -179,6 +184,10 @@ pub fn run() -> ExitCode {
         Verb::MetricsDocs { form: MetricsForm::Markdown } => print(&metrics::markdown(&features::rows())),
         Verb::MetricsDocs { form: MetricsForm::Grafana } => print(&metrics::grafana(&features::rows())),
         Verb::Schema => print(&features::schema().text()),
+        Verb::Bounds => {
+            let above = [config::bounds::BOUNDS, server::bounds::BOUNDS, bounds::BOUNDS];
+            print(&config::docs::bounds(&features::bounds(&above)))
+        }
         Verb::Errors => print(&gate::code::markdown(&features::codes())),
     }
 }

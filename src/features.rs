@@ -1,11 +1,11 @@
 //! What the house is made of: the list of everyone who declares something. A feature is one line of it.
 
-use crate::feature::{Feature, schema_of};
+use crate::feature::{self, Feature, schema_of};
 use crate::gate::{Code, CodeRow};
 use crate::observe::metrics::{self, Row};
-use crate::settings::{self, Knob};
+use crate::settings::{self, BoundRow, Knob, Section};
 use crate::store::Schema;
-use crate::{audit, backup, drafts, gate, health, housekeeper, hub, net, observe, ops, plane, pool, store};
+use crate::{audit, backup, drafts, gate, health, housekeeper, hub, net, observe, ops, plane, pool, store, systemd};
 
 /// The features, in the order in which they start.
 pub const FEATURES: &[&Feature] = &[&health::FEATURE, &ops::FEATURE, &drafts::FEATURE, &backup::FEATURE];
@@ -42,6 +42,19 @@ pub fn rows() -> Vec<&'static Row> {
     let others = [store::counters::ROWS, audit::counters::ROWS];
     let features = FEATURES.iter().map(|feature| feature.counters);
     metrics::in_order(&platform.into_iter().chain(others).chain(features).collect::<Vec<_>>())
+}
+
+/// Every bound, `more` among them: section by section, and in each of them the settings first.
+pub(crate) fn bounds(more: &[&'static [BoundRow]]) -> Vec<BoundRow> {
+    let platform = [net::bounds::BOUNDS, pool::BOUNDS, hub::options::BOUNDS, store::BOUNDS, observe::bounds::BOUNDS];
+    let others = [audit::bounds::BOUNDS, feature::BOUNDS, plane::bounds::BOUNDS, systemd::bounds::BOUNDS];
+    let owned = platform.iter().chain(gate::bounds::BOUNDS).chain(&others).chain(more).copied();
+    let owned = owned.chain(FEATURES.iter().map(|feature| feature.bounds)).flatten().copied();
+    let knobs = knobs();
+    let mut bounds: Vec<BoundRow> = knobs.iter().filter_map(|knob| BoundRow::of_knob(knob)).chain(owned).collect();
+    let place = |section: &Section| knobs.iter().position(|knob| knob.section.title == section.title);
+    bounds.sort_by_key(|bound| place(bound.section).unwrap_or(knobs.len()));
+    bounds
 }
 
 /// Every error, in the order of the page.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use crate::observe::metrics::{Metrics, PROCESS, Row, set_usize};
-use crate::settings::{Knob, SERVER, int};
+use crate::settings::{BoundRow, Knob, SERVER, int};
 
 pub(crate) static THREADS: Knob = Knob::new(&SERVER, "BLOCKING_THREADS", int(1, 256, "threads"), "2")
     .meaning("How many threads do what may block, such as reading files, so that no shard has to.");
@@ -31,6 +31,10 @@ pub(crate) const ROWS: &[&Row] = &[&POOL_THREADS, &QUEUE_DEPTH];
 
 /// Tasks that may wait for a thread.
 pub const QUEUE_MAX: usize = 1024;
+
+pub(crate) const BOUNDS: &[BoundRow] = &[BoundRow::new(&SERVER, "QUEUE_MAX", QUEUE_MAX as u64, "tasks")
+    .of("What waits for a thread of the blocking pool.", "503 `overloaded`")
+    .tested_by("what_the_pool_has_no_room_for_is_refused")];
 
 /// Work for a thread of the pool.
 pub type Task = Box<dyn FnOnce() + Send>;

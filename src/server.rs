@@ -1,5 +1,6 @@
 //! Builds the platform, starts the features, and takes everything down in the opposite order.
 
+pub(crate) mod bounds;
 mod capacity;
 mod database;
 mod error;

@@ -4,6 +4,7 @@
 //! its [`Entry`] inside the job. A row that cannot be written takes its change with it. Rows form a chain of hashes
 //! ([`chain`]) that [`verify`] follows; [`upkeep`] removes old ones from its beginning and leaves an anchor.
 
+pub(crate) mod bounds;
 pub mod chain;
 pub mod counters;
 mod entry;

@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::store::{Error, Query, Reader, Row, Tx, Value};
 
 /// Rows read at once. Between two slices no transaction is open.
-const SLICE_ROWS: i64 = 500;
+pub(super) const SLICE_ROWS: i64 = 500;
 
 /// The end of the chain: the newest row, or where it was cut off if none is left.
 pub(super) fn head(db: &impl Query) -> Result<Link, Error> {

@@ -14,7 +14,7 @@ use crate::housekeeper::{Stop, Task};
 use crate::store::{Error, Pruned, Pruner, Reader, WriterHandle};
 
 /// Rows that one job removes, at most.
-const REMOVED_MAX_ROWS: i64 = 500;
+pub(super) const REMOVED_MAX_ROWS: i64 = 500;
 
 /// The task that looks after the log. Rows are kept for `days`, 0 is for ever.
 #[must_use]

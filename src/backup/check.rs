@@ -14,7 +14,7 @@ use crate::audit;
 use crate::store::{self, Depth, Error, Interrupter, OpenError, Reader, Schema};
 
 /// Faults that are listed; of more there is no telling apart anyway.
-const FAULTS_MAX: usize = 10;
+pub(super) const FAULTS_MAX: usize = 10;
 /// Bytes read at once of a file.
 pub(super) const CHUNK_BYTES: usize = 256 * 1024;
 

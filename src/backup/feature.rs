@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::on_demand::{Make, OnDemand};
 use super::options::{self, Options};
 use super::running::{Backups, Fact};
-use super::{BackupError, counters, operator, upkeep};
+use super::{BackupError, bounds, counters, operator, upkeep};
 use crate::feature::{Check, Feature, Finding, House, Running, Serving, ShardParts, StartError};
 use crate::gate::Routes;
 use crate::housekeeper::{self, Task};
@@ -17,8 +17,12 @@ use crate::settings::Settings;
 use crate::store::Reader;
 
 /// Copies of the database.
-pub static FEATURE: Feature =
-    Feature { knobs: options::KNOBS, counters: counters::ROWS, ..Feature::new("backup", start) };
+pub static FEATURE: Feature = Feature {
+    knobs: options::KNOBS,
+    counters: counters::ROWS,
+    bounds: bounds::BOUNDS,
+    ..Feature::new("backup", start)
+};
 
 fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
     let options = Options::of(settings);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::clock::Timestamp;
 
 /// No manifest is longer; of what should be one no more is read.
-const MANIFEST_MAX_BYTES: u64 = 65_536;
+pub(super) const MANIFEST_MAX_BYTES: u64 = 65_536;
 
 /// A backup as it was when it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,6 +163,24 @@ mod tests {
         let elsewhere = line.replace("inkring-20251223T100000Z.db", "../../etc/passwd");
         assert!(Manifest::parse(&elsewhere).unwrap_err().contains("no backup"));
         assert!(Manifest::parse("{}").is_err());
+    }
+
+    #[test]
+    fn a_manifest_is_read_up_to_its_bound() {
+        let directory = tempfile::tempdir().unwrap();
+        let backup = directory.path().join("a.db");
+        let line = format!(
+            "{{\"name\":\"inkring-20251223T100000Z.db\",\"created_at\":\"2025-12-23T10:00:00+00:00\",\"inkring\":\"0.1.0\",\
+             \"schema_version\":2,\"bytes\":1,\"sha256\":\"{}\",\"rows\":{{}},\"newest_change\":null}}",
+            "00".repeat(32)
+        );
+        let read = |bytes: u64| {
+            let blanks = " ".repeat(bytes as usize - line.len());
+            std::fs::write(path_beside(&backup), format!("{blanks}{line}")).unwrap();
+            Manifest::beside(&backup)
+        };
+        assert!(matches!(read(MANIFEST_MAX_BYTES), Ok(Some(_))));
+        assert!(read(MANIFEST_MAX_BYTES + 1).is_err());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::store::{self, CopyTarget, Depth, Error, OpenError, Schema};
 
 /// Backups begun within one second in one directory, at most.
-const SAME_SECOND_MAX: u32 = 99;
+pub(super) const SAME_SECOND_MAX: u32 = 99;
 
 /// The file while it is written. Dropped, it is removed.
 pub(super) struct Partial {

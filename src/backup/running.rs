@@ -17,9 +17,9 @@ use crate::store::{self, Copied, CopyError, Schema, WriterHandle, directory_of};
 use serde_json::{Value, json};
 
 /// After an attempt that failed, the next one by itself comes so much later.
-const RETRY_AFTER: Duration = Duration::from_secs(900);
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(900);
 /// A backup older than so many intervals is one that should have been made.
-const OVERDUE_INTERVALS: u32 = 2;
+pub(super) const OVERDUE_INTERVALS: u32 = 2;
 
 /// Makes backups of the running server's database, one at a time. Cheap to clone; clones share everything, and none of
 /// them keeps the writer from ending after [`Backups::stop`]. To make one takes long, so shards only ask for

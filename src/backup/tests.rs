@@ -3,6 +3,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
+use super::partial::SAME_SECOND_MAX;
 use super::*;
 use crate::audit;
 use crate::clock::Timestamp;
@@ -188,6 +189,18 @@ fn the_next_one_is_due_by_the_newest_manifest_also_after_a_restart_and_a_failure
     assert!(backups.due(), "a clock that was set back does not put it off for ever");
     drop((backups, again));
     writer.stop();
+}
+
+#[test]
+fn there_are_only_so_many_in_a_second() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = Timestamp(1_766_484_000_000_000);
+    let begun = |number| {
+        std::fs::write(directory.path().join(manifest::name(at, number)), "").unwrap();
+        Partial::create(directory.path(), at)
+    };
+    assert!((1..SAME_SECOND_MAX).all(|number| begun(number).is_ok()));
+    assert!(matches!(begun(SAME_SECOND_MAX), Err(BackupError::File { .. })));
 }
 
 #[test]

@@ -26,9 +26,9 @@ use crate::store::{OpenError, directory_of, lock_database};
 use crate::text::visible;
 
 /// How long a server may take for a backup, of which nothing is heard until it is done and checked.
-const BACKUP_PATIENCE: Duration = Duration::from_secs(3600);
+pub(super) const BACKUP_PATIENCE: Duration = Duration::from_secs(3600);
 /// An answer that is no backup is not read any further.
-const ANSWER_MAX_BYTES: u64 = 65_536;
+pub(super) const BACKUP_ANSWER_MAX_BYTES: u64 = 65_536;
 
 /// Why there is no backup.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +96,7 @@ fn make(to: Option<&Path>, path: &SettingsPath) -> Result<String, Ended> {
             None => {
                 let answer = ask("POST", &settings, pid)?;
                 let from = answer.from;
-                let text = answer.body.text(ANSWER_MAX_BYTES);
+                let text = answer.body.text(BACKUP_ANSWER_MAX_BYTES);
                 let text = text.map_err(|error| Ended::Broken { from: from.clone(), error })?;
                 let manifest = Manifest::parse(&text).map_err(|why| Ended::Strange { from, why })?;
                 let place = configured.map_or_else(
@@ -136,7 +136,7 @@ fn ask(method: &str, settings: &Settings, pid: String) -> Result<FromServer, End
         return Ok(FromServer { from, body });
     }
     let status = body.status;
-    let text = body.text(ANSWER_MAX_BYTES).unwrap_or_default();
+    let text = body.text(BACKUP_ANSWER_MAX_BYTES).unwrap_or_default();
     let error = serde_json::from_str::<Value>(&text).unwrap_or_default();
     let part = |name: &str| error["error"][name].as_str().map(|text| visible(text).into_owned());
     let code = part("code").unwrap_or_else(|| status.to_string());

@@ -5,6 +5,8 @@
 mod facts;
 mod judge;
 
+pub(super) use facts::QUICK_CHECK_MAX_BYTES;
+
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 

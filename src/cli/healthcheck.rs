@@ -14,7 +14,7 @@ use crate::net::options::LISTEN;
 use crate::text::visible;
 
 /// For the connection and the answer.
-const HEALTHCHECK_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const HEALTHCHECK_PATIENCE: Duration = Duration::from_secs(5);
 /// Asked of a server.
 const READY: &str = "/readyz";
 

@@ -34,7 +34,7 @@ const SMOKE_TOKEN: &str = "SMOKE_TOKEN";
 /// The longest patience that can be asked for, in seconds.
 const PATIENCE_MAX_SECONDS: f64 = 300.0;
 /// Of an answer no more is read, and a frame may not be longer.
-const ANSWER_MAX_BYTES: usize = 65_536;
+pub(super) const SMOKE_ANSWER_MAX_BYTES: usize = 65_536;
 /// As much of a stranger's text as is repeated.
 const SHOWN_CHARS: usize = 200;
 
@@ -326,7 +326,8 @@ impl Caller<'_> {
     fn json_of(&self, answer: Answer) -> Result<Value, String> {
         let (status, location) = (answer.status, answer.header("location").map(str::to_owned));
         let request_id = answer.header("x-request-id").map(str::to_owned);
-        let text = answer.text(ANSWER_MAX_BYTES as u64).map_err(|error| format!("expected an answer, got {error}"))?;
+        let text =
+            answer.text(SMOKE_ANSWER_MAX_BYTES as u64).map_err(|error| format!("expected an answer, got {error}"))?;
         if status != 200 {
             let mut why = self.refusal(status, &text);
             if let Some(location) = location {
@@ -395,8 +396,9 @@ impl Caller<'_> {
         for (name, value) in self.headers("websocket").into_iter().chain(origin) {
             request = request.with_header(name, value);
         }
-        let config =
-            WebSocketConfig::default().max_message_size(Some(ANSWER_MAX_BYTES)).max_frame_size(Some(ANSWER_MAX_BYTES));
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(SMOKE_ANSWER_MAX_BYTES))
+            .max_frame_size(Some(SMOKE_ANSWER_MAX_BYTES));
         match client_with_config(request, stream, Some(config)) {
             Ok((socket, _)) => Ok(socket),
             Err(tungstenite::HandshakeError::Failure(error)) => Err(match error {

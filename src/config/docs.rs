@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::settings::{Kind, Knob, MASK, OnBad, Settings};
+use crate::settings::{BoundRow, Kind, Knob, MASK, OnBad, Settings};
 
 /// How wide comments in the `.env` example are, in characters.
 const COMMENT_WIDTH: usize = 78;
@@ -13,6 +13,9 @@ const VALUE_WIDTH: usize = 48;
 
 /// The page up to its tables.
 const INTRODUCTION: &str = include_str!("intro.md");
+
+/// That of bounds.
+const BOUNDS: &str = include_str!("bounds.md");
 
 /// The knobs of each section under its title.
 fn sections<'k>(knobs: &'k [&'static Knob]) -> impl Iterator<Item = (&'static str, &'k [&'static Knob])> {
@@ -52,6 +55,22 @@ pub fn markdown(knobs: &[&'static Knob]) -> String {
             let cells = cells.map(|cell| cell.replace('|', "\\|")).join(" | ");
             let meaning = meaning_cell(knob).replace('|', "\\|");
             let _ = writeln!(text, "| {cells} | {meaning} |");
+        }
+    }
+    text
+}
+
+/// The text of `docs/BOUNDS.md` with these bounds.
+#[must_use]
+pub fn bounds(bounds: &[BoundRow]) -> String {
+    let mut text = String::from(BOUNDS);
+    for section in bounds.chunk_by(|one, next| one.section.title == next.section.title) {
+        let _ = write!(text, "\n## {}\n\n| Name | Value | Meaning | At the bound | Test |\n", section[0].section.title);
+        text.push_str("| --- | --- | --- | --- | --- |\n");
+        for BoundRow { name, value, unit, of, then, test, .. } in section {
+            let test = if test.is_empty() { String::new() } else { format!("`{test}`") };
+            let unit = if *value == 1 { unit.trim_end_matches('s') } else { unit };
+            let _ = writeln!(text, "| `{name}` | {value} {unit} | {of} | {then} | {test} |");
         }
     }
     text

@@ -8,7 +8,7 @@ use std::fmt;
 const BLANKS: [char; 2] = [' ', '\t'];
 
 /// As many malformed lines are told at once: enough to correct a file, and not a book when it is another kind of file.
-const MALFORMED_MAX: usize = 10;
+pub(super) const MALFORMED_MAX: usize = 10;
 
 const NO_ASSIGNMENT: &str = "it must be NAME=value";
 const BACKSLASH: &str = "there is a backslash outside quotes: put the value in single quotes";

@@ -5,6 +5,7 @@
 //! several settings at once, and reports everything that is wrong together,
 //! so that an operator corrects a configuration in one round.
 
+pub(crate) mod bounds;
 pub mod docs;
 mod error;
 mod grammar;

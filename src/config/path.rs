@@ -17,7 +17,7 @@ pub const INSTALLED: &str = "/etc/inkring/inkring.env";
 /// The variable that names another file.
 pub(super) const VARIABLE: &str = "INKRING_CONFIG";
 /// The longest settings file that is read, in bytes: as much as systemd hands over as a credential.
-const SETTINGS_FILE_MAX_BYTES: u64 = 1_048_576;
+pub(super) const SETTINGS_FILE_MAX_BYTES: u64 = 1_048_576;
 /// Bits of a mode that let the group, and everyone, write.
 const GROUP_WRITES: u32 = 0o020;
 const ALL_WRITE: u32 = 0o002;

@@ -16,7 +16,7 @@ use crate::gate::identity::options::TOKEN_KEYS;
 use crate::settings::{Knob, Origin, open_to_others};
 
 /// The longest file that a secret is read from, in bytes.
-const SECRET_FILE_MAX_BYTES: u64 = 65_536;
+pub(super) const SECRET_FILE_MAX_BYTES: u64 = 65_536;
 
 /// Where systemd puts the credentials of a service.
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use crate::gate::ApiError;
 
 /// Damaged drafts that are remembered. Of further ones every request finds out anew.
-const DAMAGED_MAX: usize = 1000;
+pub(super) const DAMAGED_MAX: usize = 1000;
 
 /// The drafts found damaged, by any shard. Remembered so that a change to one is refused before it reaches the writer, where
 /// a damaged page costs the other changes of its transaction their commit, and so that each is reported once.

@@ -7,7 +7,7 @@ use super::counters::{self, Counters};
 use super::damage::Damaged;
 use super::options::{self, Options, SocketOptions};
 use super::shared::Shared;
-use super::{error, retention, routes, socket, spent_keys};
+use super::{bounds, error, retention, routes, socket, spent_keys};
 use crate::feature::{Feature, House, Replacement, Running, ShardParts, StartError};
 use crate::gate::{Live, Routes};
 use crate::housekeeper::{self, Task};
@@ -18,6 +18,7 @@ use crate::store::Reader;
 pub static FEATURE: Feature = Feature {
     knobs: options::KNOBS,
     counters: counters::ROWS,
+    bounds: bounds::BOUNDS,
     codes: error::CODES,
     schema: super::MIGRATIONS,
     ..Feature::new("drafts", start)

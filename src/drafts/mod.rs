@@ -5,6 +5,7 @@
 //! [`view`] brings the shard's rendered copy up to date and the answer leaves.
 
 mod access;
+mod bounds;
 mod counters;
 mod damage;
 mod error;

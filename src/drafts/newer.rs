@@ -4,7 +4,7 @@ use super::store;
 use crate::store::{Error, Reader};
 
 /// Drafts that are named; the rest is counted.
-const LISTED_MAX_DRAFTS: usize = 20;
+pub(super) const LISTED_MAX_DRAFTS: usize = 20;
 
 /// What a database has and its backup has not.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -45,4 +45,28 @@ pub fn newer(database: &Reader, backup: &Reader) -> Result<Newer, Error> {
         Ok(())
     })?;
     Ok(newer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_newer_is_named_up_to_a_number_and_counted_beyond() {
+        let database = |drafts: usize, seq: i64| {
+            let reader = Reader::in_memory(crate::drafts::MIGRATIONS);
+            for draft in 0..drafts {
+                reader.batch(&format!(
+                    "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, event_seq, passed_at, \
+                     created_at, updated_at) VALUES ('{draft:02}', 'a', 't', 'x', 'a', {seq}, 0, 0, 0)"
+                ));
+            }
+            reader
+        };
+        let (now, backup) = (database(LISTED_MAX_DRAFTS + 3, 2), database(1, 2));
+        assert_eq!(newer(&backup, &backup).unwrap(), Newer::default());
+        let found = newer(&now, &backup).unwrap();
+        assert_eq!((found.drafts.len(), found.more), (LISTED_MAX_DRAFTS, 2));
+        assert_eq!(newer(&database(1, 3), &backup).unwrap().drafts[0].seq_in_backup, Some(2));
+    }
 }

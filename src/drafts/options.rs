@@ -12,6 +12,7 @@ pub(crate) static DRAFTS: Section = Section { title: "Drafts", after: Some(&RATE
 pub(crate) static EVENTS_KEPT: Knob =
     Knob::new(&STORAGE, "EVENTS_KEPT_PER_DRAFT", int(100, 10_000_000, "events"), "10000")
         .after(&store::options::RESERVE)
+        .at_bound("the oldest are removed", "a_log_is_kept_to_its_bound_and_says_when_it_no_longer_reaches_back")
         .meaning(
             "How many of a draft's newest events are kept for clients to catch up with; what is older is removed in \
              small steps. A client that asks further back is told that its answer is not complete.",
@@ -27,9 +28,11 @@ pub(crate) static PUBLIC_READ: Knob = flag(&ACCESS, "DRAFTS_PUBLIC_READ", "true"
     );
 
 pub(crate) static MAX_COLLABORATORS: Knob =
-    Knob::new(&DRAFTS, "MAX_COLLABORATORS_PER_DRAFT", int(0, 100_000, "collaborators"), "0").meaning(
-        "How many collaborators one draft may have; one more is answered 429 limit_exceeded. 0 means no limit.",
-    );
+    Knob::new(&DRAFTS, "MAX_COLLABORATORS_PER_DRAFT", int(0, 100_000, "collaborators"), "0")
+        .at_bound("429 `limit_exceeded`", "only_the_creator_adds_up_to_the_cap")
+        .meaning(
+            "How many collaborators one draft may have; one more is answered 429 limit_exceeded. 0 means no limit.",
+        );
 
 pub(crate) static MAX_SEGMENTS: Knob =
     Knob::new(&DRAFTS, "MAX_SEGMENTS_PER_DRAFT", int(0, 10_000_000, "segments"), "0").meaning(
@@ -38,18 +41,24 @@ pub(crate) static MAX_SEGMENTS: Knob =
 
 pub(crate) static CACHE_BYTES: Knob =
     Knob::new(&DRAFTS, "DRAFT_CACHE_BYTES", int(0, 1_073_741_824, "bytes"), "4194304")
+        .at_bound(
+            "what was not asked for lately is dropped",
+            "what_was_not_asked_for_lately_is_dropped_and_what_is_too_large_is_not_kept",
+        )
         .meaning("How many bytes of rendered drafts each shard keeps in memory. 0 keeps none.");
 
 pub(crate) static SOCKETS_PER_DRAFT: Knob =
     Knob::new(&SOCKETS, "WS_MAX_SOCKETS_PER_DRAFT", int(1, 1_000_000, "sockets"), "100")
         .reloading()
         .after(&hub::options::PER_USER)
+        .at_bound("refused with 1008", "caps_of_drafts_and_users_are_each_of_one_draft_and_one_user")
         .meaning("How many sockets may watch one draft, when the limits are on.");
 
 pub(crate) static SOCKETS_CAP: Knob =
     Knob::new(&SOCKETS, "MAX_WS_CONNECTIONS_PER_DRAFT", int(0, 1_000_000, "sockets"), "0")
         .reloading()
         .after(&hub::options::ORIGINS)
+        .at_bound("refused with 1008", "with_the_limits_off_their_caps_are_none")
         .meaning("How many sockets may watch one draft whether or not the limits are on. 0 means no limit.");
 
 pub(crate) const KNOBS: &[&Knob] =

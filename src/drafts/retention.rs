@@ -17,9 +17,9 @@ use crate::housekeeper::{Stop, Task};
 use crate::store::{Error, Pruned, Pruner, Reader, WriterHandle};
 
 /// Drafts that are looked at in one reading: a bound of memory, and of how long a reading can hold back a checkpoint.
-const SLICE_DRAFTS: i64 = 1000;
+pub(super) const SLICE_DRAFTS: i64 = 1000;
 /// Events that one job removes, at most: some milliseconds of the writer, even when each lies on a page of its own.
-const REMOVED_MAX_EVENTS: i64 = 500;
+pub(super) const REMOVED_MAX_EVENTS: i64 = 500;
 
 /// The task that keeps the newest `kept` events of each draft.
 #[must_use]

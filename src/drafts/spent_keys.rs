@@ -20,9 +20,9 @@ const KEY_SLACK_HOURS: i64 = 1;
 /// From the time of a key to the run that removes it.
 const DUE_MAX_MICROS: i64 = (KEY_LIFE_HOURS + KEY_SLACK_HOURS) * HOUR_MICROS;
 /// Keys that are looked at in one reading: a bound of memory, and of how long a reading can hold back a checkpoint.
-const SLICE_KEYS: i64 = 1000;
+pub(super) const SLICE_KEYS: i64 = 1000;
 /// Keys that one job removes, at most: some milliseconds of the writer, even when each lies on a page of its own.
-const REMOVED_MAX_KEYS: usize = 500;
+pub(super) const REMOVED_MAX_KEYS: usize = 500;
 
 /// The task that removes old keys.
 #[must_use]

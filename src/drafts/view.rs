@@ -373,6 +373,24 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_asked_for_lately_is_dropped_and_what_is_too_large_is_not_kept() {
+        let (reader, one) = (drafts(), fetch(&drafts(), "d", Seen::default()).unwrap());
+        let mut views = Views::new(1 << 20);
+        segments(&mut views, one);
+        let bytes = views.young_bytes;
+        // Room for one in each generation.
+        let mut views = Views::new(2 * bytes);
+        for draft in ["d", "e", "f"] {
+            let fetched = fetch(&reader, "d", Seen::default()).unwrap();
+            assert_eq!(views.show(draft, fetched, Metrics::Null, &mut Vec::new()), Shown::Draft);
+        }
+        assert_eq!(["d", "e", "f"].map(|draft| views.seen(draft).segments), [0, 1, 1]);
+        let mut views = Views::new(2 * bytes - 2);
+        segments(&mut views, fetch(&reader, "d", Seen::default()).unwrap());
+        assert_eq!(views.seen("d").segments, 0);
+    }
+
+    #[test]
     fn what_was_fetched_for_another_view_is_not_shown_but_the_whole_always_is() {
         let (reader, mut views) = (drafts(), Views::new(1 << 20));
         let [first, again] = [(), ()].map(|()| fetch(&reader, "d", Seen::default()).unwrap());

@@ -17,7 +17,7 @@ use crate::net::{Endpoint, LoopbackClient};
 use crate::observe::LogHandle;
 use crate::observe::metrics::{Metrics, Row};
 use crate::pool::PoolHandle;
-use crate::settings::{Knob, Settings};
+use crate::settings::{BoundRow, Knob, Settings};
 use crate::store::{self, Migration, Reader, Schema, Survey, WriterHandle};
 
 mod check;
@@ -26,6 +26,7 @@ mod receive;
 mod shard;
 
 pub use check::{Check, Finding};
+pub(crate) use receive::BOUNDS;
 pub use receive::Sink;
 pub use shard::{ShardParts, hand_in};
 
@@ -46,6 +47,8 @@ pub struct Feature {
     pub knobs: &'static [&'static Knob],
     /// What it counts.
     pub counters: &'static [&'static Row],
+    /// What it bounds, besides those of its settings that are bounds.
+    pub bounds: &'static [BoundRow],
     /// The errors that only it answers.
     pub codes: &'static [&'static CodeRow],
     /// Its tables.
@@ -58,7 +61,7 @@ impl Feature {
     /// One that declares nothing yet.
     #[must_use]
     pub const fn new(name: &'static str, start: Start) -> Self {
-        Self { name, knobs: &[], counters: &[], codes: &[], schema: &[], start }
+        Self { name, knobs: &[], counters: &[], bounds: &[], codes: &[], schema: &[], start }
     }
 }
 

@@ -8,9 +8,18 @@ use super::shard::too_much_work;
 use crate::gate::{ApiError, BodyReceiver, Call, Outcome, Parked, Parking, Reply};
 use crate::net::{Response, Take};
 use crate::pool::PoolHandle;
+use crate::settings::{BoundRow, CONNECTIONS};
 
 /// What is gathered of a body before the pool is asked to take it.
 const GATHERED_MAX_BYTES: usize = 16 * 1024;
+
+pub(crate) const BOUNDS: &[BoundRow] =
+    &[BoundRow::new(&CONNECTIONS, "GATHERED_MAX_BYTES", GATHERED_MAX_BYTES as u64, "bytes")
+        .of(
+            "A streamed body that waits for the blocking pool, and a piece more.",
+            "nothing more is read until the pool has it",
+        )
+        .tested_by("pieces_are_gathered_until_it_is_worth_the_way")];
 
 /// Takes the body of one request. All of it happens on the pool, where it may block, and nothing of it twice at once. Dropped
 /// before its end, the body is not whole: a file that was begun is removed then.

@@ -21,6 +21,7 @@
 //! the end, of its first error, or of what the body lacks (400, 408, 413); in the middle of a body the connection closes after it.
 
 mod address;
+pub(crate) mod bounds;
 mod call;
 pub mod code;
 mod cors;

@@ -48,14 +48,14 @@ pub const PACE: Pace = Pace {
 };
 
 /// How long nothing may come of a stream.
-const STREAM_STALL_SECONDS: u64 = 30;
+pub(super) const STREAM_STALL_SECONDS: u64 = 30;
 /// How long it may take before its rate counts.
-const STREAM_GRACE_SECONDS: u64 = 30;
+pub(super) const STREAM_GRACE_SECONDS: u64 = 30;
 /// From then on, its average since the head.
-const STREAM_MIN_BYTES_PER_SECOND: u64 = 2048;
+pub(super) const STREAM_MIN_BYTES_PER_SECOND: u64 = 2048;
 /// A route's own bound of a body that is held whole. It is read before anybody has asked who sends it, so what is larger comes
 /// as a stream.
-const WHOLE_BODY_MAX_BYTES: usize = 1024 * 1024;
+pub(super) const WHOLE_BODY_MAX_BYTES: usize = 1024 * 1024;
 
 /// How loudly the completion of a request is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

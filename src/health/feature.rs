@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::counters::{self, Ready};
-use super::{Health, Readiness, routes};
+use super::{BOUNDS, Health, Readiness, routes};
 use crate::feature::{Feature, House, Running, ShardParts, StartError};
 use crate::gate::Routes;
 use crate::settings::Settings;
 
 /// Is it alive, is it ready.
-pub static FEATURE: Feature = Feature { counters: counters::ROWS, ..Feature::new("health", start) };
+pub static FEATURE: Feature = Feature { counters: counters::ROWS, bounds: BOUNDS, ..Feature::new("health", start) };
 
 fn start(_: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
     let readiness = Readiness::counted_by(Arc::new(Ready::new(&house.metrics)));

@@ -19,12 +19,17 @@ use crate::clock::Clock;
 use crate::feature::ShardParts;
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
 use crate::net::Response;
+use crate::settings::{BoundRow, SERVER};
 use crate::store::{self, Reader, STALLED_AFTER, Tx};
 use counters::Ready;
 pub use feature::FEATURE;
 
 /// How long a committed probe stands for the next ones.
 const PROBE_FOR: Duration = Duration::from_secs(1);
+
+const BOUNDS: &[BoundRow] = &[BoundRow::new(&SERVER, "PROBE_FOR", PROBE_FOR.as_secs(), "seconds")
+    .of("The age of the commit that `/readyz` rests on.", "it commits again")
+    .tested_by("a_verbose_readiness_names_what_was_checked")];
 
 /// What the shards share about readiness.
 #[derive(Debug, Default)]

@@ -28,10 +28,10 @@ const RETRY: Duration = Duration::from_millis(100);
 /// How long a refused connection is held so that its client can read the refusal.
 const REFUSED_FOR: Duration = Duration::from_millis(500);
 /// How many refused connections are held at once; the oldest goes first.
-const REFUSED_MAX: usize = 16;
+pub(super) const REFUSED_MAX: usize = 16;
 
 /// How many callers are still taken when the server stops.
-const LAST_CALL_MAX: usize = 4096;
+pub(super) const LAST_CALL_MAX: usize = 4096;
 
 const WAKE: Token = Token(0);
 /// Of whichever listener: all are looked at.

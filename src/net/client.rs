@@ -19,7 +19,7 @@ const HEAD_MAX_BYTES: usize = 64 * 1024;
 /// Nor has it more headers.
 const HEAD_MAX_HEADERS: usize = 100;
 /// Of an answer that says what is wrong, no more is read.
-const DETAIL_MAX_BYTES: u64 = 65_536;
+pub(super) const DETAIL_MAX_BYTES: u64 = 65_536;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -400,6 +400,12 @@ mod tests {
         ] {
             assert_eq!(says(bytes), None, "{bytes:?}");
         }
+        let long = |blanks: usize| -> &'static [u8] {
+            format!("HTTP/1.0 503 x\r\n\r\n{{\"detail\":\"x\"{}}}", " ".repeat(blanks)).leak().as_bytes()
+        };
+        let short = "{\"detail\":\"x\"}".len();
+        let most = DETAIL_MAX_BYTES as usize - short;
+        assert_eq!([most, most + 1].map(|blanks| says(long(blanks))), [Some("x".to_owned()), None]);
     }
 
     #[test]

@@ -40,17 +40,17 @@ use super::turn::Tools;
 use transfer::{Download, Upload};
 
 /// Requests answered and reads made for one connection before its shard turns to the others.
-const STEPS_PER_TURN: usize = 32;
+pub(super) const STEPS_PER_TURN: usize = 32;
 /// Answers collected before they are written; one more may follow.
-const ANSWERS_MAX_BYTES: usize = 64 * 1024;
+pub(super) const ANSWERS_MAX_BYTES: usize = 64 * 1024;
 /// How long a closed connection is listened to, so that its client can read the last answer.
-const LINGER: Duration = Duration::from_secs(2);
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// How long a caller who has said nothing yet is waited for when the server stops: the first request is on its way, and
 /// hanging up on it would lose it.
-const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
+pub(super) const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
 
 /// What a turn leaves to do.
 #[derive(Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use crate::settings::Endpoint;
 
 /// Length of the accept queue (capped by net.core.somaxconn). The standard library asks for 128; beyond it SYNs are dropped
 /// and clients retry after 1, 2, 4 s.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
 
 /// A place that is listened on.
 #[derive(Debug)]

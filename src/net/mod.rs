@@ -13,6 +13,7 @@
 
 mod acceptor;
 pub mod body;
+pub(crate) mod bounds;
 pub mod client;
 mod conn;
 pub mod counters;

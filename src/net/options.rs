@@ -15,41 +15,55 @@ pub(crate) static SHARDS: Knob = Knob::new(&SERVER, "SHARDS", int(0, 256, "shard
     .meaning("How many threads serve connections. 0 means one per processor core.");
 
 pub(crate) static DRAIN: Knob = Knob::new(&SERVER, "DRAIN_SECONDS", int(0, 600, "seconds"), "10")
+    .at_bound("what is unfinished is cut off", "a_client_that_is_stuck_does_not_keep_it_beyond_the_drain_time")
     .meaning("How many seconds requests already under way are given to finish when the server stops.");
 
 pub(crate) static CONNECTIONS_MAX: Knob =
-    Knob::new(&CONNECTIONS, "MAX_CONNECTIONS", int(0, 1_000_000, "connections"), "0").meaning(
-        "How many connections may be open at once. 0 means the descriptor limit of the process minus 128, at most \
-         10000.",
-    );
+    Knob::new(&CONNECTIONS, "MAX_CONNECTIONS", int(0, 1_000_000, "connections"), "0")
+        .at_bound("503 and closed", "one_connection_too_many_is_answered_503_until_another_leaves")
+        .meaning(
+            "How many connections may be open at once. 0 means the descriptor limit of the process minus 128, at most \
+             10000.",
+        );
 
 pub(crate) static PER_ADDRESS_MAX: Knob =
-    Knob::new(&CONNECTIONS, "MAX_CONNECTIONS_PER_ADDRESS", int(1, 1_000_000, "connections"), "256").meaning(
-        "How many connections one client address may have open at once. IPv6 addresses are counted together by /64.",
-    );
+    Knob::new(&CONNECTIONS, "MAX_CONNECTIONS_PER_ADDRESS", int(1, 1_000_000, "connections"), "256")
+        .at_bound("503 and closed; trusted proxies are exempt", "one_address_cannot_take_every_connection")
+        .meaning(
+            "How many connections one client address may have open at once. IPv6 addresses are counted together \
+             by /64.",
+        );
 
 pub(crate) static HEAD_BYTES: Knob = Knob::new(&CONNECTIONS, "HEAD_MAX_BYTES", int(1024, 1_048_576, "bytes"), "16384")
+    .at_bound("431", "a_head_is_read_up_to_its_bounds_and_not_one_further")
     .meaning("The longest request head accepted, in bytes: the request line and all headers.");
 
 pub(crate) static HEAD_HEADERS: Knob = Knob::new(&CONNECTIONS, "HEAD_MAX_HEADERS", int(8, 256, "headers"), "64")
+    .at_bound("431", "a_head_is_read_up_to_its_bounds_and_not_one_further")
     .meaning("The most headers accepted in one request.");
 
 pub(crate) static TARGET_BYTES: Knob = Knob::new(&CONNECTIONS, "TARGET_MAX_BYTES", int(256, 65_536, "bytes"), "8192")
+    .at_bound("414", "a_head_is_read_up_to_its_bounds_and_not_one_further")
     .meaning("The longest request target accepted, in bytes: the path and the query.");
 
 pub(crate) static HEAD_TIMEOUT: Knob = Knob::new(&CONNECTIONS, "HEAD_TIMEOUT_SECONDS", int(1, 600, "seconds"), "10")
+    .at_bound("408; closed if nothing was sent", "a_head_has_its_time_however_its_bytes_are_spread")
     .meaning("How many seconds a client has to send a whole request head.");
 
 pub(crate) static BODY_BYTES: Knob = Knob::new(&CONNECTIONS, "BODY_MAX_BYTES", int(1024, 67_108_864, "bytes"), "65536")
+    .at_bound("413", "a_body_is_read_up_to_its_bound_and_not_one_byte_further")
     .meaning("The longest request body accepted, in bytes.");
 
 pub(crate) static BODY_TIMEOUT: Knob = Knob::new(&CONNECTIONS, "BODY_TIMEOUT_SECONDS", int(1, 3600, "seconds"), "30")
+    .at_bound("408", "a_body_has_its_time_however_its_bytes_are_spread")
     .meaning("How many seconds a client has to send a whole request body.");
 
 pub(crate) static KEEP_ALIVE: Knob = Knob::new(&CONNECTIONS, "KEEP_ALIVE_SECONDS", int(1, 3600, "seconds"), "75")
+    .at_bound("closed", "an_idle_connection_is_closed_after_its_time")
     .meaning("How many seconds an idle connection is kept open for the next request.");
 
 pub(crate) static WRITE_STALL: Knob = Knob::new(&CONNECTIONS, "WRITE_STALL_SECONDS", int(1, 600, "seconds"), "30")
+    .at_bound("closed", "a_client_that_never_reads_is_cut_off_and_stalls_nobody")
     .meaning("How many seconds a client may read nothing of a pending response before it is disconnected.");
 
 pub(crate) const KNOBS: &[&Knob] = &[

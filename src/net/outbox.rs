@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind, IoSlice, Write};
 use super::frame::Frame;
 
 /// Pieces handed to the kernel with one call.
-const SLICES_MAX: usize = 64;
+pub(super) const SLICES_MAX: usize = 64;
 /// Room for pieces that an empty outbox keeps; more is given back.
 const PIECES_KEPT: usize = 16;
 

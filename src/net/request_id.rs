@@ -4,7 +4,7 @@ use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
 /// The longest id taken from a client.
-pub(crate) const MAX_BYTES: usize = 128;
+pub(crate) const REQUEST_ID_MAX_BYTES: usize = 128;
 
 /// An id of visible ASCII characters, safe in headers, logs and rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,10 +18,11 @@ enum Text {
 }
 
 impl RequestId {
-    /// The client's id when it is 1 to [`MAX_BYTES`] visible ASCII characters, else a new UUID.
+    /// The client's id when it is 1 to [`REQUEST_ID_MAX_BYTES`] visible ASCII characters, else a new UUID.
     #[must_use]
     pub fn from_header(header: Option<&[u8]>) -> Self {
-        let fit = |bytes: &&[u8]| (1..=MAX_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
+        let fit =
+            |bytes: &&[u8]| (1..=REQUEST_ID_MAX_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
         Self(match header.filter(fit) {
             Some(given) => Text::Given(given.into()),
             None => {
@@ -74,8 +75,8 @@ mod tests {
     fn a_fit_id_is_kept_and_any_other_replaced() {
         let from = |bytes: &[u8]| RequestId::from_header(Some(bytes)).as_str().to_owned();
         assert_eq!(from(b"RID-1"), "RID-1");
-        assert_eq!(from(&[b'x'; MAX_BYTES]), "x".repeat(MAX_BYTES));
-        for unfit in [&b""[..], b"a b", b"a\tb", &[0xff], "é".as_bytes(), &[b'x'; MAX_BYTES + 1]] {
+        assert_eq!(from(&[b'x'; REQUEST_ID_MAX_BYTES]), "x".repeat(REQUEST_ID_MAX_BYTES));
+        for unfit in [&b""[..], b"a b", b"a\tb", &[0xff], "é".as_bytes(), &[b'x'; REQUEST_ID_MAX_BYTES + 1]] {
             assert!(Uuid::parse_str(&from(unfit)).is_ok(), "{unfit:?}");
         }
         assert!(Uuid::parse_str(RequestId::from_header(None).as_str()).is_ok());

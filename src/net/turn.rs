@@ -14,7 +14,7 @@ use crate::observe::throttle::LogThrottle;
 /// Bytes read from a socket at once, into one buffer that all connections of the shard share.
 const SCRATCH_BYTES: usize = 16 * 1024;
 /// Answers that the clients of one shard may leave unread, all together; whose answer goes beyond is cut off.
-const UNSENT_MAX_BYTES: usize = 64 * 1024 * 1024;
+pub(super) const UNSENT_MAX_BYTES: usize = 64 * 1024 * 1024;
 /// Answer space kept from turn to turn; more is given back.
 const ANSWERS_KEPT_BYTES: usize = 256 * 1024;
 

@@ -14,6 +14,7 @@
 //!
 //! Threads: [`init`] once, early, on the main thread; the rest from anywhere.
 
+pub(crate) mod bounds;
 mod format;
 pub mod metrics;
 pub mod options;

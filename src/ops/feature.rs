@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::Method;
 
+use super::bounds;
 use super::operator::{self, Operator};
 use super::options::{self, METRICS_PUBLIC};
 use super::status::Shown;
@@ -12,7 +13,7 @@ use crate::gate::{Call, Outcome, Route, Routes};
 use crate::settings::Settings;
 
 /// What only the operator sees.
-pub static FEATURE: Feature = Feature { knobs: options::KNOBS, ..Feature::new("ops", start) };
+pub static FEATURE: Feature = Feature { knobs: options::KNOBS, bounds: bounds::BOUNDS, ..Feature::new("ops", start) };
 
 fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
     let is_public = settings.flag(&METRICS_PUBLIC);

@@ -23,7 +23,7 @@ use crate::store::Reader;
 /// Rows of the audit log in an answer, unless asked for otherwise.
 const AUDIT_DEFAULT_ROWS: u32 = 50;
 /// And at most.
-const AUDIT_MAX_ROWS: u32 = 200;
+pub(super) const AUDIT_MAX_ROWS: u32 = 200;
 
 /// What the handlers work with.
 pub(super) struct Operator {

@@ -21,7 +21,7 @@ use crate::store::options::{DATABASE, QUEUE_JOBS};
 use crate::store::{self, Survey, WriterView};
 
 /// How long a shard has to say whether it is ready: longer than a commit that stalls, so that this can be told.
-const READY_PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const READY_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What is shown to the operator. Nothing of it keeps the writer from ending.
 pub(super) struct Shown {

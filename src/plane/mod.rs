@@ -5,6 +5,7 @@
 //! path and method, then the handler. `/healthz` needs no token and says nothing but that it is there. All other routes are
 //! those of the features that run ([`Running::operator`](crate::feature::Running::operator)).
 
+pub(crate) mod bounds;
 pub mod client;
 mod guard;
 pub mod options;
@@ -36,25 +37,25 @@ use guard::Secret;
 use options::TOKEN;
 
 /// Connections of the plane at once.
-const OPS_CALLERS_MAX: usize = 64;
+pub(super) const OPS_CALLERS_MAX: usize = 64;
 /// A request's head.
-const OPS_HEAD_MAX_BYTES: usize = 16 * 1024;
+pub(super) const OPS_HEAD_MAX_BYTES: usize = 16 * 1024;
 /// Its header lines.
-const OPS_HEAD_MAX_HEADERS: usize = 64;
+pub(super) const OPS_HEAD_MAX_HEADERS: usize = 64;
 /// Its target.
-const OPS_TARGET_MAX_BYTES: usize = 4096;
+pub(super) const OPS_TARGET_MAX_BYTES: usize = 4096;
 /// Its body, where the route says nothing else: the longest is one word.
-const OPS_BODY_MAX_BYTES: usize = 1024;
+pub(super) const OPS_BODY_MAX_BYTES: usize = 1024;
 /// To send it: so long for its head, and as long again for its body.
-const OPS_REQUEST_SECONDS: u64 = 10;
+pub(super) const OPS_REQUEST_SECONDS: u64 = 10;
 /// To take something of an answer.
-const OPS_ANSWER_SECONDS: u64 = 30;
+pub(super) const OPS_ANSWER_SECONDS: u64 = 30;
 /// To make an answer: the longest is a backup.
-const OPS_WORK_SECONDS: u64 = 24 * 60 * 60;
+pub(super) const OPS_WORK_SECONDS: u64 = 24 * 60 * 60;
 /// Work under way at the stop, such as a backup, is waited for this long.
-const OPS_STOP_SECONDS: u64 = 5;
+pub(super) const OPS_STOP_SECONDS: u64 = 5;
 /// Threads for what blocks: one for the backup, of which there is only one at a time, and one for everything else.
-const OPS_THREADS: usize = 2;
+pub(super) const OPS_THREADS: usize = 2;
 
 /// The one path that needs no token.
 const HEALTHZ: &str = "/healthz";

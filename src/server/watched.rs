@@ -6,7 +6,7 @@ use crate::net::Endpoint;
 use crate::systemd::{Finding, Notify, Prober, Watchdog};
 
 /// How long the test write at the start may take.
-const START_PROBE_PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const START_PROBE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Makes a test write by way of all shards, tells the service manager that the start is over, and has it told from now on
 /// that all is well. A server that takes no changes has started all the same: it can be read from.

@@ -101,6 +101,8 @@ pub struct Knob {
     pub reloads: bool,
     /// Its name in the status of the private plane, for those that an operator would ask about first.
     pub in_status: Option<&'static str>,
+    /// If it is a bound: what happens there, and the test that goes to it, by its name.
+    pub at_bound: Option<(&'static str, &'static str)>,
 }
 
 /// Of the common [`Kind::Flag`].
@@ -147,6 +149,7 @@ impl Knob {
             on_bad: OnBad::UseDefault,
             reloads: false,
             in_status: None,
+            at_bound: None,
         }
     }
 
@@ -184,6 +187,12 @@ impl Knob {
     #[must_use]
     pub const fn in_status(self, name: &'static str) -> Self {
         Self { in_status: Some(name), ..self }
+    }
+
+    /// A bound: with what happens there, and the test that goes to it.
+    #[must_use]
+    pub const fn at_bound(self, then: &'static str, test: &'static str) -> Self {
+        Self { at_bound: Some((then, test)), ..self }
     }
 
     /// With an older name.

@@ -3,6 +3,7 @@
 //!
 //! A setting is read by its knob (`settings.flag(&ENABLED)`), so a name cannot be misspelt.
 
+mod bound;
 mod endpoint;
 mod knob;
 mod network;
@@ -13,6 +14,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use bound::BoundRow;
 pub use endpoint::Endpoint;
 pub use knob::{
     ACCESS, AUDIT, CONNECTIONS, GENERAL, Kind, Knob, LOGS, OPERATIONS, OnBad, RATES, SERVER, SOCKETS, STORAGE, flag,

@@ -39,6 +39,7 @@ pub use prune::{Pruned, Pruner, Run};
 pub use reader::{Query, Reader};
 pub use row::Row;
 pub use schema::{MIGRATIONS, Migration, Schema};
+pub(crate) use sqlite::bounds::BOUNDS;
 pub use sqlite::check::{Depth, faults, row_counts};
 pub use sqlite::connection::Interrupter;
 pub use sqlite::copy::{copy, copy_alone};

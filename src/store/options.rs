@@ -11,17 +11,24 @@ pub(crate) static DATABASE: Knob =
     );
 
 pub(crate) static QUEUE_JOBS: Knob = Knob::new(&STORAGE, "WRITER_QUEUE_JOBS", int(1, 1_000_000, "jobs"), "4096")
+    .at_bound("503 `overloaded`", "a_full_writer_queue_is_answered_503_and_nothing_is_changed")
     .meaning(
-        "How many changes may wait for the writer. When the queue is full, further changes are answered 503 overloaded.",
+        "How many changes may wait for the writer. When the queue is full, further changes are answered 503 \
+         overloaded.",
     );
 
 pub(crate) static COMMIT_TIMEOUT: Knob = Knob::new(&STORAGE, "COMMIT_TIMEOUT_SECONDS", int(1, 600, "seconds"), "30")
+    .at_bound(
+        "503 `overloaded`; the change may still be stored",
+        "a_change_not_confirmed_in_time_is_answered_503_and_its_late_end_disturbs_nobody",
+    )
     .meaning(
         "How many seconds a request waits for its change to be committed before it is answered 503. The change may \
          still land, so retry with the same idempotency key.",
     );
 
 pub(crate) static RESERVE: Knob = Knob::new(&STORAGE, "RESERVE_FILE_BYTES", int(0, 1_073_741_824, "bytes"), "8388608")
+    .at_bound("given back when the disk is full", "a_full_disk_gives_up_its_reserve_and_has_it_back_when_there_is_room")
     .meaning(
         "How much room is kept in a file beside the database, to be given back when the disk is full. 0 keeps none.",
     );

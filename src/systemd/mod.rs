@@ -3,6 +3,7 @@
 //! All of it is a protocol of environment variables, descriptors and datagrams that systemd made common; without them
 //! nothing here does anything. Why it is as it is: docs/decisions/0013-watchdog-and-activation.md.
 
+pub(crate) mod bounds;
 mod notify;
 mod sockets;
 mod watchdog;

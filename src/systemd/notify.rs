@@ -16,9 +16,9 @@ use crate::text::{cut, is_hidden};
 /// Where the service manager listens.
 const SOCKET: &str = "NOTIFY_SOCKET";
 /// How long a datagram may wait for a manager that is busy.
-const SEND_PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const SEND_PATIENCE: Duration = Duration::from_secs(1);
 /// A status line is not longer than this; a terminal shows it as one.
-const STATUS_MAX_CHARS: usize = 200;
+pub(super) const STATUS_MAX_CHARS: usize = 200;
 
 /// Tells the service manager how it goes, if there is one that listens. Cheap to clone. What cannot be told is logged once
 /// and otherwise no matter.

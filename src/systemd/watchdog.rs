@@ -17,7 +17,7 @@ use crate::net::LoopbackClient;
 use crate::net::client::Ask;
 
 /// Rounds in an interval of the watchdog: one may be lost, or come late.
-const ROUNDS_PER_INTERVAL: u32 = 3;
+pub(super) const ROUNDS_PER_INTERVAL: u32 = 3;
 
 /// Why a server that says it is not ready should be left alone all the same, if there is a reason. Asked once a round.
 pub type Excuse = Box<dyn FnMut() -> Option<&'static str> + Send>;

@@ -249,6 +249,11 @@ fn a_body_is_read_up_to_its_bound_and_not_one_byte_further() {
         assert_eq!(client.answer().expect_error(413).0, "payload_too_large");
         assert!(client.is_closed());
     }
+    for (letters, status) in [(254, 413), (255, 400)] {
+        let mut client = server.connect();
+        client.send(create("Transfer-Encoding: chunked\r\n", &format!("{:x<letters$}\r\n", "401;")));
+        client.answer().expect_error(status);
+    }
     // Only the refused ones changed nothing.
     let drafts = server.get_as("alice", "/v1/collab/drafts").expect(200);
     assert_eq!(drafts["count"], 2);

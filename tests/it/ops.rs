@@ -227,9 +227,21 @@ fn heads_and_bodies_are_bounded_and_nobody_can_stall_the_plane() {
     line.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1000));
     line.answer().expect(200);
     assert!(line.try_answer(false).is_none(), "one request per connection");
-    // As many as there are threads say nothing: the next one waits until they are hung up on, and is answered.
-    let _silent: Vec<Client> = (0..16).map(|_| operated.line()).collect();
-    operated.get("/healthz").expect(200);
+    for (head, status) in [("X: y\r\n".repeat(64), 431), ("X: y\r\n".repeat(63), 200)] {
+        let mut line = operated.line();
+        line.send(format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\n{head}\r\n"));
+        assert_eq!(line.answer().status, status);
+    }
+    for (bytes, status) in [(4097, 414), (4096, 200)] {
+        let mut line = operated.line();
+        line.send(format!("GET {:x<bytes$} HTTP/1.1\r\nHost: localhost\r\n\r\n", "/healthz?"));
+        assert_eq!(line.answer().status, status);
+    }
+    let operated = Operated::with(&[]);
+    let silent: Vec<Client> = (0..64).map(|_| operated.line()).collect();
+    assert_eq!(operated.line().answer().expect_error(503).0, "overloaded");
+    drop(silent);
+    wait_for(|| (operated.get("/healthz").status == 200).then_some(()));
 }
 
 #[test]

@@ -18,7 +18,7 @@ use inkring::net::{Endpoint, Response};
 use inkring::observe::LogHandle;
 use inkring::observe::metrics::{self, Counter, Row};
 use inkring::server::Server;
-use inkring::settings::{self, Knob, Section, Settings};
+use inkring::settings::{self, BoundRow, Knob, Section, Settings};
 use inkring::store::{Migration, Reader, Tx};
 use inkring::systemd::{Inherited, Notify};
 use rusqlite::Connection;
@@ -32,8 +32,18 @@ static GREETING: Knob =
     settings::text(&TOYS, "TOY_GREETING").reloading().in_status("toy_greeting").meaning("What the toy says.");
 static SAID: Row = Row::counter(&TOYS, "toy_said_total").says("Greetings of the toy", "Does anybody play?");
 static SHY: CodeRow = CodeRow::new("toy_shy", &[StatusCode::IM_A_TEAPOT]).meaning("the toy is shy", "come back later");
-static TOY: Feature =
-    Feature { knobs: &[&GREETING], counters: &[&SAID], codes: &[&SHY], schema: TABLES, ..Feature::new("toy", start) };
+const GREETING_MAX_CHARS: usize = 40;
+const BOUNDS: &[BoundRow] = &[BoundRow::new(&TOYS, "GREETING_MAX_CHARS", GREETING_MAX_CHARS as u64, "characters")
+    .of("The greeting.", "cut")
+    .tested_by("a_feature_is_one_folder_and_one_line")];
+static TOY: Feature = Feature {
+    knobs: &[&GREETING],
+    counters: &[&SAID],
+    bounds: BOUNDS,
+    codes: &[&SHY],
+    schema: TABLES,
+    ..Feature::new("toy", start)
+};
 
 struct Toy {
     greeting: Live<String>,
@@ -42,7 +52,7 @@ struct Toy {
 }
 
 fn greeting(settings: &Settings) -> String {
-    settings.text(&GREETING).unwrap_or("hello").to_owned()
+    settings.text(&GREETING).unwrap_or("hello").chars().take(GREETING_MAX_CHARS).collect()
 }
 
 fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
@@ -146,8 +156,8 @@ fn a_feature_is_one_folder_and_one_line() {
 
     assert_eq!(server.reload(&configured(directory.path(), "bad")).unwrap_err(), "TOY_GREETING=bad is no greeting");
     assert_eq!(get(&public, "/toy").1, "{\"says\":\"welcome\"}");
-    assert_eq!(server.reload(&configured(directory.path(), "good day")), Ok(Vec::new()));
-    assert_eq!(get(&public, "/toy").1, "{\"says\":\"good day\"}");
+    assert_eq!(server.reload(&configured(directory.path(), &"x".repeat(41))), Ok(Vec::new()));
+    assert_eq!(get(&public, "/toy").1, format!("{{\"says\":\"{}\"}}", "x".repeat(40)));
     let put = Ask { method: "PUT", ..Ask::get("/toy/ball") };
     assert_eq!(put.send(&public, "localhost", Duration::from_secs(10)).unwrap().status, 201);
     let toys = database.query_row("SELECT group_concat(name) FROM toys", (), |row| row.get::<_, String>(0));
@@ -169,5 +179,8 @@ fn a_feature_is_in_every_generated_page() {
     let rows: Vec<&Row> = features::rows().into_iter().chain(TOY.counters.iter().copied()).collect();
     assert!(metrics::markdown(&rows).contains("\n## Toys\n"));
     assert!(metrics::grafana(&rows).contains("\"title\": \"Does anybody play?\""));
+    assert!(
+        config::docs::bounds(TOY.bounds).contains("\n| `GREETING_MAX_CHARS` | 40 characters | The greeting. | cut |")
+    );
     assert!(gate::code::markdown(TOY.codes).ends_with("| `toy_shy` | 418 | the toy is shy | come back later |  |\n"));
 }

@@ -30,7 +30,7 @@ use crate::store::options::{DATABASE, RESERVE};
 use crate::store::{self, Depth, OpenError, Reader, Room, last_change, with_suffix};
 
 /// A larger database is not read through in passing.
-const QUICK_CHECK_MAX_BYTES: u64 = 268_435_456;
+pub(crate) const QUICK_CHECK_MAX_BYTES: u64 = 268_435_456;
 /// As many of what SQLite complains about are asked for.
 const COMPLAINTS_MAX: usize = 5;
 /// How many small writes are tried on the disk.

@@ -20,9 +20,9 @@ use crate::gate::live::Live;
 use crate::housekeeper::Task;
 
 /// The longest file of keys, in bytes.
-const KEYS_FILE_MAX_BYTES: usize = 262_144;
+pub(super) const KEYS_FILE_MAX_BYTES: usize = 262_144;
 /// The most keys in a set.
-const KEYS_MAX: usize = 100;
+pub(super) const KEYS_MAX: usize = 100;
 /// RSA keys in bits: shorter ones can be broken, longer ones cost too much of a shard's time.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 /// The shortest `oct` key in bytes: as long as what HS256 makes with it (RFC 7518 §3.2).

@@ -5,6 +5,7 @@
 //! that is not good is a 401, whatever the other header says (contract 01 §0.4; for sockets too, ruling 3).
 
 mod bad_token;
+pub(super) mod bounds;
 mod keys;
 pub mod options;
 mod token;

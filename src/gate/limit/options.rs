@@ -1,7 +1,7 @@
 //! What is configured of how often somebody may ask.
 
-use super::RateLimits;
-use crate::settings::{Knob, RATES, Settings, flag, int};
+use super::{ADDRESS_FACTOR, RateLimits};
+use crate::settings::{BoundRow, Knob, RATES, Settings, flag, int};
 
 pub(crate) static ENABLED: Knob = flag(&RATES, "RATE_LIMIT_ENABLED", "false")
     .in_status("rate_limits")
@@ -14,13 +14,18 @@ pub(crate) static ENABLED: Knob = flag(&RATES, "RATE_LIMIT_ENABLED", "false")
     );
 
 pub(crate) static PER_MINUTE: Knob =
-    Knob::new(&RATES, "RATE_LIMIT_PER_MINUTE_DEFAULT", int(1, 1_000_000, "requests"), "120").reloading().meaning(
-        "How many requests a minute one user (or one client address, where no user is known) may send to one route. \
-         Mutations have half of it (PROTOCOL.md says which they are). One client address may send ten times as many in all.",
-    );
+    Knob::new(&RATES, "RATE_LIMIT_PER_MINUTE_DEFAULT", int(1, 1_000_000, "requests"), "120")
+        .reloading()
+        .at_bound("429 `rate_limited`", "the_contracts_examples")
+        .meaning(
+            "How many requests a minute one user (or one client address, where no user is known) may send to one \
+             route. Mutations have half of it (PROTOCOL.md says which they are). One client address may send ten \
+             times as many in all.",
+        );
 
 pub(crate) static BURST: Knob = Knob::new(&RATES, "RATE_LIMIT_BURST_DEFAULT", int(1, 1_000_000, "requests"), "30")
     .reloading()
+    .at_bound("429 `rate_limited`", "the_contracts_examples")
     .meaning("How many of these may come at once. Halved and taken ten times like the requests a minute.");
 
 pub(crate) static STANDARD_HEADERS: Knob = flag(&RATES, "RATE_LIMIT_STANDARD_HEADERS", "false").reloading().meaning(
@@ -34,12 +39,17 @@ pub(crate) static BUCKETS: Knob = Knob::new(
     "100000",
 )
 .reloading()
+.at_bound("the fullest bucket is forgotten, and starts full", "full_buckets_make_room_first_then_the_one_idle_longest")
 .meaning(
     "How many users and addresses, each by route, are counted at once, at 16 bytes each. When there are more, those \
      who used their limit least are forgotten first, and start with a full one.",
 );
 
 pub(crate) const KNOBS: &[&Knob] = &[&ENABLED, &PER_MINUTE, &BURST, &STANDARD_HEADERS, &BUCKETS];
+
+pub(crate) const BOUNDS: &[BoundRow] = &[BoundRow::new(&RATES, "ADDRESS_FACTOR", ADDRESS_FACTOR as u64, "times")
+    .of("What one address may ask in all, as a multiple of the two above. IPv6 counts by /64.", "429 `rate_limited`")
+    .tested_by("addresses_have_ten_times_as_much_and_ipv6_counts_by_64")];
 
 impl RateLimits {
     /// As configured; none while they are off.

@@ -1,5 +1,6 @@
 //! SQLite: one file, one writer, a reader per shard. Nothing of the library is seen outside this folder.
 
+pub(super) mod bounds;
 pub(super) mod check;
 pub(super) mod connection;
 pub(super) mod copy;

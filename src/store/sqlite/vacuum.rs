@@ -18,11 +18,11 @@ use crate::store::reader::{Query as _, Reader};
 use crate::store::tx::Tx;
 
 /// As many pages (of 4096 bytes) stay free at the least …
-const FREE_KEPT_PAGES: u64 = 1024;
+pub(super) const FREE_KEPT_PAGES: u64 = 1024;
 /// … and one for so many that are in use.
 const USED_PER_FREE_PAGE: u64 = 8;
 /// Pages that one job gives back, at most: a few milliseconds of the writer.
-const VACUUM_STEP_PAGES: u64 = 64;
+pub(super) const VACUUM_STEP_PAGES: u64 = 64;
 /// `PRAGMA auto_vacuum` of a database that can give back pages one by one.
 const INCREMENTAL: i64 = 2;
 

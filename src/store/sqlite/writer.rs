@@ -38,14 +38,14 @@ use crate::store::job::{Job, JobTimes, Verdict};
 use crate::store::tx::{Effects, PROBE, Tx};
 
 /// Jobs in one commit, at most.
-const BATCH_MAX: usize = 256;
+pub(super) const BATCH_MAX: usize = 256;
 /// Rows changed after which the write-ahead log is moved into the database, between two batches. An append changes four.
 /// That is some megabytes of log, or some tens when each row lies on a page of its own.
-const CHECKPOINT_EVERY_ROWS: u64 = 8_000;
+pub(super) const CHECKPOINT_EVERY_ROWS: u64 = 8_000;
 /// When the log still has this many pages after a checkpoint, readers kept it from being reused: wait for them once.
-const WAL_PAGES_MAX: i32 = 16_384;
+pub(super) const WAL_PAGES_MAX: i32 = 16_384;
 /// From one attempt to write again to the next, while the storage takes no changes.
-const PROBE_EVERY: Duration = Duration::from_secs(2);
+pub(super) const PROBE_EVERY: Duration = Duration::from_secs(2);
 /// What a page that was moved counts for [`CHECKPOINT_EVERY_ROWS`]: with what refers to it, some pages of the log.
 const ROWS_PER_MOVED_PAGE: u64 = 8;
 
@@ -803,6 +803,22 @@ mod tests {
         handle.submit(keep()).ok().unwrap();
         commit_what_waits(&mut thread);
         outcomes.try_recv().unwrap().1.unwrap();
+    }
+
+    #[test]
+    fn a_full_batch_leaves_the_rest_to_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = opened(&directory.path().join("a.db"));
+        let (clock, (settled, outcomes)) = (Clock::system(), channel());
+        let (handle, jobs) = queue(Arc::clone(&store.state), BATCH_MAX + 1, clock.clone(), clock.instant());
+        let mut thread = WriterThread::new(&store, jobs, Arc::new(Heard::default()), clock.clone(), clock.instant());
+        for _ in 0..=BATCH_MAX {
+            handle.submit(Box::new(Probe(|_: &mut Tx<'_>| Verdict::Keep, settled.clone(), ""))).ok().unwrap();
+        }
+        for settled_and_left in [(BATCH_MAX, 1), (1, 0)] {
+            commit_what_waits(&mut thread);
+            assert_eq!((outcomes.try_iter().count(), handle.view().queued()), settled_and_left);
+        }
     }
 
     #[test]

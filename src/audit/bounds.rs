@@ -1,0 +1,20 @@
+//! What is bounded of the audit log.
+
+use super::entry::TEXT_MAX_CHARS;
+use super::read::SEARCHED_MAX_ROWS;
+use super::store::SLICE_ROWS;
+use super::upkeep::REMOVED_MAX_ROWS;
+use crate::settings::{AUDIT, BoundRow};
+
+pub(crate) const BOUNDS: &[BoundRow] = &[
+    BoundRow::new(&AUDIT, "TEXT_MAX_CHARS", TEXT_MAX_CHARS as u64, "characters")
+        .of("A text in a row.", "cut")
+        .tested_by("metadata_is_an_object_of_typed_values_or_nothing"),
+    BoundRow::new(&AUDIT, "REMOVED_MAX_ROWS", REMOVED_MAX_ROWS as u64, "rows")
+        .of("Rows removed in one change.", "the rest with the next change")
+        .tested_by("many_old_rows_are_removed_in_several_jobs"),
+    BoundRow::new(&AUDIT, "SLICE_ROWS", SLICE_ROWS as u64, "rows")
+        .of("Rows that a verb reads at once.", "the rest with the next reading"),
+    BoundRow::new(&AUDIT, "SEARCHED_MAX_ROWS", SEARCHED_MAX_ROWS as u64, "rows")
+        .of("Rows that the private plane searches for those that are wanted.", "older ones are not found"),
+];

@@ -1,0 +1,32 @@
+//! What is bounded of backups.
+
+use super::check::FAULTS_MAX;
+use super::error::ROOM_LEFT_BYTES;
+use super::manifest::MANIFEST_MAX_BYTES;
+use super::partial::SAME_SECOND_MAX;
+use super::running::{OVERDUE_INTERVALS, RETRY_AFTER};
+use crate::settings::{BoundRow, OPERATIONS};
+
+pub(crate) const BOUNDS: &[BoundRow] = &[
+    BoundRow::new(&OPERATIONS, "ROOM_LEFT_BYTES", ROOM_LEFT_BYTES, "bytes")
+        .of("The room that a backup leaves free.", "the backup is not begun")
+        .tested_by("a_disk_without_room_for_it_is_left_alone"),
+    BoundRow::new(&OPERATIONS, "RETRY_AFTER", RETRY_AFTER.as_secs(), "seconds")
+        .of("Until the next attempt after a backup that failed.", "waited for")
+        .tested_by(
+            "the_next_one_is_due_by_the_newest_manifest_also_after_a_restart_and_a_failure_is_tried_again_later",
+        ),
+    BoundRow::new(&OPERATIONS, "OVERDUE_INTERVALS", OVERDUE_INTERVALS as u64, "intervals")
+        .of("The age of the newest backup.", "`/readyz?verbose=1` warns")
+        .tested_by(
+            "the_next_one_is_due_by_the_newest_manifest_also_after_a_restart_and_a_failure_is_tried_again_later",
+        ),
+    BoundRow::new(&OPERATIONS, "SAME_SECOND_MAX", SAME_SECOND_MAX as u64, "backups")
+        .of("Backups of one second.", "refused")
+        .tested_by("there_are_only_so_many_in_a_second"),
+    BoundRow::new(&OPERATIONS, "MANIFEST_MAX_BYTES", MANIFEST_MAX_BYTES, "bytes")
+        .of("The manifest of a backup.", "not read further")
+        .tested_by("a_manifest_is_read_up_to_its_bound"),
+    BoundRow::new(&OPERATIONS, "FAULTS_MAX", FAULTS_MAX as u64, "faults")
+        .of("Faults of a database that are listed.", "not looked for"),
+];

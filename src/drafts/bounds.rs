@@ -1,0 +1,61 @@
+//! What is bounded of drafts.
+
+use super::damage::DAMAGED_MAX;
+use super::model::{
+    CONTENT_MAX_CHARS, IDEMPOTENCY_KEY_MAX_CHARS, LIST_MAX_BYTES, LIST_MAX_DRAFTS, PAGE_MAX_EVENTS, ROLE_MAX_CHARS,
+    TITLE_MAX_CHARS,
+};
+use super::newer::LISTED_MAX_DRAFTS;
+use super::options::DRAFTS;
+use super::replay::REPLAY_MAX_EVENTS;
+use super::retention::{REMOVED_MAX_EVENTS, SLICE_DRAFTS};
+use super::spent_keys::{KEY_LIFE_HOURS, REMOVED_MAX_KEYS, SLICE_KEYS};
+use crate::settings::BoundRow;
+
+pub(crate) const BOUNDS: &[BoundRow] = &[
+    BoundRow::new(&DRAFTS, "TITLE_MAX_CHARS", TITLE_MAX_CHARS as u64, "characters")
+        .of("A title.", "422")
+        .tested_by("each_row_of_the_422_catalogue_is_the_contracts"),
+    BoundRow::new(&DRAFTS, "CONTENT_MAX_CHARS", CONTENT_MAX_CHARS as u64, "characters")
+        .of("A segment.", "422")
+        .tested_by("each_row_of_the_422_catalogue_is_the_contracts"),
+    BoundRow::new(&DRAFTS, "IDEMPOTENCY_KEY_MAX_CHARS", IDEMPOTENCY_KEY_MAX_CHARS as u64, "characters")
+        .of("An idempotency key.", "422")
+        .tested_by("keys_may_be_empty_or_strange_but_not_over_255_characters"),
+    BoundRow::new(&DRAFTS, "ROLE_MAX_CHARS", ROLE_MAX_CHARS as u64, "characters")
+        .of("The role of a collaborator.", "422")
+        .tested_by("a_collaborator_whom_nobody_could_be_is_refused"),
+    BoundRow::new(&DRAFTS, "LIST_MAX_DRAFTS", LIST_MAX_DRAFTS as u64, "drafts")
+        .of("The drafts in one list.", "`truncated`, and the way to the rest")
+        .tested_by("a_long_list_comes_in_pages_without_gap_or_repeat"),
+    BoundRow::new(&DRAFTS, "LIST_MAX_BYTES", LIST_MAX_BYTES as u64, "bytes")
+        .of("One list, and one draft more.", "`truncated`, and the way to the rest")
+        .tested_by("a_list_is_bounded_in_bytes_as_well"),
+    BoundRow::new(&DRAFTS, "PAGE_MAX_EVENTS", PAGE_MAX_EVENTS as u64, "events")
+        .of("The events in one answer.", "422 for a larger `limit`; `more`, and the next page")
+        .tested_by("what_is_no_event_log_is_refused_shape_first"),
+    BoundRow::new(&DRAFTS, "REPLAY_MAX_EVENTS", REPLAY_MAX_EVENTS as u64, "events")
+        .of("The events that a socket is sent to catch up.", "the newest, and `complete` is false")
+        .tested_by("who_was_away_for_too_long_is_told_the_newest_thousand_and_that_it_is_not_all"),
+    BoundRow::new(&DRAFTS, "DAMAGED_MAX", DAMAGED_MAX as u64, "drafts")
+        .of("The damaged drafts that are remembered.", "each request for another one finds out anew")
+        .tested_by("what_is_damaged_is_remembered_and_nothing_else_and_not_without_end"),
+    BoundRow::new(&DRAFTS, "KEY_LIFE_HOURS", KEY_LIFE_HOURS as u64, "hours")
+        .of("The age of an idempotency key.", "removed soon after; a retry is then a new change")
+        .tested_by("a_key_is_kept_for_its_life_and_removed_after_it"),
+    BoundRow::new(&DRAFTS, "REMOVED_MAX_KEYS", REMOVED_MAX_KEYS as u64, "keys")
+        .of("Keys removed in one change.", "the rest with the next change")
+        .tested_by("many_keys_are_found_in_slices_and_removed_in_small_jobs"),
+    BoundRow::new(&DRAFTS, "SLICE_KEYS", SLICE_KEYS as u64, "keys")
+        .of("Keys looked at in one search for old ones.", "the next ones with the next search")
+        .tested_by("many_keys_are_found_in_slices_and_removed_in_small_jobs"),
+    BoundRow::new(&DRAFTS, "REMOVED_MAX_EVENTS", REMOVED_MAX_EVENTS as u64, "events")
+        .of("Events removed in one change.", "the rest with the next change")
+        .tested_by("jobs_are_small_and_take_the_oldest_first"),
+    BoundRow::new(&DRAFTS, "SLICE_DRAFTS", SLICE_DRAFTS as u64, "drafts")
+        .of("Drafts looked at in one search for old events.", "the next ones with the next search")
+        .tested_by("more_drafts_than_a_slice_are_found_all"),
+    BoundRow::new(&DRAFTS, "LISTED_MAX_DRAFTS", LISTED_MAX_DRAFTS as u64, "drafts")
+        .of("The newer drafts that a restore names.", "the rest is counted")
+        .tested_by("what_is_newer_is_named_up_to_a_number_and_counted_beyond"),
+];

@@ -1,0 +1,58 @@
+//! What is bounded of connections, whatever is configured.
+
+use super::acceptor::{LAST_CALL_MAX, REFUSED_MAX};
+use super::body::{PIECE_BYTES, REFILL_BYTES};
+use super::client::DETAIL_MAX_BYTES;
+use super::conn::{ANSWERS_MAX_BYTES, FIRST_REQUEST_GRACE, LINGER, STEPS_PER_TURN};
+use super::http1::CHUNK_LINE_MAX_BYTES;
+use super::listener::BACKLOG;
+use super::mailbox::NOTES_MAX;
+use super::outbox::SLICES_MAX;
+use super::request_id::REQUEST_ID_MAX_BYTES;
+use super::turn::UNSENT_MAX_BYTES;
+use crate::settings::{BoundRow, CONNECTIONS, OPERATIONS, SOCKETS};
+
+pub(crate) const BOUNDS: &[BoundRow] = &[
+    BoundRow::new(&CONNECTIONS, "BACKLOG", BACKLOG as u64, "connections")
+        .of("Callers in the kernel's queue of each listener.", "turned away by the kernel"),
+    BoundRow::new(&CONNECTIONS, "REFUSED_MAX", REFUSED_MAX as u64, "connections")
+        .of("Refused connections that are held so that their answer is read.", "the oldest is closed"),
+    BoundRow::new(&CONNECTIONS, "CHUNK_LINE_MAX_BYTES", CHUNK_LINE_MAX_BYTES as u64, "bytes")
+        .of("The line that announces a chunk.", "400")
+        .tested_by("a_body_is_read_up_to_its_bound_and_not_one_byte_further"),
+    BoundRow::new(&CONNECTIONS, "REQUEST_ID_MAX_BYTES", REQUEST_ID_MAX_BYTES as u64, "bytes")
+        .of("A client's request id.", "replaced by a new one")
+        .tested_by("request_ids_are_kept_when_they_are_at_most_128_visible_ascii_characters"),
+    BoundRow::new(&CONNECTIONS, "STEPS_PER_TURN", STEPS_PER_TURN as u64, "steps")
+        .of("What one connection does in a turn.", "the others first")
+        .tested_by("a_client_that_asks_without_reading_is_not_listened_to_and_then_answered_in_order"),
+    BoundRow::new(&CONNECTIONS, "ANSWERS_MAX_BYTES", ANSWERS_MAX_BYTES as u64, "bytes")
+        .of("Answers of one connection in a turn, and one answer more.", "nothing more is read until they are sent")
+        .tested_by("a_client_that_asks_without_reading_is_not_listened_to_and_then_answered_in_order"),
+    BoundRow::new(&CONNECTIONS, "UNSENT_MAX_BYTES", UNSENT_MAX_BYTES as u64, "bytes")
+        .of("Unread answers of all clients of a shard.", "the client that goes beyond is cut off")
+        .tested_by("what_all_clients_together_do_not_read_is_bounded"),
+    BoundRow::new(&CONNECTIONS, "PIECE_BYTES", PIECE_BYTES as u64, "bytes")
+        .of("A piece of a streamed answer.", "the next one follows")
+        .tested_by("a_source_of_known_length_is_sent_piece_by_piece_and_the_connection_goes_on"),
+    BoundRow::new(&CONNECTIONS, "REFILL_BYTES", REFILL_BYTES as u64, "bytes")
+        .of("The unsent part of a streamed answer, and one piece more.", "the source waits")
+        .tested_by("a_slow_reader_is_not_read_ahead_for_and_is_cut_off"),
+    BoundRow::new(&CONNECTIONS, "LINGER", LINGER.as_secs(), "seconds")
+        .of("A connection after its last answer.", "closed")
+        .tested_by("an_idle_connection_is_kept_for_its_time_and_a_closed_one_lingers_for_its_own"),
+    BoundRow::new(&CONNECTIONS, "FIRST_REQUEST_GRACE", FIRST_REQUEST_GRACE.as_secs(), "seconds")
+        .of("At the stop, the first request of a caller.", "closed")
+        .tested_by("at_a_stop_a_caller_who_said_nothing_yet_is_waited_for_and_an_idle_one_is_not"),
+    BoundRow::new(&CONNECTIONS, "LAST_CALL_MAX", LAST_CALL_MAX as u64, "connections")
+        .of("At the stop, callers taken from the kernel's queue.", "turned away by the kernel"),
+    BoundRow::new(&SOCKETS, "SLICES_MAX", SLICES_MAX as u64, "frames")
+        .of("Frames in one write.", "the rest with the next write")
+        .tested_by("frames_leave_whole_and_together"),
+    BoundRow::new(&SOCKETS, "NOTES_MAX", NOTES_MAX as u64, "notes")
+        .of("Notes that wait for a shard or one of its sockets.", "its sockets are closed with 1013")
+        .tested_by("notes_are_bounded_and_a_dropped_one_is_told"),
+    BoundRow::new(&OPERATIONS, "DETAIL_MAX_BYTES", DETAIL_MAX_BYTES, "bytes")
+        .of("The answer in which the watchdog and the verbs look for what is wrong.", "not read further")
+        .tested_by("what_is_wrong_is_said_in_a_detail_if_at_all"),
+];
