@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Check;
-use crate::gate::{ApiError, Call, Outcome, Parking, Reply, Times};
+use crate::gate::{ApiError, Call, Conditions, Content, Outcome, Parking, Reply, Times};
 use crate::hub::{Mailbox, Topics};
 use crate::net::Response;
 use crate::pool::PoolHandle;
@@ -103,6 +103,20 @@ impl ShardParts {
                 then(Err(too_many_changes())).map(Outcome::Now)
             }
         }
+    }
+
+    /// Answers with a file, or what of it is asked for. `open` runs on the blocking pool ([`Content::open`]), which then reads
+    /// the file as its client takes it.
+    ///
+    /// # Errors
+    /// 503 when too much waits for the pool.
+    pub fn file(
+        &self,
+        call: &Call<'_>,
+        open: impl FnOnce() -> Result<Content, ApiError> + Send + 'static,
+    ) -> Result<Outcome, ApiError> {
+        let conditions = Conditions::of(call);
+        self.block(call, open, move |content| content.answer(&conditions))
     }
 
     /// Answers with what `then` makes of what `work` returns, which runs on the blocking pool. It is left out if nobody

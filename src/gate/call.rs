@@ -5,14 +5,19 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::Method;
+
 use super::error::ApiError;
 use super::reply::{self, Parked, Reply, Waiting};
 use super::validate::Body;
+use crate::clock::Clock;
 use crate::net::http1::Headers;
 use crate::net::{Peer, RequestId, Response, Resume, Session, SocketLimits, Take, Ticket};
 
 /// One request as a handler sees it: routed, parsed, its sender known.
 pub struct Call<'a> {
+    /// The method as sent: a route for `GET` is asked for `HEAD`, too.
+    pub method: &'a Method,
     /// The id to write beside whatever it causes.
     pub request_id: &'a RequestId,
     /// The sender, on routes that ask for one; empty on public routes, and on socket routes when nobody is known.
@@ -35,6 +40,8 @@ pub struct Call<'a> {
     pub body: Body,
     /// The body as sent; empty on routes that take it in pieces.
     pub bytes: &'a [u8],
+    /// The time, for whom it concerns.
+    pub clock: &'a Clock,
     pub(super) parking: &'a Parking,
 }
 

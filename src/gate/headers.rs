@@ -1,6 +1,6 @@
 //! Headers that every answer of a kind carries.
 
-use http::header::CONTENT_SECURITY_POLICY;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use http::{HeaderName, HeaderValue};
 
 use crate::net::{RequestId, Response};
@@ -12,6 +12,8 @@ pub struct Headers {
     pub lines: &'static str,
     /// The `Content-Security-Policy` of an answer that brings none; empty where `lines` has it.
     pub policy: &'static str,
+    /// The same for `Cache-Control`.
+    pub cache: &'static str,
 }
 
 /// An answer of the API is about one person at one moment, so nothing is cached, and depends on who asks from where.
@@ -23,6 +25,7 @@ pub static API: Headers = Headers {
         x-content-type-options: nosniff\r\n\
         x-frame-options: DENY\r\n",
     policy: "",
+    cache: "",
 };
 
 /// A page of ours brings a policy for its own script and style; without one nothing is allowed. It is not cached either.
@@ -34,23 +37,27 @@ pub static PAGE: Headers = Headers {
         x-content-type-options: nosniff\r\n\
         x-frame-options: DENY\r\n",
     policy: "default-src 'none'; frame-ancestors 'none'",
+    cache: "",
 };
 
-/// A file for pages: its answer says itself how long it may be cached.
+/// A file: its answer says itself how long it may be cached ([`Content`](super::Content)). What is no file is not cached.
 pub static ASSET: Headers = Headers {
     lines: "cross-origin-resource-policy: same-origin\r\n\
         referrer-policy: no-referrer\r\n\
+        vary: Origin\r\n\
         x-content-type-options: nosniff\r\n",
     policy: "default-src 'none'; frame-ancestors 'none'",
+    cache: "no-store",
 };
 
 impl Headers {
     /// Gives an answer what it carries whatever it answers.
     pub(super) fn seal(&self, response: &mut Response, request_id: RequestId) {
-        let has = |name: HeaderName| response.headers.iter().any(|(known, _)| *known == name);
-        if !self.policy.is_empty() && !has(CONTENT_SECURITY_POLICY) {
-            response.headers.push((CONTENT_SECURITY_POLICY, HeaderValue::from_static(self.policy)));
-        }
+        let has = |name: &HeaderName| response.headers.iter().any(|(known, _)| known == name);
+        let otherwise = [(CONTENT_SECURITY_POLICY, self.policy), (CACHE_CONTROL, self.cache)];
+        let missing = otherwise.into_iter().filter(|(name, value)| !value.is_empty() && !has(name));
+        let missing: Vec<_> = missing.map(|(name, value)| (name, HeaderValue::from_static(value))).collect();
+        response.headers.extend(missing);
         response.fixed_headers = self.lines;
         response.request_id = Some(request_id);
     }

@@ -186,9 +186,23 @@ impl Gate {
         let user = exchange.user.as_deref().unwrap_or_default();
         let (request_id, headers, query) = (&exchange.request_id, request.headers, request.query());
         let parking = &Parking::new(Arc::clone(&self.shard), ticket);
-        let (path, bytes) = (request.path(), request.body);
-        let call =
-            Call { request_id, user, known_until, client, peer, headers, params, path, query, body, bytes, parking };
+        let (method, path, bytes, clock) = (&request.method, request.path(), request.body, &self.clock);
+        let call = Call {
+            method,
+            request_id,
+            user,
+            known_until,
+            client,
+            peer,
+            headers,
+            params,
+            path,
+            query,
+            body,
+            bytes,
+            clock,
+            parking,
+        };
         (route.handler)(&call)
     }
 

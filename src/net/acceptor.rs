@@ -16,6 +16,7 @@ use mio::{Events, Poll, Token, Waker};
 use parking_lot::Mutex;
 
 use super::counters::Counters;
+use super::date::http_date;
 use super::listener::{Listener, Peer, Polled, Stream};
 use super::mailbox::{Mailbox, Message};
 use super::response::{self, Manner, Response};
@@ -235,7 +236,7 @@ impl<N> Acceptor<N> {
     fn refuse(&mut self, mut stream: Stream, door: usize) {
         // A fresh socket's send buffer is empty and takes the refusal whole; a client already gone does not matter.
         let mut answer = Vec::new();
-        let date = response::http_date(self.clock.now().seconds());
+        let date = http_date(self.clock.now().seconds());
         response::encode(
             &self.doors[door].refusal,
             Manner { head_only: false, http11: true, keep_alive: false },

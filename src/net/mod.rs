@@ -17,6 +17,7 @@ pub(crate) mod bounds;
 pub mod client;
 mod conn;
 pub mod counters;
+mod date;
 mod frame;
 mod front;
 pub mod http1;
@@ -35,6 +36,7 @@ mod turn;
 
 pub use body::{Body, Source};
 pub use counters::Counters;
+pub use date::{http_date, parse_http_date};
 pub use frame::Frame;
 pub use front::{Door, Front, Options};
 pub use http1::{HeadLimits, Intake, Reject, Request};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::date::http_date;
 use super::http1::HeadLimits;
 use super::mailbox::Ticket;
 use super::response::{self, Manner, Response};
@@ -90,7 +91,7 @@ impl<S> Tools<S> {
         self.now = self.clock.instant();
         let seconds = self.clock.now().seconds();
         if seconds != self.date.0 {
-            self.date = (seconds, response::http_date(seconds));
+            self.date = (seconds, http_date(seconds));
         }
     }
 }

@@ -33,6 +33,7 @@ mod ops;
 mod racing;
 mod reload;
 mod repository;
+mod routes_files;
 mod routes_toy;
 mod settings;
 mod setup;

@@ -14,9 +14,11 @@ use inkring::config::{self, Sources};
 use inkring::feature::{Feature, House, Running, ShardParts, Sink, StartError, hand_in};
 use inkring::features;
 use inkring::gate::headers::ASSET;
-use inkring::gate::{ApiError, BodyReceiver, Call, Code, Outcome, Parked, Parking, Reply, Route, Routes};
+use inkring::gate::{
+    ApiError, Asset, BodyReceiver, Call, Code, Content, Outcome, Parked, Parking, Reply, Route, Routes,
+};
 use inkring::net::client::Ask;
-use inkring::net::{Endpoint, Pace, Response, Take};
+use inkring::net::{Body, Endpoint, Pace, Response, Source, Take};
 use inkring::observe::LogHandle;
 use inkring::server::Server;
 use inkring::settings::{self, Knob, Section, Settings};
@@ -203,6 +205,46 @@ impl Running for Streams {
         put(Route::public("/whole/{name}", upload).taking(50_000));
         put(Route::public("/lines", lines).streaming(KEPT_MAX_BYTES));
         put(Route::public("/echo", echo).taking(10).carrying(&ASSET));
+        let (parts, shared) = (parts.clone(), Arc::clone(&self.0));
+        let file = move |call: &Call<'_>| {
+            let path = shared.directory.join(call.param("name"));
+            parts.file(call, move || Content::open(&path, "image/jpeg", CACHED))
+        };
+        let shared = Arc::clone(&self.0);
+        let produced = move |_: &Call<'_>| {
+            let source = Box::new(Lined { shared: Arc::clone(&shared), left: LINED_PIECES });
+            Ok(Outcome::Now(Response {
+                body: Body::Source { length: None, source },
+                ..Response::empty(StatusCode::OK)
+            }))
+        };
+        routes.add(Method::GET, Route::public("/files/{name}", file).carrying(&ASSET));
+        let asset = |call: &Call<'_>| PAGE.answer(call).map(Outcome::Now);
+        routes.add(Method::GET, Route::public("/page", asset).carrying(&ASSET));
+        routes.add(Method::GET, Route::public("/produced", produced));
+    }
+}
+
+/// How long files and the page may be cached.
+pub const CACHED: &str = "private, max-age=60";
+/// A page of the program.
+pub const PAGE_TEXT: &str = "<p>Good day</p>";
+static PAGE: Asset = Asset::new(PAGE_TEXT.as_bytes(), "text/html; charset=utf-8", CACHED);
+/// How many pieces of a mebibyte are produced.
+pub const LINED_PIECES: usize = 64;
+
+/// Produces pieces, and says so.
+struct Lined {
+    shared: Arc<Shared>,
+    left: usize,
+}
+
+impl Source for Lined {
+    fn next(&mut self, out: &mut Vec<u8>) -> std::io::Result<bool> {
+        let _ = self.shared.told.send("produced".to_owned());
+        out.resize(1 << 20, b'x');
+        self.left -= 1;
+        Ok(self.left > 0)
     }
 }
 
@@ -211,7 +253,7 @@ pub struct ToyHouse {
     pub address: SocketAddr,
     server: Server,
     private: Endpoint,
-    told: Receiver<String>,
+    pub told: Receiver<String>,
     /// Dropped, the sink of `/stuck` goes on.
     go: Option<Sender<()>>,
     directory: tempfile::TempDir,
@@ -240,12 +282,17 @@ impl ToyHouse {
         Self { address, server, private, told, go: Some(go), directory }
     }
 
-    fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         Client::connect(self.address)
     }
 
+    /// Where what is taken is kept, and files are.
+    pub fn kept(&self, name: &str) -> PathBuf {
+        self.directory.path().join("kept").join(name)
+    }
+
     /// What is told next.
-    fn told(&self) -> String {
+    pub fn told(&self) -> String {
         self.told.recv_timeout(PATIENCE).unwrap()
     }
 
@@ -264,7 +311,7 @@ impl ToyHouse {
     }
 
     /// The value of a sample.
-    fn metric(&self, sample: &str) -> f64 {
+    pub fn metric(&self, sample: &str) -> f64 {
         let answer = Ask::get("/metrics").send(&self.private, "localhost", PATIENCE).unwrap();
         let text = answer.text(1 << 20).unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
@@ -282,7 +329,7 @@ fn put(path: &str, headers: &str) -> String {
     format!("PUT {path} HTTP/1.1\r\nHost: t\r\nX-User-Id: ann\r\n{headers}\r\n")
 }
 
-fn bytes(count: usize) -> Vec<u8> {
+pub fn bytes(count: usize) -> Vec<u8> {
     (0..count).map(|at| (at % 251) as u8).collect()
 }
 
@@ -315,7 +362,7 @@ fn a_body_is_taken_piece_by_piece_where_it_may_block_and_answered_when_its_row_i
     assert_eq!(client.answer().expect(200), json!({ "bytes": 50_000 }));
     assert_eq!(house.files(), ["a", "b", "c", "d", "e"]);
     for name in ["a", "b", "c"] {
-        assert!(std::fs::read(house.directory.path().join("kept").join(name)).unwrap() == body, "{name}");
+        assert!(std::fs::read(house.kept(name)).unwrap() == body, "{name}");
     }
     let rows = house.rows();
     assert_eq!(rows.iter().map(|(_, bytes)| *bytes).collect::<Vec<_>>(), [300_000, 300_000, 300_000, 0, 50_000]);
@@ -517,7 +564,7 @@ fn a_body_that_is_held_whole_has_the_bound_of_its_route_and_answers_carry_its_he
     let answer = client.request("PUT", "/echo", &[], b"1234567890");
     assert_eq!(answer.expect(200), json!({ "bytes": 10 }));
     assert_eq!(once("cross-origin-resource-policy", &answer), "same-origin");
-    assert_eq!(answer.header("cache-control"), None, "an asset says that itself");
+    assert_eq!(once("cache-control", &answer), "no-store", "only files are cached");
     assert_eq!(client.request("PUT", "/echo", &[], b"12345678901").expect_error(413).0, "payload_too_large");
     drop(client);
     house.stop();
