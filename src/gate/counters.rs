@@ -60,7 +60,6 @@ pub struct Counters {
 
 impl Counters {
     /// With nothing counted.
-    #[must_use]
     pub fn new(metrics: &Metrics) -> Self {
         Self {
             requests: metrics.counters(&REQUESTS),
@@ -73,7 +72,6 @@ impl Counters {
     }
 
     /// The metrics of one route, by its template, for one thread.
-    #[must_use]
     pub fn route(&self, template: &'static str) -> RouteMetrics {
         let (requests, answered) = (self.requests.clone(), MetricCache::default());
         let (duration, blocked) = (self.durations.with(&[template]), self.blocked.clone());

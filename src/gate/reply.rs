@@ -95,7 +95,6 @@ impl<T: Send> Reply<T> {
     }
 
     /// Whether anyone still waits. Work that is done for the answer alone can be left out otherwise.
-    #[must_use]
     pub fn is_awaited(&self) -> bool {
         self.0.as_ref().is_some_and(|slot| !matches!(*slot.state.lock(), State::Gone))
     }
@@ -149,7 +148,6 @@ impl<T: Send + 'static> Parked<T> {
 
 impl<T: Send> Parked<T> {
     /// What came, if anything has: for a receiver that paused for it.
-    #[must_use]
     pub fn ready(&self) -> Option<Result<T, ApiError>> {
         let mut state = self.slot.state.lock();
         if matches!(*state, State::Waiting) {
@@ -162,7 +160,6 @@ impl<T: Send> Parked<T> {
     }
 
     /// Says that nobody waits any more. Returns what came all the same, for who should not let it be dropped here.
-    #[must_use]
     pub fn give_up(self) -> Option<T> {
         match std::mem::replace(&mut *self.slot.state.lock(), State::Gone) {
             State::Answered(result, _) => result.ok(),

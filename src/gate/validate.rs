@@ -92,7 +92,6 @@ impl Length {
     pub const ANY: Self = Self { min: 0, max: usize::MAX };
 
     /// From `min` to `max` code points, both allowed.
-    #[must_use]
     pub const fn between(min: usize, max: usize) -> Self {
         Self { min, max }
     }
@@ -100,7 +99,6 @@ impl Length {
 
 impl Check {
     /// Nothing wrong so far.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
