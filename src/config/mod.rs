@@ -9,6 +9,7 @@ pub(crate) mod bounds;
 pub mod docs;
 mod error;
 mod grammar;
+mod guessable;
 pub mod knobs;
 pub mod parse;
 mod path;
@@ -29,6 +30,7 @@ use crate::gate::identity::options::SECRET;
 use crate::net::options::LISTEN as PUBLIC;
 use crate::plane::options::{LISTEN, TOKEN};
 use crate::settings::{ENVIRONMENT, Endpoint, Knob, MASK, OnBad, Origin, STRICT, Setting, Settings, Value};
+use guessable::guessable;
 use knobs::KNOBS;
 use parse::{BadValue, parse};
 use sources::{Given, token_keys};
@@ -50,8 +52,8 @@ const SECRET_MIN_BYTES: usize = 32;
 /// The shortest token of the private plane.
 const OPS_TOKEN_MIN_BYTES: usize = 16;
 
-/// Examples of keys, ours and others', that are long enough.
-const KNOWN_SECRETS: [&str; 2] = ["only-for-the-examples-of-this-page", "a-string-secret-at-least-256-bits-long"];
+/// How to make a good one.
+const MAKE_SECRET: &str = "such as `openssl rand -hex 32` makes it";
 
 /// Reads the configuration.
 ///
@@ -111,9 +113,7 @@ fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Resu
     if strict || production {
         production::needs(&settings, sources, production).told().for_each(|sentence| findings.mistake(sentence));
     }
-    if let Some(sentence) = weak_secret(&settings, sources) {
-        findings.mistake(sentence);
-    }
+    weak_secrets(&settings, sources).into_iter().for_each(|sentence| findings.mistake(sentence));
     match header_trust(&settings, settings.endpoints(&PUBLIC)) {
         Ok(caution) => findings.warnings.extend(caution),
         Err(refusal) => findings.problems.push(refusal),
@@ -170,8 +170,8 @@ fn open_plane(settings: &Settings, sources: &Sources) -> Option<String> {
     let (name, masked) = given_name(&TOKEN, sources);
     match (settings.endpoint(&LISTEN), settings.secret(&TOKEN)) {
         (_, Some(token)) if token.bytes().len() < OPS_TOKEN_MIN_BYTES => Some(format!(
-            "{name}{masked} is shorter than {OPS_TOKEN_MIN_BYTES} bytes, so it can be tried out: use a longer one, such as \
-             16 random bytes in hexadecimal"
+            "{name}{masked} is shorter than {OPS_TOKEN_MIN_BYTES} bytes, so it can be tried out: use a longer one, \
+             {MAKE_SECRET}"
         )),
         (Some(Endpoint::Tcp(address)), None) if !address.ip().to_canonical().is_loopback() => Some(format!(
             "OPS_ADDR={address} can be reached from other machines, and the private plane hands out the whole database: set \
@@ -191,20 +191,21 @@ fn given_name(knob: &Knob, sources: &Sources) -> (String, String) {
     }
 }
 
-/// What is wrong with a key that can be guessed, under the name it was given by.
-fn weak_secret(settings: &Settings, sources: &Sources) -> Option<String> {
-    let secret = settings.text(&SECRET)?.as_bytes();
-    let is_known = KNOWN_SECRETS.iter().any(|known| known.as_bytes() == secret);
-    let why = if secret.len() < SECRET_MIN_BYTES {
-        format!(
-            "is shorter than {SECRET_MIN_BYTES} bytes, so anyone who has one token can try out keys until they can sign \
-             others: use a longer one"
-        )
-    } else if is_known {
-        "is an example that everyone knows, so that anyone can sign: use one of your own".to_owned()
-    } else {
-        return None;
-    };
-    let (name, masked) = given_name(&SECRET, sources);
-    Some(format!("{name}{masked} {why}, such as 32 random bytes in hexadecimal"))
+/// What is wrong with secrets that can be guessed, under the names they were given by.
+fn weak_secrets(settings: &Settings, sources: &Sources) -> Vec<String> {
+    let mut sentences = Vec::new();
+    for (knob, min_bytes) in [(&SECRET, SECRET_MIN_BYTES), (&TOKEN, OPS_TOKEN_MIN_BYTES)] {
+        let Some(secret) = settings.secret(knob) else { continue };
+        let (name, masked) = given_name(knob, sources);
+        // A token that is too short is refused in any case.
+        if secret.bytes().len() < SECRET_MIN_BYTES && knob.name == SECRET.name {
+            sentences.push(format!(
+                "{name}{masked} is shorter than {SECRET_MIN_BYTES} bytes, so anyone who has one token can try out keys \
+                 until they can sign others: use a longer one, {MAKE_SECRET}"
+            ));
+        } else if let Some(why) = guessable(secret.bytes(), min_bytes) {
+            sentences.push(format!("{name}{masked} {why}, so it can be guessed: use one of your own, {MAKE_SECRET}"));
+        }
+    }
+    sentences
 }

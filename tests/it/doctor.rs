@@ -135,12 +135,12 @@ fn each_seeded_fault_is_found() {
     assert!(seeded(&mut command(&server, &[]), "permissions", "yellow").contains("may see what is in it"));
     chmod(directory, 0o700);
     let dotenv = server.directory.path().join(".env");
-    std::fs::write(&dotenv, "OPS_TOKEN=0123456789abcdef0123456789abcdef\n").unwrap();
+    std::fs::write(&dotenv, "OPS_TOKEN=5c1e90b7d3f24a68e0947b3d2a6c81f5\n").unwrap();
     chmod(&dotenv, 0o644);
     assert!(seeded(&mut command(&server, &[]), "permissions", "red").contains(".env has mode 0644"));
     std::fs::remove_file(&dotenv).unwrap();
     let secret = server.directory.path().join("secret");
-    std::fs::write(&secret, "0123456789abcdef0123456789abcdef\n").unwrap();
+    std::fs::write(&secret, "5c1e90b7d3f24a68e0947b3d2a6c81f5\n").unwrap();
     chmod(&secret, 0o644);
     let exposed = [("OPS_TOKEN_FILE", "secret"), ("CONFIG_STRICT", "false")];
     assert!(seeded(&mut command(&server, &exposed), "configuration", "red").contains("secret has mode 0644"));
@@ -287,7 +287,7 @@ fn a_proxy_that_nobody_trusts_is_logged_once_and_found() {
     assert!(line["remedy"].as_str().unwrap().contains("TRUSTED_PROXIES"));
     assert_eq!(server.log().matches("proxy.header_not_trusted").count(), 1);
 
-    let token = ("OPS_TOKEN", "0123456789abcdef0123456789abcdef");
+    let token = ("OPS_TOKEN", "5c1e90b7d3f24a68e0947b3d2a6c81f5");
     let (address, asked) = plane(json!({ "proxy_header_untrusted": "127.0.0.1" }));
     let found = seeded(&mut command(&server, &[("OPS_ADDR", &address), token]), "proxy", "red");
     assert!(found.starts_with("127.0.0.1 sends X-Forwarded-For"), "{found}");

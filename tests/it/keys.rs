@@ -17,7 +17,7 @@ use crate::support::socket::{Socket, path};
 use crate::support::{PATIENCE, Server, besides_settings, inkring, wait_for};
 
 const DRAFTS: &str = "/v1/collab/drafts";
-const SECRET: &str = "TOPSECRET-0123456789abcdef-32-by";
+const SECRET: &str = "TOPSECRET-q7Zk2mWx9RtV4bNs-32-by";
 /// Everything that strict production asks for but a key.
 const PRODUCTION: [(&str, &str); 7] = [
     ("ENV", "production"),

@@ -8,7 +8,9 @@ use std::process::Command;
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use serde_json::Value;
+use uuid::Uuid;
 
+use crate::repository::{files, read};
 use crate::support::needs::skip;
 use crate::support::{Server, inkring, program};
 
@@ -436,4 +438,62 @@ fn strict_production_lets_no_page_of_just_any_site_open_sockets() {
         assert_eq!((warned.code, warned.stdout.contains(&format!("warning: {why}\n"))), (0, true), "{}", warned.stdout);
     }
     assert_eq!(check(Some("https://a.example"), true).stdout, "The configuration is good.\n");
+}
+
+/// A secret that is printed somewhere for everyone to read, with its place.
+fn printed_secrets() -> Vec<(String, String)> {
+    let mut pages = files("docs");
+    pages.extend(files("systemd"));
+    pages.extend(["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", ".env.example"].map(str::to_owned));
+    let mut found = Vec::new();
+    for path in pages.into_iter().filter(|path| !path.ends_with(".json")) {
+        for (number, line) in read(&path).lines().enumerate() {
+            for name in ["JWT_SECRET=", "CLERK_SECRET_KEY=", "OPS_TOKEN="] {
+                let values = line.split(name).skip(1).map(|rest| {
+                    let rest = rest.trim_start_matches(['\'', '"']);
+                    rest.split(|c: char| c.is_whitespace() || "'\"`),;".contains(c)).next().unwrap_or_default()
+                });
+                // What is made by a command, or masked, is no secret.
+                let values = values.filter(|value| value.len() >= 16 && !value.starts_with(['$', '*']));
+                found.extend(values.map(|value| (format!("{path}:{}", number + 1), value.to_owned())));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_key_that_can_be_guessed_is_refused_when_strict() {
+    let directory = tempfile::tempdir().unwrap();
+    let check = |settings: &[(&str, &str)], strict: bool| {
+        let kept = STRICT.into_iter().filter(|(name, _)| strict || *name != "CONFIG_STRICT");
+        let environment: Vec<_> = kept.chain(settings.iter().copied()).collect();
+        run(directory.path(), &["check-config"], &environment)
+    };
+    let mut guessable: Vec<String> = ["0".repeat(32), "a".repeat(40), "changeme-".repeat(4), "secret".repeat(6)].into();
+    guessable.extend(["changeme-changeme-changeme-changeme", "0123456789abcdef0123456789abcdef"].map(str::to_owned));
+    guessable
+        .extend(["a-string-secret-at-least-256-bits-long", "take-your-own-32-random-bytes-or-more"].map(str::to_owned));
+    let printed = printed_secrets();
+    assert!(printed.iter().any(|(place, _)| place.starts_with("docs/PROTOCOL.md:")), "{printed:?}");
+    guessable.extend(printed.into_iter().map(|(_, value)| value));
+    for key in &guessable {
+        let refused = check(&[("JWT_SECRET", key)], true);
+        assert_eq!((refused.code, refused.stdout.as_str()), (3, ""), "{key}");
+        let said = refused.stderr.lines().last().unwrap();
+        assert!(said.starts_with("JWT_SECRET=******** "), "{key}: {said}");
+        let remedy = ", so it can be guessed: use one of your own, such as `openssl rand -hex 32` makes it";
+        assert!(said.ends_with(remedy), "{key}: {said}");
+        let warned = check(&[("JWT_SECRET", key)], false);
+        assert_eq!((warned.code, warned.stdout.contains(said)), (0, true), "{key}: {}", warned.stdout);
+        let token = check(&[("JWT_SECRET", K), ("OPS_TOKEN", key)], true);
+        assert!(token.code == 3 && token.stderr.contains("OPS_TOKEN=******** "), "{key}: {}", token.stderr);
+    }
+    let short = check(&[("JWT_SECRET", "k7XqZw-mB:eRtY+uIoP")], true);
+    assert!(short.stderr.ends_with("use a longer one, such as `openssl rand -hex 32` makes it\n"), "{}", short.stderr);
+    // What the sentence says to do is good, every time.
+    for _ in 0..20 {
+        let made = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+        assert_eq!(check(&[("JWT_SECRET", &made), ("OPS_TOKEN", &made[..32])], true).code, 0, "{made}");
+    }
 }

@@ -16,7 +16,7 @@ const ALL_PASS: [&str; 7] = ["PASS"; 7];
 const HARDENED: [(&str, &str); 9] = [
     ("ENV", "production"),
     ("CONFIG_STRICT", "true"),
-    ("JWT_SECRET", "0123456789abcdef-for-this-test-alone"),
+    ("JWT_SECRET", "q7Zk2mWx9RtV4bNs-for-this-test-alone"),
     ("ALLOWED_ORIGINS", "https://app.example"),
     ("RATE_LIMIT_ENABLED", "true"),
     ("WS_LIMITS_ENABLED", "true"),

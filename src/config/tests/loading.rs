@@ -116,7 +116,7 @@ const TOLD: [(&str, &str); 6] = [
     ("WS_ALLOWED_ORIGINS", "https://x.example"),
 ];
 /// 32 bytes.
-const KEY: (&str, &str) = ("JWT_SECRET", "0123456789abcdef0123456789abcdef");
+const KEY: (&str, &str) = ("JWT_SECRET", "7b1f0c5de2a94838b6f0d7c4e19a5a33");
 
 #[test]
 fn production() {
@@ -190,7 +190,7 @@ fn strict_production_says_everything_that_is_missing_or_wrong_at_once() {
              RATE_LIMIT_ENABLED=false in production: nobody is kept from asking without end; set it to true\n\
              DATABASE_URL={database}: {} is no directory\n\
              JWT_SECRET=******** is shorter than 32 bytes, so anyone who has one token can try out keys until they can \
-             sign others: use a longer one, such as 32 random bytes in hexadecimal",
+             sign others: use a longer one, such as `openssl rand -hex 32` makes it",
             file.path().display()
         )
     );
@@ -243,7 +243,8 @@ const CLOSED: (&str, &str) = ("AUTH_TRUST_USER_HEADER", "false");
 fn a_short_key_is_remarked_on_and_refused_when_strict() {
     for name in ["JWT_SECRET", "CLERK_SECRET_KEY"] {
         for (bytes, fine) in [(1, false), (31, false), (32, true), (500, true)] {
-            let key = "k".repeat(bytes);
+            let text: String = (0..40).map(|turn| format!("{turn}k7XqZw-mB:eRtY+uIoP")).collect();
+            let key = text[..bytes].to_owned();
             let env = [(name, key.as_str()), ("ALLOWED_ORIGINS", "https://x.example"), CLOSED];
             let loaded = from_env(&env).unwrap();
             assert_eq!(loaded.settings.text(knob("JWT_SECRET")), Some(key.as_str()));
@@ -256,7 +257,9 @@ fn a_short_key_is_remarked_on_and_refused_when_strict() {
         }
     }
     // Code points do not count: this is 32 bytes in 16 characters.
-    assert!(from_env(&[("JWT_SECRET", &"é".repeat(16)), CLOSED]).unwrap().warnings.is_empty());
+    let wide = "éàüßöäčžšłńęążøå";
+    assert_eq!((wide.chars().count(), wide.len()), (16, 32));
+    assert!(from_env(&[("JWT_SECRET", wide), CLOSED]).unwrap().warnings.is_empty());
 }
 
 #[test]
@@ -324,7 +327,7 @@ fn a_private_plane_that_others_can_reach_wants_a_token() {
     for address in ["127.0.0.1:9090", "127.1.2.3:1", "[::1]:9090", "[::ffff:127.0.0.1]:9090", "unix:x.sock", "off"] {
         assert_eq!(said(&[("OPS_ADDR", address)]), Ok(Vec::new()));
     }
-    let short = "OPS_TOKEN=******** is shorter than 16 bytes, so it can be tried out: use a longer one, such as 16 random \
-                 bytes in hexadecimal";
+    let short = "OPS_TOKEN=******** is shorter than 16 bytes, so it can be tried out: use a longer one, such as \
+                 `openssl rand -hex 32` makes it";
     assert_eq!(said(&[("OPS_TOKEN", "only fifteen..."), ("OPS_ADDR", "off")]), Err(vec![short.to_owned()]));
 }

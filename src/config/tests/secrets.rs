@@ -7,8 +7,8 @@ use tempfile::TempDir;
 
 use crate::config::*;
 
-const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+const A: &str = "a-k7XqZw.mB:eRtY+uIoP/2s4Dv6Fg8Hj";
+const B: &str = "b-Lz3Xc5Vb7Nm9,Qw1Er.Ty2Ui+Op4As6";
 
 struct Folder(TempDir);
 

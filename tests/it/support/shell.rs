@@ -8,8 +8,10 @@
 //! status is the error's.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::socket::Socket;
 use super::{Answer, Server};
@@ -29,8 +31,17 @@ pub struct Shell {
 
 impl Shell {
     pub fn new(settings: &[(&str, &str)]) -> Self {
+        let mut server = Server::absent(settings);
+        // A page prints no secret: what it has in a file is made anew.
+        for (name, file) in settings.iter().filter(|(name, _)| name.ends_with("SECRET_FILE")) {
+            let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+            let path = server.directory.path().join(file);
+            std::fs::write(&path, secret).unwrap_or_else(|error| panic!("{name}: {error}"));
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        server.launch();
         Self {
-            server: Server::with(settings),
+            server,
             running: true,
             variables: BTreeMap::new(),
             exported: BTreeSet::new(),
