@@ -43,7 +43,7 @@ pub(super) struct Exchange {
     /// How slowly its body may come, should it be taken piece by piece.
     pub(super) pace: Pace,
     pub(super) user: Option<String>,
-    /// What it is about, under the name that its route gives it. Context only when it could be logged, with an error at the
+    /// What it is about, under the name that its route gives it. Kept only when it could be logged, with an error at the
     /// least.
     pub(super) subject: Option<(&'static str, String)>,
     /// The names of all subjects: each line of the log has each, so that all lines have the same fields.

@@ -28,7 +28,7 @@ use crate::net::{self, Answer, Intake, Peer, Reject, Request, RequestId, Respons
 pub struct Gate {
     /// Every path that is served.
     pub routes: Routes,
-    /// Client may ask what, as the configuration in force says.
+    /// Who may ask what, as the configuration in force says.
     pub policy: Following<Policy>,
     /// Bytes of body read when a route says nothing else.
     pub body_bytes: usize,
@@ -36,7 +36,7 @@ pub struct Gate {
     pub headers: &'static Headers,
     /// Makes this the gate of a private front, see [`Guard`].
     pub guard: Option<Guard>,
-    /// Client forwards requests without being trusted. The shards share it.
+    /// A proxy that forwards requests without being trusted. The shards share it.
     pub untrusted_proxy: UntrustedProxy,
     /// Wakes the shard when an answer to a parked request is there.
     pub shard: Arc<dyn Resume>,
@@ -154,7 +154,7 @@ impl Gate {
         let asks = route.access == Access::User || limiter.is_some();
         let asker = asks.then(|| self.policy.identity.establish(request, self.clock.now()));
         if let Some(limiter) = limiter {
-            // Client sends a token that is not good is nobody but an address.
+            // A client with a token that is not good is nobody but an address.
             let user = asker.as_ref().and_then(|asker| asker.as_deref().ok());
             let who = user.map_or(Client::Address(client), Client::User);
             let standing = limiter.by_route(who, route.template, &request.method, route.rate, exchange.began());

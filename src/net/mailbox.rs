@@ -1,9 +1,8 @@
 //! How other threads reach a shard: a list under a lock and a wake-up of its poll.
 //!
-//! Bounded by what may be sent: one message per connection handed over, one per parked request or piece of an answer, one
-//! to stop, and there are at most `MAX_CONNECTIONS` of the first two; of notes, to the shard or to one of its sockets, there are at most
-//! [`NOTES_MAX`]. The lock is held for
-//! a push or a swap, never across I/O.
+//! Bounded by what may be sent: one message per connection handed over, one per parked request, pause of a body or piece of
+//! an answer, one to stop, and there are at most `MAX_CONNECTIONS` of the first two; of notes, to the shard or to one of its
+//! sockets, there are at most [`NOTES_MAX`]. The lock is held for a push or a swap, never across I/O.
 
 use std::any::Any;
 use std::io;
