@@ -67,14 +67,12 @@ pub struct Pool {
 impl Pool {
     /// A pool of so many threads, named after it. Each is started by the first task that needs it: a server that reads no files
     /// has none.
-    #[must_use]
     pub fn start(name: &'static str, threads: usize) -> Self {
         let (queue, changed) = (Mutex::default(), Condvar::new());
         Self { handle: PoolHandle(Arc::new(Shared { name, threads, queue, changed })) }
     }
 
     /// Where tasks are handed in.
-    #[must_use]
     pub fn handle(&self) -> PoolHandle {
         self.handle.clone()
     }
@@ -149,7 +147,6 @@ impl PoolHandle {
     }
 
     /// Tasks that wait for a thread.
-    #[must_use]
     pub fn queued(&self) -> usize {
         self.0.queue.lock().tasks.len()
     }

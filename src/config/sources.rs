@@ -94,7 +94,6 @@ impl Sources {
     }
 
     /// Sources made of these pairs alone: an environment, and a file `.env`.
-    #[must_use]
     pub fn from_pairs(env: &[(&str, &str)], file: &[(&str, &str)]) -> Self {
         let collect = |pairs: &[(&str, &str)]| {
             let own = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
@@ -111,13 +110,11 @@ impl Sources {
     }
 
     /// The path of the settings file, if there is one.
-    #[must_use]
     pub fn file(&self) -> Option<&Path> {
         self.file.path.as_deref()
     }
 
     /// What was read, as the end of a sentence: which file, or why none, and how many settings are given where.
-    #[must_use]
     pub fn described(&self) -> String {
         let given = |texts: &BTreeMap<String, String>| texts.values().filter(|text| !text.trim().is_empty()).count();
         let credentials = self.credentials.as_ref().map(|_| ", the credentials of systemd").unwrap_or_default();

@@ -81,7 +81,6 @@ pub(super) struct Options {
 
 impl Options {
     /// As configured.
-    #[must_use]
     pub(super) fn of(settings: &Settings) -> Self {
         Self {
             max_collaborators: settings.count(&MAX_COLLABORATORS),
@@ -108,7 +107,6 @@ pub(super) struct SocketOptions {
 
 impl SocketOptions {
     /// As configured, with the limits that are off made as wide as they can be.
-    #[must_use]
     pub(super) fn of(settings: &Settings) -> Self {
         Self {
             origins: socket_origins(settings),

@@ -22,7 +22,6 @@ pub(super) const SLICE_DRAFTS: i64 = 1000;
 pub(super) const REMOVED_MAX_EVENTS: i64 = 500;
 
 /// The task that keeps the newest `kept` events of each draft.
-#[must_use]
 pub(super) fn task(reader: Rc<Reader>, writer: WriterHandle, kept: usize, every: Duration) -> Task {
     let kept = i64::try_from(kept).unwrap_or(i64::MAX);
     let mut retention = Retention { pruner: Pruner::new(reader, writer, "events.removal_put_off"), kept };

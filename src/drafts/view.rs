@@ -52,13 +52,11 @@ pub(super) enum Metrics {
 
 impl Views {
     /// An empty cache that keeps at most about `cache_bytes`.
-    #[must_use]
     pub(super) fn new(cache_bytes: usize) -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), young_bytes: 0, generation_bytes: cache_bytes / 2 }
     }
 
     /// How far this draft was read, for [`fetch`] to go on from there.
-    #[must_use]
     pub(super) fn seen(&self, draft_id: &str) -> Seen {
         self.young.get(draft_id).or_else(|| self.old.get(draft_id)).map(|view| view.seen).unwrap_or_default()
     }
@@ -268,9 +266,6 @@ pub(super) enum Shown {
 /// Reads what the draft's head counts and was not seen. What was added after the head was read is left for the next time, so
 /// head and parts always agree; if there is less than the head counts, the draft is damaged. Nothing of a draft is ever
 /// removed, so one that was seen is there.
-///
-/// # Errors
-/// When the store fails.
 pub(super) fn fetch(reader: &Reader, draft_id: &str, seen: Seen) -> Result<Fetched, Error> {
     let version = reader.version();
     if version.is_some() && version == seen.version {

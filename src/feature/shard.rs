@@ -30,7 +30,6 @@ pub struct ShardParts {
 
 impl ShardParts {
     /// The parts of a shard with this mailbox, that reads through this connection.
-    #[must_use]
     pub fn new(
         reader: Reader,
         writer: WriterHandle,

@@ -86,13 +86,11 @@ impl Call<'_> {
     }
 
     /// A part of the path by its name in the template.
-    #[must_use]
     pub fn param(&self, name: &str) -> &str {
         self.params.get(name).unwrap_or_default()
     }
 
     /// A parameter of the query, decoded; the last one if it was given more than once.
-    #[must_use]
     pub fn query_value(&self, name: &str) -> Option<String> {
         let pairs = form_urlencoded::parse(self.query.as_bytes());
         pairs.filter(|(key, _)| key == name).last().map(|(_, value)| Cow::into_owned(value))

@@ -58,7 +58,6 @@ pub enum Extent {
 
 impl Conditions {
     /// What to answer, in the order of RFC 9110 §13.2.2.
-    #[must_use]
     pub fn judge(&self, version: &Version) -> Extent {
         let date = |value: &Option<Vec<u8>>| parse_http_date(value.as_deref()?);
         let is_expected = match (&self.if_match, date(&self.if_unmodified_since), version.modified) {

@@ -27,7 +27,6 @@ use crate::net::{Body, Response, Source, http_date};
 
 impl Conditions {
     /// What a request says of what it has and wants.
-    #[must_use]
     pub fn of(call: &Call<'_>) -> Self {
         let value = |name: &str| {
             let mut lines = call.headers.all(name);
@@ -181,7 +180,6 @@ const TAG_BYTES: usize = 16;
 
 impl Asset {
     /// These bytes, of this type, and the value of `Cache-Control` that goes with them.
-    #[must_use]
     pub const fn new(bytes: &'static [u8], content_type: &'static str, cache: &'static str) -> Self {
         Self { bytes, content_type, cache, tag: OnceLock::new() }
     }

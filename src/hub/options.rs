@@ -74,7 +74,6 @@ fn when_on(settings: &Settings, knob: &Knob) -> usize {
 impl SeatLimits {
     /// As configured. What kind of topic it is says how many sockets may be on one of them: while the limits are on, and,
     /// unless it is 0, in any case.
-    #[must_use]
     pub fn of(settings: &Settings, per_topic: &Knob, topic_cap: &Knob) -> Self {
         Self {
             global: when_on(settings, &GLOBAL),
@@ -89,7 +88,6 @@ impl SeatLimits {
 }
 
 /// The bounds of each socket.
-#[must_use]
 pub fn socket_limits(settings: &Settings) -> SocketLimits {
     SocketLimits {
         message_bytes: when_on(settings, &MESSAGE_BYTES).min(SOCKET_MESSAGE_MAX_BYTES),
@@ -101,14 +99,12 @@ pub fn socket_limits(settings: &Settings) -> SocketLimits {
 }
 
 /// The origins whose pages may open sockets; none: any, and clients that are no pages.
-#[must_use]
 pub fn socket_origins(settings: &Settings) -> Option<Vec<String>> {
     let any = !settings.flag(&LIMITED) || any_page_may_open_sockets(settings);
     (!any).then(|| settings.origins(&ORIGINS).to_vec())
 }
 
 /// Whether no origin would be turned away, though the limits be on.
-#[must_use]
 pub(crate) fn any_page_may_open_sockets(settings: &Settings) -> bool {
     let origins = settings.origins(&ORIGINS);
     origins.is_empty() || origins.iter().any(|origin| origin == "*")

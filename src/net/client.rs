@@ -50,7 +50,6 @@ pub struct Ask<'a> {
 
 impl<'a> Ask<'a> {
     /// A `GET` without anything.
-    #[must_use]
     pub fn get(target: &'a str) -> Self {
         Self { method: "GET", target, headers: &[], body: b"" }
     }
@@ -231,13 +230,11 @@ impl Answer {
     }
 
     /// The value of a header.
-    #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// What is wrong, in the words of an answer that is an error of ours: its `detail`.
-    #[must_use]
     pub fn detail(self) -> Option<String> {
         let body: serde_json::Value = serde_json::from_str(&self.text(DETAIL_MAX_BYTES).ok()?).ok()?;
         Some(body.get("detail")?.as_str()?.to_owned())

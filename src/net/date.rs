@@ -8,14 +8,12 @@ use jiff::tz::Offset;
 const SPELLINGS: [&str; 3] = ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
 
 /// The date of this many seconds since 1970.
-#[must_use]
 pub fn http_date(seconds: i64) -> String {
     let time = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     time.strftime(SPELLINGS[0]).to_string()
 }
 
 /// Seconds since 1970 of a date, if it is one.
-#[must_use]
 pub fn parse_http_date(text: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(text).ok()?;
     let date: DateTime =

@@ -84,7 +84,6 @@ impl Listener {
     }
 
     /// Where it listens, with the port that the system chose if 0 was asked for. None for a Unix socket without a path.
-    #[must_use]
     pub fn endpoint(&self) -> Option<Endpoint> {
         match self {
             Self::Tcp(listener) => listener.local_addr().ok().map(Endpoint::Tcp),

@@ -84,7 +84,6 @@ pub(crate) const KNOBS: &[&Knob] = &[
 
 impl HeadLimits {
     /// As configured.
-    #[must_use]
     pub fn of(settings: &Settings) -> Self {
         Self {
             head_bytes: settings.count(&HEAD_BYTES),
@@ -96,7 +95,6 @@ impl HeadLimits {
 
 impl Timeouts {
     /// As configured; how long a request may be `parked` is said by whom it waits for.
-    #[must_use]
     pub fn of(settings: &Settings, parked: Duration) -> Self {
         Self {
             head: settings.seconds(&HEAD_TIMEOUT),

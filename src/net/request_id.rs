@@ -19,7 +19,6 @@ enum Text {
 
 impl RequestId {
     /// The client's id when it is 1 to [`REQUEST_ID_MAX_BYTES`] visible ASCII characters, else a new UUID.
-    #[must_use]
     pub fn from_header(header: Option<&[u8]>) -> Self {
         let fit =
             |bytes: &&[u8]| (1..=REQUEST_ID_MAX_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
@@ -34,7 +33,6 @@ impl RequestId {
     }
 
     /// As text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         // Visible ASCII is always UTF-8.
         std::str::from_utf8(self.as_bytes()).unwrap_or_default()
@@ -58,7 +56,6 @@ impl RequestId {
     }
 
     /// As the value of `x-request-id`.
-    #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
             Text::Minted(minted) => minted,

@@ -25,7 +25,6 @@ pub struct BoundRow {
 
 impl BoundRow {
     /// A constant. Say what it bounds with [`BoundRow::of`].
-    #[must_use]
     pub const fn new(section: &'static Section, name: &'static str, value: u64, unit: &'static str) -> Self {
         Self { section, name, value, unit, of: "", then: "", test: "" }
     }
@@ -43,7 +42,6 @@ impl BoundRow {
     }
 
     /// That of a setting, if it is a bound.
-    #[must_use]
     pub fn of_knob(knob: &Knob) -> Option<Self> {
         let ((then, test), Kind::Integer { unit, .. }) = (knob.at_bound?, knob.kind) else { return None };
         let value = knob.default.parse().ok()?;

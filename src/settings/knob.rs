@@ -106,25 +106,21 @@ pub struct Knob {
 }
 
 /// Of the common [`Kind::Flag`].
-#[must_use]
 pub const fn flag(section: &'static Section, name: &'static str, default: &'static str) -> Knob {
     Knob::new(section, name, Kind::Flag, default)
 }
 
 /// Of the common [`Kind::Text`], without a default.
-#[must_use]
 pub const fn text(section: &'static Section, name: &'static str) -> Knob {
     Knob::new(section, name, Kind::Text, "")
 }
 
 /// A [`Kind::Text`] that is never shown.
-#[must_use]
 pub const fn secret(section: &'static Section, name: &'static str) -> Knob {
     Knob { secret: true, ..text(section, name) }
 }
 
 /// The common case of [`Kind::Integer`].
-#[must_use]
 pub const fn int(min: u64, max: u64, unit: &'static str) -> Kind {
     Kind::Integer { min, max, unit }
 }
@@ -132,7 +128,6 @@ pub const fn int(min: u64, max: u64, unit: &'static str) -> Kind {
 impl Knob {
     /// The common case: no alias, not secret, a bad value falls back, and a reload leaves it as it is. Give it a
     /// [`Knob::meaning`].
-    #[must_use]
     pub const fn new(section: &'static Section, name: &'static str, kind: Kind, default: &'static str) -> Self {
         Self {
             name,
@@ -232,7 +227,6 @@ impl Listed for Knob {
 }
 
 /// The knobs of these owners as they are shown.
-#[must_use]
 pub fn in_order(owners: &[&[&'static Knob]]) -> Vec<&'static Knob> {
     in_sections(&PLATFORM, owners)
 }

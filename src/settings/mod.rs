@@ -62,7 +62,6 @@ pub enum Origin {
 
 impl Origin {
     /// Whether somebody has set it.
-    #[must_use]
     pub fn is_given(self) -> bool {
         !matches!(self, Self::Default | Self::ProductionDefault)
     }
@@ -95,7 +94,6 @@ pub struct Setting {
 
 impl Setting {
     /// The value as it may be shown: a secret is masked, but that there is none may be known.
-    #[must_use]
     pub fn shown(&self) -> String {
         let text = self.value.to_string();
         if self.knob.secret && !text.is_empty() { MASK.to_owned() } else { text }
@@ -118,7 +116,6 @@ pub struct Settings {
 
 impl Settings {
     /// These settings; `strict` if mistakes are refused, which may have been demanded by other means than the setting.
-    #[must_use]
     pub fn new(all: Vec<Setting>, strict: bool) -> Self {
         Self { all, strict }
     }
@@ -129,13 +126,11 @@ impl Settings {
     }
 
     /// Whether mistakes stop the start instead of being warned about.
-    #[must_use]
     pub fn strict(&self) -> bool {
         self.strict
     }
 
     /// Whether real users are served.
-    #[must_use]
     pub fn production(&self) -> bool {
         self.word(&ENVIRONMENT) == PRODUCTION
     }
@@ -144,7 +139,6 @@ impl Settings {
     ///
     /// # Panics
     /// When no owner lists the knob: it could not be set, so the first start tells.
-    #[must_use]
     pub fn of(&self, knob: &Knob) -> &Setting {
         let found = self.all.iter().find(|setting| setting.knob.name == knob.name);
         // Proof: a read of a knob that is not listed fails in every start, and so in every test.
@@ -161,100 +155,84 @@ impl Settings {
     }
 
     /// Whether it is on, of a [`Kind::Flag`].
-    #[must_use]
     pub fn flag(&self, knob: &Knob) -> bool {
         self.read(knob, |value| if let Value::Flag(flag) = value { Some(*flag) } else { None })
     }
 
     /// A [`Kind::Integer`] that counts something.
-    #[must_use]
     pub fn count(&self, knob: &Knob) -> usize {
         self.number(knob)
     }
 
     /// A [`Kind::Integer`] of at most 32 bits.
-    #[must_use]
     pub fn small(&self, knob: &Knob) -> u32 {
         self.number(knob)
     }
 
     /// A [`Kind::Integer`] of seconds.
-    #[must_use]
     pub fn seconds(&self, knob: &Knob) -> Duration {
         Duration::from_secs(self.number(knob))
     }
 
     /// A [`Kind::Integer`] of units of so many seconds; none when it is 0.
-    #[must_use]
     pub fn span(&self, knob: &Knob, unit_seconds: u64) -> Option<Duration> {
         let units: u64 = self.number(knob);
         (units > 0).then(|| Duration::from_secs(units.saturating_mul(unit_seconds)))
     }
 
     /// A [`Kind::Fraction`].
-    #[must_use]
     pub fn fraction(&self, knob: &Knob) -> Fraction {
         self.read(knob, |value| if let Value::Fraction(fraction) = value { Some(*fraction) } else { None })
     }
 
     /// The word of a [`Kind::Choice`], as spelt in its list.
-    #[must_use]
     pub fn word(&self, knob: &Knob) -> &'static str {
         self.read(knob, |value| if let Value::Choice(word) = value { Some(*word) } else { None })
     }
 
     /// The list of a [`Kind::Endpoints`], which is never empty.
-    #[must_use]
     pub fn endpoints(&self, knob: &Knob) -> &[Endpoint] {
         self.read(knob, |value| if let Value::Endpoints(endpoints) = value { Some(endpoints.as_slice()) } else { None })
     }
 
     /// A [`Kind::Endpoint`]; none when it is off.
-    #[must_use]
     pub fn endpoint(&self, knob: &Knob) -> Option<&Endpoint> {
         self.read(knob, |value| if let Value::Endpoint(endpoint) = value { Some(endpoint.as_ref()) } else { None })
     }
 
     /// The file of a [`Kind::Database`].
-    #[must_use]
     pub fn database(&self, knob: &Knob) -> &Path {
         self.read(knob, |value| if let Value::Database(path) = value { Some(path.as_path()) } else { None })
     }
 
     /// The list of a [`Kind::Origins`].
-    #[must_use]
     pub fn origins(&self, knob: &Knob) -> &[String] {
         self.read(knob, |value| if let Value::Origins(origins) = value { Some(origins.as_slice()) } else { None })
     }
 
     /// The list of a [`Kind::Networks`].
-    #[must_use]
     pub fn networks(&self, knob: &Knob) -> &[Network] {
         self.read(knob, |value| if let Value::Networks(networks) = value { Some(networks.as_slice()) } else { None })
     }
 
     /// A [`Kind::Text`]; none when it is empty.
-    #[must_use]
     pub fn text(&self, knob: &Knob) -> Option<&str> {
         let text = self.read(knob, |value| if let Value::Text(text) = value { Some(text.as_str()) } else { None });
         Some(text).filter(|text| !text.is_empty())
     }
 
     /// A [`Kind::Text`] that names a file or a directory; none when it is empty.
-    #[must_use]
     pub fn path(&self, knob: &Knob) -> Option<PathBuf> {
         self.text(knob).map(PathBuf::from)
     }
 
     /// A [`Kind::Text`] that is never shown; none when it is empty.
-    #[must_use]
     pub fn secret(&self, knob: &Knob) -> Option<Secret> {
         self.text(knob).map(Secret::new)
     }
 }
 
 /// The mode of a file that is open to everyone on the machine; none if it is not, or cannot be looked at.
-#[must_use]
 pub fn open_to_others(path: &Path) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o7777;

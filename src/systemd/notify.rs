@@ -33,7 +33,6 @@ struct Manager {
 
 impl Notify {
     /// Tells the socket that `NOTIFY_SOCKET` names.
-    #[must_use]
     pub fn from_environment() -> Self {
         let Some(name) = env::var_os(SOCKET).filter(|name| !name.is_empty()) else { return Self::default() };
         match Self::to(&name) {
@@ -67,7 +66,6 @@ impl Notify {
     }
 
     /// Whether there is anyone to tell.
-    #[must_use]
     pub fn is_heard(&self) -> bool {
         self.0.is_some()
     }

@@ -42,7 +42,6 @@ pub struct Prober {
 
 impl Prober {
     /// Asks through this client.
-    #[must_use]
     pub fn new(client: LoopbackClient, excuse: Excuse, clock: Clock) -> Self {
         Self { client, excuse, clock }
     }
@@ -85,7 +84,6 @@ fn judge(answers: &[Answered], excuse: Option<&'static str>) -> Finding {
 
 /// How often to say that all is well, if the service manager wants to hear it from this process: a part of the interval
 /// after which it would act.
-#[must_use]
 fn interval(usec: Option<&str>, pid: Option<&str>, own_pid: u32) -> Option<Duration> {
     let usec: u64 = usec?.parse().ok().filter(|usec| *usec > 0)?;
     let for_us = pid.is_none_or(|pid| pid.parse() == Ok(own_pid));

@@ -104,7 +104,6 @@ pub struct Keys(Live<KeySet>);
 
 impl Keys {
     /// A secret, for tokens signed with HMAC-SHA-256.
-    #[must_use]
     pub fn secret(secret: &[u8]) -> Self {
         Self::new(KeySet::One(Box::new(Key::new(DecodingKey::from_secret(secret), Algorithm::HS256))))
     }
@@ -121,7 +120,6 @@ impl Keys {
     }
 
     /// Whether any of them is a secret: its reader can sign.
-    #[must_use]
     pub fn hold_a_secret(&self) -> bool {
         match &*self.0.now() {
             KeySet::One(key) => key.is_secret(),
@@ -151,7 +149,6 @@ impl KeyFile {
     }
 
     /// The keys, which follow the file.
-    #[must_use]
     pub fn keys(&self) -> Keys {
         self.keys.clone()
     }
@@ -197,7 +194,6 @@ impl KeyWatch {
     }
 
     /// Has the housekeeper look at it.
-    #[must_use]
     pub(in crate::gate) fn task(self, every: Duration) -> Task {
         let look = move || self.0.lock().iter_mut().for_each(KeyFile::look);
         Task { name: "keys", every, run: Box::new(move |_| look()) }

@@ -84,7 +84,6 @@ impl Identity {
 
 /// Whether a handshake offers the protocol `bearer`, which is then the one to answer with: a browser closes a socket
 /// that takes none of those it offered.
-#[must_use]
 pub(super) fn offers_bearer(request: &Request<'_>) -> bool {
     protocols(request).any(|protocol| protocol == BEARER_PROTOCOL.as_bytes())
 }

@@ -53,7 +53,6 @@ pub(crate) const BOUNDS: &[BoundRow] = &[BoundRow::new(&RATES, "ADDRESS_FACTOR",
 
 impl RateLimits {
     /// As configured; none while they are off.
-    #[must_use]
     pub fn of(settings: &Settings) -> Option<Self> {
         settings.flag(&ENABLED).then(|| Self {
             per_minute: settings.small(&PER_MINUTE),

@@ -27,7 +27,6 @@ pub(super) const VACUUM_STEP_PAGES: u64 = 64;
 const INCREMENTAL: i64 = 2;
 
 /// The task that keeps no more free than will soon be used.
-#[must_use]
 pub fn task(reader: Rc<Reader>, writer: WriterHandle, every: Duration) -> Task {
     let pruner = Pruner::new(reader, writer, "store.vacuum_put_off");
     let mut vacuum = Vacuum { pruner, kept_min: FREE_KEPT_PAGES, is_possible: None };
