@@ -3,8 +3,8 @@
 use super::backup::{BACKUP_ANSWER_MAX_BYTES, BACKUP_PATIENCE};
 use super::doctor::QUICK_CHECK_MAX_BYTES;
 use super::healthcheck::HEALTHCHECK_PATIENCE;
-use super::smoke::SMOKE_ANSWER_MAX_BYTES;
 use super::token::TOKEN_STDIN_MAX_BYTES;
+use crate::feature::smoke::SMOKE_ANSWER_MAX_BYTES;
 use crate::settings::{ACCESS, BoundRow, OPERATIONS};
 
 pub(crate) const BOUNDS: &[BoundRow] = &[

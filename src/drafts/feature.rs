@@ -7,7 +7,7 @@ use super::counters::{self, Counters};
 use super::damage::Damaged;
 use super::options::{self, Options, SocketOptions};
 use super::shared::Shared;
-use super::{bounds, error, retention, routes, socket, spent_keys};
+use super::{bounds, error, retention, routes, smoke, socket, spent_keys};
 use crate::feature::{Feature, House, Replacement, Running, ShardParts, StartError};
 use crate::gate::{Live, Routes};
 use crate::housekeeper::{self, Task};
@@ -21,6 +21,7 @@ pub static FEATURE: Feature = Feature {
     bounds: bounds::BOUNDS,
     codes: error::CODES,
     schema: super::MIGRATIONS,
+    smoke: smoke::smoke,
     ..Feature::new("drafts", start)
 };
 

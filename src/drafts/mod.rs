@@ -20,6 +20,7 @@ mod retention;
 pub mod ring;
 mod routes;
 mod shared;
+mod smoke;
 mod socket;
 mod spent_keys;
 pub mod store;

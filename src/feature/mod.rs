@@ -24,11 +24,13 @@ mod check;
 mod errors;
 mod receive;
 mod shard;
+pub mod smoke;
 
 pub use check::{Check, Finding};
 pub(crate) use receive::BOUNDS;
 pub use receive::Sink;
 pub use shard::{ShardParts, hand_in};
+use smoke::Smoke;
 
 /// Why a feature does not start. Displays one sentence.
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
@@ -53,6 +55,8 @@ pub struct Feature {
     pub codes: &'static [&'static CodeRow],
     /// Its tables.
     pub schema: &'static [Migration],
+    /// What `inkring smoke` tries of it on a running server, from outside.
+    pub smoke: fn(&mut Smoke<'_>),
     /// Starts it, before anything is served.
     pub start: Start,
 }
@@ -61,7 +65,7 @@ impl Feature {
     /// One that declares nothing yet.
     #[must_use]
     pub const fn new(name: &'static str, start: Start) -> Self {
-        Self { name, knobs: &[], counters: &[], bounds: &[], codes: &[], schema: &[], start }
+        Self { name, knobs: &[], counters: &[], bounds: &[], codes: &[], schema: &[], smoke: |_| (), start }
     }
 }
 

@@ -4,12 +4,19 @@ use std::sync::Arc;
 
 use super::counters::{self, Ready};
 use super::{BOUNDS, Health, Readiness, routes};
+use crate::feature::smoke::Smoke;
 use crate::feature::{Feature, House, Running, ShardParts, StartError};
 use crate::gate::Routes;
 use crate::settings::Settings;
 
 /// Is it alive, is it ready.
-pub static FEATURE: Feature = Feature { counters: counters::ROWS, bounds: BOUNDS, ..Feature::new("health", start) };
+pub static FEATURE: Feature =
+    Feature { counters: counters::ROWS, bounds: BOUNDS, smoke, ..Feature::new("health", start) };
+
+/// A server that is not ready may still show what it can do and what it cannot.
+fn smoke(smoke: &mut Smoke<'_>) {
+    let _ = smoke.step("readyz", |caller| caller.probe("/readyz"));
+}
 
 fn start(_: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
     let readiness = Readiness::counted_by(Arc::new(Ready::new(&house.metrics)));

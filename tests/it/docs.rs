@@ -359,7 +359,7 @@ fn the_table_of_rooms_is_complete() {
 fn the_feature_of_the_architecture_is_the_one_that_the_tests_serve() {
     let (page, toy) = (read("docs/ARCHITECTURE.md"), read("tests/it/toy.rs"));
     let shown: Vec<Block> = blocks(&page).into_iter().filter(|block| block.language == "rust").collect();
-    assert_eq!(shown.len(), 3);
+    assert_eq!(shown.len(), 4);
     for block in shown {
         assert!(toy.contains(&block.text), "docs/ARCHITECTURE.md:{}: tests/it/toy.rs has another text", block.line);
     }

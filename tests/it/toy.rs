@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use inkring::config::knobs::KNOBS;
 use inkring::config::{self, Sources};
+use inkring::feature::smoke::{Caller, Smoke, Trial};
 use inkring::feature::{Check, Feature, House, Replacement, Running, Serving, ShardParts, StartError};
 use inkring::features;
 use inkring::gate::{self, ApiError, Code, CodeRow, Live, Outcome, Route, Routes};
@@ -42,6 +43,7 @@ static TOY: Feature = Feature {
     bounds: BOUNDS,
     codes: &[&SHY],
     schema: TABLES,
+    smoke,
     ..Feature::new("toy", start)
 };
 
@@ -58,6 +60,12 @@ fn greeting(settings: &Settings) -> String {
 fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
     let said = house.metrics.counter(&SAID);
     Ok(Arc::new(Toy { greeting: Live::new(greeting(settings)), said, tidied: Arc::default() }))
+}
+
+/// What `inkring smoke` tries of it.
+fn smoke(smoke: &mut Smoke<'_>) {
+    let greeted = smoke.step("toy", |caller| caller.ask("GET", "/toy", None, "toy"));
+    let _ = smoke.step_after("toy-shy", greeted, |caller, _| caller.ask("GET", "/toy/shy", None, "toy-shy"));
 }
 
 impl Running for Toy {
@@ -158,6 +166,21 @@ fn a_feature_is_one_folder_and_one_line() {
     assert_eq!(get(&public, "/toy").1, "{\"says\":\"welcome\"}");
     assert_eq!(server.reload(&configured(directory.path(), &"x".repeat(41))), Ok(Vec::new()));
     assert_eq!(get(&public, "/toy").1, format!("{{\"says\":\"{}\"}}", "x".repeat(40)));
+    let trial = Trial {
+        user: "alice".to_owned(),
+        other: "bob".to_owned(),
+        patience: Duration::from_secs(10),
+        origin: None,
+        token: None,
+    };
+    let mut said = Vec::new();
+    let mut smoke = Smoke::begin(Caller::new(trial, public.clone(), "localhost", ""), &mut said);
+    list.iter().for_each(|feature| (feature.smoke)(&mut smoke));
+    assert!(!smoke.end(), "the toy is shy");
+    let said = String::from_utf8(said).unwrap();
+    let steps: Vec<&str> = said.lines().map(|line| line.split([':', '(']).next().unwrap().trim_end()).collect();
+    assert!(steps.starts_with(&["PASS  healthz", "PASS  readyz", "PASS  create-draft"]), "{said}");
+    assert!(steps.ends_with(&["PASS  toy", "FAIL  toy-shy", "8 passed, 1 failed"]), "{said}");
     let put = Ask { method: "PUT", ..Ask::get("/toy/ball") };
     assert_eq!(put.send(&public, "localhost", Duration::from_secs(10)).unwrap().status, 201);
     let toys = database.query_row("SELECT group_concat(name) FROM toys", (), |row| row.get::<_, String>(0));

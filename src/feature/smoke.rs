@@ -1,0 +1,320 @@
+//! A try of a running server from outside, step by step: `inkring smoke`. Features bring their steps
+//! ([`Feature::smoke`](super::Feature)).
+
+use std::fmt::Display;
+use std::io::Write;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tungstenite::client::{ClientRequestBuilder, client_with_config};
+use tungstenite::protocol::WebSocketConfig;
+use tungstenite::{Message, WebSocket};
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::net::Endpoint;
+use crate::net::client::{Answer, Ask, Bounded};
+use crate::text::{cut, visible};
+
+/// The variable with the token to show.
+pub const SMOKE_TOKEN: &str = "SMOKE_TOKEN";
+/// The variable with the origin of sockets.
+pub const SMOKE_ORIGIN: &str = "SMOKE_ORIGIN";
+
+/// Of an answer no more is read, and a frame may not be longer.
+pub(crate) const SMOKE_ANSWER_MAX_BYTES: usize = 65_536;
+/// As much of a stranger's text as is repeated.
+const SHOWN_CHARS: usize = 200;
+
+/// What a step leaves for later ones, or else the name of the step that failed.
+pub type Left<T> = Result<T, &'static str>;
+
+/// Takes steps, and says how each went as soon as it is over.
+pub struct Smoke<'a> {
+    caller: Caller,
+    out: &'a mut dyn Write,
+    alive: Left<()>,
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+impl<'a> Smoke<'a> {
+    /// Begins with the first step: whether there is a server. Without one all others are skipped.
+    pub fn begin(caller: Caller, out: &'a mut dyn Write) -> Self {
+        let mut smoke = Self { caller, out, alive: Ok(()), passed: 0, failed: 0, skipped: 0 };
+        smoke.alive = smoke.step("healthz", |caller| caller.probe("/healthz"));
+        smoke
+    }
+
+    /// Takes a step that needs nothing but the server.
+    ///
+    /// # Errors
+    /// The name of the step that failed, be it this one or that before it.
+    pub fn step<T>(&mut self, name: &'static str, work: impl FnOnce(&Caller) -> Result<T, String>) -> Left<T> {
+        self.step_after(name, self.alive, |caller, ()| work(caller))
+    }
+
+    /// Takes a step, if what it needs is there. `work` fails with a sentence that says what was expected.
+    ///
+    /// # Errors
+    /// The name of the step that failed, be it this one or one before it.
+    pub fn step_after<N, T>(
+        &mut self,
+        name: &'static str,
+        needs: Left<N>,
+        work: impl FnOnce(&Caller, N) -> Result<T, String>,
+    ) -> Left<T> {
+        let clock = self.caller.clock.clone();
+        let began = clock.instant();
+        match needs.map(|needs| work(&self.caller, needs)) {
+            Ok(Ok(left)) => {
+                let ms = clock.instant().saturating_duration_since(began).as_millis();
+                self.passed += 1;
+                self.say(format_args!("PASS  {name}  ({ms} ms)"));
+                Ok(left)
+            }
+            Ok(Err(why)) => {
+                self.failed += 1;
+                self.say(format_args!("FAIL  {name}: {why}"));
+                Err(name)
+            }
+            Err(failed) => {
+                self.skipped += 1;
+                self.say(format_args!("SKIP  {name}: {failed} failed"));
+                Err(failed)
+            }
+        }
+    }
+
+    fn say(&mut self, line: impl Display) {
+        // A reader who has left is no error of ours.
+        let _ = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
+    }
+
+    /// Says how many steps ended how; whether none failed.
+    pub fn end(mut self) -> bool {
+        let Self { passed, failed, skipped, .. } = self;
+        let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
+        self.say(format_args!("{passed} passed, {failed} failed{skipped}"));
+        failed == 0
+    }
+}
+
+/// How a server is to be tried.
+pub struct Trial {
+    /// Who asks.
+    pub user: String,
+    /// Somebody else.
+    pub other: String,
+    /// How long to wait for each answer.
+    pub patience: Duration,
+    /// From where sockets are opened, if that is to be said.
+    pub origin: Option<String>,
+    /// What to show, if anything.
+    pub token: Option<String>,
+}
+
+/// Asks a server, and says in sentences what was wrong with its answers.
+pub struct Caller {
+    trial: Trial,
+    to: Endpoint,
+    authority: String,
+    prefix: String,
+    /// Begins every request id, so that the server's log has them all together.
+    name: String,
+    clock: Clock,
+}
+
+impl Caller {
+    /// One that asks `to` as the host `authority`, with `prefix` before every path.
+    pub fn new(trial: Trial, to: Endpoint, authority: &str, prefix: &str) -> Self {
+        let name = format!("smoke-{}", &Uuid::new_v4().simple().to_string()[..8]);
+        let (authority, prefix) = (authority.to_owned(), prefix.to_owned());
+        Self { trial, to, authority, prefix, name, clock: Clock::system() }
+    }
+
+    /// As whom it asks, and how.
+    pub fn trial(&self) -> &Trial {
+        &self.trial
+    }
+
+    /// The name of this run, which no other has.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Asks a probe of this path, which says its status.
+    ///
+    /// # Errors
+    /// When it is not answered as it should be.
+    pub fn probe(&self, path: &str) -> Result<(), String> {
+        let body = self.ask("GET", path, None, path.trim_start_matches('/'))?;
+        if body["status"].is_string() { Ok(()) } else { Err(format!("expected a status, got {}", shown(&body))) }
+    }
+
+    /// The JSON of a 200. Who is told that it asks too often waits as it is told, if that is within its patience.
+    ///
+    /// # Errors
+    /// When there is no such answer.
+    pub fn ask(&self, method: &str, target: &str, body: Option<&Value>, step: &str) -> Result<Value, String> {
+        let patience = self.trial.patience;
+        let (target, body) = (format!("{}{target}", self.prefix), body.map(Value::to_string).unwrap_or_default());
+        let headers = self.headers(step);
+        let mut headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        if !body.is_empty() {
+            headers.push(("Content-Type", "application/json"));
+        }
+        let ask = Ask { method, target: &target, headers: &headers, body: body.as_bytes() };
+        let until = self.clock.instant() + patience;
+        loop {
+            let answer = ask.send(&self.to, &self.authority, patience).map_err(|error| error.to_string())?;
+            match wait_of(&answer).filter(|wait| self.clock.instant() + *wait <= until) {
+                Some(wait) => pause(wait),
+                None => return self.json_of(answer),
+            }
+        }
+    }
+
+    /// Who asks, and under which name.
+    fn headers(&self, step: &str) -> Vec<(&'static str, String)> {
+        let request_id = ("X-Request-Id", format!("{}-{step}", self.name));
+        let mut headers = vec![("X-User-Id", self.trial.user.clone()), request_id];
+        headers.extend(self.trial.token.as_ref().map(|token| ("Authorization", format!("Bearer {token}"))));
+        headers
+    }
+
+    fn json_of(&self, answer: Answer) -> Result<Value, String> {
+        let (status, location) = (answer.status, answer.header("location").map(str::to_owned));
+        let request_id = answer.header("x-request-id").map(str::to_owned);
+        let text =
+            answer.text(SMOKE_ANSWER_MAX_BYTES as u64).map_err(|error| format!("expected an answer, got {error}"))?;
+        if status != 200 {
+            let mut why = self.refusal(status, &text);
+            if let Some(location) = location {
+                why.push_str(&format!(", which leads to {}", brief(&location)));
+            }
+            if let Some(id) = request_id {
+                why.push_str(&format!(" (request id {})", brief(&id)));
+            }
+            return Err(why);
+        }
+        serde_json::from_str(&text).map_err(|_| format!("expected JSON, got {}", brief(&text)))
+    }
+
+    /// What was refused, why, and what to do about it.
+    fn refusal(&self, status: u16, body: &str) -> String {
+        let body: Value = serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.to_owned()));
+        let error = &body["error"];
+        // One message of the contract is an object that has one.
+        let message = error["message"].as_str().or(error["message"]["message"].as_str());
+        let said = match (error["code"].as_str(), message) {
+            (Some(code), Some(message)) => format!("{}: {}", brief(code), brief(message)),
+            _ => shown(&body),
+        };
+        let advice = match (status, &self.trial.token) {
+            (401, None) => format!(
+                "; put a token that this server takes into {SMOKE_TOKEN} or --token-file (for a JWT_SECRET, inkring \
+                 token mint makes one)"
+            ),
+            (401, Some(_)) => {
+                format!("; the token of {SMOKE_TOKEN} or --token-file is not taken (inkring token inspect says why)")
+            }
+            _ => String::new(),
+        };
+        format!("expected 200, got {status} {said}{advice}")
+    }
+
+    /// Opens a socket at this path.
+    ///
+    /// # Errors
+    /// When it is not opened.
+    pub fn open(&self, path: &str, step: &str) -> Result<Socket, String> {
+        let stream = Bounded::connect(&self.to, self.trial.patience);
+        let stream = stream.map_err(|error| format!("expected a connection to {}, got {error}", self.to))?;
+        let url = format!("ws://{}{}{path}", self.authority, self.prefix);
+        let url = url.parse().map_err(|error| format!("{url} is no address: {error}"))?;
+        let mut request = ClientRequestBuilder::new(url);
+        let origin = self.trial.origin.clone().map(|origin| ("Origin", origin));
+        for (name, value) in self.headers(step).into_iter().chain(origin) {
+            request = request.with_header(name, value);
+        }
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(SMOKE_ANSWER_MAX_BYTES))
+            .max_frame_size(Some(SMOKE_ANSWER_MAX_BYTES));
+        match client_with_config(request, stream, Some(config)) {
+            Ok((socket, _)) => Ok(Socket(socket)),
+            Err(tungstenite::HandshakeError::Failure(error)) => Err(match error {
+                tungstenite::Error::Http(answer) => {
+                    let said = String::from_utf8_lossy(answer.body().as_deref().unwrap_or_default()).into_owned();
+                    self.refusal(answer.status().as_u16(), &said).replacen("expected 200", "expected 101", 1)
+                }
+                error => format!("expected a WebSocket, got {}", brief(&error.to_string())),
+            }),
+            Err(tungstenite::HandshakeError::Interrupted(_)) => Err("expected a WebSocket, got half of one".to_owned()),
+        }
+    }
+}
+
+/// An open WebSocket.
+pub struct Socket(WebSocket<Bounded>);
+
+impl Socket {
+    /// The next frame that is JSON.
+    ///
+    /// # Errors
+    /// When something else comes, or nothing in time.
+    pub fn frame(&mut self, expected: &str) -> Result<Value, String> {
+        loop {
+            match self.0.read() {
+                Ok(Message::Text(text)) => {
+                    let text = text.as_str();
+                    return serde_json::from_str(text).map_err(|_| format!("expected {expected}, got {}", brief(text)));
+                }
+                Ok(Message::Close(Some(close))) => {
+                    let (code, reason) = (u16::from(close.code), brief(&close.reason));
+                    return Err(format!("expected {expected}, got closed with {code} {reason}"));
+                }
+                Ok(_) => {}
+                Err(error) => return Err(format!("expected {expected}, got {}", brief(&error.to_string()))),
+            }
+        }
+    }
+
+    /// From now on the next frame may take as long again.
+    pub fn begin_anew(&mut self) {
+        self.0.get_mut().begin_anew();
+    }
+
+    /// Says good-bye; the other end may have left.
+    pub fn close(mut self) {
+        let _ = self.0.close(None);
+    }
+}
+
+/// How long to wait before asking again, if that is what an answer says.
+fn wait_of(answer: &Answer) -> Option<Duration> {
+    let seconds = answer.header("retry-after").filter(|_| answer.status == 429)?;
+    Some(Duration::from_secs(seconds.trim().parse::<u64>().ok()?.max(1)))
+}
+
+/// Nothing is ever sent: this is how to wait with an end.
+fn pause(time: Duration) {
+    let (_never, wait) = mpsc::channel::<()>();
+    let _ = wait.recv_timeout(time);
+}
+
+/// A value as it may go to a terminal, and no more of it than tells what it is.
+pub fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.is_empty() => "nothing".to_owned(),
+        Value::String(text) => brief(text),
+        value => brief(&value.to_string()),
+    }
+}
+
+/// A stranger's text as it may go to a terminal, and no more of it than tells what it is.
+pub fn brief(text: &str) -> String {
+    visible(&cut(text.trim(), SHOWN_CHARS)).into_owned()
+}
