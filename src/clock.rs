@@ -1,86 +1,23 @@
-//! The only place that reads time.
+//! The only place that reads time, and that says how far it is to be believed.
 //!
 //! Two kinds of time, never mixed: [`Clock::now`] is the wall clock, for what people read and what is stored;
 //! [`Clock::instant`] never goes back and is for deadlines and durations. Rules take times as values; their
 //! callers ask the clock. Tests hold the hands of a [`Clock::manual`].
+//!
+//! What removes by age, or takes a date for a proof that something is new, asks the [`Timekeeper`] first: the wall
+//! clock can be years off for a minute ([`steady`]).
 
-use std::fmt;
+pub mod steady;
+mod timekeeper;
+mod timestamp;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde::{Serialize, Serializer};
-
-/// Microseconds in a second.
-pub const SECOND_MICROS: i64 = 1_000_000;
-/// Microseconds in an hour.
-pub const HOUR_MICROS: i64 = 60 * 60 * SECOND_MICROS;
-/// Microseconds in a day.
-pub const DAY_MICROS: i64 = 24 * HOUR_MICROS;
-
-fn micros(time: Duration) -> i64 {
-    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
-}
-
-/// A moment of the wall clock: microseconds since 1970-01-01 UTC, as stored (ruling 6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Timestamp(pub i64);
-
-impl Timestamp {
-    /// `2025-12-23T10:00:00.123456+00:00`, the spelling of answers and sockets (contract 01 §0.2): the fraction
-    /// has six digits, or is absent when it is zero.
-    pub fn offset_style(self) -> OffsetStyle {
-        OffsetStyle(self)
-    }
-
-    /// Whole seconds since 1970.
-    pub fn seconds(self) -> i64 {
-        self.0.div_euclid(SECOND_MICROS)
-    }
-
-    /// The moment so much later.
-    #[must_use]
-    pub fn later(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(micros(by)))
-    }
-
-    /// `20251223T100000Z`, for names of files: they sort as the moments do.
-    pub fn compact(self) -> String {
-        let civil = civil(self);
-        let (date, clock) = (civil.date(), civil.time());
-        let day = format!("{:04}{:02}{:02}", date.year(), date.month(), date.day());
-        format!("{day}T{:02}{:02}{:02}Z", clock.hour(), clock.minute(), clock.second())
-    }
-}
-
-fn civil(at: Timestamp) -> jiff::civil::DateTime {
-    let time = jiff::Timestamp::from_microsecond(at.0).unwrap_or(jiff::Timestamp::MAX);
-    jiff::tz::Offset::UTC.to_datetime(time)
-}
-
-/// [`Timestamp::offset_style`] on its way into a formatter.
-#[derive(Debug, Clone, Copy)]
-pub struct OffsetStyle(Timestamp);
-
-impl fmt::Display for OffsetStyle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let civil = civil(self.0);
-        let (date, clock) = (civil.date(), civil.time());
-        write!(f, "{:04}-{:02}-{:02}T", date.year(), date.month(), date.day())?;
-        write!(f, "{:02}:{:02}:{:02}", clock.hour(), clock.minute(), clock.second())?;
-        let micros = self.0.0.rem_euclid(1_000_000);
-        if micros != 0 {
-            write!(f, ".{micros:06}")?;
-        }
-        f.write_str("+00:00")
-    }
-}
-
-impl Serialize for OffsetStyle {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
+use steady::Reading;
+pub use timekeeper::{Retention, Standing, Timekeeper};
+pub use timestamp::{DAY, DAY_MICROS, HOUR, HOUR_MICROS, JUMP_MIN, OffsetStyle, SECOND_MICROS, Timestamp};
 
 /// Where time comes from. Cheap to clone; clones share the hands.
 #[derive(Debug, Clone)]
@@ -107,9 +44,16 @@ impl Clock {
     /// Moves both hands of a manual clock by this many microseconds; if negative, the wall clock alone goes back, as when
     /// somebody sets it. The machine's clock moves by itself.
     pub fn advance(&self, micros: i64) {
-        if let Source::Manual { wall, elapsed_micros, .. } = &self.0 {
-            wall.fetch_add(micros, Ordering::Relaxed);
+        self.set(micros);
+        if let Source::Manual { elapsed_micros, .. } = &self.0 {
             elapsed_micros.fetch_add(u64::try_from(micros).unwrap_or_default(), Ordering::Relaxed);
+        }
+    }
+
+    /// Moves the wall clock of a manual clock alone, as when somebody sets it.
+    pub fn set(&self, by_micros: i64) {
+        if let Source::Manual { wall, .. } = &self.0 {
+            wall.fetch_add(by_micros, Ordering::Relaxed);
         }
     }
 
@@ -135,6 +79,16 @@ impl Clock {
         }
     }
 
+    /// The wall clock, and the time that has elapsed. That is the clock that goes on while the machine sleeps, or each
+    /// sleep would look like a jump.
+    pub fn reading(&self) -> Reading {
+        let elapsed = match &self.0 {
+            Source::System => time_of(rustix::time::ClockId::Boottime),
+            Source::Manual { elapsed_micros, .. } => Duration::from_micros(elapsed_micros.load(Ordering::Relaxed)),
+        };
+        Reading { wall: self.now(), elapsed }
+    }
+
     /// When this moment of the wall clock is, by the other clock: for what must happen then even if the wall clock is
     /// moved meanwhile. What is past is now; `None` is later than can be told.
     pub fn instant_of(&self, at: Timestamp) -> Option<Instant> {
@@ -144,9 +98,7 @@ impl Clock {
 
     /// Microseconds of the system's `CLOCK_MONOTONIC`, which other processes can compare with theirs.
     pub fn monotonic_micros() -> u64 {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let micros = time.tv_sec.saturating_mul(1_000_000).saturating_add(time.tv_nsec / 1000);
-        u64::try_from(micros).unwrap_or_default()
+        u64::try_from(time_of(rustix::time::ClockId::Monotonic).as_micros()).unwrap_or(u64::MAX)
     }
 
     fn monotonic() -> Instant {
@@ -155,19 +107,16 @@ impl Clock {
     }
 }
 
+/// One of the system's clocks that begin at zero with the machine.
+fn time_of(clock: rustix::time::ClockId) -> Duration {
+    let time = rustix::time::clock_gettime(clock);
+    let part = |number: i64| u64::try_from(number).unwrap_or_default();
+    Duration::from_secs(part(time.tv_sec)) + Duration::from_nanos(part(time.tv_nsec))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn offset_style_has_six_digits_or_none() {
-        let at = |micros| Timestamp(micros).offset_style().to_string();
-        assert_eq!(at(0), "1970-01-01T00:00:00+00:00");
-        assert_eq!(at(1_766_484_000_123_456), "2025-12-23T10:00:00.123456+00:00");
-        assert_eq!(at(1_766_484_000_000_001), "2025-12-23T10:00:00.000001+00:00");
-        assert_eq!(at(1_766_484_000_000_000), "2025-12-23T10:00:00+00:00");
-        assert_eq!(Timestamp(1_766_484_000_123_456).compact(), "20251223T100000Z");
-    }
 
     #[test]
     fn a_moment_of_the_wall_clock_is_as_far_away_by_the_other() {

@@ -8,6 +8,7 @@ mod excuse;
 mod listeners;
 mod platform;
 mod shard;
+mod timekeeping;
 mod watched;
 
 use std::sync::Arc;
@@ -69,10 +70,10 @@ impl Server {
         inherited: Inherited,
         notify: Notify,
         logs: &LogHandle,
+        clock: Clock,
     ) -> Result<Self, StartError> {
-        let clock = Clock::system();
         let metrics = Metrics::default();
-        metrics::count_process(&metrics, store::sqlite_version(), clock.now(), logs.clone());
+        metrics::count_process(&metrics, store::sqlite_version(), logs.clone());
         let shards = shard_count(settings.count(&SHARDS));
         let descriptors = raise_descriptor_limit();
         let connections = connection_cap(settings.count(&CONNECTIONS_MAX), descriptors);
@@ -83,8 +84,9 @@ impl Server {
 
         notify.status("opening the database");
         let schema = schema_of(features);
-        let Database { store, readers, housekeeping_reader, plane_reader, survey } =
+        let Database { mut store, readers, housekeeping_reader, plane_reader, survey } =
             Database::open(settings, &schema, &metrics, shards, private.is_some())?;
+        let timekeeper = store.keep_time(clock.clone());
         let hub = Arc::new(Hub::new(clock.clone()));
         let writer = Writer::start(store, settings.count(&QUEUE_JOBS), Arc::clone(&hub) as _, clock.clone())
             .map_err(StartError::Threads)?;
@@ -103,6 +105,7 @@ impl Server {
             untrusted_proxy: UntrustedProxy::default(),
             logs: logs.clone(),
             metrics: metrics.clone(),
+            timekeeper,
             clock: clock.clone(),
         };
         let platform = Arc::new(Platform::new(settings, &house, policies.clone()));

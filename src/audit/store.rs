@@ -3,6 +3,7 @@
 use super::chain::{Content, Link, hash};
 use super::read::{AuditRow, SEARCHED_MAX_ROWS, Wanted, row_of};
 use crate::clock::Timestamp;
+use crate::clock::steady::{Horizon, TIME_MIN};
 use crate::store::{Error, Query, Reader, Row, Tx, Value};
 
 /// Rows read at once. Between two slices no transaction is open.
@@ -102,24 +103,30 @@ pub fn before_newest(reader: &Reader, rows: u32) -> Result<i64, Error> {
     Ok(reader.one(sql, &[rows.into()], |row| row.get(0))?.unwrap_or_default())
 }
 
-/// The time of the oldest row, if there is one.
-pub(super) fn oldest(reader: &Reader) -> Result<Option<Timestamp>, Error> {
-    reader.one("SELECT ts FROM audit_events ORDER BY id LIMIT 1", &[], |row| row.get(0))
+/// The time of the oldest row whose time can be, if there is one.
+pub(super) fn oldest(reader: &Reader, horizon: &Horizon) -> Result<Option<Timestamp>, Error> {
+    let sql = "SELECT ts FROM audit_events WHERE ts BETWEEN ?1 AND ?2 ORDER BY id LIMIT 1";
+    reader.one(sql, &[TIME_MIN.into(), horizon.latest().into()], |row| row.get(0))
 }
 
-/// Removes rows from before that time, from the beginning up to the first that is not, at most `limit`, and moves the anchor.
-/// How many it was.
-pub(super) fn remove(tx: &mut Tx<'_>, before: Timestamp, limit: i64) -> Result<u64, Error> {
-    let (mut last, mut is_old) = (None, true);
-    tx.each("SELECT id, hash, ts FROM audit_events ORDER BY id LIMIT ?1", &[limit.into()], |row| {
-        // Time may have gone back between two rows, when the clock was set; the order of the chain counts.
-        is_old = is_old && row.get::<Timestamp>(2)? < before;
-        if is_old {
-            last = Some(Link { id: row.get(0)?, hash: row.get(1)? });
-        }
+/// The last row that is too old, before the first that is not. The order of the chain counts: a row whose time cannot be,
+/// because a clock was wrong, goes with the next one that is too old.
+pub(super) fn last_old(reader: &Reader, horizon: &Horizon) -> Result<Option<i64>, Error> {
+    let sql = "SELECT max(id) FROM audit_events WHERE ts >= ?1 AND ts < ?2 AND id < coalesce( \
+               (SELECT id FROM audit_events WHERE ts BETWEEN ?2 AND ?3 ORDER BY id LIMIT 1), 9223372036854775807)";
+    let values = [TIME_MIN.into(), horizon.before.into(), horizon.latest().into()];
+    Ok(reader.one(sql, &values, |row| row.get(0))?.flatten())
+}
+
+/// Removes rows from the beginning up to this one, at most `limit`, and moves the anchor. How many it was.
+pub(super) fn remove(tx: &mut Tx<'_>, last: i64, limit: i64) -> Result<u64, Error> {
+    let mut end = None;
+    let oldest = "SELECT id, hash FROM audit_events WHERE id <= ?1 ORDER BY id LIMIT ?2";
+    tx.each(oldest, &[last.into(), limit.into()], |row| {
+        end = Some(link_of(row)?);
         Ok(())
     })?;
-    let Some(Link { id, hash }) = last else { return Ok(0) };
+    let Some(Link { id, hash }) = end else { return Ok(0) };
     let anchor = "INSERT INTO audit_anchor (id, removed_id, removed_hash) VALUES (1, ?1, ?2) \
                   ON CONFLICT (id) DO UPDATE SET removed_id = excluded.removed_id, removed_hash = excluded.removed_hash";
     tx.run(anchor, &[id.into(), (&hash).into()])?;

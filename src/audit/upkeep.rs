@@ -2,24 +2,25 @@
 //! log, which is kept elsewhere than the database.
 //!
 //! Rows are removed from the beginning of the chain only, in small jobs that wait in the writer's queue like everyone
-//! else's changes; each leaves id and hash of the last one it took as the anchor, in the same transaction.
+//! else's changes; each leaves id and hash of the last one it took as the anchor, in the same transaction. The order of
+//! rows counts, and how old they are is asked of the [`Timekeeper`].
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::chain::{Link, hex};
 use super::store;
-use crate::clock::{Clock, DAY_MICROS, Timestamp};
+use crate::clock::{DAY, Retention, Timekeeper};
 use crate::housekeeper::{Stop, Task};
-use crate::store::{Error, Pruned, Pruner, Reader, WriterHandle};
+use crate::store::{ChoreError, Error, Pruned, Pruner, Reader, Run, WriterHandle};
 
 /// Rows that one job removes, at most.
 pub(super) const REMOVED_MAX_ROWS: i64 = 500;
 
 /// The task that looks after the log. Rows are kept for `days`, 0 is for ever.
 #[must_use]
-pub fn task(reader: Rc<Reader>, writer: WriterHandle, days: u32, every: Duration, clock: Clock) -> Task {
-    let mut upkeep = Upkeep { pruner: Pruner::new(reader, writer, PUT_OFF), days, clock, noted: 0 };
+pub fn task(reader: Rc<Reader>, writer: WriterHandle, days: u32, every: Duration, timekeeper: &Timekeeper) -> Task {
+    let mut upkeep = Upkeep::new(reader, writer, days, timekeeper);
     Task { name: "audit upkeep", every, run: Box::new(move |stop| upkeep.run(stop)) }
 }
 
@@ -28,20 +29,23 @@ const PUT_OFF: &str = "audit.upkeep_put_off";
 struct Upkeep {
     pruner: Pruner,
     days: u32,
-    clock: Clock,
+    /// Nothing if they are kept for ever.
+    retention: Option<Retention>,
     /// The row that was the head when it was last logged.
     noted: i64,
 }
 
 impl Upkeep {
+    fn new(reader: Rc<Reader>, writer: WriterHandle, days: u32, timekeeper: &Timekeeper) -> Self {
+        let retention = (days > 0).then(|| timekeeper.retention("audit rows", DAY * days));
+        Self { pruner: Pruner::new(reader, writer, PUT_OFF), days, retention, noted: 0 }
+    }
+
     fn run(&mut self, stop: &Stop) {
-        let before = Timestamp(self.clock.now().0.saturating_sub(i64::from(self.days) * DAY_MICROS));
-        let keeps_all = self.days == 0;
-        let (Pruned { rows, .. }, ended) = self.pruner.run(stop, |run| {
-            while !keeps_all && store::oldest(run.reader)?.is_some_and(|oldest| oldest < before) {
-                run.remove(move |tx| store::remove(tx, before, REMOVED_MAX_ROWS))?;
-            }
-            Ok(())
+        let retention = &mut self.retention;
+        let (Pruned { rows, .. }, ended) = self.pruner.run(stop, |run| match retention {
+            Some(retention) => remove_old(run, retention),
+            None => Ok(()),
         });
         if rows > 0 {
             log::info!(rows, days = self.days; "audit.removed");
@@ -64,11 +68,29 @@ impl Upkeep {
     }
 }
 
+/// Removes from the beginning what is too old.
+fn remove_old(run: &mut Run<'_>, retention: &mut Retention) -> Result<(), ChoreError> {
+    let horizon = retention.horizon();
+    let oldest = store::oldest(run.reader, &horizon)?;
+    let last = match oldest {
+        Some(oldest) if oldest < horizon.before => store::last_old(run.reader, &horizon)?,
+        _ => None,
+    };
+    if !retention.allows(&horizon, oldest) {
+        return Ok(());
+    }
+    if let Some(last) = last {
+        while run.remove(move |tx| store::remove(tx, last, REMOVED_MAX_ROWS))? == REMOVED_MAX_ROWS as u64 {}
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::audit::verify::verify;
     use crate::audit::{Audit, Entry, Field};
+    use crate::clock::{DAY_MICROS, HOUR_MICROS, Timestamp};
     use crate::store::{run_chore, testing};
 
     const NOW: i64 = 1_766_484_000_000_000;
@@ -80,11 +102,13 @@ mod tests {
     }
 
     impl House {
+        /// An hour after the start.
         fn new(days: u32) -> Self {
-            let store = testing::House::at(Timestamp(NOW), crate::audit::MIGRATIONS);
-            let (reader, writer, clock) = (Rc::clone(&store.reader), store.handle(), store.clock.clone());
+            let store = testing::House::at(Timestamp(NOW - HOUR_MICROS), crate::audit::MIGRATIONS);
+            let timekeeper = Timekeeper::new(store.clock.clone(), || None);
+            store.clock.advance(HOUR_MICROS);
             Self {
-                upkeep: Upkeep { pruner: Pruner::new(reader, writer, PUT_OFF), days, clock, noted: 0 },
+                upkeep: Upkeep::new(Rc::clone(&store.reader), store.handle(), days, &timekeeper),
                 audit: Audit::new(1.0),
                 store,
             }
@@ -137,17 +161,17 @@ mod tests {
         }
         house.run();
         assert_eq!((house.recorded(), house.upkeep.noted), (vec![1, 2, 3], 3));
-        house.upkeep.clock.advance(7 * DAY_MICROS);
+        house.store.clock.advance(7 * DAY_MICROS);
         house.run();
         assert_eq!(house.recorded(), [1, 2, 3], "exactly so old is not too old");
-        house.upkeep.clock.advance(1);
+        house.store.clock.advance(1);
         for number in 4..=5 {
             house.change(number, true);
         }
         house.run();
         assert_eq!(house.recorded(), [4, 5]);
         assert_eq!(store::anchor(&*house.store.reader).unwrap().id, 3);
-        house.upkeep.clock.advance(8 * DAY_MICROS);
+        house.store.clock.advance(8 * DAY_MICROS);
         house.run();
         assert_eq!(house.recorded(), [0; 0]);
         house.change(6, true);
@@ -172,7 +196,7 @@ mod tests {
                 witness.record(tx, &entry).unwrap();
             }
         });
-        house.upkeep.clock.advance(2 * DAY_MICROS);
+        house.store.clock.advance(2 * DAY_MICROS);
         let before = house.store.reader.version().unwrap();
         house.change(many, true);
         house.run();
@@ -193,6 +217,73 @@ mod tests {
         house.run();
         let left = house.store.reader.number("SELECT count(*) FROM audit_events");
         assert_eq!((left, store::anchor(&*house.store.reader).unwrap().id), (2, 1));
+        house.end();
+    }
+
+    #[test]
+    fn a_clock_that_is_years_off_for_a_while_removes_no_row() {
+        let mut house = House::new(7);
+        for number in 1..=3 {
+            house.change(number, true);
+        }
+        for years in [12, -60] {
+            house.store.clock.set(years * 365 * DAY_MICROS);
+            house.run();
+            house.change(4 + years, true);
+            house.store.clock.advance(HOUR_MICROS / 2);
+            house.run();
+            house.store.clock.set(-years * 365 * DAY_MICROS);
+            house.run();
+        }
+        assert_eq!(house.recorded().len(), 5);
+        house.store.clock.advance(HOUR_MICROS);
+        house.run();
+        assert_eq!(house.recorded().len(), 5);
+        house.store.clock.advance(7 * DAY_MICROS);
+        house.run();
+        assert_eq!(house.recorded(), [16, -56], "those of a time that is not yet wait for one that is old");
+        house.end();
+    }
+
+    #[test]
+    fn a_row_whose_time_cannot_be_goes_with_the_next_that_is_too_old() {
+        let mut house = House::new(7);
+        for number in 1..=6 {
+            house.change(number, true);
+        }
+        // Written at the first start of a board without a clock, and in a year that is not yet.
+        house.store.batch("UPDATE audit_events SET ts = 7 WHERE id <= 2");
+        house.store.batch("UPDATE audit_events SET ts = ts + 4000 * 86400000000 WHERE id = 4");
+        let left = |house: &House| house.store.reader.number("SELECT count(*) FROM audit_events");
+        house.run();
+        house.store.clock.advance(7 * DAY_MICROS);
+        house.run();
+        assert_eq!(left(&house), 6);
+        house.store.batch("UPDATE audit_events SET ts = ts + 3600000000 WHERE id >= 5");
+        house.store.clock.advance(1);
+        house.run();
+        assert_eq!((left(&house), store::anchor(&*house.store.reader).unwrap().id), (3, 3));
+        house.store.clock.advance(HOUR_MICROS);
+        house.run();
+        assert_eq!(left(&house), 0);
+        house.end();
+    }
+
+    #[test]
+    fn after_a_long_time_off_an_hour_is_waited_for() {
+        let mut house = House::new(7);
+        house.change(1, true);
+        house.store.clock.advance(8 * DAY_MICROS);
+        // As at the next start.
+        let timekeeper = Timekeeper::new(house.store.clock.clone(), || None);
+        house.upkeep = Upkeep::new(Rc::clone(&house.store.reader), house.store.handle(), 7, &timekeeper);
+        house.run();
+        assert_eq!((house.recorded(), timekeeper.look().waiting), (vec![1], vec!["audit rows"]));
+        assert!(timekeeper.look().suspect.is_some());
+        house.store.clock.advance(HOUR_MICROS);
+        house.run();
+        assert_eq!((house.recorded(), timekeeper.look().suspect), (vec![], None));
+        assert_eq!(timekeeper.look().waiting, [""; 0]);
         house.end();
     }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
 use super::chain::Content;
-use super::entry::{self, Entry, TEXT_MAX_CHARS};
+use super::entry::{self, Entry, Field, TEXT_MAX_CHARS};
 use super::store;
 use crate::observe::throttle::LogThrottle;
 use crate::store::{Error, Fault, StoreError, Tx};
@@ -45,6 +45,20 @@ impl Audit {
         Some(Witness { counts: Arc::clone(&self.counts), ip: client.to_canonical().to_string(), user_agent })
     }
 
+    /// Writes a row about something that nobody asked for: the server does it by itself.
+    ///
+    /// # Errors
+    /// As [`Witness::record`].
+    pub fn record_own(
+        &self,
+        tx: &mut Tx<'_>,
+        action: &'static str,
+        metadata: &[(&'static str, Field<'_>)],
+    ) -> Result<(), StoreError> {
+        let texts = [None, None, Some(action.as_bytes()), None, None, None, None];
+        self.counts.record(tx, texts, metadata, None)
+    }
+
     /// Rows that are on disk, since the start.
     pub fn rows(&self) -> u64 {
         self.counts.rows.load(Ordering::Relaxed)
@@ -71,39 +85,46 @@ impl Witness {
     /// When it cannot be written: then the change is not to be made either. Whatever was wrong, it is not what is changed
     /// that is damaged.
     pub fn record(&self, tx: &mut Tx<'_>, entry: &Entry<'_>) -> Result<(), StoreError> {
-        self.write(tx, entry).map_err(|error| {
-            self.counts.failures.fetch_add(1, Ordering::Relaxed);
+        let Entry { request_id, user_id, action, subject, metadata } = *entry;
+        let [request, user, action, about] = [request_id, user_id, action, subject].map(|text| Some(text.as_bytes()));
+        let agent = self.user_agent.as_deref().map(str::as_bytes);
+        let texts = [request, user, action, about, None, Some(self.ip.as_bytes()), agent];
+        self.counts.record(tx, texts, metadata, Some(request_id))
+    }
+}
+
+impl Counts {
+    /// Writes a row with these texts, and counts it. The details stand in their place among them.
+    fn record(
+        self: &Arc<Self>,
+        tx: &mut Tx<'_>,
+        texts: [Option<&[u8]>; 7],
+        metadata: &[(&'static str, Field<'_>)],
+        request_id: Option<&str>,
+    ) -> Result<(), StoreError> {
+        write(tx, texts, metadata).map_err(|error| {
+            self.failures.fetch_add(1, Ordering::Relaxed);
             if let Some(count) = FAILED.hit() {
-                log::warn!(request_id = entry.request_id, count; "Audit event write failed: {error}");
+                log::warn!(request_id, count; "Audit event write failed: {error}");
             }
             match error {
                 Error::Full(_) => StoreError::ReadOnly(Fault::Full),
                 error => StoreError::Undone(error),
             }
         })?;
-        let counts = Arc::clone(&self.counts);
+        let counts = Arc::clone(self);
         tx.after_commit(move || _ = counts.rows.fetch_add(1, Ordering::Relaxed));
         Ok(())
     }
+}
 
-    fn write(&self, tx: &mut Tx<'_>, entry: &Entry<'_>) -> Result<(), Error> {
-        let Entry { request_id, user_id, action, subject, metadata } = *entry;
-        // Texts and numbers always serialise; the error type only has no way to say so.
-        let metadata = entry::metadata(metadata).map_err(|error| Error::Other(error.to_string()))?;
-        let content = Content {
-            ts: tx.now().0,
-            texts: [
-                Some(request_id.as_bytes()),
-                Some(user_id.as_bytes()),
-                Some(action.as_bytes()),
-                Some(subject.as_bytes()),
-                metadata.as_deref().map(str::as_bytes),
-                Some(self.ip.as_bytes()),
-                self.user_agent.as_deref().map(str::as_bytes),
-            ],
-        };
-        store::append(tx, &content)
-    }
+fn write(tx: &mut Tx<'_>, texts: [Option<&[u8]>; 7], metadata: &[(&'static str, Field<'_>)]) -> Result<(), Error> {
+    // Texts and numbers always serialise; the error type only has no way to say so.
+    let metadata = entry::metadata(metadata).map_err(|error| Error::Other(error.to_string()))?;
+    let [request_id, user_id, action, subject, _, ip, user_agent] = texts;
+    let metadata = metadata.as_deref().map(str::as_bytes);
+    let texts = [request_id, user_id, action, subject, metadata, ip, user_agent];
+    store::append(tx, &Content { ts: tx.now().0, texts })
 }
 
 /// Whether a throw of the dice, from 0 up to but not 1, falls within the rate.

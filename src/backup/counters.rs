@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::observe::metrics::{BACKUPS, Fraction, Gauge, Metrics, Row, raise_to, seconds_since_1970};
 
 pub(crate) static LAST_SUCCESS: Row = Row::gauge(&BACKUPS, "backup_last_success_timestamp_seconds").says(
-    "When the last good backup was begun, in seconds since 1970; 0 for none known",
+    "When the last good backup was begun, in seconds since 1970; 0 for none known, or one that is dated in the future",
     "How old is the last backup?",
 );
 
@@ -38,9 +38,9 @@ impl Newest {
         Self { last_success, duration, bytes: metrics.gauge(&LAST_BYTES) }
     }
 
-    /// It was begun then, took so long, if that is known, and has so many bytes.
-    fn set(&self, at: Timestamp, took: Option<Duration>, bytes: u64) {
-        self.last_success.set(seconds_since_1970(at));
+    /// It was begun then, if that is known, took so long, if that is, and has so many bytes.
+    fn set(&self, at: Option<Timestamp>, took: Option<Duration>, bytes: u64) {
+        self.last_success.set(at.map_or(0.0, seconds_since_1970));
         if let Some(took) = took {
             self.duration.set(took.as_secs_f64());
         }
@@ -56,7 +56,9 @@ impl Backups {
         metrics.sample_with(move || {
             let last = backups.last();
             if let Some(newest) = last.success {
-                shown.set(newest.at, newest.took, newest.bytes);
+                // By its age, so that whoever compares it with the time now has what is so.
+                let now = backups.reading();
+                shown.set(newest.age(now).map(|age| now.wall.earlier(age)), newest.took, newest.bytes);
             }
             raise_to(&failures, last.failures);
             raise_to(&unsound, last.unsound);
@@ -72,7 +74,7 @@ mod tests {
     fn backups_are_told_of_in_seconds_and_bytes() {
         let metrics = Metrics::default();
         let newest = Newest::new(&metrics);
-        newest.set(Timestamp(1_700_000_000_250_000), Some(Duration::from_millis(1500)), 4096);
+        newest.set(Some(Timestamp(1_700_000_000_250_000)), Some(Duration::from_millis(1500)), 4096);
         let text = metrics.encode();
         for line in [
             "backup_last_success_timestamp_seconds 1700000000.25",

@@ -10,6 +10,7 @@ use super::on_demand::{Make, OnDemand};
 use super::options::{self, Options};
 use super::running::{Backups, Fact};
 use super::{BackupError, bounds, counters, operator, upkeep};
+use crate::clock::Timekeeper;
 use crate::feature::{Check, Feature, Finding, House, Running, Serving, ShardParts, StartError};
 use crate::gate::Routes;
 use crate::housekeeper::{self, Task};
@@ -30,7 +31,8 @@ fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartEr
     let backups = Backups::new(house.writer.clone(), house.schema.clone(), options, house.clock.clone());
     backups.show(&house.metrics);
     let on_demand = OnDemand::new(is_kept.then(|| make(backups.clone())));
-    Ok(Arc::new(Copies { backups, is_kept, on_demand, every: settings.seconds(&housekeeper::EVERY) }))
+    let (every, timekeeper) = (settings.seconds(&housekeeper::EVERY), house.timekeeper.clone());
+    Ok(Arc::new(Copies { backups, is_kept, on_demand, every, timekeeper }))
 }
 
 fn make(backups: Backups) -> Make {
@@ -49,6 +51,7 @@ struct Copies {
     is_kept: bool,
     on_demand: OnDemand,
     every: Duration,
+    timekeeper: Timekeeper,
 }
 
 impl Running for Copies {
@@ -57,7 +60,7 @@ impl Running for Copies {
     }
 
     fn tasks(&self, _: &Rc<Reader>) -> Vec<Task> {
-        self.is_kept.then(|| upkeep::task(self.backups.clone(), self.every)).into_iter().collect()
+        self.is_kept.then(|| upkeep::task(self.backups.clone(), self.every, &self.timekeeper)).into_iter().collect()
     }
 
     fn checks(&self) -> Vec<Check> {

@@ -71,6 +71,12 @@ impl Manifest {
         }
     }
 
+    /// Whether the backup there is as long as this says.
+    #[must_use]
+    pub fn describes(&self, backup: &Path) -> bool {
+        std::fs::metadata(backup).is_ok_and(|found| found.len() == self.bytes)
+    }
+
     /// The one beside a backup, if there is one.
     ///
     /// # Errors
@@ -123,15 +129,22 @@ pub fn names(directory: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// The newest backup that is there, by its manifest, and as long as that says.
-pub(super) fn newest(directory: &Path) -> io::Result<Option<(PathBuf, Manifest)>> {
-    let good = |name: String| {
-        let path = directory.join(name);
+/// The newest backup that is there, by its manifest, and whole. One that is dated in the future was made by a clock that
+/// was wrong, nobody knows how old it is: it is the newest only where there is no other.
+pub(super) fn newest(directory: &Path, now: Timestamp) -> io::Result<Option<(PathBuf, Manifest)>> {
+    let whole = |name: String| {
+        let path = directory.join(&name);
         let manifest = Manifest::beside(&path).ok().flatten()?;
-        let whole = std::fs::metadata(&path).is_ok_and(|found| found.len() == manifest.bytes);
-        whole.then_some((path, manifest))
+        manifest.describes(&path).then_some((path, manifest))
     };
-    Ok(names(directory)?.into_iter().find_map(good))
+    let mut of_the_future = None;
+    for (path, manifest) in names(directory)?.into_iter().filter_map(whole) {
+        if manifest.created_at.0.age(now).is_some() {
+            return Ok(Some((path, manifest)));
+        }
+        of_the_future.get_or_insert((path, manifest));
+    }
+    Ok(of_the_future)
 }
 
 #[cfg(test)]

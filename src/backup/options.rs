@@ -16,8 +16,8 @@ pub(crate) static INTERVAL_HOURS: Knob = Knob::new(&OPERATIONS, "BACKUP_INTERVAL
     );
 
 pub(crate) static KEEP_DAYS: Knob = Knob::new(&OPERATIONS, "BACKUP_KEEP_DAYS", int(0, 36_500, "days"), "30")
-    .at_bound("removed, but never the newest one", "older_ones_go_but_never_the_newest_whole_one_nor_what_is_not_ours")
-    .meaning("After how many days a backup is removed; the newest one never is. 0 keeps them for ever.");
+    .at_bound("removed, but never the newest three", "older_ones_go_but_never_the_newest_three_nor_what_is_not_ours")
+    .meaning("After how many days a backup is removed; the newest three never are. 0 keeps them for ever.");
 
 pub(crate) const KNOBS: &[&Knob] = &[&DIRECTORY, &INTERVAL_HOURS, &KEEP_DAYS];
 

@@ -12,6 +12,7 @@ use super::manifest::{self, Manifest};
 use super::options::Options;
 use super::partial::Partial;
 use super::{BackupError, Report, check_room, database_bytes};
+use crate::clock::steady::Reading;
 use crate::clock::{Clock, Timestamp};
 use crate::store::{self, Copied, CopyError, Schema, WriterHandle, directory_of};
 use serde_json::{Value, json};
@@ -59,6 +60,8 @@ pub struct Last {
 pub struct Succeeded {
     /// When it was begun.
     pub at: Timestamp,
+    /// The same by elapsed time ([`Reading::elapsed`]), if this process made it: so its age does not depend on the wall clock.
+    pub made: Option<Duration>,
     /// How long it took; nothing if another process made it.
     pub took: Option<Duration>,
     /// How large it is.
@@ -72,14 +75,24 @@ pub struct Succeeded {
 pub struct Failed {
     /// When.
     pub at: Timestamp,
+    /// The same by elapsed time.
+    pub failed: Duration,
     /// Why.
     pub error: String,
 }
 
-/// What `/readyz` shows of it.
+impl Succeeded {
+    /// How old it is; nothing if it is dated in the future, which proves nothing.
+    #[must_use]
+    pub fn age(&self, now: Reading) -> Option<Duration> {
+        self.made.map_or_else(|| self.at.age(now.wall), |made| Some(now.elapsed.saturating_sub(made)))
+    }
+}
+
+/// What whoever asks about readiness should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
-    /// How old the newest backup is.
+    /// How old the newest backup is, if that is known.
     pub age: Option<Duration>,
     /// What is not as it should be, in words that anybody may read.
     pub warning: Option<String>,
@@ -97,9 +110,11 @@ impl Backups {
     /// Backups of the database that this writer writes.
     #[must_use]
     pub fn new(writer: WriterHandle, schema: Schema, options: Options, clock: Clock) -> Self {
-        let newest = options.directory.as_deref().and_then(|directory| manifest::newest(directory).ok().flatten());
+        let found = |directory| manifest::newest(directory, clock.now()).ok().flatten();
+        let newest = options.directory.as_deref().and_then(found);
         let success = newest.map(|(path, manifest)| Succeeded {
             at: manifest.created_at.0,
+            made: None,
             took: None,
             bytes: manifest.bytes,
             path,
@@ -116,6 +131,7 @@ impl Backups {
     /// When there is none. [`BackupError::UnderWay`] if one is being made.
     pub fn now(&self) -> Result<Report, BackupError> {
         let directory = self.shared.options.directory.as_deref().ok_or(BackupError::NoDirectory)?;
+        let began = self.shared.clock.reading().elapsed;
         let result = self.to(directory);
         let mut last = self.shared.last.lock();
         match &result {
@@ -123,6 +139,7 @@ impl Backups {
                 last.failure = None;
                 last.success = Some(Succeeded {
                     at: report.manifest.created_at.0,
+                    made: Some(began),
                     took: Some(report.took),
                     bytes: report.manifest.bytes,
                     path: report.path.clone(),
@@ -133,7 +150,8 @@ impl Backups {
             Err(error) => {
                 last.failures += 1;
                 last.unsound += u64::from(matches!(error, BackupError::Damaged(_) | BackupError::Unchecked(_)));
-                last.failure = Some(Failed { at: self.shared.clock.now(), error: error.to_string() });
+                let Reading { wall, elapsed } = self.shared.clock.reading();
+                last.failure = Some(Failed { at: wall, failed: elapsed, error: error.to_string() });
             }
         }
         result
@@ -257,12 +275,14 @@ impl Backups {
         let Shared { clock, options, began, last, .. } = &*self.shared;
         options.directory.as_ref()?;
         let last = last.lock();
-        let age = last.success.as_ref().map(|success| since(success.at, clock.now()));
+        let age = last.success.as_ref().and_then(|success| success.age(clock.reading()));
+        let of_the_future = last.success.is_some() && age.is_none();
         let up = clock.instant().saturating_duration_since(*began);
         let overdue = options.every.is_some_and(|every| age.unwrap_or(up) > every * OVERDUE_INTERVALS);
         let warning = match (&last.failure, age) {
             (Some(_), _) => Some("the last attempt failed; the log says why".to_owned()),
             (None, Some(age)) if overdue => Some(format!("the newest is {} hours old", age.as_secs() / 3600)),
+            (None, None) if of_the_future => Some("the newest is dated in the future".to_owned()),
             (None, None) if overdue => Some("none has been made".to_owned()),
             (None, _) => None,
         };
@@ -273,10 +293,11 @@ impl Backups {
     pub(super) fn due(&self) -> bool {
         let Shared { clock, options, last, .. } = &*self.shared;
         let (Some(every), Some(_)) = (options.every, &options.directory) else { return false };
-        let (last, now) = (last.lock(), clock.now());
-        let wait = |at, time| since(at, now) < time;
-        let failed = last.failure.as_ref().is_some_and(|failure| wait(failure.at, RETRY_AFTER.min(every)));
-        !failed && !last.success.as_ref().is_some_and(|success| wait(success.at, every))
+        let (last, now) = (last.lock(), clock.reading());
+        let waits = |age: Option<Duration>, time| age.is_some_and(|age| age < time);
+        let since = |failure: &Failed| now.elapsed.saturating_sub(failure.failed);
+        let failed = waits(last.failure.as_ref().map(since), RETRY_AFTER.min(every));
+        !failed && !waits(last.success.as_ref().and_then(|success| success.age(now)), every)
     }
 
     /// Ends what is under way, and begins nothing any more.
@@ -285,12 +306,7 @@ impl Backups {
         *self.shared.writer.lock() = None;
     }
 
-    pub(super) fn now_is(&self) -> Timestamp {
-        self.shared.clock.now()
+    pub(super) fn reading(&self) -> Reading {
+        self.shared.clock.reading()
     }
-}
-
-/// How far two moments are apart: a clock that was set back must not put the next backup off for ever.
-fn since(at: Timestamp, now: Timestamp) -> Duration {
-    Duration::from_micros(now.0.abs_diff(at.0))
 }

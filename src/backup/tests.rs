@@ -7,6 +7,7 @@ use super::partial::SAME_SECOND_MAX;
 use super::*;
 use crate::audit;
 use crate::clock::Timestamp;
+use crate::observe::metrics::Metrics;
 use crate::store::testing::Deaf;
 use crate::store::{Migration, Schema, Writer, run_chore};
 
@@ -185,7 +186,14 @@ fn the_next_one_is_due_by_the_newest_manifest_also_after_a_restart_and_a_failure
     assert_eq!(again.fact(), fact(Some(49), Some("the newest is 49 hours old")));
     backups.now().unwrap();
     assert_eq!(backups.fact(), fact(Some(0), None));
-    clock.advance(-50 * HOUR);
+    // What this process made is as old as the time that has passed, wherever the clock goes.
+    for jump in [-50, 50 * 24 * 365, -50 * 24 * 365] {
+        clock.set(jump * HOUR);
+        assert_eq!((backups.due(), backups.fact()), (false, fact(Some(0), None)), "{jump}");
+    }
+    clock.advance(23 * HOUR);
+    assert!(!backups.due());
+    clock.advance(HOUR);
     assert!(backups.due(), "a clock that was set back does not put it off for ever");
     drop((backups, again));
     writer.stop();
@@ -201,6 +209,33 @@ fn there_are_only_so_many_in_a_second() {
     };
     assert!((1..SAME_SECOND_MAX).all(|number| begun(number).is_ok()));
     assert!(matches!(begun(SAME_SECOND_MAX), Err(BackupError::File { .. })));
+}
+
+#[test]
+fn a_backup_that_is_dated_in_the_future_is_no_proof_of_anything() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Clock::manual(Timestamp(1_766_484_000_000_000));
+    let (writer, backups) = house(directory.path(), &clock);
+    backups.now().unwrap();
+    clock.advance(400 * 24 * HOUR);
+    backups.now().unwrap();
+    clock.set(-350 * 24 * HOUR);
+    let options = backups.shared.options.clone();
+    let again = Backups::new(writer.handle(), schema(), options.clone(), clock.clone());
+    let age = Some(Duration::from_secs(50 * 86_400));
+    let fact = Fact { age, warning: Some("the newest is 1200 hours old".to_owned()) };
+    assert_eq!((again.due(), again.fact()), (true, Some(fact)), "the one before it is");
+    clock.set(-60 * 24 * HOUR);
+    let metrics = Metrics::default();
+    again.show(&metrics);
+    let fact = Fact { age: None, warning: Some("the newest is dated in the future".to_owned()) };
+    assert_eq!((again.due(), again.fact()), (true, Some(fact)));
+    assert!(metrics.encode().contains("\nbackup_last_success_timestamp_seconds 0.0\n"), "{}", metrics.encode());
+    let fact = again.fact();
+    let loaded = Backups::new(writer.handle(), schema(), options, clock);
+    assert_eq!((loaded.due(), loaded.fact()), (true, fact), "where there is no other");
+    drop((backups, again, loaded, metrics));
+    writer.stop();
 }
 
 #[test]

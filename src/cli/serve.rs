@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::common::{fail, misconfigured, print, tell};
 use super::reload;
 use super::signals::{Order, Orders};
+use crate::clock::Clock;
 use crate::config::{self, ConfigError, Loaded, SettingsPath, Sources};
 use crate::features::FEATURES;
 use crate::net::Endpoint;
@@ -71,7 +72,7 @@ fn serve_until_told(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let orders = Orders::listen(logs.clone())?;
     let notify = Notify::from_environment();
-    let server = Server::start(FEATURES, &loaded.settings, inherited, notify.clone(), logs)?;
+    let server = Server::start(FEATURES, &loaded.settings, inherited, notify.clone(), logs, Clock::system())?;
     print(&banner(&loaded.settings, settings_from, &server));
     loop {
         match orders.next() {

@@ -52,7 +52,7 @@ impl Running for Drafts {
         let Shared { options, house, .. } = &self.shared;
         vec![
             retention::task(Rc::clone(reader), house.writer.clone(), options.events_kept, self.every),
-            spent_keys::task(Rc::clone(reader), house.writer.clone(), self.every, house.clock.clone()),
+            spent_keys::task(Rc::clone(reader), house.writer.clone(), self.every, &house.timekeeper),
         ]
     }
 

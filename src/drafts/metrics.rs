@@ -30,7 +30,8 @@ pub(super) fn render(facts: &Facts<'_>, now: Timestamp, out: &mut Vec<u8>) {
     let _ = match facts.passes.len() {
         0 => write!(out, r#","avgMinutesBetweenPasses":null"#),
         passes => {
-            let minutes = (facts.passed_at.0 - facts.created_at.0) as f64 / MINUTE_MICROS / passes as f64;
+            // A clock that was wrong when the draft was made may have dated it after its passes.
+            let minutes = facts.passed_at.ahead_of(facts.created_at).as_micros() as f64 / MINUTE_MICROS / passes as f64;
             write!(out, r#","avgMinutesBetweenPasses":{minutes:.1}"#)
         }
     };

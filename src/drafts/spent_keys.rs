@@ -4,93 +4,145 @@
 //! looking at all of them, in slices, on a connection that only reads. An index by age would be as large as the table
 //! itself, and every change of every draft would have to keep it up, while this comes once an hour at the most: nothing is
 //! looked at before the oldest key that is left is old enough, and a little older.
+//!
+//! How old keys are is asked of the [`Timekeeper`]. A key whose time cannot be, because a clock was wrong, gets another one
+//! as soon as the clock is believed, and lives from then on.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::store::{self, SpentKey};
-use crate::clock::{Clock, HOUR_MICROS, Timestamp};
+use crate::clock::steady::Horizon;
+use crate::clock::{HOUR, Retention, Timekeeper, Timestamp};
 use crate::housekeeper::{Stop, Task};
-use crate::store::{ChoreError, Pruned, Pruner, Reader, Run, WriterHandle};
+use crate::store::{ChoreError, Error, Pruned, Pruner, Reader, Run, Tx, WriterHandle};
 
 /// For so long a key is kept at the least.
-pub(super) const KEY_LIFE_HOURS: i64 = 24;
+pub(super) const KEY_LIFE_HOURS: u32 = 24;
 /// And for so much longer at the most, so that not every run has to look at all keys to remove a few.
-const KEY_SLACK_HOURS: i64 = 1;
-/// From the time of a key to the run that removes it.
-const DUE_MAX_MICROS: i64 = (KEY_LIFE_HOURS + KEY_SLACK_HOURS) * HOUR_MICROS;
+const SLACK: Duration = HOUR;
 /// Keys that are looked at in one reading: a bound of memory, and of how long a reading can hold back a checkpoint.
 pub(super) const SLICE_KEYS: i64 = 1000;
-/// Keys that one job removes, at most: some milliseconds of the writer, even when each lies on a page of its own.
+/// Keys that one job removes, or dates anew, at most: some milliseconds of the writer, even when each lies on a page of its
+/// own.
 pub(super) const REMOVED_MAX_KEYS: usize = 500;
 
 /// The task that removes old keys.
 #[must_use]
-pub(super) fn task(reader: Rc<Reader>, writer: WriterHandle, every: Duration, clock: Clock) -> Task {
-    let pruner = Pruner::new(reader, writer, "idempotency_keys.removal_put_off");
-    let mut keys = SpentKeys { pruner, clock, due: Timestamp(i64::MIN) };
+pub(super) fn task(reader: Rc<Reader>, writer: WriterHandle, every: Duration, timekeeper: &Timekeeper) -> Task {
+    let mut keys = SpentKeys::new(reader, writer, timekeeper);
     Task { name: "idempotency keys", every, run: Box::new(move |stop| keys.run(stop)) }
 }
 
 struct SpentKeys {
     pruner: Pruner,
-    clock: Clock,
-    /// Before this there is nothing to do.
-    due: Timestamp,
+    retention: Retention,
+    /// The time of the oldest key that the last look has left; without any, that of the look: the next to come is younger.
+    oldest: Option<Timestamp>,
 }
 
 impl SpentKeys {
+    fn new(reader: Rc<Reader>, writer: WriterHandle, timekeeper: &Timekeeper) -> Self {
+        let pruner = Pruner::new(reader, writer, "idempotency_keys.removal_put_off");
+        Self { pruner, retention: timekeeper.retention("idempotency keys", HOUR * KEY_LIFE_HOURS), oldest: None }
+    }
+
     fn run(&mut self, stop: &Stop) {
-        let now = self.clock.now();
-        // A clock that was set back must not put it off for longer than it ever takes.
-        if (1..=DUE_MAX_MICROS).contains(&self.due.0.saturating_sub(now.0)) {
+        let horizon = self.retention.horizon();
+        // Found by a clock that was set back since, it must not put things off for longer than they ever take.
+        let known = self.oldest.filter(|oldest| *oldest <= horizon.now);
+        let looks = || self.pruner.run(stop, |run| look(run, &horizon)).1;
+        let Some(oldest) = known.or_else(looks) else { return };
+        self.oldest = Some(oldest);
+        let due = Horizon { before: horizon.before.earlier(SLACK), ..horizon };
+        if !self.retention.allows(&due, self.oldest) || oldest >= due.before {
             return;
         }
-        let before = Timestamp(now.0 - KEY_LIFE_HOURS * HOUR_MICROS);
-        let (Pruned { rows: keys, jobs }, ended) = self.pruner.run(stop, |run| remove_old(run, before));
-        if jobs > 0 {
+        let (Pruned { rows: keys, jobs }, ended) = self.pruner.run(stop, |run| remove_old(run, &horizon));
+        if keys > 0 {
             log::info!(keys, jobs, hours = KEY_LIFE_HOURS; "idempotency_keys.removed");
         }
-        // Without any key the next to come is as young as can be.
-        if let Some(oldest) = ended {
-            self.due = Timestamp(oldest.unwrap_or(now).0.saturating_add(DUE_MAX_MICROS));
+        self.oldest = ended.or(self.oldest);
+    }
+}
+
+/// The time of the oldest key whose time can be, or now.
+fn look(run: &mut Run<'_>, horizon: &Horizon) -> Result<Timestamp, ChoreError> {
+    let mut oldest = horizon.now;
+    each_key(run, |_, _, created_at| {
+        oldest = if horizon.is_credible(created_at) { oldest.min(created_at) } else { oldest };
+        Ok(())
+    })?;
+    Ok(oldest)
+}
+
+/// Removes every key that is too old, and dates those anew whose time cannot be, if the clock is believed. The time of the
+/// oldest that is left, or now.
+fn remove_old(run: &mut Run<'_>, horizon: &Horizon) -> Result<Timestamp, ChoreError> {
+    let (now, mut oldest, mut dated) = (horizon.now, horizon.now, 0);
+    let (mut old, mut undated) = (Vec::new(), Vec::new());
+    let remove = store::remove_keys;
+    // None of them is removed.
+    let date = move |tx: &mut Tx<'_>, keys: &[SpentKey]| store::date_keys(tx, keys, now).map(|_| 0);
+    each_key(run, |run, key, created_at| {
+        if !horizon.is_credible(created_at) {
+            undated.extend(horizon.is_steady.then_some(key));
+            dated += u64::from(horizon.is_steady);
+        } else if created_at < horizon.before {
+            old.push(key);
+        } else {
+            oldest = oldest.min(created_at);
+        }
+        change_if(run, &mut old, REMOVED_MAX_KEYS, remove)?;
+        change_if(run, &mut undated, REMOVED_MAX_KEYS, date)
+    })?;
+    change_if(run, &mut old, 1, remove)?;
+    change_if(run, &mut undated, 1, date)?;
+    if dated > 0 {
+        log::info!(keys = dated; "idempotency_keys.dated_anew");
+    }
+    Ok(oldest)
+}
+
+/// Hands `each` every key with its time, in slices between which the run may end.
+fn each_key(
+    run: &mut Run<'_>,
+    mut each: impl FnMut(&mut Run<'_>, SpentKey, Timestamp) -> Result<(), ChoreError>,
+) -> Result<(), ChoreError> {
+    let mut after = None;
+    loop {
+        run.go_on()?;
+        let slice = store::spent_keys(run.reader, after.as_ref(), SLICE_KEYS)?;
+        let Some((last, _)) = slice.last() else { return Ok(()) };
+        after = Some(last.clone());
+        for (key, created_at) in slice {
+            each(run, key, created_at)?;
         }
     }
 }
 
-/// Removes every key from before that time; the time of the oldest one that is left, if one is.
-fn remove_old(run: &mut Run<'_>, before: Timestamp) -> Result<Option<Timestamp>, ChoreError> {
-    let (mut old, mut oldest, mut after) = (Vec::new(), None, None);
-    let remove = |run: &mut Run<'_>, keys: Vec<SpentKey>| run.remove(move |tx| store::remove_keys(tx, &keys));
-    loop {
-        run.go_on()?;
-        let slice = store::spent_keys(run.reader, after.as_ref(), SLICE_KEYS)?;
-        let Some((last, _)) = slice.last() else { break };
-        after = Some(last.clone());
-        for (key, created_at) in slice {
-            if created_at < before {
-                old.push(key);
-            } else {
-                oldest = Some(oldest.map_or(created_at, |other: Timestamp| other.min(created_at)));
-            }
-            if old.len() == REMOVED_MAX_KEYS {
-                remove(run, std::mem::take(&mut old))?;
-            }
-        }
+/// Has a job change so many keys or more, if there are so many.
+fn change_if(
+    run: &mut Run<'_>,
+    keys: &mut Vec<SpentKey>,
+    least: usize,
+    change: impl Fn(&mut Tx<'_>, &[SpentKey]) -> Result<u64, Error> + Send + 'static,
+) -> Result<(), ChoreError> {
+    if keys.len() >= least {
+        let keys = std::mem::take(keys);
+        run.remove(move |tx| change(tx, &keys))?;
     }
-    if !old.is_empty() {
-        remove(run, old)?;
-    }
-    Ok(oldest)
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::HOUR_MICROS;
     use crate::store::testing;
 
     const NOW: i64 = 1_766_484_000_000_000;
-    const LIFE: i64 = KEY_LIFE_HOURS * HOUR_MICROS;
+    const LIFE: i64 = KEY_LIFE_HOURS as i64 * HOUR_MICROS;
 
     struct House {
         store: testing::House,
@@ -98,20 +150,25 @@ mod tests {
     }
 
     impl House {
-        /// With that many keys for each age in hours, spread over three drafts.
+        /// With that many keys for each age in hours, spread over three drafts, an hour after the start.
         fn with(ages: &'static [(i64, i64)]) -> Self {
-            let store = testing::House::at(Timestamp(NOW), crate::drafts::MIGRATIONS);
-            let (reader, writer, clock) = (Rc::clone(&store.reader), store.handle(), store.clock.clone());
+            let house = Self::before(HOUR_MICROS, ages);
+            house.store.clock.advance(HOUR_MICROS);
+            house
+        }
+
+        /// The same so much before.
+        fn before(micros: i64, ages: &'static [(i64, i64)]) -> Self {
+            let store = testing::House::at(Timestamp(NOW - micros), crate::drafts::MIGRATIONS);
+            let timekeeper = Timekeeper::new(store.clock.clone(), || None);
+            let keys = SpentKeys::new(Rc::clone(&store.reader), store.handle(), &timekeeper);
             for draft in 1..=3 {
                 store.batch(format!(
                     "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, passed_at, created_at, \
                      updated_at) VALUES ({draft}, 'a', 't', 'x', 'a', 0, 0, 0)"
                 ));
             }
-            let house = Self {
-                store,
-                keys: SpentKeys { pruner: Pruner::new(reader, writer, "put_off"), clock, due: Timestamp(i64::MIN) },
-            };
+            let house = Self { store, keys };
             for (hours, count) in ages {
                 house.spend(NOW - hours * HOUR_MICROS, *count);
             }
@@ -158,10 +215,12 @@ mod tests {
         let mut house = House::with(&[(0, 5), (23, 7), (24, 9), (25, 3), (1000, 2)]);
         house.run();
         assert_eq!(house.ages(), [(0, 5), (23, 7), (24, 9)], "exactly so old is not too old");
-        house.keys.clock.advance(1);
-        house.keys.due = Timestamp(NOW);
+        house.store.clock.advance(HOUR_MICROS);
         house.run();
-        assert_eq!(house.ages(), [(0, 5), (23, 7)]);
+        assert_eq!(house.ages(), [(0, 5), (23, 7), (24, 9)], "not every run looks at all keys to remove a few");
+        house.store.clock.advance(1);
+        house.run();
+        assert_eq!(house.ages(), [(0, 5)]);
         house.end();
     }
 
@@ -179,28 +238,71 @@ mod tests {
         house.run();
         // Had it looked, it would find these.
         house.spend(NOW - 100 * HOUR_MICROS, 4);
-        house.keys.clock.advance(15 * HOUR_MICROS - 1);
+        house.store.clock.advance(15 * HOUR_MICROS);
         assert_eq!(house.jobs(), 0);
-        house.keys.clock.advance(1);
+        house.store.clock.advance(1);
         assert_eq!(house.jobs(), 1);
         assert_eq!(house.ages(), []);
         house.spend(NOW - 100 * HOUR_MICROS, 1);
-        house.keys.clock.advance(LIFE + HOUR_MICROS - 1);
+        house.store.clock.advance(LIFE + HOUR_MICROS);
         assert_eq!(house.jobs(), 0, "without any key the next to come is young");
-        house.keys.clock.advance(1);
+        house.store.clock.advance(1);
         assert_eq!(house.jobs(), 1);
         house.end();
     }
 
     #[test]
-    fn a_clock_that_was_set_back_puts_nothing_off_for_ever() {
-        let mut house = House::with(&[(0, 1)]);
-        house.keys.clock.advance(1000 * LIFE);
+    fn a_clock_that_is_years_off_for_a_while_removes_no_key_and_puts_nothing_off_for_ever() {
+        let mut house = House::with(&[(0, 1), (2, 3)]);
+        for years in [12, -60, 300] {
+            let jump = years * 365 * LIFE;
+            house.store.clock.set(jump);
+            house.run();
+            // A key that is spent meanwhile.
+            house.spend(NOW + jump, 1);
+            house.store.clock.advance(HOUR_MICROS / 2);
+            house.run();
+            house.store.clock.set(-jump);
+            house.run();
+            assert_eq!(house.store.reader.number("SELECT count(*) FROM idempotency_keys"), 5);
+            house.store.batch(format!("DELETE FROM idempotency_keys WHERE created_at = {}", NOW + jump));
+        }
+        house.store.clock.advance(LIFE);
         house.run();
         assert_eq!(house.ages(), []);
-        house.keys.clock.advance(-1000 * LIFE);
-        house.spend(NOW - 25 * HOUR_MICROS, 1);
+        house.end();
+    }
+
+    #[test]
+    fn a_key_whose_time_cannot_be_lives_from_when_the_clock_is_believed() {
+        let mut house = House::before(HOUR_MICROS, &[(1, 2)]);
+        house.spend(NOW + 400 * LIFE, 3);
+        house.spend(7, 4);
+        house.run();
+        let lives = |house: &House| house.store.reader.number("SELECT count(*) FROM idempotency_keys");
+        house.store.clock.advance(LIFE + 2 * HOUR_MICROS);
+        house.run();
+        assert_eq!(lives(&house), 7);
+        let dated = format!("SELECT count(*) FROM idempotency_keys WHERE created_at = {}", NOW + LIFE + HOUR_MICROS);
+        assert_eq!(house.store.reader.number(&dated), 7);
+        house.store.clock.advance(LIFE + HOUR_MICROS);
+        house.run();
+        assert_eq!(lives(&house), 7);
+        house.store.clock.advance(1);
+        house.run();
+        assert_eq!(lives(&house), 0);
+        house.end();
+    }
+
+    #[test]
+    fn after_a_long_time_off_an_hour_is_waited_for() {
+        let mut house = House::before(0, &[(1, 1), (27, 3)]);
+        assert_eq!(house.jobs(), 0);
+        house.store.clock.advance(HOUR_MICROS - 1);
+        assert_eq!(house.jobs(), 0);
+        house.store.clock.advance(1);
         assert_eq!(house.jobs(), 1);
+        assert_eq!(house.ages(), [(1, 1)]);
         house.end();
     }
 

@@ -467,6 +467,20 @@ pub fn remove_keys(tx: &mut Tx<'_>, keys: &[SpentKey]) -> Result<u64, Error> {
     Ok(removed)
 }
 
+/// Gives keys this time. How many it was.
+///
+/// # Errors
+/// When the store fails.
+pub fn date_keys(tx: &mut Tx<'_>, keys: &[SpentKey], at: Timestamp) -> Result<u64, Error> {
+    let sql = "UPDATE idempotency_keys SET created_at = ?5 \
+               WHERE draft = ?1 AND actor_id = ?2 AND operation = ?3 AND key = ?4";
+    let mut dated = 0;
+    for SpentKey { draft, actor, operation, text } in keys {
+        dated += tx.change(sql, &[(*draft).into(), actor.into(), operation.into(), text.into(), at.into()])?;
+    }
+    Ok(dated)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

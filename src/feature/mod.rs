@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use serde_json::Value;
 
 use crate::audit::{self, Audit};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timekeeper};
 use crate::gate::{CodeRow, Routes, UntrustedProxy};
 use crate::housekeeper::Task;
 use crate::hub::{self, Hub, Seats};
@@ -113,6 +113,8 @@ pub struct House {
     pub metrics: Metrics,
     /// The time.
     pub clock: Clock,
+    /// Says what is old enough to be removed: nothing is removed by the clock alone.
+    pub timekeeper: Timekeeper,
 }
 
 /// The server once it serves, for what shows it to the operator.

@@ -26,8 +26,8 @@ use prometheus_client::registry::Registry;
 
 use crate::clock::Timestamp;
 pub use family::{Buckets, Labelled, MetricCache};
-pub use own::count_process;
 pub(crate) use own::{ROWS, START_TIME};
+pub use own::{count_process, show_clock};
 pub use page::{grafana, markdown};
 pub use row::{AUDIT, BACKUPS, HTTP, Kind, LIMITS, PROCESS, Row, SECONDS, SOCKETS, STORAGE, in_order};
 

@@ -7,11 +7,13 @@ use std::time::Duration;
 use serde_json::Map;
 
 use super::StartError;
+use super::timekeeping::{clock_check, clock_task};
 use crate::audit;
 use crate::audit::options::RETENTION_DAYS;
 use crate::feature::{Check, Feature, House, Replacement, Running};
 use crate::gate::Policies;
 use crate::housekeeper::{self, Task};
+use crate::observe::metrics;
 use crate::settings::Settings;
 use crate::store::options::QUEUE_JOBS;
 use crate::store::{self, Reader};
@@ -26,11 +28,12 @@ pub(super) struct Platform {
 impl Platform {
     /// With its gauges set whenever metrics are read.
     pub(super) fn new(settings: &Settings, house: &House, policies: Policies) -> Self {
-        let House { metrics, survey, seats, audit, .. } = house;
+        let House { metrics, survey, seats, audit, timekeeper, .. } = house;
         store::counters::show(metrics, Arc::clone(survey), settings.count(&QUEUE_JOBS));
         seats.show(metrics);
         policies.show(metrics);
         audit.iter().for_each(|audit| audit.show(metrics));
+        metrics::show_clock(metrics, timekeeper.clone());
         Self { policies, house: house.clone(), settings: settings.clone() }
     }
 
@@ -57,10 +60,10 @@ impl Platform {
 impl Running for Platform {
     fn tasks(&self, reader: &Rc<Reader>) -> Vec<Task> {
         let (every, days) = (self.every(), self.settings.small(&RETENTION_DAYS));
-        let mut tasks = vec![self.policies.task(&self.settings)];
+        let mut tasks = vec![clock_task(&self.house, every), self.policies.task(&self.settings)];
         if self.house.audit.is_some() || days > 0 {
-            let (reader, writer, clock) = (Rc::clone(reader), self.house.writer.clone(), self.house.clock.clone());
-            tasks.push(audit::upkeep::task(reader, writer, days, every, clock));
+            let (reader, writer) = (Rc::clone(reader), self.house.writer.clone());
+            tasks.push(audit::upkeep::task(reader, writer, days, every, &self.house.timekeeper));
         }
         tasks
     }
@@ -73,7 +76,11 @@ impl Running for Platform {
             let caution = policy.now().caution.clone();
             Ok(caution.map(|caution| Map::from_iter([("warning".to_owned(), caution.into())])))
         };
-        vec![Check::new("audit", move || Ok(audits.then(Map::new))), Check::new("identity", identity)]
+        vec![
+            Check::new("audit", move || Ok(audits.then(Map::new))),
+            Check::new("identity", identity),
+            clock_check(&self.house),
+        ]
     }
 
     fn prepare(&self, settings: &Settings) -> Result<Option<Replacement>, String> {

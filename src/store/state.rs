@@ -1,10 +1,10 @@
 //! What the writer shows of itself without being asked to stop for it.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::fault::{AtomicFault, Fault};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 
 /// What the writer shows of itself without being asked to stop for it.
 #[derive(Debug, Default)]
@@ -17,6 +17,8 @@ pub(super) struct WriterState {
     fault: AtomicFault,
     /// Changes refused because of the fault, since it was set.
     refused: AtomicU64,
+    /// The time below which no change goes, in microseconds since 1970; 0 for none.
+    newest: AtomicI64,
 }
 
 impl WriterState {
@@ -62,6 +64,16 @@ impl WriterState {
 
     pub(super) fn set_fault(&self, fault: Option<Fault>) {
         self.fault.set(fault);
+    }
+
+    /// The time of the newest change, as far as there is one: no change is dated before it.
+    pub(super) fn newest(&self) -> Option<Timestamp> {
+        let newest = self.newest.load(Ordering::Relaxed);
+        (newest > 0).then_some(Timestamp(newest))
+    }
+
+    pub(super) fn set_newest(&self, at: Timestamp) {
+        self.newest.store(at.0.max(0), Ordering::Relaxed);
     }
 
     pub(super) fn refused(&self) -> u64 {

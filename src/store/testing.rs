@@ -167,7 +167,7 @@ impl Reader {
 
     /// Has a change made without a writer.
     pub fn write<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, Error>) -> Result<T, Error> {
-        work(&mut Tx::new(self.connection(), Timestamp(0), &mut Effects::default()))
+        work(&mut Tx::new(self.connection(), Timestamp(0), Timestamp(0), &mut Effects::default()))
     }
 
     /// One number.

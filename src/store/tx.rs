@@ -8,6 +8,7 @@ use super::sqlite::connection::Connection;
 use super::sqlite::copying::Copying;
 use super::value::Value;
 use crate::clock::Timestamp;
+use crate::clock::steady::AHEAD_MAX;
 
 /// Writes the one row of its table: proof that a commit reaches the disk.
 pub(super) const PROBE: &str = "INSERT INTO probe (id, probed_at) VALUES (1, ?1) \
@@ -46,12 +47,14 @@ impl Effects {
 pub struct Tx<'a> {
     connection: &'a Connection,
     now: Timestamp,
+    wall: Timestamp,
     effects: &'a mut Effects,
 }
 
 impl<'a> Tx<'a> {
-    pub(super) fn new(connection: &'a Connection, now: Timestamp, effects: &'a mut Effects) -> Self {
-        Self { connection, now, effects }
+    /// That of a change after one of the time `last`, while the clock shows `wall`.
+    pub(super) fn new(connection: &'a Connection, last: Timestamp, wall: Timestamp, effects: &'a mut Effects) -> Self {
+        Self { connection, now: last.max(wall), wall, effects }
     }
 
     /// The time of this change: the wall clock, but never before an earlier change's.
@@ -60,9 +63,17 @@ impl<'a> Tx<'a> {
     }
 
     /// Sees to it that this change is not before that time, which is of what it changes: another process may have written it
-    /// by another clock.
+    /// by another clock. One that is more than [`AHEAD_MAX`] ahead was written by a clock that was wrong, and binds nobody.
     pub fn not_before(&mut self, at: Timestamp) {
-        self.now = self.now.max(at);
+        if at.ahead_of(self.now) <= AHEAD_MAX {
+            self.now = self.now.max(at);
+        }
+    }
+
+    /// Has this change and those after it follow the clock again, although earlier ones have a later time. Who asks for it
+    /// has to know that the clock is right ([`Timekeeper::should_follow`](crate::clock::Timekeeper::should_follow)).
+    pub fn follow(&mut self) {
+        self.now = self.wall;
     }
 
     /// Reads the head row of what the change is about, and keeps every other change of the same away until this one is

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use inkring::clock::{Clock, Timestamp};
 use rusqlite::Connection;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
@@ -278,19 +279,26 @@ fn backups_that_are_too_old_are_removed_and_a_restart_makes_no_new_one_before_it
     let backup = made(&server);
     assert!(server.terminate().success());
     let there = backup.parent().unwrap().to_owned();
-    let old = there.join("inkring-20200101T000000Z.db");
-    fs::copy(&backup, &old).unwrap();
-    let mut described = manifest(&backup);
-    described["name"] = json!("inkring-20200101T000000Z.db");
-    described["created_at"] = json!("2020-01-01T00:00:00+00:00");
-    fs::write(format!("{}.json", old.display()), described.to_string()).unwrap();
+    // One that is so little too old that the time since the last run explains it, and two that are not.
+    let older = [30 * 86_400 + 1800, 2 * 86_400, 86_400].map(|seconds| {
+        let at = Timestamp(Clock::system().now().0 - seconds * 1_000_000);
+        let name = format!("inkring-{}.db", at.compact());
+        fs::copy(&backup, there.join(&name)).unwrap();
+        let mut described = manifest(&backup);
+        described["name"] = json!(name);
+        described["created_at"] = json!(at.offset_style().to_string());
+        fs::write(there.join(format!("{name}.json")), described.to_string()).unwrap();
+        name
+    });
     fs::write(there.join("mine.db"), "mine").unwrap();
     server.launch();
     let line = server.wait_for_log(|line| line["message"] == "backup.removed");
-    assert_eq!(line["name"], "inkring-20200101T000000Z.db");
-    wait_for(|| (fs::read_dir(&there).unwrap().count() == 3).then_some(()));
-    assert!(backup.exists() && there.join("mine.db").exists() && !old.exists());
-    let age = server.get("/readyz?verbose=1").expect(200)["checks"][4]["age_seconds"].as_u64();
+    assert_eq!(line["name"], older[0]);
+    wait_for(|| (fs::read_dir(&there).unwrap().count() == 7).then_some(()));
+    assert!(backup.exists() && there.join("mine.db").exists() && !there.join(&older[0]).exists());
+    let ready = server.get("/readyz?verbose=1").expect(200);
+    let mut checks = ready["checks"].as_array().unwrap().iter();
+    let age = checks.find(|check| check["name"] == "backup").unwrap()["age_seconds"].as_u64();
     assert!(age.is_some(), "a restart knows of the backup");
     assert_eq!(server.log().matches("backup.done").count(), 1);
 }

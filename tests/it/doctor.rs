@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
+use inkring::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::support::{Server, besides_settings, inkring, shelled};
@@ -32,8 +33,12 @@ fn good() -> Server {
     let backups = server.directory.path().join("backups");
     std::fs::create_dir(&backups).unwrap();
     std::fs::set_permissions(&backups, PermissionsExt::from_mode(0o700)).unwrap();
-    back_up(&server, "9999-01-01T00:00:00Z");
+    back_up(&server, &now());
     server
+}
+
+fn now() -> String {
+    Clock::system().now().offset_style().to_string()
 }
 
 /// Leaves a manifest as a backup does.
@@ -161,13 +166,13 @@ fn each_seeded_fault_is_found() {
     assert!(found.contains("there should be one every 24 hours"), "{found}");
     back_up(&server, "lately");
     assert!(seeded(&mut command(&server, &[]), "backup", "red").contains("the manifest is none: "));
-    back_up(&server, "9999-01-01T00:00:00Z");
+    back_up(&server, &now());
     let backup = server.directory.path().join("backups/inkring-20260101T000000Z.db");
     std::fs::write(&backup, [0; 4095]).unwrap();
     assert!(seeded(&mut command(&server, &[]), "backup", "red").contains("has 4095 bytes, and its manifest says 4096"));
     std::fs::remove_file(&backup).unwrap();
     assert!(seeded(&mut command(&server, &[]), "backup", "red").contains("is gone"));
-    back_up(&server, "9999-01-01T00:00:00Z");
+    back_up(&server, &now());
     assert!(
         seeded(&mut command(&server, &[("BACKUP_DIR", "data/inkring.db.lock")]), "backup", "red")
             .contains("cannot be read")
@@ -252,7 +257,7 @@ fn few_descriptors_are_found_those_of_the_server_before_ones_own() {
     let server = Server::limited(&GOOD, 100);
     std::fs::create_dir(server.directory.path().join("backups")).unwrap();
     std::fs::set_permissions(server.directory.path().join("backups"), PermissionsExt::from_mode(0o700)).unwrap();
-    back_up(&server, "9999-01-01T00:00:00Z");
+    back_up(&server, &now());
     assert!(low(&server).contains("the running server may open 100 files"));
 }
 

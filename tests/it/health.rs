@@ -42,7 +42,7 @@ fn a_verbose_readiness_names_what_was_checked() {
         assert!(age.as_u64().unwrap() <= 1000, "a committed probe stands for a second");
         let check = |name| json!({ "name": name, "ok": true });
         let commit = json!({ "name": "commit", "ok": true, "age_ms": null });
-        let checks = [check("accepting"), check("schema"), check("writer"), commit];
+        let checks = [check("accepting"), check("schema"), check("writer"), commit, check("clock")];
         assert_eq!(body, json!({ "status": "ok", "checks": checks }));
     }
 }

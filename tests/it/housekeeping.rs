@@ -1,12 +1,12 @@
 //! What the housekeeper removes of what nobody needs any more, as those outside see it: keys of retries, and the room that
 //! they took up.
 
+use inkring::clock::{Clock, HOUR_MICROS};
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
 use crate::support::{Server, wait_for};
 
-const HOUR_MICROS: i64 = 3_600_000_000;
 const OFTEN: (&str, &str) = ("HOUSEKEEPING_SECONDS", "1");
 
 fn append(server: &Server, draft_id: &str, content: &str, key: &str) -> Value {
@@ -14,11 +14,12 @@ fn append(server: &Server, draft_id: &str, content: &str, key: &str) -> Value {
     server.post_as("alice", &path, &json!({ "content": content, "idempotency_key": key })).expect(200)
 }
 
-/// Puts so many old keys there, or what is missing of them, on a page or more each.
+/// Puts so many old keys there, or what is missing of them, on a page or more each: so old that they go, and not so old
+/// that the time since the last run would not explain it, or an hour would be waited for.
 fn age(database: &Connection, keys: i64) {
     let old = "INSERT OR IGNORE INTO idempotency_keys WITH RECURSIVE n (value) AS (SELECT 1 UNION ALL SELECT value + 1 \
-               FROM n WHERE value < ?1) SELECT 1, 'alice', 'pass_ring', value || hex(zeroblob(1500)), 1 FROM n";
-    database.execute(old, [keys]).unwrap();
+               FROM n WHERE value < ?1) SELECT 1, 'alice', 'pass_ring', value || hex(zeroblob(1500)), ?2 FROM n";
+    database.execute(old, [keys, Clock::system().now().0 - 51 * HOUR_MICROS / 2]).unwrap();
 }
 
 fn contents(draft: &Value) -> Vec<&str> {

@@ -7,6 +7,7 @@ mod audit;
 mod backup;
 mod cli;
 mod client_js;
+mod clocks;
 mod crash;
 mod dashboard;
 mod docs;

@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use inkring::clock::Clock;
 use inkring::config::{self, Sources};
 use inkring::feature::{Feature, House, Running, ShardParts, Sink, StartError, hand_in};
 use inkring::features;
@@ -276,7 +277,7 @@ impl ToyHouse {
         let settings = Settings::new(loaded.settings.iter().cloned().chain([house]).collect(), false);
         let list: Vec<&Feature> = features::FEATURES.iter().copied().chain([&STREAMS]).collect();
         let none = (Inherited::default(), Notify::default());
-        let server = Server::start(&list, &settings, none.0, none.1, &LogHandle::default()).unwrap();
+        let server = Server::start(&list, &settings, none.0, none.1, &LogHandle::default(), Clock::system()).unwrap();
         let Endpoint::Tcp(address) = server.endpoints()[0] else { panic!("a TCP address was asked for") };
         let private = server.private_endpoint().unwrap().clone();
         Self { address, server, private, told, go: Some(go), directory }

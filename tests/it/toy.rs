@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use inkring::clock::Clock;
 use inkring::config::knobs::KNOBS;
 use inkring::config::{self, Sources};
 use inkring::feature::smoke::{Caller, Smoke, Trial};
@@ -146,8 +147,15 @@ fn a_feature_is_one_folder_and_one_line() {
     let directory = tempfile::tempdir().unwrap();
     let list: Vec<&Feature> = features::FEATURES.iter().copied().chain([&TOY]).collect();
     let settings = configured(directory.path(), "welcome");
-    let server =
-        Server::start(&list, &settings, Inherited::default(), Notify::default(), &LogHandle::default()).unwrap();
+    let server = Server::start(
+        &list,
+        &settings,
+        Inherited::default(),
+        Notify::default(),
+        &LogHandle::default(),
+        Clock::system(),
+    )
+    .unwrap();
     let (public, private) = (server.endpoints()[0].clone(), server.private_endpoint().unwrap().clone());
 
     assert_eq!(get(&public, "/toy"), (200, "{\"says\":\"welcome\"}".to_owned()));

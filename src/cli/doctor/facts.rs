@@ -166,11 +166,16 @@ pub(super) enum Backups {
     /// In this directory.
     None(PathBuf),
     BadManifest(String),
+    /// The newest that is not dated in the future.
     Newest {
         name: String,
         created: Timestamp,
         bytes: u64,
+        /// One that is.
+        of_the_future: Option<String>,
     },
+    /// There is none but those of the future, such as this one.
+    OfTheFuture(String),
 }
 
 /// Whether a server has the database.
@@ -190,6 +195,8 @@ pub(super) enum Running {
         /// Of `/readyz`.
         status: u16,
         says: String,
+        /// What it does not like about the clock.
+        clock: Option<String>,
     },
 }
 
@@ -283,7 +290,7 @@ fn installation(loaded: &Loaded, file: Option<&Path>, clock: &Clock) -> Installa
         synced: sync_times(&near, clock),
         descriptors: descriptors(settings, holder.as_deref()),
         stored: stored(database),
-        backups: kept.directory.as_deref().map_or(Backups::Nowhere, backups),
+        backups: kept.directory.as_deref().map_or(Backups::Nowhere, |directory| backups(directory, clock.now())),
         backup_every: kept.every.or_else(|| Path::new(TIMER).exists().then_some(BY_TIMER)),
         running,
         plane,
@@ -392,29 +399,36 @@ fn stored_as(database: &Path, looked: Result<Reader, OpenError>) -> Stored {
     Stored::Read { bytes, newest: newest.unwrap_or(Timestamp(i64::MIN)), checked }
 }
 
-fn backups(directory: &Path) -> Backups {
+fn backups(directory: &Path, now: Timestamp) -> Backups {
     let names = match backup::names(directory) {
         Ok(names) => names,
         // The first backup makes it.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Backups::None(directory.to_owned()),
         Err(error) => return Backups::Unreadable(format!("{} cannot be read: {error}", directory.display())),
     };
-    let Some(name) = names.into_iter().next() else { return Backups::None(directory.to_owned()) };
-    let path = directory.join(&name);
-    let backup = path.display();
-    let Manifest { created_at, bytes, .. } = match Manifest::beside(&path) {
-        Ok(Some(manifest)) => manifest,
-        Ok(None) => return Backups::BadManifest(format!("the manifest of {backup} is gone")),
-        Err(why) => return Backups::BadManifest(format!("{backup}: {why}")),
-    };
-    match fs::metadata(&path) {
-        Err(error) => Backups::BadManifest(format!("the backup {backup} is gone: {error}")),
-        Ok(found) if found.len() != bytes => Backups::BadManifest(format!(
-            "the backup {backup} has {} bytes, and its manifest says {bytes}",
-            found.len()
-        )),
-        Ok(_) => Backups::Newest { name, created: created_at.0, bytes },
+    let mut of_the_future = None;
+    for name in names {
+        let path = directory.join(&name);
+        let backup = path.display();
+        let Manifest { created_at, bytes, .. } = match Manifest::beside(&path) {
+            Ok(Some(manifest)) => manifest,
+            Ok(None) => return Backups::BadManifest(format!("the manifest of {backup} is gone")),
+            Err(why) => return Backups::BadManifest(format!("{backup}: {why}")),
+        };
+        if created_at.0.age(now).is_none() {
+            of_the_future.get_or_insert(name);
+            continue;
+        }
+        return match fs::metadata(&path) {
+            Err(error) => Backups::BadManifest(format!("the backup {backup} is gone: {error}")),
+            Ok(found) if found.len() != bytes => Backups::BadManifest(format!(
+                "the backup {backup} has {} bytes, and its manifest says {bytes}",
+                found.len()
+            )),
+            Ok(_) => Backups::Newest { name, created: created_at.0, bytes, of_the_future },
+        };
     }
+    of_the_future.map_or_else(|| Backups::None(directory.to_owned()), Backups::OfTheFuture)
 }
 
 /// The process that has the lock of this database. Only looked up: to try the lock would for a moment be in the way of a
@@ -446,11 +460,11 @@ fn is_locked(locks: &str, device: u64, inode: u64, pid: &str) -> bool {
 fn running(settings: &Settings, holder: Option<&str>) -> Running {
     let Some(pid) = holder.map(str::to_owned) else { return Running::No };
     let Some(to) = own_endpoint(settings) else { return Running::SomewhereElse { pid } };
-    let answered = Ask::get("/readyz").send(&to, &to.host(), PATIENCE).map_err(|error| error.to_string());
+    let answered = Ask::get("/readyz?verbose=1").send(&to, &to.host(), PATIENCE).map_err(|error| error.to_string());
     match answered
         .and_then(|answer| Ok((answer.status, answer.text(TEXT_MAX_BYTES).map_err(|error| error.to_string())?)))
     {
-        Ok((status, says)) => Running::Answers { pid, status, says: reason(&says) },
+        Ok((status, says)) => Running::Answers { pid, status, says: reason(&says), clock: clock_warning(&says) },
         Err(why) => Running::Silent { pid, why },
     }
 }
@@ -460,6 +474,13 @@ fn reason(body: &str) -> String {
     let value: Value = serde_json::from_str(body).unwrap_or_default();
     let said = value["error"]["message"].as_str().or_else(|| value["detail"].as_str());
     said.unwrap_or(body).chars().take(200).collect()
+}
+
+/// What `/readyz?verbose=1` warns of about the clock.
+fn clock_warning(body: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(body).ok()?;
+    let check = value["checks"].as_array()?.iter().find(|check| check["name"] == "clock")?;
+    check["warning"].as_str().map(str::to_owned)
 }
 
 fn plane(settings: &Settings, running: bool) -> Plane {
@@ -571,6 +592,10 @@ mod tests {
         assert_eq!([of("7"), proxy("{}"), proxy("nonsense")], [Proxy::Unknown, Proxy::Unknown, Proxy::Unknown]);
         assert_eq!(reason(r#"{"detail":"draining","error":{"message":"draining: it stops"}}"#), "draining: it stops");
         assert_eq!(reason("no JSON"), "no JSON");
+        let checks =
+            r#"{"checks":[{"name":"backup","warning":"old"},{"name":"clock","ok":false,"warning":"it jumped"}]}"#;
+        assert_eq!(clock_warning(checks).as_deref(), Some("it jumped"));
+        assert_eq!(clock_warning(r#"{"checks":[{"name":"clock","ok":true}]}"#), None);
     }
 
     #[test]

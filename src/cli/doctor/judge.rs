@@ -10,6 +10,7 @@ use super::facts::{
 };
 use crate::cli::common::span;
 use crate::clock::Timestamp;
+use crate::clock::steady::{AHEAD_MAX, TIME_MIN};
 use crate::features;
 use crate::server::{CONNECTIONS_DEFAULT_MAX, connections_possible};
 use crate::store::Room;
@@ -24,8 +25,6 @@ const FREE_FEW_DIVISOR: u64 = 10;
 const SYNC_SLOW: Duration = Duration::from_millis(20);
 /// A disk that takes longer than this is broken, or shared with too many.
 const SYNC_BAD: Duration = Duration::from_millis(200);
-/// No clock that is set shows a time before this: 2025-01-01.
-const TIME_MIN: Timestamp = Timestamp(1_735_689_600_000_000);
 /// How far a clock may be behind the newest change: clocks are set back a little all the time.
 const BEHIND_MAX: Duration = Duration::from_secs(2);
 /// A backup that is made by hand should not be forgotten for longer than this.
@@ -97,7 +96,11 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
         Stored::Read { newest, .. } => Some(*newest),
         _ => None,
     });
-    findings.push(clock(facts.now, newest, facts.synchronised));
+    let warning = facts.installation.as_ref().and_then(|installation| match &installation.running {
+        Running::Answers { clock, .. } => clock.clone(),
+        _ => None,
+    });
+    findings.push(clock(facts.now, newest, warning, facts.synchronised));
     findings.push(unit(&facts.unit));
     findings
 }
@@ -363,8 +366,13 @@ fn backup(found: &Backups, every: Option<Duration>, production: bool, now: Times
         Backups::BadManifest(why) => {
             Finding::red(CHECK, why.clone(), "make another one, and see what else is wrong with that disk")
         }
-        Backups::Newest { name, created, bytes: size } => {
-            let age = Duration::from_micros(u64::try_from(now.0.saturating_sub(created.0)).unwrap_or_default());
+        Backups::OfTheFuture(name) => Finding::red(
+            CHECK,
+            format!("{name} is dated in the future, as all of them are: nobody knows how old they are"),
+            "set the clock if it is wrong; if it is right, make one now: inkring backup",
+        ),
+        Backups::Newest { name, created, bytes: size, of_the_future } => {
+            let age = now.ahead_of(*created);
             let found = format!("{name} of {}, {} old", bytes(*size), span(age.as_secs()));
             match every {
                 Some(every) if age > every * 2 => Finding::red(
@@ -377,7 +385,14 @@ fn backup(found: &Backups, every: Option<Duration>, production: bool, now: Times
                     format!("the newest is {found}"),
                     "make one now: inkring backup; or have them made, by BACKUP_INTERVAL_HOURS or by inkring-backup.timer",
                 ),
-                _ => Finding::green(CHECK, found),
+                _ => match of_the_future {
+                    None => Finding::green(CHECK, found),
+                    Some(other) => Finding::yellow(
+                        CHECK,
+                        format!("{found}; {other} is dated in the future: it counts for nothing, and stays"),
+                        "look at it with inkring verify, and move it away",
+                    ),
+                },
             }
         }
     }
@@ -402,7 +417,7 @@ fn server(found: &Running) -> Finding {
         Running::Answers { pid, status: 200, .. } => {
             Finding::green(CHECK, format!("process {pid} has the database and is ready"))
         }
-        Running::Answers { pid, status, says } => Finding::red(
+        Running::Answers { pid, status, says, .. } => Finding::red(
             CHECK,
             format!("process {pid} has the database and is not ready: /readyz is {status}: {says}"),
             "the reason says what to look at; it recovers by itself when that is put right",
@@ -457,18 +472,29 @@ fn proxy(found: &Plane, production: bool) -> Finding {
     }
 }
 
-fn clock(now: Timestamp, newest: Option<Timestamp>, synchronised: Option<bool>) -> Finding {
+fn clock(now: Timestamp, newest: Option<Timestamp>, warning: Option<String>, synchronised: Option<bool>) -> Finding {
     const CHECK: &str = "clock";
     let shown = Timestamp(now.0 - now.0.rem_euclid(1_000_000)).offset_style();
     let remedy = "set it, and keep it set by NTP: timedatectl set-ntp true";
-    let behind = newest.map_or(0, |newest| newest.0.saturating_sub(now.0));
-    let behind = Duration::from_micros(u64::try_from(behind).unwrap_or_default());
+    let behind = newest.map_or(Duration::ZERO, |newest| newest.ahead_of(now));
     if now < TIME_MIN {
         return Finding::red(CHECK, format!("it is set to {shown}, which is past: tokens are judged by it"), remedy);
+    }
+    if behind > AHEAD_MAX {
+        return Finding::red(
+            CHECK,
+            format!("it is {} behind the newest change: it is wrong now, or was then", span(behind.as_secs())),
+            "if it is wrong now, set it; if it is right, leave the server running: after an hour of steady time, times of \
+             changes follow it again",
+        );
     }
     if behind > BEHIND_MAX {
         let found = format!("it is {} behind the newest change: times stand still until then", span(behind.as_secs()));
         return Finding::red(CHECK, found, remedy);
+    }
+    if let Some(warning) = warning {
+        let remedy = "if it is right now, do nothing; if not, set it, and keep it set by NTP: timedatectl set-ntp true";
+        return Finding::yellow(CHECK, format!("the server says: {warning}"), remedy);
     }
     match synchronised {
         Some(true) => Finding::green(CHECK, format!("{shown}, synchronised")),
@@ -557,9 +583,10 @@ mod tests {
                     name: "inkring-1.json".into(),
                     created: Timestamp(NOW.0 - 3_600_000_000),
                     bytes: 1 << 20,
+                    of_the_future: None,
                 },
                 backup_every: Some(Duration::from_secs(86_400)),
-                running: Running::Answers { pid: "7".into(), status: 200, says: String::new() },
+                running: Running::Answers { pid: "7".into(), status: 200, says: String::new(), clock: None },
                 plane: Plane::Answers { status: 200, proxy: Proxy::NotSeen },
             }),
             now: NOW,
@@ -756,8 +783,16 @@ mod tests {
             name: "inkring-1.json".into(),
             created: Timestamp(NOW.0 - hours * 3_600_000_000),
             bytes: 1,
+            of_the_future: None,
         };
         seeded("backup", Red, "2 days old, and there should be one every 24 hours", |_, found| found.backups = old(49));
+        seeded("backup", Red, "inkring-3.db is dated in the future, as all of them are", |_, found| {
+            found.backups = Backups::OfTheFuture("inkring-3.db".into());
+        });
+        seeded("backup", Yellow, "inkring-3.db is dated in the future: it counts for nothing", |_, found| {
+            let Backups::Newest { of_the_future, .. } = &mut found.backups else { panic!() };
+            *of_the_future = Some("inkring-3.db".into());
+        });
         seeded("backup", Yellow, "7 days old", |_, found| (found.backups, found.backup_every) = (old(169), None));
         let mut by_hand = good();
         let installation = by_hand.installation.as_mut().unwrap();
@@ -776,7 +811,7 @@ mod tests {
             found.running = Running::Silent { pid: pid(), why: "why".into() };
         });
         seeded("server", Red, "/readyz is 503: draining", |_, found| {
-            found.running = Running::Answers { pid: pid(), status: 503, says: "draining".into() };
+            found.running = Running::Answers { pid: pid(), status: 503, says: "draining".into(), clock: None };
         });
         let answers = |status| Plane::Answers { status, proxy: Proxy::Unknown };
         seeded("private_plane", Red, "why", |_, found| found.plane = Plane::Silent("why".into()));
@@ -807,6 +842,14 @@ mod tests {
         let set = |now: i64| move |facts: &mut Facts, _: &mut Installation| facts.now = Timestamp(now);
         seeded("clock", Red, "it is 3 seconds behind the newest change", set(NOW.0 - 3_000_001));
         seeded("clock", Yellow, "nothing keeps it right", |facts, _| facts.synchronised = Some(false));
+        seeded("clock", Red, "it is 400 days behind the newest change: it is wrong now, or was then", |_, found| {
+            found.stored =
+                Stored::Read { bytes: 1, newest: NOW.later(Duration::from_secs(400 * 86_400)), checked: None };
+        });
+        seeded("clock", Yellow, "the server says: it jumped", |_, found| {
+            let Running::Answers { clock, .. } = &mut found.running else { panic!() };
+            *clock = Some("it jumped".into());
+        });
         seeded("clock", Red, "it is set to 1970-01-01T00:00:00+00:00", |facts, found| {
             (facts.now, found.stored, found.backup_every) = (Timestamp(7), Stored::Absent, None);
         });

@@ -3,7 +3,7 @@
 use super::process;
 use super::row::{PROCESS, Row};
 use super::{Metrics, raise_to, seconds_since_1970};
-use crate::clock::Timestamp;
+use crate::clock::{HOUR_MICROS, Timekeeper};
 use crate::observe::LogHandle;
 
 pub(crate) static BUILD_INFO: Row = Row::gauge(&PROCESS, "build_info")
@@ -35,13 +35,54 @@ pub(crate) static LOG_MESSAGES: Row = Row::counter(&PROCESS, "log_messages_total
 pub(crate) static LOG_DROPPED: Row = Row::counter(&PROCESS, "log_lines_dropped_total")
     .says("Log lines lost because stderr did not take them in time", "Is the log complete?");
 
-pub(crate) const ROWS: &[&Row] =
-    &[&BUILD_INFO, &START_TIME, &OPEN_FDS, &MAX_FDS, &THREADS, &RESIDENT_BYTES, &PANICS, &LOG_MESSAGES, &LOG_DROPPED];
+pub(crate) static CLOCK_SUSPECT: Row = Row::gauge(&PROCESS, "clock_suspect").says(
+    "1 while nothing is removed by age because the wall clock has jumped, or cannot be told to be right yet",
+    "Is the clock right?",
+);
 
-/// Counts for this process, whose server has `started` now on this version of SQLite, and whose log lines `logs` counts.
-pub fn count_process(metrics: &Metrics, sqlite: &str, started: Timestamp, logs: LogHandle) {
+pub(crate) static CLOCK_AHEAD: Row = Row::gauge(&PROCESS, "clock_ahead_seconds").says(
+    "How far the wall clock is ahead of where elapsed time would have it since the start; negative when behind",
+    "Is the clock right?",
+);
+
+pub(crate) static STORED_AHEAD: Row = Row::gauge(&PROCESS, "stored_times_ahead_seconds")
+    .says("How far the newest stored time is ahead of the wall clock", "Is the clock right?");
+
+pub(crate) const ROWS: &[&Row] = &[
+    &BUILD_INFO,
+    &START_TIME,
+    &OPEN_FDS,
+    &MAX_FDS,
+    &THREADS,
+    &RESIDENT_BYTES,
+    &PANICS,
+    &LOG_MESSAGES,
+    &LOG_DROPPED,
+    &CLOCK_SUSPECT,
+    &CLOCK_AHEAD,
+    &STORED_AHEAD,
+];
+
+/// Shows when the server has started, how the clock stands, and how far stored times are ahead of it.
+pub fn show_clock(metrics: &Metrics, timekeeper: Timekeeper) {
+    let (suspect, ahead) = (metrics.gauge(&CLOCK_SUSPECT), metrics.fraction(&CLOCK_AHEAD));
+    let (stored, start) = (metrics.fraction(&STORED_AHEAD), metrics.fraction(&START_TIME));
+    let started = timekeeper.look().reading.wall;
+    start.set(seconds_since_1970(started));
+    metrics.sample_with(move || {
+        let standing = timekeeper.look();
+        // Or a server that was started by a wrong clock would be young for ever, or never grow old.
+        let moved = if standing.ahead_micros.abs() > HOUR_MICROS { standing.ahead_micros } else { 0 };
+        start.set(seconds_since_1970(started) + moved as f64 / 1e6);
+        suspect.set(standing.suspect.is_some().into());
+        ahead.set(standing.ahead_micros as f64 / 1e6);
+        stored.set(standing.stored_ahead().as_secs_f64());
+    });
+}
+
+/// Counts for this process, whose server runs on this version of SQLite, and whose log lines `logs` counts.
+pub fn count_process(metrics: &Metrics, sqlite: &str, logs: LogHandle) {
     metrics.gauges(&BUILD_INFO).with(&[env!("CARGO_PKG_VERSION"), sqlite]).set(1);
-    metrics.fraction(&START_TIME).set(seconds_since_1970(started));
     let [open_fds, max_fds, threads, resident] =
         [&OPEN_FDS, &MAX_FDS, &THREADS, &RESIDENT_BYTES].map(|row| metrics.gauge(row));
     metrics.sample_with(move || {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::clock::{Clock, DAY_MICROS, Timekeeper};
 use crate::observe::LogHandle;
 
 static SIZE: Row = Row::gauge(&STORAGE, "size").says("How large it is", "How large is it?");
@@ -28,9 +29,19 @@ fn what_is_looked_at_is_looked_at_when_somebody_asks() {
 #[test]
 fn the_process_says_what_it_is_and_since_when() {
     let metrics = Metrics::default();
-    count_process(&metrics, "3.0", Timestamp(1_700_000_000_000_000), LogHandle::default());
-    let text = metrics.encode();
-    for line in ["start_time_seconds 1700000000.0", "build_info{version=\"0.1.0\",sqlite=\"3.0\"} 1"] {
-        assert!(text.lines().any(|known| known == line), "{line} is not in\n{text}");
-    }
+    count_process(&metrics, "3.0", LogHandle::default());
+    let clock = Clock::manual(Timestamp(1_770_000_000_000_000));
+    show_clock(&metrics, Timekeeper::new(clock.clone(), || Some(Timestamp(1_770_000_007_500_000))));
+    let says = |lines: &[&str]| {
+        let text = metrics.encode();
+        for line in lines {
+            assert!(text.lines().any(|known| known == *line), "{line} is not in\n{text}");
+        }
+    };
+    says(&["start_time_seconds 1770000000.0", "build_info{version=\"0.1.0\",sqlite=\"3.0\"} 1"]);
+    says(&["clock_suspect 0", "clock_ahead_seconds 0.0", "stored_times_ahead_seconds 7.5"]);
+    clock.advance(5_000_000);
+    clock.set(400 * DAY_MICROS);
+    says(&["clock_suspect 1", "clock_ahead_seconds 34560000.0", "stored_times_ahead_seconds 0.0"]);
+    says(&["start_time_seconds 1804560000.0"]);
 }

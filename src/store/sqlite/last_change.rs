@@ -64,11 +64,12 @@ impl LastChange {
         if self.noted.0 == i64::MIN { self.noted } else { self.noted.later(NOTED_EVERY) }
     }
 
-    /// Notes the time of the newest change in the transaction that is about to be committed, if it is time.
+    /// Notes the time of the newest change in the transaction that is about to be committed, if it is time, or times of
+    /// changes follow the clock again.
     pub(super) fn note(&mut self, connection: &Connection, newest: Timestamp) -> rusqlite::Result<()> {
         let sql = "INSERT INTO probe (id, probed_at, last_change) VALUES (1, ?1, ?1) \
                    ON CONFLICT (id) DO UPDATE SET last_change = excluded.last_change";
-        if newest >= self.bound() {
+        if newest >= self.bound() || newest < self.noted {
             connection.0.prepare_cached(sql)?.execute([newest.0])?;
             self.written = Some(newest);
         }

@@ -17,6 +17,7 @@ use super::migrate::{create, migrate};
 use super::reserve::Reserve;
 use super::restoring::lock_database;
 use super::survey::Survey;
+use crate::clock::{Clock, Timekeeper};
 use crate::store::counters::Counters;
 use crate::store::error::{Error, OpenError};
 use crate::store::reader::Reader;
@@ -36,6 +37,8 @@ pub struct Store {
     pub(super) reserve: Reserve,
     pub(super) last_change: LastChange,
     pub(super) metrics: Arc<Counters>,
+    /// Where changes have their times from; without it from the writer's clock.
+    pub(super) timekeeper: Option<Timekeeper>,
     path: PathBuf,
 }
 
@@ -81,13 +84,23 @@ fn open_once(path: &Path, schema: &Schema) -> Result<Store, OpenError> {
         LastChange::unknown()
     });
     let (state, reserve) = (Arc::new(WriterState::default()), Reserve::beside(path));
-    Ok(Store { connection, state, lock, reserve, last_change, metrics: Arc::default(), path: path.to_owned() })
+    state.set_newest(last_change.bound());
+    let (metrics, timekeeper, path) = (Arc::default(), None, path.to_owned());
+    Ok(Store { connection, state, lock, reserve, last_change, metrics, timekeeper, path })
 }
 
 impl Store {
     /// Has its writer counted here.
     pub fn count_by(&mut self, metrics: Arc<Counters>) {
         self.metrics = metrics;
+    }
+
+    /// Has a timekeeper made that knows the newest time in it, and sees each that is stored from now on.
+    pub fn keep_time(&mut self, clock: Clock) -> Timekeeper {
+        let state = Arc::clone(&self.state);
+        let timekeeper = Timekeeper::new(clock, move || state.newest());
+        self.timekeeper = Some(timekeeper.clone());
+        timekeeper
     }
 
     /// Keeps this much room beside the database, to be given back when the disk is full; 0 is none. Without it things

@@ -28,7 +28,7 @@ use super::fault::fault_of;
 use super::last_change::LastChange;
 use super::open::Store;
 use super::reserve;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Timekeeper, Timestamp};
 use crate::observe;
 use crate::store::error::{CopyError, Error, StoreError};
 use crate::store::event::Publisher;
@@ -180,7 +180,7 @@ impl<'s> WriterThread<'s> {
         let last_change = store.last_change.clone();
         let behind = last_change.noted().0.saturating_sub(clock.now().0);
         if behind > 0 {
-            // Times of changes stand still until the clock has caught up.
+            // Times of changes stand still until the clock has caught up, or is known to be right.
             log::warn!(seconds = behind / 1_000_000; "store.clock_behind_the_last_change");
         }
         Self {
@@ -269,8 +269,14 @@ impl<'s> WriterThread<'s> {
     fn commit_batch(&mut self, first: Queued) {
         let began = self.clock.instant();
         self.begin_work(began);
+        let last = self.last;
         let committed = self.run_batch(first, began);
         self.last_change.settle(committed.is_ok());
+        if committed.is_err() {
+            // What came to nothing has not taken time back either.
+            self.last = self.last.max(last);
+        }
+        self.store.state.set_newest(self.last);
         let mut fault = None;
         match &committed {
             Ok(()) => {
@@ -371,11 +377,12 @@ impl<'s> WriterThread<'s> {
     fn run_job(&mut self, job: &mut dyn Job) -> rusqlite::Result<JobEnd> {
         self.execute("SAVEPOINT job")?;
         let mark = self.effects.mark();
-        self.last = self.last.max(self.clock.now());
-        let mut tx = Tx::new(&self.store.connection, self.last, &mut self.effects);
+        let now = self.store.timekeeper.as_ref().map_or_else(|| self.clock.now(), Timekeeper::now);
+        let mut tx = Tx::new(&self.store.connection, self.last, now, &mut self.effects);
         // What a panic leaves half done is rolled back below, so nobody sees a broken state.
         let verdict = catch_unwind(AssertUnwindSafe(|| job.run(&mut tx)));
-        self.last = tx.now();
+        let is_kept = matches!(verdict, Ok(Verdict::Keep));
+        self.last = if is_kept { tx.now() } else { tx.now().max(self.last) };
         // On a full disk or an I/O error SQLite may already have rolled everything back by itself. Which, the job knows.
         if self.store.connection.0.is_autocommit() {
             return Err(rusqlite::Error::SqliteFailure(
@@ -384,7 +391,7 @@ impl<'s> WriterThread<'s> {
             ));
         }
         let mut end = if verdict.is_err() { JobEnd::Panicked } else { JobEnd::Judged };
-        if !matches!(verdict, Ok(Verdict::Keep)) {
+        if !is_kept {
             self.effects.undo(mark);
             self.execute("ROLLBACK TO job")?;
             let barred = self.execute(MAY_WRITE).err().and_then(|error| error.sqlite_error_code());
@@ -966,6 +973,44 @@ mod tests {
         assert_eq!(after(1, false), Some(1_000_000));
         assert_eq!(after(0, true), Some(1_100_000));
         assert_eq!(after(-500_000, true), Some(1_100_000));
+    }
+
+    #[test]
+    fn times_follow_the_clock_again_when_they_are_told_to_and_only_if_that_is_kept() {
+        const HOUR: i64 = 3_600_000_000;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.db");
+        let clock = Clock::manual(Timestamp(1000 * HOUR));
+        let (settled, outcomes) = channel();
+        let (told, times) = channel();
+        let change = |thread: &mut WriterThread<'_>, handle: &WriterHandle, follows: bool, verdict: Verdict| {
+            let told = told.clone();
+            let work = move |tx: &mut Tx<'_>| {
+                if follows {
+                    tx.follow();
+                }
+                tx.not_before(Timestamp(1000 * HOUR));
+                mark(tx, 1);
+                told.send(tx.now().0 / HOUR).unwrap();
+                verdict
+            };
+            handle.submit(Box::new(Probe(work, settled.clone(), ""))).ok().unwrap();
+            commit_what_waits(thread);
+            outcomes.try_recv().unwrap().1.unwrap();
+            (times.try_recv().unwrap(), thread.store.state.newest().unwrap().0 / HOUR)
+        };
+        {
+            let store = opened(&path);
+            let (handle, mut thread) = by_hand(&store, clock.clone());
+            assert_eq!(change(&mut thread, &handle, false, Verdict::Keep), (1000, 1000));
+            clock.set(-900 * HOUR);
+            assert_eq!(change(&mut thread, &handle, false, Verdict::Keep), (1000, 1000));
+            assert_eq!(change(&mut thread, &handle, true, Verdict::Undo), (100, 1000));
+            assert_eq!(change(&mut thread, &handle, true, Verdict::Keep), (100, 100));
+            assert_eq!(change(&mut thread, &handle, false, Verdict::Keep), (100, 100), "whatever the row says");
+        }
+        let store = opened(&path);
+        assert_eq!(by_hand(&store, clock).1.store.state.newest(), Some(Timestamp(100 * HOUR + 100_000)));
     }
 
     #[test]

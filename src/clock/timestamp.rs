@@ -1,0 +1,127 @@
+//! A moment, and how it is written.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+/// Microseconds in a second.
+pub const SECOND_MICROS: i64 = 1_000_000;
+/// Microseconds in an hour.
+pub const HOUR_MICROS: i64 = 60 * 60 * SECOND_MICROS;
+/// Microseconds in a day.
+pub const DAY_MICROS: i64 = 24 * HOUR_MICROS;
+/// An hour.
+pub const HOUR: Duration = Duration::from_secs(60 * 60);
+/// A day.
+pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A wall clock that is so much away from where elapsed time has it has jumped. Smaller steps are what NTP makes all the
+/// time.
+pub const JUMP_MIN: Duration = Duration::from_secs(60);
+
+pub(super) fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// A moment of the wall clock: microseconds since 1970-01-01 UTC, as stored (ruling 6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// `2025-12-23T10:00:00.123456+00:00`, the spelling of answers and sockets (contract 01 §0.2): the fraction
+    /// has six digits, or is absent when it is zero.
+    pub fn offset_style(self) -> OffsetStyle {
+        OffsetStyle(self)
+    }
+
+    /// Whole seconds since 1970.
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(SECOND_MICROS)
+    }
+
+    /// The moment so much later.
+    #[must_use]
+    pub fn later(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(micros(by)))
+    }
+
+    /// The moment so much earlier.
+    #[must_use]
+    pub fn earlier(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(micros(by)))
+    }
+
+    /// How far this lies after another moment; zero if it does not.
+    pub fn ahead_of(self, other: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(other.0)).unwrap_or_default())
+    }
+
+    /// How old what is dated so is. Nothing when it is dated in the future, by more than clocks are set back all the time:
+    /// such a date proves nothing, and never that something is new.
+    pub fn age(self, now: Self) -> Option<Duration> {
+        (self.ahead_of(now) <= JUMP_MIN).then(|| now.ahead_of(self))
+    }
+
+    /// `20251223T100000Z`, for names of files: they sort as the moments do.
+    pub fn compact(self) -> String {
+        let civil = civil(self);
+        let (date, clock) = (civil.date(), civil.time());
+        let day = format!("{:04}{:02}{:02}", date.year(), date.month(), date.day());
+        format!("{day}T{:02}{:02}{:02}Z", clock.hour(), clock.minute(), clock.second())
+    }
+}
+
+fn civil(at: Timestamp) -> jiff::civil::DateTime {
+    let time = jiff::Timestamp::from_microsecond(at.0).unwrap_or(jiff::Timestamp::MAX);
+    jiff::tz::Offset::UTC.to_datetime(time)
+}
+
+/// [`Timestamp::offset_style`] on its way into a formatter.
+#[derive(Debug, Clone, Copy)]
+pub struct OffsetStyle(Timestamp);
+
+impl fmt::Display for OffsetStyle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let civil = civil(self.0);
+        let (date, clock) = (civil.date(), civil.time());
+        write!(f, "{:04}-{:02}-{:02}T", date.year(), date.month(), date.day())?;
+        write!(f, "{:02}:{:02}:{:02}", clock.hour(), clock.minute(), clock.second())?;
+        let micros = self.0.0.rem_euclid(1_000_000);
+        if micros != 0 {
+            write!(f, ".{micros:06}")?;
+        }
+        f.write_str("+00:00")
+    }
+}
+
+impl Serialize for OffsetStyle {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offset_style_has_six_digits_or_none() {
+        let at = |micros| Timestamp(micros).offset_style().to_string();
+        assert_eq!(at(0), "1970-01-01T00:00:00+00:00");
+        assert_eq!(at(1_766_484_000_123_456), "2025-12-23T10:00:00.123456+00:00");
+        assert_eq!(at(1_766_484_000_000_001), "2025-12-23T10:00:00.000001+00:00");
+        assert_eq!(at(1_766_484_000_000_000), "2025-12-23T10:00:00+00:00");
+        assert_eq!(Timestamp(1_766_484_000_123_456).compact(), "20251223T100000Z");
+    }
+
+    #[test]
+    fn what_is_dated_in_the_future_has_no_age() {
+        let now = Timestamp(1_000_000_000);
+        assert_eq!(Timestamp(400_000_000).age(now), Some(Duration::from_secs(600)));
+        assert_eq!(now.later(JUMP_MIN).age(now), Some(Duration::ZERO), "clocks are set back a little all the time");
+        assert_eq!(now.later(JUMP_MIN + Duration::from_micros(1)).age(now), None);
+        assert_eq!((now.ahead_of(Timestamp(7)).as_micros(), Timestamp(7).ahead_of(now)), (999_999_993, Duration::ZERO));
+        assert!(Timestamp(i64::MAX).ahead_of(Timestamp(i64::MIN)).as_secs() > 1_000_000_000, "saturates");
+    }
+}
