@@ -50,6 +50,8 @@ pub struct Server {
     housekeeper: Housekeeper,
     writer: Writer,
     policies: Policies,
+    /// That there is no private plane, though it was not left out on purpose.
+    left_out: Option<String>,
     /// The platform, and then the features in their order.
     running: Arc<[Arc<dyn Running>]>,
     notify: Notify,
@@ -77,10 +79,10 @@ impl Server {
         let shards = shard_count(settings.count(&SHARDS));
         let descriptors = raise_descriptor_limit();
         let connections = connection_cap(settings.count(&CONNECTIONS_MAX), descriptors);
-        let Listeners { public, files, private } = Listeners::open(settings, inherited)?;
+        let Listeners { public, files, private, left_out } = Listeners::open(settings, inherited)?;
         let places = public.iter().filter_map(Listener::endpoint).collect();
         let (policies, warnings) = Policies::new(settings, places, clock.clone())?;
-        warnings.iter().for_each(|warning| log::warn!("{warning}"));
+        warnings.iter().chain(&left_out).for_each(|warning| log::warn!("{warning}"));
 
         notify.status("opening the database");
         let schema = schema_of(features);
@@ -144,7 +146,21 @@ impl Server {
             Prober::new(front.loopback_client(), Box::new(excuse::excuse(writer.handle().view().clone())), clock);
         let watchdog = announce(&notify, prober, serving_on(front.endpoints())).map_err(StartError::Threads)?;
         let drain = settings.seconds(&DRAIN);
-        Ok(Self { front, pool, plane, files, housekeeper, writer, policies, running, notify, watchdog, metrics, drain })
+        Ok(Self {
+            front,
+            pool,
+            plane,
+            files,
+            housekeeper,
+            writer,
+            policies,
+            left_out,
+            running,
+            notify,
+            watchdog,
+            metrics,
+            drain,
+        })
     }
 
     /// Where it listens.
@@ -153,10 +169,9 @@ impl Server {
         self.front.endpoints()
     }
 
-    /// What an operator has to know wherever they look: who may claim any name.
-    #[must_use]
-    pub fn caution(&self) -> Option<String> {
-        self.policies.policy.now().caution.clone()
+    /// What an operator has to know at once: who may claim any name, and that there is no private plane.
+    pub fn cautions(&self) -> impl Iterator<Item = String> {
+        self.policies.policy.now().caution.clone().into_iter().chain(self.left_out.clone())
     }
 
     /// Where the private plane listens, if it is on.

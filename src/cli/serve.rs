@@ -106,7 +106,7 @@ fn banner(settings: &Settings, settings_from: &str, server: &Server) -> String {
         Some(socket) => text.push_str(&format!("  operator      {socket}\n")),
         None => {}
     }
-    if let Some(caution) = server.caution() {
+    for caution in server.cautions() {
         text.push_str(&format!("  warning       {caution}\n"));
     }
     if settings.production() {

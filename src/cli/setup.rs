@@ -297,6 +297,7 @@ fn settings(origins: &[String]) -> String {
     let by_timer = UNITS.iter().any(|(name, _)| *name == "inkring-backup.timer");
     let timer = if by_timer { "# inkring-backup.timer asks for them.\nBACKUP_INTERVAL_HOURS=0\n" } else { "" };
     let secrets: String = SECRETS.iter().map(|(name, path)| format!("{name}_FILE={path}\n")).collect();
+    let plane = plane::options::LISTEN.default;
     format!(
         "# Written once by `inkring setup`, and yours to change: it is never written over. `inkring print-config` shows\n\
          # every setting there is. How lines are written is in docs/CONFIGURATION.md: a $ is a $.\n\
@@ -307,6 +308,8 @@ fn settings(origins: &[String]) -> String {
          # A proxy on this machine, which has TLS, stands in front and is believed about its clients' addresses.\n\
          LISTEN_ADDR=127.0.0.1:8000\n\
          TRUSTED_PROXIES=127.0.0.1,::1\n\
+         # The private plane, for this machine alone: the same as in inkring-ops.socket.\n\
+         OPS_ADDR={plane}\n\
          \n\
          # The web origins whose pages may use the server.\n\
          ALLOWED_ORIGINS={origins}\n\

@@ -110,6 +110,12 @@ fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Resu
     let settings = Settings::new(settings, strict);
     findings.problems.extend(several_keys(sources));
     findings.problems.extend(open_plane(&settings, sources));
+    if let Some(sentence) = two_in_one_place(&settings) {
+        // With the default, the server would start without a plane.
+        let found =
+            if settings.of(&LISTEN).origin.is_given() { &mut findings.problems } else { &mut findings.warnings };
+        found.push(sentence);
+    }
     if strict || production {
         production::needs(&settings, sources, production).told().for_each(|sentence| findings.mistake(sentence));
     }
@@ -180,6 +186,16 @@ fn open_plane(settings: &Settings, sources: &Sources) -> Option<String> {
         )),
         _ => None,
     }
+}
+
+/// The public address and the private plane cannot listen in the same place.
+fn two_in_one_place(settings: &Settings) -> Option<String> {
+    let private = settings.endpoint(&LISTEN)?;
+    let public = settings.endpoints(&PUBLIC).iter().find(|public| public.excludes(private))?;
+    Some(format!(
+        "OPS_ADDR={private} is where LISTEN_ADDR={public} listens: give the private plane another address, or none by \
+         OPS_ADDR=off"
+    ))
 }
 
 /// The name that a secret was given by, or its own, and what stands for its value in a sentence about it.

@@ -1,5 +1,7 @@
 //! Where the server listens: on what it was handed over, or else on what is configured.
 
+use std::io::{self, ErrorKind};
+
 use super::StartError;
 use crate::net::options::LISTEN as PUBLIC;
 use crate::net::{Bound, Endpoint, Listener, SocketFile};
@@ -18,6 +20,8 @@ pub(super) struct Listeners {
     /// Those of the public Unix sockets.
     pub(super) files: Vec<SocketFile>,
     pub(super) private: Option<Bound>,
+    /// That there is no private plane, because somebody else has its default address.
+    pub(super) left_out: Option<String>,
 }
 
 impl Listeners {
@@ -32,6 +36,7 @@ impl Listeners {
             }
             None => configured.iter().map(listen_publicly).collect::<Result<_, _>>()?,
         };
+        let mut left_out = None;
         let private = match (inherited.ops, settings.endpoint(&LISTEN)) {
             (Some(listener), _) => {
                 if let (Some(Endpoint::Tcp(address)), None) = (listener.endpoint(), settings.text(&TOKEN))
@@ -42,14 +47,28 @@ impl Listeners {
                 log::info!(name = "ops"; "socket.inherited");
                 Some(Bound { listener, file: None })
             }
-            (None, endpoint) => endpoint.map(listen_privately).transpose()?,
+            (None, None) => None,
+            (None, Some(endpoint)) => match listen_privately(endpoint) {
+                // Nobody has asked for this very address, and the public server is worth more.
+                Err(source) if source.kind() == ErrorKind::AddrInUse && !settings.of(&LISTEN).origin.is_given() => {
+                    left_out = Some(format!(
+                        "there is no private plane, because {endpoint}, the default of {0}, is in use: set {0} to another \
+                         address, or to off",
+                        LISTEN.name
+                    ));
+                    None
+                }
+                bound => {
+                    Some(bound.map_err(|source| StartError::ListenPrivately { endpoint: endpoint.clone(), source })?)
+                }
+            },
         };
         let mut files = Vec::new();
         let public = public.into_iter().map(|Bound { listener, file }| {
             files.extend(file);
             listener
         });
-        Ok(Self { public: public.collect(), files, private })
+        Ok(Self { public: public.collect(), files, private, left_out })
     }
 }
 
@@ -57,7 +76,6 @@ fn listen_publicly(endpoint: &Endpoint) -> Result<Bound, StartError> {
     Listener::bind(endpoint, PUBLIC_MODE).map_err(|source| StartError::Listen { endpoint: endpoint.clone(), source })
 }
 
-fn listen_privately(endpoint: &Endpoint) -> Result<Bound, StartError> {
+fn listen_privately(endpoint: &Endpoint) -> io::Result<Bound> {
     Listener::bind(endpoint, PRIVATE_MODE)
-        .map_err(|source| StartError::ListenPrivately { endpoint: endpoint.clone(), source })
 }

@@ -25,6 +25,16 @@ impl Endpoint {
         Self::Tcp(SocketAddr::new(ip, address.port()))
     }
 
+    /// Whether nobody else can listen there while somebody listens here. On port 0 everyone finds room.
+    pub fn excludes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tcp(one), Self::Tcp(other)) => {
+                one.port() == other.port() && one.port() != 0 && share(one.ip(), other.ip())
+            }
+            _ => self == other,
+        }
+    }
+
     /// Its name in a `Host` header.
     pub fn host(&self) -> String {
         match self {
@@ -37,6 +47,13 @@ impl Endpoint {
     pub fn joined(endpoints: &[Self]) -> String {
         endpoints.iter().map(Self::to_string).collect::<Vec<_>>().join(",")
     }
+}
+
+/// Whether one of these addresses is the other, or stands for all, that one among them.
+fn share(one: IpAddr, other: IpAddr) -> bool {
+    let (one, other) = (one.to_canonical(), other.to_canonical());
+    let all_of = |all: IpAddr, ip: IpAddr| all.is_unspecified() && (all.is_ipv6() || ip.is_ipv4());
+    one == other || all_of(one, other) || all_of(other, one)
 }
 
 impl fmt::Display for Endpoint {

@@ -322,6 +322,65 @@ fn a_plane_that_others_can_reach_wants_a_token() {
     }
 }
 
+#[test]
+fn a_default_address_that_is_taken_leaves_the_plane_out_and_one_that_is_set_stops_the_start() {
+    const DEFAULT: &str = "127.0.0.1:8001";
+    // If this fails, somebody else on this machine has it, which is as good.
+    let _taken = TcpListener::bind(DEFAULT);
+    let server = Server::with(&[("OPS_ADDR", "")]);
+    server.get("/readyz").expect(200);
+    let sentence = "there is no private plane, because 127.0.0.1:8001, the default of OPS_ADDR, is in use: set OPS_ADDR to \
+                    another address, or to off";
+    assert_eq!(server.wait_for_log(|line| line["message"] == sentence)["level"], "WARN");
+    wait_for(|| server.banner().contains(&format!("\n  warning       {sentence}\n")).then_some(()));
+    assert!(!server.banner().contains("operator"), "{}", server.banner());
+
+    let output = Server::absent(&[("OPS_ADDR", DEFAULT)]).command().stderr(Stdio::piped()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        said.contains("cannot listen on OPS_ADDR=127.0.0.1:8001 for the private plane: Address already in use"),
+        "{said}"
+    );
+}
+
+#[test]
+fn one_place_for_both_is_found_beforehand() {
+    let directory = tempfile::tempdir().unwrap();
+    let check = |listen: &str, ops: &str| {
+        let mut command = inkring(directory.path());
+        command.arg("check-config").env("LISTEN_ADDR", listen).env("OPS_ADDR", ops).env("ENV", "production");
+        let output = command.output().unwrap();
+        let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
+        (output.status.code().unwrap(), text)
+    };
+    for (listen, ops) in [
+        ("127.0.0.1:8000", "127.0.0.1:8000"),
+        ("0.0.0.0:8000", "127.0.0.1:8000"),
+        ("127.0.0.1:7000,[::]:8000", "127.0.0.1:8000"),
+        ("unix:s", "unix:s"),
+    ] {
+        let (code, text) = check(listen, ops);
+        let public = listen.rsplit(',').next().unwrap();
+        assert_eq!(code, 3, "{listen} {ops}: {text}");
+        assert!(
+            text.contains(&format!("OPS_ADDR={ops} is where LISTEN_ADDR={public} listens: give the private")),
+            "{text}"
+        );
+    }
+    let (code, text) = check("127.0.0.1:8001", "");
+    assert!(
+        code == 0 && text.contains("warning: OPS_ADDR=127.0.0.1:8001 is where LISTEN_ADDR=127.0.0.1:8001 listens"),
+        "{text}"
+    );
+    for (listen, ops) in
+        [("127.0.0.1:0", "127.0.0.1:0"), ("127.0.0.1:8000", "127.0.0.2:8000"), ("127.0.0.1:8000", "off")]
+    {
+        let (code, text) = check(listen, ops);
+        assert!(code == 0 && !text.contains("listens"), "{text}");
+    }
+}
+
 /// A server that was handed this socket for its private plane.
 fn handed(socket: Stdio, settings: &[(&str, &str)], alone: &str) -> Operated {
     let mut server = Server::absent(settings);

@@ -125,7 +125,7 @@ fn a_fresh_machine_is_ready_after_one_command() {
         "systemctl enable --now inkring.socket inkring-ops.socket inkring.service inkring-backup.timer\n",
         "inkring.service",
         "http://127.0.0.1:8000",
-        "127.0.0.1:9090",
+        "127.0.0.1:8001",
         "Check it (as root):\n  inkring doctor\n",
         "To uninstall:",
         "The data stays in /var/lib/inkring",
