@@ -127,6 +127,9 @@ enum Verb {
     /// Print everything that is bounded, as in docs/BOUNDS.md
     #[command(hide = true)]
     Bounds,
+    /// Print the tables of what is served, as in docs/PROTOCOL.md and docs/OPS_API.md
+    #[command(hide = true)]
+    Routes,
     /// Print the codes of errors, as in docs/ERRORS.md
     #[command(hide = true)]
     Errors,
@@ -187,6 +190,11 @@ pub fn run() -> ExitCode {
         Verb::Bounds => {
             let above = [config::bounds::BOUNDS, server::bounds::BOUNDS, bounds::BOUNDS];
             print(&config::docs::bounds(&features::bounds(&above)))
+        }
+        Verb::Routes => {
+            let (public, private) =
+                (gate::table(&features::routes()), gate::operator_table(&features::operator_routes()));
+            print(&format!("{public}\n{private}"))
         }
         Verb::Errors => print(&gate::code::markdown(&features::codes())),
     }

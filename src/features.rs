@@ -1,7 +1,7 @@
 //! What the house is made of: the list of everyone who declares something. A feature is one line of it.
 
 use crate::feature::{self, Feature, schema_of};
-use crate::gate::{Code, CodeRow};
+use crate::gate::{Code, CodeRow, Route};
 use crate::observe::metrics::{self, Row};
 use crate::settings::{self, BoundRow, Knob, Section};
 use crate::store::Schema;
@@ -55,6 +55,18 @@ pub(crate) fn bounds(more: &[&'static [BoundRow]]) -> Vec<BoundRow> {
     let place = |section: &Section| knobs.iter().position(|knob| knob.section.title == section.title);
     bounds.sort_by_key(|bound| place(bound.section).unwrap_or(knobs.len()));
     bounds
+}
+
+/// What is served to clients.
+#[must_use]
+pub fn routes() -> Vec<Route> {
+    FEATURES.iter().rev().flat_map(|feature| feature.routes).copied().flatten().copied().collect()
+}
+
+/// What is served to the operator.
+#[must_use]
+pub fn operator_routes() -> Vec<Route> {
+    plane::ROUTES.iter().chain(FEATURES.iter().flat_map(|feature| feature.operator)).copied().collect()
 }
 
 /// Every error, in the order of the page.

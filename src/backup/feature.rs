@@ -22,6 +22,7 @@ pub static FEATURE: Feature = Feature {
     knobs: options::KNOBS,
     counters: counters::ROWS,
     bounds: bounds::BOUNDS,
+    operator: &operator::ROUTES,
     ..Feature::new("backup", start)
 };
 

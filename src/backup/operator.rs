@@ -17,14 +17,23 @@ pub const PROCESS_HEADER: &str = "x-inkring-process";
 /// The header in which a backup that is sent has its manifest.
 pub const MANIFEST_HEADER: &str = "x-backup-manifest";
 
+/// What is served to the operator.
+pub(super) const ROUTES: [Route; 2] = [
+    Route::public(&Method::GET, "/backup")
+        .without_head()
+        .does("Make a backup and send it; its manifest is the header `X-Backup-Manifest`"),
+    Route::public(&Method::POST, "/backup").does("Make a backup where backups are kept; the answer is its manifest"),
+];
+
 /// Adds them all.
 pub(super) fn add(routes: &mut Routes, parts: &ShardParts, backups: &Backups) {
     let with = |handler: fn(&ShardParts, &Backups, &Call<'_>) -> Result<Outcome, ApiError>| {
         let (parts, backups) = (parts.clone(), backups.clone());
         move |call: &Call<'_>| handler(&parts, &backups, call)
     };
-    routes.add(Method::GET, Route::public("/backup", with(send)).without_head());
-    routes.add(Method::POST, Route::public("/backup", with(make)));
+    let [to_send, to_make] = ROUTES;
+    routes.add(to_send, with(send));
+    routes.add(to_make, with(make));
 }
 
 fn make(parts: &ShardParts, backups: &Backups, call: &Call<'_>) -> Result<Outcome, ApiError> {

@@ -20,6 +20,7 @@ pub static FEATURE: Feature = Feature {
     counters: counters::ROWS,
     bounds: bounds::BOUNDS,
     codes: error::CODES,
+    routes: &[&routes::ROUTES, &[socket::ROUTE]],
     schema: super::MIGRATIONS,
     smoke: smoke::smoke,
     ..Feature::new("drafts", start)

@@ -41,6 +41,28 @@ struct Drafts {
     views: RefCell<Views>,
 }
 
+/// What is served.
+pub(super) const ROUTES: [Route; 7] = [
+    Route::json(&Method::POST, "/v1/collab/drafts").mutation().does("Create a draft"),
+    Route::user(&Method::GET, "/v1/collab/drafts").does("List your drafts"),
+    Route::public(&Method::GET, "/v1/collab/drafts/{draft_id}").about("draft_id").does("Read a draft"),
+    Route::public(&Method::GET, "/v1/collab/drafts/{draft_id}/events")
+        .about("draft_id")
+        .does("Read what happened to a draft"),
+    Route::json(&Method::POST, "/v1/collab/drafts/{draft_id}/segments")
+        .about("draft_id")
+        .mutation()
+        .does("Append a segment"),
+    Route::json(&Method::POST, "/v1/collab/drafts/{draft_id}/pass-ring")
+        .about("draft_id")
+        .mutation()
+        .does("Pass the ring"),
+    Route::user(&Method::POST, "/v1/collab/drafts/{draft_id}/collaborators")
+        .about("draft_id")
+        .mutation()
+        .does("Add a collaborator"),
+];
+
 /// Adds the routes of drafts for one shard.
 pub(super) fn routes(routes: &mut Routes, parts: ShardParts, shared: Shared) {
     let views = RefCell::new(Views::new(shared.options.cache_bytes));
@@ -49,17 +71,15 @@ pub(super) fn routes(routes: &mut Routes, parts: ShardParts, shared: Shared) {
         let drafts = Rc::clone(&drafts);
         move |call: &Call<'_>| handler(&drafts, call)
     };
-    let reading = if drafts.shared.options.public_read { Route::public } else { Route::user };
-    routes.add(Method::POST, Route::json("/v1/collab/drafts", with(create)).mutation());
-    routes.add(Method::GET, Route::user("/v1/collab/drafts", with(list)));
-    let shown = |template, handler| reading(template, with(handler)).about("draft_id");
-    let changed = |route: Route| route.about("draft_id").mutation();
-    routes.add(Method::GET, shown("/v1/collab/drafts/{draft_id}", get));
-    routes.add(Method::GET, shown("/v1/collab/drafts/{draft_id}/events", events));
-    routes.add(Method::POST, changed(Route::json("/v1/collab/drafts/{draft_id}/segments", with(append_segment))));
-    routes.add(Method::POST, changed(Route::json("/v1/collab/drafts/{draft_id}/pass-ring", with(pass_ring))));
-    let add = with(add_collaborator);
-    routes.add(Method::POST, changed(Route::user("/v1/collab/drafts/{draft_id}/collaborators", add)));
+    let reading = |route: Route| if drafts.shared.options.public_read { route } else { route.for_users() };
+    let [to_create, to_list, to_get, to_events, to_append, to_pass, to_add] = ROUTES;
+    routes.add(to_create, with(create));
+    routes.add(to_list, with(list));
+    routes.add(reading(to_get), with(get));
+    routes.add(reading(to_events), with(events));
+    routes.add(to_append, with(append_segment));
+    routes.add(to_pass, with(pass_ring));
+    routes.add(to_add, with(add_collaborator));
 }
 
 impl Drafts {

@@ -10,7 +10,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::Method;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -34,28 +33,28 @@ struct Watches {
     shared: Shared,
 }
 
+/// Where they are opened.
+pub(super) const ROUTE: Route =
+    Route::socket("/v1/ws/drafts/{draft_id}").about("draft_id").does("Watch a draft over a WebSocket");
+
 /// Adds the route of the sockets for one shard.
 pub(super) fn route(routes: &mut Routes, parts: ShardParts, shared: Shared) {
     let watches = Rc::new(Watches { parts, shared });
-    routes.add(
-        Method::GET,
-        Route::socket("/v1/ws/drafts/{draft_id}", move |call| {
-            let (who, until) = (Who::of(call), call.known_until);
-            let options = watches.shared.sockets.now();
-            let session: Box<dyn Session> = match watches.admit(&who, call, &options) {
-                Ok((seat, since)) => {
-                    watches.shared.house.sockets.opened.inc();
-                    Box::new(Watch { who, since, until, watches: Rc::clone(&watches), seat, listening: None })
-                }
-                Err(refusal) => {
-                    watches.shared.house.sockets.refused.with(&[refusal.reason]).inc();
-                    Box::new(Refused { who, refusal })
-                }
-            };
-            Ok(Outcome::Socket(session, options.limits.clone()))
-        })
-        .about("draft_id"),
-    );
+    routes.add(ROUTE, move |call| {
+        let (who, until) = (Who::of(call), call.known_until);
+        let options = watches.shared.sockets.now();
+        let session: Box<dyn Session> = match watches.admit(&who, call, &options) {
+            Ok((seat, since)) => {
+                watches.shared.house.sockets.opened.inc();
+                Box::new(Watch { who, since, until, watches: Rc::clone(&watches), seat, listening: None })
+            }
+            Err(refusal) => {
+                watches.shared.house.sockets.refused.with(&[refusal.reason]).inc();
+                Box::new(Refused { who, refusal })
+            }
+        };
+        Ok(Outcome::Socket(session, options.limits.clone()))
+    });
 }
 
 /// Why a socket is closed right after it was opened, in the words of contract 01 §2.3.

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::audit::{self, Audit};
 use crate::clock::{Clock, Timekeeper};
-use crate::gate::{CodeRow, Routes, UntrustedProxy};
+use crate::gate::{CodeRow, Route, Routes, UntrustedProxy};
 use crate::housekeeper::Task;
 use crate::hub::{self, Hub, Seats};
 use crate::net::{Endpoint, LoopbackClient};
@@ -53,6 +53,10 @@ pub struct Feature {
     pub bounds: &'static [BoundRow],
     /// The errors that only it answers.
     pub codes: &'static [&'static CodeRow],
+    /// What it serves to clients.
+    pub routes: &'static [&'static [Route]],
+    /// What it serves to the operator, on the private plane.
+    pub operator: &'static [Route],
     /// Its tables.
     pub schema: &'static [Migration],
     /// What `inkring smoke` tries of it on a running server, from outside.
@@ -65,7 +69,18 @@ impl Feature {
     /// One that declares nothing yet.
     #[must_use]
     pub const fn new(name: &'static str, start: Start) -> Self {
-        Self { name, knobs: &[], counters: &[], bounds: &[], codes: &[], schema: &[], smoke: |_| (), start }
+        Self {
+            name,
+            knobs: &[],
+            counters: &[],
+            bounds: &[],
+            codes: &[],
+            routes: &[],
+            operator: &[],
+            schema: &[],
+            smoke: |_| (),
+            start,
+        }
     }
 }
 
@@ -129,10 +144,10 @@ pub struct Serving {
 
 /// A feature that runs. Each method is asked for its part and has an empty default.
 pub trait Running: Send + Sync {
-    /// Adds its routes for one shard, on the shard's thread.
+    /// Adds the routes that it has declared for one shard, on the shard's thread.
     fn routes(&self, _shard: &ShardParts, _routes: &mut Routes) {}
 
-    /// Adds its routes to the private plane, on that shard's thread. Each is for the operator alone: who may not see it has
+    /// Adds those for the operator to the private plane, on that shard's thread. Each is for the operator alone: who may not see it has
     /// been turned away. What they hand to the pool must not keep the writer from ending: it may outlast the stop.
     fn operator(&self, _shard: &ShardParts, _serving: &Arc<Serving>, _routes: &mut Routes) {}
 

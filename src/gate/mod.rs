@@ -64,5 +64,5 @@ pub use policy::{NewPolicy, Policies, Policy, PolicyError};
 #[cfg(test)]
 pub(crate) use reply::park;
 pub use reply::{Parked, Reply, Times, Waiting};
-pub use routes::{Access, Handler, Kind, PACE, Reads, Route, Routes};
+pub use routes::{Access, Handler, Kind, PACE, Reads, Route, Routes, operator_table, table};
 pub use service::{Gate, Guard};

@@ -1,5 +1,6 @@
 //! Which paths there are, what each asks for, and who answers.
 
+use std::fmt::Write as _;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,8 +67,11 @@ pub enum Kind {
     Probe,
 }
 
-/// One method of one path.
+/// One method of one path, as data: what is served, documented and counted by it.
+#[derive(Debug, Clone, Copy)]
 pub struct Route {
+    /// The method.
+    pub method: &'static Method,
     /// The path with its variable parts in braces: `/v1/ws/things/{thing_id}`.
     pub template: &'static str,
     /// Asks for an identity or not.
@@ -88,14 +92,16 @@ pub struct Route {
     pub kind: Kind,
     /// The part of the path that the log shows, under its name: what a request is about.
     pub subject: Option<&'static str>,
-    pub(super) handler: Handler,
+    /// What it does, in the imperative.
+    pub does: &'static str,
 }
 
 impl Route {
-    /// A route for anyone that reads no body.
-    pub fn public(template: &'static str, handler: impl Fn(&Call<'_>) -> Result<Outcome, ApiError> + 'static) -> Self {
-        let handler = Box::new(handler);
+    /// A route for anyone that reads no body. Say what it [`Route::does`].
+    #[must_use]
+    pub const fn public(method: &'static Method, template: &'static str) -> Self {
         Self {
+            method,
             template,
             access: Access::Public,
             reads: Reads::Nothing,
@@ -106,79 +112,131 @@ impl Route {
             with_head: true,
             kind: Kind::Ordinary,
             subject: None,
-            handler,
+            does: "",
         }
     }
 
     /// A route for known users that reads no body.
-    pub fn user(template: &'static str, handler: impl Fn(&Call<'_>) -> Result<Outcome, ApiError> + 'static) -> Self {
-        Self { access: Access::User, ..Self::public(template, handler) }
+    #[must_use]
+    pub const fn user(method: &'static Method, template: &'static str) -> Self {
+        Self::public(method, template).for_users()
     }
 
     /// A route for known users that reads JSON.
-    pub fn json(template: &'static str, handler: impl Fn(&Call<'_>) -> Result<Outcome, ApiError> + 'static) -> Self {
-        Self { reads: Reads::Json, ..Self::user(template, handler) }
+    #[must_use]
+    pub const fn json(method: &'static Method, template: &'static str) -> Self {
+        Self { reads: Reads::Json, ..Self::user(method, template) }
     }
 
     /// A route for WebSockets.
-    pub fn socket(template: &'static str, handler: impl Fn(&Call<'_>) -> Result<Outcome, ApiError> + 'static) -> Self {
-        Self { access: Access::Socket, ..Self::public(template, handler) }
+    #[must_use]
+    pub const fn socket(template: &'static str) -> Self {
+        Self { access: Access::Socket, ..Self::public(&Method::GET, template) }
+    }
+
+    /// The same for known users.
+    #[must_use]
+    pub const fn for_users(self) -> Self {
+        Self { access: Access::User, ..self }
+    }
+
+    /// The same, and what it does.
+    #[must_use]
+    pub const fn does(self, does: &'static str) -> Self {
+        Self { does, ..self }
     }
 
     /// The same with a body that is handed over as it is once it is whole, of so many bytes at most: of a mebibyte, or the
     /// server does not start.
     #[must_use]
-    pub fn taking(self, body_bytes: usize) -> Self {
+    pub const fn taking(self, body_bytes: usize) -> Self {
         Self { reads: Reads::Bytes, body_bytes: Some(body_bytes), ..self }
     }
 
     /// The same with a body that its handler takes piece by piece, of so many bytes at most. Nothing of it is read from those
     /// who have no business here.
     #[must_use]
-    pub fn streaming(self, body_bytes: usize) -> Self {
+    pub const fn streaming(self, body_bytes: usize) -> Self {
         Self { reads: Reads::Stream, body_bytes: Some(body_bytes), ..self }
     }
 
     /// The same with another pace of its stream.
     #[must_use]
-    pub fn paced(self, pace: Pace) -> Self {
+    pub const fn paced(self, pace: Pace) -> Self {
         Self { pace, ..self }
     }
 
     /// The same with other headers on its answers than the gate's.
     #[must_use]
-    pub fn carrying(self, headers: &'static Headers) -> Self {
+    pub const fn carrying(self, headers: &'static Headers) -> Self {
         Self { headers: Some(headers), ..self }
     }
 
     /// The same, counted as a mutation: one may ask half as often.
     #[must_use]
-    pub fn mutation(self) -> Self {
+    pub const fn mutation(self) -> Self {
         Self { rate: RatePolicy::Mutation, ..self }
     }
 
     /// The same, but `HEAD` is refused: asking does something.
     #[must_use]
-    pub fn without_head(self) -> Self {
+    pub const fn without_head(self) -> Self {
         Self { with_head: false, ..self }
     }
 
     /// The same, about what this part of its path names: the log shows it under that name.
     #[must_use]
-    pub fn about(self, subject: &'static str) -> Self {
+    pub const fn about(self, subject: &'static str) -> Self {
         Self { subject: Some(subject), ..self }
     }
 
     /// The same as a probe.
     #[must_use]
-    pub fn probe(self) -> Self {
+    pub const fn probe(self) -> Self {
         Self { kind: Kind::Probe, ..self }
     }
 }
 
+/// The table of these routes, as in `docs/PROTOCOL.md`.
+#[must_use]
+pub fn table(routes: &[Route]) -> String {
+    let mut text = String::from("| request | what it does | who may | body | counted as |\n|---|---|---|---|---|\n");
+    for Route { method, template, does, access, reads, body_bytes, rate, kind, .. } in routes {
+        let who = match access {
+            Access::Public => "anyone",
+            Access::User => "users",
+            Access::Socket => "users, by WebSocket",
+        };
+        let form = match reads {
+            Reads::Nothing => "",
+            Reads::Json => "JSON",
+            Reads::Bytes => "bytes",
+            Reads::Stream => "a stream",
+        };
+        let body = body_bytes.map_or_else(|| form.to_owned(), |most| format!("{form}, at most {most} bytes"));
+        let counted = match (kind, access, rate) {
+            (Kind::Probe, ..) | (_, Access::Socket, _) => "nothing",
+            (_, _, RatePolicy::Default) => "`default`",
+            (_, _, RatePolicy::Mutation) => "`mutation`",
+        };
+        let _ = writeln!(text, "| `{method} {template}` | {does} | {who} | {body} | {counted} |");
+    }
+    text
+}
+
+/// The same of routes for the operator, as in `docs/OPS_API.md`.
+#[must_use]
+pub fn operator_table(routes: &[Route]) -> String {
+    let mut text = String::from("| request | what it does |\n|---|---|\n");
+    for Route { method, template, does, .. } in routes {
+        let _ = writeln!(text, "| `{method} {template}` | {does} |");
+    }
+    text
+}
+
 /// The methods of one path.
 struct Methods {
-    routes: Vec<(Method, Route)>,
+    routes: Vec<(Route, Handler)>,
     metrics: Rc<RouteMetrics>,
 }
 
@@ -200,7 +258,7 @@ impl Default for Routes {
 
 /// What a path and method lead to.
 pub(super) enum Found<'r, 'p> {
-    Route(&'r Route, &'r Rc<RouteMetrics>, matchit::Params<'r, 'p>),
+    Route(&'r Route, &'r Handler, &'r Rc<RouteMetrics>, matchit::Params<'r, 'p>),
     /// The path exists, for these methods only.
     OtherMethods(String),
     Nothing,
@@ -220,13 +278,13 @@ impl Routes {
         Self { paths: matchit::Router::new(), metrics, unmatched, subjects: Rc::default() }
     }
 
-    /// Adds a route.
+    /// Adds a route, which its owner has declared, and who answers.
     ///
     /// # Panics
     /// When the template is malformed or at odds with another, or more than a mebibyte of a body is to be held whole: a
     /// mistake in the program, met by the first start of any test.
-    pub fn add(&mut self, method: Method, route: Route) {
-        let template = route.template;
+    pub fn add(&mut self, route: Route, handler: impl Fn(&Call<'_>) -> Result<Outcome, ApiError> + 'static) {
+        let (template, handler) = (route.template, Box::new(handler));
         let whole = route.body_bytes.filter(|_| route.reads != Reads::Stream);
         assert!(
             whole.is_none_or(|bytes| bytes <= WHOLE_BODY_MAX_BYTES),
@@ -236,11 +294,11 @@ impl Routes {
             self.subjects = self.subjects.iter().copied().chain([subject]).collect();
         }
         if let Ok(found) = self.paths.at_mut(template) {
-            found.value.routes.push((method, route));
+            found.value.routes.push((route, handler));
             return;
         }
         let metrics = Rc::new(self.metrics.route(template));
-        let inserted = self.paths.insert(template, Methods { routes: vec![(method, route)], metrics });
+        let inserted = self.paths.insert(template, Methods { routes: vec![(route, handler)], metrics });
         inserted.unwrap_or_else(|error| panic!("route {template}: {error}"));
     }
 
@@ -249,8 +307,8 @@ impl Routes {
         let Ok(matchit::Match { value, params }) = self.paths.at(path) else { return Found::Nothing };
         let is_head = method == Method::HEAD;
         let wanted = if is_head { &Method::GET } else { method };
-        match value.routes.iter().find(|(method, route)| method == wanted && (route.with_head || !is_head)) {
-            Some((_, route)) => Found::Route(route, &value.metrics, params),
+        match value.routes.iter().find(|(route, _)| route.method == wanted && (route.with_head || !is_head)) {
+            Some((route, handler)) => Found::Route(route, handler, &value.metrics, params),
             None => Found::OtherMethods(value.allow()),
         }
     }
@@ -270,9 +328,9 @@ impl Methods {
     /// The value of `Allow`.
     fn allow(&self) -> String {
         let mut names = Vec::new();
-        for (method, route) in &self.routes {
-            names.push(method.as_str());
-            if method == Method::GET && route.with_head {
+        for (route, _) in &self.routes {
+            names.push(route.method.as_str());
+            if route.method == Method::GET && route.with_head {
                 names.push("HEAD");
             }
         }
@@ -287,18 +345,18 @@ mod tests {
     use super::*;
     use crate::net::Response;
 
-    fn route(template: &'static str) -> Route {
-        Route::public(template, |_| Ok(Outcome::Now(Response::empty(StatusCode::OK))))
+    fn nothing(_: &Call<'_>) -> Result<Outcome, ApiError> {
+        Ok(Outcome::Now(Response::empty(StatusCode::OK)))
     }
 
     #[test]
     fn paths_lead_to_their_methods() {
         let mut routes = Routes::new();
-        routes.add(Method::POST, route("/things"));
-        routes.add(Method::GET, route("/things"));
-        routes.add(Method::GET, route("/things/{thing_id}").about("thing_id"));
-        routes.add(Method::PUT, route("/things/{thing_id}").about("thing_id"));
-        let Found::Route(found, _, params) = routes.find(&Method::HEAD, "/things/a b") else { panic!() };
+        routes.add(Route::public(&Method::POST, "/things"), nothing);
+        routes.add(Route::public(&Method::GET, "/things"), nothing);
+        routes.add(Route::public(&Method::GET, "/things/{thing_id}").about("thing_id"), nothing);
+        routes.add(Route::public(&Method::PUT, "/things/{thing_id}").about("thing_id"), nothing);
+        let Found::Route(found, _, _, params) = routes.find(&Method::HEAD, "/things/a b") else { panic!() };
         assert_eq!((found.template, params.get("thing_id")), ("/things/{thing_id}", Some("a b")));
         assert_eq!((found.subject, &*routes.subjects()), (Some("thing_id"), &["thing_id"][..]));
         let Found::OtherMethods(allow) = routes.find(&Method::DELETE, "/things") else { panic!() };
@@ -312,8 +370,8 @@ mod tests {
     #[should_panic(expected = "route /drafts: Some(1048577) bytes held whole")]
     fn a_large_body_is_not_held_whole() {
         let mut routes = Routes::new();
-        routes.add(Method::PUT, route("/drafts").streaming(1 << 30));
-        routes.add(Method::POST, route("/drafts").taking(WHOLE_BODY_MAX_BYTES));
-        routes.add(Method::PATCH, route("/drafts").taking(WHOLE_BODY_MAX_BYTES + 1));
+        routes.add(Route::public(&Method::PUT, "/drafts").streaming(1 << 30), nothing);
+        routes.add(Route::public(&Method::POST, "/drafts").taking(WHOLE_BODY_MAX_BYTES), nothing);
+        routes.add(Route::public(&Method::PATCH, "/drafts").taking(WHOLE_BODY_MAX_BYTES + 1), nothing);
     }
 }

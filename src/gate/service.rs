@@ -130,7 +130,7 @@ impl Gate {
         self.guard.as_ref().map_or(Ok(()), |guard| guard(request, peer))?;
         let path = decoded(request.path());
         let found = self.routes.find(&request.method, &path);
-        if let Found::Route(route, metrics, _) = &found {
+        if let Found::Route(route, _, metrics, _) = &found {
             exchange.routed(route, metrics);
         }
         let client = address::of_client(request, peer, &self.policy.trusted_proxy, &self.untrusted_proxy);
@@ -140,8 +140,8 @@ impl Gate {
         {
             return Ok(Outcome::Now(refusal));
         }
-        let (route, params) = match found {
-            Found::Route(route, _, params) => (route, params),
+        let (route, handler, params) = match found {
+            Found::Route(route, handler, _, params) => (route, handler, params),
             Found::OtherMethods(allow) => return Err(ApiError::method_not_allowed(&allow)),
             Found::Nothing if handshake::is_websocket_upgrade(request) => return Err(no_socket()),
             Found::Nothing if self.guard.is_some() => return Err(ApiError::no_route()),
@@ -203,7 +203,7 @@ impl Gate {
             clock,
             parking,
         };
-        (route.handler)(&call)
+        handler(&call)
     }
 
     /// Counts an authentication failure.

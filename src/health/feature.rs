@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::counters::{self, Ready};
-use super::{BOUNDS, Health, Readiness, routes};
+use super::{BOUNDS, Health, ROUTES, Readiness, routes};
 use crate::feature::smoke::Smoke;
 use crate::feature::{Feature, House, Running, ShardParts, StartError};
 use crate::gate::Routes;
@@ -11,7 +11,7 @@ use crate::settings::Settings;
 
 /// Is it alive, is it ready.
 pub static FEATURE: Feature =
-    Feature { counters: counters::ROWS, bounds: BOUNDS, smoke, ..Feature::new("health", start) };
+    Feature { counters: counters::ROWS, bounds: BOUNDS, routes: &[&ROUTES], smoke, ..Feature::new("health", start) };
 
 /// A server that is not ready may still show what it can do and what it cannot.
 fn smoke(smoke: &mut Smoke<'_>) {

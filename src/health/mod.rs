@@ -64,14 +64,23 @@ pub struct Health {
     pub clock: Clock,
 }
 
+/// What is served.
+pub(crate) const ROUTES: [Route; 3] = [
+    Route::public(&Method::GET, "/healthz").probe().does("Say whether the process serves"),
+    Route::public(&Method::GET, "/readyz")
+        .probe()
+        .does("Say whether a change could be made now, and with `verbose=1` how that is known"),
+    Route::public(&Method::GET, "/api/health/db").does("Say how the database is"),
+];
+
 /// Adds the health routes for one shard.
 pub fn routes(routes: &mut Routes, health: Health) {
-    let health = Rc::new(health);
+    let ([healthz, readyz, database], health) = (ROUTES, Rc::new(health));
     let alive = |_: &Call<'_>| Ok(Outcome::Now(Response::json(StatusCode::OK, &br#"{"status":"ok"}"#[..])));
-    routes.add(Method::GET, Route::public("/healthz", alive).probe());
+    routes.add(healthz, alive);
     let ready = Rc::clone(&health);
-    routes.add(Method::GET, Route::public("/readyz", move |call| ready.readyz(call)).probe());
-    routes.add(Method::GET, Route::public("/api/health/db", move |call| health.database(call)));
+    routes.add(readyz, move |call| ready.readyz(call));
+    routes.add(database, move |call| health.database(call));
 }
 
 impl Health {

@@ -13,7 +13,18 @@ use crate::gate::{Call, Outcome, Route, Routes};
 use crate::settings::Settings;
 
 /// What only the operator sees.
-pub static FEATURE: Feature = Feature { knobs: options::KNOBS, bounds: bounds::BOUNDS, ..Feature::new("ops", start) };
+pub static FEATURE: Feature = Feature {
+    knobs: options::KNOBS,
+    bounds: bounds::BOUNDS,
+    routes: &[&[METRICS]],
+    operator: &operator::ROUTES,
+    ..Feature::new("ops", start)
+};
+
+/// With `METRICS_PUBLIC` only.
+const METRICS: Route = Route::public(&Method::GET, "/metrics")
+    .probe()
+    .does("Show the metrics, in the text format 0.0.4 of Prometheus, with `METRICS_PUBLIC=true`");
 
 fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
     let is_public = settings.flag(&METRICS_PUBLIC);
@@ -32,7 +43,7 @@ impl Running for Operations {
         if self.is_public {
             let metrics = self.shown.metrics.clone();
             let answer = move |_: &Call<'_>| Ok(Outcome::Now(operator::metrics_page(metrics.encode())));
-            routes.add(Method::GET, Route::public("/metrics", answer).probe());
+            routes.add(METRICS, answer);
         }
     }
 

@@ -17,7 +17,7 @@ use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
 use crate::net::Response;
 use crate::observe::metrics;
 use crate::observe::options::{level, word};
-use crate::plane;
+use crate::plane::{self, OPS_BODY_MAX_BYTES};
 use crate::store::Reader;
 
 /// Rows of the audit log in an answer, unless asked for otherwise.
@@ -32,6 +32,22 @@ pub(super) struct Operator {
     pub(super) serving: Arc<Serving>,
 }
 
+/// What is served to the operator.
+pub(super) const ROUTES: [Route; 6] = [
+    Route::public(&Method::GET, "/").does("Show the dashboard"),
+    Route::public(&Method::GET, "/audit").does("List the newest rows of the audit log, newest first"),
+    Route::public(&Method::GET, "/log-level").does("Say what is logged"),
+    Route::public(&Method::PUT, "/log-level").taking(OPS_BODY_MAX_BYTES).does(
+        "Change what is logged until the next start or reload; the body is one word: `off`, `error`, `warn`, `info`, `debug` \
+         or `trace`",
+    ),
+    Route::public(&Method::GET, "/metrics").does("Show the metrics, in the text format 0.0.4 of Prometheus"),
+    Route::public(&Method::GET, "/status").does(
+        "Say how things are: version, uptime, readiness with reasons, writer, database, disk, backups, configuration \
+         without secrets",
+    ),
+];
+
 /// Adds them all.
 pub(super) fn add(routes: &mut Routes, operator: Operator) {
     let operator = Rc::new(operator);
@@ -39,12 +55,13 @@ pub(super) fn add(routes: &mut Routes, operator: Operator) {
         let operator = Rc::clone(&operator);
         move |call: &Call<'_>| handler(&operator, call)
     };
-    routes.add(Method::GET, Route::public("/", |_| Ok(Outcome::Now(page()))));
-    routes.add(Method::GET, Route::public("/audit", with(audit)));
-    routes.add(Method::GET, Route::public("/log-level", with(|operator, _| Ok(operator.level()))));
-    routes.add(Method::PUT, Route::public("/log-level", with(set_level)));
-    routes.add(Method::GET, Route::public("/metrics", with(metrics)));
-    routes.add(Method::GET, Route::public("/status", with(status)));
+    let [to_page, to_audit, to_level, to_set_level, to_metrics, to_status] = ROUTES;
+    routes.add(to_page, |_| Ok(Outcome::Now(page())));
+    routes.add(to_audit, with(audit));
+    routes.add(to_level, with(|operator, _| Ok(operator.level())));
+    routes.add(to_set_level, with(set_level));
+    routes.add(to_metrics, with(metrics));
+    routes.add(to_status, with(status));
 }
 
 impl Operator {

@@ -59,6 +59,11 @@ pub(super) const OPS_THREADS: usize = 2;
 
 /// The one path that needs no token.
 const HEALTHZ: &str = "/healthz";
+const ALIVE: Route =
+    Route::public(&Method::GET, HEALTHZ).does("Say that the plane is there; the only path that needs no token");
+
+/// What the plane itself serves.
+pub(crate) const ROUTES: &[Route] = &[ALIVE];
 
 /// What the plane is given to work with.
 pub struct Parts {
@@ -160,7 +165,7 @@ impl Plan {
         let parts = ShardParts::new(reader, writer, pool, Rc::clone(&topics), Arc::clone(&mailbox), checks);
         let mut to = Routes::new();
         let alive = |_: &Call<'_>| Ok(Outcome::Now(Response::json(StatusCode::OK, &br#"{"status":"ok"}"#[..])));
-        to.add(Method::GET, Route::public(HEALTHZ, alive));
+        to.add(ALIVE, alive);
         for running in self.serving.running.upgrade().iter().flat_map(|all| all.iter()) {
             running.operator(&parts, &self.serving, &mut to);
         }
@@ -270,8 +275,8 @@ mod tests {
                 let body = Body::Source { length: Some(1_000_000), source: Box::new(ReadSource(from)) };
                 Ok(Outcome::Now(Response { body, ..Response::empty(StatusCode::OK) }))
             };
-            routes.add(Method::GET, Route::public("/download", send));
-            routes.add(Method::GET, Route::public("/panic", |_| panic!("nobody knows")));
+            routes.add(Route::public(&Method::GET, "/download"), send);
+            routes.add(Route::public(&Method::GET, "/panic"), |_| panic!("nobody knows"));
         }
     }
 

@@ -55,7 +55,7 @@ type Answered = Result<Outcome, ApiError>;
 fn toys(routes: &mut Routes, parts: &ShardParts) {
     let mut get = |template, handler: fn(&ShardParts, &Call<'_>) -> Answered| {
         let parts = parts.clone();
-        routes.add(Method::GET, Route::public(template, move |call| handler(&parts, call)));
+        routes.add(Route::public(&Method::GET, template), move |call| handler(&parts, call));
     };
     get("/shard-thread", |_, _| Ok(Outcome::Now(text(thread_id())?)));
     get("/writer-thread", |parts, call| parts.change(call, |_| Ok(thread_id()), text));

@@ -1,5 +1,6 @@
 //! The private plane: who may come in, what it answers, and what cannot bring it down.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -7,6 +8,9 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Stdio;
 
+use http::Method;
+use inkring::features;
+use inkring::gate::Route;
 use inkring::net::Endpoint;
 use inkring::net::client::Ask;
 use serde_json::Value;
@@ -115,6 +119,31 @@ fn every_path_answers_and_every_answer_is_guarded() {
     // The public port has none of it.
     for target in ["/", "/metrics", "/status", "/audit", "/log-level", "/backup"] {
         assert_eq!(operated.server.get(target).status, 404, "{target}");
+    }
+}
+
+#[test]
+fn what_is_served_is_what_is_declared() {
+    let operated = Operated::with(&[("METRICS_PUBLIC", "true")]);
+    let metrics = operated.get("/metrics");
+    let counted =
+        metrics.text().lines().filter_map(|line| line.strip_prefix("http_request_duration_seconds_count{path=\""));
+    let served: BTreeSet<&str> = counted.map(|line| line.split('"').next().unwrap()).collect();
+    let (public, private) = (features::routes(), features::operator_routes());
+    let declared = public.iter().map(|route| route.template).chain(["unmatched"]);
+    assert_eq!(served, declared.collect(), "left: what is served; right: what features declare");
+    let methods = |of: &[Route], path: &str| {
+        let head = |route: &Route| (route.with_head && route.method == Method::GET).then_some("HEAD");
+        let here = of.iter().filter(|route| route.template == path);
+        here.flat_map(|route| [route.method.as_str()].into_iter().chain(head(route))).collect::<Vec<_>>().join(", ")
+    };
+    for path in public.iter().map(|route| route.template) {
+        let answer = operated.server.connect().request("DELETE", path, &[], b"");
+        assert_eq!((answer.status, answer.header("allow")), (405, Some(&*methods(&public, path))), "{path}");
+    }
+    for path in private.iter().map(|route| route.template) {
+        let answer = operated.ask("DELETE", path, "localhost", &[], b"");
+        assert_eq!((answer.status, answer.header("allow")), (405, Some(&*methods(&private, path))), "{path}");
     }
 }
 

@@ -198,14 +198,15 @@ impl Running for Streams {
         };
         let echo = |call: &Call<'_>| said(&json!({ "bytes": call.bytes.len() })).map(Outcome::Now);
         let quick = Pace { stall: SECOND, grace: SECOND, bytes_per_second: 1000 };
-        let mut put = |route| routes.add(Method::PUT, route);
-        put(Route::user("/kept/{name}", upload.clone()).streaming(KEPT_MAX_BYTES));
-        put(Route::user("/rare/{name}", upload.clone()).streaming(KEPT_MAX_BYTES).mutation());
-        put(Route::public("/quick/{name}", upload.clone()).streaming(KEPT_MAX_BYTES).paced(quick));
-        put(Route::public("/stuck/{name}", upload.clone()).streaming(STUCK_BYTES));
-        put(Route::public("/whole/{name}", upload).taking(50_000));
-        put(Route::public("/lines", lines).streaming(KEPT_MAX_BYTES));
-        put(Route::public("/echo", echo).taking(10).carrying(&ASSET));
+        let (public, user) =
+            (|template| Route::public(&Method::PUT, template), |template| Route::user(&Method::PUT, template));
+        routes.add(user("/kept/{name}").streaming(KEPT_MAX_BYTES), upload.clone());
+        routes.add(user("/rare/{name}").streaming(KEPT_MAX_BYTES).mutation(), upload.clone());
+        routes.add(public("/quick/{name}").streaming(KEPT_MAX_BYTES).paced(quick), upload.clone());
+        routes.add(public("/stuck/{name}").streaming(STUCK_BYTES), upload.clone());
+        routes.add(public("/whole/{name}").taking(50_000), upload);
+        routes.add(public("/lines").streaming(KEPT_MAX_BYTES), lines);
+        routes.add(public("/echo").taking(10).carrying(&ASSET), echo);
         let (parts, shared) = (parts.clone(), Arc::clone(&self.0));
         let file = move |call: &Call<'_>| {
             let path = shared.directory.join(call.param("name"));
@@ -219,10 +220,10 @@ impl Running for Streams {
                 ..Response::empty(StatusCode::OK)
             }))
         };
-        routes.add(Method::GET, Route::public("/files/{name}", file).carrying(&ASSET));
+        routes.add(Route::public(&Method::GET, "/files/{name}").carrying(&ASSET), file);
         let asset = |call: &Call<'_>| PAGE.answer(call).map(Outcome::Now);
-        routes.add(Method::GET, Route::public("/page", asset).carrying(&ASSET));
-        routes.add(Method::GET, Route::public("/produced", produced));
+        routes.add(Route::public(&Method::GET, "/page").carrying(&ASSET), asset);
+        routes.add(Route::public(&Method::GET, "/produced"), produced);
     }
 }
 

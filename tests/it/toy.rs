@@ -38,11 +38,19 @@ const GREETING_MAX_CHARS: usize = 40;
 const BOUNDS: &[BoundRow] = &[BoundRow::new(&TOYS, "GREETING_MAX_CHARS", GREETING_MAX_CHARS as u64, "characters")
     .of("The greeting.", "cut")
     .tested_by("a_feature_is_one_folder_and_one_line")];
+const ROUTES: [Route; 3] = [
+    Route::public(&Method::GET, "/toy").does("Hear what the toy says"),
+    Route::public(&Method::GET, "/toy/shy").does("Be refused"),
+    Route::public(&Method::PUT, "/toy/{name}").about("name").does("Add a toy"),
+];
+const COUNT: Route = Route::public(&Method::GET, "/toys").does("Count the toys");
 static TOY: Feature = Feature {
     knobs: &[&GREETING],
     counters: &[&SAID],
     bounds: BOUNDS,
     codes: &[&SHY],
+    routes: &[&ROUTES],
+    operator: &[COUNT],
     schema: TABLES,
     smoke,
     ..Feature::new("toy", start)
@@ -79,22 +87,23 @@ impl Running for Toy {
                 json!({ "says": *greeting.now() }).to_string().into_bytes(),
             )))
         };
-        routes.add(Method::GET, Route::public("/toy", greet));
+        let [to_greet, to_shy, to_add] = ROUTES;
+        routes.add(to_greet, greet);
         let shy = |_: &inkring::gate::Call<'_>| Err(ApiError::new(Code::Of(&SHY), "The toy is shy"));
-        routes.add(Method::GET, Route::public("/toy/shy", shy));
+        routes.add(to_shy, shy);
         let shard = shard.clone();
         let add = move |call: &inkring::gate::Call<'_>| {
             let name = call.param("name").to_owned();
             let insert = move |tx: &mut Tx<'_>| Ok(tx.run("INSERT INTO toys (name) VALUES (?1)", &[(&name).into()])?);
             shard.change(call, insert, |()| Ok(Response::empty(StatusCode::CREATED)))
         };
-        routes.add(Method::PUT, Route::public("/toy/{name}", add).about("name"));
+        routes.add(to_add, add);
     }
 
     fn operator(&self, _: &ShardParts, _: &Arc<Serving>, routes: &mut Routes) {
         let count =
             |_: &inkring::gate::Call<'_>| Ok(Outcome::Now(Response::json(StatusCode::OK, &b"{\"toys\":1}"[..])));
-        routes.add(Method::GET, Route::public("/toys", count));
+        routes.add(COUNT, count);
     }
 
     fn tasks(&self, _: &Rc<Reader>) -> Vec<Task> {
