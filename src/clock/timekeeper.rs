@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use super::Clock;
-use super::steady::{AHEAD_MAX, Horizon, Reading, Steadiness};
+use super::steady::{AHEAD_MAX, Horizon, Reading, STEADY_FOR, Steadiness, TIME_MIN};
 use super::timestamp::Timestamp;
 
 /// Looks at both clocks whenever it is asked. Clones share what they have seen.
@@ -90,6 +90,23 @@ impl Timekeeper {
     /// The wall clock. What is stored with a time has it from here: each such time has to be one that was seen.
     pub fn now(&self) -> Timestamp {
         self.0.with(|seen| seen.steadiness.newest().wall)
+    }
+
+    /// The time that tokens are judged by: the wall clock, wherever it goes. Only one that was never set is not believed that it
+    /// is before the newest stored time, or every token that ever expired would be good.
+    pub fn token_time(&self) -> Timestamp {
+        let now = self.0.clock.now();
+        if now >= TIME_MIN { now } else { (self.0.stored)().map_or(now, |stored| stored.max(now)) }
+    }
+
+    /// When a token that is good until then is not any more, by the clock of deadlines; `None` is later than can be told.
+    /// While the wall clock was never set, that is after [`STEADY_FOR`] at the latest.
+    pub fn token_deadline(&self, until: Timestamp) -> Option<Instant> {
+        let clock = &self.0.clock;
+        if clock.now() >= TIME_MIN {
+            return clock.instant_of(until);
+        }
+        clock.instant().checked_add(until.ahead_of(self.token_time()).min(STEADY_FOR))
     }
 
     /// Looks now.
@@ -188,7 +205,7 @@ impl Drop for Retention {
 
 #[cfg(test)]
 mod tests {
-    use super::super::timestamp::{DAY, DAY_MICROS, HOUR_MICROS};
+    use super::super::timestamp::{DAY, DAY_MICROS, HOUR, HOUR_MICROS};
     use super::*;
 
     const NOW: Timestamp = Timestamp(1_790_000_000_000_000);
@@ -217,6 +234,20 @@ mod tests {
         timekeeper.follow();
         *stored.lock() = Some(clock.now());
         assert_eq!((timekeeper.look().warning(), timekeeper.look().should_follow), (None, false));
+    }
+
+    #[test]
+    fn tokens_follow_a_clock_that_is_set_and_not_one_that_is_not() {
+        let (clock, timekeeper, stored) = kept();
+        let left = |until| timekeeper.token_deadline(until).unwrap() - clock.instant();
+        assert_eq!((timekeeper.token_time(), left(NOW.later(2 * HOUR))), (NOW, 2 * HOUR));
+        clock.set(-DAY_MICROS);
+        assert_eq!((timekeeper.token_time(), left(NOW)), (NOW.earlier(DAY), DAY));
+        clock.set(7 - clock.now().0);
+        assert_eq!((timekeeper.token_time(), left(NOW)), (NOW, Duration::ZERO));
+        assert_eq!((left(NOW.later(2 * HOUR)), left(NOW.later(HOUR / 2))), (HOUR, HOUR / 2));
+        *stored.lock() = None;
+        assert_eq!((timekeeper.token_time(), left(NOW)), (Timestamp(7), HOUR));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
@@ -21,7 +22,7 @@ use super::policy::Policy;
 use super::receive::Receiving;
 use super::routes::{Access, Found, Kind, Reads, Routes};
 use super::validate;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timekeeper, Timestamp};
 use crate::net::{self, Answer, Intake, Peer, Reject, Request, RequestId, Response, Resume, Ticket};
 
 /// What the gate holds for all requests of one shard.
@@ -42,6 +43,8 @@ pub struct Gate {
     pub shard: Arc<dyn Resume>,
     /// Where time comes from.
     pub clock: Clock,
+    /// Says by which time tokens are judged; nothing where there are none.
+    pub timekeeper: Option<Timekeeper>,
 }
 
 /// Lets requests of the operator in, before anything else of them is looked at. A gate that has one is private: it knows no
@@ -116,6 +119,17 @@ impl net::Service for Gate {
 }
 
 impl Gate {
+    fn token_time(&self) -> Timestamp {
+        self.timekeeper.as_ref().map_or_else(|| self.clock.now(), Timekeeper::token_time)
+    }
+
+    fn token_deadline(&self, until: Timestamp) -> Option<Instant> {
+        match &self.timekeeper {
+            Some(timekeeper) => timekeeper.token_deadline(until),
+            None => self.clock.instant_of(until),
+        }
+    }
+
     fn origin(&self, request: &Request<'_>) -> OriginVerdict {
         if self.guard.is_some() { OriginVerdict::SameOrigin } else { self.policy.cors.judge(request) }
     }
@@ -152,7 +166,7 @@ impl Gate {
         }
         // Where the route does not ask, only the limiter does.
         let asks = route.access == Access::User || limiter.is_some();
-        let asker = asks.then(|| self.policy.identity.establish(request, self.clock.now()));
+        let asker = asks.then(|| self.policy.identity.establish(request, self.token_time()));
         if let Some(limiter) = limiter {
             // A client with a token that is not good is nobody but an address.
             let user = asker.as_ref().and_then(|asker| asker.as_deref().ok());
@@ -174,10 +188,10 @@ impl Gate {
             Access::Socket if !handshake::is_websocket_upgrade(request) => return Err(ApiError::no_route()),
             Access::Socket => {
                 handshake::check(request)?;
-                match self.policy.identity.establish_socket(request, self.clock.now()) {
+                match self.policy.identity.establish_socket(request, self.token_time()) {
                     Ok(caller) => {
                         exchange.user = Some(caller.user);
-                        known_until = caller.until.and_then(|until| self.clock.instant_of(until));
+                        known_until = caller.until.and_then(|until| self.token_deadline(until));
                     }
                     Err(error) => self.count_auth_failure(&error),
                 }

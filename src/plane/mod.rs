@@ -178,6 +178,7 @@ impl Plan {
             untrusted_proxy: UntrustedProxy::default(),
             shard: mailbox,
             clock: self.clock.clone(),
+            timekeeper: None,
         };
         (vec![gate], topics)
     }

@@ -43,6 +43,7 @@ impl ShardPlan {
             untrusted_proxy: self.house.untrusted_proxy.clone(),
             shard: mailbox,
             clock: self.house.clock.clone(),
+            timekeeper: Some(self.house.timekeeper.clone()),
         };
         (vec![gate], topics)
     }

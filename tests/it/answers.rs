@@ -148,6 +148,7 @@ impl Toys {
                 untrusted_proxy: inkring::gate::UntrustedProxy::default(),
                 shard: mailbox,
                 clock: clock.clone(),
+                timekeeper: None,
             };
             (vec![gate], topics)
         })

@@ -323,6 +323,33 @@ fn a_backup_of_the_future_is_no_proof_that_there_is_a_new_one() {
     assert!(metric(&server, "backup_last_success_timestamp_seconds") > 1e9);
 }
 
+#[test]
+fn a_clock_that_was_never_set_makes_no_expired_token_good() {
+    let Some(moved) = Moved::new() else { return };
+    let mut server = moved.server(&[("JWT_SECRET", "7a1f0c5de2b94838b6a0d7c4e19f5a33")]);
+    let token = |days: i64| {
+        moved.by(days * DAY);
+        let minted = server.command().args(["token", "mint", "--user", "alice", "--hours", "24"]).output().unwrap();
+        assert!(minted.status.success(), "{minted:?}");
+        format!("Bearer {}", String::from_utf8(minted.stdout).unwrap().trim())
+    };
+    let (expired, good) = (token(-30), token(0));
+    let ask = |server: &Server, token: &str| {
+        let answer = server.connect().request("GET", "/v1/collab/drafts", &[("Authorization", token)], b"");
+        (answer.status, answer.text().contains("Token expired"))
+    };
+    let body = json!({ "title": "A draft", "platform": "x" }).to_string();
+    let headers = [("Authorization", &*good), ("Content-Type", "application/json")];
+    server.connect().request("POST", "/v1/collab/drafts", &headers, body.as_bytes()).expect(200);
+    assert!(server.terminate().success());
+    for years in [0, -56, 0] {
+        moved.by(years * YEAR);
+        server.launch();
+        assert_eq!((ask(&server, &expired), ask(&server, &good)), ((401, true), (200, false)), "{years}");
+        assert!(server.terminate().success());
+    }
+}
+
 /// A server in this process, and the hands of its clock.
 struct Here {
     directory: tempfile::TempDir,
