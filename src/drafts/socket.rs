@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use log::kv::Value;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -21,10 +22,12 @@ use super::replay::{self, Replay};
 use super::shared::Shared;
 use crate::clock::OffsetStyle;
 use crate::feature::ShardParts;
-use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
+use crate::gate::{ApiError, Call, Code, Outcome, ReplayMeter, Route, Routes};
 use crate::hub::{Full, Seat, Subscription};
 use crate::net::socket::{Message, code};
 use crate::net::{Outgoing, Session, Ticket};
+use crate::observe;
+use crate::observe::sample::Sample;
 use crate::store::Topic;
 
 /// What the sockets of one shard share.
@@ -43,18 +46,28 @@ pub(super) fn route(routes: &mut Routes, parts: ShardParts, shared: Shared) {
     routes.add(ROUTE, move |call| {
         let (who, until) = (Who::of(call), call.known_until);
         let options = watches.shared.sockets.now();
-        let session: Box<dyn Session> = match watches.admit(&who, call, &options) {
-            Ok((seat, since)) => {
+        match watches.admit(&who, call, &options) {
+            Ok((seat, catch_up)) => {
                 watches.shared.house.sockets.opened.inc();
-                Box::new(Watch { who, since, until, watches: Rc::clone(&watches), seat, listening: None })
+                let watch = Watch { who, catch_up, until, watches: Rc::clone(&watches), seat, listening: None };
+                Ok(Outcome::Socket(Box::new(watch), options.limits.clone()))
             }
             Err(refusal) => {
                 watches.shared.house.sockets.refused.with(&[refusal.reason]).inc();
-                Box::new(Refused { who, refusal })
+                // What one limit has refused is not counted against another.
+                let counts = refusal.code != Code::RateLimited.as_str();
+                let told = Box::new(Refused { who, refusal, watches: Rc::clone(&watches) });
+                let limits = options.limits.clone();
+                Ok(if counts { Outcome::NoSocket(told, limits) } else { Outcome::Socket(told, limits) })
             }
-        };
-        Ok(Outcome::Socket(session, options.limits.clone()))
+        }
     });
+}
+
+/// What a socket missed: from where on, and what counts it.
+struct CatchUp {
+    since: i64,
+    meter: Option<ReplayMeter>,
 }
 
 /// Why a socket is closed right after it was opened, in the words of contract 01 §2.3.
@@ -108,7 +121,7 @@ impl From<Full> for Refusal {
 
 impl Watches {
     /// Whether this caller gets a socket: its seat, and from where it wants to catch up.
-    fn admit(&self, who: &Who, call: &Call<'_>, options: &SocketOptions) -> Result<(Seat, Option<i64>), Refusal> {
+    fn admit(&self, who: &Who, call: &Call<'_>, options: &SocketOptions) -> Result<(Seat, Option<CatchUp>), Refusal> {
         let origin = call.headers.get("origin");
         if let Some(origins) = &options.origins
             && !origin.is_some_and(|origin| origins.iter().any(|known| known.as_bytes() == origin))
@@ -134,7 +147,15 @@ impl Watches {
         let may_read = MayRead::new(options.public_read, &who.draft_id, call.user);
         self.parts.fetch(move |reader| may_read.ask(reader))?;
         let topic = Topic::new(&TOPICS, Arc::clone(&who.draft_id));
-        Ok((self.shared.house.seats.take(&topic, call.user, &options.seats)?, since))
+        let seat = self.shared.house.seats.take(&topic, call.user, &options.seats)?;
+        let catch_up = since.map(|since| CatchUp { since, meter: call.replay_meter() });
+        let meter = catch_up.as_ref().and_then(|catch_up| catch_up.meter.as_ref());
+        if meter.is_some_and(|meter| !meter.admits(self.shared.house.clock.instant())) {
+            let message = "Too much was replayed for this user or address; come back later";
+            let refusal = Refusal::new(Code::RateLimited.as_str(), message, "replay", "ws.limit.replay");
+            return Err(Refusal { close: code::TRY_AGAIN, ..refusal });
+        }
+        Ok((seat, catch_up))
     }
 }
 
@@ -157,13 +178,18 @@ impl Who {
     }
 
     fn log(&self, level: log::Level, event: &str, context: Option<&str>) {
-        log::log!(
-            level,
-            request_id = self.request_id.as_str(), connection_id = self.connection_id.as_str(),
-            user_id = Some(self.user.as_str()).filter(|user| !user.is_empty()), draft_id = &*self.draft_id,
-            context;
-            "{event}"
-        );
+        observe::event(level, event, &self.fields(context));
+    }
+
+    fn fields<'w>(&'w self, context: Option<&'w str>) -> Vec<(&'w str, Value<'w>)> {
+        let user = Some(self.user.as_str()).filter(|user| !user.is_empty());
+        vec![
+            ("request_id", self.request_id.as_str().into()),
+            ("connection_id", self.connection_id.as_str().into()),
+            ("user_id", user.map_or(Value::null(), Value::from)),
+            ("draft_id", Value::from(&*self.draft_id)),
+            ("context", context.map_or(Value::null(), Value::from)),
+        ]
     }
 
     /// Says what is wrong, and ends.
@@ -185,12 +211,14 @@ impl Who {
 struct Refused {
     who: Who,
     refusal: Refusal,
+    watches: Rc<Watches>,
 }
 
 impl Session for Refused {
     fn open(&mut self, _: Ticket, out: &mut Outgoing<'_>) {
+        static REFUSED: Sample = Sample::new();
         let Refusal { code, message, close, event, level, context, .. } = &self.refusal;
-        self.who.log(*level, event, context.as_deref());
+        REFUSED.event(self.watches.shared.house.clock.instant(), *level, event, || self.who.fields(context.as_deref()));
         self.who.refuse(code, message, *close, out);
     }
 
@@ -202,7 +230,7 @@ impl Session for Refused {
 /// A socket that watches a draft.
 struct Watch {
     who: Who,
-    since: Option<i64>,
+    catch_up: Option<CatchUp>,
     /// When the token that it was opened with expires.
     until: Option<Instant>,
     watches: Rc<Watches>,
@@ -218,7 +246,7 @@ impl Session for Watch {
         let subscription = self.watches.shared.house.hub.subscribe(self.seat.topic(), &parts.mailbox);
         let topic = subscription.topic().clone();
         self.listening = Some((ticket, subscription));
-        let replay = self.since.map(|since| {
+        let replay = self.catch_up.as_ref().map(|&CatchUp { since, .. }| {
             let draft_id = Arc::clone(&self.who.draft_id);
             parts.fetch(move |reader| replay::since(reader, &draft_id, since))
         });
@@ -284,6 +312,9 @@ impl Watch {
             _ => &metrics.replay_partial,
         };
         result.inc();
+        if let Some(meter) = self.catch_up.as_ref().and_then(|catch_up| catch_up.meter.as_ref()) {
+            meter.spend(replay.events.len(), self.watches.shared.house.clock.instant());
+        }
         let topics = self.watches.parts.topics.borrow();
         replay.events.iter().for_each(|event| topics.count_replayed(event.kind));
     }
@@ -301,7 +332,8 @@ impl Watch {
             ring_holder: replay.map(|replay| replay.ring_holder.as_deref()),
         };
         send(out, &welcome);
-        let (Some(from), Some(Replay { head, events, complete, .. })) = (self.since, replay) else { return };
+        let from = self.catch_up.as_ref().map(|catch_up| catch_up.since);
+        let (Some(from), Some(Replay { head, events, complete, .. })) = (from, replay) else { return };
         for event in events {
             out.text(&frame_text(event, true));
         }

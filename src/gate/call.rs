@@ -8,6 +8,7 @@ use std::time::Instant;
 use http::Method;
 
 use super::error::ApiError;
+use super::limit::{Limiter, ReplayMeter};
 use super::reply::{self, Parked, Reply, Waiting};
 use super::validate::Body;
 use crate::clock::Clock;
@@ -43,6 +44,7 @@ pub struct Call<'a> {
     /// The time, for whom it concerns.
     pub clock: &'a Clock,
     pub(super) parking: &'a Parking,
+    pub(super) limiter: Option<&'a Limiter>,
 }
 
 /// Where an answer that comes later is brought, and whatever a receiver has paused for.
@@ -85,6 +87,12 @@ impl Call<'_> {
         self.parking.park()
     }
 
+    /// What counts the events that a socket of the sender catches up with; none while rates are not limited.
+    #[must_use]
+    pub fn replay_meter(&self) -> Option<ReplayMeter> {
+        self.limiter.map(|limiter| limiter.replays_of(self.user, self.client))
+    }
+
     /// A part of the path by its name in the template.
     pub fn param(&self, name: &str) -> &str {
         self.params.get(name).unwrap_or_default()
@@ -107,6 +115,8 @@ pub enum Outcome {
     Receive(Box<dyn BodyReceiver>),
     /// The connection becomes a WebSocket of this session. Only on routes for sockets.
     Socket(Box<dyn Session>, SocketLimits),
+    /// The same, but only to be told why it gets nothing: counted against its address, as any request.
+    NoSocket(Box<dyn Session>, SocketLimits),
 }
 
 /// Takes the body of one request piece by piece. It lives on the shard and must not block; what has to goes to the pool

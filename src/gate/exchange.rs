@@ -19,6 +19,17 @@ use super::routes::{Kind, PACE, Route, Routes};
 use crate::clock::Clock;
 use crate::net::{self, Answer, Pace, Request, RequestId, Response, Woken};
 use crate::observe;
+use crate::observe::sample::{PATH_MAX_CHARS, Sample};
+use crate::text::cut;
+
+/// Lines that somebody who is not let in can cause, each kind by itself: a flood of one must not bury the others.
+static REFUSED: Sample = Sample::new();
+static UNKNOWN: Sample = Sample::new();
+static ABANDONED: Sample = Sample::new();
+static HTTP_ERROR: Sample = Sample::new();
+static APP_ERROR: Sample = Sample::new();
+static SERVER_ERROR: Sample = Sample::new();
+static UNHANDLED: Sample = Sample::new();
 
 /// What the gate knows before it has looked at a request.
 pub(super) struct Context<'g> {
@@ -121,12 +132,16 @@ impl Exchange {
     }
 
     /// Tells the log of a client who left in the middle of its body, or was cut off by the stop.
-    pub(super) fn left(self, received_bytes: u64) {
+    pub(super) fn left(self, received_bytes: u64, now: Instant) {
         if !self.is_private {
-            log::info!(
-                request_id = self.request_id.as_str(), route = self.route, user_id = self.user.as_deref(), received_bytes;
-                "request.abandoned"
-            );
+            ABANDONED.event(now, log::Level::Info, "request.abandoned", || {
+                vec![
+                    ("request_id", self.request_id.as_str().into()),
+                    ("route", self.route.into()),
+                    ("user_id", self.user.to_value()),
+                    ("received_bytes", received_bytes.into()),
+                ]
+            });
         }
     }
 
@@ -135,7 +150,7 @@ impl Exchange {
         match outcome {
             Ok(Outcome::Now(response)) => Answer::Now(self.finish(Ok(response), clock)),
             Ok(Outcome::Parked(waiting)) => Answer::Later(self.park(waiting, clock.clone())),
-            Ok(Outcome::Receive(_) | Outcome::Socket(..)) => {
+            Ok(Outcome::Receive(_) | Outcome::Socket(..) | Outcome::NoSocket(..)) => {
                 let error = ApiError::internal("a body that was received is followed by another, or by a socket");
                 Answer::Now(self.finish(Err(error), clock))
             }
@@ -170,60 +185,76 @@ impl Exchange {
     /// Turns the answer into what leaves, counts it, and logs that it does.
     pub(super) fn finish(mut self, answer: Result<Response, ApiError>, clock: &Clock) -> Response {
         let mut response = answer.unwrap_or_else(|error| {
-            self.log_error(&error);
+            self.log_error(&error, clock.instant());
             error.to_response(self.request_id.as_str())
         });
         if let Some(quota) = self.quota.take() {
             quota.apply(&mut response.headers);
         }
         self.cors.apply(&mut response.headers);
-        let took = clock.instant().saturating_duration_since(self.began);
+        let now = clock.instant();
+        let took = now.saturating_duration_since(self.began);
         self.metrics.answered(&self.method, response.status, took);
-        self.log_complete(&response, took);
+        self.log_complete(&response, took, now);
         self.headers.seal(&mut response, self.request_id);
         response.close |= self.is_private;
         response
     }
 
-    fn log_error(&self, error: &ApiError) {
+    fn log_error(&self, error: &ApiError, now: Instant) {
         if self.is_private {
             if let Some(context) = error.context() {
                 log::error!(request_id = self.request_id.as_str(), path = self.path.as_deref(), error = context; "ops.failed");
             }
             return;
         }
-        let (level, name) = match error.code() {
-            Code::InternalError => (log::Level::Error, "unhandled.exception"),
-            Code::HttpError => (log::Level::Warn, "http.error"),
+        let (level, name, sample) = match error.code() {
+            Code::InternalError => (log::Level::Error, "unhandled.exception", &UNHANDLED),
+            Code::HttpError => (log::Level::Warn, "http.error", &HTTP_ERROR),
             // What is wrong was said once, as an error, when it began.
-            Code::StorageReadonly => (log::Level::Warn, "app.error"),
-            _ if error.status().is_server_error() => (log::Level::Error, "app.error"),
-            _ => (log::Level::Warn, "app.error"),
+            Code::StorageReadonly => (log::Level::Warn, "app.error", &SERVER_ERROR),
+            _ if error.status().is_server_error() => (log::Level::Error, "app.error", &SERVER_ERROR),
+            _ => (log::Level::Warn, "app.error", &APP_ERROR),
         };
         let (message, context) = (error.logged(), error.context());
-        let mut fields = vec![("request_id", self.request_id.as_str().into()), ("user_id", self.user.to_value())];
-        fields.extend(self.subjects());
-        fields.extend([
-            ("route", self.route.into()),
-            ("status", error.status().as_u16().into()),
-            ("error_code", error.code().as_str().into()),
-            ("error_message", message.to_value()),
-            ("context", context.to_value()),
-        ]);
-        observe::event(level, name, &fields);
+        sample.event(now, level, name, || {
+            let mut fields = vec![("request_id", self.request_id.as_str().into()), ("user_id", self.user.to_value())];
+            fields.extend(self.subjects());
+            fields.extend([
+                ("route", self.route.into()),
+                ("status", error.status().as_u16().into()),
+                ("error_code", error.code().as_str().into()),
+                ("error_message", message.to_value()),
+                ("context", context.to_value()),
+            ]);
+            fields
+        });
     }
 
-    fn log_complete(&self, response: &Response, took: Duration) {
+    fn log_complete(&self, response: &Response, took: Duration, now: Instant) {
         let level = if self.kind == Kind::Probe { log::Level::Debug } else { log::Level::Info };
         if self.is_private || !log::log_enabled!(level) {
             return;
         }
+        let refused = response.status.as_u16() >= 400;
+        let sample = match (refused, &self.user) {
+            (true, _) => Some(&REFUSED),
+            (false, None) => Some(&UNKNOWN),
+            (false, Some(_)) => None,
+        };
+        let path = self.path.as_deref().map(|path| if refused { cut(path, PATH_MAX_CHARS) } else { path.into() });
+        let path = path.as_deref();
+        let left_out = match sample.map(|sample| sample.admit(now)) {
+            Some(None) => return,
+            Some(Some(left_out)) => left_out,
+            None => 0,
+        };
         let handled = if self.handled.is_zero() { took } else { self.handled };
         let bytes = response.body.length();
         let mut fields = vec![
             ("request_id", self.request_id.as_str().into()),
             ("method", self.method.as_str().into()),
-            ("path", self.path.to_value()),
+            ("path", path.to_value()),
             ("route", self.route.into()),
             ("status", response.status.as_u16().into()),
             ("latency_bucket", latency_bucket(took).into()),
@@ -236,6 +267,9 @@ impl Exchange {
             ("queue_us", micros(self.times.queued).into()),
             ("commit_us", micros(self.times.worked).into()),
         ]);
+        if left_out > 0 {
+            fields.push(("left_out", left_out.into()));
+        }
         observe::event(level, "request.complete", &fields);
     }
 

@@ -2,9 +2,9 @@
 //!
 //! 1. request id ([`RequestId`]), so that everything after can name it
 //! 2. CORS: a preflight is answered here ([`Cors`])
-//! 3. rate limit by address: 429 ([`Limiter`]); probes and handshakes of sockets are not counted
-//! 4. routing: 404, 405 with `Allow`, 307 to the path with or without its last slash ([`Routes`])
-//! 5. rate limit by user and route: 429. It needs the identity, but answers nothing in the place of 7
+//! 3. rate limit by address: 429 ([`Limiter`]); probes and sockets that are let in are not counted
+//! 4. routing: 404, 405 with `Allow`; a slash at the end more or less makes no difference ([`Routes`])
+//! 5. rate limit by user and route: 429, and the token of 3 is given back. It needs the identity, but answers nothing in the place of 7
 //! 6. the body, parsed: 422 `json_invalid` ([`validate::Body`])
 //! 7. identity: 401 ([`Identity`]); or, on the way to a socket, the handshake ([`handshake`])
 //! 8. the handler: shape (422), then meaning (404, 403, …), then the change
@@ -58,7 +58,7 @@ pub use identity::{
     BadKeys, BadToken, Caller, Demands, Form, Identity, KeyFile, Keys, MINT_MAX_HOURS, TOKEN_MAX_BYTES,
     USER_ID_MAX_CHARS, Verifier, is_user_id, mint, unverified,
 };
-pub use limit::{Limiter, RateLimits, RatePolicy};
+pub use limit::{Limiter, RateLimits, RatePolicy, ReplayMeter};
 pub use live::{Following, Live};
 pub use policy::{NewPolicy, Policies, Policy, PolicyError};
 #[cfg(test)]

@@ -88,7 +88,7 @@ impl net::Receiver for Receiving {
 impl Drop for Receiving {
     fn drop(&mut self) {
         if let Some((_, exchange)) = self.open.take() {
-            exchange.left(self.received_bytes);
+            exchange.left(self.received_bytes, self.clock.instant());
         }
     }
 }

@@ -236,13 +236,16 @@ pub fn operator_table(routes: &[Route]) -> String {
 
 /// The methods of one path.
 struct Methods {
+    template: &'static str,
     routes: Vec<(Route, Handler)>,
     metrics: Rc<RouteMetrics>,
 }
 
 /// All routes of one shard, with what counts their requests.
 pub struct Routes {
-    paths: matchit::Router<Methods>,
+    /// Both spellings of each path, with and without a slash at its end, and which of the methods they have.
+    paths: matchit::Router<usize>,
+    methods: Vec<Methods>,
     pub(super) metrics: Arc<Counters>,
     /// For requests that have no route.
     pub(super) unmatched: Rc<RouteMetrics>,
@@ -275,7 +278,7 @@ impl Routes {
     #[must_use]
     pub fn counted_by(metrics: Arc<Counters>) -> Self {
         let unmatched = Rc::new(metrics.route(UNMATCHED));
-        Self { paths: matchit::Router::new(), metrics, unmatched, subjects: Rc::default() }
+        Self { paths: matchit::Router::new(), methods: Vec::new(), metrics, unmatched, subjects: Rc::default() }
     }
 
     /// Adds a route, which its owner has declared, and who answers.
@@ -293,18 +296,22 @@ impl Routes {
         if let Some(subject) = route.subject.filter(|subject| !self.subjects.contains(subject)) {
             self.subjects = self.subjects.iter().copied().chain([subject]).collect();
         }
-        if let Ok(found) = self.paths.at_mut(template) {
-            found.value.routes.push((route, handler));
+        if let Some(methods) = self.methods.iter_mut().find(|methods| methods.template == template) {
+            methods.routes.push((route, handler));
             return;
         }
         let metrics = Rc::new(self.metrics.route(template));
-        let inserted = self.paths.insert(template, Methods { routes: vec![(route, handler)], metrics });
-        inserted.unwrap_or_else(|error| panic!("route {template}: {error}"));
+        for spelling in spellings(template) {
+            let inserted = self.paths.insert(spelling, self.methods.len());
+            inserted.unwrap_or_else(|error| panic!("route {template}: {error}"));
+        }
+        self.methods.push(Methods { template, routes: vec![(route, handler)], metrics });
     }
 
     /// The route of a decoded path. `HEAD` is served by `GET` routes.
     pub(super) fn find<'r, 'p>(&'r self, method: &Method, path: &'p str) -> Found<'r, 'p> {
         let Ok(matchit::Match { value, params }) = self.paths.at(path) else { return Found::Nothing };
+        let Some(value) = self.methods.get(*value) else { return Found::Nothing };
         let is_head = method == Method::HEAD;
         let wanted = if is_head { &Method::GET } else { method };
         match value.routes.iter().find(|(route, _)| route.method == wanted && (route.with_head || !is_head)) {
@@ -317,11 +324,18 @@ impl Routes {
     pub(super) fn subjects(&self) -> Rc<[&'static str]> {
         Rc::clone(&self.subjects)
     }
+}
 
-    /// Whether any method has this decoded path.
-    pub(super) fn has_path(&self, path: &str) -> bool {
-        self.paths.at(path).is_ok()
-    }
+/// A path as it is added, and the same with one slash more or less at its end: whoever asks for either is answered, and sent
+/// nowhere else (contract 01 §0.3 redirects, which breaks behind a proxy for TLS and repeats tokens of the query). What takes
+/// any path has no other spelling.
+fn spellings(template: &'static str) -> impl Iterator<Item = String> {
+    let other = match template.strip_suffix('/') {
+        Some(shorter) => Some(shorter.to_owned()).filter(|shorter| !shorter.is_empty()),
+        None if template.contains("{*") => None,
+        None => Some(format!("{template}/")),
+    };
+    [template.to_owned()].into_iter().chain(other)
 }
 
 impl Methods {
@@ -361,7 +375,11 @@ mod tests {
         assert_eq!((found.subject, &*routes.subjects()), (Some("thing_id"), &["thing_id"][..]));
         let Found::OtherMethods(allow) = routes.find(&Method::DELETE, "/things") else { panic!() };
         assert_eq!(allow, "POST, GET, HEAD");
-        for nowhere in ["/thing", "/things/", "/things/a/b", "things", "*", ""] {
+        let Found::Route(found, _, _, params) = routes.find(&Method::PUT, "/things/a/") else { panic!() };
+        assert_eq!((found.template, params.get("thing_id")), ("/things/{thing_id}", Some("a")));
+        let Found::OtherMethods(allow) = routes.find(&Method::DELETE, "/things/") else { panic!() };
+        assert_eq!(allow, "POST, GET, HEAD");
+        for nowhere in ["/thing", "/things//", "/things/a//", "//things", "/things/a/b", "things", "*", ""] {
             assert!(matches!(routes.find(&Method::GET, nowhere), Found::Nothing), "{nowhere}");
         }
     }

@@ -5,8 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::LOCATION;
-use http::{HeaderValue, StatusCode};
+use log::kv::ToValue as _;
 
 use super::address::{self, UntrustedProxy};
 use super::call::{Call, Outcome, Parking};
@@ -16,7 +15,7 @@ use super::error::ApiError;
 use super::exchange::{Context, Exchange};
 use super::handshake;
 use super::headers::Headers;
-use super::limit::Client;
+use super::limit::{Client, Standing};
 use super::live::Following;
 use super::policy::Policy;
 use super::receive::Receiving;
@@ -24,6 +23,8 @@ use super::routes::{Access, Found, Kind, Reads, Routes};
 use super::validate;
 use crate::clock::{Clock, Timekeeper, Timestamp};
 use crate::net::{self, Answer, Intake, Peer, Reject, Request, RequestId, Response, Resume, Ticket};
+use crate::observe::sample::{PATH_MAX_CHARS, Sample};
+use crate::text::cut;
 
 /// What the gate holds for all requests of one shard.
 pub struct Gate {
@@ -48,7 +49,7 @@ pub struct Gate {
 }
 
 /// Lets requests of the operator in, before anything else of them is looked at. A gate that has one is private: it knows no
-/// CORS, redirects nobody, answers one request of a connection, and logs only what is our fault.
+/// CORS, answers one request of a connection, and logs only what is our fault.
 pub type Guard = Box<dyn Fn(&Request<'_>, Peer) -> Result<(), ApiError>>;
 
 impl net::Service for Gate {
@@ -81,7 +82,7 @@ impl net::Service for Gate {
                 let (shard, clock) = (Arc::clone(&self.shard), self.clock.clone());
                 Answer::Receive(Box::new(Receiving::new(receiver, exchange, shard, clock)), pace)
             }
-            Ok(Outcome::Socket(session, limits)) => {
+            Ok(Outcome::Socket(session, limits) | Outcome::NoSocket(session, limits)) => {
                 Answer::Upgrade(exchange.finish(Ok(handshake::accept(request)), &self.clock), session, limits)
             }
             outcome => exchange.conclude(outcome, &self.clock),
@@ -92,12 +93,21 @@ impl net::Service for Gate {
         let request_id = RequestId::from_header(request.and_then(|request| request.headers.get("x-request-id")));
         let error = ApiError::rejected(reject);
         if self.guard.is_none() {
-            log::info!(
-                request_id = request_id.as_str(), method = request.map(|request| request.method.as_str()),
-                path = request.map(Request::path), status = error.status().as_u16(), peer = peer.to_string(),
-                error_message = error.message();
-                "request.rejected"
-            );
+            static REJECTED: Sample = Sample::new();
+            let peer = peer.to_string();
+            let method = request.map(|request| request.method.as_str());
+            let path = request.map(|request| cut(request.path(), PATH_MAX_CHARS));
+            let (path, message) = (path.as_deref(), error.message());
+            REJECTED.event(self.clock.instant(), log::Level::Info, "request.rejected", || {
+                vec![
+                    ("request_id", request_id.as_str().into()),
+                    ("method", method.to_value()),
+                    ("path", path.to_value()),
+                    ("status", error.status().as_u16().into()),
+                    ("peer", peer.as_str().into()),
+                    ("error_message", message.to_value()),
+                ]
+            });
         }
         self.routes.metrics.rejected(error.status());
         let mut response = error.to_response(request_id.as_str());
@@ -148,18 +158,17 @@ impl Gate {
             exchange.routed(route, metrics);
         }
         let client = address::of_client(request, peer, &self.policy.trusted_proxy, &self.untrusted_proxy);
-        let limiter = self.policy.limiter.as_ref().filter(|_| !is_unlimited(&found, request));
-        if let Some(limiter) = limiter
-            && let Some(refusal) = exchange.charge(&limiter.by_address(client, exchange.began()))
-        {
+        let limits = self.policy.limiter.as_ref();
+        let limiter = limits.filter(|_| !is_unlimited(&found, request));
+        let of_address = limiter.map(|limiter| limiter.by_address(client, exchange.began()));
+        if let Some(refusal) = of_address.as_ref().and_then(|standing| exchange.charge(standing)) {
             return Ok(Outcome::Now(refusal));
         }
         let (route, handler, params) = match found {
             Found::Route(route, handler, _, params) => (route, handler, params),
             Found::OtherMethods(allow) => return Err(ApiError::method_not_allowed(&allow)),
             Found::Nothing if handshake::is_websocket_upgrade(request) => return Err(no_socket()),
-            Found::Nothing if self.guard.is_some() => return Err(ApiError::no_route()),
-            Found::Nothing => return self.other_slash(request, peer, &path).ok_or_else(ApiError::no_route),
+            Found::Nothing => return Err(ApiError::no_route()),
         };
         if log::log_enabled!(log::Level::Warn) {
             exchange.subject = route.subject.and_then(|name| Some((name, params.get(name)?.to_owned())));
@@ -173,6 +182,7 @@ impl Gate {
             let who = user.map_or(Client::Address(client), Client::User);
             let standing = limiter.by_route(who, route.template, &request.method, route.rate, exchange.began());
             if let Some(refusal) = exchange.charge(&standing) {
+                of_address.iter().for_each(Standing::give_back);
                 exchange.user = asker.and_then(Result::ok);
                 return Ok(Outcome::Now(refusal));
             }
@@ -216,8 +226,15 @@ impl Gate {
             bytes,
             clock,
             parking,
+            limiter: limits,
         };
-        handler(&call)
+        let outcome = handler(&call)?;
+        if let (Outcome::NoSocket(..), Some(limiter)) = (&outcome, limits)
+            && let Some(refusal) = exchange.charge(&limiter.by_address(client, exchange.began()))
+        {
+            return Ok(Outcome::Now(refusal));
+        }
+        Ok(outcome)
     }
 
     /// Counts an authentication failure.
@@ -225,26 +242,6 @@ impl Gate {
         if let Some(reason) = error.auth_failure() {
             self.routes.metrics.auth_failed(reason);
         }
-    }
-
-    /// 307 to the same path with or without its last slash, when that one exists (contract 01 §0.3).
-    fn other_slash(&self, request: &Request<'_>, peer: Peer, path: &str) -> Option<Outcome> {
-        let raw = request.path();
-        let (decoded, target) = match (path.strip_suffix('/'), raw.strip_suffix('/')) {
-            (Some(decoded), Some(raw)) => (decoded.to_owned(), raw.to_owned()),
-            _ => (format!("{path}/"), format!("{raw}/")),
-        };
-        if !self.routes.has_path(&decoded) {
-            return None;
-        }
-        let query = if request.query().is_empty() { String::new() } else { format!("?{}", request.query()) };
-        // The decoder lets no Host through that is more than host and port; without one the location is relative.
-        let host = request.headers.get("host").and_then(|host| http::uri::Authority::try_from(host).ok());
-        let forwarded = request.headers.get("x-forwarded-proto").filter(|_| (self.policy.trusted_proxy)(peer));
-        let scheme = if forwarded == Some(b"https") { "https" } else { "http" };
-        let base = host.map_or(String::new(), |host| format!("{scheme}://{host}"));
-        let location = HeaderValue::from_str(&format!("{base}{target}{query}")).ok()?;
-        Some(Outcome::Now(Response::empty(StatusCode::TEMPORARY_REDIRECT).with(LOCATION, location)))
     }
 }
 
@@ -259,7 +256,7 @@ fn decoded(path: &str) -> Cow<'_, str> {
 
 /// What no limit of requests counts: probes, and handshakes that lead to a socket. Each of these takes up a connection,
 /// and of connections and sockets an address may not have too many at once. A handshake that leads nowhere is a request
-/// like any other.
+/// like any other, and one whose socket is only told why it gets nothing is counted when that shows.
 fn is_unlimited(found: &Found<'_, '_>, request: &Request<'_>) -> bool {
     let Found::Route(route, ..) = found else { return false };
     let handshake = || handshake::is_websocket_upgrade(request) && handshake::check(request).is_ok();

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
+use log::kv::ToValue as _;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -19,6 +20,7 @@ use crate::clock::Clock;
 use crate::feature::ShardParts;
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
 use crate::net::Response;
+use crate::observe::sample::Sample;
 use crate::settings::{BoundRow, SERVER};
 use crate::store::{self, Reader, STALLED_AFTER, Tx};
 use counters::Ready;
@@ -90,7 +92,7 @@ impl Health {
             Ok(found) => found,
             Err(reason) => {
                 self.readiness.metrics.said(false);
-                return Ok(Outcome::Now(reason.answer(call.request_id.as_str())));
+                return Ok(Outcome::Now(reason.answer(call.request_id.as_str(), self.clock.instant())));
             }
         };
         let now = self.clock.instant();
@@ -112,7 +114,7 @@ impl Health {
                     *readiness.probed.lock() = Some(clock.instant());
                     ready(verbose, None, found)
                 }
-                Err(error) => NotReady::unwritable(&error).answer(&request_id),
+                Err(error) => NotReady::unwritable(&error).answer(&request_id, clock.instant()),
             })
         })
     }
@@ -223,9 +225,12 @@ impl NotReady {
         }
     }
 
-    fn answer(&self, request_id: &str) -> Response {
+    fn answer(&self, request_id: &str, now: Instant) -> Response {
         let (detail, context) = (self.detail.as_str(), self.context.as_deref());
-        log::warn!(request_id, detail, context; "health.not_ready");
+        static NOT_READY: Sample = Sample::new();
+        NOT_READY.event(now, log::Level::Warn, "health.not_ready", || {
+            vec![("request_id", request_id.into()), ("detail", detail.into()), ("context", context.to_value())]
+        });
         let error = ApiError::new(self.code, detail);
         let body = error.body(request_id, Some(json!({ "status": "error", "detail": detail })));
         Response::json(StatusCode::SERVICE_UNAVAILABLE, body)

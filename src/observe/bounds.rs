@@ -1,6 +1,7 @@
 //! What is bounded of the log.
 
 use super::format::{MAX_FIELDS, MAX_TEXT};
+use super::sample::{LINES_PER_SECOND, PATH_MAX_CHARS};
 use super::sink::{QUEUE_BYTES, QUEUE_LINES};
 use crate::settings::{BoundRow, LOGS};
 
@@ -17,4 +18,10 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&LOGS, "MAX_FIELDS", MAX_FIELDS as u64, "fields")
         .of("The fields of a line.", "left out and counted")
         .tested_by("at_most_32_fields"),
+    BoundRow::new(&LOGS, "LINES_PER_SECOND", LINES_PER_SECOND as u64, "lines a second")
+        .of("Lines of one kind that a client can cause without being let in.", "left out and counted")
+        .tested_by("a_second_has_a_hundred_lines_of_a_kind_and_the_next_says_how_many_were_left_out"),
+    BoundRow::new(&LOGS, "PATH_MAX_CHARS", PATH_MAX_CHARS as u64, "characters")
+        .of("The path in such a line.", "cut")
+        .tested_by("a_flood_of_refusals_leaves_a_hundred_lines_a_second"),
 ];

@@ -7,6 +7,7 @@
 //! - [`format`]: record to one line, pure;
 //! - [`sink`]: bounded queue and writer thread, so that logging never waits;
 //! - [`throttle`]: which occurrences of a repetitive warning to log;
+//! - [`sample`]: how many lines a second that strangers cause;
 //! - [`metrics`]: what is counted and measured.
 //!
 //! Invariants: one event is one line on stderr; a thread that logs never waits
@@ -18,6 +19,7 @@ pub(crate) mod bounds;
 mod format;
 pub mod metrics;
 pub mod options;
+pub mod sample;
 mod sink;
 pub mod throttle;
 

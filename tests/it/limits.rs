@@ -7,8 +7,8 @@ use std::time::Instant;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
-use crate::support::socket::Socket;
-use crate::support::{Answer, Client, Server, wait_for};
+use crate::support::socket::{Frame, Socket};
+use crate::support::{Answer, Client, PATIENCE, Server, wait_for};
 
 const DRAFTS: &str = "/v1/collab/drafts";
 const ON: (&str, &str) = ("RATE_LIMIT_ENABLED", "true");
@@ -219,7 +219,7 @@ fn whatever_is_asked_counts_but_probes_preflights_and_sockets() {
     let answer = until_refused(began, 9, 10, |turn| match turn % 3 {
         0 => client.request("GET", "/nowhere", &[], b""),
         1 => client.request("DELETE", DRAFTS, &[ALICE], b""),
-        _ => client.request("GET", "/healthz/", &[], b""),
+        _ => client.request("GET", "/nowhere/", &[], b""),
     });
     limited(&answer, 10, 6);
     let line = server.wait_for_log(|line| line["message"] == "request.complete" && line["status"] == 429);
@@ -366,4 +366,78 @@ fn a_flood_of_addresses_takes_no_memory_and_nobodys_bucket() {
     assert!(grown < 8 * 1024, "{grown} kB");
     // Alice's bucket was not forgotten, or she would have four again.
     until_refused(began, 0, 10, |_| list(&mut client, &[ALICE]));
+}
+
+#[test]
+fn who_is_over_their_own_limit_takes_nothing_from_their_address() {
+    let began = Instant::now();
+    let server = server("1", "2", &[]);
+    let mut client = server.connect();
+    for turn in 0..100 {
+        let answer = list(&mut client, &[("X-User-Id", "hammer")]);
+        assert!(turn < 2 || answer.status == 429 || began.elapsed().as_secs() > 0, "{turn}: {}", answer.text());
+    }
+    // The office has 20 in all, of which hammer has had 2.
+    let answer = until_refused(began, 18, 10, |turn| list(&mut client, &[("X-User-Id", &format!("neighbour-{turn}"))]));
+    limited(&answer, 10, 6);
+}
+
+/// What a handshake comes to: the status, or the first frame and the code of its close.
+fn watch(server: &Server, target: &str, headers: &[(&str, &str)]) -> Result<Value, (Option<Value>, u16)> {
+    let (answer, mut socket) = Socket::open(server, target, headers);
+    if answer.status != 101 {
+        return Err((None, answer.status));
+    }
+    let first = socket.json();
+    if first["type"] == "connected" {
+        return Ok(first);
+    }
+    match socket.next() {
+        Frame::Close(code, _) => Err((Some(first), code)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_sockets_catch_up_with_is_charged_by_events() {
+    let server = server("1", "3", &[("WS_LIMITS_ENABLED", "true")]);
+    let draft = server.create_draft("alice");
+    let database = rusqlite::Connection::open(server.database()).unwrap();
+    database.busy_timeout(PATIENCE).unwrap();
+    let many = "WITH RECURSIVE n(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM n WHERE n < 1000) \
+                INSERT INTO events (draft, seq, type, data, request_id, created_at) \
+                SELECT draft, n, type, data, request_id, created_at FROM events, n WHERE seq = 1";
+    database.execute(many, ()).unwrap();
+    database.execute("UPDATE drafts SET event_seq = 1000", ()).unwrap();
+    let path = format!("/v1/ws/drafts/{draft}");
+    let all = format!("{path}?since=0");
+    for _ in 0..3 {
+        assert_eq!(watch(&server, &all, &[BOB]).unwrap()["seq"], 1000);
+    }
+    let (frame, close) = watch(&server, &all, &[BOB]).unwrap_err();
+    let frame = frame.unwrap();
+    assert_eq!((&frame["type"], &frame["code"], close), (&json!("error"), &json!("rate_limited"), 1013), "{frame}");
+    // Who asks for nothing back is let in, and so is everybody else.
+    watch(&server, &path, &[BOB]).unwrap();
+    watch(&server, &all, &[ALICE]).unwrap();
+}
+
+#[test]
+fn handshakes_that_are_refused_count_against_their_address() {
+    let began = Instant::now();
+    let server = server("1", "1", &[]);
+    let refused = |target: &str| {
+        let mut turn = 0;
+        loop {
+            match watch(&server, target, &[]) {
+                Err((Some(frame), 1008)) => assert_eq!(frame["code"], "forbidden"),
+                Err((None, 429)) => return turn,
+                other => panic!("{other:?}"),
+            }
+            turn += 1;
+        }
+    };
+    let turns = refused("/v1/ws/drafts/x");
+    assert!(turns >= 10 && turns as u64 <= 10 + began.elapsed().as_secs() / 6, "{turns}");
+    assert_eq!(server.get_as("alice", DRAFTS).status, 429);
 }

@@ -90,6 +90,18 @@ impl Bucket {
         // It never exceeds the burst, which is 32 bits wide.
         Verdict { allowed, remaining: u32::try_from(remaining).unwrap_or(u32::MAX), next_nanos }
     }
+
+    /// Puts a token back that was taken for a request that was then refused.
+    pub(super) fn give_back(&mut self, rate: Rate) {
+        self.full_at = self.full_at.saturating_sub(rate.interval_nanos());
+    }
+
+    /// Takes so many tokens, or those that are there: for what is done already, and costs as much as it turned out to.
+    pub(super) fn drain(&mut self, rate: Rate, now: u64, tokens: u32) {
+        let interval = rate.interval_nanos();
+        let owed = self.full_at.saturating_sub(now).saturating_add(interval * u64::from(tokens));
+        self.full_at = now.saturating_add(owed.min(interval * u64::from(rate.burst)));
+    }
 }
 
 #[cfg(test)]
@@ -136,6 +148,22 @@ mod tests {
         assert_eq!(taken(&mut bucket, seven, 0), (true, 0, 9));
         assert_eq!(taken(&mut bucket, seven, 8 * SECOND), (false, 0, 1));
         assert_eq!(taken(&mut bucket, seven, 9 * SECOND), (true, 0, 9));
+    }
+
+    #[test]
+    fn what_is_given_back_was_never_taken_and_a_drain_takes_no_more_than_there_is() {
+        let (rate, mut bucket) = (Rate::new(60, 10), Bucket::default());
+        bucket.take(rate, 0);
+        let before = bucket;
+        bucket.take(rate, SECOND / 3);
+        bucket.give_back(rate);
+        assert_eq!(bucket, before);
+        Bucket::default().give_back(rate);
+        bucket.drain(rate, 0, 4);
+        assert_eq!(taken(&mut bucket, rate, 0), (true, 4, 1));
+        bucket.drain(rate, 0, u32::MAX);
+        assert_eq!(taken(&mut bucket, rate, 0), (false, 0, 1), "what is owed is never more than all of it");
+        assert_eq!(taken(&mut bucket, rate, SECOND), (true, 0, 1));
     }
 
     #[test]

@@ -5,12 +5,17 @@
 //! 1. by client address, before anything is looked at, so that unknown paths count and changing one's name does not help
 //! 2. by identity (a verified user, else the client address), route template, and whether it reads or changes
 //!
+//! A request takes a token from both or from none: who is refused by the second gets the token of the first back, so that one
+//! user who is over their limit does not use up what an office has. What a socket catches up with is counted by events, in
+//! buckets of their own ([`replay`]).
+//!
 //! A key is kept as a 64-bit hash with a seed of this process. Should two of the 100 000 keys ever be the same (one chance
 //! in four thousand million), two clients share a bucket until one of them is forgotten; and without the seed nobody can
 //! choose whom to share with. Locks are held for the arithmetic of one bucket.
 
 mod bucket;
 pub mod options;
+mod replay;
 mod table;
 
 use std::collections::hash_map::RandomState;
@@ -22,6 +27,7 @@ use std::time::Instant;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use self::bucket::{Rate, Verdict};
+pub use self::replay::ReplayMeter;
 use self::table::Table;
 use crate::net::{RequestId, Response, network_of};
 use crate::observe::throttle::LogThrottle;
@@ -70,6 +76,7 @@ pub(super) enum Client<'k> {
 enum Key<'k> {
     Address(IpAddr),
     Route { who: Client<'k>, template: &'static str, changes: bool },
+    Replay(Client<'k>),
 }
 
 /// By hand: an address goes in at once, as one number, and not part by part.
@@ -82,12 +89,22 @@ impl Hash for Key<'_> {
             }
             Self::Route { who, template, changes } => {
                 state.write_u8(1 + u8::from(*changes));
-                match who {
-                    Client::User(user) => (false, user).hash(state),
-                    Client::Address(client) => (true, number(*client)).hash(state),
-                }
+                who.hash(state);
                 template.hash(state);
             }
+            Self::Replay(who) => {
+                state.write_u8(3);
+                who.hash(state);
+            }
+        }
+    }
+}
+
+impl Hash for Client<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::User(user) => (false, user).hash(state),
+            Self::Address(client) => (true, number(*client)).hash(state),
         }
     }
 }
@@ -133,6 +150,13 @@ struct Counted {
     seed: RandomState,
     started: Instant,
     refusals: LogThrottle,
+}
+
+impl Counted {
+    fn nanos(&self, now: Instant) -> u64 {
+        // 584 years.
+        u64::try_from(now.saturating_duration_since(self.started).as_nanos()).unwrap_or(u64::MAX)
+    }
 }
 
 /// All limits of a server; its shards share one.
@@ -202,18 +226,14 @@ impl Limiter {
 
     /// How many users and addresses have a bucket that is not full.
     pub fn keys(&self, now: Instant) -> usize {
-        self.counted.table.keys(self.nanos(now))
-    }
-
-    fn nanos(&self, now: Instant) -> u64 {
-        // 584 years.
-        u64::try_from(now.saturating_duration_since(self.counted.started).as_nanos()).unwrap_or(u64::MAX)
+        self.counted.table.keys(self.counted.nanos(now))
     }
 
     fn take<'l>(&'l self, tier: &'l Tier, key: &Key<'_>, now: Instant) -> Standing<'l> {
         let Counted { table, seed, .. } = &*self.counted;
-        let verdict = table.take(seed.hash_one(key), tier.rate, self.nanos(now));
-        Standing { limiter: self, tier, verdict }
+        let key = seed.hash_one(key);
+        let verdict = table.take(key, tier.rate, self.counted.nanos(now));
+        Standing { limiter: self, tier, key, verdict }
     }
 }
 
@@ -221,10 +241,18 @@ impl Limiter {
 pub(super) struct Standing<'l> {
     limiter: &'l Limiter,
     tier: &'l Tier,
+    key: u64,
     verdict: Verdict,
 }
 
 impl Standing<'_> {
+    /// Puts the token back that it took, if it did: the request was refused by another limit.
+    pub(super) fn give_back(&self) {
+        if self.verdict.allowed {
+            self.limiter.counted.table.give_back(self.key, self.tier.rate);
+        }
+    }
+
     /// What every answer to this request says, if it has to.
     pub(super) fn quota(&self) -> Option<Quota> {
         self.limiter.standard_headers.then(|| Quota {

@@ -1,5 +1,6 @@
 //! What is configured of how often somebody may ask.
 
+use super::replay::EVENTS_PER_REQUEST;
 use super::{ADDRESS_FACTOR, RateLimits};
 use crate::settings::{BoundRow, Knob, RATES, Settings, flag, int};
 
@@ -10,7 +11,7 @@ pub(crate) static ENABLED: Knob = flag(&RATES, "RATE_LIMIT_ENABLED", "false")
     .guarding_against("nobody is kept from asking without end")
     .meaning(
         "Whether requests are limited, per client address and per user and route. Too many are answered 429 \
-         rate_limited. Probes and sockets are exempt.",
+         rate_limited. Probes are exempt, and so are sockets that are let in; what they catch up with is counted.",
     );
 
 pub(crate) static PER_MINUTE: Knob =
@@ -47,9 +48,21 @@ pub(crate) static BUCKETS: Knob = Knob::new(
 
 pub(crate) const KNOBS: &[&Knob] = &[&ENABLED, &PER_MINUTE, &BURST, &STANDARD_HEADERS, &BUCKETS];
 
-pub(crate) const BOUNDS: &[BoundRow] = &[BoundRow::new(&RATES, "ADDRESS_FACTOR", ADDRESS_FACTOR as u64, "times")
-    .of("What one address may ask in all, as a multiple of the two above. IPv6 counts by /64.", "429 `rate_limited`")
-    .tested_by("addresses_have_ten_times_as_much_and_ipv6_counts_by_64")];
+pub(crate) const BOUNDS: &[BoundRow] = &[
+    BoundRow::new(&RATES, "ADDRESS_FACTOR", ADDRESS_FACTOR as u64, "times")
+        .of(
+            "What one address may ask in all, as a multiple of the two above. IPv6 counts by /64.",
+            "429 `rate_limited`",
+        )
+        .tested_by("addresses_have_ten_times_as_much_and_ipv6_counts_by_64"),
+    BoundRow::new(&RATES, "EVENTS_PER_REQUEST", EVENTS_PER_REQUEST as u64, "events")
+        .of(
+            "What sockets of one user may catch up with, in events for each request of the default limit; ten times as \
+             many for one address.",
+            "refused with `rate_limited` and 1013",
+        )
+        .tested_by("a_replay_is_charged_by_its_events_to_its_user_and_address"),
+];
 
 impl RateLimits {
     /// As configured; none while they are off.

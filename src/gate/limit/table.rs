@@ -35,6 +35,20 @@ impl Table {
 
     /// Takes a token from the bucket of this key. Keys are expected to be hashes: evenly spread over all 64 bits.
     pub(super) fn take(&self, key: u64, rate: Rate, now: u64) -> Verdict {
+        self.bucket(key, |bucket| bucket.take(rate, now))
+    }
+
+    /// Puts a token back into the bucket of this key.
+    pub(super) fn give_back(&self, key: u64, rate: Rate) {
+        self.bucket(key, |bucket| bucket.give_back(rate));
+    }
+
+    /// Takes so many tokens from the bucket of this key, or those that are there.
+    pub(super) fn drain(&self, key: u64, rate: Rate, now: u64, tokens: u32) {
+        self.bucket(key, |bucket| bucket.drain(rate, now, tokens));
+    }
+
+    fn bucket<T>(&self, key: u64, change: impl FnOnce(&mut Bucket) -> T) -> T {
         // The remainder is less than the number of sets, so it fits whatever a usize is.
         let set = usize::try_from(key % self.sets.len() as u64).unwrap_or_default();
         let mut set = self.sets[set].lock();
@@ -43,7 +57,7 @@ impl Table {
         if known.is_none() {
             set[at] = Place { key, bucket: Bucket::default() };
         }
-        set[at].bucket.take(rate, now)
+        change(&mut set[at].bucket)
     }
 
     /// How many buckets are not full. Takes one lock after the other, each for a look at its set.
