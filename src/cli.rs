@@ -18,6 +18,7 @@ mod token;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use common::{FOUND_PROBLEMS, fail, load, misconfigured, print, sources};
@@ -156,8 +157,9 @@ enum MetricsForm {
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(message) => {
+        Err(mut message) => {
             // Help and version arrive here too; clap knows which goes where.
+            add_tip(&mut message);
             let _ = message.print();
             return ExitCode::from(if message.use_stderr() { 2 } else { 0 });
         }
@@ -197,6 +199,16 @@ pub fn run() -> ExitCode {
             print(&format!("{public}\n{private}"))
         }
         Verb::Errors => print(&gate::code::markdown(&features::codes())),
+    }
+}
+
+/// Says where settings go, to whoever looked for them among the options, as with other servers. A misspelt option is
+/// suggested by clap.
+fn add_tip(message: &mut clap::Error) {
+    if message.kind() == ErrorKind::UnknownArgument && message.get(ContextKind::SuggestedArg).is_none() {
+        let tip = "settings are variables, such as LISTEN_ADDR=127.0.0.1:9000 in front of the command, or lines of a file \
+                   (--config FILE); `inkring print-config` shows them all";
+        message.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Subcommand;
 
 use super::common::{FOUND_PROBLEMS, fail, print, span};
 use crate::clock::{Clock, Timestamp};
-use crate::gate::identity::options::SECRET;
+use crate::gate::identity::options::{SECRET, TOKEN_KEYS};
 use crate::gate::{Demands, MINT_MAX_HOURS, OpenedKeys, Verifier, is_user_id, mint, unverified};
 use crate::settings::Settings;
 use crate::text::visible;
@@ -47,7 +47,15 @@ pub(super) fn run(verb: &Verb, settings: &Settings) -> ExitCode {
     match verb {
         Verb::Mint { user, hours } => {
             let Some(secret) = settings.secret(&SECRET) else {
-                let advice = "there is no JWT_SECRET: tokens for other keys are made with the private key";
+                let other = TOKEN_KEYS.iter().find(|key| settings.text(key).is_some());
+                let advice = match other {
+                    Some(key) => format!("tokens for {} are made with the private key, which is not here", key.name),
+                    None => {
+                        "JWT_SECRET is not set: put what `openssl rand -hex 32` prints into .env, as JWT_SECRET=…, and \
+                             restart the server"
+                            .to_owned()
+                    }
+                };
                 return fail("cannot sign", &advice, 1);
             };
             let now = Clock::system().now();

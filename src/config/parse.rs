@@ -4,7 +4,7 @@
 //! echoes is made safe first: secrets and passwords are masked, control
 //! characters escaped, and long text cut.
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::settings::{Endpoint, Fraction, Kind, Knob, MASK, Network, OFF, Value};
@@ -14,7 +14,7 @@ use crate::text::{cut, visible};
 const UNIX_PATH_MAX_BYTES: usize = 107;
 
 /// What is wrong with a place to listen.
-const NO_PLACE: &str = "is not an address: use IP:PORT, such as 127.0.0.1:8000 or [::]:8000, or unix:PATH";
+const NO_PLACE: &str = "is not an address: use IP:PORT, such as 127.0.0.1:8000 or [::]:8000, or :PORT, or unix:PATH";
 
 /// How many characters of a bad value are echoed.
 const ECHO_CHARS: usize = 200;
@@ -75,14 +75,45 @@ fn flag(text: &str) -> Result<bool, String> {
 
 fn integer(text: &str, min: u64, max: u64, unit: &str) -> Result<u64, String> {
     // The standard parser would also take a leading plus sign.
-    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(format!("is not a plain decimal number: use {min} to {max} {unit}"));
-    }
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (digits, suffix) = text.split_at(digits);
+    let suffix = suffix.trim_start();
+    let factor = if suffix.is_empty() { Some(1) } else { multiple(unit, suffix) };
+    let Some(factor) = factor.filter(|_| !digits.is_empty()) else {
+        let suffixes = suffixes(unit).map(|known| format!(", or with {known} behind it")).unwrap_or_default();
+        return Err(format!("is not a plain decimal number: use {min} to {max} {unit}{suffixes}"));
+    };
     // Only digits, so the one way left to fail is to be too large.
-    match text.parse() {
-        Ok(number) if (min..=max).contains(&number) => Ok(number),
+    match digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)) {
+        Some(number) if (min..=max).contains(&number) => Ok(number),
         _ => Err(format!("is out of range: {min} to {max} {unit}")),
     }
+}
+
+/// How many of a unit a suffix stands for, if it is one of that unit.
+fn multiple(unit: &str, suffix: &str) -> Option<u64> {
+    Some(match (unit, suffix.to_ascii_lowercase().as_str()) {
+        ("bytes", "b") | ("seconds", "s") | ("hours", "h") | ("days", "d") => 1,
+        ("bytes", "k" | "kb" | "kib") => 1 << 10,
+        ("bytes", "m" | "mb" | "mib") => 1 << 20,
+        ("bytes", "g" | "gb" | "gib") => 1 << 30,
+        ("seconds", "m" | "min") => 60,
+        ("seconds", "h") => 3600,
+        ("seconds", "d") => 86_400,
+        ("hours", "d") => 24,
+        _ => return None,
+    })
+}
+
+/// The suffixes of a unit, as a sentence has them.
+fn suffixes(unit: &str) -> Option<&'static str> {
+    Some(match unit {
+        "bytes" => "k, m or g",
+        "seconds" => "s, m, h or d",
+        "hours" => "h or d",
+        "days" => "d",
+        _ => return None,
+    })
 }
 
 fn fraction(text: &str) -> Result<Fraction, String> {
@@ -132,7 +163,20 @@ fn endpoints(text: &str) -> Result<Vec<Endpoint>, Fault<'_>> {
 fn place(text: &str) -> Result<Endpoint, String> {
     match text.strip_prefix("unix:") {
         Some(path) => unix_socket(path),
-        None => text.parse().map(Endpoint::Tcp).map_err(|_| NO_PLACE.to_owned()),
+        None => address(text).map(Endpoint::Tcp).ok_or_else(|| NO_PLACE.to_owned()),
+    }
+}
+
+/// An IP address and a port; `:PORT` is every IPv4 address, and `localhost` the loopback one.
+fn address(text: &str) -> Option<SocketAddr> {
+    let ip = match text.rsplit_once(':') {
+        Some(("", port)) => Some((Ipv4Addr::UNSPECIFIED, port)),
+        Some((name, port)) if name.eq_ignore_ascii_case("localhost") => Some((Ipv4Addr::LOCALHOST, port)),
+        _ => None,
+    };
+    match ip {
+        Some((ip, port)) => integer(port, 0, 65_535, "").ok().map(|port| (ip, port as u16).into()),
+        None => text.parse().ok(),
     }
 }
 
@@ -154,8 +198,8 @@ fn endpoint(text: &str) -> Result<Option<Endpoint>, String> {
     if let Some(path) = text.strip_prefix("unix:") {
         return unix_socket(path).map(Some);
     }
-    let address = text.parse().map(|address| Some(Endpoint::Tcp(address)));
-    address.map_err(|_| "is not a listen address: use IP:PORT, unix:PATH or off".to_owned())
+    let address = address(text).map(|address| Some(Endpoint::Tcp(address)));
+    address.ok_or_else(|| "is not a listen address: use IP:PORT, unix:PATH or off".to_owned())
 }
 
 /// The path in `sqlite:PATH`, `sqlite://PATH` or `sqlite:///ABSOLUTE`.

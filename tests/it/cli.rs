@@ -163,6 +163,26 @@ fn a_command_line_that_means_nothing_is_a_usage_error() {
 }
 
 #[test]
+fn whoever_mistypes_or_looks_for_options_is_told_what_there_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = "settings are variables, such as LISTEN_ADDR=127.0.0.1:9000 in front of the command, or lines of a file \
+                    (--config FILE); `inkring print-config` shows them all";
+    for (arguments, tip) in [
+        (&["check-confg"][..], "a similar subcommand exists: 'check-config'"),
+        (&["dcotor"], "a similar subcommand exists: 'doctor'"),
+        (&["check-config", "--strit"], "a similar argument exists: '--strict'"),
+        (&["--cofnig", "x"], "a similar argument exists: '--config'"),
+        (&["serve", "--port", "9000"], settings),
+        (&["--listen=0.0.0.0:80"], settings),
+    ] {
+        let ran = run(directory.path(), arguments, &[]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}");
+        assert!(ran.stderr.contains(&format!("tip: {tip}\n")), "{arguments:?}: {}", ran.stderr);
+        assert_eq!(ran.stderr.matches("tip:").count(), 1, "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn check_config_tells_good_from_bad_and_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let good = run(directory.path(), &["check-config"], &[]);
@@ -263,7 +283,7 @@ fn a_setting_that_is_never_guessed_stops_the_start_by_name_value_and_bound() {
     for (name, value, sentence) in [
         ("ENV", "staging", "ENV=staging is not one of the choices: use development, production or test"),
         ("CONFIG_STRICT", "maybe", "CONFIG_STRICT=maybe is not a flag: use true or false"),
-        ("LISTEN_ADDR", "localhost:1", "LISTEN_ADDR=localhost:1 is not an address: use IP:PORT"),
+        ("LISTEN_ADDR", "a.example:1", "LISTEN_ADDR=a.example:1 is not an address: use IP:PORT"),
         ("AUTH_TRUST_USER_HEADER", "2", "AUTH_TRUST_USER_HEADER=2 is not a flag: use true or false"),
         ("TRUSTED_PROXIES", "10.0.0.0/33", "TRUSTED_PROXIES=10.0.0.0/33 is not an address or a network"),
         ("ALLOWED_ORIGINS", "a.example", "ALLOWED_ORIGINS=a.example is not an origin"),
@@ -284,7 +304,7 @@ fn a_setting_that_is_never_guessed_stops_the_start_by_name_value_and_bound() {
         refuse_to_serve(directory.path(), &[("CONFIG_STRICT", "true"), ("SHARDS", "257"), ("BODY_MAX_BYTES", "-1")]);
     for sentence in [
         "SHARDS=257 is out of range: 0 to 256 shards",
-        "BODY_MAX_BYTES=-1 is not a plain decimal number: use 1024 to 67108864 bytes",
+        "BODY_MAX_BYTES=-1 is not a plain decimal number: use 1024 to 67108864 bytes, or with k, m or g behind it",
         "Missing required configuration: ALLOWED_ORIGINS",
     ] {
         assert!(said.contains(sentence), "{said}");

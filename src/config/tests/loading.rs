@@ -86,12 +86,12 @@ fn a_bad_value_falls_back_or_stops_the_start() {
 
 #[test]
 fn strict_lists_everything_at_once() {
-    let env = [("SHARDS", "257"), ("CONFIG_STRICT", "yes"), ("LISTEN_ADDR", "localhost:80")];
+    let env = [("SHARDS", "257"), ("CONFIG_STRICT", "yes"), ("LISTEN_ADDR", "a.example:80")];
     let error = load(&Sources::from_pairs(&env, &[("SHRADS", "1")]), false).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "LISTEN_ADDR=localhost:80 is not an address: use IP:PORT, such as 127.0.0.1:8000 or \
-         [::]:8000, or unix:PATH\n\
+        "LISTEN_ADDR=a.example:80 is not an address: use IP:PORT, such as 127.0.0.1:8000 or \
+         [::]:8000, or :PORT, or unix:PATH\n\
          SHARDS=257 is out of range: 0 to 256 shards\n\
          unknown variable SHRADS in .env; did you mean SHARDS?\n\
          Missing required configuration: ALLOWED_ORIGINS"

@@ -25,11 +25,62 @@ fn integers_keep_to_their_bounds() {
                 format!("{}={text} is out of range: {min} to {max} {unit}", knob.name)
             );
         }
-        for text in ["-1", "+1", "1_000", "1e3", "0x10", "1.5", "ten", "10s", "١"] {
+        for text in ["-1", "+1", "1_000", "1e3", "0x10", "1.5", "ten", "k", "s", "1kk", "1tb", "1 0", "10 s s", "١"] {
             assert!(read(text).unwrap_err().to_string().contains("plain decimal"), "{text}");
         }
     }
     assert_eq!(complaint("HEAD_MAX_BYTES", "12"), "HEAD_MAX_BYTES=12 is out of range: 1024 to 1048576 bytes");
+}
+
+#[test]
+fn sizes_and_times_may_have_their_unit_behind_them() {
+    let read = |name: &str, text: &str| parse(knob(name), name, text).map(|value| value.to_string());
+    for (name, text, expected) in [
+        ("BODY_MAX_BYTES", "1MB", "1048576"),
+        ("BODY_MAX_BYTES", "64k", "65536"),
+        ("BODY_MAX_BYTES", "64 KiB", "65536"),
+        ("BODY_MAX_BYTES", "4096b", "4096"),
+        ("DRAIN_SECONDS", "10s", "10"),
+        ("DRAIN_SECONDS", "2m", "120"),
+        ("JWT_KEYS_RELOAD_SECONDS", "1h", "3600"),
+        ("JWT_KEYS_RELOAD_SECONDS", "1d", "86400"),
+        ("BACKUP_INTERVAL_HOURS", "2d", "48"),
+        ("BACKUP_INTERVAL_HOURS", "6h", "6"),
+        ("BACKUP_KEEP_DAYS", "30d", "30"),
+    ] {
+        assert_eq!(read(name, text).as_deref(), Ok(expected), "{name}={text}");
+    }
+    for (name, text, said) in [
+        (
+            "BODY_MAX_BYTES",
+            "10s",
+            "is not a plain decimal number: use 1024 to 67108864 bytes, or with k, m or g behind it",
+        ),
+        ("DRAIN_SECONDS", "1k", "is not a plain decimal number: use 0 to 600 seconds, or with s, m, h or d behind it"),
+        ("SHARDS", "2k", "is not a plain decimal number: use 0 to 256 shards"),
+        ("BODY_MAX_BYTES", "1g", "is out of range: 1024 to 67108864 bytes"),
+        ("BODY_MAX_BYTES", "18446744073709551615g", "is out of range: 1024 to 67108864 bytes"),
+    ] {
+        assert_eq!(complaint(name, text), format!("{name}={text} {said}"));
+    }
+}
+
+#[test]
+fn a_place_may_be_written_short() {
+    let read = |name: &str, text: &str| parse(knob(name), name, text).map(|value| value.to_string());
+    for (text, expected) in [
+        (":8000", "0.0.0.0:8000"),
+        ("localhost:8000", "127.0.0.1:8000"),
+        ("LocalHost:0", "127.0.0.1:0"),
+        ("[::]:8000", "[::]:8000"),
+    ] {
+        assert_eq!(read("LISTEN_ADDR", text).as_deref(), Ok(expected));
+        assert_eq!(read("OPS_ADDR", text).as_deref(), Ok(expected));
+    }
+    for text in ["localhost", ":", ":65536", ":+1", ":8000k", "localhost:", "example.org:8000", "::8000", "8000"] {
+        assert!(complaint("LISTEN_ADDR", text).contains("is not an address: use IP:PORT"), "{text}");
+        assert!(complaint("OPS_ADDR", text).contains("is not a listen address: use IP:PORT"), "{text}");
+    }
 }
 
 #[test]
