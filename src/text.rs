@@ -1,4 +1,5 @@
-//! Text of clients made safe to show: one alphabet for logs, terminals, complaints and error messages, and one way to cut.
+//! Text of clients made safe to show: one alphabet for logs, terminals, complaints and error messages, and one way to cut. And
+//! figures as people say them.
 
 use std::borrow::Cow;
 
@@ -62,6 +63,27 @@ pub fn is_hidden(letter: char) -> bool {
     )
 }
 
+/// A size as people say it.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..1000 => format!("{bytes} bytes"),
+        1000..1_000_000 => format!("{} kB", bytes / 1000),
+        1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
+        _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes % 1_000_000_000 / 100_000_000),
+    }
+}
+
+/// How long so many seconds are, as people say it.
+pub fn span(seconds: u64) -> String {
+    let (count, unit) = match seconds {
+        0..120 => (seconds, "seconds"),
+        120..7200 => (seconds / 60, "minutes"),
+        7200..172_800 => (seconds / 3600, "hours"),
+        _ => (seconds / 86_400, "days"),
+    };
+    format!("{count} {unit}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,5 +113,11 @@ mod tests {
     fn no_control_is_left_out() {
         assert!(('\0'..=char::MAX).filter(|letter| letter.is_control()).all(is_hidden));
         assert!(('\0'..=char::MAX).filter(|letter| letter.is_alphanumeric() && is_hidden(*letter)).count() < 10);
+    }
+
+    #[test]
+    fn sizes_are_said_as_people_do() {
+        let said = [7, 1999, 8_388_608, 1_550_000_000].map(size);
+        assert_eq!(said, ["7 bytes", "1 kB", "8 MB", "1.5 GB"]);
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::on_demand::{Make, OnDemand};
 use super::options::{self, Options};
 use super::running::{Backups, Fact};
-use super::{BackupError, bounds, counters, operator, upkeep};
+use super::{BackupError, bounds, counters, doctor, operator, upkeep};
 use crate::clock::Timekeeper;
 use crate::feature::{Check, Feature, Finding, House, Running, Serving, ShardParts, StartError};
 use crate::gate::Routes;
@@ -23,6 +23,7 @@ pub static FEATURE: Feature = Feature {
     counters: counters::ROWS,
     bounds: bounds::BOUNDS,
     operator: &operator::ROUTES,
+    doctor: doctor::doctor,
     ..Feature::new("backup", start)
 };
 

@@ -7,6 +7,7 @@
 mod bounds;
 mod check;
 pub mod counters;
+mod doctor;
 mod error;
 mod feature;
 mod manifest;

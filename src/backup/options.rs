@@ -8,6 +8,7 @@ use crate::store;
 
 pub(crate) static DIRECTORY: Knob = text(&OPERATIONS, "BACKUP_DIR")
     .refusing()
+    .private()
     .meaning("The directory that backups are written to. Without one there are none but those asked for by hand.");
 
 pub(crate) static INTERVAL_HOURS: Knob = Knob::new(&OPERATIONS, "BACKUP_INTERVAL_HOURS", int(0, 8760, "hours"), "24")

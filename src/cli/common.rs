@@ -25,17 +25,6 @@ pub(super) fn tell(sources: &Sources) {
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
-/// How long so many seconds are, as people say it.
-pub(super) fn span(seconds: u64) -> String {
-    let (count, unit) = match seconds {
-        0..120 => (seconds, "seconds"),
-        120..7200 => (seconds / 60, "minutes"),
-        7200..172_800 => (seconds / 3600, "hours"),
-        _ => (seconds / 86_400, "days"),
-    };
-    format!("{count} {unit}")
-}
-
 /// Prints to stdout; a reader who has left is no error of ours.
 pub(super) fn print(text: &str) -> ExitCode {
     let _ = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());

@@ -15,8 +15,8 @@ use serde_json::json;
 
 use super::common::{FOUND_PROBLEMS, print};
 use crate::config::SettingsPath;
+use crate::feature::doctor::{Colour, Diagnosis};
 use crate::text::visible;
-use judge::{Finding, State};
 
 /// How wide the names of the checks are, in characters.
 const CHECK_WIDTH: usize = 13;
@@ -36,19 +36,19 @@ pub(super) fn run(options: &Options, path: &SettingsPath) -> ExitCode {
         let wants_none = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         print(&as_text(&findings, io::stdout().is_terminal() && !wants_none));
     }
-    if findings.iter().any(|finding| finding.state == State::Red) {
+    if findings.iter().any(|finding| finding.colour == Colour::Red) {
         return ExitCode::from(FOUND_PROBLEMS);
     }
     ExitCode::SUCCESS
 }
 
-fn as_json(findings: &[Finding]) -> String {
+fn as_json(findings: &[Diagnosis]) -> String {
     let list: Vec<_> = findings
         .iter()
         .map(|finding| {
             json!({
                 "check": finding.check,
-                "state": finding.state.as_str(),
+                "state": finding.colour.as_str(),
                 "found": finding.found,
                 "remedy": finding.remedy,
             })
@@ -57,28 +57,40 @@ fn as_json(findings: &[Finding]) -> String {
     format!("{:#}\n", serde_json::Value::Array(list))
 }
 
-fn as_text(findings: &[Finding], coloured: bool) -> String {
+fn as_text(findings: &[Diagnosis], coloured: bool) -> String {
     let mut text = String::new();
     for finding in findings {
-        let word = finding.state.as_str();
-        let (on, off) = if coloured { (finding.state.colour(), "\x1b[0m") } else { ("", "") };
+        let word = finding.colour.as_str();
+        let (on, off) = if coloured { (escape(finding.colour), "\x1b[0m") } else { ("", "") };
         text.push_str(&format!("{on}{word:6}{off}  {:CHECK_WIDTH$}  {}\n", finding.check, visible(&finding.found)));
         if let Some(remedy) = &finding.remedy {
             text.push_str(&format!("{:6}  {:CHECK_WIDTH$}  → {}\n", "", "", visible(remedy)));
         }
     }
-    let count = |state| findings.iter().filter(|finding| finding.state == state).count();
-    let (green, yellow, red) = (count(State::Green), count(State::Yellow), count(State::Red));
+    let count = |colour| findings.iter().filter(|finding| finding.colour == colour).count();
+    let (green, yellow, red) = (count(Colour::Green), count(Colour::Yellow), count(Colour::Red));
     text.push_str(&format!("{green} green, {yellow} yellow, {red} red\n"));
     text
+}
+
+/// What turns a terminal to this colour.
+const fn escape(colour: Colour) -> &'static str {
+    match colour {
+        Colour::Green => "\x1b[32m",
+        Colour::Yellow => "\x1b[33m",
+        Colour::Red => "\x1b[31m",
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn findings() -> Vec<Finding> {
-        vec![Finding::green("disk", "all of it".to_owned()), Finding::red("clock", "it\nis 1970".to_owned(), "set it")]
+    fn findings() -> Vec<Diagnosis> {
+        vec![
+            Diagnosis::green("disk", "all of it".to_owned()),
+            Diagnosis::red("clock", "it\nis 1970".to_owned(), "set it"),
+        ]
     }
 
     #[test]

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::common::{FOUND_PROBLEMS, fail, print, span};
+use super::common::{FOUND_PROBLEMS, fail, print};
 use crate::clock::{Clock, Timestamp};
 use crate::gate::identity::options::{SECRET, TOKEN_KEYS};
 use crate::gate::{Demands, MINT_MAX_HOURS, OpenedKeys, Verifier, is_user_id, mint, unverified};
 use crate::settings::Settings;
-use crate::text::visible;
+use crate::text::{span, visible};
 
 /// As much as is read of what should be a token: more than one may have, so that it is known to be too long.
 pub(super) const TOKEN_STDIN_MAX_BYTES: u64 = 65_536;

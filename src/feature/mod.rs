@@ -21,12 +21,14 @@ use crate::settings::{BoundRow, Knob, Settings};
 use crate::store::{self, Migration, Reader, Schema, Survey, WriterHandle};
 
 mod check;
+pub mod doctor;
 mod errors;
 mod receive;
 mod shard;
 pub mod smoke;
 
 pub use check::{Check, Finding};
+use doctor::{Diagnosis, Examined};
 pub(crate) use receive::BOUNDS;
 pub use receive::Sink;
 pub use shard::{ShardParts, hand_in};
@@ -59,6 +61,8 @@ pub struct Feature {
     pub operator: &'static [Route],
     /// Its tables.
     pub schema: &'static [Migration],
+    /// What `inkring doctor` finds of its part of an installation, while no server need run.
+    pub doctor: fn(&Examined<'_>) -> Vec<Diagnosis>,
     /// What `inkring smoke` tries of it on a running server, from outside.
     pub smoke: fn(&mut Smoke<'_>),
     /// Starts it, before anything is served.
@@ -78,6 +82,7 @@ impl Feature {
             routes: &[],
             operator: &[],
             schema: &[],
+            doctor: |_| Vec::new(),
             smoke: |_| (),
             start,
         }

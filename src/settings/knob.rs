@@ -95,6 +95,8 @@ pub struct Knob {
     pub meaning: &'static str,
     /// Whether its value must never be shown.
     pub secret: bool,
+    /// Whether it names a place that other users of the machine have no business with. The doctor looks at its mode.
+    pub private: bool,
     /// What a bad value does.
     pub on_bad: OnBad,
     /// Whether a running server takes another value when it is told to reload.
@@ -144,6 +146,7 @@ impl Knob {
             on_bad: OnBad::UseDefault,
             reloads: false,
             in_status: None,
+            private: false,
             at_bound: None,
         }
     }
@@ -158,6 +161,12 @@ impl Knob {
     #[must_use]
     pub const fn refusing(self) -> Self {
         Self { on_bad: OnBad::Refuse, ..self }
+    }
+
+    /// The name of a place that is private.
+    #[must_use]
+    pub const fn private(self) -> Self {
+        Self { private: true, ..self }
     }
 
     /// Taken by a reload.

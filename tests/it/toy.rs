@@ -10,6 +10,7 @@ use http::{Method, StatusCode};
 use inkring::clock::Clock;
 use inkring::config::knobs::KNOBS;
 use inkring::config::{self, Sources};
+use inkring::feature::doctor::{Diagnosis, Examined};
 use inkring::feature::smoke::{Caller, Smoke, Trial};
 use inkring::feature::{Check, Feature, House, Replacement, Running, Serving, ShardParts, StartError};
 use inkring::features;
@@ -52,6 +53,7 @@ static TOY: Feature = Feature {
     routes: &[&ROUTES],
     operator: &[COUNT],
     schema: TABLES,
+    doctor,
     smoke,
     ..Feature::new("toy", start)
 };
@@ -69,6 +71,11 @@ fn greeting(settings: &Settings) -> String {
 fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
     let said = house.metrics.counter(&SAID);
     Ok(Arc::new(Toy { greeting: Live::new(greeting(settings)), said, tidied: Arc::default() }))
+}
+
+/// What `inkring doctor` finds of it.
+fn doctor(examined: &Examined<'_>) -> Vec<Diagnosis> {
+    vec![Diagnosis::green("toy", format!("it says {:?}", greeting(examined.settings)))]
 }
 
 /// What `inkring smoke` tries of it.
@@ -156,6 +163,8 @@ fn a_feature_is_one_folder_and_one_line() {
     let directory = tempfile::tempdir().unwrap();
     let list: Vec<&Feature> = features::FEATURES.iter().copied().chain([&TOY]).collect();
     let settings = configured(directory.path(), "welcome");
+    let examined = Examined { settings: &settings, reader: None, now: Clock::system().now() };
+    assert_eq!((TOY.doctor)(&examined)[0].found, "it says \"welcome\"");
     let server = Server::start(
         &list,
         &settings,

@@ -13,13 +13,12 @@ use rustix::fs::{Access, access, statfs};
 use rustix::process::{Resource, geteuid, getrlimit};
 use serde_json::Value;
 
-use crate::backup::options::DIRECTORY;
-use crate::backup::{self, Manifest};
 use crate::cli::base_url::own_endpoint;
 use crate::cli::common::sources;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Loaded, SettingsPath};
-use crate::features;
+use crate::feature::doctor::{Diagnosis, Examined};
+use crate::features::{self, FEATURES};
 use crate::gate::OpenedKeys;
 use crate::hub;
 use crate::net::client::Ask;
@@ -47,9 +46,6 @@ const UNITS: [&str; 3] = [
     "/usr/local/lib/systemd/system/inkring.service",
     "/usr/lib/systemd/system/inkring.service",
 ];
-/// The timer that asks for backups where the server does not make them by itself, and how often it does.
-const TIMER: &str = "/etc/systemd/system/inkring-backup.timer";
-const BY_TIMER: Duration = Duration::from_secs(86_400);
 /// What systemd-timesyncd leaves once it has set the clock.
 const TIME_SYNCHRONISED: &str = "/run/systemd/timesync/synchronized";
 
@@ -90,8 +86,8 @@ pub(super) struct Installation {
     pub(super) synced: Synced,
     pub(super) descriptors: Descriptors,
     pub(super) stored: Stored,
-    pub(super) backups: Backups,
-    pub(super) backup_every: Option<Duration>,
+    /// What features found of their parts.
+    pub(super) of_features: Vec<Diagnosis>,
     pub(super) running: Running,
     pub(super) plane: Plane,
 }
@@ -156,26 +152,6 @@ pub(super) enum Stored {
         /// What SQLite complains about; nothing if it was not asked.
         checked: Option<Vec<String>>,
     },
-}
-
-/// What backups there are.
-#[derive(Debug)]
-pub(super) enum Backups {
-    Nowhere,
-    Unreadable(String),
-    /// In this directory.
-    None(PathBuf),
-    BadManifest(String),
-    /// The newest that is not dated in the future.
-    Newest {
-        name: String,
-        created: Timestamp,
-        bytes: u64,
-        /// One that is.
-        of_the_future: Option<String>,
-    },
-    /// There is none but those of the future, such as this one.
-    OfTheFuture(String),
 }
 
 /// Whether a server has the database.
@@ -280,7 +256,7 @@ fn installation(loaded: &Loaded, file: Option<&Path>, clock: &Clock) -> Installa
     let holder = holder(database);
     let running = running(settings, holder.as_deref());
     let plane = plane(settings, holder.is_some());
-    let kept = backup::Options::of(settings);
+    let (stored, of_features) = stored(settings, clock);
     Installation {
         permissions: permissions(loaded, file, &near),
         reserve_bytes: settings.count(&RESERVE) as u64,
@@ -289,9 +265,8 @@ fn installation(loaded: &Loaded, file: Option<&Path>, clock: &Clock) -> Installa
         file_system: statfs(&near).ok().map(|found| found.f_type as u64 & 0xffff_ffff),
         synced: sync_times(&near, clock),
         descriptors: descriptors(settings, holder.as_deref()),
-        stored: stored(database),
-        backups: kept.directory.as_deref().map_or(Backups::Nowhere, |directory| backups(directory, clock.now())),
-        backup_every: kept.every.or_else(|| Path::new(TIMER).exists().then_some(BY_TIMER)),
+        stored,
+        of_features,
         running,
         plane,
     }
@@ -320,7 +295,8 @@ fn permissions(loaded: &Loaded, file: Option<&Path>, near: &Path) -> Permissions
     for suffix in ["", "-wal", "-shm"] {
         look(&with_suffix(database, suffix), true);
     }
-    loaded.settings.path(&DIRECTORY).iter().for_each(|directory| look(directory, true));
+    let private = loaded.settings.iter().filter(|setting| setting.knob.private);
+    private.filter_map(|setting| loaded.settings.path(setting.knob)).for_each(|path| look(&path, true));
     let holds_secrets = |origin| loaded.settings.iter().any(|one| one.knob.secret && one.origin == origin);
     // Files that are named, or handed over, are looked at when the configuration is read.
     file.iter().for_each(|file| look(file, holds_secrets(Origin::SettingsFile)));
@@ -370,15 +346,23 @@ fn limits_of(text: &str) -> Option<(Option<u64>, Option<u64>)> {
     Some((limit()?, limit()?))
 }
 
-fn stored(database: &Path) -> Stored {
+/// What is in the file, and what features find in it.
+fn stored(settings: &Settings, clock: &Clock) -> (Stored, Vec<Diagnosis>) {
+    let database = settings.database(&DATABASE);
+    let look = |looked: Result<Reader, OpenError>| {
+        let reader = looked.as_ref().ok();
+        let examined = Examined { settings, reader, now: clock.now() };
+        let of_features = FEATURES.iter().flat_map(|feature| (feature.doctor)(&examined)).collect();
+        (stored_as(database, looked), of_features)
+    };
     // A process that has it open, or was killed with it open, has left a log beside it.
     let (log, schema) = (with_suffix(database, "-wal"), features::schema());
     if log.exists() {
-        return stored_as(database, store::open_read_only(database, &schema));
+        return look(store::open_read_only(database, &schema));
     }
-    let found = stored_as(database, store::open_immutable(database, &schema));
+    let found = look(store::open_immutable(database, &schema));
     // Somebody has opened it meanwhile: what was read may be half of this and half of that.
-    if log.exists() { stored_as(database, store::open_read_only(database, &schema)) } else { found }
+    if log.exists() { look(store::open_read_only(database, &schema)) } else { found }
 }
 
 fn stored_as(database: &Path, looked: Result<Reader, OpenError>) -> Stored {
@@ -397,38 +381,6 @@ fn stored_as(database: &Path, looked: Result<Reader, OpenError>) -> Stored {
     let check = || store::faults(&reader, Depth::Pages, COMPLAINTS_MAX);
     let checked = (bytes <= QUICK_CHECK_MAX_BYTES).then(|| check().unwrap_or_else(|error| vec![error.to_string()]));
     Stored::Read { bytes, newest: newest.unwrap_or(Timestamp(i64::MIN)), checked }
-}
-
-fn backups(directory: &Path, now: Timestamp) -> Backups {
-    let names = match backup::names(directory) {
-        Ok(names) => names,
-        // The first backup makes it.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Backups::None(directory.to_owned()),
-        Err(error) => return Backups::Unreadable(format!("{} cannot be read: {error}", directory.display())),
-    };
-    let mut of_the_future = None;
-    for name in names {
-        let path = directory.join(&name);
-        let backup = path.display();
-        let Manifest { created_at, bytes, .. } = match Manifest::beside(&path) {
-            Ok(Some(manifest)) => manifest,
-            Ok(None) => return Backups::BadManifest(format!("the manifest of {backup} is gone")),
-            Err(why) => return Backups::BadManifest(format!("{backup}: {why}")),
-        };
-        if created_at.0.age(now).is_none() {
-            of_the_future.get_or_insert(name);
-            continue;
-        }
-        return match fs::metadata(&path) {
-            Err(error) => Backups::BadManifest(format!("the backup {backup} is gone: {error}")),
-            Ok(found) if found.len() != bytes => Backups::BadManifest(format!(
-                "the backup {backup} has {} bytes, and its manifest says {bytes}",
-                found.len()
-            )),
-            Ok(_) => Backups::Newest { name, created: created_at.0, bytes, of_the_future },
-        };
-    }
-    of_the_future.map_or_else(|| Backups::None(directory.to_owned()), Backups::OfTheFuture)
 }
 
 /// The process that has the lock of this database. Only looked up: to try the lock would for a moment be in the way of a

@@ -5,15 +5,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::facts::{
-    Backups, Configuration, Descriptors, Facts, Installation, Permissions, Place, Plane, Proxy, Running, Stored,
-    Synced, Unit,
+    Configuration, Descriptors, Facts, Installation, Permissions, Place, Plane, Proxy, Running, Stored, Synced, Unit,
 };
-use crate::cli::common::span;
 use crate::clock::Timestamp;
 use crate::clock::steady::{AHEAD_MAX, TIME_MIN};
+use crate::feature::doctor::Diagnosis;
 use crate::features;
 use crate::server::{CONNECTIONS_DEFAULT_MAX, connections_possible};
 use crate::store::Room;
+use crate::text::{size, span};
 
 /// With less room than this nothing can be relied on.
 const FREE_MIN_BYTES: u64 = 100_000_000;
@@ -27,70 +27,14 @@ const SYNC_SLOW: Duration = Duration::from_millis(20);
 const SYNC_BAD: Duration = Duration::from_millis(200);
 /// How far a clock may be behind the newest change: clocks are set back a little all the time.
 const BEHIND_MAX: Duration = Duration::from_secs(2);
-/// A backup that is made by hand should not be forgotten for longer than this.
-const BY_HAND_MAX: Duration = Duration::from_secs(7 * 86_400);
 /// The highest exposure that `systemd-analyze security` should find, on its scale from 0 to 10.
 const EXPOSURE_MAX: f64 = 2.0;
 
-/// How a check came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    /// As it should be, or nothing that the doctor can see.
-    Green,
-    /// It works, and should be looked at.
-    Yellow,
-    /// It does not work, or will not, or lets the wrong people in.
-    Red,
-}
-
-impl State {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Green => "green",
-            Self::Yellow => "yellow",
-            Self::Red => "red",
-        }
-    }
-
-    /// What turns a terminal to this colour.
-    pub(super) const fn colour(self) -> &'static str {
-        match self {
-            Self::Green => "\x1b[32m",
-            Self::Yellow => "\x1b[33m",
-            Self::Red => "\x1b[31m",
-        }
-    }
-}
-
-/// What a check found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Finding {
-    pub(super) check: &'static str,
-    pub(super) state: State,
-    pub(super) found: String,
-    /// What to do, unless it is green.
-    pub(super) remedy: Option<String>,
-}
-
-impl Finding {
-    pub(super) fn green(check: &'static str, found: String) -> Self {
-        Self { check, state: State::Green, found, remedy: None }
-    }
-
-    pub(super) fn yellow(check: &'static str, found: String, remedy: impl Into<String>) -> Self {
-        Self { check, state: State::Yellow, found, remedy: Some(remedy.into()) }
-    }
-
-    pub(super) fn red(check: &'static str, found: String, remedy: impl Into<String>) -> Self {
-        Self { check, state: State::Red, found, remedy: Some(remedy.into()) }
-    }
-}
-
 /// Everything that there is to say, in the order in which it is best put right.
-pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
+pub(super) fn judge(facts: &Facts) -> Vec<Diagnosis> {
     let mut findings = configuration(&facts.configuration);
     if let Some(installation) = &facts.installation {
-        findings.extend(of_installation(installation, facts.production, facts.now));
+        findings.extend(of_installation(installation, facts.production));
     }
     let newest = facts.installation.as_ref().and_then(|installation| match &installation.stored {
         Stored::Read { newest, .. } => Some(*newest),
@@ -105,7 +49,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-fn of_installation(installation: &Installation, production: bool, now: Timestamp) -> Vec<Finding> {
+fn of_installation(installation: &Installation, production: bool) -> Vec<Diagnosis> {
     let mut findings = permissions(&installation.permissions);
     findings.push(disk(installation.disk.as_ref(), installation.reserve_bytes, &installation.permissions.near));
     findings.push(file_system(installation.file_system, &installation.permissions.near));
@@ -113,33 +57,37 @@ fn of_installation(installation: &Installation, production: bool, now: Timestamp
     findings.push(descriptors(&installation.descriptors));
     findings.push(schema(&installation.stored));
     findings.extend(database(&installation.stored));
-    findings.push(backup(&installation.backups, installation.backup_every, production, now));
+    findings.extend(installation.of_features.iter().cloned());
     findings.push(server(&installation.running));
     findings.push(plane(&installation.plane));
     findings.push(proxy(&installation.plane, production));
     findings
 }
 
-fn configuration(found: &Configuration) -> Vec<Finding> {
+fn configuration(found: &Configuration) -> Vec<Diagnosis> {
     const CHECK: &str = "configuration";
     let mut findings = Vec::new();
     for problem in &found.problems {
-        findings.push(Finding::red(CHECK, problem.clone(), "correct it; inkring print-config shows what is in force"));
+        findings.push(Diagnosis::red(
+            CHECK,
+            problem.clone(),
+            "correct it; inkring print-config shows what is in force",
+        ));
     }
     for warning in &found.warnings {
-        findings.push(Finding::yellow(CHECK, warning.clone(), "correct it, or leave it if it is meant so"));
+        findings.push(Diagnosis::yellow(CHECK, warning.clone(), "correct it, or leave it if it is meant so"));
     }
     if findings.is_empty() {
-        findings.push(Finding::green(CHECK, format!("{} settings, given by {}", found.settings, found.given)));
+        findings.push(Diagnosis::green(CHECK, format!("{} settings, given by {}", found.settings, found.given)));
     }
     findings
 }
 
-fn permissions(found: &Permissions) -> Vec<Finding> {
+fn permissions(found: &Permissions) -> Vec<Diagnosis> {
     const CHECK: &str = "permissions";
-    let mut findings: Vec<Finding> = found.places.iter().filter_map(|place| exposed(CHECK, place)).collect();
+    let mut findings: Vec<Diagnosis> = found.places.iter().filter_map(|place| exposed(CHECK, place)).collect();
     if let Err(why) = &found.writable {
-        findings.push(Finding::red(
+        findings.push(Diagnosis::red(
             CHECK,
             format!("{} cannot be written by user {}: {why}", found.near.display(), found.user),
             "run the server, and the doctor, as the user that the directory belongs to, or chown it",
@@ -147,40 +95,40 @@ fn permissions(found: &Permissions) -> Vec<Finding> {
     }
     if findings.is_empty() {
         let near = found.near.display();
-        findings.push(Finding::green(CHECK, format!("{near} can be written, and nothing is open to others")));
+        findings.push(Diagnosis::green(CHECK, format!("{near} can be written, and nothing is open to others")));
     }
     findings
 }
 
 /// Whether others may do what they should not.
-fn exposed(check: &'static str, place: &Place) -> Option<Finding> {
+fn exposed(check: &'static str, place: &Place) -> Option<Diagnosis> {
     let (path, mode) = (place.path.display(), place.mode);
     let remedy = format!("chmod o= {path}");
     let may = |what| format!("{path} has mode {mode:04o}, so every user of this machine may {what}");
     match (mode & 0o002 != 0, mode & 0o004 != 0, place.directory) {
-        (true, _, true) => Some(Finding::red(check, may("replace what is in it"), remedy)),
-        (true, _, false) => Some(Finding::red(check, may("change it"), remedy)),
-        (false, true, true) => Some(Finding::yellow(check, may("see what is in it"), remedy)),
-        (false, true, false) if place.private => Some(Finding::red(check, may("read it"), remedy)),
+        (true, _, true) => Some(Diagnosis::red(check, may("replace what is in it"), remedy)),
+        (true, _, false) => Some(Diagnosis::red(check, may("change it"), remedy)),
+        (false, true, true) => Some(Diagnosis::yellow(check, may("see what is in it"), remedy)),
+        (false, true, false) if place.private => Some(Diagnosis::red(check, may("read it"), remedy)),
         _ => None,
     }
 }
 
-fn disk(found: Result<&Room, &String>, reserve_bytes: u64, near: &Path) -> Finding {
+fn disk(found: Result<&Room, &String>, reserve_bytes: u64, near: &Path) -> Diagnosis {
     const CHECK: &str = "disk";
     let near = near.display();
     let disk = match found {
         Ok(disk) => disk,
-        Err(why) => return Finding::yellow(CHECK, format!("how full {near} is, is unknown: {why}"), "look with df"),
+        Err(why) => return Diagnosis::yellow(CHECK, format!("how full {near} is, is unknown: {why}"), "look with df"),
     };
-    let found = format!("{} of {} are free in {near}", bytes(disk.free_bytes), bytes(disk.total_bytes));
+    let found = format!("{} of {} are free in {near}", size(disk.free_bytes), size(disk.total_bytes));
     let remedy = "make room, or move the database to a larger disk: a full one refuses changes (storage_readonly)";
     if disk.free_bytes < FREE_MIN_BYTES.max(reserve_bytes) {
-        Finding::red(CHECK, found, remedy)
+        Diagnosis::red(CHECK, found, remedy)
     } else if disk.free_bytes < FREE_FEW_BYTES || disk.free_bytes < disk.total_bytes / FREE_FEW_DIVISOR {
-        Finding::yellow(CHECK, found, remedy)
+        Diagnosis::yellow(CHECK, found, remedy)
     } else {
-        Finding::green(CHECK, found)
+        Diagnosis::green(CHECK, found)
     }
 }
 
@@ -223,32 +171,32 @@ const FILE_SYSTEMS: [(u64, &str, Keeps); 24] = [
     (0x6573_5546, "FUSE", Keeps::Unknown),
 ];
 
-fn file_system(found: Option<u64>, near: &Path) -> Finding {
+fn file_system(found: Option<u64>, near: &Path) -> Diagnosis {
     const CHECK: &str = "file_system";
     let near = near.display();
     let Some(number) = found else {
-        return Finding::green(CHECK, format!("what {near} is on, the system does not tell"));
+        return Diagnosis::green(CHECK, format!("what {near} is on, the system does not tell"));
     };
     let Some((_, name, keeps)) = FILE_SYSTEMS.iter().find(|(known, ..)| *known == number) else {
-        return Finding::green(
+        return Diagnosis::green(
             CHECK,
             format!("{near} is on a file system of type {number:#x}, of which nothing is known"),
         );
     };
     let found = format!("{near} is on {name}");
     match keeps {
-        Keeps::Local => Finding::green(CHECK, found),
-        Keeps::Network => Finding::red(
+        Keeps::Local => Diagnosis::green(CHECK, found),
+        Keeps::Network => Diagnosis::red(
             CHECK,
             format!("{found}, over a network: SQLite's locks do not hold there, and files are damaged"),
             "set DATABASE_URL to a file on a disk of this machine",
         ),
-        Keeps::Memory => Finding::yellow(
+        Keeps::Memory => Diagnosis::yellow(
             CHECK,
             format!("{found}, in memory: it is gone after a restart of the machine"),
             "set DATABASE_URL to a file on a disk, unless nothing is to be kept",
         ),
-        Keeps::Unknown => Finding::yellow(
+        Keeps::Unknown => Diagnosis::yellow(
             CHECK,
             format!("{found}: whether it keeps what it says it has kept depends on the program behind it"),
             "set DATABASE_URL to a file on a disk of this machine, if this is a network or a vault",
@@ -256,12 +204,12 @@ fn file_system(found: Option<u64>, near: &Path) -> Finding {
     }
 }
 
-fn sync(found: &Synced) -> Finding {
+fn sync(found: &Synced) -> Diagnosis {
     const CHECK: &str = "fsync";
     let mut times = match found {
         Synced::Took(times) => times.clone(),
         Synced::Failed(why) => {
-            return Finding::yellow(
+            return Diagnosis::yellow(
                 CHECK,
                 format!("no small file could be written to try it: {why}"),
                 "see disk and permissions",
@@ -274,15 +222,15 @@ fn sync(found: &Synced) -> Finding {
     let found = format!("{} small writes: median {}, max {}", times.len(), millis(median), millis(worst));
     let remedy = "every change waits for this: use a local disk, and see what else writes to it";
     if median > SYNC_BAD {
-        Finding::red(CHECK, found, remedy)
+        Diagnosis::red(CHECK, found, remedy)
     } else if median > SYNC_SLOW || worst > SYNC_BAD {
-        Finding::yellow(CHECK, found, remedy)
+        Diagnosis::yellow(CHECK, found, remedy)
     } else {
-        Finding::green(CHECK, found)
+        Diagnosis::green(CHECK, found)
     }
 }
 
-fn descriptors(found: &Descriptors) -> Finding {
+fn descriptors(found: &Descriptors) -> Diagnosis {
     const CHECK: &str = "descriptors";
     let Descriptors { soft, hard, of_server, max_connections, max_sockets } = *found;
     let number = |limit: Option<u64>| limit.map_or_else(|| "any number of".to_owned(), |limit| limit.to_string());
@@ -291,133 +239,79 @@ fn descriptors(found: &Descriptors) -> Finding {
     let who = if of_server { "the running server" } else { "a server that is started like this doctor" };
     let limits = format!("{who} may open {} files, raised to {}", number(soft), number(hard));
     if max_connections > possible {
-        return Finding::yellow(
+        return Diagnosis::yellow(
             CHECK,
             format!("{limits}: room for {possible} connections, not MAX_CONNECTIONS={max_connections}"),
             "raise LimitNOFILE in the unit (ulimit -n in a shell), or lower MAX_CONNECTIONS",
         );
     }
     if let Some(sockets) = max_sockets.filter(|sockets| *sockets > connections) {
-        return Finding::yellow(
+        return Diagnosis::yellow(
             CHECK,
             format!("{limits}: {connections} connections at most, and WS_MAX_SOCKETS_GLOBAL={sockets} are more"),
             "raise LimitNOFILE in the unit (ulimit -n in a shell) or MAX_CONNECTIONS, or lower WS_MAX_SOCKETS_GLOBAL",
         );
     }
-    Finding::green(CHECK, format!("{limits}: {connections} connections at most"))
+    Diagnosis::green(CHECK, format!("{limits}: {connections} connections at most"))
 }
 
-fn schema(found: &Stored) -> Finding {
+fn schema(found: &Stored) -> Diagnosis {
     const CHECK: &str = "schema";
     let known = features::schema().version();
     match found {
-        Stored::Absent => Finding::green(CHECK, "there is no database yet; the first start makes it".to_owned()),
-        Stored::Newer { version } => Finding::red(
+        Stored::Absent => Diagnosis::green(CHECK, "there is no database yet; the first start makes it".to_owned()),
+        Stored::Newer { version } => Diagnosis::red(
             CHECK,
             format!("the database has schema version {version}, and this inkring knows versions up to {known}"),
             "run the newer inkring, or restore a backup made before the upgrade",
         ),
-        Stored::Older { version } => Finding::yellow(
+        Stored::Older { version } => Diagnosis::yellow(
             CHECK,
             format!("the database has schema version {version}, and this inkring has {known}"),
             "make a backup; the next start of the server brings it up to date, and older ones then refuse it",
         ),
-        Stored::Unreadable(_) => Finding::green(CHECK, "unknown: the database cannot be read".to_owned()),
-        Stored::Read { .. } => Finding::green(CHECK, format!("version {known}, as this inkring has it")),
+        Stored::Unreadable(_) => Diagnosis::green(CHECK, "unknown: the database cannot be read".to_owned()),
+        Stored::Read { .. } => Diagnosis::green(CHECK, format!("version {known}, as this inkring has it")),
     }
 }
 
-fn database(found: &Stored) -> Vec<Finding> {
+fn database(found: &Stored) -> Vec<Diagnosis> {
     const CHECK: &str = "database";
     let restore = "stop the server, keep the file, and restore the newest backup that is whole";
     match found {
         Stored::Absent | Stored::Newer { .. } | Stored::Older { .. } => Vec::new(),
-        Stored::Unreadable(why) => vec![Finding::red(CHECK, why.clone(), restore)],
-        Stored::Read { bytes: size, checked: None, .. } => {
-            let found = format!("{}, too much to check in passing; a backup does so", bytes(*size));
-            vec![Finding::green(CHECK, found)]
+        Stored::Unreadable(why) => vec![Diagnosis::red(CHECK, why.clone(), restore)],
+        Stored::Read { bytes, checked: None, .. } => {
+            let found = format!("{}, too much to check in passing; a backup does so", size(*bytes));
+            vec![Diagnosis::green(CHECK, found)]
         }
-        Stored::Read { bytes: size, checked: Some(complaints), .. } => match complaints.first() {
-            None => vec![Finding::green(CHECK, format!("{}, whole", bytes(*size)))],
-            Some(first) => vec![Finding::red(CHECK, format!("it is damaged: {first}"), restore)],
+        Stored::Read { bytes, checked: Some(complaints), .. } => match complaints.first() {
+            None => vec![Diagnosis::green(CHECK, format!("{}, whole", size(*bytes)))],
+            Some(first) => vec![Diagnosis::red(CHECK, format!("it is damaged: {first}"), restore)],
         },
     }
 }
 
-fn backup(found: &Backups, every: Option<Duration>, production: bool, now: Timestamp) -> Finding {
-    const CHECK: &str = "backup";
-    match found {
-        Backups::Nowhere if production => Finding::yellow(
-            CHECK,
-            "there is no BACKUP_DIR, so nothing makes backups".to_owned(),
-            "set BACKUP_DIR to a directory, if possible on another disk",
-        ),
-        Backups::Nowhere => Finding::green(CHECK, "backups are off (no BACKUP_DIR)".to_owned()),
-        Backups::Unreadable(why) => Finding::red(
-            CHECK,
-            format!("BACKUP_DIR: {why}"),
-            "make the directory, and let the server's user write to it",
-        ),
-        Backups::None(directory) => Finding::yellow(
-            CHECK,
-            format!("there is none in {} yet", directory.display()),
-            "make one now: inkring backup, with the server running",
-        ),
-        Backups::BadManifest(why) => {
-            Finding::red(CHECK, why.clone(), "make another one, and see what else is wrong with that disk")
-        }
-        Backups::OfTheFuture(name) => Finding::red(
-            CHECK,
-            format!("{name} is dated in the future, as all of them are: nobody knows how old they are"),
-            "set the clock if it is wrong; if it is right, make one now: inkring backup",
-        ),
-        Backups::Newest { name, created, bytes: size, of_the_future } => {
-            let age = now.ahead_of(*created);
-            let found = format!("{name} of {}, {} old", bytes(*size), span(age.as_secs()));
-            match every {
-                Some(every) if age > every * 2 => Finding::red(
-                    CHECK,
-                    format!("the newest is {found}, and there should be one every {}", span(every.as_secs())),
-                    "the server's log says why there is none (backup); make one now with inkring backup",
-                ),
-                None if age > BY_HAND_MAX => Finding::yellow(
-                    CHECK,
-                    format!("the newest is {found}"),
-                    "make one now: inkring backup; or have them made, by BACKUP_INTERVAL_HOURS or by inkring-backup.timer",
-                ),
-                _ => match of_the_future {
-                    None => Finding::green(CHECK, found),
-                    Some(other) => Finding::yellow(
-                        CHECK,
-                        format!("{found}; {other} is dated in the future: it counts for nothing, and stays"),
-                        "look at it with inkring verify, and move it away",
-                    ),
-                },
-            }
-        }
-    }
-}
-
-fn server(found: &Running) -> Finding {
+fn server(found: &Running) -> Diagnosis {
     const CHECK: &str = "server";
     match found {
-        Running::No => Finding::yellow(
+        Running::No => Diagnosis::yellow(
             CHECK,
             "no server has this database".to_owned(),
             "start it: inkring serve, or systemctl start inkring",
         ),
         Running::SomewhereElse { pid } => {
-            Finding::green(CHECK, format!("process {pid} has the database; on which port, LISTEN_ADDR does not tell"))
+            Diagnosis::green(CHECK, format!("process {pid} has the database; on which port, LISTEN_ADDR does not tell"))
         }
-        Running::Silent { pid, why } => Finding::red(
+        Running::Silent { pid, why } => Diagnosis::red(
             CHECK,
             format!("process {pid} has the database, and does not answer: {why}"),
             "its last log lines say more; if they do not, restart it",
         ),
         Running::Answers { pid, status: 200, .. } => {
-            Finding::green(CHECK, format!("process {pid} has the database and is ready"))
+            Diagnosis::green(CHECK, format!("process {pid} has the database and is ready"))
         }
-        Running::Answers { pid, status, says, .. } => Finding::red(
+        Running::Answers { pid, status, says, .. } => Diagnosis::red(
             CHECK,
             format!("process {pid} has the database and is not ready: /readyz is {status}: {says}"),
             "the reason says what to look at; it recovers by itself when that is put right",
@@ -425,23 +319,23 @@ fn server(found: &Running) -> Finding {
     }
 }
 
-fn plane(found: &Plane) -> Finding {
+fn plane(found: &Plane) -> Diagnosis {
     const CHECK: &str = "private_plane";
     match found {
-        Plane::Off => Finding::green(CHECK, "it is off (OPS_ADDR=off)".to_owned()),
-        Plane::NotAsked => Finding::green(CHECK, "not asked: no server runs".to_owned()),
-        Plane::Silent(why) => Finding::red(
+        Plane::Off => Diagnosis::green(CHECK, "it is off (OPS_ADDR=off)".to_owned()),
+        Plane::NotAsked => Diagnosis::green(CHECK, "not asked: no server runs".to_owned()),
+        Plane::Silent(why) => Diagnosis::red(
             CHECK,
             format!("it does not answer: {why}"),
             "the server's log says why; OPS_ADDR and OPS_TOKEN here must be those of the server",
         ),
-        Plane::Answers { status: 200, .. } => Finding::green(CHECK, "it answers".to_owned()),
-        Plane::Answers { status: 401 | 403, .. } => Finding::red(
+        Plane::Answers { status: 200, .. } => Diagnosis::green(CHECK, "it answers".to_owned()),
+        Plane::Answers { status: 401 | 403, .. } => Diagnosis::red(
             CHECK,
             "it does not take this OPS_TOKEN".to_owned(),
             "give the doctor the settings and secrets of the server",
         ),
-        Plane::Answers { status, .. } => Finding::yellow(
+        Plane::Answers { status, .. } => Diagnosis::yellow(
             CHECK,
             format!("GET /status is answered {status}"),
             "OPS_ADDR should be where this server's private plane is",
@@ -449,14 +343,14 @@ fn plane(found: &Plane) -> Finding {
     }
 }
 
-fn proxy(found: &Plane, production: bool) -> Finding {
+fn proxy(found: &Plane, production: bool) -> Diagnosis {
     const CHECK: &str = "proxy";
     let Plane::Answers { proxy, .. } = found else {
-        return Finding::green(CHECK, "unknown: only a running server's private plane can tell".to_owned());
+        return Diagnosis::green(CHECK, "unknown: only a running server's private plane can tell".to_owned());
     };
     match proxy {
-        Proxy::Unknown => Finding::green(CHECK, "unknown: the server does not tell".to_owned()),
-        Proxy::NotSeen => Finding::green(CHECK, "no untrusted proxy seen".to_owned()),
+        Proxy::Unknown => Diagnosis::green(CHECK, "unknown: the server does not tell".to_owned()),
+        Proxy::NotSeen => Diagnosis::green(CHECK, "no untrusted proxy seen".to_owned()),
         Proxy::Seen(peer) => {
             let who = peer.map_or_else(|| "somebody".to_owned(), |peer| peer.to_string());
             let found =
@@ -464,24 +358,24 @@ fn proxy(found: &Plane, production: bool) -> Finding {
             let remedy = "if it is your proxy, add it to TRUSTED_PROXIES; if not, close the port to all but the proxy";
             // Anyone can send the header from afar; from near by, hardly anything but a proxy does.
             if production && peer.is_some_and(is_near) {
-                Finding::red(CHECK, found, remedy)
+                Diagnosis::red(CHECK, found, remedy)
             } else {
-                Finding::yellow(CHECK, found, remedy)
+                Diagnosis::yellow(CHECK, found, remedy)
             }
         }
     }
 }
 
-fn clock(now: Timestamp, newest: Option<Timestamp>, warning: Option<String>, synchronised: Option<bool>) -> Finding {
+fn clock(now: Timestamp, newest: Option<Timestamp>, warning: Option<String>, synchronised: Option<bool>) -> Diagnosis {
     const CHECK: &str = "clock";
     let shown = Timestamp(now.0 - now.0.rem_euclid(1_000_000)).offset_style();
     let remedy = "set it, and keep it set by NTP: timedatectl set-ntp true";
     let behind = newest.map_or(Duration::ZERO, |newest| newest.ahead_of(now));
     if now < TIME_MIN {
-        return Finding::red(CHECK, format!("it is set to {shown}, which is past: tokens are judged by it"), remedy);
+        return Diagnosis::red(CHECK, format!("it is set to {shown}, which is past: tokens are judged by it"), remedy);
     }
     if behind > AHEAD_MAX {
-        return Finding::red(
+        return Diagnosis::red(
             CHECK,
             format!("it is {} behind the newest change: it is wrong now, or was then", span(behind.as_secs())),
             "if it is wrong now, set it; if it is right, leave the server running: after an hour of steady time, times of \
@@ -490,31 +384,33 @@ fn clock(now: Timestamp, newest: Option<Timestamp>, warning: Option<String>, syn
     }
     if behind > BEHIND_MAX {
         let found = format!("it is {} behind the newest change: times stand still until then", span(behind.as_secs()));
-        return Finding::red(CHECK, found, remedy);
+        return Diagnosis::red(CHECK, found, remedy);
     }
     if let Some(warning) = warning {
         let remedy = "if it is right now, do nothing; if not, set it, and keep it set by NTP: timedatectl set-ntp true";
-        return Finding::yellow(CHECK, format!("the server says: {warning}"), remedy);
+        return Diagnosis::yellow(CHECK, format!("the server says: {warning}"), remedy);
     }
     match synchronised {
-        Some(true) => Finding::green(CHECK, format!("{shown}, synchronised")),
-        Some(false) => Finding::yellow(CHECK, format!("{shown}, and nothing keeps it right"), remedy),
-        None => Finding::green(CHECK, format!("{shown}; whether anything keeps it right is unknown here")),
+        Some(true) => Diagnosis::green(CHECK, format!("{shown}, synchronised")),
+        Some(false) => Diagnosis::yellow(CHECK, format!("{shown}, and nothing keeps it right"), remedy),
+        None => Diagnosis::green(CHECK, format!("{shown}; whether anything keeps it right is unknown here")),
     }
 }
 
-fn unit(found: &Unit) -> Finding {
+fn unit(found: &Unit) -> Diagnosis {
     const CHECK: &str = "unit";
     match found {
-        Unit::None => Finding::green(CHECK, "it is not installed as a systemd unit".to_owned()),
-        Unit::Unknown(path) => Finding::green(CHECK, format!("systemd-analyze tells nothing about {}", path.display())),
-        Unit::Scored { path, exposure } if *exposure > EXPOSURE_MAX => Finding::yellow(
+        Unit::None => Diagnosis::green(CHECK, "it is not installed as a systemd unit".to_owned()),
+        Unit::Unknown(path) => {
+            Diagnosis::green(CHECK, format!("systemd-analyze tells nothing about {}", path.display()))
+        }
+        Unit::Scored { path, exposure } if *exposure > EXPOSURE_MAX => Diagnosis::yellow(
             CHECK,
             format!("{} leaves the service open: {exposure:.1}, where {EXPOSURE_MAX:.1} is enough", path.display()),
             "use the unit that inkring setup writes; systemd-analyze security inkring names what is missing",
         ),
         Unit::Scored { path, exposure } => {
-            Finding::green(CHECK, format!("{} is confined: {exposure:.1} of 10", path.display()))
+            Diagnosis::green(CHECK, format!("{} is confined: {exposure:.1} of 10", path.display()))
         }
     }
 }
@@ -527,16 +423,6 @@ fn is_near(address: IpAddr) -> bool {
     }
 }
 
-/// A size as people say it.
-fn bytes(bytes: u64) -> String {
-    match bytes {
-        0..1000 => format!("{bytes} bytes"),
-        1000..1_000_000 => format!("{} kB", bytes / 1000),
-        1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
-        _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes % 1_000_000_000 / 100_000_000),
-    }
-}
-
 fn millis(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1000.0)
 }
@@ -544,6 +430,7 @@ fn millis(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::feature::doctor::Colour;
 
     const NOW: Timestamp = Timestamp(1_790_000_000_000_000);
 
@@ -579,13 +466,7 @@ mod tests {
                     max_sockets: Some(1000),
                 },
                 stored: Stored::Read { bytes: 1 << 20, newest: Timestamp(NOW.0 - 1), checked: Some(Vec::new()) },
-                backups: Backups::Newest {
-                    name: "inkring-1.json".into(),
-                    created: Timestamp(NOW.0 - 3_600_000_000),
-                    bytes: 1 << 20,
-                    of_the_future: None,
-                },
-                backup_every: Some(Duration::from_secs(86_400)),
+                of_features: vec![Diagnosis::green("toy", String::new())],
                 running: Running::Answers { pid: "7".into(), status: 200, says: String::new(), clock: None },
                 plane: Plane::Answers { status: 200, proxy: Proxy::NotSeen },
             }),
@@ -597,32 +478,32 @@ mod tests {
 
     /// The findings with this fault: the one that is not green, and its state.
     #[track_caller]
-    fn with(fault: impl FnOnce(&mut Facts, &mut Installation)) -> (&'static str, State, String) {
+    fn with(fault: impl FnOnce(&mut Facts, &mut Installation)) -> (&'static str, Colour, String) {
         let mut facts = good();
         let mut installation = facts.installation.take().unwrap();
         fault(&mut facts, &mut installation);
         facts.installation = Some(installation);
         let findings = judge(&facts);
-        let wrong: Vec<_> = findings.iter().filter(|finding| finding.state != State::Green).collect();
+        let wrong: Vec<_> = findings.iter().filter(|finding| finding.colour != Colour::Green).collect();
         let [one] = wrong[..] else { panic!("one fault, one finding: {findings:#?}") };
         assert!(one.remedy.as_ref().is_some_and(|remedy| !remedy.is_empty()), "{one:?}");
-        (one.check, one.state, one.found.clone())
+        (one.check, one.colour, one.found.clone())
     }
 
     /// Holds a fault to its check, its state and a part of what is said of it.
     #[track_caller]
-    fn seeded(check: &str, state: State, says: &str, fault: impl FnOnce(&mut Facts, &mut Installation)) {
+    fn seeded(check: &str, colour: Colour, says: &str, fault: impl FnOnce(&mut Facts, &mut Installation)) {
         let found = with(fault);
-        assert_eq!((found.0, found.1), (check, state), "{found:?}");
+        assert_eq!((found.0, found.1), (check, colour), "{found:?}");
         assert!(found.2.contains(says), "{found:?}");
     }
 
-    use State::{Red, Yellow};
+    use crate::feature::doctor::Colour::{Red, Yellow};
 
     #[test]
     fn a_good_installation_is_green_all_over() {
         let findings = judge(&good());
-        let colours: Vec<_> = findings.iter().filter(|finding| finding.state != State::Green).collect();
+        let colours: Vec<_> = findings.iter().filter(|finding| finding.colour != Colour::Green).collect();
         assert!(colours.is_empty(), "{colours:#?}");
         assert!(findings.iter().all(|finding| finding.remedy.is_none()));
         let checks: Vec<&str> = findings.iter().map(|finding| finding.check).collect();
@@ -635,7 +516,7 @@ mod tests {
             "descriptors",
             "schema",
             "database",
-            "backup",
+            "toy",
             "server",
             "private_plane",
             "proxy",
@@ -656,7 +537,7 @@ mod tests {
         installation.plane = Plane::Off;
         installation.running = Running::SomewhereElse { pid: "7".into() };
         let findings = judge(&facts);
-        assert!(findings.iter().all(|finding| finding.state == State::Green), "{findings:#?}");
+        assert!(findings.iter().all(|finding| finding.colour == Colour::Green), "{findings:#?}");
         let said: String = findings.iter().map(|finding| finding.found.as_str()).collect();
         for words in
             ["unknown here", "not installed", "0x1234", "no database yet", "it is off", "only a running server's"]
@@ -671,13 +552,13 @@ mod tests {
         facts.configuration.problems = vec!["SHARDS=x".into(), "ENV=y".into()];
         facts.configuration.warnings = vec!["careful".into()];
         facts.installation = None;
-        let found: Vec<_> = judge(&facts).into_iter().map(|finding| (finding.check, finding.state)).collect();
+        let found: Vec<_> = judge(&facts).into_iter().map(|finding| (finding.check, finding.colour)).collect();
         let expected = [
             ("configuration", Red),
             ("configuration", Red),
             ("configuration", Yellow),
-            ("clock", State::Green),
-            ("unit", State::Green),
+            ("clock", Colour::Green),
+            ("unit", Colour::Green),
         ];
         assert_eq!(found, expected);
     }
@@ -774,36 +655,6 @@ mod tests {
     }
 
     #[test]
-    fn backups_are_there_and_new() {
-        seeded("backup", Yellow, "no BACKUP_DIR", |_, found| found.backups = Backups::Nowhere);
-        seeded("backup", Yellow, "none in /b yet", |_, found| found.backups = Backups::None("/b".into()));
-        seeded("backup", Red, "BACKUP_DIR: why", |_, found| found.backups = Backups::Unreadable("why".into()));
-        seeded("backup", Red, "why", |_, found| found.backups = Backups::BadManifest("why".into()));
-        let old = |hours: i64| Backups::Newest {
-            name: "inkring-1.json".into(),
-            created: Timestamp(NOW.0 - hours * 3_600_000_000),
-            bytes: 1,
-            of_the_future: None,
-        };
-        seeded("backup", Red, "2 days old, and there should be one every 24 hours", |_, found| found.backups = old(49));
-        seeded("backup", Red, "inkring-3.db is dated in the future, as all of them are", |_, found| {
-            found.backups = Backups::OfTheFuture("inkring-3.db".into());
-        });
-        seeded("backup", Yellow, "inkring-3.db is dated in the future: it counts for nothing", |_, found| {
-            let Backups::Newest { of_the_future, .. } = &mut found.backups else { panic!() };
-            *of_the_future = Some("inkring-3.db".into());
-        });
-        seeded("backup", Yellow, "7 days old", |_, found| (found.backups, found.backup_every) = (old(169), None));
-        let mut by_hand = good();
-        let installation = by_hand.installation.as_mut().unwrap();
-        (installation.backups, installation.backup_every) = (old(168), None);
-        assert!(judge(&by_hand).iter().all(|finding| finding.state == State::Green), "it is made by hand");
-        by_hand.production = false;
-        by_hand.installation.as_mut().unwrap().backups = Backups::Nowhere;
-        assert!(judge(&by_hand).iter().all(|finding| finding.state == State::Green), "nobody needs one in development");
-    }
-
-    #[test]
     fn a_server_runs_and_answers() {
         let pid = || "7".to_owned();
         seeded("server", Yellow, "no server", |_, found| found.running = Running::No);
@@ -851,7 +702,7 @@ mod tests {
             *clock = Some("it jumped".into());
         });
         seeded("clock", Red, "it is set to 1970-01-01T00:00:00+00:00", |facts, found| {
-            (facts.now, found.stored, found.backup_every) = (Timestamp(7), Stored::Absent, None);
+            (facts.now, found.stored) = (Timestamp(7), Stored::Absent);
         });
     }
 
@@ -860,11 +711,5 @@ mod tests {
         seeded("unit", Yellow, "9.2, where 2.0 is enough", |facts, _| {
             facts.unit = Unit::Scored { path: "/x".into(), exposure: 9.2 };
         });
-    }
-
-    #[test]
-    fn sizes_are_said_as_people_do() {
-        let said = [7, 1999, 8_388_608, 1_550_000_000].map(bytes);
-        assert_eq!(said, ["7 bytes", "1 kB", "8 MB", "1.5 GB"]);
     }
 }
