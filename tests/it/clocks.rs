@@ -68,13 +68,15 @@ fn library() -> Option<&'static Path> {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
         let compiler = needs::program(&["cc", "gcc", "clang"])?;
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("moved-clock-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
-        let (source, library) = (directory.join("moved.c"), directory.join("moved.so"));
+        let place = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let (source, library) = (place.join("moved-clock.c"), place.join("moved-clock.so"));
         std::fs::write(&source, LIBRARY).unwrap();
-        let done = Command::new(compiler).args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(&source).output();
+        // Another run may use the one that is there.
+        let made = place.join(format!("moved-clock-{}.so", std::process::id()));
+        let done = Command::new(compiler).args(["-shared", "-fPIC", "-O1", "-o"]).arg(&made).arg(&source).output();
         let done = done.unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        std::fs::rename(made, &library).unwrap();
         Some(library)
     });
     if built.is_none() {
