@@ -77,7 +77,7 @@ pub enum RestoreError {
     },
 }
 
-/// Puts the backup at `file` in the place of `database`, which no server may have open. The old one is moved aside with
+/// Puts the backup at `file` in the place of the database that `named` leads to, which no server may have open. The old one is moved aside with
 /// its log; `newer` says what it has and the backup has not. With `only_check` everything is looked at and nothing changed.
 ///
 /// # Errors
@@ -85,17 +85,18 @@ pub enum RestoreError {
 /// moved) the next start finishes what was begun.
 pub fn restore<N>(
     file: &Path,
-    database: &Path,
+    named: &Path,
     schema: &Schema,
     now: Timestamp,
     only_check: bool,
     newer: impl FnOnce(&Reader, &Reader) -> Result<N, Error>,
 ) -> Result<Restored<N>, RestoreError> {
-    let lock = match store::in_use(database)? {
-        Some(pid) => return Err(OpenError::InUse { path: database.to_owned(), pid }.into()),
+    let lock = match store::in_use(named)? {
+        Some(pid) => return Err(OpenError::InUse { path: named.to_owned(), pid }.into()),
         None if only_check => None,
-        None => Some(store::lock_database(database)?),
+        None => Some(store::lock_database(named)?),
     };
+    let database = &store::real_path(named).map_err(|source| OpenError::File { path: named.to_owned(), source })?;
     let unreadable = |source| RestoreError::Unreadable { path: file.to_owned(), source };
     let found = file.canonicalize().map_err(unreadable)?;
     if database.canonicalize().is_ok_and(|database| database == found) {

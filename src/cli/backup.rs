@@ -92,7 +92,7 @@ fn make(to: Option<&Path>, path: &SettingsPath) -> Result<String, Ended> {
             let report = alone(&lock, directory, &features::schema(), &Clock::system())?;
             Ok(made(&report.path.display().to_string(), &report.manifest))
         }
-        Err(OpenError::InUse { pid, .. }) => match to {
+        Err(OpenError::InUse { pid, .. } | OpenError::InUseAsIs { pid, .. }) => match to {
             None => {
                 let answer = ask("POST", &settings, pid)?;
                 let from = answer.from;

@@ -22,7 +22,7 @@ use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
 use crate::net::Response;
 use crate::observe::sample::Sample;
 use crate::settings::{BoundRow, SERVER};
-use crate::store::{self, Reader, STALLED_AFTER, Tx};
+use crate::store::{self, Fault, Reader, STALLED_AFTER, Tx};
 use counters::Ready;
 pub use feature::FEATURE;
 
@@ -124,9 +124,11 @@ impl Health {
         if self.readiness.draining.load(Ordering::Relaxed) {
             return Err(NotReady::busy("draining: the server is stopping"));
         }
-        if let Some(fault) = self.parts.writer.view().read_only() {
+        let view = self.parts.writer.view();
+        let displaced = view.displaced();
+        if let Some(fault) = view.read_only().or(displaced.as_ref().map(|_| Fault::Displaced)) {
             let detail = format!("database read-only: {}", fault.reason());
-            return Err(NotReady { code: Code::StorageReadonly, detail, context: None });
+            return Err(NotReady { code: Code::StorageReadonly, detail, context: displaced });
         }
         let tables = self.parts.fetch(store::tables).map_err(|error| NotReady::unreachable(error.to_string()))?;
         let missing: Vec<&str> =

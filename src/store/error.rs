@@ -129,6 +129,42 @@ pub enum OpenError {
         /// The process that holds the lock, as far as it told.
         pid: String,
     },
+    /// Another process writes to the same file, which it has by another name, or whose lock was removed.
+    #[error(
+        "{path} is in use by another inkring (process {pid}), which has the same file under another name (a link or a mount), or \
+         whose {path}.lock was removed; stop it first, or set DATABASE_URL to another file",
+        path = path.display()
+    )]
+    InUseAsIs {
+        /// The database.
+        path: PathBuf,
+        /// The process that holds the file, as far as the system shows it.
+        pid: String,
+    },
+    /// It has other names, under each of which a log of its own would lie.
+    #[error(
+        "{path} has {names} names (hard links), and under each of them SQLite keeps a log of its own, so changes would be lost; \
+         find them (find / -xdev -samefile {path}), keep one, and remove the others",
+        path = path.display()
+    )]
+    ManyNames {
+        /// The database.
+        path: PathBuf,
+        /// How many.
+        names: u64,
+    },
+    /// It is a link to nothing.
+    #[error(
+        "{path} is a link to {target}, where there is no file; mount the disk that it lies on, or set DATABASE_URL to where the \
+         database is to be",
+        path = path.display(), target = target.display()
+    )]
+    Dangling {
+        /// The link.
+        path: PathBuf,
+        /// What it leads to.
+        target: PathBuf,
+    },
     /// It is a database of some other program, or no database at all.
     #[error(
         "{path} is not an inkring database ({found}); set DATABASE_URL to another file, or move this one away",

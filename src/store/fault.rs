@@ -18,10 +18,12 @@ pub enum Fault {
     NotOpened,
     /// It is no longer a sound database.
     Damaged,
+    /// Its files are no longer where they were opened.
+    Displaced,
 }
 
 impl Fault {
-    const ALL: [Self; 5] = [Self::Full, Self::Io, Self::NotWritable, Self::NotOpened, Self::Damaged];
+    const ALL: [Self; 6] = [Self::Full, Self::Io, Self::NotWritable, Self::NotOpened, Self::Damaged, Self::Displaced];
 
     /// In words, for probers and the log.
     pub fn reason(self) -> &'static str {
@@ -31,6 +33,7 @@ impl Fault {
             Self::NotWritable => "its files may not be written to",
             Self::NotOpened => "one of its files cannot be opened",
             Self::Damaged => "its file is damaged",
+            Self::Displaced => "its files were moved, removed or replaced",
         }
     }
 }

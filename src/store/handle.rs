@@ -86,6 +86,11 @@ impl WriterView {
         self.state.fault()
     }
 
+    /// What has happened to the files that are written to, if they are no longer where others look for them.
+    pub fn displaced(&self) -> Option<String> {
+        self.state.displaced()
+    }
+
     /// How long the running batch has been running, if one is.
     pub fn busy_for(&self) -> Option<Duration> {
         self.state.busy_for(self.began, &self.clock)

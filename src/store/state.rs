@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::fault::{AtomicFault, Fault};
+use super::sqlite::place::OpenFiles;
 use crate::clock::{Clock, Timestamp};
 
 /// What the writer shows of itself without being asked to stop for it.
@@ -19,9 +20,20 @@ pub(super) struct WriterState {
     refused: AtomicU64,
     /// The time below which no change goes, in microseconds since 1970; 0 for none.
     newest: AtomicI64,
+    files: OpenFiles,
 }
 
 impl WriterState {
+    /// That of a writer to these files.
+    pub(super) fn of(files: OpenFiles) -> Self {
+        Self { files, ..Self::default() }
+    }
+
+    /// What has happened to the files that are written to, if they are no longer where others look for them.
+    pub(super) fn displaced(&self) -> Option<String> {
+        self.files.displaced()
+    }
+
     pub(super) fn commits(&self) -> u64 {
         self.commits.load(Ordering::Acquire)
     }

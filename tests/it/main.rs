@@ -36,6 +36,7 @@ mod reload;
 mod repository;
 mod routes_files;
 mod routes_toy;
+mod same_file;
 mod settings;
 mod setup;
 mod shutdown;

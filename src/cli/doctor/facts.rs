@@ -251,7 +251,7 @@ fn configuration(path: &SettingsPath) -> (Configuration, Option<(Loaded, Option<
 
 fn installation(loaded: &Loaded, file: Option<&Path>, clock: &Clock) -> Installation {
     let settings = &loaded.settings;
-    let database = settings.database(&DATABASE);
+    let database = &real_database(settings);
     let near = nearest_directory(database);
     let holder = holder(database);
     let running = running(settings, holder.as_deref());
@@ -272,6 +272,12 @@ fn installation(loaded: &Loaded, file: Option<&Path>, clock: &Clock) -> Installa
     }
 }
 
+/// The file that the setting leads to; what cannot be followed is looked at as it is.
+fn real_database(settings: &Settings) -> PathBuf {
+    let named = settings.database(&DATABASE);
+    if named.is_symlink() { store::real_path(named).unwrap_or_else(|_| named.to_owned()) } else { named.to_owned() }
+}
+
 /// The directory of this file, or the nearest one above it that exists.
 fn nearest_directory(file: &Path) -> PathBuf {
     let above = file.ancestors().skip(1);
@@ -281,7 +287,7 @@ fn nearest_directory(file: &Path) -> PathBuf {
 }
 
 fn permissions(loaded: &Loaded, file: Option<&Path>, near: &Path) -> Permissions {
-    let database = loaded.settings.database(&DATABASE);
+    let database = &real_database(&loaded.settings);
     let mut places = Vec::new();
     let mut look = |path: &Path, private: bool| {
         let Ok(metadata) = fs::metadata(path) else { return };
@@ -386,6 +392,10 @@ fn stored_as(database: &Path, looked: Result<Reader, OpenError>) -> Stored {
 /// The process that has the lock of this database. Only looked up: to try the lock would for a moment be in the way of a
 /// server that starts.
 fn holder(database: &Path) -> Option<String> {
+    by_lock_file(database).or_else(|| store::locked_by(&fs::metadata(database).ok()?))
+}
+
+fn by_lock_file(database: &Path) -> Option<String> {
     let path = with_suffix(database, ".lock");
     let metadata = fs::metadata(&path).ok()?;
     let mut pid = String::new();

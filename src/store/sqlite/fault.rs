@@ -1,12 +1,16 @@
 //! What an error of SQLite says about the storage, and in the store's words.
 
-use rusqlite::{Error as SqliteError, ErrorCode};
+use rusqlite::{Error as SqliteError, ErrorCode, ffi};
 
 use crate::store::error::Error;
 use crate::store::fault::Fault;
 
 /// What this error says about the storage as a whole, if anything.
 pub(super) fn fault_of(error: &SqliteError) -> Option<Fault> {
+    if matches!(error, SqliteError::SqliteFailure(failure, _) if failure.extended_code == ffi::SQLITE_READONLY_DBMOVED)
+    {
+        return Some(Fault::Displaced);
+    }
     match error.sqlite_error_code()? {
         ErrorCode::DiskFull => Some(Fault::Full),
         ErrorCode::SystemIoFailure => Some(Fault::Io),
@@ -36,7 +40,7 @@ impl From<&SqliteError> for Error {
         match (fault_of(error), error.sqlite_error_code()) {
             (Some(Fault::Full), _) => Self::Full(sentence),
             (Some(Fault::Io), _) => Self::Io(sentence),
-            (Some(Fault::NotWritable), _) => Self::NotWritable(sentence),
+            (Some(Fault::NotWritable | Fault::Displaced), _) => Self::NotWritable(sentence),
             (Some(Fault::NotOpened), _) => Self::NotOpened(sentence),
             (Some(Fault::Damaged), _) => Self::Damaged(sentence),
             (None, Some(ErrorCode::ConstraintViolation)) => Self::Conflict(sentence),
@@ -49,8 +53,6 @@ impl From<&SqliteError> for Error {
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::ffi;
-
     use super::*;
 
     fn failure(code: i32) -> SqliteError {
@@ -65,7 +67,7 @@ mod tests {
             (ffi::SQLITE_IOERR_WRITE, Some(Fault::Io)),
             (ffi::SQLITE_IOERR_FSYNC, Some(Fault::Io)),
             (ffi::SQLITE_READONLY, Some(Fault::NotWritable)),
-            (ffi::SQLITE_READONLY_DBMOVED, Some(Fault::NotWritable)),
+            (ffi::SQLITE_READONLY_DBMOVED, Some(Fault::Displaced)),
             (ffi::SQLITE_CANTOPEN, Some(Fault::NotOpened)),
             (ffi::SQLITE_CORRUPT, Some(Fault::Damaged)),
             (ffi::SQLITE_CORRUPT_INDEX, Some(Fault::Damaged)),

@@ -1,28 +1,73 @@
 //! The lock of a database. SQLite lets many processes write; our answers, numbering and caches rely on there being one.
+//!
+//! There are two, and a writer holds both: on a file beside the database, which is there before the database is and tells
+//! people who has it, and on the database itself, which has other names than one (links, mounts) and is still locked when
+//! somebody removes the file beside it. Both are `flock`, which does not meet the locks that SQLite takes.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::fstatfs;
+
 use super::files::{chown_like, make_directory, with_suffix};
+use super::place::real_path;
 use crate::store::error::OpenError;
+
+/// Numbers of file systems (`f_type`) that lie on another machine: NFS, SMB (three) and 9p.
+const OF_OTHER_MACHINES: [u64; 5] = [0x6969, 0x517b, 0xfe53_4d42, 0xff53_4d42, 0x0102_1997];
 
 /// The right to write to a database, which need not be there: no server opens it for as long as this is kept.
 #[derive(Debug)]
 pub struct DatabaseLock {
     database: PathBuf,
-    _file: File,
+    _beside: File,
+    /// On the database itself, once there is one. Not to be closed before SQLite has closed the same file: with any
+    /// descriptor of a file, a process gives up all locks of SQLite's kind that it has on it.
+    itself: Option<File>,
 }
 
 impl DatabaseLock {
     /// Takes it. The directory of the database is made if absent.
-    pub(super) fn take(database: &Path) -> Result<Self, OpenError> {
-        make_directory(database)?;
-        Ok(Self { database: database.to_owned(), _file: take(database)? })
+    pub(super) fn take(named: &Path) -> Result<Self, OpenError> {
+        let database = real(named)?;
+        make_directory(&database)?;
+        let beside = take(&database)?;
+        let mut lock = Self { database, _beside: beside, itself: None };
+        lock.take_itself()?;
+        Ok(lock)
     }
 
-    /// The database.
+    /// Locks the file that lies at the path now, if there is one: after one was made there, or put there.
+    pub(super) fn take_itself(&mut self) -> Result<(), OpenError> {
+        self.itself = None;
+        let path = &self.database;
+        let file = |source| OpenError::File { path: path.clone(), source };
+        let itself = match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(itself) => itself,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            // What may only be read is refused in SQLite's words, if it is a database at all.
+            Err(_) => File::open(path).map_err(file)?,
+        };
+        let metadata = itself.metadata().map_err(file)?;
+        if !keeps_flock_apart(&itself) {
+            log::warn!(path = path.display().to_string(); "store.file_not_locked");
+        } else {
+            match itself.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(by_another_name(path, &metadata)),
+                Err(TryLockError::Error(source)) => return Err(file(source)),
+            }
+        }
+        if metadata.nlink() > 1 {
+            return Err(OpenError::ManyNames { path: path.clone(), names: metadata.nlink() });
+        }
+        self.itself = Some(itself);
+        Ok(())
+    }
+
+    /// The database: the file itself, to which links have been followed.
     pub fn database(&self) -> &Path {
         &self.database
     }
@@ -32,18 +77,66 @@ impl DatabaseLock {
 ///
 /// # Errors
 /// When its lock cannot be read.
-pub fn in_use(database: &Path) -> Result<Option<String>, OpenError> {
-    let path = lock_path(database);
-    let mut lock = match File::open(&path) {
-        Ok(lock) => lock,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(OpenError::File { path, source }),
-    };
-    match lock.try_lock_shared() {
-        Ok(()) => Ok(None),
-        Err(TryLockError::WouldBlock) => Ok(Some(holder(&mut lock))),
-        Err(TryLockError::Error(source)) => Err(OpenError::File { path, source }),
+pub fn in_use(named: &Path) -> Result<Option<String>, OpenError> {
+    let database = real(named)?;
+    let looks = [lock_path(&database), database];
+    for (path, says_who) in looks.into_iter().zip([true, false]) {
+        let mut lock = match File::open(&path) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(source) => return Err(OpenError::File { path, source }),
+        };
+        if !says_who && !keeps_flock_apart(&lock) {
+            continue;
+        }
+        match lock.try_lock_shared() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) if says_who => return Ok(Some(holder(&mut lock))),
+            Err(TryLockError::WouldBlock) => {
+                let metadata = lock.metadata().map_err(|source| OpenError::File { path, source })?;
+                return Ok(Some(locked_by(&metadata).unwrap_or_else(unknown)));
+            }
+            Err(TryLockError::Error(source)) => return Err(OpenError::File { path, source }),
+        }
     }
+    Ok(None)
+}
+
+/// The process that has a file locked, as the system shows it.
+#[must_use]
+pub fn locked_by(file: &Metadata) -> Option<String> {
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    locking(&locks, file.dev(), file.ino())
+}
+
+/// The process by which the text of `/proc/locks` has this file locked.
+fn locking(locks: &str, device: u64, inode: u64) -> Option<String> {
+    let device = format!("{:02x}:{:02x}", rustix::fs::major(device), rustix::fs::minor(device));
+    locks.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [_, "FLOCK", _, _, by, file, ..] = words[..] else { return None };
+        let (on, number) = file.rsplit_once(':')?;
+        (number.parse() == Ok(inode) && on == device).then(|| by.to_owned())
+    })
+}
+
+/// Whether `flock` on a file is something else than SQLite's locks on it. Over a network the two can be one, and the first
+/// would keep out the second.
+fn keeps_flock_apart(file: &File) -> bool {
+    let number = fstatfs(file).map_or(0, |found| found.f_type as u64 & 0xffff_ffff);
+    !OF_OTHER_MACHINES.contains(&number)
+}
+
+fn real(named: &Path) -> Result<PathBuf, OpenError> {
+    real_path(named).map_err(|source| OpenError::File { path: named.to_owned(), source })
+}
+
+fn unknown() -> String {
+    "unknown".to_owned()
+}
+
+fn by_another_name(path: &Path, metadata: &Metadata) -> OpenError {
+    OpenError::InUseAsIs { path: path.to_owned(), pid: locked_by(metadata).unwrap_or_else(unknown) }
 }
 
 fn lock_path(database: &Path) -> PathBuf {
@@ -53,7 +146,7 @@ fn lock_path(database: &Path) -> PathBuf {
 fn holder(lock: &mut File) -> String {
     let mut pid = String::new();
     let _ = lock.read_to_string(&mut pid);
-    if pid.trim().is_empty() { "unknown".to_owned() } else { pid.trim().to_owned() }
+    if pid.trim().is_empty() { unknown() } else { pid.trim().to_owned() }
 }
 
 fn take(database: &Path) -> Result<File, OpenError> {

@@ -1,5 +1,6 @@
 //! Connections of verbs, which look into a database without being its server.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::OpenFlags;
@@ -16,6 +17,7 @@ use crate::store::schema::Schema;
 /// # Errors
 /// When there is nothing, when it is not ours or of another version, or when SQLite refuses.
 pub fn open_read_only(path: &Path, schema: &Schema) -> Result<Reader, OpenError> {
+    require_one_name(path)?;
     require_current_schema(path, schema, open_any_version(path, schema)?)
 }
 
@@ -25,6 +27,7 @@ pub fn open_read_only(path: &Path, schema: &Schema) -> Result<Reader, OpenError>
 /// # Errors
 /// As for [`open_read_only`].
 pub fn open_immutable(path: &Path, schema: &Schema) -> Result<Reader, OpenError> {
+    require_one_name(path)?;
     // In the name of a file that is a URI, ? and # and % would mean something.
     const PLAIN: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'.');
     let name = percent_encoding::percent_encode(path.as_os_str().as_encoded_bytes(), PLAIN);
@@ -47,6 +50,14 @@ pub fn open_any_version(path: &Path, schema: &Schema) -> Result<Reader, OpenErro
 /// As for [`open_any_version`].
 pub fn open_locked(lock: &DatabaseLock, schema: &Schema) -> Result<Reader, OpenError> {
     open_existing(lock.database(), lock.database(), OpenFlags::SQLITE_OPEN_READ_WRITE, schema)
+}
+
+/// By another name of the same file, its log would not be found.
+fn require_one_name(path: &Path) -> Result<(), OpenError> {
+    match std::fs::metadata(path).map_or(1, |found| found.nlink()) {
+        0 | 1 => Ok(()),
+        names => Err(OpenError::ManyNames { path: path.to_owned(), names }),
+    }
 }
 
 fn require_current_schema(path: &Path, schema: &Schema, reader: Reader) -> Result<Reader, OpenError> {

@@ -13,6 +13,7 @@ pub(super) mod lock;
 pub(super) mod look;
 mod migrate;
 pub(super) mod open;
+pub(super) mod place;
 mod reserve;
 pub(super) mod restoring;
 pub(super) mod row;

@@ -14,6 +14,7 @@ use super::identity::{application_id, check_ours};
 use super::last_change::LastChange;
 use super::lock::DatabaseLock;
 use super::migrate::{create, migrate};
+use super::place::{OpenFiles, real_path};
 use super::reserve::Reserve;
 use super::restoring::lock_database;
 use super::survey::Survey;
@@ -42,27 +43,32 @@ pub struct Store {
     path: PathBuf,
 }
 
-/// Opens the database at `path`, creating it and its directory (mode 0700; files 0600) when absent.
+/// Opens the database that `named` leads to, creating it and its directory (mode 0700; files 0600) when absent.
 ///
 /// # Errors
 /// When another process has it, when it is not ours, or when SQLite or the file system refuses.
-pub fn open(path: &Path, schema: &Schema) -> Result<Store, OpenError> {
+pub fn open(named: &Path, schema: &Schema) -> Result<Store, OpenError> {
+    let path = &real_path(named).map_err(|source| OpenError::File { path: named.to_owned(), source })?;
     let reserve = Reserve::beside(path);
-    match open_once(path, schema) {
+    match open_once(named, schema) {
         // What an earlier run left in reserve is for this, too: on a full disk SQLite has no room for its index of the log.
         Err(OpenError::Database { source, .. })
             if matches!(source, Error::Full(_) | Error::Io(_) | Error::NotOpened(_)) && reserve.release() =>
         {
             log::warn!(error = source.to_string(), reserve = reserve.path().display().to_string(); "store.reserve_released");
-            open_once(path, schema)
+            open_once(named, schema)
         }
         opened => opened,
     }
 }
 
-fn open_once(path: &Path, schema: &Schema) -> Result<Store, OpenError> {
-    let lock = lock_database(path)?;
+fn open_once(named: &Path, schema: &Schema) -> Result<Store, OpenError> {
+    let mut lock = lock_database(named)?;
+    let path = &lock.database().to_owned();
     let fresh = create_file(path)?;
+    if fresh {
+        lock.take_itself()?;
+    }
     let failed = |error: rusqlite::Error| OpenError::Database { path: path.to_owned(), source: error.into() };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = rusqlite::Connection::open_with_flags(path, flags).map_err(failed)?;
@@ -83,7 +89,7 @@ fn open_once(path: &Path, schema: &Schema) -> Result<Store, OpenError> {
         log::warn!(error = error.to_string(); "store.newest_change_unknown");
         LastChange::unknown()
     });
-    let (state, reserve) = (Arc::new(WriterState::default()), Reserve::beside(path));
+    let (state, reserve) = (Arc::new(WriterState::of(OpenFiles::of(path))), Reserve::beside(path));
     state.set_newest(last_change.bound());
     let (metrics, timekeeper, path) = (Arc::default(), None, path.to_owned());
     Ok(Store { connection, state, lock, reserve, last_change, metrics, timekeeper, path })

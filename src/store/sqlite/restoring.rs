@@ -28,11 +28,17 @@ pub fn staging(database: &Path) -> PathBuf {
 ///
 /// # Errors
 /// When a server has it ([`OpenError::InUse`]), or when the file system refuses.
-pub fn lock_database(database: &Path) -> Result<DatabaseLock, OpenError> {
-    let lock = DatabaseLock::take(database)?;
-    let finished = finish(database).map_err(|source| OpenError::File { path: database.to_owned(), source })?;
+pub fn lock_database(named: &Path) -> Result<DatabaseLock, OpenError> {
+    let mut lock = DatabaseLock::take(named)?;
+    let database = lock.database().to_owned();
+    let finished = finish(&database).map_err(|source| OpenError::File { path: database.clone(), source })?;
     if let Some(old) = finished {
+        // It is another file now.
+        lock.take_itself()?;
         log::warn!(path = database.display().to_string(), old = old.display().to_string(); "store.restore_finished");
+    }
+    if named.is_symlink() && !database.exists() {
+        return Err(OpenError::Dangling { path: named.to_owned(), target: database });
     }
     Ok(lock)
 }

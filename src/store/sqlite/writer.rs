@@ -367,9 +367,20 @@ impl<'s> WriterThread<'s> {
                     let noted = self.last_change.note(&self.store.connection, self.last);
                     noted.map_err(LostTransaction::before_commit)?;
                 }
+                self.check_files().map_err(LostTransaction::before_commit)?;
                 self.execute("COMMIT").map_err(LostTransaction::at_commit)
             }
             Some(loss) => Err(loss),
+        }
+    }
+
+    /// What goes to a file that nobody will find is not to be acknowledged. SQLite does not look.
+    fn check_files(&self) -> rusqlite::Result<()> {
+        match self.store.state.displaced() {
+            None => Ok(()),
+            Some(happened) => {
+                Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_READONLY_DBMOVED), Some(happened)))
+            }
         }
     }
 
@@ -427,6 +438,10 @@ impl<'s> WriterThread<'s> {
             self.refuse(queued, fault);
         }
         let reserve_released = fault == Fault::Full && self.make_room();
+        if fault == Fault::Displaced {
+            // What is in the log is safe as soon as it is in the database, if that is still there.
+            self.checkpoint(CheckpointMode::TRUNCATE);
+        }
         let now = self.clock.instant();
         self.read_only = Some(ReadOnlyPeriod { fault, began: now, probe_at: now + PROBE_EVERY, probes: 0 });
         log::error!(
@@ -494,7 +509,8 @@ impl<'s> WriterThread<'s> {
         let committed = self
             .execute("BEGIN IMMEDIATE")
             .and_then(|()| self.store.connection.0.prepare_cached(PROBE)?.execute([probed_at.0]))
-            .and_then(|_| self.execute("COMMIT"));
+            .and_then(|_| self.check_files())
+            .and_then(|()| self.execute("COMMIT"));
         match &committed {
             Ok(()) => {
                 self.store.state.count_commit();
