@@ -17,7 +17,7 @@ pub const AHEAD_MAX: Duration = DAY;
 /// No clock that is set shows a time before this: 2025-01-01.
 pub const TIME_MIN: Timestamp = Timestamp(1_735_689_600_000_000);
 /// As many stretches of time without a jump are told apart; older ones become one.
-const STRETCHES_MAX: usize = 16;
+pub const STRETCHES_MAX: usize = 16;
 
 /// Both clocks at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
