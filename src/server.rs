@@ -20,7 +20,7 @@ use crate::feature::{Feature, House, Running, Serving, schema_of, tables_of};
 use crate::gate::{self, Policies, UntrustedProxy};
 use crate::housekeeper::Housekeeper;
 use crate::hub::{self, Batch, Hub, Seats};
-use crate::net::options::{BODY_BYTES, CONNECTIONS_MAX, DRAIN, SHARDS};
+use crate::net::options::{BODY_BYTES, CONNECTIONS_MAX, DRAIN, PER_ADDRESS_MAX, SHARDS};
 use crate::net::{Endpoint, Front, Listener, SocketFile};
 use crate::observe::LogHandle;
 use crate::observe::metrics::{self, Metrics};
@@ -121,6 +121,7 @@ impl Server {
             checks: running.iter().flat_map(|running| running.checks()).collect(),
             policy: policies.policy.clone(),
             body_bytes: settings.count(&BODY_BYTES),
+            places: gate::Places::new(settings.count(&PER_ADDRESS_MAX)),
             counters: Arc::new(gate::Counters::new(&metrics)),
         };
         let doors = vec![front_door(public, settings, connections, &policies)];

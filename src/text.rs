@@ -34,8 +34,8 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Whether a character breaks a line, drives a terminal, changes the order of what is displayed around it, or is not
-/// displayed at all: controls, line separators, annotations, and what Unicode calls default-ignorable.
+/// Whether a character breaks a line, drives a terminal, changes the order or form of what is displayed around it, or is not
+/// displayed at all: the general categories Cc, Cf, Zl and Zp, and what Unicode calls default-ignorable.
 pub fn is_hidden(letter: char) -> bool {
     if letter.is_ascii() {
         return letter.is_ascii_control();
@@ -45,7 +45,12 @@ pub fn is_hidden(letter: char) -> bool {
         '\u{80}'..='\u{9f}'
             | '\u{ad}'
             | '\u{34f}'
+            | '\u{600}'..='\u{605}'
             | '\u{61c}'
+            | '\u{6dd}'
+            | '\u{70f}'
+            | '\u{890}'..='\u{891}'
+            | '\u{8e2}'
             | '\u{115f}'..='\u{1160}'
             | '\u{17b4}'..='\u{17b5}'
             | '\u{180b}'..='\u{180f}'
@@ -57,6 +62,9 @@ pub fn is_hidden(letter: char) -> bool {
             | '\u{feff}'
             | '\u{ffa0}'
             | '\u{fff0}'..='\u{fffb}'
+            | '\u{110bd}'
+            | '\u{110cd}'
+            | '\u{13430}'..='\u{1343f}'
             | '\u{1bca0}'..='\u{1bca3}'
             | '\u{1d173}'..='\u{1d17a}'
             | '\u{e0000}'..='\u{e0fff}'
@@ -84,6 +92,13 @@ pub fn span(seconds: u64) -> String {
     format!("{count} {unit}")
 }
 
+/// Whether a name cannot be told from another by looking at it: it has hidden characters, or shows nothing.
+pub fn is_deceptive(name: &str) -> bool {
+    // A braille cell without a dot is a letter to Unicode.
+    let is_blank = |letter: char| letter.is_whitespace() || letter == '\u{2800}';
+    name.contains(is_hidden) || name.chars().all(is_blank)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +122,27 @@ mod tests {
         let hidden = "\u{61c}\u{200d}\u{200f}\u{2028}\u{202e}\u{2066}\u{2069}\u{feff}\u{e0041}\u{3164}\u{ad}";
         assert!(hidden.chars().all(is_hidden));
         assert!(visible(&format!("a{hidden}b")).is_ascii());
+    }
+
+    #[test]
+    fn names_with_nothing_to_see_or_more_than_is_seen_are_deceptive() {
+        for name in [
+            "",
+            " ",
+            "\u{a0}\u{3000}",
+            "\u{2800}",
+            "\u{115f}",
+            "alice\u{200b}",
+            "\u{202e}ecila",
+            "a\u{2062}",
+            "a\u{e0041}",
+            "a\u{61c}b",
+        ] {
+            assert!(is_deceptive(name), "{name:?}");
+        }
+        for name in ["alice", "a b", "Léa", "e\u{301}", "שלום", "李", "🖋", "-"] {
+            assert!(!is_deceptive(name), "{name:?}");
+        }
     }
 
     #[test]

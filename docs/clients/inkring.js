@@ -3,8 +3,12 @@
  * How to use it is in README.md beside this file; what goes over the wire is in ../PROTOCOL.md.
  */
 
-/** Refused for good: the same would happen again. After any other close, known or not, we come back. */
+/** Refused for good: the same would happen again. After any other close, known or not, we come back ... */
 const FINAL_CODES = new Set([1002, 1003, 1007, 1008]);
+/** ... and also when the error frame before it says that there was only too much at the moment. */
+const PASSING_ERRORS = new Set(['ws_limit', 'limit_exceeded', 'rate_limited', 'overloaded']);
+/** The one `ws_limit` that does not pass: the page is not one that may open sockets. */
+const WRONG_ORIGIN = 'Origin not allowed';
 /** The token has expired: worth another attempt only if there is a way to get a new one. */
 const EXPIRED_CODE = 4401;
 /** Before attempt n we wait a random part of FIRST_DELAY_MS * 2^n, at most of MAX_DELAY_MS. */
@@ -74,7 +78,7 @@ export function watchDraft({
   let reading = Promise.resolve();
 
   async function connect() {
-    const attempt = { socket: null, welcome: null, error: undefined, held: null, aborter: new AbortController() };
+    const attempt = { socket: null, welcome: null, error: undefined, passes: false, held: null, aborter: new AbortController() };
     current = attempt;
     expectAnswer();
     change('connecting');
@@ -97,8 +101,10 @@ export function watchDraft({
     try {
       const message = JSON.parse(data);
       if (message.type === 'connected') attempt.welcome = message;
-      else if (message.type === 'error') attempt.error = message.code;
-      else if (message.type === 'resumed') catchUp(attempt, message);
+      else if (message.type === 'error') {
+        attempt.error = message.code;
+        attempt.passes = PASSING_ERRORS.has(message.code) && message.message !== WRONG_ORIGIN;
+      } else if (message.type === 'resumed') catchUp(attempt, message);
       else if (message.seq !== undefined) accept(attempt, message);
     } catch (error) {
       fail(error);
@@ -142,9 +148,9 @@ export function watchDraft({
   }
 
   function lose(code, reason) {
-    const { error } = current;
+    const { error, passes } = current;
     drop();
-    if (FINAL_CODES.has(code) || (code === EXPIRED_CODE && typeof token !== 'function')) {
+    if ((FINAL_CODES.has(code) && !passes) || (code === EXPIRED_CODE && typeof token !== 'function')) {
       ignorePage();
       change('refused', { code, reason, error });
     } else {

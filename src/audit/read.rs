@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::chain::hex;
 use crate::clock::{OffsetStyle, Timestamp};
 use crate::store::{Error, Row};
-use crate::text::visible;
+use crate::text::{is_hidden, visible};
 
 /// Rows that are searched for those of somebody, so that nobody waits for a search through all of them.
 pub const SEARCHED_MAX_ROWS: i64 = 100_000;
@@ -131,7 +131,9 @@ impl AuditRow {
             [&self.request_id, &self.user_id, &self.action, &self.subject, &self.metadata, &self.ip, &self.user_agent];
         for text in texts {
             out.push(',');
-            cell(text.as_deref().unwrap_or_default(), out);
+            if let Some(text) = text {
+                cell(text, out);
+            }
         }
         let _ = write!(out, ",{},{}\r\n", self.prev_hash, self.hash);
     }
@@ -148,29 +150,51 @@ impl AuditRow {
             text(&self.subject),
             text(&self.ip),
             text(&self.request_id),
-            text(&self.metadata),
+            // The last, and a text of ours with what clients chose inside of its quotes.
+            self.metadata.as_deref().map_or("-".into(), visible),
         );
     }
 }
 
+/// A field as the log shows it: in quotes when it has more than one word, or could be taken for another field.
 fn text(value: &Option<String>) -> Cow<'_, str> {
-    value.as_deref().map_or("-".into(), visible)
+    let Some(text) = value.as_deref() else { return "-".into() };
+    let is_bare = |letter: char| letter.is_ascii_graphic() && !matches!(letter, '"' | '=' | '\\');
+    let is_word =
+        |letter: char| is_bare(letter) || (!letter.is_ascii() && !letter.is_whitespace() && !is_hidden(letter));
+    if text != "-" && !text.is_empty() && text.chars().all(is_word) {
+        return text.into();
+    }
+    let mut shown = String::from('"');
+    for letter in text.chars() {
+        if is_hidden(letter) || matches!(letter, '"' | '\\') {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown.push('"');
+    shown.into()
 }
 
-/// One cell. Text that a spreadsheet would take for a formula gets an apostrophe in front, and so does text that begins
-/// with one: with one apostrophe taken away, the text is as it was.
+/// A cell of text, always in quotes: where `;` or a tab separates cells, it would be several otherwise. What a spreadsheet would
+/// take for a formula gets an apostrophe in front, at the beginning and wherever a cell could begin by somebody's rules, and
+/// so does what has one there already: with one taken away from each of these places, the text is as it was.
 fn cell(text: &str, out: &mut String) {
-    let guarded = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\'', '＝', '＋', '－', '＠']);
-    let quoted = text.contains([',', '"', '\r', '\n']) || guarded;
-    if !quoted {
-        out.push_str(text);
-        return;
-    }
+    const FORMULA: [char; 9] = ['=', '+', '-', '@', '\'', '＝', '＋', '－', '＠'];
     out.push('"');
-    if guarded {
-        out.push('\'');
+    let mut before = None;
+    for letter in text.chars() {
+        let begins = before.is_none_or(|before| matches!(before, ',' | ';' | '\t' | '\r' | '\n'));
+        if (begins && FORMULA.contains(&letter)) || (before.is_none() && matches!(letter, '\t' | '\r' | '\n')) {
+            out.push('\'');
+        }
+        out.push(letter);
+        if letter == '"' {
+            out.push('"');
+        }
+        before = Some(letter);
     }
-    out.push_str(&text.replace('"', "\"\""));
     out.push('"');
 }
 
@@ -213,8 +237,8 @@ mod tests {
         );
         assert_eq!(
             text_of(&row, AuditRow::csv),
-            "7,2025-12-23T10:00:00+00:00,r,alice,collab.pass_ring,,\"{\"\"b\"\":1,\"\"a\"\":\"\"x, \\\"\"y\\\"\"\"\"}\",\
-             ::1,,00,ff\r\n"
+            "7,2025-12-23T10:00:00+00:00,\"r\",\"alice\",\"collab.pass_ring\",,\"{\"\"b\"\":1,\"\"a\"\":\"\"x, \\\"\"y\\\"\"\"\"}\",\
+             \"::1\",,00,ff\r\n"
         );
         assert_eq!(
             text_of(&row, AuditRow::line),
@@ -230,21 +254,40 @@ mod tests {
             assert_eq!((value["metadata"].as_str(), line.matches('\n').count()), (Some(metadata), 1));
         }
         let line = text_of(&row("a\u{1b}[2J\u{202e}b\n\u{9b}", None), AuditRow::line);
-        assert!(line.contains(r"a\u{1b}[2J\u{202e}b\n\u{9b} collab"), "{line}");
+        assert!(line.contains(r#""a\u{1b}[2J\u{202e}b\n\u{9b}" collab"#), "{line}");
     }
 
     #[test]
     fn no_cell_is_a_formula() {
-        for text in ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "'x", "＝1"] {
+        let written = |text: &str| {
             let mut out = String::new();
             cell(text, &mut out);
-            assert_eq!(out, format!("\"'{text}\""));
+            out
+        };
+        for text in ["=1+1", "+1", "-1", "@x", "\r1", "\nx", "\tx", "'x", "＝1"] {
+            assert_eq!(written(text), format!("\"'{text}\""));
         }
-        for text in ["", "alice", "a=b", " x", "2001:db8::1"] {
-            let mut out = String::new();
-            cell(text, &mut out);
-            assert_eq!(out, text);
+        for text in ["", "alice", "a=b", " x", "2001:db8::1", "a;b", "a\tb"] {
+            assert_eq!(written(text), format!("\"{text}\""));
         }
+        assert_eq!(written("a;=cmd|' /C calc'!A0;b"), "\"a;'=cmd|' /C calc'!A0;b\"");
+        assert_eq!(written("a\t+1,@x\n-y;'=z"), "\"a\t'+1,'@x\n'-y;''=z\"");
+    }
+
+    #[test]
+    fn a_field_of_a_line_is_one_field() {
+        let line = |user: &str| text_of(&row(user, None), AuditRow::line);
+        assert!(
+            line("bob collab.pass_ring draft=x ip=10.0.0.1")
+                .contains(" \"bob collab.pass_ring draft=x ip=10.0.0.1\" collab.pass_ring ")
+        );
+        assert!(line("a\"b\\").contains(r#" "a\"b\\" collab"#));
+        assert!(line("a\u{2062}\u{61c}\u{e0041}").contains(r#" "a\u{2062}\u{61c}\u{e0041}" collab"#));
+        assert!(
+            line("李").contains(" 李 collab")
+                && line("").contains(r#" "" collab"#)
+                && line("-").contains(r#" "-" collab"#)
+        );
     }
 
     /// The cells of one record, as RFC 4180 reads them.
@@ -266,12 +309,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_csv_record_reads_back_whatever_is_in_it(user in "[=',\"\r\n\ta\u{fe}]{0,12}", metadata in ".{0,20}") {
+        fn a_csv_record_reads_back_whatever_is_in_it(user in "[=',;\"\r\n\ta\u{fe}]{0,12}", metadata in ".{0,20}") {
             let record = text_of(&row(&user, Some(&metadata)), AuditRow::csv);
             let read = cells(&record);
             prop_assert_eq!(read.len(), 11);
             for (cell, text) in [(&read[3], &user), (&read[6], &metadata)] {
-                prop_assert_eq!(cell.strip_prefix('\'').unwrap_or(cell), text.as_str());
+                let mut bare = String::new();
+                let mut letters = cell.chars().peekable();
+                while let Some(letter) = letters.next() {
+                    let begins = bare.is_empty() || bare.ends_with([',', ';', '\t', '\r', '\n']);
+                    let guards = letters.peek().is_some_and(|next| "=+-@'＝＋－＠".contains(*next) || bare.is_empty());
+                    if letter == '\'' && begins && guards {
+                        bare.extend(letters.next());
+                    } else {
+                        bare.push(letter);
+                    }
+                }
+                prop_assert_eq!(&bare, text);
             }
         }
     }

@@ -31,6 +31,7 @@ use crate::net::Response;
 use crate::observe::metrics::Counter;
 use crate::store::{Error, Reader, StoreError, Tx};
 use crate::text::cut;
+use crate::text::is_deceptive;
 
 const KEY: Length = Length::between(0, IDEMPOTENCY_KEY_MAX_CHARS);
 
@@ -198,6 +199,7 @@ fn create(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     drafts.parts.change(
         call,
         move |tx| {
+            check_new_name(tx, ("header", "X-User-Id"), &new.creator_id)?;
             store::create(tx, &new, &request_id)?;
             let created = created.clone();
             tx.after_commit(move || _ = created.inc());
@@ -211,6 +213,19 @@ fn create(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
         },
         move |draft_id| shown.changed(&draft_id, false),
     )
+}
+
+/// Refuses a name that cannot be told from another by looking at it, or shows nothing, unless somebody has it already. Names come
+/// into being here and nowhere else; only for one that looks like that anything is looked up.
+///
+/// # Errors
+/// 422.
+fn check_new_name(tx: &Tx<'_>, (place, name): (&'static str, &'static str), user: &str) -> Result<(), ApiError> {
+    let mut check = Check::new();
+    if is_deceptive(user) && !store::is_known(tx, user)? {
+        check.refuse(place, name, user, "String should not be blank or contain invisible characters");
+    }
+    check.done()
 }
 
 fn list(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
@@ -354,6 +369,7 @@ fn add_collaborator(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, Api
         let addition = ring::may_add(ring_of(&head), &change.actor, member, collaborators, cap)
             .map_err(|refusal| change.refused(refusal, &user))?;
         if addition == Addition::New {
+            check_new_name(tx, ("query", "collaborator_id"), &user)?;
             store::add_collaborator(tx, &head, &user, &role, &change.request_id)?;
             change.count(tx, |metrics| &metrics.added);
             change.record(tx, "collab.add_collaborator", || {

@@ -313,7 +313,7 @@ impl Watch {
         };
         result.inc();
         if let Some(meter) = self.catch_up.as_ref().and_then(|catch_up| catch_up.meter.as_ref()) {
-            meter.spend(replay.events.len(), self.watches.shared.house.clock.instant());
+            meter.settle(replay.events.len());
         }
         let topics = self.watches.parts.topics.borrow();
         replay.events.iter().for_each(|event| topics.count_replayed(event.kind));

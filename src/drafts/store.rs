@@ -70,6 +70,11 @@ pub fn is_member(db: &impl Query, draft: i64, user_id: &str) -> Result<bool, Err
     db.exists("SELECT 1 FROM draft_collaborators WHERE draft = ?1 AND user_id = ?2", &[draft.into(), user_id.into()])
 }
 
+/// Whether this user is the creator or a collaborator of any draft.
+pub fn is_known(db: &impl Query, user_id: &str) -> Result<bool, Error> {
+    db.exists("SELECT 1 FROM draft_collaborators WHERE user_id = ?1", &[user_id.into()])
+}
+
 /// Ids of the newest drafts that this user belongs to, newest first; at most `limit`, all older than the draft
 /// `before` if there is one.
 pub fn newest_of_user(

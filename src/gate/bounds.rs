@@ -1,6 +1,7 @@
 //! What is bounded of requests, whatever is configured.
 
 use super::routes::{STREAM_GRACE_SECONDS, STREAM_MIN_BYTES_PER_SECOND, STREAM_STALL_SECONDS, WHOLE_BODY_MAX_BYTES};
+use super::service::SUBJECT_MAX_BYTES;
 use super::validate::ECHO_CHARS;
 use super::{identity, limit};
 use crate::settings::{BoundRow, CONNECTIONS};
@@ -12,6 +13,9 @@ const OWN: &[BoundRow] = &[
     BoundRow::new(&CONNECTIONS, "ECHO_CHARS", ECHO_CHARS as u64, "characters")
         .of("Input that an error repeats.", "cut")
         .tested_by("a_large_wrong_value_makes_a_small_answer"),
+    BoundRow::new(&CONNECTIONS, "SUBJECT_MAX_BYTES", SUBJECT_MAX_BYTES as u64, "bytes")
+        .of("The id of a draft in a path.", "404, before anything is copied of it")
+        .tested_by("what_is_no_upgrade_to_a_draft_is_answered_in_http"),
     BoundRow::new(&CONNECTIONS, "WHOLE_BODY_MAX_BYTES", WHOLE_BODY_MAX_BYTES as u64, "bytes")
         .of("A body of a route with a bound of its own that is held whole.", "no start: what is larger is streamed")
         .tested_by("a_large_body_is_not_held_whole"),

@@ -94,6 +94,7 @@ const HTTP_ERRORS: &[StatusCode] = &[
     StatusCode::CONFLICT,
     StatusCode::PRECONDITION_FAILED,
     StatusCode::URI_TOO_LONG,
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
     StatusCode::RANGE_NOT_SATISFIABLE,
     StatusCode::EXPECTATION_FAILED,
     StatusCode::MISDIRECTED_REQUEST,
@@ -107,7 +108,7 @@ static HTTP_ERROR: CodeRow = CodeRow::new("http_error", HTTP_ERRORS)
     .meaning(
         "the identity is not known (401), the path has no such method (405), or the bytes are \
          [not valid HTTP](PROTOCOL.md#limits); a file is another than the request takes it for (412), or has nothing of the \
-         range (416); 409 and 421 only come from the [private plane](OPS_API.md#errors)",
+         range (416); 409 only comes from the [private plane](OPS_API.md#errors)",
         "401: send a token that is good, or get a new one; 405: see `Allow`; 408: send faster; the rest: fix the request",
     )
     .operator("many 401 after a change of keys: is the new key in place, and the clock right?");

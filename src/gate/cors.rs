@@ -42,9 +42,9 @@ impl Cors {
         Self { origins, any }
     }
 
-    /// What to tell the sender of this request.
-    pub fn judge(&self, request: &Request<'_>) -> OriginVerdict {
-        let Some(origin) = request.headers.get("origin") else { return OriginVerdict::SameOrigin };
+    /// What to tell the sender of a request with this `Origin`.
+    pub fn judge(&self, origin: Option<&[u8]>) -> OriginVerdict {
+        let Some(origin) = origin else { return OriginVerdict::SameOrigin };
         if self.any {
             return OriginVerdict::Any;
         }

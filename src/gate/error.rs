@@ -9,13 +9,14 @@
 //! `detail` is what clients of the original server read (contract 01 §3.1); the `error` object stands beside it on
 //! every error of every path (ruling 11).
 
-use http::header::{ALLOW, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, ALLOW, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use super::code::Code;
 use super::problem::Problem;
 use crate::net::{Reject, Response};
+use crate::text::cut;
 
 /// An error on its way to a client. Boxed: answers that succeed should not carry its size around.
 #[derive(Debug)]
@@ -162,6 +163,29 @@ impl ApiError {
     /// 404: no route has this path.
     pub fn no_route() -> Self {
         Self::new(Code::NotFound, "Not Found")
+    }
+
+    /// 404: a path for WebSockets was asked for without an upgrade, in the contract's words for clients that read `detail`.
+    pub(super) fn no_upgrade() -> Self {
+        let message = "This path is a WebSocket, and the request is no handshake for one: a proxy may have dropped its Upgrade \
+                       and Connection headers, or have spoken HTTP/1.0";
+        let mut error = Self::new(Code::NotFound, message);
+        error.0.detail = Some("Not Found".into());
+        error
+    }
+
+    /// 415: the body is compressed, or encoded otherwise.
+    pub(super) fn encoded(encoding: &[u8]) -> Self {
+        let encoding = String::from_utf8_lossy(encoding);
+        let message = format!("The body has Content-Encoding {}; only bodies without one are read", cut(&encoding, 40));
+        Self::new(Code::HttpError, message)
+            .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+            .with_header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
+    }
+
+    /// 421: the name that was asked for is not ours.
+    pub fn misdirected(message: &str) -> Self {
+        Self::new(Code::HttpError, message).with_status(StatusCode::MISDIRECTED_REQUEST)
     }
 
     /// 405: the path exists, but not for this method. `allow` lists those it exists for.

@@ -14,6 +14,7 @@ use super::counters::{InFlight, RouteMetrics, UNMATCHED};
 use super::error::ApiError;
 use super::headers::Headers;
 use super::limit::{Quota, Standing};
+use super::places::Place;
 use super::reply::{Collected, Times, Waiting};
 use super::routes::{Kind, PACE, Route, Routes};
 use crate::clock::Clock;
@@ -59,6 +60,8 @@ pub(super) struct Exchange {
     pub(super) subject: Option<(&'static str, String)>,
     /// The names of all subjects: each line of the log has each, so that all lines have the same fields.
     subjects: Rc<[&'static str]>,
+    /// What its client holds by it, until it is answered or has become a socket.
+    pub(super) place: Option<Place>,
     /// What the answer says of the limit, if it has to.
     quota: Option<Quota>,
     headers: &'static Headers,
@@ -86,6 +89,7 @@ impl Exchange {
             user: None,
             subject: None,
             subjects: routes.subjects(),
+            place: None,
             quota: None,
             headers,
             is_private,

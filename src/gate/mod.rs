@@ -2,6 +2,7 @@
 //!
 //! 1. request id ([`RequestId`]), so that everything after can name it
 //! 2. CORS: a preflight is answered here ([`Cors`])
+//!    and, on loopback, whether the name that was asked for may be ours: 421 ([`Hosts`])
 //! 3. rate limit by address: 429 ([`Limiter`]); probes and sockets that are let in are not counted
 //! 4. routing: 404, 405 with `Allow`; a slash at the end more or less makes no difference ([`Routes`])
 //! 5. rate limit by user and route: 429, and the token of 3 is given back. It needs the identity, but answers nothing in the place of 7
@@ -32,10 +33,12 @@ mod error;
 mod exchange;
 mod handshake;
 pub mod headers;
+mod host;
 pub mod identity;
 pub mod limit;
 mod live;
 pub mod options;
+mod places;
 mod policy;
 mod problem;
 mod receive;
@@ -53,6 +56,7 @@ pub use cors::Cors;
 pub use counters::Counters;
 pub use error::ApiError;
 pub use headers::Headers;
+pub use host::{Hosts, is_here};
 pub use identity::options::{KeysError, OpenedKeys};
 pub use identity::{
     BadKeys, BadToken, Caller, Demands, Form, Identity, KeyFile, Keys, MINT_MAX_HOURS, TOKEN_MAX_BYTES,
@@ -60,6 +64,7 @@ pub use identity::{
 };
 pub use limit::{Limiter, RateLimits, RatePolicy, ReplayMeter};
 pub use live::{Following, Live};
+pub use places::Places;
 pub use policy::{NewPolicy, Policies, Policy, PolicyError};
 #[cfg(test)]
 pub(crate) use reply::park;

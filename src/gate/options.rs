@@ -22,8 +22,8 @@ pub(crate) static ORIGINS: Knob = Knob::new(
 pub(crate) static PROXIES: Knob =
     Knob::new(&ACCESS, "TRUSTED_PROXIES", Kind::Networks, "").refusing().reloading().meaning(
         "The addresses or networks of reverse proxies in front of this server; unix stands for anyone who calls through a \
-         Unix socket. They are exempt from the per-address connection limit, and their X-Forwarded-For and \
-         X-Forwarded-Proto are believed.",
+         Unix socket. They are exempt from the per-address connection limit, and their X-Forwarded-For or, \
+         where they send none, Forwarded is believed.",
     );
 
 /// Those of the gate and of what belongs to it.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::cors::Cors;
 use super::counters::LIMITED_KEYS;
+use super::host::Hosts;
 use super::identity::options::{KEYS_RELOAD, KeysError, OpenedKeys, TRUST_HEADER};
 use super::identity::{Demands, Identity, KeyFile, KeyWatch, Verifier, header_trust};
 use super::limit::{Limiter, RateLimits};
@@ -24,7 +25,9 @@ pub struct Policy {
     pub identity: Identity,
     /// How often who may ask, if that is limited.
     pub limiter: Option<Limiter>,
-    /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    /// Which names a request may ask for, if that is looked at.
+    pub hosts: Option<Hosts>,
+    /// Whose `X-Forwarded-For` and `Forwarded` are believed.
     pub trusted_proxy: Box<dyn Fn(Peer) -> bool + Send + Sync>,
     /// What an operator has to know of it wherever they look: who may claim any name.
     pub caution: Option<String>,
@@ -74,6 +77,7 @@ impl NewPolicy {
             cors: Cors::new(settings.origins(&ORIGINS).to_vec()),
             identity: Identity { trust_user_header: settings.flag(&TRUST_HEADER), verifier },
             limiter,
+            hosts: Hosts::of(settings),
             trusted_proxy: Box::new(move |peer| match peer {
                 Peer::Ip(address) => proxies.iter().any(|network| network.contains(address)),
                 Peer::Unix => proxies.contains(&Network::Unix),

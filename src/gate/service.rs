@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use log::kv::ToValue as _;
@@ -17,6 +18,7 @@ use super::handshake;
 use super::headers::Headers;
 use super::limit::{Client, Standing};
 use super::live::Following;
+use super::places::{Placed, Places};
 use super::policy::Policy;
 use super::receive::Receiving;
 use super::routes::{Access, Found, Kind, Reads, Routes};
@@ -40,6 +42,8 @@ pub struct Gate {
     pub guard: Option<Guard>,
     /// A proxy that forwards requests without being trusted. The shards share it.
     pub untrusted_proxy: UntrustedProxy,
+    /// What clients behind trusted proxies hold at once. The shards share it.
+    pub places: Places,
     /// Wakes the shard when an answer to a parked request is there.
     pub shard: Arc<dyn Resume>,
     /// Where time comes from.
@@ -83,13 +87,20 @@ impl net::Service for Gate {
                 Answer::Receive(Box::new(Receiving::new(receiver, exchange, shard, clock)), pace)
             }
             Ok(Outcome::Socket(session, limits) | Outcome::NoSocket(session, limits)) => {
+                let session = Placed::of(session, exchange.place.take());
                 Answer::Upgrade(exchange.finish(Ok(handshake::accept(request)), &self.clock), session, limits)
             }
             outcome => exchange.conclude(outcome, &self.clock),
         }
     }
 
-    fn reject(&mut self, reject: &Reject, request: Option<&Request<'_>>, peer: Peer) -> Response {
+    fn reject(
+        &mut self,
+        reject: &Reject,
+        request: Option<&Request<'_>>,
+        origin: Option<&[u8]>,
+        peer: Peer,
+    ) -> Response {
         let request_id = RequestId::from_header(request.and_then(|request| request.headers.get("x-request-id")));
         let error = ApiError::rejected(reject);
         if self.guard.is_none() {
@@ -111,9 +122,9 @@ impl net::Service for Gate {
         }
         self.routes.metrics.rejected(error.status());
         let mut response = error.to_response(request_id.as_str());
-        if let Some(request) = request {
+        if self.guard.is_none() && origin.is_some() {
             self.policy.catch_up();
-            self.origin(request).apply(&mut response.headers);
+            self.policy.cors.judge(origin).apply(&mut response.headers);
         }
         self.headers.seal(&mut response, request_id);
         response
@@ -141,7 +152,11 @@ impl Gate {
     }
 
     fn origin(&self, request: &Request<'_>) -> OriginVerdict {
-        if self.guard.is_some() { OriginVerdict::SameOrigin } else { self.policy.cors.judge(request) }
+        if self.guard.is_some() {
+            OriginVerdict::SameOrigin
+        } else {
+            self.policy.cors.judge(request.headers.get("origin"))
+        }
     }
 
     fn answer(
@@ -152,6 +167,7 @@ impl Gate {
         exchange: &mut Exchange,
     ) -> Result<Outcome, ApiError> {
         self.guard.as_ref().map_or(Ok(()), |guard| guard(request, peer))?;
+        self.policy.hosts.as_ref().map_or(Ok(()), |hosts| hosts.check(request, peer))?;
         let path = decoded(request.path());
         let found = self.routes.find(&request.method, &path);
         if let Found::Route(route, _, metrics, _) = &found {
@@ -170,6 +186,14 @@ impl Gate {
             Found::Nothing if handshake::is_websocket_upgrade(request) => return Err(no_socket()),
             Found::Nothing => return Err(ApiError::no_route()),
         };
+        // Before anything is copied of it.
+        let subject = route.subject.and_then(|name| params.get(name)).unwrap_or_default();
+        if subject.len() > SUBJECT_MAX_BYTES {
+            return Err(ApiError::new(
+                Code::NotFound,
+                format!("Nothing has an id of more than {SUBJECT_MAX_BYTES} bytes"),
+            ));
+        }
         if log::log_enabled!(log::Level::Warn) {
             exchange.subject = route.subject.and_then(|name| Some((name, params.get(name)?.to_owned())));
         }
@@ -187,6 +211,9 @@ impl Gate {
                 return Ok(Outcome::Now(refusal));
             }
         }
+        if let Some(encoding) = encoding(request).filter(|_| route.reads != Reads::Nothing) {
+            return Err(ApiError::encoded(encoding));
+        }
         let body = match route.reads {
             Reads::Nothing | Reads::Bytes | Reads::Stream => validate::Body::Absent,
             Reads::Json => validate::Body::read(request.headers.get("content-type"), request.body)?,
@@ -195,7 +222,10 @@ impl Gate {
         match route.access {
             Access::Public => {}
             Access::User => exchange.user = asker.transpose().inspect_err(|error| self.count_auth_failure(error))?,
-            Access::Socket if !handshake::is_websocket_upgrade(request) => return Err(ApiError::no_route()),
+            Access::Socket if !handshake::is_websocket_upgrade(request) => {
+                warn_of_no_upgrade(peer);
+                return Err(ApiError::no_upgrade());
+            }
             Access::Socket => {
                 handshake::check(request)?;
                 match self.policy.identity.establish_socket(request, self.token_time()) {
@@ -206,6 +236,10 @@ impl Gate {
                     Err(error) => self.count_auth_failure(&error),
                 }
             }
+        }
+        // Before the handler, since what waits then does so already.
+        if route.kind != Kind::Probe && self.guard.is_none() && (self.policy.trusted_proxy)(peer) {
+            exchange.place = Some(self.places.take(client)?);
         }
         let user = exchange.user.as_deref().unwrap_or_default();
         let (request_id, headers, query) = (&exchange.request_id, request.headers, request.query());
@@ -252,6 +286,26 @@ fn decoded(path: &str) -> Cow<'_, str> {
         return Cow::Borrowed(path);
     }
     percent_encoding::percent_decode_str(path).decode_utf8_lossy()
+}
+
+/// The longest id of what a route is about.
+pub(super) const SUBJECT_MAX_BYTES: usize = 64;
+
+/// How the body is encoded, if it is.
+fn encoding<'a>(request: &Request<'a>) -> Option<&'a [u8]> {
+    request.headers.items("content-encoding").find(|item| !item.is_empty() && !item.eq_ignore_ascii_case(b"identity"))
+}
+
+/// Says once that somebody who should know better asks for sockets without an upgrade.
+fn warn_of_no_upgrade(peer: Peer) {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !SAID.swap(true, Ordering::Relaxed) {
+        log::warn!(
+            peer = peer.to_string(),
+            remedy = "if this is your proxy, have it speak HTTP/1.1 and pass Upgrade and Connection on, as docs/deploy does";
+            "socket.no_upgrade"
+        );
+    }
 }
 
 /// What no limit of requests counts: probes, and handshakes that lead to a socket. Each of these takes up a connection,

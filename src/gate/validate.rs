@@ -3,6 +3,7 @@
 //! The items of a 422 are those of contract 01 §3.3: `type`, `loc`, `msg`, `input` and, for bounds, `ctx`. Lengths
 //! count Unicode code points. An echoed input is capped (R20c): a client sees what it sent without being sent it all.
 
+use std::borrow::Cow;
 use std::num::IntErrorKind;
 use std::ops::RangeInclusive;
 
@@ -42,10 +43,15 @@ impl Body {
         if bytes.is_empty() {
             return Ok(Self::Absent);
         }
+        let bytes = &*utf8(bytes);
         if !content_type.is_none_or(is_json) {
             return Ok(Self::Other(String::from_utf8_lossy(bytes).into_owned()));
         }
-        match serde_json::from_slice(bytes) {
+        let parsed = serde_json::from_slice(bytes);
+        // Another reading only after the strict one: hardly any body has such a number.
+        match parsed.or_else(|error| {
+            without_non_numbers(bytes).and_then(|plain| serde_json::from_slice(&plain).ok()).ok_or(error)
+        }) {
             Ok(Value::Null) => Ok(Self::Absent),
             Ok(value) => Ok(Self::Json(value)),
             Err(error) => Err(ApiError::invalid(&[Problem {
@@ -58,6 +64,64 @@ impl Body {
             }])),
         }
     }
+}
+
+/// The text as UTF-8 and without a byte order mark. The original's parser takes UTF-16 and UTF-32 as well, told by their mark or
+/// by where the zeros are: a JSON text begins with two ASCII characters.
+fn utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let decoded = match bytes {
+        [0xef, 0xbb, 0xbf, rest @ ..] => return Cow::Borrowed(rest),
+        [0xff, 0xfe, 0, 0, rest @ ..] => utf32(rest, u32::from_le_bytes),
+        [0, 0, 0xfe, 0xff, rest @ ..] => utf32(rest, u32::from_be_bytes),
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        [0, 0, 0, 1..=255, ..] => utf32(bytes, u32::from_be_bytes),
+        [1..=255, 0, 0, 0, ..] => utf32(bytes, u32::from_le_bytes),
+        [0, 1..=255, ..] => utf16(bytes, u16::from_be_bytes),
+        [1..=255, 0, ..] => utf16(bytes, u16::from_le_bytes),
+        _ => None,
+    };
+    decoded.map_or(Cow::Borrowed(bytes), |text| Cow::Owned(text.into_bytes()))
+}
+
+fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Option<String> {
+    let (units, rest) = bytes.as_chunks::<2>();
+    let text: Result<String, _> = char::decode_utf16(units.iter().map(|bytes| unit(*bytes))).collect();
+    text.ok().filter(|_| rest.is_empty())
+}
+
+fn utf32(bytes: &[u8], unit: fn([u8; 4]) -> u32) -> Option<String> {
+    let (units, rest) = bytes.as_chunks::<4>();
+    let text: Option<String> = units.iter().map(|bytes| char::from_u32(unit(*bytes))).collect();
+    text.filter(|_| rest.is_empty())
+}
+
+/// The text with `null` for each `NaN`, `Infinity` and `-Infinity`, which the original's parser reads as numbers; none where
+/// there are none. No field of ours is a number, so it does not matter which it was.
+fn without_non_numbers(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (mut plain, mut rest, mut found) = (Vec::with_capacity(bytes.len()), bytes, false);
+    let mut quoted = false;
+    while let Some((&first, others)) = rest.split_first() {
+        let word = [&b"NaN"[..], b"-Infinity", b"Infinity"].into_iter().find(|word| !quoted && rest.starts_with(word));
+        if let Some(word) = word {
+            plain.extend_from_slice(b"null");
+            (rest, found) = (&rest[word.len()..], true);
+            continue;
+        }
+        plain.push(first);
+        rest = others;
+        match first {
+            b'"' => quoted = !quoted,
+            b'\\' if quoted => {
+                if let Some((&escaped, others)) = rest.split_first() {
+                    plain.push(escaped);
+                    rest = others;
+                }
+            }
+            _ => {}
+        }
+    }
+    found.then_some(plain)
 }
 
 fn is_json(content_type: &[u8]) -> bool {
@@ -270,6 +334,38 @@ mod tests {
 
     fn problems(check: Check) -> Vec<Value> {
         check.problems.iter().map(Problem::to_json).collect()
+    }
+
+    #[test]
+    fn what_the_originals_parser_reads_is_read() {
+        let text = r#"{"a":"NaN, \"Infinity\" é🖋","b":1}"#;
+        let expected = Body::Json(serde_json::from_str(text).unwrap());
+        let utf16 = |unit: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(unit).collect::<Vec<u8>>();
+        let utf32 = |unit: fn(u32) -> [u8; 4]| text.chars().flat_map(|c| unit(c.into())).collect::<Vec<u8>>();
+        let marked = |mark: &[u8], text: Vec<u8>| [mark, &text].concat();
+        for bytes in [
+            marked(b"\xef\xbb\xbf", text.into()),
+            utf16(u16::to_le_bytes),
+            utf16(u16::to_be_bytes),
+            marked(b"\xff\xfe", utf16(u16::to_le_bytes)),
+            marked(b"\xfe\xff", utf16(u16::to_be_bytes)),
+            utf32(u32::to_le_bytes),
+            utf32(u32::to_be_bytes),
+            marked(b"\xff\xfe\0\0", utf32(u32::to_le_bytes)),
+            marked(b"\0\0\xfe\xff", utf32(u32::to_be_bytes)),
+        ] {
+            assert_eq!(Body::read(None, &bytes).unwrap(), expected, "{bytes:?}");
+        }
+        let numbers = br#"{"a":NaN,"b":[-Infinity,Infinity],"c":"NaN \\"}"#;
+        assert_eq!(
+            Body::read(None, numbers).unwrap(),
+            Body::Json(json!({ "a": null, "b": [null, null], "c": "NaN \\" }))
+        );
+        for none in
+            [&b"\xef\xbb\xbf"[..], b"\xff\xfe{", b"{\"a\":nan}", b"NaNa", b"{\"a\":\"\0\"}", b"\0", b"\xff\xfe\0\xd8"]
+        {
+            assert!(Body::read(None, none).is_err(), "{none:?}");
+        }
     }
 
     #[test]

@@ -390,7 +390,12 @@ impl Conn {
         let mut slots = http1::slots();
         let request = self.decoder.head(input, &mut slots);
         let head_only = request.as_ref().is_some_and(|request| request.method == Method::HEAD);
-        let response = tools.services[self.accepted.door].reject(reject, request.as_ref(), self.accepted.peer);
+        let origin = match &request {
+            Some(request) => request.headers.get("origin"),
+            None => http1::origin(input),
+        };
+        let service = &mut tools.services[self.accepted.door];
+        let response = service.reject(reject, request.as_ref(), origin, self.accepted.peer);
         drop(request);
         let ticket = Ticket { connection: usize::MAX, serial: 0 };
         self.answer(response, ticket, Manner { head_only, http11: true, keep_alive: false }, tools);

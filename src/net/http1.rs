@@ -132,6 +132,19 @@ impl<'a> Headers<'a> {
     }
 }
 
+/// The `Origin` of a head that was refused, as far as it is here: a page is told why only if its browser knows that it may be.
+/// None when two lines differ.
+pub fn origin(head: &[u8]) -> Option<&[u8]> {
+    let lines = head.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut origins =
+        lines.skip_while(|line| line.is_empty()).skip(1).take_while(|line| !line.is_empty()).filter_map(|line| {
+            let (name, value) = line.split_at_checked(memchr::memchr(b':', line)?)?;
+            name.eq_ignore_ascii_case(b"origin").then(|| value[1..].trim_ascii())
+        });
+    let first = origins.next()?;
+    origins.all(|other| other == first).then_some(first)
+}
+
 /// How a body is to be taken, and how many bytes of it at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intake {

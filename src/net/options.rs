@@ -26,13 +26,17 @@ pub(crate) static CONNECTIONS_MAX: Knob =
              10000.",
         );
 
-pub(crate) static PER_ADDRESS_MAX: Knob =
-    Knob::new(&CONNECTIONS, "MAX_CONNECTIONS_PER_ADDRESS", int(1, 1_000_000, "connections"), "256")
-        .at_bound("503 and closed; trusted proxies are exempt", "one_address_cannot_take_every_connection")
-        .meaning(
-            "How many connections one client address may have open at once. IPv6 addresses are counted together \
-             by /64.",
-        );
+pub(crate) static PER_ADDRESS_MAX: Knob = Knob::new(
+    &CONNECTIONS,
+    "MAX_CONNECTIONS_PER_ADDRESS",
+    int(1, 1_000_000, "connections"),
+    "256",
+)
+.at_bound("503 and closed; trusted proxies are exempt", "one_address_cannot_take_every_connection")
+.meaning(
+    "How many connections one client address may have open at once, and how many sockets and waiting requests one \
+             that comes through a trusted proxy. IPv6 addresses are counted together by /64.",
+);
 
 pub(crate) static HEAD_BYTES: Knob = Knob::new(&CONNECTIONS, "HEAD_MAX_BYTES", int(1024, 1_048_576, "bytes"), "16384")
     .at_bound("431", "a_head_is_read_up_to_its_bounds_and_not_one_further")

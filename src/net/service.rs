@@ -35,8 +35,9 @@ pub trait Service {
     fn call(&mut self, request: &Request<'_>, peer: Peer, ticket: Ticket) -> Answer;
 
     /// The answer to bytes that are not a request; the connection closes after it. `request` is there when its head
-    /// was good and only its body was not.
-    fn reject(&mut self, reject: &Reject, request: Option<&Request<'_>>, peer: Peer) -> Response;
+    /// was good and only its body was not; its `Origin` also when it was not, as far as it could be made out.
+    fn reject(&mut self, reject: &Reject, request: Option<&Request<'_>>, origin: Option<&[u8]>, peer: Peer)
+    -> Response;
 
     /// The answer on a connection that the caps do not allow; it leaves before anything is read.
     fn refuse(&mut self) -> Response;

@@ -6,10 +6,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{Method, StatusCode};
+use http::Method;
 use sha2::{Digest, Sha256};
 
-use crate::gate::{ApiError, Code};
+use crate::gate::{ApiError, Code, is_here};
 use crate::net::Request;
 
 /// What the operator has to show. It is kept as its hash, and compared in a time that tells nothing of where two differ.
@@ -54,7 +54,7 @@ pub(super) fn check(request: &Request<'_>, named: bool) -> Result<(), ApiError> 
     if !named && !host.is_empty() && !is_here(host) {
         let message = "Without OPS_TOKEN the private plane answers to an IP address or localhost only, so that no other \
                        name can be made to lead here";
-        return Err(ApiError::new(Code::HttpError, message).with_status(StatusCode::MISDIRECTED_REQUEST));
+        return Err(ApiError::misdirected(message));
     }
     let elsewhere = || ApiError::new(Code::Forbidden, "A page of another site must not use the private plane");
     let header = |name| request.headers.get(name);
@@ -75,17 +75,6 @@ pub(super) fn check(request: &Request<'_>, named: bool) -> Result<(), ApiError> 
         }
     }
     Ok(())
-}
-
-/// Whether a `Host` is an IP address or localhost, with or without a port.
-fn is_here(host: &str) -> bool {
-    if let Some(rest) = host.strip_prefix('[') {
-        return rest.split_once(']').is_some_and(|(address, port)| {
-            address.parse::<std::net::Ipv6Addr>().is_ok() && (port.is_empty() || port.starts_with(':'))
-        });
-    }
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::Ipv4Addr>().is_ok()
 }
 
 #[cfg(test)]
@@ -109,17 +98,5 @@ mod tests {
             assert!(!secret.is_shown_by(Some(bad.as_bytes())), "{bad}");
         }
         assert!(!secret.is_shown_by(Some(basic("sixteen bytes or:x").as_bytes())) && !secret.is_shown_by(None));
-    }
-
-    #[test]
-    fn addresses_and_localhost_are_here_and_names_are_not() {
-        for host in ["127.0.0.1", "127.0.0.1:9090", "10.0.0.1:80", "localhost", "LocalHost:9090", "[::1]", "[::1]:9090"]
-        {
-            assert!(is_here(host), "{host}");
-        }
-        for host in ["example.org", "localhost.example.org:9090", "127.0.0.1.example.org", "[::1].org", "[x]", ":9090"]
-        {
-            assert!(!is_here(host), "{host}");
-        }
     }
 }

@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::feature::{Serving, ShardParts};
 use crate::gate::headers::PAGE;
 use crate::gate::{
-    ApiError, Call, Code, Cors, Gate, Guard, Identity, Live, Outcome, Policy, Route, Routes, UntrustedProxy,
+    ApiError, Call, Code, Cors, Gate, Guard, Identity, Live, Outcome, Places, Policy, Route, Routes, UntrustedProxy,
 };
 use crate::hub::{Batch, Mailbox, Topics};
 use crate::net::{
@@ -176,6 +176,7 @@ impl Plan {
             headers: &PAGE,
             guard: Some(self.guard()),
             untrusted_proxy: UntrustedProxy::default(),
+            places: Places::new(0),
             shard: mailbox,
             clock: self.clock.clone(),
             timekeeper: None,
@@ -223,6 +224,7 @@ fn nobody() -> Live<Policy> {
         identity: Identity { trust_user_header: false, verifier: None },
         caution: None,
         limiter: None,
+        hosts: None,
         trusted_proxy: Box::new(|_| true),
     })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::feature::{Check, House, Running, ShardParts};
-use crate::gate::{self, Gate, Live, Policies, Policy, Routes};
+use crate::gate::{self, Gate, Live, Places, Policies, Policy, Routes};
 use crate::hub::{Mailbox, Topics};
 use crate::net::options::PER_ADDRESS_MAX;
 use crate::net::{self, Caps, Door, Listener};
@@ -23,6 +23,7 @@ pub(super) struct ShardPlan {
     pub(super) checks: Arc<[Check]>,
     pub(super) policy: Live<Policy>,
     pub(super) body_bytes: usize,
+    pub(super) places: Places,
     pub(super) counters: Arc<gate::Counters>,
 }
 
@@ -41,6 +42,7 @@ impl ShardPlan {
             headers: &gate::headers::API,
             guard: None,
             untrusted_proxy: self.house.untrusted_proxy.clone(),
+            places: self.places.clone(),
             shard: mailbox,
             clock: self.house.clock.clone(),
             timekeeper: Some(self.house.timekeeper.clone()),

@@ -304,6 +304,25 @@ test('it comes back after a close that may pass, known or not', async () => {
   }
 });
 
+test('it waits and comes back when there was only too much at the moment', async () => {
+  for (const [error, message] of [
+    ['ws_limit', 'User socket limit exceeded'],
+    ['ws_limit', 'Socket message rate exceeded'],
+    ['limit_exceeded', 'Draft connection cap exceeded'],
+  ]) {
+    const details = [];
+    const world = await watched({ onState: (state, detail) => details.push({ state, ...detail }) });
+    world.socket.say({ type: 'error', code: error, message });
+    world.socket.end(1008, message);
+    assert.deepEqual(details, [{ state: 'waiting', code: 1008, reason: message, error, delayMs: 500 }]);
+    await world.pass(500);
+    assert.equal(world.sockets.length, 2);
+    // What the one before was told says nothing of this one.
+    world.socket.end(1008);
+    assert.equal(world.watch.state, 'refused');
+  }
+});
+
 test('it does not come back after a close that would only happen again, and says why', async () => {
   for (const code of [1002, 1003, 1007, 1008]) {
     const details = [];

@@ -128,6 +128,7 @@ impl Toys {
             cors: Cors::new(vec![LOCAL.to_owned()]),
             identity: Identity { trust_user_header: true, verifier: None },
             limiter: None,
+            hosts: None,
             trusted_proxy: Box::new(|_| false),
             caution: None,
         });
@@ -146,6 +147,7 @@ impl Toys {
                 headers: &inkring::gate::headers::API,
                 guard: None,
                 untrusted_proxy: inkring::gate::UntrustedProxy::default(),
+                places: inkring::gate::Places::new(256),
                 shard: mailbox,
                 clock: clock.clone(),
                 timekeeper: None,

@@ -565,7 +565,8 @@ fn ids_that_no_draft_has_are_not_found_whatever_they_look_like() {
     assert_eq!(missing(".."), "Draft .. not found", "no path is resolved");
     assert_eq!(missing(&draft.to_uppercase()), format!("Draft {} not found", draft.to_uppercase()));
     let long = missing(&"x".repeat(5000));
-    assert_eq!(long, format!("Draft {}...<truncated> not found", "x".repeat(200)), "an echo is capped (R20c)");
+    assert_eq!(long, "Nothing has an id of more than 64 bytes");
+    assert_eq!(missing(&"x".repeat(64)), format!("Draft {} not found", "x".repeat(64)));
     for no_route in [format!("{draft}/nothing"), format!("{draft}%2Fnothing"), "a/b/c".to_owned(), format!("/{draft}")]
     {
         assert_eq!(missing(&no_route), "Not Found", "{no_route}");
@@ -595,6 +596,38 @@ fn users_are_named_by_1_to_100_characters_without_control_characters() {
     assert_eq!(client.answer().expect(422)["detail"][0]["loc"], json!(["header", "X-User-Id"]));
     client.send("GET /v1/collab/drafts HTTP/1.1\r\nHost: t\r\nX-User-Id: a\u{85}b\r\n\r\n");
     assert_eq!(client.answer().expect(422)["detail"][0]["type"], "value_error");
+}
+
+#[test]
+fn names_that_deceive_the_eye_are_refused_when_they_are_new_and_go_on_where_they_are() {
+    let server = Server::start();
+    let draft = server.create_draft("alice");
+    let body = json!({ "title": "t", "platform": "x" });
+    let escaped = |name: &str| -> String { name.bytes().map(|byte| format!("%{byte:02X}")).collect() };
+    let add = |name: &str| {
+        server.post_as(
+            "alice",
+            &format!("{DRAFTS}/{draft}/collaborators?collaborator_id={}", escaped(name)),
+            &json!({}),
+        )
+    };
+    for name in ["alice\u{200b}", "\u{202e}ecila", "a\u{2062}b", "a\u{e0041}", "\u{115f}", "\u{2800}", "\u{61c}a"] {
+        let item = &server.post_as(name, DRAFTS, &body).expect(422)["detail"][0];
+        assert_eq!((&item["type"], &item["loc"]), (&json!("value_error"), &json!(["header", "X-User-Id"])), "{name:?}");
+        let item = &add(name).expect(422)["detail"][0];
+        assert_eq!((&item["type"], &item["loc"]), (&json!("value_error"), &json!(["query", "collaborator_id"])));
+    }
+    assert_eq!(add(" ").status, 422, "it shows nothing");
+    // One from before the rule.
+    let old = "old\u{200b}friend";
+    let database = rusqlite::Connection::open(server.database()).unwrap();
+    database.busy_timeout(crate::support::PATIENCE).unwrap();
+    let member = "INSERT INTO draft_collaborators (draft, user_id, role, joined_at) SELECT id, ?1, 'x', 1 FROM drafts";
+    database.execute(member, [old]).unwrap();
+    database.execute("UPDATE drafts SET collaborator_count = collaborator_count + 1", ()).unwrap();
+    server.post_as(old, DRAFTS, &body).expect(200);
+    assert_eq!(server.get_as(old, DRAFTS).expect(200)["count"], 2);
+    add(old).expect(200);
 }
 
 #[test]

@@ -394,6 +394,60 @@ fn a_slash_at_the_end_makes_no_difference_and_nobody_is_redirected() {
 }
 
 #[test]
+fn a_name_that_was_made_to_lead_here_is_answered_nothing() {
+    let ask = |server: &Server, host: &str| {
+        raw(server, format!("GET {DRAFTS} HTTP/1.1\r\nHost: {host}\r\nX-User-Id: alice\r\n\r\n")).status
+    };
+    let server = Server::with(&[("ALLOWED_ORIGINS", "https://app.example:8443,http://localhost:3000")]);
+    for host in ["rebind.example", "rebind.example:8000", "127.0.0.1.rebind.example", "app.example.rebind.example"] {
+        assert_eq!(ask(&server, host), 421, "{host}");
+    }
+    let answer = raw(&server, "GET /healthz HTTP/1.1\r\nHost: rebind.example\r\nOrigin: http://rebind.example\r\n\r\n");
+    answer.expect_error(421);
+    for host in
+        ["127.0.0.1", "127.0.0.1:8000", "[::1]:8000", "localhost", "a.localhost:80", "box:8000", "App.example", ""]
+    {
+        assert_eq!(ask(&server, host), 200, "{host}");
+    }
+    // A proxy passes on what its clients ask for; without belief in a bare name there is nothing to take.
+    assert_eq!(ask(&Server::with(&[("TRUSTED_PROXIES", "127.0.0.1")]), "drafts.example"), 200);
+    assert_eq!(ask(&Server::with(&[("AUTH_TRUST_USER_HEADER", "false")]), "drafts.example"), 401);
+}
+
+#[test]
+fn a_refused_head_tells_a_page_of_ours_why() {
+    let server = Server::start();
+    let page = format!("Host: t\r\nOrigin: {LOCAL}\r\n");
+    for (status, bytes) in rejects().into_iter().filter(|(status, _)| [413, 414, 417, 431].contains(status)) {
+        let answer = raw(&server, bytes.replacen("Host: t\r\n", &page, 1));
+        assert_eq!(answer.status, status, "{}", answer.text());
+        assert_eq!(once("access-control-allow-origin", &answer), LOCAL, "{status}");
+        let answer = raw(&server, bytes.replacen("Host: t\r\n", "Host: t\r\nOrigin: http://evil.example\r\n", 1));
+        assert_eq!((answer.status, count("access-control-allow-origin", &answer)), (status, 0));
+    }
+}
+
+#[test]
+fn bodies_are_read_as_the_original_reads_them_and_what_is_compressed_is_not() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let mut create =
+        |body: &[u8], more: &[(&str, &str)]| client.request("POST", DRAFTS, &[&[ALICE, JSON], more].concat(), body);
+    let text = r#"{"title":"Ünal","platform":"x","more":null}"#;
+    let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for body in [[b"\xef\xbb\xbf", text.as_bytes()].concat(), utf16, text.replace("null", "NaN").into_bytes()] {
+        assert_eq!(create(&body, &[]).expect(200)["data"]["title"], "Ünal", "{body:?}");
+    }
+    create(text.as_bytes(), &[("Content-Encoding", "identity")]).expect(200);
+    for encoding in ["gzip", "br", "identity, gzip"] {
+        let answer = create(b"\x1f\x8b\x08", &[("Content-Encoding", encoding)]);
+        let (_, message) = answer.expect_error(415);
+        assert!(message.contains(encoding.rsplit(' ').next().unwrap()), "{message}");
+        assert_eq!(once("accept-encoding", &answer), "identity");
+    }
+}
+
+#[test]
 fn without_a_name_the_answer_is_the_contracts_401() {
     let server = Server::start();
     let bearer = ("Authorization", "Bearer some-token");

@@ -414,6 +414,7 @@ fn what_sockets_catch_up_with_is_charged_by_events() {
     for _ in 0..3 {
         assert_eq!(watch(&server, &all, &[BOB]).unwrap()["seq"], 1000);
     }
+    // A thousand come back in a minute.
     let (frame, close) = watch(&server, &all, &[BOB]).unwrap_err();
     let frame = frame.unwrap();
     assert_eq!((&frame["type"], &frame["code"], close), (&json!("error"), &json!("rate_limited"), 1013), "{frame}");
@@ -440,4 +441,33 @@ fn handshakes_that_are_refused_count_against_their_address() {
     let turns = refused("/v1/ws/drafts/x");
     assert!(turns >= 10 && turns as u64 <= 10 + began.elapsed().as_secs() / 6, "{turns}");
     assert_eq!(server.get_as("alice", DRAFTS).status, 429);
+}
+
+#[test]
+fn a_client_behind_a_trusted_proxy_holds_no_more_than_one_that_comes_itself() {
+    let limits = [("MAX_CONNECTIONS_PER_ADDRESS", "3"), ("WS_LIMITS_ENABLED", "false"), PROXY];
+    let server = Server::with(&limits);
+    let draft = server.create_draft("alice");
+    let path = format!("/v1/ws/drafts/{draft}");
+    let from = |client: &str| {
+        let (answer, socket) = Socket::open(&server, &path, &[ALICE, ("X-Forwarded-For", client)]);
+        (answer.status, socket)
+    };
+    let mut held: Vec<_> = (0..3).map(|_| from("192.0.2.1")).collect();
+    assert!(held.iter().all(|(status, _)| *status == 101));
+    assert_eq!(from("192.0.2.1").0, 503);
+    let mut client = server.connect();
+    list(&mut client, &[BOB, ("X-Forwarded-For", "192.0.2.1")]).expect_error(503);
+    client.request("GET", "/healthz", &[("X-Forwarded-For", "192.0.2.1")], b"").expect(200);
+    // Others are not concerned, however it is spelt who they are.
+    list(&mut client, &[BOB, ("X-Forwarded-For", "192.0.2.2")]).expect(200);
+    list(&mut client, &[BOB, ("Forwarded", "for=\"[2001:db8::1]:4711\";proto=https")]).expect(200);
+    list(&mut client, &[BOB, ("Forwarded", "for=192.0.2.1")]).expect_error(503);
+    // A place is free again when its socket has ended.
+    held.clear();
+    wait_for(|| (list(&mut client, &[BOB, ("X-Forwarded-For", "192.0.2.1")]).status == 200).then_some(()));
+    list(&mut client, &[BOB, ("X-Forwarded-For", "unknown")]).expect(200);
+    list(&mut client, &[BOB, ("X-Forwarded-For", "_hidden")]).expect(200);
+    server.wait_for_log(|line| line["message"] == "proxy.hop_not_read" && line["hop"] == "unknown");
+    assert_eq!(server.log().matches("proxy.hop_not_read").count(), 1, "it is said once");
 }

@@ -256,7 +256,7 @@ fn nothing_of_a_query_body_or_credential_is_ever_logged() {
 #[test]
 fn nobody_writes_a_line_of_the_log_but_the_server() {
     let server = Server::start();
-    let forged = "x\n{\"level\":\"ERROR\",\"message\":\"forged\"}\r\u{1b}[31m\u{2028}\u{85}\",\"level\":\"ERROR";
+    let forged = "\n{\"level\":\"ERROR\",\"message\":\"forged\"}\r\u{1b}[31m\u{2028}\u{85}\",\"level\":\"ERROR";
     let escaped: String = forged.bytes().map(|byte| format!("%{byte:02X}")).collect();
     let mut client = server.connect();
     let name = "eve\",\"level\":\"ERROR";

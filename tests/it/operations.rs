@@ -101,10 +101,14 @@ fn the_proxies_let_through_what_the_server_takes_and_let_go_before_it_does() {
     }
     let nginx = read("docs/deploy/nginx.conf");
     assert!(nginx.contains(&format!("server {address};")));
-    assert_eq!(number(&nginx, "client_max_body_size "), body as u64 / 1024);
+    assert!(number(&nginx, "client_max_body_size ") > body as u64 / 1024, "inkring refuses in its own shape");
+    for bound in ["limit_conn inkring_conn ", "limit_req  zone=inkring_req "] {
+        assert!(nginx.contains(bound), "nobody is counted behind nginx without {bound}");
+    }
     assert!(number(&nginx, "keepalive_timeout ") < keep_alive);
     assert!(number(&nginx, "proxy_read_timeout ") > ping.max(commit));
     let caddy = read("docs/deploy/Caddyfile");
+    assert!(number(&caddy, "max_size ") > body as u64 / 1024);
     assert!(caddy.contains(&format!("reverse_proxy {address} {{")));
     assert!(number(&caddy, "keepalive ") < keep_alive);
     for (file, text) in [("nginx.conf", &nginx), ("Caddyfile", &caddy)] {

@@ -143,7 +143,14 @@ fn of_the_subprotocols_offered_only_bearer_is_ours() {
 fn what_is_no_upgrade_to_a_draft_is_answered_in_http() {
     let server = Server::start();
     let (code, message) = server.get_as("alice", "/v1/ws/drafts/d1").expect_error(404);
-    assert_eq!((code.as_str(), message.as_str()), ("not_found", "Not Found"));
+    assert!(code == "not_found" && message.contains("WebSocket") && message.contains("proxy"), "{message}");
+    // As nginx asks without a word of configuration; the log says so, once.
+    let mut client = server.connect();
+    client.send(handshake("/v1/ws/drafts/d1", &[]).replace("HTTP/1.1", "HTTP/1.0"));
+    let answer = client.answer();
+    answer.expect_error(404);
+    assert_eq!(answer.json()["detail"], "Not Found", "as the contract has it");
+    server.wait_for_log(|line| line["message"] == "socket.no_upgrade");
     let upgrade = |path: &str, change: &dyn Fn(String) -> String| {
         let mut client = server.connect();
         client.send(change(handshake(path, &[("X-User-Id", "alice")])));
@@ -177,6 +184,12 @@ fn what_is_no_upgrade_to_a_draft_is_answered_in_http() {
         assert_eq!(answer.status, 403, "{unknown}");
         assert!(answer.header("x-request-id").is_some(), "{unknown}");
     }
+    let warned = server.log().lines().filter(|line| line.contains("socket.no_upgrade")).count();
+    assert_eq!(warned, 1);
+    // An id that cannot be one is not copied into topics and seats.
+    let answer = upgrade(&format!("/v1/ws/drafts/{}", "a".repeat(65)), &|head| head);
+    assert_eq!(answer.status, 404);
+    assert_eq!(upgrade(&format!("/v1/ws/drafts/{}", "a".repeat(64)), &|head| head).status, 101);
 }
 
 #[test]

@@ -88,12 +88,13 @@ pub(super) fn offers_bearer(request: &Request<'_>) -> bool {
     protocols(request).any(|protocol| protocol == BEARER_PROTOCOL.as_bytes())
 }
 
-/// `Authorization: Bearer TOKEN`, spelt exactly so; other schemes say nothing to us.
+/// `Authorization: Bearer TOKEN`, the scheme spelt exactly so, with one blank or more (RFC 9110 §11.4); other schemes say
+/// nothing to us.
 fn in_header<'a>(request: &Request<'a>) -> Option<Sent<'a>> {
     let tokens = request.headers.all("authorization").filter_map(|value| match value {
         // The blank before an empty token has gone with the end of the line.
         b"Bearer" => Some(Cow::Borrowed(&b""[..])),
-        _ => value.strip_prefix(b"Bearer ").map(Cow::Borrowed),
+        _ => value.strip_prefix(b"Bearer ").map(|token| Cow::Borrowed(token.trim_ascii_start())),
     });
     only(tokens)
 }

@@ -73,15 +73,21 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// Takes a token if there is one. A `now` that lies before an earlier one costs its user at most what is in a bucket:
-    /// what is owed is never more than all of it.
+    /// Takes a token if there is one.
     pub(super) fn take(&mut self, rate: Rate, now: u64) -> Verdict {
+        self.take_many(rate, now, 1)
+    }
+
+    /// Takes so many tokens if there are as many. A `now` that lies before an earlier one costs its user at most what is in a
+    /// bucket: what is owed is never more than all of it.
+    pub(super) fn take_many(&mut self, rate: Rate, now: u64, tokens: u32) -> Verdict {
         let interval = rate.interval_nanos();
         let capacity = interval * u64::from(rate.burst);
+        let cost = interval * u64::from(tokens);
         let mut owed = self.full_at.saturating_sub(now).min(capacity);
-        let allowed = owed + interval <= capacity;
+        let allowed = owed.saturating_add(cost) <= capacity;
         if allowed {
-            owed += interval;
+            owed += cost;
         }
         self.full_at = now.saturating_add(owed);
         let remaining = (capacity - owed) / interval;
@@ -91,16 +97,9 @@ impl Bucket {
         Verdict { allowed, remaining: u32::try_from(remaining).unwrap_or(u32::MAX), next_nanos }
     }
 
-    /// Puts a token back that was taken for a request that was then refused.
-    pub(super) fn give_back(&mut self, rate: Rate) {
-        self.full_at = self.full_at.saturating_sub(rate.interval_nanos());
-    }
-
-    /// Takes so many tokens, or those that are there: for what is done already, and costs as much as it turned out to.
-    pub(super) fn drain(&mut self, rate: Rate, now: u64, tokens: u32) {
-        let interval = rate.interval_nanos();
-        let owed = self.full_at.saturating_sub(now).saturating_add(interval * u64::from(tokens));
-        self.full_at = now.saturating_add(owed.min(interval * u64::from(rate.burst)));
+    /// Puts tokens back that were taken for what was then refused, or cost less.
+    pub(super) fn give_back(&mut self, rate: Rate, tokens: u32) {
+        self.full_at = self.full_at.saturating_sub(rate.interval_nanos() * u64::from(tokens));
     }
 }
 
@@ -151,19 +150,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_was_never_taken_and_a_drain_takes_no_more_than_there_is() {
+    fn many_are_taken_at_once_or_none_and_what_is_given_back_was_never_taken() {
         let (rate, mut bucket) = (Rate::new(60, 10), Bucket::default());
         bucket.take(rate, 0);
         let before = bucket;
-        bucket.take(rate, SECOND / 3);
-        bucket.give_back(rate);
+        assert!(bucket.take_many(rate, SECOND / 3, 9).allowed);
+        bucket.give_back(rate, 9);
         assert_eq!(bucket, before);
-        Bucket::default().give_back(rate);
-        bucket.drain(rate, 0, 4);
-        assert_eq!(taken(&mut bucket, rate, 0), (true, 4, 1));
-        bucket.drain(rate, 0, u32::MAX);
-        assert_eq!(taken(&mut bucket, rate, 0), (false, 0, 1), "what is owed is never more than all of it");
-        assert_eq!(taken(&mut bucket, rate, SECOND), (true, 0, 1));
+        assert!(!bucket.take_many(rate, 0, 10).allowed);
+        assert_eq!(bucket, before, "a refusal takes nothing");
+        assert!(!bucket.take_many(rate, 0, u32::MAX).allowed);
+        assert!(bucket.take_many(rate, SECOND, 10).allowed);
+        assert_eq!(taken(&mut bucket, rate, SECOND), (false, 0, 1));
+        let mut full = Bucket::default();
+        full.give_back(rate, 10);
+        assert_eq!(full, Bucket::default(), "there is never more than a full one");
     }
 
     #[test]

@@ -249,7 +249,7 @@ impl Standing<'_> {
     /// Puts the token back that it took, if it did: the request was refused by another limit.
     pub(super) fn give_back(&self) {
         if self.verdict.allowed {
-            self.limiter.counted.table.give_back(self.key, self.tier.rate);
+            self.limiter.counted.table.give_back(self.key, self.tier.rate, 1);
         }
     }
 

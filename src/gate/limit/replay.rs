@@ -2,20 +2,18 @@
 //!
 //! A handshake costs next to nothing, and what it is answered with may be a thousand events. So they are what is counted: for
 //! the user, and ten times as many for the address, in buckets of their own, a token for an event. How many there are shows
-//! only when they were read. So one token has to be there before, and what the others would have cost is taken afterwards, as
-//! far as there is any: a bucket is overdrawn by one replay at most.
+//! only when they were read. So as many are taken as there may be, and the rest is given back.
 
+use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
-
-use std::hash::BuildHasher as _;
 
 use super::bucket::Rate;
 use super::{ADDRESS_FACTOR, Client, Counted, Key, Limiter};
 use crate::net::network_of;
 
-/// Events that come with as much as one request of the default policy may ask for.
+/// Events that one request of the default policy stands for, which is as many as one replay may have.
 pub(super) const EVENTS_PER_REQUEST: u32 = 1000;
 
 /// Counts what one socket catches up with. It outlasts the handshake that it was made for.
@@ -37,26 +35,26 @@ impl Limiter {
 }
 
 impl ReplayMeter {
-    /// Whether anything may be replayed now. It takes one event from both buckets, or none from either.
+    /// Whether a replay may begin now. It takes what the largest costs from both buckets, or nothing from either.
     #[must_use]
     pub fn admits(&self, now: Instant) -> bool {
         let (table, nanos) = (&self.counted.table, self.counted.nanos(now));
         let [(user, rate), (address, address_rate)] = self.buckets;
-        if !table.take(user, rate, nanos).allowed {
+        if !table.take_many(user, rate, nanos, EVENTS_PER_REQUEST).allowed {
             return false;
         }
-        let admitted = table.take(address, address_rate, nanos).allowed;
+        let admitted = table.take_many(address, address_rate, nanos, EVENTS_PER_REQUEST).allowed;
         if !admitted {
-            table.give_back(user, rate);
+            table.give_back(user, rate, EVENTS_PER_REQUEST);
         }
         admitted
     }
 
-    /// Takes what this many events cost beyond the one that [`Self::admits`] took.
-    pub fn spend(&self, events: usize, now: Instant) {
-        let events = u32::try_from(events.saturating_sub(1)).unwrap_or(u32::MAX);
+    /// Gives back what a replay of so many events has cost less than the largest. One that has none counts as an event.
+    pub fn settle(&self, events: usize) {
+        let spent = u32::try_from(events.max(1)).unwrap_or(u32::MAX);
         for (key, rate) in self.buckets {
-            self.counted.table.drain(key, rate, self.counted.nanos(now), events);
+            self.counted.table.give_back(key, rate, EVENTS_PER_REQUEST.saturating_sub(spent));
         }
     }
 }
@@ -76,18 +74,19 @@ mod tests {
             let meter = limiter.replays_of(user, home);
             let admitted = meter.admits(now);
             if admitted {
-                meter.spend(events, now);
+                meter.settle(events);
             }
             admitted
         };
         let small = (0..5000).take_while(|_| replayed("alice", 0)).count();
-        assert_eq!(small, 3000, "one that brings nothing counts as an event");
-        let large = (0..5000).take_while(|_| replayed("bob", 999)).count();
-        assert_eq!(large, 4, "3000 events, and the last is let run over");
-        // 30 000 for the address; alice and bob have had 6000, and refusals took nothing.
+        assert_eq!(small, 2001, "one that brings nothing counts as an event, and 999 are left");
+        assert_eq!((0..5000).take_while(|_| replayed("bob", 750)).count(), 3, "750 are left, which may be too few");
+        assert_eq!((0..5000).take_while(|_| replayed("carol", 1000)).count(), 3);
+        // 30 000 for the address, of which these had 7251; refusals took nothing.
         let others = (0..100).take_while(|turn| replayed(&turn.to_string(), 1000)).count();
-        assert_eq!(others, 24);
-        let elsewhere = limiter.replays_of("0", "192.0.2.2".parse().unwrap());
-        assert!(elsewhere.admits(now), "two of the three thousand are left to the user");
+        assert_eq!(others, 22);
+        let refused = limiter.replays_of("22", "192.0.2.2".parse().unwrap());
+        assert!((0..3).all(|_| refused.admits(now)), "what the address refused, the user was given back");
+        assert!(!refused.admits(now));
     }
 }

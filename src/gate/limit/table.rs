@@ -38,14 +38,14 @@ impl Table {
         self.bucket(key, |bucket| bucket.take(rate, now))
     }
 
-    /// Puts a token back into the bucket of this key.
-    pub(super) fn give_back(&self, key: u64, rate: Rate) {
-        self.bucket(key, |bucket| bucket.give_back(rate));
+    /// Takes so many tokens from the bucket of this key, or none.
+    pub(super) fn take_many(&self, key: u64, rate: Rate, now: u64, tokens: u32) -> Verdict {
+        self.bucket(key, |bucket| bucket.take_many(rate, now, tokens))
     }
 
-    /// Takes so many tokens from the bucket of this key, or those that are there.
-    pub(super) fn drain(&self, key: u64, rate: Rate, now: u64, tokens: u32) {
-        self.bucket(key, |bucket| bucket.drain(rate, now, tokens));
+    /// Puts so many tokens back into the bucket of this key.
+    pub(super) fn give_back(&self, key: u64, rate: Rate, tokens: u32) {
+        self.bucket(key, |bucket| bucket.give_back(rate, tokens));
     }
 
     fn bucket<T>(&self, key: u64, change: impl FnOnce(&mut Bucket) -> T) -> T {

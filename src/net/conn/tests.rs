@@ -37,7 +37,7 @@ impl Service for Stub {
             Woken::TimedOut => Response::text(http::StatusCode::SERVICE_UNAVAILABLE, "too late"),
         }))
     }
-    fn reject(&mut self, reject: &Reject, _: Option<&Request<'_>>, _: Peer) -> Response {
+    fn reject(&mut self, reject: &Reject, _: Option<&Request<'_>>, _: Option<&[u8]>, _: Peer) -> Response {
         let status = match reject {
             Reject::BodyTooLarge(_) => http::StatusCode::PAYLOAD_TOO_LARGE,
             _ => http::StatusCode::REQUEST_TIMEOUT,

@@ -30,7 +30,7 @@ impl Service for Hall {
         };
         Answer::Now(Response { body, ..response })
     }
-    fn reject(&mut self, _: &Reject, _: Option<&Request<'_>>, _: Peer) -> Response {
+    fn reject(&mut self, _: &Reject, _: Option<&Request<'_>>, _: Option<&[u8]>, _: Peer) -> Response {
         Response::empty(StatusCode::BAD_REQUEST)
     }
     fn refuse(&mut self) -> Response {
