@@ -1,7 +1,7 @@
 //! What is bounded of backups.
 
 use super::check::FAULTS_MAX;
-use super::error::ROOM_LEFT_BYTES;
+use super::error::{ROOM_LEFT_BYTES, TAKEN_MAX};
 use super::manifest::MANIFEST_MAX_BYTES;
 use super::partial::SAME_SECOND_MAX;
 use super::running::{OVERDUE_INTERVALS, RETRY_AFTER};
@@ -21,6 +21,9 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
         .tested_by(
             "the_next_one_is_due_by_the_newest_manifest_also_after_a_restart_and_a_failure_is_tried_again_later",
         ),
+    BoundRow::new(&OPERATIONS, "TAKEN_MAX", TAKEN_MAX as u64, "copies")
+        .of("Copies of the database that are being taken away, which nobody sees on the disk.", "409")
+        .tested_by("so_many_copies_are_taken_away_at_once"),
     BoundRow::new(&OPERATIONS, "SAME_SECOND_MAX", SAME_SECOND_MAX as u64, "backups")
         .of("Backups of one second.", "refused")
         .tested_by("there_are_only_so_many_in_a_second"),

@@ -7,6 +7,10 @@ use crate::store::{self, CopyError};
 /// A backup leaves at least this much free: the database may lie on the same disk, and needs it more.
 pub(super) const ROOM_LEFT_BYTES: u64 = 16 * 1024 * 1024;
 
+/// Copies without a name that are being taken away: each takes as much room as the database for as long as that lasts, and
+/// nobody sees it.
+pub(super) const TAKEN_MAX: usize = 2;
+
 /// Why there is no backup.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
@@ -16,6 +20,9 @@ pub enum BackupError {
     /// One is being made.
     #[error("a backup is under way already; try again when it has ended")]
     UnderWay,
+    /// As many as may be are being taken away.
+    #[error("{TAKEN_MAX} copies are being taken away already; try again when one of them has arrived")]
+    Taken,
     /// The disk is too small for one more.
     #[error(
         "{directory} has {free} bytes free and the copy needs {wanted}, of which {ROOM_LEFT_BYTES} are to stay free; \

@@ -32,7 +32,7 @@ pub use manifest::{Manifest, Moment, names};
 pub use operator::{MANIFEST_HEADER, PROCESS_HEADER};
 pub use options::Options;
 pub use restore::{RestoreError, Restored, restore};
-pub use running::{Backups, Fact, Failed, Last, Streamed, Succeeded};
+pub use running::{Backups, Fact, Failed, Last, Streamed, Succeeded, TakenAway};
 
 use check::Halt;
 use error::ROOM_LEFT_BYTES;

@@ -85,6 +85,9 @@ fn refusal(error: BackupError) -> ApiError {
         BackupError::UnderWay => {
             ApiError::new(Code::HttpError, "another backup is being made").with_status(StatusCode::CONFLICT)
         }
+        error @ BackupError::Taken => {
+            ApiError::new(Code::HttpError, error.to_string()).with_status(StatusCode::CONFLICT)
+        }
         error => ApiError::new(Code::StorageUnavailable, error.to_string()),
     }
 }

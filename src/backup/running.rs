@@ -1,6 +1,7 @@
 //! Backups of the database of a running server.
 
 use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::check::Halt;
+use super::error::TAKEN_MAX;
 use super::manifest::{self, Manifest};
 use super::options::Options;
 use super::partial::Partial;
@@ -39,6 +41,8 @@ pub(super) struct Shared {
     began: Instant,
     halt: Halt,
     making: Mutex<()>,
+    /// Shared by every copy that is being taken away.
+    taken: Arc<()>,
     last: Mutex<Last>,
 }
 
@@ -100,10 +104,22 @@ pub struct Fact {
 
 /// A backup without a name, to be sent somewhere else.
 pub struct Streamed {
-    /// The whole file, from its beginning. It is gone when this is closed.
-    pub file: File,
+    /// The whole file, from its beginning. It is gone when this is dropped.
+    pub file: TakenAway,
     /// What is in it.
     pub manifest: Manifest,
+}
+
+/// The bytes of a copy without a name; it counts as being taken away until it is dropped.
+pub struct TakenAway {
+    file: File,
+    _place: Arc<()>,
+}
+
+impl Read for TakenAway {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buffer)
+    }
 }
 
 impl Backups {
@@ -121,8 +137,8 @@ impl Backups {
         });
         let last = Mutex::new(Last { success, ..Last::default() });
         let (began, halt, making) = (clock.instant(), Halt::default(), Mutex::new(()));
-        let writer = Mutex::new(Some(writer));
-        Self { shared: Arc::new(Shared { writer, schema, clock, options, began, halt, making, last }) }
+        let (writer, taken) = (Mutex::new(Some(writer)), Arc::default());
+        Self { shared: Arc::new(Shared { writer, schema, clock, options, began, halt, making, taken, last }) }
     }
 
     /// Makes one in `BACKUP_DIR`, and waits for it.
@@ -174,8 +190,13 @@ impl Backups {
     /// no name there any more.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none. [`BackupError::Taken`] while [`TAKEN_MAX`] of them are.
     pub fn stream(&self) -> Result<Streamed, BackupError> {
+        let place = Arc::clone(&self.shared.taken);
+        // The shared one itself, ours, and those of the copies.
+        if Arc::strong_count(&place) - 2 >= TAKEN_MAX {
+            return Err(BackupError::Taken);
+        }
         let options = &self.shared.options;
         let directory = options.directory.as_deref().unwrap_or(directory_of(&options.database));
         let mut file = None;
@@ -185,7 +206,7 @@ impl Backups {
             let took = self.shared.clock.instant().saturating_duration_since(began);
             Ok(Report { path: PathBuf::new(), manifest, took, steps })
         })?;
-        let file = file.ok_or(BackupError::Stopping)?;
+        let file = TakenAway { file: file.ok_or(BackupError::Stopping)?, _place: place };
         Ok(Streamed { file, manifest: report.manifest })
     }
 

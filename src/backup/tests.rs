@@ -3,6 +3,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
+use super::error::TAKEN_MAX;
 use super::partial::SAME_SECOND_MAX;
 use super::*;
 use crate::audit;
@@ -93,6 +94,19 @@ fn a_second_one_at_the_same_time_is_refused_and_a_stop_ends_the_first() {
     assert_eq!(names(&directory.path().join("backups")), [""; 0]);
     assert_eq!(backups.last().failures, 0, "neither was an attempt that failed");
     drop(backups);
+    writer.stop();
+}
+
+#[test]
+fn so_many_copies_are_taken_away_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let (writer, backups) = house(directory.path(), &Clock::system());
+    let mut taken: Vec<_> = (0..TAKEN_MAX).map(|_| backups.stream().unwrap()).collect();
+    assert!(matches!(backups.stream(), Err(BackupError::Taken)));
+    assert!(backups.now().is_ok(), "those that stay are another matter");
+    taken.pop();
+    assert!(backups.stream().is_ok());
+    drop((taken, backups));
     writer.stop();
 }
 
