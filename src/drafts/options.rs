@@ -28,15 +28,21 @@ pub(crate) static PUBLIC_READ: Knob = flag(&ACCESS, "DRAFTS_PUBLIC_READ", "true"
     );
 
 pub(crate) static MAX_COLLABORATORS: Knob =
-    Knob::new(&DRAFTS, "MAX_COLLABORATORS_PER_DRAFT", int(0, 100_000, "collaborators"), "0")
+    Knob::new(&DRAFTS, "MAX_COLLABORATORS_PER_DRAFT", int(0, 100_000, "collaborators"), "1000")
         .at_bound("429 `limit_exceeded`", "only_the_creator_adds_up_to_the_cap")
         .meaning(
             "How many collaborators one draft may have; one more is answered 429 limit_exceeded. 0 means no limit.",
         );
 
 pub(crate) static MAX_SEGMENTS: Knob =
-    Knob::new(&DRAFTS, "MAX_SEGMENTS_PER_DRAFT", int(0, 10_000_000, "segments"), "0").meaning(
-        "How many segments a draft may have before a warning is logged; nothing is refused. 0 means no warning.",
+    Knob::new(&DRAFTS, "MAX_SEGMENTS_PER_DRAFT", int(0, 10_000_000, "segments"), "10000")
+        .at_bound("429 `limit_exceeded`", "segments_and_passes_are_taken_up_to_their_caps_and_retries_beyond_them")
+        .meaning("How many segments one draft may have; one more is answered 429 limit_exceeded. 0 means no limit.");
+
+pub(crate) static MAX_PASSES: Knob = Knob::new(&DRAFTS, "MAX_PASSES_PER_DRAFT", int(0, 10_000_000, "passes"), "20000")
+    .at_bound("429 `limit_exceeded`", "segments_and_passes_are_taken_up_to_their_caps_and_retries_beyond_them")
+    .meaning(
+        "How often the ring of one draft may be passed; once more is answered 429 limit_exceeded. 0 means no limit.",
     );
 
 pub(crate) static CACHE_BYTES: Knob =
@@ -61,16 +67,26 @@ pub(crate) static SOCKETS_CAP: Knob =
         .at_bound("refused with 1008", "with_the_limits_off_their_caps_are_none")
         .meaning("How many sockets may watch one draft whether or not the limits are on. 0 means no limit.");
 
-pub(crate) const KNOBS: &[&Knob] =
-    &[&EVENTS_KEPT, &PUBLIC_READ, &MAX_COLLABORATORS, &MAX_SEGMENTS, &CACHE_BYTES, &SOCKETS_PER_DRAFT, &SOCKETS_CAP];
+pub(crate) const KNOBS: &[&Knob] = &[
+    &EVENTS_KEPT,
+    &PUBLIC_READ,
+    &MAX_COLLABORATORS,
+    &MAX_SEGMENTS,
+    &MAX_PASSES,
+    &CACHE_BYTES,
+    &SOCKETS_PER_DRAFT,
+    &SOCKETS_CAP,
+];
 
 /// How drafts are served; a cap of 0 is none.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Options {
     /// Collaborators of one draft.
     pub(super) max_collaborators: usize,
-    /// Segments of one draft from which on every append is remarked in the log; a soft cap.
+    /// Segments of one draft.
     pub(super) max_segments: usize,
+    /// Passes of its ring.
+    pub(super) max_passes: usize,
     /// Bytes of rendered drafts that each shard keeps.
     pub(super) cache_bytes: usize,
     /// Whether drafts are read by anyone, or by their members only.
@@ -85,6 +101,7 @@ impl Options {
         Self {
             max_collaborators: settings.count(&MAX_COLLABORATORS),
             max_segments: settings.count(&MAX_SEGMENTS),
+            max_passes: settings.count(&MAX_PASSES),
             cache_bytes: settings.count(&CACHE_BYTES),
             public_read: settings.flag(&PUBLIC_READ),
             events_kept: settings.count(&EVENTS_KEPT),

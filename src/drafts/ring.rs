@@ -27,6 +27,25 @@ pub enum Refusal {
     NotCreator,
     /// Add: the draft has as many collaborators as it may.
     CollaboratorCap,
+    /// Append: the draft has as many segments as it may.
+    SegmentCap,
+    /// Pass: the ring has been passed as often as it may.
+    PassCap,
+}
+
+/// How much there is of something in a draft, and how much there may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// So much there is.
+    pub taken: i64,
+    /// So much there may be; 0 is no cap.
+    pub cap: usize,
+}
+
+impl Room {
+    fn is_full(self) -> bool {
+        self.cap > 0 && usize::try_from(self.taken).is_ok_and(|taken| taken >= self.cap)
+    }
 }
 
 impl Refusal {
@@ -39,6 +58,8 @@ impl Refusal {
             Self::RecipientNotMember => "recipient_not_member",
             Self::NotCreator => "not_creator",
             Self::CollaboratorCap => "collaborator_cap",
+            Self::SegmentCap => "segment_cap",
+            Self::PassCap => "pass_cap",
         }
     }
 }
@@ -59,46 +80,50 @@ impl Ring<'_> {
     }
 }
 
-/// May `actor` append? Membership is judged before the ring (contract 01 §1.6).
+/// May `actor` append, where there is so much room for segments? Membership is judged before the ring (contract 01 §1.6), and
+/// both before the cap.
 ///
 /// # Errors
-/// [`Refusal::NotMember`], [`Refusal::RingRequired`].
-pub fn may_append(ring: Ring<'_>, actor: &str, is_member: bool) -> Result<(), Refusal> {
+/// [`Refusal::NotMember`], [`Refusal::RingRequired`], [`Refusal::SegmentCap`].
+pub fn may_append(ring: Ring<'_>, actor: &str, is_member: bool, room: Room) -> Result<(), Refusal> {
     if !is_member {
         return Err(Refusal::NotMember);
     }
-    if actor == ring.holder { Ok(()) } else { Err(Refusal::RingRequired) }
+    match actor == ring.holder {
+        false => Err(Refusal::RingRequired),
+        true if room.is_full() => Err(Refusal::SegmentCap),
+        true => Ok(()),
+    }
 }
 
-/// May `actor` pass the ring to someone who is a member or not? To oneself is allowed (contract 01 §1.7).
+/// May `actor` pass the ring to someone who is a member or not, where there is so much room for passes? To oneself is allowed
+/// (contract 01 §1.7).
 ///
 /// # Errors
-/// [`Refusal::NotHolder`], [`Refusal::RecipientNotMember`].
-pub fn may_pass(ring: Ring<'_>, actor: &str, recipient_is_member: bool) -> Result<(), Refusal> {
+/// [`Refusal::NotHolder`], [`Refusal::RecipientNotMember`], [`Refusal::PassCap`].
+pub fn may_pass(ring: Ring<'_>, actor: &str, recipient_is_member: bool, room: Room) -> Result<(), Refusal> {
     if actor != ring.holder {
         return Err(Refusal::NotHolder);
     }
-    if recipient_is_member { Ok(()) } else { Err(Refusal::RecipientNotMember) }
+    match recipient_is_member {
+        false => Err(Refusal::RecipientNotMember),
+        true if room.is_full() => Err(Refusal::PassCap),
+        true => Ok(()),
+    }
 }
 
-/// May `actor` add someone who is a member or not, to a draft with so many collaborators? `cap` 0 is no cap.
-/// Membership is looked at before the cap (R15).
+/// May `actor` add someone who is a member or not, where there is so much room for collaborators? Membership
+/// is looked at before the cap (R15).
 ///
 /// # Errors
 /// [`Refusal::NotCreator`], [`Refusal::CollaboratorCap`].
-pub fn may_add(
-    ring: Ring<'_>,
-    actor: &str,
-    is_member: bool,
-    collaborators: usize,
-    cap: usize,
-) -> Result<Addition, Refusal> {
+pub fn may_add(ring: Ring<'_>, actor: &str, is_member: bool, room: Room) -> Result<Addition, Refusal> {
     if actor != ring.creator {
         return Err(Refusal::NotCreator);
     }
     match is_member {
         true => Ok(Addition::Existing),
-        false if cap > 0 && collaborators >= cap => Err(Refusal::CollaboratorCap),
+        false if room.is_full() => Err(Refusal::CollaboratorCap),
         false => Ok(Addition::New),
     }
 }
@@ -109,28 +134,36 @@ mod tests {
 
     const RING: Ring<'_> = Ring { creator: "alice", holder: "bob" };
 
+    const fn room(taken: i64, cap: usize) -> Room {
+        Room { taken, cap }
+    }
+
     #[test]
     fn only_the_holder_appends() {
-        assert_eq!(may_append(RING, "bob", true), Ok(()));
-        assert_eq!(may_append(RING, "alice", true), Err(Refusal::RingRequired));
-        assert_eq!(may_append(RING, "mallory", false), Err(Refusal::NotMember));
+        assert_eq!(may_append(RING, "bob", true, room(7, 0)), Ok(()));
+        assert_eq!(may_append(RING, "bob", true, room(6, 7)), Ok(()));
+        assert_eq!(may_append(RING, "bob", true, room(7, 7)), Err(Refusal::SegmentCap));
+        assert_eq!(may_append(RING, "alice", true, room(7, 7)), Err(Refusal::RingRequired));
+        assert_eq!(may_append(RING, "mallory", false, room(7, 7)), Err(Refusal::NotMember));
     }
 
     #[test]
     fn only_the_holder_passes_and_only_to_members() {
-        assert_eq!(may_pass(RING, "bob", true), Ok(()));
-        assert_eq!(may_pass(RING, "bob", false), Err(Refusal::RecipientNotMember));
-        assert_eq!(may_pass(RING, "alice", true), Err(Refusal::NotHolder));
-        assert_eq!(may_pass(RING, "mallory", false), Err(Refusal::NotHolder));
+        assert_eq!(may_pass(RING, "bob", true, room(7, 0)), Ok(()));
+        assert_eq!(may_pass(RING, "bob", true, room(6, 7)), Ok(()));
+        assert_eq!(may_pass(RING, "bob", true, room(7, 7)), Err(Refusal::PassCap));
+        assert_eq!(may_pass(RING, "bob", false, room(7, 7)), Err(Refusal::RecipientNotMember));
+        assert_eq!(may_pass(RING, "alice", true, room(7, 7)), Err(Refusal::NotHolder));
+        assert_eq!(may_pass(RING, "mallory", false, room(0, 7)), Err(Refusal::NotHolder));
     }
 
     #[test]
     fn only_the_creator_adds_up_to_the_cap() {
-        assert_eq!(may_add(RING, "bob", false, 0, 0), Err(Refusal::NotCreator));
-        assert_eq!(may_add(RING, "alice", false, 7, 0), Ok(Addition::New));
-        assert_eq!(may_add(RING, "alice", false, 6, 7), Ok(Addition::New));
-        assert_eq!(may_add(RING, "alice", false, 7, 7), Err(Refusal::CollaboratorCap));
-        assert_eq!(may_add(RING, "alice", true, 7, 7), Ok(Addition::Existing));
+        assert_eq!(may_add(RING, "bob", false, room(0, 0)), Err(Refusal::NotCreator));
+        assert_eq!(may_add(RING, "alice", false, room(7, 0)), Ok(Addition::New));
+        assert_eq!(may_add(RING, "alice", false, room(6, 7)), Ok(Addition::New));
+        assert_eq!(may_add(RING, "alice", false, room(7, 7)), Err(Refusal::CollaboratorCap));
+        assert_eq!(may_add(RING, "alice", true, room(7, 7)), Ok(Addition::Existing));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::model::{
     ROLE_MAX_CHARS, TITLE_MAX_CHARS,
 };
 use super::replay::{self, Page};
-use super::ring::{self, Addition, Refusal, Ring};
+use super::ring::{self, Addition, Refusal, Ring, Room};
 use super::shared::Shared;
 use super::store::{self, NewDraft, Operation};
 use super::view::{self, Fetched, Metrics, Shown, Views};
@@ -301,15 +301,9 @@ fn append_segment(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiEr
             return Ok(true);
         }
         let member = change.is_member(tx, &head, &change.actor)?;
-        ring::may_append(ring_of(&head), &change.actor, member).map_err(|refusal| change.refused(refusal, ""))?;
+        let room = Room { taken: head.segments, cap };
+        ring::may_append(ring_of(&head), &change.actor, member, room).map_err(|refusal| change.refused(refusal, ""))?;
         store::spend_key(tx, head.row, &change.actor, Operation::Append, &key)?;
-        if cap > 0 && head.segments >= cap as i64 {
-            log::warn!(
-                request_id = change.request_id.as_str(), draft_id = head.draft_id.as_str(), cap,
-                current = head.segments;
-                "collab.segments_soft_cap"
-            );
-        }
         store::append(tx, &head, &segment_id, &content, &change.request_id)?;
         change.count(tx, |metrics| &metrics.appended);
         change.record(tx, "collab.append_segment", || {
@@ -331,13 +325,16 @@ fn pass_ring(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> 
     let key = check.text(body, "idempotency_key", KEY);
     check.done()?;
     let change = Change::of(drafts, call);
+    let cap = drafts.shared.options.max_passes;
     drafts.change(call, Arc::clone(&change.draft_id), move |tx| {
         let head = change.head(tx)?;
         if store::is_spent(tx, head.row, &change.actor, Operation::Pass, &key)? {
             return Ok(true);
         }
         let member = change.is_member(tx, &head, &to_user)?;
-        ring::may_pass(ring_of(&head), &change.actor, member).map_err(|refusal| change.refused(refusal, &to_user))?;
+        let room = Room { taken: head.passes, cap };
+        ring::may_pass(ring_of(&head), &change.actor, member, room)
+            .map_err(|refusal| change.refused(refusal, &to_user))?;
         store::spend_key(tx, head.row, &change.actor, Operation::Pass, &key)?;
         store::pass(tx, &head, &to_user, &change.request_id)?;
         change.count(tx, |metrics| &metrics.passed);
@@ -365,8 +362,8 @@ fn add_collaborator(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, Api
     drafts.change(call, Arc::clone(&change.draft_id), move |tx| {
         let head = change.head(tx)?;
         let member = change.is_member(tx, &head, &user)?;
-        let collaborators = usize::try_from(head.collaborators).unwrap_or(usize::MAX);
-        let addition = ring::may_add(ring_of(&head), &change.actor, member, collaborators, cap)
+        let room = Room { taken: head.collaborators, cap };
+        let addition = ring::may_add(ring_of(&head), &change.actor, member, room)
             .map_err(|refusal| change.refused(refusal, &user))?;
         if addition == Addition::New {
             check_new_name(tx, ("query", "collaborator_id"), &user)?;
@@ -447,6 +444,12 @@ impl Change {
             Refusal::NotCreator => ApiError::new(Code::Forbidden, "Only draft creator can add collaborators"),
             Refusal::CollaboratorCap => {
                 ApiError::new(Code::Of(&LIMIT_EXCEEDED), format!("Collaborator cap reached for draft {draft_id}"))
+            }
+            Refusal::SegmentCap => {
+                ApiError::new(Code::Of(&LIMIT_EXCEEDED), format!("Segment cap reached for draft {draft_id}"))
+            }
+            Refusal::PassCap => {
+                ApiError::new(Code::Of(&LIMIT_EXCEEDED), format!("Pass cap reached for draft {draft_id}"))
             }
         }
     }

@@ -689,24 +689,26 @@ fn a_collaborator_whom_nobody_could_be_is_refused() {
 }
 
 #[test]
-fn segments_beyond_the_soft_cap_are_written_and_remarked_on() {
-    let server = Server::with(&[("MAX_SEGMENTS_PER_DRAFT", "2")]);
-    let mut it = Draft::new(&server, &[]);
-    for key in ["1", "2", "3", "3"] {
+fn segments_and_passes_are_taken_up_to_their_caps_and_retries_beyond_them() {
+    let server = Server::with(&[("MAX_SEGMENTS_PER_DRAFT", "2"), ("MAX_PASSES_PER_DRAFT", "1")]);
+    let mut it = Draft::new(&server, &["bob"]);
+    for key in ["1", "2"] {
         it.append("alice", "words", key).expect(200);
     }
-    assert_eq!(it.read()["segments"].as_array().unwrap().len(), 3);
-    let line = server.wait_for_log(|line| line["message"] == "collab.segments_soft_cap");
-    assert_eq!((&line["level"], &line["cap"], &line["current"]), (&json!("WARN"), &json!(2), &json!(2)));
-    assert_eq!(line["draft_id"], it.id);
-    server.wait_for_log(|line| {
-        line["message"] == "request.complete" && line["route"] == format!("{DRAFTS}/{{draft_id}}")
-    });
-    assert_eq!(
-        server.log().matches("collab.segments_soft_cap").count(),
-        1,
-        "the first two and the replay are below it"
-    );
+    let before = it.read();
+    let id = it.id.clone();
+    let answer = it.append("alice", "words", "3");
+    it.refused(&before, &answer, 429, "limit_exceeded", &format!("Segment cap reached for draft {id}"));
+    it.append("alice", "words", "2").expect(200);
+    let answer = it.append("bob", "words", "3");
+    let sentence = format!("User bob must hold the ring to append segments to draft {id}");
+    it.refused(&before, &answer, 403, "ring_required", &sentence);
+    it.pass("alice", "bob", "1").expect(200);
+    let before = it.read();
+    let answer = it.pass("bob", "alice", "1");
+    it.refused(&before, &answer, 429, "limit_exceeded", &format!("Pass cap reached for draft {id}"));
+    it.pass("alice", "bob", "1").expect(200);
+    assert_eq!(it.read(), before);
 }
 
 #[test]

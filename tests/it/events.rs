@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use inkring::clock::Clock;
-use inkring::drafts::ring::{self, Ring};
+use inkring::drafts::ring::{self, Ring, Room};
 use inkring::drafts::store::{self, NewDraft, Operation};
 use inkring::store::{Event, Job, JobTimes, Publisher, StoreError, Tx, Verdict, Writer, WriterHandle, open};
 use parking_lot::Mutex;
@@ -94,8 +94,8 @@ fn change(random: &mut Random, request_id: String) -> impl FnMut(&mut Tx<'_>) ->
         let ring = Ring { creator: &head.creator_id, holder: &head.holder_id };
         let other = USERS[usize::from(head.holder_id == USERS[0])];
         let permitted = match appends {
-            true => ring::may_append(ring, user, user != "mallory"),
-            false => ring::may_pass(ring, user, true),
+            true => ring::may_append(ring, user, user != "mallory", Room { taken: 0, cap: 0 }),
+            false => ring::may_pass(ring, user, true, Room { taken: 0, cap: 0 }),
         };
         if permitted.is_err() {
             return Verdict::Undo;
