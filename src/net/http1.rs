@@ -657,11 +657,23 @@ fn chunk_run<'a>(
             Chunk::Trailer(read) => {
                 let Some(line) = take_line(&input[at..], trailer_limit - read)? else { return Ok((&[], at)) };
                 at += line.len() + 2;
+                if !line.is_empty() && !is_field_line(line) {
+                    return Err(Reject::Malformed("a trailer that is not a header line"));
+                }
                 *state = if line.is_empty() { Chunk::Done } else { Chunk::Trailer(read + line.len() + 2) };
             }
             Chunk::Done => return Ok((&[], at)),
         }
     }
+}
+
+/// Whether a line is one of a header, as in a head (RFC 9110 §5.1 and §5.5): a token, a colon, and a value without control
+/// characters but tabs. What ends a body could otherwise be read as the beginning of the next request elsewhere.
+fn is_field_line(line: &[u8]) -> bool {
+    let Some(colon) = memchr::memchr(b':', line) else { return false };
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let is_value = |byte: &u8| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f);
+    colon > 0 && line[..colon].iter().all(is_token) && line[colon + 1..].iter().all(is_value)
 }
 
 /// The line at the front without its CRLF, or nothing while it is not whole.

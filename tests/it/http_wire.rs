@@ -322,6 +322,10 @@ fn smuggling() -> Vec<Refused> {
         refused("chunk ended by LF", chunks("1\r\n1\n0\r\n\r\n"), 400),
         refused("chunk not ended", chunks("1\r\n10\r\n\r\n"), 400),
         refused("trailer ended by LF", chunks("0\r\nX-Sum: 1\n\r\n"), 400),
+        refused("trailer that is a request line", chunks("0\r\nGET /x HTTP/1.1\r\n\r\n"), 400),
+        refused("trailer without a name", chunks("0\r\n: 1\r\n\r\n"), 400),
+        refused("trailer with a blank before the colon", chunks("0\r\nX-Sum : 1\r\n\r\n"), 400),
+        refused("folded trailer", chunks("0\r\nX-Sum: 1\r\n 2\r\n\r\n"), 400),
         refused("endless trailer", chunks(&format!("0\r\n{}", "X-Sum: 1\r\n".repeat(2000))), 400),
         // Lines.
         refused("bare LF after the request line", "GET /healthz HTTP/1.1\nHost: t\r\n\r\n", 400),
