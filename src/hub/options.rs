@@ -2,6 +2,7 @@
 
 use super::SeatLimits;
 use crate::net::SocketLimits;
+use crate::net::options::BODY_TIMEOUT;
 use crate::settings::{BoundRow, Kind, Knob, SOCKETS, Settings, flag, int};
 
 pub(crate) static LIMITED: Knob = flag(&SOCKETS, "WS_LIMITS_ENABLED", "false")
@@ -46,7 +47,10 @@ pub(crate) static PING: Knob = Knob::new(&SOCKETS, "WS_PING_SECONDS", int(1, 360
 pub(crate) static OUTBOX_BYTES: Knob = Knob::new(&SOCKETS, "WS_OUTBOX_BYTES", int(1024, 67_108_864, "bytes"), "262144")
     .reloading()
     .at_bound("closed with 1013", "who_does_not_keep_up_is_closed_and_the_others_get_everything_in_time")
-    .meaning("How many bytes a socket's client may leave unread before it is closed as a slow consumer (1013).");
+    .meaning(
+        "How many bytes of memory may wait for a socket's client to read them, with 64 for each message besides, before \
+         it is closed as a slow consumer (1013).",
+    );
 
 pub(crate) static STALL: Knob = Knob::new(&SOCKETS, "WS_STALL_SECONDS", int(1, 600, "seconds"), "10")
     .reloading()
@@ -92,6 +96,7 @@ pub fn socket_limits(settings: &Settings) -> SocketLimits {
     SocketLimits {
         message_bytes: when_on(settings, &MESSAGE_BYTES).min(SOCKET_MESSAGE_MAX_BYTES),
         messages_per_second: when_on(settings, &MESSAGES_PER_SECOND),
+        message_time: settings.seconds(&BODY_TIMEOUT),
         outbox_bytes: settings.count(&OUTBOX_BYTES),
         stall: settings.seconds(&STALL),
         ping: settings.seconds(&PING),

@@ -3,13 +3,17 @@
 use super::acceptor::{LAST_CALL_MAX, REFUSED_MAX};
 use super::body::{PIECE_BYTES, REFILL_BYTES};
 use super::client::DETAIL_MAX_BYTES;
-use super::conn::{ANSWERS_MAX_BYTES, FIRST_REQUEST_GRACE, LINGER, STEPS_PER_TURN};
+use super::conn::{
+    ANSWER_GRACE, ANSWER_MIN_BYTES_PER_SECOND, ANSWERS_MAX_BYTES, FIRST_REQUEST_GRACE, LINGER, LINGER_MAX_BYTES,
+    STEPS_PER_TURN,
+};
+use super::held::HELD_MAX_BYTES;
 use super::http1::CHUNK_LINE_MAX_BYTES;
 use super::listener::BACKLOG;
 use super::mailbox::NOTES_MAX;
 use super::outbox::SLICES_MAX;
 use super::request_id::REQUEST_ID_MAX_BYTES;
-use super::turn::UNSENT_MAX_BYTES;
+use super::turn::SLICE;
 use crate::settings::{BoundRow, CONNECTIONS, OPERATIONS, SOCKETS};
 
 pub(crate) const BOUNDS: &[BoundRow] = &[
@@ -26,12 +30,18 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&CONNECTIONS, "STEPS_PER_TURN", STEPS_PER_TURN as u64, "steps")
         .of("What one connection does in a turn.", "the others first")
         .tested_by("a_client_that_asks_without_reading_is_not_listened_to_and_then_answered_in_order"),
+    BoundRow::new(&CONNECTIONS, "SLICE", SLICE.as_millis() as u64, "milliseconds")
+        .of("The time that one connection takes in a turn, and one request more.", "the others first")
+        .tested_by("a_connection_has_a_slice_of_time_and_at_least_one_request_of_it"),
     BoundRow::new(&CONNECTIONS, "ANSWERS_MAX_BYTES", ANSWERS_MAX_BYTES as u64, "bytes")
         .of("Answers of one connection in a turn, and one answer more.", "nothing more is read until they are sent")
         .tested_by("a_client_that_asks_without_reading_is_not_listened_to_and_then_answered_in_order"),
-    BoundRow::new(&CONNECTIONS, "UNSENT_MAX_BYTES", UNSENT_MAX_BYTES as u64, "bytes")
-        .of("Unread answers of all clients of a shard.", "the client that goes beyond is cut off")
-        .tested_by("what_all_clients_together_do_not_read_is_bounded"),
+    BoundRow::new(&CONNECTIONS, "HELD_MAX_BYTES", HELD_MAX_BYTES as u64, "bytes")
+        .of(
+            "What a shard holds in memory for all its clients: what they have not taken, and requests and messages that are not whole.",
+            "of the address with most of it, the connection with most is cut off",
+        )
+        .tested_by("what_all_clients_together_do_not_read_is_bounded_and_one_alone_is_not"),
     BoundRow::new(&CONNECTIONS, "PIECE_BYTES", PIECE_BYTES as u64, "bytes")
         .of("A piece of a streamed answer.", "the next one follows")
         .tested_by("a_source_of_known_length_is_sent_piece_by_piece_and_the_connection_goes_on"),
@@ -41,6 +51,15 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&CONNECTIONS, "LINGER", LINGER.as_secs(), "seconds")
         .of("A connection after its last answer.", "closed")
         .tested_by("an_idle_connection_is_kept_for_its_time_and_a_closed_one_lingers_for_its_own"),
+    BoundRow::new(&CONNECTIONS, "LINGER_MAX_BYTES", LINGER_MAX_BYTES as u64, "bytes")
+        .of("What such a connection still sends.", "closed")
+        .tested_by("who_sends_too_much_after_its_last_answer_is_not_listened_to_any_longer"),
+    BoundRow::new(&CONNECTIONS, "ANSWER_GRACE", ANSWER_GRACE.as_secs(), "seconds")
+        .of("An answer that waits for its client, before its rate counts.", "its rate counts")
+        .tested_by("who_takes_an_answer_a_little_at_a_time_is_cut_off"),
+    BoundRow::new(&CONNECTIONS, "ANSWER_MIN_BYTES_PER_SECOND", ANSWER_MIN_BYTES_PER_SECOND, "bytes a second")
+        .of("The least that is taken of it from then on, since it waits.", "cut off")
+        .tested_by("who_takes_an_answer_a_little_at_a_time_is_cut_off"),
     BoundRow::new(&CONNECTIONS, "FIRST_REQUEST_GRACE", FIRST_REQUEST_GRACE.as_secs(), "seconds")
         .of("At the stop, the first request of a caller.", "closed")
         .tested_by("at_a_stop_a_caller_who_said_nothing_yet_is_waited_for_and_an_idle_one_is_not"),

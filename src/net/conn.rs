@@ -28,8 +28,9 @@ use std::time::{Duration, Instant};
 use http::Method;
 
 use super::body::Body;
+use super::held::{Held, Share};
 use super::http1::{self, Decoder, Part, Reject, Step};
-use super::listener::Stream;
+use super::listener::{Peer, Stream};
 use super::mailbox::Ticket;
 use super::outbox::Outbox;
 use super::response::{Manner, Response};
@@ -43,8 +44,14 @@ use transfer::{Download, Upload};
 pub(super) const STEPS_PER_TURN: usize = 32;
 /// Answers collected before they are written; one more may follow.
 pub(super) const ANSWERS_MAX_BYTES: usize = 64 * 1024;
-/// How long a closed connection is listened to, so that its client can read the last answer.
+/// How long a closed connection is listened to, so that its client can read the last answer, and how much of what it still
+/// sends is thrown away.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
+pub(super) const LINGER_MAX_BYTES: usize = 1024 * 1024;
+/// How long a client may take for an answer before its rate counts, and the least that it takes of it from then on, in bytes a
+/// second since it began.
+pub(super) const ANSWER_GRACE: Duration = Duration::from_secs(30);
+pub(super) const ANSWER_MIN_BYTES_PER_SECOND: u64 = 4096;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -69,7 +76,7 @@ enum State {
     /// Some bytes of a request are here.
     Receiving(Part),
     /// A request was taken and its answer will come.
-    Parked { ticket: Ticket, manner: Manner, then: Continuation },
+    Parked(Box<Parked>),
     /// A request's body goes to its receiver.
     Uploading(Box<Upload>),
     /// An answer's body comes from its source.
@@ -78,8 +85,17 @@ enum State {
     Socket(Box<Socket>),
     /// The last answer is given; close once it is sent.
     Closing,
-    /// Shut for writing.
-    Lingering,
+    /// Shut for writing; so many bytes were thrown away since.
+    Lingering(usize),
+}
+
+/// A request that was taken and is not answered yet.
+struct Parked {
+    ticket: Ticket,
+    manner: Manner,
+    then: Continuation,
+    /// Its answer can be made.
+    woken: bool,
 }
 
 pub(crate) struct Conn {
@@ -91,14 +107,21 @@ pub(crate) struct Conn {
     /// Bytes in `input` that the decoder has not seen.
     fresh: bool,
     outbox: Outbox,
+    /// What the shard's sum has of it.
+    share: Share,
     /// When the state has lasted long enough. The client's time stands still while an answer is unsent.
     deadline: Instant,
     /// When an unsent answer must have moved.
     stalled: Instant,
+    /// Since when something of an answer waits, and how much its client has taken since.
+    waits_since: Instant,
+    taken: u64,
     /// The socket may have bytes to read; with edge-triggered polling we must remember.
     readable: bool,
     /// The client has shut its side; reading goes on until it says so itself.
     read_closed: bool,
+    /// The connection is reset, or shut on both sides: nothing that is sent arrives.
+    has_left: bool,
     /// No request has come yet.
     unasked: bool,
     /// It is a WebSocket, or was one: what leaves counts as bytes of sockets.
@@ -116,10 +139,14 @@ impl Conn {
             input: Vec::new(),
             fresh: false,
             outbox: Outbox::default(),
+            share: Share::default(),
             deadline: tools.now + tools.timeouts.head,
             stalled: tools.now,
+            waits_since: tools.now,
+            taken: 0,
             readable: false,
             read_closed: false,
+            has_left: false,
             unasked: true,
             upgraded: false,
             queued: false,
@@ -134,6 +161,7 @@ impl Conn {
     pub(crate) fn note(&mut self, event: &mio::event::Event) {
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
         self.read_closed |= event.is_read_closed();
+        self.has_left |= event.is_write_closed() || event.is_error();
     }
 
     /// Before the server stops: look once more for a request already on its way.
@@ -156,6 +184,7 @@ impl Conn {
 
     fn try_turn<S: Service>(&mut self, key: usize, tools: &mut Tools<S>) -> io::Result<Flow> {
         let mut steps = 0;
+        tools.begin_slice();
         loop {
             let sent = self.outbox.is_empty() || self.flush(tools)?;
             match self.state {
@@ -169,15 +198,16 @@ impl Conn {
                         return Ok(Flow::Wait);
                     }
                 }
-                State::Parked { .. } => return Ok(Flow::Wait),
+                State::Parked(ref parked) if parked.woken => self.unpark(Woken::Resumed, tools)?,
+                State::Parked(_) => return Ok(Flow::Wait),
                 State::Uploading(ref upload) if upload.is_paused() => return Ok(Flow::Wait),
                 State::Closing => {
                     self.accepted.stream.shutdown(Shutdown::Write)?;
                     self.input = Vec::new();
-                    self.state = State::Lingering;
+                    self.state = State::Lingering(0);
                     self.deadline = tools.now + LINGER;
                 }
-                _ if steps >= STEPS_PER_TURN => return Ok(Flow::Again),
+                _ if steps >= STEPS_PER_TURN || tools.is_slice_over() => return Ok(Flow::Again),
                 State::Idle | State::Receiving(_) | State::Uploading(_) => {
                     if !self.fresh && !self.readable {
                         return Ok(Flow::Wait);
@@ -188,14 +218,18 @@ impl Conn {
                     }
                     self.send(tools)?;
                 }
-                State::Lingering => {
+                State::Lingering(thrown_away) => {
                     if !self.readable {
                         return Ok(Flow::Wait);
                     }
                     steps += 1;
-                    if self.read(&mut tools.scratch)? == Some(0) {
+                    let read = self.read(&mut tools.scratch)?;
+                    let thrown_away = thrown_away + read.unwrap_or(0);
+                    if read == Some(0) || thrown_away > LINGER_MAX_BYTES {
                         return Ok(Flow::Close);
                     }
+                    self.state = State::Lingering(thrown_away);
+                    tools.look();
                 }
             }
         }
@@ -252,7 +286,7 @@ impl Conn {
         let (mut used, door) = (0, self.accepted.door);
         self.fresh = false;
         while used < input.len() {
-            if *steps >= STEPS_PER_TURN || tools.answers.len() > ANSWERS_MAX_BYTES {
+            if *steps >= STEPS_PER_TURN || tools.is_slice_over() || tools.answers.len() > ANSWERS_MAX_BYTES {
                 self.fresh = true;
                 return used;
             }
@@ -279,6 +313,7 @@ impl Conn {
                     used += consumed;
                     let (ticket, manner) = (tools.ticket(key), Manner::of(&request, tools.stopping));
                     let reply = tools.services[door].call(&request, self.accepted.peer, ticket);
+                    tools.look();
                     if let Answer::Receive(receiver, pace) = reply {
                         if send_continue {
                             tools.answers.extend_from_slice(CONTINUE);
@@ -296,7 +331,9 @@ impl Conn {
                     self.unasked = false;
                     used += consumed;
                     let (ticket, manner) = (tools.ticket(key), Manner::of(&request, tools.stopping));
-                    match tools.services[door].call(&request, self.accepted.peer, ticket) {
+                    let reply = tools.services[door].call(&request, self.accepted.peer, ticket);
+                    tools.look();
+                    match reply {
                         Answer::Receive(receiver, pace) => {
                             let mut upload = Upload::new(ticket, manner, receiver, pace, tools.now);
                             upload.whole = true;
@@ -336,7 +373,7 @@ impl Conn {
             }
             Answer::Now(response) => self.answer(response, ticket, manner, tools),
             Answer::Later(then) => {
-                self.state = State::Parked { ticket, manner, then };
+                self.state = State::Parked(Box::new(Parked { ticket, manner, then, woken: false }));
                 self.deadline = tools.now + tools.timeouts.parked;
             }
             // Its body is over, so there is nothing to receive; only a receiver that names another at its end comes here.
@@ -360,12 +397,12 @@ impl Conn {
             State::Idle => tools.timeouts.keep_alive,
             State::Receiving(Part::Head) => tools.timeouts.head,
             State::Receiving(Part::Body) => tools.timeouts.body,
-            State::Parked { .. }
+            State::Parked(_)
             | State::Uploading(_)
             | State::Sending(_)
             | State::Socket(_)
             | State::Closing
-            | State::Lingering => return,
+            | State::Lingering(_) => return,
         };
         self.deadline = tools.now + time;
     }
@@ -405,40 +442,49 @@ impl Conn {
         if tools.answers.is_empty() {
             return Ok(());
         }
-        let waiting = self.outbox.len();
+        let waited = !self.outbox.is_empty();
         let moved = self.outbox.send(&tools.answers, &mut self.accepted.stream);
         tools.clear_answers();
-        // Whatever became of the socket: what the outbox took is given back when the connection closes.
-        tools.unsent = tools.unsent - waiting + self.outbox.len();
-        if moved? > 0 || waiting == 0 {
+        let moved = moved?;
+        if moved > 0 || !waited {
             self.stalled = tools.now + tools.timeouts.write_stall;
         }
-        // One answer that is larger than all that may wait is still given, as long as it is alone.
-        if tools.unsent > tools.unsent_max && tools.unsent > self.outbox.len() {
-            self.cut_off("too much is unsent to too many", tools);
-            return Err(ErrorKind::OutOfMemory.into());
+        if waited {
+            self.taken += moved as u64;
+        } else {
+            self.begin_waiting(tools.now);
         }
         Ok(())
     }
 
     /// Sends what waits; true when nothing does any more.
     fn flush<S>(&mut self, tools: &mut Tools<S>) -> io::Result<bool> {
-        let waiting = self.outbox.len();
-        let flushed = self.outbox.flush(&mut self.accepted.stream);
-        tools.unsent = tools.unsent - waiting + self.outbox.len();
-        let moved = flushed?;
+        let moved = self.outbox.flush(&mut self.accepted.stream)?;
         if self.upgraded {
             // A usize has never more than 64 bits.
             tools.metrics.bytes_out.inc_by(moved as u64);
         }
-        if self.outbox.len() < waiting {
+        if moved > 0 {
             self.stalled = tools.now + self.patience(tools);
+            self.taken += moved as u64;
         }
         let empty = self.outbox.is_empty();
         if empty {
             self.restart(tools);
         }
         Ok(empty)
+    }
+
+    /// From now on an answer waits for its client.
+    fn begin_waiting(&mut self, now: Instant) {
+        self.waits_since = now;
+        self.taken = 0;
+    }
+
+    /// Whether the client takes what waits for it too slowly, though it never stops.
+    fn takes_too_slowly(&self, now: Instant) -> bool {
+        let earned = Duration::from_millis(self.taken.saturating_mul(1000) / ANSWER_MIN_BYTES_PER_SECOND);
+        self.waits_since + ANSWER_GRACE + earned <= now
     }
 
     /// How long an unsent answer may stand still.
@@ -449,35 +495,70 @@ impl Conn {
         }
     }
 
-    /// Bytes that the client has not taken.
-    pub(crate) fn unsent(&self) -> usize {
-        self.outbox.len()
+    /// Has the shard's sum know what is held for this client now.
+    pub(crate) fn settle(&mut self, held: &mut Held) {
+        let half_message = if let State::Socket(socket) = &self.state { socket.half_message() } else { 0 };
+        held.settle(&mut self.share, self.outbox.cost() + self.input.capacity() + half_message);
+    }
+
+    /// It is over: nothing is held for it any more.
+    pub(crate) fn give_back(mut self, held: &mut Held) {
+        held.settle(&mut self.share, 0);
+    }
+
+    /// What the shard's sum has of it.
+    pub(crate) fn share(&self) -> &Share {
+        &self.share
+    }
+
+    /// Whose it is.
+    pub(crate) fn peer(&self) -> Peer {
+        self.accepted.peer
+    }
+
+    /// Too much is held for all together, and most of it for this one.
+    pub(crate) fn make_room<S>(&mut self, tools: &mut Tools<S>) -> Flow {
+        let reason = "too much is held for clients, and most of it for this one";
+        if self.is_socket() {
+            self.cut_off_socket(reason, tools);
+            return Flow::Again;
+        }
+        self.cut_off(reason, tools);
+        Flow::Close
     }
 
     /// Tells the log why a client that does not read is let go.
     fn cut_off<S>(&self, reason: &str, tools: &Tools<S>) {
         if let Some(count) = tools.cut_off.hit() {
-            log::warn!(reason, peer = self.accepted.peer.to_string(), unsent_bytes = self.unsent(), count; "connection.cut_off");
+            log::warn!(reason, peer = self.accepted.peer.to_string(), held_bytes = self.share.bytes(), count; "connection.cut_off");
         }
     }
 
     /// Gives a parked request its answer, if this is its ticket.
     pub(crate) fn resume<S: Service>(&mut self, ticket: Ticket, tools: &mut Tools<S>) -> Flow {
-        match &self.state {
-            State::Parked { ticket: known, .. } if *known == ticket => self.unpark(Woken::Resumed, tools),
+        match &mut self.state {
+            // Made in its turn: it may take long, and others come first.
+            State::Parked(parked) if parked.ticket == ticket => {
+                parked.woken = true;
+                Flow::Again
+            }
             State::Uploading(upload) if upload.ticket() == ticket => self.resume_upload(Woken::Resumed, tools),
             _ => Flow::Wait,
         }
     }
 
-    fn unpark<S: Service>(&mut self, woken: Woken, tools: &mut Tools<S>) -> Flow {
-        let State::Parked { ticket, mut manner, then } = std::mem::replace(&mut self.state, State::Idle) else {
-            return Flow::Wait;
-        };
+    /// Makes the answer of a parked request, unless nobody is there to have it.
+    fn unpark<S>(&mut self, woken: Woken, tools: &mut Tools<S>) -> io::Result<()> {
+        let State::Parked(parked) = std::mem::replace(&mut self.state, State::Idle) else { return Ok(()) };
+        if self.has_left {
+            return Err(ErrorKind::ConnectionReset.into());
+        }
+        let Parked { ticket, mut manner, then, .. } = *parked;
         manner.keep_alive &= !tools.stopping;
         let response = then(woken);
+        tools.look();
         self.answer(response, ticket, manner, tools);
-        if self.send(tools).is_err() { Flow::Close } else { Flow::Again }
+        self.send(tools)
     }
 
     /// What to do when the deadline has passed.
@@ -489,6 +570,10 @@ impl Conn {
             self.cut_off("nothing of its answer moved", tools);
             return Flow::Close;
         }
+        if !self.outbox.is_empty() && self.takes_too_slowly(tools.now) {
+            self.cut_off("its answer is taken too slowly", tools);
+            return Flow::Close;
+        }
         match self.state {
             State::Uploading(_) => return self.expire_upload(tools),
             State::Sending(_) => return self.expire_download(tools),
@@ -498,14 +583,17 @@ impl Conn {
             return Flow::Wait;
         }
         let reject = match self.state {
-            State::Parked { .. } => return self.unpark(Woken::TimedOut, tools),
+            State::Parked(ref parked) => {
+                let woken = if parked.woken { Woken::Resumed } else { Woken::TimedOut };
+                return if self.unpark(woken, tools).is_err() { Flow::Close } else { Flow::Again };
+            }
             _ if !self.outbox.is_empty() => return Flow::Wait,
             State::Idle
             | State::Uploading(_)
             | State::Sending(_)
             | State::Socket(_)
             | State::Closing
-            | State::Lingering => return Flow::Close,
+            | State::Lingering(_) => return Flow::Close,
             State::Receiving(Part::Head) => Reject::HeadTimeout(tools.timeouts.head.as_secs()),
             State::Receiving(Part::Body) => Reject::BodyTimeout(tools.timeouts.body.as_secs()),
         };

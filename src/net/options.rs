@@ -60,7 +60,7 @@ pub(crate) static BODY_BYTES: Knob = Knob::new(&CONNECTIONS, "BODY_MAX_BYTES", i
 
 pub(crate) static BODY_TIMEOUT: Knob = Knob::new(&CONNECTIONS, "BODY_TIMEOUT_SECONDS", int(1, 3600, "seconds"), "30")
     .at_bound("408", "a_body_has_its_time_however_its_bytes_are_spread")
-    .meaning("How many seconds a client has to send a whole request body.");
+    .meaning("How many seconds a client has to send a whole request body, or a whole message on a socket.");
 
 pub(crate) static KEEP_ALIVE: Knob = Knob::new(&CONNECTIONS, "KEEP_ALIVE_SECONDS", int(1, 3600, "seconds"), "75")
     .at_bound("closed", "an_idle_connection_is_closed_after_its_time")

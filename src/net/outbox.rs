@@ -2,10 +2,11 @@
 //!
 //! The shard writes HTTP answers straight to the socket and keeps here only what the kernel refused; frames of a
 //! WebSocket gather here during a turn and leave together at its end. Frames are shared, not copied. What is in the
-//! outbox counts by bytes, so that the code that fills it can hold it to a bound.
+//! outbox counts by the memory that it takes, so that the code that fills it can hold it to a bound.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Write};
+use std::ops::RangeInclusive;
 
 use super::frame::Frame;
 
@@ -13,6 +14,10 @@ use super::frame::Frame;
 pub(super) const SLICES_MAX: usize = 64;
 /// Room for pieces that an empty outbox keeps; more is given back.
 const PIECES_KEPT: usize = 16;
+/// What a piece takes beside its bytes: its entry in the queue, which has room to grow, and the allocator's own.
+const PIECE_COST: usize = 64;
+/// Room of a piece for copied bytes, so that small ones share a piece and large ones are given back as they leave.
+const OWN_ROOM: RangeInclusive<usize> = 512..=64 * 1024;
 
 /// Unsent bytes of one connection.
 #[derive(Debug, Default)]
@@ -20,8 +25,12 @@ pub(crate) struct Outbox {
     pieces: VecDeque<Piece>,
     /// Bytes of the first piece that are sent.
     sent: usize,
-    /// Bytes in all pieces that are not.
-    bytes: usize,
+    /// What all pieces take, less what is sent of the first.
+    cost: usize,
+    /// The socket has left something behind, and not taken it yet.
+    stuck: bool,
+    /// Where the pong stands that was added since.
+    pong: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -37,43 +46,86 @@ impl Piece {
             Self::Shared(frame) => frame.as_bytes(),
         }
     }
+
+    /// The memory that it takes. A shared frame counts in full wherever it waits: one reader may be all that keeps it.
+    fn cost(&self) -> usize {
+        PIECE_COST
+            + match self {
+                Self::Own(bytes) => bytes.capacity(),
+                Self::Shared(frame) => frame.as_bytes().len(),
+            }
+    }
 }
 
 impl Outbox {
     pub(crate) fn is_empty(&self) -> bool {
-        self.bytes == 0
+        self.pieces.is_empty()
     }
 
-    /// Bytes that wait.
-    pub(crate) fn len(&self) -> usize {
-        self.bytes
+    /// The memory, in bytes, that what waits takes; 0 if nothing does.
+    pub(crate) fn cost(&self) -> usize {
+        self.cost
     }
 
     /// Adds a frame.
     pub(crate) fn push(&mut self, frame: Frame) {
-        self.bytes += frame.as_bytes().len();
-        self.pieces.push_back(Piece::Shared(frame));
+        self.add(Piece::Shared(frame));
     }
 
     /// Adds a copy of some bytes.
     pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
-        if !bytes.is_empty() {
-            self.push_own(bytes.to_vec());
+        let room = match self.pieces.back() {
+            // A pong may still be replaced, and nothing else with it.
+            Some(Piece::Own(last)) if self.pong != Some(self.pieces.len() - 1) => last.capacity() - last.len(),
+            _ => 0,
+        };
+        let (here, rest) = bytes.split_at(room.min(bytes.len()));
+        if let Some(Piece::Own(last)) = self.pieces.back_mut() {
+            last.extend_from_slice(here);
+        }
+        for chunk in rest.chunks(*OWN_ROOM.end()) {
+            let mut own = Vec::with_capacity(chunk.len().max(*OWN_ROOM.start()));
+            own.extend_from_slice(chunk);
+            self.add(Piece::Own(own));
         }
     }
 
     /// Adds some bytes.
     pub(crate) fn push_own(&mut self, bytes: Vec<u8>) {
         if !bytes.is_empty() {
-            self.bytes += bytes.len();
-            self.pieces.push_back(Piece::Own(bytes));
+            self.add(Piece::Own(bytes));
         }
+    }
+
+    /// Adds the answer to a ping. While the client takes nothing, only the newest one waits: RFC 6455 §5.5.3 allows it, and a
+    /// client could otherwise have us keep as many as it sends.
+    pub(crate) fn push_pong(&mut self, frame: &[u8]) {
+        if !self.stuck {
+            return self.push_bytes(frame);
+        }
+        let piece = Piece::Own(frame.to_vec());
+        match self.pong {
+            Some(at) => {
+                self.cost = self.cost - self.pieces[at].cost() + piece.cost();
+                self.pieces[at] = piece;
+            }
+            None => {
+                self.pong = Some(self.pieces.len());
+                self.add(piece);
+            }
+        }
+    }
+
+    fn add(&mut self, piece: Piece) {
+        self.cost += piece.cost();
+        self.pieces.push_back(piece);
     }
 
     /// Drops every piece of which nothing was sent yet, so that what comes next is read next.
     pub(crate) fn drop_unbegun(&mut self) {
         self.pieces.truncate(usize::from(self.sent > 0));
-        self.bytes = self.pieces.front().map_or(0, |first| first.as_bytes().len() - self.sent);
+        self.cost = self.pieces.front().map_or(0, |first| first.cost() - self.sent);
+        self.pong = None;
     }
 
     /// Writes `bytes` after what waits; keeps what the socket does not take. Returns how many bytes moved.
@@ -90,6 +142,7 @@ impl Outbox {
             }
         }
         self.push_bytes(&bytes[moved..]);
+        self.stuck = !self.is_empty();
         Ok(moved)
     }
 
@@ -110,6 +163,7 @@ impl Outbox {
                 None => break,
             }
         }
+        self.stuck = !self.is_empty();
         Ok(moved)
     }
 
@@ -127,14 +181,19 @@ impl Outbox {
     }
 
     fn advance(&mut self, written: usize) {
-        self.bytes -= written;
+        self.cost -= written;
         self.sent += written;
-        while let Some(first) = self.pieces.front().map(|piece| piece.as_bytes().len())
-            && self.sent >= first
+        while let Some(first) = self.pieces.front()
+            && self.sent >= first.as_bytes().len()
         {
-            self.sent -= first;
+            let length = first.as_bytes().len();
+            self.cost -= first.cost() - length;
+            self.sent -= length;
             self.pieces.pop_front();
+            self.pong = self.pong.and_then(|at| at.checked_sub(1));
         }
+        // What was begun stays as it is.
+        self.pong = self.pong.filter(|at| *at > 0 || self.sent == 0);
         if self.pieces.is_empty() {
             self.pieces.shrink_to(PIECES_KEPT);
         }
@@ -195,7 +254,7 @@ mod tests {
         let (mut outbox, mut socket) = (Outbox::default(), socket(3, 2));
         assert_eq!(outbox.send(b"abcde", &mut socket).unwrap(), 3);
         assert_eq!(outbox.send(b"fg", &mut socket).unwrap(), 0);
-        assert_eq!(outbox.len(), 4);
+        assert_eq!(outbox.cost(), *OWN_ROOM.start() + PIECE_COST, "small bytes share a piece");
         socket.room = 9;
         assert_eq!(outbox.flush(&mut socket).unwrap(), 4);
         assert!(outbox.is_empty());
@@ -228,5 +287,53 @@ mod tests {
         outbox.push(Frame::text("more"));
         outbox.drop_unbegun();
         assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn what_waits_counts_by_the_memory_that_it_takes() {
+        let (mut outbox, mut socket) = (Outbox::default(), socket(0, usize::MAX));
+        for _ in 0..100_000 {
+            outbox.push_bytes(b"\x8a\0");
+        }
+        assert!((200_000..230_000).contains(&outbox.cost()), "{}", outbox.cost());
+        for _ in 0..100 {
+            outbox.push(Frame::ping());
+        }
+        assert!(outbox.cost() > 200_000 + 100 * size_of::<Piece>());
+        // As it leaves, it is given back.
+        let before = outbox.cost();
+        socket.room = 100_000;
+        outbox.flush(&mut socket).unwrap();
+        assert!(outbox.cost() <= before - 100_000);
+        socket.room = usize::MAX;
+        outbox.flush(&mut socket).unwrap();
+        assert_eq!((outbox.cost(), socket.taken.len()), (0, 200_200));
+    }
+
+    #[test]
+    fn one_pong_at_most_waits_for_who_does_not_read() {
+        let (mut outbox, mut socket) = (Outbox::default(), socket(2, usize::MAX));
+        outbox.push_pong(b"\x8a\x01a");
+        outbox.flush(&mut socket).unwrap();
+        for _ in 0..1000 {
+            outbox.push_pong(b"\x8a\x01b");
+        }
+        outbox.push(Frame::text("news"));
+        outbox.push_pong(b"\x8a\x02cc");
+        socket.room = 2;
+        outbox.flush(&mut socket).unwrap();
+        // The one that was begun is finished as it is.
+        outbox.push_pong(b"\x8a\x01d");
+        socket.room = usize::MAX;
+        outbox.flush(&mut socket).unwrap();
+        let news = Frame::text("news");
+        let expected = [b"\x8a\x01a\x8a\x02cc", news.as_bytes(), b"\x8a\x01d"].concat();
+        assert_eq!(socket.taken, expected);
+        assert_eq!(outbox.cost(), 0);
+        // Who reads is answered each time.
+        outbox.push_pong(b"\x8a\x01e");
+        outbox.push_pong(b"\x8a\x01f");
+        outbox.flush(&mut socket).unwrap();
+        assert!(socket.taken.ends_with(b"\x8a\x01e\x8a\x01f"));
     }
 }

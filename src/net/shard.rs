@@ -3,6 +3,7 @@
 //! A turn: wait for sockets, the mailbox or the next sweep; note which sockets can move; take the mail; give each
 //! connection with something to do its turn; look for deadlines that have passed. Nothing else waits, ever.
 
+use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use slab::Slab;
 use super::conn::{Conn, Flow};
 use super::counters::Counters;
 use super::frame::Frame;
+use super::held;
 use super::http1::HeadLimits;
 use super::mailbox::{Mailbox, Message, Ticket};
 use super::service::{Notes, Service, Sockets, Timeouts};
@@ -69,8 +71,8 @@ impl<N> Reactor<N> {
         let next_sweep = tools.now;
         let (poll, mailbox, pool) = (self.poll, self.mailbox, self.pool);
         let (conns, ready) = (Slab::new(), Vec::new());
-        let refused = Vec::new();
-        Shard { poll, mailbox, pool, refused, tools, notes, conns, ready, next_sweep, stop_by: None }.run();
+        let (refused, late) = (Vec::new(), VecDeque::new());
+        Shard { poll, mailbox, pool, refused, tools, notes, conns, ready, late, next_sweep, stop_by: None }.run();
     }
 }
 
@@ -78,14 +80,13 @@ impl<N> Reactor<N> {
 struct Conns<'a> {
     conns: &'a mut Slab<Conn>,
     ready: &'a mut Vec<usize>,
-    unsent: &'a mut usize,
     now: Instant,
 }
 
 impl Sockets for Conns<'_> {
     fn send(&mut self, ticket: Ticket, frame: &Frame) -> bool {
         let Some(conn) = self.conns.get_mut(ticket.connection) else { return false };
-        if !conn.deliver(ticket, frame, self.unsent, self.now) {
+        if !conn.deliver(ticket, frame, self.now) {
             return false;
         }
         if !std::mem::replace(&mut conn.queued, true) {
@@ -105,8 +106,10 @@ struct Shard<S, K: Notes> {
     tools: Tools<S>,
     notes: K,
     conns: Slab<Conn>,
-    /// Connections with something to do; each at most once.
+    /// Connections with something to do; each at most once, here or in `late`.
     ready: Vec<usize>,
+    /// Those that come after the others: they have had their slice, or are to have an answer made, which may take long.
+    late: VecDeque<usize>,
     next_sweep: Instant,
     /// Set once told to stop.
     stop_by: Option<Instant>,
@@ -140,6 +143,7 @@ impl<S: Service, K: Notes> Shard<S, K> {
             for key in turn.drain(..) {
                 self.serve(key);
             }
+            self.serve_late();
             self.sweep();
             if self.stop_by.is_some_and(|by| self.conns.is_empty() || by <= self.tools.now) {
                 return;
@@ -149,7 +153,7 @@ impl<S: Service, K: Notes> Shard<S, K> {
 
     /// How long the poll may wait: not at all with work left over, for ever with nobody there.
     fn patience(&self) -> Option<Duration> {
-        if !self.ready.is_empty() {
+        if !self.ready.is_empty() || !self.late.is_empty() {
             return Some(Duration::ZERO);
         }
         let next = if self.conns.is_empty() { self.stop_by } else { Some(self.next_sweep) };
@@ -161,6 +165,17 @@ impl<S: Service, K: Notes> Shard<S, K> {
             && !std::mem::replace(&mut conn.queued, true)
         {
             self.ready.push(key);
+        }
+    }
+
+    /// Serves those that come last, for about one slice together: then whoever has come meanwhile is first again.
+    fn serve_late(&mut self) {
+        let until = self.tools.until_slice_ends();
+        while let Some(key) = self.late.pop_front() {
+            self.serve(key);
+            if self.tools.has_passed(until) {
+                return;
+            }
         }
     }
 
@@ -178,8 +193,7 @@ impl<S: Service, K: Notes> Shard<S, K> {
                 self.follow(ticket.connection, &flow);
             }
             Message::Note(note) => {
-                let Tools { unsent, now, .. } = &mut self.tools;
-                let mut sockets = Conns { conns: &mut self.conns, ready: &mut self.ready, unsent, now: *now };
+                let mut sockets = Conns { conns: &mut self.conns, ready: &mut self.ready, now: self.tools.now };
                 let noted = catch_unwind(AssertUnwindSafe(|| self.notes.deliver(note, &mut sockets)));
                 if noted.is_err() {
                     self.close_sockets();
@@ -228,6 +242,15 @@ impl<S: Service, K: Notes> Shard<S, K> {
         }
     }
 
+    /// It has more to do, after the others.
+    fn queue_late(&mut self, key: usize) {
+        if let Some(conn) = self.conns.get_mut(key)
+            && !std::mem::replace(&mut conn.queued, true)
+        {
+            self.late.push_back(key);
+        }
+    }
+
     fn accept(&mut self, accepted: Accepted) {
         let entry = self.conns.vacant_entry();
         let key = entry.key();
@@ -255,14 +278,34 @@ impl<S: Service, K: Notes> Shard<S, K> {
     fn follow(&mut self, key: usize, flow: &Flow) {
         match flow {
             Flow::Wait => {}
-            Flow::Again => self.queue(key),
+            Flow::Again => self.queue_late(key),
             Flow::Close => {
-                self.tools.unsent -= self.conns.remove(key).unsent();
+                self.conns.remove(key).give_back(&mut self.tools.held);
                 self.tools.clear_answers();
                 return;
             }
         }
         self.fetch(key);
+        self.settle(key);
+    }
+
+    /// Counts what is held for a connection now, and makes room if that is too much for all together.
+    fn settle(&mut self, key: usize) {
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        conn.settle(&mut self.tools.held);
+        if !self.tools.held.is_too_much(conn.share()) {
+            return;
+        }
+        let holders = self.conns.iter().map(|(key, conn)| (key, conn.peer(), conn.share().bytes()));
+        let Some(heaviest) = held::heaviest(holders) else { return };
+        let conn = &mut self.conns[heaviest];
+        match conn.make_room(&mut self.tools) {
+            Flow::Close => self.conns.remove(heaviest).give_back(&mut self.tools.held),
+            Flow::Wait | Flow::Again => {
+                conn.settle(&mut self.tools.held);
+                self.queue(heaviest);
+            }
+        }
     }
 
     /// Has the pool fetch the next piece of an answer, if one is wanted.

@@ -89,7 +89,7 @@ impl Drop for Slot {
 }
 
 /// What the cap per address counts as one client. All callers through Unix sockets are one.
-fn one_client(peer: Peer) -> Peer {
+pub(super) fn one_client(peer: Peer) -> Peer {
     match peer {
         Peer::Ip(address) => Peer::Ip(network_of(address)),
         Peer::Unix => Peer::Unix,

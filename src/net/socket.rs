@@ -18,6 +18,7 @@ use tungstenite::error::{CapacityError, Error};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
 use super::frame::Frame;
+use super::incoming::Frames;
 use super::mailbox::{SocketNote, Ticket};
 use super::outbox::Outbox;
 use crate::net::counters::Counters;
@@ -25,8 +26,14 @@ use crate::net::counters::Counters;
 /// Bytes that the protocol machine asks for at once, and about what an idle socket keeps of them.
 const READ_BUFFER_BYTES: usize = 512;
 
+/// A longer message has the machine begin anew after it: it would keep the room that the message took.
+const INPUT_KEPT_BYTES: usize = 4096;
+
 /// The longest payload of a control frame (RFC 6455 §5.5).
 const CONTROL_MAX_BYTES: usize = 125;
+
+/// The first byte of a pong.
+const PONG: u8 = 0x8a;
 
 /// What a client has sent.
 #[derive(Debug)]
@@ -37,7 +44,7 @@ pub enum Message<'a> {
     Binary(&'a [u8]),
     /// A message over [`SocketLimits::message_bytes`], of which nothing was kept. Nothing more will be read.
     TooLarge,
-    /// More messages within a second than [`SocketLimits::messages_per_second`].
+    /// More messages or frames within a second than [`SocketLimits::messages_per_second`].
     TooMany,
 }
 
@@ -110,9 +117,11 @@ impl Outgoing<'_> {
 pub struct SocketLimits {
     /// The longest message, and the longest frame of one.
     pub message_bytes: usize,
-    /// Messages and pings within a second.
+    /// How long a message may take from its first byte to its last.
+    pub message_time: Duration,
+    /// Messages and pings within a second, and as many frames that end no message.
     pub messages_per_second: usize,
-    /// Unsent bytes at which a reader counts as too slow.
+    /// The memory that may wait to be sent; with more the reader counts as too slow.
     pub outbox_bytes: usize,
     /// How long nothing of what is unsent may move.
     pub stall: Duration,
@@ -148,6 +157,8 @@ pub mod code {
 pub(crate) struct Socket {
     ticket: Ticket,
     protocol: WebSocketContext,
+    /// What the machine was given.
+    frames: Frames,
     session: Box<dyn Session>,
     limits: SocketLimits,
     next_ping: Instant,
@@ -177,18 +188,10 @@ impl Socket {
         metrics: Arc<Counters>,
         now: Instant,
     ) -> Self {
-        // Every limit explicitly: the defaults keep 128 KiB a socket and accept 64 MiB.
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(0)
-            .max_write_buffer_size(limits.outbox_bytes)
-            .max_message_size(Some(limits.message_bytes))
-            // Control frames have a bound of their own, which a small one for messages must not undercut.
-            .max_frame_size(Some(limits.message_bytes.max(CONTROL_MAX_BYTES)))
-            .accept_unmasked_frames(false);
         Self {
             ticket,
-            protocol: WebSocketContext::new(Role::Server, Some(config)),
+            protocol: machine(&limits),
+            frames: Frames::new(now),
             until: session.until(),
             next_tick: None,
             session,
@@ -216,7 +219,7 @@ impl Socket {
     pub(crate) fn open(&mut self, outbox: &mut Outbox, now: Instant) -> ControlFlow<u16> {
         let ticket = self.ticket;
         let verdict = self.consult(outbox, |session, out| session.open(ticket, out));
-        self.replay_credit = outbox.len();
+        self.replay_credit = outbox.cost();
         verdict?;
         self.tick_session(outbox, now)
     }
@@ -251,7 +254,9 @@ impl Socket {
         let mut unread = bytes;
         self.metrics.bytes_in.inc_by(bytes.len() as u64);
         loop {
-            let message = self.protocol.read(&mut Wire { unread: &mut unread, outbox });
+            let most = self.limits.messages_per_second;
+            let mut wire = Wire { unread: &mut unread, outbox, frames: &mut self.frames, most, now };
+            let message = self.protocol.read(&mut wire);
             let message = match &message {
                 Ok(Incoming::Text(text)) => Message::Text(text.as_str()),
                 Ok(Incoming::Binary(bytes)) => Message::Binary(bytes),
@@ -273,6 +278,7 @@ impl Socket {
                 }
                 Ok(Incoming::Frame(_)) => continue,
                 Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return ControlFlow::Continue(()),
+                Err(Error::Io(error)) if error.kind() == ErrorKind::QuotaExceeded => Message::TooMany,
                 Err(Error::ConnectionClosed | Error::AlreadyClosed) => return ControlFlow::Break(self.code),
                 Err(Error::Capacity(CapacityError::MessageTooLong { .. })) => Message::TooLarge,
                 Err(Error::Utf8(_)) => return end(outbox, code::INVALID, "Text that is not UTF-8"),
@@ -287,6 +293,10 @@ impl Socket {
             if matches!(message, Message::TooLarge | Message::TooMany) {
                 // The rest of the stream cannot be followed, or is not wanted, whatever the session thinks.
                 return end(outbox, code::POLICY, "");
+            }
+            if self.frames.end_message() > INPUT_KEPT_BYTES {
+                // It was given nothing beyond the message, so nothing is lost.
+                self.protocol = machine(&self.limits);
             }
         }
     }
@@ -309,6 +319,9 @@ impl Socket {
             self.consult(outbox, |session, out| session.expire(out))?;
             return end(outbox, code::EXPIRED, "");
         }
+        if self.frames.began().is_some_and(|began| began + self.limits.message_time <= now) {
+            return end(outbox, code::POLICY, "A message was begun and not finished in time");
+        }
         if self.next_tick.is_some_and(|at| at <= now) {
             self.tick_session(outbox, now)?;
         }
@@ -329,7 +342,12 @@ impl Socket {
         self.leave_at = Some(at);
     }
 
-    /// Whether this much unsent is more than a reader may leave.
+    /// The memory, in bytes, that the unfinished message takes.
+    pub(crate) fn half_message(&self) -> usize {
+        self.frames.cost()
+    }
+
+    /// Whether what waits takes more than a reader may leave.
     pub(crate) fn is_too_slow(&mut self, unsent: usize) -> bool {
         // What was read of the first words will not be lent again.
         self.replay_credit = self.replay_credit.min(unsent);
@@ -356,24 +374,51 @@ pub(crate) fn end(outbox: &mut Outbox, code: u16, reason: &str) -> ControlFlow<u
     ControlFlow::Break(code)
 }
 
-/// The socket as the protocol machine sees it: reads what the shard has read, writes to the outbox.
+/// A protocol machine that knows of nothing yet.
+fn machine(limits: &SocketLimits) -> WebSocketContext {
+    // Every limit explicitly: the defaults keep 128 KiB a socket and accept 64 MiB.
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(limits.outbox_bytes)
+        .max_message_size(Some(limits.message_bytes))
+        // Control frames have a bound of their own, which a small one for messages must not undercut.
+        .max_frame_size(Some(limits.message_bytes.max(CONTROL_MAX_BYTES)))
+        .accept_unmasked_frames(false);
+    WebSocketContext::new(Role::Server, Some(config))
+}
+
+/// The socket as the protocol machine sees it: reads what the shard has read, frame by frame, and writes to the outbox.
 struct Wire<'a, 'b> {
     unread: &'a mut &'b [u8],
     outbox: &'a mut Outbox,
+    frames: &'a mut Frames,
+    /// Frames that end no message within a second.
+    most: usize,
+    now: Instant,
 }
 
 impl Read for Wire<'_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.unread.read(buffer)? {
-            0 => Err(ErrorKind::WouldBlock.into()),
-            bytes => Ok(bytes),
+        let room = self.unread.len().min(buffer.len());
+        if room == 0 {
+            return Err(ErrorKind::WouldBlock.into());
         }
+        let taken = self.frames.take(&self.unread[..room], self.now);
+        if self.frames.fruitless() > self.most {
+            return Err(ErrorKind::QuotaExceeded.into());
+        }
+        self.unread.read(&mut buffer[..taken])
     }
 }
 
 impl Write for Wire<'_, '_> {
+    /// The machine writes one frame at a time: a pong, or the answer to a close.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.outbox.push_bytes(bytes);
+        match bytes.first() {
+            Some(&PONG) => self.outbox.push_pong(bytes),
+            _ => self.outbox.push_bytes(bytes),
+        }
         Ok(bytes.len())
     }
 
@@ -388,8 +433,14 @@ mod tests {
     use crate::clock::Clock;
 
     const SECOND: Duration = Duration::from_secs(1);
-    const LIMITS: SocketLimits =
-        SocketLimits { message_bytes: 64, messages_per_second: 2, outbox_bytes: 100, stall: SECOND, ping: SECOND };
+    const LIMITS: SocketLimits = SocketLimits {
+        message_bytes: 64,
+        message_time: Duration::from_millis(500),
+        messages_per_second: 2,
+        outbox_bytes: 1000,
+        stall: SECOND,
+        ping: SECOND,
+    };
 
     /// Says `first` to begin with and echoes what comes, but trips over "trip". Says "tick" every `ticks`.
     struct Echo {
@@ -502,6 +553,37 @@ mod tests {
     }
 
     #[test]
+    fn frames_that_end_no_message_are_counted_as_messages_are() {
+        for frame in [[0x00, 0x80, 0, 0, 0, 0], [0x8a, 0x80, 0, 0, 0, 0]] {
+            let (mut socket, mut outbox, now) = socket("hello");
+            sent(&mut outbox);
+            let begun = usize::from(frame[0] == 0);
+            let _ = socket.receive(&from_client(0x01, "x")[..7 * begun], &mut outbox, now);
+            for at in [now, now + SECOND] {
+                let rest = frame.repeat(2 - if at == now { begun } else { 0 });
+                assert_eq!(socket.receive(&rest, &mut outbox, at), ControlFlow::Continue(()));
+            }
+            assert_eq!(socket.receive(&frame, &mut outbox, now + SECOND), ControlFlow::Break(code::POLICY));
+            assert!(String::from_utf8_lossy(&sent(&mut outbox)).contains("TooMany"));
+        }
+    }
+
+    #[test]
+    fn a_message_has_its_time_whatever_comes_between_and_takes_memory_only_while_it_is_not_whole() {
+        let (mut socket, mut outbox, now) = socket("hello");
+        let message = text(&"x".repeat(60));
+        let begun = now + SECOND / 4;
+        assert_eq!(socket.receive(&message[..40], &mut outbox, begun), ControlFlow::Continue(()));
+        assert_eq!(socket.half_message(), 80);
+        assert_eq!(socket.receive(&message[40..], &mut outbox, begun), ControlFlow::Continue(()));
+        assert_eq!(socket.half_message(), 0);
+        assert_eq!(socket.receive(&from_client(0x01, "x"), &mut outbox, begun), ControlFlow::Continue(()));
+        assert_eq!(socket.receive(&from_client(0x89, "x"), &mut outbox, begun), ControlFlow::Continue(()));
+        assert_eq!(socket.tick(&mut outbox, begun + SECOND / 2 - Duration::from_millis(1)), ControlFlow::Continue(()));
+        assert_eq!(socket.tick(&mut outbox, begun + SECOND / 2), ControlFlow::Break(code::POLICY));
+    }
+
+    #[test]
     fn a_ping_that_is_not_answered_by_the_next_ends_the_socket() {
         let (mut socket, mut outbox, now) = socket("hello");
         sent(&mut outbox);
@@ -562,7 +644,7 @@ mod tests {
     #[test]
     fn a_long_replay_is_not_held_against_its_reader_but_is_lent_only_once() {
         let (mut socket, outbox, _) = socket(&"x".repeat(1000));
-        let replay = outbox.len();
+        let replay = outbox.cost();
         assert!(!socket.is_too_slow(replay));
         assert!(!socket.is_too_slow(replay + LIMITS.outbox_bytes), "the bound counts what came after");
         assert!(socket.is_too_slow(replay + LIMITS.outbox_bytes + 1));

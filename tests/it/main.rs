@@ -43,6 +43,7 @@ mod shutdown;
 mod smoke;
 mod smoke_verb;
 mod socket_conformance;
+mod socket_memory;
 mod socket_order;
 mod sockets;
 mod statements;

@@ -19,6 +19,7 @@ impl Conn {
         while let State::Uploading(upload) = &mut self.state
             && !upload.is_paused()
             && *steps < STEPS_PER_TURN
+            && !tools.is_slice_over()
         {
             let run = match self.decoder.body(&input[used..]) {
                 Ok(run) => run,
@@ -34,6 +35,7 @@ impl Conn {
             *steps += 1;
             upload.whole = run.done;
             let take = upload.take(run.bytes, tools.now);
+            tools.look();
             self.follow_receiver(take, tools);
         }
         self.fresh = used < input.len();
@@ -116,7 +118,7 @@ impl Conn {
     /// The source that is to be asked for its next piece, if it is time.
     pub(crate) fn fetch<S>(&mut self, tools: &Tools<S>) -> Option<(Ticket, Fetch)> {
         let State::Sending(download) = &mut self.state else { return None };
-        if download.ended || self.outbox.len() >= REFILL_BYTES {
+        if download.ended || self.outbox.cost() >= REFILL_BYTES {
             return None;
         }
         let source = download.source.take()?;
@@ -133,10 +135,6 @@ impl Conn {
         if let Err(error) = self.send_piece(piece, tools) {
             return self.break_off(&error, tools);
         }
-        if tools.unsent > tools.unsent_max && tools.unsent > self.outbox.len() {
-            self.cut_off("too much is unsent to too many", tools);
-            return Flow::Close;
-        }
         Flow::Again
     }
 
@@ -150,7 +148,7 @@ impl Conn {
         Flow::Close
     }
 
-    fn send_piece<S>(&mut self, piece: Piece, tools: &mut Tools<S>) -> io::Result<()> {
+    fn send_piece<S>(&mut self, piece: Piece, tools: &Tools<S>) -> io::Result<()> {
         let State::Sending(download) = &mut self.state else { return Ok(()) };
         let Piece { source, bytes, more } = piece;
         let (more, count) = (more?, bytes.len() as u64);
@@ -162,7 +160,7 @@ impl Conn {
         }
         download.source = Some(source);
         download.ended = !more;
-        let (waiting, chunked) = (self.outbox.len(), download.left.is_none() && download.manner.http11);
+        let (waited, chunked) = (!self.outbox.is_empty(), download.left.is_none() && download.manner.http11);
         if chunked && count > 0 {
             self.outbox.push_own(format!("{count:x}\r\n").into_bytes());
             self.outbox.push_own(bytes);
@@ -173,8 +171,8 @@ impl Conn {
         if chunked && !more {
             self.outbox.push_bytes(b"0\r\n\r\n");
         }
-        tools.unsent = tools.unsent - waiting + self.outbox.len();
-        if waiting == 0 {
+        if !waited {
+            self.begin_waiting(tools.now);
             self.stalled = tools.now + tools.timeouts.write_stall;
         }
         Ok(())

@@ -133,16 +133,35 @@ fn a_parked_request_is_answered_in_time_whatever_waits_before_it() {
 }
 
 #[test]
-fn what_all_clients_together_do_not_read_is_bounded() {
-    let get = "GET / HTTP/1.1\r\nHost: t\r\n\r\n";
-    let (conn, _client, mut tools) = congested(get);
-    let (other, _other_client, other_tools) = congested(get);
-    assert_eq!(tools.unsent, conn.unsent());
-    tools.unsent_max = tools.unsent - 1;
-    let (mut other, mut all) = (other, tools);
-    all.unsent += other_tools.unsent;
-    all.answers.extend_from_slice(b"more");
-    assert!(other.send(&mut all).is_err(), "the one whose answer is too much for the shard is let go");
+fn what_is_held_for_a_client_is_counted_and_given_back_with_it() {
+    let (mut conn, _client, mut tools) = congested("GET / HTTP/1.1\r\nHost: t\r\n\r\nGET / HT");
+    conn.settle(&mut tools.held);
+    assert_eq!(conn.share().bytes(), conn.outbox.cost() + conn.input.capacity());
+    assert!(!conn.outbox.is_empty() && conn.input.capacity() > 0);
+    let mut other = Share::default();
+    tools.held = Held::new(conn.share().bytes());
+    conn.share = Share::default();
+    conn.settle(&mut tools.held);
+    tools.held.settle(&mut other, 1);
+    assert!(tools.held.is_too_much(&other));
+    assert_eq!(conn.make_room(&mut tools), Flow::Close);
+    conn.give_back(&mut tools.held);
+    tools.held.settle(&mut other, 2);
+    assert!(!tools.held.is_too_much(&Share::default()));
+}
+
+#[test]
+fn a_socket_for_which_too_much_is_held_is_told_to_come_back() {
+    let (mut conn, mut client, mut tools) = upgraded(None);
+    sends(&mut conn, &mut client, &mut tools, 0x01, &"x".repeat(100));
+    conn.settle(&mut tools.held);
+    assert!(conn.share().bytes() >= 200, "half a message is held for it: {:?}", conn.share());
+    assert_eq!(conn.make_room(&mut tools), Flow::Again);
+    conn.turn(0, &mut tools);
+    conn.settle(&mut tools.held);
+    assert_eq!(conn.share().bytes(), 0);
+    let close = crate::net::Frame::close(1013, "Reading too slowly; reconnect and catch up");
+    assert_eq!(answer(&mut client), String::from_utf8_lossy(close.as_bytes()));
 }
 
 #[test]
@@ -153,8 +172,9 @@ fn an_answer_to_a_client_that_has_left_is_counted_like_any_other() {
     drop(client);
     pass(&mut tools, 4 * SECOND);
     assert_eq!(conn.expire(&mut tools), Flow::Close, "the answer to PUT finds nobody");
-    assert!(conn.unsent() > 0);
-    assert_eq!(tools.unsent, conn.unsent());
+    assert!(conn.outbox.cost() > 0);
+    conn.settle(&mut tools.held);
+    assert_eq!(conn.share().bytes(), conn.outbox.cost());
 }
 
 #[test]
@@ -166,6 +186,82 @@ fn an_answer_that_does_not_move_ends_the_connection_whatever_else_goes_on() {
         pass(&mut tools, SECOND);
         assert_eq!(conn.expire(&mut tools), Flow::Close);
     }
+}
+
+#[test]
+fn who_takes_an_answer_a_little_at_a_time_is_cut_off() {
+    let (mut conn, _client, mut tools) = congested("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
+    // What it has taken so far earns it some time, and the last byte moved only just now.
+    conn.taken = 10 * ANSWER_MIN_BYTES_PER_SECOND;
+    let last = ANSWER_GRACE + 10 * SECOND;
+    for (time, flow) in [(last - Duration::from_millis(1), Flow::Wait), (Duration::from_millis(1), Flow::Close)] {
+        pass(&mut tools, time);
+        conn.stalled = tools.now + SECOND;
+        assert_eq!(conn.expire(&mut tools), flow);
+    }
+    // Who takes all of it begins anew.
+    let (mut conn, mut client, mut tools) = congested("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
+    conn.taken = 7;
+    relieve(&mut conn, &mut client, &mut tools);
+    pass(&mut tools, 50 * SECOND);
+    assert_eq!(conn.expire(&mut tools), Flow::Wait);
+    assert!(conn.taken > 7, "what leaves is counted");
+}
+
+#[test]
+fn a_connection_has_a_slice_of_time_and_at_least_one_request_of_it() {
+    let three = "GET / HTTP/1.1\r\nHost: t\r\n\r\n".repeat(3);
+    let (mut conn, mut client, mut tools) = connected(&three);
+    let clock = tools.clock.clone();
+    tools.services[0].replies = Some(Box::new(move || {
+        clock.advance(1500);
+        Answer::Now(Response::text(http::StatusCode::OK, "now"))
+    }));
+    assert_eq!(conn.turn(0, &mut tools), Flow::Again, "the third comes after the others");
+    assert_eq!(answer(&mut client).matches("200 OK").count(), 2);
+    assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
+    assert_eq!(answer(&mut client).matches("200 OK").count(), 1);
+}
+
+#[test]
+fn an_answer_is_made_in_its_turn_and_for_nobody_who_has_left() {
+    for left in [false, true] {
+        let (mut conn, mut client, mut tools) = connected("PUT / HTTP/1.1\r\nHost: t\r\n\r\n");
+        let made = std::rc::Rc::new(std::cell::Cell::new(0));
+        let making = std::rc::Rc::clone(&made);
+        tools.services[0].replies = Some(Box::new(move || {
+            let making = std::rc::Rc::clone(&making);
+            Answer::Later(Box::new(move |_| {
+                making.set(making.get() + 1);
+                Response::text(http::StatusCode::OK, "later")
+            }))
+        }));
+        assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
+        let State::Parked(parked) = &conn.state else { panic!("not parked") };
+        let ticket = parked.ticket;
+        assert_eq!(conn.resume(ticket, &mut tools), Flow::Again);
+        assert_eq!(made.get(), 0, "others come first");
+        conn.has_left = left;
+        let flow = conn.turn(0, &mut tools);
+        assert_eq!((flow, made.get()), if left { (Flow::Close, 0) } else { (Flow::Wait, 1) });
+        assert_eq!(answer(&mut client).ends_with("later"), !left);
+    }
+}
+
+#[test]
+fn who_sends_too_much_after_its_last_answer_is_not_listened_to_any_longer() {
+    let (mut conn, mut client, mut tools) = connected("GET / HTTP/1.0\r\n\r\n");
+    assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
+    let mut sent = 0;
+    let flow = loop {
+        sent += client.write(&[b'x'; 16 * 1024]).unwrap();
+        conn.readable = true;
+        match conn.turn(0, &mut tools) {
+            Flow::Close => break Flow::Close,
+            _ => assert!(sent <= LINGER_MAX_BYTES, "{sent}"),
+        }
+    };
+    assert!(flow == Flow::Close && sent > LINGER_MAX_BYTES);
 }
 
 #[test]
@@ -241,7 +337,7 @@ fn an_idle_connection_is_kept_for_its_time_and_a_closed_one_lingers_for_its_own(
     assert_eq!(expires(&mut conn, &mut tools, 100 * SECOND), Flow::Close);
     let (mut last, mut leaving, mut tools) = connected("GET / HTTP/1.0\r\n\r\n");
     assert_eq!(last.turn(0, &mut tools), Flow::Wait);
-    assert!(matches!(last.state, State::Lingering));
+    assert!(matches!(last.state, State::Lingering(_)));
     // What it still sends is thrown away and gives it no more time.
     leaving.write_all(b"GET / HTTP/1.1\r\n").unwrap();
     last.readable = true;
@@ -283,6 +379,7 @@ fn upgraded(until: Option<Duration>) -> (Conn, UnixStream, Tools<Stub>) {
     let until = until.map(|after| tools.now + after);
     let limits = SocketLimits {
         message_bytes: 1024,
+        message_time: 30 * SECOND,
         messages_per_second: 2,
         outbox_bytes: 1024,
         stall: 3 * SECOND,
@@ -381,7 +478,7 @@ fn a_socket_whose_client_reads_nothing_is_closed_after_its_own_time() {
     while conn.source().write(b".").is_ok() {}
     let State::Socket(socket) = &conn.state else { panic!("no socket") };
     let ticket = socket.ticket();
-    assert!(conn.deliver(ticket, &crate::net::Frame::text("news"), &mut tools.unsent, tools.now));
+    assert!(conn.deliver(ticket, &crate::net::Frame::text("news"), tools.now));
     assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
     assert_eq!(expires(&mut conn, &mut tools, 3 * SECOND), Flow::Again);
     assert!(!conn.is_socket());

@@ -21,9 +21,9 @@ impl Conn {
         tools.encode(response, Manner { head_only: false, http11: true, keep_alive: true });
         self.state = State::Socket(socket);
         self.upgraded = true;
-        let waiting = self.outbox.len();
+        let waited = !self.outbox.is_empty();
         self.outbox.push_bytes(&tools.answers);
-        self.filled(waiting, &mut tools.unsent, tools.now);
+        self.filled(waited, tools.now);
         tools.clear_answers();
         let now = tools.now;
         self.with_socket(tools, |socket, outbox| socket.open(outbox, now));
@@ -32,19 +32,18 @@ impl Conn {
     /// Has the socket, if this is one, do something that may fill the outbox or end it.
     fn with_socket<S>(&mut self, tools: &mut Tools<S>, act: impl FnOnce(&mut Socket, &mut Outbox) -> ControlFlow<u16>) {
         let State::Socket(socket) = &mut self.state else { return };
-        let waiting = self.outbox.len();
+        let waited = !self.outbox.is_empty();
         let verdict = act(socket, &mut self.outbox);
-        self.filled(waiting, &mut tools.unsent, tools.now);
+        self.filled(waited, tools.now);
         if let ControlFlow::Break(code) = verdict {
             self.end_socket(code);
         }
     }
 
-    /// The outbox held `waiting` bytes before and may hold more now.
-    fn filled(&mut self, waiting: usize, unsent: &mut usize, now: Instant) {
-        *unsent = *unsent - waiting + self.outbox.len();
+    /// The outbox may hold more now; if nothing waited before, its client's time to take it begins.
+    fn filled(&mut self, waited: bool, now: Instant) {
         if let State::Socket(socket) = &self.state
-            && waiting == 0
+            && !waited
         {
             self.stalled = now + socket.stall();
         }
@@ -64,14 +63,14 @@ impl Conn {
         steps: &mut usize,
         tools: &mut Tools<S>,
     ) -> io::Result<Option<Flow>> {
-        if !sent && self.is_too_slow(tools) {
-            self.cut_off_socket(tools);
+        if !sent && self.is_too_slow() {
+            self.cut_off_socket("its socket reads too slowly", tools);
             return Ok(None);
         }
         if !self.fresh && !self.readable {
             return Ok(Some(Flow::Wait));
         }
-        if *steps >= STEPS_PER_TURN {
+        if *steps >= STEPS_PER_TURN || tools.is_slice_over() {
             return Ok(Some(Flow::Again));
         }
         *steps += 1;
@@ -79,28 +78,27 @@ impl Conn {
         if std::mem::take(&mut self.fresh) {
             let input = std::mem::take(&mut self.input);
             self.with_socket(tools, |socket, outbox| socket.receive(&input, outbox, now));
+            tools.look();
             return Ok(None);
         }
         let mut scratch = std::mem::take(&mut tools.scratch);
         let read = self.read(&mut scratch);
         if let Ok(Some(bytes)) = read {
             self.with_socket(tools, |socket, outbox| socket.receive(&scratch[..bytes], outbox, now));
+            tools.look();
         }
         tools.scratch = scratch;
         Ok((read? == Some(0)).then_some(Flow::Close))
     }
 
-    fn is_too_slow<S>(&mut self, tools: &Tools<S>) -> bool {
-        let unsent = self.outbox.len();
-        match &mut self.state {
-            State::Socket(socket) => socket.is_too_slow(unsent) || tools.unsent > tools.unsent_max,
-            _ => false,
-        }
+    fn is_too_slow(&mut self) -> bool {
+        let unsent = self.outbox.cost();
+        if let State::Socket(socket) = &mut self.state { socket.is_too_slow(unsent) } else { false }
     }
 
     /// Lets a reader go that is too slow. What it was to get is dropped; the reason is the last thing it can read.
-    fn cut_off_socket<S>(&mut self, tools: &mut Tools<S>) {
-        self.cut_off("its socket reads too slowly", tools);
+    pub(super) fn cut_off_socket<S>(&mut self, reason: &str, tools: &mut Tools<S>) {
+        self.cut_off(reason, tools);
         tools.metrics.slow_closed.inc();
         self.with_socket(tools, |_, outbox| {
             outbox.drop_unbegun();
@@ -116,14 +114,14 @@ impl Conn {
     }
 
     /// Adds a frame for the socket with this ticket; true if it is here. The frame leaves with the end of the turn.
-    pub(crate) fn deliver(&mut self, ticket: Ticket, frame: &Frame, unsent: &mut usize, now: Instant) -> bool {
+    pub(crate) fn deliver(&mut self, ticket: Ticket, frame: &Frame, now: Instant) -> bool {
         let State::Socket(socket) = &self.state else { return false };
         if socket.ticket() != ticket {
             return false;
         }
-        let waiting = self.outbox.len();
+        let waited = !self.outbox.is_empty();
         self.outbox.push(frame.clone());
-        self.filled(waiting, unsent, now);
+        self.filled(waited, now);
         true
     }
 
@@ -149,15 +147,15 @@ impl Conn {
 
     pub(super) fn tick_socket<S>(&mut self, tools: &mut Tools<S>) -> Flow {
         if !self.outbox.is_empty() && self.stalled <= tools.now {
-            self.cut_off_socket(tools);
+            self.cut_off_socket("its socket reads too slowly", tools);
             return Flow::Again;
         }
-        let (waiting, now) = (self.outbox.len(), tools.now);
+        let (waiting, now) = (self.outbox.cost(), tools.now);
         self.with_socket(tools, |socket, outbox| socket.tick(outbox, now));
         match self.state {
-            State::Socket(_) if self.outbox.len() == waiting => Flow::Wait,
+            State::Socket(_) if self.outbox.cost() == waiting => Flow::Wait,
             // Closed without a word: there is nobody to hear it.
-            State::Closing if self.outbox.len() == waiting => Flow::Close,
+            State::Closing if self.outbox.cost() == waiting => Flow::Close,
             _ => Flow::Again,
         }
     }
