@@ -14,7 +14,7 @@ const OWN: &[BoundRow] = &[
         .of("Input that an error repeats.", "cut")
         .tested_by("a_large_wrong_value_makes_a_small_answer"),
     BoundRow::new(&CONNECTIONS, "SUBJECT_MAX_BYTES", SUBJECT_MAX_BYTES as u64, "bytes")
-        .of("The id of a draft in a path.", "404, before anything is copied of it")
+        .of("The id in a path of what a request is about.", "404, before anything is copied of it")
         .tested_by("what_is_no_upgrade_to_a_draft_is_answered_in_http"),
     BoundRow::new(&CONNECTIONS, "WHOLE_BODY_MAX_BYTES", WHOLE_BODY_MAX_BYTES as u64, "bytes")
         .of("A body of a route with a bound of its own that is held whole.", "no start: what is larger is streamed")
