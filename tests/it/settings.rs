@@ -177,6 +177,35 @@ fn one_file_has_one_reading_wherever_it_stands() {
 }
 
 #[test]
+fn the_table_of_what_others_read_is_right_about_us_and_about_a_shell() {
+    let directory = tempfile::tempdir().unwrap();
+    let page = read("docs/CONFIGURATION.md");
+    let (_, table) = page.split_once("| | here | a shell").unwrap();
+    let mut rows = 0;
+    for row in table.lines().skip(2).take_while(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let code = |cell: &str| cell.strip_prefix('`').and_then(|cell| cell.strip_suffix('`')).map(str::to_owned);
+        let line = code(cells[0]).unwrap();
+        write(directory.path(), "table.env", line.replacen('A', "JWT_ISSUER", 1));
+        let ran = run(directory.path(), &["print-config", "--config", "table.env"], &[]);
+        match code(cells[1]) {
+            Some(value) => assert_eq!(in_force(&ran)["JWT_ISSUER"].0, value, "{row}"),
+            None => {
+                assert!(cells[1] == "refused" && ran.code == 3 && ran.stderr.contains("line 1 is malformed"), "{row}")
+            }
+        }
+        if let Some(value) = code(cells[2]) {
+            let read = "unset y; . ./shell.env; printf '%s' \"$A\"";
+            write(directory.path(), "shell.env", &line);
+            let shell = Command::new("/bin/sh").args(["-c", read]).current_dir(directory.path()).output().unwrap();
+            assert_eq!(String::from_utf8(shell.stdout).unwrap(), value, "{row}");
+        }
+        rows += 1;
+    }
+    assert_eq!(rows, 8, "those that are a line");
+}
+
+#[test]
 fn every_verb_reads_the_same_and_says_first_what_it_was() {
     let mut server = Server::absent(&[("INKRING_CONFIG", "ink.env")]);
     let path = server.directory.path().to_owned();
