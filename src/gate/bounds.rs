@@ -15,7 +15,7 @@ const OWN: &[BoundRow] = &[
         .tested_by("a_large_wrong_value_makes_a_small_answer"),
     BoundRow::new(&CONNECTIONS, "SUBJECT_MAX_BYTES", SUBJECT_MAX_BYTES as u64, "bytes")
         .of("The id in a path of what a request is about.", "404, before anything is copied of it")
-        .tested_by("what_is_no_upgrade_to_a_draft_is_answered_in_http"),
+        .tested_by("what_is_no_upgrade_is_answered_in_http"),
     BoundRow::new(&CONNECTIONS, "WHOLE_BODY_MAX_BYTES", WHOLE_BODY_MAX_BYTES as u64, "bytes")
         .of("A body of a route with a bound of its own that is held whole.", "no start: what is larger is streamed")
         .tested_by("a_large_body_is_not_held_whole"),

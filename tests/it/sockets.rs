@@ -140,7 +140,7 @@ fn of_the_subprotocols_offered_only_bearer_is_ours() {
 }
 
 #[test]
-fn what_is_no_upgrade_to_a_draft_is_answered_in_http() {
+fn what_is_no_upgrade_is_answered_in_http() {
     let server = Server::start();
     let (code, message) = server.get_as("alice", "/v1/ws/drafts/d1").expect_error(404);
     assert!(code == "not_found" && message.contains("WebSocket") && message.contains("proxy"), "{message}");
