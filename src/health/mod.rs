@@ -137,6 +137,12 @@ impl Health {
             let detail = format!("missing tables: {}", missing.join(", "));
             return Err(NotReady { code: Code::StorageUnavailable, detail, context: None });
         }
+        if let Some(altered) =
+            self.parts.fetch(Reader::altered).map_err(|error| NotReady::unreachable(error.to_string()))?
+        {
+            let detail = "database altered: its tables and indexes are not what inkring made".to_owned();
+            return Err(NotReady { code: Code::StorageUnavailable, detail, context: Some(altered) });
+        }
         let mut found = Vec::new();
         for check in self.parts.checks.iter() {
             let said =

@@ -51,7 +51,7 @@ impl Platform {
         let (writer, every) = (self.house.writer.clone(), self.every());
         move || {
             let reader = Rc::new(reader);
-            let watch = store::watch_task(writer.clone(), every);
+            let watch = store::watch_task(Rc::clone(&reader), writer.clone(), every);
             let vacuum = store::vacuum_task(Rc::clone(&reader), writer, every);
             running.iter().flat_map(|running| running.tasks(&reader)).chain([watch, vacuum]).collect()
         }

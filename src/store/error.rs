@@ -141,6 +141,14 @@ pub enum OpenError {
         /// The process that holds the file, as far as the system shows it.
         pid: String,
     },
+    /// It is made of something else than what our migrations make.
+    #[error("{path} is not as inkring made it: {found}", path = path.display())]
+    Altered {
+        /// The database.
+        path: PathBuf,
+        /// What is different, and what to do about it.
+        found: String,
+    },
     /// It has other names, under each of which a log of its own would lie.
     #[error(
         "{path} has {names} names (hard links), and under each of them SQLite keeps a log of its own, so changes would be lost; \

@@ -86,6 +86,15 @@ impl Reader {
         self.writer.as_ref().map(|writer| writer.commits())
     }
 
+    /// What was changed in the tables and indexes of the database since this process opened it, if anything was: by whom, nobody
+    /// can know. Cheap while nothing is.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn altered(&self) -> Result<Option<String>, Error> {
+        self.writer.as_ref().map_or(Ok(None), |writer| writer.altered(&self.connection))
+    }
+
     /// Has `read` see one state of the database in all its queries, whatever is committed meanwhile. Holds back the
     /// checkpoint, so it is for those who have a bound or whom nobody waits for.
     ///

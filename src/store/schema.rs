@@ -43,6 +43,11 @@ impl Schema {
         self.steps.iter().filter(move |step| step.version > version).map(|step| step.sql)
     }
 
+    /// The statements that lead from nothing to a version.
+    pub(super) fn up_to(&self, version: i32) -> impl Iterator<Item = &'static str> {
+        self.steps.iter().filter(move |step| step.version <= version).map(|step| step.sql)
+    }
+
     /// The tables that it has, in the order in which they are made.
     pub fn tables(&self) -> Vec<&'static str> {
         let after = |sql: &'static str| sql.split("CREATE TABLE ").skip(1);

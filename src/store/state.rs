@@ -3,7 +3,10 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use super::error::Error;
 use super::fault::{AtomicFault, Fault};
+use super::sqlite::connection::Connection;
+use super::sqlite::definition::KeptDefinition;
 use super::sqlite::place::OpenFiles;
 use crate::clock::{Clock, Timestamp};
 
@@ -21,12 +24,18 @@ pub(super) struct WriterState {
     /// The time below which no change goes, in microseconds since 1970; 0 for none.
     newest: AtomicI64,
     files: OpenFiles,
+    definition: KeptDefinition,
 }
 
 impl WriterState {
-    /// That of a writer to these files.
-    pub(super) fn of(files: OpenFiles) -> Self {
-        Self { files, ..Self::default() }
+    /// That of a writer to these files, which are a database of this definition.
+    pub(super) fn of(files: OpenFiles, definition: KeptDefinition) -> Self {
+        Self { files, definition, ..Self::default() }
+    }
+
+    /// What was changed in the tables and indexes of the database since it was opened, if anything was.
+    pub(super) fn altered(&self, connection: &Connection) -> Result<Option<String>, Error> {
+        self.definition.altered(connection)
     }
 
     /// What has happened to the files that are written to, if they are no longer where others look for them.

@@ -91,9 +91,9 @@ impl<'a> Tx<'a> {
         self.connection.one(sql, values, read)
     }
 
-    /// Writes, when nobody needs to know how many rows it was: an engine may send it on without waiting for an answer.
+    /// Writes one row: a statement that has changed another number of rows has failed.
     pub fn run(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<(), Error> {
-        self.connection.change(sql, values).map(drop)
+        self.connection.change_one(sql, values)
     }
 
     /// Writes, and says how many rows were changed.

@@ -171,7 +171,7 @@ fn readiness_knows_whether_the_log_is_kept() {
     assert_eq!((code.as_str(), message.as_str()), ("storage_unavailable", "missing tables: audit_events"));
 }
 
-const REFUSES: &str = "CREATE TRIGGER refuses AFTER INSERT ON audit_events BEGIN SELECT raise(FAIL, 'not today'); END";
+const REFUSES: &str = "CREATE UNIQUE INDEX refuses ON audit_events (user_id)";
 
 #[test]
 fn a_row_that_cannot_be_written_takes_its_change_with_it_and_a_repetition_makes_both() {
@@ -187,13 +187,14 @@ fn a_row_that_cannot_be_written_takes_its_change_with_it_and_a_repetition_makes_
         assert_eq!(answer.header("retry-after"), Some("1"));
     }
     server.post_as("mallory", &path(&draft, "segments"), &segment("x", "k")).expect_error(403);
-    server.get("/readyz").expect(200);
+    assert!(server.get("/readyz").expect_error(503).1.starts_with("database altered"));
     let line = server.wait_for_log(|line| {
         line["message"].as_str().is_some_and(|message| message.starts_with("Audit event write failed: "))
     });
-    assert_eq!((&line["level"], &line["message"]), (&json!("WARN"), &json!("Audit event write failed: not today")));
+    let says = "Audit event write failed: UNIQUE constraint failed: audit_events.user_id";
+    assert_eq!((&line["level"], &line["message"]), (&json!("WARN"), &json!(says)));
     assert_eq!(rows(&server).len(), 1);
-    vandalise(&server, "DROP TRIGGER refuses");
+    vandalise(&server, "DROP INDEX refuses");
     let segments = append().expect(200)["data"]["segments"].as_array().unwrap().len();
     assert_eq!(segments, 1, "nothing was made before");
     let keys: Vec<String> = Ledger::open(&server.database())
@@ -237,7 +238,9 @@ fn no_log_line_ever_holds_what_a_row_does() {
     };
     let draft = json!({ "title": "secret-title", "platform": "secret-platform" });
     let draft = post("/v1/collab/drafts", draft, 200)["data"]["draft_id"].as_str().unwrap().to_owned();
-    for (sql, status) in [("", 200), (REFUSES, 503), ("DROP TRIGGER refuses", 200)] {
+    // The second of a kind is refused.
+    let refuses = "CREATE UNIQUE INDEX refuses ON audit_events (action)";
+    for (sql, status) in [("", 200), (refuses, 503), ("DROP INDEX refuses", 200)] {
         vandalise(&server, sql);
         post(&path(&draft, "segments"), segment("secret-words", &format!("secret-key {status} {sql}")), status);
     }
@@ -506,13 +509,14 @@ fn the_newest_rows_are_shown_and_followed() {
 fn a_verb_says_what_is_wrong_with_a_file() {
     let server = Server::start();
     let other = server.directory.path().join("other.db");
+    let old = crate::repository::read("tests/data/schema-1.sql");
+    let old = format!("PRAGMA application_id = 0x696e6b72; PRAGMA user_version = 1; {old}");
+    let altered = format!("{old}; CREATE TABLE notes (text)");
     for (sql, says) in [
         (None, "there is no database at other.db"),
         (Some("CREATE TABLE notes (text)"), "is not an inkring database"),
-        (
-            Some("PRAGMA application_id = 0x696e6b72; PRAGMA user_version = 1; CREATE TABLE drafts (a)"),
-            "has schema version 1, and this inkring reads version 3; make a backup",
-        ),
+        (Some(old.as_str()), "has schema version 1, and this inkring reads version 3; make a backup"),
+        (Some(altered.as_str()), "it has the table notes, which inkring did not make"),
         (Some("PRAGMA application_id = 0x696e6b72; PRAGMA user_version = 99"), "run the newer inkring"),
     ] {
         let _ = std::fs::remove_file(&other);

@@ -75,13 +75,14 @@ fn missing_tables_are_named_in_a_fixed_order() {
 }
 
 #[test]
-fn a_database_that_takes_no_row_is_unreachable() {
+fn a_database_whose_table_is_another_is_not_ready() {
     let server = Server::start();
     vandalise(&server, "DROP TABLE probe; CREATE TABLE probe (something_else TEXT) STRICT;");
+    let altered = "database altered: its tables and indexes are not what inkring made";
     let answer = server.get("/readyz");
     let (code, message) = answer.expect_error(503);
-    assert_eq!((code.as_str(), message.as_str()), ("storage_unavailable", "database unreachable"));
-    assert_eq!((&answer.json()["status"], &answer.json()["detail"]), (&json!("error"), &json!("database unreachable")));
+    assert_eq!((code.as_str(), message.as_str()), ("storage_unavailable", altered));
+    assert_eq!((&answer.json()["status"], &answer.json()["detail"]), (&json!("error"), &json!(altered)));
     let line = server.wait_for_log(|line| line["message"] == "health.not_ready");
     assert!(line["context"].as_str().unwrap().contains("probe"), "the log has the details: {line}");
     assert_eq!(line["request_id"], answer.header("x-request-id").unwrap());

@@ -10,6 +10,7 @@ mod client_js;
 mod clocks;
 mod crash;
 mod dashboard;
+mod definition;
 mod docs;
 mod doctor;
 mod drafts;

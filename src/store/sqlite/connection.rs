@@ -55,9 +55,17 @@ impl Connection {
         Ok(self.bound(sql, values)?.raw_execute()? as u64)
     }
 
+    /// Changes the one row that it is to change, or has failed.
+    pub(in crate::store) fn change_one(&self, sql: &str, values: &[Value<'_>]) -> Result<(), Error> {
+        match self.change(sql, values)? {
+            1 => Ok(()),
+            changed => Err(Error::Damaged(format!("{changed} rows were changed where it must be one: {sql}"))),
+        }
+    }
+
     /// The id of the row that it has added.
     pub(in crate::store) fn insert(&self, sql: &str, values: &[Value<'_>]) -> Result<i64, Error> {
-        self.bound(sql, values)?.raw_execute()?;
+        self.change_one(sql, values)?;
         Ok(self.0.last_insert_rowid())
     }
 
@@ -97,7 +105,9 @@ impl Connection {
         Self(rusqlite::Connection::open(path).unwrap())
     }
 
+    /// Carries out statements of any kind; from then on triggers as well, by which tests put something in the way.
     pub(in crate::store) fn batch(&self, sql: &str) -> Result<(), Error> {
+        self.0.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true)?;
         Ok(self.0.execute_batch(sql)?)
     }
 }

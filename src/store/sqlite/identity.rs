@@ -4,8 +4,10 @@ use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode};
 
+use super::definition::Definition;
 use crate::store::error::{Error, OpenError};
 use crate::store::reader::{Query as _, Reader};
+use crate::store::schema::Schema;
 
 /// Marks a file as ours: `inkr` in ASCII (`PRAGMA application_id`).
 pub const APPLICATION_ID: i32 = 0x696e_6b72;
@@ -26,8 +28,9 @@ pub fn schema_version(reader: &Reader) -> Result<i32, Error> {
     Ok(user_version(&reader.connection().0)?)
 }
 
-/// Refuses what another program or a newer inkring wrote, before anything in it is changed.
-pub(super) fn check_ours(connection: &Connection, path: &Path, known: i32) -> Result<(), OpenError> {
+/// Refuses what another program or a newer inkring wrote, or somebody has changed the tables of, before anything in it is changed.
+pub(super) fn check_ours(connection: &Connection, path: &Path, schema: &Schema) -> Result<(), OpenError> {
+    let known = schema.version();
     let foreign = |found: String| OpenError::Foreign { path: path.to_owned(), found };
     let failed = |error: rusqlite::Error| OpenError::Database { path: path.to_owned(), source: error.into() };
     let id = application_id(connection).map_err(|error| match error.sqlite_error_code() {
@@ -41,7 +44,11 @@ pub(super) fn check_ours(connection: &Connection, path: &Path, known: i32) -> Re
         _ if empty => Ok(()),
         APPLICATION_ID if version > known => Err(OpenError::Newer { path: path.to_owned(), found: version, known }),
         APPLICATION_ID if version < 1 => Err(foreign(format!("schema version {version}"))),
-        APPLICATION_ID => Ok(()),
+        APPLICATION_ID => {
+            let wanted = Definition::wanted(schema, version).map_err(failed)?;
+            let found = Definition::found(connection).map_err(failed)?.difference(&wanted);
+            found.map_or(Ok(()), |found| Err(OpenError::Altered { path: path.to_owned(), found }))
+        }
         0 => Err(foreign("an SQLite database of another program".to_owned())),
         id => Err(foreign(format!("an SQLite database with application id {id:#x}"))),
     }

@@ -31,8 +31,8 @@ pub struct DatabaseLock {
 impl DatabaseLock {
     /// Takes it. The directory of the database is made if absent.
     pub(super) fn take(named: &Path) -> Result<Self, OpenError> {
+        make_directory(named)?;
         let database = real(named)?;
-        make_directory(&database)?;
         let beside = take(&database)?;
         let mut lock = Self { database, _beside: beside, itself: None };
         lock.take_itself()?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::OpenFlags;
 
 use super::connection::Connection;
+use super::definition::distrust;
 use super::identity::{check_ours, schema_version};
 use super::lock::DatabaseLock;
 use crate::store::error::OpenError;
@@ -78,7 +79,7 @@ fn open_existing(path: &Path, name: &Path, access: OpenFlags, schema: &Schema) -
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = rusqlite::Connection::open_with_flags(name, flags).map_err(failed)?;
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(failed)?;
-    check_ours(&connection, path, schema.version())?;
-    connection.pragma_update(None, "trusted_schema", "OFF").map_err(failed)?;
+    distrust(&connection).map_err(failed)?;
+    check_ours(&connection, path, schema)?;
     Ok(Reader::new(Connection(connection), None))
 }

@@ -5,6 +5,7 @@ pub(super) mod check;
 pub(super) mod connection;
 pub(super) mod copy;
 pub(super) mod copying;
+pub(super) mod definition;
 mod fault;
 pub(super) mod files;
 pub(super) mod identity;

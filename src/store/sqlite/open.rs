@@ -9,6 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::Value as SqliteValue;
 
 use super::connection::Connection;
+use super::definition::{Definition, KeptDefinition, distrust};
 use super::files::{create_file, directory_of, sync_directory};
 use super::identity::{application_id, check_ours};
 use super::last_change::LastChange;
@@ -73,7 +74,7 @@ fn open_once(named: &Path, schema: &Schema) -> Result<Store, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = rusqlite::Connection::open_with_flags(path, flags).map_err(failed)?;
     if !fresh {
-        check_ours(&connection, path, schema.version())?;
+        check_ours(&connection, path, schema)?;
     }
     set_pragmas(&connection, path)?;
     if application_id(&connection).map_err(failed)? == 0 {
@@ -83,13 +84,14 @@ fn open_once(named: &Path, schema: &Schema) -> Result<Store, OpenError> {
     } else {
         migrate(&mut connection, schema).map_err(failed)?;
     }
+    let definition = KeptDefinition::of(Definition::wanted(schema, schema.version()).map_err(failed)?);
     let connection = Connection(connection);
     // A row that cannot be read fails the request that asks for it, not the start.
     let last_change = LastChange::read(&connection).unwrap_or_else(|error| {
         log::warn!(error = error.to_string(); "store.newest_change_unknown");
         LastChange::unknown()
     });
-    let (state, reserve) = (Arc::new(WriterState::of(OpenFiles::of(path))), Reserve::beside(path));
+    let (state, reserve) = (Arc::new(WriterState::of(OpenFiles::of(path), definition)), Reserve::beside(path));
     state.set_newest(last_change.bound());
     let (metrics, timekeeper, path) = (Arc::default(), None, path.to_owned());
     Ok(Store { connection, state, lock, reserve, last_change, metrics, timekeeper, path })
@@ -129,9 +131,8 @@ impl Store {
         let connection = rusqlite::Connection::open_with_flags(&self.path, flags).map_err(failed)?;
         connection.busy_timeout(Duration::from_millis(250)).map_err(failed)?;
         keep_prepared(&connection).map_err(failed)?;
-        for (pragma, value) in
-            [("query_only", "ON"), ("trusted_schema", "OFF"), ("mmap_size", "0"), ("cache_size", "-1024")]
-        {
+        distrust(&connection).map_err(failed)?;
+        for (pragma, value) in [("query_only", "ON"), ("mmap_size", "0"), ("cache_size", "-1024")] {
             connection.pragma_update(None, pragma, value).map_err(failed)?;
         }
         Ok(Reader::new(Connection(connection), Some(Arc::clone(&self.state))))
@@ -149,6 +150,7 @@ fn set_pragmas(connection: &rusqlite::Connection, path: &Path) -> Result<(), Ope
     // Nobody else writes; the wait is for a checkpoint that meets a reader.
     connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
     keep_prepared(connection).map_err(failed)?;
+    distrust(connection).map_err(failed)?;
     // This can only be chosen before the first page is written. A database that somebody has written anew without it is as
     // good as any, and only never gets smaller.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(failed)?;
@@ -283,12 +285,12 @@ mod tests {
     #[test]
     fn a_migration_that_fails_leaves_the_file_as_it_was() {
         let (_directory, path) = temporary();
-        open(&path, &schema(OLD)).unwrap().connection.batch("CREATE TABLE added (in_the_way TEXT)").unwrap();
+        open(&path, &schema(OLD)).unwrap().connection.batch("INSERT INTO old VALUES ('seven')").unwrap();
         let connection = Connection::open(&path).unwrap();
         let before = table_names(&connection).unwrap();
-        assert!(open(&path, &schema(NEW)).unwrap_err().to_string().contains("added already exists"));
+        let fails = &[OLD[0], NEW[1], Migration { version: 5, sql: "INSERT INTO old VALUES (NULL)" }];
+        assert!(open(&path, &schema(fails)).unwrap_err().to_string().contains("NOT NULL constraint failed: old.text"));
         assert_eq!((user_version(&connection).unwrap(), table_names(&connection).unwrap()), (3, before));
-        connection.execute_batch("DROP TABLE added").unwrap();
         drop(connection);
         open(&path, &schema(NEW)).unwrap();
     }

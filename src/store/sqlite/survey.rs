@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use rusqlite::OpenFlags;
 use rustix::fs::statvfs;
 
+use super::definition::distrust;
 use super::files::with_suffix;
 use crate::store::state::WriterState;
 
@@ -93,7 +94,7 @@ fn connect(path: &Path) -> rusqlite::Result<rusqlite::Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = rusqlite::Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(LOOK_PATIENCE)?;
-    connection.pragma_update(None, "trusted_schema", "OFF")?;
+    distrust(&connection)?;
     Ok(connection)
 }
 

@@ -133,7 +133,11 @@ mod tests {
     use super::super::check::{Depth, faults};
     use super::*;
     use crate::clock::{Clock, Timestamp};
+    use crate::store::schema::Migration;
     use crate::store::testing;
+
+    const FILLED: &[Migration] =
+        &[Migration { version: 1, sql: "CREATE TABLE filled (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID" }];
 
     const KEPT: u64 = 100;
 
@@ -162,8 +166,7 @@ mod tests {
 
         /// With 2000 rows.
         fn new() -> Self {
-            let house = Self::on(testing::House::at(Timestamp(0), &[]));
-            house.store.batch("CREATE TABLE filled (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID");
+            let house = Self::on(testing::House::at(Timestamp(0), FILLED));
             house.store.batch(fill(0..2000));
             house
         }
@@ -279,7 +282,7 @@ mod tests {
         let mode: i64 = connection.pragma_query_value(None, "auto_vacuum", |row| row.get(0)).unwrap();
         assert_eq!(mode, 0);
         drop(connection);
-        let mut house = House::on(testing::House::open(directory, Clock::system(), &[]));
+        let mut house = House::on(testing::House::open(directory, Clock::system(), FILLED));
         house.store.batch(fill(20_000..22_000));
         house.remove(20_000..22_000);
         let before = house.pages();

@@ -5,13 +5,15 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use super::super::last_change::last_change;
+use super::super::open::open;
 use super::*;
 use crate::net::Frame;
 use crate::observe::metrics::Metrics;
 use crate::store::counters::Counters;
 use crate::store::event::{Event, Space, Topic};
 use crate::store::reader::Query as _;
-use crate::store::testing::opened;
+use crate::store::schema::Migration;
+use crate::store::testing::{opened, schema};
 
 type Outcome = Result<JobTimes, StoreError>;
 
@@ -50,12 +52,14 @@ fn mark(tx: &mut Tx<'_>, at: i64) {
     .unwrap();
 }
 
+const FILLED: &[Migration] = &[Migration {
+    version: 1,
+    sql: "CREATE TABLE filled (id INTEGER PRIMARY KEY, text TEXT, other INTEGER REFERENCES filled (id)) STRICT",
+}];
+
 /// A store with a table for rows of any size, one of which refers to another.
 fn with_table(path: &std::path::Path) -> Store {
-    let store = opened(path);
-    let table = "CREATE TABLE filled (id INTEGER PRIMARY KEY, text TEXT, other INTEGER REFERENCES filled (id)) STRICT";
-    store.connection.batch(table).unwrap();
-    store
+    open(path, &schema(FILLED)).unwrap()
 }
 
 #[test]
@@ -172,7 +176,7 @@ fn the_log_is_moved_into_the_database_after_so_many_rows_in_however_few_jobs() {
             let rows = i64::try_from(rows).unwrap();
             let sql = "WITH RECURSIVE numbers (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM numbers LIMIT ?1) \
                        INSERT INTO filled (text) SELECT hex(randomblob(16)) FROM numbers";
-            tx.run(sql, &[rows.into()]).unwrap();
+            tx.change(sql, &[rows.into()]).unwrap();
             Verdict::Keep
         };
         // A job is settled before the checkpoint that it may lead to; the next one begins after that.
@@ -349,7 +353,7 @@ fn a_job_that_meets_a_damaged_page_fails_by_itself_and_who_comes_after_it_is_non
     bytes[at] = 0xff;
     std::fs::write(&path, bytes).unwrap();
 
-    let store = opened(&path);
+    let store = with_table(&path);
     let (handle, mut thread) = by_hand(&store, Clock::system());
     let (settled, outcomes) = channel();
     let marks = |tx: &mut Tx<'_>| {
