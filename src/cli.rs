@@ -2,7 +2,6 @@
 //! wrong.
 
 mod audit;
-mod backup;
 mod base_url;
 mod bounds;
 mod common;
@@ -15,16 +14,19 @@ mod signals;
 mod smoke;
 mod token;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use common::{FOUND_PROBLEMS, fail, load, misconfigured, print, sources};
 
 use crate::config::knobs::KNOBS;
 use crate::config::{self, SettingsPath};
+use crate::feature::verb::{Misconfigured, Program};
+use crate::feature::{Feature, schema_of};
 use crate::features;
 use crate::gate::{self, OpenedKeys};
 use crate::observe::metrics;
@@ -44,10 +46,9 @@ struct Cli {
     /// The file of settings; without it that of INKRING_CONFIG, .env here, or /etc/inkring/inkring.env
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
-    #[command(subcommand)]
-    verb: Option<Verb>,
 }
 
+/// Those that come before the verbs of features.
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Serve until SIGTERM or SIGINT (the default)
@@ -66,32 +67,11 @@ enum Verb {
     /// Read the audit log: is it whole, what is in it
     #[command(subcommand)]
     Audit(audit::Verb),
-    /// Make a backup of the database, whether its server runs or not
-    ///
-    /// A server that runs is asked over its private plane (OPS_ADDR, with OPS_TOKEN) and makes it between two changes.
-    /// A backup is one file that has been checked, with its manifest beside it: NAME.db and NAME.db.json.
-    Backup {
-        /// The directory to put it into; BACKUP_DIR if not given
-        #[arg(long, value_name = "DIR")]
-        to: Option<PathBuf>,
-    },
-    /// Check a backup: its pages, its manifest, its audit log
-    #[command(after_help = "Exit codes: 0 the backup is good, 1 it cannot be read, 2 usage, 3 it is not good.")]
-    Verify {
-        /// The backup
-        file: PathBuf,
-    },
-    /// Put a backup in the place of the database, of which no server may run
-    ///
-    /// The backup is checked first. The old database is moved aside, and what was newer in it is listed.
-    #[command(after_help = "Exit codes: 0 done, 1 failure, 2 usage, 3 the backup is not good.")]
-    Restore {
-        /// The backup
-        file: PathBuf,
-        /// Check everything, change nothing
-        #[arg(long)]
-        check: bool,
-    },
+}
+
+/// Those that come after the verbs of features.
+#[derive(Debug, Subcommand)]
+enum Tool {
     /// Look at the installation and say what is wrong with it and what to do, changing nothing
     ///
     /// Configuration, permissions, disk, database, backups, clock, proxy, the running server: each is green, yellow or
@@ -155,8 +135,13 @@ enum MetricsForm {
 /// Runs the program with the arguments and environment of the process.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    run_with(features::FEATURES, std::env::args_os())
+}
+
+/// The same with these features and arguments.
+pub fn run_with(features: &[&Feature], arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let asked = match command(features).try_get_matches_from(arguments) {
+        Ok(asked) => asked,
         Err(mut message) => {
             // Help and version arrive here too; clap knows which goes where.
             add_tip(&mut message);
@@ -164,41 +149,78 @@ pub fn run() -> ExitCode {
             return ExitCode::from(if message.use_stderr() { 2 } else { 0 });
         }
     };
-    let path = SettingsPath::of_process(cli.config);
-    match cli.verb.unwrap_or(Verb::Serve) {
-        Verb::Serve => serve::run(&path),
-        Verb::CheckConfig { strict } => check_config(&path, strict),
-        Verb::PrintConfig => match load(&path) {
-            Ok(loaded) => print(&config::docs::effective(&loaded.settings)),
-            Err(error) => misconfigured(&error),
-        },
-        Verb::Token(verb) => match load(&path) {
-            Ok(loaded) => token::run(&verb, &loaded.settings),
-            Err(error) => misconfigured(&error),
-        },
-        Verb::Audit(verb) => audit::run(verb, &path),
-        Verb::Backup { to } => backup::run_backup(to, &path),
-        Verb::Verify { file } => backup::run_verify(&file),
-        Verb::Restore { file, check } => backup::run_restore(&file, check, &path),
-        Verb::Setup(options) => setup::run(&options),
-        Verb::Doctor(options) => doctor::run(&options, &path),
-        Verb::Smoke(options) => smoke::run(&options),
-        Verb::Healthcheck(options) => healthcheck::run(&options, &path),
-        Verb::ConfigDocs { form: DocsForm::Env } => print(&config::docs::env_example(&KNOBS)),
-        Verb::ConfigDocs { form: DocsForm::Markdown } => print(&config::docs::markdown(&KNOBS)),
-        Verb::MetricsDocs { form: MetricsForm::Markdown } => print(&metrics::markdown(&features::rows())),
-        Verb::MetricsDocs { form: MetricsForm::Grafana } => print(&metrics::grafana(&features::rows())),
-        Verb::Schema => print(&features::schema().text()),
-        Verb::Bounds => {
-            let above = [config::bounds::BOUNDS, server::bounds::BOUNDS, bounds::BOUNDS];
-            print(&config::docs::bounds(&features::bounds(&above)))
+    let path = SettingsPath::of_process(asked.get_one::<PathBuf>("config").cloned());
+    let Some(name) = asked.subcommand_name() else { return serve::run(&path) };
+    if let Some(verbs) = features.iter().filter_map(|feature| feature.verbs.as_ref()).find(|verbs| verbs.has(name)) {
+        let settings = || load(&path).map(|loaded| loaded.settings).map_err(|error| Misconfigured(error.to_string()));
+        let program = Program {
+            schema: schema_of(features),
+            counted: features.iter().flat_map(|feature| feature.counted).copied().collect(),
+            newer: features.iter().filter_map(|feature| feature.newer).collect(),
+            settings: &settings,
+        };
+        return verbs.run(&asked, &program);
+    }
+    let ended = if Verb::has_subcommand(name) {
+        Verb::from_arg_matches(&asked).map(|verb| verb.run(&path))
+    } else {
+        Tool::from_arg_matches(&asked).map(|tool| tool.run(&path))
+    };
+    ended.unwrap_or_else(|message| message.exit())
+}
+
+/// The program as clap knows it: its verbs in the order in which help lists them.
+fn command(features: &[&Feature]) -> clap::Command {
+    let program = Cli::command();
+    // Each list of verbs would put its own doc comment in the place of what is said of the program.
+    let [about, long_about] =
+        [program.get_about(), program.get_long_about()].map(|said| said.cloned().unwrap_or_default());
+    let brought = features.iter().filter_map(|feature| feature.verbs.as_ref());
+    let all = brought.fold(Verb::augment_subcommands(program), |all, verbs| verbs.add_to(all));
+    Tool::augment_subcommands(all).about(about).long_about(long_about)
+}
+
+impl Verb {
+    fn run(self, path: &SettingsPath) -> ExitCode {
+        match self {
+            Self::Serve => serve::run(path),
+            Self::CheckConfig { strict } => check_config(path, strict),
+            Self::PrintConfig => match load(path) {
+                Ok(loaded) => print(&config::docs::effective(&loaded.settings)),
+                Err(error) => misconfigured(&error),
+            },
+            Self::Token(verb) => match load(path) {
+                Ok(loaded) => token::run(&verb, &loaded.settings),
+                Err(error) => misconfigured(&error),
+            },
+            Self::Audit(verb) => audit::run(verb, path),
         }
-        Verb::Routes => {
-            let (public, private) =
-                (gate::table(&features::routes()), gate::operator_table(&features::operator_routes()));
-            print(&format!("{public}\n{private}"))
+    }
+}
+
+impl Tool {
+    fn run(self, path: &SettingsPath) -> ExitCode {
+        match self {
+            Self::Setup(options) => setup::run(&options),
+            Self::Doctor(options) => doctor::run(&options, path),
+            Self::Smoke(options) => smoke::run(&options),
+            Self::Healthcheck(options) => healthcheck::run(&options, path),
+            Self::ConfigDocs { form: DocsForm::Env } => print(&config::docs::env_example(&KNOBS)),
+            Self::ConfigDocs { form: DocsForm::Markdown } => print(&config::docs::markdown(&KNOBS)),
+            Self::MetricsDocs { form: MetricsForm::Markdown } => print(&metrics::markdown(&features::rows())),
+            Self::MetricsDocs { form: MetricsForm::Grafana } => print(&metrics::grafana(&features::rows())),
+            Self::Schema => print(&features::schema().text()),
+            Self::Bounds => {
+                let above = [config::bounds::BOUNDS, server::bounds::BOUNDS, bounds::BOUNDS];
+                print(&config::docs::bounds(&features::bounds(&above)))
+            }
+            Self::Routes => {
+                let (public, private) =
+                    (gate::table(&features::routes()), gate::operator_table(&features::operator_routes()));
+                print(&format!("{public}\n{private}"))
+            }
+            Self::Errors => print(&gate::code::markdown(&features::codes())),
         }
-        Verb::Errors => print(&gate::code::markdown(&features::codes())),
     }
 }
 

@@ -5,6 +5,7 @@ use super::error::{ROOM_LEFT_BYTES, TAKEN_MAX};
 use super::manifest::MANIFEST_MAX_BYTES;
 use super::partial::SAME_SECOND_MAX;
 use super::running::{OVERDUE_INTERVALS, RETRY_AFTER};
+use super::verbs::{BACKUP_ANSWER_MAX_BYTES, BACKUP_PATIENCE};
 use crate::settings::{BoundRow, OPERATIONS};
 
 pub(crate) const BOUNDS: &[BoundRow] = &[
@@ -32,4 +33,8 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
         .tested_by("a_manifest_is_read_up_to_its_bound"),
     BoundRow::new(&OPERATIONS, "FAULTS_MAX", FAULTS_MAX as u64, "faults")
         .of("Faults of a database that are listed.", "not looked for"),
+    BoundRow::new(&OPERATIONS, "BACKUP_PATIENCE", BACKUP_PATIENCE.as_secs(), "seconds")
+        .of("How long `inkring backup` waits for a server.", "it fails; the server goes on with the backup"),
+    BoundRow::new(&OPERATIONS, "BACKUP_ANSWER_MAX_BYTES", BACKUP_ANSWER_MAX_BYTES, "bytes")
+        .of("The answer of a server to it that is no backup.", "not read further"),
 ];

@@ -93,7 +93,7 @@ pub(super) fn checksum(from: &mut dyn Read, halt: &Halt) -> io::Result<Option<(u
 
 /// What a look at a backup has found.
 #[derive(Debug)]
-pub struct Checked {
+pub(super) struct Checked {
     /// What is wrong, a sentence each; a good backup has none.
     pub problems: Vec<String>,
     /// How long the file is.
@@ -116,7 +116,7 @@ pub struct Checked {
 ///
 /// # Errors
 /// When there is no file that can be read.
-pub fn verify(path: &Path, schema: &Schema) -> io::Result<Checked> {
+pub(super) fn verify(path: &Path, schema: &Schema) -> io::Result<Checked> {
     let halt = Halt::default();
     let mut file = File::open(path)?;
     if file.metadata()?.is_dir() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Backups;
+use super::running::Backups;
 use crate::clock::Timestamp;
 use crate::observe::metrics::{BACKUPS, Fraction, Gauge, Metrics, Row, raise_to, seconds_since_1970};
 
@@ -50,7 +50,7 @@ impl Newest {
 
 impl Backups {
     /// Has metrics show the newest one, and how many failed.
-    pub fn show(&self, metrics: &Metrics) {
+    pub(super) fn show(&self, metrics: &Metrics) {
         let (backups, shown) = (self.clone(), Newest::new(metrics));
         let (failures, unsound) = (metrics.counter(&FAILURES), metrics.counter(&VERIFY_FAILURES));
         metrics.sample_with(move || {

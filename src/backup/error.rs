@@ -13,7 +13,7 @@ pub(super) const TAKEN_MAX: usize = 2;
 
 /// Why there is no backup.
 #[derive(Debug, thiserror::Error)]
-pub enum BackupError {
+pub(super) enum BackupError {
     /// Nobody said where to.
     #[error("there is no directory for backups: set BACKUP_DIR, or name one with --to")]
     NoDirectory,

@@ -9,8 +9,10 @@ use serde_json::{Map, Value};
 use super::on_demand::{Make, OnDemand};
 use super::options::{self, Options};
 use super::running::{Backups, Fact};
+use super::verbs::Verb;
 use super::{BackupError, bounds, counters, doctor, operator, upkeep};
 use crate::clock::Timekeeper;
+use crate::feature::verb::Verbs;
 use crate::feature::{Check, Feature, Finding, House, Running, Serving, ShardParts, StartError};
 use crate::gate::Routes;
 use crate::housekeeper::{self, Task};
@@ -23,6 +25,7 @@ pub static FEATURE: Feature = Feature {
     counters: counters::ROWS,
     bounds: bounds::BOUNDS,
     operator: &operator::ROUTES,
+    verbs: Some(Verbs::of::<Verb>()),
     doctor: doctor::doctor,
     ..Feature::new("backup", start)
 };

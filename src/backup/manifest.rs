@@ -13,7 +13,7 @@ pub(super) const MANIFEST_MAX_BYTES: u64 = 65_536;
 
 /// A backup as it was when it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Manifest {
+pub(super) struct Manifest {
     /// The name of the file.
     pub name: String,
     /// When it was begun. What was acknowledged before is in it.
@@ -34,7 +34,7 @@ pub struct Manifest {
 
 /// A time as it is written in a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(pub Timestamp);
+pub(super) struct Moment(pub Timestamp);
 
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -53,7 +53,7 @@ impl<'de> Deserialize<'de> for Moment {
 impl Manifest {
     /// One line of JSON.
     #[must_use]
-    pub fn to_line(&self) -> String {
+    pub(super) fn to_line(&self) -> String {
         // Strings and numbers have nothing in them that could not be written.
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -62,7 +62,7 @@ impl Manifest {
     ///
     /// # Errors
     /// A sentence that says what is wrong.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         let manifest: Self = serde_json::from_str(text).map_err(|error| format!("the manifest is none: {error}"))?;
         if is_name(&manifest.name) {
             Ok(manifest)
@@ -73,7 +73,7 @@ impl Manifest {
 
     /// Whether the backup there is as long as this says.
     #[must_use]
-    pub fn describes(&self, backup: &Path) -> bool {
+    pub(super) fn describes(&self, backup: &Path) -> bool {
         std::fs::metadata(backup).is_ok_and(|found| found.len() == self.bytes)
     }
 
@@ -81,7 +81,7 @@ impl Manifest {
     ///
     /// # Errors
     /// When it cannot be read or is none.
-    pub fn beside(backup: &Path) -> Result<Option<Self>, String> {
+    pub(super) fn beside(backup: &Path) -> Result<Option<Self>, String> {
         let path = path_beside(backup);
         let mut text = String::new();
         match std::fs::File::open(&path).and_then(|file| file.take(MANIFEST_MAX_BYTES).read_to_string(&mut text)) {
@@ -118,7 +118,7 @@ pub(super) fn is_name(name: &str) -> bool {
 ///
 /// # Errors
 /// When the directory cannot be read.
-pub fn names(directory: &Path) -> io::Result<Vec<String>> {
+pub(super) fn names(directory: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?.file_name();

@@ -6,18 +6,19 @@
 
 mod bounds;
 mod check;
-pub mod counters;
+mod counters;
 mod doctor;
 mod error;
 mod feature;
 mod manifest;
 mod on_demand;
 mod operator;
-pub mod options;
+mod options;
 mod partial;
 mod restore;
 mod running;
 mod upkeep;
+mod verbs;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,22 +26,16 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::store::{self, DatabaseLock, Schema};
 
-pub use check::{Checked, verify};
-pub use error::BackupError;
 pub use feature::FEATURE;
-pub use manifest::{Manifest, Moment, names};
-pub use operator::{MANIFEST_HEADER, PROCESS_HEADER};
-pub use options::Options;
-pub use restore::{RestoreError, Restored, restore};
-pub use running::{Backups, Fact, Failed, Last, Streamed, Succeeded, TakenAway};
 
 use check::Halt;
-use error::ROOM_LEFT_BYTES;
+use error::{BackupError, ROOM_LEFT_BYTES};
+use manifest::Manifest;
 use partial::Partial;
 
 /// A backup that was made.
 #[derive(Debug, Clone)]
-pub struct Report {
+struct Report {
     /// The file.
     pub path: PathBuf,
     /// What is in it.
@@ -55,7 +50,7 @@ pub struct Report {
 ///
 /// # Errors
 /// When there is none; what was begun is removed.
-pub fn alone(lock: &DatabaseLock, directory: &Path, schema: &Schema, clock: &Clock) -> Result<Report, BackupError> {
+fn alone(lock: &DatabaseLock, directory: &Path, schema: &Schema, clock: &Clock) -> Result<Report, BackupError> {
     let began = clock.instant();
     let copying = |source| BackupError::Copy { directory: directory.to_owned(), source };
     let mut partial = Partial::create(directory, clock.now())?;
@@ -91,7 +86,7 @@ fn check_room(directory: &Path, bytes: u64) -> Result<(), BackupError> {
 ///
 /// # Errors
 /// When it is not, or cannot be written.
-pub fn receive(
+fn receive(
     directory: &Path,
     manifest: &Manifest,
     from: &mut dyn std::io::Read,

@@ -12,10 +12,10 @@ use crate::net::{Body, Response};
 use crate::plane;
 
 /// The header by which a backup is asked of one process only, by its number.
-pub const PROCESS_HEADER: &str = "x-inkring-process";
+pub(super) const PROCESS_HEADER: &str = "x-inkring-process";
 
 /// The header in which a backup that is sent has its manifest.
-pub const MANIFEST_HEADER: &str = "x-backup-manifest";
+pub(super) const MANIFEST_HEADER: &str = "x-backup-manifest";
 
 /// What is served to the operator.
 pub(super) const ROUTES: [Route; 2] = [

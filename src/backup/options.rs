@@ -24,7 +24,7 @@ pub(crate) const KNOBS: &[&Knob] = &[&DIRECTORY, &INTERVAL_HOURS, &KEEP_DAYS];
 
 /// What is configured.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub(super) struct Options {
     /// The database.
     pub database: PathBuf,
     /// Where backups are put.
@@ -38,7 +38,7 @@ pub struct Options {
 impl Options {
     /// As configured.
     #[must_use]
-    pub fn of(settings: &Settings) -> Self {
+    pub(super) fn of(settings: &Settings) -> Self {
         Self {
             database: settings.database(&store::options::DATABASE).to_owned(),
             directory: settings.path(&DIRECTORY),

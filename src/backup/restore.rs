@@ -12,7 +12,7 @@ use crate::store::{self, CopyTarget, Depth, Error, OpenError, Reader, Schema, di
 
 /// What a restore has done, or would do.
 #[derive(Debug)]
-pub struct Restored<N> {
+pub(super) struct Restored<N> {
     /// The backup.
     pub checked: Checked,
     /// What the old database has and the backup has not, or why nobody can tell; nothing when there was no old one.
@@ -23,7 +23,7 @@ pub struct Restored<N> {
 
 /// Why nothing was restored.
 #[derive(Debug, thiserror::Error)]
-pub enum RestoreError {
+pub(super) enum RestoreError {
     /// A server has the database, or it cannot be got at.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -83,7 +83,7 @@ pub enum RestoreError {
 /// # Errors
 /// When it did not happen. The old database is in its place then, or (after an error of the file system while files were
 /// moved) the next start finishes what was begun.
-pub fn restore<N>(
+pub(super) fn restore<N>(
     file: &Path,
     named: &Path,
     schema: &Schema,

@@ -28,7 +28,7 @@ pub(super) const OVERDUE_INTERVALS: u32 = 2;
 /// them keeps the writer from ending after [`Backups::stop`]. To make one takes long, so shards only ask for
 /// [`Backups::last`] and [`Backups::fact`].
 #[derive(Clone)]
-pub struct Backups {
+pub(super) struct Backups {
     pub(super) shared: Arc<Shared>,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Shared {
 
 /// How the backups in `BACKUP_DIR` stand.
 #[derive(Debug, Clone, Default)]
-pub struct Last {
+pub(super) struct Last {
     /// The newest one that is there.
     pub success: Option<Succeeded>,
     /// The last attempt, if it failed.
@@ -61,7 +61,7 @@ pub struct Last {
 
 /// A backup that is there.
 #[derive(Debug, Clone)]
-pub struct Succeeded {
+pub(super) struct Succeeded {
     /// When it was begun.
     pub at: Timestamp,
     /// The same by elapsed time ([`Reading::elapsed`]), if this process made it: so its age does not depend on the wall clock.
@@ -76,7 +76,7 @@ pub struct Succeeded {
 
 /// An attempt that failed.
 #[derive(Debug, Clone)]
-pub struct Failed {
+pub(super) struct Failed {
     /// When.
     pub at: Timestamp,
     /// The same by elapsed time.
@@ -88,14 +88,14 @@ pub struct Failed {
 impl Succeeded {
     /// How old it is; nothing if it is dated in the future, which proves nothing.
     #[must_use]
-    pub fn age(&self, now: Reading) -> Option<Duration> {
+    pub(super) fn age(&self, now: Reading) -> Option<Duration> {
         self.made.map_or_else(|| self.at.age(now.wall), |made| Some(now.elapsed.saturating_sub(made)))
     }
 }
 
 /// What whoever asks about readiness should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fact {
+pub(super) struct Fact {
     /// How old the newest backup is, if that is known.
     pub age: Option<Duration>,
     /// What is not as it should be, in words that anybody may read.
@@ -103,15 +103,15 @@ pub struct Fact {
 }
 
 /// A backup without a name, to be sent somewhere else.
-pub struct Streamed {
+pub(super) struct Streamed {
     /// The whole file, from its beginning. It is gone when this is dropped.
-    pub file: TakenAway,
+    pub(super) file: TakenAway,
     /// What is in it.
     pub manifest: Manifest,
 }
 
 /// The bytes of a copy without a name; it counts as being taken away until it is dropped.
-pub struct TakenAway {
+pub(super) struct TakenAway {
     file: File,
     _place: Arc<()>,
 }
@@ -125,7 +125,7 @@ impl Read for TakenAway {
 impl Backups {
     /// Backups of the database that this writer writes.
     #[must_use]
-    pub fn new(writer: WriterHandle, schema: Schema, options: Options, clock: Clock) -> Self {
+    pub(super) fn new(writer: WriterHandle, schema: Schema, options: Options, clock: Clock) -> Self {
         let found = |directory| manifest::newest(directory, clock.now()).ok().flatten();
         let newest = options.directory.as_deref().and_then(found);
         let success = newest.map(|(path, manifest)| Succeeded {
@@ -145,7 +145,7 @@ impl Backups {
     ///
     /// # Errors
     /// When there is none. [`BackupError::UnderWay`] if one is being made.
-    pub fn now(&self) -> Result<Report, BackupError> {
+    pub(super) fn now(&self) -> Result<Report, BackupError> {
         let directory = self.shared.options.directory.as_deref().ok_or(BackupError::NoDirectory)?;
         let began = self.shared.clock.reading().elapsed;
         let result = self.to(directory);
@@ -177,7 +177,7 @@ impl Backups {
     ///
     /// # Errors
     /// When there is none.
-    pub fn to(&self, directory: &Path) -> Result<Report, BackupError> {
+    pub(super) fn to(&self, directory: &Path) -> Result<Report, BackupError> {
         self.logged(directory, |began| {
             let (partial, manifest, steps) = self.copy(directory)?;
             let path = partial.place(&manifest)?;
@@ -191,7 +191,7 @@ impl Backups {
     ///
     /// # Errors
     /// When there is none. [`BackupError::Taken`] while [`TAKEN_MAX`] of them are.
-    pub fn stream(&self) -> Result<Streamed, BackupError> {
+    pub(super) fn stream(&self) -> Result<Streamed, BackupError> {
         let place = Arc::clone(&self.shared.taken);
         // The shared one itself, ours, and those of the copies.
         if Arc::strong_count(&place) - 2 >= TAKEN_MAX {
@@ -257,13 +257,13 @@ impl Backups {
 
     /// How they stand.
     #[must_use]
-    pub fn last(&self) -> Last {
+    pub(super) fn last(&self) -> Last {
         self.shared.last.lock().clone()
     }
 
     /// What an operator is told of them: how they are made, and the newest one.
     #[must_use]
-    pub fn card(&self) -> Value {
+    pub(super) fn card(&self) -> Value {
         let options = &self.shared.options;
         json!({
             "every_hours": options.every.map(|every| every.as_secs() / 3600),
@@ -292,7 +292,7 @@ impl Backups {
 
     /// The same in short; nothing where backups are not wanted.
     #[must_use]
-    pub fn fact(&self) -> Option<Fact> {
+    pub(super) fn fact(&self) -> Option<Fact> {
         let Shared { clock, options, began, last, .. } = &*self.shared;
         options.directory.as_ref()?;
         let last = last.lock();
@@ -322,7 +322,7 @@ impl Backups {
     }
 
     /// Ends what is under way, and begins nothing any more.
-    pub fn stop(&self) {
+    pub(super) fn stop(&self) {
         self.shared.halt.ask();
         *self.shared.writer.lock() = None;
     }

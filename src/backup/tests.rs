@@ -3,8 +3,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
+use super::check::verify;
 use super::error::TAKEN_MAX;
+use super::options::Options;
 use super::partial::SAME_SECOND_MAX;
+use super::restore::{RestoreError, restore};
+use super::running::{Backups, Fact, Streamed};
 use super::*;
 use crate::audit;
 use crate::clock::Timestamp;

@@ -1,6 +1,5 @@
 //! What is bounded of the verbs.
 
-use super::backup::{BACKUP_ANSWER_MAX_BYTES, BACKUP_PATIENCE};
 use super::doctor::QUICK_CHECK_MAX_BYTES;
 use super::healthcheck::HEALTHCHECK_PATIENCE;
 use super::token::TOKEN_STDIN_MAX_BYTES;
@@ -15,10 +14,6 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&OPERATIONS, "QUICK_CHECK_MAX_BYTES", QUICK_CHECK_MAX_BYTES, "bytes")
         .of("The database that `inkring doctor` reads through.", "not checked, and said to be")
         .tested_by("a_large_database_is_not_read_in_passing"),
-    BoundRow::new(&OPERATIONS, "BACKUP_PATIENCE", BACKUP_PATIENCE.as_secs(), "seconds")
-        .of("How long `inkring backup` waits for a server.", "it fails; the server goes on with the backup"),
-    BoundRow::new(&OPERATIONS, "BACKUP_ANSWER_MAX_BYTES", BACKUP_ANSWER_MAX_BYTES, "bytes")
-        .of("The answer of a server to it that is no backup.", "not read further"),
     BoundRow::new(&OPERATIONS, "SMOKE_ANSWER_MAX_BYTES", SMOKE_ANSWER_MAX_BYTES as u64, "bytes")
         .of("An answer that `inkring smoke` reads.", "not read further"),
 ];

@@ -7,7 +7,7 @@ use super::counters::{self, Counters};
 use super::damage::Damaged;
 use super::options::{self, Options, SocketOptions};
 use super::shared::Shared;
-use super::{bounds, error, retention, routes, smoke, socket, spent_keys};
+use super::{bounds, error, newer, retention, routes, smoke, socket, spent_keys};
 use crate::feature::{Feature, House, Replacement, Running, ShardParts, StartError};
 use crate::gate::{Live, Routes};
 use crate::housekeeper::{self, Task};
@@ -22,6 +22,8 @@ pub static FEATURE: Feature = Feature {
     codes: error::CODES,
     routes: &[&routes::ROUTES, &[socket::ROUTE]],
     schema: super::MIGRATIONS,
+    counted: &["drafts"],
+    newer: Some(newer::newer),
     smoke: smoke::smoke,
     ..Feature::new("drafts", start)
 };

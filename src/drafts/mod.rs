@@ -29,7 +29,6 @@ mod view;
 use crate::store::Migration;
 
 pub use feature::FEATURE;
-pub use newer::{Newer, NewerDraft, newer};
 
 /// The tables of drafts.
 pub const MIGRATIONS: &[Migration] = &[

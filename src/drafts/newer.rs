@@ -1,44 +1,23 @@
 //! What is lost when a backup takes the place of a database.
 
 use super::store;
+use crate::feature::Newer;
 use crate::store::{Error, Reader};
 
 /// Drafts that are named; the rest is counted.
 pub(super) const LISTED_MAX_DRAFTS: usize = 20;
 
-/// What a database has and its backup has not.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Newer {
-    /// The first drafts of which the database knows more.
-    pub drafts: Vec<NewerDraft>,
-    /// How many more there are.
-    pub more: u64,
-}
-
-/// A draft of which a database knows more than its backup.
-#[derive(Debug, PartialEq, Eq)]
-pub struct NewerDraft {
-    /// Its id.
-    pub draft_id: String,
-    /// The number of its newest event in the database.
-    pub seq: i64,
-    /// That in the backup; nothing if the backup does not have the draft.
-    pub seq_in_backup: Option<i64>,
-}
-
-/// Compares the two.
-///
-/// # Errors
-/// When one of them cannot be read.
-pub fn newer(database: &Reader, backup: &Reader) -> Result<Newer, Error> {
-    let mut newer = Newer::default();
+/// Names the drafts of which the database knows more than its backup.
+pub(super) fn newer(database: &Reader, backup: &Reader) -> Result<Newer, Error> {
+    let mut newer = Newer { what: "drafts", ..Newer::default() };
     store::event_seqs(database, |draft_id, seq| {
-        let seq_in_backup = store::event_seq(backup, draft_id)?;
-        if seq_in_backup.is_some_and(|known| known >= seq) {
+        let known = store::event_seq(backup, draft_id)?;
+        if known.is_some_and(|known| known >= seq) {
             return Ok(());
         }
-        if newer.drafts.len() < LISTED_MAX_DRAFTS {
-            newer.drafts.push(NewerDraft { draft_id: draft_id.to_owned(), seq, seq_in_backup });
+        if newer.lines.len() < LISTED_MAX_DRAFTS {
+            let there = known.map_or("not in the backup".to_owned(), |known| format!("{known} in the backup"));
+            newer.lines.push(format!("{draft_id}  {seq} events, {there}"));
         } else {
             newer.more += 1;
         }
@@ -64,9 +43,10 @@ mod tests {
             reader
         };
         let (now, backup) = (database(LISTED_MAX_DRAFTS + 3, 2), database(1, 2));
-        assert_eq!(newer(&backup, &backup).unwrap(), Newer::default());
+        assert_eq!(newer(&backup, &backup).unwrap(), Newer { what: "drafts", lines: Vec::new(), more: 0 });
         let found = newer(&now, &backup).unwrap();
-        assert_eq!((found.drafts.len(), found.more), (LISTED_MAX_DRAFTS, 2));
-        assert_eq!(newer(&database(1, 3), &backup).unwrap().drafts[0].seq_in_backup, Some(2));
+        assert_eq!((found.lines.len(), found.more), (LISTED_MAX_DRAFTS, 2));
+        assert_eq!(found.lines[0], "01  2 events, not in the backup");
+        assert_eq!(newer(&database(1, 3), &backup).unwrap().lines, ["00  3 events, 2 in the backup"]);
     }
 }

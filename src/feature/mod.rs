@@ -23,16 +23,20 @@ use crate::store::{self, Migration, Reader, Schema, Survey, WriterHandle};
 mod check;
 pub mod doctor;
 mod errors;
+mod newer;
 mod receive;
 mod shard;
 pub mod smoke;
+pub mod verb;
 
 pub use check::{Check, Finding};
 use doctor::{Diagnosis, Examined};
+pub use newer::{Compare, Newer};
 pub(crate) use receive::BOUNDS;
 pub use receive::Sink;
 pub use shard::{ShardParts, hand_in};
 use smoke::Smoke;
+use verb::Verbs;
 
 /// Why a feature does not start. Displays one sentence.
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
@@ -61,6 +65,12 @@ pub struct Feature {
     pub operator: &'static [Route],
     /// Its tables.
     pub schema: &'static [Migration],
+    /// Tables of which an operator is told how many rows are in a backup.
+    pub counted: &'static [&'static str],
+    /// Says what a database has and a backup of it has not, before that takes its place.
+    pub newer: Option<Compare>,
+    /// Its verbs of the command line.
+    pub verbs: Option<Verbs>,
     /// What `inkring doctor` finds of its part of an installation, while no server need run.
     pub doctor: fn(&Examined<'_>) -> Vec<Diagnosis>,
     /// What `inkring smoke` tries of it on a running server, from outside.
@@ -82,6 +92,9 @@ impl Feature {
             routes: &[],
             operator: &[],
             schema: &[],
+            counted: &[],
+            newer: None,
+            verbs: None,
             doctor: |_| Vec::new(),
             smoke: |_| (),
             start,

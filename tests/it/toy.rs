@@ -1,17 +1,20 @@
 //! A feature is one folder and one line: here is one that has one of everything. It uses what any feature may use, is
 //! known to nobody but the list that the server is started with, and is seen wherever a feature is to be seen.
 
+use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use inkring::cli;
 use inkring::clock::Clock;
 use inkring::config::knobs::KNOBS;
 use inkring::config::{self, Sources};
 use inkring::feature::doctor::{Diagnosis, Examined};
 use inkring::feature::smoke::{Caller, Smoke, Trial};
+use inkring::feature::verb::{self, Program, Verbs};
 use inkring::feature::{Check, Feature, House, Replacement, Running, Serving, ShardParts, StartError};
 use inkring::features;
 use inkring::gate::{self, ApiError, Code, CodeRow, Live, Outcome, Route, Routes};
@@ -53,6 +56,7 @@ static TOY: Feature = Feature {
     routes: &[&ROUTES],
     operator: &[COUNT],
     schema: TABLES,
+    verbs: Some(Verbs::of::<Verb>()),
     doctor,
     smoke,
     ..Feature::new("toy", start)
@@ -71,6 +75,23 @@ fn greeting(settings: &Settings) -> String {
 fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
     let said = house.metrics.counter(&SAID);
     Ok(Arc::new(Toy { greeting: Live::new(greeting(settings)), said, tidied: Arc::default() }))
+}
+
+/// Its verbs of the command line.
+#[derive(clap::Subcommand)]
+enum Verb {
+    /// Say how many letters a name has
+    Spell {
+        /// The name
+        name: String,
+    },
+}
+
+impl verb::Verb for Verb {
+    fn run(self, _: &Program<'_>) -> ExitCode {
+        let Self::Spell { name } = self;
+        ExitCode::from(name.len() as u8)
+    }
 }
 
 /// What `inkring doctor` finds of it.
@@ -165,6 +186,7 @@ fn a_feature_is_one_folder_and_one_line() {
     let settings = configured(directory.path(), "welcome");
     let examined = Examined { settings: &settings, reader: None, now: Clock::system().now() };
     assert_eq!((TOY.doctor)(&examined)[0].found, "it says \"welcome\"");
+    assert_eq!(cli::run_with(&list, ["inkring", "spell", "teddy"].map(Into::into)), ExitCode::from(5));
     let server = Server::start(
         &list,
         &settings,

@@ -6,23 +6,25 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::Subcommand;
 use serde_json::Value;
 
-use super::common::{FOUND_PROBLEMS, fail, load, misconfigured, print};
-use crate::backup::{
-    self, BackupError, Checked, MANIFEST_HEADER, Manifest, PROCESS_HEADER, RestoreError, Restored, alone, receive,
-    verify,
-};
+use super::check::{Checked, verify};
+use super::error::BackupError;
+use super::manifest::Manifest;
+use super::operator::{MANIFEST_HEADER, PROCESS_HEADER};
+use super::options::Options;
+use super::restore::{RestoreError, Restored, restore};
+use super::{alone, receive};
 use crate::clock::Clock;
-use crate::config::{ConfigError, SettingsPath};
-use crate::drafts::{self, Newer, NewerDraft};
-use crate::features;
+use crate::feature::Newer;
+use crate::feature::verb::{self, FOUND_PROBLEMS, Misconfigured, Program, fail, misconfigured, print};
 use crate::net::Endpoint;
 use crate::net::client::{Answer, Ask, AskError};
 use crate::plane;
 use crate::settings::Settings;
 use crate::store::options::DATABASE;
-use crate::store::{OpenError, directory_of, lock_database};
+use crate::store::{OpenError, Reader, directory_of, lock_database};
 use crate::text::visible;
 
 /// How long a server may take for a backup, of which nothing is heard until it is done and checked.
@@ -30,11 +32,52 @@ pub(super) const BACKUP_PATIENCE: Duration = Duration::from_secs(3600);
 /// An answer that is no backup is not read any further.
 pub(super) const BACKUP_ANSWER_MAX_BYTES: u64 = 65_536;
 
+/// The verbs of backups.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Make a backup of the database, whether its server runs or not
+    ///
+    /// A server that runs is asked over its private plane (OPS_ADDR, with OPS_TOKEN) and makes it between two changes.
+    /// A backup is one file that has been checked, with its manifest beside it: NAME.db and NAME.db.json.
+    Backup {
+        /// The directory to put it into; BACKUP_DIR if not given
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+    },
+    /// Check a backup: its pages, its manifest, its audit log
+    #[command(after_help = "Exit codes: 0 the backup is good, 1 it cannot be read, 2 usage, 3 it is not good.")]
+    Verify {
+        /// The backup
+        file: PathBuf,
+    },
+    /// Put a backup in the place of the database, of which no server may run
+    ///
+    /// The backup is checked first. The old database is moved aside, and what was newer in it is listed.
+    #[command(after_help = "Exit codes: 0 done, 1 failure, 2 usage, 3 the backup is not good.")]
+    Restore {
+        /// The backup
+        file: PathBuf,
+        /// Check everything, change nothing
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+impl verb::Verb for Verb {
+    fn run(self, program: &Program<'_>) -> ExitCode {
+        match self {
+            Self::Backup { to } => run_backup(to.as_deref(), program),
+            Self::Verify { file } => run_verify(&file, program),
+            Self::Restore { file, check } => run_restore(&file, check, program),
+        }
+    }
+}
+
 /// Why there is no backup.
 #[derive(Debug, thiserror::Error)]
 enum Ended {
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] Misconfigured),
     #[error(transparent)]
     Store(#[from] OpenError),
     #[error(transparent)]
@@ -66,8 +109,8 @@ fn hint(status: u16) -> &'static str {
     }
 }
 
-pub(super) fn run_backup(to: Option<PathBuf>, path: &SettingsPath) -> ExitCode {
-    match make(to.as_deref(), path) {
+fn run_backup(to: Option<&Path>, program: &Program<'_>) -> ExitCode {
+    match make(to, program) {
         Ok(text) => print(&text),
         Err(Ended::Config(error)) => misconfigured(&error),
         Err(error) => fail("there is no backup", &error, 1),
@@ -75,9 +118,9 @@ pub(super) fn run_backup(to: Option<PathBuf>, path: &SettingsPath) -> ExitCode {
 }
 
 /// Makes it, by whom it must be, and says what was made.
-fn make(to: Option<&Path>, path: &SettingsPath) -> Result<String, Ended> {
-    let settings = load(path)?.settings;
-    let backup::Options { database, directory: configured, .. } = backup::Options::of(&settings);
+fn make(to: Option<&Path>, program: &Program<'_>) -> Result<String, Ended> {
+    let (settings, schema) = ((program.settings)()?, &program.schema);
+    let Options { database, directory: configured, .. } = Options::of(&settings);
     let configured = configured.as_deref();
     if !directory_of(&database).exists() {
         return Err(OpenError::Absent { path: database }.into());
@@ -89,8 +132,8 @@ fn make(to: Option<&Path>, path: &SettingsPath) -> Result<String, Ended> {
                 return Err(OpenError::Absent { path: database.clone() }.into());
             }
             let directory = to.or(configured).ok_or(BackupError::NoDirectory)?;
-            let report = alone(&lock, directory, &features::schema(), &Clock::system())?;
-            Ok(made(&report.path.display().to_string(), &report.manifest))
+            let report = alone(&lock, directory, schema, &Clock::system())?;
+            Ok(made(&report.path.display().to_string(), &report.manifest, program))
         }
         Err(OpenError::InUse { pid, .. } | OpenError::InUseAsIs { pid, .. }) => match to {
             None => {
@@ -103,15 +146,15 @@ fn make(to: Option<&Path>, path: &SettingsPath) -> Result<String, Ended> {
                     || format!("{} in the server's BACKUP_DIR", manifest.name),
                     |directory| directory.join(&manifest.name).display().to_string(),
                 );
-                Ok(made(&place, &manifest))
+                Ok(made(&place, &manifest, program))
             }
             Some(directory) => {
                 let FromServer { from, mut body } = ask("GET", &settings, pid)?;
                 let described = body.header(MANIFEST_HEADER).ok_or_else(|| format!("there is no {MANIFEST_HEADER}"));
                 let manifest = described.and_then(Manifest::parse);
                 let manifest = manifest.map_err(|why| Ended::Strange { from, why })?;
-                let path = receive(directory, &manifest, &mut body, &features::schema())?;
-                Ok(made(&path.display().to_string(), &manifest))
+                let path = receive(directory, &manifest, &mut body, schema)?;
+                Ok(made(&path.display().to_string(), &manifest, program))
             }
         },
         Err(error) => Err(error.into()),
@@ -143,21 +186,24 @@ fn ask(method: &str, settings: &Settings, pid: String) -> Result<FromServer, End
     Err(Ended::Refused { status, code, message: part("message").unwrap_or_else(|| "it does not say why".to_owned()) })
 }
 
-fn made(place: &str, manifest: &Manifest) -> String {
-    let Manifest { bytes, sha256, schema_version, .. } = manifest;
+fn made(place: &str, manifest: &Manifest, program: &Program<'_>) -> String {
+    let mut text = format!("{place}\n");
+    let mut line = |name: &str, value: &str| text.push_str(&format!("  {name:<14} {value}\n"));
+    line("bytes", &manifest.bytes.to_string());
+    line("sha256", &visible(&manifest.sha256));
+    line("schema", &manifest.schema_version.to_string());
+    for table in &program.counted {
+        line(table, &manifest.rows.get(*table).copied().unwrap_or_default().to_string());
+    }
     let newest = manifest.newest_change.map_or_else(|| "none".to_owned(), |at| at.0.offset_style().to_string());
-    format!(
-        "{place}\n  bytes          {bytes}\n  sha256         {}\n  schema         {schema_version}\n  drafts         {}\n  \
-         newest change  {newest}\n",
-        visible(sha256),
-        manifest.rows.get("drafts").copied().unwrap_or_default(),
-    )
+    line("newest change", &newest);
+    text
 }
 
-pub(super) fn run_verify(file: &Path) -> ExitCode {
-    match verify(file, &features::schema()) {
+fn run_verify(file: &Path, program: &Program<'_>) -> ExitCode {
+    match verify(file, &program.schema) {
         Ok(checked) => {
-            print(&found(file, &checked));
+            print(&found(file, &checked, program));
             match checked.problems.is_empty() {
                 true => ExitCode::SUCCESS,
                 false => fail("the backup is not good", &safe_lines(&checked.problems), FOUND_PROBLEMS),
@@ -172,7 +218,7 @@ fn safe_lines(problems: &[String]) -> String {
     problems.iter().map(|problem| visible(problem)).collect::<Vec<_>>().join("\n")
 }
 
-fn found(file: &Path, checked: &Checked) -> String {
+fn found(file: &Path, checked: &Checked, program: &Program<'_>) -> String {
     let verdict = if checked.problems.is_empty() { "the backup is good" } else { "THE BACKUP IS NOT GOOD" };
     let mut text = format!("{verdict}\n  file           {}\n", file.display());
     let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<14} {value}\n"));
@@ -190,8 +236,8 @@ fn found(file: &Path, checked: &Checked) -> String {
     if let Some(version) = checked.schema_version {
         line("schema", version.to_string());
     }
-    if let Some(drafts) = checked.rows.get("drafts") {
-        line("drafts", drafts.to_string());
+    for (table, rows) in program.counted.iter().filter_map(|table| Some((table, checked.rows.get(*table)?))) {
+        line(table, rows.to_string());
     }
     if let Some(at) = checked.newest_change {
         line("newest change", at.0.offset_style().to_string());
@@ -202,13 +248,15 @@ fn found(file: &Path, checked: &Checked) -> String {
     text
 }
 
-pub(super) fn run_restore(file: &Path, only_check: bool, path: &SettingsPath) -> ExitCode {
-    let settings = match load(path) {
-        Ok(loaded) => loaded.settings,
+fn run_restore(file: &Path, only_check: bool, program: &Program<'_>) -> ExitCode {
+    let settings = match (program.settings)() {
+        Ok(settings) => settings,
         Err(error) => return fail("the configuration is wrong", &error, 1),
     };
     let database = settings.database(&DATABASE);
-    match backup::restore(file, database, &features::schema(), Clock::system().now(), only_check, drafts::newer) {
+    let newer =
+        |database: &Reader, backup: &Reader| program.newer.iter().map(|compare| compare(database, backup)).collect();
+    match restore(file, database, &program.schema, Clock::system().now(), only_check, newer) {
         Ok(restored) => print(&outcome(file, database, &restored, only_check)),
         Err(RestoreError::Bad { path, problems }) => {
             let text = format!("{}\n{}", path.display(), safe_lines(&problems));
@@ -219,7 +267,7 @@ pub(super) fn run_restore(file: &Path, only_check: bool, path: &SettingsPath) ->
     }
 }
 
-fn outcome(file: &Path, database: &Path, restored: &Restored<Newer>, only_check: bool) -> String {
+fn outcome(file: &Path, database: &Path, restored: &Restored<Vec<Newer>>, only_check: bool) -> String {
     let (file, database) = (file.display(), database.display());
     let mut text = match only_check {
         true => format!("{file} is good and can be put in the place of {database}; nothing was changed\n"),
@@ -238,16 +286,17 @@ fn outcome(file: &Path, database: &Path, restored: &Restored<Newer>, only_check:
         Some(Err(why)) => {
             text.push_str(&format!("  what was newer in the old one nobody can tell: {}\n", visible(why)))
         }
-        Some(Ok(Newer { drafts, .. })) if drafts.is_empty() => text.push_str("  nothing was newer in the old one\n"),
-        Some(Ok(Newer { drafts, more })) => {
-            let total = drafts.len() as u64 + more;
-            text.push_str(&format!("  drafts that were newer in the old one: {total}\n"));
-            for NewerDraft { draft_id, seq, seq_in_backup } in drafts {
-                let there = seq_in_backup.map_or("not in the backup".to_owned(), |seq| format!("{seq} in the backup"));
-                text.push_str(&format!("    {}  {seq} events, {there}\n", visible(draft_id)));
-            }
-            if *more > 0 {
-                text.push_str(&format!("    and {more} more\n"));
+        Some(Ok(newer)) if newer.iter().all(|newer| newer.lines.is_empty()) => {
+            text.push_str("  nothing was newer in the old one\n");
+        }
+        Some(Ok(newer)) => {
+            for Newer { what, lines, more } in newer.iter().filter(|newer| !newer.lines.is_empty()) {
+                let total = lines.len() as u64 + more;
+                text.push_str(&format!("  {what} that were newer in the old one: {total}\n"));
+                lines.iter().for_each(|line| text.push_str(&format!("    {}\n", visible(line))));
+                if *more > 0 {
+                    text.push_str(&format!("    and {more} more\n"));
+                }
             }
         }
     }

@@ -1,0 +1,90 @@
+//! Verbs of the command line that features bring, and how every verb speaks.
+
+use std::fmt::Display;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Command, Subcommand};
+
+use super::newer::Compare;
+use crate::settings::Settings;
+use crate::store::Schema;
+
+/// Exit code when a check ran and found problems, or the settings are wrong.
+pub const FOUND_PROBLEMS: u8 = 3;
+
+/// What a verb may ask of the program that it is a verb of.
+pub struct Program<'a> {
+    /// The database of a server with its features.
+    pub schema: Schema,
+    /// Tables of which an operator is told how many rows are in a backup.
+    pub counted: Vec<&'static str>,
+    /// What says what a backup lacks.
+    pub newer: Vec<Compare>,
+    /// Reads the configuration of the server, after it has said where from.
+    pub settings: &'a dyn Fn() -> Result<Settings, Misconfigured>,
+}
+
+/// Why there are no settings. Displays a sentence for each mistake.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Misconfigured(pub String);
+
+/// Verbs, as clap takes them from the command line.
+pub trait Verb: Subcommand {
+    /// Does what was asked for.
+    fn run(self, program: &Program<'_>) -> ExitCode;
+}
+
+/// The verbs of one feature.
+pub struct Verbs {
+    add: fn(Command) -> Command,
+    has: fn(&str) -> bool,
+    run: fn(&ArgMatches, &Program<'_>) -> ExitCode,
+}
+
+impl Verbs {
+    /// Those of this type.
+    pub const fn of<V: Verb>() -> Self {
+        Self { add: V::augment_subcommands, has: V::has_subcommand, run: run::<V> }
+    }
+
+    /// Adds them to a program, behind what it has.
+    pub fn add_to(&self, program: Command) -> Command {
+        (self.add)(program)
+    }
+
+    /// Whether this is the name of one of them.
+    pub fn has(&self, name: &str) -> bool {
+        (self.has)(name)
+    }
+
+    /// Runs the one that was asked for.
+    pub fn run(&self, asked: &ArgMatches, program: &Program<'_>) -> ExitCode {
+        (self.run)(asked, program)
+    }
+}
+
+fn run<V: Verb>(asked: &ArgMatches, program: &Program<'_>) -> ExitCode {
+    match V::from_arg_matches(asked) {
+        Ok(verb) => verb.run(program),
+        Err(message) => message.exit(),
+    }
+}
+
+/// Prints to stdout; a reader who has left is no error of ours.
+pub fn print(text: &str) -> ExitCode {
+    let _ = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
+    ExitCode::SUCCESS
+}
+
+/// Says on stderr what did not work and why, for this exit code.
+pub fn fail(what: &str, error: &dyn Display, code: u8) -> ExitCode {
+    let _ = writeln!(io::stderr(), "inkring: {what}:\n{error}");
+    ExitCode::from(code)
+}
+
+/// Says that the settings are wrong, for a verb whose exit code says so.
+pub fn misconfigured(error: &dyn Display) -> ExitCode {
+    fail("the configuration is wrong", error, FOUND_PROBLEMS)
+}
