@@ -132,6 +132,8 @@ impl Server {
             .env("DATABASE_URL", database)
             .env("LOG_LEVEL", "warn")
             .env("MAX_CONNECTIONS_PER_ADDRESS", "100000")
+            // The run decides how many there are.
+            .env("MAX_SEGMENTS_PER_DRAFT", "0")
             .envs(settings.iter().copied());
         Self::start(command, Some(directory))
     }
