@@ -4,14 +4,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::clock::Clock;
 use crate::feature::{Check, House, Running, ShardParts};
 use crate::gate::{self, Gate, Live, Places, Policies, Policy, Routes};
 use crate::hub::{Mailbox, Topics};
 use crate::net::options::PER_ADDRESS_MAX;
 use crate::net::{self, Caps, Door, Listener};
-use crate::observe::metrics::Metrics;
-use crate::pool::PoolHandle;
 use crate::settings::Settings;
 use crate::store::Reader;
 use crate::store::options::COMMIT_TIMEOUT;
@@ -63,13 +60,13 @@ pub(super) fn front_door(
 }
 
 /// How connections are treated.
-pub(super) fn front_options(settings: &Settings, pool: PoolHandle, metrics: &Metrics, clock: &Clock) -> net::Options {
+pub(super) fn front_options(settings: &Settings, house: &House) -> net::Options {
     net::Options {
         name: "",
         limits: net::HeadLimits::of(settings),
         timeouts: net::Timeouts::of(settings, settings.seconds(&COMMIT_TIMEOUT)),
-        pool,
-        metrics: Arc::new(net::Counters::new(metrics)),
-        clock: clock.clone(),
+        pool: house.pool.clone(),
+        metrics: Arc::new(net::Counters::new(&house.metrics)),
+        clock: house.clock.clone(),
     }
 }

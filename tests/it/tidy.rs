@@ -73,6 +73,15 @@ fn no_file_is_huge_or_left_for_later_or_of_one_machine() {
 }
 
 #[test]
+fn the_server_only_builds_starts_and_stops() {
+    let lines = read("src/server.rs").lines().count();
+    assert!(
+        lines <= 200,
+        "src/server.rs has {lines} lines: what it does beyond that belongs in src/server/ or in a feature"
+    );
+}
+
+#[test]
 fn the_changelog_knows_this_version() {
     let heading = format!("## {}", env!("CARGO_PKG_VERSION"));
     let changelog = read("CHANGELOG.md");
