@@ -1,4 +1,4 @@
-//! What a database is made of is code, and is looked at (decision 0033): a trigger in the file silences nothing, and is found
+//! What a database is made of is code, and is looked at (decision 0030): a trigger in the file silences nothing, and is found
 //! wherever the file is opened or checked.
 
 use std::path::Path;

@@ -2,7 +2,7 @@
 //!
 //! The schema of a file is code that SQLite carries out: a trigger can take back the row that was just written, an index can
 //! refuse it, a view can stand where a table was. So it is compared whole with what our own migrations make, wherever a
-//! file is opened or checked ([decision 0033](../../../docs/decisions/0033-schema-compared.md)).
+//! file is opened or checked ([decision 0030](../../../docs/decisions/0030-schema-compared.md)).
 
 use std::collections::BTreeSet;
 
