@@ -30,8 +30,7 @@ use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes, USER_ID_MAX_CHAR
 use crate::net::Response;
 use crate::observe::metrics::Counter;
 use crate::store::{Error, Reader, StoreError, Tx};
-use crate::text::cut;
-use crate::text::is_deceptive;
+use crate::text::{cut, is_deceptive};
 
 const KEY: Length = Length::between(0, IDEMPOTENCY_KEY_MAX_CHARS);
 

@@ -490,17 +490,24 @@ pub fn date_keys(tx: &mut Tx<'_>, keys: &[SpentKey], at: Timestamp) -> Result<u6
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Value;
 
-    #[test]
-    fn the_list_of_a_user_walks_an_index_and_sorts_nothing() {
+    /// How SQLite would carry this statement out, step by step.
+    fn plan(sql: &str, params: &[Value<'_>]) -> Vec<String> {
         let reader = Reader::in_memory(crate::drafts::MIGRATIONS);
+        let explain = format!("EXPLAIN QUERY PLAN {sql}").leak();
         let mut steps: Vec<String> = Vec::new();
-        let plan = format!("EXPLAIN QUERY PLAN {NEWEST_OF_USER}").leak();
-        let read = reader.each(plan, &["u".into(), 9.into(), 10.into()], |row| {
+        let read = reader.each(explain, params, |row| {
             steps.push(row.get(3)?);
             Ok(())
         });
         read.unwrap();
+        steps
+    }
+
+    #[test]
+    fn the_list_of_a_user_walks_an_index_and_sorts_nothing() {
+        let steps = plan(NEWEST_OF_USER, &["u".into(), 9.into(), 10.into()]);
         assert_eq!(steps.len(), 2, "{steps:?}");
         assert!(steps[0].contains("draft_collaborators_by_user (user_id=? AND draft<?)"), "{steps:?}");
         assert!(steps[1].contains("PRIMARY KEY (rowid=?)"), "{steps:?}");
@@ -508,15 +515,8 @@ mod tests {
 
     #[test]
     fn the_index_gives_the_order_and_nothing_is_sorted() {
-        let reader = Reader::in_memory(crate::drafts::MIGRATIONS);
         for sql in [NEWEST, OLDEST] {
-            let mut steps: Vec<String> = Vec::new();
-            let plan = format!("EXPLAIN QUERY PLAN {sql}").leak();
-            let read = reader.each(plan, &["d".into(), 0.into(), 10.into()], |row| {
-                steps.push(row.get(3)?);
-                Ok(())
-            });
-            read.unwrap();
+            let steps = plan(sql, &["d".into(), 0.into(), 10.into()]);
             assert_eq!(steps.len(), 2, "{steps:?}");
             assert!(steps[0].contains("(draft_id=?)") && steps[1].contains("(draft=? AND seq>?)"), "{steps:?}");
         }

@@ -187,15 +187,15 @@ impl Gate {
             Found::Nothing => return Err(ApiError::no_route()),
         };
         // Before anything is copied of it.
-        let subject = route.subject.and_then(|name| params.get(name)).unwrap_or_default();
-        if subject.len() > SUBJECT_MAX_BYTES {
+        let subject = route.subject.and_then(|name| Some((name, params.get(name)?)));
+        if subject.is_some_and(|(_, id)| id.len() > SUBJECT_MAX_BYTES) {
             return Err(ApiError::new(
                 Code::NotFound,
                 format!("Nothing has an id of more than {SUBJECT_MAX_BYTES} bytes"),
             ));
         }
         if log::log_enabled!(log::Level::Warn) {
-            exchange.subject = route.subject.and_then(|name| Some((name, params.get(name)?.to_owned())));
+            exchange.subject = subject.map(|(name, id)| (name, id.to_owned()));
         }
         // Where the route does not ask, only the limiter does.
         let asks = route.access == Access::User || limiter.is_some();

@@ -168,7 +168,7 @@ impl<S: Service, K: Notes> Shard<S, K> {
         }
     }
 
-    /// Serves those that come last, for about one slice together: then whoever has come meanwhile is first again.
+    /// Serves those that come last, for about one slice together: then those that have come meanwhile are first again.
     fn serve_late(&mut self) {
         let until = self.tools.until_slice_ends();
         while let Some(key) = self.late.pop_front() {
