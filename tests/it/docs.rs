@@ -189,7 +189,7 @@ fn bounds() -> Vec<[String; 3]> {
 #[test]
 fn every_setting_and_constant_that_is_named_exists() {
     // Names of the system, of the tests and of `inkring smoke`, and one that stands for others.
-    const OTHERS: [&str; 27] = [
+    const OTHERS: [&str; 28] = [
         "BASE_URL",
         "SMOKE_COLLAB_ID",
         "SMOKE_ORIGIN",
@@ -205,6 +205,7 @@ fn every_setting_and_constant_that_is_named_exists() {
         "INKRING_CONFIG",
         "CREDENTIALS_DIRECTORY",
         "INKRING_CRASH_ROUNDS",
+        "INKRING_SOAK_SECONDS",
         "INKRING_TEST_SEED",
         "OPS_API",
         "OPS_PROD_CHECKLIST",

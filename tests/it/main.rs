@@ -43,6 +43,7 @@ mod setup;
 mod shutdown;
 mod smoke;
 mod smoke_verb;
+mod soak;
 mod socket_conformance;
 mod socket_memory;
 mod socket_order;
