@@ -1,6 +1,8 @@
 //! What is bounded of the audit log.
 
 use super::entry::TEXT_MAX_CHARS;
+use super::mark::GAPS_MAX;
+use super::marking::MARK_SEARCHED_MAX_ROWS;
 use super::read::SEARCHED_MAX_ROWS;
 use super::store::SLICE_ROWS;
 use super::upkeep::REMOVED_MAX_ROWS;
@@ -17,4 +19,10 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
         .of("Rows that a verb reads at once.", "the rest with the next reading"),
     BoundRow::new(&AUDIT, "SEARCHED_MAX_ROWS", SEARCHED_MAX_ROWS as u64, "rows")
         .of("Rows that the private plane searches for those that are wanted.", "older ones are not found"),
+    BoundRow::new(&AUDIT, "MARK_SEARCHED_MAX_ROWS", MARK_SEARCHED_MAX_ROWS as u64, "rows")
+        .of("Rows that a start searches for the last one that says how much is recorded.", "it is said once more")
+        .tested_by("where_the_newest_mark_is_far_away_or_gone_it_is_said_once_more"),
+    BoundRow::new(&AUDIT, "GAPS_MAX", GAPS_MAX as u64, "gaps")
+        .of("Gaps of the log that are named one by one.", "of earlier ones only the number")
+        .tested_by("so_many_gaps_are_named"),
 ];

@@ -29,6 +29,8 @@ pub enum Field<'a> {
     Text(&'a str),
     /// A number.
     Number(i64),
+    /// A part of a whole.
+    Fraction(f64),
 }
 
 /// The details as a JSON object; nothing if there are none.
@@ -45,6 +47,7 @@ impl Serialize for Object<'_> {
             match field {
                 Field::Text(text) => map.serialize_entry(name, &cut(text, TEXT_MAX_CHARS))?,
                 Field::Number(number) => map.serialize_entry(name, number)?,
+                Field::Fraction(part) => map.serialize_entry(name, part)?,
             }
         }
         map.end()

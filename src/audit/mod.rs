@@ -8,6 +8,8 @@ pub(crate) mod bounds;
 pub mod chain;
 pub mod counters;
 mod entry;
+pub mod mark;
+pub mod marking;
 pub mod options;
 pub mod read;
 mod since;

@@ -1,6 +1,7 @@
 //! The audit log in SQL.
 
 use super::chain::{Content, Link, hash};
+use super::mark::{Mark, STARTED, STOPPED};
 use super::read::{AuditRow, SEARCHED_MAX_ROWS, Wanted, row_of};
 use crate::clock::Timestamp;
 use crate::clock::steady::{Horizon, TIME_MIN};
@@ -50,6 +51,15 @@ pub(super) fn append(tx: &mut Tx<'_>, content: &Content<'_>) -> Result<(), Error
         (&hash).into(),
     ];
     tx.run(sql, &values)
+}
+
+/// The newest row that says how much is recorded, if there is one among so many of the newest.
+pub(super) fn newest_mark(db: &impl Query, among_rows: i64) -> Result<Option<Mark>, Error> {
+    let sql = "SELECT ts, action, metadata FROM audit_events \
+               WHERE id > coalesce((SELECT max(id) FROM audit_events), 0) - ?1 AND action IN (?2, ?3) \
+               ORDER BY id DESC LIMIT 1";
+    let mark = |row: &Row<'_>| Ok(Mark::of(row.get(0)?, row.bytes(1)?.unwrap_or_default(), row.bytes(2)?));
+    Ok(db.one(sql, &[among_rows.into(), STARTED.into(), STOPPED.into()], mark)?.flatten())
 }
 
 /// Hands `each` every row, oldest first: id, ts, the seven texts, prev_hash, hash.

@@ -5,8 +5,8 @@
 //! the chain, or cut off its end.
 
 use super::chain::{Content, Link, hash, hex};
+use super::mark::{Gaps, Mark, RowPlace};
 use super::store;
-use crate::clock::Timestamp;
 use crate::store::{Error, Reader, Row};
 
 /// What was found.
@@ -20,12 +20,11 @@ pub struct Report {
     pub anchor: Link,
     /// The end of the chain, as far as it holds.
     pub head: Link,
+    /// Where it says that not every change was recorded.
+    pub gaps: Gaps,
     /// Where it breaks first.
     pub fault: Option<ChainFault>,
 }
-
-/// A row by its id and time.
-pub type RowPlace = (i64, Timestamp);
 
 /// Why the chain does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -100,7 +99,7 @@ pub fn verify(reader: &Reader, noted: Option<&[u8]>) -> Result<Report, Error> {
 
 fn follow(reader: &Reader, noted: Option<&[u8]>) -> Result<Report, Error> {
     let anchor = store::anchor(reader)?;
-    let mut report = Report { rows: 0, ends: None, head: anchor.clone(), anchor, fault: None };
+    let mut report = Report { rows: 0, ends: None, head: anchor.clone(), anchor, gaps: Gaps::default(), fault: None };
     let mut known = noted.is_none_or(|noted| noted == report.anchor.hash);
     let read = store::rows(reader, |row| {
         report.fault = fault(reader, &report, row)?;
@@ -110,6 +109,7 @@ fn follow(reader: &Reader, noted: Option<&[u8]>) -> Result<Report, Error> {
         let place = (row.get(0)?, row.get(1)?);
         let (first, _) = report.ends.unwrap_or((place, place));
         report.ends = Some((first, place));
+        report.gaps.see(place, Mark::of(place.1, row.bytes(4)?.unwrap_or_default(), row.bytes(6)?));
         report.rows += 1;
         report.head = Link { id: place.0, hash: row.bytes(10)?.unwrap_or_default().to_vec() };
         known = known || noted == Some(&report.head.hash);
@@ -157,6 +157,7 @@ fn fault(reader: &Reader, report: &Report, row: &Row<'_>) -> Result<Option<Chain
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
     use crate::store::Query as _;
 
     /// A log of so many rows, none of it removed.

@@ -59,6 +59,11 @@ impl Audit {
         self.counts.record(tx, texts, metadata, None)
     }
 
+    /// Which part of the changes is recorded: 1 or more is all of them, 0 or less none.
+    pub(super) fn rate(&self) -> f64 {
+        self.rate
+    }
+
     /// Rows that are on disk, since the start.
     pub fn rows(&self) -> u64 {
         self.counts.rows.load(Ordering::Relaxed)

@@ -11,6 +11,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::common::{FOUND_PROBLEMS, fail, load};
 use crate::audit;
 use crate::audit::chain::hex;
+use crate::audit::mark::{Gap, RowPlace};
 use crate::audit::read::{AuditRow, CSV_HEADER};
 use crate::audit::verify::{Report, verify};
 use crate::clock::{Clock, Timestamp};
@@ -154,8 +155,25 @@ fn summary(report: &Report) -> String {
     if report.anchor.id > 0 {
         text.push_str(&format!("  begins after row {}, up to which rows were removed\n", report.anchor.id));
     }
+    if report.gaps.earlier > 0 {
+        text.push_str(&format!("  gaps   {} more before these\n", report.gaps.earlier));
+    }
+    report.gaps.newest.iter().for_each(|gap| text.push_str(&format!("  gap    {}\n", described(gap))));
     text.push_str(&format!("  head   {}\n", hex(&report.head.hash)));
     text
+}
+
+/// What was not recorded, and between which rows.
+fn described(gap: &Gap) -> String {
+    let what = match gap.recorded {
+        none if none <= 0.0 => "nothing recorded".to_owned(),
+        part => format!("only {part} of the changes recorded"),
+    };
+    let place = |(id, at): RowPlace| format!("row {id} of {}", at.offset_style());
+    match gap.until {
+        Some(until) => format!("{what} from {} to {}", place(gap.from), place(until)),
+        None => format!("{what} since {}", place(gap.from)),
+    }
 }
 
 fn export(database: &Database, path: &SettingsPath, since: Option<&str>, form: Form) -> Result<ExitCode, Failure> {

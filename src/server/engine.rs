@@ -6,7 +6,7 @@ use super::StartError;
 use super::capacity::shard_count;
 use super::database::Database;
 use super::platform::{Platform, start_all};
-use crate::audit::Audit;
+use crate::audit::{self, Audit};
 use crate::clock::Clock;
 use crate::feature::{Feature, House, Running, schema_of, tables_of};
 use crate::gate::{Policies, UntrustedProxy};
@@ -76,7 +76,9 @@ impl Engine {
             timekeeper,
             clock: clock.clone(),
         };
-        let platform = Arc::new(Platform::new(settings, &house, policies.clone()));
+        // Before anything can be changed.
+        let marked = audit::marking::record(&house.writer, house.audit.as_ref());
+        let platform = Arc::new(Platform::new(settings, &house, policies.clone(), marked));
         let running = start_all(features, settings, &house, Arc::clone(&platform))?;
         let tasks = platform.tasks_of(Arc::clone(&running), housekeeping_reader);
         let housekeeper = Housekeeper::start(tasks, clock.clone()).map_err(StartError::Threads)?;

@@ -23,18 +23,20 @@ pub(super) struct Platform {
     policies: Policies,
     house: House,
     settings: Settings,
+    /// Whether the audit log says already how much is recorded.
+    marked: bool,
 }
 
 impl Platform {
     /// With its gauges set whenever metrics are read.
-    pub(super) fn new(settings: &Settings, house: &House, policies: Policies) -> Self {
+    pub(super) fn new(settings: &Settings, house: &House, policies: Policies, marked: bool) -> Self {
         let House { metrics, survey, seats, audit, timekeeper, .. } = house;
         store::counters::show(metrics, Arc::clone(survey), settings.count(&QUEUE_JOBS));
         seats.show(metrics);
         policies.show(metrics);
         audit.iter().for_each(|audit| audit.show(metrics));
         metrics::show_clock(metrics, timekeeper.clone());
-        Self { policies, house: house.clone(), settings: settings.clone() }
+        Self { policies, house: house.clone(), settings: settings.clone(), marked }
     }
 
     fn every(&self) -> Duration {
@@ -62,6 +64,9 @@ impl Running for Platform {
     fn tasks(&self, reader: &Rc<Reader>) -> Vec<Task> {
         let (every, days) = (self.every(), self.settings.small(&RETENTION_DAYS));
         let mut tasks = vec![clock_task(&self.house, every), self.policies.task(&self.settings)];
+        if !self.marked {
+            tasks.push(audit::marking::task(self.house.writer.clone(), self.house.audit.clone(), every));
+        }
         if self.house.audit.is_some() || days > 0 {
             let (reader, writer) = (Rc::clone(reader), self.house.writer.clone());
             tasks.push(audit::upkeep::task(reader, writer, days, every, &self.house.timekeeper));

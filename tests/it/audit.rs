@@ -16,9 +16,9 @@ use crate::support::{Server, besides_settings, inkring, wait_for};
 
 const ON: (&str, &str) = ("AUDIT_ENABLED", "true");
 const ALL: &str = "SELECT json_array(id, request_id, user_id, action, draft_id, json(metadata), ip, user_agent) \
-                   FROM audit_events ORDER BY id";
+                   FROM audit_events WHERE action NOT LIKE 'audit.%' ORDER BY id";
 
-/// Every row: id, request id, user, action, draft, metadata, ip, user agent.
+/// Every row but those of the server's own: id, request id, user, action, draft, metadata, ip, user agent.
 fn rows(server: &Server) -> Vec<Value> {
     let rows: Vec<String> = Ledger::open(&server.database()).column(ALL, []);
     rows.iter().map(|row| serde_json::from_str(row).unwrap()).collect()
@@ -87,20 +87,20 @@ fn every_change_is_one_row_with_who_what_and_from_where() {
     let platform = format!("{}...<truncated>", "p".repeat(500));
     let agent = format!("{}...<truncated>", "é".repeat(500));
     let expected = [
-        json!([1, "r-1", "alice", "collab.create_draft", draft, { "title": long_title, "platform": platform },
+        json!([2, "r-1", "alice", "collab.create_draft", draft, { "title": long_title, "platform": platform },
                "2001:db8::7", "curl/8.0 \"x\""]),
-        json!([2, "r-2", "alice", "collab.add_collaborator", draft, { "collaborator_id": "bob", "role": "poet" },
+        json!([3, "r-2", "alice", "collab.add_collaborator", draft, { "collaborator_id": "bob", "role": "poet" },
                "127.0.0.1", agent]),
-        json!([3, "r-3", "alice", "collab.append_segment", draft,
+        json!([4, "r-3", "alice", "collab.append_segment", draft,
                { "segment_id": segment_id, "content_len": 7, "idempotency_key": "key-1" }, "127.0.0.1", null]),
-        json!([4, "r-4", "alice", "collab.pass_ring", draft,
+        json!([5, "r-4", "alice", "collab.pass_ring", draft,
                { "from_user_id": "alice", "to_user_id": "bob", "idempotency_key": "=key" }, "192.0.2.4", null]),
     ];
     assert_eq!(rows(&server), expected);
     let ledger = Ledger::open(&server.database());
     let times = "SELECT a.ts - e.created_at FROM audit_events AS a JOIN events AS e ON e.request_id = a.request_id";
     assert_eq!(ledger.column::<i64>(times, []), [0; 4], "at the time of the change, to the microsecond");
-    assert_eq!(verified(&server).0, 4);
+    assert_eq!(verified(&server).0, 5);
 }
 
 #[test]
@@ -198,10 +198,10 @@ fn a_row_that_cannot_be_written_takes_its_change_with_it_and_a_repetition_makes_
     let segments = append().expect(200)["data"]["segments"].as_array().unwrap().len();
     assert_eq!(segments, 1, "nothing was made before");
     let keys: Vec<String> = Ledger::open(&server.database())
-        .column("SELECT metadata ->> 'idempotency_key' FROM audit_events WHERE id > 1 ORDER BY id", []);
+        .column("SELECT metadata ->> 'idempotency_key' FROM audit_events WHERE id > 2 ORDER BY id", []);
     assert_eq!(keys, ["key 1"]);
     agree(&server);
-    assert_eq!(verified(&server).0, 2);
+    assert_eq!(verified(&server).0, 3);
 }
 
 #[test]
@@ -263,7 +263,8 @@ fn agree(server: &Server) {
                       WHEN 'collab.ring_passed' THEN 'collab.pass_ring'
                       ELSE 'collab.add_collaborator' END
                   FROM events AS e JOIN drafts AS d ON d.id = e.draft ORDER BY e.id";
-    let audited = "SELECT request_id || ' ' || ts || ' ' || draft_id || ' ' || action FROM audit_events ORDER BY id";
+    let audited = "SELECT request_id || ' ' || ts || ' ' || draft_id || ' ' || action FROM audit_events \
+                   WHERE action NOT LIKE 'audit.%' ORDER BY id";
     assert_eq!(ledger.column::<String>(events, []), ledger.column::<String>(audited, []));
 }
 
@@ -341,7 +342,7 @@ fn whatever_is_done_to_the_file_is_found_and_named() {
         ("INSERT INTO audit_anchor VALUES (1, 3, zeroblob(32))", 0, "row 1 stands before the anchor"),
     ] {
         let mut server = stopped(9);
-        assert_eq!(verified(&server).0, 9);
+        assert_eq!(verified(&server).0, 10);
         vandalise(&server, tampering);
         for runs in [false, true] {
             if runs {
@@ -365,12 +366,12 @@ fn a_chain_rewritten_or_cut_off_is_known_by_an_earlier_head() {
     let database = Connection::open(server.database()).unwrap();
     database.execute("UPDATE audit_events SET user_id = 'mallory' WHERE id = 3", ()).unwrap();
     rewrite(&database);
-    assert_eq!(verified(&server).0, 5, "whoever can write to the file can make a chain that holds");
+    assert_eq!(verified(&server).0, 6, "whoever can write to the file can make a chain that holds");
     let (code, _, err) = verb(&server, &["verify", "--head", &noted]);
     assert_eq!((code, err.contains(&format!("no row has the hash {noted}"))), (3, true), "{err}");
     let (_, noted) = verified(&server);
-    database.execute("DELETE FROM audit_events WHERE id = 5", ()).unwrap();
-    assert_eq!(verified(&server).0, 4);
+    database.execute("DELETE FROM audit_events WHERE id = 6", ()).unwrap();
+    assert_eq!(verified(&server).0, 5);
     assert!(!holds(&noted));
 }
 
@@ -405,7 +406,7 @@ fn old_rows_are_removed_and_what_is_left_still_holds() {
     assert!(server.terminate().success());
     let database = Connection::open(server.database()).unwrap();
     // So little beyond it that the time since the last run explains it; more would wait for an hour.
-    let month = "UPDATE audit_events SET ts = ts - 30 * 86400000000 - 1800000000 WHERE id <= 5";
+    let month = "UPDATE audit_events SET ts = ts - 30 * 86400000000 - 1800000000 WHERE id <= 6";
     database.execute(month, ()).unwrap();
     rewrite(&database);
     drop(database);
@@ -413,12 +414,12 @@ fn old_rows_are_removed_and_what_is_left_still_holds() {
     wait_for(|| (rows(&server).len() == 3).then_some(()));
     server.create_draft("bob");
     let (count, head) = verified(&server);
-    assert_eq!((count, rows(&server)[0][0].as_i64(), rows(&server)[3][0].as_i64()), (4, Some(6), Some(9)));
-    assert!(verb(&server, &["verify"]).1.contains("begins after row 5, up to which rows were removed"));
-    let noted = server.wait_for_log(|line| line["message"] == "audit.head" && line["id"] == 9);
+    assert_eq!((count, rows(&server)[0][0].as_i64(), rows(&server)[3][0].as_i64()), (4, Some(7), Some(10)));
+    assert!(verb(&server, &["verify"]).1.contains("begins after row 6, up to which rows were removed"));
+    let noted = server.wait_for_log(|line| line["message"] == "audit.head" && line["id"] == 10);
     assert_eq!(noted["hash"], head.as_str(), "the server's log keeps the head as well");
     vandalise(&server, "DELETE FROM audit_anchor");
-    assert!(verb(&server, &["verify"]).2.contains("rows 1 to 5 are missing"));
+    assert!(verb(&server, &["verify"]).2.contains("rows 1 to 6 are missing"));
 }
 
 #[test]
@@ -429,16 +430,16 @@ fn rows_are_exported_as_json_lines_and_as_a_table() {
     let (code, jsonl, err) = verb(&server, &["export"]);
     assert_eq!((code, err.as_str()), (0, ""));
     let lines: Vec<Value> = jsonl.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(lines.len(), 2);
+    assert_eq!(lines.len(), 3);
     let names: Vec<_> = lines[0].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(names.join(","), "id,ts,request_id,user_id,action,draft_id,metadata,ip,user_agent,prev_hash,hash");
-    assert_eq!((&lines[1]["metadata"]["content_len"], &lines[1]["prev_hash"]), (&json!(5), &lines[0]["hash"]));
-    assert_eq!(lines[1]["hash"], verified(&server).1.as_str());
+    assert_eq!((&lines[2]["metadata"]["content_len"], &lines[2]["prev_hash"]), (&json!(5), &lines[1]["hash"]));
+    assert_eq!(lines[2]["hash"], verified(&server).1.as_str());
 
     let (_, csv, _) = verb(&server, &["export", "--format", "csv", "--since", "1h"]);
     let mut records = csv.split("\r\n");
     assert_eq!(records.next(), Some(names.join(",").as_str()));
-    let first = records.next().unwrap();
+    let first = records.nth(1).unwrap();
     assert!(first.contains(",\"'=alice,\"\"a\"\"\",\"collab.create_draft\","), "no formula: {first}");
     assert_eq!((records.clone().count(), records.last()), (2, Some("")));
 
@@ -459,7 +460,7 @@ fn whoever_has_seen_enough_may_leave() {
     let server = stopped(1);
     let database = Connection::open(server.database()).unwrap();
     // More than a pipe holds.
-    let many = "WITH RECURSIVE numbers (n) AS (VALUES (2) UNION ALL SELECT n + 1 FROM numbers LIMIT 5000)
+    let many = "WITH RECURSIVE numbers (n) AS (VALUES (3) UNION ALL SELECT n + 1 FROM numbers LIMIT 5000)
                 INSERT INTO audit_events (id, ts, request_id, action, prev_hash, hash)
                 SELECT n, n, 'request', 'test', zeroblob(32), zeroblob(32) FROM numbers";
     database.execute(many, ()).unwrap();
@@ -472,7 +473,7 @@ fn whoever_has_seen_enough_may_leave() {
     child.stderr.take().unwrap().read_to_end(&mut complaint).unwrap();
     assert_eq!((child.wait().unwrap().code(), besides_settings(complaint).as_str()), (Some(0), ""));
     let (_, all, _) = verb(&server, &["export"]);
-    assert_eq!(all.lines().count(), 5001, "slices join without a gap");
+    assert_eq!(all.lines().count(), 5002, "slices join without a gap");
 }
 
 #[test]
@@ -484,7 +485,7 @@ fn the_newest_rows_are_shown_and_followed() {
     let (_, out, _) = verb(&server, &["tail", "-n", "2"]);
     let lines: Vec<_> = out.lines().collect();
     assert_eq!(lines.len(), 2);
-    assert!(lines[0].starts_with("11 20") && lines[1].contains(" user-11 collab.create_draft draft="), "{out}");
+    assert!(lines[0].starts_with("12 20") && lines[1].contains(" user-11 collab.create_draft draft="), "{out}");
     assert_eq!(verb(&server, &["tail", "-n", "0"]).1, "");
 
     struct Following(std::process::Child);
@@ -498,8 +499,8 @@ fn the_newest_rows_are_shown_and_followed() {
     let child = command.args(["audit", "tail", "-n1", "--follow"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut following = Following(child);
     let mut lines = BufReader::new(following.0.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.next().unwrap().starts_with("12 "));
-    for number in 13..16 {
+    assert!(lines.next().unwrap().starts_with("13 "));
+    for number in 14..17 {
         server.create_draft("late");
         assert!(lines.next().unwrap().starts_with(&format!("{number} ")));
     }
@@ -556,8 +557,76 @@ fn a_database_of_the_first_version_is_taken_over_with_all_that_is_in_it() {
     assert_eq!((&line["from"], &line["to"]), (&json!(1), &json!(3)));
     assert_eq!(server.get("/v1/collab/drafts/old").expect(200)["data"]["segments"][0]["content"], "long ago");
     server.post_as("alice", &path("old", "segments"), &segment("today", "k")).expect(200);
-    assert_eq!((actions(&server), verified(&server).0), (vec!["collab.append_segment".to_owned()], 1));
+    assert_eq!(
+        (actions(&server), verified(&server).0),
+        (vec!["audit.started".to_owned(), "collab.append_segment".to_owned()], 2)
+    );
     assert!(server.terminate().success());
     server.launch();
     assert_eq!(server.log().matches("store.migrated").count(), 1);
+}
+
+/// What each row of the server's own says.
+fn marks(server: &Server) -> Vec<Value> {
+    let sql = "SELECT json_array(id, action, json(metadata), request_id, user_id, ip) FROM audit_events \
+               WHERE action LIKE 'audit.%' ORDER BY id";
+    let rows: Vec<String> = Ledger::open(&server.database()).column(sql, []);
+    rows.iter().map(|row| serde_json::from_str(row).unwrap()).collect()
+}
+
+#[test]
+fn a_time_in_which_nothing_was_recorded_has_both_its_ends_in_the_chain() {
+    let mut server = Server::with(&[ON]);
+    let run = |server: &mut Server, audit: bool, rate: &str| {
+        assert!(server.terminate().success());
+        server.before = Some(format!("export AUDIT_ENABLED={audit} AUDIT_SAMPLE_RATE={rate}"));
+        server.launch();
+        server.create_draft("alice");
+        marks(server)
+    };
+    let started = json!([1, "audit.started", { "sample_rate": 1.0 }, null, null, null]);
+    assert_eq!(run(&mut server, true, "1"), std::slice::from_ref(&started), "a restart is nothing new");
+    let stopped = json!([3, "audit.stopped", null, null, null, null]);
+    assert_eq!(run(&mut server, false, "1"), [started.clone(), stopped.clone()]);
+    assert_eq!(run(&mut server, true, "0"), [started.clone(), stopped.clone()], "which is the same");
+    let again = run(&mut server, true, "1");
+    assert_eq!(again[..2], [started, stopped]);
+    let third = (&again[2][0], &again[2][1], &again[2][2]["sample_rate"]);
+    assert_eq!(third, (&json!(4), &json!("audit.started"), &json!(1.0)));
+    let off_since = again[2][2]["off_since"].as_str().unwrap().to_owned();
+    assert_eq!(run(&mut server, true, "0.5")[3][2], json!({ "sample_rate": 0.5 }));
+    assert_eq!(run(&mut server, false, "0.5").len(), 5);
+
+    let (code, out, _) = verb(&server, &["verify"]);
+    let gaps: Vec<&str> = out.lines().filter_map(|line| line.strip_prefix("  gap    ")).collect();
+    assert_eq!((code, gaps.len()), (0, 3), "{out}");
+    assert!(gaps[0].starts_with(&format!("nothing recorded from row 3 of {off_since} to row 4 of 20")), "{out}");
+    assert!(gaps[1].starts_with("only 0.5 of the changes recorded from row 6 of 20"), "{out}");
+    assert!(gaps[2].starts_with("nothing recorded since row "), "{out}");
+    let (_, tail, _) = verb(&server, &["tail", "-n", "1"]);
+    assert!(tail.contains(" - audit.stopped draft=- ip=- request=- -"), "{tail}");
+    let (_, export, _) = verb(&server, &["export"]);
+    assert!(
+        export.contains(&format!("\"metadata\":{{\"sample_rate\":1.0,\"off_since\":\"{off_since}\"}}")),
+        "{export}"
+    );
+    let line = server.wait_for_log(|line| line["message"] == "audit.stopped");
+    assert_eq!(line["level"], "WARN");
+}
+
+#[test]
+fn a_start_that_cannot_write_the_mark_serves_and_writes_it_later() {
+    let mut server = Server::with(&[ON, ("HOUSEKEEPING_SECONDS", "1")]);
+    server.create_draft("alice");
+    assert!(server.terminate().success());
+    server.before = Some("export AUDIT_ENABLED=false".to_owned());
+    // No id is left for another row.
+    let full = "INSERT INTO audit_anchor VALUES (1, 9223372036854775807, zeroblob(32)); DELETE FROM audit_events";
+    vandalise(&server, full);
+    server.launch();
+    server.wait_for_log(|line| line["message"] == "audit.mark_put_off");
+    server.create_draft("bob");
+    vandalise(&server, "UPDATE audit_anchor SET removed_id = 2");
+    wait_for(|| (marks(&server).len() == 1).then_some(()));
+    assert_eq!(marks(&server)[0][1], "audit.stopped");
 }

@@ -2,7 +2,7 @@
 //!
 //! It knows comments, `NAME=value`, `NAME=$(curl … | cut …)`, `export`, `echo`, curl with `-s -i -X -H -d`, `websocat` with
 //! `-H`, which opens a socket and keeps it, and the verbs of `inkring`, which must succeed and see what was exported; JSON
-//! that they print can be shown like an answer. A line it does not know fails.
+//! that they print, or the last line of it (`| tail -n 1`), can be shown like an answer. A line it does not know fails.
 //!
 //! A curl is answered 200, unless a comment above it begins with another status: `# 403 ring_required`. A code after the
 //! status is the error's.
@@ -105,13 +105,9 @@ impl Shell {
                     let verb = verb.iter().map(|word| word.replace("http://127.0.0.1:8000", &here));
                     let output = self.server.command().args(verb).envs(exported).output().unwrap();
                     assert!(output.status.success(), "{line}: {output:?}\n{}", self.server.log());
-                    let text = String::from_utf8(output.stdout).unwrap().trim_end().to_owned();
-                    if text.starts_with('{') {
-                        let body = text.clone().into_bytes();
-                        self.last = Some(Answer { status: 200, reason: String::new(), headers: Vec::new(), body });
-                    }
-                    text
+                    self.printed(String::from_utf8(output.stdout).unwrap().trim_end().to_owned())
                 }
+                ["tail", "-n", "1"] => self.printed(output.lines().last().unwrap_or_default().to_owned()),
                 ["echo", ref rest @ ..] => rest.join(" "),
                 ["cut", delimiter, field] => {
                     let delimiter = delimiter.strip_prefix("-d").unwrap();
@@ -122,6 +118,15 @@ impl Shell {
             };
         }
         output
+    }
+
+    /// What a verb has printed is an answer if it is JSON.
+    fn printed(&mut self, text: String) -> String {
+        if text.starts_with('{') {
+            let body = text.clone().into_bytes();
+            self.last = Some(Answer { status: 200, reason: String::new(), headers: Vec::new(), body });
+        }
+        text
     }
 
     /// The words of each command of a line: quotes, variables and `|` as in a shell.
