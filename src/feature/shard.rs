@@ -2,13 +2,17 @@
 //! work. The fourth, a body that comes piece by piece, is in [`super::receive`].
 
 use std::cell::RefCell;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+
+use http::StatusCode;
 
 use super::Check;
 use crate::gate::{ApiError, Call, Conditions, Content, Outcome, Parking, Reply, Times};
 use crate::hub::{Mailbox, Topics};
-use crate::net::Response;
+use crate::net::body::Source;
+use crate::net::{Body, Response};
 use crate::pool::PoolHandle;
 use crate::store::{Job, JobTimes, Reader, StoreError, Tx, Verdict, WriterHandle};
 
@@ -104,6 +108,14 @@ impl ShardParts {
         }
     }
 
+    /// 200 with JSON that is read and made piece by piece as its client takes it, so that it is never there as a whole. Each time
+    /// `next` appends about a piece ([`PIECE_BYTES`](crate::net::body::PIECE_BYTES)) and says whether there are more. It owns all
+    /// that it needs, as for [`ShardParts::read`], and is asked on the shard, where it takes its connection's time.
+    pub fn made(&self, next: impl FnMut(&Reader, &mut Vec<u8>) -> Result<bool, ApiError> + Send + 'static) -> Response {
+        let body = Body::Made(Box::new(Made { reader: Rc::clone(&self.reader), next }));
+        Response { body, ..Response::json(StatusCode::OK, &b""[..]) }
+    }
+
     /// Answers with a file, or what of it is asked for. `open` runs on the blocking pool ([`Content::open`]), which then reads
     /// the file as its client takes it.
     ///
@@ -143,6 +155,19 @@ impl ShardParts {
                 Err(too_much_work())
             }
         }
+    }
+}
+
+/// A body that is read and made on the shard.
+struct Made<N> {
+    reader: Rc<Reader>,
+    next: N,
+}
+
+impl<N: FnMut(&Reader, &mut Vec<u8>) -> Result<bool, ApiError>> Source for Made<N> {
+    fn next(&mut self, out: &mut Vec<u8>) -> io::Result<bool> {
+        (self.next)(&self.reader, out)
+            .map_err(|error| io::Error::other(error.context().or(error.message()).unwrap_or_default().to_owned()))
     }
 }
 

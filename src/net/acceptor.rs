@@ -19,7 +19,7 @@ use super::counters::Counters;
 use super::date::http_date;
 use super::listener::{Listener, Peer, Polled, Stream};
 use super::mailbox::{Mailbox, Message};
-use super::response::{self, Manner, Response};
+use super::response::Refusal;
 use super::slots::{Accepted, Full, Slots};
 use crate::clock::Clock;
 use crate::observe::throttle::LogThrottle;
@@ -77,13 +77,13 @@ pub(crate) struct Entrance {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) slots: Arc<Slots>,
     /// What a connection over the caps is given.
-    pub(crate) refusal: Response,
+    pub(crate) refusal: Refusal,
 }
 
 /// A door with nothing but its counts and its refusal, beside its number.
 struct Door {
     slots: Arc<Slots>,
-    refusal: Response,
+    refusal: Refusal,
 }
 
 pub(crate) struct Acceptor<N> {
@@ -235,15 +235,8 @@ impl<N> Acceptor<N> {
 
     fn refuse(&mut self, mut stream: Stream, door: usize) {
         // A fresh socket's send buffer is empty and takes the refusal whole; a client already gone does not matter.
-        let mut answer = Vec::new();
         let date = http_date(self.clock.now().seconds());
-        response::encode(
-            &self.doors[door].refusal,
-            Manner { head_only: false, http11: true, keep_alive: false },
-            &date,
-            &mut answer,
-        );
-        let _ = stream.write(&answer);
+        let _ = stream.write(&self.doors[door].refusal.dated(&date));
         let _ = stream.shutdown(Shutdown::Write);
         if self.refused.len() == REFUSED_MAX {
             self.drop_oldest_refused();

@@ -38,7 +38,7 @@ use super::service::{Answer, Continuation, Service, Woken};
 use super::slots::Accepted;
 use super::socket::Socket;
 use super::turn::Tools;
-use transfer::{Download, Upload};
+use transfer::{Asker, Download, Upload};
 
 /// Requests answered and reads made for one connection before its shard turns to the others.
 pub(super) const STEPS_PER_TURN: usize = 32;
@@ -193,11 +193,15 @@ impl Conn {
                     None => continue,
                 },
                 _ if !sent => return Ok(Flow::Wait),
-                State::Sending(_) => {
-                    if !self.end_download(tools) {
+                State::Sending(ref download) if !download.ended => {
+                    if download.is_made() && tools.is_slice_over() {
+                        return Ok(Flow::Again);
+                    }
+                    if !self.make_piece(tools)? {
                         return Ok(Flow::Wait);
                     }
                 }
+                State::Sending(_) => self.end_download(tools),
                 State::Parked(ref parked) if parked.woken => self.unpark(Woken::Resumed, tools)?,
                 State::Parked(_) => return Ok(Flow::Wait),
                 State::Uploading(ref upload) if upload.is_paused() => return Ok(Flow::Wait),
@@ -409,17 +413,18 @@ impl Conn {
 
     fn answer<S>(&mut self, response: Response, ticket: Ticket, mut manner: Manner, tools: &mut Tools<S>) {
         // Only the end of the connection ends a body of unknown length for those who do not know chunks.
-        manner.keep_alive &= !response.close && (manner.http11 || response.body.length().is_some());
+        manner.keep_alive &= !response.close && (manner.http11 || manner.head_only || response.body.length().is_some());
         tools.encode(&response, manner);
-        if let Body::Source { length, source } = response.body
-            && !manner.head_only
-        {
-            self.state = State::Sending(Box::new(Download::new(ticket, manner, length, source)));
-            self.deadline = tools.now + tools.timeouts.parked;
-            return;
-        }
-        self.state = if manner.keep_alive { State::Idle } else { State::Closing };
-        self.restart(tools);
+        let (length, asker) = match response.body {
+            Body::Source { length, source } if !manner.head_only => (length, Asker::Pool(Some(source))),
+            Body::Made(source) if !manner.head_only => (None, Asker::Shard(source)),
+            _ => {
+                self.state = if manner.keep_alive { State::Idle } else { State::Closing };
+                return self.restart(tools);
+            }
+        };
+        self.state = State::Sending(Box::new(Download::new(ticket, manner, length, asker)));
+        self.deadline = tools.now + tools.timeouts.parked;
     }
 
     /// Refuses the request that begins `input`, and everything after it.

@@ -11,6 +11,7 @@ use super::http1::HeadLimits;
 use super::listener::Listener;
 use super::loopback::LoopbackClient;
 use super::mailbox::{self, Mailbox};
+use super::response::Refusal;
 use super::service::{Notes, Service, Timeouts};
 use super::shard;
 use super::slots::{Caps, Slots};
@@ -86,7 +87,8 @@ impl<N: Send + 'static> Front<N> {
             let thread = std::thread::Builder::new().name(format!("{name}shard-{index}")).spawn(move || {
                 observe::exit_on_panic(move || {
                     let (mut services, notes) = make(seed, address);
-                    let _ = send.send(services.iter_mut().map(Service::refuse).collect::<Vec<_>>());
+                    let refusals = services.iter_mut().map(|service| Refusal::new(&service.refuse()));
+                    let _ = send.send(refusals.collect::<Vec<_>>());
                     reactor.run(services, notes);
                 });
             })?;

@@ -96,7 +96,7 @@ pub(crate) fn encode(response: &Response, manner: Manner, date: &str, out: &mut 
 }
 
 /// The same without the body, of which there will be `length` bytes; if nobody knows, it is sent in chunks, or ends with the
-/// connection where the client does not know chunks.
+/// connection where the client does not know chunks, and a HEAD is told nothing of it.
 pub(crate) fn encode_head(response: &Response, length: Option<u64>, manner: Manner, date: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(response.status.as_str().as_bytes());
@@ -114,10 +114,11 @@ pub(crate) fn encode_head(response: &Response, length: Option<u64>, manner: Mann
         out.extend_from_slice(b"\r\ncontent-length: ");
         out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
         out.extend_from_slice(b"\r\n");
-    } else if length.is_none() && manner.http11 {
+    } else if length.is_none() && manner.http11 && !manner.head_only {
         out.extend_from_slice(b"\r\ntransfer-encoding: chunked\r\n");
     } else {
-        // RFC 9110 §8.6: the length in a 304 would be that of the 200 instead of it.
+        // RFC 9110 §8.6: the length in a 304 would be that of the 200 instead of it. What a HEAD is told can be left out (§9.3.2),
+        // and a body that is announced would have some wait for it.
         out.extend_from_slice(b"\r\n");
     }
     match (manner.keep_alive, manner.http11) {
@@ -143,6 +144,30 @@ pub(crate) fn encode_head(response: &Response, length: Option<u64>, manner: Mann
     out.extend_from_slice(b"\r\n");
 }
 
+/// An answer for whoever is given no more than that, written beforehand but for its date.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    to_date: Vec<u8>,
+    from_date: Vec<u8>,
+}
+
+impl Refusal {
+    /// This answer, after which the connection closes.
+    pub(crate) fn new(response: &Response) -> Self {
+        let (manner, mut to_date) = (Manner { head_only: false, http11: true, keep_alive: false }, Vec::new());
+        encode(response, manner, "", &mut to_date);
+        let line = b"\r\ndate: ";
+        let found = to_date.windows(line.len()).position(|window| window == line);
+        let from_date = to_date.split_off(found.map_or(0, |at| at + line.len()));
+        Self { to_date, from_date }
+    }
+
+    /// Its bytes, with this value of `Date`.
+    pub(crate) fn dated(&self, date: &str) -> Vec<u8> {
+        [&self.to_date, date.as_bytes(), &self.from_date].concat()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io;
@@ -166,6 +191,13 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_is_the_answer_with_the_date_of_the_moment() {
+        let response = Response::text(StatusCode::SERVICE_UNAVAILABLE, "full");
+        let expected = encoded(&response, Manner { head_only: false, http11: true, keep_alive: false });
+        assert_eq!(Refusal::new(&response).dated("D"), expected.as_bytes());
+    }
+
+    #[test]
     fn the_connection_header_says_what_the_client_cannot_assume() {
         let response = Response::empty(StatusCode::NO_CONTENT);
         let manner = |http11, keep_alive| Manner { head_only: false, http11, keep_alive };
@@ -183,6 +215,8 @@ mod tests {
         assert!(encoded(&unknown, manner(true)).contains("\r\ntransfer-encoding: chunked\r\n"));
         let old = encoded(&unknown, manner(false));
         assert!(!old.contains("transfer-encoding") && !old.contains("content-length"), "{old}");
+        let unsent = encoded(&unknown, Manner { head_only: true, ..manner(true) });
+        assert!(!unsent.contains("transfer-encoding") && !unsent.contains("content-length"), "{unsent}");
         let body = Body::Source { length: Some(7), source: source() };
         let known = Response { body, ..Response::empty(StatusCode::OK) };
         assert!(encoded(&known, manner(true)).contains("\r\ncontent-length: 7\r\n"));

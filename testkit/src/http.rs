@@ -12,6 +12,8 @@ use crate::PATIENCE;
 pub struct Head {
     pub status: u16,
     pub content_length: Option<usize>,
+    /// Whether the body comes in chunks.
+    pub chunked: bool,
     /// Where the body begins.
     pub end: usize,
 }
@@ -20,7 +22,7 @@ pub struct Head {
 /// error, not something to cope with.
 pub fn head(bytes: &[u8]) -> Result<Option<Head>, &'static str> {
     let mut status = None;
-    let mut content_length = None;
+    let (mut content_length, mut chunked) = (None, false);
     let mut rest = bytes;
     loop {
         let Some(end) = rest.iter().position(|&byte| byte == b'\n') else { return Ok(None) };
@@ -32,7 +34,7 @@ pub fn head(bytes: &[u8]) -> Result<Option<Head>, &'static str> {
             status = Some(number(code).ok_or("no status")? as u16);
         } else if line.is_empty() {
             let status = status.ok_or("no status")?;
-            return Ok(Some(Head { status, content_length, end: bytes.len() - rest.len() }));
+            return Ok(Some(Head { status, content_length, chunked, end: bytes.len() - rest.len() }));
         } else {
             let colon = line.iter().position(|&byte| byte == b':').ok_or("not a header")?;
             let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
@@ -41,8 +43,13 @@ pub fn head(bytes: &[u8]) -> Result<Option<Head>, &'static str> {
                 if content_length.replace(value).is_some() {
                     return Err("two lengths");
                 }
-            } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            } else if name.eq_ignore_ascii_case(b"transfer-encoding")
+                && (value != b"chunked" || std::mem::replace(&mut chunked, true))
+            {
                 return Err("not one plain body");
+            }
+            if chunked && content_length.is_some() {
+                return Err("a length and chunks");
             }
         }
     }
@@ -126,6 +133,9 @@ impl Client {
             self.read_more()?;
         };
         let bodiless = to_head || head.status < 200;
+        if head.chunked && !bodiless {
+            return self.read_chunks(head.end);
+        }
         let end = head.end + head.content_length.filter(|_| !bodiless).unwrap_or(0);
         while self.received.len() < end {
             self.read_more()?;
@@ -134,6 +144,31 @@ impl Client {
         answer.body = self.received[head.end..end].to_vec();
         self.received.drain(..end);
         Ok(answer)
+    }
+
+    /// The rest of an answer whose body begins here and comes in chunks.
+    fn read_chunks(&mut self, head: usize) -> io::Result<Answer> {
+        let (mut answer, mut at) = (Answer::of_head(&self.received[..head]), head);
+        loop {
+            let line = self.received[at..].windows(2).take(18).position(|end| end == b"\r\n");
+            let Some(line) = line else {
+                self.read_more()?;
+                continue;
+            };
+            let digits = std::str::from_utf8(&self.received[at..at + line]).unwrap();
+            let size = usize::from_str_radix(digits, 16).map_err(io::Error::other)?;
+            let data = at + line + 2;
+            while self.received.len() < data + size + 2 {
+                self.read_more()?;
+            }
+            assert_eq!(&self.received[data + size..data + size + 2], b"\r\n", "the end of a chunk");
+            answer.body.extend_from_slice(&self.received[data..data + size]);
+            at = data + size + 2;
+            if size == 0 {
+                self.received.drain(..at);
+                return Ok(answer);
+            }
+        }
     }
 
     /// Reads what there is; at the end of the connection that is an error.

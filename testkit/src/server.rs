@@ -158,6 +158,11 @@ impl Server {
         self.process.as_ref().unwrap().status(name)
     }
 
+    /// The time that it has had of a processor, in seconds.
+    pub fn cpu_seconds(&self) -> f64 {
+        self.process.as_ref().unwrap().cpu_seconds()
+    }
+
     pub fn connect(&self) -> Client {
         Client::connect(self.address)
     }

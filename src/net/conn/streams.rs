@@ -3,8 +3,9 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::transfer::Asker;
 use super::{Conn, Flow, STEPS_PER_TURN, State};
-use crate::net::body::{Fetch, Piece, REFILL_BYTES};
+use crate::net::body::{self, Fetch, Piece, REFILL_BYTES};
 use crate::net::http1::Reject;
 use crate::net::mailbox::Ticket;
 use crate::net::response::Manner;
@@ -115,13 +116,14 @@ impl Conn {
         }
     }
 
-    /// The source that is to be asked for its next piece, if it is time.
+    /// The source that the pool is to ask for its next piece, if it is time.
     pub(crate) fn fetch<S>(&mut self, tools: &Tools<S>) -> Option<(Ticket, Fetch)> {
         let State::Sending(download) = &mut self.state else { return None };
         if download.ended || self.outbox.cost() >= REFILL_BYTES {
             return None;
         }
-        let source = download.source.take()?;
+        let Asker::Pool(source) = &mut download.asker else { return None };
+        let source = source.take()?;
         self.deadline = tools.now + tools.timeouts.parked;
         Some((download.ticket, Fetch { source }))
     }
@@ -132,10 +134,28 @@ impl Conn {
             State::Sending(download) if download.ticket == ticket => {}
             _ => return Flow::Wait,
         }
-        if let Err(error) = self.send_piece(piece, tools) {
+        let Piece { source, bytes, more } = piece;
+        if let Err(error) = more.and_then(|more| self.send_piece(bytes, more, tools)) {
             return self.break_off(&error, tools);
         }
+        if let State::Sending(download) = &mut self.state {
+            download.asker = Asker::Pool(Some(source));
+        }
         Flow::Again
+    }
+
+    /// Asks the source for its next piece, if that is for the shard to do and there are more. False if it is not.
+    pub(super) fn make_piece<S>(&mut self, tools: &mut Tools<S>) -> io::Result<bool> {
+        let State::Sending(download) = &mut self.state else { return Ok(false) };
+        let Asker::Shard(source) = &mut download.asker else { return Ok(false) };
+        if download.ended {
+            return Ok(false);
+        }
+        let (bytes, more) = body::ask(source.as_mut());
+        tools.look();
+        more.and_then(|more| self.send_piece(bytes, more, tools))
+            .inspect_err(|error| _ = self.break_off(error, tools))?;
+        Ok(true)
     }
 
     /// Closes in the middle of an answer, so that nobody takes what there was for the whole.
@@ -148,17 +168,15 @@ impl Conn {
         Flow::Close
     }
 
-    fn send_piece<S>(&mut self, piece: Piece, tools: &Tools<S>) -> io::Result<()> {
+    fn send_piece<S>(&mut self, bytes: Vec<u8>, more: bool, tools: &Tools<S>) -> io::Result<()> {
         let State::Sending(download) = &mut self.state else { return Ok(()) };
-        let Piece { source, bytes, more } = piece;
-        let (more, count) = (more?, bytes.len() as u64);
+        let count = bytes.len() as u64;
         if let Some(left) = &mut download.left {
             *left = left.checked_sub(count).ok_or_else(|| io::Error::other("the body is longer than it said"))?;
             if !more && *left > 0 {
                 return Err(io::Error::other("the body is shorter than it said"));
             }
         }
-        download.source = Some(source);
         download.ended = !more;
         let (waited, chunked) = (!self.outbox.is_empty(), download.left.is_none() && download.manner.http11);
         if chunked && count > 0 {
@@ -178,23 +196,21 @@ impl Conn {
         Ok(())
     }
 
-    /// Everything that was there is sent. False while there is more to come.
-    pub(super) fn end_download<S>(&mut self, tools: &Tools<S>) -> bool {
-        let State::Sending(download) = &self.state else { return false };
-        if !download.ended {
-            return false;
-        }
+    /// Everything that was there is sent.
+    pub(super) fn end_download<S>(&mut self, tools: &Tools<S>) {
+        let State::Sending(download) = &self.state else { return };
         let keep_alive = download.manner.keep_alive && !tools.stopping;
         self.state = if keep_alive { State::Idle } else { State::Closing };
         self.restart(tools);
-        true
     }
 
     /// Looks whether the source takes too long.
     pub(super) fn expire_download<S>(&mut self, tools: &Tools<S>) -> Flow {
         match &self.state {
             State::Sending(download)
-                if download.source.is_none() && self.outbox.is_empty() && self.deadline <= tools.now =>
+                if matches!(download.asker, Asker::Pool(None))
+                    && self.outbox.is_empty()
+                    && self.deadline <= tools.now =>
             {
                 self.break_off(&io::ErrorKind::TimedOut.into(), tools)
             }

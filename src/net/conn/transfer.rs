@@ -25,12 +25,11 @@ pub(super) struct Upload {
     pub(super) whole: bool,
 }
 
-/// An answer's body on its way out of a source.
+/// An answer's body on its way out of its source.
 pub(super) struct Download {
     pub(super) ticket: Ticket,
     pub(super) manner: Manner,
-    /// Not here while the pool asks it.
-    pub(super) source: Option<Box<dyn Source>>,
+    pub(super) asker: Asker,
     /// Bytes still to come, if that is known.
     pub(super) left: Option<u64>,
     pub(super) ended: bool,
@@ -78,7 +77,20 @@ impl Upload {
 }
 
 impl Download {
-    pub(super) fn new(ticket: Ticket, manner: Manner, length: Option<u64>, source: Box<dyn Source>) -> Self {
-        Self { ticket, manner, source: Some(source), left: length, ended: false }
+    pub(super) fn new(ticket: Ticket, manner: Manner, left: Option<u64>, asker: Asker) -> Self {
+        Self { ticket, manner, asker, left, ended: false }
     }
+
+    /// Whether the shard asks its source.
+    pub(super) fn is_made(&self) -> bool {
+        matches!(self.asker, Asker::Shard(_))
+    }
+}
+
+/// Who asks the source of an answer.
+pub(super) enum Asker {
+    /// The pool; it has the source while it asks.
+    Pool(Option<Box<dyn Source + Send>>),
+    /// The shard.
+    Shard(Box<dyn Source>),
 }

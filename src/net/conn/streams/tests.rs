@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::*;
+use crate::clock::Clock;
 use crate::net::body::{Body, PIECE_BYTES, Source};
 use crate::net::conn::tests::{Stub, accepted, connected, pass};
 use crate::net::response::Response;
@@ -43,7 +44,7 @@ impl Source for Endless {
 fn streaming(
     request: &str,
     length: Option<u64>,
-    mut source: impl FnMut() -> Box<dyn Source> + 'static,
+    mut source: impl FnMut() -> Box<dyn Source + Send> + 'static,
 ) -> (Conn, UnixStream, Tools<Stub>) {
     let (mut conn, client, mut tools) = connected(request);
     tools.services[0].replies = Some(Box::new(move || {
@@ -54,7 +55,7 @@ fn streaming(
     (conn, client, tools)
 }
 
-fn pieces(texts: &'static [&'static str]) -> impl FnMut() -> Box<dyn Source> + 'static {
+fn pieces(texts: &'static [&'static str]) -> impl FnMut() -> Box<dyn Source + Send> + 'static {
     move || Box::new(Pieces(texts.to_vec()))
 }
 
@@ -145,6 +146,83 @@ fn a_slow_reader_is_not_read_ahead_for_and_is_cut_off() {
     assert_eq!(conn.expire(&mut tools), Flow::Wait);
     pass(&mut tools, SECOND);
     assert_eq!(conn.expire(&mut tools), Flow::Close);
+}
+
+/// A connection that was asked `request` and answers it with a body that its shard makes.
+fn making(request: &str, mut source: impl FnMut() -> Box<dyn Source> + 'static) -> (Conn, UnixStream, Tools<Stub>) {
+    let (conn, client, mut tools) = connected(request);
+    tools.services[0].replies =
+        Some(Box::new(move || Answer::Now(Response { body: Body::Made(source()), ..Response::empty(StatusCode::OK) })));
+    (conn, client, tools)
+}
+
+/// Takes 1 ms for each piece, and counts them.
+struct Slow(Rc<RefCell<usize>>, Clock);
+
+impl Source for Slow {
+    fn next(&mut self, out: &mut Vec<u8>) -> io::Result<bool> {
+        self.1.advance(1000);
+        *self.0.borrow_mut() += 1;
+        // Every other piece has only come closer.
+        out.resize(*self.0.borrow() % 2, b'x');
+        Ok(*self.0.borrow() < 5)
+    }
+}
+
+#[test]
+fn a_body_that_the_shard_makes_takes_no_more_than_its_slice_in_a_turn() {
+    let made = Rc::new(RefCell::new(0));
+    let (mut conn, mut client, mut tools) = connected(GET);
+    let (count, clock) = (Rc::clone(&made), tools.clock.clone());
+    tools.services[0].replies = Some(Box::new(move || {
+        let body = Body::Made(Box::new(Slow(Rc::clone(&count), clock.clone())));
+        Answer::Now(Response { body, ..Response::empty(StatusCode::OK) })
+    }));
+    for pieces in [2, 4] {
+        assert_eq!(conn.turn(0, &mut tools), Flow::Again, "the others have their turn");
+        assert_eq!(*made.borrow(), pieces);
+        tools.tick();
+    }
+    assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
+    assert_eq!(body(&mut client), "1\r\nx\r\n1\r\nx\r\n1\r\nx\r\n0\r\n\r\n");
+    assert!(matches!(conn.state, State::Idle));
+}
+
+#[test]
+fn a_body_that_the_shard_makes_waits_for_its_reader_and_is_not_made_for_a_head() {
+    let (mut conn, mut client, mut tools) = making(GET, || Box::new(Endless));
+    assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
+    let held = conn.outbox.cost();
+    assert!((1..2 * PIECE_BYTES).contains(&held), "{held}");
+    assert!(conn.fetch(&tools).is_none(), "the pool has nothing to do with it");
+    assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
+    assert_eq!(conn.outbox.cost(), held);
+    pass(&mut tools, 9 * SECOND);
+    while matches!(client.read(&mut [0; 4096]), Ok(1..)) {}
+    conn.turn(0, &mut tools);
+    pass(&mut tools, 9 * SECOND);
+    assert_eq!(conn.expire(&mut tools), Flow::Wait, "something has moved");
+    pass(&mut tools, SECOND);
+    assert_eq!(conn.expire(&mut tools), Flow::Close);
+    let fails = || -> Box<dyn Source> { Box::new(Pieces(vec!["panic"])) };
+    let (mut conn, mut client, mut tools) = making("HEAD / HTTP/1.1\r\nHost: t\r\n\r\n", fails);
+    assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
+    assert_eq!(body(&mut client), "");
+    assert!(matches!(conn.state, State::Idle));
+}
+
+#[test]
+fn a_body_that_the_shard_cannot_make_breaks_the_connection_off() {
+    for texts in [&["hello", ""], &["hello", "panic"]] {
+        let (mut conn, mut client, mut tools) = making(GET, || Box::new(Pieces(texts.to_vec())));
+        assert_eq!(conn.turn(0, &mut tools), Flow::Close);
+        assert!(body(&mut client).ends_with("5\r\nhello\r\n"));
+        assert_eq!(tools.metrics.broken_off.get(), 1);
+    }
+    let (mut conn, client, mut tools) = making(GET, || Box::new(Endless));
+    drop(client);
+    assert_eq!(conn.turn(0, &mut tools), Flow::Close);
+    assert_eq!(tools.metrics.broken_off.get(), 0, "nothing of ours broke");
 }
 
 #[test]
