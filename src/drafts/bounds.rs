@@ -7,9 +7,12 @@ use super::model::{
 };
 use super::newer::LISTED_MAX_DRAFTS;
 use super::options::DRAFTS;
+use super::parts::PAGE_ROWS;
 use super::replay::REPLAY_MAX_EVENTS;
 use super::retention::{REMOVED_MAX_EVENTS, SLICE_DRAFTS};
+use super::routes::HEAD_MAX_ROWS;
 use super::spent_keys::{KEY_LIFE_HOURS, REMOVED_MAX_KEYS, SLICE_KEYS};
+use super::view::WHOLE_MAX_BYTES;
 use crate::settings::BoundRow;
 
 pub(crate) const BOUNDS: &[BoundRow] = &[
@@ -31,6 +34,15 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&DRAFTS, "LIST_MAX_BYTES", LIST_MAX_BYTES as u64, "bytes")
         .of("One list, and one draft more.", "`truncated`, and the way to the rest")
         .tested_by("a_list_is_bounded_in_bytes_as_well"),
+    BoundRow::new(&DRAFTS, "WHOLE_MAX_BYTES", WHOLE_MAX_BYTES as u64, "bytes")
+        .of("A draft, or a list, that is answered at once and held for it.", "told in pieces, read as they are taken")
+        .tested_by("readers_of_a_large_draft_cost_a_piece_each_and_not_the_draft"),
+    BoundRow::new(&DRAFTS, "PAGE_ROWS", PAGE_ROWS as u64, "rows")
+        .of("Segments, passes or collaborators that are read at once.", "the next ones with the next page")
+        .tested_by("a_draft_is_the_same_in_pieces_and_whole_and_what_is_added_meanwhile_waits"),
+    BoundRow::new(&DRAFTS, "HEAD_MAX_ROWS", HEAD_MAX_ROWS as u64, "rows")
+        .of("What is read for a HEAD.", "answered without `Content-Length`")
+        .tested_by("a_head_of_much_costs_next_to_nothing"),
     BoundRow::new(&DRAFTS, "PAGE_MAX_EVENTS", PAGE_MAX_EVENTS as u64, "events")
         .of("The events in one answer.", "422 for a larger `limit`; `more`, and the next page")
         .tested_by("what_is_no_event_log_is_refused_shape_first"),

@@ -6,33 +6,42 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
-use serde_json::json;
 use uuid::Uuid;
 
 use super::access::{MayRead, not_found, not_member};
 use super::counters::Counters;
 use super::error::{LIMIT_EXCEEDED, RING_REQUIRED};
 use super::frame::frame_text;
+use super::list::{self, ListPieces, Tally};
 use super::metrics::parse_now;
 use super::model::{
-    CONTENT_MAX_CHARS, Head, IDEMPOTENCY_KEY_MAX_CHARS, LIST_MAX_BYTES, LIST_MAX_DRAFTS, PAGE_EVENTS, PAGE_MAX_EVENTS,
-    ROLE_MAX_CHARS, TITLE_MAX_CHARS,
+    CONTENT_MAX_CHARS, Head, IDEMPOTENCY_KEY_MAX_CHARS, LIST_MAX_DRAFTS, PAGE_EVENTS, PAGE_MAX_EVENTS, ROLE_MAX_CHARS,
+    TITLE_MAX_CHARS,
 };
+use super::parts::Metrics;
+use super::pieces::Pieces;
 use super::replay::{self, Page};
 use super::ring::{self, Addition, Refusal, Ring, Room};
 use super::shared::Shared;
 use super::store::{self, NewDraft, Operation};
-use super::view::{self, Fetched, Metrics, Shown, Views};
+use super::view::{self, Fetched, Shown, View, Views, WHOLE_MAX_BYTES};
 use crate::audit::{Entry, Field, Witness};
 use crate::feature::ShardParts;
 use crate::gate::validate::{Check, ECHO_CHARS, Length};
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes, USER_ID_MAX_CHARS};
-use crate::net::Response;
+use crate::net::{Body, Response};
 use crate::observe::metrics::Counter;
 use crate::store::{Error, Reader, StoreError, Tx};
 use crate::text::{cut, is_deceptive};
 
 const KEY: Length = Length::between(0, IDEMPOTENCY_KEY_MAX_CHARS);
+
+/// A HEAD whose answer would take more rows than this is not told its length.
+pub(super) const HEAD_MAX_ROWS: i64 = PAGE_EVENTS;
+
+/// What stands around a Draft object.
+const OPENING: &[u8] = b"{\"data\":";
+const CLOSING: &[u8] = b"}";
 
 /// What the handlers of one shard share.
 struct Drafts {
@@ -86,24 +95,63 @@ impl Drafts {
     /// What there is of a draft beyond what this shard has seen of it.
     fn fetch(&self, draft_id: &Arc<str>) -> Result<Fetched, Error> {
         let (draft_id, seen) = (Arc::clone(draft_id), self.views.borrow().seen(draft_id));
-        self.parts.fetch(move |reader| view::fetch(reader, &draft_id, seen))
+        self.parts.fetch(move |reader| view::fetch(reader, &draft_id, seen, i64::MAX))
     }
 
-    /// Appends the draft, brought up to date with what was fetched, to `out`.
-    fn show(&self, draft_id: &str, fetched: Fetched, metrics: Metrics, out: &mut Vec<u8>) -> Result<(), ApiError> {
-        match self.views.borrow_mut().show(draft_id, fetched, metrics, out) {
-            Shown::Draft => Ok(()),
+    /// What `show` makes of the draft, brought up to date with what was fetched; or the head of one that is too large for that.
+    fn show<T>(
+        &self,
+        draft_id: &str,
+        fetched: Fetched,
+        show: impl FnOnce(&View) -> T,
+    ) -> Result<Result<T, Box<Head>>, ApiError> {
+        match self.views.borrow_mut().show(draft_id, fetched, show) {
+            Shown::Draft(shown) => Ok(Ok(shown)),
+            Shown::Large(head) => Ok(Err(head)),
             Shown::NoSuchDraft => Err(not_found(draft_id)),
             Shown::Outdated => Err(Error::Busy("the draft was forgotten while it was read".to_owned()).into()),
         }
     }
 
     /// `{"data":{…}}` with the draft as it was fetched.
-    fn answer(&self, draft_id: &str, fetched: Fetched, metrics: Metrics) -> Result<Response, ApiError> {
-        let mut body = b"{\"data\":".to_vec();
-        self.show(draft_id, fetched, metrics, &mut body)?;
-        body.push(b'}');
-        Ok(Response::json(StatusCode::OK, body))
+    fn answer(&self, draft_id: &Arc<str>, fetched: Fetched, metrics: Metrics) -> Result<Response, ApiError> {
+        let whole = |view: &View| {
+            let mut body = OPENING.to_vec();
+            view.render(metrics, &mut body);
+            body.extend_from_slice(CLOSING);
+            Response::json(StatusCode::OK, body)
+        };
+        let whole = self.show(draft_id, fetched, whole)?;
+        whole.or_else(|head| self.in_pieces(draft_id, *head, metrics))
+    }
+
+    /// The same to somebody who wants to know all but the draft: what is known of its length is said, and nothing rendered.
+    fn answer_to_head(&self, draft_id: &Arc<str>, fetched: Fetched, metrics: Metrics) -> Result<Response, ApiError> {
+        let length = |view: &View| (OPENING.len() + view.length(metrics) + CLOSING.len()) as u64;
+        let length = self.show(draft_id, fetched, length)?;
+        if length.is_err() {
+            self.shared.damaged.check(draft_id)?;
+        }
+        Ok(unasked(length.ok()))
+    }
+
+    /// The same for a draft that is too large to be held.
+    fn in_pieces(&self, draft_id: &Arc<str>, head: Head, metrics: Metrics) -> Result<Response, ApiError> {
+        // One that was found damaged in the middle of an answer has none that could be whole.
+        self.shared.damaged.check(draft_id)?;
+        let (draft_id, damaged) = (Arc::clone(draft_id), self.shared.damaged.clone());
+        let (mut pieces, mut begun) = (Pieces::new(head, metrics), false);
+        Ok(self.parts.made(move |reader, out| {
+            if !std::mem::replace(&mut begun, true) {
+                out.extend_from_slice(OPENING);
+            }
+            let more = pieces.next(reader, out).map_err(ApiError::from);
+            let more = more.inspect_err(|error| damaged.note(&draft_id, error))?;
+            if !more {
+                out.extend_from_slice(CLOSING);
+            }
+            Ok(more)
+        }))
     }
 
     /// A change to an existing draft. The job returns whether it is a replay of an earlier one.
@@ -128,43 +176,40 @@ impl Drafts {
     }
 
     /// These drafts, newest first, as a list: oldest first, and as much as one list may have.
-    fn list(&self, ids: &[Arc<str>]) -> Result<Response, ApiError> {
-        let (ids, mut truncated) = (&ids[..ids.len().min(LIST_MAX_DRAFTS)], ids.len() > LIST_MAX_DRAFTS);
-        // Taken newest first, so that what is left out is the oldest; shown oldest first.
-        let (mut items, mut unreadable, mut bytes, mut oldest) = (Vec::new(), Vec::new(), 0, None);
-        for draft_id in ids {
-            if bytes > LIST_MAX_BYTES {
-                truncated = true;
-                break;
-            }
-            oldest = Some(draft_id);
+    fn list(&self, ids: Vec<Arc<str>>) -> Result<Response, ApiError> {
+        let (mut tally, mut items) = (Tally::new(ids), Vec::new());
+        while let Some(draft_id) = tally.next() {
             let mut item = Vec::new();
             let fetched = self.fetch(draft_id).map_err(ApiError::from);
-            match fetched.and_then(|fetched| self.show(draft_id, fetched, Metrics::Null, &mut item)) {
-                Ok(()) => {
-                    bytes += item.len();
+            let shown =
+                fetched.and_then(|fetched| self.show(draft_id, fetched, |view| view.render(Metrics::Null, &mut item)));
+            match shown {
+                Ok(Ok(())) => {
+                    tally.show(item.len());
                     items.push(item);
                 }
-                // One that is damaged is named and left out; the others are no worse for it.
+                Ok(Err(_)) => return Ok(self.list_in_pieces(tally)),
                 Err(error) if error.is_damage() => {
                     self.shared.damaged.note(draft_id, &error);
-                    unreadable.push(&**draft_id);
+                    tally.leave_out();
                 }
                 Err(error) => return Err(error),
             }
+            if tally.bytes() > WHOLE_MAX_BYTES {
+                return Ok(self.list_in_pieces(tally));
+            }
         }
         items.reverse();
-        let mut body = b"{\"data\":[".to_vec();
+        let mut body = list::OPENING.to_vec();
         body.extend_from_slice(&items.join(&b','));
-        body.extend_from_slice(format!("],\"count\":{}", items.len()).as_bytes());
-        if !unreadable.is_empty() {
-            body.extend_from_slice(format!(",\"unreadable\":{}", json!(unreadable)).as_bytes());
-        }
-        if let Some(oldest) = oldest.filter(|_| truncated) {
-            body.extend_from_slice(format!(",\"truncated\":true,\"next_before\":\"{oldest}\"").as_bytes());
-        }
-        body.push(b'}');
+        tally.closing(&mut body);
         Ok(Response::json(StatusCode::OK, body))
+    }
+
+    /// A list that is too large to be held.
+    fn list_in_pieces(&self, tally: Tally) -> Response {
+        let mut pieces = ListPieces::new(tally, self.shared.damaged.clone());
+        self.parts.made(move |reader, out| pieces.next(reader, out))
     }
 
     /// Whether the sender may read this draft.
@@ -176,6 +221,12 @@ impl Drafts {
     fn witness(&self, call: &Call<'_>) -> Option<Witness> {
         self.shared.house.audit.as_ref()?.witness(call.client, call.headers.get("user-agent"))
     }
+}
+
+/// The answer to a HEAD whose body would be of this length, if that is known.
+fn unasked(length: Option<u64>) -> Response {
+    let body = Body::unasked(length);
+    Response { body, ..Response::json(StatusCode::OK, &b""[..]) }
 }
 
 fn create(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
@@ -237,7 +288,8 @@ fn list(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
         Ok(store::newest_of_user(reader, &user, before.as_ref(), LIST_MAX_DRAFTS + 1)?)
     };
     let shown = Rc::clone(drafts);
-    drafts.parts.read(call, fetch, move |ids| shown.list(&ids))
+    let is_head = call.method == Method::HEAD;
+    drafts.parts.read(call, fetch, move |ids| if is_head { Ok(unasked(None)) } else { shown.list(ids) })
 }
 
 fn get(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
@@ -250,13 +302,22 @@ fn get(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let may_read = drafts.may_read(&draft_id, call);
     let (wanted, damaged) = (Arc::clone(&draft_id), drafts.shared.damaged.clone());
     let seen = drafts.views.borrow().seen(&draft_id);
+    let is_head = call.method == Method::HEAD;
+    let rows_max = if is_head { HEAD_MAX_ROWS } else { i64::MAX };
     let fetch = move |reader: &Reader| {
         may_read.ask(reader)?;
-        let fetched = view::fetch(reader, &wanted, seen).map_err(ApiError::from);
+        let fetched = view::fetch(reader, &wanted, seen, rows_max).map_err(ApiError::from);
         fetched.inspect_err(|error| damaged.note(&wanted, error))
     };
     let shown = Rc::clone(drafts);
-    drafts.parts.read(call, fetch, move |fetched| shown.answer(&draft_id, fetched, Metrics::At(now)))
+    drafts.parts.read(call, fetch, move |fetched| {
+        let metrics = Metrics::At(now);
+        if is_head {
+            shown.answer_to_head(&draft_id, fetched, metrics)
+        } else {
+            shown.answer(&draft_id, fetched, metrics)
+        }
+    })
 }
 
 fn events(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
@@ -266,6 +327,13 @@ fn events(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     check.done()?;
     let draft_id: Arc<str> = call.param("draft_id").into();
     let may_read = drafts.may_read(&draft_id, call);
+    if call.method == Method::HEAD && limit > HEAD_MAX_ROWS {
+        let fetch = move |reader: &Reader| {
+            may_read.ask(reader)?;
+            store::event_seq(reader, &draft_id)?.ok_or_else(|| not_found(&draft_id))
+        };
+        return drafts.parts.read(call, fetch, |_| Ok(unasked(None)));
+    }
     let (wanted, damaged) = (Arc::clone(&draft_id), drafts.shared.damaged.clone());
     let fetch = move |reader: &Reader| {
         may_read.ask(reader)?;

@@ -292,52 +292,81 @@ fn record(
 
 /// A segment as stored.
 #[derive(Debug)]
-pub struct Segment {
+pub struct Segment<'r> {
     /// Position in the draft, from 0.
     pub order: i64,
     /// UUID; the same everywhere (R11).
-    pub segment_id: String,
+    pub segment_id: &'r str,
     /// Author, and holder at the time.
-    pub user_id: String,
+    pub user_id: &'r str,
     /// Text.
-    pub content: String,
+    pub content: &'r str,
     /// When.
     pub created_at: Timestamp,
 }
 
-/// The segments with orders in `from..to`.
-pub fn segments(reader: &Reader, draft: i64, from: i64, to: i64) -> Result<Vec<Segment>, Error> {
+/// Hands `each` the segments with orders in `from..to`.
+///
+/// # Errors
+/// When the store fails.
+pub fn segments(
+    reader: &Reader,
+    draft: i64,
+    from: i64,
+    to: i64,
+    mut each: impl FnMut(Segment<'_>),
+) -> Result<(), Error> {
     let sql = "SELECT segment_order, segment_id, user_id, content, created_at FROM draft_segments \
                WHERE draft = ?1 AND segment_order >= ?2 AND segment_order < ?3 ORDER BY segment_order";
-    reader.all(sql, &[draft.into(), from.into(), to.into()], |row| {
-        Ok(Segment {
+    reader.each(sql, &[draft.into(), from.into(), to.into()], |row| {
+        each(Segment {
             order: row.get(0)?,
             segment_id: row.get(1)?,
             user_id: row.get(2)?,
             content: row.get(3)?,
             created_at: row.get(4)?,
-        })
+        });
+        Ok(())
     })
 }
 
-/// Recipient and time of the passes after row `after`, at most `limit`, with their row ids.
-pub fn passes(reader: &Reader, draft: i64, after: i64, limit: i64) -> Result<Vec<(i64, String, Timestamp)>, Error> {
+/// Hands `each` row id, recipient and time of the passes after row `after`, at most `limit`.
+///
+/// # Errors
+/// When the store fails.
+pub fn passes(
+    reader: &Reader,
+    draft: i64,
+    after: i64,
+    limit: i64,
+    mut each: impl FnMut(i64, &str, Timestamp),
+) -> Result<(), Error> {
     let sql = "SELECT id, to_user, passed_at FROM ring_passes WHERE draft = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
-    reader.all(sql, &[draft.into(), after.into(), limit.into()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+    reader.each(sql, &[draft.into(), after.into(), limit.into()], |row| {
+        each(row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(())
+    })
 }
 
-/// Collaborators, the creator left out, after row `after`, at most `limit`, with their row ids, in order of joining.
+/// Hands `each` row id and name of the collaborators, the creator left out, after row `after`, at most `limit`, in order of
+/// joining.
+///
+/// # Errors
+/// When the store fails.
 pub fn collaborators(
     reader: &Reader,
     draft: i64,
     creator: &str,
     after: i64,
     limit: i64,
-) -> Result<Vec<(i64, String)>, Error> {
+    mut each: impl FnMut(i64, &str),
+) -> Result<(), Error> {
     let sql = "SELECT id, user_id FROM draft_collaborators WHERE draft = ?1 AND id > ?2 AND user_id <> ?3 \
                ORDER BY id LIMIT ?4";
-    let values = [draft.into(), after.into(), creator.into(), limit.into()];
-    reader.all(sql, &values, |row| Ok((row.get(0)?, row.get(1)?)))
+    reader.each(sql, &[draft.into(), after.into(), creator.into(), limit.into()], |row| {
+        each(row.get(0)?, row.get(1)?);
+        Ok(())
+    })
 }
 
 /// Hands `each` every draft with the number of its newest event.

@@ -1,33 +1,43 @@
-//! Drafts as JSON, kept rendered by each shard.
+//! Small drafts as JSON, kept rendered by each shard.
 //!
 //! Nothing of a draft is ever changed or removed: segments, passes and collaborators are only added. So a rendered
 //! part stays right for ever, and bringing a draft up to date means reading its head and rendering what is new.
 //! When nothing at all has been committed since, not even the head is read.
 //!
+//! What is kept, and what is answered at once, has a bound ([`WHOLE_MAX_BYTES`]). A larger draft is read and told in pieces
+//! ([`pieces`](super::pieces)), each time anew.
+//!
 //! The cache is bounded in bytes by `DRAFT_CACHE_BYTES` per shard, in two generations: what was not asked for during one
 //! whole generation is dropped.
 
-use std::collections::{BTreeSet, HashMap};
-use std::io::Write as _;
+use std::collections::HashMap;
 
-use super::metrics::{self, Facts};
-use super::model::{Head, display_name};
+use super::model::Head;
+use super::parts::{self, Gathered, Metrics, Place};
 use super::store;
-use crate::clock::Timestamp;
 use crate::store::{Error, Reader};
+
+/// Segments, names of holders and names of collaborators of a draft that is answered at once and kept, rendered.
+pub(super) const WHOLE_MAX_BYTES: usize = 1024 * 1024;
+/// About the least that a segment takes: more of them than fit are not even begun with.
+const SEGMENT_BYTES: usize = 400;
 
 /// One draft, rendered as far as it was known when last looked at.
 #[derive(Debug)]
-struct View {
+pub(super) struct View {
     head: Head,
     seen: Seen,
+    rendered: Rendered,
+    gathered: Gathered,
+}
+
+/// The parts of a draft that grow.
+#[derive(Debug, Default)]
+struct Rendered {
     /// `{…},{…}`, one object per segment.
     segments: Vec<u8>,
-    last_segment_at: Option<Timestamp>,
-    contributors: BTreeSet<String>,
-    /// `"alice","bob"`, the creator and then everyone who was passed the ring.
-    history: Vec<u8>,
-    passes: Vec<Timestamp>,
+    /// `,"bob","carol"`, everyone who was passed the ring.
+    passes: Vec<u8>,
     /// `"bob","carol"` in order of joining.
     collaborators: Vec<u8>,
 }
@@ -41,15 +51,6 @@ pub(super) struct Views {
     generation_bytes: usize,
 }
 
-/// Which `metrics` an answer carries (contract 01 §1.2).
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Metrics {
-    /// `null`.
-    Null,
-    /// As they are at this moment.
-    At(Timestamp),
-}
-
 impl Views {
     /// An empty cache that keeps at most about `cache_bytes`.
     pub(super) fn new(cache_bytes: usize) -> Self {
@@ -61,8 +62,8 @@ impl Views {
         self.young.get(draft_id).or_else(|| self.old.get(draft_id)).map(|view| view.seen).unwrap_or_default()
     }
 
-    /// Appends the Draft object to `out`, brought up to date with what was fetched.
-    pub(super) fn show(&mut self, draft_id: &str, fetched: Fetched, metrics: Metrics, out: &mut Vec<u8>) -> Shown {
+    /// Hands `show` the draft, brought up to date with what was fetched.
+    pub(super) fn show<T>(&mut self, draft_id: &str, fetched: Fetched, show: impl FnOnce(&View) -> T) -> Shown<T> {
         let known = self.young.remove_entry(draft_id).inspect(|(_, view)| self.young_bytes -= view.bytes());
         let known = known.or_else(|| self.old.remove_entry(draft_id));
         let (key, view) = match (fetched, known) {
@@ -71,20 +72,20 @@ impl Views {
                 view.seen.version = version;
                 (key, view)
             }
-            (Fetched::New(news), Some((key, mut view))) if view.seen == news.seen => {
+            (Fetched::New(news), Some((key, mut view))) if view.seen == news.behind => {
                 view.add(*news);
                 (key, view)
             }
-            (Fetched::New(news), _) if news.seen == Seen::default() => (draft_id.to_owned(), View::new(*news)),
+            (Fetched::New(news), _) if news.behind == Seen::default() => (draft_id.to_owned(), View::new(*news)),
             // It was dropped, or read by somebody else, between the fetching and now.
-            (Fetched::Same(_) | Fetched::New(_), known) => {
+            (other, known) => {
                 known.into_iter().for_each(|(key, view)| self.keep(key, view));
-                return Shown::Outdated;
+                return if let Fetched::Large(head) = other { Shown::Large(head) } else { Shown::Outdated };
             }
         };
-        view.render(metrics, out);
+        let shown = show(&view);
         self.keep(key, view);
-        Shown::Draft
+        Shown::Draft(shown)
     }
 
     fn keep(&mut self, draft_id: String, view: View) {
@@ -104,115 +105,54 @@ impl Views {
 impl View {
     /// Of a draft that was read from its beginning.
     fn new(news: News) -> Self {
-        let mut history = Vec::new();
-        push_string(&mut history, &news.head.creator_id);
-        let mut view = Self {
-            seen: Seen::default(),
-            segments: Vec::new(),
-            last_segment_at: None,
-            contributors: BTreeSet::from([news.head.creator_id.clone()]),
-            history,
-            passes: Vec::new(),
-            collaborators: Vec::new(),
-            head: news.head.clone(),
-        };
-        view.add(news);
-        view
+        let seen = news.seen();
+        let News { head, rendered, gathered, .. } = news;
+        Self { head, seen, rendered, gathered }
     }
 
     /// Adds what is new.
     fn add(&mut self, news: News) {
-        let News { version, head, segments, passes, collaborators, .. } = news;
-        (self.seen.version, self.seen.event_seq, self.head) = (version, head.event_seq, head);
-        segments.iter().for_each(|segment| self.push_segment(segment));
-        for (row, to_user, at) in passes {
-            push_string(&mut self.history, &to_user);
-            self.passes.push(at);
-            self.seen.passes += 1;
-            self.seen.last_pass_row = row;
-        }
-        for (row, user) in collaborators {
-            push_string(&mut self.collaborators, &user);
-            self.seen.collaborators += 1;
-            self.seen.last_collaborator_row = row;
-        }
+        self.seen = news.seen();
+        self.head = news.head;
+        self.gathered.add(news.gathered);
+        self.rendered.segments.extend_from_slice(&news.rendered.segments);
+        self.rendered.passes.extend_from_slice(&news.rendered.passes);
+        self.rendered.collaborators.extend_from_slice(&news.rendered.collaborators);
     }
 
-    fn push_segment(&mut self, segment: &store::Segment) {
-        let out = &mut self.segments;
-        out.extend_from_slice(if out.is_empty() { b"{" } else { b",{" });
-        field(out, "segment_id", &segment.segment_id);
-        field(out, "draft_id", &self.head.draft_id);
-        field(out, "user_id", &segment.user_id);
-        field(out, "content", &segment.content);
-        let display = display_name(&segment.user_id);
-        // Writing to a Vec cannot fail.
-        let _ = write!(
-            out,
-            r#""created_at":"{}","segment_order":{},"idempotency_key":null,"#,
-            segment.created_at.offset_style(),
-            segment.order
-        );
-        field(out, "author_user_id", &segment.user_id);
-        field(out, "author_display", &display);
-        field(out, "ring_holder_user_id_at_write", &segment.user_id);
-        let _ = write!(out, r#""ring_holder_display_at_write":"{display}"}}"#);
-        self.seen.segments += 1;
-        self.last_segment_at = Some(segment.created_at);
-        if !self.contributors.contains(&segment.user_id) {
-            self.contributors.insert(segment.user_id.clone());
-        }
+    /// Appends the Draft object.
+    pub(super) fn render(&self, metrics: Metrics, out: &mut Vec<u8>) {
+        out.reserve(self.rendered.bytes() + 1024);
+        self.write(metrics, out, Vec::extend_from_slice);
     }
 
-    fn render(&self, metrics: Metrics, out: &mut Vec<u8>) {
-        let head = &self.head;
-        out.reserve(self.segments.len() + self.history.len() + self.collaborators.len() + 1024);
-        out.push(b'{');
-        field(out, "draft_id", &head.draft_id);
-        field(out, "creator_id", &head.creator_id);
-        field(out, "title", &head.title);
-        // An empty platform reads back as "X" (contract 01 §1.2).
-        field(out, "platform", if head.platform.is_empty() { "X" } else { &head.platform });
-        field(out, "status", &head.status);
-        out.extend_from_slice(br#""segments":["#);
-        out.extend_from_slice(&self.segments);
-        out.extend_from_slice(br#"],"ring_state":{"#);
-        field(out, "draft_id", &head.draft_id);
-        field(out, "current_holder_id", &head.holder_id);
-        out.extend_from_slice(br#""holders_history":["#);
-        out.extend_from_slice(&self.history);
-        let passed_at = head.passed_at.offset_style();
-        // Writing to a Vec cannot fail.
-        let _ = write!(out, r#"],"passed_at":"{passed_at}","last_passed_at":"{passed_at}","idempotency_key":null}},"#);
-        out.extend_from_slice(br#""collaborators":["#);
-        out.extend_from_slice(&self.collaborators);
-        let _ = write!(
-            out,
-            r#"],"pending_invites":[],"created_at":"{}","updated_at":"{}","target_publish_at":null,"metrics":"#,
-            head.created_at.offset_style(),
-            head.updated_at.offset_style()
-        );
-        match metrics {
-            Metrics::Null => out.extend_from_slice(b"null"),
-            Metrics::At(now) => metrics::render(&self.facts(), now, out),
-        }
-        out.push(b'}');
+    /// How many bytes the Draft object has.
+    pub(super) fn length(&self, metrics: Metrics) -> usize {
+        let (mut rest, mut bytes) = (Vec::new(), 0);
+        self.write(metrics, &mut rest, |_, part| bytes += part.len());
+        rest.len() + bytes
     }
 
-    fn facts(&self) -> Facts<'_> {
-        Facts {
-            contributors: self.contributors.len(),
-            passes: &self.passes,
-            created_at: self.head.created_at,
-            passed_at: self.head.passed_at,
-            last_segment_at: self.last_segment_at,
-        }
+    fn write(&self, metrics: Metrics, out: &mut Vec<u8>, mut put: impl FnMut(&mut Vec<u8>, &[u8])) {
+        parts::opening(&self.head, out);
+        put(out, &self.rendered.segments);
+        parts::before_passes(&self.head, out);
+        put(out, &self.rendered.passes);
+        parts::before_collaborators(&self.head, out);
+        put(out, &self.rendered.collaborators);
+        parts::closing(&self.head, &self.gathered, metrics, out);
     }
 
     /// About what it takes in memory.
     fn bytes(&self) -> usize {
-        let texts = self.head.title.len() + self.head.platform.len() + self.contributors.len() * 128;
-        1024 + texts + self.segments.len() + self.history.len() + self.collaborators.len() + self.passes.len() * 8
+        let texts = self.head.title.len() + self.head.platform.len() + self.gathered.authors.len() * 128;
+        1024 + texts + self.rendered.bytes() + self.gathered.passes.len() * 8
+    }
+}
+
+impl Rendered {
+    fn bytes(&self) -> usize {
+        self.segments.len() + self.passes.len() + self.collaborators.len()
     }
 }
 
@@ -222,11 +162,9 @@ pub(super) struct Seen {
     /// [`Reader::version`] before the head was read.
     version: Option<u64>,
     event_seq: i64,
-    segments: i64,
-    passes: i64,
-    last_pass_row: i64,
-    collaborators: i64,
-    last_collaborator_row: i64,
+    place: Place,
+    /// What is rendered of it.
+    bytes: usize,
 }
 
 /// What there is of a draft beyond what was seen. Plain values, so that they may be read on any thread.
@@ -238,35 +176,58 @@ pub(super) enum Fetched {
     Same(Option<u64>),
     /// There is more.
     New(Box<News>),
+    /// There is more than is held at once.
+    Large(Box<Head>),
 }
 
 /// What is new of a draft.
 #[derive(Debug)]
 pub(super) struct News {
     /// Behind what it comes.
-    seen: Seen,
+    behind: Seen,
     version: Option<u64>,
     head: Head,
-    segments: Vec<store::Segment>,
-    passes: Vec<(i64, String, Timestamp)>,
-    collaborators: Vec<(i64, String)>,
+    place: Place,
+    rendered: Rendered,
+    gathered: Gathered,
+}
+
+impl News {
+    /// How far the draft is read with it.
+    fn seen(&self) -> Seen {
+        let bytes = self.behind.bytes + self.rendered.bytes();
+        Seen { version: self.version, event_seq: self.head.event_seq, place: self.place, bytes }
+    }
+
+    /// Reads the next page of what is missing; false when nothing is.
+    fn read(&mut self, reader: &Reader) -> Result<bool, Error> {
+        let Self { head, place, gathered, rendered, .. } = self;
+        Ok(place.segments(reader, head, gathered, &mut rendered.segments)?
+            || place.passes(reader, head, gathered, &mut rendered.passes)?
+            || place.collaborators(reader, head, &mut rendered.collaborators)?)
+    }
 }
 
 /// What came of showing a draft.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
-    /// The draft as it is.
-    Draft,
+#[derive(Debug, PartialEq)]
+pub(super) enum Shown<T> {
+    /// The draft as it is was shown.
+    Draft(T),
     /// There is none.
     NoSuchDraft,
     /// What was fetched does not follow what is known; to be fetched anew.
     Outdated,
+    /// It is not shown at once: what has this head is to be told in pieces.
+    Large(Box<Head>),
 }
 
 /// Reads what the draft's head counts and was not seen. What was added after the head was read is left for the next time, so
 /// head and parts always agree; if there is less than the head counts, the draft is damaged. Nothing of a draft is ever
-/// removed, so one that was seen is there.
-pub(super) fn fetch(reader: &Reader, draft_id: &str, seen: Seen) -> Result<Fetched, Error> {
+/// removed, so one that was seen is there. If more rows are new than `rows_max`, none is read.
+///
+/// # Errors
+/// When the store fails, or has not what the head counts.
+pub(super) fn fetch(reader: &Reader, draft_id: &str, seen: Seen, rows_max: i64) -> Result<Fetched, Error> {
     let version = reader.version();
     if version.is_some() && version == seen.version {
         return Ok(Fetched::Same(version));
@@ -276,56 +237,26 @@ pub(super) fn fetch(reader: &Reader, draft_id: &str, seen: Seen) -> Result<Fetch
         None if seen == Seen::default() => return Ok(Fetched::Nothing),
         _ => return Ok(Fetched::Same(version)),
     };
-    let (mut segments, mut passes, mut collaborators) = (Vec::new(), Vec::new(), Vec::new());
-    if seen.segments < head.segments {
-        segments = store::segments(reader, head.row, seen.segments, head.segments)?;
-        agree("segments", seen.segments + segments.len() as i64, head.segments)?;
+    let segments = usize::try_from(seen.place.missing_segments(&head)).unwrap_or_default();
+    if seen.place.missing(&head) > rows_max || seen.bytes + segments * SEGMENT_BYTES > WHOLE_MAX_BYTES {
+        return Ok(Fetched::Large(Box::new(head)));
     }
-    if seen.passes < head.passes {
-        passes = store::passes(reader, head.row, seen.last_pass_row, head.passes - seen.passes)?;
-        agree("passes", seen.passes + passes.len() as i64, head.passes)?;
+    let (rendered, gathered) = (Rendered::default(), Gathered::default());
+    let mut news = News { behind: seen, version, head, place: seen.place, rendered, gathered };
+    while news.read(reader)? {
+        if seen.bytes + news.rendered.bytes() > WHOLE_MAX_BYTES {
+            return Ok(Fetched::Large(Box::new(news.head)));
+        }
     }
-    if seen.collaborators < head.collaborators {
-        let (after, missing) = (seen.last_collaborator_row, head.collaborators - seen.collaborators);
-        collaborators = store::collaborators(reader, head.row, &head.creator_id, after, missing)?;
-        agree("collaborators", seen.collaborators + collaborators.len() as i64, head.collaborators)?;
-    }
-    Ok(Fetched::New(Box::new(News { seen, version, head, segments, passes, collaborators })))
-}
-
-/// Fails when not all are there that the head counts.
-fn agree(what: &str, found: i64, counted: i64) -> Result<(), Error> {
-    if found == counted {
-        return Ok(());
-    }
-    Err(Error::Damaged(format!("{found} {what} are there, and {counted} are counted")))
-}
-
-/// Appends `"name":"value",`.
-fn field(out: &mut Vec<u8>, name: &str, value: &str) {
-    out.push(b'"');
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
-    string(out, value);
-    out.push(b',');
-}
-
-/// Appends a JSON string to a list of them.
-fn push_string(out: &mut Vec<u8>, value: &str) {
-    if !out.is_empty() {
-        out.push(b',');
-    }
-    string(out, value);
-}
-
-fn string(out: &mut Vec<u8>, value: &str) {
-    // Neither a string nor a Vec can fail to serialise.
-    let _ = serde_json::to_writer(out, value);
+    Ok(Fetched::New(Box::new(news)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
+    use crate::drafts::pieces::Pieces;
+    use crate::net::body::PIECE_BYTES;
 
     fn drafts() -> Reader {
         let reader = Reader::in_memory(crate::drafts::MIGRATIONS);
@@ -346,56 +277,135 @@ mod tests {
         );
     }
 
-    fn segments(views: &mut Views, fetched: Fetched) -> (Shown, usize) {
-        let mut out = Vec::new();
-        let shown = views.show("d", fetched, Metrics::Null, &mut out);
-        (shown, String::from_utf8(out).unwrap().matches("\"segment_id\"").count())
+    fn rendered(view: &View) -> String {
+        let (mut out, now) = (Vec::new(), Metrics::At(Timestamp(1)));
+        view.render(now, &mut out);
+        assert_eq!(view.length(now), out.len());
+        String::from_utf8(out).unwrap()
+    }
+
+    fn all(reader: &Reader, seen: Seen) -> Result<Fetched, Error> {
+        fetch(reader, "d", seen, i64::MAX)
+    }
+
+    /// How many segments are shown.
+    fn segments(views: &mut Views, fetched: Fetched) -> Shown<usize> {
+        views.show("d", fetched, |view| rendered(view).matches("\"segment_id\"").count())
     }
 
     #[test]
     fn what_is_fetched_is_what_is_new() {
         let (reader, mut views) = (drafts(), Views::new(1 << 20));
-        assert!(matches!(fetch(&reader, "nowhere", Seen::default()), Ok(Fetched::Nothing)));
-        let all = fetch(&reader, "d", views.seen("d")).unwrap();
-        assert_eq!(segments(&mut views, all), (Shown::Draft, 1));
-        assert!(matches!(fetch(&reader, "d", views.seen("d")), Ok(Fetched::Same(None))));
+        assert!(matches!(fetch(&reader, "nowhere", Seen::default(), 9), Ok(Fetched::Nothing)));
+        assert!(matches!(fetch(&reader, "d", Seen::default(), 0), Ok(Fetched::Large(_))), "more than it may read");
+        let first = all(&reader, views.seen("d")).unwrap();
+        assert_eq!(segments(&mut views, first), Shown::Draft(1));
+        assert!(matches!(fetch(&reader, "d", views.seen("d"), 0), Ok(Fetched::Same(None))));
         append(&reader);
-        let more = fetch(&reader, "d", views.seen("d")).unwrap();
-        assert!(matches!(&more, Fetched::New(news) if news.segments.len() == 1), "{more:?}");
-        assert_eq!(segments(&mut views, more), (Shown::Draft, 2));
+        let more = all(&reader, views.seen("d")).unwrap();
+        assert!(matches!(&more, Fetched::New(news) if news.gathered.authors.len() == 1), "{more:?}");
+        assert_eq!(segments(&mut views, more), Shown::Draft(2));
         reader.batch("UPDATE drafts SET segment_count = 3, event_seq = 3");
-        assert!(fetch(&reader, "d", views.seen("d")).unwrap_err().is_damage());
+        assert!(all(&reader, views.seen("d")).unwrap_err().is_damage());
+    }
+
+    /// Adds segments of so many characters, passes and collaborators, and counts them.
+    fn grow(reader: &Reader, segments: i64, chars: usize, names: i64) {
+        reader.batch(&format!(
+            "WITH RECURSIVE n (at) AS (SELECT 1 UNION ALL SELECT at + 1 FROM n WHERE at < {segments}) \
+             INSERT INTO draft_segments (draft, segment_order, segment_id, user_id, content, created_at) \
+             SELECT 1, at, 's' || at, 'u' || at % 7, printf('%.{chars}c', '\"'), at FROM n; \
+             WITH RECURSIVE n (at) AS (SELECT 1 UNION ALL SELECT at + 1 FROM n WHERE at < {names}) \
+             INSERT INTO ring_passes (draft, from_user, to_user, passed_at) SELECT 1, 'a', 'p' || at, at FROM n; \
+             WITH RECURSIVE n (at) AS (SELECT 1 UNION ALL SELECT at + 1 FROM n WHERE at < {names}) \
+             INSERT INTO draft_collaborators (draft, user_id, role, joined_at) SELECT 1, 'c' || at, 'x', at FROM n; \
+             UPDATE drafts SET segment_count = {segments} + 1, pass_count = {names}, collaborator_count = {names}, \
+             event_seq = event_seq + 1"
+        ));
+    }
+
+    #[test]
+    fn a_draft_is_the_same_in_pieces_and_whole_and_what_is_added_meanwhile_waits() {
+        let (reader, mut views) = (drafts(), Views::new(1 << 22));
+        let mut whole = |fetched| match views.show("d", fetched, rendered) {
+            Shown::Draft(text) => text,
+            other => panic!("{other:?}"),
+        };
+        let small = whole(all(&reader, Seen::default()).unwrap());
+        grow(&reader, 300, 500, 100);
+        let grown = whole(all(&reader, Seen::default()).unwrap());
+        for (text, orders) in [(&small, 1), (&grown, 301)] {
+            let value: serde_json::Value = serde_json::from_str(text).unwrap();
+            assert_eq!(value["segments"].as_array().unwrap().len(), orders);
+        }
+        let head = store::head(&reader, "d").unwrap().unwrap();
+        let (mut pieces, mut told, mut count) = (Pieces::new(head, Metrics::At(Timestamp(1))), Vec::new(), 0);
+        loop {
+            let mut piece = Vec::new();
+            let more = pieces.next(&reader, &mut piece).unwrap();
+            assert!(piece.len() < 2 * PIECE_BYTES, "{}", piece.len());
+            told.extend_from_slice(&piece);
+            count += 1;
+            if !more {
+                break;
+            }
+            reader.batch(&format!(
+                "INSERT INTO draft_segments (draft, segment_order, segment_id, user_id, content, created_at) \
+                 VALUES (1, 300 + {count}, 'later', 'later', 'later', 0); \
+                 UPDATE drafts SET segment_count = segment_count + 1, event_seq = event_seq + 1"
+            ));
+        }
+        assert!(count > 3 && String::from_utf8(told).unwrap() == grown);
+    }
+
+    #[test]
+    fn what_is_too_large_to_be_held_is_told_by_its_head_alone() {
+        let reader = drafts();
+        // By what was read of it, and by the number of its segments before anything is read.
+        for (segments, chars) in [(1100, 500), (3000, 1)] {
+            reader.batch("DELETE FROM draft_segments WHERE segment_order > 0");
+            grow(&reader, segments, chars, 0);
+            reader.batch("DELETE FROM ring_passes; DELETE FROM draft_collaborators");
+            assert!(matches!(all(&reader, Seen::default()), Ok(Fetched::Large(_))), "{segments} of {chars}");
+        }
+        let mut views = Views::new(1 << 22);
+        let small = drafts();
+        segments(&mut views, all(&small, Seen::default()).unwrap());
+        let [grown, known] = [&reader, &small].map(|reader| all(reader, views.seen("d")).unwrap());
+        let shown = segments(&mut views, grown);
+        assert!(matches!(shown, Shown::Large(_)), "{shown:?}");
+        assert_eq!(segments(&mut views, known), Shown::Draft(1), "what is known stays");
     }
 
     #[test]
     fn what_was_not_asked_for_lately_is_dropped_and_what_is_too_large_is_not_kept() {
-        let (reader, one) = (drafts(), fetch(&drafts(), "d", Seen::default()).unwrap());
+        let (reader, one) = (drafts(), all(&drafts(), Seen::default()).unwrap());
         let mut views = Views::new(1 << 20);
         segments(&mut views, one);
         let bytes = views.young_bytes;
         // Room for one in each generation.
         let mut views = Views::new(2 * bytes);
         for draft in ["d", "e", "f"] {
-            let fetched = fetch(&reader, "d", Seen::default()).unwrap();
-            assert_eq!(views.show(draft, fetched, Metrics::Null, &mut Vec::new()), Shown::Draft);
+            let fetched = all(&reader, Seen::default()).unwrap();
+            assert_eq!(views.show(draft, fetched, |_| ()), Shown::Draft(()));
         }
-        assert_eq!(["d", "e", "f"].map(|draft| views.seen(draft).segments), [0, 1, 1]);
+        assert_eq!(["d", "e", "f"].map(|draft| views.seen(draft).event_seq), [0, 1, 1]);
         let mut views = Views::new(2 * bytes - 2);
-        segments(&mut views, fetch(&reader, "d", Seen::default()).unwrap());
-        assert_eq!(views.seen("d").segments, 0);
+        segments(&mut views, all(&reader, Seen::default()).unwrap());
+        assert_eq!(views.seen("d"), Seen::default());
     }
 
     #[test]
     fn what_was_fetched_for_another_view_is_not_shown_but_the_whole_always_is() {
         let (reader, mut views) = (drafts(), Views::new(1 << 20));
-        let [first, again] = [(), ()].map(|()| fetch(&reader, "d", Seen::default()).unwrap());
-        assert_eq!(segments(&mut views, first), (Shown::Draft, 1));
+        let [first, again] = [(), ()].map(|()| all(&reader, Seen::default()).unwrap());
+        assert_eq!(segments(&mut views, first), Shown::Draft(1));
         append(&reader);
-        let [more, twice] = [(), ()].map(|()| fetch(&reader, "d", views.seen("d")).unwrap());
-        assert_eq!(segments(&mut views, more), (Shown::Draft, 2));
-        assert_eq!(segments(&mut views, twice), (Shown::Outdated, 0));
-        assert_eq!(views.seen("d").segments, 2, "what is known stays");
-        assert_eq!(segments(&mut views, again), (Shown::Draft, 1), "as it was then");
-        assert_eq!(segments(&mut Views::new(1 << 20), Fetched::Same(None)), (Shown::Outdated, 0));
+        let [more, twice] = [(), ()].map(|()| all(&reader, views.seen("d")).unwrap());
+        assert_eq!(segments(&mut views, more), Shown::Draft(2));
+        assert_eq!(segments(&mut views, twice), Shown::Outdated);
+        assert_eq!(views.seen("d").event_seq, 2, "what is known stays");
+        assert_eq!(segments(&mut views, again), Shown::Draft(1), "as it was then");
+        assert_eq!(segments(&mut Views::new(1 << 20), Fetched::Same(None)), Shown::Outdated);
     }
 }

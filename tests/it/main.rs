@@ -24,6 +24,7 @@ mod http_bounds;
 mod http_wire;
 mod identity;
 mod keys;
+mod large;
 mod limits;
 mod listeners;
 mod logs;

@@ -1,0 +1,68 @@
+//! Drafts that are not held whole: each is read and rendered piece by piece, as its client takes it.
+//!
+//! Nothing of a draft is ever changed or removed, so its head, read once, says what belongs to it: what is added while the pieces
+//! are read is left for the next answer, and all of them are of one moment.
+
+use super::model::Head;
+use super::parts::{self, Gathered, Metrics, Place};
+use crate::net::body::PIECE_BYTES;
+use crate::store::{Error, Reader};
+
+/// The Draft object of one draft, as far as it was told.
+#[derive(Debug)]
+pub(super) struct Pieces {
+    head: Head,
+    metrics: Metrics,
+    place: Place,
+    gathered: Gathered,
+    next: Next,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Opening,
+    Segments,
+    Passes,
+    Collaborators,
+    Nothing,
+}
+
+impl Pieces {
+    /// The draft with this head.
+    pub(super) fn new(head: Head, metrics: Metrics) -> Self {
+        Self { head, metrics, place: Place::default(), gathered: Gathered::default(), next: Next::Opening }
+    }
+
+    /// Appends what comes next, until `out` has about [`PIECE_BYTES`]; false when that was all.
+    ///
+    /// # Errors
+    /// When the store fails, or has not what the head counts.
+    pub(super) fn next(&mut self, reader: &Reader, out: &mut Vec<u8>) -> Result<bool, Error> {
+        let Self { head, metrics, place, gathered, next } = self;
+        while *next != Next::Nothing && out.len() < PIECE_BYTES {
+            *next = match *next {
+                Next::Opening => {
+                    parts::opening(head, out);
+                    Next::Segments
+                }
+                Next::Segments if place.segments(reader, head, gathered, out)? => Next::Segments,
+                Next::Segments => {
+                    parts::before_passes(head, out);
+                    Next::Passes
+                }
+                Next::Passes if place.passes(reader, head, gathered, out)? => Next::Passes,
+                Next::Passes => {
+                    parts::before_collaborators(head, out);
+                    Next::Collaborators
+                }
+                Next::Collaborators if place.collaborators(reader, head, out)? => Next::Collaborators,
+                Next::Collaborators | Next::Nothing => {
+                    parts::closing(head, gathered, *metrics, out);
+                    Next::Nothing
+                }
+            };
+        }
+        Ok(*next != Next::Nothing)
+    }
+}

@@ -1,0 +1,131 @@
+//! What is large is read and made as its client takes it, and not for who only asks whether it is there (G5, G6).
+
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::support::{Client, Server};
+
+const DRAFTS: &str = "/v1/collab/drafts";
+
+/// Segments that a draft may have by default.
+const SEGMENTS: usize = 10_000;
+
+/// A server of one shard with a draft of alice's: so many segments, each of which takes 3.4 KB as JSON.
+fn with_large_draft(segments: usize) -> (Server, String) {
+    let mut server = Server::with(&[("SHARDS", "1"), ("MAX_SEGMENTS_PER_DRAFT", "0")]);
+    let draft = server.create_draft("alice");
+    server.kill();
+    let database = rusqlite::Connection::open(server.database()).unwrap();
+    let fill = format!(
+        "WITH RECURSIVE n (at) AS (SELECT 0 UNION ALL SELECT at + 1 FROM n WHERE at < {segments} - 1)
+         INSERT INTO draft_segments (draft, segment_order, segment_id, user_id, content, created_at)
+         SELECT d.id, n.at, 'segment ' || n.at, 'alice', printf('%.500c', char(1)), d.created_at FROM drafts AS d, n;
+         UPDATE drafts SET segment_count = {segments}, event_seq = event_seq + 1;"
+    );
+    database.execute_batch(&fill).unwrap();
+    database.close().unwrap();
+    server.launch();
+    (server, format!("{DRAFTS}/{draft}"))
+}
+
+#[test]
+fn a_head_of_much_costs_next_to_nothing() {
+    let (server, draft) = with_large_draft(SEGMENTS);
+    let mut clients: Vec<Client> = (0..8).map(|_| server.connect()).collect();
+    let spent = server.cpu_seconds();
+    let paths = [draft.clone(), DRAFTS.to_owned(), format!("{draft}/events?limit=1000")];
+    for path in &paths {
+        let head = format!("HEAD {path} HTTP/1.1\r\nHost: t\r\nX-User-Id: alice\r\n\r\n").repeat(32);
+        clients.iter_mut().for_each(|client| client.send(&head));
+        for client in &mut clients {
+            for _ in 0..32 {
+                let answer = client.answer_to_head();
+                assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")), "{path}");
+                assert_eq!(
+                    (answer.header("content-length"), answer.header("transfer-encoding")),
+                    (None, None),
+                    "{path}"
+                );
+            }
+        }
+    }
+    let spent = server.cpu_seconds() - spent;
+    assert!(spent < 1.5, "768 answers without a body took {spent:.1} s of CPU");
+    // What is refused to GET is refused to HEAD.
+    let mut client = server.connect();
+    for (path, status) in [
+        (format!("{draft}?now=yesterday"), 400),
+        (format!("{DRAFTS}?before=nowhere"), 400),
+        (format!("{DRAFTS}/nowhere"), 404),
+        (format!("{DRAFTS}/nowhere/events?limit=1000"), 404),
+        (format!("{draft}/events?limit=1001"), 422),
+    ] {
+        assert_eq!(client.request("HEAD", &path, &[("X-User-Id", "alice")], b"").status, status, "{path}");
+    }
+}
+
+#[test]
+fn readers_of_a_large_draft_cost_a_piece_each_and_not_the_draft() {
+    const READERS: usize = 8;
+    let (server, draft) = with_large_draft(SEGMENTS);
+    let before = server.memory_kb("VmHWM");
+    let mut clients: Vec<Client> = (0..READERS).map(|_| server.connect()).collect();
+    let now = format!("{draft}?now=2030-01-01T00:00:00Z");
+    for client in &mut clients {
+        client.send(format!("GET {now} HTTP/1.1\r\nHost: t\r\n\r\n"));
+        // It has begun, and waits for its reader.
+        client.read_more().unwrap();
+    }
+    // Who comes meanwhile is served, and what is added meanwhile is in none of the answers that have begun.
+    server.get("/healthz").expect(200);
+    let body = json!({ "content": "later", "idempotency_key": "later" });
+    let appended = server.post_as("alice", &format!("{draft}/segments"), &body).expect(200);
+    let segments = appended["data"]["segments"].as_array().unwrap();
+    assert_eq!((segments.len(), &segments[SEGMENTS]["content"]), (SEGMENTS + 1, &json!("later")));
+    let read = |mut client: Client| thread::spawn(move || client.answer());
+    let answers: Vec<_> = clients.drain(..3).map(read).collect();
+    let answers: Vec<_> = answers.into_iter().map(|answer| answer.join().unwrap()).collect();
+    let grown = server.memory_kb("VmHWM") - before;
+    assert!(grown < 1024 * READERS as u64, "{grown} kB more for {READERS} readers of 33 MB");
+    for answer in &answers {
+        assert_eq!((answer.status, answer.header("transfer-encoding")), (200, Some("chunked")));
+        assert!(answer.body.len() > 30_000_000 && answer.body == answers[0].body, "each the same");
+    }
+    let whole: Value = serde_json::from_slice(&answers[0].body).unwrap();
+    let told = whole["data"]["segments"].as_array().unwrap();
+    assert_eq!(told[..], segments[..SEGMENTS], "all of one moment");
+    assert_eq!(whole["data"]["metrics"]["contributorsCount"], 1);
+    assert_eq!(whole["data"]["updated_at"], whole["data"]["created_at"]);
+}
+
+#[test]
+fn a_large_list_is_told_in_pieces_and_its_drafts_are_the_same_as_alone() {
+    let (server, large) = with_large_draft(1000);
+    let small = format!("{DRAFTS}/{}", server.create_draft("alice"));
+    let before = server.memory_kb("VmHWM");
+    let mut readers: Vec<Client> = (0..8).map(|_| server.connect()).collect();
+    for reader in &mut readers {
+        reader.send(format!("GET {DRAFTS} HTTP/1.1\r\nHost: t\r\nX-User-Id: alice\r\n\r\n"));
+        reader.read_more().unwrap();
+    }
+    let list = readers[0].answer();
+    let grown = server.memory_kb("VmHWM") - before;
+    assert!(grown < 1024 * 8, "{grown} kB more for 8 readers of 3.4 MB");
+    assert_eq!(list.header("transfer-encoding"), Some("chunked"));
+    let list = list.json();
+    let alone = |path: &str| {
+        let mut draft = server.get(path).expect(200)["data"].take();
+        draft["metrics"] = Value::Null;
+        draft
+    };
+    assert_eq!(list, json!({ "data": [alone(&large), alone(&small)], "count": 2 }));
+    let mut old = server.connect();
+    old.send(format!("GET {large} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"));
+    while old.read_more().is_ok() {}
+    let text = String::from_utf8(std::mem::take(&mut old.received)).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("connection: close") && !head.contains("transfer-encoding"), "{head}");
+    let told: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(told["data"]["segments"].as_array().unwrap().len(), 1000);
+}
