@@ -10,7 +10,7 @@ use super::on_demand::{Make, OnDemand};
 use super::options::{self, Options};
 use super::running::{Backups, Fact};
 use super::verbs::Verb;
-use super::{BackupError, bounds, counters, doctor, operator, upkeep};
+use super::{BackupError, before, bounds, counters, doctor, operator, upkeep};
 use crate::clock::Timekeeper;
 use crate::feature::verb::Verbs;
 use crate::feature::{Check, Feature, Finding, House, Running, Serving, ShardParts, StartError};
@@ -26,6 +26,7 @@ pub static FEATURE: Feature = Feature {
     bounds: bounds::BOUNDS,
     operator: &operator::ROUTES,
     verbs: Some(Verbs::of::<Verb>()),
+    before_migration: Some(before::before_migration),
     doctor: doctor::doctor,
     ..Feature::new("backup", start)
 };

@@ -4,6 +4,7 @@
 //! backup appears under its name only when it is whole, checked and synced ([`partial`](self)), so whatever has such a
 //! name and a manifest is one.
 
+mod before;
 mod bounds;
 mod check;
 mod counters;

@@ -18,7 +18,7 @@ use crate::observe::LogHandle;
 use crate::observe::metrics::{Metrics, Row};
 use crate::pool::PoolHandle;
 use crate::settings::{BoundRow, Knob, Settings};
-use crate::store::{self, Migration, Reader, Schema, Survey, WriterHandle};
+use crate::store::{self, Migration, Pending, Reader, Schema, Survey, WriterHandle};
 
 mod check;
 pub mod doctor;
@@ -47,6 +47,10 @@ pub type Replacement = Box<dyn FnOnce() -> Option<String>>;
 /// Starts a feature, before anything is served.
 pub type Start = fn(&Settings, &House) -> Result<Arc<dyn Running>, StartError>;
 
+/// What a feature does with an older database before it is brought up to date. If that fails, the server does not start: the
+/// error says what to do.
+pub type BeforeMigration = fn(&Settings, &Schema, &Pending<'_>, &Clock) -> Result<(), StartError>;
+
 /// What a feature declares.
 pub struct Feature {
     /// For the log, and for readers of the list.
@@ -69,6 +73,8 @@ pub struct Feature {
     pub counted: &'static [&'static str],
     /// Says what a database has and a backup of it has not, before that takes its place.
     pub newer: Option<Compare>,
+    /// What it does before an older database is changed.
+    pub before_migration: Option<BeforeMigration>,
     /// Its verbs of the command line.
     pub verbs: Option<Verbs>,
     /// What `inkring doctor` finds of its part of an installation, while no server need run.
@@ -94,6 +100,7 @@ impl Feature {
             schema: &[],
             counted: &[],
             newer: None,
+            before_migration: None,
             verbs: None,
             doctor: |_| Vec::new(),
             smoke: |_| (),

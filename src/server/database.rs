@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::observe::metrics::Metrics;
 use crate::settings::Settings;
 use crate::store::options::{DATABASE, RESERVE};
-use crate::store::{self, OpenError, Reader, Schema, Store, Survey};
+use crate::store::{self, BeforeMigration, OpenError, Reader, Schema, Store, Survey};
 
 /// The open database and its readers.
 pub(super) struct Database {
@@ -23,11 +23,12 @@ impl Database {
     pub(super) fn open(
         settings: &Settings,
         schema: &Schema,
+        before: BeforeMigration<'_>,
         metrics: &Metrics,
         shards: usize,
         has_plane: bool,
     ) -> Result<Self, OpenError> {
-        let mut store = store::open(settings.database(&DATABASE), schema)?;
+        let mut store = store::open_after(settings.database(&DATABASE), schema, before)?;
         store.keep_reserve(settings.count(&RESERVE) as u64);
         store.count_by(Arc::new(store::Counters::new(metrics)));
         Ok(Self {

@@ -18,7 +18,7 @@ use crate::observe::metrics::{self, Metrics};
 use crate::pool::{Pool, THREADS};
 use crate::settings::Settings;
 use crate::store::options::QUEUE_JOBS;
-use crate::store::{self, Reader, Writer};
+use crate::store::{self, Pending, Reader, Writer};
 use crate::systemd::Notify;
 
 /// What works behind the fronts.
@@ -52,8 +52,12 @@ impl Engine {
         let (schema, metrics) = (schema_of(features), Metrics::default());
         metrics::count_process(&metrics, store::sqlite_version(), logs.clone());
         let shards = shard_count(settings.count(&SHARDS));
+        let mut before = |pending: &Pending<'_>| {
+            let mut each = features.iter().filter_map(|feature| feature.before_migration);
+            each.try_for_each(|before| before(settings, &schema, pending, clock))
+        };
         let Database { mut store, readers, housekeeping_reader, plane_reader, survey } =
-            Database::open(settings, &schema, &metrics, shards, has_plane)?;
+            Database::open(settings, &schema, &mut before, &metrics, shards, has_plane)?;
         let timekeeper = store.keep_time(clock.clone());
         let hub = Arc::new(Hub::new(clock.clone()));
         let writer = Writer::start(store, settings.count(&QUEUE_JOBS), Arc::clone(&hub) as _, clock.clone())

@@ -218,6 +218,21 @@ pub enum OpenError {
         /// This program's.
         known: i32,
     },
+    /// An older inkring wrote it, and who was to do something with it before it is brought up to date could not.
+    #[error(
+        "{path} has schema version {from}, and to bring it to {to} would change it for good: {source}; nothing in it was changed",
+        path = path.display()
+    )]
+    NotMigrated {
+        /// The database.
+        path: PathBuf,
+        /// Its version.
+        from: i32,
+        /// This program's.
+        to: i32,
+        /// What could not be done, and what to do about that.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A pragma did not take, so a promise could not be kept.
     #[error("{path}: PRAGMA {pragma} is {found} and must be {wanted}", path = path.display())]
     Pragma {

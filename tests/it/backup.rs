@@ -473,25 +473,91 @@ fn sigusr1_makes_a_backup_and_what_comes_of_it_is_always_in_the_log() {
     server.get("/readyz").expect(200);
 }
 
-#[test]
-fn without_a_server_a_database_of_an_older_version_is_backed_up_as_it_is() {
-    let mut server = Server::start();
-    assert!(server.terminate().success());
-    let here = server.directory.path().to_owned();
-    fs::remove_file(server.database()).unwrap();
+/// Puts a database of the first version where the server's is, with one draft in it.
+fn of_the_first_version(server: &Server) {
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(format!("{}{suffix}", server.database().display()));
+    }
     let connection = Connection::open(server.database()).unwrap();
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").unwrap();
     connection.execute_batch(include_str!("../data/schema-1.sql")).unwrap();
     connection.pragma_update(None, "user_version", 1).unwrap();
     connection.pragma_update(None, "application_id", 0x696e_6b72).unwrap();
-    drop(connection);
+    let draft = "INSERT INTO drafts VALUES (1, 'old', 'a', 'Before', 'x', 'active', 'a', 0, 0, 0, 1, 10, 10, 10); \
+                 INSERT INTO draft_collaborators VALUES (1, 1, 'a', 'owner', 10); \
+                 INSERT INTO events VALUES (1, 1, 1, 'collab.draft_created', '{}', 'r', 10)";
+    connection.execute_batch(draft).unwrap();
+}
+
+fn version(path: &Path) -> i32 {
+    Connection::open(path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn before_a_database_is_brought_up_to_date_there_is_a_good_backup_of_it_as_it_was() {
+    let mut server = Server::with(&[("BACKUP_DIR", "kept"), ("BACKUP_INTERVAL_HOURS", "0")]);
+    let kept = server.directory.path().join("kept");
+    let backups = || {
+        fs::read_dir(&kept).map_or(0, |found| {
+            found.filter(|name| name.as_ref().unwrap().path().extension().is_some_and(|end| end == "db")).count()
+        })
+    };
+    assert!(server.terminate().success());
+    assert_eq!(backups(), 0, "a new one, and one that is up to date, need none");
+    of_the_first_version(&server);
+
+    // No room to write to, so the start is refused, and nothing is changed.
+    fs::write(&kept, "a file").unwrap();
+    let refused = server.command().stderr(Stdio::piped()).output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!((refused.status.code(), version(&server.database())), (Some(1), 1), "{said}");
+    for part in ["has schema version 1", "wants a backup first, and there is none", "kept", "unset BACKUP_DIR"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    fs::remove_file(&kept).unwrap();
+
+    server.launch();
+    let done = server.wait_for_log(|line| line["message"] == "backup.done");
+    let migrated = server.wait_for_log(|line| line["message"] == "store.migrated");
+    assert!(done["ts"].as_str() <= migrated["ts"].as_str() && done["from"] == 1, "{done} {migrated}");
+    let backup = kept.join(done["name"].as_str().unwrap());
+    assert_eq!((version(&backup), manifest(&backup)["rows"]["drafts"].clone(), backups()), (1, 1.into(), 1));
+    succeeds(server.directory.path(), &[], &["verify", backup.to_str().unwrap()]);
+    assert!(server.terminate().success());
+
+    // The way back, and a start that has one already.
+    succeeds(server.directory.path(), &[], &["restore", backup.to_str().unwrap()]);
+    server.launch();
+    server.wait_for_log(|line| line["message"] == "backup.found_before_migration");
+    assert_eq!(backups(), 1);
+    server.get("/v1/collab/drafts/old").expect(200);
+    assert!(server.terminate().success());
+    server.launch();
+    assert_eq!((backups(), server.log().matches("store.migrated").count()), (1, 2));
+}
+
+#[test]
+fn without_a_place_for_backups_a_database_is_brought_up_to_date_and_the_log_says_that_there_is_none() {
+    let mut server = Server::start();
+    assert!(server.terminate().success());
+    of_the_first_version(&server);
+    server.launch();
+    let line = server.wait_for_log(|line| line["message"] == "backup.none_before_migration");
+    assert_eq!((&line["level"], &line["from"]), (&"WARN".into(), &1.into()));
+    assert!(line["remedy"].as_str().unwrap().contains("BACKUP_DIR"));
+    server.get("/v1/collab/drafts/old").expect(200);
+}
+
+#[test]
+fn without_a_server_a_database_of_an_older_version_is_backed_up_as_it_is() {
+    let mut server = Server::start();
+    assert!(server.terminate().success());
+    let here = server.directory.path().to_owned();
+    of_the_first_version(&server);
     assert!(fails(&here, &[], &["backup"], 1).contains("BACKUP_DIR"));
     let said = succeeds(&here, &[], &["backup", "--to", "before/the upgrade"]);
     let backup = here.join(said.lines().next().unwrap());
     assert_eq!(manifest(&backup)["schema_version"], 1);
-    let version = |path: &Path| -> i32 {
-        Connection::open(path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
-    };
     assert_eq!(version(&server.database()), 1);
     succeeds(&here, &[], &["verify", backup.to_str().unwrap()]);
     succeeds(&here, &[], &["restore", backup.to_str().unwrap()]);

@@ -12,7 +12,7 @@ pub(super) mod identity;
 pub(super) mod last_change;
 pub(super) mod lock;
 pub(super) mod look;
-mod migrate;
+pub(super) mod migrate;
 pub(super) mod open;
 pub(super) mod place;
 mod reserve;

@@ -14,7 +14,7 @@ use super::files::{create_file, directory_of, sync_directory};
 use super::identity::{application_id, check_ours};
 use super::last_change::LastChange;
 use super::lock::DatabaseLock;
-use super::migrate::{create, migrate};
+use super::migrate::{BeforeMigration, create, migrate};
 use super::place::{OpenFiles, real_path};
 use super::reserve::Reserve;
 use super::restoring::lock_database;
@@ -44,26 +44,35 @@ pub struct Store {
     path: PathBuf,
 }
 
-/// Opens the database that `named` leads to, creating it and its directory (mode 0700; files 0600) when absent.
+/// As [`open_after`], where nobody wants anything of an older database.
 ///
 /// # Errors
-/// When another process has it, when it is not ours, or when SQLite or the file system refuses.
+/// As there.
 pub fn open(named: &Path, schema: &Schema) -> Result<Store, OpenError> {
+    open_after(named, schema, &mut |_| Ok(()))
+}
+
+/// Opens the database that `named` leads to, creating it and its directory (mode 0700; files 0600) when absent. An older one is
+/// shown to `before` while it is as it was, and then brought up to date.
+///
+/// # Errors
+/// When another process has it, when it is not ours, when `before` fails, or when SQLite or the file system refuses.
+pub fn open_after(named: &Path, schema: &Schema, before: BeforeMigration<'_>) -> Result<Store, OpenError> {
     let path = &real_path(named).map_err(|source| OpenError::File { path: named.to_owned(), source })?;
     let reserve = Reserve::beside(path);
-    match open_once(named, schema) {
+    match open_once(named, schema, before) {
         // What an earlier run left in reserve is for this, too: on a full disk SQLite has no room for its index of the log.
         Err(OpenError::Database { source, .. })
             if matches!(source, Error::Full(_) | Error::Io(_) | Error::NotOpened(_)) && reserve.release() =>
         {
             log::warn!(error = source.to_string(), reserve = reserve.path().display().to_string(); "store.reserve_released");
-            open_once(named, schema)
+            open_once(named, schema, before)
         }
         opened => opened,
     }
 }
 
-fn open_once(named: &Path, schema: &Schema) -> Result<Store, OpenError> {
+fn open_once(named: &Path, schema: &Schema, before: BeforeMigration<'_>) -> Result<Store, OpenError> {
     let mut lock = lock_database(named)?;
     let path = &lock.database().to_owned();
     let fresh = create_file(path)?;
@@ -82,7 +91,7 @@ fn open_once(named: &Path, schema: &Schema) -> Result<Store, OpenError> {
         let directory = directory_of(path);
         sync_directory(directory).map_err(|source| OpenError::File { path: directory.to_owned(), source })?;
     } else {
-        migrate(&mut connection, schema).map_err(failed)?;
+        migrate(&mut connection, schema, &lock, before)?;
     }
     let definition = KeptDefinition::of(Definition::wanted(schema, schema.version()).map_err(failed)?);
     let connection = Connection(connection);
@@ -205,6 +214,7 @@ mod tests {
 
     use super::super::identity::{APPLICATION_ID, table_names, tables, user_version};
     use super::super::look::{open_any_version, open_immutable, open_read_only};
+    use super::super::migrate::Pending;
     use super::*;
     use crate::store::reader::Query as _;
     use crate::store::schema::Migration;
@@ -280,6 +290,27 @@ mod tests {
         drop(open(&path, &new).unwrap());
         open_read_only(&path, &new).unwrap();
         assert!(open(&path, &old).unwrap_err().to_string().contains("has schema version 5, and this inkring knows"));
+    }
+
+    #[test]
+    fn who_wants_something_of_an_older_file_has_it_before_anything_is_changed() {
+        let (_directory, path) = temporary();
+        let (old, new) = (schema(OLD), schema(NEW));
+        let nobody = &mut |_: &Pending<'_>| panic!("nothing is older");
+        open_after(&path, &old, nobody).unwrap().connection.batch("INSERT INTO old VALUES ('seven')").unwrap();
+        drop(open_after(&path, &old, nobody).unwrap());
+        let refuses = open_after(&path, &new, &mut |_| Err("there is no backup".into()));
+        let says =
+            "has schema version 3, and to bring it to 5 would change it for good: there is no backup; nothing in it";
+        assert!(refuses.unwrap_err().to_string().contains(says));
+        let mut seen = Vec::new();
+        let mut looks = |pending: &Pending<'_>| {
+            let reader = super::super::look::open_locked(pending.lock, &new)?;
+            seen.push((pending.from, pending.to, user_version(&reader.connection().0)?));
+            Ok(())
+        };
+        let opened = open_after(&path, &new, &mut looks).unwrap();
+        assert_eq!((user_version(&opened.connection.0), seen), (Ok(5), vec![(3, 5, 3)]));
     }
 
     #[test]
