@@ -212,7 +212,7 @@ mod tests {
     fn house(may_open: Option<Receiver<()>>) -> House {
         let ((wake, woken), (drops, dropped)) = (channel(), channel());
         let pool = Pool::start("test", 1);
-        let parking = Parking::new(Arc::new(Woken(Mutex::new(wake))), Ticket { connection: 0, serial: 0 });
+        let parking = Parking::of(Arc::new(Woken(Mutex::new(wake))));
         let open: Open = Box::new(move || {
             // Once to be there, once to go on.
             may_open.iter().for_each(|wait| (0..2).for_each(|_| wait.recv().unwrap()));

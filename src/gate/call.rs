@@ -55,8 +55,15 @@ pub struct Parking {
 }
 
 impl Parking {
-    pub(crate) fn new(shard: Arc<dyn Resume>, ticket: Ticket) -> Self {
-        Self { shard, ticket }
+    /// For the requests of this shard, of which each has its turn.
+    #[must_use]
+    pub fn of(shard: Arc<dyn Resume>) -> Self {
+        Self { shard, ticket: Ticket::NOBODY }
+    }
+
+    /// From now on for the request with this ticket.
+    pub(super) fn turn_to(&mut self, ticket: Ticket) {
+        self.ticket = ticket;
     }
 
     /// The first end goes to whatever will answer. The second makes the response of it, at most once a request; or it tells a

@@ -2,21 +2,20 @@
 //! from its first error, or because the body broke off.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use super::call::{BodyReceiver, Parking};
 use super::error::ApiError;
 use super::exchange::Exchange;
 use super::reply::WaitsFor;
 use crate::clock::Clock;
-use crate::net::{self, Answer, Reject, Response, Resume, Take, Ticket, Woken};
+use crate::net::{self, Answer, Reject, Response, Take, Ticket, Woken};
 
 /// A receiver and the request that it answers.
 pub(super) struct Receiving {
     /// Until there is an answer.
     open: Option<(Box<dyn BodyReceiver>, Exchange)>,
     received_bytes: u64,
-    shard: Arc<dyn Resume>,
+    parking: Parking,
     clock: Clock,
 }
 
@@ -24,11 +23,11 @@ impl Receiving {
     pub(super) fn new(
         receiver: Box<dyn BodyReceiver>,
         mut exchange: Exchange,
-        shard: Arc<dyn Resume>,
+        parking: Parking,
         clock: Clock,
     ) -> Self {
         exchange.take_up();
-        Self { open: Some((receiver, exchange)), received_bytes: 0, shard, clock }
+        Self { open: Some((receiver, exchange)), received_bytes: 0, parking, clock }
     }
 
     /// Asks the receiver, and answers if it wants nothing more.
@@ -75,8 +74,8 @@ impl net::Receiver for Receiving {
 
     fn end(mut self: Box<Self>, ticket: Ticket) -> Answer {
         let Some((receiver, exchange)) = self.open.take() else { return Answer::Now(twice()) };
-        let parking = Parking::new(Arc::clone(&self.shard), ticket);
-        let outcome = catch_unwind(AssertUnwindSafe(|| receiver.end(&parking)));
+        self.parking.turn_to(ticket);
+        let outcome = catch_unwind(AssertUnwindSafe(|| receiver.end(&self.parking)));
         exchange.received(&self.clock).conclude(outcome.unwrap_or_else(|_| Err(panicked())), &self.clock)
     }
 

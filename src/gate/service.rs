@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -24,7 +23,7 @@ use super::receive::Receiving;
 use super::routes::{Access, Found, Kind, Reads, Routes};
 use super::validate;
 use crate::clock::{Clock, Timekeeper, Timestamp};
-use crate::net::{self, Answer, Intake, Peer, Reject, Request, RequestId, Response, Resume, Ticket};
+use crate::net::{self, Answer, Intake, Peer, Reject, Request, RequestId, Response, Ticket};
 use crate::observe::sample::{PATH_MAX_CHARS, Sample};
 use crate::text::cut;
 
@@ -44,8 +43,8 @@ pub struct Gate {
     pub untrusted_proxy: UntrustedProxy,
     /// What clients behind trusted proxies hold at once. The shards share it.
     pub places: Places,
-    /// Wakes the shard when an answer to a parked request is there.
-    pub shard: Arc<dyn Resume>,
+    /// Wakes the shard when an answer to a parked request is there; made over to each request in its turn.
+    pub parking: Parking,
     /// Where time comes from.
     pub clock: Clock,
     /// Says by which time tokens are judged; nothing where there are none.
@@ -68,6 +67,7 @@ impl net::Service for Gate {
 
     fn call(&mut self, request: &Request<'_>, peer: Peer, ticket: Ticket) -> Answer {
         self.policy.catch_up();
+        self.parking.turn_to(ticket);
         let context = Context {
             routes: &self.routes,
             headers: self.headers,
@@ -79,12 +79,12 @@ impl net::Service for Gate {
             return Answer::Now(exchange.finish(Ok(response), &self.clock));
         }
         // What a handler holds across a panic is its own; shared state is behind cells that unwinding releases.
-        let answer = catch_unwind(AssertUnwindSafe(|| self.answer(request, peer, ticket, &mut exchange)));
+        let answer = catch_unwind(AssertUnwindSafe(|| self.answer(request, peer, &mut exchange)));
         match answer.unwrap_or_else(|_| Err(ApiError::internal("the handler panicked"))) {
             Ok(Outcome::Receive(receiver)) => {
                 let pace = exchange.pace;
-                let (shard, clock) = (Arc::clone(&self.shard), self.clock.clone());
-                Answer::Receive(Box::new(Receiving::new(receiver, exchange, shard, clock)), pace)
+                let (parking, clock) = (self.parking.clone(), self.clock.clone());
+                Answer::Receive(Box::new(Receiving::new(receiver, exchange, parking, clock)), pace)
             }
             Ok(Outcome::Socket(session, limits) | Outcome::NoSocket(session, limits)) => {
                 let session = Placed::of(session, exchange.place.take());
@@ -163,7 +163,6 @@ impl Gate {
         &self,
         request: &Request<'_>,
         peer: Peer,
-        ticket: Ticket,
         exchange: &mut Exchange,
     ) -> Result<Outcome, ApiError> {
         self.guard.as_ref().map_or(Ok(()), |guard| guard(request, peer))?;
@@ -211,7 +210,9 @@ impl Gate {
                 return Ok(Outcome::Now(refusal));
             }
         }
-        if let Some(encoding) = encoding(request).filter(|_| route.reads != Reads::Nothing) {
+        if route.reads != Reads::Nothing
+            && let Some(encoding) = encoding(request)
+        {
             return Err(ApiError::encoded(encoding));
         }
         let body = match route.reads {
@@ -243,7 +244,6 @@ impl Gate {
         }
         let user = exchange.user.as_deref().unwrap_or_default();
         let (request_id, headers, query) = (&exchange.request_id, request.headers, request.query());
-        let parking = &Parking::new(Arc::clone(&self.shard), ticket);
         let (method, path, bytes, clock) = (&request.method, request.path(), request.body, &self.clock);
         let call = Call {
             method,
@@ -259,7 +259,7 @@ impl Gate {
             body,
             bytes,
             clock,
-            parking,
+            parking: &self.parking,
             limiter: limits,
         };
         let outcome = handler(&call)?;

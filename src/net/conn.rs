@@ -439,8 +439,7 @@ impl Conn {
         let service = &mut tools.services[self.accepted.door];
         let response = service.reject(reject, request.as_ref(), origin, self.accepted.peer);
         drop(request);
-        let ticket = Ticket { connection: usize::MAX, serial: 0 };
-        self.answer(response, ticket, Manner { head_only, http11: true, keep_alive: false }, tools);
+        self.answer(response, Ticket::NOBODY, Manner { head_only, http11: true, keep_alive: false }, tools);
     }
 
     fn send<S>(&mut self, tools: &mut Tools<S>) -> io::Result<()> {

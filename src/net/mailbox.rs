@@ -26,6 +26,11 @@ pub struct Ticket {
     pub(crate) serial: u64,
 }
 
+impl Ticket {
+    /// That of no request.
+    pub(crate) const NOBODY: Self = Self { connection: usize::MAX, serial: 0 };
+}
+
 /// Names a socket among those of all shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SocketId {

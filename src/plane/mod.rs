@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::feature::{Serving, ShardParts};
 use crate::gate::headers::PAGE;
 use crate::gate::{
-    ApiError, Call, Code, Cors, Gate, Guard, Identity, Live, Outcome, Places, Policy, Route, Routes, UntrustedProxy,
+    ApiError, Call, Code, Cors, Gate, Guard, Identity, Live, Outcome, Parking, Places, Policy, Route, Routes, UntrustedProxy,
 };
 use crate::hub::{Batch, Mailbox, Topics};
 use crate::net::{
@@ -177,7 +177,7 @@ impl Plan {
             guard: Some(self.guard()),
             untrusted_proxy: UntrustedProxy::default(),
             places: Places::new(0),
-            shard: mailbox,
+            parking: Parking::of(mailbox),
             clock: self.clock.clone(),
             timekeeper: None,
         };

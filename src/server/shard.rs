@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::feature::{Check, House, Running, ShardParts};
-use crate::gate::{self, Gate, Live, Places, Policies, Policy, Routes};
+use crate::gate::{self, Gate, Live, Parking, Places, Policies, Policy, Routes};
 use crate::hub::{Mailbox, Topics};
 use crate::net::options::PER_ADDRESS_MAX;
 use crate::net::{self, Caps, Door, Listener};
@@ -40,7 +40,7 @@ impl ShardPlan {
             guard: None,
             untrusted_proxy: self.house.untrusted_proxy.clone(),
             places: self.places.clone(),
-            shard: mailbox,
+            parking: Parking::of(mailbox),
             clock: self.house.clock.clone(),
             timekeeper: Some(self.house.timekeeper.clone()),
         };

@@ -148,7 +148,7 @@ impl Toys {
                 guard: None,
                 untrusted_proxy: inkring::gate::UntrustedProxy::default(),
                 places: inkring::gate::Places::new(256),
-                shard: mailbox,
+                parking: inkring::gate::Parking::of(mailbox),
                 clock: clock.clone(),
                 timekeeper: None,
             };

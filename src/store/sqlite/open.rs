@@ -93,7 +93,8 @@ fn open_once(named: &Path, schema: &Schema, before: BeforeMigration<'_>) -> Resu
     } else {
         migrate(&mut connection, schema, &lock, before)?;
     }
-    let definition = KeptDefinition::of(Definition::wanted(schema, schema.version()).map_err(failed)?);
+    // It was compared when it was opened, or is new: what it consists of now is what our migrations make.
+    let definition = KeptDefinition::of(Definition::found(&connection).map_err(failed)?);
     let connection = Connection(connection);
     // A row that cannot be read fails the request that asks for it, not the start.
     let last_change = LastChange::read(&connection).unwrap_or_else(|error| {
