@@ -150,6 +150,7 @@ impl Exchange {
     }
 
     /// Answers a request whose body is over; whatever it still waits for, a body or a socket it is no more.
+    #[inline]
     pub(super) fn conclude(self, outcome: Result<Outcome, ApiError>, clock: &Clock) -> Answer {
         match outcome {
             Ok(Outcome::Now(response)) => Answer::Now(self.finish(Ok(response), clock)),

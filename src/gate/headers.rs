@@ -1,7 +1,7 @@
 //! Headers that every answer of a kind carries.
 
+use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
-use http::{HeaderName, HeaderValue};
 
 use crate::net::{RequestId, Response};
 
@@ -53,11 +53,11 @@ pub static ASSET: Headers = Headers {
 impl Headers {
     /// Gives an answer what it carries whatever it answers.
     pub(super) fn seal(&self, response: &mut Response, request_id: RequestId) {
-        let has = |name: &HeaderName| response.headers.iter().any(|(known, _)| known == name);
-        let otherwise = [(CONTENT_SECURITY_POLICY, self.policy), (CACHE_CONTROL, self.cache)];
-        let missing = otherwise.into_iter().filter(|(name, value)| !value.is_empty() && !has(name));
-        let missing: Vec<_> = missing.map(|(name, value)| (name, HeaderValue::from_static(value))).collect();
-        response.headers.extend(missing);
+        for (name, value) in [(CONTENT_SECURITY_POLICY, self.policy), (CACHE_CONTROL, self.cache)] {
+            if !value.is_empty() && response.headers.iter().all(|(known, _)| *known != name) {
+                response.headers.push((name, HeaderValue::from_static(value)));
+            }
+        }
         response.fixed_headers = self.lines;
         response.request_id = Some(request_id);
     }

@@ -20,12 +20,7 @@ pub(super) struct Receiving {
 }
 
 impl Receiving {
-    pub(super) fn new(
-        receiver: Box<dyn BodyReceiver>,
-        mut exchange: Exchange,
-        parking: Parking,
-        clock: Clock,
-    ) -> Self {
+    pub(super) fn new(receiver: Box<dyn BodyReceiver>, mut exchange: Exchange, parking: Parking, clock: Clock) -> Self {
         exchange.take_up();
         Self { open: Some((receiver, exchange)), received_bytes: 0, parking, clock }
     }

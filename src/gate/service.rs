@@ -159,12 +159,7 @@ impl Gate {
         }
     }
 
-    fn answer(
-        &self,
-        request: &Request<'_>,
-        peer: Peer,
-        exchange: &mut Exchange,
-    ) -> Result<Outcome, ApiError> {
+    fn answer(&self, request: &Request<'_>, peer: Peer, exchange: &mut Exchange) -> Result<Outcome, ApiError> {
         self.guard.as_ref().map_or(Ok(()), |guard| guard(request, peer))?;
         self.policy.hosts.as_ref().map_or(Ok(()), |hosts| hosts.check(request, peer))?;
         let path = decoded(request.path());
@@ -193,9 +188,8 @@ impl Gate {
                 format!("Nothing has an id of more than {SUBJECT_MAX_BYTES} bytes"),
             ));
         }
-        if log::log_enabled!(log::Level::Warn) {
-            exchange.subject = subject.map(|(name, id)| (name, id.to_owned()));
-        }
+        exchange.subject =
+            subject.filter(|_| log::log_enabled!(log::Level::Warn)).map(|(name, id)| (name, id.to_owned()));
         // Where the route does not ask, only the limiter does.
         let asks = route.access == Access::User || limiter.is_some();
         let asker = asks.then(|| self.policy.identity.establish(request, self.token_time()));

@@ -23,7 +23,8 @@ use crate::clock::Clock;
 use crate::feature::{Serving, ShardParts};
 use crate::gate::headers::PAGE;
 use crate::gate::{
-    ApiError, Call, Code, Cors, Gate, Guard, Identity, Live, Outcome, Parking, Places, Policy, Route, Routes, UntrustedProxy,
+    ApiError, Call, Code, Cors, Gate, Guard, Identity, Live, Outcome, Parking, Places, Policy, Route, Routes,
+    UntrustedProxy,
 };
 use crate::hub::{Batch, Mailbox, Topics};
 use crate::net::{
