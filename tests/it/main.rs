@@ -3,6 +3,7 @@
 
 mod answers;
 mod arrows;
+mod attacks;
 mod audit;
 mod backup;
 mod cli;
