@@ -23,9 +23,9 @@ use super::shared::Shared;
 use crate::clock::OffsetStyle;
 use crate::feature::ShardParts;
 use crate::gate::{ApiError, Call, Code, Outcome, ReplayMeter, Route, Routes};
-use crate::hub::{Full, Seat, Subscription};
+use crate::hub::{Full, Replaced, Seat, Subscription};
 use crate::net::socket::{Message, code};
-use crate::net::{Outgoing, Session, Ticket};
+use crate::net::{Outgoing, Session, SocketNote, Ticket};
 use crate::observe;
 use crate::observe::sample::Sample;
 use crate::store::Topic;
@@ -146,8 +146,6 @@ impl Watches {
         let since: Option<i64> = since.transpose()?;
         let may_read = MayRead::new(options.public_read, &who.draft_id, call.user);
         self.parts.fetch(move |reader| may_read.ask(reader))?;
-        let topic = Topic::new(&TOPICS, Arc::clone(&who.draft_id));
-        let seat = self.shared.house.seats.take(&topic, call.user, &options.seats)?;
         let catch_up = since.map(|since| CatchUp { since, meter: call.replay_meter() });
         let meter = catch_up.as_ref().and_then(|catch_up| catch_up.meter.as_ref());
         if meter.is_some_and(|meter| !meter.admits(self.shared.house.clock.instant())) {
@@ -155,7 +153,9 @@ impl Watches {
             let refusal = Refusal::new(Code::RateLimited.as_str(), message, "replay", "ws.limit.replay");
             return Err(Refusal { close: code::TRY_AGAIN, ..refusal });
         }
-        Ok((seat, catch_up))
+        // Last, as another socket may lose its seat by it.
+        let topic = Topic::new(&TOPICS, Arc::clone(&who.draft_id));
+        Ok((self.shared.house.seats.take(&topic, call.user, &options.seats)?, catch_up))
     }
 }
 
@@ -282,6 +282,20 @@ impl Session for Watch {
                 self.who.log(log::Level::Info, "ws.limit.rate", None);
                 self.who.refuse(WS_LIMIT.word, "Socket message rate exceeded", code::POLICY, out);
             }
+        }
+    }
+
+    fn owes_pong(&mut self, owes: bool) {
+        match &self.listening {
+            Some((ticket, _)) if owes => self.seat.owes_pong(self.watches.parts.mailbox.socket(*ticket)),
+            _ => self.seat.has_answered(),
+        }
+    }
+
+    fn note(&mut self, note: SocketNote, out: &mut Outgoing<'_>) {
+        if note.is::<Replaced>() {
+            self.who.log(log::Level::Info, "ws.replaced", None);
+            self.who.refuse(WS_LIMIT.word, "Replaced by a newer socket of the same user", code::TRY_AGAIN, out);
         }
     }
 

@@ -89,6 +89,10 @@ impl Session for Placed {
         self.session.message(message, out);
     }
 
+    fn owes_pong(&mut self, owes: bool) {
+        self.session.owes_pong(owes);
+    }
+
     fn note(&mut self, note: SocketNote, out: &mut Outgoing<'_>) {
         self.session.note(note, out);
     }

@@ -14,8 +14,11 @@ pub(crate) static LIMITED: Knob = flag(&SOCKETS, "WS_LIMITS_ENABLED", "false")
 
 pub(crate) static PER_USER: Knob = Knob::new(&SOCKETS, "WS_MAX_SOCKETS_PER_USER", int(1, 1_000_000, "sockets"), "3")
     .reloading()
-    .at_bound("refused with 1008", "limits_are_met_in_their_order_and_seats_given_back")
-    .meaning("How many sockets one user may have open, when the limits are on.");
+    .at_bound("refused with 1008", "who_has_all_sockets_gets_another_for_the_oldest_that_owes_a_pong")
+    .meaning(
+        "How many sockets one user may have open, when the limits are on. Another one takes the place of the oldest that \
+         owes the answer to a ping, if there is one.",
+    );
 
 pub(crate) static GLOBAL: Knob = Knob::new(&SOCKETS, "WS_MAX_SOCKETS_GLOBAL", int(1, 1_000_000, "sockets"), "1000")
     .reloading()

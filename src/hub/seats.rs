@@ -2,13 +2,18 @@
 //!
 //! A seat is taken before a socket is registered and given back by its own drop, whatever way the socket ends, so the
 //! counts cannot drift. Taking is one look and one count under one lock: no race lets one more in (R16c).
+//!
+//! A client that has lost its network leaves its sockets behind until a ping shows it. So that it is not kept out by them, a user
+//! who has all of its sockets is let in by the oldest that owes a pong: its seat is given up, and it is told.
 
-use std::collections::HashMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::SocketAddress;
 use crate::store::Topic;
 
 /// How many sockets there may be. `usize::MAX` is no limit.
@@ -37,50 +42,74 @@ pub enum Full {
     TopicCap,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Counts {
     all: usize,
     topics: HashMap<Topic, usize>,
     users: HashMap<Arc<str>, usize>,
+    /// The number of the last seat.
+    last: u64,
+    /// Seats whose sockets owe a pong, those of a user together and the oldest first.
+    debtors: BTreeMap<(Arc<str>, u64), (Topic, SocketAddress)>,
+    /// Seats that were given up while somebody sits there. They are not counted any more.
+    given_up: HashSet<u64>,
 }
 
 /// The counts, shared by all shards.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Seats(Arc<Mutex<Counts>>);
 
 /// One socket's place.
-#[derive(Debug)]
 pub struct Seat {
     seats: Seats,
     topic: Topic,
     user: Arc<str>,
+    number: u64,
 }
 
+/// What a socket is told whose seat was given to a newer one of its user. It is to close.
+#[derive(Debug, Clone, Copy)]
+pub struct Replaced;
+
 impl Seats {
-    /// Takes a seat.
+    /// Takes a seat. If the user has no other left, it takes that of the user's oldest socket that owes a pong, which is told that
+    /// it is [`Replaced`].
     ///
     /// # Errors
-    /// The first limit that is reached; nothing is counted then.
+    /// The first limit that is reached; nothing is counted and nobody told then.
     pub fn take(&self, topic: &Topic, user: &str, limits: &SeatLimits) -> Result<Seat, Full> {
-        let mut counts = self.0.lock();
-        let of_topic = counts.topics.get(topic).copied().unwrap_or_default();
-        let of_user = counts.users.get(user).copied().unwrap_or_default();
-        let checks = [
-            (counts.all, limits.global, Full::Global),
-            (of_topic, limits.per_topic, Full::Topic),
-            (of_user, limits.per_user, Full::User),
-            (of_topic, limits.topic_cap, Full::TopicCap),
-        ];
-        for (open, limit, full) in checks {
-            if open >= limit {
-                return Err(full);
-            }
-        }
         let (topic, user): (Topic, Arc<str>) = (topic.clone(), user.into());
+        let mut counts = self.0.lock();
+        let of_topic = counts.topics.get(&topic).copied().unwrap_or_default();
+        let of_user = counts.users.get(&user).copied().unwrap_or_default();
+        if counts.all >= limits.global {
+            return Err(Full::Global);
+        }
+        if of_topic >= limits.per_topic {
+            return Err(Full::Topic);
+        }
+        let replaced = match of_user.cmp(&limits.per_user) {
+            Ordering::Less => None,
+            Ordering::Equal => Some(counts.debtor(&user).ok_or(Full::User)?),
+            // The limit was lowered since: one seat less is no seat free.
+            Ordering::Greater => return Err(Full::User),
+        };
+        let leaves_topic = replaced.as_ref().is_some_and(|(_, theirs)| *theirs == topic);
+        if of_topic - usize::from(leaves_topic) >= limits.topic_cap {
+            return Err(Full::TopicCap);
+        }
+        let replaced = replaced.and_then(|(number, _)| counts.give_up(number, &user));
         counts.all += 1;
+        counts.last += 1;
+        let number = counts.last;
         *counts.topics.entry(topic.clone()).or_default() += 1;
         *counts.users.entry(Arc::clone(&user)).or_default() += 1;
-        Ok(Seat { seats: self.clone(), topic, user })
+        drop(counts);
+        if let Some(replaced) = replaced {
+            // If its shard has no room for notes, it closes all of its sockets.
+            replaced.tell(Replaced);
+        }
+        Ok(Seat { seats: self.clone(), topic, user, number })
     }
 
     /// Sockets open in all.
@@ -94,20 +123,56 @@ impl Seats {
     }
 }
 
+impl Counts {
+    /// The oldest seat of a user whose socket owes a pong, and what it is a seat of.
+    fn debtor(&self, user: &Arc<str>) -> Option<(u64, Topic)> {
+        let of_user = (Arc::clone(user), 0)..=(Arc::clone(user), u64::MAX);
+        let ((_, number), (topic, _)) = self.debtors.range(of_user).next()?;
+        Some((*number, topic.clone()))
+    }
+
+    /// Gives a seat up though somebody sits there: who is to be told.
+    fn give_up(&mut self, number: u64, user: &Arc<str>) -> Option<SocketAddress> {
+        let (topic, address) = self.debtors.remove(&(Arc::clone(user), number))?;
+        self.given_up.insert(number);
+        self.give_back(&topic, user);
+        Some(address)
+    }
+
+    fn give_back(&mut self, topic: &Topic, user: &Arc<str>) {
+        self.all -= 1;
+        give_back(&mut self.topics, topic);
+        give_back(&mut self.users, user);
+    }
+}
+
 impl Seat {
     /// What it is a seat of.
     pub fn topic(&self) -> &Topic {
         &self.topic
+    }
+
+    /// The socket that sits here, reached at this address, owes a pong.
+    pub fn owes_pong(&self, address: SocketAddress) {
+        let mut counts = self.seats.0.lock();
+        if !counts.given_up.contains(&self.number) {
+            counts.debtors.insert((Arc::clone(&self.user), self.number), (self.topic.clone(), address));
+        }
+    }
+
+    /// It owes none any more.
+    pub fn has_answered(&self) {
+        self.seats.0.lock().debtors.remove(&(Arc::clone(&self.user), self.number));
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut counts = self.seats.0.lock();
-        counts.all -= 1;
-        let Counts { topics, users, .. } = &mut *counts;
-        give_back(topics, &self.topic);
-        give_back(users, &self.user);
+        counts.debtors.remove(&(Arc::clone(&self.user), self.number));
+        if !counts.given_up.remove(&self.number) {
+            counts.give_back(&self.topic, &self.user);
+        }
     }
 }
 
@@ -124,7 +189,8 @@ fn give_back<K: Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Frame;
+    use crate::hub::Mailbox;
+    use crate::net::{Frame, Ticket};
     use crate::store::Space;
 
     static SPACE: Space = Space { name: "drafts", log_field: "draft", encode: |_, _| Frame::ping() };
@@ -142,18 +208,74 @@ mod tests {
         let seats = Seats::default();
         let limits = SeatLimits { global: 3, per_topic: 2, per_user: 1, topic_cap: 2 };
         let first = seats.take(&topic("a"), "alice", &limits).unwrap();
-        assert_eq!(seats.take(&topic("b"), "alice", &limits).unwrap_err(), Full::User);
+        assert_eq!(seats.take(&topic("b"), "alice", &limits).err(), Some(Full::User));
         let _second = seats.take(&topic("a"), "bob", &limits).unwrap();
-        assert_eq!(seats.take(&topic("a"), "alice", &limits).unwrap_err(), Full::Topic, "the topic is looked at first");
+        assert_eq!(seats.take(&topic("a"), "alice", &limits).err(), Some(Full::Topic), "the topic is looked at first");
         let cap_only = SeatLimits { topic_cap: 2, ..NONE };
-        assert_eq!(seats.take(&topic("a"), "carol", &cap_only).unwrap_err(), Full::TopicCap);
+        assert_eq!(seats.take(&topic("a"), "carol", &cap_only).err(), Some(Full::TopicCap));
         let _third = seats.take(&topic("b"), "carol", &limits).unwrap();
-        assert_eq!(seats.take(&topic("c"), "dave", &limits).unwrap_err(), Full::Global);
+        assert_eq!(seats.take(&topic("c"), "dave", &limits).err(), Some(Full::Global));
         let other = seats.take(&Topic::new(&OTHER, "a"), "erin", &SeatLimits { global: 4, ..limits });
         assert!(other.is_ok(), "another product's topic of the same name has seats of its own");
         drop((first, other));
         assert_eq!((seats.open(), seats.topics()), (2, 2));
         seats.take(&topic("a"), "alice", &limits).unwrap();
+    }
+
+    /// Where sockets are told, and nobody listens.
+    fn mailbox() -> Arc<Mailbox> {
+        let poll = mio::Poll::new().unwrap();
+        Arc::new(Mailbox::new(poll.registry(), mio::Token(0)).unwrap())
+    }
+
+    #[test]
+    fn who_has_all_seats_takes_the_oldest_whose_socket_owes_a_pong() {
+        let (seats, mailbox) = (Seats::default(), mailbox());
+        let address = |connection| mailbox.socket(Ticket { connection, serial: 0 });
+        let limits = SeatLimits { per_user: 3, per_topic: 3, global: 4, topic_cap: 2 };
+        let take = |name: &str, user: &str| seats.take(&topic(name), user, &limits);
+        let [first, second, third] = ["a", "b", "b"].map(|name| take(name, "alice").unwrap());
+        let other = take("c", "bob").unwrap();
+        other.owes_pong(address(9));
+        assert_eq!(take("a", "alice").err(), Some(Full::Global), "one for all is not taken from one");
+        drop(other);
+        assert_eq!(take("a", "alice").err(), Some(Full::User), "nobody owes anything");
+        third.owes_pong(address(3));
+        second.owes_pong(address(2));
+        first.owes_pong(address(1));
+        first.has_answered();
+        // Which seats were given up and are still sat on, and how many were told of it since the last look.
+        let told = || {
+            let mut taken = Vec::new();
+            mailbox.take(&mut taken);
+            let mut given_up: Vec<u64> = seats.0.lock().given_up.iter().copied().collect();
+            given_up.sort_unstable();
+            (given_up, taken.len())
+        };
+        let fourth = take("b", "alice").unwrap();
+        assert_eq!(told(), (vec![2], 1), "the oldest of those that owe one, though all seats of its topic are taken");
+        assert_eq!(seats.open(), 3);
+        second.owes_pong(address(2));
+        drop(second);
+        assert_eq!(seats.open(), 3, "it was not counted any more");
+        fourth.owes_pong(address(4));
+        third.has_answered();
+        third.owes_pong(address(3));
+        let fifth = take("c", "alice").unwrap();
+        assert_eq!(told(), (vec![3], 1));
+        first.owes_pong(address(1));
+        let sixth = take("b", "alice").unwrap();
+        assert_eq!((told(), sixth.number), ((vec![1, 3], 1), 7));
+        fifth.owes_pong(address(5));
+        fourth.has_answered();
+        assert_eq!(take("b", "alice").err(), Some(Full::TopicCap), "its seat would be no help here");
+        assert_eq!((told(), seats.open()), ((vec![1, 3], 0), 3), "and it keeps it");
+        let lowered = SeatLimits { per_user: 2, ..limits };
+        assert_eq!(seats.take(&topic("d"), "alice", &lowered).err(), Some(Full::User), "there are more as it is");
+        drop(sixth);
+        drop((first, third, fourth, fifth));
+        let counts = seats.0.lock();
+        assert!(counts.all == 0 && counts.debtors.is_empty() && counts.given_up.is_empty());
     }
 
     #[test]

@@ -56,6 +56,9 @@ pub trait Session {
     /// A message came.
     fn message(&mut self, message: &Message<'_>, out: &mut Outgoing<'_>);
 
+    /// A ping was sent to the client that it has not answered; or, false, it has.
+    fn owes_pong(&mut self, _owes: bool) {}
+
     /// Somebody has told this socket something ([`SocketAddress::tell`](super::SocketAddress::tell)).
     fn note(&mut self, _: SocketNote, _: &mut Outgoing<'_>) {}
 
@@ -268,7 +271,9 @@ impl Socket {
                     Message::TooMany
                 }
                 Ok(Incoming::Pong(_)) => {
-                    self.waiting_for_pong = false;
+                    if std::mem::take(&mut self.waiting_for_pong) {
+                        self.consult(outbox, |session, _| session.owes_pong(false))?;
+                    }
                     continue;
                 }
                 // The protocol machine answers it with the next read, which then says that this was all.
@@ -334,7 +339,7 @@ impl Socket {
         self.waiting_for_pong = true;
         self.next_ping = now + self.limits.ping;
         outbox.push(Frame::ping());
-        ControlFlow::Continue(())
+        self.consult(outbox, |session, _| session.owes_pong(true))
     }
 
     /// Has the server close it at this moment.
