@@ -2,7 +2,7 @@
 
 use super::copying::{PAGES_PER_STEP, STEPS_FACTOR};
 use super::vacuum::{FREE_KEPT_PAGES, VACUUM_STEP_PAGES};
-use super::writer::{BATCH_MAX, CHECKPOINT_EVERY_ROWS, PROBE_EVERY, WAL_PAGES_MAX};
+use super::writer::{BATCH_MAX, CHECKPOINT_AFTER, CHECKPOINT_EVERY_ROWS, PROBE_EVERY, WAL_PAGES_MAX};
 use crate::settings::{BoundRow, STORAGE};
 
 pub(crate) const BOUNDS: &[BoundRow] = &[
@@ -12,6 +12,9 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&STORAGE, "CHECKPOINT_EVERY_ROWS", CHECKPOINT_EVERY_ROWS, "rows")
         .of("Rows changed between two checkpoints; a page given back counts as 8.", "a checkpoint between two batches")
         .tested_by("the_log_is_moved_into_the_database_after_so_many_rows_in_however_few_jobs"),
+    BoundRow::new(&STORAGE, "CHECKPOINT_AFTER", CHECKPOINT_AFTER.as_secs(), "seconds")
+        .of("How long a change lies in the write-ahead log alone.", "a checkpoint between two batches, or when idle")
+        .tested_by("a_minute_after_a_change_the_log_is_moved_into_the_database_however_quiet_it_is"),
     BoundRow::new(&STORAGE, "WAL_PAGES_MAX", WAL_PAGES_MAX as u64, "pages")
         .of("What a checkpoint leaves in the log.", "readers are waited for once"),
     BoundRow::new(&STORAGE, "PROBE_EVERY", PROBE_EVERY.as_secs(), "seconds")

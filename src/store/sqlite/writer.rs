@@ -42,6 +42,9 @@ pub(super) const BATCH_MAX: usize = 256;
 /// Rows changed after which the write-ahead log is moved into the database, between two batches. An append changes four.
 /// That is some megabytes of log, or some tens when each row lies on a page of its own.
 pub(super) const CHECKPOINT_EVERY_ROWS: u64 = 8_000;
+/// After a change that is the first since a checkpoint, the log is moved no later than this, however few changes follow: who
+/// looks at the database alone, or copies it although that is no backup, shall not find weeks missing.
+pub(super) const CHECKPOINT_AFTER: Duration = Duration::from_secs(60);
 /// When the log still has this many pages after a checkpoint, readers kept it from being reused: wait for them once.
 pub(super) const WAL_PAGES_MAX: i32 = 16_384;
 /// From one attempt to write again to the next, while the storage takes no changes.
@@ -110,6 +113,8 @@ struct WriterThread<'s> {
     last_change: LastChange,
     /// Rows changed by this connection up to the last checkpoint.
     rows_at_checkpoint: u64,
+    /// Since when there is something in the log that is not in the database; nothing when there is not.
+    unmoved_since: Option<Instant>,
     batch: Vec<BatchEntry>,
     /// What the jobs of the batch have asked for beside rows; pages moved are counted since the last checkpoint.
     effects: Effects,
@@ -130,6 +135,7 @@ enum NextStep {
     Commit(Queued),
     Refuse(Queued, Fault),
     Probe,
+    Checkpoint,
 }
 
 /// A job of the running batch.
@@ -192,6 +198,8 @@ impl<'s> WriterThread<'s> {
             last: last_change.bound(),
             last_change,
             rows_at_checkpoint: 0,
+            // What a process that was killed has left there.
+            unmoved_since: Some(began),
             batch: Vec::with_capacity(BATCH_MAX),
             effects: Effects::default(),
             read_only: None,
@@ -215,13 +223,24 @@ impl<'s> WriterThread<'s> {
             NextStep::Commit(first) => {
                 self.commit_batch(first);
                 let rows = self.store.connection.0.total_changes() - self.rows_at_checkpoint;
-                if rows + self.effects.moved_pages * ROWS_PER_MOVED_PAGE >= CHECKPOINT_EVERY_ROWS {
+                let rows = rows + self.effects.moved_pages * ROWS_PER_MOVED_PAGE;
+                if rows > 0 && self.unmoved_since.is_none() {
+                    self.unmoved_since = Some(self.clock.instant());
+                }
+                if rows >= CHECKPOINT_EVERY_ROWS || self.until_checkpoint().is_some_and(|wait| wait.is_zero()) {
                     self.checkpoint(CheckpointMode::PASSIVE);
                 }
             }
             NextStep::Refuse(queued, fault) => self.refuse(queued, fault),
             NextStep::Probe => self.probe(),
+            NextStep::Checkpoint => self.checkpoint(CheckpointMode::PASSIVE),
         }
+    }
+
+    /// How long the log may still wait to be moved, if anything is in it.
+    fn until_checkpoint(&self) -> Option<Duration> {
+        let due = self.unmoved_since? + CHECKPOINT_AFTER;
+        Some(due.saturating_duration_since(self.clock.instant()))
     }
 
     /// Copies the database step by step, and commits between two steps what has come in. Whatever goes wrong is the
@@ -253,7 +272,14 @@ impl<'s> WriterThread<'s> {
 
     /// Waits for what to do; nothing when nobody can hand in jobs any more.
     fn next(&self) -> Option<NextStep> {
-        let Some(period) = &self.read_only else { return self.jobs.recv().ok().map(NextStep::Commit) };
+        let Some(period) = &self.read_only else {
+            let Some(wait) = self.until_checkpoint() else { return self.jobs.recv().ok().map(NextStep::Commit) };
+            return match self.jobs.recv_timeout(wait) {
+                Ok(queued) => Some(NextStep::Commit(queued)),
+                Err(RecvTimeoutError::Timeout) => Some(NextStep::Checkpoint),
+                Err(RecvTimeoutError::Disconnected) => None,
+            };
+        };
         let wait = period.probe_at.saturating_duration_since(self.clock.instant());
         if wait.is_zero() {
             return Some(NextStep::Probe);
@@ -528,12 +554,16 @@ impl<'s> WriterThread<'s> {
         let began = self.clock.instant();
         self.rows_at_checkpoint = self.store.connection.0.total_changes();
         self.effects.moved_pages = 0;
+        self.unmoved_since = None;
         let mut moved = self.store.connection.0.wal_checkpoint_v2(None::<&str>, mode);
         if matches!(moved, Ok((pages, done)) if pages > WAL_PAGES_MAX && done < pages) {
             moved = self.store.connection.0.wal_checkpoint_v2(None::<&str>, CheckpointMode::RESTART);
         }
         let took = self.clock.instant().saturating_duration_since(began);
         self.store.metrics.checkpointed(took, matches!(moved, Ok((pages, done)) if done >= pages));
+        if matches!(moved, Ok((pages, done)) if done < pages) {
+            self.unmoved_since = Some(self.clock.instant());
+        }
         match moved {
             Ok((pages, done)) => log::debug!(pages, done, us = took.as_micros() as u64; "store.checkpoint"),
             // While nothing can be written this is no news.

@@ -198,6 +198,54 @@ fn the_log_is_moved_into_the_database_after_so_many_rows_in_however_few_jobs() {
 }
 
 #[test]
+fn a_minute_after_a_change_the_log_is_moved_into_the_database_however_quiet_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    let (clock, metrics) = (Clock::manual(Timestamp(0)), Metrics::default());
+    let mut store = with_table(&path);
+    store.count_by(Arc::new(Counters::new(&metrics)));
+    let writer = Writer::start(store, 16, Arc::new(Heard::default()), clock.clone()).unwrap();
+    let (settled, outcomes) = channel();
+    let run = |work: fn(&mut Tx<'_>) -> Verdict| {
+        writer.handle().submit(Box::new(Probe(work, settled.clone(), ""))).ok().unwrap();
+        outcomes.recv().unwrap().1.unwrap();
+    };
+    // Wakes the writer, as the end of its wait would; it looks at the time between two jobs.
+    let nothing = || (0..2).for_each(|_| run(|_| Verdict::Keep));
+    let insert =
+        || run(|tx| tx.run("INSERT INTO filled (text) VALUES ('x')", &[]).map_or(Verdict::Undo, |()| Verdict::Keep));
+    let checkpoints = || {
+        let text = metrics.encode();
+        let line = text.lines().find_map(|line| line.strip_prefix("checkpoint_duration_seconds_count "));
+        line.unwrap().parse::<u32>().unwrap()
+    };
+    let rows_in_the_database_alone = || {
+        let alone = directory.path().join("alone.db");
+        std::fs::copy(&path, &alone).unwrap();
+        let rows = Connection::open(&alone).unwrap().query_row("SELECT count(*) FROM filled", (), |row| row.get(0));
+        rows.unwrap_or(-1)
+    };
+    let (minute, second) = (CHECKPOINT_AFTER.as_micros() as i64, 1_000_000);
+    nothing();
+    assert_eq!((checkpoints(), rows_in_the_database_alone()), (0, -1), "not even the table");
+    clock.advance(minute);
+    nothing();
+    assert_eq!((checkpoints(), rows_in_the_database_alone()), (1, 0), "what was there at the start");
+    clock.advance(10 * minute);
+    nothing();
+    assert_eq!(checkpoints(), 1, "nothing is to be moved");
+    insert();
+    clock.advance(minute - second);
+    insert();
+    nothing();
+    assert_eq!((checkpoints(), rows_in_the_database_alone()), (1, 0));
+    clock.advance(second);
+    nothing();
+    assert_eq!((checkpoints(), rows_in_the_database_alone()), (2, 2));
+    writer.stop();
+}
+
+#[test]
 fn a_full_queue_gives_the_job_back() {
     let directory = tempfile::tempdir().unwrap();
     let store = opened(&directory.path().join("a.db"));
