@@ -128,8 +128,15 @@ pub(super) fn verify(path: &Path, schema: &Schema) -> io::Result<Checked> {
         Ok(manifest) => (manifest, None),
         Err(sentence) => (None, Some(sentence)),
     };
+    // Where nobody can tell, it is as good as what is found in it.
+    let live = store::in_use(path).ok().flatten().map(|pid| {
+        format!(
+            "process {pid} has it open: it is a running database and no backup, and part of what it holds is in the log beside it; \
+             make a backup with inkring backup"
+        )
+    });
     let mut checked = Checked {
-        problems: unreadable.into_iter().collect(),
+        problems: unreadable.into_iter().chain(live).collect(),
         bytes,
         sha256,
         manifest,

@@ -55,7 +55,7 @@ fn alone(lock: &DatabaseLock, directory: &Path, schema: &Schema, clock: &Clock) 
     let began = clock.instant();
     let copying = |source| BackupError::Copy { directory: directory.to_owned(), source };
     let mut partial = Partial::create(directory, clock.now())?;
-    check_room(directory, database_bytes(lock.database()))?;
+    check_room(directory, store::bytes_of(lock.database()))?;
     let from = store::open_locked(lock, schema).map_err(|error| match error {
         store::OpenError::Database { source, .. } => copying(source.into()),
         other => BackupError::Unfit(other),
@@ -66,12 +66,6 @@ fn alone(lock: &DatabaseLock, directory: &Path, schema: &Schema, clock: &Clock) 
     let manifest = partial.seal(schema, &Halt::default())?;
     let path = partial.place(&manifest)?;
     Ok(Report { path, manifest, took: clock.instant().saturating_duration_since(began), steps })
-}
-
-/// How large a copy can become, by the files: what is in the log may have pages of its own.
-fn database_bytes(database: &Path) -> u64 {
-    let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
-    bytes(database) + bytes(&store::with_suffix(database, "-wal"))
 }
 
 /// Whether so many bytes find room, and leave some.

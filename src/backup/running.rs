@@ -13,7 +13,7 @@ use super::error::TAKEN_MAX;
 use super::manifest::{self, Manifest};
 use super::options::Options;
 use super::partial::Partial;
-use super::{BackupError, Report, check_room, database_bytes};
+use super::{BackupError, Report, check_room};
 use crate::clock::steady::Reading;
 use crate::clock::{Clock, Timestamp};
 use crate::store::{self, Copied, CopyError, Schema, WriterHandle, directory_of};
@@ -240,7 +240,7 @@ impl Backups {
         let Shared { writer, schema, clock, options, halt, .. } = &*self.shared;
         let Some(writer) = writer.lock().clone() else { return Err(BackupError::Stopping) };
         let mut partial = Partial::create(directory, clock.now())?;
-        check_room(directory, database_bytes(&options.database))?;
+        check_room(directory, store::bytes_of(&options.database))?;
         let to = partial.target().map_err(BackupError::Unchecked)?;
         let copied = store::copy(&writer, to, || {
             partial.sync_some();

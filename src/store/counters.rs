@@ -27,8 +27,8 @@ pub(crate) static QUEUE_LIMIT: Row = Row::gauge(&STORAGE, "writer_queue_limit")
 pub(crate) static READONLY: Row =
     Row::gauge(&STORAGE, "storage_readonly").says("1 while the storage takes no changes", "Are changes taken?");
 
-pub(crate) static DATABASE_BYTES: Row =
-    Row::gauge(&STORAGE, "db_size_bytes").says("Size of the database file", "How large is the database?");
+pub(crate) static DATABASE_BYTES: Row = Row::gauge(&STORAGE, "db_size_bytes")
+    .says("Size of the database file; with wal_size_bytes, that of the database", "How large is the database?");
 
 pub(crate) static WAL_BYTES: Row =
     Row::gauge(&STORAGE, "wal_size_bytes").says("Size of the write-ahead log beside it", "How large is the database?");

@@ -568,6 +568,19 @@ fn without_a_server_a_database_of_an_older_version_is_backed_up_as_it_is() {
 }
 
 #[test]
+fn the_file_of_a_running_server_is_no_backup() {
+    let server = Server::start();
+    server.create_draft("alice");
+    let (here, live) = (server.directory.path(), server.database());
+    let live = live.to_str().unwrap();
+    let says = format!("process {} has it open: it is a running database and no backup", server.pid());
+    assert!(fails(here, &[], &["verify", live], 3).contains(&says));
+    let elsewhere = [("DATABASE_URL", "sqlite:elsewhere/inkring.db")];
+    assert!(fails(here, &elsewhere, &["restore", live], 3).contains(&says));
+    assert!(!here.join("elsewhere/inkring.db").exists());
+}
+
+#[test]
 fn a_restore_killed_at_any_instant_leaves_the_old_or_the_new_database_whole() {
     let (mut server, draft_id, backup) = left_behind();
     let file = backup.to_str().unwrap().to_owned();

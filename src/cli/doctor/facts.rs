@@ -379,7 +379,7 @@ fn stored_as(database: &Path, looked: Result<Reader, OpenError>) -> Stored {
         Err(OpenError::Newer { found, .. }) => return Stored::Newer { version: found },
         Err(error) => return Stored::Unreadable(error.to_string()),
     };
-    let bytes = fs::metadata(database).map_or(0, |metadata| metadata.len());
+    let bytes = store::bytes_of(database);
     let newest = last_change(&reader).unwrap_or_else(|error| {
         log::warn!(error = error.to_string(); "store.newest_change_unknown");
         None

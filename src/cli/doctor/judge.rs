@@ -282,11 +282,11 @@ fn database(found: &Stored) -> Vec<Diagnosis> {
         Stored::Absent | Stored::Newer { .. } | Stored::Older { .. } => Vec::new(),
         Stored::Unreadable(why) => vec![Diagnosis::red(CHECK, why.clone(), restore)],
         Stored::Read { bytes, checked: None, .. } => {
-            let found = format!("{}, too much to check in passing; a backup does so", size(*bytes));
+            let found = format!("{} with its log, too much to check in passing; a backup does so", size(*bytes));
             vec![Diagnosis::green(CHECK, found)]
         }
         Stored::Read { bytes, checked: Some(complaints), .. } => match complaints.first() {
-            None => vec![Diagnosis::green(CHECK, format!("{}, whole", size(*bytes)))],
+            None => vec![Diagnosis::green(CHECK, format!("{} with its log, whole", size(*bytes)))],
             Some(first) => vec![Diagnosis::red(CHECK, format!("it is damaged: {first}"), restore)],
         },
     }

@@ -19,6 +19,13 @@ pub fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// How large a database is: its file and the log beside it, in which what is newest may have pages of its own. What cannot be
+/// looked at counts for nothing.
+pub fn bytes_of(database: &Path) -> u64 {
+    let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
+    bytes(database) + bytes(&with_suffix(database, "-wal"))
+}
+
 /// A new file is only on disk when its name is.
 ///
 /// # Errors
@@ -65,5 +72,21 @@ pub(super) fn create_file(database: &Path) -> Result<bool, OpenError> {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
         Err(source) => Err(OpenError::File { path: database.to_owned(), source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_is_as_large_as_its_file_and_its_log() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.db");
+        assert_eq!(bytes_of(&path), 0);
+        std::fs::write(&path, [0; 7]).unwrap();
+        assert_eq!(bytes_of(&path), 7);
+        std::fs::write(with_suffix(&path, "-wal"), [0; 90]).unwrap();
+        assert_eq!(bytes_of(&path), 97);
     }
 }
