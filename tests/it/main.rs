@@ -34,6 +34,7 @@ mod migrations;
 mod model;
 mod operations;
 mod ops;
+mod proxies;
 mod racing;
 mod reload;
 mod repository;

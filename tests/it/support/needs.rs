@@ -31,6 +31,11 @@ pub fn program(names: &[&str]) -> Option<PathBuf> {
     names.iter().flat_map(|name| places.iter().map(move |place| place.join(name))).find(|path| path.is_file())
 }
 
+/// A proxy by its name, on the path or where Debian has what is not for everybody's.
+pub fn proxy(name: &str) -> Option<PathBuf> {
+    program(&[name]).or_else(|| Some(PathBuf::from("/usr/sbin").join(name)).filter(|path| path.is_file()))
+}
+
 /// `INKRING_BROWSER`, or a Chromium on the path.
 #[track_caller]
 pub fn browser() -> Option<Browser> {

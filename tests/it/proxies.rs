@@ -1,0 +1,256 @@
+//! docs/deploy/nginx.conf and docs/deploy/Caddyfile, run as they are but for addresses, certificates and the names of
+//! hosts: requests, sockets, who the client is, and how much one of them may hold.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use jsonwebtoken::{EncodingKey, Header, encode};
+use serde_json::json;
+
+use crate::repository::read;
+use crate::support::process::Process;
+use crate::support::socket::{Frame, PING, Socket, path};
+use crate::support::{Answer, Client, PATIENCE, Server, needs, wait_for};
+
+const DRAFTS: &str = "/v1/collab/drafts";
+const SECRET: &str = "5f0b8e27c1d94a63b7e2f1a09c84d653";
+/// Two clients of the proxy. The proxy itself comes from 127.0.0.1, which is trusted.
+const CLIENTS: [[u8; 4]; 2] = [[127, 0, 0, 2], [127, 0, 0, 3]];
+
+/// A proxy in front of a server of its own.
+struct Proxied {
+    server: Server,
+    address: SocketAddr,
+    _directory: tempfile::TempDir,
+    _proxy: Process,
+}
+
+/// Replaces exactly one place.
+#[track_caller]
+fn put(text: &mut String, from: &str, to: &str) {
+    assert_eq!(text.matches(from).count(), 1, "{from}");
+    *text = text.replace(from, to);
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// nginx with the shipped file among its own, everything below `directory`.
+fn nginx(program: &Path, directory: &Path, port: u16, server: SocketAddr) -> Command {
+    let mut shipped = read("docs/deploy/nginx.conf");
+    put(&mut shipped, "server 127.0.0.1:8000;", &format!("server {server};"));
+    // Tests speak no TLS.
+    put(&mut shipped, "    listen 443 ssl http2;\n", &format!("    listen 127.0.0.1:{port};\n"));
+    put(&mut shipped, "    listen [::]:443 ssl http2;\n", "");
+    for name in ["ssl_certificate ", "ssl_certificate_key "] {
+        let line = shipped.lines().find(|line| line.trim_start().starts_with(name)).unwrap().to_owned();
+        put(&mut shipped, &format!("{line}\n"), "");
+    }
+    put(&mut shipped, "    listen 80;\n", "    listen unix:plain.sock;\n");
+    put(&mut shipped, "    listen [::]:80;\n", "");
+    std::fs::write(directory.join("inkring.conf"), shipped).unwrap();
+    let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
+    let temporary =
+        ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|what| format!("{what}_temp_path {what};\n"));
+    let main = format!(
+        "{user} daemon off; worker_processes 1; pid nginx.pid; error_log stderr; events {{ worker_connections 1024; }}\n\
+         http {{ access_log off; {} include inkring.conf; }}\n",
+        temporary.concat()
+    );
+    std::fs::write(directory.join("nginx.conf"), main).unwrap();
+    let mut command = Command::new(program);
+    command.arg("-p").arg(directory).args(["-c", "nginx.conf", "-e", "stderr"]).current_dir(directory);
+    command
+}
+
+/// Caddy with the shipped file behind a line of its own.
+fn caddy(program: &Path, directory: &Path, port: u16, server: SocketAddr) -> Command {
+    let mut shipped = read("docs/deploy/Caddyfile");
+    put(&mut shipped, "reverse_proxy 127.0.0.1:8000 {", &format!("reverse_proxy {server} {{"));
+    put(&mut shipped, "\ndrafts.example.org {\n", &format!("\nhttp://:{port} {{\n\tbind 127.0.0.1\n"));
+    let text = format!("{{\n\tadmin off\n\tauto_https off\n}}\n{shipped}");
+    std::fs::write(directory.join("Caddyfile"), text).unwrap();
+    let mut command = Command::new(program);
+    command.args(["run", "--config", "Caddyfile", "--adapter", "caddyfile"]).current_dir(directory);
+    command.env("HOME", directory).env_remove("XDG_DATA_HOME").env_remove("XDG_CONFIG_HOME");
+    command
+}
+
+impl Proxied {
+    /// One of the two, if it is installed.
+    #[track_caller]
+    fn by(name: &str, settings: &[(&str, &str)]) -> Option<Self> {
+        let Some(program) = needs::proxy(name) else {
+            needs::skip(name);
+            return None;
+        };
+        let own = [("TRUSTED_PROXIES", "127.0.0.1"), ("JWT_SECRET", SECRET), ("LOG_LEVEL", "debug")];
+        let server = Server::with(&[&own[..], settings].concat());
+        let directory = tempfile::tempdir().unwrap();
+        // Somebody else may have taken the port meanwhile.
+        let started = (0..5).find_map(|_| {
+            let port = free_port();
+            let make = if name == "nginx" { nginx } else { caddy };
+            let mut command = make(&program, directory.path(), port, server.address);
+            let log = std::fs::File::create(directory.path().join("log")).unwrap();
+            let mut proxy = Process::spawn(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log)).unwrap();
+            let address = SocketAddr::from(([127, 0, 0, 1], port));
+            let up = wait_for(|| {
+                let ended = proxy.wait(std::time::Duration::ZERO).unwrap().map(|_| false);
+                ended.or_else(|| TcpStream::connect(address).ok().map(|_| true))
+            });
+            up.then_some((proxy, address))
+        });
+        let said = std::fs::read_to_string(directory.path().join("log")).unwrap_or_default();
+        let (proxy, address) = started.unwrap_or_else(|| panic!("{name} does not start: {said}"));
+        Some(Self { server, address, _directory: directory, _proxy: proxy })
+    }
+
+    /// A connection to the proxy by this client.
+    fn connect(&self, client: [u8; 4]) -> Client {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((client, 0)).into()).unwrap();
+        socket.connect(&self.address.into()).unwrap();
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Client { stream, received: Vec::new() }
+    }
+
+    fn watch(&self, client: [u8; 4], draft: &str) -> (Answer, Socket) {
+        Socket::upgrade(self.connect(client), &path(draft), &[bearer().header()])
+    }
+}
+
+/// Who alice is; the proxies let no name through.
+struct Bearer(String);
+
+fn bearer() -> Bearer {
+    let claims = json!({ "sub": "alice", "exp": 4_000_000_000_u32 });
+    let token = encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
+    Bearer(format!("Bearer {token}"))
+}
+
+impl Bearer {
+    fn header(&self) -> (&'static str, &str) {
+        ("Authorization", &self.0)
+    }
+}
+
+/// What is the same behind both.
+fn assert_served(proxied: &Proxied) {
+    let bearer = bearer();
+    let headers = [bearer.header(), ("Content-Type", "application/json")];
+    let mut client = proxied.connect(CLIENTS[0]);
+    let body = json!({ "title": "Proxied", "platform": "x" }).to_string();
+    let made = client.request("POST", DRAFTS, &headers, body.as_bytes()).expect(200);
+    let draft = made["data"]["draft_id"].as_str().unwrap();
+
+    // A socket hears of a change at once, and answers.
+    let (answer, mut socket) = proxied.watch(CLIENTS[0], draft);
+    assert_eq!((answer.status, socket.json()["type"].as_str()), (101, Some("connected")), "{answer:?}");
+    let body = json!({ "content": "x", "idempotency_key": "k" }).to_string();
+    let segments = format!("{DRAFTS}/{draft}/segments");
+    client.request("POST", &segments, &headers, body.as_bytes()).expect(200);
+    assert_eq!(socket.json()["type"], "collab.segment_added");
+    socket.send_text(PING);
+    assert_eq!(socket.json()["type"], "pong");
+    socket.close();
+
+    // Nobody brings a name from outside, and what is refused is refused in the server's own shape.
+    client.request("GET", DRAFTS, &[("X-User-Id", "eve")], b"").expect_error(401);
+    client.request("POST", DRAFTS, &headers, &[b' '; 100_000]).expect_error(413);
+    // That answer may have ended the connection.
+    let mut client = proxied.connect(CLIENTS[0]);
+    assert_eq!(client.request("GET", "/metrics", &[], b"").status, 404);
+
+    // A request in the body of another is none, whatever else is said of where that body ends.
+    let body = "0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: t\r\n\r\n";
+    for line in [
+        "X: y",
+        "Transfer-Encoding: xchunked",
+        "Transfer-Encoding: identity",
+        "Transfer-Encoding:\x0bchunked",
+        "Transfer-Encoding : chunked",
+        "Transfer_Encoding: chunked",
+        "X: y\r\n Transfer-Encoding: chunked",
+        "Content-Length: 5",
+        "Content-Length : 5",
+        "Content_Length: 5",
+    ] {
+        let mut client = proxied.connect(CLIENTS[0]);
+        let length = body.len();
+        client.send(format!(
+            "POST {DRAFTS} HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Length: {length}\r\n{line}\r\n\r\n{body}"
+        ));
+        while client.read_more().is_ok() {}
+        assert_eq!(client.received.windows(9).filter(|part| part == b"HTTP/1.1 ").count(), 1, "{line}");
+    }
+    proxied.server.get("/after-all-of-them");
+    proxied.server.wait_for_log(|line| line["path"] == "/after-all-of-them");
+    assert!(!proxied.server.log().contains("smuggled"));
+}
+
+#[test]
+fn nginx_as_it_is_shipped_serves_requests_and_sockets_and_lets_no_name_through() {
+    if let Some(proxied) = Proxied::by("nginx", &[]) {
+        assert_served(&proxied);
+    }
+}
+
+#[test]
+fn caddy_as_it_is_shipped_serves_requests_and_sockets_and_lets_no_name_through() {
+    if let Some(proxied) = Proxied::by("caddy", &[]) {
+        assert_served(&proxied);
+    }
+}
+
+/// So many sockets of one client are served, one more is not, and another client notices nothing (finding 7).
+fn assert_bounded(proxied: &Proxied, most: usize) {
+    let [one, other] = CLIENTS;
+    let mut held = Vec::new();
+    for number in 0..most {
+        let (answer, mut socket) = proxied.watch(one, "d");
+        assert_eq!(answer.status, 101, "{number}: {}", answer.text());
+        assert_eq!(socket.json()["type"], "connected");
+        held.push(socket);
+    }
+    // By the client that it is and not by the one that it says it is.
+    let spoofed = ("X-Forwarded-For", "192.0.2.7");
+    let bearer = bearer();
+    let (answer, _) = Socket::upgrade(proxied.connect(one), &path("d"), &[bearer.header(), spoofed]);
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    let served = proxied.connect(other).request("GET", DRAFTS, &[bearer.header()], b"");
+    served.expect(200);
+    let (answer, mut socket) = proxied.watch(other, "d");
+    assert_eq!((answer.status, socket.json()["type"].as_str()), (101, Some("connected")));
+    // A place is free again with its socket.
+    held.pop().unwrap().close();
+    wait_for(|| (proxied.watch(one, "d").0.status == 101).then_some(()));
+    for mut socket in held {
+        socket.send_text(PING);
+        assert!(matches!(socket.next(), Frame::Text(_)));
+    }
+}
+
+#[test]
+fn behind_nginx_a_client_holds_so_many_sockets_and_asks_so_often() {
+    let Some(proxied) = Proxied::by("nginx", &[]) else { return };
+    let limit = read("docs/deploy/nginx.conf");
+    let limit = limit.lines().find_map(|line| line.trim().strip_prefix("limit_conn inkring_conn ")?.strip_suffix(';'));
+    assert_bounded(&proxied, limit.unwrap().parse().unwrap());
+    // All in one piece, so that they are faster than they may be.
+    let mut client = proxied.connect(CLIENTS[0]);
+    client.send("GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n".repeat(1000));
+    let statuses: Vec<u16> = (0..1000).map_while(|_| client.try_answer(false).map(|answer| answer.status)).collect();
+    let refused = statuses.iter().filter(|status| **status == 429).count();
+    assert!(refused > 0 && statuses.contains(&200), "{refused} of {} were refused", statuses.len());
+    assert_eq!(proxied.connect(CLIENTS[1]).get("/healthz", None).status, 200);
+}
+
+#[test]
+fn behind_caddy_a_client_holds_so_many_sockets_as_the_server_lets_it() {
+    let Some(proxied) = Proxied::by("caddy", &[("MAX_CONNECTIONS_PER_ADDRESS", "8")]) else { return };
+    assert_bounded(&proxied, 8);
+}
