@@ -281,14 +281,15 @@ fn check_new_name(tx: &Tx<'_>, (place, name): (&'static str, &'static str), user
 fn list(drafts: &Rc<Drafts>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let before = call.query_value("before").filter(|text| !text.is_empty());
     let user = call.user.to_owned();
+    let is_head = call.method == Method::HEAD;
+    let limit = if is_head { 1 } else { LIST_MAX_DRAFTS + 1 };
     let fetch = move |reader: &Reader| {
         // An unknown draft has nothing before it; an empty page would pass for the end of the list.
         let unknown = || ApiError::new(Code::ValidationError, "Unknown draft in 'before' parameter");
         let before = before.map(|draft_id| store::head(reader, &draft_id)?.ok_or_else(unknown)).transpose()?;
-        Ok(store::newest_of_user(reader, &user, before.as_ref(), LIST_MAX_DRAFTS + 1)?)
+        Ok(store::newest_of_user(reader, &user, before.as_ref(), limit)?)
     };
     let shown = Rc::clone(drafts);
-    let is_head = call.method == Method::HEAD;
     drafts.parts.read(call, fetch, move |ids| if is_head { Ok(unasked(None)) } else { shown.list(ids) })
 }
 

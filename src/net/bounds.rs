@@ -20,7 +20,8 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&CONNECTIONS, "BACKLOG", BACKLOG as u64, "connections")
         .of("Callers in the kernel's queue of each listener.", "turned away by the kernel"),
     BoundRow::new(&CONNECTIONS, "REFUSED_MAX", REFUSED_MAX as u64, "connections")
-        .of("Refused connections that are held so that their answer is read.", "the oldest is closed"),
+        .of("Refused connections that are held so that their answer is read.", "the oldest is closed")
+        .tested_by("so_many_of_those_who_are_refused_are_held_for_a_moment_and_all_are_told"),
     BoundRow::new(&CONNECTIONS, "CHUNK_LINE_MAX_BYTES", CHUNK_LINE_MAX_BYTES as u64, "bytes")
         .of("The line that announces a chunk.", "400")
         .tested_by("a_body_is_read_up_to_its_bound_and_not_one_byte_further"),

@@ -73,6 +73,31 @@ fn refusals(line: &Value, cap: &str) -> bool {
 }
 
 #[test]
+fn so_many_of_those_who_are_refused_are_held_for_a_moment_and_all_are_told() {
+    // Those who are refused are held for half a second, 16 of them at most (`REFUSED_MAX`), and one more is being told.
+    const REFUSED: usize = 60;
+    let server = Server::with(&[("MAX_CONNECTIONS", "1")]);
+    let mut inside = server.connect();
+    inside.get("/healthz", None).expect(200);
+    let descriptors = || std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
+    let (before, mut most) = (descriptors(), 0);
+    // They stay, and read their answer only when all are there.
+    let mut outside: Vec<Client> = Vec::new();
+    for _ in 0..REFUSED {
+        let mut client = server.connect();
+        client.read_more().unwrap();
+        outside.push(client);
+        most = most.max(descriptors());
+    }
+    assert!((before + 2..=before + 17).contains(&most), "{before} descriptors, and {most} at the most");
+    for client in &mut outside {
+        assert_eq!(client.answer().expect_error(503).0, "overloaded");
+        assert!(client.is_closed());
+    }
+    inside.get("/healthz", None).expect(200);
+}
+
+#[test]
 fn one_connection_too_many_is_answered_503_until_another_leaves() {
     let server = Server::with(&[("MAX_CONNECTIONS", "4")]);
     let mut inside: Vec<Client> = (0..4).map(|_| server.connect()).collect();

@@ -1,17 +1,19 @@
 //! What is large is read and made as its client takes it, and not for who only asks whether it is there (G5, G6).
 
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Server};
+use crate::support::{Client, PATIENCE, Server};
 
 const DRAFTS: &str = "/v1/collab/drafts";
 
 /// Segments that a draft may have by default.
 const SEGMENTS: usize = 10_000;
 
-/// A server of one shard with a draft of alice's: so many segments, each of which takes 3.4 KB as JSON.
+/// A server of one shard with a draft of alice's: so many segments, each of which takes 3.3 KB as JSON.
 fn with_large_draft(segments: usize) -> (Server, String) {
     let mut server = Server::with(&[("SHARDS", "1"), ("MAX_SEGMENTS_PER_DRAFT", "0")]);
     let draft = server.create_draft("alice");
@@ -31,12 +33,22 @@ fn with_large_draft(segments: usize) -> (Server, String) {
 
 #[test]
 fn a_head_of_much_costs_next_to_nothing() {
-    let (server, draft) = with_large_draft(SEGMENTS);
+    let (mut server, draft) = with_large_draft(SEGMENTS);
+    server.kill();
+    let database = rusqlite::Connection::open(server.database()).unwrap();
+    let many = "WITH RECURSIVE n (at) AS (SELECT 0 UNION ALL SELECT at + 1 FROM n WHERE at < 19999)
+                INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, passed_at, created_at, updated_at)
+                SELECT 'draft ' || at, 'bob', 't', 'x', 'bob', at, at, at FROM n;
+                INSERT INTO draft_collaborators (draft, user_id, role, joined_at)
+                SELECT id, 'bob', 'owner', 1 FROM drafts WHERE creator_id = 'bob'";
+    database.execute_batch(many).unwrap();
+    database.close().unwrap();
+    server.launch();
     let mut clients: Vec<Client> = (0..8).map(|_| server.connect()).collect();
     let spent = server.cpu_seconds();
-    let paths = [draft.clone(), DRAFTS.to_owned(), format!("{draft}/events?limit=1000")];
-    for path in &paths {
-        let head = format!("HEAD {path} HTTP/1.1\r\nHost: t\r\nX-User-Id: alice\r\n\r\n").repeat(32);
+    let log = format!("{draft}/events?limit=1000");
+    for (path, user) in [(&*draft, "alice"), (DRAFTS, "alice"), (DRAFTS, "bob"), (&log, "alice")] {
+        let head = format!("HEAD {path} HTTP/1.1\r\nHost: t\r\nX-User-Id: {user}\r\n\r\n").repeat(32);
         clients.iter_mut().for_each(|client| client.send(&head));
         for client in &mut clients {
             for _ in 0..32 {
@@ -51,7 +63,7 @@ fn a_head_of_much_costs_next_to_nothing() {
         }
     }
     let spent = server.cpu_seconds() - spent;
-    assert!(spent < 1.5, "768 answers without a body took {spent:.1} s of CPU");
+    assert!(spent < 1.5, "1024 answers without a body took {spent:.1} s of CPU");
     // What is refused to GET is refused to HEAD.
     let mut client = server.connect();
     for (path, status) in [
@@ -85,6 +97,12 @@ fn readers_of_a_large_draft_cost_a_piece_each_and_not_the_draft() {
     assert_eq!((segments.len(), &segments[SEGMENTS]["content"]), (SEGMENTS + 1, &json!("later")));
     let read = |mut client: Client| thread::spawn(move || client.answer());
     let answers: Vec<_> = clients.drain(..3).map(read).collect();
+    let mut stranger = server.connect();
+    while !answers.iter().all(thread::JoinHandle::is_finished) {
+        let began = Instant::now();
+        stranger.get("/healthz", None).expect(200);
+        assert!(began.elapsed() < Duration::from_secs(1), "a stranger has waited {:?}", began.elapsed());
+    }
     let answers: Vec<_> = answers.into_iter().map(|answer| answer.join().unwrap()).collect();
     let grown = server.memory_kb("VmHWM") - before;
     assert!(grown < 1024 * READERS as u64, "{grown} kB more for {READERS} readers of 33 MB");
@@ -97,6 +115,63 @@ fn readers_of_a_large_draft_cost_a_piece_each_and_not_the_draft() {
     assert_eq!(told[..], segments[..SEGMENTS], "all of one moment");
     assert_eq!(whole["data"]["metrics"]["contributorsCount"], 1);
     assert_eq!(whole["data"]["updated_at"], whole["data"]["created_at"]);
+}
+
+#[test]
+fn nothing_is_rendered_for_those_who_have_left() {
+    const APPENDS: usize = 100;
+    let (server, draft) = with_large_draft(SEGMENTS);
+    let spent = server.cpu_seconds();
+    for key in 0..APPENDS {
+        let body = json!({ "content": "x", "idempotency_key": key.to_string() }).to_string();
+        let head =
+            format!("POST {draft}/segments HTTP/1.1\r\nHost: t\r\nX-User-Id: alice\r\nContent-Length: {}", body.len());
+        server.connect().send(format!("{head}\r\n\r\n{body}"));
+    }
+    // All of them are made: what was sent whole counts, whoever waits for it.
+    let seq = || server.connect().get(&format!("{draft}/events?limit=1"), None).expect(200)["to"].as_u64().unwrap();
+    let made = crate::support::wait_for(|| Some(seq()).filter(|seq| *seq >= 2 + APPENDS as u64));
+    assert_eq!(made, 2 + APPENDS as u64);
+    let spent = server.cpu_seconds() - spent;
+    assert!(spent < 1.5, "{APPENDS} answers of 33 MB to nobody took {spent:.1} s of CPU");
+}
+
+/// A client at another address of this machine than others, which takes little at once.
+fn elsewhere(server: &Server) -> Client {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(2048).unwrap();
+    socket.set_tcp_mss(536).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 3], 0)).into()).unwrap();
+    socket.connect(&server.address.into()).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    Client { stream, received: Vec::new() }
+}
+
+#[test]
+fn answers_that_are_not_taken_cost_what_all_clients_of_a_shard_may_and_those_pay_who_take_nothing() {
+    // 300 segments are just small enough to be answered at once: of 100 readers, more than HELD_MAX_BYTES (64 MiB).
+    const READERS: usize = 100;
+    let (server, draft) = with_large_draft(300);
+    let before = server.memory_kb("VmHWM");
+    let request = format!("GET {draft} HTTP/1.1\r\nHost: t\r\n\r\n");
+    let hogs: Vec<Client> = (0..READERS)
+        .map(|_| {
+            let mut hog = Client::connect_narrow(server.address).unwrap();
+            hog.send(&request);
+            hog.read_more().unwrap();
+            hog
+        })
+        .collect();
+    let grown = server.memory_kb("VmHWM") - before;
+    assert!((48 * 1024..80 * 1024).contains(&grown), "{grown} kB for {READERS} answers of 1 MB");
+    let mut newcomer = elsewhere(&server);
+    newcomer.send(&request);
+    let answer = newcomer.answer();
+    assert!(answer.body.len() > 950_000, "{} bytes", answer.body.len());
+    assert_eq!(answer.expect(200)["data"]["segments"].as_array().unwrap().len(), 300);
+    let whole = hogs.into_iter().filter_map(|mut hog| hog.try_answer(false)).count();
+    assert!((READERS / 2..READERS - 20).contains(&whole), "{whole} of {READERS} have the whole");
 }
 
 #[test]
