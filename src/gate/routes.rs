@@ -178,6 +178,12 @@ impl Route {
         Self { rate: RatePolicy::Mutation, ..self }
     }
 
+    /// The same, counted by a rule of its feature's own and by nothing else: its handler asks that before it reads anything.
+    #[must_use]
+    pub const fn counted_by_itself(self) -> Self {
+        Self { rate: RatePolicy::Own, ..self }
+    }
+
     /// The same, but `HEAD` is refused: asking does something.
     #[must_use]
     pub const fn without_head(self) -> Self {
@@ -218,6 +224,7 @@ pub fn table(routes: &[Route]) -> String {
             (Kind::Probe, ..) | (_, Access::Socket, _) => "nothing",
             (_, _, RatePolicy::Default) => "`default`",
             (_, _, RatePolicy::Mutation) => "`mutation`",
+            (_, _, RatePolicy::Own) => "a rule of its own",
         };
         let _ = writeln!(text, "| `{method} {template}` | {does} | {who} | {body} | {counted} |");
     }

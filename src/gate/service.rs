@@ -15,7 +15,7 @@ use super::error::ApiError;
 use super::exchange::{Context, Exchange};
 use super::handshake;
 use super::headers::Headers;
-use super::limit::{Client, Standing};
+use super::limit::{Client, RatePolicy, Standing};
 use super::live::Following;
 use super::places::{Placed, Places};
 use super::policy::Policy;
@@ -302,13 +302,13 @@ fn warn_of_no_upgrade(peer: Peer) {
     }
 }
 
-/// What no limit of requests counts: probes, and handshakes that lead to a socket. Each of these takes up a connection,
+/// What no limit of requests counts: probes, what has a rule of its own, and handshakes that lead to a socket. Each of these takes up a connection,
 /// and of connections and sockets an address may not have too many at once. A handshake that leads nowhere is a request
 /// like any other, and one whose socket is only told why it gets nothing is counted when that shows.
 fn is_unlimited(found: &Found<'_, '_>, request: &Request<'_>) -> bool {
     let Found::Route(route, ..) = found else { return false };
     let handshake = || handshake::is_websocket_upgrade(request) && handshake::check(request).is_ok();
-    route.kind == Kind::Probe || (route.access == Access::Socket && handshake())
+    route.kind == Kind::Probe || route.rate == RatePolicy::Own || (route.access == Access::Socket && handshake())
 }
 
 /// What the original answers to a handshake on a path without sockets (contract 01 §2.1).

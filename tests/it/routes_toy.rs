@@ -207,6 +207,7 @@ impl Running for Streams {
         routes.add(public("/whole/{name}").taking(50_000), upload);
         routes.add(public("/lines").streaming(KEPT_MAX_BYTES), lines);
         routes.add(public("/echo").taking(10).carrying(&ASSET), echo);
+        routes.add(public("/own").taking(10).counted_by_itself(), echo);
         let (parts, shared) = (parts.clone(), Arc::clone(&self.0));
         let file = move |call: &Call<'_>| {
             let path = shared.directory.join(call.param("name"));
@@ -568,6 +569,19 @@ fn a_body_that_is_held_whole_has_the_bound_of_its_route_and_answers_carry_its_he
     assert_eq!(once("cross-origin-resource-policy", &answer), "same-origin");
     assert_eq!(once("cache-control", &answer), "no-store", "only files are cached");
     assert_eq!(client.request("PUT", "/echo", &[], b"12345678901").expect_error(413).0, "payload_too_large");
+    drop(client);
+    house.stop();
+}
+
+#[test]
+fn a_route_that_counts_by_itself_takes_nothing_from_the_limits_of_the_gate() {
+    let house = ToyHouse::start(&[("RATE_LIMIT_ENABLED", "true"), ("RATE_LIMIT_BURST_DEFAULT", "1")]);
+    let mut client = house.client();
+    for _ in 0..50 {
+        client.request("PUT", "/own", &[], b"hello").expect(200);
+    }
+    let others: Vec<u16> = (0..2).map(|_| client.request("PUT", "/echo", &[], b"hello").status).collect();
+    assert_eq!(others, [200, 429], "the bucket of the address was full");
     drop(client);
     house.stop();
 }

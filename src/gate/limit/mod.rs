@@ -48,6 +48,8 @@ pub enum RatePolicy {
     Default,
     /// Half of it, for changes that cost more than a look.
     Mutation,
+    /// None here, and not against the address either: its feature has a rule of its own, and asks it first of all.
+    Own,
 }
 
 /// What is configured.
@@ -218,7 +220,8 @@ impl Limiter {
         };
         let changes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method);
         let tier = match rate {
-            RatePolicy::Default => &self.default,
+            // One of its own never gets as far as this.
+            RatePolicy::Default | RatePolicy::Own => &self.default,
             RatePolicy::Mutation => &self.mutation,
         };
         self.take(tier, &Key::Route { who, template, changes }, now)
