@@ -43,7 +43,7 @@ impl Body {
         if bytes.is_empty() {
             return Ok(Self::Absent);
         }
-        let bytes = &*utf8(bytes);
+        let bytes = &*plain_bytes(bytes);
         if !content_type.is_none_or(is_json) {
             return Ok(Self::Other(String::from_utf8_lossy(bytes).into_owned()));
         }
@@ -54,21 +54,29 @@ impl Body {
         }) {
             Ok(Value::Null) => Ok(Self::Absent),
             Ok(value) => Ok(Self::Json(value)),
-            Err(error) => Err(ApiError::invalid(&[Problem {
-                kind: "json_invalid",
-                loc: vec!["body".into(), char_offset(bytes, &error).into()],
-                msg: "JSON decode error".to_owned(),
-                input: json!({}),
-                ctx: Some(json!({ "error": error.to_string() })),
-                hint: "",
-            }])),
+            Err(error) => Err(ApiError::invalid(&[json_invalid(
+                char_offset(bytes, error_place(bytes, &error)),
+                &error.to_string(),
+            )])),
         }
     }
 }
 
-/// The text as UTF-8 and without a byte order mark. The original's parser takes UTF-16 and UTF-32 as well, told by their mark or
+/// What is wrong with a body that is no JSON from this character on, in the parser's words.
+pub fn json_invalid(at: usize, why: &str) -> Problem {
+    Problem {
+        kind: "json_invalid",
+        loc: vec!["body".into(), at.into()],
+        msg: "JSON decode error".to_owned(),
+        input: json!({}),
+        ctx: Some(json!({ "error": why })),
+        hint: "",
+    }
+}
+
+/// The bytes as UTF-8, if they are in one of the encodings that are read, and without a byte order mark. The original's parser takes UTF-16 and UTF-32 as well, told by their mark or
 /// by where the zeros are: a JSON text begins with two ASCII characters.
-fn utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
+pub fn plain_bytes(bytes: &[u8]) -> Cow<'_, [u8]> {
     let decoded = match bytes {
         [0xef, 0xbb, 0xbf, rest @ ..] => return Cow::Borrowed(rest),
         [0xff, 0xfe, 0, 0, rest @ ..] => utf32(rest, u32::from_le_bytes),
@@ -129,13 +137,17 @@ fn is_json(content_type: &[u8]) -> bool {
     essence == b"application/json" || (essence.starts_with(b"application/") && essence.ends_with(b"+json"))
 }
 
-/// Where a parse error is, in code points from the beginning; a text that stops too early is wrong at its end.
-fn char_offset(bytes: &[u8], error: &serde_json::Error) -> usize {
+/// Where a parse error is, in bytes from the beginning; a text that stops too early is wrong at its end.
+pub fn error_place(bytes: &[u8], error: &serde_json::Error) -> usize {
     let line_start: usize =
         bytes.split_inclusive(|&byte| byte == b'\n').take(error.line().saturating_sub(1)).map(<[u8]>::len).sum();
     let column = line_start + error.column().saturating_sub(1);
-    let at = if error.is_eof() { bytes.len() } else { column.min(bytes.len()) };
-    String::from_utf8_lossy(&bytes[..at]).chars().count()
+    if error.is_eof() { bytes.len() } else { column.min(bytes.len()) }
+}
+
+/// How many code points stand before this place.
+pub fn char_offset(bytes: &[u8], place: usize) -> usize {
+    String::from_utf8_lossy(&bytes[..place.min(bytes.len())]).chars().count()
 }
 
 /// Collects problems while a handler takes its values; [`Check::done`] turns them into one 422.
@@ -158,6 +170,21 @@ impl Length {
     /// From `min` to `max` code points, both allowed.
     pub const fn between(min: usize, max: usize) -> Self {
         Self { min, max }
+    }
+
+    /// What is wrong with the length of a text, if anything is. `sent` is what the client has sent for it.
+    pub fn problem(self, loc: Vec<Value>, text: &str, sent: &str) -> Option<Problem> {
+        let (Self { min, max }, chars) = (self, text.chars().count());
+        let (kind, msg, ctx) = if chars < min {
+            let plural = if min == 1 { "" } else { "s" };
+            let msg = format!("String should have at least {min} character{plural}");
+            ("string_too_short", msg, json!({ "min_length": min }))
+        } else if chars > max {
+            ("string_too_long", format!("String should have at most {max} characters"), json!({ "max_length": max }))
+        } else {
+            return None;
+        };
+        Some(Problem { kind, loc, msg, input: echo_text(sent), ctx: Some(ctx), hint: "" })
     }
 }
 
@@ -279,19 +306,8 @@ impl Check {
     }
 
     /// Holds a text to its bounds.
-    pub fn length(&mut self, place: &'static str, name: &'static str, text: &str, Length { min, max }: Length) {
-        let chars = text.chars().count();
-        let (kind, msg, ctx) = if chars < min {
-            let plural = if min == 1 { "" } else { "s" };
-            let msg = format!("String should have at least {min} character{plural}");
-            ("string_too_short", msg, json!({ "min_length": min }))
-        } else if chars > max {
-            ("string_too_long", format!("String should have at most {max} characters"), json!({ "max_length": max }))
-        } else {
-            return;
-        };
-        let loc = vec![place.into(), name.into()];
-        self.problems.push(Problem { kind, loc, msg, input: echo_text(text), ctx: Some(ctx), hint: "" });
+    pub fn length(&mut self, place: &'static str, name: &'static str, text: &str, length: Length) {
+        self.problems.extend(length.problem(vec![place.into(), name.into()], text, text));
     }
 
     fn missing(&mut self, place: &'static str, name: &'static str, input: Value) {
@@ -308,12 +324,13 @@ impl Check {
     }
 }
 
-fn echo_text(text: &str) -> Value {
+/// As much of a text as an error repeats.
+pub fn echo_text(text: &str) -> Value {
     Value::String(cut(text, ECHO_CHARS).into_owned())
 }
 
 /// A value as sent if it is small, else as much of it as a reader needs to recognise it.
-fn echo(value: &Value) -> Value {
+pub fn echo(value: &Value) -> Value {
     let (small, parts) = match value {
         Value::String(text) => return echo_text(text),
         Value::Array(items) => (Value::Array(items.iter().take(ECHO_PARTS).map(echo).collect()), items.len()),
