@@ -132,13 +132,13 @@ fn write(tx: &mut Tx<'_>, texts: [Option<&[u8]>; 7], metadata: &[(&'static str, 
     store::append(tx, &Content { ts: tx.now().0, texts })
 }
 
-/// Whether a throw of the dice, from 0 up to but not 1, falls within the rate.
-fn is_sampled(rate: f64, dice: f64) -> bool {
+/// Whether a throw of the [`dice`] falls within the rate.
+pub fn is_sampled(rate: f64, dice: f64) -> bool {
     dice < rate
 }
 
 /// A number from 0 up to but not 1: the 53 lowest bits of a random UUID, which are all random.
-fn dice() -> f64 {
+pub fn dice() -> f64 {
     const BITS: u32 = 53;
     let (_, low) = Uuid::new_v4().as_u64_pair();
     (low & ((1 << BITS) - 1)) as f64 / (1_u64 << BITS) as f64
