@@ -11,9 +11,6 @@ use crate::net::body::ReadSource;
 use crate::net::{Body, Response};
 use crate::plane;
 
-/// The header by which a backup is asked of one process only, by its number.
-pub(super) const PROCESS_HEADER: &str = "x-inkring-process";
-
 /// The header in which a backup that is sent has its manifest.
 pub(super) const MANIFEST_HEADER: &str = "x-backup-manifest";
 
@@ -37,7 +34,7 @@ pub(super) fn add(routes: &mut Routes, parts: &ShardParts, backups: &Backups) {
 }
 
 fn make(parts: &ShardParts, backups: &Backups, call: &Call<'_>) -> Result<Outcome, ApiError> {
-    meant_for_us(call)?;
+    plane::meant_for_us(call, "database")?;
     plane::log_request(call, "POST");
     let backups = backups.clone();
     parts.block(
@@ -48,7 +45,7 @@ fn make(parts: &ShardParts, backups: &Backups, call: &Call<'_>) -> Result<Outcom
 }
 
 fn send(parts: &ShardParts, backups: &Backups, call: &Call<'_>) -> Result<Outcome, ApiError> {
-    meant_for_us(call)?;
+    plane::meant_for_us(call, "database")?;
     // A backup is the whole database: that it was taken is to be seen.
     plane::log_request(call, "GET");
     let backups = backups.clone();
@@ -67,16 +64,6 @@ fn send(parts: &ShardParts, backups: &Backups, call: &Call<'_>) -> Result<Outcom
             Ok(response)
         },
     )
-}
-
-/// Refuses a caller that names another process: it wants the database that that process has.
-fn meant_for_us(call: &Call<'_>) -> Result<(), ApiError> {
-    let (us, wanted) = (std::process::id().to_string(), call.headers.get(PROCESS_HEADER));
-    if wanted.is_none_or(|wanted| wanted == us.as_bytes()) {
-        return Ok(());
-    }
-    let message = format!("This is process {us}, which has another database than the one asked for");
-    Err(ApiError::new(Code::HttpError, message).with_status(StatusCode::PRECONDITION_FAILED))
 }
 
 /// What the operator is told of a backup that there is not.

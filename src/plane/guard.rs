@@ -12,17 +12,17 @@ use sha2::{Digest, Sha256};
 use crate::gate::{ApiError, Code, is_here};
 use crate::net::Request;
 
-/// What the operator has to show. It is kept as its hash, and compared in a time that tells nothing of where two differ.
-pub(super) struct Secret([u8; 32]);
+/// What somebody has to show, the operator first of all. It is kept as its hash, and compared in a time that tells nothing of where two differ.
+pub struct Secret([u8; 32]);
 
 impl Secret {
     /// For this token.
-    pub(super) fn new(token: &[u8]) -> Self {
+    pub fn new(token: &[u8]) -> Self {
         Self(Sha256::digest(token).into())
     }
 
     /// Whether an `Authorization` header shows it, as `Bearer` or as the password of `Basic`.
-    pub(super) fn is_shown_by(&self, header: Option<&[u8]>) -> bool {
+    pub fn is_shown_by(&self, header: Option<&[u8]>) -> bool {
         let Some((scheme, rest)) = header.and_then(|header| split(header, b' ')) else { return false };
         if scheme.eq_ignore_ascii_case(b"bearer") {
             return self.is(rest.trim_ascii());

@@ -34,7 +34,7 @@ use crate::observe::throttle::LogThrottle;
 use crate::pool::{Pool, PoolHandle};
 use crate::settings::Settings;
 use crate::store::{Reader, WriterHandle};
-use guard::Secret;
+pub use guard::Secret;
 use options::TOKEN;
 
 /// Connections of the plane at once.
@@ -216,6 +216,22 @@ fn check_token(token: &Secret, request: &Request<'_>, peer: Peer) -> Result<(), 
 /// Logs a request of the operator that takes or changes something.
 pub fn log_request(call: &Call<'_>, method: &str) {
     log::info!(peer = call.peer.to_string(), method, path = call.path; "ops.request");
+}
+
+/// The header by which something is asked of one process only, by its number.
+pub const PROCESS_HEADER: &str = "x-inkring-process";
+
+/// Refuses a caller that names another process: it wants what that process has, as this says it.
+///
+/// # Errors
+/// 412.
+pub fn meant_for_us(call: &Call<'_>, what: &str) -> Result<(), ApiError> {
+    let (us, wanted) = (std::process::id().to_string(), call.headers.get(PROCESS_HEADER));
+    if wanted.is_none_or(|wanted| wanted == us.as_bytes()) {
+        return Ok(());
+    }
+    let message = format!("This is process {us}, which has another {what} than the one asked for");
+    Err(ApiError::new(Code::HttpError, message).with_status(StatusCode::PRECONDITION_FAILED))
 }
 
 /// The policy of a gate whose guard decides: callers have no names, and no limit counts them.
