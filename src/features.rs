@@ -5,10 +5,13 @@ use crate::gate::{Code, CodeRow, Route};
 use crate::observe::metrics::{self, Row};
 use crate::settings::{self, BoundRow, Knob, Section};
 use crate::store::Schema;
-use crate::{audit, backup, drafts, gate, health, housekeeper, hub, net, observe, ops, plane, pool, store, systemd};
+use crate::{
+    audit, backup, behaviour, drafts, gate, health, housekeeper, hub, net, observe, ops, plane, pool, store, systemd,
+};
 
 /// The features, in the order in which they start.
-pub const FEATURES: &[&Feature] = &[&health::FEATURE, &ops::FEATURE, &drafts::FEATURE, &backup::FEATURE];
+pub const FEATURES: &[&Feature] =
+    &[&health::FEATURE, &ops::FEATURE, &drafts::FEATURE, &backup::FEATURE, &behaviour::FEATURE];
 
 /// The settings of each owner.
 fn owners() -> Vec<&'static [&'static Knob]> {
@@ -166,7 +169,17 @@ mod tests {
         assert_eq!(asked.len(), questions.len(), "families of one question stand together");
         let mut sections: Vec<_> = rows.iter().map(|row| row.section.title).collect();
         sections.dedup();
-        let titles = ["Process", "HTTP", "Limits and identity", "Sockets", "Drafts", "Storage", "Audit log", "Backups"];
+        let titles = [
+            "Process",
+            "HTTP",
+            "Limits and identity",
+            "Sockets",
+            "Drafts",
+            "Storage",
+            "Audit log",
+            "Backups",
+            "Behaviour metrics",
+        ];
         assert_eq!(sections, titles);
     }
 

@@ -8,6 +8,7 @@ pub mod config;
 pub mod features;
 
 pub mod backup;
+pub mod behaviour;
 pub mod drafts;
 pub mod health;
 pub mod ops;

@@ -131,7 +131,10 @@ fn help_and_version_go_to_stdout_and_change_nothing() {
     let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let verbs: Vec<&str> = listed.filter_map(|line| line.split_whitespace().next()).collect();
     let own = ["serve", "check-config", "print-config", "token", "audit"];
-    assert!(verbs.starts_with(&own) && verbs[5..].starts_with(&["backup", "verify", "restore", "doctor"]), "{help}");
+    assert!(
+        verbs.starts_with(&own) && verbs[5..].starts_with(&["backup", "verify", "restore", "metrics", "doctor"]),
+        "{help}"
+    );
     for said in [
         "serve",
         "check-config",

@@ -132,6 +132,11 @@ fn the_audit_page_is_as_written() {
 }
 
 #[test]
+fn the_page_of_behaviour_metrics_is_as_written() {
+    carry_out("docs/BEHAVIOUR_METRICS.md");
+}
+
+#[test]
 fn every_json_block_parses() {
     for (path, page) in pages() {
         for block in blocks(&page).iter().filter(|block| block.language == "json") {
@@ -189,7 +194,7 @@ fn bounds() -> Vec<[String; 3]> {
 #[test]
 fn every_setting_and_constant_that_is_named_exists() {
     // Names of the system, of the tests and of `inkring smoke`, and one that stands for others.
-    const OTHERS: [&str; 28] = [
+    const OTHERS: [&str; 29] = [
         "BASE_URL",
         "SMOKE_COLLAB_ID",
         "SMOKE_ORIGIN",
@@ -208,6 +213,7 @@ fn every_setting_and_constant_that_is_named_exists() {
         "INKRING_SOAK_SECONDS",
         "INKRING_TEST_SEED",
         "OPS_API",
+        "BEHAVIOUR_METRICS",
         "OPS_PROD_CHECKLIST",
         "AF_INET",
         "AF_INET6",

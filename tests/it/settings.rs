@@ -241,7 +241,7 @@ fn every_verb_reads_the_same_and_says_first_what_it_was() {
     let backup = backup.into_iter().find(|path| path.extension().is_some_and(|kind| kind == "db")).unwrap();
     let ran = named(&["restore", "--check", backup.to_str().unwrap()]);
     assert_eq!((ran.code, ran.stdout.contains("here.db")), (0, true), "{}", ran.stdout);
-    assert!(!path.join("data").exists(), "and no verb has looked anywhere else");
+    assert!(!path.join("data/inkring.db").exists(), "and no verb has looked anywhere else");
 
     // Without a file that is what is said; one that is named has to be there.
     let none = "inkring: settings from the environment (1) and no file: there is no .env here, and \

@@ -1,0 +1,53 @@
+//! What is bounded of behaviour metrics, whatever is configured.
+
+use super::body::{EVENTS_BODY_MAX_BYTES, EVENTS_PER_BODY_MAX, PROBLEMS_MAX};
+use super::bucket::ADDRESSES_MAX;
+use super::event::AGENT_MAX_CHARS;
+use super::json::NESTING_MAX;
+use super::line::LINE_MAX_BYTES;
+use super::options::BEHAVIOUR;
+use super::ring::RING_MAX_BYTES;
+use super::sink::{EVENTS_LEAVE_BYTES, SINK_BYTES_MAX, SINK_REQUESTS_MAX, SYNC_WITHIN};
+use crate::settings::BoundRow;
+
+pub(crate) const BOUNDS: &[BoundRow] = &[
+    BoundRow::new(&BEHAVIOUR, "EVENTS_BODY_MAX_BYTES", EVENTS_BODY_MAX_BYTES as u64, "bytes")
+        .of("A body with events.", "413")
+        .tested_by("a_body_of_64_kib_is_read_and_one_byte_more_is_not"),
+    BoundRow::new(&BEHAVIOUR, "EVENTS_PER_BODY_MAX", EVENTS_PER_BODY_MAX as u64, "events")
+        .of("Events in a body.", "422 `too_long`")
+        .tested_by("so_many_events_fit_a_body_and_so_many_problems_an_answer"),
+    BoundRow::new(&BEHAVIOUR, "PROBLEMS_MAX", PROBLEMS_MAX as u64, "problems")
+        .of("What is said to be wrong with several events.", "the rest is left out")
+        .tested_by("so_many_events_fit_a_body_and_so_many_problems_an_answer"),
+    BoundRow::new(&BEHAVIOUR, "NESTING_MAX", NESTING_MAX as u64, "levels")
+        .of("Arrays and objects in each other in a body with events.", "422 `json_invalid`")
+        .tested_by("nesting_has_an_end"),
+    BoundRow::new(&BEHAVIOUR, "AGENT_MAX_CHARS", AGENT_MAX_CHARS as u64, "characters")
+        .of("A user agent that is kept, whoever says it.", "cut")
+        .tested_by("the_agent_is_the_clients_or_else_the_headers_and_cut_in_either_case"),
+    BoundRow::new(&BEHAVIOUR, "LINE_MAX_BYTES", LINE_MAX_BYTES as u64, "bytes")
+        .of("A line of the file that is read as an event.", "not read")
+        .tested_by("the_longest_event_is_a_line_that_is_read_again"),
+    BoundRow::new(&BEHAVIOUR, "ADDRESSES_MAX", ADDRESSES_MAX as u64, "addresses")
+        .of("Addresses that are told apart when requests with events are counted.", "one seen long ago is forgotten")
+        .tested_by("a_million_addresses_fit_the_table_and_the_one_that_comes_back_is_known"),
+    BoundRow::new(&BEHAVIOUR, "RING_MAX_BYTES", RING_MAX_BYTES as u64, "bytes")
+        .of("The last events in memory, and what is read of a file to have them again.", "fewer of them are kept")
+        .tested_by("large_events_make_fewer_of_them"),
+    BoundRow::new(&BEHAVIOUR, "SINK_REQUESTS_MAX", SINK_REQUESTS_MAX as u64, "requests")
+        .of("Requests whose events wait to be written.", "503 `overloaded`")
+        .tested_by("so_much_waits_and_no_more"),
+    BoundRow::new(&BEHAVIOUR, "SINK_BYTES_MAX", SINK_BYTES_MAX as u64, "bytes")
+        .of("Lines that wait to be written.", "503 `overloaded`")
+        .tested_by("so_much_waits_and_no_more"),
+    BoundRow::new(&BEHAVIOUR, "SYNC_WITHIN", SYNC_WITHIN.as_millis() as u64, "ms")
+        .of("Lines in the file that are not synced.", "synced")
+        .tested_by("what_was_written_is_synced_within_a_second"),
+    BoundRow::new(&BEHAVIOUR, "EVENTS_LEAVE_BYTES", EVENTS_LEAVE_BYTES, "bytes")
+        .of(
+            "What events leave free of a disk; of one with less than a GiB, a sixteenth.",
+            "500 `metrics_sink_write_failed`",
+        )
+        .tested_by("a_full_disk_is_said_and_left_to_the_database"),
+];

@@ -1,0 +1,73 @@
+//! What the doctor sees of the file of events: looks, and changes nothing.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use rustix::fs::{Access, access};
+
+use super::options::{self, Rules};
+use crate::feature::doctor::{Diagnosis, Examined};
+use crate::store::directory_of;
+use crate::text::size;
+
+const CHECK: &str = "behaviour";
+
+/// How the file of events is, and whether the server's user may write it.
+pub(super) fn doctor(examined: &Examined<'_>) -> Vec<Diagnosis> {
+    let file = options::file(examined.settings);
+    vec![look(&file, Rules::of(examined.settings))]
+}
+
+fn look(file: &Path, rules: Rules) -> Diagnosis {
+    let (path, directory) = (file.display(), directory_of(file));
+    let unfit = |why: String, remedy: &str| Diagnosis::red(CHECK, format!("METRICS_JSONL={path}: {why}"), remedy);
+    let found = match std::fs::symlink_metadata(file) {
+        Ok(found) if !found.is_file() => {
+            return unfit("it is no regular file".to_owned(), "move away what lies there, or name another file");
+        }
+        Ok(found) => Some(found),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return unfit(error.to_string(), "let the server's user read the directory and write to it"),
+    };
+    let writable = |path: &Path, how| access(path, how).is_ok();
+    let is_writable = match &found {
+        Some(_) => writable(file, Access::WRITE_OK) && writable(directory, Access::WRITE_OK),
+        // The server makes the directory, if it may write to the one above.
+        None => !directory.exists() || writable(directory, Access::WRITE_OK),
+    };
+    if !is_writable {
+        let remedy = "run doctor as the server's user; if it says the same then, let that user write to the directory";
+        return unfit("it cannot be written to, or not rotated".to_owned(), remedy);
+    }
+    let kept = rules.keep_days.map_or_else(|| "for ever".to_owned(), |days| format!("for {days} days"));
+    let found = found.map_or_else(|| "no event yet".to_owned(), |found| size(found.len()));
+    match rules.keep_days {
+        Some(_) => Diagnosis::green(CHECK, format!("{found} in {path}, kept {kept}")),
+        None => Diagnosis::yellow(
+            CHECK,
+            format!("{found} in {path}, kept {kept}"),
+            "set METRICS_RETENTION_DAYS, and tell visitors in your privacy page",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feature::doctor::Colour;
+
+    #[test]
+    fn what_cannot_be_written_is_red_and_what_is_kept_for_ever_is_yellow() {
+        let directory = tempfile::tempdir().unwrap();
+        let rules = Rules { max_bytes: None, gzip_after_days: None, keep_days: Some(30) };
+        let file = directory.path().join("metrics.jsonl");
+        let fresh = look(&file, rules);
+        assert_eq!((fresh.colour, fresh.found.starts_with("no event yet")), (Colour::Green, true), "{fresh:?}");
+        assert_eq!(look(&directory.path().join("not/yet/metrics.jsonl"), rules).colour, Colour::Green);
+        std::fs::write(&file, "x\n").unwrap();
+        assert!(look(&file, rules).found.contains("2 bytes"));
+        assert_eq!(look(&file, Rules { keep_days: None, ..rules }).colour, Colour::Yellow);
+        let other = look(directory.path(), rules);
+        assert!(other.colour == Colour::Red && other.found.contains("no regular file"), "{other:?}");
+    }
+}

@@ -1,0 +1,146 @@
+//! Behaviour metrics as a feature of the house.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde_json::{Map, Value};
+
+use super::active::Active;
+use super::bucket::Buckets;
+use super::counters::{self, Counters, FILE_BYTES, HEALTHY, QUEUE};
+use super::errors::SINK_FAILED;
+use super::files::Ownership;
+use super::names::Names;
+use super::options;
+use super::ring::Ring;
+use super::routes::{self, Served};
+use super::sink::{Parts, Sink, SinkHandle};
+use super::state::State;
+use super::tail::last_events;
+use super::upkeep::Upkeep;
+use super::verbs::Verb;
+use super::{bounds, doctor, operator};
+use crate::feature::verb::Verbs;
+use crate::feature::{Check, Feature, House, Replacement, Running, Serving, ShardParts, StartError};
+use crate::gate::{Live, Routes};
+use crate::housekeeper::Task;
+use crate::observe::metrics::{Gauge, Metrics, set_usize};
+use crate::settings::Settings;
+use crate::store::Reader;
+
+/// Behaviour metrics.
+pub static FEATURE: Feature = Feature {
+    knobs: options::KNOBS,
+    counters: counters::ROWS,
+    bounds: bounds::BOUNDS,
+    codes: &[&SINK_FAILED],
+    routes: &[&routes::ROUTES],
+    operator: &operator::ROUTES,
+    verbs: Some(Verbs::of::<Verb>()),
+    doctor: doctor::doctor,
+    ..Feature::new("behaviour", start)
+};
+
+fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
+    let file = options::file(settings);
+    let names = Names::of(&file);
+    let ring = Ring::new(settings.count(&options::RING_CAPACITY));
+    let capacity = ring.capacity();
+    let state = Arc::new(State::new(ring, Counters::new(&house.metrics)));
+    let (live, ownership) = (Live::new(options::Live::of(settings)), Arc::new(Ownership::of(names.clone())));
+    let sink = Sink::start(Parts {
+        active: Active::new(names.clone(), Arc::clone(&ownership)),
+        state: Arc::clone(&state),
+        live: live.clone(),
+        directory: names.directory().to_owned(),
+        clock: house.clock.clone(),
+        timekeeper: house.timekeeper.clone(),
+    })?;
+    // After the sink has put an end to the last line.
+    state.remember(last_events(&names, capacity));
+    show(&house.metrics, Arc::clone(&state), sink.handle());
+    let timekeeper = house.timekeeper.clone();
+    let upkeep = Upkeep::new(names, ownership, sink.handle(), Arc::clone(&state), timekeeper.clone());
+    let served = Served {
+        state,
+        sink: sink.handle(),
+        live: live.clone(),
+        buckets: Buckets::new(),
+        file: options::shown(&file),
+        clock: house.clock.clone(),
+        began: house.clock.instant(),
+        timekeeper,
+    };
+    let (served, upkeep, sink) = (Arc::new(served), Arc::new(upkeep), Mutex::new(Some(sink)));
+    Ok(Arc::new(Behaviour { served, upkeep, live, every: options::every(settings), sink }))
+}
+
+/// Has metrics show how the file and its queue stand.
+fn show(metrics: &Metrics, state: Arc<State>, sink: SinkHandle) {
+    let gauges: [Gauge; 3] = [&FILE_BYTES, &QUEUE, &HEALTHY].map(|row| metrics.gauge(row));
+    metrics.sample_with(move || {
+        let [bytes, queue, healthy] = &gauges;
+        bytes.set(i64::try_from(state.file_bytes().unwrap_or_default()).unwrap_or(i64::MAX));
+        set_usize(queue, sink.waiting());
+        healthy.set(i64::from(state.trouble().is_none()));
+    });
+}
+
+/// While the server runs.
+struct Behaviour {
+    served: Arc<Served>,
+    upkeep: Arc<Upkeep>,
+    live: Live<options::Live>,
+    every: Duration,
+    /// Until the stop.
+    sink: Mutex<Option<Sink>>,
+}
+
+impl Running for Behaviour {
+    fn routes(&self, _: &ShardParts, to: &mut Routes) {
+        routes::add(to, &self.served);
+    }
+
+    fn operator(&self, shard: &ShardParts, _: &Arc<Serving>, to: &mut Routes) {
+        operator::add(to, shard, &self.upkeep, &self.live);
+    }
+
+    fn tasks(&self, _: &Rc<Reader>) -> Vec<Task> {
+        let (upkeep, live) = (Arc::clone(&self.upkeep), self.live.clone());
+        // What came of it is logged, counted, and kept for health.
+        let run = move |stop: &crate::housekeeper::Stop| _ = upkeep.pass(live.now().rules, &|| stop.asked());
+        vec![Task { name: "behaviour", every: self.every, run: Box::new(run) }]
+    }
+
+    /// Events that cannot be written are a matter for the operator: everything else is served as well as ever.
+    fn checks(&self) -> Vec<Check> {
+        let state = Arc::clone(&self.served.state);
+        let look = move || {
+            Ok(state.trouble().map(|trouble| {
+                let warning = format!("events cannot be written: {trouble}");
+                Map::from_iter([("ok".to_owned(), Value::from(false)), ("warning".to_owned(), warning.into())])
+            }))
+        };
+        vec![Check::new("behaviour", look)]
+    }
+
+    fn card(&self) -> Option<(&'static str, Value)> {
+        Some(("behaviour", routes::report(&self.served.state)))
+    }
+
+    fn prepare(&self, settings: &Settings) -> Result<Option<Replacement>, String> {
+        let (live, new) = (self.live.clone(), options::Live::of(settings));
+        Ok(Some(Box::new(move || {
+            live.replace(new);
+            None
+        })))
+    }
+
+    fn stop(&self) {
+        if let Some(sink) = self.sink.lock().take() {
+            sink.stop();
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! What is configured of behaviour metrics.
+
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use super::bucket::Rate;
+use crate::plane::Secret;
+use crate::settings::{Kind, Knob, Section, Settings, int, secret, text};
+
+/// The heading of all that belongs to them.
+pub(super) static BEHAVIOUR: Section = Section { title: "Behaviour metrics", after: None };
+
+const MIB: u64 = 1024 * 1024;
+
+pub(crate) static FILE: Knob =
+    Knob::new(&BEHAVIOUR, "METRICS_JSONL", Kind::Text, "./data/metrics.jsonl").refusing().private().meaning(
+        "The file that events are appended to, one JSON object a line. What it has been rotated into lies beside it, and its \
+         directory is made when it is not there. Answers name it as it stands here, and by its last part alone if it is \
+         absolute.",
+    );
+
+pub(crate) static DIRECTORY: Knob = text(&BEHAVIOUR, "METRICS_DIR").refusing().meaning(
+    "The directory of metrics.jsonl, for those who name only that. It is not looked at where METRICS_JSONL is set.",
+);
+
+pub(crate) static RING_CAPACITY: Knob =
+    Knob::new(&BEHAVIOUR, "METRICS_RING_CAPACITY", int(1, 100_000, "events"), "500")
+        .refusing()
+        .at_bound("the oldest are forgotten", "the_ring_keeps_the_newest_and_starts_with_those_of_the_file")
+        .meaning("How many of the last events are kept in memory for /api/metrics/behavior.");
+
+pub(crate) static SAMPLE_RATE: Knob = Knob::new(&BEHAVIOUR, "METRICS_SAMPLE_RATE", Kind::Fraction, "1.0")
+    .refusing()
+    .reloading()
+    .in_status("metrics_sample_rate")
+    .meaning(
+        "Which part of the events is written to the file, chosen at random: 1.0 for all of them, 0 for none (a way to stop \
+         writing at once).",
+    );
+
+pub(crate) static PER_SECOND: Knob = Knob::new(&BEHAVIOUR, "METRICS_RATE_PER_SECOND", int(0, 100_000, "requests"), "5")
+    .refusing()
+    .reloading()
+    .at_bound("429 `rate_limited`", "a_burst_is_limited_as_by_nginx_and_only_that")
+    .meaning(
+        "How many requests with events one address may send in a second. 0 refuses all of them, an emergency brake.",
+    );
+
+pub(crate) static BURST: Knob = Knob::new(&BEHAVIOUR, "METRICS_BURST", int(0, 100_000, "requests"), "10")
+    .refusing()
+    .reloading()
+    .at_bound("429 `rate_limited`", "a_burst_is_limited_as_by_nginx_and_only_that")
+    .meaning("How many of these may come at once beyond the first.");
+
+pub(crate) static SNAPSHOT_TOKEN: Knob = secret(&BEHAVIOUR, "METRICS_SNAPSHOT_TOKEN").refusing().reloading().meaning(
+    "Who is to see whole ids of visitors in /api/metrics/behavior sends this as a Bearer token, unless they ask from this \
+     machine. Without one everybody sees them.",
+);
+
+pub(crate) static MAX_MB: Knob = Knob::new(&BEHAVIOUR, "METRICS_MAX_MB", int(0, 1_000_000, "MiB"), "64")
+    .refusing()
+    .reloading()
+    .at_bound("another file is begun", "writers_lose_no_line_over_many_rotations")
+    .meaning("How large the file may become before another one is begun. 0 leaves it to the end of the day.");
+
+pub(crate) static GZIP_AFTER_DAYS: Knob =
+    Knob::new(&BEHAVIOUR, "METRICS_GZIP_AFTER_DAYS", int(0, 36_500, "days"), "3").refusing().reloading().meaning(
+        "After how many days a file that is not written any more is compressed, by the day in its name. 0 leaves all as they are.",
+    );
+
+pub(crate) static RETENTION_DAYS: Knob = Knob::new(&BEHAVIOUR, "METRICS_RETENTION_DAYS", int(0, 36_500, "days"), "30")
+    .refusing()
+    .reloading()
+    .in_status("metrics_retention_days")
+    .at_bound("removed, compressed or not", "a_file_is_compressed_and_removed_by_the_day_in_its_name")
+    .meaning("After how many days such a file is removed, by the day in its name. 0 keeps all of them for ever.");
+
+pub(crate) static ROTATE_SECONDS: Knob = Knob::new(
+    &BEHAVIOUR,
+    "METRICS_ROTATE_SECONDS",
+    int(1, 86_400, "seconds"),
+    "300",
+)
+.refusing()
+.meaning(
+    "How often the housekeeper looks whether a file is to be rotated, compressed or removed. The end of a day and the \
+         size are seen with each event as well.",
+);
+
+pub(crate) const KNOBS: &[&Knob] = &[
+    &FILE,
+    &DIRECTORY,
+    &RING_CAPACITY,
+    &SAMPLE_RATE,
+    &PER_SECOND,
+    &BURST,
+    &SNAPSHOT_TOKEN,
+    &MAX_MB,
+    &GZIP_AFTER_DAYS,
+    &RETENTION_DAYS,
+    &ROTATE_SECONDS,
+];
+
+/// The file that is written.
+pub(super) fn file(settings: &Settings) -> PathBuf {
+    let named = settings.path(&FILE).unwrap_or_else(|| PathBuf::from(FILE.default));
+    match settings.path(&DIRECTORY) {
+        Some(directory) if !settings.of(&FILE).origin.is_given() => in_directory(&directory),
+        _ => named,
+    }
+}
+
+/// The file in a directory of which no other name is known.
+pub(super) fn in_directory(directory: &Path) -> PathBuf {
+    directory.join("metrics.jsonl")
+}
+
+/// The file as answers name it: never where on the machine it is.
+pub(super) fn shown(file: &Path) -> String {
+    if file.is_absolute() {
+        return file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    }
+    let named: PathBuf = file.components().filter(|part| *part != Component::CurDir).collect();
+    named.to_string_lossy().into_owned()
+}
+
+/// What a reload replaces.
+pub(super) struct Live {
+    /// From 0 for none to 1 for all.
+    pub(super) sample_rate: f64,
+    pub(super) rate: Rate,
+    /// What shows whole ids, if everyone does not see them.
+    pub(super) token: Option<Secret>,
+    pub(super) rules: Rules,
+}
+
+impl Live {
+    /// As configured.
+    pub(super) fn of(settings: &Settings) -> Self {
+        Self {
+            sample_rate: settings.fraction(&SAMPLE_RATE).as_f64(),
+            rate: Rate { per_second: settings.small(&PER_SECOND), burst: settings.small(&BURST) },
+            token: settings.secret(&SNAPSHOT_TOKEN).map(|token| Secret::new(token.bytes())),
+            rules: Rules::of(settings),
+        }
+    }
+}
+
+/// When files are moved aside, compressed and removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rules {
+    /// The size at which another file is begun; none for only at the end of a day.
+    pub(super) max_bytes: Option<u64>,
+    /// After how many days a file is compressed, if ever.
+    pub(super) gzip_after_days: Option<u32>,
+    /// After how many days it is removed, if ever.
+    pub(super) keep_days: Option<u32>,
+}
+
+impl Rules {
+    /// As configured.
+    pub(super) fn of(settings: &Settings) -> Self {
+        let days = |knob| Some(settings.small(knob)).filter(|days| *days > 0);
+        Self {
+            max_bytes: Some(u64::from(settings.small(&MAX_MB)) * MIB).filter(|bytes| *bytes > 0),
+            gzip_after_days: days(&GZIP_AFTER_DAYS),
+            keep_days: days(&RETENTION_DAYS),
+        }
+    }
+}
+
+/// How often files are looked after.
+pub(super) fn every(settings: &Settings) -> Duration {
+    settings.seconds(&ROTATE_SECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_answer_tells_where_on_the_machine_the_file_is() {
+        for (file, says) in [
+            ("./data/metrics.jsonl", "data/metrics.jsonl"),
+            ("data/./metrics.jsonl", "data/metrics.jsonl"),
+            ("/var/lib/inkring/metrics.jsonl", "metrics.jsonl"),
+            ("../a/metrics.jsonl", "../a/metrics.jsonl"),
+        ] {
+            assert_eq!(shown(Path::new(file)), says);
+        }
+    }
+}

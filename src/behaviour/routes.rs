@@ -1,0 +1,196 @@
+//! What clients are served: events in, a snapshot and the health of it out.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::body::{self, EVENTS_BODY_MAX_BYTES, Many, Sent};
+use super::bucket::Buckets;
+use super::event::{Event, Sender};
+use super::line;
+use super::options;
+use super::quiet::{self, Quiet};
+use super::sink::SinkHandle;
+use super::snapshot::{SHOWN_DEFAULT, Snapshot};
+use super::state::State;
+use crate::audit::{dice, is_sampled};
+use crate::clock::{Clock, Timekeeper, Timestamp};
+use crate::gate::validate::{Check, Problem};
+use crate::gate::{ApiError, Call, Code, Live, Outcome, Route, Routes};
+use crate::net::Response;
+
+/// What is served.
+pub(super) const ROUTES: [Route; 4] = [
+    Route::public(&Method::POST, "/api/metrics/event")
+        .taking(EVENTS_BODY_MAX_BYTES)
+        .counted_by_itself()
+        .does("Take an event, or several of them"),
+    Route::public(&Method::GET, "/api/metrics/behavior").does("Show the last events, and how many there are of each"),
+    Route::public(&Method::GET, "/api/metrics/behavior/health").probe().does("Say whether events can be written"),
+    Route::public(&Method::GET, "/api/metrics/health").probe().does("Say the same"),
+];
+
+/// What the shards share.
+pub(super) struct Served {
+    pub(super) state: Arc<State>,
+    pub(super) sink: SinkHandle,
+    pub(super) live: Live<options::Live>,
+    pub(super) buckets: Buckets,
+    /// The file, as answers name it.
+    pub(super) file: String,
+    pub(super) clock: Clock,
+    /// When the time of the buckets began.
+    pub(super) began: Instant,
+    pub(super) timekeeper: Timekeeper,
+}
+
+/// Adds them for one shard.
+pub(super) fn add(routes: &mut Routes, served: &Arc<Served>) {
+    let [to_take, to_show, to_health, to_health_as_well] = ROUTES;
+    let with = |handler: fn(&Served, &Call<'_>) -> Result<Outcome, ApiError>| {
+        let served = Arc::clone(served);
+        move |call: &Call<'_>| handler(&served, call)
+    };
+    routes.add(to_take, with(take));
+    routes.add(to_show, with(show));
+    routes.add(to_health, with(health));
+    routes.add(to_health_as_well, with(health));
+}
+
+/// In the order of contract 02 §1.6.
+fn take(served: &Served, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let (live, events) = (served.live.now(), &served.state.counters.events);
+    let since = served.clock.instant().saturating_duration_since(served.began);
+    if !served.buckets.admit(call.client, live.rate, u64::try_from(since.as_millis()).unwrap_or(u64::MAX)) {
+        events.limited.inc();
+        let error = ApiError::new(Code::RateLimited, "Rate limit exceeded for events of this address");
+        return Err(error.with_header(RETRY_AFTER, HeaderValue::from_static("1")));
+    }
+    let now = served.timekeeper.now();
+    let sender = Sender::new(call.headers.get("user-agent"), now);
+    let sent = body::read(call.bytes, &sender).map_err(|problems| {
+        events.rejected.inc();
+        ApiError::invalid(&problems)
+    })?;
+    if let Some(quiet) = quiet::reason(|name| call.headers.get(name)) {
+        let (count, answer) = match sent {
+            Sent::One(_) => (1, taken(0, &served.file)),
+            Sent::Many(many) => (many.events.len(), taken_together(0, 0, &many.rejected, &many.problems, &served.file)),
+        };
+        let counter = match quiet {
+            Quiet::DoNotTrack => &events.do_not_track,
+            Quiet::Prefetch => &events.prefetch,
+        };
+        counter.inc_by(count as u64);
+        return Ok(Outcome::Now(answer));
+    }
+    match sent {
+        Sent::One(event) => {
+            keep(served, call, vec![event], now, live.sample_rate, |stored, _, file| taken(stored, file))
+        }
+        Sent::Many(Many { events: good, rejected, problems }) => {
+            events.rejected.inc_by(rejected.len() as u64);
+            keep(served, call, good, now, live.sample_rate, move |stored, sampled, file| {
+                taken_together(stored, sampled, &rejected, &problems, file)
+            })
+        }
+    }
+}
+
+/// Has events written, but for those that the dice leave out, and remembers all of them. The answer is made of how many were
+/// written and how many were not.
+fn keep(
+    served: &Served,
+    call: &Call<'_>,
+    events: Vec<Event>,
+    now: Timestamp,
+    sample_rate: f64,
+    answer: impl FnOnce(usize, usize, &str) -> Response + 'static,
+) -> Result<Outcome, ApiError> {
+    let (mut lines, mut stored) = (String::new(), 0);
+    for event in events.iter().filter(|_| is_sampled(sample_rate, dice())) {
+        line::write(event, now, &mut lines);
+        stored += 1;
+    }
+    let sampled = events.len() - stored;
+    served.state.counters.events.sampled.inc_by(sampled as u64);
+    if stored == 0 {
+        served.state.remember(events);
+        return Ok(Outcome::Now(answer(0, sampled, &served.file)));
+    }
+    let (reply, parked) = call.park();
+    if let Err(refused) = served.sink.append(lines, stored as u64, reply) {
+        // In this order, so that nobody is woken for it.
+        drop(parked);
+        drop(refused);
+        return Err(ApiError::overloaded("Too many events are waiting to be written; nothing was kept"));
+    }
+    // Also when the write fails: it is the snapshot that then shows what came.
+    served.state.remember(events);
+    let file = served.file.clone();
+    Ok(Outcome::Parked(parked.then(move |()| Ok(answer(stored, sampled, &file)))))
+}
+
+fn taken(stored: usize, file: &str) -> Response {
+    accepted(&json!({ "ok": true, "stored": stored, "file": file }))
+}
+
+fn taken_together(stored: usize, sampled: usize, rejected: &[usize], problems: &[Problem], file: &str) -> Response {
+    let mut body = json!({ "ok": true, "stored": stored, "sampled": sampled, "rejected": rejected, "file": file });
+    if !problems.is_empty() {
+        body["detail"] = problems.iter().map(Problem::to_json).collect();
+    }
+    accepted(&body)
+}
+
+fn accepted(body: &Value) -> Response {
+    Response::json(StatusCode::ACCEPTED, body.to_string().into_bytes())
+}
+
+/// A client that need not show the token: one on this machine, for whom nobody else asks.
+fn is_local(call: &Call<'_>) -> bool {
+    call.client.to_canonical().is_loopback()
+        && ["x-forwarded-for", "forwarded"].iter().all(|name| call.headers.get(name).is_none())
+}
+
+fn show(served: &Served, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let (_, capacity) = served.state.ring_size();
+    let mut check = Check::new();
+    let limit = check.query_number(call.query_value("limit"), "limit", 1..=capacity as i64);
+    check.done()?;
+    // Within the capacity, which is a usize.
+    let limit = limit.map_or(SHOWN_DEFAULT.min(capacity), |limit| limit as usize);
+    let live = served.live.now();
+    let shows = |token: &crate::plane::Secret| token.is_shown_by(call.headers.get("authorization")) || is_local(call);
+    let shortened = live.token.as_ref().is_some_and(|token| !shows(token));
+    let (total, window) = served.state.last(limit);
+    let snapshot = Snapshot { total, window: &window, file_bytes: served.state.file_bytes(), shortened };
+    Ok(Outcome::Now(Response::json(StatusCode::OK, snapshot.to_json().into_bytes())))
+}
+
+/// Always 200: what is wrong is in the body (contract 02 §1.3).
+fn health(served: &Served, _: &Call<'_>) -> Result<Outcome, ApiError> {
+    Ok(Outcome::Now(Response::json(StatusCode::OK, report(&served.state).to_string().into_bytes())))
+}
+
+/// How events fare, for health and for the operator's status.
+pub(super) fn report(state: &State) -> Value {
+    let ((size, capacity), trouble) = (state.ring_size(), state.trouble());
+    let (exists, counters) = (state.file_bytes().is_some(), &state.counters);
+    json!({
+        "ok": trouble.is_none(),
+        "status": if trouble.is_none() { "healthy" } else { "degraded" },
+        "ring_size": size,
+        "ring_capacity": capacity,
+        "sink_exists": exists,
+        "file_exists": exists,
+        "sink_error": trouble,
+        "last_rotation": state.passed().map(|passed| passed.to_json()),
+        "do_not_track": counters.events.do_not_track.get(),
+        "prefetch": counters.events.prefetch.get(),
+        "torn_lines": counters.disturbed.torn.get(),
+    })
+}

@@ -1,0 +1,449 @@
+//! The one thread that writes the file of events. Shards hand it lines and wait for nothing; it answers their requests once
+//! the lines are in the file, syncs within a second ([`SYNC_WITHIN`]), and moves the file aside when it is due.
+
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use rustix::io::Errno;
+
+use super::active::{Active, Disturbance};
+use super::errors::sink_failed;
+use super::options;
+use super::state::State;
+use crate::clock::{Clock, Timekeeper};
+use crate::gate::{Live, Reply};
+use crate::observe::throttle::LogThrottle;
+use crate::store;
+
+/// Requests whose events wait to be written.
+pub(super) const SINK_REQUESTS_MAX: usize = 4096;
+/// Bytes of their lines.
+pub(super) const SINK_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// What is written at once.
+const WRITE_MAX_BYTES: usize = 1024 * 1024;
+/// When what was written is synced: so much later, which leaves a slow disk the other half of the second that is promised.
+pub(super) const SYNC_WITHIN: Duration = Duration::from_millis(500);
+/// How often it is tried whether events can be written again.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// What events leave free of a disk on which the database may lie, too; of a small disk a sixteenth.
+pub(super) const EVENTS_LEAVE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Hands in lines. Clones share the sink.
+#[derive(Clone)]
+pub(super) struct SinkHandle(Arc<Shared>);
+
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    bytes: usize,
+    closed: bool,
+}
+
+enum Job {
+    /// Appends lines of so many events.
+    Append { lines: String, events: u64, reply: Reply<()> },
+    /// Moves the file aside if it is due, or has so many bytes.
+    Rotate { max_bytes: Option<u64>, answer: Sender<io::Result<Option<String>>> },
+}
+
+impl SinkHandle {
+    /// Hands in lines without waiting. The reply is answered once they are in the file.
+    ///
+    /// # Errors
+    /// Gives the reply back when too much waits, or the sink has stopped.
+    pub(super) fn append(&self, lines: String, events: u64, reply: Reply<()>) -> Result<(), Reply<()>> {
+        let mut queue = self.0.queue.lock();
+        let bytes = queue.bytes + lines.len();
+        if queue.closed || queue.jobs.len() >= SINK_REQUESTS_MAX || bytes > SINK_BYTES_MAX {
+            return Err(reply);
+        }
+        queue.bytes = bytes;
+        queue.jobs.push_back(Job::Append { lines, events, reply });
+        drop(queue);
+        self.0.changed.notify_one();
+        Ok(())
+    }
+
+    /// Has the file moved aside if it is due by now, and waits for it. Not for shards.
+    ///
+    /// # Errors
+    /// When it cannot be.
+    pub(super) fn rotate(&self, max_bytes: Option<u64>) -> io::Result<Option<String>> {
+        let (answer, answered) = channel();
+        {
+            let mut queue = self.0.queue.lock();
+            if queue.closed {
+                return Err(io::Error::other("the server stops"));
+            }
+            queue.jobs.push_back(Job::Rotate { max_bytes, answer });
+        }
+        self.0.changed.notify_one();
+        answered.recv().unwrap_or_else(|_| Err(io::Error::other("the thread that writes events gave it up")))
+    }
+
+    /// How many requests wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.0.queue.lock().jobs.len()
+    }
+}
+
+impl Shared {
+    /// What has been handed in, after so long at the latest; nothing once the sink is closed and all is done.
+    fn next(&self, patience: Option<Duration>) -> Option<VecDeque<Job>> {
+        let mut queue = self.queue.lock();
+        if queue.jobs.is_empty() && !queue.closed {
+            match patience {
+                Some(patience) => _ = self.changed.wait_for(&mut queue, patience),
+                None => self.changed.wait(&mut queue),
+            }
+        }
+        if queue.jobs.is_empty() && queue.closed {
+            return None;
+        }
+        queue.bytes = 0;
+        Some(std::mem::take(&mut queue.jobs))
+    }
+}
+
+/// The running sink.
+pub(super) struct Sink {
+    handle: SinkHandle,
+    thread: JoinHandle<()>,
+}
+
+/// What its thread works with.
+pub(super) struct Parts {
+    pub(super) active: Active,
+    pub(super) state: Arc<State>,
+    pub(super) live: Live<options::Live>,
+    pub(super) directory: std::path::PathBuf,
+    pub(super) clock: Clock,
+    pub(super) timekeeper: Timekeeper,
+}
+
+impl Sink {
+    /// Starts it. Whether events can be written is known when this returns.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub(super) fn start(parts: Parts) -> io::Result<Self> {
+        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
+        let mut writing = Writing { parts, shared: Arc::clone(&shared), due: None, room: None };
+        writing.probe();
+        let thread = std::thread::Builder::new().name("behaviour".into()).spawn(move || writing.run())?;
+        Ok(Self { handle: SinkHandle(shared), thread })
+    }
+
+    /// Where lines are handed in.
+    pub(super) fn handle(&self) -> SinkHandle {
+        self.handle.clone()
+    }
+
+    /// Writes and syncs what waits, and takes no more.
+    pub(super) fn stop(self) {
+        self.handle.0.queue.lock().closed = true;
+        self.handle.0.changed.notify_all();
+        if self.thread.join().is_err() {
+            log::error!(thread = "behaviour"; "thread.panicked");
+        }
+    }
+}
+
+/// The thread.
+struct Writing {
+    parts: Parts,
+    shared: Arc<Shared>,
+    /// When what was written is to be synced.
+    due: Option<Instant>,
+    /// When it was last looked how much room there is, and whether that was enough.
+    room: Option<(Instant, bool)>,
+}
+
+/// Lines that are written together, and who waits for them.
+#[derive(Default)]
+struct Batch {
+    lines: String,
+    events: u64,
+    replies: Vec<Reply<()>>,
+}
+
+impl Writing {
+    fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        while let Some(jobs) = shared.next(self.patience()) {
+            // The panic hook has logged it, and what was not answered is answered 500 by being dropped.
+            if catch_unwind(AssertUnwindSafe(|| self.turn(jobs))).is_err() {
+                self.parts.active.forget();
+            }
+        }
+        self.sync();
+    }
+
+    /// How long there is nothing to do unless something is handed in.
+    fn patience(&self) -> Option<Duration> {
+        let until_due = self.due.map(|due| due.saturating_duration_since(self.parts.clock.instant()));
+        let probe = self.parts.state.trouble().map(|_| PROBE_EVERY);
+        until_due.into_iter().chain(probe).min()
+    }
+
+    fn turn(&mut self, jobs: VecDeque<Job>) {
+        if jobs.is_empty() && self.parts.state.trouble().is_some() {
+            self.probe();
+        }
+        let mut batch = Batch::default();
+        for job in jobs {
+            match job {
+                Job::Append { lines, events, reply } => {
+                    if batch.lines.len() + lines.len() > WRITE_MAX_BYTES {
+                        self.write(std::mem::take(&mut batch));
+                    }
+                    batch.lines.push_str(&lines);
+                    batch.events += events;
+                    batch.replies.push(reply);
+                }
+                Job::Rotate { max_bytes, answer } => {
+                    self.write(std::mem::take(&mut batch));
+                    let rotated = self.rotate_if_due(max_bytes);
+                    self.notice();
+                    if let Err(error) = &rotated {
+                        self.judge(Some(error));
+                    }
+                    // Who asked may have left.
+                    let _ = answer.send(rotated);
+                }
+            }
+        }
+        self.write(batch);
+        if self.parts.active.is_dirty() {
+            let now = self.parts.clock.instant();
+            if *self.due.get_or_insert(now + SYNC_WITHIN) <= now {
+                self.sync();
+            }
+        }
+    }
+
+    /// Writes lines and answers.
+    fn write(&mut self, batch: Batch) {
+        if batch.replies.is_empty() {
+            return;
+        }
+        let written = self.append(batch.lines.as_bytes());
+        self.notice();
+        self.judge(written.as_ref().err());
+        let events = &self.parts.state.counters.events;
+        match &written {
+            Ok(()) => events.stored.inc_by(batch.events),
+            Err(_) => {
+                // It may be for want of room, so that is looked at again.
+                self.room = None;
+                events.failed.inc_by(batch.events)
+            }
+        };
+        for reply in batch.replies {
+            reply.done(written.as_ref().copied().map_err(sink_failed));
+        }
+    }
+
+    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.check_room()?;
+        let max_bytes = self.parts.live.now().rules.max_bytes;
+        // A file that cannot be moved aside can still be written to.
+        if let Err(error) = self.rotate_if_due(max_bytes) {
+            static FAILED: LogThrottle = LogThrottle::new();
+            if let Some(count) = FAILED.hit() {
+                log::warn!(error = error.to_string(), count; "behaviour.not_rotated");
+            }
+        }
+        self.parts.active.append(lines, self.parts.timekeeper.now())
+    }
+
+    fn rotate_if_due(&mut self, max_bytes: Option<u64>) -> io::Result<Option<String>> {
+        let files = &self.parts.state.counters.files;
+        let rotated = self.parts.active.rotate_if_due(self.parts.timekeeper.now(), max_bytes);
+        match &rotated {
+            Ok(Some(name)) => {
+                files.rotated.inc();
+                log::info!(name = name.as_str(); "behaviour.rotated");
+            }
+            Ok(None) => {}
+            Err(_) => _ = files.failed.inc(),
+        }
+        rotated
+    }
+
+    /// Leaves the rest of a disk to others; looks once a second at most.
+    fn check_room(&mut self) -> io::Result<()> {
+        let now = self.parts.clock.instant();
+        let known = self.room.filter(|(at, _)| now.saturating_duration_since(*at) < PROBE_EVERY);
+        let (at, is_enough) = known.unwrap_or_else(|| {
+            // Where nobody can tell, the writing will.
+            let room = store::room(&self.parts.directory).ok();
+            (now, room.is_none_or(|room| room.free_bytes >= EVENTS_LEAVE_BYTES.min(room.total_bytes / 16)))
+        });
+        self.room = Some((at, is_enough));
+        if is_enough { Ok(()) } else { Err(Errno::NOSPC.into()) }
+    }
+
+    /// Sees whether events could be written.
+    fn probe(&mut self) {
+        self.room = None;
+        let found = self.parts.active.probe().and_then(|()| self.check_room());
+        self.notice();
+        self.judge(found.as_ref().err());
+    }
+
+    fn sync(&mut self) {
+        self.due = None;
+        let synced = self.parts.active.sync();
+        if let Err(error) = &synced {
+            self.judge(Some(error));
+        }
+    }
+
+    /// Takes down how the file was found.
+    fn notice(&mut self) {
+        let Parts { active, state, .. } = &mut self.parts;
+        state.set_file_bytes(active.bytes());
+        let counters = &state.counters;
+        for how in active.disturbed() {
+            let (counter, word, bytes) = match how {
+                Disturbance::Gone => (&counters.disturbed.gone, "gone", 0),
+                Disturbance::Replaced => (&counters.disturbed.replaced, "replaced", 0),
+                Disturbance::Shorter => (&counters.disturbed.shorter, "shorter", 0),
+                Disturbance::Longer => (&counters.disturbed.longer, "longer", 0),
+                Disturbance::Torn { bytes } => (&counters.disturbed.torn, "torn", bytes),
+            };
+            counter.inc();
+            log::warn!(how = word, cut_bytes = bytes; "behaviour.file_disturbed");
+        }
+    }
+
+    /// Takes down whether events can be written.
+    fn judge(&self, error: Option<&io::Error>) {
+        let state = &self.parts.state;
+        if error.is_some() {
+            state.counters.failures.inc();
+        }
+        let said = error.map(io::Error::to_string);
+        if state.set_trouble(said.clone()) {
+            match said {
+                Some(error) => log::error!(error; "behaviour.cannot_write"),
+                None => log::info!("behaviour.writes_again"),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::counters::Counters;
+    use super::super::files::Ownership;
+    use super::super::names::Names;
+    use super::super::ring::Ring;
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::gate::{Waiting, park};
+    use crate::net::{Response, Resume, Ticket, Woken};
+    use crate::observe::metrics::Metrics;
+
+    /// A shard that need not be woken.
+    struct Asleep;
+
+    impl Resume for Asleep {
+        fn resume(&self, _: Ticket) {}
+    }
+
+    fn waiting() -> (Reply<()>, Waiting) {
+        let (reply, parked) = park(Arc::new(Asleep), Ticket { connection: 0, serial: 0 });
+        (reply, parked.then(|()| Ok(Response::empty(http::StatusCode::OK))))
+    }
+
+    fn parts(directory: &tempfile::TempDir) -> Parts {
+        let names = Names::of(&directory.path().join("metrics.jsonl"));
+        let ownership = Arc::new(Ownership::of(names.clone()));
+        let rate = super::super::bucket::Rate { per_second: 5, burst: 10 };
+        let rules = options::Rules { max_bytes: None, gzip_after_days: None, keep_days: None };
+        let clock = Clock::manual(Timestamp(1_790_000_000_000_000));
+        Parts {
+            active: Active::new(names, ownership),
+            state: Arc::new(State::new(Ring::new(5), Counters::new(&Metrics::default()))),
+            live: Live::new(options::Live { sample_rate: 1.0, rate, token: None, rules }),
+            directory: directory.path().to_owned(),
+            timekeeper: Timekeeper::new(clock.clone(), || None),
+            clock,
+        }
+    }
+
+    #[test]
+    fn so_much_waits_and_no_more() {
+        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
+        let sink = SinkHandle(Arc::clone(&shared));
+        let append = |bytes: usize| {
+            let (reply, waiting) = waiting();
+            let taken = sink.append("x".repeat(bytes), 1, reply).is_ok();
+            drop(waiting);
+            taken
+        };
+        assert!((0..SINK_REQUESTS_MAX).all(|_| append(1)) && !append(1));
+        assert_eq!(sink.waiting(), SINK_REQUESTS_MAX);
+        drop(shared.next(None));
+        assert!((0..16).all(|_| append(SINK_BYTES_MAX / 16)) && !append(1), "bytes are counted as well");
+        drop(shared.next(None));
+        assert!(append(SINK_BYTES_MAX) && !append(1));
+    }
+
+    #[test]
+    fn what_waits_at_the_stop_is_written_and_answered() {
+        let directory = tempfile::tempdir().unwrap();
+        let sink = Sink::start(parts(&directory)).unwrap();
+        let handle = sink.handle();
+        let answers: Vec<Waiting> = (0..50)
+            .map(|number| {
+                let (reply, waiting) = waiting();
+                handle.append(format!("{number}\n"), 1, reply).ok().unwrap();
+                waiting
+            })
+            .collect();
+        sink.stop();
+        assert!(answers.into_iter().all(|waiting| waiting.answer(Woken::Resumed).is_ok()));
+        let text = std::fs::read_to_string(directory.path().join("metrics.jsonl")).unwrap();
+        assert!(text.lines().eq((0..50).map(|number| number.to_string())));
+        let (reply, _waiting) = waiting();
+        assert!(handle.append("late\n".to_owned(), 1, reply).is_err());
+        assert!(handle.rotate(None).is_err());
+    }
+
+    #[test]
+    fn what_was_written_is_synced_within_a_second() {
+        let directory = tempfile::tempdir().unwrap();
+        let parts = parts(&directory);
+        let clock = parts.clock.clone();
+        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
+        let mut writing = Writing { parts, shared, due: None, room: None };
+        let append = |writing: &mut Writing| {
+            let (reply, waiting) = waiting();
+            writing.turn(VecDeque::from([Job::Append { lines: "x\n".to_owned(), events: 1, reply }]));
+            assert!(waiting.answer(Woken::Resumed).is_ok());
+        };
+        assert_eq!(writing.patience(), None);
+        append(&mut writing);
+        clock.advance(400_000);
+        assert_eq!(writing.patience(), Some(Duration::from_millis(100)));
+        append(&mut writing);
+        assert!(writing.parts.active.is_dirty(), "the first of them counts");
+        clock.advance(100_000);
+        writing.turn(VecDeque::new());
+        assert!(!writing.parts.active.is_dirty() && writing.patience().is_none());
+    }
+}

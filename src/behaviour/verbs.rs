@@ -1,0 +1,280 @@
+//! `inkring metrics rotate`: looks after the files of events by hand, or has the server do it that writes them. It takes the
+//! flags of the original's script in either of their spellings (contract 02 C2).
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use super::files::{NotOurs, Ownership};
+use super::names::Names;
+use super::operator::ROTATE;
+use super::options::{self, Rules};
+use super::upkeep::pass_alone;
+use crate::clock::Clock;
+use crate::feature::verb::{self, Misconfigured, Program, fail, misconfigured, print};
+use crate::net::client::{Ask, AskError};
+use crate::plane::{self, PROCESS_HEADER};
+use crate::settings::Settings;
+use crate::text::visible;
+
+/// How long a server may take for it: files may have to be compressed first.
+const ROTATE_PATIENCE: Duration = Duration::from_secs(3600);
+/// Its answer is not read any further.
+const ROTATE_ANSWER_MAX_BYTES: u64 = 65_536;
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// The verbs of behaviour metrics.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Look after the files of behaviour metrics
+    #[command(subcommand)]
+    Metrics(Metrics),
+}
+
+/// What can be done about them.
+#[derive(Debug, Subcommand)]
+pub(super) enum Metrics {
+    /// Rotate the file of events, compress old ones and remove those that are too old
+    ///
+    /// A server that writes them does this by itself, every METRICS_ROTATE_SECONDS; while it runs it is asked to do so now, over
+    /// its private plane (OPS_ADDR, with OPS_TOKEN). What no flag says is as configured.
+    #[command(after_help = "Exit codes: 0 done, 1 failure, 2 usage, 3 the settings are wrong.")]
+    Rotate(Options),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Do it once; otherwise again and again, until it is killed
+    #[arg(long)]
+    once: bool,
+    /// The directory of metrics.jsonl; that of METRICS_JSONL if not given
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Compress files of so many days ago; 0 for none
+    #[arg(long, visible_alias = "gzip-after-days", value_name = "DAYS", allow_negative_numbers = true)]
+    gzip_after: Option<i64>,
+    /// Remove files of so many days ago; 0 for none
+    #[arg(long, visible_alias = "delete-after-days", value_name = "DAYS", allow_negative_numbers = true)]
+    retention: Option<i64>,
+    /// Begin another file when this one has so many MiB; 0 for at once, less for never
+    #[arg(long, value_name = "MIB", allow_negative_numbers = true)]
+    max_mb: Option<f64>,
+    /// Seconds from the end of one time to the beginning of the next
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    interval: u64,
+}
+
+impl verb::Verb for Verb {
+    fn run(self, program: &Program<'_>) -> ExitCode {
+        let Self::Metrics(Metrics::Rotate(options)) = self;
+        let settings = match (program.settings)() {
+            Ok(settings) => settings,
+            Err(error) => return misconfigured(&error),
+        };
+        loop {
+            let ended = match rotate(&options, &settings) {
+                Ok(done) => done.say(),
+                Err(error) => fail("nothing was rotated", &error, 1),
+            };
+            if options.once {
+                return ended;
+            }
+            pause(Duration::from_secs(options.interval));
+        }
+    }
+}
+
+/// Nothing is ever sent: this is how to wait with an end.
+fn pause(time: Duration) {
+    let (_never, wait) = channel::<()>();
+    let _ = wait.recv_timeout(time);
+}
+
+/// Why nothing was done.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error(transparent)]
+    Config(#[from] Misconfigured),
+    #[error("there is no directory {}", .0.display())]
+    NoDirectory(PathBuf),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error(
+        "process {pid} writes {file}, and its private plane, which would do it, is off; set OPS_ADDR for both the server and \
+         this verb, or stop the server first"
+    )]
+    NoPlane { pid: String, file: String },
+    #[error(
+        "process {pid} writes {file}, and its private plane does not answer: {error}; see that OPS_ADDR is what the server was \
+         started with, or stop the server first"
+    )]
+    Silent { pid: String, file: String, error: AskError },
+    #[error("the server refused: {status} {message}{}", hint(*.status))]
+    Refused { status: u16, message: String },
+}
+
+fn hint(status: u16) -> &'static str {
+    match status {
+        401 | 403 => "; set OPS_TOKEN to that of the server",
+        404 => "; is OPS_ADDR the private plane of an inkring?",
+        412 => "; set OPS_ADDR to that of the server which writes it",
+        _ => "",
+    }
+}
+
+/// What was done, as [`Passed::to_json`](super::state::Passed::to_json) has it.
+struct Done {
+    file: String,
+    passed: Value,
+}
+
+impl Done {
+    fn say(&self) -> ExitCode {
+        let passed = &self.passed;
+        let count = |name: &str| passed[name].as_u64().unwrap_or_default();
+        let rotated =
+            passed["rotated"].as_str().map_or_else(|| "not yet due".to_owned(), |name| visible(name).into_owned());
+        let mut text = format!("{}\n", self.file);
+        for (name, value) in [
+            ("rotated", rotated),
+            ("compressed", count("compressed").to_string()),
+            ("removed", count("removed").to_string()),
+        ] {
+            text.push_str(&format!("  {name:<14} {value}\n"));
+        }
+        if count("waiting_for_the_clock") > 0 {
+            let waiting = count("waiting_for_the_clock");
+            text.push_str(&format!(
+                "  {waiting} more are too old, and go when the server's clock has been right for an hour\n"
+            ));
+        }
+        print(&text);
+        let faults = passed["faults"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if faults.is_empty() {
+            return ExitCode::SUCCESS;
+        }
+        let faults: Vec<String> =
+            faults.iter().filter_map(Value::as_str).map(|fault| visible(fault).into_owned()).collect();
+        fail("not all of it could be done", &faults.join("\n"), 1)
+    }
+}
+
+fn rotate(options: &Options, settings: &Settings) -> Result<Done, Ended> {
+    let path = options.data_dir.as_deref().map_or_else(|| options::file(settings), options::in_directory);
+    let (names, file) = (Names::of(&path), path.display().to_string());
+    if !names.directory().is_dir() {
+        return Err(Ended::NoDirectory(names.directory().to_owned()));
+    }
+    let rules = options.rules(Rules::of(settings));
+    let ownership = Arc::new(Ownership::of(names.clone()));
+    match pass_alone(&names, &ownership, rules, Clock::system().now()) {
+        Ok(passed) => Ok(Done { file, passed: passed.to_json() }),
+        Err(NotOurs::Theirs(pid)) => {
+            let passed = ask(options, settings, pid, &file)?;
+            Ok(Done { file, passed })
+        }
+        Err(NotOurs::Io(error)) => Err(error.into()),
+    }
+}
+
+impl Options {
+    /// The rules, with what the flags say in their place.
+    fn rules(&self, mut rules: Rules) -> Rules {
+        let days = |days: i64| Some(u32::try_from(days.max(0)).unwrap_or(u32::MAX)).filter(|days| *days > 0);
+        if let Some(asked) = self.gzip_after {
+            rules.gzip_after_days = days(asked);
+        }
+        if let Some(asked) = self.retention {
+            rules.keep_days = days(asked);
+        }
+        if let Some(bytes) = self.max_bytes() {
+            rules.max_bytes = u64::try_from(bytes).ok();
+        }
+        rules
+    }
+
+    /// Bytes at which another file is begun; less than 0 for never.
+    fn max_bytes(&self) -> Option<i64> {
+        // What is no number of MiB becomes 0 or the most there is.
+        self.max_mb.map(|mib| (mib * MIB).ceil() as i64)
+    }
+
+    /// The same for a server.
+    fn query(&self) -> String {
+        let asked =
+            [("max_bytes", self.max_bytes()), ("gzip_after_days", self.gzip_after), ("keep_days", self.retention)];
+        let asked = asked.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
+        asked.collect::<Vec<_>>().join("&")
+    }
+}
+
+/// Has the server do it that writes the file.
+fn ask(options: &Options, settings: &Settings, pid: String, file: &str) -> Result<Value, Ended> {
+    let file = file.to_owned();
+    let Some(to) = plane::client::place(settings) else { return Err(Ended::NoPlane { pid, file }) };
+    let target = format!("{ROTATE}?{}", options.query());
+    // At the address may be the server of another file.
+    let headers = [(PROCESS_HEADER, pid.as_str())];
+    let ask = Ask { method: "POST", headers: &headers, ..Ask::get(&target) };
+    let answered = plane::client::ask(ask, to, settings, ROTATE_PATIENCE);
+    let answer = answered.map_err(|error| Ended::Silent { pid: pid.clone(), file, error })?;
+    let status = answer.status;
+    let text = answer.text(ROTATE_ANSWER_MAX_BYTES).unwrap_or_default();
+    let said: Value = serde_json::from_str(&text).unwrap_or_default();
+    if status == 200 {
+        return Ok(said);
+    }
+    let message = said["error"]["message"].as_str().unwrap_or("it does not say why");
+    Err(Ended::Refused { status, message: visible(message).into_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn rules(flags: &[&str]) -> (Rules, String) {
+        let configured = Rules { max_bytes: Some(7), gzip_after_days: Some(3), keep_days: Some(30) };
+        let line = Line::try_parse_from([&["rotate"], flags].concat()).unwrap();
+        (line.options.rules(configured), line.options.query())
+    }
+
+    #[test]
+    fn both_spellings_of_the_flags_are_taken() {
+        let expected = Rules { max_bytes: Some(67_108_864), gzip_after_days: Some(5), keep_days: None };
+        let seed = [
+            "--data-dir",
+            "/data",
+            "--interval",
+            "300",
+            "--gzip-after-days",
+            "5",
+            "--delete-after-days",
+            "0",
+            "--max-mb",
+            "64",
+        ];
+        let script = ["--once", "--gzip-after", "5", "--retention", "-1", "--max-mb", "64"];
+        assert_eq!(rules(&seed), (expected, "max_bytes=67108864&gzip_after_days=5&keep_days=0".to_owned()));
+        assert_eq!(rules(&script), (expected, "max_bytes=67108864&gzip_after_days=5&keep_days=-1".to_owned()));
+        let (none, query) = rules(&[]);
+        assert_eq!((none.max_bytes, none.keep_days, query.as_str()), (Some(7), Some(30), ""));
+        assert_eq!(rules(&["--max-mb", "0"]).0.max_bytes, Some(0));
+        assert_eq!(rules(&["--max-mb", "0.5"]).0.max_bytes, Some(524_288));
+        assert_eq!(rules(&["--max-mb", "-1"]).0.max_bytes, None);
+        let wrong = Line::try_parse_from(["rotate", "--gzip-afer", "5"]).map(drop).unwrap_err().to_string();
+        assert!(wrong.contains("--gzip-after"), "{wrong}");
+    }
+}
