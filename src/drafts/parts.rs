@@ -47,9 +47,9 @@ pub(super) struct Gathered {
 
 impl Gathered {
     /// Adds what was read after it.
-    pub(super) fn add(&mut self, mut newer: Self) {
-        self.authors.append(&mut newer.authors);
-        self.passes.append(&mut newer.passes);
+    pub(super) fn add(&mut self, newer: Self) {
+        self.authors.extend(newer.authors);
+        self.passes.extend(newer.passes);
         self.last_segment_at = newer.last_segment_at.or(self.last_segment_at);
     }
 
@@ -171,7 +171,8 @@ pub(super) fn opening(head: &Head, out: &mut Vec<u8>) {
     out.extend_from_slice(br#""segments":["#);
 }
 
-fn push_segment(head: &Head, segment: &Segment<'_>, out: &mut Vec<u8>) {
+/// Appends a segment.
+pub(super) fn push_segment(head: &Head, segment: &Segment<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(if segment.order == 0 { b"{" } else { b",{" });
     field(out, "segment_id", segment.segment_id);
     field(out, "draft_id", &head.draft_id);

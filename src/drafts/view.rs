@@ -19,8 +19,8 @@ use crate::store::{Error, Reader};
 
 /// Segments, names of holders and names of collaborators of a draft that is answered at once and kept, rendered.
 pub(super) const WHOLE_MAX_BYTES: usize = 1024 * 1024;
-/// About the least that a segment takes: more of them than fit are not even begun with.
-const SEGMENT_BYTES: usize = 400;
+/// What a segment takes at the least: more of them than fit are not even begun with.
+const SEGMENT_BYTES: usize = 340;
 
 /// One draft, rendered as far as it was known when last looked at.
 #[derive(Debug)]
@@ -362,12 +362,19 @@ mod tests {
     fn what_is_too_large_to_be_held_is_told_by_its_head_alone() {
         let reader = drafts();
         // By what was read of it, and by the number of its segments before anything is read.
-        for (segments, chars) in [(1100, 500), (3000, 1)] {
+        for (segments, chars) in [(1100, 500), (3100, 1)] {
             reader.batch("DELETE FROM draft_segments WHERE segment_order > 0");
             grow(&reader, segments, chars, 0);
             reader.batch("DELETE FROM ring_passes; DELETE FROM draft_collaborators");
             assert!(matches!(all(&reader, Seen::default()), Ok(Fetched::Large(_))), "{segments} of {chars}");
         }
+        let mut smallest = Vec::new();
+        let id = "00000000-0000-4000-8000-000000000000";
+        let created_at = Timestamp(0);
+        let segment = store::Segment { order: 0, segment_id: id, user_id: "a", content: "x", created_at };
+        let head = Head { draft_id: id.to_owned(), ..store::head(&reader, "d").unwrap().unwrap() };
+        parts::push_segment(&head, &segment, &mut smallest);
+        assert!((SEGMENT_BYTES..SEGMENT_BYTES + 50).contains(&smallest.len()), "{}", smallest.len());
         let mut views = Views::new(1 << 22);
         let small = drafts();
         segments(&mut views, all(&small, Seen::default()).unwrap());

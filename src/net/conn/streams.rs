@@ -151,6 +151,9 @@ impl Conn {
         if download.ended {
             return Ok(false);
         }
+        if self.has_left {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
         let (bytes, more) = body::ask(source.as_mut());
         tools.look();
         more.and_then(|more| self.send_piece(bytes, more, tools))

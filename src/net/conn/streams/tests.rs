@@ -223,6 +223,11 @@ fn a_body_that_the_shard_cannot_make_breaks_the_connection_off() {
     drop(client);
     assert_eq!(conn.turn(0, &mut tools), Flow::Close);
     assert_eq!(tools.metrics.broken_off.get(), 0, "nothing of ours broke");
+    let asked = Rc::new(RefCell::new(0));
+    let count = Rc::clone(&asked);
+    let (mut conn, _client, mut tools) = making(GET, move || Box::new(Slow(Rc::clone(&count), Clock::system())));
+    conn.has_left = true;
+    assert_eq!((conn.turn(0, &mut tools), *asked.borrow()), (Flow::Close, 0), "nothing is made for nobody");
 }
 
 #[test]
