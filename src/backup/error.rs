@@ -1,5 +1,6 @@
 //! Why there is no backup.
 
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 use crate::store::{self, CopyError};
@@ -38,12 +39,12 @@ pub(super) enum BackupError {
         wanted: u64,
     },
     /// A file or directory cannot be made, written or read.
-    #[error("{path}: {source}; backups need a directory that inkring may write to", path = path.display())]
+    #[error("{path}: {source}; {remedy}", path = path.display(), remedy = remedy(source))]
     File {
         /// Which.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The database could not be copied.
     #[error("the copy into {directory} came to nothing: {source}", directory = directory.display())]
@@ -55,7 +56,7 @@ pub(super) enum BackupError {
     },
     /// What another inkring sends has broken off.
     #[error("what was sent broke off: {0}; nothing was kept")]
-    Broken(std::io::Error),
+    Broken(io::Error),
     /// The copy cannot be read again.
     #[error("the copy cannot be checked: {0}")]
     Unchecked(store::Error),
@@ -68,4 +69,40 @@ pub(super) enum BackupError {
     /// The server stops.
     #[error("it was given up because the server stops")]
     Stopping,
+}
+
+/// What to do about a file or directory of backups that cannot be made, written or read.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        _ if store::is_not_offered(error) => "the file system there cannot do that; name a directory on another one",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room, or name another directory",
+        ErrorKind::PermissionDenied
+        | ErrorKind::ReadOnlyFilesystem
+        | ErrorKind::NotFound
+        | ErrorKind::AlreadyExists
+        | ErrorKind::NotADirectory => "backups need a directory that inkring may write to",
+        _ => "see what is wrong with that disk, or name a directory on another one",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_sent_to_look_for_rights_that_are_there() {
+        let says = |number: i32| {
+            let source = io::Error::from_raw_os_error(number);
+            BackupError::File { path: "/mnt/stick".into(), source }.to_string()
+        };
+        // EACCES, EROFS, ENOTDIR; EINVAL, ENOTSUP, ENOSYS; ENOSPC; EIO.
+        for (numbers, part) in [
+            (&[13, 30, 20][..], "; backups need a directory that inkring may write to"),
+            (&[22, 95, 38], "; the file system there cannot do that; name a directory on another one"),
+            (&[28], "; make room, or name another directory"),
+            (&[5], "(os error 5); see what is wrong with that disk"),
+        ] {
+            numbers.iter().for_each(|number| assert!(says(*number).contains(part), "{}", says(*number)));
+        }
+    }
 }

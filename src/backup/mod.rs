@@ -32,13 +32,15 @@ pub use feature::FEATURE;
 use check::Halt;
 use error::{BackupError, ROOM_LEFT_BYTES};
 use manifest::Manifest;
-use partial::Partial;
+use partial::{Partial, Placed};
 
 /// A backup that was made.
 #[derive(Debug, Clone)]
 struct Report {
     /// The file.
     pub path: PathBuf,
+    /// Whether its name is on the disk as well.
+    pub is_name_synced: bool,
     /// What is in it.
     pub manifest: Manifest,
     /// How long it took, checks included.
@@ -64,8 +66,8 @@ fn alone(lock: &DatabaseLock, directory: &Path, schema: &Schema, clock: &Clock) 
     let steps = store::copy_alone(&from, &mut to).map_err(copying)?;
     drop((from, to));
     let manifest = partial.seal(schema, &Halt::default())?;
-    let path = partial.place(&manifest)?;
-    Ok(Report { path, manifest, took: clock.instant().saturating_duration_since(began), steps })
+    let Placed { path, is_name_synced } = partial.place(&manifest)?;
+    Ok(Report { path, is_name_synced, manifest, took: clock.instant().saturating_duration_since(began), steps })
 }
 
 /// Whether so many bytes find room, and leave some.
@@ -86,7 +88,7 @@ fn receive(
     manifest: &Manifest,
     from: &mut dyn std::io::Read,
     schema: &Schema,
-) -> Result<PathBuf, BackupError> {
+) -> Result<Placed, BackupError> {
     let mut partial = Partial::create(directory, manifest.created_at.0)?;
     check_room(directory, manifest.bytes)?;
     partial.fill(from)?;

@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::check::{CHUNK_BYTES, Facts, Halt, checksum, faults};
 use super::error::BackupError;
@@ -13,6 +14,29 @@ use crate::store::{self, CopyTarget, Depth, Error, OpenError, Schema};
 
 /// Backups begun within one second in one directory, at most.
 pub(super) const SAME_SECOND_MAX: u32 = 99;
+
+/// What an operator is told of a place where names are not sure to be on the disk.
+pub(super) const NAMES_NOT_SYNCED: &str = "the file system there cannot sync directories: right after a power failure the backup may \
+                                           be missing";
+/// Whether that was logged; it stays as it is, so once is enough.
+static NOT_SYNCED: AtomicBool = AtomicBool::new(false);
+
+/// A backup that has its name.
+#[derive(Debug)]
+pub(super) struct Placed {
+    /// Where.
+    pub(super) path: PathBuf,
+    /// Whether its name is on the disk as well.
+    pub(super) is_name_synced: bool,
+}
+
+/// Whether names are on the disk after this sync of their directory. Anything but that there is none is a failure.
+fn are_names_synced(sync: io::Result<()>) -> io::Result<bool> {
+    match sync {
+        Err(error) if store::is_not_offered(&error) => Ok(false),
+        sync => sync.map(|()| true),
+    }
+}
 
 /// The file while it is written. Dropped, it is removed.
 pub(super) struct Partial {
@@ -102,21 +126,32 @@ impl Partial {
     }
 
     /// Gives it its name. A backup never has its name without having its manifest.
-    pub(super) fn place(self, manifest: &Manifest) -> Result<PathBuf, BackupError> {
+    ///
+    /// Some shares cannot sync directories: there the name may be lost in a power failure, and nothing else. What has it was
+    /// synced and read back, so that is no reason to be without a backup; it is said.
+    pub(super) fn place(self, manifest: &Manifest) -> Result<Placed, BackupError> {
         let backup = self.directory.join(&self.name);
         let (described, written) = (manifest::path_beside(&backup), manifest::path_beside(&self.path));
         let text = format!("{}\n", manifest.to_line());
+        let mut is_name_synced = true;
         let placed = create_file(&written)
             .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
             .and_then(|()| std::fs::rename(&written, &described))
             .and_then(|()| std::fs::rename(&self.path, &backup))
-            .and_then(|()| store::sync_directory(&self.directory));
+            .and_then(|()| {
+                is_name_synced = are_names_synced(store::sync_directory(&self.directory))?;
+                Ok(())
+            });
         if placed.is_err() {
             for path in [&written, &described, &backup] {
                 let _ = std::fs::remove_file(path);
             }
         }
-        placed.map(|()| backup).map_err(file(&self.directory))
+        placed.map_err(file(&self.directory))?;
+        if !is_name_synced && !NOT_SYNCED.swap(true, Ordering::Relaxed) {
+            log::warn!(directory = self.directory.display().to_string(), reason = NAMES_NOT_SYNCED; "backup.name_not_synced");
+        }
+        Ok(Placed { path: backup, is_name_synced })
     }
 
     /// Has no name at all any more: it is gone when the file is closed, whatever happens.

@@ -108,6 +108,7 @@ pub(super) fn restore<N>(
     }
     let newer = database.exists().then(|| compare(database, file, schema, newer));
     check_room(directory_of(database), checked.bytes)?;
+    store::require_directory_sync(database)?;
     let Some(lock) = lock else { return Ok(Restored { checked, newer, old: None }) };
     stage(file, database, schema, &checked)?;
     let old = store::put_in_place(&lock, &now.compact()).map_err(|source| {

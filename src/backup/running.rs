@@ -12,7 +12,7 @@ use super::check::Halt;
 use super::error::TAKEN_MAX;
 use super::manifest::{self, Manifest};
 use super::options::Options;
-use super::partial::Partial;
+use super::partial::{Partial, Placed};
 use super::{BackupError, Report, check_room};
 use crate::clock::steady::Reading;
 use crate::clock::{Clock, Timestamp};
@@ -180,9 +180,9 @@ impl Backups {
     pub(super) fn to(&self, directory: &Path) -> Result<Report, BackupError> {
         self.logged(directory, |began| {
             let (partial, manifest, steps) = self.copy(directory)?;
-            let path = partial.place(&manifest)?;
+            let Placed { path, is_name_synced } = partial.place(&manifest)?;
             let took = self.shared.clock.instant().saturating_duration_since(began);
-            Ok(Report { path, manifest, took, steps })
+            Ok(Report { path, is_name_synced, manifest, took, steps })
         })
     }
 
@@ -204,7 +204,7 @@ impl Backups {
             let (partial, manifest, steps) = self.copy(directory)?;
             file = Some(partial.into_file()?);
             let took = self.shared.clock.instant().saturating_duration_since(began);
-            Ok(Report { path: PathBuf::new(), manifest, took, steps })
+            Ok(Report { path: PathBuf::new(), is_name_synced: true, manifest, took, steps })
         })?;
         let file = TakenAway { file: file.ok_or(BackupError::Stopping)?, _place: place };
         Ok(Streamed { file, manifest: report.manifest })
@@ -220,7 +220,7 @@ impl Backups {
         let result = make(began);
         match &result {
             // It has no name here, so nobody shall look for it.
-            Ok(Report { path, manifest, took, steps }) if path.as_os_str().is_empty() => log::info!(
+            Ok(Report { path, manifest, took, steps, .. }) if path.as_os_str().is_empty() => log::info!(
                 name = manifest.name, bytes = manifest.bytes, ms = took.as_millis() as u64, steps;
                 "backup.made_to_send"
             ),

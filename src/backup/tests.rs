@@ -124,9 +124,9 @@ fn one_to_take_away_has_no_name_and_is_whole() {
     assert!(backups.last().success.is_none(), "it is not one of those in BACKUP_DIR");
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).unwrap();
-    let path = receive(&there, &manifest, &mut bytes.as_slice(), &schema()).unwrap();
+    let path = receive(&there, &manifest, &mut bytes.as_slice(), &schema()).unwrap().path;
     assert_eq!(verify(&path, &schema()).unwrap().problems, [""; 0]);
-    let second = receive(&there, &manifest, &mut bytes.as_slice(), &schema()).unwrap();
+    let second = receive(&there, &manifest, &mut bytes.as_slice(), &schema()).unwrap().path;
     let number = second.display().to_string();
     assert!(number.ends_with("Z-2.db") && second != path, "both of one second are kept: {number}");
     assert_eq!(verify(&second, &schema()).unwrap().problems, [""; 0]);

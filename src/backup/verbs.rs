@@ -14,8 +14,9 @@ use super::error::BackupError;
 use super::manifest::Manifest;
 use super::operator::MANIFEST_HEADER;
 use super::options::Options;
+use super::partial::{NAMES_NOT_SYNCED, Placed};
 use super::restore::{RestoreError, Restored, restore};
-use super::{alone, receive};
+use super::{Report, alone, receive};
 use crate::clock::Clock;
 use crate::feature::Newer;
 use crate::feature::verb::{self, FOUND_PROBLEMS, Misconfigured, Program, fail, misconfigured, print};
@@ -133,7 +134,8 @@ fn make(to: Option<&Path>, program: &Program<'_>) -> Result<String, Ended> {
             }
             let directory = to.or(configured).ok_or(BackupError::NoDirectory)?;
             let report = alone(&lock, directory, schema, &Clock::system())?;
-            Ok(made(&report.path.display().to_string(), &report.manifest, program))
+            let Report { path, is_name_synced, manifest, .. } = report;
+            Ok(placed(&Placed { path, is_name_synced }, &manifest, program))
         }
         Err(OpenError::InUse { pid, .. } | OpenError::InUseAsIs { pid, .. }) => match to {
             None => {
@@ -153,8 +155,7 @@ fn make(to: Option<&Path>, program: &Program<'_>) -> Result<String, Ended> {
                 let described = body.header(MANIFEST_HEADER).ok_or_else(|| format!("there is no {MANIFEST_HEADER}"));
                 let manifest = described.and_then(Manifest::parse);
                 let manifest = manifest.map_err(|why| Ended::Strange { from, why })?;
-                let path = receive(directory, &manifest, &mut body, schema)?;
-                Ok(made(&path.display().to_string(), &manifest, program))
+                Ok(placed(&receive(directory, &manifest, &mut body, schema)?, &manifest, program))
             }
         },
         Err(error) => Err(error.into()),
@@ -184,6 +185,14 @@ fn ask(method: &str, settings: &Settings, pid: String) -> Result<FromServer, End
     let part = |name: &str| error["error"][name].as_str().map(|text| visible(text).into_owned());
     let code = part("code").unwrap_or_else(|| status.to_string());
     Err(Ended::Refused { status, code, message: part("message").unwrap_or_else(|| "it does not say why".to_owned()) })
+}
+
+fn placed(placed: &Placed, manifest: &Manifest, program: &Program<'_>) -> String {
+    let mut text = made(&placed.path.display().to_string(), manifest, program);
+    if !placed.is_name_synced {
+        text.push_str(&format!("  note: {NAMES_NOT_SYNCED}\n"));
+    }
+    text
 }
 
 fn made(place: &str, manifest: &Manifest, program: &Program<'_>) -> String {

@@ -118,6 +118,20 @@ pub enum OpenError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Its file system lacks what the promises rest on.
+    #[error(
+        "{path} lies on a file system that cannot {lacks} ({source}), so that acknowledged changes could be lost there; set \
+         DATABASE_URL to a file on a disk of this machine",
+        path = path.display()
+    )]
+    FileSystem {
+        /// The database.
+        path: PathBuf,
+        /// What cannot be done there.
+        lacks: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Another process writes to it.
     #[error(
         "{path} is in use by another inkring (process {pid}); stop it first, or set DATABASE_URL to another file",

@@ -7,7 +7,6 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
 use inkring::clock::{Clock, HOUR_MICROS};
@@ -18,7 +17,7 @@ use inkring::systemd::{Inherited, Notify};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::support::{Client, Server, inkring, needs, wait_for};
+use crate::support::{Client, Server, inkring, needs, preload, wait_for};
 
 /// Adds the seconds in a file to what the wall clock shows.
 const LIBRARY: &str = r#"
@@ -66,19 +65,7 @@ const YEAR: i64 = 365 * DAY;
 #[track_caller]
 fn library() -> Option<&'static Path> {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let built = BUILT.get_or_init(|| {
-        let compiler = needs::program(&["cc", "gcc", "clang"])?;
-        let place = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let (source, library) = (place.join("moved-clock.c"), place.join("moved-clock.so"));
-        std::fs::write(&source, LIBRARY).unwrap();
-        // Another run may use the one that is there.
-        let made = place.join(format!("moved-clock-{}.so", std::process::id()));
-        let done = Command::new(compiler).args(["-shared", "-fPIC", "-O1", "-o"]).arg(&made).arg(&source).output();
-        let done = done.unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        std::fs::rename(made, &library).unwrap();
-        Some(library)
-    });
+    let built = BUILT.get_or_init(|| preload::build("moved-clock", LIBRARY));
     if built.is_none() {
         needs::skip("a C compiler");
     }

@@ -46,6 +46,7 @@ mod routes_toy;
 mod same_file;
 mod settings;
 mod setup;
+mod shares;
 mod shutdown;
 mod smoke;
 mod smoke_verb;

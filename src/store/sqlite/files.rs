@@ -2,8 +2,11 @@
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
 
 use crate::store::error::OpenError;
 
@@ -26,11 +29,32 @@ pub fn bytes_of(database: &Path) -> u64 {
     bytes(database) + bytes(&with_suffix(database, "-wal"))
 }
 
+/// Whether an error says that a file system has no such thing, as shares and file systems of programs do, and not that it
+/// has gone wrong. EIO never does.
+pub fn is_not_offered(error: &io::Error) -> bool {
+    const NOT_OFFERED: [Errno; 3] = [Errno::INVAL, Errno::NOTSUP, Errno::NOSYS];
+    error.raw_os_error().is_some_and(|found| NOT_OFFERED.iter().any(|errno| errno.raw_os_error() == found))
+}
+
+/// Refuses a database whose file system cannot sync directories: after a power failure its log could be gone, and with it
+/// changes that were acknowledged.
+///
+/// # Errors
+/// When that is so. What else is wrong with the directory is for those who write there.
+pub fn require_directory_sync(database: &Path) -> Result<(), OpenError> {
+    match sync_directory(directory_of(database)) {
+        Err(source) if is_not_offered(&source) => {
+            Err(OpenError::FileSystem { path: database.to_owned(), lacks: "sync directories", source })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A new file is only on disk when its name is.
 ///
 /// # Errors
-/// When the directory cannot be synced.
-pub fn sync_directory(directory: &Path) -> std::io::Result<()> {
+/// When the directory cannot be synced; [`is_not_offered`] tells whether it ever can.
+pub fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory).and_then(|directory| directory.sync_all())
 }
 
@@ -78,6 +102,24 @@ pub(super) fn create_file(database: &Path) -> Result<bool, OpenError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_file_system_has_not_is_told_from_what_goes_wrong() {
+        let error = |errno: Errno| io::Error::from_raw_os_error(errno.raw_os_error());
+        for errno in [Errno::INVAL, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOSYS] {
+            assert!(is_not_offered(&error(errno)), "{errno}");
+        }
+        for errno in [Errno::IO, Errno::NOSPC, Errno::ROFS, Errno::ACCESS, Errno::PERM, Errno::STALE, Errno::DQUOT] {
+            assert!(!is_not_offered(&error(errno)), "{errno}");
+        }
+        assert!(!is_not_offered(&io::ErrorKind::InvalidInput.into()), "nobody but the system says so");
+        // A file system that has directories and cannot sync them.
+        assert!(is_not_offered(&sync_directory(Path::new("/proc/self")).unwrap_err()));
+        let refused = require_directory_sync(Path::new("/proc/self/a.db")).unwrap_err().to_string();
+        assert!(refused.contains("cannot sync directories (Invalid argument"), "{refused}");
+        let directory = tempfile::tempdir().unwrap();
+        require_directory_sync(&directory.path().join("a.db")).unwrap();
+    }
 
     #[test]
     fn a_database_is_as_large_as_its_file_and_its_log() {

@@ -5,13 +5,14 @@
 //! somebody removes the file beside it. Both are `flock`, which does not meet the locks that SQLite takes.
 
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::fstatfs;
+use rustix::io::Errno;
 
-use super::files::{chown_like, make_directory, with_suffix};
+use super::files::{chown_like, is_not_offered, make_directory, with_suffix};
 use super::place::real_path;
 use crate::store::error::OpenError;
 
@@ -57,7 +58,7 @@ impl DatabaseLock {
             match itself.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Err(by_another_name(path, &metadata)),
-                Err(TryLockError::Error(source)) => return Err(file(source)),
+                Err(TryLockError::Error(source)) => return Err(unlocked(path, path, source)),
             }
         }
         if metadata.nlink() > 1 {
@@ -139,6 +140,15 @@ fn by_another_name(path: &Path, metadata: &Metadata) -> OpenError {
     OpenError::InUseAsIs { path: path.to_owned(), pid: locked_by(metadata).unwrap_or_else(unknown) }
 }
 
+/// Why a file of a database cannot be locked, which is not because somebody else has it.
+fn unlocked(database: &Path, file: &Path, source: io::Error) -> OpenError {
+    let has_none = is_not_offered(&source) || source.raw_os_error() == Some(Errno::NOLCK.raw_os_error());
+    match has_none {
+        true => OpenError::FileSystem { path: database.to_owned(), lacks: "lock files", source },
+        false => OpenError::File { path: file.to_owned(), source },
+    }
+}
+
 fn lock_path(database: &Path) -> PathBuf {
     with_suffix(database, ".lock")
 }
@@ -160,7 +170,7 @@ fn take(database: &Path) -> Result<File, OpenError> {
         Err(TryLockError::WouldBlock) => {
             return Err(OpenError::InUse { path: database.to_owned(), pid: holder(&mut lock) });
         }
-        Err(TryLockError::Error(source)) => return Err(file(source)),
+        Err(TryLockError::Error(source)) => return Err(unlocked(database, &path, source)),
     }
     // Only root can, and only for root it matters.
     let _ = chown_like(&lock, database);

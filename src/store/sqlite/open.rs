@@ -10,7 +10,7 @@ use rusqlite::types::Value as SqliteValue;
 
 use super::connection::Connection;
 use super::definition::{Definition, KeptDefinition, distrust};
-use super::files::{create_file, directory_of, sync_directory};
+use super::files::{create_file, directory_of, require_directory_sync, sync_directory};
 use super::identity::{application_id, check_ours};
 use super::last_change::LastChange;
 use super::lock::DatabaseLock;
@@ -75,6 +75,7 @@ pub fn open_after(named: &Path, schema: &Schema, before: BeforeMigration<'_>) ->
 fn open_once(named: &Path, schema: &Schema, before: BeforeMigration<'_>) -> Result<Store, OpenError> {
     let mut lock = lock_database(named)?;
     let path = &lock.database().to_owned();
+    require_directory_sync(path)?;
     let fresh = create_file(path)?;
     if fresh {
         lock.take_itself()?;

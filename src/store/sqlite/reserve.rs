@@ -7,9 +7,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, fallocate};
-use rustix::io::Errno;
 
-use super::files::with_suffix;
+use super::files::{is_not_offered, with_suffix};
 
 /// The reserve of one database; of 0 bytes until told otherwise.
 #[derive(Debug)]
@@ -46,10 +45,9 @@ impl Reserve {
         let mut options = OpenOptions::new();
         let mut file = options.write(true).create(true).truncate(false).mode(0o600).open(&self.path)?;
         file.set_len(self.bytes)?;
-        match fallocate(&file, FallocateFlags::empty(), 0, self.bytes) {
-            Ok(()) => Ok(()),
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => fill(&mut file, self.bytes),
-            Err(error) => Err(error.into()),
+        match fallocate(&file, FallocateFlags::empty(), 0, self.bytes).map_err(io::Error::from) {
+            Err(error) if is_not_offered(&error) => fill(&mut file, self.bytes),
+            allocated => allocated,
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod ledger;
 pub mod needs;
+pub mod preload;
 pub mod shell;
 
 use std::path::Path;
