@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::support::Server;
+use crate::support::{Server, hold_writer};
 
 const TABLES: [&str; 9] = [
     "audit_anchor",
@@ -132,4 +132,19 @@ fn probes_do_not_ask_who_is_there() {
     for path in ["/healthz", "/readyz", "/api/health/db"] {
         server.get(path).expect(200);
     }
+}
+
+#[test]
+fn a_database_that_takes_no_row_of_the_probe_is_unreachable_until_it_does() {
+    let server = Server::start();
+    let held = hold_writer(&server.database());
+    let answer = server.get("/readyz");
+    let (code, message) = answer.expect_error(503);
+    assert_eq!((code.as_str(), message.as_str()), ("storage_unavailable", "database unreachable"));
+    let line = server.wait_for_log(|line| line["message"] == "health.not_ready");
+    assert_eq!((&line["level"], &line["detail"]), (&json!("WARN"), &json!("database unreachable")));
+    assert!(line["context"].as_str().is_some_and(|context| context.contains("locked")), "{line}");
+    server.get("/healthz").expect(200);
+    drop(held);
+    server.get("/readyz").expect(200);
 }
