@@ -18,7 +18,8 @@ pub(super) static LIMIT_EXCEEDED: CodeRow = CodeRow::new("limit_exceeded", &[Sta
 /// A limit of sockets is met. A socket is told so and closed, so no status ever goes with it.
 pub(super) static WS_LIMIT: CodeRow = CodeRow::new("ws_limit", &[])
     .meaning(
-        "a socket is over [a limit](PROTOCOL.md#refusals), or comes from another origin; it is told so in a frame",
+        "a socket is over [a limit](PROTOCOL.md#refusals), comes from another origin, or has given its place to a newer one of \
+         its user; it is told so in a frame",
         "the `message` says which; do not reconnect at once",
     )
     .operator(

@@ -118,6 +118,32 @@ fn readers_of_a_large_draft_cost_a_piece_each_and_not_the_draft() {
 }
 
 #[test]
+fn a_large_draft_that_is_damaged_is_broken_off_and_then_500() {
+    let (mut server, draft) = with_large_draft(1000);
+    let sound = server.create_draft("alice");
+    server.kill();
+    let database = rusqlite::Connection::open(server.database()).unwrap();
+    assert_eq!(database.execute("DELETE FROM draft_segments WHERE segment_order = 900", []).unwrap(), 1);
+    database.close().unwrap();
+    server.launch();
+    let mut client = server.connect();
+    client.send(format!("GET {draft} HTTP/1.1\r\nHost: t\r\n\r\n"));
+    while client.read_more().is_ok() {}
+    let told = String::from_utf8_lossy(&client.received);
+    assert!(told.starts_with("HTTP/1.1 200") && told.contains("\"segment_order\":800,"), "it had begun");
+    assert!(!told.ends_with("\r\n0\r\n\r\n"), "nobody can take it for whole");
+    server
+        .wait_for_log(|line| line["message"] == "draft.damaged" && draft.ends_with(line["draft_id"].as_str().unwrap()));
+    server.wait_for_log(|line| line["message"] == "answer.broken_off");
+    for method in ["GET", "HEAD"] {
+        assert_eq!(server.connect().request(method, &draft, &[], b"").status, 500, "{method}");
+    }
+    let id = draft.rsplit_once('/').unwrap().1;
+    let list = server.get_as("alice", DRAFTS).expect(200);
+    assert_eq!((&list["data"][0]["draft_id"], &list["unreadable"]), (&json!(sound), &json!([id])));
+}
+
+#[test]
 fn nothing_is_rendered_for_those_who_have_left() {
     const APPENDS: usize = 100;
     let (server, draft) = with_large_draft(SEGMENTS);
