@@ -7,6 +7,7 @@ mod engine;
 mod error;
 mod excuse;
 mod listeners;
+mod memory;
 mod platform;
 mod shard;
 mod timekeeping;
@@ -34,6 +35,7 @@ use watched::{announce, serving_on};
 
 pub use capacity::{CONNECTIONS_DEFAULT_MAX, connections_possible};
 pub use error::StartError;
+pub use memory::{MemoryPart, memory_bounds};
 
 /// A running server.
 pub struct Server {

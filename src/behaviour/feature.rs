@@ -14,9 +14,9 @@ use super::errors::SINK_FAILED;
 use super::files::Ownership;
 use super::names::Names;
 use super::options;
-use super::ring::Ring;
+use super::ring::{RING_MAX_BYTES, Ring};
 use super::routes::{self, Served};
-use super::sink::{Parts, Sink, SinkHandle};
+use super::sink::{Parts, SINK_BYTES_MAX, Sink, SinkHandle};
 use super::state::State;
 use super::tail::last_events;
 use super::upkeep::Upkeep;
@@ -40,6 +40,7 @@ pub static FEATURE: Feature = Feature {
     operator: &operator::ROUTES,
     verbs: Some(Verbs::of::<Verb>()),
     doctor: doctor::doctor,
+    memory: |_, _| (RING_MAX_BYTES + SINK_BYTES_MAX) as u64,
     ..Feature::new("behaviour", start)
 };
 

@@ -7,7 +7,7 @@ use super::counters::{self, Counters};
 use super::damage::Damaged;
 use super::options::{self, Options, SocketOptions};
 use super::shared::Shared;
-use super::{bounds, error, newer, retention, routes, smoke, socket, spent_keys};
+use super::{bounds, error, newer, retention, routes, smoke, socket, spent_keys, view};
 use crate::feature::{Feature, House, Replacement, Running, ShardParts, StartError};
 use crate::gate::{Live, Routes};
 use crate::housekeeper::{self, Task};
@@ -24,9 +24,15 @@ pub static FEATURE: Feature = Feature {
     schema: super::MIGRATIONS,
     counted: &["drafts"],
     newer: Some(newer::newer),
+    memory,
     smoke: smoke::smoke,
     ..Feature::new("drafts", start)
 };
+
+/// Of each shard the rendered drafts, and one that is being read, rendered and answered.
+fn memory(settings: &Settings, shards: u64) -> u64 {
+    shards * (settings.count(&options::CACHE_BYTES) + 3 * view::WHOLE_MAX_BYTES) as u64
+}
 
 fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
     counters::show_rooms(&house.metrics, house.seats.clone());

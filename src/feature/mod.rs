@@ -75,6 +75,8 @@ pub struct Feature {
     pub newer: Option<Compare>,
     /// What it does before an older database is changed.
     pub before_migration: Option<BeforeMigration>,
+    /// What it keeps in memory at most with so many shards, in bytes, with what it takes to make the largest answer.
+    pub memory: fn(&Settings, u64) -> u64,
     /// Its verbs of the command line.
     pub verbs: Option<Verbs>,
     /// What `inkring doctor` finds of its part of an installation, while no server need run.
@@ -101,6 +103,7 @@ impl Feature {
             counted: &[],
             newer: None,
             before_migration: None,
+            memory: |_, _| 0,
             verbs: None,
             doctor: |_| Vec::new(),
             smoke: |_| (),

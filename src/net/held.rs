@@ -10,7 +10,7 @@ use super::slots::one_client;
 
 /// What the clients of one shard may have it hold, all together: answers that they have not taken, and requests and messages
 /// that they have not finished.
-pub(super) const HELD_MAX_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const HELD_MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// The sum over the connections of a shard.
 #[derive(Debug)]

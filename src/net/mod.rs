@@ -41,6 +41,7 @@ pub use counters::Counters;
 pub use date::{http_date, parse_http_date};
 pub use frame::Frame;
 pub use front::{Door, Front, Options};
+pub(crate) use held::HELD_MAX_BYTES;
 pub use http1::{HeadLimits, Intake, Reject, Request};
 pub use listener::{Bound, Listener, Peer, SocketFile};
 pub use loopback::LoopbackClient;

@@ -38,6 +38,7 @@ use log::{Level, LevelFilter, Record, SetLoggerError};
 use crate::clock::Clock;
 use format::{OWN, Style};
 pub use sink::LogHandle;
+pub(crate) use sink::QUEUE_BYTES;
 
 /// How long a panic of the main thread waits for its line to be written.
 const PANIC_FLUSH: Duration = Duration::from_secs(1);

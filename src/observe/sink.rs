@@ -28,7 +28,7 @@ pub(super) const QUEUE_LINES: usize = 8_192;
 /// Bytes that may wait for the writer. Ordinary lines reach the line limit long
 /// before; this keeps clients from turning a stuck stderr into hundreds of
 /// megabytes by being logged with long fields.
-pub(super) const QUEUE_BYTES: usize = 16 << 20;
+pub(crate) const QUEUE_BYTES: usize = 16 << 20;
 
 /// Most bytes of one write, unless a single line is longer.
 pub(super) const WRITE_BYTES: usize = 64 << 10;

@@ -25,7 +25,7 @@ const GOOD: [(&str, &str); 9] = [
 ];
 
 /// Checks that depend on the machine that runs this.
-const OF_THE_MACHINE: [&str; 5] = ["disk", "file_system", "fsync", "clock", "unit"];
+const OF_THE_MACHINE: [&str; 6] = ["disk", "file_system", "fsync", "memory", "clock", "unit"];
 
 /// A directory like the one of a server that was set up well, with the server running.
 fn good() -> Server {
@@ -109,6 +109,8 @@ fn a_good_installation_is_healthy_and_left_as_it_is() {
         let machine = OF_THE_MACHINE.iter().any(|check| finding["check"] == *check);
         assert!(machine || finding["state"] == "green", "{finding}");
     }
+    let memory = findings.iter().find(|finding| finding["check"] == "memory").unwrap();
+    assert!(memory["found"].as_str().unwrap().starts_with("all bounds together end at "), "{memory}");
     let text = inkring(server.directory.path()).arg("doctor").envs(GOOD).output().unwrap();
     let text = String::from_utf8(text.stdout).unwrap();
     assert!(!text.contains('\x1b') && text.starts_with("green "), "no terminal, no colours: {text}");

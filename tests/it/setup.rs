@@ -93,7 +93,8 @@ fn a_fresh_machine_is_ready_after_one_command() {
     let mut setup = command(root.path(), &["--origin", ORIGIN, "--user", "alice"]);
     let output = shelled(setup.env("UNUSED", ""), "umask 077").output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success() && output.stderr.is_empty(), "{said}");
+    let complaints = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && complaints.is_empty(), "{said}{complaints}");
 
     // All that it wrote is listed, and there is nothing else; the umask counts for nothing.
     let written = listing(root.path());

@@ -24,6 +24,7 @@ use crate::hub;
 use crate::net::client::Ask;
 use crate::net::options::CONNECTIONS_MAX;
 use crate::plane;
+use crate::server::{CONNECTIONS_DEFAULT_MAX, MemoryPart, memory_bounds};
 use crate::settings::{Origin, Settings};
 use crate::store::options::{DATABASE, RESERVE};
 use crate::store::{self, Depth, OpenError, Reader, Room, last_change, with_suffix};
@@ -85,6 +86,7 @@ pub(super) struct Installation {
     pub(super) file_system: Option<u64>,
     pub(super) synced: Synced,
     pub(super) descriptors: Descriptors,
+    pub(super) memory: Memory,
     pub(super) stored: Stored,
     /// What features found of their parts.
     pub(super) of_features: Vec<Diagnosis>,
@@ -119,6 +121,15 @@ pub(super) struct Place {
 pub(super) enum Synced {
     Took(Vec<Duration>),
     Failed(String),
+}
+
+/// What the server may keep in memory, and what it has.
+#[derive(Debug)]
+pub(super) struct Memory {
+    /// Where its bounds end, each.
+    pub(super) kept: Vec<MemoryPart>,
+    /// What it is allowed, or what the machine has, whichever is less; nothing if that cannot be told.
+    pub(super) allowed: Option<u64>,
 }
 
 /// How many files may be open, and how many are wanted. No limit is nothing.
@@ -265,6 +276,7 @@ fn installation(loaded: &Loaded, file: Option<&Path>, clock: &Clock) -> Installa
         file_system: statfs(&near).ok().map(|found| found.f_type as u64 & 0xffff_ffff),
         synced: sync_times(&near, clock),
         descriptors: descriptors(settings, holder.as_deref()),
+        memory: memory(settings, holder.as_deref()),
         stored,
         of_features,
         running,
@@ -339,6 +351,32 @@ fn descriptors(settings: &Settings, holder: Option<&str>) -> Descriptors {
         max_connections: settings.count(&CONNECTIONS_MAX),
         max_sockets: settings.flag(&hub::options::LIMITED).then(|| settings.count(&hub::options::GLOBAL)),
     }
+}
+
+/// As many connections as may be chosen are counted, or as are configured.
+fn memory(settings: &Settings, holder: Option<&str>) -> Memory {
+    let connections = match settings.count(&CONNECTIONS_MAX) {
+        0 => CONNECTIONS_DEFAULT_MAX,
+        configured => configured,
+    };
+    let group = fs::read_to_string(format!("/proc/{}/cgroup", holder.unwrap_or("self"))).unwrap_or_default();
+    let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| memory_of(&text));
+    let allowed = machine.into_iter().chain(memory_of_group(&group, Path::new("/sys/fs/cgroup"))).min();
+    Memory { kept: memory_bounds(FEATURES, settings, None, connections), allowed }
+}
+
+/// All the memory of a machine, in the text of `/proc/meminfo`.
+fn memory_of(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// The least that a control group of the text of `/proc/PID/cgroup`, or one above it, is allowed; nothing without a limit.
+fn memory_of_group(text: &str, root: &Path) -> Option<u64> {
+    let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let group = root.join(path);
+    let groups = group.ancestors().take_while(|group| group.starts_with(root));
+    groups.filter_map(|group| fs::read_to_string(group.join("memory.max")).ok()?.trim().parse().ok()).min()
 }
 
 /// The soft and the hard limit of open files in the text of `/proc/PID/limits`.
@@ -531,6 +569,19 @@ mod tests {
                     Max open files            1024                 unlimited            files     \n";
         assert_eq!(limits_of(text), Some((Some(1024), None)));
         assert_eq!(limits_of("Max open files            many\n"), None);
+    }
+
+    #[test]
+    fn memory_is_that_of_the_machine_or_of_the_narrowest_group() {
+        assert_eq!(memory_of("MemTotal:        2048 kB\nMemFree: 7 kB\n"), Some(2 << 20));
+        assert_eq!(memory_of("MemFree: 7 kB\n"), None);
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("a/b")).unwrap();
+        let group = || memory_of_group("1:name=systemd:/x\n0::/a/b\n", root.path());
+        assert_eq!(group(), None);
+        fs::write(root.path().join("a/b/memory.max"), "max\n").unwrap();
+        fs::write(root.path().join("a/memory.max"), "1073741824\n").unwrap();
+        assert_eq!(group(), Some(1 << 30));
     }
 
     #[test]

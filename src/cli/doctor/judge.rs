@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::facts::{
-    Configuration, Descriptors, Facts, Installation, Permissions, Place, Plane, Proxy, Running, Stored, Synced, Unit,
+    Configuration, Descriptors, Facts, Installation, Memory, Permissions, Place, Plane, Proxy, Running, Stored, Synced,
+    Unit,
 };
 use crate::clock::Timestamp;
 use crate::clock::steady::{AHEAD_MAX, TIME_MIN};
@@ -55,6 +56,7 @@ fn of_installation(installation: &Installation, production: bool) -> Vec<Diagnos
     findings.push(file_system(installation.file_system, &installation.permissions.near));
     findings.push(sync(&installation.synced));
     findings.push(descriptors(&installation.descriptors));
+    findings.push(memory(&installation.memory));
     findings.push(schema(&installation.stored));
     findings.extend(database(&installation.stored));
     findings.extend(installation.of_features.iter().cloned());
@@ -275,6 +277,24 @@ fn schema(found: &Stored) -> Diagnosis {
     }
 }
 
+/// Whether there is room for all that the server may keep.
+fn memory(found: &Memory) -> Diagnosis {
+    const CHECK: &str = "memory";
+    let all: u64 = found.kept.iter().map(|kept| kept.bytes).sum();
+    let parts: Vec<String> = found.kept.iter().map(|kept| format!("{} {}", kept.what, size(kept.bytes))).collect();
+    let bounds = format!("all bounds together end at {} ({})", size(all), parts.join(", "));
+    match found.allowed {
+        None => Diagnosis::green(CHECK, format!("{bounds}; how much there is, is unknown")),
+        Some(allowed) if allowed < all => Diagnosis::yellow(
+            CHECK,
+            format!("{bounds}, and it has {}", size(allowed)),
+            "it stays far below unless it is attacked; set SHARDS, MAX_CONNECTIONS or WRITER_QUEUE_JOBS to less, or \
+             MemoryMax= of the unit to more",
+        ),
+        Some(allowed) => Diagnosis::green(CHECK, format!("{bounds}, and it has {}", size(allowed))),
+    }
+}
+
 fn database(found: &Stored) -> Vec<Diagnosis> {
     const CHECK: &str = "database";
     let restore = "stop the server, keep the file, and restore the newest backup that is whole";
@@ -431,6 +451,7 @@ fn millis(time: Duration) -> String {
 mod tests {
     use super::*;
     use crate::feature::doctor::Colour;
+    use crate::server::MemoryPart;
 
     const NOW: Timestamp = Timestamp(1_790_000_000_000_000);
 
@@ -465,6 +486,7 @@ mod tests {
                     max_connections: 0,
                     max_sockets: Some(1000),
                 },
+                memory: Memory { kept: vec![MemoryPart { what: "all", bytes: 600 << 20 }], allowed: Some(1 << 30) },
                 stored: Stored::Read { bytes: 1 << 20, newest: Timestamp(NOW.0 - 1), checked: Some(Vec::new()) },
                 of_features: vec![Diagnosis::green("toy", String::new())],
                 running: Running::Answers { pid: "7".into(), status: 200, says: String::new(), clock: None },
@@ -514,6 +536,7 @@ mod tests {
             "file_system",
             "fsync",
             "descriptors",
+            "memory",
             "schema",
             "database",
             "toy",
@@ -638,6 +661,15 @@ mod tests {
             found.descriptors.hard = None;
             found.descriptors.max_sockets = Some(10_001);
         });
+    }
+
+    #[test]
+    fn memory_is_enough_for_all_that_may_be_kept() {
+        let allowed = |bytes| move |_: &mut Facts, found: &mut Installation| found.memory.allowed = bytes;
+        seeded("memory", Colour::Yellow, "end at 629 MB (all 629 MB), and it has 536 MB", allowed(Some(512 << 20)));
+        let mut facts = good();
+        allowed(None)(&mut good(), facts.installation.as_mut().unwrap());
+        assert!(judge(&facts).iter().any(|found| found.check == "memory" && found.colour == Colour::Green));
     }
 
     #[test]

@@ -26,6 +26,14 @@ use crate::store::reader::Reader;
 use crate::store::schema::Schema;
 use crate::store::state::WriterState;
 
+/// Pages of the database that the writer keeps, as SQLite wants it said: in KiB, and negative.
+const WRITER_PAGES: &str = "-4096";
+/// The same in bytes.
+pub(crate) const WRITER_PAGES_BYTES: u64 = 4096 * 1024;
+/// Pages that each reader keeps.
+const READER_PAGES: &str = "-1024";
+/// The same in bytes.
+pub(crate) const READER_PAGES_BYTES: u64 = 1024 * 1024;
 /// Statements kept prepared by each connection; more than the code has.
 const STATEMENTS_CACHED: usize = 64;
 
@@ -143,7 +151,7 @@ impl Store {
         connection.busy_timeout(Duration::from_millis(250)).map_err(failed)?;
         keep_prepared(&connection).map_err(failed)?;
         distrust(&connection).map_err(failed)?;
-        for (pragma, value) in [("query_only", "ON"), ("mmap_size", "0"), ("cache_size", "-1024")] {
+        for (pragma, value) in [("query_only", "ON"), ("mmap_size", "0"), ("cache_size", READER_PAGES)] {
             connection.pragma_update(None, pragma, value).map_err(failed)?;
         }
         Ok(Reader::new(Connection(connection), Some(Arc::clone(&self.state))))
@@ -174,7 +182,7 @@ fn set_pragmas(connection: &rusqlite::Connection, path: &Path) -> Result<(), Ope
         ("wal_autocheckpoint", "0", "0"),
         ("journal_size_limit", "67108864", "67108864"),
         ("temp_store", "MEMORY", "2"),
-        ("cache_size", "-4096", "-4096"),
+        ("cache_size", WRITER_PAGES, WRITER_PAGES),
         ("mmap_size", "0", "0"),
     ];
     let mut in_force = Vec::with_capacity(pragmas.len());
@@ -226,6 +234,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("new").join("inkring.db");
         (directory, path)
+    }
+
+    #[test]
+    fn pages_are_said_in_two_ways_and_are_as_many() {
+        for (said, bytes) in [(WRITER_PAGES, WRITER_PAGES_BYTES), (READER_PAGES, READER_PAGES_BYTES)] {
+            assert_eq!(said, format!("-{}", bytes / 1024));
+        }
     }
 
     #[test]
