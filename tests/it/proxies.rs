@@ -51,11 +51,11 @@ fn nginx(program: &Path, directory: &Path, port: u16, server: SocketAddr) -> Com
     put(&mut shipped, "    listen 80;\n", "    listen unix:plain.sock;\n");
     put(&mut shipped, "    listen [::]:80;\n", "");
     std::fs::write(directory.join("inkring.conf"), shipped).unwrap();
-    let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
+    // One process, so that none is left when it is killed.
     let temporary =
         ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|what| format!("{what}_temp_path {what};\n"));
     let main = format!(
-        "{user} daemon off; worker_processes 1; pid nginx.pid; error_log stderr; events {{ worker_connections 1024; }}\n\
+        "daemon off; master_process off; pid nginx.pid; error_log stderr; events {{ worker_connections 1024; }}\n\
          http {{ access_log off; {} include inkring.conf; }}\n",
         temporary.concat()
     );
