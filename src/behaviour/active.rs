@@ -101,6 +101,12 @@ impl Active {
         Ok(access(self.names.directory(), Access::WRITE_OK | Access::EXEC_OK)?)
     }
 
+    /// Whether it may have to be moved aside on that day, by what is known of it: without a look, for each write looks anyway.
+    pub(super) fn may_be_due(&self, now: Timestamp, max_bytes: Option<u64>) -> bool {
+        let is_due = |open: &Open| is_due(open.first_line, open.bytes, Day::of(now), max_bytes);
+        self.open.as_ref().is_none_or(is_due)
+    }
+
     /// Moves it aside if it is due on that day, and says under which name.
     pub(super) fn rotate_if_due(&mut self, now: Timestamp, max_bytes: Option<u64>) -> io::Result<Option<String>> {
         if self.find()?.is_none() {
@@ -200,11 +206,8 @@ impl Active {
         self.ownership.take()?;
         let path = self.names.active();
         match found.map(Metadata::file_type) {
-            // As the original has it: what it leads to has the name of a shard already.
             Some(kind) if kind.is_symlink() => {
-                let target = std::fs::read_link(path)?;
-                let is_shard = target.to_str().is_some_and(|name| matches!(self.names.read(name), Named::Shard(_)));
-                if !is_shard {
+                if !self.names.is_link_to_shard() {
                     return Err(io::Error::other("it is a symbolic link; name the file itself"));
                 }
                 std::fs::remove_file(path)?;

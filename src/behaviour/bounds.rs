@@ -8,6 +8,7 @@ use super::line::LINE_MAX_BYTES;
 use super::options::BEHAVIOUR;
 use super::ring::RING_MAX_BYTES;
 use super::sink::{EVENTS_LEAVE_BYTES, SINK_BYTES_MAX, SINK_REQUESTS_MAX, SYNC_WITHIN};
+use super::snapshot::WHOLE_SNAPSHOT_MAX_BYTES;
 use crate::settings::BoundRow;
 
 pub(crate) const BOUNDS: &[BoundRow] = &[
@@ -35,6 +36,9 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&BEHAVIOUR, "RING_MAX_BYTES", RING_MAX_BYTES as u64, "bytes")
         .of("The last events in memory, and what is read of a file to have them again.", "fewer of them are kept")
         .tested_by("large_events_make_fewer_of_them"),
+    BoundRow::new(&BEHAVIOUR, "WHOLE_SNAPSHOT_MAX_BYTES", WHOLE_SNAPSHOT_MAX_BYTES as u64, "bytes")
+        .of("A snapshot that is made at once.", "made piece by piece as its client takes it")
+        .tested_by("a_large_snapshot_comes_in_pieces"),
     BoundRow::new(&BEHAVIOUR, "SINK_REQUESTS_MAX", SINK_REQUESTS_MAX as u64, "requests")
         .of("Requests whose events wait to be written.", "503 `overloaded`")
         .tested_by("so_much_waits_and_no_more"),

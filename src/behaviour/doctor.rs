@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rustix::fs::{Access, access};
 
+use super::names::Names;
 use super::options::{self, Rules};
 use crate::feature::doctor::{Diagnosis, Examined};
 use crate::store::directory_of;
@@ -22,7 +23,8 @@ fn look(file: &Path, rules: Rules) -> Diagnosis {
     let (path, directory) = (file.display(), directory_of(file));
     let unfit = |why: String, remedy: &str| Diagnosis::red(CHECK, format!("METRICS_JSONL={path}: {why}"), remedy);
     let found = match std::fs::symlink_metadata(file) {
-        Ok(found) if !found.is_file() => {
+        // The server has a file take the place of the original's link.
+        Ok(found) if !found.is_file() && !Names::of(file).is_link_to_shard() => {
             return unfit("it is no regular file".to_owned(), "move away what lies there, or name another file");
         }
         Ok(found) => Some(found),
@@ -67,6 +69,8 @@ mod tests {
         std::fs::write(&file, "x\n").unwrap();
         assert!(look(&file, rules).found.contains("2 bytes"));
         assert_eq!(look(&file, Rules { keep_days: None, ..rules }).colour, Colour::Yellow);
+        std::os::unix::fs::symlink("metrics-2025-10-09.jsonl", directory.path().join("link")).unwrap();
+        assert_eq!(look(&directory.path().join("link"), rules).colour, Colour::Red, "to a shard of another file");
         let other = look(directory.path(), rules);
         assert!(other.colour == Colour::Red && other.found.contains("no regular file"), "{other:?}");
     }

@@ -100,8 +100,8 @@ struct Behaviour {
 }
 
 impl Running for Behaviour {
-    fn routes(&self, _: &ShardParts, to: &mut Routes) {
-        routes::add(to, &self.served);
+    fn routes(&self, shard: &ShardParts, to: &mut Routes) {
+        routes::add(to, shard, &self.served);
     }
 
     fn operator(&self, shard: &ShardParts, _: &Arc<Serving>, to: &mut Routes) {

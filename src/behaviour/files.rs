@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use super::names::{Names, packed, unfinished};
 use super::plan::Found;
 use crate::clock::Timestamp;
-use crate::store::{chown_like, locked_by, sync_directory};
+use crate::store::{chown_like, is_not_offered, locked_by, sync_directory};
 
 /// What is compressed between two looks whether to stop.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -97,7 +97,7 @@ pub(super) fn make_directory(directory: &Path) -> io::Result<()> {
 /// A new name is on disk when its directory is. Some file systems cannot say so, and then nothing can be done about it.
 pub(super) fn sync_names(directory: &Path) -> io::Result<()> {
     match sync_directory(directory) {
-        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+        Err(error) if is_not_offered(&error) => Ok(()),
         synced => synced,
     }
 }

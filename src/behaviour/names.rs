@@ -61,6 +61,13 @@ impl Names {
         with_suffix(&self.active, ".lock")
     }
 
+    /// Whether the file that is written is a link to a shard beside it, as the original has it: what it leads to has its name
+    /// already.
+    pub(super) fn is_link_to_shard(&self) -> bool {
+        let target = std::fs::read_link(&self.active).ok();
+        target.as_deref().and_then(Path::to_str).is_some_and(|name| matches!(self.read(name), Named::Shard(_)))
+    }
+
     /// Where all of them are.
     pub(super) fn directory(&self) -> &Path {
         &self.directory

@@ -14,10 +14,11 @@ use super::line;
 use super::options;
 use super::quiet::{self, Quiet};
 use super::sink::SinkHandle;
-use super::snapshot::{SHOWN_DEFAULT, Snapshot};
+use super::snapshot::{SHOWN_DEFAULT, Snapshot, WHOLE_SNAPSHOT_MAX_BYTES};
 use super::state::State;
 use crate::audit::{dice, is_sampled};
 use crate::clock::{Clock, Timekeeper, Timestamp};
+use crate::feature::ShardParts;
 use crate::gate::validate::{Check, Problem};
 use crate::gate::{ApiError, Call, Code, Live, Outcome, Route, Routes};
 use crate::net::Response;
@@ -48,14 +49,15 @@ pub(super) struct Served {
 }
 
 /// Adds them for one shard.
-pub(super) fn add(routes: &mut Routes, served: &Arc<Served>) {
+pub(super) fn add(routes: &mut Routes, parts: &ShardParts, served: &Arc<Served>) {
     let [to_take, to_show, to_health, to_health_as_well] = ROUTES;
     let with = |handler: fn(&Served, &Call<'_>) -> Result<Outcome, ApiError>| {
         let served = Arc::clone(served);
         move |call: &Call<'_>| handler(&served, call)
     };
     routes.add(to_take, with(take));
-    routes.add(to_show, with(show));
+    let (parts, shown) = (parts.clone(), Arc::clone(served));
+    routes.add(to_show, move |call| show(&shown, &parts, call));
     routes.add(to_health, with(health));
     routes.add(to_health_as_well, with(health));
 }
@@ -156,7 +158,7 @@ fn is_local(call: &Call<'_>) -> bool {
         && ["x-forwarded-for", "forwarded"].iter().all(|name| call.headers.get(name).is_none())
 }
 
-fn show(served: &Served, call: &Call<'_>) -> Result<Outcome, ApiError> {
+fn show(served: &Served, parts: &ShardParts, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let (_, capacity) = served.state.ring_size();
     let mut check = Check::new();
     let limit = check.query_number(call.query_value("limit"), "limit", 1..=capacity as i64);
@@ -167,8 +169,18 @@ fn show(served: &Served, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let shows = |token: &crate::plane::Secret| token.is_shown_by(call.headers.get("authorization")) || is_local(call);
     let shortened = live.token.as_ref().is_some_and(|token| !shows(token));
     let (total, window) = served.state.last(limit);
-    let snapshot = Snapshot { total, window: &window, file_bytes: served.state.file_bytes(), shortened };
-    Ok(Outcome::Now(Response::json(StatusCode::OK, snapshot.to_json().into_bytes())))
+    let snapshot = Snapshot { total, window, file_bytes: served.state.file_bytes(), shortened };
+    Ok(Outcome::Now(if snapshot.bytes() <= WHOLE_SNAPSHOT_MAX_BYTES {
+        Response::json(StatusCode::OK, snapshot.into_json().into_bytes())
+    } else {
+        let mut pieces = snapshot.pieces();
+        parts.made(move |_, out| {
+            let mut piece = String::new();
+            let more = pieces.next(&mut piece);
+            out.extend_from_slice(piece.as_bytes());
+            Ok(more)
+        })
+    }))
 }
 
 /// Always 200: what is wrong is in the body (contract 02 §1.3).

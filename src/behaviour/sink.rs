@@ -34,6 +34,9 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// What events leave free of a disk on which the database may lie, too; of a small disk a sixteenth.
 pub(super) const EVENTS_LEAVE_BYTES: u64 = 64 * 1024 * 1024;
 
+static NOT_ROTATED: LogThrottle = LogThrottle::new();
+static DISTURBED: LogThrottle = LogThrottle::new();
+
 /// Hands in lines. Clones share the sink.
 #[derive(Clone)]
 pub(super) struct SinkHandle(Arc<Shared>);
@@ -257,15 +260,15 @@ impl Writing {
 
     fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         self.check_room()?;
-        let max_bytes = self.parts.live.now().rules.max_bytes;
+        let (now, max_bytes) = (self.parts.timekeeper.now(), self.parts.live.now().rules.max_bytes);
         // A file that cannot be moved aside can still be written to.
-        if let Err(error) = self.rotate_if_due(max_bytes) {
-            static FAILED: LogThrottle = LogThrottle::new();
-            if let Some(count) = FAILED.hit() {
-                log::warn!(error = error.to_string(), count; "behaviour.not_rotated");
-            }
+        if self.parts.active.may_be_due(now, max_bytes)
+            && let Err(error) = self.rotate_if_due(max_bytes)
+            && let Some(count) = NOT_ROTATED.hit()
+        {
+            log::warn!(error = error.to_string(), count; "behaviour.not_rotated");
         }
-        self.parts.active.append(lines, self.parts.timekeeper.now())
+        self.parts.active.append(lines, now)
     }
 
     fn rotate_if_due(&mut self, max_bytes: Option<u64>) -> io::Result<Option<String>> {
@@ -325,7 +328,9 @@ impl Writing {
                 Disturbance::Torn { bytes } => (&counters.disturbed.torn, "torn", bytes),
             };
             counter.inc();
-            log::warn!(how = word, cut_bytes = bytes; "behaviour.file_disturbed");
+            if let Some(count) = DISTURBED.hit() {
+                log::warn!(how = word, cut_bytes = bytes, count; "behaviour.file_disturbed");
+            }
         }
     }
 

@@ -13,39 +13,63 @@ pub(super) const SHOWN_DEFAULT: usize = 50;
 /// Characters of a visitor's id that everyone is shown while there is a token.
 pub(super) const SHORT_ID_CHARS: usize = 4;
 
+/// An answer with more than this is made piece by piece.
+pub(super) const WHOLE_SNAPSHOT_MAX_BYTES: usize = 256 * 1024;
+/// What is made of it at once, and an event more.
+const PIECE_BYTES: usize = 64 * 1024;
+
 /// What is shown.
-pub(super) struct Snapshot<'s> {
+pub(super) struct Snapshot {
     /// Events in the ring.
     pub(super) total: usize,
     /// The last of them, oldest first.
-    pub(super) window: &'s [Arc<Event>],
+    pub(super) window: Vec<Arc<Event>>,
     /// The size of the file, if there is one.
     pub(super) file_bytes: Option<u64>,
     /// Whether who asks is not to see whole ids of visitors.
     pub(super) shortened: bool,
 }
 
-impl Snapshot<'_> {
+/// The answer as it is made.
+pub(super) struct Pieces {
+    snapshot: Snapshot,
+    /// How many events were told; nothing before the beginning was.
+    told: Option<usize>,
+}
+
+impl Snapshot {
+    /// How large the answer is, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.window.iter().map(|event| event.bytes()).sum()
+    }
+
+    /// The answer piece by piece.
+    pub(super) fn pieces(self) -> Pieces {
+        Pieces { snapshot: self, told: None }
+    }
+
     /// The whole answer.
-    pub(super) fn to_json(&self) -> String {
-        let mut text = String::with_capacity(256 * (self.window.len() + 1));
+    pub(super) fn into_json(self) -> String {
+        let mut text = String::with_capacity(self.bytes());
+        let mut pieces = self.pieces();
+        while pieces.next(&mut text) {}
+        text
+    }
+
+    fn begin(&self, text: &mut String) {
         // Writing to a String cannot fail.
         let _ = write!(text, "{{\"total\":{},\"by_event\":[", self.total);
-        for (nth, (name, count)) in counts(self.window).into_iter().enumerate() {
+        for (nth, (name, count)) in counts(&self.window).into_iter().enumerate() {
             text.push_str(if nth > 0 { ",{\"event\":" } else { "{\"event\":" });
-            write_text(name, &mut text);
+            write_text(name, text);
             let _ = write!(text, ",\"count\":{count}}}");
         }
         text.push_str("],\"last_events\":[");
-        for (nth, event) in self.window.iter().rev().enumerate() {
-            if nth > 0 {
-                text.push(',');
-            }
-            self.event(event, &mut text);
-        }
+    }
+
+    fn end(&self, text: &mut String) {
         let bytes = self.file_bytes.map_or_else(|| "null".to_owned(), |bytes| bytes.to_string());
         let _ = write!(text, "],\"file_size_bytes\":{bytes},\"window\":{}}}", self.window.len());
-        text
     }
 
     fn event(&self, event: &Event, text: &mut String) {
@@ -64,6 +88,29 @@ impl Snapshot<'_> {
             None => text.push_str("null"),
         }
         text.push('}');
+    }
+}
+
+impl Pieces {
+    /// Appends the next piece; false when there are no more.
+    pub(super) fn next(&mut self, text: &mut String) -> bool {
+        let (snapshot, began) = (&self.snapshot, text.len());
+        let told = self.told.unwrap_or_else(|| {
+            snapshot.begin(text);
+            0
+        });
+        for (nth, event) in snapshot.window.iter().rev().enumerate().skip(told) {
+            if text.len() - began >= PIECE_BYTES {
+                self.told = Some(nth);
+                return true;
+            }
+            if nth > 0 {
+                text.push(',');
+            }
+            snapshot.event(event, text);
+        }
+        snapshot.end(text);
+        false
     }
 }
 
@@ -102,8 +149,8 @@ mod tests {
 
     #[test]
     fn the_answer_is_the_contracts() {
-        let window = [event("page_view", 0), event("link_click", 1), event("page_view", 2)];
-        let snapshot = Snapshot { total: 7, window: &window, file_bytes: Some(1099), shortened: false };
+        let window = vec![event("page_view", 0), event("link_click", 1), event("page_view", 2)];
+        let snapshot = |shortened| Snapshot { total: 7, window: window.clone(), file_bytes: Some(1099), shortened };
         let shown = |name, second| {
             format!(
                 "{{\"visitor_id\":\"v-abc123\",\"event\":\"{name}\",\"timestamp\":\"1970-01-01T00:00:0{second}Z\",\
@@ -112,19 +159,38 @@ mod tests {
         };
         let [last, middle, first] = [shown("page_view", 2), shown("link_click", 1), shown("page_view", 0)];
         assert_eq!(
-            snapshot.to_json(),
+            snapshot(false).into_json(),
             format!(
                 "{{\"total\":7,\"by_event\":[{{\"event\":\"page_view\",\"count\":2}},{{\"event\":\"link_click\",\"count\":1}}],\
                  \"last_events\":[{last},{middle},{first}],\"file_size_bytes\":1099,\"window\":3}}"
             )
         );
-        let empty = Snapshot { total: 0, window: &[], file_bytes: None, shortened: false };
+        let empty = Snapshot { total: 0, window: Vec::new(), file_bytes: None, shortened: false };
         assert_eq!(
-            empty.to_json(),
+            empty.into_json(),
             "{\"total\":0,\"by_event\":[],\"last_events\":[],\"file_size_bytes\":null,\"window\":0}"
         );
-        let hidden = Snapshot { shortened: true, ..snapshot }.to_json();
+        let hidden = snapshot(true).into_json();
         assert!(hidden.contains("\"visitor_id\":\"v-ab…\"") && !hidden.contains("v-abc123"), "{hidden}");
+    }
+
+    #[test]
+    fn a_large_one_is_made_in_pieces_and_says_the_same() {
+        let window: Vec<_> = (0..2000).map(|second| event("page_view", second)).collect();
+        let snapshot = || Snapshot { total: 2000, window: window.clone(), file_bytes: None, shortened: false };
+        let (mut pieces, mut whole, mut count) = (snapshot().pieces(), String::new(), 1);
+        loop {
+            let mut piece = String::new();
+            let more = pieces.next(&mut piece);
+            assert!(!piece.is_empty() && piece.len() < PIECE_BYTES + 1000, "{}", piece.len());
+            whole.push_str(&piece);
+            if !more {
+                break;
+            }
+            count += 1;
+        }
+        assert!(whole == snapshot().into_json() && count > 3, "{count}");
+        assert_eq!(serde_json::from_str::<Value>(&whole).unwrap()["last_events"].as_array().unwrap().len(), 2000);
     }
 
     proptest! {
@@ -138,8 +204,8 @@ mod tests {
             let mut ring = Ring::new(capacity);
             names.iter().enumerate().for_each(|(second, name)| ring.push(event(name, second as i64)));
             let window = ring.last(limit);
-            let snapshot = Snapshot { total: ring.len(), window: &window, file_bytes: None, shortened: false };
-            let shown: Value = serde_json::from_str(&snapshot.to_json()).unwrap();
+            let snapshot = Snapshot { total: ring.len(), window, file_bytes: None, shortened: false };
+            let shown: Value = serde_json::from_str(&snapshot.into_json()).unwrap();
 
             let kept = &names[names.len().saturating_sub(capacity)..];
             let seen = &kept[kept.len().saturating_sub(limit)..];

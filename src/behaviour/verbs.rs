@@ -65,7 +65,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "MIB", allow_negative_numbers = true)]
     max_mb: Option<f64>,
     /// Seconds from the end of one time to the beginning of the next
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     interval: u64,
 }
 

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use inkring::net::client::Ask;
 use serde_json::{Value, json};
 
 use crate::behaviour_house::{EVENT, FREELY, HEALTH, Here, SNAPSHOT, event, files};
 use crate::gate::once;
-use crate::support::{Answer, Client};
+use crate::support::{Answer, Client, PATIENCE};
 
 const SEED: &str = r#"{"visitor_id":"smoke-test","event":"page_view","metadata":{}}"#;
 const JSON: (&str, &str) = ("Content-Type", "application/json");
@@ -431,6 +432,25 @@ fn everything_that_becomes_of_events_is_counted() {
         ("behaviour_sink_queue_depth", 0),
     ] {
         assert!(metrics.text().contains(&format!("\n{name} {value}\n")), "{name} {value}: {}", metrics.text());
+    }
+    here.stop();
+}
+
+#[test]
+fn a_large_snapshot_comes_in_pieces() {
+    let mut here = Here::with(&FREELY);
+    let large = |number: usize| json!({ "visitor_id": format!("v-{number:06}"), "event": "x", "metadata": { "s": "é".repeat(30_000) } });
+    (0..20).for_each(|number| _ = here.post(&large(number)).expect(202));
+    let ask = Ask::get("/api/metrics/behavior?limit=20");
+    let answer = ask.send(&here.public(), "localhost", PATIENCE).unwrap();
+    assert_eq!((answer.status, answer.header("content-length")), (200, None));
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let shown: Value = serde_json::from_str(&answer.text(4 << 20).unwrap()).unwrap();
+    let events = shown["last_events"].as_array().unwrap();
+    assert_eq!((events.len(), &shown["window"]), (20, &json!(20)));
+    for (event, number) in events.iter().zip((0..20).rev()) {
+        assert_eq!(event["visitor_id"], format!("v-{number:06}"));
+        assert_eq!(event["metadata"], large(number)["metadata"]);
     }
     here.stop();
 }

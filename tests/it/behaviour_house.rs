@@ -10,6 +10,7 @@ use flate2::read::MultiGzDecoder;
 use inkring::clock::Clock;
 use inkring::config::{self, Sources};
 use inkring::features::FEATURES;
+use inkring::net::Endpoint;
 use inkring::net::client::Ask;
 use inkring::observe::LogHandle;
 use inkring::server::Server;
@@ -83,9 +84,13 @@ impl Here {
         self.directory.path().join(name)
     }
 
+    /// Where clients are served.
+    pub fn public(&self) -> Endpoint {
+        self.running.as_ref().unwrap().endpoints()[0].clone()
+    }
+
     pub fn client(&self) -> Client {
-        let endpoint = self.running.as_ref().unwrap().endpoints()[0].to_string();
-        Client::connect(endpoint.parse().unwrap())
+        Client::connect(self.public().to_string().parse().unwrap())
     }
 
     pub fn get(&self, path: &str) -> Value {
@@ -112,7 +117,7 @@ impl Here {
 }
 
 /// Asks a private plane to look after the files.
-pub fn rotate(plane: &inkring::net::Endpoint, query: &str) -> Value {
+pub fn rotate(plane: &Endpoint, query: &str) -> Value {
     let target = format!("/behaviour/rotate?{query}");
     let ask = Ask { method: "POST", ..Ask::get(&target) };
     let answer = ask.send(plane, "localhost", PATIENCE).unwrap();
