@@ -21,6 +21,7 @@ use crate::gate::mint;
 use crate::gate::options::ORIGINS;
 use crate::net::Endpoint;
 use crate::settings::{Knob, Settings, Value};
+use crate::store::options::DATABASE;
 use crate::{net, plane};
 
 /// Every unit, as it is called below `/etc/systemd/system`.
@@ -397,6 +398,12 @@ fn config(target: &Target) -> Result<Settings, String> {
         Err(error) => return Err(format!("{SETTINGS} cannot be read: {error}")),
     };
     let mut pairs = named(&text).map_err(|error| error.to_string())?;
+    // On an image the database will lie within it.
+    for (_, value) in pairs.iter_mut().filter(|(name, _)| name == DATABASE.name) {
+        if let Some(path) = value.strip_prefix("sqlite:/") {
+            *value = format!("sqlite:{}", target.place(path).display());
+        }
+    }
     for (name, path) in SECRETS {
         let ours = named_file(name, path);
         let place = target.place(path);
