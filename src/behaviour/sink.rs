@@ -303,7 +303,9 @@ impl Writing {
         self.room = None;
         let found = self.parts.active.probe().and_then(|()| self.check_room());
         self.notice();
-        self.judge(found.as_ref().err());
+        // Where nothing is to be written it is nobody's trouble that it could not be.
+        let is_wanted = self.parts.live.now().sample_rate > 0.0;
+        self.judge(found.as_ref().err().filter(|_| is_wanted));
     }
 
     fn sync(&mut self) {
@@ -406,6 +408,21 @@ mod tests {
         assert!((0..16).all(|_| append(SINK_BYTES_MAX / 16)) && !append(1), "bytes are counted as well");
         drop(shared.next(None));
         assert!(append(SINK_BYTES_MAX) && !append(1));
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_a_trouble_only_where_something_is_to_be() {
+        for (sample_rate, is_trouble) in [(1.0, true), (0.0, false)] {
+            let directory = tempfile::tempdir().unwrap();
+            let parts = parts(&directory);
+            std::fs::create_dir(directory.path().join("metrics.jsonl")).unwrap();
+            let rules = parts.live.now().rules;
+            let rate = super::super::bucket::Rate { per_second: 5, burst: 10 };
+            parts.live.replace(options::Live { sample_rate, rate, token: None, rules });
+            let state = Arc::clone(&parts.state);
+            Sink::start(parts).unwrap().stop();
+            assert_eq!(state.trouble().is_some(), is_trouble, "{sample_rate}");
+        }
     }
 
     #[test]
