@@ -1,5 +1,5 @@
-//! Text of clients made safe to show: one alphabet for logs, terminals, complaints and error messages, and one way to cut. And
-//! figures as people say them.
+//! Text of clients made safe to show: one alphabet for logs, terminals, complaints and error messages, one way to cut, and one
+//! for spreadsheets. And figures as people say them.
 
 use std::borrow::Cow;
 
@@ -99,9 +99,48 @@ pub fn is_deceptive(name: &str) -> bool {
     name.contains(is_hidden) || name.chars().all(is_blank)
 }
 
+/// Appends a cell of CSV (RFC 4180), always in quotes: where `;` or a tab separates cells, it would be several otherwise. What a
+/// spreadsheet would take for a formula gets an apostrophe in front, at the beginning and wherever a cell could begin by
+/// somebody's rules, and so does what has one there already: with one taken away from each of these places, the text is as it
+/// was.
+pub fn csv_cell(text: &str, out: &mut String) {
+    const FORMULA: [char; 9] = ['=', '+', '-', '@', '\'', '＝', '＋', '－', '＠'];
+    out.push('"');
+    let mut before = None;
+    for letter in text.chars() {
+        let begins = before.is_none_or(|before| matches!(before, ',' | ';' | '\t' | '\r' | '\n'));
+        if (begins && FORMULA.contains(&letter)) || (before.is_none() && matches!(letter, '\t' | '\r' | '\n')) {
+            out.push('\'');
+        }
+        out.push(letter);
+        if letter == '"' {
+            out.push('"');
+        }
+        before = Some(letter);
+    }
+    out.push('"');
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        let written = |text: &str| {
+            let mut out = String::new();
+            csv_cell(text, &mut out);
+            out
+        };
+        for text in ["=1+1", "+1", "-1", "@x", "\r1", "\nx", "\tx", "'x", "＝1"] {
+            assert_eq!(written(text), format!("\"'{text}\""));
+        }
+        for text in ["", "alice", "a=b", " x", "2001:db8::1", "a;b", "a\tb"] {
+            assert_eq!(written(text), format!("\"{text}\""));
+        }
+        assert_eq!(written("a;=cmd|' /C calc'!A0;b"), "\"a;'=cmd|' /C calc'!A0;b\"");
+        assert_eq!(written("a\t+1,@x\n-y;'=z"), "\"a\t'+1,'@x\n'-y;''=z\"");
+    }
 
     #[test]
     fn texts_are_cut_after_a_number_of_characters_whatever_their_bytes() {

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::chain::hex;
 use crate::clock::{OffsetStyle, Timestamp};
 use crate::store::{Error, Row};
-use crate::text::{is_hidden, visible};
+use crate::text::{csv_cell, is_hidden, visible};
 
 /// Rows that are searched for those of somebody, so that nobody waits for a search through all of them.
 pub const SEARCHED_MAX_ROWS: i64 = 100_000;
@@ -132,7 +132,7 @@ impl AuditRow {
         for text in texts {
             out.push(',');
             if let Some(text) = text {
-                cell(text, out);
+                csv_cell(text, out);
             }
         }
         let _ = write!(out, ",{},{}\r\n", self.prev_hash, self.hash);
@@ -175,27 +175,6 @@ fn text(value: &Option<String>) -> Cow<'_, str> {
     }
     shown.push('"');
     shown.into()
-}
-
-/// A cell of text, always in quotes: where `;` or a tab separates cells, it would be several otherwise. What a spreadsheet would
-/// take for a formula gets an apostrophe in front, at the beginning and wherever a cell could begin by somebody's rules, and
-/// so does what has one there already: with one taken away from each of these places, the text is as it was.
-fn cell(text: &str, out: &mut String) {
-    const FORMULA: [char; 9] = ['=', '+', '-', '@', '\'', '＝', '＋', '－', '＠'];
-    out.push('"');
-    let mut before = None;
-    for letter in text.chars() {
-        let begins = before.is_none_or(|before| matches!(before, ',' | ';' | '\t' | '\r' | '\n'));
-        if (begins && FORMULA.contains(&letter)) || (before.is_none() && matches!(letter, '\t' | '\r' | '\n')) {
-            out.push('\'');
-        }
-        out.push(letter);
-        if letter == '"' {
-            out.push('"');
-        }
-        before = Some(letter);
-    }
-    out.push('"');
 }
 
 #[cfg(test)]
@@ -255,23 +234,6 @@ mod tests {
         }
         let line = text_of(&row("a\u{1b}[2J\u{202e}b\n\u{9b}", None), AuditRow::line);
         assert!(line.contains(r#""a\u{1b}[2J\u{202e}b\n\u{9b}" collab"#), "{line}");
-    }
-
-    #[test]
-    fn no_cell_is_a_formula() {
-        let written = |text: &str| {
-            let mut out = String::new();
-            cell(text, &mut out);
-            out
-        };
-        for text in ["=1+1", "+1", "-1", "@x", "\r1", "\nx", "\tx", "'x", "＝1"] {
-            assert_eq!(written(text), format!("\"'{text}\""));
-        }
-        for text in ["", "alice", "a=b", " x", "2001:db8::1", "a;b", "a\tb"] {
-            assert_eq!(written(text), format!("\"{text}\""));
-        }
-        assert_eq!(written("a;=cmd|' /C calc'!A0;b"), "\"a;'=cmd|' /C calc'!A0;b\"");
-        assert_eq!(written("a\t+1,@x\n-y;'=z"), "\"a\t'+1,'@x\n'-y;''=z\"");
     }
 
     #[test]
