@@ -4,11 +4,10 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::CONTENT_SECURITY_POLICY;
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use super::page;
+use super::page::DASHBOARD;
 use super::status::Shown;
 use crate::audit::read::Wanted;
 use crate::audit::store::newest;
@@ -56,7 +55,7 @@ pub(super) fn add(routes: &mut Routes, operator: Operator) {
         move |call: &Call<'_>| handler(&operator, call)
     };
     let [to_page, to_audit, to_level, to_set_level, to_metrics, to_status] = ROUTES;
-    routes.add(to_page, |_| Ok(Outcome::Now(page())));
+    routes.add(to_page, |_| Ok(Outcome::Now(DASHBOARD.answer())));
     routes.add(to_audit, with(audit));
     routes.add(to_level, with(|operator, _| Ok(operator.level())));
     routes.add(to_set_level, with(set_level));
@@ -128,13 +127,6 @@ fn set_level(operator: &Operator, call: &Call<'_>) -> Result<Outcome, ApiError> 
     // Logged whatever is logged from now on, as far as anything is.
     log::log!(level.to_level().unwrap_or(log::Level::Error), level = word(level).as_str(); "ops.log_level");
     Ok(operator.level())
-}
-
-/// The dashboard.
-fn page() -> Response {
-    let mut response = Response::text(StatusCode::OK, page::HTML);
-    response.content_type = "text/html; charset=utf-8";
-    response.with(CONTENT_SECURITY_POLICY, page::policy())
 }
 
 fn json_answer(value: &impl serde::Serialize) -> Response {

@@ -9,6 +9,7 @@ pub(crate) mod bounds;
 pub mod client;
 mod guard;
 pub mod options;
+pub mod page;
 
 use std::cell::RefCell;
 use std::io;
