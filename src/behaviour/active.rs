@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use super::files::{self, Ownership, make_directory, sync_names};
 use super::line::{BEGINNING, LINE_MAX_BYTES, Line};
-use super::names::{Named, Names, Shard};
+use super::names::{Named, Names};
 use super::plan::is_due;
 use super::time::Day;
 use crate::clock::{SECOND_MICROS, Timestamp};
@@ -122,10 +122,7 @@ impl Active {
     /// Everything is on the disk before it has its new name.
     fn rotate(&mut self, day: Day) -> io::Result<String> {
         self.opened()?.sync()?;
-        let mut taken: Vec<Shard> = files::list(&self.names)?
-            .into_iter()
-            .filter_map(|found| if let Named::Shard(shard) = self.names.read(&found.name) { Some(shard) } else { None })
-            .collect();
+        let mut taken = files::shards(&self.names)?;
         for _ in 0..NAMES_TRIED_MAX {
             let name = self.names.free(day, taken.iter());
             match files::rename(self.names.active(), &self.names.path(&name)) {

@@ -3,12 +3,15 @@
 use super::body::{EVENTS_BODY_MAX_BYTES, EVENTS_PER_BODY_MAX, PROBLEMS_MAX};
 use super::bucket::ADDRESSES_MAX;
 use super::event::AGENT_MAX_CHARS;
+use super::import::{IMPORT_DAYS_MAX, IMPORT_KNOWN_MAX};
 use super::json::NESTING_MAX;
 use super::line::LINE_MAX_BYTES;
 use super::options::BEHAVIOUR;
+use super::report::{NAMES_MAX, REPORT_DAYS_MAX, TOP_MAX};
 use super::ring::RING_MAX_BYTES;
 use super::sink::{EVENTS_LEAVE_BYTES, SINK_BYTES_MAX, SINK_REQUESTS_MAX, SYNC_WITHIN};
 use super::snapshot::WHOLE_SNAPSHOT_MAX_BYTES;
+use super::tally::{TEXT_MAX_BYTES, TEXTS_MAX, VISITORS_EXACT_MAX};
 use crate::settings::BoundRow;
 
 pub(crate) const BOUNDS: &[BoundRow] = &[
@@ -54,4 +57,30 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
             "500 `metrics_sink_write_failed`",
         )
         .tested_by("a_full_disk_is_said_and_left_to_the_database"),
+    BoundRow::new(&BEHAVIOUR, "REPORT_DAYS_MAX", REPORT_DAYS_MAX as u64, "days")
+        .of("Days of a report.", "refused")
+        .tested_by("a_report_has_so_many_days_and_rows_and_no_more"),
+    BoundRow::new(&BEHAVIOUR, "TOP_MAX", TOP_MAX as u64, "rows")
+        .of("Paths, links and referrers that a report lists, of each.", "refused")
+        .tested_by("a_report_has_so_many_days_and_rows_and_no_more"),
+    BoundRow::new(&BEHAVIOUR, "NAMES_MAX", NAMES_MAX as u64, "names")
+        .of("Events that a report tells apart by their names.", "the others are counted together")
+        .tested_by("so_many_names_are_told_apart_and_the_rest_is_counted_together"),
+    BoundRow::new(&BEHAVIOUR, "VISITORS_EXACT_MAX", VISITORS_EXACT_MAX as u64, "visitors")
+        .of("Visitors that a report counts one by one, all its days together.", "estimated by HyperLogLog, and said")
+        .tested_by("visitors_are_exact_up_to_a_bound_and_then_nearly_so"),
+    BoundRow::new(&BEHAVIOUR, "TEXTS_MAX", TEXTS_MAX as u64, "texts")
+        .of(
+            "Different paths that a report keeps; as many links, and as many referrers.",
+            "the rarer half is forgotten, and said",
+        )
+        .tested_by("the_most_frequent_texts_are_found_among_very_many_and_none_is_counted_too_often"),
+    BoundRow::new(&BEHAVIOUR, "TEXT_MAX_BYTES", TEXT_MAX_BYTES as u64, "bytes")
+        .of("Of a path, a link or a referrer in a report.", "cut")
+        .tested_by("the_most_frequent_texts_are_found_among_very_many_and_none_is_counted_too_often"),
+    BoundRow::new(&BEHAVIOUR, "IMPORT_DAYS_MAX", IMPORT_DAYS_MAX as u64, "days")
+        .of("Days of a file that is imported.", "refused")
+        .tested_by("a_file_has_so_many_days_and_no_more"),
+    BoundRow::new(&BEHAVIOUR, "IMPORT_KNOWN_MAX", IMPORT_KNOWN_MAX as u64, "lines")
+        .of("Lines that are there, with which those of an imported file are compared.", "refused"),
 ];

@@ -12,8 +12,11 @@ use super::bucket::Buckets;
 use super::counters::{self, Counters, FILE_BYTES, HEALTHY, QUEUE};
 use super::errors::SINK_FAILED;
 use super::files::Ownership;
+use super::live::Reports;
 use super::names::Names;
+use super::operator::{self, Operated};
 use super::options;
+use super::report::REPORT_MAX_BYTES;
 use super::ring::{RING_MAX_BYTES, Ring};
 use super::routes::{self, Served};
 use super::sink::{Parts, SINK_BYTES_MAX, Sink, SinkHandle};
@@ -21,7 +24,7 @@ use super::state::State;
 use super::tail::last_events;
 use super::upkeep::Upkeep;
 use super::verbs::Verb;
-use super::{bounds, doctor, operator};
+use super::{bounds, doctor};
 use crate::feature::verb::Verbs;
 use crate::feature::{Check, Feature, House, Replacement, Running, Serving, ShardParts, StartError};
 use crate::gate::{Live, Routes};
@@ -40,7 +43,7 @@ pub static FEATURE: Feature = Feature {
     operator: &operator::ROUTES,
     verbs: Some(Verbs::of::<Verb>()),
     doctor: doctor::doctor,
-    memory: |_, _| (RING_MAX_BYTES + SINK_BYTES_MAX) as u64,
+    memory: |_, _| (RING_MAX_BYTES + SINK_BYTES_MAX + REPORT_MAX_BYTES) as u64,
     ..Feature::new("behaviour", start)
 };
 
@@ -63,6 +66,7 @@ fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartEr
     state.remember(last_events(&names, capacity));
     show(&house.metrics, Arc::clone(&state), sink.handle());
     let timekeeper = house.timekeeper.clone();
+    let reports = Arc::new(Reports::new(names.clone(), house.clock.clone()));
     let upkeep = Upkeep::new(names, ownership, sink.handle(), Arc::clone(&state), timekeeper.clone());
     let served = Served {
         state,
@@ -75,7 +79,8 @@ fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartEr
         timekeeper,
     };
     let (served, upkeep, sink) = (Arc::new(served), Arc::new(upkeep), Mutex::new(Some(sink)));
-    Ok(Arc::new(Behaviour { served, upkeep, live, every: options::every(settings), sink }))
+    let operated = Operated { upkeep, reports, live };
+    Ok(Arc::new(Behaviour { served, operated, every: options::every(settings), sink }))
 }
 
 /// Has metrics show how the file and its queue stand.
@@ -92,8 +97,7 @@ fn show(metrics: &Metrics, state: Arc<State>, sink: SinkHandle) {
 /// While the server runs.
 struct Behaviour {
     served: Arc<Served>,
-    upkeep: Arc<Upkeep>,
-    live: Live<options::Live>,
+    operated: Operated,
     every: Duration,
     /// Until the stop.
     sink: Mutex<Option<Sink>>,
@@ -105,11 +109,11 @@ impl Running for Behaviour {
     }
 
     fn operator(&self, shard: &ShardParts, _: &Arc<Serving>, to: &mut Routes) {
-        operator::add(to, shard, &self.upkeep, &self.live);
+        operator::add(to, shard, &self.operated);
     }
 
     fn tasks(&self, _: &Rc<Reader>) -> Vec<Task> {
-        let (upkeep, live) = (Arc::clone(&self.upkeep), self.live.clone());
+        let Operated { upkeep, live, .. } = self.operated.clone();
         // What came of it is logged, counted, and kept for health.
         let run = move |stop: &crate::housekeeper::Stop| _ = upkeep.pass(live.now().rules, &|| stop.asked());
         vec![Task { name: "behaviour", every: self.every, run: Box::new(run) }]
@@ -128,11 +132,13 @@ impl Running for Behaviour {
     }
 
     fn card(&self) -> Option<(&'static str, Value)> {
-        Some(("behaviour", routes::report(&self.served.state)))
+        let mut card = routes::report(&self.served.state);
+        card["page"] = operator::SHOWN.into();
+        Some(("behaviour", card))
     }
 
     fn prepare(&self, settings: &Settings) -> Result<Option<Replacement>, String> {
-        let (live, new) = (self.live.clone(), options::Live::of(settings));
+        let (live, new) = (self.operated.live.clone(), options::Live::of(settings));
         Ok(Some(Box::new(move || {
             live.replace(new);
             None

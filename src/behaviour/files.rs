@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use super::names::{Names, packed, unfinished};
+use super::names::{Named, Names, Shard, packed, unfinished};
 use super::plan::Found;
 use crate::clock::Timestamp;
 use crate::store::{chown_like, is_not_offered, locked_by, sync_directory};
@@ -21,7 +21,7 @@ use crate::store::{chown_like, is_not_offered, locked_by, sync_directory};
 /// What is compressed between two looks whether to stop.
 const PIECE_BYTES: usize = 256 * 1024;
 /// As in the original.
-const LEVEL: u32 = 6;
+pub(super) const LEVEL: u32 = 6;
 
 /// The right to change these files, which one process has at a time: taken when there is first something to change, and kept.
 #[derive(Debug)]
@@ -119,6 +119,15 @@ pub(super) fn list(names: &Names) -> io::Result<Vec<Found>> {
         found.push(Found { name, modified: Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX)) });
     }
     Ok(found)
+}
+
+/// Those of them that were written by us or the original, and are not any more.
+pub(super) fn shards(names: &Names) -> io::Result<Vec<Shard>> {
+    let shards = list(names)?.into_iter().filter_map(|found| match names.read(&found.name) {
+        Named::Shard(shard) => Some(shard),
+        _ => None,
+    });
+    Ok(shards.collect())
 }
 
 /// Gives a file another name, which no file may have.

@@ -70,6 +70,11 @@ impl<'l> Line<'l> {
         parse_time(self.received_at.as_deref()?).ok()
     }
 
+    /// When it came, or else when it happened as the client says; none if that is no time.
+    pub(super) fn at(&self) -> Option<Timestamp> {
+        self.received_at().or_else(|| parse_time(&self.timestamp).ok())
+    }
+
     /// The event; none if it has a time that is none, or metadata that nobody could read.
     pub(super) fn into_event(self) -> Option<Event> {
         let timestamp = parse_time(&self.timestamp).ok()?;

@@ -4,32 +4,50 @@
 //! [`bucket`] how often, [`quiet`] what is not counted; [`line`] is the stored form, [`names`] and [`plan`] say how files are
 //! called and what becomes of them, [`ring`] and [`snapshot`] what is shown. Around them: [`active`] is the file that is
 //! written, [`sink`] the one thread that does it, [`files`] and [`upkeep`] look after those that are not written any more.
+//!
+//! What happened is said by [`report`], lines in and figures out; [`seen`] is what it reads of a line, [`tally`] how it counts in
+//! memory that has an end, [`programs`] who is no reader, [`forms`] how it is printed, [`live`] what the operator sees of it, and [`reading`] brings it the files.
+//! [`erase`] takes a visitor out of them, [`import`] takes over those of others.
 
 mod active;
+mod asking;
 mod body;
 mod bounds;
 mod bucket;
 mod counters;
 mod doctor;
+mod erase;
 mod errors;
 mod event;
 mod feature;
 mod files;
+mod forms;
+mod import;
 mod json;
 mod line;
+mod live;
 mod names;
 mod operator;
 mod options;
+mod pieces;
 mod plan;
+mod programs;
 mod quiet;
+mod reading;
+mod report;
 mod ring;
 mod routes;
+mod seen;
 mod sink;
 mod snapshot;
 mod state;
 mod tail;
+mod tally;
 mod time;
 mod upkeep;
+mod verb_erase;
+mod verb_import;
+mod verb_report;
 mod verbs;
 
 pub use feature::FEATURE;

@@ -92,6 +92,16 @@ impl Names {
         self.shard(day, free)
     }
 
+    /// A file that is being made to take the place of another one. Left behind, it is [`Named::Unfinished`].
+    pub(super) fn scratch(&self) -> String {
+        format!("{}erase{UNFINISHED}", self.prefix)
+    }
+
+    /// A directory in which imported files are made.
+    pub(super) fn stage(&self) -> String {
+        format!("{}import.tmp", self.prefix)
+    }
+
     /// What a name stands for.
     pub(super) fn read(&self, name: &str) -> Named {
         let Some(rest) = name.strip_prefix(&self.prefix) else { return Named::Other };
@@ -150,6 +160,7 @@ mod tests {
             }
         }
         assert_eq!(names.read("metrics-2025-10-09.jsonl.gz.tmp"), Named::Unfinished);
+        assert_eq!(names.read(&names.scratch()), Named::Unfinished);
         for other in ["metrics.jsonl", "metrics.jsonl.lock", "metrics-2025-10-09.txt", "inkring.db", "metrics-x", ""] {
             assert_eq!(names.read(other), Named::Other, "{other}");
         }

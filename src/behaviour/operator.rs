@@ -1,40 +1,120 @@
-//! What the operator is served: a look after the files, when asked for.
+//! What the operator is served: what visitors do, a look after the files, and that a visitor is erased from them.
 
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
 
+use super::erase::Visitor;
+use super::live::{Asked, PAGE, Reports};
 use super::options::{self, Rules};
+use super::report::{DAYS_DEFAULT, REPORT_DAYS_MAX, TOP_DEFAULT, TOP_MAX};
 use super::upkeep::Upkeep;
 use crate::feature::ShardParts;
-use crate::gate::{ApiError, Call, Code, Live, Route, Routes};
+use crate::gate::{ApiError, Call, Code, Live, Outcome, Route, Routes};
 use crate::net::Response;
-use crate::plane;
+use crate::plane::{self, OPS_BODY_MAX_BYTES};
 
 /// What is served to the operator.
-pub(super) const ROUTES: [Route; 1] = [Route::public(&Method::POST, ROTATE).does(
-    "Rotate, compress and remove files of events now. In the query `max_bytes`, `gzip_after_days` and `keep_days` stand for the \
-     settings: 0 bytes for at once, 0 days for never",
-)];
+pub(super) const ROUTES: [Route; 4] = [
+    Route::public(&Method::GET, SHOWN).does("Show the page of what visitors do"),
+    Route::public(&Method::POST, ERASE).taking(OPS_BODY_MAX_BYTES).does(
+        "Erase all events of a visitor; the body is `{\"visitor_id\":\"…\"}`, the answer says how many lines of how many files \
+         that were",
+    ),
+    Route::public(&Method::GET, "/behaviour/report").does(
+        "Say what visitors did, as `inkring metrics report --format json` does; in the query `days`, `top` and `with_programs` are \
+         its options. One report is made at a time, and kept for five seconds or ten times as long as it took",
+    ),
+    Route::public(&Method::POST, ROTATE).does(
+        "Rotate, compress and remove files of events now. In the query `max_bytes`, `gzip_after_days` and `keep_days` stand for \
+         the settings: 0 bytes for at once, 0 days for never",
+    ),
+];
 
-/// Where that is.
+/// Where the page is.
+pub(super) const SHOWN: &str = "/behaviour";
+/// Where a visitor is erased.
+pub(super) const ERASE: &str = "/behaviour/erase";
+/// Where files are looked after.
 pub(super) const ROTATE: &str = "/behaviour/rotate";
 
+/// What the handlers work with.
+#[derive(Clone)]
+pub(super) struct Operated {
+    pub(super) upkeep: Arc<Upkeep>,
+    pub(super) reports: Arc<Reports>,
+    pub(super) live: Live<options::Live>,
+}
+
 /// Adds them.
-pub(super) fn add(routes: &mut Routes, parts: &ShardParts, upkeep: &Arc<Upkeep>, live: &Live<options::Live>) {
-    let (parts, upkeep, live) = (parts.clone(), Arc::clone(upkeep), live.clone());
-    let [to_rotate] = ROUTES;
-    routes.add(to_rotate, move |call| {
-        plane::meant_for_us(call, "file of events")?;
-        plane::log_request(call, "POST");
-        let rules = asked(live.now().rules, call)?;
-        let upkeep = Arc::clone(&upkeep);
-        parts.block(
-            call,
-            move || Ok(upkeep.pass(rules, &|| false).to_json()),
-            |passed| Ok(Response::json(StatusCode::OK, passed.to_string().into_bytes())),
-        )
-    });
+pub(super) fn add(routes: &mut Routes, parts: &ShardParts, operated: &Operated) {
+    let with = |handler: fn(&ShardParts, &Operated, &Call<'_>) -> Result<Outcome, ApiError>| {
+        let (parts, operated) = (parts.clone(), operated.clone());
+        move |call: &Call<'_>| handler(&parts, &operated, call)
+    };
+    let [to_show, to_erase, to_report, to_rotate] = ROUTES;
+    routes.add(to_show, |_| Ok(Outcome::Now(PAGE.answer())));
+    routes.add(to_erase, with(erase));
+    routes.add(to_report, with(report));
+    routes.add(to_rotate, with(rotate));
+}
+
+fn rotate(parts: &ShardParts, operated: &Operated, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    plane::meant_for_us(call, "file of events")?;
+    plane::log_request(call, "POST");
+    let rules = asked(operated.live.now().rules, call)?;
+    let upkeep = Arc::clone(&operated.upkeep);
+    parts.block(
+        call,
+        move || Ok(upkeep.pass(rules, &|| false).to_json()),
+        |passed| Ok(Response::json(StatusCode::OK, passed.to_string().into_bytes())),
+    )
+}
+
+fn erase(parts: &ShardParts, operated: &Operated, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    plane::meant_for_us(call, "file of events")?;
+    plane::log_request(call, "POST");
+    let visitor = visitor(call)?;
+    let upkeep = Arc::clone(&operated.upkeep);
+    let erase = move || {
+        let erased = upkeep.erase(&visitor);
+        // Not who: that would be one more place to erase them from.
+        log::info!(lines = erased.lines, files = erased.files; "behaviour.erased");
+        Ok(erased.to_json())
+    };
+    parts.block(call, erase, |erased| Ok(Response::json(StatusCode::OK, erased.to_string().into_bytes())))
+}
+
+fn report(parts: &ShardParts, operated: &Operated, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let number = |name: &str, default: u32, most: u32| match call.query_value(name) {
+        None => Ok(default),
+        Some(text) => text.parse().ok().filter(|number| (1..=most).contains(number)).ok_or_else(|| {
+            let error = ApiError::new(Code::ValidationError, format!("{name} must be a whole number from 1 to {most}"));
+            error.with_status(StatusCode::UNPROCESSABLE_ENTITY)
+        }),
+    };
+    let asked = Asked {
+        days: number("days", DAYS_DEFAULT, REPORT_DAYS_MAX)?,
+        top: number("top", TOP_DEFAULT, TOP_MAX)?,
+        with_programs: call.query_value("with_programs").is_some_and(|value| value == "true"),
+    };
+    let reports = Arc::clone(&operated.reports);
+    let make = move || match reports.json(asked) {
+        Ok(Some(json)) => Ok(json),
+        Ok(None) => Err(ApiError::overloaded("Another report is being made; ask again in a moment")),
+        Err(error) => Err(ApiError::internal(format!("the files of events cannot be listed: {error}"))),
+    };
+    parts.block(call, make, |json| Ok(Response::json(StatusCode::OK, json)))
+}
+
+/// Who is to be erased.
+fn visitor(call: &Call<'_>) -> Result<Visitor, ApiError> {
+    let body: Option<serde_json::Value> = serde_json::from_slice(call.bytes).ok();
+    let id = body.as_ref().and_then(|body| body["visitor_id"].as_str()).map(Visitor::new);
+    id.filter(|visitor| !visitor.id.is_empty()).ok_or_else(|| {
+        let error = ApiError::new(Code::ValidationError, "The body must be an object with a visitor_id");
+        error.with_status(StatusCode::UNPROCESSABLE_ENTITY)
+    })
 }
 
 /// The rules with what the query says in their place.

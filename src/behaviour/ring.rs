@@ -32,6 +32,12 @@ impl Ring {
         }
     }
 
+    /// Forgets the events of a visitor.
+    pub(super) fn forget(&mut self, visitor_id: &str) {
+        self.events.retain(|event| event.visitor_id != visitor_id);
+        self.bytes = self.events.iter().map(|event| event.bytes()).sum();
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.events.len()

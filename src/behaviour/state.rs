@@ -76,6 +76,11 @@ impl State {
         events.into_iter().for_each(|event| ring.push(event));
     }
 
+    /// Forgets the events of a visitor.
+    pub(super) fn forget(&self, visitor_id: &str) {
+        self.ring.lock().forget(visitor_id);
+    }
+
     /// How many events the ring has, and how many it may have.
     pub(super) fn ring_size(&self) -> (usize, usize) {
         let ring = self.ring.lock();

@@ -202,7 +202,12 @@ impl Day {
         Timestamp(self.0 * DAY_MICROS)
     }
 
-    /// How many days it lies before another one; none if it does not.
+    /// The one so many days later.
+    pub(super) fn plus(self, days: i64) -> Self {
+        Self::of(Self(self.0 + days).begins())
+    }
+
+    /// How many days it lies before another one; less than 0 if it does not.
     pub(super) fn before(self, other: Self) -> i64 {
         other.0 - self.0
     }

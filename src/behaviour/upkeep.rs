@@ -1,5 +1,5 @@
-//! Looks after the files: has the active one moved aside, compresses what is old, removes what is too old. The housekeeper asks
-//! for it, and so may the operator.
+//! Looks after the files: has the active one moved aside, compresses what is old, removes what is too old, erases a visitor. The
+//! housekeeper asks for it, and so may the operator.
 
 use std::io;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::active::Active;
+use super::erase::{self, Erased, Visitor};
 use super::files::{self, Ownership};
 use super::names::{Named, Names, Shard, packed};
 use super::options::Rules;
@@ -73,7 +74,65 @@ impl Upkeep {
     }
 }
 
-/// The same for files that no server has. Somebody asks for it by hand, so the clock is believed if it was ever set.
+/// Nothing but what was left half done.
+const NO_RULES: Rules = Rules { max_bytes: None, gzip_after_days: None, keep_days: None };
+
+impl Upkeep {
+    /// Erases all that came from a visitor up to now: from the files, the one that is written included, and from the ring.
+    pub(super) fn erase(&self, visitor: &Visitor) -> Erased {
+        let _one_at_a_time = self.retention.lock();
+        // What waits to be written is written before it answers.
+        let rotate = |max_bytes| self.sink.rotate(max_bytes).map(drop);
+        let aside = rotate(None).and_then(|()| match erase::count(self.names.active(), false, visitor)? {
+            0 => Ok(()),
+            _ => rotate(Some(0)),
+        });
+        self.state.forget(&visitor.id);
+        erase_aside(&self.names, &self.ownership, aside, visitor, self.timekeeper.now())
+    }
+}
+
+/// The same for files that no server has.
+///
+/// # Errors
+/// When the files are another process's.
+pub(super) fn erase_alone(
+    names: &Names,
+    ownership: &Arc<Ownership>,
+    visitor: &Visitor,
+    now: Timestamp,
+) -> Result<Erased, files::NotOurs> {
+    ownership.take()?;
+    let aside = erase::count(names.active(), false, visitor).and_then(|lines| match lines {
+        0 => Ok(()),
+        _ => Active::new(names.clone(), Arc::clone(ownership)).rotate_if_due(now, Some(0)).map(drop),
+    });
+    Ok(erase_aside(names, ownership, aside, visitor, now))
+}
+
+/// Erases a visitor from files that nobody writes any more, the one that has been moved `aside` among them.
+fn erase_aside(
+    names: &Names,
+    ownership: &Ownership,
+    aside: io::Result<()>,
+    visitor: &Visitor,
+    now: Timestamp,
+) -> Erased {
+    if let Err(error) = ownership.take() {
+        return Erased { faults: vec![error.to_string()], ..Erased::default() };
+    }
+    // Of two forms of a file one goes first: if only one of them was rewritten, they would not be the same any more.
+    let mut passed = Passed::begun(now);
+    look_after(names, ownership, NO_RULES, None, |_| true, &|| false, &mut passed);
+    let mut erased = erase::from_shards(names, visitor);
+    erased.faults.append(&mut passed.faults);
+    if let Err(error) = aside {
+        erased.faults.push(format!("the file that is written: {error}"));
+    }
+    erased
+}
+
+/// Looks after files that no server has. Somebody asks for it by hand, so the clock is believed if it was ever set.
 ///
 /// # Errors
 /// When the files are another process's.

@@ -1,5 +1,5 @@
-//! `inkring metrics rotate`: looks after the files of events by hand, or has the server do it that writes them. It takes the
-//! flags of the original's script in either of their spellings (contract 02 C2).
+//! `inkring metrics`: looks after the files of events by hand, or has the server do it that writes them, and says what is in
+//! them. `rotate` takes the flags of the original's script in either of their spellings (contract 02 C2).
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,22 +10,18 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
+use super::asking::{self, NotDone};
 use super::files::{NotOurs, Ownership};
 use super::names::Names;
 use super::operator::ROTATE;
 use super::options::{self, Rules};
 use super::upkeep::pass_alone;
+use super::{verb_erase, verb_import, verb_report};
 use crate::clock::Clock;
 use crate::feature::verb::{self, Misconfigured, Program, fail, misconfigured, print};
-use crate::net::client::{Ask, AskError};
-use crate::plane::{self, PROCESS_HEADER};
 use crate::settings::Settings;
 use crate::text::visible;
 
-/// How long a server may take for it: files may have to be compressed first.
-const ROTATE_PATIENCE: Duration = Duration::from_secs(3600);
-/// Its answer is not read any further.
-const ROTATE_ANSWER_MAX_BYTES: u64 = 65_536;
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// The verbs of behaviour metrics.
@@ -45,6 +41,25 @@ pub(super) enum Metrics {
     /// its private plane (OPS_ADDR, with OPS_TOKEN). What no flag says is as configured.
     #[command(after_help = "Exit codes: 0 done, 1 failure, 2 usage, 3 the settings are wrong.")]
     Rotate(Options),
+    /// Say what happened: events and visitors day by day, and which pages, links and referrers came most often
+    ///
+    /// Reads all files of events, compressed or not, and changes nothing. Days are of UTC, by when an event came. Programs that
+    /// say so in their User-Agent have a column of their own and are left out of the rest. In csv each row says first what it is,
+    /// and text that a spreadsheet would take for a formula has an apostrophe in front.
+    #[command(after_help = verb_report::EXIT_CODES)]
+    Report(verb_report::Options),
+    /// Erase all that came from one visitor
+    ///
+    /// Rewrites the files in which they are, compressed or not, one after the other. A server that writes the files is asked to do
+    /// it, over its private plane (OPS_ADDR, with OPS_TOKEN). Backups and copies of the files are somebody else's.
+    #[command(after_help = "Exit codes: 0 done, 1 failure, 2 usage, 3 the settings are wrong.")]
+    Erase(verb_erase::Options),
+    /// Take over a file of events of another system, plain or compressed
+    ///
+    /// Each line goes to the file of the day on which its event came or, where it does not say so, happened. A line that stands in
+    /// the files already is not taken again. The server may run.
+    #[command(after_help = "Exit codes: 0 done, 1 failure, 2 usage, 3 the settings are wrong.")]
+    Import(verb_import::Options),
 }
 
 #[derive(Debug, Args)]
@@ -71,21 +86,30 @@ pub(super) struct Options {
 
 impl verb::Verb for Verb {
     fn run(self, program: &Program<'_>) -> ExitCode {
-        let Self::Metrics(Metrics::Rotate(options)) = self;
+        let Self::Metrics(verb) = self;
         let settings = match (program.settings)() {
             Ok(settings) => settings,
             Err(error) => return misconfigured(&error),
         };
-        loop {
-            let ended = match rotate(&options, &settings) {
-                Ok(done) => done.say(),
-                Err(error) => fail("nothing was rotated", &error, 1),
-            };
-            if options.once {
-                return ended;
-            }
-            pause(Duration::from_secs(options.interval));
+        match verb {
+            Metrics::Rotate(options) => run_rotate(&options, &settings),
+            Metrics::Report(options) => verb_report::run(&options, &settings),
+            Metrics::Erase(options) => verb_erase::run(&options, &settings),
+            Metrics::Import(options) => verb_import::run(&options, &settings),
         }
+    }
+}
+
+fn run_rotate(options: &Options, settings: &Settings) -> ExitCode {
+    loop {
+        let ended = match rotate(options, settings) {
+            Ok(done) => done.say(),
+            Err(error) => fail("nothing was rotated", &error, 1),
+        };
+        if options.once {
+            return ended;
+        }
+        pause(Duration::from_secs(options.interval));
     }
 }
 
@@ -104,27 +128,8 @@ enum Ended {
     NoDirectory(PathBuf),
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    #[error(
-        "process {pid} writes {file}, and its private plane, which would do it, is off; set OPS_ADDR for both the server and \
-         this verb, or stop the server first"
-    )]
-    NoPlane { pid: String, file: String },
-    #[error(
-        "process {pid} writes {file}, and its private plane does not answer: {error}; see that OPS_ADDR is what the server was \
-         started with, or stop the server first"
-    )]
-    Silent { pid: String, file: String, error: AskError },
-    #[error("the server refused: {status} {message}{}", hint(*.status))]
-    Refused { status: u16, message: String },
-}
-
-fn hint(status: u16) -> &'static str {
-    match status {
-        401 | 403 => "; set OPS_TOKEN to that of the server",
-        404 => "; is OPS_ADDR the private plane of an inkring?",
-        412 => "; set OPS_ADDR to that of the server which writes it",
-        _ => "",
-    }
+    #[error(transparent)]
+    Asked(#[from] NotDone),
 }
 
 /// What was done, as [`Passed::to_json`](super::state::Passed::to_json) has it.
@@ -175,7 +180,8 @@ fn rotate(options: &Options, settings: &Settings) -> Result<Done, Ended> {
     match pass_alone(&names, &ownership, rules, Clock::system().now()) {
         Ok(passed) => Ok(Done { file, passed: passed.to_json() }),
         Err(NotOurs::Theirs(pid)) => {
-            let passed = ask(options, settings, pid, &file)?;
+            let target = format!("{ROTATE}?{}", options.query());
+            let passed = asking::ask(&target, b"", settings, &pid, &file)?;
             Ok(Done { file, passed })
         }
         Err(NotOurs::Io(error)) => Err(error.into()),
@@ -211,26 +217,6 @@ impl Options {
         let asked = asked.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
         asked.collect::<Vec<_>>().join("&")
     }
-}
-
-/// Has the server do it that writes the file.
-fn ask(options: &Options, settings: &Settings, pid: String, file: &str) -> Result<Value, Ended> {
-    let file = file.to_owned();
-    let Some(to) = plane::client::place(settings) else { return Err(Ended::NoPlane { pid, file }) };
-    let target = format!("{ROTATE}?{}", options.query());
-    // At the address may be the server of another file.
-    let headers = [(PROCESS_HEADER, pid.as_str())];
-    let ask = Ask { method: "POST", headers: &headers, ..Ask::get(&target) };
-    let answered = plane::client::ask(ask, to, settings, ROTATE_PATIENCE);
-    let answer = answered.map_err(|error| Ended::Silent { pid: pid.clone(), file, error })?;
-    let status = answer.status;
-    let text = answer.text(ROTATE_ANSWER_MAX_BYTES).unwrap_or_default();
-    let said: Value = serde_json::from_str(&text).unwrap_or_default();
-    if status == 200 {
-        return Ok(said);
-    }
-    let message = said["error"]["message"].as_str().unwrap_or("it does not say why");
-    Err(Ended::Refused { status, message: visible(message).into_owned() })
 }
 
 #[cfg(test)]

@@ -17,14 +17,14 @@ use crate::support::{PATIENCE, wait_for};
 const HOSTILE: &str = "<img src=x onerror=document.title=1>";
 
 /// One page of a browser that ends with it.
-struct Page {
+pub struct Page {
     browser: Child,
     tools: WebSocket<TcpStream>,
     /// The page's, once it is there; until then the browser is spoken to.
     session: Option<String>,
     asked: u64,
     /// What was written to the console, thrown, or refused by the policy.
-    complaints: Vec<Value>,
+    pub complaints: Vec<Value>,
     _profile: TempDir,
 }
 
@@ -36,7 +36,7 @@ impl Drop for Page {
 }
 
 impl Page {
-    fn open(browser: &Browser) -> Self {
+    pub fn open(browser: &Browser) -> Self {
         let profile = tempfile::tempdir().unwrap();
         let mut command = browser.command(&profile);
         let browser = command.arg("about:blank").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -61,7 +61,7 @@ impl Page {
         page
     }
 
-    fn command(&mut self, method: &str, parameters: Value) -> Value {
+    pub fn command(&mut self, method: &str, parameters: Value) -> Value {
         self.asked += 1;
         let mut command = json!({ "id": self.asked, "method": method, "params": parameters });
         if let Some(session) = &self.session {
@@ -84,30 +84,30 @@ impl Page {
     }
 
     /// The value of an expression in the page.
-    fn value(&mut self, expression: &str) -> Value {
+    pub fn value(&mut self, expression: &str) -> Value {
         let parameters = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
         let mut result = self.command("Runtime.evaluate", parameters);
         assert!(result.get("exceptionDetails").is_none(), "{expression}: {result}");
         result["result"]["value"].take()
     }
 
-    fn text_of(&mut self, selector: &str) -> String {
+    pub fn text_of(&mut self, selector: &str) -> String {
         let text = self.value(&format!("document.querySelector({selector:?}).innerText"));
         text.as_str().unwrap().to_owned()
     }
 
-    fn wait_until(&mut self, expression: &str) {
+    pub fn wait_until(&mut self, expression: &str) {
         wait_for(|| (self.value(expression) == true).then_some(()));
     }
 
-    fn size(&mut self, width: u32, scheme: &str) {
+    pub fn size(&mut self, width: u32, scheme: &str) {
         let size = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500 });
         self.command("Emulation.setDeviceMetricsOverride", size);
         let scheme = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
         self.command("Emulation.setEmulatedMedia", scheme);
     }
 
-    fn tab(&mut self) {
+    pub fn tab(&mut self) {
         for kind in ["keyDown", "keyUp"] {
             let key = json!({ "type": kind, "key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9 });
             self.command("Input.dispatchKeyEvent", key);
@@ -134,6 +134,8 @@ fn the_dashboard_shows_what_is_and_runs_nothing_of_others() {
         "document.getElementById('c-requests').innerText.includes('No requests seen in the last five minutes')",
     );
     assert!(page.text_of("#server-facts").contains(&operated.server.address.to_string()));
+    // Features that have a page are led to.
+    assert_eq!(page.value("document.querySelector('#server-facts a')?.getAttribute('href')"), "/behaviour");
 
     // What a client chose is text, in whatever row it stands.
     let rows = page.text_of("#rows");
@@ -170,7 +172,9 @@ fn the_dashboard_shows_what_is_and_runs_nothing_of_others() {
         assert_ne!(seen[1], "none", "{seen}");
         reached.push(seen[0].as_str().unwrap().to_owned());
     }
-    for control in ["pause", "backup", "download", "level", "f-user", "f-draft", "f-action", "Filter", "Show all"] {
+    for control in
+        ["pause", "backup", "download", "level", "f-user", "f-draft", "f-action", "Filter", "Show all", "Behaviour"]
+    {
         assert!(reached.iter().any(|id| id == control), "{control}: {reached:?}");
     }
 

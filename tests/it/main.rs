@@ -9,6 +9,7 @@ mod backup;
 mod behaviour_events;
 mod behaviour_files;
 mod behaviour_house;
+mod behaviour_report;
 mod cli;
 mod client_js;
 mod clocks;
