@@ -1,5 +1,5 @@
 //! Measures the release build of inkring against comparison servers, on this machine, over
-//! loopback: `cargo run --release -p inkring-bench -- http|append|limits|backup|fanout|idle|start|versus`.
+//! loopback: `cargo run --release -p inkring-bench -- http|append|events|limits|backup|fanout|idle|start|versus`.
 //!
 //! A figure only counts when the answers behind it were right: every mode checks what it is
 //! answered, prints how many answers were wrong or missing, and then exits with 1.
@@ -10,6 +10,7 @@ mod append;
 mod backup;
 mod bare;
 mod engine;
+mod events;
 mod fanout;
 mod http;
 mod idle;
@@ -37,6 +38,7 @@ fn run() -> Result<u64> {
         "bare" => bare::serve(),
         "http" => http::run(&Options::parse(words)?),
         "append" => append::run(&Options::parse(words)?),
+        "events" => events::run(&Options::parse(words)?),
         "limits" => limits::run(&Options::parse(words)?),
         "backup" => backup::run(&Options::parse(words)?),
         "fanout" => fanout::run(&Options::parse(words)?),

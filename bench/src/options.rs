@@ -9,23 +9,25 @@ pub const HEALTHY: &str = r#"{"status":"ok"}"#;
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 pub const USAGE: &str = "\
-usage: inkring-bench http|append|limits|backup|fanout|idle|start|versus [options]
+usage: inkring-bench http|append|events|limits|backup|fanout|idle|start|versus [options]
   http     GET /healthz against axum and tiny_http, and GET of a draft against our own /healthz
   append   64 clients append segments, against the bare storage engine
-  limits   the same with every check on against every check off, the price of a 429, a million addresses
+  events   behaviour events one by one against our own /healthz, 100 in a body, and a report over files of them
+  limits   appends with every check on against every check off, the price of a 429, a million addresses
   backup   the same while a database of 1 GB is backed up, against the same without; and a server that idles
   fanout   an append reaches 1,000 subscribers, against a bare loop and axum, and 100 in time
   idle     10,000 sockets with nothing to say: their memory and their pings
   start    start to first answer, idle memory, 2,000 connections at once
   versus   this build against another one (--before PATH), alternating: a change must not cost speed
 options:
-  --seconds N    length of one measured round (http and fanout 0.5, append, limits and backup 5, idle 30)
-  --rounds N     rounds, of which medians are printed (http 31, fanout 9 and 21, limits 5, append 3,
+  --seconds N    length of one measured round (http and fanout 0.5, events 1, append, limits and backup 5, idle 30)
+  --rounds N     rounds, of which medians are printed (http 31, events 11, fanout 9 and 21, limits 5, append 3,
                  backup 1, start 10, versus 11)
   --megabytes N  backup: the size of the database (1024)
+  --millions N   events: how many millions of them the report is over (10)
   --before PATH  versus: the release build of an inkring to compare with
   --peers-only   http or fanout without inkring, to see what the comparison servers do here
-  --unpinned     http, fanout or idle with server and load on all cores, as the system places them";
+  --unpinned     http, events, fanout or idle with server and load on all cores, as the system places them";
 
 pub struct Window {
     pub warm_up: Duration,
@@ -40,6 +42,7 @@ pub struct Options {
     pub seconds: Option<f64>,
     pub rounds: Option<usize>,
     pub megabytes: Option<usize>,
+    pub millions: Option<f64>,
     pub before: Option<PathBuf>,
     pub peers_only: bool,
     pub unpinned: bool,
@@ -57,6 +60,7 @@ impl Options {
             match word.as_str() {
                 "--seconds" => options.seconds = Some(number()?.parse()?),
                 "--rounds" => options.rounds = Some(number()?.parse()?),
+                "--millions" => options.millions = Some(number()?.parse()?),
                 "--megabytes" => options.megabytes = Some(number()?.parse()?),
                 "--peers-only" => options.peers_only = true,
                 "--unpinned" => options.unpinned = true,

@@ -173,6 +173,16 @@ impl Server {
         self.process.status("VmRSS")
     }
 
+    /// How many threads it has.
+    pub fn threads(&self) -> u64 {
+        self.process.status("Threads")
+    }
+
+    /// How many descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.process.id())).map_or(0, |open| open.count())
+    }
+
     /// The most resident memory so far, in KB.
     pub fn peak_rss(&self) -> u64 {
         self.process.status("VmHWM")

@@ -1,0 +1,225 @@
+//! `events`: behaviour events one by one against our own /healthz, a hundred in a body, and a report over files of them.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use inkring_testkit::process::cpu_seconds;
+
+use crate::load::{Caller, Clients, Fixed, Report, Script, Verdict, describe, get, post};
+use crate::options::{HEALTHY, Options, Result};
+use crate::process::{self, Server};
+use crate::table::{Ratio, Table, median, megabytes, micros, none, target};
+
+const CLIENTS: usize = 64;
+const BATCH: usize = 100;
+const OVER_HEALTHZ: f64 = 0.6;
+const BATCHED_PER_CPU_SECOND: f64 = 100_000.0;
+const REPORTED_PER_SECOND: f64 = 1_000_000.0;
+const REPORT_KB: u64 = 32 * 1024;
+/// Of how many days the files are.
+const DAYS: u64 = 20;
+const EVENT: &str = "/api/metrics/event";
+const AGENT: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0\r\n";
+
+/// No limit stands in the way, and files are as they are in use.
+const SETTINGS: [(&str, &str); 2] = [("METRICS_RATE_PER_SECOND", "100000"), ("METRICS_BURST", "100000")];
+
+/// The same body over and over, of which so many events have to be stored.
+struct Sending<'a> {
+    request: &'a [u8],
+    stored: String,
+}
+
+impl Script for Sending<'_> {
+    fn request(&mut self, _: usize, out: &mut Vec<u8>) -> bool {
+        out.extend_from_slice(self.request);
+        true
+    }
+
+    fn answer(&mut self, _: usize, status: u16, body: &[u8]) -> Verdict {
+        let is_stored = std::str::from_utf8(body).is_ok_and(|text| text.contains(&self.stored));
+        match status == 202 && is_stored {
+            true => Verdict::Counted,
+            false => Verdict::Wrong(describe(status, body)),
+        }
+    }
+}
+
+fn event(number: usize) -> String {
+    let path = number % 37;
+    format!(
+        r#"{{"visitor_id":"v-{number:06}","event":"page_view","metadata":{{"path":"/articles/{path}","width":1280}}}}"#
+    )
+}
+
+pub fn run(options: &Options) -> Result<u64> {
+    let program = process::build_server()?;
+    let cores = process::two_cores()?.filter(|_| !options.unpinned);
+    let server = Server::inkring_with(&program, cores.map(|(server, _)| server), &SETTINGS)?;
+    process::pin_the_load(cores, "server and load share all cores")?;
+    println!("POST {EVENT} over {CLIENTS} keep-alive connections, one request in flight on each");
+    let healthz = get(server.address, "/healthz", "");
+    let single = post(server.address, EVENT, AGENT, &event(7));
+    let batch = format!("[{}]", (0..BATCH).map(event).collect::<Vec<_>>().join(","));
+    let batch = post(server.address, EVENT, AGENT, &batch);
+    let rounds = options.rounds.unwrap_or(11);
+    let window = options.window(1.0);
+    let (mut of_healthz, mut of_single, mut of_batch) = (Vec::new(), Vec::new(), Vec::new());
+    let mut at_first = None;
+    for round in 0..rounds {
+        eprintln!("round {} of {rounds}", round + 1);
+        let mut clients = Clients::connect(server.address, CLIENTS, Duration::ZERO)?;
+        let mut healthy = Fixed { request: &healthz, body: HEALTHY.as_bytes() };
+        of_healthz.push(clients.run(&mut healthy, &window, || server.cpu_seconds())?);
+        let mut clients = Clients::connect(server.address, CLIENTS, Duration::ZERO)?;
+        let mut one = Sending { request: &single, stored: "\"stored\":1,".to_owned() };
+        of_single.push(clients.run(&mut one, &window, || server.cpu_seconds())?);
+        let mut clients = Clients::connect(server.address, CLIENTS, Duration::ZERO)?;
+        let mut many = Sending { request: &batch, stored: format!("\"stored\":{BATCH},") };
+        of_batch.push(clients.run(&mut many, &window, || server.cpu_seconds())?);
+        at_first.get_or_insert((server.rss(), server.threads(), server.descriptors()));
+    }
+    let (status, body) = Caller::connect(server.address)?.call(&get(server.address, "/api/metrics/health", ""))?;
+    if status != 200 || !String::from_utf8_lossy(&body).contains("\"ok\":true") {
+        return Err(format!("it is not well: {}", describe(status, &body)).into());
+    }
+    let at_last = (server.rss(), server.threads(), server.descriptors());
+    drop(server);
+
+    let ratio = of_single.iter().zip(&of_healthz).map(|(single, healthz)| (single.per_second(), healthz.per_second()));
+    let per_cpu = median(of_batch.iter().map(Report::per_cpu_second)) * BATCH as f64;
+    let mut table =
+        Table::new(&["medians", "req/s", "CPU µs/req", "p50 µs", "p99 µs", "events/CPU s", "ratio of req/s"]);
+    for (name, rounds, events, verdict) in [
+        ("/healthz", &of_healthz, 0, none()),
+        ("single events", &of_single, 1, Ratio::of(ratio).cell(Some(OVER_HEALTHZ))),
+        ("bodies of 100", &of_batch, BATCH, target(per_cpu >= BATCHED_PER_CPU_SECOND, "≥ 100000")),
+    ] {
+        let of = |value: fn(&Report) -> f64| median(rounds.iter().map(value));
+        let latency =
+            |percent: f64| micros(median(rounds.iter().map(|round| round.latency.percentile(percent) as f64)) as u64);
+        table.row([
+            name.into(),
+            format!("{:.0}", of(Report::per_second)),
+            format!("{:.2}", of(Report::cpu_micros)),
+            latency(50.0),
+            latency(99.0),
+            format!("{:.0}", of(Report::per_cpu_second) * events as f64),
+            verdict,
+        ]);
+    }
+    table.print();
+    let sent: u64 = of_single.iter().map(|round| round.answers).sum::<u64>()
+        + of_batch.iter().map(|round| round.answers * BATCH as u64).sum::<u64>();
+    println!(
+        "after the first round and after {sent} events: RSS {} and {} MB, {} and {} threads, {} and {} descriptors",
+        megabytes(at_first.map_or(0, |first| first.0)),
+        megabytes(at_last.0),
+        at_first.map_or(0, |first| first.1),
+        at_last.1,
+        at_first.map_or(0, |first| first.2),
+        at_last.2,
+    );
+    let all = of_healthz.iter().chain(&of_single).chain(&of_batch);
+    for complaint in all.clone().filter_map(|round| round.first_complaint.as_ref()) {
+        println!("wrong answer: {complaint}");
+    }
+    let failures = all.map(|round| round.wrong + round.unanswered).sum::<u64>();
+    let millions = options.millions.unwrap_or(10.0);
+    Ok(failures + report(&program, (millions * 1e6) as u64)?)
+}
+
+/// Makes files of so many events, has them compressed, and reports on them.
+fn report(program: &Path, events: u64) -> Result<u64> {
+    let directory = process::directory()?;
+    fs::write(directory.path().join(".env"), "")?;
+    let data = directory.path().join("data");
+    fs::create_dir(&data)?;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
+    for nth in 0..DAYS {
+        // Events of one day come in its first hours, so that none is of another one.
+        let day = date(now / 86_400 - nth - 1);
+        let mut file = BufWriter::with_capacity(1 << 20, File::create(data.join(format!("metrics-{day}.jsonl")))?);
+        let mut line = String::new();
+        for number in (nth..events).step_by(DAYS as usize) {
+            line.clear();
+            let (visitor, path) = (number * 7919 % 50_021, number % 997);
+            let (hour, minute, second) = (number / 3600 % 24, number / 60 % 60, number % 60);
+            write!(
+                line,
+                "{{\"visitor_id\": \"v-{visitor:x}-mgj2x0ab\", \"event\": \"page_view\", \"timestamp\": \
+                 \"{day}T{hour:02}:{minute:02}:{second:02}.{:06}Z\", \"metadata\": {{\"path\": \"/articles/{path}\", \
+                 \"referrer\": \"https://news.example\"}}, \"user_agent\": \"Mozilla/5.0 (X11; Linux x86_64; rv:131.0) \
+                 Gecko/20100101 Firefox/131.{}\", \"received_at\": \"{day}T{hour:02}:{minute:02}:{second:02}.{:06}Z\"}}",
+                number * 104_729 % 1_000_000,
+                number % 5,
+                number * 15_485_863 % 1_000_000,
+            )?;
+            line.push('\n');
+            file.write_all(line.as_bytes())?;
+        }
+        file.flush()?;
+    }
+    let verb = |arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.arg("metrics").args(arguments).current_dir(directory.path()).env_clear().stderr(Stdio::null());
+        command
+    };
+    let rotated =
+        verb(&["rotate", "--once", "--gzip-after", "1", "--retention", "0"]).stdout(Stdio::null()).status()?;
+    let packed = fs::read_dir(&data)?.flatten().filter(|entry| entry.file_name().to_string_lossy().ends_with(".gz"));
+    let bytes: u64 = packed.filter_map(|entry| entry.metadata().ok()).map(|found| found.len()).sum();
+    let mut child = verb(&["report", "--days", "30", "--format", "json"]).stdout(Stdio::piped()).spawn()?;
+    let (began, process) = (Instant::now(), child.id().to_string());
+    // Its last words about itself: what it used beyond them is less than a step.
+    let (mut cpu, mut peak) = (0.0_f64, 0);
+    while child.try_wait()?.is_none() {
+        cpu = cpu.max(cpu_seconds(&process));
+        peak = peak.max(peak_kb(&process));
+        thread::sleep(Duration::from_millis(2));
+    }
+    let (wall, output) = (began.elapsed().as_secs_f64(), child.wait_with_output()?);
+    let said = String::from_utf8(output.stdout)?;
+    let is_right = rotated.success() && said.contains(&format!("\"events\":{events},\"visitors\":"));
+    let speed = events as f64 / cpu;
+    let mut table = Table::new(&["report", "events", "MB in gzip", "CPU s", "wall s", "events/CPU s", "peak MB"]);
+    table.row([
+        format!("{DAYS} files"),
+        events.to_string(),
+        megabytes(bytes / 1024),
+        format!("{cpu:.2}"),
+        format!("{wall:.2}"),
+        format!("{speed:.0} {}", target(speed >= REPORTED_PER_SECOND, "≥ 1000000")),
+        format!("{} {}", megabytes(peak), target(peak <= REPORT_KB, "≤ 32")),
+    ]);
+    table.print();
+    if !is_right {
+        println!("wrong answer: {}", &said[..said.len().min(200)]);
+    }
+    Ok(u64::from(!is_right))
+}
+
+/// The most resident memory of a process so far, in KB.
+fn peak_kb(process: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// The date of a day since 1970, as the calendar of Gregory has it.
+fn date(days: u64) -> String {
+    // Howard Hinnant's way: years begin in March, so that a leap day is the last one.
+    let shifted = days + 719_468;
+    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    format!("{:04}-{month:02}-{day:02}", era * 400 + year + u64::from(month <= 2))
+}
