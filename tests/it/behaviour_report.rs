@@ -14,10 +14,10 @@ use inkring::net::client::Ask;
 use serde_json::{Value, json};
 
 use crate::behaviour_house::{EVENT, FREELY, SNAPSHOT, event, files, lines};
-use crate::dashboard::Page;
 use crate::docs::blocks;
 use crate::ops::Operated;
 use crate::repository::read;
+use crate::support::browser::Page;
 use crate::support::needs::browser;
 use crate::support::random::Random;
 use crate::support::{PATIENCE, besides_settings, inkring, wait_for};

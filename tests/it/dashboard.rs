@@ -1,119 +1,14 @@
-//! The dashboard in a browser, if there is one: `INKRING_BROWSER`, or a Chromium on the path. It is driven through the
-//! protocol of its developer tools, which the page's policy does not concern.
-
-use std::net::TcpStream;
-use std::process::{Child, Stdio};
+//! The dashboard in a browser, if there is one.
 
 use inkring::features;
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tungstenite::{Message, WebSocket};
 
 use crate::ops::Operated;
 use crate::repository::read;
-use crate::support::needs::{Browser, browser};
-use crate::support::{PATIENCE, wait_for};
+use crate::support::browser::Page;
+use crate::support::needs::browser;
 
 const HOSTILE: &str = "<img src=x onerror=document.title=1>";
-
-/// One page of a browser that ends with it.
-pub struct Page {
-    browser: Child,
-    tools: WebSocket<TcpStream>,
-    /// The page's, once it is there; until then the browser is spoken to.
-    session: Option<String>,
-    asked: u64,
-    /// What was written to the console, thrown, or refused by the policy.
-    pub complaints: Vec<Value>,
-    _profile: TempDir,
-}
-
-impl Drop for Page {
-    fn drop(&mut self) {
-        let _ = self.browser.kill();
-        let _ = self.browser.wait();
-    }
-}
-
-impl Page {
-    pub fn open(browser: &Browser) -> Self {
-        let profile = tempfile::tempdir().unwrap();
-        let mut command = browser.command(&profile);
-        let browser = command.arg("about:blank").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        // Written as a port and a path, the last line without an end.
-        let (port, path) = wait_for(|| {
-            let text = std::fs::read_to_string(profile.path().join("DevToolsActivePort")).ok()?;
-            let (port, path) = text.split_once('\n')?;
-            (path.len() > 40).then(|| (port.to_owned(), path.to_owned()))
-        });
-        let address = format!("127.0.0.1:{port}");
-        let stream = TcpStream::connect(&address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let (tools, _) = tungstenite::client(format!("ws://{address}{path}"), stream).unwrap();
-        let mut page = Self { browser, tools, session: None, asked: 0, complaints: Vec::new(), _profile: profile };
-        let target = page.command("Target.createTarget", json!({ "url": "about:blank" }));
-        let attached =
-            page.command("Target.attachToTarget", json!({ "targetId": target["targetId"], "flatten": true }));
-        page.session = attached["sessionId"].as_str().map(str::to_owned);
-        for domain in ["Page", "Runtime", "Log"] {
-            page.command(&format!("{domain}.enable"), json!({}));
-        }
-        page
-    }
-
-    pub fn command(&mut self, method: &str, parameters: Value) -> Value {
-        self.asked += 1;
-        let mut command = json!({ "id": self.asked, "method": method, "params": parameters });
-        if let Some(session) = &self.session {
-            command["sessionId"] = json!(session);
-        }
-        self.tools.send(Message::text(command.to_string())).unwrap();
-        loop {
-            let Message::Text(text) = self.tools.read().unwrap() else { continue };
-            let mut message: Value = serde_json::from_str(&text).unwrap();
-            if message["id"] == self.asked {
-                assert!(message.get("error").is_none(), "{method}: {message}");
-                return message["result"].take();
-            }
-            match message["method"].as_str() {
-                Some("Runtime.exceptionThrown" | "Runtime.consoleAPICalled") => self.complaints.push(message),
-                Some("Log.entryAdded") => self.complaints.push(message),
-                _ => {}
-            }
-        }
-    }
-
-    /// The value of an expression in the page.
-    pub fn value(&mut self, expression: &str) -> Value {
-        let parameters = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
-        let mut result = self.command("Runtime.evaluate", parameters);
-        assert!(result.get("exceptionDetails").is_none(), "{expression}: {result}");
-        result["result"]["value"].take()
-    }
-
-    pub fn text_of(&mut self, selector: &str) -> String {
-        let text = self.value(&format!("document.querySelector({selector:?}).innerText"));
-        text.as_str().unwrap().to_owned()
-    }
-
-    pub fn wait_until(&mut self, expression: &str) {
-        wait_for(|| (self.value(expression) == true).then_some(()));
-    }
-
-    pub fn size(&mut self, width: u32, scheme: &str) {
-        let size = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500 });
-        self.command("Emulation.setDeviceMetricsOverride", size);
-        let scheme = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-        self.command("Emulation.setEmulatedMedia", scheme);
-    }
-
-    pub fn tab(&mut self) {
-        for kind in ["keyDown", "keyUp"] {
-            let key = json!({ "type": kind, "key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9 });
-            self.command("Input.dispatchKeyEvent", key);
-        }
-    }
-}
 
 #[test]
 fn the_dashboard_shows_what_is_and_runs_nothing_of_others() {

@@ -1,5 +1,6 @@
 //! What every test needs: the test kit, and what knows the database.
 
+pub mod browser;
 pub mod ledger;
 pub mod needs;
 pub mod preload;
