@@ -24,7 +24,7 @@ use super::state::State;
 use super::tail::last_events;
 use super::upkeep::Upkeep;
 use super::verbs::Verb;
-use super::{bounds, doctor};
+use super::{bounds, client, doctor, pages};
 use crate::feature::verb::Verbs;
 use crate::feature::{Check, Feature, House, Replacement, Running, Serving, ShardParts, StartError};
 use crate::gate::{Live, Routes};
@@ -39,7 +39,7 @@ pub static FEATURE: Feature = Feature {
     counters: counters::ROWS,
     bounds: bounds::BOUNDS,
     codes: &[&SINK_FAILED],
-    routes: &[&routes::ROUTES],
+    routes: &[&routes::ROUTES, &[client::CONFIG], &pages::ROUTES],
     operator: &operator::ROUTES,
     verbs: Some(Verbs::of::<Verb>()),
     doctor: doctor::doctor,
@@ -106,6 +106,8 @@ struct Behaviour {
 impl Running for Behaviour {
     fn routes(&self, shard: &ShardParts, to: &mut Routes) {
         routes::add(to, shard, &self.served);
+        client::add(to, &self.operated.live);
+        pages::add(to);
     }
 
     fn operator(&self, shard: &ShardParts, _: &Arc<Serving>, to: &mut Routes) {

@@ -8,12 +8,15 @@
 //! What happened is said by [`report`], lines in and figures out; [`seen`] is what it reads of a line, [`tally`] how it counts in
 //! memory that has an end, [`programs`] who is no reader, [`forms`] how it is printed, [`live`] what the operator sees of it, and [`reading`] brings it the files.
 //! [`erase`] takes a visitor out of them, [`import`] takes over those of others.
+//!
+//! [`client`] is what the server tells its script, and [`pages`] are the script and the pages.
 
 mod active;
 mod asking;
 mod body;
 mod bounds;
 mod bucket;
+mod client;
 mod counters;
 mod doctor;
 mod erase;
@@ -29,6 +32,7 @@ mod live;
 mod names;
 mod operator;
 mod options;
+mod pages;
 mod pieces;
 mod plan;
 mod programs;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::bucket::Rate;
 use crate::plane::Secret;
-use crate::settings::{Kind, Knob, Section, Settings, int, secret, text};
+use crate::settings::{Kind, Knob, Section, Settings, flag, int, secret, text};
 
 /// The heading of all that belongs to them.
 pub(super) static BEHAVIOUR: Section = Section { title: "Behaviour metrics", after: None };
@@ -87,6 +87,32 @@ pub(crate) static ROTATE_SECONDS: Knob = Knob::new(
          size are seen with each event as well.",
 );
 
+pub(crate) static CLIENT_SAMPLE_RATE: Knob = Knob::new(&BEHAVIOUR, "METRICS_CLIENT_SAMPLE_RATE", Kind::Fraction, "1.0")
+    .refusing()
+    .reloading()
+    .also(&["VITE_METRICS_SAMPLE_RATE"])
+    .meaning(
+        "Which part of the events pages send at all, chosen at random by the script /static/metrics.js: 1.0 for all of them, 0 \
+         for none. Of those METRICS_SAMPLE_RATE is written. Pages that are open hear of it when they are loaded the next time.",
+    );
+
+pub(crate) static CONSENT: Knob = Knob::new(
+    &BEHAVIOUR,
+    "METRICS_CONSENT",
+    Kind::Choice(&["opt-out", "opt-in"]),
+    "opt-out",
+)
+.refusing()
+.reloading()
+.meaning(
+    "Whether that script counts visitors who have not chosen yet: opt-out does, opt-in waits until they allow it. It \
+             never counts those who have declined, or whose browser sends DNT or GPC.",
+);
+
+pub(crate) static DEV_GATE: Knob = flag(&BEHAVIOUR, "METRICS_DEV_GATE", "true").refusing().reloading().meaning(
+    "Whether ?dev=1 in the address of a page shows the badge of the last events there. It is a convenience and no lock.",
+);
+
 pub(crate) const KNOBS: &[&Knob] = &[
     &FILE,
     &DIRECTORY,
@@ -99,6 +125,9 @@ pub(crate) const KNOBS: &[&Knob] = &[
     &GZIP_AFTER_DAYS,
     &RETENTION_DAYS,
     &ROTATE_SECONDS,
+    &CLIENT_SAMPLE_RATE,
+    &CONSENT,
+    &DEV_GATE,
 ];
 
 /// The file that is written.
@@ -132,6 +161,7 @@ pub(super) struct Live {
     /// What shows whole ids, if everyone does not see them.
     pub(super) token: Option<Secret>,
     pub(super) rules: Rules,
+    pub(super) client: Client,
 }
 
 impl Live {
@@ -142,6 +172,29 @@ impl Live {
             rate: Rate { per_second: settings.small(&PER_SECOND), burst: settings.small(&BURST) },
             token: settings.secret(&SNAPSHOT_TOKEN).map(|token| Secret::new(token.bytes())),
             rules: Rules::of(settings),
+            client: Client::of(settings),
+        }
+    }
+}
+
+/// What the script in pages goes by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Client {
+    /// From 0 for none to 1 for all.
+    pub(super) sample_rate: f64,
+    /// `opt-out` or `opt-in`.
+    pub(super) consent: &'static str,
+    /// Whether `?dev=1` shows the badge.
+    pub(super) dev_gate: bool,
+}
+
+impl Client {
+    /// As configured.
+    fn of(settings: &Settings) -> Self {
+        Self {
+            sample_rate: settings.fraction(&CLIENT_SAMPLE_RATE).as_f64(),
+            consent: settings.word(&CONSENT),
+            dev_gate: settings.flag(&DEV_GATE),
         }
     }
 }

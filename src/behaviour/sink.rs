@@ -381,11 +381,12 @@ mod tests {
         let ownership = Arc::new(Ownership::of(names.clone()));
         let rate = super::super::bucket::Rate { per_second: 5, burst: 10 };
         let rules = options::Rules { max_bytes: None, gzip_after_days: None, keep_days: None };
+        let client = options::Client { sample_rate: 1.0, consent: "opt-out", dev_gate: true };
         let clock = Clock::manual(Timestamp(1_790_000_000_000_000));
         Parts {
             active: Active::new(names, ownership),
             state: Arc::new(State::new(Ring::new(5), Counters::new(&Metrics::default()))),
-            live: Live::new(options::Live { sample_rate: 1.0, rate, token: None, rules }),
+            live: Live::new(options::Live { sample_rate: 1.0, rate, token: None, rules, client }),
             directory: directory.path().to_owned(),
             timekeeper: Timekeeper::new(clock.clone(), || None),
             clock,
@@ -416,9 +417,9 @@ mod tests {
             let directory = tempfile::tempdir().unwrap();
             let parts = parts(&directory);
             std::fs::create_dir(directory.path().join("metrics.jsonl")).unwrap();
-            let rules = parts.live.now().rules;
+            let (rules, client) = (parts.live.now().rules, parts.live.now().client);
             let rate = super::super::bucket::Rate { per_second: 5, burst: 10 };
-            parts.live.replace(options::Live { sample_rate, rate, token: None, rules });
+            parts.live.replace(options::Live { sample_rate, rate, token: None, rules, client });
             let state = Arc::clone(&parts.state);
             Sink::start(parts).unwrap().stop();
             assert_eq!(state.trouble().is_some(), is_trouble, "{sample_rate}");

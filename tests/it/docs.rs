@@ -6,7 +6,7 @@
 //!   same values; only ids, times and fractions may differ. After a `websocat`, it is what the socket sends next.
 //! - A comment `<!-- test: … -->` above a block says what to do instead of it: `cargo` (it builds or tests, which this
 //!   very run has done), `start` (the server, if it does not run), `kill` (SIGKILL), `socket` (JSON that the last socket
-//!   sends next), `illustration` (JSON that only has to parse).
+//!   sends next), `illustration` (JSON that only has to parse), `browser` (`behaviour_browser.rs` has it in a page).
 //!
 //! The programs in docs/clients/README.md are run by `client_js.rs`.
 
@@ -99,6 +99,7 @@ fn carry_out(path: &str) {
                 shell.last = None;
                 shell.compare(&block.text);
             }
+            ("html" | "js", Some("browser")) => {}
             (_, Some(what)) => shell.instead(what),
             ("sh", None) => shell.run(&block.text),
             ("json", None) if after_sh => shell.compare(&block.text),
@@ -194,7 +195,7 @@ fn bounds() -> Vec<[String; 3]> {
 #[test]
 fn every_setting_and_constant_that_is_named_exists() {
     // Names of the system, of the tests and of `inkring smoke`, and one that stands for others.
-    const OTHERS: [&str; 29] = [
+    const OTHERS: [&str; 30] = [
         "BASE_URL",
         "SMOKE_COLLAB_ID",
         "SMOKE_ORIGIN",
@@ -213,6 +214,7 @@ fn every_setting_and_constant_that_is_named_exists() {
         "INKRING_SOAK_SECONDS",
         "INKRING_TEST_SEED",
         "OPS_API",
+        "BEHAVIOUR_CHECKLIST",
         "BEHAVIOUR_METRICS",
         "OPS_PROD_CHECKLIST",
         "AF_INET",

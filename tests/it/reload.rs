@@ -322,6 +322,11 @@ fn files_looked_after(server: &Server) -> Value {
     known
 }
 
+/// What the script in pages is told.
+fn told(server: &Server, key: &str) -> String {
+    server.get("/api/metrics/config").expect(200)[key].to_string()
+}
+
 fn behaviour_cases() -> Vec<Case> {
     const OFTEN: (&str, &str) = ("METRICS_ROTATE_SECONDS", "1");
     const FREELY: (&str, &str) = ("METRICS_BURST", "100000");
@@ -377,6 +382,9 @@ fn behaviour_cases() -> Vec<Case> {
             ["false", "true"],
         ),
         case("METRICS_RETENTION_DAYS", &[OFTEN, KEPT, ("METRICS_GZIP_AFTER_DAYS", "0")], "30", waits, ["0", "1"]),
+        case("METRICS_CLIENT_SAMPLE_RATE", &[], "0.25", |server| told(server, "sample_rate"), ["1.0", "0.25"]),
+        case("METRICS_CONSENT", &[], "opt-in", |server| told(server, "consent"), ["\"opt-out\"", "\"opt-in\""]),
+        case("METRICS_DEV_GATE", &[], "false", |server| told(server, "dev_gate"), ["true", "false"]),
     ]
 }
 
