@@ -118,10 +118,10 @@ fn a_page_of_another_origin_counts_with_one_line() {
     assert!(matches!(parts[..], ["v", random, time] if random.len() >= 8 && time.len() >= 8), "{parts:?}");
 
     page.value("document.addEventListener('click', (event) => event.preventDefault())");
-    for link in ["mail", "call", "jump", "out"] {
-        page.value(&format!("document.getElementById('{link}').click()"));
-    }
-    page.value("document.querySelector('#here b').click()");
+    // In one breath: what takes longer is sent in between.
+    page.value(
+        "for (const link of ['#mail', '#call', '#jump', '#out', '#here b']) document.querySelector(link).click()",
+    );
     let links: Vec<Value> = events(&server, 3)[1..].iter().map(|event| event["metadata"].clone()).collect();
     let here = json!({ "href": "/літо/about" });
     assert_eq!(links, [json!({ "href": "https://other.example/a" }), here.clone()]);
@@ -163,6 +163,11 @@ fn a_second_line_asks_visitors_of_another_origin() {
     page.value("document.querySelector('#consent-banner button').click()");
     assert_eq!(page.value("document.getElementById('consent-banner')"), Value::Null);
     assert_eq!(page.value("inkringMetrics.sendEvent({ event: 'x' })"), json!({ "ok": true, "optedOut": true }));
+    // The badge has its place in the corner of a page that has no other for it.
+    page.go_to(&format!("{origin}/?dev=1&server={}", server.address));
+    let badge = "document.getElementById('metrics-badge-container')";
+    page.wait_until(&format!("{badge} !== null && getComputedStyle({badge}).position === 'fixed'"));
+    page.wait_until(&format!("{badge}.innerText === 'metrics 1 page_view'"));
     assert_eq!(page.complaints, [Value::Null; 0]);
 }
 
@@ -190,8 +195,10 @@ fn storage_that_is_blocked_breaks_nothing() {
 #[test]
 fn nobody_is_counted_who_does_not_want_it() {
     let Some(browser) = browser() else { return };
-    let server = server(&[("METRICS_CONSENT", "opt-in")]);
-    let privacy = address(&server, "/privacy.html");
+    // One page asks, the other has nothing but the one line.
+    let origin = site_with(examples("html").remove(0));
+    let server = server(&[("ALLOWED_ORIGINS", &origin), ("METRICS_CONSENT", "opt-in")]);
+    let (privacy, bare) = (address(&server, "/privacy.html"), format!("{origin}/?server={}", server.address));
     let mut page = open(&browser);
     let allowed = "localStorage.setItem('consent.v1', '{\"analytics\":true}');";
     let dnt = format!("{allowed} Object.defineProperty(navigator, 'doNotTrack', {{ value: '1' }})");
@@ -199,16 +206,22 @@ fn nobody_is_counted_who_does_not_want_it() {
     let declined = "localStorage.setItem('consent.v1', '{\"analytics\":false}')";
     for (who, script) in [("unset", "localStorage.clear()"), ("DNT", &dnt), ("GPC", &gpc), ("declined", declined)] {
         let prepared = page.prepare(script);
-        page.go_to(&privacy);
-        let answer = page.value("inkringMetrics.sendEvent({ event: 'page_view' })");
-        assert_eq!(answer, json!({ "ok": true, "optedOut": true }), "{who}");
-        page.value("document.querySelector('nav a').addEventListener('click', (event) => event.preventDefault())");
-        page.value("document.querySelector('nav a').click()");
-        // The same answer stands before it and behind it, so whatever the click had to wait for has come.
-        page.value("inkringMetrics.sendEvent({ event: 'page_view' })");
-        page.value(END);
-        assert_eq!(page.value(SENT), 0, "{who}");
-        assert_eq!(page.value("localStorage.getItem('visitor_id')"), Value::Null, "{who}: no number is made either");
+        for address in [&bare, &privacy] {
+            page.go_to(address);
+            let answer = page.value("inkringMetrics.sendEvent({ event: 'page_view' })");
+            assert_eq!(answer, json!({ "ok": true, "optedOut": true }), "{who}: {address}");
+            page.value("document.addEventListener('click', (event) => event.preventDefault())");
+            page.value("document.querySelector('nav a, #here').click()");
+            // The same answer stands before it and behind it, so whatever the click had to wait for has come.
+            page.value("inkringMetrics.sendEvent({ event: 'page_view' })");
+            page.value(END);
+            assert_eq!(page.value(SENT), 0, "{who}: {address}");
+            assert_eq!(
+                page.value("localStorage.getItem('visitor_id')"),
+                Value::Null,
+                "{who}: no number is made either"
+            );
+        }
         if who == "unset" {
             page.wait_until("document.getElementById('consent-banner') !== null");
         } else {
@@ -268,8 +281,8 @@ fn a_word_in_the_address_shows_the_badge_and_opens_the_panel() {
 
     page.value("document.getElementById('refresh').click()");
     page.wait_until("document.getElementById('summary').innerText.startsWith('total 3 ')");
-    page.value("document.getElementById('demo').click()");
-    assert_eq!(page.text_of("#demo"), "Loading…");
+    let busy = "(() => { const demo = document.getElementById('demo'); demo.click(); return demo.innerText; })()";
+    assert_eq!(page.value(busy), "Loading…");
     page.wait_until("!document.getElementById('demo').disabled");
     assert_eq!(page.text_of("#demo"), "Send demo events");
     let summary = page.text_of("#summary");
@@ -305,6 +318,22 @@ fn a_word_in_the_address_shows_the_badge_and_opens_the_panel() {
 }
 
 #[test]
+fn without_the_gate_the_word_in_the_address_is_no_word() {
+    let Some(browser) = browser() else { return };
+    let server = server(&[("METRICS_DEV_GATE", "false")]);
+    let mut page = open(&browser);
+    page.go_to(&address(&server, "/metrics-panel?dev=1"));
+    // Both scripts and the badge have asked.
+    page.wait_until(
+        "performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('/api/metrics/config')).length === 3",
+    );
+    assert_eq!(name_of(&events(&server, 1)[0]), "page_view");
+    assert_eq!(page.value("localStorage.getItem('dev_unlocked')"), Value::Null);
+    assert_eq!(page.value("document.getElementById('restricted').hidden"), false);
+    assert_eq!(page.value("document.getElementById('metrics-badge-container')"), Value::Null);
+}
+
+#[test]
 fn the_page_about_privacy_switches_and_says_what_is_kept() {
     let Some(browser) = browser() else { return };
     let server =
@@ -333,8 +362,12 @@ fn the_page_about_privacy_switches_and_says_what_is_kept() {
                 document.addEventListener('consent:change', ({ detail }) => (window.whole = detail))",
     );
     page.value("document.getElementById('chk-analytics').click(); document.getElementById('chk-calendly').click()");
-    page.value("document.querySelector('[data-testid=privacy-save]').click()");
-    assert_eq!(page.text_of("#status"), "✓ Preferences saved");
+    let said = |button: &str| {
+        format!(
+            "(document.querySelector('[data-testid={button}]').click(), document.getElementById('status').innerText)"
+        )
+    };
+    assert_eq!(page.value(&said("privacy-save")), "✓ Preferences saved");
     let whole = json!({ "analytics": false, "marketing": false, "calendly": true });
     assert_eq!(page.value("window.whole"), whole);
     let changes = ["analytics", "marketing", "calendly"].map(|key| json!({ "key": key, "value": key == "calendly" }));
@@ -379,8 +412,7 @@ fn the_page_about_privacy_switches_and_says_what_is_kept() {
     page.go_to(&format!("{privacy}?lang=en"));
     page.wait_until(ready);
     assert_eq!(page.value("localStorage.getItem('visitor_id') === document.getElementById('visitor').innerText"), true);
-    page.value("document.querySelector('[data-testid=privacy-reset]').click()");
-    assert!(page.text_of("#status").starts_with("Preferences cleared"));
-    assert_eq!(page.value("localStorage.getItem('consent.v1') ?? localStorage.getItem('visitor_id')"), Value::Null);
+    assert_eq!(page.value(&said("privacy-reset")), "Preferences cleared; you are taken to the start");
     page.wait_until("location.pathname === '/'");
+    assert_eq!(page.value("localStorage.getItem('consent.v1') ?? localStorage.getItem('visitor_id')"), Value::Null);
 }
