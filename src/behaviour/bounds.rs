@@ -6,6 +6,7 @@ use super::event::AGENT_MAX_CHARS;
 use super::import::{IMPORT_DAYS_MAX, IMPORT_KNOWN_MAX};
 use super::json::NESTING_MAX;
 use super::line::LINE_MAX_BYTES;
+use super::live::{REPORTS_KEPT_MAX, REPORTS_KEPT_MAX_BYTES};
 use super::options::BEHAVIOUR;
 use super::report::{NAMES_MAX, REPORT_DAYS_MAX, TOP_MAX};
 use super::ring::RING_MAX_BYTES;
@@ -60,6 +61,12 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&BEHAVIOUR, "REPORT_DAYS_MAX", REPORT_DAYS_MAX as u64, "days")
         .of("Days of a report.", "refused")
         .tested_by("a_report_has_so_many_days_and_rows_and_no_more"),
+    BoundRow::new(&BEHAVIOUR, "REPORTS_KEPT_MAX", REPORTS_KEPT_MAX as u64, "reports")
+        .of("Reports that are kept for the operator's page.", "the oldest is made anew when it is asked for")
+        .tested_by("a_report_is_kept_for_a_while_and_one_is_made_at_a_time"),
+    BoundRow::new(&BEHAVIOUR, "REPORTS_KEPT_MAX_BYTES", REPORTS_KEPT_MAX_BYTES as u64, "bytes")
+        .of("Of these reports; the newest is kept in any case.", "the oldest is made anew when it is asked for")
+        .tested_by("reports_that_are_large_are_kept_as_far_as_there_is_room"),
     BoundRow::new(&BEHAVIOUR, "TOP_MAX", TOP_MAX as u64, "rows")
         .of("Paths, links and referrers that a report lists, of each.", "refused")
         .tested_by("a_report_has_so_many_days_and_rows_and_no_more"),

@@ -12,7 +12,7 @@ use super::bucket::Buckets;
 use super::counters::{self, Counters, FILE_BYTES, HEALTHY, QUEUE};
 use super::errors::SINK_FAILED;
 use super::files::Ownership;
-use super::live::Reports;
+use super::live::{REPORTS_KEPT_MAX_BYTES, Reports};
 use super::names::Names;
 use super::operator::{self, Operated};
 use super::options;
@@ -43,7 +43,7 @@ pub static FEATURE: Feature = Feature {
     operator: &operator::ROUTES,
     verbs: Some(Verbs::of::<Verb>()),
     doctor: doctor::doctor,
-    memory: |_, _| (RING_MAX_BYTES + SINK_BYTES_MAX + REPORT_MAX_BYTES) as u64,
+    memory: |_, _| (RING_MAX_BYTES + SINK_BYTES_MAX + REPORT_MAX_BYTES + REPORTS_KEPT_MAX_BYTES) as u64,
     ..Feature::new("behaviour", start)
 };
 

@@ -19,12 +19,17 @@ pub(super) static PAGE: Page = Page::of(include_str!("page.html"));
 const KEPT_FOR: Duration = Duration::from_secs(5);
 /// nor before this many times what it took to make it.
 const KEPT_TIMES: u32 = 10;
+/// Reports that are kept at once, for pages that ask for different ones.
+pub(super) const REPORTS_KEPT_MAX: usize = 4;
+/// Their bytes; the newest is kept however large it is.
+pub(super) const REPORTS_KEPT_MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// Makes reports.
 pub(super) struct Reports {
     names: Names,
     clock: Clock,
-    last: Mutex<Option<Made>>,
+    /// The latest one last.
+    kept: Mutex<Vec<Made>>,
 }
 
 /// What is asked for, but for the time.
@@ -44,7 +49,7 @@ struct Made {
 impl Reports {
     /// Of the files with these names.
     pub(super) fn new(names: Names, clock: Clock) -> Self {
-        Self { names, clock, last: Mutex::new(None) }
+        Self { names, clock, kept: Mutex::default() }
     }
 
     /// A report as JSON; none while another one is being made.
@@ -52,21 +57,29 @@ impl Reports {
     /// # Errors
     /// When the files cannot be listed.
     pub(super) fn json(&self, asked: Asked) -> io::Result<Option<Vec<u8>>> {
-        let Some(mut last) = self.last.try_lock() else { return Ok(None) };
+        let Some(mut kept) = self.kept.try_lock() else { return Ok(None) };
         let began = self.clock.instant();
-        if let Some(made) = last.as_ref().filter(|made| made.asked == asked && began < made.until) {
+        kept.retain(|made| began < made.until);
+        if let Some(made) = kept.iter().find(|made| made.asked == asked) {
             return Ok(Some(made.json.clone()));
         }
-        // Its memory is free for the next one.
-        *last = None;
         let Asked { days, with_programs, top } = asked;
         let report = reading::report(&self.names, Wanted { now: self.clock.now(), days, with_programs, top })?;
         // Texts and numbers always serialise.
         let json = serde_json::to_vec(&report).unwrap_or_default();
         let now = self.clock.instant();
         let until = now + KEPT_FOR.max(now.saturating_duration_since(began) * KEPT_TIMES);
-        *last = Some(Made { asked, until, json: json.clone() });
+        keep(&mut kept, Made { asked, until, json: json.clone() });
         Ok(Some(json))
+    }
+}
+
+/// Keeps one more, and the others as far as there is room.
+fn keep(kept: &mut Vec<Made>, made: Made) {
+    kept.push(made);
+    let bytes = |kept: &[Made]| kept.iter().map(|made| made.json.len()).sum::<usize>();
+    while kept.len() > 1 && (kept.len() > REPORTS_KEPT_MAX || bytes(kept) > REPORTS_KEPT_MAX_BYTES) {
+        kept.remove(0);
     }
 }
 
@@ -97,13 +110,33 @@ mod tests {
         };
         assert_eq!(events(asked), 1);
         std::fs::write(names.active(), line.repeat(2)).unwrap();
-        assert_eq!((events(asked), events(Asked { days: 2, ..asked }), events(asked)), (1, 2, 2));
+        assert_eq!((events(asked), events(Asked { days: 2, ..asked }), events(asked)), (1, 2, 1));
         std::fs::write(names.active(), line.repeat(3)).unwrap();
         clock.advance(4_999_999);
-        assert_eq!(events(asked), 2);
+        assert_eq!(events(asked), 1);
         clock.advance(1);
         assert_eq!(events(asked), 3);
-        let _under_way = reports.last.lock();
+        // So many are kept, and the oldest goes first.
+        (0..REPORTS_KEPT_MAX as u32).for_each(|top| _ = events(Asked { top: 6 + top, ..asked }));
+        assert_eq!(reports.kept.lock().len(), REPORTS_KEPT_MAX);
+        std::fs::write(names.active(), line.repeat(4)).unwrap();
+        assert_eq!((events(Asked { top: 7, ..asked }), events(asked)), (3, 4));
+        let _under_way = reports.kept.lock();
         assert_eq!(reports.json(asked).unwrap(), None);
+    }
+    #[test]
+    fn reports_that_are_large_are_kept_as_far_as_there_is_room() {
+        let (mut kept, until) = (Vec::new(), Clock::system().instant());
+        let made =
+            |top, bytes| Made { asked: Asked { days: 1, with_programs: false, top }, until, json: vec![b' '; bytes] };
+        for (top, bytes, left) in [
+            (1, REPORTS_KEPT_MAX_BYTES / 2, 1),
+            (2, REPORTS_KEPT_MAX_BYTES / 2, 2),
+            (3, 1, 2),
+            (4, REPORTS_KEPT_MAX_BYTES + 1, 1),
+        ] {
+            keep(&mut kept, made(top, bytes));
+            assert_eq!((kept.len(), kept.last().map(|made| made.asked.top)), (left, Some(top)));
+        }
     }
 }

@@ -115,7 +115,10 @@ impl Tally {
     /// One line.
     pub(super) fn line(&mut self, line: &[u8]) {
         self.lines.read += 1;
-        let Some(seen) = Seen::read(line) else { return self.lines.bad += 1 };
+        let Some(seen) = Seen::read(line) else {
+            // One without its end is being written, or was torn, which is counted when the file is opened to be written.
+            return self.lines.bad += u64::from(line.ends_with(b"\n"));
+        };
         let Some((day, minute)) = self.moment(seen.at()) else { return self.lines.bad += 1 };
         let Some(day) = day else { return };
         self.lines.counted += 1;
