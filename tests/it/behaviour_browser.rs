@@ -216,11 +216,7 @@ fn nobody_is_counted_who_does_not_want_it() {
             page.value("inkringMetrics.sendEvent({ event: 'page_view' })");
             page.value(END);
             assert_eq!(page.value(SENT), 0, "{who}: {address}");
-            assert_eq!(
-                page.value("localStorage.getItem('visitor_id')"),
-                Value::Null,
-                "{who}: no number is made either"
-            );
+            assert_eq!(page.value("localStorage.getItem('visitor_id')"), Value::Null, "{who}: no code is made either");
         }
         if who == "unset" {
             page.wait_until("document.getElementById('consent-banner') !== null");
@@ -251,6 +247,7 @@ fn a_page_sends_the_part_that_the_server_asks_for() {
     let answer = page.value("inkringMetrics.sendEvent({ event: 'page_view' })");
     assert_eq!(answer, json!({ "ok": true, "sampledOut": true }));
     page.wait_until("document.getElementById('summary').innerText.startsWith('total 0')");
+    assert!(page.text_of("#summary").ends_with("visitor —"), "none who has sent nothing");
     page.value("document.getElementById('demo').click()");
     page.wait_until("document.getElementById('note').innerText.startsWith('Not all of it was sent')");
     page.value(END);
@@ -404,8 +401,14 @@ fn the_page_about_privacy_switches_and_says_what_is_kept() {
         let out = page.value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
         assert_eq!(out, 0, "{width} {scheme}");
     }
+    // The end of the page is not hidden by it.
+    page.wait_until(
+        "scrollTo(0, 1e6), document.querySelector('footer').getBoundingClientRect().bottom < \
+         document.getElementById('consent-banner').getBoundingClientRect().top + 1",
+    );
     page.value("document.querySelector('#consent-banner button').click()");
     assert_eq!(page.value(boxes), json!([false, false, false]), "the banner and the switches agree");
+    page.wait_until("document.documentElement.style.paddingBottom === '0px'");
     assert_eq!(page.complaints, [Value::Null; 0]);
 
     // Everything that was kept in the browser is gone.

@@ -10,7 +10,7 @@
   const WORDS = {
     en: {
       title: 'Your privacy',
-      text: 'May this site count your visits under a random number, without cookies, and use what it has for marketing and '
+      text: 'May this site count your visits under a random code, without cookies, and use what it has for marketing and '
         + 'for booking appointments? You can change your mind at any time.',
       accept: 'Accept all',
       decline: 'Decline all',
@@ -19,7 +19,7 @@
     },
     uk: {
       title: 'Ваша приватність',
-      text: 'Чи можна цьому сайту рахувати ваші відвідини під випадковим номером, без файлів cookie, і користуватися тим, що він '
+      text: 'Чи можна цьому сайту рахувати ваші відвідини під випадковим кодом, без файлів cookie, і користуватися тим, що він '
         + 'має для маркетингу й запису на зустріч? Ви можете передумати будь-коли.',
       accept: 'Дозволити все',
       decline: 'Відхилити все',
@@ -121,6 +121,9 @@
       answer(accept, true),
     );
     document.body.append(banner);
+    // The end of the page is above it and not below, whatever its height; once it is gone, it has none.
+    const makeRoom = () => (document.documentElement.style.paddingBottom = `${banner.offsetHeight}px`);
+    new ResizeObserver(makeRoom).observe(banner);
     return banner;
   }
 

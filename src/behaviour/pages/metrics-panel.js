@@ -4,10 +4,19 @@
   const SHOWN = 50;
   const VISITOR_CHARACTERS = 10;
   const LOOK_MS = 1000;
-  const { sendEvent, fetchSnapshot, visitorId } = window.inkringMetrics;
+  const { sendEvent, fetchSnapshot } = window.inkringMetrics;
   const by = (id) => document.getElementById(id);
   const [demo, refresh, trouble, note] = ['demo', 'refresh', 'trouble', 'note'].map(by);
   const labels = new Map([demo, refresh].map((button) => [button, button.textContent]));
+
+  /** What is stored, if storage is not blocked. To look at the panel makes no code of a visitor. */
+  function stored(key) {
+    try {
+      return localStorage.getItem(key);
+    } catch {
+      return null;
+    }
+  }
 
   /** A row with these texts; what a visitor sent is never anything else. */
   function row(...texts) {
@@ -17,7 +26,7 @@
   }
 
   function show({ total, by_event, last_events, file_size_bytes }) {
-    by('summary').textContent = `total ${total} · file ${file_size_bytes ?? 0} bytes · visitor ${visitorId()}`;
+    by('summary').textContent = `total ${total} · file ${file_size_bytes ?? 0} bytes · visitor ${stored('visitor_id') ?? '—'}`;
     by('by_event').replaceChildren(...by_event.map(({ event, count }) => row(event, count)));
     by('last_events').replaceChildren(
       ...last_events.map(({ timestamp, event, visitor_id, metadata }) => {
@@ -60,12 +69,7 @@
 
   /** The panel is there as long as the page is unlocked. */
   function look() {
-    let isUnlocked = false;
-    try {
-      isUnlocked = localStorage.getItem('dev_unlocked') === '1';
-    } catch {
-      // Storage is blocked: nothing can be unlocked.
-    }
+    const isUnlocked = stored('dev_unlocked') === '1';
     const opens = isUnlocked && by('panel').hidden;
     by('panel').hidden = !isUnlocked;
     by('restricted').hidden = isUnlocked;

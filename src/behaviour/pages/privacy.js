@@ -45,7 +45,7 @@
     document.getElementById('visitor').textContent = stored() ?? '—';
   }
 
-  /** The number, as far as there is one already. */
+  /** The visitor's code, as far as there is one already. */
   function stored() {
     try {
       return localStorage.getItem('visitor_id');
