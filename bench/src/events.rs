@@ -73,6 +73,10 @@ pub fn run(options: &Options) -> Result<u64> {
     let mut at_first = None;
     for round in 0..rounds {
         eprintln!("round {} of {rounds}", round + 1);
+        if round == 1 {
+            // The connections of the first round are closed by now, or soon.
+            at_first = Some((server.rss(), server.threads(), server.descriptors()));
+        }
         let mut clients = Clients::connect(server.address, CLIENTS, Duration::ZERO)?;
         let mut healthy = Fixed { request: &healthz, body: HEALTHY.as_bytes() };
         of_healthz.push(clients.run(&mut healthy, &window, || server.cpu_seconds())?);
@@ -82,7 +86,6 @@ pub fn run(options: &Options) -> Result<u64> {
         let mut clients = Clients::connect(server.address, CLIENTS, Duration::ZERO)?;
         let mut many = Sending { request: &batch, stored: format!("\"stored\":{BATCH},") };
         of_batch.push(clients.run(&mut many, &window, || server.cpu_seconds())?);
-        at_first.get_or_insert((server.rss(), server.threads(), server.descriptors()));
     }
     let (status, body) = Caller::connect(server.address)?.call(&get(server.address, "/api/metrics/health", ""))?;
     if status != 200 || !String::from_utf8_lossy(&body).contains("\"ok\":true") {

@@ -4,6 +4,7 @@
 //! Days are those on which events came. What a program sent is counted by itself, and left out of everything else unless it is
 //! asked for. Of paths, links and referrers query and fragment do not count.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
@@ -261,11 +262,15 @@ fn without_query(text: &str) -> &str {
 }
 
 /// The host of an address, with or without the rest of it; none where there is none.
-fn host(referrer: &str) -> Option<String> {
-    let rest = referrer.split_once("://").map_or(referrer, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+fn host(referrer: &str) -> Option<Cow<'_, str>> {
+    let after_scheme = referrer.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//"));
+    let authority = after_scheme.unwrap_or(referrer).split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();
-    (!host.is_empty()).then(|| host.to_ascii_lowercase())
+    match host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        _ if host.is_empty() => None,
+        true => Some(Cow::Owned(host.to_ascii_lowercase())),
+        false => Some(Cow::Borrowed(host)),
+    }
 }
 
 /// Agents that were looked at: most lines have one of a few.

@@ -51,49 +51,45 @@ impl<'l> Seen<'l> {
 
     /// Reads one that stands there as it is written, without anything escaped; none for all others.
     fn read_ours(line: &'l [u8]) -> Option<Self> {
-        let mut rest = Rest(line);
-        rest.skip(BEGINNING.as_bytes())?;
+        let mut rest = Rest(std::str::from_utf8(line).ok()?);
+        rest.skip(BEGINNING)?;
         let visitor_id = rest.text()?;
-        rest.skip(b", \"event\": ")?;
+        rest.skip(", \"event\": ")?;
         let name = rest.text()?;
-        rest.skip(b", \"timestamp\": ")?;
+        rest.skip(", \"timestamp\": ")?;
         let timestamp = rest.text()?;
-        rest.skip(b", \"metadata\": ")?;
+        rest.skip(", \"metadata\": ")?;
         let metadata = rest.metadata()?;
-        rest.skip(b", \"user_agent\": ")?;
-        let user_agent = if rest.skip(b"null").is_some() { None } else { Some(rest.text()?) };
-        let received_at = if rest.skip(b", \"received_at\": ").is_some() { Some(rest.text()?) } else { None };
-        (rest.0 == b"}").then_some(Self { visitor_id, name, timestamp, metadata, user_agent, received_at })
+        rest.skip(", \"user_agent\": ")?;
+        let user_agent = if rest.skip("null").is_some() { None } else { Some(rest.text()?) };
+        let received_at = if rest.skip(", \"received_at\": ").is_some() { Some(rest.text()?) } else { None };
+        (rest.0 == "}").then_some(Self { visitor_id, name, timestamp, metadata, user_agent, received_at })
     }
 }
 
 /// What is left of a line.
-struct Rest<'l>(&'l [u8]);
+struct Rest<'l>(&'l str);
 
 impl<'l> Rest<'l> {
-    fn skip(&mut self, expected: &[u8]) -> Option<()> {
+    fn skip(&mut self, expected: &str) -> Option<()> {
         self.0 = self.0.strip_prefix(expected)?;
         Some(())
     }
 
     fn text(&mut self) -> Option<Cow<'l, str>> {
-        let inside = self.0.strip_prefix(b"\"")?;
-        let end = memchr2(b'"', b'\\', inside).filter(|end| inside[*end] == b'"')?;
+        let inside = self.0.strip_prefix('"')?;
+        let end = memchr2(b'"', b'\\', inside.as_bytes())?;
         let text = &inside[..end];
-        self.0 = &inside[end + 1..];
+        self.0 = inside[end..].strip_prefix('"')?;
         // No JSON text has these as they are.
-        if text.iter().any(|byte| *byte < b' ') {
-            return None;
-        }
-        std::str::from_utf8(text).ok().map(Cow::Borrowed)
+        text.bytes().all(|byte| byte >= b' ').then_some(Cow::Borrowed(text))
     }
 
     fn metadata(&mut self) -> Option<Metadata<'l>> {
-        if let Some(rest) = self.0.strip_prefix(b"{}") {
-            self.0 = rest;
+        if self.skip("{}").is_some() {
             return Some(Metadata::default());
         }
-        let mut values = serde_json::Deserializer::from_slice(self.0).into_iter();
+        let mut values = serde_json::Deserializer::from_str(self.0).into_iter();
         let metadata = values.next()?.ok()?;
         let end = values.byte_offset();
         self.0 = &self.0[end..];

@@ -43,7 +43,12 @@ impl Visitors {
         // Two of all these visitors are taken for one with a probability of 1 : 10^8.
         let hash = self.hasher.hash_one(visitor);
         let Some(of_day) = self.days.get_mut(day) else { return };
-        self.exact += usize::from(of_day.add(hash));
+        let (was_exact, is_new) = (of_day.is_exact(), of_day.add(hash));
+        // Who is known of the day is known of all days.
+        if was_exact && !is_new {
+            return;
+        }
+        self.exact += usize::from(is_new);
         self.exact += usize::from(self.all.add(hash));
         while self.exact > VISITORS_EXACT_MAX {
             let largest = self.days.iter_mut().chain([&mut self.all]).max_by_key(|set| set.exact());
@@ -76,6 +81,10 @@ impl Distinct {
                 false
             }
         }
+    }
+
+    fn is_exact(&self) -> bool {
+        matches!(self, Self::Exactly(_))
     }
 
     fn exact(&self) -> usize {
