@@ -538,12 +538,15 @@ impl Conn {
         }
     }
 
-    /// Gives a parked request its answer, if this is its ticket.
+    /// Gives a parked request its answer, if this is its ticket. Answers come before all else, so that clients who go on at once
+    /// are read together in the next turn and their changes share a commit; but they have one slice for all of them.
     pub(crate) fn resume<S: Service>(&mut self, ticket: Ticket, tools: &mut Tools<S>) -> Flow {
         match &mut self.state {
-            // Made in its turn: it may take long, and others come first.
             State::Parked(parked) if parked.ticket == ticket => {
                 parked.woken = true;
+                if !tools.is_slice_over() && self.unpark(Woken::Resumed, tools).is_err() {
+                    return Flow::Close;
+                }
                 Flow::Again
             }
             State::Uploading(upload) if upload.ticket() == ticket => self.resume_upload(Woken::Resumed, tools),

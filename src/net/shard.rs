@@ -108,7 +108,7 @@ struct Shard<S, K: Notes> {
     conns: Slab<Conn>,
     /// Connections with something to do; each at most once, here or in `late`.
     ready: Vec<usize>,
-    /// Those that come after the others: they have had their slice, or are to have an answer made, which may take long.
+    /// Those that come after the others: they have had their slice, or answers that were made before theirs took it.
     late: VecDeque<usize>,
     next_sweep: Instant,
     /// Set once told to stop.
@@ -133,6 +133,7 @@ impl<S: Service, K: Notes> Shard<S, K> {
                 }
             }
             let missed = self.mailbox.take(&mut mail);
+            self.tools.begin_slice();
             for message in mail.drain(..) {
                 self.open(message);
             }

@@ -224,8 +224,8 @@ fn a_connection_has_a_slice_of_time_and_at_least_one_request_of_it() {
 }
 
 #[test]
-fn an_answer_is_made_in_its_turn_and_for_nobody_who_has_left() {
-    for left in [false, true] {
+fn an_answer_is_made_at_once_while_there_is_time_and_for_nobody_who_has_left() {
+    for (left, late) in [(false, false), (false, true), (true, false), (true, true)] {
         let (mut conn, mut client, mut tools) = connected("PUT / HTTP/1.1\r\nHost: t\r\n\r\n");
         let made = std::rc::Rc::new(std::cell::Cell::new(0));
         let making = std::rc::Rc::clone(&made);
@@ -239,11 +239,18 @@ fn an_answer_is_made_in_its_turn_and_for_nobody_who_has_left() {
         assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
         let State::Parked(parked) = &conn.state else { panic!("not parked") };
         let ticket = parked.ticket;
-        assert_eq!(conn.resume(ticket, &mut tools), Flow::Again);
-        assert_eq!(made.get(), 0, "others come first");
+        tools.begin_slice();
+        if late {
+            tools.clock.advance(2000);
+            tools.look();
+        }
         conn.has_left = left;
-        let flow = conn.turn(0, &mut tools);
-        assert_eq!((flow, made.get()), if left { (Flow::Close, 0) } else { (Flow::Wait, 1) });
+        let flow = conn.resume(ticket, &mut tools);
+        assert_eq!((flow, made.get()), if left && !late { (Flow::Close, 0) } else { (Flow::Again, i32::from(!late)) });
+        if late {
+            let flow = conn.turn(0, &mut tools);
+            assert_eq!((flow, made.get()), if left { (Flow::Close, 0) } else { (Flow::Wait, 1) });
+        }
         assert_eq!(answer(&mut client).ends_with("later"), !left);
     }
 }
