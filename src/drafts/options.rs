@@ -1,5 +1,7 @@
 //! What is configured of drafts.
 
+use std::sync::Arc;
+
 use crate::hub::options::{socket_limits, socket_origins};
 use crate::hub::{self, SeatLimits};
 use crate::net::SocketLimits;
@@ -117,7 +119,7 @@ pub(super) struct SocketOptions {
     /// How many sockets there may be.
     pub(super) seats: SeatLimits,
     /// Bounds of each.
-    pub(super) limits: SocketLimits,
+    pub(super) limits: Arc<SocketLimits>,
     /// Whether any user may watch any draft, or only its members (ruling 7).
     pub(super) public_read: bool,
 }
@@ -128,7 +130,7 @@ impl SocketOptions {
         Self {
             origins: socket_origins(settings),
             seats: SeatLimits::of(settings, &SOCKETS_PER_DRAFT, &SOCKETS_CAP),
-            limits: socket_limits(settings),
+            limits: Arc::new(socket_limits(settings)),
             public_read: settings.flag(&PUBLIC_READ),
         }
     }

@@ -50,14 +50,14 @@ pub(super) fn route(routes: &mut Routes, parts: ShardParts, shared: Shared) {
             Ok((seat, catch_up)) => {
                 watches.shared.house.sockets.opened.inc();
                 let watch = Watch { who, catch_up, until, watches: Rc::clone(&watches), seat, listening: None };
-                Ok(Outcome::Socket(Box::new(watch), options.limits.clone()))
+                Ok(Outcome::Socket(Box::new(watch), Arc::clone(&options.limits)))
             }
             Err(refusal) => {
                 watches.shared.house.sockets.refused.with(&[refusal.reason]).inc();
                 // What one limit has refused is not counted against another.
                 let counts = refusal.code != Code::RateLimited.as_str();
                 let told = Box::new(Refused { who, refusal, watches: Rc::clone(&watches) });
-                let limits = options.limits.clone();
+                let limits = Arc::clone(&options.limits);
                 Ok(if counts { Outcome::NoSocket(told, limits) } else { Outcome::Socket(told, limits) })
             }
         }

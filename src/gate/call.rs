@@ -121,9 +121,9 @@ pub enum Outcome {
     /// The body goes to this, piece by piece, and it answers.
     Receive(Box<dyn BodyReceiver>),
     /// The connection becomes a WebSocket of this session. Only on routes for sockets.
-    Socket(Box<dyn Session>, SocketLimits),
+    Socket(Box<dyn Session>, Arc<SocketLimits>),
     /// The same, but only to be told why it gets nothing: counted against its address, as any request.
-    NoSocket(Box<dyn Session>, SocketLimits),
+    NoSocket(Box<dyn Session>, Arc<SocketLimits>),
 }
 
 /// Takes the body of one request piece by piece. It lives on the shard and must not block; what has to goes to the pool

@@ -49,6 +49,8 @@ struct Counts {
     users: HashMap<Arc<str>, usize>,
     /// The number of the last seat.
     last: u64,
+    /// Whether the sockets of a user were limited when that was taken: who owes a pong is not of interest otherwise.
+    users_limited: bool,
     /// Seats whose sockets owe a pong, those of a user together and the oldest first.
     debtors: BTreeMap<(Arc<str>, u64), (Topic, SocketAddress)>,
     /// Seats that were given up while somebody sits there. They are not counted any more.
@@ -101,6 +103,7 @@ impl Seats {
         let replaced = replaced.and_then(|(number, _)| counts.give_up(number, &user));
         counts.all += 1;
         counts.last += 1;
+        counts.users_limited = limits.per_user < usize::MAX;
         let number = counts.last;
         *counts.topics.entry(topic.clone()).or_default() += 1;
         *counts.users.entry(Arc::clone(&user)).or_default() += 1;
@@ -155,14 +158,17 @@ impl Seat {
     /// The socket that sits here, reached at this address, owes a pong.
     pub fn owes_pong(&self, address: SocketAddress) {
         let mut counts = self.seats.0.lock();
-        if !counts.given_up.contains(&self.number) {
+        if counts.users_limited && !counts.given_up.contains(&self.number) {
             counts.debtors.insert((Arc::clone(&self.user), self.number), (self.topic.clone(), address));
         }
     }
 
     /// It owes none any more.
     pub fn has_answered(&self) {
-        self.seats.0.lock().debtors.remove(&(Arc::clone(&self.user), self.number));
+        let mut counts = self.seats.0.lock();
+        if !counts.debtors.is_empty() {
+            counts.debtors.remove(&(Arc::clone(&self.user), self.number));
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What answers the requests of a shard, and how it answers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::frame::Frame;
@@ -61,7 +62,7 @@ pub enum Answer {
     /// The body goes to this receiver, which answers at its end. If the body is here already, it comes in one piece.
     Receive(Box<dyn Receiver>, Pace),
     /// This answer, 101, and from then on the connection is a WebSocket.
-    Upgrade(Response, Box<dyn Session>, SocketLimits),
+    Upgrade(Response, Box<dyn Session>, Arc<SocketLimits>),
 }
 
 /// Takes the body of a request piece by piece, as it is read: what waits is at most what was read at once. One that cannot take

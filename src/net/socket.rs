@@ -163,7 +163,7 @@ pub(crate) struct Socket {
     /// What the machine was given.
     frames: Frames,
     session: Box<dyn Session>,
-    limits: SocketLimits,
+    limits: Arc<SocketLimits>,
     next_ping: Instant,
     /// A ping is out and no pong has come.
     waiting_for_pong: bool,
@@ -187,7 +187,7 @@ impl Socket {
     pub(crate) fn new(
         ticket: Ticket,
         session: Box<dyn Session>,
-        limits: SocketLimits,
+        limits: Arc<SocketLimits>,
         metrics: Arc<Counters>,
         now: Instant,
     ) -> Self {
@@ -506,7 +506,7 @@ mod tests {
 
     fn opened(session: Echo, now: Instant) -> (Socket, Outbox) {
         let ticket = Ticket { connection: 0, serial: 1 };
-        let mut socket = Socket::new(ticket, Box::new(session), LIMITS, Arc::default(), now);
+        let mut socket = Socket::new(ticket, Box::new(session), Arc::new(LIMITS), Arc::default(), now);
         let mut outbox = Outbox::default();
         assert_eq!(socket.open(&mut outbox, now), ControlFlow::Continue(()));
         (socket, outbox)

@@ -384,17 +384,17 @@ impl Session for Ticking {
 fn upgraded(until: Option<Duration>) -> (Conn, UnixStream, Tools<Stub>) {
     let (mut conn, mut client, mut tools) = connected("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
     let until = until.map(|after| tools.now + after);
-    let limits = SocketLimits {
+    let limits = Arc::new(SocketLimits {
         message_bytes: 1024,
         message_time: 30 * SECOND,
         messages_per_second: 2,
         outbox_bytes: 1024,
         stall: 3 * SECOND,
         ping: 5 * SECOND,
-    };
+    });
     tools.services[0].replies = Some(Box::new(move || {
         let session = Box::new(Ticking { until, ..Ticking::default() });
-        Answer::Upgrade(Response::empty(http::StatusCode::SWITCHING_PROTOCOLS), session, limits.clone())
+        Answer::Upgrade(Response::empty(http::StatusCode::SWITCHING_PROTOCOLS), session, Arc::clone(&limits))
     }));
     assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
     assert!(conn.is_socket() && answer(&mut client).starts_with("HTTP/1.1 101 "));
