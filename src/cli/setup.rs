@@ -328,6 +328,9 @@ fn settings(origins: &[String]) -> String {
          BACKUP_DIR={STATE}/backups\n\
          {timer}\
          \n\
+         # The events of visitors, where verbs find them from any directory. METRICS_SAMPLE_RATE=0 has none written.\n\
+         METRICS_JSONL={STATE}/data/metrics.jsonl\n\
+         \n\
          # The service has its secrets from systemd, which reads these files as well. Here they are named for the verbs,\n\
          # such as `inkring doctor`, when root runs them.\n\
          {secrets}"

@@ -78,6 +78,7 @@ fn as_the_service(root: &Path, command: &mut Command) {
     command.arg("--config").arg(credentials.join("inkring.env"));
     command.env("CREDENTIALS_DIRECTORY", &credentials).env_remove("OPS_ADDR");
     command.env("DATABASE_URL", format!("sqlite:{}", root.join("state/inkring.db").display()));
+    command.env("METRICS_JSONL", root.join("state/data/metrics.jsonl"));
     command.env("BACKUP_DIR", root.join("state/backups"));
 }
 
@@ -167,6 +168,7 @@ fn a_fresh_machine_is_ready_after_one_command() {
         ("CREDENTIALS_DIRECTORY", &credentials),
         ("DATABASE_URL", &database),
         ("BACKUP_DIR", "backups"),
+        ("METRICS_JSONL", "metrics.jsonl"),
     ]);
     let bearer = format!("Bearer {token}");
     server.connect().request("GET", "/v1/collab/drafts", &[("Authorization", &bearer)], b"").expect(200);
@@ -190,6 +192,8 @@ fn what_is_there_stays_and_no_two_machines_share_a_secret() {
     assert!(
         settings(one.path()).contains(&("ALLOWED_ORIGINS".into(), "https://app.example,http://other.example".into()))
     );
+    let events = "/var/lib/inkring/data/metrics.jsonl".to_owned();
+    assert!(settings(one.path()).contains(&("METRICS_JSONL".into(), events)), "a verb run elsewhere finds them");
     let before = listing(one.path());
     let again = set_up(one.path(), &[]);
     assert!(!again.contains("wrote") && !again.contains("left out") && !again.contains("Add to"), "{again}");
