@@ -417,14 +417,7 @@ fn the_page_of_a_report_shows_what_was_sent_and_runs_nothing_of_others() {
         (page.value("document.images.length"), page.value("document.title")),
         (json!(0), json!("Visitors, inkring"))
     );
-    let mut papers = Vec::new();
-    for (width, scheme) in [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")] {
-        page.size(width, scheme);
-        let out = page.value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
-        assert_eq!(out, 0, "{width} {scheme}");
-        papers.push(page.value("getComputedStyle(document.body).backgroundColor"));
-    }
-    assert!(papers[0] == papers[2] && papers[1] == papers[3] && papers[0] != papers[1], "{papers:?}");
+    page.fits_every_width_and_scheme();
     page.value("document.activeElement.blur()");
     let mut reached = Vec::new();
     for _ in 0..3 {

@@ -41,15 +41,7 @@ fn the_dashboard_shows_what_is_and_runs_nothing_of_others() {
     page.wait_until("document.querySelectorAll('#rows tbody tr').length === 1");
     assert!(!page.text_of("#rows").contains(HOSTILE));
 
-    // Every width and both schemes: nothing sticks out, and the colours follow.
-    let mut papers = Vec::new();
-    for (width, scheme) in [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")] {
-        page.size(width, scheme);
-        let out = page.value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
-        assert_eq!(out, 0, "{width} {scheme}");
-        papers.push(page.value("getComputedStyle(document.body).backgroundColor"));
-    }
-    assert!(papers[0] == papers[2] && papers[1] == papers[3] && papers[0] != papers[1], "{papers:?}");
+    page.fits_every_width_and_scheme();
 
     // The keyboard reaches every control, and it can be seen where it is.
     page.value("document.activeElement.blur()");

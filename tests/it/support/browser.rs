@@ -127,6 +127,18 @@ impl Page {
         self.command("Emulation.setEmulatedMedia", scheme);
     }
 
+    /// At every width and in both schemes nothing sticks out, and the colours follow.
+    pub fn fits_every_width_and_scheme(&mut self) {
+        let mut papers = Vec::new();
+        for (width, scheme) in [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")] {
+            self.size(width, scheme);
+            let out = self.value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+            assert_eq!(out, 0, "{width} {scheme}");
+            papers.push(self.value("getComputedStyle(document.body).backgroundColor"));
+        }
+        assert!(papers[0] == papers[2] && papers[1] == papers[3] && papers[0] != papers[1], "{papers:?}");
+    }
+
     pub fn tab(&mut self) {
         for kind in ["keyDown", "keyUp"] {
             let key = json!({ "type": kind, "key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9 });
