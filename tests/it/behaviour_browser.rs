@@ -298,11 +298,7 @@ fn a_word_in_the_address_shows_the_badge_and_opens_the_panel() {
     page.value("document.getElementById('refresh').click()");
     page.wait_until("document.getElementById('last_events').innerText.includes('<img src=x')");
     assert_eq!(page.value("document.images.length"), 0);
-    for (width, scheme) in [(1280, "light"), (360, "dark")] {
-        page.size(width, scheme);
-        let out = page.value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
-        assert_eq!(out, 0, "{width} {scheme}");
-    }
+    page.fits_every_width_and_scheme();
     assert_eq!(page.complaints, [Value::Null; 0]);
 
     page.go_to(&address(&server, "/privacy.html"));
@@ -396,11 +392,7 @@ fn the_page_about_privacy_switches_and_says_what_is_kept() {
         assert!(main.contains(said), "{said}: {main}");
     }
     assert!(!main.contains("What is stored"), "{main}");
-    for (width, scheme) in [(1280, "light"), (360, "dark")] {
-        page.size(width, scheme);
-        let out = page.value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
-        assert_eq!(out, 0, "{width} {scheme}");
-    }
+    page.fits_every_width_and_scheme();
     // The end of the page is not hidden by it.
     page.wait_until(
         "scrollTo(0, 1e6), document.querySelector('footer').getBoundingClientRect().bottom < \
