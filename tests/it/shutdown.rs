@@ -129,7 +129,8 @@ fn a_request_half_sent_at_the_signal_is_still_answered() {
     assert_eq!(server.wait().code(), Some(0));
 }
 
-/// Whether the first request, sent after the signal, was sent in time at all: a busy machine may be late with it.
+/// Whether the first request, sent after the signal, came between the shard's hearing of it and its hanging up. On a busy machine
+/// it may come before, and is answered as ever, or after.
 fn is_waited_for() -> bool {
     // Whoever would be waited for as long as this is not waited for here.
     let mut server = Server::with(&[("DRAIN_SECONDS", "600"), ("HEAD_TIMEOUT_SECONDS", "600")]);
@@ -145,15 +146,16 @@ fn is_waited_for() -> bool {
     late.send("GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n");
     let sent = began.elapsed();
     let answer = late.try_answer(false);
-    if let Some(answer) = &answer {
-        assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
-        drop(late);
-        assert!(silent.is_closed());
-        assert_eq!(server.wait().code(), Some(0));
-    } else {
+    let Some(answer) = answer else {
         assert!(sent > Duration::from_millis(900), "it was hung up on after {sent:?}");
-    }
-    answer.is_some()
+        return false;
+    };
+    assert_eq!(answer.status, 200);
+    let came_before = answer.header("connection") != Some("close");
+    drop(late);
+    assert!(silent.is_closed());
+    assert_eq!(server.wait().code(), Some(0));
+    !came_before
 }
 
 #[test]
