@@ -12,6 +12,7 @@ pub mod behaviour;
 pub mod drafts;
 pub mod health;
 pub mod ops;
+pub mod rooms;
 
 pub mod plane;
 
