@@ -102,6 +102,20 @@ impl Outgoing<'_> {
         }
     }
 
+    /// Sends a message that is encoded already, such as one that others get, too: its bytes are shared, not copied. What closes is
+    /// no message, see [`Outgoing::close`].
+    pub fn frame(&mut self, frame: &Frame) {
+        if self.close.is_none() {
+            self.outbox.push(frame.clone());
+        }
+    }
+
+    /// The memory, in bytes, that what waits for this client takes: what [`SocketLimits::outbox_bytes`] bounds. 0 if it has taken all.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.outbox.cost()
+    }
+
     /// Closes after what was sent so far; nothing can follow.
     pub fn close(&mut self, code: u16, reason: &str) {
         if self.close.is_none() {
@@ -658,11 +672,25 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_is_sent_as_it_is_and_what_waits_is_known() {
+        let mut outbox = Outbox::default();
+        let mut out = Outgoing { outbox: &mut outbox, close: None };
+        let frame = Frame::binary(&[7; 5000]);
+        assert_eq!(out.waiting_bytes(), 0);
+        out.frame(&frame);
+        out.frame(&frame);
+        assert!((10_000..10_200).contains(&out.waiting_bytes()), "{}", out.waiting_bytes());
+        assert_eq!(sent(&mut outbox), frame.as_bytes().repeat(2));
+        assert_eq!(Outgoing { outbox: &mut outbox, close: None }.waiting_bytes(), 0);
+    }
+
+    #[test]
     fn nothing_follows_a_close() {
         let mut outbox = Outbox::default();
         let mut out = Outgoing { outbox: &mut outbox, close: None };
         out.close(code::POLICY, "no");
         out.text("more");
+        out.frame(&Frame::text("more"));
         out.close(code::NORMAL, "yes");
         assert_eq!(out.verdict(), ControlFlow::Break(code::POLICY));
         assert_eq!(sent(&mut outbox), Frame::close(code::POLICY, "no").as_bytes());
