@@ -19,6 +19,9 @@ pub enum Malformed {
     /// Text that is none.
     #[error("text that is not UTF-8")]
     NotUtf8,
+    /// More messages in one frame than this.
+    #[error("more than {0} messages in one frame")]
+    TooMany(usize),
 }
 
 /// Reads values off the front of some bytes.

@@ -4,5 +4,7 @@
 
 mod feature;
 pub mod lib0;
+pub mod message;
+pub mod name;
 
 pub use feature::FEATURE;
