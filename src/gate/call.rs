@@ -35,6 +35,8 @@ pub struct Call<'a> {
     pub params: matchit::Params<'a, 'a>,
     /// The path as sent.
     pub path: &'a str,
+    /// That of the route that it has led to.
+    pub(super) template: &'static str,
     /// The raw query.
     pub query: &'a str,
     /// The body, on routes that read JSON.
@@ -86,7 +88,7 @@ impl AsRef<Parking> for Call<'_> {
     }
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
     /// Parks the request: the first end goes to whatever will answer, the second makes the response of it. At most once a
     /// request.
     #[must_use]
@@ -105,11 +107,30 @@ impl Call<'_> {
         self.params.get(name).unwrap_or_default()
     }
 
+    /// What the template's `{*…}` stands for, as sent: escapes are still escapes, whatever they are, so that what [`Call::param`]
+    /// cannot say, a `%80` or whether a slash was one, is here. Empty where the template has no such part.
+    pub fn raw_rest(&self) -> &'a str {
+        raw_rest(self.template, self.path)
+    }
+
     /// A parameter of the query, decoded; the last one if it was given more than once.
     pub fn query_value(&self, name: &str) -> Option<String> {
         let pairs = form_urlencoded::parse(self.query.as_bytes());
         pairs.filter(|(key, _)| key == name).last().map(|(_, value)| Cow::into_owned(value))
     }
+}
+
+/// The part of a path that has led to a template which stands for the `{*…}` at its end. A slash may be escaped and still leads
+/// there, and no other part has any.
+fn raw_rest<'p>(template: &str, path: &'p str) -> &'p str {
+    let Some((before, _)) = template.split_once("{*") else { return "" };
+    let mut rest = path;
+    for _ in before.matches('/') {
+        let escaped = rest.find("%2F").into_iter().chain(rest.find("%2f")).map(|at| (at, at + 3));
+        let ends = rest.find('/').map(|at| (at, at + 1)).into_iter().chain(escaped).min();
+        rest = ends.map_or("", |(_, end)| &rest[end..]);
+    }
+    rest
 }
 
 /// What a handler answers.
@@ -149,4 +170,27 @@ pub trait BodyReceiver {
     /// # Errors
     /// The answer.
     fn end(self: Box<Self>, parking: &Parking) -> Result<Outcome, ApiError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_of_a_path_is_what_was_sent() {
+        for (path, rest) in [
+            ("/things/a", "a"),
+            ("/things/a/b%2Fc//", "a/b%2Fc//"),
+            ("/things//a", "/a"),
+            ("/th%69ngs%2fa%2F%80%zz", "a%2F%80%zz"),
+            ("%2Fthings/%2F/é", "%2F/é"),
+            ("/things/", ""),
+            ("/things", ""),
+        ] {
+            assert_eq!(raw_rest("/things/{*rest}", path), rest, "{path}");
+        }
+        assert_eq!(raw_rest("/{kind}/of/{*rest}", "/%80/of/a/b"), "a/b");
+        assert_eq!(raw_rest("/{*rest}", "/of/a"), "of/a");
+        assert_eq!(raw_rest("/things/{name}", "/things/a"), "");
+    }
 }

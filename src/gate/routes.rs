@@ -24,7 +24,8 @@ pub enum Access {
     Public,
     /// Only who says who they are: 401 otherwise, before the request's shape is looked at.
     User,
-    /// Only WebSockets: 404 for anything else. Who is not known is let in, to be told so in a frame.
+    /// Only WebSockets: 404 for anything else, unless there is a route for it on the same template. Who is not known is let in, to
+    /// be told so in a frame.
     Socket,
 }
 
@@ -72,7 +73,8 @@ pub enum Kind {
 pub struct Route {
     /// The method.
     pub method: &'static Method,
-    /// The path with its variable parts in braces: `/v1/ws/things/{thing_id}`.
+    /// The path with its variable parts in braces: `/v1/ws/things/{thing_id}`. The last one may be the rest of the path, slashes
+    /// and all: `/things/{*rest}`.
     pub template: &'static str,
     /// Asks for an identity or not.
     pub access: Access,
@@ -196,6 +198,12 @@ impl Route {
         Self { subject: Some(subject), ..self }
     }
 
+    /// Whether it is one for WebSockets.
+    #[must_use]
+    pub fn is_socket(&self) -> bool {
+        self.access == Access::Socket
+    }
+
     /// The same as a probe.
     #[must_use]
     pub const fn probe(self) -> Self {
@@ -288,11 +296,12 @@ impl Routes {
         Self { paths: matchit::Router::new(), methods: Vec::new(), metrics, unmatched, subjects: Rc::default() }
     }
 
-    /// Adds a route, which its owner has declared, and who answers.
+    /// Adds a route, which its owner has declared, and who answers. One template may have a route for sockets and another for
+    /// plain `GET`s: what asks for an upgrade goes to the first.
     ///
     /// # Panics
-    /// When the template is malformed or at odds with another, or more than a mebibyte of a body is to be held whole: a
-    /// mistake in the program, met by the first start of any test.
+    /// When the template is malformed, at odds with another or there already, or more than a mebibyte of a body is to be held
+    /// whole: a mistake in the program, met by the first start of any test.
     pub fn add(&mut self, route: Route, handler: impl Fn(&Call<'_>) -> Result<Outcome, ApiError> + 'static) {
         let (template, handler) = (route.template, Box::new(handler));
         let whole = route.body_bytes.filter(|_| route.reads != Reads::Stream);
@@ -304,6 +313,9 @@ impl Routes {
             self.subjects = self.subjects.iter().copied().chain([subject]).collect();
         }
         if let Some(methods) = self.methods.iter_mut().find(|methods| methods.template == template) {
+            let (method, is_socket) = (route.method, route.is_socket());
+            let there = methods.of(method).any(|(there, _)| there.is_socket() == is_socket);
+            assert!(!there, "route {method} {template} is there twice");
             methods.routes.push((route, handler));
             return;
         }
@@ -315,13 +327,25 @@ impl Routes {
         self.methods.push(Methods { template, routes: vec![(route, handler)], metrics });
     }
 
-    /// The route of a decoded path. `HEAD` is served by `GET` routes.
-    pub(super) fn find<'r, 'p>(&'r self, method: &Method, path: &'p str) -> Found<'r, 'p> {
+    /// The route of a decoded path. `HEAD` is served by `GET` routes. Whether the request asks for a socket is only looked at where
+    /// it makes a difference.
+    pub(super) fn find<'r, 'p>(
+        &'r self,
+        method: &Method,
+        path: &'p str,
+        upgrades: impl FnOnce() -> bool,
+    ) -> Found<'r, 'p> {
         let Ok(matchit::Match { value, params }) = self.paths.at(path) else { return Found::Nothing };
         let Some(value) = self.methods.get(*value) else { return Found::Nothing };
         let is_head = method == Method::HEAD;
         let wanted = if is_head { &Method::GET } else { method };
-        match value.routes.iter().find(|(route, _)| route.method == wanted && (route.with_head || !is_head)) {
+        let mut those = value.of(wanted).filter(|(route, _)| route.with_head || !is_head);
+        let (first, second) = (those.next(), those.next());
+        let found = match (first, second) {
+            (Some(first), Some(second)) => Some(if first.0.is_socket() == upgrades() { first } else { second }),
+            (first, _) => first,
+        };
+        match found {
             Some((route, handler)) => Found::Route(route, handler, &value.metrics, params),
             None => Found::OtherMethods(value.allow()),
         }
@@ -346,13 +370,20 @@ fn spellings(template: &'static str) -> impl Iterator<Item = String> {
 }
 
 impl Methods {
+    /// The routes of one method: two at most, of which one is for sockets.
+    fn of(&self, method: &Method) -> impl Iterator<Item = &(Route, Handler)> {
+        self.routes.iter().filter(move |(route, _)| route.method == method)
+    }
+
     /// The value of `Allow`.
     fn allow(&self) -> String {
-        let mut names = Vec::new();
+        let mut names: Vec<&str> = Vec::new();
         for (route, _) in &self.routes {
-            names.push(route.method.as_str());
-            if route.method == Method::GET && route.with_head {
-                names.push("HEAD");
+            let head = (route.method == Method::GET && route.with_head).then_some("HEAD");
+            for name in [route.method.as_str()].into_iter().chain(head) {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
             }
         }
         names.join(", ")
@@ -370,6 +401,11 @@ mod tests {
         Ok(Outcome::Now(Response::empty(StatusCode::OK)))
     }
 
+    /// Where a request leads that asks for no socket.
+    fn found<'r, 'p>(routes: &'r Routes, method: &Method, path: &'p str) -> Found<'r, 'p> {
+        routes.find(method, path, || false)
+    }
+
     #[test]
     fn paths_lead_to_their_methods() {
         let mut routes = Routes::new();
@@ -377,18 +413,54 @@ mod tests {
         routes.add(Route::public(&Method::GET, "/things"), nothing);
         routes.add(Route::public(&Method::GET, "/things/{thing_id}").about("thing_id"), nothing);
         routes.add(Route::public(&Method::PUT, "/things/{thing_id}").about("thing_id"), nothing);
-        let Found::Route(found, _, _, params) = routes.find(&Method::HEAD, "/things/a b") else { panic!() };
-        assert_eq!((found.template, params.get("thing_id")), ("/things/{thing_id}", Some("a b")));
-        assert_eq!((found.subject, &*routes.subjects()), (Some("thing_id"), &["thing_id"][..]));
-        let Found::OtherMethods(allow) = routes.find(&Method::DELETE, "/things") else { panic!() };
+        let Found::Route(route, _, _, params) = found(&routes, &Method::HEAD, "/things/a b") else { panic!() };
+        assert_eq!((route.template, params.get("thing_id")), ("/things/{thing_id}", Some("a b")));
+        assert_eq!((route.subject, &*routes.subjects()), (Some("thing_id"), &["thing_id"][..]));
+        let Found::OtherMethods(allow) = found(&routes, &Method::DELETE, "/things") else { panic!() };
         assert_eq!(allow, "POST, GET, HEAD");
-        let Found::Route(found, _, _, params) = routes.find(&Method::PUT, "/things/a/") else { panic!() };
-        assert_eq!((found.template, params.get("thing_id")), ("/things/{thing_id}", Some("a")));
-        let Found::OtherMethods(allow) = routes.find(&Method::DELETE, "/things/") else { panic!() };
+        let Found::Route(route, _, _, params) = found(&routes, &Method::PUT, "/things/a/") else { panic!() };
+        assert_eq!((route.template, params.get("thing_id")), ("/things/{thing_id}", Some("a")));
+        let Found::OtherMethods(allow) = found(&routes, &Method::DELETE, "/things/") else { panic!() };
         assert_eq!(allow, "POST, GET, HEAD");
         for nowhere in ["/thing", "/things//", "/things/a//", "//things", "/things/a/b", "things", "*", ""] {
-            assert!(matches!(routes.find(&Method::GET, nowhere), Found::Nothing), "{nowhere}");
+            assert!(matches!(found(&routes, &Method::GET, nowhere), Found::Nothing), "{nowhere}");
         }
+    }
+
+    #[test]
+    fn a_socket_and_plain_requests_share_a_template() {
+        let mut routes = Routes::new();
+        routes.add(Route::public(&Method::PUT, "/things/{*rest}"), nothing);
+        routes.add(Route::socket("/things/{*rest}"), nothing);
+        let is_socket =
+            |routes: &Routes, method: &Method, upgrades| match routes.find(method, "/things/a/b/", || upgrades) {
+                Found::Route(route, ..) => Some(route.is_socket()),
+                _ => None,
+            };
+        assert_eq!(is_socket(&routes, &Method::GET, false), Some(true), "to be told that it is one for sockets");
+        routes.add(Route::public(&Method::GET, "/things/{*rest}"), nothing);
+        for (method, upgrades, expected) in [
+            (Method::GET, true, Some(true)),
+            (Method::GET, false, Some(false)),
+            (Method::PUT, true, Some(false)),
+            (Method::DELETE, false, None),
+        ] {
+            assert_eq!(is_socket(&routes, &method, upgrades), expected, "{method} {upgrades}");
+        }
+        let Found::OtherMethods(allow) = found(&routes, &Method::DELETE, "/things/a") else { panic!() };
+        assert_eq!(allow, "PUT, GET, HEAD");
+        let Found::Route(_, _, _, params) = found(&routes, &Method::HEAD, "/things//a//b/") else { panic!() };
+        assert_eq!(params.get("rest"), Some("/a//b/"));
+        assert!(matches!(found(&routes, &Method::GET, "/things/"), Found::Nothing), "a rest of nothing");
+    }
+
+    #[test]
+    #[should_panic(expected = "route GET /things is there twice")]
+    fn no_request_has_two_routes() {
+        let mut routes = Routes::new();
+        routes.add(Route::socket("/things"), nothing);
+        routes.add(Route::public(&Method::GET, "/things"), nothing);
+        routes.add(Route::user(&Method::GET, "/things"), nothing);
     }
 
     #[test]

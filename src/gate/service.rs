@@ -58,7 +58,7 @@ pub type Guard = Box<dyn Fn(&Request<'_>, Peer) -> Result<(), ApiError>>;
 impl net::Service for Gate {
     fn intake(&self, request: &Request<'_>) -> Intake {
         let path = decoded(request.path());
-        let Found::Route(route, ..) = self.routes.find(&request.method, &path) else {
+        let Found::Route(route, ..) = self.find(request, &path) else {
             return Intake::Whole(self.body_bytes);
         };
         let limit = route.body_bytes.unwrap_or(self.body_bytes);
@@ -140,6 +140,11 @@ impl net::Service for Gate {
 }
 
 impl Gate {
+    /// The route of a request, whose path is this.
+    fn find<'r, 'p>(&'r self, request: &Request<'_>, path: &'p str) -> Found<'r, 'p> {
+        self.routes.find(&request.method, path, || handshake::is_websocket_upgrade(request))
+    }
+
     fn token_time(&self) -> Timestamp {
         self.timekeeper.as_ref().map_or_else(|| self.clock.now(), Timekeeper::token_time)
     }
@@ -163,7 +168,7 @@ impl Gate {
         self.guard.as_ref().map_or(Ok(()), |guard| guard(request, peer))?;
         self.policy.hosts.as_ref().map_or(Ok(()), |hosts| hosts.check(request, peer))?;
         let path = decoded(request.path());
-        let found = self.routes.find(&request.method, &path);
+        let found = self.find(request, &path);
         if let Found::Route(route, _, metrics, _) = &found {
             exchange.routed(route, metrics);
         }
@@ -249,6 +254,7 @@ impl Gate {
             headers,
             params,
             path,
+            template: route.template,
             query,
             body,
             bytes,

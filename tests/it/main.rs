@@ -58,6 +58,7 @@ mod socket_conformance;
 mod socket_memory;
 mod socket_order;
 mod sockets;
+mod sockets_toy;
 mod statements;
 mod support;
 mod systemd;
