@@ -76,6 +76,9 @@ pub trait Session {
     /// That moment has come. Whatever is said, the socket is closed after it.
     fn expire(&mut self, _: &mut Outgoing<'_>) {}
 
+    /// The server stops. Whatever is said, the socket is closed after it: with [`code::RESTART`], unless the session closes it.
+    fn leave(&mut self, _: &mut Outgoing<'_>) {}
+
     /// The socket has ended with this code, from either side. Called once.
     fn closed(&mut self, code: u16);
 }
@@ -85,6 +88,8 @@ pub trait Session {
 pub struct Outgoing<'a> {
     outbox: &'a mut Outbox,
     close: Option<u16>,
+    /// What of it was asked for, however large.
+    lent: usize,
 }
 
 impl Outgoing<'_> {
@@ -108,6 +113,22 @@ impl Outgoing<'_> {
         if self.close.is_none() {
             self.outbox.push(frame.clone());
         }
+    }
+
+    /// Sends a message that the client has asked for, however large it is: what waits of it does not count against a slow reader.
+    /// Who lends bounds what may be asked for before it has been read ([`Outgoing::waiting_bytes`]).
+    pub fn lend(&mut self, frame: &Frame) {
+        if self.close.is_none() {
+            let before = self.outbox.cost();
+            self.outbox.push(frame.clone());
+            self.lent += self.outbox.cost() - before;
+        }
+    }
+
+    /// Whether it was closed: nothing can follow.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.close.is_some()
     }
 
     /// The memory, in bytes, that what waits for this client takes: what [`SocketLimits::outbox_bytes`] bounds. 0 if it has taken all.
@@ -184,8 +205,8 @@ pub(crate) struct Socket {
     /// The second that runs, and what has come in it.
     second: Instant,
     messages: usize,
-    /// Bytes queued by `open`; they do not count against the slow-reader bound.
-    replay_credit: usize,
+    /// What waits of the first words and of what the client has asked for: it does not count against a slow reader.
+    credit: usize,
     /// When the server wants to be rid of it.
     leave_at: Option<Instant>,
     /// When its session wants it to end.
@@ -217,7 +238,7 @@ impl Socket {
             waiting_for_pong: false,
             second: now,
             messages: 0,
-            replay_credit: 0,
+            credit: 0,
             leave_at: None,
             code: code::LOST,
             metrics,
@@ -236,7 +257,7 @@ impl Socket {
     pub(crate) fn open(&mut self, outbox: &mut Outbox, now: Instant) -> ControlFlow<u16> {
         let ticket = self.ticket;
         let verdict = self.consult(outbox, |session, out| session.open(ticket, out));
-        self.replay_credit = outbox.cost();
+        self.credit = outbox.cost();
         verdict?;
         self.tick_session(outbox, now)
     }
@@ -259,10 +280,11 @@ impl Socket {
         outbox: &mut Outbox,
         ask: impl FnOnce(&mut dyn Session, &mut Outgoing<'_>),
     ) -> ControlFlow<u16> {
-        let mut out = Outgoing { outbox, close: None };
+        let mut out = Outgoing { outbox, close: None, lent: 0 };
         if catch_unwind(AssertUnwindSafe(|| ask(self.session.as_mut(), &mut out))).is_err() {
             out.close(code::INTERNAL, "Unexpected error");
         }
+        self.credit += out.lent;
         out.verdict()
     }
 
@@ -332,6 +354,7 @@ impl Socket {
     /// Looks at the clock. Break: it is over, with this code.
     pub(crate) fn tick(&mut self, outbox: &mut Outbox, now: Instant) -> ControlFlow<u16> {
         if self.leave_at.is_some_and(|at| at <= now) {
+            self.consult(outbox, |session, out| session.leave(out))?;
             return end(outbox, code::RESTART, "The server is restarting; reconnect and catch up");
         }
         if self.until.is_some_and(|until| until <= now) {
@@ -368,9 +391,9 @@ impl Socket {
 
     /// Whether what waits takes more than a reader may leave.
     pub(crate) fn is_too_slow(&mut self, unsent: usize) -> bool {
-        // What was read of the first words will not be lent again.
-        self.replay_credit = self.replay_credit.min(unsent);
-        unsent - self.replay_credit > self.limits.outbox_bytes
+        // What was read will not be lent again.
+        self.credit = self.credit.min(unsent);
+        unsent - self.credit > self.limits.outbox_bytes
     }
 
     /// It is over. Its session is told when it is dropped.
@@ -477,6 +500,7 @@ mod tests {
         fn message(&mut self, message: &Message<'_>, out: &mut Outgoing<'_>) {
             match message {
                 Message::Text("trip") => std::panic::resume_unwind(Box::new("on purpose")),
+                Message::Text("lend") => out.lend(&Frame::text(&"x".repeat(5000))),
                 Message::Text(text) => out.text(text),
                 Message::Binary(bytes) => out.binary(bytes),
                 other => out.close(code::POLICY, &format!("{other:?}")),
@@ -503,6 +527,12 @@ mod tests {
 
         fn expire(&mut self, out: &mut Outgoing<'_>) {
             out.text("goodbye");
+        }
+
+        fn leave(&mut self, out: &mut Outgoing<'_>) {
+            if self.first == "leaves" {
+                out.close(1001, "going away");
+            }
         }
 
         fn closed(&mut self, _: u16) {}
@@ -569,6 +599,31 @@ mod tests {
         assert_eq!(socket.receive(&both, &mut outbox, now), ControlFlow::Continue(()));
         assert_eq!(socket.receive(&both, &mut outbox, now + SECOND), ControlFlow::Continue(()));
         assert_eq!(socket.receive(&both[..7], &mut outbox, now + SECOND), ControlFlow::Break(code::POLICY));
+    }
+
+    #[test]
+    fn what_a_client_has_asked_for_does_not_make_it_slow_and_what_comes_after_does() {
+        let (mut socket, mut outbox, now) = socket("");
+        let lend = text("lend");
+        assert_eq!(socket.receive(&lend, &mut outbox, now), ControlFlow::Continue(()));
+        assert!(outbox.cost() > 5000 && !socket.is_too_slow(outbox.cost()));
+        outbox.push(Frame::text(&"y".repeat(1001)));
+        assert!(socket.is_too_slow(outbox.cost()));
+        sent(&mut outbox);
+        assert!(!socket.is_too_slow(outbox.cost()));
+        outbox.push(Frame::text(&"y".repeat(1001)));
+        assert!(socket.is_too_slow(outbox.cost()), "what was read is not lent again");
+    }
+
+    #[test]
+    fn a_session_may_say_itself_why_the_server_leaves() {
+        for (first, code) in [("leaves", 1001), ("stays", code::RESTART)] {
+            let (mut socket, mut outbox, now) = socket(first);
+            sent(&mut outbox);
+            socket.leave_at(now);
+            assert_eq!(socket.tick(&mut outbox, now), ControlFlow::Break(code));
+            assert_eq!(sent(&mut outbox)[2..4], code.to_be_bytes());
+        }
     }
 
     #[test]
@@ -674,20 +729,20 @@ mod tests {
     #[test]
     fn a_frame_is_sent_as_it_is_and_what_waits_is_known() {
         let mut outbox = Outbox::default();
-        let mut out = Outgoing { outbox: &mut outbox, close: None };
+        let mut out = Outgoing { outbox: &mut outbox, close: None, lent: 0 };
         let frame = Frame::binary(&[7; 5000]);
         assert_eq!(out.waiting_bytes(), 0);
         out.frame(&frame);
         out.frame(&frame);
         assert!((10_000..10_200).contains(&out.waiting_bytes()), "{}", out.waiting_bytes());
         assert_eq!(sent(&mut outbox), frame.as_bytes().repeat(2));
-        assert_eq!(Outgoing { outbox: &mut outbox, close: None }.waiting_bytes(), 0);
+        assert_eq!(Outgoing { outbox: &mut outbox, close: None, lent: 0 }.waiting_bytes(), 0);
     }
 
     #[test]
     fn nothing_follows_a_close() {
         let mut outbox = Outbox::default();
-        let mut out = Outgoing { outbox: &mut outbox, close: None };
+        let mut out = Outgoing { outbox: &mut outbox, close: None, lent: 0 };
         out.close(code::POLICY, "no");
         out.text("more");
         out.frame(&Frame::text("more"));
