@@ -2,9 +2,19 @@
 //! (contract 03). The server integrates no document: it keeps ranges of structs as their bytes, which is all that
 //! clients need to agree.
 
+mod base;
+mod deletes;
 mod feature;
 pub mod lib0;
 pub mod message;
 pub mod name;
+mod plan;
+pub mod refused;
+pub mod room;
+mod run;
+mod snapshot;
+mod structs;
+pub mod update;
+pub mod vector;
 
 pub use feature::FEATURE;
