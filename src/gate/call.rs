@@ -8,6 +8,7 @@ use std::time::Instant;
 use http::Method;
 
 use super::error::ApiError;
+use super::identity;
 use super::limit::{Limiter, ReplayMeter};
 use super::reply::{self, Parked, Reply, Waiting};
 use super::validate::Body;
@@ -111,6 +112,12 @@ impl<'a> Call<'a> {
     /// cannot say, a `%80` or whether a slash was one, is here. Empty where the template has no such part.
     pub fn raw_rest(&self) -> &'a str {
         raw_rest(self.template, self.path)
+    }
+
+    /// The sub-protocols that the client offers, in its order; never its token, nor the `bearer` before it. A session may choose one
+    /// of them ([`Session::protocol`]).
+    pub fn offered_protocols(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        identity::offered(&self.headers)
     }
 
     /// A parameter of the query, decoded; the last one if it was given more than once.

@@ -6,7 +6,7 @@ use tungstenite::handshake::derive_accept_key;
 
 use super::code::Code;
 use super::error::ApiError;
-use super::identity::{BEARER_PROTOCOL, offers_bearer};
+use super::identity::{BEARER_PROTOCOL, offered, offers_bearer};
 use crate::net::{Request, Response};
 
 /// Whether this asks for a WebSocket at all.
@@ -34,15 +34,20 @@ pub(super) fn check(request: &Request<'_>) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The answer to a handshake that was checked.
-pub(super) fn accept(request: &Request<'_>) -> Response {
+/// The answer to a handshake that was checked, of a session that speaks this sub-protocol.
+pub(super) fn accept(request: &Request<'_>, protocol: Option<&str>) -> Response {
     let key = request.headers.get("sec-websocket-key").unwrap_or_default();
     // Base64, which is what the key is derived to, fits a header.
     let accepted = HeaderValue::from_str(&derive_accept_key(key)).unwrap_or(HeaderValue::from_static(""));
     let mut response = Response::empty(StatusCode::SWITCHING_PROTOCOLS).with(SEC_WEBSOCKET_ACCEPT, accepted);
     // Other subprotocols are passed over: a client that insists on one is told so by their absence.
-    if offers_bearer(request) {
-        response = response.with(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(BEARER_PROTOCOL));
+    let chosen = offered(&request.headers).find(|offered| protocol.is_some_and(|chosen| chosen == *offered));
+    let answered = match chosen {
+        Some(chosen) => HeaderValue::from_str(chosen).ok(),
+        None => offers_bearer(request).then(|| HeaderValue::from_static(BEARER_PROTOCOL)),
+    };
+    if let Some(answered) = answered {
+        response = response.with(SEC_WEBSOCKET_PROTOCOL, answered);
     }
     response
 }

@@ -101,6 +101,10 @@ impl Session for Placed {
         self.session.tick(now, out)
     }
 
+    fn protocol(&self) -> Option<&str> {
+        self.session.protocol()
+    }
+
     fn until(&self) -> Option<Instant> {
         self.session.until()
     }

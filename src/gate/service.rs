@@ -87,8 +87,9 @@ impl net::Service for Gate {
                 Answer::Receive(Box::new(Receiving::new(receiver, exchange, parking, clock)), pace)
             }
             Ok(Outcome::Socket(session, limits) | Outcome::NoSocket(session, limits)) => {
+                let accepted = handshake::accept(request, session.protocol());
                 let session = Placed::of(session, exchange.place.take());
-                Answer::Upgrade(exchange.finish(Ok(handshake::accept(request)), &self.clock), session, limits)
+                Answer::Upgrade(exchange.finish(Ok(accepted), &self.clock), session, limits)
             }
             outcome => exchange.conclude(outcome, &self.clock),
         }

@@ -68,6 +68,12 @@ pub trait Session {
         None
     }
 
+    /// The sub-protocol that it speaks, one of those that the client has offered (`Call::offered_protocols`); asked once, before it
+    /// is opened. Where the client has not offered it, the answer names none.
+    fn protocol(&self) -> Option<&str> {
+        None
+    }
+
     /// Until when the socket may go on; asked once, before it is opened.
     fn until(&self) -> Option<Instant> {
         None

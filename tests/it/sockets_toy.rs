@@ -35,12 +35,22 @@ fn start(settings: &Settings, _: &House) -> Result<Arc<dyn Running>, StartError>
     Ok(Arc::new(Sockets { limits: Arc::new(socket_limits(settings)) }))
 }
 
+/// The sub-protocols that the toy speaks, the better one first.
+const SPOKEN: [&str; 2] = ["toys.2", "toys.1"];
+
 /// Says one thing, and echoes what comes.
-struct Says(String);
+struct Says {
+    first: String,
+    protocol: Option<&'static str>,
+}
 
 impl Session for Says {
     fn open(&mut self, _: Ticket, out: &mut Outgoing<'_>) {
-        out.text(&self.0);
+        out.text(&self.first);
+    }
+
+    fn protocol(&self) -> Option<&str> {
+        self.protocol
     }
 
     fn message(&mut self, message: &Message<'_>, out: &mut Outgoing<'_>) {
@@ -59,8 +69,14 @@ fn about(call: &Call<'_>) -> Value {
 impl Running for Sockets {
     fn routes(&self, _: &ShardParts, routes: &mut Routes) {
         let limits = Arc::clone(&self.limits);
-        let open =
-            move |call: &Call<'_>| Ok(Outcome::Socket(Box::new(Says(about(call).to_string())), Arc::clone(&limits)));
+        let open = move |call: &Call<'_>| {
+            let first = about(call).to_string();
+            let protocol = match call.query {
+                "rude" => Some("toys.0"),
+                _ => SPOKEN.into_iter().find(|spoken| call.offered_protocols().any(|offered| offered == *spoken)),
+            };
+            Ok(Outcome::Socket(Box::new(Says { first, protocol }), Arc::clone(&limits)))
+        };
         let plain = |call: &Call<'_>| {
             let what = json!({ "method": call.method.as_str(), "about": about(call) });
             Ok(Outcome::Now(Response::json(StatusCode::OK, what.to_string().into_bytes())))
@@ -151,5 +167,25 @@ fn a_socket_and_plain_requests_share_a_path_of_any_depth_and_have_its_rest_as_it
     };
     assert_eq!([counted("GET", "101"), counted("GET", "200"), counted("PUT", "200")], [9.0, 9.0, 9.0]);
     drop(client);
+    toy.server.stop();
+}
+
+#[test]
+fn a_session_answers_one_of_the_sub_protocols_that_were_offered_and_never_a_token() {
+    let toy = ToyServer::start(&[]);
+    for (path, offered, answered) in [
+        ("/things/a", &["toys.1, toys.2"][..], Some("toys.2")),
+        ("/things/a", &["toys.1", "bearer, toys.2"], Some("toys.1")),
+        ("/things/a", &["bearer, abc, toys.1"], Some("toys.1")),
+        ("/things/a", &["bearer, toys.1"], Some("bearer")),
+        ("/things/a", &["toys.3"], None),
+        ("/things/a", &[], None),
+        // What was not offered is not answered, whatever the session says.
+        ("/things/a?rude", &["toys.1"], None),
+    ] {
+        let headers: Vec<_> = offered.iter().map(|offered| ("Sec-WebSocket-Protocol", *offered)).collect();
+        let (answer, _) = Socket::upgrade(toy.client(), path, &headers);
+        assert_eq!((answer.status, answer.header("sec-websocket-protocol")), (101, answered), "{offered:?}");
+    }
     toy.server.stop();
 }

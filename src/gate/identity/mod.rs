@@ -24,6 +24,7 @@ pub use user::{Caller, USER_ID_MAX_CHARS, is_user_id};
 use super::error::ApiError;
 use crate::clock::Timestamp;
 use crate::net::Request;
+use crate::net::http1::Headers;
 use user::user_id_rules;
 
 /// What a socket's handshake names before a token that it offers as a protocol (ruling 13).
@@ -82,8 +83,17 @@ impl Identity {
     }
 }
 
-/// Whether a handshake offers the protocol `bearer`, which is then the one to answer with: a browser closes a socket
-/// that takes none of those it offered.
+/// The sub-protocols that a handshake offers, in its order: without `bearer`, and without what follows that, which is a token.
+pub(super) fn offered<'a>(headers: &Headers<'a>) -> impl Iterator<Item = &'a str> + use<'a> {
+    let mut after_bearer = false;
+    headers.items("sec-websocket-protocol").filter_map(move |protocol| {
+        let is_token = std::mem::replace(&mut after_bearer, protocol == BEARER_PROTOCOL.as_bytes());
+        std::str::from_utf8(protocol).ok().filter(|name| !name.is_empty() && !is_token && !after_bearer)
+    })
+}
+
+/// Whether a handshake offers the protocol `bearer`, which is then the one to answer with unless its session has chosen another:
+/// a browser closes a socket that takes none of those it offered.
 pub(super) fn offers_bearer(request: &Request<'_>) -> bool {
     protocols(request).any(|protocol| protocol == BEARER_PROTOCOL.as_bytes())
 }
@@ -226,6 +236,23 @@ mod tests {
             assert!(!with("", &[&line(&other)], offers_bearer), "{other}");
         }
         assert!(!with("", &[], offers_bearer));
+    }
+
+    #[test]
+    fn what_is_offered_is_never_a_token() {
+        for (line, expected) in [
+            ("chat, bearer, abc, more", "chat more"),
+            ("bearer, bearer, abc", ""),
+            ("bearer, chat", ""),
+            ("bearer", ""),
+            (" a ,\tb", "a b"),
+            ("", ""),
+        ] {
+            let offered = with("", &[&format!("Sec-WebSocket-Protocol: {line}")], |request| {
+                offered(&request.headers).collect::<Vec<_>>().join(" ")
+            });
+            assert_eq!(offered, expected, "{line}");
+        }
     }
 
     #[test]
