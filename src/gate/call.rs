@@ -8,7 +8,7 @@ use std::time::Instant;
 use http::Method;
 
 use super::error::ApiError;
-use super::identity;
+use super::identity::{self, Claims};
 use super::limit::{Limiter, ReplayMeter};
 use super::reply::{self, Parked, Reply, Waiting};
 use super::validate::Body;
@@ -22,8 +22,11 @@ pub struct Call<'a> {
     pub method: &'a Method,
     /// The id to write beside whatever it causes.
     pub request_id: &'a RequestId,
-    /// The sender, on routes that ask for one; empty on public routes, and on socket routes when nobody is known.
+    /// The sender, on routes that ask for one; empty on public routes, and on others when nobody is known.
     pub user: &'a str,
+    /// The same with what makes the difference where nobody need be known: see [`Access::Either`](super::Access::Either) and
+    /// [`Access::Socket`](super::Access::Socket). [`Sender::Nobody`] on routes that do not ask.
+    pub sender: Sender<'a>,
     /// When what the sender showed is no longer good; only on socket routes, which outlast their request.
     pub known_until: Option<Instant>,
     /// Where the request comes from, seen through trusted proxies.
@@ -48,6 +51,22 @@ pub struct Call<'a> {
     pub clock: &'a Clock,
     pub(super) parking: &'a Parking,
     pub(super) limiter: Option<&'a Limiter>,
+}
+
+/// What a request shows of who has sent it.
+#[derive(Debug, Clone, Copy)]
+pub enum Sender<'a> {
+    /// Nothing.
+    Nobody,
+    /// A token or a name that is not taken; only on routes for sockets, others have answered this.
+    Refused(&'a ApiError),
+    /// Somebody, by a token that says this, or by a name that is believed (`X-User-Id`).
+    Known {
+        /// Who it is.
+        user: &'a str,
+        /// All that the token says, none with a name.
+        claims: Option<&'a Claims>,
+    },
 }
 
 /// Where an answer that comes later is brought, and whatever a receiver has paused for.
@@ -101,6 +120,14 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn replay_meter(&self) -> Option<ReplayMeter> {
         self.limiter.map(|limiter| limiter.replays_of(self.user, self.client))
+    }
+
+    /// What the sender's token says, if they have shown one.
+    pub fn claims(&self) -> Option<&'a Claims> {
+        match self.sender {
+            Sender::Known { claims, .. } => claims,
+            Sender::Nobody | Sender::Refused(_) => None,
+        }
     }
 
     /// A part of the path by its name in the template.

@@ -48,7 +48,7 @@ mod service;
 pub mod validate;
 
 pub use address::UntrustedProxy;
-pub use call::{BodyReceiver, Call, Outcome, Parking};
+pub use call::{BodyReceiver, Call, Outcome, Parking, Sender};
 pub use code::{Code, CodeRow};
 pub use conditional::Conditions;
 pub use content::{Asset, Content};
@@ -59,7 +59,7 @@ pub use headers::Headers;
 pub use host::{Hosts, is_here};
 pub use identity::options::{KeysError, OpenedKeys};
 pub use identity::{
-    BadKeys, BadToken, Caller, Demands, Form, Identity, KeyFile, Keys, MINT_MAX_HOURS, TOKEN_MAX_BYTES,
+    BadKeys, BadToken, Caller, Claims, Demands, Form, Identity, KeyFile, Keys, MINT_MAX_HOURS, TOKEN_MAX_BYTES,
     USER_ID_MAX_CHARS, Verifier, is_user_id, mint, unverified,
 };
 pub use limit::{Limiter, RateLimits, RatePolicy, ReplayMeter};

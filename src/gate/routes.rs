@@ -20,8 +20,10 @@ pub type Handler = Box<dyn Fn(&Call<'_>) -> Result<Outcome, ApiError>>;
 /// Whether a route asks who is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Anyone.
+    /// Anyone, and nobody is asked who they are.
     Public,
+    /// Anyone, and who shows who they are is known: a token that is not good is a 401.
+    Either,
     /// Only who says who they are: 401 otherwise, before the request's shape is looked at.
     User,
     /// Only WebSockets: 404 for anything else, unless there is a route for it on the same template. Who is not known is let in, to
@@ -92,6 +94,8 @@ pub struct Route {
     pub with_head: bool,
     /// Ordinary or a probe.
     pub kind: Kind,
+    /// For sockets: a name besides `access_token` under which their token may stand in the query.
+    pub query_token: Option<&'static str>,
     /// The part of the path that the log shows, under its name: what a request is about.
     pub subject: Option<&'static str>,
     /// What it does, in the imperative.
@@ -113,6 +117,7 @@ impl Route {
             rate: RatePolicy::Default,
             with_head: true,
             kind: Kind::Ordinary,
+            query_token: None,
             subject: None,
             does: "",
         }
@@ -140,6 +145,18 @@ impl Route {
     #[must_use]
     pub const fn for_users(self) -> Self {
         Self { access: Access::User, ..self }
+    }
+
+    /// The same for anyone, of whom those are known who show who they are.
+    #[must_use]
+    pub const fn for_either(self) -> Self {
+        Self { access: Access::Either, ..self }
+    }
+
+    /// The same for sockets whose token may also stand in the query under this name. Prefer `access_token`, which always may.
+    #[must_use]
+    pub const fn with_query_token(self, name: &'static str) -> Self {
+        Self { query_token: Some(name), ..self }
     }
 
     /// The same, and what it does.
@@ -218,6 +235,7 @@ pub fn table(routes: &[Route]) -> String {
     for Route { method, template, does, access, reads, body_bytes, rate, kind, .. } in routes {
         let who = match access {
             Access::Public => "anyone",
+            Access::Either => "anyone, and users",
             Access::User => "users",
             Access::Socket => "users, by WebSocket",
         };

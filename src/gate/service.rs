@@ -8,13 +8,14 @@ use std::time::Instant;
 use log::kv::ToValue as _;
 
 use super::address::{self, UntrustedProxy};
-use super::call::{Call, Outcome, Parking};
+use super::call::{Call, Outcome, Parking, Sender};
 use super::code::Code;
 use super::cors::{Cors, OriginVerdict};
 use super::error::ApiError;
 use super::exchange::{Context, Exchange};
 use super::handshake;
 use super::headers::Headers;
+use super::identity::Caller;
 use super::limit::{Client, RatePolicy, Standing};
 use super::live::Following;
 use super::places::{Placed, Places};
@@ -197,16 +198,16 @@ impl Gate {
         exchange.subject =
             subject.filter(|_| log::log_enabled!(log::Level::Warn)).map(|(name, id)| (name, id.to_owned()));
         // Where the route does not ask, only the limiter does.
-        let asks = route.access == Access::User || limiter.is_some();
+        let asks = matches!(route.access, Access::User | Access::Either) || limiter.is_some();
         let asker = asks.then(|| self.policy.identity.establish(request, self.token_time()));
         if let Some(limiter) = limiter {
             // A client with a token that is not good is nobody but an address.
-            let user = asker.as_ref().and_then(|asker| asker.as_deref().ok());
-            let who = user.map_or(Client::Address(client), Client::User);
+            let caller = asker.as_ref().and_then(|asker| asker.as_ref().ok()?.as_ref());
+            let who = caller.map_or(Client::Address(client), |caller| Client::User(&caller.user));
             let standing = limiter.by_route(who, route.template, &request.method, route.rate, exchange.began());
             if let Some(refusal) = exchange.charge(&standing) {
                 of_address.iter().for_each(Standing::give_back);
-                exchange.user = asker.and_then(Result::ok);
+                exchange.user = asker.and_then(|asker| asker.ok()?).map(|caller| caller.user);
                 return Ok(Outcome::Now(refusal));
             }
         }
@@ -219,29 +220,47 @@ impl Gate {
             Reads::Nothing | Reads::Bytes | Reads::Stream => validate::Body::Absent,
             Reads::Json => validate::Body::read(request.headers.get("content-type"), request.body)?,
         };
-        let mut known_until = None;
-        match route.access {
-            Access::Public => {}
-            Access::User => exchange.user = asker.transpose().inspect_err(|error| self.count_auth_failure(error))?,
+        let caller = match route.access {
+            Access::Public => Ok(None),
+            Access::Either => Ok(asker.transpose().inspect_err(|error| self.count_auth_failure(error))?.flatten()),
+            Access::User => {
+                let caller = asker.transpose().and_then(|asker| asker.flatten().ok_or_else(ApiError::unauthorized));
+                Ok(Some(caller.inspect_err(|error| self.count_auth_failure(error))?))
+            }
             Access::Socket if !handshake::is_websocket_upgrade(request) => {
                 warn_of_no_upgrade(peer);
                 return Err(ApiError::no_upgrade());
             }
             Access::Socket => {
                 handshake::check(request)?;
-                match self.policy.identity.establish_socket(request, self.token_time()) {
-                    Ok(caller) => {
-                        exchange.user = Some(caller.user);
-                        known_until = caller.until.and_then(|until| self.token_deadline(until));
-                    }
-                    Err(error) => self.count_auth_failure(&error),
+                let now = self.token_time();
+                let caller = self.policy.identity.establish_socket(request, route.query_token, now);
+                match &caller {
+                    Ok(None) => self.count_auth_failure(&ApiError::unauthorized()),
+                    Ok(Some(_)) => {}
+                    Err(error) => self.count_auth_failure(error),
                 }
+                caller
             }
-        }
+        };
+        let (refused, claims, until) = match caller {
+            Ok(None) => (None, None, None),
+            Ok(Some(Caller { user, claims, until })) => {
+                exchange.user = Some(user);
+                (None, claims, until.filter(|_| route.is_socket()))
+            }
+            Err(refused) => (Some(refused), None, None),
+        };
+        let known_until = until.and_then(|until| self.token_deadline(until));
         // Before the handler, since what waits then does so already.
         if route.kind != Kind::Probe && self.guard.is_none() && (self.policy.trusted_proxy)(peer) {
             exchange.place = Some(self.places.take(client)?);
         }
+        let sender = match (&refused, exchange.user.as_deref()) {
+            (Some(refused), _) => Sender::Refused(refused),
+            (None, Some(user)) => Sender::Known { user, claims: claims.as_ref() },
+            (None, None) => Sender::Nobody,
+        };
         let user = exchange.user.as_deref().unwrap_or_default();
         let (request_id, headers, query) = (&exchange.request_id, request.headers, request.query());
         let (method, path, bytes, clock) = (&request.method, request.path(), request.body, &self.clock);
@@ -249,6 +268,7 @@ impl Gate {
             method,
             request_id,
             user,
+            sender,
             known_until,
             client,
             peer,

@@ -912,12 +912,15 @@ fn a_token_is_never_in_the_log_wherever_it_was_sent() {
     let bearer = format!("Bearer {SECRET}");
     let protocol = format!("bearer, {SECRET}");
     let query = format!("/v1/ws/drafts/d1?access_token={SECRET}&since=0");
-    let attempts: [(&str, &[(&str, &str)]); 6] = [
+    let one_protocol = format!("bearer.{SECRET}");
+    let attempts: [(&str, &[(&str, &str)]); 8] = [
         (&query, &[]),
         (&query, &[("X-User-Id", "alice")]),
         ("/v1/ws/drafts/d1", &[("Authorization", &bearer), ("X-User-Id", "alice")]),
         ("/v1/ws/drafts/d1", &[("Sec-WebSocket-Protocol", &protocol), ("X-User-Id", "alice")]),
         ("/v1/ws/drafts/d1", &[("Sec-WebSocket-Protocol", &protocol)]),
+        ("/v1/ws/drafts/d1", &[("Sec-WebSocket-Protocol", &one_protocol)]),
+        (&format!("/v1/ws/drafts/d1?token={SECRET}"), &[]),
         // Refused on the way in.
         (&format!("/v1/ws/nothing?access_token={SECRET}"), &[("Authorization", &bearer)]),
     ];

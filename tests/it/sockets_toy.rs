@@ -8,7 +8,7 @@ use inkring::clock::Clock;
 use inkring::config::{self, Sources};
 use inkring::feature::{Feature, House, Running, ShardParts, StartError};
 use inkring::features;
-use inkring::gate::{Call, Outcome, Route, Routes};
+use inkring::gate::{Call, Outcome, Route, Routes, Sender};
 use inkring::hub::options::socket_limits;
 use inkring::net::client::Ask;
 use inkring::net::socket::Message;
@@ -17,6 +17,7 @@ use inkring::observe::LogHandle;
 use inkring::server::Server;
 use inkring::settings::Settings;
 use inkring::systemd::{Inherited, Notify};
+use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
 use crate::support::socket::Socket;
@@ -26,6 +27,9 @@ static SOCKETS: Feature = Feature::new("sockets", start);
 
 /// One path for a socket and for plain requests, whose rest is a name with slashes.
 const THINGS: &str = "/things/{*name}";
+
+/// One that says who has asked.
+const WHO: &str = "/who";
 
 struct Sockets {
     limits: Arc<SocketLimits>,
@@ -66,6 +70,17 @@ fn about(call: &Call<'_>) -> Value {
     json!({ "name": call.param("name"), "raw": call.raw_rest() })
 }
 
+fn sender(call: &Call<'_>) -> Value {
+    match call.sender {
+        Sender::Nobody => json!("nobody"),
+        Sender::Refused(error) => json!({ "refused": error.message(), "status": error.status().as_u16() }),
+        Sender::Known { user, claims } => {
+            assert_eq!((call.user, call.claims()), (user, claims));
+            json!({ "user": user, "rooms": claims.map(|claims| claims.get("rooms")) })
+        }
+    }
+}
+
 impl Running for Sockets {
     fn routes(&self, _: &ShardParts, routes: &mut Routes) {
         let limits = Arc::clone(&self.limits);
@@ -81,6 +96,19 @@ impl Running for Sockets {
             let what = json!({ "method": call.method.as_str(), "about": about(call) });
             Ok(Outcome::Now(Response::json(StatusCode::OK, what.to_string().into_bytes())))
         };
+        let known = |call: &Call<'_>| {
+            let what = json!({ "user": call.user, "sender": sender(call) });
+            Ok(Outcome::Now(Response::json(StatusCode::OK, what.to_string().into_bytes())))
+        };
+        let limits = Arc::clone(&self.limits);
+        let who = move |call: &Call<'_>| {
+            let says = Says { first: sender(call).to_string(), protocol: None };
+            Ok(Outcome::Socket(Box::new(says), Arc::clone(&limits)))
+        };
+        routes.add(Route::socket(WHO).with_query_token("token"), who);
+        routes.add(Route::public(&Method::GET, WHO).for_either(), known);
+        routes.add(Route::user(&Method::PUT, WHO), known);
+        routes.add(Route::public(&Method::DELETE, WHO), known);
         routes.add(Route::socket(THINGS), open);
         routes.add(Route::public(&Method::GET, THINGS), plain);
         routes.add(Route::user(&Method::PUT, THINGS).taking(10), plain);
@@ -113,8 +141,8 @@ impl ToyServer {
     }
 
     /// What a socket at this path says first.
-    fn says(&self, path: &str) -> Value {
-        let (answer, mut socket) = Socket::upgrade(self.client(), path, &[]);
+    fn says(&self, path: &str, headers: &[(&str, &str)]) -> Value {
+        let (answer, mut socket) = Socket::upgrade(self.client(), path, headers);
         assert_eq!(answer.status, 101, "{path}: {answer:?}");
         socket.json()
     }
@@ -145,7 +173,7 @@ fn a_socket_and_plain_requests_share_a_path_of_any_depth_and_have_its_rest_as_it
     ] {
         let path = format!("/things/{sent}");
         let about = json!({ "name": decoded, "raw": sent });
-        assert_eq!(toy.says(&path), about);
+        assert_eq!(toy.says(&path, &[]), about);
         let mut client = toy.client();
         let plain = |method: &str| json!({ "method": method, "about": about });
         assert_eq!(client.request("GET", &path, &[], b"").expect(200), plain("GET"));
@@ -187,5 +215,65 @@ fn a_session_answers_one_of_the_sub_protocols_that_were_offered_and_never_a_toke
         let (answer, _) = Socket::upgrade(toy.client(), path, &headers);
         assert_eq!((answer.status, answer.header("sec-websocket-protocol")), (101, answered), "{offered:?}");
     }
+    toy.server.stop();
+}
+
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+fn token(claims: &Value) -> String {
+    encode(&Header::default(), claims, &EncodingKey::from_secret(KEY.as_bytes())).unwrap()
+}
+
+#[test]
+fn a_socket_is_told_who_opens_it_from_nobody_and_from_a_token_that_is_not_good() {
+    let toy = ToyServer::start(&[("JWT_SECRET", KEY)]);
+    let good = token(&json!({ "sub": "ann", "rooms": ["a", "b/*"] }));
+    let other = token(&json!({ "userId": "bob" }));
+    let old = token(&json!({ "sub": "ann", "exp": 1_766_484_000 }));
+    let ann = json!({ "user": "ann", "rooms": ["a", "b/*"] });
+    let bob = json!({ "user": "bob", "rooms": null });
+    let refused = |message: &str, status: u16| json!({ "refused": message, "status": status });
+    let bearer = |token: &str| format!("Bearer {token}");
+    let protocol = |token: &str| format!("chat, bearer.{token}");
+    for (query, headers, expected) in [
+        ("", vec![], json!("nobody")),
+        ("", vec![("X-User-Id", "cid".to_owned())], json!({ "user": "cid", "rooms": null })),
+        (
+            "",
+            vec![("X-User-Id", "x".repeat(101))],
+            refused("header.X-User-Id: String should have at most 100 characters", 422),
+        ),
+        ("", vec![("Authorization", bearer(&good))], ann.clone()),
+        ("", vec![("Authorization", bearer(&other))], bob.clone()),
+        ("", vec![("Authorization", bearer(&old)), ("X-User-Id", "cid".to_owned())], refused("Token expired", 401)),
+        ("", vec![("Sec-WebSocket-Protocol", protocol(&good))], ann.clone()),
+        ("", vec![("Sec-WebSocket-Protocol", protocol("x"))], refused("Invalid token", 401)),
+        (&*format!("?token={good}"), vec![], ann.clone()),
+        (&*format!("?access_token={good}&token={good}"), vec![], ann.clone()),
+        (&*format!("?access_token={good}&token={other}"), vec![], refused("Invalid token", 401)),
+        (&*format!("?token={good}"), vec![("Sec-WebSocket-Protocol", protocol(&other))], bob),
+    ] {
+        let sent: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert_eq!(toy.says(&format!("/who{query}"), &sent), expected, "{query} {headers:?}");
+    }
+    let failed = |reason| toy.metric(&format!("auth_failures_total{{reason=\"{reason}\"}}"));
+    assert_eq!([failed("missing"), failed("expired"), failed("several")], [1.0, 1.0, 1.0]);
+
+    // Plain requests to the same path: who may be anyone, who has to be known, and where nobody asks.
+    let mut client = toy.client();
+    let mut ask = |method: &str, query: &str, headers: &[(&str, &str)]| {
+        client.request(method, &format!("/who{query}"), headers, b"")
+    };
+    let (known, by_token) = (json!({ "user": "ann", "sender": ann }), [("Authorization", &*bearer(&good))]);
+    let nobody = json!({ "user": "", "sender": "nobody" });
+    assert_eq!(ask("GET", "", &[]).expect(200), nobody);
+    assert_eq!(ask("GET", &format!("?token={good}"), &[]).expect(200), nobody, "only sockets have it in the query");
+    assert_eq!(ask("GET", "", &by_token).expect(200), known);
+    assert_eq!(ask("GET", "", &[("Authorization", &bearer(&old))]).expect_error(401).1, "Token expired");
+    assert_eq!(ask("GET", "", &[("X-User-Id", &"x".repeat(101))]).status, 422);
+    assert_eq!(ask("PUT", "", &by_token).expect(200), known);
+    assert_eq!(ask("PUT", "", &[]).status, 401);
+    assert_eq!(ask("DELETE", "", &[("Authorization", &bearer(&old))]).expect(200), nobody);
+    drop(client);
     toy.server.stop();
 }

@@ -35,9 +35,9 @@ pub enum BadToken {
     Issuer,
     /// Not for the audience that is asked for.
     Audience,
-    /// `sub` is no user id.
+    /// `sub`, or `userId` without one, is no user id.
     Subject,
-    /// There is no `sub`, or it is empty.
+    /// There is neither of them, or it is empty.
     NoSubject,
 }
 

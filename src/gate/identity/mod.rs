@@ -19,7 +19,7 @@ pub(super) use keys::KeyWatch;
 pub use keys::{BadKeys, Form, KeyFile, Keys};
 pub use token::{Demands, MINT_MAX_HOURS, Verifier, mint, unverified};
 pub use trust::header_trust;
-pub use user::{Caller, USER_ID_MAX_CHARS, is_user_id};
+pub use user::{Caller, Claims, USER_ID_MAX_CHARS, is_user_id};
 
 use super::error::ApiError;
 use crate::clock::Timestamp;
@@ -29,6 +29,8 @@ use user::user_id_rules;
 
 /// What a socket's handshake names before a token that it offers as a protocol (ruling 13).
 pub(super) const BEARER_PROTOCOL: &str = "bearer";
+/// What a token begins with that is one protocol by itself (contract 03 §3.2).
+const BEARER_PREFIX: &str = "bearer.";
 
 /// How requests state their identity.
 #[derive(Debug, Clone)]
@@ -43,52 +45,66 @@ pub struct Identity {
 type Sent<'a> = Result<Cow<'a, [u8]>, BadToken>;
 
 impl Identity {
-    /// The user who sent this request.
+    /// Who sent this request; nothing when nobody is named.
     ///
     /// # Errors
-    /// 401 when nobody is named or the token is not good; 422 when `X-User-Id` is over [`USER_ID_MAX_CHARS`], not UTF-8,
-    /// or has control characters, or when there are several: a proxy that adds its own must not be outvoted by its
-    /// client.
-    pub fn establish(&self, request: &Request<'_>, now: Timestamp) -> Result<String, ApiError> {
-        self.decide(in_header(request), request, now).map(|caller| caller.user)
+    /// 401 when the token is not good; 422 when `X-User-Id` is over [`USER_ID_MAX_CHARS`], not UTF-8, or has control
+    /// characters, or when there are several: a proxy that adds its own must not be outvoted by its client.
+    pub fn establish(&self, request: &Request<'_>, now: Timestamp) -> Result<Option<Caller>, ApiError> {
+        self.decide(in_header(request), request, now)
     }
 
-    /// The user who opens a socket with this request. A browser cannot send headers of its own with it, so the token
-    /// may also be offered as a protocol or stand in the query; of several places the first one counts (ruling 13).
+    /// Who opens a socket with this request. A browser cannot send headers of its own with it, so the token may also be
+    /// offered as a protocol or stand in the query, as `access_token` or under the name that the route gives it; of several
+    /// places the first one counts (ruling 13, contract 03 §3.2).
     ///
     /// # Errors
     /// As [`Identity::establish`].
-    pub fn establish_socket(&self, request: &Request<'_>, now: Timestamp) -> Result<Caller, ApiError> {
-        let sent = in_header(request).or_else(|| in_protocols(request)).or_else(|| in_query(request));
+    pub fn establish_socket(
+        &self,
+        request: &Request<'_>,
+        query_token: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Option<Caller>, ApiError> {
+        let sent = in_header(request).or_else(|| in_protocols(request)).or_else(|| in_query(request, query_token));
         self.decide(sent, request, now)
     }
 
-    fn decide(&self, sent: Option<Sent<'_>>, request: &Request<'_>, now: Timestamp) -> Result<Caller, ApiError> {
+    fn decide(
+        &self,
+        sent: Option<Sent<'_>>,
+        request: &Request<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Caller>, ApiError> {
         match (&self.verifier, sent) {
-            (Some(verifier), Some(token)) => Ok(token.and_then(|token| verifier.verify(&token, now))?),
-            _ => Ok(Caller { user: self.named(request)?, until: None }),
+            (Some(verifier), Some(token)) => Ok(Some(token.and_then(|token| verifier.verify(&token, now))?)),
+            _ => Ok(self.named(request)?.map(|user| Caller { user, until: None, claims: None })),
         }
     }
 
-    fn named(&self, request: &Request<'_>) -> Result<String, ApiError> {
+    fn named(&self, request: &Request<'_>) -> Result<Option<String>, ApiError> {
         let mut values = request.headers.all("x-user-id").filter(|value| self.trust_user_header && !value.is_empty());
-        let value = values.next().ok_or_else(ApiError::unauthorized)?;
+        let Some(value) = values.next() else { return Ok(None) };
         let user = String::from_utf8_lossy(value);
         let mut check = user_id_rules(&user);
         if values.any(|other| other != value) {
             check.refuse("header", "X-User-Id", &user, "Header should not be given with different values");
         }
         check.done().map_err(|error| error.marked_auth_failure("user_id"))?;
-        Ok(user.into_owned())
+        Ok(Some(user.into_owned()))
     }
 }
 
-/// The sub-protocols that a handshake offers, in its order: without `bearer`, and without what follows that, which is a token.
+/// The sub-protocols that a handshake offers, in its order: without `bearer`, and without tokens, which follow that or are
+/// `bearer.TOKEN`.
 pub(super) fn offered<'a>(headers: &Headers<'a>) -> impl Iterator<Item = &'a str> + use<'a> {
     let mut after_bearer = false;
     headers.items("sec-websocket-protocol").filter_map(move |protocol| {
         let is_token = std::mem::replace(&mut after_bearer, protocol == BEARER_PROTOCOL.as_bytes());
-        std::str::from_utf8(protocol).ok().filter(|name| !name.is_empty() && !is_token && !after_bearer)
+        std::str::from_utf8(protocol).ok().filter(|name| {
+            let bears_one = is_token || after_bearer || name.starts_with(BEARER_PREFIX);
+            !name.is_empty() && !bears_one
+        })
     })
 }
 
@@ -109,16 +125,20 @@ fn in_header<'a>(request: &Request<'a>) -> Option<Sent<'a>> {
     only(tokens)
 }
 
-/// `Sec-WebSocket-Protocol: bearer, TOKEN`.
+/// `Sec-WebSocket-Protocol: bearer, TOKEN` or `bearer.TOKEN`.
 fn in_protocols<'a>(request: &Request<'a>) -> Option<Sent<'a>> {
-    let mut after = protocols(request).skip(1);
-    let pairs = protocols(request).map(|protocol| (protocol, after.next().unwrap_or_default()));
-    only(pairs.filter(|(protocol, _)| *protocol == BEARER_PROTOCOL.as_bytes()).map(|(_, token)| Cow::Borrowed(token)))
+    let mut follows = false;
+    only(protocols(request).chain([&b""[..]]).filter_map(move |protocol| {
+        let is_token = std::mem::replace(&mut follows, protocol == BEARER_PROTOCOL.as_bytes());
+        let token = if is_token { Some(protocol) } else { protocol.strip_prefix(BEARER_PREFIX.as_bytes()) };
+        token.map(Cow::Borrowed)
+    }))
 }
 
-/// `?access_token=TOKEN`.
-fn in_query<'a>(request: &Request<'a>) -> Option<Sent<'a>> {
-    let pairs = form_urlencoded::parse(request.query().as_bytes()).filter(|(name, _)| name == "access_token");
+/// `?access_token=TOKEN`, or under another name, too.
+fn in_query<'a>(request: &Request<'a>, also: Option<&str>) -> Option<Sent<'a>> {
+    let pairs = form_urlencoded::parse(request.query().as_bytes())
+        .filter(|(name, _)| name == "access_token" || also.is_some_and(|also| name == also));
     only(pairs.map(|(_, token)| match token {
         Cow::Borrowed(token) => Cow::Borrowed(token.as_bytes()),
         Cow::Owned(token) => Cow::Owned(token.into_bytes()),
@@ -171,14 +191,13 @@ mod tests {
     /// The user, or the status and what the client is told.
     type Said = Result<String, (u16, Option<String>)>;
 
-    fn said(found: Result<String, ApiError>) -> Said {
-        found.map_err(|error| (error.status().as_u16(), error.message().map(str::to_owned)))
+    fn said(found: Result<Option<Caller>, ApiError>) -> Said {
+        let user = found.and_then(|caller| caller.map(|caller| caller.user).ok_or_else(ApiError::unauthorized));
+        user.map_err(|error| (error.status().as_u16(), error.message().map(str::to_owned)))
     }
 
     fn on_socket(query: &str, headers: &[&str]) -> Said {
-        with(query, headers, |request| {
-            said(identity(true, true).establish_socket(request, Timestamp(0)).map(|caller| caller.user))
-        })
+        with(query, headers, |request| said(identity(true, true).establish_socket(request, None, Timestamp(0))))
     }
 
     fn user(name: &str) -> Said {
@@ -231,6 +250,12 @@ mod tests {
             assert!(with("", &lines, offers_bearer), "{lines:?}");
         }
         assert_eq!(on_socket("", &[&line(&format!("bearer, {a}, bearer, {b}"))]), invalid(), "which one is meant?");
+        // One that is a protocol by itself.
+        assert_eq!(on_socket("", &[&line(&format!("chat, bearer.{a}"))]), user("a"));
+        assert_eq!(on_socket("", &[&line(&format!("bearer.{a}, bearer, {a}"))]), user("a"));
+        assert_eq!(on_socket("", &[&line(&format!("bearer.{a}, bearer, {b}"))]), invalid());
+        assert_eq!(on_socket("", &[&line(&format!("bearer.{a}, bearer.{b}"))]), invalid());
+        assert_eq!(on_socket("", &[&line("bearer."), "X-User-Id: d"]), invalid());
         for other in [format!("Bearer, {a}"), format!("bearer {a}"), format!("chat, {a}"), a.clone(), String::new()] {
             assert_eq!(on_socket("", &[&line(&other), "X-User-Id: d"]), user("d"), "{other}");
             assert!(!with("", &[&line(&other)], offers_bearer), "{other}");
@@ -244,6 +269,7 @@ mod tests {
             ("chat, bearer, abc, more", "chat more"),
             ("bearer, bearer, abc", ""),
             ("bearer, chat", ""),
+            ("bearer.abc, chat, bearer.", "chat"),
             ("bearer", ""),
             (" a ,\tb", "a b"),
             ("", ""),
@@ -262,6 +288,18 @@ mod tests {
         assert_eq!(on_socket(&format!("?since=1&access_token={escaped}"), &[]), user("a"));
         assert_eq!(on_socket(&format!("?access_token={a}&access_token={a}"), &[]), user("a"));
         assert_eq!(on_socket(&format!("?access_token={a}&access_token={b}"), &[]), invalid());
+        // Under another name only where the route says so, and then both count.
+        let on_route = |query: &str| {
+            let establish = |request: &Request<'_>| {
+                said(identity(true, true).establish_socket(request, Some("token"), Timestamp(0)))
+            };
+            with(query, &["X-User-Id: d"], establish)
+        };
+        assert_eq!(on_socket(&format!("?token={a}"), &["X-User-Id: d"]), user("d"));
+        assert_eq!(on_route(&format!("?token={a}")), user("a"));
+        assert_eq!(on_route(&format!("?token={a}&access_token={a}")), user("a"));
+        assert_eq!(on_route(&format!("?token={a}&access_token={b}")), invalid());
+        assert_eq!(on_route("?token"), invalid());
         let (header, other) = (format!("Authorization: Bearer {a}"), format!("Authorization: Bearer {b}"));
         assert_eq!(on_socket("", &[&header, &header]), user("a"));
         assert_eq!(on_socket("", &[&header, &other]), invalid());
@@ -275,7 +313,7 @@ mod tests {
         let found = |trust, key| {
             with(&query, &headers, |request| {
                 let identity = identity(trust, key);
-                let socket = identity.establish_socket(request, Timestamp(0)).map(|caller| caller.user);
+                let socket = identity.establish_socket(request, None, Timestamp(0));
                 [identity.establish(request, Timestamp(0)), socket].map(said)
             })
         };

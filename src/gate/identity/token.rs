@@ -60,7 +60,7 @@ impl Verifier {
             return Err(BadToken::Critical);
         }
         let until = self.demands.check(&signed.claims, now)?;
-        Ok(Caller { user: subject(&signed.claims)?, until })
+        Ok(Caller { user: subject(&signed.claims)?, until, claims: Some(signed.claims) })
     }
 }
 
@@ -132,8 +132,9 @@ fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<f64>, BadToken
     claims.get(name).map(|value| value.as_f64().ok_or(BadToken::NoTime)).transpose()
 }
 
+/// The user: `sub`, or `userId` where there is none (contract 03 §3.2).
 fn subject(claims: &Map<String, Value>) -> Result<String, BadToken> {
-    match claims.get("sub") {
+    match claims.get("sub").or_else(|| claims.get("userId")) {
         None => Err(BadToken::NoSubject),
         Some(Value::String(user)) if user.is_empty() => Err(BadToken::NoSubject),
         Some(Value::String(user)) if is_user_id(user) => Ok(user.clone()),
@@ -198,7 +199,8 @@ mod tests {
                      SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c";
         let verifier = Verifier::hs256(b"your-256-bit-secret", Demands::default());
         let known = verifier.verify(known.as_bytes(), Timestamp(0));
-        assert_eq!(known, Ok(Caller { user: "1234567890".to_owned(), until: None }));
+        let claims = json!({ "sub": "1234567890", "name": "John Doe", "iat": 1_516_239_022 }).as_object().cloned();
+        assert_eq!(known, Ok(Caller { user: "1234567890".to_owned(), until: None, claims }));
     }
 
     #[test]
@@ -217,12 +219,22 @@ mod tests {
             (json!({ "sub": "a\u{fffd}b" }), BadToken::Subject),
             (json!({ "sub": "x".repeat(101) }), BadToken::Subject),
             (json!({ "sub": "🖋".repeat(101) }), BadToken::Subject),
+            (json!({ "sub": "", "userId": "alice" }), BadToken::NoSubject),
+            (json!({ "userId": "" }), BadToken::NoSubject),
+            (json!({ "userId": ["alice"] }), BadToken::Subject),
+            (json!({ "userid": "alice" }), BadToken::NoSubject),
         ] {
             assert_eq!(verify(&claims), Err(expected), "{claims}");
         }
         for user in ["x", " a b ", "🖋", "user_2abcDEF", &"🖋".repeat(100)] {
             assert_eq!(verify(&json!({ "sub": user })).as_deref(), Ok(user));
         }
+    }
+
+    #[test]
+    fn where_there_is_no_subject_the_user_is_the_user_id() {
+        assert_eq!(verify(&json!({ "userId": "alice" })).as_deref(), Ok("alice"));
+        assert_eq!(verify(&json!({ "userId": "alice", "sub": "bob" })).as_deref(), Ok("bob"));
     }
 
     #[test]

@@ -1,16 +1,23 @@
 //! What a user id may be, and a user who is known.
 
+use serde_json::{Map, Value};
+
 use crate::clock::Timestamp;
 use crate::gate::validate::{Check, Length};
 
 /// The longest user id, in code points.
 pub const USER_ID_MAX_CHARS: usize = 100;
 
+/// The claims of a token that was verified, by their names.
+pub type Claims = Map<String, Value>;
+
 /// Someone who is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// Who it is.
     pub user: String,
+    /// All that their token says; none for who has only said a name.
+    pub claims: Option<Claims>,
     /// When what they showed is no longer good. A name alone is good as long as it is believed.
     pub until: Option<Timestamp>,
 }
