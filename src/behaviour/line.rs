@@ -39,23 +39,27 @@ pub(super) fn write(event: &Event, received_at: Timestamp, out: &mut String) {
     let _ = writeln!(out, ", \"received_at\": \"{}\"}}", Utc(received_at));
 }
 
-/// A line as it is read.
-#[derive(Debug, Deserialize)]
-pub(super) struct Line<'l> {
+/// A line as it is read, its metadata as they stand there or as the reader wants them.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(bound(deserialize = "M: Deserialize<'de>"))]
+pub(super) struct Line<'l, M = &'l RawValue> {
     /// Who it was.
     #[serde(borrow)]
     pub(super) visitor_id: Cow<'l, str>,
     /// What happened.
     #[serde(borrow, rename = "event")]
     pub(super) name: Cow<'l, str>,
+    /// When, as the client says.
     #[serde(borrow)]
-    timestamp: Cow<'l, str>,
-    #[serde(borrow)]
-    metadata: &'l RawValue,
+    pub(super) timestamp: Cow<'l, str>,
+    /// What the client says of it.
+    pub(super) metadata: M,
+    /// The client's program, if it says which.
     #[serde(borrow, default)]
-    user_agent: Option<Cow<'l, str>>,
+    pub(super) user_agent: Option<Cow<'l, str>>,
+    /// When it came; the original's lines do not say it.
     #[serde(borrow, default)]
-    received_at: Option<Cow<'l, str>>,
+    pub(super) received_at: Option<Cow<'l, str>>,
 }
 
 impl<'l> Line<'l> {

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
+use memchr::{memchr, memchr2, memchr3, memrchr};
 use serde::Serialize;
 
 use super::programs::is_program;
@@ -120,7 +121,7 @@ impl Tally {
             // One without its end is being written, or was torn, which is counted when the file is opened to be written.
             return self.lines.bad += u64::from(line.ends_with(b"\n"));
         };
-        let Some((day, minute)) = self.moment(seen.at()) else { return self.lines.bad += 1 };
+        let Some((day, minute)) = self.moment(seen.said_at()) else { return self.lines.bad += 1 };
         let Some(day) = day else { return };
         self.lines.counted += 1;
         let is_program = seen.user_agent.as_deref().is_some_and(|agent| self.agents.is_program(agent));
@@ -258,14 +259,15 @@ fn first_minute(now: Timestamp) -> i64 {
 }
 
 fn without_query(text: &str) -> &str {
-    text.split(['?', '#']).next().unwrap_or_default()
+    memchr2(b'?', b'#', text.as_bytes()).map_or(text, |end| &text[..end])
 }
 
 /// The host of an address, with or without the rest of it; none where there is none.
 fn host(referrer: &str) -> Option<Cow<'_, str>> {
-    let after_scheme = referrer.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//"));
-    let authority = after_scheme.unwrap_or(referrer).split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit('@').next().unwrap_or_default();
+    let after_scheme = memchr(b':', referrer.as_bytes()).and_then(|end| referrer[end + 1..].strip_prefix("//"));
+    let rest = after_scheme.unwrap_or(referrer);
+    let authority = memchr3(b'/', b'?', b'#', rest.as_bytes()).map_or(rest, |end| &rest[..end]);
+    let host = memrchr(b'@', authority.as_bytes()).map_or(authority, |end| &authority[end + 1..]);
     match host.bytes().any(|byte| byte.is_ascii_uppercase()) {
         _ if host.is_empty() => None,
         true => Some(Cow::Owned(host.to_ascii_lowercase())),
