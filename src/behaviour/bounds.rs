@@ -89,5 +89,6 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
         .of("Days of a file that is imported.", "refused")
         .tested_by("a_file_has_so_many_days_and_no_more"),
     BoundRow::new(&BEHAVIOUR, "IMPORT_KNOWN_MAX", IMPORT_KNOWN_MAX as u64, "lines")
-        .of("Lines that are there, with which those of an imported file are compared.", "refused"),
+        .of("Lines that are there, with which those of an imported file are compared.", "refused")
+        .tested_by("lines_are_compared_with_so_many_and_no_more"),
 ];

@@ -55,10 +55,10 @@ pub(super) enum NotImported {
     #[error("another import is under way")]
     Another,
     #[error(
-        "the files that are there have more than {IMPORT_KNOWN_MAX} lines, too many to compare with; import into an empty \
+        "the files that are there have more than {0} lines, too many to compare with; import into an empty \
          directory (--data-dir) and move the files"
     )]
-    TooManyKnown,
+    TooManyKnown(usize),
     #[error("it has lines of more than {IMPORT_DAYS_MAX} days")]
     TooManyDays,
     #[error("the files that are there cannot all be read: {0}")]
@@ -75,7 +75,7 @@ pub(super) enum NotImported {
 pub(super) fn import(names: &Names, path: &Path) -> Result<Imported, NotImported> {
     let from = open(path).map_err(NotImported::Unread)?;
     let stage = Stage::open(names)?;
-    let mut known = Known::of(names)?;
+    let mut known = Known::of(names, IMPORT_KNOWN_MAX)?;
     let (mut imported, mut sorted) = (Imported::default(), Sorted::new(&stage));
     let (mut pieces, mut number) = (from, 0);
     while let Some(piece) = pieces.next().map_err(NotImported::Unread)? {
@@ -130,18 +130,19 @@ struct Known {
 }
 
 impl Known {
-    fn of(names: &Names) -> Result<Self, NotImported> {
+    /// Those of all files, `most` of them at most.
+    fn of(names: &Names, most: usize) -> Result<Self, NotImported> {
         let mut known = Self { lines: HashMap::default(), hasher: RandomState::default() };
         let mut count = 0;
         let read = each_file(names, Timestamp(i64::MIN), |piece| {
             count += 1;
-            if count <= IMPORT_KNOWN_MAX {
+            if count <= most {
                 let hash = known.hasher.hash_one(piece.bytes.trim_ascii_end());
                 *known.lines.entry(hash).or_default() += 1;
             }
         })?;
-        if count > IMPORT_KNOWN_MAX {
-            return Err(NotImported::TooManyKnown);
+        if count > most {
+            return Err(NotImported::TooManyKnown(most));
         }
         match read.faults.is_empty() {
             true => Ok(known),
@@ -325,5 +326,18 @@ mod tests {
         std::fs::write(&file, lines).unwrap();
         assert!(matches!(import(&names, &file), Err(NotImported::TooManyDays)));
         assert_eq!(files::shards(&names).unwrap(), [], "nothing of it");
+    }
+
+    #[test]
+    fn lines_are_compared_with_so_many_and_no_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let names = Names::of(&directory.path().join("metrics.jsonl"));
+        let lines: String = (0..3).map(|number| line(number, "2025-10-08")).collect();
+        std::fs::write(names.path("metrics-2025-10-08.jsonl"), &lines).unwrap();
+        std::fs::write(names.active(), line(0, "2025-10-09")).unwrap();
+        let mut known = Known::of(&names, 4).unwrap();
+        assert!(lines.lines().all(|line| known.take(line.as_bytes())) && !known.take(b"another"));
+        let error = Known::of(&names, 3).map(|_| ()).unwrap_err();
+        assert!(error.to_string().starts_with("the files that are there have more than 3 lines, "), "{error}");
     }
 }

@@ -62,7 +62,12 @@ pub(super) enum Metrics {
     Import(verb_import::Options),
 }
 
+/// Whoever mistypes a flag is shown both spellings of each (contract 02 R2).
 #[derive(Debug, Args)]
+#[command(
+    override_usage = "inkring metrics rotate [--once] [--data-dir <DIR>] [--gzip-after|--gzip-after-days <DAYS>] \
+                            [--retention|--delete-after-days <DAYS>] [--max-mb <MIB>] [--interval <SECONDS>]"
+)]
 pub(super) struct Options {
     /// Do it once; otherwise again and again, until it is killed
     #[arg(long)]
@@ -261,6 +266,8 @@ mod tests {
         assert_eq!(rules(&["--max-mb", "0.5"]).0.max_bytes, Some(524_288));
         assert_eq!(rules(&["--max-mb", "-1"]).0.max_bytes, None);
         let wrong = Line::try_parse_from(["rotate", "--gzip-afer", "5"]).map(drop).unwrap_err().to_string();
-        assert!(wrong.contains("--gzip-after"), "{wrong}");
+        for flag in ["--gzip-afer", "--gzip-after", "--gzip-after-days", "--retention", "--delete-after-days"] {
+            assert!(wrong.split([' ', '|', '[', '\'']).any(|word| word == flag), "{flag}: {wrong}");
+        }
     }
 }

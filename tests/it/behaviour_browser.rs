@@ -327,6 +327,24 @@ fn without_the_gate_the_word_in_the_address_is_no_word() {
 }
 
 #[test]
+fn a_page_that_is_loaded_in_advance_counts_once_somebody_looks_at_it() {
+    let Some(browser) = browser() else { return };
+    let server = server(&[]);
+    let mut page = open(&browser);
+    // As a browser has it for a page that it prepares behind the one that is shown.
+    page.prepare("Object.defineProperty(document, 'prerendering', { get: () => !window.looked })");
+    page.go_to(&address(&server, "/privacy.html"));
+    page.value(END);
+    assert_eq!(page.value(SENT), 0);
+    // What comes after it has come before it if it was sent.
+    page.value("inkringMetrics.sendEvent({ event: 'after' })");
+    assert_eq!(events(&server, 1).iter().map(name_of).collect::<Vec<_>>(), ["after"]);
+    page.value("window.looked = true; document.dispatchEvent(new Event('prerenderingchange'))");
+    assert_eq!(events(&server, 2).iter().map(name_of).collect::<Vec<_>>(), ["after", "page_view"]);
+    assert_eq!(page.value(SENT), 2);
+}
+
+#[test]
 fn the_page_about_privacy_switches_and_says_what_is_kept() {
     let Some(browser) = browser() else { return };
     let server =

@@ -17,7 +17,7 @@ use inkring::net::Endpoint;
 use inkring::net::client::Ask;
 use serde_json::{Value, json};
 
-use crate::behaviour_house::{EVENT, FREELY, HEALTH, Here, SNAPSHOT, event, files, lines, rotate};
+use crate::behaviour_house::{EVENT, FREELY, HEALTH, Here, SNAPSHOT, event, files, gz, lines, rotate};
 use crate::ops::Operated;
 use crate::support::needs::skip;
 use crate::support::random::Random;
@@ -191,6 +191,79 @@ fn killed_while_it_rotates_and_compresses_it_loses_nothing_and_doubles_nothing()
     hold(&found(&data, "r"), &all);
     assert_eq!(found(&data, "o").len(), ROUNDS * OLD_LINES);
     assert!(server.terminate().success());
+}
+
+#[test]
+fn killed_while_it_erases_the_server_loses_nothing_and_leaves_no_file_half_done() {
+    const ROUNDS: usize = 6;
+    const LINES: usize = 10_000;
+    let mut random = Random::seeded();
+    let settings = [&FREELY[..], &[("METRICS_RETENTION_DAYS", "0"), ("OPS_ADDR", "127.0.0.1:0")]];
+    let mut server = Server::absent(&settings.concat());
+    let data = server.directory.path().join("data");
+    let scratch = data.join("metrics-erase.gz.tmp");
+    fs::create_dir(&data).unwrap();
+    let (mut all, mut halfway) = (Book::default(), 0);
+    for round in 0..ROUNDS {
+        let mut old = String::new();
+        for number in 0..LINES {
+            let visitor = if number % 3 == 0 { "g-gone".to_owned() } else { format!("o{round}-{number:06}") };
+            let noise = format!("{:x}{:x}", random.next(), random.next());
+            old.push_str(&format!("{{\"visitor_id\": \"{visitor}\", \"n\": \"{noise}\"}}\n"));
+        }
+        let name = format!("metrics-2025-10-{:02}.jsonl", round + 1);
+        match round % 2 {
+            0 => fs::write(data.join(name), old).unwrap(),
+            _ => fs::write(data.join(format!("{name}.gz")), gz(&old)).unwrap(),
+        }
+        server.launch();
+        let plane = plane_of(&server);
+        // One more in the file that is written, which is moved aside for it.
+        server.connect().post(EVENT, None, &event("g-gone")).expect(202);
+        let (stop, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let book = thread::scope(|scope| {
+            let (to, stop, answered) = (server.address, &stop, &answered);
+            let writer = scope.spawn(move || write(to, 0, round, stop, answered));
+            let erasing = scope.spawn(|| ask_to_erase(&plane, "g-gone"));
+            let until = random.below(200_000) as u64;
+            wait_for(|| {
+                let is_there = fs::metadata(&scratch).is_ok_and(|found| found.len() >= until);
+                (is_there || erasing.is_finished()).then_some(())
+            });
+            kill(&server);
+            stop.store(true, Ordering::Relaxed);
+            // It may be cut off in the middle.
+            let _ = erasing.join().unwrap();
+            writer.join().unwrap()
+        });
+        server.kill();
+        halfway += usize::from(scratch.exists());
+        all = gather([all, book]);
+        hold(&found(&data, "r"), &all);
+        let others = found(&data, "o");
+        let count = (round + 1) * (LINES - LINES.div_ceil(3));
+        assert!(others.len() == count && others.values().all(|count| *count == 1), "{} of {count}", others.len());
+        for (name, text) in files(&data) {
+            let gone = text.matches("\"g-gone\"").count();
+            assert!([0, 1, LINES.div_ceil(3)].contains(&gone), "{name} has {gone} of them");
+        }
+    }
+    assert!(halfway > 0, "none was killed in the middle");
+    server.launch();
+    let erased = ask_to_erase(&plane_of(&server), "g-gone").unwrap();
+    assert_eq!(erased["faults"], json!([]), "{erased}");
+    assert!(found(&data, "g-").is_empty() && !scratch.exists());
+    hold(&found(&data, "r"), &all);
+    assert_eq!(found(&data, "o").len(), ROUNDS * (LINES - LINES.div_ceil(3)));
+    assert!(server.terminate().success());
+}
+
+/// What a private plane says of it; none if it is gone before it does.
+fn ask_to_erase(plane: &Endpoint, visitor: &str) -> Option<Value> {
+    let body = json!({ "visitor_id": visitor }).to_string();
+    let ask = Ask { method: "POST", body: body.as_bytes(), ..Ask::get("/behaviour/erase") };
+    let text = ask.send(plane, "localhost", PATIENCE).ok()?.text(1 << 16).ok()?;
+    serde_json::from_str(&text).ok()
 }
 
 /// By its number, so that others can go on to use the server.

@@ -2,11 +2,13 @@
 //! rates and days are exact, and what can be read of the files.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use flate2::Compression;
 use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
 use inkring::clock::Clock;
 use inkring::config::{self, Sources};
 use inkring::features::FEATURES;
@@ -124,6 +126,13 @@ pub fn rotate(plane: &Endpoint, query: &str) -> Value {
     let (status, text) = (answer.status, answer.text(1 << 16).unwrap());
     assert_eq!(status, 200, "{text}");
     serde_json::from_str(&text).unwrap()
+}
+
+/// A text, compressed.
+pub fn gz(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// The files of events in a directory: their names in order, each with what it says, compressed or not. Of one that is there in

@@ -2,18 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use inkring::clock::Clock;
 use inkring::net::client::Ask;
 use serde_json::{Value, json};
 
-use crate::behaviour_house::{EVENT, FREELY, SNAPSHOT, event, files, lines};
+use crate::behaviour_house::{EVENT, FREELY, SNAPSHOT, event, files, gz, lines};
 use crate::docs::blocks;
 use crate::ops::Operated;
 use crate::repository::read;
@@ -39,12 +36,6 @@ fn report(directory: &Path, arguments: &[&str]) -> Value {
 /// The day so many days ago.
 fn ago(days: u64) -> String {
     Clock::system().now().earlier(Duration::from_secs(days * 86_400)).offset_style().to_string()[..10].to_owned()
-}
-
-fn gz(text: &str) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(text.as_bytes()).unwrap();
-    encoder.finish().unwrap()
 }
 
 /// A line as the server writes it, of noon on that day.
