@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use super::event::{Event, Sender};
 use super::json::{self, Flaw};
+use super::line;
+use crate::clock::Timestamp;
 use crate::gate::validate::{Problem, char_offset, echo, error_place, json_invalid, plain_bytes};
 
 /// Bytes of a body.
@@ -33,6 +35,19 @@ pub(super) struct Many {
     pub(super) rejected: Vec<usize>,
     /// Why: the first of all that is wrong, [`PROBLEMS_MAX`] at most. Behind `body` a place has the number of the event.
     pub(super) problems: Vec<Problem>,
+}
+
+/// The lines that a body comes to that is sent then without a `User-Agent`, each with its line feed; none if nothing of it is
+/// taken. It is the way of every body but for sampling, for tests and fuzzing, which stand outside.
+#[must_use]
+pub fn lines_of(body: &[u8], now: Timestamp) -> Option<String> {
+    let events = match read(body, &Sender::new(None, now)).ok()? {
+        Sent::One(event) => vec![event],
+        Sent::Many(many) => many.events,
+    };
+    let mut lines = String::new();
+    events.iter().for_each(|event| line::write(event, now, &mut lines));
+    Some(lines)
 }
 
 /// Reads a body, whatever its content type says (contract 02 R17).

@@ -54,4 +54,5 @@ mod verb_import;
 mod verb_report;
 mod verbs;
 
+pub use body::lines_of;
 pub use feature::FEATURE;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use inkring::behaviour::lines_of;
+use inkring::clock::Timestamp;
 use inkring::net::client::Ask;
 use serde_json::{Value, json};
 
@@ -453,4 +455,25 @@ fn a_large_snapshot_comes_in_pieces() {
         assert_eq!(event["metadata"], large(number)["metadata"]);
     }
     here.stop();
+}
+
+#[test]
+fn what_is_stored_is_stored_as_it_is_when_it_is_sent_again() {
+    let now = Timestamp(1_760_013_297_000_123);
+    let (mut taken, mut refused) = (0, 0);
+    for seed in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/event")).unwrap() {
+        let path = seed.unwrap().path();
+        let Some(lines) = lines_of(&std::fs::read(&path).unwrap(), now) else {
+            refused += 1;
+            continue;
+        };
+        taken += lines.lines().count();
+        for line in lines.lines() {
+            assert_eq!(lines_of(line.as_bytes(), now), Some(format!("{line}\n")), "{}", path.display());
+        }
+        assert_eq!(lines_of(lines.as_bytes(), now).as_ref(), Some(&lines), "{}", path.display());
+        let array = format!("[{}]", lines.lines().collect::<Vec<_>>().join(","));
+        assert_eq!(lines_of(array.as_bytes(), now), Some(lines), "{}", path.display());
+    }
+    assert_eq!((taken, refused), (8, 1));
 }
