@@ -24,7 +24,7 @@ use super::state::State;
 use super::tail::last_events;
 use super::upkeep::Upkeep;
 use super::verbs::Verb;
-use super::{bounds, client, doctor, pages};
+use super::{bounds, client, doctor, pages, smoke};
 use crate::feature::verb::Verbs;
 use crate::feature::{Check, Feature, House, Replacement, Running, Serving, ShardParts, StartError};
 use crate::gate::{Live, Routes};
@@ -43,6 +43,7 @@ pub static FEATURE: Feature = Feature {
     operator: &operator::ROUTES,
     verbs: Some(Verbs::of::<Verb>()),
     doctor: doctor::doctor,
+    smoke: smoke::smoke,
     memory: |_, _| (RING_MAX_BYTES + SINK_BYTES_MAX + REPORT_MAX_BYTES + REPORTS_KEPT_MAX_BYTES) as u64,
     ..Feature::new("behaviour", start)
 };

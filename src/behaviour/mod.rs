@@ -9,7 +9,7 @@
 //! memory that has an end, [`programs`] who is no reader, [`forms`] how it is printed, [`live`] what the operator sees of it, and [`reading`] brings it the files.
 //! [`erase`] takes a visitor out of them, [`import`] takes over those of others.
 //!
-//! [`client`] is what the server tells its script, and [`pages`] are the script and the pages.
+//! [`client`] is what the server tells its script, and [`pages`] are the script and the pages. [`smoke`] tries a running server.
 
 mod active;
 mod asking;
@@ -43,6 +43,7 @@ mod ring;
 mod routes;
 mod seen;
 mod sink;
+mod smoke;
 mod snapshot;
 mod state;
 mod tail;

@@ -159,6 +159,21 @@ impl Caller {
     /// # Errors
     /// When there is no such answer.
     pub fn ask(&self, method: &str, target: &str, body: Option<&Value>, step: &str) -> Result<Value, String> {
+        self.ask_for(200, method, target, body, step)
+    }
+
+    /// The JSON of an answer with this status, in the same way.
+    ///
+    /// # Errors
+    /// When there is no such answer.
+    pub fn ask_for(
+        &self,
+        status: u16,
+        method: &str,
+        target: &str,
+        body: Option<&Value>,
+        step: &str,
+    ) -> Result<Value, String> {
         let patience = self.trial.patience;
         let (target, body) = (format!("{}{target}", self.prefix), body.map(Value::to_string).unwrap_or_default());
         let headers = self.headers(step);
@@ -172,7 +187,7 @@ impl Caller {
             let answer = ask.send(&self.to, &self.authority, patience).map_err(|error| error.to_string())?;
             match wait_of(&answer).filter(|wait| self.clock.instant() + *wait <= until) {
                 Some(wait) => pause(wait),
-                None => return self.json_of(answer),
+                None => return self.json_of(answer, status),
             }
         }
     }
@@ -185,13 +200,13 @@ impl Caller {
         headers
     }
 
-    fn json_of(&self, answer: Answer) -> Result<Value, String> {
+    fn json_of(&self, answer: Answer, wanted: u16) -> Result<Value, String> {
         let (status, location) = (answer.status, answer.header("location").map(str::to_owned));
         let request_id = answer.header("x-request-id").map(str::to_owned);
         let text =
             answer.text(SMOKE_ANSWER_MAX_BYTES as u64).map_err(|error| format!("expected an answer, got {error}"))?;
-        if status != 200 {
-            let mut why = self.refusal(status, &text);
+        if status != wanted {
+            let mut why = self.refusal(wanted, status, &text);
             if let Some(location) = location {
                 why.push_str(&format!(", which leads to {}", brief(&location)));
             }
@@ -204,7 +219,7 @@ impl Caller {
     }
 
     /// What was refused, why, and what to do about it.
-    fn refusal(&self, status: u16, body: &str) -> String {
+    fn refusal(&self, wanted: u16, status: u16, body: &str) -> String {
         let body: Value = serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.to_owned()));
         let error = &body["error"];
         // One message of the contract is an object that has one.
@@ -223,7 +238,7 @@ impl Caller {
             }
             _ => String::new(),
         };
-        format!("expected 200, got {status} {said}{advice}")
+        format!("expected {wanted}, got {status} {said}{advice}")
     }
 
     /// Opens a socket at this path.
@@ -248,7 +263,7 @@ impl Caller {
             Err(tungstenite::HandshakeError::Failure(error)) => Err(match error {
                 tungstenite::Error::Http(answer) => {
                     let said = String::from_utf8_lossy(answer.body().as_deref().unwrap_or_default()).into_owned();
-                    self.refusal(answer.status().as_u16(), &said).replacen("expected 200", "expected 101", 1)
+                    self.refusal(101, answer.status().as_u16(), &said)
                 }
                 error => format!("expected a WebSocket, got {}", brief(&error.to_string())),
             }),

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use crate::faults::{limit_files, log_bytes};
 use crate::support::{Server, besides_settings, hold_writer, inkring, wait_for};
 
-const STEPS: [&str; 7] = ["healthz", "readyz", "create-draft", "add-collaborator", "append", "websocket", "pass-ring"];
-const ALL_PASS: [&str; 7] = ["PASS"; 7];
+const STEPS: [&str; 8] =
+    ["healthz", "readyz", "create-draft", "add-collaborator", "append", "websocket", "pass-ring", "event"];
+const ALL_PASS: [&str; 8] = ["PASS"; 8];
 /// All that a real installation turns on.
 const HARDENED: [(&str, &str); 9] = [
     ("ENV", "production"),
@@ -90,6 +91,24 @@ fn a_server_with_the_defaults_passes_and_keeps_the_draft() {
 }
 
 #[test]
+fn the_event_is_kept_and_figures_of_people_are_as_they_were() {
+    let server = Server::with(&[("METRICS_SNAPSHOT_TOKEN", "q7Zk2mWx9RtV4bNs-for-this-test")]);
+    assert_eq!(smoke(server.address, &[], &[]).0, ALL_PASS);
+    let snapshot = server.get("/api/metrics/behavior").expect(200);
+    assert_eq!((&snapshot["total"], &snapshot["by_event"][0]["event"]), (&json!(1), &json!("inkring_smoke")));
+    let reported = server.command().args(["metrics", "report", "--format", "json"]).output().unwrap();
+    let report: Value = serde_json::from_slice(&reported.stdout).unwrap();
+    assert_eq!((&report["events"], &report["visitors"], &report["programs"]), (&json!(0), &json!(0), &json!(1)));
+
+    let refusing = Server::with(&[("METRICS_RATE_PER_SECOND", "0"), ("METRICS_BURST", "0")]);
+    let first = json!({ "visitor_id": "somebody", "event": "first" });
+    assert_eq!(refusing.post_as("alice", "/api/metrics/event", &first).status, 429);
+    let (ends, lines) = smoke(refusing.address, &["--timeout", "1"], &[]);
+    assert_eq!(ends.last().unwrap(), "FAIL");
+    assert!(line(&lines, "event").contains("expected 202, got 429 rate_limited"), "{lines}");
+}
+
+#[test]
 fn an_option_goes_before_its_variable_and_an_empty_variable_is_none() {
     let server = Server::start();
     let variables = [("SMOKE_USER_ID", "from the variable"), ("SMOKE_COLLAB_ID", "bob & co"), ("SMOKE_TIMEOUT", "")];
@@ -104,7 +123,7 @@ fn an_option_goes_before_its_variable_and_an_empty_variable_is_none() {
 fn a_server_with_everything_on_says_what_it_wants_and_passes_with_it() {
     let server = Server::with(&HARDENED);
     let (ends, lines) = smoke(server.address, &[], &[]);
-    assert_eq!(ends, ["PASS", "PASS", "FAIL", "SKIP", "SKIP", "SKIP", "SKIP"]);
+    assert_eq!(ends, ["PASS", "PASS", "FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "PASS"]);
     let said = line(&lines, "create-draft");
     for part in
         ["expected 200, got 401 http_error: Missing Authorization", "SMOKE_TOKEN or --token-file", "(request id smoke-"]
@@ -117,7 +136,7 @@ fn a_server_with_everything_on_says_what_it_wants_and_passes_with_it() {
     let token = String::from_utf8(minted.stdout).unwrap();
     let token = token.trim();
     let (ends, lines) = smoke(server.address, &[], &[("SMOKE_TOKEN", token)]);
-    assert_eq!(ends, ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS"]);
+    assert_eq!(ends, ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS", "PASS"]);
     let said = line(&lines, "websocket");
     let advice = "ws_limit: Origin not allowed; set SMOKE_ORIGIN or --origin to one of the server's WS_ALLOWED_ORIGINS";
     assert!(said.contains(advice) && !lines.contains(token), "{said}");
@@ -148,7 +167,7 @@ fn who_is_told_to_wait_waits() {
     let slow = [&tight[..], &[("RATE_LIMIT_PER_MINUTE_DEFAULT", "2")]].concat();
     let server = Server::with(&slow);
     let (ends, lines) = smoke(server.address, &["--timeout", "30"], &[]);
-    assert_eq!(ends, ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS"]);
+    assert_eq!(ends, ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS", "PASS"]);
     assert!(line(&lines, "websocket").contains("got 429 rate_limited"), "{lines}");
 }
 
@@ -160,7 +179,7 @@ fn a_server_that_takes_no_changes_is_found_out() {
     let path = format!("/v1/collab/drafts/{draft_id}/segments");
     assert_eq!(server.post_as("alice", &path, &json!({ "content": "x", "idempotency_key": "x" })).status, 503);
     let (ends, lines) = smoke(server.address, &[], &[]);
-    assert_eq!(ends, ["PASS", "FAIL", "FAIL", "SKIP", "SKIP", "SKIP", "SKIP"]);
+    assert_eq!(ends, ["PASS", "FAIL", "FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "PASS"]);
     let said = line(&lines, "readyz");
     assert!(said.contains("got 503 storage_readonly: database read-only"), "{said}");
     assert!(line(&lines, "create-draft").contains("got 503 storage_readonly"), "{lines}");
@@ -181,7 +200,7 @@ fn a_server_that_takes_no_changes_is_found_out() {
 fn nobody_there_fails_once() {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (ends, lines) = smoke(gone, &[], &[]);
-    assert_eq!(ends, ["FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP"]);
+    assert_eq!(ends, ["FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP"]);
     assert!(lines.starts_with(&format!("FAIL  healthz: cannot connect to {gone}: ")), "{lines}");
     let directory = tempfile::tempdir().unwrap();
     for arguments in [&["healthcheck"][..], &["healthcheck", "--url", &format!("http://{gone}")]] {
@@ -242,7 +261,7 @@ fn who_answers_rubbish_is_shown_up_and_harms_nobody() {
             let _ = stream.write_all(reply);
         });
         let (ends, lines) = smoke(address, &["--timeout", "30"], &[]);
-        assert_eq!(ends, ["FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP"]);
+        assert_eq!(ends, ["FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP"]);
         assert!(line(&lines, "healthz").contains(says), "{lines}");
     }
     let mut held = Vec::new();
@@ -254,7 +273,7 @@ fn who_answers_rubbish_is_shown_up_and_harms_nobody() {
 /// Does as the real one does, but for its sockets.
 fn almost(watch: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let watch = Arc::new(watch);
-    let mut segments = vec![json!({ "content": "" })];
+    let (mut segments, mut last) = (vec![json!({ "content": "" })], Value::Null);
     pretender(move |mut stream| {
         let mut begin = [0; 64];
         let count = stream.peek(&mut begin).unwrap();
@@ -266,6 +285,13 @@ fn almost(watch: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
         let asked = request(&mut stream);
         let (head, body) = asked.split_once("\r\n\r\n").unwrap();
         let body: Value = serde_json::from_str(body).unwrap_or_default();
+        if body["event"].is_string() {
+            last = body;
+            return answer(&mut stream, "202 Accepted", r#"{"ok":true,"stored":1}"#);
+        }
+        if head.starts_with("GET /api/metrics/behavior") {
+            return answer(&mut stream, "200 OK", &json!({ "last_events": [last] }).to_string());
+        }
         if body["content"].is_string() {
             segments.push(json!({ "content": body["content"], "segment_order": segments.len() }));
         }
@@ -321,7 +347,7 @@ fn a_socket_that_is_none_fails_alone() {
     ];
     for (address, says, patience) in servers {
         let (ends, lines) = smoke(address, &["--timeout", patience], &[]);
-        assert_eq!(ends, ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS"], "{lines}");
+        assert_eq!(ends, ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS", "PASS"], "{lines}");
         assert!(line(&lines, "websocket").contains(says), "{lines}");
     }
 }
