@@ -18,7 +18,7 @@ use crate::observe::LogHandle;
 use crate::observe::metrics::{Metrics, Row};
 use crate::pool::PoolHandle;
 use crate::settings::{BoundRow, Knob, Settings};
-use crate::store::{self, Migration, Pending, Reader, Schema, Survey, WriterHandle};
+use crate::store::{self, Migration, Pending, Reader, Readers, Schema, Survey, WriterHandle};
 
 mod check;
 pub mod doctor;
@@ -132,6 +132,8 @@ pub fn tables_of(features: &[&Feature]) -> Vec<&'static str> {
 pub struct House {
     /// Takes changes.
     pub writer: WriterHandle,
+    /// Opens connections for a thread of a feature's own, which closes them when it is told to stop ([`Running::stop`]).
+    pub readers: Readers,
     /// Takes work that blocks.
     pub pool: PoolHandle,
     /// Hands on what was committed.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::observe::metrics::Metrics;
 use crate::settings::Settings;
 use crate::store::options::{DATABASE, RESERVE};
-use crate::store::{self, BeforeMigration, OpenError, Reader, Schema, Store, Survey};
+use crate::store::{self, BeforeMigration, OpenError, Reader, Readers, Schema, Store, Survey};
 
 /// The open database and its readers.
 pub(super) struct Database {
@@ -15,6 +15,8 @@ pub(super) struct Database {
     pub(super) housekeeping_reader: Reader,
     /// For the private plane, if there is one.
     pub(super) plane_reader: Option<Reader>,
+    /// What opens further ones.
+    pub(super) more_readers: Readers,
     /// What looks at its files.
     pub(super) survey: Arc<Survey>,
 }
@@ -35,6 +37,7 @@ impl Database {
             readers: (0..shards).map(|_| store.reader()).collect::<Result<Vec<_>, OpenError>>()?,
             housekeeping_reader: store.reader()?,
             plane_reader: has_plane.then(|| store.reader()).transpose()?,
+            more_readers: store.readers(),
             survey: Arc::new(store.survey()),
             store,
         })

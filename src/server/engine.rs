@@ -56,7 +56,7 @@ impl Engine {
             let mut each = features.iter().filter_map(|feature| feature.before_migration);
             each.try_for_each(|before| before(settings, &schema, pending, clock))
         };
-        let Database { mut store, readers, housekeeping_reader, plane_reader, survey } =
+        let Database { mut store, readers, housekeeping_reader, plane_reader, more_readers, survey } =
             Database::open(settings, &schema, &mut before, &metrics, shards, has_plane)?;
         let timekeeper = store.keep_time(clock.clone());
         let hub = Arc::new(Hub::new(clock.clone()));
@@ -66,6 +66,7 @@ impl Engine {
         pool.handle().show(&metrics);
         let house = House {
             writer: writer.handle(),
+            readers: more_readers,
             pool: pool.handle(),
             hub,
             sockets: Arc::new(hub::Counters::new(&metrics)),

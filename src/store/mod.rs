@@ -54,7 +54,7 @@ pub use sqlite::lock::{DatabaseLock, in_use, locked_by};
 pub use sqlite::look::{open_any_version, open_immutable, open_locked, open_read_only};
 pub use sqlite::migrate::{BeforeMigration, Pending};
 pub(crate) use sqlite::open::{READER_PAGES_BYTES, WRITER_PAGES_BYTES};
-pub use sqlite::open::{Store, open, open_after};
+pub use sqlite::open::{Readers, Store, open, open_after};
 pub use sqlite::place::real_path;
 pub use sqlite::restoring::{lock_database, put_in_place, staging};
 pub use sqlite::sqlite_version;

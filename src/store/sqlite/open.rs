@@ -145,6 +145,34 @@ impl Store {
     /// # Errors
     /// When SQLite cannot open the file once more.
     pub fn reader(&self) -> Result<Reader, OpenError> {
+        self.readers().open()
+    }
+
+    /// What opens further ones, on whatever thread needs one.
+    pub fn readers(&self) -> Readers {
+        Readers { path: self.path.clone(), state: Arc::clone(&self.state) }
+    }
+
+    /// What looks at this database and its writer.
+    pub fn survey(&self) -> Survey {
+        Survey::new(&self.path, Arc::clone(&self.state))
+    }
+}
+
+/// Opens readers of a database that is open, for threads that are no shard's: each of theirs costs some 150 KB. One that is not
+/// closed before the writer ends keeps the log beside the database from being removed.
+#[derive(Debug, Clone)]
+pub struct Readers {
+    path: PathBuf,
+    state: Arc<WriterState>,
+}
+
+impl Readers {
+    /// A read-only connection for the thread that asks.
+    ///
+    /// # Errors
+    /// When SQLite cannot open the file once more.
+    pub fn open(&self) -> Result<Reader, OpenError> {
         let failed = |error: rusqlite::Error| OpenError::Database { path: self.path.clone(), source: error.into() };
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = rusqlite::Connection::open_with_flags(&self.path, flags).map_err(failed)?;
@@ -155,11 +183,6 @@ impl Store {
             connection.pragma_update(None, pragma, value).map_err(failed)?;
         }
         Ok(Reader::new(Connection(connection), Some(Arc::clone(&self.state))))
-    }
-
-    /// What looks at this database and its writer.
-    pub fn survey(&self) -> Survey {
-        Survey::new(&self.path, Arc::clone(&self.state))
     }
 }
 
@@ -376,6 +399,16 @@ mod tests {
         let path = directory.path().join("inkring.db");
         std::fs::write(&path, "").unwrap();
         open(&path, &schema(&[])).unwrap();
+    }
+
+    #[test]
+    fn a_thread_of_its_own_opens_a_reader_of_its_own_and_sees_what_is_committed() {
+        let (_directory, path) = temporary();
+        let store = open(&path, &schema(&[])).unwrap();
+        let readers = store.readers();
+        store.connection.0.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (7)").unwrap();
+        let look = move || readers.open().unwrap().one("SELECT x FROM t", &[], |row| row.get::<i64>(0)).unwrap();
+        assert_eq!(std::thread::spawn(look).join().unwrap(), Some(7));
     }
 
     #[test]
