@@ -2,9 +2,12 @@
 //! (contract 03). The server integrates no document: it keeps ranges of structs as their bytes, which is all that
 //! clients need to agree.
 
+pub mod awareness;
 mod base;
 mod deletes;
+pub mod dialect;
 mod feature;
+pub mod json;
 pub mod lib0;
 pub mod message;
 pub mod name;

@@ -12,12 +12,12 @@ use percent_encoding::percent_decode;
 use crate::text::{cut, visible};
 
 /// The longest name, in bytes after decoding.
-pub const NAME_MAX_BYTES: usize = 255;
+pub const ROOM_NAME_MAX_BYTES: usize = 255;
 
 /// How much of a refused name is said again. It stands last, as the reason of a close is cut at 123 bytes.
 const SHOWN_MAX_CHARS: usize = 40;
 
-/// The name of a room: 1 to [`NAME_MAX_BYTES`] bytes of text without control characters.
+/// The name of a room: 1 to [`ROOM_NAME_MAX_BYTES`] bytes of text without control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomName(Arc<str>);
 
@@ -27,8 +27,8 @@ pub enum BadName {
     /// It names none at all. On the original's URLs this closes with 1008 and these words; all others are 4400.
     #[error("Room ID required")]
     Missing,
-    /// Longer than [`NAME_MAX_BYTES`].
-    #[error("A room name has at most {NAME_MAX_BYTES} bytes, this one {bytes}: {shown}")]
+    /// Longer than [`ROOM_NAME_MAX_BYTES`].
+    #[error("A room name has at most {ROOM_NAME_MAX_BYTES} bytes, this one {bytes}: {shown}")]
     TooLong {
         /// Its beginning.
         shown: String,
@@ -82,7 +82,7 @@ impl RoomName {
         if text.is_empty() {
             return Err(BadName::Missing);
         }
-        if text.len() > NAME_MAX_BYTES {
+        if text.len() > ROOM_NAME_MAX_BYTES {
             return Err(BadName::TooLong { shown: shown(text), bytes: text.len() });
         }
         match text.find(char::is_control) {
@@ -218,7 +218,7 @@ mod tests {
         fn any_text_is_a_room_or_a_refusal(raw: String) {
             for name in [RoomName::of_path(&raw), RoomName::of_query(&format!("room={raw}"))].into_iter().flatten() {
                 let text = name.as_str();
-                prop_assert!(!text.is_empty() && text.len() <= NAME_MAX_BYTES && !text.contains(char::is_control));
+                prop_assert!(!text.is_empty() && text.len() <= ROOM_NAME_MAX_BYTES && !text.contains(char::is_control));
             }
         }
     }
