@@ -187,6 +187,8 @@ pub mod code {
     pub const INVALID: u16 = 1007;
     /// Against the rules of the house; it would be again.
     pub const POLICY: u16 = 1008;
+    /// A message over the bound.
+    pub const TOO_LARGE: u16 = 1009;
     /// Our fault; come back.
     pub const INTERNAL: u16 = 1011;
     /// The server is restarting; come back.

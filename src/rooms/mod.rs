@@ -4,6 +4,7 @@
 
 pub mod awareness;
 mod base;
+mod bounds;
 mod deletes;
 pub mod dialect;
 mod feature;
@@ -15,6 +16,8 @@ mod plan;
 pub mod refused;
 pub mod room;
 mod run;
+pub mod signal;
+mod signal_socket;
 mod snapshot;
 mod structs;
 pub mod update;

@@ -44,6 +44,7 @@ mod proxies;
 mod racing;
 mod reload;
 mod repository;
+mod rooms_signal;
 mod routes_files;
 mod routes_toy;
 mod same_file;
