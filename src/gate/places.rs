@@ -97,6 +97,10 @@ impl Session for Placed {
         self.session.note(note, out);
     }
 
+    fn caught_up(&mut self, out: &mut Outgoing<'_>) {
+        self.session.caught_up(out);
+    }
+
     fn tick(&mut self, now: Instant, out: &mut Outgoing<'_>) -> Option<Instant> {
         self.session.tick(now, out)
     }
@@ -111,6 +115,10 @@ impl Session for Placed {
 
     fn expire(&mut self, out: &mut Outgoing<'_>) {
         self.session.expire(out);
+    }
+
+    fn leave(&mut self, out: &mut Outgoing<'_>) {
+        self.session.leave(out);
     }
 
     fn closed(&mut self, code: u16) {

@@ -101,6 +101,8 @@ pub fn socket_limits(settings: &Settings) -> SocketLimits {
         messages_per_second: when_on(settings, &MESSAGES_PER_SECOND),
         message_time: settings.seconds(&BODY_TIMEOUT),
         outbox_bytes: settings.count(&OUTBOX_BYTES),
+        // Each takes memory, which is bounded.
+        outbox_frames: usize::MAX,
         stall: settings.seconds(&STALL),
         ping: settings.seconds(&PING),
     }

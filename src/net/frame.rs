@@ -12,7 +12,10 @@ const FINAL_PING: u8 = 0x89;
 
 /// One encoded frame. Clones share the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frame(Arc<[u8]>);
+pub struct Frame {
+    bytes: Arc<[u8]>,
+    is_passing: bool,
+}
 
 impl Frame {
     /// A whole text message.
@@ -54,12 +57,24 @@ impl Frame {
             }
         }
         bytes.extend_from_slice(payload);
-        Self(bytes.into())
+        Self { bytes: bytes.into(), is_passing: false }
+    }
+
+    /// The same as one that a later one makes needless, such as where somebody's cursor is: who reads too slowly may not get it
+    /// ([`Session::caught_up`](super::Session::caught_up)).
+    #[must_use]
+    pub fn passing(self) -> Self {
+        Self { is_passing: true, ..self }
+    }
+
+    /// Whether it may be left out for who reads too slowly.
+    pub(super) fn is_passing(&self) -> bool {
+        self.is_passing
     }
 
     /// As on the wire.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 }
 

@@ -29,8 +29,23 @@ pub(crate) struct Outbox {
     cost: usize,
     /// The socket has left something behind, and not taken it yet.
     stuck: bool,
+    /// How much may wait before passing frames are left out; without it any.
+    room: Option<Room>,
+    /// More than that waits: no passing frame is added until all has left.
+    behind: bool,
+    /// Passing frames were left out since all had left.
+    left_out: bool,
     /// Where the pong stands that was added since.
     pong: Option<usize>,
+}
+
+/// How much may wait for a client that does not read before it gets no passing frames ([`Frame::passing`]).
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// The memory that it takes.
+    pub(crate) bytes: usize,
+    /// Its pieces, which are frames for the most part.
+    pub(crate) frames: usize,
 }
 
 #[derive(Debug)]
@@ -45,6 +60,10 @@ impl Piece {
             Self::Own(bytes) => bytes,
             Self::Shared(frame) => frame.as_bytes(),
         }
+    }
+
+    fn is_passing(&self) -> bool {
+        matches!(self, Self::Shared(frame) if frame.is_passing())
     }
 
     /// The memory that it takes. A shared frame counts in full wherever it waits: one reader may be all that keeps it.
@@ -67,9 +86,55 @@ impl Outbox {
         self.cost
     }
 
-    /// Adds a frame.
-    pub(crate) fn push(&mut self, frame: Frame) {
-        self.add(Piece::Shared(frame));
+    /// How many pieces wait. Each frame is one.
+    pub(crate) fn pieces(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// From now on passing frames are left out where more than this waits.
+    pub(crate) fn leave_out_above(&mut self, room: Room) {
+        self.room = Some(room);
+    }
+
+    /// Adds a frame, unless it is a passing one and too much waits. Returns the memory that it takes.
+    pub(crate) fn push(&mut self, frame: Frame) -> usize {
+        if self.behind && frame.is_passing() {
+            self.left_out = true;
+            return 0;
+        }
+        let piece = Piece::Shared(frame);
+        let cost = piece.cost();
+        self.add(piece);
+        self.leave_out();
+        cost
+    }
+
+    /// Takes the passing frames out if too much waits for who does not read. The first piece stays: it may have been begun, and
+    /// what has waited longest must not begin anew to wait.
+    fn leave_out(&mut self) {
+        let is_too_much = |room: Room| self.cost > room.bytes || self.pieces.len() > room.frames;
+        if !self.stuck || self.behind || !self.room.is_some_and(is_too_much) {
+            return;
+        }
+        self.behind = true;
+        let (mut at, mut pong, mut freed) = (0, self.pong, 0);
+        self.pieces.retain(|piece| {
+            let stays = at == 0 || !piece.is_passing();
+            if !stays {
+                freed += piece.cost();
+                pong = pong.map(|pong| if self.pong > Some(at) { pong - 1 } else { pong });
+            }
+            at += 1;
+            stays
+        });
+        self.pong = pong;
+        self.cost -= freed;
+        self.left_out |= freed > 0;
+    }
+
+    /// Whether all has left, and passing frames were left out before. Said once.
+    pub(crate) fn has_caught_up(&mut self) -> bool {
+        self.is_empty() && std::mem::take(&mut self.left_out)
     }
 
     /// Adds a copy of some bytes.
@@ -164,6 +229,8 @@ impl Outbox {
             }
         }
         self.stuck = !self.is_empty();
+        self.behind &= self.stuck;
+        self.leave_out();
         Ok(moved)
     }
 
@@ -335,5 +402,60 @@ mod tests {
         outbox.push_pong(b"\x8a\x01f");
         outbox.flush(&mut socket).unwrap();
         assert!(socket.taken.ends_with(b"\x8a\x01e\x8a\x01f"));
+    }
+
+    #[test]
+    fn what_a_later_frame_makes_needless_is_left_out_for_who_does_not_read() {
+        let (mut outbox, mut socket) = (Outbox::default(), socket(1, usize::MAX));
+        outbox.leave_out_above(Room { bytes: usize::MAX, frames: 5 });
+        let plain = |number: u8| Frame::binary(&[number]);
+        let passing = |number: u8| Frame::binary(&[0x80 | number]).passing();
+        for number in 0..6 {
+            outbox.push(if number % 2 == 0 { passing(number) } else { plain(number) });
+        }
+        assert_eq!(outbox.pieces(), 6, "nobody knows yet whether it is read");
+        outbox.flush(&mut socket).unwrap();
+        assert_eq!(outbox.pieces(), 4, "the first was begun");
+        outbox.push(passing(6));
+        outbox.push_pong(b"\x8a\0");
+        outbox.push(passing(7));
+        outbox.push(plain(8));
+        outbox.push_pong(b"\x8a\x01x");
+        assert!(!outbox.has_caught_up());
+        socket.room = usize::MAX;
+        outbox.flush(&mut socket).unwrap();
+        let before = [passing(0), plain(1), plain(3), plain(5)];
+        let expected = before.iter().flat_map(Frame::as_bytes).chain(b"\x8a\x01x").copied();
+        assert_eq!(socket.taken, expected.chain(plain(8).as_bytes().to_vec()).collect::<Vec<u8>>());
+        assert_eq!((outbox.has_caught_up(), outbox.has_caught_up(), outbox.cost()), (true, false, 0));
+        // From then on it is as before, and what is plain is never left out.
+        outbox.push(passing(9));
+        outbox.flush(&mut socket).unwrap();
+        assert!(socket.taken.ends_with(passing(9).as_bytes()) && !outbox.has_caught_up());
+        socket.room = 1;
+        (0..20).for_each(|number| _ = outbox.push(plain(number)));
+        outbox.flush(&mut socket).unwrap();
+        (20..40).for_each(|number| _ = outbox.push(plain(number)));
+        assert_eq!(outbox.pieces(), 40);
+        socket.room = usize::MAX;
+        outbox.flush(&mut socket).unwrap();
+        assert!(!outbox.has_caught_up(), "nothing was left out");
+    }
+
+    #[test]
+    fn a_pong_that_waits_is_still_replaced_when_frames_before_it_have_gone() {
+        let (mut outbox, mut socket) = (Outbox::default(), socket(0, usize::MAX));
+        outbox.leave_out_above(Room { bytes: 1000, frames: usize::MAX });
+        outbox.push(Frame::text("a"));
+        outbox.flush(&mut socket).unwrap();
+        outbox.push(Frame::text("b").passing());
+        outbox.push_pong(b"\x8a\0");
+        outbox.push(Frame::binary(&[0; 1000]));
+        outbox.push_pong(b"\x8a\x01x");
+        socket.room = usize::MAX;
+        outbox.flush(&mut socket).unwrap();
+        let expected = [Frame::text("a").as_bytes(), b"\x8a\x01x", Frame::binary(&[0; 1000]).as_bytes()].concat();
+        assert_eq!(socket.taken, expected);
+        assert_eq!(outbox.cost(), 0);
     }
 }

@@ -20,7 +20,7 @@ use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use super::frame::Frame;
 use super::incoming::Frames;
 use super::mailbox::{SocketNote, Ticket};
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Room};
 use crate::net::counters::Counters;
 
 /// Bytes that the protocol machine asks for at once, and about what an idle socket keeps of them.
@@ -62,6 +62,10 @@ pub trait Session {
     /// Somebody has told this socket something ([`SocketAddress::tell`](super::SocketAddress::tell)).
     fn note(&mut self, _: SocketNote, _: &mut Outgoing<'_>) {}
 
+    /// The client has taken all that waited, and passing frames were left out meanwhile ([`Frame::passing`]): what they would have
+    /// said by now can be said anew.
+    fn caught_up(&mut self, _: &mut Outgoing<'_>) {}
+
     /// Its own timer. Asked when the socket was opened, and then each time that the moment it has named is there; `None` ends
     /// it. A moment is kept to within a sweep of the shard (250 ms), so nothing is asked more often than that.
     fn tick(&mut self, _now: Instant, _: &mut Outgoing<'_>) -> Option<Instant> {
@@ -95,7 +99,7 @@ pub struct Outgoing<'a> {
     outbox: &'a mut Outbox,
     close: Option<u16>,
     /// What of it was asked for, however large.
-    lent: usize,
+    lent: Room,
 }
 
 impl Outgoing<'_> {
@@ -125,9 +129,8 @@ impl Outgoing<'_> {
     /// Who lends bounds what may be asked for before it has been read ([`Outgoing::waiting_bytes`]).
     pub fn lend(&mut self, frame: &Frame) {
         if self.close.is_none() {
-            let before = self.outbox.cost();
-            self.outbox.push(frame.clone());
-            self.lent += self.outbox.cost() - before;
+            self.lent.bytes += self.outbox.push(frame.clone());
+            self.lent.frames += 1;
         }
     }
 
@@ -165,8 +168,11 @@ pub struct SocketLimits {
     pub message_time: Duration,
     /// Messages and pings within a second, and as many frames that end no message.
     pub messages_per_second: usize,
-    /// The memory that may wait to be sent; with more the reader counts as too slow.
+    /// The memory that may wait to be sent; with more the reader counts as too slow. With more than half of it, or of the frames,
+    /// passing frames are left out ([`Frame::passing`]).
     pub outbox_bytes: usize,
+    /// The frames that may wait, likewise.
+    pub outbox_frames: usize,
     /// How long nothing of what is unsent may move.
     pub stall: Duration,
     /// How often to ping; a ping not answered by the next one ends the socket.
@@ -214,7 +220,7 @@ pub(crate) struct Socket {
     second: Instant,
     messages: usize,
     /// What waits of the first words and of what the client has asked for: it does not count against a slow reader.
-    credit: usize,
+    credit: Room,
     /// When the server wants to be rid of it.
     leave_at: Option<Instant>,
     /// When its session wants it to end.
@@ -246,7 +252,7 @@ impl Socket {
             waiting_for_pong: false,
             second: now,
             messages: 0,
-            credit: 0,
+            credit: Room::default(),
             leave_at: None,
             code: code::LOST,
             metrics,
@@ -264,8 +270,10 @@ impl Socket {
     /// Lets the session say its first words. Break: it is over, with this code.
     pub(crate) fn open(&mut self, outbox: &mut Outbox, now: Instant) -> ControlFlow<u16> {
         let ticket = self.ticket;
+        let SocketLimits { outbox_bytes, outbox_frames, .. } = *self.limits;
+        outbox.leave_out_above(Room { bytes: outbox_bytes / 2, frames: outbox_frames / 2 });
         let verdict = self.consult(outbox, |session, out| session.open(ticket, out));
-        self.credit = outbox.cost();
+        self.credit = Room { bytes: outbox.cost(), frames: outbox.pieces() };
         verdict?;
         self.tick_session(outbox, now)
     }
@@ -273,6 +281,11 @@ impl Socket {
     /// Hands a note to the session. Break: it is over, with this code.
     pub(crate) fn note(&mut self, note: SocketNote, outbox: &mut Outbox) -> ControlFlow<u16> {
         self.consult(outbox, |session, out| session.note(note, out))
+    }
+
+    /// Tells the session that its client has taken everything, and has not got what was passing. Break: it is over, with this code.
+    pub(crate) fn caught_up(&mut self, outbox: &mut Outbox) -> ControlFlow<u16> {
+        self.consult(outbox, |session, out| session.caught_up(out))
     }
 
     fn tick_session(&mut self, outbox: &mut Outbox, now: Instant) -> ControlFlow<u16> {
@@ -288,11 +301,12 @@ impl Socket {
         outbox: &mut Outbox,
         ask: impl FnOnce(&mut dyn Session, &mut Outgoing<'_>),
     ) -> ControlFlow<u16> {
-        let mut out = Outgoing { outbox, close: None, lent: 0 };
+        let mut out = Outgoing { outbox, close: None, lent: Room::default() };
         if catch_unwind(AssertUnwindSafe(|| ask(self.session.as_mut(), &mut out))).is_err() {
             out.close(code::INTERNAL, "Unexpected error");
         }
-        self.credit += out.lent;
+        self.credit.bytes += out.lent.bytes;
+        self.credit.frames += out.lent.frames;
         out.verdict()
     }
 
@@ -397,11 +411,12 @@ impl Socket {
         self.frames.cost()
     }
 
-    /// Whether what waits takes more than a reader may leave.
-    pub(crate) fn is_too_slow(&mut self, unsent: usize) -> bool {
+    /// Whether what waits is more than a reader may leave.
+    pub(crate) fn is_too_slow(&mut self, outbox: &Outbox) -> bool {
+        let (bytes, frames, credit) = (outbox.cost(), outbox.pieces(), &mut self.credit);
         // What was read will not be lent again.
-        self.credit = self.credit.min(unsent);
-        unsent - self.credit > self.limits.outbox_bytes
+        *credit = Room { bytes: credit.bytes.min(bytes), frames: credit.frames.min(frames) };
+        bytes - credit.bytes > self.limits.outbox_bytes || frames - credit.frames > self.limits.outbox_frames
     }
 
     /// It is over. Its session is told when it is dropped.
@@ -488,6 +503,7 @@ mod tests {
         message_time: Duration::from_millis(500),
         messages_per_second: 2,
         outbox_bytes: 1000,
+        outbox_frames: 10,
         stall: SECOND,
         ping: SECOND,
     };
@@ -614,13 +630,13 @@ mod tests {
         let (mut socket, mut outbox, now) = socket("");
         let lend = text("lend");
         assert_eq!(socket.receive(&lend, &mut outbox, now), ControlFlow::Continue(()));
-        assert!(outbox.cost() > 5000 && !socket.is_too_slow(outbox.cost()));
+        assert!(outbox.cost() > 5000 && !socket.is_too_slow(&outbox));
         outbox.push(Frame::text(&"y".repeat(1001)));
-        assert!(socket.is_too_slow(outbox.cost()));
+        assert!(socket.is_too_slow(&outbox));
         sent(&mut outbox);
-        assert!(!socket.is_too_slow(outbox.cost()));
+        assert!(!socket.is_too_slow(&outbox));
         outbox.push(Frame::text(&"y".repeat(1001)));
-        assert!(socket.is_too_slow(outbox.cost()), "what was read is not lent again");
+        assert!(socket.is_too_slow(&outbox), "what was read is not lent again");
     }
 
     #[test]
@@ -725,32 +741,48 @@ mod tests {
 
     #[test]
     fn a_long_replay_is_not_held_against_its_reader_but_is_lent_only_once() {
-        let (mut socket, outbox, _) = socket(&"x".repeat(1000));
+        let (mut socket, mut outbox, _) = socket(&"x".repeat(1000));
         let replay = outbox.cost();
-        assert!(!socket.is_too_slow(replay));
-        assert!(!socket.is_too_slow(replay + LIMITS.outbox_bytes), "the bound counts what came after");
-        assert!(socket.is_too_slow(replay + LIMITS.outbox_bytes + 1));
-        assert!(!socket.is_too_slow(0), "all is read");
-        assert!(socket.is_too_slow(LIMITS.outbox_bytes + 1));
+        assert!(!socket.is_too_slow(&outbox));
+        // A frame of one byte takes 64 and its three.
+        let filled = |outbox: &mut Outbox, bytes: usize| _ = outbox.push(Frame::binary(&vec![0; bytes - 64 - 4]));
+        filled(&mut outbox, LIMITS.outbox_bytes);
+        assert!(!socket.is_too_slow(&outbox), "the bound counts what came after {replay} bytes");
+        filled(&mut outbox, 100);
+        assert!(socket.is_too_slow(&outbox));
+        sent(&mut outbox);
+        assert!(!socket.is_too_slow(&outbox), "all is read");
+        filled(&mut outbox, LIMITS.outbox_bytes + 1);
+        assert!(socket.is_too_slow(&outbox));
+    }
+
+    #[test]
+    fn a_reader_may_leave_so_many_frames_and_not_one_more() {
+        let (mut socket, mut outbox, _) = socket("hello");
+        let ping = Frame::ping();
+        (0..LIMITS.outbox_frames).for_each(|_| _ = outbox.push(ping.clone()));
+        assert!(!socket.is_too_slow(&outbox), "hello is lent");
+        outbox.push(ping);
+        assert!(socket.is_too_slow(&outbox));
     }
 
     #[test]
     fn a_frame_is_sent_as_it_is_and_what_waits_is_known() {
         let mut outbox = Outbox::default();
-        let mut out = Outgoing { outbox: &mut outbox, close: None, lent: 0 };
+        let mut out = Outgoing { outbox: &mut outbox, close: None, lent: Room::default() };
         let frame = Frame::binary(&[7; 5000]);
         assert_eq!(out.waiting_bytes(), 0);
         out.frame(&frame);
         out.frame(&frame);
         assert!((10_000..10_200).contains(&out.waiting_bytes()), "{}", out.waiting_bytes());
         assert_eq!(sent(&mut outbox), frame.as_bytes().repeat(2));
-        assert_eq!(Outgoing { outbox: &mut outbox, close: None, lent: 0 }.waiting_bytes(), 0);
+        assert_eq!(Outgoing { outbox: &mut outbox, close: None, lent: Room::default() }.waiting_bytes(), 0);
     }
 
     #[test]
     fn nothing_follows_a_close() {
         let mut outbox = Outbox::default();
-        let mut out = Outgoing { outbox: &mut outbox, close: None, lent: 0 };
+        let mut out = Outgoing { outbox: &mut outbox, close: None, lent: Room::default() };
         out.close(code::POLICY, "no");
         out.text("more");
         out.frame(&Frame::text("more"));

@@ -8,7 +8,7 @@ use crate::net::http1::{HeadLimits, Intake, Request};
 use crate::net::listener::{Peer, Stream};
 use crate::net::slots::{Caps, Slots};
 use crate::net::socket::Message;
-use crate::net::{Answer, Body, Outgoing, Session, SocketLimits, SocketNote, Timeouts};
+use crate::net::{Answer, Body, Frame, Outgoing, Session, SocketLimits, SocketNote, Timeouts};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -368,6 +368,9 @@ impl Session for Ticking {
     fn note(&mut self, note: SocketNote, out: &mut Outgoing<'_>) {
         out.binary(&note.downcast::<Vec<u8>>().unwrap());
     }
+    fn caught_up(&mut self, out: &mut Outgoing<'_>) {
+        out.text("present");
+    }
     fn tick(&mut self, now: Instant, out: &mut Outgoing<'_>) -> Option<Instant> {
         if std::mem::replace(&mut self.opened, true) {
             out.text("tick");
@@ -389,6 +392,7 @@ fn upgraded(until: Option<Duration>) -> (Conn, UnixStream, Tools<Stub>) {
         message_time: 30 * SECOND,
         messages_per_second: 2,
         outbox_bytes: 1024,
+        outbox_frames: 1024,
         stall: 3 * SECOND,
         ping: 5 * SECOND,
     });
@@ -485,10 +489,42 @@ fn a_socket_whose_client_reads_nothing_is_closed_after_its_own_time() {
     while conn.source().write(b".").is_ok() {}
     let State::Socket(socket) = &conn.state else { panic!("no socket") };
     let ticket = socket.ticket();
-    assert!(conn.deliver(ticket, &crate::net::Frame::text("news"), tools.now));
+    assert!(conn.deliver(ticket, &Frame::text("news"), tools.now));
     assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
     assert_eq!(expires(&mut conn, &mut tools, 3 * SECOND), Flow::Again);
     assert!(!conn.is_socket());
+}
+
+#[test]
+fn who_stops_reading_and_resumes_gets_every_plain_frame_in_order_and_is_told_once_what_passed() {
+    let (mut conn, mut client, mut tools) = upgraded(None);
+    while conn.source().write(&[b'.'; 4096]).is_ok() {}
+    while conn.source().write(b".").is_ok() {}
+    let State::Socket(socket) = &conn.state else { panic!("no socket") };
+    let ticket = socket.ticket();
+    let deliver = |conn: &mut Conn, tools: &mut Tools<Stub>, frame: Frame| {
+        assert!(conn.deliver(ticket, &frame, tools.now));
+        assert_eq!(conn.turn(0, tools), Flow::Wait);
+    };
+    for number in 0..6 {
+        deliver(&mut conn, &mut tools, Frame::text(&format!("plain {number}")));
+        deliver(&mut conn, &mut tools, Frame::text("cursor").passing());
+        deliver(&mut conn, &mut tools, Frame::text("cursor").passing());
+    }
+    let mut said = answer(&mut client);
+    for _ in 0..3 {
+        assert_eq!(conn.turn(0, &mut tools), Flow::Wait);
+        said += &answer(&mut client);
+    }
+    let mut words: Vec<&str> = said.trim_start_matches('.').split(['\u{fffd}', '\u{7}']).collect();
+    words.retain(|word| !word.is_empty());
+    assert_eq!(words.len(), 7, "{words:?}");
+    for (number, word) in words[..6].iter().enumerate() {
+        assert!(word.ends_with(&format!("plain {number}")), "{words:?}");
+    }
+    assert_eq!(words[6], "present");
+    deliver(&mut conn, &mut tools, Frame::text("cursor").passing());
+    assert!(answer(&mut client).ends_with("cursor"), "who reads gets it");
 }
 
 #[test]

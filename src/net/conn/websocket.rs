@@ -67,6 +67,10 @@ impl Conn {
             self.cut_off_socket("its socket reads too slowly", tools);
             return Ok(None);
         }
+        if sent && self.outbox.has_caught_up() {
+            self.with_socket(tools, |socket, outbox| socket.caught_up(outbox));
+            return Ok(None);
+        }
         if !self.fresh && !self.readable {
             return Ok(Some(Flow::Wait));
         }
@@ -92,8 +96,7 @@ impl Conn {
     }
 
     fn is_too_slow(&mut self) -> bool {
-        let unsent = self.outbox.cost();
-        if let State::Socket(socket) = &mut self.state { socket.is_too_slow(unsent) } else { false }
+        if let State::Socket(socket) = &mut self.state { socket.is_too_slow(&self.outbox) } else { false }
     }
 
     /// Lets a reader go that is too slow. What it was to get is dropped; the reason is the last thing it can read.
