@@ -21,7 +21,7 @@ use crate::feature::{Feature, Serving};
 use crate::gate::{self, Policies};
 use crate::hub::Batch;
 use crate::net::options::{BODY_BYTES, CONNECTIONS_MAX, DRAIN, PER_ADDRESS_MAX};
-use crate::net::{Endpoint, Front, Listener, SocketFile};
+use crate::net::{Endpoint, Front, SocketFile};
 use crate::observe::LogHandle;
 use crate::plane::{self, Plane};
 use crate::settings::Settings;
@@ -30,7 +30,7 @@ use crate::systemd::{Inherited, Notify, Prober, Watchdog};
 use capacity::{connection_cap, raise_descriptor_limit};
 use engine::Engine;
 use listeners::Listeners;
-use shard::{ShardPlan, front_door, front_options};
+use shard::{ShardPlan, front_door, front_options, own_door, own_endpoints};
 use watched::{announce, serving_on};
 
 pub use capacity::{CONNECTIONS_DEFAULT_MAX, connections_possible};
@@ -40,6 +40,8 @@ pub use memory::{MemoryPart, memory_bounds};
 /// A running server.
 pub struct Server {
     front: Front<Batch>,
+    /// The names of features' own doors, in the order of the front's.
+    own: Vec<&'static str>,
     plane: Option<Plane>,
     /// Those of Unix sockets, which go with the server.
     files: Vec<SocketFile>,
@@ -68,9 +70,9 @@ impl Server {
     ) -> Result<Self, StartError> {
         let descriptors = raise_descriptor_limit();
         let connections = connection_cap(settings.count(&CONNECTIONS_MAX), descriptors);
-        let Listeners { public, files, private, left_out } = Listeners::open(settings, inherited)?;
-        let places = public.iter().filter_map(Listener::endpoint).collect();
-        let (policies, warnings) = Policies::new(settings, places, clock.clone())?;
+        let listeners = Listeners::open(settings, inherited, features)?;
+        let (policies, warnings) = Policies::new(settings, listeners.places(), clock.clone())?;
+        let Listeners { public, own, files, private, left_out } = listeners;
         warnings.iter().chain(&left_out).for_each(|warning| log::warn!("{warning}"));
 
         notify.status("opening the database");
@@ -79,13 +81,16 @@ impl Server {
         let plan = ShardPlan {
             house: house.clone(),
             running: Arc::clone(running),
+            own: own.iter().map(|own| (Arc::clone(&engine.features()[own.owner]), own.door)).collect(),
             checks: running.iter().flat_map(|running| running.checks()).collect(),
             policy: policies.policy.clone(),
             body_bytes: settings.count(&BODY_BYTES),
             places: gate::Places::new(settings.count(&PER_ADDRESS_MAX)),
             counters: Arc::new(gate::Counters::new(&house.metrics)),
         };
-        let doors = vec![front_door(public, settings, connections, &policies)];
+        let names: Vec<_> = own.iter().map(|own| own.door).collect();
+        let own = own.into_iter().map(|own| own_door(own.listeners));
+        let doors = [front_door(public, settings, connections, &policies)].into_iter().chain(own).collect();
         let options = front_options(settings, &house);
         let front = Front::start(doors, options, readers.public, move |reader, mailbox| plan.build(reader, mailbox))
             .map_err(StartError::Threads)?;
@@ -104,16 +109,24 @@ impl Server {
             shards, connections, descriptors, version = env!("CARGO_PKG_VERSION");
             "server.started"
         );
+        for (door, address) in own_endpoints(&front, &names) {
+            log::info!(door, address = address.to_string(); "server.door_opened");
+        }
         let prober = Prober::new(front.loopback_client(), Box::new(excuse::excuse(house.writer.view().clone())), clock);
         let watchdog = announce(&notify, prober, serving_on(front.endpoints())).map_err(StartError::Threads)?;
         let drain = settings.seconds(&DRAIN);
-        Ok(Self { front, plane, files, engine, policies, left_out, notify, watchdog, drain })
+        Ok(Self { front, own: names, plane, files, engine, policies, left_out, notify, watchdog, drain })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn endpoints(&self) -> &[Endpoint] {
         self.front.endpoints()
+    }
+
+    /// Where features' own doors are, each with its name.
+    pub fn own_endpoints(&self) -> impl Iterator<Item = (&'static str, &Endpoint)> {
+        own_endpoints(&self.front, &self.own)
     }
 
     /// What an operator has to know at once: who may claim any name, and that there is no private plane.

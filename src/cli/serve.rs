@@ -100,6 +100,12 @@ fn banner(settings: &Settings, settings_from: &str, server: &Server) -> String {
             socket => format!("  listening on  {socket}\n"),
         });
     }
+    for (door, endpoint) in server.own_endpoints() {
+        text.push_str(&match endpoint {
+            Endpoint::Tcp(address) => format!("  listening on  http://{address} for {door}\n"),
+            socket => format!("  listening on  {socket} for {door}\n"),
+        });
+    }
     text.push_str(&format!("  data in       {database}\n"));
     match server.private_endpoint() {
         Some(Endpoint::Tcp(address)) => text.push_str(&format!("  operator      http://{address}/\n")),

@@ -51,6 +51,17 @@ pub type Start = fn(&Settings, &House) -> Result<Arc<dyn Running>, StartError>;
 /// error says what to do.
 pub type BeforeMigration = fn(&Settings, &Schema, &Pending<'_>, &Clock) -> Result<(), StartError>;
 
+/// A door of a feature's own: further places where clients are served, with routes of their own and nothing of the others. Its
+/// connections are on the shards of the public front, count with those, and pass the same gate.
+pub struct OwnDoor {
+    /// For the log, and for who adds its routes.
+    pub name: &'static str,
+    /// The setting that says where it is, for the sentence should that be taken.
+    pub knob: &'static Knob,
+    /// Where it is, as configured; without a place there is no such door.
+    pub places: fn(&Settings) -> Vec<Endpoint>,
+}
+
 /// What a feature declares.
 pub struct Feature {
     /// For the log, and for readers of the list.
@@ -65,6 +76,8 @@ pub struct Feature {
     pub codes: &'static [&'static CodeRow],
     /// What it serves to clients.
     pub routes: &'static [&'static [Route]],
+    /// Doors of its own.
+    pub doors: &'static [OwnDoor],
     /// What it serves to the operator, on the private plane.
     pub operator: &'static [Route],
     /// Its tables.
@@ -98,6 +111,7 @@ impl Feature {
             bounds: &[],
             codes: &[],
             routes: &[],
+            doors: &[],
             operator: &[],
             schema: &[],
             counted: &[],
@@ -176,6 +190,9 @@ pub struct Serving {
 pub trait Running: Send + Sync {
     /// Adds the routes that it has declared for one shard, on the shard's thread.
     fn routes(&self, _shard: &ShardParts, _routes: &mut Routes) {}
+
+    /// Adds those of one of its own doors ([`Feature::doors`]), by its name, for one shard, on the shard's thread.
+    fn door_routes(&self, _door: &str, _shard: &ShardParts, _routes: &mut Routes) {}
 
     /// Adds those for the operator to the private plane, on that shard's thread. Each is for the operator alone: who may not see it has
     /// been turned away. What they hand to the pool must not keep the writer from ending: it may outlast the stop.

@@ -25,8 +25,8 @@ use crate::settings::Endpoint;
 pub struct Door {
     /// What is listened on.
     pub listeners: Vec<Listener>,
-    /// Bounds of its open connections.
-    pub caps: Caps,
+    /// Bounds of its open connections; none: those of the door before it, which counts these as well.
+    pub caps: Option<Caps>,
 }
 
 /// How the front door is set up.
@@ -47,7 +47,8 @@ pub struct Options {
 
 /// The running front door. `N` is what its shards take notes of.
 pub struct Front<N> {
-    endpoints: Vec<Endpoint>,
+    /// Those of each door.
+    endpoints: Vec<Vec<Endpoint>>,
     control: Arc<Control>,
     acceptor: JoinHandle<()>,
     shards: Vec<(Arc<Mailbox<N>>, JoinHandle<()>)>,
@@ -60,7 +61,7 @@ impl<N: Send + 'static> Front<N> {
     /// what takes the shard's notes. Several fronts may run beside each other; nothing is shared between them.
     ///
     /// # Errors
-    /// When the system refuses a poll, a thread or a listener's registration, or a door has no service.
+    /// When the system refuses a poll, a thread or a listener's registration, or a door has no service, or the first no bounds.
     pub fn start<S, K, T, M>(doors: Vec<Door>, options: Options, seeds: Vec<T>, make: M) -> io::Result<Self>
     where
         S: Service + 'static,
@@ -69,8 +70,10 @@ impl<N: Send + 'static> Front<N> {
         M: Fn(T, Arc<Mailbox<N>>) -> (Vec<S>, K) + Send + Sync + 'static,
     {
         let Options { name, limits, timeouts, pool, metrics, clock } = options;
-        let endpoints = doors.iter().flat_map(|door| &door.listeners).filter_map(Listener::endpoint).collect();
-        set_usize(&metrics.connections_limit, doors.iter().map(|door| door.caps.connections).sum());
+        let endpoints =
+            doors.iter().map(|door| door.listeners.iter().filter_map(Listener::endpoint).collect()).collect();
+        let caps = doors.iter().filter_map(|door| door.caps.as_ref());
+        set_usize(&metrics.connections_limit, caps.map(|caps| caps.connections).sum());
         let make = Arc::new(make);
         let (send_refusal, refusal) = std::sync::mpsc::sync_channel(seeds.len());
         let mut shards = Vec::with_capacity(seeds.len());
@@ -100,27 +103,35 @@ impl<N: Send + 'static> Front<N> {
             return Err(io::Error::other("not exactly one service for each door"));
         }
         let mailboxes = shards.iter().map(|(mailbox, _)| Arc::clone(mailbox)).collect();
-        let entrances = doors.into_iter().zip(refusals).map(|(Door { listeners, caps }, refusal)| {
-            let slots = Arc::new(Slots::new(caps, Arc::clone(&metrics)));
-            Entrance { listeners, slots, refusal }
-        });
-        let acceptor = Acceptor::new(entrances.collect(), Arc::clone(&metrics), mailboxes, clock.clone())?;
+        let mut entrances: Vec<Entrance> = Vec::with_capacity(doors.len());
+        for (Door { listeners, caps }, refusal) in doors.into_iter().zip(refusals) {
+            let own = caps.map(|caps| Arc::new(Slots::new(caps, Arc::clone(&metrics))));
+            let slots = own.or_else(|| entrances.last().map(|before| Arc::clone(&before.slots)));
+            let slots = slots.ok_or_else(|| io::Error::other("the first door has no bounds"))?;
+            entrances.push(Entrance { listeners, slots, refusal });
+        }
+        let acceptor = Acceptor::new(entrances, Arc::clone(&metrics), mailboxes, clock.clone())?;
         let control = acceptor.control();
         let run = move || observe::exit_on_panic(move || acceptor.run());
         let acceptor = std::thread::Builder::new().name(format!("{name}acceptor")).spawn(run)?;
         Ok(Self { endpoints, control, acceptor, shards, clock })
     }
 
-    /// Where it listens, with the port that the system chose if 0 was asked for. A Unix socket without a path is left out.
+    /// Where its first door is, with the port that the system chose if 0 was asked for. A Unix socket without a path is left out.
     pub fn endpoints(&self) -> &[Endpoint] {
-        &self.endpoints
+        self.endpoints_of(0)
+    }
+
+    /// The same of another door, by its number.
+    pub fn endpoints_of(&self, door: usize) -> &[Endpoint] {
+        self.endpoints.get(door).map_or(&[], Vec::as_slice)
     }
 
     /// An in-process client for probes, which come in through the first door.
     pub fn loopback_client(&self) -> LoopbackClient {
         {
             // A front without a place of its own is known by no name.
-            let endpoint = self.endpoints.first().cloned().unwrap_or_else(|| Endpoint::Unix("".into()));
+            let endpoint = self.endpoints().first().cloned().unwrap_or_else(|| Endpoint::Unix("".into()));
             LoopbackClient::new(Arc::clone(&self.control), endpoint, self.shards.len())
         }
     }

@@ -101,7 +101,7 @@ impl Plane {
         let options = options(pool.handle(), clock.clone());
         let plan = Plan { token, on_unix, writer, pool: pool.handle(), clock, serving };
         let caps = Caps { connections: OPS_CALLERS_MAX, per_address: OPS_CALLERS_MAX, exempt: Box::new(|_| true) };
-        let doors = vec![Door { listeners: vec![listener], caps }];
+        let doors = vec![Door { listeners: vec![listener], caps: Some(caps) }];
         let front = Front::start(doors, options, vec![reader], move |reader, mailbox| plan.build(reader, mailbox))?;
         Ok(Self { front, pool, file })
     }

@@ -96,6 +96,12 @@ impl Engine {
         &self.running
     }
 
+    /// The features alone, in their order.
+    pub(super) fn features(&self) -> &[Arc<dyn Running>] {
+        // The platform is first, see `start_all`.
+        self.running.get(1..).unwrap_or_default()
+    }
+
     /// Commits what waits and closes the database; the fronts have stopped.
     pub(super) fn stop(self, notify: &Notify) {
         self.pool.stop();

@@ -21,6 +21,16 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A feature's own door cannot be where it should.
+    #[error("cannot listen on {setting}={endpoint}: {source}")]
+    ListenOwn {
+        /// The name of its setting.
+        setting: &'static str,
+        /// As configured.
+        endpoint: Endpoint,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The private plane cannot listen where it should.
     #[error(
         "cannot listen on OPS_ADDR={endpoint} for the private plane: {source}; \

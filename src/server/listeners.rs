@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 
 use super::StartError;
+use crate::feature::{Feature, OwnDoor};
 use crate::net::options::LISTEN as PUBLIC;
 use crate::net::{Bound, Endpoint, Listener, SocketFile};
 use crate::plane::options::{LISTEN, TOKEN};
@@ -17,15 +18,26 @@ const PRIVATE_MODE: u32 = 0o600;
 /// What is listened on.
 pub(super) struct Listeners {
     pub(super) public: Vec<Listener>,
-    /// Those of the public Unix sockets.
+    /// Doors of features.
+    pub(super) own: Vec<OwnListeners>,
+    /// Those of all Unix sockets but the private one.
     pub(super) files: Vec<SocketFile>,
     pub(super) private: Option<Bound>,
     /// That there is no private plane, because somebody else has its default address.
     pub(super) left_out: Option<String>,
 }
 
+/// Where a feature's own door is.
+pub(super) struct OwnListeners {
+    /// Its name.
+    pub(super) door: &'static str,
+    /// The number of the feature.
+    pub(super) owner: usize,
+    pub(super) listeners: Vec<Listener>,
+}
+
 impl Listeners {
-    pub(super) fn open(settings: &Settings, inherited: Inherited) -> Result<Self, StartError> {
+    pub(super) fn open(settings: &Settings, inherited: Inherited, features: &[&Feature]) -> Result<Self, StartError> {
         let configured = settings.endpoints(&PUBLIC);
         let public: Vec<Bound> = match inherited.http {
             Some(listener) => {
@@ -64,12 +76,35 @@ impl Listeners {
             },
         };
         let mut files = Vec::new();
-        let public = public.into_iter().map(|Bound { listener, file }| {
+        let mut keep = |Bound { listener, file }| {
             files.extend(file);
             listener
-        });
-        Ok(Self { public: public.collect(), files, private, left_out })
+        };
+        let public = public.into_iter().map(&mut keep).collect();
+        let mut own = Vec::new();
+        for (owner, feature) in features.iter().enumerate() {
+            for door in feature.doors {
+                let places = (door.places)(settings).into_iter();
+                let bound = places.map(|place| listen_for(door, place)).collect::<Result<Vec<_>, _>>()?;
+                if !bound.is_empty() {
+                    let listeners = bound.into_iter().map(&mut keep).collect();
+                    own.push(OwnListeners { door: door.name, owner, listeners });
+                }
+            }
+        }
+        Ok(Self { public, own, files, private, left_out })
     }
+
+    /// Every place where clients are served.
+    pub(super) fn places(&self) -> Vec<Endpoint> {
+        let own = self.own.iter().flat_map(|own| &own.listeners);
+        self.public.iter().chain(own).filter_map(Listener::endpoint).collect()
+    }
+}
+
+fn listen_for(door: &OwnDoor, endpoint: Endpoint) -> Result<Bound, StartError> {
+    let setting = door.knob.name;
+    Listener::bind(&endpoint, PUBLIC_MODE).map_err(|source| StartError::ListenOwn { setting, endpoint, source })
 }
 
 fn listen_publicly(endpoint: &Endpoint) -> Result<Bound, StartError> {

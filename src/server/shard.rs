@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crate::feature::{Check, House, Running, ShardParts};
 use crate::gate::{self, Gate, Live, Parking, Places, Policies, Policy, Routes};
-use crate::hub::{Mailbox, Topics};
+use crate::hub::{Batch, Mailbox, Topics};
 use crate::net::options::PER_ADDRESS_MAX;
-use crate::net::{self, Caps, Door, Listener};
+use crate::net::{self, Caps, Door, Endpoint, Front, Listener};
 use crate::settings::Settings;
 use crate::store::Reader;
 use crate::store::options::COMMIT_TIMEOUT;
@@ -17,6 +17,8 @@ use crate::store::options::COMMIT_TIMEOUT;
 pub(super) struct ShardPlan {
     pub(super) house: House,
     pub(super) running: Arc<[Arc<dyn Running>]>,
+    /// Doors of features: whose it is, and its name.
+    pub(super) own: Vec<(Arc<dyn Running>, &'static str)>,
     pub(super) checks: Arc<[Check]>,
     pub(super) policy: Live<Policy>,
     pub(super) body_bytes: usize,
@@ -30,9 +32,15 @@ impl ShardPlan {
         let topics = Rc::new(RefCell::new(topics));
         let (writer, pool, checks) = (self.house.writer.clone(), self.house.pool.clone(), Arc::clone(&self.checks));
         let parts = ShardParts::new(reader, writer, pool, Rc::clone(&topics), Arc::clone(&mailbox), checks);
-        let mut routes = Routes::counted_by(Arc::clone(&self.counters));
-        self.running.iter().for_each(|running| running.routes(&parts, &mut routes));
-        let gate = Gate {
+        let none = || Routes::counted_by(Arc::clone(&self.counters));
+        let mut public = none();
+        self.running.iter().for_each(|running| running.routes(&parts, &mut public));
+        let own = self.own.iter().map(|(owner, door)| {
+            let mut routes = none();
+            owner.door_routes(door, &parts, &mut routes);
+            routes
+        });
+        let gate = |routes: Routes| Gate {
             routes,
             policy: self.policy.follow(),
             body_bytes: self.body_bytes,
@@ -40,11 +48,11 @@ impl ShardPlan {
             guard: None,
             untrusted_proxy: self.house.untrusted_proxy.clone(),
             places: self.places.clone(),
-            parking: Parking::of(mailbox),
+            parking: Parking::of(Arc::clone(&mailbox) as _),
             clock: self.house.clock.clone(),
             timekeeper: Some(self.house.timekeeper.clone()),
         };
-        (vec![gate], topics)
+        ([public].into_iter().chain(own).map(gate).collect(), topics)
     }
 }
 
@@ -56,7 +64,21 @@ pub(super) fn front_door(
     policies: &Policies,
 ) -> Door {
     let (per_address, exempt) = (settings.count(&PER_ADDRESS_MAX), Box::new(policies.trusts()));
-    Door { listeners, caps: Caps { connections, per_address, exempt } }
+    Door { listeners, caps: Some(Caps { connections, per_address, exempt }) }
+}
+
+/// A feature's own door, whose connections count with those of the public one.
+pub(super) fn own_door(listeners: Vec<Listener>) -> Door {
+    Door { listeners, caps: None }
+}
+
+/// Where the own doors with these names are, which stand behind the public one.
+pub(super) fn own_endpoints<'f>(
+    front: &'f Front<Batch>,
+    names: &'f [&'static str],
+) -> impl Iterator<Item = (&'static str, &'f Endpoint)> {
+    let each = names.iter().enumerate();
+    each.flat_map(|(at, name)| front.endpoints_of(at + 1).iter().map(move |endpoint| (*name, endpoint)))
 }
 
 /// How connections are treated.

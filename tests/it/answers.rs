@@ -123,7 +123,7 @@ impl Toys {
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let door = Door { listeners: vec![Listener::Tcp(listener)], caps };
+        let door = Door { listeners: vec![Listener::Tcp(listener)], caps: Some(caps) };
         let policy = Live::new(Policy {
             cors: Cors::new(vec![LOCAL.to_owned()]),
             identity: Identity { trust_user_header: true, verifier: None },

@@ -20,6 +20,7 @@ mod dashboard;
 mod definition;
 mod docs;
 mod doctor;
+mod doors_toy;
 mod drafts;
 mod events;
 mod faults;
