@@ -1,4 +1,5 @@
-//! `events`: behaviour events one by one against our own /healthz, a hundred in a body, and a report over files of them.
+//! `events`: behaviour events one by one against our own /healthz and nginx, a hundred in a body, and a report over files of them.
+//! With `--flat` only whether the server has after very many of them what it had before.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -18,6 +19,8 @@ use crate::table::{Ratio, Table, median, megabytes, micros, none, target};
 const CLIENTS: usize = 64;
 const BATCH: usize = 100;
 const OVER_HEALTHZ: f64 = 0.6;
+/// By how much resident memory may differ over very many events.
+const FLAT_KB: u64 = 1024;
 const BATCHED_PER_CPU_SECOND: f64 = 100_000.0;
 const REPORTED_PER_SECOND: f64 = 1_000_000.0;
 const REPORT_KB: u64 = 32 * 1024;
@@ -50,6 +53,26 @@ impl Script for Sending<'_> {
     }
 }
 
+/// The same event as a page without a script of its own tells it: in the address of a picture.
+const PIXEL: &str = "/e.gif?visitor_id=v-000007&event=page_view&path=%2Farticles%2F7&width=1280";
+
+/// Asks for a picture over and over.
+struct Pixel<'a>(&'a [u8]);
+
+impl Script for Pixel<'_> {
+    fn request(&mut self, _: usize, out: &mut Vec<u8>) -> bool {
+        out.extend_from_slice(self.0);
+        true
+    }
+
+    fn answer(&mut self, _: usize, status: u16, body: &[u8]) -> Verdict {
+        match status == 200 && body.starts_with(b"GIF") {
+            true => Verdict::Counted,
+            false => Verdict::Wrong(describe(status, body)),
+        }
+    }
+}
+
 fn event(number: usize) -> String {
     let path = number % 37;
     format!(
@@ -57,25 +80,46 @@ fn event(number: usize) -> String {
     )
 }
 
+/// A request with a hundred events.
+fn hundred(server: &Server) -> Vec<u8> {
+    let events = (0..BATCH).map(event).collect::<Vec<_>>().join(",");
+    post(server.address, EVENT, AGENT, &format!("[{events}]"))
+}
+
+/// What a server has: KB of resident memory, threads and descriptors.
+type Held = (u64, u64, usize);
+
+fn held(server: &Server) -> Held {
+    (server.rss(), server.threads(), server.descriptors())
+}
+
+fn say_held(of: &str, (rss, threads, descriptors): Held) {
+    println!("{of}: RSS {} MB, {threads} threads, {descriptors} descriptors", megabytes(rss));
+}
+
 pub fn run(options: &Options) -> Result<u64> {
     let program = process::build_server()?;
     let cores = process::two_cores()?.filter(|_| !options.unpinned);
     let server = Server::inkring_with(&program, cores.map(|(server, _)| server), &SETTINGS)?;
+    if options.flat {
+        process::pin_the_load(cores, "server and load share all cores")?;
+        return flat(&server, options);
+    }
+    let nginx = Server::nginx(cores.map(|(server, _)| server))?;
     process::pin_the_load(cores, "server and load share all cores")?;
     println!("POST {EVENT} over {CLIENTS} keep-alive connections, one request in flight on each");
     let healthz = get(server.address, "/healthz", "");
     let single = post(server.address, EVENT, AGENT, &event(7));
-    let batch = format!("[{}]", (0..BATCH).map(event).collect::<Vec<_>>().join(","));
-    let batch = post(server.address, EVENT, AGENT, &batch);
+    let batch = hundred(&server);
     let rounds = options.rounds.unwrap_or(11);
     let window = options.window(1.0);
-    let (mut of_healthz, mut of_single, mut of_batch) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut of_healthz, mut of_single, mut of_nginx, mut of_batch) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut at_first = None;
     for round in 0..rounds {
         eprintln!("round {} of {rounds}", round + 1);
         if round == 1 {
             // The connections of the first round are closed by now, or soon.
-            at_first = Some((server.rss(), server.threads(), server.descriptors()));
+            at_first = Some(held(&server));
         }
         let mut clients = Clients::connect(server.address, CLIENTS, Duration::ZERO)?;
         let mut healthy = Fixed { request: &healthz, body: HEALTHY.as_bytes() };
@@ -83,6 +127,11 @@ pub fn run(options: &Options) -> Result<u64> {
         let mut clients = Clients::connect(server.address, CLIENTS, Duration::ZERO)?;
         let mut one = Sending { request: &single, stored: "\"stored\":1,".to_owned() };
         of_single.push(clients.run(&mut one, &window, || server.cpu_seconds())?);
+        if let Some(nginx) = &nginx {
+            let pixel = get(nginx.address, PIXEL, AGENT);
+            let mut clients = Clients::connect(nginx.address, CLIENTS, Duration::ZERO)?;
+            of_nginx.push(clients.run(&mut Pixel(&pixel), &window, || nginx.cpu_seconds())?);
+        }
         let mut clients = Clients::connect(server.address, CLIENTS, Duration::ZERO)?;
         let mut many = Sending { request: &batch, stored: format!("\"stored\":{BATCH},") };
         of_batch.push(clients.run(&mut many, &window, || server.cpu_seconds())?);
@@ -91,18 +140,22 @@ pub fn run(options: &Options) -> Result<u64> {
     if status != 200 || !String::from_utf8_lossy(&body).contains("\"ok\":true") {
         return Err(format!("it is not well: {}", describe(status, &body)).into());
     }
-    let at_last = (server.rss(), server.threads(), server.descriptors());
-    drop(server);
+    let at_last = held(&server);
+    drop((server, nginx));
 
-    let ratio = of_single.iter().zip(&of_healthz).map(|(single, healthz)| (single.per_second(), healthz.per_second()));
+    let over = |of: &[Report]| Ratio::of(of_single.iter().zip(of).map(|(one, of)| (one.per_second(), of.per_second())));
     let per_cpu = median(of_batch.iter().map(Report::per_cpu_second)) * BATCH as f64;
     let mut table =
         Table::new(&["medians", "req/s", "CPU µs/req", "p50 µs", "p99 µs", "events/CPU s", "ratio of req/s"]);
     for (name, rounds, events, verdict) in [
         ("/healthz", &of_healthz, 0, none()),
-        ("single events", &of_single, 1, Ratio::of(ratio).cell(Some(OVER_HEALTHZ))),
+        ("single events", &of_single, 1, over(&of_healthz).cell(Some(OVER_HEALTHZ))),
         ("bodies of 100", &of_batch, BATCH, target(per_cpu >= BATCHED_PER_CPU_SECOND, "≥ 100000")),
+        ("nginx, lines of a log", &of_nginx, 1, none()),
     ] {
+        if rounds.is_empty() {
+            continue;
+        }
         let of = |value: fn(&Report) -> f64| median(rounds.iter().map(value));
         let latency =
             |percent: f64| micros(median(rounds.iter().map(|round| round.latency.percentile(percent) as f64)) as u64);
@@ -117,24 +170,51 @@ pub fn run(options: &Options) -> Result<u64> {
         ]);
     }
     table.print();
+    match of_nginx.is_empty() {
+        true => println!("nginx is not installed: there is nothing to compare with"),
+        false => println!("single events against lines of nginx, requests a second: {}", over(&of_nginx).cell(None)),
+    }
     let sent: u64 = of_single.iter().map(|round| round.answers).sum::<u64>()
         + of_batch.iter().map(|round| round.answers * BATCH as u64).sum::<u64>();
-    println!(
-        "after the first round and after {sent} events: RSS {} and {} MB, {} and {} threads, {} and {} descriptors",
-        megabytes(at_first.map_or(0, |first| first.0)),
-        megabytes(at_last.0),
-        at_first.map_or(0, |first| first.1),
-        at_last.1,
-        at_first.map_or(0, |first| first.2),
-        at_last.2,
-    );
-    let all = of_healthz.iter().chain(&of_single).chain(&of_batch);
+    at_first.into_iter().for_each(|first| say_held("after the first round", first));
+    say_held(&format!("after {sent} events"), at_last);
+    let all = of_healthz.iter().chain(&of_single).chain(&of_nginx).chain(&of_batch);
     for complaint in all.clone().filter_map(|round| round.first_complaint.as_ref()) {
         println!("wrong answer: {complaint}");
     }
     let failures = all.map(|round| round.wrong + round.unanswered).sum::<u64>();
     let millions = options.millions.unwrap_or(10.0);
     Ok(failures + report(&program, (millions * 1e6) as u64)?)
+}
+
+/// Sends a million events, or as many as are asked for, a hundred in a body, and holds that the server has then what it had
+/// after a tenth of them.
+fn flat(server: &Server, options: &Options) -> Result<u64> {
+    let events = (options.millions.unwrap_or(1.0) * 1e6) as u64;
+    let (request, window) = (hundred(server), options.window(0.5));
+    let mut many = Sending { request: &request, stored: format!("\"stored\":{BATCH},") };
+    let mut clients = Clients::connect(server.address, CLIENTS, Duration::ZERO)?;
+    let (mut sent, mut failures, mut first) = (0, 0, None);
+    while sent < events {
+        let round = clients.run(&mut many, &window, || server.cpu_seconds())?;
+        sent += round.answers * BATCH as u64;
+        failures += round.wrong + round.unanswered;
+        if round.answers == 0 {
+            return Err(format!("nothing is taken any more: {:?}", round.first_complaint).into());
+        }
+        if (events / 10..events).contains(&sent) && first.is_none() {
+            first = Some((sent, held(server)));
+        }
+    }
+    let Some((earlier, first)) = first else {
+        return Err("the first round was the last one: ask for more events".into());
+    };
+    let last = held(server);
+    say_held(&format!("after {earlier} events"), first);
+    say_held(&format!("after {sent} events"), last);
+    let is_flat = last.0 <= first.0 + FLAT_KB && (last.1, last.2) == (first.1, first.2);
+    println!("flat: {}", target(is_flat, &format!("≤ {} MB more, nothing else", megabytes(FLAT_KB))));
+    Ok(failures + u64::from(!is_flat))
 }
 
 /// Makes files of so many events, has them compressed, and reports on them.

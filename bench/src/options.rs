@@ -12,7 +12,8 @@ pub const USAGE: &str = "\
 usage: inkring-bench http|append|events|limits|backup|fanout|idle|start|versus [options]
   http     GET /healthz against axum and tiny_http, and GET of a draft against our own /healthz
   append   64 clients append segments, against the bare storage engine
-  events   behaviour events one by one against our own /healthz, 100 in a body, and a report over files of them
+  events   behaviour events one by one against our own /healthz and against nginx, which writes a line in its log for
+           each, 100 in a body, and a report over files of them
   limits   appends with every check on against every check off, the price of a 429, a million addresses
   backup   the same while a database of 1 GB is backed up, against the same without; and a server that idles
   fanout   an append reaches 1,000 subscribers, against a bare loop and axum, and 100 in time
@@ -24,7 +25,8 @@ options:
   --rounds N     rounds, of which medians are printed (http 31, events 11, fanout 9 and 21, limits 5, append 3,
                  backup 1, start 10, versus 11)
   --megabytes N  backup: the size of the database (1024)
-  --millions N   events: how many millions of them the report is over (10)
+  --millions N   events: how many millions of them the report is over (10), or are sent with --flat (1)
+  --flat         events: nothing but whether memory, threads and descriptors stay what they are
   --before PATH  versus: the release build of an inkring to compare with
   --peers-only   http or fanout without inkring, to see what the comparison servers do here
   --unpinned     http, events, fanout or idle with server and load on all cores, as the system places them";
@@ -44,6 +46,7 @@ pub struct Options {
     pub megabytes: Option<usize>,
     pub millions: Option<f64>,
     pub before: Option<PathBuf>,
+    pub flat: bool,
     pub peers_only: bool,
     pub unpinned: bool,
 }
@@ -62,6 +65,7 @@ impl Options {
                 "--rounds" => options.rounds = Some(number()?.parse()?),
                 "--millions" => options.millions = Some(number()?.parse()?),
                 "--megabytes" => options.megabytes = Some(number()?.parse()?),
+                "--flat" => options.flat = true,
                 "--peers-only" => options.peers_only = true,
                 "--unpinned" => options.unpinned = true,
                 _ => return Err(format!("unknown option {word}\n{USAGE}").into()),

@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,6 +19,8 @@ use crate::options::Result;
 
 /// A cold build with full LTO takes minutes on a small machine, but it does end.
 const BUILD_PATIENCE: Duration = Duration::from_secs(30 * 60);
+/// Where [`Server::nginx`] writes, in its directory.
+const NGINX_LOG: &str = "events.log";
 const START_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Builds the real server and returns where it is: what is measured is what the tree holds now.
@@ -150,6 +152,41 @@ impl Server {
         let mut command = pinned(&env::current_exe()?, core)?;
         command.arg("bare").env_clear();
         Self::start(command, None)
+    }
+
+    /// nginx as a collector of events is set up with it: each request is answered by an empty picture, and is a line in a log.
+    /// None where it is not installed.
+    pub fn nginx(core: Option<usize>) -> Result<Option<Self>> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let mut places = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+        let Some(program) = places.find_map(|place| Some(place.join("nginx")).filter(|program| program.is_file()))
+        else {
+            return Ok(None);
+        };
+        let directory = directory()?;
+        // It cannot say which port it was given.
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let temporary =
+            ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|of| format!("{of}_temp_path tmp;")).join(" ");
+        fs::write(
+            directory.path().join("nginx.conf"),
+            format!(
+                "daemon off; master_process off; pid pid; error_log stderr crit; events {{ worker_connections 1024; }} \
+                 http {{ {temporary} keepalive_requests 1000000000; log_format event escape=json '{{\"at\":\"$time_iso8601\",\
+                 \"args\":\"$args\",\"user_agent\":\"$http_user_agent\"}}'; access_log {NGINX_LOG} event; \
+                 server {{ listen {address}; location / {{ empty_gif; }} }} }}"
+            ),
+        )?;
+        let mut command = pinned(&program, core)?;
+        command.arg("-e").arg("stderr").arg("-p").arg(directory.path()).args(["-c", "nginx.conf"]).env_clear();
+        let (spawned, process) = (Instant::now(), Process::spawn(command.stdin(Stdio::null()))?);
+        while TcpStream::connect(address).is_err() {
+            if spawned.elapsed() > START_PATIENCE {
+                return Err("nginx does not start".into());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(Some(Self { process, address, spawned, _directory: Some(directory) }))
     }
 
     fn start(mut command: Command, directory: Option<TempDir>) -> Result<Self> {
