@@ -28,8 +28,15 @@ pub(super) struct Entry {
     pub(super) end: u32,
     /// How many structs it has.
     pub(super) count: u32,
-    start: usize,
+    /// Where they end. Before them stands their head, and before that the client above, which comes after this one here.
     stop: usize,
+}
+
+impl Entry {
+    /// How much their head takes.
+    fn head_bytes(&self) -> usize {
+        uint_bytes(self.count.into()) + uint_bytes(self.client) + 1
+    }
 }
 
 /// A struct somewhere within those of a client.
@@ -43,14 +50,13 @@ struct Mark {
 
 impl Base {
     /// What there is of a client.
-    pub(super) fn entry(&self, client: u64) -> Option<&Entry> {
-        let at = self.entries.binary_search_by_key(&client, |entry| entry.client).ok()?;
-        Some(&self.entries[at])
+    fn place(&self, client: u64) -> Option<usize> {
+        self.entries.binary_search_by_key(&client, |entry| entry.client).ok()
     }
 
     /// The clock after a client's last unit.
     pub(super) fn end(&self, client: u64) -> u32 {
-        self.entry(client).map_or(0, |entry| entry.end)
+        self.place(client).map_or(0, |at| self.entries[at].end)
     }
 
     /// What there is, sorted by client.
@@ -64,18 +70,26 @@ impl Base {
     }
 
     /// The structs of a client, as bytes.
-    pub(super) fn structs(&self, entry: &Entry) -> &[u8] {
-        &self.bytes[entry.start..entry.stop]
+    pub(super) fn structs(&self, client: u64) -> &[u8] {
+        let (start, stop) = self.bounds(client);
+        &self.bytes[start..stop]
+    }
+
+    /// Where the structs of a client begin and end.
+    fn bounds(&self, client: u64) -> (usize, usize) {
+        let Some(at) = self.place(client) else { return (0, 0) };
+        let before = self.entries.get(at + 1).map_or(0, |above| above.stop);
+        (before + self.entries[at].head_bytes(), self.entries[at].stop)
     }
 
     /// Some struct of a client that begins at this clock or before and is not far from it: its clock, how many are before
     /// it, and the bytes from it on.
-    pub(super) fn near(&self, entry: &Entry, clock: u32) -> (u32, u32, &[u8]) {
-        let after =
-            self.marks.partition_point(|mark| mark.at < entry.stop && (mark.at < entry.start || mark.clock <= clock));
+    pub(super) fn near(&self, client: u64, clock: u32) -> (u32, u32, &[u8]) {
+        let (start, stop) = self.bounds(client);
+        let after = self.marks.partition_point(|mark| mark.at < stop && (mark.at < start || mark.clock <= clock));
         match after.checked_sub(1).map(|last| self.marks[last]) {
-            Some(mark) if mark.at >= entry.start => (mark.clock, mark.before, &self.bytes[mark.at..entry.stop]),
-            _ => (0, 0, self.structs(entry)),
+            Some(mark) if mark.at >= start => (mark.clock, mark.before, &self.bytes[mark.at..stop]),
+            _ => (0, 0, &self.bytes[start..stop]),
         }
     }
 
@@ -120,7 +134,7 @@ impl Builder {
         put_uint(bytes, 0);
         let start = bytes.len();
         bytes.extend_from_slice(structs);
-        entries.push(Entry { client, end, count, start, stop: bytes.len() });
+        entries.push(Entry { client, end, count, stop: bytes.len() });
         if structs.len() > MARK_BYTES {
             let (mut before, mut marked) = (0, 0);
             let mut reader = Structs::new(client, 0, structs);

@@ -103,7 +103,7 @@ impl Snapshot {
     fn lack<'a>(&'a self, client: &Client<'a>, since: u32) -> Lack<'a> {
         let mut lack = Lack { cut: None, pieces: Vec::new(), count: 0 };
         if let Some(entry) = client.entry.filter(|entry| entry.end > since) {
-            let (clock, before, bytes) = self.base.near(entry, since);
+            let (clock, before, bytes) = self.base.near(client.client, since);
             lack.add(client.client, since, (clock, entry.count - before, bytes));
         }
         for (index, chunk) in client.chunks.iter().enumerate() {
@@ -155,7 +155,7 @@ impl Snapshot {
 
     /// All structs of a client.
     fn structs<'a>(&'a self, client: &Client<'a>) -> impl Iterator<Item = Struct<'a>> {
-        let settled = client.entry.map(|entry| (0, self.base.structs(entry)));
+        let settled = client.entry.map(|entry| (0, self.base.structs(entry.client)));
         let fresh = client.chunks.iter().map(|chunk| (chunk.start, &*chunk.bytes));
         let id = client.client;
         settled.into_iter().chain(fresh).flat_map(move |(start, bytes)| Structs::new(id, start, bytes))

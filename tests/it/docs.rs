@@ -195,7 +195,7 @@ fn bounds() -> Vec<[String; 3]> {
 #[test]
 fn every_setting_and_constant_that_is_named_exists() {
     // Names of the system, of the tests and of `inkring smoke`, and one that stands for others.
-    const OTHERS: [&str; 30] = [
+    const OTHERS: [&str; 32] = [
         "BASE_URL",
         "SMOKE_COLLAB_ID",
         "SMOKE_ORIGIN",
@@ -211,6 +211,8 @@ fn every_setting_and_constant_that_is_named_exists() {
         "INKRING_CONFIG",
         "CREDENTIALS_DIRECTORY",
         "INKRING_CRASH_ROUNDS",
+        "INKRING_ROOMS_FIGURES",
+        "INKRING_ROOMS_HISTORIES",
         "INKRING_SOAK_SECONDS",
         "INKRING_TEST_SEED",
         "OPS_API",
