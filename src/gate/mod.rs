@@ -57,7 +57,7 @@ pub use counters::Counters;
 pub use error::ApiError;
 pub use headers::Headers;
 pub use host::{Hosts, is_here};
-pub use identity::options::{KeysError, OpenedKeys};
+pub use identity::options::{KeysError, OpenedKeys, verifies_tokens};
 pub use identity::{
     BadKeys, BadToken, Caller, Claims, Demands, Form, Identity, KeyFile, Keys, MINT_MAX_HOURS, TOKEN_MAX_BYTES,
     USER_ID_MAX_CHARS, Verifier, is_user_id, mint, unverified,

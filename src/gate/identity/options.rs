@@ -54,6 +54,11 @@ pub(crate) const KNOBS: &[&Knob] =
 /// The settings that name the key of signed tokens, of which one may be set.
 pub(crate) static TOKEN_KEYS: [&Knob; 3] = [&SECRET, &PUBLIC_KEY_FILE, &JWKS_FILE];
 
+/// Whether there is a key that tokens are verified with.
+pub fn verifies_tokens(settings: &Settings) -> bool {
+    TOKEN_KEYS.iter().any(|knob| settings.of(knob).origin.is_given())
+}
+
 impl Demands {
     /// As configured.
     pub fn of(settings: &Settings) -> Self {
