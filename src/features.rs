@@ -180,6 +180,7 @@ mod tests {
             "Audit log",
             "Backups",
             "Behaviour metrics",
+            "Rooms",
         ];
         assert_eq!(sections, titles);
     }
@@ -197,7 +198,8 @@ mod tests {
 
     #[test]
     fn versions_have_no_gap_and_there_is_a_database_of_each_to_migrate() {
-        let owners = [store::MIGRATIONS, drafts::MIGRATIONS, audit::MIGRATIONS].concat();
+        let features = FEATURES.iter().map(|feature| feature.schema);
+        let owners: Vec<_> = features.chain([store::MIGRATIONS, audit::MIGRATIONS]).flatten().collect();
         for version in 1..=schema().version() {
             assert!(owners.iter().any(|step| step.version == version), "{version}");
             let corpus = format!("{}/tests/data/schema-{version}.sql", env!("CARGO_MANIFEST_DIR"));

@@ -3,17 +3,23 @@
 use super::awareness::{
     AWARENESS_GONE_MAX_IDS, AWARENESS_LIVE_MAX_IDS, AWARENESS_MAX_BYTES, AWARENESS_MAX_IDS, AWARENESS_STATE_MAX_BYTES,
 };
+use super::desk::ERRANDS_MAX;
 use super::json::JSON_DEPTH_MAX;
+use super::live::UNSAVED_MAX_BYTES;
 use super::message::MESSAGES_PER_FRAME_MAX;
 use super::name::ROOM_NAME_MAX_BYTES;
+use super::options::{
+    LOADED_MAX_ROOMS, MESSAGES_PER_SECOND_MAX, OUTBOX_MAX_BYTES, OUTBOX_MAX_FRAMES, ROOMS, SOCKETS_PER_ADDRESS_MAX,
+    SOCKETS_PER_USER_MAX,
+};
+use super::owners::PAGE_MAX_ROOMS;
+use super::rates::{AWARENESS_PER_SECOND_MAX, BURST_MAX_BYTES, BYTES_PER_SECOND_MAX};
+use super::refusals::REFUSALS_MAX;
 use super::signal::{
     SIGNAL_BURST_MESSAGES, SIGNAL_MESSAGES_PER_SECOND, SIGNAL_TOPIC_MAX_BYTES, SIGNAL_TOPICS_ALL_MAX, SIGNAL_TOPICS_MAX,
 };
 use super::signal_socket::SIGNAL_MESSAGE_MAX_BYTES;
-use crate::settings::{BoundRow, Section};
-
-/// Where rooms stand among the bounds.
-static ROOMS: Section = Section { title: "Rooms", after: None };
+use crate::settings::BoundRow;
 
 pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&ROOMS, "MESSAGES_PER_FRAME_MAX", MESSAGES_PER_FRAME_MAX as u64, "messages")
@@ -58,4 +64,46 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&ROOMS, "SIGNAL_TOPICS_ALL_MAX", SIGNAL_TOPICS_ALL_MAX as u64, "topics")
         .of("The topics that anyone listens to.", "closed with 1013")
         .tested_by("listeners_are_counted_topics_bounded_and_nothing_is_kept_of_who_has_left"),
+    BoundRow::new(&ROOMS, "LOADED_MAX_ROOMS", LOADED_MAX_ROOMS as u64, "rooms")
+        .of("Rooms in memory.", "closed with 1013")
+        .tested_by("a_thousand_rooms_come_and_go"),
+    BoundRow::new(&ROOMS, "SOCKETS_PER_USER_MAX", SOCKETS_PER_USER_MAX as u64, "sockets")
+        .of("Sockets of one user in all rooms.", "closed with 1013")
+        .tested_by("one_user_and_one_address_have_so_many_sockets"),
+    BoundRow::new(&ROOMS, "SOCKETS_PER_ADDRESS_MAX", SOCKETS_PER_ADDRESS_MAX as u64, "sockets")
+        .of("Sockets of one address whose users are not known.", "closed with 1013")
+        .tested_by("one_user_and_one_address_have_so_many_sockets"),
+    BoundRow::new(&ROOMS, "MESSAGES_PER_SECOND_MAX", MESSAGES_PER_SECOND_MAX as u64, "messages")
+        .of("Messages of one socket within a second.", "closed with 4529")
+        .tested_by("a_socket_that_says_too_much_is_closed"),
+    BoundRow::new(&ROOMS, "BYTES_PER_SECOND_MAX", BYTES_PER_SECOND_MAX as u64, "bytes")
+        .of("Bytes of one socket a second, on average.", "closed with 4529")
+        .tested_by("a_burst_is_taken_and_comes_back_with_time_and_no_further"),
+    BoundRow::new(&ROOMS, "BURST_MAX_BYTES", BURST_MAX_BYTES as u64, "bytes")
+        .of("Bytes of one socket at once.", "closed with 4529")
+        .tested_by("a_socket_that_says_too_much_is_closed"),
+    BoundRow::new(&ROOMS, "AWARENESS_PER_SECOND_MAX", AWARENESS_PER_SECOND_MAX as u64, "messages")
+        .of(
+            "Messages with states of clients that are passed on of one socket a second.",
+            "the newest is passed on later",
+        )
+        .tested_by("of_too_many_states_the_newest_is_passed_on"),
+    BoundRow::new(&ROOMS, "OUTBOX_MAX_BYTES", OUTBOX_MAX_BYTES as u64, "bytes")
+        .of("What waits for a client that does not read.", "states of clients are left out, then closed with 1013")
+        .tested_by("who_does_not_read_is_closed_and_equal_once_it_is_back"),
+    BoundRow::new(&ROOMS, "OUTBOX_MAX_FRAMES", OUTBOX_MAX_FRAMES as u64, "frames")
+        .of("The same in frames.", "states of clients are left out, then closed with 1013")
+        .tested_by("who_does_not_read_is_closed_and_equal_once_it_is_back"),
+    BoundRow::new(&ROOMS, "UNSAVED_MAX_BYTES", UNSAVED_MAX_BYTES as u64, "bytes")
+        .of("Updates of one room that wait for the disk.", "closed with 1013")
+        .tested_by("a_room_keeps_so_much_for_the_disk_and_not_more"),
+    BoundRow::new(&ROOMS, "ERRANDS_MAX", ERRANDS_MAX as u64, "errands")
+        .of("Rooms that wait to be loaded, and requests of owners.", "closed with 1013, and 503")
+        .tested_by("errands_are_done_in_order_and_too_many_are_refused"),
+    BoundRow::new(&ROOMS, "PAGE_MAX_ROOMS", PAGE_MAX_ROOMS as u64, "rooms")
+        .of("Rooms in one page of the list.", "422 for a larger `limit`; `next`, and the next page")
+        .tested_by("owners_list_take_out_put_in_and_delete"),
+    BoundRow::new(&ROOMS, "REFUSALS_MAX", REFUSALS_MAX as u64, "refusals")
+        .of("Refusals of the last minute that are remembered.", "everybody is refused without a socket")
+        .tested_by("only_so_many_are_remembered_and_beyond_that_nobody_is_let_in_to_be_told"),
 ];

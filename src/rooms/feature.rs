@@ -1,34 +1,177 @@
 //! Live rooms as a feature of the house.
 
-use std::sync::Arc;
+use std::rc::Rc;
+use std::sync::{Arc, Weak};
 
-use super::{bounds, signal_socket};
-use crate::feature::{Feature, House, Replacement, Running, ShardParts, StartError};
-use crate::gate::Routes;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use super::counters::{self, Counters, Gauges};
+use super::desk::{self, DeskThread};
+use super::live::UNSAVED_MAX_BYTES;
+use super::options::{self, ENABLED, LOADED_MAX_ROOMS, Options, Times};
+use super::refusals::Refusals;
+use super::registry::Registry;
+use super::retention;
+use super::shared::Shared;
+use super::signal_socket::{self, Signalling};
+use super::socket::Rooms as ShardRooms;
+use super::{bounds, operator, owners, routes};
+use crate::feature::{Feature, House, OwnDoor, Replacement, Running, Serving, ShardParts, StartError};
+use crate::gate::{Live, Routes};
+use crate::housekeeper::{self, Task};
+use crate::hub::Seats;
 use crate::settings::Settings;
+use crate::store::Reader;
 
 /// Documents that people edit together, live.
-pub static FEATURE: Feature =
-    Feature { bounds: bounds::BOUNDS, routes: &[&[signal_socket::ROUTE]], ..Feature::new("rooms", start) };
+pub static FEATURE: Feature = Feature {
+    knobs: options::KNOBS,
+    counters: counters::ROWS,
+    bounds: bounds::BOUNDS,
+    routes: &[&routes::SOCKETS, &owners::ROUTES, &[signal_socket::ROUTE]],
+    doors: &[OwnDoor { name: DOOR, knob: &options::ADDR, places: options::places }],
+    operator: &operator::ROUTES,
+    schema: super::MIGRATIONS,
+    counted: &["rooms"],
+    memory,
+    ..Feature::new("rooms", start)
+};
+
+/// The name of the door that rooms may have to themselves.
+const DOOR: &str = "rooms";
+
+/// What waits for the disk, and what is loaded. How large all rooms together may become nobody has bounded: one room is.
+fn memory(settings: &Settings, _: u64) -> u64 {
+    (UNSAVED_MAX_BYTES + 3 * settings.count(&options::DOCUMENT_BYTES)) as u64
+}
 
 fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
-    Ok(Arc::new(Rooms { signalling: signal_socket::Signalling::new(settings, house) }))
+    if options::host(settings).is_none() {
+        let given = settings.text(&options::WS_HOST).unwrap_or_default();
+        return Err(format!("WS_HOST={given} is neither an IP address nor localhost").into());
+    }
+    let (errands, waiting) = desk::errands();
+    let shared = Arc::new(Shared {
+        options: Live::new(Options::of(settings)),
+        times: Times::of(settings),
+        errands: errands.clone(),
+        seats: Seats::default(),
+        refusals: Mutex::new(Refusals::default()),
+        counters: Counters::new(&house.metrics),
+        house: house.clone(),
+    });
+    let registry = Arc::new(Registry::new(&shared));
+    let is_on = settings.flag(&ENABLED);
+    let desk = is_on.then(|| {
+        let registry = Arc::clone(&registry);
+        DeskThread::start(&errands, waiting, house.readers.clone(), move || registry.look_after())
+    });
+    let desk = desk.transpose()?;
+    // Weakly, as the figures outlive the rooms at the stop.
+    let (gauges, looked_at) = (Gauges::new(&house.metrics), Arc::downgrade(&registry));
+    house.metrics.sample_with(move || {
+        if let Some(registry) = Weak::upgrade(&looked_at) {
+            gauges.set(&registry.figures());
+        }
+    });
+    let signalling = is_on.then(|| Signalling::new(settings, house));
+    Ok(Arc::new(Rooms {
+        shared,
+        registry,
+        desk: Mutex::new(desk),
+        signalling,
+        retention_days: settings.small(&options::RETENTION_DAYS),
+        every: settings.seconds(&housekeeper::EVERY),
+    }))
 }
 
 struct Rooms {
-    signalling: signal_socket::Signalling,
+    shared: Arc<Shared>,
+    registry: Arc<Registry>,
+    /// Until the stop; none if there are no rooms.
+    desk: Mutex<Option<DeskThread>>,
+    signalling: Option<Signalling>,
+    retention_days: u32,
+    every: std::time::Duration,
+}
+
+impl Rooms {
+    fn of_shard(&self, shard: &ShardParts) -> Rc<ShardRooms> {
+        let (registry, shared) = (Arc::clone(&self.registry), Arc::clone(&self.shared));
+        Rc::new(ShardRooms { parts: shard.clone(), registry, shared })
+    }
 }
 
 impl Running for Rooms {
-    fn routes(&self, shard: &ShardParts, routes: &mut Routes) {
-        signal_socket::route(routes, shard.clone(), self.signalling.clone());
+    fn routes(&self, shard: &ShardParts, to: &mut Routes) {
+        let Some(signalling) = &self.signalling else { return };
+        routes::add(to, &self.of_shard(shard));
+        signal_socket::route(to, shard.clone(), signalling.clone());
+    }
+
+    fn door_routes(&self, _: &str, shard: &ShardParts, to: &mut Routes) {
+        let Some(signalling) = &self.signalling else { return };
+        routes::add_own(to, &self.of_shard(shard));
+        signal_socket::route(to, shard.clone(), signalling.clone());
+    }
+
+    fn operator(&self, shard: &ShardParts, _: &Arc<Serving>, to: &mut Routes) {
+        operator::add(to, &self.of_shard(shard));
+    }
+
+    fn tasks(&self, reader: &Rc<Reader>) -> Vec<Task> {
+        retention::task(&self.shared.house, &self.registry, reader, self.retention_days, self.every)
+            .into_iter()
+            .collect()
+    }
+
+    fn card(&self) -> Option<(&'static str, Value)> {
+        let seen = self.registry.seen();
+        let mut largest: Vec<_> = seen.iter().collect();
+        largest.sort_by_key(|room| std::cmp::Reverse(room.bytes));
+        let largest: Vec<Value> = largest
+            .iter()
+            .take(5)
+            .map(|room| json!({ "name": room.name.as_str(), "bytes": room.bytes, "sockets": room.sockets }))
+            .collect();
+        let read_only: Vec<Value> = seen
+            .iter()
+            .filter_map(|room| Some(json!({ "name": room.name.as_str(), "reason": room.read_only.as_deref()? })))
+            .collect();
+        let json_sockets: usize = seen.iter().map(|room| room.json_sockets).sum();
+        let sockets: usize = seen.iter().map(|room| room.sockets).sum();
+        Some((
+            "rooms",
+            json!({
+                "loaded": seen.len(),
+                "loaded_max": LOADED_MAX_ROOMS,
+                "sockets": sockets,
+                "json_sockets": json_sockets,
+                "updates": self.shared.counters.updates.new.get(),
+                "largest": largest,
+                "quarantined": read_only,
+            }),
+        ))
     }
 
     fn prepare(&self, settings: &Settings) -> Result<Option<Replacement>, String> {
-        let replace = self.signalling.prepare(settings);
+        let (shared, new) = (Arc::clone(&self.shared), Options::of(settings));
+        let signalling = self.signalling.clone().map(|signalling| signalling.prepare(settings));
         Ok(Some(Box::new(move || {
-            replace();
+            shared.options.replace(new);
+            if let Some(replace) = signalling {
+                replace();
+            }
             None
         })))
+    }
+
+    fn stop(&self) {
+        if let Some(desk) = self.desk.lock().take() {
+            desk.stop();
+        }
+        // With them goes the last way to hand anything in.
+        self.registry.clear();
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Server, hold_writer};
 
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 12] = [
     "audit_anchor",
     "audit_events",
     "draft_collaborators",
@@ -15,6 +15,9 @@ const TABLES: [&str; 9] = [
     "idempotency_keys",
     "probe",
     "ring_passes",
+    "room_snapshots",
+    "room_updates",
+    "rooms",
 ];
 
 /// Does to the database of a running server what nobody should.

@@ -45,6 +45,7 @@ mod proxies;
 mod racing;
 mod reload;
 mod repository;
+mod rooms;
 mod rooms_core;
 mod rooms_signal;
 mod routes_files;

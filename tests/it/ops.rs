@@ -135,15 +135,24 @@ fn what_is_served_is_what_is_declared() {
     let methods = |of: &[Route], path: &str| {
         let head = |route: &Route| (route.with_head && route.method == Method::GET).then_some("HEAD");
         let here = of.iter().filter(|route| route.template == path);
-        here.flat_map(|route| [route.method.as_str()].into_iter().chain(head(route))).collect::<Vec<_>>().join(", ")
+        // One path may have a route for sockets and another for plain requests: their methods are named once.
+        let mut methods = Vec::new();
+        for method in here.flat_map(|route| [route.method.as_str()].into_iter().chain(head(route))) {
+            methods.extend(Some(method).filter(|method| !methods.contains(method)));
+        }
+        methods
     };
+    // A method that is not served there.
+    let other = |of: &[&str]| if of.contains(&"DELETE") { "PATCH" } else { "DELETE" };
     for path in public.iter().map(|route| route.template) {
-        let answer = operated.server.connect().request("DELETE", path, &[], b"");
-        assert_eq!((answer.status, answer.header("allow")), (405, Some(&*methods(&public, path))), "{path}");
+        let methods = methods(&public, path);
+        let answer = operated.server.connect().request(other(&methods), path, &[], b"");
+        assert_eq!((answer.status, answer.header("allow")), (405, Some(&*methods.join(", "))), "{path}");
     }
     for path in private.iter().map(|route| route.template) {
-        let answer = operated.ask("DELETE", path, "localhost", &[], b"");
-        assert_eq!((answer.status, answer.header("allow")), (405, Some(&*methods(&private, path))), "{path}");
+        let methods = methods(&private, path);
+        let answer = operated.ask(other(&methods), path, "localhost", &[], b"");
+        assert_eq!((answer.status, answer.header("allow")), (405, Some(&*methods.join(", "))), "{path}");
     }
 }
 

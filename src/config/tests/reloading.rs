@@ -27,7 +27,7 @@ fn another(knob: &Knob) -> String {
         Kind::Fraction => "0.5".to_owned(),
         Kind::Choice(words) => other(words),
         Kind::Endpoints => "127.0.0.1:1".to_owned(),
-        Kind::Endpoint => "off".to_owned(),
+        Kind::Endpoint => if knob.default == "off" { "127.0.0.1:1" } else { "off" }.to_owned(),
         Kind::Database => "sqlite:another.db".to_owned(),
         Kind::Origins => "https://another.example".to_owned(),
         Kind::Networks => "10.0.0.0/8".to_owned(),

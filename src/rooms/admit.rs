@@ -1,0 +1,210 @@
+//! Who gets into a room (contract 03 §3), and how those are told who do not.
+//!
+//! A stock client that is let in and closed comes back at once, unless the code is from 4400 to 4499 and it is new enough to
+//! heed that; one whose handshake is refused backs off, but shows its page no reason. So the first refusal within a minute is
+//! told in a socket, and the same again is a plain answer ([`Refusals`](super::refusals::Refusals)).
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
+
+use super::access::Grant;
+use super::dialect::{Dialect, Form, Protocol, Wish};
+use super::json;
+use super::message;
+use super::name::{BadName, RoomName};
+use super::options::Options;
+use super::socket::{Member, Rooms, Who, closes};
+use crate::gate::{ApiError, Call, Code, Outcome, Sender};
+use crate::hub::{Full, Seat};
+use crate::net::socket::{Message, code};
+use crate::net::{Outgoing, Session, Ticket};
+use crate::observe::sample::Sample;
+use crate::store::Topic;
+
+/// Opens the socket that a handshake asks for, on this form of URL, or says why not.
+pub(super) fn open(
+    rooms: &Rc<Rooms>,
+    call: &Call<'_>,
+    form: Form,
+    name: Result<RoomName, BadName>,
+) -> Result<Outcome, ApiError> {
+    let options = rooms.shared.options.now();
+    let now = rooms.shared.house.clock.instant();
+    let protocol = Protocol::of(call.offered_protocols());
+    let wish = Wish::of(call.query_value("json").as_deref(), call.query_value("yjs").as_deref());
+    let dialect = Dialect::new(form, protocol, wish, rooms.shared.times.json_wait, now);
+    match admit(rooms, call, &options, form, name) {
+        Ok((who, seat)) => {
+            let member = Member::new(who, seat, dialect, protocol, rooms, now);
+            Ok(Outcome::Socket(Box::new(member), Arc::clone(&options.limits)))
+        }
+        Err(refusal) => {
+            rooms.shared.counters.refused.with(&[refusal.reason]).inc();
+            let mut refusals = rooms.shared.refusals.lock();
+            let case = refusals.case(call.client, &refusal.about, &shown(call));
+            let told = refusals.tell(case, now);
+            drop(refusals);
+            if let Err(wait) = told {
+                return Err(refusal.plainly(wait.as_secs().max(1)));
+            }
+            static REFUSED: Sample = Sample::new();
+            REFUSED.event(now, log::Level::Info, "room.refused", || {
+                vec![
+                    ("request_id", call.request_id.as_str().into()),
+                    ("room", refusal.about.as_str().into()),
+                    ("reason", refusal.reason.into()),
+                    ("error_message", refusal.message.as_str().into()),
+                ]
+            });
+            let told = Refused { refusal, protocol, speaks_yjs: dialect.speaks_binary() };
+            Ok(Outcome::NoSocket(Box::new(told), Arc::clone(&options.limits)))
+        }
+    }
+}
+
+/// What a client shows to be let in, as one text: who comes with something else is another case.
+fn shown(call: &Call<'_>) -> Vec<u8> {
+    let mut shown = call.query.as_bytes().to_vec();
+    for name in ["authorization", "sec-websocket-protocol", "x-user-id"] {
+        shown.push(0);
+        shown.extend_from_slice(call.headers.get(name).unwrap_or_default());
+    }
+    shown
+}
+
+/// Why somebody does not get in.
+struct Refusal {
+    /// The close code, and the words with it.
+    close: u16,
+    message: String,
+    /// In one word, for the counters.
+    reason: &'static str,
+    /// Of a handshake that is refused.
+    status: StatusCode,
+    /// The room, or the path where that names none.
+    about: String,
+}
+
+impl Refusal {
+    /// As the answer to the handshake.
+    fn plainly(&self, wait_seconds: u64) -> ApiError {
+        let code = match self.status {
+            StatusCode::UNAUTHORIZED => return ApiError::unauthorized().with_header(RETRY_AFTER, wait_seconds.into()),
+            StatusCode::FORBIDDEN => Code::Forbidden,
+            StatusCode::SERVICE_UNAVAILABLE => Code::Overloaded,
+            _ => Code::ValidationError,
+        };
+        ApiError::new(code, self.message.clone())
+            .with_status(self.status)
+            .with_header(RETRY_AFTER, HeaderValue::from(wait_seconds))
+    }
+}
+
+fn admit(
+    rooms: &Rc<Rooms>,
+    call: &Call<'_>,
+    options: &Options,
+    form: Form,
+    name: Result<RoomName, BadName>,
+) -> Result<(Who, Seat), Refusal> {
+    let about = name.as_ref().map_or_else(|_| call.path.to_owned(), |name| name.as_str().to_owned());
+    // On the original's form with the original's codes and words (contract 03 §3.4).
+    let refuse = |close: u16, seeds: &'static str, message: &str, reason: &'static str, status: StatusCode| {
+        let (close, message) = match form {
+            Form::Query if !seeds.is_empty() => (code::POLICY, seeds),
+            _ => (close, message),
+        };
+        Refusal { close, message: message.to_owned(), reason, status, about: about.clone() }
+    };
+    let origin = call.headers.get("origin");
+    if let Some(origins) = &options.origins
+        && !origin.is_some_and(|origin| origins.iter().any(|known| known.as_bytes() == origin))
+    {
+        return Err(refuse(closes::FORBIDDEN, "", "Origin not allowed", "origin", StatusCode::FORBIDDEN));
+    }
+    let name = name.map_err(|bad| match bad {
+        BadName::Missing => {
+            let (message, status) = (bad.to_string(), StatusCode::BAD_REQUEST);
+            Refusal { close: code::POLICY, message, reason: "no_room", status, about: about.clone() }
+        }
+        bad => refuse(closes::BAD, "", &bad.to_string(), "bad_name", StatusCode::BAD_REQUEST),
+    })?;
+    let unauthorized = StatusCode::UNAUTHORIZED;
+    let (user, is_known, claims) = match call.sender {
+        Sender::Refused(error) => {
+            let message = error.message().unwrap_or("Invalid token");
+            return Err(refuse(closes::UNAUTHORIZED, "Invalid token", message, "bad_token", unauthorized));
+        }
+        Sender::Nobody if options.require_token => {
+            let message = "This room takes only users who are known: send a token";
+            return Err(refuse(closes::UNAUTHORIZED, "Unauthorized", message, "no_token", unauthorized));
+        }
+        Sender::Nobody => (address(call.client), false, None),
+        Sender::Known { user, claims } => (Arc::from(user), true, claims),
+    };
+    let grant = claims.map_or(Ok(Grant::MEMBER), |claims| Grant::of(claims, name.as_str(), options.require_grant));
+    let grant = grant
+        .map_err(|message| refuse(closes::FORBIDDEN, "Unauthorized", message, "no_grant", StatusCode::FORBIDDEN))?;
+    let topic = Topic::new(&super::live::YJS, Arc::clone(name.shared()));
+    let seat = rooms.shared.seats.take(&topic, &user, &options.seats(is_known)).map_err(|full| {
+        let (message, reason) = match full {
+            Full::Topic | Full::TopicCap => ("This room has no place left", "room_full"),
+            Full::User => ("Too many sockets of one user or address", "user_full"),
+            Full::Global => ("Too many sockets", "full"),
+        };
+        refuse(code::TRY_AGAIN, "", message, reason, StatusCode::SERVICE_UNAVAILABLE)
+    })?;
+    let at_ms = rooms.shared.house.clock.now().0 / 1000;
+    let connection_id = json::connection_id(name.as_str(), at_ms, uuid::Uuid::new_v4().as_u64_pair().0);
+    let who = Who {
+        connection_id: connection_id.into(),
+        user,
+        request_id: call.request_id.as_str().to_owned(),
+        grant,
+        until: call.known_until,
+        wants_ack: call.query_value("ack").is_some_and(|ack| ack == "1"),
+        name,
+    };
+    Ok((who, seat))
+}
+
+/// Who is not known goes by their address, an IPv6 one by its network (/64).
+fn address(client: IpAddr) -> Arc<str> {
+    match client.to_canonical() {
+        IpAddr::V4(address) => format!("address {address}").into(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("address {a:x}:{b:x}:{c:x}:{d:x}::/64").into()
+        }
+    }
+}
+
+/// A socket that is only told why it gets nothing.
+struct Refused {
+    refusal: Refusal,
+    protocol: Option<Protocol>,
+    speaks_yjs: bool,
+}
+
+impl Session for Refused {
+    fn open(&mut self, _: Ticket, out: &mut Outgoing<'_>) {
+        let Refusal { close, message, .. } = &self.refusal;
+        // Stock providers print the reason; those that read JSON find it in the close.
+        if self.speaks_yjs && matches!(*close, closes::UNAUTHORIZED | closes::FORBIDDEN) {
+            out.binary(&message::denied(message));
+        }
+        out.close(*close, message);
+    }
+
+    fn protocol(&self) -> Option<&str> {
+        self.protocol.map(Protocol::name)
+    }
+
+    fn message(&mut self, _: &Message<'_>, _: &mut Outgoing<'_>) {}
+
+    fn closed(&mut self, _: u16) {}
+}

@@ -1,0 +1,145 @@
+//! The thread for what must not happen on a shard: it reads the database for rooms, makes snapshots, answers owners. It is
+//! handed errands and does them one after the other, in the order in which they came; now and then it looks after the rooms.
+
+use std::cell::OnceCell;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::store::{Reader, Readers};
+
+/// What may wait for the desk: rooms to be loaded, mostly.
+pub(super) const ERRANDS_MAX: usize = 8192;
+/// How often it looks after the rooms, while there are any.
+const TICK: Duration = Duration::from_millis(500);
+
+type Errand = Box<dyn FnOnce(&Desk) + Send>;
+
+enum Work {
+    Do(Errand),
+    Stop,
+}
+
+/// Where errands are handed in.
+#[derive(Clone)]
+pub(super) struct Errands(SyncSender<Work>);
+
+impl Errands {
+    /// Has something done. False if too much waits: it is dropped then.
+    pub(super) fn run(&self, errand: impl FnOnce(&Desk) + Send + 'static) -> bool {
+        self.0.try_send(Work::Do(Box::new(errand))).is_ok()
+    }
+}
+
+/// What waits to be done, before anybody does it.
+pub(super) struct Waiting(Receiver<Work>);
+
+/// The two ends.
+pub(super) fn errands() -> (Errands, Waiting) {
+    let (errands, waiting) = sync_channel(ERRANDS_MAX);
+    (Errands(errands), Waiting(waiting))
+}
+
+/// What errands work with: a reader of their own, opened when one is first needed.
+pub(super) struct Desk {
+    readers: Readers,
+    reader: OnceCell<Reader>,
+}
+
+impl Desk {
+    /// Reads what is committed. Nothing if the database cannot be opened once more.
+    pub(super) fn reader(&self) -> Option<&Reader> {
+        if self.reader.get().is_none() {
+            match self.readers.open() {
+                Ok(reader) => _ = self.reader.set(reader),
+                Err(error) => log::error!(error = error.to_string(); "rooms.database_not_opened"),
+            }
+        }
+        self.reader.get()
+    }
+}
+
+/// The running thread.
+pub(super) struct DeskThread {
+    errands: Errands,
+    thread: JoinHandle<()>,
+}
+
+impl DeskThread {
+    /// Starts it. `look_after` is called after each errand and every [`TICK`], and says whether there is anything to look
+    /// after.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub(super) fn start(
+        errands: &Errands,
+        waiting: Waiting,
+        readers: Readers,
+        look_after: impl Fn() -> bool + Send + 'static,
+    ) -> io::Result<Self> {
+        let work = move || run(&waiting.0, &Desk { readers, reader: OnceCell::new() }, &look_after);
+        let thread = std::thread::Builder::new().name("rooms".into()).spawn(work)?;
+        Ok(Self { errands: errands.clone(), thread })
+    }
+
+    /// Ends it, after what was handed in before.
+    pub(super) fn stop(self) {
+        // A queue that is full is being worked off.
+        if self.errands.0.send(Work::Stop).is_ok() && self.thread.join().is_err() {
+            log::error!(thread = "rooms"; "thread.panicked");
+        }
+    }
+}
+
+fn run(waiting: &Receiver<Work>, desk: &Desk, look_after: &dyn Fn() -> bool) {
+    let mut is_needed = false;
+    loop {
+        let work = match is_needed {
+            false => waiting.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            true => waiting.recv_timeout(TICK),
+        };
+        let errand: Errand = match work {
+            Ok(Work::Do(errand)) => errand,
+            Err(RecvTimeoutError::Timeout) => Box::new(|_| ()),
+            Ok(Work::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let work = || {
+            errand(desk);
+            look_after()
+        };
+        is_needed = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+            log::error!(thread = "rooms"; "rooms.errand_panicked");
+            true
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::store::testing::opened;
+
+    #[test]
+    fn errands_are_done_in_order_and_too_many_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = opened(&directory.path().join("a.db"));
+        let ((errands, waiting), (done, seen)) = (super::errands(), channel());
+        for number in 0..ERRANDS_MAX {
+            let done = done.clone();
+            let errand = move |desk: &Desk| {
+                assert!(number != 7, "on purpose: the others are done all the same");
+                done.send((number, desk.reader().is_some())).unwrap();
+            };
+            assert!(errands.run(errand), "{number}");
+        }
+        assert!(!errands.run(|_| ()), "one more");
+        let thread = DeskThread::start(&errands, waiting, store.readers(), || false).unwrap();
+        thread.stop();
+        let wanted = (0..ERRANDS_MAX).filter(|number| *number != 7).map(|number| (number, true));
+        assert!(seen.try_iter().eq(wanted));
+    }
+}

@@ -1,0 +1,221 @@
+//! What is configured of rooms.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::gate::verifies_tokens;
+use crate::hub::SeatLimits;
+use crate::hub::options::{socket_limits, socket_origins};
+use crate::net::{Endpoint, SocketLimits};
+use crate::settings::{Kind, Knob, Section, Settings, flag, int};
+
+/// The heading of all that belongs to them.
+pub(super) static ROOMS: Section = Section { title: "Rooms", after: None };
+
+pub(crate) static ENABLED: Knob = flag(&ROOMS, "ROOMS_ENABLED", "true").refusing().in_status("rooms_enabled").meaning(
+    "Whether there are rooms at all: documents that stock y-websocket clients edit together, at /rooms/NAME. false leaves \
+     them and /signal out; what is stored of them stays.",
+);
+
+pub(crate) static ADDR: Knob = Knob::new(&ROOMS, "ROOMS_ADDR", Kind::Endpoint, "off").refusing().meaning(
+    "A further address that serves rooms alone, by the URLs of a y-websocket server: /NAME, /?room=NAME, /health, /stats and \
+     /signal. For clients that cannot be told another URL. Rooms are the same by both.",
+);
+
+pub(crate) static WS_PORT: Knob = Knob::new(&ROOMS, "WS_PORT", int(0, 65_535, "ports"), "1234").refusing().meaning(
+    "The port of the original, for those who come from it: with this or WS_HOST set and ROOMS_ADDR not, rooms are served there.",
+);
+
+pub(crate) static WS_HOST: Knob = Knob::new(&ROOMS, "WS_HOST", Kind::Text, "0.0.0.0")
+    .refusing()
+    .meaning("The address that goes with WS_PORT: an IP address, or localhost.");
+
+pub(crate) static REQUIRE_TOKEN: Knob =
+    Knob::new(&ROOMS, "ROOMS_REQUIRE_TOKEN", Kind::Choice(&["auto", "true", "false"]), "auto").refusing().reloading().meaning(
+        "Whether only users who are known get into rooms. auto is true in production and wherever tokens are verified, else \
+         false. Where it is false, who shows nothing may read and write; a token that is not good is refused all the same.",
+    );
+
+pub(crate) static REQUIRE_GRANT: Knob = flag(&ROOMS, "ROOMS_REQUIRE_GRANT", "false").refusing().reloading().meaning(
+    "Whether a token has to name the rooms that it is for, by its claims rooms or room. While false, one that names none is \
+     for all of them.",
+);
+
+pub(crate) static MESSAGE_BYTES: Knob = Knob::new(
+    &ROOMS,
+    "ROOMS_MAX_MESSAGE_BYTES",
+    int(1024, 67_108_864, "bytes"),
+    "4194304",
+)
+.reloading()
+.at_bound("closed with 1009", "a_message_is_taken_up_to_its_bound_and_closes_the_socket_beyond")
+.meaning(
+    "The longest binary message taken from a socket of a room. A client that was offline sends all its changes in one.",
+);
+
+pub(crate) static TEXT_BYTES: Knob = Knob::new(&ROOMS, "ROOMS_MAX_TEXT_BYTES", int(64, 4_194_304, "bytes"), "65536")
+    .reloading()
+    .at_bound("closed with 1009", "a_message_is_taken_up_to_its_bound_and_closes_the_socket_beyond")
+    .meaning("The longest text message (JSON) taken from a socket of a room.");
+
+pub(crate) static DOCUMENT_BYTES: Knob = Knob::new(
+    &ROOMS,
+    "ROOMS_MAX_DOCUMENT_BYTES",
+    int(1024, DOCUMENT_MAX_BYTES as u64, "bytes"),
+    "16777216",
+)
+.reloading()
+.at_bound("the room is only read", "a_room_that_is_full_is_only_read_and_says_so")
+.meaning("How large the document of one room may become; from then on it is only read, and its writers are told why.");
+
+pub(crate) static SOCKETS_PER_ROOM: Knob =
+    Knob::new(&ROOMS, "ROOMS_MAX_SOCKETS_PER_ROOM", int(1, 100_000, "sockets"), "500")
+        .reloading()
+        .at_bound("refused with 1013", "a_room_that_is_crowded_lets_nobody_else_in")
+        .meaning("How many sockets may be in one room.");
+
+pub(crate) static UNLOAD_SECONDS: Knob = Knob::new(&ROOMS, "ROOMS_UNLOAD_SECONDS", int(0, 86_400, "seconds"), "30")
+    .meaning("How long a room stays in memory after its last socket has left.");
+
+pub(crate) static RETENTION_DAYS: Knob = Knob::new(&ROOMS, "ROOMS_RETENTION_DAYS", int(0, 36_500, "days"), "0")
+    .refusing()
+    .meaning("After how many days without a socket a room is deleted, with all that is in it. 0 keeps them for ever.");
+
+pub(crate) static GRACE_SECONDS: Knob =
+    Knob::new(&ROOMS, "ROOMS_AWARENESS_GRACE_SECONDS", int(0, 30, "seconds"), "3").meaning(
+        "How long the presence of a client is shown on after its socket has closed, so that a short loss of network is not \
+         seen by the others.",
+    );
+
+pub(crate) static JSON_WAIT_MS: Knob =
+    Knob::new(&ROOMS, "ROOMS_JSON_WAIT_MS", int(0, 60_000, "milliseconds"), "2000").meaning(
+        "How long a client at /rooms/NAME may say nothing before it is taken for one that speaks JSON and sent init. A stock \
+         provider speaks at once. 0 waits for a text message.",
+    );
+
+pub(crate) const KNOBS: &[&Knob] = &[
+    &ENABLED,
+    &ADDR,
+    &WS_PORT,
+    &WS_HOST,
+    &REQUIRE_TOKEN,
+    &REQUIRE_GRANT,
+    &MESSAGE_BYTES,
+    &TEXT_BYTES,
+    &DOCUMENT_BYTES,
+    &SOCKETS_PER_ROOM,
+    &UNLOAD_SECONDS,
+    &RETENTION_DAYS,
+    &GRACE_SECONDS,
+    &JSON_WAIT_MS,
+];
+
+/// The largest that a document may be, however it is configured.
+pub(super) const DOCUMENT_MAX_BYTES: usize = 256 * 1024 * 1024;
+/// Messages that a socket may send within a second. Far above what people type and far below what hurts.
+pub(super) const MESSAGES_PER_SECOND_MAX: usize = 1000;
+/// What may wait for a socket that does not read.
+pub(super) const OUTBOX_MAX_BYTES: usize = 4 * 1024 * 1024;
+pub(super) const OUTBOX_MAX_FRAMES: usize = 1024;
+/// Sockets of one user, and of one address whose user is not known.
+pub(super) const SOCKETS_PER_USER_MAX: usize = 50;
+pub(super) const SOCKETS_PER_ADDRESS_MAX: usize = 100;
+/// Rooms in memory.
+pub(super) const LOADED_MAX_ROOMS: usize = 5000;
+
+/// Where rooms have a door of their own, if they have one.
+pub(super) fn places(settings: &Settings) -> Vec<Endpoint> {
+    if !settings.flag(&ENABLED) {
+        return Vec::new();
+    }
+    let original = || {
+        let is_meant = [&WS_PORT, &WS_HOST].iter().any(|knob| settings.of(knob).origin.is_given());
+        let port = u16::try_from(settings.count(&WS_PORT)).ok()?;
+        Some(Endpoint::Tcp(SocketAddr::new(host(settings)?, port))).filter(|_| is_meant)
+    };
+    settings.endpoint(&ADDR).cloned().or_else(original).into_iter().collect()
+}
+
+/// The address of the original; none if it is none.
+pub(super) fn host(settings: &Settings) -> Option<IpAddr> {
+    match settings.text(&WS_HOST).unwrap_or_default() {
+        "localhost" => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        text => text.parse().ok(),
+    }
+}
+
+/// How rooms are served; taken anew by a reload.
+#[derive(Debug, Clone)]
+pub(super) struct Options {
+    /// Which pages may open sockets; none: any, and clients that are not pages.
+    pub(super) origins: Option<Vec<String>>,
+    /// Whether who shows nothing is let in.
+    pub(super) require_token: bool,
+    /// Whether a token has to name its rooms.
+    pub(super) require_grant: bool,
+    pub(super) text_bytes: usize,
+    pub(super) document_bytes: usize,
+    pub(super) sockets_per_room: usize,
+    /// Bounds of each socket.
+    pub(super) limits: Arc<SocketLimits>,
+}
+
+impl Options {
+    /// As configured.
+    pub(super) fn of(settings: &Settings) -> Self {
+        let (message_bytes, text_bytes) = (settings.count(&MESSAGE_BYTES), settings.count(&TEXT_BYTES));
+        let limits = SocketLimits {
+            message_bytes: message_bytes.max(text_bytes),
+            messages_per_second: MESSAGES_PER_SECOND_MAX,
+            outbox_bytes: OUTBOX_MAX_BYTES,
+            outbox_frames: OUTBOX_MAX_FRAMES,
+            ..socket_limits(settings)
+        };
+        let known = || settings.production() || verifies_tokens(settings);
+        Self {
+            origins: socket_origins(settings),
+            require_token: match settings.word(&REQUIRE_TOKEN) {
+                "auto" => known(),
+                word => word == "true",
+            },
+            require_grant: settings.flag(&REQUIRE_GRANT),
+            text_bytes,
+            document_bytes: settings.count(&DOCUMENT_BYTES),
+            sockets_per_room: settings.count(&SOCKETS_PER_ROOM),
+            limits: Arc::new(limits),
+        }
+    }
+
+    /// How many sockets there may be: a user is known or is an address.
+    pub(super) fn seats(&self, is_known: bool) -> SeatLimits {
+        SeatLimits {
+            global: usize::MAX,
+            per_topic: self.sockets_per_room,
+            per_user: if is_known { SOCKETS_PER_USER_MAX } else { SOCKETS_PER_ADDRESS_MAX },
+            topic_cap: usize::MAX,
+        }
+    }
+}
+
+/// Times that rooms keep; a reload leaves them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    /// How long an empty room stays.
+    pub(super) unload: Duration,
+    /// How long the presence of who has left is shown on.
+    pub(super) grace: Duration,
+    /// How long a silent client waits for `init`.
+    pub(super) json_wait: Duration,
+}
+
+impl Times {
+    /// As configured.
+    pub(super) fn of(settings: &Settings) -> Self {
+        Self {
+            unload: settings.seconds(&UNLOAD_SECONDS),
+            grace: settings.seconds(&GRACE_SECONDS),
+            json_wait: Duration::from_millis(settings.count(&JSON_WAIT_MS) as u64),
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! What owners of rooms do over HTTP: list them, take a document out, put one in, delete a room. For who has a token with
+//! `perm: admin`, and for the operator on the private plane.
+//!
+//! All of it is done by the keeper, which may block; what is put in goes the way of every update, so those who are in the room
+//! see it at once, and the answer comes when it is on disk.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::access::Grant;
+use super::desk::Desk;
+use super::live::{Room, Taken};
+use super::load;
+use super::name::RoomName;
+use super::options::DOCUMENT_MAX_BYTES;
+use super::registry::Registry;
+use super::shared::Shared;
+use super::socket::Rooms;
+use super::store::{self, RoomRow};
+use super::update::Update;
+use super::{loading, saving};
+use crate::audit::{Entry, Field, Witness};
+use crate::feature::Sink;
+use crate::gate::{ApiError, Call, Code, Outcome, Reply, Route, Sender};
+use crate::net::Response;
+use crate::store::{Job, JobTimes, Reader, StoreError, Tx, Verdict};
+
+/// Rooms in one page of the list.
+pub(super) const PAGE_MAX_ROOMS: usize = 1000;
+const PAGE_ROOMS: usize = 100;
+
+/// What stands behind the name of a room whose document is meant.
+const UPDATE: &str = "/update";
+
+/// What is served to owners.
+pub(super) const ROUTES: [Route; 4] = [
+    Route::public(&Method::GET, "/rooms").for_either().does(
+        "List rooms by name: for a token with `perm: admin`, those that it is for. In the query `after` is the last name of the \
+         page before and `limit` how many",
+    ),
+    Route::public(&Method::GET, "/rooms/{*room}").for_either().does(
+        "With `/update` behind the name: the whole document of a room as one Yjs update. For a token with `perm: admin`",
+    ),
+    Route::public(&Method::PUT, "/rooms/{*room}").for_either().streaming(DOCUMENT_MAX_BYTES).mutation().does(
+        "With `/update` behind the name: merge the Yjs update in the body into a room. For a token with `perm: admin`",
+    ),
+    Route::public(&Method::DELETE, "/rooms/{*room}").for_either().mutation().does(
+        "Delete a room with all that is in it, and close its sockets. For a token with `perm: admin`",
+    ),
+];
+
+/// Who asks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// Somebody on the public port, by their token.
+    Owner,
+    /// The operator, who may everything.
+    Operator,
+}
+
+/// Lists rooms.
+pub(super) fn list(rooms: &Rc<Rooms>, call: &Call<'_>, asker: Asker) -> Result<Outcome, ApiError> {
+    let may_see = visible(rooms, call, asker)?;
+    let limit = match call.query_value("limit") {
+        None => PAGE_ROOMS,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|limit| (1..=PAGE_MAX_ROOMS).contains(limit))
+            .ok_or_else(|| invalid(format!("limit must be a whole number from 1 to {PAGE_MAX_ROOMS}")))?,
+    };
+    let after = call.query_value("after").unwrap_or_default();
+    keep(rooms, call, move |registry, reader| {
+        let mut listed = Vec::new();
+        let mut from = after;
+        loop {
+            let page = store::list(reader, &from, limit)?;
+            let is_last = page.len() < limit;
+            for row in page {
+                from.clone_from(&row.name);
+                if may_see(&row.name) {
+                    listed.push(described(&row, registry));
+                }
+                if listed.len() == limit {
+                    return Ok(json!({ "rooms": listed, "next": from }));
+                }
+            }
+            if is_last {
+                return Ok(json!({ "rooms": listed, "next": null }));
+            }
+        }
+    })
+}
+
+/// Which rooms who asks may see.
+fn visible(
+    rooms: &Rc<Rooms>,
+    call: &Call<'_>,
+    asker: Asker,
+) -> Result<impl Fn(&str) -> bool + Send + 'static, ApiError> {
+    let must_name = rooms.shared.options.now().require_grant;
+    let claims = match asker {
+        Asker::Operator => None,
+        Asker::Owner => {
+            let claims = call.claims().ok_or_else(no_token)?;
+            if claims.get("perm").and_then(Value::as_str) != Some("admin") {
+                return Err(not_admin());
+            }
+            Some(claims.clone())
+        }
+    };
+    Ok(move |name: &str| match &claims {
+        None => true,
+        Some(claims) => Grant::of(claims, name, must_name).is_ok_and(|grant| grant.admin),
+    })
+}
+
+/// A room as owners see it.
+fn described(row: &RoomRow, registry: &Registry) -> Value {
+    let live = RoomName::new(&row.name).ok().and_then(|name| registry.find(&name)).map(|room| room.seen());
+    json!({
+        "name": row.name,
+        "sockets": live.as_ref().map_or(0, |live| live.sockets),
+        "loaded": live.is_some(),
+        "bytes": row.snapshot_bytes + row.log_bytes,
+        "created_at": row.created_at.offset_style().to_string(),
+        "last_used_at": row.used_at.offset_style().to_string(),
+        "quarantine": row.quarantine,
+    })
+}
+
+/// Gives the document of a room.
+pub(super) fn export(rooms: &Rc<Rooms>, call: &Call<'_>, asker: Asker) -> Result<Outcome, ApiError> {
+    let name = document_of(call)?;
+    allow(rooms, call, asker, &name)?;
+    let (reply, parked) = call.park();
+    let registry = Arc::clone(&rooms.registry);
+    let work = move |desk: &Desk| reply.done(document(desk, &registry, &name));
+    hand_over(rooms, work)?;
+    Ok(Outcome::Parked(parked.then(|bytes: Vec<u8>| {
+        Ok(Response { content_type: "application/octet-stream", ..Response::json(StatusCode::OK, bytes) })
+    })))
+}
+
+/// The document of a room as it is in memory, or else on disk.
+fn document(desk: &Desk, registry: &Registry, name: &RoomName) -> Result<Vec<u8>, ApiError> {
+    if let Some(snapshot) = registry.find(name).and_then(|room| room.stored()) {
+        return Ok(snapshot.encode());
+    }
+    let reader = desk.reader().ok_or_else(|| ApiError::overloaded("The database cannot be read now"))?;
+    let loaded = load::load(reader, name.as_str())?;
+    if loaded.row.is_none() {
+        return Err(ApiError::new(Code::NotFound, "There is no such room"));
+    }
+    Ok(loaded.document.snapshot().encode())
+}
+
+/// Merges a document into a room.
+pub(super) fn import(rooms: &Rc<Rooms>, call: &Call<'_>, asker: Asker) -> Result<Outcome, ApiError> {
+    let name = document_of(call)?;
+    allow(rooms, call, asker, &name)?;
+    let user: Arc<str> = who(call, asker).into();
+    let (shared, registry) = (Arc::clone(&rooms.shared), Arc::clone(&rooms.registry));
+    let most = shared.options.now().document_bytes;
+    let sink = move || Ok(Body { shared, registry, name, user, most, bytes: Vec::new() });
+    Ok(rooms
+        .parts
+        .receive(call, sink, |seq| Ok(Response::json(StatusCode::OK, json!({ "seq": seq }).to_string().into_bytes()))))
+}
+
+/// The body of an import.
+struct Body {
+    shared: Arc<Shared>,
+    registry: Arc<Registry>,
+    name: RoomName,
+    user: Arc<str>,
+    most: usize,
+    bytes: Vec<u8>,
+}
+
+impl Sink for Body {
+    type Kept = i64;
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), ApiError> {
+        if self.bytes.len() + bytes.len() > self.most {
+            return Err(ApiError::new(Code::PayloadTooLarge, format!("A document may have {} bytes", self.most)));
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn end(self, reply: Reply<i64>) {
+        let Self { shared, registry, name, user, bytes, .. } = self;
+        let taken = shared.errands.run(move |desk| match put_in(desk, &registry, &name, &user, &bytes) {
+            Ok((room, seq)) => room.when_saved(seq, reply),
+            Err(error) => reply.done(Err(error)),
+        });
+        if !taken {
+            log::debug!("room.import_put_off");
+        }
+    }
+}
+
+fn put_in(
+    desk: &Desk,
+    registry: &Registry,
+    name: &RoomName,
+    user: &Arc<str>,
+    bytes: &[u8],
+) -> Result<(Arc<Room>, i64), ApiError> {
+    let update = Update::parse(bytes).map_err(|refused| invalid(format!("The body is no Yjs update: {refused}")))?;
+    let room = opened(desk, registry, name)?;
+    match saving::change(&room, &update, bytes, user, None) {
+        Taken::New(seq) | Taken::Known(seq) => Ok((room, seq)),
+        Taken::Gap(_) => Err(invalid("The update builds on something that the room does not have".to_owned())),
+        Taken::ReadOnly(reason) => Err(ApiError::new(Code::Forbidden, reason.to_string())),
+        Taken::Busy(reason) => Err(ApiError::overloaded(reason)),
+    }
+}
+
+/// The room of this name, loaded; it is made if there is none.
+fn opened(desk: &Desk, registry: &Registry, name: &RoomName) -> Result<Arc<Room>, ApiError> {
+    let (room, is_new) =
+        registry.open(name).map_err(|_| ApiError::overloaded("The room cannot be loaded now; try again"))?;
+    if is_new {
+        loading::load_now(desk, &room);
+    }
+    Ok(room)
+}
+
+/// Deletes a room.
+pub(super) fn delete(rooms: &Rc<Rooms>, call: &Call<'_>, asker: Asker) -> Result<Outcome, ApiError> {
+    let name = named(call)?;
+    allow(rooms, call, asker, &name)?;
+    let audit = rooms.shared.house.audit.as_ref();
+    let record = Record {
+        witness: audit.and_then(|audit| audit.witness(call.client, call.headers.get("user-agent"))),
+        request_id: call.request_id.as_str().to_owned(),
+        user: who(call, asker),
+    };
+    let (reply, parked) = call.park();
+    let (shared, registry) = (Arc::clone(&rooms.shared), Arc::clone(&rooms.registry));
+    hand_over(rooms, move |_| {
+        let room = registry.find(&name).filter(|room| !room.is_gone());
+        if room.as_ref().is_some_and(|room| !room.close_for_deletion()) {
+            return reply.done(Err(ApiError::overloaded("The room is being deleted already")));
+        }
+        let job = Delete { registry, name, room, record, found: None, reply: Some(reply) };
+        // Given back, it answers when it is dropped.
+        drop(shared.house.writer.submit(Box::new(job)));
+    })?;
+    Ok(Outcome::Parked(parked.then(|()| Ok(Response::empty(StatusCode::NO_CONTENT)))))
+}
+
+/// Who deletes, for the audit log.
+struct Record {
+    witness: Option<Witness>,
+    request_id: String,
+    user: String,
+}
+
+struct Delete {
+    registry: Arc<Registry>,
+    name: RoomName,
+    room: Option<Arc<Room>>,
+    record: Record,
+    found: Option<Result<bool, ApiError>>,
+    reply: Option<Reply<()>>,
+}
+
+impl Delete {
+    fn delete(&self, tx: &mut Tx<'_>) -> Result<bool, ApiError> {
+        let found = store::delete(tx, self.name.as_str())?;
+        if let Some(witness) = self.record.witness.as_ref().filter(|_| found) {
+            let Record { request_id, user, .. } = &self.record;
+            let metadata = [("room", Field::Text(self.name.as_str()))];
+            let entry = Entry {
+                request_id,
+                user_id: user,
+                action: "room.deleted",
+                subject: self.name.as_str(),
+                metadata: &metadata,
+            };
+            witness.record(tx, &entry)?;
+        }
+        Ok(found)
+    }
+}
+
+impl Job for Delete {
+    fn run(&mut self, tx: &mut Tx<'_>) -> Verdict {
+        self.found = None;
+        let found = self.delete(tx);
+        let verdict = if found.is_ok() { Verdict::Keep } else { Verdict::Undo };
+        self.found = Some(found);
+        verdict
+    }
+
+    fn settle(mut self: Box<Self>, outcome: Result<JobTimes, StoreError>) {
+        let result = match (outcome, self.found.take()) {
+            (Err(error), _) => Err(error.into()),
+            (Ok(_), Some(Ok(true))) => Ok(()),
+            (Ok(_), Some(Ok(false))) if self.room.is_some() => Ok(()),
+            (Ok(_), Some(Ok(false))) => Err(ApiError::new(Code::NotFound, "There is no such room")),
+            (Ok(_), Some(Err(error))) => Err(error),
+            (Ok(_), None) => Err(ApiError::internal("the job did not run")),
+        };
+        if let Some(reply) = self.reply.take() {
+            reply.done(result);
+        }
+    }
+}
+
+impl Drop for Delete {
+    fn drop(&mut self) {
+        // Whatever became of it, whoever comes next has what is on disk loaded.
+        if let Some(room) = &self.room {
+            self.registry.forget(room);
+        }
+        if let Some(reply) = self.reply.take() {
+            reply.done(Err(ApiError::overloaded("Too many changes are waiting to be written; nothing was changed")));
+        }
+    }
+}
+
+/// Has the keeper answer with JSON.
+fn keep(
+    rooms: &Rc<Rooms>,
+    call: &Call<'_>,
+    work: impl FnOnce(&Registry, &Reader) -> Result<Value, ApiError> + Send + 'static,
+) -> Result<Outcome, ApiError> {
+    let (reply, parked) = call.park();
+    let registry = Arc::clone(&rooms.registry);
+    hand_over(rooms, move |desk| {
+        let reader = desk.reader().ok_or_else(|| ApiError::overloaded("The database cannot be read now"));
+        reply.done(reader.and_then(|reader| work(&registry, reader)));
+    })?;
+    Ok(Outcome::Parked(parked.then(|value: Value| Ok(Response::json(StatusCode::OK, value.to_string().into_bytes())))))
+}
+
+fn hand_over(rooms: &Rc<Rooms>, work: impl FnOnce(&Desk) + Send + 'static) -> Result<(), ApiError> {
+    if rooms.shared.errands.run(work) { Ok(()) } else { Err(ApiError::overloaded("Too many rooms wait to be loaded")) }
+}
+
+/// The room that a path names.
+fn named(call: &Call<'_>) -> Result<RoomName, ApiError> {
+    RoomName::of_path(call.raw_rest()).map_err(|bad| invalid(bad.to_string()))
+}
+
+/// The room whose document a path means.
+fn document_of(call: &Call<'_>) -> Result<RoomName, ApiError> {
+    let Some(name) = call.raw_rest().strip_suffix(UPDATE) else {
+        let message = "A room is a WebSocket; its document is at /rooms/NAME/update";
+        return Err(ApiError::new(Code::NotFound, message));
+    };
+    RoomName::of_path(name).map_err(|bad| invalid(bad.to_string()))
+}
+
+/// Whether who asks may do everything with this room.
+fn allow(rooms: &Rc<Rooms>, call: &Call<'_>, asker: Asker, name: &RoomName) -> Result<(), ApiError> {
+    if asker == Asker::Operator {
+        return Ok(());
+    }
+    let claims = call.claims().ok_or_else(no_token)?;
+    let must_name = rooms.shared.options.now().require_grant;
+    match Grant::of(claims, name.as_str(), must_name) {
+        Ok(grant) if grant.admin => Ok(()),
+        Ok(_) => Err(not_admin()),
+        Err(message) => Err(ApiError::new(Code::Forbidden, message)),
+    }
+}
+
+fn who(call: &Call<'_>, asker: Asker) -> String {
+    match (asker, call.sender) {
+        (Asker::Operator, _) => "operator".to_owned(),
+        (Asker::Owner, Sender::Known { user, .. }) => user.to_owned(),
+        (Asker::Owner, _) => String::new(),
+    }
+}
+
+fn no_token() -> ApiError {
+    ApiError::unauthorized()
+}
+
+fn not_admin() -> ApiError {
+    ApiError::new(Code::Forbidden, "This is for a token with the claim perm: admin")
+}
+
+fn invalid(message: String) -> ApiError {
+    ApiError::new(Code::ValidationError, message).with_status(StatusCode::UNPROCESSABLE_ENTITY)
+}
