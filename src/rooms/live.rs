@@ -37,6 +37,8 @@ pub(super) const UNSAVED_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// How much of the log a snapshot is made for (contract 03 §4.4).
 const LOG_MAX_ROWS: i64 = 500;
 const LOG_MAX_BYTES: i64 = 1024 * 1024;
+/// What a document may take in memory beyond twice its bytes.
+const SPARSE_MIN_BYTES: usize = 1024 * 1024;
 /// From this size on the log may become twice as large as the snapshot.
 const LOG_MIN_BYTES: i64 = 64 * 1024;
 
@@ -430,6 +432,15 @@ impl Room {
         });
     }
 
+    /// Asks everyone for what is missing here: they may have changed something while nothing could be stored.
+    pub(super) fn ask_all(&self) {
+        let state = self.state.lock();
+        if state.phase == Phase::Open {
+            let frame = Frame::binary(&message::step1(&state.document.vector().encode()));
+            self.shared.house.hub.send(&self.yjs, "step1", frame, None);
+        }
+    }
+
     /// Has everyone who waits go on.
     pub(super) fn loaded(&self, loaded: Loaded) {
         let waiting: Vec<_> = {
@@ -499,7 +510,10 @@ impl Room {
             answered = state.awaited.extract_if(.., |(seq, _)| *seq <= through).collect();
             let has_more = !state.unsaved.is_empty();
             state.saving = has_more;
-            let is_due = state.phase == Phase::Open && state.log.is_due() && state.compaction.may_begin(state.log.rows);
+            // Many clients with a word each take far more memory before a snapshot than after.
+            let is_sparse = state.document.memory() > 2 * state.document.bytes() + SPARSE_MIN_BYTES;
+            let is_due = (state.log.is_due() || is_sparse) && state.compaction.may_begin(state.log.rows);
+            let is_due = is_due && state.phase == Phase::Open;
             if is_due {
                 state.compaction = Compaction::Asked;
             }

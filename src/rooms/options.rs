@@ -137,6 +137,14 @@ pub(super) fn places(settings: &Settings) -> Vec<Endpoint> {
     settings.endpoint(&ADDR).cloned().or_else(original).into_iter().collect()
 }
 
+/// Whether only users who are known get in.
+pub(super) fn requires_token(settings: &Settings) -> bool {
+    match settings.word(&REQUIRE_TOKEN) {
+        "auto" => settings.production() || verifies_tokens(settings),
+        word => word == "true",
+    }
+}
+
 /// The address of the original; none if it is none.
 pub(super) fn host(settings: &Settings) -> Option<IpAddr> {
     match settings.text(&WS_HOST).unwrap_or_default() {
@@ -172,13 +180,9 @@ impl Options {
             outbox_frames: OUTBOX_MAX_FRAMES,
             ..socket_limits(settings)
         };
-        let known = || settings.production() || verifies_tokens(settings);
         Self {
             origins: socket_origins(settings),
-            require_token: match settings.word(&REQUIRE_TOKEN) {
-                "auto" => known(),
-                word => word == "true",
-            },
+            require_token: requires_token(settings),
             require_grant: settings.flag(&REQUIRE_GRANT),
             text_bytes,
             document_bytes: settings.count(&DOCUMENT_BYTES),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -21,6 +21,8 @@ pub(super) struct Registry {
     rooms: Mutex<HashMap<RoomName, Arc<Room>>>,
     /// The number of the last socket.
     sockets: AtomicU64,
+    /// Whether nothing could be stored when the rooms were last looked after.
+    faulted: AtomicBool,
 }
 
 /// A socket's place in a room.
@@ -44,7 +46,12 @@ pub(super) enum NoRoom {
 impl Registry {
     /// None yet.
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
-        Self { shared: Arc::clone(shared), rooms: Mutex::default(), sockets: AtomicU64::new(0) }
+        Self {
+            shared: Arc::clone(shared),
+            rooms: Mutex::default(),
+            sockets: AtomicU64::new(0),
+            faulted: AtomicBool::new(false),
+        }
     }
 
     /// Takes a socket into a room, which is loaded if it is not here.
@@ -116,7 +123,12 @@ impl Registry {
     /// Whether there are any rooms.
     pub(super) fn look_after(&self) -> bool {
         let now = self.shared.house.clock.instant();
+        let faulted = self.shared.house.writer.view().read_only().is_some();
+        let is_mended = self.faulted.swap(faulted, Ordering::Relaxed) && !faulted;
         for room in self.all() {
+            if is_mended {
+                room.ask_all();
+            }
             if room.is_gone() {
                 self.forget(&room);
                 continue;

@@ -19,6 +19,10 @@ pub(super) fn change(
     user: &Arc<str>,
     sender: Option<Sender<'_>>,
 ) -> Taken {
+    // Said before anything is shown to the others: once it can be stored, everyone is asked for it.
+    if let Some(fault) = room.shared().house.writer.view().read_only() {
+        return Taken::ReadOnly(format!("Nothing can be stored at present: {}", fault.reason()).into());
+    }
     let (taken, begins) = room.update(update, bytes, user, sender);
     if begins && !submit(room) {
         room.give_up(code::TRY_AGAIN, TOO_MUCH_WAITS);

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
+use super::options::requires_token;
 use super::signal::{
     Budget, Heard, Listeners, PONG, Publication, SIGNAL_BURST_MESSAGES, SIGNAL_MESSAGES_PER_SECOND,
     SIGNAL_TOPIC_MAX_BYTES, SIGNAL_TOPICS_ALL_MAX, SIGNAL_TOPICS_MAX, TooManyTopics,
@@ -68,7 +69,7 @@ impl SignalOptions {
         };
         Self {
             origins: socket_origins(settings),
-            known_only: settings.production(),
+            known_only: requires_token(settings),
             seats: [seats(when_limited(&PER_USER)), seats(usize::MAX)],
             limits: Arc::new(SocketLimits {
                 message_bytes: SIGNAL_MESSAGE_MAX_BYTES,
