@@ -15,6 +15,7 @@ use super::options::{
 use super::owners::PAGE_MAX_ROOMS;
 use super::rates::{AWARENESS_PER_SECOND_MAX, BURST_MAX_BYTES, BYTES_PER_SECOND_MAX};
 use super::refusals::REFUSALS_MAX;
+use super::refused::{CLOCK_MAX, DEPTH_MAX};
 use super::signal::{
     SIGNAL_BURST_MESSAGES, SIGNAL_MESSAGES_PER_SECOND, SIGNAL_TOPIC_MAX_BYTES, SIGNAL_TOPICS_ALL_MAX, SIGNAL_TOPICS_MAX,
 };
@@ -25,6 +26,12 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&ROOMS, "MESSAGES_PER_FRAME_MAX", MESSAGES_PER_FRAME_MAX as u64, "messages")
         .of("The messages of the Yjs wire in one binary frame.", "refused")
         .tested_by("a_frame_holds_so_many_messages_and_not_one_more"),
+    BoundRow::new(&ROOMS, "DEPTH_MAX", DEPTH_MAX as u64, "levels")
+        .of("How deep a value in an update is nested.", "the update is refused")
+        .tested_by("every_rule_refuses_with_the_value_and_the_bound"),
+    BoundRow::new(&ROOMS, "CLOCK_MAX", CLOCK_MAX as u64, "units")
+        .of("What one client of a document has ever added.", "the update is refused")
+        .tested_by("every_rule_refuses_with_the_value_and_the_bound"),
     BoundRow::new(&ROOMS, "ROOM_NAME_MAX_BYTES", ROOM_NAME_MAX_BYTES as u64, "bytes")
         .of("The name of a room, after decoding.", "refused")
         .tested_by("a_name_has_255_bytes_after_decoding_and_not_one_more"),
