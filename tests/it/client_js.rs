@@ -31,7 +31,7 @@ fn node_with_socket() -> Option<&'static [&'static str]> {
 }
 
 #[track_caller]
-fn node_version() -> Option<(u32, u32)> {
+pub fn node_version() -> Option<(u32, u32)> {
     let Ok(output) = Command::new("node").arg("--version").output() else {
         skip("node");
         return None;
@@ -72,7 +72,7 @@ fn put(example: &str, shown: &str, real: &str) -> String {
 
 /// A server that comes back to the same address each time. The address is below those that the system gives out by
 /// itself, so that no test beside this one gets it while the server is away.
-fn server_with_an_address(settings: &[(&str, &str)]) -> Server {
+pub fn server_with_an_address(settings: &[(&str, &str)]) -> Server {
     static TRIED: AtomicU16 = AtomicU16::new(0);
     let first = 10_000 + u16::try_from(std::process::id() % 10_000).unwrap();
     let address = loop {

@@ -6,7 +6,8 @@
 //!   same values; only ids, times and fractions may differ. After a `websocat`, it is what the socket sends next.
 //! - A comment `<!-- test: … -->` above a block says what to do instead of it: `cargo` (it builds or tests, which this
 //!   very run has done), `start` (the server, if it does not run), `kill` (SIGKILL), `socket` (JSON that the last socket
-//!   sends next), `illustration` (JSON that only has to parse), `browser` (`behaviour_browser.rs` has it in a page).
+//!   sends next), `illustration` (JSON that only has to parse), `browser` (`behaviour_browser.rs` has it in a page), `node`
+//!   (`rooms_client.rs` has Node run it), `provider` (a Yjs client by hand does what the stock one on the page does).
 //!
 //! The programs in docs/clients/README.md are run by `client_js.rs`.
 
@@ -99,7 +100,7 @@ fn carry_out(path: &str) {
                 shell.last = None;
                 shell.compare(&block.text);
             }
-            ("html" | "js", Some("browser")) => {}
+            ("html" | "js", Some("browser" | "node")) => {}
             (_, Some(what)) => shell.instead(what),
             ("sh", None) => shell.run(&block.text),
             ("json", None) if after_sh => shell.compare(&block.text),
@@ -138,6 +139,11 @@ fn the_page_of_behaviour_metrics_is_as_written() {
 }
 
 #[test]
+fn the_page_of_rooms_is_as_written() {
+    carry_out("docs/ROOMS.md");
+}
+
+#[test]
 fn every_json_block_parses() {
     for (path, page) in pages() {
         for block in blocks(&page).iter().filter(|block| block.language == "json") {
@@ -171,6 +177,24 @@ fn every_limit_of_the_protocol_is_the_default_of_its_setting() {
         }
     }
     assert_eq!(checked, 7, "rows of the table with a setting");
+}
+
+#[test]
+fn every_limit_of_rooms_is_that_of_the_page_of_bounds() {
+    let page = read("docs/ROOMS.md");
+    let (_, table) = page.split_once("| what | at most | then |").unwrap();
+    let mut checked = 0;
+    for row in table.lines().skip(2).take_while(|line| line.starts_with('|')) {
+        for [name, value, _] in bounds().iter().filter(|[name, ..]| row.contains(&format!("`{name}`"))) {
+            let number = value.split(' ').next().unwrap();
+            assert!(
+                row.split(|letter: char| !letter.is_ascii_digit()).any(|said| said == number),
+                "{row}: {name} {value}"
+            );
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 15, "limits with a name");
 }
 
 /// Words in capitals with an underscore, as settings and constants are written.

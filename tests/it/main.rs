@@ -46,6 +46,7 @@ mod racing;
 mod reload;
 mod repository;
 mod rooms;
+mod rooms_client;
 mod rooms_core;
 mod rooms_signal;
 mod routes_files;

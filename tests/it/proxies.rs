@@ -6,11 +6,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use jsonwebtoken::{EncodingKey, Header, encode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::repository::read;
 use crate::support::process::Process;
 use crate::support::socket::{Frame, PING, Socket, path};
+use crate::support::yjs::{Peer, typed};
 use crate::support::{Answer, Client, PATIENCE, Server, needs, wait_for};
 
 const DRAFTS: &str = "/v1/collab/drafts";
@@ -127,7 +128,13 @@ impl Proxied {
 struct Bearer(String);
 
 fn bearer() -> Bearer {
-    let claims = json!({ "sub": "alice", "exp": 4_000_000_000_u32 });
+    bearer_with(&json!({}))
+}
+
+/// The same with these claims besides.
+fn bearer_with(more: &Value) -> Bearer {
+    let mut claims = json!({ "sub": "alice", "exp": 4_000_000_000_u32 });
+    claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let token = encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
     Bearer(format!("Bearer {token}"))
 }
@@ -164,6 +171,25 @@ fn assert_served(proxied: &Proxied) {
     // That answer may have ended the connection.
     let mut client = proxied.connect(CLIENTS[0]);
     assert_eq!(client.request("GET", "/metrics", &[], b"").status, 404);
+
+    // Rooms by every spelling of their name, a document larger than other bodies may be, and signalling.
+    let owner = bearer_with(&json!({ "perm": "admin" }));
+    let document = typed(5, 0, &"x".repeat(1_000_000));
+    let put = client.request("PUT", "/rooms/%D0%BA%2Fa/update", &[owner.header()], &document);
+    assert_eq!(put.expect(200), json!({ "seq": 1 }));
+    for path in ["/rooms/%D0%BA/a?yjs=0", "/rooms?room=%D0%BA/a&json=1&yjs=0"] {
+        let (answer, mut socket) = Socket::upgrade(proxied.connect(CLIENTS[0]), path, &[bearer.header()]);
+        assert_eq!((answer.status, socket.json()["type"].as_str()), (101, Some("init")), "{answer:?}");
+        socket.close();
+    }
+    let (_, socket) = Socket::upgrade(proxied.connect(CLIENTS[0]), "/rooms/%D0%BA/a", &[bearer.header()]);
+    let mut peer = Peer { socket };
+    assert_eq!(peer.binary()[..2], [0, 0]);
+    assert!(peer.document() == document, "another document");
+    let (_, mut socket) = Socket::upgrade(proxied.connect(CLIENTS[0]), "/signal", &[bearer.header()]);
+    socket.send_text(PING);
+    assert_eq!(socket.json()["type"], "pong");
+    socket.close();
 
     // A request in the body of another is none, whatever else is said of where that body ends.
     let body = "0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: t\r\n\r\n";

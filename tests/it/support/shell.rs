@@ -1,7 +1,7 @@
 //! The shell in which the pages are carried out: a small interpreter, so that no machine needs curl.
 //!
-//! It knows comments, `NAME=value`, `NAME=$(curl … | cut …)`, `export`, `echo`, curl with `-s -i -X -H -d`, `websocat` with
-//! `-H`, which opens a socket and keeps it, and the verbs of `inkring`, which must succeed and see what was exported; JSON
+//! It knows comments, `NAME=value`, `NAME=$(curl … | cut …)`, `export`, `echo`, curl with `-s -i -X -H -d -o` and
+//! `--data-binary @FILE`, `websocat` with `-H`, which opens a socket and keeps it, and the verbs of `inkring`, which must succeed and see what was exported; JSON
 //! that they print, or the last line of it (`| tail -n 1`), can be shown like an answer. A line it does not know fails.
 //!
 //! A curl is answered 200, unless a comment above it begins with another status: `# 403 ring_required`. A code after the
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::socket::Socket;
+use super::yjs::{Peer, typed};
 use super::{Answer, Server};
 
 /// Carries out the blocks of one page.
@@ -63,6 +64,8 @@ impl Shell {
                 self.server.kill();
                 self.running = false;
             }
+            // As the provider on the page does, it writes into the room `notes`, and sees that it is kept.
+            "provider" => Peer::enter(&self.server, "/rooms/notes").change(&typed(5, 0, "Hi")),
             other => panic!("nobody knows the test comment {other}"),
         }
     }
@@ -169,14 +172,21 @@ impl Shell {
     }
 
     fn curl(&mut self, options: &[&str]) -> String {
-        let (mut method, mut headers, mut body, mut target) = (None, Vec::new(), "", None);
+        let (mut method, mut headers, mut target, mut output) = (None, Vec::new(), None, None);
+        let mut body = Vec::new();
+        let file = |name: &str| self.server.directory.path().join(name);
         let mut options = options.iter();
         while let Some(option) = options.next() {
             match *option {
                 "-s" | "-i" | "-si" => {}
                 "-X" => method = options.next().copied(),
                 "-H" => headers.push(options.next().unwrap().split_once(": ").unwrap()),
-                "-d" => body = options.next().unwrap(),
+                "-d" => body = options.next().unwrap().as_bytes().to_vec(),
+                "--data-binary" => {
+                    let name = options.next().unwrap().strip_prefix('@').expect("--data-binary of a file");
+                    body = std::fs::read(file(name)).unwrap();
+                }
+                "-o" => output = options.next().map(|name| file(name)),
                 url => {
                     let rest = url.strip_prefix("http://127.0.0.1:8000");
                     target =
@@ -188,11 +198,16 @@ impl Shell {
         if !body.is_empty() && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
             headers.push(("Content-Type", "application/x-www-form-urlencoded"));
         }
-        let answer = self.server.connect().request(method, target.unwrap(), &headers, body.as_bytes());
+        let answer = self.server.connect().request(method, target.unwrap(), &headers, &body);
         let (status, code) = self.expected.take().unwrap_or((200, None));
-        assert_eq!(answer.status, status, "{method} {target:?}: {}", answer.text());
+        assert_eq!(answer.status, status, "{method} {target:?}: {}", String::from_utf8_lossy(&answer.body));
         if let Some(code) = code {
             assert_eq!(answer.json()["error"]["code"], code, "{}", answer.text());
+        }
+        if let Some(path) = output {
+            std::fs::write(path, &answer.body).unwrap();
+            self.last = None;
+            return String::new();
         }
         let text = answer.text().to_owned();
         self.last = Some(answer);
