@@ -191,6 +191,11 @@ impl Socket {
         self.client.send(frame.encode());
     }
 
+    /// The same to a server that may be gone. Whether it could be sent.
+    pub fn try_send(&mut self, frame: &Sent) -> bool {
+        self.client.stream.write_all(&frame.encode()).is_ok()
+    }
+
     pub fn send_text(&mut self, text: &str) {
         self.send(&Sent::new(TEXT, text));
     }

@@ -5,19 +5,13 @@
 import assert from 'node:assert/strict';
 import { readSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { authors, generator } from './edits.mjs';
 
 const [directory, seed, histories, editsForSize] = process.argv.slice(2);
 const Y = createRequire(`${directory}/`)('yjs');
 
-let state = Number(seed) >>> 0;
-/** A number below `bound`, from a generator that repeats itself for the same seed. */
-function random(bound) {
-  state = (state + 0x6d2b79f5) >>> 0;
-  let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-  mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-  return ((mixed ^ (mixed >>> 14)) >>> 0) % bound;
-}
-const one = (of) => of[random(of.length)];
+const random = generator(seed);
+const { one } = random;
 
 const block = Buffer.alloc(1 << 16);
 let received = '';
@@ -35,81 +29,18 @@ function ask(what, bytes) {
   return [word, Buffer.from(hex, 'hex')];
 }
 
-class Peer {
+class Peer extends authors(Y) {
   constructor(client) {
-    this.doc = new Y.Doc();
-    this.doc.clientID = client;
+    super(client, random);
     this.inbox = [];
     this.outbox = [];
     this.connected = true;
-    this.text = this.doc.getText('text');
-    this.map = this.doc.getMap('map');
-    this.array = this.doc.getArray('array');
-    this.xml = this.doc.getXmlFragment('xml');
-    this.undo = new Y.UndoManager([this.text, this.map], { captureTimeout: 0 });
     this.doc.on('update', (update, origin) => origin === 'server' || this.outbox.push(update));
   }
 
   take(update) {
     Y.applyUpdate(this.doc, update, 'server');
   }
-
-  /** What it says, with nothing that waits for something else. */
-  said() {
-    assert.equal(this.doc.store.pendingStructs, null);
-    assert.equal(this.doc.store.pendingDs, null);
-    return JSON.stringify([this.text.toDelta(), sorted(this.map.toJSON()), this.array.toJSON(), this.xml.toString()]);
-  }
-}
-
-const sorted = (map) => Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1));
-const words = ['a', 'bc', 'é', '😀', 'x😀y', 'Привіт', '\n', '👩‍👩‍👧'];
-
-/** A place that is not within a pair: Yjs cuts one for itself alone if nothing comes of an edit there. */
-function outside(text) {
-  const units = text.toDelta().map(({ insert }) => (typeof insert === 'string' ? insert : '.')).join('');
-  const at = random(units.length + 1);
-  return /[\udc00-\udfff]/.test(units.charAt(at)) ? at + 1 : at;
-}
-
-// Positions are units of UTF-16, so that pairs are cut, too.
-const edits = [
-  (p) => p.text.insert(random(p.text.length + 1), one(words)),
-  (p) => p.text.insert(random(p.text.length + 1), one(words)),
-  (p) => p.text.insert(p.text.length, one(words)),
-  (p) => p.text.insert(random(p.text.length + 1), one(words), { bold: true }),
-  (p) => p.text.insertEmbed(random(p.text.length + 1), { image: one(words) }),
-  (p) => {
-    const [at, end] = [outside(p.text), outside(p.text)].sort((a, b) => a - b);
-    p.text.format(at, end - at, { [one(['bold', 'em'])]: one([true, null]) });
-  },
-  (p) => erase(p.text),
-  (p) => erase(p.text),
-  (p) => p.map.set(one(['k', 'l', 'm']), one([1, 'x', null, { a: [1, { b: 2.5 }] }, new Uint8Array([1, 255])])),
-  (p) => p.map.set(one(['k', 'n']), new Y.Map([[one(['a', 'b']), one(words)]])),
-  (p) => p.map.delete(one(['k', 'l', 'n'])),
-  (p) => p.array.insert(random(p.array.length + 1), [random(1e9), one(words), -1.5].slice(random(3))),
-  (p) => p.array.insert(random(p.array.length + 1), [new Y.Array()]),
-  (p) => erase(p.array),
-  (p) => {
-    const element = new Y.XmlElement(one(['p', 'li']));
-    element.insert(0, [new Y.XmlText(one(words)), new Y.XmlElement('b')]);
-    p.xml.insert(random(p.xml.length + 1), [element]);
-  },
-  (p) => {
-    const element = p.xml.length && p.xml.get(random(p.xml.length));
-    if (element) element.setAttribute('at', one(words));
-    if (element) element.get(0)?.insert?.(0, element.get(0) instanceof Y.XmlText ? one(words) : [new Y.XmlText('in')]);
-  },
-  (p) => erase(p.xml),
-  (p) => p.undo.undo(),
-  (p) => p.undo.redo(),
-];
-
-function erase(type) {
-  if (type.length === 0) return;
-  const at = random(type.length);
-  type.delete(at, Math.min(1 + random(4), type.length - at));
 }
 
 const peers = [];
@@ -169,15 +100,15 @@ function step() {
       return ask('adopt');
     case 4:
       ask('compact');
-      one(edits)(peer);
+      peer.edit();
       send(peer);
       return ask('adopt');
     case 5: case 6: case 7: case 8:
       return receive(peer);
     case 9:
-      return peer.doc.transact(() => [one(edits), one(edits)].forEach((edit) => edit(peer)));
+      return peer.doc.transact(() => [peer, peer].forEach((same) => same.edit()));
     default:
-      one(edits)(peer);
+      peer.edit();
       return send(peer);
   }
 }
@@ -203,7 +134,7 @@ function history() {
 }
 
 for (let number = 0; number < Number(histories); number += 1) {
-  const begin = state;
+  const begin = random.state;
   try {
     history();
   } catch (error) {
