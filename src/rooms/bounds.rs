@@ -5,7 +5,7 @@ use super::awareness::{
 };
 use super::desk::ERRANDS_MAX;
 use super::json::JSON_DEPTH_MAX;
-use super::live::UNSAVED_MAX_BYTES;
+use super::live::UNSAVED_MAX_MESSAGES;
 use super::message::MESSAGES_PER_FRAME_MAX;
 use super::name::ROOM_NAME_MAX_BYTES;
 use super::options::{
@@ -13,7 +13,9 @@ use super::options::{
     SOCKETS_PER_USER_MAX,
 };
 use super::owners::PAGE_MAX_ROOMS;
-use super::rates::{AWARENESS_PER_SECOND_MAX, BURST_MAX_BYTES, BYTES_PER_SECOND_MAX};
+use super::rates::{
+    AWARENESS_PER_SECOND_MAX, BURST_MAX_BYTES, BYTES_PER_SECOND_MAX, TEXTS_BURST_MAX, TEXTS_PER_SECOND_MAX,
+};
 use super::refusals::REFUSALS_MAX;
 use super::refused::{CLOCK_MAX, DEPTH_MAX};
 use super::signal::{
@@ -89,6 +91,12 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&ROOMS, "BURST_MAX_BYTES", BURST_MAX_BYTES as u64, "bytes")
         .of("Bytes of one socket at once.", "closed with 4529")
         .tested_by("a_socket_that_says_too_much_is_closed"),
+    BoundRow::new(&ROOMS, "TEXTS_PER_SECOND_MAX", TEXTS_PER_SECOND_MAX as u64, "messages")
+        .of("Messages in JSON of one socket a second, on average.", "closed with 4529")
+        .tested_by("a_burst_is_taken_and_comes_back_with_time_and_no_further"),
+    BoundRow::new(&ROOMS, "TEXTS_BURST_MAX", TEXTS_BURST_MAX as u64, "messages")
+        .of("Messages in JSON of one socket at once.", "closed with 4529")
+        .tested_by("a_socket_that_says_too_much_is_closed"),
     BoundRow::new(&ROOMS, "AWARENESS_PER_SECOND_MAX", AWARENESS_PER_SECOND_MAX as u64, "messages")
         .of(
             "Messages with states of clients that are passed on of one socket a second.",
@@ -101,8 +109,8 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&ROOMS, "OUTBOX_MAX_FRAMES", OUTBOX_MAX_FRAMES as u64, "frames")
         .of("The same in frames.", "states of clients are left out, then closed with 1013")
         .tested_by("who_does_not_read_is_closed_and_equal_once_it_is_back"),
-    BoundRow::new(&ROOMS, "UNSAVED_MAX_BYTES", UNSAVED_MAX_BYTES as u64, "bytes")
-        .of("Updates of one room that wait for the disk.", "closed with 1013")
+    BoundRow::new(&ROOMS, "UNSAVED_MAX_MESSAGES", UNSAVED_MAX_MESSAGES as u64, "messages")
+        .of("Updates of one room that wait for the disk, as many bytes as so many of the largest.", "closed with 1013")
         .tested_by("a_room_keeps_so_much_for_the_disk_and_not_more"),
     BoundRow::new(&ROOMS, "ERRANDS_MAX", ERRANDS_MAX as u64, "errands")
         .of("Rooms that wait to be loaded, and requests of owners.", "closed with 1013, and 503")

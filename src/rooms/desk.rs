@@ -6,8 +6,9 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::clock::Clock;
 use crate::store::{Reader, Readers};
 
 /// What may wait for the desk: rooms to be loaded, mostly.
@@ -68,8 +69,7 @@ pub(super) struct DeskThread {
 }
 
 impl DeskThread {
-    /// Starts it. `look_after` is called after each errand and every [`TICK`], and says whether there is anything to look
-    /// after.
+    /// Starts it. `look_after` is called every [`TICK`] from an errand on, until it says that there is nothing to look after.
     ///
     /// # Errors
     /// When the system refuses a thread.
@@ -77,9 +77,10 @@ impl DeskThread {
         errands: &Errands,
         waiting: Waiting,
         readers: Readers,
+        clock: Clock,
         look_after: impl Fn() -> bool + Send + 'static,
     ) -> io::Result<Self> {
-        let work = move || run(&waiting.0, &Desk { readers, reader: OnceCell::new() }, &look_after);
+        let work = move || run(&waiting.0, &Desk { readers, reader: OnceCell::new() }, &clock, &look_after);
         let thread = std::thread::Builder::new().name("rooms".into()).spawn(work)?;
         Ok(Self { errands: errands.clone(), thread })
     }
@@ -93,27 +94,34 @@ impl DeskThread {
     }
 }
 
-fn run(waiting: &Receiver<Work>, desk: &Desk, look_after: &dyn Fn() -> bool) {
-    let mut is_needed = false;
+fn run(waiting: &Receiver<Work>, desk: &Desk, clock: &Clock, look_after: &dyn Fn() -> bool) {
+    // When to look after the rooms; never while there are none.
+    let mut look: Option<Instant> = None;
     loop {
-        let work = match is_needed {
-            false => waiting.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            true => waiting.recv_timeout(TICK),
+        let left = look.map(|at| at.saturating_duration_since(clock.instant()));
+        let work = match left {
+            None => waiting.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(Duration::ZERO) => Err(RecvTimeoutError::Timeout),
+            Some(left) => waiting.recv_timeout(left),
         };
-        let errand: Errand = match work {
-            Ok(Work::Do(errand)) => errand,
-            Err(RecvTimeoutError::Timeout) => Box::new(|_| ()),
+        match work {
+            Ok(Work::Do(errand)) => {
+                caught(|| errand(desk));
+                look = look.or_else(|| Some(clock.instant() + TICK));
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                let are_any = caught(look_after).unwrap_or(true);
+                look = are_any.then(|| clock.instant() + TICK);
+            }
             Ok(Work::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-        };
-        let work = || {
-            errand(desk);
-            look_after()
-        };
-        is_needed = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-            log::error!(thread = "rooms"; "rooms.errand_panicked");
-            true
-        });
+        }
     }
+}
+
+/// Does it; should it panic, nothing is lost but this.
+fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
+    let done = catch_unwind(AssertUnwindSafe(work));
+    done.inspect_err(|_| log::error!(thread = "rooms"; "rooms.errand_panicked")).ok()
 }
 
 #[cfg(test)]
@@ -137,7 +145,7 @@ mod tests {
             assert!(errands.run(errand), "{number}");
         }
         assert!(!errands.run(|_| ()), "one more");
-        let thread = DeskThread::start(&errands, waiting, store.readers(), || false).unwrap();
+        let thread = DeskThread::start(&errands, waiting, store.readers(), Clock::system(), || false).unwrap();
         thread.stop();
         let wanted = (0..ERRANDS_MAX).filter(|number| *number != 7).map(|number| (number, true));
         assert!(seen.try_iter().eq(wanted));

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::counters::{self, Counters, Gauges};
 use super::desk::{self, DeskThread};
-use super::live::UNSAVED_MAX_BYTES;
+use super::live::UNSAVED_MAX_MESSAGES;
 use super::options::{self, ENABLED, LOADED_MAX_ROOMS, Options, Times};
 use super::refusals::Refusals;
 use super::registry::Registry;
@@ -43,7 +43,8 @@ const DOOR: &str = "rooms";
 
 /// What waits for the disk, and what is loaded. How large all rooms together may become nobody has bounded: one room is.
 fn memory(settings: &Settings, _: u64) -> u64 {
-    (UNSAVED_MAX_BYTES + 3 * settings.count(&options::DOCUMENT_BYTES)) as u64
+    (UNSAVED_MAX_MESSAGES * settings.count(&options::MESSAGE_BYTES) + 3 * settings.count(&options::DOCUMENT_BYTES))
+        as u64
 }
 
 fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
@@ -65,7 +66,7 @@ fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartEr
     let is_on = settings.flag(&ENABLED);
     let desk = is_on.then(|| {
         let registry = Arc::clone(&registry);
-        DeskThread::start(&errands, waiting, house.readers.clone(), move || registry.look_after())
+        DeskThread::start(&errands, waiting, house.readers.clone(), house.clock.clone(), move || registry.look_after())
     });
     let desk = desk.transpose()?;
     // Weakly, as the figures outlive the rooms at the stop.

@@ -32,8 +32,9 @@ pub(super) static YJS: Space = Space { name: "rooms", log_field: "room", encode:
 /// What its JSON sockets listen to.
 static JSON: Space = Space { name: "rooms-json", log_field: "room", encode: |_, _| Frame::ping() };
 
-/// Bytes of updates that may wait for the disk in one room. Above that its writers are closed: they come back with all they have.
-pub(super) const UNSAVED_MAX_BYTES: usize = 16 * 1024 * 1024;
+/// How many messages of the largest size may wait for the disk in one room. Above that its writers are closed: they come back
+/// with all they have.
+pub(super) const UNSAVED_MAX_MESSAGES: usize = 4;
 /// How much of the log a snapshot is made for (contract 03 §4.4).
 const LOG_MAX_ROWS: i64 = 500;
 const LOG_MAX_BYTES: i64 = 1024 * 1024;
@@ -359,7 +360,8 @@ impl Room {
         user: &Arc<str>,
         sender: Option<Sender<'_>>,
     ) -> Result<(i64, bool), Taken> {
-        let most = self.shared.options.now().document_bytes;
+        let options = self.shared.options.now();
+        let (most, unsaved) = (options.document_bytes, UNSAVED_MAX_MESSAGES * options.limits.message_bytes);
         // Before the lock, as mostly it will be sent as it came.
         let whole = Frame::binary(&message::update(bytes));
         let mut state = self.state.lock();
@@ -373,7 +375,7 @@ impl Room {
             let reason = format!("The room is full: its document may have {most} bytes");
             return Err(Taken::ReadOnly(reason.into()));
         }
-        if state.unsaved_bytes + bytes.len() > UNSAVED_MAX_BYTES {
+        if state.unsaved_bytes + bytes.len() > unsaved {
             return Err(Taken::Busy("Too many changes wait to be stored"));
         }
         let (frame, length) = match state.document.apply(update) {

@@ -5,6 +5,9 @@ use std::time::Instant;
 /// Bytes a second, on average, and at once.
 pub(super) const BYTES_PER_SECOND_MAX: u32 = 1024 * 1024;
 pub(super) const BURST_MAX_BYTES: u32 = 8 * 1024 * 1024;
+/// Messages in JSON a second, and at once. Each goes to everybody in the room.
+pub(super) const TEXTS_PER_SECOND_MAX: u32 = 100;
+pub(super) const TEXTS_BURST_MAX: u32 = 400;
 /// Messages with states of clients a second; of more, only the newest is passed on.
 pub(super) const AWARENESS_PER_SECOND_MAX: u32 = 30;
 

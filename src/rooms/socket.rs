@@ -15,7 +15,9 @@ use super::json::{self, Said};
 use super::live::{Room, Sender, Taken, Told};
 use super::message::{self, KEEP_ALIVE, Message, messages};
 use super::name::RoomName;
-use super::rates::{AWARENESS_PER_SECOND_MAX, Allowance, BURST_MAX_BYTES, BYTES_PER_SECOND_MAX};
+use super::rates::{
+    AWARENESS_PER_SECOND_MAX, Allowance, BURST_MAX_BYTES, BYTES_PER_SECOND_MAX, TEXTS_BURST_MAX, TEXTS_PER_SECOND_MAX,
+};
 use super::registry::{Joined, NoRoom, Registry};
 use super::saving;
 use super::shared::Shared;
@@ -105,6 +107,7 @@ pub(super) struct Member {
     told_read_only: bool,
     bytes: Allowance,
     states: Allowance,
+    texts: Allowance,
     /// States that came too fast and were not passed on yet.
     held: Option<Box<[u8]>>,
     shows_itself: bool,
@@ -319,6 +322,7 @@ impl Member {
             told_read_only: false,
             bytes: Allowance::new(BYTES_PER_SECOND_MAX, BURST_MAX_BYTES, now),
             states: Allowance::new(AWARENESS_PER_SECOND_MAX, AWARENESS_PER_SECOND_MAX, now),
+            texts: Allowance::new(TEXTS_PER_SECOND_MAX, TEXTS_BURST_MAX, now),
             held: None,
             shows_itself: false,
             next_keep_alive: now + KEEP_ALIVE_AFTER,
@@ -438,6 +442,9 @@ impl Member {
 
     fn text(&mut self, text: &str, out: &mut Outgoing<'_>) {
         self.rooms.shared.counters.received.text.inc();
+        if !self.texts.take(1, self.now()) {
+            return out.close(closes::RATE, "Too many messages in JSON: at most 100 a second, and 400 at once");
+        }
         if self.dialect.text() {
             self.begin_json(out);
         }

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use serde_json::{Value, json};
 
 use crate::faults::{limit_files, log_bytes};
-use crate::support::socket::{BINARY, Frame, Sent, Socket};
+use crate::support::socket::{BINARY, Frame, Sent, Socket, TEXT};
 use crate::support::yjs::{KEEP_ALIVE, Peer, present, sync, typed};
 use crate::support::{Server, wait_for};
 
@@ -460,7 +460,7 @@ fn a_token_that_expires_ends_its_socket_for_good() {
     let server = keyed();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     // Those 30 s are the leeway for clocks.
-    let soon = token(&json!({ "exp": now - 28 }));
+    let soon = token(&json!({ "exp": now - 24 }));
     let mut peer = Peer::enter(&server, &format!("/rooms/notes?token={soon}"));
     assert_eq!(peer.binary()[..2], [2, 0]);
     assert_eq!(peer.socket.next(), Frame::Close(4401, "Token expired".to_owned()));
@@ -607,6 +607,10 @@ fn a_socket_that_says_too_much_is_closed() {
     let keep_alive = Sent::new(BINARY, KEEP_ALIVE);
     many.socket.send_bytes(keep_alive.encode().repeat(1001));
     assert!(matches!(many.socket.next(), Frame::Close(4529, _)));
+    let mut talkative = Peer::enter(&server, "/rooms/notes");
+    talkative.socket.send_bytes(Sent::new(TEXT, "{}").encode().repeat(900));
+    assert_eq!(talkative.socket.json()["type"], "init");
+    assert!(matches!(talkative.socket.next(), Frame::Close(4529, _)));
     let mut much = Peer::enter(&server, "/rooms/notes");
     let message = [&[77][..], &vec![0; 4_000_000]].concat();
     let message = Sent::new(BINARY, &message).encode();
@@ -637,24 +641,19 @@ fn of_too_many_states_the_newest_is_passed_on() {
 
 #[test]
 fn a_room_keeps_so_much_for_the_disk_and_not_more() {
-    let server = Server::with(&[("ROOMS_MAX_DOCUMENT_BYTES", "67108864"), ("COMMIT_TIMEOUT_SECONDS", "60")]);
-    let mut peers: Vec<Peer> = (0..3).map(|_| Peer::enter(&server, "/rooms/notes")).collect();
+    let server = Server::with(&[("ROOMS_MAX_MESSAGE_BYTES", "10000"), ("ROOMS_MAX_TEXT_BYTES", "100")]);
+    let (mut one, mut two) = (Peer::enter(&server, "/rooms/notes"), Peer::enter(&server, "/rooms/notes"));
     let held = crate::support::hold_writer(&server.database());
-    let text = "x".repeat(1_000_000);
-    for update in 0..16 {
-        let update_of = typed(update % 3 + 1, update / 3 * 1_000_000, &text);
-        peers[update as usize % 3].send_update(&update_of);
-        for (other, peer) in peers.iter_mut().enumerate() {
-            if other != update as usize % 3 {
-                assert!(peer.binary() == sync(2, &update_of), "{update}: others do not wait for the disk");
-            }
-        }
+    let text = "x".repeat(9000);
+    // Four messages of the largest size.
+    for part in 0..4 {
+        let update = typed(5, part * 9000, &text);
+        one.send_update(&update);
+        assert!(two.binary() == sync(2, &update), "{part}: others do not wait for the disk");
     }
-    // 16 MiB are not full yet, and would be with this one.
-    peers[1].send_update(&typed(2, 5_000_000, &text));
-    let Frame::Close(1013, reason) = peers[1].socket.next() else { panic!("not closed") };
-    assert_eq!(reason, "Too many changes wait to be stored");
-    peers[0].socket.assert_quiet();
+    one.send_update(&typed(5, 4 * 9000, &text));
+    assert_eq!(one.socket.next(), Frame::Close(1013, "Too many changes wait to be stored".to_owned()));
+    two.socket.assert_quiet();
     drop(held);
 }
 
