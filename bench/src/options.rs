@@ -9,7 +9,7 @@ pub const HEALTHY: &str = r#"{"status":"ok"}"#;
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 pub const USAGE: &str = "\
-usage: inkring-bench http|append|events|limits|backup|fanout|idle|start|versus [options]
+usage: inkring-bench http|append|events|limits|backup|fanout|idle|rooms|start|versus [options]
   http     GET /healthz against axum and tiny_http, and GET of a draft against our own /healthz
   append   64 clients append segments, against the bare storage engine
   events   behaviour events one by one against our own /healthz and against nginx, which writes a line in its log for
@@ -18,15 +18,18 @@ usage: inkring-bench http|append|events|limits|backup|fanout|idle|start|versus [
   backup   the same while a database of 1 GB is backed up, against the same without; and a server that idles
   fanout   an append reaches 1,000 subscribers, against a bare loop and axum, and 100 in time
   idle     10,000 sockets with nothing to say: their memory and their pings
+  rooms    documents edited together: speed, memory and patience, against y-websocket's servers under Node
   start    start to first answer, idle memory, 2,000 connections at once
   versus   this build against another one (--before PATH), alternating: a change must not cost speed
 options:
-  --seconds N    length of one measured round (http and fanout 0.5, events 1, append, limits and backup 5, idle 30)
-  --rounds N     rounds, of which medians are printed (http 31, events 11, fanout 9 and 21, limits 5, append 3,
+  --seconds N    length of one measured round (http and fanout 0.5, events 1, append, limits and backup 5, rooms 3, idle 30)
+  --rounds N     rounds, of which medians are printed (http 31, events 11, fanout 9 and 21, limits and rooms 5, append 3,
                  backup 1, start 10, versus 11)
   --megabytes N  backup: the size of the database (1024)
   --millions N   events: how many millions of them the report is over (10), or are sent with --flat (1)
   --flat         events: nothing but whether memory, threads and descriptors stay what they are
+  --rows N,N     rooms: only these rows of its table
+  --quick        rooms: less of everything, to see whether it works
   --before PATH  versus: the release build of an inkring to compare with
   --peers-only   http or fanout without inkring, to see what the comparison servers do here
   --unpinned     http, events, fanout or idle with server and load on all cores, as the system places them";
@@ -46,6 +49,8 @@ pub struct Options {
     pub megabytes: Option<usize>,
     pub millions: Option<f64>,
     pub before: Option<PathBuf>,
+    pub rows: Option<Vec<usize>>,
+    pub quick: bool,
     pub flat: bool,
     pub peers_only: bool,
     pub unpinned: bool,
@@ -59,12 +64,18 @@ impl Options {
                 options.before = Some(words.next().ok_or("--before wants a path")?.into());
                 continue;
             }
+            if word == "--rows" {
+                let rows = words.next().ok_or("--rows wants numbers")?;
+                options.rows = Some(rows.split(',').map(str::parse).collect::<std::result::Result<_, _>>()?);
+                continue;
+            }
             let mut number = || words.next().ok_or(format!("{word} wants a number"));
             match word.as_str() {
                 "--seconds" => options.seconds = Some(number()?.parse()?),
                 "--rounds" => options.rounds = Some(number()?.parse()?),
                 "--millions" => options.millions = Some(number()?.parse()?),
                 "--megabytes" => options.megabytes = Some(number()?.parse()?),
+                "--quick" => options.quick = true,
                 "--flat" => options.flat = true,
                 "--peers-only" => options.peers_only = true,
                 "--unpinned" => options.unpinned = true,

@@ -21,7 +21,10 @@ use crate::options::Result;
 const BUILD_PATIENCE: Duration = Duration::from_secs(30 * 60);
 /// Where [`Server::nginx`] writes, in its directory.
 const NGINX_LOG: &str = "events.log";
+/// A registry may be slow.
+const INSTALL_PATIENCE: Duration = Duration::from_secs(180);
 const START_PATIENCE: Duration = Duration::from_secs(10);
+const END_PATIENCE: Duration = Duration::from_secs(40);
 
 /// Builds the real server and returns where it is: what is measured is what the tree holds now.
 pub fn build_server() -> Result<PathBuf> {
@@ -36,6 +39,35 @@ pub fn build_peers() -> Result<PathBuf> {
     let directory = target.to_str().ok_or("a path that is not UTF-8")?;
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/peers"));
     build(root, &["--locked", "--target-dir", directory], target.join("release/inkring-bench-peers"))
+}
+
+/// Installs the servers that rooms are compared with and returns where they are; says why not where that is not possible.
+pub fn install_rooms() -> Result<PathBuf> {
+    let directory = env::current_exe()?.with_file_name("inkring-bench.node");
+    let wanted = include_str!("../peers/rooms/package.json");
+    let manifest = directory.join("package.json");
+    if fs::read_to_string(directory.join("installed")).is_ok_and(|installed| installed == wanted) {
+        return Ok(directory);
+    }
+    let npm = program_called("npm").ok_or("npm is not installed")?;
+    fs::create_dir_all(&directory)?;
+    fs::write(manifest, wanted)?;
+    let mut install = Command::new(npm);
+    install.args(["install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"]);
+    let mut install = Process::spawn(install.arg(&directory).stdin(Stdio::null()).stdout(Stdio::null()))?;
+    match install.wait(INSTALL_PATIENCE)? {
+        Some(status) if status.success() => {}
+        _ => return Err("npm could not install what rooms are compared with".into()),
+    }
+    fs::write(directory.join("installed"), wanted)?;
+    Ok(directory)
+}
+
+/// Where a program is that is not ours.
+pub fn program_called(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut places = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    places.find_map(|place| Some(place.join(name)).filter(|program| program.is_file()))
 }
 
 /// `cargo build --release` in `root`, which makes `program`.
@@ -101,7 +133,7 @@ pub struct Server {
     process: Process,
     pub address: SocketAddr,
     pub spawned: Instant,
-    _directory: Option<TempDir>,
+    directory: Option<TempDir>,
 }
 
 impl Server {
@@ -157,12 +189,7 @@ impl Server {
     /// nginx as a collector of events is set up with it: each request is answered by an empty picture, and is a line in a log.
     /// None where it is not installed.
     pub fn nginx(core: Option<usize>) -> Result<Option<Self>> {
-        let path = env::var_os("PATH").unwrap_or_default();
-        let mut places = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
-        let Some(program) = places.find_map(|place| Some(place.join("nginx")).filter(|program| program.is_file()))
-        else {
-            return Ok(None);
-        };
+        let Some(program) = program_called("nginx") else { return Ok(None) };
         let directory = directory()?;
         // It cannot say which port it was given.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
@@ -186,13 +213,40 @@ impl Server {
             }
             thread::sleep(Duration::from_millis(5));
         }
-        Ok(Some(Self { process, address, spawned, _directory: Some(directory) }))
+        Ok(Some(Self { process, address, spawned, directory: Some(directory) }))
+    }
+
+    /// A server under Node that is told by HOST and PORT where to listen.
+    pub fn node(script: &Path, core: Option<usize>) -> Result<Self> {
+        let node = program_called("node").ok_or("node is not installed")?;
+        // It cannot say which port it was given.
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let mut command = pinned(&node, core)?;
+        command.arg(script).env_clear().env("HOST", "127.0.0.1").env("PORT", address.port().to_string());
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let (spawned, process) = (Instant::now(), Process::spawn(&mut command)?);
+        while TcpStream::connect(address).is_err() {
+            if spawned.elapsed() > START_PATIENCE {
+                return Err(format!("{} does not start", script.display()).into());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(Self { process, address, spawned, directory: None })
+    }
+
+    /// Ends it as an operator does, and returns its directory.
+    pub fn end(mut self) -> Result<TempDir> {
+        let process = i32::try_from(self.process.id())?;
+        let process = rustix::process::Pid::from_raw(process).ok_or("no process")?;
+        rustix::process::kill_process(process, Signal::TERM)?;
+        self.process.wait(END_PATIENCE)?.ok_or("it does not end")?;
+        self.directory.ok_or("it has no directory".into())
     }
 
     fn start(mut command: Command, directory: Option<TempDir>) -> Result<Self> {
         let spawned = Instant::now();
         let (process, address) = Process::serve(command.stdin(Stdio::null()), START_PATIENCE)?;
-        Ok(Self { process, address, spawned, _directory: directory })
+        Ok(Self { process, address, spawned, directory })
     }
 
     /// CPU seconds of all its threads so far.

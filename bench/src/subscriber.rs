@@ -2,16 +2,19 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use inkring_testkit::Client;
-use inkring_testkit::socket::{KEY, Raw, read};
+use inkring_testkit::socket::{BINARY, KEY, Raw, Sent, read};
 use mio::net::TcpStream;
 
 use crate::options::Result;
 
 /// A masked pong without a payload; its mask is 0, which no server may mind.
 const PONG: [u8; 6] = [0x8a, 0x80, 0, 0, 0, 0];
+/// How long a server may take nothing of a long message.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub struct Subscriber {
     pub stream: TcpStream,
@@ -66,7 +69,7 @@ impl Subscriber {
         Ok(Self { stream: TcpStream::from_std(client.stream), rest: client.received, pings: 0 })
     }
 
-    /// Reads once, or until the socket is empty if it has a lot, and hands over the payload of every whole text frame.
+    /// Reads once, or until the socket is empty if it has a lot, and hands over the payload of every whole text or binary frame.
     pub fn receive(&mut self, scratch: &mut [u8], mut heard: impl FnMut(&[u8])) -> Result<()> {
         loop {
             let count = match self.stream.read(scratch) {
@@ -98,17 +101,34 @@ impl Subscriber {
         let mut used = 0;
         while let Some(Raw { opcode, payload, length }) = read(&input[used..])? {
             match opcode {
-                1 => heard(payload),
+                1 | 2 => heard(payload),
                 9 if payload.is_empty() => {
                     self.pings += 1;
                     self.stream.write_all(&PONG)?;
                 }
-                8 => return Err(format!("close frame: {}", String::from_utf8_lossy(payload)).into()),
+                8 => return Err(closed(payload).into()),
                 _ => return Err(format!("a frame of kind {opcode}").into()),
             }
             used += length;
         }
         Ok(used)
+    }
+
+    /// Sends a binary message, masked with 0. Waits while the server takes no more.
+    pub fn send(&mut self, message: &[u8]) -> Result<()> {
+        let frame = Sent { mask: Some([0; 4]), ..Sent::new(BINARY, message) }.encode();
+        let (mut left, deadline) = (&frame[..], Instant::now() + PATIENCE);
+        while !left.is_empty() {
+            match self.stream.write(left) {
+                Ok(count) => left = &left[count..],
+                Err(error) if error.kind() == ErrorKind::WouldBlock && Instant::now() < deadline => {
+                    thread::sleep(Duration::from_micros(100));
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Sends a short text message, masked with 0.
@@ -117,5 +137,15 @@ impl Subscriber {
         bytes.extend_from_slice(&[0; 4]);
         bytes.extend_from_slice(text.as_bytes());
         Ok(self.stream.write_all(&bytes)?)
+    }
+}
+
+/// What a close frame says.
+fn closed(payload: &[u8]) -> String {
+    match payload {
+        [high, low, reason @ ..] => {
+            format!("closed with {}: {}", u16::from_be_bytes([*high, *low]), String::from_utf8_lossy(reason))
+        }
+        _ => "closed without a code".into(),
     }
 }

@@ -10,6 +10,7 @@ pub mod process;
 pub mod random;
 mod server;
 pub mod socket;
+pub mod yjs;
 
 use std::time::{Duration, Instant};
 

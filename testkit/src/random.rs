@@ -19,6 +19,11 @@ impl Random {
         Self(seed)
     }
 
+    /// The same in every run, for what is measured.
+    pub fn of(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// A generator of its own, for a thread.
     pub fn fork(&mut self) -> Self {
         Self(self.next())

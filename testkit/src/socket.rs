@@ -14,8 +14,8 @@ pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 pub const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 /// What an application sends to hear a pong.
 pub const PING: &str = r#"{"type":"ping"}"#;
-/// No frame of the server is longer.
-const FRAME_MAX_BYTES: usize = 1024 * 1024;
+/// No frame of the server is longer: it holds at most the whole document of a room.
+const FRAME_MAX_BYTES: usize = 64 * 1024 * 1024;
 /// The mask of RFC 6455 §5.7.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 

@@ -3,57 +3,7 @@
 use super::socket::{BINARY, Frame, Sent, Socket};
 use super::{Answer, Server};
 
-/// The state vector of an empty document.
-pub const EMPTY: &[u8] = &[0];
-/// An awareness message of nobody.
-pub const KEEP_ALIVE: &[u8] = &[1, 1, 0];
-
-pub fn put_uint(out: &mut Vec<u8>, mut value: u64) {
-    while value > 0x7f {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-/// Bytes after their number.
-pub fn buf(bytes: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    put_uint(&mut out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-    out
-}
-
-/// A sync message: 0 step 1, 1 step 2, 2 update.
-pub fn sync(kind: u8, body: &[u8]) -> Vec<u8> {
-    [&[0, kind][..], &buf(body)].concat()
-}
-
-/// The update by which a client adds text behind its own, which ends at this clock; at 0 it begins the text `t`.
-pub fn typed(client: u64, clock: u64, text: &str) -> Vec<u8> {
-    let mut out = vec![1, 1];
-    put_uint(&mut out, client);
-    put_uint(&mut out, clock);
-    if clock == 0 {
-        out.extend_from_slice(&[4, 1, 1, b't']);
-    } else {
-        out.push(0x84);
-        put_uint(&mut out, client);
-        put_uint(&mut out, clock - 1);
-    }
-    out.extend(buf(text.as_bytes()));
-    out.push(0);
-    out
-}
-
-/// An awareness message with one state.
-pub fn present(client: u64, clock: u64, state: &str) -> Vec<u8> {
-    let mut payload = vec![1];
-    put_uint(&mut payload, client);
-    put_uint(&mut payload, clock);
-    payload.extend(buf(state.as_bytes()));
-    [&[1][..], &buf(&payload)].concat()
-}
+pub use inkring_testkit::yjs::*;
 
 /// A socket in a room.
 pub struct Peer {
@@ -114,18 +64,4 @@ impl Peer {
         self.send_update(update);
         assert_eq!(self.binary(), sync(2, update), "the echo of an update says that it is kept");
     }
-}
-
-/// What a sync message carries.
-pub fn body(frame: &[u8]) -> &[u8] {
-    let (mut length, mut at) = (0_usize, 2);
-    for shift in 0.. {
-        length |= usize::from(frame[at] & 0x7f) << (7 * shift);
-        at += 1;
-        if frame[at - 1] & 0x80 == 0 {
-            break;
-        }
-    }
-    assert_eq!(frame.len(), at + length, "one message in a frame");
-    &frame[at..]
 }
