@@ -282,19 +282,46 @@ impl Socket {
     /// When something else comes, or nothing in time.
     pub fn frame(&mut self, expected: &str) -> Result<Value, String> {
         loop {
+            if let Message::Text(text) = self.message(expected)? {
+                let text = text.as_str();
+                return serde_json::from_str(text).map_err(|_| format!("expected {expected}, got {}", brief(text)));
+            }
+        }
+    }
+
+    /// The next message that says something.
+    fn message(&mut self, expected: &str) -> Result<Message, String> {
+        loop {
             match self.0.read() {
-                Ok(Message::Text(text)) => {
-                    let text = text.as_str();
-                    return serde_json::from_str(text).map_err(|_| format!("expected {expected}, got {}", brief(text)));
-                }
                 Ok(Message::Close(Some(close))) => {
                     let (code, reason) = (u16::from(close.code), brief(&close.reason));
                     return Err(format!("expected {expected}, got closed with {code} {reason}"));
                 }
+                Ok(message @ (Message::Text(_) | Message::Binary(_))) => return Ok(message),
                 Ok(_) => {}
                 Err(error) => return Err(format!("expected {expected}, got {}", brief(&error.to_string()))),
             }
         }
+    }
+
+    /// The bytes of the next binary frame.
+    ///
+    /// # Errors
+    /// When something else comes, or nothing in time.
+    pub fn binary(&mut self, expected: &str) -> Result<Vec<u8>, String> {
+        match self.message(expected)? {
+            Message::Binary(bytes) => Ok(bytes.to_vec()),
+            other => Err(format!("expected {expected}, got {}", brief(&other.to_string()))),
+        }
+    }
+
+    /// Sends a binary frame.
+    ///
+    /// # Errors
+    /// When it cannot be sent.
+    pub fn send_binary(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let sent = self.0.send(Message::binary(bytes.to_vec()));
+        sent.map_err(|error| format!("expected to send, got {}", brief(&error.to_string())))
     }
 
     /// From now on the next frame may take as long again.

@@ -4,10 +4,12 @@ use super::awareness::{
     AWARENESS_GONE_MAX_IDS, AWARENESS_LIVE_MAX_IDS, AWARENESS_MAX_BYTES, AWARENESS_MAX_IDS, AWARENESS_STATE_MAX_BYTES,
 };
 use super::desk::ERRANDS_MAX;
+use super::doctor::DOCTOR_MAX_ROOMS;
 use super::json::JSON_DEPTH_MAX;
 use super::live::UNSAVED_MAX_MESSAGES;
 use super::message::MESSAGES_PER_FRAME_MAX;
 use super::name::ROOM_NAME_MAX_BYTES;
+use super::newer::LISTED_MAX_ROOMS;
 use super::options::{
     LOADED_MAX_ROOMS, MESSAGES_PER_SECOND_MAX, OUTBOX_MAX_BYTES, OUTBOX_MAX_FRAMES, ROOMS, SOCKETS_PER_ADDRESS_MAX,
     SOCKETS_PER_USER_MAX,
@@ -22,6 +24,7 @@ use super::signal::{
     SIGNAL_BURST_MESSAGES, SIGNAL_MESSAGES_PER_SECOND, SIGNAL_TOPIC_MAX_BYTES, SIGNAL_TOPICS_ALL_MAX, SIGNAL_TOPICS_MAX,
 };
 use super::signal_socket::SIGNAL_MESSAGE_MAX_BYTES;
+use super::verbs::NAMED_MAX_DAMAGED;
 use crate::settings::BoundRow;
 
 pub(crate) const BOUNDS: &[BoundRow] = &[
@@ -118,6 +121,15 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&ROOMS, "PAGE_MAX_ROOMS", PAGE_MAX_ROOMS as u64, "rooms")
         .of("Rooms in one page of the list.", "422 for a larger `limit`; `next`, and the next page")
         .tested_by("owners_list_take_out_put_in_and_delete"),
+    BoundRow::new(&ROOMS, "NAMED_MAX_DAMAGED", NAMED_MAX_DAMAGED as u64, "rooms")
+        .of("Damaged rooms that `inkring room verify` names.", "counted")
+        .tested_by("damage_is_named_up_to_a_number_and_counted_beyond"),
+    BoundRow::new(&ROOMS, "LISTED_MAX_ROOMS", LISTED_MAX_ROOMS as u64, "rooms")
+        .of("Rooms that `inkring restore` names because the backup lacks something of them.", "counted")
+        .tested_by("what_is_newer_is_named_up_to_a_number_and_counted_beyond"),
+    BoundRow::new(&ROOMS, "DOCTOR_MAX_ROOMS", DOCTOR_MAX_ROOMS as u64, "rooms")
+        .of("Damaged rooms that `inkring doctor` names.", "counted")
+        .tested_by("damaged_rooms_are_named_up_to_a_number_and_counted_beyond"),
     BoundRow::new(&ROOMS, "REFUSALS_MAX", REFUSALS_MAX as u64, "refusals")
         .of("Refusals of the last minute that are remembered.", "everybody is refused without a socket")
         .tested_by("only_so_many_are_remembered_and_beyond_that_nobody_is_let_in_to_be_told"),

@@ -16,7 +16,9 @@ use super::retention;
 use super::shared::Shared;
 use super::signal_socket::{self, Signalling};
 use super::socket::Rooms as ShardRooms;
-use super::{bounds, operator, owners, routes};
+use super::verbs::Verb;
+use super::{bounds, doctor, newer, operator, owners, routes, smoke};
+use crate::feature::verb::Verbs;
 use crate::feature::{Feature, House, OwnDoor, Replacement, Running, Serving, ShardParts, StartError};
 use crate::gate::{Live, Routes};
 use crate::housekeeper::{self, Task};
@@ -35,6 +37,10 @@ pub static FEATURE: Feature = Feature {
     schema: super::MIGRATIONS,
     counted: &["rooms"],
     memory,
+    newer: Some(newer::newer),
+    verbs: Some(Verbs::of::<Verb>()),
+    doctor: doctor::doctor,
+    smoke: smoke::smoke,
     ..Feature::new("rooms", start)
 };
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::access::Grant;
 use super::desk::Desk;
-use super::live::{Room, Taken};
+use super::live::{Room, Seen, Taken};
 use super::load;
 use super::name::RoomName;
 use super::options::DOCUMENT_MAX_BYTES;
@@ -31,6 +31,9 @@ use crate::store::{Job, JobTimes, Reader, StoreError, Tx, Verdict};
 /// Rooms in one page of the list.
 pub(super) const PAGE_MAX_ROOMS: usize = 1000;
 const PAGE_ROOMS: usize = 100;
+
+/// What is said where there is none.
+pub(super) const NO_SUCH_ROOM: &str = "There is no such room";
 
 /// What stands behind the name of a room whose document is meant.
 const UPDATE: &str = "/update";
@@ -82,7 +85,7 @@ pub(super) fn list(rooms: &Rc<Rooms>, call: &Call<'_>, asker: Asker) -> Result<O
             for row in page {
                 from.clone_from(&row.name);
                 if may_see(&row.name) {
-                    listed.push(described(&row, registry));
+                    listed.push(described(&row, live_of(&row, registry).as_ref()));
                 }
                 if listed.len() == limit {
                     return Ok(json!({ "rooms": listed, "next": from }));
@@ -118,12 +121,15 @@ fn visible(
     })
 }
 
-/// A room as owners see it.
-fn described(row: &RoomRow, registry: &Registry) -> Value {
-    let live = RoomName::new(&row.name).ok().and_then(|name| registry.find(&name)).map(|room| room.seen());
+fn live_of(row: &RoomRow, registry: &Registry) -> Option<Seen> {
+    RoomName::new(&row.name).ok().and_then(|name| registry.find(&name)).map(|room| room.seen())
+}
+
+/// A room as owners see it; `live` if it is in memory.
+pub(super) fn described(row: &RoomRow, live: Option<&Seen>) -> Value {
     json!({
         "name": row.name,
-        "sockets": live.as_ref().map_or(0, |live| live.sockets),
+        "sockets": live.map_or(0, |live| live.sockets),
         "loaded": live.is_some(),
         "bytes": row.snapshot_bytes + row.log_bytes,
         "created_at": row.created_at.offset_style().to_string(),
@@ -153,7 +159,7 @@ fn document(desk: &Desk, registry: &Registry, name: &RoomName) -> Result<Vec<u8>
     let reader = desk.reader().ok_or_else(|| ApiError::overloaded("The database cannot be read now"))?;
     let loaded = load::load(reader, name.as_str())?;
     if loaded.row.is_none() {
-        return Err(ApiError::new(Code::NotFound, "There is no such room"));
+        return Err(ApiError::new(Code::NotFound, NO_SUCH_ROOM));
     }
     Ok(loaded.document.snapshot().encode())
 }
@@ -304,7 +310,7 @@ impl Job for Delete {
             (Err(error), _) => Err(error.into()),
             (Ok(_), Some(Ok(true))) => Ok(()),
             (Ok(_), Some(Ok(false))) if self.room.is_some() => Ok(()),
-            (Ok(_), Some(Ok(false))) => Err(ApiError::new(Code::NotFound, "There is no such room")),
+            (Ok(_), Some(Ok(false))) => Err(ApiError::new(Code::NotFound, NO_SUCH_ROOM)),
             (Ok(_), Some(Err(error))) => Err(error),
             (Ok(_), None) => Err(ApiError::internal("the job did not run")),
         };

@@ -186,3 +186,33 @@ fn remove(tx: &mut Tx<'_>, id: i64) -> Result<(), Error> {
     tx.change("DELETE FROM room_snapshots WHERE room = ?1", &[id.into()])?;
     tx.run("DELETE FROM rooms WHERE id = ?1", &[id.into()])
 }
+
+/// Has `see` every room, by name, with the number of its last update.
+pub(super) fn last_updates(
+    query: &impl Query,
+    mut see: impl FnMut(&str, i64) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let sql = "SELECT name, max(coalesce((SELECT max(seq) FROM room_updates WHERE room = rooms.id), 0), \
+               coalesce((SELECT max(seq) FROM room_snapshots WHERE room = rooms.id), 0)) FROM rooms ORDER BY name";
+    query.each(sql, &[], |row| see(row.get(0)?, row.get(1)?))
+}
+
+/// The number of the last update of a room, if there is such a room.
+pub(super) fn last_update(query: &impl Query, name: &str) -> Result<Option<i64>, Error> {
+    let sql = "SELECT max(coalesce((SELECT max(seq) FROM room_updates WHERE room = rooms.id), 0), \
+               coalesce((SELECT max(seq) FROM room_snapshots WHERE room = rooms.id), 0)) FROM rooms WHERE name = ?1";
+    query.one(sql, &[name.into()], |row| row.get(0))
+}
+
+/// How many rooms there are, and how many of them are only read because they are damaged.
+pub(super) fn counts(query: &impl Query) -> Result<(i64, i64), Error> {
+    let counts =
+        query.one("SELECT count(*), count(quarantine) FROM rooms", &[], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(counts.unwrap_or_default())
+}
+
+/// Rooms that are only read because they are damaged, by name, and why.
+pub(super) fn quarantined(query: &impl Query, count: usize) -> Result<Vec<(String, String)>, Error> {
+    let sql = "SELECT name, quarantine FROM rooms WHERE quarantine IS NOT NULL ORDER BY name LIMIT ?1";
+    query.all(sql, &[count.into()], |row| Ok((row.get(0)?, row.get(1)?)))
+}

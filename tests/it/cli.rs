@@ -132,7 +132,8 @@ fn help_and_version_go_to_stdout_and_change_nothing() {
     let verbs: Vec<&str> = listed.filter_map(|line| line.split_whitespace().next()).collect();
     let own = ["serve", "check-config", "print-config", "token", "audit"];
     assert!(
-        verbs.starts_with(&own) && verbs[5..].starts_with(&["backup", "verify", "restore", "metrics", "doctor"]),
+        verbs.starts_with(&own)
+            && verbs[5..].starts_with(&["backup", "verify", "restore", "metrics", "room", "doctor"]),
         "{help}"
     );
     for said in [

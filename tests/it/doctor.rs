@@ -185,6 +185,32 @@ fn each_seeded_fault_is_found() {
     assert!(seeded(&mut command(&server, &[("BACKUP_DIR", "data")]), "backup", "yellow").contains("none in data"));
     assert!(seeded(&mut command(&server, &[("BACKUP_DIR", "")]), "backup", "yellow").contains("no BACKUP_DIR"));
 
+    let sql = |sql: &str| rusqlite::Connection::open(&database).unwrap().execute_batch(sql).unwrap();
+    sql(
+        "INSERT INTO rooms (name, creator_id, created_at, used_at, quarantine) VALUES ('hurt', 'a', 0, 0, 'update 2: short')",
+    );
+    let found = seeded(&mut command(&server, &[]), "rooms", "red");
+    assert!(found.contains("1 of 1 are damaged and only read: hurt (update 2: short)"), "{found}");
+    sql("DELETE FROM rooms");
+    let listens = server.address.to_string();
+    let found = seeded(&mut command(&server, &[("ROOMS_ADDR", &listens)]), "rooms", "red");
+    assert!(
+        found.contains(&format!("ROOMS_ADDR puts the door of rooms at {listens}, where LISTEN_ADDR={listens}")),
+        "{found}"
+    );
+    let port = server.address.port().to_string();
+    assert!(seeded(&mut command(&server, &[("WS_PORT", &port)]), "rooms", "red").contains("WS_PORT puts the door"));
+    let shut = [
+        ("ENV", "development"),
+        ("CONFIG_STRICT", "false"),
+        ("JWT_SECRET", ""),
+        closed,
+        ("ROOMS_REQUIRE_TOKEN", "true"),
+    ];
+    let (_, findings) = run(&mut command(&server, &shut));
+    let rooms: Vec<&Value> = findings.iter().filter(|finding| finding["check"] == "rooms").collect();
+    assert!(rooms[0]["found"].as_str().unwrap().contains("nobody gets into a room"), "{findings:#?}");
+
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     assert!(seeded(&mut command(&server, &[("LISTEN_ADDR", &nobody)]), "server", "red").contains("does not answer"));
     assert!(seeded(&mut command(&server, &[("OPS_ADDR", &nobody)]), "private_plane", "red").contains(&nobody));

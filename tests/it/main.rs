@@ -51,6 +51,7 @@ mod rooms_core;
 mod rooms_crash;
 mod rooms_signal;
 mod rooms_stock;
+mod rooms_verbs;
 mod routes_files;
 mod routes_toy;
 mod same_file;

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use crate::faults::{limit_files, log_bytes};
 use crate::support::{Server, besides_settings, hold_writer, inkring, wait_for};
 
-const STEPS: [&str; 8] =
-    ["healthz", "readyz", "create-draft", "add-collaborator", "append", "websocket", "pass-ring", "event"];
-const ALL_PASS: [&str; 8] = ["PASS"; 8];
+const STEPS: [&str; 9] =
+    ["healthz", "readyz", "create-draft", "add-collaborator", "append", "websocket", "pass-ring", "event", "room"];
+const ALL_PASS: [&str; 9] = ["PASS"; 9];
 /// All that a real installation turns on.
 const HARDENED: [(&str, &str); 9] = [
     ("ENV", "production"),
@@ -104,8 +104,27 @@ fn the_event_is_kept_and_figures_of_people_are_as_they_were() {
     let first = json!({ "visitor_id": "somebody", "event": "first" });
     assert_eq!(refusing.post_as("alice", "/api/metrics/event", &first).status, 429);
     let (ends, lines) = smoke(refusing.address, &["--timeout", "1"], &[]);
-    assert_eq!(ends.last().unwrap(), "FAIL");
+    assert_eq!((&*ends[7], &*ends[8]), ("FAIL", "PASS"));
     assert!(line(&lines, "event").contains("expected 202, got 429 rate_limited"), "{lines}");
+}
+
+#[test]
+fn a_room_is_entered_and_nothing_is_left_of_it() {
+    let server = Server::with(&[("ROOMS_REQUIRE_TOKEN", "true"), ("AUTH_TRUST_USER_HEADER", "false")]);
+    let (ends, lines) = smoke(server.address, &[], &[]);
+    assert_eq!(ends[8], "FAIL");
+    let said = line(&lines, "room");
+    assert!(said.contains("takes only users who are known") && said.contains("SMOKE_TOKEN or --token-file"), "{said}");
+
+    let mut server = Server::start();
+    assert_eq!(smoke(server.address, &[], &[]).0, ALL_PASS);
+    assert!(server.terminate().success());
+    let listed = server.command().args(["room", "list", "--format", "json"]).output().unwrap();
+    assert_eq!(String::from_utf8(listed.stdout).unwrap(), "{\"rooms\":[]}\n");
+    let off = Server::with(&[("ROOMS_ENABLED", "false")]);
+    let (ends, lines) = smoke(off.address, &[], &[]);
+    assert_eq!(ends[8], "FAIL");
+    assert!(line(&lines, "room").contains("ROOMS_ENABLED=false"), "{lines}");
 }
 
 #[test]
@@ -123,7 +142,7 @@ fn an_option_goes_before_its_variable_and_an_empty_variable_is_none() {
 fn a_server_with_everything_on_says_what_it_wants_and_passes_with_it() {
     let server = Server::with(&HARDENED);
     let (ends, lines) = smoke(server.address, &[], &[]);
-    assert_eq!(ends, ["PASS", "PASS", "FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "PASS"]);
+    assert_eq!(ends, ["PASS", "PASS", "FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "PASS", "FAIL"]);
     let said = line(&lines, "create-draft");
     for part in
         ["expected 200, got 401 http_error: Missing Authorization", "SMOKE_TOKEN or --token-file", "(request id smoke-"]
@@ -131,12 +150,14 @@ fn a_server_with_everything_on_says_what_it_wants_and_passes_with_it() {
         assert!(said.contains(part), "{said}");
     }
     assert_eq!(line(&lines, "append"), "SKIP  append: create-draft failed");
+    let said = line(&lines, "room");
+    assert!(said.contains("refused: ") && said.contains("Origin not allowed; set SMOKE_ORIGIN"), "{said}");
 
     let minted = server.command().args(["token", "mint", "--user", "carol"]).output().unwrap();
     let token = String::from_utf8(minted.stdout).unwrap();
     let token = token.trim();
     let (ends, lines) = smoke(server.address, &[], &[("SMOKE_TOKEN", token)]);
-    assert_eq!(ends, ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS", "PASS"]);
+    assert_eq!(ends, ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS", "PASS", "FAIL"]);
     let said = line(&lines, "websocket");
     let advice = "ws_limit: Origin not allowed; set SMOKE_ORIGIN or --origin to one of the server's WS_ALLOWED_ORIGINS";
     assert!(said.contains(advice) && !lines.contains(token), "{said}");
@@ -167,7 +188,7 @@ fn who_is_told_to_wait_waits() {
     let slow = [&tight[..], &[("RATE_LIMIT_PER_MINUTE_DEFAULT", "2")]].concat();
     let server = Server::with(&slow);
     let (ends, lines) = smoke(server.address, &["--timeout", "30"], &[]);
-    assert_eq!(ends, ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS", "PASS"]);
+    assert_eq!(ends, ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS", "PASS", "PASS"]);
     assert!(line(&lines, "websocket").contains("got 429 rate_limited"), "{lines}");
 }
 
@@ -179,7 +200,7 @@ fn a_server_that_takes_no_changes_is_found_out() {
     let path = format!("/v1/collab/drafts/{draft_id}/segments");
     assert_eq!(server.post_as("alice", &path, &json!({ "content": "x", "idempotency_key": "x" })).status, 503);
     let (ends, lines) = smoke(server.address, &[], &[]);
-    assert_eq!(ends, ["PASS", "FAIL", "FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "PASS"]);
+    assert_eq!(ends, ["PASS", "FAIL", "FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "PASS", "PASS"]);
     let said = line(&lines, "readyz");
     assert!(said.contains("got 503 storage_readonly: database read-only"), "{said}");
     assert!(line(&lines, "create-draft").contains("got 503 storage_readonly"), "{lines}");
@@ -200,7 +221,7 @@ fn a_server_that_takes_no_changes_is_found_out() {
 fn nobody_there_fails_once() {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (ends, lines) = smoke(gone, &[], &[]);
-    assert_eq!(ends, ["FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP"]);
+    assert_eq!(ends, ["FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP"]);
     assert!(lines.starts_with(&format!("FAIL  healthz: cannot connect to {gone}: ")), "{lines}");
     let directory = tempfile::tempdir().unwrap();
     for arguments in [&["healthcheck"][..], &["healthcheck", "--url", &format!("http://{gone}")]] {
@@ -261,7 +282,7 @@ fn who_answers_rubbish_is_shown_up_and_harms_nobody() {
             let _ = stream.write_all(reply);
         });
         let (ends, lines) = smoke(address, &["--timeout", "30"], &[]);
-        assert_eq!(ends, ["FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP"]);
+        assert_eq!(ends, ["FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP"]);
         assert!(line(&lines, "healthz").contains(says), "{lines}");
     }
     let mut held = Vec::new();
@@ -280,6 +301,16 @@ fn almost(watch: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
         if begin[..count].starts_with(b"GET /v1/ws/") {
             let watch = Arc::clone(&watch);
             std::thread::spawn(move || watch(stream));
+            return;
+        }
+        if begin[..count].starts_with(b"GET /rooms/") {
+            std::thread::spawn(move || {
+                let mut socket = tungstenite::accept(stream).unwrap();
+                for frame in [&[0, 0, 1, 0][..], &[0, 1, 2, 0, 0]] {
+                    socket.send(frame.to_vec().into()).unwrap();
+                }
+                while socket.read().is_ok() {}
+            });
             return;
         }
         let asked = request(&mut stream);
@@ -347,7 +378,7 @@ fn a_socket_that_is_none_fails_alone() {
     ];
     for (address, says, patience) in servers {
         let (ends, lines) = smoke(address, &["--timeout", patience], &[]);
-        assert_eq!(ends, ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS", "PASS"], "{lines}");
+        assert_eq!(ends, ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS", "PASS", "PASS"], "{lines}");
         assert!(line(&lines, "websocket").contains(says), "{lines}");
     }
 }

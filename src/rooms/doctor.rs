@@ -1,0 +1,99 @@
+//! What the doctor sees of rooms: whether they are damaged, whether somebody gets in, and whether their door can be opened.
+
+use super::options::{self, ADDR, ENABLED, Options};
+use super::store;
+use crate::feature::doctor::{Diagnosis, Examined};
+use crate::gate::identity::options::TRUST_HEADER;
+use crate::gate::verifies_tokens;
+use crate::net::options::LISTEN as PUBLIC;
+use crate::plane;
+use crate::settings::Settings;
+use crate::store::{Error, Reader};
+
+const CHECK: &str = "rooms";
+
+/// Damaged rooms that the doctor names; the rest is counted.
+pub(super) const DOCTOR_MAX_ROOMS: usize = 5;
+
+/// How rooms are.
+pub(super) fn doctor(examined: &Examined<'_>) -> Vec<Diagnosis> {
+    let settings = examined.settings;
+    if !settings.flag(&ENABLED) {
+        return vec![Diagnosis::green(CHECK, "ROOMS_ENABLED=false: there are none".to_owned())];
+    }
+    let mut found: Vec<Diagnosis> = door(settings).into_iter().chain(entry(settings)).collect();
+    match examined.reader.map(stored) {
+        Some(Ok(stored)) => found.push(stored),
+        Some(Err(error)) => found.push(Diagnosis::red(
+            CHECK,
+            format!("the rooms cannot be read: {error}"),
+            "inkring room verify says more",
+        )),
+        None => {}
+    }
+    found
+}
+
+/// Their own door cannot be where something else listens.
+fn door(settings: &Settings) -> Option<Diagnosis> {
+    let place = options::places(settings).into_iter().next()?;
+    let knob = if settings.endpoint(&ADDR).is_some() { "ROOMS_ADDR" } else { "WS_PORT" };
+    let publics = settings.endpoints(&PUBLIC).iter().map(|public| ("LISTEN_ADDR", public));
+    let private = plane::client::place(settings).map(|private| ("OPS_ADDR", private));
+    let (other, taken) = publics.chain(private).find(|(_, other)| other.excludes(&place))?;
+    let found =
+        format!("{knob} puts the door of rooms at {place}, where {other}={taken} listens: the server does not start");
+    Some(Diagnosis::red(CHECK, found, format!("give {knob} another port; /rooms/NAME is at LISTEN_ADDR in any case")))
+}
+
+/// Where a token is wanted, there has to be a key to verify it with.
+fn entry(settings: &Settings) -> Option<Diagnosis> {
+    let somebody_is_known = verifies_tokens(settings) || settings.flag(&TRUST_HEADER);
+    if somebody_is_known || !Options::of(settings).require_token {
+        return None;
+    }
+    let found = "nobody gets into a room: only users who are known may, and there is no key to verify tokens with";
+    let remedy = "set JWT_SECRET or another key; or ROOMS_REQUIRE_TOKEN=false if anybody may read and write all rooms; or \
+                  ROOMS_ENABLED=false";
+    Some(Diagnosis::yellow(CHECK, found.to_owned(), remedy))
+}
+
+fn stored(reader: &Reader) -> Result<Diagnosis, Error> {
+    let (rooms, damaged) = store::counts(reader)?;
+    if damaged == 0 {
+        return Ok(Diagnosis::green(CHECK, format!("{rooms} stored, none known to be damaged")));
+    }
+    let named = store::quarantined(reader, DOCTOR_MAX_ROOMS)?;
+    let more = damaged - named.len() as i64;
+    let named: Vec<String> = named.iter().map(|(name, reason)| format!("{name} ({reason})")).collect();
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    let found = format!("{damaged} of {rooms} are damaged and only read: {}{more}", named.join(", "));
+    let remedy = "take out what can be read by inkring room export NAME, then restore a backup, or delete the room and import \
+                  the export; clients that are open still have all of it";
+    Ok(Diagnosis::red(CHECK, found, remedy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feature::doctor::Colour;
+
+    #[test]
+    fn damaged_rooms_are_named_up_to_a_number_and_counted_beyond() {
+        let reader = Reader::in_memory(crate::rooms::MIGRATIONS);
+        assert_eq!(stored(&reader).unwrap().found, "0 stored, none known to be damaged");
+        for room in 0..=DOCTOR_MAX_ROOMS {
+            reader.batch(&format!(
+                "INSERT INTO rooms (name, creator_id, created_at, used_at, quarantine) \
+                 VALUES ('room {room}', 'a', 0, 0, 'update 7: too short')"
+            ));
+        }
+        let found = stored(&reader).unwrap();
+        assert_eq!(found.colour, Colour::Red);
+        assert!(
+            found.found.starts_with("6 of 6 are damaged and only read: room 0 (update 7: too short), room 1 "),
+            "{found:?}"
+        );
+        assert!(found.found.ends_with(", and 1 more"), "{found:?}");
+    }
+}
