@@ -7,6 +7,7 @@ use crate::ops::Operated;
 use crate::repository::read;
 use crate::support::browser::Page;
 use crate::support::needs::browser;
+use crate::support::yjs::{Peer, typed};
 
 const HOSTILE: &str = "<img src=x onerror=document.title=1>";
 
@@ -31,6 +32,16 @@ fn the_dashboard_shows_what_is_and_runs_nothing_of_others() {
     assert!(page.text_of("#server-facts").contains(&operated.server.address.to_string()));
     // Features that have a page are led to.
     assert_eq!(page.value("document.querySelector('#server-facts a')?.getAttribute('href')"), "/behaviour");
+
+    // A room has a name that a client chose, too.
+    let mut peer = Peer::enter(&operated.server, "/rooms/plan%3Cb%3E");
+    peer.change(&typed(5, 0, "Hi"));
+    page.wait_until("document.getElementById('rooms-facts').innerText.includes('plan<b> (')");
+    let rooms = page.text_of("#rooms-facts");
+    for fact in ["1 of at most 5000", "1, of which 0 speak JSON", "1 since the start", "1 socket)"] {
+        assert!(rooms.contains(fact), "{fact}: {rooms}");
+    }
+    assert!(!rooms.contains("Only read") && !page.text_of("#server-facts").contains("Rooms"), "{rooms}");
 
     // What a client chose is text, in whatever row it stands.
     let rows = page.text_of("#rows");
