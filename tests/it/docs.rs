@@ -219,7 +219,7 @@ fn bounds() -> Vec<[String; 3]> {
 #[test]
 fn every_setting_and_constant_that_is_named_exists() {
     // Names of the system, of the tests and of `inkring smoke`, and one that stands for others.
-    const OTHERS: [&str; 32] = [
+    const OTHERS: [&str; 33] = [
         "BASE_URL",
         "SMOKE_COLLAB_ID",
         "SMOKE_ORIGIN",
@@ -237,6 +237,7 @@ fn every_setting_and_constant_that_is_named_exists() {
         "INKRING_CRASH_ROUNDS",
         "INKRING_ROOMS_FIGURES",
         "INKRING_ROOMS_HISTORIES",
+        "INKRING_ROOMS_LIVE_HISTORIES",
         "INKRING_SOAK_SECONDS",
         "INKRING_TEST_SEED",
         "OPS_API",

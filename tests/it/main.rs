@@ -49,6 +49,7 @@ mod rooms;
 mod rooms_client;
 mod rooms_core;
 mod rooms_crash;
+mod rooms_live;
 mod rooms_signal;
 mod rooms_stock;
 mod rooms_verbs;

@@ -15,7 +15,7 @@ const VERSIONS: [&str; 3] = ["1.5.4", "2.1.0", "3.1.0"];
 
 /// Where the clients are installed, if they are.
 #[track_caller]
-fn clients() -> Option<PathBuf> {
+pub fn clients() -> Option<PathBuf> {
     let clients = root().join("target/clients");
     let is_there = program(&["node"]).is_some() && clients.join("node_modules/y-websocket-3").is_dir();
     if !is_there {
