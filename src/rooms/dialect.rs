@@ -79,8 +79,8 @@ enum Json {
     /// Until it says something in JSON.
     NotYet,
     /// Nothing has come; from this moment on, if nothing does.
-    From { at: Instant, form: Form },
-    /// On the original's form, as nothing has come; a binary frame that is the first of all ends it.
+    From { at: Instant },
+    /// As nothing has come. A binary frame that is the first of all ends it: a provider was held up on its way.
     Supposed,
     /// For good.
     Spoken,
@@ -98,9 +98,9 @@ impl Dialect {
             // Who wants no binary is left with this.
             None if !binary => Json::Spoken,
             None => match form {
-                Form::Query => Json::From { at: now + QUERY_HOLD, form },
+                Form::Query => Json::From { at: now + QUERY_HOLD },
                 Form::Path if wait.is_zero() => Json::NotYet,
-                Form::Path => Json::From { at: now + wait, form },
+                Form::Path => Json::From { at: now + wait },
             },
         };
         Self { binary, json }
@@ -143,11 +143,8 @@ impl Dialect {
     /// Looks at the time. True: JSON begins now, and `init` goes out.
     pub fn tick(&mut self, now: Instant) -> bool {
         match self.json {
-            Json::From { at, form } if at <= now => {
-                self.json = match form {
-                    Form::Query => Json::Supposed,
-                    Form::Path => Json::Spoken,
-                };
+            Json::From { at } if at <= now => {
+                self.json = Json::Supposed;
                 true
             }
             _ => false,
@@ -157,7 +154,7 @@ impl Dialect {
     /// When to look at it next.
     pub fn next_tick(&self) -> Option<Instant> {
         match self.json {
-            Json::From { at, .. } => Some(at),
+            Json::From { at } => Some(at),
             _ => None,
         }
     }
@@ -217,17 +214,16 @@ mod tests {
     }
 
     #[test]
-    fn on_the_original_s_form_a_first_frame_that_is_binary_ends_json() {
-        let (mut dialect, now) = opened(Form::Query, None, NO_WISH);
-        assert!(dialect.tick(now + QUERY_HOLD) && dialect.binary());
-        assert_eq!(speaks(&dialect), (true, false));
-        assert!(!dialect.binary());
-        let (mut dialect, now) = opened(Form::Query, None, NO_WISH);
-        assert!(dialect.tick(now + QUERY_HOLD) && !dialect.text() && !dialect.binary());
-        assert!(dialect.speaks_json(), "it was not the first");
-        let (mut dialect, now) = opened(Form::Path, None, NO_WISH);
-        assert!(dialect.tick(now + WAIT) && !dialect.binary());
-        assert!(dialect.speaks_json(), "nor is it so on the other form");
+    fn a_first_frame_that_is_binary_ends_json_that_had_begun() {
+        for (form, hold) in [(Form::Path, WAIT), (Form::Query, QUERY_HOLD)] {
+            let (mut dialect, now) = opened(form, None, NO_WISH);
+            assert!(dialect.tick(now + hold) && dialect.binary());
+            assert_eq!(speaks(&dialect), (true, false), "{form:?}");
+            assert!(!dialect.binary());
+            let (mut dialect, now) = opened(form, None, NO_WISH);
+            assert!(dialect.tick(now + hold) && !dialect.text() && !dialect.binary());
+            assert!(dialect.speaks_json(), "it was not the first");
+        }
     }
 
     #[test]

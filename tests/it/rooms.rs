@@ -258,6 +258,22 @@ fn each_hears_its_own_dialect_only() {
 }
 
 #[test]
+fn a_provider_that_was_held_up_is_taken_for_a_json_client_only_until_it_speaks() {
+    let server = Server::with(&[("ROOMS_JSON_WAIT_MS", "1")]);
+    let (mut other, _) = json_client(&server, "slow");
+    let (_, mut provider) = Socket::open(&server, "/rooms/slow", &[]);
+    assert_eq!(provider.next(), Frame::Binary(vec![0, 0, 1, 0]));
+    assert_eq!(provider.json()["type"], "init");
+    let mut provider = Peer { socket: provider };
+    provider.send(&[0, 0, 1, 0]);
+    assert_eq!(provider.binary(), [0, 1, 2, 0, 0]);
+    other.send_text(r#"{"type":"custom","data":1}"#);
+    other.send_text(r#"{"type":"get-peers"}"#);
+    assert_eq!(next_text(&mut other), r#"{"type":"peers","peers":[]}"#);
+    provider.socket.assert_quiet();
+}
+
+#[test]
 fn a_sub_protocol_says_which_dialect_is_meant_and_is_answered() {
     let server = Server::start();
     for (offered, chosen, first_is_text) in
