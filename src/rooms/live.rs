@@ -169,6 +169,8 @@ pub(super) enum Told {
     Loaded,
     /// Updates up to this one are on disk; these are those of this socket.
     Saved { through: i64, echoes: Vec<Frame> },
+    /// This is what it has asked for.
+    Answer(Frame),
     /// This is for this socket alone.
     Frame(Frame),
     /// It is over.
@@ -330,6 +332,11 @@ impl Room {
     pub(super) fn stored(&self) -> Option<Snapshot> {
         let state = self.state.lock();
         (state.phase == Phase::Open && state.row.is_some()).then(|| state.document.snapshot())
+    }
+
+    /// How large the document is, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.state.lock().document.bytes()
     }
 
     /// What a client lacks that knows so much.

@@ -44,6 +44,8 @@ const GAP_EVERY: Duration = Duration::from_secs(1);
 /// What is owed to a socket until its updates are on disk: answers to type 102, and what it has sent twice.
 const OWED_MAX: usize = 64;
 const OWED_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Of a larger document, what a client lacks is made on the desk: it would keep everyone else on the shard waiting.
+const WHOLE_MAX_BYTES: usize = 256 * 1024;
 /// With so much unsent, a client that asks for the document once more is not reading.
 const UNREAD_MAX_BYTES: usize = 1024 * 1024;
 
@@ -101,6 +103,8 @@ pub(super) struct Member {
     owed_bytes: usize,
     /// The number of its last update.
     last: i64,
+    /// What it asked for is being made on the desk.
+    is_answered_elsewhere: bool,
     bad: u32,
     gaps: u32,
     next_gap: Instant,
@@ -316,6 +320,7 @@ impl Member {
             owed: VecDeque::new(),
             owed_bytes: 0,
             last: 0,
+            is_answered_elsewhere: false,
             bad: 0,
             gaps: 0,
             next_gap: now,
@@ -367,6 +372,10 @@ impl Member {
                 }
             }
             Told::Saved { through, echoes } => self.saved(through, &echoes, out),
+            Told::Answer(frame) => {
+                self.answer(&frame, out);
+                self.is_answered_elsewhere = false;
+            }
             Told::Frame(frame) => out.frame(&frame),
             Told::Closed { code, reason } => out.close(code, &reason),
         }
@@ -496,7 +505,10 @@ impl Member {
         match message {
             Message::Step1(vector) => {
                 received.step1.inc();
-                self.step1(vector, out);
+                match StateVector::parse(vector) {
+                    Ok(known) => self.step1(known, out),
+                    Err(refused) => self.bad(&refused.to_string(), out),
+                }
             }
             Message::Step2(update) => {
                 received.step2.inc();
@@ -523,18 +535,32 @@ impl Member {
     }
 
     /// Gives a client what it lacks.
-    fn step1(&mut self, vector: &[u8], out: &mut Outgoing<'_>) {
+    fn step1(&mut self, known: StateVector, out: &mut Outgoing<'_>) {
         let Some(place) = &self.place else { return };
-        let known = match StateVector::parse(vector) {
-            Ok(known) => known,
-            Err(refused) => return self.bad(&refused.to_string(), out),
-        };
         if out.waiting_bytes() > UNREAD_MAX_BYTES {
             return out.close(code::TRY_AGAIN, "Reading too slowly; reconnect and catch up");
         }
-        let answer = Frame::binary(&message::step2(&place.room.diff(&known)));
-        // However large it is: the client has asked for it, and is asked back before it gets another.
-        out.lend(&answer);
+        if self.is_answered_elsewhere {
+            // What is being made has all that it lacks, and more.
+            return;
+        }
+        if place.room.bytes() <= WHOLE_MAX_BYTES {
+            let answer = Frame::binary(&message::step2(&place.room.diff(&known)));
+            return self.answer(&answer, out);
+        }
+        let (room, address) = (Arc::clone(&place.room), self.rooms.parts.mailbox.socket(place.ticket));
+        let taken = self.rooms.shared.errands.run(move |_| {
+            address.tell(Told::Answer(Frame::binary(&message::step2(&room.diff(&known)))));
+        });
+        self.is_answered_elsewhere = taken;
+        if !taken {
+            out.close(code::TRY_AGAIN, no_room(NoRoom::Busy));
+        }
+    }
+
+    /// Gives what a client has asked for, however large it is: it is asked back before it gets another.
+    fn answer(&mut self, answer: &Frame, out: &mut Outgoing<'_>) {
+        out.lend(answer);
         self.rooms.shared.counters.sent_step2.inc();
         self.next_keep_alive = self.now() + KEEP_ALIVE_AFTER;
     }

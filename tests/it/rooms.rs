@@ -719,3 +719,20 @@ fn while_nothing_can_be_stored_rooms_are_read_and_everyone_is_asked_once_it_can(
     one.send(&sync(1, YO));
     assert_eq!((one.binary(), two.binary()), (sync(2, YO), sync(2, YO)));
 }
+
+#[test]
+fn a_large_document_is_given_whole_however_often_it_is_asked_for() {
+    let server = Server::with(&[("WS_OUTBOX_BYTES", "1024")]);
+    let (mut one, mut two) = (Peer::enter(&server, "/rooms/large"), Peer::enter(&server, "/rooms/large"));
+    let whole = typed(5, 0, &"x".repeat(3_000_000));
+    one.change(&whole);
+    assert!(two.binary() == sync(2, &whole));
+    // What is asked for while it is being made is given once.
+    two.socket.send_bytes(Sent::new(BINARY, sync(0, &[0])).encode().repeat(3));
+    assert!(two.binary() == sync(1, &whole));
+    two.socket.assert_quiet();
+    two.send(&sync(0, &[1, 5, 0xbf, 0x8d, 0xb7, 1]));
+    let rest = two.binary();
+    assert_eq!(rest[..2], [0, 1], "{rest:?}");
+    assert_eq!(rest.iter().filter(|byte| **byte == b'x').count(), 1);
+}
