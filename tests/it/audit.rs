@@ -516,7 +516,7 @@ fn a_verb_says_what_is_wrong_with_a_file() {
     for (sql, says) in [
         (None, "there is no database at other.db"),
         (Some("CREATE TABLE notes (text)"), "is not an inkring database"),
-        (Some(old.as_str()), "has schema version 1, and this inkring reads version 3; make a backup"),
+        (Some(old.as_str()), "has schema version 1, and this inkring reads version 4; make a backup"),
         (Some(altered.as_str()), "it has the table notes, which inkring did not make"),
         (Some("PRAGMA application_id = 0x696e6b72; PRAGMA user_version = 99"), "run the newer inkring"),
     ] {
@@ -554,7 +554,7 @@ fn a_database_of_the_first_version_is_taken_over_with_all_that_is_in_it() {
     drop(old);
     server.launch();
     let line = server.wait_for_log(|line| line["message"] == "store.migrated");
-    assert_eq!((&line["from"], &line["to"]), (&json!(1), &json!(3)));
+    assert_eq!((&line["from"], &line["to"]), (&json!(1), &json!(4)));
     assert_eq!(server.get("/v1/collab/drafts/old").expect(200)["data"]["segments"][0]["content"], "long ago");
     server.post_as("alice", &path("old", "segments"), &segment("today", "k")).expect(200);
     assert_eq!(

@@ -13,7 +13,8 @@ use spki::Document;
 use uuid::Uuid;
 
 use crate::repository::root;
-use crate::support::socket::{Frame, PING, Sent, Socket, TEXT, connect_narrow, path};
+use crate::support::socket::{BINARY, Frame, PING, PROTOCOL_PING, Sent, Socket, TEXT, connect_narrow, path};
+use crate::support::yjs::{sync, typed};
 use crate::support::{Answer, Server, wait_for};
 
 const DRAFTS: &str = "/v1/collab/drafts";
@@ -306,6 +307,58 @@ fn socket_cases() -> Vec<Case> {
     ]
 }
 
+/// What a socket of a room is told next, in a word.
+fn in_a_word(frame: Frame) -> String {
+    match frame {
+        Frame::Binary(bytes) if bytes.starts_with(&[2, 0]) => "denied".to_owned(),
+        Frame::Binary(bytes) if bytes.starts_with(&[0, 0]) => "asked".to_owned(),
+        Frame::Binary(_) => "told".to_owned(),
+        Frame::Close(code, _) => code.to_string(),
+        other => format!("{other:?}").split('(').next().unwrap().to_owned(),
+    }
+}
+
+/// Enters a room of its own, says this there, and hears what follows the first word.
+fn in_a_room(server: &Server, opcode: u8, said: &[u8]) -> String {
+    let (_, mut socket) = Socket::open(server, &format!("/rooms/{}", Uuid::new_v4()), &[]);
+    assert_eq!(in_a_word(socket.next()), "asked");
+    socket.send(&Sent::new(opcode, said));
+    socket.send(&Sent::new(PROTOCOL_PING, "x"));
+    in_a_word(socket.next())
+}
+
+/// Enters a room of its own, and hears the first word.
+fn entering(server: &Server, headers: &[(&str, &str)]) -> String {
+    let (_, mut socket) = Socket::open(server, &format!("/rooms/{}", Uuid::new_v4()), headers);
+    in_a_word(socket.next())
+}
+
+fn room_cases() -> Vec<Case> {
+    const SMALL_TEXT: &[(&str, &str)] = &[("ROOMS_MAX_TEXT_BYTES", "64")];
+    let nameless = |server: &Server| entering(server, &[]);
+    let by_token = |server: &Server| entering(server, &[("Authorization", &format!("Bearer {}", hs256(SECRET)))]);
+    let second = |server: &Server| {
+        let room = format!("/rooms/{}", Uuid::new_v4());
+        let _first = Socket::open(server, &room, &[]);
+        in_a_word(Socket::open(server, &room, &[]).1.next())
+    };
+    let unknown = |server: &Server| in_a_room(server, BINARY, &[&[77][..], &[0; 2000]].concat());
+    let text = |server: &Server| in_a_room(server, TEXT, format!("{:100}", r#"{"type":"get-peers"}"#).as_bytes());
+    let update = |server: &Server| {
+        let said = in_a_room(server, BINARY, &sync(2, &typed(5, 0, &"x".repeat(2000))));
+        // Its echo may come before the pong or after it.
+        if said == "told" { "Pong".to_owned() } else { said }
+    };
+    vec![
+        case("ROOMS_REQUIRE_TOKEN", &[], "true", nameless, ["asked", "denied"]),
+        case("ROOMS_REQUIRE_GRANT", &[("JWT_SECRET", SECRET)], "true", by_token, ["asked", "denied"]),
+        case("ROOMS_MAX_MESSAGE_BYTES", SMALL_TEXT, "1024", unknown, ["Pong", "1009"]),
+        case("ROOMS_MAX_TEXT_BYTES", &[], "64", text, ["Text", "1009"]),
+        case("ROOMS_MAX_DOCUMENT_BYTES", &[], "1024", update, ["Pong", "4413"]),
+        case("ROOMS_MAX_SOCKETS_PER_ROOM", &[], "1", second, ["asked", "1013"]),
+    ]
+}
+
 /// An event is sent; what it is answered.
 fn event(server: &Server, metadata: &Value) -> Answer {
     let body = json!({ "visitor_id": "v-000001", "event": "x", "metadata": metadata });
@@ -435,8 +488,13 @@ fn behaviour_metrics_follow_a_reload() {
 }
 
 #[test]
+fn rooms_follow_a_reload() {
+    carry_out(&room_cases());
+}
+
+#[test]
 fn every_setting_that_is_marked_as_taken_by_a_reload_is_looked_at_above() {
-    let cases = [access_cases(), rate_cases(), socket_cases(), behaviour_cases()];
+    let cases = [access_cases(), rate_cases(), socket_cases(), behaviour_cases(), room_cases()];
     let cases: Vec<&str> = cases.iter().flatten().map(|case| case.name).collect();
     let marked: Vec<&str> = KNOBS.iter().filter(|knob| knob.reloads).map(|knob| knob.name).collect();
     assert_eq!(cases, marked);
