@@ -537,8 +537,8 @@ impl Room {
         After { has_more, is_due }
     }
 
-    /// Begins a snapshot, unless there is nothing for it: the room's row, the last update that it will have, and what to make
-    /// it of.
+    /// Begins a snapshot, unless there is nothing for it: the room's row, the last update whose row it takes the place of, and
+    /// what to make it of.
     pub(super) fn begin_compaction(&self) -> Option<(i64, i64, Snapshot)> {
         let mut state = self.state.lock();
         let row = state.row.filter(|_| state.phase == Phase::Open && state.log.rows > 0);
@@ -546,7 +546,9 @@ impl Room {
         match row {
             Some(row) if !is_running => {
                 state.compaction = Compaction::Running(state.log);
-                Some((row, state.seq, state.document.snapshot()))
+                // What is not on disk yet is in the snapshot, too, and not counted: should it never get there, its number is
+                // given to another update, and that is not to be taken for one that the snapshot has.
+                Some((row, state.saved, state.document.snapshot()))
             }
             _ => {
                 if !is_running {
