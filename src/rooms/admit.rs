@@ -21,7 +21,7 @@ use super::socket::{Member, Rooms, Who, closes};
 use crate::gate::{ApiError, Call, Code, Outcome, Sender};
 use crate::hub::{Full, Seat};
 use crate::net::socket::{Message, code};
-use crate::net::{Outgoing, Session, Ticket};
+use crate::net::{Outgoing, Session, Ticket, network_of};
 use crate::observe::sample::Sample;
 use crate::store::Topic;
 
@@ -172,15 +172,10 @@ fn admit(
     Ok((who, seat))
 }
 
-/// Who is not known goes by their address, an IPv6 one by its network (/64).
+/// Who is not known goes by their address, an IPv6 one by its network.
 fn address(client: IpAddr) -> Arc<str> {
-    match client.to_canonical() {
-        IpAddr::V4(address) => format!("address {address}").into(),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("address {a:x}:{b:x}:{c:x}:{d:x}::/64").into()
-        }
-    }
+    let network = network_of(client);
+    if network.is_ipv6() { format!("address {network}/64").into() } else { format!("address {network}").into() }
 }
 
 /// A socket that is only told why it gets nothing.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::counters::{self, Counters, Gauges};
+use super::counters::{self, Counters, Figures, Gauges};
 use super::desk::{self, DeskThread};
 use super::live::UNSAVED_MAX_MESSAGES;
 use super::options::{self, ENABLED, LOADED_MAX_ROOMS, Options, Times};
@@ -146,8 +146,7 @@ impl Running for Rooms {
             .iter()
             .filter_map(|room| Some(json!({ "name": room.name.as_str(), "reason": room.read_only.as_deref()? })))
             .collect();
-        let json_sockets: usize = seen.iter().map(|room| room.json_sockets).sum();
-        let sockets: usize = seen.iter().map(|room| room.sockets).sum();
+        let Figures { sockets, json_sockets, .. } = self.registry.figures();
         Some((
             "rooms",
             json!({

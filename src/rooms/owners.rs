@@ -23,10 +23,10 @@ use super::store::{self, RoomRow};
 use super::update::Update;
 use super::{loading, saving};
 use crate::audit::{Entry, Field, Witness};
-use crate::feature::Sink;
+use crate::feature::{Sink, hand_in};
 use crate::gate::{ApiError, Call, Code, Outcome, Reply, Route, Sender};
 use crate::net::Response;
-use crate::store::{Job, JobTimes, Reader, StoreError, Tx, Verdict};
+use crate::store::{Reader, Tx};
 
 /// Rooms in one page of the list.
 pub(super) const PAGE_MAX_ROOMS: usize = 1000;
@@ -254,9 +254,8 @@ pub(super) fn delete(rooms: &Rc<Rooms>, call: &Call<'_>, asker: Asker) -> Result
         if room.as_ref().is_some_and(|room| !room.close_for_deletion()) {
             return reply.done(Err(ApiError::overloaded("The room is being deleted already")));
         }
-        let job = Delete { registry, name, room, record, found: None, reply: Some(reply) };
-        // Given back, it answers when it is dropped.
-        drop(shared.house.writer.submit(Box::new(job)));
+        let closed = room.map(|room| Closed { registry, room });
+        hand_in(&shared.house.writer, reply, move |tx| record.delete(tx, &name, closed.is_some()));
     })?;
     Ok(Outcome::Parked(parked.then(|()| Ok(Response::empty(StatusCode::NO_CONTENT)))))
 }
@@ -268,71 +267,33 @@ struct Record {
     user: String,
 }
 
-struct Delete {
+impl Record {
+    /// Deletes a room. One that is only in memory is none to the database.
+    fn delete(&self, tx: &mut Tx<'_>, name: &RoomName, is_loaded: bool) -> Result<(), ApiError> {
+        let found = store::delete(tx, name.as_str())?;
+        if let Some(witness) = self.witness.as_ref().filter(|_| found) {
+            let Self { request_id, user, .. } = self;
+            let metadata = [("room", Field::Text(name.as_str()))];
+            let (action, subject) = ("room.deleted", name.as_str());
+            witness.record(tx, &Entry { request_id, user_id: user, action, subject, metadata: &metadata })?;
+        }
+        if found || is_loaded { Ok(()) } else { Err(ApiError::new(Code::NotFound, NO_SUCH_ROOM)) }
+    }
+}
+
+/// A room that is closed for as long as its deletion takes. Whatever becomes of that, whoever comes next has what is on disk loaded.
+struct Closed {
     registry: Arc<Registry>,
-    name: RoomName,
-    room: Option<Arc<Room>>,
-    record: Record,
-    found: Option<Result<bool, ApiError>>,
-    reply: Option<Reply<()>>,
+    room: Arc<Room>,
 }
 
-impl Delete {
-    fn delete(&self, tx: &mut Tx<'_>) -> Result<bool, ApiError> {
-        let found = store::delete(tx, self.name.as_str())?;
-        if let Some(witness) = self.record.witness.as_ref().filter(|_| found) {
-            let Record { request_id, user, .. } = &self.record;
-            let metadata = [("room", Field::Text(self.name.as_str()))];
-            let entry = Entry {
-                request_id,
-                user_id: user,
-                action: "room.deleted",
-                subject: self.name.as_str(),
-                metadata: &metadata,
-            };
-            witness.record(tx, &entry)?;
-        }
-        Ok(found)
-    }
-}
-
-impl Job for Delete {
-    fn run(&mut self, tx: &mut Tx<'_>) -> Verdict {
-        self.found = None;
-        let found = self.delete(tx);
-        let verdict = if found.is_ok() { Verdict::Keep } else { Verdict::Undo };
-        self.found = Some(found);
-        verdict
-    }
-
-    fn settle(mut self: Box<Self>, outcome: Result<JobTimes, StoreError>) {
-        let result = match (outcome, self.found.take()) {
-            (Err(error), _) => Err(error.into()),
-            (Ok(_), Some(Ok(true))) => Ok(()),
-            (Ok(_), Some(Ok(false))) if self.room.is_some() => Ok(()),
-            (Ok(_), Some(Ok(false))) => Err(ApiError::new(Code::NotFound, NO_SUCH_ROOM)),
-            (Ok(_), Some(Err(error))) => Err(error),
-            (Ok(_), None) => Err(ApiError::internal("the job did not run")),
-        };
-        if let Some(reply) = self.reply.take() {
-            reply.done(result);
-        }
-    }
-}
-
-impl Drop for Delete {
+impl Drop for Closed {
     fn drop(&mut self) {
-        // Whatever became of it, whoever comes next has what is on disk loaded.
-        if let Some(room) = &self.room {
-            self.registry.forget(room);
-        }
-        if let Some(reply) = self.reply.take() {
-            reply.done(Err(ApiError::overloaded("Too many changes are waiting to be written; nothing was changed")));
-        }
+        self.registry.forget(&self.room);
     }
 }
 
-/// Has the keeper answer with JSON.
+/// Has the desk answer with JSON.
 fn keep(
     rooms: &Rc<Rooms>,
     call: &Call<'_>,
