@@ -23,6 +23,7 @@ use super::shared::Shared;
 use crate::clock::OffsetStyle;
 use crate::feature::ShardParts;
 use crate::gate::{ApiError, Call, Code, Outcome, ReplayMeter, Route, Routes};
+use crate::hub::options::may_open_sockets;
 use crate::hub::{Full, Replaced, Seat, Subscription};
 use crate::net::socket::{Message, code};
 use crate::net::{Outgoing, Session, SocketNote, Ticket};
@@ -123,9 +124,7 @@ impl Watches {
     /// Whether this caller gets a socket: its seat, and from where it wants to catch up.
     fn admit(&self, who: &Who, call: &Call<'_>, options: &SocketOptions) -> Result<(Seat, Option<CatchUp>), Refusal> {
         let origin = call.headers.get("origin");
-        if let Some(origins) = &options.origins
-            && !origin.is_some_and(|origin| origins.iter().any(|known| known.as_bytes() == origin))
-        {
+        if !may_open_sockets(options.origins.as_deref(), origin) {
             let origin = origin.map(|origin| String::from_utf8_lossy(origin).into_owned());
             return Err(Refusal {
                 context: origin,

@@ -114,6 +114,12 @@ pub fn socket_origins(settings: &Settings) -> Option<Vec<String>> {
     (!any).then(|| settings.origins(&ORIGINS).to_vec())
 }
 
+/// Whether a page of this origin may open a socket; `origins` are those of [`socket_origins`].
+pub fn may_open_sockets(origins: Option<&[String]>, origin: Option<&[u8]>) -> bool {
+    let listed = |origins: &[String]| origins.iter().any(|known| origin == Some(known.as_bytes()));
+    origins.is_none_or(listed)
+}
+
 /// Whether no origin would be turned away, though the limits be on.
 pub(crate) fn any_page_may_open_sockets(settings: &Settings) -> bool {
     let origins = settings.origins(&ORIGINS);

@@ -19,6 +19,7 @@ use super::name::{BadName, RoomName};
 use super::options::Options;
 use super::socket::{Member, Rooms, Who, closes};
 use crate::gate::{ApiError, Call, Code, Outcome, Sender};
+use crate::hub::options::may_open_sockets;
 use crate::hub::{Full, Seat};
 use crate::net::socket::{Message, code};
 use crate::net::{Outgoing, Session, Ticket, network_of};
@@ -121,9 +122,7 @@ fn admit(
         Refusal { close, message: message.to_owned(), reason, status, about: about.clone() }
     };
     let origin = call.headers.get("origin");
-    if let Some(origins) = &options.origins
-        && !origin.is_some_and(|origin| origins.iter().any(|known| known.as_bytes() == origin))
-    {
+    if !may_open_sockets(options.origins.as_deref(), origin) {
         return Err(refuse(closes::FORBIDDEN, "", "Origin not allowed", "origin", StatusCode::FORBIDDEN));
     }
     let name = name.map_err(|bad| match bad {

@@ -18,7 +18,7 @@ use super::signal::{
 };
 use crate::feature::{House, ShardParts};
 use crate::gate::{Call, Live, Outcome, Route, Routes};
-use crate::hub::options::{GLOBAL, LIMITED, PER_USER, socket_limits, socket_origins};
+use crate::hub::options::{GLOBAL, LIMITED, PER_USER, may_open_sockets, socket_limits, socket_origins};
 use crate::hub::{Full, Replaced, Seat, SeatLimits, Subscription};
 use crate::net::socket::{Message, code};
 use crate::net::{Frame, Outgoing, Session, SocketLimits, SocketNote, Ticket};
@@ -95,9 +95,7 @@ impl Signalling {
 
     fn admit(&self, call: &Call<'_>, options: &SignalOptions) -> Result<Seat, Refusal> {
         let origin = call.headers.get("origin");
-        if let Some(origins) = &options.origins
-            && !origin.is_some_and(|origin| origins.iter().any(|known| known.as_bytes() == origin))
-        {
+        if !may_open_sockets(options.origins.as_deref(), origin) {
             return Err(Refusal { code: code::POLICY, says: "Origin not allowed", reason: "origin" });
         }
         if options.known_only && call.user.is_empty() {
