@@ -10,7 +10,7 @@ use super::options::{self, Rules};
 use super::report::{DAYS_DEFAULT, REPORT_DAYS_MAX, TOP_DEFAULT, TOP_MAX};
 use super::upkeep::Upkeep;
 use crate::feature::ShardParts;
-use crate::gate::{ApiError, Call, Code, Live, Outcome, Route, Routes};
+use crate::gate::{ApiError, Call, Live, Outcome, Route, Routes};
 use crate::net::Response;
 use crate::plane::{self, OPS_BODY_MAX_BYTES};
 
@@ -88,10 +88,11 @@ fn erase(parts: &ShardParts, operated: &Operated, call: &Call<'_>) -> Result<Out
 fn report(parts: &ShardParts, operated: &Operated, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let number = |name: &str, default: u32, most: u32| match call.query_value(name) {
         None => Ok(default),
-        Some(text) => text.parse().ok().filter(|number| (1..=most).contains(number)).ok_or_else(|| {
-            let error = ApiError::new(Code::ValidationError, format!("{name} must be a whole number from 1 to {most}"));
-            error.with_status(StatusCode::UNPROCESSABLE_ENTITY)
-        }),
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|number| (1..=most).contains(number))
+            .ok_or_else(|| ApiError::malformed(format!("{name} must be a whole number from 1 to {most}"))),
     };
     let asked = Asked {
         days: number("days", DAYS_DEFAULT, REPORT_DAYS_MAX)?,
@@ -111,20 +112,17 @@ fn report(parts: &ShardParts, operated: &Operated, call: &Call<'_>) -> Result<Ou
 fn visitor(call: &Call<'_>) -> Result<Visitor, ApiError> {
     let body: Option<serde_json::Value> = serde_json::from_slice(call.bytes).ok();
     let id = body.as_ref().and_then(|body| body["visitor_id"].as_str()).map(Visitor::new);
-    id.filter(|visitor| !visitor.id.is_empty()).ok_or_else(|| {
-        let error = ApiError::new(Code::ValidationError, "The body must be an object with a visitor_id");
-        error.with_status(StatusCode::UNPROCESSABLE_ENTITY)
-    })
+    id.filter(|visitor| !visitor.id.is_empty())
+        .ok_or_else(|| ApiError::malformed("The body must be an object with a visitor_id"))
 }
 
 /// The rules with what the query says in their place.
 fn asked(mut rules: Rules, call: &Call<'_>) -> Result<Rules, ApiError> {
     let number = |name: &str| match call.query_value(name) {
         None => Ok(None),
-        Some(text) => text.parse::<i64>().map(Some).map_err(|_| {
-            let error = ApiError::new(Code::ValidationError, format!("{name} must be a whole number"));
-            error.with_status(StatusCode::UNPROCESSABLE_ENTITY)
-        }),
+        Some(text) => {
+            text.parse::<i64>().map(Some).map_err(|_| ApiError::malformed(format!("{name} must be a whole number")))
+        }
     };
     if let Some(bytes) = number("max_bytes")? {
         rules.max_bytes = u64::try_from(bytes).ok();

@@ -59,6 +59,11 @@ impl ApiError {
         }))
     }
 
+    /// 422: something that is asked for is not of the form that it should have.
+    pub fn malformed(message: impl Into<String>) -> Self {
+        Self::new(Code::ValidationError, message).with_status(StatusCode::UNPROCESSABLE_ENTITY)
+    }
+
     /// The same error with another status of its code than the usual one.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {

@@ -12,7 +12,7 @@ use super::status::Shown;
 use crate::audit::read::Wanted;
 use crate::audit::store::newest;
 use crate::feature::{Serving, ShardParts};
-use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
+use crate::gate::{ApiError, Call, Outcome, Route, Routes};
 use crate::net::Response;
 use crate::observe::metrics;
 use crate::observe::options::{level, word};
@@ -121,7 +121,7 @@ fn set_level(operator: &Operator, call: &Call<'_>) -> Result<Outcome, ApiError> 
     let given = std::str::from_utf8(call.bytes.trim_ascii()).ok();
     let level = given.and_then(level).ok_or_else(|| {
         let message = "The body must be one word: off, error, warn, info, debug or trace";
-        ApiError::new(Code::ValidationError, message).with_status(StatusCode::UNPROCESSABLE_ENTITY)
+        ApiError::malformed(message)
     })?;
     operator.shown.logs.set_level(level);
     // Logged whatever is logged from now on, as far as anything is.
@@ -141,6 +141,6 @@ fn number(name: &str, text: &str, min: i64, max: i64) -> Result<i64, ApiError> {
         } else {
             format!("{name} must be a whole number from {min} to {max}")
         };
-        ApiError::new(Code::ValidationError, message).with_status(StatusCode::UNPROCESSABLE_ENTITY)
+        ApiError::malformed(message)
     })
 }

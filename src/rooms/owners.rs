@@ -67,14 +67,13 @@ pub(super) enum Asker {
 /// Lists rooms.
 pub(super) fn list(rooms: &Rc<Rooms>, call: &Call<'_>, asker: Asker) -> Result<Outcome, ApiError> {
     let may_see = visible(rooms, call, asker)?;
-    let limit = match call.query_value("limit") {
-        None => PAGE_ROOMS,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|limit| (1..=PAGE_MAX_ROOMS).contains(limit))
-            .ok_or_else(|| invalid(format!("limit must be a whole number from 1 to {PAGE_MAX_ROOMS}")))?,
-    };
+    let limit =
+        match call.query_value("limit") {
+            None => PAGE_ROOMS,
+            Some(text) => text.parse().ok().filter(|limit| (1..=PAGE_MAX_ROOMS).contains(limit)).ok_or_else(|| {
+                ApiError::malformed(format!("limit must be a whole number from 1 to {PAGE_MAX_ROOMS}"))
+            })?,
+        };
     let after = call.query_value("after").unwrap_or_default();
     keep(rooms, call, move |registry, reader| {
         let mut listed = Vec::new();
@@ -108,7 +107,7 @@ fn visible(
     let claims = match asker {
         Asker::Operator => None,
         Asker::Owner => {
-            let claims = call.claims().ok_or_else(no_token)?;
+            let claims = call.claims().ok_or_else(ApiError::unauthorized)?;
             if claims.get("perm").and_then(Value::as_str) != Some("admin") {
                 return Err(not_admin());
             }
@@ -217,11 +216,12 @@ fn put_in(
     user: &Arc<str>,
     bytes: &[u8],
 ) -> Result<(Arc<Room>, i64), ApiError> {
-    let update = Update::parse(bytes).map_err(|refused| invalid(format!("The body is no Yjs update: {refused}")))?;
+    let update =
+        Update::parse(bytes).map_err(|refused| ApiError::malformed(format!("The body is no Yjs update: {refused}")))?;
     let room = opened(desk, registry, name)?;
     match saving::change(&room, &update, bytes, user, None) {
         Taken::New(seq) | Taken::Known(seq) => Ok((room, seq)),
-        Taken::Gap(_) => Err(invalid("The update builds on something that the room does not have".to_owned())),
+        Taken::Gap(_) => Err(ApiError::malformed("The update builds on something that the room does not have")),
         Taken::ReadOnly(reason) => Err(ApiError::new(Code::Forbidden, reason.to_string())),
         Taken::Busy(reason) => Err(ApiError::overloaded(reason)),
     }
@@ -314,7 +314,7 @@ fn hand_over(rooms: &Rc<Rooms>, work: impl FnOnce(&Desk) + Send + 'static) -> Re
 
 /// The room that a path names.
 fn named(call: &Call<'_>) -> Result<RoomName, ApiError> {
-    RoomName::of_path(call.raw_rest()).map_err(|bad| invalid(bad.to_string()))
+    RoomName::of_path(call.raw_rest()).map_err(|bad| ApiError::malformed(bad.to_string()))
 }
 
 /// The room whose document a path means.
@@ -323,7 +323,7 @@ fn document_of(call: &Call<'_>) -> Result<RoomName, ApiError> {
         let message = "A room is a WebSocket; its document is at /rooms/NAME/update";
         return Err(ApiError::new(Code::NotFound, message));
     };
-    RoomName::of_path(name).map_err(|bad| invalid(bad.to_string()))
+    RoomName::of_path(name).map_err(|bad| ApiError::malformed(bad.to_string()))
 }
 
 /// Whether who asks may do everything with this room.
@@ -331,7 +331,7 @@ fn allow(rooms: &Rc<Rooms>, call: &Call<'_>, asker: Asker, name: &RoomName) -> R
     if asker == Asker::Operator {
         return Ok(());
     }
-    let claims = call.claims().ok_or_else(no_token)?;
+    let claims = call.claims().ok_or_else(ApiError::unauthorized)?;
     let must_name = rooms.shared.options.now().require_grant;
     match Grant::of(claims, name.as_str(), must_name) {
         Ok(grant) if grant.admin => Ok(()),
@@ -348,14 +348,6 @@ fn who(call: &Call<'_>, asker: Asker) -> String {
     }
 }
 
-fn no_token() -> ApiError {
-    ApiError::unauthorized()
-}
-
 fn not_admin() -> ApiError {
     ApiError::new(Code::Forbidden, "This is for a token with the claim perm: admin")
-}
-
-fn invalid(message: String) -> ApiError {
-    ApiError::new(Code::ValidationError, message).with_status(StatusCode::UNPROCESSABLE_ENTITY)
 }
