@@ -11,6 +11,7 @@ pub mod backup;
 pub mod behaviour;
 pub mod drafts;
 pub mod health;
+pub mod modules;
 pub mod ops;
 pub mod rooms;
 

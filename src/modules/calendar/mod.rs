@@ -1,0 +1,1 @@
+//! When things are: entries that recur, reminders, and calendars as files.

@@ -1,0 +1,1 @@
+//! The entry action: one box that turns a line of text into records of the right modules.

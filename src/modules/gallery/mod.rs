@@ -1,0 +1,1 @@
+//! Pictures, sound, films and documents: what is uploaded, and how it is served safely.
