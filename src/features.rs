@@ -6,13 +6,20 @@ use crate::observe::metrics::{self, Row};
 use crate::settings::{self, BoundRow, Knob, Section};
 use crate::store::Schema;
 use crate::{
-    audit, backup, behaviour, drafts, gate, health, housekeeper, hub, net, observe, ops, plane, pool, rooms, store,
-    systemd,
+    audit, backup, behaviour, drafts, gate, health, housekeeper, hub, modules, net, observe, ops, plane, pool, rooms,
+    store, systemd,
 };
 
 /// The features, in the order in which they start.
-pub const FEATURES: &[&Feature] =
-    &[&health::FEATURE, &ops::FEATURE, &drafts::FEATURE, &backup::FEATURE, &behaviour::FEATURE, &rooms::FEATURE];
+pub const FEATURES: &[&Feature] = &[
+    &health::FEATURE,
+    &ops::FEATURE,
+    &drafts::FEATURE,
+    &backup::FEATURE,
+    &behaviour::FEATURE,
+    &rooms::FEATURE,
+    &modules::FEATURE,
+];
 
 /// The settings of each owner.
 fn owners() -> Vec<&'static [&'static Knob]> {

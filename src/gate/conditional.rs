@@ -57,6 +57,18 @@ pub enum Extent {
 }
 
 impl Conditions {
+    /// Whether something with this entity tag (without quotes) is what the client takes it for, where it says so by `If-Match`.
+    #[must_use]
+    pub fn hold_for(&self, tag: &str) -> bool {
+        self.if_match.as_ref().is_none_or(|tags| lists(tags, tag, Comparison::Strong))
+    }
+
+    /// Whether the client has it already, by `If-None-Match`.
+    #[must_use]
+    pub fn have(&self, tag: &str) -> bool {
+        self.if_none_match.as_ref().is_some_and(|tags| lists(tags, tag, Comparison::Weak))
+    }
+
     /// What to answer, in the order of RFC 9110 §13.2.2.
     pub fn judge(&self, version: &Version) -> Extent {
         let date = |value: &Option<Vec<u8>>| parse_http_date(value.as_deref()?);

@@ -135,6 +135,12 @@ impl Route {
         Self { reads: Reads::Json, ..Self::user(method, template) }
     }
 
+    /// The same for anyone, and nobody is asked who they are.
+    #[must_use]
+    pub const fn anyone(self) -> Self {
+        Self { access: Access::Public, ..self }
+    }
+
     /// A route for WebSockets.
     #[must_use]
     pub const fn socket(template: &'static str) -> Self {

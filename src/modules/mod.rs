@@ -2,9 +2,26 @@
 //! records by one engine ([`records`]); ci routes what people capture to them.
 
 pub mod access;
+mod bounds;
 pub mod calendar;
 pub mod ci;
+mod desk;
+mod errors;
+mod feature;
 pub mod gallery;
 pub mod limits;
+mod module;
+mod news;
+mod options;
 pub mod participant;
+pub mod records;
+mod registry;
+mod states;
 pub mod zone;
+
+pub use feature::FEATURE;
+
+use crate::store::Migration;
+
+/// The tables of the modules.
+const MIGRATIONS: &[Migration] = &[Migration { version: 5, sql: include_str!("migrations/005_records.sql") }];

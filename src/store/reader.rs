@@ -1,10 +1,12 @@
 //! A shard's own read-only connection, and the verbs of reading.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::error::Error;
 use super::row::Row;
 use super::sqlite::connection::{Connection, Interrupter};
+use super::sqlite::texts::{Order, Search};
 use super::state::WriterState;
 use super::value::Value;
 
@@ -57,6 +59,42 @@ pub trait Query {
             Ok(())
         })?;
         Ok(found)
+    }
+
+    /// The same until `read` says that this is enough.
+    ///
+    /// # Errors
+    /// When the statement fails, or what `read` says.
+    fn until(
+        &self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        read: impl FnMut(&Row<'_>) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
+        self.connection().until(sql, values, read)
+    }
+
+    /// Has `take` see the numbers of those texts in this range that have what is searched for, until it says that this is enough
+    /// ([`Tx::put_text`](super::Tx::put_text)).
+    ///
+    /// # Errors
+    /// When the search fails, or what `take` says.
+    fn search(
+        &self,
+        search: &Search,
+        among: RangeInclusive<i64>,
+        order: Order,
+        take: impl FnMut(i64) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
+        self.connection().search(search, among, order, take)
+    }
+
+    /// The place in the text of this number where it was found, with the words between U+0002 and U+0003.
+    ///
+    /// # Errors
+    /// When the search fails.
+    fn snippet(&self, search: &Search, number: i64) -> Result<Option<String>, Error> {
+        self.connection().snippet(search, number)
     }
 
     /// Whether there is a row.

@@ -9,10 +9,11 @@ pub struct Migration {
     pub sql: &'static str,
 }
 
-/// The store's own table: one row.
+/// The store's own tables: one row, and what is searched.
 pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, sql: include_str!("migrations/001_probe.sql") },
     Migration { version: LAST_CHANGE_SINCE, sql: include_str!("migrations/003_last_change.sql") },
+    Migration { version: 5, sql: include_str!("migrations/005_texts.sql") },
 ];
 
 /// The version from which on the store's row says when the last change was made.

@@ -106,6 +106,17 @@ impl<'a> Tx<'a> {
         self.connection.insert(sql, values)
     }
 
+    /// Has a text be found by its words ([`Query::search`]). Numbers are given by the owners of what is searched: each has a range of
+    /// its own, and puts a text of a number once.
+    pub fn put_text(&mut self, number: i64, title: &str, body: &str) -> Result<(), Error> {
+        self.connection.put_text(number, title, body)
+    }
+
+    /// Has it be found no longer.
+    pub fn remove_text(&mut self, number: i64) -> Result<(), Error> {
+        self.connection.remove_text(number)
+    }
+
     /// Changes a row that means nothing: committed, it proves that commits reach the disk.
     pub fn probe(&mut self) -> Result<(), Error> {
         let now = self.now;

@@ -344,7 +344,7 @@ fn a_file_that_is_not_ours_is_refused_and_left_as_it_is() {
     std::fs::write(at("notes.txt"), "These are my notes. ".repeat(100)).unwrap();
     std::fs::create_dir(at("folder")).unwrap();
     for (name, sentence) in [
-        ("newer.db", "newer.db has schema version 99, and this inkring knows versions up to 4; run the newer inkring"),
+        ("newer.db", "newer.db has schema version 99, and this inkring knows versions up to 5; run the newer inkring"),
         ("other.db", "other.db is not an inkring database (an SQLite database with application id 0x7)"),
         ("plain.db", "plain.db is not an inkring database (an SQLite database of another program)"),
         (

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Server, hold_writer};
 
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 17] = [
     "audit_anchor",
     "audit_events",
     "draft_collaborators",
@@ -14,10 +14,15 @@ const TABLES: [&str; 12] = [
     "events",
     "idempotency_keys",
     "probe",
+    "record_bin",
+    "record_facts",
+    "record_kinds",
+    "records",
     "ring_passes",
     "room_snapshots",
     "room_updates",
     "rooms",
+    "texts",
 ];
 
 /// Does to the database of a running server what nobody should.

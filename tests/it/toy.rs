@@ -32,7 +32,7 @@ use serde_json::{Map, Value, json};
 
 use crate::support::wait_for;
 
-const TABLES: &[Migration] = &[Migration { version: 5, sql: "CREATE TABLE toys (name TEXT NOT NULL) STRICT;" }];
+const TABLES: &[Migration] = &[Migration { version: 6, sql: "CREATE TABLE toys (name TEXT NOT NULL) STRICT;" }];
 static TOYS: Section = Section { title: "Toys", after: None };
 static GREETING: Knob =
     settings::text(&TOYS, "TOY_GREETING").reloading().in_status("toy_greeting").meaning("What the toy says.");

@@ -41,10 +41,22 @@ impl Connection {
         values: &[Value<'_>],
         mut read: impl FnMut(&Row<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        self.until(sql, values, |row| read(row).map(|()| true))
+    }
+
+    /// The same for as long as `read` says so.
+    pub(in crate::store) fn until(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        mut read: impl FnMut(&Row<'_>) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
         let mut statement = self.bound(sql, values)?;
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next()? {
-            read(&Row::new(SqliteRow(row)))?;
+            if !read(&Row::new(SqliteRow(row)))? {
+                break;
+            }
         }
         Ok(())
     }

@@ -63,7 +63,11 @@ pub(super) fn user_version(connection: &Connection) -> rusqlite::Result<i32> {
 }
 
 pub(super) fn table_names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut statement =
-        connection.prepare_cached("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")?;
+    // Those of FTS5 are its own affair; the one that stands for them is named.
+    let mut statement = connection.prepare_cached(
+        "SELECT name FROM sqlite_schema AS t WHERE type = 'table' AND NOT EXISTS ( \
+         SELECT 1 FROM sqlite_schema AS v WHERE v.sql LIKE 'CREATE VIRTUAL TABLE%' \
+         AND substr(t.name, 1, length(v.name) + 1) = v.name || '_') ORDER BY name",
+    )?;
     statement.query_map((), |row| row.get(0))?.collect()
 }

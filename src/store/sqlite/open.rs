@@ -35,7 +35,7 @@ const READER_PAGES: &str = "-1024";
 /// The same in bytes.
 pub(crate) const READER_PAGES_BYTES: u64 = 1024 * 1024;
 /// Statements kept prepared by each connection; more than the code has.
-const STATEMENTS_CACHED: usize = 64;
+const STATEMENTS_CACHED: usize = 256;
 
 /// An open database: the connection that writes, and what is needed to open readers.
 #[derive(Debug)]

@@ -1,0 +1,45 @@
+//! The modules as a feature of the house.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::desk::{Desk, Shared};
+use super::options::{self, ENABLED};
+use super::states::States;
+use super::{bounds, errors, records, registry};
+use crate::feature::{Feature, House, Running, ShardParts, StartError};
+use crate::gate::Routes;
+use crate::settings::Settings;
+
+/// A household's seven modules.
+pub static FEATURE: Feature = Feature {
+    knobs: options::KNOBS,
+    bounds: bounds::BOUNDS,
+    codes: errors::CODES,
+    routes: &[&registry::ROUTES, &records::ROUTES],
+    schema: super::MIGRATIONS,
+    counted: &["records"],
+    ..Feature::new("modules", start)
+};
+
+fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
+    let zone = options::zone(settings)?;
+    let shared = Arc::new(Shared { house: house.clone(), zone, states: States::new() });
+    Ok(Arc::new(Modules { shared, enabled: settings.flag(&ENABLED) }))
+}
+
+struct Modules {
+    shared: Arc<Shared>,
+    enabled: bool,
+}
+
+impl Running for Modules {
+    fn routes(&self, shard: &ShardParts, to: &mut Routes) {
+        if !self.enabled {
+            return;
+        }
+        let desk = Rc::new(Desk { parts: shard.clone(), shared: Arc::clone(&self.shared) });
+        registry::add(&desk, to);
+        records::add(&desk, to);
+    }
+}

@@ -1,0 +1,219 @@
+//! What becomes of records, within the transaction of one change: they are made, changed, put into the bin and taken out of it,
+//! and everything that is derived of them with them.
+
+use jiff::civil::DateTime;
+use serde_json::json;
+
+use super::super::news;
+use super::super::zone::Zone;
+use super::fact::{facts, moment, text, title, wall_micros};
+use super::kinds::Kind;
+use super::read::{Change, Fields, text_of};
+use super::record::{Key, json};
+use super::store::{self, Stored, Written};
+use crate::audit::{Entry, Field, Witness};
+use crate::clock::Timestamp;
+use crate::gate::{ApiError, Call, Code, Conditions};
+use crate::store::Tx;
+
+/// Who changes records, and where they live.
+pub(in crate::modules) struct Hand {
+    pub(in crate::modules) zone: Zone,
+    witness: Option<Witness>,
+    request_id: String,
+    user: String,
+}
+
+/// Whoever is not known by name.
+const HOUSEHOLD: &str = "household";
+
+impl Hand {
+    /// That of a request.
+    pub(in crate::modules) fn of(call: &Call<'_>, audit: Option<&crate::audit::Audit>, zone: &Zone) -> Self {
+        Self {
+            zone: zone.clone(),
+            witness: audit.and_then(|audit| audit.witness(call.client, call.headers.get("user-agent"))),
+            request_id: call.request_id.as_str().to_owned(),
+            user: if call.user.is_empty() { HOUSEHOLD.to_owned() } else { call.user.to_owned() },
+        }
+    }
+
+    /// Makes a record.
+    pub(in crate::modules) fn create(
+        &self,
+        tx: &mut Tx<'_>,
+        kind: &'static Kind,
+        fields: &Fields,
+    ) -> Result<Stored, ApiError> {
+        let (revision, id) = store::counted(tx, kind, 1, 1)?;
+        let key =
+            Key::of(kind, id).ok_or_else(|| ApiError::overloaded(format!("No {} has a number left", kind.noun)))?;
+        let stored = self.put(tx, kind, key, fields, tx.now(), revision)?;
+        self.tell(tx, kind, &stored, fields, "created")?;
+        Ok(stored)
+    }
+
+    /// Changes a record, if it is what `conditions` say.
+    pub(in crate::modules) fn update(
+        &self,
+        tx: &mut Tx<'_>,
+        kind: &'static Kind,
+        key: Key,
+        change: &Change,
+        conditions: &Conditions,
+    ) -> Result<Stored, ApiError> {
+        let old = found(tx, kind, key, conditions)?;
+        let old_fields = fields_of(&old)?;
+        let fields = change.applied(kind, &old_fields, &self.zone)?;
+        self.replaced(tx, kind, &old, &old_fields, &fields)
+    }
+
+    /// Puts other fields in the place of a record's.
+    pub(in crate::modules) fn replaced(
+        &self,
+        tx: &mut Tx<'_>,
+        kind: &'static Kind,
+        old: &Stored,
+        old_fields: &Fields,
+        fields: &Fields,
+    ) -> Result<Stored, ApiError> {
+        let (key, created_at, updated_at) = (old.key, old.created_at, tx.now());
+        let (revision, _) = store::counted(tx, kind, 0, 0)?;
+        let json = json(kind, fields, key.id(), created_at);
+        let (new_facts, text) = (facts(kind, fields), text(kind, fields));
+        let written = Written {
+            key,
+            json: &json,
+            moment: self.moment(kind, fields, created_at),
+            source: text_of(fields, "source_trace"),
+            created_at,
+            updated_at,
+            revision,
+            facts: &new_facts,
+            title: title(kind, fields),
+            text: &text,
+        };
+        store::replace(tx, &written, &facts(kind, old_fields))?;
+        let stored = Stored { key, json, created_at, updated_at, revision };
+        self.tell(tx, kind, &stored, fields, "updated")?;
+        Ok(stored)
+    }
+
+    /// Puts a record into the bin, if it is what `conditions` say.
+    pub(in crate::modules) fn delete(
+        &self,
+        tx: &mut Tx<'_>,
+        kind: &'static Kind,
+        key: Key,
+        conditions: &Conditions,
+    ) -> Result<(), ApiError> {
+        let old = found(tx, kind, key, conditions)?;
+        let fields = fields_of(&old)?;
+        let (revision, _) = store::counted(tx, kind, -1, 0)?;
+        store::bin(tx, &old, &facts(kind, &fields))?;
+        self.tell(tx, kind, &Stored { revision, updated_at: tx.now(), ..old }, &fields, "deleted")
+    }
+
+    /// Takes a record out of the bin.
+    pub(in crate::modules) fn restore(
+        &self,
+        tx: &mut Tx<'_>,
+        kind: &'static Kind,
+        key: Key,
+    ) -> Result<Stored, ApiError> {
+        let old = store::deleted(tx, key)?.ok_or_else(|| not_found(kind))?;
+        store::unbin(tx, key)?;
+        let fields = fields_of(&old)?;
+        let (revision, _) = store::counted(tx, kind, 1, 0)?;
+        let stored = self.put(tx, kind, key, &fields, old.created_at, revision)?;
+        self.tell(tx, kind, &stored, &fields, "restored")?;
+        Ok(stored)
+    }
+
+    /// Adds a record under this key.
+    fn put(
+        &self,
+        tx: &mut Tx<'_>,
+        kind: &Kind,
+        key: Key,
+        fields: &Fields,
+        created_at: Timestamp,
+        revision: i64,
+    ) -> Result<Stored, ApiError> {
+        let json = json(kind, fields, key.id(), created_at);
+        let (facts, text, updated_at) = (facts(kind, fields), text(kind, fields), tx.now());
+        let written = Written {
+            key,
+            json: &json,
+            moment: self.moment(kind, fields, created_at),
+            source: text_of(fields, "source_trace"),
+            created_at,
+            updated_at,
+            revision,
+            facts: &facts,
+            title: title(kind, fields),
+            text: &text,
+        };
+        store::add(tx, &written)?;
+        Ok(Stored { key, json, created_at, updated_at, revision })
+    }
+
+    fn moment(&self, kind: &Kind, fields: &Fields, created_at: Timestamp) -> i64 {
+        let created = self.zone.wall(created_at).unwrap_or(DateTime::MIN);
+        wall_micros(moment(kind, fields, created))
+    }
+
+    /// Tells the audit log and those who listen.
+    fn tell(
+        &self,
+        tx: &mut Tx<'_>,
+        kind: &'static Kind,
+        stored: &Stored,
+        fields: &Fields,
+        what: &'static str,
+    ) -> Result<(), ApiError> {
+        let id = stored.key.id();
+        if let Some(witness) = &self.witness {
+            let action = match what {
+                "created" => "record.created",
+                "updated" => "record.updated",
+                "deleted" => "record.deleted",
+                _ => "record.restored",
+            };
+            let metadata = [("module", Field::Text(kind.module)), ("revision", Field::Number(stored.revision))];
+            let subject = format!("{}/{id}", kind.module);
+            let (request_id, user_id) = (self.request_id.as_str(), self.user.as_str());
+            witness.record(tx, &Entry { request_id, user_id, action, subject: &subject, metadata: &metadata })?;
+        }
+        let data = json!({ "id": id, "title": title(kind, fields), "story_type": fields.get("story_type") });
+        news::publish(tx, kind.module, stored.revision, what, data, &self.request_id);
+        Ok(())
+    }
+}
+
+/// 404 in the contract's words.
+pub(in crate::modules) fn not_found(kind: &Kind) -> ApiError {
+    ApiError::new(Code::NotFound, format!("{} not found", kind.noun))
+}
+
+/// The record, if it is there and as the client takes it to be.
+fn found(tx: &Tx<'_>, kind: &Kind, key: Key, conditions: &Conditions) -> Result<Stored, ApiError> {
+    let stored = store::find(tx, key)?.ok_or_else(|| not_found(kind))?;
+    if conditions.hold_for(&tag(&stored)) {
+        return Ok(stored);
+    }
+    let message = format!("The {} was changed since; read it again", kind.noun.to_lowercase());
+    Err(ApiError::new(Code::HttpError, message).with_status(http::StatusCode::PRECONDITION_FAILED))
+}
+
+/// The entity tag of a record, without quotes: another one after every change.
+pub(in crate::modules) fn tag(stored: &Stored) -> String {
+    format!("{}-{:x}", stored.revision, stored.updated_at.0)
+}
+
+/// The fields of a record as it lies there.
+pub(in crate::modules) fn fields_of(stored: &Stored) -> Result<Fields, ApiError> {
+    serde_json::from_str(&stored.json).map_err(|error| {
+        ApiError::internal(format!("the record {:#x} cannot be read: {error}", stored.key.0)).marked_damage()
+    })
+}

@@ -1,0 +1,151 @@
+//! What is derived of a record's fields: when it is, by what it is filtered, and by which words it is found.
+
+use jiff::civil::DateTime;
+use serde_json::Value;
+
+use super::field::{Field, Searched};
+use super::kinds::Kind;
+use super::read::{Fields, text_of};
+
+/// Characters of a value by which lists are filtered; longer ones are told apart by as many.
+pub const FACT_MAX_CHARS: usize = 200;
+/// Characters of a record that are searched. What is longer is kept, and found by its beginning.
+pub const SEARCHED_MAX_CHARS: usize = 100_000;
+
+/// A value by which records are found: that of a field, or one of its items.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fact {
+    /// The name of the field.
+    pub name: &'static str,
+    /// The value as text.
+    pub value: String,
+}
+
+/// What a record is filtered by, each once.
+#[must_use]
+pub fn facts(kind: &Kind, fields: &Fields) -> Vec<Fact> {
+    let mut facts: Vec<Fact> = kind.filters().flat_map(|(field, _)| facts_of(field, fields.get(field.name))).collect();
+    facts.sort_unstable();
+    facts.dedup();
+    facts
+}
+
+fn facts_of(field: &Field, value: Option<&Value>) -> Vec<Fact> {
+    let name = field.name;
+    let fact = |value: &Value| {
+        let value = match value {
+            Value::String(text) => fact_text(text),
+            Value::Bool(flag) => flag.to_string(),
+            Value::Number(number) => number.to_string(),
+            _ => return None,
+        };
+        Some(Fact { name, value })
+    };
+    match value {
+        Some(Value::Array(items)) => items.iter().filter_map(fact).collect(),
+        Some(value) => fact(value).into_iter().collect(),
+        None => Vec::new(),
+    }
+}
+
+/// A value as it is compared.
+#[must_use]
+pub fn fact_text(text: &str) -> String {
+    beginning(text, FACT_MAX_CHARS).to_owned()
+}
+
+/// What a record is called where many kinds stand together.
+#[must_use]
+pub fn title<'f>(kind: &Kind, fields: &'f Fields) -> &'f str {
+    let title = kind.all_fields().find(|field| field.searched == Searched::Title);
+    title.and_then(|field| text_of(fields, field.name)).unwrap_or_default()
+}
+
+/// What is searched besides the title.
+#[must_use]
+pub fn text(kind: &Kind, fields: &Fields) -> String {
+    let mut text = String::new();
+    for field in kind.all_fields().filter(|field| field.searched == Searched::Text) {
+        match fields.get(field.name) {
+            Some(Value::String(part)) => add(&mut text, part),
+            Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).for_each(|part| add(&mut text, part)),
+            _ => {}
+        }
+    }
+    text.truncate(beginning(&text, SEARCHED_MAX_CHARS).len());
+    text
+}
+
+fn beginning(text: &str, max_chars: usize) -> &str {
+    text.char_indices().nth(max_chars).map_or(text, |(end, _)| &text[..end])
+}
+
+fn add(text: &mut String, part: &str) {
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(part);
+}
+
+/// When a record is on the household's wall: what it says, or else when it was created.
+#[must_use]
+pub fn moment(kind: &Kind, fields: &Fields, created: DateTime) -> DateTime {
+    let said = kind.moment.and_then(|name| text_of(fields, name));
+    said.and_then(|text| text.parse().ok()).unwrap_or(created)
+}
+
+/// A time on the wall as a number that is ordered as times are: microseconds as if the wall were in UTC.
+#[must_use]
+pub fn wall_micros(wall: DateTime) -> i64 {
+    let days = jiff::civil::date(1970, 1, 1).until(wall.date()).map_or(0, |span| i64::from(span.get_days()));
+    let time = wall.time();
+    let seconds = i64::from(time.hour()) * 3600 + i64::from(time.minute()) * 60 + i64::from(time.second());
+    days * crate::clock::DAY_MICROS + seconds * crate::clock::SECOND_MICROS + i64::from(time.subsec_nanosecond()) / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields(value: Value) -> Fields {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn a_record_is_found_by_what_its_kind_says() {
+        let podija = Kind::of_module("podija").unwrap();
+        let fields = fields(json!({
+            "title": "День народження", "description": "Торт", "event_date": "2026-03-05T18:00:00", "is_completed": false,
+            "participants": ["Іван", "Іван", "Олена"], "location": null, "tags": ["родина"], "source_trace": "x",
+        }));
+        let found: Vec<_> =
+            facts(podija, &fields).into_iter().map(|fact| format!("{}={}", fact.name, fact.value)).collect();
+        assert_eq!(found, ["is_completed=false", "participants=Іван", "participants=Олена", "tags=родина"]);
+        assert_eq!(title(podija, &fields), "День народження");
+        assert_eq!(text(podija, &fields), "Торт\nІван\nІван\nОлена\nродина");
+        let created = jiff::civil::date(2026, 1, 1).at(9, 0, 0, 0);
+        assert_eq!(moment(podija, &fields, created), jiff::civil::date(2026, 3, 5).at(18, 0, 0, 0));
+        let kazkar = Kind::of_module("kazkar").unwrap();
+        assert_eq!(moment(kazkar, &fields, created), created);
+    }
+
+    #[test]
+    fn times_on_the_wall_are_ordered_as_their_numbers() {
+        let at = |text: &str| wall_micros(text.parse().unwrap());
+        assert_eq!(at("1970-01-01T00:00:00"), 0);
+        assert_eq!(at("1969-12-31T23:59:59.999999"), -1);
+        assert_eq!(at("2026-11-21T07:31:26.710931"), 1_795_246_286_710_931);
+        assert!(at("0001-01-01T00:00:00") < at("9999-12-31T23:59:59"));
+    }
+
+    #[test]
+    fn long_values_and_texts_are_cut() {
+        let kazkar = Kind::of_module("kazkar").unwrap();
+        let long =
+            fields(json!({ "title": "T", "content": "ї".repeat(SEARCHED_MAX_CHARS + 5), "location": "к".repeat(300) }));
+        assert_eq!(text(kazkar, &long).chars().count(), SEARCHED_MAX_CHARS);
+        assert_eq!(facts(kazkar, &long)[0].value.chars().count(), FACT_MAX_CHARS);
+    }
+}

@@ -1,0 +1,91 @@
+//! A record as it is kept and answered.
+
+use serde_json::Value;
+
+use super::super::zone::utc_text;
+use super::kinds::Kind;
+use super::read::Fields;
+use crate::clock::Timestamp;
+
+/// The name of the canon that every record carries (contract 04 §1.7).
+pub const CANON: &str = "CIMEIKA_CANON_TZ_v1";
+
+/// Bits of a record's key that are its id; above them stands the number of its kind. Ids count up to a million millions.
+const ID_BITS: u32 = 40;
+/// The largest id that a key can hold.
+pub const ID_MAX: i64 = (1 << ID_BITS) - 1;
+
+/// The number by which a record is known in the whole database: ordered by kind, and in each by id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(pub i64);
+
+impl Key {
+    /// That of this id; nothing if there can be no such id.
+    #[must_use]
+    pub fn of(kind: &Kind, id: i64) -> Option<Self> {
+        (1..=ID_MAX).contains(&id).then_some(Self((kind.number << ID_BITS) | id))
+    }
+
+    /// The kind of its record, while there is such a kind.
+    #[must_use]
+    pub fn kind(self) -> Option<&'static Kind> {
+        Kind::numbered(self.0 >> ID_BITS)
+    }
+
+    /// The id among its kind.
+    #[must_use]
+    pub fn id(self) -> i64 {
+        self.0 & ID_MAX
+    }
+
+    /// The first and the last key that a kind can have.
+    #[must_use]
+    pub fn range(kind: &Kind) -> (i64, i64) {
+        let first = kind.number << ID_BITS;
+        (first, first | ID_MAX)
+    }
+}
+
+/// A record as it is answered: its fields, and the tail that all kinds have.
+#[must_use]
+pub fn json(kind: &Kind, fields: &Fields, id: i64, created: Timestamp) -> String {
+    let mut shown = Fields::new();
+    for field in kind.all_fields() {
+        shown.insert(field.name.to_owned(), fields.get(field.name).cloned().unwrap_or_else(|| field.default()));
+    }
+    shown.insert("id".to_owned(), id.into());
+    shown.insert("module".to_owned(), kind.module.into());
+    shown.insert("time".to_owned(), utc_text(created).into());
+    shown.insert("canon_bundle_id".to_owned(), CANON.into());
+    Value::Object(shown).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_ordered_by_kind_and_id_and_is_read_back() {
+        let (kazkar, calendar) = (Kind::of_module("kazkar").unwrap(), Kind::of_module("calendar").unwrap());
+        let key = Key::of(calendar, 17).unwrap();
+        assert_eq!((key.kind().map(|kind| kind.module), key.id()), (Some("calendar"), 17));
+        assert!(Key::of(kazkar, ID_MAX).unwrap() < Key::of(calendar, 1).unwrap());
+        assert_eq!([0, -1, ID_MAX + 1, i64::MAX, i64::MIN].map(|id| Key::of(kazkar, id)), [None; 5]);
+        assert_eq!(Key(0).kind().map(|kind| kind.module), None);
+    }
+
+    #[test]
+    fn a_record_is_shown_in_the_contracts_order() {
+        let fields = json!({
+            "source_trace": null, "title": "T", "content": "C", "story_type": "memory", "participants": ["Іван"],
+            "location": "Київ", "tags": ["a"],
+        });
+        let kazkar = Kind::of_module("kazkar").unwrap();
+        assert_eq!(
+            super::json(kazkar, fields.as_object().unwrap(), 1, Timestamp(1_795_246_286_710_931)),
+            r#"{"title":"T","content":"C","story_type":"memory","participants":["Іван"],"location":"Київ","tags":["a"],"source_trace":null,"id":1,"module":"kazkar","time":"2026-11-21T07:31:26.710931Z","canon_bundle_id":"CIMEIKA_CANON_TZ_v1"}"#
+        );
+    }
+}

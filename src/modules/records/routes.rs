@@ -1,0 +1,178 @@
+//! Records over HTTP: one set of routes for all kinds (contract 04 §1.7).
+
+use std::rc::Rc;
+
+use http::header::{CACHE_CONTROL, ETAG};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::super::desk::{self, Desk};
+use super::change::{Hand, not_found, tag};
+use super::kinds::Kind;
+use super::record::Key;
+use super::store::{self, Stored};
+use super::{read, wanted};
+use crate::gate::validate::{Problem, echo_text};
+use crate::gate::{ApiError, Call, Conditions, Outcome, Route, Routes};
+use crate::net::Response;
+use crate::store::{Reader, Tx};
+
+/// What is served.
+pub(in crate::modules) const ROUTES: [Route; 6] = [
+    Route::public(&Method::GET, COLLECTION).carrying(&desk::HEADERS).does(
+        "List records of a module: `skip`, `limit` (at most 100), `order`, `q`, `tag`, `from`, `to` and the filters of its kind",
+    ),
+    Route::json(&Method::POST, COLLECTION).anyone().carrying(&desk::HEADERS).does("Make a record"),
+    Route::public(&Method::GET, ITEM).carrying(&desk::HEADERS).does("Give a record"),
+    Route::json(&Method::PUT, ITEM).anyone().carrying(&desk::HEADERS).does("Change those fields of a record that are named"),
+    Route::public(&Method::DELETE, ITEM).carrying(&desk::HEADERS).does("Put a record into the bin"),
+    Route::public(&Method::POST, RESTORE).carrying(&desk::HEADERS).does("Take a record out of the bin"),
+];
+
+const COLLECTION: &str = "/api/v1/{module}/{collection}";
+const ITEM: &str = "/api/v1/{module}/{collection}/{id}";
+const RESTORE: &str = "/api/v1/{module}/{collection}/{id}/restore";
+
+const TOTAL: HeaderName = HeaderName::from_static("x-total-count");
+/// Kept by browsers, and asked for again each time: an answer that is still right costs a 304.
+const REVALIDATED: HeaderValue = HeaderValue::from_static("private, no-cache");
+
+/// Adds them for one shard.
+pub(in crate::modules) fn add(desk: &Rc<Desk>, to: &mut Routes) {
+    let [list_route, create_route, get_route, update_route, delete_route, restore_route] = ROUTES;
+    desk.add(to, list_route, |desk, call| list(desk, call, kind_of(desk, call)?));
+    desk.add(to, create_route, |desk, call| create(desk, call, kind_of(desk, call)?));
+    desk.add(to, get_route, |desk, call| {
+        let kind = kind_of(desk, call)?;
+        get(desk, call, kind, key_of(call, kind)?)
+    });
+    desk.add(to, update_route, |desk, call| {
+        let kind = kind_of(desk, call)?;
+        update(desk, call, kind, key_of(call, kind)?)
+    });
+    desk.add(to, delete_route, |desk, call| {
+        let kind = kind_of(desk, call)?;
+        let (key, hand, conditions) = (key_of(call, kind)?, desk.hand(call), Conditions::of(call));
+        let job = move |tx: &mut Tx<'_>| hand.delete(tx, kind, key, &conditions);
+        desk.parts.change(call, job, move |()| {
+            let message = format!("{} deleted successfully", kind.noun);
+            Ok(Response::json(StatusCode::OK, json!({ "message": message }).to_string().into_bytes()))
+        })
+    });
+    desk.add(to, restore_route, |desk, call| {
+        let kind = kind_of(desk, call)?;
+        let (key, hand) = (key_of(call, kind)?, desk.hand(call));
+        desk.parts.change(call, move |tx| hand.restore(tx, kind, key), shown)
+    });
+}
+
+/// The kind that a path names, of a module that is active.
+fn kind_of(desk: &Desk, call: &Call<'_>) -> Result<&'static Kind, ApiError> {
+    let kind = Kind::at(call.param("module"), call.param("collection")).ok_or_else(ApiError::no_route)?;
+    desk.active(kind.module)?;
+    Ok(kind)
+}
+
+/// The record that a path names.
+fn key_of(call: &Call<'_>, kind: &Kind) -> Result<Key, ApiError> {
+    let text = call.param("id");
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        let msg = "Input should be a valid integer, unable to parse string as an integer".to_owned();
+        let loc = vec!["path".into(), kind.id.into()];
+        return Err(ApiError::invalid(&[Problem {
+            kind: "int_parsing",
+            loc,
+            msg,
+            input: echo_text(text),
+            ctx: None,
+            hint: "",
+        }]));
+    }
+    // One beyond all numbers is that of no record, as any other that is not there.
+    text.parse().ok().and_then(|id| Key::of(kind, id)).ok_or_else(|| not_found(kind))
+}
+
+/// What a list reads.
+enum Listed {
+    NotModified,
+    Found { body: Vec<u8>, total: i64 },
+}
+
+fn list(desk: &Desk, call: &Call<'_>, kind: &'static Kind) -> Result<Outcome, ApiError> {
+    let wanted = wanted::read(kind, call.query, &desk.shared.zone)?;
+    let conditions = Conditions::of(call);
+    let fetch = move |reader: &Reader| {
+        let counts = store::counts(reader, kind)?;
+        let tag = format!("{}-{}-{:x}", kind.module, counts.revision, counts.changed_at.0);
+        if conditions.have(&tag) {
+            return Ok((tag, Listed::NotModified));
+        }
+        let mut body = vec![b'['];
+        let mut take = |json: &str| {
+            if body.len() > 1 {
+                body.push(b',');
+            }
+            body.extend_from_slice(json.as_bytes());
+        };
+        let total = match &wanted.search {
+            Some(Some(search)) => store::searched(reader, kind, &wanted, search, take)?,
+            Some(None) => 0,
+            None => {
+                store::list(reader, kind, &wanted, &mut take)?;
+                let is_all = wanted.facts.is_empty() && wanted.from.is_none() && wanted.until.is_none();
+                if is_all { counts.records } else { store::count(reader, kind, &wanted)? }
+            }
+        };
+        body.push(b']');
+        Ok((tag, Listed::Found { body, total }))
+    };
+    desk.parts.read(call, fetch, |(tag, listed)| {
+        let response = match listed {
+            Listed::NotModified => Response::empty(StatusCode::NOT_MODIFIED),
+            Listed::Found { body, total } => Response::json(StatusCode::OK, body).with(TOTAL, total.into()),
+        };
+        tagged(response, &tag)
+    })
+}
+
+fn create(desk: &Desk, call: &Call<'_>, kind: &'static Kind) -> Result<Outcome, ApiError> {
+    let fields = read::create(kind, &call.body, &desk.shared.zone)?;
+    let hand = desk.hand(call);
+    desk.parts.change(call, move |tx| hand.create(tx, kind, &fields), shown)
+}
+
+fn get(desk: &Desk, call: &Call<'_>, kind: &'static Kind, key: Key) -> Result<Outcome, ApiError> {
+    let conditions = Conditions::of(call);
+    let fetch = move |reader: &Reader| store::find(reader, key)?.ok_or_else(|| not_found(kind));
+    desk.parts.read(call, fetch, move |stored| {
+        let tag = tag(&stored);
+        if conditions.have(&tag) {
+            return tagged(Response::empty(StatusCode::NOT_MODIFIED), &tag);
+        }
+        shown(stored)
+    })
+}
+
+fn update(desk: &Desk, call: &Call<'_>, kind: &'static Kind, key: Key) -> Result<Outcome, ApiError> {
+    let change = read::change(kind, &call.body, &desk.shared.zone)?;
+    let (hand, conditions): (Hand, _) = (desk.hand(call), Conditions::of(call));
+    desk.parts.change(call, move |tx| hand.update(tx, kind, key, &change, &conditions), shown)
+}
+
+/// A record as an answer.
+pub(in crate::modules) fn shown(stored: Stored) -> Result<Response, ApiError> {
+    let tag = tag(&stored);
+    tagged(Response::json(StatusCode::OK, stored.json.into_bytes()), &tag)
+}
+
+/// The answer under this tag, which has no letter that a header could not carry.
+fn tagged(response: Response, tag: &str) -> Result<Response, ApiError> {
+    let tag = HeaderValue::from_str(&format!("\"{tag}\"")).map_err(|error| ApiError::internal(error.to_string()))?;
+    Ok(response.with(ETAG, tag).with(CACHE_CONTROL, REVALIDATED))
+}
+
+/// JSON that nobody keeps.
+pub(in crate::modules) fn answer(value: &Value) -> Response {
+    Response::json(StatusCode::OK, value.to_string().into_bytes())
+}

@@ -1,0 +1,128 @@
+//! The registry of modules and their roots (contract 04 §1.4 to §1.6).
+
+use std::rc::Rc;
+
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use super::desk::{self, Desk};
+use super::module::{MODULES, Module};
+use super::records::answer;
+use super::records::kinds::{KINDS, Kind};
+use super::records::record::CANON;
+use super::records::store::{self, Counts};
+use super::zone::utc_text;
+use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
+use crate::store::Reader;
+
+/// What is served.
+pub(super) const ROUTES: [Route; 8] = [
+    Route::public(&Method::GET, "/").carrying(&desk::HEADERS).does("Name the modules"),
+    Route::public(&Method::GET, "/api/v1/modules").carrying(&desk::HEADERS).does("List the modules"),
+    Route::public(&Method::GET, "/api/v1/modules/status").carrying(&desk::HEADERS).does("Say how all modules are"),
+    Route::public(&Method::GET, "/api/v1/modules/{id}/status").carrying(&desk::HEADERS).does("Say how a module is"),
+    Route::public(&Method::GET, "/api/v1/modules/{id}/metadata").carrying(&desk::HEADERS).does("Say what a module is"),
+    Route::public(&Method::POST, "/api/v1/modules/{id}/initialize")
+        .carrying(&desk::HEADERS)
+        .does("Have a module serve its data"),
+    Route::public(&Method::POST, "/api/v1/modules/{id}/shutdown")
+        .carrying(&desk::HEADERS)
+        .does("Have a module answer 503 until it is initialized again, or the server starts anew"),
+    Route::public(&Method::GET, "/api/v1/{module}")
+        .carrying(&desk::HEADERS)
+        .does("Say what a module is and whether it is active"),
+];
+
+/// The version of the API, as the original's clients know it (C3).
+pub(super) const API_VERSION: &str = "2.2.1";
+/// The version of every module.
+const MODULE_VERSION: &str = "0.1.0";
+
+/// Adds them for one shard.
+pub(super) fn add(desk: &Rc<Desk>, to: &mut Routes) {
+    let [root, list, all, status, metadata, initialize, shutdown, module] = ROUTES;
+    desk.add(to, root, |_, _| {
+        let modules: Vec<&str> = MODULES.iter().map(|module| module.listed).collect();
+        now(&json!({
+            "status": "success", "message": "CIMEIKA FastAPI Backend", "version": API_VERSION, "canon_bundle_id": CANON,
+            "docs": "/api/docs", "modules": modules,
+        }))
+    });
+    desk.add(to, list, |_, _| {
+        let modules: Vec<&str> = MODULES.iter().map(|module| module.id).collect();
+        now(&json!({ "status": "success", "modules": modules }))
+    });
+    desk.add(to, all, |desk, call| {
+        let asking = Rc::clone(desk);
+        desk.parts.read(call, counts, move |counts| {
+            let modules: Map<String, Value> =
+                MODULES.iter().map(|module| (module.id.to_owned(), state(&asking, module, &counts))).collect();
+            Ok(answer(&json!({ "status": "success", "modules": modules })))
+        })
+    });
+    desk.add(to, status, |desk, call| {
+        let (module, asking) = (named(call)?, Rc::clone(desk));
+        desk.parts.read(call, counts, move |counts| {
+            let data = state(&asking, module, &counts);
+            Ok(answer(&json!({ "status": "success", "module": module.id, "data": data })))
+        })
+    });
+    desk.add(to, metadata, |_, call| {
+        let Module { id, .. } = named(call)?;
+        let data = json!({ "name": id, "version": MODULE_VERSION, "description": format!("{id} module") });
+        now(&json!({ "status": "success", "module": id, "data": data }))
+    });
+    desk.add(to, initialize, |desk, call| {
+        let Module { id, .. } = named(call)?;
+        desk.shared.states.set(id, true);
+        log::info!(module = *id; "module.initialized");
+        now(&json!({ "status": "success", "module": id, "initialized": true }))
+    });
+    desk.add(to, shutdown, |desk, call| {
+        let Module { id, .. } = named(call)?;
+        desk.shared.states.set(id, false);
+        log::info!(module = *id; "module.shut_down");
+        now(&json!({ "status": "success", "module": id, "shutdown": true }))
+    });
+    desk.add(to, module, |desk, call| {
+        let Module { id, name, description, .. } = Module::of(call.param("module")).ok_or_else(ApiError::no_route)?;
+        let status = status_word(desk.shared.states.is_active(id));
+        now(&json!({ "module": id, "name": name, "description": description, "status": status }))
+    });
+}
+
+fn now(value: &Value) -> Result<Outcome, ApiError> {
+    Ok(Outcome::Now(answer(value)))
+}
+
+fn status_word(active: bool) -> &'static str {
+    if active { "active" } else { "inactive" }
+}
+
+/// The module that a path of the registry names.
+fn named(call: &Call<'_>) -> Result<&'static Module, ApiError> {
+    let id = call.param("id");
+    Module::of(id)
+        .ok_or_else(|| ApiError::new(Code::NotFound, format!("Module '{}' not found", crate::text::cut(id, 64))))
+}
+
+/// What each kind counts.
+fn counts(reader: &Reader) -> Result<Vec<(&'static Kind, Counts)>, ApiError> {
+    KINDS.iter().map(|kind| Ok((kind, store::counts(reader, kind)?))).collect()
+}
+
+/// How a module is, with what it has.
+fn state(desk: &Desk, module: &Module, counts: &[(&'static Kind, Counts)]) -> Value {
+    let active = desk.shared.states.is_active(module.id);
+    let mut state = json!({ "status": status_word(active), "name": module.id, "initialized": active });
+    if module.id == "ci" {
+        state["seo_enabled"] = true.into();
+    }
+    if let Some((_, Counts { records, changed_at, revision })) =
+        counts.iter().find(|(kind, _)| kind.module == module.id)
+    {
+        state["records"] = (*records).into();
+        state["last_write"] = if *revision == 0 { Value::Null } else { utc_text(*changed_at).into() };
+    }
+    state
+}

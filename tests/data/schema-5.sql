@@ -1,0 +1,212 @@
+-- The whole of an inkring database, as a new file is made of it in one transaction. This page is printed by
+-- `inkring schema`; the statements stand in `src/*/migrations/`, each owner's in its folder.
+--
+-- Times are integer microseconds since 1970 UTC. Ids of users are text as the client sent it. Rows of a draft refer
+-- to its integer row id: indexes stay small, and everything that is appended lands at the right edge of its table.
+-- STRICT: a column holds what it says.
+
+-- Version 1
+
+-- One row, rewritten by the readiness probe: proof that a commit reaches the disk.
+CREATE TABLE probe (
+    id         INTEGER PRIMARY KEY CHECK (id = 1),
+    probed_at  INTEGER NOT NULL
+) STRICT;
+
+-- One draft with everything that decides who may do what. `holder_id` is the ring: a column, changed in the
+-- same transaction as the pass that moves it. The counts number the rows that belong to the draft, so that a reader
+-- who has seen n of them fetches only the rest; `event_seq` is the head of its event log and its version.
+CREATE TABLE drafts (
+    id                 INTEGER PRIMARY KEY,
+    draft_id           TEXT    NOT NULL UNIQUE,
+    creator_id         TEXT    NOT NULL,
+    title              TEXT    NOT NULL,
+    platform           TEXT    NOT NULL,
+    status             TEXT    NOT NULL DEFAULT 'active',
+    holder_id          TEXT    NOT NULL,
+    segment_count      INTEGER NOT NULL DEFAULT 0,
+    pass_count         INTEGER NOT NULL DEFAULT 0,
+    collaborator_count INTEGER NOT NULL DEFAULT 0,
+    event_seq          INTEGER NOT NULL DEFAULT 0,
+    passed_at          INTEGER NOT NULL,
+    created_at         INTEGER NOT NULL,
+    updated_at         INTEGER NOT NULL
+) STRICT;
+
+-- Segments are never changed or removed. The holder at the time of writing is the author.
+CREATE TABLE draft_segments (
+    id            INTEGER PRIMARY KEY,
+    draft         INTEGER NOT NULL REFERENCES drafts (id),
+    segment_order INTEGER NOT NULL,
+    segment_id    TEXT    NOT NULL,
+    user_id       TEXT    NOT NULL,
+    content       TEXT    NOT NULL,
+    created_at    INTEGER NOT NULL,
+    UNIQUE (draft, segment_order)
+) STRICT;
+
+-- Who belongs to a draft, the creator (role `owner`) included; row ids give the order of joining.
+CREATE TABLE draft_collaborators (
+    id        INTEGER PRIMARY KEY,
+    draft     INTEGER NOT NULL REFERENCES drafts (id),
+    user_id   TEXT    NOT NULL,
+    role      TEXT    NOT NULL,
+    joined_at INTEGER NOT NULL,
+    UNIQUE (draft, user_id)
+) STRICT;
+CREATE INDEX draft_collaborators_by_user ON draft_collaborators (user_id, draft);
+
+-- Every pass of every ring; row ids give the order.
+CREATE TABLE ring_passes (
+    id        INTEGER PRIMARY KEY,
+    draft     INTEGER NOT NULL REFERENCES drafts (id),
+    from_user TEXT    NOT NULL,
+    to_user   TEXT    NOT NULL,
+    passed_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX ring_passes_by_draft ON ring_passes (draft, id);
+
+-- A key is spent by the change it came with, and removed a day later. Scoped by draft, actor and operation (ruling 1).
+CREATE TABLE idempotency_keys (
+    draft      INTEGER NOT NULL REFERENCES drafts (id),
+    actor_id   TEXT    NOT NULL,
+    operation  TEXT    NOT NULL,
+    key        TEXT    NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (draft, actor_id, operation, key)
+) STRICT, WITHOUT ROWID;
+
+-- What happened to each draft, numbered without gaps from 1, written in the transaction of the change itself.
+-- `data` is JSON as subscribers get it.
+CREATE TABLE events (
+    id         INTEGER PRIMARY KEY,
+    draft      INTEGER NOT NULL REFERENCES drafts (id),
+    seq        INTEGER NOT NULL,
+    type       TEXT    NOT NULL,
+    data       TEXT    NOT NULL,
+    request_id TEXT    NOT NULL,
+    created_at INTEGER NOT NULL,
+    UNIQUE (draft, seq)
+) STRICT;
+
+-- Version 2
+
+-- Who changed what, from where, written in the transaction of the change itself when AUDIT_ENABLED is set. Ids have no
+-- gaps; each row carries the hash of the one before it and that of its own content (src/audit/chain.rs). `metadata` is
+-- a JSON object or null.
+CREATE TABLE audit_events (
+    id         INTEGER PRIMARY KEY,
+    ts         INTEGER NOT NULL,
+    request_id TEXT,
+    user_id    TEXT,
+    action     TEXT    NOT NULL,
+    draft_id   TEXT,
+    metadata   TEXT,
+    ip         TEXT,
+    user_agent TEXT,
+    prev_hash  BLOB    NOT NULL,
+    hash       BLOB    NOT NULL
+) STRICT;
+
+-- Where the rows above begin, once older ones were removed: id and hash of the last that was.
+CREATE TABLE audit_anchor (
+    id           INTEGER PRIMARY KEY CHECK (id = 1),
+    removed_id   INTEGER NOT NULL,
+    removed_hash BLOB    NOT NULL
+) STRICT;
+
+-- Version 3
+
+-- The same row also says when the last change was made, or at most 100 ms before it (src/store/sqlite/last_change.rs).
+ALTER TABLE probe ADD COLUMN last_change INTEGER;
+
+-- Until this version the newest event of a draft told when the last change was made.
+INSERT INTO probe (id, probed_at, last_change)
+    SELECT 1, created_at, created_at FROM events WHERE TRUE ORDER BY id DESC LIMIT 1
+    ON CONFLICT (id) DO UPDATE SET last_change = excluded.last_change;
+
+-- Version 4
+
+-- One room that was ever written to. What is in it is its newest snapshot and the updates behind that. The figures are of the
+-- updates that no snapshot has yet, so that a room need not be loaded to be listed. `quarantine` says why it is only read.
+CREATE TABLE rooms (
+    id             INTEGER PRIMARY KEY,
+    name           TEXT    NOT NULL UNIQUE,
+    creator_id     TEXT    NOT NULL,
+    created_at     INTEGER NOT NULL,
+    used_at        INTEGER NOT NULL,
+    quarantine     TEXT,
+    snapshot_bytes INTEGER NOT NULL DEFAULT 0,
+    log_rows       INTEGER NOT NULL DEFAULT 0,
+    log_bytes      INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX rooms_by_use ON rooms (used_at);
+
+-- Every accepted update as it came, numbered within its room, until a snapshot has it.
+CREATE TABLE room_updates (
+    room       INTEGER NOT NULL REFERENCES rooms (id),
+    seq        INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    user_id    TEXT    NOT NULL,
+    bytes      BLOB    NOT NULL,
+    PRIMARY KEY (room, seq)
+) STRICT, WITHOUT ROWID;
+
+-- All of a room up to an update, as one update. The last two are kept.
+CREATE TABLE room_snapshots (
+    room       INTEGER NOT NULL REFERENCES rooms (id),
+    seq        INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    format     INTEGER NOT NULL,
+    sha256     BLOB    NOT NULL,
+    bytes      BLOB    NOT NULL,
+    PRIMARY KEY (room, seq)
+) STRICT, WITHOUT ROWID;
+
+-- Version 5
+
+-- What is searched of things that have a number, whoever they belong to (src/store/sqlite/texts.rs). Its text is normalised, so it
+-- is here a second time. Three spellings of the apostrophe part words alike; letters keep their marks, as й is no и.
+CREATE VIRTUAL TABLE texts USING fts5 (
+    title, body, prefix = '2 3', tokenize = "unicode61 remove_diacritics 0 separators '''ʼ’`'"
+);
+
+-- What each kind of record counts: the id that the next one gets, how many there are, and the number of its last change.
+CREATE TABLE record_kinds (
+    kind       INTEGER PRIMARY KEY,
+    last_id    INTEGER NOT NULL DEFAULT 0,
+    records    INTEGER NOT NULL DEFAULT 0,
+    revision   INTEGER NOT NULL DEFAULT 0,
+    changed_at INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- The household's records of all kinds. `key` is the number of the kind in its upper bits and the id in the lower 40. `json` is
+-- the record as it is answered. `moment` is when it is on the household's wall, in microseconds as if that were in UTC.
+CREATE TABLE records (
+    key          INTEGER PRIMARY KEY,
+    json         TEXT    NOT NULL,
+    moment       INTEGER NOT NULL,
+    source_trace TEXT,
+    created_at   INTEGER NOT NULL,
+    updated_at   INTEGER NOT NULL,
+    revision     INTEGER NOT NULL
+) STRICT;
+CREATE INDEX records_by_moment ON records (moment, key);
+CREATE INDEX records_by_source ON records (source_trace, key) WHERE source_trace IS NOT NULL;
+
+-- The values by which records are filtered and counted; those of a record come and go with it.
+CREATE TABLE record_facts (
+    name  TEXT    NOT NULL,
+    value TEXT    NOT NULL,
+    key   INTEGER NOT NULL,
+    PRIMARY KEY (name, value, key)
+) STRICT, WITHOUT ROWID;
+
+-- Records that were deleted, until they are gone for good.
+CREATE TABLE record_bin (
+    key        INTEGER PRIMARY KEY,
+    json       TEXT    NOT NULL,
+    created_at INTEGER NOT NULL,
+    deleted_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX record_bin_by_age ON record_bin (deleted_at, key);
