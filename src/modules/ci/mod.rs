@@ -4,6 +4,7 @@ pub mod classify;
 mod date_parts;
 mod date_words;
 mod feeling_words;
+pub mod legend;
 pub mod seo;
 pub mod state;
 pub mod when;
