@@ -5,6 +5,7 @@ mod date_parts;
 mod date_words;
 mod feeling_words;
 pub mod legend;
+pub mod related;
 pub mod seo;
 pub mod state;
 pub mod when;
