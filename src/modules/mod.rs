@@ -11,6 +11,7 @@ mod feature;
 pub mod gallery;
 pub mod limits;
 mod module;
+pub mod nastrij;
 mod news;
 mod options;
 pub mod participant;
