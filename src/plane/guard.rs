@@ -34,7 +34,9 @@ impl Secret {
         split(&pair, b':').is_some_and(|(_, password)| self.is(password))
     }
 
-    fn is(&self, shown: &[u8]) -> bool {
+    /// Whether this is it. Takes as long for a wrong one, however much of it is right.
+    #[must_use]
+    pub fn is(&self, shown: &[u8]) -> bool {
         let shown: [u8; 32] = Sha256::digest(shown).into();
         self.0.iter().zip(shown).fold(0, |differing, (ours, theirs)| differing | (ours ^ theirs)) == 0
     }
