@@ -86,7 +86,7 @@ impl Server {
             policy: policies.policy.clone(),
             body_bytes: settings.count(&BODY_BYTES),
             places: gate::Places::new(settings.count(&PER_ADDRESS_MAX)),
-            counters: Arc::new(gate::Counters::new(&house.metrics)),
+            counters: Arc::new(gate::Counters::new(&house.metrics, house.traffic.clone())),
         };
         let names: Vec<_> = own.iter().map(|own| own.door).collect();
         let own = own.into_iter().map(|own| own_door(own.listeners));

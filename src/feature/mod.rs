@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::audit::{self, Audit};
 use crate::clock::{Clock, Timekeeper};
-use crate::gate::{CodeRow, Route, Routes, UntrustedProxy};
+use crate::gate::{CodeRow, Route, Routes, Traffic, UntrustedProxy};
 use crate::housekeeper::Task;
 use crate::hub::{self, Hub, Seats};
 use crate::net::{Endpoint, LoopbackClient};
@@ -166,6 +166,8 @@ pub struct House {
     pub survey: Arc<Survey>,
     /// Who forwards requests of clients without being trusted.
     pub untrusted_proxy: UntrustedProxy,
+    /// How many requests there were, and of late.
+    pub traffic: Traffic,
     /// The log of the process.
     pub logs: LogHandle,
     /// Where counters come from.

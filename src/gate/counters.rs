@@ -2,10 +2,12 @@
 
 use std::cell::OnceCell;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 
+use super::traffic::Traffic;
+use crate::clock::Clock;
 use crate::observe::metrics::{
     Buckets, Counter, Gauge, HTTP, Histogram, LIMITS, Labelled, MetricCache, Metrics, Row, SECONDS,
 };
@@ -56,11 +58,12 @@ pub struct Counters {
     rejected: Labelled<Counter>,
     blocked: Labelled<Counter>,
     auth_failures: Labelled<Counter>,
+    traffic: Traffic,
 }
 
 impl Counters {
-    /// With nothing counted.
-    pub fn new(metrics: &Metrics) -> Self {
+    /// With nothing counted, but for what `traffic` counts.
+    pub fn new(metrics: &Metrics, traffic: Traffic) -> Self {
         Self {
             requests: metrics.counters(&REQUESTS),
             durations: metrics.histograms(&DURATION),
@@ -68,6 +71,7 @@ impl Counters {
             rejected: metrics.counters(&REJECTED),
             blocked: metrics.counters(&BLOCKED),
             auth_failures: metrics.counters(&AUTH_FAILURES),
+            traffic,
         }
     }
 
@@ -76,11 +80,13 @@ impl Counters {
         let (requests, answered) = (self.requests.clone(), MetricCache::default());
         let (duration, blocked) = (self.durations.with(&[template]), self.blocked.clone());
         let (blocked_here, in_flight) = (OnceCell::new(), self.in_flight.clone());
-        RouteMetrics { template, requests, answered, duration, blocked, blocked_here, in_flight }
+        let traffic = self.traffic.clone();
+        RouteMetrics { template, requests, answered, duration, blocked, blocked_here, in_flight, traffic }
     }
 
     /// Bytes were refused that are not a valid request.
-    pub fn rejected(&self, status: StatusCode) {
+    pub fn rejected(&self, status: StatusCode, now: Instant) {
+        self.traffic.count(status, now);
         self.rejected.with(&[status.as_str()]).inc();
     }
 
@@ -92,7 +98,7 @@ impl Counters {
 
 impl Default for Counters {
     fn default() -> Self {
-        Self::new(&Metrics::default())
+        Self::new(&Metrics::default(), Traffic::new(Clock::system().instant()))
     }
 }
 
@@ -117,6 +123,7 @@ pub struct RouteMetrics {
     /// The counter of this route, from the first time on: who is refused comes often.
     blocked_here: OnceCell<Counter>,
     in_flight: Gauge,
+    traffic: Traffic,
 }
 
 impl RouteMetrics {
@@ -127,8 +134,9 @@ impl RouteMetrics {
         InFlight(Rc::clone(self))
     }
 
-    /// A request was answered.
-    pub fn answered(&self, method: &Method, status: StatusCode, took: Duration) {
+    /// A request was answered now.
+    pub fn answered(&self, method: &Method, status: StatusCode, took: Duration, now: Instant) {
+        self.traffic.count(status, now);
         let method = method_label(method);
         let make = || self.requests.with(&[method, self.template, status.as_str()]);
         self.answered.with((method, status), make, |answered| _ = answered.inc());
@@ -163,10 +171,11 @@ mod tests {
     #[test]
     fn methods_that_clients_make_up_are_one() {
         let metrics = Metrics::default();
-        let route = Counters::new(&metrics).route(UNMATCHED);
+        let now = Clock::system().instant();
+        let route = Counters::new(&metrics, Traffic::new(now)).route(UNMATCHED);
         for number in 0..1000_u16 {
             let method = Method::from_bytes(format!("X{number}").as_bytes()).unwrap();
-            route.answered(&method, StatusCode::NOT_FOUND, Duration::ZERO);
+            route.answered(&method, StatusCode::NOT_FOUND, Duration::ZERO, now);
         }
         let text = metrics.encode();
         assert!(text.contains("\nhttp_requests_total{method=\"other\",path=\"unmatched\",status=\"404\"} 1000\n"));

@@ -199,7 +199,7 @@ impl Exchange {
         self.cors.apply(&mut response.headers);
         let now = clock.instant();
         let took = now.saturating_duration_since(self.began);
-        self.metrics.answered(&self.method, response.status, took);
+        self.metrics.answered(&self.method, response.status, took, now);
         self.log_complete(&response, took, now);
         self.headers.seal(&mut response, self.request_id);
         response.close |= self.is_private;

@@ -45,6 +45,7 @@ mod receive;
 mod reply;
 mod routes;
 mod service;
+mod traffic;
 pub mod validate;
 
 pub use address::UntrustedProxy;
@@ -71,3 +72,4 @@ pub(crate) use reply::park;
 pub use reply::{Parked, Reply, Times, Waiting};
 pub use routes::{Access, Handler, Kind, PACE, Reads, Route, Routes, operator_table, table};
 pub use service::{Gate, Guard};
+pub use traffic::{Answered, Traffic};

@@ -122,7 +122,7 @@ impl net::Service for Gate {
                 ]
             });
         }
-        self.routes.metrics.rejected(error.status());
+        self.routes.metrics.rejected(error.status(), self.clock.instant());
         let mut response = error.to_response(request_id.as_str());
         if self.guard.is_none() && origin.is_some() {
             self.policy.catch_up();

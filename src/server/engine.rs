@@ -9,7 +9,7 @@ use super::platform::{Platform, start_all};
 use crate::audit::{self, Audit};
 use crate::clock::Clock;
 use crate::feature::{Feature, House, Running, schema_of, tables_of};
-use crate::gate::{Policies, UntrustedProxy};
+use crate::gate::{Policies, Traffic, UntrustedProxy};
 use crate::housekeeper::Housekeeper;
 use crate::hub::{self, Hub, Seats};
 use crate::net::options::SHARDS;
@@ -76,6 +76,7 @@ impl Engine {
             tables: tables_of(features).into(),
             survey,
             untrusted_proxy: UntrustedProxy::default(),
+            traffic: Traffic::new(clock.instant()),
             logs: logs.clone(),
             metrics: metrics.clone(),
             timekeeper,
