@@ -83,6 +83,7 @@ impl Server {
             running: Arc::clone(running),
             own: own.iter().map(|own| (Arc::clone(&engine.features()[own.owner]), own.door)).collect(),
             checks: running.iter().flat_map(|running| running.checks()).collect(),
+            figures: running.iter().filter_map(|running| running.figures()).collect(),
             policy: policies.policy.clone(),
             body_bytes: settings.count(&BODY_BYTES),
             places: gate::Places::new(settings.count(&PER_ADDRESS_MAX)),

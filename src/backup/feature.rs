@@ -71,7 +71,7 @@ impl Running for Copies {
 
     fn checks(&self) -> Vec<Check> {
         let backups = self.backups.clone();
-        vec![Check::new("backup", move || readiness(backups.fact()))]
+        vec![Check::new("backup", move || readiness(backups.fact())).off_when_silent()]
     }
 
     fn card(&self) -> Option<(&'static str, Value)> {

@@ -35,6 +35,12 @@ impl Timestamp {
         OffsetStyle(self)
     }
 
+    /// `2025-12-23T10:00:00.123Z`, as JavaScript writes it.
+    pub fn iso_ms(self) -> String {
+        let at = jiff::Timestamp::from_microsecond(self.0).unwrap_or_default();
+        at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    }
+
     /// Whole seconds since 1970.
     pub fn seconds(self) -> i64 {
         self.0.div_euclid(SECOND_MICROS)
@@ -113,6 +119,8 @@ mod tests {
         assert_eq!(at(1_766_484_000_000_001), "2025-12-23T10:00:00.000001+00:00");
         assert_eq!(at(1_766_484_000_000_000), "2025-12-23T10:00:00+00:00");
         assert_eq!(Timestamp(1_766_484_000_123_456).compact(), "20251223T100000Z");
+        assert_eq!(Timestamp(1_766_484_000_123_956).iso_ms(), "2025-12-23T10:00:00.123Z");
+        assert_eq!(Timestamp(0).iso_ms(), "1970-01-01T00:00:00.000Z");
     }
 
     #[test]

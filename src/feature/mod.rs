@@ -29,7 +29,7 @@ mod shard;
 pub mod smoke;
 pub mod verb;
 
-pub use check::{Check, Finding};
+pub use check::{Check, Figures, Finding};
 use doctor::{Diagnosis, Examined};
 pub use newer::{Compare, Newer};
 pub(crate) use receive::BOUNDS;
@@ -208,6 +208,11 @@ pub trait Running: Send + Sync {
     /// What `/readyz` asks about it.
     fn checks(&self) -> Vec<Check> {
         Vec::new()
+    }
+
+    /// What `/health` and `/ready` say of it, each figure under a name that nobody else has.
+    fn figures(&self) -> Option<Figures> {
+        None
     }
 
     /// What the status of the private plane says of it, under a name of its own.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use super::Check;
+use super::{Check, Figures};
 use crate::gate::{ApiError, Call, Conditions, Content, Outcome, Parking, Reply, Times};
 use crate::hub::{Mailbox, Topics};
 use crate::net::body::Source;
@@ -30,19 +30,22 @@ pub struct ShardParts {
     pub mailbox: Arc<Mailbox>,
     /// What `/readyz` asks of everyone.
     pub checks: Arc<[Check]>,
+    /// What `/health` and `/ready` carry of everyone.
+    pub figures: Arc<[Figures]>,
 }
 
 impl ShardParts {
-    /// The parts of a shard with this mailbox, that reads through this connection.
+    /// The parts of a shard with this mailbox, that reads through this connection. Last comes what everyone is asked about how
+    /// things are.
     pub fn new(
         reader: Reader,
         writer: WriterHandle,
         pool: PoolHandle,
         topics: Rc<RefCell<Topics>>,
         mailbox: Arc<Mailbox>,
-        checks: Arc<[Check]>,
+        (checks, figures): (Arc<[Check]>, Arc<[Figures]>),
     ) -> Self {
-        Self { reader: Rc::new(reader), writer, pool, topics, mailbox, checks }
+        Self { reader: Rc::new(reader), writer, pool, topics, mailbox, checks, figures }
     }
 
     /// Answers with what `then` makes of what `fetch` reads. `fetch` owns all that it needs and returns plain values, so that

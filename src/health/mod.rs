@@ -1,10 +1,13 @@
 //! Is it alive, is it ready, how is the database (contract 01 §1.12 with R24).
 //!
 //! `/healthz` touches nothing. `/readyz` is asked of the real thing: the schema is read through the shard's own
-//! connection, and a row is committed through the writer, at most once a second however often it is asked.
+//! connection, and a row is committed through the writer, at most once a second however often it is asked. `/health` and
+//! `/ready` are the same two questions, answered with the keys of the other contracts ([`union`]).
 
 pub mod counters;
 mod feature;
+mod reason;
+mod union;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,7 +15,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
-use log::kv::ToValue as _;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -20,11 +22,12 @@ use crate::clock::Clock;
 use crate::feature::ShardParts;
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
 use crate::net::Response;
-use crate::observe::sample::Sample;
 use crate::settings::{BoundRow, SERVER};
 use crate::store::{self, Fault, Reader, STALLED_AFTER, Tx};
 use counters::Ready;
 pub use feature::FEATURE;
+use reason::{Needed, NotReady};
+use union::Union;
 
 /// How long a committed probe stands for the next ones.
 const PROBE_FOR: Duration = Duration::from_secs(1);
@@ -55,51 +58,93 @@ impl Readiness {
 }
 
 /// What a shard asks how things are.
-pub struct Health {
+struct Health {
     /// What its handlers work with.
-    pub parts: ShardParts,
+    parts: ShardParts,
     /// What all shards share.
-    pub readiness: Arc<Readiness>,
+    readiness: Arc<Readiness>,
     /// The tables without which nothing works, in the order in which missing ones are named.
-    pub needed: Arc<[&'static str]>,
+    needed: Arc<[&'static str]>,
+    /// What is said by the other names.
+    union: Rc<Union>,
     /// The time.
-    pub clock: Clock,
+    clock: Clock,
 }
 
 /// What is served.
-pub(crate) const ROUTES: [Route; 3] = [
+pub(crate) const ROUTES: [Route; 5] = [
     Route::public(&Method::GET, "/healthz").probe().does("Say whether the process serves"),
     Route::public(&Method::GET, "/readyz")
         .probe()
         .does("Say whether a change could be made now, and with `verbose=1` how that is known"),
+    Route::public(&Method::GET, "/health")
+        .probe()
+        .does("Say whether the process serves, and what the features have to say of themselves"),
+    Route::public(&Method::GET, "/ready")
+        .probe()
+        .does("Say whether a change could be made now, with the same, and a word for each check"),
     Route::public(&Method::GET, "/api/health/db").does("Say how the database is"),
 ];
 
 /// Adds the health routes for one shard.
-pub fn routes(routes: &mut Routes, health: Health) {
-    let ([healthz, readyz, database], health) = (ROUTES, Rc::new(health));
+fn routes(routes: &mut Routes, health: Health) {
+    let ([healthz, readyz, to_health, to_ready, database], health) = (ROUTES, Rc::new(health));
     let alive = |_: &Call<'_>| Ok(Outcome::Now(Response::json(StatusCode::OK, &br#"{"status":"ok"}"#[..])));
     routes.add(healthz, alive);
     let ready = Rc::clone(&health);
     routes.add(readyz, move |call| ready.readyz(call));
+    let (union, clock) = (Rc::clone(&health.union), health.clock.clone());
+    routes.add(to_health, move |_| Ok(Outcome::Now(union.alive(clock.now()))));
+    let ready = Rc::clone(&health);
+    routes.add(to_ready, move |call| ready.probe(call, Asked::Ready(Rc::clone(&ready.union))));
     routes.add(database, move |call| health.database(call));
+}
+
+/// By which name readiness is asked for.
+enum Asked {
+    /// `/readyz`, with the checks or without.
+    Readyz { verbose: bool },
+    /// `/ready`.
+    Ready(Rc<Union>),
+}
+
+impl Asked {
+    /// It is ready; `found` is what the others say.
+    fn yes(&self, probe_age: Option<Duration>, found: Vec<Value>, clock: &Clock) -> Response {
+        match self {
+            Self::Readyz { verbose } => ready(*verbose, probe_age, found),
+            Self::Ready(union) => union.ready(clock.now()),
+        }
+    }
+
+    fn no(&self, why: &NotReady, request_id: &str, clock: &Clock) -> Response {
+        let before = match self {
+            Self::Readyz { .. } => json!({ "status": "error", "detail": why.detail }),
+            Self::Ready(union) => union.not_ready(why, clock.now()),
+        };
+        why.answer(before, request_id, clock.instant())
+    }
 }
 
 impl Health {
     fn readyz(&self, call: &Call<'_>) -> Result<Outcome, ApiError> {
         let verbose = call.query_value("verbose").is_some_and(|value| value != "0" && value != "false");
+        self.probe(call, Asked::Readyz { verbose })
+    }
+
+    fn probe(&self, call: &Call<'_>, asked: Asked) -> Result<Outcome, ApiError> {
         let found = match self.check_without_writing() {
             Ok(found) => found,
             Err(reason) => {
                 self.readiness.metrics.said(false);
-                return Ok(Outcome::Now(reason.answer(call.request_id.as_str(), self.clock.instant())));
+                return Ok(Outcome::Now(asked.no(&reason, call.request_id.as_str(), &self.clock)));
             }
         };
         let now = self.clock.instant();
         let age = (*self.readiness.probed.lock()).map(|at| now.saturating_duration_since(at));
         if age.is_some_and(|age| age < PROBE_FOR) {
             self.readiness.metrics.said(true);
-            return Ok(Outcome::Now(ready(verbose, age, found)));
+            return Ok(Outcome::Now(asked.yes(age, found, &self.clock)));
         }
         let (readiness, clock) = (Arc::clone(&self.readiness), self.clock.clone());
         let write = |tx: &mut Tx<'_>| {
@@ -112,9 +157,9 @@ impl Health {
             Ok(match result {
                 Ok(()) => {
                     *readiness.probed.lock() = Some(clock.instant());
-                    ready(verbose, None, found)
+                    asked.yes(None, found, &clock)
                 }
-                Err(error) => NotReady::unwritable(&error).answer(&request_id, clock.instant()),
+                Err(error) => asked.no(&NotReady::unwritable(&error), &request_id, &clock),
             })
         })
     }
@@ -122,31 +167,30 @@ impl Health {
     /// What the others say, or the reason why it is not ready, if there is one that shows without a commit.
     fn check_without_writing(&self) -> Result<Vec<Value>, NotReady> {
         if self.readiness.draining.load(Ordering::Relaxed) {
-            return Err(NotReady::busy("draining: the server is stopping"));
+            return Err(NotReady::busy(Needed::Accepting, "draining: the server is stopping"));
         }
         let view = self.parts.writer.view();
         let displaced = view.displaced();
         if let Some(fault) = view.read_only().or(displaced.as_ref().map(|_| Fault::Displaced)) {
             let detail = format!("database read-only: {}", fault.reason());
-            return Err(NotReady { code: Code::StorageReadonly, detail, context: displaced });
+            return Err(NotReady { failed: Needed::Disk, code: Code::StorageReadonly, detail, context: displaced });
         }
         let tables = self.parts.fetch(store::tables).map_err(|error| NotReady::unreachable(error.to_string()))?;
         let missing: Vec<&str> =
             self.needed.iter().copied().filter(|name| !tables.iter().any(|table| table == name)).collect();
         if !missing.is_empty() {
             let detail = format!("missing tables: {}", missing.join(", "));
-            return Err(NotReady { code: Code::StorageUnavailable, detail, context: None });
+            return Err(NotReady::unusable(Needed::Schema, detail, None));
         }
         if let Some(altered) =
             self.parts.fetch(Reader::altered).map_err(|error| NotReady::unreachable(error.to_string()))?
         {
             let detail = "database altered: its tables and indexes are not what inkring made".to_owned();
-            return Err(NotReady { code: Code::StorageUnavailable, detail, context: Some(altered) });
+            return Err(NotReady::unusable(Needed::Schema, detail, Some(altered)));
         }
         let mut found = Vec::new();
         for check in self.parts.checks.iter() {
-            let said =
-                check.look().map_err(|detail| NotReady { code: Code::StorageUnavailable, detail, context: None })?;
+            let said = check.look().map_err(|detail| NotReady::unusable(Needed::Features, detail, None))?;
             if let Some(more) = said {
                 let mut said = json!({ "name": check.name, "ok": true });
                 more.into_iter().for_each(|(name, value)| said[name] = value);
@@ -155,7 +199,9 @@ impl Health {
         }
         match self.parts.writer.view().busy_for().filter(|busy| *busy > STALLED_AFTER) {
             Some(busy) => {
-                Err(NotReady::busy(format!("writer stalled: a commit has been running for {} s", busy.as_secs())))
+                let seconds = busy.as_secs();
+                let detail = format!("writer stalled: a commit has been running for {seconds} s");
+                Err(NotReady::busy(Needed::Writer, detail))
             }
             None => Ok(found),
         }
@@ -200,47 +246,4 @@ fn ready(verbose: bool, probe_age: Option<Duration>, found: Vec<Value>) -> Respo
     ];
     checks.extend(found);
     Response::json(StatusCode::OK, json!({ "status": "ok", "checks": checks }).to_string().into_bytes())
-}
-
-/// Why it is not ready.
-struct NotReady {
-    code: Code,
-    /// For the prober, in the contract's words where it has some.
-    detail: String,
-    /// For the log only.
-    context: Option<String>,
-}
-
-impl NotReady {
-    fn busy(detail: impl Into<String>) -> Self {
-        Self { code: Code::Overloaded, detail: detail.into(), context: None }
-    }
-
-    fn unreachable(context: impl Into<Option<String>>) -> Self {
-        Self { code: Code::StorageUnavailable, detail: "database unreachable".to_owned(), context: context.into() }
-    }
-
-    /// What keeps the probe's row from being committed.
-    fn unwritable(error: &ApiError) -> Self {
-        match error.code() {
-            Code::Overloaded => Self::busy("writer stalled: too many changes are waiting"),
-            // The probe was the change that met the fault.
-            Code::StorageReadonly => {
-                let detail = "database read-only: it takes no changes".to_owned();
-                Self { code: Code::StorageReadonly, detail, context: error.context().map(str::to_owned) }
-            }
-            _ => Self::unreachable(error.context().map(str::to_owned)),
-        }
-    }
-
-    fn answer(&self, request_id: &str, now: Instant) -> Response {
-        let (detail, context) = (self.detail.as_str(), self.context.as_deref());
-        static NOT_READY: Sample = Sample::new();
-        NOT_READY.event(now, log::Level::Warn, "health.not_ready", || {
-            vec![("request_id", request_id.into()), ("detail", detail.into()), ("context", context.to_value())]
-        });
-        let error = ApiError::new(self.code, detail);
-        let body = error.body(request_id, Some(json!({ "status": "error", "detail": detail })));
-        Response::json(StatusCode::SERVICE_UNAVAILABLE, body)
-    }
 }

@@ -163,8 +163,8 @@ struct Plan {
 impl Plan {
     fn build(&self, reader: Reader, mailbox: Arc<Mailbox>) -> (Vec<Gate>, Rc<RefCell<Topics>>) {
         let topics = Rc::new(RefCell::new(Topics::new(&mailbox, Default::default(), self.clock.clone())));
-        let (writer, pool, checks) = (self.writer.clone(), self.pool.clone(), Arc::default());
-        let parts = ShardParts::new(reader, writer, pool, Rc::clone(&topics), Arc::clone(&mailbox), checks);
+        let (writer, pool, asked) = (self.writer.clone(), self.pool.clone(), Default::default());
+        let parts = ShardParts::new(reader, writer, pool, Rc::clone(&topics), Arc::clone(&mailbox), asked);
         let mut to = Routes::new();
         let alive = |_: &Call<'_>| Ok(Outcome::Now(Response::json(StatusCode::OK, &br#"{"status":"ok"}"#[..])));
         to.add(ALIVE, alive);

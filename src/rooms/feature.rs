@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::counters::{self, Counters, Figures, Gauges};
 use super::desk::{self, DeskThread};
@@ -19,7 +19,7 @@ use super::socket::Rooms as ShardRooms;
 use super::verbs::Verb;
 use super::{bounds, doctor, newer, operator, owners, routes, smoke};
 use crate::feature::verb::Verbs;
-use crate::feature::{Feature, House, OwnDoor, Replacement, Running, Serving, ShardParts, StartError};
+use crate::feature::{self, Feature, House, OwnDoor, Replacement, Running, Serving, ShardParts, StartError};
 use crate::gate::{Live, Routes};
 use crate::housekeeper::{self, Task};
 use crate::hub::Seats;
@@ -131,6 +131,16 @@ impl Running for Rooms {
         retention::task(&self.shared.house, &self.registry, reader, self.retention_days, self.every)
             .into_iter()
             .collect()
+    }
+
+    /// Those of `/health` at the door of their own (contract 03 §1.4).
+    fn figures(&self) -> Option<feature::Figures> {
+        self.signalling.as_ref()?;
+        let registry = Arc::clone(&self.registry);
+        Some(Box::new(move || {
+            let Figures { rooms, sockets, .. } = registry.figures();
+            Map::from_iter([("rooms".to_owned(), rooms.into()), ("connections".to_owned(), sockets.into())])
+        }))
     }
 
     fn card(&self) -> Option<(&'static str, Value)> {

@@ -83,7 +83,7 @@ impl Running for Platform {
             Ok(caution.map(|caution| Map::from_iter([("warning".to_owned(), caution.into())])))
         };
         vec![
-            Check::new("audit", move || Ok(audits.then(Map::new))),
+            Check::new("audit", move || Ok(audits.then(Map::new))).off_when_silent(),
             Check::new("identity", identity),
             clock_check(&self.house),
         ]

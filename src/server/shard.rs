@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::feature::{Check, House, Running, ShardParts};
+use crate::feature::{Check, Figures, House, Running, ShardParts};
 use crate::gate::{self, Gate, Live, Parking, Places, Policies, Policy, Routes};
 use crate::hub::{Batch, Mailbox, Topics};
 use crate::net::options::PER_ADDRESS_MAX;
@@ -20,6 +20,7 @@ pub(super) struct ShardPlan {
     /// Doors of features: whose it is, and its name.
     pub(super) own: Vec<(Arc<dyn Running>, &'static str)>,
     pub(super) checks: Arc<[Check]>,
+    pub(super) figures: Arc<[Figures]>,
     pub(super) policy: Live<Policy>,
     pub(super) body_bytes: usize,
     pub(super) places: Places,
@@ -30,8 +31,9 @@ impl ShardPlan {
     pub(super) fn build(&self, reader: Reader, mailbox: Arc<Mailbox>) -> (Vec<Gate>, Rc<RefCell<Topics>>) {
         let topics = Topics::new(&mailbox, self.house.sockets.deliveries(), self.house.clock.clone());
         let topics = Rc::new(RefCell::new(topics));
-        let (writer, pool, checks) = (self.house.writer.clone(), self.house.pool.clone(), Arc::clone(&self.checks));
-        let parts = ShardParts::new(reader, writer, pool, Rc::clone(&topics), Arc::clone(&mailbox), checks);
+        let (writer, pool) = (self.house.writer.clone(), self.house.pool.clone());
+        let asked = (Arc::clone(&self.checks), Arc::clone(&self.figures));
+        let parts = ShardParts::new(reader, writer, pool, Rc::clone(&topics), Arc::clone(&mailbox), asked);
         let none = || Routes::counted_by(Arc::clone(&self.counters));
         let mut public = none();
         self.running.iter().for_each(|running| running.routes(&parts, &mut public));

@@ -136,8 +136,8 @@ impl Toys {
         let front = Front::start(vec![door], options, vec![reader], move |reader, mailbox| {
             let topics = Topics::new(&mailbox, Deliveries::default(), clock.clone());
             let topics = Rc::new(RefCell::new(topics));
-            let (writer, pool, checks) = (jobs.clone(), tasks.clone(), Arc::default());
-            let parts = ShardParts::new(reader, writer, pool, Rc::clone(&topics), Arc::clone(&mailbox), checks);
+            let (writer, pool, asked) = (jobs.clone(), tasks.clone(), Default::default());
+            let parts = ShardParts::new(reader, writer, pool, Rc::clone(&topics), Arc::clone(&mailbox), asked);
             let mut routes = Routes::new();
             toys(&mut routes, &parts);
             let gate = Gate {

@@ -1,9 +1,11 @@
 //! Liveness, readiness and the state of the database (contract 01 §1.12 with R24).
 
+use std::time::Instant;
+
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::support::{Server, hold_writer};
+use crate::support::{Server, hold_writer, wait_for};
 
 const TABLES: [&str; 17] = [
     "audit_anchor",
@@ -94,6 +96,126 @@ fn a_database_whose_table_is_another_is_not_ready() {
     let line = server.wait_for_log(|line| line["message"] == "health.not_ready");
     assert!(line["context"].as_str().unwrap().contains("probe"), "the log has the details: {line}");
     assert_eq!(line["request_id"], answer.header("x-request-id").unwrap());
+}
+
+/// What `/health` and `/ready` say beside their own members, with their time taken out after a look at it.
+fn without_time(mut body: Value) -> Value {
+    let time = body.as_object_mut().unwrap().shift_remove("timestamp").unwrap();
+    let time = time.as_str().unwrap();
+    assert!(time.len() == 24 && time.starts_with("20") && time.ends_with('Z'), "{time}");
+    body
+}
+
+#[test]
+fn health_has_the_keys_of_three_contracts_and_touches_nothing() {
+    let server = Server::start();
+    vandalise(&server, "DROP TABLE probe");
+    let mut client = server.connect();
+    for path in ["/health", "/health/", "/health?x=1"] {
+        let body = client.get(path, None).expect(200);
+        let names: Vec<_> = body.as_object().unwrap().keys().collect();
+        assert_eq!(names[..3], ["status", "ok", "timestamp"], "{path}");
+        assert_eq!(without_time(body), json!({ "status": "ok", "ok": true, "rooms": 0, "connections": 0 }), "{path}");
+    }
+    let head = client.request("HEAD", "/health", &[], b"");
+    assert_eq!((head.status, head.text()), (200, ""));
+    let other = client.request("POST", "/health", &[], b"");
+    assert_eq!((other.status, other.header("allow")), (405, Some("GET, HEAD")));
+}
+
+#[test]
+fn readiness_by_its_other_name_has_the_keys_of_the_contract() {
+    let server = Server::start();
+    let mut client = server.connect();
+    for path in ["/ready", "/ready/"] {
+        let expected = json!({
+            "status": "ready", "ok": true, "rooms": 0, "connections": 0,
+            "deps": { "env": "ok", "database": "ok" },
+            "checks": {
+                "accepting": "ok", "disk": "ok", "database": "ok", "schema": "ok", "writer": "ok",
+                "audit": "off", "identity": "ok", "clock": "ok", "backup": "off", "behaviour": "ok",
+                "monitoring": { "sentry_enabled": false, "environment": "development" },
+            },
+        });
+        assert_eq!(without_time(client.get(path, None).expect(200)), expected);
+    }
+    let head = client.request("HEAD", "/ready", &[], b"");
+    assert_eq!((head.status, head.text()), (200, ""));
+}
+
+#[test]
+fn both_names_of_readiness_stand_on_one_commit_a_second() {
+    let server = Server::with(&[("METRICS_PUBLIC", "true")]);
+    let mut client = server.connect();
+    let mut commits = || {
+        let text = client.get("/metrics", None).text().to_owned();
+        let count = text.lines().find_map(|line| line.strip_prefix("commit_duration_seconds_count "));
+        count.unwrap().parse::<u64>().unwrap()
+    };
+    let (before, began) = (commits(), Instant::now());
+    for _ in 0..50 {
+        server.get("/ready").expect(200);
+        server.get("/readyz").expect(200);
+    }
+    let most = began.elapsed().as_secs() + 1;
+    assert!((1..=most).contains(&(commits() - before)), "{before} and then {}, within {most} s", commits());
+}
+
+#[test]
+fn who_is_not_ready_says_which_check_failed_and_why() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let held = hold_writer(&server.database());
+    let answer = client.get("/ready", None);
+    let (code, message) = answer.expect_error(503);
+    assert_eq!((code.as_str(), message.as_str()), ("storage_unavailable", "database unreachable"));
+    let body = answer.json();
+    assert_eq!((&body["status"], &body["ok"]), (&json!("not_ready"), &json!(false)));
+    assert_eq!(body["deps"], json!({ "env": "missing_required", "database": "failed" }));
+    assert_eq!(body["detail"], "database unreachable");
+    let checks = &body["checks"];
+    assert_eq!([&checks["disk"], &checks["database"], &checks["clock"]], ["ok", "failed", "ok"]);
+    assert_eq!(checks["schema"], "unknown", "nobody has looked any further");
+    assert_eq!(checks["monitoring"]["sentry_enabled"], false);
+    drop(held);
+    assert_eq!(client.get("/ready", None).expect(200)["status"], "ready");
+
+    vandalise(&server, "DROP TABLE probe");
+    let answer = client.get("/ready", None);
+    assert_eq!(answer.expect_error(503).1, "missing tables: probe");
+    let body = answer.json();
+    assert_eq!(body["deps"], json!({ "env": "missing_required", "database": "ok" }));
+    let [database, schema] = ["database", "schema"].map(|name| body["checks"][name].clone());
+    assert_eq!((database, schema), (json!("ok"), json!("failed")));
+    assert_eq!(client.request("HEAD", "/ready", &[], b"").status, 503);
+}
+
+#[test]
+fn what_only_the_operator_should_know_is_a_warning_of_the_check_and_no_more() {
+    let blocked = tempfile::tempdir().unwrap();
+    let no_directory = blocked.path().join("file");
+    std::fs::write(&no_directory, "").unwrap();
+    let server = Server::with(&[("BACKUP_DIR", no_directory.to_str().unwrap()), ("HOUSEKEEPING_SECONDS", "1")]);
+    let warned = || {
+        let body = server.get("/ready").expect(200);
+        (body["checks"]["backup"] == "warning").then_some(body)
+    };
+    let body = wait_for(warned);
+    assert_eq!((&body["status"], &body["deps"]["env"]), (&json!("ready"), &json!("ok")));
+}
+
+#[test]
+fn no_limit_counts_health_and_readiness() {
+    let limits =
+        [("RATE_LIMIT_ENABLED", "true"), ("RATE_LIMIT_PER_MINUTE_DEFAULT", "1"), ("RATE_LIMIT_BURST_DEFAULT", "1")];
+    let server = Server::with(&limits);
+    let mut client = server.connect();
+    for turn in 0..100 {
+        for path in ["/health", "/ready"] {
+            let answer = client.request(if turn % 2 == 0 { "GET" } else { "HEAD" }, path, &[], b"");
+            assert_eq!(answer.status, 200, "{path}, turn {turn}");
+        }
+    }
 }
 
 #[test]

@@ -273,11 +273,12 @@ fn without_chance(value: &Value) -> Value {
 /// Puts a sign for each hash, each UUID and each time in a text.
 fn text_without_chance(text: &str) -> String {
     const HASH: &str = concat!("hhhhhhhhhhhhhhhh", "hhhhhhhhhhhhhhhh", "hhhhhhhhhhhhhhhh", "hhhhhhhhhhhhhhhh");
-    const SHAPES: [(&str, &str); 4] = [
+    const SHAPES: [(&str, &str); 5] = [
         (HASH, "<hash>"),
         ("hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh", "<id>"),
         ("dddd-dd-ddTdd:dd:dd.dddddd+00:00", "<time>"),
         ("dddd-dd-ddTdd:dd:dd+00:00", "<time>"),
+        ("dddd-dd-ddTdd:dd:dd.dddZ", "<time>"),
     ];
     let fits = |shape: &str, text: &[u8]| {
         shape.bytes().enumerate().all(|(at, wanted)| {
