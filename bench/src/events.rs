@@ -12,13 +12,15 @@ use std::time::{Duration, Instant};
 use inkring_testkit::process::cpu_seconds;
 
 use crate::load::{Caller, Clients, Fixed, Report, Script, Verdict, describe, get, post};
-use crate::options::{HEALTHY, Options, Result};
+use crate::options::{HEALTHY, Options, Result, Window};
 use crate::process::{self, Server};
 use crate::table::{Ratio, Table, median, megabytes, micros, none, target};
 
 const CLIENTS: usize = 64;
 const BATCH: usize = 100;
 const OVER_HEALTHZ: f64 = 0.6;
+/// How long the server may take nothing while very many events are sent.
+const FLAT_PATIENCE: Duration = Duration::from_secs(30);
 /// By how much resident memory may differ over very many events.
 const FLAT_KB: u64 = 1024;
 const BATCHED_PER_CPU_SECOND: f64 = 100_000.0;
@@ -192,15 +194,25 @@ pub fn run(options: &Options) -> Result<u64> {
 fn flat(server: &Server, options: &Options) -> Result<u64> {
     let events = (options.millions.unwrap_or(1.0) * 1e6) as u64;
     let (request, window) = (hundred(server), options.window(0.5));
+    // A disk that others write to stands still for seconds now and then: that is no round without an answer, but a longer one.
+    let window = Window { patience: FLAT_PATIENCE, ..window };
     let mut many = Sending { request: &request, stored: format!("\"stored\":{BATCH},") };
     let mut clients = Clients::connect(server.address, CLIENTS, Duration::ZERO)?;
-    let (mut sent, mut failures, mut first) = (0, 0, None);
+    let (mut sent, mut failures, mut first, mut taken_at) = (0, 0, None, Instant::now());
     while sent < events {
         let round = clients.run(&mut many, &window, || server.cpu_seconds())?;
         sent += round.answers * BATCH as u64;
         failures += round.wrong + round.unanswered;
-        if round.answers == 0 {
-            return Err(format!("nothing is taken any more: {:?}", round.first_complaint).into());
+        if round.answers > 0 {
+            taken_at = Instant::now();
+        } else if taken_at.elapsed() > FLAT_PATIENCE {
+            let Report { unanswered, first_complaint, .. } = round;
+            let answer = first_complaint.unwrap_or_else(|| "no answer at all".to_owned());
+            return Err(format!(
+                "nothing was taken for {FLAT_PATIENCE:?} after {sent} events: {answer}; {unanswered} requests of the last round \
+                 were given up"
+            )
+            .into());
         }
         if (events / 10..events).contains(&sent) && first.is_none() {
             first = Some((sent, held(server)));
