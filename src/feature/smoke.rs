@@ -4,7 +4,7 @@
 use std::fmt::Display;
 use std::io::Write;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tungstenite::client::{ClientRequestBuilder, client_with_config};
@@ -29,6 +29,14 @@ const SHOWN_CHARS: usize = 200;
 
 /// What a step leaves for later ones, or else the name of the step that failed.
 pub type Left<T> = Result<T, &'static str>;
+
+/// Whether a server has what a step tries.
+pub enum Found {
+    /// It has, and that is as it should be.
+    There,
+    /// It has not, for this reason.
+    LeftOut(&'static str),
+}
 
 /// Takes steps, and says how each went as soon as it is over.
 pub struct Smoke<'a> {
@@ -66,26 +74,49 @@ impl<'a> Smoke<'a> {
         needs: Left<N>,
         work: impl FnOnce(&Caller, N) -> Result<T, String>,
     ) -> Left<T> {
-        let clock = self.caller.clock.clone();
-        let began = clock.instant();
+        let began = self.caller.clock.instant();
         match needs.map(|needs| work(&self.caller, needs)) {
             Ok(Ok(left)) => {
-                let ms = clock.instant().saturating_duration_since(began).as_millis();
-                self.passed += 1;
-                self.say(format_args!("PASS  {name}  ({ms} ms)"));
+                self.pass(name, began);
                 Ok(left)
             }
             Ok(Err(why)) => {
-                self.failed += 1;
-                self.say(format_args!("FAIL  {name}: {why}"));
+                self.fail(name, &why);
                 Err(name)
             }
             Err(failed) => {
-                self.skipped += 1;
-                self.say(format_args!("SKIP  {name}: {failed} failed"));
+                self.skip(name, format_args!("{failed} failed"));
                 Err(failed)
             }
         }
+    }
+
+    /// Takes a step that needs what a server may be without, by its settings: `work` says why it is not there, or else fails with a
+    /// sentence that says what was expected.
+    pub fn step_if_there(&mut self, name: &'static str, work: impl FnOnce(&Caller) -> Result<Found, String>) {
+        let began = self.caller.clock.instant();
+        match self.alive.map(|()| work(&self.caller)) {
+            Ok(Ok(Found::There)) => self.pass(name, began),
+            Ok(Ok(Found::LeftOut(why))) => self.skip(name, why),
+            Ok(Err(why)) => self.fail(name, &why),
+            Err(failed) => self.skip(name, format_args!("{failed} failed")),
+        }
+    }
+
+    fn pass(&mut self, name: &str, began: Instant) {
+        let ms = self.caller.clock.instant().saturating_duration_since(began).as_millis();
+        self.passed += 1;
+        self.say(format_args!("PASS  {name}  ({ms} ms)"));
+    }
+
+    fn fail(&mut self, name: &str, why: &str) {
+        self.failed += 1;
+        self.say(format_args!("FAIL  {name}: {why}"));
+    }
+
+    fn skip(&mut self, name: &str, why: impl Display) {
+        self.skipped += 1;
+        self.say(format_args!("SKIP  {name}: {why}"));
     }
 
     fn say(&mut self, line: impl Display) {
