@@ -59,6 +59,9 @@ pub trait Session {
     /// A ping was sent to the client that it has not answered; or, false, it has.
     fn owes_pong(&mut self, _owes: bool) {}
 
+    /// The client has answered a ping, be it one of its session's own ([`Outgoing::ping`]): what it said before it had that one is here.
+    fn ponged(&mut self, _: &mut Outgoing<'_>) {}
+
     /// Somebody has told this socket something ([`SocketAddress::tell`](super::SocketAddress::tell)).
     fn note(&mut self, _: SocketNote, _: &mut Outgoing<'_>) {}
 
@@ -131,6 +134,13 @@ impl Outgoing<'_> {
         if self.close.is_none() {
             self.lent.bytes += self.outbox.push(frame.clone());
             self.lent.frames += 1;
+        }
+    }
+
+    /// Pings the client, besides what is done to know whether it is there.
+    pub fn ping(&mut self) {
+        if self.close.is_none() {
+            self.outbox.push(Frame::ping());
         }
     }
 
@@ -332,6 +342,7 @@ impl Socket {
                     if std::mem::take(&mut self.waiting_for_pong) {
                         self.consult(outbox, |session, _| session.owes_pong(false))?;
                     }
+                    self.consult(outbox, |session, out| session.ponged(out))?;
                     continue;
                 }
                 // The protocol machine answers it with the next read, which then says that this was all.

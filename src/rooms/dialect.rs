@@ -2,8 +2,9 @@
 //! what time it is.
 //!
 //! A stock Yjs provider dies of a text frame, and always sends a binary frame as soon as it is open. A client of the original
-//! waits for its `init` without a word. So who says nothing for a while is told in JSON, and who says something is answered in
-//! kind; whoever has said in the URL what it wants gets that.
+//! waits for its `init` without a word. So who says nothing for a while is pinged: its pong comes behind all that it has said, so
+//! that one who has said nothing by then is no provider that was held up on its way, and is told in JSON. Who says something is
+//! answered in kind; whoever has said in the URL what it wants gets that.
 
 use std::time::{Duration, Instant};
 
@@ -78,8 +79,10 @@ enum Json {
     Never,
     /// Until it says something in JSON.
     NotYet,
-    /// Nothing has come; from this moment on, if nothing does.
+    /// Nothing has come; it is pinged at this moment, if nothing does.
     From { at: Instant },
+    /// It was pinged. From its pong on, if nothing comes before.
+    Asked,
     /// As nothing has come. A binary frame that is the first of all ends it: a provider was held up on its way.
     Supposed,
     /// For good.
@@ -87,8 +90,8 @@ enum Json {
 }
 
 impl Dialect {
-    /// Of a socket that opens now. JSON begins `wait` after that on the path form if nothing comes, and by a text only if `wait` is
-    /// zero. If it [speaks JSON](Self::speaks_json) from the beginning, `init` goes out at once.
+    /// Of a socket that opens now. `wait` after that on the path form it is asked, if nothing comes; JSON begins by a text only if
+    /// `wait` is zero. If it [speaks JSON](Self::speaks_json) from the beginning, `init` goes out at once.
     pub fn new(form: Form, protocol: Option<Protocol>, wish: Wish, wait: Duration, now: Instant) -> Self {
         let by_protocol = |meant: Protocol| protocol.map(|protocol| protocol == meant);
         let binary = wish.yjs.or(by_protocol(Protocol::YWebsocket)).unwrap_or(true);
@@ -130,7 +133,7 @@ impl Dialect {
     /// A binary frame has come. True: it was the first of all, and JSON, which had begun, ends now.
     pub fn binary(&mut self) -> bool {
         match self.json {
-            Json::From { .. } => self.json = Json::NotYet,
+            Json::From { .. } | Json::Asked => self.json = Json::NotYet,
             Json::Supposed => {
                 self.json = Json::NotYet;
                 return true;
@@ -140,15 +143,22 @@ impl Dialect {
         false
     }
 
-    /// Looks at the time. True: JSON begins now, and `init` goes out.
+    /// Looks at the time. True: nothing has come, and the client is to be pinged.
     pub fn tick(&mut self, now: Instant) -> bool {
-        match self.json {
-            Json::From { at } if at <= now => {
-                self.json = Json::Supposed;
-                true
-            }
-            _ => false,
+        let is_due = matches!(self.json, Json::From { at } if at <= now);
+        if is_due {
+            self.json = Json::Asked;
         }
+        is_due
+    }
+
+    /// A ping was answered. True: JSON begins now, and `init` goes out.
+    pub fn pong(&mut self) -> bool {
+        let begins = self.json == Json::Asked;
+        if begins {
+            self.json = Json::Supposed;
+        }
+        begins
     }
 
     /// When to look at it next.
@@ -195,9 +205,12 @@ mod tests {
             let (mut dialect, now) = opened(form, None, NO_WISH);
             assert_eq!((speaks(&dialect), dialect.next_tick()), ((true, false), Some(now + hold)));
             assert!(!dialect.tick(now + hold - JUST));
-            assert!(dialect.tick(now + hold));
+            assert!(!dialect.pong(), "it was not asked");
+            assert!(dialect.tick(now + hold) && !dialect.tick(now + hold), "it is asked once");
+            assert_eq!((speaks(&dialect), dialect.next_tick()), ((true, false), None));
+            assert!(dialect.pong());
             assert_eq!((speaks(&dialect), dialect.next_tick()), ((true, true), None));
-            assert!(!dialect.tick(now + hold) && !dialect.text(), "it begins once");
+            assert!(!dialect.pong() && !dialect.text(), "it begins once");
         }
     }
 
@@ -217,11 +230,14 @@ mod tests {
     fn a_first_frame_that_is_binary_ends_json_that_had_begun() {
         for (form, hold) in [(Form::Path, WAIT), (Form::Query, QUERY_HOLD)] {
             let (mut dialect, now) = opened(form, None, NO_WISH);
-            assert!(dialect.tick(now + hold) && dialect.binary());
-            assert_eq!(speaks(&dialect), (true, false), "{form:?}");
+            assert!(dialect.tick(now + hold) && !dialect.binary() && !dialect.pong());
+            assert_eq!(speaks(&dialect), (true, false), "{form:?}: what was held up comes before the pong");
+            let (mut dialect, now) = opened(form, None, NO_WISH);
+            assert!(dialect.tick(now + hold) && dialect.pong() && dialect.binary());
+            assert_eq!(speaks(&dialect), (true, false), "{form:?}: it has answered by itself before it said anything");
             assert!(!dialect.binary());
             let (mut dialect, now) = opened(form, None, NO_WISH);
-            assert!(dialect.tick(now + hold) && !dialect.text() && !dialect.binary());
+            assert!(dialect.tick(now + hold) && dialect.pong() && !dialect.text() && !dialect.binary());
             assert!(dialect.speaks_json(), "it was not the first");
         }
     }
@@ -255,7 +271,11 @@ mod tests {
             ] {
                 let (mut dialect, now) = opened(form, protocol, wish);
                 assert_eq!(speaks(&dialect), spoken, "{form:?} {protocol:?} {wish:?}");
-                let changes = dialect.tick(now + WAIT) || dialect.binary() || dialect.text() || dialect.binary();
+                let changes = dialect.tick(now + WAIT)
+                    || dialect.pong()
+                    || dialect.binary()
+                    || dialect.text()
+                    || dialect.binary();
                 assert!(!changes && dialect.next_tick().is_none() && speaks(&dialect) == spoken);
             }
         }

@@ -235,7 +235,7 @@ impl Session for Member {
             return Some(early.until);
         }
         if self.dialect.tick(now) {
-            self.begin_json(out);
+            out.ping();
         }
         if let Some(payload) = self.held.take_if(|_| self.states.take(1, now)) {
             self.pass_states(&payload, now);
@@ -247,6 +247,12 @@ impl Session for Member {
         }
         let states = self.shows_itself.then(|| now + AWARENESS_TICK);
         [Some(self.next_keep_alive), self.dialect.next_tick(), states].into_iter().flatten().min()
+    }
+
+    fn ponged(&mut self, out: &mut Outgoing<'_>) {
+        if self.dialect.pong() {
+            self.begin_json(out);
+        }
     }
 
     fn caught_up(&mut self, out: &mut Outgoing<'_>) {
