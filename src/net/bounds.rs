@@ -4,8 +4,8 @@ use super::acceptor::{LAST_CALL_MAX, REFUSED_MAX};
 use super::body::{PIECE_BYTES, REFILL_BYTES};
 use super::client::DETAIL_MAX_BYTES;
 use super::conn::{
-    ANSWER_GRACE, ANSWER_MIN_BYTES_PER_SECOND, ANSWERS_MAX_BYTES, FIRST_REQUEST_GRACE, LINGER, LINGER_MAX_BYTES,
-    STEPS_PER_TURN,
+    ANSWER_GRACE, ANSWER_MIN_BYTES_PER_SECOND, ANSWERS_MAX_BYTES, FIRST_REQUEST_GRACE, GATHER, LINGER,
+    LINGER_MAX_BYTES, STEPS_PER_TURN,
 };
 use super::held::HELD_MAX_BYTES;
 use super::http1::CHUNK_LINE_MAX_BYTES;
@@ -69,6 +69,9 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&SOCKETS, "SLICES_MAX", SLICES_MAX as u64, "frames")
         .of("Frames in one write.", "the rest with the next write")
         .tested_by("frames_leave_whole_and_together"),
+    BoundRow::new(&SOCKETS, "GATHER", GATHER.as_millis() as u64, "milliseconds")
+        .of("After a write to a socket of a room, what others change there.", "leaves with one write")
+        .tested_by("a_stream_gathers_after_a_write_and_a_single_frame_never"),
     BoundRow::new(&SOCKETS, "NOTES_MAX", NOTES_MAX as u64, "notes")
         .of("Notes that wait for a shard or one of its sockets.", "its sockets are closed with 1013")
         .tested_by("notes_are_bounded_and_a_dropped_one_is_told"),

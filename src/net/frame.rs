@@ -15,6 +15,7 @@ const FINAL_PING: u8 = 0x89;
 pub struct Frame {
     bytes: Arc<[u8]>,
     is_passing: bool,
+    may_gather: bool,
 }
 
 impl Frame {
@@ -57,7 +58,7 @@ impl Frame {
             }
         }
         bytes.extend_from_slice(payload);
-        Self { bytes: bytes.into(), is_passing: false }
+        Self { bytes: bytes.into(), is_passing: false, may_gather: false }
     }
 
     /// The same as one that a later one makes needless, such as where somebody's cursor is: who reads too slowly may not get it
@@ -70,6 +71,18 @@ impl Frame {
     /// Whether it may be left out for who reads too slowly.
     pub(super) fn is_passing(&self) -> bool {
         self.is_passing
+    }
+
+    /// The same as one of a stream that people watch: sent to a socket that was written to a moment ago, it may wait some
+    /// milliseconds (`GATHER`) for those that follow, so that they leave with one write.
+    #[must_use]
+    pub fn gathering(self) -> Self {
+        Self { may_gather: true, ..self }
+    }
+
+    /// Whether it may wait for those that follow.
+    pub(super) fn may_gather(&self) -> bool {
+        self.may_gather
     }
 
     /// As on the wire.

@@ -71,8 +71,9 @@ impl<N> Reactor<N> {
         let next_sweep = tools.now;
         let (poll, mailbox, pool) = (self.poll, self.mailbox, self.pool);
         let (conns, ready) = (Slab::new(), Vec::new());
-        let (refused, late) = (Vec::new(), VecDeque::new());
-        Shard { poll, mailbox, pool, refused, tools, notes, conns, ready, late, next_sweep, stop_by: None }.run();
+        let (refused, late, gathering) = (Vec::new(), VecDeque::new(), Gathering::default());
+        Shard { poll, mailbox, pool, refused, tools, notes, conns, ready, gathering, late, next_sweep, stop_by: None }
+            .run();
     }
 }
 
@@ -80,6 +81,7 @@ impl<N> Reactor<N> {
 struct Conns<'a> {
     conns: &'a mut Slab<Conn>,
     ready: &'a mut Vec<usize>,
+    gathering: &'a mut Gathering,
     now: Instant,
 }
 
@@ -89,10 +91,33 @@ impl Sockets for Conns<'_> {
         if !conn.deliver(ticket, frame, self.now) {
             return false;
         }
-        if !std::mem::replace(&mut conn.queued, true) {
-            self.ready.push(ticket.connection);
+        if conn.queued {
+            return true;
+        }
+        match conn.gathers_until(frame, self.now) {
+            Some(until) => self.gathering.add(ticket.connection, &mut conn.gathers, until),
+            None => {
+                conn.queued = true;
+                self.ready.push(ticket.connection);
+            }
         }
         true
+    }
+}
+
+/// Sockets for which frames gather, each at most once, and when the first of them has waited long enough.
+#[derive(Default)]
+struct Gathering {
+    keys: Vec<usize>,
+    until: Option<Instant>,
+}
+
+impl Gathering {
+    fn add(&mut self, key: usize, gathers: &mut bool, until: Instant) {
+        if !std::mem::replace(gathers, true) {
+            self.keys.push(key);
+            self.until = Some(self.until.map_or(until, |earlier| earlier.min(until)));
+        }
     }
 }
 
@@ -108,6 +133,7 @@ struct Shard<S, K: Notes> {
     conns: Slab<Conn>,
     /// Connections with something to do; each at most once, here or in `late`.
     ready: Vec<usize>,
+    gathering: Gathering,
     /// Those that come after the others: they have had their slice, or answers that were made before theirs took it.
     late: VecDeque<usize>,
     next_sweep: Instant,
@@ -132,6 +158,7 @@ impl<S: Service, K: Notes> Shard<S, K> {
                     self.queue(event.token().0);
                 }
             }
+            self.end_gathering();
             let missed = self.mailbox.take(&mut mail);
             self.tools.begin_slice();
             for message in mail.drain(..) {
@@ -158,7 +185,25 @@ impl<S: Service, K: Notes> Shard<S, K> {
             return Some(Duration::ZERO);
         }
         let next = if self.conns.is_empty() { self.stop_by } else { Some(self.next_sweep) };
+        // Who gathers is there, so that there is a sweep to come.
+        let next = next.map(|at| self.gathering.until.map_or(at, |until| until.min(at)));
         next.map(|at| at.saturating_duration_since(self.tools.clock.instant()))
+    }
+
+    /// Has what has gathered for long enough leave with this turn. All of it at once: the others' time is nearly over as well.
+    fn end_gathering(&mut self) {
+        if self.gathering.until.is_none_or(|until| until > self.tools.now) {
+            return;
+        }
+        self.gathering.until = None;
+        let mut keys = std::mem::take(&mut self.gathering.keys);
+        for key in keys.drain(..) {
+            if let Some(conn) = self.conns.get_mut(key) {
+                conn.gathers = false;
+            }
+            self.queue(key);
+        }
+        self.gathering.keys = keys;
     }
 
     fn queue(&mut self, key: usize) {
@@ -194,8 +239,9 @@ impl<S: Service, K: Notes> Shard<S, K> {
                 self.follow(ticket.connection, &flow);
             }
             Message::Note(note) => {
-                let mut sockets = Conns { conns: &mut self.conns, ready: &mut self.ready, now: self.tools.now };
-                let noted = catch_unwind(AssertUnwindSafe(|| self.notes.deliver(note, &mut sockets)));
+                let Self { conns, ready, gathering, tools, notes, .. } = self;
+                let mut sockets = Conns { conns, ready, gathering, now: tools.now };
+                let noted = catch_unwind(AssertUnwindSafe(|| notes.deliver(note, &mut sockets)));
                 if noted.is_err() {
                     self.close_sockets();
                 }

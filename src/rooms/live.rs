@@ -370,7 +370,7 @@ impl Room {
         let options = self.shared.options.now();
         let (most, unsaved) = (options.document_bytes, UNSAVED_MAX_MESSAGES * options.limits.message_bytes);
         // Before the lock, as mostly it will be sent as it came.
-        let whole = Frame::binary(&message::update(bytes));
+        let whole = Frame::binary(&message::update(bytes)).gathering();
         let mut state = self.state.lock();
         if state.phase != Phase::Open {
             return Err(Taken::Busy("The room is being closed"));
@@ -389,7 +389,7 @@ impl Room {
             Applied::Known => return Err(Taken::Known(state.seq)),
             Applied::Gap => return Err(Taken::Gap(state.document.vector().encode())),
             Applied::Whole => (whole, bytes.len()),
-            Applied::Reduced(reduced) => (Frame::binary(&message::update(&reduced)), reduced.len()),
+            Applied::Reduced(reduced) => (Frame::binary(&message::update(&reduced)).gathering(), reduced.len()),
         };
         state.seq += 1;
         let seq = state.seq;
@@ -412,7 +412,7 @@ impl Room {
             Some(Relay::AsCame) => Frame::binary(&message::awareness(payload)),
             Some(Relay::Rewritten(fresh)) => Frame::binary(&message::awareness(&fresh)),
         };
-        self.shared.house.hub.send(&self.yjs, "awareness", frame.passing(), Some(sender.socket));
+        self.shared.house.hub.send(&self.yjs, "awareness", frame.passing().gathering(), Some(sender.socket));
         Ok(true)
     }
 

@@ -6,6 +6,7 @@ use super::*;
 use crate::clock::{Clock, Timestamp};
 use crate::net::http1::{HeadLimits, Intake, Request};
 use crate::net::listener::{Peer, Stream};
+use crate::net::outbox::SLICES_MAX;
 use crate::net::slots::{Caps, Slots};
 use crate::net::socket::Message;
 use crate::net::{Answer, Body, Frame, Outgoing, Session, SocketLimits, SocketNote, Timeouts};
@@ -525,6 +526,31 @@ fn who_stops_reading_and_resumes_gets_every_plain_frame_in_order_and_is_told_onc
     assert_eq!(words[6], "present");
     deliver(&mut conn, &mut tools, Frame::text("cursor").passing());
     assert!(answer(&mut client).ends_with("cursor"), "who reads gets it");
+}
+
+#[test]
+fn a_stream_gathers_after_a_write_and_a_single_frame_never() {
+    let (mut conn, _client, mut tools) = upgraded(None);
+    let State::Socket(socket) = &conn.state else { panic!("no socket") };
+    let (ticket, news, stream) = (socket.ticket(), Frame::text("news"), Frame::text("edit").gathering());
+    pass(&mut tools, GATHER);
+    assert_eq!(conn.gathers_until(&stream, tools.now), None, "nothing was written for a while");
+    assert!(conn.deliver(ticket, &stream, tools.now));
+    conn.turn(0, &mut tools);
+    let until = tools.now + GATHER;
+    for _ in 0..7 {
+        pass(&mut tools, Duration::from_millis(1));
+        assert_eq!(conn.gathers_until(&stream, tools.now), Some(until), "from the last write, not from the last frame");
+        assert_eq!(conn.gathers_until(&news, tools.now), None, "only what may");
+        assert!(conn.deliver(ticket, &stream, tools.now));
+    }
+    for _ in 7..=SLICES_MAX / 2 {
+        assert!(conn.deliver(ticket, &stream, tools.now));
+    }
+    assert_eq!(conn.gathers_until(&stream, tools.now), None, "as many as one write takes, and half of that is enough");
+    conn.turn(0, &mut tools);
+    pass(&mut tools, GATHER);
+    assert_eq!(conn.gathers_until(&stream, tools.now), None);
 }
 
 #[test]

@@ -7,10 +7,10 @@ use std::io;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use super::{Conn, Flow, STEPS_PER_TURN, State};
+use super::{Conn, Flow, GATHER, STEPS_PER_TURN, State};
 use crate::net::frame::Frame;
 use crate::net::mailbox::{SocketNote, Ticket};
-use crate::net::outbox::Outbox;
+use crate::net::outbox::{Outbox, SLICES_MAX};
 use crate::net::response::{Manner, Response};
 use crate::net::socket::{self, Socket, code};
 use crate::net::turn::Tools;
@@ -126,6 +126,15 @@ impl Conn {
         self.outbox.push(frame.clone());
         self.filled(waited, now);
         true
+    }
+
+    /// Until when what waits for this socket may wait for more, if this frame was the last that was added: until [`GATHER`] after
+    /// the last write. Nothing for a socket that was silent for so long, so that who waits for a single letter gets it at once.
+    pub(crate) fn gathers_until(&self, frame: &Frame, now: Instant) -> Option<Instant> {
+        if !frame.may_gather() || self.outbox.pieces() > SLICES_MAX / 2 {
+            return None;
+        }
+        self.wrote.map(|at| at + GATHER).filter(|until| *until > now)
     }
 
     /// Hands a note to the socket with this ticket; true if it is here.
