@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -37,6 +37,9 @@ static JSON: Space = Space { name: "rooms-json", log_field: "room", encode: |_, 
 pub(super) const UNSAVED_MAX_MESSAGES: usize = 4;
 /// How much of the log a snapshot is made for (contract 03 §4.4).
 const LOG_MAX_ROWS: i64 = 500;
+/// Of a large room the log may have a row for so many bytes of its snapshot: to write megabytes anew for five hundred letters
+/// would cost more than all that is done with the letters.
+const SNAPSHOT_BYTES_PER_ROW: i64 = 128;
 const LOG_MAX_BYTES: i64 = 1024 * 1024;
 /// What a document may take in memory beyond twice its bytes.
 const SPARSE_MIN_BYTES: usize = 1024 * 1024;
@@ -81,6 +84,9 @@ struct State {
     saving: bool,
     compaction: Compaction,
     log: Log,
+    /// When the row is to say again what is in the log, and whether it says something else now.
+    next_count: Instant,
+    is_uncounted: bool,
     /// Why nobody may change it, if nobody may.
     read_only: Option<Arc<str>>,
     awareness: Awareness,
@@ -120,6 +126,10 @@ impl Compaction {
     }
 }
 
+/// How often what a room's row says of its log is brought up to date, while the room changes. With every change it would be two
+/// pages more to be written; who asks a server hears of rooms in memory what is so.
+const COUNTED_EVERY: Duration = Duration::from_secs(10);
+
 /// What is stored and in no snapshot, and how large that is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Log {
@@ -131,7 +141,8 @@ pub(super) struct Log {
 impl Log {
     /// Whether it is time for a snapshot.
     fn is_due(self) -> bool {
-        let is_long = self.rows >= LOG_MAX_ROWS || self.bytes >= LOG_MAX_BYTES;
+        let most = LOG_MAX_ROWS.max(self.snapshot_bytes / SNAPSHOT_BYTES_PER_ROW);
+        let is_long = self.rows >= most || self.bytes >= LOG_MAX_BYTES;
         is_long || (self.bytes >= LOG_MIN_BYTES && self.bytes >= 2 * self.snapshot_bytes)
     }
 }
@@ -227,6 +238,8 @@ pub(super) struct Seen {
     pub(super) json_sockets: usize,
     pub(super) bytes: usize,
     pub(super) memory: usize,
+    /// What it takes on disk, once that is known.
+    pub(super) stored_bytes: Option<i64>,
     pub(super) read_only: Option<Arc<str>>,
 }
 
@@ -244,6 +257,8 @@ impl Room {
             saving: false,
             compaction: Compaction::None,
             log: Log::default(),
+            next_count: shared.house.clock.instant(),
+            is_uncounted: false,
             read_only: None,
             awareness: Awareness::with_grace(shared.times.grace),
             members: BTreeMap::new(),
@@ -486,10 +501,23 @@ impl Room {
         }
     }
 
-    /// The row of the room, and updates that wait to be stored, up to a bound of rows.
-    pub(super) fn unsaved(&self, most: usize) -> (Option<i64>, Vec<Unsaved>) {
+    /// The row of the room, updates that wait to be stored, up to a bound of rows, and whether it is time to count them in the
+    /// row. Said once.
+    pub(super) fn unsaved(&self, most: usize) -> (Option<i64>, Vec<Unsaved>, bool) {
+        let now = self.shared.house.clock.instant();
+        let mut state = self.state.lock();
+        let counts = state.next_count <= now;
+        if counts {
+            state.next_count = now + COUNTED_EVERY;
+        }
+        state.is_uncounted = !counts;
+        (state.row, state.unsaved.iter().take(most).cloned().collect(), counts)
+    }
+
+    /// Its row, if that says something else of the log than is so.
+    pub(super) fn uncounted(&self) -> Option<i64> {
         let state = self.state.lock();
-        (state.row, state.unsaved.iter().take(most).cloned().collect())
+        state.row.filter(|_| state.is_uncounted)
     }
 
     /// These updates are on disk, the last of which has this number. Tells their senders.
@@ -648,6 +676,7 @@ impl Room {
             json_sockets: state.members.values().filter(|member| member.speaks_json).count(),
             bytes: state.document.bytes(),
             memory: state.document.memory(),
+            stored_bytes: state.row.map(|_| state.log.snapshot_bytes + state.log.bytes),
             read_only: state.read_only.clone(),
         }
     }
@@ -685,5 +714,28 @@ impl State {
     fn peers(&self, number: u64) -> Vec<Arc<str>> {
         let others = self.members.iter().filter(|(other, member)| **other != number && member.speaks_json);
         others.map(|(_, member)| Arc::clone(&member.connection_id)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_due_when_the_log_is_worth_it() {
+        let is_due = |rows, bytes, snapshot_bytes| Log { rows, bytes, snapshot_bytes }.is_due();
+        for (rows, bytes, snapshot_bytes, due) in [
+            (499, 10_000, 0, false),
+            (500, 10_000, 0, true),
+            (500, 10_000, 64_000, true),
+            // Of 3.3 MB a snapshot for five hundred letters would be two hundred times what they take.
+            (500, 10_000, 3_300_000, false),
+            (25_781, 900_000, 3_300_000, true),
+            (1, LOG_MAX_BYTES, 16_000_000, true),
+            (1, LOG_MIN_BYTES, LOG_MIN_BYTES / 2, true),
+            (1, LOG_MIN_BYTES - 1, 0, false),
+        ] {
+            assert_eq!(is_due(rows, bytes, snapshot_bytes), due, "{rows} {bytes} {snapshot_bytes}");
+        }
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn read(reader: &Reader, row: &RoomRow) -> Result<Loaded, Error> {
             }
         }
     }
-    let mut damage = None;
+    let (mut damage, mut rows, mut bytes_of_all) = (None, 0, 0);
     store::updates(reader, row.id, seq, |number, bytes| {
         let applied = Update::parse(bytes).map_err(|refused| refused.to_string()).and_then(|update| {
             match document.apply(&update) {
@@ -53,13 +53,19 @@ pub(super) fn read(reader: &Reader, row: &RoomRow) -> Result<Loaded, Error> {
             }
         });
         match applied {
-            Ok(()) => seq = number,
+            Ok(()) => {
+                seq = number;
+                rows += 1;
+                bytes_of_all += bytes.len() as i64;
+            }
             Err(reason) => damage = Some(format!("update {number}: {reason}")),
         }
         damage.is_none()
     })?;
+    // A server that was killed has not counted all; where damage ends the reading, its last count is nearer.
+    let (rows, bytes) = if damage.is_some() { (row.log_rows, row.log_bytes) } else { (rows, bytes_of_all) };
     let quarantine = quarantine.or(damage);
-    let log = Log { rows: row.log_rows, bytes: row.log_bytes, snapshot_bytes: row.snapshot_bytes };
+    let log = Log { rows, bytes, snapshot_bytes: row.snapshot_bytes };
     Ok(Loaded { row: Some(row.id), document, seq, log, quarantine: quarantine.map(Into::into) })
 }
 

@@ -130,7 +130,7 @@ pub(super) fn described(row: &RoomRow, live: Option<&Seen>) -> Value {
         "name": row.name,
         "sockets": live.map_or(0, |live| live.sockets),
         "loaded": live.is_some(),
-        "bytes": row.snapshot_bytes + row.log_bytes,
+        "bytes": live.and_then(|live| live.stored_bytes).unwrap_or(row.snapshot_bytes + row.log_bytes),
         "created_at": row.created_at.offset_style().to_string(),
         "last_used_at": row.used_at.offset_style().to_string(),
         "quarantine": row.quarantine,

@@ -183,7 +183,11 @@ impl Registry {
 
     /// Forgets all of them, at the stop.
     pub(super) fn clear(&self) {
-        self.rooms.lock().clear();
+        for (_, room) in self.rooms.lock().drain() {
+            if let Some(row) = room.uncounted() {
+                saving::touch(&self.shared.house.writer, row);
+            }
+        }
     }
 
     /// How many there are.

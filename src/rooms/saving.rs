@@ -49,7 +49,7 @@ struct Save {
 
 impl Save {
     fn write(&self, tx: &mut Tx<'_>) -> Result<Option<(i64, i64)>, Error> {
-        let (row, updates) = self.room.unsaved(JOB_MAX_ROWS);
+        let (row, updates, counts) = self.room.unsaved(JOB_MAX_ROWS);
         let (Some(first), Some(last)) = (updates.first(), updates.last()) else { return Ok(None) };
         let row = match row {
             Some(row) => row,
@@ -58,7 +58,9 @@ impl Save {
         for update in &updates {
             store::append(tx, row, update.seq, &update.user, update.bytes())?;
         }
-        store::appended(tx, row, updates.len(), updates.iter().map(|update| update.bytes().len()).sum())?;
+        if counts {
+            store::count(tx, row)?;
+        }
         Ok(Some((row, last.seq)))
     }
 }
@@ -106,9 +108,9 @@ pub(super) fn quarantine(room: &Arc<Room>, row: i64, reason: &Arc<str>) {
     note(&room.shared().house.writer, move |tx| store::quarantine(tx, row, &reason));
 }
 
-/// Takes down that somebody was in a room until now.
+/// Takes down that somebody was in a room until now, and what is in its log.
 pub(super) fn touch(writer: &WriterHandle, row: i64) {
-    note(writer, move |tx| store::used(tx, row));
+    note(writer, move |tx| store::count(tx, row));
 }
 
 /// Writes something that nobody waits for, and that may be lost when the writer is busy.

@@ -17,7 +17,7 @@ pub(super) struct RoomRow {
     pub(super) quarantine: Option<String>,
     /// Bytes of its newest snapshot.
     pub(super) snapshot_bytes: i64,
-    /// Updates that no snapshot has, and their bytes.
+    /// Updates that no snapshot has, and their bytes, as of when they were counted last ([`count`]).
     pub(super) log_rows: i64,
     pub(super) log_bytes: i64,
 }
@@ -120,19 +120,13 @@ pub(super) fn append(tx: &mut Tx<'_>, room: i64, seq: i64, user: &str, bytes: &[
     )
 }
 
-/// Takes down that so much was added.
-pub(super) fn appended(tx: &mut Tx<'_>, room: i64, rows: usize, bytes: usize) -> Result<(), Error> {
+/// Takes down what is in the log of a room, and that somebody was there.
+pub(super) fn count(tx: &mut Tx<'_>, room: i64) -> Result<(), Error> {
     let now = tx.now();
-    tx.run(
-        "UPDATE rooms SET log_rows = log_rows + ?2, log_bytes = log_bytes + ?3, used_at = ?4 WHERE id = ?1",
-        &[room.into(), rows.into(), bytes.into(), now.into()],
-    )
-}
-
-/// Takes down that somebody was there.
-pub(super) fn used(tx: &mut Tx<'_>, room: i64) -> Result<(), Error> {
-    let now = tx.now();
-    tx.change("UPDATE rooms SET used_at = ?2 WHERE id = ?1", &[room.into(), now.into()]).map(drop)
+    let sql = "UPDATE rooms SET log_rows = (SELECT count(*) FROM room_updates WHERE room = ?1), \
+               log_bytes = (SELECT coalesce(sum(length(bytes)), 0) FROM room_updates WHERE room = ?1), used_at = ?2 \
+               WHERE id = ?1";
+    tx.change(sql, &[room.into(), now.into()]).map(drop)
 }
 
 /// Puts a snapshot in the place of the updates that it has; the one before it is kept.

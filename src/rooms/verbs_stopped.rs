@@ -124,7 +124,7 @@ pub(super) fn import(
     change(store, move |tx| {
         let row = store::make(tx, name.as_str(), OPERATOR)?;
         store::append(tx, row, seq, OPERATOR, &new)?;
-        store::appended(tx, row, 1, new.len())?;
+        store::count(tx, row)?;
         Ok(1)
     })?;
     Ok(seq)
