@@ -7,6 +7,7 @@ use super::desk::ERRANDS_MAX;
 use super::doctor::DOCTOR_MAX_ROOMS;
 use super::json::JSON_DEPTH_MAX;
 use super::live::UNSAVED_MAX_MESSAGES;
+use super::makers::MAKERS_MAX;
 use super::message::MESSAGES_PER_FRAME_MAX;
 use super::name::ROOM_NAME_MAX_BYTES;
 use super::newer::LISTED_MAX_ROOMS;
@@ -14,7 +15,7 @@ use super::options::{
     LOADED_MAX_ROOMS, MESSAGES_PER_SECOND_MAX, OUTBOX_MAX_BYTES, OUTBOX_MAX_FRAMES, ROOMS, SOCKETS_PER_ADDRESS_MAX,
     SOCKETS_PER_USER_MAX,
 };
-use super::owners::PAGE_MAX_ROOMS;
+use super::owners::{PAGE_MAX_ROOMS, SEARCH_MAX_ROOMS};
 use super::rates::{
     AWARENESS_PER_SECOND_MAX, BURST_MAX_BYTES, BYTES_PER_SECOND_MAX, TEXTS_BURST_MAX, TEXTS_PER_SECOND_MAX,
 };
@@ -121,6 +122,9 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&ROOMS, "PAGE_MAX_ROOMS", PAGE_MAX_ROOMS as u64, "rooms")
         .of("Rooms in one page of the list.", "422 for a larger `limit`; `next`, and the next page")
         .tested_by("owners_list_take_out_put_in_and_delete"),
+    BoundRow::new(&ROOMS, "SEARCH_MAX_ROOMS", SEARCH_MAX_ROOMS as u64, "rooms")
+        .of("Rooms that are looked at for one page of the list.", "a shorter page; `next`, and the next page")
+        .tested_by("a_page_looks_at_so_many_rooms_and_says_where_it_stopped"),
     BoundRow::new(&ROOMS, "NAMED_MAX_DAMAGED", NAMED_MAX_DAMAGED as u64, "rooms")
         .of("Damaged rooms that `inkring room verify` names.", "counted")
         .tested_by("damage_is_named_up_to_a_number_and_counted_beyond"),
@@ -130,6 +134,9 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&ROOMS, "DOCTOR_MAX_ROOMS", DOCTOR_MAX_ROOMS as u64, "rooms")
         .of("Damaged rooms that `inkring doctor` names.", "counted")
         .tested_by("damaged_rooms_are_named_up_to_a_number_and_counted_beyond"),
+    BoundRow::new(&ROOMS, "MAKERS_MAX", MAKERS_MAX as u64, "users")
+        .of("Users who have made rooms within the last hour.", "nobody else makes a room for a moment")
+        .tested_by("only_so_many_users_are_kept_and_beyond_that_nobody_new_makes_a_room"),
     BoundRow::new(&ROOMS, "REFUSALS_MAX", REFUSALS_MAX as u64, "refusals")
         .of("Refusals of the last minute that are remembered.", "everybody is refused without a socket")
         .tested_by("only_so_many_are_remembered_and_beyond_that_nobody_is_let_in_to_be_told"),

@@ -4,15 +4,21 @@
 use std::cell::OnceCell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+
 use crate::clock::Clock;
+use crate::gate::{ApiError, Reply};
 use crate::store::{Reader, Readers};
 
 /// What may wait for the desk: rooms to be loaded, mostly.
 pub(super) const ERRANDS_MAX: usize = 8192;
+/// What is said where more would wait.
+pub(super) const TOO_MUCH_WAITS: &str = "Too many rooms wait to be loaded";
 /// How often it looks after the rooms, while there are any.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -31,6 +37,27 @@ impl Errands {
     /// Has something done. False if too much waits: it is dropped then.
     pub(super) fn run(&self, errand: impl FnOnce(&Desk) + Send + 'static) -> bool {
         self.0.try_send(Work::Do(Box::new(errand))).is_ok()
+    }
+
+    /// Has something done that ends with an answer. If too much waits, that is the answer.
+    pub(super) fn answer<T: Send + 'static>(
+        &self,
+        reply: Reply<T>,
+        errand: impl FnOnce(&Desk, Reply<T>) + Send + 'static,
+    ) {
+        // An errand that is not taken is dropped with all that it has, and a reply that is dropped is a fault of ours.
+        let owed = Arc::new(Mutex::new(Some(reply)));
+        let taken = Arc::clone(&owed);
+        let is_taken = self.run(move |desk| {
+            let reply = taken.lock().take();
+            if let Some(reply) = reply {
+                errand(desk, reply);
+            }
+        });
+        let reply = if is_taken { None } else { owed.lock().take() };
+        if let Some(reply) = reply {
+            reply.done(Err(ApiError::overloaded(TOO_MUCH_WAITS)));
+        }
     }
 }
 
@@ -129,7 +156,16 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
+    use crate::gate::{Code, park};
+    use crate::net::{Resume, Ticket};
     use crate::store::testing::opened;
+
+    /// A shard that nobody looks at.
+    struct Shard;
+
+    impl Resume for Shard {
+        fn resume(&self, _: Ticket) {}
+    }
 
     #[test]
     fn errands_are_done_in_order_and_too_many_are_refused() {
@@ -145,8 +181,21 @@ mod tests {
             assert!(errands.run(errand), "{number}");
         }
         assert!(!errands.run(|_| ()), "one more");
+        let ticket = Ticket { connection: 0, serial: 0 };
+        let (reply, parked) = park::<u8>(Arc::new(Shard), ticket);
+        errands.answer(reply, |_, reply| reply.done(Ok(7)));
+        assert_eq!(parked.ready().unwrap().unwrap_err().code(), Code::Overloaded, "who waits is told, and why");
         let thread = DeskThread::start(&errands, waiting, store.readers(), Clock::system(), || false).unwrap();
+        let (taken, is_taken) = channel();
+        while !errands.run({
+            let taken = taken.clone();
+            move |_| _ = taken.send(())
+        }) {}
+        is_taken.recv().unwrap();
+        let (reply, parked) = park::<u8>(Arc::new(Shard), ticket);
+        errands.answer(reply, |_, reply| reply.done(Ok(7)));
         thread.stop();
+        assert_eq!(parked.ready().unwrap().ok(), Some(7));
         let wanted = (0..ERRANDS_MAX).filter(|number| *number != 7).map(|number| (number, true));
         assert!(seen.try_iter().eq(wanted));
     }

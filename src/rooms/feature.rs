@@ -65,6 +65,7 @@ fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartEr
         errands: errands.clone(),
         seats: Seats::default(),
         refusals: Mutex::new(Refusals::default()),
+        makers: Mutex::default(),
         counters: Counters::new(&house.metrics),
         house: house.clone(),
     });

@@ -69,6 +69,17 @@ enum Phase {
     Gone,
 }
 
+impl Phase {
+    /// What becomes of a room that is given up. One that is being deleted stays closed: whoever comes would have loaded what is
+    /// about to go.
+    fn given_up(self) -> Self {
+        match self {
+            Self::Closing => Self::Closing,
+            Self::Loading | Self::Open | Self::Gone => Self::Gone,
+        }
+    }
+}
+
 struct State {
     phase: Phase,
     /// Its number in the database, once it has one.
@@ -400,12 +411,23 @@ impl Room {
         if state.unsaved_bytes + bytes.len() > unsaved {
             return Err(Taken::Busy("Too many changes wait to be stored"));
         }
+        // Whoever changes a room first makes it. What is put in by owners is not counted.
+        let is_first = state.row.is_none() && state.seq == 0;
+        let mut makers = sender.filter(|_| is_first).map(|_| self.shared.makers.lock());
+        let leave = makers
+            .as_mut()
+            .map(|makers| makers.may_make(user, options.new_per_hour, self.shared.house.clock.instant()));
+        let leave = leave.transpose().map_err(|wait| too_many_new(options.new_per_hour, wait))?;
         let (frame, length) = match state.document.apply(update) {
             Applied::Known => return Err(Taken::Known(state.seq)),
             Applied::Gap => return Err(Taken::Gap(state.document.vector().encode())),
             Applied::Whole => (whole, bytes.len()),
             Applied::Reduced(reduced) => (Frame::binary(&message::update(&reduced)).gathering(), reduced.len()),
         };
+        if let (Some(makers), Some(leave)) = (&mut makers, leave) {
+            makers.made(user, leave);
+        }
+        drop(makers);
         state.seq += 1;
         let seq = state.seq;
         state.unsaved_bytes += length;
@@ -444,7 +466,7 @@ impl Room {
     /// Answers with the number of this update once it is on disk.
     pub(super) fn when_saved(&self, seq: i64, reply: Reply<i64>) {
         let mut state = self.state.lock();
-        if state.saved < seq && state.phase != Phase::Gone {
+        if state.saved < seq && !matches!(state.phase, Phase::Closing | Phase::Gone) {
             return state.awaited.push((seq, reply));
         }
         let is_saved = state.saved >= seq;
@@ -489,7 +511,7 @@ impl Room {
     pub(super) fn give_up(&self, code: u16, reason: &str) {
         let (members, awaited) = {
             let mut state = self.state.lock();
-            state.phase = Phase::Gone;
+            state.phase = state.phase.given_up();
             (std::mem::take(&mut state.members), std::mem::take(&mut state.awaited))
         };
         for (_, reply) in awaited {
@@ -687,6 +709,14 @@ impl Room {
     }
 }
 
+/// Why a room is not made.
+fn too_many_new(per_hour: u32, wait: Duration) -> Taken {
+    let minutes = wait.as_secs().div_ceil(60);
+    Taken::ReadOnly(
+        format!("One user makes at most {per_hour} rooms within an hour: come back in {minutes} minutes").into(),
+    )
+}
+
 /// The close code of who cannot come back to this room (contract 03 §3.4).
 pub(super) const CLOSED: u16 = 4404;
 
@@ -720,6 +750,14 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_room_that_is_being_deleted_stays_closed_whatever_goes_wrong_meanwhile() {
+        assert!(Phase::Closing.given_up() == Phase::Closing);
+        for phase in [Phase::Loading, Phase::Open, Phase::Gone] {
+            assert!(phase.given_up() == Phase::Gone);
+        }
+    }
 
     #[test]
     fn a_snapshot_is_due_when_the_log_is_worth_it() {

@@ -19,6 +19,7 @@ pub mod lib0;
 mod live;
 mod load;
 mod loading;
+mod makers;
 pub mod message;
 pub mod name;
 mod newer;

@@ -75,6 +75,14 @@ pub(crate) static SOCKETS_PER_ROOM: Knob =
         .at_bound("refused with 1013", "a_room_that_is_crowded_lets_nobody_else_in")
         .meaning("How many sockets may be in one room.");
 
+pub(crate) static NEW_PER_HOUR: Knob = Knob::new(&ROOMS, "ROOMS_MAX_NEW_PER_HOUR", int(1, 1_000_000, "rooms"), "60")
+    .reloading()
+    .at_bound("the room is only read", "a_user_makes_so_many_rooms_and_the_next_one_is_only_read")
+    .meaning(
+        "How many new rooms one user may write to, at once and within each hour after that; who is not known counts by \
+             address. What owners and the operator put in is not counted.",
+    );
+
 pub(crate) static UNLOAD_SECONDS: Knob = Knob::new(&ROOMS, "ROOMS_UNLOAD_SECONDS", int(0, 86_400, "seconds"), "30")
     .meaning("How long a room stays in memory after its last socket has left.");
 
@@ -105,6 +113,7 @@ pub(crate) const KNOBS: &[&Knob] = &[
     &TEXT_BYTES,
     &DOCUMENT_BYTES,
     &SOCKETS_PER_ROOM,
+    &NEW_PER_HOUR,
     &UNLOAD_SECONDS,
     &RETENTION_DAYS,
     &GRACE_SECONDS,
@@ -165,6 +174,8 @@ pub(super) struct Options {
     pub(super) text_bytes: usize,
     pub(super) document_bytes: usize,
     pub(super) sockets_per_room: usize,
+    /// How many rooms one user may make within an hour.
+    pub(super) new_per_hour: u32,
     /// Bounds of each socket.
     pub(super) limits: Arc<SocketLimits>,
 }
@@ -187,6 +198,7 @@ impl Options {
             text_bytes,
             document_bytes: settings.count(&DOCUMENT_BYTES),
             sockets_per_room: settings.count(&SOCKETS_PER_ROOM),
+            new_per_hour: settings.small(&NEW_PER_HOUR),
             limits: Arc::new(limits),
         }
     }

@@ -11,7 +11,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::access::Grant;
-use super::desk::Desk;
+use super::desk::{Desk, TOO_MUCH_WAITS};
 use super::live::{Room, Seen, Taken};
 use super::load;
 use super::name::RoomName;
@@ -28,6 +28,8 @@ use crate::gate::{ApiError, Call, Code, Outcome, Reply, Route, Sender};
 use crate::net::Response;
 use crate::store::{Reader, Tx};
 
+/// Rooms that are looked at for one page: a token may be for few of very many.
+pub(super) const SEARCH_MAX_ROOMS: usize = 10_000;
 /// Rooms in one page of the list.
 pub(super) const PAGE_MAX_ROOMS: usize = 1000;
 const PAGE_ROOMS: usize = 100;
@@ -76,25 +78,39 @@ pub(super) fn list(rooms: &Rc<Rooms>, call: &Call<'_>, asker: Asker) -> Result<O
         };
     let after = call.query_value("after").unwrap_or_default();
     keep(rooms, call, move |registry, reader| {
-        let mut listed = Vec::new();
-        let mut from = after;
-        loop {
-            let page = store::list(reader, &from, limit)?;
-            let is_last = page.len() < limit;
-            for row in page {
-                from.clone_from(&row.name);
-                if may_see(&row.name) {
-                    listed.push(described(&row, live_of(&row, registry).as_ref()));
-                }
-                if listed.len() == limit {
-                    return Ok(json!({ "rooms": listed, "next": from }));
-                }
+        let (found, next) = page(after, limit, may_see, |from, count| store::list(reader, from, count))?;
+        let listed: Vec<Value> = found.iter().map(|row| described(row, live_of(row, registry).as_ref())).collect();
+        Ok(json!({ "rooms": listed, "next": next }))
+    })
+}
+
+/// Rooms behind this name that may be seen, up to `limit` of them, out of the first [`SEARCH_MAX_ROOMS`]; and behind which name the
+/// next page begins, unless there is none.
+fn page<E>(
+    after: String,
+    limit: usize,
+    may_see: impl Fn(&str) -> bool,
+    list: impl Fn(&str, usize) -> Result<Vec<RoomRow>, E>,
+) -> Result<(Vec<RoomRow>, Option<String>), E> {
+    let (mut found, mut from, mut looked_at) = (Vec::new(), after, 0);
+    while looked_at < SEARCH_MAX_ROOMS {
+        let rows = list(&from, limit)?;
+        let is_last = rows.len() < limit;
+        looked_at += rows.len();
+        for row in rows {
+            from.clone_from(&row.name);
+            if may_see(&row.name) {
+                found.push(row);
             }
-            if is_last {
-                return Ok(json!({ "rooms": listed, "next": null }));
+            if found.len() == limit {
+                return Ok((found, Some(from)));
             }
         }
-    })
+        if is_last {
+            return Ok((found, None));
+        }
+    }
+    Ok((found, Some(from)))
 }
 
 /// Which rooms who asks may see.
@@ -199,13 +215,10 @@ impl Sink for Body {
 
     fn end(self, reply: Reply<i64>) {
         let Self { shared, registry, name, user, bytes, .. } = self;
-        let taken = shared.errands.run(move |desk| match put_in(desk, &registry, &name, &user, &bytes) {
+        shared.errands.answer(reply, move |desk, reply| match put_in(desk, &registry, &name, &user, &bytes) {
             Ok((room, seq)) => room.when_saved(seq, reply),
             Err(error) => reply.done(Err(error)),
         });
-        if !taken {
-            log::debug!("room.import_put_off");
-        }
     }
 }
 
@@ -309,7 +322,7 @@ fn keep(
 }
 
 fn hand_over(rooms: &Rc<Rooms>, work: impl FnOnce(&Desk) + Send + 'static) -> Result<(), ApiError> {
-    if rooms.shared.errands.run(work) { Ok(()) } else { Err(ApiError::overloaded("Too many rooms wait to be loaded")) }
+    if rooms.shared.errands.run(work) { Ok(()) } else { Err(ApiError::overloaded(TOO_MUCH_WAITS)) }
 }
 
 /// The room that a path names.
@@ -350,4 +363,49 @@ fn who(call: &Call<'_>, asker: Asker) -> String {
 
 fn not_admin() -> ApiError {
     ApiError::new(Code::Forbidden, "This is for a token with the claim perm: admin")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::clock::Timestamp;
+
+    fn row(number: usize) -> RoomRow {
+        RoomRow {
+            id: number as i64,
+            name: format!("{number:06}"),
+            created_at: Timestamp(0),
+            used_at: Timestamp(0),
+            quarantine: None,
+            snapshot_bytes: 0,
+            log_rows: 0,
+            log_bytes: 0,
+        }
+    }
+
+    #[test]
+    fn a_page_looks_at_so_many_rooms_and_says_where_it_stopped() {
+        const ALL: usize = SEARCH_MAX_ROOMS * 5 / 2;
+        let looked_at = Cell::new(0);
+        let list = |from: &str, count: usize| {
+            let first = from.parse::<usize>().map_or(0, |last| last + 1);
+            let rows: Vec<RoomRow> = (first..ALL.min(first + count)).map(row).collect();
+            looked_at.set(looked_at.get() + rows.len());
+            Ok::<_, ()>(rows)
+        };
+        let last = format!("{:06}", ALL - 1);
+        let (mut after, mut pages) = (Some(String::new()), Vec::new());
+        while let Some(from) = after {
+            looked_at.set(0);
+            let (found, next) = page(from, 100, |name| name == last, list).unwrap();
+            assert!(looked_at.get() <= SEARCH_MAX_ROOMS);
+            pages.push(found.len());
+            after = next;
+        }
+        assert_eq!(pages, [0, 0, 1]);
+        let (found, next) = page("000006".to_owned(), 2, |_| true, list).unwrap();
+        assert_eq!((found.len(), next.as_deref()), (2, Some("000008")));
+    }
 }

@@ -4,6 +4,7 @@ use parking_lot::Mutex;
 
 use super::counters::Counters;
 use super::desk::Errands;
+use super::makers::Makers;
 use super::options::{Options, Times};
 use super::refusals::Refusals;
 use crate::feature::House;
@@ -20,6 +21,8 @@ pub(super) struct Shared {
     /// Sockets of rooms, counted apart from those of others.
     pub(super) seats: Seats,
     pub(super) refusals: Mutex<Refusals>,
+    /// Locked after a room, never before one.
+    pub(super) makers: Mutex<Makers>,
     pub(super) counters: Counters,
     pub(super) house: House,
 }

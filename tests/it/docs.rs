@@ -194,7 +194,7 @@ fn every_limit_of_rooms_is_that_of_the_page_of_bounds() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 17, "limits with a name");
+    assert_eq!(checked, 18, "limits with a name");
 }
 
 /// Words in capitals with an underscore, as settings and constants are written.

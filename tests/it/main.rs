@@ -50,6 +50,7 @@ mod rooms;
 mod rooms_client;
 mod rooms_core;
 mod rooms_crash;
+mod rooms_limits;
 mod rooms_live;
 mod rooms_signal;
 mod rooms_stock;

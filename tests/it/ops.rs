@@ -46,7 +46,7 @@ impl Operated {
         ask(&self.plane, Ask { method, target, headers, body }, host)
     }
 
-    fn get(&self, target: &str) -> Answer {
+    pub fn get(&self, target: &str) -> Answer {
         self.ask("GET", target, "localhost", &[], b"")
     }
 

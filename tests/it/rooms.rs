@@ -578,7 +578,8 @@ fn a_port_of_their_own_serves_the_urls_of_the_original() {
 
 #[test]
 fn a_thousand_rooms_come_and_go() {
-    let server = Server::with(&[("ROOMS_UNLOAD_SECONDS", "0"), ("METRICS_PUBLIC", "true")]);
+    let settings = [("ROOMS_UNLOAD_SECONDS", "0"), ("METRICS_PUBLIC", "true"), ("ROOMS_MAX_NEW_PER_HOUR", "1000000")];
+    let server = Server::with(&settings);
     let rooms = |server: &Server| {
         let page = server.get("/metrics").text().to_owned();
         let line =
