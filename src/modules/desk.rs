@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::listeners::Listeners;
 use super::records::change::Hand;
 use super::states::States;
 use super::zone::Zone;
@@ -25,6 +26,7 @@ pub(super) struct Shared {
     pub(super) house: House,
     pub(super) zone: Zone,
     pub(super) states: States,
+    pub(super) listeners: Listeners,
 }
 
 /// The handlers' table on one shard.

@@ -4,9 +4,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::desk::{Desk, Shared};
+use super::listeners::Listeners;
 use super::options::{self, ENABLED};
 use super::states::States;
-use super::{bounds, errors, records, registry};
+use super::{bounds, errors, kazkar, listening, records, registry};
 use crate::feature::{Feature, House, Running, ShardParts, StartError};
 use crate::gate::Routes;
 use crate::settings::Settings;
@@ -16,7 +17,7 @@ pub static FEATURE: Feature = Feature {
     knobs: options::KNOBS,
     bounds: bounds::BOUNDS,
     codes: errors::CODES,
-    routes: &[&registry::ROUTES, &records::ROUTES],
+    routes: &[&registry::ROUTES, &records::ROUTES, &kazkar::ROUTES, &listening::ROUTES],
     schema: super::MIGRATIONS,
     counted: &["records"],
     ..Feature::new("modules", start)
@@ -24,7 +25,8 @@ pub static FEATURE: Feature = Feature {
 
 fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
     let zone = options::zone(settings)?;
-    let shared = Arc::new(Shared { house: house.clone(), zone, states: States::new() });
+    let listeners = Listeners::of(settings);
+    let shared = Arc::new(Shared { house: house.clone(), zone, states: States::new(), listeners });
     Ok(Arc::new(Modules { shared, enabled: settings.flag(&ENABLED) }))
 }
 
@@ -41,5 +43,7 @@ impl Running for Modules {
         let desk = Rc::new(Desk { parts: shard.clone(), shared: Arc::clone(&self.shared) });
         registry::add(&desk, to);
         records::add(&desk, to);
+        kazkar::add(&desk, to);
+        listening::add(&desk, to);
     }
 }

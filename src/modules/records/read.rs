@@ -307,7 +307,7 @@ impl Reader<'_> {
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// The text of a field, if it has one.
-pub(super) fn text_of<'f>(fields: &'f Fields, name: &str) -> Option<&'f str> {
+pub(in crate::modules) fn text_of<'f>(fields: &'f Fields, name: &str) -> Option<&'f str> {
     fields.get(name)?.as_str()
 }
 

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use super::super::desk::{self, Desk};
 use super::change::{Hand, not_found, tag};
 use super::kinds::Kind;
+use super::read;
 use super::record::Key;
 use super::store::{self, Stored};
-use super::{read, wanted};
+use super::wanted::{self, Wanted};
 use crate::gate::validate::{Problem, echo_text};
 use crate::gate::{ApiError, Call, Conditions, Outcome, Route, Routes};
 use crate::net::Response;
@@ -100,7 +101,16 @@ enum Listed {
 }
 
 fn list(desk: &Desk, call: &Call<'_>, kind: &'static Kind) -> Result<Outcome, ApiError> {
-    let wanted = wanted::read(kind, call.query, &desk.shared.zone)?;
+    listed(desk, call, kind, wanted::read(kind, call.query, &desk.shared.zone)?)
+}
+
+/// A list of records of this kind.
+pub(in crate::modules) fn listed(
+    desk: &Desk,
+    call: &Call<'_>,
+    kind: &'static Kind,
+    wanted: Wanted,
+) -> Result<Outcome, ApiError> {
     let conditions = Conditions::of(call);
     let fetch = move |reader: &Reader| {
         let counts = store::counts(reader, kind)?;

@@ -33,6 +33,8 @@ pub(in crate::modules) struct Stored {
 }
 
 const FIND: &str = "SELECT key, json, created_at, updated_at, revision FROM records WHERE key = ?1";
+const BY_SOURCE: &str = "SELECT key, json, created_at, updated_at, revision FROM records \
+                         WHERE source_trace = ?1 AND key BETWEEN ?2 AND ?3 ORDER BY key LIMIT 1";
 const DELETED: &str = "SELECT key, json, created_at, deleted_at, 0 FROM record_bin WHERE key = ?1";
 
 fn stored(row: &Row<'_>) -> Result<Stored, Error> {
@@ -57,6 +59,39 @@ pub(in crate::modules) fn counts(query: &impl Query, kind: &Kind) -> Result<Coun
 /// The record of this key.
 pub(in crate::modules) fn find(query: &impl Query, key: Key) -> Result<Option<Stored>, Error> {
     query.one(FIND, &[key.0.into()], stored)
+}
+
+/// The record of this kind that comes of this source; of several the first.
+pub(in crate::modules) fn by_source(query: &impl Query, kind: &Kind, source: &str) -> Result<Option<Stored>, Error> {
+    let (first, last) = Key::range(kind);
+    query.one(BY_SOURCE, &[source.into(), first.into(), last.into()], stored)
+}
+
+/// The values of one filter with how many records have each, the most frequent first.
+pub(in crate::modules) fn values_of(
+    query: &impl Query,
+    kind: &Kind,
+    field: &str,
+    most: usize,
+) -> Result<Vec<(String, i64)>, Error> {
+    let (first, last) = Key::range(kind);
+    let sql = "SELECT value, COUNT(*) AS records FROM record_facts WHERE name = ?1 AND key BETWEEN ?2 AND ?3 \
+               GROUP BY value ORDER BY records DESC, value LIMIT ?4";
+    query.all(sql, &[field.into(), first.into(), last.into(), most.into()], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// Records of a kind from one moment until before another, as they are answered, in that order; at most so many.
+pub(in crate::modules) fn between(
+    query: &impl Query,
+    kind: &Kind,
+    from: i64,
+    until: i64,
+    most: usize,
+) -> Result<Vec<String>, Error> {
+    let (first, last) = Key::range(kind);
+    let sql = "SELECT json FROM records WHERE moment >= ?1 AND moment < ?2 AND key BETWEEN ?3 AND ?4 \
+               ORDER BY moment, key LIMIT ?5";
+    query.all(sql, &[from.into(), until.into(), first.into(), last.into(), most.into()], |row| row.get(0))
 }
 
 /// The record of this key in the bin; it was changed last when it was deleted.
