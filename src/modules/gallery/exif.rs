@@ -8,12 +8,13 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
 
 use flate2::Crc;
 use jiff::civil::DateTime;
 
+use super::boxes::places;
 use super::kind::Kind;
+use super::reading::{read, read_up_to};
 
 /// Segments or chunks of one file.
 pub const SEGMENTS_MAX: usize = 10_000;
@@ -33,6 +34,14 @@ pub struct Facts {
     pub orientation: u8,
     /// Width and height in pixels as they lie, whatever the orientation.
     pub size: Option<(u32, u32)>,
+}
+
+impl Facts {
+    /// Width and height as people see it, the right way up.
+    #[must_use]
+    pub fn shown_size(&self) -> Option<(u32, u32)> {
+        self.size.map(|(width, height)| if self.orientation >= 5 { (height, width) } else { (width, height) })
+    }
 }
 
 /// Bytes that a copy has in place of others.
@@ -56,7 +65,7 @@ pub struct Look {
 }
 
 impl Look {
-    /// Looks at a file of this kind. One that is damaged says less; of other kinds than JPEG, PNG, WebP and GIF nothing is known.
+    /// Looks at a file of this kind. One that is damaged says less; of kinds that are not known here nothing is said.
     ///
     /// # Errors
     /// When it cannot be read, and [`ErrorKind::InvalidData`] when it has more than [`SEGMENTS_MAX`].
@@ -73,8 +82,25 @@ impl Look {
                     read::<4>(file, 6)?.map(|[a, b, c, d]| (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])));
                 look.facts.size = size.map(|(width, height)| (width.into(), height.into()));
             }
+            "image/heic" | "image/heif" | "image/avif" => {
+                let found = places(file, end)?;
+                found.others.into_iter().for_each(|range| look.blank(range));
+                for range in found.exif {
+                    look.exif(file, range)?;
+                }
+                // Which way is up is said elsewhere in these, and EXIF does not count.
+                look.facts.orientation = 1;
+            }
+            mime if mime.starts_with("video/") => {
+                for content in places(file, end)?.boxes {
+                    let name = Patch { range: content.start - 4..content.start, bytes: b"free".to_vec() };
+                    look.patches.push(name);
+                    look.blank(content);
+                }
+            }
             _ => {}
         }
+        look.put_in_order();
         look.is_private |= look.end < end;
         Ok(look)
     }
@@ -97,6 +123,22 @@ impl Look {
             at = patch.range.end;
         }
         copy(file, at..self.end, to)
+    }
+
+    /// Has no two patches write over the same, and none over more than there is: a damaged file may say that they do.
+    fn put_in_order(&mut self) {
+        self.patches.sort_by_key(|patch| patch.range.start);
+        let mut at = 0;
+        for patch in &mut self.patches {
+            let range = patch.range.start.max(at)..patch.range.end.min(self.end);
+            if range != patch.range {
+                *patch = Patch {
+                    range: range.start.min(self.end)..range.end.max(range.start.min(self.end)),
+                    bytes: Vec::new(),
+                };
+            }
+            at = patch.range.end;
+        }
     }
 
     /// One more segment.
@@ -274,32 +316,6 @@ fn is_metadata(text: &[u8]) -> bool {
     text.starts_with(b"XML:com.adobe.xmp") || text.starts_with(b"Raw profile type")
 }
 
-/// Bytes of a file; none if it ends before.
-fn read<const N: usize>(file: &File, at: u64) -> io::Result<Option<[u8; N]>> {
-    let mut bytes = [0; N];
-    match file.read_exact_at(&mut bytes, at) {
-        Ok(()) => Ok(Some(bytes)),
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// The first `most` bytes of a part of a file, as far as they are there.
-fn read_up_to(file: &File, range: Range<u64>, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; (range.end.saturating_sub(range.start)).min(most) as usize];
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match file.read_at(&mut bytes[filled..], range.start + filled as u64) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    bytes.truncate(filled);
-    Ok(bytes)
-}
-
 fn copy(file: &File, range: Range<u64>, to: &mut impl Write) -> io::Result<()> {
     let mut at = range.start;
     while at < range.end {
@@ -455,9 +471,12 @@ impl Exif {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt as _;
+
     use jiff::civil::datetime;
     use proptest::prelude::*;
 
+    use super::super::boxes::tests::{a_box, heic};
     use super::*;
 
     /// A file with these bytes, which is gone when it is dropped.
@@ -631,6 +650,42 @@ mod tests {
     }
 
     #[test]
+    fn a_heic_is_served_without_its_position() {
+        let bytes = heic(&exif(true), b"<x LATITUDE>");
+        let found = look("image/heic", &bytes);
+        let expected = Facts { taken: Some(TAKEN), orientation: 1, size: None };
+        assert_eq!((found.facts, found.is_private), (expected, true));
+        let out = copied("image/heic", &bytes);
+        assert_eq!(out.len(), bytes.len());
+        assert!(!holds(&out, "LATITUDE") && holds(&out, "pixels"));
+        assert_eq!(look("image/heic", &out).facts, expected);
+    }
+
+    #[test]
+    fn a_film_is_served_without_its_position() {
+        let place = a_box(b"udta", &a_box(b"\xa9xyz", b"+50.45+030.52/"));
+        let film = |udta: &[u8]| [a_box(b"ftyp", b"isom"), a_box(b"moov", udta), a_box(b"mdat", b"pixels")].concat();
+        let bytes = film(&place);
+        assert!(look("video/mp4", &bytes).is_private);
+        let out = copied("video/mp4", &bytes);
+        assert_eq!(out, film(&a_box(b"free", &vec![0; place.len() - 8])));
+        assert!(!look("video/mp4", &out).is_private && !look("video/webm", b"\x1a\x45\xdf\xa3").is_private);
+    }
+
+    #[test]
+    fn patches_that_overlap_are_put_in_order() {
+        let facts = Facts { taken: None, orientation: 1, size: None };
+        let patch = |range, bytes: &[u8]| Patch { range, bytes: bytes.to_vec() };
+        let patches =
+            vec![patch(8..20, b""), patch(2..4, b"ab"), patch(3..6, b"cd"), patch(30..40, b""), patch(4..5, b"")];
+        let mut look = Look { facts, is_private: true, patches, end: 10 };
+        look.put_in_order();
+        let mut out = Vec::new();
+        look.copy(&file(b"0123456789"), &mut out).unwrap();
+        assert_eq!(out, b"01ab\0\067\0\0");
+    }
+
+    #[test]
     fn sizes_are_read_without_decoding() {
         let plain = |mime: &str, bytes: &[u8]| look(mime, bytes).facts.size;
         assert_eq!(plain("image/gif", b"GIF89a\x40\x01\xf0\0"), Some((320, 240)));
@@ -684,11 +739,15 @@ mod tests {
         fn a_damaged_file_is_looked_at_and_copied(
             damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..20),
             cut in any::<prop::sample::Index>(),
-            mime in prop_oneof![Just("image/jpeg"), Just("image/png"), Just("image/webp"), Just("image/gif")],
+            mime in prop_oneof![
+                Just("image/jpeg"), Just("image/png"), Just("image/webp"), Just("image/gif"), Just("image/heic"),
+            ],
         ) {
             let mut bytes = jpeg(true, &[], b"");
             if mime == "image/png" {
                 bytes = [&b"\x89PNG\r\n\x1a\n\0\0\0\x22eXIf"[..], &exif(true), b"\0\0\0\x10IHDR", &[0; 60]].concat();
+            } else if mime == "image/heic" {
+                bytes = heic(&exif(true), b"<x/>");
             } else if mime == "image/webp" {
                 bytes = [&b"RIFF\xff\0\0\0WEBPEXIF\xd0\0\0\0"[..], &exif(true), b"VP8X\x0a\0\0\0", &[0; 60]].concat();
             }

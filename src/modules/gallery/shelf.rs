@@ -161,6 +161,12 @@ impl Shelf {
         self.directory.join(&file_name[..2]).join(file_name)
     }
 
+    /// Whether an upload of so many bytes is there. One that was cut short by a failing disk is not: the next one replaces it.
+    #[must_use]
+    pub fn has(&self, name: &Name, bytes: u64) -> bool {
+        std::fs::metadata(self.path(name, Part::Original)).is_ok_and(|there| there.len() == bytes)
+    }
+
     /// Begins a file.
     ///
     /// # Errors
@@ -186,8 +192,7 @@ impl Shelf {
         let mut held = self.hold(name);
         let path = self.path(&name, Part::Original);
         let directory = path.parent().unwrap_or(&self.directory);
-        // One that was cut short by a failing disk is replaced by the one that has come.
-        if std::fs::metadata(&path).is_ok_and(|there| there.len() == original.bytes) {
+        if self.has(&name, original.bytes) {
             return Ok(held);
         }
         if !directory.is_dir() {
