@@ -682,7 +682,7 @@ mod tests {
         look.put_in_order();
         let mut out = Vec::new();
         look.copy(&file(b"0123456789"), &mut out).unwrap();
-        assert_eq!(out, b"01ab\0\067\0\0");
+        assert_eq!(out, b"01ab\x00\x0067\0\0");
     }
 
     #[test]

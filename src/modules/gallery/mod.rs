@@ -4,5 +4,8 @@ mod boxes;
 pub mod exif;
 pub mod kind;
 pub mod multipart;
+pub mod picture;
 mod reading;
+pub mod serving;
 pub mod shelf;
+pub mod upload;
