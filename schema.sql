@@ -210,3 +210,15 @@ CREATE TABLE record_bin (
     deleted_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX record_bin_by_age ON record_bin (deleted_at, key);
+
+-- What records have to do with each other: one leads to another, of whatever kinds they are. Their ids are counted in
+-- `record_kinds` as those of kind 0, so that none is given twice.
+CREATE TABLE record_links (
+    id         INTEGER PRIMARY KEY,
+    from_key   INTEGER NOT NULL,
+    to_key     INTEGER NOT NULL,
+    kind       TEXT    NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX record_links_by_ends ON record_links (from_key, to_key, kind);
+CREATE INDEX record_links_by_target ON record_links (to_key, id);

@@ -1,6 +1,10 @@
 //! What the modules bound, besides what is configured.
 
+use super::glue::{
+    BIN_DAYS, DAY_MAX_ITEMS, FOUND_MAX, LINK_KIND_MAX_CHARS, LINKS_MAX, LOOKED_AT_MAX, SNIPPET_MAX_CHARS,
+};
 use super::options::MODULES;
+use super::records::change::RELATED_CLEARED_MAX;
 use super::records::fact::{FACT_MAX_CHARS, SEARCHED_MAX_CHARS};
 use super::records::read::LIST_MAX_ITEMS;
 use super::records::store::SEARCHED_MAX;
@@ -26,4 +30,31 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&MODULES, "SEARCHED_MAX_CHARS", SEARCHED_MAX_CHARS as u64, "characters")
         .of("Characters of a record that are searched.", "the rest is kept, and not found")
         .tested_by("long_values_and_texts_are_cut"),
+    BoundRow::new(&MODULES, "FOUND_MAX", FOUND_MAX as u64, "records")
+        .of("Results of one search over all modules.", "422 `validation_error`")
+        .tested_by("one_search_finds_records_of_all_modules"),
+    BoundRow::new(&MODULES, "LOOKED_AT_MAX", LOOKED_AT_MAX as u64, "records")
+        .of("Records of each kind that such a search looks at.", "older ones are not found; a further word finds them")
+        .tested_by("a_word_that_is_everywhere_is_looked_at_so_often"),
+    BoundRow::new(&MODULES, "SNIPPET_MAX_CHARS", SNIPPET_MAX_CHARS as u64, "characters")
+        .of("Characters of a record that a result shows.", "cut between words")
+        .tested_by("a_long_text_is_cut_between_words_around_the_first_that_was_found"),
+    BoundRow::new(&MODULES, "DAY_MAX_ITEMS", DAY_MAX_ITEMS as u64, "items")
+        .of("What one day shows.", "`more` is true")
+        .tested_by("a_day_shows_all_in_the_order_of_moments_and_says_when_it_is_cut"),
+    BoundRow::new(&MODULES, "LINKS_MAX", LINKS_MAX as u64, "links")
+        .of("Links that lead from a record or to it.", "422 `validation_error`")
+        .tested_by("a_record_has_so_many_links"),
+    BoundRow::new(&MODULES, "LINK_KIND_MAX_CHARS", LINK_KIND_MAX_CHARS as u64, "characters")
+        .of("Characters of what a link says.", "422 `validation_error`")
+        .tested_by("records_are_linked_both_ways_until_one_of_them_is_deleted"),
+    BoundRow::new(&MODULES, "RELATED_CLEARED_MAX", RELATED_CLEARED_MAX as u64, "records")
+        .of(
+            "Records that are changed when one is deleted that they name.",
+            "others name it still, as one that is not there",
+        )
+        .tested_by("a_deleted_record_is_named_no_more_by_so_many"),
+    BoundRow::new(&MODULES, "BIN_DAYS", BIN_DAYS as u64, "days")
+        .of("How long what was deleted can be brought back.", "the housekeeper removes it for good")
+        .tested_by("what_was_deleted_long_ago_is_removed_for_good"),
 ];

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::listeners::Listeners;
+use super::module::MODULES;
 use super::records::change::Hand;
 use super::states::States;
 use super::zone::Zone;
@@ -50,6 +51,11 @@ impl Desk {
     /// Who makes the changes of a request.
     pub(super) fn hand(&self, call: &Call<'_>) -> Hand {
         Hand::of(call, self.shared.house.audit.as_ref(), &self.shared.zone)
+    }
+
+    /// The modules that serve their data.
+    pub(super) fn active_modules(&self) -> Vec<&'static str> {
+        MODULES.iter().map(|module| module.id).filter(|id| self.shared.states.is_active(id)).collect()
     }
 
     /// Whether a module serves its data.

@@ -9,6 +9,7 @@ mod desk;
 mod errors;
 mod feature;
 pub mod gallery;
+mod glue;
 mod kazkar;
 pub mod limits;
 mod listeners;
@@ -28,4 +29,7 @@ pub use feature::FEATURE;
 use crate::store::Migration;
 
 /// The tables of the modules.
-const MIGRATIONS: &[Migration] = &[Migration { version: 5, sql: include_str!("migrations/005_records.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 5, sql: include_str!("migrations/005_records.sql") },
+    Migration { version: 5, sql: include_str!("migrations/005_glue.sql") },
+];

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Server, hold_writer, wait_for};
 
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 18] = [
     "audit_anchor",
     "audit_events",
     "draft_collaborators",
@@ -19,6 +19,7 @@ const TABLES: [&str; 17] = [
     "record_bin",
     "record_facts",
     "record_kinds",
+    "record_links",
     "records",
     "ring_passes",
     "room_snapshots",

@@ -2,16 +2,18 @@
 //! and everything that is derived of them with them.
 
 use jiff::civil::DateTime;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::super::glue::store::remove_links;
 use super::super::news;
 use super::super::zone::Zone;
-use super::fact::{facts, moment, text, title, wall_micros};
+use super::fact::{Fact, facts, moment, text, title, wall_micros};
+use super::field::{Field, Form};
 use super::kinds::Kind;
 use super::read::{Change, Fields, text_of};
 use super::record::{Key, json};
 use super::store::{self, Stored, Written};
-use crate::audit::{Entry, Field, Witness};
+use crate::audit::{self, Entry, Witness};
 use crate::clock::Timestamp;
 use crate::gate::{ApiError, Call, Code, Conditions};
 use crate::store::Tx;
@@ -23,6 +25,9 @@ pub(in crate::modules) struct Hand {
     request_id: String,
     user: String,
 }
+
+/// Records that are changed when one is deleted whose id they name.
+pub(in crate::modules) const RELATED_CLEARED_MAX: usize = 1000;
 
 /// Whoever is not known by name.
 const HOUSEHOLD: &str = "household";
@@ -111,7 +116,27 @@ impl Hand {
         let fields = fields_of(&old)?;
         let (revision, _) = store::counted(tx, kind, -1, 0)?;
         store::bin(tx, &old, &facts(kind, &fields))?;
-        self.tell(tx, kind, &Stored { revision, updated_at: tx.now(), ..old }, &fields, "deleted")
+        remove_links(tx, key)?;
+        self.tell(tx, kind, &Stored { revision, updated_at: tx.now(), ..old }, &fields, "deleted")?;
+        self.forget(tx, kind, key.id())
+    }
+
+    /// Takes the id of a record that is gone out of those of its kind that name it.
+    fn forget(&self, tx: &mut Tx<'_>, kind: &'static Kind, id: i64) -> Result<(), ApiError> {
+        let names_others = |field: &&Field| matches!(field.form, Form::Wholes) && field.filter.is_some();
+        for field in kind.all_fields().filter(names_others) {
+            let fact = Fact { name: field.name, value: id.to_string() };
+            for key in store::having(tx, kind, &fact, RELATED_CLEARED_MAX)? {
+                let Some(old) = store::find(tx, key)? else { continue };
+                let old_fields = fields_of(&old)?;
+                let mut fields = old_fields.clone();
+                if let Some(Value::Array(ids)) = fields.get_mut(field.name) {
+                    ids.retain(|other| other.as_i64() != Some(id));
+                }
+                self.replaced(tx, kind, &old, &old_fields, &fields)?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes a record out of the bin.
@@ -163,6 +188,21 @@ impl Hand {
         wall_micros(moment(kind, fields, created))
     }
 
+    /// Writes a line of its own into the audit log.
+    pub(in crate::modules) fn note(
+        &self,
+        tx: &mut Tx<'_>,
+        action: &'static str,
+        subject: &str,
+        metadata: &[(&'static str, audit::Field<'_>)],
+    ) -> Result<(), ApiError> {
+        if let Some(witness) = &self.witness {
+            let (request_id, user_id) = (self.request_id.as_str(), self.user.as_str());
+            witness.record(tx, &Entry { request_id, user_id, action, subject, metadata })?;
+        }
+        Ok(())
+    }
+
     /// Tells the audit log and those who listen.
     fn tell(
         &self,
@@ -173,18 +213,15 @@ impl Hand {
         what: &'static str,
     ) -> Result<(), ApiError> {
         let id = stored.key.id();
-        if let Some(witness) = &self.witness {
-            let action = match what {
-                "created" => "record.created",
-                "updated" => "record.updated",
-                "deleted" => "record.deleted",
-                _ => "record.restored",
-            };
-            let metadata = [("module", Field::Text(kind.module)), ("revision", Field::Number(stored.revision))];
-            let subject = format!("{}/{id}", kind.module);
-            let (request_id, user_id) = (self.request_id.as_str(), self.user.as_str());
-            witness.record(tx, &Entry { request_id, user_id, action, subject: &subject, metadata: &metadata })?;
-        }
+        let action = match what {
+            "created" => "record.created",
+            "updated" => "record.updated",
+            "deleted" => "record.deleted",
+            _ => "record.restored",
+        };
+        let metadata =
+            [("module", audit::Field::Text(kind.module)), ("revision", audit::Field::Number(stored.revision))];
+        self.note(tx, action, &format!("{}/{id}", kind.module), &metadata)?;
         let data = json!({ "id": id, "title": title(kind, fields), "story_type": fields.get("story_type") });
         news::publish(tx, kind.module, stored.revision, what, data, &self.request_id);
         Ok(())

@@ -103,6 +103,14 @@ pub fn wall_micros(wall: DateTime) -> i64 {
     days * crate::clock::DAY_MICROS + seconds * crate::clock::SECOND_MICROS + i64::from(time.subsec_nanosecond()) / 1000
 }
 
+/// The time on the wall whose number this is; the first or the last one beyond the years that a calendar has.
+#[must_use]
+pub fn wall(micros: i64) -> DateTime {
+    let epoch = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
+    let beyond = if micros < 0 { DateTime::MIN } else { DateTime::MAX };
+    epoch.checked_add(jiff::SignedDuration::from_micros(micros)).unwrap_or(beyond)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -138,6 +146,12 @@ mod tests {
         assert_eq!(at("1969-12-31T23:59:59.999999"), -1);
         assert_eq!(at("2026-11-21T07:31:26.710931"), 1_795_246_286_710_931);
         assert!(at("0001-01-01T00:00:00") < at("9999-12-31T23:59:59"));
+        for text in
+            ["0001-01-01T00:00:00", "1969-12-31T23:59:59.999999", "2026-11-21T07:31:26.710931", "9999-12-31T23:59:59"]
+        {
+            assert_eq!(wall(at(text)), text.parse().unwrap(), "{text}");
+        }
+        assert_eq!((wall(i64::MIN), wall(i64::MAX)), (DateTime::MIN, DateTime::MAX));
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub enum Form {
     Texts,
     /// A list of texts that is empty where nothing is said, and never null.
     Words,
-    /// A list of whole numbers.
+    /// A list of whole numbers: ids of records of the same kind.
     Wholes,
     /// An object, and what makes it canonical, or says in a sentence why it cannot be.
     Object(Shape),

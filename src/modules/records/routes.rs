@@ -68,30 +68,27 @@ pub(in crate::modules) fn add(desk: &Rc<Desk>, to: &mut Routes) {
 }
 
 /// The kind that a path names, of a module that is active.
-fn kind_of(desk: &Desk, call: &Call<'_>) -> Result<&'static Kind, ApiError> {
+pub(in crate::modules) fn kind_of(desk: &Desk, call: &Call<'_>) -> Result<&'static Kind, ApiError> {
     let kind = Kind::at(call.param("module"), call.param("collection")).ok_or_else(ApiError::no_route)?;
     desk.active(kind.module)?;
     Ok(kind)
 }
 
 /// The record that a path names.
-fn key_of(call: &Call<'_>, kind: &Kind) -> Result<Key, ApiError> {
-    let text = call.param("id");
+pub(in crate::modules) fn key_of(call: &Call<'_>, kind: &Kind) -> Result<Key, ApiError> {
+    let id = path_number(call.param("id"), kind.id)?;
+    id.and_then(|id| Key::of(kind, id)).ok_or_else(|| not_found(kind))
+}
+
+/// The number that a path names where one of this name should be; one beyond all numbers is that of nothing.
+pub(in crate::modules) fn path_number(text: &str, name: &str) -> Result<Option<i64>, ApiError> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         let msg = "Input should be a valid integer, unable to parse string as an integer".to_owned();
-        let loc = vec!["path".into(), kind.id.into()];
-        return Err(ApiError::invalid(&[Problem {
-            kind: "int_parsing",
-            loc,
-            msg,
-            input: echo_text(text),
-            ctx: None,
-            hint: "",
-        }]));
+        let (loc, input) = (vec!["path".into(), name.into()], echo_text(text));
+        return Err(ApiError::invalid(&[Problem { kind: "int_parsing", loc, msg, input, ctx: None, hint: "" }]));
     }
-    // One beyond all numbers is that of no record, as any other that is not there.
-    text.parse().ok().and_then(|id| Key::of(kind, id)).ok_or_else(|| not_found(kind))
+    Ok(text.parse().ok())
 }
 
 /// What a list reads.

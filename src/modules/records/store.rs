@@ -252,6 +252,15 @@ fn has(query: &impl Query, key: i64, wanted: &Wanted) -> Result<bool, Error> {
     Ok(true)
 }
 
+/// The first records of a kind that have this fact.
+pub(super) fn having(query: &impl Query, kind: &Kind, fact: &Fact, most: usize) -> Result<Vec<Key>, Error> {
+    let (first, last) = Key::range(kind);
+    let sql =
+        "SELECT key FROM record_facts WHERE name = ?1 AND value = ?2 AND key BETWEEN ?3 AND ?4 ORDER BY key LIMIT ?5";
+    let values = [fact.name.into(), (&fact.value).into(), first.into(), last.into(), most.into()];
+    query.all(sql, &values, |row| row.get(0).map(Key))
+}
+
 /// Counts one change of a kind, how many records there are more of it and how many ids were given: the number of the change, and
 /// the last id. Ids are never given twice.
 pub(super) fn counted(tx: &mut Tx<'_>, kind: &Kind, more: i64, ids: i64) -> Result<(i64, i64), Error> {
@@ -348,6 +357,7 @@ fn remove_fact(tx: &mut Tx<'_>, key: Key, fact: &Fact) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::change::RELATED_CLEARED_MAX;
     use super::super::wanted;
     use super::*;
     use crate::modules::MIGRATIONS;
@@ -366,6 +376,21 @@ mod tests {
         let wanted = wanted::read(kind, "q=word&limit=1", &Zone::named("Europe/Kyiv").unwrap()).unwrap();
         let search = Search::of("word").unwrap();
         assert_eq!(searched(&*house.reader, kind, &wanted, &search, |_| ()), Ok(SEARCHED_MAX as i64));
+    }
+
+    #[test]
+    fn a_deleted_record_is_named_no_more_by_so_many() {
+        let house = House::at(Timestamp(0), MIGRATIONS);
+        let kind = Kind::of_module("malya").unwrap();
+        let fact = Fact { name: "related_ideas", value: "7".to_owned() };
+        let named = fact.clone();
+        house.write(move |tx| {
+            for id in 1..=RELATED_CLEARED_MAX as i64 + 1 {
+                add_fact(tx, Key::of(kind, id).unwrap(), &named).unwrap();
+            }
+        });
+        let having = having(&*house.reader, kind, &fact, RELATED_CLEARED_MAX).unwrap();
+        assert_eq!((having.len(), having[0]), (RELATED_CLEARED_MAX, Key::of(kind, 1).unwrap()));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Search in texts, by SQLite's FTS5: words in any order, each a beginning of a word.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 
@@ -31,38 +31,108 @@ pub enum Order {
 
 /// What is searched for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Search(String);
+pub struct Search {
+    words: Vec<String>,
+    /// Whether a word stands for all that begin with it.
+    begins: bool,
+    /// Whether titles alone are searched.
+    titles: bool,
+}
 
 impl Search {
     /// All of these words, each at the beginning of a word. Nothing where there are no words: that finds nothing.
     #[must_use]
     pub fn of(text: &str) -> Option<Self> {
-        let text = normalised(text);
-        let words = text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
-        let terms: Vec<String> = words.take(SEARCH_MAX_WORDS).map(term).collect();
-        (!terms.is_empty()).then(|| Self(terms.join(" ")))
+        let text = composed(text);
+        let words: Vec<String> =
+            words_in(&text, is_gap).take(SEARCH_MAX_WORDS).map(|(_, word)| word.to_owned()).collect();
+        (!words.is_empty()).then_some(Self { words, begins: true, titles: false })
     }
 
     /// The same in titles alone.
     #[must_use]
     pub fn in_title(&self) -> Self {
-        Self(format!("title : ({})", self.0))
+        Self { titles: true, ..self.clone() }
+    }
+
+    /// The same, each a whole word: found without gathering all that begin so, however many there are.
+    #[must_use]
+    pub fn whole_words(&self) -> Self {
+        Self { begins: false, ..self.clone() }
+    }
+
+    /// Where in a [`composed`] text words are that are searched for, in bytes.
+    pub fn places<'t>(&self, text: &'t str) -> impl Iterator<Item = Range<usize>> + use<'t> {
+        let wanted: Vec<(String, bool)> = self.folded().collect();
+        words_in(text, is_seam).filter_map(move |(at, word)| {
+            let folded = word.to_lowercase();
+            wanted.iter().any(|wanted| is_found(wanted, &folded)).then(|| at..at + word.len())
+        })
+    }
+
+    /// Whether a text has all the words.
+    #[must_use]
+    pub fn is_in(&self, text: &str) -> bool {
+        let text = composed(text).to_lowercase();
+        self.folded().all(|wanted| words_in(&text, is_seam).any(|(_, word)| is_found(&wanted, word)))
+    }
+
+    /// Each word in small letters, in its parts, and whether they stand for all that begin with them.
+    fn folded(&self) -> impl Iterator<Item = (String, bool)> {
+        self.words.iter().flat_map(|word| {
+            let begins = self.begins && is_beginning(word);
+            words_in(word, is_seam).map(move |(_, part)| (part.to_lowercase(), begins))
+        })
+    }
+
+    /// In the language of FTS5.
+    fn expression(&self) -> String {
+        let term = |word: &String| {
+            let prefix = if self.begins && is_beginning(word) { "*" } else { "" };
+            format!("\"{word}\"{prefix}")
+        };
+        let terms = self.words.iter().map(term).collect::<Vec<_>>().join(" ");
+        if self.titles { format!("title : ({terms})") } else { terms }
     }
 }
 
-fn term(word: &str) -> String {
-    let prefix = if word.chars().nth(PREFIX_MIN_CHARS - 1).is_some() { "*" } else { "" };
-    format!("\"{word}\"{prefix}")
+fn is_beginning(word: &str) -> bool {
+    word.chars().nth(PREFIX_MIN_CHARS - 1).is_some()
 }
 
-/// The text in the one form in which words are compared.
-fn normalised(text: &str) -> String {
+fn is_found((wanted, begins): &(String, bool), word: &str) -> bool {
+    if *begins { word.starts_with(wanted) } else { word == wanted }
+}
+
+fn is_gap(letter: char) -> bool {
+    !letter.is_alphanumeric()
+}
+
+/// The index parts words at every apostrophe, of which one is a letter.
+fn is_seam(letter: char) -> bool {
+    is_gap(letter) || letter == '\u{2bc}'
+}
+
+/// The words of a text, with where they begin.
+fn words_in(text: &str, is_between: fn(char) -> bool) -> impl Iterator<Item = (usize, &str)> {
+    let mut end = 0;
+    let pieces = text.split_inclusive(is_between).map(move |piece| {
+        let begin = end;
+        end += piece.len();
+        (begin, piece.trim_end_matches(is_between))
+    });
+    pieces.filter(|(_, word)| !word.is_empty())
+}
+
+/// The text in the one form in which words are compared: letters with their marks are one each.
+#[must_use]
+pub fn composed(text: &str) -> String {
     if is_nfc_quick(text.chars()) == IsNormalized::Yes { text.to_owned() } else { text.nfc().collect() }
 }
 
 impl Connection {
     pub(in crate::store) fn put_text(&self, number: i64, title: &str, body: &str) -> Result<(), Error> {
-        let (title, body) = (normalised(title), normalised(body));
+        let (title, body) = (composed(title), composed(body));
         self.change_one(PUT, &[number.into(), (&title).into(), (&body).into()])
     }
 
@@ -79,13 +149,14 @@ impl Connection {
         mut take: impl FnMut(i64) -> Result<bool, Error>,
     ) -> Result<(), Error> {
         let sql = if order == Order::Oldest { OLDEST } else { NEWEST };
-        let values: [Value<'_>; 3] = [(&search.0).into(), (*among.start()).into(), (*among.end()).into()];
+        let expression = search.expression();
+        let values: [Value<'_>; 3] = [(&expression).into(), (*among.start()).into(), (*among.end()).into()];
         self.until(sql, &values, |row| take(row.get(0)?))
     }
 
     /// The place in a text where it was found, with its words between U+0002 and U+0003.
     pub(in crate::store) fn snippet(&self, search: &Search, number: i64) -> Result<Option<String>, Error> {
-        self.one(SNIPPET, &[(&search.0).into(), number.into()], |row| row.get(0))
+        self.one(SNIPPET, &[(&search.expression()).into(), number.into()], |row| row.get(0))
     }
 }
 
@@ -144,6 +215,28 @@ mod tests {
             connection.search(&Search::of(text).unwrap().in_title(), 0..=100, Order::Oldest, take).unwrap();
         }
         assert_eq!(titled, [8]);
-        assert_eq!(Search::of(&"word ".repeat(1000)).unwrap().0.matches('*').count(), SEARCH_MAX_WORDS);
+        let whole = Search::of("recipe йогур").unwrap().whole_words();
+        let mut wholly = 0;
+        let count = |_| {
+            wholly += 1;
+            Ok(true)
+        };
+        connection.search(&whole, 0..=100, Order::Newest, count).unwrap();
+        assert_eq!(wholly, 0, "йогур is only a beginning");
+        assert_eq!(Search::of(&"word ".repeat(1000)).unwrap().expression().matches('*').count(), SEARCH_MAX_WORDS);
+    }
+
+    #[test]
+    fn words_are_found_in_a_text_as_the_index_finds_them() {
+        let places = |words: &str, text: &str| -> Vec<String> {
+            Search::of(words).unwrap().places(text).map(|place| text[place].to_owned()).collect()
+        };
+        assert_eq!(places("ЇЖ київ", "Їжак, їжаки; Києві — Київ"), ["Їжак", "їжаки", "Київ"]);
+        assert_eq!(places("п'я", "пʼять пята п я"), ["п", "п", "я"], "an apostrophe parts words");
+        assert_eq!(places("п\u{2bc}я", "п’ять пята я"), ["п", "ять", "пята", "я"]);
+        assert_eq!(places("слово", ""), [""; 0]);
+        let search = Search::of("два сло").unwrap();
+        assert!(search.is_in("Слова: ДВА") && !search.is_in("слово") && !search.whole_words().is_in("два слова"));
+        assert!(Search::of("й").unwrap().is_in("и\u{306}"));
     }
 }

@@ -1,0 +1,75 @@
+//! What stands in lists of all kinds of record: as much as one needs to know which it is.
+
+use jiff::civil::DateTime;
+use serde_json::{Map, Value, json};
+
+use super::super::records::fact::{title, wall};
+use super::super::records::kinds::Kind;
+use super::super::records::read::Fields;
+use super::super::records::record::Key;
+use super::super::zone::wall_text;
+use super::store::Listed;
+use crate::store::Error;
+
+/// A record in such a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Item {
+    /// The module that keeps it.
+    pub(super) module: &'static str,
+    /// The last part of its path but one.
+    pub(super) collection: &'static str,
+    /// Its id among its kind.
+    pub(super) id: i64,
+    /// What it is called.
+    pub(super) title: String,
+    /// When it is on the household's wall.
+    pub(super) moment: DateTime,
+}
+
+impl Item {
+    /// That of a record.
+    pub(super) fn of(kind: &'static Kind, fields: &Fields, key: Key, moment: i64) -> Self {
+        let Kind { module, collection, .. } = *kind;
+        Self { module, collection, id: key.id(), title: title(kind, fields).to_owned(), moment: wall(moment) }
+    }
+
+    /// Where it is read.
+    pub(super) fn url(&self) -> String {
+        url(self.module, self.collection, self.id)
+    }
+
+    /// Its members in an answer.
+    pub(super) fn members(&self) -> Map<String, Value> {
+        let mut members = Map::new();
+        members.insert("module".to_owned(), self.module.into());
+        members.insert("id".to_owned(), self.id.into());
+        members.insert("title".to_owned(), self.title.clone().into());
+        members.insert("moment".to_owned(), wall_text(self.moment).into());
+        members.insert("url".to_owned(), self.url().into());
+        members
+    }
+}
+
+/// Where a record is read.
+pub(super) fn url(module: &str, collection: &str, id: i64) -> String {
+    format!("/api/v1/{module}/{collection}/{id}")
+}
+
+/// The kind and the fields of a record, while there is such a kind.
+pub(super) fn opened(key: Key, json: &str) -> Result<Option<(&'static Kind, Fields)>, Error> {
+    let Some(kind) = key.kind() else { return Ok(None) };
+    let fields = serde_json::from_str(json)
+        .map_err(|error| Error::Damaged(format!("the record {:#x} cannot be read: {error}", key.0)))?;
+    Ok(Some((kind, fields)))
+}
+
+/// A record as an item, while there is its kind.
+pub(super) fn item(listed: &Listed) -> Result<Option<Item>, Error> {
+    let opened = opened(listed.key, &listed.json)?;
+    Ok(opened.map(|(kind, fields)| Item::of(kind, &fields, listed.key, listed.moment)))
+}
+
+/// A reference to a record, as links have them at both ends.
+pub(super) fn reference(key: Key) -> Value {
+    json!({ "module": key.kind().map(|kind| kind.module), "id": key.id() })
+}

@@ -1,0 +1,49 @@
+//! What makes one household of six kinds of record: a search in all of them, a day, links, and the bin (contract 04 §5.2).
+
+mod bin;
+mod day;
+mod item;
+mod links;
+mod search;
+mod snippet;
+pub(super) mod store;
+
+use std::rc::Rc;
+
+use http::Method;
+
+pub(super) use bin::{BIN_DAYS, task};
+pub(super) use day::DAY_MAX_ITEMS;
+pub(super) use links::{LINK_KIND_MAX_CHARS, LINKS_MAX};
+pub(super) use search::{FOUND_MAX, LOOKED_AT_MAX};
+pub(super) use snippet::SNIPPET_MAX_CHARS;
+
+use super::desk::{self, Desk};
+use crate::gate::{Route, Routes};
+
+/// What is served.
+pub(super) const ROUTES: [Route; 6] = [
+    Route::public(&Method::GET, "/api/v1/search").carrying(&desk::HEADERS).does(
+        "Find records of all modules, or of one (`module`), that have the words of `q`: in titles first, the newest first, `limit` of them",
+    ),
+    Route::public(&Method::GET, "/api/v1/day/{date}").carrying(&desk::HEADERS).does("Give what the household has on a day"),
+    Route::json(&Method::POST, "/api/v1/links").anyone().carrying(&desk::HEADERS).does("Link a record to another"),
+    Route::public(&Method::DELETE, "/api/v1/links/{id}").carrying(&desk::HEADERS).does("Remove a link"),
+    Route::public(&Method::GET, "/api/v1/{module}/{collection}/{id}/links")
+        .carrying(&desk::HEADERS)
+        .does("Give the links of a record, whichever way they lead"),
+    Route::public(&Method::GET, "/api/v1/bin")
+        .carrying(&desk::HEADERS)
+        .does("List what was deleted, the newest first: `skip` and `limit` (at most 100)"),
+];
+
+/// Adds them for one shard.
+pub(super) fn add(desk: &Rc<Desk>, to: &mut Routes) {
+    let [search, day, link, unlink, links, bin] = ROUTES;
+    desk.add(to, search, |desk, call| search::find(desk, call));
+    desk.add(to, day, |desk, call| day::show(desk, call));
+    desk.add(to, link, |desk, call| links::create(desk, call));
+    desk.add(to, unlink, |desk, call| links::delete(desk, call));
+    desk.add(to, links, |desk, call| links::list(desk, call));
+    desk.add(to, bin, |desk, call| bin::list(desk, call));
+}
