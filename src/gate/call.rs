@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::Method;
+use http::{HeaderName, HeaderValue, Method};
 
 use super::error::ApiError;
 use super::identity::{self, Claims};
@@ -179,6 +179,21 @@ pub enum Outcome {
     Socket(Box<dyn Session>, Arc<SocketLimits>),
     /// The same, but only to be told why it gets nothing: counted against its address, as any request.
     NoSocket(Box<dyn Session>, Arc<SocketLimits>),
+}
+
+impl Outcome {
+    /// The same with these headers on its answer. What takes a body or becomes a socket answers without them.
+    #[must_use]
+    pub fn carrying(self, headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>) -> Self {
+        match self {
+            Self::Now(mut response) => {
+                response.headers.extend(headers);
+                Self::Now(response)
+            }
+            Self::Parked(waiting) => Self::Parked(waiting.carrying(headers.into_iter().collect())),
+            other @ (Self::Receive(_) | Self::Socket(..) | Self::NoSocket(..)) => other,
+        }
+    }
 }
 
 /// Takes the body of one request piece by piece. It lives on the shard and must not block; what has to goes to the pool

@@ -83,6 +83,13 @@ impl ApiError {
         self
     }
 
+    /// The same error with these headers.
+    #[must_use]
+    pub fn with_headers(mut self, headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>) -> Self {
+        self.0.headers.extend(headers);
+        self
+    }
+
     /// The same error with details that only the log is told.
     #[must_use]
     pub fn with_context(mut self, context: impl Into<String>) -> Self {

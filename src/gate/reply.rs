@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
 use parking_lot::Mutex;
 
 use super::error::ApiError;
@@ -79,6 +80,25 @@ pub(crate) fn park<T: Send>(shard: Arc<dyn Resume>, ticket: Ticket) -> (Reply<T>
     let slot = Arc::new(Slot { state: Mutex::new(State::Waiting), shard, ticket });
     let parked = Parked { slot: Arc::clone(&slot), waits_for: WaitsFor::Work, stays: PhantomData };
     (Reply(Some(slot)), parked)
+}
+
+impl Waiting {
+    /// The same with these headers on its response, whatever that is.
+    #[must_use]
+    pub(super) fn carrying(self, headers: Vec<(HeaderName, HeaderValue)>) -> Self {
+        let collect = |woken| {
+            let collected = (self.collect)(woken);
+            let answer = match collected.answer {
+                Ok(mut response) => {
+                    response.headers.extend(headers);
+                    Ok(response)
+                }
+                Err(error) => Err(error.with_headers(headers)),
+            };
+            Collected { answer, ..collected }
+        };
+        Self { waits_for: self.waits_for, collect: Box::new(collect) }
+    }
 }
 
 impl<T: Send> Reply<T> {

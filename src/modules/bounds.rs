@@ -3,6 +3,11 @@
 use super::glue::{
     BIN_DAYS, DAY_MAX_ITEMS, FOUND_MAX, LINK_KIND_MAX_CHARS, LINKS_MAX, LOOKED_AT_MAX, SNIPPET_MAX_CHARS,
 };
+use super::access::session::COOKIES_MAX;
+use super::access::store::SESSIONS_MAX;
+use super::access::tries::TRIES_MAX;
+use super::kazkar::{INDEX_MAX_NAMES, ON_THIS_DAY_MAX};
+use super::limits::CLIENTS_MAX;
 use super::options::MODULES;
 use super::records::change::RELATED_CLEARED_MAX;
 use super::records::fact::{FACT_MAX_CHARS, SEARCHED_MAX_CHARS};
@@ -12,6 +17,24 @@ use super::records::wanted::{FILTERS_MAX, PAGE_MAX_RECORDS};
 use crate::settings::BoundRow;
 
 pub(crate) const BOUNDS: &[BoundRow] = &[
+    BoundRow::new(&MODULES, "CLIENTS_MAX", CLIENTS_MAX as u64, "addresses")
+        .of("Addresses whose requests to the modules are counted.", "the one that asked longest ago is forgotten")
+        .tested_by("a_flood_of_addresses_takes_no_more_places_and_none_of_who_is_there"),
+    BoundRow::new(&MODULES, "TRIES_MAX", TRIES_MAX as u64, "wrong passwords")
+        .of("Wrong passwords of one address within a quarter of an hour.", "429 `rate_limited`")
+        .tested_by("ten_wrong_passwords_close_the_door_for_a_while"),
+    BoundRow::new(&MODULES, "SESSIONS_MAX", SESSIONS_MAX as u64, "sessions")
+        .of("Sessions of the household.", "the one not seen for longest ends")
+        .tested_by("so_many_sessions_there_are_and_old_ones_end"),
+    BoundRow::new(&MODULES, "COOKIES_MAX", COOKIES_MAX as u64, "cookies")
+        .of("Cookies of one request that are looked at.", "the rest is none")
+        .tested_by("cookies_are_found_as_browsers_send_them"),
+    BoundRow::new(&MODULES, "INDEX_MAX_NAMES", INDEX_MAX_NAMES as u64, "names")
+        .of("People or places in an index of stories.", "the rarer ones are not shown")
+        .tested_by("an_index_has_the_most_frequent_names"),
+    BoundRow::new(&MODULES, "ON_THIS_DAY_MAX", ON_THIS_DAY_MAX as u64, "stories")
+        .of("Stories of this day in other years.", "the older ones are not shown")
+        .tested_by("of_this_day_there_are_so_many_stories"),
     BoundRow::new(&MODULES, "PAGE_MAX_RECORDS", PAGE_MAX_RECORDS as u64, "records")
         .of("Records in one list.", "`limit` beyond it is served as this")
         .tested_by("a_query_says_which_records"),

@@ -2,7 +2,10 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
+use super::access::door::{Door, Seen, token_of};
+use super::access::store::{self, Session};
 use super::listeners::Listeners;
 use super::module::MODULES;
 use super::records::change::Hand;
@@ -28,6 +31,9 @@ pub(super) struct Shared {
     pub(super) zone: Zone,
     pub(super) states: States,
     pub(super) listeners: Listeners,
+    pub(super) door: Door,
+    /// When it was started.
+    pub(super) began: Instant,
 }
 
 /// The handlers' table on one shard.
@@ -44,8 +50,65 @@ impl Desk {
         route: Route,
         handler: impl Fn(&Rc<Self>, &Call<'_>) -> Result<Outcome, ApiError> + 'static,
     ) {
+        self.add_after(to, route, Desk::admitted, handler);
+    }
+
+    /// The same for requests that pass without a session: what is no secret of the household, and the door itself.
+    pub(super) fn add_open(
+        self: &Rc<Self>,
+        to: &mut Routes,
+        route: Route,
+        handler: impl Fn(&Rc<Self>, &Call<'_>) -> Result<Outcome, ApiError> + 'static,
+    ) {
+        self.add_after(to, route, |_, _| Ok(()), handler);
+    }
+
+    /// A route whose requests are counted, asked which page sends them, and asked by `admit` who they are, in this order.
+    fn add_after(
+        self: &Rc<Self>,
+        to: &mut Routes,
+        route: Route,
+        admit: impl Fn(&Self, &Call<'_>) -> Result<(), ApiError> + 'static,
+        handler: impl Fn(&Rc<Self>, &Call<'_>) -> Result<Outcome, ApiError> + 'static,
+    ) {
         let desk = Rc::clone(self);
-        to.add(route, move |call| handler(&desk, call));
+        let is_socket = route.is_socket();
+        to.add(route, move |call| {
+            let door = &desk.shared.door;
+            let verdict = door.count(call.client, desk.shared.house.clock.instant());
+            if !verdict.is_allowed() {
+                return Ok(Outcome::Now(verdict.refusal()));
+            }
+            let passed = door.page(call).and_then(|()| admit(&desk, call));
+            let answer = passed.and_then(|()| handler(&desk, call));
+            if is_socket {
+                return answer;
+            }
+            let headers = verdict.headers();
+            answer.map(|outcome| outcome.carrying(headers.clone())).map_err(|error| error.with_headers(headers))
+        });
+    }
+
+    /// Whether who sends a request belongs to the household.
+    fn admitted(&self, call: &Call<'_>) -> Result<(), ApiError> {
+        self.session(call).map(|_| ())
+    }
+
+    /// The session of a request; none where none is needed.
+    pub(super) fn session(&self, call: &Call<'_>) -> Result<Option<Session>, ApiError> {
+        if !self.shared.door.is_closed() {
+            return Ok(None);
+        }
+        let token = token_of(call).ok_or_else(|| self.shared.door.refusal())?;
+        let now = call.clock.now();
+        let hash = token.hash();
+        let found = self.parts.fetch(move |reader| store::session(reader, &hash))?;
+        let session = found.filter(|session| session.times.is_good(now)).ok_or_else(|| self.shared.door.refusal())?;
+        if session.times.is_stale(now) {
+            // Whoever comes meanwhile asks for the same, which harms nothing; without a place for it the next one asks again.
+            drop(self.parts.writer.submit(Box::new(Seen(session.id))));
+        }
+        Ok(Some(session))
     }
 
     /// Who makes the changes of a request.

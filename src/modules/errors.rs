@@ -1,6 +1,7 @@
 //! The errors that only the modules answer.
 
-use http::StatusCode;
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderValue, StatusCode};
 
 use crate::gate::{ApiError, Code, CodeRow};
 
@@ -13,7 +14,28 @@ pub(crate) static INACTIVE: CodeRow = CodeRow::new("module_inactive", &[StatusCo
     )
     .operator("`POST /api/v1/modules/{id}/initialize` brings it back; a restart does, too");
 
-pub(super) const CODES: &[&CodeRow] = &[&INACTIVE];
+/// Nobody has shown that they belong to the household.
+pub(crate) static SESSION_REQUIRED: CodeRow = CodeRow::new("session_required", &[StatusCode::UNAUTHORIZED])
+    .after(Code::HttpError)
+    .meaning(
+        "the modules ask for a session of the household, and none was shown that is good",
+        "give the password at `POST /api/session`, and send the cookie or `Authorization: Bearer` with the token of the answer",
+    )
+    .operator("`HOUSEHOLD_PASSWORD`; in production nobody comes in while it is not set");
+
+/// The password is another one.
+pub(crate) static WRONG_PASSWORD: CodeRow =
+    CodeRow::new("wrong_password", &[StatusCode::UNAUTHORIZED]).after(Code::HttpError).meaning(
+        "the password given at `POST /api/session` is not the household's",
+        "ask for it; ten wrong ones close the door for a quarter of an hour",
+    );
+
+pub(super) const CODES: &[&CodeRow] = &[&INACTIVE, &SESSION_REQUIRED, &WRONG_PASSWORD];
+
+/// 401: a session is needed.
+pub(super) fn session_required(says: &str) -> ApiError {
+    ApiError::new(Code::Of(&SESSION_REQUIRED), says).with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+}
 
 /// 503 in the contract's words.
 pub(super) fn inactive(module: &str) -> ApiError {

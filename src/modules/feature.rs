@@ -4,12 +4,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::access::door::Door;
+use super::access::password;
 use super::desk::{Desk, Shared};
+use super::limits::{CLIENTS_MAX, Limits};
 use super::listeners::Listeners;
 use super::options::{self, ENABLED};
 use super::states::States;
-use super::{bounds, errors, glue, kazkar, listening, records, registry};
-use crate::feature::{Feature, House, Running, ShardParts, StartError};
+use super::{bounds, errors, glue, kazkar, listening, records, registry, session, status};
+use crate::feature::{Check, Feature, Figures, House, Replacement, Running, ShardParts, StartError};
 use crate::gate::Routes;
 use crate::housekeeper::{self, Task};
 use crate::settings::Settings;
@@ -20,16 +23,38 @@ pub static FEATURE: Feature = Feature {
     knobs: options::KNOBS,
     bounds: bounds::BOUNDS,
     codes: errors::CODES,
-    routes: &[&registry::ROUTES, &records::ROUTES, &kazkar::ROUTES, &listening::ROUTES, &glue::ROUTES],
+    routes: &[
+        &registry::ROUTES,
+        &records::ROUTES,
+        &kazkar::ROUTES,
+        &listening::ROUTES,
+        &glue::ROUTES,
+        &session::ROUTES,
+        &status::ROUTES,
+    ],
     schema: super::MIGRATIONS,
     counted: &["records"],
+    memory: |settings, _| Limits::memory_max(settings.small(&options::PER_HOUR), CLIENTS_MAX) as u64,
     ..Feature::new("modules", start)
 };
 
 fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
     let zone = options::zone(settings)?;
-    let listeners = Listeners::of(settings);
-    let shared = Arc::new(Shared { house: house.clone(), zone, states: States::new(), listeners });
+    if settings.production() && settings.flag(&ENABLED) && settings.text(&options::PASSWORD).is_none() {
+        log::warn!(remedy = "set HOUSEHOLD_PASSWORD, or MODULES_ENABLED=false"; "modules.closed");
+    }
+    let weak = settings.text(&options::PASSWORD).filter(|_| settings.production()).and_then(password::fault);
+    if let Some(fault) = weak {
+        return Err(fault.into());
+    }
+    let shared = Arc::new(Shared {
+        zone,
+        states: States::new(),
+        listeners: Listeners::of(settings),
+        door: Door::of(settings, &house.clock),
+        began: house.clock.instant(),
+        house: house.clone(),
+    });
     let every = settings.seconds(&housekeeper::EVERY);
     Ok(Arc::new(Modules { shared, enabled: settings.flag(&ENABLED), every }))
 }
@@ -51,7 +76,26 @@ impl Running for Modules {
         kazkar::add(&desk, to);
         listening::add(&desk, to);
         glue::add(&desk, to);
+        session::add(&desk, to);
+        status::add(&desk, to);
     }
+
+    fn figures(&self) -> Option<Figures> {
+        self.enabled.then(|| -> Figures { Box::new(status::figures) })
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        let shared = Arc::clone(&self.shared);
+        let look = move || Ok(shared.states.warning());
+        if self.enabled { vec![Check::new("modules", look)] } else { Vec::new() }
+    }
+
+    fn prepare(&self, settings: &Settings) -> Result<Option<Replacement>, String> {
+        let replace = self.shared.door.prepare(settings);
+        Ok(Some(Box::new(move || {
+            replace();
+            None
+        })))
 
     fn tasks(&self, reader: &Rc<Reader>) -> Vec<Task> {
         vec![glue::task(&self.shared.house, reader, self.every)]

@@ -21,7 +21,9 @@ mod options;
 pub mod participant;
 pub mod records;
 mod registry;
+mod session;
 mod states;
+mod status;
 pub mod zone;
 
 pub use feature::FEATURE;
@@ -32,4 +34,5 @@ use crate::store::Migration;
 const MIGRATIONS: &[Migration] = &[
     Migration { version: 5, sql: include_str!("migrations/005_records.sql") },
     Migration { version: 5, sql: include_str!("migrations/005_glue.sql") },
+    Migration { version: 5, sql: include_str!("migrations/005_sessions.sql") },
 ];

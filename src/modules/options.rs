@@ -1,7 +1,8 @@
 //! What is configured of the modules.
 
+use super::limits::PER_HOUR_MAX;
 use super::zone::Zone;
-use crate::settings::{Kind, Knob, Section, Settings, flag};
+use crate::settings::{Kind, Knob, Section, Settings, flag, int, secret};
 
 /// The heading of all that belongs to them.
 pub(super) static MODULES: Section = Section { title: "Modules", after: None };
@@ -15,7 +16,24 @@ pub(crate) static TIMEZONE: Knob = Knob::new(&MODULES, "HOUSEHOLD_TIMEZONE", Kin
      what they typed whatever becomes of the zone or of the server's.",
 );
 
-pub(crate) const KNOBS: &[&Knob] = &[&ENABLED, &TIMEZONE];
+pub(crate) static PER_MINUTE: Knob =
+    Knob::new(&MODULES, "MODULES_LIMIT_PER_MINUTE", int(1, PER_HOUR_MAX as u64, "requests"), "60")
+        .reloading()
+        .at_bound("429 `rate_limit_exceeded`", "the_61st_call_is_refused_and_probes_are_not")
+        .meaning("How many requests one client address may send to the modules within any minute.");
+
+pub(crate) static PER_HOUR: Knob =
+    Knob::new(&MODULES, "MODULES_LIMIT_PER_HOUR", int(1, PER_HOUR_MAX as u64, "requests"), "1000")
+        .reloading()
+        .at_bound("429 `rate_limit_exceeded`", "the_hour_has_a_limit_of_its_own")
+        .meaning("How many within any hour.");
+
+pub(crate) static PASSWORD: Knob = secret(&MODULES, "HOUSEHOLD_PASSWORD").refusing().meaning(
+    "What the modules ask for: it is given at POST /api/session, which opens a session. In production nobody uses them while \
+     there is none; elsewhere everybody may who reaches the server.",
+);
+
+pub(crate) const KNOBS: &[&Knob] = &[&ENABLED, &TIMEZONE, &PER_MINUTE, &PER_HOUR, &PASSWORD];
 
 /// Where the household lives.
 pub(super) fn zone(settings: &Settings) -> Result<Zone, String> {

@@ -41,18 +41,18 @@ const MODULE_VERSION: &str = "0.1.0";
 /// Adds them for one shard.
 pub(super) fn add(desk: &Rc<Desk>, to: &mut Routes) {
     let [root, list, all, status, metadata, initialize, shutdown, module] = ROUTES;
-    desk.add(to, root, |_, _| {
+    desk.add_open(to, root, |_, _| {
         let modules: Vec<&str> = MODULES.iter().map(|module| module.listed).collect();
         now(&json!({
             "status": "success", "message": "CIMEIKA FastAPI Backend", "version": API_VERSION, "canon_bundle_id": CANON,
             "docs": "/api/docs", "modules": modules,
         }))
     });
-    desk.add(to, list, |_, _| {
+    desk.add_open(to, list, |_, _| {
         let modules: Vec<&str> = MODULES.iter().map(|module| module.id).collect();
         now(&json!({ "status": "success", "modules": modules }))
     });
-    desk.add(to, all, |desk, call| {
+    desk.add_open(to, all, |desk, call| {
         let asking = Rc::clone(desk);
         desk.parts.read(call, counts, move |counts| {
             let modules: Map<String, Value> =
@@ -60,14 +60,14 @@ pub(super) fn add(desk: &Rc<Desk>, to: &mut Routes) {
             Ok(answer(&json!({ "status": "success", "modules": modules })))
         })
     });
-    desk.add(to, status, |desk, call| {
+    desk.add_open(to, status, |desk, call| {
         let (module, asking) = (named(call)?, Rc::clone(desk));
         desk.parts.read(call, counts, move |counts| {
             let data = state(&asking, module, &counts);
             Ok(answer(&json!({ "status": "success", "module": module.id, "data": data })))
         })
     });
-    desk.add(to, metadata, |_, call| {
+    desk.add_open(to, metadata, |_, call| {
         let Module { id, .. } = named(call)?;
         let data = json!({ "name": id, "version": MODULE_VERSION, "description": format!("{id} module") });
         now(&json!({ "status": "success", "module": id, "data": data }))
@@ -84,7 +84,7 @@ pub(super) fn add(desk: &Rc<Desk>, to: &mut Routes) {
         log::info!(module = *id; "module.shut_down");
         now(&json!({ "status": "success", "module": id, "shutdown": true }))
     });
-    desk.add(to, module, |desk, call| {
+    desk.add_open(to, module, |desk, call| {
         let Module { id, name, description, .. } = Module::of(call.param("module")).ok_or_else(ApiError::no_route)?;
         let status = status_word(desk.shared.states.is_active(id));
         now(&json!({ "module": id, "name": name, "description": description, "status": status }))

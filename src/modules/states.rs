@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use serde_json::{Map, Value};
+
 use super::errors::inactive;
 use super::module::MODULES;
 use crate::gate::ApiError;
@@ -28,6 +30,13 @@ impl States {
         if let Some(state) = self.of(module) {
             state.store(active, Ordering::Relaxed);
         }
+    }
+
+    /// That modules are shut down, if any are: their data is served by nobody, and everything else is well.
+    pub(super) fn warning(&self) -> Option<Map<String, Value>> {
+        let inactive: Vec<&str> = MODULES.iter().map(|module| module.id).filter(|id| !self.is_active(id)).collect();
+        let warning = format!("shut down: {}", inactive.join(", "));
+        (!inactive.is_empty()).then(|| Map::from_iter([("warning".to_owned(), warning.into())]))
     }
 
     /// 503 while a module is shut down.

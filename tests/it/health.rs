@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 
 use crate::support::{Server, hold_writer, wait_for};
 
-const TABLES: [&str; 18] = [
+const TABLES: [&str; 19] = [
     "audit_anchor",
     "audit_events",
     "draft_collaborators",
     "draft_segments",
     "drafts",
     "events",
+    "household_sessions",
     "idempotency_keys",
     "probe",
     "record_bin",
@@ -116,7 +117,11 @@ fn health_has_the_keys_of_three_contracts_and_touches_nothing() {
         let body = client.get(path, None).expect(200);
         let names: Vec<_> = body.as_object().unwrap().keys().collect();
         assert_eq!(names[..3], ["status", "ok", "timestamp"], "{path}");
-        assert_eq!(without_time(body), json!({ "status": "ok", "ok": true, "rooms": 0, "connections": 0 }), "{path}");
+        let expected = json!({
+            "status": "ok", "ok": true, "rooms": 0, "connections": 0, "message": "CIMEIKA FastAPI Backend",
+            "version": "2.2.1", "canon_bundle_id": "CIMEIKA_CANON_TZ_v1",
+        });
+        assert_eq!(without_time(body), expected, "{path}");
     }
     let head = client.request("HEAD", "/health", &[], b"");
     assert_eq!((head.status, head.text()), (200, ""));
@@ -130,11 +135,12 @@ fn readiness_by_its_other_name_has_the_keys_of_the_contract() {
     let mut client = server.connect();
     for path in ["/ready", "/ready/"] {
         let expected = json!({
-            "status": "ready", "ok": true, "rooms": 0, "connections": 0,
+            "status": "ready", "ok": true, "rooms": 0, "connections": 0, "message": "CIMEIKA FastAPI Backend",
+            "version": "2.2.1", "canon_bundle_id": "CIMEIKA_CANON_TZ_v1",
             "deps": { "env": "ok", "database": "ok" },
             "checks": {
                 "accepting": "ok", "disk": "ok", "database": "ok", "schema": "ok", "writer": "ok",
-                "audit": "off", "identity": "ok", "clock": "ok", "backup": "off", "behaviour": "ok",
+                "audit": "off", "identity": "ok", "clock": "ok", "backup": "off", "behaviour": "ok", "modules": "ok",
                 "monitoring": { "sentry_enabled": false, "environment": "development" },
             },
         });

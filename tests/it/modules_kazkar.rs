@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::Server;
+use crate::support::household;
 use crate::support::http::Client;
 use crate::support::socket::{Sent, Socket};
 
@@ -19,7 +19,7 @@ fn story(client: &mut Client, title: &str, more: &Value) -> Value {
 
 #[test]
 fn stories_are_counted_and_indexed() {
-    let server = Server::start();
+    let server = household();
     let mut client = server.connect();
     story(&mut client, "A", &json!({ "story_type": "memory", "participants": ["Іван", "Олена"], "location": "Київ" }));
     story(&mut client, "B", &json!({ "story_type": "legend", "participants": ["Іван"], "location": "" }));
@@ -77,7 +77,7 @@ mod jiff_like {
 
 #[test]
 fn a_story_that_comes_of_somewhere_is_there_once_and_keeps_what_is_not_sent() {
-    let server = Server::start();
+    let server = household();
     let mut client = server.connect();
     let body = json!({ "title": "Л", "content": "C", "story_type": "legend", "tags": ["a"], "source_trace": "md:1" });
     let first = post(&mut client, "/api/v1/kazkar/import", &body);
@@ -99,7 +99,7 @@ fn a_story_that_comes_of_somewhere_is_there_once_and_keeps_what_is_not_sent() {
 
 #[test]
 fn those_who_listen_are_told_of_every_change_once_it_is_written() {
-    let server = Server::start();
+    let server = household();
     let mut client = server.connect();
     let listen = |path: &str| {
         let (answer, mut socket) = Socket::open(&server, path, &[]);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 
 use crate::support::http::{Answer, Client};
-use crate::support::{Server, wait_for};
+use crate::support::{Server, household, wait_for};
 
 /// The collections with the smallest body that makes a record, and the word in their messages.
 const KINDS: [(&str, &str, &str, &str); 6] = [
@@ -35,7 +35,7 @@ fn problem(answer: &Answer) -> (String, String) {
 
 #[test]
 fn every_kind_is_made_read_changed_deleted_and_brought_back() {
-    let server = Server::start();
+    let server = household();
     let mut client = server.connect();
     for (module, collection, noun, least) in KINDS {
         let path = format!("/api/v1/{module}/{collection}");
@@ -78,7 +78,7 @@ fn every_kind_is_made_read_changed_deleted_and_brought_back() {
 
 #[test]
 fn a_record_is_shown_as_the_contract_shows_it_and_survives_a_restart() {
-    let mut server = Server::start();
+    let mut server = household();
     let body = json!({ "title": "T", "content": "C — їжак", "story_type": "memory", "participants": ["Іван"],
                        "location": "Київ", "tags": ["a"], "media": 1 });
     let made = make(&mut server.connect(), "/api/v1/kazkar/stories", &body);
@@ -98,7 +98,7 @@ fn a_record_is_shown_as_the_contract_shows_it_and_survives_a_restart() {
 
 #[test]
 fn lists_are_filtered_ordered_counted_and_paged() {
-    let server = Server::start();
+    let server = household();
     let mut client = server.connect();
     let path = "/api/v1/podija/events";
     for (title, date, kind, done, tag) in [
@@ -176,7 +176,7 @@ fn lists_are_filtered_ordered_counted_and_paged() {
 
 #[test]
 fn whoever_has_a_version_is_not_sent_it_again_and_does_not_overwrite_another() {
-    let server = Server::start();
+    let server = household();
     let mut client = server.connect();
     let path = "/api/v1/malya/ideas";
     make(&mut client, path, &json!({ "title": "T", "description": "D" }));
@@ -208,7 +208,7 @@ fn whoever_has_a_version_is_not_sent_it_again_and_does_not_overwrite_another() {
 
 #[test]
 fn what_is_wrong_is_said_and_nothing_is_broken_by_null() {
-    let server = Server::start();
+    let server = household();
     let mut client = server.connect();
     let stories = "/api/v1/kazkar/stories";
     for (body, kind, place) in [
@@ -257,7 +257,7 @@ fn what_is_wrong_is_said_and_nothing_is_broken_by_null() {
 #[test]
 fn fifty_writers_lose_nothing() {
     const EACH: usize = 4;
-    let server = Server::start();
+    let server = household();
     let made = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for writer in 0..50 {
@@ -284,7 +284,7 @@ fn fifty_writers_lose_nothing() {
 
 #[test]
 fn the_registry_says_how_modules_are_and_stops_them() {
-    let server = Server::start();
+    let server = household();
     let mut client = server.connect();
     let root = client.get("/", None).expect(200);
     assert_eq!(

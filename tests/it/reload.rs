@@ -349,6 +349,10 @@ fn room_cases() -> Vec<Case> {
         // Its echo may come before the pong or after it.
         if said == "told" { "Pong".to_owned() } else { said }
     };
+    let small = |server: &Server| {
+        let said = in_a_room(server, BINARY, &sync(2, &typed(5, 0, "x")));
+        if said == "told" { "Pong".to_owned() } else { said }
+    };
     vec![
         case("ROOMS_REQUIRE_TOKEN", &[], "true", nameless, ["asked", "denied"]),
         case("ROOMS_REQUIRE_GRANT", &[("JWT_SECRET", SECRET)], "true", by_token, ["asked", "denied"]),
@@ -356,6 +360,7 @@ fn room_cases() -> Vec<Case> {
         case("ROOMS_MAX_TEXT_BYTES", &[], "64", text, ["Text", "1009"]),
         case("ROOMS_MAX_DOCUMENT_BYTES", &[], "1024", update, ["Pong", "4413"]),
         case("ROOMS_MAX_SOCKETS_PER_ROOM", &[], "1", second, ["asked", "1013"]),
+        case("ROOMS_MAX_NEW_PER_HOUR", &[], "1", small, ["Pong", "denied"]),
     ]
 }
 
@@ -492,9 +497,26 @@ fn rooms_follow_a_reload() {
     carry_out(&room_cases());
 }
 
+/// The modules' limits follow at once, and what was counted stays.
+fn module_cases() -> Vec<Case> {
+    fn listed(server: &Server) -> String {
+        let mut client = server.connect();
+        (0..2).map(|_| client.get("/api/v1/modules", None).status.to_string()).collect::<Vec<_>>().join(" ")
+    }
+    vec![
+        case("MODULES_LIMIT_PER_MINUTE", &[], "3", listed, ["200 200", "200 429"]),
+        case("MODULES_LIMIT_PER_HOUR", &[], "3", listed, ["200 200", "200 429"]),
+    ]
+}
+
+#[test]
+fn the_limits_of_the_modules_follow_a_reload() {
+    carry_out(&module_cases());
+}
+
 #[test]
 fn every_setting_that_is_marked_as_taken_by_a_reload_is_looked_at_above() {
-    let cases = [access_cases(), rate_cases(), socket_cases(), behaviour_cases(), room_cases()];
+    let cases = [access_cases(), rate_cases(), socket_cases(), behaviour_cases(), room_cases(), module_cases()];
     let cases: Vec<&str> = cases.iter().flatten().map(|case| case.name).collect();
     let marked: Vec<&str> = KNOBS.iter().filter(|knob| knob.reloads).map(|knob| knob.name).collect();
     assert_eq!(cases, marked);

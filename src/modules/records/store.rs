@@ -361,6 +361,7 @@ mod tests {
     use super::super::wanted;
     use super::*;
     use crate::modules::MIGRATIONS;
+    use crate::modules::kazkar::{INDEX_MAX_NAMES, ON_THIS_DAY_MAX};
     use crate::modules::zone::Zone;
     use crate::store::testing::House;
 
@@ -376,6 +377,50 @@ mod tests {
         let wanted = wanted::read(kind, "q=word&limit=1", &Zone::named("Europe/Kyiv").unwrap()).unwrap();
         let search = Search::of("word").unwrap();
         assert_eq!(searched(&*house.reader, kind, &wanted, &search, |_| ()), Ok(SEARCHED_MAX as i64));
+    }
+
+    /// Stories of one type, one with each of so many names, all of one day.
+    fn told(names: usize) -> House {
+        let house = House::at(Timestamp(0), MIGRATIONS);
+        let kind = Kind::of_module("kazkar").unwrap();
+        house.write(move |tx| {
+            for id in 1..=names as i64 {
+                let facts = [Fact { name: "participants", value: id.to_string() }];
+                let written = Written {
+                    key: Key::of(kind, id).unwrap(),
+                    json: "{}",
+                    moment: 5,
+                    source: None,
+                    created_at: Timestamp(0),
+                    updated_at: Timestamp(0),
+                    revision: 1,
+                    facts: &facts,
+                    title: "",
+                    text: "",
+                };
+                add(tx, &written).unwrap();
+            }
+            let often = Fact { name: "participants", value: "often".to_owned() };
+            add_fact(tx, Key::of(kind, 1).unwrap(), &often).unwrap();
+            add_fact(tx, Key::of(kind, 2).unwrap(), &often).unwrap();
+        });
+        house
+    }
+
+    #[test]
+    fn an_index_has_the_most_frequent_names() {
+        let house = told(INDEX_MAX_NAMES + 1);
+        let kind = Kind::of_module("kazkar").unwrap();
+        let names = values_of(&*house.reader, kind, "participants", INDEX_MAX_NAMES).unwrap();
+        assert_eq!((names.len(), &names[0]), (INDEX_MAX_NAMES, &("often".to_owned(), 2)));
+    }
+
+    #[test]
+    fn of_this_day_there_are_so_many_stories() {
+        let house = told(ON_THIS_DAY_MAX + 1);
+        let kind = Kind::of_module("kazkar").unwrap();
+        assert_eq!(between(&*house.reader, kind, 0, 10, ON_THIS_DAY_MAX).unwrap().len(), ON_THIS_DAY_MAX);
+        assert_eq!(between(&*house.reader, kind, 6, 10, ON_THIS_DAY_MAX).unwrap().len(), 0);
     }
 
     #[test]

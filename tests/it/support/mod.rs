@@ -18,3 +18,11 @@ pub fn hold_writer(database: &Path) -> rusqlite::Connection {
     connection.execute_batch("BEGIN IMMEDIATE").unwrap();
     connection
 }
+
+/// Settings for tests of the modules that ask faster than a household does.
+pub const UNHURRIED: [(&str, &str); 2] = [("MODULES_LIMIT_PER_MINUTE", "10000"), ("MODULES_LIMIT_PER_HOUR", "10000")];
+
+/// A server whose modules may be asked as fast as a test can.
+pub fn household() -> Server {
+    Server::with(&UNHURRIED)
+}

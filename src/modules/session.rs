@@ -1,0 +1,162 @@
+//! Sessions over HTTP: opened by the household's password, listed, and ended.
+
+use std::rc::Rc;
+
+use http::header::{RETRY_AFTER, SET_COOKIE};
+use http::{HeaderValue, Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::access::session::{LIFE, Token, clear_cookie, is_over_tls};
+use super::access::{close, list, open};
+use super::desk::{self, Desk};
+use super::errors::WRONG_PASSWORD;
+use super::records::answer;
+use super::zone::utc_text;
+use crate::audit::{Entry, Witness};
+use crate::gate::validate::{Check, Length};
+use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
+use crate::net::Response;
+use crate::store::Tx;
+
+/// What is served.
+pub(super) const ROUTES: [Route; 4] = [
+    Route::json(&Method::POST, "/api/session")
+        .anyone()
+        .carrying(&desk::HEADERS)
+        .does("Open a session of the household by its password: a cookie for browsers, and its token for programs"),
+    Route::public(&Method::GET, "/api/session").carrying(&desk::HEADERS).does("List the household's sessions"),
+    Route::public(&Method::DELETE, "/api/session").carrying(&desk::HEADERS).does("End the session that asks"),
+    Route::public(&Method::DELETE, "/api/session/{id}").carrying(&desk::HEADERS).does("End a session"),
+];
+
+/// Adds them for one shard.
+pub(super) fn add(desk: &Rc<Desk>, to: &mut Routes) {
+    let [begin, sessions, end_own, end_any] = ROUTES;
+    desk.add_open(to, begin, |desk, call| log_in(desk, call));
+    desk.add(to, sessions, |desk, call| {
+        let own = desk.session(call)?.map(|session| session.id);
+        let (closed, now) = (desk.shared.door.is_closed(), call.clock.now());
+        desk.parts.read(
+            call,
+            |reader| Ok(list(reader)?),
+            move |sessions| {
+                let good = sessions.into_iter().filter(|session| session.times.is_good(now));
+                let shown: Vec<Value> = good
+                    .map(|session| {
+                        json!({
+                            "id": session.id, "created_at": utc_text(session.times.created_at),
+                            "last_seen_at": utc_text(session.times.last_seen_at), "address": session.address,
+                            "agent": session.agent, "current": own == Some(session.id),
+                        })
+                    })
+                    .collect();
+                Ok(answer(&json!({ "required": closed, "sessions": shown })))
+            },
+        )
+    });
+    desk.add(to, end_own, |desk, call| {
+        let Some(session) = desk.session(call)? else { return Ok(Outcome::Now(forgotten(call)?)) };
+        let gone = forgotten(call)?;
+        end(desk, call, session.id, move || Ok(gone))
+    });
+    desk.add(to, end_any, |desk, call| {
+        let id = call.param("id").parse().map_err(|_| no_session())?;
+        end(desk, call, id, || Ok(answer(&json!({ "message": "Session ended" }))))
+    });
+}
+
+fn no_session() -> ApiError {
+    ApiError::new(Code::NotFound, "There is no such session")
+}
+
+/// Ends a session and answers with what `then` makes.
+fn end(
+    desk: &Desk,
+    call: &Call<'_>,
+    id: i64,
+    then: impl FnOnce() -> Result<Response, ApiError> + 'static,
+) -> Result<Outcome, ApiError> {
+    let record = Record::of(desk, call);
+    let job = move |tx: &mut Tx<'_>| {
+        if !close(tx, id)? {
+            return Err(no_session());
+        }
+        record.write(tx, "session.ended", id)
+    };
+    desk.parts.change(call, job, move |()| then())
+}
+
+/// An answer by which a browser forgets its session.
+fn forgotten(call: &Call<'_>) -> Result<Response, ApiError> {
+    cookie(answer(&json!({ "message": "Session ended" })), &clear_cookie(is_secure(call)))
+}
+
+fn is_secure(call: &Call<'_>) -> bool {
+    is_over_tls(call.headers.get("x-forwarded-proto"), call.headers.get("origin"))
+}
+
+fn cookie(response: Response, text: &str) -> Result<Response, ApiError> {
+    let value = HeaderValue::from_str(text).map_err(|error| ApiError::internal(error.to_string()))?;
+    Ok(response.with(SET_COOKIE, value))
+}
+
+fn log_in(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let mut check = Check::new();
+    let members = check.object(&call.body);
+    let password = check.text(members, "password", Length::between(1, 1000));
+    check.done()?;
+    let door = &desk.shared.door;
+    let is_right = door.try_password(&password, call.client, desk.shared.house.clock.instant()).map_err(|seconds| {
+        ApiError::new(
+            Code::RateLimited,
+            format!("Too many wrong passwords from this address; try again in {seconds} s"),
+        )
+        .with_header(RETRY_AFTER, seconds.into())
+    })?;
+    match is_right {
+        None if !door.is_closed() => return Ok(Outcome::Now(answer(&json!({ "required": false })))),
+        None => return Err(door.refusal()),
+        Some(false) => {
+            log::warn!(request_id = call.request_id.as_str(), client = call.client.to_string(); "session.wrong_password");
+            return Err(ApiError::new(Code::Of(&WRONG_PASSWORD), "That is not the household's password"));
+        }
+        Some(true) => {}
+    }
+    let token = Token::new();
+    let (hash, secure, text) = (token.hash(), is_secure(call), token.text());
+    let agent =
+        call.headers.get("user-agent").map(|agent| crate::text::cut(&String::from_utf8_lossy(agent), 200).into_owned());
+    let address = call.client.to_string();
+    let record = Record::of(desk, call);
+    let job = move |tx: &mut Tx<'_>| {
+        let id = open(tx, &hash, &address, agent.as_deref())?;
+        record.write(tx, "session.opened", id)?;
+        Ok(id)
+    };
+    desk.parts.change(call, job, move |id| {
+        let body = json!({ "required": true, "id": id, "token": text, "expires_in": LIFE.as_secs() });
+        let response = Response::json(StatusCode::OK, body.to_string().into_bytes());
+        cookie(response, &token.set_cookie(secure))
+    })
+}
+
+/// Who opens or ends a session, for the audit log.
+struct Record {
+    witness: Option<Witness>,
+    request_id: String,
+}
+
+impl Record {
+    fn of(desk: &Desk, call: &Call<'_>) -> Self {
+        let audit = desk.shared.house.audit.as_ref();
+        let witness = audit.and_then(|audit| audit.witness(call.client, call.headers.get("user-agent")));
+        Self { witness, request_id: call.request_id.as_str().to_owned() }
+    }
+
+    fn write(&self, tx: &mut Tx<'_>, action: &'static str, id: i64) -> Result<(), ApiError> {
+        let Some(witness) = &self.witness else { return Ok(()) };
+        let (request_id, subject) = (self.request_id.as_str(), format!("session/{id}"));
+        witness.record(tx, &Entry { request_id, user_id: "household", action, subject: &subject, metadata: &[] })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! How the server is, for those who use the modules (contract 04 §1.4): `/api/status`.
+
+use std::rc::Rc;
+
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use super::desk::{self, Desk};
+use super::records::answer;
+use super::records::record::CANON;
+use super::registry::API_VERSION;
+use super::zone::{Zone, utc_text, wall_text};
+use crate::clock::Timestamp;
+use crate::gate::{Outcome, Route, Routes};
+
+/// What is served.
+pub(super) const ROUTES: [Route; 1] = [Route::public(&Method::GET, "/api/status")
+    .carrying(&desk::HEADERS)
+    .does("Say how the server is, and how much it is asked")];
+
+/// Adds it for one shard.
+pub(super) fn add(desk: &Rc<Desk>, to: &mut Routes) {
+    let [status] = ROUTES;
+    desk.add_open(to, status, |desk, call| {
+        let (shared, clock) = (&desk.shared, &desk.shared.house.clock);
+        let instant = clock.instant();
+        let up = instant.saturating_duration_since(shared.began).as_secs();
+        let late = shared.house.traffic.of_late(instant);
+        let now = call.clock.now();
+        Ok(Outcome::Now(answer(&json!({
+            "active_persona": "ci",
+            "активні_персони": 5,
+            "розгортання": "HuggingFace / Docker",
+            "статус": "running",
+            "версія": API_VERSION,
+            "загальна_кількість_взаємодій": shared.house.traffic.total(),
+            "uptime": uptime(up),
+            "timezone": shared.zone.name(),
+            "utc_time": format!("{}+00:00", with_micros(utc_text(now).trim_end_matches('Z'))),
+            "local_time": local(&shared.zone, now),
+            "participant_api": { "enabled": false, "last_call_at": Value::Null },
+            "requests_last_5m": late.requests,
+            "errors_last_5m": late.errors,
+        }))))
+    });
+}
+
+/// What `/health` and `/ready` say besides their own (C2).
+pub(super) fn figures() -> Map<String, Value> {
+    Map::from_iter([
+        ("message".to_owned(), "CIMEIKA FastAPI Backend".into()),
+        ("version".to_owned(), API_VERSION.into()),
+        ("canon_bundle_id".to_owned(), CANON.into()),
+    ])
+}
+
+/// `HH:MM:SS`, of which the hours may be more than 99.
+fn uptime(seconds: u64) -> String {
+    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// The time on the household's wall with how far that is from UTC.
+fn local(zone: &Zone, now: Timestamp) -> String {
+    let Some(wall) = zone.wall(now) else { return String::new() };
+    let ahead = zone.ahead_of_utc(now);
+    let sign = if ahead < 0 { '-' } else { '+' };
+    format!("{}{sign}{:02}:{:02}", with_micros(&wall_text(wall)), ahead.abs() / 3600, ahead.abs() / 60 % 60)
+}
+
+/// A time always with six digits of a second.
+fn with_micros(text: &str) -> String {
+    if text.contains('.') { text.to_owned() } else { format!("{text}.000000") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_shown_as_the_contract_shows_them() {
+        assert_eq!([0, 59, 3661, 360_000].map(uptime), ["00:00:00", "00:00:59", "01:01:01", "100:00:00"]);
+        let kyiv = Zone::named("Europe/Kyiv").unwrap();
+        assert_eq!(local(&kyiv, Timestamp(1_768_464_000_000_000)), "2026-01-15T10:00:00.000000+02:00");
+        assert_eq!(local(&kyiv, Timestamp(1_784_098_800_000_001)), "2026-07-15T10:00:00.000001+03:00");
+        let west = Zone::named("America/New_York").unwrap();
+        assert_eq!(local(&west, Timestamp(1_768_464_000_000_000)), "2026-01-15T03:00:00.000000-05:00");
+    }
+}
