@@ -1,11 +1,11 @@
 //! What the modules bound, besides what is configured.
 
-use super::glue::{
-    BIN_DAYS, DAY_MAX_ITEMS, FOUND_MAX, LINK_KIND_MAX_CHARS, LINKS_MAX, LOOKED_AT_MAX, SNIPPET_MAX_CHARS,
-};
 use super::access::session::COOKIES_MAX;
 use super::access::store::SESSIONS_MAX;
 use super::access::tries::TRIES_MAX;
+use super::glue::{
+    BIN_DAYS, DAY_MAX_ITEMS, FOUND_MAX, LINK_KIND_MAX_CHARS, LINKS_MAX, LOOKED_AT_MAX, SNIPPET_MAX_CHARS,
+};
 use super::kazkar::{INDEX_MAX_NAMES, ON_THIS_DAY_MAX};
 use super::limits::CLIENTS_MAX;
 use super::options::MODULES;

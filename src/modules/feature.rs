@@ -96,6 +96,7 @@ impl Running for Modules {
             replace();
             None
         })))
+    }
 
     fn tasks(&self, reader: &Rc<Reader>) -> Vec<Task> {
         vec![glue::task(&self.shared.house, reader, self.every)]

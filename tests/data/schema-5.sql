@@ -222,6 +222,7 @@ CREATE TABLE record_links (
 ) STRICT;
 CREATE UNIQUE INDEX record_links_by_ends ON record_links (from_key, to_key, kind);
 CREATE INDEX record_links_by_target ON record_links (to_key, id);
+
 -- Sessions of the household. `hash` is the SHA-256 of the token that only its browser has.
 CREATE TABLE household_sessions (
     id           INTEGER PRIMARY KEY,

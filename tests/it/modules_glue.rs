@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::support::http::{Answer, Client};
-use crate::support::{Server, wait_for};
+use crate::support::{Server, household, wait_for};
 
 fn send(client: &mut Client, method: &str, path: &str, body: &str) -> Answer {
     let headers: &[(&str, &str)] = if body.is_empty() { &[] } else { &[("content-type", "application/json")] };
@@ -41,7 +41,7 @@ fn encoded(text: &str) -> String {
 
 #[test]
 fn one_search_finds_records_of_all_modules() {
-    let mut server = Server::start();
+    let mut server = household();
     let mut client = server.connect();
     make(&mut client, "kazkar/stories", &json!({ "title": "Борщ бабусі", "content": "Як варили" }));
     make(
@@ -111,7 +111,7 @@ fn one_search_finds_records_of_all_modules() {
 
 #[test]
 fn a_day_has_what_is_on_it_from_all_modules_in_order() {
-    let server = Server::start();
+    let server = household();
     let mut client = server.connect();
     make(&mut client, "calendar/entries", &json!({ "title": "Лікар", "scheduled_at": "2026-03-29T09:30" }));
     make(&mut client, "podija/events", &json!({ "title": "Ранок", "event_date": "2026-03-29T00:00" }));
@@ -243,7 +243,7 @@ fn records_are_linked_both_ways_until_one_of_them_is_deleted() {
 
 #[test]
 fn a_record_has_so_many_links() {
-    let server = Server::start();
+    let server = household();
     let mut client = server.connect();
     for title in ["A", "B", "C"] {
         make(&mut client, "malya/ideas", &json!({ "title": title, "description": "D" }));
@@ -261,7 +261,7 @@ fn a_record_has_so_many_links() {
 
 #[test]
 fn an_idea_that_is_deleted_is_no_longer_related_to_others() {
-    let server = Server::start();
+    let server = household();
     let mut client = server.connect();
     make(&mut client, "malya/ideas", &json!({ "title": "A", "description": "D" }));
     make(&mut client, "malya/ideas", &json!({ "title": "B", "description": "D", "related_ideas": [1, 3, 1] }));
@@ -280,7 +280,7 @@ fn an_idea_that_is_deleted_is_no_longer_related_to_others() {
 
 #[test]
 fn the_bin_lists_what_was_deleted_until_it_is_brought_back() {
-    let mut server = Server::start();
+    let mut server = household();
     let mut client = server.connect();
     for title in ["перша", "друга", "третя"] {
         make(&mut client, "kazkar/stories", &json!({ "title": title, "content": "C" }));
