@@ -32,7 +32,7 @@ pub(super) const ROUTES: [Route; 4] = [
 /// Adds them for one shard.
 pub(super) fn add(desk: &Rc<Desk>, to: &mut Routes) {
     let [begin, sessions, end_own, end_any] = ROUTES;
-    desk.add_open(to, begin, |desk, call| log_in(desk, call));
+    desk.add_open(to, begin, log_in);
     desk.add(to, sessions, |desk, call| {
         let own = desk.session(call)?.map(|session| session.id);
         let (closed, now) = (desk.shared.door.is_closed(), call.clock.now());
