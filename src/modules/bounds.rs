@@ -4,7 +4,8 @@ use super::access::session::COOKIES_MAX;
 use super::access::store::SESSIONS_MAX;
 use super::access::tries::TRIES_MAX;
 use super::glue::{
-    BIN_DAYS, DAY_MAX_ITEMS, FOUND_MAX, LINK_KIND_MAX_CHARS, LINKS_MAX, LOOKED_AT_MAX, SNIPPET_MAX_CHARS,
+    BIN_DAYS, CLAIMED_MAX, DAY_MAX_ITEMS, FOUND_MAX, IMPORT_MAX_BYTES, LINE_MAX_BYTES, LINK_KIND_MAX_CHARS, LINKS_MAX,
+    LOOKED_AT_MAX, REPORTED_MAX_LINES, SNIPPET_MAX_CHARS,
 };
 use super::kazkar::{INDEX_MAX_NAMES, ON_THIS_DAY_MAX};
 use super::limits::CLIENTS_MAX;
@@ -77,6 +78,18 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
             "others name it still, as one that is not there",
         )
         .tested_by("a_deleted_record_is_named_no_more_by_so_many"),
+    BoundRow::new(&MODULES, "IMPORT_MAX_BYTES", IMPORT_MAX_BYTES as u64, "bytes")
+        .of("Bytes of one import.", "413 `payload_too_large`; send it in parts")
+        .tested_by("what_is_wrong_with_an_import_is_reported_and_the_rest_is_taken"),
+    BoundRow::new(&MODULES, "LINE_MAX_BYTES", LINE_MAX_BYTES as u64, "bytes")
+        .of("Bytes of one line of an import.", "the line is refused, and the next one is read")
+        .tested_by("what_is_wrong_with_an_import_is_reported_and_the_rest_is_taken"),
+    BoundRow::new(&MODULES, "REPORTED_MAX_LINES", REPORTED_MAX_LINES as u64, "lines")
+        .of("Lines of an import of which is said why they were refused.", "further ones are only counted")
+        .tested_by("so_many_bad_lines_are_reported_and_all_are_counted"),
+    BoundRow::new(&MODULES, "CLAIMED_MAX", CLAIMED_MAX as u64, "records")
+        .of("Records that a dry run of an import remembers as made.", "links to further ones are said to be refused")
+        .tested_by("a_dry_run_remembers_so_many_records"),
     BoundRow::new(&MODULES, "BIN_DAYS", BIN_DAYS as u64, "days")
         .of("How long what was deleted can be brought back.", "the housekeeper removes it for good")
         .tested_by("what_was_deleted_long_ago_is_removed_for_good"),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Server, hold_writer, wait_for};
 
-const TABLES: [&str; 19] = [
+const TABLES: [&str; 20] = [
     "audit_anchor",
     "audit_events",
     "draft_collaborators",
@@ -21,6 +21,7 @@ const TABLES: [&str; 19] = [
     "record_facts",
     "record_kinds",
     "record_links",
+    "record_moved",
     "records",
     "ring_passes",
     "room_snapshots",

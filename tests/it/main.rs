@@ -43,6 +43,7 @@ mod modules_door;
 mod modules_glue;
 mod modules_kazkar;
 mod modules_records;
+mod modules_transfer;
 mod operations;
 mod ops;
 mod proxies;

@@ -1,8 +1,12 @@
-//! What makes one household of six kinds of record: a search in all of them, a day, links, and the bin (contract 04 §5.2).
+//! What makes one household of six kinds of record: a search in all of them, a day, links, the bin, and the way out and in
+//! (contract 04 §5.2).
 
 mod bin;
 mod day;
+mod export;
+mod import;
 mod item;
+mod line;
 mod links;
 mod search;
 mod snippet;
@@ -14,6 +18,7 @@ use http::Method;
 
 pub(super) use bin::{BIN_DAYS, task};
 pub(super) use day::DAY_MAX_ITEMS;
+pub(super) use import::{CLAIMED_MAX, IMPORT_MAX_BYTES, LINE_MAX_BYTES, REPORTED_MAX_LINES};
 pub(super) use links::{LINK_KIND_MAX_CHARS, LINKS_MAX};
 pub(super) use search::{FOUND_MAX, LOOKED_AT_MAX};
 pub(super) use snippet::SNIPPET_MAX_CHARS;
@@ -22,7 +27,7 @@ use super::desk::{self, Desk};
 use crate::gate::{Route, Routes};
 
 /// What is served.
-pub(super) const ROUTES: [Route; 6] = [
+pub(super) const ROUTES: [Route; 8] = [
     Route::public(&Method::GET, "/api/v1/search").carrying(&desk::HEADERS).does(
         "Find records of all modules, or of one (`module`), that have the words of `q`: in titles first, the newest first, `limit` of them",
     ),
@@ -35,15 +40,24 @@ pub(super) const ROUTES: [Route; 6] = [
     Route::public(&Method::GET, "/api/v1/bin")
         .carrying(&desk::HEADERS)
         .does("List what was deleted, the newest first: `skip` and `limit` (at most 100)"),
+    Route::public(&Method::GET, "/api/v1/export")
+        .carrying(&desk::HEADERS)
+        .does("Give all records and links as JSON Lines"),
+    Route::public(&Method::POST, "/api/v1/import")
+        .streaming(IMPORT_MAX_BYTES)
+        .carrying(&desk::HEADERS)
+        .does("Take such lines in, as often as one likes; with `dry_run=1` only say what would become of them"),
 ];
 
 /// Adds them for one shard.
 pub(super) fn add(desk: &Rc<Desk>, to: &mut Routes) {
-    let [search, day, link, unlink, links, bin] = ROUTES;
+    let [search, day, link, unlink, links, bin, export, import] = ROUTES;
     desk.add(to, search, |desk, call| search::find(desk, call));
     desk.add(to, day, |desk, call| day::show(desk, call));
     desk.add(to, link, |desk, call| links::create(desk, call));
     desk.add(to, unlink, |desk, call| links::delete(desk, call));
     desk.add(to, links, |desk, call| links::list(desk, call));
     desk.add(to, bin, |desk, call| bin::list(desk, call));
+    desk.add(to, export, |desk, call| export::give(desk, call));
+    desk.add(to, import, |desk, call| import::take(desk, call));
 }

@@ -134,3 +134,43 @@ pub(super) fn purge(tx: &mut Tx<'_>, from: Timestamp, before: Timestamp, most: u
                AND deleted_at < ?2 ORDER BY deleted_at LIMIT ?3)";
     tx.change(sql, &[from.into(), before.into(), i64::try_from(most).unwrap_or(i64::MAX).into()])
 }
+
+/// Has `take` see each record behind this key, in their order, until it says that this is enough.
+pub(super) fn records_after(
+    query: &impl Query,
+    after: Key,
+    mut take: impl FnMut(Key, &str) -> Result<bool, Error>,
+) -> Result<(), Error> {
+    let sql = "SELECT key, json FROM records WHERE key > ?1 ORDER BY key";
+    query.until(sql, &[after.0.into()], |row| take(Key(row.get(0)?), row.get(1)?))
+}
+
+/// Links in one page.
+const PAGE_LINKS: usize = 200;
+
+/// A page of links behind this one, or the first, in the order of their ends.
+pub(super) fn links_after(query: &impl Query, after: Option<&Link>) -> Result<Vec<Link>, Error> {
+    let (from, to, kind) = after.map_or((i64::MIN, 0, ""), |link| (link.from.0, link.to.0, &*link.kind));
+    let sql = "SELECT id, from_key, to_key, kind, created_at FROM record_links \
+               WHERE (from_key, to_key, kind) > (?1, ?2, ?3) ORDER BY from_key, to_key, kind LIMIT ?4";
+    query.all(sql, &[from.into(), to.into(), kind.into(), PAGE_LINKS.into()], link_row)
+}
+
+/// How many links there are.
+pub(super) fn links_counted(query: &impl Query) -> Result<i64, Error> {
+    let counted = query.one("SELECT records FROM record_kinds WHERE kind = 0", &[], |row| row.get(0))?;
+    Ok(counted.unwrap_or_default())
+}
+
+/// Under which key a record of another household is here, if it has another one there.
+pub(super) fn moved(query: &impl Query, key: Key, created_at: Timestamp) -> Result<Option<Key>, Error> {
+    let sql = "SELECT moved_to FROM record_moved WHERE key = ?1 AND created_at = ?2";
+    query.one(sql, &[key.0.into(), created_at.into()], |row| row.get(0).map(Key))
+}
+
+/// Remembers it.
+pub(super) fn set_moved(tx: &mut Tx<'_>, key: Key, created_at: Timestamp, to: Key) -> Result<(), Error> {
+    let sql = "INSERT INTO record_moved (key, created_at, moved_to) VALUES (?1, ?2, ?3) \
+               ON CONFLICT (key, created_at) DO UPDATE SET moved_to = ?3";
+    tx.run(sql, &[key.0.into(), created_at.into(), to.0.into()])
+}

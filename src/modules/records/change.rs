@@ -51,8 +51,7 @@ impl Hand {
         fields: &Fields,
     ) -> Result<Stored, ApiError> {
         let (revision, id) = store::counted(tx, kind, 1, 1)?;
-        let key =
-            Key::of(kind, id).ok_or_else(|| ApiError::overloaded(format!("No {} has a number left", kind.noun)))?;
+        let key = Key::of(kind, id).ok_or_else(|| no_number(kind))?;
         let stored = self.put(tx, kind, key, fields, tx.now(), revision)?;
         self.tell(tx, kind, &stored, fields, "created")?;
         Ok(stored)
@@ -155,6 +154,31 @@ impl Hand {
         Ok(stored)
     }
 
+    /// Makes a record that was made elsewhere before: under this key, of which there is no other, or under the next one.
+    pub(in crate::modules) fn import(
+        &self,
+        tx: &mut Tx<'_>,
+        kind: &'static Kind,
+        key: Option<Key>,
+        created_at: Timestamp,
+        fields: &Fields,
+    ) -> Result<Stored, ApiError> {
+        let (revision, last_id) = store::counted(tx, kind, 1, i64::from(key.is_none()))?;
+        let key = match key {
+            Some(key) => {
+                store::reach(tx, kind, key.id())?;
+                if store::deleted(tx, key)?.is_some() {
+                    store::unbin(tx, key)?;
+                }
+                key
+            }
+            None => Key::of(kind, last_id).ok_or_else(|| no_number(kind))?,
+        };
+        let stored = self.put(tx, kind, key, fields, created_at, revision)?;
+        self.tell(tx, kind, &stored, fields, "created")?;
+        Ok(stored)
+    }
+
     /// Adds a record under this key.
     fn put(
         &self,
@@ -226,6 +250,10 @@ impl Hand {
         news::publish(tx, kind.module, stored.revision, what, data, &self.request_id);
         Ok(())
     }
+}
+
+fn no_number(kind: &Kind) -> ApiError {
+    ApiError::overloaded(format!("No {} has a number left", kind.noun))
 }
 
 /// 404 in the contract's words.

@@ -312,7 +312,7 @@ pub(in crate::modules) fn text_of<'f>(fields: &'f Fields, name: &str) -> Option<
 }
 
 /// A truth as people spell it.
-pub(super) fn flag(text: &str) -> Option<bool> {
+pub(in crate::modules) fn flag(text: &str) -> Option<bool> {
     match text.trim().to_ascii_lowercase().as_str() {
         "1" | "true" | "t" | "yes" | "y" | "on" => Some(true),
         "0" | "false" | "f" | "no" | "n" | "off" => Some(false),

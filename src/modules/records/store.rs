@@ -273,6 +273,12 @@ pub(super) fn counted(tx: &mut Tx<'_>, kind: &Kind, more: i64, ids: i64) -> Resu
     counted.ok_or_else(|| Error::Damaged(format!("the kind {} was counted and is not there", kind.number)))
 }
 
+/// Sees to it that this id is given no more.
+pub(super) fn reach(tx: &mut Tx<'_>, kind: &Kind, id: i64) -> Result<(), Error> {
+    let sql = "UPDATE record_kinds SET last_id = ?2 WHERE kind = ?1 AND last_id < ?2";
+    tx.change(sql, &[kind.number.into(), id.into()]).map(|_| ())
+}
+
 /// What is written of a record.
 pub(super) struct Written<'r> {
     pub(super) key: Key,
