@@ -231,6 +231,21 @@ impl Check {
         Some(self.body_text(value, name, length))
     }
 
+    /// An object of the body that may be absent or `null`.
+    pub fn optional_object<'b>(
+        &mut self,
+        members: Option<&'b Map<String, Value>>,
+        name: &'static str,
+    ) -> Option<&'b Map<String, Value>> {
+        let value = members?.get(name).filter(|value| !value.is_null())?;
+        if !value.is_object() {
+            let (kind, msg) = ("dict_type", "Input should be a valid dictionary".to_owned());
+            let loc = vec!["body".into(), name.into()];
+            self.problems.push(Problem { kind, loc, msg, input: echo(value), ctx: None, hint: "" });
+        }
+        value.as_object()
+    }
+
     fn body_text(&mut self, value: &Value, name: &'static str, length: Length) -> String {
         let Value::String(text) = value else {
             let msg = "Input should be a valid string".to_owned();
@@ -313,6 +328,11 @@ impl Check {
     fn missing(&mut self, place: &'static str, name: &'static str, input: Value) {
         let (loc, msg) = (vec![place.into(), name.into()], "Field required".to_owned());
         self.problems.push(Problem { kind: "missing", loc, msg, input, ctx: None, hint: "" });
+    }
+
+    /// The end of checking, for those who have found more by themselves.
+    pub fn into_problems(self) -> Vec<Problem> {
+        self.problems
     }
 
     /// The end of checking.

@@ -3,13 +3,22 @@
 use super::access::session::COOKIES_MAX;
 use super::access::store::SESSIONS_MAX;
 use super::access::tries::TRIES_MAX;
+use super::ci::capture::{CAPTURE_TITLE_MAX_CHARS, CAPTURE_TYPE_MAX_CHARS};
+use super::ci::chat::{CHAT_LINES_MAX, CHAT_WORDS_MAX};
+use super::ci::related::{CANDIDATES_MAX, RELATED_MAX};
+use super::ci::routes::CAPTURES_PAGE_MAX;
+use super::ci::talk::{CHAT_MESSAGE_MAX_CHARS, CHAT_RECORDS_MAX};
 use super::glue::{
     BIN_DAYS, CLAIMED_MAX, DAY_MAX_ITEMS, FOUND_MAX, IMPORT_MAX_BYTES, LINE_MAX_BYTES, LINK_KIND_MAX_CHARS, LINKS_MAX,
     LOOKED_AT_MAX, REPORTED_MAX_LINES, SNIPPET_MAX_CHARS,
 };
 use super::kazkar::{INDEX_MAX_NAMES, ON_THIS_DAY_MAX};
 use super::limits::CLIENTS_MAX;
+use super::malya::BOARD_MAX_IDEAS;
+use super::nastrij::ANALYTICS_ENTRIES_MAX;
 use super::options::MODULES;
+use super::participant::window::PARTICIPANT_CALLS_MAX;
+use super::podija::TIMELINE_MAX_EVENTS;
 use super::records::change::RELATED_CLEARED_MAX;
 use super::records::fact::{FACT_MAX_CHARS, SEARCHED_MAX_CHARS};
 use super::records::read::LIST_MAX_ITEMS;
@@ -93,4 +102,43 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&MODULES, "BIN_DAYS", BIN_DAYS as u64, "days")
         .of("How long what was deleted can be brought back.", "the housekeeper removes it for good")
         .tested_by("what_was_deleted_long_ago_is_removed_for_good"),
+    BoundRow::new(&MODULES, "CAPTURE_TYPE_MAX_CHARS", CAPTURE_TYPE_MAX_CHARS as u64, "characters")
+        .of("Characters of the `type` of a capture.", "422 `validation_error`")
+        .tested_by("all_problems_are_said_at_once"),
+    BoundRow::new(&MODULES, "CAPTURE_TITLE_MAX_CHARS", CAPTURE_TITLE_MAX_CHARS as u64, "characters")
+        .of("Characters of a capture by which its records are called.", "the title ends with …; the text is whole")
+        .tested_by("each_kind_of_record_has_its_fields"),
+    BoundRow::new(&MODULES, "CAPTURES_PAGE_MAX", CAPTURES_PAGE_MAX as u64, "captures")
+        .of("Captures in one list.", "`limit` beyond it is served as this")
+        .tested_by("captures_are_listed_and_undone_within_a_minute"),
+    BoundRow::new(&MODULES, "CANDIDATES_MAX", CANDIDATES_MAX as u64, "records")
+        .of("Earlier records that are looked at beside a capture.", "the rest is not named")
+        .tested_by("no_more_are_named_or_looked_at_than_the_bounds"),
+    BoundRow::new(&MODULES, "RELATED_MAX", RELATED_MAX as u64, "records")
+        .of("Earlier records that are named beside a capture.", "the closest are named")
+        .tested_by("no_more_are_named_or_looked_at_than_the_bounds"),
+    BoundRow::new(&MODULES, "CHAT_MESSAGE_MAX_CHARS", CHAT_MESSAGE_MAX_CHARS as u64, "characters")
+        .of("Characters of a message to the chat.", "422 `validation_error`")
+        .tested_by("the_chat_answers_from_the_households_records"),
+    BoundRow::new(&MODULES, "CHAT_WORDS_MAX", CHAT_WORDS_MAX as u64, "words")
+        .of("Words of a message that are searched for.", "the first ones are")
+        .tested_by("a_question_is_about_a_day_a_number_or_words"),
+    BoundRow::new(&MODULES, "CHAT_RECORDS_MAX", CHAT_RECORDS_MAX as u64, "records")
+        .of("Records that the chat looks at for one answer.", "the rest is not counted among those that are not named")
+        .tested_by("the_chat_answers_from_the_households_records"),
+    BoundRow::new(&MODULES, "CHAT_LINES_MAX", CHAT_LINES_MAX as u64, "records")
+        .of("Records that the chat names in one answer.", "it says how many more there are")
+        .tested_by("the_chat_answers_from_the_households_records"),
+    BoundRow::new(&MODULES, "ANALYTICS_ENTRIES_MAX", ANALYTICS_ENTRIES_MAX as u64, "records")
+        .of("Entries that one look at moods counts.", "the latest are counted")
+        .tested_by("records_of_a_time_are_found_in_its_order_up_to_a_bound"),
+    BoundRow::new(&MODULES, "TIMELINE_MAX_EVENTS", TIMELINE_MAX_EVENTS as u64, "records")
+        .of("Events that one look along time counts.", "those that are latest, or nearest to now, are")
+        .tested_by("events_are_shown_along_time_and_promoted_to_the_calendar"),
+    BoundRow::new(&MODULES, "BOARD_MAX_IDEAS", BOARD_MAX_IDEAS as u64, "records")
+        .of("Ideas on one board.", "the newest are shown; `total` counts all")
+        .tested_by("ideas_are_shown_on_a_board_and_promoted"),
+    BoundRow::new(&MODULES, "PARTICIPANT_CALLS_MAX", PARTICIPANT_CALLS_MAX as u64, "calls")
+        .of("Calls of the participant in a minute.", "429 `rate_limited`")
+        .tested_by("whoever_has_the_key_is_let_in_thirty_times_a_minute"),
 ];

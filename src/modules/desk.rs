@@ -8,6 +8,7 @@ use super::access::door::{Door, Seen, token_of};
 use super::access::store::{self, Session};
 use super::listeners::Listeners;
 use super::module::MODULES;
+use super::participant::door::KeyDoor;
 use super::records::change::Hand;
 use super::states::States;
 use super::zone::Zone;
@@ -34,6 +35,9 @@ pub(super) struct Shared {
     pub(super) door: Door,
     /// When it was started.
     pub(super) began: Instant,
+    /// Whether the chat answers.
+    pub(super) chat: bool,
+    pub(super) participant: KeyDoor,
 }
 
 /// The handlers' table on one shard.

@@ -14,6 +14,12 @@ pub(crate) static INACTIVE: CodeRow = CodeRow::new("module_inactive", &[StatusCo
     )
     .operator("`POST /api/v1/modules/{id}/initialize` brings it back; a restart does, too");
 
+/// The chat is switched off.
+pub(crate) static CHAT_UNAVAILABLE: CodeRow = CodeRow::new("chat_unavailable", &[StatusCode::SERVICE_UNAVAILABLE])
+    .after(Code::Of(&INACTIVE))
+    .meaning("the chat of the modules is switched off", "ask for records and search instead")
+    .operator("`CHAT_ENABLED=true` brings it back; no key of another service is needed, whatever `detail` says");
+
 /// Nobody has shown that they belong to the household.
 pub(crate) static SESSION_REQUIRED: CodeRow = CodeRow::new("session_required", &[StatusCode::UNAUTHORIZED])
     .after(Code::HttpError)
@@ -30,7 +36,7 @@ pub(crate) static WRONG_PASSWORD: CodeRow =
         "ask for it; ten wrong ones close the door for a quarter of an hour",
     );
 
-pub(super) const CODES: &[&CodeRow] = &[&INACTIVE, &SESSION_REQUIRED, &WRONG_PASSWORD];
+pub(super) const CODES: &[&CodeRow] = &[&INACTIVE, &CHAT_UNAVAILABLE, &SESSION_REQUIRED, &WRONG_PASSWORD];
 
 /// 401: a session is needed.
 pub(super) fn session_required(says: &str) -> ApiError {

@@ -9,9 +9,13 @@ use super::access::password;
 use super::desk::{Desk, Shared};
 use super::limits::{CLIENTS_MAX, Limits};
 use super::listeners::Listeners;
-use super::options::{self, ENABLED};
+use super::options::{self, CHAT, ENABLED, PARTICIPANT_KEY};
+use super::participant::door::KeyDoor;
 use super::states::States;
-use super::{bounds, errors, glue, kazkar, listening, records, registry, session, status};
+use super::{
+    bounds, ci, errors, glue, kazkar, listening, malya, nastrij, participant, podija, records, registry, session,
+    status,
+};
 use crate::feature::{Check, Feature, Figures, House, Replacement, Running, ShardParts, StartError};
 use crate::gate::Routes;
 use crate::housekeeper::{self, Task};
@@ -25,6 +29,13 @@ pub static FEATURE: Feature = Feature {
     codes: errors::CODES,
     routes: &[
         &registry::ROUTES,
+        &ci::documents::ROUTES,
+        &ci::routes::ROUTES,
+        &ci::talk::ROUTES,
+        &nastrij::ROUTES,
+        &podija::ROUTES,
+        &malya::ROUTES,
+        &participant::ROUTES,
         &records::ROUTES,
         &kazkar::ROUTES,
         &listening::ROUTES,
@@ -53,6 +64,8 @@ fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartEr
         listeners: Listeners::of(settings),
         door: Door::of(settings, &house.clock),
         began: house.clock.instant(),
+        chat: settings.flag(&CHAT),
+        participant: KeyDoor::new(settings.secret(&PARTICIPANT_KEY)),
         house: house.clone(),
     });
     let every = settings.seconds(&housekeeper::EVERY);
@@ -72,6 +85,13 @@ impl Running for Modules {
         }
         let desk = Rc::new(Desk { parts: shard.clone(), shared: Arc::clone(&self.shared) });
         registry::add(&desk, to);
+        ci::documents::add(&desk, to);
+        ci::routes::add(&desk, to);
+        ci::talk::add(&desk, to);
+        nastrij::add(&desk, to);
+        podija::add(&desk, to);
+        malya::add(&desk, to);
+        participant::add(&desk, to);
         records::add(&desk, to);
         kazkar::add(&desk, to);
         listening::add(&desk, to);

@@ -13,12 +13,12 @@ use super::records::change::fields_of;
 use super::records::fact::{Fact, wall_micros};
 use super::records::kinds::Kind;
 use super::records::read;
-use super::records::store::{by_source, counts, values_of};
-use super::records::{answer, listed, moment, shown, store, wanted};
+use super::records::store::{During, by_source, counts, during, values_of};
+use super::records::{answer, listed, moment, shown, wanted};
 use crate::gate::validate::Body;
 use crate::gate::{ApiError, Call, Outcome, Route, Routes};
 use crate::net::Frame;
-use crate::store::{Reader, Topic, Tx};
+use crate::store::{Order, Reader, Topic, Tx};
 
 /// What is served.
 pub(super) const ROUTES: [Route; 7] = [
@@ -159,8 +159,9 @@ fn of_this_day(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
         let mut found = Vec::new();
         for day in other_years(today) {
             let from = wall_micros(day.to_datetime(jiff::civil::Time::midnight()));
-            let most = ON_THIS_DAY_MAX - found.len();
-            found.extend(store::between(reader, kind, from, from + crate::clock::DAY_MICROS, most)?);
+            let (until, most) = (from + crate::clock::DAY_MICROS, ON_THIS_DAY_MAX - found.len());
+            let span = During { from, until, order: Order::Oldest, most };
+            during(reader, kind, &span, |stored| found.push(stored.json))?;
             if found.len() == ON_THIS_DAY_MAX {
                 break;
             }

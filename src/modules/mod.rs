@@ -14,11 +14,14 @@ mod kazkar;
 pub mod limits;
 mod listeners;
 mod listening;
+mod malya;
 mod module;
 pub mod nastrij;
 mod news;
 mod options;
 pub mod participant;
+mod podija;
+mod promote;
 pub mod records;
 mod registry;
 mod session;
@@ -35,4 +38,5 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 5, sql: include_str!("migrations/005_records.sql") },
     Migration { version: 5, sql: include_str!("migrations/005_glue.sql") },
     Migration { version: 5, sql: include_str!("migrations/005_sessions.sql") },
+    Migration { version: 5, sql: include_str!("migrations/005_captures.sql") },
 ];

@@ -33,7 +33,16 @@ pub(crate) static PASSWORD: Knob = secret(&MODULES, "HOUSEHOLD_PASSWORD").refusi
      there is none; elsewhere everybody may who reaches the server.",
 );
 
-pub(crate) const KNOBS: &[&Knob] = &[&ENABLED, &TIMEZONE, &PER_MINUTE, &PER_HOUR, &PASSWORD];
+pub(crate) static CHAT: Knob = flag(&MODULES, "CHAT_ENABLED", "true")
+    .meaning("Whether POST /api/v1/ci/chat answers, from the household's own records. false has it answer 503.");
+
+pub(crate) static PARTICIPANT_KEY: Knob =
+    secret(&MODULES, "CIMEIKA_PARTICIPANT_KEY").also(&["PARTICIPANT_API_KEY"]).refusing().meaning(
+        "The key that those show in X-API-KEY who ask POST /api/participant/message about logs. Without one nobody is let in, and \
+         it answers 500.",
+    );
+
+pub(crate) const KNOBS: &[&Knob] = &[&ENABLED, &TIMEZONE, &PER_MINUTE, &PER_HOUR, &PASSWORD, &CHAT, &PARTICIPANT_KEY];
 
 /// Where the household lives.
 pub(super) fn zone(settings: &Settings) -> Result<Zone, String> {

@@ -38,7 +38,9 @@ pub(super) fn add(desk: &Rc<Desk>, to: &mut Routes) {
             "timezone": shared.zone.name(),
             "utc_time": format!("{}+00:00", with_micros(utc_text(now).trim_end_matches('Z'))),
             "local_time": local(&shared.zone, now),
-            "participant_api": { "enabled": false, "last_call_at": Value::Null },
+            "participant_api": {
+                "enabled": shared.participant.has_key(), "last_call_at": shared.participant.last_call_at().map(utc_text),
+            },
             "requests_last_5m": late.requests,
             "errors_last_5m": late.errors,
         }))))

@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 
 use crate::support::{Server, hold_writer, wait_for};
 
-const TABLES: [&str; 20] = [
+const TABLES: [&str; 22] = [
     "audit_anchor",
     "audit_events",
+    "ci_captures",
+    "ci_undos",
     "draft_collaborators",
     "draft_segments",
     "drafts",

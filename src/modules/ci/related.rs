@@ -111,11 +111,16 @@ pub fn related<'t, K>(
     scored.into_iter().take(RELATED_MAX).map(|(_, _, key)| key).collect()
 }
 
-/// The beginnings of the words that say something.
-fn stems(text: &str) -> HashSet<String> {
+/// The beginnings of the words that say something, in the order of the text, each once: what candidates are looked for by.
+pub fn telling(text: &str) -> Vec<String> {
     let says = |word: &str| word.chars().count() >= WORD_MIN && !COMMON.contains(&word);
+    let mut known = HashSet::new();
     let words = tokens(text).into_iter().map(|token| token.word().to_owned()).filter(|word| says(word));
-    words.map(|word| word.chars().take(STEM).collect()).collect()
+    words.map(|word| word.chars().take(STEM).collect()).filter(|stem: &String| known.insert(stem.clone())).collect()
+}
+
+fn stems(text: &str) -> HashSet<String> {
+    telling(text).into_iter().collect()
 }
 
 fn folded_all(tags: &[String]) -> HashSet<String> {

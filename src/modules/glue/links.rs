@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::desk::Desk;
-use super::super::records::change::not_found;
+use super::super::records::change::{Hand, not_found};
 use super::super::records::kinds::{KINDS, Kind};
 use super::super::records::record::Key;
 use super::super::records::store::find;
@@ -36,27 +36,35 @@ pub(super) fn create(desk: &Desk, call: &Call<'_>) -> Result<Outcome, ApiError> 
         desk.active(kind.module)?;
     }
     let hand = desk.hand(call);
-    let job = move |tx: &mut Tx<'_>| {
-        let Wanted { from, to, kind } = &wanted;
-        for (kind, key) in [from, to] {
-            if find(tx, *key)?.is_none() {
-                return Err(not_found(kind));
-            }
-        }
-        if let Some(link) = store::link_between(tx, from.1, to.1, kind)? {
-            return Ok(link);
-        }
-        for (end, (_, key)) in [("from", from), ("to", to)] {
-            if !has_room(tx, *key)? {
-                return Err(invalid(end, too_many(), &reference(*key)));
-            }
-        }
-        let now = tx.now();
-        let link = store::add_link(tx, from.1, to.1, kind, now)?;
-        hand.note(tx, "record.linked", &format!("links/{}", link.id), &[("kind", Field::Text(kind))])?;
-        Ok(link)
-    };
+    let job = move |tx: &mut Tx<'_>| link(tx, &hand, wanted.from, wanted.to, &wanted.kind);
     desk.parts.change(call, job, |link| Ok(answer(&shown(&link))))
+}
+
+/// Links two records, unless they are linked so already.
+pub(in crate::modules) fn link(
+    tx: &mut Tx<'_>,
+    hand: &Hand,
+    from: (&'static Kind, Key),
+    to: (&'static Kind, Key),
+    kind: &str,
+) -> Result<Link, ApiError> {
+    for (kind, key) in [from, to] {
+        if find(tx, key)?.is_none() {
+            return Err(not_found(kind));
+        }
+    }
+    if let Some(link) = store::link_between(tx, from.1, to.1, kind)? {
+        return Ok(link);
+    }
+    for (end, (_, key)) in [("from", from), ("to", to)] {
+        if !has_room(tx, key)? {
+            return Err(invalid(end, too_many(), &reference(key)));
+        }
+    }
+    let now = tx.now();
+    let link = store::add_link(tx, from.1, to.1, kind, now)?;
+    hand.note(tx, "record.linked", &format!("links/{}", link.id), &[("kind", Field::Text(kind))])?;
+    Ok(link)
 }
 
 /// Whether a record may have one more link.

@@ -32,7 +32,7 @@ pub(super) fn between(query: &impl Query, from: i64, until: i64, most: usize) ->
 
 /// A link between two records.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Link {
+pub(in crate::modules) struct Link {
     pub(super) id: i64,
     pub(super) from: Key,
     pub(super) to: Key,

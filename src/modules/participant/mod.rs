@@ -1,6 +1,10 @@
 //! Answers about logs of continuous integration (contract 04 §1.10).
 
 pub mod diagnosis;
+pub mod door;
 pub mod key;
 pub mod request;
+mod routes;
 pub mod window;
+
+pub(super) use routes::{ROUTES, add};

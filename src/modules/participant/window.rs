@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 /// Calls in one window.
-pub const CALLS_MAX: usize = 30;
+pub const PARTICIPANT_CALLS_MAX: usize = 30;
 /// How long a window is, in milliseconds.
 pub const WINDOW_MS: u64 = 60_000;
 
@@ -22,7 +22,7 @@ pub enum Verdict {
     },
 }
 
-/// The times of the calls that were let in; never more than [`CALLS_MAX`].
+/// The times of the calls that were let in; never more than [`PARTICIPANT_CALLS_MAX`].
 #[derive(Debug, Clone, Default)]
 pub struct SlidingWindow {
     calls: VecDeque<u64>,
@@ -36,12 +36,12 @@ impl SlidingWindow {
             self.calls.pop_front();
         }
         match self.calls.front() {
-            Some(first) if self.calls.len() >= CALLS_MAX => {
+            Some(first) if self.calls.len() >= PARTICIPANT_CALLS_MAX => {
                 Verdict::Refused { retry_after_seconds: (WINDOW_MS - (now - first)).div_ceil(1000).max(1) }
             }
             _ => {
                 self.calls.push_back(now);
-                Verdict::Allowed { remaining: CALLS_MAX - self.calls.len() }
+                Verdict::Allowed { remaining: PARTICIPANT_CALLS_MAX - self.calls.len() }
             }
         }
     }
@@ -56,8 +56,11 @@ mod tests {
     #[test]
     fn thirty_calls_fit_and_the_next_waits_for_the_first() {
         let mut window = SlidingWindow::default();
-        for call in 0..CALLS_MAX {
-            assert_eq!(window.call(1000 + call as u64), Verdict::Allowed { remaining: CALLS_MAX - 1 - call });
+        for call in 0..PARTICIPANT_CALLS_MAX {
+            assert_eq!(
+                window.call(1000 + call as u64),
+                Verdict::Allowed { remaining: PARTICIPANT_CALLS_MAX - 1 - call }
+            );
         }
         assert_eq!(window.call(1030), Verdict::Refused { retry_after_seconds: 60 });
         assert_eq!(window.call(60_999), Verdict::Refused { retry_after_seconds: 1 });
@@ -80,8 +83,8 @@ mod tests {
                 if matches!(window.call(now), Verdict::Allowed { .. }) {
                     allowed.push(now);
                 }
-                prop_assert!(window.calls.len() <= CALLS_MAX);
-                prop_assert!(allowed.iter().filter(|at| now - *at < WINDOW_MS).count() <= CALLS_MAX);
+                prop_assert!(window.calls.len() <= PARTICIPANT_CALLS_MAX);
+                prop_assert!(allowed.iter().filter(|at| now - *at < WINDOW_MS).count() <= PARTICIPANT_CALLS_MAX);
             }
         }
 
@@ -90,7 +93,7 @@ mod tests {
             let mut window = SlidingWindow::default();
             for time in times {
                 window.call(time);
-                prop_assert!(window.calls.len() <= CALLS_MAX);
+                prop_assert!(window.calls.len() <= PARTICIPANT_CALLS_MAX);
             }
         }
     }

@@ -321,7 +321,7 @@ pub(in crate::modules) fn flag(text: &str) -> Option<bool> {
 }
 
 /// What may stand as an address in a page (R19): something on the web, or a file of ours.
-fn is_address(text: &str) -> bool {
+pub(in crate::modules) fn is_address(text: &str) -> bool {
     let scheme = |name: &str| text.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name));
     let is_clean = !text.chars().any(|letter| letter.is_control() || letter == '\\');
     is_clean && (scheme("http://") || scheme("https://") || text.starts_with("/media/"))

@@ -80,20 +80,6 @@ pub(in crate::modules) fn values_of(
     query.all(sql, &[field.into(), first.into(), last.into(), most.into()], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// Records of a kind from one moment until before another, as they are answered, in that order; at most so many.
-pub(in crate::modules) fn between(
-    query: &impl Query,
-    kind: &Kind,
-    from: i64,
-    until: i64,
-    most: usize,
-) -> Result<Vec<String>, Error> {
-    let (first, last) = Key::range(kind);
-    let sql = "SELECT json FROM records WHERE moment >= ?1 AND moment < ?2 AND key BETWEEN ?3 AND ?4 \
-               ORDER BY moment, key LIMIT ?5";
-    query.all(sql, &[from.into(), until.into(), first.into(), last.into(), most.into()], |row| row.get(0))
-}
-
 /// The record of this key in the bin; it was changed last when it was deleted.
 pub(in crate::modules) fn deleted(query: &impl Query, key: Key) -> Result<Option<Stored>, Error> {
     query.one(DELETED, &[key.0.into()], stored)
@@ -186,7 +172,12 @@ fn values<'w>(kind: &Kind, wanted: &'w Wanted) -> Vec<Value<'w>> {
 }
 
 /// Has `take` see each record of a list as it is answered, in order. Words that are searched for are not looked at here.
-pub(super) fn list(query: &impl Query, kind: &Kind, wanted: &Wanted, mut take: impl FnMut(&str)) -> Result<(), Error> {
+pub(in crate::modules) fn list(
+    query: &impl Query,
+    kind: &Kind,
+    wanted: &Wanted,
+    mut take: impl FnMut(&str),
+) -> Result<(), Error> {
     let mut values = values(kind, wanted);
     values.extend([Value::from(wanted.limit), Value::from(wanted.skip)]);
     query.each(shape(wanted, false).statement(), &values, |row| {
@@ -199,6 +190,39 @@ pub(super) fn list(query: &impl Query, kind: &Kind, wanted: &Wanted, mut take: i
 pub(super) fn count(query: &impl Query, kind: &Kind, wanted: &Wanted) -> Result<i64, Error> {
     let found = query.one(shape(wanted, true).statement(), &values(kind, wanted), |row| row.get(0))?;
     Ok(found.unwrap_or_default())
+}
+
+/// Which records of one kind are wanted by the time that they are about.
+pub(in crate::modules) struct During {
+    /// From when on, by [`wall_micros`](super::fact::wall_micros).
+    pub(in crate::modules) from: i64,
+    /// Until before when.
+    pub(in crate::modules) until: i64,
+    /// Which end of that comes first.
+    pub(in crate::modules) order: Order,
+    /// How many at most.
+    pub(in crate::modules) most: usize,
+}
+
+const DURING: &str = "SELECT key, json, created_at, updated_at, revision FROM records \
+                      WHERE moment >= ?1 AND moment < ?2 AND key BETWEEN ?3 AND ?4 ORDER BY moment, key LIMIT ?5";
+const DURING_DESC: &str = "SELECT key, json, created_at, updated_at, revision FROM records \
+                           WHERE moment >= ?1 AND moment < ?2 AND key BETWEEN ?3 AND ?4 \
+                           ORDER BY moment DESC, key DESC LIMIT ?5";
+
+/// Has `take` see the records of a kind that are about some time, in its order.
+pub(in crate::modules) fn during(
+    query: &impl Query,
+    kind: &Kind,
+    span: &During,
+    mut take: impl FnMut(Stored),
+) -> Result<(), Error> {
+    let (first, last) = Key::range(kind);
+    let values = [span.from.into(), span.until.into(), first.into(), last.into(), span.most.into()];
+    query.each(if span.order == Order::Oldest { DURING } else { DURING_DESC }, &values, |row| {
+        take(stored(row)?);
+        Ok(())
+    })
 }
 
 /// Records of a search that are looked at for one list.
@@ -425,8 +449,12 @@ mod tests {
     fn of_this_day_there_are_so_many_stories() {
         let house = told(ON_THIS_DAY_MAX + 1);
         let kind = Kind::of_module("kazkar").unwrap();
-        assert_eq!(between(&*house.reader, kind, 0, 10, ON_THIS_DAY_MAX).unwrap().len(), ON_THIS_DAY_MAX);
-        assert_eq!(between(&*house.reader, kind, 6, 10, ON_THIS_DAY_MAX).unwrap().len(), 0);
+        let of = |from| {
+            let (span, mut count) = (During { from, until: 10, order: Order::Oldest, most: ON_THIS_DAY_MAX }, 0);
+            during(&*house.reader, kind, &span, |_| count += 1).unwrap();
+            count
+        };
+        assert_eq!((of(0), of(6)), (ON_THIS_DAY_MAX, 0));
     }
 
     #[test]
@@ -442,6 +470,40 @@ mod tests {
         });
         let having = having(&*house.reader, kind, &fact, RELATED_CLEARED_MAX).unwrap();
         assert_eq!((having.len(), having[0]), (RELATED_CLEARED_MAX, Key::of(kind, 1).unwrap()));
+    }
+
+    #[test]
+    fn records_of_a_time_are_found_in_its_order_up_to_a_bound() {
+        let house = House::at(Timestamp(0), MIGRATIONS);
+        let (malya, podija) = (Kind::of_module("malya").unwrap(), Kind::of_module("podija").unwrap());
+        house.write(move |tx| {
+            for (kind, id, moment) in
+                [(podija, 1, 30), (podija, 2, 20), (podija, 3, 10), (podija, 4, 40), (malya, 1, 20)]
+            {
+                let (key, now) = (Key::of(kind, id).unwrap(), tx.now());
+                let written = Written {
+                    key,
+                    json: "{}",
+                    moment,
+                    source: None,
+                    created_at: now,
+                    updated_at: now,
+                    revision: id,
+                    facts: &[],
+                    title: "",
+                    text: "",
+                };
+                add(tx, &written).unwrap();
+            }
+        });
+        let of = |order, most| {
+            let mut ids = Vec::new();
+            let span = During { from: 10, until: 40, order, most };
+            during(&*house.reader, podija, &span, |stored| ids.push(stored.key.id())).unwrap();
+            ids
+        };
+        assert_eq!((of(Order::Oldest, 9), of(Order::Newest, 9)), (vec![3, 2, 1], vec![1, 2, 3]));
+        assert_eq!((of(Order::Oldest, 2), of(Order::Newest, 1)), (vec![3, 2], vec![1]));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use jiff::ToSpan;
 use jiff::civil::{Date, DateTime};
 use serde_json::{Map, Value, json};
 
-use super::ci::words::{count, folded, tokens};
+use super::super::ci::words::{count, folded, tokens};
 use crate::text::cut;
 
 /// The most days that can be asked for.
@@ -20,7 +20,7 @@ pub const TRIGGERS_OF_ENTRY_MAX: usize = 50;
 /// Characters of a mood or trigger in the answer.
 const NAME_MAX_CHARS: usize = 50;
 /// Days of each of the two weeks that the trend compares.
-const TREND_DAYS: i64 = 7;
+pub(super) const TREND_DAYS: i64 = 7;
 /// Entries without which a week says nothing.
 const TREND_ENTRIES_MIN: usize = 3;
 /// A tenth of the scale of intensity, 0 to 10: what the mean has to move for a trend.

@@ -1,0 +1,100 @@
+//! The chat over HTTP: it answers from the household's own records (contract 04 §1.9 and §5.2).
+
+use std::rc::Rc;
+
+use http::Method;
+use jiff::civil::DateTime;
+use serde_json::json;
+
+use super::super::desk::{self, Desk};
+use super::super::errors::CHAT_UNAVAILABLE;
+use super::super::records::answer;
+use super::super::records::kinds::Kind;
+use super::super::records::record::Key;
+use super::super::records::store as records;
+use super::super::zone::Zone;
+use super::capture::iso;
+use super::chat::{self, Asked, CHAT_LINES_MAX, Line};
+use super::seen::{Seen, records_of};
+use super::store;
+use crate::gate::validate::{Check, Length};
+use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
+use crate::store::{Query, Reader, Search};
+
+/// What is served.
+pub(in crate::modules) const ROUTES: [Route; 1] = [Route::json(&Method::POST, "/api/v1/ci/chat")
+    .anyone()
+    .carrying(&desk::HEADERS)
+    .does("Answer a question from the household's own records")];
+
+/// Characters of a message.
+pub(in crate::modules) const CHAT_MESSAGE_MAX_CHARS: usize = 4000;
+/// Records that are looked at for one answer.
+pub(in crate::modules) const CHAT_RECORDS_MAX: usize = 100;
+
+/// Adds them for one shard.
+pub(in crate::modules) fn add(desk: &Rc<Desk>, to: &mut Routes) {
+    let [chat_route] = ROUTES;
+    desk.add(to, chat_route, |desk, call| answered(desk, call));
+}
+
+fn answered(desk: &Desk, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    desk.active("ci")?;
+    let mut check = Check::new();
+    let members = check.object(&call.body);
+    let message = check.text(members, "message", Length::between(1, CHAT_MESSAGE_MAX_CHARS));
+    check.optional_object(members, "context");
+    check.done()?;
+    if !desk.shared.chat {
+        let said = "Chat service is unavailable. Please configure OPENAI_API_KEY.";
+        return Err(ApiError::new(Code::Of(&CHAT_UNAVAILABLE), said));
+    }
+    let (zone, at) = (desk.shared.zone.clone(), call.clock.now());
+    let timestamp = iso(at, &zone);
+    let now = zone.wall(at).unwrap_or(DateTime::MIN);
+    let fetch = move |reader: &Reader| reply(reader, &message, now, &zone);
+    desk.parts.read(call, fetch, move |reply| {
+        Ok(answer(&json!({ "reply": reply, "timestamp": timestamp, "source": "local" })))
+    })
+}
+
+fn reply(query: &impl Query, message: &str, now: DateTime, zone: &Zone) -> Result<String, ApiError> {
+    let language = chat::language(message);
+    Ok(match chat::asked(message, now) {
+        Asked::Day(day) => {
+            let keys = store::on_day(query, day, CHAT_RECORDS_MAX)?;
+            let (lines, more) = lines(records_of(query, keys, zone)?);
+            chat::agenda(language, day, &lines, more)
+        }
+        Asked::Counts(modules) => {
+            let kinds = modules.into_iter().filter_map(Kind::of_module);
+            let counts = kinds.map(|kind| Ok((kind.module, records::counts(query, kind)?.records)));
+            chat::counts(language, &counts.collect::<Result<Vec<_>, ApiError>>()?)
+        }
+        Asked::Words(mut words) => {
+            // All of them at first, then the longest that anything has.
+            let mut keys = with(query, &words.join(" "))?;
+            words.sort_by_key(|word| std::cmp::Reverse(word.chars().count()));
+            for word in &words {
+                if !keys.is_empty() {
+                    break;
+                }
+                keys = with(query, word)?;
+            }
+            let (lines, more) = lines(records_of(query, keys, zone)?);
+            chat::found(language, &lines, more)
+        }
+    })
+}
+
+fn with(query: &impl Query, words: &str) -> Result<Vec<Key>, ApiError> {
+    let search = Search::of(words);
+    Ok(search.map(|search| store::with_words(query, &search, CHAT_RECORDS_MAX)).transpose()?.unwrap_or_default())
+}
+
+/// Those that are named, and how many are not.
+fn lines(seen: Vec<Seen>) -> (Vec<Line>, usize) {
+    let more = seen.len().saturating_sub(CHAT_LINES_MAX);
+    let line = |Seen { module, title, at, .. }| Line { module, title, at };
+    (seen.into_iter().take(CHAT_LINES_MAX).map(line).collect(), more)
+}

@@ -1,0 +1,97 @@
+//! Who is let in to the participant: whoever has its key, so many times a minute.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
+
+use super::key::opens;
+use super::window::{PARTICIPANT_CALLS_MAX, SlidingWindow, Verdict};
+use crate::clock::Timestamp;
+use crate::gate::{ApiError, Code};
+use crate::settings::Secret;
+
+/// The key, and the calls that came with it. One of all shards.
+pub struct KeyDoor {
+    key: Option<Secret>,
+    window: Mutex<SlidingWindow>,
+    last_call: AtomicI64,
+}
+
+/// Before any call.
+const NEVER: i64 = i64::MIN;
+
+impl KeyDoor {
+    /// One that this key opens; without one nobody is let in.
+    #[must_use]
+    pub fn new(key: Option<Secret>) -> Self {
+        Self { key, window: Mutex::default(), last_call: AtomicI64::new(NEVER) }
+    }
+
+    /// Whether anybody can be let in.
+    pub fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// Looks at the key that a caller shows.
+    ///
+    /// # Errors
+    /// 500 where there is no key to compare it with, 401 for another one.
+    pub fn open(&self, given: &[u8]) -> Result<(), ApiError> {
+        let Some(key) = &self.key else {
+            let said = "Participant API key is not configured; set CIMEIKA_PARTICIPANT_KEY";
+            return Err(ApiError::new(Code::InternalError, said));
+        };
+        if opens(given, key.bytes()) {
+            return Ok(());
+        }
+        Err(ApiError::new(Code::HttpError, "Invalid API key").with_status(StatusCode::UNAUTHORIZED))
+    }
+
+    /// Counts a call that has the key: at this moment, and at this many milliseconds of a clock that nobody sets.
+    ///
+    /// # Errors
+    /// 429 when there were too many.
+    pub fn count(&self, now: Timestamp, elapsed_ms: u64) -> Result<(), ApiError> {
+        // A window is whole after every call, whoever panicked.
+        let verdict = self.window.lock().unwrap_or_else(PoisonError::into_inner).call(elapsed_ms);
+        match verdict {
+            Verdict::Allowed { .. } => {
+                self.last_call.store(now.0, Ordering::Relaxed);
+                Ok(())
+            }
+            Verdict::Refused { retry_after_seconds } => {
+                let said = format!("Rate limit exceeded. Maximum {PARTICIPANT_CALLS_MAX} requests per minute.");
+                let wait = HeaderValue::from(retry_after_seconds);
+                Err(ApiError::new(Code::RateLimited, said).with_header(RETRY_AFTER, wait))
+            }
+        }
+    }
+
+    /// When a call was last let in, for `/api/status`.
+    pub fn last_call_at(&self) -> Option<Timestamp> {
+        Some(self.last_call.load(Ordering::Relaxed)).filter(|at| *at != NEVER).map(Timestamp)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_the_key_is_let_in_thirty_times_a_minute() {
+        let door = KeyDoor::new(Some(Secret::new("key")));
+        assert_eq!(door.last_call_at(), None);
+        assert_eq!(door.open(b"").unwrap_err().status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(door.open(b"kez").unwrap_err().message(), Some("Invalid API key"));
+        for call in 0..PARTICIPANT_CALLS_MAX as u64 {
+            door.open(b"key").unwrap();
+            door.count(Timestamp(7), call).unwrap();
+        }
+        assert_eq!(door.count(Timestamp(8), 100).unwrap_err().status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(door.last_call_at(), Some(Timestamp(7)));
+        assert!(door.count(Timestamp(9), 60_000).is_ok());
+        assert_eq!(KeyDoor::new(None).open(b"key").unwrap_err().status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+}
