@@ -3,6 +3,8 @@
 use super::access::session::COOKIES_MAX;
 use super::access::store::SESSIONS_MAX;
 use super::access::tries::TRIES_MAX;
+use super::calendar::expand::OCCURRENCES_MAX;
+use super::calendar::{EXPANDED_MAX_BYTES, RECURRING_MAX, STRETCH_MAX_DAYS};
 use super::ci::capture::{CAPTURE_TITLE_MAX_CHARS, CAPTURE_TYPE_MAX_CHARS};
 use super::ci::chat::{CHAT_LINES_MAX, CHAT_WORDS_MAX};
 use super::ci::related::{CANDIDATES_MAX, RELATED_MAX};
@@ -141,4 +143,22 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&MODULES, "PARTICIPANT_CALLS_MAX", PARTICIPANT_CALLS_MAX as u64, "calls")
         .of("Calls of the participant in a minute.", "429 `rate_limited`")
         .tested_by("whoever_has_the_key_is_let_in_thirty_times_a_minute"),
+    BoundRow::new(&MODULES, "OCCURRENCES_MAX", OCCURRENCES_MAX as u64, "occurrences")
+        .of("Occurrences in one list with `expand`.", "the first of them, with `X-Truncated: true`")
+        .tested_by("a_list_of_occurrences_is_in_order_and_bounded"),
+    BoundRow::new(&MODULES, "STRETCH_MAX_DAYS", STRETCH_MAX_DAYS as u64, "days")
+        .of("From `from` to `to` with `expand`.", "422 `validation_error`")
+        .tested_by("a_list_of_occurrences_is_in_order_and_bounded"),
+    BoundRow::new(&MODULES, "EXPANDED_MAX_BYTES", EXPANDED_MAX_BYTES as u64, "bytes")
+        .of(
+            "One list with `expand`; an entry is in it as often as it occurs.",
+            "the first of them, with `X-Truncated: true`",
+        )
+        .tested_by("a_list_has_so_many_bytes"),
+    BoundRow::new(&MODULES, "RECURRING_MAX", RECURRING_MAX as u64, "entries")
+        .of(
+            "Entries with a rule that one list with `expand` looks at, the newest.",
+            "the others are not in it; `X-Truncated: true`",
+        )
+        .tested_by("so_many_entries_are_looked_at"),
 ];

@@ -13,8 +13,8 @@ use super::options::{self, CHAT, ENABLED, PARTICIPANT_KEY};
 use super::participant::door::KeyDoor;
 use super::states::States;
 use super::{
-    bounds, ci, errors, glue, kazkar, listening, malya, nastrij, participant, podija, records, registry, session,
-    status,
+    bounds, calendar, ci, errors, glue, kazkar, listening, malya, nastrij, participant, podija, records, registry,
+    session, status,
 };
 use crate::feature::{Check, Feature, Figures, House, Replacement, Running, ShardParts, StartError};
 use crate::gate::Routes;
@@ -42,6 +42,7 @@ pub static FEATURE: Feature = Feature {
         &glue::ROUTES,
         &session::ROUTES,
         &status::ROUTES,
+        &calendar::ROUTES,
     ],
     schema: super::MIGRATIONS,
     counted: &["records"],
@@ -92,12 +93,13 @@ impl Running for Modules {
         podija::add(&desk, to);
         malya::add(&desk, to);
         participant::add(&desk, to);
-        records::add(&desk, to);
+        records::add(&desk, to, calendar::LISTS);
         kazkar::add(&desk, to);
         listening::add(&desk, to);
         glue::add(&desk, to);
         session::add(&desk, to);
         status::add(&desk, to);
+        calendar::add(&desk, to);
     }
 
     fn figures(&self) -> Option<Figures> {

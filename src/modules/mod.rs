@@ -39,4 +39,5 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 5, sql: include_str!("migrations/005_glue.sql") },
     Migration { version: 5, sql: include_str!("migrations/005_sessions.sql") },
     Migration { version: 5, sql: include_str!("migrations/005_captures.sql") },
+    Migration { version: 5, sql: include_str!("migrations/005_calendar.sql") },
 ];

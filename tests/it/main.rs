@@ -39,6 +39,7 @@ mod logs;
 mod metrics;
 mod migrations;
 mod model;
+mod modules_calendar;
 mod modules_ci;
 mod modules_door;
 mod modules_glue;

@@ -3,7 +3,7 @@
 use jiff::civil::DateTime;
 use serde_json::Value;
 
-use super::field::{Field, Searched};
+use super::field::{Field, Form, Searched};
 use super::kinds::Kind;
 use super::read::{Fields, text_of};
 
@@ -41,6 +41,11 @@ fn facts_of(field: &Field, value: Option<&Value>) -> Vec<Fact> {
         };
         Some(Fact { name, value })
     };
+    // Of an object, whether there is anything in it.
+    if let Form::Object(_) = field.form {
+        let is_there = value.and_then(Value::as_object).is_some_and(|members| !members.is_empty());
+        return vec![Fact { name, value: is_there.to_string() }];
+    }
     match value {
         Some(Value::Array(items)) => items.iter().filter_map(fact).collect(),
         Some(value) => fact(value).into_iter().collect(),
@@ -137,6 +142,15 @@ mod tests {
         assert_eq!(moment(podija, &fields, created), jiff::civil::date(2026, 3, 5).at(18, 0, 0, 0));
         let kazkar = Kind::of_module("kazkar").unwrap();
         assert_eq!(moment(kazkar, &fields, created), created);
+    }
+
+    #[test]
+    fn of_an_object_it_is_known_whether_it_is_there() {
+        let calendar = Kind::of_module("calendar").unwrap();
+        let fields = fields(json!({ "recurrence_pattern": { "freq": "daily" }, "reminder_settings": {} }));
+        let found: Vec<_> =
+            facts(calendar, &fields).into_iter().map(|fact| format!("{}={}", fact.name, fact.value)).collect();
+        assert_eq!(found, ["recurrence_pattern=true", "reminder_settings=false"]);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::super::zone::Zone;
+
 /// A field of a kind of record, as data.
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
@@ -46,8 +48,8 @@ pub enum Form {
     Object(Shape),
 }
 
-/// Makes an object canonical; also reads what stands for one, such as a word.
-pub type Shape = fn(&Value) -> Result<Value, String>;
+/// Makes an object canonical, in the household's zone; also reads what stands for one, such as a word.
+pub type Shape = fn(&Value, &Zone) -> Result<Value, String>;
 
 /// Where a field stands among what is searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

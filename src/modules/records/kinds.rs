@@ -1,5 +1,6 @@
 //! The kinds of record, as data (contract 04 §1.7 and §5.2). Everything else about records is made of these tables.
 
+use super::super::calendar::shapes;
 use super::field::{Field, Form};
 
 /// A kind of record.
@@ -112,7 +113,7 @@ pub static KINDS: [Kind; 6] = [
             Field::new("thumbnail_url", Form::Address),
             Field::new("file_size", Form::Whole),
             Field::new("mime_type", Form::Text).filter("mime_type"),
-            Field::new("media_metadata", Form::Object(|object| Ok(object.clone()))).alias("metadata"),
+            Field::new("media_metadata", Form::Object(|object, _| Ok(object.clone()))).alias("metadata"),
             Field::new("taken_at", Form::Moment),
         ],
         moment: Some("taken_at"),
@@ -131,12 +132,12 @@ pub static KINDS: [Kind; 6] = [
             Field::new("end_time", Form::Moment),
             Field::new("entry_type", Form::Text).filter("entry_type"),
             Field::new("is_recurring", Form::Flag).filter("is_recurring"),
-            Field::new("recurrence_pattern", Form::Object(|object| Ok(object.clone()))),
+            Field::new("recurrence_pattern", Form::Object(shapes::recurrence)).filter("recurs"),
             Field::text("location").filter("place"),
             Field::new("participants", Form::Texts).searched().filter("person"),
-            Field::new("reminder_settings", Form::Object(|object| Ok(object.clone()))),
+            Field::new("reminder_settings", Form::Object(shapes::reminders)).filter("reminds"),
             Field::new("status", Form::Text).filter("status"),
-            Field::new("exceptions", Form::Object(|object| Ok(object.clone()))),
+            Field::new("exceptions", Form::Object(shapes::exceptions)),
         ],
         moment: Some("scheduled_at"),
         span: Some(("scheduled_at", "end_time")),

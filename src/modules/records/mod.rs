@@ -12,4 +12,4 @@ mod routes;
 pub(super) mod store;
 pub mod wanted;
 
-pub(super) use routes::{ROUTES, add, answer, key_of, kind_of, listed, path_number, shown};
+pub(super) use routes::{OwnList, ROUTES, add, answer, key_of, kind_of, listed, path_number, shown, tagged};

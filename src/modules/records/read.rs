@@ -152,7 +152,7 @@ impl Reader<'_> {
                 self.list(&loc(), value, |reader, loc, item| reader.text(loc, item).map(Value::from))
             }
             Form::Wholes => self.list(&loc(), value, Self::whole),
-            Form::Object(shape) => match shape(value) {
+            Form::Object(shape) => match shape(value, self.zone) {
                 Ok(object) if object.is_object() || object.is_null() => Some(object),
                 Ok(_) => {
                     self.say("dict_type", loc(), "Input should be a valid dictionary", value, None);

@@ -38,10 +38,22 @@ const TOTAL: HeaderName = HeaderName::from_static("x-total-count");
 /// Kept by browsers, and asked for again each time: an answer that is still right costs a 304.
 const REVALIDATED: HeaderValue = HeaderValue::from_static("private, no-cache");
 
-/// Adds them for one shard.
-pub(in crate::modules) fn add(desk: &Rc<Desk>, to: &mut Routes) {
+/// A module's own answer to who asks for a list of its records; none where it has nothing of its own to say to this request.
+pub(in crate::modules) type OwnList = fn(&Desk, &Call<'_>, &'static Kind) -> Result<Option<Outcome>, ApiError>;
+
+/// Adds them for one shard. Each of `own` is asked first for the lists of the module that stands with it.
+pub(in crate::modules) fn add(desk: &Rc<Desk>, to: &mut Routes, own: &'static [(&'static str, OwnList)]) {
     let [list_route, create_route, get_route, update_route, delete_route, restore_route] = ROUTES;
-    desk.add(to, list_route, |desk, call| list(desk, call, kind_of(desk, call)?));
+    desk.add(to, list_route, |desk, call| {
+        let kind = kind_of(desk, call)?;
+        let answers = own.iter().filter(|(module, _)| *module == kind.module);
+        for (_, answer) in answers {
+            if let Some(outcome) = answer(desk, call, kind)? {
+                return Ok(outcome);
+            }
+        }
+        list(desk, call, kind)
+    });
     desk.add(to, create_route, |desk, call| create(desk, call, kind_of(desk, call)?));
     desk.add(to, get_route, |desk, call| {
         let kind = kind_of(desk, call)?;
@@ -174,7 +186,7 @@ pub(in crate::modules) fn shown(stored: Stored) -> Result<Response, ApiError> {
 }
 
 /// The answer under this tag, which has no letter that a header could not carry.
-fn tagged(response: Response, tag: &str) -> Result<Response, ApiError> {
+pub(in crate::modules) fn tagged(response: Response, tag: &str) -> Result<Response, ApiError> {
     let tag = HeaderValue::from_str(&format!("\"{tag}\"")).map_err(|error| ApiError::internal(error.to_string()))?;
     Ok(response.with(ETAG, tag).with(CACHE_CONTROL, REVALIDATED))
 }

@@ -37,7 +37,8 @@ const BY_SOURCE: &str = "SELECT key, json, created_at, updated_at, revision FROM
                          WHERE source_trace = ?1 AND key BETWEEN ?2 AND ?3 ORDER BY key LIMIT 1";
 const DELETED: &str = "SELECT key, json, created_at, deleted_at, 0 FROM record_bin WHERE key = ?1";
 
-fn stored(row: &Row<'_>) -> Result<Stored, Error> {
+/// The record of a row with `key`, `json`, `created_at`, `updated_at` and `revision`.
+pub(in crate::modules) fn stored(row: &Row<'_>) -> Result<Stored, Error> {
     Ok(Stored {
         key: Key(row.get(0)?),
         json: row.get(1)?,

@@ -77,7 +77,7 @@ pub fn read(kind: &Kind, query: &str, zone: &Zone) -> Result<Wanted, ApiError> {
             _ => {
                 let Some((field, _)) = kind.filters().find(|(_, parameter)| parameter == name) else { continue };
                 let value = match field.form {
-                    Form::Flag => match flag(value) {
+                    Form::Flag | Form::Object(_) => match flag(value) {
                         Some(flag) => flag.to_string(),
                         None => {
                             let msg = "Input should be a valid boolean, unable to interpret input";

@@ -1,0 +1,48 @@
+//! What the calendar serves beyond its records (contract 04 §5.2).
+
+use std::rc::Rc;
+
+use http::Method;
+
+use super::{files, occurrences};
+use crate::gate::{Route, Routes};
+use crate::modules::desk::{self, Desk};
+use crate::modules::records::OwnList;
+
+/// What is served.
+pub(in crate::modules) const ROUTES: [Route; 6] = [
+    Route::json(&Method::POST, OCCURRENCE)
+        .anyone()
+        .carrying(&desk::HEADERS)
+        .does("Skip, move or complete one occurrence of an entry"),
+    Route::public(&Method::DELETE, OCCURRENCE)
+        .carrying(&desk::HEADERS)
+        .does("Take back what was said of one occurrence"),
+    Route::public(&Method::GET, "/api/v1/calendar/export.ics")
+        .carrying(&desk::HEADERS)
+        .does("Give the calendar as a file, with podija's events that have a date"),
+    Route::public(&Method::GET, "/api/v1/calendar/feed.ics")
+        .carrying(&desk::HEADERS)
+        .does("The same for calendars that subscribe, by the feed's `token`"),
+    Route::public(&Method::POST, "/api/v1/calendar/feed")
+        .carrying(&desk::HEADERS)
+        .does("Make the feed's token, which is shown this once; one that was there ends"),
+    Route::public(&Method::DELETE, "/api/v1/calendar/feed").carrying(&desk::HEADERS).does("End the feed's token"),
+];
+
+const OCCURRENCE: &str = "/api/v1/calendar/entries/{id}/occurrences/{moment}";
+
+/// What it says itself of its lists.
+pub(in crate::modules) static LISTS: &[(&str, OwnList)] = &[("calendar", occurrences::list)];
+
+/// Adds them for one shard.
+pub(in crate::modules) fn add(desk: &Rc<Desk>, to: &mut Routes) {
+    let [set, take_back, export, feed, make_feed, end_feed] = ROUTES;
+    desk.add(to, set, occurrences::set);
+    desk.add(to, take_back, occurrences::take_back);
+    desk.add(to, export, files::export);
+    // Phones that subscribe have no session: its token is what lets them in.
+    desk.add_open(to, feed, files::feed);
+    desk.add(to, make_feed, files::make_feed);
+    desk.add(to, end_feed, files::end_feed);
+}

@@ -1,0 +1,159 @@
+//! What of the calendar lies in the database besides its records, and how those are looked for.
+
+use crate::clock::Timestamp;
+use crate::modules::records::kinds::Kind;
+use crate::modules::records::record::Key;
+use crate::modules::records::store::{Stored, stored};
+use crate::store::{Error, Query, Tx, Value};
+
+/// Entries with a rule that are looked at for one answer; the newest.
+pub(in crate::modules) const RECURRING_MAX: usize = 2_000;
+/// Entries without a rule that are looked at for one answer; the first of the stretch.
+pub(super) const ONCE_MAX: usize = 5_000;
+/// Entries without a rule that begin before a stretch and are looked at to see whether they last into it; the last ones.
+pub(super) const LASTING_MAX: usize = 1_000;
+/// Bytes of entries that are looked at for one answer.
+pub(super) const LOOKED_AT_MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// Entries as they are answered.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) entries: Vec<String>,
+    bytes: usize,
+    /// Whether there are more, which are not looked at.
+    pub(super) is_cut: bool,
+}
+
+impl Found {
+    fn gather(
+        &mut self,
+        query: &impl Query,
+        sql: &'static str,
+        values: &[Value<'_>],
+        most: usize,
+    ) -> Result<(), Error> {
+        let mut rows = 0;
+        query.each(sql, values, |row| {
+            let json: &str = row.get(0)?;
+            rows += 1;
+            if rows > most || self.bytes + json.len() > LOOKED_AT_MAX_BYTES {
+                self.is_cut = true;
+            } else {
+                self.bytes += json.len();
+                self.entries.push(json.to_owned());
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds the entries with a rule that begin before this moment.
+    pub(super) fn recurring(&mut self, query: &impl Query, kind: &Kind, until: i64) -> Result<(), Error> {
+        let (first, last) = Key::range(kind);
+        let sql = "SELECT r.json FROM record_facts f JOIN records r ON r.key = f.key \
+                   WHERE f.name = 'recurrence_pattern' AND f.value = 'true' AND f.key BETWEEN ?1 AND ?2 \
+                   AND r.moment < ?3 ORDER BY f.key DESC LIMIT ?4";
+        let limit = (RECURRING_MAX + 1).into();
+        self.gather(query, sql, &[first.into(), last.into(), until.into(), limit], RECURRING_MAX)
+    }
+
+    /// Adds the entries without a rule that begin in [from, until).
+    pub(super) fn once(&mut self, query: &impl Query, kind: &Kind, from: i64, until: i64) -> Result<(), Error> {
+        let (first, last) = Key::range(kind);
+        let sql = "SELECT r.json FROM records r WHERE r.moment >= ?1 AND r.moment < ?2 AND r.key BETWEEN ?3 AND ?4 \
+                   AND NOT EXISTS (SELECT 1 FROM record_facts f WHERE f.name = 'recurrence_pattern' \
+                   AND f.value = 'true' AND f.key = r.key) ORDER BY r.moment, r.key LIMIT ?5";
+        let limit = (ONCE_MAX + 1).into();
+        self.gather(query, sql, &[from.into(), until.into(), first.into(), last.into(), limit], ONCE_MAX)
+    }
+
+    /// Adds the last of the entries without a rule that begin in [early, from) and have an end.
+    pub(super) fn lasting(&mut self, query: &impl Query, kind: &Kind, early: i64, from: i64) -> Result<(), Error> {
+        let (first, last) = Key::range(kind);
+        let sql = "SELECT r.json FROM records r WHERE r.moment >= ?1 AND r.moment < ?2 AND r.key BETWEEN ?3 AND ?4 \
+                   AND json_extract(r.json, '$.end_time') IS NOT NULL \
+                   AND NOT EXISTS (SELECT 1 FROM record_facts f WHERE f.name = 'recurrence_pattern' \
+                   AND f.value = 'true' AND f.key = r.key) ORDER BY r.moment DESC, r.key DESC LIMIT ?5";
+        let limit = LASTING_MAX.into();
+        self.gather(query, sql, &[early.into(), from.into(), first.into(), last.into(), limit], LASTING_MAX)
+    }
+}
+
+/// The first and the last moment of all records of a kind.
+pub(super) fn moments(query: &impl Query, kind: &Kind) -> Result<Option<(i64, i64)>, Error> {
+    let (first, last) = Key::range(kind);
+    let sql = "SELECT MIN(moment), MAX(moment) FROM records WHERE key BETWEEN ?1 AND ?2";
+    let found: Option<(Option<i64>, Option<i64>)> =
+        query.one(sql, &[first.into(), last.into()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(found.and_then(|(first, last)| Some((first?, last?))))
+}
+
+/// So many records of a kind behind this key, in the order of their ids.
+pub(super) fn page(query: &impl Query, kind: &Kind, after: i64, most: usize) -> Result<Vec<Stored>, Error> {
+    let (first, last) = Key::range(kind);
+    let sql = "SELECT key, json, created_at, updated_at, revision FROM records \
+               WHERE key > ?1 AND key BETWEEN ?2 AND ?3 ORDER BY key LIMIT ?4";
+    query.all(sql, &[after.into(), first.into(), last.into(), most.into()], stored)
+}
+
+/// Keeps this hash as that of the feed's token, and no other.
+pub(super) fn keep_feed(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<(), Error> {
+    let now: Timestamp = tx.now();
+    tx.run(
+        "INSERT INTO calendar_feed (id, token_hash, created_at) VALUES (1, ?1, ?2) \
+         ON CONFLICT (id) DO UPDATE SET token_hash = excluded.token_hash, created_at = excluded.created_at",
+        &[token_hash.into(), now.into()],
+    )
+}
+
+/// Ends the feed; whether there was one.
+pub(super) fn end_feed(tx: &mut Tx<'_>) -> Result<bool, Error> {
+    tx.change("DELETE FROM calendar_feed WHERE id = 1", &[]).map(|ended| ended > 0)
+}
+
+/// Whether this is the hash of the feed's token.
+pub(super) fn is_feed(query: &impl Query, token_hash: &[u8; 32]) -> Result<bool, Error> {
+    query.exists("SELECT 1 FROM calendar_feed WHERE token_hash = ?1", &[token_hash.into()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::MIGRATIONS;
+    use crate::store::testing::House;
+
+    #[test]
+    fn so_many_entries_are_looked_at() {
+        let house = House::at(Timestamp(0), MIGRATIONS);
+        let kind = Kind::of_module("calendar").unwrap();
+        house.write(move |tx| {
+            for id in 1..=RECURRING_MAX as i64 + 1 {
+                let key = Key::of(kind, id).unwrap().0;
+                let record = "INSERT INTO records (key, json, moment, created_at, updated_at, revision) \
+                              VALUES (?1, '{}', 0, 0, 0, 0)";
+                tx.run(record, &[key.into()]).unwrap();
+                let fact = "INSERT INTO record_facts (name, value, key) VALUES ('recurrence_pattern', 'true', ?1)";
+                tx.run(fact, &[key.into()]).unwrap();
+            }
+            for id in 0..=ONCE_MAX as i64 {
+                let key = Key::of(kind, id + 10_000).unwrap().0;
+                let record = "INSERT INTO records (key, json, moment, created_at, updated_at, revision) \
+                              VALUES (?1, '{\"end_time\":\"\"}', 0, 0, 0, 0)";
+                tx.run(record, &[key.into()]).unwrap();
+            }
+        });
+        let gathered = |gather: &dyn Fn(&mut Found)| {
+            let mut found = Found::default();
+            gather(&mut found);
+            (found.entries.len(), found.is_cut)
+        };
+        let reader = &*house.reader;
+        assert_eq!(gathered(&|found| found.recurring(reader, kind, 1).unwrap()), (RECURRING_MAX, true));
+        assert_eq!(gathered(&|found| found.recurring(reader, kind, 0).unwrap()), (0, false));
+        assert_eq!(gathered(&|found| found.once(reader, kind, 0, 1).unwrap()), (ONCE_MAX, true));
+        assert_eq!(gathered(&|found| found.lasting(reader, kind, 0, 1).unwrap()), (LASTING_MAX, false));
+        let full = Found { bytes: LOOKED_AT_MAX_BYTES, ..Found::default() };
+        let mut found = full;
+        found.once(reader, kind, 0, 1).unwrap();
+        assert_eq!((found.entries.len(), found.is_cut), (0, true));
+    }
+}
