@@ -10,6 +10,13 @@ use super::ci::chat::{CHAT_LINES_MAX, CHAT_WORDS_MAX};
 use super::ci::related::{CANDIDATES_MAX, RELATED_MAX};
 use super::ci::routes::CAPTURES_PAGE_MAX;
 use super::ci::talk::{CHAT_MESSAGE_MAX_CHARS, CHAT_RECORDS_MAX};
+use super::gallery::exif::SEGMENTS_MAX;
+use super::gallery::kind::HEAD_BYTES;
+use super::gallery::multipart::{BOUNDARY_MAX_BYTES, HEAD_MAX_BYTES, PARTS_MAX};
+use super::gallery::picture::{PIXELS_MAX, WHOLE_PIXELS_MAX};
+use super::gallery::serving::NAME_MAX_CHARS;
+use super::gallery::upload::FIELDS_MAX_BYTES;
+use super::gallery::{BOXES_MAX, NAMED_MAX_FILES, SAME_MAX_RECORDS};
 use super::glue::{
     BIN_DAYS, CLAIMED_MAX, DAY_MAX_ITEMS, FOUND_MAX, IMPORT_MAX_BYTES, LINE_MAX_BYTES, LINK_KIND_MAX_CHARS, LINKS_MAX,
     LOOKED_AT_MAX, REPORTED_MAX_LINES, SNIPPET_MAX_CHARS,
@@ -161,4 +168,40 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
             "the others are not in it; `X-Truncated: true`",
         )
         .tested_by("so_many_entries_are_looked_at"),
+    BoundRow::new(&MODULES, "HEAD_BYTES", HEAD_BYTES as u64, "bytes")
+        .of("The beginning of a file by which it is known what that is.", "the rest is not looked at")
+        .tested_by("what_households_keep_is_known"),
+    BoundRow::new(&MODULES, "HEAD_MAX_BYTES", HEAD_MAX_BYTES as u64, "bytes")
+        .of("The head of a part of a form.", "422 `validation_error`")
+        .tested_by("what_is_no_form_is_told_so"),
+    BoundRow::new(&MODULES, "PARTS_MAX", PARTS_MAX as u64, "parts")
+        .of("Parts of one form.", "422 `validation_error`")
+        .tested_by("what_is_no_form_is_told_so"),
+    BoundRow::new(&MODULES, "BOUNDARY_MAX_BYTES", BOUNDARY_MAX_BYTES as u64, "bytes")
+        .of("The boundary of a form (RFC 2046).", "422 `validation_error`")
+        .tested_by("a_boundary_is_as_the_standard_has_it"),
+    BoundRow::new(&MODULES, "FIELDS_MAX_BYTES", FIELDS_MAX_BYTES as u64, "bytes")
+        .of("Fields of a form, with their names, without its file.", "422 `validation_error`")
+        .tested_by("what_is_no_upload_leaves_nothing"),
+    BoundRow::new(&MODULES, "SEGMENTS_MAX", SEGMENTS_MAX as u64, "segments")
+        .of("Segments of a picture that is uploaded.", "422 `validation_error`")
+        .tested_by("segments_without_end_are_refused"),
+    BoundRow::new(&MODULES, "BOXES_MAX", BOXES_MAX as u64, "boxes")
+        .of("Boxes of a film or a HEIC that is uploaded.", "422 `validation_error`")
+        .tested_by("boxes_without_end_are_refused"),
+    BoundRow::new(&MODULES, "PIXELS_MAX", PIXELS_MAX, "pixels")
+        .of("A picture that gets thumbnails.", "it is kept without")
+        .tested_by("a_picture_over_the_bounds_has_none"),
+    BoundRow::new(&MODULES, "WHOLE_PIXELS_MAX", WHOLE_PIXELS_MAX, "pixels")
+        .of("The same of one that can only be decoded as a whole.", "it is kept without")
+        .tested_by("a_picture_over_the_bounds_has_none"),
+    BoundRow::new(&MODULES, "NAME_MAX_CHARS", NAME_MAX_CHARS as u64, "characters")
+        .of("The name of a file that people see.", "it is cut, but for its end such as `.jpg`")
+        .tested_by("names_are_made_fit_to_show"),
+    BoundRow::new(&MODULES, "SAME_MAX_RECORDS", SAME_MAX_RECORDS as u64, "records")
+        .of("Records of one file among which that of the same upload is looked for.", "it makes another")
+        .tested_by("so_many_records_of_a_file_are_looked_at"),
+    BoundRow::new(&MODULES, "NAMED_MAX_FILES", NAMED_MAX_FILES as u64, "files")
+        .of("Files of each sort that `inkring gallery verify` names.", "counted")
+        .tested_by("files_are_named_up_to_a_number_and_counted_beyond"),
 ];

@@ -7,15 +7,17 @@ use std::time::Duration;
 use super::access::door::Door;
 use super::access::password;
 use super::desk::{Desk, Shared};
+use super::gallery::Gallery;
 use super::limits::{CLIENTS_MAX, Limits};
 use super::listeners::Listeners;
 use super::options::{self, CHAT, ENABLED, PARTICIPANT_KEY};
 use super::participant::door::KeyDoor;
 use super::states::States;
 use super::{
-    bounds, calendar, ci, errors, glue, kazkar, listening, malya, nastrij, participant, podija, records, registry,
-    session, status,
+    bounds, calendar, ci, errors, gallery, glue, kazkar, listening, malya, nastrij, participant, podija, records,
+    registry, session, status,
 };
+use crate::feature::verb::Verbs;
 use crate::feature::{Check, Feature, Figures, House, Replacement, Running, ShardParts, StartError};
 use crate::gate::Routes;
 use crate::housekeeper::{self, Task};
@@ -43,10 +45,12 @@ pub static FEATURE: Feature = Feature {
         &session::ROUTES,
         &status::ROUTES,
         &calendar::ROUTES,
+        &gallery::ROUTES,
     ],
     schema: super::MIGRATIONS,
     counted: &["records"],
     memory: |settings, _| Limits::memory_max(settings.small(&options::PER_HOUR), CLIENTS_MAX) as u64,
+    verbs: Some(Verbs::of::<gallery::Verb>()),
     ..Feature::new("modules", start)
 };
 
@@ -69,14 +73,17 @@ fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartEr
         participant: KeyDoor::new(settings.secret(&PARTICIPANT_KEY)),
         house: house.clone(),
     });
+    let enabled = settings.flag(&ENABLED);
     let every = settings.seconds(&housekeeper::EVERY);
-    Ok(Arc::new(Modules { shared, enabled: settings.flag(&ENABLED), every }))
+    let gallery = enabled.then(|| Gallery::open(settings, house)).transpose()?;
+    Ok(Arc::new(Modules { shared, enabled, every, gallery }))
 }
 
 struct Modules {
     shared: Arc<Shared>,
     enabled: bool,
     every: Duration,
+    gallery: Option<Arc<Gallery>>,
 }
 
 impl Running for Modules {
@@ -100,6 +107,7 @@ impl Running for Modules {
         session::add(&desk, to);
         status::add(&desk, to);
         calendar::add(&desk, to);
+        self.gallery.iter().for_each(|gallery| gallery::add(&desk, gallery, to));
     }
 
     fn figures(&self) -> Option<Figures> {
@@ -121,6 +129,8 @@ impl Running for Modules {
     }
 
     fn tasks(&self, reader: &Rc<Reader>) -> Vec<Task> {
-        vec![glue::task(&self.shared.house, reader, self.every)]
+        let house = &self.shared.house;
+        let files = self.gallery.iter().map(|gallery| gallery.task(house, reader));
+        [glue::task(house, reader, self.every)].into_iter().chain(files).collect()
     }
 }

@@ -1,8 +1,11 @@
 //! What is configured of the modules.
 
+use std::path::PathBuf;
+
 use super::limits::PER_HOUR_MAX;
 use super::zone::Zone;
-use crate::settings::{Kind, Knob, Section, Settings, flag, int, secret};
+use crate::settings::{Kind, Knob, Section, Settings, flag, int, secret, text};
+use crate::store::options::DATABASE;
 
 /// The heading of all that belongs to them.
 pub(super) static MODULES: Section = Section { title: "Modules", after: None };
@@ -42,7 +45,40 @@ pub(crate) static PARTICIPANT_KEY: Knob =
          it answers 500.",
     );
 
-pub(crate) const KNOBS: &[&Knob] = &[&ENABLED, &TIMEZONE, &PER_MINUTE, &PER_HOUR, &PASSWORD, &CHAT, &PARTICIPANT_KEY];
+pub(crate) static GALLERY_DIR: Knob = text(&MODULES, "GALLERY_DIR").refusing().private().meaning(
+    "The directory of the files that are uploaded to the gallery. Unless set, it is `media` beside the database.",
+);
+
+pub(crate) static GALLERY_MAX_BYTES: Knob =
+    Knob::new(&MODULES, "GALLERY_MAX_BYTES", int(1, GALLERY_MOST_BYTES as u64, "bytes"), "52428800")
+        .at_bound("413 `payload_too_large`", "what_is_no_upload_leaves_nothing")
+        .meaning("How large a file may be that is uploaded to the gallery.");
+
+pub(crate) static GALLERY_KEEP_LOCATION: Knob = flag(&MODULES, "GALLERY_KEEP_LOCATION", "false").meaning(
+    "Whether files of the gallery are served with what they say of where they were taken. false serves a copy without; the file \
+     itself stays as it was sent.",
+);
+
+/// What a file of the gallery may have at most, whatever is configured.
+pub(super) const GALLERY_MOST_BYTES: usize = 4 * 1024 * 1024 * 1024;
+
+pub(crate) const KNOBS: &[&Knob] = &[
+    &ENABLED,
+    &TIMEZONE,
+    &PER_MINUTE,
+    &PER_HOUR,
+    &PASSWORD,
+    &CHAT,
+    &PARTICIPANT_KEY,
+    &GALLERY_DIR,
+    &GALLERY_MAX_BYTES,
+    &GALLERY_KEEP_LOCATION,
+];
+
+/// Where the files of the gallery are.
+pub(super) fn gallery_directory(settings: &Settings) -> PathBuf {
+    settings.path(&GALLERY_DIR).unwrap_or_else(|| settings.database(&DATABASE).with_file_name("media"))
+}
 
 /// Where the household lives.
 pub(super) fn zone(settings: &Settings) -> Result<Zone, String> {

@@ -42,6 +42,7 @@ mod model;
 mod modules_calendar;
 mod modules_ci;
 mod modules_door;
+mod modules_gallery;
 mod modules_glue;
 mod modules_kazkar;
 mod modules_records;

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::reading::{read, read_up_to};
 
 /// Boxes of one file.
-pub(super) const BOXES_MAX: usize = 10_000;
+pub(in crate::modules) const BOXES_MAX: usize = 10_000;
 /// What is read of the box that describes a picture, and of one that may hold the position of a film.
 const DESCRIPTION_MAX_BYTES: u64 = 1024 * 1024;
 

@@ -132,8 +132,13 @@ pub enum Removal {
 pub enum Found {
     /// An upload.
     Original(Name),
-    /// What belongs to one, by the hash of that.
-    Beside(Hash),
+    /// What belongs to one.
+    Beside {
+        /// The hash of that.
+        of: Hash,
+        /// Where it is.
+        path: PathBuf,
+    },
     /// What is none of ours.
     Foreign(PathBuf),
 }
@@ -150,8 +155,14 @@ impl Shelf {
             std::fs::remove_file(entry?.path())?;
         }
         sync_names(directory)?;
+        Ok(Self::at(directory))
+    }
+
+    /// The same for who only looks, while a server may be at work there.
+    #[must_use]
+    pub fn at(directory: &Path) -> Self {
         let busy = Mutex::new(HashMap::new());
-        Ok(Self { directory: directory.to_owned(), next: AtomicU64::new(0), busy, removed: Condvar::new() })
+        Self { directory: directory.to_owned(), next: AtomicU64::new(0), busy, removed: Condvar::new() }
     }
 
     /// Where a part of an upload is, if it is there.
@@ -227,28 +238,52 @@ impl Shelf {
     ///
     /// # Errors
     /// What `is_wanted` fails with, and when something cannot be removed. The original goes first: what is left is found as
-    /// [`Found::Beside`].
+    /// [`Found::Beside`], and goes by [`Shelf::remove_beside`].
     pub fn remove<E: From<io::Error>>(
         &self,
         name: &Name,
         is_wanted: impl FnOnce() -> Result<bool, E>,
     ) -> Result<Removal, E> {
+        self.unless_held(name.hash, is_wanted, || {
+            for part in Part::ALL.into_iter().rev() {
+                remove_file(&self.path(name, part))?;
+            }
+            let path = self.path(name, Part::Original);
+            sync_names(path.parent().unwrap_or(&self.directory))
+        })
+    }
+
+    /// Removes what was made of an upload that is not there any more, in the same way.
+    ///
+    /// # Errors
+    /// As [`Shelf::remove`].
+    pub fn remove_beside<E: From<io::Error>>(
+        &self,
+        of: Hash,
+        path: &Path,
+        is_wanted: impl FnOnce() -> Result<bool, E>,
+    ) -> Result<Removal, E> {
+        self.unless_held(of, is_wanted, || remove_file(path))
+    }
+
+    fn unless_held<E: From<io::Error>>(
+        &self,
+        hash: Hash,
+        is_wanted: impl FnOnce() -> Result<bool, E>,
+        remove: impl FnOnce() -> io::Result<()>,
+    ) -> Result<Removal, E> {
         {
             let mut busy = self.busy.lock();
-            if busy.contains_key(&name.hash) {
+            if busy.contains_key(&hash) {
                 return Ok(Removal::Held);
             }
-            busy.insert(name.hash, Busy::Removing);
+            busy.insert(hash, Busy::Removing);
         }
-        let _removing = Removing { shelf: self, hash: name.hash };
+        let _removing = Removing { shelf: self, hash };
         if is_wanted()? {
             return Ok(Removal::Wanted);
         }
-        for part in Part::ALL.into_iter().rev() {
-            remove_file(&self.path(name, part))?;
-        }
-        let path = self.path(name, Part::Original);
-        sync_names(path.parent().unwrap_or(&self.directory))?;
+        remove()?;
         Ok(Removal::Gone)
     }
 
@@ -305,7 +340,7 @@ impl Shelf {
         let parts = name.and_then(|name| Some((name.split_once('.')?, name.rsplit_once('.')?.1)));
         let beside = parts.and_then(|((hex, _), extension)| Name::parse(&format!("{hex}.{extension}")));
         match beside.filter(|name| Part::ALL.iter().any(|part| self.path(name, *part) == path)) {
-            Some(name) => Found::Beside(name.hash),
+            Some(name) => Found::Beside { of: name.hash, path },
             None => Found::Foreign(path),
         }
     }
@@ -504,9 +539,11 @@ mod tests {
         assert_eq!(incoming(&shelf), 0);
         assert_eq!(shelf.is_whole(&first.name).unwrap(), Some(true));
         let mut found = walked(&shelf);
-        found.sort_by_key(|file| matches!(file, Found::Beside(_)));
-        let beside = || Found::Beside(first.name.hash);
-        assert_eq!(found, [Found::Original(first.name), beside(), beside()]);
+        found.sort_by_key(|file| matches!(file, Found::Beside { .. }));
+        assert_eq!(found[0], Found::Original(first.name));
+        let is_beside =
+            |file: &Found| matches!(file, Found::Beside { of, path } if *of == first.name.hash && path.exists());
+        assert!(found.len() == 3 && found[1..].iter().all(is_beside), "{found:?}");
     }
 
     #[test]
