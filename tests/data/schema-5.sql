@@ -264,6 +264,7 @@ CREATE TABLE ci_undos (
     id        TEXT    PRIMARY KEY,
     undone_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
 -- The feed of the calendar: the SHA-256 of the token that it is read with. One row, or none where there is no feed.
 CREATE TABLE calendar_feed (
     id         INTEGER PRIMARY KEY CHECK (id = 1),
