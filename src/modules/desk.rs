@@ -57,6 +57,17 @@ impl Desk {
         self.add_after(to, route, Desk::admitted, handler);
     }
 
+    /// The same for files that pages show, of which one page asks for many at once: they are not counted.
+    pub(super) fn add_file(
+        self: &Rc<Self>,
+        to: &mut Routes,
+        route: Route,
+        handler: impl Fn(&Rc<Self>, &Call<'_>) -> Result<Outcome, ApiError> + 'static,
+    ) {
+        let desk = Rc::clone(self);
+        to.add(route, move |call| desk.admitted(call).and_then(|()| handler(&desk, call)));
+    }
+
     /// The same for requests that pass without a session: what is no secret of the household, and the door itself.
     pub(super) fn add_open(
         self: &Rc<Self>,

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use crate::support::{Server, hold_writer, wait_for};
 
-const TABLES: [&str; 22] = [
+const TABLES: [&str; 23] = [
     "audit_anchor",
     "audit_events",
+    "calendar_feed",
     "ci_captures",
     "ci_undos",
     "draft_collaborators",

@@ -35,6 +35,15 @@ fn octets(client: &mut Client, query: &str, body: &[u8]) -> Value {
     raw(client, query, "application/octet-stream", body).expect(200)
 }
 
+/// A form with one file, of which its sender says this.
+fn form(client: &mut Client, name: &str, sent: &str, file: &[u8]) -> Value {
+    let head = format!(
+        "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: {sent}\r\n\r\n"
+    );
+    let body = [head.as_bytes(), file, b"\r\n--B--\r\n"].concat();
+    raw(client, "", "multipart/form-data; boundary=B", &body).expect(200)
+}
+
 fn get(client: &mut Client, path: &str, headers: &[(&str, &str)]) -> Answer {
     client.request("GET", path, headers, b"")
 }
@@ -228,7 +237,7 @@ fn pictures_are_what_they_are_whatever_they_are_called() {
         (&bomb[..40], "cut.png", "image/png", "image/png", ".png"),
         (&bomb, "bomb.png", "image/png", "image/png", ".png"),
     ] {
-        let item = raw(&mut client, &format!("name={name}"), sent, body).expect(200);
+        let item = form(&mut client, name, sent, body);
         assert_eq!((&item["mime_type"], path_of(&item).ends_with(end)), (&json!(mime), true), "{name}");
         let served = get(&mut client, path_of(&item), &[]);
         assert_eq!(served.header("content-type"), Some(mime));
@@ -265,7 +274,7 @@ fn pictures_that_are_programs_are_only_given_away() {
         (b"GIF89a/*<script>document.title='ran'</script>*/=1".to_vec(), "a.gif", "image/gif"),
         (b"<!doctype html><script>document.title='ran'</script>".to_vec(), "photo.jpg", "image/jpeg"),
     ] {
-        let item = raw(&mut client, &format!("name={name}"), sent, &body).expect(200);
+        let item = form(&mut client, name, sent, &body);
         assert_eq!((&item["media_type"], &item["thumbnail_url"]), (&json!("document"), &Value::Null));
         let served = get(&mut client, path_of(&item), &[]);
         assert_eq!((served.status, &served.body), (200, &body));
@@ -314,8 +323,9 @@ fn a_large_file_costs_no_memory_and_one_over_the_bound_is_not_taken() {
 #[test]
 fn an_upload_that_breaks_off_leaves_nothing_nor_does_one_that_the_server_does_not_outlive() {
     let mut server = Server::start();
-    let head =
-        format!("POST {UPLOAD} HTTP/1.1\r\nHost: test\r\nContent-Type: text/plain\r\nContent-Length: 1000000\r\n\r\n");
+    let head = format!(
+        "POST {UPLOAD} HTTP/1.1\r\nHost: test\r\nContent-Type: application/octet-stream\r\nContent-Length: 1000000\r\n\r\n"
+    );
     let begin = |server: &Server| {
         let mut client = server.connect();
         client.send(&head);

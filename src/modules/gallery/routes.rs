@@ -51,7 +51,7 @@ pub(in crate::modules) fn add(desk: &Rc<Desk>, gallery: &Arc<Gallery>, to: &mut 
     let [upload_route, media_route] = ROUTES;
     let (uploads, files) = (Arc::clone(gallery), Arc::clone(gallery));
     desk.add(to, upload_route, move |desk, call| upload(desk, &uploads, call));
-    desk.add(to, media_route, move |desk, call| media(desk, &files, call));
+    desk.add_file(to, media_route, move |desk, call| media(desk, &files, call));
 }
 
 /// Takes a file and makes its record. The same upload again is the same record, so that one whose answer was lost may be tried
