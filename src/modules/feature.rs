@@ -14,8 +14,8 @@ use super::options::{self, CHAT, ENABLED, PARTICIPANT_KEY};
 use super::participant::door::KeyDoor;
 use super::states::States;
 use super::{
-    bounds, calendar, ci, errors, gallery, glue, kazkar, listening, malya, nastrij, participant, podija, records,
-    registry, session, status,
+    bounds, calendar, ci, errors, gallery, glue, kazkar, listening, malya, nastrij, openapi, participant, podija,
+    records, registry, session, status,
 };
 use crate::feature::verb::Verbs;
 use crate::feature::{Check, Feature, Figures, House, Replacement, Running, ShardParts, StartError};
@@ -44,6 +44,7 @@ pub static FEATURE: Feature = Feature {
         &glue::ROUTES,
         &session::ROUTES,
         &status::ROUTES,
+        &openapi::ROUTES,
         &calendar::ROUTES,
         &gallery::ROUTES,
     ],
@@ -106,6 +107,7 @@ impl Running for Modules {
         glue::add(&desk, to);
         session::add(&desk, to);
         status::add(&desk, to);
+        openapi::add(to, FEATURE.routes);
         calendar::add(&desk, to);
         self.gallery.iter().for_each(|gallery| gallery::add(&desk, gallery, to));
     }

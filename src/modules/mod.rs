@@ -18,6 +18,7 @@ mod malya;
 mod module;
 pub mod nastrij;
 mod news;
+mod openapi;
 mod options;
 pub mod participant;
 mod podija;

@@ -41,7 +41,8 @@ const MODULE_VERSION: &str = "0.1.0";
 /// Adds them for one shard.
 pub(super) fn add(desk: &Rc<Desk>, to: &mut Routes) {
     let [root, list, all, status, metadata, initialize, shutdown, module] = ROUTES;
-    desk.add_open(to, root, |_, _| {
+    // Whoever looks what this is uses up nothing (contract 04 §1.3).
+    to.add(root, |_: &Call<'_>| {
         let modules: Vec<&str> = MODULES.iter().map(|module| module.listed).collect();
         now(&json!({
             "status": "success", "message": "CIMEIKA FastAPI Backend", "version": API_VERSION, "canon_bundle_id": CANON,

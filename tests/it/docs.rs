@@ -144,6 +144,11 @@ fn the_page_of_rooms_is_as_written() {
 }
 
 #[test]
+fn the_page_of_the_modules_is_as_written() {
+    carry_out("docs/MODULES.md");
+}
+
+#[test]
 fn every_json_block_parses() {
     for (path, page) in pages() {
         for block in blocks(&page).iter().filter(|block| block.language == "json") {

@@ -38,7 +38,17 @@ fn the_61st_call_is_refused_and_probes_are_not() {
         Some("http://localhost:3000"),
         "a page may read that it is refused"
     );
-    for path in ["/health", "/ready", "/healthz", "/readyz", "/v1/collab/drafts"] {
+    for path in [
+        "/",
+        "/api/docs",
+        "/api/redoc",
+        "/api/openapi.json",
+        "/health",
+        "/ready",
+        "/healthz",
+        "/readyz",
+        "/v1/collab/drafts",
+    ] {
         for _ in 0..40 {
             assert_ne!(client.get(path, None).status, 429, "{path}");
         }
@@ -231,4 +241,29 @@ fn the_status_counts_all_that_is_asked() {
     assert_eq!(client.get("/ready", None).expect(200)["checks"]["modules"], "ok");
     client.request("POST", "/api/v1/modules/gallery/shutdown", &[], b"").expect(200);
     assert_eq!(client.get("/ready", None).expect(200)["checks"]["modules"], "warning");
+}
+
+#[test]
+fn the_api_is_described_by_what_it_is_made_of() {
+    let server = Server::with(&[("HOUSEHOLD_PASSWORD", PASSWORD)]);
+    let mut client = server.connect();
+    let document = client.get("/api/openapi.json", None).expect(200);
+    assert_eq!((&document["info"]["title"], &document["info"]["version"]), (&json!("CIMEIKA API"), &json!("2.2.1")));
+    let create = &document["paths"]["/api/v1/nastrij/emotions"]["post"];
+    assert_eq!(
+        create["requestBody"]["content"]["application/json"]["schema"]["$ref"],
+        "#/components/schemas/EmotionCreate"
+    );
+    assert_eq!(document["components"]["schemas"]["EmotionCreate"]["required"], json!(["emotion_state"]));
+    for path in ["/api/docs", "/api/docs/", "/api/redoc"] {
+        let page = client.get(path, None);
+        assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")), "{path}");
+        assert!(page.text().contains("<title>CIMEIKA API</title>"));
+        assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'self';"));
+        for link in ["src=\"", "href=\""] {
+            let from_elsewhere = page.text().split(link).skip(1).any(|rest| !rest.starts_with("/api/"));
+            assert!(!from_elsewhere, "the page has nothing from elsewhere");
+        }
+    }
+    assert_eq!(client.get("/api/docs.js", None).header("content-type"), Some("text/javascript; charset=utf-8"));
 }
