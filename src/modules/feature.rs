@@ -58,7 +58,7 @@ pub static FEATURE: Feature = Feature {
 fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
     let zone = options::zone(settings)?;
     if settings.production() && settings.flag(&ENABLED) && settings.text(&options::PASSWORD).is_none() {
-        log::warn!(remedy = "set HOUSEHOLD_PASSWORD, or MODULES_ENABLED=false"; "modules.closed");
+        log::info!(remedy = "set HOUSEHOLD_PASSWORD, or MODULES_ENABLED=false"; "modules.closed");
     }
     let weak = settings.text(&options::PASSWORD).filter(|_| settings.production()).and_then(password::fault);
     if let Some(fault) = weak {

@@ -554,7 +554,7 @@ fn a_database_of_the_first_version_is_taken_over_with_all_that_is_in_it() {
     drop(old);
     server.launch();
     let line = server.wait_for_log(|line| line["message"] == "store.migrated");
-    assert_eq!((&line["from"], &line["to"]), (&json!(1), &json!(4)));
+    assert_eq!((&line["from"], &line["to"]), (&json!(1), &json!(5)));
     assert_eq!(server.get("/v1/collab/drafts/old").expect(200)["data"]["segments"][0]["content"], "long ago");
     server.post_as("alice", &path("old", "segments"), &segment("today", "k")).expect(200);
     assert_eq!(

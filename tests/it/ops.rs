@@ -117,9 +117,10 @@ fn every_path_answers_and_every_answer_is_guarded() {
         assert!(answer.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"), "{target}");
     }
     // The public port has none of it.
-    for target in ["/", "/metrics", "/status", "/audit", "/log-level", "/backup"] {
+    for target in ["/metrics", "/status", "/audit", "/log-level", "/backup"] {
         assert_eq!(operated.server.get(target).status, 404, "{target}");
     }
+    assert!(operated.server.get("/").expect(200).get("modules").is_some(), "its root is another's");
 }
 
 #[test]

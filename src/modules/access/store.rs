@@ -85,6 +85,7 @@ mod tests {
         assert_eq!(sessions.len(), SESSIONS_MAX);
         assert!(sessions.iter().all(|session| session.id > 1), "the first one has ended");
         let first = sessions[SESSIONS_MAX - 1].id;
+        house.clock.advance(1_000_000);
         house.write(move |tx| seen(tx, first).unwrap());
         assert_eq!(all(&*house.reader).unwrap()[0].id, first);
         house.clock.advance(i64::try_from(LIFE.as_micros()).unwrap());

@@ -311,8 +311,8 @@ mod tests {
     const OLD: &[Migration] = &[Migration { version: 1, sql: "CREATE TABLE old (text TEXT NOT NULL) STRICT;" }];
     const NEW: &[Migration] = &[
         OLD[0],
-        Migration { version: 4, sql: "CREATE TABLE added (number INTEGER NOT NULL) STRICT;" },
-        Migration { version: 5, sql: "INSERT INTO added SELECT length(text) FROM old;" },
+        Migration { version: 6, sql: "CREATE TABLE added (number INTEGER NOT NULL) STRICT;" },
+        Migration { version: 7, sql: "INSERT INTO added SELECT length(text) FROM old;" },
     ];
 
     #[test]
@@ -321,15 +321,15 @@ mod tests {
         let (old, new) = (schema(OLD), schema(NEW));
         open(&path, &old).unwrap().connection.batch("INSERT INTO old VALUES ('seven')").unwrap();
         let found = open_read_only(&path, &new).unwrap_err().to_string();
-        assert!(found.contains("has schema version 3, and this inkring reads version 5"), "{found}");
+        assert!(found.contains("has schema version 5, and this inkring reads version 7"), "{found}");
         assert!(open_any_version(&path, &new).is_ok());
         let migrated = open(&path, &new).unwrap();
-        assert_eq!(user_version(&migrated.connection.0), Ok(5));
+        assert_eq!(user_version(&migrated.connection.0), Ok(7));
         assert_eq!(migrated.connection.one("SELECT number FROM added", &[], |row| row.get(0)), Ok(Some(5_i64)));
         drop(migrated);
         drop(open(&path, &new).unwrap());
         open_read_only(&path, &new).unwrap();
-        assert!(open(&path, &old).unwrap_err().to_string().contains("has schema version 5, and this inkring knows"));
+        assert!(open(&path, &old).unwrap_err().to_string().contains("has schema version 7, and this inkring knows"));
     }
 
     #[test]
@@ -341,7 +341,7 @@ mod tests {
         drop(open_after(&path, &old, nobody).unwrap());
         let refuses = open_after(&path, &new, &mut |_| Err("there is no backup".into()));
         let says =
-            "has schema version 3, and to bring it to 5 would change it for good: there is no backup; nothing in it";
+            "has schema version 5, and to bring it to 7 would change it for good: there is no backup; nothing in it";
         assert!(refuses.unwrap_err().to_string().contains(says));
         let mut seen = Vec::new();
         let mut looks = |pending: &Pending<'_>| {
@@ -350,7 +350,7 @@ mod tests {
             Ok(())
         };
         let opened = open_after(&path, &new, &mut looks).unwrap();
-        assert_eq!((user_version(&opened.connection.0), seen), (Ok(5), vec![(3, 5, 3)]));
+        assert_eq!((user_version(&opened.connection.0), seen), (Ok(7), vec![(5, 7, 5)]));
     }
 
     #[test]
@@ -359,9 +359,9 @@ mod tests {
         open(&path, &schema(OLD)).unwrap().connection.batch("INSERT INTO old VALUES ('seven')").unwrap();
         let connection = Connection::open(&path).unwrap();
         let before = table_names(&connection).unwrap();
-        let fails = &[OLD[0], NEW[1], Migration { version: 5, sql: "INSERT INTO old VALUES (NULL)" }];
+        let fails = &[OLD[0], NEW[1], Migration { version: 7, sql: "INSERT INTO old VALUES (NULL)" }];
         assert!(open(&path, &schema(fails)).unwrap_err().to_string().contains("NOT NULL constraint failed: old.text"));
-        assert_eq!((user_version(&connection).unwrap(), table_names(&connection).unwrap()), (3, before));
+        assert_eq!((user_version(&connection).unwrap(), table_names(&connection).unwrap()), (5, before));
         drop(connection);
         open(&path, &schema(NEW)).unwrap();
     }

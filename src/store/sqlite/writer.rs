@@ -197,7 +197,8 @@ impl<'s> WriterThread<'s> {
             began,
             last: last_change.bound(),
             last_change,
-            rows_at_checkpoint: 0,
+            // What has made the database is not counted.
+            rows_at_checkpoint: store.connection.0.total_changes(),
             // What a process that was killed has left there.
             unmoved_since: Some(began),
             batch: Vec::with_capacity(BATCH_MAX),

@@ -278,6 +278,7 @@ fn text_without_chance(text: &str) -> String {
         ("hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh", "<id>"),
         ("dddd-dd-ddTdd:dd:dd.dddddd+00:00", "<time>"),
         ("dddd-dd-ddTdd:dd:dd+00:00", "<time>"),
+        ("dddd-dd-ddTdd:dd:dd.ddddddZ", "<time>"),
         ("dddd-dd-ddTdd:dd:dd.dddZ", "<time>"),
     ];
     let fits = |shape: &str, text: &[u8]| {
