@@ -273,7 +273,7 @@ fn without_chance(value: &Value) -> Value {
 /// Puts a sign for each hash, each UUID and each time in a text.
 fn text_without_chance(text: &str) -> String {
     const HASH: &str = concat!("hhhhhhhhhhhhhhhh", "hhhhhhhhhhhhhhhh", "hhhhhhhhhhhhhhhh", "hhhhhhhhhhhhhhhh");
-    const SHAPES: [(&str, &str); 5] = [
+    const SHAPES: [(&str, &str); 6] = [
         (HASH, "<hash>"),
         ("hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh", "<id>"),
         ("dddd-dd-ddTdd:dd:dd.dddddd+00:00", "<time>"),
