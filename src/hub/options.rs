@@ -94,6 +94,17 @@ impl SeatLimits {
     }
 }
 
+/// As configured for topics that have no limit of their own: for a known user, and for nobody, of whom there may be many.
+pub fn seats_of_any_topic(settings: &Settings) -> [SeatLimits; 2] {
+    let seats = |per_user| SeatLimits {
+        global: when_on(settings, &GLOBAL),
+        per_topic: usize::MAX,
+        per_user,
+        topic_cap: usize::MAX,
+    };
+    [seats(when_on(settings, &PER_USER)), seats(usize::MAX)]
+}
+
 /// The bounds of each socket.
 pub fn socket_limits(settings: &Settings) -> SocketLimits {
     SocketLimits {

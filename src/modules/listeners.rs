@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::gate::Call;
-use crate::hub::options::{GLOBAL, LIMITED, PER_USER, may_open_sockets, socket_limits, socket_origins};
+use crate::hub::options::{may_open_sockets, seats_of_any_topic, socket_limits, socket_origins};
 use crate::hub::{Full, Seat, SeatLimits, Seats};
 use crate::net::SocketLimits;
 use crate::settings::Settings;
@@ -21,16 +21,9 @@ pub(super) struct Listeners {
 
 impl Listeners {
     pub(super) fn of(settings: &Settings) -> Self {
-        let when_limited = |knob| if settings.flag(&LIMITED) { settings.count(knob) } else { usize::MAX };
-        let seats = |per_user| SeatLimits {
-            global: when_limited(&GLOBAL),
-            per_topic: usize::MAX,
-            per_user,
-            topic_cap: usize::MAX,
-        };
         Self {
             origins: socket_origins(settings),
-            seats: [seats(when_limited(&PER_USER)), seats(usize::MAX)],
+            seats: seats_of_any_topic(settings),
             limits: Arc::new(socket_limits(settings)),
         }
     }

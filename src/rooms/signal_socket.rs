@@ -18,7 +18,7 @@ use super::signal::{
 };
 use crate::feature::{House, ShardParts};
 use crate::gate::{Call, Live, Outcome, Route, Routes};
-use crate::hub::options::{GLOBAL, LIMITED, PER_USER, may_open_sockets, socket_limits, socket_origins};
+use crate::hub::options::{may_open_sockets, seats_of_any_topic, socket_limits, socket_origins};
 use crate::hub::{Full, Replaced, Seat, SeatLimits, Subscription};
 use crate::net::socket::{Message, code};
 use crate::net::{Frame, Outgoing, Session, SocketLimits, SocketNote, Ticket};
@@ -60,17 +60,10 @@ struct SignalOptions {
 
 impl SignalOptions {
     fn of(settings: &Settings) -> Self {
-        let when_limited = |knob| if settings.flag(&LIMITED) { settings.count(knob) } else { usize::MAX };
-        let seats = |per_user| SeatLimits {
-            global: when_limited(&GLOBAL),
-            per_topic: usize::MAX,
-            per_user,
-            topic_cap: usize::MAX,
-        };
         Self {
             origins: socket_origins(settings),
             known_only: requires_token(settings),
-            seats: [seats(when_limited(&PER_USER)), seats(usize::MAX)],
+            seats: seats_of_any_topic(settings),
             limits: Arc::new(SocketLimits {
                 message_bytes: SIGNAL_MESSAGE_MAX_BYTES,
                 messages_per_second: SIGNAL_BURST_MESSAGES as usize,
