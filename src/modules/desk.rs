@@ -100,7 +100,10 @@ impl Desk {
                 return answer;
             }
             let headers = verdict.headers();
-            answer.map(|outcome| outcome.carrying(headers.clone())).map_err(|error| error.with_headers(headers))
+            match answer {
+                Ok(outcome) => Ok(outcome.carrying(headers)),
+                Err(error) => Err(error.with_headers(headers)),
+            }
         });
     }
 

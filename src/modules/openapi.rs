@@ -1,6 +1,8 @@
 //! The description of the modules' API for programs, `/api/openapi.json`, and the page that shows it, `/api/docs` (contract 04 §1.4,
 //! R15). Both are made of the routes and the kinds of record, so that they cannot say anything else than what is served.
 
+use std::sync::OnceLock;
+
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
@@ -48,11 +50,16 @@ static HTML: Asset = Asset::new(include_bytes!("pages/docs.html"), "text/html; c
 static JS: Asset = Asset::new(include_bytes!("pages/docs.js"), "text/javascript; charset=utf-8", CACHED);
 static CSS: Asset = Asset::new(include_bytes!("pages/docs.css"), "text/css; charset=utf-8", CACHED);
 
+/// The description, from the first time on that somebody asks: one for all shards, as there is one list of routes.
+static DOCUMENT: OnceLock<String> = OnceLock::new();
+
 /// Adds them for one shard. Nobody needs a session to read how things are done, and it is not counted.
-pub(super) fn add(to: &mut Routes, described: &[&[Route]]) {
+pub(super) fn add(to: &mut Routes, described: &'static [&'static [Route]]) {
     let [document, docs, redoc, script, style] = ROUTES;
-    let text = self::document(described).to_string();
-    to.add(document, move |_: &Call<'_>| Ok(Outcome::Now(Response::json(StatusCode::OK, text.clone().into_bytes()))));
+    to.add(document, move |_: &Call<'_>| {
+        let text = DOCUMENT.get_or_init(|| self::document(described).to_string());
+        Ok(Outcome::Now(Response::json(StatusCode::OK, text.as_bytes())))
+    });
     for (route, asset) in [(docs, &HTML), (redoc, &HTML), (script, &JS), (style, &CSS)] {
         to.add(route, move |call: &Call<'_>| asset.answer(call).map(Outcome::Now));
     }

@@ -12,7 +12,6 @@ use super::desk::{self, Desk};
 use super::errors::WRONG_PASSWORD;
 use super::records::answer;
 use super::zone::utc_text;
-use crate::audit::{Entry, Witness};
 use crate::gate::validate::{Check, Length};
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
 use crate::net::Response;
@@ -33,7 +32,8 @@ pub(super) const ROUTES: [Route; 4] = [
 pub(super) fn add(desk: &Rc<Desk>, to: &mut Routes) {
     let [begin, sessions, end_own, end_any] = ROUTES;
     desk.add_open(to, begin, log_in);
-    desk.add(to, sessions, |desk, call| {
+    // These two ask for the session themselves, so that it is looked up once.
+    desk.add_open(to, sessions, |desk, call| {
         let own = desk.session(call)?.map(|session| session.id);
         let (closed, now) = (desk.shared.door.is_closed(), call.clock.now());
         desk.parts.read(
@@ -54,7 +54,7 @@ pub(super) fn add(desk: &Rc<Desk>, to: &mut Routes) {
             },
         )
     });
-    desk.add(to, end_own, |desk, call| {
+    desk.add_open(to, end_own, |desk, call| {
         let Some(session) = desk.session(call)? else { return Ok(Outcome::Now(forgotten(call)?)) };
         let gone = forgotten(call)?;
         end(desk, call, session.id, move || Ok(gone))
@@ -76,12 +76,12 @@ fn end(
     id: i64,
     then: impl FnOnce() -> Result<Response, ApiError> + 'static,
 ) -> Result<Outcome, ApiError> {
-    let record = Record::of(desk, call);
+    let hand = desk.hand(call);
     let job = move |tx: &mut Tx<'_>| {
         if !close(tx, id)? {
             return Err(no_session());
         }
-        record.write(tx, "session.ended", id)
+        hand.note(tx, "session.ended", &format!("session/{id}"), &[])
     };
     desk.parts.change(call, job, move |()| then())
 }
@@ -127,10 +127,10 @@ fn log_in(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let agent =
         call.headers.get("user-agent").map(|agent| crate::text::cut(&String::from_utf8_lossy(agent), 200).into_owned());
     let address = call.client.to_string();
-    let record = Record::of(desk, call);
+    let hand = desk.hand(call);
     let job = move |tx: &mut Tx<'_>| {
         let id = open(tx, &hash, &address, agent.as_deref())?;
-        record.write(tx, "session.opened", id)?;
+        hand.note(tx, "session.opened", &format!("session/{id}"), &[])?;
         Ok(id)
     };
     desk.parts.change(call, job, move |id| {
@@ -138,25 +138,4 @@ fn log_in(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
         let response = Response::json(StatusCode::OK, body.to_string().into_bytes());
         cookie(response, &token.set_cookie(secure))
     })
-}
-
-/// Who opens or ends a session, for the audit log.
-struct Record {
-    witness: Option<Witness>,
-    request_id: String,
-}
-
-impl Record {
-    fn of(desk: &Desk, call: &Call<'_>) -> Self {
-        let audit = desk.shared.house.audit.as_ref();
-        let witness = audit.and_then(|audit| audit.witness(call.client, call.headers.get("user-agent")));
-        Self { witness, request_id: call.request_id.as_str().to_owned() }
-    }
-
-    fn write(&self, tx: &mut Tx<'_>, action: &'static str, id: i64) -> Result<(), ApiError> {
-        let Some(witness) = &self.witness else { return Ok(()) };
-        let (request_id, subject) = (self.request_id.as_str(), format!("session/{id}"));
-        witness.record(tx, &Entry { request_id, user_id: "household", action, subject: &subject, metadata: &[] })?;
-        Ok(())
-    }
 }

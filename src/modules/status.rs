@@ -3,13 +3,14 @@
 use std::rc::Rc;
 
 use http::Method;
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use super::desk::{self, Desk};
 use super::records::answer;
 use super::records::record::CANON;
 use super::registry::API_VERSION;
-use super::zone::{Zone, utc_text, wall_text};
+use super::zone::utc_text;
 use crate::clock::Timestamp;
 use crate::gate::{Outcome, Route, Routes};
 
@@ -36,8 +37,8 @@ pub(super) fn add(desk: &Rc<Desk>, to: &mut Routes) {
             "загальна_кількість_взаємодій": shared.house.traffic.total(),
             "uptime": uptime(up),
             "timezone": shared.zone.name(),
-            "utc_time": format!("{}+00:00", with_micros(utc_text(now).trim_end_matches('Z'))),
-            "local_time": local(&shared.zone, now),
+            "utc_time": with_offset(now, &TimeZone::UTC),
+            "local_time": with_offset(now, shared.zone.rules()),
             "participant_api": {
                 "enabled": shared.participant.has_key(), "last_call_at": shared.participant.last_call_at().map(utc_text),
             },
@@ -61,30 +62,24 @@ fn uptime(seconds: u64) -> String {
     format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
-/// The time on the household's wall with how far that is from UTC.
-fn local(zone: &Zone, now: Timestamp) -> String {
-    let Some(wall) = zone.wall(now) else { return String::new() };
-    let ahead = zone.ahead_of_utc(now);
-    let sign = if ahead < 0 { '-' } else { '+' };
-    format!("{}{sign}{:02}:{:02}", with_micros(&wall_text(wall)), ahead.abs() / 3600, ahead.abs() / 60 % 60)
-}
-
-/// A time always with six digits of a second.
-fn with_micros(text: &str) -> String {
-    if text.contains('.') { text.to_owned() } else { format!("{text}.000000") }
+/// A moment on a wall of this zone, always with six digits of a second, and how far that is from UTC.
+fn with_offset(at: Timestamp, zone: &TimeZone) -> String {
+    let at = jiff::Timestamp::from_microsecond(at.0).unwrap_or(jiff::Timestamp::MAX);
+    at.to_zoned(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%.6f%:z").to_string()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::zone::Zone;
     use super::*;
 
     #[test]
     fn times_are_shown_as_the_contract_shows_them() {
         assert_eq!([0, 59, 3661, 360_000].map(uptime), ["00:00:00", "00:00:59", "01:01:01", "100:00:00"]);
         let kyiv = Zone::named("Europe/Kyiv").unwrap();
-        assert_eq!(local(&kyiv, Timestamp(1_768_464_000_000_000)), "2026-01-15T10:00:00.000000+02:00");
-        assert_eq!(local(&kyiv, Timestamp(1_784_098_800_000_001)), "2026-07-15T10:00:00.000001+03:00");
+        assert_eq!(with_offset(Timestamp(1_768_464_000_000_000), kyiv.rules()), "2026-01-15T10:00:00.000000+02:00");
+        assert_eq!(with_offset(Timestamp(1_784_098_800_000_001), kyiv.rules()), "2026-07-15T10:00:00.000001+03:00");
         let west = Zone::named("America/New_York").unwrap();
-        assert_eq!(local(&west, Timestamp(1_768_464_000_000_000)), "2026-01-15T03:00:00.000000-05:00");
+        assert_eq!(with_offset(Timestamp(1_768_464_000_000_000), west.rules()), "2026-01-15T03:00:00.000000-05:00");
     }
 }

@@ -37,12 +37,6 @@ impl Zone {
         Some(self.0.to_datetime(at))
     }
 
-    /// How many seconds the wall is ahead of UTC at this moment.
-    #[must_use]
-    pub fn ahead_of_utc(&self, at: Timestamp) -> i32 {
-        jiff::Timestamp::from_microsecond(at.0).map_or(0, |at| self.0.to_offset(at).seconds())
-    }
-
     /// When the clock on the wall shows this. A time that is left out in spring is as much later as the clocks jump; of one that
     /// comes twice in autumn it is the first.
     #[must_use]

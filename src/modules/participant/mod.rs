@@ -2,7 +2,6 @@
 
 pub mod diagnosis;
 pub mod door;
-pub mod key;
 pub mod request;
 mod routes;
 pub mod window;

@@ -26,6 +26,13 @@ pub(in crate::modules) struct Hand {
     user: String,
 }
 
+/// Where a record is to lie, and of which change of its kind it comes.
+struct Place {
+    key: Key,
+    created_at: Timestamp,
+    revision: i64,
+}
+
 /// Records that are changed when one is deleted whose id they name.
 pub(in crate::modules) const RELATED_CLEARED_MAX: usize = 1000;
 
@@ -52,7 +59,8 @@ impl Hand {
     ) -> Result<Stored, ApiError> {
         let (revision, id) = store::counted(tx, kind, 1, 1)?;
         let key = Key::of(kind, id).ok_or_else(|| no_number(kind))?;
-        let stored = self.put(tx, kind, key, fields, tx.now(), revision)?;
+        let created_at = tx.now();
+        let stored = self.put(tx, kind, Place { key, created_at, revision }, fields, None)?;
         self.tell(tx, kind, &stored, fields, "created")?;
         Ok(stored)
     }
@@ -81,24 +89,9 @@ impl Hand {
         old_fields: &Fields,
         fields: &Fields,
     ) -> Result<Stored, ApiError> {
-        let (key, created_at, updated_at) = (old.key, old.created_at, tx.now());
         let (revision, _) = store::counted(tx, kind, 0, 0)?;
-        let json = json(kind, fields, key.id(), created_at);
-        let (new_facts, text) = (facts(kind, fields), text(kind, fields));
-        let written = Written {
-            key,
-            json: &json,
-            moment: self.moment(kind, fields, created_at),
-            source: text_of(fields, "source_trace"),
-            created_at,
-            updated_at,
-            revision,
-            facts: &new_facts,
-            title: title(kind, fields),
-            text: &text,
-        };
-        store::replace(tx, &written, &facts(kind, old_fields))?;
-        let stored = Stored { key, json, created_at, updated_at, revision };
+        let place = Place { key: old.key, created_at: old.created_at, revision };
+        let stored = self.put(tx, kind, place, fields, Some(old_fields))?;
         self.tell(tx, kind, &stored, fields, "updated")?;
         Ok(stored)
     }
@@ -149,7 +142,7 @@ impl Hand {
         store::unbin(tx, key)?;
         let fields = fields_of(&old)?;
         let (revision, _) = store::counted(tx, kind, 1, 0)?;
-        let stored = self.put(tx, kind, key, &fields, old.created_at, revision)?;
+        let stored = self.put(tx, kind, Place { key, created_at: old.created_at, revision }, &fields, None)?;
         self.tell(tx, kind, &stored, &fields, "restored")?;
         Ok(stored)
     }
@@ -174,23 +167,22 @@ impl Hand {
             }
             None => Key::of(kind, last_id).ok_or_else(|| no_number(kind))?,
         };
-        let stored = self.put(tx, kind, key, fields, created_at, revision)?;
+        let stored = self.put(tx, kind, Place { key, created_at, revision }, fields, None)?;
         self.tell(tx, kind, &stored, fields, "created")?;
         Ok(stored)
     }
 
-    /// Adds a record under this key.
+    /// Writes a record in its place: a new one, or one whose fields were these.
     fn put(
         &self,
         tx: &mut Tx<'_>,
         kind: &Kind,
-        key: Key,
+        Place { key, created_at, revision }: Place,
         fields: &Fields,
-        created_at: Timestamp,
-        revision: i64,
+        old: Option<&Fields>,
     ) -> Result<Stored, ApiError> {
         let json = json(kind, fields, key.id(), created_at);
-        let (facts, text, updated_at) = (facts(kind, fields), text(kind, fields), tx.now());
+        let (new_facts, text, updated_at) = (facts(kind, fields), text(kind, fields), tx.now());
         let written = Written {
             key,
             json: &json,
@@ -199,11 +191,14 @@ impl Hand {
             created_at,
             updated_at,
             revision,
-            facts: &facts,
+            facts: &new_facts,
             title: title(kind, fields),
             text: &text,
         };
-        store::add(tx, &written)?;
+        match old {
+            Some(old) => store::replace(tx, &written, &facts(kind, old))?,
+            None => store::add(tx, &written)?,
+        }
         Ok(Stored { key, json, created_at, updated_at, revision })
     }
 

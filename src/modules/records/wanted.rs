@@ -18,6 +18,9 @@ pub const PAGE_MAX_RECORDS: i64 = 100;
 /// Filters of one list, of those that name a value.
 pub const FILTERS_MAX: usize = 4;
 
+/// The parameters that lists of every kind have.
+const PLAIN: [&str; 6] = ["skip", "limit", "order", "from", "to", "q"];
+
 /// What a list is to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
@@ -53,7 +56,9 @@ pub fn read(kind: &Kind, query: &str, zone: &Zone) -> Result<Wanted, ApiError> {
     };
     let mut problems = Vec::new();
     let mut given: Vec<(String, String)> = Vec::new();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+    // What is not known is not kept: of that there may be thousands.
+    let is_known = |name: &str| PLAIN.contains(&name) || kind.filters().any(|(_, parameter)| parameter == name);
+    for (name, value) in form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| is_known(name)) {
         given.retain(|(known, _)| *known != name);
         given.push((name.into_owned(), value.into_owned()));
     }
