@@ -4,7 +4,9 @@ use super::access::session::COOKIES_MAX;
 use super::access::store::SESSIONS_MAX;
 use super::access::tries::TRIES_MAX;
 use super::calendar::expand::OCCURRENCES_MAX;
-use super::calendar::{EXPANDED_MAX_BYTES, RECURRING_MAX, STRETCH_MAX_DAYS};
+use super::calendar::ics_read::{ICS_EVENTS_MAX, ICS_FILE_MAX_BYTES};
+use super::calendar::reminder::{DUE_MAX, REMINDERS_MAX};
+use super::calendar::{EXPANDED_MAX_BYTES, ICS_EVENT_MAX_BYTES, RECURRING_MAX, STRETCH_MAX_DAYS};
 use super::ci::capture::{CAPTURE_TITLE_MAX_CHARS, CAPTURE_TYPE_MAX_CHARS};
 use super::ci::chat::{CHAT_LINES_MAX, CHAT_WORDS_MAX};
 use super::ci::related::{CANDIDATES_MAX, RELATED_MAX};
@@ -19,8 +21,9 @@ use super::gallery::upload::FIELDS_MAX_BYTES;
 use super::gallery::{BOXES_MAX, NAMED_MAX_FILES, SAME_MAX_RECORDS};
 use super::glue::{
     BIN_DAYS, CLAIMED_MAX, DAY_MAX_ITEMS, FOUND_MAX, IMPORT_MAX_BYTES, LINE_MAX_BYTES, LINK_KIND_MAX_CHARS, LINKS_MAX,
-    LOOKED_AT_MAX, REPORTED_MAX_LINES, SNIPPET_MAX_CHARS,
+    LOOKED_AT_MAX, SNIPPET_MAX_CHARS,
 };
+use super::importing::REPORTED_MAX_LINES;
 use super::kazkar::{INDEX_MAX_NAMES, ON_THIS_DAY_MAX};
 use super::limits::CLIENTS_MAX;
 use super::malya::BOARD_MAX_IDEAS;
@@ -168,6 +171,21 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
             "the others are not in it; `X-Truncated: true`",
         )
         .tested_by("so_many_entries_are_looked_at"),
+    BoundRow::new(&MODULES, "REMINDERS_MAX", REMINDERS_MAX as u64, "reminders")
+        .of("Reminders of one entry.", "422 `validation_error`")
+        .tested_by("settings_are_a_number_or_some"),
+    BoundRow::new(&MODULES, "DUE_MAX", DUE_MAX as u64, "reminders")
+        .of("Reminders in one list of those that are due, and told at once.", "the first of them; `more` is true")
+        .tested_by("an_answer_holds_so_many_and_the_next_goes_on_behind_it"),
+    BoundRow::new(&MODULES, "ICS_FILE_MAX_BYTES", ICS_FILE_MAX_BYTES as u64, "bytes")
+        .of("A calendar file that is taken in, one at a time.", "413 `payload_too_large`; 503 `overloaded` meanwhile")
+        .tested_by("files_and_what_is_in_them_are_bounded"),
+    BoundRow::new(&MODULES, "ICS_EVENTS_MAX", ICS_EVENTS_MAX as u64, "events")
+        .of("Events of such a file.", "422 `validation_error`")
+        .tested_by("files_and_what_is_in_them_are_bounded"),
+    BoundRow::new(&MODULES, "ICS_EVENT_MAX_BYTES", ICS_EVENT_MAX_BYTES as u64, "bytes")
+        .of("What one of them says of its entry.", "it is refused, and the next one is read")
+        .tested_by("one_event_says_so_much"),
     BoundRow::new(&MODULES, "HEAD_BYTES", HEAD_BYTES as u64, "bytes")
         .of("The beginning of a file by which it is known what that is.", "the rest is not looked at")
         .tested_by("what_households_keep_is_known"),

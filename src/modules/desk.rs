@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::access::door::{Door, Seen, token_of};
 use super::access::store::{self, Session};
+use super::calendar::Turns;
 use super::listeners::Listeners;
 use super::module::MODULES;
 use super::participant::door::KeyDoor;
@@ -38,6 +39,8 @@ pub(super) struct Shared {
     /// Whether the chat answers.
     pub(super) chat: bool,
     pub(super) participant: KeyDoor,
+    /// Whose turn it is to take a calendar file in.
+    pub(super) calendar_files: Turns,
 }
 
 /// The handlers' table on one shard.

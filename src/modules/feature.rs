@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::access::door::Door;
 use super::access::password;
+use super::calendar::Turns;
 use super::desk::{Desk, Shared};
 use super::gallery::Gallery;
 use super::limits::{CLIENTS_MAX, Limits};
@@ -50,7 +51,10 @@ pub static FEATURE: Feature = Feature {
     ],
     schema: super::MIGRATIONS,
     counted: &["records"],
-    memory: |settings, _| Limits::memory_max(settings.small(&options::PER_HOUR), CLIENTS_MAX) as u64,
+    memory: |settings, _| {
+        let clients = Limits::memory_max(settings.small(&options::PER_HOUR), CLIENTS_MAX);
+        (clients + calendar::ics_read::ICS_FILE_MAX_BYTES) as u64
+    },
     verbs: Some(Verbs::of::<gallery::Verb>()),
     ..Feature::new("modules", start)
 };
@@ -72,6 +76,7 @@ fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartEr
         began: house.clock.instant(),
         chat: settings.flag(&CHAT),
         participant: KeyDoor::new(settings.secret(&PARTICIPANT_KEY)),
+        calendar_files: Turns::default(),
         house: house.clone(),
     });
     let enabled = settings.flag(&ENABLED);
@@ -133,6 +138,7 @@ impl Running for Modules {
     fn tasks(&self, reader: &Rc<Reader>) -> Vec<Task> {
         let house = &self.shared.house;
         let files = self.gallery.iter().map(|gallery| gallery.task(house, reader));
-        [glue::task(house, reader, self.every)].into_iter().chain(files).collect()
+        let reminders = self.enabled.then(|| calendar::task(&self.shared, reader, self.every));
+        [glue::task(house, reader, self.every)].into_iter().chain(reminders).chain(files).collect()
     }
 }

@@ -10,6 +10,7 @@ mod errors;
 mod feature;
 pub mod gallery;
 mod glue;
+mod importing;
 mod kazkar;
 pub mod limits;
 mod listeners;
@@ -41,4 +42,5 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 5, sql: include_str!("migrations/005_sessions.sql") },
     Migration { version: 5, sql: include_str!("migrations/005_captures.sql") },
     Migration { version: 5, sql: include_str!("migrations/005_calendar.sql") },
+    Migration { version: 5, sql: include_str!("migrations/005_reminders.sql") },
 ];

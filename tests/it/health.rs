@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 
 use crate::support::{Server, hold_writer, wait_for};
 
-const TABLES: [&str; 23] = [
+const TABLES: [&str; 24] = [
     "audit_anchor",
     "audit_events",
     "calendar_feed",
+    "calendar_reminded",
     "ci_captures",
     "ci_undos",
     "draft_collaborators",

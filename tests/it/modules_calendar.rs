@@ -199,6 +199,54 @@ fn one_occurrence_is_skipped_moved_or_completed_and_taken_back() {
 }
 
 #[test]
+fn what_recurs_is_on_the_days_of_its_occurrences() {
+    let server = Server::with(&UNHURRIED);
+    let mut client = server.connect();
+    make(&mut client, &json!({ "title": "Хор", "scheduled_at": "2026-03-26T19:00", "recurrence_pattern": "weekly" }));
+    // It starts on a day that is none of its rule's.
+    let mondays = json!({ "freq": "weekly", "byweekday": "MO" });
+    make(&mut client, &json!({ "title": "Басейн", "scheduled_at": "2026-03-26T08:00", "recurrence_pattern": mondays }));
+    make(&mut client, &json!({ "title": "Лікар", "scheduled_at": "2026-03-26T12:00" }));
+    let at = |day: &str| format!("{ENTRIES}/1/occurrences/2026-{day}T19:00:00");
+    send(&mut client, "POST", &at("04-02"), &json!({ "moved_to": "2026-03-30T18:00" })).expect(200);
+    send(&mut client, "POST", &at("04-02"), &json!({ "completed": true })).expect(200);
+    send(&mut client, "POST", &at("04-09"), &json!({ "skip": true })).expect(200);
+    let day = |client: &mut Client, date: &str| client.get(&format!("/api/v1/day/{date}"), None).expect(200);
+    let named = |day: &Value| -> Vec<String> {
+        let items = day["items"].as_array().unwrap().iter();
+        items
+            .map(|item| format!("{} {}", &item["moment"].as_str().unwrap()[11..16], item["title"].as_str().unwrap()))
+            .collect()
+    };
+    for (date, items) in [
+        ("2026-03-26", &["12:00 Лікар", "19:00 Хор"][..]),
+        ("2026-03-30", &["08:00 Басейн", "18:00 Хор"]),
+        ("2026-04-02", &[]),
+        ("2026-04-09", &[]),
+        ("2031-04-03", &["19:00 Хор"]),
+    ] {
+        assert_eq!(named(&day(&mut client, date)), items, "{date}");
+    }
+    let moved = day(&mut client, "2026-03-30")["items"][1].clone();
+    let shown = json!({
+        "module": "calendar", "id": 1, "title": "Хор", "moment": "2026-03-30T18:00:00", "url": "/api/v1/calendar/entries/1",
+        "occurrence": { "original": "2026-04-02T19:00:00", "completed": true },
+    });
+    assert_eq!(moved, shown);
+    let said = |client: &mut Client, message: &str| {
+        send(client, "POST", "/api/v1/ci/chat", &json!({ "message": message })).expect(200)["reply"].clone()
+    };
+    assert_eq!(
+        said(&mut client, "Що у нас 30.03.2026?"),
+        "30.03.2026:\n• 08:00 Басейн (Календар)\n• 18:00 Хор (Календар)"
+    );
+    assert_eq!(said(&mut client, "What is on 09.04.2026"), "There is nothing on 09.04.2026.");
+    assert_eq!(said(&mut client, "26.03.2026"), "26.03.2026:\n• 12:00 Лікар (Календар)\n• 19:00 Хор (Календар)");
+    client.request("POST", "/api/v1/modules/calendar/shutdown", &[], b"").expect(200);
+    assert_eq!(day(&mut client, "2026-03-30")["items"], json!([]));
+}
+
+#[test]
 fn rules_that_hardly_ever_are_keep_nobody_waiting() {
     let server = Server::with(&UNHURRIED);
     let mut client = server.connect();
@@ -221,7 +269,7 @@ fn rules_that_hardly_ever_are_keep_nobody_waiting() {
 
 /// The file without the times of writing.
 fn lasting_lines(file: &str) -> Vec<String> {
-    let passing = ["DTSTAMP:", "CREATED:", "LAST-MODIFIED:"];
+    let passing = ["DTSTAMP:", "CREATED:", "LAST-MODIFIED:", "UID:"];
     file.lines().filter(|line| !passing.iter().any(|name| line.starts_with(name))).map(str::to_owned).collect()
 }
 
@@ -258,6 +306,9 @@ fn the_file_is_the_same_wherever_the_server_thinks_it_is() {
         assert_eq!(answer.status, 200);
         assert_eq!(answer.header("content-type"), Some("text/calendar; charset=utf-8"));
         assert_eq!(answer.header("content-disposition"), Some("attachment; filename=\"calendar.ics\""));
+        for uid in ["UID:calendar-1-", "UID:podija-1-"] {
+            assert!(answer.text().contains(uid), "{uid} is not in\n{}", answer.text());
+        }
         files.push(lasting_lines(answer.text()));
     }
     for file in &files[1..] {
@@ -270,8 +321,6 @@ fn the_file_is_the_same_wherever_the_server_thinks_it_is() {
         "DTSTART;TZID=Europe/Kyiv:20260731T180000\nDTEND;TZID=Europe/Kyiv:20260731T193000\n",
         "DTSTART;TZID=Europe/Kyiv:20260328T033000\nRRULE:FREQ=DAILY;COUNT=3\n",
         "SUMMARY:Свято\n",
-        "UID:calendar-1@inkring\n",
-        "UID:podija-1@inkring\n",
         "TRIGGER:-PT15M\n",
         "BYDAY=-1SU",
     ] {

@@ -59,14 +59,17 @@ impl Write<'_> {
     }
 }
 
-/// JSON of any kind, lines of it, `multipart/form-data`, bytes. Nothing at all is for the route to read: it takes it for JSON.
+/// JSON of any kind, lines of it, `multipart/form-data`, bytes, calendar files. Nothing at all is for the route to read: it takes it for JSON.
 fn is_taken(content_type: &[u8]) -> bool {
     let media_type = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     let media_type = media_type.to_ascii_lowercase();
     match media_type.as_slice() {
-        b"" | b"application/json" | b"application/x-ndjson" | b"application/octet-stream" | b"multipart/form-data" => {
-            true
-        }
+        b""
+        | b"application/json"
+        | b"application/x-ndjson"
+        | b"application/octet-stream"
+        | b"multipart/form-data"
+        | b"text/calendar" => true,
         other => other.starts_with(b"application/") && other.ends_with(b"+json"),
     }
 }
@@ -127,6 +130,7 @@ mod tests {
         for taken in [
             "",
             "application/json",
+            "text/calendar; charset=utf-8",
             "Application/JSON; charset=utf-8",
             "application/merge-patch+json",
             "multipart/form-data; boundary=x",

@@ -7,7 +7,10 @@ use super::event::{Event, Status, whole_days};
 use super::expand::{Exceptions, Series};
 use super::reminder::minutes_before;
 use super::rule::Rule;
+use crate::clock::Timestamp;
+use crate::modules::records::kinds::Kind;
 use crate::modules::records::read::{Fields, text_of};
+use crate::modules::records::record::Key;
 use crate::modules::records::store::Stored;
 use crate::modules::zone::Zone;
 
@@ -70,7 +73,7 @@ pub(super) fn event(stored: &Stored, fields: &Fields, zone: &Zone) -> Option<Eve
     let known = text_of(fields, "source_trace").and_then(|source| source.strip_prefix(SOURCE));
     let uid = known.filter(|uid| !uid.is_empty());
     Some(Event {
-        uid: uid.map_or_else(|| format!("{module}-{}@inkring", stored.key.id()), str::to_owned),
+        uid: uid.map_or_else(|| uid_of(module, stored), str::to_owned),
         title: text("title").unwrap_or_default(),
         description: text("description"),
         location: text("location"),
@@ -88,7 +91,46 @@ pub(super) fn event(stored: &Stored, fields: &Fields, zone: &Zone) -> Option<Eve
     })
 }
 
+/// What is behind the last part of names of our own making.
+const OURS: &str = "@inkring";
+
+/// The name of a record that has none of elsewhere. There is one in all the world, as its module and id are in one household only, and
+/// nobody has made two records at one microsecond.
+fn uid_of(module: &str, stored: &Stored) -> String {
+    format!("{module}-{}-{}{OURS}", stored.key.id(), stored.created_at.0)
+}
+
+/// The record whose name this is, if it is of our own making, and when that was made.
+pub(super) fn named(uid: &str) -> Option<(Key, Timestamp)> {
+    let mut parts = uid.strip_suffix(OURS)?.split('-');
+    let (module, id, created) = (parts.next()?, parts.next()?, parts.next()?);
+    let kind = Kind::of_module(module).filter(|kind| ["calendar", "podija"].contains(&kind.module))?;
+    let key = Key::of(kind, id.parse().ok()?)?;
+    parts.next().is_none().then_some((key, Timestamp(created.parse().ok()?)))
+}
+
 fn texts(fields: &Fields, name: &str) -> Vec<String> {
     let values = fields.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     values.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_our_own_making_are_known() {
+        let kind = Kind::of_module("calendar").unwrap();
+        let key = Key::of(kind, 7).unwrap();
+        let (created_at, updated_at) = (Timestamp(1_795_246_286_710_931), Timestamp(0));
+        let uid = uid_of("calendar", &Stored { key, json: String::new(), created_at, updated_at, revision: 1 });
+        assert_eq!(uid, "calendar-7-1795246286710931@inkring");
+        assert_eq!(named(&uid), Some((key, created_at)));
+        assert_eq!(named("podija-1-5@inkring").map(|(key, _)| key.kind().unwrap().module), Some("podija"));
+        for other in
+            ["malya-7-5@inkring", "calendar-x-5@inkring", "calendar-7@inkring", "calendar-7-5-1@inkring", "7", ""]
+        {
+            assert_eq!(named(other), None, "{other}");
+        }
+    }
 }

@@ -7,16 +7,16 @@ use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
 use super::entry::event;
-use super::ics_write::{push_event, push_foot, push_head};
+use super::ics_write::{calendar, push_event, push_foot, push_head};
 use super::store;
 use crate::gate::{ApiError, Call, Code, Conditions, Outcome};
 use crate::modules::access::session::Token;
 use crate::modules::desk::Desk;
-use crate::modules::records::change::fields_of;
+use crate::modules::records::change::{fields_of, not_found, tag};
 use crate::modules::records::fact::wall;
 use crate::modules::records::kinds::Kind;
-use crate::modules::records::store::counts;
-use crate::modules::records::{answer, tagged};
+use crate::modules::records::store::{counts, find};
+use crate::modules::records::{answer, key_of, tagged};
 use crate::modules::zone::Zone;
 use crate::net::Response;
 use crate::store::{Reader, Tx};
@@ -45,6 +45,29 @@ pub(super) fn feed(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError
 /// The same whether there is no feed or another one.
 fn no_feed() -> ApiError {
     ApiError::new(Code::NotFound, "Feed not found")
+}
+
+/// Gives one entry as a file, which people open to have it in another calendar.
+pub(super) fn entry(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    desk.active("calendar")?;
+    let [kind, _] = kinds()?;
+    let key = key_of(call, kind)?;
+    let conditions = Conditions::of(call);
+    let zone = desk.shared.zone.clone();
+    let fetch = move |reader: &Reader| find(reader, key)?.ok_or_else(|| not_found(kind));
+    desk.parts.read(call, fetch, move |stored| {
+        let tag = format!("ics-{}", tag(&stored));
+        if conditions.have(&tag) {
+            return tagged(Response::empty(StatusCode::NOT_MODIFIED), &tag);
+        }
+        let event = event(&stored, &fields_of(&stored)?, &zone);
+        let event = event.ok_or_else(|| ApiError::internal("an entry has no time").marked_damage())?;
+        let bytes = calendar(NAME, &[event], &zone);
+        let response = Response { content_type: TYPE, ..Response::json(StatusCode::OK, bytes) };
+        let name = HeaderValue::from_str(&format!("attachment; filename=\"entry-{}.ics\"", key.id()));
+        let name = name.map_err(|error| ApiError::internal(error.to_string()))?;
+        Ok(tagged(response, &tag)?.with(CONTENT_DISPOSITION, name))
+    })
 }
 
 fn file(

@@ -139,7 +139,7 @@ fn observance(lines: &[Line], since: &mut Vec<(DateTime, i64)>) -> Option<(DateT
             } else {
                 Date::new(start.year(), month, 1).ok()?.to_datetime(start.time())
             };
-            let rule = Rule::from_rrule(text, first, &Zone::named("UTC")?).ok()?;
+            let rule = Rule::from_rrule(text, first, false, &Zone::named("UTC")?).ok()?;
             let series = Series::new(first, None, Some(rule.ending_a_day_later()));
             let onsets = series.starts_from(date(YEARS.0, 1, 1).at(0, 0, 0, 0)).take_while(|at| at.year() < YEARS.1);
             since.extend(onsets.take(CHANGES_MAX + 1).map(|at| (at, to)));

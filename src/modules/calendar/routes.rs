@@ -4,13 +4,13 @@ use std::rc::Rc;
 
 use http::Method;
 
-use super::{files, occurrences};
+use super::{files, import, occurrences, reminders};
 use crate::gate::{Route, Routes};
 use crate::modules::desk::{self, Desk};
 use crate::modules::records::OwnList;
 
 /// What is served.
-pub(in crate::modules) const ROUTES: [Route; 6] = [
+pub(in crate::modules) const ROUTES: [Route; 9] = [
     Route::json(&Method::POST, OCCURRENCE)
         .anyone()
         .carrying(&desk::HEADERS)
@@ -28,6 +28,16 @@ pub(in crate::modules) const ROUTES: [Route; 6] = [
         .carrying(&desk::HEADERS)
         .does("Make the feed's token, which is shown this once; one that was there ends"),
     Route::public(&Method::DELETE, "/api/v1/calendar/feed").carrying(&desk::HEADERS).does("End the feed's token"),
+    Route::public(&Method::GET, "/api/v1/calendar/entries/{id}.ics")
+        .carrying(&desk::HEADERS)
+        .does("Give one entry as a calendar file"),
+    Route::public(&Method::POST, "/api/v1/calendar/import").streaming(import::BODY_MAX_BYTES).carrying(&desk::HEADERS).does(
+        "Take a calendar file in, as often as one likes: the body, or the part `file` of a form; with `dry_run=1` only say what \
+         would become of its events",
+    ),
+    Route::public(&Method::GET, "/api/v1/calendar/reminders/due").carrying(&desk::HEADERS).does(
+        "List the reminders that came due after `from` (a day ago) and until `to` (now), at most a week back",
+    ),
 ];
 
 const OCCURRENCE: &str = "/api/v1/calendar/entries/{id}/occurrences/{moment}";
@@ -37,7 +47,7 @@ pub(in crate::modules) static LISTS: &[(&str, OwnList)] = &[("calendar", occurre
 
 /// Adds them for one shard.
 pub(in crate::modules) fn add(desk: &Rc<Desk>, to: &mut Routes) {
-    let [set, take_back, export, feed, make_feed, end_feed] = ROUTES;
+    let [set, take_back, export, feed, make_feed, end_feed, entry, take, due] = ROUTES;
     desk.add(to, set, occurrences::set);
     desk.add(to, take_back, occurrences::take_back);
     desk.add(to, export, files::export);
@@ -45,4 +55,7 @@ pub(in crate::modules) fn add(desk: &Rc<Desk>, to: &mut Routes) {
     desk.add_open(to, feed, files::feed);
     desk.add(to, make_feed, files::make_feed);
     desk.add(to, end_feed, files::end_feed);
+    desk.add(to, entry, files::entry);
+    desk.add(to, take, import::take);
+    desk.add(to, due, reminders::list);
 }

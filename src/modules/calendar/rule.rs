@@ -223,20 +223,24 @@ impl Rule {
             End::Time(at) => at,
         };
         if whole_day {
-            return format!("{text};UNTIL={}", date_text(last.date()));
+            // A date takes its whole day with it, so the last day is one on which there still is an occurrence.
+            let is_over = last.time() < start.time();
+            let day = if is_over { last.date().yesterday().unwrap_or(Date::MIN) } else { last.date() };
+            return format!("{text};UNTIL={}", date_text(day));
         }
         // An end beyond the years that a calendar has is none.
         zone.instant(last).map_or(text.clone(), |at| format!("{text};UNTIL={}", utc_text(at)))
     }
 
     /// Reads the value of `RRULE` of an event that starts then. What says only what the start says anyway (`BYMONTH` of a
-    /// yearly event, `BYHOUR`) is taken in silence.
+    /// yearly event, `BYHOUR`) is taken in silence. The last day of an event of whole days belongs to it, also where a program
+    /// has written its end as a time.
     ///
     /// # Errors
     ///
     /// A sentence about the part that means something else than a [`Rule`] can say; nothing is kept by halves.
-    pub fn from_rrule(text: &str, start: DateTime, zone: &Zone) -> Result<Self, String> {
-        let mut parts = Parts::default();
+    pub fn from_rrule(text: &str, start: DateTime, whole_day: bool, zone: &Zone) -> Result<Self, String> {
+        let mut parts = Parts { whole_day, ..Parts::default() };
         for part in text.split(';').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').ok_or_else(|| format!("{} has no =", quoted(part)))?;
             parts.take(&name.trim().to_ascii_uppercase(), value.trim(), start, zone)?;
@@ -248,6 +252,8 @@ impl Rule {
 /// What has been read of an `RRULE`.
 #[derive(Default)]
 struct Parts {
+    /// Of the event, whose rule this is.
+    whole_day: bool,
     freq: Option<Freq>,
     interval: Option<u32>,
     count: Option<u32>,
@@ -275,7 +281,7 @@ impl Parts {
             "FREQ" => self.freq = Some(freq_named(value)?),
             "INTERVAL" => self.interval = Some(bounded(INTERVAL_MAX)?),
             "COUNT" => self.count = Some(bounded(COUNT_MAX)?),
-            "UNTIL" => self.until = Some(until_of_rrule(value, zone).ok_or_else(not_kept)?),
+            "UNTIL" => self.until = Some(until_of_rrule(value, self.whole_day, zone).ok_or_else(not_kept)?),
             "BYDAY" => self.byweekday = listed().map(weekday_of).collect::<Option<_>>().ok_or_else(not_kept)?,
             "BYMONTHDAY" => {
                 let day = |text: &str| text.parse().ok().and_then(month_day);
@@ -418,17 +424,22 @@ pub(super) fn wall_time(text: &str, zone: &Zone) -> Option<DateTime> {
 }
 
 /// A day, a time on the clock, or one in UTC. The last second of a day is that day.
-fn until_of_rrule(text: &str, zone: &Zone) -> Option<End> {
+fn until_of_rrule(text: &str, whole_day: bool, zone: &Zone) -> Option<End> {
     if let Some(day) = civil_date(text) {
         return Some(End::Day(day));
     }
-    let at = match text.strip_suffix(['Z', 'z']) {
-        None => civil_time(text)?,
-        Some(utc) => {
-            let at = civil_time(utc)?.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
-            zone.wall(crate::clock::Timestamp(at.timestamp().as_microsecond()))?
-        }
+    let written = civil_time(text.trim_end_matches(['Z', 'z']))?;
+    let at = if text.ends_with(['Z', 'z']) {
+        let at = written.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+        zone.wall(crate::clock::Timestamp(at.timestamp().as_microsecond()))?
+    } else {
+        written
     };
+    if whole_day {
+        // Midnight is how programs write a mere day as a time, whatever zone they say that it is in.
+        let day = if written.time() == jiff::civil::Time::midnight() { written.date() } else { at.date() };
+        return Some(End::Day(day));
+    }
     Some(if at.time() == time(23, 59, 59, 0) { End::Day(at.date()) } else { End::Time(at) })
 }
 
@@ -573,14 +584,40 @@ mod tests {
         for (pattern, whole_day, text) in rows {
             let rule = Rule::from_json(&pattern, &kyiv()).unwrap();
             assert_eq!(rule.to_rrule(start, whole_day, &kyiv()), text);
-            assert_eq!(Rule::from_rrule(text, start, &kyiv()).unwrap(), rule, "{text}");
+            assert_eq!(Rule::from_rrule(text, start, whole_day, &kyiv()).unwrap(), rule, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_whole_days_belongs_to_them() {
+        let midnight = date(2026, 7, 1).at(0, 0, 0, 0);
+        let new_york = Zone::named("America/New_York").unwrap();
+        let rows = [
+            "20261231",
+            "20261231T000000",
+            "20261231T000000Z",
+            // The same midnight, and the end of that day, in Kyiv.
+            "20261230T220000Z",
+            "20261231T215959Z",
+        ];
+        for text in rows {
+            let rule = Rule::from_rrule(&format!("FREQ=DAILY;UNTIL={text}"), midnight, true, &kyiv()).unwrap();
+            assert_eq!(rule.end(), End::Day(date(2026, 12, 31)), "{text}");
+        }
+        let elsewhere = Rule::from_rrule("FREQ=DAILY;UNTIL=20261231T000000Z", midnight, true, &new_york).unwrap();
+        assert_eq!(elsewhere.end(), End::Day(date(2026, 12, 31)), "a day is a day wherever the household is");
+        // What is called a whole day may start in the morning: an end before that leaves the day out.
+        let morning = date(2026, 7, 1).at(9, 0, 0, 0);
+        for (until, last) in [("2026-12-31T08:59:59", "20261230"), ("2026-12-31T09:00:00", "20261231")] {
+            let rule = Rule::from_json(&json!({"freq": "daily", "until": until}), &kyiv()).unwrap();
+            assert_eq!(rule.to_rrule(morning, true, &kyiv()), format!("FREQ=DAILY;UNTIL={last}"));
         }
     }
 
     #[test]
     fn what_calendars_write_is_taken_or_refused_as_a_whole() {
         let start = date(2026, 11, 26).at(9, 30, 0, 0);
-        let read = |text: &str| Rule::from_rrule(text, start, &kyiv()).map(|rule| rule.to_json().to_string());
+        let read = |text: &str| Rule::from_rrule(text, start, false, &kyiv()).map(|rule| rule.to_json().to_string());
         let taken = [
             ("FREQ=YEARLY;BYMONTH=11;BYDAY=4TH;", r#"{"freq":"yearly","byweekday":["4TH"]}"#),
             ("FREQ=MONTHLY;BYDAY=TH;BYSETPOS=4", r#"{"freq":"monthly","byweekday":["4TH"]}"#),

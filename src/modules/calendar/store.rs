@@ -1,5 +1,7 @@
 //! What of the calendar lies in the database besides its records, and how those are looked for.
 
+use std::ops::Range;
+
 use crate::clock::Timestamp;
 use crate::modules::records::kinds::Kind;
 use crate::modules::records::record::Key;
@@ -17,7 +19,7 @@ pub(super) const LOOKED_AT_MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// Entries as they are answered.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(in crate::modules) struct Found {
     pub(super) entries: Vec<String>,
     bytes: usize,
     /// Whether there are more, which are not looked at.
@@ -76,6 +78,71 @@ impl Found {
         let limit = LASTING_MAX.into();
         self.gather(query, sql, &[early.into(), from.into(), first.into(), last.into(), limit], LASTING_MAX)
     }
+}
+
+/// Entries that want to remind somebody.
+#[derive(Debug, Default)]
+pub(super) struct Reminding {
+    pub(super) entries: Vec<Stored>,
+    bytes: usize,
+    /// Whether there are more, which are not looked at.
+    pub(super) is_cut: bool,
+}
+
+const REMIND_AGAIN: &str = "SELECT r.key, r.json, r.created_at, r.updated_at, r.revision \
+    FROM record_facts f JOIN records r ON r.key = f.key \
+    WHERE f.name = 'recurrence_pattern' AND f.value = 'true' AND f.key BETWEEN ?1 AND ?2 \
+    AND EXISTS (SELECT 1 FROM record_facts m WHERE m.name = 'reminder_settings' AND m.value = 'true' AND m.key = f.key) \
+    ORDER BY f.key DESC LIMIT ?3";
+const REMIND_ONCE: &str = "SELECT r.key, r.json, r.created_at, r.updated_at, r.revision FROM records r \
+    WHERE r.moment >= ?1 AND r.moment < ?2 AND r.key BETWEEN ?3 AND ?4 \
+    AND EXISTS (SELECT 1 FROM record_facts m WHERE m.name = 'reminder_settings' AND m.value = 'true' AND m.key = r.key) \
+    AND NOT EXISTS (SELECT 1 FROM record_facts f WHERE f.name = 'recurrence_pattern' \
+    AND f.value = 'true' AND f.key = r.key) ORDER BY r.moment, r.key LIMIT ?5";
+
+impl Reminding {
+    /// Those that recur, and those that begin then and are once.
+    pub(super) fn find(query: &impl Query, kind: &Kind, once: Range<i64>) -> Result<Self, Error> {
+        let (first, last) = Key::range(kind);
+        let mut found = Self::default();
+        let again = [first.into(), last.into(), (RECURRING_MAX + 1).into()];
+        found.gather(query, REMIND_AGAIN, &again, RECURRING_MAX)?;
+        let once = [once.start.into(), once.end.into(), first.into(), last.into(), (ONCE_MAX + 1).into()];
+        found.gather(query, REMIND_ONCE, &once, ONCE_MAX)?;
+        Ok(found)
+    }
+
+    fn gather(
+        &mut self,
+        query: &impl Query,
+        sql: &'static str,
+        values: &[Value<'_>],
+        most: usize,
+    ) -> Result<(), Error> {
+        let mut rows = 0;
+        query.each(sql, values, |row| {
+            let entry = stored(row)?;
+            rows += 1;
+            if rows > most || self.bytes + entry.json.len() > LOOKED_AT_MAX_BYTES {
+                self.is_cut = true;
+            } else {
+                self.bytes += entry.json.len();
+                self.entries.push(entry);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Until when reminders were told; none before the first time.
+pub(super) fn reminded_until(query: &impl Query) -> Result<Option<Timestamp>, Error> {
+    query.one("SELECT until FROM calendar_reminded WHERE id = 1", &[], |row| row.get(0))
+}
+
+/// Says until when they were told.
+pub(super) fn set_reminded(tx: &mut Tx<'_>, until: Timestamp) -> Result<(), Error> {
+    let sql = "INSERT INTO calendar_reminded (id, until) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET until = excluded.until";
+    tx.run(sql, &[until.into()])
 }
 
 /// The first and the last moment of all records of a kind.
@@ -151,6 +218,16 @@ mod tests {
         assert_eq!(gathered(&|found| found.recurring(reader, kind, 0).unwrap()), (0, false));
         assert_eq!(gathered(&|found| found.once(reader, kind, 0, 1).unwrap()), (ONCE_MAX, true));
         assert_eq!(gathered(&|found| found.lasting(reader, kind, 0, 1).unwrap()), (LASTING_MAX, false));
+        let reminds = |house: &House| Reminding::find(&*house.reader, kind, 0..1).unwrap();
+        assert_eq!((reminds(&house).entries.len(), reminds(&house).is_cut), (0, false));
+        house.write(move |tx| {
+            for id in (1..=RECURRING_MAX as i64 + 1).chain(10_000..=10_000 + ONCE_MAX as i64) {
+                let key = Key::of(kind, id).unwrap().0;
+                let fact = "INSERT INTO record_facts (name, value, key) VALUES ('reminder_settings', 'true', ?1)";
+                tx.run(fact, &[key.into()]).unwrap();
+            }
+        });
+        assert_eq!((reminds(&house).entries.len(), reminds(&house).is_cut), (RECURRING_MAX + ONCE_MAX, true));
         let full = Found { bytes: LOOKED_AT_MAX_BYTES, ..Found::default() };
         let mut found = full;
         found.once(reader, kind, 0, 1).unwrap();

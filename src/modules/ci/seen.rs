@@ -6,6 +6,7 @@ use jiff::ToSpan as _;
 use jiff::civil::{Date, DateTime};
 use serde_json::{Value, json};
 
+use super::super::calendar::recurs;
 use super::super::records::change::fields_of;
 use super::super::records::fact::{moment, text, title};
 use super::super::records::read::text_of;
@@ -41,6 +42,8 @@ pub(super) struct Seen {
     pub(super) at: DateTime,
     /// Where it comes from.
     pub(super) source: Option<String>,
+    /// Whether it comes again and again, so that its own day is not the only one.
+    pub(super) recurs: bool,
 }
 
 impl Seen {
@@ -58,6 +61,7 @@ impl Seen {
             tags: tags.filter_map(|tag| tag.as_str().map(str::to_owned)).collect(),
             at: moment(kind, &fields, zone.wall(stored.created_at).unwrap_or(DateTime::MIN)),
             source: text_of(&fields, "source_trace").map(str::to_owned),
+            recurs: kind.module == "calendar" && recurs(&fields),
         }))
     }
 

@@ -3,9 +3,10 @@
 use std::rc::Rc;
 
 use http::Method;
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime};
 use serde_json::json;
 
+use super::super::calendar::{Found, coming, recurring};
 use super::super::desk::{self, Desk};
 use super::super::errors::CHAT_UNAVAILABLE;
 use super::super::records::answer;
@@ -14,7 +15,7 @@ use super::super::records::record::Key;
 use super::super::records::store as records;
 use super::super::zone::Zone;
 use super::capture::iso;
-use super::chat::{self, Asked, CHAT_LINES_MAX, Line};
+use super::chat::{self, Asked, CHAT_LINES_MAX, Language, Line};
 use super::seen::{Seen, records_of};
 use super::store;
 use crate::gate::validate::{Check, Length};
@@ -52,19 +53,58 @@ fn answered(desk: &Desk, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let (zone, at) = (desk.shared.zone.clone(), call.clock.now());
     let timestamp = iso(at, &zone);
     let now = zone.wall(at).unwrap_or(DateTime::MIN);
-    let fetch = move |reader: &Reader| reply(reader, &message, now, &zone);
-    desk.parts.read(call, fetch, move |reply| {
-        Ok(answer(&json!({ "reply": reply, "timestamp": timestamp, "source": "local" })))
-    })
+    let fetch = {
+        let zone = zone.clone();
+        move |reader: &Reader| reply(reader, &message, now, &zone)
+    };
+    let said = move |reply: String| Ok(answer(&json!({ "reply": reply, "timestamp": timestamp, "source": "local" })));
+    match desk.parts.fetch(fetch)? {
+        Reply::Ready(reply) => said(reply).map(Outcome::Now),
+        // As with lists of occurrences: rules that hardly ever are keep nobody else waiting.
+        Reply::Day(day) => desk.parts.block(call, move || day.reply(&zone), said),
+    }
 }
 
-fn reply(query: &impl Query, message: &str, now: DateTime, zone: &Zone) -> Result<String, ApiError> {
+/// What there is to say.
+enum Reply {
+    /// All of it.
+    Ready(String),
+    /// A day, of which it is not yet known what comes again on it.
+    Day(Box<Day>),
+}
+
+/// A day that was asked for.
+struct Day {
+    language: Language,
+    date: Date,
+    /// What is only on this day.
+    seen: Vec<Seen>,
+    recurring: Found,
+}
+
+impl Day {
+    fn reply(self, zone: &Zone) -> Result<String, ApiError> {
+        let Self { language, date, seen, recurring } = self;
+        let midnight = |date: Date| date.at(0, 0, 0, 0);
+        let (from, until) = (midnight(date), date.tomorrow().map_or(DateTime::MAX, midnight));
+        let (again, _) = coming(&recurring, from, until, zone)?;
+        let mut lines: Vec<Line> = seen.into_iter().map(line).collect();
+        lines.extend(again.into_iter().map(|at| Line { module: "calendar", title: at.title, at: at.start }));
+        lines.sort_by_key(|line| line.at);
+        let (lines, more) = named(lines);
+        Ok(chat::agenda(language, date, &lines, more))
+    }
+}
+
+fn reply(query: &impl Query, message: &str, now: DateTime, zone: &Zone) -> Result<Reply, ApiError> {
     let language = chat::language(message);
-    Ok(match chat::asked(message, now) {
-        Asked::Day(day) => {
-            let keys = store::on_day(query, day, CHAT_RECORDS_MAX)?;
-            let (lines, more) = lines(records_of(query, keys, zone)?);
-            chat::agenda(language, day, &lines, more)
+    let reply = match chat::asked(message, now) {
+        Asked::Day(date) => {
+            let keys = store::on_day(query, date, CHAT_RECORDS_MAX)?;
+            let mut seen = records_of(query, keys, zone)?;
+            seen.retain(|seen| !seen.recurs);
+            let recurring = recurring(query)?;
+            return Ok(Reply::Day(Box::new(Day { language, date, seen, recurring })));
         }
         Asked::Counts(modules) => {
             let kinds = modules.into_iter().filter_map(Kind::of_module);
@@ -81,10 +121,11 @@ fn reply(query: &impl Query, message: &str, now: DateTime, zone: &Zone) -> Resul
                 }
                 keys = with(query, word)?;
             }
-            let (lines, more) = lines(records_of(query, keys, zone)?);
+            let (lines, more) = named(records_of(query, keys, zone)?.into_iter().map(line).collect());
             chat::found(language, &lines, more)
         }
-    })
+    };
+    Ok(Reply::Ready(reply))
 }
 
 fn with(query: &impl Query, words: &str) -> Result<Vec<Key>, ApiError> {
@@ -92,9 +133,13 @@ fn with(query: &impl Query, words: &str) -> Result<Vec<Key>, ApiError> {
     Ok(search.map(|search| store::with_words(query, &search, CHAT_RECORDS_MAX)).transpose()?.unwrap_or_default())
 }
 
+fn line(Seen { module, title, at, .. }: Seen) -> Line {
+    Line { module, title, at }
+}
+
 /// Those that are named, and how many are not.
-fn lines(seen: Vec<Seen>) -> (Vec<Line>, usize) {
-    let more = seen.len().saturating_sub(CHAT_LINES_MAX);
-    let line = |Seen { module, title, at, .. }| Line { module, title, at };
-    (seen.into_iter().take(CHAT_LINES_MAX).map(line).collect(), more)
+fn named(mut lines: Vec<Line>) -> (Vec<Line>, usize) {
+    let more = lines.len().saturating_sub(CHAT_LINES_MAX);
+    lines.truncate(CHAT_LINES_MAX);
+    (lines, more)
 }

@@ -3,11 +3,13 @@
 use jiff::civil::{Date, DateTime};
 use serde_json::{Value, json};
 
+use super::super::calendar::{Coming, coming, recurring, recurs};
 use super::super::desk::Desk;
 use super::super::records::answer;
-use super::super::records::fact::wall_micros;
+use super::super::records::fact::{wall, wall_micros};
+use super::super::records::kinds::Kind;
 use super::super::records::moment;
-use super::item::{Item, item};
+use super::item::{Item, opened};
 use super::store;
 use crate::gate::validate::{Problem, echo_text};
 use crate::gate::{ApiError, Call, Outcome};
@@ -20,18 +22,39 @@ pub(in crate::modules) const DAY_MAX_ITEMS: usize = 500;
 pub(super) fn show(desk: &Desk, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let date = date_of(call.param("date"))?;
     let active = desk.active_modules();
+    let (from, until) = span(date);
     let fetch = move |reader: &Reader| {
-        let (from, until) = span(date);
         // One more, to know whether there are more.
         let found = store::between(reader, from, until, DAY_MAX_ITEMS + 1)?;
         let is_cut = found.len() > DAY_MAX_ITEMS;
         let mut items = Vec::with_capacity(found.len());
         for listed in &found {
-            items.extend(item(listed)?.filter(|item| active.contains(&item.module)));
+            let Some((kind, fields)) = opened(listed.key, &listed.json)? else { continue };
+            // What recurs is on the days of its occurrences, be its own one of them or not.
+            if active.contains(&kind.module) && !(kind.module == "calendar" && recurs(&fields)) {
+                items.push(Item::of(kind, &fields, listed.key, listed.moment));
+            }
         }
-        Ok((items, is_cut))
+        let recurring = if active.contains(&"calendar") { Some(recurring(reader)?) } else { None };
+        Ok::<_, ApiError>((items, is_cut, recurring))
     };
-    desk.parts.read(call, fetch, move |(items, is_cut)| Ok(answer(&day(date, items, is_cut, Vec::new()))))
+    let (items, is_cut, recurring) = desk.parts.fetch(fetch)?;
+    let zone = desk.shared.zone.clone();
+    // As with lists of occurrences: rules that hardly ever are keep nobody else waiting.
+    let work = move || {
+        let found = recurring.map(|found| coming(&found, wall(from), wall(until), &zone)).transpose()?;
+        let (again, more) = found.unwrap_or_default();
+        let again = again.into_iter().filter_map(item_of).collect();
+        Ok(day(date, items, is_cut || more, again))
+    };
+    desk.parts.block(call, work, |day| Ok(answer(&day)))
+}
+
+/// An occurrence as an item.
+fn item_of(coming: Coming) -> Option<Item> {
+    let Kind { module, collection, .. } = *Kind::of_module("calendar")?;
+    let Coming { id, title, start, original, completed } = coming;
+    Some(Item { module, collection, id, title, moment: start, occurrence: Some((original, completed)) })
 }
 
 /// The answer: what was found of a day, which may have been cut, and what else there is on it, such as what comes again and
@@ -71,7 +94,7 @@ mod tests {
 
     fn at(id: i64, hour: i8) -> Item {
         let moment = jiff::civil::date(2026, 3, 1).at(hour, 0, 0, 0);
-        Item { module: "podija", collection: "events", id, title: "T".to_owned(), moment }
+        Item { module: "podija", collection: "events", id, title: "T".to_owned(), moment, occurrence: None }
     }
 
     #[test]

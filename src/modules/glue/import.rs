@@ -9,12 +9,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use serde_json::{Value, json};
 
 use super::super::desk::Desk;
+use super::super::importing::{Done, Report, carried_out, is_dry};
 use super::super::records::answer;
 use super::super::records::change::{Hand, fields_of};
-use super::super::records::read::flag;
 use super::super::records::record::{self, ID_MAX, Key};
 use super::super::records::store::{Stored, deleted, find};
 use super::super::zone::Zone;
@@ -23,16 +22,13 @@ use super::links::{has_room, too_many};
 use super::store;
 use crate::clock::Timestamp;
 use crate::feature::Sink;
-use crate::gate::validate::Check;
 use crate::gate::{ApiError, Call, Outcome, Reply};
-use crate::store::{ChoreError, Error, Query, Tx, WriterHandle, run_chore};
+use crate::store::{Error, Query, Tx, WriterHandle};
 
 /// Bytes of one import.
 pub(in crate::modules) const IMPORT_MAX_BYTES: usize = 1024 * 1024 * 1024;
 /// Bytes of one line.
 pub(in crate::modules) const LINE_MAX_BYTES: usize = 4 * 1024 * 1024;
-/// Lines that are told what is wrong with them.
-pub(in crate::modules) const REPORTED_MAX_LINES: usize = 100;
 /// Records that a dry run remembers as made, for the links to them that follow.
 pub(in crate::modules) const CLAIMED_MAX: usize = 100_000;
 /// Lines, and bytes of them, that are one change.
@@ -41,22 +37,12 @@ const JOB_MAX_BYTES: usize = 256 * 1024;
 
 /// Takes an export in.
 pub(super) fn take(desk: &Desk, call: &Call<'_>) -> Result<Outcome, ApiError> {
-    let mut check = Check::new();
-    let dry_run = call.query_value("dry_run").unwrap_or_default();
-    let is_dry = if dry_run.is_empty() { Some(false) } else { flag(&dry_run) };
-    if is_dry.is_none() {
-        check.refuse("query", "dry_run", &dry_run, "Input should be a valid boolean, unable to interpret input");
-    }
-    check.done()?;
+    let is_dry = is_dry(call)?;
     let utc = Zone::named("UTC").ok_or_else(|| ApiError::internal("there is no zone UTC"))?;
     let import = Import {
         lines: Lines::new(desk.shared.zone.clone(), utc),
         writer: desk.shared.house.writer.clone(),
-        work: Arc::new(Work {
-            hand: desk.hand(call),
-            active: desk.active_modules(),
-            is_dry: is_dry.unwrap_or_default(),
-        }),
+        work: Arc::new(Work { hand: desk.hand(call), active: desk.active_modules(), is_dry }),
         line: Vec::new(),
         is_too_long: false,
         number: 0,
@@ -65,60 +51,7 @@ pub(super) fn take(desk: &Desk, call: &Call<'_>) -> Result<Outcome, ApiError> {
         claimed: Arc::default(),
         report: Report::default(),
     };
-    let is_dry = import.work.is_dry;
     Ok(desk.parts.receive(call, move || Ok(import), move |report: Report| Ok(answer(&report.shown(is_dry)))))
-}
-
-/// What became of the lines.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-struct Report {
-    made: u64,
-    changed: u64,
-    unchanged: u64,
-    refused: u64,
-    lines: Vec<(u64, String)>,
-}
-
-impl Report {
-    fn refuse(&mut self, number: u64, why: String) {
-        self.refused += 1;
-        if self.lines.len() < REPORTED_MAX_LINES {
-            self.lines.push((number, why));
-        }
-    }
-
-    fn count(&mut self, done: Done) {
-        match done {
-            Done::Made => self.made += 1,
-            Done::Changed => self.changed += 1,
-            Done::Unchanged => self.unchanged += 1,
-        }
-    }
-
-    fn add(&mut self, other: Self) {
-        self.made += other.made;
-        self.changed += other.changed;
-        self.unchanged += other.unchanged;
-        self.refused += other.refused;
-        self.lines.extend(other.lines);
-        self.lines.truncate(REPORTED_MAX_LINES);
-    }
-
-    fn shown(&self, is_dry: bool) -> Value {
-        let lines: Vec<Value> = self.lines.iter().map(|(line, why)| json!({ "line": line, "why": why })).collect();
-        let Self { made, changed, unchanged, refused, .. } = self;
-        json!({
-            "made": made, "changed": changed, "unchanged": unchanged, "refused": refused, "lines": lines, "dry_run": is_dry,
-        })
-    }
-}
-
-/// What became of a line that is right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Done {
-    Made,
-    Changed,
-    Unchanged,
 }
 
 /// Takes the body of an import.
@@ -178,25 +111,11 @@ impl Import {
         }
         let (batch, work, claimed) =
             (std::mem::take(&mut self.batch), Arc::clone(&self.work), Arc::clone(&self.claimed));
-        let result = Arc::new(Mutex::new(None));
-        let to = Arc::clone(&result);
-        let settled = run_chore(&self.writer, move |tx| {
-            let carried_out = work.carry_out(tx, &batch, &claimed.lock());
-            let failed = carried_out.as_ref().err().map(|error| error.message().unwrap_or_default().to_owned());
-            *to.lock() = Some(carried_out);
-            failed.map_or(Ok(0), |why| Err(Error::Other(why)))
-        });
-        let result = result.lock().take();
-        match (settled, result) {
-            (Ok(_), Some(Ok((report, claims)))) => {
-                remember(&mut self.claimed.lock(), claims);
-                self.report.add(report);
-                Ok(())
-            }
-            (Err(ChoreError::Database(_)), Some(Err(error))) => Err(error),
-            (Err(error), _) => Err(put_off(error)),
-            (Ok(_), _) => Err(ApiError::internal("a part of an import was not carried out")),
-        }
+        let job = move |tx: &mut Tx<'_>| work.carry_out(tx, &batch, &claimed.lock());
+        let (report, claims) = carried_out(&self.writer, job)?;
+        remember(&mut self.claimed.lock(), claims);
+        self.report.add(report);
+        Ok(())
     }
 }
 
@@ -204,16 +123,6 @@ impl Import {
 fn remember(claimed: &mut BTreeSet<Identity>, more: BTreeSet<Identity>) {
     let room = CLAIMED_MAX.saturating_sub(claimed.len());
     claimed.extend(more.into_iter().take(room));
-}
-
-fn put_off(error: ChoreError) -> ApiError {
-    match error {
-        ChoreError::Failed(error) => error.into(),
-        ChoreError::Database(error) => error.into(),
-        ChoreError::QueueFull | ChoreError::NoWriter | ChoreError::Stopping => {
-            ApiError::overloaded("Too many changes are waiting to be written; send the same again for the rest")
-        }
-    }
 }
 
 impl Sink for Import {
@@ -398,18 +307,6 @@ fn end_of(query: &impl Query, end: End) -> Result<Option<Key>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn so_many_bad_lines_are_reported_and_all_are_counted() {
-        let mut report = Report::default();
-        for number in 0..REPORTED_MAX_LINES as u64 + 5 {
-            report.refuse(number, "why".to_owned());
-        }
-        let mut all = Report { refused: 1, lines: vec![(0, "first".to_owned())], made: 2, ..Report::default() };
-        all.add(report);
-        assert_eq!((all.refused, all.lines.len(), all.made), (REPORTED_MAX_LINES as u64 + 6, REPORTED_MAX_LINES, 2));
-        assert_eq!(all.shown(true)["lines"][0], json!({ "line": 0, "why": "first" }));
-    }
 
     #[test]
     fn a_dry_run_remembers_so_many_records() {

@@ -24,13 +24,16 @@ pub(super) struct Item {
     pub(super) title: String,
     /// When it is on the household's wall.
     pub(super) moment: DateTime,
+    /// Which occurrence of it this is, where it recurs, and whether that is done.
+    pub(super) occurrence: Option<(DateTime, bool)>,
 }
 
 impl Item {
     /// That of a record.
     pub(super) fn of(kind: &'static Kind, fields: &Fields, key: Key, moment: i64) -> Self {
         let Kind { module, collection, .. } = *kind;
-        Self { module, collection, id: key.id(), title: title(kind, fields).to_owned(), moment: wall(moment) }
+        let title = title(kind, fields).to_owned();
+        Self { module, collection, id: key.id(), title, moment: wall(moment), occurrence: None }
     }
 
     /// Where it is read.
@@ -46,6 +49,10 @@ impl Item {
         members.insert("title".to_owned(), self.title.clone().into());
         members.insert("moment".to_owned(), wall_text(self.moment).into());
         members.insert("url".to_owned(), self.url().into());
+        if let Some((original, completed)) = self.occurrence {
+            let occurrence = json!({ "original": wall_text(original), "completed": completed });
+            members.insert("occurrence".to_owned(), occurrence);
+        }
         members
     }
 }

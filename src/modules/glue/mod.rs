@@ -18,7 +18,7 @@ use http::Method;
 
 pub(super) use bin::{BIN_DAYS, task};
 pub(super) use day::DAY_MAX_ITEMS;
-pub(super) use import::{CLAIMED_MAX, IMPORT_MAX_BYTES, LINE_MAX_BYTES, REPORTED_MAX_LINES};
+pub(super) use import::{CLAIMED_MAX, IMPORT_MAX_BYTES, LINE_MAX_BYTES};
 pub(super) use links::{LINK_KIND_MAX_CHARS, LINKS_MAX, link};
 pub(super) use search::{FOUND_MAX, LOOKED_AT_MAX};
 pub(super) use snippet::SNIPPET_MAX_CHARS;

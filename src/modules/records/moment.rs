@@ -15,24 +15,58 @@ pub fn read(text: &str, zone: &Zone) -> Result<DateTime, &'static str> {
     parse(text.trim(), zone).or_else(|why| text.trim().parse().map_or(Err(why), |number: f64| of_number(number, zone)))
 }
 
+/// Reads the same as the moment that it is: what names a zone has one hour of its own where the household's clocks show it twice.
+///
+/// # Errors
+/// What is wrong, in the words of the original's parser.
+pub fn instant(text: &str, zone: &Zone) -> Result<Timestamp, &'static str> {
+    let text = text.trim();
+    match parts(text) {
+        Ok((wall, Some(minutes))) => utc(wall, minutes),
+        Ok((wall, None)) => zone.instant(wall).ok_or(OUT_OF_RANGE),
+        Err(why) => text.parse().map_or(Err(why), |number: f64| micros_of(number).map(Timestamp)),
+    }
+}
+
 /// A Unix time on the household's wall.
 ///
 /// # Errors
 /// When no calendar has it.
 pub fn of_number(number: f64, zone: &Zone) -> Result<DateTime, &'static str> {
+    let at = Timestamp(micros_of(number)?);
+    zone.wall(at).filter(|wall| (1..=9999).contains(&wall.year())).ok_or(NO_UNIX_TIME)
+}
+
+const NO_UNIX_TIME: &str = "dates after 9999 are not supported as unix timestamps";
+const OUT_OF_RANGE: &str = "date is out of range";
+
+fn micros_of(number: f64) -> Result<i64, &'static str> {
     // The original's parser takes a larger number for milliseconds.
     const SECONDS_MAX: f64 = 2e10;
-    const OUT: &str = "dates after 9999 are not supported as unix timestamps";
     let seconds = if number.abs() > SECONDS_MAX { number / 1000.0 } else { number };
     if !seconds.is_finite() || seconds.abs() > SECONDS_MAX * 13.0 {
-        return Err(OUT);
+        return Err(NO_UNIX_TIME);
     }
     #[expect(clippy::cast_possible_truncation, reason = "within the years of a calendar, checked above")]
     let micros = (seconds * SECOND_MICROS as f64).round() as i64;
-    zone.wall(Timestamp(micros)).filter(|wall| (1..=9999).contains(&wall.year())).ok_or(OUT)
+    Ok(micros)
 }
 
 fn parse(text: &str, zone: &Zone) -> Result<DateTime, &'static str> {
+    let (wall, minutes) = parts(text)?;
+    let Some(minutes) = minutes else { return Ok(wall) };
+    zone.wall(utc(wall, minutes)?).ok_or(OUT_OF_RANGE)
+}
+
+/// The moment of a time on a wall so many minutes before UTC.
+fn utc(wall: DateTime, minutes: i64) -> Result<Timestamp, &'static str> {
+    let utc = wall.checked_sub(jiff::Span::new().minutes(minutes)).map_err(|_| OUT_OF_RANGE)?;
+    let at = jiff::tz::TimeZone::UTC.to_timestamp(utc).map_err(|_| OUT_OF_RANGE)?;
+    Ok(Timestamp(at.as_microsecond()))
+}
+
+/// A time as it is written, and how far its zone is from UTC, if it names one.
+fn parts(text: &str) -> Result<(DateTime, Option<i64>), &'static str> {
     let bytes = text.as_bytes();
     let date = date(bytes)?;
     match bytes.get(10) {
@@ -41,11 +75,7 @@ fn parse(text: &str, zone: &Zone) -> Result<DateTime, &'static str> {
         Some(_) => return Err("invalid datetime separator"),
     }
     let (time, rest) = time(&bytes[11..])?;
-    let wall = date.to_datetime(time);
-    let Some(offset) = offset_minutes(rest)? else { return Ok(wall) };
-    let utc = wall.checked_sub(jiff::Span::new().minutes(offset)).map_err(|_| "date is out of range")?;
-    let at = jiff::tz::TimeZone::UTC.to_timestamp(utc).map_err(|_| "date is out of range")?;
-    zone.wall(Timestamp(at.as_microsecond())).ok_or("date is out of range")
+    Ok((date.to_datetime(time), offset_minutes(rest)?))
 }
 
 /// The number that these digits are.
@@ -174,6 +204,24 @@ mod tests {
         ] {
             assert_eq!(said(text).as_deref(), Ok(wall), "{text}");
         }
+    }
+
+    #[test]
+    fn a_moment_with_a_zone_is_one_of_the_two_that_the_wall_shows() {
+        let kyiv = Zone::named("Europe/Kyiv").unwrap();
+        let at = |text: &str| instant(text, &kyiv).map(|at| at.0 / SECOND_MICROS);
+        // 25 October 2026, 03:30: at first in summer time, an hour later in winter time.
+        for (text, seconds) in [
+            ("2026-10-25T00:30:00Z", 1_792_888_200),
+            ("2026-10-25T01:30:00Z", 1_792_891_800),
+            ("2026-10-25T03:30:00+02:00", 1_792_891_800),
+            ("2026-10-25T03:30", 1_792_888_200),
+            (" 1792891800 ", 1_792_891_800),
+        ] {
+            assert_eq!(at(text), Ok(seconds), "{text}");
+        }
+        assert_eq!(at("soon"), Err("invalid character in year"));
+        assert_eq!(at("1e300"), Err(NO_UNIX_TIME));
     }
 
     #[test]
