@@ -38,6 +38,8 @@ pub enum Reads {
     Nothing,
     /// JSON: what cannot be parsed is a 422 before anything else.
     Json,
+    /// JSON: what cannot be parsed is for the handler to refuse, which has something to ask first.
+    JsonLater,
     /// Whatever it is, as it is.
     Bytes,
     /// Nothing of it before the handler has said what takes it, piece by piece.
@@ -133,6 +135,13 @@ impl Route {
     #[must_use]
     pub const fn json(method: &'static Method, template: &'static str) -> Self {
         Self { reads: Reads::Json, ..Self::user(method, template) }
+    }
+
+    /// The same with JSON that its handler hears of even if it cannot be parsed; other bodies as they were.
+    #[must_use]
+    pub fn heard_before_json(self) -> Self {
+        let reads = if self.reads == Reads::Json { Reads::JsonLater } else { self.reads };
+        Self { reads, ..self }
     }
 
     /// The same for anyone, and nobody is asked who they are.
@@ -247,7 +256,7 @@ pub fn table(routes: &[Route]) -> String {
         };
         let form = match reads {
             Reads::Nothing => "",
-            Reads::Json => "JSON",
+            Reads::Json | Reads::JsonLater => "JSON",
             Reads::Bytes => "bytes",
             Reads::Stream => "a stream",
         };

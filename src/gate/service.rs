@@ -219,6 +219,7 @@ impl Gate {
         let body = match route.reads {
             Reads::Nothing | Reads::Bytes | Reads::Stream => validate::Body::Absent,
             Reads::Json => validate::Body::read(request.headers.get("content-type"), request.body)?,
+            Reads::JsonLater => validate::Body::parse(request.headers.get("content-type"), request.body),
         };
         let caller = match route.access {
             Access::Public => Ok(None),

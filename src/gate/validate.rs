@@ -31,6 +31,9 @@ pub enum Body {
     Json(Value),
     /// Something that does not say it is JSON.
     Other(String),
+    /// Something that should be JSON and is not, by what is wrong with it; only where the handler is to say so
+    /// ([`Reads::JsonLater`](super::Reads)).
+    Broken(Problem),
 }
 
 impl Body {
@@ -40,24 +43,41 @@ impl Body {
     /// # Errors
     /// 422 `json_invalid`.
     pub fn read(content_type: Option<&[u8]>, bytes: &[u8]) -> Result<Self, ApiError> {
+        let body = Self::parse(content_type, bytes);
+        body.is_whole().map(|()| body)
+    }
+
+    /// The same, where what cannot be parsed is a body, too.
+    #[must_use]
+    pub fn parse(content_type: Option<&[u8]>, bytes: &[u8]) -> Self {
         if bytes.is_empty() {
-            return Ok(Self::Absent);
+            return Self::Absent;
         }
         let bytes = &*plain_bytes(bytes);
         if !content_type.is_none_or(is_json) {
-            return Ok(Self::Other(String::from_utf8_lossy(bytes).into_owned()));
+            return Self::Other(String::from_utf8_lossy(bytes).into_owned());
         }
         let parsed = serde_json::from_slice(bytes);
         // Another reading only after the strict one: hardly any body has such a number.
         match parsed.or_else(|error| {
             without_non_numbers(bytes).and_then(|plain| serde_json::from_slice(&plain).ok()).ok_or(error)
         }) {
-            Ok(Value::Null) => Ok(Self::Absent),
-            Ok(value) => Ok(Self::Json(value)),
-            Err(error) => Err(ApiError::invalid(&[json_invalid(
-                char_offset(bytes, error_place(bytes, &error)),
-                &error.to_string(),
-            )])),
+            Ok(Value::Null) => Self::Absent,
+            Ok(value) => Self::Json(value),
+            Err(error) => {
+                Self::Broken(json_invalid(char_offset(bytes, error_place(bytes, &error)), &error.to_string()))
+            }
+        }
+    }
+
+    /// Whether what should be JSON is.
+    ///
+    /// # Errors
+    /// 422 `json_invalid`.
+    pub fn is_whole(&self) -> Result<(), ApiError> {
+        match self {
+            Self::Broken(problem) => Err(ApiError::invalid(std::slice::from_ref(problem))),
+            _ => Ok(()),
         }
     }
 }
@@ -199,6 +219,10 @@ impl Check {
         let not_an_object = "Input should be a valid dictionary or object to extract fields from";
         let (kind, msg, input) = match body {
             Body::Json(Value::Object(members)) => return Some(members),
+            Body::Broken(problem) => {
+                self.problems.push(problem.clone());
+                return None;
+            }
             Body::Absent => ("missing", "Field required", Value::Null),
             Body::Json(other) => ("model_attributes_type", not_an_object, echo(other)),
             Body::Other(text) => ("model_attributes_type", not_an_object, echo_text(text)),
@@ -414,6 +438,11 @@ mod tests {
         assert_eq!(read(Some("application/json; charset=utf-8"), "{}").unwrap(), object);
         assert_eq!(read(Some("Application/Problem+JSON"), "{}").unwrap(), object);
         assert_eq!(read(Some("text/plain"), "{}").unwrap(), Body::Other("{}".to_owned()));
+        let broken = Body::parse(None, b"{");
+        assert_eq!(broken.is_whole().unwrap_err().body("r", None), read(None, "{").unwrap_err().body("r", None));
+        let mut check = Check::new();
+        assert!(check.object(&broken).is_none());
+        assert_eq!(check.done().unwrap_err().body("r", None), read(None, "{").unwrap_err().body("r", None));
         assert_eq!(read(None, "").unwrap(), Body::Absent);
         assert_eq!(read(None, "null").unwrap(), Body::Absent);
         let error = read(None, "{\"ä\": tru}").unwrap_err();

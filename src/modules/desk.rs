@@ -81,7 +81,8 @@ impl Desk {
         self.add_after(to, route, |_, _| Ok(()), handler);
     }
 
-    /// A route whose requests are counted, asked which page sends them, and asked by `admit` who they are, in this order.
+    /// A route whose requests are counted, asked which page sends them, and asked by `admit` who they are, in this order; only
+    /// then what they send has to be JSON (contract 04 §1.1).
     fn add_after(
         self: &Rc<Self>,
         to: &mut Routes,
@@ -91,13 +92,13 @@ impl Desk {
     ) {
         let desk = Rc::clone(self);
         let is_socket = route.is_socket();
-        to.add(route, move |call| {
+        to.add(route.heard_before_json(), move |call| {
             let door = &desk.shared.door;
             let verdict = door.count(call.client, desk.shared.house.clock.instant());
             if !verdict.is_allowed() {
                 return Ok(Outcome::Now(verdict.refusal()));
             }
-            let passed = door.page(call).and_then(|()| admit(&desk, call));
+            let passed = door.page(call).and_then(|()| admit(&desk, call)).and_then(|()| call.body.is_whole());
             let answer = passed.and_then(|()| handler(&desk, call));
             if is_socket {
                 return answer;

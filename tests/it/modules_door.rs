@@ -77,6 +77,25 @@ fn the_hour_has_a_limit_of_its_own() {
 }
 
 #[test]
+fn what_is_no_json_is_counted_as_well() {
+    let server = Server::with(&[("MODULES_LIMIT_PER_MINUTE", "3")]);
+    let mut client = server.connect();
+    let mut broken = |path: &str| client.request("POST", path, &[("content-type", "application/json")], b"{");
+    for (path, left) in [("/api/v1/malya/ideas", "2"), ("/api/v1/ci/capture", "1"), ("/api/participant/message", "0")] {
+        let answer = broken(path);
+        assert_eq!(answer.header("x-ratelimit-remaining-minute"), Some(left), "{path}");
+        let body = answer.expect(422);
+        assert_eq!(body["detail"][0]["type"], "json_invalid", "{body}");
+        assert_eq!(body["detail"][0]["loc"], json!(["body", 1]));
+    }
+    assert_eq!(broken("/api/v1/malya/ideas").status, 429);
+    let closed = Server::with(&[("HOUSEHOLD_PASSWORD", PASSWORD)]);
+    let mut client = closed.connect();
+    let answer = client.request("POST", "/api/v1/malya/ideas", &[("content-type", "application/json")], b"{");
+    assert_eq!(answer.status, 401, "whoever is not known is told nothing else");
+}
+
+#[test]
 fn a_page_of_another_site_writes_nothing() {
     let server = Server::start();
     let mut client = server.connect();
