@@ -35,7 +35,7 @@ pub use feature::FEATURE;
 
 use crate::store::Migration;
 
-/// The tables of the modules.
+/// The tables of the modules, and views of them.
 const MIGRATIONS: &[Migration] = &[
     Migration { version: 5, sql: include_str!("migrations/005_records.sql") },
     Migration { version: 5, sql: include_str!("migrations/005_glue.sql") },
@@ -43,4 +43,5 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 5, sql: include_str!("migrations/005_captures.sql") },
     Migration { version: 5, sql: include_str!("migrations/005_calendar.sql") },
     Migration { version: 5, sql: include_str!("migrations/005_reminders.sql") },
+    Migration { version: 5, sql: include_str!("migrations/005_views.sql") },
 ];
