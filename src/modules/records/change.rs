@@ -277,3 +277,6 @@ pub(in crate::modules) fn fields_of(stored: &Stored) -> Result<Fields, ApiError>
         ApiError::internal(format!("the record {:#x} cannot be read: {error}", stored.key.0)).marked_damage()
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,12 +11,12 @@ use super::change::{Hand, not_found, tag};
 use super::kinds::Kind;
 use super::read;
 use super::record::Key;
-use super::store::{self, Stored};
+use super::store::{self, Counts, Stored};
 use super::wanted::{self, Wanted};
 use crate::gate::validate::{Problem, echo_text};
 use crate::gate::{ApiError, Call, Conditions, Outcome, Route, Routes};
 use crate::net::Response;
-use crate::store::{Reader, Tx};
+use crate::store::{Error, Query, Reader, Tx};
 
 /// What is served.
 pub(in crate::modules) const ROUTES: [Route; 6] = [
@@ -113,6 +113,28 @@ fn list(desk: &Desk, call: &Call<'_>, kind: &'static Kind) -> Result<Outcome, Ap
     listed(desk, call, kind, wanted::read(kind, call.query, &desk.shared.zone)?)
 }
 
+/// What a list has, as it is answered, and how many records it would have without its bounds.
+pub(super) fn page(query: &impl Query, kind: &Kind, wanted: &Wanted, counts: &Counts) -> Result<(Vec<u8>, i64), Error> {
+    let mut body = vec![b'['];
+    let mut take = |json: &str| {
+        if body.len() > 1 {
+            body.push(b',');
+        }
+        body.extend_from_slice(json.as_bytes());
+    };
+    let total = match &wanted.search {
+        Some(Some(search)) => store::searched(query, kind, wanted, search, take)?,
+        Some(None) => 0,
+        None => {
+            store::list(query, kind, wanted, &mut take)?;
+            let is_all = wanted.facts.is_empty() && wanted.from.is_none() && wanted.until.is_none();
+            if is_all { counts.records } else { store::count(query, kind, wanted)? }
+        }
+    };
+    body.push(b']');
+    Ok((body, total))
+}
+
 /// A list of records of this kind.
 pub(in crate::modules) fn listed(
     desk: &Desk,
@@ -127,23 +149,7 @@ pub(in crate::modules) fn listed(
         if conditions.have(&tag) {
             return Ok((tag, Listed::NotModified));
         }
-        let mut body = vec![b'['];
-        let mut take = |json: &str| {
-            if body.len() > 1 {
-                body.push(b',');
-            }
-            body.extend_from_slice(json.as_bytes());
-        };
-        let total = match &wanted.search {
-            Some(Some(search)) => store::searched(reader, kind, &wanted, search, take)?,
-            Some(None) => 0,
-            None => {
-                store::list(reader, kind, &wanted, &mut take)?;
-                let is_all = wanted.facts.is_empty() && wanted.from.is_none() && wanted.until.is_none();
-                if is_all { counts.records } else { store::count(reader, kind, &wanted)? }
-            }
-        };
-        body.push(b']');
+        let (body, total) = page(reader, kind, &wanted, &counts)?;
         Ok((tag, Listed::Found { body, total }))
     };
     desk.parts.read(call, fetch, |(tag, listed)| {
