@@ -42,12 +42,12 @@ struct Draft {
 }
 
 /// What every content ends with: with the marker, about 200 characters.
-const FILLER: &str = " and then the others take their turn, one after the other, until what one of \
+pub const FILLER: &str = " and then the others take their turn, one after the other, until what one of \
     them had begun as a single sentence has become a thread that none of them would have written \
     alone, at all.";
 
 /// Stands once in the content of one append; the brackets keep 1 apart from 11.
-fn marker(user: usize, serial: usize) -> String {
+pub fn marker(user: usize, serial: usize) -> String {
     format!("[c{user}-{serial}]")
 }
 

@@ -1,5 +1,5 @@
 //! Measures the release build of inkring against comparison servers, on this machine, over
-//! loopback: `cargo run --release -p inkring-bench -- http|append|events|limits|backup|fanout|idle|rooms|start|versus`.
+//! loopback: `cargo run --release -p inkring-bench -- http|append|events|limits|backup|fanout|idle|rooms|modules|start|versus`.
 //!
 //! A figure only counts when the answers behind it were right: every mode checks what it is
 //! answered, prints how many answers were wrong or missing, and then exits with 1.
@@ -16,6 +16,7 @@ mod http;
 mod idle;
 mod limits;
 mod load;
+mod modules;
 mod options;
 mod process;
 mod room;
@@ -45,6 +46,7 @@ fn run() -> Result<u64> {
         "fanout" => fanout::run(&Options::parse(words)?),
         "idle" => idle::run(&Options::parse(words)?),
         "rooms" => rooms::run(&Options::parse(words)?),
+        "modules" => modules::run(&Options::parse(words)?),
         "start" => start::run(&Options::parse(words)?),
         "versus" => versus::run(&Options::parse(words)?),
         _ => Err(USAGE.into()),

@@ -9,7 +9,7 @@ pub const HEALTHY: &str = r#"{"status":"ok"}"#;
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 pub const USAGE: &str = "\
-usage: inkring-bench http|append|events|limits|backup|fanout|idle|rooms|start|versus [options]
+usage: inkring-bench http|append|events|limits|backup|fanout|idle|rooms|modules|start|versus [options]
   http     GET /healthz against axum and tiny_http, and GET of a draft against our own /healthz
   append   64 clients append segments, against the bare storage engine
   events   behaviour events one by one against our own /healthz and against nginx, which writes a line in its log for
@@ -19,17 +19,20 @@ usage: inkring-bench http|append|events|limits|backup|fanout|idle|rooms|start|ve
   fanout   an append reaches 1,000 subscribers, against a bare loop and axum, and 100 in time
   idle     10,000 sockets with nothing to say: their memory and their pings
   rooms    documents edited together: speed, memory and patience, against y-websocket's servers under Node
+  modules  the household's records: a list against our own /healthz, changes against our own appends, and what a search,
+           an upload and an export cost
   start    start to first answer, idle memory, 2,000 connections at once
   versus   this build against another one (--before PATH), alternating: a change must not cost speed
 options:
-  --seconds N    length of one measured round (http and fanout 0.5, events 1, append, limits and backup 5, rooms 3, idle 30)
+  --seconds N    length of one measured round (http and fanout 0.5, events 1, append, limits and backup 5, rooms 3, modules
+                 0.5 to 3, idle 30)
   --rounds N     rounds, of which medians are printed (http 31, events 11, fanout 9 and 21, limits and rooms 5, append 3,
-                 backup 1, start 10, versus 11)
+                 modules 7 to 15, backup 1, start 10, versus 11)
   --megabytes N  backup: the size of the database (1024)
   --millions N   events: how many millions of them the report is over (10), or are sent with --flat (1)
   --flat         events: nothing but whether memory, threads and descriptors stay what they are
-  --rows N,N     rooms: only these rows of its table
-  --quick        rooms: less of everything, to see whether it works
+  --rows N,N     rooms and modules: only these rows of their tables
+  --quick        rooms and modules: less of everything, to see whether it works
   --before PATH  versus: the release build of an inkring to compare with
   --peers-only   http or fanout without inkring, to see what the comparison servers do here
   --unpinned     http, events, fanout or idle with server and load on all cores, as the system places them";

@@ -274,7 +274,12 @@ impl Server {
         fs::read_dir(format!("/proc/{}/fd", self.process.id())).map_or(0, |open| open.count())
     }
 
-    /// The most resident memory so far, in KB.
+    /// Has the most resident memory counted from now on.
+    pub fn reset_peak(&self) -> Result<()> {
+        Ok(fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5")?)
+    }
+
+    /// The most resident memory so far, or since [`Server::reset_peak`], in KB.
     pub fn peak_rss(&self) -> u64 {
         self.process.status("VmHWM")
     }
