@@ -156,6 +156,7 @@ pub fn run_with(features: &[&Feature], arguments: impl IntoIterator<Item = OsStr
         let program = Program {
             schema: schema_of(features),
             counted: features.iter().flat_map(|feature| feature.counted).copied().collect(),
+            files: features.iter().flat_map(|feature| feature.files).collect(),
             newer: features.iter().filter_map(|feature| feature.newer).collect(),
             settings: &settings,
         };

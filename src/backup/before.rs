@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use super::check::{Facts, Halt, verify};
+use super::check::{Facts, verify};
 use super::error::BackupError;
+use super::halt::Halt;
 use super::manifest::{self, Manifest};
 use super::options::Options;
 use super::{Report, alone};
 use crate::clock::Clock;
-use crate::feature::StartError;
+use crate::feature::{FilesAt, StartError};
 use crate::settings::Settings;
 use crate::store::{self, Pending, Schema};
 
@@ -21,6 +22,7 @@ struct Without(#[source] BackupError);
 pub(super) fn before_migration(
     settings: &Settings,
     schema: &Schema,
+    _: &[FilesAt],
     pending: &Pending<'_>,
     clock: &Clock,
 ) -> Result<(), StartError> {

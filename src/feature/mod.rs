@@ -23,6 +23,7 @@ use crate::store::{self, Migration, Pending, Reader, Readers, Schema, Survey, Wr
 mod check;
 pub mod doctor;
 mod errors;
+mod files;
 mod newer;
 mod receive;
 mod shard;
@@ -31,6 +32,7 @@ pub mod verb;
 
 pub use check::{Check, Figures, Finding};
 use doctor::{Diagnosis, Examined};
+pub use files::{FilesAt, KeptFiles, Walk};
 pub use newer::{Compare, Newer};
 pub(crate) use receive::BOUNDS;
 pub use receive::Sink;
@@ -49,7 +51,7 @@ pub type Start = fn(&Settings, &House) -> Result<Arc<dyn Running>, StartError>;
 
 /// What a feature does with an older database before it is brought up to date. If that fails, the server does not start: the
 /// error says what to do.
-pub type BeforeMigration = fn(&Settings, &Schema, &Pending<'_>, &Clock) -> Result<(), StartError>;
+pub type BeforeMigration = fn(&Settings, &Schema, &[FilesAt], &Pending<'_>, &Clock) -> Result<(), StartError>;
 
 /// A door of a feature's own: further places where clients are served, with routes of their own and nothing of the others. Its
 /// connections are on the shards of the public front, count with those, and pass the same gate.
@@ -84,6 +86,8 @@ pub struct Feature {
     pub schema: &'static [Migration],
     /// Tables of which an operator is told how many rows are in a backup.
     pub counted: &'static [&'static str],
+    /// What it keeps beside the database.
+    pub files: &'static [KeptFiles],
     /// Says what a database has and a backup of it has not, before that takes its place.
     pub newer: Option<Compare>,
     /// What it does before an older database is changed.
@@ -115,6 +119,7 @@ impl Feature {
             operator: &[],
             schema: &[],
             counted: &[],
+            files: &[],
             newer: None,
             before_migration: None,
             memory: |_, _| 0,
@@ -141,6 +146,12 @@ pub fn tables_of(features: &[&Feature]) -> Vec<&'static str> {
     owners.flat_map(|migrations| Schema::of(&[migrations]).tables()).collect()
 }
 
+/// What these features keep beside the database, where a server with these settings has it.
+#[must_use]
+pub fn files_of(features: &[&Feature], settings: &Settings) -> Vec<FilesAt> {
+    features.iter().flat_map(|feature| feature.files).map(|files| files.at(settings)).collect()
+}
+
 /// What the platform lends to features. Clones share it.
 #[derive(Clone)]
 pub struct House {
@@ -162,6 +173,8 @@ pub struct House {
     pub schema: Schema,
     /// The tables that there have to be.
     pub tables: Arc<[&'static str]>,
+    /// What lies beside the database and belongs in its backups.
+    pub files: Arc<[FilesAt]>,
     /// Looks at the files of the database.
     pub survey: Arc<Survey>,
     /// Who forwards requests of clients without being trusted.

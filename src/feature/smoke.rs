@@ -367,13 +367,13 @@ impl Socket {
 }
 
 /// How long to wait before asking again, if that is what an answer says.
-fn wait_of(answer: &Answer) -> Option<Duration> {
+pub fn wait_of(answer: &Answer) -> Option<Duration> {
     let seconds = answer.header("retry-after").filter(|_| answer.status == 429)?;
     Some(Duration::from_secs(seconds.trim().parse::<u64>().ok()?.max(1)))
 }
 
 /// Nothing is ever sent: this is how to wait with an end.
-fn pause(time: Duration) {
+pub fn pause(time: Duration) {
     let (_never, wait) = mpsc::channel::<()>();
     let _ = wait.recv_timeout(time);
 }

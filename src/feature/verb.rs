@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Command, Subcommand};
 
+use super::files::KeptFiles;
 use super::newer::Compare;
 use crate::settings::Settings;
 use crate::store::Schema;
@@ -19,6 +20,8 @@ pub struct Program<'a> {
     pub schema: Schema,
     /// Tables of which an operator is told how many rows are in a backup.
     pub counted: Vec<&'static str>,
+    /// What lies beside the database and belongs in its backups.
+    pub files: Vec<&'static KeptFiles>,
     /// What says what a backup lacks.
     pub newer: Vec<Compare>,
     /// Reads the configuration of the server, after it has said where from.

@@ -51,6 +51,7 @@ pub static FEATURE: Feature = Feature {
     ],
     schema: super::MIGRATIONS,
     counted: &["records"],
+    files: &[gallery::FILES],
     memory: |settings, _| {
         let clients = Limits::memory_max(settings.small(&options::PER_HOUR), CLIENTS_MAX);
         (clients + calendar::ics_read::ICS_FILE_MAX_BYTES) as u64

@@ -8,7 +8,7 @@ use super::database::Database;
 use super::platform::{Platform, start_all};
 use crate::audit::{self, Audit};
 use crate::clock::Clock;
-use crate::feature::{Feature, House, Running, schema_of, tables_of};
+use crate::feature::{Feature, FilesAt, House, Running, files_of, schema_of, tables_of};
 use crate::gate::{Policies, Traffic, UntrustedProxy};
 use crate::housekeeper::Housekeeper;
 use crate::hub::{self, Hub, Seats};
@@ -52,9 +52,10 @@ impl Engine {
         let (schema, metrics) = (schema_of(features), Metrics::default());
         metrics::count_process(&metrics, store::sqlite_version(), logs.clone());
         let shards = shard_count(settings.count(&SHARDS));
+        let files: Arc<[FilesAt]> = files_of(features, settings).into();
         let mut before = |pending: &Pending<'_>| {
             let mut each = features.iter().filter_map(|feature| feature.before_migration);
-            each.try_for_each(|before| before(settings, &schema, pending, clock))
+            each.try_for_each(|before| before(settings, &schema, &files, pending, clock))
         };
         let Database { mut store, readers, housekeeping_reader, plane_reader, more_readers, survey } =
             Database::open(settings, &schema, &mut before, &metrics, shards, has_plane)?;
@@ -74,6 +75,7 @@ impl Engine {
             audit: Audit::of(settings),
             schema,
             tables: tables_of(features).into(),
+            files: Arc::clone(&files),
             survey,
             untrusted_proxy: UntrustedProxy::default(),
             traffic: Traffic::new(clock.instant()),

@@ -5,6 +5,7 @@ mod claims;
 pub mod exif;
 mod item;
 mod keeper;
+mod kept;
 pub mod kind;
 pub mod multipart;
 mod orphans;
@@ -19,5 +20,6 @@ mod verbs;
 
 pub(super) use boxes::BOXES_MAX;
 pub(super) use keeper::Gallery;
+pub(super) use kept::FILES;
 pub(super) use routes::{ROUTES, SAME_MAX_RECORDS, add};
 pub(super) use verbs::{NAMED_MAX_FILES, Verb};

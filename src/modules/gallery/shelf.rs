@@ -307,23 +307,21 @@ impl Shelf {
         }
     }
 
-    /// Tells `each` every file that there is, one after the other, but for those that are just coming in.
+    /// Tells `each` every file that there is, in the order of their paths, but for those that are just coming in.
     ///
     /// # Errors
     /// When a directory cannot be read, and what `each` fails with.
     pub fn walk<E: From<io::Error>>(&self, each: &mut impl FnMut(Found) -> Result<(), E>) -> Result<(), E> {
-        for entry in std::fs::read_dir(&self.directory)? {
-            let entry = entry?;
-            let path = entry.path();
-            if entry.file_name() == INCOMING {
+        for path in sorted(&self.directory)? {
+            if path.ends_with(INCOMING) {
                 continue;
             }
-            if !entry.file_type()?.is_dir() {
+            if !std::fs::symlink_metadata(&path)?.is_dir() {
                 each(Found::Foreign(path))?;
                 continue;
             }
-            for file in std::fs::read_dir(&path)? {
-                each(self.found(file?.path()))?;
+            for file in sorted(&path)? {
+                each(self.found(file))?;
             }
         }
         Ok(())
@@ -464,6 +462,13 @@ impl Drop for Whole {
 }
 
 /// For its owner alone.
+/// What is in a directory. There are 256 of them, so that never much is in one.
+fn sorted(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = std::fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    paths.sort_unstable();
+    Ok(paths)
+}
+
 fn make_directory(directory: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
