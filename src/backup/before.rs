@@ -22,7 +22,7 @@ struct Without(#[source] BackupError);
 pub(super) fn before_migration(
     settings: &Settings,
     schema: &Schema,
-    _: &[FilesAt],
+    files: &[FilesAt],
     pending: &Pending<'_>,
     clock: &Clock,
 ) -> Result<(), StartError> {
@@ -39,7 +39,7 @@ pub(super) fn before_migration(
         log::info!(name, directory = directory.display().to_string(), from, to; "backup.found_before_migration");
         return Ok(());
     }
-    let Report { manifest, took, steps, .. } = alone(lock, &directory, schema, clock).map_err(|error| {
+    let Report { manifest, took, steps, .. } = alone(lock, &directory, schema, files, clock).map_err(|error| {
         log::error!(error = error.to_string(); "backup.failed");
         Without(error)
     })?;

@@ -2,6 +2,7 @@
 
 use super::check::FAULTS_MAX;
 use super::error::{ROOM_LEFT_BYTES, TAKEN_MAX};
+use super::files::LINE_MAX_BYTES;
 use super::manifest::MANIFEST_MAX_BYTES;
 use super::partial::SAME_SECOND_MAX;
 use super::running::{OVERDUE_INTERVALS, RETRY_AFTER};
@@ -31,6 +32,9 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&OPERATIONS, "MANIFEST_MAX_BYTES", MANIFEST_MAX_BYTES, "bytes")
         .of("The manifest of a backup.", "not read further")
         .tested_by("a_manifest_is_read_up_to_its_bound"),
+    BoundRow::new(&OPERATIONS, "LINE_MAX_BYTES", LINE_MAX_BYTES, "bytes")
+        .of("A line of the list of the files of a backup.", "the backup is not good")
+        .tested_by("a_line_of_a_list_is_read_up_to_its_bound"),
     BoundRow::new(&OPERATIONS, "FAULTS_MAX", FAULTS_MAX as u64, "faults")
         .of("Faults of a database that are listed.", "not looked for"),
     BoundRow::new(&OPERATIONS, "BACKUP_PATIENCE", BACKUP_PATIENCE.as_secs(), "seconds")

@@ -2,52 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::Mutex;
-use sha2::{Digest as _, Sha256};
-
+use super::files;
+use super::halt::{Halt, checksum};
 use super::manifest::{Manifest, Moment};
 use crate::audit;
-use crate::store::{self, Depth, Error, Interrupter, OpenError, Reader, Schema};
+use crate::store::{self, Depth, Error, OpenError, Reader, Schema};
 
 /// Faults that are listed; of more there is no telling apart anyway.
 pub(super) const FAULTS_MAX: usize = 10;
-/// Bytes read at once of a file.
-pub(super) const CHUNK_BYTES: usize = 256 * 1024;
-
-/// The word to stop, for work that takes long.
-#[derive(Default)]
-pub(super) struct Halt {
-    asked: AtomicBool,
-    check: Mutex<Option<Interrupter>>,
-}
-
-impl Halt {
-    /// From now on nothing is carried on with.
-    pub(super) fn ask(&self) {
-        self.asked.store(true, Ordering::SeqCst);
-        if let Some(check) = &*self.check.lock() {
-            check.interrupt();
-        }
-    }
-
-    pub(super) fn asked(&self) -> bool {
-        self.asked.load(Ordering::SeqCst)
-    }
-
-    /// Reads something through a connection; interrupted when the word comes.
-    fn reading<T>(&self, reader: &Reader, read: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-        *self.check.lock() = Some(reader.interrupter());
-        // A stop that came a moment ago found nothing to interrupt.
-        let result = if self.asked() { Err(Error::Other("interrupted".to_owned())) } else { read() };
-        *self.check.lock() = None;
-        result
-    }
-}
-
 /// What can be counted in a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Facts {
@@ -72,25 +37,6 @@ pub(super) fn faults(reader: &Reader, depth: Depth, halt: &Halt) -> Result<Vec<S
     halt.reading(reader, || store::faults(reader, depth, FAULTS_MAX))
 }
 
-/// Length and SHA-256 of what is left to read; nothing when told to halt.
-pub(super) fn checksum(from: &mut dyn Read, halt: &Halt) -> io::Result<Option<(u64, String)>> {
-    let mut digest = Sha256::new();
-    let mut chunk = vec![0; CHUNK_BYTES];
-    let mut bytes = 0;
-    loop {
-        match from.read(&mut chunk)? {
-            0 => return Ok(Some((bytes, audit::chain::hex(&digest.finalize())))),
-            count => {
-                bytes += count as u64;
-                digest.update(&chunk[..count]);
-            }
-        }
-        if halt.asked() {
-            return Ok(None);
-        }
-    }
-}
-
 /// What a look at a backup has found.
 #[derive(Debug)]
 pub(super) struct Checked {
@@ -112,7 +58,7 @@ pub(super) struct Checked {
     pub audit_rows: Option<u64>,
 }
 
-/// Looks at everything: the whole file, every page and index, the manifest, the chain of the audit log.
+/// Looks at everything: the whole file, every page and index, the manifest, the files that go with it, the chain of the audit log.
 ///
 /// # Errors
 /// When there is no file that can be read.
@@ -146,6 +92,9 @@ pub(super) fn verify(path: &Path, schema: &Schema) -> io::Result<Checked> {
         audit_rows: None,
     };
     checked.compare_file();
+    let with_it = checked.manifest.as_ref().and_then(|manifest| manifest.files.as_ref());
+    let problems = with_it.map(|with_it| files::problems(path, with_it, FAULTS_MAX, &halt)).unwrap_or_default();
+    checked.problems.extend(problems);
     if let Err(sentence) = checked.look_inside(path, schema, &halt) {
         checked.problems.push(sentence);
     }

@@ -57,11 +57,12 @@ fn look(directory: &Path, now: Timestamp) -> Kept {
     for name in names {
         let path = directory.join(&name);
         let backup = path.display();
-        let Manifest { created_at, bytes, .. } = match Manifest::beside(&path) {
+        let manifest = match Manifest::beside(&path) {
             Ok(Some(manifest)) => manifest,
             Ok(None) => return Kept::BadManifest(format!("the manifest of {backup} is gone")),
             Err(why) => return Kept::BadManifest(format!("{backup}: {why}")),
         };
+        let Manifest { created_at, bytes, .. } = manifest;
         if created_at.0.age(now).is_none() {
             of_the_future.get_or_insert(name);
             continue;
@@ -72,6 +73,9 @@ fn look(directory: &Path, now: Timestamp) -> Kept {
                 "the backup {backup} has {} bytes, and its manifest says {bytes}",
                 found.len()
             )),
+            Ok(_) if !manifest.describes(&path) => {
+                Kept::BadManifest(format!("the files that go with the backup {backup} are gone"))
+            }
             Ok(_) => Kept::Newest { name, created: created_at.0, bytes, of_the_future },
         };
     }

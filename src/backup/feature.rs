@@ -19,7 +19,7 @@ use crate::housekeeper::{self, Task};
 use crate::settings::Settings;
 use crate::store::Reader;
 
-/// Copies of the database.
+/// Copies of the database, and of what features keep beside it.
 pub static FEATURE: Feature = Feature {
     knobs: options::KNOBS,
     counters: counters::ROWS,
@@ -34,7 +34,8 @@ pub static FEATURE: Feature = Feature {
 fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
     let options = Options::of(settings);
     let is_kept = options.directory.is_some();
-    let backups = Backups::new(house.writer.clone(), house.schema.clone(), options, house.clock.clone());
+    let (writer, files) = (house.writer.clone(), Arc::clone(&house.files));
+    let backups = Backups::new(writer, house.schema.clone(), files, options, house.clock.clone());
     backups.show(&house.metrics);
     let on_demand = OnDemand::new(is_kept.then(|| make(backups.clone())));
     let (every, timekeeper) = (settings.seconds(&housekeeper::EVERY), house.timekeeper.clone());

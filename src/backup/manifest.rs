@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::clock::Timestamp;
+use crate::store;
 
 /// No manifest is longer; of what should be one no more is read.
 pub(super) const MANIFEST_MAX_BYTES: u64 = 65_536;
@@ -30,6 +31,20 @@ pub(super) struct Manifest {
     pub rows: BTreeMap<String, u64>,
     /// When the newest change in it was made, if there is any.
     pub newest_change: Option<Moment>,
+    /// The files that go with it, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<Files>,
+}
+
+/// What a manifest says of the files of its backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Files {
+    /// How many there are.
+    pub count: u64,
+    /// What is in all of them together.
+    pub bytes: u64,
+    /// The SHA-256 of the list of them, in hexadecimal digits.
+    pub list_sha256: String,
 }
 
 /// A time as it is written in a manifest.
@@ -71,10 +86,11 @@ impl Manifest {
         }
     }
 
-    /// Whether the backup there is as long as this says.
+    /// Whether the backup there is as long as this says, and its files are with it.
     #[must_use]
     pub(super) fn describes(&self, backup: &Path) -> bool {
         std::fs::metadata(backup).is_ok_and(|found| found.len() == self.bytes)
+            && (self.files.is_none() || files_beside(backup).join(LIST).is_file())
     }
 
     /// The one beside a backup, if there is one.
@@ -97,6 +113,22 @@ pub(super) fn path_beside(backup: &Path) -> PathBuf {
     let mut name = backup.as_os_str().to_owned();
     name.push(".json");
     name.into()
+}
+
+/// The list of the files of a backup, in their directory. No feature's name is one with a point in it.
+pub(super) const LIST: &str = "list.txt";
+
+/// Where the files of a backup lie, or of what becomes one.
+pub(super) fn files_beside(backup: &Path) -> PathBuf {
+    store::with_suffix(backup, ".files")
+}
+
+/// Removes the files of a backup, if there are any.
+pub(super) fn remove_files(backup: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(files_beside(backup)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 /// What a backup begun at this time is called; the second one of a second has a number.
@@ -147,6 +179,15 @@ pub(super) fn newest(directory: &Path, now: Timestamp) -> io::Result<Option<(Pat
     Ok(of_the_future)
 }
 
+/// The newest of these backups that has files, and what its manifest says of them.
+pub(super) fn newest_with_files(directory: &Path) -> Option<(PathBuf, Files)> {
+    names(directory).ok()?.into_iter().find_map(|name| {
+        let path = directory.join(name);
+        let manifest = Manifest::beside(&path).ok().flatten().filter(|manifest| manifest.describes(&path))?;
+        Some((path, manifest.files?))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +204,7 @@ mod tests {
             sha256: "00".repeat(32),
             rows: BTreeMap::from([("drafts".to_owned(), 3)]),
             newest_change: None,
+            files: None,
         };
         let line = manifest.to_line();
         let expected = format!(

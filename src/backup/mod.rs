@@ -1,4 +1,4 @@
-//! Backups: copies of the database that have been checked, each with a manifest beside it.
+//! Backups: copies of the database that have been checked, each with a manifest beside it, and with the files that features keep.
 //!
 //! [`Backups`] makes them while the server runs, [`alone`] when none does; [`restore`](mod@restore) puts one in place. A
 //! backup appears under its name only when it is whole, checked and synced ([`partial`](self)), so whatever has such a
@@ -11,12 +11,15 @@ mod counters;
 mod doctor;
 mod error;
 mod feature;
+mod files;
+mod halt;
 mod manifest;
 mod on_demand;
 mod operator;
 mod options;
 mod partial;
 mod restore;
+mod room;
 mod running;
 mod upkeep;
 mod verbs;
@@ -25,14 +28,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::feature::FilesAt;
 use crate::store::{self, DatabaseLock, Schema};
 
 pub use feature::FEATURE;
 
-use check::Halt;
-use error::{BackupError, ROOM_LEFT_BYTES};
+use error::BackupError;
+use halt::Halt;
 use manifest::Manifest;
 use partial::{Partial, Placed};
+use room::check_room;
 
 /// A backup that was made.
 #[derive(Debug, Clone)]
@@ -53,7 +58,13 @@ struct Report {
 ///
 /// # Errors
 /// When there is none; what was begun is removed.
-fn alone(lock: &DatabaseLock, directory: &Path, schema: &Schema, clock: &Clock) -> Result<Report, BackupError> {
+fn alone(
+    lock: &DatabaseLock,
+    directory: &Path,
+    schema: &Schema,
+    files: &[FilesAt],
+    clock: &Clock,
+) -> Result<Report, BackupError> {
     let began = clock.instant();
     let copying = |source| BackupError::Copy { directory: directory.to_owned(), source };
     let mut partial = Partial::create(directory, clock.now())?;
@@ -65,20 +76,13 @@ fn alone(lock: &DatabaseLock, directory: &Path, schema: &Schema, clock: &Clock) 
     let mut to = partial.target().map_err(BackupError::Unchecked)?;
     let steps = store::copy_alone(&from, &mut to).map_err(copying)?;
     drop((from, to));
-    let manifest = partial.seal(schema, &Halt::default())?;
+    let mut manifest = partial.seal(schema, &Halt::default())?;
+    manifest.files = partial.carry(files, &Halt::default())?;
     let Placed { path, is_name_synced } = partial.place(&manifest)?;
     Ok(Report { path, is_name_synced, manifest, took: clock.instant().saturating_duration_since(began), steps })
 }
 
-/// Whether so many bytes find room, and leave some.
-fn check_room(directory: &Path, bytes: u64) -> Result<(), BackupError> {
-    // Where nobody can tell, the writing will.
-    let Ok(store::Room { free_bytes: free, .. }) = store::room(directory) else { return Ok(()) };
-    let wanted = bytes.saturating_add(ROOM_LEFT_BYTES);
-    if free < wanted { Err(BackupError::NoRoom { directory: directory.to_owned(), free, wanted }) } else { Ok(()) }
-}
-
-/// Takes what another inkring has sent: a backup, and its manifest. It gets its name in `directory` only if it is what the
+/// Takes what another inkring has sent: a backup, and its manifest; the files that go with it are taken from where they are. It gets its name in `directory` only if it is what the
 /// manifest says: that of its time, with a number if there is one of the same second.
 ///
 /// # Errors
@@ -88,7 +92,8 @@ fn receive(
     manifest: &Manifest,
     from: &mut dyn std::io::Read,
     schema: &Schema,
-) -> Result<Placed, BackupError> {
+    files: &[FilesAt],
+) -> Result<(Placed, Manifest), BackupError> {
     let mut partial = Partial::create(directory, manifest.created_at.0)?;
     check_room(directory, manifest.bytes)?;
     partial.fill(from)?;
@@ -103,7 +108,9 @@ fn receive(
             return Err(BackupError::Damaged(format!("its {what} is not what its manifest says")));
         }
     }
-    partial.place(&Manifest { name: found.name, ..manifest.clone() })
+    let files = partial.carry(files, &Halt::default())?;
+    let manifest = Manifest { name: found.name, files, ..manifest.clone() };
+    Ok((partial.place(&manifest)?, manifest))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub(super) const MANIFEST_HEADER: &str = "x-backup-manifest";
 pub(super) const ROUTES: [Route; 2] = [
     Route::public(&Method::GET, "/backup")
         .without_head()
-        .does("Make a backup and send it; its manifest is the header `X-Backup-Manifest`"),
+        .does("Make a backup of the database and send it, without files of the gallery; its manifest is the header `X-Backup-Manifest`"),
     Route::public(&Method::POST, "/backup").does("Make a backup where backups are kept; the answer is its manifest"),
 ];
 

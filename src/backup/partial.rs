@@ -6,10 +6,13 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::check::{CHUNK_BYTES, Facts, Halt, checksum, faults};
+use super::check::{Facts, faults};
 use super::error::BackupError;
-use super::manifest::{self, Manifest, Moment};
+use super::files;
+use super::halt::{CHUNK_BYTES, Halt, checksum};
+use super::manifest::{self, Files, Manifest, Moment, files_beside};
 use crate::clock::Timestamp;
+use crate::feature::FilesAt;
 use crate::store::{self, CopyTarget, Depth, Error, OpenError, Schema};
 
 /// Backups begun within one second in one directory, at most.
@@ -122,10 +125,16 @@ impl Partial {
             sha256,
             rows: facts.rows,
             newest_change: facts.newest_change,
+            files: None,
         })
     }
 
-    /// Gives it its name. A backup never has its name without having its manifest.
+    /// Takes the files along that go with it, once it is sealed.
+    pub(super) fn carry(&self, from: &[FilesAt], halt: &Halt) -> Result<Option<Files>, BackupError> {
+        files::carry(from, &self.path, manifest::newest_with_files(&self.directory).as_ref(), halt)
+    }
+
+    /// Gives it its name. A backup never has its name without having its manifest and its files.
     ///
     /// Some shares cannot sync directories: there the name may be lost in a power failure, and nothing else. What has it was
     /// synced and read back, so that is no reason to be without a backup; it is said.
@@ -134,9 +143,14 @@ impl Partial {
         let (described, written) = (manifest::path_beside(&backup), manifest::path_beside(&self.path));
         let text = format!("{}\n", manifest.to_line());
         let mut is_name_synced = true;
+        let with_files = || match manifest.files {
+            Some(_) => std::fs::rename(files_beside(&self.path), files_beside(&backup)),
+            None => Ok(()),
+        };
         let placed = create_file(&written)
             .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
             .and_then(|()| std::fs::rename(&written, &described))
+            .and_then(|()| with_files())
             .and_then(|()| std::fs::rename(&self.path, &backup))
             .and_then(|()| {
                 is_name_synced = are_names_synced(store::sync_directory(&self.directory))?;
@@ -146,6 +160,7 @@ impl Partial {
             for path in [&written, &described, &backup] {
                 let _ = std::fs::remove_file(path);
             }
+            let _ = manifest::remove_files(&backup);
         }
         placed.map_err(file(&self.directory))?;
         if !is_name_synced && !NOT_SYNCED.swap(true, Ordering::Relaxed) {
@@ -167,6 +182,7 @@ impl Drop for Partial {
         for suffix in ["-wal", "-shm", "-journal", ""] {
             let _ = std::fs::remove_file(store::with_suffix(&self.path, suffix));
         }
+        let _ = manifest::remove_files(&self.path);
     }
 }
 
@@ -197,14 +213,19 @@ fn sweep(directory: &Path) -> io::Result<()> {
         let Some((name, rest)) = entry.to_str().and_then(|name| name.strip_prefix('.')?.split_once(".partial")) else {
             continue;
         };
-        if !manifest::is_name(name) || !["", "-wal", "-shm", "-journal", ".json"].contains(&rest) {
+        if !manifest::is_name(name) || !["", "-wal", "-shm", "-journal", ".json", ".files"].contains(&rest) {
             continue;
         }
-        std::fs::remove_file(directory.join(&entry))?;
-        // The manifest is renamed first.
+        // The manifest is renamed first, and then the files: without the backup they are none.
         let backup = directory.join(name);
         if !backup.exists() {
             let _ = std::fs::remove_file(manifest::path_beside(&backup));
+            manifest::remove_files(&backup)?;
+        }
+        if rest == ".files" {
+            std::fs::remove_dir_all(directory.join(&entry))?;
+        } else {
+            std::fs::remove_file(directory.join(&entry))?;
         }
     }
     Ok(())

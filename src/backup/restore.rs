@@ -5,9 +5,13 @@ use std::io::{self, Seek as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::check::{Checked, Halt, checksum, faults, verify};
-use super::{BackupError, check_room};
+use super::check::{Checked, faults, verify};
+use super::error::BackupError;
+use super::files::{self, Returned};
+use super::halt::{Halt, checksum};
+use super::room::check_room;
 use crate::clock::Timestamp;
+use crate::feature::FilesAt;
 use crate::store::{self, CopyTarget, Depth, Error, OpenError, Reader, Schema, directory_of};
 
 /// What a restore has done, or would do.
@@ -17,6 +21,8 @@ pub(super) struct Restored<N> {
     pub checked: Checked,
     /// What the old database has and the backup has not, or why nobody can tell; nothing when there was no old one.
     pub newer: Option<Result<N, String>>,
+    /// What became of the files that go with it; nothing if none do.
+    pub files: Option<Returned>,
     /// Where the old database lies now; nothing when there was none, or nothing was changed.
     pub old: Option<PathBuf>,
 }
@@ -46,6 +52,14 @@ pub(super) enum RestoreError {
     /// It is what it should replace.
     #[error("{path} is the database itself; name a backup", path = .0.display())]
     Itself(PathBuf),
+    /// A file that goes with the backup could not be brought back.
+    #[error("{path}: {source}; the database was not changed", path = path.display())]
+    Brought {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The disk is too small.
     #[error(transparent)]
     NoRoom(#[from] BackupError),
@@ -77,7 +91,8 @@ pub(super) enum RestoreError {
     },
 }
 
-/// Puts the backup at `file` in the place of the database that `named` leads to, which no server may have open. The old one is moved aside with
+/// Puts the backup at `file` in the place of the database that `named` leads to, which no server may have open, and the files that go
+/// with it where the server keeps them. The old one is moved aside with
 /// its log; `newer` says what it has and the backup has not. With `only_check` everything is looked at and nothing changed.
 ///
 /// # Errors
@@ -87,6 +102,7 @@ pub(super) fn restore<N>(
     file: &Path,
     named: &Path,
     schema: &Schema,
+    kept: &[FilesAt],
     now: Timestamp,
     only_check: bool,
     newer: impl FnOnce(&Reader, &Reader) -> Result<N, Error>,
@@ -109,7 +125,11 @@ pub(super) fn restore<N>(
     let newer = database.exists().then(|| compare(database, file, schema, newer));
     check_room(directory_of(database), checked.bytes)?;
     store::require_directory_sync(database)?;
-    let Some(lock) = lock else { return Ok(Restored { checked, newer, old: None }) };
+    // Before the database: it shall find them all from the first moment.
+    let with_it = checked.manifest.as_ref().and_then(|manifest| manifest.files.as_ref());
+    let bring = |with_it| files::bring_back(file, with_it, kept, database, only_check);
+    let files = with_it.map(bring).transpose().map_err(|(path, source)| RestoreError::Brought { path, source })?;
+    let Some(lock) = lock else { return Ok(Restored { checked, newer, files, old: None }) };
     stage(file, database, schema, &checked)?;
     let old = store::put_in_place(&lock, &now.compact()).map_err(|source| {
         let path = database.to_owned();
@@ -117,7 +137,7 @@ pub(super) fn restore<N>(
         let decided = !store::staging(database).exists();
         if decided { RestoreError::Unfinished { path, source } } else { RestoreError::Files { path, source } }
     })?;
-    Ok(Restored { checked, old: newer.is_some().then_some(old), newer })
+    Ok(Restored { checked, old: newer.is_some().then_some(old), files, newer })
 }
 
 /// What the old database has and the backup has not. That it cannot be read may be why there is a restore.

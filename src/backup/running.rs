@@ -8,14 +8,16 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::check::Halt;
 use super::error::TAKEN_MAX;
+use super::halt::Halt;
 use super::manifest::{self, Manifest};
 use super::options::Options;
 use super::partial::{Partial, Placed};
-use super::{BackupError, Report, check_room};
+use super::room::check_room;
+use super::{BackupError, Report};
 use crate::clock::steady::Reading;
 use crate::clock::{Clock, Timestamp};
+use crate::feature::FilesAt;
 use crate::store::{self, Copied, CopyError, Schema, WriterHandle, directory_of};
 use serde_json::{Value, json};
 
@@ -36,6 +38,8 @@ pub(super) struct Shared {
     /// Until the stop.
     writer: Mutex<Option<WriterHandle>>,
     schema: Schema,
+    /// What goes with each of them.
+    files: Arc<[FilesAt]>,
     clock: Clock,
     pub(super) options: Options,
     began: Instant,
@@ -123,9 +127,15 @@ impl Read for TakenAway {
 }
 
 impl Backups {
-    /// Backups of the database that this writer writes.
+    /// Backups of the database that this writer writes, and of these files.
     #[must_use]
-    pub(super) fn new(writer: WriterHandle, schema: Schema, options: Options, clock: Clock) -> Self {
+    pub(super) fn new(
+        writer: WriterHandle,
+        schema: Schema,
+        files: Arc<[FilesAt]>,
+        options: Options,
+        clock: Clock,
+    ) -> Self {
         let found = |directory| manifest::newest(directory, clock.now()).ok().flatten();
         let newest = options.directory.as_deref().and_then(found);
         let success = newest.map(|(path, manifest)| Succeeded {
@@ -138,7 +148,7 @@ impl Backups {
         let last = Mutex::new(Last { success, ..Last::default() });
         let (began, halt, making) = (clock.instant(), Halt::default(), Mutex::new(()));
         let (writer, taken) = (Mutex::new(Some(writer)), Arc::default());
-        Self { shared: Arc::new(Shared { writer, schema, clock, options, began, halt, making, taken, last }) }
+        Self { shared: Arc::new(Shared { writer, schema, files, clock, options, began, halt, making, taken, last }) }
     }
 
     /// Makes one in `BACKUP_DIR`, and waits for it.
@@ -179,14 +189,15 @@ impl Backups {
     /// When there is none.
     pub(super) fn to(&self, directory: &Path) -> Result<Report, BackupError> {
         self.logged(directory, |began| {
-            let (partial, manifest, steps) = self.copy(directory)?;
+            let (partial, mut manifest, steps) = self.copy(directory)?;
+            manifest.files = partial.carry(&self.shared.files, &self.shared.halt)?;
             let Placed { path, is_name_synced } = partial.place(&manifest)?;
             let took = self.shared.clock.instant().saturating_duration_since(began);
             Ok(Report { path, is_name_synced, manifest, took, steps })
         })
     }
 
-    /// Makes one for somebody to take away: it lies in `BACKUP_DIR`, or beside the database if there is none, and has
+    /// Makes one for somebody to take away, without the files that go with it: it lies in `BACKUP_DIR`, or beside the database if there is none, and has
     /// no name there any more.
     ///
     /// # Errors
@@ -226,7 +237,7 @@ impl Backups {
             ),
             Ok(Report { manifest, took, steps, .. }) => log::info!(
                 name = manifest.name, directory = directory.display().to_string(), bytes = manifest.bytes,
-                ms = took.as_millis() as u64, steps;
+                files = manifest.files.as_ref().map_or(0, |files| files.count), ms = took.as_millis() as u64, steps;
                 "backup.done"
             ),
             // Nothing is wrong with it.

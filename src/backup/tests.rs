@@ -33,7 +33,7 @@ fn house(here: &Path, clock: &Clock) -> (Writer, Backups) {
     }
     let (directory, every) = (Some(here.join("backups")), Some(Duration::from_secs(24 * 3600)));
     let options = Options { database, directory, every, keep: None };
-    let backups = Backups::new(writer.handle(), schema(), options, clock.clone());
+    let backups = Backups::new(writer.handle(), schema(), Arc::new([]), options, clock.clone());
     (writer, backups)
 }
 
@@ -124,17 +124,17 @@ fn one_to_take_away_has_no_name_and_is_whole() {
     assert!(backups.last().success.is_none(), "it is not one of those in BACKUP_DIR");
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).unwrap();
-    let path = receive(&there, &manifest, &mut bytes.as_slice(), &schema()).unwrap().path;
+    let path = receive(&there, &manifest, &mut bytes.as_slice(), &schema(), &[]).unwrap().0.path;
     assert_eq!(verify(&path, &schema()).unwrap().problems, [""; 0]);
-    let second = receive(&there, &manifest, &mut bytes.as_slice(), &schema()).unwrap().path;
+    let second = receive(&there, &manifest, &mut bytes.as_slice(), &schema(), &[]).unwrap().0.path;
     let number = second.display().to_string();
     assert!(number.ends_with("Z-2.db") && second != path, "both of one second are kept: {number}");
     assert_eq!(verify(&second, &schema()).unwrap().problems, [""; 0]);
     assert_eq!(Manifest::beside(&second).unwrap().unwrap().name, second.file_name().unwrap().to_str().unwrap());
     let other = Manifest { name: "inkring-20000101T000000Z.db".to_owned(), ..manifest };
     bytes[5000] ^= 1;
-    assert!(receive(&there, &other, &mut bytes.as_slice(), &schema()).is_err());
-    let error = receive(&there, &other, &mut &bytes[..4096], &schema()).unwrap_err().to_string();
+    assert!(receive(&there, &other, &mut bytes.as_slice(), &schema(), &[]).is_err());
+    let error = receive(&there, &other, &mut &bytes[..4096], &schema(), &[]).unwrap_err().to_string();
     assert!(error.contains("damaged") || error.contains("malformed"), "{error}");
     assert_eq!(names(&there).len(), 4, "what is not good is not kept");
     drop(backups);
@@ -155,6 +155,10 @@ fn what_a_killed_one_has_left_is_removed_by_the_next_and_nothing_else() {
         format!("{left}.json"),
     ] {
         std::fs::write(there.join(name), "half").unwrap();
+    }
+    // One of them was killed when its files had their name already.
+    for name in [format!(".{left}.partial.files"), format!("{left}.files")] {
+        std::fs::create_dir_all(there.join(name).join("media/ab")).unwrap();
     }
     let others = [".hidden.partial", "inkring-20251224T100000Z.db", "inkring-20251224T100000Z.db.json", "notes.txt"];
     for name in others {
@@ -183,7 +187,7 @@ fn the_next_one_is_due_by_the_newest_manifest_also_after_a_restart_and_a_failure
     clock.advance(23 * HOUR);
     let options = backups.shared.options.clone();
     drop(backups);
-    let backups = Backups::new(writer.handle(), schema(), options.clone(), clock.clone());
+    let backups = Backups::new(writer.handle(), schema(), Arc::new([]), options.clone(), clock.clone());
     assert_eq!((backups.due(), backups.fact()), (false, fact(Some(23), None)));
     clock.advance(HOUR);
     assert!(backups.due());
@@ -199,7 +203,7 @@ fn the_next_one_is_due_by_the_newest_manifest_also_after_a_restart_and_a_failure
     assert!(backups.due());
     std::fs::remove_file(&there).unwrap();
     std::fs::rename(directory.path().join("elsewhere"), &there).unwrap();
-    let again = Backups::new(writer.handle(), schema(), options, clock.clone());
+    let again = Backups::new(writer.handle(), schema(), Arc::new([]), options, clock.clone());
     clock.advance(24 * HOUR);
     assert_eq!(again.fact(), fact(Some(49), Some("the newest is 49 hours old")));
     backups.now().unwrap();
@@ -239,7 +243,7 @@ fn a_backup_that_is_dated_in_the_future_is_no_proof_of_anything() {
     backups.now().unwrap();
     clock.set(-350 * 24 * HOUR);
     let options = backups.shared.options.clone();
-    let again = Backups::new(writer.handle(), schema(), options.clone(), clock.clone());
+    let again = Backups::new(writer.handle(), schema(), Arc::new([]), options.clone(), clock.clone());
     let age = Some(Duration::from_secs(50 * 86_400));
     let fact = Fact { age, warning: Some("the newest is 1200 hours old".to_owned()) };
     assert_eq!((again.due(), again.fact()), (true, Some(fact)), "the one before it is");
@@ -250,7 +254,7 @@ fn a_backup_that_is_dated_in_the_future_is_no_proof_of_anything() {
     assert_eq!((again.due(), again.fact()), (true, Some(fact)));
     assert!(metrics.encode().contains("\nbackup_last_success_timestamp_seconds 0.0\n"), "{}", metrics.encode());
     let fact = again.fact();
-    let loaded = Backups::new(writer.handle(), schema(), options, clock);
+    let loaded = Backups::new(writer.handle(), schema(), Arc::new([]), options, clock);
     assert_eq!((loaded.due(), loaded.fact()), (true, fact), "where there is no other");
     drop((backups, again, loaded, metrics));
     writer.stop();
@@ -278,7 +282,7 @@ fn a_copy_of_a_damaged_database_is_no_backup() {
     bytes[at] = 0xff;
     std::fs::write(&path, bytes).unwrap();
     let writer = Writer::start(store::open(&path, &schema()).unwrap(), 16, Arc::new(Deaf), Clock::system()).unwrap();
-    let backups = Backups::new(writer.handle(), schema(), options, Clock::system());
+    let backups = Backups::new(writer.handle(), schema(), Arc::new([]), options, Clock::system());
     let error = backups.now().unwrap_err();
     assert!(matches!(error, BackupError::Damaged(_) | BackupError::Unchecked(_)), "{error}");
     assert_eq!(names(&directory.path().join("backups")), [""; 0]);
@@ -318,7 +322,7 @@ fn a_restore_that_cannot_be_finished_says_so_and_the_next_start_finishes_it() {
     let in_the_way = directory.path().join("a.db.before-20251223T100000Z-journal");
     std::fs::create_dir(&in_the_way).unwrap();
     std::fs::write(directory.path().join("a.db-journal"), "").unwrap();
-    let error = restore(&backup, &database, &schema(), now, false, |_, _| Ok(())).unwrap_err();
+    let error = restore(&backup, &database, &schema(), &[], now, false, |_, _| Ok(())).unwrap_err();
     assert!(matches!(error, RestoreError::Unfinished { .. }), "{error}");
     assert!(store::open(&database, &schema()).is_err(), "neither of the two is opened meanwhile");
     std::fs::remove_dir(&in_the_way).unwrap();

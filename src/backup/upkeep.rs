@@ -49,7 +49,7 @@ fn remove_older(directory: &Path, retention: &mut Retention) -> io::Result<()> {
         // The manifest goes last: without it nobody would know whose the file is.
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => std::fs::remove_file(manifest::path_beside(&path))?,
+            _ => manifest::remove_files(&path).and_then(|()| std::fs::remove_file(manifest::path_beside(&path)))?,
         }
         log::info!(name, directory = directory.display().to_string(), bytes; "backup.removed");
     }
@@ -94,9 +94,9 @@ mod tests {
         let path = directory.join(&name);
         std::fs::write(&path, vec![0; if whole { bytes as usize } else { 0 }]).unwrap();
         let (inkring, sha256) = (String::new(), String::new());
-        let (created_at, rows) = (Moment(at), BTreeMap::new());
+        let (created_at, rows, files) = (Moment(at), BTreeMap::new(), None);
         let manifest =
-            Manifest { name, created_at, inkring, schema_version: 2, bytes, sha256, rows, newest_change: None };
+            Manifest { name, created_at, inkring, schema_version: 2, bytes, sha256, rows, newest_change: None, files };
         std::fs::write(manifest::path_beside(&path), manifest.to_line()).unwrap();
     }
 
@@ -125,6 +125,8 @@ mod tests {
         for day in [1, 2, 3, 12, 13, 14] {
             put(here, day, 10, true);
         }
+        let with_it = manifest::files_beside(&here.join(manifest::name(Timestamp(BEGAN + DAY), 1)));
+        std::fs::create_dir_all(with_it.join("media/ab")).unwrap();
         // Without a manifest, without a name of ours, and not a whole one.
         let lone = here.join(manifest::name(Timestamp(BEGAN + DAY + 5_000_000), 1));
         let other = here.join("inkring-before-the-upgrade.db");
@@ -136,7 +138,7 @@ mod tests {
         put(here, 16, 10, false);
         assert_eq!(on(60), [12, 13, 14], "the newest one is not whole");
         assert!(lone.exists() && other.exists());
-        assert_eq!(std::fs::read_dir(here).unwrap().count(), 8, "manifests go with their backups");
+        assert_eq!(std::fs::read_dir(here).unwrap().count(), 8, "manifests and files go with their backups");
         remove_older(&here.join("nowhere"), &mut retention).unwrap();
     }
 

@@ -11,15 +11,16 @@ use serde_json::Value;
 
 use super::check::{Checked, verify};
 use super::error::BackupError;
-use super::manifest::Manifest;
+use super::files::Returned;
+use super::manifest::{Files, Manifest};
 use super::operator::MANIFEST_HEADER;
 use super::options::Options;
 use super::partial::{NAMES_NOT_SYNCED, Placed};
 use super::restore::{RestoreError, Restored, restore};
 use super::{Report, alone, receive};
 use crate::clock::Clock;
-use crate::feature::Newer;
 use crate::feature::verb::{self, FOUND_PROBLEMS, Misconfigured, Program, fail, misconfigured, print};
+use crate::feature::{FilesAt, Newer};
 use crate::net::Endpoint;
 use crate::net::client::{Answer, Ask, AskError};
 use crate::plane::{self, PROCESS_HEADER};
@@ -39,19 +40,20 @@ pub(super) enum Verb {
     /// Make a backup of the database, whether its server runs or not
     ///
     /// A server that runs is asked over its private plane (OPS_ADDR, with OPS_TOKEN) and makes it between two changes.
-    /// A backup is one file that has been checked, with its manifest beside it: NAME.db and NAME.db.json.
+    /// A backup is one file that has been checked, with its manifest beside it: NAME.db and NAME.db.json; and, where the gallery has
+    /// files, a directory with them: NAME.db.files.
     Backup {
         /// The directory to put it into; BACKUP_DIR if not given
         #[arg(long, value_name = "DIR")]
         to: Option<PathBuf>,
     },
-    /// Check a backup: its pages, its manifest, its audit log
+    /// Check a backup: its pages, its manifest, its files, its audit log
     #[command(after_help = "Exit codes: 0 the backup is good, 1 it cannot be read, 2 usage, 3 it is not good.")]
     Verify {
         /// The backup
         file: PathBuf,
     },
-    /// Put a backup in the place of the database, of which no server may run
+    /// Put a backup in the place of the database, of which no server may run, and its files where they were
     ///
     /// The backup is checked first. The old database is moved aside, and what was newer in it is listed.
     #[command(after_help = "Exit codes: 0 done, 1 failure, 2 usage, 3 the backup is not good.")]
@@ -122,6 +124,7 @@ fn run_backup(to: Option<&Path>, program: &Program<'_>) -> ExitCode {
 fn make(to: Option<&Path>, program: &Program<'_>) -> Result<String, Ended> {
     let (settings, schema) = ((program.settings)()?, &program.schema);
     let Options { database, directory: configured, .. } = Options::of(&settings);
+    let files = files_at(program, &settings);
     let configured = configured.as_deref();
     if !directory_of(&database).exists() {
         return Err(OpenError::Absent { path: database }.into());
@@ -133,7 +136,7 @@ fn make(to: Option<&Path>, program: &Program<'_>) -> Result<String, Ended> {
                 return Err(OpenError::Absent { path: database.clone() }.into());
             }
             let directory = to.or(configured).ok_or(BackupError::NoDirectory)?;
-            let report = alone(&lock, directory, schema, &Clock::system())?;
+            let report = alone(&lock, directory, schema, &files, &Clock::system())?;
             let Report { path, is_name_synced, manifest, .. } = report;
             Ok(placed(&Placed { path, is_name_synced }, &manifest, program))
         }
@@ -155,11 +158,17 @@ fn make(to: Option<&Path>, program: &Program<'_>) -> Result<String, Ended> {
                 let described = body.header(MANIFEST_HEADER).ok_or_else(|| format!("there is no {MANIFEST_HEADER}"));
                 let manifest = described.and_then(Manifest::parse);
                 let manifest = manifest.map_err(|why| Ended::Strange { from, why })?;
-                Ok(placed(&receive(directory, &manifest, &mut body, schema)?, &manifest, program))
+                let (there, manifest) = receive(directory, &manifest, &mut body, schema, &files)?;
+                Ok(placed(&there, &manifest, program))
             }
         },
         Err(error) => Err(error.into()),
     }
+}
+
+/// What goes with the backups of a server with these settings.
+fn files_at(program: &Program<'_>, settings: &Settings) -> Vec<FilesAt> {
+    program.files.iter().map(|files| files.at(settings)).collect()
 }
 
 /// An answer that is a backup.
@@ -206,7 +215,12 @@ fn made(place: &str, manifest: &Manifest, program: &Program<'_>) -> String {
     }
     let newest = manifest.newest_change.map_or_else(|| "none".to_owned(), |at| at.0.offset_style().to_string());
     line("newest change", &newest);
+    manifest.files.iter().for_each(|files| line("files", &counted(files)));
     text
+}
+
+fn counted(files: &Files) -> String {
+    format!("{}, of {} bytes", files.count, files.bytes)
 }
 
 fn run_verify(file: &Path, program: &Program<'_>) -> ExitCode {
@@ -251,6 +265,8 @@ fn found(file: &Path, checked: &Checked, program: &Program<'_>) -> String {
     if let Some(at) = checked.newest_change {
         line("newest change", at.0.offset_style().to_string());
     }
+    let files = checked.manifest.as_ref().and_then(|manifest| manifest.files.as_ref());
+    files.iter().for_each(|files| line("files", counted(files)));
     if let Some(rows) = checked.audit_rows {
         line("audit log", format!("{rows} rows in a whole chain"));
     }
@@ -265,7 +281,8 @@ fn run_restore(file: &Path, only_check: bool, program: &Program<'_>) -> ExitCode
     let database = settings.database(&DATABASE);
     let newer =
         |database: &Reader, backup: &Reader| program.newer.iter().map(|compare| compare(database, backup)).collect();
-    match restore(file, database, &program.schema, Clock::system().now(), only_check, newer) {
+    let files = files_at(program, &settings);
+    match restore(file, database, &program.schema, &files, Clock::system().now(), only_check, newer) {
         Ok(restored) => print(&outcome(file, database, &restored, only_check)),
         Err(RestoreError::Bad { path, problems }) => {
             let text = format!("{}\n{}", path.display(), safe_lines(&problems));
@@ -284,6 +301,12 @@ fn outcome(file: &Path, database: &Path, restored: &Restored<Vec<Newer>>, only_c
     };
     if restored.checked.manifest.is_none() {
         text.push_str("  it has no manifest, so only the file itself could be checked\n");
+    }
+    if let Some(Returned { count, written, bytes }) = &restored.files {
+        let done = if only_check { "would be written" } else { "were written" };
+        text.push_str(&format!(
+            "  files: {count}, of which {written} with {bytes} bytes {done}; the others are there\n"
+        ));
     }
     match &restored.old {
         Some(old) => text.push_str(&format!("  the old database is {}, with its -wal and -shm\n", old.display())),

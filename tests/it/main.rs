@@ -39,6 +39,7 @@ mod logs;
 mod metrics;
 mod migrations;
 mod model;
+mod modules_backup;
 mod modules_calendar;
 mod modules_calendar_files;
 mod modules_ci;
