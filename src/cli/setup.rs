@@ -41,14 +41,24 @@ const UNITS_DIRECTORY: &str = "/etc/systemd/system";
 const SETTINGS: &str = INSTALLED;
 /// The secrets, from where systemd hands them to the service: the setting that each one is, and its file. The settings
 /// name these files, for the verbs.
-const SECRETS: [(&str, &str); 2] =
-    [("JWT_SECRET", "/etc/credstore/inkring.jwt_secret"), ("OPS_TOKEN", "/etc/credstore/inkring.ops_token")];
+const SECRETS: [(&str, &str); 3] = [
+    ("JWT_SECRET", "/etc/credstore/inkring.jwt_secret"),
+    ("OPS_TOKEN", "/etc/credstore/inkring.ops_token"),
+    (PASSWORD, "/etc/credstore/inkring.household_password"),
+];
+/// The secret that people type.
+const PASSWORD: &str = "HOUSEHOLD_PASSWORD";
 /// Where the data is, which is never touched.
 const STATE: &str = "/var/lib/inkring";
 /// Programs below these are where the service sees them, and stay there.
 const VISIBLE: [&str; 2] = ["/usr/", "/opt/"];
 /// How long a secret is, before it is written as hexadecimal digits.
 const SECRET_BYTES: usize = 32;
+/// What a password is written with: nothing that looks like something else. Each of them is five bits.
+const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+/// How many of them a password has, and after how many of them there is a hyphen.
+const PASSWORD_LETTERS: usize = 16;
+const PASSWORD_GROUP: usize = 4;
 /// How many hours the first token is good for.
 const TOKEN_HOURS: u32 = 24;
 
@@ -131,7 +141,7 @@ fn set_up(options: &Options) -> Result<String, Failure> {
     for (name, path) in SECRETS {
         match rival(&given, name) {
             Some(rival) => target.say("left out", path, &format!(" ({SETTINGS} has {rival})")),
-            None => target.secret(path)?,
+            None => target.secret(path, if name == PASSWORD { new_password } else { new_secret })?,
         }
     }
     target.settings(present.is_some(), &options.origins)?;
@@ -218,12 +228,12 @@ impl Target {
     }
 
     /// Writes a new secret, of which nothing is said but where it is.
-    fn secret(&mut self, path: &str) -> Result<(), Failure> {
+    fn secret(&mut self, path: &str, make: fn() -> io::Result<String>) -> Result<(), Failure> {
         if self.place(path).exists() {
             self.say("kept", path, "");
             return Ok(());
         }
-        let text = new_secret().map_err(|error| Failure::File("/dev/random".into(), error))?;
+        let text = make().map_err(|error| Failure::File("/dev/random".into(), error))?;
         self.write(path, 0o600, text.as_bytes())
     }
 
@@ -284,12 +294,23 @@ fn write_all(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// A secret as hexadecimal digits on a line. The device waits, on a machine that has just started, until it has something
-/// that nobody can guess.
+/// A secret as hexadecimal digits on a line.
 fn new_secret() -> io::Result<String> {
-    let mut bytes = [0; SECRET_BYTES];
+    Ok(crate::audit::chain::hex(&random::<SECRET_BYTES>()?) + "\n")
+}
+
+/// A password on a line, as people can read it to each other: `k7wm-2qxr-h9ed-bv3t`.
+fn new_password() -> io::Result<String> {
+    let letters = random::<PASSWORD_LETTERS>()?.map(|byte| LETTERS[usize::from(byte) % LETTERS.len()] as char);
+    let groups: Vec<String> = letters.chunks(PASSWORD_GROUP).map(|group| group.iter().collect()).collect();
+    Ok(groups.join("-") + "\n")
+}
+
+/// The device waits, on a machine that has just started, until it has something that nobody can guess.
+fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
     File::open("/dev/random")?.read_exact(&mut bytes)?;
-    Ok(crate::audit::chain::hex(&bytes) + "\n")
+    Ok(bytes)
 }
 
 /// The settings of a new installation.
@@ -374,6 +395,10 @@ fn next_steps(target: &mut Target, options: &Options, program: &str) -> Result<(
             let token = SECRETS[1].1;
             report.push_str(&format!("Its private plane is {endpoint}, and asks for the token in {token}.\n"));
         }
+    }
+    if rival(&given, PASSWORD).is_none() {
+        let (_, path) = SECRETS[2];
+        report.push_str(&format!("The household's password, which its modules ask for, is in {path}.\n"));
     }
     report.push_str("Check it (as root):\n  inkring doctor\n");
     if !unnamed.is_empty() {
@@ -460,6 +485,11 @@ mod tests {
         let (one, other) = (new_secret().unwrap(), new_secret().unwrap());
         assert_eq!((one.len(), other.len()), (2 * SECRET_BYTES + 1, 2 * SECRET_BYTES + 1));
         assert_ne!(one, other);
+        let (one, other) = (new_password().unwrap(), new_password().unwrap());
+        assert_ne!(one, other);
+        let groups: Vec<&str> = one.trim_end().split('-').collect();
+        let is_plain = |group: &&str| group.len() == PASSWORD_GROUP && group.bytes().all(|one| LETTERS.contains(&one));
+        assert!(groups.len() == 4 && groups.iter().all(is_plain), "{one}");
     }
 
     #[test]
@@ -467,12 +497,13 @@ mod tests {
         let text = settings(&["https://app.example".to_owned()]);
         let directory = tempfile::tempdir().unwrap();
         let database = format!("sqlite:{}/inkring.db", directory.path().display());
-        let elsewhere = ["DATABASE_URL", "JWT_SECRET_FILE", "OPS_TOKEN_FILE"];
+        let elsewhere = ["DATABASE_URL", "JWT_SECRET_FILE", "OPS_TOKEN_FILE", "HOUSEHOLD_PASSWORD_FILE"];
         let mut pairs = named(&text).unwrap();
         pairs.retain(|(name, _)| !elsewhere.contains(&name.as_str()));
         assert_eq!(pairs.len() + elsewhere.len(), named(&text).unwrap().len());
         pairs.push(("DATABASE_URL".to_owned(), database));
         pairs.push(("JWT_SECRET".to_owned(), new_secret().unwrap()));
+        pairs.push(("HOUSEHOLD_PASSWORD".to_owned(), new_password().unwrap()));
         let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let loaded = config::load(&Sources::from_pairs(&pairs, &[]), true).unwrap();
         assert_eq!(loaded.warnings, [""; 0]);

@@ -104,6 +104,9 @@ fn explanation(knob: &Knob) -> String {
     if knob.required {
         text.push_str(" Must be set in strict mode.");
     }
+    if let Some(flag) = knob.needed_with {
+        let _ = write!(text, " Must be set in strict production while {} is true.", flag.name);
+    }
     for mark in marks(knob) {
         let _ = write!(text, " {mark}");
     }

@@ -11,7 +11,7 @@ use crate::features;
 use crate::gate::identity::options::{TOKEN_KEYS, TRUST_HEADER};
 use crate::gate::options::ORIGINS;
 use crate::hub::options::{ORIGINS as SOCKET_ORIGINS, any_page_may_open_sockets};
-use crate::settings::{Origin, Settings, Value};
+use crate::settings::{Knob, Origin, Settings, Value};
 use crate::store::options::DATABASE;
 
 /// What strict does not do without.
@@ -74,6 +74,8 @@ pub(super) fn needs(settings: &Settings, sources: &Sources, production: bool) ->
                 SOCKET_ORIGINS.name
             ));
         }
+        let needed = |knob: &&Knob| knob.needed_with.is_some_and(|flag| settings.flag(flag)) && !sources.has(knob);
+        missing.extend(features::declared().filter(needed).map(|knob| knob.name));
         sentences.extend(unwritable(settings.database(&DATABASE)));
     }
     Needs { missing, sentences }

@@ -29,7 +29,7 @@ use super::limits::CLIENTS_MAX;
 use super::malya::BOARD_MAX_IDEAS;
 use super::nastrij::ANALYTICS_ENTRIES_MAX;
 use super::options::MODULES;
-use super::participant::window::PARTICIPANT_CALLS_MAX;
+use super::participant::door::PARTICIPANT_CALLS_MAX;
 use super::podija::TIMELINE_MAX_EVENTS;
 use super::records::change::RELATED_CLEARED_MAX;
 use super::records::fact::{FACT_MAX_CHARS, SEARCHED_MAX_CHARS};

@@ -1,10 +1,11 @@
 //! What the modules' handlers work with on one shard, and what every one of their requests passes first.
 
+use std::cell::{Ref, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::access::door::{Door, Seen, token_of};
+use super::access::door::{Door, Rules, Seen, token_of};
 use super::access::store::{self, Session};
 use super::calendar::Turns;
 use super::listeners::Listeners;
@@ -14,7 +15,7 @@ use super::records::change::Hand;
 use super::states::States;
 use super::zone::Zone;
 use crate::feature::{House, ShardParts};
-use crate::gate::{ApiError, Call, Headers, Outcome, Route, Routes};
+use crate::gate::{ApiError, Call, Following, Headers, Outcome, Route, Routes};
 
 /// What answers of the modules carry: those of the API, but how long one may be kept it says itself.
 pub(super) static HEADERS: Headers = Headers {
@@ -47,9 +48,22 @@ pub(super) struct Shared {
 pub(super) struct Desk {
     pub(super) parts: ShardParts,
     pub(super) shared: Arc<Shared>,
+    rules: RefCell<Following<Rules>>,
 }
 
 impl Desk {
+    /// That of one shard.
+    pub(super) fn new(parts: ShardParts, shared: Arc<Shared>) -> Self {
+        let rules = RefCell::new(shared.door.follow());
+        Self { parts, shared, rules }
+    }
+
+    /// The rules of the door in force. To be let go before anything else of a request is done.
+    pub(super) fn rules(&self) -> Ref<'_, Rules> {
+        self.rules.borrow_mut().catch_up();
+        Ref::map(self.rules.borrow(), |rules| &**rules)
+    }
+
     /// Adds a route whose requests have passed what all of them pass.
     pub(super) fn add(
         self: &Rc<Self>,
@@ -81,6 +95,20 @@ impl Desk {
         self.add_after(to, route, |_, _| Ok(()), handler);
     }
 
+    /// The same for requests that have a limit of their own: they are not counted by the one of all others.
+    pub(super) fn add_limited_by_itself(
+        self: &Rc<Self>,
+        to: &mut Routes,
+        route: Route,
+        handler: impl Fn(&Rc<Self>, &Call<'_>) -> Result<Outcome, ApiError> + 'static,
+    ) {
+        let desk = Rc::clone(self);
+        to.add(route, move |call| {
+            desk.rules().page(call)?;
+            handler(&desk, call)
+        });
+    }
+
     /// A route whose requests are counted, asked which page sends them, and asked by `admit` who they are, in this order; only
     /// then what they send has to be JSON (contract 04 §1.1).
     fn add_after(
@@ -93,12 +121,12 @@ impl Desk {
         let desk = Rc::clone(self);
         let is_socket = route.is_socket();
         to.add(route.heard_before_json(), move |call| {
-            let door = &desk.shared.door;
-            let verdict = door.count(call.client, desk.shared.house.clock.instant());
+            let verdict = desk.rules().count(call.client, desk.shared.house.clock.instant());
             if !verdict.is_allowed() {
                 return Ok(Outcome::Now(verdict.refusal()));
             }
-            let passed = door.page(call).and_then(|()| admit(&desk, call)).and_then(|()| call.body.is_whole());
+            let of_page = desk.rules().page(call);
+            let passed = of_page.and_then(|()| admit(&desk, call)).and_then(|()| call.body.is_whole());
             let answer = passed.and_then(|()| handler(&desk, call));
             if is_socket {
                 return answer;
@@ -118,14 +146,14 @@ impl Desk {
 
     /// The session of a request; none where none is needed.
     pub(super) fn session(&self, call: &Call<'_>) -> Result<Option<Session>, ApiError> {
-        if !self.shared.door.is_closed() {
+        if !self.rules().is_closed() {
             return Ok(None);
         }
-        let token = token_of(call).ok_or_else(|| self.shared.door.refusal())?;
+        let token = token_of(call).ok_or_else(|| self.rules().refusal())?;
         let now = call.clock.now();
         let hash = token.hash();
         let found = self.parts.fetch(move |reader| store::session(reader, &hash))?;
-        let session = found.filter(|session| session.times.is_good(now)).ok_or_else(|| self.shared.door.refusal())?;
+        let session = found.filter(|session| session.times.is_good(now)).ok_or_else(|| self.rules().refusal())?;
         if session.times.is_stale(now) {
             // Whoever comes meanwhile asks for the same, which harms nothing; without a place for it the next one asks again.
             drop(self.parts.writer.submit(Box::new(Seen(session.id))));

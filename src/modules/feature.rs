@@ -65,10 +65,7 @@ fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartEr
     if settings.production() && settings.flag(&ENABLED) && settings.text(&options::PASSWORD).is_none() {
         log::info!(remedy = "set HOUSEHOLD_PASSWORD, or MODULES_ENABLED=false"; "modules.closed");
     }
-    let weak = settings.text(&options::PASSWORD).filter(|_| settings.production()).and_then(password::fault);
-    if let Some(fault) = weak {
-        return Err(fault.into());
-    }
+    strong_enough(settings)?;
     let shared = Arc::new(Shared {
         zone,
         states: States::new(),
@@ -86,6 +83,12 @@ fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartEr
     Ok(Arc::new(Modules { shared, enabled, every, gallery }))
 }
 
+/// Whether the password is one for production, if it has to be.
+fn strong_enough(settings: &Settings) -> Result<(), String> {
+    let password = settings.text(&options::PASSWORD).filter(|_| settings.production());
+    password.and_then(password::fault).map_or(Ok(()), Err)
+}
+
 struct Modules {
     shared: Arc<Shared>,
     enabled: bool,
@@ -98,7 +101,7 @@ impl Running for Modules {
         if !self.enabled {
             return;
         }
-        let desk = Rc::new(Desk { parts: shard.clone(), shared: Arc::clone(&self.shared) });
+        let desk = Rc::new(Desk::new(shard.clone(), Arc::clone(&self.shared)));
         registry::add(&desk, to);
         ci::documents::add(&desk, to);
         ci::routes::add(&desk, to);
@@ -129,6 +132,7 @@ impl Running for Modules {
     }
 
     fn prepare(&self, settings: &Settings) -> Result<Option<Replacement>, String> {
+        strong_enough(settings)?;
         let replace = self.shared.door.prepare(settings);
         Ok(Some(Box::new(move || {
             replace();

@@ -35,7 +35,7 @@ pub(super) fn add(desk: &Rc<Desk>, to: &mut Routes) {
     // These two ask for the session themselves, so that it is looked up once.
     desk.add_open(to, sessions, |desk, call| {
         let own = desk.session(call)?.map(|session| session.id);
-        let (closed, now) = (desk.shared.door.is_closed(), call.clock.now());
+        let (closed, now) = (desk.rules().is_closed(), call.clock.now());
         desk.parts.read(
             call,
             |reader| Ok(list(reader)?),
@@ -100,27 +100,30 @@ fn cookie(response: Response, text: &str) -> Result<Response, ApiError> {
     Ok(response.with(SET_COOKIE, value))
 }
 
+/// After too many wrong ones: when one may be tried again.
+fn too_often(seconds: u64) -> ApiError {
+    let message = format!("Too many wrong passwords from this address; try again in {seconds} s");
+    ApiError::new(Code::RateLimited, message).with_header(RETRY_AFTER, seconds.into())
+}
+
 fn log_in(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let mut check = Check::new();
     let members = check.object(&call.body);
     let password = check.text(members, "password", Length::between(1, 1000));
     check.done()?;
-    let door = &desk.shared.door;
-    let is_right = door.try_password(&password, call.client, desk.shared.house.clock.instant()).map_err(|seconds| {
-        ApiError::new(
-            Code::RateLimited,
-            format!("Too many wrong passwords from this address; try again in {seconds} s"),
-        )
-        .with_header(RETRY_AFTER, seconds.into())
-    })?;
-    match is_right {
-        None if !door.is_closed() => return Ok(Outcome::Now(answer(&json!({ "required": false })))),
-        None => return Err(door.refusal()),
-        Some(false) => {
-            log::warn!(request_id = call.request_id.as_str(), client = call.client.to_string(); "session.wrong_password");
-            return Err(ApiError::new(Code::Of(&WRONG_PASSWORD), "That is not the household's password"));
+    let is_right = {
+        let rules = desk.rules();
+        let now = desk.shared.house.clock.instant();
+        let tried = desk.shared.door.try_password(&rules, &password, call.client, now).map_err(too_often)?;
+        match tried {
+            Some(is_right) => is_right,
+            None if !rules.is_closed() => return Ok(Outcome::Now(answer(&json!({ "required": false })))),
+            None => return Err(rules.refusal()),
         }
-        Some(true) => {}
+    };
+    if !is_right {
+        log::warn!(request_id = call.request_id.as_str(), client = call.client.to_string(); "session.wrong_password");
+        return Err(ApiError::new(Code::Of(&WRONG_PASSWORD), "That is not the household's password"));
     }
     let token = Token::new();
     let (hash, secure, text) = (token.hash(), is_secure(call), token.text());

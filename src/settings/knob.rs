@@ -91,6 +91,8 @@ pub struct Knob {
     pub required: bool,
     /// Where a strict configuration for production must turn it on (ruling 5): what is missing while it is off.
     pub guards_against: Option<&'static str>,
+    /// Where a strict configuration for production must set it: while that flag is on.
+    pub needed_with: Option<&'static Self>,
     /// What it does, for an operator.
     pub meaning: &'static str,
     /// Whether its value must never be shown.
@@ -141,6 +143,7 @@ impl Knob {
             in_production: None,
             required: false,
             guards_against: None,
+            needed_with: None,
             meaning: "",
             secret: false,
             on_bad: OnBad::UseDefault,
@@ -185,6 +188,12 @@ impl Knob {
     #[must_use]
     pub const fn guarding_against(self, what: &'static str) -> Self {
         Self { guards_against: Some(what), ..self }
+    }
+
+    /// One that strict production must set while a flag is on.
+    #[must_use]
+    pub const fn needed_with(self, flag: &'static Self) -> Self {
+        Self { needed_with: Some(flag), ..self }
     }
 
     /// One that the status of the private plane shows, under this name.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::support::{Server, besides_settings, inkring, shelled};
 
 /// A good configuration for production.
-const GOOD: [(&str, &str); 9] = [
+const GOOD: [(&str, &str); 10] = [
     ("ENV", "production"),
     ("CONFIG_STRICT", "true"),
     ("JWT_SECRET", "7a1f0c5de2b94838b6a0d7c4e19f5a33"),
@@ -22,6 +22,7 @@ const GOOD: [(&str, &str); 9] = [
     ("WS_LIMITS_ENABLED", "true"),
     ("AUDIT_ENABLED", "true"),
     ("BACKUP_DIR", "backups"),
+    ("HOUSEHOLD_PASSWORD", "a heron in the evening mist"),
 ];
 
 /// Checks that depend on the machine that runs this.

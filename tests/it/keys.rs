@@ -19,7 +19,7 @@ use crate::support::{PATIENCE, Server, besides_settings, inkring, wait_for};
 const DRAFTS: &str = "/v1/collab/drafts";
 const SECRET: &str = "TOPSECRET-q7Zk2mWx9RtV4bNs-32-by";
 /// Everything that strict production asks for but a key.
-const PRODUCTION: [(&str, &str); 7] = [
+const PRODUCTION: [(&str, &str); 8] = [
     ("ENV", "production"),
     ("CONFIG_STRICT", "true"),
     ("ALLOWED_ORIGINS", "https://a.example"),
@@ -27,6 +27,7 @@ const PRODUCTION: [(&str, &str); 7] = [
     ("AUDIT_ENABLED", "true"),
     ("WS_LIMITS_ENABLED", "true"),
     ("WS_ALLOWED_ORIGINS", "https://a.example"),
+    ("HOUSEHOLD_PASSWORD", "a heron in the evening mist"),
 ];
 
 fn key_path(name: &str) -> String {
@@ -258,6 +259,7 @@ fn strict_production_starts_with_all_it_asks_for_and_with_nothing_less() {
         ("AUDIT_ENABLED", "AUDIT_ENABLED"),
         ("WS_LIMITS_ENABLED", "WS_LIMITS_ENABLED"),
         ("WS_ALLOWED_ORIGINS", "WS_ALLOWED_ORIGINS"),
+        ("HOUSEHOLD_PASSWORD", "HOUSEHOLD_PASSWORD"),
         ("JWT_PUBLIC_KEY_FILE", "JWT_SECRET"),
     ] {
         let settings: Vec<_> = whole.iter().copied().filter(|(name, _)| *name != left_out).collect();

@@ -188,6 +188,31 @@ fn a_household_with_a_password_asks_for_it() {
 }
 
 #[test]
+fn another_password_counts_after_a_reload_and_sessions_stay() {
+    let mut server = Server::absent(&[("HOUSEHOLD_PASSWORD_FILE", "password")]);
+    let file = server.directory.path().join("password");
+    let write = |password: &str| {
+        std::fs::write(&file, password).unwrap();
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    };
+    write(PASSWORD);
+    server.launch();
+    let mut client = server.connect();
+    let mut open = |password: &str| post(&mut client, "/api/session", &[], &json!({ "password": password }));
+    let token = open(PASSWORD).expect(200)["token"].as_str().unwrap().to_owned();
+    let other = "зовсім інший пароль";
+    write(other);
+    assert_eq!(open(other).status, 401, "not before it is told to");
+    server.signal("HUP");
+    let line = server.wait_for_log(|line| line["message"] == "config.reloaded");
+    assert_eq!(line["HOUSEHOLD_PASSWORD"], "******** → ********");
+    assert_eq!(open(PASSWORD).status, 401);
+    open(other).expect(200);
+    let bearer = format!("Bearer {token}");
+    client.request("GET", "/api/v1/malya/ideas", &[("authorization", &bearer)], b"").expect(200);
+}
+
+#[test]
 fn ten_wrong_passwords_close_the_door_for_a_while() {
     let server = Server::with(&[("HOUSEHOLD_PASSWORD", PASSWORD)]);
     let mut client = server.connect();

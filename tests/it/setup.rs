@@ -11,7 +11,8 @@ use crate::support::{Server, besides_settings, inkring, shelled};
 const ORIGIN: &str = "https://app.example";
 const PROGRAM: &str = "usr/local/bin/inkring";
 const SETTINGS: &str = "etc/inkring/inkring.env";
-const SECRETS: [&str; 2] = ["etc/credstore/inkring.jwt_secret", "etc/credstore/inkring.ops_token"];
+const SECRETS: [&str; 3] =
+    ["etc/credstore/inkring.jwt_secret", "etc/credstore/inkring.ops_token", "etc/credstore/inkring.household_password"];
 
 /// A directory that has a program already: copying ours takes a while, and once is enough.
 fn machine() -> tempfile::TempDir {
@@ -140,6 +141,7 @@ fn a_fresh_machine_is_ready_after_one_command() {
         "inkring.service",
         "http://127.0.0.1:8000",
         "127.0.0.1:8001",
+        "The household's password, which its modules ask for, is in /etc/credstore/inkring.household_password.\n",
         "Check it (as root):\n  inkring doctor\n",
         "To uninstall:",
         "The data stays in /var/lib/inkring",
@@ -174,6 +176,13 @@ fn a_fresh_machine_is_ready_after_one_command() {
     server.connect().request("GET", "/v1/collab/drafts", &[("Authorization", &bearer)], b"").expect(200);
     server.get("/v1/collab/drafts").expect(401);
 
+    // The household comes in by its password.
+    server.get("/api/v1/kazkar/stories").expect(401);
+    let password = serde_json::json!({ "password": text(root.path(), SECRETS[2]).trim() });
+    let opened = server.connect().post("/api/session", None, &password).expect(200);
+    let session = format!("Bearer {}", opened["token"].as_str().unwrap());
+    server.connect().request("GET", "/api/v1/kazkar/stories", &[("Authorization", &session)], b"").expect(200);
+
     // A draft is its members' alone.
     let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
     let body = br#"{"title":"A draft","platform":"x"}"#;
@@ -204,8 +213,9 @@ fn what_is_there_stays_and_no_two_machines_share_a_secret() {
         [&one, &other].iter().flat_map(|root| SECRETS.map(|path| text(root.path(), path))).collect();
     secrets.sort();
     secrets.dedup();
-    assert_eq!(secrets.len(), 4);
-    assert!(secrets.iter().all(|secret| secret.trim().len() == 64));
+    assert_eq!(secrets.len(), 6);
+    let lengths = |length| secrets.iter().filter(|secret| secret.trim().len() == length).count();
+    assert_eq!((lengths(64), lengths(19)), (4, 2), "keys, and what people type");
 
     // Somebody's own unit, settings and secret stay, and what is missing is made.
     write(one.path(), "etc/systemd/system/inkring.service", "[Service]\n");
@@ -223,7 +233,8 @@ fn what_is_there_stays_and_no_two_machines_share_a_secret() {
     write(one.path(), SETTINGS, "ENV=production\nALLOWED_ORIGINS=https://app.example https://b.example\nX='$y'\n");
     let fourth = set_up(one.path(), &["--user", "alice"]);
     let add = "Add to /etc/inkring/inkring.env, so that it finds the secrets:\n  \
-               JWT_SECRET_FILE=/etc/credstore/inkring.jwt_secret\n  OPS_TOKEN_FILE=/etc/credstore/inkring.ops_token\n";
+               JWT_SECRET_FILE=/etc/credstore/inkring.jwt_secret\n  OPS_TOKEN_FILE=/etc/credstore/inkring.ops_token\n  \
+               HOUSEHOLD_PASSWORD_FILE=/etc/credstore/inkring.household_password\n";
     assert!(fourth.contains(add) && fourth.contains("eyJ"), "{fourth}");
     write(one.path(), SETTINGS, "ENV=production\nJWT_SECRET=it's\n");
     let output = command(one.path(), &[]).output().unwrap();
@@ -234,7 +245,11 @@ fn what_is_there_stays_and_no_two_machines_share_a_secret() {
 #[test]
 fn settings_with_a_key_of_their_own_get_no_second_one() {
     let root = machine();
-    write(root.path(), SETTINGS, "ENV=production\nJWT_PUBLIC_KEY_FILE=/etc/key.pem\nOPS_TOKEN=0123456789abcdef\n");
+    write(
+        root.path(),
+        SETTINGS,
+        "ENV=production\nJWT_PUBLIC_KEY_FILE=/etc/key.pem\nOPS_TOKEN=0123456789abcdef\nHOUSEHOLD_PASSWORD=a heron\n",
+    );
     let said = set_up(root.path(), &[]);
     assert!(
         said.contains("left out    /etc/credstore/inkring.jwt_secret (/etc/inkring/inkring.env has JWT_PUBLIC"),

@@ -14,7 +14,7 @@ const STEPS: [&str; 9] =
     ["healthz", "readyz", "create-draft", "add-collaborator", "append", "websocket", "pass-ring", "event", "room"];
 const ALL_PASS: [&str; 9] = ["PASS"; 9];
 /// All that a real installation turns on.
-const HARDENED: [(&str, &str); 9] = [
+const HARDENED: [(&str, &str); 10] = [
     ("ENV", "production"),
     ("CONFIG_STRICT", "true"),
     ("JWT_SECRET", "q7Zk2mWx9RtV4bNs-for-this-test-alone"),
@@ -24,6 +24,7 @@ const HARDENED: [(&str, &str); 9] = [
     ("WS_ALLOWED_ORIGINS", "https://app.example"),
     ("AUDIT_ENABLED", "true"),
     ("DRAFTS_PUBLIC_READ", "false"),
+    ("HOUSEHOLD_PASSWORD", "a heron in the evening mist"),
 ];
 
 /// How a verb ended and what it wrote.

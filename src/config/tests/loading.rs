@@ -107,13 +107,14 @@ fn strict_lists_everything_at_once() {
 }
 
 /// What production has to be told, but for the key.
-const TOLD: [(&str, &str); 6] = [
+const TOLD: [(&str, &str); 7] = [
     ("ENV", "production"),
     ("ALLOWED_ORIGINS", "https://x.example"),
     ("RATE_LIMIT_ENABLED", "true"),
     ("AUDIT_ENABLED", "on"),
     ("WS_LIMITS_ENABLED", "1"),
     ("WS_ALLOWED_ORIGINS", "https://x.example"),
+    ("HOUSEHOLD_PASSWORD", "a heron in the evening mist"),
 ];
 /// 32 bytes.
 const KEY: (&str, &str) = ("JWT_SECRET", "7b1f0c5de2a94838b6f0d7c4e19a5a33");
@@ -129,7 +130,7 @@ fn production() {
     assert_eq!(
         loaded.warnings[0],
         "Missing required configuration: ALLOWED_ORIGINS, JWT_SECRET, RATE_LIMIT_ENABLED, AUDIT_ENABLED, \
-         WS_LIMITS_ENABLED, WS_ALLOWED_ORIGINS"
+         WS_LIMITS_ENABLED, WS_ALLOWED_ORIGINS, HOUSEHOLD_PASSWORD"
     );
     assert!(loaded.warnings[1].contains("no request can be identified"));
 
@@ -164,7 +165,7 @@ fn strict_production_says_everything_that_is_missing_or_wrong_at_once() {
     assert_eq!(
         nothing.to_string(),
         "Missing required configuration: ALLOWED_ORIGINS, JWT_SECRET, RATE_LIMIT_ENABLED, AUDIT_ENABLED, \
-         WS_LIMITS_ENABLED, WS_ALLOWED_ORIGINS\n\
+         WS_LIMITS_ENABLED, WS_ALLOWED_ORIGINS, HOUSEHOLD_PASSWORD\n\
          there is no source of identity, so no request can be identified: set JWT_SECRET or \
          JWT_PUBLIC_KEY_FILE or JWT_JWKS_FILE, or, behind a proxy that knows its users, AUTH_TRUST_USER_HEADER=true"
     );
@@ -185,7 +186,7 @@ fn strict_production_says_everything_that_is_missing_or_wrong_at_once() {
         wrong.to_string(),
         format!(
             "SHARDS=many is not a plain decimal number: use 0 to 256 shards\n\
-             Missing required configuration: WS_LIMITS_ENABLED, WS_ALLOWED_ORIGINS\n\
+             Missing required configuration: WS_LIMITS_ENABLED, WS_ALLOWED_ORIGINS, HOUSEHOLD_PASSWORD\n\
              ALLOWED_ORIGINS contains *, which lets the pages of any site call this server: list the origins instead\n\
              RATE_LIMIT_ENABLED=false in production: nobody is kept from asking without end; set it to true\n\
              DATABASE_URL={database}: {} is no directory\n\
@@ -209,6 +210,7 @@ fn what_is_bad_in_production_is_not_missing_as_well() {
         TOLD[4],
         ("WS_ALLOWED_ORIGINS", "a.example"),
         ("JWT_SECRET", "\u{1}?"),
+        TOLD[6],
     ];
     let found = load(&Sources::from_pairs(&bad, &[]), true).unwrap_err().problems;
     assert_eq!(found.len(), 3, "{found:?}");
@@ -330,4 +332,15 @@ fn a_private_plane_that_others_can_reach_wants_a_token() {
     let short = "OPS_TOKEN=******** is shorter than 16 bytes, so it can be tried out: use a longer one, such as \
                  `openssl rand -hex 32` makes it";
     assert_eq!(said(&[("OPS_TOKEN", "only fifteen..."), ("OPS_ADDR", "off")]), Err(vec![short.to_owned()]));
+}
+
+#[test]
+fn strict_production_asks_for_the_password_of_the_household_while_there_are_modules() {
+    let missing = |more: &[(&str, &str)]| {
+        let env = [&TOLD[..6], &[KEY], more].concat();
+        load(&Sources::from_pairs(&env, &[]), true).map_err(|error| error.to_string()).err()
+    };
+    assert_eq!(missing(&[]).as_deref(), Some("Missing required configuration: HOUSEHOLD_PASSWORD"));
+    assert_eq!(missing(&[TOLD[6]]), None);
+    assert_eq!(missing(&[("MODULES_ENABLED", "false")]), None);
 }

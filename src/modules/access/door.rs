@@ -12,24 +12,24 @@ use super::store;
 use super::tries::Tries;
 use crate::clock::Clock;
 use crate::gate::options::ORIGINS;
-use crate::gate::{ApiError, Call, Live};
+use crate::gate::{ApiError, Call, Following, Live};
 use crate::modules::errors::session_required;
 use crate::modules::limits::{CLIENTS_MAX, Limits, Verdict};
 use crate::modules::options::{PASSWORD, PER_HOUR, PER_MINUTE};
 use crate::settings::Settings;
 use crate::store::{Job, JobTimes, StoreError, Tx, Verdict as Kept};
 
-/// What is asked of those who come, as configured.
+/// What is asked of those who come. Shards share it.
 pub(in crate::modules) struct Door {
-    /// Without one everybody comes in, or in production nobody.
-    password: Option<Password>,
-    production: bool,
     tries: Tries,
     live: Live<Rules>,
 }
 
-/// What a reload may change.
-struct Rules {
+/// What is asked, as configured. A reload may change it.
+pub(in crate::modules) struct Rules {
+    /// Without one everybody comes in, or in production nobody.
+    password: Option<Password>,
+    production: bool,
     limits: Limits,
     /// The pages that may write, besides our own.
     origins: Vec<String>,
@@ -40,19 +40,47 @@ impl Door {
     pub(in crate::modules) fn of(settings: &Settings, clock: &Clock) -> Self {
         let now = clock.instant();
         let limits = Limits::new(settings.small(&PER_MINUTE), settings.small(&PER_HOUR), CLIENTS_MAX, now);
-        Self {
-            password: settings.text(&PASSWORD).map(Password::of),
-            production: settings.production(),
-            tries: Tries::new(now),
-            live: Live::new(Rules { limits, origins: settings.origins(&ORIGINS).to_vec() }),
-        }
+        Self { tries: Tries::new(now), live: Live::new(Rules::of(settings, settings.production(), limits)) }
     }
 
-    /// What puts other limits and pages in force; what was counted stays.
+    /// What puts another password, other limits and other pages in force; what was counted stays, and so do sessions.
     pub(in crate::modules) fn prepare(&self, settings: &Settings) -> impl FnOnce() + use<> {
-        let limits = self.live.now().limits.with(settings.small(&PER_MINUTE), settings.small(&PER_HOUR));
-        let (live, rules) = (self.live.clone(), Rules { limits, origins: settings.origins(&ORIGINS).to_vec() });
+        let now = self.live.now();
+        let limits = now.limits.with(settings.small(&PER_MINUTE), settings.small(&PER_HOUR));
+        let (live, rules) = (self.live.clone(), Rules::of(settings, now.production, limits));
         move || live.replace(rules)
+    }
+
+    /// The rules in force, for a shard.
+    pub(in crate::modules) fn follow(&self) -> Following<Rules> {
+        self.live.follow()
+    }
+
+    /// Whether a password is right; nothing where there is none to compare it with.
+    ///
+    /// # Errors
+    /// Too many were wrong: in so many seconds one may be tried again.
+    pub(in crate::modules) fn try_password(
+        &self,
+        rules: &Rules,
+        given: &str,
+        client: IpAddr,
+        now: Instant,
+    ) -> Result<Option<bool>, u64> {
+        let Some(password) = &rules.password else { return Ok(None) };
+        self.tries.take(client, now)?;
+        let is_right = password.is(given);
+        if is_right {
+            self.tries.right(client);
+        }
+        Ok(Some(is_right))
+    }
+}
+
+impl Rules {
+    fn of(settings: &Settings, production: bool, limits: Limits) -> Self {
+        let password = settings.text(&PASSWORD).map(Password::of);
+        Self { password, production, limits, origins: settings.origins(&ORIGINS).to_vec() }
     }
 
     /// Whether only the household comes in.
@@ -62,7 +90,7 @@ impl Door {
 
     /// Counts a request.
     pub(in crate::modules) fn count(&self, client: IpAddr, now: Instant) -> Verdict {
-        self.live.now().limits.count(client, now)
+        self.limits.count(client, now)
     }
 
     /// Whether the page that sends a request may have it done (R23). What only reads may be asked by any page: whether it sees the
@@ -72,9 +100,8 @@ impl Door {
             return Ok(());
         }
         let origin = call.headers.get("origin");
-        let rules = self.live.now();
         let is_listed = origin.is_some_and(|origin| {
-            rules.origins.iter().any(|known| known != "*" && known.as_bytes().eq_ignore_ascii_case(origin))
+            self.origins.iter().any(|known| known != "*" && known.as_bytes().eq_ignore_ascii_case(origin))
         });
         let write = Write {
             content_type: call.headers.get("content-type"),
@@ -84,25 +111,6 @@ impl Door {
             fetch_site: call.headers.get("sec-fetch-site"),
         };
         write.check().map_err(ApiError::from)
-    }
-
-    /// Whether a password is right; nothing where there is none to compare it with.
-    ///
-    /// # Errors
-    /// Too many were wrong: in so many seconds one may be tried again.
-    pub(in crate::modules) fn try_password(
-        &self,
-        given: &str,
-        client: IpAddr,
-        now: Instant,
-    ) -> Result<Option<bool>, u64> {
-        let Some(password) = &self.password else { return Ok(None) };
-        self.tries.take(client, now)?;
-        let is_right = password.is(given);
-        if is_right {
-            self.tries.right(client);
-        }
-        Ok(Some(is_right))
     }
 
     /// What those are told who do not come in.

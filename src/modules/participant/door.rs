@@ -2,20 +2,25 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 
-use super::window::{PARTICIPANT_CALLS_MAX, SlidingWindow, Verdict};
+use super::super::limits::sliding::{Log, Standing, Window};
 use crate::clock::Timestamp;
 use crate::gate::{ApiError, Code};
 use crate::plane::Secret;
 use crate::settings;
 
+/// Calls in any minute (contract 04 §1.3).
+pub const PARTICIPANT_CALLS_MAX: u32 = 30;
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// The key, and the calls that came with it. One of all shards.
 pub struct KeyDoor {
     key: Option<Secret>,
-    window: Mutex<SlidingWindow>,
+    calls: Mutex<Log>,
     last_call: AtomicI64,
 }
 
@@ -27,7 +32,7 @@ impl KeyDoor {
     #[must_use]
     pub fn new(key: Option<settings::Secret>) -> Self {
         let key = key.map(|key| Secret::new(key.bytes()));
-        Self { key, window: Mutex::default(), last_call: AtomicI64::new(NEVER) }
+        Self { key, calls: Mutex::default(), last_call: AtomicI64::new(NEVER) }
     }
 
     /// Whether anybody can be let in.
@@ -56,19 +61,17 @@ impl KeyDoor {
     /// # Errors
     /// 429 when there were too many.
     pub fn count(&self, now: Timestamp, elapsed_ms: u64) -> Result<(), ApiError> {
-        // A window is whole after every call, whoever panicked.
-        let verdict = self.window.lock().unwrap_or_else(PoisonError::into_inner).call(elapsed_ms);
-        match verdict {
-            Verdict::Allowed { .. } => {
-                self.last_call.store(now.0, Ordering::Relaxed);
-                Ok(())
-            }
-            Verdict::Refused { retry_after_seconds } => {
-                let said = format!("Rate limit exceeded. Maximum {PARTICIPANT_CALLS_MAX} requests per minute.");
-                let wait = HeaderValue::from(retry_after_seconds);
-                Err(ApiError::new(Code::RateLimited, said).with_header(RETRY_AFTER, wait))
-            }
+        let window = [Window::new(PARTICIPANT_CALLS_MAX, MINUTE)];
+        // A log is whole after every call, whoever panicked.
+        let Standing { allowed, wait_ms: [wait_ms], .. } =
+            self.calls.lock().unwrap_or_else(PoisonError::into_inner).take(&window, elapsed_ms);
+        if allowed {
+            self.last_call.store(now.0, Ordering::Relaxed);
+            return Ok(());
         }
+        let said = format!("Rate limit exceeded. Maximum {PARTICIPANT_CALLS_MAX} requests per minute.");
+        let wait = HeaderValue::from(wait_ms.div_ceil(1000));
+        Err(ApiError::new(Code::RateLimited, said).with_header(RETRY_AFTER, wait))
     }
 
     /// When a call was last let in, for `/api/status`.
@@ -87,7 +90,7 @@ mod tests {
         assert_eq!(door.last_call_at(), None);
         assert_eq!(door.open(b"").unwrap_err().status(), StatusCode::UNAUTHORIZED);
         assert_eq!(door.open(b"kez").unwrap_err().message(), Some("Invalid API key"));
-        for call in 0..PARTICIPANT_CALLS_MAX as u64 {
+        for call in 0..u64::from(PARTICIPANT_CALLS_MAX) {
             door.open(b"key").unwrap();
             door.count(Timestamp(7), call).unwrap();
         }

@@ -4,6 +4,5 @@ pub mod diagnosis;
 pub mod door;
 pub mod request;
 mod routes;
-pub mod window;
 
 pub(super) use routes::{ROUTES, add};

@@ -21,7 +21,7 @@ pub(in crate::modules) const ROUTES: [Route; 1] = [Route::json(&Method::POST, "/
 /// Adds them for one shard.
 pub(in crate::modules) fn add(desk: &Rc<Desk>, to: &mut Routes) {
     let [message] = ROUTES;
-    desk.add_open(to, message, |desk, call| answered(desk, call));
+    desk.add_limited_by_itself(to, message, |desk, call| answered(desk, call));
 }
 
 fn answered(desk: &Desk, call: &Call<'_>) -> Result<Outcome, ApiError> {

@@ -34,7 +34,9 @@ impl Shell {
     pub fn new(settings: &[(&str, &str)]) -> Self {
         let mut server = Server::absent(settings);
         // A page prints no secret: what it has in a file is made anew.
-        for (name, file) in settings.iter().filter(|(name, _)| name.ends_with("SECRET_FILE")) {
+        for (name, file) in
+            settings.iter().filter(|(name, _)| name.ends_with("SECRET_FILE") || name.ends_with("PASSWORD_FILE"))
+        {
             let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
             let path = server.directory.path().join(file);
             std::fs::write(&path, secret).unwrap_or_else(|error| panic!("{name}: {error}"));
