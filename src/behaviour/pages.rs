@@ -4,7 +4,7 @@
 
 use http::Method;
 
-use crate::gate::headers::Headers;
+use crate::gate::headers::{Headers, OWN_PAGE};
 use crate::gate::{Asset, Call, Outcome, Route, Routes};
 
 /// What goes with a script, and with what scripts read: any page may load it, and none may frame it.
@@ -16,22 +16,6 @@ pub(super) static SCRIPT: Headers = Headers {
         vary: Origin\r\n\
         x-content-type-options: nosniff\r\n\
         x-frame-options: DENY\r\n",
-    policy: "",
-    cache: "no-store",
-};
-
-/// What goes with a page (contract 02 §1.4). `X-XSS-Protection` means nothing to browsers of today, and is asked for by checklists.
-static PAGE: Headers = Headers {
-    lines: "content-security-policy: default-src 'self'; base-uri 'none'; form-action 'none'; object-src 'none'; \
-        frame-ancestors 'none'\r\n\
-        cross-origin-opener-policy: same-origin\r\n\
-        cross-origin-resource-policy: same-origin\r\n\
-        permissions-policy: camera=(), microphone=(), geolocation=()\r\n\
-        referrer-policy: no-referrer\r\n\
-        vary: Origin\r\n\
-        x-content-type-options: nosniff\r\n\
-        x-frame-options: DENY\r\n\
-        x-xss-protection: 1; mode=block\r\n",
     policy: "",
     cache: "no-store",
 };
@@ -57,7 +41,7 @@ const fn script(template: &'static str) -> Route {
 }
 
 const fn page(template: &'static str) -> Route {
-    Route::public(&Method::GET, template).carrying(&PAGE)
+    Route::public(&Method::GET, template).carrying(&OWN_PAGE)
 }
 
 /// What is served.

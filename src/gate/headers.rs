@@ -16,16 +16,16 @@ pub struct Headers {
     pub cache: &'static str,
 }
 
-/// An answer of the API is about one person at one moment, so nothing is cached, and depends on who asks from where.
+/// An answer of the API is about one person at one moment, so nothing is cached unless it says so itself, and depends on who asks
+/// from where.
 pub static API: Headers = Headers {
-    lines: "cache-control: no-store\r\n\
-        content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n\
+    lines: "content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n\
         referrer-policy: no-referrer\r\n\
         vary: Origin\r\n\
         x-content-type-options: nosniff\r\n\
         x-frame-options: DENY\r\n",
     policy: "",
-    cache: "",
+    cache: "no-store",
 };
 
 /// A page of ours brings a policy for its own script and style; without one nothing is allowed. It is not cached either.
@@ -38,6 +38,23 @@ pub static PAGE: Headers = Headers {
         x-frame-options: DENY\r\n",
     policy: "default-src 'none'; frame-ancestors 'none'",
     cache: "",
+};
+
+/// A page that has nothing from elsewhere and nothing inline, with its own files: its policy is short, and it says itself how long it
+/// may be cached. `X-XSS-Protection` means nothing to browsers of today, and is asked for by checklists (contract 02 §1.4).
+pub static OWN_PAGE: Headers = Headers {
+    lines: "content-security-policy: default-src 'self'; base-uri 'none'; form-action 'none'; object-src 'none'; \
+        frame-ancestors 'none'\r\n\
+        cross-origin-opener-policy: same-origin\r\n\
+        cross-origin-resource-policy: same-origin\r\n\
+        permissions-policy: camera=(), microphone=(), geolocation=()\r\n\
+        referrer-policy: no-referrer\r\n\
+        vary: Origin\r\n\
+        x-content-type-options: nosniff\r\n\
+        x-frame-options: DENY\r\n\
+        x-xss-protection: 1; mode=block\r\n",
+    policy: "",
+    cache: "no-store",
 };
 
 /// A file: its answer says itself how long it may be cached ([`Content`](super::Content)). What is no file is not cached.

@@ -15,18 +15,10 @@ use super::records::change::Hand;
 use super::states::States;
 use super::zone::Zone;
 use crate::feature::{House, ShardParts};
-use crate::gate::{ApiError, Call, Following, Headers, Outcome, Route, Routes};
+use crate::gate::{ApiError, Call, Following, Outcome, Route, Routes};
 
-/// What answers of the modules carry: those of the API, but how long one may be kept it says itself.
-pub(super) static HEADERS: Headers = Headers {
-    lines: "content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n\
-        referrer-policy: no-referrer\r\n\
-        vary: Origin\r\n\
-        x-content-type-options: nosniff\r\n\
-        x-frame-options: DENY\r\n",
-    policy: "",
-    cache: "no-store",
-};
+/// What answers of the modules carry.
+pub(super) use crate::gate::headers::API as HEADERS;
 
 /// What all shards share.
 pub(super) struct Shared {

@@ -11,7 +11,7 @@ use super::records::field::{Field, Form};
 use super::records::kinds::{KINDS, Kind};
 use super::records::record::CANON;
 use super::registry::API_VERSION;
-use crate::gate::headers::Headers;
+use crate::gate::headers::OWN_PAGE;
 use crate::gate::{Asset, Call, Outcome, Reads, Route, Routes};
 use crate::net::Response;
 
@@ -27,22 +27,8 @@ pub(super) const ROUTES: [Route; 5] = [
 ];
 
 const fn page(template: &'static str) -> Route {
-    Route::public(&Method::GET, template).carrying(&PAGE)
+    Route::public(&Method::GET, template).carrying(&OWN_PAGE)
 }
-
-/// The page has nothing from elsewhere and nothing inline.
-static PAGE: Headers = Headers {
-    lines: "content-security-policy: default-src 'self'; base-uri 'none'; form-action 'none'; object-src 'none'; \
-        frame-ancestors 'none'\r\n\
-        cross-origin-opener-policy: same-origin\r\n\
-        cross-origin-resource-policy: same-origin\r\n\
-        referrer-policy: no-referrer\r\n\
-        vary: Origin\r\n\
-        x-content-type-options: nosniff\r\n\
-        x-frame-options: DENY\r\n",
-    policy: "",
-    cache: "no-store",
-};
 
 const CACHED: &str = "public, max-age=600";
 

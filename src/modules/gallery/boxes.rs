@@ -183,10 +183,9 @@ fn locations(bytes: &mut Bytes<'_>) -> Option<Vec<Spot>> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::os::unix::fs::FileExt as _;
-
     use proptest::prelude::*;
 
+    use super::super::reading::tests::file;
     use super::*;
 
     pub(in super::super) fn a_box(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
@@ -212,9 +211,7 @@ pub(super) mod tests {
     }
 
     fn found(bytes: &[u8]) -> io::Result<Places> {
-        let file = tempfile::tempfile().unwrap();
-        file.write_all_at(bytes, 0).unwrap();
-        places(&file, bytes.len() as u64)
+        places(&file(bytes), bytes.len() as u64)
     }
 
     fn texts<'a>(bytes: &'a [u8], ranges: &[Range<u64>]) -> Vec<&'a [u8]> {

@@ -471,20 +471,13 @@ impl Exif {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::FileExt as _;
 
     use jiff::civil::datetime;
     use proptest::prelude::*;
 
     use super::super::boxes::tests::{a_box, heic};
+    use super::super::reading::tests::file;
     use super::*;
-
-    /// A file with these bytes, which is gone when it is dropped.
-    fn file(bytes: &[u8]) -> File {
-        let file = tempfile::tempfile().unwrap();
-        file.write_all_at(bytes, 0).unwrap();
-        file
-    }
 
     fn look(mime: &str, bytes: &[u8]) -> Look {
         Look::at(Kind::named(mime), &file(bytes)).unwrap()

@@ -327,15 +327,8 @@ fn webp(reader: impl BufRead + std::io::Seek) -> Result<Picture, NoThumbnails> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::FileExt as _;
-
+    use super::super::reading::tests::file;
     use super::*;
-
-    fn file(bytes: &[u8]) -> File {
-        let file = tempfile::tempfile().unwrap();
-        file.write_all_at(bytes, 0).unwrap();
-        file
-    }
 
     fn made(mime: &str, bytes: &[u8], orientation: u8) -> Result<Thumbnails, NoThumbnails> {
         thumbnails(Kind::named(mime), &file(bytes), orientation)

@@ -30,3 +30,15 @@ pub(super) fn read_up_to(file: &File, range: Range<u64>, most: u64) -> io::Resul
     bytes.truncate(filled);
     Ok(bytes)
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A file with these bytes, which is gone when it is dropped.
+    pub(in super::super) fn file(bytes: &[u8]) -> File {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(bytes, 0).unwrap();
+        file
+    }
+}
