@@ -2,7 +2,6 @@
 //! wrong.
 
 mod audit;
-mod base_url;
 mod bounds;
 mod common;
 mod doctor;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::base_url::{BaseUrl, own_endpoint};
 use super::common::{fail, load, print};
 use crate::config::SettingsPath;
 use crate::net::Endpoint;
+use crate::net::base_url::{BaseUrl, own_endpoint};
 use crate::net::client::Ask;
 use crate::net::options::LISTEN;
 use crate::text::visible;

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::base_url::BaseUrl;
 use super::common::fail;
 use super::token::TOKEN_STDIN_MAX_BYTES;
 use crate::feature::smoke::{Caller, SMOKE_ORIGIN, SMOKE_TOKEN, Smoke, Trial};
 use crate::features::FEATURES;
 use crate::gate::is_user_id;
+use crate::net::base_url::BaseUrl;
 
 const BASE_URL: &str = "BASE_URL";
 const SMOKE_USER_ID: &str = "SMOKE_USER_ID";

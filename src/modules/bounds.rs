@@ -36,6 +36,7 @@ use super::records::fact::{FACT_MAX_CHARS, SEARCHED_MAX_CHARS};
 use super::records::read::LIST_MAX_ITEMS;
 use super::records::store::SEARCHED_MAX;
 use super::records::wanted::{FILTERS_MAX, PAGE_MAX_RECORDS};
+use super::takeover::{PAGE_MAX_BYTES, RECORDS_MAX};
 use crate::settings::BoundRow;
 
 pub(crate) const BOUNDS: &[BoundRow] = &[
@@ -150,6 +151,11 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&MODULES, "BOARD_MAX_IDEAS", BOARD_MAX_IDEAS as u64, "records")
         .of("Ideas on one board.", "the newest are shown; `total` counts all")
         .tested_by("ideas_are_shown_on_a_board_and_promoted"),
+    BoundRow::new(&MODULES, "RECORDS_MAX", RECORDS_MAX as u64, "records")
+        .of("Records of one module that `inkring modules import` takes over.", "it ends early")
+        .tested_by("so_many_records_are_told_apart"),
+    BoundRow::new(&MODULES, "PAGE_MAX_BYTES", PAGE_MAX_BYTES, "bytes")
+        .of("A page of them, as the other server sends it.", "it ends early"),
     BoundRow::new(&MODULES, "PARTICIPANT_CALLS_MAX", PARTICIPANT_CALLS_MAX as u64, "calls")
         .of("Calls of the participant in a minute.", "429 `rate_limited`")
         .tested_by("whoever_has_the_key_is_let_in_thirty_times_a_minute"),

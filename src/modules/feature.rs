@@ -16,7 +16,7 @@ use super::participant::door::KeyDoor;
 use super::states::States;
 use super::{
     bounds, calendar, ci, errors, gallery, glue, kazkar, listening, malya, nastrij, openapi, participant, podija,
-    records, registry, session, status,
+    records, registry, session, status, verbs,
 };
 use crate::feature::verb::Verbs;
 use crate::feature::{Check, Feature, Figures, House, Replacement, Running, ShardParts, StartError};
@@ -56,7 +56,7 @@ pub static FEATURE: Feature = Feature {
         let clients = Limits::memory_max(settings.small(&options::PER_HOUR), CLIENTS_MAX);
         (clients + calendar::ics_read::ICS_FILE_MAX_BYTES) as u64
     },
-    verbs: Some(Verbs::of::<gallery::Verb>()),
+    verbs: Some(Verbs::of::<verbs::Verb>()),
     ..Feature::new("modules", start)
 };
 

@@ -29,6 +29,8 @@ mod registry;
 mod session;
 mod states;
 mod status;
+mod takeover;
+mod verbs;
 pub mod zone;
 
 pub use feature::FEATURE;

@@ -12,6 +12,7 @@
 //! can stall another (G6). Every buffer has a bound (G5).
 
 mod acceptor;
+pub mod base_url;
 pub mod body;
 pub(crate) mod bounds;
 pub mod client;

@@ -51,6 +51,7 @@ mod modules_lasting;
 mod modules_records;
 mod modules_reminders;
 mod modules_replay;
+mod modules_takeover;
 mod modules_transfer;
 mod operations;
 mod ops;

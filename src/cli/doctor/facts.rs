@@ -13,7 +13,6 @@ use rustix::fs::{Access, access, statfs};
 use rustix::process::{Resource, geteuid, getrlimit};
 use serde_json::Value;
 
-use crate::cli::base_url::own_endpoint;
 use crate::cli::common::sources;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Loaded, SettingsPath};
@@ -21,6 +20,7 @@ use crate::feature::doctor::{Diagnosis, Examined};
 use crate::features::{self, FEATURES};
 use crate::gate::OpenedKeys;
 use crate::hub;
+use crate::net::base_url::own_endpoint;
 use crate::net::client::Ask;
 use crate::net::options::CONNECTIONS_MAX;
 use crate::plane;

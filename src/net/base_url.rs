@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use http::Uri;
 
-use crate::net::Endpoint;
-use crate::net::options::LISTEN;
-use crate::settings::Settings;
+use super::options::LISTEN;
+use crate::settings::{Endpoint, Settings};
 
 /// `http://HOST[:PORT][/PREFIX]`, or `unix:PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct BaseUrl {
+pub struct BaseUrl {
     /// Host and port as they were written, for the `Host` header.
     authority: String,
     place: Destination,
@@ -29,7 +28,8 @@ enum Destination {
 }
 
 /// Where the server of a configuration is reached from this machine; none if its port is chosen at the start.
-pub(super) fn own_endpoint(settings: &Settings) -> Option<Endpoint> {
+#[must_use]
+pub fn own_endpoint(settings: &Settings) -> Option<Endpoint> {
     let chosen_at_start = |endpoint: &&Endpoint| matches!(endpoint, Endpoint::Tcp(address) if address.port() == 0);
     settings.endpoints(&LISTEN).iter().find(|endpoint| !chosen_at_start(endpoint)).map(Endpoint::from_here)
 }
@@ -39,7 +39,7 @@ impl BaseUrl {
     ///
     /// # Errors
     /// A sentence that says what an address looks like, and does not repeat one that may hold a password.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         const SHAPE: &str = "use http://HOST:PORT, such as http://127.0.0.1:8000";
         if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
             let place = Destination::Socket(path.into());
@@ -49,7 +49,7 @@ impl BaseUrl {
         match uri.scheme_str() {
             Some("http") => {}
             Some("https") => {
-                return Err("https is not supported: give the loopback address that the proxy in front passes \
+                return Err("https is not supported yet: give the loopback address that the proxy in front passes \
                             requests on to, such as http://127.0.0.1:8000"
                     .to_owned());
             }
@@ -75,12 +75,14 @@ impl BaseUrl {
     }
 
     /// For the `Host` header.
-    pub(super) fn authority(&self) -> &str {
+    #[must_use]
+    pub fn authority(&self) -> &str {
         &self.authority
     }
 
     /// What stands before every path, if anything; without a slash at its end.
-    pub(super) fn prefix(&self) -> &str {
+    #[must_use]
+    pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
@@ -89,7 +91,7 @@ impl BaseUrl {
     ///
     /// # Errors
     /// When the name has no address.
-    pub(super) fn endpoint(&self, patience: Duration) -> io::Result<Endpoint> {
+    pub fn endpoint(&self, patience: Duration) -> io::Result<Endpoint> {
         let (host, port) = match &self.place {
             Destination::Name(host, port) => (host.as_str(), *port),
             Destination::Socket(path) => return Ok(Endpoint::Unix(path.clone())),
