@@ -188,6 +188,7 @@ mod tests {
             "Backups",
             "Behaviour metrics",
             "Rooms",
+            "Modules",
         ];
         assert_eq!(sections, titles);
     }

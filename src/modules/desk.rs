@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::access::door::{Door, Rules, Seen, token_of};
 use super::access::store::{self, Session};
 use super::calendar::Turns;
+use super::counters::Counters;
 use super::listeners::Listeners;
 use super::module::MODULES;
 use super::participant::door::KeyDoor;
@@ -34,6 +35,7 @@ pub(super) struct Shared {
     pub(super) participant: KeyDoor,
     /// Whose turn it is to take a calendar file in.
     pub(super) calendar_files: Turns,
+    pub(super) counters: Counters,
 }
 
 /// The handlers' table on one shard.
@@ -155,7 +157,7 @@ impl Desk {
 
     /// Who makes the changes of a request.
     pub(super) fn hand(&self, call: &Call<'_>) -> Hand {
-        Hand::of(call, self.shared.house.audit.as_ref(), &self.shared.zone)
+        Hand::of(call, self.shared.house.audit.as_ref(), &self.shared.zone, &self.shared.counters)
     }
 
     /// The modules that serve their data.

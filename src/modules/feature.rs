@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::access::door::Door;
 use super::access::password;
 use super::calendar::Turns;
+use super::counters::{self, Counters};
 use super::desk::{Desk, Shared};
 use super::gallery::Gallery;
 use super::limits::{CLIENTS_MAX, Limits};
@@ -15,8 +16,8 @@ use super::options::{self, CHAT, ENABLED, PARTICIPANT_KEY};
 use super::participant::door::KeyDoor;
 use super::states::States;
 use super::{
-    bounds, calendar, ci, errors, gallery, glue, kazkar, listening, malya, nastrij, openapi, participant, podija,
-    records, registry, session, status, verbs,
+    bounds, calendar, ci, doctor, errors, gallery, glue, kazkar, listening, malya, nastrij, openapi, participant,
+    podija, records, registry, session, smoke, status, verbs,
 };
 use crate::feature::verb::Verbs;
 use crate::feature::{Check, Feature, Figures, House, Replacement, Running, ShardParts, StartError};
@@ -28,6 +29,7 @@ use crate::store::Reader;
 /// A household's seven modules.
 pub static FEATURE: Feature = Feature {
     knobs: options::KNOBS,
+    counters: counters::ROWS,
     bounds: bounds::BOUNDS,
     codes: errors::CODES,
     routes: &[
@@ -56,6 +58,8 @@ pub static FEATURE: Feature = Feature {
         let clients = Limits::memory_max(settings.small(&options::PER_HOUR), CLIENTS_MAX);
         (clients + calendar::ics_read::ICS_FILE_MAX_BYTES) as u64
     },
+    doctor: doctor::doctor,
+    smoke: smoke::smoke,
     verbs: Some(Verbs::of::<verbs::Verb>()),
     ..Feature::new("modules", start)
 };
@@ -73,6 +77,7 @@ fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartEr
         door: Door::of(settings, &house.clock),
         began: house.clock.instant(),
         chat: settings.flag(&CHAT),
+        counters: Counters::new(&house.metrics),
         participant: KeyDoor::new(settings.secret(&PARTICIPANT_KEY)),
         calendar_files: Turns::default(),
         house: house.clone(),

@@ -101,7 +101,8 @@ fn cookie(response: Response, text: &str) -> Result<Response, ApiError> {
 }
 
 /// After too many wrong ones: when one may be tried again.
-fn too_often(seconds: u64) -> ApiError {
+fn too_often(desk: &Desk, seconds: u64) -> ApiError {
+    desk.shared.counters.too_often();
     let message = format!("Too many wrong passwords from this address; try again in {seconds} s");
     ApiError::new(Code::RateLimited, message).with_header(RETRY_AFTER, seconds.into())
 }
@@ -114,7 +115,8 @@ fn log_in(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let is_right = {
         let rules = desk.rules();
         let now = desk.shared.house.clock.instant();
-        let tried = desk.shared.door.try_password(&rules, &password, call.client, now).map_err(too_often)?;
+        let tried = desk.shared.door.try_password(&rules, &password, call.client, now);
+        let tried = tried.map_err(|seconds| too_often(desk, seconds))?;
         match tried {
             Some(is_right) => is_right,
             None if !rules.is_closed() => return Ok(Outcome::Now(answer(&json!({ "required": false })))),
@@ -122,6 +124,7 @@ fn log_in(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
         }
     };
     if !is_right {
+        desk.shared.counters.wrong_password();
         log::warn!(request_id = call.request_id.as_str(), client = call.client.to_string(); "session.wrong_password");
         return Err(ApiError::new(Code::Of(&WRONG_PASSWORD), "That is not the household's password"));
     }

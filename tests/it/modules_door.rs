@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::ops::Operated;
 use crate::support::Server;
 use crate::support::http::{Answer, Client};
 
@@ -310,4 +311,33 @@ fn the_api_is_described_by_what_it_is_made_of() {
         }
     }
     assert_eq!(client.get("/api/docs.js", None).header("content-type"), Some("text/javascript; charset=utf-8"));
+}
+
+#[test]
+fn what_is_written_sent_and_refused_is_counted() {
+    let Operated { server, plane } = Operated::with(&[("HOUSEHOLD_PASSWORD", PASSWORD)]);
+    let mut client = server.connect();
+    let token = post(&mut client, "/api/session", &[], &json!({ "password": PASSWORD })).expect(200)["token"].clone();
+    let bearer = format!("Bearer {}", token.as_str().unwrap());
+    let own = [("authorization", &*bearer)];
+    for _ in 0..11 {
+        post(&mut client, "/api/session", &[], &json!({ "password": "wrong" }));
+    }
+    post(&mut client, "/api/v1/malya/ideas", &own, &json!({ "title": "T", "description": "D" })).expect(200);
+    client.request("DELETE", "/api/v1/malya/ideas/1", &own, b"").expect(200);
+    post(&mut client, "/api/v1/malya/ideas", &own, &json!({ "title": " " })).expect(422);
+    let octets = [own[0], ("content-type", "application/octet-stream")];
+    client.request("POST", "/api/v1/gallery/upload?name=a.txt", &octets, b"a text").expect(200);
+    let figures = Operated { server, plane }.get("/metrics");
+    for line in [
+        "modules_records_written_total{module=\"malya\"} 2\n",
+        "modules_records_written_total{module=\"gallery\"} 1\n",
+        "modules_records_written_total{module=\"kazkar\"} 0\n",
+        "modules_uploads_total 1\n",
+        "modules_uploaded_bytes_total 6\n",
+        "modules_sign_ins_refused_total{reason=\"wrong_password\"} 10\n",
+        "modules_sign_ins_refused_total{reason=\"too_often\"} 1\n",
+    ] {
+        assert!(figures.text().contains(line), "{line}{}", figures.text());
+    }
 }

@@ -221,6 +221,25 @@ fn the_same_upload_again_is_the_same_record_and_with_other_words_it_is_another()
 }
 
 #[test]
+fn a_file_goes_with_its_last_record_for_good() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let photo = octets(&mut client, "title=A", &jpeg(600, 400));
+    octets(&mut client, "title=B", &jpeg(600, 400));
+    octets(&mut client, "name=a.txt", b"another");
+    assert_eq!(files(&server).len(), 5);
+    for (id, left) in [(1, 5), (2, 1)] {
+        client.request("DELETE", &format!("/api/v1/gallery/items/{id}"), &[], b"").expect(200);
+        assert_eq!(files(&server).len(), 5, "it may be brought back");
+        client.request("DELETE", &format!("/api/v1/bin/gallery/{id}"), &[], b"").expect(200);
+        wait_for(|| (files(&server).len() == left).then_some(()));
+    }
+    assert_eq!(get(&mut client, path_of(&photo), &[]).status, 404);
+    assert_eq!(verify(&server).0, 0);
+    assert_eq!(client.request("DELETE", "/api/v1/bin/gallery/2", &[], b"").status, 404);
+}
+
+#[test]
 fn pictures_are_what_they_are_whatever_they_are_called() {
     let server = Server::start();
     let mut client = server.connect();

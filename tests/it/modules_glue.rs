@@ -286,6 +286,7 @@ fn the_bin_lists_what_was_deleted_until_it_is_brought_back() {
         make(&mut client, "kazkar/stories", &json!({ "title": title, "content": "C" }));
     }
     make(&mut client, "nastrij/emotions", &json!({ "emotion_state": "calm" }));
+    let purge = |client: &mut Client, path: &str| client.request("DELETE", &format!("/api/v1/bin/{path}"), &[], b"");
     let bin = |client: &mut Client, query: &str| client.get(&format!("/api/v1/bin{query}"), None).expect(200);
     assert_eq!(bin(&mut client, ""), json!({ "deleted": [], "more": false }));
     for path in ["kazkar/stories/2", "nastrij/emotions/1", "kazkar/stories/1"] {
@@ -319,6 +320,12 @@ fn the_bin_lists_what_was_deleted_until_it_is_brought_back() {
     assert_eq!(named(&bin(&mut client, "")["deleted"]), ["kazkar/1", "kazkar/2"]);
     client.request("POST", first["restore"].as_str().unwrap(), &[], b"").expect(200);
     assert_eq!(named(&bin(&mut client, "")["deleted"]), ["kazkar/2"]);
+    // What nobody shall bring back goes at once.
+    for (path, status) in [("nastrij/1", 503), ("kazkar/1", 404), ("kazkar/2", 200), ("kazkar/2", 404), ("ci/1", 404)] {
+        assert_eq!(purge(&mut client, path).status, status, "{path}");
+    }
+    assert_eq!(bin(&mut client, ""), json!({ "deleted": [], "more": false }));
+    assert_eq!(client.request("POST", "/api/v1/kazkar/stories/2/restore", &[], b"").status, 404);
 }
 
 #[test]

@@ -10,9 +10,21 @@ use serde_json::{Value, json};
 use crate::faults::{limit_files, log_bytes};
 use crate::support::{Server, besides_settings, hold_writer, inkring, wait_for};
 
-const STEPS: [&str; 9] =
-    ["healthz", "readyz", "create-draft", "add-collaborator", "append", "websocket", "pass-ring", "event", "room"];
-const ALL_PASS: [&str; 9] = ["PASS"; 9];
+const STEPS: [&str; 10] = [
+    "healthz",
+    "readyz",
+    "create-draft",
+    "add-collaborator",
+    "append",
+    "websocket",
+    "pass-ring",
+    "event",
+    "room",
+    "record",
+];
+const ALL_PASS: [&str; 10] = ["PASS"; 10];
+/// Where the modules ask for a password.
+const ALL_BUT_RECORD: [&str; 10] = ["PASS", "PASS", "PASS", "PASS", "PASS", "PASS", "PASS", "PASS", "PASS", "SKIP"];
 /// All that a real installation turns on.
 const HARDENED: [(&str, &str); 10] = [
     ("ENV", "production"),
@@ -124,8 +136,28 @@ fn a_room_is_entered_and_nothing_is_left_of_it() {
     assert_eq!(String::from_utf8(listed.stdout).unwrap(), "{\"rooms\":[]}\n");
     let off = Server::with(&[("ROOMS_ENABLED", "false")]);
     let (ends, lines) = smoke(off.address, &[], &[]);
-    assert_eq!((&ends[..8], &*ends[8]), (&ALL_PASS.map(str::to_owned)[..8], "SKIP"));
+    assert_eq!((&ends[..8], &*ends[8], &*ends[9]), (&ALL_PASS.map(str::to_owned)[..8], "SKIP", "PASS"));
     assert!(line(&lines, "room").contains("no rooms (ROOMS_ENABLED=false)"), "{lines}");
+}
+
+#[test]
+fn a_record_is_kept_and_nothing_is_left_of_it() {
+    let server = Server::start();
+    assert_eq!(smoke(server.address, &[], &[]).0, ALL_PASS);
+    assert_eq!(server.get("/api/v1/kazkar/stories").expect(200), json!([]));
+    assert_eq!(server.get("/api/v1/bin").expect(200), json!({ "deleted": [], "more": false }));
+    for (settings, why) in [
+        (("MODULES_ENABLED", "false"), "the server has no modules (MODULES_ENABLED=false)"),
+        (("HOUSEHOLD_PASSWORD", "a heron in the evening mist"), "the modules ask for the password of the household"),
+    ] {
+        let server = Server::with(&[settings]);
+        let (ends, lines) = smoke(server.address, &[], &[]);
+        assert_eq!(ends, ALL_BUT_RECORD);
+        assert_eq!(line(&lines, "record"), format!("SKIP  record: {why}"));
+    }
+    let server = Server::start();
+    server.connect().request("POST", "/api/v1/modules/kazkar/shutdown", &[], b"").expect(200);
+    assert_eq!(line(&smoke(server.address, &[], &[]).1, "record"), "SKIP  record: kazkar is shut down");
 }
 
 #[test]
@@ -143,7 +175,7 @@ fn an_option_goes_before_its_variable_and_an_empty_variable_is_none() {
 fn a_server_with_everything_on_says_what_it_wants_and_passes_with_it() {
     let server = Server::with(&HARDENED);
     let (ends, lines) = smoke(server.address, &[], &[]);
-    assert_eq!(ends, ["PASS", "PASS", "FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "PASS", "FAIL"]);
+    assert_eq!(ends, ["PASS", "PASS", "FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "PASS", "FAIL", "SKIP"]);
     let said = line(&lines, "create-draft");
     for part in
         ["expected 200, got 401 http_error: Missing Authorization", "SMOKE_TOKEN or --token-file", "(request id smoke-"]
@@ -158,7 +190,7 @@ fn a_server_with_everything_on_says_what_it_wants_and_passes_with_it() {
     let token = String::from_utf8(minted.stdout).unwrap();
     let token = token.trim();
     let (ends, lines) = smoke(server.address, &[], &[("SMOKE_TOKEN", token)]);
-    assert_eq!(ends, ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS", "PASS", "FAIL"]);
+    assert_eq!(ends, ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS", "PASS", "FAIL", "SKIP"]);
     let said = line(&lines, "websocket");
     let advice = "ws_limit: Origin not allowed; set SMOKE_ORIGIN or --origin to one of the server's WS_ALLOWED_ORIGINS";
     assert!(said.contains(advice) && !lines.contains(token), "{said}");
@@ -167,11 +199,11 @@ fn a_server_with_everything_on_says_what_it_wants_and_passes_with_it() {
     std::fs::write(&file, format!("{token}\n")).unwrap();
     let with_all = ["--token-file", file.to_str().unwrap(), "--origin", "https://app.example"];
     for _ in 0..3 {
-        assert_eq!(smoke(server.address, &with_all, &[]).0, ALL_PASS);
+        assert_eq!(smoke(server.address, &with_all, &[]).0, ALL_BUT_RECORD);
     }
     assert_eq!(
         smoke(server.address, &[], &[("SMOKE_TOKEN", token), ("SMOKE_ORIGIN", "https://app.example")]).0,
-        ALL_PASS
+        ALL_BUT_RECORD
     );
 
     let (_, lines) = smoke(server.address, &[], &[("SMOKE_TOKEN", "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmVk")]);
@@ -189,7 +221,7 @@ fn who_is_told_to_wait_waits() {
     let slow = [&tight[..], &[("RATE_LIMIT_PER_MINUTE_DEFAULT", "2")]].concat();
     let server = Server::with(&slow);
     let (ends, lines) = smoke(server.address, &["--timeout", "30"], &[]);
-    assert_eq!(ends, ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS", "PASS", "PASS"]);
+    assert_eq!(ends, ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS", "PASS", "PASS", "PASS"]);
     assert!(line(&lines, "websocket").contains("got 429 rate_limited"), "{lines}");
 }
 
@@ -201,7 +233,7 @@ fn a_server_that_takes_no_changes_is_found_out() {
     let path = format!("/v1/collab/drafts/{draft_id}/segments");
     assert_eq!(server.post_as("alice", &path, &json!({ "content": "x", "idempotency_key": "x" })).status, 503);
     let (ends, lines) = smoke(server.address, &[], &[]);
-    assert_eq!(ends, ["PASS", "FAIL", "FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "PASS", "PASS"]);
+    assert_eq!(ends, ["PASS", "FAIL", "FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "PASS", "PASS", "FAIL"]);
     let said = line(&lines, "readyz");
     assert!(said.contains("got 503 storage_readonly: database read-only"), "{said}");
     assert!(line(&lines, "create-draft").contains("got 503 storage_readonly"), "{lines}");
@@ -222,7 +254,7 @@ fn a_server_that_takes_no_changes_is_found_out() {
 fn nobody_there_fails_once() {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (ends, lines) = smoke(gone, &[], &[]);
-    assert_eq!(ends, ["FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP"]);
+    assert_eq!(ends, ["FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP"]);
     assert!(lines.starts_with(&format!("FAIL  healthz: cannot connect to {gone}: ")), "{lines}");
     let directory = tempfile::tempdir().unwrap();
     for arguments in [&["healthcheck"][..], &["healthcheck", "--url", &format!("http://{gone}")]] {
@@ -283,7 +315,7 @@ fn who_answers_rubbish_is_shown_up_and_harms_nobody() {
             let _ = stream.write_all(reply);
         });
         let (ends, lines) = smoke(address, &["--timeout", "30"], &[]);
-        assert_eq!(ends, ["FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP"]);
+        assert_eq!(ends, ["FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP"]);
         assert!(line(&lines, "healthz").contains(says), "{lines}");
     }
     let mut held = Vec::new();
@@ -315,6 +347,9 @@ fn almost(watch: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
             return;
         }
         let asked = request(&mut stream);
+        if asked.starts_with("POST /api/v1/") {
+            return answer(&mut stream, "404 Not Found", r#"{"error":{"code":"not_found","message":"Not Found"}}"#);
+        }
         let (head, body) = asked.split_once("\r\n\r\n").unwrap();
         let body: Value = serde_json::from_str(body).unwrap_or_default();
         if body["event"].is_string() {
@@ -349,7 +384,7 @@ fn a_socket_that_is_none_fails_alone() {
     const OTHERS: &str = r#"{"type":"collab.segment_added","data":{"draft_id":"other","segment_order":2}}"#;
     const EARLIER: &str = r#"{"type":"collab.segment_added","data":{"draft_id":"d","segment_order":1}}"#;
     const OURS: &str = r#"{"type":"collab.segment_added","data":{"draft_id":"d","segment_order":2}}"#;
-    assert_eq!(smoke(almost(frames(&[CONNECTED, OTHERS, EARLIER, OURS])), &[], &[]).0, ALL_PASS);
+    assert_eq!(smoke(almost(frames(&[CONNECTED, OTHERS, EARLIER, OURS])), &[], &[]).0, ALL_BUT_RECORD);
     let servers: [(SocketAddr, &str, &str); 7] = [
         (
             almost(frames(&[CONNECTED, OTHERS, EARLIER])),
@@ -379,7 +414,7 @@ fn a_socket_that_is_none_fails_alone() {
     ];
     for (address, says, patience) in servers {
         let (ends, lines) = smoke(address, &["--timeout", patience], &[]);
-        assert_eq!(ends, ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS", "PASS", "PASS"], "{lines}");
+        assert_eq!(ends, ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS", "PASS", "PASS", "SKIP"], "{lines}");
         assert!(line(&lines, "websocket").contains(says), "{lines}");
     }
 }

@@ -56,6 +56,18 @@ impl Gallery {
         Arc::new(Awaiting { gallery: Arc::clone(self), held: Some(held), is_recorded: AtomicBool::new(false) })
     }
 
+    /// Has the pool remove a file if no record names it.
+    pub(super) fn remove_soon(self: &Arc<Self>, name: Name) {
+        let gallery = Arc::clone(self);
+        let removal = move || {
+            if let Err(error) = gallery.remove(&name) {
+                log::warn!(error = error.to_string(); "gallery.removal_put_off");
+            }
+        };
+        // Where the pool has no room for it, it is an orphan that goes with the others.
+        drop(self.pool.submit(Box::new(removal)));
+    }
+
     /// Removes a file if no record names it. Blocks.
     fn remove(&self, name: &Name) -> io::Result<Removal> {
         self.shelf.remove(name, || {
@@ -96,13 +108,6 @@ impl Drop for Awaiting {
         if !is_new || *self.is_recorded.get_mut() {
             return;
         }
-        let gallery = Arc::clone(&self.gallery);
-        let removal = move || {
-            if let Err(error) = gallery.remove(&name) {
-                log::warn!(error = error.to_string(); "gallery.removal_put_off");
-            }
-        };
-        // Where the pool has no room for it, it is an orphan that goes with the others.
-        drop(self.gallery.pool.submit(Box::new(removal)));
+        self.gallery.remove_soon(name);
     }
 }

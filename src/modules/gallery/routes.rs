@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::{Method, StatusCode};
 
 use super::super::desk::{self, Desk};
+use super::super::glue::purged;
 use super::super::options::GALLERY_MOST_BYTES;
 use super::super::records::change::fields_of;
 use super::super::records::kinds::Kind as RecordKind;
@@ -33,7 +34,7 @@ const FORM_MAX_BYTES: usize = FIELDS_MAX_BYTES + 1024 * 1024;
 pub(in crate::modules) const SAME_MAX_RECORDS: usize = 20;
 
 /// What is served.
-pub(in crate::modules) const ROUTES: [Route; 2] = [
+pub(in crate::modules) const ROUTES: [Route; 3] = [
     Route::public(&Method::POST, "/api/v1/gallery/upload")
         .streaming(GALLERY_MOST_BYTES + FORM_MAX_BYTES)
         .carrying(&desk::HEADERS)
@@ -44,14 +45,18 @@ pub(in crate::modules) const ROUTES: [Route; 2] = [
     Route::public(&Method::GET, "/media/{name}").carrying(&ASSET).does(
         "Give a file of the gallery that a record names, whole or in part; with `size=small` or `size=large` its thumbnail",
     ),
+    Route::public(&Method::DELETE, "/api/v1/bin/gallery/{id}")
+        .carrying(&desk::HEADERS)
+        .does("Remove an item of the gallery for good, with its file if no other record has it"),
 ];
 
 /// Adds them for one shard.
 pub(in crate::modules) fn add(desk: &Rc<Desk>, gallery: &Arc<Gallery>, to: &mut Routes) {
-    let [upload_route, media_route] = ROUTES;
-    let (uploads, files) = (Arc::clone(gallery), Arc::clone(gallery));
+    let [upload_route, media_route, purge_route] = ROUTES;
+    let (uploads, files, purged) = (Arc::clone(gallery), Arc::clone(gallery), Arc::clone(gallery));
     desk.add(to, upload_route, move |desk, call| upload(desk, &uploads, call));
     desk.add_file(to, media_route, move |desk, call| media(desk, &files, call));
+    desk.add(to, purge_route, move |desk, call| purge(desk, &purged, call));
 }
 
 /// Takes a file and makes its record. The same upload again is the same record, so that one whose answer was lost may be tried
@@ -70,9 +75,10 @@ fn upload(desk: &Rc<Desk>, gallery: &Arc<Gallery>, call: &Call<'_>) -> Result<Ou
     let said: Vec<(String, String)> = form_urlencoded::parse(call.query.as_bytes()).into_owned().collect();
     let (hand, zone, writer) = (desk.hand(call), desk.shared.zone.clone(), desk.parts.writer.clone());
     let (shelf, most, keeper) = (Arc::clone(&gallery.shelf), gallery.most, Arc::clone(gallery));
-    let then: Then<(Stored, Arc<Awaiting>)> = Box::new(move |uploaded, reply| {
+    let counters = desk.shared.counters.clone();
+    let then: Then<(Stored, u64, Arc<Awaiting>)> = Box::new(move |uploaded, reply| {
         let (body, at) = (Described::of(&uploaded, &said).body(), address(&uploaded.held.name));
-        let Uploaded { held, .. } = uploaded;
+        let Uploaded { held, bytes, .. } = uploaded;
         let awaiting = keeper.awaiting(held);
         let fields = match read::create(kind, &Body::Json(body), &zone) {
             Ok(fields) => fields,
@@ -83,14 +89,22 @@ fn upload(desk: &Rc<Desk>, gallery: &Arc<Gallery>, call: &Call<'_>) -> Result<Ou
                 Some(stored) => stored,
                 None => hand.create(tx, kind, &fields)?,
             };
-            Ok((stored, Arc::clone(&awaiting)))
+            Ok((stored, bytes, Arc::clone(&awaiting)))
         });
     });
     let open = move || Ok(Upload::new(shelf, form, most, then));
-    Ok(desk.parts.receive(call, open, |(stored, awaiting)| {
+    Ok(desk.parts.receive(call, open, move |(stored, bytes, awaiting)| {
         awaiting.recorded();
+        counters.upload(bytes);
         shown(stored)
     }))
+}
+
+/// Removes an item from the bin for good. Its files go at once, unless another record has them.
+fn purge(desk: &Desk, gallery: &Arc<Gallery>, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let kind = RecordKind::of_module("gallery").ok_or_else(|| ApiError::internal("there is no kind of items"))?;
+    let gallery = Arc::clone(gallery);
+    purged(desk, call, kind, move |gone| item::named(&gone.json).for_each(|name| gallery.remove_soon(name)))
 }
 
 /// The record of a file that says the same.

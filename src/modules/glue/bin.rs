@@ -6,9 +6,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::desk::Desk;
-use super::super::records::answer;
 use super::super::records::fact::title;
+use super::super::records::kinds::Kind;
+use super::super::records::store::Stored;
 use super::super::records::wanted::PAGE_MAX_RECORDS;
+use super::super::records::{answer, key_of};
 use super::super::zone::utc_text;
 use super::item::{opened, url};
 use super::store::{self, Binned};
@@ -45,6 +47,31 @@ pub(super) fn list(desk: &Desk, call: &Call<'_>) -> Result<Outcome, ApiError> {
         Ok(json!({ "deleted": deleted, "more": has_more }))
     };
     desk.parts.read(call, fetch, |listed| Ok(answer(&listed)))
+}
+
+/// Removes what was deleted for good.
+pub(super) fn purge(desk: &Desk, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let kind = Kind::of_module(call.param("module")).ok_or_else(ApiError::no_route)?;
+    purged(desk, call, kind, |_| ())
+}
+
+/// The same of a record of this kind; `then` sees to what is to go with it.
+pub(in crate::modules) fn purged(
+    desk: &Desk,
+    call: &Call<'_>,
+    kind: &'static Kind,
+    then: impl FnOnce(&Stored) + 'static,
+) -> Result<Outcome, ApiError> {
+    desk.active(kind.module)?;
+    let (key, hand) = (key_of(call, kind)?, desk.hand(call));
+    desk.parts.change(
+        call,
+        move |tx| hand.purge(tx, kind, key),
+        move |gone| {
+            then(&gone);
+            Ok(answer(&json!({ "message": format!("{} removed for good", kind.noun) })))
+        },
+    )
 }
 
 /// A record in the bin, if its module is active.

@@ -16,7 +16,7 @@ use std::rc::Rc;
 
 use http::Method;
 
-pub(super) use bin::{BIN_DAYS, task};
+pub(super) use bin::{BIN_DAYS, purged, task};
 pub(super) use day::DAY_MAX_ITEMS;
 pub(super) use import::{CLAIMED_MAX, IMPORT_MAX_BYTES, LINE_MAX_BYTES};
 pub(super) use links::{LINK_KIND_MAX_CHARS, LINKS_MAX, link};
@@ -27,7 +27,7 @@ use super::desk::{self, Desk};
 use crate::gate::{Route, Routes};
 
 /// What is served.
-pub(super) const ROUTES: [Route; 8] = [
+pub(super) const ROUTES: [Route; 9] = [
     Route::public(&Method::GET, "/api/v1/search").carrying(&desk::HEADERS).does(
         "Find records of all modules, or of one (`module`), that have the words of `q`: in titles first, the newest first, `limit` of them",
     ),
@@ -40,6 +40,9 @@ pub(super) const ROUTES: [Route; 8] = [
     Route::public(&Method::GET, "/api/v1/bin")
         .carrying(&desk::HEADERS)
         .does("List what was deleted, the newest first: `skip` and `limit` (at most 100)"),
+    Route::public(&Method::DELETE, "/api/v1/bin/{module}/{id}")
+        .carrying(&desk::HEADERS)
+        .does("Remove for good what was deleted, so that nothing brings it back but a backup"),
     Route::public(&Method::GET, "/api/v1/export")
         .carrying(&desk::HEADERS)
         .does("Give all records and links as JSON Lines"),
@@ -51,13 +54,14 @@ pub(super) const ROUTES: [Route; 8] = [
 
 /// Adds them for one shard.
 pub(super) fn add(desk: &Rc<Desk>, to: &mut Routes) {
-    let [search, day, link, unlink, links, bin, export, import] = ROUTES;
+    let [search, day, link, unlink, links, bin, purge, export, import] = ROUTES;
     desk.add(to, search, |desk, call| search::find(desk, call));
     desk.add(to, day, |desk, call| day::show(desk, call));
     desk.add(to, link, |desk, call| links::create(desk, call));
     desk.add(to, unlink, |desk, call| links::delete(desk, call));
     desk.add(to, links, |desk, call| links::list(desk, call));
     desk.add(to, bin, |desk, call| bin::list(desk, call));
+    desk.add(to, purge, |desk, call| bin::purge(desk, call));
     desk.add(to, export, |desk, call| export::give(desk, call));
     desk.add(to, import, |desk, call| import::take(desk, call));
 }

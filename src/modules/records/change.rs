@@ -4,6 +4,7 @@
 use jiff::civil::DateTime;
 use serde_json::{Value, json};
 
+use super::super::counters::Counters;
 use super::super::glue::store::remove_links;
 use super::super::news;
 use super::super::zone::Zone;
@@ -24,6 +25,7 @@ pub(in crate::modules) struct Hand {
     witness: Option<Witness>,
     request_id: String,
     user: String,
+    written: Counters,
 }
 
 /// Where a record is to lie, and of which change of its kind it comes.
@@ -41,12 +43,18 @@ const HOUSEHOLD: &str = "household";
 
 impl Hand {
     /// That of a request.
-    pub(in crate::modules) fn of(call: &Call<'_>, audit: Option<&crate::audit::Audit>, zone: &Zone) -> Self {
+    pub(in crate::modules) fn of(
+        call: &Call<'_>,
+        audit: Option<&crate::audit::Audit>,
+        zone: &Zone,
+        counters: &Counters,
+    ) -> Self {
         Self {
             zone: zone.clone(),
             witness: audit.and_then(|audit| audit.witness(call.client, call.headers.get("user-agent"))),
             request_id: call.request_id.as_str().to_owned(),
             user: if call.user.is_empty() { HOUSEHOLD.to_owned() } else { call.user.to_owned() },
+            written: counters.clone(),
         }
     }
 
@@ -147,6 +155,14 @@ impl Hand {
         Ok(stored)
     }
 
+    /// Removes a record from the bin for good.
+    pub(in crate::modules) fn purge(&self, tx: &mut Tx<'_>, kind: &'static Kind, key: Key) -> Result<Stored, ApiError> {
+        let gone = store::deleted(tx, key)?.ok_or_else(|| not_found(kind))?;
+        store::unbin(tx, key)?;
+        self.note(tx, "record.purged", &format!("{}/{}", kind.module, key.id()), &[])?;
+        Ok(gone)
+    }
+
     /// Makes a record that was made elsewhere before: under this key, of which there is no other, or under the next one.
     pub(in crate::modules) fn import(
         &self,
@@ -231,7 +247,8 @@ impl Hand {
         fields: &Fields,
         what: &'static str,
     ) -> Result<(), ApiError> {
-        let id = stored.key.id();
+        let (id, written) = (stored.key.id(), self.written.clone());
+        tx.after_commit(move || written.record(kind));
         let action = match what {
             "created" => "record.created",
             "updated" => "record.updated",

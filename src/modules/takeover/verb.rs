@@ -46,8 +46,8 @@ pub(in crate::modules) enum Verb {
 pub(in crate::modules) enum Asked {
     /// Take over the records of another server, the original or an inkring, by its API
     ///
-    /// Reads /api/v1 there, all six kinds of record, and hands them to the server of these settings, which has to run. Ids and times
-    /// stay where they are free; what is here already is left, or put right. It may be repeated, and goes on where it ended. Files of
+    /// Reads /api/v1 there, all six kinds of record, and hands them to the server of these settings, which has to run. Times stay, and
+    /// ids in a household that has no records yet; what is here already is left, or put right. It may be repeated, and goes on where it ended. Files of
     /// a gallery are not read, only their records.
     #[command(
         after_help = "Exit codes: 0 all is here, 1 it ended early, 2 usage, 3 some records were refused or may be \
