@@ -162,7 +162,8 @@ struct Engine {
 impl Engine {
     fn new() -> Self {
         let zone = Zone::named("Europe/Kyiv").unwrap();
-        let hand = Hand { zone, witness: None, request_id: "r".to_owned(), user: HOUSEHOLD.to_owned() };
+        let written = Counters::new(&crate::observe::metrics::Metrics::default());
+        let hand = Hand { zone, witness: None, request_id: "r".to_owned(), user: HOUSEHOLD.to_owned(), written };
         Self { reader: Reader::in_memory(MIGRATIONS), hand }
     }
 
