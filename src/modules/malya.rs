@@ -77,7 +77,7 @@ fn board(desk: &Desk, call: &Call<'_>) -> Result<Outcome, ApiError> {
             search: None,
         };
         let mut ideas: Vec<Map<String, Value>> = Vec::new();
-        store::list(reader, kind, &newest, |json| ideas.extend(serde_json::from_str::<Map<_, _>>(json)))?;
+        store::list(reader, kind, &newest, |json| ideas.extend(serde_json::from_slice::<Map<_, _>>(json)))?;
         Ok((ideas, store::counts(reader, kind)?.records))
     };
     desk.parts.read(call, fetch, |(ideas, total)| Ok(answer(&columns(ideas, total))))

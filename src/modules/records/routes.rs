@@ -116,11 +116,11 @@ fn list(desk: &Desk, call: &Call<'_>, kind: &'static Kind) -> Result<Outcome, Ap
 /// What a list has, as it is answered, and how many records it would have without its bounds.
 pub(super) fn page(query: &impl Query, kind: &Kind, wanted: &Wanted, counts: &Counts) -> Result<(Vec<u8>, i64), Error> {
     let mut body = vec![b'['];
-    let mut take = |json: &str| {
+    let mut take = |json: &[u8]| {
         if body.len() > 1 {
             body.push(b',');
         }
-        body.extend_from_slice(json.as_bytes());
+        body.extend_from_slice(json);
     };
     let total = match &wanted.search {
         Some(Some(search)) => store::searched(query, kind, wanted, search, take)?,
