@@ -33,6 +33,7 @@ use super::participant::door::PARTICIPANT_CALLS_MAX;
 use super::podija::TIMELINE_MAX_EVENTS;
 use super::records::change::RELATED_CLEARED_MAX;
 use super::records::fact::{FACT_MAX_CHARS, SEARCHED_MAX_CHARS};
+use super::records::pages::{PAGES_KEPT_MAX, PAGES_KEPT_MAX_BYTES};
 use super::records::read::LIST_MAX_ITEMS;
 use super::records::store::SEARCHED_MAX;
 use super::records::wanted::{FILTERS_MAX, PAGE_MAX_RECORDS};
@@ -61,6 +62,12 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&MODULES, "PAGE_MAX_RECORDS", PAGE_MAX_RECORDS as u64, "records")
         .of("Records in one list.", "`limit` beyond it is served as this")
         .tested_by("a_query_says_which_records"),
+    BoundRow::new(&MODULES, "PAGES_KEPT_MAX", PAGES_KEPT_MAX as u64, "lists")
+        .of("Lists that each shard keeps as they were answered last.", "the one not asked for longest is read again")
+        .tested_by("so_many_lists_are_kept_and_the_one_not_asked_for_longest_is_dropped"),
+    BoundRow::new(&MODULES, "PAGES_KEPT_MAX_BYTES", PAGES_KEPT_MAX_BYTES as u64, "bytes")
+        .of("Bytes of those lists.", "the same; a larger one is not kept")
+        .tested_by("lists_are_kept_up_to_so_many_bytes"),
     BoundRow::new(&MODULES, "FILTERS_MAX", FILTERS_MAX as u64, "filters")
         .of("Filters of one list, of those that name a value.", "422 `validation_error`")
         .tested_by("what_is_wrong_with_a_query_is_told_at_once"),

@@ -13,6 +13,7 @@ use super::listeners::Listeners;
 use super::module::MODULES;
 use super::participant::door::KeyDoor;
 use super::records::change::Hand;
+use super::records::pages::Pages;
 use super::states::States;
 use super::zone::Zone;
 use crate::feature::{House, ShardParts};
@@ -43,13 +44,15 @@ pub(super) struct Desk {
     pub(super) parts: ShardParts,
     pub(super) shared: Arc<Shared>,
     rules: RefCell<Following<Rules>>,
+    /// The lists that this shard keeps.
+    pub(super) pages: Rc<RefCell<Pages>>,
 }
 
 impl Desk {
     /// That of one shard.
     pub(super) fn new(parts: ShardParts, shared: Arc<Shared>) -> Self {
         let rules = RefCell::new(shared.door.follow());
-        Self { parts, shared, rules }
+        Self { parts, shared, rules, pages: Rc::default() }
     }
 
     /// The rules of the door in force. To be let go before anything else of a request is done.

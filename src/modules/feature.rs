@@ -14,6 +14,7 @@ use super::limits::{CLIENTS_MAX, Limits};
 use super::listeners::Listeners;
 use super::options::{self, CHAT, ENABLED, PARTICIPANT_KEY};
 use super::participant::door::KeyDoor;
+use super::records::pages::PAGES_KEPT_MAX_BYTES;
 use super::states::States;
 use super::{
     bounds, calendar, ci, doctor, errors, gallery, glue, kazkar, listening, malya, nastrij, openapi, participant,
@@ -54,9 +55,9 @@ pub static FEATURE: Feature = Feature {
     schema: super::MIGRATIONS,
     counted: &["records"],
     files: &[gallery::FILES],
-    memory: |settings, _| {
+    memory: |settings, shards| {
         let clients = Limits::memory_max(settings.small(&options::PER_HOUR), CLIENTS_MAX);
-        (clients + calendar::ics_read::ICS_FILE_MAX_BYTES) as u64
+        (clients + calendar::ics_read::ICS_FILE_MAX_BYTES) as u64 + shards * PAGES_KEPT_MAX_BYTES as u64
     },
     doctor: doctor::doctor,
     smoke: smoke::smoke,

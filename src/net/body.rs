@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 /// What a source should give at once.
 pub const PIECE_BYTES: usize = 64 * 1024;
@@ -47,6 +48,8 @@ impl Source for Unasked {
 pub enum Body {
     /// It is here.
     Bytes(Cow<'static, [u8]>),
+    /// It is here, and kept for further answers.
+    Shared(Arc<[u8]>),
     /// It comes from a source that may block: the pool asks it.
     Source {
         /// How many bytes, if that is known. A source that has more or fewer breaks the connection off.
@@ -68,6 +71,7 @@ impl Body {
     pub fn length(&self) -> Option<u64> {
         match self {
             Self::Bytes(bytes) => Some(bytes.len() as u64),
+            Self::Shared(bytes) => Some(bytes.len() as u64),
             Self::Source { length, .. } => *length,
             Self::Made(_) => None,
         }
@@ -77,6 +81,7 @@ impl Body {
     pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Bytes(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
             Self::Source { .. } | Self::Made(_) => &[],
         }
     }
@@ -86,6 +91,7 @@ impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bytes(bytes) => f.debug_tuple("Bytes").field(bytes).finish(),
+            Self::Shared(bytes) => f.debug_tuple("Shared").field(bytes).finish(),
             Self::Source { length, .. } => f.debug_struct("Source").field("length", length).finish(),
             Self::Made(_) => f.debug_tuple("Made").finish(),
         }

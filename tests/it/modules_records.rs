@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 
 use crate::support::http::{Answer, Client};
-use crate::support::{Server, household, wait_for};
+use crate::support::{Server, UNHURRIED, household, wait_for};
 
 /// The collections with the smallest body that makes a record, and the word in their messages.
 const KINDS: [(&str, &str, &str, &str); 6] = [
@@ -364,4 +364,56 @@ fn a_change_is_in_the_audit_log_and_the_modules_can_be_left_out() {
         "{}",
         wrong.log()
     );
+}
+
+#[test]
+fn a_list_that_is_kept_shows_every_change_at_once_on_every_connection() {
+    let server = Server::with(&[&UNHURRIED[..], &[("SHARDS", "2")]].concat());
+    let mut clients: Vec<Client> = (0..6).map(|_| server.connect()).collect();
+    let (stories, legends) = ("/api/v1/kazkar/stories", "/api/v1/kazkar/legends");
+    let newest = format!("{stories}?order=desc&limit=2");
+    let mut told: Vec<i64> = Vec::new();
+    let mut tags: Vec<String> = Vec::new();
+    for round in 0..12 {
+        // One makes a story, or changes, deletes or brings back the newest one.
+        let writer = &mut clients[round % 6];
+        let (one, story) = (format!("{stories}/{}", told.len()), json!({ "title": round.to_string(), "content": "C" }));
+        match round % 4 {
+            0 | 1 => {
+                told.push(make(writer, stories, &story)["id"].as_i64().unwrap());
+            }
+            2 => {
+                writer.request("DELETE", &one, &[], b"").expect(200);
+            }
+            _ => {
+                writer.request("POST", &format!("{one}/restore"), &[], b"").expect(200);
+            }
+        }
+        let there = told.len() - usize::from(round % 4 == 2);
+        let expected: Vec<i64> = told[..there].iter().rev().take(2).copied().collect();
+        // What else is committed changes nothing of it.
+        make(&mut clients[(round + 1) % 6], "/api/v1/malya/ideas", &json!({ "title": "T", "description": "D" }));
+        let mut seen = Vec::new();
+        for client in clients.iter_mut().chain(&mut [server.connect()]) {
+            for again in ["first", "again"] {
+                let answer = client.get(&newest, None);
+                assert_eq!(answer.header("x-total-count"), Some(&*there.to_string()), "{round} {again}");
+                seen.push(answer.header("etag").unwrap().to_owned());
+                let records = answer.expect(200);
+                let ids: Vec<i64> =
+                    records.as_array().unwrap().iter().map(|record| record["id"].as_i64().unwrap()).collect();
+                assert_eq!(ids, expected, "{round} {again}");
+            }
+            assert_eq!(
+                client.get(&format!("{legends}?order=desc&limit=2"), None).expect(200),
+                json!([]),
+                "another list"
+            );
+            let unchanged = client.request("GET", &newest, &[("if-none-match", &seen[0])], b"");
+            assert_eq!((unchanged.status, unchanged.text()), (304, ""));
+        }
+        seen.dedup();
+        assert!(seen.len() == 1 && !tags.contains(&seen[0]), "one tag for each state: {seen:?} after {tags:?}");
+        tags.append(&mut seen);
+    }
 }

@@ -76,7 +76,7 @@ pub(in crate::modules) fn purged(
 
 /// A record in the bin, if its module is active.
 fn described(binned: &Binned, active: &[&'static str]) -> Result<Option<Value>, Error> {
-    let Some((kind, fields)) = opened(binned.key, &binned.json)? else { return Ok(None) };
+    let Some((kind, fields)) = opened(binned.key, binned.json.as_bytes())? else { return Ok(None) };
     if !active.contains(&kind.module) {
         return Ok(None);
     }

@@ -8,14 +8,16 @@ use crate::store::{Error, Query, Row, Tx};
 pub(super) struct Listed {
     pub(super) key: Key,
     /// As it is answered.
-    pub(super) json: String,
+    pub(super) json: Vec<u8>,
     /// When it is on the household's wall, by [`wall_micros`](super::super::records::fact::wall_micros).
     pub(super) moment: i64,
     pub(super) created_at: Timestamp,
 }
 
 fn listed_row(row: &Row<'_>) -> Result<Listed, Error> {
-    Ok(Listed { key: Key(row.get(0)?), json: row.get(1)?, moment: row.get(2)?, created_at: row.get(3)? })
+    // As bytes: whether all of it is text is only asked where it is opened.
+    let json = row.bytes(1)?.unwrap_or_default().to_vec();
+    Ok(Listed { key: Key(row.get(0)?), json, moment: row.get(2)?, created_at: row.get(3)? })
 }
 
 /// The record of this key.

@@ -62,8 +62,13 @@ pub fn fact_text(text: &str) -> String {
 /// What a record is called where many kinds stand together.
 #[must_use]
 pub fn title<'f>(kind: &Kind, fields: &'f Fields) -> &'f str {
-    let title = kind.all_fields().find(|field| field.searched == Searched::Title);
-    title.and_then(|field| text_of(fields, field.name)).unwrap_or_default()
+    title_field(kind).and_then(|field| text_of(fields, field.name)).unwrap_or_default()
+}
+
+/// The field that says so.
+#[must_use]
+pub fn title_field(kind: &Kind) -> Option<&'static Field> {
+    kind.all_fields().find(|field| field.searched == Searched::Title)
 }
 
 /// What is searched besides the title.

@@ -6,6 +6,7 @@ pub mod fact;
 pub mod field;
 pub mod kinds;
 pub mod moment;
+pub(super) mod pages;
 pub mod read;
 pub mod record;
 mod routes;

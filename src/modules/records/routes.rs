@@ -1,6 +1,7 @@
 //! Records over HTTP: one set of routes for all kinds (contract 04 §1.7).
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::header::{CACHE_CONTROL, ETAG};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -9,13 +10,14 @@ use serde_json::{Value, json};
 use super::super::desk::{self, Desk};
 use super::change::{Hand, not_found, tag};
 use super::kinds::Kind;
+use super::pages::{Known, Page};
 use super::read;
 use super::record::Key;
 use super::store::{self, Counts, Stored};
 use super::wanted::{self, Wanted};
 use crate::gate::validate::{Problem, echo_text};
 use crate::gate::{ApiError, Call, Conditions, Outcome, Route, Routes};
-use crate::net::Response;
+use crate::net::{Body, Response};
 use crate::store::{Error, Query, Reader, Tx};
 
 /// What is served.
@@ -105,8 +107,8 @@ pub(in crate::modules) fn path_number(text: &str, name: &str) -> Result<Option<i
 
 /// What a list reads.
 enum Listed {
-    NotModified,
-    Found { body: Vec<u8>, total: i64 },
+    NotModified(String),
+    Found(Known),
 }
 
 fn list(desk: &Desk, call: &Call<'_>, kind: &'static Kind) -> Result<Outcome, ApiError> {
@@ -142,23 +144,48 @@ pub(in crate::modules) fn listed(
     kind: &'static Kind,
     wanted: Wanted,
 ) -> Result<Outcome, ApiError> {
-    let conditions = Conditions::of(call);
-    let fetch = move |reader: &Reader| {
-        let counts = store::counts(reader, kind)?;
-        let tag = format!("{}-{}-{:x}", kind.module, counts.revision, counts.changed_at.0);
-        if conditions.have(&tag) {
-            return Ok((tag, Listed::NotModified));
+    let (conditions, pages) = (Conditions::of(call), Rc::clone(&desk.pages));
+    let (known, asked) = (pages.borrow().find(kind, &wanted), wanted.clone());
+    let fetch = move |reader: &Reader| look(reader, kind, &asked, known, &conditions).map_err(ApiError::from);
+    desk.parts.read(call, fetch, move |listed| match listed {
+        Listed::NotModified(tag) => tagged(Response::empty(StatusCode::NOT_MODIFIED), &tag),
+        Listed::Found(known) => {
+            let Page { tag, body, total } = &*known.page;
+            let response =
+                Response { body: Body::Shared(Arc::clone(body)), ..Response::json(StatusCode::OK, &b""[..]) };
+            let answer = tagged(response.with(TOTAL, (*total).into()), tag);
+            pages.borrow_mut().keep(kind, wanted, known);
+            answer
         }
-        let (body, total) = page(reader, kind, &wanted, &counts)?;
-        Ok((tag, Listed::Found { body, total }))
-    };
-    desk.parts.read(call, fetch, |(tag, listed)| {
-        let response = match listed {
-            Listed::NotModified => Response::empty(StatusCode::NOT_MODIFIED),
-            Listed::Found { body, total } => Response::json(StatusCode::OK, body).with(TOTAL, total.into()),
-        };
-        tagged(response, &tag)
     })
+}
+
+/// What a list has now: what is known of it, while that is right.
+fn look(
+    reader: &Reader,
+    kind: &Kind,
+    wanted: &Wanted,
+    known: Option<Known>,
+    conditions: &Conditions,
+) -> Result<Listed, Error> {
+    let version = reader.version();
+    let known = match known {
+        Some(known) if version.is_some() && known.version == version => known,
+        known => {
+            let counts = store::counts(reader, kind)?;
+            let tag = format!("{}-{}-{:x}", kind.module, counts.revision, counts.changed_at.0);
+            match known.filter(|known| known.page.tag == tag) {
+                Some(known) => Known { version, ..known },
+                None if conditions.have(&tag) => return Ok(Listed::NotModified(tag)),
+                None => {
+                    let (body, total) = page(reader, kind, wanted, &counts)?;
+                    Known { page: Arc::new(Page { tag, body: body.into(), total }), version }
+                }
+            }
+        }
+    };
+    let is_there = conditions.have(&known.page.tag);
+    Ok(if is_there { Listed::NotModified(known.page.tag.clone()) } else { Listed::Found(known) })
 }
 
 fn create(desk: &Desk, call: &Call<'_>, kind: &'static Kind) -> Result<Outcome, ApiError> {
