@@ -360,6 +360,13 @@ impl Routes {
         self.methods.push(Methods { template, routes: vec![(route, handler)], metrics });
     }
 
+    /// Whether a route of this method and template was added so far.
+    #[must_use]
+    pub fn serves(&self, method: &Method, template: &str) -> bool {
+        let there = self.methods.iter().find(|methods| methods.template == template);
+        there.is_some_and(|methods| methods.of(method).next().is_some())
+    }
+
     /// The route of a decoded path. `HEAD` is served by `GET` routes. Whether the request asks for a socket is only looked at where
     /// it makes a difference.
     pub(super) fn find<'r, 'p>(
