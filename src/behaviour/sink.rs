@@ -29,6 +29,11 @@ pub(super) const SINK_BYTES_MAX: usize = 16 * 1024 * 1024;
 const WRITE_MAX_BYTES: usize = 1024 * 1024;
 /// When what was written is synced: so much later, which leaves a slow disk the other half of the second that is promised.
 pub(super) const SYNC_WITHIN: Duration = Duration::from_millis(500);
+/// How long lines are gathered while many come at once: one write for all of them costs little more than one for each. Nobody who is
+/// alone waits for it.
+const GATHERED_FOR: Duration = Duration::from_micros(250);
+/// So many requests at once are many.
+const MANY_REQUESTS: usize = 4;
 /// How often it is tried whether events can be written again.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// What events leave free of a disk on which the database may lie, too; of a small disk a sixteenth.
@@ -44,6 +49,7 @@ pub(super) struct SinkHandle(Arc<Shared>);
 struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
+    stopped: Condvar,
 }
 
 #[derive(Default)]
@@ -51,6 +57,13 @@ struct Queue {
     jobs: VecDeque<Job>,
     bytes: usize,
     closed: bool,
+}
+
+impl Queue {
+    fn take(&mut self) -> VecDeque<Job> {
+        self.bytes = 0;
+        std::mem::take(&mut self.jobs)
+    }
 }
 
 enum Job {
@@ -114,8 +127,16 @@ impl Shared {
         if queue.jobs.is_empty() && queue.closed {
             return None;
         }
-        queue.bytes = 0;
-        Some(std::mem::take(&mut queue.jobs))
+        Some(queue.take())
+    }
+
+    /// What is handed in within a moment, of which nobody tells, or until the sink is closed.
+    fn gather(&self) -> VecDeque<Job> {
+        let mut queue = self.queue.lock();
+        if !queue.closed {
+            self.stopped.wait_for(&mut queue, GATHERED_FOR);
+        }
+        queue.take()
     }
 }
 
@@ -141,8 +162,8 @@ impl Sink {
     /// # Errors
     /// When the system refuses a thread.
     pub(super) fn start(parts: Parts) -> io::Result<Self> {
-        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
-        let mut writing = Writing { parts, shared: Arc::clone(&shared), due: None, room: None };
+        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), stopped: Condvar::new() });
+        let mut writing = Writing { parts, shared: Arc::clone(&shared), due: None, room: None, gathers: false };
         writing.probe();
         let thread = std::thread::Builder::new().name("behaviour".into()).spawn(move || writing.run())?;
         Ok(Self { handle: SinkHandle(shared), thread })
@@ -157,6 +178,7 @@ impl Sink {
     pub(super) fn stop(self) {
         self.handle.0.queue.lock().closed = true;
         self.handle.0.changed.notify_all();
+        self.handle.0.stopped.notify_all();
         if self.thread.join().is_err() {
             log::error!(thread = "behaviour"; "thread.panicked");
         }
@@ -171,6 +193,8 @@ struct Writing {
     due: Option<Instant>,
     /// When it was last looked how much room there is, and whether that was enough.
     room: Option<(Instant, bool)>,
+    /// Whether many requests came together the last time.
+    gathers: bool,
 }
 
 /// Lines that are written together, and who waits for them.
@@ -184,7 +208,11 @@ struct Batch {
 impl Writing {
     fn run(mut self) {
         let shared = Arc::clone(&self.shared);
-        while let Some(jobs) = shared.next(self.patience()) {
+        while let Some(mut jobs) = shared.next(self.patience()) {
+            if self.gathers {
+                jobs.append(&mut shared.gather());
+            }
+            self.gathers = jobs.len() >= MANY_REQUESTS;
             // The panic hook has logged it, and what was not answered is answered 500 by being dropped.
             if catch_unwind(AssertUnwindSafe(|| self.turn(jobs))).is_err() {
                 self.parts.active.forget();
@@ -395,7 +423,7 @@ mod tests {
 
     #[test]
     fn so_much_waits_and_no_more() {
-        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
+        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), stopped: Condvar::new() });
         let sink = SinkHandle(Arc::clone(&shared));
         let append = |bytes: usize| {
             let (reply, waiting) = waiting();
@@ -452,8 +480,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let parts = parts(&directory);
         let clock = parts.clock.clone();
-        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
-        let mut writing = Writing { parts, shared, due: None, room: None };
+        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), stopped: Condvar::new() });
+        let mut writing = Writing { parts, shared, due: None, room: None, gathers: false };
         let append = |writing: &mut Writing| {
             let (reply, waiting) = waiting();
             writing.turn(VecDeque::from([Job::Append { lines: "x\n".to_owned(), events: 1, reply }]));
