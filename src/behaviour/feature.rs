@@ -14,6 +14,7 @@ use super::errors::SINK_FAILED;
 use super::files::Ownership;
 use super::live::{REPORTS_KEPT_MAX_BYTES, Reports};
 use super::names::Names;
+use super::openapi::SHEET;
 use super::operator::{self, Operated};
 use super::options;
 use super::report::REPORT_MAX_BYTES;
@@ -40,6 +41,8 @@ pub static FEATURE: Feature = Feature {
     bounds: bounds::BOUNDS,
     codes: &[&SINK_FAILED],
     routes: &[&routes::ROUTES, &[client::CONFIG], &pages::ROUTES],
+    describe: |route| SHEET.describe(route),
+    schemas: || SHEET.schemas(),
     operator: &operator::ROUTES,
     verbs: Some(Verbs::of::<Verb>()),
     doctor: doctor::doctor,

@@ -30,6 +30,7 @@ mod json;
 mod line;
 mod live;
 mod names;
+mod openapi;
 mod operator;
 mod options;
 mod pages;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::counters::{self, Counters};
 use super::damage::Damaged;
+use super::openapi::SHEET;
 use super::options::{self, Options, SocketOptions};
 use super::shared::Shared;
 use super::{bounds, error, newer, retention, routes, smoke, socket, spent_keys, view};
@@ -21,6 +22,8 @@ pub static FEATURE: Feature = Feature {
     bounds: bounds::BOUNDS,
     codes: error::CODES,
     routes: &[&routes::ROUTES, &[socket::ROUTE]],
+    describe: |route| SHEET.describe(route),
+    schemas: || SHEET.schemas(),
     schema: super::MIGRATIONS,
     counted: &["drafts"],
     newer: Some(newer::newer),

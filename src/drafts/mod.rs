@@ -15,6 +15,7 @@ mod list;
 mod metrics;
 pub mod model;
 mod newer;
+mod openapi;
 mod options;
 mod parts;
 mod pieces;

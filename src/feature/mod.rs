@@ -6,7 +6,7 @@
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::audit::{self, Audit};
 use crate::clock::{Clock, Timekeeper};
@@ -21,6 +21,7 @@ use crate::settings::{BoundRow, Knob, Settings};
 use crate::store::{self, Migration, Pending, Reader, Readers, Schema, Survey, WriterHandle};
 
 mod check;
+pub mod description;
 pub mod doctor;
 mod errors;
 mod files;
@@ -31,6 +32,7 @@ pub mod smoke;
 pub mod verb;
 
 pub use check::{Check, Figures, Finding};
+use description::{Api, Describe};
 use doctor::{Diagnosis, Examined};
 pub use files::{FilesAt, KeptFiles, Walk};
 pub use newer::{Compare, Newer};
@@ -78,6 +80,10 @@ pub struct Feature {
     pub codes: &'static [&'static CodeRow],
     /// What it serves to clients.
     pub routes: &'static [&'static [Route]],
+    /// What programs are told of those beyond what they say themselves.
+    pub describe: Describe,
+    /// The schemas that it refers to there.
+    pub schemas: fn() -> Map<String, Value>,
     /// Doors of its own.
     pub doors: &'static [OwnDoor],
     /// What it serves to the operator, on the private plane.
@@ -115,6 +121,8 @@ impl Feature {
             bounds: &[],
             codes: &[],
             routes: &[],
+            describe: |_| Vec::new(),
+            schemas: Map::new,
             doors: &[],
             operator: &[],
             schema: &[],
@@ -137,6 +145,18 @@ pub fn schema_of(features: &[&Feature]) -> Schema {
     let features = features.iter().map(|feature| feature.schema);
     let owners: Vec<_> = [store::MIGRATIONS, audit::MIGRATIONS].into_iter().chain(features).collect();
     Schema::of(&owners)
+}
+
+/// What these features serve to clients, and what they say of it.
+#[must_use]
+pub fn apis_of(features: &[&Feature]) -> Vec<Api> {
+    let api = |feature: &&Feature| Api {
+        name: feature.name,
+        routes: feature.routes,
+        describe: feature.describe,
+        schemas: feature.schemas,
+    };
+    features.iter().map(api).collect()
 }
 
 /// The tables that a server with these features cannot do without, in the order in which missing ones are named.
@@ -173,6 +193,8 @@ pub struct House {
     pub schema: Schema,
     /// The tables that there have to be.
     pub tables: Arc<[&'static str]>,
+    /// What all features serve to clients.
+    pub apis: Arc<[Api]>,
     /// What lies beside the database and belongs in its backups.
     pub files: Arc<[FilesAt]>,
     /// Looks at the files of the database.

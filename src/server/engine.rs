@@ -8,7 +8,7 @@ use super::database::Database;
 use super::platform::{Platform, start_all};
 use crate::audit::{self, Audit};
 use crate::clock::Clock;
-use crate::feature::{Feature, FilesAt, House, Running, files_of, schema_of, tables_of};
+use crate::feature::{Feature, FilesAt, House, Running, apis_of, files_of, schema_of, tables_of};
 use crate::gate::{Policies, Traffic, UntrustedProxy};
 use crate::housekeeper::Housekeeper;
 use crate::hub::{self, Hub, Seats};
@@ -75,6 +75,7 @@ impl Engine {
             audit: Audit::of(settings),
             schema,
             tables: tables_of(features).into(),
+            apis: apis_of(features).into(),
             files: Arc::clone(&files),
             survey,
             untrusted_proxy: UntrustedProxy::default(),
