@@ -466,7 +466,8 @@ fn carry_out_one(Case { name, before, value, look, seen }: &Case) {
     assert_eq!((&line["changed"], line.get("needs_restart")), (&json!(1), None), "{line}");
     let change = line[name].as_str().unwrap_or_else(|| panic!("{name} is not in {line}"));
     assert!(
-        change.ends_with(&format!("→ {value}")) || ["JWT_SECRET", "METRICS_SNAPSHOT_TOKEN"].contains(name),
+        change.ends_with(&format!("→ {value}"))
+            || ["JWT_SECRET", "METRICS_SNAPSHOT_TOKEN", "HOUSEHOLD_PASSWORD"].contains(name),
         "{change}"
     );
     assert_eq!(Some(look(&server).as_str()), seen[1], "{name} after");
@@ -503,9 +504,11 @@ fn module_cases() -> Vec<Case> {
         let mut client = server.connect();
         (0..2).map(|_| client.get("/api/v1/modules", None).status.to_string()).collect::<Vec<_>>().join(" ")
     }
+    let ideas = |server: &Server| server.connect().get("/api/v1/malya/ideas", None).status.to_string();
     vec![
         case("MODULES_LIMIT_PER_MINUTE", &[], "3", listed, ["200 200", "200 429"]),
         case("MODULES_LIMIT_PER_HOUR", &[], "3", listed, ["200 200", "200 429"]),
+        case("HOUSEHOLD_PASSWORD", &[], "a password of the household", ideas, ["200", "401"]),
     ]
 }
 
