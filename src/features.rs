@@ -6,8 +6,8 @@ use crate::observe::metrics::{self, Row};
 use crate::settings::{self, BoundRow, Knob, Section};
 use crate::store::Schema;
 use crate::{
-    audit, backup, behaviour, drafts, gate, health, housekeeper, hub, modules, net, observe, ops, plane, pool, rooms,
-    store, systemd,
+    audit, backup, behaviour, drafts, gate, health, housekeeper, hub, modules, net, observe, ops, pages, plane, pool,
+    rooms, store, systemd,
 };
 
 /// The features, in the order in which they start.
@@ -19,6 +19,8 @@ pub const FEATURES: &[&Feature] = &[
     &behaviour::FEATURE,
     &rooms::FEATURE,
     &modules::FEATURE,
+    // Last: a page is served where what it stands on is.
+    &pages::FEATURE,
 ];
 
 /// The settings of each owner.

@@ -13,6 +13,7 @@ pub mod drafts;
 pub mod health;
 pub mod modules;
 pub mod ops;
+pub mod pages;
 pub mod rooms;
 
 pub mod plane;

@@ -48,10 +48,11 @@ pub static FEATURE: Feature = Feature {
         &glue::ROUTES,
         &session::ROUTES,
         &status::ROUTES,
-        &openapi::ROUTES,
         &calendar::ROUTES,
         &gallery::ROUTES,
     ],
+    describe: openapi::describe,
+    schemas: openapi::schemas,
     schema: super::MIGRATIONS,
     counted: &["records"],
     files: &[gallery::FILES],
@@ -122,7 +123,6 @@ impl Running for Modules {
         glue::add(&desk, to);
         session::add(&desk, to);
         status::add(&desk, to);
-        openapi::add(to, FEATURE.routes);
         calendar::add(&desk, to);
         self.gallery.iter().for_each(|gallery| gallery::add(&desk, gallery, to));
     }

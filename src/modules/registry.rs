@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use http::Method;
+use http::header::{LOCATION, VARY};
+use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::desk::{self, Desk};
@@ -13,6 +14,7 @@ use super::records::record::CANON;
 use super::records::store::{self, Counts};
 use super::zone::utc_text;
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
+use crate::net::Response;
 use crate::store::Reader;
 
 /// What is served.
@@ -41,13 +43,18 @@ const MODULE_VERSION: &str = "0.1.0";
 /// Adds them for one shard.
 pub(super) fn add(desk: &Rc<Desk>, to: &mut Routes) {
     let [root, list, all, status, metadata, initialize, shutdown, module] = ROUTES;
-    // Whoever looks what this is uses up nothing (contract 04 §1.3).
-    to.add(root, |_: &Call<'_>| {
+    // Whoever looks what this is uses up nothing (contract 04 §1.3). People are shown the pages, programs told the modules (§8).
+    to.add(root, |call: &Call<'_>| {
+        if call.headers.items("accept").any(|accepted| accepted.starts_with(b"text/html")) {
+            let found = Response::empty(StatusCode::FOUND).with(LOCATION, HeaderValue::from_static("/ci"));
+            return Ok(Outcome::Now(found.with(VARY, HeaderValue::from_static("Accept"))));
+        }
         let modules: Vec<&str> = MODULES.iter().map(|module| module.listed).collect();
         now(&json!({
             "status": "success", "message": "CIMEIKA FastAPI Backend", "version": API_VERSION, "canon_bundle_id": CANON,
             "docs": "/api/docs", "modules": modules,
         }))
+        .map(|answer| answer.carrying([(VARY, HeaderValue::from_static("Accept"))]))
     });
     desk.add_open(to, list, |_, _| {
         let modules: Vec<&str> = MODULES.iter().map(|module| module.id).collect();

@@ -426,6 +426,7 @@ fn the_page_about_privacy_switches_and_says_what_is_kept() {
     page.wait_until(ready);
     assert_eq!(page.value("localStorage.getItem('visitor_id') === document.getElementById('visitor').innerText"), true);
     assert_eq!(page.value(&said("privacy-reset")), "Preferences cleared; you are taken to the start");
-    page.wait_until("location.pathname === '/'");
+    // The start of a household is the page of Ci.
+    page.wait_until("location.pathname === '/ci'");
     assert_eq!(page.value("localStorage.getItem('consent.v1') ?? localStorage.getItem('visitor_id')"), Value::Null);
 }

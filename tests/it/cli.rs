@@ -133,8 +133,9 @@ fn help_and_version_go_to_stdout_and_change_nothing() {
     let own = ["serve", "check-config", "print-config", "token", "audit"];
     assert!(
         verbs.starts_with(&own)
-            && verbs[5..]
-                .starts_with(&["backup", "verify", "restore", "metrics", "room", "gallery", "modules", "doctor"]),
+            && verbs[5..].starts_with(&[
+                "backup", "verify", "restore", "metrics", "room", "gallery", "modules", "demo", "doctor"
+            ]),
         "{help}"
     );
     for said in [

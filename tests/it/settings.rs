@@ -476,7 +476,7 @@ fn printed_secrets() -> Vec<(String, String)> {
     pages.extend(files("systemd"));
     pages.extend(["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", ".env.example"].map(str::to_owned));
     let mut found = Vec::new();
-    for path in pages.into_iter().filter(|path| !path.ends_with(".json")) {
+    for path in pages.into_iter().filter(|path| !path.ends_with(".json") && !path.ends_with(".png")) {
         for (number, line) in read(&path).lines().enumerate() {
             for name in ["JWT_SECRET=", "CLERK_SECRET_KEY=", "OPS_TOKEN="] {
                 let values = line.split(name).skip(1).map(|rest| {

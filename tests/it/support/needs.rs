@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::panic::Location;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Reports that this test is skipped, and why.
@@ -50,6 +50,11 @@ pub fn browser() -> Option<Browser> {
 pub struct Browser(PathBuf);
 
 impl Browser {
+    /// The program.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// A browser without a window and with a profile of its own, which asks nothing of the network by itself.
     pub fn command(&self, profile: &tempfile::TempDir) -> Command {
         let mut command = Command::new(&self.0);

@@ -1,0 +1,87 @@
+//! Prepares what pages load: all styles as one file, everything compressed, and named by what is in it, so that no request has to and
+//! browsers may keep it for ever.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::DefaultHasher;
+use std::fmt::Write as _;
+use std::hash::{Hash as _, Hasher as _};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::{env, fs, io};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+const FILES: &str = "src/pages/app";
+/// The client that watches drafts, which pages use as everybody does.
+const CLIENT: &str = "docs/clients/inkring.js";
+/// All files of the ending `.css`, that of the frame first, which the others build on.
+const STYLE: &str = "app.css";
+const FIRST: &str = "frame.css";
+
+fn main() -> io::Result<()> {
+    println!("cargo::rerun-if-changed={FILES}");
+    println!("cargo::rerun-if-changed={CLIENT}");
+    println!("cargo::rerun-if-changed=build.rs");
+    let out = PathBuf::from(env::var("OUT_DIR").map_err(io::Error::other)?);
+    let mut paths = vec![PathBuf::from(CLIENT)];
+    for file in fs::read_dir(FILES)? {
+        paths.push(file?.path());
+    }
+    let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    for path in paths {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        files.insert(name, fs::read(path)?);
+    }
+    let mut style = files.remove(FIRST).unwrap_or_default();
+    let (styles, mut files): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        files.into_iter().partition(|(name, _)| name.ends_with(".css"));
+    style.extend(styles.into_values().flatten());
+    files.insert(STYLE.to_owned(), style);
+    let mut version = DefaultHasher::new();
+    let mut table = String::new();
+    for (name, bytes) in &files {
+        (name, bytes).hash(&mut version);
+        let packed = gzip(bytes)?;
+        let gzip = if packed.len() < bytes.len() { Some(packed) } else { None };
+        let plain = include(&out, name, bytes)?;
+        let gzip = match gzip {
+            Some(packed) => format!("Some({})", include(&out, &format!("{name}.gz"), &packed)?),
+            None => "None".to_owned(),
+        };
+        let content_type = content_type(name);
+        let line = format!("File {{ name: {name:?}, content_type: {content_type:?}, plain: {plain}, gzip: {gzip} }}");
+        writeln!(table, "    {line},").map_err(io::Error::other)?;
+    }
+    let text = format!(
+        "/// What all files are named by: another one when any of them is another.\n\
+         pub(super) const VERSION: &str = \"{:016x}\";\n\
+         /// Everything that pages load, by name.\n\
+         static FILES: [File; {}] = [\n{table}];\n",
+        version.finish(),
+        files.len()
+    );
+    fs::write(out.join("assets.rs"), text)
+}
+
+/// Writes a file where the compiler finds it, and gives what includes it.
+fn include(out: &std::path::Path, name: &str, bytes: &[u8]) -> io::Result<String> {
+    fs::write(out.join(name), bytes)?;
+    Ok(format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}\"))"))
+}
+
+fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+    packed.write_all(bytes)?;
+    packed.finish()
+}
+
+fn content_type(name: &str) -> &'static str {
+    match name.rsplit('.').next() {
+        Some("css") => "text/css; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("png") => "image/png",
+        _ => "application/octet-stream",
+    }
+}

@@ -1,0 +1,272 @@
+// Drafts written in turn: those of one person, and one of them with its ring. Whoever holds the ring writes; the others watch.
+
+import { Problem, ask, complain, counted, el, empty, fill, say, show, t, toast, view } from './app.js';
+import { watchDraft } from './inkring.js';
+
+const DRAFTS = '/v1/collab/drafts';
+/** Characters that one segment may have. */
+const SEGMENT_MAX = 500;
+/** How often a page without a token looks for news: a browser sends no name with a socket. */
+const LOOK_MS = 3_000;
+
+// ---------------------------------------------------------------- who one is
+
+const KEY = 'inkring.identity';
+
+/** `{ name }` where the server believes names, `{ name, token }` where it takes tokens. */
+function whoIAm() {
+  try {
+    return JSON.parse(localStorage.getItem(KEY)) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+/** The user that a token speaks of; the server says whether it is good. */
+function subject(token) {
+  try {
+    const bytes = Uint8Array.from(atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/')), (letter) => letter.charCodeAt(0));
+    const claims = JSON.parse(new TextDecoder().decode(bytes));
+    return claims.sub ?? claims.userId ?? null;
+  } catch {
+    return null;
+  }
+}
+
+const me = whoIAm();
+
+function headers() {
+  if (me.token) return { Authorization: `Bearer ${me.token}` };
+  return me.name ? { 'X-User-Id': me.name } : {};
+}
+
+const request = (method, path, options = {}) => ask(method, path, { quiet: true, ...options, headers: { ...headers(), ...options.headers } });
+
+/** Asks who one is: a name, or a token where the server does not believe names. */
+function introduce(then, wrong) {
+  const name = el('input', { id: 'who', name: 'name', autocomplete: 'username', maxlength: 100, value: me.token ? '' : me.name ?? '' });
+  const token = el('textarea', { id: 'token', name: 'token', rows: 4, spellcheck: 'false', autocomplete: 'off' });
+  const said = el('p', { class: 'problem', role: 'alert' }, wrong);
+  const node = el('form', { class: 'form', onsubmit: async (event) => {
+    event.preventDefault();
+    const given = token.value.trim() ? { name: subject(token.value.trim()), token: token.value.trim() } : { name: name.value.trim() };
+    if (!given.name) {
+      said.textContent = token.value.trim() ? t('Це не схоже на токен.', 'This does not look like a token.') : t('Напишіть, хто ви.', 'Say who you are.');
+      return;
+    }
+    for (const old of Object.keys(me)) delete me[old];
+    Object.assign(me, given);
+    try {
+      await request('GET', DRAFTS);
+    } catch (problem) {
+      said.textContent = problem.status === 401
+        ? given.token
+          ? t('Сервер не приймає цього токена.', 'The server does not take this token.')
+          : t('Сервер не вірить самому імені: потрібен токен.', 'The server does not believe a mere name: it takes a token.')
+        : problem.message;
+      if (problem.status === 401 && !given.token) more.open = true;
+      return;
+    }
+    localStorage.setItem(KEY, JSON.stringify(me));
+    then();
+  } },
+  el('div', { class: 'field' }, el('label', { for: 'who' }, t('Ваше ім’я', 'Your name')), name));
+  const more = el('details', {}, el('summary', {}, t('У мене є токен', 'I have a token')),
+    el('div', { class: 'field' }, el('label', { for: 'token' }, t('Токен', 'Token')), token,
+      el('p', { class: 'hint small' }, t('Його дає той, хто веде сервер. Він лишається в цьому браузері.', 'Whoever runs the server gives you one. It stays in this browser.'))));
+  node.append(more, said, el('div', { class: 'row' }, el('button', { class: 'main', type: 'submit' }, t('Далі', 'Go on'))));
+  show(el('section', { class: 'card' }, el('h2', {}, t('Хто ви?', 'Who are you?')), node));
+}
+
+const identity = () => el('p', { class: 'quiet small' }, t('Ви — ', 'You are '), el('strong', {}, me.name), ' ',
+  el('button', { type: 'button', class: 'plain', onclick: () => { localStorage.removeItem(KEY); location.reload(); } }, t('Змінити', 'Change')));
+
+/** Runs this as somebody; asks who that is if the server wants to know. */
+async function known(run) {
+  if (!me.name) return introduce(() => known(run));
+  try {
+    await run();
+  } catch (problem) {
+    if (problem.status === 401) return introduce(() => known(run), t('Сервер хоче знати, хто ви.', 'The server wants to know who you are.'));
+    if (!(problem instanceof Problem)) console.error(problem);
+    fill(view, async () => { throw problem; });
+  }
+}
+
+// ---------------------------------------------------------------- all drafts of one person
+
+async function overview() {
+  const { data: { data: drafts } } = await request('GET', DRAFTS);
+  const title = el('input', { id: 'title', required: true, maxlength: 200, autocomplete: 'off' });
+  const first = el('textarea', { id: 'first', maxlength: SEGMENT_MAX, rows: 3 });
+  const said = el('p', { class: 'problem', role: 'alert' });
+  const create = el('form', { class: 'card', onsubmit: async (event) => {
+    event.preventDefault();
+    const button = event.submitter;
+    button.disabled = true;
+    try {
+      const { data: { data } } = await request('POST', DRAFTS, { json: { title: title.value, platform: 'page', initial_segment: first.value || null } });
+      location.assign(`/drafts/${data.draft_id}`);
+    } catch (problem) {
+      said.textContent = [problem.message, ...Object.values(problem.fields)].join('. ');
+      button.disabled = false;
+    }
+  } },
+  el('h2', {}, t('Нова чернетка', 'A new draft')),
+  el('div', { class: 'field' }, el('label', { for: 'title' }, t('Назва', 'Title')), title),
+  el('div', { class: 'field' }, el('label', { for: 'first' }, t('Перший рядок', 'The first lines'), el('small', {}, t(' (необов’язково)', ' (optional)'))), first),
+  said, el('div', { class: 'row' }, el('button', { class: 'main', type: 'submit' }, t('Почати', 'Begin'))));
+
+  const card = (draft) => el('li', {}, el('article', { class: 'card' },
+    el('h3', {}, el('a', { href: `/drafts/${draft.draft_id}` }, draft.title)),
+    el('p', { class: draft.ring_state.current_holder_id === me.name ? 'turn' : 'quiet' }, turnOf(draft)),
+    el('p', { class: 'quiet small' }, [
+      counted(draft.segments.length, ['уривок', 'уривки', 'уривків'], ['segment', 'segments']),
+      counted(draft.collaborators.length + 1, ['людина', 'людини', 'людей'], ['person', 'people']),
+      say.written(draft.updated_at),
+    ].join(' · '))));
+  show(identity(),
+    drafts.length > 0
+      ? el('section', { class: 'form' }, el('h2', {}, t('Ваші чернетки', 'Your drafts')), el('ul', { class: 'cards' }, drafts.map(card)))
+      : empty(t('Чернеток ще немає. Почніть одну і передайте перстень: пише лише той, у кого він.', 'There are no drafts yet. Begin one and pass the ring on: only who holds it writes.')),
+    create);
+}
+
+function turnOf({ ring_state: { current_holder_id: holder } }) {
+  return holder === me.name ? t('Перстень у вас: ваша черга', 'You hold the ring: it is your turn') : t(`Перстень у ${holder}`, `${holder} holds the ring`);
+}
+
+// ---------------------------------------------------------------- one draft
+
+async function open(id) {
+  const path = `${DRAFTS}/${encodeURIComponent(id)}`;
+  const kept = `inkring.draft.${id}`;
+  const heading = document.querySelector('h1');
+  const turn = el('p', { class: 'card turn', role: 'status', 'aria-live': 'polite' });
+  const text = el('ol', { class: 'segments', 'aria-label': t('Текст', 'Text') });
+  const place = el('div', { class: 'form' });
+  const state = el('p', { class: 'quiet small' });
+  let draft;
+
+  /** What one writes survives a closed page; it goes when the server has it. */
+  const content = el('textarea', { id: 'content', maxlength: SEGMENT_MAX, rows: 4, value: sessionStorage.getItem(kept) ?? '', 'aria-describedby': 'left' });
+  const left = el('p', { class: 'hint small number', id: 'left' });
+  const sayLeft = () => { left.textContent = t(`Лишилося знаків: ${SEGMENT_MAX - content.value.length}`, `${SEGMENT_MAX - content.value.length} characters left`); };
+  content.addEventListener('input', () => { sessionStorage.setItem(kept, content.value); sayLeft(); });
+  content.addEventListener('keydown', (event) => { if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) writing.requestSubmit(); });
+  // One key for one intent: an answer that was lost is asked for again, and nothing is written twice.
+  let key = crypto.randomUUID();
+  const writing = el('form', { class: 'card', onsubmit: (event) => {
+    event.preventDefault();
+    if (content.value.trim()) act(async () => {
+      const { data } = await request('POST', `${path}/segments`, { json: { content: content.value, idempotency_key: key } });
+      key = crypto.randomUUID();
+      content.value = '';
+      sessionStorage.removeItem(kept);
+      sayLeft();
+      take(data.data);
+    });
+  } }, el('div', { class: 'field' }, el('label', { for: 'content' }, t('Ваш уривок', 'Your segment')), content, left),
+  el('div', { class: 'row' }, el('button', { class: 'main', type: 'submit' }, t('Дописати', 'Append'))));
+
+  async function act(change) {
+    const buttons = [...place.querySelectorAll('button')];
+    buttons.forEach((button) => { button.disabled = true; });
+    try {
+      await change();
+    } catch (problem) {
+      complain(problem);
+      if (problem.status === 403) await read().catch(complain);
+    } finally {
+      buttons.forEach((button) => { button.disabled = false; });
+    }
+  }
+
+  const members = () => [draft.creator_id, ...draft.collaborators];
+  const passing = () => {
+    const others = members().filter((member) => member !== me.name);
+    if (others.length === 0) return el('p', { class: 'quiet' }, t('Передати перстень нікому: запросіть когось.', 'There is nobody to pass the ring to: invite somebody.'));
+    return el('div', { class: 'row', role: 'group', 'aria-label': t('Передати перстень', 'Pass the ring') }, t('Передати перстень:', 'Pass the ring to:'), others.map((member) => el('button', { type: 'button', onclick: () => act(async () => {
+      const { data } = await request('POST', `${path}/pass-ring`, { json: { to_user_id: member, idempotency_key: crypto.randomUUID() } });
+      take(data.data);
+    }) }, member)));
+  };
+  const inviting = () => {
+    const name = el('input', { id: 'other', required: true, maxlength: 100, autocomplete: 'off' });
+    return el('details', { class: 'card' }, el('summary', {}, t('Запросити когось', 'Invite somebody')),
+      el('form', { class: 'form', onsubmit: (event) => {
+        event.preventDefault();
+        act(async () => {
+          const { data } = await request('POST', `${path}/collaborators?${new URLSearchParams({ collaborator_id: name.value.trim() })}`);
+          take(data.data);
+          await navigator.clipboard?.writeText(location.href).catch(() => {});
+          toast(t('Додано. Адресу сторінки скопійовано: надішліть її.', 'Added. The address of this page was copied: send it.'));
+        });
+      } },
+      el('div', { class: 'field' }, el('label', { for: 'other' }, t('Ім’я', 'Name')), name),
+      el('div', { class: 'row' }, el('button', { type: 'submit' }, t('Додати', 'Add')))));
+  };
+
+  function take(fresh) {
+    draft = fresh;
+    const holds = draft.ring_state.current_holder_id === me.name;
+    const mine = members().includes(me.name);
+    heading.textContent = draft.title;
+    document.title = `${holds ? '● ' : ''}${draft.title} · ${holds ? t('ваша черга', 'your turn') : draft.ring_state.current_holder_id} · inkring`;
+    turn.textContent = turnOf(draft);
+    turn.classList.toggle('held', holds);
+    for (const segment of draft.segments.slice(text.children.length)) {
+      text.append(el('li', {}, el('p', {}, segment.content), el('p', { class: 'quiet small' }, segment.user_id, ' · ', say.written(segment.created_at))));
+    }
+    const typing = document.activeElement === content;
+    place.replaceChildren(...[
+      holds && writing, holds && passing(),
+      !mine && el('p', { class: 'quiet' }, t('Ви читаєте: писати можуть учасники.', 'You are reading: members may write.')),
+      draft.creator_id === me.name && inviting(),
+      el('p', { class: 'quiet small' }, t('Учасники: ', 'Members: '), members().join(', ')),
+    ].filter(Boolean));
+    if (typing) content.focus();
+    sayLeft();
+  }
+
+  const read = async (signal) => {
+    const { data } = await request('GET', path, { signal });
+    take(data.data);
+  };
+  await read();
+  show(identity(), turn, text, place, state, el('p', {}, el('a', { href: '/drafts' }, t('До всіх чернеток', 'To all drafts'))));
+
+  const states = {
+    connecting: t('З’єднуюся…', 'Connecting…'), live: t('Зміни видно одразу.', 'Changes show at once.'),
+    waiting: t('Немає зв’язку; спробую знову.', 'No connection; trying again.'), refused: t('Сервер не дає стежити за змінами; перезавантажте сторінку.', 'The server refuses to tell of changes; load the page anew.'),
+  };
+  // Readings run one after another, so that an older one never shows over a newer.
+  let last = Promise.resolve();
+  const news = () => (last = last.then(() => read()).catch(complain));
+  if (me.token) {
+    watchDraft({ draftId: id, token: me.token, onReread: (_, signal) => read(signal), onEvent: news, onState: (now) => { state.textContent = states[now]; } });
+  } else {
+    look(path, news, (there) => { state.textContent = there ? states.live : states.waiting; });
+  }
+}
+
+/** Looks for news again and again while the page is seen. */
+async function look(path, news, tell) {
+  let seq;
+  for (;;) {
+    try {
+      if (!document.hidden) {
+        const { data: { to } } = await request('GET', `${path}/events?since=0&limit=1`);
+        if (seq !== undefined && to !== seq) news();
+        seq = to;
+        tell(true);
+      }
+    } catch {
+      tell(false);
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
+
+const id = decodeURIComponent(location.pathname.replace(/\/$/, '').split('/')[2] ?? '');
+known(() => (id ? open(id) : overview()));

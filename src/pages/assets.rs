@@ -1,0 +1,127 @@
+//! What pages load: part of the program, compressed when it was built, under an address that changes with it.
+
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, VARY};
+use http::{HeaderValue, StatusCode};
+
+use crate::gate::{ApiError, Call, Code, Outcome};
+use crate::net::{Body, Response};
+
+include!(concat!(env!("OUT_DIR"), "/assets.rs"));
+
+/// The path of a file, of which [`VERSION`] and a name make an address.
+pub(super) const TEMPLATE: &str = "/assets/{version}/{name}";
+
+/// What is at an address never changes.
+const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+
+/// A file.
+pub(super) struct File {
+    name: &'static str,
+    content_type: &'static str,
+    plain: &'static [u8],
+    /// Where that is smaller.
+    gzip: Option<&'static [u8]>,
+}
+
+/// Answers with a file.
+pub(super) fn answer(call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let file = FILES.iter().find(|file| file.name == call.param("name") && call.param("version") == VERSION);
+    let file = file.ok_or_else(|| ApiError::new(Code::NotFound, "There is no such file; load the page anew"))?;
+    let gzip = file.gzip.filter(|_| call.headers.get("accept-encoding").is_some_and(takes_gzip));
+    let mut response = Response::empty(StatusCode::OK)
+        .with(CACHE_CONTROL, CACHED)
+        .with(VARY, HeaderValue::from_static("Accept-Encoding"));
+    if gzip.is_some() {
+        response = response.with(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response.content_type = file.content_type;
+    response.body = Body::Bytes(gzip.unwrap_or(file.plain).into());
+    Ok(Outcome::Now(response))
+}
+
+/// Whether a value of `Accept-Encoding` allows gzip (RFC 9110 §12.5.3).
+fn takes_gzip(accepted: &[u8]) -> bool {
+    let Ok(accepted) = str::from_utf8(accepted) else { return false };
+    let weight_of = |name: &str| {
+        accepted.split(',').find_map(|coding| {
+            let mut parts = coding.split(';').map(str::trim);
+            parts.next().filter(|coding| coding.eq_ignore_ascii_case(name))?;
+            let weight = parts.find_map(|part| part.strip_prefix("q="));
+            Some(weight.is_none_or(|weight| weight.parse().is_ok_and(|weight: f32| weight > 0.0)))
+        })
+    };
+    weight_of("gzip").or_else(|| weight_of("*")).unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::list::PAGES;
+    use super::*;
+
+    /// What the heaviest page may weigh as it is sent: the frame, the style, and what runs before anything is clicked.
+    const PAGE_MAX_BYTES: usize = 60 * 1024;
+    /// What the frame weighs at most.
+    const FRAME_BYTES: usize = 4 * 1024;
+
+    fn file(name: &str) -> &'static File {
+        FILES.iter().find(|file| file.name == name).unwrap_or_else(|| panic!("there is no {name}"))
+    }
+
+    fn text(name: &str) -> &'static str {
+        str::from_utf8(file(name).plain).unwrap()
+    }
+
+    fn imports(name: &str, found: &mut Vec<&'static str>) {
+        for line in text(name).lines().filter(|line| line.contains(" from './")) {
+            let imported = line.split("from './").nth(1).unwrap().split('\'').next().unwrap();
+            if !found.contains(&imported) {
+                found.push(imported);
+                imports(imported, found);
+            }
+        }
+    }
+
+    #[test]
+    fn gzip_is_sent_to_those_who_take_it() {
+        for (accepted, takes) in [
+            ("gzip, deflate, br", true),
+            ("br;q=1.0, GZIP;q=0.5", true),
+            ("*", true),
+            ("*;q=0, gzip", true),
+            ("gzip;q=0", false),
+            ("gzip;q=0, *", false),
+            ("gzip;q=x", false),
+            ("br", false),
+            ("", false),
+            ("xgzip", false),
+        ] {
+            assert_eq!(takes_gzip(accepted.as_bytes()), takes, "{accepted}");
+        }
+        assert!(!takes_gzip(b"\xff"));
+    }
+
+    #[test]
+    fn a_page_is_light_and_needs_at_most_three_scripts_before_it_shows() {
+        for page in PAGES {
+            let mut scripts = vec![page.script];
+            imports(page.script, &mut scripts);
+            assert!(scripts.len() <= 3, "{}: {scripts:?}", page.path);
+            let bytes: usize = scripts.iter().chain(&["app.css"]).map(|name| file(name).gzip.unwrap().len()).sum();
+            assert!(bytes + FRAME_BYTES <= PAGE_MAX_BYTES, "{} weighs {bytes} bytes", page.path);
+        }
+    }
+
+    #[test]
+    fn scripts_show_text_and_never_markup() {
+        let forbidden =
+            ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "cssText"];
+        for file in FILES.iter().filter(|file| file.name.ends_with(".js")) {
+            let text = str::from_utf8(file.plain).unwrap();
+            let found: Vec<_> = forbidden.iter().filter(|word| text.contains(**word)).collect();
+            assert!(found.is_empty(), "{} has {found:?}", file.name);
+            // The name space of drawings is a name and no place.
+            let text = text.replace("http://www.w3.org/2000/svg", "");
+            assert!(!text.contains("https://") && !text.contains("http://"), "{} names another host", file.name);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! In which of the two languages a page is shown.
+
+/// The languages that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Language {
+    Ukrainian,
+    English,
+}
+
+/// A text in both languages, Ukrainian first.
+pub(super) type Words = (&'static str, &'static str);
+
+/// The cookie in which a browser keeps what was chosen.
+pub(super) const COOKIE: &str = "inkring_language";
+
+impl Language {
+    /// The one that was chosen; else the one that a browser prefers; else the household's own, Ukrainian, to those who say
+    /// nothing, and English to those who speak neither.
+    pub(super) fn of(cookie: Option<&[u8]>, accept: Option<&[u8]>) -> Self {
+        cookie.and_then(chosen).or_else(|| preferred(accept?)).unwrap_or(match accept {
+            Some(accept) if !accept.is_empty() => Self::English,
+            _ => Self::Ukrainian,
+        })
+    }
+
+    /// As `lang` has it.
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Self::Ukrainian => "uk",
+            Self::English => "en",
+        }
+    }
+
+    fn of_code(code: &str) -> Option<Self> {
+        [Self::Ukrainian, Self::English].into_iter().find(|language| language.code() == code)
+    }
+
+    /// The text in this language.
+    pub(super) fn says(self, words: Words) -> &'static str {
+        match self {
+            Self::Ukrainian => words.0,
+            Self::English => words.1,
+        }
+    }
+}
+
+fn chosen(cookie: &[u8]) -> Option<Language> {
+    let pairs = str::from_utf8(cookie).ok()?.split(';').filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(|(name, _)| *name == COOKIE).find_map(|(_, value)| Language::of_code(value))
+}
+
+/// The first of ours among those of the greatest weight (RFC 9110 §12.5.4).
+fn preferred(accept: &[u8]) -> Option<Language> {
+    let mut best: Option<(f32, Language)> = None;
+    for range in str::from_utf8(accept).ok()?.split(',') {
+        let mut parts = range.split(';').map(str::trim);
+        let tag = parts.next().unwrap_or_default();
+        let weight = parts.find_map(|part| part.strip_prefix("q=")).map_or(Some(1.0), |weight| weight.parse().ok());
+        let Some(weight) = weight.filter(|weight| *weight > 0.0) else { continue };
+        let primary = tag.split('-').next().unwrap_or_default().to_ascii_lowercase();
+        let Some(language) = Language::of_code(&primary) else { continue };
+        if best.is_none_or(|(most, _)| weight > most) {
+            best = Some((weight, language));
+        }
+    }
+    best.map(|(_, language)| language)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_chosen_goes_before_what_a_browser_prefers() {
+        let of = |cookie: &str, accept: &str| {
+            let some = |text: &'static str| (!text.is_empty()).then_some(text.as_bytes());
+            Language::of(some(cookie.to_owned().leak()), some(accept.to_owned().leak())).code()
+        };
+        for (cookie, accept, code) in [
+            ("", "", "uk"),
+            ("", "uk", "uk"),
+            ("", "uk-UA,uk;q=0.9,en;q=0.8", "uk"),
+            ("", "en-GB, uk;q=0.5", "en"),
+            ("", "en;q=0.5, uk", "uk"),
+            ("", "de-DE, de;q=0.9", "en"),
+            ("", "de, uk;q=0.1", "uk"),
+            ("", "uk;q=0, en;q=0.1", "en"),
+            ("", "EN-us", "en"),
+            ("", "ukx, q", "en"),
+            ("", "en;q=nonsense, uk;q=0.1", "uk"),
+            ("inkring_language=en", "uk", "en"),
+            ("a=b; inkring_language=uk; c=d", "en", "uk"),
+            ("inkring_language=de", "en", "en"),
+            ("other=uk", "en", "en"),
+        ] {
+            assert_eq!(of(cookie, accept), code, "{cookie} {accept}");
+        }
+        assert_eq!(Language::of(Some(b"\xff"), Some(b"\xff")), Language::English, "rubbish is no language of ours");
+    }
+}
