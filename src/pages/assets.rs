@@ -3,6 +3,7 @@
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, VARY};
 use http::{HeaderValue, StatusCode};
 
+use super::weight::weighted;
 use crate::gate::{ApiError, Call, Code, Outcome};
 use crate::net::{Body, Response};
 
@@ -41,16 +42,8 @@ pub(super) fn answer(call: &Call<'_>) -> Result<Outcome, ApiError> {
 
 /// Whether a value of `Accept-Encoding` allows gzip (RFC 9110 §12.5.3).
 fn takes_gzip(accepted: &[u8]) -> bool {
-    let Ok(accepted) = str::from_utf8(accepted) else { return false };
-    let weight_of = |name: &str| {
-        accepted.split(',').find_map(|coding| {
-            let mut parts = coding.split(';').map(str::trim);
-            parts.next().filter(|coding| coding.eq_ignore_ascii_case(name))?;
-            let weight = parts.find_map(|part| part.strip_prefix("q="));
-            Some(weight.is_none_or(|weight| weight.parse().is_ok_and(|weight: f32| weight > 0.0)))
-        })
-    };
-    weight_of("gzip").or_else(|| weight_of("*")).unwrap_or(false)
+    let weight_of = |name: &str| weighted(accepted).find(|(coding, _)| coding.eq_ignore_ascii_case(name));
+    weight_of("gzip").or_else(|| weight_of("*")).is_some_and(|(_, weight)| weight > 0.0)
 }
 
 #[cfg(test)]

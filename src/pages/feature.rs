@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, StatusCode};
 
 use super::frame::{self, Served};
 use super::language::Language;
-use super::list::{PAGES, Page};
+use super::list::{DRAFTS, MODULES, PAGES, Page};
 use super::{assets, demo, openapi};
 use crate::feature::description::Api;
 use crate::feature::verb::Verbs;
@@ -84,12 +84,11 @@ struct Pages {
 impl Running for Pages {
     fn routes(&self, _: &ShardParts, to: &mut Routes) {
         let is_served = |needs: &str| to.serves(&Method::GET, needs);
-        let served = Served { modules: is_served("/api/v1/modules"), drafts: is_served("/v1/collab/drafts") };
-        let shown: Vec<&'static Page> = PAGES.iter().filter(|page| page.needs.is_none_or(is_served)).collect();
-        let listed: Arc<[&'static Page]> = shown.iter().copied().filter(|page| page.listed).collect();
-        for (page, route) in
-            PAGES.iter().zip(ROUTES).filter(|(page, _)| shown.iter().any(|shown| shown.path == page.path))
-        {
+        let served = Served { modules: is_served(MODULES), drafts: is_served(DRAFTS) };
+        let shown: Vec<(&'static Page, Route)> =
+            PAGES.iter().zip(ROUTES).filter(|(page, _)| page.needs.is_none_or(is_served)).collect();
+        let listed: Arc<[&'static Page]> = shown.iter().map(|(page, _)| *page).filter(|page| page.listed).collect();
+        for (page, route) in shown {
             let listed = Arc::clone(&listed);
             to.add(route, move |call: &Call<'_>| Ok(html(frame::html(page, language_of(call), &listed, served))));
         }

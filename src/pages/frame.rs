@@ -42,11 +42,7 @@ pub(super) fn html(page: &Page, language: Language, listed: &[&Page], served: Se
     } else {
         Default::default()
     };
-    let (other, other_code, other_name) = match language {
-        Language::Ukrainian => (Language::English, "en", "English"),
-        Language::English => (Language::Ukrainian, "uk", "Українська"),
-    };
-    debug_assert_eq!(other.code(), other_code);
+    let (other_code, other_name) = (language.other().code(), language.other().name());
     let lead = if lead.is_empty() { String::new() } else { format!("<p class=\"lead\">{lead}</p>\n") };
     let home = listed.first().map_or("/drafts", |page| page.path);
     let script = page.script;

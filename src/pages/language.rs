@@ -1,5 +1,7 @@
 //! In which of the two languages a page is shown.
 
+use super::weight::weighted;
+
 /// The languages that there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Language {
@@ -31,6 +33,19 @@ impl Language {
         }
     }
 
+    /// The other one.
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::Ukrainian => Self::English,
+            Self::English => Self::Ukrainian,
+        }
+    }
+
+    /// What it calls itself.
+    pub(super) fn name(self) -> &'static str {
+        self.says(("Українська", "English"))
+    }
+
     fn of_code(code: &str) -> Option<Self> {
         [Self::Ukrainian, Self::English].into_iter().find(|language| language.code() == code)
     }
@@ -52,11 +67,7 @@ fn chosen(cookie: &[u8]) -> Option<Language> {
 /// The first of ours among those of the greatest weight (RFC 9110 §12.5.4).
 fn preferred(accept: &[u8]) -> Option<Language> {
     let mut best: Option<(f32, Language)> = None;
-    for range in str::from_utf8(accept).ok()?.split(',') {
-        let mut parts = range.split(';').map(str::trim);
-        let tag = parts.next().unwrap_or_default();
-        let weight = parts.find_map(|part| part.strip_prefix("q=")).map_or(Some(1.0), |weight| weight.parse().ok());
-        let Some(weight) = weight.filter(|weight| *weight > 0.0) else { continue };
+    for (tag, weight) in weighted(accept).filter(|(_, weight)| *weight > 0.0) {
         let primary = tag.split('-').next().unwrap_or_default().to_ascii_lowercase();
         let Some(language) = Language::of_code(&primary) else { continue };
         if best.is_none_or(|(most, _)| weight > most) {

@@ -22,9 +22,9 @@ pub(super) struct Page {
 }
 
 /// The route by which a page knows that the household's modules are served.
-const MODULES: &str = "/api/v1/modules";
+pub(super) const MODULES: &str = "/api/v1/modules";
 /// The same of drafts.
-const DRAFTS: &str = "/v1/collab/drafts";
+pub(super) const DRAFTS: &str = "/v1/collab/drafts";
 
 impl Page {
     const fn new(path: &'static str, script: &'static str, title: Words, lead: Words) -> Self {

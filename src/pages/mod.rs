@@ -10,5 +10,6 @@ mod frame;
 mod language;
 mod list;
 mod openapi;
+mod weight;
 
 pub use feature::FEATURE;

@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::modules::records::kinds::Kind;
 use crate::modules::records::record::Key;
 use crate::modules::records::store::{Stored, stored};
-use crate::store::{Error, Query, Tx, Value};
+use crate::store::{Error, Query, Row, Tx, Value};
 
 /// Entries with a rule that are looked at for one answer; the newest.
 pub(in crate::modules) const RECURRING_MAX: usize = 2_000;
@@ -17,37 +17,61 @@ pub(super) const LASTING_MAX: usize = 1_000;
 /// Bytes of entries that are looked at for one answer.
 pub(super) const LOOKED_AT_MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// Entries as they are answered.
-#[derive(Debug, Default)]
-pub(in crate::modules) struct Found {
-    pub(super) entries: Vec<String>,
+/// Entries of a calendar, each in the form that its reader wants, as many as one answer may look at.
+#[derive(Debug)]
+pub(in crate::modules) struct Found<T = String> {
+    pub(super) entries: Vec<T>,
     bytes: usize,
     /// Whether there are more, which are not looked at.
     pub(super) is_cut: bool,
 }
 
-impl Found {
+impl<T> Default for Found<T> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), bytes: 0, is_cut: false }
+    }
+}
+
+impl<T> Found<T> {
+    /// Adds what `read` makes of the rows and how many bytes that has, up to so many rows and all the bytes.
     fn gather(
         &mut self,
         query: &impl Query,
         sql: &'static str,
         values: &[Value<'_>],
         most: usize,
+        read: impl Fn(&Row<'_>) -> Result<(T, usize), Error>,
     ) -> Result<(), Error> {
         let mut rows = 0;
         query.each(sql, values, |row| {
-            let json: &str = row.get(0)?;
+            let (entry, bytes) = read(row)?;
             rows += 1;
-            if rows > most || self.bytes + json.len() > LOOKED_AT_MAX_BYTES {
+            if rows > most || self.bytes + bytes > LOOKED_AT_MAX_BYTES {
                 self.is_cut = true;
             } else {
-                self.bytes += json.len();
-                self.entries.push(json.to_owned());
+                self.bytes += bytes;
+                self.entries.push(entry);
             }
             Ok(())
         })
     }
+}
 
+/// As it is answered.
+fn json(row: &Row<'_>) -> Result<(String, usize), Error> {
+    let json: String = row.get(0)?;
+    let bytes = json.len();
+    Ok((json, bytes))
+}
+
+/// Whole.
+fn whole(row: &Row<'_>) -> Result<(Stored, usize), Error> {
+    let entry = stored(row)?;
+    let bytes = entry.json.len();
+    Ok((entry, bytes))
+}
+
+impl Found {
     /// Adds the entries with a rule that begin before this moment.
     pub(super) fn recurring(&mut self, query: &impl Query, kind: &Kind, until: i64) -> Result<(), Error> {
         let (first, last) = Key::range(kind);
@@ -55,7 +79,7 @@ impl Found {
                    WHERE f.name = 'recurrence_pattern' AND f.value = 'true' AND f.key BETWEEN ?1 AND ?2 \
                    AND r.moment < ?3 ORDER BY f.key DESC LIMIT ?4";
         let limit = (RECURRING_MAX + 1).into();
-        self.gather(query, sql, &[first.into(), last.into(), until.into(), limit], RECURRING_MAX)
+        self.gather(query, sql, &[first.into(), last.into(), until.into(), limit], RECURRING_MAX, json)
     }
 
     /// Adds the entries without a rule that begin in [from, until).
@@ -65,7 +89,7 @@ impl Found {
                    AND NOT EXISTS (SELECT 1 FROM record_facts f WHERE f.name = 'recurrence_pattern' \
                    AND f.value = 'true' AND f.key = r.key) ORDER BY r.moment, r.key LIMIT ?5";
         let limit = (ONCE_MAX + 1).into();
-        self.gather(query, sql, &[from.into(), until.into(), first.into(), last.into(), limit], ONCE_MAX)
+        self.gather(query, sql, &[from.into(), until.into(), first.into(), last.into(), limit], ONCE_MAX, json)
     }
 
     /// Adds the last of the entries without a rule that begin in [early, from) and have an end.
@@ -76,17 +100,8 @@ impl Found {
                    AND NOT EXISTS (SELECT 1 FROM record_facts f WHERE f.name = 'recurrence_pattern' \
                    AND f.value = 'true' AND f.key = r.key) ORDER BY r.moment DESC, r.key DESC LIMIT ?5";
         let limit = LASTING_MAX.into();
-        self.gather(query, sql, &[early.into(), from.into(), first.into(), last.into(), limit], LASTING_MAX)
+        self.gather(query, sql, &[early.into(), from.into(), first.into(), last.into(), limit], LASTING_MAX, json)
     }
-}
-
-/// Entries that want to remind somebody.
-#[derive(Debug, Default)]
-pub(super) struct Reminding {
-    pub(super) entries: Vec<Stored>,
-    bytes: usize,
-    /// Whether there are more, which are not looked at.
-    pub(super) is_cut: bool,
 }
 
 const REMIND_AGAIN: &str = "SELECT r.key, r.json, r.created_at, r.updated_at, r.revision \
@@ -100,37 +115,19 @@ const REMIND_ONCE: &str = "SELECT r.key, r.json, r.created_at, r.updated_at, r.r
     AND NOT EXISTS (SELECT 1 FROM record_facts f WHERE f.name = 'recurrence_pattern' \
     AND f.value = 'true' AND f.key = r.key) ORDER BY r.moment, r.key LIMIT ?5";
 
+/// Entries that want to remind somebody.
+pub(super) type Reminding = Found<Stored>;
+
 impl Reminding {
     /// Those that recur, and those that begin then and are once.
     pub(super) fn find(query: &impl Query, kind: &Kind, once: Range<i64>) -> Result<Self, Error> {
         let (first, last) = Key::range(kind);
         let mut found = Self::default();
         let again = [first.into(), last.into(), (RECURRING_MAX + 1).into()];
-        found.gather(query, REMIND_AGAIN, &again, RECURRING_MAX)?;
+        found.gather(query, REMIND_AGAIN, &again, RECURRING_MAX, whole)?;
         let once = [once.start.into(), once.end.into(), first.into(), last.into(), (ONCE_MAX + 1).into()];
-        found.gather(query, REMIND_ONCE, &once, ONCE_MAX)?;
+        found.gather(query, REMIND_ONCE, &once, ONCE_MAX, whole)?;
         Ok(found)
-    }
-
-    fn gather(
-        &mut self,
-        query: &impl Query,
-        sql: &'static str,
-        values: &[Value<'_>],
-        most: usize,
-    ) -> Result<(), Error> {
-        let mut rows = 0;
-        query.each(sql, values, |row| {
-            let entry = stored(row)?;
-            rows += 1;
-            if rows > most || self.bytes + entry.json.len() > LOOKED_AT_MAX_BYTES {
-                self.is_cut = true;
-            } else {
-                self.bytes += entry.json.len();
-                self.entries.push(entry);
-            }
-            Ok(())
-        })
     }
 }
 

@@ -2,7 +2,7 @@
 // Whatever people wrote becomes text nodes; nothing here or in any page makes markup of text.
 
 export const language = document.documentElement.lang === 'uk' ? 'uk' : 'en';
-export const locale = language === 'uk' ? 'uk-UA' : 'en-GB';
+const locale = language === 'uk' ? 'uk-UA' : 'en-GB';
 
 /** One of two texts, by the language of the page. */
 export const t = (uk, en) => (language === 'uk' ? uk : en);
@@ -57,11 +57,12 @@ export function show(...nodes) {
 
 // ---------------------------------------------------------------- times
 
-const parts = (options) => new Intl.DateTimeFormat(locale, { timeZone: 'UTC', ...options });
-const DAY = parts({ day: 'numeric', month: 'long', year: 'numeric' });
-const WEEKDAY = parts({ weekday: 'long', day: 'numeric', month: 'long' });
-const TIME = parts({ hour: '2-digit', minute: '2-digit' });
-const MONTH = parts({ month: 'long', year: 'numeric' });
+/** How a part of a wall time is written in the language of the page. */
+export const format = (options) => new Intl.DateTimeFormat(locale, { timeZone: 'UTC', ...options });
+const DAY = format({ day: 'numeric', month: 'long', year: 'numeric' });
+const WEEKDAY = format({ weekday: 'long', day: 'numeric', month: 'long' });
+const TIME = format({ hour: '2-digit', minute: '2-digit' });
+const MONTH = format({ month: 'long', year: 'numeric' });
 
 /** A time on the household's wall, `2026-11-29T18:30:00`, as one that Intl shows as it is. */
 export const wall = (text) => new Date(`${text.slice(0, 19)}Z`);
@@ -200,6 +201,27 @@ export async function ask(method, path, { json, body, headers = {}, signal, quie
 /** Goes to where one signs in, and back here after that. */
 export function signIn() {
   location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
+}
+
+// ---------------------------------------------------------------- what a browser remembers
+
+/**
+ * What this browser remembers under a name: while the tab is open, or for good. A browser that keeps nothing remembers it as long
+ * as the page is there. Gives `{ value }`, which may be set; `null` forgets.
+ */
+export function memory(name, { forGood = false } = {}) {
+  const key = `inkring.${name}`;
+  const kept = (use) => {
+    try { return use(forGood ? localStorage : sessionStorage); } catch { return null; }
+  };
+  let value = kept((storage) => JSON.parse(storage.getItem(key)));
+  return {
+    get value() { return value; },
+    set value(to) {
+      value = to;
+      kept((storage) => (to === null ? storage.removeItem(key) : storage.setItem(key, JSON.stringify(to))));
+    },
+  };
 }
 
 // ---------------------------------------------------------------- states of a page

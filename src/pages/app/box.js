@@ -1,7 +1,7 @@
 // The box behind the Ci button of every page: it finds whatever one types, captures it, and leads everywhere.
 
-import { Problem, ask, counted, dialog, el, t, time } from './app.js';
-import { MODULES, memory, placeOf, titleOf } from './records.js';
+import { Problem, ask, counted, dialog, el, memory, t, time } from './app.js';
+import { MODULES, placeOf, titleOf } from './records.js';
 
 /** How long typing rests before it is looked for, and the fewest letters of that. */
 const REST_MS = 300;

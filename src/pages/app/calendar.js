@@ -1,7 +1,7 @@
 // The calendar: one day, a week or a month of entries, each as often as it occurs, with podija's events beside them; what becomes
 // of one occurrence; reminders; and the calendar as a file and as a feed. Times are those of the household's wall, without a zone.
 
-import { Problem, addDays, ask, complain, counted, dialog, el, empty, fill, live, loading, locale, say, show, t, toast, today, wall, wallNow } from './app.js';
+import { Problem, addDays, ask, complain, counted, dialog, el, empty, fill, format, live, loading, say, show, t, toast, today, wall, wallNow } from './app.js';
 import { actions, edit, kind, placeOf, tags, titleOf } from './records.js';
 
 const entries = kind('calendar', 'entries');
@@ -44,7 +44,6 @@ function isDay(text) {
   return !Number.isNaN(at.getTime()) && at.toISOString().startsWith(text);
 }
 
-const format = (options) => new Intl.DateTimeFormat(locale, { timeZone: 'UTC', ...options });
 const DAYS = format({ day: 'numeric', month: 'long', year: 'numeric' });
 const named = (weekday) => daysFrom('2024-01-01', 7).map((day) => format({ weekday }).format(midnight(day)));
 const SHORT = named('short');

@@ -1,7 +1,6 @@
 // The chat: questions to the household's own records. What was said stays for as long as the tab is open.
 
-import { Problem, ask, el, show, t } from './app.js';
-import { memory } from './records.js';
+import { Problem, ask, el, memory, show, t } from './app.js';
 
 /** How many turns the server is told, and how many are kept here. */
 const TOLD = 10;

@@ -1,7 +1,7 @@
 // One box for everything: what is written here becomes records, and below is the day that they belong to.
 
-import { addDays, ask, complain, counted, el, empty, fill, say, show, t, time, today } from './app.js';
-import { MODULES, follow, kind, memory, placeOf, tags, titleOf } from './records.js';
+import { addDays, ask, complain, counted, el, empty, fill, memory, say, show, t, time, today } from './app.js';
+import { MODULES, follow, kind, placeOf, tags, titleOf } from './records.js';
 
 /** How long the server lets a capture be taken back, a little less than it does: an answer takes its time. */
 const UNDO_SECONDS = 58;

@@ -1,10 +1,10 @@
 // The description of the API as a page on which its requests can be tried: made of /api/openapi.json, so that it says nothing else.
 
-import { Problem, ask, counted, el, fill, t, view } from './app.js';
+import { Problem, ask, counted, el, fill, memory, t, view } from './app.js';
 import { search } from './records.js';
 
 /** What is tried out as somebody. */
-const KEY = 'inkring.docs.authorization';
+const caller = memory('docs');
 
 const last = (reference) => reference.split('/').at(-1);
 
@@ -60,7 +60,7 @@ function operation(path, method, described, schemas) {
     }
     if (query.size > 0) target += `?${query}`;
     const headers = {};
-    const who = sessionStorage.getItem(KEY);
+    const who = caller.value;
     if (who) headers[/^Bearer /i.test(who) ? 'Authorization' : 'X-User-Id'] = who;
     const request = { method: method.toUpperCase(), headers };
     if (body) Object.assign(request, { body: body.value }, { headers: { ...headers, 'Content-Type': 'application/json' } });
@@ -106,7 +106,7 @@ fill(view, async () => {
       group.hidden = found.length === 0;
     }
   });
-  const who = el('input', { id: 'who', autocomplete: 'off', spellcheck: 'false', value: sessionStorage.getItem(KEY) ?? '', onchange: () => sessionStorage.setItem(KEY, who.value.trim()) });
+  const who = el('input', { id: 'who', autocomplete: 'off', spellcheck: 'false', value: caller.value ?? '', onchange: () => { caller.value = who.value.trim(); } });
   return [
     el('p', {}, counted(count, ['запит', 'запити', 'запитів'], ['request', 'requests']), t('; для програм усе це є в ', '; for programs all of it is in '), el('a', { href: '/api/openapi.json' }, 'openapi.json'), '.'),
     find,

@@ -1,6 +1,6 @@
 // Drafts written in turn: those of one person, and one of them with its ring. Whoever holds the ring writes; the others watch.
 
-import { Problem, ask, complain, counted, el, empty, fill, say, show, t, toast, view } from './app.js';
+import { Problem, ask, complain, counted, el, empty, fill, memory, say, show, t, toast, view } from './app.js';
 import { watchDraft } from './inkring.js';
 
 const DRAFTS = '/v1/collab/drafts';
@@ -11,16 +11,9 @@ const LOOK_MS = 3_000;
 
 // ---------------------------------------------------------------- who one is
 
-const KEY = 'inkring.identity';
-
 /** `{ name }` where the server believes names, `{ name, token }` where it takes tokens. */
-function whoIAm() {
-  try {
-    return JSON.parse(localStorage.getItem(KEY)) ?? {};
-  } catch {
-    return {};
-  }
-}
+const kept = memory('identity', { forGood: true });
+const me = kept.value ?? {};
 
 /** The user that a token speaks of; the server says whether it is good. */
 function subject(token) {
@@ -32,8 +25,6 @@ function subject(token) {
     return null;
   }
 }
-
-const me = whoIAm();
 
 function headers() {
   if (me.token) return { Authorization: `Bearer ${me.token}` };
@@ -67,7 +58,7 @@ function introduce(then, wrong) {
       if (problem.status === 401 && !given.token) more.open = true;
       return;
     }
-    localStorage.setItem(KEY, JSON.stringify(me));
+    kept.value = me;
     then();
   } },
   el('div', { class: 'field' }, el('label', { for: 'who' }, t('Ваше ім’я', 'Your name')), name));
@@ -79,7 +70,7 @@ function introduce(then, wrong) {
 }
 
 const identity = () => el('p', { class: 'quiet small' }, t('Ви — ', 'You are '), el('strong', {}, me.name), ' ',
-  el('button', { type: 'button', class: 'plain', onclick: () => { localStorage.removeItem(KEY); location.reload(); } }, t('Змінити', 'Change')));
+  el('button', { type: 'button', class: 'plain', onclick: () => { kept.value = null; location.reload(); } }, t('Змінити', 'Change')));
 
 /** Runs this as somebody; asks who that is if the server wants to know. */
 async function known(run) {
@@ -140,7 +131,7 @@ function turnOf({ ring_state: { current_holder_id: holder } }) {
 
 async function open(id) {
   const path = `${DRAFTS}/${encodeURIComponent(id)}`;
-  const kept = `inkring.draft.${id}`;
+  const written = memory(`draft.${id}`);
   const heading = document.querySelector('h1');
   const turn = el('p', { class: 'card turn', role: 'status', 'aria-live': 'polite' });
   const text = el('ol', { class: 'segments', 'aria-label': t('Текст', 'Text') });
@@ -149,10 +140,10 @@ async function open(id) {
   let draft;
 
   /** What one writes survives a closed page; it goes when the server has it. */
-  const content = el('textarea', { id: 'content', maxlength: SEGMENT_MAX, rows: 4, value: sessionStorage.getItem(kept) ?? '', 'aria-describedby': 'left' });
+  const content = el('textarea', { id: 'content', maxlength: SEGMENT_MAX, rows: 4, value: written.value ?? '', 'aria-describedby': 'left' });
   const left = el('p', { class: 'hint small number', id: 'left' });
   const sayLeft = () => { left.textContent = t(`Лишилося знаків: ${SEGMENT_MAX - content.value.length}`, `${SEGMENT_MAX - content.value.length} characters left`); };
-  content.addEventListener('input', () => { sessionStorage.setItem(kept, content.value); sayLeft(); });
+  content.addEventListener('input', () => { written.value = content.value; sayLeft(); });
   content.addEventListener('keydown', (event) => { if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) writing.requestSubmit(); });
   // One key for one intent: an answer that was lost is asked for again, and nothing is written twice.
   let key = crypto.randomUUID();
@@ -162,7 +153,7 @@ async function open(id) {
       const { data } = await request('POST', `${path}/segments`, { json: { content: content.value, idempotency_key: key } });
       key = crypto.randomUUID();
       content.value = '';
-      sessionStorage.removeItem(kept);
+      written.value = null;
       sayLeft();
       take(data.data);
     });

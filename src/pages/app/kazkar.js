@@ -1,7 +1,7 @@
 // The library of stories, the reader of one, and the legends with the scene in which one is told.
 
 import { ask, counted, dialog, el, empty, fill, live, loading, say, show, t, trouble, view } from './app.js';
-import { actions, begun, choice, edit, follow, kind, records, search, tags } from './records.js';
+import { actions, begun, choice, edit, follow, kind, placeOf, records, search, tags } from './records.js';
 
 const stories = kind('kazkar', 'stories');
 
@@ -125,8 +125,6 @@ function reader(id) {
   read();
   follow(['kazkar'], read);
 }
-
-const placeOf = ({ module, id }) => (module === 'kazkar' ? `/kazkar/${id}` : `/${module}#${id}`);
 
 // ---------------------------------------------------------------- legends
 

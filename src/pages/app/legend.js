@@ -1,7 +1,7 @@
 // The legend of Ci: twenty knots of one circle, drawn, listed, and read one by one. Its texts are Ukrainian in either language.
 
-import { Problem, ask, complain, counted, dialog, el, fill, loading, say, show, svg, t, trouble } from './app.js';
-import { choice, memory } from './records.js';
+import { Problem, ask, complain, counted, dialog, el, fill, loading, memory, say, show, svg, t, trouble } from './app.js';
+import { choice } from './records.js';
 
 /** The circle of the drawing, in its own units, and where names stand outside of it. */
 const RADIUS = 150;

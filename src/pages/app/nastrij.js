@@ -1,6 +1,6 @@
 // Moods: one tap keeps how one is; below is what there was, and what it looks like over time. Numbers and words, no advice.
 
-import { ask, complain, counted, el, empty, fill, loading, locale, say, show, svg, t, time } from './app.js';
+import { ask, complain, counted, el, empty, fill, format, loading, say, show, svg, t, time } from './app.js';
 import { MOODS, actions, addressed, begun, choice, edit, follow, form, kind, labelOf, records, search, tags } from './records.js';
 
 const emotions = kind('nastrij', 'emotions');
@@ -105,7 +105,7 @@ const SERIES = {
   average_intensity: { label: t('Сила', 'Intensity'), low: 0, high: 10, ticks: [[10, '10'], [5, '5'], [0, '0']] },
 };
 /** A day in few letters; of many days, without the day, but with the year. */
-const shortly = (day) => new Intl.DateTimeFormat(locale, { month: 'short', timeZone: 'UTC', ...(days > 100 ? { year: 'numeric' } : { day: 'numeric' }) })
+const shortly = (day) => format({ month: 'short', ...(days > 100 ? { year: 'numeric' } : { day: 'numeric' }) })
   .format(new Date(`${day}T00:00:00Z`));
 const HEIGHT = 220;
 

@@ -438,22 +438,3 @@ export function begun(make) {
   addEventListener('hashchange', hear);
   hear();
 }
-
-/**
- * What this browser remembers under a name: while the tab is open, or for good. A browser that keeps nothing remembers it as long
- * as the page is there. Gives `{ value }`, which may be set; `null` forgets.
- */
-export function memory(name, { forGood = false } = {}) {
-  const key = `inkring.${name}`;
-  const kept = (use) => {
-    try { return use(forGood ? localStorage : sessionStorage); } catch { return null; }
-  };
-  let value = kept((storage) => JSON.parse(storage.getItem(key)));
-  return {
-    get value() { return value; },
-    set value(to) {
-      value = to;
-      kept((storage) => (to === null ? storage.removeItem(key) : storage.setItem(key, JSON.stringify(to))));
-    },
-  };
-}
