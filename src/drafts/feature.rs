@@ -8,7 +8,7 @@ use super::damage::Damaged;
 use super::openapi::SHEET;
 use super::options::{self, Options, SocketOptions};
 use super::shared::Shared;
-use super::{bounds, error, newer, retention, routes, smoke, socket, spent_keys, view};
+use super::{bounds, error, newer, retention, routes, smoke, socket, spent_keys, turns, view};
 use crate::feature::{Feature, House, Replacement, Running, ShardParts, StartError};
 use crate::gate::{Live, Routes};
 use crate::housekeeper::{self, Task};
@@ -21,7 +21,7 @@ pub static FEATURE: Feature = Feature {
     counters: counters::ROWS,
     bounds: bounds::BOUNDS,
     codes: error::CODES,
-    routes: &[&routes::ROUTES, &[socket::ROUTE]],
+    routes: &[&routes::ROUTES, &turns::ROUTES, &[socket::ROUTE]],
     describe: |route| SHEET.describe(route),
     schemas: || SHEET.schemas(),
     schema: super::MIGRATIONS,

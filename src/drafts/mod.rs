@@ -1,13 +1,15 @@
 //! Drafts written in turn (contract 01 §1): a draft has one ring, only its holder may append, the holder passes it on.
 //!
-//! The way of an append: [`routes`] checks its shape and hands a job to the writer; the job asks [`store`] for the
+//! The way of an append: [`turns`] checks its shape and hands a job to the writer; the job asks [`store`] for the
 //! draft's head and [`ring`] for the verdict, and writes segment, event and key in one transaction; after the commit
 //! [`view`] brings the shard's rendered copy up to date and the answer leaves.
 
 mod access;
 mod bounds;
+mod change;
 mod counters;
 mod damage;
+mod desk;
 mod error;
 mod feature;
 mod frame;
@@ -28,6 +30,7 @@ mod smoke;
 mod socket;
 mod spent_keys;
 pub mod store;
+mod turns;
 mod view;
 
 use crate::store::Migration;

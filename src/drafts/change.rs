@@ -1,0 +1,125 @@
+//! What every change to a draft that there is carries to the writer, and what it asks there.
+
+use std::sync::Arc;
+
+use super::access::{not_found, not_member};
+use super::counters::Counters;
+use super::desk::Desk;
+use super::error::{LIMIT_EXCEEDED, RING_REQUIRED};
+use super::model::{Head, IDEMPOTENCY_KEY_MAX_CHARS};
+use super::ring::{Refusal, Ring};
+use super::store;
+use crate::audit::{Entry, Field, Witness};
+use crate::gate::validate::{Check, ECHO_CHARS, Length};
+use crate::gate::{ApiError, Call, Code};
+use crate::observe::metrics::Counter;
+use crate::store::{Error, StoreError, Tx};
+use crate::text::{cut, is_deceptive};
+
+/// How long an idempotency key may be.
+pub(super) const KEY: Length = Length::between(0, IDEMPOTENCY_KEY_MAX_CHARS);
+
+/// What every change to an existing draft carries to the writer.
+pub(super) struct Change {
+    pub(super) draft_id: Arc<str>,
+    pub(super) actor: String,
+    pub(super) request_id: String,
+    witness: Option<Witness>,
+    metrics: Arc<Counters>,
+}
+
+impl Change {
+    /// By the one who calls, to the draft that the path names.
+    pub(super) fn of(desk: &Desk, call: &Call<'_>) -> Self {
+        Self {
+            draft_id: Arc::from(call.param("draft_id")),
+            actor: call.user.to_owned(),
+            request_id: call.request_id.as_str().to_owned(),
+            witness: desk.witness(call),
+            metrics: Arc::clone(&desk.shared.counters),
+        }
+    }
+
+    /// Has the change counted once it is on disk.
+    pub(super) fn count(&self, tx: &mut Tx<'_>, counter: fn(&Counters) -> &Counter) {
+        let metrics = Arc::clone(&self.metrics);
+        tx.after_commit(move || _ = counter(&metrics).inc());
+    }
+
+    /// Has the change recorded, if it is to be; only then it is asked for its details.
+    pub(super) fn record<'a, const N: usize>(
+        &self,
+        tx: &mut Tx<'_>,
+        action: &'static str,
+        metadata: impl FnOnce() -> [(&'static str, Field<'a>); N],
+    ) -> Result<(), StoreError> {
+        let Some(witness) = &self.witness else { return Ok(()) };
+        let (request_id, user_id, subject) = (&self.request_id, &self.actor, &self.draft_id);
+        witness.record(tx, &Entry { request_id, user_id, action, subject, metadata: &metadata() })
+    }
+
+    /// The draft as it is now, to be changed.
+    ///
+    /// # Errors
+    /// 404 when there is none.
+    pub(super) fn head(&self, tx: &mut Tx<'_>) -> Result<Head, ApiError> {
+        store::lock_head(tx, &self.draft_id)?.ok_or_else(|| not_found(&self.draft_id))
+    }
+
+    /// Looked up only when the ring itself does not know.
+    pub(super) fn is_member(&self, tx: &Tx<'_>, head: &Head, user: &str) -> Result<bool, Error> {
+        Ok(ring_of(head).knows(user) || store::is_member(tx, head.row, user)?)
+    }
+
+    /// The words of contract 01 for a refusal; `other` is the user whom the change is about.
+    pub(super) fn refused(&self, refusal: Refusal, other: &str) -> ApiError {
+        self.metrics.conflicts.with(&[refusal.label()]).inc();
+        let [actor, draft_id, other] = [&*self.actor, &*self.draft_id, other].map(|text| cut(text, ECHO_CHARS));
+        match refusal {
+            Refusal::NotMember => not_member(&self.actor, &self.draft_id),
+            Refusal::RingRequired => ApiError::new(
+                Code::Of(&RING_REQUIRED),
+                format!("User {actor} must hold the ring to append segments to draft {draft_id}"),
+            ),
+            Refusal::NotHolder => {
+                ApiError::new(Code::Forbidden, format!("User {actor} is not ring holder for draft {draft_id}"))
+            }
+            Refusal::RecipientNotMember => {
+                ApiError::new(Code::Forbidden, format!("Cannot pass ring to {other} (not owner or collaborator)"))
+                    .logged_as("Cannot pass ring to the recipient (not owner or collaborator)")
+            }
+            Refusal::NotCreator => ApiError::new(Code::Forbidden, "Only draft creator can add collaborators"),
+            Refusal::CollaboratorCap => {
+                ApiError::new(Code::Of(&LIMIT_EXCEEDED), format!("Collaborator cap reached for draft {draft_id}"))
+            }
+            Refusal::SegmentCap => {
+                ApiError::new(Code::Of(&LIMIT_EXCEEDED), format!("Segment cap reached for draft {draft_id}"))
+            }
+            Refusal::PassCap => {
+                ApiError::new(Code::Of(&LIMIT_EXCEEDED), format!("Pass cap reached for draft {draft_id}"))
+            }
+        }
+    }
+}
+
+/// Who has what part in this draft.
+pub(super) fn ring_of(head: &Head) -> Ring<'_> {
+    Ring { creator: &head.creator_id, holder: &head.holder_id }
+}
+
+/// Refuses a name that cannot be told from another by looking at it, or shows nothing, unless somebody has it already. Names come
+/// into being here and nowhere else; only for one that looks like that anything is looked up.
+///
+/// # Errors
+/// 422.
+pub(super) fn check_new_name(
+    tx: &Tx<'_>,
+    (place, name): (&'static str, &'static str),
+    user: &str,
+) -> Result<(), ApiError> {
+    let mut check = Check::new();
+    if is_deceptive(user) && !store::is_known(tx, user)? {
+        check.refuse(place, name, user, "String should not be blank or contain invisible characters");
+    }
+    check.done()
+}
