@@ -15,7 +15,7 @@ use super::shared::Shared;
 use super::view::{self, Fetched, Shown, View, Views, WHOLE_MAX_BYTES};
 use crate::audit::Witness;
 use crate::feature::ShardParts;
-use crate::gate::{ApiError, Call, Outcome, Route, Routes};
+use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
 use crate::net::{Body, Response};
 use crate::store::{Error, Tx};
 
@@ -158,6 +158,8 @@ impl Desk {
                     self.shared.damaged.note(draft_id, &error);
                     tally.leave_out();
                 }
+                // Deleted since the list was made.
+                Err(error) if error.code() == Code::NotFound => tally.pass_over(),
                 Err(error) => return Err(error),
             }
             if tally.bytes() > WHOLE_MAX_BYTES {

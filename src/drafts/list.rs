@@ -57,6 +57,11 @@ impl Tally {
         self.at += 1;
     }
 
+    /// It was deleted after the list was made.
+    pub(super) fn pass_over(&mut self) {
+        self.at += 1;
+    }
+
     /// What those take that are shown so far.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
@@ -123,7 +128,12 @@ impl ListPieces {
                 return Ok(());
             };
             scratch.clear();
-            let more = begun(pieces, reader, draft_id).and_then(|pieces| Ok(pieces.next(reader, &mut scratch)?));
+            let Some(pieces) = begun(pieces, reader, draft_id)? else {
+                self.tally.pass_over();
+                self.now = Now::Measuring(None, 0);
+                continue;
+            };
+            let more = pieces.next(reader, &mut scratch).map_err(ApiError::from);
             measured += scratch.len();
             *bytes += scratch.len();
             match more {
@@ -151,10 +161,17 @@ impl ListPieces {
                 tally.closing(out);
                 return Ok(false);
             };
-            if pieces.is_none() && *left < tally.shown.len() {
+            let is_begun = pieces.is_some();
+            let Some(pieces) = begun(pieces, reader, draft_id)? else {
+                // Deleted since it was measured: one less to tell, and to count.
+                *left -= 1;
+                tally.shown.remove(*left);
+                continue;
+            };
+            if !is_begun && *left < tally.shown.len() {
                 out.push(b',');
             }
-            let more = begun(pieces, reader, draft_id).and_then(|pieces| Ok(pieces.next(reader, out)?));
+            let more = pieces.next(reader, out).map_err(ApiError::from);
             if !more.inspect_err(|error| damaged.note(draft_id, error))? {
                 *now = Now::Telling(None, *left - 1);
             }
@@ -163,14 +180,14 @@ impl ListPieces {
     }
 }
 
-/// The pieces that were begun, or those of the draft as it is now.
-fn begun<'p>(pieces: &'p mut Option<Pieces>, reader: &Reader, draft_id: &str) -> Result<&'p mut Pieces, ApiError> {
-    match pieces {
-        Some(pieces) => Ok(pieces),
-        None => {
-            let head = store::head(reader, draft_id)?;
-            let head = head.ok_or_else(|| ApiError::internal("a draft of the list is there no more"))?;
-            Ok(pieces.insert(Pieces::new(head, Metrics::Null)))
-        }
+/// The pieces that were begun, or those of the draft as it is now, if it is there.
+fn begun<'p>(
+    pieces: &'p mut Option<Pieces>,
+    reader: &Reader,
+    draft_id: &str,
+) -> Result<Option<&'p mut Pieces>, ApiError> {
+    if pieces.is_none() {
+        *pieces = store::head(reader, draft_id)?.map(|head| Pieces::new(head, Metrics::Null));
     }
+    Ok(pieces.as_mut())
 }

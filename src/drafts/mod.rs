@@ -41,4 +41,5 @@ pub use feature::FEATURE;
 pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, sql: include_str!("migrations/001_drafts.sql") },
     Migration { version: 3, sql: include_str!("migrations/003_last_change.sql") },
+    Migration { version: 5, sql: include_str!("migrations/005_turns.sql") },
 ];

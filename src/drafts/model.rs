@@ -37,7 +37,7 @@ pub struct Head {
     pub title: String,
     /// As given; free text.
     pub platform: String,
-    /// `active`; nothing else is reachable.
+    /// `active`, or `locked`: it takes no appends.
     pub status: String,
     /// Who has the ring.
     pub holder_id: String,
@@ -55,6 +55,12 @@ pub struct Head {
     pub created_at: Timestamp,
     /// The last append or pass.
     pub updated_at: Timestamp,
+    /// Changes so far of what was shown before: while it is the same, things were only added.
+    pub rewritten: i64,
+    /// Who had the ring first.
+    pub founder_id: String,
+    /// The draft's own lease of the ring; without one the server's counts, and 0 is none.
+    pub lease_seconds: Option<i64>,
 }
 
 /// How a user is shown to others: `@u_` and the last six hex digits of SHA-1 of the id (contract 01 §0.2).

@@ -118,7 +118,7 @@ impl Place {
         }
         let to = self.passes + missing;
         store::passes(reader, head.row, self.last_pass_row, missing, |row, to_user, at| {
-            // After the creator, who had it first.
+            // After the one who had it first.
             out.push(b',');
             string(out, to_user);
             gathered.passes.push(at);
@@ -149,6 +149,11 @@ impl Place {
         })?;
         agree("collaborators", self.collaborators, to, head.collaborators)
     }
+}
+
+/// What a reading ends with when somebody has changed meanwhile what was read: to be done again.
+pub(super) fn rewritten_meanwhile() -> Error {
+    Error::Busy("the draft was rewritten while it was read".to_owned())
 }
 
 /// Fails when not all are there that the head counts.
@@ -198,7 +203,7 @@ pub(super) fn before_passes(head: &Head, out: &mut Vec<u8>) {
     field(out, "draft_id", &head.draft_id);
     field(out, "current_holder_id", &head.holder_id);
     out.extend_from_slice(br#""holders_history":["#);
-    string(out, &head.creator_id);
+    string(out, &head.founder_id);
 }
 
 /// What stands between them and the collaborators.

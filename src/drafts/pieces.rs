@@ -1,10 +1,11 @@
 //! Drafts that are not held whole: each is read and rendered piece by piece, as its client takes it.
 //!
-//! Nothing of a draft is ever changed or removed, so its head, read once, says what belongs to it: what is added while the pieces
-//! are read is left for the next answer, and all of them are of one moment.
+//! Its head, read once, says what belongs to it: what is added while the pieces are read is left for the next answer, and all of
+//! them are of one moment. When something is changed or removed meanwhile that belongs to it, the answer cannot be finished.
 
 use super::model::Head;
 use super::parts::{self, Gathered, Metrics, Place};
+use super::store;
 use crate::net::body::PIECE_BYTES;
 use crate::store::{Error, Reader};
 
@@ -37,8 +38,17 @@ impl Pieces {
     /// Appends what comes next, until `out` has about [`PIECE_BYTES`]; false when that was all.
     ///
     /// # Errors
-    /// When the store fails, or has not what the head counts.
+    /// When the store fails, or has not what the head counts; `Busy` when the draft was rewritten since its head was read.
     pub(super) fn next(&mut self, reader: &Reader, out: &mut Vec<u8>) -> Result<bool, Error> {
+        let read = self.read(reader, out);
+        // Asked afterwards: what was read after a change is not told as of the moment before it.
+        match store::rewritten(reader, &self.head.draft_id)? {
+            Some(rewritten) if rewritten == self.head.rewritten => read,
+            _ => Err(parts::rewritten_meanwhile()),
+        }
+    }
+
+    fn read(&mut self, reader: &Reader, out: &mut Vec<u8>) -> Result<bool, Error> {
         let Self { head, metrics, place, gathered, next } = self;
         while *next != Next::Nothing && out.len() < PIECE_BYTES {
             *next = match *next {

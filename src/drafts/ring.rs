@@ -1,7 +1,7 @@
 //! The rules of the ring. Pure: they are given who is who and say who may do what (G3).
 //!
-//! Facts they rest on: the holder is the creator or a collaborator (creation and [`may_pass`] keep it so), and
-//! nobody ever leaves a draft.
+//! The fact they rest on, and keep: the holder is the creator or a collaborator. The ring goes to members only, and when its
+//! holder leaves, to the creator in the same change.
 
 /// Who has what part in a draft.
 #[derive(Debug, Clone, Copy)]

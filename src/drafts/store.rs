@@ -2,7 +2,8 @@
 //!
 //! Every change counts the draft's `event_seq` up in the same UPDATE that does the rest, and ends in `record`, which
 //! writes the event row and hands it on for publishing. So `event_seq` is a version: while it is the same, nothing
-//! about the draft has changed.
+//! about the draft has changed. What changes something that was shown before counts `rewritten` up as well: while that is the
+//! same, things were only added. A deleted draft is found by nothing here that does not say so.
 
 use std::sync::Arc;
 
@@ -32,11 +33,19 @@ impl Operation {
 }
 
 const HEAD: &str = "SELECT id, draft_id, creator_id, title, platform, status, holder_id, segment_count, pass_count, \
-                    collaborator_count, event_seq, passed_at, created_at, updated_at FROM drafts WHERE draft_id = ?1";
+                    collaborator_count, event_seq, passed_at, created_at, updated_at, rewritten, \
+                    coalesce(founder_id, creator_id), lease_seconds FROM drafts \
+                    WHERE draft_id = ?1 AND deleted_at IS NULL";
 
 /// The head of a draft by its id.
 pub fn head(db: &impl Query, draft_id: &str) -> Result<Option<Head>, Error> {
     db.one(HEAD, &[draft_id.into()], head_of)
+}
+
+/// How often what was shown of a draft was changed, if there is that draft.
+pub fn rewritten(reader: &Reader, draft_id: &str) -> Result<Option<i64>, Error> {
+    let sql = "SELECT rewritten FROM drafts WHERE draft_id = ?1 AND deleted_at IS NULL";
+    reader.one(sql, &[draft_id.into()], |row| row.get(0))
 }
 
 /// The head of a draft that is to be changed. What else the change depends on is read after this.
@@ -62,6 +71,9 @@ fn head_of(row: &Row<'_>) -> Result<Head, Error> {
         passed_at: row.get(11)?,
         created_at: row.get(12)?,
         updated_at: row.get(13)?,
+        rewritten: row.get(14)?,
+        founder_id: row.get(15)?,
+        lease_seconds: row.get(16)?,
     })
 }
 
@@ -90,7 +102,8 @@ pub fn newest_of_user(
 /// Rows of drafts ascend as they are made, so that this is the order of their times, and the index of a user's drafts gives it:
 /// whoever is in a hundred thousand drafts costs no more than others.
 const NEWEST_OF_USER: &str = "SELECT d.draft_id FROM draft_collaborators AS c JOIN drafts AS d ON d.id = c.draft \
-                              WHERE c.user_id = ?1 AND c.draft < ?2 ORDER BY c.draft DESC LIMIT ?3";
+                              WHERE c.user_id = ?1 AND c.draft < ?2 AND d.deleted_at IS NULL \
+                              ORDER BY c.draft DESC LIMIT ?3";
 
 /// Whether an idempotency key was spent before: the change has been made.
 pub fn is_spent(tx: &Tx<'_>, draft: i64, actor: &str, operation: Operation, key: &str) -> Result<bool, Error> {
@@ -299,7 +312,7 @@ pub struct Segment<'r> {
     pub segment_id: &'r str,
     /// Author, and holder at the time.
     pub user_id: &'r str,
-    /// Text.
+    /// Text; of one whose text was taken out, `[redacted]`.
     pub content: &'r str,
     /// When.
     pub created_at: Timestamp,
@@ -316,8 +329,9 @@ pub fn segments(
     to: i64,
     mut each: impl FnMut(Segment<'_>),
 ) -> Result<(), Error> {
-    let sql = "SELECT segment_order, segment_id, user_id, content, created_at FROM draft_segments \
-               WHERE draft = ?1 AND segment_order >= ?2 AND segment_order < ?3 ORDER BY segment_order";
+    let sql = "SELECT segment_order, segment_id, user_id, CASE WHEN redacted = 1 THEN '[redacted]' ELSE content END, \
+               created_at FROM draft_segments WHERE draft = ?1 AND segment_order >= ?2 AND segment_order < ?3 \
+               ORDER BY segment_order";
     reader.each(sql, &[draft.into(), from.into(), to.into()], |row| {
         each(Segment {
             order: row.get(0)?,
@@ -406,10 +420,10 @@ pub enum Order {
 // such events is one row of nulls.
 const NEWEST: &str = "SELECT d.event_seq, d.holder_id, e.seq, e.type, e.data, e.request_id, e.created_at \
                       FROM drafts AS d LEFT JOIN events AS e ON e.draft = d.id AND e.seq > ?2 \
-                      WHERE d.draft_id = ?1 ORDER BY e.seq DESC LIMIT ?3";
+                      WHERE d.draft_id = ?1 AND d.deleted_at IS NULL ORDER BY e.seq DESC LIMIT ?3";
 const OLDEST: &str = "SELECT d.event_seq, d.holder_id, e.seq, e.type, e.data, e.request_id, e.created_at \
                       FROM drafts AS d LEFT JOIN events AS e ON e.draft = d.id AND e.seq > ?2 \
-                      WHERE d.draft_id = ?1 ORDER BY e.seq LIMIT ?3";
+                      WHERE d.draft_id = ?1 AND d.deleted_at IS NULL ORDER BY e.seq LIMIT ?3";
 
 /// Events after `since`, at most `limit`; nothing when there is no such draft. One statement, so all is of one moment.
 ///

@@ -1,8 +1,9 @@
 //! Small drafts as JSON, kept rendered by each shard.
 //!
-//! Nothing of a draft is ever changed or removed: segments, passes and collaborators are only added. So a rendered
-//! part stays right for ever, and bringing a draft up to date means reading its head and rendering what is new.
-//! When nothing at all has been committed since, not even the head is read.
+//! As a rule segments, passes and collaborators are only added: a rendered part stays right, and bringing a draft up to date
+//! means reading its head and rendering what is new. When nothing at all has been committed since, not even the head is
+//! read. What changes or removes something that was shown counts the draft's `rewritten` up: what was rendered before is then
+//! forgotten, and the draft read from its beginning.
 //!
 //! What is kept, and what is answered at once, has a bound ([`WHOLE_MAX_BYTES`]). A larger draft is read and told in pieces
 //! ([`pieces`](super::pieces)), each time anew.
@@ -21,6 +22,8 @@ use crate::store::{Error, Reader};
 pub(super) const WHOLE_MAX_BYTES: usize = 1024 * 1024;
 /// What a segment takes at the least: more of them than fit are not even begun with.
 const SEGMENT_BYTES: usize = 340;
+/// How often a draft is read, if it is rewritten every time.
+pub(super) const READ_MAX_TIMES: usize = 4;
 
 /// One draft, rendered as far as it was known when last looked at.
 #[derive(Debug)]
@@ -162,6 +165,8 @@ pub(super) struct Seen {
     /// [`Reader::version`] before the head was read.
     version: Option<u64>,
     event_seq: i64,
+    /// As long as it is the same, the rest is right.
+    rewritten: i64,
     place: Place,
     /// What is rendered of it.
     bytes: usize,
@@ -196,7 +201,8 @@ impl News {
     /// How far the draft is read with it.
     fn seen(&self) -> Seen {
         let bytes = self.behind.bytes + self.rendered.bytes();
-        Seen { version: self.version, event_seq: self.head.event_seq, place: self.place, bytes }
+        let (event_seq, rewritten) = (self.head.event_seq, self.head.rewritten);
+        Seen { version: self.version, event_seq, rewritten, place: self.place, bytes }
     }
 
     /// Reads the next page of what is missing; false when nothing is.
@@ -222,21 +228,39 @@ pub(super) enum Shown<T> {
 }
 
 /// Reads what the draft's head counts and was not seen. What was added after the head was read is left for the next time, so
-/// head and parts always agree; if there is less than the head counts, the draft is damaged. Nothing of a draft is ever
-/// removed, so one that was seen is there. If more rows are new than `rows_max`, none is read.
+/// head and parts always agree; if there is less than the head counts, the draft is damaged. If more rows are new than
+/// `rows_max`, none is read.
 ///
 /// # Errors
-/// When the store fails, or has not what the head counts.
+/// When the store fails, or has not what the head counts; `Busy` when the draft is rewritten again and again while it is read.
 pub(super) fn fetch(reader: &Reader, draft_id: &str, seen: Seen, rows_max: i64) -> Result<Fetched, Error> {
     let version = reader.version();
     if version.is_some() && version == seen.version {
         return Ok(Fetched::Same(version));
     }
-    let head = match store::head(reader, draft_id)? {
-        Some(head) if head.event_seq != seen.event_seq => head,
-        None if seen == Seen::default() => return Ok(Fetched::Nothing),
-        _ => return Ok(Fetched::Same(version)),
-    };
+    let mut seen = seen;
+    for _ in 0..READ_MAX_TIMES {
+        let version = reader.version();
+        let Some(head) = store::head(reader, draft_id)? else { return Ok(Fetched::Nothing) };
+        if head.event_seq == seen.event_seq {
+            return Ok(Fetched::Same(version));
+        }
+        if head.rewritten != seen.rewritten {
+            seen = Seen::default();
+        }
+        let (rewritten, fetched) = (head.rewritten, read(reader, version, head, seen, rows_max));
+        // What is of two moments is neither shown nor taken for damage. When nothing was committed, there is only one.
+        let of_one_moment = fetched.is_ok() && version.is_some() && version == reader.version();
+        if of_one_moment || store::rewritten(reader, draft_id)? == Some(rewritten) {
+            return fetched;
+        }
+        seen = Seen::default();
+    }
+    Err(parts::rewritten_meanwhile())
+}
+
+/// What is new since `seen` by this head.
+fn read(reader: &Reader, version: Option<u64>, head: Head, seen: Seen, rows_max: i64) -> Result<Fetched, Error> {
     let segments = usize::try_from(seen.place.missing_segments(&head)).unwrap_or_default();
     if seen.place.missing(&head) > rows_max || seen.bytes + segments * SEGMENT_BYTES > WHOLE_MAX_BYTES {
         return Ok(Fetched::Large(Box::new(head)));
@@ -307,6 +331,43 @@ mod tests {
         assert_eq!(segments(&mut views, more), Shown::Draft(2));
         reader.batch("UPDATE drafts SET segment_count = 3, event_seq = 3");
         assert!(all(&reader, views.seen("d")).unwrap_err().is_damage());
+    }
+
+    #[test]
+    fn what_was_rendered_before_a_change_of_it_is_forgotten() {
+        let (reader, mut views) = (drafts(), Views::new(1 << 20));
+        append(&reader);
+        let first = all(&reader, Seen::default()).unwrap();
+        assert_eq!(segments(&mut views, first), Shown::Draft(2));
+        reader.batch(
+            "UPDATE draft_segments SET content = '', redacted = 1 WHERE segment_id = 's0'; \
+             UPDATE drafts SET event_seq = 3, rewritten = 1",
+        );
+        let anew = all(&reader, views.seen("d")).unwrap();
+        assert!(matches!(&anew, Fetched::New(news) if news.behind == Seen::default()), "{anew:?}");
+        let Shown::Draft(text) = views.show("d", anew, rendered) else { panic!() };
+        assert!(text.contains("[redacted]") && text.contains("second") && !text.contains("first"), "{text}");
+        reader.batch("UPDATE drafts SET segment_count = 3, event_seq = 4");
+        assert!(all(&reader, views.seen("d")).unwrap_err().is_damage(), "what is only added is missed as before");
+        reader.batch("UPDATE drafts SET deleted_at = 0");
+        let gone = all(&reader, views.seen("d")).unwrap();
+        assert!(matches!(gone, Fetched::Nothing), "{gone:?}");
+        assert_eq!(views.show("d", gone, |_| ()), Shown::NoSuchDraft);
+        assert_eq!(views.seen("d"), Seen::default(), "nothing of it is kept");
+    }
+
+    #[test]
+    fn pieces_of_a_draft_that_is_rewritten_meanwhile_come_to_no_end() {
+        let reader = drafts();
+        grow(&reader, 600, 400, 3);
+        let head = store::head(&reader, "d").unwrap().unwrap();
+        let mut pieces = Pieces::new(head, Metrics::Null);
+        assert!(pieces.next(&reader, &mut Vec::new()).unwrap());
+        reader.batch("DELETE FROM draft_collaborators; UPDATE drafts SET collaborator_count = 0, rewritten = 1");
+        let ended =
+            std::iter::from_fn(|| Some(pieces.next(&reader, &mut Vec::new()))).find(|more| !matches!(more, Ok(true)));
+        let error = ended.unwrap().unwrap_err();
+        assert!(!error.is_damage() && error.to_string().contains("rewritten"), "{error}");
     }
 
     /// Adds segments of so many characters, passes and collaborators, and counts them.
