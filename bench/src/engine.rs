@@ -108,14 +108,14 @@ impl EngineJob {
             }
             Work::Append { content, key } => {
                 let head = drafts::lock_head(tx, &self.draft_id)?.ok_or("no draft")?;
-                if drafts::is_spent(tx, head.row, &actor, drafts::Operation::Append, key)? {
+                if drafts::spent_on(tx, head.row, &actor, drafts::Operation::Append, key)?.is_some() {
                     return Err("not a new append".into());
                 }
                 let ring = ring::Ring { creator: &head.creator_id, holder: &head.holder_id };
                 // As many as the run makes.
                 let room = ring::Room { taken: head.segments, cap: 0 };
                 ring::may_append(ring, &actor, ring.knows(&actor), room).map_err(|_| "not the holder")?;
-                drafts::spend_key(tx, head.row, &actor, drafts::Operation::Append, key)?;
+                drafts::spend_key(tx, &head, &actor, drafts::Operation::Append, key)?;
                 let segment_id = uuid::Uuid::new_v4().to_string();
                 drafts::append(tx, &head, &segment_id, content, request_id)?;
             }

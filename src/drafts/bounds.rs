@@ -2,8 +2,8 @@
 
 use super::damage::DAMAGED_MAX;
 use super::model::{
-    CONTENT_MAX_CHARS, IDEMPOTENCY_KEY_MAX_CHARS, LIST_MAX_BYTES, LIST_MAX_DRAFTS, PAGE_MAX_EVENTS, ROLE_MAX_CHARS,
-    TITLE_MAX_CHARS,
+    CHAINED_MAX_SEGMENTS, CONTENT_MAX_CHARS, IDEMPOTENCY_KEY_MAX_CHARS, LIST_MAX_BYTES, LIST_MAX_DRAFTS,
+    PAGE_MAX_EVENTS, ROLE_MAX_CHARS, TITLE_MAX_CHARS,
 };
 use super::newer::LISTED_MAX_DRAFTS;
 use super::options::DRAFTS;
@@ -28,6 +28,12 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&DRAFTS, "ROLE_MAX_CHARS", ROLE_MAX_CHARS as u64, "characters")
         .of("The role of a collaborator.", "422")
         .tested_by("a_collaborator_whom_nobody_could_be_is_refused"),
+    BoundRow::new(&DRAFTS, "CHAINED_MAX_SEGMENTS", CHAINED_MAX_SEGMENTS as u64, "segments")
+        .of(
+            "Segments of an older version that get their hashes with one change to their draft.",
+            "503 `overloaded` until all have theirs",
+        )
+        .tested_by("a_draft_of_an_older_version_gets_its_chain_before_it_is_written_in_again"),
     BoundRow::new(&DRAFTS, "LIST_MAX_DRAFTS", LIST_MAX_DRAFTS as u64, "drafts")
         .of("The drafts in one list.", "`truncated`, and the way to the rest")
         .tested_by("a_long_list_comes_in_pages_without_gap_or_repeat"),

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use super::access::{not_found, not_member};
+use super::chain::Link;
 use super::counters::Counters;
 use super::desk::Desk;
 use super::error::{LIMIT_EXCEEDED, RING_REQUIRED};
-use super::model::{Head, IDEMPOTENCY_KEY_MAX_CHARS};
+use super::model::{CHAINED_MAX_SEGMENTS, Head, IDEMPOTENCY_KEY_MAX_CHARS};
+use super::receipt::{self, Made, Receipt};
 use super::ring::{Refusal, Ring};
-use super::store;
+use super::store::{self, Operation, Spent};
+use super::version::Expected;
 use crate::audit::{Entry, Field, Witness};
 use crate::gate::validate::{Check, ECHO_CHARS, Length};
 use crate::gate::{ApiError, Call, Code};
@@ -24,6 +27,9 @@ pub(super) struct Change {
     pub(super) draft_id: Arc<str>,
     pub(super) actor: String,
     pub(super) request_id: String,
+    expected: Expected,
+    /// Whether the sender prefers a receipt to the draft.
+    minimal: bool,
     witness: Option<Witness>,
     metrics: Arc<Counters>,
 }
@@ -35,6 +41,8 @@ impl Change {
             draft_id: Arc::from(call.param("draft_id")),
             actor: call.user.to_owned(),
             request_id: call.request_id.as_str().to_owned(),
+            expected: Expected::of(call),
+            minimal: receipt::is_preferred(&call.headers),
             witness: desk.witness(call),
             metrics: Arc::clone(&desk.shared.counters),
         }
@@ -64,6 +72,50 @@ impl Change {
     /// 404 when there is none.
     pub(super) fn head(&self, tx: &mut Tx<'_>) -> Result<Head, ApiError> {
         store::lock_head(tx, &self.draft_id)?.ok_or_else(|| not_found(&self.draft_id))
+    }
+
+    /// What came of this change if it was made before: its key was spent then. If not, the draft must be as its sender takes it
+    /// to be. This comes before everything that depends on who the sender is.
+    ///
+    /// # Errors
+    /// 412 when it has another version than the sender names.
+    pub(super) fn replayed(
+        &self,
+        tx: &Tx<'_>,
+        head: &Head,
+        operation: Operation,
+        key: &str,
+    ) -> Result<Option<Made>, ApiError> {
+        match store::spent_on(tx, head.row, &self.actor, operation, key)? {
+            Some(spent) => Ok(Some(Made::Before(self.past_receipt(tx, head, spent)?))),
+            None => self.is_expected(head).map(|()| None),
+        }
+    }
+
+    /// The same for a change without a key.
+    ///
+    /// # Errors
+    /// 412 when the draft has another version than the sender names.
+    pub(super) fn is_expected(&self, head: &Head) -> Result<(), ApiError> {
+        self.expected.check(head.event_seq)
+    }
+
+    /// The receipt for what a key was spent on, if one is wanted; a key of an older program has none, and its draft is answered.
+    fn past_receipt(&self, tx: &Tx<'_>, head: &Head, spent: Spent) -> Result<Option<Receipt>, ApiError> {
+        let Some(version) = spent.version.filter(|_| self.minimal) else { return Ok(None) };
+        let link = spent.segment_order.map(|order| store::link(tx, head.row, order)).transpose()?.flatten();
+        Ok(Some(Receipt { version, link }))
+    }
+
+    /// This change was made to the draft with this head; `link` is what it appended.
+    pub(super) fn made(&self, head: &Head, link: Option<Link>) -> Made {
+        Made::Now(self.minimal.then(|| Receipt { version: head.event_seq + 1, link }))
+    }
+
+    /// Sees to it that the segments there are have their hashes. False when it takes more than one change: then
+    /// [`Made::NotYet`] came of this one.
+    pub(super) fn is_chained(&self, tx: &mut Tx<'_>, head: &mut Head) -> Result<bool, Error> {
+        store::chain_up(tx, head, CHAINED_MAX_SEGMENTS)
     }
 
     /// Looked up only when the ring itself does not know.

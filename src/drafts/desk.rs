@@ -11,7 +11,9 @@ use super::list::{self, ListPieces, Tally};
 use super::model::Head;
 use super::parts::Metrics;
 use super::pieces::Pieces;
+use super::receipt::Made;
 use super::shared::Shared;
+use super::version::{self, Known};
 use super::view::{self, Fetched, Shown, View, Views, WHOLE_MAX_BYTES};
 use crate::audit::Witness;
 use crate::feature::ShardParts;
@@ -22,6 +24,9 @@ use crate::store::{Error, Tx};
 /// What stands around a Draft object.
 const OPENING: &[u8] = b"{\"data\":";
 const CLOSING: &[u8] = b"}";
+
+/// What is said when nothing came of a change but hashes.
+const NOT_YET: &str = "The draft was written by an older version and gets its hashes first; nothing else was changed";
 
 /// What the handlers of one shard share.
 pub(super) struct Desk {
@@ -79,10 +84,16 @@ impl Desk {
             let mut body = OPENING.to_vec();
             view.render(metrics, &mut body);
             body.extend_from_slice(CLOSING);
-            Response::json(StatusCode::OK, body)
+            version::tagged(Response::json(StatusCode::OK, body), view.version())
         };
         let whole = self.show(draft_id, fetched, whole)?;
         whole.or_else(|head| self.in_pieces(draft_id, *head, metrics))
+    }
+
+    /// 304 to somebody who has the draft as it was fetched.
+    pub(super) fn unchanged(&self, draft_id: &str, fetched: &Fetched, known: &Known) -> Option<Response> {
+        let version = fetched.version().or_else(|| self.views.borrow().version(draft_id))?;
+        known.is(version).then(|| version::not_modified(version))
     }
 
     /// The same to somebody who wants to know all but the draft: what is known of its length is said, and nothing rendered.
@@ -92,12 +103,15 @@ impl Desk {
         fetched: Fetched,
         metrics: Metrics,
     ) -> Result<Response, ApiError> {
-        let length = |view: &View| (OPENING.len() + view.length(metrics) + CLOSING.len()) as u64;
+        let length = |view: &View| {
+            let length = (OPENING.len() + view.length(metrics) + CLOSING.len()) as u64;
+            version::tagged(unasked(Some(length)), view.version())
+        };
         let length = self.show(draft_id, fetched, length)?;
-        if length.is_err() {
+        length.or_else(|head| {
             self.shared.damaged.check(draft_id)?;
-        }
-        Ok(unasked(length.ok()))
+            Ok(version::tagged(unasked(None), head.event_seq))
+        })
     }
 
     /// The same for a draft that is too large to be held.
@@ -105,8 +119,9 @@ impl Desk {
         // One that was found damaged in the middle of an answer has none that could be whole.
         self.shared.damaged.check(draft_id)?;
         let (draft_id, damaged) = (Arc::clone(draft_id), self.shared.damaged.clone());
+        let version = head.event_seq;
         let (mut pieces, mut begun) = (Pieces::new(head, metrics), false);
-        Ok(self.parts.made(move |reader, out| {
+        let made = self.parts.made(move |reader, out| {
             if !std::mem::replace(&mut begun, true) {
                 out.extend_from_slice(OPENING);
             }
@@ -116,27 +131,33 @@ impl Desk {
                 out.extend_from_slice(CLOSING);
             }
             Ok(more)
-        }))
+        });
+        Ok(version::tagged(made, version))
     }
 
-    /// A change to an existing draft. The job returns whether it is a replay of an earlier one.
-    pub(super) fn change(
+    /// A change to an existing draft. The job returns what came of it; a bool is whether it is a replay of an earlier one.
+    pub(super) fn change<M: Into<Made> + Send + 'static>(
         self: &Rc<Self>,
         call: &Call<'_>,
         draft_id: Arc<str>,
-        job: impl FnMut(&mut Tx<'_>) -> Result<bool, ApiError> + Send + 'static,
+        job: impl FnMut(&mut Tx<'_>) -> Result<M, ApiError> + Send + 'static,
     ) -> Result<Outcome, ApiError> {
         self.shared.damaged.check(&draft_id)?;
         let desk = Rc::clone(self);
         self.parts.try_change(call, job, move |result| {
-            let answer = result.and_then(|replayed| desk.changed(&draft_id, replayed));
+            let answer = result.and_then(|made| desk.changed(&draft_id, made.into()));
             answer.inspect_err(|error| desk.shared.damaged.note(&draft_id, error))
         })
     }
 
     /// The answer to a change: a replay shows metrics, the change itself does not (contract 01 §1.2).
-    pub(super) fn changed(&self, draft_id: &Arc<str>, replayed: bool) -> Result<Response, ApiError> {
-        let metrics = if replayed { Metrics::At(self.shared.house.clock.now()) } else { Metrics::Null };
+    pub(super) fn changed(&self, draft_id: &Arc<str>, made: Made) -> Result<Response, ApiError> {
+        let metrics = match made {
+            Made::Now(Some(receipt)) | Made::Before(Some(receipt)) => return Ok(receipt.response(draft_id)),
+            Made::Now(None) => Metrics::Null,
+            Made::Before(None) => Metrics::At(self.shared.house.clock.now()),
+            Made::NotYet => return Err(ApiError::overloaded(NOT_YET)),
+        };
         self.answer(draft_id, self.fetch(draft_id)?, metrics)
     }
 

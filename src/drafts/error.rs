@@ -27,4 +27,11 @@ pub(super) static WS_LIMIT: CodeRow = CodeRow::new("ws_limit", &[])
          `WS_MAX_MESSAGES_PER_SECOND`, `WS_ALLOWED_ORIGINS`",
     );
 
-pub(super) const CODES: &[&CodeRow] = &[&RING_REQUIRED, &LIMIT_EXCEEDED, &WS_LIMIT];
+/// The draft has another version than the sender of a change takes it to have.
+pub(super) static STALE_VERSION: CodeRow = CodeRow::new("stale_version", &[StatusCode::PRECONDITION_FAILED]).meaning(
+    "a change came with `If-Match`, and the draft has [another version](PROTOCOL.md#versions): `ETag` and \
+         `error.current_version` say which",
+    "read the draft again, and decide anew whether the change is still meant",
+);
+
+pub(super) const CODES: &[&CodeRow] = &[&RING_REQUIRED, &LIMIT_EXCEEDED, &WS_LIMIT, &STALE_VERSION];

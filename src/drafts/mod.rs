@@ -6,6 +6,7 @@
 
 mod access;
 mod bounds;
+pub mod chain;
 mod change;
 mod counters;
 mod damage;
@@ -21,6 +22,7 @@ mod openapi;
 mod options;
 mod parts;
 mod pieces;
+mod receipt;
 mod replay;
 mod retention;
 pub mod ring;
@@ -31,6 +33,7 @@ mod socket;
 mod spent_keys;
 pub mod store;
 mod turns;
+mod version;
 mod view;
 
 use crate::store::Migration;
@@ -42,4 +45,5 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, sql: include_str!("migrations/001_drafts.sql") },
     Migration { version: 3, sql: include_str!("migrations/003_last_change.sql") },
     Migration { version: 5, sql: include_str!("migrations/005_turns.sql") },
+    Migration { version: 5, sql: include_str!("migrations/005_chain.sql") },
 ];

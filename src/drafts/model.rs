@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use sha1::{Digest, Sha1};
 
+use super::chain::Hash;
 use crate::clock::Timestamp;
 
 /// The longest title, in code points.
@@ -23,6 +24,9 @@ pub const PAGE_EVENTS: i64 = 100;
 /// Events in one answer of the event log, at most. Bytes need no bound of their own: names, titles and roles are short,
 /// and only a draft's first event has free text, one body's worth.
 pub const PAGE_MAX_EVENTS: i64 = 1000;
+
+/// Segments of an older program that get their hashes with one change, at most; a draft with more of them needs several.
+pub const CHAINED_MAX_SEGMENTS: i64 = 10_000;
 
 /// What a draft is, apart from what has been appended to it.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +65,10 @@ pub struct Head {
     pub founder_id: String,
     /// The draft's own lease of the ring; without one the server's counts, and 0 is none.
     pub lease_seconds: Option<i64>,
+    /// Segments that have their hashes: all, unless an older program has written some.
+    pub chained: i64,
+    /// The hash of the last of these; before the first one, [`BEGINNING`](super::chain::BEGINNING).
+    pub chain: Hash,
 }
 
 /// How a user is shown to others: `@u_` and the last six hex digits of SHA-1 of the id (contract 01 §0.2).

@@ -14,9 +14,11 @@ use super::frame::frame_text;
 use super::metrics::parse_now;
 use super::model::{CONTENT_MAX_CHARS, LIST_MAX_DRAFTS, PAGE_EVENTS, PAGE_MAX_EVENTS, TITLE_MAX_CHARS};
 use super::parts::Metrics;
+use super::receipt::Made;
 use super::replay::{self, Page};
 use super::shared::Shared;
 use super::store::{self, NewDraft};
+use super::version::Known;
 use super::{turns, view};
 use crate::audit::{Entry, Field};
 use crate::feature::ShardParts;
@@ -81,7 +83,7 @@ fn create(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
             }
             Ok(Arc::from(&*new.draft_id))
         },
-        move |draft_id| shown.changed(&draft_id, false),
+        move |draft_id| shown.changed(&draft_id, Made::Now(None)),
     )
 }
 
@@ -117,13 +119,13 @@ fn get(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
         let fetched = view::fetch(reader, &wanted, seen, rows_max).map_err(ApiError::from);
         fetched.inspect_err(|error| damaged.note(&wanted, error))
     };
-    let shown = Rc::clone(desk);
+    let (shown, known) = (Rc::clone(desk), Known::of(call));
     desk.parts.read(call, fetch, move |fetched| {
         let metrics = Metrics::At(now);
-        if is_head {
-            shown.answer_to_head(&draft_id, fetched, metrics)
-        } else {
-            shown.answer(&draft_id, fetched, metrics)
+        match shown.unchanged(&draft_id, &fetched, &known) {
+            Some(unchanged) => Ok(unchanged),
+            None if is_head => shown.answer_to_head(&draft_id, fetched, metrics),
+            None => shown.answer(&draft_id, fetched, metrics),
         }
     })
 }

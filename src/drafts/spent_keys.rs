@@ -182,7 +182,9 @@ mod tests {
                     let actor = ["alice", "bob"][usize::try_from(number / 2 % 2).unwrap()];
                     let (draft, key) = (number % 3 + 1, format!("{at}-{number}"));
                     let values = [draft.into(), actor.into(), operation.into(), (&key).into(), at.into()];
-                    tx.run("INSERT INTO idempotency_keys VALUES (?1, ?2, ?3, ?4, ?5)", &values).unwrap();
+                    let sql = "INSERT INTO idempotency_keys (draft, actor_id, operation, key, created_at) \
+                               VALUES (?1, ?2, ?3, ?4, ?5)";
+                    tx.run(sql, &values).unwrap();
                 }
             });
         }

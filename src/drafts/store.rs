@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::chain::{BEGINNING, Hash, Link};
 use super::frame::TOPICS;
 use super::model::Head;
 use crate::clock::{OffsetStyle, Timestamp};
@@ -34,7 +35,7 @@ impl Operation {
 
 const HEAD: &str = "SELECT id, draft_id, creator_id, title, platform, status, holder_id, segment_count, pass_count, \
                     collaborator_count, event_seq, passed_at, created_at, updated_at, rewritten, \
-                    coalesce(founder_id, creator_id), lease_seconds FROM drafts \
+                    coalesce(founder_id, creator_id), lease_seconds, chained, chain_sha256 FROM drafts \
                     WHERE draft_id = ?1 AND deleted_at IS NULL";
 
 /// The head of a draft by its id.
@@ -74,6 +75,8 @@ fn head_of(row: &Row<'_>) -> Result<Head, Error> {
         rewritten: row.get(14)?,
         founder_id: row.get(15)?,
         lease_seconds: row.get(16)?,
+        chained: row.get(17)?,
+        chain: row.get::<Option<Hash>>(18)?.unwrap_or(BEGINNING),
     })
 }
 
@@ -105,17 +108,39 @@ const NEWEST_OF_USER: &str = "SELECT d.draft_id FROM draft_collaborators AS c JO
                               WHERE c.user_id = ?1 AND c.draft < ?2 AND d.deleted_at IS NULL \
                               ORDER BY c.draft DESC LIMIT ?3";
 
-/// Whether an idempotency key was spent before: the change has been made.
-pub fn is_spent(tx: &Tx<'_>, draft: i64, actor: &str, operation: Operation, key: &str) -> Result<bool, Error> {
-    let sql = "SELECT 1 FROM idempotency_keys WHERE draft = ?1 AND actor_id = ?2 AND operation = ?3 AND key = ?4";
-    tx.exists(sql, &[draft.into(), actor.into(), operation.as_str().into(), key.into()])
+/// What an idempotency key was spent on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spent {
+    /// The version that the draft had then; `None` for a key of an older program.
+    pub version: Option<i64>,
+    /// The order of the segment, if it was one.
+    pub segment_order: Option<i64>,
 }
 
-/// Spends an idempotency key on a change that is permitted. Not before: a page once touched is written by the commit,
-/// even if the touch was undone, and a refusal should cost no fsync.
-pub fn spend_key(tx: &mut Tx<'_>, draft: i64, actor: &str, operation: Operation, key: &str) -> Result<(), Error> {
-    let sql = "INSERT INTO idempotency_keys (draft, actor_id, operation, key, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
-    tx.run(sql, &[draft.into(), actor.into(), operation.as_str().into(), key.into(), tx.now().into()])
+/// What an idempotency key was spent on before, if it was: the change has been made.
+pub fn spent_on(tx: &Tx<'_>, draft: i64, actor: &str, operation: Operation, key: &str) -> Result<Option<Spent>, Error> {
+    let sql = "SELECT version, segment_order FROM idempotency_keys \
+               WHERE draft = ?1 AND actor_id = ?2 AND operation = ?3 AND key = ?4";
+    let values = [draft.into(), actor.into(), operation.as_str().into(), key.into()];
+    tx.one(sql, &values, |row| Ok(Spent { version: row.get(0)?, segment_order: row.get(1)? }))
+}
+
+/// Spends an idempotency key on the change that a permitted operation is about to make to the draft. Not before: a page once
+/// touched is written by the commit, even if the touch was undone, and a refusal should cost no fsync.
+pub fn spend_key(tx: &mut Tx<'_>, head: &Head, actor: &str, operation: Operation, key: &str) -> Result<(), Error> {
+    let sql = "INSERT INTO idempotency_keys (draft, actor_id, operation, key, created_at, version, segment_order) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let segment_order = matches!(operation, Operation::Append).then_some(head.segments);
+    let values = [
+        head.row.into(),
+        actor.into(),
+        operation.as_str().into(),
+        key.into(),
+        tx.now().into(),
+        (head.event_seq + 1).into(),
+        segment_order.into(),
+    ];
+    tx.run(sql, &values)
 }
 
 /// What a new draft is made of.
@@ -137,8 +162,11 @@ pub struct NewDraft {
 pub fn create(tx: &mut Tx<'_>, new: &NewDraft, request_id: &str) -> Result<(), Error> {
     let now = tx.now();
     let insert = "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, segment_count, event_seq, \
-                  passed_at, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?2, ?5, 1, ?6, ?6, ?6)";
-    let segments = i64::from(new.initial_segment.is_some());
+                  passed_at, created_at, updated_at, chained, chain_sha256) \
+                  VALUES (?1, ?2, ?3, ?4, ?2, ?5, 1, ?6, ?6, ?6, ?5, ?7)";
+    let initial = new.initial_segment.as_ref();
+    let initial = initial.map(|(segment_id, content)| (Link::new(&BEGINNING, 0, segment_id, content), content));
+    let segments = i64::from(initial.is_some());
     let values = [
         (&new.draft_id).into(),
         (&new.creator_id).into(),
@@ -146,11 +174,12 @@ pub fn create(tx: &mut Tx<'_>, new: &NewDraft, request_id: &str) -> Result<(), E
         (&new.platform).into(),
         segments.into(),
         now.into(),
+        initial.as_ref().map(|(link, _)| &link.chain).into(),
     ];
     let draft = tx.insert(insert, &values)?;
     insert_member(tx, draft, &new.creator_id, "owner")?;
-    if let Some((segment_id, content)) = &new.initial_segment {
-        insert_segment(tx, draft, 0, segment_id, &new.creator_id, content)?;
+    if let Some((link, content)) = &initial {
+        insert_segment(tx, draft, link, &new.creator_id, content)?;
     }
     let data = Data::DraftCreated {
         draft_id: &new.draft_id,
@@ -162,12 +191,14 @@ pub fn create(tx: &mut Tx<'_>, new: &NewDraft, request_id: &str) -> Result<(), E
     record(tx, draft, &new.draft_id, 1, &data, request_id)
 }
 
-/// Appends a segment by the holder.
-pub fn append(tx: &mut Tx<'_>, head: &Head, segment_id: &str, content: &str, request_id: &str) -> Result<(), Error> {
-    insert_segment(tx, head.row, head.segments, segment_id, &head.holder_id, content)?;
+/// Appends a segment by the holder, to a draft whose segments have their hashes ([`chain_up`]). Its place in the chain.
+pub fn append(tx: &mut Tx<'_>, head: &Head, segment_id: &str, content: &str, request_id: &str) -> Result<Link, Error> {
+    let link = Link::new(&head.chain, head.segments, segment_id, content);
+    insert_segment(tx, head.row, &link, &head.holder_id, content)?;
     let seq = head.event_seq + 1;
-    let update = "UPDATE drafts SET segment_count = segment_count + 1, event_seq = ?2, updated_at = ?3 WHERE id = ?1";
-    tx.run(update, &[head.row.into(), seq.into(), tx.now().into()])?;
+    let update = "UPDATE drafts SET segment_count = segment_count + 1, event_seq = ?2, updated_at = ?3, \
+                  chained = segment_count + 1, chain_sha256 = ?4 WHERE id = ?1";
+    tx.run(update, &[head.row.into(), seq.into(), tx.now().into(), (&link.chain).into()])?;
     let data = Data::SegmentAdded {
         draft_id: &head.draft_id,
         segment_id,
@@ -175,7 +206,46 @@ pub fn append(tx: &mut Tx<'_>, head: &Head, segment_id: &str, content: &str, req
         segment_order: head.segments,
         created_at: tx.now().offset_style(),
     };
-    record(tx, head.row, &head.draft_id, seq, &data, request_id)
+    record(tx, head.row, &head.draft_id, seq, &data, request_id)?;
+    Ok(link)
+}
+
+/// Gives segments that an older program has written their hashes, at most `limit` of them, and notes that in the head. Whether
+/// now all have them. The version stays: nothing is changed that anybody was shown.
+pub fn chain_up(tx: &mut Tx<'_>, head: &mut Head, limit: i64) -> Result<bool, Error> {
+    if head.chained >= head.segments {
+        return Ok(true);
+    }
+    let sql = "SELECT id, segment_order, segment_id, content FROM draft_segments \
+               WHERE draft = ?1 AND segment_order >= ?2 ORDER BY segment_order LIMIT ?3";
+    let (mut links, mut previous) = (Vec::new(), head.chain);
+    tx.each(sql, &[head.row.into(), head.chained.into(), limit.into()], |row| {
+        let link = Link::new(&previous, row.get(1)?, row.get(2)?, row.get(3)?);
+        previous = link.chain;
+        links.push((row.get::<i64>(0)?, link));
+        Ok(())
+    })?;
+    let update = "UPDATE draft_segments SET content_sha256 = ?2, chain_sha256 = ?3 WHERE id = ?1";
+    for (row, link) in &links {
+        tx.run(update, &[(*row).into(), (&link.content).into(), (&link.chain).into()])?;
+    }
+    head.chained += i64::try_from(links.len()).unwrap_or(i64::MAX);
+    head.chain = previous;
+    let update = "UPDATE drafts SET chained = ?2, chain_sha256 = ?3 WHERE id = ?1";
+    tx.run(update, &[head.row.into(), head.chained.into(), (&head.chain).into()])?;
+    if links.is_empty() {
+        return Err(Error::Damaged(format!("{} segments are there, and {} are counted", head.chained, head.segments)));
+    }
+    Ok(head.chained >= head.segments)
+}
+
+/// The segment with this order in the chain, if there is one and it has its hashes.
+pub fn link(db: &impl Query, draft: i64, order: i64) -> Result<Option<Link>, Error> {
+    let sql = "SELECT segment_order, segment_id, content_sha256, chain_sha256 FROM draft_segments \
+               WHERE draft = ?1 AND segment_order = ?2 AND chain_sha256 IS NOT NULL";
+    db.one(sql, &[draft.into(), order.into()], |row| {
+        Ok(Link { order: row.get(0)?, segment_id: row.get(1)?, content: row.get(2)?, chain: row.get(3)? })
+    })
 }
 
 /// Passes the ring.
@@ -217,17 +287,19 @@ fn insert_member(tx: &mut Tx<'_>, draft: i64, user_id: &str, role: &str) -> Resu
     tx.run(insert, &[draft.into(), user_id.into(), role.into(), tx.now().into()])
 }
 
-fn insert_segment(
-    tx: &mut Tx<'_>,
-    draft: i64,
-    order: i64,
-    segment_id: &str,
-    user_id: &str,
-    content: &str,
-) -> Result<(), Error> {
-    let insert = "INSERT INTO draft_segments (draft, segment_order, segment_id, user_id, content, created_at) \
-                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    let values = [draft.into(), order.into(), segment_id.into(), user_id.into(), content.into(), tx.now().into()];
+fn insert_segment(tx: &mut Tx<'_>, draft: i64, link: &Link, user_id: &str, content: &str) -> Result<(), Error> {
+    let insert = "INSERT INTO draft_segments (draft, segment_order, segment_id, user_id, content, created_at, \
+                  content_sha256, chain_sha256) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let values = [
+        draft.into(),
+        link.order.into(),
+        (&link.segment_id).into(),
+        user_id.into(),
+        content.into(),
+        tx.now().into(),
+        (&link.content).into(),
+        (&link.chain).into(),
+    ];
     tx.run(insert, &values)
 }
 

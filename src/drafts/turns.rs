@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::change::{Change, KEY, check_new_name, ring_of};
 use super::desk::Desk;
 use super::model::{CONTENT_MAX_CHARS, ROLE_MAX_CHARS};
+use super::receipt::Made;
 use super::ring::{self, Addition, Room};
 use super::store::{self, Operation};
 use crate::audit::Field;
@@ -49,15 +50,18 @@ fn append_segment(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError>
     let segment_id = Uuid::new_v4().to_string();
     let cap = desk.shared.options.max_segments;
     desk.change(call, Arc::clone(&change.draft_id), move |tx| {
-        let head = change.head(tx)?;
-        if store::is_spent(tx, head.row, &change.actor, Operation::Append, &key)? {
-            return Ok(true);
+        let mut head = change.head(tx)?;
+        if let Some(made) = change.replayed(tx, &head, Operation::Append, &key)? {
+            return Ok(made);
         }
         let member = change.is_member(tx, &head, &change.actor)?;
         let room = Room { taken: head.segments, cap };
         ring::may_append(ring_of(&head), &change.actor, member, room).map_err(|refusal| change.refused(refusal, ""))?;
-        store::spend_key(tx, head.row, &change.actor, Operation::Append, &key)?;
-        store::append(tx, &head, &segment_id, &content, &change.request_id)?;
+        if !change.is_chained(tx, &mut head)? {
+            return Ok(Made::NotYet);
+        }
+        store::spend_key(tx, &head, &change.actor, Operation::Append, &key)?;
+        let link = store::append(tx, &head, &segment_id, &content, &change.request_id)?;
         change.count(tx, |metrics| &metrics.appended);
         change.record(tx, "collab.append_segment", || {
             let chars = i64::try_from(content.chars().count()).unwrap_or(i64::MAX);
@@ -67,7 +71,7 @@ fn append_segment(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError>
                 ("idempotency_key", Field::Text(&key)),
             ]
         })?;
-        Ok(false)
+        Ok(change.made(&head, Some(link)))
     })
 }
 
@@ -81,14 +85,14 @@ fn pass_ring(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let cap = desk.shared.options.max_passes;
     desk.change(call, Arc::clone(&change.draft_id), move |tx| {
         let head = change.head(tx)?;
-        if store::is_spent(tx, head.row, &change.actor, Operation::Pass, &key)? {
-            return Ok(true);
+        if let Some(made) = change.replayed(tx, &head, Operation::Pass, &key)? {
+            return Ok(made);
         }
         let member = change.is_member(tx, &head, &to_user)?;
         let room = Room { taken: head.passes, cap };
         ring::may_pass(ring_of(&head), &change.actor, member, room)
             .map_err(|refusal| change.refused(refusal, &to_user))?;
-        store::spend_key(tx, head.row, &change.actor, Operation::Pass, &key)?;
+        store::spend_key(tx, &head, &change.actor, Operation::Pass, &key)?;
         store::pass(tx, &head, &to_user, &change.request_id)?;
         change.count(tx, |metrics| &metrics.passed);
         change.record(tx, "collab.pass_ring", || {
@@ -98,7 +102,7 @@ fn pass_ring(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
                 ("idempotency_key", Field::Text(&key)),
             ]
         })?;
-        Ok(false)
+        Ok(change.made(&head, None))
     })
 }
 
@@ -114,6 +118,7 @@ fn add_collaborator(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiErro
     let cap = desk.shared.options.max_collaborators;
     desk.change(call, Arc::clone(&change.draft_id), move |tx| {
         let head = change.head(tx)?;
+        change.is_expected(&head)?;
         let member = change.is_member(tx, &head, &user)?;
         let room = Room { taken: head.collaborators, cap };
         let addition = ring::may_add(ring_of(&head), &change.actor, member, room)

@@ -65,6 +65,11 @@ impl Views {
         self.young.get(draft_id).or_else(|| self.old.get(draft_id)).map(|view| view.seen).unwrap_or_default()
     }
 
+    /// The version of the draft as it is kept, if it is.
+    pub(super) fn version(&self, draft_id: &str) -> Option<i64> {
+        self.young.get(draft_id).or_else(|| self.old.get(draft_id)).map(View::version)
+    }
+
     /// Hands `show` the draft, brought up to date with what was fetched.
     pub(super) fn show<T>(&mut self, draft_id: &str, fetched: Fetched, show: impl FnOnce(&View) -> T) -> Shown<T> {
         let known = self.young.remove_entry(draft_id).inspect(|(_, view)| self.young_bytes -= view.bytes());
@@ -111,6 +116,11 @@ impl View {
         let seen = news.seen();
         let News { head, rendered, gathered, .. } = news;
         Self { head, seen, rendered, gathered }
+    }
+
+    /// The draft's version.
+    pub(super) fn version(&self) -> i64 {
+        self.head.event_seq
     }
 
     /// Adds what is new.
@@ -183,6 +193,17 @@ pub(super) enum Fetched {
     New(Box<News>),
     /// There is more than is held at once.
     Large(Box<Head>),
+}
+
+impl Fetched {
+    /// The draft's version, if it is another than was seen.
+    pub(super) fn version(&self) -> Option<i64> {
+        match self {
+            Self::Nothing | Self::Same(_) => None,
+            Self::New(news) => Some(news.head.event_seq),
+            Self::Large(head) => Some(head.event_seq),
+        }
+    }
 }
 
 /// What is new of a draft.

@@ -10,7 +10,7 @@ use crate::net::{Request, Response};
 
 const METHODS: HeaderValue = HeaderValue::from_static("DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT");
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "x-request-id, retry-after, allow, etag, x-total-count, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, \
+    "x-request-id, retry-after, allow, etag, preference-applied, x-total-count, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, \
      x-ratelimit-limit-minute, x-ratelimit-limit-hour, x-ratelimit-remaining-minute, x-ratelimit-remaining-hour, \
      ratelimit, ratelimit-policy",
 );

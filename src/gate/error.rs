@@ -33,6 +33,8 @@ struct Facts {
     /// What the log is told instead of the message.
     logged: Option<&'static str>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// What the `error` object has beside what every one has.
+    members: Vec<(&'static str, Value)>,
     /// For the log only.
     context: Option<String>,
     /// Whether rows could not be read.
@@ -53,6 +55,7 @@ impl ApiError {
             detail: None,
             logged: None,
             headers: Vec::new(),
+            members: Vec::new(),
             context: None,
             damage: false,
             auth_failure: None,
@@ -87,6 +90,13 @@ impl ApiError {
     #[must_use]
     pub fn with_headers(mut self, headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>) -> Self {
         self.0.headers.extend(headers);
+        self
+    }
+
+    /// The same error with one member more in its `error` object.
+    #[must_use]
+    pub fn with_member(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.0.members.push((name, value.into()));
         self
     }
 
@@ -274,6 +284,9 @@ impl ApiError {
     pub fn body(&self, request_id: &str, before: Option<Value>) -> Vec<u8> {
         let mut body = before.unwrap_or_else(|| json!({}));
         body["error"] = json!({ "code": self.0.code.as_str(), "message": self.0.message, "request_id": request_id });
+        for (name, value) in &self.0.members {
+            body["error"][*name] = value.clone();
+        }
         if body.get("detail").is_none() {
             body["detail"] = self.0.detail.clone().unwrap_or_else(|| self.0.message.clone());
         }

@@ -153,6 +153,13 @@ impl<'r> Column<'r> for &'r [u8] {
     }
 }
 
+/// Bytes of which there are always so many.
+impl<const N: usize> Column<'_> for [u8; N] {
+    fn of(value: Value<'_>) -> Option<Self> {
+        if let Value::Blob(bytes) = value { bytes.try_into().ok() } else { None }
+    }
+}
+
 impl Column<'_> for Vec<u8> {
     fn of(value: Value<'_>) -> Option<Self> {
         if let Value::Blob(bytes) = value { Some(bytes.to_owned()) } else { None }
@@ -175,12 +182,14 @@ mod tests {
         assert_eq!(Option::<i64>::read(Value::Null, 0), Ok(None));
         assert_eq!(Option::<String>::read("a".into(), 0), Ok(Some("a".to_owned())));
         assert_eq!(<&[u8]>::read(b"a".into(), 0), Ok(b"a".as_slice()));
+        assert_eq!(<[u8; 2]>::read(b"ab".into(), 0), Ok(*b"ab"));
         assert_eq!((bool::read(1.into(), 0), bool::read(false.into(), 0)), (Ok(true), Ok(false)));
         for (index, error) in [
             (3, i64::read(Value::Null, 3).unwrap_err()),
             (4, String::read(b"a".into(), 4).map(|_| ()).unwrap_err()),
             (5, i32::read(i64::MAX.into(), 5).map(|_| ()).unwrap_err()),
             (6, Option::<i64>::read("7".into(), 6).map(|_| ()).unwrap_err()),
+            (7, <[u8; 2]>::read(b"a".into(), 7).map(|_| ()).unwrap_err()),
         ] {
             assert!(
                 error.is_damage() && error.to_string().starts_with(&format!("column {index} of a row is ")),

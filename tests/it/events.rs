@@ -88,7 +88,7 @@ fn change(random: &mut Random, request_id: String) -> impl FnMut(&mut Tx<'_>) ->
     move |tx| {
         let head = store::lock_head(tx, &draft).unwrap().unwrap();
         let operation = if appends { Operation::Append } else { Operation::Pass };
-        if store::is_spent(tx, head.row, user, operation, &key).unwrap() {
+        if store::spent_on(tx, head.row, user, operation, &key).unwrap().is_some() {
             return Verdict::Keep;
         }
         let ring = Ring { creator: &head.creator_id, holder: &head.holder_id };
@@ -100,9 +100,9 @@ fn change(random: &mut Random, request_id: String) -> impl FnMut(&mut Tx<'_>) ->
         if permitted.is_err() {
             return Verdict::Undo;
         }
-        store::spend_key(tx, head.row, user, operation, &key).unwrap();
+        store::spend_key(tx, &head, user, operation, &key).unwrap();
         match appends {
-            true => store::append(tx, &head, &request_id, &request_id, &request_id).unwrap(),
+            true => _ = store::append(tx, &head, &request_id, &request_id, &request_id).unwrap(),
             false => store::pass(tx, &head, other, &request_id).unwrap(),
         }
         if fails { Verdict::Undo } else { Verdict::Keep }

@@ -22,6 +22,8 @@ mod docs;
 mod doctor;
 mod doors_toy;
 mod drafts;
+mod drafts_chain;
+mod drafts_versions;
 mod events;
 mod faults;
 mod gate;

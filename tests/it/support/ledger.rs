@@ -6,12 +6,18 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 /// What must never be found: a sentence that is always true, and the drafts for which it is not.
-const ALWAYS: [(&str, &str); 15] = [
+const ALWAYS: [(&str, &str); 16] = [
     (
         "segments are counted and ordered from 0 without a gap",
         "SELECT draft_id FROM drafts AS d WHERE segment_count <> (SELECT count(*) FROM draft_segments WHERE draft = d.id)
          OR segment_count <> (SELECT coalesce(max(segment_order) + 1 + min(segment_order), 0) FROM draft_segments
                               WHERE draft = d.id)",
+    ),
+    (
+        "segments have hashes as far as the draft says, and the draft has the last of them",
+        "SELECT draft_id FROM drafts AS d WHERE chained NOT IN (0, segment_count)
+         OR chained <> (SELECT count(*) FROM draft_segments WHERE draft = d.id AND length(content_sha256) = 32)
+         OR chain_sha256 IS NOT (SELECT chain_sha256 FROM draft_segments WHERE draft = d.id AND segment_order = chained - 1)",
     ),
     (
         "passes are counted",
