@@ -31,6 +31,8 @@ pub enum Field<'a> {
     Number(i64),
     /// A part of a whole.
     Fraction(f64),
+    /// Yes or no.
+    Flag(bool),
 }
 
 /// The details as a JSON object; nothing if there are none.
@@ -48,6 +50,7 @@ impl Serialize for Object<'_> {
                 Field::Text(text) => map.serialize_entry(name, &cut(text, TEXT_MAX_CHARS))?,
                 Field::Number(number) => map.serialize_entry(name, number)?,
                 Field::Fraction(part) => map.serialize_entry(name, part)?,
+                Field::Flag(flag) => map.serialize_entry(name, flag)?,
             }
         }
         map.end()
@@ -62,9 +65,14 @@ mod tests {
     fn metadata_is_an_object_of_typed_values_or_nothing() {
         assert_eq!(metadata(&[]).unwrap(), None);
         let long = "🖋".repeat(501);
-        let fields = [("b", Field::Text("7 \"quoted\"\n")), ("a", Field::Number(7)), ("long", Field::Text(&long))];
+        let fields = [
+            ("b", Field::Text("7 \"quoted\"\n")),
+            ("a", Field::Number(7)),
+            ("is", Field::Flag(true)),
+            ("long", Field::Text(&long)),
+        ];
         let text = metadata(&fields).unwrap().unwrap();
-        assert!(text.starts_with(r#"{"b":"7 \"quoted\"\n","a":7,"long":"🖋"#), "{text}");
+        assert!(text.starts_with(r#"{"b":"7 \"quoted\"\n","a":7,"is":true,"long":"🖋"#), "{text}");
         assert!(text.ends_with("🖋...<truncated>\"}"), "{text}");
     }
 }

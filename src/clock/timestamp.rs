@@ -35,6 +35,21 @@ impl Timestamp {
         OffsetStyle(self)
     }
 
+    /// `2025-12-23T10:00:00.123456Z`, the other spelling of answers (contract 01 §0.2), with the same fraction.
+    pub fn z_style(self) -> String {
+        let mut text = self.offset_style().to_string();
+        text.truncate(text.len() - "+00:00".len());
+        text.push('Z');
+        text
+    }
+
+    /// `2025-12-23`, its day in UTC.
+    pub fn date(self) -> String {
+        let mut text = self.offset_style().to_string();
+        text.truncate("2025-12-23".len());
+        text
+    }
+
     /// `2025-12-23T10:00:00.123Z`, as JavaScript writes it.
     pub fn iso_ms(self) -> String {
         let at = jiff::Timestamp::from_microsecond(self.0).unwrap_or_default();
@@ -119,6 +134,9 @@ mod tests {
         assert_eq!(at(1_766_484_000_000_001), "2025-12-23T10:00:00.000001+00:00");
         assert_eq!(at(1_766_484_000_000_000), "2025-12-23T10:00:00+00:00");
         assert_eq!(Timestamp(1_766_484_000_123_456).compact(), "20251223T100000Z");
+        assert_eq!(Timestamp(1_766_484_000_123_456).z_style(), "2025-12-23T10:00:00.123456Z");
+        assert_eq!(Timestamp(1_766_484_000_000_000).z_style(), "2025-12-23T10:00:00Z");
+        assert_eq!(Timestamp(1_766_484_000_123_456).date(), "2025-12-23");
         assert_eq!(Timestamp(1_766_484_000_123_956).iso_ms(), "2025-12-23T10:00:00.123Z");
         assert_eq!(Timestamp(0).iso_ms(), "1970-01-01T00:00:00.000Z");
     }

@@ -270,6 +270,135 @@ impl Check {
         value.as_object()
     }
 
+    /// One of these words of the body; none if it is absent. `kind` is what the catalogue calls a value that is none of them.
+    pub fn choice(
+        &mut self,
+        members: Option<&Map<String, Value>>,
+        (name, kind): (&'static str, &'static str),
+        words: &[&'static str],
+    ) -> Option<&'static str> {
+        let value = members?.get(name)?;
+        let chosen = words.iter().find(|word| value.as_str() == Some(word));
+        if chosen.is_none() {
+            let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+            let expected = match quoted.split_last() {
+                Some((last, [])) => last.clone(),
+                Some((last, others)) => format!("{} or {last}", others.join(", ")),
+                None => String::new(),
+            };
+            let (loc, msg) = (vec!["body".into(), name.into()], format!("Input should be {expected}"));
+            let ctx = Some(json!({ "expected": expected }));
+            self.problems.push(Problem { kind, loc, msg, input: echo(value), ctx, hint: "" });
+        }
+        chosen.copied()
+    }
+
+    /// One of these words of the body, which must be there.
+    pub fn required_choice(
+        &mut self,
+        members: Option<&Map<String, Value>>,
+        (name, kind): (&'static str, &'static str),
+        words: &[&'static str],
+    ) -> Option<&'static str> {
+        if let Some(members) = members.filter(|members| !members.contains_key(name)) {
+            self.missing("body", name, echo(&Value::Object(members.clone())));
+        }
+        self.choice(members, (name, kind), words)
+    }
+
+    /// A yes or no of the body, in any of the spellings that the original takes; none if it is absent.
+    pub fn flag(&mut self, members: Option<&Map<String, Value>>, name: &'static str) -> Option<bool> {
+        let value = members?.get(name)?;
+        let read = match value {
+            Value::Bool(flag) => Some(*flag),
+            Value::Number(number) if number.as_f64() == Some(0.0) => Some(false),
+            Value::Number(number) if number.as_f64() == Some(1.0) => Some(true),
+            Value::Number(_) => None,
+            Value::String(text) => flag_of(text),
+            _ => {
+                let msg = "Input should be a valid boolean".to_owned();
+                let loc = vec!["body".into(), name.into()];
+                self.problems.push(Problem { kind: "bool_type", loc, msg, input: echo(value), ctx: None, hint: "" });
+                return None;
+            }
+        };
+        self.read_flag(read, "body", name, || echo(value))
+    }
+
+    /// A yes or no of the query.
+    pub fn query_flag(&mut self, value: Option<String>, name: &'static str) -> Option<bool> {
+        let text = value?;
+        self.read_flag(flag_of(&text), "query", name, || echo_text(&text))
+    }
+
+    fn read_flag(
+        &mut self,
+        read: Option<bool>,
+        place: &'static str,
+        name: &'static str,
+        input: impl FnOnce() -> Value,
+    ) -> Option<bool> {
+        if read.is_none() {
+            let msg = "Input should be a valid boolean, unable to interpret input".to_owned();
+            let loc = vec![place.into(), name.into()];
+            self.problems.push(Problem { kind: "bool_parsing", loc, msg, input: input(), ctx: None, hint: "" });
+        }
+        read
+    }
+
+    /// A whole number of the body within bounds, also one that is written as a text or with `.0`; none if it is absent.
+    pub fn number(
+        &mut self,
+        members: Option<&Map<String, Value>>,
+        name: &'static str,
+        bounds: RangeInclusive<i64>,
+    ) -> Option<i64> {
+        let value = members?.get(name)?;
+        let (kind, why) = match value {
+            Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+                (Some(whole), _) => return self.within("body", name, whole, bounds, || echo(value)),
+                (None, Some(float)) if float.fract() != 0.0 => {
+                    ("int_from_float", ", got a number with a fractional part")
+                }
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "whole; what is too large for it is out of any bounds"
+                )]
+                (None, Some(float)) => return self.within("body", name, float as i64, bounds, || echo(value)),
+                _ => ("int_parsing", ", unable to parse string as an integer"),
+            },
+            Value::String(text) => match text.trim().strip_suffix(".0").unwrap_or(text.trim()).parse::<i64>() {
+                Ok(whole) => return self.within("body", name, whole, bounds, || echo(value)),
+                Err(_) => ("int_parsing", ", unable to parse string as an integer"),
+            },
+            _ => ("int_type", ""),
+        };
+        let (loc, msg) = (vec!["body".into(), name.into()], format!("Input should be a valid integer{why}"));
+        self.problems.push(Problem { kind, loc, msg, input: echo(value), ctx: None, hint: "" });
+        None
+    }
+
+    fn within(
+        &mut self,
+        place: &'static str,
+        name: &'static str,
+        number: i64,
+        bounds: RangeInclusive<i64>,
+        input: impl FnOnce() -> Value,
+    ) -> Option<i64> {
+        let (min, max) = bounds.into_inner();
+        let (kind, msg, ctx) = if number < min {
+            ("greater_than_equal", format!("Input should be greater than or equal to {min}"), json!({ "ge": min }))
+        } else if number > max {
+            ("less_than_equal", format!("Input should be less than or equal to {max}"), json!({ "le": max }))
+        } else {
+            return Some(number);
+        };
+        let loc = vec![place.into(), name.into()];
+        self.problems.push(Problem { kind, loc, msg, input: input(), ctx: Some(ctx), hint: "" });
+        None
+    }
+
     fn body_text(&mut self, value: &Value, name: &'static str, length: Length) -> String {
         let Value::String(text) = value else {
             let msg = "Input should be a valid string".to_owned();
@@ -365,6 +494,15 @@ impl Check {
     /// One 422 with every problem, in the order in which they were found.
     pub fn done(self) -> Result<(), ApiError> {
         if self.problems.is_empty() { Ok(()) } else { Err(ApiError::invalid(&self.problems)) }
+    }
+}
+
+/// A yes or no as people and programs write it.
+pub fn flag_of(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "1" | "true" | "t" | "yes" | "y" | "on" => Some(true),
+        "0" | "false" | "f" | "no" | "n" | "off" => Some(false),
+        _ => None,
     }
 }
 

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::records::read::flag;
-use crate::gate::validate::Check;
+use crate::gate::validate::{Check, flag_of};
 use crate::gate::{ApiError, Call};
 use crate::store::{ChoreError, Error, Tx, WriterHandle, run_chore};
 
@@ -20,7 +19,7 @@ pub(super) fn is_dry(call: &Call<'_>) -> Result<bool, ApiError> {
         return Ok(false);
     }
     let mut check = Check::new();
-    let is_dry = flag(&text);
+    let is_dry = flag_of(&text);
     if is_dry.is_none() {
         check.refuse("query", "dry_run", &text, "Input should be a valid boolean, unable to interpret input");
     }

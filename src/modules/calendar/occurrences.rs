@@ -10,13 +10,13 @@ use super::entry::Times;
 use super::expand::{Change, Exceptions, OCCURRENCES_MAX, Occurrence, expand};
 use super::store::Found;
 use crate::clock::DAY_MICROS;
-use crate::gate::validate::{Body, Problem, echo_text};
+use crate::gate::validate::{Body, Problem, echo_text, flag_of};
 use crate::gate::{ApiError, Call, Code, Conditions, Outcome};
 use crate::modules::desk::Desk;
 use crate::modules::records::change::{fields_of, not_found};
 use crate::modules::records::fact::{Fact, facts, wall};
 use crate::modules::records::kinds::Kind;
-use crate::modules::records::read::{self, Fields, flag};
+use crate::modules::records::read::{self, Fields};
 use crate::modules::records::store::find;
 use crate::modules::records::{key_of, moment, shown, wanted};
 use crate::modules::zone::{Zone, wall_text};
@@ -36,7 +36,7 @@ const TRUNCATED: HeaderName = HeaderName::from_static("x-truncated");
 /// The list of entries, where `expand` asks for their occurrences.
 pub(super) fn list(desk: &Desk, call: &Call<'_>, kind: &'static Kind) -> Result<Option<Outcome>, ApiError> {
     let Some(text) = call.query_value("expand") else { return Ok(None) };
-    let is_wanted = flag(&text).ok_or_else(|| {
+    let is_wanted = flag_of(&text).ok_or_else(|| {
         let msg = "Input should be a valid boolean, unable to interpret input";
         ApiError::invalid(&[problem("bool_parsing", "expand", msg.to_owned(), echo_text(&text))])
     })?;

@@ -8,7 +8,7 @@ use super::field::{Field, Form};
 use super::kinds::Kind;
 use super::moment;
 use crate::gate::ApiError;
-use crate::gate::validate::{Body, Check, Problem, echo};
+use crate::gate::validate::{Body, Check, Problem, echo, flag_of};
 
 /// Values by the names of their fields.
 pub type Fields = Map<String, Value>;
@@ -201,7 +201,7 @@ impl Reader<'_> {
             Value::Number(number) if number.as_f64() == Some(0.0) => Some(false),
             Value::Number(number) if number.as_f64() == Some(1.0) => Some(true),
             Value::Number(_) => None,
-            Value::String(text) => flag(text),
+            Value::String(text) => flag_of(text),
             _ => {
                 self.say("bool_type", loc, "Input should be a valid boolean", value, None);
                 return None;
@@ -309,15 +309,6 @@ const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 /// The text of a field, if it has one.
 pub(in crate::modules) fn text_of<'f>(fields: &'f Fields, name: &str) -> Option<&'f str> {
     fields.get(name)?.as_str()
-}
-
-/// A truth as people spell it.
-pub(in crate::modules) fn flag(text: &str) -> Option<bool> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "1" | "true" | "t" | "yes" | "y" | "on" => Some(true),
-        "0" | "false" | "f" | "no" | "n" | "off" => Some(false),
-        _ => None,
-    }
 }
 
 /// What may stand as an address in a page (R19): something on the web, or a file of ours.

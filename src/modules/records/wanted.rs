@@ -8,9 +8,8 @@ use super::fact::{Fact, fact_text, wall_micros};
 use super::field::Form;
 use super::kinds::Kind;
 use super::moment;
-use super::read::flag;
 use crate::gate::ApiError;
-use crate::gate::validate::{Problem, echo_text};
+use crate::gate::validate::{Problem, echo_text, flag_of};
 use crate::store::{Order, Search};
 
 /// Records in one answer, unless it is asked for fewer. More are never given.
@@ -82,7 +81,7 @@ pub fn read(kind: &Kind, query: &str, zone: &Zone) -> Result<Wanted, ApiError> {
             _ => {
                 let Some((field, _)) = kind.filters().find(|(_, parameter)| parameter == name) else { continue };
                 let value = match field.form {
-                    Form::Flag | Form::Object(_) => match flag(value) {
+                    Form::Flag | Form::Object(_) => match flag_of(value) {
                         Some(flag) => flag.to_string(),
                         None => {
                             let msg = "Input should be a valid boolean, unable to interpret input";
