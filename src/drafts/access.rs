@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::model::Head;
 use super::store;
 use crate::gate::validate::ECHO_CHARS;
 use crate::gate::{ApiError, Code};
@@ -32,10 +33,23 @@ impl MayRead {
     /// 404 when there is no such draft, then 403 when the user is no member, as for changes.
     pub(super) fn ask(&self, reader: &Reader) -> Result<(), ApiError> {
         let Some(Member { draft_id, user }) = &self.0 else { return Ok(()) };
-        let head = store::head(reader, draft_id)?.ok_or_else(|| not_found(draft_id))?;
-        // The creator is a member by a row of the same table.
-        if store::is_member(reader, head.row, user)? { Ok(()) } else { Err(not_member(user, draft_id)) }
+        member(reader, draft_id, user, || not_member(user, draft_id)).map(|_| ())
     }
+}
+
+/// The draft, for one of its members; for others `refused`. For what only members see even where anyone may read.
+///
+/// # Errors
+/// 404 when there is no such draft, then `refused`.
+pub(super) fn member(
+    reader: &Reader,
+    draft_id: &str,
+    user: &str,
+    refused: impl FnOnce() -> ApiError,
+) -> Result<Head, ApiError> {
+    let head = store::head(reader, draft_id)?.ok_or_else(|| not_found(draft_id))?;
+    // The creator is a member by a row of the same table.
+    if store::is_member(reader, head.row, user)? { Ok(head) } else { Err(refused()) }
 }
 
 /// 404: there is no such draft.

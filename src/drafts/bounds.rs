@@ -1,6 +1,9 @@
 //! What is bounded of drafts.
 
+use super::analytics::DAILY_MAX_DAYS;
 use super::damage::DAMAGED_MAX;
+use super::invites::retention::{INVITE_KEPT_DAYS, REMOVED_MAX_INVITES};
+use super::invites::{EXPIRES_MAX_HOURS, KEPT_MAX_INVITES, PENDING_MAX_INVITES};
 use super::model::{
     CHAINED_MAX_SEGMENTS, CONTENT_MAX_CHARS, IDEMPOTENCY_KEY_MAX_CHARS, LIST_MAX_BYTES, LIST_MAX_DRAFTS,
     PAGE_MAX_EVENTS, ROLE_MAX_CHARS, TITLE_MAX_CHARS,
@@ -12,7 +15,9 @@ use super::replay::REPLAY_MAX_EVENTS;
 use super::retention::{REMOVED_MAX_EVENTS, SLICE_DRAFTS};
 use super::routes::HEAD_MAX_ROWS;
 use super::spent_keys::{KEY_LIFE_HOURS, REMOVED_MAX_KEYS, SLICE_KEYS};
+use super::timeline::TIMELINE_MAX_EVENTS;
 use super::view::WHOLE_MAX_BYTES;
+use super::walk::STEP_ROWS;
 use crate::settings::BoundRow;
 
 pub(crate) const BOUNDS: &[BoundRow] = &[
@@ -55,6 +60,33 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&DRAFTS, "REPLAY_MAX_EVENTS", REPLAY_MAX_EVENTS as u64, "events")
         .of("The events that a socket is sent to catch up.", "the newest, and `complete` is false")
         .tested_by("who_was_away_for_too_long_is_told_the_newest_thousand_and_that_it_is_not_all"),
+    BoundRow::new(&DRAFTS, "EXPIRES_MAX_HOURS", EXPIRES_MAX_HOURS as u64, "hours")
+        .of("How long an invitation is good.", "422")
+        .tested_by("an_invitation_that_is_malformed_or_means_nobody_is_refused"),
+    BoundRow::new(&DRAFTS, "PENDING_MAX_INVITES", PENDING_MAX_INVITES as u64, "invitations")
+        .of("Invitations of one draft that wait for an answer.", "429 `limit_exceeded`")
+        .tested_by("so_many_invitations_wait_and_so_many_are_kept"),
+    BoundRow::new(&DRAFTS, "KEPT_MAX_INVITES", KEPT_MAX_INVITES as u64, "invitations")
+        .of("Invitations of one draft that are kept and listed.", "the oldest that does not wait is forgotten")
+        .tested_by("so_many_invitations_wait_and_so_many_are_kept"),
+    BoundRow::new(&DRAFTS, "INVITE_KEPT_DAYS", INVITE_KEPT_DAYS as u64, "days")
+        .of("How long an invitation is kept after it has expired.", "removed soon after")
+        .tested_by("invitations_are_forgotten_when_they_expired_long_ago_in_small_jobs"),
+    BoundRow::new(&DRAFTS, "REMOVED_MAX_INVITES", REMOVED_MAX_INVITES as u64, "invitations")
+        .of("Invitations removed in one change.", "the rest with the next change")
+        .tested_by("invitations_are_forgotten_when_they_expired_long_ago_in_small_jobs"),
+    BoundRow::new(&DRAFTS, "TIMELINE_MAX_EVENTS", TIMELINE_MAX_EVENTS as u64, "events")
+        .of("The events in one answer of a timeline.", "422 for a larger `limit`; `next_cursor`, and the next page")
+        .tested_by("a_timeline_comes_in_pages_from_either_end"),
+    BoundRow::new(&DRAFTS, "DAILY_MAX_DAYS", DAILY_MAX_DAYS as u64, "days")
+        .of("The days in one answer of daily figures.", "422")
+        .tested_by("figures_are_for_members_and_of_as_many_days_as_may_be"),
+    BoundRow::new(&DRAFTS, "STEP_ROWS", STEP_ROWS as u64, "rows")
+        .of(
+            "Segments, and passes, that are read at once for what is made of all of them.",
+            "the next ones with the next step",
+        )
+        .tested_by("all_that_the_head_counts_comes_once_and_in_order"),
     BoundRow::new(&DRAFTS, "DAMAGED_MAX", DAMAGED_MAX as u64, "drafts")
         .of("The damaged drafts that are remembered.", "each request for another one finds out anew")
         .tested_by("what_is_damaged_is_remembered_and_nothing_else_and_not_without_end"),

@@ -8,18 +8,21 @@ use http::StatusCode;
 
 use super::access::{MayRead, not_found};
 use super::list::{self, ListPieces, Tally};
+use super::metrics::parse_now;
 use super::model::Head;
-use super::parts::Metrics;
+use super::parts::{Metrics, rewritten_meanwhile};
 use super::pieces::Pieces;
 use super::receipt::Made;
 use super::shared::Shared;
+use super::store;
 use super::version::{self, Known};
 use super::view::{self, Fetched, Shown, View, Views, WHOLE_MAX_BYTES};
 use crate::audit::Witness;
+use crate::clock::Timestamp;
 use crate::feature::ShardParts;
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
 use crate::net::{Body, Response};
-use crate::store::{Error, Tx};
+use crate::store::{Error, Reader, Tx};
 
 /// What stands around a Draft object.
 const OPENING: &[u8] = b"{\"data\":";
@@ -27,6 +30,10 @@ const CLOSING: &[u8] = b"}";
 
 /// What is said when nothing came of a change but hashes.
 const NOT_YET: &str = "The draft was written by an older version and gets its hashes first; nothing else was changed";
+
+/// Steps of something large that are tried at once: what small drafts need, to be answered with their length, and with an error if it
+/// comes to that.
+const TOLD_AT_ONCE_STEPS: usize = 3;
 
 /// What the handlers of one shard share.
 pub(super) struct Desk {
@@ -80,14 +87,26 @@ impl Desk {
 
     /// `{"data":{…}}` with the draft as it was fetched.
     pub(super) fn answer(&self, draft_id: &Arc<str>, fetched: Fetched, metrics: Metrics) -> Result<Response, ApiError> {
+        self.answer_with(draft_id, fetched, metrics, Vec::new())
+    }
+
+    /// The same with other members `beside` the draft: JSON that begins with a comma.
+    pub(super) fn answer_with(
+        &self,
+        draft_id: &Arc<str>,
+        fetched: Fetched,
+        metrics: Metrics,
+        beside: Vec<u8>,
+    ) -> Result<Response, ApiError> {
         let whole = |view: &View| {
             let mut body = OPENING.to_vec();
             view.render(metrics, &mut body);
+            body.extend_from_slice(&beside);
             body.extend_from_slice(CLOSING);
             version::tagged(Response::json(StatusCode::OK, body), view.version())
         };
         let whole = self.show(draft_id, fetched, whole)?;
-        whole.or_else(|head| self.in_pieces(draft_id, *head, metrics))
+        whole.or_else(|head| self.in_pieces(draft_id, *head, metrics, beside))
     }
 
     /// 304 to somebody who has the draft as it was fetched.
@@ -115,7 +134,13 @@ impl Desk {
     }
 
     /// The same for a draft that is too large to be held.
-    fn in_pieces(&self, draft_id: &Arc<str>, head: Head, metrics: Metrics) -> Result<Response, ApiError> {
+    fn in_pieces(
+        &self,
+        draft_id: &Arc<str>,
+        head: Head,
+        metrics: Metrics,
+        beside: Vec<u8>,
+    ) -> Result<Response, ApiError> {
         // One that was found damaged in the middle of an answer has none that could be whole.
         self.shared.damaged.check(draft_id)?;
         let (draft_id, damaged) = (Arc::clone(draft_id), self.shared.damaged.clone());
@@ -128,11 +153,49 @@ impl Desk {
             let more = pieces.next(reader, out).map_err(ApiError::from);
             let more = more.inspect_err(|error| damaged.note(&draft_id, error))?;
             if !more {
+                out.extend_from_slice(&beside);
                 out.extend_from_slice(CLOSING);
             }
             Ok(more)
         });
         Ok(version::tagged(made, version))
+    }
+
+    /// What is made of all of a draft with this head: at once when that is one piece, else piece by piece. `next` is as for
+    /// [`ShardParts::made`]. When the draft is rewritten meanwhile, the answer cannot be finished.
+    pub(super) fn told(
+        &self,
+        (draft_id, rewritten): (&Arc<str>, i64),
+        mut next: impl FnMut(&Reader, &mut Vec<u8>) -> Result<bool, ApiError> + Send + 'static,
+    ) -> Result<Response, ApiError> {
+        // One that was found damaged in the middle of an answer has none that could be whole.
+        self.shared.damaged.check(draft_id)?;
+        let (draft_id, damaged) = (Arc::clone(draft_id), self.shared.damaged.clone());
+        let mut next = move |reader: &Reader, out: &mut Vec<u8>| {
+            let more = next(reader, out);
+            // Asked afterwards: what was read after a change is not told as of the moment before it.
+            if store::rewritten(reader, &draft_id)? != Some(rewritten) {
+                return Err(rewritten_meanwhile().into());
+            }
+            more.inspect_err(|error| damaged.note(&draft_id, error))
+        };
+        let (mut next, mut first, more) = self.parts.fetch(move |reader| {
+            let (mut first, mut more) = (Vec::new(), true);
+            for _ in 0..TOLD_AT_ONCE_STEPS {
+                more = more && next(reader, &mut first)?;
+            }
+            Ok::<_, ApiError>((next, first, more))
+        })?;
+        if !more {
+            return Ok(Response::json(StatusCode::OK, first));
+        }
+        Ok(self.parts.made(move |reader, out| match std::mem::take(&mut first) {
+            first if first.is_empty() => next(reader, out),
+            first => {
+                *out = first;
+                Ok(true)
+            }
+        }))
     }
 
     /// A change to an existing draft. The job returns what came of it; a bool is whether it is a replay of an earlier one.
@@ -142,23 +205,39 @@ impl Desk {
         draft_id: Arc<str>,
         job: impl FnMut(&mut Tx<'_>) -> Result<M, ApiError> + Send + 'static,
     ) -> Result<Outcome, ApiError> {
+        self.change_then(call, draft_id, job, |desk, draft_id, made: M| desk.changed(draft_id, made.into()))
+    }
+
+    /// The same for a change that is answered otherwise: with what `then` makes of what the job returns.
+    pub(super) fn change_then<T: Send + 'static>(
+        self: &Rc<Self>,
+        call: &Call<'_>,
+        draft_id: Arc<str>,
+        job: impl FnMut(&mut Tx<'_>) -> Result<T, ApiError> + Send + 'static,
+        then: impl FnOnce(&Self, &Arc<str>, T) -> Result<Response, ApiError> + 'static,
+    ) -> Result<Outcome, ApiError> {
         self.shared.damaged.check(&draft_id)?;
         let desk = Rc::clone(self);
         self.parts.try_change(call, job, move |result| {
-            let answer = result.and_then(|made| desk.changed(&draft_id, made.into()));
+            let answer = result.and_then(|done| then(&desk, &draft_id, done));
             answer.inspect_err(|error| desk.shared.damaged.note(&draft_id, error))
         })
     }
 
-    /// The answer to a change: a replay shows metrics, the change itself does not (contract 01 §1.2).
+    /// The answer to a change.
     pub(super) fn changed(&self, draft_id: &Arc<str>, made: Made) -> Result<Response, ApiError> {
         let metrics = match made {
             Made::Now(Some(receipt)) | Made::Before(Some(receipt)) => return Ok(receipt.response(draft_id)),
-            Made::Now(None) => Metrics::Null,
-            Made::Before(None) => Metrics::At(self.shared.house.clock.now()),
+            Made::Now(None) => self.metrics(false),
+            Made::Before(None) => self.metrics(true),
             Made::NotYet => return Err(ApiError::overloaded(NOT_YET)),
         };
         self.answer(draft_id, self.fetch(draft_id)?, metrics)
+    }
+
+    /// What a change answers as metrics: a replay shows them, the change itself does not (contract 01 §1.2).
+    pub(super) fn metrics(&self, replayed: bool) -> Metrics {
+        if replayed { Metrics::At(self.shared.house.clock.now()) } else { Metrics::Null }
     }
 
     /// These drafts, newest first, as a list: oldest first, and as much as one list may have.
@@ -203,6 +282,19 @@ impl Desk {
     /// Whether the sender may read this draft.
     pub(super) fn may_read(&self, draft_id: &Arc<str>, call: &Call<'_>) -> MayRead {
         MayRead::new(self.shared.options.public_read, draft_id, call.user)
+    }
+
+    /// The moment for which something is computed: `now=`, or now.
+    ///
+    /// # Errors
+    /// 400 when it is no time.
+    pub(super) fn moment(&self, call: &Call<'_>) -> Result<Timestamp, ApiError> {
+        match call.query_value("now").filter(|text| !text.is_empty()) {
+            None => Ok(self.shared.house.clock.now()),
+            Some(text) => parse_now(&text).ok_or_else(|| {
+                ApiError::new(Code::ValidationError, "Invalid ISO timestamp format for 'now' parameter")
+            }),
+        }
     }
 
     /// Who records the change that this call asks for, if it is to be recorded.

@@ -34,4 +34,33 @@ pub(super) static STALE_VERSION: CodeRow = CodeRow::new("stale_version", &[Statu
     "read the draft again, and decide anew whether the change is still meant",
 );
 
-pub(super) const CODES: &[&CodeRow] = &[&RING_REQUIRED, &LIMIT_EXCEEDED, &WS_LIMIT, &STALE_VERSION];
+/// A rule has nobody to pass the ring to.
+pub(super) static NO_CANDIDATES: CodeRow = CodeRow::new("no_collaborator_candidates", &[StatusCode::CONFLICT])
+    .after(Code::NotFound)
+    .meaning("the ring is to go to whom a rule chooses, and its holder is the only member", "add or invite somebody");
+
+/// An invitation was taken back.
+pub(super) static INVITE_REVOKED: CodeRow = CodeRow::new("invite_revoked", &[StatusCode::CONFLICT])
+    .after(Code::NotFound)
+    .meaning("the invitation was revoked", "ask for another one");
+
+/// An invitation has waited for too long.
+pub(super) static INVITE_EXPIRED: CodeRow = CodeRow::new("invite_expired", &[StatusCode::CONFLICT])
+    .after(Code::NotFound)
+    .meaning("the invitation was not accepted in time", "ask for another one");
+
+/// An invitation was accepted.
+pub(super) static INVITE_ACCEPTED: CodeRow = CodeRow::new("invite_accepted", &[StatusCode::CONFLICT])
+    .after(Code::NotFound)
+    .meaning("the invitation to be revoked was accepted", "nothing: whoever was invited is a member");
+
+pub(super) const CODES: &[&CodeRow] = &[
+    &RING_REQUIRED,
+    &NO_CANDIDATES,
+    &INVITE_REVOKED,
+    &INVITE_EXPIRED,
+    &INVITE_ACCEPTED,
+    &LIMIT_EXCEEDED,
+    &WS_LIMIT,
+    &STALE_VERSION,
+];

@@ -8,7 +8,10 @@ use super::damage::Damaged;
 use super::openapi::SHEET;
 use super::options::{self, Options, SocketOptions};
 use super::shared::Shared;
-use super::{bounds, error, newer, retention, routes, smoke, socket, spent_keys, turns, view};
+use super::{
+    analytics, bounds, card, error, history, insights, invites, newer, retention, routes, smart_pass, smoke, socket,
+    spent_keys, turns, view,
+};
 use crate::feature::{Feature, House, Replacement, Running, ShardParts, StartError};
 use crate::gate::{Live, Routes};
 use crate::housekeeper::{self, Task};
@@ -21,7 +24,17 @@ pub static FEATURE: Feature = Feature {
     counters: counters::ROWS,
     bounds: bounds::BOUNDS,
     codes: error::CODES,
-    routes: &[&routes::ROUTES, &turns::ROUTES, &[socket::ROUTE]],
+    routes: &[
+        &routes::ROUTES,
+        &turns::ROUTES,
+        &smart_pass::ROUTES,
+        &card::ROUTES,
+        &invites::ROUTES,
+        &history::ROUTES,
+        &analytics::ROUTES,
+        &insights::ROUTES,
+        &[socket::ROUTE],
+    ],
     describe: |route| SHEET.describe(route),
     schemas: || SHEET.schemas(),
     schema: super::MIGRATIONS,
@@ -43,6 +56,7 @@ fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartEr
         options: Options::of(settings),
         sockets: Live::new(SocketOptions::of(settings)),
         damaged: Damaged::default(),
+        tokens: invites::Tokens::new(),
         counters: Arc::new(Counters::new(&house.metrics)),
         house: house.clone(),
     };
@@ -65,6 +79,7 @@ impl Running for Drafts {
         vec![
             retention::task(Rc::clone(reader), house.writer.clone(), options.events_kept, self.every),
             spent_keys::task(Rc::clone(reader), house.writer.clone(), self.every, &house.timekeeper),
+            invites::retention::task(Rc::clone(reader), house.writer.clone(), self.every, &house.timekeeper),
         ]
     }
 

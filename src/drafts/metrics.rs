@@ -19,23 +19,46 @@ pub(super) struct Facts<'a> {
     pub(super) last_segment_at: Option<Timestamp>,
 }
 
+/// The figures.
+#[derive(Debug, PartialEq)]
+pub(super) struct Figures {
+    /// The creator and everyone who wrote a segment.
+    pub(super) contributors: usize,
+    /// Passes within a day.
+    pub(super) recent_passes: usize,
+    /// From the creation to the last pass, divided by the passes; none without a pass.
+    pub(super) minutes_between: Option<f64>,
+    /// The last segment or pass, or the creation.
+    pub(super) last_activity: Timestamp,
+}
+
+impl Facts<'_> {
+    /// The figures as they are at `now`.
+    pub(super) fn figures(&self, now: Timestamp) -> Figures {
+        let window = now.0.saturating_sub(DAY_MICROS)..=now.0;
+        // A clock that was wrong when the draft was made may have dated it after its passes.
+        let minutes = self.passed_at.ahead_of(self.created_at).as_micros() as f64 / MINUTE_MICROS;
+        let last_segment = self.last_segment_at.unwrap_or(self.created_at);
+        Figures {
+            contributors: self.contributors,
+            recent_passes: self.passes.iter().filter(|at| window.contains(&at.0)).count(),
+            minutes_between: (!self.passes.is_empty()).then(|| minutes / self.passes.len() as f64),
+            last_activity: last_segment.max(self.created_at).max(self.passed_at),
+        }
+    }
+}
+
 /// Appends the `metrics` object as it is at `now`.
 pub(super) fn render(facts: &Facts<'_>, now: Timestamp, out: &mut Vec<u8>) {
     use std::io::Write as _;
-    let window = now.0.saturating_sub(DAY_MICROS)..=now.0;
-    let recent = facts.passes.iter().filter(|at| window.contains(&at.0)).count();
-    let last = facts.last_segment_at.unwrap_or(facts.created_at).max(facts.created_at).max(facts.passed_at);
+    let Figures { contributors, recent_passes, minutes_between, last_activity } = facts.figures(now);
     // Writing to a Vec cannot fail.
-    let _ = write!(out, r#"{{"contributorsCount":{},"ringPassesLast24h":{recent}"#, facts.contributors);
-    let _ = match facts.passes.len() {
-        0 => write!(out, r#","avgMinutesBetweenPasses":null"#),
-        passes => {
-            // A clock that was wrong when the draft was made may have dated it after its passes.
-            let minutes = facts.passed_at.ahead_of(facts.created_at).as_micros() as f64 / MINUTE_MICROS / passes as f64;
-            write!(out, r#","avgMinutesBetweenPasses":{minutes:.1}"#)
-        }
+    let _ = write!(out, r#"{{"contributorsCount":{contributors},"ringPassesLast24h":{recent_passes}"#);
+    let _ = match minutes_between {
+        None => write!(out, r#","avgMinutesBetweenPasses":null"#),
+        Some(minutes) => write!(out, r#","avgMinutesBetweenPasses":{minutes:.1}"#),
     };
-    let _ = write!(out, r#","lastActivityAt":"{}"}}"#, last.offset_style());
+    let _ = write!(out, r#","lastActivityAt":"{}"}}"#, last_activity.offset_style());
 }
 
 /// Reads `now=`: an ISO 8601 time with or without zone (then UTC), or a date. A `+` that a query turned into

@@ -5,15 +5,23 @@
 //! [`view`] brings the shard's rendered copy up to date and the answer leaves.
 
 mod access;
+mod analytics;
+mod authors;
 mod bounds;
+mod card;
 pub mod chain;
 mod change;
 mod counters;
 mod damage;
 mod desk;
 mod error;
+mod export;
 mod feature;
+mod figures;
 mod frame;
+mod history;
+mod insights;
+mod invites;
 mod list;
 mod metrics;
 pub mod model;
@@ -28,13 +36,17 @@ mod retention;
 pub mod ring;
 mod routes;
 mod shared;
+pub mod smart;
+mod smart_pass;
 mod smoke;
 mod socket;
 mod spent_keys;
 pub mod store;
+mod timeline;
 mod turns;
 mod version;
 mod view;
+mod walk;
 
 use crate::store::Migration;
 
@@ -46,4 +58,6 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 3, sql: include_str!("migrations/003_last_change.sql") },
     Migration { version: 5, sql: include_str!("migrations/005_turns.sql") },
     Migration { version: 5, sql: include_str!("migrations/005_chain.sql") },
+    Migration { version: 5, sql: include_str!("migrations/005_results.sql") },
+    Migration { version: 5, sql: include_str!("migrations/005_invites.sql") },
 ];

@@ -121,11 +121,24 @@ pub fn may_add(ring: Ring<'_>, actor: &str, is_member: bool, room: Room) -> Resu
     if actor != ring.creator {
         return Err(Refusal::NotCreator);
     }
+    may_join(is_member, room)
+}
+
+/// May somebody become a member, who is one or not, where there is so much room for collaborators?
+///
+/// # Errors
+/// [`Refusal::CollaboratorCap`].
+pub fn may_join(is_member: bool, room: Room) -> Result<Addition, Refusal> {
     match is_member {
         true => Ok(Addition::Existing),
         false if room.is_full() => Err(Refusal::CollaboratorCap),
         false => Ok(Addition::New),
     }
+}
+
+/// May `actor` invite others? The creator may, and whoever holds the ring (contract 01 §1.11).
+pub fn may_invite(ring: Ring<'_>, actor: &str) -> bool {
+    ring.knows(actor)
 }
 
 #[cfg(test)]
@@ -164,6 +177,9 @@ mod tests {
         assert_eq!(may_add(RING, "alice", false, room(6, 7)), Ok(Addition::New));
         assert_eq!(may_add(RING, "alice", false, room(7, 7)), Err(Refusal::CollaboratorCap));
         assert_eq!(may_add(RING, "alice", true, room(7, 7)), Ok(Addition::Existing));
+        assert_eq!(may_join(false, room(7, 7)), Err(Refusal::CollaboratorCap));
+        assert_eq!(may_join(false, room(6, 7)), Ok(Addition::New));
+        assert!(may_invite(RING, "alice") && may_invite(RING, "bob") && !may_invite(RING, "carol"));
     }
 
     #[test]

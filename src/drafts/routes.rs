@@ -11,7 +11,6 @@ use super::access::not_found;
 use super::change::check_new_name;
 use super::desk::{Desk, unasked};
 use super::frame::frame_text;
-use super::metrics::parse_now;
 use super::model::{CONTENT_MAX_CHARS, LIST_MAX_DRAFTS, PAGE_EVENTS, PAGE_MAX_EVENTS, TITLE_MAX_CHARS};
 use super::parts::Metrics;
 use super::receipt::Made;
@@ -19,7 +18,7 @@ use super::replay::{self, Page};
 use super::shared::Shared;
 use super::store::{self, NewDraft};
 use super::version::Known;
-use super::{turns, view};
+use super::{analytics, card, history, insights, invites, smart_pass, turns, view};
 use crate::audit::{Entry, Field};
 use crate::feature::ShardParts;
 use crate::gate::validate::{Check, Length};
@@ -49,6 +48,12 @@ pub(super) fn routes(routes: &mut Routes, parts: ShardParts, shared: Shared) {
     desk.add_reading(routes, to_get, get);
     desk.add_reading(routes, to_events, events);
     turns::routes(routes, &desk);
+    smart_pass::routes(routes, &desk);
+    card::routes(routes, &desk);
+    invites::routes(routes, &desk);
+    history::routes(routes, &desk);
+    analytics::routes(routes, &desk);
+    insights::routes(routes, &desk);
 }
 
 fn create(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
@@ -103,11 +108,7 @@ fn list(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
 }
 
 fn get(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
-    let now = match call.query_value("now").filter(|text| !text.is_empty()) {
-        None => desk.shared.house.clock.now(),
-        Some(text) => parse_now(&text)
-            .ok_or_else(|| ApiError::new(Code::ValidationError, "Invalid ISO timestamp format for 'now' parameter"))?,
-    };
+    let now = desk.moment(call)?;
     let draft_id: Arc<str> = call.param("draft_id").into();
     let may_read = desk.may_read(&draft_id, call);
     let (wanted, damaged) = (Arc::clone(&draft_id), desk.shared.damaged.clone());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::counters::Counters;
 use super::damage::Damaged;
+use super::invites::Tokens;
 use super::options::{Options, SocketOptions};
 use crate::feature::House;
 use crate::gate::Live;
@@ -15,6 +16,8 @@ pub(super) struct Shared {
     /// For sockets that are opened from now on.
     pub(super) sockets: Live<SocketOptions>,
     pub(super) damaged: Damaged,
+    /// What makes the tokens of invitations.
+    pub(super) tokens: Tokens,
     pub(super) counters: Arc<Counters>,
     pub(super) house: House,
 }

@@ -22,6 +22,10 @@ pub enum Operation {
     Append,
     /// Pass the ring.
     Pass,
+    /// Pass the ring to whom a rule chooses.
+    SmartPass,
+    /// Invite somebody.
+    Invite,
 }
 
 impl Operation {
@@ -29,6 +33,8 @@ impl Operation {
         match self {
             Self::Append => "append_segment",
             Self::Pass => "pass_ring",
+            Self::SmartPass => "pass_ring_smart",
+            Self::Invite => "create_invite",
         }
     }
 }
@@ -141,6 +147,47 @@ pub fn spend_key(tx: &mut Tx<'_>, head: &Head, actor: &str, operation: Operation
         segment_order.into(),
     ];
     tx.run(sql, &values)
+}
+
+/// Spends an idempotency key like [`spend_key`], and keeps what the change answers beside the draft for a replay to say it again.
+pub fn spend_key_with(
+    tx: &mut Tx<'_>,
+    draft: i64,
+    actor: &str,
+    operation: Operation,
+    key: &str,
+    result: &str,
+) -> Result<(), Error> {
+    let sql = "INSERT INTO idempotency_keys (draft, actor_id, operation, key, created_at, result) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let spent = [draft.into(), actor.into(), operation.as_str().into(), key.into(), tx.now().into(), result.into()];
+    tx.run(sql, &spent)
+}
+
+/// What was kept with an idempotency key, if it was spent before.
+pub fn result_of(
+    tx: &Tx<'_>,
+    draft: i64,
+    actor: &str,
+    operation: Operation,
+    key: &str,
+) -> Result<Option<String>, Error> {
+    let sql = "SELECT result FROM idempotency_keys WHERE draft = ?1 AND actor_id = ?2 AND operation = ?3 AND key = ?4";
+    tx.one(sql, &[draft.into(), actor.into(), operation.as_str().into(), key.into()], |row| row.get(0))
+}
+
+/// All members of a draft, the creator among them, in order of joining.
+pub fn members(db: &impl Query, draft: i64) -> Result<Vec<String>, Error> {
+    db.all("SELECT user_id FROM draft_collaborators WHERE draft = ?1 ORDER BY id", &[draft.into()], |row| row.get(0))
+}
+
+/// Hands `each` the author and the time of every segment of a draft, in their order.
+pub fn writings(db: &impl Query, draft: i64, mut each: impl FnMut(&str, Timestamp)) -> Result<(), Error> {
+    let sql = "SELECT user_id, created_at FROM draft_segments WHERE draft = ?1 ORDER BY segment_order";
+    db.each(sql, &[draft.into()], |row| {
+        each(row.get(0)?, row.get(1)?);
+        Ok(())
+    })
 }
 
 /// What a new draft is made of.
@@ -432,6 +479,78 @@ pub fn passes(
         each(row.get(0)?, row.get(1)?, row.get(2)?);
         Ok(())
     })
+}
+
+/// A pass as stored.
+#[derive(Debug)]
+pub struct Pass<'r> {
+    /// Its row: they ascend as passes are made.
+    pub row: i64,
+    /// Who had the ring.
+    pub from_user: &'r str,
+    /// Who got it.
+    pub to_user: &'r str,
+    /// When.
+    pub passed_at: Timestamp,
+}
+
+/// Hands `each` the passes after row `after`, at most `limit`.
+///
+/// # Errors
+/// When the store fails.
+pub fn whole_passes(
+    reader: &Reader,
+    draft: i64,
+    after: i64,
+    limit: i64,
+    mut each: impl FnMut(Pass<'_>),
+) -> Result<(), Error> {
+    let sql = "SELECT id, from_user, to_user, passed_at FROM ring_passes WHERE draft = ?1 AND id > ?2 \
+               ORDER BY id LIMIT ?3";
+    reader.each(sql, &[draft.into(), after.into(), limit.into()], |row| {
+        each(Pass { row: row.get(0)?, from_user: row.get(1)?, to_user: row.get(2)?, passed_at: row.get(3)? });
+        Ok(())
+    })
+}
+
+/// What happened to a draft, as it is stored.
+#[derive(Debug, PartialEq)]
+pub struct Happening {
+    /// Which event it is.
+    pub seq: i64,
+    /// Its type.
+    pub kind: String,
+    /// Its details, JSON.
+    pub data: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What happened to a draft, at most `limit`: after event `cursor`, the oldest first, or before it, the newest first.
+///
+/// # Errors
+/// When the store fails.
+pub fn happenings(reader: &Reader, draft: i64, order: Order, cursor: i64, limit: i64) -> Result<Vec<Happening>, Error> {
+    let sql = match order {
+        Order::OldestFirst => {
+            "SELECT seq, type, data, created_at FROM events WHERE draft = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
+        }
+        Order::NewestFirst => {
+            "SELECT seq, type, data, created_at FROM events WHERE draft = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
+        }
+    };
+    reader.all(sql, &[draft.into(), cursor.into(), limit.into()], |row| {
+        Ok(Happening { seq: row.get(0)?, kind: row.get(1)?, data: row.get(2)?, at: row.get(3)? })
+    })
+}
+
+/// The seq of the oldest event of a draft that is left.
+///
+/// # Errors
+/// When the store fails.
+pub fn oldest_event(reader: &Reader, draft: i64) -> Result<Option<i64>, Error> {
+    let sql = "SELECT seq FROM events WHERE draft = ?1 ORDER BY seq LIMIT 1";
+    reader.one(sql, &[draft.into()], |row| row.get(0))
 }
 
 /// Hands `each` row id and name of the collaborators, the creator left out, after row `after`, at most `limit`, in order of

@@ -50,7 +50,7 @@ const fn page(template: &'static str, does: &'static str) -> Route {
 }
 
 /// What is served: the pages as [`PAGES`] lists them, and what they load.
-const ROUTES: [Route; 20] = [
+const ROUTES: [Route; 22] = [
     page("/ci", "Show the page of one box for everything"),
     page("/kazkar", "Show the page of stories"),
     page("/podija", "Show the page of events"),
@@ -68,6 +68,8 @@ const ROUTES: [Route; 20] = [
     page("/sign-in", "Show the page that asks for the household's password"),
     page("/drafts", "Show the page of drafts"),
     page("/drafts/{id}", "Show the page of a draft"),
+    page("/collab/invite/{id}", "Show the page of an invitation to a draft"),
+    page("/dashboard/collab", "Show the page of the draft that a card leads to"),
     Route::public(&Method::GET, "/manifest.webmanifest").carrying(&PAGE).does("Say how pages are installed as an app"),
     Route::public(&Method::GET, assets::TEMPLATE).carrying(&ASSET).does("Give what pages load"),
     openapi::ROUTE,

@@ -116,6 +116,8 @@ pub(super) static PAGES: &[Page] = &[
     Page::new("/sign-in", "settings.js", ("Вхід", "Sign in"), ("Пароль вашого дому", "The password of your household")),
     Page::new("/drafts", "drafts.js", ("Чернетки", "Drafts"), ("Пишуть по черзі", "Written in turn")).on(DRAFTS),
     Page::new("/drafts/{id}", "drafts.js", ("Чернетка", "Draft"), ("", "")).on(DRAFTS),
+    Page::new("/collab/invite/{id}", "drafts.js", ("Запрошення", "Invitation"), ("", "")).on(DRAFTS),
+    Page::new("/dashboard/collab", "drafts.js", ("Чернетка", "Draft"), ("", "")).on(DRAFTS),
 ];
 
 #[cfg(test)]

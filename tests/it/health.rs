@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Server, hold_writer, wait_for};
 
-const TABLES: [&str; 24] = [
+const TABLES: [&str; 25] = [
     "audit_anchor",
     "audit_events",
     "calendar_feed",
@@ -15,6 +15,7 @@ const TABLES: [&str; 24] = [
     "ci_captures",
     "ci_undos",
     "draft_collaborators",
+    "draft_invites",
     "draft_segments",
     "drafts",
     "events",

@@ -482,7 +482,7 @@ fn whatever_is_asked_there_are_no_more_series_and_a_scrape_is_quick() {
     };
     assert_eq!((count("GET"), count("POST"), count("other")), (335.0, 334.0, 334.0));
     assert_eq!(scrape.0.into_keys().collect::<Vec<_>>(), before);
-    assert!(before.len() < 2500, "{} series", before.len());
+    assert!(before.len() < 3500, "{} series", before.len());
     // Whatever else the machine does, one of twenty is not held up.
     let mut client = server.connect();
     let quickest = (0..20).map(|_| {

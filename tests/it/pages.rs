@@ -9,7 +9,7 @@ use crate::gate::once;
 use crate::support::{Server, household, inkring};
 
 /// Every page, and whether it is shown by night.
-pub const PAGES: [(&str, bool); 17] = [
+pub const PAGES: [(&str, bool); 19] = [
     ("/ci", false),
     ("/ci/legend", false),
     ("/chat", false),
@@ -24,6 +24,8 @@ pub const PAGES: [(&str, bool); 17] = [
     ("/sign-in", false),
     ("/drafts", false),
     ("/drafts/c9c581dc-7381-4dcd-af63-0491d4e9282e", false),
+    ("/collab/invite/c9c581dc-7381-4dcd-af63-0491d4e9282e", false),
+    ("/dashboard/collab", false),
     ("/kazkar", true),
     ("/kazkar/legends", true),
     ("/kazkar/1", true),
@@ -124,7 +126,7 @@ fn a_page_is_served_where_what_it_stands_on_is() {
     let mut client = server.connect();
     for (path, _) in PAGES {
         let answer = client.get(path, None);
-        let is_there = path.starts_with("/drafts") || path.starts_with("/api/");
+        let is_there = ["/drafts", "/collab/", "/dashboard/", "/api/"].iter().any(|place| path.starts_with(place));
         assert_eq!(answer.status, if is_there { 200 } else { 404 }, "{path}");
         if is_there {
             let html = answer.text();

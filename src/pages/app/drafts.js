@@ -259,5 +259,55 @@ async function look(path, news, tell) {
   }
 }
 
-const id = decodeURIComponent(location.pathname.replace(/\/$/, '').split('/')[2] ?? '');
-known(() => (id ? open(id) : overview()));
+// ---------------------------------------------------------------- an invitation
+
+/** What one is invited to, and a button that accepts. The token stands in the link; it leaves the address bar once it was read. */
+async function invitation(invite) {
+  const path = `/v1/collab/invites/${encodeURIComponent(invite)}`;
+  const token = memory(`invite.${invite}`);
+  const given = new URLSearchParams(location.search).get('token');
+  if (given) {
+    token.value = given;
+    history.replaceState(null, '', location.pathname);
+  }
+  let seen;
+  try {
+    seen = (await request('GET', path, { headers: { 'X-Invite-Token': token.value ?? '' } })).data.data;
+  } catch (problem) {
+    if (problem.status !== 403 && problem.status !== 404) throw problem;
+    const why = problem.status === 404
+      ? t('Такого запрошення немає: його могли прибрати разом із чернеткою.', 'There is no such invitation: it may be gone with its draft.')
+      : t('Це запрошення не для вас, або посилання неповне. Якщо вас звуть інакше, змініть ім’я.', 'This invitation is not for you, or the link is not whole. If you go by another name, change it.');
+    return show(identity(), el('p', { class: 'card', role: 'alert' }, why));
+  }
+  document.querySelector('h1').textContent = seen.draft_title;
+  document.title = `${seen.draft_title} · inkring`;
+  const states = {
+    pending: t(`${seen.created_by_user_id} запрошує вас писати разом. Запрошення діє до: `, `${seen.created_by_user_id} invites you to write together. The invitation is good until: `),
+    accepted: t('Ви вже прийняли це запрошення.', 'You have accepted this invitation.'),
+    revoked: t('Це запрошення відкликали.', 'This invitation was revoked.'),
+    expired: t('Це запрошення більше не діє. Попросіть нове.', 'This invitation has expired. Ask for another one.'),
+  };
+  const draft = `/drafts/${seen.draft_id}`;
+  // One key for one intent, as for all that may be asked for again.
+  const key = crypto.randomUUID();
+  const accept = el('button', { class: 'main', type: 'button', onclick: async () => {
+    accept.disabled = true;
+    try {
+      await request('POST', `${path}/accept`, { json: { token: token.value, idempotency_key: key } });
+      token.value = null;
+      location.assign(draft);
+    } catch (problem) {
+      complain(problem);
+      accept.disabled = false;
+    }
+  } }, t('Прийняти запрошення', 'Accept the invitation'));
+  show(identity(), el('section', { class: 'card' },
+    el('p', {}, states[seen.status], seen.status === 'pending' && say.written(seen.expires_at)),
+    el('div', { class: 'row' }, seen.status === 'pending' ? accept : el('a', { href: draft }, t('До чернетки', 'To the draft')))));
+}
+
+const [, place, second, third] = location.pathname.split('/');
+const id = place === 'drafts' ? decodeURIComponent(second ?? '') : new URLSearchParams(location.search).get('draftId') ?? '';
+if (place === 'collab') known(() => invitation(decodeURIComponent(third ?? '')));
+else known(() => (id ? open(id) : overview()));

@@ -263,7 +263,12 @@ fn without_chance(value: &Value) -> Value {
         Value::Array(items) => items.iter().map(without_chance).collect(),
         Value::Object(members) => {
             let member = |(name, value): (&String, &Value)| {
-                let value = if name == "age_ms" { json!("<milliseconds>") } else { without_chance(value) };
+                let value = match name.as_str() {
+                    "age_ms" => json!("<milliseconds>"),
+                    // Six digits of a token.
+                    "token_hint" => json!("<hint>"),
+                    _ => without_chance(value),
+                };
                 (name.clone(), value)
             };
             members.iter().map(member).collect()
@@ -272,11 +277,15 @@ fn without_chance(value: &Value) -> Value {
     }
 }
 
-/// Puts a sign for each hash, each UUID and each time in a text.
+/// Puts a sign for each hash, each token, each UUID and each time in a text.
 fn text_without_chance(text: &str) -> String {
     const HASH: &str = concat!("hhhhhhhhhhhhhhhh", "hhhhhhhhhhhhhhhh", "hhhhhhhhhhhhhhhh", "hhhhhhhhhhhhhhhh");
-    const SHAPES: [(&str, &str); 6] = [
+    const TOKEN: &str = concat!("hhhhhhhhhhhhhhhh", "hhhhhhhhhhhhhhhh");
+    const SHAPES: [(&str, &str); 8] = [
         (HASH, "<hash>"),
+        (TOKEN, "<token>"),
+        // As Markdown has it.
+        ("dddd-dd-dd dd:dd:dd.dddddd+00:00", "<time>"),
         ("hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh", "<id>"),
         ("dddd-dd-ddTdd:dd:dd.dddddd+00:00", "<time>"),
         ("dddd-dd-ddTdd:dd:dd+00:00", "<time>"),
