@@ -129,6 +129,13 @@ fn the_protocol_is_as_written() {
 }
 
 #[test]
+fn the_uses_of_drafts_can_be_followed() {
+    for path in files("docs/drafts") {
+        carry_out(&path);
+    }
+}
+
+#[test]
 fn the_audit_page_is_as_written() {
     carry_out("docs/AUDIT.md");
 }
