@@ -1,5 +1,7 @@
 //! The place in a text where it was found, to be shown with the words that were searched for.
 
+use std::ops::Range;
+
 use serde_json::{Value, json};
 
 use crate::store::{Search, composed};
@@ -22,12 +24,17 @@ impl Snippet {
     /// That of a record: out of its text, or of its title where only that has the words.
     pub(super) fn of(search: &Search, title: &str, text: &str) -> Self {
         let (title, text) = (composed(title), composed(text));
-        let found = [&text, &title].into_iter().find(|text| search.places(text).next().is_some());
-        Self::in_text(search, found.unwrap_or(&text))
+        let first = |text: &str| search.places(text).next();
+        match first(&text) {
+            Some(first) => Self::around(search, &text, first),
+            None => match first(&title) {
+                Some(first) => Self::around(search, &title, first),
+                None => Self::around(search, &text, 0..0),
+            },
+        }
     }
 
-    fn in_text(search: &Search, text: &str) -> Self {
-        let first = search.places(text).next().unwrap_or(0..0);
+    fn around(search: &Search, text: &str, first: Range<usize>) -> Self {
         let begin = beginning(text, first.start);
         let end = end(text, begin, first.end);
         let piece = &text[begin..end];

@@ -1,5 +1,6 @@
 //! Search in texts, by SQLite's FTS5: words in any order, each a beginning of a word.
 
+use std::borrow::Cow;
 use std::ops::{Range, RangeInclusive};
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
@@ -33,10 +34,20 @@ pub enum Order {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search {
     words: Vec<String>,
+    /// The parts of the words as the index has them, in small letters.
+    parts: Vec<Part>,
     /// Whether a word stands for all that begin with it.
     begins: bool,
     /// Whether titles alone are searched.
     titles: bool,
+}
+
+/// A word as the index has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Part {
+    small: String,
+    /// Whether it is long enough to stand for all that begin with it.
+    is_beginning: bool,
 }
 
 impl Search {
@@ -46,7 +57,10 @@ impl Search {
         let text = composed(text);
         let words: Vec<String> =
             words_in(&text, is_gap).take(SEARCH_MAX_WORDS).map(|(_, word)| word.to_owned()).collect();
-        (!words.is_empty()).then_some(Self { words, begins: true, titles: false })
+        let part = |(is_beginning, part): (bool, &str)| Part { small: small(part).collect(), is_beginning };
+        let of_word = |word| words_in(word, is_seam).map(move |(_, part)| (is_beginning(word), part)).map(part);
+        let parts = words.iter().map(String::as_str).flat_map(of_word).collect();
+        (!words.is_empty()).then_some(Self { words, parts, begins: true, titles: false })
     }
 
     /// The same in titles alone.
@@ -62,27 +76,23 @@ impl Search {
     }
 
     /// Where in a [`composed`] text words are that are searched for, in bytes.
-    pub fn places<'t>(&self, text: &'t str) -> impl Iterator<Item = Range<usize>> + use<'t> {
-        let wanted: Vec<(String, bool)> = self.folded().collect();
-        words_in(text, is_seam).filter_map(move |(at, word)| {
-            let folded = word.to_lowercase();
-            wanted.iter().any(|wanted| is_found(wanted, &folded)).then(|| at..at + word.len())
-        })
+    pub fn places(&self, text: &str) -> impl Iterator<Item = Range<usize>> {
+        let is_wanted = |word| self.parts.iter().any(|part| self.is_found(part, word));
+        words_in(text, is_seam).filter(move |(_, word)| is_wanted(word)).map(|(at, word)| at..at + word.len())
     }
 
     /// Whether a text has all the words.
     #[must_use]
     pub fn is_in(&self, text: &str) -> bool {
-        let text = composed(text).to_lowercase();
-        self.folded().all(|wanted| words_in(&text, is_seam).any(|(_, word)| is_found(&wanted, word)))
+        let text = composed(text);
+        self.parts.iter().all(|part| words_in(&text, is_seam).any(|(_, word)| self.is_found(part, word)))
     }
 
-    /// Each word in small letters, in its parts, and whether they stand for all that begin with them.
-    fn folded(&self) -> impl Iterator<Item = (String, bool)> {
-        self.words.iter().flat_map(|word| {
-            let begins = self.begins && is_beginning(word);
-            words_in(word, is_seam).map(move |(_, part)| (part.to_lowercase(), begins))
-        })
+    /// Letter by letter, because most words differ in the first.
+    fn is_found(&self, part: &Part, word: &str) -> bool {
+        let mut letters = small(word);
+        part.small.chars().all(|wanted| letters.next() == Some(wanted))
+            && (self.begins && part.is_beginning || letters.next().is_none())
     }
 
     /// In the language of FTS5.
@@ -100,12 +110,15 @@ fn is_beginning(word: &str) -> bool {
     word.chars().nth(PREFIX_MIN_CHARS - 1).is_some()
 }
 
-fn is_found((wanted, begins): &(String, bool), word: &str) -> bool {
-    if *begins { word.starts_with(wanted) } else { word == wanted }
+/// A word in small letters.
+fn small(word: &str) -> impl Iterator<Item = char> {
+    word.chars().flat_map(char::to_lowercase)
 }
 
 fn is_gap(letter: char) -> bool {
-    !letter.is_alphanumeric()
+    // All of them are letters; the tables that know it are slow to ask.
+    const CYRILLIC: RangeInclusive<char> = '\u{400}'..='\u{481}';
+    !CYRILLIC.contains(&letter) && !letter.is_alphanumeric()
 }
 
 /// The index parts words at every apostrophe, of which one is a letter.
@@ -126,14 +139,17 @@ fn words_in(text: &str, is_between: fn(char) -> bool) -> impl Iterator<Item = (u
 
 /// The text in the one form in which words are compared: letters with their marks are one each.
 #[must_use]
-pub fn composed(text: &str) -> String {
-    if is_nfc_quick(text.chars()) == IsNormalized::Yes { text.to_owned() } else { text.nfc().collect() }
+pub fn composed(text: &str) -> Cow<'_, str> {
+    match is_nfc_quick(text.chars()) {
+        IsNormalized::Yes => Cow::Borrowed(text),
+        _ => Cow::Owned(text.nfc().collect()),
+    }
 }
 
 impl Connection {
     pub(in crate::store) fn put_text(&self, number: i64, title: &str, body: &str) -> Result<(), Error> {
         let (title, body) = (composed(title), composed(body));
-        self.change_one(PUT, &[number.into(), (&title).into(), (&body).into()])
+        self.change_one(PUT, &[number.into(), (&*title).into(), (&*body).into()])
     }
 
     pub(in crate::store) fn remove_text(&self, number: i64) -> Result<(), Error> {
