@@ -1,4 +1,5 @@
-//! Where films and pictures of the family of MP4 (ISO 14496-12 and 23008-12) say where they were taken.
+//! Where films and pictures of the family of MP4 (ISO 14496-12 and 23008-12) say where they were taken, and how large the
+//! pictures are.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -20,6 +21,8 @@ pub(super) struct Places {
     pub(super) others: Vec<Range<u64>>,
     /// Boxes of a film with a position in them. Their names stand in the last four bytes before.
     pub(super) boxes: Vec<Range<u64>>,
+    /// Width and height of a picture as it is to be shown, in pixels.
+    pub(super) size: Option<(u32, u32)>,
 }
 
 /// A box: its name, and where its content is.
@@ -90,6 +93,7 @@ fn film(file: &File, piece: Piece, found: &mut Places) -> io::Result<()> {
 /// The description of a picture, which says what its items are and where.
 fn picture(file: &File, content: Range<u64>, found: &mut Places) -> io::Result<()> {
     let (mut kinds, mut spots, mut data) = (Vec::new(), Vec::new(), 0);
+    let (mut shown, mut properties, mut owned) = (None, Vec::new(), Vec::new());
     // Behind its version.
     pieces(file, content.start + 4..content.end, &mut 0, &mut |piece, _| {
         let bytes = |piece: &Piece| read_up_to(file, piece.content.clone(), DESCRIPTION_MAX_BYTES);
@@ -97,10 +101,24 @@ fn picture(file: &File, content: Range<u64>, found: &mut Places) -> io::Result<(
             b"iinf" => kinds = items(&bytes(&piece)?),
             b"iloc" => spots = locations(&mut Bytes(&bytes(&piece)?)).unwrap_or_default(),
             b"idat" => data = piece.content.start,
+            b"pitm" => shown = primary(&bytes(&piece)?),
+            b"iprp" => pieces(file, piece.content, &mut 0, &mut |piece, count| {
+                match &piece.name {
+                    b"ipco" => pieces(file, piece.content, count, &mut |piece, _| {
+                        properties.push(Property::of(file, &piece)?);
+                        Ok(())
+                    })?,
+                    b"ipma" => owned.extend(associations(&bytes(&piece)?)),
+                    _ => {}
+                }
+                Ok(())
+            })?,
             _ => {}
         }
         Ok(())
     })?;
+    let of_shown = owned.iter().filter(|(item, _)| Some(*item) == shown);
+    found.size = size(of_shown.filter_map(|(_, number)| properties.get(number.checked_sub(1)?)));
     for (item, kind) in kinds {
         for spot in spots.iter().filter(|spot| spot.item == item) {
             let start = spot.range.start.saturating_add(if spot.is_in_data { data } else { 0 });
@@ -116,6 +134,73 @@ fn picture(file: &File, content: Range<u64>, found: &mut Places) -> io::Result<(
         }
     }
     Ok(())
+}
+
+/// What is said of a picture's items.
+#[derive(Debug, Clone, Copy)]
+enum Property {
+    /// Width and height in pixels.
+    Size(u32, u32),
+    /// Turned so many times by a quarter before it is shown.
+    Turned(u8),
+    Other,
+}
+
+impl Property {
+    fn of(file: &File, piece: &Piece) -> io::Result<Self> {
+        let is_long = |bytes: u64| piece.content.end - piece.content.start >= bytes;
+        Ok(match &piece.name {
+            // Behind its version.
+            b"ispe" if is_long(12) => match read::<8>(file, piece.content.start + 4)? {
+                Some([a, b, c, d, e, f, g, h]) => {
+                    Self::Size(u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]))
+                }
+                None => Self::Other,
+            },
+            b"irot" if is_long(1) => {
+                read::<1>(file, piece.content.start)?.map_or(Self::Other, |[turns]| Self::Turned(turns & 3))
+            }
+            _ => Self::Other,
+        })
+    }
+}
+
+/// The size that these properties of one item come to, in their order.
+fn size<'p>(properties: impl Iterator<Item = &'p Property>) -> Option<(u32, u32)> {
+    properties.fold(None, |size, property| match property {
+        Property::Size(width, height) if *width > 0 && *height > 0 => Some((*width, *height)),
+        Property::Turned(turns) if turns % 2 == 1 => size.map(|(width, height)| (height, width)),
+        _ => size,
+    })
+}
+
+/// The number of the item that is shown.
+fn primary(bytes: &[u8]) -> Option<u64> {
+    let mut bytes = Bytes(bytes);
+    let version = bytes.number(4)? >> 24;
+    bytes.number(if version == 0 { 2 } else { 4 })
+}
+
+/// Each item with the numbers of its properties, which are counted from 1. There are no more than there are bytes.
+fn associations(bytes: &[u8]) -> Vec<(u64, usize)> {
+    let mut found = Vec::new();
+    // Where it breaks off, what is before is taken.
+    let _ = associate(&mut Bytes(bytes), &mut found);
+    found
+}
+
+fn associate(bytes: &mut Bytes<'_>, found: &mut Vec<(u64, usize)>) -> Option<()> {
+    let head = bytes.number(4)?;
+    let (item_size, number_size) = (if head >> 24 == 0 { 2 } else { 4 }, if head & 1 == 1 { 2 } else { 1 });
+    // The upper bit says that the property has to be understood.
+    let mask = if number_size == 2 { 0x7fff } else { 0x7f };
+    for _ in 0..bytes.number(4)? {
+        let item = bytes.number(item_size)?;
+        for _ in 0..bytes.number(1)? {
+            found.push((item, (bytes.number(number_size)? & mask) as usize));
+        }
+    }
+    Some(())
 }
 
 /// Takes numbers from the front.
@@ -197,13 +282,22 @@ pub(super) mod tests {
         let infe = |item: u8, kind: &[u8]| a_box(b"infe", &[&[2, 0, 0, 0, 0, item, 0, 0], kind, b"\0"].concat());
         let iinf = [&[0, 0, 0, 0, 0, 3][..], &infe(1, b"hvc1"), &infe(2, b"Exif"), &infe(3, b"mime")].concat();
         let exif = [&[0, 0, 0, 6][..], b"Exif\0\0", exif].concat();
+        // A thumbnail first, and the picture itself lies on its side.
+        let ispe = |width: u32, height: u32| {
+            a_box(b"ispe", &[&[0; 4][..], &width.to_be_bytes(), &height.to_be_bytes()].concat())
+        };
+        let ipco =
+            a_box(b"ipco", &[ispe(160, 120), a_box(b"hvcC", b"x"), ispe(4032, 3024), a_box(b"irot", &[1])].concat());
+        let ipma = a_box(b"ipma", &[0, 0, 0, 0, 0, 0, 0, 2, 0, 4, 1, 1, 0, 1, 3, 0x82, 3, 0x84]);
+        let iprp = a_box(b"iprp", &[ipco, ipma].concat());
+        let pitm = a_box(b"pitm", &[0, 0, 0, 0, 0, 1]);
         let made = |from: u32| {
             let spot = |item: u8, at: u32, length: usize| {
                 [&[0, item, 0, 0, 0, 0, 0, 1][..], &at.to_be_bytes(), &(length as u32).to_be_bytes()].concat()
             };
             let spots = [spot(2, from, exif.len()), spot(3, from + exif.len() as u32, xmp.len())].concat();
             let iloc = [&[1, 0, 0, 0, 0x44, 0, 0, 2][..], &spots].concat();
-            let meta = [&[0; 4][..], &a_box(b"iinf", &iinf), &a_box(b"iloc", &iloc)].concat();
+            let meta = [&[0; 4][..], &pitm, &a_box(b"iinf", &iinf), &a_box(b"iloc", &iloc), &iprp].concat();
             [a_box(b"ftyp", b"heic\0\0\0\0mif1heic"), a_box(b"meta", &meta)].concat()
         };
         let from = made(0).len() as u32 + 8;
@@ -224,6 +318,7 @@ pub(super) mod tests {
         let places = found(&bytes).unwrap();
         assert_eq!(texts(&bytes, &places.exif), [b"II*\0 the rest"]);
         assert_eq!(texts(&bytes, &places.others), [b"<x:xmpmeta/>"]);
+        assert_eq!(places.size, Some((3024, 4032)), "as it is shown");
     }
 
     #[test]

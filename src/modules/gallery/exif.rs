@@ -84,6 +84,7 @@ impl Look {
             }
             "image/heic" | "image/heif" | "image/avif" => {
                 let found = places(file, end)?;
+                look.facts.size = found.size;
                 found.others.into_iter().for_each(|range| look.blank(range));
                 for range in found.exif {
                     look.exif(file, range)?;
@@ -646,7 +647,7 @@ mod tests {
     fn a_heic_is_served_without_its_position() {
         let bytes = heic(&exif(true), b"<x LATITUDE>");
         let found = look("image/heic", &bytes);
-        let expected = Facts { taken: Some(TAKEN), orientation: 1, size: None };
+        let expected = Facts { taken: Some(TAKEN), orientation: 1, size: Some((3024, 4032)) };
         assert_eq!((found.facts, found.is_private), (expected, true));
         let out = copied("image/heic", &bytes);
         assert_eq!(out.len(), bytes.len());
