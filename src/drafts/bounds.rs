@@ -18,6 +18,7 @@ use super::spent_keys::{KEY_LIFE_HOURS, REMOVED_MAX_KEYS, SLICE_KEYS};
 use super::timeline::TIMELINE_MAX_EVENTS;
 use super::view::WHOLE_MAX_BYTES;
 use super::walk::STEP_ROWS;
+use super::watchers::NAMED_MAX_WATCHERS;
 use crate::settings::BoundRow;
 
 pub(crate) const BOUNDS: &[BoundRow] = &[
@@ -87,6 +88,9 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
             "the next ones with the next step",
         )
         .tested_by("all_that_the_head_counts_comes_once_and_in_order"),
+    BoundRow::new(&DRAFTS, "NAMED_MAX_WATCHERS", NAMED_MAX_WATCHERS as u64, "users")
+        .of("The watchers of a draft that one answer names.", "the rest is counted")
+        .tested_by("more_watchers_than_are_named_are_counted"),
     BoundRow::new(&DRAFTS, "DAMAGED_MAX", DAMAGED_MAX as u64, "drafts")
         .of("The damaged drafts that are remembered.", "each request for another one finds out anew")
         .tested_by("what_is_damaged_is_remembered_and_nothing_else_and_not_without_end"),

@@ -10,7 +10,7 @@ use super::options::{self, Options, SocketOptions};
 use super::shared::Shared;
 use super::{
     analytics, bounds, card, error, history, insights, invites, newer, retention, routes, smart_pass, smoke, socket,
-    spent_keys, turns, view,
+    spent_keys, turns, view, watchers,
 };
 use crate::feature::{Feature, House, Replacement, Running, ShardParts, StartError};
 use crate::gate::{Live, Routes};
@@ -33,6 +33,7 @@ pub static FEATURE: Feature = Feature {
         &history::ROUTES,
         &analytics::ROUTES,
         &insights::ROUTES,
+        &watchers::ROUTES,
         &[socket::ROUTE],
     ],
     describe: |route| SHEET.describe(route),

@@ -47,6 +47,7 @@ mod turns;
 mod version;
 mod view;
 mod walk;
+mod watchers;
 
 use crate::store::Migration;
 

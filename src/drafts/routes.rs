@@ -18,7 +18,7 @@ use super::replay::{self, Page};
 use super::shared::Shared;
 use super::store::{self, NewDraft};
 use super::version::Known;
-use super::{analytics, card, history, insights, invites, smart_pass, turns, view};
+use super::{analytics, card, history, insights, invites, smart_pass, turns, view, watchers};
 use crate::audit::{Entry, Field};
 use crate::feature::ShardParts;
 use crate::gate::validate::{Check, Length};
@@ -54,6 +54,7 @@ pub(super) fn routes(routes: &mut Routes, parts: ShardParts, shared: Shared) {
     history::routes(routes, &desk);
     analytics::routes(routes, &desk);
     insights::routes(routes, &desk);
+    watchers::routes(routes, &desk);
 }
 
 fn create(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {

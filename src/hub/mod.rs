@@ -18,5 +18,5 @@ mod topics;
 pub use counters::Counters;
 pub use interest::{Hub, Subscription};
 pub use published::{Batch, Mailbox, Published, SocketAddress};
-pub use seats::{Full, Replaced, Seat, SeatLimits, Seats};
+pub use seats::{Full, Replaced, Seat, SeatLimits, Seats, Sitters};
 pub use topics::Topics;

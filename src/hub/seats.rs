@@ -8,7 +8,6 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::Hash;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -45,7 +44,7 @@ pub enum Full {
 #[derive(Default)]
 struct Counts {
     all: usize,
-    topics: HashMap<Topic, usize>,
+    topics: HashMap<Topic, Sitting>,
     users: HashMap<Arc<str>, usize>,
     /// The number of the last seat.
     last: u64,
@@ -55,6 +54,23 @@ struct Counts {
     debtors: BTreeMap<(Arc<str>, u64), (Topic, SocketAddress)>,
     /// Seats that were given up while somebody sits there. They are not counted any more.
     given_up: HashSet<u64>,
+}
+
+/// Who sits at one topic.
+#[derive(Default)]
+struct Sitting {
+    open: usize,
+    /// The seats of each user.
+    users: BTreeMap<Arc<str>, usize>,
+}
+
+/// The users who sit at one topic, as many as were asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sitters {
+    /// The first ones by name.
+    pub users: Vec<Arc<str>>,
+    /// How many users there are in all.
+    pub count: usize,
 }
 
 /// The counts, shared by all shards.
@@ -82,7 +98,7 @@ impl Seats {
     pub fn take(&self, topic: &Topic, user: &str, limits: &SeatLimits) -> Result<Seat, Full> {
         let (topic, user): (Topic, Arc<str>) = (topic.clone(), user.into());
         let mut counts = self.0.lock();
-        let of_topic = counts.topics.get(&topic).copied().unwrap_or_default();
+        let of_topic = counts.topics.get(&topic).map_or(0, |sitting| sitting.open);
         let of_user = counts.users.get(&user).copied().unwrap_or_default();
         if counts.all >= limits.global {
             return Err(Full::Global);
@@ -105,7 +121,9 @@ impl Seats {
         counts.last += 1;
         counts.users_limited = limits.per_user < usize::MAX;
         let number = counts.last;
-        *counts.topics.entry(topic.clone()).or_default() += 1;
+        let sitting = counts.topics.entry(topic.clone()).or_default();
+        sitting.open += 1;
+        *sitting.users.entry(Arc::clone(&user)).or_default() += 1;
         *counts.users.entry(Arc::clone(&user)).or_default() += 1;
         drop(counts);
         if let Some(replaced) = replaced {
@@ -118,6 +136,13 @@ impl Seats {
     /// Sockets open in all.
     pub fn open(&self) -> usize {
         self.0.lock().all
+    }
+
+    /// Who sits at this topic: at most so many of them by name.
+    pub fn sitters(&self, topic: &Topic, most: usize) -> Sitters {
+        let counts = self.0.lock();
+        let Some(sitting) = counts.topics.get(topic) else { return Sitters::default() };
+        Sitters { users: sitting.users.keys().take(most).cloned().collect(), count: sitting.users.len() }
     }
 
     /// Topics that have a socket.
@@ -144,8 +169,22 @@ impl Counts {
 
     fn give_back(&mut self, topic: &Topic, user: &Arc<str>) {
         self.all -= 1;
-        give_back(&mut self.topics, topic);
-        give_back(&mut self.users, user);
+        if let Some(open) = self.users.get_mut(user) {
+            *open -= 1;
+            if *open == 0 {
+                self.users.remove(user);
+            }
+        }
+        let Some(sitting) = self.topics.get_mut(topic) else { return };
+        sitting.open -= 1;
+        if sitting.open == 0 {
+            self.topics.remove(topic);
+        } else if let Some(seats) = sitting.users.get_mut(user) {
+            *seats -= 1;
+            if *seats == 0 {
+                sitting.users.remove(user);
+            }
+        }
     }
 }
 
@@ -178,16 +217,6 @@ impl Drop for Seat {
         counts.debtors.remove(&(Arc::clone(&self.user), self.number));
         if !counts.given_up.remove(&self.number) {
             counts.give_back(&self.topic, &self.user);
-        }
-    }
-}
-
-/// One less of this; none is forgotten.
-fn give_back<K: Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
-    if let Some(open) = counts.get_mut(key) {
-        *open -= 1;
-        if *open == 0 {
-            counts.remove(key);
         }
     }
 }
@@ -282,6 +311,25 @@ mod tests {
         drop((first, third, fourth, fifth));
         let counts = seats.0.lock();
         assert!(counts.all == 0 && counts.debtors.is_empty() && counts.given_up.is_empty());
+    }
+
+    #[test]
+    fn who_sits_at_a_topic_is_named_once() {
+        let seats = Seats::default();
+        let take = |name: &str, user: &str| seats.take(&topic(name), user, &NONE).unwrap();
+        let sitters = |most| {
+            let Sitters { users, count } = seats.sitters(&topic("a"), most);
+            (users.iter().map(ToString::to_string).collect::<Vec<_>>(), count)
+        };
+        assert_eq!(sitters(9), (vec![], 0));
+        let first = take("a", "bob");
+        let (second, _third, _other) = (take("a", "bob"), take("a", "alice"), take("b", "carol"));
+        assert_eq!(sitters(9), (vec!["alice".into(), "bob".into()], 2));
+        assert_eq!(sitters(1), (vec!["alice".into()], 2));
+        drop(first);
+        assert_eq!(sitters(9).1, 2, "one of two sockets is closed");
+        drop(second);
+        assert_eq!(sitters(9), (vec!["alice".into()], 1));
     }
 
     #[test]

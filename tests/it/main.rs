@@ -27,6 +27,7 @@ mod drafts_invites;
 mod drafts_smart;
 mod drafts_timeline;
 mod drafts_versions;
+mod drafts_watchers;
 mod events;
 mod faults;
 mod gate;
