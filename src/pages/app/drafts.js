@@ -8,6 +8,8 @@ const DRAFTS = '/v1/collab/drafts';
 const SEGMENT_MAX = 500;
 /** How often a page without a token looks for news: a browser sends no name with a socket. */
 const LOOK_MS = 3_000;
+/** How often a page that is seen asks who watches. */
+const WATCHERS_MS = 20_000;
 
 // ---------------------------------------------------------------- who one is
 
@@ -30,6 +32,9 @@ function headers() {
   if (me.token) return { Authorization: `Bearer ${me.token}` };
   return me.name ? { 'X-User-Id': me.name } : {};
 }
+
+/** A key for one intent. `crypto.randomUUID` is not there on a page that comes over plain HTTP from another machine. */
+const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 
 const request = (method, path, options = {}) => ask(method, path, { quiet: true, ...options, headers: { ...headers(), ...options.headers } });
 
@@ -69,12 +74,15 @@ function introduce(then, wrong) {
   show(el('section', { class: 'card' }, el('h2', {}, t('Хто ви?', 'Who are you?')), node));
 }
 
-const identity = () => el('p', { class: 'quiet small' }, t('Ви — ', 'You are '), el('strong', {}, me.name), ' ',
-  el('button', { type: 'button', class: 'plain', onclick: () => { kept.value = null; location.reload(); } }, t('Змінити', 'Change')));
+const identity = () => (me.name
+  ? el('p', { class: 'quiet small' }, t('Ви — ', 'You are '), el('strong', {}, me.name), ' ',
+    el('button', { type: 'button', class: 'plain', onclick: () => { kept.value = null; location.reload(); } }, t('Змінити', 'Change')))
+  : el('p', { class: 'quiet small' }, t('Ви читаєте без імені. ', 'You are reading without a name. '),
+    el('button', { type: 'button', class: 'plain', onclick: () => introduce(() => location.reload()) }, t('Сказати, хто ви', 'Say who you are'))));
 
-/** Runs this as somebody; asks who that is if the server wants to know. */
-async function known(run) {
-  if (!me.name) return introduce(() => known(run));
+/** Runs this as somebody; asks who that is if the server wants to know. Where `anybody` may do it, it is tried first. */
+async function known(run, { anybody = false } = {}) {
+  if (!me.name && !anybody) return introduce(() => known(run));
   try {
     await run();
   } catch (problem) {
@@ -137,6 +145,7 @@ async function open(id) {
   const text = el('ol', { class: 'segments', 'aria-label': t('Текст', 'Text') });
   const place = el('div', { class: 'form' });
   const state = el('p', { class: 'quiet small' });
+  const watching = el('p', { class: 'quiet small' });
   let draft;
 
   /** What one writes survives a closed page; it goes when the server has it. */
@@ -145,13 +154,14 @@ async function open(id) {
   const sayLeft = () => { left.textContent = t(`Лишилося знаків: ${SEGMENT_MAX - content.value.length}`, `${SEGMENT_MAX - content.value.length} characters left`); };
   content.addEventListener('input', () => { written.value = content.value; sayLeft(); });
   content.addEventListener('keydown', (event) => { if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) writing.requestSubmit(); });
-  // One key for one intent: an answer that was lost is asked for again, and nothing is written twice.
-  let key = crypto.randomUUID();
+  // One key for one intent: what is sent again because an answer was lost is not written twice. Another text is another intent.
+  let intent = {};
   const writing = el('form', { class: 'card', onsubmit: (event) => {
     event.preventDefault();
     if (content.value.trim()) act(async () => {
-      const { data } = await request('POST', `${path}/segments`, { json: { content: content.value, idempotency_key: key } });
-      key = crypto.randomUUID();
+      if (intent.content !== content.value) intent = { content: content.value, idempotency_key: newKey() };
+      const { data } = await request('POST', `${path}/segments`, { json: intent });
+      intent = {};
       content.value = '';
       written.value = null;
       sayLeft();
@@ -173,12 +183,15 @@ async function open(id) {
     }
   }
 
+  let pass = {};
   const members = () => [draft.creator_id, ...draft.collaborators];
   const passing = () => {
     const others = members().filter((member) => member !== me.name);
     if (others.length === 0) return el('p', { class: 'quiet' }, t('Передати перстень нікому: запросіть когось.', 'There is nobody to pass the ring to: invite somebody.'));
     return el('div', { class: 'row', role: 'group', 'aria-label': t('Передати перстень', 'Pass the ring') }, t('Передати перстень:', 'Pass the ring to:'), others.map((member) => el('button', { type: 'button', onclick: () => act(async () => {
-      const { data } = await request('POST', `${path}/pass-ring`, { json: { to_user_id: member, idempotency_key: crypto.randomUUID() } });
+      if (pass.to_user_id !== member) pass = { to_user_id: member, idempotency_key: newKey() };
+      const { data } = await request('POST', `${path}/pass-ring`, { json: pass });
+      pass = {};
       take(data.data);
     }) }, member)));
   };
@@ -190,8 +203,10 @@ async function open(id) {
         act(async () => {
           const { data } = await request('POST', `${path}/collaborators?${new URLSearchParams({ collaborator_id: name.value.trim() })}`);
           take(data.data);
-          await navigator.clipboard?.writeText(location.href).catch(() => {});
-          toast(t('Додано. Адресу сторінки скопійовано: надішліть її.', 'Added. The address of this page was copied: send it.'));
+          const copied = await navigator.clipboard?.writeText(location.href).then(() => true, () => false);
+          toast(copied
+            ? t('Додано. Адресу сторінки скопійовано: надішліть її.', 'Added. The address of this page was copied: send it.')
+            : t('Додано. Надішліть адресу цієї сторінки.', 'Added. Send the address of this page.'));
         });
       } },
       el('div', { class: 'field' }, el('label', { for: 'other' }, t('Ім’я', 'Name')), name),
@@ -225,7 +240,7 @@ async function open(id) {
     take(data.data);
   };
   await read();
-  show(identity(), turn, text, place, state, el('p', {}, el('a', { href: '/drafts' }, t('До всіх чернеток', 'To all drafts'))));
+  show(identity(), turn, text, place, watching, state, el('p', {}, el('a', { href: '/drafts' }, t('До всіх чернеток', 'To all drafts'))));
 
   const states = {
     connecting: t('З’єднуюся…', 'Connecting…'), live: t('Зміни видно одразу.', 'Changes show at once.'),
@@ -234,10 +249,29 @@ async function open(id) {
   // Readings run one after another, so that an older one never shows over a newer.
   let last = Promise.resolve();
   const news = () => (last = last.then(() => read()).catch(complain));
+  present(path, watching, () => members().includes(me.name));
   if (me.token) {
     watchDraft({ draftId: id, token: me.token, onReread: (_, signal) => read(signal), onEvent: news, onState: (now) => { state.textContent = states[now]; } });
   } else {
     look(path, news, (there) => { state.textContent = there ? states.live : states.waiting; });
+  }
+}
+
+/** Tells a member who has the draft open besides oneself, while the page is seen. */
+async function present(path, node, isMember) {
+  for (;;) {
+    if (!document.hidden && isMember()) {
+      try {
+        const { data: { data } } = await request('GET', `${path}/watchers`);
+        const others = data.watchers.filter((name) => name !== me.name);
+        const more = data.count - data.watchers.length;
+        const names = [...others, more > 0 && t(`і ще ${more}`, `${more} more`)].filter(Boolean);
+        node.textContent = names.length ? `${t('Зараз дивляться: ', 'Watching now: ')}${names.join(', ')}` : '';
+      } catch {
+        node.textContent = '';
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, WATCHERS_MS));
   }
 }
 
@@ -290,7 +324,7 @@ async function invitation(invite) {
   };
   const draft = `/drafts/${seen.draft_id}`;
   // One key for one intent, as for all that may be asked for again.
-  const key = crypto.randomUUID();
+  const key = newKey();
   const accept = el('button', { class: 'main', type: 'button', onclick: async () => {
     accept.disabled = true;
     try {
@@ -310,4 +344,4 @@ async function invitation(invite) {
 const [, place, second, third] = location.pathname.split('/');
 const id = place === 'drafts' ? decodeURIComponent(second ?? '') : new URLSearchParams(location.search).get('draftId') ?? '';
 if (place === 'collab') known(() => invitation(decodeURIComponent(third ?? '')));
-else known(() => (id ? open(id) : overview()));
+else known(() => (id ? open(id) : overview()), { anybody: Boolean(id) });
