@@ -1,15 +1,20 @@
 //! The description of the API (contract 04 §1.4): it has all that is served and nothing else, and what it says can be relied on.
 
 use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
 
 use http::Method;
 use inkring::features;
 use inkring::gate::Route;
 use serde_json::{Value, json};
 
+use crate::repository::root;
+use crate::support::needs::skip;
 use crate::support::{Server, household};
 
 const DOCUMENT: &str = "/api/openapi.json";
+/// What schemathesis looks at in each answer.
+const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance";
 
 /// Method and path of each operation.
 fn operations(document: &Value) -> BTreeSet<(String, String)> {
@@ -70,6 +75,31 @@ fn what_is_switched_off_is_not_described() {
         described.iter().all(|(_, path)| !path.starts_with("/api/v1") && !path.starts_with("/rooms")),
         "{described:?}"
     );
+}
+
+/// A program that knows nothing but the description asks for everything in it, with good and with bad values: nothing fails in the
+/// server, and every answer has the status, the type and the shape that the description says.
+#[test]
+fn a_program_that_believes_the_description_is_not_deceived() {
+    let schemathesis = root().join("target/clients/python/bin/schemathesis");
+    if !schemathesis.is_file() {
+        return skip("schemathesis, as .ci/run installs it");
+    }
+    let unlimited = [("MODULES_LIMIT_PER_MINUTE", "10000"), ("MODULES_LIMIT_PER_HOUR", "10000")];
+    let server = Server::with(&unlimited);
+    // It keeps notes where it runs.
+    let directory = tempfile::tempdir().unwrap();
+    let output = Command::new(schemathesis)
+        .current_dir(directory.path())
+        .args(["run", &format!("http://{}{DOCUMENT}", server.address), "--header", "X-User-Id: alice"])
+        // Bounded, and the same in every run.
+        .args(["--phases", "fuzzing", "--max-examples", "3", "--seed", "1", "--workers", "2"])
+        .args(["--checks", CHECKS, "--suppress-health-check", "all", "--request-timeout", "30", "--no-color"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Whether a value is what a schema says, as far as our schemas say anything: types, required members, items, references.
