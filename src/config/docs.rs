@@ -97,6 +97,9 @@ fn explanation(knob: &Knob) -> String {
     if !knob.aliases.is_empty() {
         let _ = write!(text, " Also read as {}.", knob.aliases.join(", "));
     }
+    if let Some(port) = knob.port {
+        let _ = write!(text, " Where it is not set, {port} gives the port, and every IPv4 address is listened on.");
+    }
     if let Some(file) = knob.file_names().next() {
         let credential = knob.name.to_ascii_lowercase();
         let _ = write!(text, " Also read from the file {file} names, or the systemd credential {credential}.");

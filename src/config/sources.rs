@@ -146,7 +146,17 @@ impl Sources {
             }
             return Ok(Some(given));
         }
-        in_texts(knob, (&self.file.pairs, &self.file.name, Origin::SettingsFile, Origin::NamedInFile))
+        let file = in_texts(knob, (&self.file.pairs, &self.file.name, Origin::SettingsFile, Origin::NamedInFile))?;
+        Ok(file.or_else(|| self.port(knob)))
+    }
+
+    /// The port alone, where a platform gives it.
+    fn port(&self, knob: &Knob) -> Option<Given<'_>> {
+        let places = [(&self.environment, Origin::Environment), (&self.file.pairs, Origin::SettingsFile)];
+        let (name, port, origin) = places
+            .into_iter()
+            .find_map(|(texts, origin)| given(knob.port?.to_owned(), texts).map(|(name, port)| (name, port, origin)))?;
+        Some(Given { name, text: Cow::Owned(format!(":{port}")), origin, exposed: None })
     }
 
     /// Whether anything is given for `knob`, good or bad.
@@ -208,7 +218,7 @@ fn is_known(name: &str) -> bool {
 }
 
 fn known_names() -> impl Iterator<Item = String> {
-    KNOBS.iter().flat_map(|knob| knob.names().map(str::to_owned).chain(knob.file_names()))
+    KNOBS.iter().flat_map(|knob| knob.names().chain(knob.port).map(str::to_owned).chain(knob.file_names()))
 }
 
 /// What one place gives for a knob: the texts themselves, what to call it, and the origins of a text and of a file.

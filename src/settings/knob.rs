@@ -77,6 +77,8 @@ pub struct Knob {
     pub name: &'static str,
     /// Older names still understood; the name wins over them.
     pub aliases: &'static [&'static str],
+    /// The variable by which a platform gives a port alone, for every IPv4 address: heard when nothing else says where.
+    pub port: Option<&'static str>,
     /// Where it is listed.
     pub section: &'static Section,
     /// The knob of that section behind which it is listed, where it does not follow those of its owner.
@@ -151,6 +153,7 @@ impl Knob {
             in_status: None,
             private: false,
             at_bound: None,
+            port: None,
         }
     }
 
@@ -212,6 +215,12 @@ impl Knob {
     #[must_use]
     pub const fn also(self, aliases: &'static [&'static str]) -> Self {
         Self { aliases, ..self }
+    }
+
+    /// Also given by a port alone.
+    #[must_use]
+    pub const fn or_port(self, name: &'static str) -> Self {
+        Self { port: Some(name), ..self }
     }
 
     /// One that strict must be told.

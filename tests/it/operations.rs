@@ -2,8 +2,11 @@
 //! container fit the server.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use inkring::config::knobs::KNOBS;
+use uuid::Uuid;
 
 use crate::docs::blocks;
 use crate::repository::read;
@@ -141,7 +144,58 @@ fn the_container_runs_verbs_and_settings_that_exist() {
     assert!(!user.starts_with('0') && user != "root");
     // What the build reads is what is copied.
     let ignored = read("docs/deploy/Dockerfile.dockerignore");
-    for needed in ["src", "systemd", "bench", "schema.sql", "Cargo.toml", "Cargo.lock"] {
+    let build = read("build.rs");
+    let constants = build.lines().filter_map(|line| line.strip_prefix("const ")?.split('"').nth(1));
+    let read_by_it: Vec<&str> = constants.filter(|path| path.contains('/') && !path.starts_with("src/")).collect();
+    assert_eq!(read_by_it, ["docs/clients/inkring.js"]);
+    for needed in [
+        "src",
+        "build.rs",
+        "docs/clients/inkring.js",
+        "systemd",
+        "bench",
+        "testkit",
+        "schema.sql",
+        "Cargo.toml",
+        "Cargo.lock",
+    ] {
         assert!(ignored.lines().any(|line| line == format!("!{needed}")), "{needed} is not copied");
     }
+}
+
+#[test]
+fn the_composed_containers_are_set_up_with_settings_that_a_start_in_production_takes() {
+    let file = read("docs/deploy/compose.yml");
+    let (_, environment) = file.split_once("    environment:\n").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let secret = |name: &str| {
+        let path = directory.path().join(name);
+        fs::write(&path, format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        path.display().to_string()
+    };
+    let settings: Vec<(String, String)> = environment
+        .lines()
+        .take_while(|line| line.starts_with("      "))
+        .map(|line| {
+            let (name, value) = line.trim().split_once(": ").unwrap();
+            let value = value.trim_matches('"');
+            match value.strip_prefix("/run/secrets/") {
+                Some(name_of_secret) => {
+                    assert!(file.contains(&format!("\n  {name_of_secret}:\n    file: ./secrets/{name_of_secret}\n")));
+                    (name.to_owned(), secret(name_of_secret))
+                }
+                None => (name.to_owned(), value.to_owned()),
+            }
+        })
+        .collect();
+    let output = inkring(directory.path())
+        .args(["check-config", "--strict"])
+        .env("ENV", "production")
+        .env("BACKUP_DIR", directory.path().join("backups"))
+        .envs(settings)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(file.contains("\"127.0.0.1:8001:8001\""), "the private plane is for this machine alone");
 }

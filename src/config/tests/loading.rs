@@ -60,6 +60,21 @@ fn precedence_and_aliases() {
 }
 
 #[test]
+fn a_port_alone_is_heard_when_nothing_else_says_where() {
+    let read = |env: &[(&str, &str)], file: &[(&str, &str)]| {
+        let loaded = load(&Sources::from_pairs(env, file), false).unwrap();
+        let found = loaded.settings.iter().find(|s| s.knob.name == "LISTEN_ADDR").unwrap();
+        (found.shown(), found.origin)
+    };
+    let (port, address) = (("PORT", "9000"), ("LISTEN_ADDR", "127.0.0.1:1"));
+    assert_eq!(read(&[port], &[]), ("0.0.0.0:9000".to_owned(), Origin::Environment));
+    assert_eq!(read(&[], &[port]), ("0.0.0.0:9000".to_owned(), Origin::SettingsFile));
+    assert_eq!(read(&[port], &[address]), ("127.0.0.1:1".to_owned(), Origin::SettingsFile));
+    assert_eq!(read(&[port, address], &[]), ("127.0.0.1:1".to_owned(), Origin::Environment));
+    assert!(problems(&[("PORT", "http")], &[])[0].starts_with("PORT=:http is not an address"));
+}
+
+#[test]
 fn a_bad_value_falls_back_or_stops_the_start() {
     let loaded = from_env(&[("SHARDS", "257"), ("LOG_LEVEL", "loud")]).unwrap();
     assert_eq!(
