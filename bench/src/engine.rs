@@ -14,6 +14,7 @@ use inkring::hub::Hub;
 use inkring::store::{self, Job, JobTimes, StoreError, Tx, Verdict, Writer, WriterHandle};
 
 use crate::http::SEGMENTS;
+use crate::load::Histogram;
 use crate::options::Result;
 
 pub const CLIENTS: usize = 64;
@@ -31,6 +32,7 @@ struct EngineJob {
     draft_id: String,
     work: Work,
     written: bool,
+    asked: Instant,
     done: Sender<Done>,
 }
 
@@ -39,22 +41,89 @@ struct Done {
     client: usize,
     right: bool,
     append: bool,
+    took: Duration,
+}
+
+/// What the engine got through.
+pub struct Appends {
+    pub per_second: f64,
+    /// From handing a job in to hearing of it.
+    pub latency: Histogram,
 }
 
 /// Appends per second that 64 logical clients, each with one outstanding append, get committed in
 /// a new database in `directory`. The creation of drafts takes its time, but is not counted.
 pub fn engine_appends_per_second(directory: &Path, duration: Duration) -> Result<f64> {
-    let store = store::open(&directory.join("engine.db"), &inkring::features::schema())?;
-    let writer = Writer::start(store, QUEUE_JOBS, Arc::new(Hub::new(Clock::system())), Clock::system())?;
-    let rate = drive(&writer.handle(), duration);
-    writer.stop();
-    rate
+    Ok(appends(directory, CLIENTS, duration)?.per_second)
 }
 
-fn drive(writer: &WriterHandle, duration: Duration) -> Result<f64> {
+/// The same for so many clients, with how long each waited.
+pub fn appends(directory: &Path, clients: usize, duration: Duration) -> Result<Appends> {
+    let store = store::open(&directory.join("engine.db"), &inkring::features::schema())?;
+    let writer = Writer::start(store, QUEUE_JOBS, Arc::new(Hub::new(Clock::system())), Clock::system())?;
+    let appends = drive(&writer.handle(), clients, duration);
+    writer.stop();
+    appends
+}
+
+/// Appends `count` segments to a new draft of this user's in the database in `directory`, and says its id.
+pub fn fill(database: &Path, user: &str, count: usize) -> Result<String> {
+    let store = store::open(database, &inkring::features::schema())?;
+    let writer = Writer::start(store, QUEUE_JOBS, Arc::new(Hub::new(Clock::system())), Clock::system())?;
+    let draft_id = uuid::Uuid::new_v4().to_string();
+    let (done, is_done) = channel();
+    let job = Fill { user: user.to_owned(), draft_id: draft_id.clone(), count, result: Err("not run".into()), done };
+    writer.handle().submit(Box::new(job)).map_err(|_| "the queue is full")?;
+    let filled = is_done.recv_timeout(PATIENCE * 6)?;
+    writer.stop();
+    filled?;
+    Ok(draft_id)
+}
+
+struct Fill {
+    user: String,
+    draft_id: String,
+    count: usize,
+    result: std::result::Result<(), String>,
+    done: Sender<std::result::Result<(), String>>,
+}
+
+impl Fill {
+    fn work(&self, tx: &mut Tx<'_>) -> Result<()> {
+        let new = drafts::NewDraft {
+            draft_id: self.draft_id.clone(),
+            creator_id: self.user.clone(),
+            title: "bench".into(),
+            platform: "x".into(),
+            initial_segment: None,
+        };
+        drafts::create(tx, &new, "bench")?;
+        let content = "x".repeat(500);
+        for _ in 0..self.count {
+            let head = drafts::lock_head(tx, &self.draft_id)?.ok_or("no draft")?;
+            drafts::append(tx, &head, &uuid::Uuid::new_v4().to_string(), &content, "bench")?;
+        }
+        Ok(())
+    }
+}
+
+impl Job for Fill {
+    fn run(&mut self, tx: &mut Tx<'_>) -> Verdict {
+        self.result = self.work(tx).map_err(|error| error.to_string());
+        if self.result.is_ok() { Verdict::Keep } else { Verdict::Undo }
+    }
+
+    fn settle(self: Box<Self>, outcome: std::result::Result<JobTimes, StoreError>) {
+        let result = outcome.map_err(|error| error.to_string()).and(self.result);
+        // Nobody may be waiting any more: the time was over.
+        let _ = self.done.send(result);
+    }
+}
+
+fn drive(writer: &WriterHandle, clients: usize, duration: Duration) -> Result<Appends> {
     let (done, answers): (_, Receiver<Done>) = channel();
-    let mut serials = [0; CLIENTS];
-    let mut created = [false; CLIENTS];
+    let mut serials = vec![0; clients];
+    let mut created = vec![false; clients];
     let mut send = |client: usize| {
         let serial: usize = serials[client];
         let draft_id = format!("00000000-0000-4000-8000-{client:04}{:08}", serial / SEGMENTS);
@@ -67,28 +136,31 @@ fn drive(writer: &WriterHandle, duration: Duration) -> Result<f64> {
             let content = format!("{:x<200}", format!("[c{client}-{serial}]"));
             Work::Append { content, key: format!("k{client}-{serial}") }
         };
-        let job = EngineJob { client, draft_id, work, written: false, done: done.clone() };
+        let job = EngineJob { client, draft_id, work, written: false, asked: Instant::now(), done: done.clone() };
         writer.submit(Box::new(job)).map_err(|_| "the queue is full")
     };
-    for client in 0..CLIENTS {
+    for client in 0..clients {
         send(client)?;
     }
     let start = Instant::now();
-    let mut counted = 0;
+    let (mut counted, mut latency) = (0, Histogram::default());
     while start.elapsed() < duration {
-        let Done { client, right, append } = answers.recv_timeout(PATIENCE)?;
+        let Done { client, right, append, took } = answers.recv_timeout(PATIENCE)?;
         if !right {
             return Err("the engine refused a job".into());
         }
         counted += usize::from(append);
+        if append {
+            latency.add(took);
+        }
         send(client)?;
     }
-    let rate = counted as f64 / start.elapsed().as_secs_f64();
+    let per_second = counted as f64 / start.elapsed().as_secs_f64();
     // What is still in flight must be settled before the writer can stop.
-    for _ in 0..CLIENTS {
+    for _ in 0..clients {
         answers.recv_timeout(PATIENCE)?;
     }
-    Ok(rate)
+    Ok(Appends { per_second, latency })
 }
 
 impl EngineJob {
@@ -133,6 +205,7 @@ impl Job for EngineJob {
     fn settle(self: Box<Self>, outcome: std::result::Result<JobTimes, StoreError>) {
         let append = matches!(self.work, Work::Append { .. });
         // Nobody may be waiting any more: the time was over.
-        let _ = self.done.send(Done { client: self.client, right: self.written && outcome.is_ok(), append });
+        let (right, took) = (self.written && outcome.is_ok(), self.asked.elapsed());
+        let _ = self.done.send(Done { client: self.client, right, append, took });
     }
 }

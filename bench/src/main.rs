@@ -1,5 +1,5 @@
 //! Measures the release build of inkring against comparison servers, on this machine, over
-//! loopback: `cargo run --release -p inkring-bench -- http|append|events|limits|backup|fanout|idle|rooms|modules|start|versus`.
+//! loopback: `cargo run --release -p inkring-bench -- http|append|receipts|events|limits|backup|fanout|idle|rooms|modules|start|versus`.
 //!
 //! A figure only counts when the answers behind it were right: every mode checks what it is
 //! answered, prints how many answers were wrong or missing, and then exits with 1.
@@ -19,6 +19,7 @@ mod load;
 mod modules;
 mod options;
 mod process;
+mod receipts;
 mod room;
 mod rooms;
 mod start;
@@ -40,6 +41,7 @@ fn run() -> Result<u64> {
         "bare" => bare::serve(),
         "http" => http::run(&Options::parse(words)?),
         "append" => append::run(&Options::parse(words)?),
+        "receipts" => receipts::run(&Options::parse(words)?),
         "events" => events::run(&Options::parse(words)?),
         "limits" => limits::run(&Options::parse(words)?),
         "backup" => backup::run(&Options::parse(words)?),

@@ -9,9 +9,11 @@ pub const HEALTHY: &str = r#"{"status":"ok"}"#;
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 pub const USAGE: &str = "\
-usage: inkring-bench http|append|events|limits|backup|fanout|idle|rooms|modules|start|versus [options]
+usage: inkring-bench http|append|receipts|events|limits|backup|fanout|idle|rooms|modules|start|versus [options]
   http     GET /healthz against axum and tiny_http, and GET of a draft against our own /healthz
   append   64 clients append segments, against the bare storage engine
+  receipts appends that are answered with receipts: 64 clients and one, against the bare engine; to a draft of 10,000
+           segments; and what 500 a second cost the server
   events   behaviour events one by one against our own /healthz and against nginx, which writes a line in its log for
            each, 100 in a body, and a report over files of them
   limits   appends with every check on against every check off, the price of a 429, a million addresses
@@ -24,9 +26,9 @@ usage: inkring-bench http|append|events|limits|backup|fanout|idle|rooms|modules|
   start    start to first answer, idle memory, 2,000 connections at once
   versus   this build against another one (--before PATH), alternating: a change must not cost speed
 options:
-  --seconds N    length of one measured round (http and fanout 0.5, events 1, append, limits and backup 5, rooms 3, modules
+  --seconds N    length of one measured round (http and fanout 0.5, events 1, append, receipts, limits and backup 5, rooms 3, modules
                  0.5 to 3, idle 30)
-  --rounds N     rounds, of which medians are printed (http 31, events 11, fanout 9 and 21, limits and rooms 5, append 3,
+  --rounds N     rounds, of which medians are printed (http 31, events 11, fanout 9 and 21, limits and rooms 5, append and receipts 3,
                  modules 7 to 15, backup 1, start 10, versus 11)
   --megabytes N  backup: the size of the database (1024)
   --millions N   events: how many millions of them the report is over (10), or are sent with --flat (1)
