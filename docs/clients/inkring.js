@@ -1,6 +1,6 @@
 /**
- * Watches a draft on an inkring server: every change, in order, exactly once, across restarts and broken networks.
- * How to use it is in README.md beside this file; what goes over the wire is in ../PROTOCOL.md.
+ * Watches drafts on an inkring server, and writes in them: every change, in order, exactly once, across restarts and broken
+ * networks. How to use it is in README.md beside this file; what goes over the wire is in ../PROTOCOL.md.
  */
 
 /** Refused for good: the same would happen again. After any other close, known or not, we come back ... */
@@ -18,6 +18,10 @@ const MAX_DELAY_MS = 30_000;
 const SILENCE_MS = 30_000;
 /** ... and after this much more the connection is dead. A new one must say something within it, too. */
 const ANSWER_MS = 10_000;
+/** Answers to a change that say nothing of the change: it is asked for again, with its key. */
+const PASSING_STATUSES = new Set([408, 425, 429, 502, 503, 504]);
+/** The 429 that does not pass: a cap of the draft is reached. */
+const CAP_REACHED = 'limit_exceeded';
 /** Events that are held back while the draft is read; what comes after them is fetched by reconnecting. */
 const HELD_MAX = 1_000;
 /** Above every head: asked for what comes after it, the server replays nothing and says where it stands. */
@@ -231,5 +235,163 @@ export function watchDraft({
       ignorePage();
       drop();
     },
+  };
+}
+
+/** What the server says of a change that it does not make: asked again, it would say the same. */
+export class Refused extends Error {
+  /**
+   * @param {number} status
+   * @param {any} body
+   * @param {Headers} headers
+   */
+  constructor(status, body, headers) {
+    const { code, message, current_version: currentVersion } = body?.error ?? {};
+    super(typeof message === 'string' ? message : `The server answered ${status}`);
+    this.name = 'Refused';
+    this.status = status;
+    /** One of ../ERRORS.md, such as `ring_required`. */
+    this.code = code;
+    /** The draft's version where the change was meant for another one (412). */
+    this.currentVersion = currentVersion;
+    this.requestId = headers.get('x-request-id');
+  }
+}
+
+/** A key for one intent. `crypto.randomUUID` is missing in pages that came over plain http from another machine. */
+export function newKey() {
+  const bytes = globalThis.crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/**
+ * @typedef {object} Intent
+ * @property {string} [key] Of an earlier call whose answer you never saw, perhaps in an earlier run. If absent, a new one.
+ * @property {number} [version] Make the change only if the draft still has this version.
+ * @property {AbortSignal} [signal] Ends the attempts. Whether the change was made is then not known: ask again with the key.
+ */
+
+/**
+ * @param {object} options
+ * @param {string} [options.baseUrl] Of the server, `http(s)`. If absent, the origin of the page.
+ * @param {string | (() => string | Promise<string>)} [options.token] A JWT, or what gets a fresh one before each attempt.
+ * @param {Record<string, string>} [options.headers] Sent with each request.
+ * @param {typeof fetch} [options.fetch] This one and the rest are for tests.
+ * @param {() => number} [options.random]
+ * @param {(then: () => void, ms: number) => any} [options.setTimeout]
+ * @param {(timer: any) => void} [options.clearTimeout]
+ */
+export function writeDrafts({
+  baseUrl = globalThis.location?.origin,
+  token,
+  headers = {},
+  fetch = globalThis.fetch.bind(globalThis),
+  random = Math.random,
+  setTimeout = globalThis.setTimeout,
+  clearTimeout = globalThis.clearTimeout,
+} = {}) {
+  const base = `${baseUrl.replace(/\/+$/, '')}/v1/collab`;
+  const draft = (draftId) => `${base}/drafts/${encodeURIComponent(draftId)}`;
+  /** The last change to each draft that has not come to its end. */
+  const last = new Map();
+
+  /** Changes to one draft are made in the order of their calls, however often one of them is tried. */
+  function inOrder(draftId, change) {
+    const made = (last.get(draftId) ?? Promise.resolve()).then(change, change);
+    last.set(draftId, made);
+    const forget = () => last.get(draftId) === made && last.delete(draftId);
+    made.then(forget, forget);
+    return made;
+  }
+
+  async function send(url, body, { key = newKey(), version, signal } = {}) {
+    const text = JSON.stringify({ ...body, idempotency_key: key });
+    const condition = version === undefined ? {} : { 'If-Match': `"${version}"` };
+    for (let failures = 0, renewed = false; ; failures++) {
+      let atLeastMs = 0;
+      try {
+        const bearer = typeof token === 'function' ? await token() : token;
+        const identity = bearer ? { Authorization: `Bearer ${bearer}` } : {};
+        const fixed = { 'Content-Type': 'application/json', Prefer: 'return=minimal', ...condition };
+        const answer = await ask(url, { ...headers, ...identity, ...fixed }, text, signal);
+        if (answer.status < 300) return answer.body.data;
+        const refused = new Refused(answer.status, answer.body, answer.headers);
+        const expired = answer.status === 401 && typeof token === 'function' && !renewed;
+        const passes = PASSING_STATUSES.has(answer.status) && refused.code !== CAP_REACHED;
+        if (!expired && !passes) throw refused;
+        renewed ||= expired;
+        atLeastMs = 1_000 * (Number(answer.headers.get('retry-after')) || 0);
+      } catch (error) {
+        signal?.throwIfAborted();
+        // Whatever else it is, the answer is lost or unreadable, and the change may have been made.
+        if (error instanceof Refused) throw error;
+      }
+      await pause(atLeastMs + random() * Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** failures), signal);
+    }
+  }
+
+  /** One attempt, with its whole answer. */
+  async function ask(url, headers, body, signal) {
+    signal?.throwIfAborted();
+    const aborter = new AbortController();
+    const abort = () => aborter.abort();
+    const timer = setTimeout(abort, ANSWER_MS);
+    signal?.addEventListener('abort', abort);
+    try {
+      const answer = await fetch(url, { method: 'POST', headers, body, signal: aborter.signal });
+      const text = await answer.text();
+      // What stands before the server may answer in a language of its own; a change that was made is told in JSON.
+      const told = answer.status < 300 || answer.headers.get('content-type')?.includes('json') ? JSON.parse(text) : null;
+      return { status: answer.status, headers: answer.headers, body: told };
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  async function pause(ms, signal) {
+    signal?.throwIfAborted();
+    return new Promise((resolve, reject) => {
+      const end = () => {
+        clearTimeout(timer);
+        reject(signal.reason);
+      };
+      const timer = setTimeout(() => {
+        signal?.removeEventListener('abort', end);
+        resolve(undefined);
+      }, ms);
+      signal?.addEventListener('abort', end, { once: true });
+    });
+  }
+
+  return {
+    /**
+     * @param {string} draftId
+     * @param {string} content
+     * @param {Intent} [intent]
+     * @returns {Promise<any>} The receipt.
+     */
+    append: (draftId, content, intent) => inOrder(draftId, () => send(`${draft(draftId)}/segments`, { content }, intent)),
+    /**
+     * @param {string} draftId
+     * @param {string} to The id of a member.
+     * @param {Intent} [intent]
+     * @returns {Promise<any>} The receipt.
+     */
+    pass: (draftId, to, intent) => inOrder(draftId, () => send(`${draft(draftId)}/pass-ring`, { to_user_id: to }, intent)),
+    /**
+     * @param {string} draftId
+     * @param {object} whom `target_user_id` or `target_handle`, and `expires_in_hours` if not 72.
+     * @param {Intent} [intent]
+     * @returns {Promise<any>} The invitation, with its `share_url`, which is shown this once.
+     */
+    invite: (draftId, whom, intent) => inOrder(draftId, () => send(`${draft(draftId)}/invites`, whom, intent)),
+    /**
+     * @param {string} inviteId
+     * @param {string} secret The `token` of its `share_url`.
+     * @param {Intent} [intent]
+     * @returns {Promise<any>} The invitation.
+     */
+    accept: (inviteId, secret, intent) => send(`${base}/invites/${encodeURIComponent(inviteId)}/accept`, { token: secret }, intent),
   };
 }

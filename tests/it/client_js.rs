@@ -169,6 +169,42 @@ fn the_client_passes_its_own_tests() {
 }
 
 #[test]
+fn the_client_writes_each_segment_once_over_connections_that_break() {
+    if node_version().is_none() {
+        return;
+    }
+    let server = Server::start();
+    let mut tests = Command::new("node");
+    tests.args(["--test", "tests/clients/write.test.mjs"]).current_dir(root());
+    let tests = tests.env("INKRING_BASE", format!("http://{}", server.address)).output().unwrap();
+    assert!(tests.status.success(), "{}", String::from_utf8_lossy(&tests.stdout));
+}
+
+#[test]
+fn the_program_that_writes_says_what_it_has_written() {
+    if node_version().is_none() {
+        return;
+    }
+    let server = server_with_an_address(&[]);
+    let draft = server.create_draft("alice");
+    let path = format!("/v1/collab/drafts/{draft}/collaborators?collaborator_id=bob");
+    server.post_as("alice", &path, &json!(null)).expect(200);
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["inkring.js", "package.json"] {
+        std::fs::copy(root().join("docs/clients").join(name), directory.path().join(name)).unwrap();
+    }
+    std::fs::write(directory.path().join("write.mjs"), example("javascript")).unwrap();
+    let base = format!("http://{}", server.address);
+    let mut program = Command::new("node");
+    program.args(["write.mjs", &base, &draft, "bob", "It was late.", "The lamp went out."]);
+    let output = program.current_dir(directory.path()).env("TOKEN", token("alice")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told = "segment 0 is there, and the draft at version 3\nsegment 1 is there, and the draft at version 4\n\
+                bob has the ring, and the draft is at version 5\n";
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), told);
+}
+
+#[test]
 fn the_program_for_node_sees_every_event_once_across_a_kill_and_a_restart() {
     let Some(options) = node_with_socket() else { return };
     let mut server = server_with_an_address(&[]);
