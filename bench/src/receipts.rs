@@ -142,7 +142,7 @@ impl Writer {
         let began = Instant::now();
         let answer = self.ask(&format!("/v1/collab/drafts/{draft}/segments"), &json)?;
         let took = began.elapsed();
-        match answer.contains("chain_sha256") == !self.prefer.is_empty() {
+        match answer.contains("chain_sha256") != self.prefer.is_empty() {
             true => Ok(took),
             false => Err(format!("not what was preferred: {answer:.200}").into()),
         }

@@ -6,7 +6,7 @@ use super::invites::retention::{INVITE_KEPT_DAYS, REMOVED_MAX_INVITES};
 use super::invites::{EXPIRES_MAX_HOURS, KEPT_MAX_INVITES, PENDING_MAX_INVITES};
 use super::model::{
     CHAINED_MAX_SEGMENTS, CONTENT_MAX_CHARS, IDEMPOTENCY_KEY_MAX_CHARS, LIST_MAX_BYTES, LIST_MAX_DRAFTS,
-    PAGE_MAX_EVENTS, ROLE_MAX_CHARS, TITLE_MAX_CHARS,
+    PAGE_MAX_EVENTS, PAGE_MAX_SEGMENTS, ROLE_MAX_CHARS, TITLE_MAX_CHARS,
 };
 use super::newer::LISTED_MAX_DRAFTS;
 use super::options::DRAFTS;
@@ -52,6 +52,9 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&DRAFTS, "PAGE_ROWS", PAGE_ROWS as u64, "rows")
         .of("Segments, passes or collaborators that are read at once.", "the next ones with the next page")
         .tested_by("a_draft_is_the_same_in_pieces_and_whole_and_what_is_added_meanwhile_waits"),
+    BoundRow::new(&DRAFTS, "PAGE_MAX_SEGMENTS", PAGE_MAX_SEGMENTS as u64, "segments")
+        .of("The segments in one page of a draft.", "422 for a larger `limit`; `more`, and the next page")
+        .tested_by("pages_go_through_a_draft_without_gap_or_repeat"),
     BoundRow::new(&DRAFTS, "HEAD_MAX_ROWS", HEAD_MAX_ROWS as u64, "rows")
         .of("What is read for a HEAD.", "answered without `Content-Length`")
         .tested_by("a_head_of_much_costs_next_to_nothing"),

@@ -63,18 +63,21 @@ pub fn hex(hash: &Hash) -> [u8; 64] {
     digits
 }
 
-/// What is wrong with a chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What is wrong with a chain. Numbers are orders of segments.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Break {
     /// There is no segment where one must be, or another than the next.
-    Order {
-        /// Which must be there.
-        expected: i64,
-    },
+    #[error("segment {0} is missing")]
+    Order(i64),
     /// The text is not the one that was hashed.
+    #[error("the text of segment {0} is not the one that was hashed")]
     Content(i64),
     /// The hash does not follow from the one before.
+    #[error("the hash of segment {0} does not follow from the one before it")]
     Chain(i64),
+    /// The last hash is not the one that the draft notes.
+    #[error("the last hash is not the one that the draft itself has noted")]
+    Last,
 }
 
 /// Goes along a chain.
@@ -107,7 +110,7 @@ impl Walk {
     /// The first [`Break`]; the walk stays where it is.
     pub fn step(&mut self, link: &Link, text: Option<&str>) -> Result<(), Break> {
         if link.order != self.next {
-            return Err(Break::Order { expected: self.next });
+            return Err(Break::Order(self.next));
         }
         if text.is_some_and(|text| content(text) != link.content) {
             return Err(Break::Content(link.order));
@@ -190,7 +193,7 @@ mod tests {
             let mut without = links.clone();
             without.remove(at);
             let left = walked(&without, &vec![None; texts.len()]);
-            prop_assert_eq!(left, if at + 1 == texts.len() { Ok(order) } else { Err(Break::Order { expected: order }) });
+            prop_assert_eq!(left, if at + 1 == texts.len() { Ok(order) } else { Err(Break::Order(order)) });
         }
     }
 }

@@ -106,7 +106,7 @@ impl Desk {
             version::tagged(Response::json(StatusCode::OK, body), view.version())
         };
         let whole = self.show(draft_id, fetched, whole)?;
-        whole.or_else(|head| self.in_pieces(draft_id, *head, metrics, beside))
+        whole.or_else(|head| self.in_pieces(draft_id, Pieces::new(*head, metrics), beside))
     }
 
     /// 304 to somebody who has the draft as it was fetched.
@@ -133,19 +133,17 @@ impl Desk {
         })
     }
 
-    /// The same for a draft that is too large to be held.
-    fn in_pieces(
+    /// The same as its client takes it: of a draft that is too large to be held, or a part of one.
+    pub(super) fn in_pieces(
         &self,
         draft_id: &Arc<str>,
-        head: Head,
-        metrics: Metrics,
+        mut pieces: Pieces,
         beside: Vec<u8>,
     ) -> Result<Response, ApiError> {
         // One that was found damaged in the middle of an answer has none that could be whole.
         self.shared.damaged.check(draft_id)?;
         let (draft_id, damaged) = (Arc::clone(draft_id), self.shared.damaged.clone());
-        let version = head.event_seq;
-        let (mut pieces, mut begun) = (Pieces::new(head, metrics), false);
+        let (version, mut begun) = (pieces.version(), false);
         let made = self.parts.made(move |reader, out| {
             if !std::mem::replace(&mut begun, true) {
                 out.extend_from_slice(OPENING);

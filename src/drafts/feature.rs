@@ -9,8 +9,8 @@ use super::openapi::SHEET;
 use super::options::{self, Options, SocketOptions};
 use super::shared::Shared;
 use super::{
-    analytics, bounds, card, error, history, insights, invites, newer, retention, routes, smart_pass, smoke, socket,
-    spent_keys, turns, view, watchers,
+    analytics, bounds, card, error, history, insights, invites, newer, proof, retention, routes, smart_pass, smoke,
+    socket, spent_keys, turns, view, watchers,
 };
 use crate::feature::{Feature, House, Replacement, Running, ShardParts, StartError};
 use crate::gate::{Live, Routes};
@@ -27,6 +27,7 @@ pub static FEATURE: Feature = Feature {
     routes: &[
         &routes::ROUTES,
         &turns::ROUTES,
+        &proof::ROUTES,
         &smart_pass::ROUTES,
         &card::ROUTES,
         &invites::ROUTES,

@@ -30,6 +30,7 @@ mod openapi;
 mod options;
 mod parts;
 mod pieces;
+pub mod proof;
 mod receipt;
 mod replay;
 mod retention;

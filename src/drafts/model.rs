@@ -25,6 +25,10 @@ pub const PAGE_EVENTS: i64 = 100;
 /// and only a draft's first event has free text, one body's worth.
 pub const PAGE_MAX_EVENTS: i64 = 1000;
 
+/// Segments in one page of a draft, unless the client says how many.
+pub const PAGE_SEGMENTS: i64 = 100;
+/// Segments in one page of a draft, at most.
+pub const PAGE_MAX_SEGMENTS: i64 = 1000;
 /// Segments of an older program that get their hashes with one change, at most; a draft with more of them needs several.
 pub const CHAINED_MAX_SEGMENTS: i64 = 10_000;
 

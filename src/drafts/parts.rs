@@ -28,6 +28,9 @@ pub(super) enum Metrics {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Place {
     segments: i64,
+    /// With which segment it begins, and before which it ends where that is not the last one.
+    first_segment: i64,
+    end_segment: Option<i64>,
     passes: i64,
     last_pass_row: i64,
     collaborators: i64,
@@ -65,6 +68,11 @@ impl Gathered {
 }
 
 impl Place {
+    /// At the segments of a page: those of this order and after it, and before that one.
+    pub(super) fn of_page(first: i64, end: i64) -> Self {
+        Self { segments: first, first_segment: first, end_segment: Some(end), ..Self::default() }
+    }
+
     /// Segments that the head counts and that were not read.
     pub(super) fn missing_segments(&self, head: &Head) -> i64 {
         head.segments - self.segments
@@ -86,11 +94,15 @@ impl Place {
         gathered: &mut Gathered,
         out: &mut Vec<u8>,
     ) -> Result<bool, Error> {
-        if self.segments >= head.segments {
+        let end = self.end_segment.unwrap_or(i64::MAX).min(head.segments);
+        if self.segments >= end {
             return Ok(false);
         }
-        let (from, to) = (self.segments, head.segments.min(self.segments + PAGE_ROWS));
+        let (from, to) = (self.segments, end.min(self.segments + PAGE_ROWS));
         store::segments(reader, head.row, from, to, |segment| {
+            if segment.order > self.first_segment {
+                out.push(b',');
+            }
             push_segment(head, &segment, out);
             self.segments += 1;
             gathered.last_segment_at = Some(segment.created_at);
@@ -178,7 +190,7 @@ pub(super) fn opening(head: &Head, out: &mut Vec<u8>) {
 
 /// Appends a segment.
 pub(super) fn push_segment(head: &Head, segment: &Segment<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(if segment.order == 0 { b"{" } else { b",{" });
+    out.push(b'{');
     field(out, "segment_id", segment.segment_id);
     field(out, "draft_id", &head.draft_id);
     field(out, "user_id", segment.user_id);
@@ -228,6 +240,14 @@ pub(super) fn closing(head: &Head, gathered: &Gathered, metrics: Metrics, out: &
         Metrics::At(now) => metrics::render(&gathered.facts(head), now, out),
     }
     out.push(b'}');
+}
+
+/// The same behind a page of segments: whether there are more after it.
+pub(super) fn closing_page(head: &Head, more: bool, out: &mut Vec<u8>) {
+    closing(head, &Gathered::default(), Metrics::Null, out);
+    out.pop();
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, r#","more":{more}}}"#);
 }
 
 /// Appends `"name":"value",`.

@@ -14,6 +14,8 @@ use crate::store::{Error, Reader};
 pub(super) struct Pieces {
     head: Head,
     metrics: Metrics,
+    /// Whether there are segments after those that are told; `None` when it is the draft and no page of it.
+    more: Option<bool>,
     place: Place,
     gathered: Gathered,
     next: Next,
@@ -32,7 +34,22 @@ enum Next {
 impl Pieces {
     /// The draft with this head.
     pub(super) fn new(head: Head, metrics: Metrics) -> Self {
-        Self { head, metrics, place: Place::default(), gathered: Gathered::default(), next: Next::Opening }
+        let (place, gathered) = (Place::default(), Gathered::default());
+        Self { head, metrics, more: None, place, gathered, next: Next::Opening }
+    }
+
+    /// The draft with this head, and of its segments no more than `limit` behind the one with the order `after`, or from the first
+    /// one on.
+    pub(super) fn page(head: Head, after: Option<i64>, limit: i64) -> Self {
+        let first = after.map_or(0, |after| after.saturating_add(1)).min(head.segments);
+        let end = first.saturating_add(limit).min(head.segments);
+        let (place, more) = (Place::of_page(first, end), Some(end < head.segments));
+        Self { place, more, ..Self::new(head, Metrics::Null) }
+    }
+
+    /// The draft's version.
+    pub(super) fn version(&self) -> i64 {
+        self.head.event_seq
     }
 
     /// Appends what comes next, until `out` has about [`PIECE_BYTES`]; false when that was all.
@@ -49,7 +66,7 @@ impl Pieces {
     }
 
     fn read(&mut self, reader: &Reader, out: &mut Vec<u8>) -> Result<bool, Error> {
-        let Self { head, metrics, place, gathered, next } = self;
+        let Self { head, metrics, more, place, gathered, next } = self;
         while *next != Next::Nothing && out.len() < PIECE_BYTES {
             *next = match *next {
                 Next::Opening => {
@@ -68,7 +85,10 @@ impl Pieces {
                 }
                 Next::Collaborators if place.collaborators(reader, head, out)? => Next::Collaborators,
                 Next::Collaborators | Next::Nothing => {
-                    parts::closing(head, gathered, *metrics, out);
+                    match *more {
+                        Some(more) => parts::closing_page(head, more, out),
+                        None => parts::closing(head, gathered, *metrics, out),
+                    }
                     Next::Nothing
                 }
             };

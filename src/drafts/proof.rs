@@ -14,7 +14,7 @@ use super::access::not_found;
 use super::chain::{Break, Hash, Link, Walk, hex};
 use super::desk::{Desk, unasked};
 use super::model::Head;
-use super::parts::PAGE_ROWS;
+use super::parts::{self, PAGE_ROWS};
 use super::store::{self, StoredLink};
 use super::version::{self, Known};
 use crate::gate::{ApiError, Call, Outcome, Route, Routes};
@@ -73,7 +73,18 @@ impl Told {
     }
 
     /// Appends what comes next, about [`PIECE_BYTES`]; false when that was all.
+    ///
+    /// # Errors
+    /// When the store fails, or has not what the head counts; `Busy` when that is because the draft was deleted meanwhile.
     fn next(&mut self, reader: &Reader, out: &mut Vec<u8>) -> Result<bool, Error> {
+        let read = self.read(reader, out);
+        if read.is_err() && store::rewritten(reader, &self.head.draft_id)? != Some(self.head.rewritten) {
+            return Err(parts::rewritten_meanwhile());
+        }
+        read
+    }
+
+    fn read(&mut self, reader: &Reader, out: &mut Vec<u8>) -> Result<bool, Error> {
         if self.segments == 0 {
             out.extend_from_slice(br#"{"data":{"draft_id":"#);
             // Neither a text nor a Vec can fail.

@@ -11,14 +11,17 @@ use super::access::not_found;
 use super::change::check_new_name;
 use super::desk::{Desk, unasked};
 use super::frame::frame_text;
-use super::model::{CONTENT_MAX_CHARS, LIST_MAX_DRAFTS, PAGE_EVENTS, PAGE_MAX_EVENTS, TITLE_MAX_CHARS};
+use super::model::{
+    CONTENT_MAX_CHARS, LIST_MAX_DRAFTS, PAGE_EVENTS, PAGE_MAX_EVENTS, PAGE_MAX_SEGMENTS, PAGE_SEGMENTS, TITLE_MAX_CHARS,
+};
 use super::parts::Metrics;
+use super::pieces::Pieces;
 use super::receipt::Made;
 use super::replay::{self, Page};
 use super::shared::Shared;
 use super::store::{self, NewDraft};
-use super::version::Known;
-use super::{analytics, card, history, insights, invites, smart_pass, turns, view, watchers};
+use super::version::{self, Known};
+use super::{analytics, card, history, insights, invites, proof, smart_pass, turns, view, watchers};
 use crate::audit::{Entry, Field};
 use crate::feature::ShardParts;
 use crate::gate::validate::{Check, Length};
@@ -48,6 +51,7 @@ pub(super) fn routes(routes: &mut Routes, parts: ShardParts, shared: Shared) {
     desk.add_reading(routes, to_get, get);
     desk.add_reading(routes, to_events, events);
     turns::routes(routes, &desk);
+    proof::routes(routes, &desk);
     smart_pass::routes(routes, &desk);
     card::routes(routes, &desk);
     invites::routes(routes, &desk);
@@ -110,8 +114,15 @@ fn list(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
 
 fn get(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let now = desk.moment(call)?;
+    let mut check = Check::new();
+    let after = check.query_number(call.query_value("segments_after"), "segments_after", 0..=i64::MAX);
+    let limit = check.query_number(call.query_value("limit"), "limit", 1..=PAGE_MAX_SEGMENTS);
+    check.done()?;
     let draft_id: Arc<str> = call.param("draft_id").into();
     let may_read = desk.may_read(&draft_id, call);
+    if after.is_some() || limit.is_some() {
+        return page(desk, call, draft_id, (after, limit.unwrap_or(PAGE_SEGMENTS)));
+    }
     let (wanted, damaged) = (Arc::clone(&draft_id), desk.shared.damaged.clone());
     let seen = desk.views.borrow().seen(&draft_id);
     let is_head = call.method == Method::HEAD;
@@ -129,6 +140,26 @@ fn get(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
             None if is_head => shown.answer_to_head(&draft_id, fetched, metrics),
             None => shown.answer(&draft_id, fetched, metrics),
         }
+    })
+}
+
+/// A page of a draft's segments: only these are read.
+fn page(
+    desk: &Rc<Desk>,
+    call: &Call<'_>,
+    draft_id: Arc<str>,
+    (after, limit): (Option<i64>, i64),
+) -> Result<Outcome, ApiError> {
+    let (may_read, wanted) = (desk.may_read(&draft_id, call), Arc::clone(&draft_id));
+    let fetch = move |reader: &Reader| {
+        may_read.ask(reader)?;
+        store::head(reader, &wanted)?.ok_or_else(|| not_found(&wanted))
+    };
+    let (shown, known, is_head) = (Rc::clone(desk), Known::of(call), call.method == Method::HEAD);
+    desk.parts.read(call, fetch, move |head| match head.event_seq {
+        version if known.is(version) => Ok(version::not_modified(version)),
+        version if is_head => Ok(version::tagged(unasked(None), version)),
+        _ => shown.in_pieces(&draft_id, Pieces::page(head, after, limit), Vec::new()),
     })
 }
 

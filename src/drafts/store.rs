@@ -286,6 +286,41 @@ pub fn chain_up(tx: &mut Tx<'_>, head: &mut Head, limit: i64) -> Result<bool, Er
     Ok(head.chained >= head.segments)
 }
 
+/// A segment as it stands in the chain.
+#[derive(Debug)]
+pub struct StoredLink<'r> {
+    /// Position in the draft, from 0.
+    pub order: i64,
+    /// The segment's id.
+    pub segment_id: &'r str,
+    /// Of its text, and of it behind those before it; `None` while it is only in the form of an older program.
+    pub hashes: Option<(Hash, Hash)>,
+    /// Its text, where it was asked for or there are no hashes, unless it was taken out.
+    pub text: Option<&'r str>,
+}
+
+/// Hands `each` the segments with orders in `from..to`, with their texts if asked.
+///
+/// # Errors
+/// When the store fails.
+pub fn links(
+    reader: &Reader,
+    draft: i64,
+    from: i64,
+    to: i64,
+    texts: bool,
+    mut each: impl FnMut(StoredLink<'_>),
+) -> Result<(), Error> {
+    let sql = "SELECT segment_order, segment_id, content_sha256, chain_sha256, \
+               CASE WHEN redacted = 0 AND (?4 = 1 OR chain_sha256 IS NULL) THEN content END FROM draft_segments \
+               WHERE draft = ?1 AND segment_order >= ?2 AND segment_order < ?3 ORDER BY segment_order";
+    reader.each(sql, &[draft.into(), from.into(), to.into(), texts.into()], |row| {
+        let hashes = row.get::<Option<Hash>>(2)?.zip(row.get::<Option<Hash>>(3)?);
+        each(StoredLink { order: row.get(0)?, segment_id: row.get(1)?, hashes, text: row.get(4)? });
+        Ok(())
+    })
+}
+
 /// The segment with this order in the chain, if there is one and it has its hashes.
 pub fn link(db: &impl Query, draft: i64, order: i64) -> Result<Option<Link>, Error> {
     let sql = "SELECT segment_order, segment_id, content_sha256, chain_sha256 FROM draft_segments \

@@ -7,11 +7,12 @@
 //! - A comment `<!-- test: … -->` above a block says what to do instead of it: `cargo` (it builds or tests, which this
 //!   very run has done), `start` (the server, if it does not run), `kill` (SIGKILL), `socket` (JSON that the last socket
 //!   sends next), `illustration` (JSON that only has to parse), `browser` (`behaviour_browser.rs` has it in a page), `node`
-//!   (`rooms_client.rs` has Node run it), `provider` (a Yjs client by hand does what the stock one on the page does).
+//!   (`rooms_client.rs` has Node run it), `hashed` (a shell must come to the hash of the page), `provider` (a Yjs client by hand does what the stock one on the page does).
 //!
 //! The programs in docs/clients/README.md are run by `client_js.rs`.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use inkring::config::knobs::KNOBS;
 use serde_json::Value;
@@ -100,7 +101,7 @@ fn carry_out(path: &str) {
                 shell.last = None;
                 shell.compare(&block.text);
             }
-            ("html" | "js", Some("browser" | "node")) => {}
+            ("html" | "js", Some("browser" | "node")) | ("sh", Some("hashed")) => {}
             (_, Some(what)) => shell.instead(what),
             ("sh", None) => shell.run(&block.text),
             ("json", None) if after_sh => shell.compare(&block.text),
@@ -133,6 +134,16 @@ fn the_uses_of_drafts_can_be_followed() {
     for path in files("docs/drafts") {
         carry_out(&path);
     }
+}
+
+#[test]
+fn the_shell_of_the_protocol_comes_to_the_hash_of_its_example() {
+    let page = read("docs/PROTOCOL.md");
+    let mut hashed = blocks(&page).into_iter().filter(|block| block.instead.as_deref() == Some("hashed"));
+    let output = Command::new("sh").args(["-c", &hashed.next().unwrap().text]).output().unwrap();
+    let hash = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(hash.trim_end().len(), 64, "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(page.contains(&format!("\"chain_sha256\": \"{}\"", hash.trim_end())), "{hash}");
 }
 
 #[test]
