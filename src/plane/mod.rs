@@ -7,9 +7,11 @@
 
 pub(crate) mod bounds;
 pub mod client;
+pub mod door;
 mod guard;
 pub mod options;
 pub mod page;
+pub mod record;
 
 use std::cell::RefCell;
 use std::io;

@@ -16,9 +16,10 @@ use super::name::RoomName;
 use super::options::{DOCUMENT_MAX_BYTES, Options};
 use super::store::{self, RoomRow};
 use super::update::Update;
-use super::verbs_running::{NotDone, Server};
-use super::verbs_stopped::{self as stopped, NotChanged, Place};
+use super::verbs_running::Rooms;
+use super::verbs_stopped::{self as stopped, NotChanged};
 use crate::feature::verb::{self, FOUND_PROBLEMS, Program, fail, misconfigured, print};
+use crate::plane::door::{self, NotDone, Place, Server};
 use crate::settings::Settings;
 use crate::store::options::DATABASE;
 use crate::store::{Error, OpenError, Reader, open_read_only};
@@ -167,8 +168,8 @@ impl Desk<'_> {
         Ok(Place::of(self.database(), &self.program.schema)?)
     }
 
-    fn server(&self, pid: String) -> Result<Server<'_>, Ended> {
-        Ok(Server::of(self.settings, pid)?)
+    fn server(&self, pid: String) -> Result<Rooms<'_>, Ended> {
+        Ok(Rooms(Server::of(self.settings, pid)?))
     }
 
     /// Reads the database, be it served or not.
@@ -231,7 +232,7 @@ impl Desk<'_> {
         let no_update = |why: String| Ended::NoUpdate { path: file.to_owned(), why };
         let update = Update::parse(&bytes).map_err(|refused| no_update(refused.to_string()))?;
         let most = Options::of(self.settings).document_bytes;
-        let imported = match stopped::open(self.database(), &self.program.schema)? {
+        let imported = match door::open(self.database(), &self.program.schema)? {
             Ok(store) => stopped::import(store, name, &update, &bytes, most)?,
             Err(pid) => self.server(pid)?.import(name, &bytes)?,
         };
@@ -247,7 +248,7 @@ impl Desk<'_> {
 
     fn delete(&self, name: &RoomName) -> Result<ExitCode, Ended> {
         let known = store::find(&self.reader()?, name.as_str())?;
-        let was_there = match stopped::open(self.database(), &self.program.schema)? {
+        let was_there = match door::open(self.database(), &self.program.schema)? {
             Ok(store) => stopped::delete(store, name, self.settings)?,
             Err(pid) => self.server(pid)?.delete(name)?,
         };
