@@ -171,6 +171,18 @@ CREATE VIRTUAL TABLE texts USING fts5 (
     title, body, prefix = '2 3', tokenize = "unicode61 remove_diacritics 0 separators '''ʼ’`'"
 );
 
+-- What an operator has revoked: the token of a `jti`, or the tokens of a user that were issued before a moment. `expires_at` is
+-- when the token expires, if the operator has said so.
+CREATE TABLE revocations (
+    id         INTEGER PRIMARY KEY,
+    jti        TEXT UNIQUE,
+    user_id    TEXT UNIQUE,
+    before     INTEGER,
+    revoked_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    CHECK ((jti IS NULL) <> (user_id IS NULL) AND (user_id IS NULL) = (before IS NULL))
+) STRICT;
+
 -- People leave, drafts change hands, texts are taken out. `rewritten` counts every such change of what was shown before, so
 -- that who keeps a rendered draft knows when to begin anew. `founder_id` is who had the ring first, once that is not the
 -- creator any more. `lease_seconds` is the draft's own lease of the ring; without one the server's counts. A draft with a

@@ -11,7 +11,6 @@ mod serve;
 mod setup;
 mod signals;
 mod smoke;
-mod token;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -60,9 +59,6 @@ enum Verb {
     },
     /// Print every setting with its value and where it came from, secrets masked
     PrintConfig,
-    /// Make a signed token, or see what one says
-    #[command(subcommand)]
-    Token(token::Verb),
     /// Read the audit log: is it whole, what is in it
     #[command(subcommand)]
     Audit(audit::Verb),
@@ -187,10 +183,6 @@ impl Verb {
             Self::CheckConfig { strict } => check_config(path, strict),
             Self::PrintConfig => match load(path) {
                 Ok(loaded) => print(&config::docs::effective(&loaded.settings)),
-                Err(error) => misconfigured(&error),
-            },
-            Self::Token(verb) => match load(path) {
-                Ok(loaded) => token::run(&verb, &loaded.settings),
                 Err(error) => misconfigured(&error),
             },
             Self::Audit(verb) => audit::run(verb, path),

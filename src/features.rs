@@ -6,14 +6,15 @@ use crate::observe::metrics::{self, Row};
 use crate::settings::{self, BoundRow, Knob, Section};
 use crate::store::Schema;
 use crate::{
-    audit, backup, behaviour, drafts, gate, health, housekeeper, hub, modules, net, observe, ops, pages, plane, pool,
-    rooms, store, systemd,
+    audit, backup, behaviour, drafts, gate, health, housekeeper, hub, modules, net, observe, ops, pages, people, plane,
+    pool, rooms, store, systemd,
 };
 
 /// The features, in the order in which they start.
 pub const FEATURES: &[&Feature] = &[
     &health::FEATURE,
     &ops::FEATURE,
+    &people::FEATURE,
     &drafts::FEATURE,
     &backup::FEATURE,
     &behaviour::FEATURE,

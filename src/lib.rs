@@ -14,6 +14,7 @@ pub mod health;
 pub mod modules;
 pub mod ops;
 pub mod pages;
+pub mod people;
 pub mod rooms;
 
 pub mod plane;

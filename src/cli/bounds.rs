@@ -2,8 +2,8 @@
 
 use super::doctor::QUICK_CHECK_MAX_BYTES;
 use super::healthcheck::HEALTHCHECK_PATIENCE;
-use super::token::TOKEN_STDIN_MAX_BYTES;
 use crate::feature::smoke::SMOKE_ANSWER_MAX_BYTES;
+use crate::feature::verb::TOKEN_STDIN_MAX_BYTES;
 use crate::settings::{ACCESS, BoundRow, OPERATIONS};
 
 pub(crate) const BOUNDS: &[BoundRow] = &[

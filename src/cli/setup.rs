@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use uuid::Uuid;
 
 use super::common::{fail, print};
-use super::token::user_id;
 use crate::clock::Clock;
 use crate::config::knobs::KNOBS;
 use crate::config::parse::parse;
 use crate::config::{self, INSTALLED, Malformed, Sources};
+use crate::feature::verb::user_id;
 use crate::gate::Demands;
 use crate::gate::identity::options::{SECRET, TOKEN_KEYS};
 use crate::gate::mint;
@@ -449,7 +450,7 @@ fn config(target: &Target) -> Result<Settings, String> {
 fn first_token(settings: &Settings, user: &str) -> Result<String, String> {
     let secret = settings.secret(&SECRET);
     let secret = secret.ok_or("there is no JWT_SECRET to sign with: make tokens with the private key")?;
-    mint(secret.bytes(), user, TOKEN_HOURS, &Demands::of(settings), Clock::system().now())
+    mint(secret.bytes(), user, TOKEN_HOURS, &Demands::of(settings), &Uuid::new_v4().to_string(), Clock::system().now())
         .map_err(|error| error.to_string())
 }
 

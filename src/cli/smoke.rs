@@ -9,8 +9,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::common::fail;
-use super::token::TOKEN_STDIN_MAX_BYTES;
 use crate::feature::smoke::{Caller, SMOKE_ORIGIN, SMOKE_TOKEN, Smoke, Trial};
+use crate::feature::verb::TOKEN_STDIN_MAX_BYTES;
 use crate::features::FEATURES;
 use crate::gate::is_user_id;
 use crate::net::base_url::BaseUrl;

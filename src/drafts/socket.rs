@@ -25,7 +25,7 @@ use crate::feature::ShardParts;
 use crate::gate::{ApiError, Call, Code, Outcome, ReplayMeter, Route, Routes};
 use crate::hub::options::may_open_sockets;
 use crate::hub::{Full, Replaced, Seat, Subscription};
-use crate::net::socket::{Message, code};
+use crate::net::socket::{Ended, Message, code};
 use crate::net::{Outgoing, Session, SocketNote, Ticket};
 use crate::observe;
 use crate::observe::sample::Sample;
@@ -302,9 +302,13 @@ impl Session for Watch {
         self.until
     }
 
-    fn expire(&mut self, out: &mut Outgoing<'_>) {
-        self.who.log(log::Level::Info, "ws.token_expired", None);
-        self.who.refuse(Code::Forbidden.as_str(), "Token expired", code::EXPIRED, out);
+    fn expire(&mut self, why: Ended, out: &mut Outgoing<'_>) {
+        let event = match why {
+            Ended::Expired => "ws.token_expired",
+            Ended::Revoked => "ws.token_revoked",
+        };
+        self.who.log(log::Level::Info, event, None);
+        self.who.refuse(Code::Forbidden.as_str(), why.sentence(), code::EXPIRED, out);
     }
 
     fn closed(&mut self, code: u16) {

@@ -8,8 +8,21 @@ use clap::{ArgMatches, Command, Subcommand};
 
 use super::files::KeptFiles;
 use super::newer::Compare;
+use crate::gate::is_user_id;
 use crate::settings::Settings;
 use crate::store::Schema;
+
+/// As much as is read of what should be a token: more than one may have, so that it is known to be too long.
+pub const TOKEN_STDIN_MAX_BYTES: u64 = 65_536;
+
+/// A user id, as an argument.
+///
+/// # Errors
+/// A sentence with the bound.
+pub fn user_id(text: &str) -> Result<String, String> {
+    let rules = "a user id has 1 to 100 characters, none of them a control character";
+    if is_user_id(text) { Ok(text.to_owned()) } else { Err(rules.to_owned()) }
+}
 
 /// Exit code when a check ran and found problems, or the settings are wrong.
 pub const FOUND_PROBLEMS: u8 = 3;

@@ -88,6 +88,11 @@ impl Parking {
         self.ticket = ticket;
     }
 
+    /// What tells the sockets of this shard something.
+    pub(super) fn shard(&self) -> Arc<dyn Resume> {
+        Arc::clone(&self.shard)
+    }
+
     /// The first end goes to whatever will answer. The second makes the response of it, at most once a request; or it tells a
     /// receiver that has paused whether it may go on.
     #[must_use]

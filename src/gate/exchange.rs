@@ -13,6 +13,7 @@ use super::cors::OriginVerdict;
 use super::counters::{InFlight, RouteMetrics, UNMATCHED};
 use super::error::ApiError;
 use super::headers::Headers;
+use super::identity::TokenId;
 use super::limit::{Quota, Standing};
 use super::places::Place;
 use super::reply::{Collected, Times, Waiting};
@@ -62,6 +63,8 @@ pub(super) struct Exchange {
     subjects: Rc<[&'static str]>,
     /// What its client holds by it, until it is answered or has become a socket.
     pub(super) place: Option<Place>,
+    /// The token that it opens a socket with.
+    pub(super) token: Option<TokenId>,
     /// What the answer says of the limit, if it has to.
     quota: Option<Quota>,
     headers: &'static Headers,
@@ -90,6 +93,7 @@ impl Exchange {
             subject: None,
             subjects: routes.subjects(),
             place: None,
+            token: None,
             quota: None,
             headers,
             is_private,

@@ -7,7 +7,7 @@
 //! 4. routing: 404, 405 with `Allow`; a slash at the end more or less makes no difference ([`Routes`])
 //! 5. rate limit by user and route: 429, and the token of 3 is given back. It needs the identity, but answers nothing in the place of 7
 //! 6. the body, parsed: 422 `json_invalid` ([`validate::Body`]), unless its handler asks something first ([`Reads::JsonLater`])
-//! 7. identity: 401 ([`Identity`]); or, on the way to a socket, the handshake ([`handshake`])
+//! 7. identity: 401 ([`Identity`]), for a token that was revoked, too ([`Revoked`]); or, on the way to a socket, the handshake ([`handshake`])
 //! 8. the handler: shape (422), then meaning (404, 403, …), then the change
 //! 9. a body that the handler takes piece by piece ([`BodyReceiver`]): what goes wrong in it, then its answer
 //!
@@ -33,6 +33,7 @@ mod error;
 mod exchange;
 mod handshake;
 pub mod headers;
+mod held;
 mod host;
 pub mod identity;
 pub mod limit;
@@ -43,6 +44,7 @@ mod policy;
 mod problem;
 mod receive;
 mod reply;
+mod revoked;
 mod routes;
 mod service;
 mod traffic;
@@ -60,8 +62,9 @@ pub use headers::Headers;
 pub use host::{Hosts, is_here};
 pub use identity::options::{KeysError, OpenedKeys, verifies_tokens};
 pub use identity::{
-    BadKeys, BadToken, Caller, Claims, Demands, Form, Identity, KeyFile, Keys, MINT_MAX_HOURS, TOKEN_MAX_BYTES,
-    USER_ID_MAX_CHARS, Verifier, is_user_id, mint, unverified,
+    BadKeys, BadToken, Caller, Claims, Demands, Form, Identity, JTI_MAX_CHARS, KeyFile, Keys, MINT_MAX_HOURS,
+    REVOCATIONS_MAX, Revocation, Revocations, TOKEN_MAX_BYTES, TokenId, USER_ID_MAX_CHARS, Verifier, is_user_id, mint,
+    unverified,
 };
 pub use limit::{Limiter, RateLimits, RatePolicy, ReplayMeter};
 pub use live::{Following, Live};
@@ -70,6 +73,7 @@ pub use policy::{NewPolicy, Policies, Policy, PolicyError};
 #[cfg(test)]
 pub(crate) use reply::park;
 pub use reply::{Parked, Reply, Times, Waiting};
+pub use revoked::{Revoked, RevokedHere};
 pub use routes::{Access, Handler, Kind, PACE, Reads, Route, Routes, operator_table, table};
 pub use service::{Gate, Guard};
 pub use traffic::{Answered, Traffic};

@@ -6,13 +6,11 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use parking_lot::Mutex;
 
 use super::error::ApiError;
-use crate::net::socket::Message;
-use crate::net::{Outgoing, Session, SocketNote, Ticket, network_of};
+use crate::net::network_of;
 
 /// The places that are taken, by client. All shards share it. It has no more entries than there are connections: each is of
 /// somebody who holds one.
@@ -61,68 +59,6 @@ impl Drop for Place {
                 taken.remove(&self.client);
             }
         }
-    }
-}
-
-/// A session with the place that it takes.
-pub(super) struct Placed {
-    session: Box<dyn Session>,
-    _place: Place,
-}
-
-impl Placed {
-    /// The session, with its place if it takes one.
-    pub(super) fn of(session: Box<dyn Session>, place: Option<Place>) -> Box<dyn Session> {
-        match place {
-            Some(place) => Box::new(Self { session, _place: place }),
-            None => session,
-        }
-    }
-}
-
-impl Session for Placed {
-    fn open(&mut self, ticket: Ticket, out: &mut Outgoing<'_>) {
-        self.session.open(ticket, out);
-    }
-
-    fn message(&mut self, message: &Message<'_>, out: &mut Outgoing<'_>) {
-        self.session.message(message, out);
-    }
-
-    fn owes_pong(&mut self, owes: bool) {
-        self.session.owes_pong(owes);
-    }
-
-    fn note(&mut self, note: SocketNote, out: &mut Outgoing<'_>) {
-        self.session.note(note, out);
-    }
-
-    fn caught_up(&mut self, out: &mut Outgoing<'_>) {
-        self.session.caught_up(out);
-    }
-
-    fn tick(&mut self, now: Instant, out: &mut Outgoing<'_>) -> Option<Instant> {
-        self.session.tick(now, out)
-    }
-
-    fn protocol(&self) -> Option<&str> {
-        self.session.protocol()
-    }
-
-    fn until(&self) -> Option<Instant> {
-        self.session.until()
-    }
-
-    fn expire(&mut self, out: &mut Outgoing<'_>) {
-        self.session.expire(out);
-    }
-
-    fn leave(&mut self, out: &mut Outgoing<'_>) {
-        self.session.leave(out);
-    }
-
-    fn closed(&mut self, code: u16) {
-        self.session.closed(code);
     }
 }
 

@@ -15,12 +15,14 @@ use super::error::ApiError;
 use super::exchange::{Context, Exchange};
 use super::handshake;
 use super::headers::Headers;
-use super::identity::Caller;
+use super::held::Held;
+use super::identity::{Caller, TokenId};
 use super::limit::{Client, RatePolicy, Standing};
 use super::live::Following;
-use super::places::{Placed, Places};
+use super::places::Places;
 use super::policy::Policy;
 use super::receive::Receiving;
+use super::revoked::RevokedHere;
 use super::routes::{Access, Found, Kind, Reads, Routes};
 use super::validate;
 use crate::clock::{Clock, Timekeeper, Timestamp};
@@ -34,6 +36,8 @@ pub struct Gate {
     pub routes: Routes,
     /// Who may ask what, as the configuration in force says.
     pub policy: Following<Policy>,
+    /// The tokens that were revoked.
+    pub revoked: RevokedHere,
     /// Bytes of body read when a route says nothing else.
     pub body_bytes: usize,
     /// What an answer carries when its route says nothing else.
@@ -68,6 +72,7 @@ impl net::Service for Gate {
 
     fn call(&mut self, request: &Request<'_>, peer: Peer, ticket: Ticket) -> Answer {
         self.policy.catch_up();
+        self.revoked.catch_up();
         self.parking.turn_to(ticket);
         let context = Context {
             routes: &self.routes,
@@ -89,7 +94,9 @@ impl net::Service for Gate {
             }
             Ok(Outcome::Socket(session, limits) | Outcome::NoSocket(session, limits)) => {
                 let accepted = handshake::accept(request, session.protocol());
-                let session = Placed::of(session, exchange.place.take());
+                let token = exchange.token.take();
+                let watched = token.map(|token| self.revoked.watch(token, self.parking.shard()));
+                let session = Held::of(session, exchange.place.take(), watched);
                 Answer::Upgrade(exchange.finish(Ok(accepted), &self.clock), session, limits)
             }
             outcome => exchange.conclude(outcome, &self.clock),
@@ -199,7 +206,7 @@ impl Gate {
             subject.filter(|_| log::log_enabled!(log::Level::Warn)).map(|(name, id)| (name, id.to_owned()));
         // Where the route does not ask, only the limiter does.
         let asks = matches!(route.access, Access::User | Access::Either) || limiter.is_some();
-        let asker = asks.then(|| self.policy.identity.establish(request, self.token_time()));
+        let asker = asks.then(|| self.policy.identity.establish(request, &self.revoked, self.token_time()));
         if let Some(limiter) = limiter {
             // A client with a token that is not good is nobody but an address.
             let caller = asker.as_ref().and_then(|asker| asker.as_ref().ok()?.as_ref());
@@ -235,7 +242,7 @@ impl Gate {
             Access::Socket => {
                 handshake::check(request)?;
                 let now = self.token_time();
-                let caller = self.policy.identity.establish_socket(request, route.query_token, now);
+                let caller = self.policy.identity.establish_socket(request, route.query_token, &self.revoked, now);
                 match &caller {
                     Ok(None) => self.count_auth_failure(&ApiError::unauthorized()),
                     Ok(Some(_)) => {}
@@ -247,6 +254,8 @@ impl Gate {
         let (refused, claims, until) = match caller {
             Ok(None) => (None, None, None),
             Ok(Some(Caller { user, claims, until })) => {
+                let token = claims.as_ref().filter(|_| route.is_socket());
+                exchange.token = token.map(|claims| TokenId::of(&user, claims));
                 exchange.user = Some(user);
                 (None, claims, until.filter(|_| route.is_socket()))
             }

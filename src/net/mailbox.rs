@@ -72,15 +72,24 @@ struct Waiting<N> {
     missed: bool,
 }
 
-/// Takes up parked requests; for those who answer and care for nothing else of a shard.
+/// Takes up parked requests, and tells sockets something; for those who care for nothing else of a shard.
 pub trait Resume: Send + Sync {
     /// Tells the shard that the request with this ticket can be answered.
     fn resume(&self, ticket: Ticket);
+
+    /// Hands a note to the session of the socket with this ticket, as [`SocketAddress::tell`] does. Who only answers tells nobody.
+    fn tell(&self, _: Ticket, _: SocketNote) -> bool {
+        false
+    }
 }
 
 impl<N: Send> Resume for Mailbox<N> {
     fn resume(&self, ticket: Ticket) {
         self.post(Message::Resume(ticket));
+    }
+
+    fn tell(&self, ticket: Ticket, note: SocketNote) -> bool {
+        self.post_note(Message::Tell(ticket, note))
     }
 }
 

@@ -48,6 +48,25 @@ pub enum Message<'a> {
     TooMany,
 }
 
+/// Why what a client showed to be let in is no longer good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Its time is over ([`Session::until`]).
+    Expired,
+    /// The operator has revoked it.
+    Revoked,
+}
+
+impl Ended {
+    /// For the client.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Expired => "Token expired",
+            Self::Revoked => "Token revoked",
+        }
+    }
+}
+
 /// What one socket is for. Lives on its shard, with the connection.
 pub trait Session {
     /// The upgrade is answered; the first frames go to `out`. The ticket names the socket from now on.
@@ -86,8 +105,8 @@ pub trait Session {
         None
     }
 
-    /// That moment has come. Whatever is said, the socket is closed after it.
-    fn expire(&mut self, _: &mut Outgoing<'_>) {}
+    /// What the client showed to be let in is no longer good. Whatever is said, the socket is closed after it.
+    fn expire(&mut self, _why: Ended, _: &mut Outgoing<'_>) {}
 
     /// The server stops. Whatever is said, the socket is closed after it: with [`code::RESTART`], unless the session closes it.
     fn leave(&mut self, _: &mut Outgoing<'_>) {}
@@ -391,7 +410,7 @@ impl Socket {
             return end(outbox, code::RESTART, "The server is restarting; reconnect and catch up");
         }
         if self.until.is_some_and(|until| until <= now) {
-            self.consult(outbox, |session, out| session.expire(out))?;
+            self.consult(outbox, |session, out| session.expire(Ended::Expired, out))?;
             return end(outbox, code::EXPIRED, "");
         }
         if self.frames.began().is_some_and(|began| began + self.limits.message_time <= now) {
@@ -560,7 +579,7 @@ mod tests {
             self.until
         }
 
-        fn expire(&mut self, out: &mut Outgoing<'_>) {
+        fn expire(&mut self, _: Ended, out: &mut Outgoing<'_>) {
             out.text("goodbye");
         }
 

@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::feature::{Serving, ShardParts};
 use crate::gate::headers::PAGE;
 use crate::gate::{
-    ApiError, Call, Code, Cors, Gate, Guard, Identity, Live, Outcome, Parking, Places, Policy, Route, Routes,
+    ApiError, Call, Code, Cors, Gate, Guard, Identity, Live, Outcome, Parking, Places, Policy, Revoked, Route, Routes,
     UntrustedProxy,
 };
 use crate::hub::{Batch, Mailbox, Topics};
@@ -176,6 +176,7 @@ impl Plan {
         let gate = Gate {
             routes: to,
             policy: nobody().follow(),
+            revoked: Revoked::default().follow(),
             body_bytes: OPS_BODY_MAX_BYTES,
             headers: &PAGE,
             guard: Some(self.guard()),

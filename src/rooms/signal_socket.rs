@@ -20,7 +20,7 @@ use crate::feature::{House, ShardParts};
 use crate::gate::{Call, Live, Outcome, Route, Routes};
 use crate::hub::options::{may_open_sockets, seats_of_any_topic, socket_limits, socket_origins};
 use crate::hub::{Full, Replaced, Seat, SeatLimits, Subscription};
-use crate::net::socket::{Message, code};
+use crate::net::socket::{Ended, Message, code};
 use crate::net::{Frame, Outgoing, Session, SocketLimits, SocketNote, Ticket};
 use crate::settings::Settings;
 use crate::store::{Space, Topic};
@@ -239,8 +239,8 @@ impl Session for Meeting {
         self.until
     }
 
-    fn expire(&mut self, out: &mut Outgoing<'_>) {
-        out.close(code::EXPIRED, "Token expired");
+    fn expire(&mut self, why: Ended, out: &mut Outgoing<'_>) {
+        out.close(code::EXPIRED, why.sentence());
     }
 
     fn closed(&mut self, code: u16) {

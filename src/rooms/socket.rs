@@ -25,7 +25,7 @@ use super::update::Update;
 use super::vector::StateVector;
 use crate::feature::ShardParts;
 use crate::hub::{Replaced, Seat, Subscription};
-use crate::net::socket::{self, code};
+use crate::net::socket::{self, Ended, code};
 use crate::net::{Frame, Outgoing, Session, SocketId, SocketNote, Ticket};
 
 /// How long a Yjs socket is told nothing before it is told nothing in so many bytes: its client leaves after 30 s.
@@ -268,9 +268,9 @@ impl Session for Member {
         self.who.until
     }
 
-    fn expire(&mut self, out: &mut Outgoing<'_>) {
-        self.deny("Token expired", out);
-        out.close(closes::UNAUTHORIZED, "Token expired");
+    fn expire(&mut self, why: Ended, out: &mut Outgoing<'_>) {
+        self.deny(why.sentence(), out);
+        out.close(closes::UNAUTHORIZED, why.sentence());
     }
 
     fn leave(&mut self, out: &mut Outgoing<'_>) {

@@ -9,7 +9,7 @@ use super::platform::{Platform, start_all};
 use crate::audit::{self, Audit};
 use crate::clock::Clock;
 use crate::feature::{Feature, FilesAt, House, Running, apis_of, files_of, schema_of, tables_of};
-use crate::gate::{Policies, Traffic, UntrustedProxy};
+use crate::gate::{Policies, Revoked, Traffic, UntrustedProxy};
 use crate::housekeeper::Housekeeper;
 use crate::hub::{self, Hub, Seats};
 use crate::net::options::SHARDS;
@@ -66,6 +66,7 @@ impl Engine {
         let pool = Pool::start("blocking", settings.count(&THREADS));
         pool.handle().show(&metrics);
         let house = House {
+            revoked: Revoked::default(),
             writer: writer.handle(),
             readers: more_readers,
             pool: pool.handle(),

@@ -45,6 +45,7 @@ impl ShardPlan {
         let gate = |routes: Routes| Gate {
             routes,
             policy: self.policy.follow(),
+            revoked: self.house.revoked.follow(),
             body_bytes: self.body_bytes,
             headers: &gate::headers::API,
             guard: None,

@@ -143,6 +143,7 @@ impl Toys {
             let gate = Gate {
                 routes,
                 policy: policy.follow(),
+                revoked: inkring::gate::Revoked::default().follow(),
                 body_bytes: 1024,
                 headers: &inkring::gate::headers::API,
                 guard: None,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Server, hold_writer, wait_for};
 
-const TABLES: [&str; 25] = [
+const TABLES: [&str; 26] = [
     "audit_anchor",
     "audit_events",
     "calendar_feed",
@@ -28,6 +28,7 @@ const TABLES: [&str; 25] = [
     "record_links",
     "record_moved",
     "records",
+    "revocations",
     "ring_passes",
     "room_snapshots",
     "room_updates",

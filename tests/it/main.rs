@@ -69,6 +69,7 @@ mod proxies;
 mod racing;
 mod reload;
 mod repository;
+mod revocations;
 mod rooms;
 mod rooms_client;
 mod rooms_core;

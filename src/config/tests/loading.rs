@@ -281,10 +281,10 @@ fn a_short_key_is_remarked_on_and_refused_when_strict() {
 
 #[test]
 fn tokens_are_held_to_what_is_set() {
-    let Demands { issuer, audience, expiry } = Demands::of(&from_env(&[]).unwrap().settings);
+    let Demands { issuer, audience, expiry, max_life: _ } = Demands::of(&from_env(&[]).unwrap().settings);
     assert_eq!((issuer, audience, expiry), (None, None, false));
     let env = [("JWT_ISSUER", "https://id.example"), ("JWT_AUDIENCE", " ink ring "), ("ENV", "production")];
-    let Demands { issuer, audience, expiry } = Demands::of(&from_env(&env).unwrap().settings);
+    let Demands { issuer, audience, expiry, max_life: _ } = Demands::of(&from_env(&env).unwrap().settings);
     assert_eq!((issuer.as_deref(), audience.as_deref()), (Some("https://id.example"), Some("ink ring")));
     assert!(expiry);
 }

@@ -31,6 +31,8 @@ pub enum BadToken {
     Expired,
     /// There is no `exp`, and there has to be one.
     NoExpiry,
+    /// It lives longer than a token may, or does not say for how long.
+    Life,
     /// Not from the issuer that is asked for.
     Issuer,
     /// Not for the audience that is asked for.
@@ -39,6 +41,8 @@ pub enum BadToken {
     Subject,
     /// There is neither of them, or it is empty.
     NoSubject,
+    /// The operator has revoked it.
+    Revoked,
 }
 
 impl BadToken {
@@ -47,6 +51,7 @@ impl BadToken {
         match self {
             Self::Expired => "Token expired",
             Self::NoSubject => "Token verification failed",
+            Self::Revoked => "Token revoked",
             _ => "Invalid token",
         }
     }
@@ -64,10 +69,12 @@ impl BadToken {
             Self::NotYet => "not_yet",
             Self::Expired => "expired",
             Self::NoExpiry => "no_expiry",
+            Self::Life => "life",
             Self::Issuer => "issuer",
             Self::Audience => "audience",
             Self::Subject => "subject",
             Self::NoSubject => "no_subject",
+            Self::Revoked => "revoked",
         }
     }
 
@@ -84,10 +91,12 @@ impl BadToken {
             Self::NotYet => "nbf is yet to come",
             Self::Expired => "exp is over",
             Self::NoExpiry => "there is no exp, which production asks for",
+            Self::Life => "from iat to exp it is longer than JWT_MAX_LIFE_DAYS, or it lacks one of them",
             Self::Issuer => "iss is not JWT_ISSUER",
             Self::Audience => "aud is not JWT_AUDIENCE",
             Self::Subject => "sub is not a user id",
             Self::NoSubject => "there is no sub",
+            Self::Revoked => "the token was revoked: `inkring token revocations` lists why",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::bad_token::TOKEN_MAX_BYTES;
 use super::keys::{KEYS_FILE_MAX_BYTES, KEYS_MAX};
+use super::revocations::{JTI_MAX_CHARS, REVOCATIONS_MAX};
 use super::token::MINT_MAX_HOURS;
 use super::user::USER_ID_MAX_CHARS;
 use crate::settings::{ACCESS, BoundRow};
@@ -16,6 +17,12 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&ACCESS, "MINT_MAX_HOURS", MINT_MAX_HOURS as u64, "hours")
         .of("The life of a token made by `inkring token mint`.", "refused")
         .tested_by("a_minted_token_is_what_the_server_asks_for"),
+    BoundRow::new(&ACCESS, "REVOCATIONS_MAX", REVOCATIONS_MAX as u64, "revocations")
+        .of("Revocations that are in force at once.", "409 `revocations_full`; nothing is revoked")
+        .tested_by("so_many_revocations_there_are_and_no_more"),
+    BoundRow::new(&ACCESS, "JTI_MAX_CHARS", JTI_MAX_CHARS as u64, "characters")
+        .of("The `jti` of a token that is revoked.", "refused")
+        .tested_by("what_cannot_be_revoked_is_refused_with_the_bound"),
     BoundRow::new(&ACCESS, "KEYS_FILE_MAX_BYTES", KEYS_FILE_MAX_BYTES as u64, "bytes")
         .of("A file of keys.", "no start; later, the keys stay as they are")
         .tested_by("a_file_that_has_changed_is_taken_and_a_bad_one_keeps_the_keys"),

@@ -8,6 +8,7 @@ mod bad_token;
 pub(super) mod bounds;
 mod keys;
 pub mod options;
+mod revocations;
 mod token;
 mod trust;
 mod user;
@@ -17,6 +18,7 @@ use std::borrow::Cow;
 pub use bad_token::{BadToken, TOKEN_MAX_BYTES};
 pub(super) use keys::KeyWatch;
 pub use keys::{BadKeys, Form, KeyFile, Keys};
+pub use revocations::{JTI_MAX_CHARS, REVOCATIONS_MAX, Revocation, Revocations, TokenId};
 pub use token::{Demands, MINT_MAX_HOURS, Verifier, mint, unverified};
 pub use trust::header_trust;
 pub use user::{Caller, Claims, USER_ID_MAX_CHARS, is_user_id};
@@ -48,10 +50,15 @@ impl Identity {
     /// Who sent this request; nothing when nobody is named.
     ///
     /// # Errors
-    /// 401 when the token is not good; 422 when `X-User-Id` is over [`USER_ID_MAX_CHARS`], not UTF-8, or has control
+    /// 401 when the token is not good or among the `revoked`; 422 when `X-User-Id` is over [`USER_ID_MAX_CHARS`], not UTF-8, or has control
     /// characters, or when there are several: a proxy that adds its own must not be outvoted by its client.
-    pub fn establish(&self, request: &Request<'_>, now: Timestamp) -> Result<Option<Caller>, ApiError> {
-        self.decide(in_header(request), request, now)
+    pub fn establish(
+        &self,
+        request: &Request<'_>,
+        revoked: &Revocations,
+        now: Timestamp,
+    ) -> Result<Option<Caller>, ApiError> {
+        self.decide(in_header(request), request, revoked, now)
     }
 
     /// Who opens a socket with this request. A browser cannot send headers of its own with it, so the token may also be
@@ -64,20 +71,26 @@ impl Identity {
         &self,
         request: &Request<'_>,
         query_token: Option<&str>,
+        revoked: &Revocations,
         now: Timestamp,
     ) -> Result<Option<Caller>, ApiError> {
         let sent = in_header(request).or_else(|| in_protocols(request)).or_else(|| in_query(request, query_token));
-        self.decide(sent, request, now)
+        self.decide(sent, request, revoked, now)
     }
 
     fn decide(
         &self,
         sent: Option<Sent<'_>>,
         request: &Request<'_>,
+        revoked: &Revocations,
         now: Timestamp,
     ) -> Result<Option<Caller>, ApiError> {
         match (&self.verifier, sent) {
-            (Some(verifier), Some(token)) => Ok(Some(token.and_then(|token| verifier.verify(&token, now))?)),
+            (Some(verifier), Some(token)) => {
+                let caller = token.and_then(|token| verifier.verify(&token, now))?;
+                let is_revoked = caller.claims.as_ref().is_some_and(|claims| revoked.revoke(&caller.user, claims));
+                if is_revoked { Err(BadToken::Revoked.into()) } else { Ok(Some(caller)) }
+            }
             _ => Ok(self.named(request)?.map(|user| Caller { user, until: None, claims: None })),
         }
     }
@@ -197,7 +210,9 @@ mod tests {
     }
 
     fn on_socket(query: &str, headers: &[&str]) -> Said {
-        with(query, headers, |request| said(identity(true, true).establish_socket(request, None, Timestamp(0))))
+        with(query, headers, |request| {
+            said(identity(true, true).establish_socket(request, None, &Revocations::default(), Timestamp(0)))
+        })
     }
 
     fn user(name: &str) -> Said {
@@ -229,7 +244,9 @@ mod tests {
         assert_eq!(on_socket(&query, &["Sec-WebSocket-Protocol: bearer", named]), invalid());
         // Elsewhere the other two places are not looked at.
         let plain = |query: &str, headers: &[&str]| {
-            with(query, headers, |request| said(identity(true, true).establish(request, Timestamp(0))))
+            with(query, headers, |request| {
+                said(identity(true, true).establish(request, &Revocations::default(), Timestamp(0)))
+            })
         };
         assert_eq!(plain(&query, &[&protocols, named]), user("d"));
         assert_eq!(plain(&query, &[&header, named]), user("a"));
@@ -291,7 +308,12 @@ mod tests {
         // Under another name only where the route says so, and then both count.
         let on_route = |query: &str| {
             let establish = |request: &Request<'_>| {
-                said(identity(true, true).establish_socket(request, Some("token"), Timestamp(0)))
+                said(identity(true, true).establish_socket(
+                    request,
+                    Some("token"),
+                    &Revocations::default(),
+                    Timestamp(0),
+                ))
             };
             with(query, &["X-User-Id: d"], establish)
         };
@@ -313,8 +335,8 @@ mod tests {
         let found = |trust, key| {
             with(&query, &headers, |request| {
                 let identity = identity(trust, key);
-                let socket = identity.establish_socket(request, None, Timestamp(0));
-                [identity.establish(request, Timestamp(0)), socket].map(said)
+                let socket = identity.establish_socket(request, None, &Revocations::default(), Timestamp(0));
+                [identity.establish(request, &Revocations::default(), Timestamp(0)), socket].map(said)
             })
         };
         assert_eq!(found(true, false), [user("d"), user("d")]);

@@ -1,7 +1,10 @@
 //! What is configured of who is believed to be whom.
 
+use std::time::Duration;
+
 use super::keys::{BadKeys, Form, KeyFile, Keys};
 use super::token::Demands;
+use crate::clock::DAY;
 use crate::settings::{ACCESS, Knob, Settings, flag, int, open_to_others, secret, text};
 
 pub(crate) static TRUST_HEADER: Knob = flag(&ACCESS, "AUTH_TRUST_USER_HEADER", "true")
@@ -48,8 +51,20 @@ pub(crate) static AUDIENCE: Knob = text(&ACCESS, "JWT_AUDIENCE")
     .reloading()
     .meaning("For whom tokens must be made: the aud that a token must have, alone or among others. None takes any.");
 
+pub(crate) static MAX_LIFE: Knob =
+    Knob::new(&ACCESS, "JWT_MAX_LIFE_DAYS", int(0, 3660, "days"), "0").refusing().reloading().meaning(
+        "The longest life of a token that is taken, from its iat to its exp; one that says less of itself than both is not taken \
+         then. It lets the server know when a revocation has done its work and can be removed. 0 takes tokens of any life, and \
+         keeps revocations for ever.",
+    );
+
 pub(crate) const KNOBS: &[&Knob] =
-    &[&TRUST_HEADER, &SECRET, &PUBLIC_KEY_FILE, &JWKS_FILE, &KEYS_RELOAD, &ISSUER, &AUDIENCE];
+    &[&TRUST_HEADER, &SECRET, &PUBLIC_KEY_FILE, &JWKS_FILE, &KEYS_RELOAD, &ISSUER, &AUDIENCE, &MAX_LIFE];
+
+/// The longest life of a token that is taken, if there is one.
+pub fn max_life(settings: &Settings) -> Option<Duration> {
+    Some(settings.small(&MAX_LIFE)).filter(|days| *days > 0).map(|days| DAY * days)
+}
 
 /// The settings that name the key of signed tokens, of which one may be set.
 pub(crate) static TOKEN_KEYS: [&Knob; 3] = [&SECRET, &PUBLIC_KEY_FILE, &JWKS_FILE];
@@ -66,6 +81,7 @@ impl Demands {
             issuer: settings.text(&ISSUER).map(str::to_owned),
             audience: settings.text(&AUDIENCE).map(str::to_owned),
             expiry: settings.production(),
+            max_life: max_life(settings),
         }
     }
 }

@@ -4,6 +4,8 @@
 //! its signature is looked at. Times are compared with a time that is passed in. The sentences for clients are those of
 //! contract 01 §0.4; the log is told more, but never anything of the token (G7).
 
+use std::time::Duration;
+
 use jsonwebtoken::dangerous::insecure_decode;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Map, Value, json};
@@ -27,6 +29,8 @@ pub struct Demands {
     pub audience: Option<String>,
     /// Whether it must have an `exp`. One that is there counts either way.
     pub expiry: bool,
+    /// The longest life that it may have, from `iat` to `exp`, if there is one.
+    pub max_life: Option<Duration>,
 }
 
 /// Verifies tokens.
@@ -64,7 +68,7 @@ impl Verifier {
     }
 }
 
-/// Signs a token with HMAC-SHA-256 for this user and so many hours, such as meets the demands.
+/// Signs a token with HMAC-SHA-256 for this user and so many hours, such as meets the demands. `jti` is what it can be revoked by.
 ///
 /// # Errors
 /// The library's, should it not be able to.
@@ -73,10 +77,11 @@ pub fn mint(
     user: &str,
     hours: u32,
     demands: &Demands,
+    jti: &str,
     now: Timestamp,
 ) -> Result<String, jsonwebtoken::errors::Error> {
     let issued = now.seconds();
-    let mut claims = json!({ "sub": user, "iat": issued, "exp": issued + i64::from(hours) * 3600 });
+    let mut claims = json!({ "sub": user, "iat": issued, "exp": issued + i64::from(hours) * 3600, "jti": jti });
     for (name, wanted) in [("iss", &demands.issuer), ("aud", &demands.audience)] {
         if let Some(wanted) = wanted {
             claims[name] = Value::from(wanted.as_str());
@@ -102,6 +107,14 @@ impl Demands {
             Some(until) if until <= seconds(now, -LEEWAY_SECONDS) => return Err(BadToken::Expired),
             None if self.expiry => return Err(BadToken::NoExpiry),
             _ => {}
+        }
+        if let Some(most) = self.max_life {
+            let issued = time(claims, "iat")?;
+            // Without either it could live for ever.
+            let life = expires.zip(issued).map(|(expires, issued)| expires - issued);
+            if !life.is_some_and(|life| life <= most.as_secs_f64()) {
+                return Err(BadToken::Life);
+            }
         }
         let has = |name, wanted: &Option<String>| match (wanted, claims.get(name)) {
             (None, _) => true,
@@ -305,18 +318,20 @@ mod tests {
 
     #[test]
     fn what_is_minted_is_taken_and_names_what_is_asked_for() {
-        let demands = Demands { issuer: Some("us".to_owned()), audience: Some("ring".to_owned()), expiry: true };
-        let minted = mint(KEY, "alice", 24, &demands, Timestamp(NOW * SECOND_MICROS)).unwrap();
+        let demands =
+            Demands { issuer: Some("us".to_owned()), audience: Some("ring".to_owned()), expiry: true, max_life: None };
+        let minted = mint(KEY, "alice", 24, &demands, "j-1", Timestamp(NOW * SECOND_MICROS)).unwrap();
         let (header, claims) = unverified(&minted).unwrap();
         assert_eq!(header, json!({ "typ": "JWT", "alg": "HS256" }));
-        let expected = json!({ "sub": "alice", "iat": NOW, "exp": NOW + 86_400, "iss": "us", "aud": "ring" });
+        let expected =
+            json!({ "sub": "alice", "iat": NOW, "exp": NOW + 86_400, "jti": "j-1", "iss": "us", "aud": "ring" });
         assert_eq!(Value::Object(claims), expected);
         let verifier = Verifier::hs256(KEY, demands);
         let at = |seconds: i64| verifier.verify(minted.as_bytes(), Timestamp(seconds * SECOND_MICROS));
         assert_eq!(at(NOW).unwrap().user, "alice");
         assert_eq!(at(NOW + 86_430), Err(BadToken::Expired));
-        let plain = mint(KEY, "alice", 1, &Demands::default(), Timestamp(0)).unwrap();
-        assert_eq!(unverified(&plain).unwrap().1.len(), 3);
+        let plain = mint(KEY, "alice", 1, &Demands::default(), "j-2", Timestamp(0)).unwrap();
+        assert_eq!(unverified(&plain).unwrap().1.len(), 4);
         for text in ["", "a.b.c", "a.b", "e30.e30"] {
             assert_eq!(unverified(text), None, "{text}");
         }
@@ -331,8 +346,25 @@ mod tests {
     }
 
     #[test]
+    fn a_life_can_be_bounded() {
+        let demands = Demands { max_life: Some(Duration::from_secs(100)), ..Demands::default() };
+        let of = |claims: Value| verify_with(demands.clone(), &claims).map(|_| ());
+        assert_eq!(of(json!({ "sub": "a", "iat": NOW - 50, "exp": NOW + 50 })), Ok(()));
+        for claims in [
+            json!({ "sub": "a", "iat": NOW - 51, "exp": NOW + 50 }),
+            json!({ "sub": "a", "exp": NOW + 50 }),
+            json!({ "sub": "a", "iat": NOW }),
+            json!({ "sub": "a" }),
+        ] {
+            assert_eq!(of(claims.clone()), Err(BadToken::Life), "{claims}");
+        }
+        assert_eq!(of(json!({ "sub": "a", "iat": "x", "exp": NOW + 50 })), Err(BadToken::NoTime));
+    }
+
+    #[test]
     fn issuer_and_audience_are_checked_when_they_are_asked_for() {
-        let demands = Demands { issuer: Some("us".to_owned()), audience: Some("ring".to_owned()), expiry: false };
+        let demands =
+            Demands { issuer: Some("us".to_owned()), audience: Some("ring".to_owned()), expiry: false, max_life: None };
         for (issuer, audience, expected) in [
             (json!("us"), json!("ring"), Ok(())),
             (json!("us"), json!(["other", "ring"]), Ok(())),
