@@ -10,6 +10,7 @@ use super::model::{
 };
 use super::newer::LISTED_MAX_DRAFTS;
 use super::options::DRAFTS;
+use super::oversight::{DRAFTS_PAGE_MAX, MEMBERS_SHOWN_MAX, SEARCHED_MAX_DRAFTS, SEGMENTS_PAGE_MAX};
 use super::parts::PAGE_ROWS;
 use super::replay::REPLAY_MAX_EVENTS;
 use super::retention::{REMOVED_MAX_EVENTS, SLICE_DRAFTS};
@@ -115,4 +116,16 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&DRAFTS, "LISTED_MAX_DRAFTS", LISTED_MAX_DRAFTS as u64, "drafts")
         .of("The newer drafts that a restore names.", "the rest is counted")
         .tested_by("what_is_newer_is_named_up_to_a_number_and_counted_beyond"),
+    BoundRow::new(&DRAFTS, "DRAFTS_PAGE_MAX", DRAFTS_PAGE_MAX as u64, "drafts")
+        .of("Drafts in a page of the operator's list.", "refused")
+        .tested_by("an_operator_finds_drafts_page_by_page"),
+    BoundRow::new(&DRAFTS, "SEARCHED_MAX_DRAFTS", SEARCHED_MAX_DRAFTS as u64, "drafts")
+        .of("Drafts that are looked at for such a page.", "those before are not found by it")
+        .tested_by("so_many_drafts_are_searched_and_so_many_members_shown"),
+    BoundRow::new(&DRAFTS, "SEGMENTS_PAGE_MAX", SEGMENTS_PAGE_MAX as u64, "segments")
+        .of("Segments of a draft that an operator is shown at once.", "refused")
+        .tested_by("an_operator_sees_a_draft_whole_and_page_by_page"),
+    BoundRow::new(&DRAFTS, "MEMBERS_SHOWN_MAX", MEMBERS_SHOWN_MAX as u64, "members")
+        .of("Members of a draft that an operator is shown.", "the rest is counted, and not shown")
+        .tested_by("so_many_drafts_are_searched_and_so_many_members_shown"),
 ];

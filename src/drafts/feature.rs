@@ -9,10 +9,11 @@ use super::openapi::SHEET;
 use super::options::{self, Options, SocketOptions};
 use super::shared::Shared;
 use super::{
-    analytics, bounds, card, error, history, insights, invites, newer, proof, retention, routes, smart_pass, smoke,
-    socket, spent_keys, turns, view, watchers,
+    analytics, bounds, card, error, history, insights, invites, newer, oversight, proof, retention, routes, smart_pass,
+    smoke, socket, spent_keys, turns, view, watchers,
 };
-use crate::feature::{Feature, House, Replacement, Running, ShardParts, StartError};
+use crate::feature::verb::Verbs;
+use crate::feature::{Feature, House, Replacement, Running, Serving, ShardParts, StartError};
 use crate::gate::{Live, Routes};
 use crate::housekeeper::{self, Task};
 use crate::settings::Settings;
@@ -37,6 +38,8 @@ pub static FEATURE: Feature = Feature {
         &watchers::ROUTES,
         &[socket::ROUTE],
     ],
+    operator: &oversight::ROUTES,
+    verbs: Some(Verbs::of::<oversight::Verb>()),
     describe: |route| SHEET.describe(route),
     schemas: || SHEET.schemas(),
     schema: super::MIGRATIONS,
@@ -74,6 +77,10 @@ impl Running for Drafts {
     fn routes(&self, shard: &ShardParts, routes: &mut Routes) {
         socket::route(routes, shard.clone(), self.shared.clone());
         routes::routes(routes, shard.clone(), self.shared.clone());
+    }
+
+    fn operator(&self, shard: &ShardParts, _: &Arc<Serving>, routes: &mut Routes) {
+        oversight::routes(routes, shard, &self.shared.house);
     }
 
     fn tasks(&self, reader: &Rc<Reader>) -> Vec<Task> {

@@ -28,6 +28,7 @@ pub mod model;
 mod newer;
 mod openapi;
 mod options;
+mod oversight;
 mod parts;
 mod pieces;
 pub mod proof;

@@ -24,6 +24,7 @@ mod doors_toy;
 mod drafts;
 mod drafts_chain;
 mod drafts_invites;
+mod drafts_operator;
 mod drafts_paging;
 mod drafts_smart;
 mod drafts_timeline;

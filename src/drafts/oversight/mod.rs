@@ -1,0 +1,135 @@
+//! What an operator does with drafts: finds them, looks at one, frees a ring that nobody passes on. The same over the private plane
+//! and by the verbs (`inkring draft`), each as one function that takes a reader or a transaction.
+
+mod routes;
+mod store;
+mod verbs;
+mod wanted;
+
+pub(super) use routes::{ROUTES, routes};
+pub(super) use verbs::Verb;
+pub(super) use wanted::{DRAFTS_PAGE_MAX, MEMBERS_SHOWN_MAX, SEARCHED_MAX_DRAFTS, SEGMENTS_PAGE_MAX, Search, Slice};
+
+use serde_json::{Value, json};
+
+use super::access::not_found;
+use super::model::Head;
+use super::store as drafts;
+use crate::audit::Field;
+use crate::clock::Timestamp;
+use crate::gate::ApiError;
+use crate::plane::record::Operator;
+use crate::store::{Error, Reader, Tx};
+
+fn text(at: Timestamp) -> String {
+    at.offset_style().to_string()
+}
+
+/// The newest drafts that are wanted, newest first, and behind which one the next page begins.
+///
+/// # Errors
+/// 404 when there is no draft `before`.
+pub(super) fn list(reader: &Reader, search: &Search) -> Result<Value, ApiError> {
+    let before = match &search.before {
+        None => i64::MAX,
+        Some(id) => drafts::head(reader, id)?.ok_or_else(|| not_found(id))?.row,
+    };
+    let (found, next) = store::find(reader, search, before)?;
+    Ok(json!({ "drafts": found.iter().map(told).collect::<Vec<_>>(), "next": next }))
+}
+
+/// A draft in a line of the list.
+fn told(head: &Head) -> Value {
+    json!({
+        "draft_id": head.draft_id,
+        "title": head.title,
+        "platform": head.platform,
+        "status": head.status,
+        "creator_id": head.creator_id,
+        "holder_id": head.holder_id,
+        "segments": head.segments,
+        "passes": head.passes,
+        "collaborators": head.collaborators,
+        "version": head.event_seq,
+        "created_at": text(head.created_at),
+        "passed_at": text(head.passed_at),
+        "updated_at": text(head.updated_at),
+    })
+}
+
+/// One draft: its members, as many as are shown, and a page of its segments.
+///
+/// # Errors
+/// 404.
+pub(super) fn show(reader: &Reader, draft_id: &str, slice: Slice) -> Result<Value, ApiError> {
+    reader.snapshot(|reader| shown(reader, draft_id, slice)).map_err(ApiError::from)?.ok_or_else(|| not_found(draft_id))
+}
+
+fn shown(reader: &Reader, draft_id: &str, slice: Slice) -> Result<Option<Value>, Error> {
+    let Some(head) = drafts::head(reader, draft_id)? else { return Ok(None) };
+    let members = store::members(reader, head.row, MEMBERS_SHOWN_MAX)?;
+    let members: Vec<Value> = members
+        .into_iter()
+        .map(|member| json!({ "user_id": member.user_id, "role": member.role, "joined_at": text(member.joined_at) }))
+        .collect();
+    let (from, mut segments) = (slice.after.saturating_add(1), Vec::new());
+    drafts::segments(reader, head.row, from, from.saturating_add(slice.limit), |segment| {
+        segments.push(json!({
+            "segment_order": segment.order,
+            "segment_id": segment.segment_id,
+            "user_id": segment.user_id,
+            "content": segment.content,
+            "created_at": text(segment.created_at),
+        }));
+    })?;
+    let more = from.saturating_add(slice.limit) < head.segments;
+    Ok(Some(json!({ "draft": told(&head), "members": members, "segments": segments, "more": more })))
+}
+
+/// Has the creator hold the ring, whoever has it. Nothing changes if they do.
+///
+/// # Errors
+/// 404.
+pub(super) fn release_ring(tx: &mut Tx<'_>, draft_id: &str, operator: &Operator) -> Result<Value, ApiError> {
+    let head = drafts::lock_head(tx, draft_id)?.ok_or_else(|| not_found(draft_id))?;
+    let released = head.holder_id != head.creator_id;
+    if released {
+        drafts::pass(tx, &head, &head.creator_id, &operator.request_id)?;
+        let details = [("from_user_id", Field::Text(&head.holder_id)), ("to_user_id", Field::Text(&head.creator_id))];
+        operator.record(tx, "draft.ring_released", draft_id, &details)?;
+    }
+    Ok(
+        json!({ "draft_id": draft_id, "from_user_id": head.holder_id, "holder_id": head.creator_id, "released": released }),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drafts::MIGRATIONS;
+
+    fn titles(said: &Value) -> Vec<&str> {
+        said["drafts"].as_array().unwrap().iter().filter_map(|draft| draft["title"].as_str()).collect()
+    }
+
+    #[test]
+    fn so_many_drafts_are_searched_and_so_many_members_shown() {
+        let reader = Reader::in_memory(MIGRATIONS);
+        let all = SEARCHED_MAX_DRAFTS + 1;
+        reader.batch(&format!(
+            "WITH RECURSIVE n (at) AS (SELECT 1 UNION ALL SELECT at + 1 FROM n WHERE at < {all}) \
+             INSERT INTO drafts (id, draft_id, creator_id, title, platform, holder_id, passed_at, created_at, updated_at) \
+             SELECT at, 'd' || at, 'a', iif(at < 3, 'rare ' || at, 'tale'), 'x', 'a', 0, 0, 0 FROM n; \
+             WITH RECURSIVE n (at) AS (SELECT 0 UNION ALL SELECT at + 1 FROM n WHERE at < {MEMBERS_SHOWN_MAX}) \
+             INSERT INTO draft_collaborators (draft, user_id, role, joined_at) SELECT 1, 'u' || at, 'contributor', 0 FROM n"
+        ));
+        let search = |before: Option<&str>| {
+            let title = Some("rare".to_owned());
+            list(&reader, &Search { title, before: before.map(str::to_owned), limit: 10, user: None }).unwrap()
+        };
+        assert_eq!(titles(&search(None)), ["rare 2"], "the oldest is one too many");
+        assert_eq!(titles(&search(Some("d9"))), ["rare 2", "rare 1"]);
+        let shown = show(&reader, "d1", Slice { after: -1, limit: 10 }).unwrap();
+        assert_eq!(shown["members"].as_array().unwrap().len() as i64, MEMBERS_SHOWN_MAX);
+    }
+}

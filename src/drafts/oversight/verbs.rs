@@ -1,0 +1,216 @@
+//! `inkring draft`: what an operator does with drafts by hand.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use super::routes::{DRAFTS_PAGE, SEGMENTS_PAGE};
+use super::{DRAFTS_PAGE_MAX, SEGMENTS_PAGE_MAX, Search, Slice, list, release_ring, show};
+use crate::feature::verb::{self, Program, fail, misconfigured, print, user_id};
+use crate::plane::door::{Door, NotDone};
+use crate::plane::record::Operator;
+use crate::settings::Settings;
+use crate::text::visible;
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failure, 2 usage, 3 the settings are wrong.";
+
+/// The verbs of drafts.
+#[derive(Debug, Subcommand)]
+pub(in crate::drafts) enum Verb {
+    /// Find drafts, look at one, free a ring that nobody passes on
+    ///
+    /// A server that runs is asked over its private plane (OPS_ADDR, with OPS_TOKEN); the database of one that does not is
+    /// opened. What is changed is a row of the audit log, by `operator`.
+    #[command(subcommand)]
+    Draft(Asked),
+}
+
+/// What can be done with drafts.
+#[derive(Debug, Subcommand)]
+pub(in crate::drafts) enum Asked {
+    /// List drafts, newest first
+    #[command(after_help = EXIT_CODES)]
+    List {
+        /// Only those of this member
+        #[arg(long, value_parser = user_id)]
+        user: Option<String>,
+        /// Only those with this in their title
+        #[arg(long)]
+        title: Option<String>,
+        /// Those behind this one, which is the last of the page before
+        #[arg(long, value_name = "ID")]
+        before: Option<String>,
+        /// How many
+        #[arg(short = 'n', long, value_name = "N", default_value_t = DRAFTS_PAGE as u32,
+            value_parser = clap::value_parser!(u32).range(1..=DRAFTS_PAGE_MAX as i64))]
+        limit: u32,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Show a draft: who belongs to it, who holds the ring, and what was written
+    #[command(after_help = EXIT_CODES)]
+    Show {
+        /// The draft
+        id: String,
+        /// Segments behind this one, which is the last of the page before
+        #[arg(long, value_name = "ORDER", value_parser = clap::value_parser!(i64).range(0..))]
+        segments_after: Option<i64>,
+        /// How many segments
+        #[arg(short = 'n', long, value_name = "N", default_value_t = SEGMENTS_PAGE,
+            value_parser = clap::value_parser!(i64).range(1..=SEGMENTS_PAGE_MAX))]
+        limit: i64,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Have the creator hold the ring, whoever has it
+    ///
+    /// For a draft whose holder does not come back. Who watches is told that the ring was passed.
+    #[command(after_help = EXIT_CODES)]
+    ReleaseRing {
+        /// The draft
+        id: String,
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+/// In which form it is said.
+#[derive(Debug, Clone, Copy, Args)]
+pub(in crate::drafts) struct Form {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Form {
+    fn say(self, said: &Value, plain: impl FnOnce(&Value) -> String) -> ExitCode {
+        if self.json { print(&format!("{said}\n")) } else { print(&plain(said)) }
+    }
+}
+
+impl verb::Verb for Verb {
+    fn run(self, program: &Program<'_>) -> ExitCode {
+        let Self::Draft(asked) = self;
+        let settings = match (program.settings)() {
+            Ok(settings) => settings,
+            Err(error) => return misconfigured(&error),
+        };
+        let door = Door::new(&settings, &program.schema);
+        let (ended, not_done) = match asked {
+            Asked::List { user, title, before, limit, form } => {
+                let search = Search { user, title, before, limit: limit as usize };
+                (find(door, &search).map(|said| form.say(&said, table)), "the drafts cannot be listed")
+            }
+            Asked::Show { id, segments_after, limit, form } => {
+                let slice = Slice { after: segments_after.unwrap_or(-1), limit };
+                (look(door, &id, slice).map(|said| form.say(&said, page)), "the draft cannot be shown")
+            }
+            Asked::ReleaseRing { id, form } => {
+                (release(door, &settings, id).map(|said| form.say(&said, released)), "the ring was not released")
+            }
+        };
+        ended.unwrap_or_else(|error| fail(not_done, &error, 1))
+    }
+}
+
+fn find(door: Door<'_>, search: &Search) -> Result<Value, NotDone> {
+    let Search { user, title, before, limit } = search;
+    let given = [("user", user), ("title", title), ("before", before)];
+    let given = given.into_iter().filter_map(|(name, value)| Some(format!("&{name}={}", escaped(value.as_deref()?))));
+    let target = format!("/drafts?limit={limit}{}", given.collect::<String>());
+    door.read(&target, |reader| list(reader, search))
+}
+
+fn look(door: Door<'_>, id: &str, slice: Slice) -> Result<Value, NotDone> {
+    let Slice { after, limit } = slice;
+    let target = format!("/drafts/{}?limit={limit}&segments_after={after}", escaped(id));
+    door.read(&target, |reader| show(reader, id, slice))
+}
+
+fn release(door: Door<'_>, settings: &Settings, id: String) -> Result<Value, NotDone> {
+    let target = format!("/drafts/{}/release-ring", escaped(&id));
+    let operator = Operator::of_verb(settings, "inkring draft release-ring");
+    door.change(("POST", &target, &Value::Null), move |tx| release_ring(tx, &id, &operator))
+}
+
+/// As a part of a path or a query.
+fn escaped(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+/// A text of what was said, made safe to show.
+fn text(said: &Value, name: &str) -> String {
+    visible(said[name].as_str().unwrap_or_default()).into_owned()
+}
+
+/// The same of a time, to the second, which is how people look at it.
+fn time(said: &Value, name: &str) -> String {
+    let text = text(said, name);
+    text.split_once(['.', '+']).map_or_else(|| text.clone(), |(seconds, _)| format!("{seconds}Z"))
+}
+
+fn number(said: &Value, name: &str) -> i64 {
+    said[name].as_i64().unwrap_or_default()
+}
+
+fn table(said: &Value) -> String {
+    let mut lines =
+        format!("{:<36}  {:>8}  {:<20}  {:<20}  {:<20}  TITLE\n", "DRAFT", "SEGMENTS", "UPDATED", "CREATOR", "HOLDER");
+    for draft in said["drafts"].as_array().into_iter().flatten() {
+        let [id, creator, holder, title] =
+            ["draft_id", "creator_id", "holder_id", "title"].map(|name| text(draft, name));
+        let (segments, updated) = (number(draft, "segments"), time(draft, "updated_at"));
+        lines.push_str(&format!("{id:<36}  {segments:>8}  {updated:<20}  {creator:<20}  {holder:<20}  {title}\n"));
+    }
+    if let Some(next) = said["next"].as_str() {
+        lines.push_str(&format!("there may be more: --before {}\n", visible(next)));
+    }
+    lines
+}
+
+fn page(said: &Value) -> String {
+    let draft = &said["draft"];
+    let mut lines = format!("{}\n", text(draft, "draft_id"));
+    let mut line = |name: &str, value: String| lines.push_str(&format!("  {name:<14} {value}\n"));
+    for (shown, name) in [
+        ("title", "title"),
+        ("platform", "platform"),
+        ("status", "status"),
+        ("creator", "creator_id"),
+        ("holder", "holder_id"),
+    ] {
+        line(shown, text(draft, name));
+    }
+    for name in ["segments", "passes", "version"] {
+        line(name, number(draft, name).to_string());
+    }
+    for (shown, name) in [("created", "created_at"), ("last pass", "passed_at"), ("last change", "updated_at")] {
+        line(shown, time(draft, name));
+    }
+    for member in said["members"].as_array().into_iter().flatten() {
+        line(
+            "member",
+            format!("{} ({}, since {})", text(member, "user_id"), text(member, "role"), time(member, "joined_at")),
+        );
+    }
+    for segment in said["segments"].as_array().into_iter().flatten() {
+        let (order, at) = (number(segment, "segment_order"), time(segment, "created_at"));
+        let [id, user, content] = ["segment_id", "user_id", "content"].map(|name| text(segment, name));
+        lines.push_str(&format!("\n  {order}  {id}  {at}  {user}\n  {content}\n"));
+    }
+    if said["more"] == true {
+        let last = said["segments"].as_array().and_then(|all| all.last()).map(|last| number(last, "segment_order"));
+        lines.push_str(&format!("\nthere are more: --segments-after {}\n", last.unwrap_or_default()));
+    }
+    lines
+}
+
+fn released(said: &Value) -> String {
+    let [id, from, to] = ["draft_id", "from_user_id", "holder_id"].map(|name| text(said, name));
+    match said["released"] == true {
+        true => format!("{id}: the ring went from {from} to {to}\n"),
+        false => format!("{id}: nothing to do, {to} holds the ring\n"),
+    }
+}
