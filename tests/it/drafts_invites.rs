@@ -117,6 +117,13 @@ fn an_invitation_is_a_link_that_makes_a_member() {
     assert_eq!((&seen["draft_title"], &seen["created_by_display"]), (&json!("A draft"), &json!("@u_ecc9e8")));
     assert_eq!(it.members(), json!([]), "to look is not to accept");
 
+    let stale = it.client.request(
+        "POST",
+        &format!("/v1/collab/invites/{id}/accept"),
+        &[("X-User-Id", "bob"), ("Content-Type", "application/json"), ("If-Match", "\"7\"")],
+        json!({ "token": token, "idempotency_key": "" }).to_string().as_bytes(),
+    );
+    assert_eq!(stale.expect_error(412).0, "stale_version", "it is a change of the draft");
     let accepted = it.accept("bob", &id, token).expect(200)["data"].take();
     assert_eq!(
         names(&accepted),
@@ -597,4 +604,30 @@ fn an_invitation_is_accepted_on_its_page() {
     assert_eq!(page.complaints, [Value::Null; 0]);
     page.go_to(&format!("http://{}/dashboard/collab?draftId={}", server.address, it.path.rsplit('/').next().unwrap()));
     page.wait_until("document.querySelector('h1')?.innerText === 'A draft'");
+}
+
+#[test]
+fn a_link_is_made_on_the_page_of_the_draft() {
+    let Some(browser) = browser() else { return };
+    let server = Server::start();
+    let it = Draft::new(&server);
+    let mut page = Page::open(&browser);
+    page.go_to(&format!("http://{}/drafts", server.address));
+    page.wait_until("document.getElementById('who') !== null");
+    page.value("document.getElementById('who').value = 'alice'; document.querySelector('#view form').requestSubmit()");
+    page.wait_until("document.getElementById('title') !== null");
+    page.go_to(&format!("http://{}/drafts/{}", server.address, it.path.rsplit('/').next().unwrap()));
+    page.wait_until("document.getElementById('other') !== null");
+    page.value(
+        "document.getElementById('other').closest('details').open = true; \
+         document.getElementById('other').value = 'carol'; document.querySelector('button[value=invite]').click()",
+    );
+    page.wait_until("document.getElementById('link').checkVisibility()");
+    let link = page.value("document.getElementById('link').value");
+    let link = link.as_str().unwrap().strip_prefix(&format!("http://{}/collab/invite/", server.address)).unwrap();
+    let (id, token) = link.split_once("?token=").unwrap();
+    let mut it = it;
+    it.accept("carol", id, token).expect(200);
+    assert_eq!(it.members(), json!(["carol"]));
+    assert_eq!(page.complaints, [Value::Null; 0]);
 }

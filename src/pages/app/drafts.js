@@ -197,20 +197,37 @@ async function open(id) {
   };
   const inviting = () => {
     const name = el('input', { id: 'other', required: true, maxlength: 100, autocomplete: 'off' });
+    const link = el('input', { id: 'link', readonly: true, 'aria-describedby': 'link-hint', onfocus: () => link.select() });
+    const shown = el('div', { class: 'field', hidden: true }, el('label', { for: 'link' }, t('Запрошення', 'Invitation')), link,
+      el('p', { class: 'hint small', id: 'link-hint' }, t('Надішліть це посилання: воно діє три дні і лише для цієї людини.', 'Send this link: it is good for three days, and for this person only.')));
+    const adds = draft.creator_id === me.name;
+    let key = newKey();
+    name.addEventListener('input', () => { key = newKey(); });
+    const copy = (text) => navigator.clipboard?.writeText(text).then(() => true, () => false);
+    const invite = async (other) => {
+      const { data } = await request('POST', `${path}/invites`, { json: { target_user_id: other, idempotency_key: key } });
+      if (!data.data.share_url) return toast(t('Це запрошення вже створено. Щоб мати інше посилання, перезавантажте сторінку.', 'This invitation was made already. For another link, load the page anew.'));
+      link.value = location.origin + data.data.share_url;
+      shown.hidden = false;
+      link.focus();
+      await copy(link.value);
+    };
+    const add = async (other) => {
+      const { data } = await request('POST', `${path}/collaborators?${new URLSearchParams({ collaborator_id: other })}`);
+      take(data.data);
+      toast(await copy(location.href)
+        ? t('Додано. Адресу сторінки скопійовано: надішліть її.', 'Added. The address of this page was copied: send it.')
+        : t('Додано. Надішліть адресу цієї сторінки.', 'Added. Send the address of this page.'));
+    };
     return el('details', { class: 'card' }, el('summary', {}, t('Запросити когось', 'Invite somebody')),
       el('form', { class: 'form', onsubmit: (event) => {
         event.preventDefault();
-        act(async () => {
-          const { data } = await request('POST', `${path}/collaborators?${new URLSearchParams({ collaborator_id: name.value.trim() })}`);
-          take(data.data);
-          const copied = await navigator.clipboard?.writeText(location.href).then(() => true, () => false);
-          toast(copied
-            ? t('Додано. Адресу сторінки скопійовано: надішліть її.', 'Added. The address of this page was copied: send it.')
-            : t('Додано. Надішліть адресу цієї сторінки.', 'Added. Send the address of this page.'));
-        });
+        act(() => (adds && event.submitter?.value !== 'invite' ? add : invite)(name.value.trim()));
       } },
       el('div', { class: 'field' }, el('label', { for: 'other' }, t('Ім’я', 'Name')), name),
-      el('div', { class: 'row' }, el('button', { type: 'submit' }, t('Додати', 'Add')))));
+      el('div', { class: 'row' },
+        adds && el('button', { type: 'submit' }, t('Додати', 'Add')),
+        el('button', { type: 'submit', name: 'how', value: 'invite' }, t('Створити посилання', 'Make a link'))), shown));
   };
 
   function take(fresh) {
@@ -228,7 +245,7 @@ async function open(id) {
     place.replaceChildren(...[
       holds && writing, holds && passing(),
       !mine && el('p', { class: 'quiet' }, t('Ви читаєте: писати можуть учасники.', 'You are reading: members may write.')),
-      draft.creator_id === me.name && inviting(),
+      (draft.creator_id === me.name || holds) && inviting(),
       el('p', { class: 'quiet small' }, t('Учасники: ', 'Members: '), members().join(', ')),
     ].filter(Boolean));
     if (typing) content.focus();
