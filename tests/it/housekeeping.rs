@@ -17,7 +17,8 @@ fn append(server: &Server, draft_id: &str, content: &str, key: &str) -> Value {
 /// Puts so many old keys there, or what is missing of them, on a page or more each: so old that they go, and not so old
 /// that the time since the last run would not explain it, or an hour would be waited for.
 fn age(database: &Connection, keys: i64) {
-    let old = "INSERT OR IGNORE INTO idempotency_keys WITH RECURSIVE n (value) AS (SELECT 1 UNION ALL SELECT value + 1 \
+    let old = "INSERT OR IGNORE INTO idempotency_keys (draft, actor_id, operation, key, created_at) \
+               WITH RECURSIVE n (value) AS (SELECT 1 UNION ALL SELECT value + 1 \
                FROM n WHERE value < ?1) SELECT 1, 'alice', 'pass_ring', value || hex(zeroblob(1500)), ?2 FROM n";
     database.execute(old, [keys, Clock::system().now().0 - 51 * HOUR_MICROS / 2]).unwrap();
 }

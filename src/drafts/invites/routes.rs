@@ -36,17 +36,9 @@ pub(in crate::drafts) const ROUTES: [Route; 5] = [
     Route::user(&Method::GET, "/v1/collab/drafts/{draft_id}/invites")
         .about("draft_id")
         .does("List the invitations to a draft"),
-    Route::user(&Method::GET, "/v1/collab/invites/{invite_id}")
-        .about("invite_id")
-        .does("Look at an invitation that you were sent"),
-    Route::json(&Method::POST, "/v1/collab/invites/{invite_id}/accept")
-        .about("invite_id")
-        .mutation()
-        .does("Accept an invitation"),
-    Route::json(&Method::POST, "/v1/collab/invites/{invite_id}/revoke")
-        .about("invite_id")
-        .mutation()
-        .does("Revoke an invitation"),
+    Route::user(&Method::GET, "/v1/collab/invites/{invite_id}").does("Look at an invitation that you were sent"),
+    Route::json(&Method::POST, "/v1/collab/invites/{invite_id}/accept").mutation().does("Accept an invitation"),
+    Route::json(&Method::POST, "/v1/collab/invites/{invite_id}/revoke").mutation().does("Revoke an invitation"),
 ];
 
 /// The longest token that is looked at: longer ones are as wrong as any.
@@ -219,6 +211,7 @@ fn accept(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
         if accepted.map_err(|denial| denied(denial, &invite, &change.actor))? == Acceptance::Again {
             return Ok((invite, now));
         }
+        change.is_expected(&head)?;
         let member = change.is_member(tx, &head, &change.actor)?;
         let room = Room { taken: head.collaborators, cap };
         let addition = ring::may_join(member, room).map_err(|refusal| change.refused(refusal, ""))?;
