@@ -121,6 +121,21 @@ test('what the server refuses is refused, and what it tells in passing is asked 
   assert.equal((await refused(capped.append(draftId, 'x'))).code, 'limit_exceeded');
 });
 
+test('who is invited comes in, over connections that break', async () => {
+  const proxy = await breaking(seeded(11));
+  const as = (user) => writeDrafts({ baseUrl: proxy.baseUrl, headers: { 'X-User-Id': user }, setTimeout: soon });
+  const draftId = await create();
+  const { invite_id, share_url } = await as('alice').invite(draftId, { target_user_id: 'carol' });
+  const secret = new URL(share_url, BASE).searchParams.get('token');
+  await assert.rejects(as('mallory').accept(invite_id, secret), Refused);
+  assert.equal((await as('carol').accept(invite_id, secret)).status, 'accepted');
+  await as('alice').pass(draftId, 'carol');
+  await as('carol').append(draftId, 'thank you');
+  proxy.close();
+  const { collaborators, segments } = await read(draftId);
+  assert.deepEqual([collaborators, segments.map(({ user_id }) => user_id)], [['carol'], ['carol']]);
+});
+
 test('a token that has expired is renewed once, and attempts end when they are to', async () => {
   const draftId = await create();
   const tokens = [];
