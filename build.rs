@@ -1,5 +1,5 @@
 //! Prepares what pages load: all styles as one file, everything compressed, and named by what is in it, so that no request has to and
-//! browsers may keep it for ever.
+//! browsers may keep it for ever. And says what the version is.
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::hash::{Hash as _, Hasher as _};
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::process::Command;
 use std::{env, fs, io};
 
 use flate2::Compression;
@@ -19,7 +20,39 @@ const CLIENT: &str = "docs/clients/inkring.js";
 const STYLE: &str = "app.css";
 const FIRST: &str = "frame.css";
 
+/// Says what the version is. Where there is no repository, as in an archive of the sources, `INKRING_COMMIT` may name the commit.
+fn say_version() {
+    let version = env::var("CARGO_PKG_VERSION").unwrap_or_default();
+    println!("cargo::rerun-if-env-changed=INKRING_COMMIT");
+    let build = match env::var("PROFILE").as_deref() {
+        Ok("release") => commit(),
+        _ => Some("debug".to_owned()),
+    };
+    let version = build.map_or(version.clone(), |build| format!("{version}+{build}"));
+    println!("cargo::rustc-env=INKRING_VERSION={version}");
+}
+
+/// The commit that is built, and whether the tree is as committed.
+fn commit() -> Option<String> {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
+        String::from_utf8(output.stdout).ok().map(|text| text.trim().to_owned())
+    };
+    if let Some(named) = env::var("INKRING_COMMIT").ok().filter(|named| !named.is_empty()) {
+        return Some(named);
+    }
+    let directory = git(&["rev-parse", "--git-dir"])?;
+    for file in ["HEAD", "index", "logs/HEAD"] {
+        println!("cargo::rerun-if-changed={directory}/{file}");
+    }
+    println!("cargo::rerun-if-changed=src");
+    let commit = git(&["rev-parse", "--short=9", "HEAD"])?;
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"])?;
+    Some(if changed.is_empty() { commit } else { format!("{commit}.dirty") })
+}
+
 fn main() -> io::Result<()> {
+    say_version();
     println!("cargo::rerun-if-changed={FILES}");
     println!("cargo::rerun-if-changed={CLIENT}");
     println!("cargo::rerun-if-changed=build.rs");

@@ -37,7 +37,7 @@ use crate::server;
 #[derive(Debug, Parser)]
 #[command(
     name = "inkring",
-    version,
+    version = crate::version::VERSION,
     after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 3 a check found problems or the settings are wrong."
 )]
 struct Cli {
@@ -163,6 +163,12 @@ pub fn run_with(features: &[&Feature], arguments: impl IntoIterator<Item = OsStr
         Tool::from_arg_matches(&asked).map(|tool| tool.run(&path))
     };
     ended.unwrap_or_else(|message| message.exit())
+}
+
+/// The whole program as clap knows it, for what is made of it: manual pages and completions.
+#[must_use]
+pub fn program() -> clap::Command {
+    command(features::FEATURES)
 }
 
 /// The program as clap knows it: its verbs in the order in which help lists them.

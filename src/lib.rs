@@ -38,3 +38,4 @@ pub mod settings;
 
 pub mod clock;
 pub mod text;
+pub mod version;

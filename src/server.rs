@@ -107,7 +107,7 @@ impl Server {
         let plane = plane.transpose().map_err(StartError::Threads)?;
         log::info!(
             address = Endpoint::joined(front.endpoints()), database = settings.database(&DATABASE).display().to_string(),
-            shards, connections, descriptors, version = env!("CARGO_PKG_VERSION");
+            shards, connections, descriptors, version = crate::version::VERSION;
             "server.started"
         );
         for (door, address) in own_endpoints(&front, &names) {

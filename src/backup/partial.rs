@@ -119,7 +119,7 @@ impl Partial {
         Ok(Manifest {
             name: self.name.clone(),
             created_at: Moment(self.at),
-            inkring: env!("CARGO_PKG_VERSION").to_owned(),
+            inkring: crate::version::VERSION.to_owned(),
             schema_version: facts.schema_version,
             bytes,
             sha256,

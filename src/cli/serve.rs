@@ -91,7 +91,7 @@ fn serve_until_told(
 
 /// What a newcomer wants to know: what this is, where its settings and its data are, where it listens, what to try.
 fn banner(settings: &Settings, settings_from: &str, server: &Server) -> String {
-    let version = env!("CARGO_PKG_VERSION");
+    let version = crate::version::VERSION;
     let database = settings.database(&DATABASE).display();
     let mut text = format!("inkring {version}: drafts written in turn\n  settings from {settings_from}\n");
     for endpoint in server.endpoints() {

@@ -134,7 +134,7 @@ fn set_up(options: &Options) -> Result<String, Failure> {
         return Err(Failure::NoOrigin);
     }
     let given = named(present.as_deref().unwrap_or_default())?;
-    let program = program(&mut target, options.root.is_some())?;
+    let program = program(&mut target)?;
     for (name, text) in UNITS {
         let text = text.replace(PROGRAM, &program);
         target.keep(&format!("{UNITS_DIRECTORY}/{name}"), 0o644, text.as_bytes())?;
@@ -151,12 +151,13 @@ fn set_up(options: &Options) -> Result<String, Failure> {
 }
 
 /// The path of the program that the units are to start, which is copied where they see it if it is elsewhere.
-fn program(target: &mut Target, elsewhere: bool) -> Result<String, Failure> {
+fn program(target: &mut Target) -> Result<String, Failure> {
     let running = std::env::current_exe().map_err(|error| Failure::File("this program".into(), error))?;
-    let path = running.to_string_lossy();
-    if !elsewhere && stays(&path) {
+    // As the machine will call it, whose files may still lie below another directory.
+    let inside = running.strip_prefix(&target.root).ok().map(|path| format!("/{}", path.display()));
+    if let Some(path) = inside.filter(|path| stays(path)) {
         target.say("kept", &path, "");
-        return Ok(path.into_owned());
+        return Ok(path);
     }
     let bytes = fs::read(&running).map_err(|error| Failure::File(running.clone(), error))?;
     target.keep(PROGRAM, 0o755, &bytes)?;

@@ -66,7 +66,7 @@ impl Shown {
         let running = serving.running.upgrade();
         let cards = running.iter().flat_map(|all| all.iter()).filter_map(|running| running.card());
         Status {
-            version: env!("CARGO_PKG_VERSION"),
+            version: crate::version::VERSION,
             sqlite: store::sqlite_version(),
             schema_version: self.schema_version,
             now: self.clock.now().offset_style().to_string(),

@@ -71,7 +71,7 @@ fn the_first_start_needs_no_configuration_and_says_what_to_do_next() {
     let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines().map(Result::unwrap);
     let mut next =
         |label: &str| lines.next().unwrap().strip_prefix(label).unwrap_or_else(|| panic!("{label}")).to_owned();
-    assert_eq!(next("inkring "), format!("{}: drafts written in turn", env!("CARGO_PKG_VERSION")));
+    assert_eq!(next("inkring "), format!("{}: drafts written in turn", inkring::version::VERSION));
     let from = next("  settings from ");
     assert!(from.starts_with("the environment (2) and no file: there is no .env here, and /etc/inkring/"), "{from}");
     let address = next("  listening on  http://");
@@ -120,7 +120,7 @@ fn production_does_not_suggest_what_would_not_work_there() {
 fn help_and_version_go_to_stdout_and_change_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let version = run(directory.path(), &["--version"], &[]);
-    assert_eq!((version.code, version.stdout), (0, format!("inkring {}\n", env!("CARGO_PKG_VERSION"))));
+    assert_eq!((version.code, version.stdout), (0, format!("inkring {}\n", inkring::version::VERSION)));
     for arguments in [&["--help"][..], &["-h"], &["help"], &["check-config", "--help"], &["help", "config-docs"]] {
         let help = run(directory.path(), arguments, &[("DATABASE_URL", "nonsense")]);
         assert_eq!((help.code, help.stderr.as_str()), (0, ""), "{arguments:?}");

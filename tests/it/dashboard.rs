@@ -22,7 +22,7 @@ fn the_dashboard_shows_what_is_and_runs_nothing_of_others() {
     page.command("Page.navigate", json!({ "url": format!("http://{}/", operated.plane) }));
     page.wait_until("document.readyState === 'complete' && document.getElementById('ready')?.innerText === 'Ready'");
     page.wait_until("!document.getElementById('rows').hidden");
-    assert_eq!(page.text_of("#version"), env!("CARGO_PKG_VERSION"));
+    assert_eq!(page.text_of("#version"), inkring::version::VERSION);
     assert!(page.text_of("#t-sockets").contains("nobody watches"));
     assert!(page.text_of("#t-backup").contains("none"));
     // There are figures from the second look on, and the page's own requests do not count.

@@ -64,6 +64,7 @@ mod modules_transfer;
 mod openapi;
 mod operations;
 mod ops;
+mod packaging;
 mod pages;
 mod pages_browser;
 mod proxies;

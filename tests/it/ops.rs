@@ -87,7 +87,7 @@ fn every_path_answers_and_every_answer_is_guarded() {
     assert_eq!(operated.get("/healthz").expect(200)["status"], "ok");
     assert_eq!(operated.get("/log-level").expect(200)["level"], "info");
     let status = operated.get("/status").expect(200);
-    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(status["version"], inkring::version::VERSION);
     assert_eq!(status["public_address"], operated.server.address.to_string());
     assert_eq!(status["ready"], serde_json::json!({ "ok": true, "reasons": [] }));
     assert!(status["database"]["bytes"].as_u64().unwrap() > 0 && status["database"]["disk_free_bytes"].is_u64());

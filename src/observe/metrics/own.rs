@@ -82,7 +82,7 @@ pub fn show_clock(metrics: &Metrics, timekeeper: Timekeeper) {
 
 /// Counts for this process, whose server runs on this version of SQLite, and whose log lines `logs` counts.
 pub fn count_process(metrics: &Metrics, sqlite: &str, logs: LogHandle) {
-    metrics.gauges(&BUILD_INFO).with(&[env!("CARGO_PKG_VERSION"), sqlite]).set(1);
+    metrics.gauges(&BUILD_INFO).with(&[crate::version::VERSION, sqlite]).set(1);
     let [open_fds, max_fds, threads, resident] =
         [&OPEN_FDS, &MAX_FDS, &THREADS, &RESIDENT_BYTES].map(|row| metrics.gauge(row));
     metrics.sample_with(move || {

@@ -1,0 +1,83 @@
+//! The Debian package: made by its one command, installed into a root of its own, run, and removed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::repository::root;
+use crate::support::needs::{program, skip};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_inkring");
+
+/// Runs a program that has to succeed; what it has said.
+#[track_caller]
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}\n{stdout}\n{stderr}");
+    stdout.into_owned()
+}
+
+/// All files below a directory.
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn a_package_is_made_installed_run_and_removed() {
+    // `cargo test` builds it beside the program.
+    let manual = Path::new(BINARY).with_file_name("examples").join("manual");
+    if program(&["dpkg-deb"]).is_none() || !manual.exists() || !rustix::process::geteuid().is_root() {
+        return skip("dpkg-deb, root, and the example `manual`");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let at = |path: &str| directory.path().join(path);
+    run(Command::new(manual).arg(at("manual")));
+    let made = run(Command::new(root().join("packaging/deb"))
+        .arg(at("out"))
+        .env("INKRING_BINARY", BINARY)
+        .env("INKRING_MANUAL", at("manual"))
+        .env("INKRING_COMPRESSION", "none"));
+    let package = PathBuf::from(made.trim());
+    run(Command::new("sha256sum").arg("--check").arg(format!("{}.sha256", package.display())).current_dir(at("out")));
+    let field = |name: &str| run(Command::new("dpkg-deb").arg("--field").arg(&package).arg(name)).trim().to_owned();
+    assert_eq!((field("Package"), field("Version")), ("inkring".to_owned(), inkring::version::VERSION.to_owned()));
+    assert_eq!(field("Depends"), "", "it needs nothing");
+
+    // A root of its own: nothing of this machine is touched.
+    let dpkg = |arguments: &[&str]| {
+        let mut command = Command::new("dpkg");
+        command.arg(format!("--root={}", at("root").display()));
+        command.args(["--force-script-chrootless", "--force-not-root"]).args(arguments);
+        run(&mut command)
+    };
+    for path in ["root/var/lib/dpkg/updates", "root/var/lib/dpkg/info", "root/etc"] {
+        fs::create_dir_all(at(path)).unwrap();
+    }
+    fs::write(at("root/var/lib/dpkg/status"), "").unwrap();
+    let said = dpkg(&["--install", &package.display().to_string()]);
+    assert!(said.contains("/etc/inkring/inkring.env"), "{said}");
+    let version = run(Command::new(at("root/usr/bin/inkring")).arg("--version"));
+    assert_eq!(version, format!("inkring {}\n", inkring::version::VERSION));
+    let unit = fs::read_to_string(at("root/etc/systemd/system/inkring.service")).unwrap();
+    assert!(unit.contains("ExecStart=/usr/bin/inkring"), "{unit}");
+    assert!(!at("root/usr/local").exists(), "the units call the program of the package");
+    let names: Vec<String> = files_below(&at("root/usr/share"))
+        .iter()
+        .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+        .collect();
+    for name in ["inkring.1.gz", "inkring-backup.1.gz", "_inkring", "inkring.fish", "copyright", "OPERATIONS.md"] {
+        assert!(names.iter().any(|other| other == name), "{name} is not among {names:?}");
+    }
+
+    // What somebody has changed, and what they have written, stays.
+    let settings = at("root/etc/inkring/inkring.env");
+    let changed = fs::read_to_string(&settings).unwrap() + "LOG_LEVEL=warn\n";
+    fs::write(&settings, &changed).unwrap();
+    dpkg(&["--install", &package.display().to_string()]);
+    assert_eq!(fs::read_to_string(&settings).unwrap(), changed);
+    dpkg(&["--purge", "inkring"]);
+    assert!(!at("root/usr/bin/inkring").exists() && !at("root/etc/systemd/system/inkring.service").exists());
+    assert_eq!(fs::read_to_string(&settings).unwrap(), changed);
+}
