@@ -4,7 +4,7 @@
  */
 
 /** Refused for good: the same would happen again. After any other close, known or not, we come back ... */
-const FINAL_CODES = new Set([1002, 1003, 1007, 1008]);
+const FINAL_CODES = new Set([1002, 1003, 1007, 1008, 4403, 4410]);
 /** ... and also when the error frame before it says that there was only too much at the moment. */
 const PASSING_ERRORS = new Set(['ws_limit', 'limit_exceeded', 'rate_limited', 'overloaded']);
 /** The one `ws_limit` that does not pass: the page is not one that may open sockets. */

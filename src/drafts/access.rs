@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
+use super::error::GONE;
 use super::model::Head;
 use super::store;
 use crate::gate::validate::ECHO_CHARS;
 use crate::gate::{ApiError, Code};
-use crate::store::Reader;
+use crate::store::{Query, Reader};
 use crate::text::cut;
 
 /// The question whether a user may read a draft.
@@ -47,13 +48,30 @@ pub(super) fn member(
     user: &str,
     refused: impl FnOnce() -> ApiError,
 ) -> Result<Head, ApiError> {
-    let head = store::head(reader, draft_id)?.ok_or_else(|| not_found(draft_id))?;
+    let Some(head) = store::head(reader, draft_id)? else { return Err(missing(reader, draft_id)) };
     // The creator is a member by a row of the same table.
     if store::is_member(reader, head.row, user)? { Ok(head) } else { Err(refused()) }
 }
 
-/// 404: there is no such draft.
-pub(super) fn not_found(draft_id: &str) -> ApiError {
+/// Fails when the draft was deleted: 410. For those who take one that never was for an empty one.
+pub(super) fn not_gone(reader: &Reader, draft_id: &str) -> Result<(), ApiError> {
+    if store::is_gone(reader, draft_id)? { Err(gone(draft_id)) } else { Ok(()) }
+}
+
+/// Why a draft was not found: 404, there is none; or 410, it was deleted.
+pub(super) fn missing(db: &impl Query, draft_id: &str) -> ApiError {
+    match store::is_gone(db, draft_id) {
+        Ok(true) => gone(draft_id),
+        Ok(false) => not_found(draft_id),
+        Err(error) => error.into(),
+    }
+}
+
+fn gone(draft_id: &str) -> ApiError {
+    ApiError::new(Code::Of(&GONE), format!("Draft {} was deleted", cut(draft_id, ECHO_CHARS)))
+}
+
+fn not_found(draft_id: &str) -> ApiError {
     ApiError::new(Code::NotFound, format!("Draft {} not found", cut(draft_id, ECHO_CHARS)))
 }
 

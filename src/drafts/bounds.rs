@@ -5,19 +5,20 @@ use super::damage::DAMAGED_MAX;
 use super::invites::retention::{INVITE_KEPT_DAYS, REMOVED_MAX_INVITES};
 use super::invites::{EXPIRES_MAX_HOURS, KEPT_MAX_INVITES, PENDING_MAX_INVITES};
 use super::model::{
-    CHAINED_MAX_SEGMENTS, CONTENT_MAX_CHARS, IDEMPOTENCY_KEY_MAX_CHARS, LIST_MAX_BYTES, LIST_MAX_DRAFTS,
-    PAGE_MAX_EVENTS, PAGE_MAX_SEGMENTS, ROLE_MAX_CHARS, TITLE_MAX_CHARS,
+    CHAINED_MAX_SEGMENTS, CONTENT_MAX_CHARS, IDEMPOTENCY_KEY_MAX_CHARS, LEASE_MAX_SECONDS, LIST_MAX_BYTES,
+    LIST_MAX_DRAFTS, PAGE_MAX_EVENTS, PAGE_MAX_SEGMENTS, REASON_MAX_CHARS, ROLE_MAX_CHARS, TITLE_MAX_CHARS,
 };
 use super::newer::LISTED_MAX_DRAFTS;
 use super::options::DRAFTS;
 use super::oversight::{DRAFTS_PAGE_MAX, MEMBERS_SHOWN_MAX, SEARCHED_MAX_DRAFTS, SEGMENTS_PAGE_MAX};
+use super::parting::purge::{GONE_DAYS, PURGED_MAX_ROWS};
 use super::parts::PAGE_ROWS;
 use super::replay::REPLAY_MAX_EVENTS;
 use super::retention::{REMOVED_MAX_EVENTS, SLICE_DRAFTS};
 use super::routes::HEAD_MAX_ROWS;
 use super::spent_keys::{KEY_LIFE_HOURS, REMOVED_MAX_KEYS, SLICE_KEYS};
 use super::timeline::TIMELINE_MAX_EVENTS;
-use super::view::WHOLE_MAX_BYTES;
+use super::view::{READ_MAX_TIMES, WHOLE_MAX_BYTES};
 use super::walk::STEP_ROWS;
 use super::watchers::NAMED_MAX_WATCHERS;
 use crate::settings::BoundRow;
@@ -113,6 +114,27 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&DRAFTS, "SLICE_DRAFTS", SLICE_DRAFTS as u64, "drafts")
         .of("Drafts looked at in one search for old events.", "the next ones with the next search")
         .tested_by("more_drafts_than_a_slice_are_found_all"),
+    BoundRow::new(&DRAFTS, "REASON_MAX_CHARS", REASON_MAX_CHARS as u64, "characters")
+        .of("The reason for taking a text out.", "422")
+        .tested_by("a_redaction_has_a_reason_and_a_segment"),
+    BoundRow::new(&DRAFTS, "LEASE_MAX_SECONDS", LEASE_MAX_SECONDS.unsigned_abs(), "seconds")
+        .of("The lease of a ring.", "422")
+        .tested_by("a_draft_has_a_lease_of_its_own_if_its_creator_says_so"),
+    BoundRow::new(&DRAFTS, "GONE_DAYS", GONE_DAYS as u64, "days")
+        .of("How long a deleted draft is 410.", "404")
+        .tested_by("after_a_week_nobody_can_tell_that_it_was_there"),
+    BoundRow::new(&DRAFTS, "PURGED_MAX_ROWS", PURGED_MAX_ROWS.unsigned_abs(), "rows")
+        .of(
+            "Segments of a deleted draft emptied in one change, or rows of each other kind removed.",
+            "the rest with the next change",
+        )
+        .tested_by("a_deleted_draft_is_emptied_in_small_jobs_and_nothing_of_others"),
+    BoundRow::new(&DRAFTS, "READ_MAX_TIMES", READ_MAX_TIMES as u64, "readings")
+        .of(
+            "Readings of a draft that is rewritten during each of them.",
+            "500, and nothing is shown that is of two moments",
+        )
+        .tested_by("what_was_rendered_before_a_change_of_it_is_forgotten"),
     BoundRow::new(&DRAFTS, "LISTED_MAX_DRAFTS", LISTED_MAX_DRAFTS as u64, "drafts")
         .of("The newer drafts that a restore names.", "the rest is counted")
         .tested_by("what_is_newer_is_named_up_to_a_number_and_counted_beyond"),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::json;
 
-use super::access::not_found;
+use super::access::missing;
 use super::desk::{Desk, unasked};
 use super::metrics::Facts;
 use super::model::{Head, display_name};
@@ -38,7 +38,7 @@ fn share_card(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let is_head = call.method == Method::HEAD;
     let fetch = move |reader: &Reader| {
         may_read.ask(reader)?;
-        store::head(reader, &wanted)?.ok_or_else(|| not_found(&wanted))
+        store::head(reader, &wanted)?.ok_or_else(|| missing(reader, &wanted))
     };
     let (desk, parts) = (Rc::clone(desk), desk.parts.clone());
     parts.read(call, fetch, move |head| {

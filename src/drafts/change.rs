@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
-use super::access::{not_found, not_member};
+use http::HeaderValue;
+use http::header::RETRY_AFTER;
+
+use super::access::{missing, not_member};
 use super::chain::Link;
 use super::counters::Counters;
 use super::desk::Desk;
-use super::error::{LIMIT_EXCEEDED, RING_REQUIRED};
+use super::error::{CREATOR_STAYS, DRAFT_LOCKED, LEASE_ACTIVE, LIMIT_EXCEEDED, NO_LEASE, RING_HELD, RING_REQUIRED};
 use super::model::{CHAINED_MAX_SEGMENTS, Head, IDEMPOTENCY_KEY_MAX_CHARS};
 use super::receipt::{self, Made, Receipt};
 use super::ring::{Refusal, Ring};
 use super::store::{self, Operation, Spent};
 use super::version::Expected;
+use super::watching::Watching;
 use crate::audit::{Entry, Field, Witness};
 use crate::gate::validate::{Check, ECHO_CHARS, Length};
 use crate::gate::{ApiError, Call, Code};
@@ -30,6 +34,10 @@ pub(super) struct Change {
     expected: Expected,
     /// Whether the sender prefers a receipt to the draft.
     minimal: bool,
+    /// Who makes it, for the audit log: a `user`, who may do what the rules say, or somebody who is asked for nothing.
+    pub(super) by: &'static str,
+    /// Those that may have to be told.
+    pub(super) sockets: Watching,
     witness: Option<Witness>,
     metrics: Arc<Counters>,
 }
@@ -43,6 +51,8 @@ impl Change {
             request_id: call.request_id.as_str().to_owned(),
             expected: Expected::of(call),
             minimal: receipt::is_preferred(&call.headers),
+            by: "user",
+            sockets: desk.shared.watching.clone(),
             witness: desk.witness(call),
             metrics: Arc::clone(&desk.shared.counters),
         }
@@ -69,9 +79,9 @@ impl Change {
     /// The draft as it is now, to be changed.
     ///
     /// # Errors
-    /// 404 when there is none.
+    /// 404 when there is none, 410 when it was deleted.
     pub(super) fn head(&self, tx: &mut Tx<'_>) -> Result<Head, ApiError> {
-        store::lock_head(tx, &self.draft_id)?.ok_or_else(|| not_found(&self.draft_id))
+        store::lock_head(tx, &self.draft_id)?.ok_or_else(|| missing(tx, &self.draft_id))
     }
 
     /// What came of this change if it was made before: its key was spent then. If not, the draft must be as its sender takes it
@@ -146,6 +156,38 @@ impl Change {
             }
             Refusal::SegmentCap => {
                 ApiError::new(Code::Of(&LIMIT_EXCEEDED), format!("Segment cap reached for draft {draft_id}"))
+            }
+            Refusal::Locked => {
+                ApiError::new(Code::Of(&DRAFT_LOCKED), format!("Draft {draft_id} is locked and takes no segments"))
+            }
+            Refusal::NotGoverning => ApiError::new(
+                Code::Forbidden,
+                format!("User {actor} is not the creator of draft {draft_id}, who alone may do this"),
+            ),
+            Refusal::CreatorStays => ApiError::new(
+                Code::Of(&CREATOR_STAYS),
+                format!("The creator cannot leave draft {draft_id}; transfer it first"),
+            ),
+            Refusal::NotCollaborator => {
+                ApiError::new(Code::NotFound, format!("User {other} is not a collaborator of draft {draft_id}"))
+            }
+            Refusal::HeirNotMember => {
+                ApiError::new(Code::Forbidden, format!("Cannot transfer draft to {other} (not owner or collaborator)"))
+                    .logged_as("Cannot transfer draft to the recipient (not owner or collaborator)")
+            }
+            Refusal::RingHeld => {
+                ApiError::new(Code::Of(&RING_HELD), format!("The creator of draft {draft_id} has the ring already"))
+            }
+            Refusal::NoLease => {
+                ApiError::new(Code::Of(&NO_LEASE), format!("The ring of draft {draft_id} has no lease"))
+            }
+            Refusal::LeaseActive { left } => {
+                // Told so that who waits for them finds the lease over.
+                let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+                let message = format!("The lease of {other} on the ring of draft {draft_id} has {seconds} s left");
+                ApiError::new(Code::Of(&LEASE_ACTIVE), message)
+                    .with_header(RETRY_AFTER, HeaderValue::from(seconds))
+                    .with_member("seconds_left", seconds)
             }
             Refusal::PassCap => {
                 ApiError::new(Code::Of(&LIMIT_EXCEEDED), format!("Pass cap reached for draft {draft_id}"))

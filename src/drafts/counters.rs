@@ -38,6 +38,24 @@ pub(super) struct Counters {
     pub(super) passed: Counter,
     /// Collaborators added.
     pub(super) added: Counter,
+    /// Members who left.
+    pub(super) left: Counter,
+    /// Members who were removed.
+    pub(super) removed: Counter,
+    /// Drafts handed over.
+    pub(super) transferred: Counter,
+    /// Drafts locked.
+    pub(super) locked: Counter,
+    /// Drafts unlocked.
+    pub(super) unlocked: Counter,
+    /// Leases set.
+    pub(super) leased: Counter,
+    /// Rings taken back.
+    pub(super) reclaimed: Counter,
+    /// Texts taken out.
+    pub(super) redacted: Counter,
+    /// Drafts deleted.
+    pub(super) deleted: Counter,
     /// Changes that the ring refused, by the word for the rule.
     pub(super) conflicts: Labelled<Counter>,
     /// Sockets that caught up and miss nothing.
@@ -57,6 +75,15 @@ impl Counters {
             appended: mutations.with(&["append_segment"]),
             passed: mutations.with(&["pass_ring"]),
             added: mutations.with(&["add_collaborator"]),
+            left: mutations.with(&["leave_draft"]),
+            removed: mutations.with(&["remove_collaborator"]),
+            transferred: mutations.with(&["transfer_draft"]),
+            locked: mutations.with(&["lock_draft"]),
+            unlocked: mutations.with(&["unlock_draft"]),
+            leased: mutations.with(&["set_lease"]),
+            reclaimed: mutations.with(&["reclaim_ring"]),
+            redacted: mutations.with(&["redact_segment"]),
+            deleted: mutations.with(&["delete_draft"]),
             conflicts: metrics.counters(&CONFLICTS),
             replay_full: replay.with(&["full"]),
             replay_partial: replay.with(&["partial"]),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use super::access::{MayRead, not_found};
+use super::access::{MayRead, missing};
 use super::list::{self, ListPieces, Tally};
 use super::metrics::parse_now;
 use super::model::Head;
@@ -80,9 +80,17 @@ impl Desk {
         match self.views.borrow_mut().show(draft_id, fetched, show) {
             Shown::Draft(shown) => Ok(Ok(shown)),
             Shown::Large(head) => Ok(Err(head)),
-            Shown::NoSuchDraft => Err(not_found(draft_id)),
+            Shown::NoSuchDraft => Err(self.missing(draft_id)),
             Shown::Outdated => Err(Error::Busy("the draft was forgotten while it was read".to_owned()).into()),
         }
+    }
+
+    /// Why there is no such draft.
+    pub(super) fn missing(&self, draft_id: &str) -> ApiError {
+        let draft_id = draft_id.to_owned();
+        self.parts
+            .fetch(move |reader| Err::<(), _>(missing(reader, &draft_id)))
+            .map_or_else(|why| why, |()| ApiError::internal("it is there"))
     }
 
     /// `{"data":{…}}` with the draft as it was fetched.
@@ -257,7 +265,7 @@ impl Desk {
                     tally.leave_out();
                 }
                 // Deleted since the list was made.
-                Err(error) if error.code() == Code::NotFound => tally.pass_over(),
+                Err(error) if matches!(error.status(), StatusCode::NOT_FOUND | StatusCode::GONE) => tally.pass_over(),
                 Err(error) => return Err(error),
             }
             if tally.bytes() > WHOLE_MAX_BYTES {

@@ -9,6 +9,47 @@ pub(super) static RING_REQUIRED: CodeRow = CodeRow::new("ring_required", &[Statu
     .after(Code::Forbidden)
     .meaning("a member writes without holding the ring", "wait for `collab.ring_passed`, or ask the holder");
 
+/// A locked draft takes no appends.
+pub(super) static DRAFT_LOCKED: CodeRow =
+    CodeRow::new("draft_locked", &[StatusCode::CONFLICT]).after(Code::NotFound).meaning(
+        "the holder of the ring writes in a draft that its creator has locked",
+        "wait for `collab.draft_unlocked`",
+    );
+
+/// The creator is always a member.
+pub(super) static CREATOR_STAYS: CodeRow = CodeRow::new("creator_cannot_leave", &[StatusCode::CONFLICT])
+    .after(Code::NotFound)
+    .meaning("a draft always has its creator", "hand the draft over first (`POST …/transfer`), or delete it");
+
+/// The lease is not over.
+pub(super) static LEASE_ACTIVE: CodeRow = CodeRow::new("ring_lease_active", &[StatusCode::CONFLICT])
+    .after(Code::NotFound)
+    .meaning(
+        "the holder of the ring has not been silent for long enough to take it back: `error.seconds_left`",
+        "wait for `Retry-After`; a sign of life of the holder begins the lease anew",
+    )
+    .operator("`RING_LEASE_SECONDS`, unless the draft has a lease of its own");
+
+/// There is no lease.
+pub(super) static NO_LEASE: CodeRow = CodeRow::new("no_ring_lease", &[StatusCode::CONFLICT])
+    .after(Code::NotFound)
+    .meaning(
+        "the ring of this draft has no lease, so that it is not taken back",
+        "set one (`PUT …/lease`), or remove the holder",
+    )
+    .operator("`RING_LEASE_SECONDS`, unless the draft has a lease of its own");
+
+/// Nobody takes back what they have.
+pub(super) static RING_HELD: CodeRow = CodeRow::new("ring_already_held", &[StatusCode::CONFLICT])
+    .after(Code::NotFound)
+    .meaning("the creator has the ring already", "nothing");
+
+/// The draft was deleted.
+pub(super) static GONE: CodeRow = CodeRow::new("gone", &[StatusCode::GONE])
+    .after(Code::NotFound)
+    .meaning("this draft was deleted, within the last week; later it is 404", "forget it")
+    .operator("`collab.delete_draft` in the audit log says by whom");
+
 /// A cap of a draft is reached.
 pub(super) static LIMIT_EXCEEDED: CodeRow = CodeRow::new("limit_exceeded", &[StatusCode::TOO_MANY_REQUESTS])
     .after(Code::PayloadTooLarge)
@@ -60,6 +101,12 @@ pub(super) const CODES: &[&CodeRow] = &[
     &INVITE_REVOKED,
     &INVITE_EXPIRED,
     &INVITE_ACCEPTED,
+    &DRAFT_LOCKED,
+    &CREATOR_STAYS,
+    &LEASE_ACTIVE,
+    &NO_LEASE,
+    &RING_HELD,
+    &GONE,
     &LIMIT_EXCEEDED,
     &WS_LIMIT,
     &STALE_VERSION,

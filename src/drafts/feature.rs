@@ -7,7 +7,9 @@ use super::counters::{self, Counters};
 use super::damage::Damaged;
 use super::openapi::SHEET;
 use super::options::{self, Options, SocketOptions};
+use super::parting::{deletion, lease, leaving, purge, redaction, standing};
 use super::shared::Shared;
+use super::watching::Watching;
 use super::{
     analytics, bounds, card, error, history, insights, invites, newer, oversight, proof, retention, routes, smart_pass,
     smoke, socket, spent_keys, turns, view, watchers,
@@ -36,6 +38,11 @@ pub static FEATURE: Feature = Feature {
         &analytics::ROUTES,
         &insights::ROUTES,
         &watchers::ROUTES,
+        &leaving::ROUTES,
+        &standing::ROUTES,
+        &lease::ROUTES,
+        &redaction::ROUTES,
+        &deletion::ROUTES,
         &[socket::ROUTE],
     ],
     operator: &oversight::ROUTES,
@@ -63,6 +70,7 @@ fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartEr
         damaged: Damaged::default(),
         tokens: invites::Tokens::new(),
         counters: Arc::new(Counters::new(&house.metrics)),
+        watching: Watching::new(settings.flag(&options::PUBLIC_READ)),
         house: house.clone(),
     };
     Ok(Arc::new(Drafts { shared, every: settings.seconds(&housekeeper::EVERY) }))
@@ -87,6 +95,7 @@ impl Running for Drafts {
         let Shared { options, house, .. } = &self.shared;
         vec![
             retention::task(Rc::clone(reader), house.writer.clone(), options.events_kept, self.every),
+            purge::task(Rc::clone(reader), house.writer.clone(), self.every, &house.timekeeper),
             spent_keys::task(Rc::clone(reader), house.writer.clone(), self.every, &house.timekeeper),
             invites::retention::task(Rc::clone(reader), house.writer.clone(), self.every, &house.timekeeper),
         ]

@@ -29,6 +29,7 @@ mod newer;
 mod openapi;
 mod options;
 mod oversight;
+mod parting;
 mod parts;
 mod pieces;
 pub mod proof;
@@ -50,6 +51,7 @@ mod version;
 mod view;
 mod walk;
 mod watchers;
+mod watching;
 
 use crate::store::Migration;
 

@@ -15,6 +15,14 @@ pub const CONTENT_MAX_CHARS: usize = 500;
 pub const IDEMPOTENCY_KEY_MAX_CHARS: usize = 255;
 /// The longest role of a collaborator, in code points.
 pub const ROLE_MAX_CHARS: usize = 50;
+/// The longest reason for taking a text out, in code points.
+pub const REASON_MAX_CHARS: usize = 500;
+/// The longest lease of a ring that a draft may have: a year.
+pub const LEASE_MAX_SECONDS: i64 = 31_536_000;
+/// The status of a draft that takes appends.
+pub const ACTIVE: &str = "active";
+/// The status of one that takes none.
+pub const LOCKED: &str = "locked";
 /// Drafts in one answer to a list; a user with more is told so and can ask for the rest.
 pub const LIST_MAX_DRAFTS: usize = 500;
 /// Bytes of one answer to a list, one draft more at most.
@@ -73,6 +81,18 @@ pub struct Head {
     pub chained: i64,
     /// The hash of the last of these; before the first one, [`BEGINNING`](super::chain::BEGINNING).
     pub chain: Hash,
+}
+
+impl Head {
+    /// The lease of the ring in seconds, where that of the server is so long; 0 is none.
+    pub fn lease(&self, of_server: u64) -> u64 {
+        self.lease_seconds.map_or(of_server, |seconds| u64::try_from(seconds).unwrap_or_default())
+    }
+
+    /// Whether it takes no appends.
+    pub fn is_locked(&self) -> bool {
+        self.status == LOCKED
+    }
 }
 
 /// How a user is shown to others: `@u_` and the last six hex digits of SHA-1 of the id (contract 01 §0.2).

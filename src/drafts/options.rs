@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::model::LEASE_MAX_SECONDS;
 use crate::hub::options::{socket_limits, socket_origins};
 use crate::hub::{self, SeatLimits};
 use crate::net::SocketLimits;
@@ -47,6 +48,18 @@ pub(crate) static MAX_PASSES: Knob = Knob::new(&DRAFTS, "MAX_PASSES_PER_DRAFT", 
         "How often the ring of one draft may be passed; once more is answered 429 limit_exceeded. 0 means no limit.",
     );
 
+pub(crate) static RING_LEASE: Knob = Knob::new(
+    &DRAFTS,
+    "RING_LEASE_SECONDS",
+    int(0, LEASE_MAX_SECONDS.unsigned_abs(), "seconds"),
+    "0",
+)
+.at_bound("the creator may take the ring back", "a_ring_is_taken_back_when_its_lease_is_over_and_not_before")
+.meaning(
+    "How long the holder of a ring may be silent, neither appending nor passing, before the creator may take the ring back. A \
+     draft may have a lease of its own, which counts instead. 0 means for ever.",
+);
+
 pub(crate) static CACHE_BYTES: Knob =
     Knob::new(&DRAFTS, "DRAFT_CACHE_BYTES", int(0, 1_073_741_824, "bytes"), "4194304")
         .at_bound(
@@ -75,6 +88,7 @@ pub(crate) const KNOBS: &[&Knob] = &[
     &MAX_COLLABORATORS,
     &MAX_SEGMENTS,
     &MAX_PASSES,
+    &RING_LEASE,
     &CACHE_BYTES,
     &SOCKETS_PER_DRAFT,
     &SOCKETS_CAP,
@@ -89,6 +103,8 @@ pub(super) struct Options {
     pub(super) max_segments: usize,
     /// Passes of its ring.
     pub(super) max_passes: usize,
+    /// How long a holder may be silent, where the draft says nothing else; 0 is for ever.
+    pub(super) lease_seconds: u64,
     /// Bytes of rendered drafts that each shard keeps.
     pub(super) cache_bytes: usize,
     /// Whether drafts are read by anyone, or by their members only.
@@ -104,6 +120,7 @@ impl Options {
             max_collaborators: settings.count(&MAX_COLLABORATORS),
             max_segments: settings.count(&MAX_SEGMENTS),
             max_passes: settings.count(&MAX_PASSES),
+            lease_seconds: settings.seconds(&RING_LEASE).as_secs(),
             cache_bytes: settings.count(&CACHE_BYTES),
             public_read: settings.flag(&PUBLIC_READ),
             events_kept: settings.count(&EVENTS_KEPT),
@@ -120,8 +137,6 @@ pub(super) struct SocketOptions {
     pub(super) seats: SeatLimits,
     /// Bounds of each.
     pub(super) limits: Arc<SocketLimits>,
-    /// Whether any user may watch any draft, or only its members (ruling 7).
-    pub(super) public_read: bool,
 }
 
 impl SocketOptions {
@@ -131,7 +146,6 @@ impl SocketOptions {
             origins: socket_origins(settings),
             seats: SeatLimits::of(settings, &SOCKETS_PER_DRAFT, &SOCKETS_CAP),
             limits: Arc::new(socket_limits(settings)),
-            public_read: settings.flag(&PUBLIC_READ),
         }
     }
 }

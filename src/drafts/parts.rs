@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::time::Duration;
 
 use super::metrics::{self, Facts};
 use super::model::{Head, display_name};
@@ -22,6 +23,13 @@ pub(super) enum Metrics {
     Null,
     /// As they are at this moment.
     At(Timestamp),
+    /// The same, and behind them the lease of the ring.
+    WithLease {
+        /// The moment.
+        now: Timestamp,
+        /// The lease of drafts that have none of their own, in seconds.
+        of_server: u64,
+    },
 }
 
 /// How far the parts of a draft were read; by default not at all.
@@ -238,6 +246,10 @@ pub(super) fn closing(head: &Head, gathered: &Gathered, metrics: Metrics, out: &
     match metrics {
         Metrics::Null => out.extend_from_slice(b"null"),
         Metrics::At(now) => metrics::render(&gathered.facts(head), now, out),
+        Metrics::WithLease { now, of_server } => {
+            metrics::render(&gathered.facts(head), now, out);
+            push_lease(head, of_server, out);
+        }
     }
     out.push(b'}');
 }
@@ -248,6 +260,19 @@ pub(super) fn closing_page(head: &Head, more: bool, out: &mut Vec<u8>) {
     out.pop();
     // Writing to a Vec cannot fail.
     let _ = write!(out, r#","more":{more}}}"#);
+}
+
+fn push_lease(head: &Head, of_server: u64, out: &mut Vec<u8>) {
+    let (seconds, since) = (head.lease(of_server), head.updated_at);
+    let set_by = if head.lease_seconds.is_some() { "draft" } else { "server" };
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, r#","lease":{{"seconds":{seconds},"set_by":"{set_by}","#);
+    let _ = write!(out, r#""silent_since":"{}","reclaim_from":"#, since.offset_style());
+    if seconds == 0 || head.holder_id == head.creator_id {
+        out.extend_from_slice(b"null}");
+    } else {
+        let _ = write!(out, r#""{}"}}"#, since.later(Duration::from_secs(seconds)).offset_style());
+    }
 }
 
 /// Appends `"name":"value",`.

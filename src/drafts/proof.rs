@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use http::Method;
 
-use super::access::not_found;
+use super::access::missing;
 use super::chain::{Break, Hash, Link, Walk, hex};
 use super::desk::{Desk, unasked};
 use super::model::Head;
@@ -39,7 +39,7 @@ fn chain(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let fetch = move |reader: &Reader| {
         may_read.ask(reader)?;
         damaged.check(&wanted)?;
-        store::head(reader, &wanted)?.ok_or_else(|| not_found(&wanted))
+        store::head(reader, &wanted)?.ok_or_else(|| missing(reader, &wanted))
     };
     let (telling, known, is_head) = (Rc::clone(desk), Known::of(call), call.method == Method::HEAD);
     desk.parts.read(call, fetch, move |head| {

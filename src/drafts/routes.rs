@@ -7,13 +7,14 @@ use std::sync::Arc;
 use http::{Method, StatusCode};
 use uuid::Uuid;
 
-use super::access::not_found;
+use super::access::missing;
 use super::change::check_new_name;
 use super::desk::{Desk, unasked};
 use super::frame::frame_text;
 use super::model::{
     CONTENT_MAX_CHARS, LIST_MAX_DRAFTS, PAGE_EVENTS, PAGE_MAX_EVENTS, PAGE_MAX_SEGMENTS, PAGE_SEGMENTS, TITLE_MAX_CHARS,
 };
+use super::parting::{deletion, lease, leaving, redaction, standing};
 use super::parts::Metrics;
 use super::pieces::Pieces;
 use super::receipt::Made;
@@ -59,6 +60,11 @@ pub(super) fn routes(routes: &mut Routes, parts: ShardParts, shared: Shared) {
     analytics::routes(routes, &desk);
     insights::routes(routes, &desk);
     watchers::routes(routes, &desk);
+    leaving::routes(routes, &desk);
+    standing::routes(routes, &desk);
+    lease::routes(routes, &desk);
+    redaction::routes(routes, &desk);
+    deletion::routes(routes, &desk);
 }
 
 fn create(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
@@ -105,8 +111,8 @@ fn list(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let fetch = move |reader: &Reader| {
         // An unknown draft has nothing before it; an empty page would pass for the end of the list.
         let unknown = || ApiError::new(Code::ValidationError, "Unknown draft in 'before' parameter");
-        let before = before.map(|draft_id| store::head(reader, &draft_id)?.ok_or_else(unknown)).transpose()?;
-        Ok(store::newest_of_user(reader, &user, before.as_ref(), limit)?)
+        let before = before.map(|draft_id| store::row(reader, &draft_id)?.ok_or_else(unknown)).transpose()?;
+        Ok(store::newest_of_user(reader, &user, before, limit)?)
     };
     let shown = Rc::clone(desk);
     desk.parts.read(call, fetch, move |ids| if is_head { Ok(unasked(None)) } else { shown.list(ids) })
@@ -118,6 +124,11 @@ fn get(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let after = check.query_number(call.query_value("segments_after"), "segments_after", 0..=i64::MAX);
     let limit = check.query_number(call.query_value("limit"), "limit", 1..=PAGE_MAX_SEGMENTS);
     check.done()?;
+    let included = call.query_value("include").unwrap_or_default();
+    let metrics = match included.split(',').any(|part| part == "lease") {
+        true => Metrics::WithLease { now, of_server: desk.shared.options.lease_seconds },
+        false => Metrics::At(now),
+    };
     let draft_id: Arc<str> = call.param("draft_id").into();
     let may_read = desk.may_read(&draft_id, call);
     if after.is_some() || limit.is_some() {
@@ -133,13 +144,10 @@ fn get(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
         fetched.inspect_err(|error| damaged.note(&wanted, error))
     };
     let (shown, known) = (Rc::clone(desk), Known::of(call));
-    desk.parts.read(call, fetch, move |fetched| {
-        let metrics = Metrics::At(now);
-        match shown.unchanged(&draft_id, &fetched, &known) {
-            Some(unchanged) => Ok(unchanged),
-            None if is_head => shown.answer_to_head(&draft_id, fetched, metrics),
-            None => shown.answer(&draft_id, fetched, metrics),
-        }
+    desk.parts.read(call, fetch, move |fetched| match shown.unchanged(&draft_id, &fetched, &known) {
+        Some(unchanged) => Ok(unchanged),
+        None if is_head => shown.answer_to_head(&draft_id, fetched, metrics),
+        None => shown.answer(&draft_id, fetched, metrics),
     })
 }
 
@@ -153,7 +161,7 @@ fn page(
     let (may_read, wanted) = (desk.may_read(&draft_id, call), Arc::clone(&draft_id));
     let fetch = move |reader: &Reader| {
         may_read.ask(reader)?;
-        store::head(reader, &wanted)?.ok_or_else(|| not_found(&wanted))
+        store::head(reader, &wanted)?.ok_or_else(|| missing(reader, &wanted))
     };
     let (shown, known, is_head) = (Rc::clone(desk), Known::of(call), call.method == Method::HEAD);
     desk.parts.read(call, fetch, move |head| match head.event_seq {
@@ -173,18 +181,21 @@ fn events(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     if call.method == Method::HEAD && limit > HEAD_MAX_ROWS {
         let fetch = move |reader: &Reader| {
             may_read.ask(reader)?;
-            store::event_seq(reader, &draft_id)?.ok_or_else(|| not_found(&draft_id))
+            match store::head(reader, &draft_id)? {
+                Some(_) => Ok(()),
+                None => Err(missing(reader, &draft_id)),
+            }
         };
         return desk.parts.read(call, fetch, |_| Ok(unasked(None)));
     }
-    let (wanted, damaged) = (Arc::clone(&draft_id), desk.shared.damaged.clone());
+    let (wanted, damaged) = (draft_id, desk.shared.damaged.clone());
     let fetch = move |reader: &Reader| {
         may_read.ask(reader)?;
         let page = replay::page(reader, &wanted, since, limit).map_err(ApiError::from);
-        page.inspect_err(|error| damaged.note(&wanted, error))
+        page.inspect_err(|error| damaged.note(&wanted, error))?.ok_or_else(|| missing(reader, &wanted))
     };
     desk.parts.read(call, fetch, move |page| {
-        let Page { head, events, complete, more } = page.ok_or_else(|| not_found(&draft_id))?;
+        let Page { head, events, complete, more } = page;
         let mut body = "{\"data\":[".to_owned();
         for (at, event) in events.iter().enumerate() {
             body.push_str(if at == 0 { "" } else { "," });

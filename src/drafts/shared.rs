@@ -6,6 +6,7 @@ use super::counters::Counters;
 use super::damage::Damaged;
 use super::invites::Tokens;
 use super::options::{Options, SocketOptions};
+use super::watching::Watching;
 use crate::feature::House;
 use crate::gate::Live;
 
@@ -19,5 +20,7 @@ pub(super) struct Shared {
     /// What makes the tokens of invitations.
     pub(super) tokens: Tokens,
     pub(super) counters: Arc<Counters>,
+    /// Which sockets watch which draft.
+    pub(super) watching: Watching,
     pub(super) house: House,
 }

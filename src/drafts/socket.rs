@@ -14,12 +14,13 @@ use log::kv::Value;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::access::MayRead;
-use super::error::{LIMIT_EXCEEDED, WS_LIMIT};
+use super::access::{MayRead, not_gone};
+use super::error::{GONE, LIMIT_EXCEEDED, WS_LIMIT};
 use super::frame::{TOPICS, frame_text};
 use super::options::SocketOptions;
 use super::replay::{self, Replay};
 use super::shared::Shared;
+use super::watching::Farewell;
 use crate::clock::OffsetStyle;
 use crate::feature::ShardParts;
 use crate::gate::{ApiError, Call, Code, Outcome, ReplayMeter, Route, Routes};
@@ -29,7 +30,7 @@ use crate::net::socket::{Ended, Message, code};
 use crate::net::{Outgoing, Session, SocketNote, Ticket};
 use crate::observe;
 use crate::observe::sample::Sample;
-use crate::store::Topic;
+use crate::store::{Reader, Topic};
 
 /// What the sockets of one shard share.
 struct Watches {
@@ -143,8 +144,7 @@ impl Watches {
             })
         });
         let since: Option<i64> = since.transpose()?;
-        let may_read = MayRead::new(options.public_read, &who.draft_id, call.user);
-        self.parts.fetch(move |reader| may_read.ask(reader))?;
+        self.may_watch(who)?;
         let catch_up = since.map(|since| CatchUp { since, meter: call.replay_meter() });
         let meter = catch_up.as_ref().and_then(|catch_up| catch_up.meter.as_ref());
         if meter.is_some_and(|meter| !meter.admits(self.shared.house.clock.instant())) {
@@ -155,6 +155,14 @@ impl Watches {
         // Last, as another socket may lose its seat by it.
         let topic = Topic::new(&TOPICS, Arc::clone(&who.draft_id));
         Ok((self.shared.house.seats.take(&topic, call.user, &options.seats)?, catch_up))
+    }
+
+    /// Whether this user may watch this draft now.
+    fn may_watch(&self, who: &Who) -> Result<(), Refusal> {
+        let may_read = MayRead::new(self.shared.options.public_read, &who.draft_id, &who.user);
+        let draft_id = Arc::clone(&who.draft_id);
+        let ask = move |reader: &Reader| may_read.ask(reader).and_then(|()| not_gone(reader, &draft_id));
+        Ok(self.parts.fetch(ask)?)
     }
 }
 
@@ -245,6 +253,12 @@ impl Session for Watch {
         let subscription = self.watches.shared.house.hub.subscribe(self.seat.topic(), &parts.mailbox);
         let topic = subscription.topic().clone();
         self.listening = Some((ticket, subscription));
+        let address = parts.mailbox.socket(ticket);
+        self.watches.shared.watching.begin(&self.who.draft_id, &self.who.user, address);
+        // Asked once more: who was removed between the first time and now was not told.
+        if let Err(refusal) = self.watches.may_watch(&self.who) {
+            return self.refuse(&refusal, out);
+        }
         let replay = self.catch_up.as_ref().map(|&CatchUp { since, .. }| {
             let draft_id = Arc::clone(&self.who.draft_id);
             parts.fetch(move |reader| replay::since(reader, &draft_id, since))
@@ -259,9 +273,7 @@ impl Session for Watch {
             }
             Err(error) => {
                 self.watches.shared.counters.replay_none.inc();
-                let Refusal { code, message, close, event, level, context, .. } = ApiError::from(error).into();
-                self.who.log(level, event, context.as_deref());
-                self.who.refuse(code, &message, close, out);
+                self.refuse(&ApiError::from(error).into(), out);
             }
         }
     }
@@ -296,6 +308,18 @@ impl Session for Watch {
             self.who.log(log::Level::Info, "ws.replaced", None);
             self.who.refuse(WS_LIMIT.word, "Replaced by a newer socket of the same user", code::TRY_AGAIN, out);
         }
+        match note.downcast_ref() {
+            Some(Farewell::NoMember) => {
+                self.who.log(log::Level::Info, "ws.parted", None);
+                let message = "No longer a member of this draft";
+                self.who.refuse(Code::Forbidden.as_str(), message, code::FORBIDDEN, out);
+            }
+            Some(Farewell::Deleted) => {
+                self.who.log(log::Level::Info, "ws.draft_deleted", None);
+                self.who.refuse(GONE.word, "The draft was deleted", code::GONE, out);
+            }
+            None => {}
+        }
     }
 
     fn until(&self) -> Option<Instant> {
@@ -313,6 +337,8 @@ impl Session for Watch {
 
     fn closed(&mut self, code: u16) {
         if let Some((ticket, subscription)) = self.listening.take() {
+            let address = self.watches.parts.mailbox.socket(ticket);
+            self.watches.shared.watching.end(&self.who.draft_id, &address);
             self.watches.parts.topics.borrow_mut().remove(subscription.topic(), ticket);
         }
         self.who.log_closed(code);
@@ -320,6 +346,13 @@ impl Session for Watch {
 }
 
 impl Watch {
+    /// Says why it ends.
+    fn refuse(&self, refusal: &Refusal, out: &mut Outgoing<'_>) {
+        let Refusal { code, message, close, event, level, context, .. } = refusal;
+        self.who.log(*level, event, context.as_deref());
+        self.who.refuse(code, message, *close, out);
+    }
+
     /// Counts what a socket that catches up is sent.
     fn count(&self, replay: &Replay) {
         let metrics = &self.watches.shared.counters;

@@ -26,6 +26,16 @@ pub enum Operation {
     SmartPass,
     /// Invite somebody.
     Invite,
+    /// Hand the draft over.
+    Transfer,
+    /// Lock it.
+    Lock,
+    /// Unlock it.
+    Unlock,
+    /// Take the ring back.
+    Reclaim,
+    /// Take a text out.
+    Redact,
 }
 
 impl Operation {
@@ -35,6 +45,11 @@ impl Operation {
             Self::Pass => "pass_ring",
             Self::SmartPass => "pass_ring_smart",
             Self::Invite => "create_invite",
+            Self::Transfer => "transfer_draft",
+            Self::Lock => "lock_draft",
+            Self::Unlock => "unlock_draft",
+            Self::Reclaim => "reclaim_ring",
+            Self::Redact => "redact_segment",
         }
     }
 }
@@ -53,6 +68,16 @@ pub fn head(db: &impl Query, draft_id: &str) -> Result<Option<Head>, Error> {
 pub fn rewritten(reader: &Reader, draft_id: &str) -> Result<Option<i64>, Error> {
     let sql = "SELECT rewritten FROM drafts WHERE draft_id = ?1 AND deleted_at IS NULL";
     reader.one(sql, &[draft_id.into()], |row| row.get(0))
+}
+
+/// Whether a draft was deleted, and that not so long ago that nobody knows of it any more.
+pub fn is_gone(db: &impl Query, draft_id: &str) -> Result<bool, Error> {
+    db.exists("SELECT 1 FROM drafts WHERE draft_id = ?1 AND deleted_at > 0", &[draft_id.into()])
+}
+
+/// The row of a draft, even of one that was deleted.
+pub fn row(reader: &Reader, draft_id: &str) -> Result<Option<i64>, Error> {
+    reader.one("SELECT id FROM drafts WHERE draft_id = ?1", &[draft_id.into()], |row| row.get(0))
 }
 
 /// The head of a draft that is to be changed. What else the change depends on is read after this.
@@ -97,14 +122,14 @@ pub fn is_known(db: &impl Query, user_id: &str) -> Result<bool, Error> {
 }
 
 /// Ids of the newest drafts that this user belongs to, newest first; at most `limit`, all older than the draft
-/// `before` if there is one.
+/// in row `before` if there is one.
 pub fn newest_of_user(
     reader: &Reader,
     user_id: &str,
-    before: Option<&Head>,
+    before: Option<i64>,
     limit: usize,
 ) -> Result<Vec<Arc<str>>, Error> {
-    let before = before.map_or(i64::MAX, |head| head.row);
+    let before = before.unwrap_or(i64::MAX);
     reader.all(NEWEST_OF_USER, &[user_id.into(), before.into(), limit.into()], |row| Ok(row.get::<&str>(0)?.into()))
 }
 
@@ -235,7 +260,7 @@ pub fn create(tx: &mut Tx<'_>, new: &NewDraft, request_id: &str) -> Result<(), E
         platform: &new.platform,
         created_at: now.offset_style(),
     };
-    record(tx, draft, &new.draft_id, 1, &data, request_id)
+    record_data(tx, draft, &new.draft_id, 1, &data, request_id)
 }
 
 /// Appends a segment by the holder, to a draft whose segments have their hashes ([`chain_up`]). Its place in the chain.
@@ -253,7 +278,7 @@ pub fn append(tx: &mut Tx<'_>, head: &Head, segment_id: &str, content: &str, req
         segment_order: head.segments,
         created_at: tx.now().offset_style(),
     };
-    record(tx, head.row, &head.draft_id, seq, &data, request_id)?;
+    record_data(tx, head.row, &head.draft_id, seq, &data, request_id)?;
     Ok(link)
 }
 
@@ -332,6 +357,17 @@ pub fn link(db: &impl Query, draft: i64, order: i64) -> Result<Option<Link>, Err
 
 /// Passes the ring.
 pub fn pass(tx: &mut Tx<'_>, head: &Head, to_user: &str, request_id: &str) -> Result<(), Error> {
+    pass_for(tx, head, to_user, None, request_id)
+}
+
+/// The same where the holder did not ask for it: the event says why, in a word.
+pub fn pass_for(
+    tx: &mut Tx<'_>,
+    head: &Head,
+    to_user: &str,
+    reason: Option<&'static str>,
+    request_id: &str,
+) -> Result<(), Error> {
     let insert = "INSERT INTO ring_passes (draft, from_user, to_user, passed_at) VALUES (?1, ?2, ?3, ?4)";
     let now = tx.now();
     tx.run(insert, &[head.row.into(), (&head.holder_id).into(), to_user.into(), now.into()])?;
@@ -344,8 +380,9 @@ pub fn pass(tx: &mut Tx<'_>, head: &Head, to_user: &str, request_id: &str) -> Re
         from_user_id: &head.holder_id,
         to_user_id: to_user,
         passed_at: now.offset_style(),
+        reason,
     };
-    record(tx, head.row, &head.draft_id, seq, &data, request_id)
+    record_data(tx, head.row, &head.draft_id, seq, &data, request_id)
 }
 
 /// Adds a collaborator who is not a member yet.
@@ -361,7 +398,7 @@ pub fn add_collaborator(
     let update = "UPDATE drafts SET collaborator_count = collaborator_count + 1, event_seq = ?2 WHERE id = ?1";
     tx.run(update, &[head.row.into(), seq.into()])?;
     let data = Data::CollaboratorAdded { draft_id: &head.draft_id, collaborator_id: user_id, role };
-    record(tx, head.row, &head.draft_id, seq, &data, request_id)
+    record_data(tx, head.row, &head.draft_id, seq, &data, request_id)
 }
 
 fn insert_member(tx: &mut Tx<'_>, draft: i64, user_id: &str, role: &str) -> Result<(), Error> {
@@ -408,6 +445,8 @@ enum Data<'a> {
         from_user_id: &'a str,
         to_user_id: &'a str,
         passed_at: OffsetStyle,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'static str>,
     },
     CollaboratorAdded {
         draft_id: &'a str,
@@ -416,6 +455,13 @@ enum Data<'a> {
     },
 }
 
+pub(super) const COLLABORATOR_REMOVED: &str = "collab.collaborator_removed";
+pub(super) const DRAFT_TRANSFERRED: &str = "collab.draft_transferred";
+pub(super) const DRAFT_LOCKED: &str = "collab.draft_locked";
+pub(super) const DRAFT_UNLOCKED: &str = "collab.draft_unlocked";
+pub(super) const LEASE_SET: &str = "collab.lease_set";
+pub(super) const SEGMENT_REDACTED: &str = "collab.segment_redacted";
+pub(super) const DRAFT_DELETED: &str = "collab.draft_deleted";
 const DRAFT_CREATED: &str = "collab.draft_created";
 const SEGMENT_ADDED: &str = "collab.segment_added";
 const RING_PASSED: &str = "collab.ring_passed";
@@ -434,11 +480,35 @@ impl Data<'_> {
 
 /// The type of an event as it was stored, if it is one that this program writes.
 pub(super) fn known_kind(stored: &str) -> Option<&'static str> {
-    [DRAFT_CREATED, SEGMENT_ADDED, RING_PASSED, COLLABORATOR_ADDED].into_iter().find(|kind| *kind == stored)
+    [
+        DRAFT_CREATED,
+        SEGMENT_ADDED,
+        RING_PASSED,
+        COLLABORATOR_ADDED,
+        COLLABORATOR_REMOVED,
+        DRAFT_TRANSFERRED,
+        DRAFT_LOCKED,
+        DRAFT_UNLOCKED,
+        LEASE_SET,
+        SEGMENT_REDACTED,
+        DRAFT_DELETED,
+    ]
+    .into_iter()
+    .find(|kind| *kind == stored)
 }
 
-/// Writes an event and hands it on.
-fn record(
+/// Writes the event that the draft's head counts last, and hands it on.
+pub(super) fn record(
+    tx: &mut Tx<'_>,
+    head: &Head,
+    kind: &'static str,
+    data: &impl Serialize,
+    request_id: &str,
+) -> Result<(), Error> {
+    write_event(tx, (head.row, &head.draft_id, head.event_seq), kind, data, request_id)
+}
+
+fn record_data(
     tx: &mut Tx<'_>,
     draft: i64,
     draft_id: &str,
@@ -446,7 +516,17 @@ fn record(
     data: &Data<'_>,
     request_id: &str,
 ) -> Result<(), Error> {
-    let (at, kind) = (tx.now(), data.kind());
+    write_event(tx, (draft, draft_id, seq), data.kind(), data, request_id)
+}
+
+fn write_event(
+    tx: &mut Tx<'_>,
+    (draft, draft_id, seq): (i64, &str, i64),
+    kind: &'static str,
+    data: &impl Serialize,
+    request_id: &str,
+) -> Result<(), Error> {
+    let at = tx.now();
     // Texts and numbers always serialise; the error type only has no way to say so.
     let data = serde_json::to_string(data).map_err(|error| Error::Other(error.to_string()))?;
     let insert = "INSERT INTO events (draft, seq, type, data, request_id, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -617,7 +697,7 @@ pub fn event_seqs(reader: &Reader, mut each: impl FnMut(&str, i64) -> Result<(),
     reader.each("SELECT draft_id, event_seq FROM drafts ORDER BY id", &[], |row| each(row.get(0)?, row.get(1)?))
 }
 
-/// The number of a draft's newest event, if there is that draft.
+/// The number of a draft's newest event, if there is or was that draft.
 pub fn event_seq(reader: &Reader, draft_id: &str) -> Result<Option<i64>, Error> {
     reader.one("SELECT event_seq FROM drafts WHERE draft_id = ?1", &[draft_id.into()], |row| row.get(0))
 }

@@ -45,11 +45,21 @@ pub(super) fn told<'a>(draft_id: &'a str, happening: &Happening) -> Told<'a> {
         }
         "collab.ring_passed" => {
             let [from, to] = ["from_user_id", "to_user_id"].map(called);
-            ("ring_passed", "from_user_id", format!("{from} passed ring to {to}"))
+            // Who parts, or is silent for too long, has not passed it.
+            let verb = if text("reason").is_some() { "lost ring" } else { "passed ring" };
+            ("ring_passed", "from_user_id", format!("{from} {verb} to {to}"))
         }
         // Who has added them is not in the event: the creator, or they themselves by an invitation.
         "collab.collaborator_added" => {
             ("collaborator_added", "collaborator_id", format!("{} joined as collaborator", called("collaborator_id")))
+        }
+        "collab.collaborator_removed" => {
+            let verb = if text("reason") == Some("left") { "left" } else { "was removed" };
+            ("collaborator_removed", "collaborator_id", format!("{} {verb}", called("collaborator_id")))
+        }
+        "collab.draft_transferred" => {
+            let [from, to] = ["from_user_id", "to_user_id"].map(called);
+            ("draft_transferred", "from_user_id", format!("{from} handed the draft over to {to}"))
         }
         other => {
             let known = ["actor_id", "user_id", "from_user_id"].into_iter().find(|name| text(name).is_some());
@@ -108,6 +118,18 @@ mod tests {
             ),
             ("collab.ring_passed", json!({ "from_user_id": "a", "to_user_id": "b" }), "@a passed ring to @b"),
             ("collab.collaborator_added", json!({ "collaborator_id": "b", "role": "x" }), "@b joined as collaborator"),
+            (
+                "collab.ring_passed",
+                json!({ "from_user_id": "a", "to_user_id": "b", "reason": "lease" }),
+                "@a lost ring to @b",
+            ),
+            ("collab.collaborator_removed", json!({ "collaborator_id": "b", "reason": "left" }), "@b left"),
+            ("collab.collaborator_removed", json!({ "collaborator_id": "b", "reason": "removed" }), "@b was removed"),
+            (
+                "collab.draft_transferred",
+                json!({ "from_user_id": "a", "to_user_id": "b" }),
+                "@a handed the draft over to @b",
+            ),
             ("collab.locked", json!({ "actor_id": "a" }), "@a performed collab.locked"),
             ("collab.locked", json!({}), "somebody performed collab.locked"),
         ];

@@ -56,7 +56,9 @@ fn append_segment(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError>
         }
         let member = change.is_member(tx, &head, &change.actor)?;
         let room = Room { taken: head.segments, cap };
-        ring::may_append(ring_of(&head), &change.actor, member, room).map_err(|refusal| change.refused(refusal, ""))?;
+        ring::may_append(ring_of(&head), &change.actor, member, room)
+            .and_then(|()| ring::is_open(head.is_locked()))
+            .map_err(|refusal| change.refused(refusal, ""))?;
         if !change.is_chained(tx, &mut head)? {
             return Ok(Made::NotYet);
         }

@@ -255,6 +255,19 @@ impl Check {
         Some(self.body_text(value, name, length))
     }
 
+    /// A required whole number of the body. What it returns is only meaningful after [`Check::done`].
+    pub fn required_number(
+        &mut self,
+        members: Option<&Map<String, Value>>,
+        name: &'static str,
+        bounds: RangeInclusive<i64>,
+    ) -> i64 {
+        if let Some(members) = members.filter(|members| !members.contains_key(name)) {
+            self.missing("body", name, echo(&Value::Object(members.clone())));
+        }
+        self.number(members, name, bounds).unwrap_or_default()
+    }
+
     /// An object of the body that may be absent or `null`.
     pub fn optional_object<'b>(
         &mut self,

@@ -3,7 +3,7 @@
 use crate::observe::metrics::{Counter, Gauge, HTTP, Metrics, Row, SOCKETS};
 
 /// Close codes that are counted by themselves. Clients may send almost any, so the rest are one.
-const CLOSE_CODES: [u16; 12] = [1000, 1001, 1002, 1003, 1006, 1007, 1008, 1009, 1011, 1012, 1013, 4401];
+const CLOSE_CODES: [u16; 14] = [1000, 1001, 1002, 1003, 1006, 1007, 1008, 1009, 1011, 1012, 1013, 4401, 4403, 4410];
 
 pub(crate) static ACCEPT_ERRORS: Row = Row::counter(&HTTP, "accept_errors_total").says(
     "Connections that could not be accepted, most likely because open files ran out",

@@ -164,6 +164,18 @@ impl<N> Mailbox<N> {
         std::mem::take(&mut waiting.missed)
     }
 
+    /// What waits for sockets, of one kind, for tests of those who tell them.
+    #[cfg(test)]
+    pub(crate) fn take_told<T: Copy + 'static>(&self) -> Vec<(Ticket, T)> {
+        let mut taken = Vec::new();
+        self.take(&mut taken);
+        let told = taken.into_iter().filter_map(|message| match message {
+            Message::Tell(ticket, note) => Some((ticket, *note.downcast_ref()?)),
+            _ => None,
+        });
+        told.collect()
+    }
+
     /// The notes that wait, for tests of those who post them.
     #[cfg(test)]
     pub(crate) fn take_notes(&self) -> Vec<N> {

@@ -232,6 +232,10 @@ pub mod code {
     pub const TRY_AGAIN: u16 = 1013;
     /// What the client showed to be let in is no longer good; come back with something new.
     pub const EXPIRED: u16 = 4401;
+    /// What it listens to is not its user's to hear any more.
+    pub const FORBIDDEN: u16 = 4403;
+    /// What it listens to is there no more.
+    pub const GONE: u16 = 4410;
 }
 
 /// The protocol's side of one socket.

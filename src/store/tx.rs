@@ -28,6 +28,8 @@ pub(super) struct Effects {
     pub(super) moved_pages: u64,
     /// A copy that is wanted and not yet begun.
     pub(super) copying: Option<Copying>,
+    /// Whether the log is to be emptied, so that nothing is left of what was overwritten.
+    pub(super) forgets: bool,
 }
 
 impl Effects {
@@ -132,6 +134,12 @@ impl<'a> Tx<'a> {
     /// dropped instead, with all it holds.
     pub fn after_commit(&mut self, work: impl FnOnce() + Send + 'static) {
         self.effects.deferred.push(Box::new(work));
+    }
+
+    /// Has the log emptied right after the commit: it still has the pages as they were before this change, with what the change has
+    /// taken out. In the database that is overwritten with zeros (`secure_delete`).
+    pub fn forget_old_pages(&mut self) {
+        self.effects.forgets = true;
     }
 
     /// Says that so many pages were moved: they fill the log as rows do.

@@ -27,6 +27,12 @@ enum Operation {
     Append { user: Who, draft: usize, key: usize, content: String },
     Pass { user: Who, draft: usize, key: usize, to: usize },
     Add { user: Who, draft: usize, whom: usize },
+    Part { user: Who, draft: usize, whom: usize },
+    Transfer { user: Who, draft: usize, key: usize, to: usize },
+    Lock { user: Who, draft: usize, key: usize, unlock: bool },
+    Reclaim { user: Who, draft: usize, key: usize },
+    Redact { user: Who, draft: usize, order: usize },
+    Delete { user: Who, draft: usize },
     Get { draft: usize },
     List { user: usize },
 }
@@ -44,9 +50,13 @@ enum Who {
 struct Draft {
     creator: usize,
     collaborators: Vec<usize>,
+    /// All members in order of joining.
+    joined: Vec<usize>,
     segments: Vec<(usize, String)>,
     history: Vec<usize>,
-    keys: HashSet<(usize, bool, usize)>,
+    keys: HashSet<(usize, &'static str, usize)>,
+    locked: bool,
+    deleted: bool,
 }
 
 type Answered = Result<(), (u16, &'static str)>;
@@ -56,7 +66,13 @@ const FORBIDDEN: Answered = Err((403, "forbidden"));
 impl Draft {
     fn new(creator: usize, initial: Option<&String>) -> Self {
         let segments = initial.filter(|text| !text.is_empty()).map(|text| (creator, text.clone()));
-        Self { creator, history: vec![creator], segments: segments.into_iter().collect(), ..Self::default() }
+        Self {
+            creator,
+            history: vec![creator],
+            joined: vec![creator],
+            segments: segments.into_iter().collect(),
+            ..Self::default()
+        }
     }
 
     fn holder(&self) -> usize {
@@ -68,21 +84,22 @@ impl Draft {
     }
 
     fn append(&mut self, user: usize, key: usize, content: &str) -> Answered {
-        match self.keys.contains(&(user, true, key)) {
+        match self.keys.contains(&(user, "append", key)) {
             true => return Ok(()),
             false if !self.has(user) => return FORBIDDEN,
             false if self.holder() != user => return Err((403, "ring_required")),
-            false => self.keys.insert((user, true, key)),
+            false if self.locked => return Err((409, "draft_locked")),
+            false => self.keys.insert((user, "append", key)),
         };
         self.segments.push((user, content.to_owned()));
         Ok(())
     }
 
     fn pass(&mut self, user: usize, key: usize, to: usize) -> Answered {
-        match self.keys.contains(&(user, false, key)) {
+        match self.keys.contains(&(user, "pass", key)) {
             true => return Ok(()),
             false if self.holder() != user || !self.has(to) => return FORBIDDEN,
-            false => self.keys.insert((user, false, key)),
+            false => self.keys.insert((user, "pass", key)),
         };
         self.history.push(to);
         Ok(())
@@ -94,7 +111,79 @@ impl Draft {
         }
         if !self.has(whom) {
             self.collaborators.push(whom);
+            self.joined.push(whom);
         }
+        Ok(())
+    }
+}
+
+impl Draft {
+    fn part(&mut self, user: usize, whom: usize) -> Answered {
+        let refused = match (user == whom, self.has(whom)) {
+            (true, false) => FORBIDDEN,
+            (true, true) if whom == self.creator => Err((409, "creator_cannot_leave")),
+            (false, _) if user != self.creator => FORBIDDEN,
+            (false, false) => Err((404, "not_found")),
+            _ => Ok(()),
+        };
+        refused?;
+        if self.holder() == whom {
+            self.history.push(self.creator);
+        }
+        self.collaborators.retain(|member| *member != whom);
+        // The ids of its rows are in the order of joining, and the creator has one of them.
+        self.joined.retain(|member| *member != whom);
+        Ok(())
+    }
+
+    /// Something that only the creator does, and with one key once.
+    fn govern(
+        &mut self,
+        user: usize,
+        (what, key): (&'static str, usize),
+        then: impl FnOnce(&mut Self) -> Answered,
+    ) -> Answered {
+        match self.keys.contains(&(user, what, key)) {
+            true => return Ok(()),
+            false if user != self.creator => return FORBIDDEN,
+            false => then(self)?,
+        }
+        self.keys.insert((user, what, key));
+        Ok(())
+    }
+
+    fn transfer(&mut self, user: usize, key: usize, to: usize) -> Answered {
+        self.govern(user, ("transfer", key), |draft| {
+            if !draft.has(to) {
+                return FORBIDDEN;
+            }
+            draft.creator = to;
+            draft.collaborators = draft.joined.iter().copied().filter(|member| *member != to).collect();
+            Ok(())
+        })
+    }
+
+    fn lock(&mut self, user: usize, key: usize, unlock: bool) -> Answered {
+        self.govern(user, (if unlock { "unlock" } else { "lock" }, key), |draft| {
+            draft.locked = !unlock;
+            Ok(())
+        })
+    }
+
+    /// The lease is longer than any test.
+    fn reclaim(&mut self, user: usize, key: usize) -> Answered {
+        self.govern(user, ("reclaim", key), |draft| {
+            let held = draft.holder() == draft.creator;
+            Err((409, if held { "ring_already_held" } else { "ring_lease_active" }))
+        })
+    }
+
+    fn redact(&mut self, user: usize, order: usize) -> Answered {
+        if user != self.creator {
+            return FORBIDDEN;
+        }
+        let segment = self.segments.get_mut(order).ok_or((404, "not_found"))?;
+        segment.1 = "[redacted]".to_owned();
         Ok(())
     }
 }
@@ -149,10 +238,62 @@ impl Run {
                 self.judge(draft, &answer, |draft| draft.add(user, *whom));
                 touched = Some(draft);
             }
+            Operation::Part { user, draft, whom } => {
+                let (user, draft) = self.who(*user, *draft);
+                let path = self.path(draft, &format!("/collaborators/{}", self.users[*whom]));
+                let answer = self.send("DELETE", user, &path);
+                self.judge(draft, &answer, |draft| draft.part(user, *whom));
+                touched = Some(draft);
+            }
+            Operation::Transfer { user, draft, key, to } => {
+                let (user, draft) = self.who(*user, *draft);
+                let body = json!({ "to_user_id": self.users[*to], "idempotency_key": key_text(*key) });
+                let answer = self.post(user, &self.path(draft, "/transfer"), &body);
+                self.judge(draft, &answer, |draft| draft.transfer(user, *key, *to));
+                touched = Some(draft);
+            }
+            Operation::Lock { user, draft, key, unlock } => {
+                let (user, draft) = self.who(*user, *draft);
+                let path = self.path(draft, if *unlock { "/unlock" } else { "/lock" });
+                let answer = self.post(user, &path, &json!({ "idempotency_key": key_text(*key) }));
+                self.judge(draft, &answer, |draft| draft.lock(user, *key, *unlock));
+                touched = Some(draft);
+            }
+            Operation::Reclaim { user, draft, key } => {
+                let (user, draft) = self.who(*user, *draft);
+                let path = self.path(draft, "/reclaim-ring");
+                let answer = self.post(user, &path, &json!({ "idempotency_key": key_text(*key) }));
+                self.judge(draft, &answer, |draft| draft.reclaim(user, *key));
+                touched = Some(draft);
+            }
+            Operation::Redact { user, draft, order } => {
+                let (user, draft) = self.who(*user, *draft);
+                let path = self.path(draft, "");
+                let read = self.clients[user].get(&path, None).json();
+                let id = read["data"]["segments"][*order]["segment_id"].as_str().unwrap_or("none").to_owned();
+                let path = self.path(draft, &format!("/segments/{id}/redact"));
+                let answer = self.post(user, &path, &json!({ "reason": "as it pleases" }));
+                self.judge(draft, &answer, |draft| draft.redact(user, *order));
+                touched = Some(draft);
+            }
+            Operation::Delete { user, draft } => {
+                let (user, draft) = self.who(*user, *draft);
+                let answer = self.send("DELETE", user, &self.path(draft, ""));
+                self.judge(draft, &answer, |draft| match user == draft.creator {
+                    false => FORBIDDEN,
+                    true => {
+                        draft.deleted = true;
+                        Ok(())
+                    }
+                });
+                touched = Some(draft);
+            }
             Operation::Get { draft } => touched = Some(*draft),
             Operation::List { user } => {
                 let list = self.clients[*user].get("/v1/collab/drafts", Some(&self.users[*user])).expect(200);
-                let own: Vec<_> = (0..self.model.len()).filter(|draft| self.model[*draft].has(*user)).collect();
+                let own: Vec<_> = (0..self.model.len())
+                    .filter(|draft| self.model[*draft].has(*user) && !self.model[*draft].deleted)
+                    .collect();
                 assert_eq!(list["count"], own.len());
                 let shown = list["data"].as_array().unwrap();
                 assert_eq!(shown.len(), own.len());
@@ -168,13 +309,22 @@ impl Run {
         }
         for (before, after) in before.iter().zip(&self.model) {
             assert!(after.has(after.holder()) && after.history.starts_with(&before.history));
-            assert!(after.segments.starts_with(&before.segments));
+            let written = before.segments.iter().zip(&after.segments);
+            assert!(written.clone().count() == before.segments.len(), "segments stay where they are");
+            assert!(written.into_iter().all(|(was, is)| was.0 == is.0 && (was.1 == is.1 || is.1 == "[redacted]")));
         }
     }
 
     /// Holds an answer to what the model says.
     fn judge(&mut self, draft: usize, answer: &Answer, change: impl FnOnce(&mut Draft) -> Answered) {
-        match self.model.get_mut(draft).map_or(Err((404, "not_found")), change) {
+        let judged = match self.model.get_mut(draft) {
+            None => Err((404, "not_found")),
+            Some(draft) if draft.deleted => Err((410, "gone")),
+            Some(draft) => change(draft),
+        };
+        match judged {
+            // Who leaves, or deletes, is shown nothing.
+            Ok(()) if answer.status == 204 => assert!(answer.body.is_empty()),
             Ok(()) => self.compare(draft, &answer.expect(200)["data"]),
             Err((status, code)) => assert_eq!(answer.expect_error(status).0, code),
         }
@@ -189,6 +339,7 @@ impl Run {
             let found = (&segment["segment_order"], &segment["user_id"], &segment["content"]);
             assert_eq!(found, (&json!(order), &json!(self.users[*author]), &json!(content)));
         }
+        assert_eq!(shown["status"], if model.locked { "locked" } else { "active" });
         assert_eq!(shown["draft_id"], *self.draft_ids[draft]);
         assert_eq!(shown["creator_id"], *self.users[model.creator]);
         assert_eq!(shown["ring_state"]["current_holder_id"], *self.users[model.holder()]);
@@ -208,6 +359,10 @@ impl Run {
 
     fn path(&self, draft: usize, rest: &str) -> String {
         format!("/v1/collab/drafts/{}{rest}", self.draft_ids.get(draft).map_or("unknown", String::as_str))
+    }
+
+    fn send(&mut self, method: &str, user: usize, path: &str) -> Answer {
+        self.clients[user].request(method, path, &[("X-User-Id", &self.users[user])], b"")
     }
 
     fn post(&mut self, user: usize, path: &str, body: &Value) -> Answer {
@@ -233,6 +388,14 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
             .prop_map(|(user, draft, key, content)| Operation::Append { user, draft, key, content }),
         10 => (who(), draft(), key(), 0..USERS).prop_map(|(user, draft, key, to)| Operation::Pass { user, draft, key, to }),
         4 => (who(), draft(), 0..USERS).prop_map(|(user, draft, whom)| Operation::Add { user, draft, whom }),
+        3 => (who(), draft(), 0..USERS).prop_map(|(user, draft, whom)| Operation::Part { user, draft, whom }),
+        2 => (who(), draft(), key(), 0..USERS)
+            .prop_map(|(user, draft, key, to)| Operation::Transfer { user, draft, key, to }),
+        3 => (who(), draft(), key(), prop::bool::weighted(0.7))
+            .prop_map(|(user, draft, key, unlock)| Operation::Lock { user, draft, key, unlock }),
+        1 => (who(), draft(), key()).prop_map(|(user, draft, key)| Operation::Reclaim { user, draft, key }),
+        2 => (who(), draft(), 0..12_usize).prop_map(|(user, draft, order)| Operation::Redact { user, draft, order }),
+        1 => (who(), 1..4_usize).prop_map(|(user, draft)| Operation::Delete { user, draft }),
         1 => (0..8_usize).prop_map(|draft| Operation::Get { draft }),
         2 => (0..USERS).prop_map(|user| Operation::List { user }),
     ];
@@ -241,7 +404,7 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
 
 #[test]
 fn whatever_is_asked_in_whatever_order_the_server_answers_as_the_model_does() {
-    let server = Server::start();
+    let server = Server::with(&[("RING_LEASE_SECONDS", "86400")]);
     let mut random = Random::seeded();
     let seed: Vec<u8> = (0..4).flat_map(|_| random.next().to_le_bytes()).collect();
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);

@@ -137,6 +137,79 @@ fn read_while(racing: &AtomicBool, mut client: Client, draft_id: &str) -> usize 
     unreachable!("the race ends")
 }
 
+/// Everything that moves a ring or a member, by everybody, at once: at every moment of the order of commits one member holds the
+/// ring.
+#[test]
+fn however_members_come_and_go_at_once_one_of_them_holds_the_ring() {
+    let server = Server::with(&[("RING_LEASE_SECONDS", "1")]);
+    let draft_id = shared_draft(&server);
+    let mut random = Random::seeded();
+    let racers = MEMBERS.len() * CONNECTIONS;
+    let connected: Vec<_> = (0..racers).map(|_| (server.connect(), random.fork())).collect();
+    let start = Barrier::new(racers);
+    thread::scope(|scope| {
+        let (draft_id, start) = (draft_id.as_str(), &start);
+        for (racer, (client, random)) in connected.into_iter().enumerate() {
+            scope.spawn(move || come_and_go(client, draft_id, racer, random, start));
+        }
+    });
+    let ledger = Ledger::open(&server.database());
+    ledger.audit();
+    let events: Vec<String> = ledger.column("SELECT type || data FROM events ORDER BY seq", []);
+    let (mut creator, mut holder) = (MEMBERS[0].to_owned(), MEMBERS[0].to_owned());
+    let mut members = BTreeSet::from([creator.clone()]);
+    let mut seen = BTreeSet::new();
+    for event in &events {
+        let (kind, data) = event.split_at(event.find('{').unwrap());
+        let data: Value = serde_json::from_str(data).unwrap();
+        let user = |name: &str| data[name].as_str().unwrap().to_owned();
+        match kind {
+            "collab.ring_passed" => {
+                assert_eq!(user("from_user_id"), holder, "{event}");
+                holder = user("to_user_id");
+                assert!(data["reason"].is_null() || holder == creator, "{event}");
+                seen.insert(data["reason"].to_string());
+            }
+            "collab.collaborator_added" => assert!(members.insert(user("collaborator_id")), "{event}"),
+            "collab.collaborator_removed" => assert!(members.remove(&user("collaborator_id")), "{event}"),
+            "collab.draft_transferred" => {
+                assert_eq!(user("from_user_id"), creator, "{event}");
+                creator = user("to_user_id");
+            }
+            "collab.segment_added" => assert_eq!(user("user_id"), holder, "{event}"),
+            _ => {}
+        }
+        seen.insert(kind.to_owned());
+        assert!(members.contains(&holder) && members.contains(&creator), "{event}");
+    }
+    assert!(seen.len() >= 7, "hardly a race: {seen:?}");
+}
+
+/// Does whatever comes to mind, allowed or not.
+fn come_and_go(mut client: Client, draft_id: &str, racer: usize, mut random: Random, start: &Barrier) {
+    let user = MEMBERS[racer % MEMBERS.len()];
+    let path = format!("/v1/collab/drafts/{draft_id}");
+    start.wait();
+    for attempt in 0..ATTEMPTS {
+        let (key, whom) = (format!("{racer}/{attempt}"), *random.pick(&MEMBERS));
+        let body = json!({ "to_user_id": whom, "idempotency_key": key });
+        let mut ask = |method: &str, what: &str, body: &Value| {
+            let headers = [("X-User-Id", user), ("Content-Type", "application/json")];
+            client.request(method, &format!("{path}{what}"), &headers, body.to_string().as_bytes())
+        };
+        let answer = match random.below(12) {
+            0 | 1 => append(&mut client, user, draft_id, &key, &key),
+            2..=4 => pass(&mut client, user, draft_id, whom, &key),
+            5..=8 => ask("POST", &format!("/collaborators?collaborator_id={whom}"), &json!({})),
+            9 if random.one_in(2) => ask("DELETE", "/collaborators/me", &json!({})),
+            9 => ask("DELETE", &format!("/collaborators/{whom}"), &json!({})),
+            10 => ask("POST", "/transfer", &body),
+            _ => ask("POST", "/reclaim-ring", &body),
+        };
+        assert!([200, 204, 403, 404, 409].contains(&answer.status), "{}", answer.text());
+    }
+}
+
 #[test]
 fn one_key_on_two_connections_at_the_same_moment_is_one_change() {
     const ROUNDS: usize = 40;

@@ -14,7 +14,7 @@ use super::store;
 use super::token::Token;
 use crate::audit::Field;
 use crate::clock::{HOUR_MICROS, Timestamp};
-use crate::drafts::access::{member, not_found, not_member};
+use crate::drafts::access::{member, missing, not_member};
 use crate::drafts::change::{Change, KEY, check_new_name, ring_of};
 use crate::drafts::desk::Desk;
 use crate::drafts::error::{INVITE_ACCEPTED, INVITE_EXPIRED, INVITE_REVOKED, LIMIT_EXCEEDED};
@@ -180,7 +180,7 @@ fn look(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let fetch = move |reader: &Reader| {
         let invite = store::find(reader, &invite_id)?.ok_or_else(|| invite_not_found(&invite_id))?;
         invite.may_see(&token, &user).map_err(|denial| denied(denial, &invite, &user))?;
-        let head = drafts::head(reader, &invite.draft_id)?.ok_or_else(|| not_found(&invite.draft_id))?;
+        let head = drafts::head(reader, &invite.draft_id)?.ok_or_else(|| missing(reader, &invite.draft_id))?;
         Ok((invite, head.title))
     };
     let now = desk.shared.house.clock.now();

@@ -12,7 +12,7 @@ pub(super) use wanted::{DRAFTS_PAGE_MAX, MEMBERS_SHOWN_MAX, SEARCHED_MAX_DRAFTS,
 
 use serde_json::{Value, json};
 
-use super::access::not_found;
+use super::access::missing;
 use super::model::Head;
 use super::store as drafts;
 use crate::audit::Field;
@@ -32,7 +32,7 @@ fn text(at: Timestamp) -> String {
 pub(super) fn list(reader: &Reader, search: &Search) -> Result<Value, ApiError> {
     let before = match &search.before {
         None => i64::MAX,
-        Some(id) => drafts::head(reader, id)?.ok_or_else(|| not_found(id))?.row,
+        Some(id) => drafts::head(reader, id)?.ok_or_else(|| missing(reader, id))?.row,
     };
     let (found, next) = store::find(reader, search, before)?;
     Ok(json!({ "drafts": found.iter().map(told).collect::<Vec<_>>(), "next": next }))
@@ -62,7 +62,10 @@ fn told(head: &Head) -> Value {
 /// # Errors
 /// 404.
 pub(super) fn show(reader: &Reader, draft_id: &str, slice: Slice) -> Result<Value, ApiError> {
-    reader.snapshot(|reader| shown(reader, draft_id, slice)).map_err(ApiError::from)?.ok_or_else(|| not_found(draft_id))
+    reader
+        .snapshot(|reader| shown(reader, draft_id, slice))
+        .map_err(ApiError::from)?
+        .ok_or_else(|| missing(reader, draft_id))
 }
 
 fn shown(reader: &Reader, draft_id: &str, slice: Slice) -> Result<Option<Value>, Error> {
@@ -91,10 +94,10 @@ fn shown(reader: &Reader, draft_id: &str, slice: Slice) -> Result<Option<Value>,
 /// # Errors
 /// 404.
 pub(super) fn release_ring(tx: &mut Tx<'_>, draft_id: &str, operator: &Operator) -> Result<Value, ApiError> {
-    let head = drafts::lock_head(tx, draft_id)?.ok_or_else(|| not_found(draft_id))?;
+    let head = drafts::lock_head(tx, draft_id)?.ok_or_else(|| missing(tx, draft_id))?;
     let released = head.holder_id != head.creator_id;
     if released {
-        drafts::pass(tx, &head, &head.creator_id, &operator.request_id)?;
+        drafts::pass_for(tx, &head, &head.creator_id, Some("operator"), &operator.request_id)?;
         let details = [("from_user_id", Field::Text(&head.holder_id)), ("to_user_id", Field::Text(&head.creator_id))];
         operator.record(tx, "draft.ring_released", draft_id, &details)?;
     }

@@ -10,7 +10,7 @@ use rusqlite::types::Value as SqliteValue;
 
 use super::connection::Connection;
 use super::definition::{Definition, KeptDefinition, distrust};
-use super::files::{create_file, directory_of, require_directory_sync, sync_directory};
+use super::files::{create_file, directory_of, require_directory_sync, sync_directory, with_suffix};
 use super::identity::{application_id, check_ours};
 use super::last_change::LastChange;
 use super::lock::DatabaseLock;
@@ -49,6 +49,8 @@ pub struct Store {
     pub(super) metrics: Arc<Counters>,
     /// Where changes have their times from; without it from the writer's clock.
     pub(super) timekeeper: Option<Timekeeper>,
+    /// Whether a process that was killed has left a log. It may have been about to empty it.
+    pub(super) log_was_left: bool,
     path: PathBuf,
 }
 
@@ -90,6 +92,7 @@ fn open_once(named: &Path, schema: &Schema, before: BeforeMigration<'_>) -> Resu
     }
     let failed = |error: rusqlite::Error| OpenError::Database { path: path.to_owned(), source: error.into() };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let log_was_left = std::fs::metadata(with_suffix(path, "-wal")).is_ok_and(|log| log.len() > 0);
     let mut connection = rusqlite::Connection::open_with_flags(path, flags).map_err(failed)?;
     if !fresh {
         check_ours(&connection, path, schema)?;
@@ -113,7 +116,7 @@ fn open_once(named: &Path, schema: &Schema, before: BeforeMigration<'_>) -> Resu
     let (state, reserve) = (Arc::new(WriterState::of(OpenFiles::of(path), definition)), Reserve::beside(path));
     state.set_newest(last_change.bound());
     let (metrics, timekeeper, path) = (Arc::default(), None, path.to_owned());
-    Ok(Store { connection, state, lock, reserve, last_change, metrics, timekeeper, path })
+    Ok(Store { connection, state, lock, reserve, last_change, metrics, timekeeper, log_was_left, path })
 }
 
 impl Store {
@@ -186,11 +189,14 @@ impl Readers {
     }
 }
 
+/// How long the writer waits for a lock.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Sets every pragma that the promises rest on, reads each back, and logs what is in force.
 fn set_pragmas(connection: &rusqlite::Connection, path: &Path) -> Result<(), OpenError> {
     let failed = |error: rusqlite::Error| OpenError::Database { path: path.to_owned(), source: error.into() };
     // Nobody else writes; the wait is for a checkpoint that meets a reader.
-    connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     keep_prepared(connection).map_err(failed)?;
     distrust(connection).map_err(failed)?;
     // This can only be chosen before the first page is written. A database that somebody has written anew without it is as
@@ -201,6 +207,8 @@ fn set_pragmas(connection: &rusqlite::Connection, path: &Path) -> Result<(), Ope
         ("journal_mode", "WAL", "wal"),
         ("synchronous", "FULL", "2"),
         ("foreign_keys", "ON", "1"),
+        // What is removed is overwritten with zeros, so that no copy of the file has it.
+        ("secure_delete", "ON", "1"),
         ("trusted_schema", "OFF", "0"),
         ("wal_autocheckpoint", "0", "0"),
         ("journal_size_limit", "67108864", "67108864"),

@@ -26,7 +26,7 @@ use rusqlite::{ErrorCode, ffi};
 use super::copying::{Copied, CopyTarget, Copying, Steps};
 use super::fault::fault_of;
 use super::last_change::LastChange;
-use super::open::Store;
+use super::open::{BUSY_TIMEOUT, Store};
 use super::reserve;
 use crate::clock::{Clock, Timekeeper, Timestamp};
 use crate::observe;
@@ -49,6 +49,10 @@ pub(super) const CHECKPOINT_AFTER: Duration = Duration::from_secs(60);
 pub(super) const WAL_PAGES_MAX: i32 = 16_384;
 /// From one attempt to write again to the next, while the storage takes no changes.
 pub(super) const PROBE_EVERY: Duration = Duration::from_secs(2);
+/// How long the writer waits for readers who keep the log from being emptied, when it is to be.
+const FORGET_WAITS: Duration = Duration::from_millis(50);
+/// And from one attempt at it to the next.
+pub(super) const FORGET_EVERY: Duration = Duration::from_secs(1);
 /// What a page that was moved counts for [`CHECKPOINT_EVERY_ROWS`]: with what refers to it, some pages of the log.
 const ROWS_PER_MOVED_PAGE: u64 = 8;
 
@@ -115,6 +119,8 @@ struct WriterThread<'s> {
     rows_at_checkpoint: u64,
     /// Since when there is something in the log that is not in the database; nothing when there is not.
     unmoved_since: Option<Instant>,
+    /// When the log is to be emptied, if it is: it may have what was taken out of the database.
+    forget_at: Option<Instant>,
     batch: Vec<BatchEntry>,
     /// What the jobs of the batch have asked for beside rows; pages moved are counted since the last checkpoint.
     effects: Effects,
@@ -201,6 +207,7 @@ impl<'s> WriterThread<'s> {
             rows_at_checkpoint: store.connection.0.total_changes(),
             // What a process that was killed has left there.
             unmoved_since: Some(began),
+            forget_at: store.log_was_left.then_some(began),
             batch: Vec::with_capacity(BATCH_MAX),
             effects: Effects::default(),
             read_only: None,
@@ -228,19 +235,32 @@ impl<'s> WriterThread<'s> {
                 if rows > 0 && self.unmoved_since.is_none() {
                     self.unmoved_since = Some(self.clock.instant());
                 }
-                if rows >= CHECKPOINT_EVERY_ROWS || self.until_checkpoint().is_some_and(|wait| wait.is_zero()) {
+                if self.forget_at.is_some_and(|at| at <= self.clock.instant()) {
+                    self.forget_old_pages();
+                } else if rows >= CHECKPOINT_EVERY_ROWS || self.until_checkpoint().is_some_and(|wait| wait.is_zero()) {
                     self.checkpoint(CheckpointMode::PASSIVE);
                 }
             }
             NextStep::Refuse(queued, fault) => self.refuse(queued, fault),
             NextStep::Probe => self.probe(),
-            NextStep::Checkpoint => self.checkpoint(CheckpointMode::PASSIVE),
+            NextStep::Checkpoint if self.forget_at.is_some() => self.forget_old_pages(),
+            NextStep::Checkpoint => _ = self.checkpoint(CheckpointMode::PASSIVE),
         }
+    }
+
+    /// Empties the log. Readers may be in the way, and are not waited for long: it is tried again.
+    fn forget_old_pages(&mut self) {
+        // The only failure is that of a connection which is closed.
+        let _ = self.store.connection.0.busy_timeout(FORGET_WAITS);
+        let emptied = self.checkpoint(CheckpointMode::TRUNCATE);
+        let _ = self.store.connection.0.busy_timeout(BUSY_TIMEOUT);
+        self.forget_at = if emptied { None } else { Some(self.clock.instant() + FORGET_EVERY) };
     }
 
     /// How long the log may still wait to be moved, if anything is in it.
     fn until_checkpoint(&self) -> Option<Duration> {
-        let due = self.unmoved_since? + CHECKPOINT_AFTER;
+        let unmoved = self.unmoved_since.map(|since| since + CHECKPOINT_AFTER);
+        let due = unmoved.into_iter().chain(self.forget_at).min()?;
         Some(due.saturating_duration_since(self.clock.instant()))
     }
 
@@ -310,12 +330,17 @@ impl<'s> WriterThread<'s> {
                 self.store.state.count_commit();
                 let took = self.clock.instant().saturating_duration_since(began);
                 self.store.metrics.committed(self.batch.len(), took);
-                for work in self.effects.deferred.drain(..) {
-                    let _ = catch_unwind(AssertUnwindSafe(work));
-                }
                 if !self.effects.events.is_empty() {
                     // A listener must not be able to end the writer; the panic hook has logged what happened.
                     let _ = catch_unwind(AssertUnwindSafe(|| self.publisher.publish(&mut self.effects.events)));
+                }
+                // Behind the events, so that who is told by it that nothing more comes has got them.
+                for work in self.effects.deferred.drain(..) {
+                    let _ = catch_unwind(AssertUnwindSafe(work));
+                }
+                if self.effects.forgets {
+                    // Before anybody is told that it is done.
+                    self.forget_old_pages();
                 }
             }
             Err(loss) => {
@@ -328,6 +353,7 @@ impl<'s> WriterThread<'s> {
             }
         }
         self.effects.undo((0, 0));
+        self.effects.forgets = false;
         let commit = self.clock.instant().saturating_duration_since(began);
         let jobs = self.batch.len();
         for BatchEntry { job, queued, end } in self.batch.drain(..) {
@@ -551,7 +577,8 @@ impl<'s> WriterThread<'s> {
         self.store.connection.0.prepare_cached(sql)?.execute(()).map(|_| ())
     }
 
-    fn checkpoint(&mut self, mode: CheckpointMode) {
+    /// Moves the log into the database. Whether all of it was moved.
+    fn checkpoint(&mut self, mode: CheckpointMode) -> bool {
         let began = self.clock.instant();
         self.rows_at_checkpoint = self.store.connection.0.total_changes();
         self.effects.moved_pages = 0;
@@ -565,6 +592,7 @@ impl<'s> WriterThread<'s> {
         if matches!(moved, Ok((pages, done)) if done < pages) {
             self.unmoved_since = Some(self.clock.instant());
         }
+        let is_whole = matches!(moved, Ok((pages, done)) if done >= pages);
         match moved {
             Ok((pages, done)) => log::debug!(pages, done, us = took.as_micros() as u64; "store.checkpoint"),
             // While nothing can be written this is no news.
@@ -574,6 +602,7 @@ impl<'s> WriterThread<'s> {
             // A reader in the way is no harm: the next checkpoint takes its pages along.
             Err(error) => log::warn!(error = error.to_string(); "store.checkpoint_failed"),
         }
+        is_whole
     }
 }
 
