@@ -631,3 +631,23 @@ fn a_link_is_made_on_the_page_of_the_draft() {
     assert_eq!(it.members(), json!(["carol"]));
     assert_eq!(page.complaints, [Value::Null; 0]);
 }
+
+#[test]
+fn who_leaves_takes_along_what_they_have_invited_to() {
+    let server = Server::start();
+    let mut it = Draft::new(&server);
+    let (id, token) = it.invite("bob", "1");
+    it.accept("bob", &id, &token).expect(200);
+    let path = it.path.clone();
+    it.post("alice", &format!("{path}/pass-ring"), &json!({ "to_user_id": "bob", "idempotency_key": "p" })).expect(200);
+    let body = json!({ "target_user_id": "carol", "idempotency_key": "c" });
+    let data = it.try_invite("bob", &body).expect(200)["data"].take();
+    let (carol, link) = (data["invite_id"].as_str().unwrap(), data["share_url"].as_str().unwrap());
+    let (dave, dave_token) = it.invite("dave", "2");
+    let left = it.client.request("DELETE", &format!("{path}/collaborators/me"), &[("X-User-Id", "bob")], b"");
+    assert_eq!(left.status, 204);
+    let (_, carol_token) = link.split_once("?token=").unwrap();
+    assert_eq!(it.accept("carol", carol, carol_token).expect_error(409).0, "invite_revoked");
+    it.accept("dave", &dave, &dave_token).expect(200);
+    assert_eq!(it.members(), json!(["dave"]));
+}

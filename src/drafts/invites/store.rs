@@ -69,7 +69,7 @@ pub(super) fn count(tx: &Tx<'_>, draft: i64, now: Timestamp) -> Result<(i64, i64
 pub(super) fn forget(tx: &mut Tx<'_>, draft: i64, now: Timestamp, count: i64) -> Result<(), Error> {
     let sql = "DELETE FROM draft_invites WHERE id IN (SELECT id FROM draft_invites WHERE draft = ?1 \
                AND (accepted_at IS NOT NULL OR revoked_at IS NOT NULL OR expires_at < ?2) ORDER BY id LIMIT ?3)";
-    tx.run(sql, &[draft.into(), now.into(), count.into()])
+    tx.change(sql, &[draft.into(), now.into(), count.into()]).map(|_| ())
 }
 
 /// Notes that one was accepted.
@@ -80,6 +80,13 @@ pub(super) fn accept(tx: &mut Tx<'_>, invite_id: &str) -> Result<(), Error> {
 /// Notes that one was revoked.
 pub(super) fn revoke(tx: &mut Tx<'_>, invite_id: &str) -> Result<(), Error> {
     tx.run("UPDATE draft_invites SET revoked_at = ?2 WHERE invite_id = ?1", &[invite_id.into(), tx.now().into()])
+}
+
+/// Revokes those to a draft that somebody has made and nobody has accepted: they go with their inviter.
+pub(in crate::drafts) fn revoke_of(tx: &mut Tx<'_>, draft: i64, inviter: &str) -> Result<(), Error> {
+    let sql = "UPDATE draft_invites SET revoked_at = ?3 \
+               WHERE draft = ?1 AND created_by = ?2 AND accepted_at IS NULL AND revoked_at IS NULL";
+    tx.change(sql, &[draft.into(), inviter.into(), tx.now().into()]).map(|_| ())
 }
 
 /// Removes at most `limit` that expired before a moment, the oldest first. How many it was.

@@ -8,6 +8,7 @@ use super::store;
 use crate::audit::Field;
 use crate::drafts::change::{Change, ring_of};
 use crate::drafts::desk::Desk;
+use crate::drafts::invites;
 use crate::drafts::model::Head;
 use crate::drafts::receipt::Made;
 use crate::drafts::ring::{self, Parting};
@@ -71,6 +72,7 @@ pub(in crate::drafts) fn remove(
         store::hand_over(tx, head, &creator, parting.as_str(), &change.request_id)?;
     }
     store::remove_member(tx, head, whom, parting, &change.request_id)?;
+    invites::store::revoke_of(tx, head.row, whom)?;
     let action = match parting {
         Parting::Left => {
             change.count(tx, |metrics| &metrics.left);
