@@ -152,6 +152,7 @@ pub fn run_with(features: &[&Feature], arguments: impl IntoIterator<Item = OsStr
             schema: schema_of(features),
             counted: features.iter().flat_map(|feature| feature.counted).copied().collect(),
             files: features.iter().flat_map(|feature| feature.files).collect(),
+            erasers: features.iter().filter_map(|feature| feature.erase).collect(),
             newer: features.iter().filter_map(|feature| feature.newer).collect(),
             settings: &settings,
         };

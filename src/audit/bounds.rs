@@ -1,6 +1,7 @@
 //! What is bounded of the audit log.
 
 use super::entry::TEXT_MAX_CHARS;
+use super::erasing::RECHAINED_MAX_ROWS;
 use super::mark::GAPS_MAX;
 use super::marking::MARK_SEARCHED_MAX_ROWS;
 use super::read::SEARCHED_MAX_ROWS;
@@ -25,4 +26,7 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&AUDIT, "GAPS_MAX", GAPS_MAX as u64, "gaps")
         .of("Gaps of the log that are named one by one.", "of earlier ones only the number")
         .tested_by("so_many_gaps_are_named"),
+    BoundRow::new(&AUDIT, "RECHAINED_MAX_ROWS", RECHAINED_MAX_ROWS, "rows")
+        .of("Rows whose hashes are made anew when a person is erased.", "409; nobody is erased")
+        .tested_by("so_many_rows_are_made_anew_and_no_more"),
 ];

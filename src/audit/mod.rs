@@ -8,6 +8,7 @@ pub(crate) mod bounds;
 pub mod chain;
 pub mod counters;
 mod entry;
+pub mod erasing;
 pub mod mark;
 pub mod marking;
 pub mod options;

@@ -142,3 +142,47 @@ pub(super) fn remove(tx: &mut Tx<'_>, last: i64, limit: i64) -> Result<u64, Erro
     tx.run(anchor, &[id.into(), (&hash).into()])?;
     tx.change("DELETE FROM audit_events WHERE id <= ?1", &[id.into()])
 }
+
+/// A row with all that its hash is made of.
+pub(super) struct Stored {
+    pub(super) id: i64,
+    pub(super) ts: i64,
+    /// In the order of [`Content::texts`].
+    pub(super) texts: [Option<String>; 7],
+    pub(super) prev_hash: Vec<u8>,
+    pub(super) hash: Vec<u8>,
+}
+
+impl Stored {
+    pub(super) fn link(&self) -> Link {
+        Link { id: self.id, hash: self.hash.clone() }
+    }
+}
+
+/// The next rows behind `after`, oldest first; empty at the end.
+pub(super) fn stored(db: &impl Query, after: i64) -> Result<Vec<Stored>, Error> {
+    let sql = "SELECT id, ts, request_id, user_id, action, draft_id, metadata, ip, user_agent, prev_hash, hash \
+               FROM audit_events WHERE id > ?1 ORDER BY id LIMIT ?2";
+    db.all(sql, &[after.into(), SLICE_ROWS.into()], |row| {
+        let texts = [row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?];
+        Ok(Stored { id: row.get(0)?, ts: row.get(1)?, texts, prev_hash: row.get(9)?, hash: row.get(10)? })
+    })
+}
+
+/// Writes a row anew, with the hashes that it has now.
+pub(super) fn rewrite(tx: &mut Tx<'_>, row: &Stored) -> Result<(), Error> {
+    let sql = "UPDATE audit_events SET user_id = ?2, draft_id = ?3, metadata = ?4, ip = ?5, user_agent = ?6, \
+               prev_hash = ?7, hash = ?8 WHERE id = ?1";
+    let [_, user_id, _, subject, metadata, ip, agent] = &row.texts;
+    let values = [
+        row.id.into(),
+        user_id.as_deref().into(),
+        subject.as_deref().into(),
+        metadata.as_deref().into(),
+        ip.as_deref().into(),
+        agent.as_deref().into(),
+        (&row.prev_hash).into(),
+        (&row.hash).into(),
+    ];
+    tx.run(sql, &values)
+}

@@ -46,6 +46,7 @@ pub static FEATURE: Feature = Feature {
         &[socket::ROUTE],
     ],
     operator: &oversight::ROUTES,
+    erase: Some(oversight::erase),
     verbs: Some(Verbs::of::<oversight::Verb>()),
     describe: |route| SHEET.describe(route),
     schemas: || SHEET.schemas(),

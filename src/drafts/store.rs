@@ -401,6 +401,15 @@ pub fn add_collaborator(
     record_data(tx, head.row, &head.draft_id, seq, &data, request_id)
 }
 
+/// Notes that a person was taken out of a draft, whose head this is by now.
+pub fn record_erasure(tx: &mut Tx<'_>, head: &Head, pseudonym: &str, request_id: &str) -> Result<(), Error> {
+    let seq = head.event_seq + 1;
+    tx.run("UPDATE drafts SET event_seq = ?2 WHERE id = ?1", &[head.row.into(), seq.into()])?;
+    let Head { draft_id, creator_id, holder_id, .. } = head;
+    let data = Data::PersonErased { draft_id, pseudonym, creator_id, holder_id };
+    record_data(tx, head.row, draft_id, seq, &data, request_id)
+}
+
 fn insert_member(tx: &mut Tx<'_>, draft: i64, user_id: &str, role: &str) -> Result<(), Error> {
     let insert = "INSERT INTO draft_collaborators (draft, user_id, role, joined_at) VALUES (?1, ?2, ?3, ?4)";
     tx.run(insert, &[draft.into(), user_id.into(), role.into(), tx.now().into()])
@@ -426,6 +435,12 @@ fn insert_segment(tx: &mut Tx<'_>, draft: i64, link: &Link, user_id: &str, conte
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Data<'a> {
+    PersonErased {
+        draft_id: &'a str,
+        pseudonym: &'a str,
+        creator_id: &'a str,
+        holder_id: &'a str,
+    },
     DraftCreated {
         draft_id: &'a str,
         creator_id: &'a str,
@@ -466,10 +481,12 @@ const DRAFT_CREATED: &str = "collab.draft_created";
 const SEGMENT_ADDED: &str = "collab.segment_added";
 const RING_PASSED: &str = "collab.ring_passed";
 const COLLABORATOR_ADDED: &str = "collab.collaborator_added";
+const PERSON_ERASED: &str = "collab.person_erased";
 
 impl Data<'_> {
     fn kind(&self) -> &'static str {
         match self {
+            Self::PersonErased { .. } => PERSON_ERASED,
             Self::DraftCreated { .. } => DRAFT_CREATED,
             Self::SegmentAdded { .. } => SEGMENT_ADDED,
             Self::RingPassed { .. } => RING_PASSED,
@@ -485,6 +502,7 @@ pub(super) fn known_kind(stored: &str) -> Option<&'static str> {
         SEGMENT_ADDED,
         RING_PASSED,
         COLLABORATOR_ADDED,
+        PERSON_ERASED,
         COLLABORATOR_REMOVED,
         DRAFT_TRANSFERRED,
         DRAFT_LOCKED,

@@ -23,6 +23,7 @@ use crate::store::{self, Migration, Pending, Reader, Readers, Schema, Survey, Wr
 mod check;
 pub mod description;
 pub mod doctor;
+mod erase;
 mod errors;
 mod files;
 mod newer;
@@ -34,6 +35,7 @@ pub mod verb;
 pub use check::{Check, Figures, Finding};
 use description::{Api, Describe};
 use doctor::{Diagnosis, Examined};
+pub use erase::{Erase, Erased, Person};
 pub use files::{FilesAt, KeptFiles, Walk};
 pub use newer::{Compare, Newer};
 pub(crate) use receive::BOUNDS;
@@ -96,6 +98,8 @@ pub struct Feature {
     pub files: &'static [KeptFiles],
     /// Says what a database has and a backup of it has not, before that takes its place.
     pub newer: Option<Compare>,
+    /// Takes one person out of what it keeps.
+    pub erase: Option<Erase>,
     /// What it does before an older database is changed.
     pub before_migration: Option<BeforeMigration>,
     /// What it keeps in memory at most with so many shards, in bytes, with what it takes to make the largest answer.
@@ -129,6 +133,7 @@ impl Feature {
             counted: &[],
             files: &[],
             newer: None,
+            erase: None,
             before_migration: None,
             memory: |_, _| 0,
             verbs: None,
@@ -195,6 +200,8 @@ pub struct House {
     pub schema: Schema,
     /// The tables that there have to be.
     pub tables: Arc<[&'static str]>,
+    /// What takes one person out of what all features keep.
+    pub erasers: Arc<[Erase]>,
     /// What all features serve to clients.
     pub apis: Arc<[Api]>,
     /// What lies beside the database and belongs in its backups.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Command, Subcommand};
 
+use super::erase::Erase;
 use super::files::KeptFiles;
 use super::newer::Compare;
 use crate::gate::is_user_id;
@@ -35,6 +36,8 @@ pub struct Program<'a> {
     pub counted: Vec<&'static str>,
     /// What lies beside the database and belongs in its backups.
     pub files: Vec<&'static KeptFiles>,
+    /// What takes one person out of what features keep.
+    pub erasers: Vec<Erase>,
     /// What says what a backup lacks.
     pub newer: Vec<Compare>,
     /// Reads the configuration of the server, after it has said where from.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use serde_json::Value;
 
+use super::erasing::{self, ERASE};
 use super::revoking::{self, REVOCATIONS, REVOCATIONS_FULL, Wanted};
 use super::token;
 use crate::feature::verb::Verbs;
@@ -32,11 +33,14 @@ pub static FEATURE: Feature = Feature {
 /// A `jti` in JSON may have six bytes for each of its characters.
 const REVOKE_BODY_MAX_BYTES: usize = 2 * OPS_BODY_MAX_BYTES;
 
-const ROUTES: [Route; 2] = [
+const ROUTES: [Route; 3] = [
     Route::public(&Method::GET, REVOCATIONS).does("List the revoked tokens: by `jti`, and by user and moment"),
     Route::public(&Method::POST, REVOCATIONS).taking(REVOKE_BODY_MAX_BYTES).does(
         "Revoke tokens at once, those of open sockets too; the body is `{\"jti\":\"…\",\"expires_at\":\"…\"}`, or \
          `{\"user\":\"…\",\"before\":\"…\"}`, and the times may be left out",
+    ),
+    Route::public(&Method::POST, ERASE).taking(OPS_BODY_MAX_BYTES).does(
+        "Take a person out of drafts, rooms and the audit log, and say what stays; the body is `{\"user\":\"…\",\"dry_run\":true}`",
     ),
 ];
 
@@ -59,7 +63,7 @@ struct People {
 
 impl Running for People {
     fn operator(&self, shard: &ShardParts, _: &Arc<Serving>, routes: &mut Routes) {
-        let [to_list, to_revoke] = ROUTES;
+        let [to_list, to_revoke, to_erase] = ROUTES;
         let (parts, life) = (shard.clone(), self.life.clone());
         routes.add(to_list, move |call| {
             plane::meant_for_us(call, "database")?;
@@ -68,6 +72,8 @@ impl Running for People {
         });
         let (parts, life, house) = (shard.clone(), self.life.clone(), self.house.clone());
         routes.add(to_revoke, move |call| revoke(&parts, &house, *life.now(), call));
+        let (parts, house) = (shard.clone(), self.house.clone());
+        routes.add(to_erase, move |call| erase(&parts, &house, call));
     }
 
     fn tasks(&self, _: &Rc<Reader>) -> Vec<Task> {
@@ -100,6 +106,18 @@ fn revoke(parts: &ShardParts, house: &House, life: Option<Duration>, call: &Call
         Ok(said)
     };
     parts.change(call, job, |said: Value| Ok(json_answer(&said)))
+}
+
+fn erase(parts: &ShardParts, house: &House, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    plane::meant_for_us(call, "database")?;
+    plane::log_request(call, "POST");
+    let wanted = erasing::Wanted::of(&door::object(call.bytes, OPS_BODY_MAX_BYTES)?)?;
+    let (operator, erasers) = (Operator::of_call(house.audit.as_ref(), call), Arc::clone(&house.erasers));
+    let report = erasing::Report::default();
+    let undone = report.clone();
+    let job = move |tx: &mut Tx<'_>| wanted.erase(tx, &erasers, &operator, &report);
+    // A dry run undoes itself by failing.
+    parts.try_change(call, job, move |done| Ok(json_answer(&undone.taken().map_or(done, Ok)?)))
 }
 
 /// Has what is revoked be in force once it is on disk. All of it is made on the writer, so the last one is the newest.

@@ -1,13 +1,15 @@
-//! What an operator does about people: revokes their tokens.
+//! What an operator does about people: revokes their tokens, takes a person out ([`erasing`]).
 //!
 //! The rule that every request asks is the gate's ([`crate::gate::Revocations`]). Here is how revocations are kept
 //! ([`store`]), made and listed ([`revoking`]), over the private plane and by the verbs.
 
+mod erasing;
 mod feature;
 mod kept;
 mod revoking;
 mod store;
 mod token;
+mod user;
 
 use crate::store::Migration;
 

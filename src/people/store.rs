@@ -28,6 +28,12 @@ pub(super) fn count(db: &impl Query) -> Result<usize, Error> {
     Ok(db.one("SELECT count(*) FROM revocations", &[], |row| row.get::<i64>(0))?.unwrap_or_default() as usize)
 }
 
+/// How many are of this user's tokens.
+pub(super) fn of_user(db: &impl Query, user: &str) -> Result<u64, Error> {
+    let sql = "SELECT count(*) FROM revocations WHERE user_id = ?1";
+    Ok(db.one(sql, &[user.into()], |row| row.get::<i64>(0))?.unwrap_or_default() as u64)
+}
+
 /// The one of this token or user, if there is one.
 pub(super) fn find(db: &impl Query, revocation: &Revocation) -> Result<Option<Kept>, Error> {
     let sql = "SELECT jti, user_id, before, revoked_at, expires_at FROM revocations WHERE jti = ?1 OR user_id = ?2";

@@ -8,6 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::revoking::{self, REVOCATIONS, Wanted, jti_of};
+use super::user;
 use crate::audit::since;
 use crate::clock::{Clock, Timestamp};
 use crate::feature::verb::{self, FOUND_PROBLEMS, Program, TOKEN_STDIN_MAX_BYTES, fail, misconfigured, print, user_id};
@@ -26,11 +27,17 @@ pub(super) enum Verb {
     /// Make a signed token, see what one says, revoke tokens
     #[command(subcommand)]
     Token(Asked),
+    /// Take a person out of all that is kept
+    #[command(subcommand)]
+    User(user::Asked),
 }
 
 impl verb::Verb for Verb {
     fn run(self, program: &Program<'_>) -> ExitCode {
-        let Self::Token(asked) = self;
+        let asked = match self {
+            Self::Token(asked) => asked,
+            Self::User(asked) => return user::run(asked, program),
+        };
         match (program.settings)() {
             Ok(settings) => run(asked, &settings, program),
             Err(error) => misconfigured(&error),

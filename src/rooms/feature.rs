@@ -17,7 +17,7 @@ use super::shared::Shared;
 use super::signal_socket::{self, Signalling};
 use super::socket::Rooms as ShardRooms;
 use super::verbs::Verb;
-use super::{bounds, doctor, newer, operator, owners, routes, smoke};
+use super::{bounds, doctor, erase, newer, operator, owners, routes, smoke};
 use crate::feature::verb::Verbs;
 use crate::feature::{self, Feature, House, OwnDoor, Replacement, Running, Serving, ShardParts, StartError};
 use crate::gate::{Live, Routes};
@@ -34,6 +34,7 @@ pub static FEATURE: Feature = Feature {
     routes: &[&routes::SOCKETS, &owners::ROUTES, &[signal_socket::ROUTE]],
     doors: &[OwnDoor { name: DOOR, knob: &options::ADDR, places: options::places }],
     operator: &operator::ROUTES,
+    erase: Some(erase::erase),
     schema: super::MIGRATIONS,
     counted: &["rooms"],
     memory,

@@ -13,6 +13,7 @@ mod deletes;
 mod desk;
 pub mod dialect;
 mod doctor;
+mod erase;
 mod feature;
 pub mod json;
 pub mod lib0;

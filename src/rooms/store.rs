@@ -210,3 +210,10 @@ pub(super) fn quarantined(query: &impl Query, count: usize) -> Result<Vec<(Strin
     let sql = "SELECT name, quarantine FROM rooms WHERE quarantine IS NOT NULL ORDER BY name LIMIT ?1";
     query.all(sql, &[count.into()], |row| Ok((row.get(0)?, row.get(1)?)))
 }
+/// Puts another name in the place of a user, as the maker of rooms and the sender of updates. How many of both there were.
+pub(super) fn rename(tx: &mut Tx<'_>, user: &str, name: &str) -> Result<(u64, u64), Error> {
+    let values = [user.into(), name.into()];
+    let rooms = tx.change("UPDATE rooms SET creator_id = ?2 WHERE creator_id = ?1", &values)?;
+    let updates = tx.change("UPDATE room_updates SET user_id = ?2 WHERE user_id = ?1", &values)?;
+    Ok((rooms, updates))
+}

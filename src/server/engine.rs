@@ -76,6 +76,7 @@ impl Engine {
             audit: Audit::of(settings),
             schema,
             tables: tables_of(features).into(),
+            erasers: features.iter().filter_map(|feature| feature.erase).collect(),
             apis: apis_of(features).into(),
             files: Arc::clone(&files),
             survey,

@@ -134,8 +134,8 @@ fn help_and_version_go_to_stdout_and_change_nothing() {
     assert!(
         verbs.starts_with(&own)
             && verbs[4..].starts_with(&[
-                "token", "draft", "backup", "verify", "restore", "metrics", "room", "gallery", "modules", "demo",
-                "doctor"
+                "token", "user", "draft", "backup", "verify", "restore", "metrics", "room", "gallery", "modules",
+                "demo", "doctor"
             ]),
         "{help}"
     );

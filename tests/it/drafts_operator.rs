@@ -182,3 +182,26 @@ fn an_operator_frees_a_ring_and_those_who_watch_are_told() {
     operated.server.launch();
     append(&operated.server, &another, "carol", "written");
 }
+
+#[test]
+fn an_operator_verifies_a_draft_while_it_is_served_and_finds_what_was_changed() {
+    let mut operated = served();
+    let server = &operated.server;
+    let draft = titled(server, "alice", "A tale");
+    for content in ["once", "upon", "a time"] {
+        append(server, &draft, "alice", content);
+    }
+    let place = Place::served(&operated);
+    let said = place.json(&["verify", &draft]);
+    let told = server.get(&format!("/v1/collab/drafts/{draft}/chain")).expect(200);
+    let last = &told["data"]["segments"][2]["chain_sha256"];
+    assert_eq!((&said["holds"], &said["segments"], &said["chain_sha256"]), (&json!(true), &json!(3), last));
+    assert!(place.said(&["verify", &draft]).starts_with("the chain holds\n"));
+    place.fails(&["verify", "nothing"], 1, "Draft nothing not found");
+    operated.server.terminate();
+    let database = rusqlite::Connection::open(operated.server.database()).unwrap();
+    database.execute("UPDATE draft_segments SET content = 'Upon' WHERE segment_order = 1", []).unwrap();
+    drop(database);
+    let stopped = Place::stopped(&place.directory);
+    stopped.fails(&["verify", &draft], 3, "the text of segment 1 is not the one that was hashed");
+}

@@ -32,6 +32,7 @@ mod drafts_smart;
 mod drafts_timeline;
 mod drafts_versions;
 mod drafts_watchers;
+mod erase;
 mod events;
 mod faults;
 mod gate;

@@ -1,11 +1,13 @@
 //! What an operator does with drafts: finds them, looks at one, frees a ring that nobody passes on. The same over the private plane
 //! and by the verbs (`inkring draft`), each as one function that takes a reader or a transaction.
 
+mod person;
 mod routes;
 mod store;
 mod verbs;
 mod wanted;
 
+pub(super) use person::erase;
 pub(super) use routes::{ROUTES, routes};
 pub(super) use verbs::Verb;
 pub(super) use wanted::{DRAFTS_PAGE_MAX, MEMBERS_SHOWN_MAX, SEARCHED_MAX_DRAFTS, SEGMENTS_PAGE_MAX, Search, Slice};
@@ -14,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::access::missing;
 use super::model::Head;
+use super::proof::{self, Proof};
 use super::store as drafts;
 use crate::audit::Field;
 use crate::clock::Timestamp;
@@ -87,6 +90,24 @@ fn shown(reader: &Reader, draft_id: &str, slice: Slice) -> Result<Option<Value>,
     })?;
     let more = from.saturating_add(slice.limit) < head.segments;
     Ok(Some(json!({ "draft": told(&head), "members": members, "segments": segments, "more": more })))
+}
+
+/// What following the chain of a draft has found ([`proof::verify`]).
+///
+/// # Errors
+/// 404.
+pub(super) fn verify(reader: &Reader, draft_id: &str) -> Result<Value, ApiError> {
+    let Proof { segments, taken_out, unhashed, last, fault } =
+        proof::verify(reader, draft_id)?.ok_or_else(|| missing(reader, draft_id))?;
+    Ok(json!({
+        "draft_id": draft_id,
+        "holds": fault.is_none(),
+        "segments": segments,
+        "taken_out": taken_out,
+        "unhashed": unhashed,
+        "chain_sha256": last,
+        "fault": fault.map(|fault| fault.to_string()),
+    }))
 }
 
 /// Has the creator hold the ring, whoever has it. Nothing changes if they do.

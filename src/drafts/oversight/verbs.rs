@@ -7,11 +7,14 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::routes::{DRAFTS_PAGE, SEGMENTS_PAGE};
-use super::{DRAFTS_PAGE_MAX, SEGMENTS_PAGE_MAX, Search, Slice, list, release_ring, show};
-use crate::feature::verb::{self, Program, fail, misconfigured, print, user_id};
+use super::{DRAFTS_PAGE_MAX, SEGMENTS_PAGE_MAX, Search, Slice, list, release_ring, show, verify};
+use crate::feature::verb::{self, FOUND_PROBLEMS, Program, fail, misconfigured, print, user_id};
+use crate::gate::ApiError;
 use crate::plane::door::{Door, NotDone};
 use crate::plane::record::Operator;
 use crate::settings::Settings;
+use crate::store::open_read_only;
+use crate::store::options::DATABASE;
 use crate::text::visible;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failure, 2 usage, 3 the settings are wrong.";
@@ -64,6 +67,19 @@ pub(in crate::drafts) enum Asked {
         #[command(flatten)]
         form: Form,
     },
+    /// Follow the chain of a draft's hashes, and name the first segment that was changed, removed or moved
+    ///
+    /// The server may run; the database is read. What a whole chain proves hangs on its last hash: compare it with one that was noted
+    /// elsewhere, from a receipt or an earlier look.
+    #[command(
+        after_help = "Exit codes: 0 the chain holds, 1 it cannot be read, 2 usage, 3 it does not hold, or the settings are wrong."
+    )]
+    Verify {
+        /// The draft
+        id: String,
+        #[command(flatten)]
+        form: Form,
+    },
     /// Have the creator hold the ring, whoever has it
     ///
     /// For a draft whose holder does not come back. Who watches is told that the ring was passed.
@@ -107,6 +123,10 @@ impl verb::Verb for Verb {
                 let slice = Slice { after: segments_after.unwrap_or(-1), limit };
                 (look(door, &id, slice).map(|said| form.say(&said, page)), "the draft cannot be shown")
             }
+            Asked::Verify { id, form } => {
+                let said = follow(&settings, program, &id);
+                (said.map(|said| judged(form, &said)), "the draft cannot be verified")
+            }
             Asked::ReleaseRing { id, form } => {
                 (release(door, &settings, id).map(|said| form.say(&said, released)), "the ring was not released")
             }
@@ -127,6 +147,28 @@ fn look(door: Door<'_>, id: &str, slice: Slice) -> Result<Value, NotDone> {
     let Slice { after, limit } = slice;
     let target = format!("/drafts/{}?limit={limit}&segments_after={after}", escaped(id));
     door.read(&target, |reader| show(reader, id, slice))
+}
+
+/// Reads the database itself, be it served or not: what is asked is whether the file can be trusted.
+fn follow(settings: &Settings, program: &Program<'_>, id: &str) -> Result<Value, NotDone> {
+    let reader = open_read_only(settings.database(&DATABASE), &program.schema)?;
+    let said = reader.snapshot(|reader| Ok(verify(reader, id)));
+    Ok(said.map_err(ApiError::from)??)
+}
+
+/// Says what was found, with the exit code for it.
+fn judged(form: Form, said: &Value) -> ExitCode {
+    let fault = text(said, "fault");
+    let shown = form.say(said, |said| {
+        let verdict = if fault.is_empty() { "the chain holds" } else { "THE CHAIN DOES NOT HOLD" };
+        let mut lines = format!("{verdict}\n  draft          {}\n", text(said, "draft_id"));
+        for (shown, name) in [("segments", "segments"), ("taken out", "taken_out"), ("without hash", "unhashed")] {
+            lines.push_str(&format!("  {shown:<14} {}\n", number(said, name)));
+        }
+        lines.push_str(&format!("  last hash      {}\n", text(said, "chain_sha256")));
+        lines
+    });
+    if fault.is_empty() { shown } else { fail("the draft is not as it was written", &fault, FOUND_PROBLEMS) }
 }
 
 fn release(door: Door<'_>, settings: &Settings, id: String) -> Result<Value, NotDone> {

@@ -1,0 +1,83 @@
+//! `inkring user`: erases a person, and says what was there, what is gone, and what stays and why.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::Value;
+
+use super::erasing::{ERASE, Report, Wanted};
+use crate::feature::verb::{Program, fail, misconfigured, print, user_id};
+use crate::plane::door::{Door, NotDone};
+use crate::plane::record::Operator;
+use crate::settings::Settings;
+use crate::store::Tx;
+use crate::text::visible;
+
+/// What can be done about a user.
+#[derive(Debug, Subcommand)]
+pub(super) enum Asked {
+    /// Take a person out: their texts, their memberships, what the audit log says of them
+    ///
+    /// Says what was there, what is gone, and what stays and why. Without --yes it is only tried, and nothing is changed. A server that
+    /// runs is asked over its private plane (OPS_ADDR, with OPS_TOKEN); the database of one that does not is opened. Tokens of theirs
+    /// are still good: `inkring token revoke --user` sees to that. Nothing brings them back but a backup.
+    #[command(after_help = "Exit codes: 0 done, 1 failure, 2 usage, 3 the settings are wrong.")]
+    Erase {
+        /// Their user id
+        #[arg(value_parser = user_id)]
+        id: String,
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) fn run(asked: Asked, program: &Program<'_>) -> ExitCode {
+    let settings = match (program.settings)() {
+        Ok(settings) => settings,
+        Err(error) => return misconfigured(&error),
+    };
+    let Asked::Erase { id, yes, json } = asked;
+    match erase(&id, !yes, &settings, program) {
+        Ok(said) if json => print(&format!("{said}\n")),
+        Ok(said) => print(&table(&id, &said)),
+        Err(error) => fail("nobody was erased", &error, 1),
+    }
+}
+
+fn erase(id: &str, dry: bool, settings: &Settings, program: &Program<'_>) -> Result<Value, NotDone> {
+    let wanted = Wanted::new(id, dry)?;
+    let (body, erasers, report) = (wanted.body(), program.erasers.clone(), Report::default());
+    let operator = Operator::of_verb(settings, "inkring user erase");
+    let undone = report.clone();
+    let here = move |tx: &mut Tx<'_>| wanted.erase(tx, &erasers, &operator, &report);
+    let done = Door::new(settings, &program.schema).change(("POST", ERASE, &body), here);
+    // A dry run undoes itself by failing.
+    undone.taken().map_or(done, Ok)
+}
+
+fn table(id: &str, said: &Value) -> String {
+    let (id, pseudonym) = (visible(id), said["pseudonym"].as_str().unwrap_or_default());
+    let mut lines = match said["dry_run"] == true {
+        true => format!("Nothing was changed. With --yes, of {id}:\n\n"),
+        false => format!("{id} is erased. Where something stays, {pseudonym} stands in their place.\n\n"),
+    };
+    lines.push_str(&format!("{:>8}  {:>8}  {:>8}  WHAT\n", "FOUND", "GONE", "STAYS"));
+    for line in said["report"].as_array().into_iter().flatten() {
+        let number = |name: &str| line[name].as_u64().unwrap_or_default();
+        let text = |name: &str| visible(line[name].as_str().unwrap_or_default()).into_owned();
+        let [found, gone, stays] = ["found", "gone", "stays"].map(number);
+        lines.push_str(&format!("{found:>8}  {gone:>8}  {stays:>8}  {}: {}\n", text("what"), text("how")));
+    }
+    let rows = said["rechained_rows"].as_u64().unwrap_or_default();
+    if rows > 0 {
+        lines.push_str(&format!(
+            "\nThe hashes of {rows} rows of the audit log are made anew: a head that was noted before does not hold any more, and \
+             stands in the row `user.erased`.\n"
+        ));
+    }
+    lines
+}
