@@ -342,7 +342,7 @@ mod tests {
         assert_eq!(nearest("CORS_ORIGIN").as_deref(), Some("CORS_ORIGINS"));
         assert_eq!(nearest("JWT_SECRET_FLIE").as_deref(), Some("JWT_SECRET_FILE"));
         assert_eq!(nearest("POSTGRES_PASSWORD"), None);
-        assert_eq!(nearest("PORT"), None);
+        assert_eq!(nearest("HOSTNAME"), None);
     }
 
     #[test]

@@ -309,7 +309,7 @@ fn a_known_path_without_the_method_says_which_methods_it_has() {
     for (method, path, allow) in [
         ("DELETE", DRAFTS, "POST, GET, HEAD"),
         ("OPTIONS", DRAFTS, "POST, GET, HEAD"),
-        ("PUT", draft.as_str(), "GET, HEAD"),
+        ("PUT", draft.as_str(), "GET, HEAD, DELETE"),
         ("GET", &format!("{draft}/segments"), "POST"),
         ("HEAD", &format!("{draft}/segments"), "POST"),
         ("PATCH", &format!("{draft}/pass-ring"), "POST"),

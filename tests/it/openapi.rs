@@ -93,7 +93,7 @@ fn a_program_that_believes_the_description_is_not_deceived() {
         .current_dir(directory.path())
         .args(["run", &format!("http://{}{DOCUMENT}", server.address), "--header", "X-User-Id: alice"])
         // Bounded, and the same in every run.
-        .args(["--phases", "fuzzing", "--max-examples", "3", "--seed", "1", "--workers", "2"])
+        .args(["--phases", "fuzzing", "--max-examples", "1", "--seed", "1", "--workers", "2"])
         .args(["--checks", CHECKS, "--suppress-health-check", "all", "--request-timeout", "30", "--no-color"])
         .stdin(Stdio::null())
         .output()

@@ -210,6 +210,8 @@ fn access_cases() -> Vec<Case> {
         case("JWT_JWKS_FILE", &[], "keys.json", with_named, ["401", "200"]),
         case("JWT_ISSUER", &[WITH_SECRET], "us", with_secret, ["200", "401"]),
         case("JWT_AUDIENCE", &[WITH_SECRET], "you", with_secret, ["200", "401"]),
+        // The token does not say when it was made.
+        case("JWT_MAX_LIFE_DAYS", &[WITH_SECRET], "1", with_secret, ["200", "401"]),
         case("TRUSTED_PROXIES", &[LIMITED, ONE_A_MINUTE, ONE_AT_ONCE], "127.0.0.1/32", far, ["401 429", "401 401"]),
     ]
 }

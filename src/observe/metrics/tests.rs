@@ -38,7 +38,8 @@ fn the_process_says_what_it_is_and_since_when() {
             assert!(text.lines().any(|known| known == *line), "{line} is not in\n{text}");
         }
     };
-    says(&["start_time_seconds 1770000000.0", "build_info{version=\"0.1.0\",sqlite=\"3.0\"} 1"]);
+    let build = format!("build_info{{version=\"{}\",sqlite=\"3.0\"}} 1", crate::version::VERSION);
+    says(&["start_time_seconds 1770000000.0", &build]);
     says(&["clock_suspect 0", "clock_ahead_seconds 0.0", "stored_times_ahead_seconds 7.5"]);
     clock.advance(5_000_000);
     clock.set(400 * DAY_MICROS);
