@@ -20,6 +20,7 @@ use crate::audit::{Entry, Field, Witness};
 use crate::gate::validate::{Check, ECHO_CHARS, Length};
 use crate::gate::{ApiError, Call, Code};
 use crate::observe::metrics::Counter;
+use crate::plane::record::{OPERATOR, Operator};
 use crate::store::{Error, StoreError, Tx};
 use crate::text::{cut, is_deceptive};
 
@@ -55,6 +56,22 @@ impl Change {
             sockets: desk.shared.watching.clone(),
             witness: desk.witness(call),
             metrics: Arc::clone(&desk.shared.counters),
+        }
+    }
+
+    /// By an operator, who is asked for nothing; `sockets` may have to be told.
+    pub(super) fn of_operator(draft_id: &str, operator: Operator, sockets: Watching, metrics: Arc<Counters>) -> Self {
+        let (witness, request_id) = operator.into_parts();
+        Self {
+            draft_id: draft_id.into(),
+            actor: OPERATOR.to_owned(),
+            request_id,
+            expected: Expected::anything(),
+            minimal: false,
+            by: OPERATOR,
+            sockets,
+            witness,
+            metrics,
         }
     }
 

@@ -89,7 +89,7 @@ impl Running for Drafts {
     }
 
     fn operator(&self, shard: &ShardParts, _: &Arc<Serving>, routes: &mut Routes) {
-        oversight::routes(routes, shard, &self.shared.house);
+        oversight::routes(routes, shard, &self.shared);
     }
 
     fn tasks(&self, reader: &Rc<Reader>) -> Vec<Task> {

@@ -48,6 +48,11 @@ impl Known {
 pub(super) struct Expected(Option<Conditions>);
 
 impl Expected {
+    /// Whatever it is.
+    pub(super) fn anything() -> Self {
+        Self(None)
+    }
+
     /// As this request says.
     pub(super) fn of(call: &Call<'_>) -> Self {
         let is_said = call.headers.get("if-match").is_some();

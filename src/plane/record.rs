@@ -38,6 +38,11 @@ impl Operator {
         Self { witness: None, request_id: String::new() }
     }
 
+    /// What records the change, if anything does, and what the change is found by.
+    pub fn into_parts(self) -> (Option<Witness>, String) {
+        (self.witness, self.request_id)
+    }
+
     /// Writes a row in the transaction of the change, if there is to be one.
     ///
     /// # Errors

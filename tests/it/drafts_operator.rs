@@ -166,7 +166,7 @@ fn an_operator_frees_a_ring_and_those_who_watch_are_told() {
     // Once more there is nothing to do, and nobody is told.
     assert_eq!(place.json(&["release-ring", &draft])["released"], false);
     socket.assert_quiet();
-    let rows = operated.get("/audit?action=draft.ring_released").expect(200);
+    let rows = operated.get("/audit?action=collab.reclaim_ring").expect(200);
     let row = &rows["rows"][0];
     assert_eq!(
         (rows["rows"].as_array().unwrap().len(), &row["user_id"], &row["draft_id"]),
@@ -204,4 +204,53 @@ fn an_operator_verifies_a_draft_while_it_is_served_and_finds_what_was_changed() 
     drop(database);
     let stopped = Place::stopped(&place.directory);
     stopped.fails(&["verify", &draft], 3, "the text of segment 1 is not the one that was hashed");
+}
+
+#[test]
+fn an_operator_removes_a_member_takes_a_text_out_and_deletes_a_draft() {
+    let mut operated = served();
+    let server = &operated.server;
+    let draft = titled(server, "alice", "A tale");
+    append(server, &draft, "alice", "what has to go");
+    pass(server, &draft, "alice", "bob");
+    append(server, &draft, "bob", "what stays");
+    let place = Place::served(&operated);
+    let said = place.json(&["remove-member", &draft, "bob"]);
+    assert_eq!((&said["user_id"], &said["holder_id"]), (&json!("bob"), &json!("alice")));
+    place.fails(&["remove-member", &draft, "bob"], 1, "bob");
+    place.fails(&["remove-member", &draft, "alice"], 1, "creator_cannot_leave");
+    append(server, &draft, "alice", "mine again");
+
+    let shown = place.json(&["show", &draft]);
+    let segment = shown["segments"][0]["segment_id"].as_str().unwrap().to_owned();
+    place.fails(&["redact", &draft, &segment], 2, "--reason");
+    place.fails(
+        &["redact", &draft, &segment, "--reason", &"x".repeat(501)],
+        2,
+        "1 to 500 characters; this one has 501",
+    );
+    place.fails(&["redact", &draft, "nothing", "--reason", "r"], 1, "Segment nothing not found");
+    let said = place.said(&["redact", &draft, &segment, "--reason", "somebody asked"]);
+    assert_eq!(said, format!("{draft}: the text of segment {segment} is taken out\n"));
+    place.said(&["redact", &draft, &segment, "--reason", "once more"]);
+    let text = server.get(&format!("/v1/collab/drafts/{draft}")).text().to_owned();
+    assert!(text.contains("[redacted]") && !text.contains("what has to go") && text.contains("what stays"), "{text}");
+    assert_eq!(place.json(&["verify", &draft])["taken_out"], 1);
+
+    place.fails(&["delete", &draft], 2, "say --yes");
+    assert_eq!(place.json(&["delete", &draft, "--yes"])["segments"], 3);
+    assert_eq!(server.get(&format!("/v1/collab/drafts/{draft}")).status, 410);
+    place.fails(&["delete", &draft, "--yes"], 1, "the server refused");
+    let rows = operated.get("/audit?user=operator&limit=10").expect(200);
+    let actions: Vec<_> = rows["rows"].as_array().unwrap().iter().map(|row| row["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["collab.delete_draft", "collab.redact_segment", "collab.remove_collaborator"]);
+    assert_eq!(rows["rows"][1]["metadata"]["reason"], "somebody asked");
+
+    let another = titled(&operated.server, "carol", "Another");
+    pass(&operated.server, &another, "carol", "dave");
+    operated.server.terminate();
+    let stopped = Place::stopped(&place.directory);
+    assert_eq!(stopped.json(&["remove-member", &another, "dave"])["holder_id"], "carol");
+    assert_eq!(stopped.json(&["delete", &another, "--yes"])["deleted"], true);
+    stopped.fails(&["show", &another], 1, "was deleted");
 }

@@ -1,6 +1,7 @@
 //! What an operator does with drafts: finds them, looks at one, frees a ring that nobody passes on. The same over the private plane
 //! and by the verbs (`inkring draft`), each as one function that takes a reader or a transaction.
 
+mod deed;
 mod person;
 mod routes;
 mod store;
@@ -18,11 +19,9 @@ use super::access::missing;
 use super::model::Head;
 use super::proof::{self, Proof};
 use super::store as drafts;
-use crate::audit::Field;
 use crate::clock::Timestamp;
 use crate::gate::ApiError;
-use crate::plane::record::Operator;
-use crate::store::{Error, Reader, Tx};
+use crate::store::{Error, Reader};
 
 fn text(at: Timestamp) -> String {
     at.offset_style().to_string()
@@ -108,23 +107,6 @@ pub(super) fn verify(reader: &Reader, draft_id: &str) -> Result<Value, ApiError>
         "chain_sha256": last,
         "fault": fault.map(|fault| fault.to_string()),
     }))
-}
-
-/// Has the creator hold the ring, whoever has it. Nothing changes if they do.
-///
-/// # Errors
-/// 404.
-pub(super) fn release_ring(tx: &mut Tx<'_>, draft_id: &str, operator: &Operator) -> Result<Value, ApiError> {
-    let head = drafts::lock_head(tx, draft_id)?.ok_or_else(|| missing(tx, draft_id))?;
-    let released = head.holder_id != head.creator_id;
-    if released {
-        drafts::pass_for(tx, &head, &head.creator_id, Some("operator"), &operator.request_id)?;
-        let details = [("from_user_id", Field::Text(&head.holder_id)), ("to_user_id", Field::Text(&head.creator_id))];
-        operator.record(tx, "draft.ring_released", draft_id, &details)?;
-    }
-    Ok(
-        json!({ "draft_id": draft_id, "from_user_id": head.holder_id, "holder_id": head.creator_id, "released": released }),
-    )
 }
 
 #[cfg(test)]

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use http::{Method, StatusCode};
 use serde_json::Value;
 
+use super::deed::Deed;
 use super::{DRAFTS_PAGE_MAX, SEGMENTS_PAGE_MAX, Search, Slice};
-use crate::feature::{House, ShardParts};
+use crate::drafts::change::Change;
+use crate::drafts::shared::Shared;
+use crate::feature::ShardParts;
 use crate::gate::{ApiError, Call, Outcome, Route, Routes};
 use crate::net::Response;
 use crate::plane;
+use crate::plane::door::object;
 use crate::plane::record::Operator;
 
 /// Drafts in a page unless it is said how many.
@@ -17,8 +21,11 @@ pub(super) const DRAFTS_PAGE: usize = 50;
 /// Segments in a page unless it is said how many.
 pub(super) const SEGMENTS_PAGE: i64 = 50;
 
+/// The body of a deed: a reason in JSON may have six bytes for each of its characters.
+const DEED_BODY_MAX_BYTES: usize = 4096;
+
 /// What is served to the operator.
-pub(in crate::drafts) const ROUTES: [Route; 3] = [
+pub(in crate::drafts) const ROUTES: [Route; 6] = [
     Route::public(&Method::GET, "/drafts").does(
         "List drafts, newest first: in the query `user` is one of their members, `title` a part of their title, `before` the last \
          id of the page before and `limit` how many",
@@ -28,11 +35,18 @@ pub(in crate::drafts) const ROUTES: [Route; 3] = [
          how many",
     ),
     Route::public(&Method::POST, "/drafts/{draft_id}/release-ring").does("Have the creator hold the ring of a draft"),
+    Route::public(&Method::POST, "/drafts/{draft_id}/remove-member")
+        .taking(DEED_BODY_MAX_BYTES)
+        .does("Remove a member from a draft; the body is `{\"user\":\"…\"}`. A ring that they hold goes to the creator"),
+    Route::public(&Method::POST, "/drafts/{draft_id}/redact").taking(DEED_BODY_MAX_BYTES).does(
+        "Take the text of a segment out of a draft for good; the body is `{\"segment_id\":\"…\",\"reason\":\"…\"}`",
+    ),
+    Route::public(&Method::DELETE, "/drafts/{draft_id}").does("Delete a draft, for everybody and at once"),
 ];
 
 /// Adds them.
-pub(in crate::drafts) fn routes(routes: &mut Routes, parts: &ShardParts, house: &House) {
-    let [to_list, to_show, to_release] = ROUTES;
+pub(in crate::drafts) fn routes(routes: &mut Routes, parts: &ShardParts, shared: &Shared) {
+    let [to_list, to_show, to_release, to_remove, to_redact, to_delete] = ROUTES;
     let shard = parts.clone();
     routes.add(to_list, move |call| {
         plane::meant_for_us(call, "database")?;
@@ -54,16 +68,29 @@ pub(in crate::drafts) fn routes(routes: &mut Routes, parts: &ShardParts, house: 
         };
         shard.read(call, move |reader| super::show(reader, &draft_id, slice), |said| Ok(answer(&said)))
     });
-    let (shard, house) = (parts.clone(), house.clone());
-    routes.add(to_release, move |call| release_ring(&shard, &house, call));
+    let with = |read: fn(&Call<'_>) -> Result<Deed, ApiError>| {
+        let (parts, shared) = (parts.clone(), shared.clone());
+        move |call: &Call<'_>| change(&parts, &shared, call, read)
+    };
+    routes.add(to_release, with(|_| Ok(Deed::ReleaseRing)));
+    routes.add(to_remove, with(|call| Deed::remove_member(&object(call.bytes, DEED_BODY_MAX_BYTES)?)));
+    routes.add(to_redact, with(|call| Deed::redact(&object(call.bytes, DEED_BODY_MAX_BYTES)?)));
+    routes.add(to_delete, with(|_| Ok(Deed::Delete)));
 }
 
-fn release_ring(parts: &ShardParts, house: &House, call: &Call<'_>) -> Result<Outcome, ApiError> {
+fn change(
+    parts: &ShardParts,
+    shared: &Shared,
+    call: &Call<'_>,
+    read: fn(&Call<'_>) -> Result<Deed, ApiError>,
+) -> Result<Outcome, ApiError> {
     plane::meant_for_us(call, "database")?;
-    plane::log_request(call, "POST");
-    let draft_id: Arc<str> = call.param("draft_id").into();
-    let operator = Operator::of_call(house.audit.as_ref(), call);
-    parts.change(call, move |tx| super::release_ring(tx, &draft_id, &operator), |said| Ok(answer(&said)))
+    plane::log_request(call, call.method.as_str());
+    let deed = read(call)?;
+    let operator = Operator::of_call(shared.house.audit.as_ref(), call);
+    let (sockets, counters) = (shared.watching.clone(), Arc::clone(&shared.counters));
+    let change = Change::of_operator(call.param("draft_id"), operator, sockets, counters);
+    parts.change(call, move |tx| deed.run(tx, &change), |said| Ok(answer(&said)))
 }
 
 fn answer(value: &Value) -> Response {

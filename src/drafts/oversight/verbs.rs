@@ -1,15 +1,22 @@
 //! `inkring draft`: what an operator does with drafts by hand.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+use super::deed::Deed;
 use super::routes::{DRAFTS_PAGE, SEGMENTS_PAGE};
-use super::{DRAFTS_PAGE_MAX, SEGMENTS_PAGE_MAX, Search, Slice, list, release_ring, show, verify};
+use super::{DRAFTS_PAGE_MAX, SEGMENTS_PAGE_MAX, Search, Slice, list, show, verify};
+use crate::drafts::change::Change;
+use crate::drafts::counters::Counters;
+use crate::drafts::model::REASON_MAX_CHARS;
+use crate::drafts::watching::Watching;
 use crate::feature::verb::{self, FOUND_PROBLEMS, Program, fail, misconfigured, print, user_id};
 use crate::gate::ApiError;
+use crate::observe::metrics::Metrics;
 use crate::plane::door::{Door, NotDone};
 use crate::plane::record::Operator;
 use crate::settings::Settings;
@@ -22,7 +29,7 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 failure, 2 usage, 3 the settings
 /// The verbs of drafts.
 #[derive(Debug, Subcommand)]
 pub(in crate::drafts) enum Verb {
-    /// Find drafts, look at one, free a ring that nobody passes on
+    /// Find drafts, look at one, free its ring, remove a member, take a text out, delete it
     ///
     /// A server that runs is asked over its private plane (OPS_ADDR, with OPS_TOKEN); the database of one that does not is
     /// opened. What is changed is a row of the audit log, by `operator`.
@@ -80,6 +87,43 @@ pub(in crate::drafts) enum Asked {
         #[command(flatten)]
         form: Form,
     },
+    /// Remove a member from a draft. What they wrote stays; a ring that they hold goes to the creator
+    #[command(after_help = EXIT_CODES)]
+    RemoveMember {
+        /// The draft
+        id: String,
+        /// The member
+        #[arg(value_parser = user_id)]
+        user: String,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Take the text of a segment out, for everybody and for good
+    ///
+    /// Its place, its author and its hashes stay, so that the chain still holds. Backups that were made before have the text.
+    #[command(after_help = EXIT_CODES)]
+    Redact {
+        /// The draft
+        id: String,
+        /// The id of the segment
+        segment: String,
+        /// Why, for the audit log: 1 to 500 characters
+        #[arg(long, value_parser = reason)]
+        reason: String,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Delete a draft, for everybody and at once. Nothing brings it back but a backup
+    #[command(after_help = EXIT_CODES)]
+    Delete {
+        /// The draft
+        id: String,
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        form: Form,
+    },
     /// Have the creator hold the ring, whoever has it
     ///
     /// For a draft whose holder does not come back. Who watches is told that the ring was passed.
@@ -128,7 +172,24 @@ impl verb::Verb for Verb {
                 (said.map(|said| judged(form, &said)), "the draft cannot be verified")
             }
             Asked::ReleaseRing { id, form } => {
-                (release(door, &settings, id).map(|said| form.say(&said, released)), "the ring was not released")
+                let said = act(door, &settings, id, Deed::ReleaseRing, "inkring draft release-ring");
+                (said.map(|said| form.say(&said, released)), "the ring was not released")
+            }
+            Asked::RemoveMember { id, user, form } => {
+                let said = act(door, &settings, id, Deed::RemoveMember(user), "inkring draft remove-member");
+                (said.map(|said| form.say(&said, removed)), "nobody was removed")
+            }
+            Asked::Redact { id, segment: segment_id, reason, form } => {
+                let said = act(door, &settings, id, Deed::Redact { segment_id, reason }, "inkring draft redact");
+                (said.map(|said| form.say(&said, redacted)), "nothing was taken out")
+            }
+            Asked::Delete { id, yes: false, .. } => {
+                let why = format!("say --yes to delete draft {}; nothing brings it back but a backup", visible(&id));
+                return fail("nothing was deleted", &why, 2);
+            }
+            Asked::Delete { id, form, .. } => {
+                let said = act(door, &settings, id, Deed::Delete, "inkring draft delete");
+                (said.map(|said| form.say(&said, deleted)), "nothing was deleted")
             }
         };
         ended.unwrap_or_else(|error| fail(not_done, &error, 1))
@@ -171,10 +232,23 @@ fn judged(form: Form, said: &Value) -> ExitCode {
     if fault.is_empty() { shown } else { fail("the draft is not as it was written", &fault, FOUND_PROBLEMS) }
 }
 
-fn release(door: Door<'_>, settings: &Settings, id: String) -> Result<Value, NotDone> {
-    let target = format!("/drafts/{}/release-ring", escaped(&id));
-    let operator = Operator::of_verb(settings, "inkring draft release-ring");
-    door.change(("POST", &target, &Value::Null), move |tx| release_ring(tx, &id, &operator))
+/// Has a draft changed, in the name of this verb.
+fn act(door: Door<'_>, settings: &Settings, id: String, deed: Deed, verb: &'static str) -> Result<Value, NotDone> {
+    let (method, rest, body) = deed.request();
+    let target = format!("/drafts/{}{rest}", escaped(&id));
+    let operator = Operator::of_verb(settings, verb);
+    // Nobody watches, and nothing is counted, where no server runs.
+    let counters = Arc::new(Counters::new(&Metrics::default()));
+    let change = Change::of_operator(&id, operator, Watching::default(), counters);
+    door.change((method, &target, &body), move |tx| deed.run(tx, &change))
+}
+
+fn reason(text: &str) -> Result<String, String> {
+    let chars = text.chars().count();
+    if (1..=REASON_MAX_CHARS).contains(&chars) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("a reason has 1 to {REASON_MAX_CHARS} characters; this one has {chars}"))
 }
 
 /// As a part of a path or a query.
@@ -255,4 +329,17 @@ fn released(said: &Value) -> String {
         true => format!("{id}: the ring went from {from} to {to}\n"),
         false => format!("{id}: nothing to do, {to} holds the ring\n"),
     }
+}
+
+fn removed(said: &Value) -> String {
+    let [id, user, holder] = ["draft_id", "user_id", "holder_id"].map(|name| text(said, name));
+    format!("{id}: {user} is no member any more, {holder} holds the ring\n")
+}
+
+fn redacted(said: &Value) -> String {
+    format!("{}: the text of segment {} is taken out\n", text(said, "draft_id"), text(said, "segment_id"))
+}
+
+fn deleted(said: &Value) -> String {
+    format!("{}: deleted, with {} segments\n", text(said, "draft_id"), number(said, "segments"))
 }
