@@ -204,12 +204,16 @@ fn a_server_that_starts_not_ready_is_told_of_when_it_is() {
         server.create_draft("alice");
     }
     server.kill();
+    // Somebody who reads keeps the start from emptying the log.
+    let reader = rusqlite::Connection::open(server.database()).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM drafts").unwrap();
     let blocks_of_512_bytes = (log_bytes(&server) + 6_000) / 512;
     server.then_after(&format!("ulimit -S -f {blocks_of_512_bytes}"));
     manager.forget();
     server.launch();
     let not_ready = format!("READY=1\nSTATUS=serving on {}, but not ready: ", server.address);
     wait_for(|| manager.hear().starts_with(&not_ready).then_some(()));
+    drop(reader);
     limit_files(&server, None);
     manager.hear_until(&format!("STATUS=serving on {}", server.address));
 }
