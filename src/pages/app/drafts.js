@@ -1,7 +1,7 @@
 // Drafts written in turn: those of one person, and one of them with its ring. Whoever holds the ring writes; the others watch.
 
 import { Problem, ask, complain, counted, el, empty, fill, memory, say, show, t, toast, view } from './app.js';
-import { watchDraft } from './inkring.js';
+import { newKey, watchDraft } from './inkring.js';
 
 const DRAFTS = '/v1/collab/drafts';
 /** Characters that one segment may have. */
@@ -32,9 +32,6 @@ function headers() {
   if (me.token) return { Authorization: `Bearer ${me.token}` };
   return me.name ? { 'X-User-Id': me.name } : {};
 }
-
-/** A key for one intent. `crypto.randomUUID` is not there on a page that comes over plain HTTP from another machine. */
-const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 
 const request = (method, path, options = {}) => ask(method, path, { quiet: true, ...options, headers: { ...headers(), ...options.headers } });
 
