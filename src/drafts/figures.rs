@@ -238,30 +238,6 @@ mod tests {
 
     use super::*;
 
-    fn head(holder: &str) -> Head {
-        Head {
-            row: 1,
-            draft_id: "d".into(),
-            creator_id: "alice".into(),
-            title: "t".into(),
-            platform: "x".into(),
-            status: "active".into(),
-            holder_id: holder.into(),
-            segments: 0,
-            passes: 0,
-            collaborators: 0,
-            event_seq: 0,
-            passed_at: Timestamp(0),
-            created_at: Timestamp(0),
-            updated_at: Timestamp(0),
-            rewritten: 0,
-            founder_id: "alice".into(),
-            lease_seconds: None,
-            chained: 0,
-            chain: crate::drafts::chain::BEGINNING,
-        }
-    }
-
     fn write(figures: &mut Figures, user_id: &str, content: &str, at: i64) {
         figures.take_segment(&Segment { order: 0, segment_id: "s", user_id, content, created_at: Timestamp(at) });
     }
@@ -272,7 +248,7 @@ mod tests {
 
     #[test]
     fn figures_are_made_of_the_times_of_real_passes() {
-        let mut figures = Figures::new(&head("bob"), Timestamp(50 * HOUR_MICROS), 3);
+        let mut figures = Figures::new(&Head::of_alice("bob"), Timestamp(50 * HOUR_MICROS), 3);
         write(&mut figures, "alice", "one  two\nthree", HOUR_MICROS);
         write(&mut figures, "bob", "four", 3 * HOUR_MICROS);
         pass(&mut figures, "alice", "bob", 2 * HOUR_MICROS);
@@ -308,14 +284,14 @@ mod tests {
         ];
         assert_eq!(shown, expected);
         assert_eq!(contributors["contributors"][2]["last_contribution_ts"], Value::Null);
-        let ring = figures.ring(&head("bob"), &["alice", "bob", "carol"].map(str::to_owned));
+        let ring = figures.ring(&Head::of_alice("bob"), &["alice", "bob", "carol"].map(str::to_owned));
         let holds: Vec<_> =
             ring["holds"].as_array().unwrap().iter().map(|it| json!([it["user_id"], it["seconds"]])).collect();
         let expected = [json!(["bob", 72000]), json!(["carol", 86400]), json!(["bob", 14400]), json!(["alice", 7200])];
         assert_eq!(holds, expected);
         assert_eq!((&ring["holds"][0]["end_ts"], &ring["passes"][0]["to_user_id"]), (&Value::Null, &json!("bob")));
         assert_eq!(ring["recommendation"]["recommended_to_user_id"], "carol");
-        assert_eq!(figures.ring(&head("alice"), &["alice".to_owned()])["recommendation"], Value::Null);
+        assert_eq!(figures.ring(&Head::of_alice("alice"), &["alice".to_owned()])["recommendation"], Value::Null);
         let day = |date: &str, segments: i64, passes: i64| json!({ "date": date, "segments_added": segments, "ring_passes": passes });
         let days = [day("1970-01-01", 2, 2), day("1970-01-02", 0, 1), day("1970-01-03", 0, 0)];
         assert_eq!(figures.daily("d"), json!({ "draft_id": "d", "window_days": 3, "days": days }));
@@ -324,7 +300,7 @@ mod tests {
     #[test]
     fn a_draft_that_rests_is_at_risk() {
         let risk = |hours: i64, micros: i64, passes: i64| {
-            let mut figures = Figures::new(&head("bob"), Timestamp(hours * HOUR_MICROS + micros), 1);
+            let mut figures = Figures::new(&Head::of_alice("bob"), Timestamp(hours * HOUR_MICROS + micros), 1);
             (0..passes).for_each(|_| pass(&mut figures, "alice", "bob", 0));
             figures.risk()
         };
@@ -333,7 +309,7 @@ mod tests {
             ["low", "medium", "medium", "low"]
         );
         assert_eq!([risk(48, 0, 2), risk(48, 1, 2), risk(-1, 0, 0)], ["low", "high", "low"]);
-        let fresh = Figures::new(&head("alice"), Timestamp(0), 1).summary("d");
+        let fresh = Figures::new(&Head::of_alice("alice"), Timestamp(0), 1).summary("d");
         assert_eq!((&fresh["avg_time_holding_ring_seconds"], &fresh["unique_contributors"]), (&Value::Null, &json!(1)));
     }
 
@@ -343,7 +319,7 @@ mod tests {
         fn holds_fill_the_time(steps in prop::collection::vec((0usize..4, 0i64..10_000_000), 0..40), rest in 0i64..10_000_000) {
             let names = ["alice", "bob", "carol", "dave"];
             let now = steps.iter().map(|(_, micros)| micros).sum::<i64>() + rest;
-            let mut figures = Figures::new(&head("alice"), Timestamp(now), 90);
+            let mut figures = Figures::new(&Head::of_alice("alice"), Timestamp(now), 90);
             let mut at = 0;
             for (to, micros) in &steps {
                 at += micros;
@@ -354,7 +330,7 @@ mod tests {
             prop_assert_eq!(held + figures.held_micros(), now);
             let holds: i64 = figures.people.values().map(|person| person.holds).sum();
             prop_assert_eq!(holds, figures.passes + 1);
-            let ring = figures.ring(&head("alice"), &[]);
+            let ring = figures.ring(&Head::of_alice("alice"), &[]);
             prop_assert!(ring["holds"].as_array().unwrap().len() <= LISTED_MAX);
             let days = figures.daily("d");
             let passes: i64 = days["days"].as_array().unwrap().iter().map(|day| day["ring_passes"].as_i64().unwrap()).sum();

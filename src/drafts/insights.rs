@@ -162,27 +162,7 @@ mod tests {
 
     /// What is said of a draft of alice's in which these have written, of which bob got the ring in the first hour, if he did.
     fn said(writers: &[&str], passed: bool, now_hours: i64) -> (Vec<String>, Vec<String>, Vec<Value>) {
-        let head = Head {
-            row: 1,
-            draft_id: "d".into(),
-            creator_id: "alice".into(),
-            title: "t".into(),
-            platform: "x".into(),
-            status: "active".into(),
-            holder_id: if passed { "bob".into() } else { "alice".into() },
-            segments: 0,
-            passes: 0,
-            collaborators: 0,
-            event_seq: 0,
-            passed_at: Timestamp(0),
-            created_at: Timestamp(0),
-            updated_at: Timestamp(0),
-            rewritten: 0,
-            founder_id: "alice".into(),
-            lease_seconds: None,
-            chained: 0,
-            chain: crate::drafts::chain::BEGINNING,
-        };
+        let head = Head::of_alice(if passed { "bob" } else { "alice" });
         let mut figures = Figures::new(&head, Timestamp(now_hours * HOUR_MICROS), 1);
         for user_id in writers {
             let segment = Segment { order: 0, segment_id: "s", user_id, content: "c", created_at: Timestamp(0) };

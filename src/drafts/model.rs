@@ -84,6 +84,32 @@ pub struct Head {
 }
 
 impl Head {
+    /// That of a new draft of alice's, whose ring somebody has, for tests.
+    #[cfg(test)]
+    pub(super) fn of_alice(holder: &str) -> Self {
+        Self {
+            row: 1,
+            draft_id: "d".into(),
+            creator_id: "alice".into(),
+            title: "t".into(),
+            platform: "x".into(),
+            status: ACTIVE.into(),
+            holder_id: holder.into(),
+            segments: 0,
+            passes: 0,
+            collaborators: 0,
+            event_seq: 0,
+            passed_at: Timestamp(0),
+            created_at: Timestamp(0),
+            updated_at: Timestamp(0),
+            rewritten: 0,
+            founder_id: "alice".into(),
+            lease_seconds: None,
+            chained: 0,
+            chain: super::chain::BEGINNING,
+        }
+    }
+
     /// The lease of the ring in seconds, where that of the server is so long; 0 is none.
     pub fn lease(&self, of_server: u64) -> u64 {
         self.lease_seconds.map_or(of_server, |seconds| u64::try_from(seconds).unwrap_or_default())

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::store;
 use crate::clock::{DAY, Retention, Timekeeper};
 use crate::housekeeper::{Stop, Task};
-use crate::store::{ChoreError, Error, Pruned, Pruner, Reader, Run, WriterHandle};
+use crate::store::{ChoreError, Error, Pruned, Pruner, Reader, Run, Tx, WriterHandle};
 
 /// For so long an invitation is kept after it has expired.
 pub(in crate::drafts) const INVITE_KEPT_DAYS: u32 = 30;
@@ -47,7 +47,7 @@ impl OldInvites {
             return;
         }
         let remove_all = |run: &mut Run<'_>| -> Result<(), ChoreError> {
-            let remove = move |tx: &mut crate::store::Tx<'_>| -> Result<u64, Error> {
+            let remove = move |tx: &mut Tx<'_>| -> Result<u64, Error> {
                 store::remove_expired(tx, horizon.before, REMOVED_MAX_INVITES)
             };
             while run.remove(remove)? >= REMOVED_MAX_INVITES.unsigned_abs() {}

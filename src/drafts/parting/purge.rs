@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::store::{self, Remains};
-use crate::clock::{HOUR, Retention, Timekeeper};
+use crate::clock::{DAY, Retention, Timekeeper};
 use crate::housekeeper::{Stop, Task};
 use crate::store::{ChoreError, Pruned, Pruner, Reader, Run, WriterHandle};
 
@@ -40,7 +40,7 @@ struct Purge {
 impl Purge {
     fn new(reader: Rc<Reader>, writer: WriterHandle, timekeeper: &Timekeeper) -> Self {
         let pruner = Pruner::new(reader, writer, "drafts.purge_put_off");
-        Self { pruner, retention: timekeeper.retention("deleted drafts", HOUR * 24 * GONE_DAYS) }
+        Self { pruner, retention: timekeeper.retention("deleted drafts", DAY * GONE_DAYS) }
     }
 
     fn run(&mut self, stop: &Stop) {
