@@ -158,9 +158,20 @@ impl Backups {
     pub(super) fn now(&self) -> Result<Report, BackupError> {
         let directory = self.shared.options.directory.as_deref().ok_or(BackupError::NoDirectory)?;
         let began = self.shared.clock.reading().elapsed;
-        let result = self.to(directory);
+        let make = |started| {
+            let (partial, mut manifest, steps) = self.copy(directory)?;
+            manifest.files = partial.carry(&self.shared.files, &self.shared.halt)?;
+            let Placed { path, is_name_synced } = partial.place(&manifest)?;
+            let took = self.shared.clock.instant().saturating_duration_since(started);
+            Ok(Report { path, is_name_synced, manifest, took, steps })
+        };
+        self.logged(directory, make, |result| self.note(began, result))
+    }
+
+    /// Keeps in mind how an attempt in `BACKUP_DIR` ended, that began then.
+    fn note(&self, began: Duration, result: &Result<Report, BackupError>) {
         let mut last = self.shared.last.lock();
-        match &result {
+        match result {
             Ok(report) => {
                 last.failure = None;
                 last.success = Some(Succeeded {
@@ -180,21 +191,6 @@ impl Backups {
                 last.failure = Some(Failed { at: wall, failed: elapsed, error: error.to_string() });
             }
         }
-        result
-    }
-
-    /// Makes one in any directory, and waits for it. It does not count for [`Backups::last`].
-    ///
-    /// # Errors
-    /// When there is none.
-    pub(super) fn to(&self, directory: &Path) -> Result<Report, BackupError> {
-        self.logged(directory, |began| {
-            let (partial, mut manifest, steps) = self.copy(directory)?;
-            manifest.files = partial.carry(&self.shared.files, &self.shared.halt)?;
-            let Placed { path, is_name_synced } = partial.place(&manifest)?;
-            let took = self.shared.clock.instant().saturating_duration_since(began);
-            Ok(Report { path, is_name_synced, manifest, took, steps })
-        })
     }
 
     /// Makes one for somebody to take away, without the files that go with it: it lies in `BACKUP_DIR`, or beside the database if there is none, and has
@@ -211,24 +207,28 @@ impl Backups {
         let options = &self.shared.options;
         let directory = options.directory.as_deref().unwrap_or(directory_of(&options.database));
         let mut file = None;
-        let report = self.logged(directory, |began| {
+        let make = |began| {
             let (partial, manifest, steps) = self.copy(directory)?;
             file = Some(partial.into_file()?);
             let took = self.shared.clock.instant().saturating_duration_since(began);
             Ok(Report { path: PathBuf::new(), is_name_synced: true, manifest, took, steps })
-        })?;
+        };
+        let report = self.logged(directory, make, |_| ())?;
         let file = TakenAway { file: file.ok_or(BackupError::Stopping)?, _place: place };
         Ok(Streamed { file, manifest: report.manifest })
     }
 
+    /// Makes one, notes how that ended, and says so: whoever reads the line finds the new state everywhere.
     fn logged(
         &self,
         directory: &Path,
         make: impl FnOnce(Instant) -> Result<Report, BackupError>,
+        note: impl FnOnce(&Result<Report, BackupError>),
     ) -> Result<Report, BackupError> {
         let Some(_making) = self.shared.making.try_lock() else { return Err(BackupError::UnderWay) };
         let began = self.shared.clock.instant();
         let result = make(began);
+        note(&result);
         match &result {
             // It has no name here, so nobody shall look for it.
             Ok(Report { path, manifest, took, steps, .. }) if path.as_os_str().is_empty() => log::info!(
