@@ -1,7 +1,8 @@
 //! `inkring doctor`: looks at an installation and says what is wrong with it, and what to do. Changes nothing that stays.
 //!
-//! [`facts`] looks, [`judge`] knows what is good: facts in, findings out, nothing else.
+//! [`facts`] looks, [`judge`] knows what is good: facts in, findings out, nothing else. [`address`] does both from outside.
 
+mod address;
 mod facts;
 mod judge;
 
@@ -13,9 +14,12 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use super::common::{FOUND_PROBLEMS, print};
+use super::common::{FOUND_PROBLEMS, fail, print};
+use crate::clock::Clock;
 use crate::config::SettingsPath;
 use crate::feature::doctor::{Colour, Diagnosis};
+use crate::feature::trust::Trusting;
+use crate::net::base_url::BaseUrl;
 use crate::text::visible;
 
 /// How wide the names of the checks are, in characters.
@@ -26,10 +30,28 @@ pub(super) struct Options {
     /// Print a list of {check, state, found, remedy}
     #[arg(long)]
     json: bool,
+    /// Ask there as well, as its clients do: https://box.example, through whatever stands in front of the server
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    #[command(flatten)]
+    trusting: Trusting,
 }
 
 pub(super) fn run(options: &Options, path: &SettingsPath) -> ExitCode {
-    let findings = judge::judge(&facts::gather(path));
+    let outside = match &options.url {
+        None => None,
+        Some(url) => {
+            let asked = BaseUrl::parse(url).map_err(|why| format!("--url: {why}"));
+            match asked.and_then(|url| Ok((url, options.trusting.trust()?))) {
+                Ok(asked) => Some(asked),
+                Err(why) => return fail("the command line is wrong", &why, 2),
+            }
+        }
+    };
+    let mut findings = judge::judge(&facts::gather(path));
+    if let Some((url, trust)) = outside {
+        findings.push(address::judge(&address::look(&url, &trust), Clock::system().now()));
+    }
     if options.json {
         print(&as_json(&findings));
     } else {

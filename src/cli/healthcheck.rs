@@ -7,10 +7,12 @@ use clap::Args;
 
 use super::common::{fail, load, print};
 use crate::config::SettingsPath;
+use crate::feature::trust::Trusting;
 use crate::net::Endpoint;
 use crate::net::base_url::{BaseUrl, own_endpoint};
-use crate::net::client::Ask;
+use crate::net::client::{Ask, Remote};
 use crate::net::options::LISTEN;
+use crate::net::tls::client::Trust;
 use crate::text::visible;
 
 /// For the connection and the answer.
@@ -20,17 +22,18 @@ const READY: &str = "/readyz";
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// The server, such as http://127.0.0.1:8000 or unix:/run/inkring/http; that of LISTEN_ADDR if not given
+    /// The server, such as http://127.0.0.1:8000, https://box.example or unix:/run/inkring/http; that of LISTEN_ADDR if not given
     ///
     /// With a path it is that path that is asked, and not /readyz.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    #[command(flatten)]
+    trusting: Trusting,
 }
 
 /// What to ask, and of whom.
 struct Question {
-    to: Endpoint,
-    host: String,
+    to: Remote,
     target: String,
 }
 
@@ -38,7 +41,10 @@ pub(super) fn run(options: &Options, path: &SettingsPath) -> ExitCode {
     let question = match &options.url {
         Some(url) => match BaseUrl::parse(url) {
             Err(why) => return fail("the command line is wrong", &format!("--url: {why}"), 2),
-            Ok(url) => of_url(&url),
+            Ok(url) => match options.trusting.trust() {
+                Err(why) => return fail("the command line is wrong", &why, 2),
+                Ok(trust) => of_url(&url, &trust),
+            },
         },
         None => of_configuration(path),
     };
@@ -50,11 +56,11 @@ pub(super) fn run(options: &Options, path: &SettingsPath) -> ExitCode {
     code
 }
 
-fn of_url(url: &BaseUrl) -> Result<Question, String> {
-    let to =
-        url.endpoint(HEALTHCHECK_PATIENCE).map_err(|error| format!("not ready: {url} cannot be found: {error}"))?;
+fn of_url(url: &BaseUrl, trust: &Trust) -> Result<Question, String> {
+    let to = url.remote(trust, HEALTHCHECK_PATIENCE);
+    let to = to.map_err(|error| format!("not ready: {url} cannot be asked: {error}"))?;
     let target = if url.prefix().is_empty() { READY } else { url.prefix() };
-    Ok(Question { to, host: url.authority().to_owned(), target: target.to_owned() })
+    Ok(Question { to, target: target.to_owned() })
 }
 
 fn of_configuration(path: &SettingsPath) -> Result<Question, String> {
@@ -67,18 +73,15 @@ fn of_configuration(path: &SettingsPath) -> Result<Question, String> {
         let listens = Endpoint::joined(loaded.settings.endpoints(&LISTEN));
         return Err(format!("not ready: LISTEN_ADDR={listens} is a port that is chosen at the start: give --url"));
     };
-    Ok(Question { host: to.host(), to, target: READY.to_owned() })
+    Ok(Question { to: Remote::at(to), target: READY.to_owned() })
 }
 
 impl Question {
     /// The line to print, whether it is ready or not.
     fn ask(&self) -> Result<String, String> {
-        let Self { to, host, target } = self;
-        let asked = match to {
-            Endpoint::Tcp(_) => format!("http://{host}{target}"),
-            Endpoint::Unix(_) => format!("{to} {target}"),
-        };
-        let answer = Ask::get(target).send(to, host, HEALTHCHECK_PATIENCE);
+        let Self { to, target } = self;
+        let asked = to.url(target);
+        let answer = Ask::get(target).send(to, HEALTHCHECK_PATIENCE);
         let answer = answer.map_err(|error| format!("not ready: {error}"))?;
         let status = answer.status;
         if status == 200 {

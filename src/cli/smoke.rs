@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::common::fail;
 use crate::feature::smoke::{Caller, SMOKE_ORIGIN, SMOKE_TOKEN, Smoke, Trial};
+use crate::feature::trust::Trusting;
 use crate::feature::verb::TOKEN_STDIN_MAX_BYTES;
 use crate::features::FEATURES;
 use crate::gate::is_user_id;
@@ -46,6 +47,8 @@ pub(super) struct Options {
     /// SMOKE_TOKEN, but never on the command line, which everyone on the machine can read
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    #[command(flatten)]
+    trusting: Trusting,
 }
 
 pub(super) fn run(options: &Options) -> ExitCode {
@@ -53,11 +56,15 @@ pub(super) fn run(options: &Options) -> ExitCode {
         Ok(read) => read,
         Err(why) => return fail("the command line is wrong", &why, 2),
     };
-    let to = match base.endpoint(trial.patience) {
+    let trust = match options.trusting.trust() {
+        Ok(trust) => trust,
+        Err(why) => return fail("the command line is wrong", &why, 2),
+    };
+    let to = match base.remote(&trust, trial.patience) {
         Ok(to) => to,
         Err(error) => return fail("there is no such server", &format!("{base}: {error}"), 1),
     };
-    let caller = Caller::new(trial, to, base.authority(), base.prefix());
+    let caller = Caller::new(trial, to, base.prefix());
     let mut out = io::stdout();
     let mut smoke = Smoke::begin(caller, &mut out);
     FEATURES.iter().for_each(|feature| (feature.smoke)(&mut smoke));

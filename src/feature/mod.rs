@@ -30,6 +30,7 @@ mod newer;
 mod receive;
 mod shard;
 pub mod smoke;
+pub mod trust;
 pub mod verb;
 
 pub use check::{Check, Figures, Finding};

@@ -13,8 +13,7 @@ use tungstenite::{Message, WebSocket};
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::net::Endpoint;
-use crate::net::client::{Answer, Ask, Bounded};
+use crate::net::client::{Answer, Ask, Call, Remote};
 use crate::text::{cut, visible};
 
 /// The variable with the token to show.
@@ -150,8 +149,7 @@ pub struct Trial {
 /// Asks a server, and says in sentences what was wrong with its answers.
 pub struct Caller {
     trial: Trial,
-    to: Endpoint,
-    authority: String,
+    to: Remote,
     prefix: String,
     /// Begins every request id, so that the server's log has them all together.
     name: String,
@@ -159,11 +157,10 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// One that asks `to` as the host `authority`, with `prefix` before every path.
-    pub fn new(trial: Trial, to: Endpoint, authority: &str, prefix: &str) -> Self {
+    /// One that asks `to`, with `prefix` before every path.
+    pub fn new(trial: Trial, to: Remote, prefix: &str) -> Self {
         let name = format!("smoke-{}", &Uuid::new_v4().simple().to_string()[..8]);
-        let (authority, prefix) = (authority.to_owned(), prefix.to_owned());
-        Self { trial, to, authority, prefix, name, clock: Clock::system() }
+        Self { trial, to, prefix: prefix.to_owned(), name, clock: Clock::system() }
     }
 
     /// As whom it asks, and how.
@@ -215,7 +212,7 @@ impl Caller {
         let ask = Ask { method, target: &target, headers: &headers, body: body.as_bytes() };
         let until = self.clock.instant() + patience;
         loop {
-            let answer = ask.send(&self.to, &self.authority, patience).map_err(|error| error.to_string())?;
+            let answer = ask.send(&self.to, patience).map_err(|error| error.to_string())?;
             match wait_of(&answer).filter(|wait| self.clock.instant() + *wait <= until) {
                 Some(wait) => pause(wait),
                 None => return self.json_of(answer, status),
@@ -277,9 +274,10 @@ impl Caller {
     /// # Errors
     /// When it is not opened.
     pub fn open(&self, path: &str, step: &str) -> Result<Socket, String> {
-        let stream = Bounded::connect(&self.to, self.trial.patience);
-        let stream = stream.map_err(|error| format!("expected a connection to {}, got {error}", self.to))?;
-        let url = format!("ws://{}{}{path}", self.authority, self.prefix);
+        let call = self.to.call(self.trial.patience);
+        let call = call.map_err(|error| format!("expected a connection: {error}"))?;
+        let scheme = if self.to.is_secured() { "wss" } else { "ws" };
+        let url = format!("{scheme}://{}{}{path}", self.to.host(), self.prefix);
         let url = url.parse().map_err(|error| format!("{url} is no address: {error}"))?;
         let mut request = ClientRequestBuilder::new(url);
         let origin = self.trial.origin.clone().map(|origin| ("Origin", origin));
@@ -289,7 +287,7 @@ impl Caller {
         let config = WebSocketConfig::default()
             .max_message_size(Some(SMOKE_ANSWER_MAX_BYTES))
             .max_frame_size(Some(SMOKE_ANSWER_MAX_BYTES));
-        match client_with_config(request, stream, Some(config)) {
+        match client_with_config(request, call, Some(config)) {
             Ok((socket, _)) => Ok(Socket(socket)),
             Err(tungstenite::HandshakeError::Failure(error)) => Err(match error {
                 tungstenite::Error::Http(answer) => {
@@ -304,7 +302,7 @@ impl Caller {
 }
 
 /// An open WebSocket.
-pub struct Socket(WebSocket<Bounded>);
+pub struct Socket(WebSocket<Call>);
 
 impl Socket {
     /// The next frame that is JSON.

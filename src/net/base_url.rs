@@ -8,12 +8,16 @@ use std::time::Duration;
 
 use http::Uri;
 
+use super::client::Remote;
 use super::options::LISTEN;
+use super::tls::client::{Secured, Trust};
 use crate::settings::{Endpoint, Settings};
 
-/// `http://HOST[:PORT][/PREFIX]`, or `unix:PATH`.
+/// `http://HOST[:PORT][/PREFIX]`, `https://HOST[:PORT][/PREFIX]`, or `unix:PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl {
+    /// Whether it is asked over TLS.
+    secured: bool,
     /// Host and port as they were written, for the `Host` header.
     authority: String,
     place: Destination,
@@ -40,21 +44,17 @@ impl BaseUrl {
     /// # Errors
     /// A sentence that says what an address looks like, and does not repeat one that may hold a password.
     pub fn parse(text: &str) -> Result<Self, String> {
-        const SHAPE: &str = "use http://HOST:PORT, such as http://127.0.0.1:8000";
+        const SHAPE: &str = "use http://HOST:PORT or https://HOST, such as http://127.0.0.1:8000";
         if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
             let place = Destination::Socket(path.into());
-            return Ok(Self { authority: "localhost".to_owned(), place, prefix: String::new() });
+            return Ok(Self { secured: false, authority: "localhost".to_owned(), place, prefix: String::new() });
         }
         let uri: Uri = text.parse().map_err(|error| format!("it is not an address: {error}; {SHAPE}"))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => {
-                return Err("https is not supported yet: give the loopback address that the proxy in front passes \
-                            requests on to, such as http://127.0.0.1:8000"
-                    .to_owned());
-            }
-            _ => return Err(format!("it does not begin with http://; {SHAPE}")),
-        }
+        let secured = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err(format!("it does not begin with http:// or https://; {SHAPE}")),
+        };
         let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
         if authority.contains('@') {
             return Err(format!("it has a name or a password in it, which other users of the machine see; {SHAPE}"));
@@ -63,21 +63,16 @@ impl BaseUrl {
             return Err(format!("it has a query or a fragment; {SHAPE}"));
         }
         let host = uri.host().unwrap_or_default();
-        let port = uri.port_u16().or_else(|| (host == authority).then_some(80));
+        let port = uri.port_u16().or_else(|| (host == authority).then_some(if secured { 443 } else { 80 }));
         let (Some(port), false) = (port, host.is_empty()) else {
             return Err(format!("it has no host or no port that can be one; {SHAPE}"));
         };
         Ok(Self {
+            secured,
             authority: authority.to_owned(),
             place: Destination::Name(host.trim_matches(['[', ']']).to_owned(), port),
             prefix: uri.path().trim_end_matches('/').to_owned(),
         })
-    }
-
-    /// For the `Host` header.
-    #[must_use]
-    pub fn authority(&self) -> &str {
-        &self.authority
     }
 
     /// What stands before every path, if anything; without a slash at its end.
@@ -86,12 +81,23 @@ impl BaseUrl {
         &self.prefix
     }
 
-    /// The address behind the name. Of several the first that takes a connection: `localhost` is often two, and a server
-    /// listens on one of them.
+    /// The server, whose certificate is held to `trust` if it has to show one.
     ///
     /// # Errors
-    /// When the name has no address.
-    pub fn endpoint(&self, patience: Duration) -> io::Result<Endpoint> {
+    /// When the name has no address, or there is nobody to trust.
+    pub fn remote(&self, trust: &Trust, patience: Duration) -> io::Result<Remote> {
+        let remote = Remote::at(self.endpoint(patience)?).named(&self.authority);
+        match &self.place {
+            Destination::Name(host, _) if self.secured => {
+                Ok(remote.secured(Secured::new(host, trust).map_err(io::Error::other)?))
+            }
+            _ => Ok(remote),
+        }
+    }
+
+    /// The address behind the name. Of several the first that takes a connection: `localhost` is often two, and a server
+    /// listens on one of them.
+    fn endpoint(&self, patience: Duration) -> io::Result<Endpoint> {
         let (host, port) = match &self.place {
             Destination::Name(host, port) => (host.as_str(), *port),
             Destination::Socket(path) => return Ok(Endpoint::Unix(path.clone())),
@@ -109,7 +115,9 @@ impl BaseUrl {
 impl fmt::Display for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Destination::Name(..) => write!(f, "http://{}{}", self.authority, self.prefix),
+            Destination::Name(..) => {
+                write!(f, "{}://{}{}", if self.secured { "https" } else { "http" }, self.authority, self.prefix)
+            }
             Destination::Socket(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -128,6 +136,8 @@ mod tests {
             ("http://127.0.0.1/", "127.0.0.1", 80, ""),
             ("http://[::1]:81", "::1", 81, ""),
             ("HTTP://box.example:1/ink/ring/", "box.example", 1, "/ink/ring"),
+            ("https://box.example/ink", "box.example", 443, "/ink"),
+            ("https://[::1]:8443", "::1", 8443, ""),
         ] {
             let url = BaseUrl::parse(text).unwrap();
             assert_eq!((&url.place, url.prefix()), (&Destination::Name(host.to_owned(), port), prefix), "{text}");
@@ -141,7 +151,7 @@ mod tests {
     fn a_unix_socket_is_a_place_as_well() {
         let url = BaseUrl::parse("unix:/run/inkring/http").unwrap();
         assert_eq!(
-            (url.authority(), url.prefix(), url.to_string().as_str()),
+            (url.authority.as_str(), url.prefix(), url.to_string().as_str()),
             ("localhost", "", "unix:/run/inkring/http")
         );
         assert_eq!(url.endpoint(Duration::ZERO).unwrap(), Endpoint::Unix("/run/inkring/http".into()));
@@ -156,7 +166,7 @@ mod tests {
             ("localhost:8000", "does not begin with http://"),
             ("/readyz", "does not begin with http://"),
             ("ws://localhost", "does not begin with http://"),
-            ("https://box.example", "loopback address that the proxy"),
+            ("https://", "not an address"),
             ("http://me:hunter2@box.example", "a name or a password"),
             ("http://box.example?x=1", "a query or a fragment"),
             ("http://box.example/#x", "a query or a fragment"),

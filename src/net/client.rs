@@ -1,7 +1,7 @@
 //! The other end: one blocking request, as the program's own verbs and its watchdog make them.
 //!
 //! It asks in HTTP/1.0, so an answer is never chunked and ends with its connection, be it from this server, its private
-//! plane, or a reverse proxy in front of it. No TLS: a proxy that terminates it runs on this machine.
+//! plane, or a reverse proxy in front of it, with TLS or without.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with, sockopt};
+use rustls::{ClientConnection, StreamOwned};
 
+use super::tls::client::{Refused, Secured};
 use crate::clock::Clock;
 use crate::settings::Endpoint;
 
@@ -20,6 +22,9 @@ const HEAD_MAX_BYTES: usize = 64 * 1024;
 const HEAD_MAX_HEADERS: usize = 100;
 /// Of an answer that says what is wrong, no more is read.
 pub(super) const DETAIL_MAX_BYTES: u64 = 65_536;
+
+/// How an alert begins, in which TLS says that something else was sent (RFC 8446 §5.1).
+const TLS_ALERT: [u8; 2] = [21, 3];
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +38,76 @@ pub enum AskError {
     /// What came back is not HTTP.
     #[error("what {0} answers is not HTTP")]
     NotHttp(Endpoint),
+    /// What came back is TLS.
+    #[error("{0} speaks TLS: use https://")]
+    IsTls(Endpoint),
+    /// There is no TLS with it, or it is not the server that it should be.
+    #[error("no TLS with {0}: {1}")]
+    Tls(Endpoint, String),
+}
+
+/// A server to be asked.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    at: Endpoint,
+    host: String,
+    secured: Option<Secured>,
+}
+
+impl Remote {
+    /// The one that listens at this place.
+    pub fn at(at: Endpoint) -> Self {
+        Self { host: at.host(), at, secured: None }
+    }
+
+    /// The same, called by this name in `Host`.
+    #[must_use]
+    pub fn named(self, host: &str) -> Self {
+        Self { host: host.to_owned(), ..self }
+    }
+
+    /// The same over TLS.
+    #[must_use]
+    pub fn secured(self, secured: Secured) -> Self {
+        Self { secured: Some(secured), ..self }
+    }
+
+    /// Where it is.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.at
+    }
+
+    /// What it is called in `Host`.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Whether it is asked over TLS.
+    pub fn is_secured(&self) -> bool {
+        self.secured.is_some()
+    }
+
+    /// What is asked of it, as a person writes it.
+    pub fn url(&self, target: &str) -> String {
+        match &self.at {
+            Endpoint::Tcp(_) => format!("{}://{}{target}", if self.is_secured() { "https" } else { "http" }, self.host),
+            Endpoint::Unix(_) => format!("{} {target}", self.at),
+        }
+    }
+
+    /// Calls it, for this long and as long as is left of it then.
+    ///
+    /// # Errors
+    /// When nobody takes the call in time, or somebody else does.
+    pub fn call(&self, patience: Duration) -> Result<Call, AskError> {
+        let stream = Bounded::connect(&self.at, patience).map_err(|error| AskError::Connect(self.at.clone(), error))?;
+        let Some(secured) = &self.secured else { return Ok(Call::Plain(stream)) };
+        match secured.connect(stream) {
+            Ok(stream) => Ok(Call::Secured(Box::new(stream))),
+            Err(Refused::Server(why)) => Err(AskError::Tls(self.at.clone(), why)),
+            Err(Refused::Connection(error)) => Err(AskError::Broken(self.at.clone(), error)),
+        }
+    }
 }
 
 /// One request.
@@ -54,26 +129,20 @@ impl<'a> Ask<'a> {
         Self { method: "GET", target, headers: &[], body: b"" }
     }
 
-    /// Sends it to `to`, as to the host of that name, and reads the head of the answer, all within `patience`, however little
-    /// of it comes by how often. The text of its body has to come in that time as well; a body that is read piece by piece
-    /// may take as long for each.
+    /// Sends it and reads the head of the answer, all within `patience`, however little of it comes by how often. The text of
+    /// its body has to come in that time as well; a body that is read piece by piece may take as long for each.
     ///
     /// # Errors
     /// When there is no answer.
-    pub fn send(&self, to: &Endpoint, host: &str, patience: Duration) -> Result<Answer, AskError> {
-        let stream = Bounded::connect(to, patience).map_err(|error| AskError::Connect(to.clone(), error))?;
-        self.exchange(stream, to, host)
+    pub fn send(&self, to: &Remote, patience: Duration) -> Result<Answer, AskError> {
+        self.over(to.call(patience)?, &to.at, &to.host)
     }
 
-    /// The same over a connection that is there already; `to` is what errors call the other end.
+    /// The same over a call that is made already; `to` is what errors call the other end.
     ///
     /// # Errors
     /// When there is no answer.
-    pub fn over(&self, stream: UnixStream, to: &Endpoint, host: &str, patience: Duration) -> Result<Answer, AskError> {
-        self.exchange(Bounded::new(Stream::Unix(stream), patience), to, host)
-    }
-
-    fn exchange(&self, mut stream: Bounded, to: &Endpoint, host: &str) -> Result<Answer, AskError> {
+    pub fn over(&self, mut call: Call, to: &Endpoint, host: &str) -> Result<Answer, AskError> {
         let broken = |error| AskError::Broken(to.clone(), error);
         let mut request = format!("{} {} HTTP/1.0\r\nHost: {host}\r\n", self.method, self.target);
         for (name, value) in self.headers {
@@ -86,14 +155,71 @@ impl<'a> Ask<'a> {
         let mut bytes = request.into_bytes();
         bytes.extend_from_slice(self.body);
         // Who refuses early, and hangs up, has answered all the same.
-        let written = stream.write_all(&bytes);
-        match Answer::read(stream) {
-            Ok(Some(answer)) => Ok(answer),
-            Ok(None) => Err(match written {
+        let written = call.write_all(&bytes).and_then(|()| call.flush());
+        match Answer::read(call) {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(bytes)) => Err(match written {
+                Ok(()) if bytes.starts_with(&TLS_ALERT) => AskError::IsTls(to.clone()),
                 Ok(()) => AskError::NotHttp(to.clone()),
                 Err(error) => broken(error),
             }),
             Err(error) => Err(broken(written.err().unwrap_or(error))),
+        }
+    }
+}
+
+/// A call that a server has taken.
+pub enum Call {
+    /// As it is.
+    Plain(Bounded),
+    /// Over TLS.
+    Secured(Box<StreamOwned<ClientConnection, Bounded>>),
+}
+
+impl Call {
+    /// One end of a connection that is there already.
+    pub fn of(stream: UnixStream, patience: Duration) -> Self {
+        Self::Plain(Bounded::new(Stream::Unix(stream), patience))
+    }
+
+    /// From now on it may take as long again.
+    pub fn begin_anew(&mut self) {
+        match self {
+            Self::Plain(stream) => stream.begin_anew(),
+            Self::Secured(stream) => stream.sock.begin_anew(),
+        }
+    }
+
+    /// What the server has shown of who it is, if it had to.
+    pub fn certificate(&self) -> Option<&[u8]> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Secured(stream) => Some(stream.conn.peer_certificates()?.first()?.as_ref()),
+        }
+    }
+}
+
+impl Read for Call {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            Self::Secured(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Call {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(bytes),
+            Self::Secured(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.flush(),
+            Self::Secured(stream) => stream.flush(),
         }
     }
 }
@@ -112,11 +238,7 @@ enum Stream {
 }
 
 impl Bounded {
-    /// Connects, for this long and as long as is left of it then.
-    ///
-    /// # Errors
-    /// When nobody takes the call in time.
-    pub fn connect(to: &Endpoint, patience: Duration) -> io::Result<Self> {
+    fn connect(to: &Endpoint, patience: Duration) -> io::Result<Self> {
         let clock = Clock::system();
         let until = clock.instant() + patience;
         let stream = match to {
@@ -135,8 +257,7 @@ impl Bounded {
         Self { stream, patience, until: clock.instant() + patience, clock }
     }
 
-    /// From now on it may take as long again.
-    pub fn begin_anew(&mut self) {
+    fn begin_anew(&mut self) {
         self.until = self.clock.instant() + self.patience;
     }
 
@@ -196,12 +317,12 @@ pub struct Answer {
     began: io::Cursor<Vec<u8>>,
     length: Option<u64>,
     taken: u64,
-    rest: Bounded,
+    rest: Call,
 }
 
 impl Answer {
-    /// Nothing when what comes is no HTTP.
-    fn read(mut stream: Bounded) -> io::Result<Option<Self>> {
+    /// When what comes is no HTTP, the error is what came.
+    fn read(mut stream: Call) -> io::Result<Result<Self, Vec<u8>>> {
         let mut bytes = Vec::new();
         let mut chunk = [0; 4096];
         loop {
@@ -221,10 +342,10 @@ impl Answer {
                     let length = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
                     let length = length.and_then(|(_, value)| value.trim().parse().ok());
                     let began = io::Cursor::new(bytes.split_off(end));
-                    return Ok(Some(Self { status, headers, began, length, taken: 0, rest: stream }));
+                    return Ok(Ok(Self { status, headers, began, length, taken: 0, rest: stream }));
                 }
                 Ok(httparse::Status::Partial) if count > 0 && bytes.len() < HEAD_MAX_BYTES => {}
-                Ok(httparse::Status::Partial) | Err(_) => return Ok(None),
+                Ok(httparse::Status::Partial) | Err(_) => return Ok(Err(bytes)),
             }
         }
     }
@@ -232,6 +353,11 @@ impl Answer {
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// What the server has shown of who it is, if it had to.
+    pub fn certificate(&self) -> Option<&[u8]> {
+        self.rest.certificate()
     }
 
     /// What is wrong, in the words of an answer that is an error of ours: its `detail`.
@@ -295,6 +421,10 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
+    fn at(endpoint: &Endpoint) -> Remote {
+        Remote::at(endpoint.clone())
+    }
+
     /// Answers one call with these bytes; returns what was asked.
     fn answering(bytes: &'static [u8]) -> (Endpoint, std::thread::JoinHandle<String>) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -317,7 +447,7 @@ mod tests {
     fn a_request_is_sent_and_its_answer_read() {
         let (to, asked) = answering(b"HTTP/1.1 201 Created\r\nX-A: b\r\nContent-Length: 2\r\n\r\nhi and more");
         let ask = Ask { method: "POST", target: "/x?y=1", headers: &[("X-User-Id", "alice")], body: b"{}" };
-        let answer = ask.send(&to, "example.org", PATIENCE).unwrap();
+        let answer = ask.send(&Remote::at(to).named("example.org"), PATIENCE).unwrap();
         assert_eq!((answer.status, answer.header("x-a")), (201, Some("b")));
         assert_eq!(answer.text(100).unwrap(), "hi");
         let expected = "POST /x?y=1 HTTP/1.0\r\nHost: example.org\r\nX-User-Id: alice\r\nContent-Length: 2\r\n\
@@ -328,10 +458,10 @@ mod tests {
     #[test]
     fn half_a_body_is_an_error_and_a_body_without_length_ends_with_its_connection() {
         let (to, _asked) = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhal");
-        let error = Ask::get("/").send(&to, "x", PATIENCE).unwrap().text(100).unwrap_err();
+        let error = Ask::get("/").send(&at(&to), PATIENCE).unwrap().text(100).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
         let (to, _asked) = answering(b"HTTP/1.0 200 OK\r\n\r\nall of it");
-        assert_eq!(Ask::get("/").send(&to, "x", PATIENCE).unwrap().text(6).unwrap(), "all of");
+        assert_eq!(Ask::get("/").send(&at(&to), PATIENCE).unwrap().text(6).unwrap(), "all of");
     }
 
     /// Sends a beginning and then one byte after the other, for as long as anyone listens, to every caller.
@@ -354,14 +484,15 @@ mod tests {
     fn an_answer_that_drips_is_not_waited_for_longer_than_one_that_does_not_come() {
         const SHORT: Duration = Duration::from_millis(300);
         let to = dripping(b"HTTP/1.0 200 OK\r\nX-A: ");
-        let error = Ask::get("/").send(&to, "x", SHORT).err().unwrap();
+        let error = Ask::get("/").send(&at(&to), SHORT).err().unwrap();
         assert_eq!(error.to_string(), format!("no answer from {to}: nothing in time"));
         let to = dripping(b"HTTP/1.0 200 OK\r\n\r\n");
-        let error = Ask::get("/").send(&to, "x", SHORT).unwrap().text(1 << 20).unwrap_err();
+        let error = Ask::get("/").send(&at(&to), SHORT).unwrap().text(1 << 20).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         // Piece by piece it may take longer than that in all.
-        let mut answer = Ask::get("/").send(&to, "x", PATIENCE).unwrap();
-        answer.rest.until = answer.rest.clock.instant();
+        let mut answer = Ask::get("/").send(&at(&to), PATIENCE).unwrap();
+        let Call::Plain(rest) = &mut answer.rest else { panic!() };
+        rest.until = rest.clock.instant();
         answer.read_exact(&mut [0; 20]).unwrap();
     }
 
@@ -386,7 +517,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_in_a_detail_if_at_all() {
-        let says = |bytes| Ask::get("/").send(&answering(bytes).0, "x", PATIENCE).unwrap().detail();
+        let says = |bytes| Ask::get("/").send(&at(&answering(bytes).0), PATIENCE).unwrap().detail();
         let drains = b"HTTP/1.0 503 x\r\n\r\n{\"status\":\"error\",\"detail\":\"draining\"}";
         assert_eq!(says(drains).as_deref(), Some("draining"));
         for bytes in [
@@ -409,10 +540,12 @@ mod tests {
     fn what_is_no_http_is_said_to_be_none() {
         for bytes in [&b"SSH-2.0-OpenSSH_9.2\r\n"[..], b"", b"HTTP/1.1 200"] {
             let (to, _asked) = answering(bytes);
-            assert!(matches!(Ask::get("/").send(&to, "x", PATIENCE), Err(AskError::NotHttp(_))), "{bytes:?}");
+            assert!(matches!(Ask::get("/").send(&at(&to), PATIENCE), Err(AskError::NotHttp(_))), "{bytes:?}");
         }
+        let (to, _asked) = answering(b"\x15\x03\x03\0\x02\x02\x0a");
+        assert!(matches!(Ask::get("/").send(&at(&to), PATIENCE), Err(AskError::IsTls(_))));
         let gone = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
-        let error = Ask::get("/").send(&Endpoint::Tcp(gone), "x", PATIENCE).err().unwrap().to_string();
+        let error = Ask::get("/").send(&at(&Endpoint::Tcp(gone)), PATIENCE).err().unwrap().to_string();
         assert!(error.starts_with(&format!("cannot connect to {gone}: ")), "{error}");
     }
 }

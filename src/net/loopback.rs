@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::Endpoint;
 use super::acceptor::Control;
-use super::client::{Answer, Ask, AskError};
+use super::client::{Answer, Ask, AskError, Call};
 use super::listener::Stream;
 
 /// In-process HTTP client for probes: bypasses the network and the caps. Reaches every shard of a running [`Front`](super::Front), which it does not keep running.
@@ -38,7 +38,7 @@ impl LoopbackClient {
     /// When there is no answer. A server that stops takes no more questions.
     pub fn ask(&self, shard: usize, ask: &Ask<'_>, patience: Duration) -> Result<Answer, AskError> {
         let stream = self.call(shard).map_err(|error| AskError::Connect(self.endpoint.clone(), error))?;
-        ask.over(stream, &self.endpoint, "localhost", patience)
+        ask.over(Call::of(stream, patience), &self.endpoint, "localhost")
     }
 
     fn call(&self, shard: usize) -> io::Result<UnixStream> {

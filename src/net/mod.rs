@@ -35,6 +35,7 @@ mod service;
 mod shard;
 mod slots;
 pub mod socket;
+pub mod tls;
 mod turn;
 
 pub use body::{Body, Source};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::options::{LISTEN, TOKEN};
 use crate::net::Endpoint;
-use crate::net::client::{Answer, Ask, AskError};
+use crate::net::client::{Answer, Ask, AskError, Remote};
 use crate::settings::Settings;
 
 /// Where the private plane of these settings is, if there is one.
@@ -21,6 +21,5 @@ pub fn ask(ask: Ask<'_>, to: &Endpoint, settings: &Settings, patience: Duration)
     let bearer = token.map(|token| format!("Bearer {}", String::from_utf8_lossy(token.bytes())));
     let mut headers = ask.headers.to_vec();
     headers.extend(bearer.iter().map(|bearer| ("Authorization", bearer.as_str())));
-    let to = to.from_here();
-    Ask { headers: &headers, ..ask }.send(&to, &to.host(), patience)
+    Ask { headers: &headers, ..ask }.send(&Remote::at(to.from_here()), patience)
 }

@@ -263,7 +263,7 @@ mod tests {
     use crate::hub::Hub;
     use crate::net::Body;
     use crate::net::body::{PIECE_BYTES, ReadSource};
-    use crate::net::client::Ask;
+    use crate::net::client::{Ask, Remote};
     use crate::settings::{Origin, Setting, Value};
     use crate::store::{self, Writer};
 
@@ -332,7 +332,8 @@ mod tests {
     #[test]
     fn a_panic_is_one_answer() {
         let (plane, _all, _directory) = plane(None);
-        let get = |target| Ask::get(target).send(plane.endpoint().unwrap(), "localhost", PATIENCE).unwrap().status;
+        let get =
+            |target| Ask::get(target).send(&Remote::at(plane.endpoint().unwrap().clone()), PATIENCE).unwrap().status;
         assert_eq!([get("/panic"), get("/panic"), get("/download"), get(HEALTHZ)], [500, 500, 404, 200]);
         plane.stop();
     }
@@ -342,7 +343,7 @@ mod tests {
         let ((is_stuck, stuck), (go, may_go)) = (channel(), channel());
         let (plane, _all, _directory) = plane(Some(Stuck { left: PIECE_BYTES, is_stuck, may_go }));
         let ask = Ask::get("/download");
-        let mut answer = ask.send(plane.endpoint().unwrap(), "localhost", PATIENCE).unwrap();
+        let mut answer = ask.send(&Remote::at(plane.endpoint().unwrap().clone()), PATIENCE).unwrap();
         answer.read_exact(&mut [0; 1000]).unwrap();
         stuck.recv_timeout(PATIENCE).unwrap();
         plane.stop_within(Duration::from_millis(10));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use inkring::behaviour::lines_of;
 use inkring::clock::Timestamp;
-use inkring::net::client::Ask;
+use inkring::net::client::{Ask, Remote};
 use serde_json::{Value, json};
 
 use crate::behaviour_house::{EVENT, FREELY, HEALTH, Here, SNAPSHOT, event, files};
@@ -444,7 +444,7 @@ fn a_large_snapshot_comes_in_pieces() {
     let large = |number: usize| json!({ "visitor_id": format!("v-{number:06}"), "event": "x", "metadata": { "s": "é".repeat(30_000) } });
     (0..20).for_each(|number| _ = here.post(&large(number)).expect(202));
     let ask = Ask::get("/api/metrics/behavior?limit=20");
-    let answer = ask.send(&here.public(), "localhost", PATIENCE).unwrap();
+    let answer = ask.send(&Remote::at(here.public()), PATIENCE).unwrap();
     assert_eq!((answer.status, answer.header("content-length")), (200, None));
     assert_eq!(answer.header("content-type"), Some("application/json"));
     let shown: Value = serde_json::from_str(&answer.text(4 << 20).unwrap()).unwrap();

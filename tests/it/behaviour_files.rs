@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use inkring::clock::Clock;
 use inkring::net::Endpoint;
-use inkring::net::client::Ask;
+use inkring::net::client::{Ask, Remote};
 use serde_json::{Value, json};
 
 use crate::behaviour_house::{EVENT, FREELY, HEALTH, Here, SNAPSHOT, event, files, gz, lines, rotate};
@@ -164,7 +164,7 @@ fn killed_while_it_rotates_and_compresses_it_loses_nothing_and_doubles_nothing()
                     let target = "/behaviour/rotate?max_bytes=0&gzip_after_days=1";
                     let ask = Ask { method: "POST", ..Ask::get(target) };
                     // It is cut off in the middle.
-                    let _ = ask.send(&plane, "localhost", PATIENCE).map(|answer| answer.text(1 << 16));
+                    let _ = ask.send(&Remote::at(plane.clone()), PATIENCE).map(|answer| answer.text(1 << 16));
                 }
             });
             let until = 5 + random.below(400);
@@ -262,7 +262,7 @@ fn killed_while_it_erases_the_server_loses_nothing_and_leaves_no_file_half_done(
 fn ask_to_erase(plane: &Endpoint, visitor: &str) -> Option<Value> {
     let body = json!({ "visitor_id": visitor }).to_string();
     let ask = Ask { method: "POST", body: body.as_bytes(), ..Ask::get("/behaviour/erase") };
-    let text = ask.send(plane, "localhost", PATIENCE).ok()?.text(1 << 16).ok()?;
+    let text = ask.send(&Remote::at(plane.clone()), PATIENCE).ok()?.text(1 << 16).ok()?;
     serde_json::from_str(&text).ok()
 }
 
@@ -284,7 +284,7 @@ fn plane_of(server: &Server) -> Endpoint {
         let plane = Endpoint::Tcp(address);
         let target = "/behaviour/rotate?max_bytes=-1&gzip_after_days=0";
         let ask = Ask { method: "POST", headers: &[("x-inkring-process", &ours)], ..Ask::get(target) };
-        (ask.send(&plane, "localhost", PATIENCE).ok()?.status == 200).then_some(plane)
+        (ask.send(&Remote::at(plane.clone()), PATIENCE).ok()?.status == 200).then_some(plane)
     })
 }
 

@@ -13,7 +13,7 @@ use inkring::clock::Clock;
 use inkring::config::{self, Sources};
 use inkring::features::FEATURES;
 use inkring::net::Endpoint;
-use inkring::net::client::Ask;
+use inkring::net::client::{Ask, Remote};
 use inkring::observe::LogHandle;
 use inkring::server::Server;
 use inkring::systemd::{Inherited, Notify};
@@ -122,7 +122,7 @@ impl Here {
 pub fn rotate(plane: &Endpoint, query: &str) -> Value {
     let target = format!("/behaviour/rotate?{query}");
     let ask = Ask { method: "POST", ..Ask::get(&target) };
-    let answer = ask.send(plane, "localhost", PATIENCE).unwrap();
+    let answer = ask.send(&Remote::at(plane.clone()), PATIENCE).unwrap();
     let (status, text) = (answer.status, answer.text(1 << 16).unwrap());
     assert_eq!(status, 200, "{text}");
     serde_json::from_str(&text).unwrap()

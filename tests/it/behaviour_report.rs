@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use inkring::clock::Clock;
-use inkring::net::client::Ask;
+use inkring::net::client::{Ask, Remote};
 use serde_json::{Value, json};
 
 use crate::behaviour_house::{EVENT, FREELY, SNAPSHOT, event, files, gz, lines};
@@ -365,7 +365,7 @@ fn the_page_of_a_report_shows_what_was_sent_and_runs_nothing_of_others() {
         .post(EVENT, None, &json!({ "visitor_id": "v-000003", "event": HOSTILE, "user_agent": "Googlebot" }))
         .expect(202);
     let get = |target: &str| {
-        let answer = Ask::get(target).send(&operated.plane, "localhost", PATIENCE).unwrap();
+        let answer = Ask::get(target).send(&Remote::at(operated.plane.clone()), PATIENCE).unwrap();
         let policy = answer.header("content-security-policy").map(str::to_owned);
         (answer.status, policy, answer.text(1 << 20).unwrap())
     };

@@ -11,7 +11,7 @@ use inkring::config::{self, Sources};
 use inkring::feature::{Feature, House, OwnDoor, Running, ShardParts, StartError};
 use inkring::features;
 use inkring::gate::{Call, Outcome, Route, Routes};
-use inkring::net::client::Ask;
+use inkring::net::client::{Ask, Remote};
 use inkring::net::{Endpoint, Response};
 use inkring::observe::LogHandle;
 use inkring::server::{self, Server};
@@ -99,7 +99,7 @@ fn a_door_of_its_own_has_its_own_routes_and_none_of_the_others() {
     assert_eq!(client.request("PUT", "/a", &[], b"").expect_error(401).0, "http_error");
     let from = client.request("GET", "/a", &[("Origin", "https://a.example")], b"");
     assert_eq!(from.header("access-control-allow-origin"), Some("https://a.example"));
-    let metrics = Ask::get("/metrics").send(server.private_endpoint().unwrap(), "localhost", PATIENCE).unwrap();
+    let metrics = Ask::get("/metrics").send(&Remote::at(server.private_endpoint().unwrap().clone()), PATIENCE).unwrap();
     let metrics = metrics.text(1 << 20).unwrap();
     assert!(metrics.contains("http_requests_total{method=\"GET\",path=\"/{*toy}\",status=\"200\"} 4\n"), "{metrics}");
     drop(client);
@@ -115,7 +115,7 @@ fn a_door_of_its_own_may_be_a_unix_socket_or_none_and_is_refused_where_somebody_
     let server = start_at(directory.path(), &place, &[]).unwrap();
     let there = Endpoint::Unix(socket.clone());
     assert_eq!(server.own_endpoints().collect::<Vec<_>>(), [("toys", &there)]);
-    assert_eq!(Ask::get("/a").send(&there, "localhost", PATIENCE).unwrap().text(99).unwrap(), "by itself");
+    assert_eq!(Ask::get("/a").send(&Remote::at(there.clone()), PATIENCE).unwrap().text(99).unwrap(), "by itself");
     server.stop();
     assert!(!socket.exists(), "its file goes with it");
     let server = start_at(directory.path(), "off", &[]).unwrap();

@@ -42,6 +42,7 @@ mod housekeeping;
 mod http1_props;
 mod http_bounds;
 mod http_wire;
+mod https;
 mod identity;
 mod keys;
 mod large;

@@ -197,7 +197,7 @@ fn one_that_breaks_off_goes_on_where_it_ended() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("cannot connect to 127.0.0.1:1"), "{said}");
     let output =
-        inkring(nobody.directory.path()).args(["modules", "import", "--from", "https://a.example"]).output().unwrap();
+        inkring(nobody.directory.path()).args(["modules", "import", "--from", "ftp://a.example"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("https is not supported yet"));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("does not begin with http:// or https://"));
 }

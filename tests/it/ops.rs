@@ -12,7 +12,7 @@ use http::Method;
 use inkring::features;
 use inkring::gate::Route;
 use inkring::net::Endpoint;
-use inkring::net::client::Ask;
+use inkring::net::client::{Ask, Remote};
 use serde_json::Value;
 
 use crate::support::{Answer, Client, PATIENCE, Server, inkring, shelled, wait_for};
@@ -58,7 +58,7 @@ impl Operated {
 }
 
 fn ask(plane: &Endpoint, ask: Ask<'_>, host: &str) -> Answer {
-    let mut answer = ask.send(plane, host, PATIENCE).unwrap();
+    let mut answer = ask.send(&Remote::at(plane.clone()).named(host), PATIENCE).unwrap();
     let names = [
         "allow",
         "cache-control",

@@ -18,7 +18,7 @@ use inkring::gate::headers::ASSET;
 use inkring::gate::{
     ApiError, Asset, BodyReceiver, Call, Code, Content, Outcome, Parked, Parking, Reply, Route, Routes,
 };
-use inkring::net::client::Ask;
+use inkring::net::client::{Ask, Remote};
 use inkring::net::{Body, Endpoint, Pace, Response, Source, Take};
 use inkring::observe::LogHandle;
 use inkring::server::Server;
@@ -315,7 +315,7 @@ impl ToyHouse {
 
     /// The value of a sample.
     pub fn metric(&self, sample: &str) -> f64 {
-        let answer = Ask::get("/metrics").send(&self.private, "localhost", PATIENCE).unwrap();
+        let answer = Ask::get("/metrics").send(&Remote::at(self.private.clone()), PATIENCE).unwrap();
         let text = answer.text(1 << 20).unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
         line.map_or(0.0, |value| value.parse().unwrap())

@@ -424,7 +424,7 @@ fn a_command_line_that_cannot_be_meant_is_a_usage_error() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("two"), "one line\nanother").unwrap();
     for (arguments, variables, says) in [
-        (&["smoke", "--base-url", "https://box.example"][..], &[][..], "--base-url: https is not supported"),
+        (&["smoke", "--base-url", "wss://box.example"][..], &[][..], "--base-url: it does not begin with http://"),
         (&["smoke"], &[("BASE_URL", "localhost:8000")], "BASE_URL: it does not begin with http://"),
         (&["smoke", "--user", "a\r\nb"], &[], "--user: a user id for this has"),
         (&["smoke"], &[("SMOKE_COLLAB_ID", "böb")], "SMOKE_COLLAB_ID: a user id for this has"),
@@ -436,7 +436,10 @@ fn a_command_line_that_cannot_be_meant_is_a_usage_error() {
         (&["smoke", "--token-file", "two"], &[], "--token-file: two does not hold a token and nothing else"),
         (&["smoke"], &[("SMOKE_TOKEN", "hunter2 hunter2")], "SMOKE_TOKEN is not a token"),
         (&["smoke", "extra"], &[], "error: unexpected argument"),
-        (&["healthcheck", "--url", "https://box.example"], &[], "--url: https is not supported"),
+        (&["smoke", "--ca", "none"], &[], "--ca: none cannot be read"),
+        (&["healthcheck", "--url", "https://box.example", "--ca", "two"], &[], "--ca: two has no certificate in PEM"),
+        (&["healthcheck", "--ca", "two", "--insecure"], &[], "cannot be used with"),
+        (&["doctor", "--url", "box.example"], &[], "--url: it does not begin with http://"),
         (&["healthcheck", "--url", "http://me:hunter2@box.example"], &[], "--url: it has a name or a password in it"),
     ] {
         let ran = run(directory.path(), arguments, variables);

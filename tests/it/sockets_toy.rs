@@ -10,7 +10,7 @@ use inkring::feature::{Feature, House, Running, ShardParts, StartError};
 use inkring::features;
 use inkring::gate::{Call, Outcome, Route, Routes, Sender};
 use inkring::hub::options::socket_limits;
-use inkring::net::client::Ask;
+use inkring::net::client::{Ask, Remote};
 use inkring::net::socket::Message;
 use inkring::net::{Endpoint, Outgoing, Response, Session, SocketLimits, Ticket};
 use inkring::observe::LogHandle;
@@ -150,7 +150,7 @@ impl ToyServer {
     /// The value of a sample.
     fn metric(&self, sample: &str) -> f64 {
         let private = self.server.private_endpoint().unwrap();
-        let answer = Ask::get("/metrics").send(private, "localhost", PATIENCE);
+        let answer = Ask::get("/metrics").send(&Remote::at(private.clone()), PATIENCE);
         let text = answer.unwrap().text(1 << 20).unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
         line.map_or(0.0, |value| value.parse().unwrap())

@@ -19,7 +19,7 @@ use inkring::feature::{Check, Feature, House, Replacement, Running, Serving, Sha
 use inkring::features;
 use inkring::gate::{self, ApiError, Code, CodeRow, Live, Outcome, Route, Routes};
 use inkring::housekeeper::Task;
-use inkring::net::client::Ask;
+use inkring::net::client::{Ask, Remote};
 use inkring::net::{Endpoint, Response};
 use inkring::observe::LogHandle;
 use inkring::observe::metrics::{self, Counter, Row};
@@ -175,7 +175,7 @@ fn configured(directory: &std::path::Path, says: &str) -> Settings {
 }
 
 fn get(from: &Endpoint, target: &str) -> (u16, String) {
-    let answer = Ask::get(target).send(from, "localhost", Duration::from_secs(10)).unwrap();
+    let answer = Ask::get(target).send(&Remote::at(from.clone()), Duration::from_secs(10)).unwrap();
     (answer.status, answer.text(1 << 20).unwrap())
 }
 
@@ -222,7 +222,7 @@ fn a_feature_is_one_folder_and_one_line() {
         token: None,
     };
     let mut said = Vec::new();
-    let mut smoke = Smoke::begin(Caller::new(trial, public.clone(), "localhost", ""), &mut said);
+    let mut smoke = Smoke::begin(Caller::new(trial, Remote::at(public.clone()), ""), &mut said);
     list.iter().for_each(|feature| (feature.smoke)(&mut smoke));
     assert!(!smoke.end(), "the toy is shy");
     let said = String::from_utf8(said).unwrap();
@@ -230,7 +230,7 @@ fn a_feature_is_one_folder_and_one_line() {
     assert!(steps.starts_with(&["PASS  healthz", "PASS  readyz", "PASS  create-draft"]), "{said}");
     assert!(steps.ends_with(&["PASS  toy", "FAIL  toy-shy", "11 passed, 1 failed"]), "{said}");
     let put = Ask { method: "PUT", ..Ask::get("/toy/ball") };
-    assert_eq!(put.send(&public, "localhost", Duration::from_secs(10)).unwrap().status, 201);
+    assert_eq!(put.send(&Remote::at(public.clone()), Duration::from_secs(10)).unwrap().status, 201);
     let toys = database.query_row("SELECT group_concat(name) FROM toys", (), |row| row.get::<_, String>(0));
     assert_eq!(toys.unwrap(), "ball", "on disk before it is answered");
     database.execute_batch("DROP TABLE toys").unwrap();

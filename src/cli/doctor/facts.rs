@@ -21,7 +21,7 @@ use crate::features::{self, FEATURES};
 use crate::gate::OpenedKeys;
 use crate::hub;
 use crate::net::base_url::own_endpoint;
-use crate::net::client::Ask;
+use crate::net::client::{Ask, Remote};
 use crate::net::options::CONNECTIONS_MAX;
 use crate::plane;
 use crate::server::{CONNECTIONS_DEFAULT_MAX, MemoryPart, memory_bounds};
@@ -460,7 +460,7 @@ fn is_locked(locks: &str, device: u64, inode: u64, pid: &str) -> bool {
 fn running(settings: &Settings, holder: Option<&str>) -> Running {
     let Some(pid) = holder.map(str::to_owned) else { return Running::No };
     let Some(to) = own_endpoint(settings) else { return Running::SomewhereElse { pid } };
-    let answered = Ask::get("/readyz?verbose=1").send(&to, &to.host(), PATIENCE).map_err(|error| error.to_string());
+    let answered = Ask::get("/readyz?verbose=1").send(&Remote::at(to), PATIENCE).map_err(|error| error.to_string());
     match answered
         .and_then(|answer| Ok((answer.status, answer.text(TEXT_MAX_BYTES).map_err(|error| error.to_string())?)))
     {

@@ -11,10 +11,11 @@ use super::super::options::PASSWORD;
 use super::super::records::kinds::{KINDS, Kind};
 use super::listing::{Listing, Next};
 use crate::feature::smoke::{pause, wait_of};
+use crate::feature::trust::Trusting;
 use crate::feature::verb::{self, FOUND_PROBLEMS, Program, fail, misconfigured, print};
-use crate::net::Endpoint;
 use crate::net::base_url::{BaseUrl, own_endpoint};
-use crate::net::client::{Answer, Ask, AskError};
+use crate::net::client::{Answer, Ask, AskError, Remote};
+use crate::net::tls::client::Trust;
 use crate::settings::Settings;
 use crate::text::{cut, visible};
 
@@ -54,24 +55,30 @@ pub(in crate::modules) enum Asked {
                             missing, or the settings are wrong."
     )]
     Import {
-        /// Where the other server is: http://HOST:PORT. https is not supported yet; a tunnel, such as ssh -L, ends at such an address
+        /// Where the other server is: https://HOST or http://HOST:PORT
         #[arg(long, value_name = "URL", value_parser = BaseUrl::parse)]
         from: BaseUrl,
         /// Say what would become of them, and change nothing
         #[arg(long)]
         dry_run: bool,
+        #[command(flatten)]
+        trusting: Trusting,
     },
 }
 
 impl verb::Verb for Verb {
     fn run(self, program: &Program<'_>) -> ExitCode {
-        let Self::Modules(Asked::Import { from, dry_run }) = self;
+        let Self::Modules(Asked::Import { from, dry_run, trusting }) = self;
+        let trust = match trusting.trust() {
+            Ok(trust) => trust,
+            Err(why) => return fail("the command line is wrong", &why, 2),
+        };
         let settings = match (program.settings)() {
             Ok(settings) => settings,
             Err(error) => return misconfigured(&error),
         };
         let mut report = Report::default();
-        let ended = Takeover::begin(&from, &settings, dry_run).and_then(|takeover| takeover.run(&mut report));
+        let ended = Takeover::begin(&from, &trust, &settings, dry_run).and_then(|takeover| takeover.run(&mut report));
         print(&report.text(&from, dry_run));
         match ended {
             Err(error) => fail("it ended early; the same again does the rest", &error, 1),
@@ -104,8 +111,7 @@ enum Ended {
 
 /// One of the two servers.
 struct Side {
-    to: Endpoint,
-    host: String,
+    to: Remote,
     prefix: String,
     /// What is shown there.
     bearer: Option<String>,
@@ -115,7 +121,7 @@ impl Side {
     /// Asks, and waits where it is told to. Only 200 is an answer.
     fn ask(&self, method: &str, target: &str, content_type: &str, body: &[u8]) -> Result<Value, Ended> {
         let target = format!("{}{target}", self.prefix);
-        let what = format!("{method} {target} of {}", self.to);
+        let what = format!("{method} {target} of {}", self.to.endpoint());
         let mut headers: Vec<(&str, &str)> = Vec::new();
         if !body.is_empty() {
             headers.push(("Content-Type", content_type));
@@ -123,7 +129,7 @@ impl Side {
         headers.extend(self.bearer.as_deref().map(|bearer| ("Authorization", bearer)));
         let ask = Ask { method, target: &target, headers: &headers, body };
         loop {
-            let answer = ask.send(&self.to, &self.host, PATIENCE)?;
+            let answer = ask.send(&self.to, PATIENCE)?;
             match wait_of(&answer).filter(|wait| *wait <= WAIT_MAX) {
                 Some(wait) => pause(wait),
                 None => return read(answer, what),
@@ -155,11 +161,11 @@ struct Takeover {
 }
 
 impl Takeover {
-    fn begin(from: &BaseUrl, settings: &Settings, dry_run: bool) -> Result<Self, Ended> {
-        let to = from.endpoint(PATIENCE).map_err(|error| Ended::NoHost(from.to_string(), error))?;
-        let there = Side { to, host: from.authority().to_owned(), prefix: from.prefix().to_owned(), bearer: None };
-        let to = own_endpoint(settings).ok_or(Ended::NoAddress)?;
-        let mut here = Side { host: to.host(), to, prefix: String::new(), bearer: None };
+    fn begin(from: &BaseUrl, trust: &Trust, settings: &Settings, dry_run: bool) -> Result<Self, Ended> {
+        let to = from.remote(trust, PATIENCE).map_err(|error| Ended::NoHost(from.to_string(), error))?;
+        let there = Side { to, prefix: from.prefix().to_owned(), bearer: None };
+        let to = Remote::at(own_endpoint(settings).ok_or(Ended::NoAddress)?);
+        let mut here = Side { to, prefix: String::new(), bearer: None };
         if let Some(password) = settings.text(&PASSWORD) {
             let asked = json!({ "password": password }).to_string();
             let opened = here.ask("POST", "/api/session", "application/json", asked.as_bytes())?;

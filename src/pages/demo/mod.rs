@@ -17,9 +17,9 @@ use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::feature::verb::{self, Program, fail, print};
-use crate::net::Endpoint;
 use crate::net::base_url::BaseUrl;
-use crate::net::client::{Ask, AskError};
+use crate::net::client::{Ask, AskError, Remote};
+use crate::net::tls::client::Trust;
 
 /// What is in it: requests, one after the other. `{day:N}` is so many days from today, `{draft}` the draft that was made last.
 const HOUSEHOLD: &str = include_str!("household.json");
@@ -100,8 +100,8 @@ fn steps() -> Result<Vec<Step>, Ended> {
 }
 
 fn fill(base: &BaseUrl) -> Result<usize, Ended> {
-    let to = base.endpoint(PATIENCE).map_err(|error| Ended::NoHost(base.clone(), error))?;
-    let server = Server { to, host: base.authority(), prefix: base.prefix() };
+    let to = base.remote(&Trust::default(), PATIENCE).map_err(|error| Ended::NoHost(base.clone(), error))?;
+    let server = Server { to, prefix: base.prefix() };
     let status = server.ask("GET", "/api/v1/modules/status", None, None)?;
     let records: i64 =
         status["modules"].as_object().into_iter().flatten().filter_map(|(_, of)| of["records"].as_i64()).sum();
@@ -161,8 +161,7 @@ fn dated(text: &str, today: Date) -> Result<String, Ended> {
 }
 
 struct Server<'a> {
-    to: Endpoint,
-    host: &'a str,
+    to: Remote,
     prefix: &'a str,
 }
 
@@ -176,7 +175,7 @@ impl Server<'_> {
             .into_iter()
             .chain(user.map(|user| ("X-User-Id", user)))
             .collect();
-        let answer = Ask { method, target: &target, headers: &headers, body }.send(&self.to, self.host, PATIENCE)?;
+        let answer = Ask { method, target: &target, headers: &headers, body }.send(&self.to, PATIENCE)?;
         let (status, what) = (answer.status, format!("{method} {target}"));
         let text = answer.text(ANSWER_MAX_BYTES).map_err(|error| Ended::Broken(what.clone(), error))?;
         if !(200..300).contains(&status) {

@@ -5,6 +5,7 @@ pub mod ledger;
 pub mod needs;
 pub mod preload;
 pub mod shell;
+pub mod tls;
 pub mod yjs;
 
 use std::path::Path;

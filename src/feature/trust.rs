@@ -1,0 +1,38 @@
+//! Whom a verb believes that it speaks to the right server over TLS.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::net::tls;
+use crate::net::tls::client::Trust;
+
+/// What is asked for on the command line.
+#[derive(Debug, Default, Args)]
+pub struct Trusting {
+    /// A file with certificates of authorities, in PEM, that may sign that of an https server, besides those of this machine
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Believe any https server, whatever its certificate: for tries only, and said each time
+    #[arg(long, conflicts_with = "ca")]
+    insecure: bool,
+}
+
+impl Trusting {
+    /// What that comes to. Says aloud that nothing is looked at, if that is so.
+    ///
+    /// # Errors
+    /// A sentence about the file.
+    pub fn trust(&self) -> Result<Trust, String> {
+        if self.insecure {
+            let line = "inkring: --insecure: the certificate is not looked at, so whoever is in between can read and change \
+                        everything\n";
+            // Whoever does not read it does so knowingly.
+            let _ = io::stderr().write_all(line.as_bytes());
+            return Ok(Trust::Anybody);
+        }
+        let own = self.ca.as_ref().map(|path| tls::certificates(path).map_err(|why| format!("--ca: {why}")));
+        Ok(Trust::Authorities(own.transpose()?.unwrap_or_default()))
+    }
+}
