@@ -41,7 +41,6 @@ impl Listeners {
         let configured = settings.endpoints(&PUBLIC);
         let public: Vec<Bound> = match inherited.http {
             Some(listener) => {
-                let listener = Listener::Tcp(listener);
                 let address = listener.endpoint().map(|endpoint| endpoint.to_string());
                 log::info!(name = "http", address = address.as_deref(), instead_of = Endpoint::joined(configured); "socket.inherited");
                 vec![Bound { listener, file: None }]

@@ -4,7 +4,6 @@
 //! that is handed its listener needs no right to the network.
 
 use std::env;
-use std::net::TcpListener;
 use std::os::fd::AsFd;
 
 use listenfd::ListenFd;
@@ -23,7 +22,7 @@ const OPS: &str = "ops";
 #[derive(Debug, Default)]
 pub struct Inherited {
     /// The public front door.
-    pub http: Option<TcpListener>,
+    pub http: Option<Listener>,
     /// The private plane.
     pub ops: Option<Listener>,
 }
@@ -72,28 +71,17 @@ impl Inherited {
     }
 
     fn take(&mut self, name: &'static str, index: usize, sockets: &mut ListenFd) -> Result<(), BadSockets> {
-        let kind = |wanted, remedy| BadSockets::Kind { name, wanted, remedy };
+        let (wanted, remedy) = ("a TCP or Unix stream socket", "ListenStream= with a port or a path");
         // What cannot be taken stays open until the process ends, which it is about to.
-        let tcp = sockets.take_tcp_listener(index).ok().flatten();
-        if name == HTTP {
-            let tcp = tcp.ok_or_else(|| kind("a TCP socket", "ListenStream= with a port"))?;
-            return match self.http.replace(listening(name, tcp)?) {
-                None => Ok(()),
-                Some(_) => Err(BadSockets::Twice(name)),
-            };
-        }
-        let socket = match tcp {
+        let socket = match sockets.take_tcp_listener(index).ok().flatten() {
             Some(tcp) => Listener::Tcp(listening(name, tcp)?),
             None => {
                 let unix = sockets.take_unix_listener(index).ok().flatten();
-                let wanted = "a TCP or Unix stream socket";
-                Listener::Unix(listening(
-                    name,
-                    unix.ok_or_else(|| kind(wanted, "ListenStream= with a port or a path"))?,
-                )?)
+                Listener::Unix(listening(name, unix.ok_or(BadSockets::Kind { name, wanted, remedy })?)?)
             }
         };
-        match self.ops.replace(socket) {
+        let place = if name == HTTP { &mut self.http } else { &mut self.ops };
+        match place.replace(socket) {
             None => Ok(()),
             Some(_) => Err(BadSockets::Twice(name)),
         }

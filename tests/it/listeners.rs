@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::support::{Client, Server, inkring};
 
 /// What is answered to this request, head and body.
-fn ask(socket: &Path, request: &str) -> String {
+pub fn ask(socket: &Path, request: &str) -> String {
     let mut stream = UnixStream::connect(socket).unwrap();
     stream.write_all(format!("{request}Host: t\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
     let mut answer = String::new();

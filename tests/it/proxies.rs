@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use inkring::settings::Endpoint;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
@@ -39,9 +40,9 @@ fn free_port() -> u16 {
 }
 
 /// nginx with the shipped file among its own, everything below `directory`.
-fn nginx(program: &Path, directory: &Path, port: u16, server: SocketAddr) -> Command {
+fn nginx(program: &Path, directory: &Path, port: u16, server: &Endpoint) -> Command {
     let mut shipped = read("docs/deploy/nginx.conf");
-    put(&mut shipped, "server 127.0.0.1:8000;", &format!("server {server};"));
+    put(&mut shipped, "\n    server 127.0.0.1:8000;", &format!("\n    server {server};"));
     // Tests speak no TLS.
     put(&mut shipped, "    listen 443 ssl http2;\n", &format!("    listen 127.0.0.1:{port};\n"));
     put(&mut shipped, "    listen [::]:443 ssl http2;\n", "");
@@ -67,9 +68,10 @@ fn nginx(program: &Path, directory: &Path, port: u16, server: SocketAddr) -> Com
 }
 
 /// Caddy with the shipped file behind a line of its own.
-fn caddy(program: &Path, directory: &Path, port: u16, server: SocketAddr) -> Command {
+fn caddy(program: &Path, directory: &Path, port: u16, server: &Endpoint) -> Command {
     let mut shipped = read("docs/deploy/Caddyfile");
-    put(&mut shipped, "reverse_proxy 127.0.0.1:8000 {", &format!("reverse_proxy {server} {{"));
+    let server = server.to_string().replace("unix:", "unix/");
+    put(&mut shipped, "\treverse_proxy 127.0.0.1:8000 {", &format!("\treverse_proxy {server} {{"));
     put(&mut shipped, "\ndrafts.example.org {\n", &format!("\nhttp://:{port} {{\n\tbind 127.0.0.1\n"));
     let text = format!("{{\n\tadmin off\n\tauto_https off\n}}\n{shipped}");
     std::fs::write(directory.join("Caddyfile"), text).unwrap();
@@ -83,6 +85,12 @@ impl Proxied {
     /// One of the two, if it is installed.
     #[track_caller]
     fn by(name: &str, settings: &[(&str, &str)]) -> Option<Self> {
+        Self::reaching(name, settings, |server| Endpoint::Tcp(server.address))
+    }
+
+    /// The same, passing on to this place.
+    #[track_caller]
+    fn reaching(name: &str, settings: &[(&str, &str)], place: impl Fn(&Server) -> Endpoint) -> Option<Self> {
         let Some(program) = needs::proxy(name) else {
             needs::skip(name);
             return None;
@@ -94,7 +102,7 @@ impl Proxied {
         let started = (0..5).find_map(|_| {
             let port = free_port();
             let make = if name == "nginx" { nginx } else { caddy };
-            let mut command = make(&program, directory.path(), port, server.address);
+            let mut command = make(&program, directory.path(), port, &place(&server));
             let log = std::fs::File::create(directory.path().join("log")).unwrap();
             let mut proxy = Process::spawn(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log)).unwrap();
             let address = SocketAddr::from(([127, 0, 0, 1], port));
@@ -229,6 +237,23 @@ fn nginx_as_it_is_shipped_serves_requests_and_sockets_and_lets_no_name_through()
 fn caddy_as_it_is_shipped_serves_requests_and_sockets_and_lets_no_name_through() {
     if let Some(proxied) = Proxied::by("caddy", &[]) {
         assert_served(&proxied);
+    }
+}
+
+#[test]
+fn both_pass_on_to_a_unix_socket_and_are_believed_there() {
+    for name in ["nginx", "caddy"] {
+        let directory = tempfile::tempdir().unwrap();
+        let place = Endpoint::Unix(directory.path().join("http"));
+        let both = format!("127.0.0.1:0,{place}");
+        let settings = [("LISTEN_ADDR", both.as_str()), ("TRUSTED_PROXIES", "unix")];
+        let Some(proxied) = Proxied::reaching(name, &settings, |_| place.clone()) else { continue };
+        let mut client = proxied.connect(CLIENTS[0]);
+        client.request("GET", DRAFTS, &[bearer().header()], b"").expect(200);
+        let (answer, mut socket) = proxied.watch(CLIENTS[0], "d");
+        assert_eq!((answer.status, socket.json()["type"].as_str()), (101, Some("connected")), "{answer:?}");
+        socket.close();
+        assert!(!proxied.server.log().contains("proxy.header_not_trusted"), "{name}");
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,8 +17,10 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::json;
 
 use crate::faults::{limit_files, log_bytes};
+use crate::listeners::ask;
 use crate::repository::{files, read};
 use crate::support::needs::skip;
+use crate::support::process::Process;
 use crate::support::{Client, PATIENCE, Server, hold_writer, inkring, shelled, wait_for};
 
 /// What a shell does to hand its stdin over as the first listening socket.
@@ -314,18 +316,38 @@ fn sockets_without_a_use_stop_the_start_with_a_sentence() {
     };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let tcp = || as_stdin(listener.try_clone().unwrap());
-    let unix = || as_stdin(std::os::unix::net::UnixListener::bind(directory.path().join("s")).unwrap());
+    let datagram = || as_stdin(UnixDatagram::bind(directory.path().join("s")).unwrap());
     let twice = "exec 4<&3; export LISTEN_FDS=2 LISTEN_FDNAMES=http:http";
     for (stdin, before, says) in [
         (tcp(), "export LISTEN_FDNAMES=web", "a socket named \"web\" was handed over; the names are http and ops"),
         (tcp(), twice, "two sockets named http were handed over"),
-        (unix(), "true", "the socket named http that was handed over is not a TCP socket"),
-        (Stdio::null(), "true", "the socket named http that was handed over is not a TCP socket"),
+        (datagram(), "true", "the socket named http that was handed over is not a TCP or Unix stream socket"),
+        (Stdio::null(), "true", "the socket named http that was handed over is not a TCP or Unix stream socket"),
         (as_stdin(TcpStream::connect(listener.local_addr().unwrap()).unwrap()), "true", "Accept=no"),
         (Stdio::null(), "export LISTEN_FDNAMES=ops", "the socket named ops that was handed over is not a TCP or Unix"),
     ] {
         let stderr = said(stdin, before);
         assert!(stderr.contains(says), "{before}: {stderr}");
+    }
+}
+
+#[test]
+fn the_public_door_may_be_a_unix_socket_that_is_handed_over_and_stays_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("http");
+    let listener = UnixListener::bind(&path).unwrap();
+    let server = Server::absent(&[("LISTEN_ADDR", "127.0.0.1:1")]);
+    for _ in 0..2 {
+        let mut command = shelled(&server.command(), HANDS_OVER);
+        command.stdin(as_stdin(listener.try_clone().unwrap())).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut process = Process::spawn(&mut command).unwrap();
+        // Nobody has to wait until it is up: the socket is there.
+        let said = ask(&path, "GET /readyz HTTP/1.1\r\n");
+        assert!(said.starts_with("HTTP/1.1 200 OK\r\n"), "{said}");
+        let pid = Pid::from_raw(i32::try_from(process.id()).unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert_eq!(process.wait(PATIENCE).unwrap().and_then(|status| status.code()), Some(0));
+        assert!(path.exists(), "it is not ours to remove");
     }
 }
 
