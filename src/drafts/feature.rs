@@ -12,7 +12,7 @@ use super::shared::Shared;
 use super::watching::Watching;
 use super::{
     analytics, bounds, card, error, history, insights, invites, newer, oversight, proof, retention, routes, smart_pass,
-    smoke, socket, spent_keys, turns, view, watchers,
+    smoke, socket, spent_keys, tickets, turns, view, watchers,
 };
 use crate::feature::verb::Verbs;
 use crate::feature::{Feature, House, Replacement, Running, Serving, ShardParts, StartError};
@@ -38,6 +38,7 @@ pub static FEATURE: Feature = Feature {
         &analytics::ROUTES,
         &insights::ROUTES,
         &watchers::ROUTES,
+        &tickets::ROUTES,
         &leaving::ROUTES,
         &standing::ROUTES,
         &lease::ROUTES,

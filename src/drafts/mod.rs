@@ -45,6 +45,7 @@ mod smoke;
 mod socket;
 mod spent_keys;
 pub mod store;
+mod tickets;
 mod timeline;
 mod turns;
 mod version;

@@ -22,7 +22,7 @@ use super::replay::{self, Page};
 use super::shared::Shared;
 use super::store::{self, NewDraft};
 use super::version::{self, Known};
-use super::{analytics, card, history, insights, invites, proof, smart_pass, turns, view, watchers};
+use super::{analytics, card, history, insights, invites, proof, smart_pass, tickets, turns, view, watchers};
 use crate::audit::{Entry, Field};
 use crate::feature::ShardParts;
 use crate::gate::validate::{Check, Length};
@@ -60,6 +60,7 @@ pub(super) fn routes(routes: &mut Routes, parts: ShardParts, shared: Shared) {
     analytics::routes(routes, &desk);
     insights::routes(routes, &desk);
     watchers::routes(routes, &desk);
+    tickets::routes(routes, &desk);
     leaving::routes(routes, &desk);
     standing::routes(routes, &desk);
     lease::routes(routes, &desk);

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::audit::{self, Audit};
 use crate::clock::{Clock, Timekeeper};
-use crate::gate::{CodeRow, Revoked, Route, Routes, Traffic, UntrustedProxy};
+use crate::gate::{CodeRow, Revoked, Route, Routes, Tickets, Traffic, UntrustedProxy};
 use crate::housekeeper::Task;
 use crate::hub::{self, Hub, Seats};
 use crate::net::{Endpoint, LoopbackClient};
@@ -183,6 +183,8 @@ pub fn files_of(features: &[&Feature], settings: &Settings) -> Vec<FilesAt> {
 pub struct House {
     /// What says which tokens are revoked.
     pub revoked: Revoked,
+    /// Makes tickets for sockets.
+    pub tickets: Tickets,
     /// Takes changes.
     pub writer: WriterHandle,
     /// Opens connections for a thread of a feature's own, which closes them when it is told to stop ([`Running::stop`]).

@@ -63,8 +63,8 @@ pub use host::{Hosts, is_here};
 pub use identity::options::{KeysError, OpenedKeys, verifies_tokens};
 pub use identity::{
     BadKeys, BadToken, Caller, Claims, Demands, Form, Identity, JTI_MAX_CHARS, KeyFile, Keys, MINT_MAX_HOURS,
-    REVOCATIONS_MAX, Revocation, Revocations, TOKEN_MAX_BYTES, TokenId, USER_ID_MAX_CHARS, Verifier, is_user_id, mint,
-    unverified,
+    REVOCATIONS_MAX, Revocation, Revocations, TICKET_SECONDS, TOKEN_MAX_BYTES, Tickets, TokenId, USER_ID_MAX_CHARS,
+    Verifier, is_user_id, mint, unverified,
 };
 pub use limit::{Limiter, RateLimits, RatePolicy, ReplayMeter};
 pub use live::{Following, Live};

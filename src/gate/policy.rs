@@ -6,7 +6,7 @@ use super::cors::Cors;
 use super::counters::LIMITED_KEYS;
 use super::host::Hosts;
 use super::identity::options::{KEYS_RELOAD, KeysError, OpenedKeys, TRUST_HEADER};
-use super::identity::{Demands, Identity, KeyFile, KeyWatch, Verifier, header_trust};
+use super::identity::{Demands, Identity, KeyFile, KeyWatch, Tickets, Verifier, header_trust};
 use super::limit::{Limiter, RateLimits};
 use super::live::Live;
 use super::options::{ORIGINS, PROXIES};
@@ -58,6 +58,7 @@ impl NewPolicy {
         settings: &Settings,
         places: &[Endpoint],
         counted: Option<&Limiter>,
+        tickets: &Tickets,
         clock: &Clock,
     ) -> Result<Self, PolicyError> {
         let OpenedKeys { keys, file, warning } = OpenedKeys::of(settings)?;
@@ -75,7 +76,7 @@ impl NewPolicy {
         let proxies = settings.networks(&PROXIES).to_vec();
         let policy = Policy {
             cors: Cors::new(settings.origins(&ORIGINS).to_vec()),
-            identity: Identity { trust_user_header: settings.flag(&TRUST_HEADER), verifier },
+            identity: Identity { trust_user_header: settings.flag(&TRUST_HEADER), verifier, tickets: tickets.clone() },
             limiter,
             hosts: Hosts::of(settings),
             trusted_proxy: Box::new(move |peer| match peer {
@@ -93,6 +94,8 @@ impl NewPolicy {
 pub struct Policies {
     /// The policy in force.
     pub policy: Live<Policy>,
+    /// What makes tickets for sockets, whatever the policy.
+    pub tickets: Tickets,
     places: Arc<[Endpoint]>,
     keys: KeyWatch,
     clock: Clock,
@@ -104,10 +107,11 @@ impl Policies {
     /// # Errors
     /// When the keys cannot be used, or strangers could claim any name.
     pub fn new(settings: &Settings, places: Vec<Endpoint>, clock: Clock) -> Result<(Self, Vec<String>), PolicyError> {
-        let NewPolicy { policy, file, warnings } = NewPolicy::of(settings, &places, None, &clock)?;
+        let tickets = Tickets::default();
+        let NewPolicy { policy, file, warnings } = NewPolicy::of(settings, &places, None, &tickets, &clock)?;
         let keys = KeyWatch::default();
         keys.replace(file);
-        Ok((Self { policy: Live::new(policy), places: places.into(), keys, clock }, warnings))
+        Ok((Self { policy: Live::new(policy), tickets, places: places.into(), keys, clock }, warnings))
     }
 
     /// The policy of another configuration.
@@ -115,7 +119,7 @@ impl Policies {
     /// # Errors
     /// When the keys cannot be used, or strangers could claim any name.
     pub fn prepare(&self, settings: &Settings) -> Result<NewPolicy, PolicyError> {
-        NewPolicy::of(settings, &self.places, self.policy.now().limiter.as_ref(), &self.clock)
+        NewPolicy::of(settings, &self.places, self.policy.now().limiter.as_ref(), &self.tickets, &self.clock)
     }
 
     /// Puts a policy in force.

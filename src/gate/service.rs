@@ -25,6 +25,7 @@ use super::receive::Receiving;
 use super::revoked::RevokedHere;
 use super::routes::{Access, Found, Kind, Reads, Routes};
 use super::validate;
+use crate::clock::steady::Reading;
 use crate::clock::{Clock, Timekeeper, Timestamp};
 use crate::net::{self, Answer, Intake, Peer, Reject, Request, RequestId, Response, Ticket};
 use crate::observe::sample::{PATH_MAX_CHARS, Sample};
@@ -241,7 +242,7 @@ impl Gate {
             }
             Access::Socket => {
                 handshake::check(request)?;
-                let now = self.token_time();
+                let now = Reading { wall: self.token_time(), ..self.clock.reading() };
                 let caller = self.policy.identity.establish_socket(request, route.query_token, &self.revoked, now);
                 match &caller {
                     Ok(None) => self.count_auth_failure(&ApiError::unauthorized()),

@@ -27,7 +27,7 @@ use crate::feature::{Serving, ShardParts};
 use crate::gate::headers::PAGE;
 use crate::gate::{
     ApiError, Call, Code, Cors, Gate, Guard, Identity, Live, Outcome, Parking, Places, Policy, Revoked, Route, Routes,
-    UntrustedProxy,
+    Tickets, UntrustedProxy,
 };
 use crate::hub::{Batch, Mailbox, Topics};
 use crate::net::{
@@ -242,7 +242,7 @@ pub fn meant_for_us(call: &Call<'_>, what: &str) -> Result<(), ApiError> {
 fn nobody() -> Live<Policy> {
     Live::new(Policy {
         cors: Cors::new(Vec::new()),
-        identity: Identity { trust_user_header: false, verifier: None },
+        identity: Identity { trust_user_header: false, verifier: None, tickets: Tickets::default() },
         caution: None,
         limiter: None,
         hosts: None,

@@ -67,6 +67,7 @@ impl Engine {
         pool.handle().show(&metrics);
         let house = House {
             revoked: Revoked::default(),
+            tickets: policies.tickets.clone(),
             writer: writer.handle(),
             readers: more_readers,
             pool: pool.handle(),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use inkring::clock::Clock;
 use inkring::feature::ShardParts;
-use inkring::gate::{ApiError, Call, Code, Cors, Gate, Identity, Live, Outcome, Policy, Route, Routes, Times};
+use inkring::gate::{ApiError, Call, Code, Cors, Gate, Identity, Live, Outcome, Policy, Route, Routes, Tickets, Times};
 use inkring::hub::counters::Deliveries;
 use inkring::hub::{Batch, Hub, Topics};
 use inkring::net::{Caps, Door, Front, HeadLimits, Listener, Options, Response, Timeouts};
@@ -126,7 +126,7 @@ impl Toys {
         let door = Door { listeners: vec![Listener::Tcp(listener)], caps: Some(caps) };
         let policy = Live::new(Policy {
             cors: Cors::new(vec![LOCAL.to_owned()]),
-            identity: Identity { trust_user_header: true, verifier: None },
+            identity: Identity { trust_user_header: true, verifier: None, tickets: Tickets::default() },
             limiter: None,
             hosts: None,
             trusted_proxy: Box::new(|_| false),

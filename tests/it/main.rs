@@ -103,5 +103,6 @@ mod sockets_toy;
 mod statements;
 mod support;
 mod systemd;
+mod tickets;
 mod tidy;
 mod toy;

@@ -3,6 +3,7 @@
 use super::bad_token::TOKEN_MAX_BYTES;
 use super::keys::{KEYS_FILE_MAX_BYTES, KEYS_MAX};
 use super::revocations::{JTI_MAX_CHARS, REVOCATIONS_MAX};
+use super::ticket::TICKET_SECONDS;
 use super::token::MINT_MAX_HOURS;
 use super::user::USER_ID_MAX_CHARS;
 use crate::settings::{ACCESS, BoundRow};
@@ -17,6 +18,9 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&ACCESS, "MINT_MAX_HOURS", MINT_MAX_HOURS as u64, "hours")
         .of("The life of a token made by `inkring token mint`.", "refused")
         .tested_by("a_minted_token_is_what_the_server_asks_for"),
+    BoundRow::new(&ACCESS, "TICKET_SECONDS", TICKET_SECONDS, "seconds")
+        .of("The life of a ticket that opens a socket.", "1008 `Token expired`")
+        .tested_by("a_ticket_is_taken_for_its_time_by_whoever_made_it"),
     BoundRow::new(&ACCESS, "REVOCATIONS_MAX", REVOCATIONS_MAX as u64, "revocations")
         .of("Revocations that are in force at once.", "409 `revocations_full`; nothing is revoked")
         .tested_by("so_many_revocations_there_are_and_no_more"),

@@ -9,6 +9,7 @@ pub(super) mod bounds;
 mod keys;
 pub mod options;
 mod revocations;
+mod ticket;
 mod token;
 mod trust;
 mod user;
@@ -19,12 +20,14 @@ pub use bad_token::{BadToken, TOKEN_MAX_BYTES};
 pub(super) use keys::KeyWatch;
 pub use keys::{BadKeys, Form, KeyFile, Keys};
 pub use revocations::{JTI_MAX_CHARS, REVOCATIONS_MAX, Revocation, Revocations, TokenId};
+pub use ticket::{TICKET_SECONDS, Tickets};
 pub use token::{Demands, MINT_MAX_HOURS, Verifier, mint, unverified};
 pub use trust::header_trust;
 pub use user::{Caller, Claims, USER_ID_MAX_CHARS, is_user_id};
 
 use super::error::ApiError;
 use crate::clock::Timestamp;
+use crate::clock::steady::Reading;
 use crate::net::Request;
 use crate::net::http1::Headers;
 use user::user_id_rules;
@@ -41,6 +44,8 @@ pub struct Identity {
     pub trust_user_header: bool,
     /// What verifies tokens; without it they are not looked at.
     pub verifier: Option<Verifier>,
+    /// What sockets are opened with by those whose `X-User-Id` is believed.
+    pub tickets: Tickets,
 }
 
 /// A token as it was sent.
@@ -63,7 +68,8 @@ impl Identity {
 
     /// Who opens a socket with this request. A browser cannot send headers of its own with it, so the token may also be
     /// offered as a protocol or stand in the query, as `access_token` or under the name that the route gives it; of several
-    /// places the first one counts (ruling 13, contract 03 §3.2).
+    /// places the first one counts (ruling 13, contract 03 §3.2). In place of a token there may be a ticket, which is as good as
+    /// `X-User-Id`.
     ///
     /// # Errors
     /// As [`Identity::establish`].
@@ -72,10 +78,17 @@ impl Identity {
         request: &Request<'_>,
         query_token: Option<&str>,
         revoked: &Revocations,
-        now: Timestamp,
+        now: Reading,
     ) -> Result<Option<Caller>, ApiError> {
         let sent = in_header(request).or_else(|| in_protocols(request)).or_else(|| in_query(request, query_token));
-        self.decide(sent, request, revoked, now)
+        if let Some(Ok(token)) = &sent
+            && let Some(ticket) = Tickets::within(token)
+            && self.trust_user_header
+        {
+            let user = self.tickets.user(ticket, now.elapsed)?;
+            return Ok(Some(Caller { user, until: None, claims: None }));
+        }
+        self.decide(sent, request, revoked, now.wall)
     }
 
     fn decide(
@@ -174,10 +187,13 @@ mod tests {
     use jsonwebtoken::{EncodingKey, Header, encode};
     use serde_json::json;
 
+    use std::time::Duration;
+
     use super::*;
     use crate::net::HeadLimits;
     use crate::net::http1::{Decoder, Intake, Step, slots};
 
+    const NOW: Reading = Reading { wall: Timestamp(0), elapsed: Duration::ZERO };
     const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
 
     fn token(user: &str) -> String {
@@ -198,7 +214,7 @@ mod tests {
 
     fn identity(trust_user_header: bool, key: bool) -> Identity {
         let verifier = key.then(|| Verifier::hs256(KEY, Demands::default()));
-        Identity { trust_user_header, verifier }
+        Identity { trust_user_header, verifier, tickets: Tickets::default() }
     }
 
     /// The user, or the status and what the client is told.
@@ -211,7 +227,7 @@ mod tests {
 
     fn on_socket(query: &str, headers: &[&str]) -> Said {
         with(query, headers, |request| {
-            said(identity(true, true).establish_socket(request, None, &Revocations::default(), Timestamp(0)))
+            said(identity(true, true).establish_socket(request, None, &Revocations::default(), NOW))
         })
     }
 
@@ -308,12 +324,7 @@ mod tests {
         // Under another name only where the route says so, and then both count.
         let on_route = |query: &str| {
             let establish = |request: &Request<'_>| {
-                said(identity(true, true).establish_socket(
-                    request,
-                    Some("token"),
-                    &Revocations::default(),
-                    Timestamp(0),
-                ))
+                said(identity(true, true).establish_socket(request, Some("token"), &Revocations::default(), NOW))
             };
             with(query, &["X-User-Id: d"], establish)
         };
@@ -335,7 +346,7 @@ mod tests {
         let found = |trust, key| {
             with(&query, &headers, |request| {
                 let identity = identity(trust, key);
-                let socket = identity.establish_socket(request, None, &Revocations::default(), Timestamp(0));
+                let socket = identity.establish_socket(request, None, &Revocations::default(), NOW);
                 [identity.establish(request, &Revocations::default(), Timestamp(0)), socket].map(said)
             })
         };

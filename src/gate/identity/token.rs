@@ -146,7 +146,7 @@ fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<f64>, BadToken
 }
 
 /// The user: `sub`, or `userId` where there is none (contract 03 §3.2).
-fn subject(claims: &Map<String, Value>) -> Result<String, BadToken> {
+pub(super) fn subject(claims: &Map<String, Value>) -> Result<String, BadToken> {
     match claims.get("sub").or_else(|| claims.get("userId")) {
         None => Err(BadToken::NoSubject),
         Some(Value::String(user)) if user.is_empty() => Err(BadToken::NoSubject),

@@ -6,7 +6,7 @@ import { newKey, watchDraft } from './inkring.js';
 const DRAFTS = '/v1/collab/drafts';
 /** Characters that one segment may have. */
 const SEGMENT_MAX = 500;
-/** How often a page without a token looks for news: a browser sends no name with a socket. */
+/** How often a reader without a name looks for news: sockets are for those who are known. */
 const LOOK_MS = 3_000;
 /** How often a page that is seen asks who watches. */
 const WATCHERS_MS = 20_000;
@@ -264,8 +264,10 @@ async function open(id) {
   let last = Promise.resolve();
   const news = () => (last = last.then(() => read()).catch(complain));
   present(path, watching, () => members().includes(me.name));
-  if (me.token) {
-    watchDraft({ draftId: id, token: me.token, onReread: (_, signal) => read(signal), onEvent: news, onState: (now) => { state.textContent = states[now]; } });
+  if (me.name) {
+    // With a socket a browser sends no name: a ticket speaks for it.
+    const ticket = async () => (await request('POST', '/v1/ws/tickets')).data.data.ticket;
+    watchDraft({ draftId: id, token: me.token ?? ticket, onReread: (_, signal) => read(signal), onEvent: news, onState: (now) => { state.textContent = states[now]; } });
   } else {
     look(path, news, (there) => { state.textContent = there ? states.live : states.waiting; });
   }

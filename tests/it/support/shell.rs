@@ -267,6 +267,8 @@ fn without_chance(value: &Value) -> Value {
                     "age_ms" => json!("<milliseconds>"),
                     // Six digits of a token.
                     "token_hint" => json!("<hint>"),
+                    // Signed, with the time.
+                    "ticket" => json!("<ticket>"),
                     _ => without_chance(value),
                 };
                 (name.clone(), value)
