@@ -4,6 +4,7 @@ use super::Audit;
 use crate::settings::{AUDIT, Kind, Knob, Settings, flag, int};
 
 pub(crate) static ENABLED: Knob = flag(&AUDIT, "AUDIT_ENABLED", "false")
+    .in_production("true")
     .in_status("audit")
     .refusing()
     .guarding_against("nothing records who changed what")

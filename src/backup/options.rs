@@ -7,6 +7,7 @@ use crate::settings::{Knob, OPERATIONS, Settings, int, text};
 use crate::store;
 
 pub(crate) static DIRECTORY: Knob = text(&OPERATIONS, "BACKUP_DIR")
+    .first()
     .refusing()
     .private()
     .meaning("The directory that backups are written to. Without one there are none but those asked for by hand.");

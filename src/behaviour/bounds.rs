@@ -29,7 +29,7 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
         .of("Arrays and objects in each other in a body with events.", "422 `json_invalid`")
         .tested_by("nesting_has_an_end"),
     BoundRow::new(&BEHAVIOUR, "AGENT_MAX_CHARS", AGENT_MAX_CHARS as u64, "characters")
-        .of("A user agent that is kept, whoever says it.", "cut")
+        .of("A user agent that is kept, wherever it comes from.", "cut")
         .tested_by("the_agent_is_the_clients_or_else_the_headers_and_cut_in_either_case"),
     BoundRow::new(&BEHAVIOUR, "LINE_MAX_BYTES", LINE_MAX_BYTES as u64, "bytes")
         .of("A line of the file that is read as an event.", "not read")

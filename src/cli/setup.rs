@@ -339,10 +339,6 @@ fn settings(origins: &[String]) -> String {
          ALLOWED_ORIGINS={origins}\n\
          WS_ALLOWED_ORIGINS={origins}\n\
          \n\
-         RATE_LIMIT_ENABLED=true\n\
-         WS_LIMITS_ENABLED=true\n\
-         AUDIT_ENABLED=true\n\
-         \n\
          # A draft is for its members. With true, everyone who knows its id may read it, without a token: ids stand in\n\
          # addresses, chats and the logs of proxies.\n\
          DRAFTS_PUBLIC_READ=false\n\

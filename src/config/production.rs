@@ -11,7 +11,7 @@ use crate::features;
 use crate::gate::identity::options::{TOKEN_KEYS, TRUST_HEADER};
 use crate::gate::options::ORIGINS;
 use crate::hub::options::{ORIGINS as SOCKET_ORIGINS, any_page_may_open_sockets};
-use crate::settings::{Knob, Origin, Settings, Value};
+use crate::settings::{Knob, Settings};
 use crate::store::options::DATABASE;
 
 /// What strict does not do without.
@@ -57,13 +57,10 @@ pub(super) fn needs(settings: &Settings, sources: &Sources, production: bool) ->
         }
         for knob in features::declared() {
             let (name, Some(without)) = (knob.name, knob.guards_against) else { continue };
-            let guard = settings.of(knob);
-            match (guard.origin, &guard.value) {
-                (_, Value::Flag(true)) => {}
-                (Origin::Default, _) if !sources.has(knob) => missing.push(name),
-                // What was given is no flag, which has been said.
-                (Origin::Default, _) => {}
-                _ => sentences.push(format!("{name}=false in production: {without}; set it to true")),
+            // Production turns it on by itself.
+            let turned_off = settings.of(knob).origin.is_given() && !settings.flag(knob);
+            if turned_off {
+                sentences.push(format!("{name}=false in production: {without}; remove it, or set it to true"));
             }
         }
         if !sources.has(&SOCKET_ORIGINS) {

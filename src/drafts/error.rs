@@ -93,7 +93,7 @@ pub(super) static INVITE_EXPIRED: CodeRow = CodeRow::new("invite_expired", &[Sta
 /// An invitation was accepted.
 pub(super) static INVITE_ACCEPTED: CodeRow = CodeRow::new("invite_accepted", &[StatusCode::CONFLICT])
     .after(Code::NotFound)
-    .meaning("the invitation to be revoked was accepted", "nothing: whoever was invited is a member");
+    .meaning("the invitation to be revoked was accepted", "nothing: the person who was invited is a member");
 
 pub(super) const CODES: &[&CodeRow] = &[
     &RING_REQUIRED,

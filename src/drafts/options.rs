@@ -68,18 +68,25 @@ pub(crate) static CACHE_BYTES: Knob =
         )
         .meaning("How many bytes of rendered drafts each shard keeps in memory. 0 keeps none.");
 
-pub(crate) static SOCKETS_PER_DRAFT: Knob =
-    Knob::new(&SOCKETS, "WS_MAX_SOCKETS_PER_DRAFT", int(1, 1_000_000, "sockets"), "100")
-        .reloading()
-        .after(&hub::options::PER_USER)
-        .at_bound("refused with 1008", "caps_of_drafts_and_users_are_each_of_one_draft_and_one_user")
-        .meaning("How many sockets may watch one draft, when the limits are on.");
+pub(crate) static SOCKETS_PER_DRAFT: Knob = Knob::new(
+    &SOCKETS,
+    "WS_MAX_SOCKETS_PER_DRAFT",
+    int(1, 1_000_000, "sockets"),
+    "100",
+)
+.reloading()
+.after(&hub::options::PER_USER)
+.at_bound("refused with 1008", "caps_of_drafts_and_users_are_each_of_one_draft_and_one_user")
+.meaning(
+    "How many sockets may watch one draft, when the limits are on. Under its older name it holds while they are off, \
+             too, and 0 there is no limit; where both are set, the lower one counts.",
+);
 
 pub(crate) static SOCKETS_CAP: Knob =
     Knob::new(&SOCKETS, "MAX_WS_CONNECTIONS_PER_DRAFT", int(0, 1_000_000, "sockets"), "0")
         .reloading()
         .after(&hub::options::ORIGINS)
-        .at_bound("refused with 1008", "with_the_limits_off_their_caps_are_none")
+        .alias_of(&SOCKETS_PER_DRAFT)
         .meaning("How many sockets may watch one draft whether or not the limits are on. 0 means no limit.");
 
 pub(crate) const KNOBS: &[&Knob] = &[

@@ -11,6 +11,7 @@ pub(crate) static ORIGINS: Knob = Knob::new(
      http://127.0.0.1:5530",
 )
 .also(&["CORS_ORIGINS"])
+.first()
 .required()
 .refusing()
 .reloading()
@@ -20,7 +21,7 @@ pub(crate) static ORIGINS: Knob = Knob::new(
 );
 
 pub(crate) static PROXIES: Knob =
-    Knob::new(&ACCESS, "TRUSTED_PROXIES", Kind::Networks, "").refusing().reloading().meaning(
+    Knob::new(&ACCESS, "TRUSTED_PROXIES", Kind::Networks, "").first().refusing().reloading().meaning(
         "The addresses or networks of reverse proxies in front of this server; unix stands for anyone who calls through a \
          Unix socket. They are exempt from the per-address connection limit, and their X-Forwarded-For or, \
          where they send none, Forwarded is believed.",

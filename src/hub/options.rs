@@ -6,6 +6,7 @@ use crate::net::options::BODY_TIMEOUT;
 use crate::settings::{BoundRow, Kind, Knob, SOCKETS, Settings, flag, int};
 
 pub(crate) static LIMITED: Knob = flag(&SOCKETS, "WS_LIMITS_ENABLED", "false")
+    .in_production("true")
     .in_status("socket_limits")
     .refusing()
     .reloading()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{HeadLimits, Timeouts};
 use crate::settings::{CONNECTIONS, Kind, Knob, SERVER, Settings, int};
 
-pub(crate) static LISTEN: Knob = Knob::new(&SERVER, "LISTEN_ADDR", Kind::Endpoints, "127.0.0.1:8000").refusing().or_port("PORT").meaning(
+pub(crate) static LISTEN: Knob = Knob::new(&SERVER, "LISTEN_ADDR", Kind::Endpoints, "127.0.0.1:8000").first().refusing().or_port("PORT").meaning(
     "Where to listen: IP addresses with a port, and Unix sockets for a reverse proxy on this machine. Port 0 takes any \
      free port. The file of a Unix socket is made at the start, for this user and group (mode 660), and removed at the \
      stop. A listening socket that systemd hands over counts instead of all of them.",

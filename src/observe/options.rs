@@ -7,6 +7,7 @@ use crate::settings::{Kind, Knob, LOGS, Settings};
 
 pub(crate) static LEVEL: Knob =
     Knob::new(&LOGS, "LOG_LEVEL", Kind::Choice(&["off", "error", "warn", "info", "debug", "trace"]), "info")
+        .first()
         .reloading()
         .meaning("The least severe messages that are logged.");
 

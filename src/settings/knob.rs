@@ -89,9 +89,14 @@ pub struct Knob {
     pub default: &'static str,
     /// The default with `ENV=production`, where it is another one.
     pub in_production: Option<&'static str>,
+    /// Whether it is one of the few that a person needs who sets up a server. They are listed before all others.
+    pub first: bool,
+    /// The setting of which this is another name, with rules of its own, which the meaning of that one tells. It is listed
+    /// with that one, and not by itself.
+    pub alias_of: Option<&'static Self>,
     /// Whether a strict configuration must set it explicitly.
     pub required: bool,
-    /// Where a strict configuration for production must turn it on (ruling 5): what is missing while it is off.
+    /// Where a strict configuration for production may not turn it off (ruling 5): what is missing while it is off.
     pub guards_against: Option<&'static str>,
     /// Where a strict configuration for production must set it: while that flag is on.
     pub needed_with: Option<&'static Self>,
@@ -143,6 +148,8 @@ impl Knob {
             kind,
             default,
             in_production: None,
+            first: false,
+            alias_of: None,
             required: false,
             guards_against: None,
             needed_with: None,
@@ -187,7 +194,7 @@ impl Knob {
         Self { after: Some(other), ..self }
     }
 
-    /// One that strict production must turn on, with what is missing while it is off.
+    /// One that strict production may not turn off, with what is missing while it is off.
     #[must_use]
     pub const fn guarding_against(self, what: &'static str) -> Self {
         Self { guards_against: Some(what), ..self }
@@ -221,6 +228,18 @@ impl Knob {
     #[must_use]
     pub const fn or_port(self, name: &'static str) -> Self {
         Self { port: Some(name), ..self }
+    }
+
+    /// One of the few that a person needs who sets up a server.
+    #[must_use]
+    pub const fn first(self) -> Self {
+        Self { first: true, ..self }
+    }
+
+    /// Another name of a setting, with rules of its own.
+    #[must_use]
+    pub const fn alias_of(self, other: &'static Self) -> Self {
+        Self { alias_of: Some(other), ..self }
     }
 
     /// One that strict must be told.

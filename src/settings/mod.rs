@@ -28,9 +28,10 @@ pub use value::{Fraction, MASK, OFF, Secret, Value};
 const PRODUCTION: &str = "production";
 
 pub(crate) static ENVIRONMENT: Knob =
-    Knob::new(&GENERAL, "ENV", Kind::Choice(&["development", PRODUCTION, "test"]), "development").refusing().meaning(
-        "What kind of installation this is. Production logs JSON, stops believing the X-User-Id header unless told \
-         otherwise, wants tokens to expire, and warns about settings that are only safe in development.",
+    Knob::new(&GENERAL, "ENV", Kind::Choice(&["development", PRODUCTION, "test"]), "development").first().refusing().meaning(
+        "What kind of installation this is. Production limits requests and sockets, records changes in the audit log, \
+         logs JSON, does not believe the X-User-Id header (each unless told otherwise), wants tokens to expire, and warns \
+         about settings that are only safe in development.",
     );
 
 pub(crate) static STRICT: Knob = flag(&GENERAL, "CONFIG_STRICT", "false").refusing().meaning(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::settings::{Kind, Knob, STORAGE, int};
 
 pub(crate) static DATABASE: Knob =
-    Knob::new(&STORAGE, "DATABASE_URL", Kind::Database, "sqlite:data/inkring.db").refusing().meaning(
+    Knob::new(&STORAGE, "DATABASE_URL", Kind::Database, "sqlite:data/inkring.db").first().refusing().meaning(
         "The SQLite file that holds everything, as sqlite:PATH. A relative path starts from the directory the server \
          is started in.",
     );

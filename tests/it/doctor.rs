@@ -12,15 +12,12 @@ use serde_json::{Value, json};
 use crate::support::{Server, besides_settings, inkring, shelled};
 
 /// A good configuration for production.
-const GOOD: [(&str, &str); 10] = [
+const GOOD: [(&str, &str); 7] = [
     ("ENV", "production"),
     ("CONFIG_STRICT", "true"),
     ("JWT_SECRET", "7a1f0c5de2b94838b6a0d7c4e19f5a33"),
     ("ALLOWED_ORIGINS", "https://app.example"),
     ("WS_ALLOWED_ORIGINS", "https://app.example"),
-    ("RATE_LIMIT_ENABLED", "true"),
-    ("WS_LIMITS_ENABLED", "true"),
-    ("AUDIT_ENABLED", "true"),
     ("BACKUP_DIR", "backups"),
     ("HOUSEHOLD_PASSWORD", "a heron in the evening mist"),
 ];

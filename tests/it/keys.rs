@@ -19,13 +19,10 @@ use crate::support::{PATIENCE, Server, besides_settings, inkring, wait_for};
 const DRAFTS: &str = "/v1/collab/drafts";
 const SECRET: &str = "TOPSECRET-q7Zk2mWx9RtV4bNs-32-by";
 /// Everything that strict production asks for but a key.
-const PRODUCTION: [(&str, &str); 8] = [
+const PRODUCTION: [(&str, &str); 5] = [
     ("ENV", "production"),
     ("CONFIG_STRICT", "true"),
     ("ALLOWED_ORIGINS", "https://a.example"),
-    ("RATE_LIMIT_ENABLED", "true"),
-    ("AUDIT_ENABLED", "true"),
-    ("WS_LIMITS_ENABLED", "true"),
     ("WS_ALLOWED_ORIGINS", "https://a.example"),
     ("HOUSEHOLD_PASSWORD", "a heron in the evening mist"),
 ];
@@ -255,9 +252,6 @@ fn strict_production_starts_with_all_it_asks_for_and_with_nothing_less() {
     assert_eq!(check(&whole).stdout, "The configuration is good.\n");
     for (left_out, missing) in [
         ("ALLOWED_ORIGINS", "ALLOWED_ORIGINS"),
-        ("RATE_LIMIT_ENABLED", "RATE_LIMIT_ENABLED"),
-        ("AUDIT_ENABLED", "AUDIT_ENABLED"),
-        ("WS_LIMITS_ENABLED", "WS_LIMITS_ENABLED"),
         ("WS_ALLOWED_ORIGINS", "WS_ALLOWED_ORIGINS"),
         ("HOUSEHOLD_PASSWORD", "HOUSEHOLD_PASSWORD"),
         ("JWT_PUBLIC_KEY_FILE", "JWT_SECRET"),
@@ -269,6 +263,52 @@ fn strict_production_starts_with_all_it_asks_for_and_with_nothing_less() {
         assert!(ran.stderr.starts_with(&said), "{}", ran.stderr);
     }
     assert!(std::fs::read_dir(directory.path()).unwrap().next().is_none(), "nothing was made");
+}
+
+#[test]
+fn production_limits_and_records_by_itself_and_says_what_was_turned_off() {
+    const OFF: [(&str, &str); 3] =
+        [("RATE_LIMIT_ENABLED", "false"), ("WS_LIMITS_ENABLED", "false"), ("AUDIT_ENABLED", "false")];
+    let settings = [&PRODUCTION[..], &[("JWT_SECRET", SECRET)]].concat();
+    let tight = [
+        ("CONFIG_STRICT", "false"),
+        ("WS_ALLOWED_ORIGINS", "*"),
+        ("AUTH_TRUST_USER_HEADER", "true"),
+        ("RATE_LIMIT_BURST_DEFAULT", "2"),
+        ("RATE_LIMIT_PER_MINUTE_DEFAULT", "2"),
+        ("WS_MAX_SOCKETS_PER_DRAFT", "1"),
+    ];
+    let server = Server::with(&[&settings[..], &tight].concat());
+    let draft = server.create_draft("alice");
+    let open = || Socket::open(&server, &path(&draft), &[("X-User-Id", "alice")]).1;
+    let _first = open();
+    assert_eq!(open().json()["message"], "Draft socket limit exceeded");
+    let statuses = [(); 3].map(|()| server.get_as("alice", DRAFTS).status);
+    assert_eq!(statuses, [200, 200, 429]);
+    let audited = |server: &Server| {
+        let output = server.command().args(["audit", "export"]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().contains("collab.create_draft")
+    };
+    assert!(audited(&server));
+
+    let off = [&settings[..], &tight, &OFF].concat();
+    let server = Server::with(&off);
+    let draft = server.create_draft("alice");
+    let sockets = [(); 2].map(|()| Socket::open(&server, &path(&draft), &[("X-User-Id", "alice")]).1.json());
+    assert!(sockets.iter().all(|frame| frame["type"] == "connected"), "{sockets:?}");
+    assert_eq!([(); 3].map(|()| server.get_as("alice", DRAFTS).status), [200; 3]);
+    assert!(!audited(&server));
+    let directory = tempfile::tempdir().unwrap();
+    let checked = run(directory.path(), &["check-config"], &off, "");
+    let diagnosed = run(directory.path(), &["doctor"], &off, "").stdout;
+    let strictly = run(directory.path(), &["check-config", "--strict"], &off, "");
+    assert_eq!((checked.code, strictly.code), (0, 3));
+    for (name, _) in OFF {
+        let sentence = format!("{name}=false in production: ");
+        for said in [&server.log(), &checked.stdout, &diagnosed, &strictly.stderr] {
+            assert!(said.contains(&sentence), "{sentence}{said}");
+        }
+    }
 }
 
 /// What a run that ended by itself came to.

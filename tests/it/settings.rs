@@ -18,14 +18,11 @@ use crate::support::{Server, inkring, program};
 const K: &str = "kN7wXq2ZtR9mBv4cLs8dHf3gJp6yTu5eAo";
 
 /// What strict production wants besides a key.
-const STRICT: [(&str, &str); 8] = [
+const STRICT: [(&str, &str); 5] = [
     ("ENV", "production"),
     ("CONFIG_STRICT", "true"),
     ("ALLOWED_ORIGINS", "https://a.example"),
     ("WS_ALLOWED_ORIGINS", "https://a.example"),
-    ("RATE_LIMIT_ENABLED", "true"),
-    ("WS_LIMITS_ENABLED", "true"),
-    ("AUDIT_ENABLED", "true"),
     ("HOUSEHOLD_PASSWORD", "a heron in the evening mist"),
 ];
 
@@ -369,7 +366,7 @@ fn after_setup_the_verbs_find_the_installation_by_themselves() {
     {
         return skip("a file system of its own (unshare --user --mount)");
     }
-    let first = "inkring: settings from /etc/inkring/inkring.env (18) and the environment (0)\n";
+    let first = "inkring: settings from /etc/inkring/inkring.env (15) and the environment (0)\n";
     let checked = bare(&["check-config"], &[]);
     assert_eq!(
         (checked.code, checked.stdout.as_str(), checked.stderr.as_str()),
@@ -394,7 +391,7 @@ fn after_setup_the_verbs_find_the_installation_by_themselves() {
     let Value::Array(findings) = serde_json::from_str(&doctor.stdout).unwrap() else { panic!() };
     let found = findings.iter().find(|finding| finding["check"] == "configuration").unwrap();
     assert_eq!(found["state"], "green", "{found}");
-    assert!(found["found"].as_str().unwrap().contains("/etc/inkring/inkring.env (18)"), "{found}");
+    assert!(found["found"].as_str().unwrap().contains("/etc/inkring/inkring.env (15)"), "{found}");
 
     // A file here comes first, and what is misspelt in the installation's is found.
     write(path, "elsewhere/.env", "SHARDS=2\n");

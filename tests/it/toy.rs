@@ -246,7 +246,7 @@ fn a_feature_is_in_every_generated_page() {
         config::docs::env_example(&knobs)
             .ends_with("# What the toy says. Text on one line. Reloadable.\n#TOY_GREETING=\n")
     );
-    assert!(config::docs::markdown(&knobs).contains("\n## Toys\n"));
+    assert!(config::docs::markdown(&knobs).contains("\n### Toys\n"));
     let rows: Vec<&Row> = features::rows().into_iter().chain(TOY.counters.iter().copied()).collect();
     assert!(metrics::markdown(&rows).contains("\n## Toys\n"));
     assert!(metrics::grafana(&rows).contains("\"title\": \"Does anybody play?\""));

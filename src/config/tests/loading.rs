@@ -124,15 +124,14 @@ fn strict_lists_everything_at_once() {
 }
 
 /// What production has to be told, but for the key.
-const TOLD: [(&str, &str); 7] = [
+const TOLD: [(&str, &str); 4] = [
     ("ENV", "production"),
     ("ALLOWED_ORIGINS", "https://x.example"),
-    ("RATE_LIMIT_ENABLED", "true"),
-    ("AUDIT_ENABLED", "on"),
-    ("WS_LIMITS_ENABLED", "1"),
     ("WS_ALLOWED_ORIGINS", "https://x.example"),
     ("HOUSEHOLD_PASSWORD", "a heron in the evening mist"),
 ];
+/// What production turns on by itself.
+const GUARDS: [&str; 3] = ["RATE_LIMIT_ENABLED", "WS_LIMITS_ENABLED", "AUDIT_ENABLED"];
 /// 32 bytes.
 const KEY: (&str, &str) = ("JWT_SECRET", "7b1f0c5de2a94838b6f0d7c4e19a5a33");
 
@@ -146,8 +145,7 @@ fn production() {
     assert_eq!(loaded.warnings.len(), 2, "{:?}", loaded.warnings);
     assert_eq!(
         loaded.warnings[0],
-        "Missing required configuration: ALLOWED_ORIGINS, JWT_SECRET, RATE_LIMIT_ENABLED, AUDIT_ENABLED, \
-         WS_LIMITS_ENABLED, WS_ALLOWED_ORIGINS, HOUSEHOLD_PASSWORD"
+        "Missing required configuration: ALLOWED_ORIGINS, JWT_SECRET, WS_ALLOWED_ORIGINS, HOUSEHOLD_PASSWORD"
     );
     assert!(loaded.warnings[1].contains("no request can be identified"));
 
@@ -181,8 +179,7 @@ fn strict_production_says_everything_that_is_missing_or_wrong_at_once() {
     let nothing = load(&Sources::from_pairs(&[("ENV", "production")], &[]), true).unwrap_err();
     assert_eq!(
         nothing.to_string(),
-        "Missing required configuration: ALLOWED_ORIGINS, JWT_SECRET, RATE_LIMIT_ENABLED, AUDIT_ENABLED, \
-         WS_LIMITS_ENABLED, WS_ALLOWED_ORIGINS, HOUSEHOLD_PASSWORD\n\
+        "Missing required configuration: ALLOWED_ORIGINS, JWT_SECRET, WS_ALLOWED_ORIGINS, HOUSEHOLD_PASSWORD\n\
          there is no source of identity, so no request can be identified: set JWT_SECRET or \
          JWT_PUBLIC_KEY_FILE or JWT_JWKS_FILE, or, behind a proxy that knows its users, AUTH_TRUST_USER_HEADER=true"
     );
@@ -203,9 +200,9 @@ fn strict_production_says_everything_that_is_missing_or_wrong_at_once() {
         wrong.to_string(),
         format!(
             "SHARDS=many is not a plain decimal number: use 0 to 256 shards\n\
-             Missing required configuration: WS_LIMITS_ENABLED, WS_ALLOWED_ORIGINS, HOUSEHOLD_PASSWORD\n\
+             Missing required configuration: WS_ALLOWED_ORIGINS, HOUSEHOLD_PASSWORD\n\
              ALLOWED_ORIGINS contains *, which lets the pages of any site call this server: list the origins instead\n\
-             RATE_LIMIT_ENABLED=false in production: nobody is kept from asking without end; set it to true\n\
+             RATE_LIMIT_ENABLED=false in production: nobody is kept from asking without end; remove it, or set it to true\n\
              DATABASE_URL={database}: {} is no directory\n\
              JWT_SECRET=******** is shorter than 32 bytes, so anyone who has one token can try out keys until they can \
              sign others: use a longer one, such as `openssl rand -hex 32` makes it",
@@ -218,16 +215,35 @@ fn strict_production_says_everything_that_is_missing_or_wrong_at_once() {
 }
 
 #[test]
+fn production_turns_limits_and_the_audit_log_on_and_strict_does_not_let_them_be_turned_off() {
+    let told = [&TOLD[..], &[KEY]].concat();
+    for name in GUARDS {
+        assert!(!from_env(&[]).unwrap().settings.flag(knob(name)), "{name} is off in development");
+        let loaded = load(&Sources::from_pairs(&told, &[]), true).unwrap();
+        assert_eq!(loaded.settings.of(knob(name)).origin, Origin::ProductionDefault);
+        assert!(loaded.settings.flag(knob(name)), "{name}");
+        // Said again it is no mistake.
+        let said = [&told[..], &[(name, "on")]].concat();
+        assert_eq!(load(&Sources::from_pairs(&said, &[]), true).unwrap().warnings, [""; 0]);
+        // Turned off on purpose: heard, and remarked on; strict refuses it.
+        let off = [&told[..], &[(name, "off")]].concat();
+        let loaded = from_env(&off).unwrap();
+        assert!(!loaded.settings.flag(knob(name)) && loaded.missing.is_empty());
+        let [warning] = &loaded.warnings[..] else { panic!("{:?}", loaded.warnings) };
+        assert!(warning.starts_with(&format!("{name}=false in production: ")), "{warning}");
+        assert_eq!(load(&Sources::from_pairs(&off, &[]), true).unwrap_err().problems, [warning.as_str()]);
+    }
+}
+
+#[test]
 fn what_is_bad_in_production_is_not_missing_as_well() {
     let bad = [
         TOLD[0],
         TOLD[1],
         ("RATE_LIMIT_ENABLED", "maybe"),
-        TOLD[3],
-        TOLD[4],
         ("WS_ALLOWED_ORIGINS", "a.example"),
         ("JWT_SECRET", "\u{1}?"),
-        TOLD[6],
+        TOLD[3],
     ];
     let found = load(&Sources::from_pairs(&bad, &[]), true).unwrap_err().problems;
     assert_eq!(found.len(), 3, "{found:?}");
@@ -354,10 +370,10 @@ fn a_private_plane_that_others_can_reach_wants_a_token() {
 #[test]
 fn strict_production_asks_for_the_password_of_the_household_while_there_are_modules() {
     let missing = |more: &[(&str, &str)]| {
-        let env = [&TOLD[..6], &[KEY], more].concat();
+        let env = [&TOLD[..3], &[KEY], more].concat();
         load(&Sources::from_pairs(&env, &[]), true).map_err(|error| error.to_string()).err()
     };
     assert_eq!(missing(&[]).as_deref(), Some("Missing required configuration: HOUSEHOLD_PASSWORD"));
-    assert_eq!(missing(&[TOLD[6]]), None);
+    assert_eq!(missing(&[TOLD[3]]), None);
     assert_eq!(missing(&[("MODULES_ENABLED", "false")]), None);
 }

@@ -19,7 +19,7 @@ pub(crate) static TRUST_HEADER: Knob = flag(&ACCESS, "AUTH_TRUST_USER_HEADER", "
     );
 
 pub(crate) static SECRET: Knob =
-    secret(&ACCESS, "JWT_SECRET").also(&["CLERK_SECRET_KEY"]).refusing().reloading().meaning(
+    secret(&ACCESS, "JWT_SECRET").first().also(&["CLERK_SECRET_KEY"]).refusing().reloading().meaning(
         "The key that signed tokens (JWT, HS256) are verified with. With one set, an Authorization: Bearer header \
          decides the identity, and X-User-Id counts only without it. At least 32 bytes that nobody can guess, such as \
          openssl rand -hex 32 makes them; others are warned about, and refused in strict mode. Without this and the two settings that follow, tokens are not looked at.",

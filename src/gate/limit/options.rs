@@ -5,6 +5,7 @@ use super::{ADDRESS_FACTOR, RateLimits};
 use crate::settings::{BoundRow, Knob, RATES, Settings, flag, int};
 
 pub(crate) static ENABLED: Knob = flag(&RATES, "RATE_LIMIT_ENABLED", "false")
+    .in_production("true")
     .in_status("rate_limits")
     .refusing()
     .reloading()
