@@ -49,6 +49,9 @@ pub(super) struct Options {
     token_file: Option<PathBuf>,
     #[command(flatten)]
     trusting: Trusting,
+    /// Leave the draft, for you to look at; otherwise it is deleted at the end
+    #[arg(long)]
+    keep: bool,
 }
 
 pub(super) fn run(options: &Options) -> ExitCode {
@@ -108,7 +111,7 @@ fn read(options: &Options, variable: impl Fn(&str) -> Option<std::ffi::OsString>
         }
     };
     let (patience, origin) = (Duration::from_secs_f64(seconds), origin.transpose()?);
-    Ok((base, Trial { user, other, patience, origin, token }))
+    Ok((base, Trial { user, other, patience, origin, token, keep: options.keep }))
 }
 
 /// A text that can be sent as the value of a header: visible ASCII, so that no line can be put in between.

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::feature::smoke::{Caller, SMOKE_ORIGIN, SMOKE_TOKEN, Smoke, brief, shown};
+use crate::feature::smoke::{Caller, Found, NO_CONTENT, SMOKE_ORIGIN, SMOKE_TOKEN, Smoke, brief, shown};
 
-/// Creates a draft, adds a collaborator, appends, watches an append over a WebSocket, and passes the ring. The draft stays.
+/// Creates a draft, adds a collaborator, appends, watches an append over a WebSocket, passes the ring, and deletes the draft,
+/// whatever came of the steps before.
 pub(super) fn smoke(smoke: &mut Smoke<'_>) {
     let draft = smoke.step("create-draft", create_draft);
     let draft = draft.as_deref().map_err(|failed| *failed);
@@ -15,7 +16,15 @@ pub(super) fn smoke(smoke: &mut Smoke<'_>) {
     let _ = smoke.step_after("append", draft, |caller, draft| append(caller, draft, "append"));
     let _ = smoke.step_after("websocket", draft, watch);
     let _ = smoke.step_after("pass-ring", added, pass_ring);
+    smoke.step_if_there(DELETE, |caller| match draft {
+        Err(failed) => Ok(Found::LeftOut(format!("{failed} failed"))),
+        Ok(draft) if caller.trial().keep => Ok(Found::LeftOut(format!("draft {draft} is kept"))),
+        Ok(draft) => delete(caller, draft).map(|()| Found::There),
+    });
 }
+
+/// The step that takes the draft away.
+const DELETE: &str = "delete-draft";
 
 /// Creates a draft with a first segment; its id.
 fn create_draft(caller: &Caller) -> Result<String, String> {
@@ -64,6 +73,14 @@ fn pass_ring(caller: &Caller, draft: &str) -> Result<(), String> {
     let data = change(caller, &format!("/v1/collab/drafts/{draft}/pass-ring"), &body, "pass-ring")?;
     let holder = &data["ring_state"]["current_holder_id"];
     if holder == wanted { Ok(()) } else { Err(format!("expected {wanted} to hold the ring, got {}", shown(holder))) }
+}
+
+/// Deletes the draft, as its creator may.
+fn delete(caller: &Caller, draft: &str) -> Result<(), String> {
+    let target = format!("/v1/collab/drafts/{draft}");
+    caller.ask_for(NO_CONTENT, "DELETE", &target, None, DELETE).map(drop).map_err(|why| {
+        format!("{why}; the draft stays: on the server's machine, inkring draft delete {draft} --yes removes it")
+    })
 }
 
 /// Makes a change; the draft as it is then.

@@ -23,6 +23,8 @@ pub const SMOKE_ORIGIN: &str = "SMOKE_ORIGIN";
 
 /// Of an answer no more is read, and a frame may not be longer.
 pub(crate) const SMOKE_ANSWER_MAX_BYTES: usize = 65_536;
+/// The status of an answer without a body.
+pub const NO_CONTENT: u16 = 204;
 /// As much of a stranger's text as is repeated.
 const SHOWN_CHARS: usize = 200;
 
@@ -33,8 +35,8 @@ pub type Left<T> = Result<T, &'static str>;
 pub enum Found {
     /// It has, and that is as it should be.
     There,
-    /// It has not, for this reason.
-    LeftOut(&'static str),
+    /// It has not, or it is not to be tried, for this reason.
+    LeftOut(String),
 }
 
 /// Takes steps, and says how each went as soon as it is over.
@@ -42,6 +44,8 @@ pub struct Smoke<'a> {
     caller: Caller,
     out: &'a mut dyn Write,
     alive: Left<()>,
+    /// What steps could not take away again: of which step, and a sentence.
+    stays: Vec<String>,
     passed: usize,
     failed: usize,
     skipped: usize,
@@ -50,7 +54,7 @@ pub struct Smoke<'a> {
 impl<'a> Smoke<'a> {
     /// Begins with the first step: whether there is a server. Without one all others are skipped.
     pub fn begin(caller: Caller, out: &'a mut dyn Write) -> Self {
-        let mut smoke = Self { caller, out, alive: Ok(()), passed: 0, failed: 0, skipped: 0 };
+        let mut smoke = Self { caller, out, alive: Ok(()), stays: Vec::new(), passed: 0, failed: 0, skipped: 0 };
         smoke.alive = smoke.step("healthz", |caller| caller.probe("/healthz"));
         smoke
     }
@@ -123,8 +127,16 @@ impl<'a> Smoke<'a> {
         let _ = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
     }
 
-    /// Says how many steps ended how; whether none failed.
+    /// Notes what a step has left on the server and cannot take away: what it is, and how to remove it.
+    pub fn stays(&mut self, step: &str, what: &str) {
+        self.stays.push(format!("{step}: {what}"));
+    }
+
+    /// Says what stays, and how many steps ended how; whether none failed.
     pub fn end(mut self) -> bool {
+        for what in std::mem::take(&mut self.stays) {
+            self.say(format_args!("STAYS {what}"));
+        }
         let Self { passed, failed, skipped, .. } = self;
         let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
         self.say(format_args!("{passed} passed, {failed} failed{skipped}"));
@@ -144,6 +156,8 @@ pub struct Trial {
     pub origin: Option<String>,
     /// What to show, if anything.
     pub token: Option<String>,
+    /// Whether what the steps have made is to stay, for somebody to look at.
+    pub keep: bool,
 }
 
 /// Asks a server, and says in sentences what was wrong with its answers.
@@ -190,7 +204,7 @@ impl Caller {
         self.ask_for(200, method, target, body, step)
     }
 
-    /// The JSON of an answer with this status, in the same way.
+    /// The JSON of an answer with this status, in the same way. No content is null.
     ///
     /// # Errors
     /// When there is no such answer.
@@ -242,6 +256,9 @@ impl Caller {
                 why.push_str(&format!(" (request id {})", brief(&id)));
             }
             return Err(why);
+        }
+        if wanted == NO_CONTENT && text.is_empty() {
+            return Ok(Value::Null);
         }
         serde_json::from_str(&text).map_err(|_| format!("expected JSON, got {}", brief(&text)))
     }

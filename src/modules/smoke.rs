@@ -17,13 +17,13 @@ fn keep(caller: &Caller) -> Result<Found, String> {
     let story = json!({ "title": title, "content": "Made by inkring smoke, which removes it again" });
     let made = match caller.ask("POST", STORIES, Some(&story), STEP) {
         Err(why) if why.contains("404 not_found") => {
-            return Ok(Found::LeftOut("the server has no modules (MODULES_ENABLED=false)"));
+            return Ok(Found::LeftOut("the server has no modules (MODULES_ENABLED=false)".to_owned()));
         }
         Err(why) if why.contains("session_required") => {
-            return Ok(Found::LeftOut("the modules ask for the password of the household"));
+            return Ok(Found::LeftOut("the modules ask for the password of the household".to_owned()));
         }
         Err(why) if why.contains("is inactive") => {
-            return Ok(Found::LeftOut("kazkar is shut down"));
+            return Ok(Found::LeftOut("kazkar is shut down".to_owned()));
         }
         made => made?,
     };

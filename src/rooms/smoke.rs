@@ -19,7 +19,7 @@ fn enter(caller: &Caller) -> Result<Found, String> {
     let mut socket = match caller.open(&format!("/rooms/inkring-{}", caller.name()), "room") {
         // No proxy says it in these words.
         Err(why) if why.contains(NO_SOCKET) => {
-            return Ok(Found::LeftOut("the server has no rooms (ROOMS_ENABLED=false)"));
+            return Ok(Found::LeftOut("the server has no rooms (ROOMS_ENABLED=false)".to_owned()));
         }
         opened => opened?,
     };

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::faults::{limit_files, log_bytes};
 use crate::support::{Server, besides_settings, hold_writer, inkring, wait_for};
 
-const STEPS: [&str; 10] = [
+const STEPS: [&str; 11] = [
     "healthz",
     "readyz",
     "create-draft",
@@ -18,23 +18,22 @@ const STEPS: [&str; 10] = [
     "append",
     "websocket",
     "pass-ring",
+    "delete-draft",
     "event",
     "room",
     "record",
 ];
-const ALL_PASS: [&str; 10] = ["PASS"; 10];
+const ALL_PASS: [&str; 11] = ["PASS"; 11];
 /// Where the modules ask for a password.
-const ALL_BUT_RECORD: [&str; 10] = ["PASS", "PASS", "PASS", "PASS", "PASS", "PASS", "PASS", "PASS", "PASS", "SKIP"];
+const ALL_BUT_RECORD: [&str; 11] =
+    ["PASS", "PASS", "PASS", "PASS", "PASS", "PASS", "PASS", "PASS", "PASS", "PASS", "SKIP"];
 /// All that a real installation turns on.
-const HARDENED: [(&str, &str); 10] = [
+const HARDENED: [(&str, &str); 7] = [
     ("ENV", "production"),
     ("CONFIG_STRICT", "true"),
     ("JWT_SECRET", "q7Zk2mWx9RtV4bNs-for-this-test-alone"),
     ("ALLOWED_ORIGINS", "https://app.example"),
-    ("RATE_LIMIT_ENABLED", "true"),
-    ("WS_LIMITS_ENABLED", "true"),
     ("WS_ALLOWED_ORIGINS", "https://app.example"),
-    ("AUDIT_ENABLED", "true"),
     ("DRAFTS_PUBLIC_READ", "false"),
     ("HOUSEHOLD_PASSWORD", "a heron in the evening mist"),
 ];
@@ -89,18 +88,32 @@ fn line<'a>(lines: &'a str, step: &str) -> &'a str {
 }
 
 #[test]
-fn a_server_with_the_defaults_passes_and_keeps_the_draft() {
-    let server = Server::start();
-    assert_eq!(smoke(server.address, &[], &[]).0, ALL_PASS);
-    let drafts = server.get_as("smoke-user", "/v1/collab/drafts").expect(200);
+fn a_server_with_the_defaults_passes_and_no_draft_stays_but_by_keep() {
+    let mut server = Server::start();
+    let drafts = |server: &Server| server.get_as("smoke-user", "/v1/collab/drafts").expect(200);
+    let (ends, lines) = smoke(server.address, &[], &[]);
+    assert_eq!((ends, &drafts(&server)["count"]), (ALL_PASS.map(str::to_owned).to_vec(), &json!(0)));
+    // An event is what stays, and how it goes is said.
+    let said = line(&lines, "event: one inkring_smoke");
+    let visitor = said.split("--visitor ").nth(1).unwrap().split(' ').next().unwrap();
+    assert!(said.starts_with("STAYS ") && lines.matches("STAYS ").count() == 1, "{lines}");
+
+    let (ends, lines) = smoke(server.address, &["--keep"], &[]);
+    assert_eq!((&ends[..7], &*ends[7]), (&ALL_PASS.map(str::to_owned)[..7], "SKIP"));
+    let drafts = drafts(&server);
     let draft = &drafts["data"][0];
     assert_eq!((&drafts["count"], &draft["title"]), (&json!(1), &json!("Smoke test")));
+    let kept = format!("SKIP  delete-draft: draft {} is kept", draft["draft_id"].as_str().unwrap());
+    assert_eq!(line(&lines, "delete-draft"), kept);
     assert_eq!(draft["ring_state"]["current_holder_id"], "smoke-collab");
     assert_eq!(draft["segments"].as_array().unwrap().len(), 3);
     let asked = server.wait_for_log(|line| line["route"].as_str().is_some_and(|route| route.ends_with("/pass-ring")));
     let id = asked["request_id"].as_str().unwrap();
     let run = id.strip_suffix("-pass-ring").unwrap();
     assert!(run.starts_with("smoke-") && server.log().contains(&format!("{run}-websocket")), "{id}");
+    assert!(server.terminate().success());
+    let erased = server.command().args(["metrics", "erase", "--visitor", visitor]).output().unwrap();
+    assert!(String::from_utf8_lossy(&erased.stdout).contains("lines erased   1\n"), "{erased:?}");
 }
 
 #[test]
@@ -117,7 +130,7 @@ fn the_event_is_kept_and_figures_of_people_are_as_they_were() {
     let first = json!({ "visitor_id": "somebody", "event": "first" });
     assert_eq!(refusing.post_as("alice", "/api/metrics/event", &first).status, 429);
     let (ends, lines) = smoke(refusing.address, &["--timeout", "1"], &[]);
-    assert_eq!((&*ends[7], &*ends[8]), ("FAIL", "PASS"));
+    assert_eq!((&*ends[8], &*ends[9]), ("FAIL", "PASS"));
     assert!(line(&lines, "event").contains("expected 202, got 429 rate_limited"), "{lines}");
 }
 
@@ -125,7 +138,7 @@ fn the_event_is_kept_and_figures_of_people_are_as_they_were() {
 fn a_room_is_entered_and_nothing_is_left_of_it() {
     let server = Server::with(&[("ROOMS_REQUIRE_TOKEN", "true"), ("AUTH_TRUST_USER_HEADER", "false")]);
     let (ends, lines) = smoke(server.address, &[], &[]);
-    assert_eq!(ends[8], "FAIL");
+    assert_eq!(ends[9], "FAIL");
     let said = line(&lines, "room");
     assert!(said.contains("takes only users who are known") && said.contains("SMOKE_TOKEN or --token-file"), "{said}");
 
@@ -136,7 +149,7 @@ fn a_room_is_entered_and_nothing_is_left_of_it() {
     assert_eq!(String::from_utf8(listed.stdout).unwrap(), "{\"rooms\":[]}\n");
     let off = Server::with(&[("ROOMS_ENABLED", "false")]);
     let (ends, lines) = smoke(off.address, &[], &[]);
-    assert_eq!((&ends[..8], &*ends[8], &*ends[9]), (&ALL_PASS.map(str::to_owned)[..8], "SKIP", "PASS"));
+    assert_eq!((&ends[..9], &*ends[9], &*ends[10]), (&ALL_PASS.map(str::to_owned)[..9], "SKIP", "PASS"));
     assert!(line(&lines, "room").contains("no rooms (ROOMS_ENABLED=false)"), "{lines}");
 }
 
@@ -164,10 +177,11 @@ fn a_record_is_kept_and_nothing_is_left_of_it() {
 fn an_option_goes_before_its_variable_and_an_empty_variable_is_none() {
     let server = Server::start();
     let variables = [("SMOKE_USER_ID", "from the variable"), ("SMOKE_COLLAB_ID", "bob & co"), ("SMOKE_TIMEOUT", "")];
-    assert_eq!(smoke(server.address, &["--user", "alice"], &variables).0, ALL_PASS);
+    let kept = ["PASS", "PASS", "PASS", "PASS", "PASS", "PASS", "PASS", "SKIP", "PASS", "PASS", "PASS"];
+    assert_eq!(smoke(server.address, &["--user", "alice", "--keep"], &variables).0, kept);
     let drafts = server.get_as("alice", "/v1/collab/drafts").expect(200);
     assert_eq!(drafts["data"][0]["collaborators"], json!(["bob & co"]));
-    assert_eq!(smoke(server.address, &[], &variables).0, ALL_PASS);
+    assert_eq!(smoke(server.address, &["--keep"], &variables).0, kept);
     assert_eq!(server.get_as("from the variable", "/v1/collab/drafts").expect(200)["count"], 1);
 }
 
@@ -175,7 +189,7 @@ fn an_option_goes_before_its_variable_and_an_empty_variable_is_none() {
 fn a_server_with_everything_on_says_what_it_wants_and_passes_with_it() {
     let server = Server::with(&HARDENED);
     let (ends, lines) = smoke(server.address, &[], &[]);
-    assert_eq!(ends, ["PASS", "PASS", "FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "PASS", "FAIL", "SKIP"]);
+    assert_eq!(ends, ["PASS", "PASS", "FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "PASS", "FAIL", "SKIP"]);
     let said = line(&lines, "create-draft");
     for part in
         ["expected 200, got 401 http_error: Missing Authorization", "SMOKE_TOKEN or --token-file", "(request id smoke-"]
@@ -190,7 +204,7 @@ fn a_server_with_everything_on_says_what_it_wants_and_passes_with_it() {
     let token = String::from_utf8(minted.stdout).unwrap();
     let token = token.trim();
     let (ends, lines) = smoke(server.address, &[], &[("SMOKE_TOKEN", token)]);
-    assert_eq!(ends, ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS", "PASS", "FAIL", "SKIP"]);
+    assert_eq!(ends, ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS", "PASS", "PASS", "FAIL", "SKIP"]);
     let said = line(&lines, "websocket");
     let advice = "ws_limit: Origin not allowed; set SMOKE_ORIGIN or --origin to one of the server's WS_ALLOWED_ORIGINS";
     assert!(said.contains(advice) && !lines.contains(token), "{said}");
@@ -221,7 +235,7 @@ fn who_is_told_to_wait_waits() {
     let slow = [&tight[..], &[("RATE_LIMIT_PER_MINUTE_DEFAULT", "2")]].concat();
     let server = Server::with(&slow);
     let (ends, lines) = smoke(server.address, &["--timeout", "30"], &[]);
-    assert_eq!(ends, ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS", "PASS", "PASS", "PASS"]);
+    assert_eq!(ends, ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS", "PASS", "PASS", "PASS", "PASS"]);
     assert!(line(&lines, "websocket").contains("got 429 rate_limited"), "{lines}");
 }
 
@@ -233,7 +247,7 @@ fn a_server_that_takes_no_changes_is_found_out() {
     let path = format!("/v1/collab/drafts/{draft_id}/segments");
     assert_eq!(server.post_as("alice", &path, &json!({ "content": "x", "idempotency_key": "x" })).status, 503);
     let (ends, lines) = smoke(server.address, &[], &[]);
-    assert_eq!(ends, ["PASS", "FAIL", "FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "PASS", "PASS", "FAIL"]);
+    assert_eq!(ends, ["PASS", "FAIL", "FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "PASS", "PASS", "FAIL"]);
     let said = line(&lines, "readyz");
     assert!(said.contains("got 503 storage_readonly: database read-only"), "{said}");
     assert!(line(&lines, "create-draft").contains("got 503 storage_readonly"), "{lines}");
@@ -254,7 +268,7 @@ fn a_server_that_takes_no_changes_is_found_out() {
 fn nobody_there_fails_once() {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (ends, lines) = smoke(gone, &[], &[]);
-    assert_eq!(ends, ["FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP"]);
+    assert_eq!(ends, ["FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP"]);
     assert!(lines.starts_with(&format!("FAIL  healthz: cannot connect to {gone}: ")), "{lines}");
     let directory = tempfile::tempdir().unwrap();
     for arguments in [&["healthcheck"][..], &["healthcheck", "--url", &format!("http://{gone}")]] {
@@ -315,7 +329,7 @@ fn who_answers_rubbish_is_shown_up_and_harms_nobody() {
             let _ = stream.write_all(reply);
         });
         let (ends, lines) = smoke(address, &["--timeout", "30"], &[]);
-        assert_eq!(ends, ["FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP"]);
+        assert_eq!(ends, ["FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP"]);
         assert!(line(&lines, "healthz").contains(says), "{lines}");
     }
     let mut held = Vec::new();
@@ -361,6 +375,9 @@ fn almost(watch: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
         }
         if body["content"].is_string() {
             segments.push(json!({ "content": body["content"], "segment_order": segments.len() }));
+        }
+        if head.starts_with("DELETE ") {
+            return answer(&mut stream, "204 No Content", "");
         }
         let data = json!({
             "draft_id": "d", "creator_id": "smoke-user", "collaborators": ["smoke-collab"], "segments": segments,
@@ -414,7 +431,11 @@ fn a_socket_that_is_none_fails_alone() {
     ];
     for (address, says, patience) in servers {
         let (ends, lines) = smoke(address, &["--timeout", patience], &[]);
-        assert_eq!(ends, ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS", "PASS", "PASS", "SKIP"], "{lines}");
+        assert_eq!(
+            ends,
+            ["PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS", "PASS", "PASS", "PASS", "SKIP"],
+            "{lines}"
+        );
         assert!(line(&lines, "websocket").contains(says), "{lines}");
     }
 }

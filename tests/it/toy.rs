@@ -220,6 +220,7 @@ fn a_feature_is_one_folder_and_one_line() {
         patience: Duration::from_secs(10),
         origin: None,
         token: None,
+        keep: false,
     };
     let mut said = Vec::new();
     let mut smoke = Smoke::begin(Caller::new(trial, Remote::at(public.clone()), ""), &mut said);
@@ -228,7 +229,7 @@ fn a_feature_is_one_folder_and_one_line() {
     let said = String::from_utf8(said).unwrap();
     let steps: Vec<&str> = said.lines().map(|line| line.split([':', '(']).next().unwrap().trim_end()).collect();
     assert!(steps.starts_with(&["PASS  healthz", "PASS  readyz", "PASS  create-draft"]), "{said}");
-    assert!(steps.ends_with(&["PASS  toy", "FAIL  toy-shy", "11 passed, 1 failed"]), "{said}");
+    assert!(steps.ends_with(&["PASS  toy", "FAIL  toy-shy", "STAYS event", "12 passed, 1 failed"]), "{said}");
     let put = Ask { method: "PUT", ..Ask::get("/toy/ball") };
     assert_eq!(put.send(&Remote::at(public.clone()), Duration::from_secs(10)).unwrap().status, 201);
     let toys = database.query_row("SELECT group_concat(name) FROM toys", (), |row| row.get::<_, String>(0));
