@@ -11,8 +11,8 @@ use crate::clock::Timestamp;
 use crate::feature::doctor::{Diagnosis, Examined};
 use crate::text::{size, span};
 
-/// The timer that asks for backups where the server does not make them by itself, and how often it does.
-const TIMER: &str = "/etc/systemd/system/inkring-backup.timer";
+/// Where the timer is that asks for backups where the server does not make them by itself, and how often it does.
+const TIMERS: [&str; 2] = ["/etc/systemd/system/inkring-backup.timer", "/usr/lib/systemd/system/inkring-backup.timer"];
 const BY_TIMER: Duration = Duration::from_secs(86_400);
 /// A backup that is made by hand should not be forgotten for longer than this.
 const BY_HAND_MAX: Duration = Duration::from_secs(7 * 86_400);
@@ -21,7 +21,7 @@ const BY_HAND_MAX: Duration = Duration::from_secs(7 * 86_400);
 pub(super) fn doctor(examined: &Examined<'_>) -> Vec<Diagnosis> {
     let Examined { settings, now, .. } = examined;
     let Options { directory, every, .. } = Options::of(settings);
-    let every = every.or_else(|| Path::new(TIMER).exists().then_some(BY_TIMER));
+    let every = every.or_else(|| TIMERS.iter().any(|path| Path::new(path).exists()).then_some(BY_TIMER));
     let kept = directory.as_deref().map_or(Kept::Nowhere, |directory| look(directory, *now));
     vec![judge(&kept, every, settings.production(), *now)]
 }

@@ -38,6 +38,10 @@ const UNITS: &[(&str, &str)] = &[
 const PROGRAM: &str = "/usr/local/bin/inkring";
 /// Where units of the administrator are.
 const UNITS_DIRECTORY: &str = "/etc/systemd/system";
+/// Where those of a package are, which go and change with it.
+const PACKAGED_UNITS: &str = "/usr/lib/systemd/system";
+/// Programs below this are a package's.
+const PACKAGED_PROGRAMS: &str = "/usr/bin/";
 /// The settings, which the units hand to the program, and which its verbs find by themselves.
 const SETTINGS: &str = INSTALLED;
 /// The secrets, from where systemd hands them to the service: the setting that each one is, and its file. The settings
@@ -136,8 +140,12 @@ fn set_up(options: &Options) -> Result<String, Failure> {
     let given = named(present.as_deref().unwrap_or_default())?;
     let program = program(&mut target)?;
     for (name, text) in UNITS {
-        let text = text.replace(PROGRAM, &program);
-        target.keep(&format!("{UNITS_DIRECTORY}/{name}"), 0o644, text.as_bytes())?;
+        let (path, packaged) = (format!("{UNITS_DIRECTORY}/{name}"), format!("{PACKAGED_UNITS}/{name}"));
+        if target.place(&packaged).exists() && !target.place(&path).exists() {
+            target.say("left out", &path, &format!(" (it is {packaged})"));
+        } else {
+            target.keep(&path, 0o644, text.replace(PROGRAM, &program).as_bytes())?;
+        }
     }
     for (name, path) in SECRETS {
         match rival(&given, name) {
@@ -410,10 +418,16 @@ fn next_steps(target: &mut Target, options: &Options, program: &str) -> Result<(
             report.push_str(&format!("A token of {user}, good for {TOKEN_HOURS} hours:\n{token}\n"));
         }
     }
-    report.push_str(&format!(
-        "\nTo uninstall:\n  systemctl disable --now {units}\n  rm -r {UNITS_DIRECTORY}/inkring* /etc/inkring \
-         /etc/credstore/inkring.* {program}\n  systemctl daemon-reload\nThe data stays in {STATE} until you remove it.\n"
-    ));
+    if program.starts_with(PACKAGED_PROGRAMS) {
+        report.push_str(&format!(
+            "\nTo uninstall:\n  apt remove inkring\nSettings, secrets and the data in {STATE} stay until you remove them.\n"
+        ));
+    } else {
+        report.push_str(&format!(
+            "\nTo uninstall:\n  systemctl disable --now {units}\n  rm -r {UNITS_DIRECTORY}/inkring* /etc/inkring \
+             /etc/credstore/inkring.* {program}\n  systemctl daemon-reload\nThe data stays in {STATE} until you remove it.\n"
+        ));
+    }
     Ok(())
 }
 

@@ -25,10 +25,10 @@ use crate::support::shell::Shell;
 #[derive(Debug)]
 pub struct Block {
     pub language: String,
-    line: usize,
+    pub line: usize,
     pub text: String,
     /// What a comment above it says to do instead.
-    instead: Option<String>,
+    pub instead: Option<String>,
 }
 
 pub fn blocks(page: &str) -> Vec<Block> {
@@ -242,7 +242,7 @@ fn bounds() -> Vec<[String; 3]> {
 #[test]
 fn every_setting_and_constant_that_is_named_exists() {
     // Names of the system, of the tests and of `inkring smoke`, and one that stands for others.
-    const OTHERS: [&str; 33] = [
+    const OTHERS: [&str; 34] = [
         "BASE_URL",
         "SMOKE_COLLAB_ID",
         "SMOKE_ORIGIN",
@@ -276,6 +276,7 @@ fn every_setting_and_constant_that_is_named_exists() {
         "NOTIFY_SOCKET",
         "WATCHDOG_USEC",
         "WATCHDOG_PID",
+        "HAVE_FDATASYNC",
     ];
     let names = KNOBS.iter().flat_map(|knob| knob.names()).map(str::to_owned);
     let settings: BTreeSet<String> = names.chain(KNOBS.iter().flat_map(|knob| knob.file_names())).collect();

@@ -103,6 +103,7 @@ mod sockets_toy;
 mod statements;
 mod support;
 mod systemd;
+mod tasks;
 mod tickets;
 mod tidy;
 mod toy;

@@ -3,15 +3,43 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use crate::repository::root;
 use crate::support::needs::{program, skip};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_inkring");
 
+/// The package of this build, made once for all tests; none where a program for it is missing.
+pub fn package() -> Option<&'static Path> {
+    static MADE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    MADE.get_or_init(make).as_deref()
+}
+
+fn make() -> Option<PathBuf> {
+    // `cargo test` builds it beside the program.
+    let manual = Path::new(BINARY).with_file_name("examples").join("manual");
+    if !manual.exists() || program(&["dpkg-deb"]).is_none() || program(&["strip"]).is_none() {
+        return None;
+    }
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("package");
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir(&directory).unwrap();
+    let at = |name: &str| directory.join(name);
+    run(Command::new(manual).arg(at("manual")));
+    // A release has no symbols either, and without them it is a quarter as large.
+    run(Command::new("strip").arg("-o").arg(at("inkring")).arg(BINARY));
+    let made = run(Command::new(root().join("packaging/deb"))
+        .arg(at("out"))
+        .env("INKRING_BINARY", at("inkring"))
+        .env("INKRING_MANUAL", at("manual"))
+        .env("INKRING_COMPRESSION", "none"));
+    Some(made.trim().into())
+}
+
 /// Runs a program that has to succeed; what it has said.
 #[track_caller]
-fn run(command: &mut Command) -> String {
+pub fn run(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?}\n{stdout}\n{stderr}");
@@ -26,22 +54,14 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn a_package_is_made_installed_run_and_removed() {
-    // `cargo test` builds it beside the program.
-    let manual = Path::new(BINARY).with_file_name("examples").join("manual");
-    if program(&["dpkg-deb"]).is_none() || !manual.exists() || !rustix::process::geteuid().is_root() {
-        return skip("dpkg-deb, root, and the example `manual`");
-    }
+    let Some(package) = package().filter(|_| rustix::process::geteuid().is_root()) else {
+        return skip("dpkg-deb, strip, root, and the example `manual`");
+    };
     let directory = tempfile::tempdir().unwrap();
     let at = |path: &str| directory.path().join(path);
-    run(Command::new(manual).arg(at("manual")));
-    let made = run(Command::new(root().join("packaging/deb"))
-        .arg(at("out"))
-        .env("INKRING_BINARY", BINARY)
-        .env("INKRING_MANUAL", at("manual"))
-        .env("INKRING_COMPRESSION", "none"));
-    let package = PathBuf::from(made.trim());
-    run(Command::new("sha256sum").arg("--check").arg(format!("{}.sha256", package.display())).current_dir(at("out")));
-    let field = |name: &str| run(Command::new("dpkg-deb").arg("--field").arg(&package).arg(name)).trim().to_owned();
+    let (here, sum) = (package.parent().unwrap(), format!("{}.sha256", package.display()));
+    run(Command::new("sha256sum").arg("--check").arg(sum).current_dir(here));
+    let field = |name: &str| run(Command::new("dpkg-deb").arg("--field").arg(package).arg(name)).trim().to_owned();
     assert_eq!((field("Package"), field("Version")), ("inkring".to_owned(), inkring::version::VERSION.to_owned()));
     assert_eq!(field("Depends"), "", "it needs nothing");
 
@@ -60,14 +80,23 @@ fn a_package_is_made_installed_run_and_removed() {
     assert!(said.contains("/etc/inkring/inkring.env"), "{said}");
     let version = run(Command::new(at("root/usr/bin/inkring")).arg("--version"));
     assert_eq!(version, format!("inkring {}\n", inkring::version::VERSION));
-    let unit = fs::read_to_string(at("root/etc/systemd/system/inkring.service")).unwrap();
-    assert!(unit.contains("ExecStart=/usr/bin/inkring"), "{unit}");
+    let unit = fs::read_to_string(at("root/usr/lib/systemd/system/inkring.service")).unwrap();
+    assert!(unit.contains("ExecStart=/usr/bin/inkring serve") && !unit.contains("/usr/local/bin/inkring"), "{unit}");
     assert!(!at("root/usr/local").exists(), "the units call the program of the package");
-    let names: Vec<String> = files_below(&at("root/usr/share"))
-        .iter()
-        .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
-        .collect();
-    for name in ["inkring.1.gz", "inkring-backup.1.gz", "_inkring", "inkring.fish", "copyright", "OPERATIONS.md"] {
+    assert!(!at("root/etc/systemd").exists(), "an upgrade brings new units");
+    assert!(said.contains("To uninstall:\n  apt remove inkring\n"), "{said}");
+    let names: Vec<String> =
+        files_below(&at("root/usr")).iter().filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect();
+    for name in [
+        "inkring.1.gz",
+        "inkring-backup.1.gz",
+        "_inkring",
+        "inkring.fish",
+        "copyright",
+        "OPERATIONS.md",
+        "inkring.socket",
+        "activated.conf",
+    ] {
         assert!(names.iter().any(|other| other == name), "{name} is not among {names:?}");
     }
 
@@ -78,6 +107,6 @@ fn a_package_is_made_installed_run_and_removed() {
     dpkg(&["--install", &package.display().to_string()]);
     assert_eq!(fs::read_to_string(&settings).unwrap(), changed);
     dpkg(&["--purge", "inkring"]);
-    assert!(!at("root/usr/bin/inkring").exists() && !at("root/etc/systemd/system/inkring.service").exists());
+    assert!(!at("root/usr/bin/inkring").exists() && !at("root/usr/lib/systemd").exists());
     assert_eq!(fs::read_to_string(&settings).unwrap(), changed);
 }

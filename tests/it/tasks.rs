@@ -1,0 +1,146 @@
+//! docs/tasks/: every page is carried out, command by command, where the package is installed on a machine of its own
+//! (`tests/machine/enter`), all of them one after the other.
+//!
+//! - Each `sh` block is run by bash, and has to succeed.
+//! - A `text` block shows what the blocks since the one before have printed: its lines, in this order; `…` stands for anything.
+//! - A comment `<!-- test: … -->` above a block says what to do instead of it: `instead COMMAND` carries out that command, `last`
+//!   carries the block out when all pages are through, `shown` does nothing with it.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use crate::docs::{Block, blocks};
+use crate::packaging::package;
+use crate::repository::{files, read, root};
+use crate::support::needs::{program, skip};
+
+/// The pages in the order in which they are carried out; each finds what those before have left.
+const PAGES: [&str; 10] =
+    ["install", "who-did-what", "scrape", "alerts", "proxy", "upgrade", "roll-back", "restore", "rotate-keys", "move"];
+
+/// Done after the page that installs: something for the others to keep.
+const FILLING: &str = r#"
+curl -sf http://127.0.0.1:8000/v1/collab/drafts -H "Authorization: Bearer $(cat token.txt)" \
+  -H 'Content-Type: application/json' -d '{"title":"The lighthouse","platform":"x"}'
+"#;
+
+/// What runs between two looks at what was printed.
+struct Step {
+    /// Where it stands.
+    name: String,
+    script: String,
+    /// What is to be seen then.
+    shown: String,
+}
+
+/// The steps of a page, and those for the end.
+fn steps(page: &str) -> (Vec<Step>, Vec<Step>) {
+    let (mut steps, mut last): (Vec<Step>, Vec<Step>) = (Vec::new(), Vec::new());
+    let mut closed = true;
+    for Block { language, line, text, instead } in blocks(&read(&format!("docs/tasks/{page}.md"))) {
+        let name = format!("docs/tasks/{page}.md:{line}");
+        let step = |script: String| Step { name: name.clone(), script, shown: String::new() };
+        match (language.as_str(), instead.as_deref()) {
+            (_, Some("shown")) => {}
+            ("sh", Some("last")) => last.push(step(text)),
+            ("sh", instead) => {
+                let script = match instead.map(|said| said.strip_prefix("instead ")) {
+                    None => text,
+                    Some(Some(command)) => command.to_owned(),
+                    Some(None) => panic!("{name}: nobody knows the test comment {instead:?}"),
+                };
+                match steps.last_mut().filter(|_| !closed) {
+                    Some(step) => step.script.push_str(&format!("\n{script}")),
+                    None => steps.push(step(script)),
+                }
+                closed = false;
+            }
+            ("text", None) => {
+                steps.last_mut().unwrap_or_else(|| panic!("{name} shows what nothing has printed")).shown = text;
+                closed = true;
+            }
+            (other, _) => panic!("{name}: nobody tries out a block of {other:?}"),
+        }
+    }
+    (steps, last)
+}
+
+/// The first of these lines that is not to be found in what was printed, behind those before it.
+fn missing<'a>(shown: &'a str, printed: &str) -> Option<&'a str> {
+    let mut lines = printed.lines();
+    shown.lines().find(|wanted| !lines.any(|line| fits(wanted, line)))
+}
+
+/// Whether a line has these pieces, in this order.
+fn fits(wanted: &str, line: &str) -> bool {
+    let mut rest = line;
+    wanted.split('…').all(|piece| match rest.split_once(piece) {
+        Some((_, behind)) => {
+            rest = behind;
+            true
+        }
+        None => false,
+    })
+}
+
+#[test]
+fn every_task_can_be_carried_out_where_the_package_is_installed() {
+    let all: Vec<String> = files("docs/tasks");
+    let mut known: Vec<String> = PAGES.iter().map(|page| format!("docs/tasks/{page}.md")).collect();
+    known.sort();
+    assert_eq!(all, known, "a page that nobody carries out");
+
+    let apart = ["--map-root-user", "--mount", "--net", "--pid", "--fork", "--kill-child"];
+    let allowed = || Command::new("unshare").args(apart).arg("true").stderr(Stdio::null()).status();
+    let programs = ["ip", "curl", "dpkg"].iter().all(|name| program(&[name]).is_some());
+    let Some(package) = package().filter(|_| programs && allowed().is_ok_and(|status| status.success())) else {
+        return skip("dpkg-deb, strip, curl, ip, the example `manual`, and namespaces (unshare)");
+    };
+    let machine = tempfile::tempdir().unwrap();
+    let home = machine.path().join("root");
+    fs::create_dir(&home).unwrap();
+    for path in [package.to_owned(), format!("{}.sha256", package.display()).into()] {
+        fs::copy(&path, home.join(path.file_name().unwrap())).unwrap();
+    }
+
+    let (mut first, mut last) = (Vec::new(), Vec::new());
+    for page in PAGES {
+        let (steps, end) = steps(page);
+        first.extend(steps);
+        last.extend(end);
+        if page == "install" {
+            first.push(Step { name: "filling".to_owned(), script: FILLING.to_owned(), shown: String::new() });
+        }
+    }
+    first.extend(last);
+    let mut script = "set -e\n".to_owned();
+    for (number, step) in first.iter().enumerate() {
+        script.push_str(&format!("cd ~\n{{\n{}\n}} > /out/{number} 2>&1\n", step.script));
+    }
+    fs::write(machine.path().join("script"), script).unwrap();
+    let entered = Command::new("unshare")
+        .args(apart)
+        .arg(root().join("tests/machine/enter"))
+        .arg(machine.path())
+        .stdin(fs::File::open(machine.path().join("script")).unwrap())
+        .output()
+        .unwrap();
+    let printed = |number: usize| fs::read_to_string(machine.path().join(format!("out/{number}")));
+    for (number, step) in first.iter().enumerate() {
+        let text = printed(number).unwrap_or_else(|_| panic!("{}: {entered:?}", step.name));
+        let is_over = number + 1 == first.len() && entered.status.success() || printed(number + 1).is_ok();
+        assert!(is_over, "{} has failed:\n{}\n{text}\n{entered:?}", step.name, step.script);
+        let missing = missing(&step.shown, &text);
+        assert_eq!(missing, None, "{} shows what was not printed:\n{text}", step.name);
+    }
+    assert!(!machine.path().join("usr/bin/inkring").exists(), "removed in the end");
+}
+
+#[test]
+fn what_is_shown_is_looked_for_in_its_order() {
+    let printed = "one 1 ms\ntwo\nthree 3 of 4";
+    assert_eq!(missing("one … ms\nthree … of", printed), None);
+    assert_eq!(missing("two\none", printed), Some("one"));
+    assert_eq!(missing("three … in", printed), Some("three … in"));
+    assert_eq!(missing("two\ntwo", printed), Some("two"));
+}
