@@ -70,7 +70,7 @@ fn judge(seen: Seen, directory: &Path, writable: impl Fn(&Path) -> bool) -> Diag
             "set HOUSEHOLD_PASSWORD, or MODULES_ENABLED=false",
         ),
         false => Diagnosis::green(CHECK, format!("everybody who reaches the server uses them; files in {shown}")),
-        true => Diagnosis::green(CHECK, format!("whoever has the household's password uses them; files in {shown}")),
+        true => Diagnosis::green(CHECK, format!("anyone with the household's password may use them; files in {shown}")),
     }
 }
 
@@ -96,9 +96,9 @@ mod tests {
         let here = tempfile::tempdir().unwrap();
         let (there, good) = (here.path().join("media"), Some("a heron in the evening mist"));
         seeded(seen(false, None), &there, false, Green, "everybody who reaches the server");
-        seeded(seen(false, good), &there, false, Green, "whoever has the household's password");
+        seeded(seen(false, good), &there, false, Green, "anyone with the household's password");
         seeded(seen(true, None), &there, false, Yellow, "no HOUSEHOLD_PASSWORD");
-        seeded(seen(true, good), &there, false, Green, "whoever has the household's password");
+        seeded(seen(true, good), &there, false, Green, "anyone with the household's password");
         seeded(seen(true, Some("short")), &there, false, Red, "has 5 characters");
         let lost = Seen { wrong_zone: Some("why".to_owned()), ..seen(false, None) };
         seeded(lost, &there, false, Red, "why");

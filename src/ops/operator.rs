@@ -35,9 +35,9 @@ pub(super) struct Operator {
 pub(super) const ROUTES: [Route; 6] = [
     Route::public(&Method::GET, "/").does("Show the dashboard"),
     Route::public(&Method::GET, "/audit").does("List the newest rows of the audit log, newest first"),
-    Route::public(&Method::GET, "/log-level").does("Say what is logged"),
+    Route::public(&Method::GET, "/log-level").does("Show the log level"),
     Route::public(&Method::PUT, "/log-level").taking(OPS_BODY_MAX_BYTES).does(
-        "Change what is logged until the next start or reload; the body is one word: `off`, `error`, `warn`, `info`, `debug` \
+        "Change the log level until the next start or reload; the body is one word: `off`, `error`, `warn`, `info`, `debug` \
          or `trace`",
     ),
     Route::public(&Method::GET, "/metrics").does("Show the metrics, in the text format 0.0.4 of Prometheus"),

@@ -51,7 +51,7 @@ CREATE TABLE ring_passes (
 ) STRICT;
 CREATE INDEX ring_passes_by_draft ON ring_passes (draft, id);
 
--- A key is spent by the change it came with, and removed a day later. Scoped by draft, actor and operation (ruling 1).
+-- A key is spent by the change it came with, and removed a day later. Scoped by draft, actor and operation.
 CREATE TABLE idempotency_keys (
     draft      INTEGER NOT NULL REFERENCES drafts (id),
     actor_id   TEXT    NOT NULL,
