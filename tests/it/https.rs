@@ -41,7 +41,7 @@ fn every_step_of_smoke_passes_through_tls_sockets_among_them() {
     let directory = tempfile::tempdir().unwrap();
     let ran = run(directory.path(), &["smoke", "--base-url", &url, "--ca", &authority()], &[]);
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{}", ran.stdout);
-    assert!(ran.stdout.ends_with("10 passed, 0 failed\n"), "{}", ran.stdout);
+    assert!(ran.stdout.ends_with("11 passed, 0 failed\n"), "{}", ran.stdout);
 }
 
 #[test]
