@@ -31,7 +31,8 @@ fn the_dashboard_shows_what_is_and_runs_nothing_of_others() {
     );
     assert!(page.text_of("#server-facts").contains(&operated.server.address.to_string()));
     // Features that have a page are led to.
-    assert_eq!(page.value("document.querySelector('#server-facts a')?.getAttribute('href')"), "/behaviour");
+    let pages = page.value("[...document.querySelectorAll('#pages a')].map((link) => link.getAttribute('href'))");
+    assert_eq!(pages, json!(["/behaviour"]));
 
     // A room has a name that a client chose, too.
     let mut peer = Peer::enter(&operated.server, "/rooms/plan%3Cb%3E");
