@@ -62,7 +62,14 @@ mod tests {
         for (order, user_id) in ["bob", "alice", "carol", "carol", "alice", "dave"].into_iter().enumerate() {
             let order = i64::try_from(order).unwrap();
             let (segment_id, created_at) = (format!("s{order}"), Timestamp(order));
-            authors.take(&Segment { order, segment_id: &segment_id, user_id, content: "", created_at });
+            authors.take(&Segment {
+                order,
+                segment_id: &segment_id,
+                user_id,
+                content: "",
+                created_at,
+                is_redacted: false,
+            });
         }
         let list = authors.into_list();
         let shown: Vec<_> = list.iter().map(|author| (author.user_id.as_str(), author.count)).collect();

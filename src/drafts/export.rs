@@ -234,7 +234,7 @@ fn opening(head: &Head, format: Format, text: &mut String) {
 }
 
 fn push_segment(segment: &Segment<'_>, format: Format, text: &mut String) {
-    let Segment { order, segment_id, user_id, content, created_at } = segment;
+    let Segment { order, segment_id, user_id, content, created_at, .. } = segment;
     let display = display_name(user_id);
     // Writing to a String cannot fail.
     let _ = match format {

@@ -3,6 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
 use super::counters::{self, Counters};
 use super::damage::Damaged;
 use super::openapi::SHEET;
@@ -91,6 +93,10 @@ impl Running for Drafts {
 
     fn operator(&self, shard: &ShardParts, _: &Arc<Serving>, routes: &mut Routes) {
         oversight::routes(routes, shard, &self.shared);
+    }
+
+    fn card(&self) -> Option<(&'static str, Value)> {
+        Some(("drafts", json!({ "watched": self.shared.watching.drafts(), "page": oversight::SHOWN })))
     }
 
     fn tasks(&self, reader: &Rc<Reader>) -> Vec<Task> {

@@ -239,7 +239,14 @@ mod tests {
     use super::*;
 
     fn write(figures: &mut Figures, user_id: &str, content: &str, at: i64) {
-        figures.take_segment(&Segment { order: 0, segment_id: "s", user_id, content, created_at: Timestamp(at) });
+        figures.take_segment(&Segment {
+            order: 0,
+            segment_id: "s",
+            user_id,
+            content,
+            created_at: Timestamp(at),
+            is_redacted: false,
+        });
     }
 
     fn pass(figures: &mut Figures, from_user: &str, to_user: &str, at: i64) {

@@ -165,7 +165,14 @@ mod tests {
         let head = Head::of_alice(if passed { "bob" } else { "alice" });
         let mut figures = Figures::new(&head, Timestamp(now_hours * HOUR_MICROS), 1);
         for user_id in writers {
-            let segment = Segment { order: 0, segment_id: "s", user_id, content: "c", created_at: Timestamp(0) };
+            let segment = Segment {
+                order: 0,
+                segment_id: "s",
+                user_id,
+                content: "c",
+                created_at: Timestamp(0),
+                is_redacted: false,
+            };
             figures.take_segment(&segment);
         }
         if passed {

@@ -568,6 +568,8 @@ pub struct Segment<'r> {
     pub content: &'r str,
     /// When.
     pub created_at: Timestamp,
+    /// Whether its text was taken out.
+    pub is_redacted: bool,
 }
 
 /// Hands `each` the segments with orders in `from..to`.
@@ -582,7 +584,7 @@ pub fn segments(
     mut each: impl FnMut(Segment<'_>),
 ) -> Result<(), Error> {
     let sql = "SELECT segment_order, segment_id, user_id, CASE WHEN redacted = 1 THEN '[redacted]' ELSE content END, \
-               created_at FROM draft_segments WHERE draft = ?1 AND segment_order >= ?2 AND segment_order < ?3 \
+               created_at, redacted FROM draft_segments WHERE draft = ?1 AND segment_order >= ?2 AND segment_order < ?3 \
                ORDER BY segment_order";
     reader.each(sql, &[draft.into(), from.into(), to.into()], |row| {
         each(Segment {
@@ -591,6 +593,7 @@ pub fn segments(
             user_id: row.get(2)?,
             content: row.get(3)?,
             created_at: row.get(4)?,
+            is_redacted: row.get(5)?,
         });
         Ok(())
     })

@@ -453,7 +453,8 @@ mod tests {
         let mut smallest = Vec::new();
         let id = "00000000-0000-4000-8000-000000000000";
         let created_at = Timestamp(0);
-        let segment = store::Segment { order: 0, segment_id: id, user_id: "a", content: "x", created_at };
+        let segment =
+            store::Segment { order: 0, segment_id: id, user_id: "a", content: "x", created_at, is_redacted: false };
         let head = Head { draft_id: id.to_owned(), ..store::head(&reader, "d").unwrap().unwrap() };
         parts::push_segment(&head, &segment, &mut smallest);
         assert!((SEGMENT_BYTES..SEGMENT_BYTES + 50).contains(&smallest.len()), "{}", smallest.len());

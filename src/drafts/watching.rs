@@ -51,6 +51,11 @@ impl Watching {
         }
     }
 
+    /// How many drafts are watched.
+    pub(super) fn drafts(&self) -> usize {
+        self.drafts.lock().len()
+    }
+
     /// This user is no member of the draft any more: where only members may watch, its sockets are told.
     pub(super) fn user_parted(&self, draft_id: &str, user: &str) {
         if self.members_only {

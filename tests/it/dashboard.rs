@@ -32,7 +32,7 @@ fn the_dashboard_shows_what_is_and_runs_nothing_of_others() {
     assert!(page.text_of("#server-facts").contains(&operated.server.address.to_string()));
     // Features that have a page are led to.
     let pages = page.value("[...document.querySelectorAll('#pages a')].map((link) => link.getAttribute('href'))");
-    assert_eq!(pages, json!(["/behaviour"]));
+    assert_eq!(pages, json!(["/dashboard/drafts", "/behaviour"]));
 
     // A room has a name that a client chose, too.
     let mut peer = Peer::enter(&operated.server, "/rooms/plan%3Cb%3E");

@@ -26,6 +26,7 @@ mod drafts_chain;
 mod drafts_deletion;
 mod drafts_invites;
 mod drafts_operator;
+mod drafts_page;
 mod drafts_paging;
 mod drafts_parting;
 mod drafts_smart;

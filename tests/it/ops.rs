@@ -42,7 +42,7 @@ impl Operated {
         Self { server, plane }
     }
 
-    fn ask(&self, method: &str, target: &str, host: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub fn ask(&self, method: &str, target: &str, host: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         ask(&self.plane, Ask { method, target, headers, body }, host)
     }
 

@@ -10,5 +10,5 @@ pub(super) mod store;
 mod token;
 
 pub(super) use invite::{EXPIRES_MAX_HOURS, KEPT_MAX_INVITES, PENDING_MAX_INVITES};
-pub(super) use routes::{ROUTES, routes};
+pub(super) use routes::{ROUTES, routes, told};
 pub(super) use token::Tokens;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::invite::{
     Acceptance, Denial, EXPIRES_HOURS, EXPIRES_MAX_HOURS, Invite, KEPT_MAX_INVITES, PENDING_MAX_INVITES, ROLE, Wanted,
@@ -24,7 +24,7 @@ use crate::drafts::store::{self as drafts, Operation};
 use crate::gate::validate::{Check, ECHO_CHARS, Length};
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes, USER_ID_MAX_CHARS};
 use crate::net::Response;
-use crate::store::{Reader, Tx};
+use crate::store::{Error, Reader, Tx};
 use crate::text::cut;
 
 /// What is served.
@@ -157,17 +157,24 @@ fn list(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     check_user(call, &mut check);
     check.done()?;
     let (draft_id, user) = (call.param("draft_id").to_owned(), call.user.to_owned());
+    let now = desk.shared.house.clock.now();
     let fetch = move |reader: &Reader| {
         // Who is invited is nobody's business but the members', also where anybody may read the draft.
         let head = member(reader, &draft_id, &user, || not_member(&user, &draft_id))?;
-        Ok(store::of_draft(reader, head.row)?)
+        Ok(told(reader, head.row, now)?)
     };
-    let now = desk.shared.house.clock.now();
-    desk.parts.read(call, fetch, move |invites| {
-        let summaries: Vec<_> = invites.iter().map(|invite| invite.summary(now, None)).collect();
+    desk.parts.read(call, fetch, move |summaries| {
         let body = json!({ "success": true, "count": summaries.len(), "data": summaries });
         Ok(Response::json(StatusCode::OK, body.to_string().into_bytes()))
     })
+}
+
+/// All invitations to a draft, as its members see them.
+///
+/// # Errors
+/// When the store fails.
+pub(in crate::drafts) fn told(reader: &Reader, draft: i64, now: Timestamp) -> Result<Vec<Value>, Error> {
+    Ok(store::of_draft(reader, draft)?.iter().map(|invite| json!(invite.summary(now, None))).collect())
 }
 
 fn look(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
@@ -269,7 +276,7 @@ fn check_user(call: &Call<'_>, check: &mut Check) {
     }
 }
 
-fn success(data: &serde_json::Value) -> Response {
+fn success(data: &Value) -> Response {
     let body = json!({ "success": true, "data": data });
     Response::json(StatusCode::OK, body.to_string().into_bytes())
 }

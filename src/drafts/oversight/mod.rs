@@ -1,13 +1,15 @@
-//! What an operator does with drafts: finds them, looks at one, frees a ring that nobody passes on. The same over the private plane
-//! and by the verbs (`inkring draft`), each as one function that takes a reader or a transaction.
+//! What an operator does with drafts: finds them, looks at one, frees a ring that nobody passes on. The same over the private plane,
+//! which has a page for it ([`page`]), and by the verbs (`inkring draft`), each as one function that takes a reader or a transaction.
 
 mod deed;
+mod page;
 mod person;
 mod routes;
 mod store;
 mod verbs;
 mod wanted;
 
+pub(super) use page::SHOWN;
 pub(super) use person::erase;
 pub(super) use routes::{ROUTES, routes};
 pub(super) use verbs::Verb;
@@ -16,6 +18,7 @@ pub(super) use wanted::{DRAFTS_PAGE_MAX, MEMBERS_SHOWN_MAX, SEARCHED_MAX_DRAFTS,
 use serde_json::{Value, json};
 
 use super::access::missing;
+use super::invites;
 use super::model::Head;
 use super::proof::{self, Proof};
 use super::store as drafts;
@@ -52,6 +55,7 @@ fn told(head: &Head) -> Value {
         "segments": head.segments,
         "passes": head.passes,
         "collaborators": head.collaborators,
+        "lease_seconds": head.lease_seconds,
         "version": head.event_seq,
         "created_at": text(head.created_at),
         "passed_at": text(head.passed_at),
@@ -59,24 +63,25 @@ fn told(head: &Head) -> Value {
     })
 }
 
-/// One draft: its members, as many as are shown, and a page of its segments.
+/// One draft at this moment: its members, as many as are shown, its invitations, and a page of its segments.
 ///
 /// # Errors
 /// 404.
-pub(super) fn show(reader: &Reader, draft_id: &str, slice: Slice) -> Result<Value, ApiError> {
+pub(super) fn show(reader: &Reader, draft_id: &str, slice: Slice, now: Timestamp) -> Result<Value, ApiError> {
     reader
-        .snapshot(|reader| shown(reader, draft_id, slice))
+        .snapshot(|reader| shown(reader, draft_id, slice, now))
         .map_err(ApiError::from)?
         .ok_or_else(|| missing(reader, draft_id))
 }
 
-fn shown(reader: &Reader, draft_id: &str, slice: Slice) -> Result<Option<Value>, Error> {
+fn shown(reader: &Reader, draft_id: &str, slice: Slice, now: Timestamp) -> Result<Option<Value>, Error> {
     let Some(head) = drafts::head(reader, draft_id)? else { return Ok(None) };
     let members = store::members(reader, head.row, MEMBERS_SHOWN_MAX)?;
     let members: Vec<Value> = members
         .into_iter()
         .map(|member| json!({ "user_id": member.user_id, "role": member.role, "joined_at": text(member.joined_at) }))
         .collect();
+    let invites = invites::told(reader, head.row, now)?;
     let (from, mut segments) = (slice.after.saturating_add(1), Vec::new());
     drafts::segments(reader, head.row, from, from.saturating_add(slice.limit), |segment| {
         segments.push(json!({
@@ -84,11 +89,14 @@ fn shown(reader: &Reader, draft_id: &str, slice: Slice) -> Result<Option<Value>,
             "segment_id": segment.segment_id,
             "user_id": segment.user_id,
             "content": segment.content,
+            "redacted": segment.is_redacted,
             "created_at": text(segment.created_at),
         }));
     })?;
     let more = from.saturating_add(slice.limit) < head.segments;
-    Ok(Some(json!({ "draft": told(&head), "members": members, "segments": segments, "more": more })))
+    Ok(Some(json!({
+        "draft": told(&head), "members": members, "invites": invites, "segments": segments, "more": more,
+    })))
 }
 
 /// What following the chain of a draft has found ([`proof::verify`]).
@@ -135,7 +143,7 @@ mod tests {
         };
         assert_eq!(titles(&search(None)), ["rare 2"], "the oldest is one too many");
         assert_eq!(titles(&search(Some("d9"))), ["rare 2", "rare 1"]);
-        let shown = show(&reader, "d1", Slice { after: -1, limit: 10 }).unwrap();
+        let shown = show(&reader, "d1", Slice { after: -1, limit: 10 }, Timestamp(0)).unwrap();
         assert_eq!(shown["members"].as_array().unwrap().len() as i64, MEMBERS_SHOWN_MAX);
     }
 }

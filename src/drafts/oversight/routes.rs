@@ -6,6 +6,7 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 
 use super::deed::Deed;
+use super::page::{PAGE, SHOWN};
 use super::{DRAFTS_PAGE_MAX, SEGMENTS_PAGE_MAX, Search, Slice};
 use crate::drafts::change::Change;
 use crate::drafts::shared::Shared;
@@ -25,15 +26,17 @@ pub(super) const SEGMENTS_PAGE: i64 = 50;
 const DEED_BODY_MAX_BYTES: usize = 4096;
 
 /// What is served to the operator.
-pub(in crate::drafts) const ROUTES: [Route; 6] = [
+pub(in crate::drafts) const ROUTES: [Route; 8] = [
+    Route::public(&Method::GET, SHOWN).does("Show the page of drafts"),
     Route::public(&Method::GET, "/drafts").does(
         "List drafts, newest first: in the query `user` is one of their members, `title` a part of their title, `before` the last \
          id of the page before and `limit` how many",
     ),
     Route::public(&Method::GET, "/drafts/{draft_id}").does(
-        "Show a draft, its members, and segments: in the query `segments_after` is the last order of the page before and `limit` \
+        "Show a draft, its members, its invitations, and segments: in the query `segments_after` is the last order of the page before and `limit` \
          how many",
     ),
+    Route::public(&Method::GET, "/drafts/{draft_id}/verify").does("Follow the chain of a draft's hashes, and say where it breaks"),
     Route::public(&Method::POST, "/drafts/{draft_id}/release-ring").does("Have the creator hold the ring of a draft"),
     Route::public(&Method::POST, "/drafts/{draft_id}/remove-member")
         .taking(DEED_BODY_MAX_BYTES)
@@ -46,7 +49,8 @@ pub(in crate::drafts) const ROUTES: [Route; 6] = [
 
 /// Adds them.
 pub(in crate::drafts) fn routes(routes: &mut Routes, parts: &ShardParts, shared: &Shared) {
-    let [to_list, to_show, to_release, to_remove, to_redact, to_delete] = ROUTES;
+    let [to_page, to_list, to_show, to_verify, to_release, to_remove, to_redact, to_delete] = ROUTES;
+    routes.add(to_page, |_| Ok(Outcome::Now(PAGE.answer())));
     let shard = parts.clone();
     routes.add(to_list, move |call| {
         plane::meant_for_us(call, "database")?;
@@ -66,7 +70,19 @@ pub(in crate::drafts) fn routes(routes: &mut Routes, parts: &ShardParts, shared:
             after: number(call, "segments_after", -1, -1, i64::MAX)?,
             limit: number(call, "limit", SEGMENTS_PAGE, 1, SEGMENTS_PAGE_MAX)?,
         };
-        shard.read(call, move |reader| super::show(reader, &draft_id, slice), |said| Ok(answer(&said)))
+        let now = call.clock.now();
+        shard.read(call, move |reader| super::show(reader, &draft_id, slice, now), |said| Ok(answer(&said)))
+    });
+    let (shard, readers) = (parts.clone(), shared.house.readers.clone());
+    routes.add(to_verify, move |call| {
+        plane::meant_for_us(call, "database")?;
+        let (draft_id, readers) = (call.param("draft_id").to_owned(), readers.clone());
+        // All of a draft is read and hashed, however large it is: on a connection of its own, off the shard.
+        let verify = move || {
+            let reader = readers.open().map_err(|error| ApiError::internal(error.to_string()))?;
+            reader.snapshot(|reader| Ok(super::verify(reader, &draft_id)))?
+        };
+        shard.block(call, verify, |said| Ok(answer(&said)))
     });
     let with = |read: fn(&Call<'_>) -> Result<Deed, ApiError>| {
         let (parts, shared) = (parts.clone(), shared.clone());

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::deed::Deed;
 use super::routes::{DRAFTS_PAGE, SEGMENTS_PAGE};
 use super::{DRAFTS_PAGE_MAX, SEGMENTS_PAGE_MAX, Search, Slice, list, show, verify};
+use crate::clock::Clock;
 use crate::drafts::change::Change;
 use crate::drafts::counters::Counters;
 use crate::drafts::model::REASON_MAX_CHARS;
@@ -207,7 +208,7 @@ fn find(door: Door<'_>, search: &Search) -> Result<Value, NotDone> {
 fn look(door: Door<'_>, id: &str, slice: Slice) -> Result<Value, NotDone> {
     let Slice { after, limit } = slice;
     let target = format!("/drafts/{}?limit={limit}&segments_after={after}", escaped(id));
-    door.read(&target, |reader| show(reader, id, slice))
+    door.read(&target, |reader| show(reader, id, slice, Clock::system().now()))
 }
 
 /// Reads the database itself, be it served or not: what is asked is whether the file can be trusted.
@@ -310,6 +311,10 @@ fn page(said: &Value) -> String {
             "member",
             format!("{} ({}, since {})", text(member, "user_id"), text(member, "role"), time(member, "joined_at")),
         );
+    }
+    for invite in said["invites"].as_array().into_iter().flatten() {
+        let [whom, by, status] = ["target_user_id", "created_by_user_id", "status"].map(|name| text(invite, name));
+        line("invited", format!("{whom} ({status}, by {by}, until {})", time(invite, "expires_at")));
     }
     for segment in said["segments"].as_array().into_iter().flatten() {
         let (order, at) = (number(segment, "segment_order"), time(segment, "created_at"));
