@@ -100,8 +100,8 @@ impl Fill {
         drafts::create(tx, &new, "bench")?;
         let content = "x".repeat(500);
         for _ in 0..self.count {
-            let head = drafts::lock_head(tx, &self.draft_id)?.ok_or("no draft")?;
-            drafts::append(tx, &head, &uuid::Uuid::new_v4().to_string(), &content, "bench")?;
+            let mut head = drafts::lock_head(tx, &self.draft_id)?.ok_or("no draft")?;
+            drafts::append(tx, &mut head, &uuid::Uuid::new_v4().to_string(), &content, "bench")?;
         }
         Ok(())
     }
@@ -179,7 +179,7 @@ impl EngineJob {
                 drafts::create(tx, &new, request_id)?;
             }
             Work::Append { content, key } => {
-                let head = drafts::lock_head(tx, &self.draft_id)?.ok_or("no draft")?;
+                let mut head = drafts::lock_head(tx, &self.draft_id)?.ok_or("no draft")?;
                 if drafts::spent_on(tx, head.row, &actor, drafts::Operation::Append, key)?.is_some() {
                     return Err("not a new append".into());
                 }
@@ -187,9 +187,10 @@ impl EngineJob {
                 // As many as the run makes.
                 let room = ring::Room { taken: head.segments, cap: 0 };
                 ring::may_append(ring, &actor, ring.knows(&actor), room).map_err(|_| "not the holder")?;
-                drafts::spend_key(tx, &head, &actor, drafts::Operation::Append, key)?;
                 let segment_id = uuid::Uuid::new_v4().to_string();
-                drafts::append(tx, &head, &segment_id, content, request_id)?;
+                let link = drafts::append(tx, &mut head, &segment_id, content, request_id)?;
+                let spent = drafts::Spent { version: Some(head.event_seq), segment_order: Some(link.order) };
+                drafts::spend_key(tx, head.row, &actor, drafts::Operation::Append, key, spent)?;
             }
         }
         Ok(())

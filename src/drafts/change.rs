@@ -12,7 +12,7 @@ use super::desk::Desk;
 use super::error::{CREATOR_STAYS, DRAFT_LOCKED, LEASE_ACTIVE, LIMIT_EXCEEDED, NO_LEASE, RING_HELD, RING_REQUIRED};
 use super::model::{CHAINED_MAX_SEGMENTS, Head, IDEMPOTENCY_KEY_MAX_CHARS};
 use super::receipt::{self, Made, Receipt};
-use super::ring::{Refusal, Ring};
+use super::ring::{self, Refusal, Ring};
 use super::store::{self, Operation, Spent};
 use super::version::Expected;
 use super::watching::Watching;
@@ -101,30 +101,56 @@ impl Change {
         store::lock_head(tx, &self.draft_id)?.ok_or_else(|| missing(tx, &self.draft_id))
     }
 
-    /// What came of this change if it was made before: its key was spent then. If not, the draft must be as its sender takes it
-    /// to be. This comes before everything that depends on who the sender is.
+    /// The same as the sender takes it to be, for a change without a key.
+    ///
+    /// # Errors
+    /// Those of [`Change::head`]; 412 when it has another version than the sender names.
+    pub(super) fn expected(&self, tx: &mut Tx<'_>) -> Result<Head, ApiError> {
+        let head = self.head(tx)?;
+        self.is_expected(&head).map(|()| head)
+    }
+
+    /// Refuses what is meant for another version of the draft.
     ///
     /// # Errors
     /// 412 when it has another version than the sender names.
-    pub(super) fn replayed(
-        &self,
-        tx: &Tx<'_>,
-        head: &Head,
-        operation: Operation,
-        key: &str,
-    ) -> Result<Option<Made>, ApiError> {
-        match store::spent_on(tx, head.row, &self.actor, operation, key)? {
-            Some(spent) => Ok(Some(Made::Before(self.past_receipt(tx, head, spent)?))),
-            None => self.is_expected(head).map(|()| None),
-        }
-    }
-
-    /// The same for a change without a key.
-    ///
-    /// # Errors
-    /// 412 when the draft has another version than the sender names.
     pub(super) fn is_expected(&self, head: &Head) -> Result<(), ApiError> {
         self.expected.check(head.event_seq)
+    }
+
+    /// Makes a change once, however often it is sent with its key. `rule` refuses it; `make` makes it, notes in the head that the
+    /// version is another one now, and returns the segment that it appended, if it did.
+    ///
+    /// A key that was spent comes before everything that depends on who the sender is, and on what has become of the draft since; it
+    /// is spent last, as a page once touched is written by the commit even if the touch was undone, and a refusal should cost no
+    /// fsync. A change that is about hashes is not made while segments of an older program lack theirs: these get them first.
+    ///
+    /// # Errors
+    /// Those of [`Change::expected`], of `rule` and of `make`.
+    pub(super) fn once(
+        &self,
+        tx: &mut Tx<'_>,
+        (operation, key): (Operation, Option<&str>),
+        rule: impl FnOnce(&Tx<'_>, &Head) -> Result<(), ApiError>,
+        make: impl FnOnce(&mut Tx<'_>, &mut Head) -> Result<Option<Link>, ApiError>,
+    ) -> Result<Made, ApiError> {
+        let mut head = self.head(tx)?;
+        let spent = key.map(|key| store::spent_on(tx, head.row, &self.actor, operation, key)).transpose()?;
+        if let Some(spent) = spent.flatten() {
+            return Ok(Made::Before(self.past_receipt(tx, &head, spent)?));
+        }
+        self.is_expected(&head)?;
+        rule(tx, &head)?;
+        if operation.is_about_hashes() && !store::chain_up(tx, &mut head, CHAINED_MAX_SEGMENTS)? {
+            return Ok(Made::NotYet);
+        }
+        let link = make(tx, &mut head)?;
+        let version = head.event_seq;
+        if let Some(key) = key {
+            let spent = Spent { version: Some(version), segment_order: link.as_ref().map(|link| link.order) };
+            store::spend_key(tx, head.row, &self.actor, operation, key, spent)?;
+        }
+        Ok(Made::Now(self.minimal.then_some(Receipt { version, link })))
     }
 
     /// The receipt for what a key was spent on, if one is wanted; a key of an older program has none, and its draft is answered.
@@ -134,20 +160,17 @@ impl Change {
         Ok(Some(Receipt { version, link }))
     }
 
-    /// This change was made to the draft with this head; `link` is what it appended.
-    pub(super) fn made(&self, head: &Head, link: Option<Link>) -> Made {
-        Made::Now(self.minimal.then(|| Receipt { version: head.event_seq + 1, link }))
-    }
-
-    /// Sees to it that the segments there are have their hashes. False when it takes more than one change: then
-    /// [`Made::NotYet`] came of this one.
-    pub(super) fn is_chained(&self, tx: &mut Tx<'_>, head: &mut Head) -> Result<bool, Error> {
-        store::chain_up(tx, head, CHAINED_MAX_SEGMENTS)
-    }
-
     /// Looked up only when the ring itself does not know.
     pub(super) fn is_member(&self, tx: &Tx<'_>, head: &Head, user: &str) -> Result<bool, Error> {
         Ok(ring_of(head).knows(user) || store::is_member(tx, head.row, user)?)
+    }
+
+    /// Refuses whoever is not the creator.
+    ///
+    /// # Errors
+    /// 403.
+    pub(super) fn may_govern(&self, head: &Head) -> Result<(), ApiError> {
+        ring::may_govern(ring_of(head), &self.actor).map_err(|refusal| self.refused(refusal, ""))
     }
 
     /// The words of contract 01 for a refusal; `other` is the user whom the change is about.

@@ -43,7 +43,7 @@ fn pass_ring_smart(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError
     let change = Change::of(desk, call);
     let cap = desk.shared.options.max_passes;
     let pass = move |tx: &mut Tx<'_>| {
-        let head = change.head(tx)?;
+        let mut head = change.head(tx)?;
         if let Some(kept) = store::result_of(tx, head.row, &change.actor, Operation::SmartPass, &key)? {
             let selection = serde_json::from_str(&kept);
             return Ok((selection.map_err(|error| Error::Damaged(format!("a kept selection: {error}")))?, true));
@@ -59,7 +59,7 @@ fn pass_ring_smart(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError
         let kept = serde_json::to_string(&selection).map_err(|error| Error::Other(error.to_string()))?;
         let to_user = &selection.to_user_id;
         store::spend_key_with(tx, head.row, &change.actor, Operation::SmartPass, &key, &kept)?;
-        store::pass(tx, &head, to_user, &change.request_id)?;
+        store::pass(tx, &mut head, to_user, &change.request_id)?;
         change.count(tx, |metrics| &metrics.passed);
         change.record(tx, "collab.pass_ring", || {
             [

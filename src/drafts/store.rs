@@ -39,6 +39,11 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Whether it adds a hash to the chain, or needs one in the place of a text.
+    pub(super) fn is_about_hashes(self) -> bool {
+        matches!(self, Self::Append | Self::Redact)
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Append => "append_segment",
@@ -156,20 +161,25 @@ pub fn spent_on(tx: &Tx<'_>, draft: i64, actor: &str, operation: Operation, key:
     tx.one(sql, &values, |row| Ok(Spent { version: row.get(0)?, segment_order: row.get(1)? }))
 }
 
-/// Spends an idempotency key on the change that a permitted operation is about to make to the draft. Not before: a page once
-/// touched is written by the commit, even if the touch was undone, and a refusal should cost no fsync.
-pub fn spend_key(tx: &mut Tx<'_>, head: &Head, actor: &str, operation: Operation, key: &str) -> Result<(), Error> {
+/// Spends an idempotency key on a change that was made.
+pub fn spend_key(
+    tx: &mut Tx<'_>,
+    draft: i64,
+    actor: &str,
+    operation: Operation,
+    key: &str,
+    spent: Spent,
+) -> Result<(), Error> {
     let sql = "INSERT INTO idempotency_keys (draft, actor_id, operation, key, created_at, version, segment_order) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    let segment_order = matches!(operation, Operation::Append).then_some(head.segments);
     let values = [
-        head.row.into(),
+        draft.into(),
         actor.into(),
         operation.as_str().into(),
         key.into(),
         tx.now().into(),
-        (head.event_seq + 1).into(),
-        segment_order.into(),
+        spent.version.into(),
+        spent.segment_order.into(),
     ];
     tx.run(sql, &values)
 }
@@ -264,10 +274,11 @@ pub fn create(tx: &mut Tx<'_>, new: &NewDraft, request_id: &str) -> Result<(), E
 }
 
 /// Appends a segment by the holder, to a draft whose segments have their hashes ([`chain_up`]). Its place in the chain.
-pub fn append(tx: &mut Tx<'_>, head: &Head, segment_id: &str, content: &str, request_id: &str) -> Result<Link, Error> {
+pub fn append(tx: &mut Tx<'_>, head: &mut Head, segment_id: &str, content: &str, request_id: &str) -> Result<Link, Error> {
     let link = Link::new(&head.chain, head.segments, segment_id, content);
     insert_segment(tx, head.row, &link, &head.holder_id, content)?;
-    let seq = head.event_seq + 1;
+    head.event_seq += 1;
+    let seq = head.event_seq;
     let update = "UPDATE drafts SET segment_count = segment_count + 1, event_seq = ?2, updated_at = ?3, \
                   chained = segment_count + 1, chain_sha256 = ?4 WHERE id = ?1";
     tx.run(update, &[head.row.into(), seq.into(), tx.now().into(), (&link.chain).into()])?;
@@ -355,15 +366,15 @@ pub fn link(db: &impl Query, draft: i64, order: i64) -> Result<Option<Link>, Err
     })
 }
 
-/// Passes the ring.
-pub fn pass(tx: &mut Tx<'_>, head: &Head, to_user: &str, request_id: &str) -> Result<(), Error> {
+/// Passes the ring. The head has the new version, and says otherwise how it was.
+pub fn pass(tx: &mut Tx<'_>, head: &mut Head, to_user: &str, request_id: &str) -> Result<(), Error> {
     pass_for(tx, head, to_user, None, request_id)
 }
 
 /// The same where the holder did not ask for it: the event says why, in a word.
 pub fn pass_for(
     tx: &mut Tx<'_>,
-    head: &Head,
+    head: &mut Head,
     to_user: &str,
     reason: Option<&'static str>,
     request_id: &str,
@@ -371,7 +382,8 @@ pub fn pass_for(
     let insert = "INSERT INTO ring_passes (draft, from_user, to_user, passed_at) VALUES (?1, ?2, ?3, ?4)";
     let now = tx.now();
     tx.run(insert, &[head.row.into(), (&head.holder_id).into(), to_user.into(), now.into()])?;
-    let seq = head.event_seq + 1;
+    head.event_seq += 1;
+    let seq = head.event_seq;
     let update = "UPDATE drafts SET holder_id = ?2, pass_count = pass_count + 1, event_seq = ?3, passed_at = ?4, \
                   updated_at = ?4 WHERE id = ?1";
     tx.run(update, &[head.row.into(), to_user.into(), seq.into(), now.into()])?;

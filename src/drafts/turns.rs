@@ -8,13 +8,13 @@ use uuid::Uuid;
 
 use super::change::{Change, KEY, check_new_name, ring_of};
 use super::desk::Desk;
-use super::model::{CONTENT_MAX_CHARS, ROLE_MAX_CHARS};
-use super::receipt::Made;
+use super::model::{CONTENT_MAX_CHARS, Head, ROLE_MAX_CHARS};
 use super::ring::{self, Addition, Room};
 use super::store::{self, Operation};
 use crate::audit::Field;
 use crate::gate::validate::{Check, Length};
 use crate::gate::{ApiError, Call, Outcome, Route, Routes, USER_ID_MAX_CHARS};
+use crate::store::Tx;
 
 /// What is served.
 pub(super) const ROUTES: [Route; 3] = [
@@ -50,30 +50,26 @@ fn append_segment(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError>
     let segment_id = Uuid::new_v4().to_string();
     let cap = desk.shared.options.max_segments;
     desk.change(call, Arc::clone(&change.draft_id), move |tx| {
-        let mut head = change.head(tx)?;
-        if let Some(made) = change.replayed(tx, &head, Operation::Append, &key)? {
-            return Ok(made);
-        }
-        let member = change.is_member(tx, &head, &change.actor)?;
-        let room = Room { taken: head.segments, cap };
-        ring::may_append(ring_of(&head), &change.actor, member, room)
-            .and_then(|()| ring::is_open(head.is_locked()))
-            .map_err(|refusal| change.refused(refusal, ""))?;
-        if !change.is_chained(tx, &mut head)? {
-            return Ok(Made::NotYet);
-        }
-        store::spend_key(tx, &head, &change.actor, Operation::Append, &key)?;
-        let link = store::append(tx, &head, &segment_id, &content, &change.request_id)?;
-        change.count(tx, |metrics| &metrics.appended);
-        change.record(tx, "collab.append_segment", || {
-            let chars = i64::try_from(content.chars().count()).unwrap_or(i64::MAX);
-            [
-                ("segment_id", Field::Text(&segment_id)),
-                ("content_len", Field::Number(chars)),
-                ("idempotency_key", Field::Text(&key)),
-            ]
-        })?;
-        Ok(change.made(&head, Some(link)))
+        let rule = |tx: &Tx<'_>, head: &Head| {
+            let member = change.is_member(tx, head, &change.actor)?;
+            let room = Room { taken: head.segments, cap };
+            ring::may_append(ring_of(head), &change.actor, member, room)
+                .and_then(|()| ring::is_open(head.is_locked()))
+                .map_err(|refusal| change.refused(refusal, ""))
+        };
+        change.once(tx, (Operation::Append, Some(&key)), rule, |tx, head| {
+            let link = store::append(tx, head, &segment_id, &content, &change.request_id)?;
+            change.count(tx, |metrics| &metrics.appended);
+            change.record(tx, "collab.append_segment", || {
+                let chars = i64::try_from(content.chars().count()).unwrap_or(i64::MAX);
+                [
+                    ("segment_id", Field::Text(&segment_id)),
+                    ("content_len", Field::Number(chars)),
+                    ("idempotency_key", Field::Text(&key)),
+                ]
+            })?;
+            Ok(Some(link))
+        })
     })
 }
 
@@ -86,25 +82,24 @@ fn pass_ring(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let change = Change::of(desk, call);
     let cap = desk.shared.options.max_passes;
     desk.change(call, Arc::clone(&change.draft_id), move |tx| {
-        let head = change.head(tx)?;
-        if let Some(made) = change.replayed(tx, &head, Operation::Pass, &key)? {
-            return Ok(made);
-        }
-        let member = change.is_member(tx, &head, &to_user)?;
-        let room = Room { taken: head.passes, cap };
-        ring::may_pass(ring_of(&head), &change.actor, member, room)
-            .map_err(|refusal| change.refused(refusal, &to_user))?;
-        store::spend_key(tx, &head, &change.actor, Operation::Pass, &key)?;
-        store::pass(tx, &head, &to_user, &change.request_id)?;
-        change.count(tx, |metrics| &metrics.passed);
-        change.record(tx, "collab.pass_ring", || {
-            [
-                ("from_user_id", Field::Text(&head.holder_id)),
-                ("to_user_id", Field::Text(&to_user)),
-                ("idempotency_key", Field::Text(&key)),
-            ]
-        })?;
-        Ok(change.made(&head, None))
+        let rule = |tx: &Tx<'_>, head: &Head| {
+            let member = change.is_member(tx, head, &to_user)?;
+            let room = Room { taken: head.passes, cap };
+            ring::may_pass(ring_of(head), &change.actor, member, room)
+                .map_err(|refusal| change.refused(refusal, &to_user))
+        };
+        change.once(tx, (Operation::Pass, Some(&key)), rule, |tx, head| {
+            store::pass(tx, head, &to_user, &change.request_id)?;
+            change.count(tx, |metrics| &metrics.passed);
+            change.record(tx, "collab.pass_ring", || {
+                [
+                    ("from_user_id", Field::Text(&head.holder_id)),
+                    ("to_user_id", Field::Text(&to_user)),
+                    ("idempotency_key", Field::Text(&key)),
+                ]
+            })?;
+            Ok(None)
+        })
     })
 }
 
@@ -119,8 +114,7 @@ fn add_collaborator(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiErro
     let change = Change::of(desk, call);
     let cap = desk.shared.options.max_collaborators;
     desk.change(call, Arc::clone(&change.draft_id), move |tx| {
-        let head = change.head(tx)?;
-        change.is_expected(&head)?;
+        let head = change.expected(tx)?;
         let member = change.is_member(tx, &head, &user)?;
         let room = Room { taken: head.collaborators, cap };
         let addition = ring::may_add(ring_of(&head), &change.actor, member, room)

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::client_js::node_version;
+use crate::ops::Operated;
 use crate::repository::root;
 use crate::support::Server;
 
@@ -200,6 +201,23 @@ fn the_chain_of_an_older_draft_is_the_one_that_it_gets() {
     append(&server, &draft, "today", "new");
     assert_eq!(told(&server, &draft)[..71], before[..]);
     is_chained(&server, &draft);
+}
+
+#[test]
+fn a_text_that_an_operator_takes_out_of_an_older_draft_leaves_its_hash() {
+    // Where the plane is after a restart as well.
+    let mut operated = Operated::with(&[("OPS_ADDR", "unix:ops.sock")]);
+    let draft = operated.server.create_draft("alice");
+    append(&operated.server, &draft, "long ago", "old");
+    made_old(&mut operated.server, &draft, 70);
+    let before = told(&operated.server, &draft);
+    let segment = segments(&operated.server, &draft)[0].0.clone();
+    let body = json!({ "segment_id": segment, "reason": "r" }).to_string();
+    operated.ask("POST", &format!("/drafts/{draft}/redact"), "localhost", &[], body.as_bytes()).expect(200);
+    let (links, _) = stored(&operated.server, &draft);
+    assert_eq!((links, segments(&operated.server, &draft)[0].1.as_str()), (before, "[redacted]"));
+    let said = operated.get(&format!("/drafts/{draft}/verify")).expect(200);
+    assert_eq!((&said["holds"], &said["taken_out"], &said["unhashed"]), (&json!(true), &json!(1), &json!(0)));
 }
 
 #[test]

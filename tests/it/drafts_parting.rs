@@ -202,6 +202,16 @@ fn a_locked_draft_takes_no_appends_and_passing_goes_on() {
     draft.refused(&answer, &before, (403, "ring_required"), &message);
     draft.keyed("alice", "/lock", "m").expect(200);
     assert_eq!(draft.read(), before, "it is locked already");
+    let receipt = |draft: &mut Draft| {
+        let body = json!({ "idempotency_key": "n" }).to_string();
+        let headers = [("X-User-Id", "alice"), ("Prefer", "return=minimal")];
+        let path = format!("{}/lock", draft.path);
+        draft.client.request("POST", &path, &headers, body.as_bytes()).expect(200)["data"]["version"].clone()
+    };
+    let version = draft.client.get(&draft.path, None).header("etag").unwrap().trim_matches('"').to_owned();
+    for again in ["what changes nothing has the version that there is", "and so has its replay"] {
+        assert_eq!(receipt(&mut draft).to_string(), version, "{again}");
+    }
     let answer = draft.keyed("bob", "/unlock", "l");
     let message = format!("User bob is not the creator of draft {id}, who alone may do this");
     draft.refused(&answer, &before, (403, "forbidden"), &message);

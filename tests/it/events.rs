@@ -8,7 +8,7 @@ use std::thread;
 
 use inkring::clock::Clock;
 use inkring::drafts::ring::{self, Ring, Room};
-use inkring::drafts::store::{self, NewDraft, Operation};
+use inkring::drafts::store::{self, NewDraft, Operation, Spent};
 use inkring::store::{Event, Job, JobTimes, Publisher, StoreError, Tx, Verdict, Writer, WriterHandle, open};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -86,7 +86,7 @@ fn change(random: &mut Random, request_id: String) -> impl FnMut(&mut Tx<'_>) ->
     let (draft, key, user) = (draft_id(random.below(DRAFTS)), random.below(60).to_string(), *random.pick(&USERS));
     let (appends, fails) = (random.one_in(2), random.one_in(8));
     move |tx| {
-        let head = store::lock_head(tx, &draft).unwrap().unwrap();
+        let mut head = store::lock_head(tx, &draft).unwrap().unwrap();
         let operation = if appends { Operation::Append } else { Operation::Pass };
         if store::spent_on(tx, head.row, user, operation, &key).unwrap().is_some() {
             return Verdict::Keep;
@@ -100,11 +100,12 @@ fn change(random: &mut Random, request_id: String) -> impl FnMut(&mut Tx<'_>) ->
         if permitted.is_err() {
             return Verdict::Undo;
         }
-        store::spend_key(tx, &head, user, operation, &key).unwrap();
         match appends {
-            true => _ = store::append(tx, &head, &request_id, &request_id, &request_id).unwrap(),
-            false => store::pass(tx, &head, other, &request_id).unwrap(),
+            true => _ = store::append(tx, &mut head, &request_id, &request_id, &request_id).unwrap(),
+            false => store::pass(tx, &mut head, other, &request_id).unwrap(),
         }
+        let spent = Spent { version: Some(head.event_seq), segment_order: None };
+        store::spend_key(tx, head.row, user, operation, &key, spent).unwrap();
         if fails { Verdict::Undo } else { Verdict::Keep }
     }
 }
@@ -150,8 +151,8 @@ fn a_commit_that_fails_publishes_nothing_and_fails_for_everyone_in_it() {
     let (handle, before) = (writer.handle(), listener.heard.lock().len());
     let append = |request_id: &'static str| {
         move |tx: &mut Tx<'_>| {
-            let head = store::lock_head(tx, "draft-0").unwrap().unwrap();
-            store::append(tx, &head, request_id, "text", request_id).unwrap();
+            let mut head = store::lock_head(tx, "draft-0").unwrap().unwrap();
+            store::append(tx, &mut head, request_id, "text", request_id).unwrap();
             Verdict::Keep
         }
     };

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::drafts::change::Change;
-use crate::drafts::model::REASON_MAX_CHARS;
+use crate::drafts::model::{CHAINED_MAX_SEGMENTS, REASON_MAX_CHARS};
 use crate::drafts::parting::{deletion, lease, leaving, redaction};
 use crate::drafts::ring::{Parting, Refusal};
+use crate::drafts::store;
 use crate::gate::{ApiError, USER_ID_MAX_CHARS};
 use crate::store::Tx;
 
@@ -85,6 +86,8 @@ impl Deed {
                 Ok(json!({ "draft_id": draft_id, "user_id": user, "holder_id": head.holder_id }))
             }
             Self::Redact { segment_id, reason } => {
+                // What loses its text can be given no hash any more.
+                while !store::chain_up(tx, &mut head, CHAINED_MAX_SEGMENTS)? {}
                 redaction::redact(tx, change, &mut head, segment_id, reason)?;
                 Ok(json!({ "draft_id": draft_id, "segment_id": segment_id, "redacted": true }))
             }

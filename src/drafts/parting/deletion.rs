@@ -6,10 +6,9 @@ use http::{Method, StatusCode};
 
 use super::store;
 use crate::audit::Field;
-use crate::drafts::change::{Change, ring_of};
+use crate::drafts::change::Change;
 use crate::drafts::desk::Desk;
 use crate::drafts::model::Head;
-use crate::drafts::ring;
 use crate::gate::{ApiError, Call, Outcome, Route, Routes};
 use crate::net::Response;
 use crate::store::Tx;
@@ -28,9 +27,8 @@ fn delete_draft(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let change = Change::of(desk, call);
     let draft_id = change.draft_id.clone();
     let job = move |tx: &mut Tx<'_>| {
-        let mut head = change.head(tx)?;
-        change.is_expected(&head)?;
-        ring::may_govern(ring_of(&head), &change.actor).map_err(|refusal| change.refused(refusal, ""))?;
+        let mut head = change.expected(tx)?;
+        change.may_govern(&head)?;
         delete(tx, &change, &mut head)
     };
     desk.change_then(call, draft_id, job, |_, _, ()| Ok(Response::empty(StatusCode::NO_CONTENT)))

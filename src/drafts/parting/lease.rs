@@ -12,7 +12,7 @@ use crate::drafts::desk::Desk;
 use crate::drafts::model::{Head, LEASE_MAX_SECONDS};
 use crate::drafts::receipt::Made;
 use crate::drafts::ring;
-use crate::drafts::store::{Operation, spend_key};
+use crate::drafts::store::Operation;
 use crate::gate::validate::Check;
 use crate::gate::{ApiError, Call, Outcome, Route, Routes};
 use crate::store::Tx;
@@ -43,9 +43,8 @@ fn set_lease(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     check.done()?;
     let change = Change::of(desk, call);
     desk.change(call, change.draft_id.clone(), move |tx| {
-        let mut head = change.head(tx)?;
-        change.is_expected(&head)?;
-        ring::may_govern(ring_of(&head), &change.actor).map_err(|refusal| change.refused(refusal, ""))?;
+        let mut head = change.expected(tx)?;
+        change.may_govern(&head)?;
         if head.lease_seconds != Some(seconds) {
             store::set_lease(tx, &mut head, seconds, &change.request_id)?;
             change.count(tx, |metrics| &metrics.leased);
@@ -63,18 +62,15 @@ fn reclaim(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let change = Change::of(desk, call);
     let of_server = desk.shared.options.lease_seconds;
     desk.change(call, change.draft_id.clone(), move |tx| {
-        let mut head = change.head(tx)?;
-        if let Some(made) = change.replayed(tx, &head, Operation::Reclaim, &key)? {
-            return Ok(made);
-        }
-        let lease = Duration::from_secs(head.lease(of_server));
-        let silent = tx.now().ahead_of(head.updated_at);
-        ring::may_reclaim(ring_of(&head), &change.actor, lease, silent)
-            .map_err(|refusal| change.refused(refusal, &head.holder_id))?;
-        spend_key(tx, &head, &change.actor, Operation::Reclaim, &key)?;
-        let made = change.made(&head, None);
-        take_back(tx, &change, &mut head, "lease")?;
-        Ok(made)
+        let rule = |tx: &Tx<'_>, head: &Head| {
+            let lease = Duration::from_secs(head.lease(of_server));
+            let silent = tx.now().ahead_of(head.updated_at);
+            ring::may_reclaim(ring_of(head), &change.actor, lease, silent)
+                .map_err(|refusal| change.refused(refusal, &head.holder_id))
+        };
+        change.once(tx, (Operation::Reclaim, Some(&key)), rule, |tx, head| {
+            take_back(tx, &change, head, "lease").map(|()| None)
+        })
     })
 }
 

@@ -40,8 +40,7 @@ fn part(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     };
     let draft_id = change.draft_id.clone();
     let job = move |tx: &mut Tx<'_>| {
-        let mut head = change.head(tx)?;
-        change.is_expected(&head)?;
+        let mut head = change.expected(tx)?;
         let member = change.is_member(tx, &head, &whom)?;
         let parting = ring::may_part(ring_of(&head), &change.actor, &whom, member);
         let parting = parting.map_err(|refusal| change.refused(refusal, &whom))?;

@@ -6,12 +6,10 @@ use http::Method;
 
 use super::store;
 use crate::audit::Field;
-use crate::drafts::change::{Change, KEY, ring_of};
+use crate::drafts::change::{Change, KEY};
 use crate::drafts::desk::Desk;
 use crate::drafts::model::{Head, REASON_MAX_CHARS};
-use crate::drafts::receipt::Made;
-use crate::drafts::ring;
-use crate::drafts::store::{Operation, spend_key};
+use crate::drafts::store::Operation;
 use crate::gate::validate::{Check, ECHO_CHARS, Length};
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
 use crate::store::Tx;
@@ -40,25 +38,12 @@ fn redact_segment(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError>
     let change = Change::of(desk, call);
     let segment_id = call.param("segment_id").to_owned();
     desk.change(call, change.draft_id.clone(), move |tx| {
-        let mut head = change.head(tx)?;
-        match &key {
-            Some(key) => {
-                if let Some(made) = change.replayed(tx, &head, Operation::Redact, key)? {
-                    return Ok(made);
-                }
-            }
-            None => change.is_expected(&head)?,
-        }
-        ring::may_govern(ring_of(&head), &change.actor).map_err(|refusal| change.refused(refusal, ""))?;
-        if !change.is_chained(tx, &mut head)? {
-            return Ok(Made::NotYet);
-        }
-        if let Some(key) = &key {
-            spend_key(tx, &head, &change.actor, Operation::Redact, key)?;
-        }
-        let made = change.made(&head, None);
-        redact(tx, &change, &mut head, &segment_id, &reason)?;
-        Ok(made)
+        change.once(
+            tx,
+            (Operation::Redact, key.as_deref()),
+            |_, head| change.may_govern(head),
+            |tx, head| redact(tx, &change, head, &segment_id, &reason).map(|()| None),
+        )
     })
 }
 

@@ -9,12 +9,13 @@ use crate::audit::Field;
 use crate::drafts::change::{Change, KEY, ring_of};
 use crate::drafts::counters::Counters;
 use crate::drafts::desk::Desk;
-use crate::drafts::model::{ACTIVE, LOCKED};
+use crate::drafts::model::{ACTIVE, Head, LOCKED};
 use crate::drafts::ring;
-use crate::drafts::store::{DRAFT_LOCKED, DRAFT_UNLOCKED, Operation, spend_key};
+use crate::drafts::store::{DRAFT_LOCKED, DRAFT_UNLOCKED, Operation};
 use crate::gate::validate::{Check, Length};
 use crate::gate::{ApiError, Call, Outcome, Route, Routes};
 use crate::observe::metrics::Counter;
+use crate::store::Tx;
 
 /// What is served.
 pub(in crate::drafts) const ROUTES: [Route; 3] = [
@@ -48,24 +49,22 @@ fn transfer(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     check.done()?;
     let change = Change::of(desk, call);
     desk.change(call, change.draft_id.clone(), move |tx| {
-        let mut head = change.head(tx)?;
-        if let Some(made) = change.replayed(tx, &head, Operation::Transfer, &key)? {
-            return Ok(made);
-        }
-        let member = change.is_member(tx, &head, &to_user)?;
-        ring::may_transfer(ring_of(&head), &change.actor, member)
-            .map_err(|refusal| change.refused(refusal, &to_user))?;
-        spend_key(tx, &head, &change.actor, Operation::Transfer, &key)?;
-        let made = change.made(&head, None);
-        // To oneself it is no change.
-        if to_user != head.creator_id {
-            store::transfer(tx, &mut head, &to_user, &change.request_id)?;
-            change.count(tx, |metrics| &metrics.transferred);
-            change.record(tx, "collab.transfer_draft", || {
-                [("to_user_id", Field::Text(&to_user)), ("idempotency_key", Field::Text(&key))]
-            })?;
-        }
-        Ok(made)
+        let rule = |tx: &Tx<'_>, head: &Head| {
+            let member = change.is_member(tx, head, &to_user)?;
+            ring::may_transfer(ring_of(head), &change.actor, member)
+                .map_err(|refusal| change.refused(refusal, &to_user))
+        };
+        change.once(tx, (Operation::Transfer, Some(&key)), rule, |tx, head| {
+            // To oneself it is no change.
+            if to_user != head.creator_id {
+                store::transfer(tx, head, &to_user, &change.request_id)?;
+                change.count(tx, |metrics| &metrics.transferred);
+                change.record(tx, "collab.transfer_draft", || {
+                    [("to_user_id", Field::Text(&to_user)), ("idempotency_key", Field::Text(&key))]
+                })?;
+            }
+            Ok(None)
+        })
     })
 }
 
@@ -101,19 +100,19 @@ fn set_standing(desk: &Rc<Desk>, call: &Call<'_>, wanted: &'static Standing) -> 
     check.done()?;
     let change = Change::of(desk, call);
     desk.change(call, change.draft_id.clone(), move |tx| {
-        let mut head = change.head(tx)?;
-        if let Some(made) = change.replayed(tx, &head, wanted.operation, &key)? {
-            return Ok(made);
-        }
-        ring::may_govern(ring_of(&head), &change.actor).map_err(|refusal| change.refused(refusal, ""))?;
-        spend_key(tx, &head, &change.actor, wanted.operation, &key)?;
-        let made = change.made(&head, None);
-        // What is so already is not made so.
-        if head.status != wanted.status {
-            store::set_status(tx, &mut head, wanted.status, wanted.event, &change.request_id)?;
-            change.count(tx, wanted.counter);
-            change.record(tx, wanted.action, || [("idempotency_key", Field::Text(&key))])?;
-        }
-        Ok(made)
+        change.once(
+            tx,
+            (wanted.operation, Some(&key)),
+            |_, head| change.may_govern(head),
+            |tx, head| {
+                // What is so already is not made so.
+                if head.status != wanted.status {
+                    store::set_status(tx, head, wanted.status, wanted.event, &change.request_id)?;
+                    change.count(tx, wanted.counter);
+                    change.record(tx, wanted.action, || [("idempotency_key", Field::Text(&key))])?;
+                }
+                Ok(None)
+            },
+        )
     })
 }

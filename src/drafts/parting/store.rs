@@ -22,7 +22,6 @@ pub(super) fn hand_over(
 ) -> Result<(), Error> {
     store::pass_for(tx, head, to_user, Some(reason), request_id)?;
     to_user.clone_into(&mut head.holder_id);
-    head.event_seq += 1;
     head.passes += 1;
     Ok(())
 }

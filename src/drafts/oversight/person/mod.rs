@@ -88,7 +88,7 @@ fn erase_from(tx: &mut Tx<'_>, person: &Person<'_>, mut head: Head, tally: &mut 
     if head.holder_id == user {
         // By now the pseudonym has it.
         pseudonym.clone_into(&mut head.holder_id);
-        drafts::pass(tx, &head, &creator, request_id)?;
+        drafts::pass(tx, &mut head, &creator, request_id)?;
         tally.rings += 1;
     }
     let changed = drafts::lock_head(tx, &head.draft_id)?.ok_or_else(|| Error::Damaged("a draft is gone".to_owned()))?;
