@@ -254,12 +254,13 @@ pub(super) fn closing(head: &Head, gathered: &Gathered, metrics: Metrics, out: &
     out.push(b'}');
 }
 
-/// The same behind a page of segments: whether there are more after it.
+/// The same behind a page of segments: whether there are more after it, and how often what was shown before was changed, so that
+/// pages are known that do not belong together.
 pub(super) fn closing_page(head: &Head, more: bool, out: &mut Vec<u8>) {
     closing(head, &Gathered::default(), Metrics::Null, out);
     out.pop();
     // Writing to a Vec cannot fail.
-    let _ = write!(out, r#","more":{more}}}"#);
+    let _ = write!(out, r#","more":{more},"rewritten":{}}}"#, head.rewritten);
 }
 
 fn push_lease(head: &Head, of_server: u64, out: &mut Vec<u8>) {

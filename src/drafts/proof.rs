@@ -75,13 +75,14 @@ impl Told {
     /// Appends what comes next, about [`PIECE_BYTES`]; false when that was all.
     ///
     /// # Errors
-    /// When the store fails, or has not what the head counts; `Busy` when that is because the draft was deleted meanwhile.
+    /// When the store fails, or has not what the head counts; `Busy` when the draft was deleted meanwhile.
     fn next(&mut self, reader: &Reader, out: &mut Vec<u8>) -> Result<bool, Error> {
         let read = self.read(reader, out);
-        if read.is_err() && store::rewritten(reader, &self.head.draft_id)? != Some(self.head.rewritten) {
-            return Err(parts::rewritten_meanwhile());
+        // Asked afterwards: deleted drafts lose their hashes, and no others do, whatever of them is taken out.
+        match store::rewritten(reader, &self.head.draft_id)? {
+            Some(_) => read,
+            None => Err(parts::rewritten_meanwhile()),
         }
-        read
     }
 
     fn read(&mut self, reader: &Reader, out: &mut Vec<u8>) -> Result<bool, Error> {
@@ -194,4 +195,46 @@ pub fn verify(reader: &Reader, draft_id: &str) -> Result<Option<Proof>, Error> {
     }
     let last = hex(walk.last()).iter().map(|digit| char::from(*digit)).collect();
     Ok(Some(Proof { segments: walk.good(), taken_out, unhashed, last, fault }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drafts::MIGRATIONS;
+
+    /// What comes of telling the chain of a draft of many segments when this happens to it after the first piece.
+    fn told(meanwhile: &str) -> Result<usize, Error> {
+        let reader = Reader::in_memory(MIGRATIONS);
+        reader.batch(
+            "INSERT INTO drafts (id, draft_id, creator_id, title, platform, holder_id, segment_count, passed_at, created_at, \
+             updated_at) VALUES (1, 'd', 'a', 't', 'x', 'a', 5000, 0, 0, 0); \
+             WITH RECURSIVE n (at) AS (SELECT 0 UNION ALL SELECT at + 1 FROM n WHERE at < 4999) \
+             INSERT INTO draft_segments (draft, segment_order, segment_id, user_id, content, created_at, content_sha256, \
+             chain_sha256) SELECT 1, at, 's' || at, 'a', 'words', 0, zeroblob(32), zeroblob(32) FROM n",
+        );
+        let mut told = Told::new(store::head(&reader, "d").unwrap().unwrap());
+        let mut out = Vec::new();
+        assert!(told.next(&reader, &mut out).unwrap(), "it takes several pieces");
+        reader.batch(meanwhile);
+        loop {
+            let mut piece = Vec::new();
+            let more = told.next(&reader, &mut piece)?;
+            out.extend(piece);
+            if !more {
+                let whole: serde_json::Value = serde_json::from_slice(&out).unwrap();
+                return Ok(whole["data"]["segments"].as_array().unwrap().len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_chain_outlasts_what_is_taken_out_and_is_not_told_of_a_draft_that_was_deleted_meanwhile() {
+        let redacted = "UPDATE draft_segments SET content = '', redacted = 1 WHERE segment_order > 4000; \
+                        UPDATE drafts SET rewritten = rewritten + 1, event_seq = event_seq + 1";
+        assert_eq!(told(redacted), Ok(5000), "hashes stay");
+        // As the housekeeper leaves it.
+        let purged = "UPDATE draft_segments SET content = '', redacted = 1, segment_id = '', user_id = '', \
+                      content_sha256 = NULL, chain_sha256 = NULL; UPDATE drafts SET deleted_at = 1, rewritten = 1";
+        assert_eq!(told(purged), Err(parts::rewritten_meanwhile()));
+    }
 }

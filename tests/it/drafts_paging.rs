@@ -39,7 +39,7 @@ fn pages_go_through_a_draft_without_gap_or_repeat() {
     let members = first["data"].as_object_mut().unwrap();
     let names: Vec<_> = members.keys().cloned().collect();
     let mut expected: Vec<_> = whole["data"].as_object().unwrap().keys().cloned().collect();
-    expected.push("more".to_owned());
+    expected.extend(["more", "rewritten"].map(str::to_owned));
     assert_eq!(names, expected);
     assert_eq!((&members["metrics"], &members["ring_state"]), (&Value::Null, &whole["data"]["ring_state"]));
 
@@ -69,6 +69,21 @@ fn pages_go_through_a_draft_without_gap_or_repeat() {
     (75..200).for_each(|number| append(&server, &path, &format!("text {number}")));
     let paged = client.get(&format!("{path}?segments_after=0"), None).expect(200);
     assert_eq!((paged["data"]["segments"].as_array().unwrap().len(), &paged["data"]["more"]), (100, &json!(true)));
+}
+
+#[test]
+fn pages_that_do_not_belong_together_say_so() {
+    let server = Server::start();
+    let path = format!("{DRAFTS}/{}", server.create_draft("alice"));
+    (0..4).for_each(|number| append(&server, &path, &format!("text {number}")));
+    let page = |query: &str| server.get(&format!("{path}?{query}")).expect(200)["data"].clone();
+    let first = page("limit=2");
+    append(&server, &path, "one more");
+    assert_eq!(page("segments_after=1")["rewritten"], first["rewritten"], "what is added changes nothing of before");
+    let segment = first["segments"][0]["segment_id"].as_str().unwrap();
+    server.post_as("alice", &format!("{path}/segments/{segment}/redact"), &json!({ "reason": "r" })).expect(200);
+    let second = page("segments_after=1");
+    assert_eq!((&first["rewritten"], &second["rewritten"]), (&json!(0), &json!(1)));
 }
 
 #[test]
