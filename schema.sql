@@ -232,6 +232,17 @@ CREATE TABLE draft_invites (
 CREATE INDEX draft_invites_by_draft ON draft_invites (draft, id);
 CREATE INDEX draft_invites_by_expiry ON draft_invites (expires_at);
 
+-- Who has written in which draft, and when last: kept with each append, so that nobody looks through the segments for it.
+CREATE TABLE draft_authors (
+    draft    INTEGER NOT NULL REFERENCES drafts (id),
+    user_id  TEXT    NOT NULL,
+    wrote_at INTEGER NOT NULL,
+    PRIMARY KEY (draft, user_id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO draft_authors (draft, user_id, wrote_at)
+    SELECT s.draft, s.user_id, max(s.created_at) FROM draft_segments AS s JOIN drafts AS d ON d.id = s.draft
+    WHERE d.deleted_at IS NULL GROUP BY s.draft, s.user_id;
+
 -- What each kind of record counts: the id that the next one gets, how many there are, and the number of its last change.
 CREATE TABLE record_kinds (
     kind       INTEGER PRIMARY KEY,

@@ -66,4 +66,5 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 5, sql: include_str!("migrations/005_chain.sql") },
     Migration { version: 5, sql: include_str!("migrations/005_results.sql") },
     Migration { version: 5, sql: include_str!("migrations/005_invites.sql") },
+    Migration { version: 5, sql: include_str!("migrations/005_authors.sql") },
 ];

@@ -40,11 +40,6 @@ impl Strategy {
             Self::BestNext => best_next,
         }
     }
-
-    /// Whether it asks when members have written.
-    pub fn asks_for_writings(self) -> bool {
-        matches!(self, Self::MostInactive | Self::BestNext)
-    }
 }
 
 /// What was chosen, as it is answered, and kept for a replay.

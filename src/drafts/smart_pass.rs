@@ -1,6 +1,5 @@
 //! Passing the ring to whom a rule chooses (contract 01 §1.9); the rules are in [`smart`](super::smart).
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -14,7 +13,6 @@ use super::ring::{self, Room};
 use super::smart::{self, Selection, Strategy};
 use super::store::{self, Operation};
 use crate::audit::Field;
-use crate::clock::Timestamp;
 use crate::gate::validate::Check;
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
 use crate::store::{Error, Tx};
@@ -53,7 +51,7 @@ fn pass_ring_smart(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError
         let room = Room { taken: head.passes, cap };
         ring::may_pass(ring_of(&head), &change.actor, true, room).map_err(|refusal| change.refused(refusal, ""))?;
         let members = store::members(tx, head.row)?;
-        let written = if strategy.asks_for_writings() { last_written(tx, head.row)? } else { HashMap::new() };
+        let written = store::last_written(tx, head.row)?;
         let selection = smart::select(ring_of(&head), &members, &written, strategy).ok_or_else(no_candidates)?;
         // Texts and numbers always serialise; the error type only has no way to say so.
         let kept = serde_json::to_string(&selection).map_err(|error| Error::Other(error.to_string()))?;
@@ -84,16 +82,6 @@ fn pass_ring_smart(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError
     desk.change_then(call, draft_id, pass, |desk, draft_id, (selection, replayed): (Selection, bool)| {
         desk.answer_with(draft_id, desk.fetch(draft_id)?, desk.metrics(replayed), beside(&selection))
     })
-}
-
-/// When each author of a draft has written last.
-fn last_written(tx: &Tx<'_>, draft: i64) -> Result<HashMap<String, Timestamp>, Error> {
-    let mut last = HashMap::new();
-    store::writings(tx, draft, |author, at| match last.get_mut(author) {
-        Some(known) => *known = at,
-        None => _ = last.insert(author.to_owned(), at),
-    })?;
-    Ok(last)
 }
 
 /// The members beside the draft that say who was chosen and why.

@@ -5,6 +5,7 @@
 //! about the draft has changed. What changes something that was shown before counts `rewritten` up as well: while that is the
 //! same, things were only added. A deleted draft is found by nothing here that does not say so.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -216,14 +217,13 @@ pub fn members(db: &impl Query, draft: i64) -> Result<Vec<String>, Error> {
     db.all("SELECT user_id FROM draft_collaborators WHERE draft = ?1 ORDER BY id", &[draft.into()], |row| row.get(0))
 }
 
-/// Hands `each` the author and the time of every segment of a draft, in their order.
-pub fn writings(db: &impl Query, draft: i64, mut each: impl FnMut(&str, Timestamp)) -> Result<(), Error> {
-    let sql = "SELECT user_id, created_at FROM draft_segments WHERE draft = ?1 ORDER BY segment_order";
-    db.each(sql, &[draft.into()], |row| {
-        each(row.get(0)?, row.get(1)?);
-        Ok(())
-    })
+/// When each author of a draft has written last.
+pub fn last_written(db: &impl Query, draft: i64) -> Result<HashMap<String, Timestamp>, Error> {
+    let authors = db.all(LAST_WRITTEN, &[draft.into()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(authors.into_iter().collect())
 }
+
+const LAST_WRITTEN: &str = "SELECT user_id, wrote_at FROM draft_authors WHERE draft = ?1";
 
 /// What a new draft is made of.
 #[derive(Debug)]
@@ -274,7 +274,13 @@ pub fn create(tx: &mut Tx<'_>, new: &NewDraft, request_id: &str) -> Result<(), E
 }
 
 /// Appends a segment by the holder, to a draft whose segments have their hashes ([`chain_up`]). Its place in the chain.
-pub fn append(tx: &mut Tx<'_>, head: &mut Head, segment_id: &str, content: &str, request_id: &str) -> Result<Link, Error> {
+pub fn append(
+    tx: &mut Tx<'_>,
+    head: &mut Head,
+    segment_id: &str,
+    content: &str,
+    request_id: &str,
+) -> Result<Link, Error> {
     let link = Link::new(&head.chain, head.segments, segment_id, content);
     insert_segment(tx, head.row, &link, &head.holder_id, content)?;
     head.event_seq += 1;
@@ -440,7 +446,10 @@ fn insert_segment(tx: &mut Tx<'_>, draft: i64, link: &Link, user_id: &str, conte
         (&link.content).into(),
         (&link.chain).into(),
     ];
-    tx.run(insert, &values)
+    tx.run(insert, &values)?;
+    let wrote = "INSERT INTO draft_authors (draft, user_id, wrote_at) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT (draft, user_id) DO UPDATE SET wrote_at = excluded.wrote_at";
+    tx.run(wrote, &[draft.into(), user_id.into(), tx.now().into()])
 }
 
 /// The details of an event, with the members and the order of contract 01 §2.4.
@@ -893,6 +902,12 @@ mod tests {
         assert_eq!(steps.len(), 2, "{steps:?}");
         assert!(steps[0].contains("draft_collaborators_by_user (user_id=? AND draft<?)"), "{steps:?}");
         assert!(steps[1].contains("PRIMARY KEY (rowid=?)"), "{steps:?}");
+    }
+
+    #[test]
+    fn who_has_written_when_is_looked_up_and_not_looked_for() {
+        let steps = plan(LAST_WRITTEN, &[1.into()]);
+        assert_eq!(steps, ["SEARCH draft_authors USING PRIMARY KEY (draft=?)"]);
     }
 
     #[test]

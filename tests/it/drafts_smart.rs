@@ -73,6 +73,21 @@ fn whoever_wrote_longest_ago_is_the_most_inactive() {
 }
 
 #[test]
+fn what_was_written_before_somebody_left_still_counts() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let path = draft(&server, &mut client, &["bob", "carol"]);
+    hand_to(&mut client, &path, "alice", "bob", "1");
+    append(&mut client, &path, "bob", "s");
+    hand_to(&mut client, &path, "bob", "alice", "2");
+    client.request("DELETE", &format!("{path}/collaborators/bob"), &[("X-User-Id", "alice")], b"").expect(200);
+    client.post(&format!("{path}/collaborators?collaborator_id=bob"), Some("alice"), &json!({})).expect(200);
+    let ring = client.get(&format!("{path}/analytics/ring"), Some("alice")).json();
+    let selected = pass(&mut client, &path, "alice", "most_inactive", "a").expect(200);
+    assert_eq!(selected["selected_to_user_id"], "carol", "she has not written, and bob has: {ring}");
+}
+
+#[test]
 fn what_is_sent_is_read_as_laxly_as_the_original_reads_it() {
     let server = Server::start();
     let mut client = server.connect();

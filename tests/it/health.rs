@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 
 use crate::support::{Server, hold_writer, wait_for};
 
-const TABLES: [&str; 26] = [
+const TABLES: [&str; 27] = [
     "audit_anchor",
     "audit_events",
     "calendar_feed",
     "calendar_reminded",
     "ci_captures",
     "ci_undos",
+    "draft_authors",
     "draft_collaborators",
     "draft_invites",
     "draft_segments",

@@ -22,7 +22,9 @@ fn of_version(version: i32, path: &Path) {
         "INSERT INTO drafts (draft_id, creator_id, title, platform, holder_id, passed_at, created_at, updated_at) \
          VALUES ('d', 'a', 't', 'x', 'a', 1, 2, 3); \
          INSERT INTO events (draft, seq, type, data, request_id, created_at) \
-         VALUES (1, 1, 'collab.draft_created', '{{}}', 'r', 2), (1, 2, 'collab.segment_added', '{{}}', 'r', {NEWEST})"
+         VALUES (1, 1, 'collab.draft_created', '{{}}', 'r', 2), (1, 2, 'collab.segment_added', '{{}}', 'r', {NEWEST}); \
+         INSERT INTO draft_segments (draft, segment_order, segment_id, user_id, content, created_at) \
+         VALUES (1, 0, 's', 'a', 'x', 2), (1, 1, 't', 'b', 'x', 3), (1, 2, 'u', 'a', 'x', 4)"
     );
     connection.execute_batch(&rows).unwrap();
     let probe = "INSERT INTO probe (id, probed_at) VALUES (1, 7) ON CONFLICT (id) DO NOTHING";
@@ -63,6 +65,10 @@ fn a_database_of_each_version_comes_to_be_one_of_today_with_all_that_is_in_it() 
             })
             .unwrap();
         assert_eq!(kept, ("d".to_owned(), 7), "{version}");
+        let sql = "SELECT json_group_object(user_id, wrote_at) FROM draft_authors WHERE draft = 1";
+        let authors: String = connection.query_row(sql, (), |row| row.get(0)).unwrap();
+        // Whoever writes in it notes it, from the version on that has the table.
+        assert_eq!(authors, if version < 5 { r#"{"a":4,"b":3}"# } else { "{}" }, "{version}");
     }
 }
 

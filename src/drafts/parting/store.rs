@@ -190,6 +190,8 @@ pub(super) fn purge_rest(tx: &mut Tx<'_>, draft: i64, limit: i64) -> Result<u64,
         "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE draft = ?1 LIMIT ?2)",
         "DELETE FROM ring_passes WHERE id IN (SELECT id FROM ring_passes WHERE draft = ?1 LIMIT ?2)",
         "DELETE FROM draft_invites WHERE id IN (SELECT id FROM draft_invites WHERE draft = ?1 LIMIT ?2)",
+        "DELETE FROM draft_authors WHERE draft = ?1 \
+         AND user_id IN (SELECT user_id FROM draft_authors WHERE draft = ?1 LIMIT ?2)",
         "DELETE FROM draft_collaborators WHERE id IN (SELECT id FROM draft_collaborators WHERE draft = ?1 LIMIT ?2)",
     ];
     statements.into_iter().map(|sql| tx.change(sql, &[draft.into(), limit.into()])).sum()

@@ -5,12 +5,12 @@ use crate::store::{Error, Query, Tx};
 /// What stands in the place of a title that was taken out.
 pub(super) const TITLE_TAKEN_OUT: &str = "[erased]";
 
-/// The ids of all drafts that have anything of a user, in the order in which they were made. Looks through segments and passes,
-/// which no index has by user: to erase somebody is rare.
+/// The ids of all drafts that have anything of a user, in the order in which they were made. Looks through authors and passes, which
+/// no index has by user: to erase somebody is rare.
 pub(super) fn drafts_of(db: &impl Query, user: &str) -> Result<Vec<String>, Error> {
     let sql = "SELECT draft_id FROM drafts WHERE deleted_at IS NULL AND (creator_id = ?1 OR holder_id = ?1 OR founder_id = ?1 \
                OR id IN (SELECT draft FROM draft_collaborators WHERE user_id = ?1) \
-               OR id IN (SELECT draft FROM draft_segments WHERE user_id = ?1) \
+               OR id IN (SELECT draft FROM draft_authors WHERE user_id = ?1) \
                OR id IN (SELECT draft FROM ring_passes WHERE from_user = ?1 OR to_user = ?1)) ORDER BY id";
     db.all(sql, &[user.into()], |row| row.get(0))
 }
@@ -62,6 +62,7 @@ pub(super) fn leave(tx: &mut Tx<'_>, draft: i64, user: &str) -> Result<(), Error
 pub(super) fn rename(tx: &mut Tx<'_>, draft: i64, user: &str, name: &str) -> Result<u64, Error> {
     let values = [draft.into(), user.into(), name.into()];
     tx.change("UPDATE draft_segments SET user_id = ?3 WHERE draft = ?1 AND user_id = ?2", &values)?;
+    tx.change("UPDATE draft_authors SET user_id = ?3 WHERE draft = ?1 AND user_id = ?2", &values)?;
     tx.change("UPDATE draft_collaborators SET user_id = ?3 WHERE draft = ?1 AND user_id = ?2", &values)?;
     let passes = "UPDATE ring_passes SET from_user = CASE from_user WHEN ?2 THEN ?3 ELSE from_user END, \
                   to_user = CASE to_user WHEN ?2 THEN ?3 ELSE to_user END \
