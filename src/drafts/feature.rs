@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::counters::{self, Counters};
 use super::damage::Damaged;
+use super::frame::TOPICS;
 use super::openapi::SHEET;
 use super::options::{self, Options, SocketOptions};
 use super::parting::{deletion, lease, leaving, purge, redaction, standing};
@@ -21,7 +22,7 @@ use crate::feature::{Feature, House, Replacement, Running, Serving, ShardParts, 
 use crate::gate::{Live, Routes};
 use crate::housekeeper::{self, Task};
 use crate::settings::Settings;
-use crate::store::Reader;
+use crate::store::{Reader, Topic};
 
 /// Drafts written in turn.
 pub static FEATURE: Feature = Feature {
@@ -97,6 +98,12 @@ impl Running for Drafts {
 
     fn card(&self) -> Option<(&'static str, Value)> {
         Some(("drafts", json!({ "watched": self.shared.watching.drafts(), "page": oversight::SHOWN })))
+    }
+
+    fn erased(&self, user: &str, gone: &[Topic]) {
+        let watching = &self.shared.watching;
+        gone.iter().filter(|topic| topic.is_of(&TOPICS)).for_each(|topic| watching.draft_deleted(topic.name()));
+        watching.user_erased(user);
     }
 
     fn tasks(&self, reader: &Rc<Reader>) -> Vec<Task> {

@@ -21,7 +21,7 @@ struct Watcher {
 }
 
 /// Why a socket may watch no longer. It is to say so and close.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Farewell {
     /// Its user is no member any more, and only members may read.
     NoMember,
@@ -63,6 +63,12 @@ impl Watching {
         }
     }
 
+    /// This user is no member of any draft any more.
+    pub(super) fn user_erased(&self, user: &str) {
+        let watched: Vec<Arc<str>> = self.drafts.lock().keys().cloned().collect();
+        watched.iter().for_each(|draft_id| self.user_parted(draft_id, user));
+    }
+
     /// The draft was deleted: all its sockets are told.
     pub(super) fn draft_deleted(&self, draft_id: &str) {
         self.tell(draft_id, |_| true, Farewell::Deleted);
@@ -81,6 +87,8 @@ impl Watching {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::hub::Mailbox;
     use crate::net::Ticket;
@@ -107,9 +115,13 @@ mod tests {
             watching.draft_deleted("d");
             assert_eq!(told(), [(0, Farewell::Deleted), (2, Farewell::Deleted)]);
             watching.end("d", &address(0));
+            watching.user_erased("bob");
+            let erased = BTreeSet::from([(2, Farewell::NoMember), (3, Farewell::NoMember)]);
+            assert_eq!(told().into_iter().collect::<BTreeSet<_>>(), if public_read { BTreeSet::new() } else { erased });
             watching.end("d", &address(2));
             watching.end("e", &address(3));
             watching.draft_deleted("nobody's");
+            watching.user_erased("bob");
             assert!(told().is_empty() && watching.drafts.lock().is_empty());
         }
     }

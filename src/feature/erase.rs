@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::gate::ApiError;
-use crate::store::Tx;
+use crate::store::{Topic, Tx};
 
 /// The person who is taken out.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +17,16 @@ pub struct Person<'a> {
 }
 
 /// Takes a person out of what one feature keeps, in the transaction of all of it.
-pub type Erase = fn(&mut Tx<'_>, &Person<'_>) -> Result<Vec<Erased>, ApiError>;
+pub type Erase = fn(&mut Tx<'_>, &Person<'_>) -> Result<Erasure, ApiError>;
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Erasure {
+    /// What became of each kind of thing.
+    pub report: Vec<Erased>,
+    /// What is gone altogether, and may be listened to: told to [`Running::erased`](super::Running::erased) once it is on disk.
+    pub gone: Vec<Topic>,
+}
 
 /// What became of one kind of thing.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use crate::observe::LogHandle;
 use crate::observe::metrics::{Metrics, Row};
 use crate::pool::PoolHandle;
 use crate::settings::{BoundRow, Knob, Settings};
-use crate::store::{self, Migration, Pending, Reader, Readers, Schema, Survey, WriterHandle};
+use crate::store::{self, Migration, Pending, Reader, Readers, Schema, Survey, Topic, WriterHandle};
 
 mod check;
 pub mod description;
@@ -36,7 +36,7 @@ pub mod verb;
 pub use check::{Check, Figures, Finding};
 use description::{Api, Describe};
 use doctor::{Diagnosis, Examined};
-pub use erase::{Erase, Erased, Person};
+pub use erase::{Erase, Erased, Erasure, Person};
 pub use files::{FilesAt, KeptFiles, Walk};
 pub use newer::{Compare, Newer};
 pub(crate) use receive::BOUNDS;
@@ -274,6 +274,10 @@ pub trait Running: Send + Sync {
     fn prepare(&self, _settings: &Settings) -> Result<Option<Replacement>, String> {
         Ok(None)
     }
+
+    /// A user was taken out of what all features keep, and these topics went with them: what is open of theirs may have to be closed.
+    /// Told by the writer, which this must not keep, once it is on disk.
+    fn erased(&self, _user: &str, _gone: &[Topic]) {}
 
     /// The operator asks by SIGUSR1 for what is done on demand. Begins it on a thread of its own, or logs why not.
     fn on_demand(&self) {}

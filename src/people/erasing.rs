@@ -13,7 +13,7 @@ use crate::audit::{self, Field};
 use crate::feature::{Erase, Erased, Person};
 use crate::gate::{ApiError, Code, is_user_id};
 use crate::plane::record::Operator;
-use crate::store::{Error, Tx};
+use crate::store::{Error, Topic, Tx};
 
 /// Where a person is erased, on the private plane.
 pub(super) const ERASE: &str = "/users/erase";
@@ -25,6 +25,17 @@ const PSEUDONYM: &str = "erased-";
 pub(super) struct Wanted {
     user: String,
     dry: bool,
+}
+
+/// What was done.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// As it is told.
+    pub(super) said: Value,
+    /// Who is erased.
+    pub(super) user: String,
+    /// What went with them.
+    pub(super) gone: Vec<Topic>,
 }
 
 /// Says what a dry run would have done, as it is undone.
@@ -77,12 +88,14 @@ impl Wanted {
         erasers: &[Erase],
         operator: &Operator,
         report: &Report,
-    ) -> Result<Value, ApiError> {
+    ) -> Result<Done, ApiError> {
         let pseudonym = format!("{PSEUDONYM}{:.12}", Uuid::new_v4().simple().to_string());
         let person = Person { user: &self.user, pseudonym: &pseudonym, request_id: &operator.request_id };
-        let mut lines = Vec::new();
+        let (mut lines, mut gone) = (Vec::new(), Vec::new());
         for erase in erasers {
-            lines.extend(erase(tx, &person)?);
+            let erasure = erase(tx, &person)?;
+            lines.extend(erasure.report);
+            gone.extend(erasure.gone);
         }
         lines.extend(revocations(tx, &self.user)?);
         // After what the others have recorded.
@@ -109,7 +122,7 @@ impl Wanted {
             *report.0.lock() = Some(said);
             return Err(ApiError::internal("a dry run is undone"));
         }
-        Ok(said)
+        Ok(Done { said, user: self.user.clone(), gone })
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use serde_json::Value;
 
-use super::erasing::{self, ERASE};
+use super::erasing::{self, Done, ERASE};
 use super::revoking::{self, REVOCATIONS, REVOCATIONS_FULL, Wanted};
 use super::token;
 use crate::feature::verb::Verbs;
@@ -62,7 +62,7 @@ struct People {
 }
 
 impl Running for People {
-    fn operator(&self, shard: &ShardParts, _: &Arc<Serving>, routes: &mut Routes) {
+    fn operator(&self, shard: &ShardParts, serving: &Arc<Serving>, routes: &mut Routes) {
         let [to_list, to_revoke, to_erase] = ROUTES;
         let (parts, life) = (shard.clone(), self.life.clone());
         routes.add(to_list, move |call| {
@@ -72,8 +72,8 @@ impl Running for People {
         });
         let (parts, life, house) = (shard.clone(), self.life.clone(), self.house.clone());
         routes.add(to_revoke, move |call| revoke(&parts, &house, *life.now(), call));
-        let (parts, house) = (shard.clone(), self.house.clone());
-        routes.add(to_erase, move |call| erase(&parts, &house, call));
+        let (parts, house, serving) = (shard.clone(), self.house.clone(), Arc::clone(serving));
+        routes.add(to_erase, move |call| erase(&parts, &house, &serving, call));
     }
 
     fn tasks(&self, _: &Rc<Reader>) -> Vec<Task> {
@@ -108,14 +108,22 @@ fn revoke(parts: &ShardParts, house: &House, life: Option<Duration>, call: &Call
     parts.change(call, job, |said: Value| Ok(json_answer(&said)))
 }
 
-fn erase(parts: &ShardParts, house: &House, call: &Call<'_>) -> Result<Outcome, ApiError> {
+fn erase(parts: &ShardParts, house: &House, serving: &Arc<Serving>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     plane::meant_for_us(call, "database")?;
     plane::log_request(call, "POST");
     let wanted = erasing::Wanted::of(&door::object(call.bytes, OPS_BODY_MAX_BYTES)?)?;
     let (operator, erasers) = (Operator::of_call(house.audit.as_ref(), call), Arc::clone(&house.erasers));
     let report = erasing::Report::default();
-    let undone = report.clone();
-    let job = move |tx: &mut Tx<'_>| wanted.erase(tx, &erasers, &operator, &report);
+    let (undone, serving) = (report.clone(), Arc::clone(serving));
+    let job = move |tx: &mut Tx<'_>| {
+        let Done { said, user, gone } = wanted.erase(tx, &erasers, &operator, &report)?;
+        let serving = Arc::clone(&serving);
+        tx.after_commit(move || {
+            let all = serving.running.upgrade();
+            all.iter().flat_map(|all| all.iter()).for_each(|running| running.erased(&user, &gone));
+        });
+        Ok(said)
+    };
     // A dry run undoes itself by failing.
     parts.try_change(call, job, move |done| Ok(json_answer(&undone.taken().map_or(done, Ok)?)))
 }

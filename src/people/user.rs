@@ -53,7 +53,7 @@ fn erase(id: &str, dry: bool, settings: &Settings, program: &Program<'_>) -> Res
     let (body, erasers, report) = (wanted.body(), program.erasers.clone(), Report::default());
     let operator = Operator::of_verb(settings, "inkring user erase");
     let undone = report.clone();
-    let here = move |tx: &mut Tx<'_>| wanted.erase(tx, &erasers, &operator, &report);
+    let here = move |tx: &mut Tx<'_>| wanted.erase(tx, &erasers, &operator, &report).map(|done| done.said);
     let done = Door::new(settings, &program.schema).change(("POST", ERASE, &body), here);
     // A dry run undoes itself by failing.
     undone.taken().map_or(done, Ok)

@@ -1,14 +1,14 @@
 //! Taking one person out of what is kept of rooms.
 
 use super::store;
-use crate::feature::{Erased, Person};
+use crate::feature::{Erased, Erasure, Person};
 use crate::gate::ApiError;
 use crate::store::Tx;
 
 /// Puts a pseudonym in the place of a user. What they wrote is in documents that nobody can take apart.
-pub(super) fn erase(tx: &mut Tx<'_>, person: &Person<'_>) -> Result<Vec<Erased>, ApiError> {
+pub(super) fn erase(tx: &mut Tx<'_>, person: &Person<'_>) -> Result<Erasure, ApiError> {
     let (rooms, updates) = store::rename(tx, person.user, person.pseudonym)?;
-    Ok(vec![
+    let report = vec![
         Erased::all(
             "rooms they made",
             rooms,
@@ -20,5 +20,6 @@ pub(super) fn erase(tx: &mut Tx<'_>, person: &Person<'_>) -> Result<Vec<Erased>,
             0,
             "not looked at: a document does not say who wrote what of it; `inkring room delete` removes one",
         ),
-    ])
+    ];
+    Ok(Erasure { report, gone: Vec::new() })
 }

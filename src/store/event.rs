@@ -31,6 +31,11 @@ impl Topic {
         Self { space, name: name.into() }
     }
 
+    /// Whether it is in this space.
+    pub fn is_of(&self, space: &Space) -> bool {
+        self.space.name == space.name
+    }
+
     /// The space that it is in.
     pub fn space(&self) -> &'static Space {
         self.space

@@ -6,6 +6,7 @@ use std::process::Output;
 use serde_json::{Value, json};
 
 use crate::ops::Operated;
+use crate::support::socket::Socket;
 use crate::support::{Server, besides_settings, inkring};
 
 const TEXT: &str = "the-text-of-mallory-that-has-to-go";
@@ -150,4 +151,38 @@ fn a_person_is_erased_from_the_database_of_a_server_that_does_not_run() {
     assert_eq!((&shown["creator_id"], &shown["segments"][1]["content"]), (&json!("alice"), &json!("[redacted]")));
     let (code, _, stderr) = run(&directory, None, &["user", "erase", &"x".repeat(101)]);
     assert!(code == 2 && stderr.contains("1 to 100 characters"), "{stderr}");
+}
+
+#[test]
+fn sockets_of_who_is_erased_and_of_drafts_that_go_with_them_are_closed_at_once() {
+    for public_read in ["false", "true"] {
+        let operated = Operated::with(&[("DRAFTS_PUBLIC_READ", public_read)]);
+        let server = &operated.server;
+        let (alone, alices) = (made(server, "mallory", "alone"), made(server, "alice", "A tale"));
+        add(server, &alices, "alice", "mallory");
+        let mut theirs = Socket::watch(server, &alices, "mallory");
+        let mut alice = Socket::watch(server, &alices, "alice");
+        let mut of_alone = Socket::watch(server, &alone, "mallory");
+        let erase = |dry: bool| {
+            let body = json!({ "user": "mallory", "dry_run": dry }).to_string();
+            operated.ask("POST", "/users/erase", "localhost", &[], body.as_bytes()).expect(200);
+        };
+        erase(true);
+        [&mut theirs, &mut alice, &mut of_alone].into_iter().for_each(Socket::assert_quiet);
+        erase(false);
+        assert_eq!(of_alone.json()["type"], "collab.draft_deleted");
+        assert_eq!(of_alone.json()["code"], "gone");
+        of_alone.assert_closed(4410, "The draft was deleted");
+        for socket in [&mut theirs, &mut alice] {
+            assert_eq!(socket.json()["type"], "collab.person_erased");
+        }
+        alice.assert_quiet();
+        // Where anybody may read, they may as well.
+        if public_read == "true" {
+            theirs.assert_quiet();
+        } else {
+            assert_eq!(theirs.json()["code"], "forbidden");
+            theirs.assert_closed(4403, "No longer a member of this draft");
+        }
+    }
 }

@@ -12,3 +12,5 @@ pub(super) mod purge;
 pub(super) mod redaction;
 pub(super) mod standing;
 mod store;
+
+pub(super) use store::delete;

@@ -120,7 +120,7 @@ pub(super) fn redact(
 }
 
 /// Deletes a draft: from now on it is there for nobody. Its texts are purged later.
-pub(super) fn delete(tx: &mut Tx<'_>, head: &mut Head, request_id: &str) -> Result<(), Error> {
+pub(in crate::drafts) fn delete(tx: &mut Tx<'_>, head: &mut Head, request_id: &str) -> Result<(), Error> {
     head.event_seq += 1;
     head.rewritten += 1;
     let update = "UPDATE drafts SET deleted_at = ?2, event_seq = ?3, rewritten = ?4 WHERE id = ?1";

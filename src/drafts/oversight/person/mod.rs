@@ -7,11 +7,13 @@ mod store;
 
 use serde_json::{Map, Value};
 
+use crate::drafts::frame::TOPICS;
 use crate::drafts::model::Head;
+use crate::drafts::parting;
 use crate::drafts::store as drafts;
-use crate::feature::{Erased, Person};
+use crate::feature::{Erased, Erasure, Person};
 use crate::gate::ApiError;
-use crate::store::{Error, Tx};
+use crate::store::{Error, Topic, Tx};
 
 /// Segments that are given their hashes at once, where an older program has written them.
 const CHAINED_AT_ONCE: i64 = 1000;
@@ -22,7 +24,7 @@ struct Tally {
     /// Drafts that they had made and somebody else has now.
     handed_over: u64,
     /// Those that nobody else belonged to.
-    deleted: u64,
+    deleted: Vec<Topic>,
     memberships: u64,
     rings: u64,
     texts: u64,
@@ -31,7 +33,7 @@ struct Tally {
 }
 
 /// Takes a person out of every draft.
-pub(in crate::drafts) fn erase(tx: &mut Tx<'_>, person: &Person<'_>) -> Result<Vec<Erased>, ApiError> {
+pub(in crate::drafts) fn erase(tx: &mut Tx<'_>, person: &Person<'_>) -> Result<Erasure, ApiError> {
     let mut tally = Tally::default();
     for draft_id in store::drafts_of(tx, person.user)? {
         let Some(head) = drafts::lock_head(tx, &draft_id)? else { continue };
@@ -39,13 +41,13 @@ pub(in crate::drafts) fn erase(tx: &mut Tx<'_>, person: &Person<'_>) -> Result<V
     }
     let invites = store::rename_in_invites(tx, person.user, person.pseudonym)?;
     let keys = store::remove_keys_of(tx, person.user)?;
-    Ok(vec![
+    let report = vec![
         Erased::all(
             "drafts they made, with others in them",
             tally.handed_over,
             "whoever has belonged to it longest is the creator now; the title is taken out",
         ),
-        Erased::all("drafts they made, alone", tally.deleted, "deleted, with their texts"),
+        Erased::all("drafts they made, alone", tally.deleted.len() as u64, "deleted, with their texts"),
         Erased::all("memberships", tally.memberships, "ended"),
         Erased::all("rings they held", tally.rings, "with the creator of the draft now"),
         Erased::all(
@@ -57,7 +59,8 @@ pub(in crate::drafts) fn erase(tx: &mut Tx<'_>, person: &Person<'_>) -> Result<V
         Erased::all("events that named them", tally.events, "the pseudonym stands in them"),
         Erased::all("invitations by or for them", invites, "revoked if they were open; the pseudonym stands in them"),
         Erased::all("idempotency keys of theirs", keys, "removed"),
-    ])
+    ];
+    Ok(Erasure { report, gone: tally.deleted })
 }
 
 fn erase_from(tx: &mut Tx<'_>, person: &Person<'_>, mut head: Head, tally: &mut Tally) -> Result<(), ApiError> {
@@ -72,10 +75,10 @@ fn erase_from(tx: &mut Tx<'_>, person: &Person<'_>, mut head: Head, tally: &mut 
     }
     tally.memberships += u64::from(drafts::is_member(tx, head.row, user)?);
     let Some(creator) = heir else {
-        store::delete(tx, head.row)?;
+        parting::delete(tx, &mut head, request_id)?;
         tally.passes += store::rename(tx, head.row, user, pseudonym)?;
         tally.events += rename_in_events(tx, head.row, user, pseudonym)?;
-        tally.deleted += 1;
+        tally.deleted.push(Topic::new(&TOPICS, head.draft_id));
         return Ok(());
     };
     if is_creator {

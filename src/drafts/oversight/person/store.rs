@@ -35,11 +35,6 @@ pub(super) fn take_title_out(tx: &mut Tx<'_>, draft: i64) -> Result<(), Error> {
     tx.run("UPDATE drafts SET title = ?2 WHERE id = ?1", &[draft.into(), TITLE_TAKEN_OUT.into()])
 }
 
-/// Deletes a draft.
-pub(super) fn delete(tx: &mut Tx<'_>, draft: i64) -> Result<(), Error> {
-    tx.run("UPDATE drafts SET deleted_at = ?2 WHERE id = ?1", &[draft.into(), tx.now().into()])
-}
-
 /// Makes a collaborator the creator of a draft whose creator leaves.
 pub(super) fn inherit(tx: &mut Tx<'_>, draft: i64, user: &str) -> Result<(), Error> {
     let values = [draft.into(), user.into()];
