@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use inkring::clock::Clock;
+use inkring::drafts::keys::store as keys;
 use inkring::drafts::{ring, store as drafts};
 use inkring::hub::Hub;
 use inkring::store::{self, Job, JobTimes, StoreError, Tx, Verdict, Writer, WriterHandle};
@@ -180,7 +181,7 @@ impl EngineJob {
             }
             Work::Append { content, key } => {
                 let mut head = drafts::lock_head(tx, &self.draft_id)?.ok_or("no draft")?;
-                if drafts::spent_on(tx, head.row, &actor, drafts::Operation::Append, key)?.is_some() {
+                if keys::spent_on(tx, head.row, &actor, keys::Operation::Append, key)?.is_some() {
                     return Err("not a new append".into());
                 }
                 let ring = ring::Ring { creator: &head.creator_id, holder: &head.holder_id };
@@ -189,8 +190,8 @@ impl EngineJob {
                 ring::may_append(ring, &actor, ring.knows(&actor), room).map_err(|_| "not the holder")?;
                 let segment_id = uuid::Uuid::new_v4().to_string();
                 let link = drafts::append(tx, &mut head, &segment_id, content, request_id)?;
-                let spent = drafts::Spent { version: Some(head.event_seq), segment_order: Some(link.order) };
-                drafts::spend_key(tx, head.row, &actor, drafts::Operation::Append, key, spent)?;
+                let spent = keys::Spent { version: Some(head.event_seq), segment_order: Some(link.order) };
+                keys::spend_key(tx, head.row, &actor, keys::Operation::Append, key, spent)?;
             }
         }
         Ok(())

@@ -4,6 +4,7 @@ use super::analytics::DAILY_MAX_DAYS;
 use super::damage::DAMAGED_MAX;
 use super::invites::retention::{INVITE_KEPT_DAYS, REMOVED_MAX_INVITES};
 use super::invites::{EXPIRES_MAX_HOURS, KEPT_MAX_INVITES, PENDING_MAX_INVITES};
+use super::keys::retention::{KEY_LIFE_HOURS, REMOVED_MAX_KEYS, SLICE_KEYS};
 use super::model::{
     CHAINED_MAX_SEGMENTS, CONTENT_MAX_CHARS, IDEMPOTENCY_KEY_MAX_CHARS, LEASE_MAX_SECONDS, LIST_MAX_BYTES,
     LIST_MAX_DRAFTS, PAGE_MAX_EVENTS, PAGE_MAX_SEGMENTS, REASON_MAX_CHARS, ROLE_MAX_CHARS, TITLE_MAX_CHARS,
@@ -16,7 +17,6 @@ use super::parts::PAGE_ROWS;
 use super::replay::REPLAY_MAX_EVENTS;
 use super::retention::{REMOVED_MAX_EVENTS, SLICE_DRAFTS};
 use super::routes::HEAD_MAX_ROWS;
-use super::spent_keys::{KEY_LIFE_HOURS, REMOVED_MAX_KEYS, SLICE_KEYS};
 use super::timeline::TIMELINE_MAX_EVENTS;
 use super::view::{READ_MAX_TIMES, WHOLE_MAX_BYTES};
 use super::walk::STEP_ROWS;

@@ -10,10 +10,11 @@ use super::chain::Link;
 use super::counters::Counters;
 use super::desk::Desk;
 use super::error::{CREATOR_STAYS, DRAFT_LOCKED, LEASE_ACTIVE, LIMIT_EXCEEDED, NO_LEASE, RING_HELD, RING_REQUIRED};
+use super::keys::store::{self as keys, Operation, Spent};
 use super::model::{CHAINED_MAX_SEGMENTS, Head, IDEMPOTENCY_KEY_MAX_CHARS};
 use super::receipt::{self, Made, Receipt};
 use super::ring::{self, Refusal, Ring};
-use super::store::{self, Operation, Spent};
+use super::store;
 use super::version::Expected;
 use super::watching::Watching;
 use crate::audit::{Entry, Field, Witness};
@@ -135,7 +136,7 @@ impl Change {
         make: impl FnOnce(&mut Tx<'_>, &mut Head) -> Result<Option<Link>, ApiError>,
     ) -> Result<Made, ApiError> {
         let mut head = self.head(tx)?;
-        let spent = key.map(|key| store::spent_on(tx, head.row, &self.actor, operation, key)).transpose()?;
+        let spent = key.map(|key| keys::spent_on(tx, head.row, &self.actor, operation, key)).transpose()?;
         if let Some(spent) = spent.flatten() {
             return Ok(Made::Before(self.past_receipt(tx, &head, spent)?));
         }
@@ -148,7 +149,7 @@ impl Change {
         let version = head.event_seq;
         if let Some(key) = key {
             let spent = Spent { version: Some(version), segment_order: link.as_ref().map(|link| link.order) };
-            store::spend_key(tx, head.row, &self.actor, operation, key, spent)?;
+            keys::spend_key(tx, head.row, &self.actor, operation, key, spent)?;
         }
         Ok(Made::Now(self.minimal.then_some(Receipt { version, link })))
     }

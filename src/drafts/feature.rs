@@ -14,8 +14,8 @@ use super::parting::{deletion, lease, leaving, purge, redaction, standing};
 use super::shared::Shared;
 use super::watching::Watching;
 use super::{
-    analytics, bounds, card, error, history, insights, invites, newer, oversight, proof, retention, routes, smart_pass,
-    smoke, socket, spent_keys, tickets, turns, view, watchers,
+    analytics, bounds, card, error, history, insights, invites, keys, newer, oversight, proof, retention, routes,
+    smart_pass, smoke, socket, tickets, turns, view, watchers,
 };
 use crate::feature::verb::Verbs;
 use crate::feature::{Feature, House, Replacement, Running, Serving, ShardParts, StartError};
@@ -111,7 +111,7 @@ impl Running for Drafts {
         vec![
             retention::task(Rc::clone(reader), house.writer.clone(), options.events_kept, self.every),
             purge::task(Rc::clone(reader), house.writer.clone(), self.every, &house.timekeeper),
-            spent_keys::task(Rc::clone(reader), house.writer.clone(), self.every, &house.timekeeper),
+            keys::retention::task(Rc::clone(reader), house.writer.clone(), self.every, &house.timekeeper),
             invites::retention::task(Rc::clone(reader), house.writer.clone(), self.every, &house.timekeeper),
         ]
     }

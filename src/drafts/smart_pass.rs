@@ -9,9 +9,10 @@ use serde_json::json;
 use super::change::{Change, KEY, ring_of};
 use super::desk::Desk;
 use super::error::NO_CANDIDATES;
+use super::keys::store::{self as keys, Operation};
 use super::ring::{self, Room};
 use super::smart::{self, Selection, Strategy};
-use super::store::{self, Operation};
+use super::store;
 use crate::audit::Field;
 use crate::gate::validate::Check;
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
@@ -42,7 +43,7 @@ fn pass_ring_smart(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError
     let cap = desk.shared.options.max_passes;
     let pass = move |tx: &mut Tx<'_>| {
         let mut head = change.head(tx)?;
-        if let Some(kept) = store::result_of(tx, head.row, &change.actor, Operation::SmartPass, &key)? {
+        if let Some(kept) = keys::result_of(tx, head.row, &change.actor, Operation::SmartPass, &key)? {
             let selection = serde_json::from_str(&kept);
             return Ok((selection.map_err(|error| Error::Damaged(format!("a kept selection: {error}")))?, true));
         }
@@ -56,7 +57,7 @@ fn pass_ring_smart(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError
         // Texts and numbers always serialise; the error type only has no way to say so.
         let kept = serde_json::to_string(&selection).map_err(|error| Error::Other(error.to_string()))?;
         let to_user = &selection.to_user_id;
-        store::spend_key_with(tx, head.row, &change.actor, Operation::SmartPass, &key, &kept)?;
+        keys::spend_key_with(tx, head.row, &change.actor, Operation::SmartPass, &key, &kept)?;
         store::pass(tx, &mut head, to_user, &change.request_id)?;
         change.count(tx, |metrics| &metrics.passed);
         change.record(tx, "collab.pass_ring", || {

@@ -8,9 +8,10 @@ use uuid::Uuid;
 
 use super::change::{Change, KEY, check_new_name, ring_of};
 use super::desk::Desk;
+use super::keys::store::Operation;
 use super::model::{CONTENT_MAX_CHARS, Head, ROLE_MAX_CHARS};
 use super::ring::{self, Addition, Room};
-use super::store::{self, Operation};
+use super::store;
 use crate::audit::Field;
 use crate::gate::validate::{Check, Length};
 use crate::gate::{ApiError, Call, Outcome, Route, Routes, USER_ID_MAX_CHARS};

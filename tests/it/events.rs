@@ -7,8 +7,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use inkring::clock::Clock;
+use inkring::drafts::keys::store::{self as keys, Operation, Spent};
 use inkring::drafts::ring::{self, Ring, Room};
-use inkring::drafts::store::{self, NewDraft, Operation, Spent};
+use inkring::drafts::store::{self, NewDraft};
 use inkring::store::{Event, Job, JobTimes, Publisher, StoreError, Tx, Verdict, Writer, WriterHandle, open};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -88,7 +89,7 @@ fn change(random: &mut Random, request_id: String) -> impl FnMut(&mut Tx<'_>) ->
     move |tx| {
         let mut head = store::lock_head(tx, &draft).unwrap().unwrap();
         let operation = if appends { Operation::Append } else { Operation::Pass };
-        if store::spent_on(tx, head.row, user, operation, &key).unwrap().is_some() {
+        if keys::spent_on(tx, head.row, user, operation, &key).unwrap().is_some() {
             return Verdict::Keep;
         }
         let ring = Ring { creator: &head.creator_id, holder: &head.holder_id };
@@ -105,7 +106,7 @@ fn change(random: &mut Random, request_id: String) -> impl FnMut(&mut Tx<'_>) ->
             false => store::pass(tx, &mut head, other, &request_id).unwrap(),
         }
         let spent = Spent { version: Some(head.event_seq), segment_order: None };
-        store::spend_key(tx, head.row, user, operation, &key, spent).unwrap();
+        keys::spend_key(tx, head.row, user, operation, &key, spent).unwrap();
         if fails { Verdict::Undo } else { Verdict::Keep }
     }
 }

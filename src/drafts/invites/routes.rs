@@ -18,9 +18,10 @@ use crate::drafts::access::{member, missing, not_member};
 use crate::drafts::change::{Change, KEY, check_new_name, ring_of};
 use crate::drafts::desk::Desk;
 use crate::drafts::error::{INVITE_ACCEPTED, INVITE_EXPIRED, INVITE_REVOKED, LIMIT_EXCEEDED};
+use crate::drafts::keys::store::{self as keys, Operation};
 use crate::drafts::model::{Head, display_name};
 use crate::drafts::ring::{self, Addition, Room};
-use crate::drafts::store::{self as drafts, Operation};
+use crate::drafts::store as drafts;
 use crate::gate::validate::{Check, ECHO_CHARS, Length};
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes, USER_ID_MAX_CHARS};
 use crate::net::Response;
@@ -83,7 +84,7 @@ fn create(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let token = tokens.of(&invite_id);
     let create = move |tx: &mut Tx<'_>| {
         let (head, now) = (change.head(tx)?, tx.now());
-        if let Some(earlier) = drafts::result_of(tx, head.row, &change.actor, Operation::Invite, &key)? {
+        if let Some(earlier) = keys::result_of(tx, head.row, &change.actor, Operation::Invite, &key)? {
             // Forgotten within the life of its key, as one of very many.
             let invite = store::find(tx, &earlier)?.ok_or_else(|| invite_not_found(&earlier))?;
             return Ok(Made { invite, now });
@@ -107,7 +108,7 @@ fn create(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
             accepted_at: None,
             revoked_at: None,
         };
-        drafts::spend_key_with(tx, head.row, &change.actor, Operation::Invite, &key, &invite.invite_id)?;
+        keys::spend_key_with(tx, head.row, &change.actor, Operation::Invite, &key, &invite.invite_id)?;
         store::insert(tx, head.row, &invite)?;
         change.record(tx, "collab.create_invite", || {
             [

@@ -18,18 +18,23 @@ use crate::housekeeper::{Stop, Task};
 use crate::store::{ChoreError, Error, Pruned, Pruner, Reader, Run, Tx, WriterHandle};
 
 /// For so long a key is kept at the least.
-pub(super) const KEY_LIFE_HOURS: u32 = 24;
+pub(in crate::drafts) const KEY_LIFE_HOURS: u32 = 24;
 /// And for so much longer at the most, so that not every run has to look at all keys to remove a few.
 const SLACK: Duration = HOUR;
 /// Keys that are looked at in one reading: a bound of memory, and of how long a reading can hold back a checkpoint.
-pub(super) const SLICE_KEYS: i64 = 1000;
+pub(in crate::drafts) const SLICE_KEYS: i64 = 1000;
 /// Keys that one job removes, or dates anew, at most: some milliseconds of the writer, even when each lies on a page of its
 /// own.
-pub(super) const REMOVED_MAX_KEYS: usize = 500;
+pub(in crate::drafts) const REMOVED_MAX_KEYS: usize = 500;
 
 /// The task that removes old keys.
 #[must_use]
-pub(super) fn task(reader: Rc<Reader>, writer: WriterHandle, every: Duration, timekeeper: &Timekeeper) -> Task {
+pub(in crate::drafts) fn task(
+    reader: Rc<Reader>,
+    writer: WriterHandle,
+    every: Duration,
+    timekeeper: &Timekeeper,
+) -> Task {
     let mut keys = SpentKeys::new(reader, writer, timekeeper);
     Task { name: "idempotency keys", every, run: Box::new(move |stop| keys.run(stop)) }
 }
