@@ -21,12 +21,14 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEn
 
 use common::{FOUND_PROBLEMS, fail, load, misconfigured, print, sources};
 
+use crate::clock::Clock;
 use crate::config::knobs::KNOBS;
 use crate::config::{self, SettingsPath};
 use crate::feature::verb::{Misconfigured, Program};
 use crate::feature::{Feature, schema_of};
 use crate::features;
 use crate::gate::{self, OpenedKeys};
+use crate::net::tls::server::{Files, Pair, caution};
 use crate::observe::metrics;
 use crate::server;
 
@@ -238,6 +240,9 @@ fn check_config(path: &SettingsPath, strict: bool) -> ExitCode {
     let checked = loaded.map_err(|error| error.to_string()).and_then(|mut loaded| {
         let keys = OpenedKeys::of(&loaded.settings).map_err(|error| error.to_string())?;
         loaded.warnings.extend(keys.warning);
+        if let Some(files) = Files::of(&loaded.settings)? {
+            loaded.warnings.extend(caution(Pair::read(&files)?.until, Clock::system().now()));
+        }
         Ok(loaded)
     });
     match checked {

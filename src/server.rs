@@ -21,6 +21,7 @@ use crate::feature::{Feature, Serving};
 use crate::gate::{self, Policies};
 use crate::hub::Batch;
 use crate::net::options::{BODY_BYTES, CONNECTIONS_MAX, DRAIN, PER_ADDRESS_MAX};
+use crate::net::tls::server::Tls;
 use crate::net::{Endpoint, Front, SocketFile};
 use crate::observe::LogHandle;
 use crate::plane::{self, Plane};
@@ -30,7 +31,8 @@ use crate::systemd::{Inherited, Notify, Prober, Watchdog};
 use capacity::{connection_cap, raise_descriptor_limit};
 use engine::Engine;
 use listeners::Listeners;
-use shard::{ShardPlan, front_door, front_options, own_door, own_endpoints};
+pub use shard::REDIRECT;
+use shard::{ShardPlan, doors, front_door, front_options, hsts, own_endpoints};
 use watched::{announce, serving_on};
 
 pub use capacity::{CONNECTIONS_DEFAULT_MAX, connections_possible};
@@ -40,7 +42,7 @@ pub use memory::{MemoryPart, memory_bounds};
 /// A running server.
 pub struct Server {
     front: Front<Batch>,
-    /// The names of features' own doors, in the order of the front's.
+    /// The names of the other doors, in the order of the front's.
     own: Vec<&'static str>,
     plane: Option<Plane>,
     /// Those of Unix sockets, which go with the server.
@@ -71,17 +73,21 @@ impl Server {
         let descriptors = raise_descriptor_limit();
         let connections = connection_cap(settings.count(&CONNECTIONS_MAX), descriptors);
         let listeners = Listeners::open(settings, inherited, features)?;
+        let tls = Tls::of(settings).map_err(StartError::Tls)?;
         let (policies, warnings) = Policies::new(settings, listeners.places(), clock.clone())?;
-        let Listeners { public, own, files, private, left_out } = listeners;
+        let Listeners { public, redirect, own, files, private, left_out } = listeners;
         warnings.iter().chain(&left_out).for_each(|warning| log::warn!("{warning}"));
 
         notify.status("opening the database");
-        let (engine, house, readers) = Engine::start(features, settings, &policies, logs, &clock, private.is_some())?;
+        let platform = (policies.clone(), tls.clone());
+        let (engine, house, readers) = Engine::start(features, settings, platform, logs, &clock, private.is_some())?;
         let (running, shards) = (engine.running(), readers.public.len());
         let plan = ShardPlan {
             house: house.clone(),
             running: Arc::clone(running),
             own: own.iter().map(|own| (Arc::clone(&engine.features()[own.owner]), own.door)).collect(),
+            leads_to: redirect.as_ref().map(|redirect| redirect.port),
+            hsts: hsts(settings),
             checks: running.iter().flat_map(|running| running.checks()).collect(),
             figures: running.iter().filter_map(|running| running.figures()).collect(),
             policy: policies.policy.clone(),
@@ -89,9 +95,7 @@ impl Server {
             places: gate::Places::new(settings.count(&PER_ADDRESS_MAX)),
             counters: Arc::new(gate::Counters::new(&house.metrics, house.traffic.clone())),
         };
-        let names: Vec<_> = own.iter().map(|own| own.door).collect();
-        let own = own.into_iter().map(|own| own_door(own.listeners));
-        let doors = [front_door(public, settings, connections, &policies)].into_iter().chain(own).collect();
+        let (doors, names) = doors(front_door(public, settings, connections, &policies, tls), own, redirect);
         let options = front_options(settings, &house);
         let front = Front::start(doors, options, readers.public, move |reader, mailbox| plan.build(reader, mailbox))
             .map_err(StartError::Threads)?;
@@ -125,7 +129,13 @@ impl Server {
         self.front.endpoints()
     }
 
-    /// Where features' own doors are, each with its name.
+    /// Whether the addresses there and those of features speak TLS; Unix sockets never do.
+    #[must_use]
+    pub fn speaks_tls(&self) -> bool {
+        self.front.speaks_tls()
+    }
+
+    /// Where the other doors are, each with its name.
     pub fn own_endpoints(&self) -> impl Iterator<Item = (&'static str, &Endpoint)> {
         own_endpoints(&self.front, &self.own)
     }

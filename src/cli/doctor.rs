@@ -3,6 +3,7 @@
 //! [`facts`] looks, [`judge`] knows what is good: facts in, findings out, nothing else. [`address`] does both from outside.
 
 mod address;
+mod certificate;
 mod facts;
 mod judge;
 

@@ -9,7 +9,7 @@ use super::common::{fail, load, print};
 use crate::config::SettingsPath;
 use crate::feature::trust::Trusting;
 use crate::net::Endpoint;
-use crate::net::base_url::{BaseUrl, own_endpoint};
+use crate::net::base_url::{BaseUrl, own_server};
 use crate::net::client::{Ask, Remote};
 use crate::net::options::LISTEN;
 use crate::net::tls::client::Trust;
@@ -69,11 +69,11 @@ fn of_configuration(path: &SettingsPath) -> Result<Question, String> {
         let sentences: Vec<_> = error.to_string().lines().map(str::to_owned).collect();
         format!("not ready: the configuration is wrong: {}", sentences.join("; "))
     })?;
-    let Some(to) = own_endpoint(&loaded.settings) else {
+    let Some(to) = own_server(&loaded.settings) else {
         let listens = Endpoint::joined(loaded.settings.endpoints(&LISTEN));
         return Err(format!("not ready: LISTEN_ADDR={listens} is a port that is chosen at the start: give --url"));
     };
-    Ok(Question { to: Remote::at(to), target: READY.to_owned() })
+    Ok(Question { to, target: READY.to_owned() })
 }
 
 impl Question {

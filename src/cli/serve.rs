@@ -11,7 +11,7 @@ use crate::config::{self, ConfigError, Loaded, SettingsPath, Sources};
 use crate::features::FEATURES;
 use crate::net::Endpoint;
 use crate::observe::{self, LogHandle};
-use crate::server::Server;
+use crate::server::{REDIRECT, Server};
 use crate::settings::Settings;
 use crate::store::options::DATABASE;
 use crate::systemd::{Inherited, Notify};
@@ -93,16 +93,20 @@ fn serve_until_told(
 fn banner(settings: &Settings, settings_from: &str, server: &Server) -> String {
     let version = crate::version::VERSION;
     let database = settings.database(&DATABASE).display();
+    let scheme = if server.speaks_tls() { "https" } else { "http" };
     let mut text = format!("inkring {version}: drafts written in turn\n  settings from {settings_from}\n");
     for endpoint in server.endpoints() {
         text.push_str(&match endpoint {
-            Endpoint::Tcp(address) => format!("  listening on  http://{address}\n"),
+            Endpoint::Tcp(address) => format!("  listening on  {scheme}://{address}\n"),
             socket => format!("  listening on  {socket}\n"),
         });
     }
     for (door, endpoint) in server.own_endpoints() {
         text.push_str(&match endpoint {
-            Endpoint::Tcp(address) => format!("  listening on  http://{address} for {door}\n"),
+            Endpoint::Tcp(address) if door == REDIRECT => {
+                format!("  listening on  http://{address}, to lead to https\n")
+            }
+            Endpoint::Tcp(address) => format!("  listening on  {scheme}://{address} for {door}\n"),
             socket => format!("  listening on  {socket} for {door}\n"),
         });
     }
@@ -120,11 +124,14 @@ fn banner(settings: &Settings, settings_from: &str, server: &Server) -> String {
     }
     let (socket, host) = match server.endpoints().first() {
         Some(Endpoint::Unix(path)) => (format!("--unix-socket {} ", path.display()), "localhost".to_owned()),
+        // Its name is not an address.
+        Some(Endpoint::Tcp(address)) if server.speaks_tls() => ("-k ".to_owned(), address.to_string()),
         Some(Endpoint::Tcp(address)) => (String::new(), address.to_string()),
         None => return text,
     };
+    let scheme = if matches!(server.endpoints().first(), Some(Endpoint::Unix(_))) { "http" } else { scheme };
     text.push_str(&format!(
-        "  try           curl -s {socket}http://{host}/v1/collab/drafts -H 'X-User-Id: alice' \
+        "  try           curl -s {socket}{scheme}://{host}/v1/collab/drafts -H 'X-User-Id: alice' \
          -H 'Content-Type: application/json' -d '{{\"title\":\"First draft\",\"platform\":\"x\"}}'\n"
     ));
     text

@@ -28,6 +28,7 @@ pub use sources::Sources;
 use crate::gate::identity::header_trust;
 use crate::gate::identity::options::SECRET;
 use crate::net::options::LISTEN as PUBLIC;
+use crate::net::tls;
 use crate::plane::options::{LISTEN, TOKEN};
 use crate::settings::{ENVIRONMENT, Endpoint, Knob, MASK, OnBad, Origin, STRICT, Setting, Settings, Value};
 use guessable::guessable;
@@ -110,6 +111,7 @@ fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Resu
     let settings = Settings::new(settings, strict);
     findings.problems.extend(several_keys(sources));
     findings.problems.extend(open_plane(&settings, sources));
+    findings.problems.extend(tls::server::mistake(&settings));
     if let Some(sentence) = two_in_one_place(&settings) {
         // With the default, the server would start without a plane.
         let found =

@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::Method;
+use http::header::STRICT_TRANSPORT_SECURITY;
+use http::{HeaderValue, Method};
 use log::kv::{ToValue as _, Value};
 
 use super::call::Outcome;
@@ -38,6 +39,7 @@ pub(super) struct Context<'g> {
     pub(super) routes: &'g Routes,
     pub(super) headers: &'static Headers,
     pub(super) is_private: bool,
+    pub(super) hsts: Option<&'g HeaderValue>,
     pub(super) clock: &'g Clock,
 }
 
@@ -70,6 +72,8 @@ pub(super) struct Exchange {
     headers: &'static Headers,
     /// Whether only the operator asks: the log then says what is our fault, and nothing else.
     is_private: bool,
+    /// The `Strict-Transport-Security` of its answer.
+    hsts: Option<HeaderValue>,
     began: Instant,
     handled: Duration,
     times: Times,
@@ -78,7 +82,7 @@ pub(super) struct Exchange {
 impl Exchange {
     /// A request that nothing has looked at yet.
     pub(super) fn new(request: &Request<'_>, cors: OriginVerdict, context: Context<'_>) -> Self {
-        let Context { routes, headers, is_private, clock } = context;
+        let Context { routes, headers, is_private, hsts, clock } = context;
         Self {
             request_id: RequestId::from_header(request.headers.get("x-request-id")),
             cors,
@@ -97,6 +101,7 @@ impl Exchange {
             quota: None,
             headers,
             is_private,
+            hsts: hsts.cloned(),
             began: clock.instant(),
             handled: Duration::ZERO,
             times: Times::default(),
@@ -201,6 +206,7 @@ impl Exchange {
             quota.apply(&mut response.headers);
         }
         self.cors.apply(&mut response.headers);
+        response.headers.extend(self.hsts.take().map(|value| (STRICT_TRANSPORT_SECURITY, value)));
         let now = clock.instant();
         let took = now.saturating_duration_since(self.began);
         self.metrics.answered(&self.method, response.status, took, now);

@@ -36,6 +36,7 @@ pub mod headers;
 mod held;
 mod host;
 pub mod identity;
+mod leading;
 pub mod limit;
 mod live;
 pub mod options;

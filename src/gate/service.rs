@@ -5,6 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use http::HeaderValue;
+use http::header::STRICT_TRANSPORT_SECURITY;
 use log::kv::ToValue as _;
 
 use super::address::{self, UntrustedProxy};
@@ -17,6 +19,7 @@ use super::handshake;
 use super::headers::Headers;
 use super::held::Held;
 use super::identity::{Caller, TokenId};
+use super::leading;
 use super::limit::{Client, RatePolicy, Standing};
 use super::live::Following;
 use super::places::Places;
@@ -45,6 +48,10 @@ pub struct Gate {
     pub headers: &'static Headers,
     /// Makes this the gate of a private front, see [`Guard`].
     pub guard: Option<Guard>,
+    /// Makes this the gate of a door that answers nothing itself and leads to this port over TLS.
+    pub leads_to: Option<u16>,
+    /// The `Strict-Transport-Security` of every answer, if there is one.
+    pub hsts: Option<HeaderValue>,
     /// A proxy that forwards requests without being trusted. The shards share it.
     pub untrusted_proxy: UntrustedProxy,
     /// What clients behind trusted proxies hold at once. The shards share it.
@@ -79,9 +86,13 @@ impl net::Service for Gate {
             routes: &self.routes,
             headers: self.headers,
             is_private: self.guard.is_some(),
+            hsts: self.hsts.as_ref(),
             clock: &self.clock,
         };
         let mut exchange = Exchange::new(request, self.origin(request), context);
+        if let Some(port) = self.leads_to {
+            return Answer::Now(exchange.finish(leading::to_tls(request, port), &self.clock));
+        }
         if let Some(response) = Cors::preflight(request, exchange.cors()).filter(|_| self.guard.is_none()) {
             return Answer::Now(exchange.finish(Ok(response), &self.clock));
         }
@@ -136,6 +147,7 @@ impl net::Service for Gate {
             self.policy.catch_up();
             self.policy.cors.judge(origin).apply(&mut response.headers);
         }
+        response.headers.extend(self.hsts.clone().map(|value| (STRICT_TRANSPORT_SECURITY, value)));
         self.headers.seal(&mut response, request_id);
         response
     }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
 use parking_lot::Mutex;
+use rustls::ServerConfig;
 
 use super::counters::Counters;
 use super::date::http_date;
@@ -33,6 +34,9 @@ pub(super) const REFUSED_MAX: usize = 16;
 
 /// How many callers are still taken when the server stops.
 pub(super) const LAST_CALL_MAX: usize = 4096;
+
+/// What who wants to speak TLS is told when there are too many: a fatal alert, `internal_error` (RFC 8446 §6).
+const TLS_REFUSAL: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
 
 const WAKE: Token = Token(0);
 /// Of whichever listener: all are looked at.
@@ -78,12 +82,15 @@ pub(crate) struct Entrance {
     pub(crate) slots: Arc<Slots>,
     /// What a connection over the caps is given.
     pub(crate) refusal: Refusal,
+    /// How connections over TCP are encrypted, if they are.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
 }
 
 /// A door with nothing but its counts and its refusal, beside its number.
 struct Door {
     slots: Arc<Slots>,
     refusal: Refusal,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 pub(crate) struct Acceptor<N> {
@@ -110,11 +117,11 @@ impl<N> Acceptor<N> {
     ) -> std::io::Result<Self> {
         let poll = Poll::new()?;
         let (mut listeners, mut doors) = (Vec::new(), Vec::new());
-        for (number, Entrance { listeners: these, slots, refusal }) in entrances.into_iter().enumerate() {
+        for (number, Entrance { listeners: these, slots, refusal, tls }) in entrances.into_iter().enumerate() {
             for listener in these {
                 listeners.push((Polled::register(listener, poll.registry(), LISTENER)?, number));
             }
-            doors.push(Door { slots, refusal });
+            doors.push(Door { slots, refusal, tls });
         }
         let waker = Waker::new(poll.registry(), WAKE)?;
         let control = Arc::new(Control { stop_asked: AtomicBool::new(false), caller: Mutex::new(None), waker });
@@ -217,6 +224,10 @@ impl<N> Acceptor<N> {
         match self.doors[door].slots.take(peer) {
             Ok(slot) => {
                 stream.send_at_once();
+                let stream = match &self.doors[door].tls {
+                    Some(config) => stream.encrypted(config),
+                    None => stream,
+                };
                 self.shards[self.next_shard].post(Message::Accepted(Accepted { stream, peer, door, _slot: slot }));
                 self.next_shard = (self.next_shard + 1) % self.shards.len();
             }
@@ -235,8 +246,12 @@ impl<N> Acceptor<N> {
 
     fn refuse(&mut self, mut stream: Stream, door: usize) {
         // A fresh socket's send buffer is empty and takes the refusal whole; a client already gone does not matter.
-        let date = http_date(self.clock.now().seconds());
-        let _ = stream.write(&self.doors[door].refusal.dated(&date));
+        let door = &self.doors[door];
+        let _ = if door.tls.is_some() && matches!(stream, Stream::Tcp(_)) {
+            stream.write(&TLS_REFUSAL)
+        } else {
+            stream.write(&door.refusal.dated(&http_date(self.clock.now().seconds())))
+        };
         let _ = stream.shutdown(Shutdown::Write);
         if self.refused.len() == REFUSED_MAX {
             self.drop_oldest_refused();

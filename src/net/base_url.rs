@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::Uri;
 
 use super::client::Remote;
-use super::options::LISTEN;
+use super::options::{LISTEN, TLS_CERTIFICATE};
 use super::tls::client::{Secured, Trust};
 use crate::settings::{Endpoint, Settings};
 
@@ -31,11 +31,16 @@ enum Destination {
     Socket(PathBuf),
 }
 
-/// Where the server of a configuration is reached from this machine; none if its port is chosen at the start.
+/// The server of a configuration, as it is reached from this machine; none if its port is chosen at the start. Its certificate is not
+/// looked at: it is for the names that others know it by, and who can take its address here is the server.
 #[must_use]
-pub fn own_endpoint(settings: &Settings) -> Option<Endpoint> {
+pub fn own_server(settings: &Settings) -> Option<Remote> {
     let chosen_at_start = |endpoint: &&Endpoint| matches!(endpoint, Endpoint::Tcp(address) if address.port() == 0);
-    settings.endpoints(&LISTEN).iter().find(|endpoint| !chosen_at_start(endpoint)).map(Endpoint::from_here)
+    let endpoint = settings.endpoints(&LISTEN).iter().find(|endpoint| !chosen_at_start(endpoint))?.from_here();
+    if matches!(endpoint, Endpoint::Unix(_)) || settings.text(&TLS_CERTIFICATE).is_none() {
+        return Some(Remote::at(endpoint));
+    }
+    Some(Remote::at(endpoint).secured(Secured::new("localhost", &Trust::Anybody).ok()?))
 }
 
 impl BaseUrl {

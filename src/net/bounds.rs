@@ -7,12 +7,15 @@ use super::conn::{
     ANSWER_GRACE, ANSWER_MIN_BYTES_PER_SECOND, ANSWERS_MAX_BYTES, FIRST_REQUEST_GRACE, GATHER, LINGER,
     LINGER_MAX_BYTES, STEPS_PER_TURN,
 };
+use super::handshakes::HANDSHAKES_MAX;
 use super::held::HELD_MAX_BYTES;
 use super::http1::CHUNK_LINE_MAX_BYTES;
 use super::listener::BACKLOG;
 use super::mailbox::NOTES_MAX;
 use super::outbox::SLICES_MAX;
 use super::request_id::REQUEST_ID_MAX_BYTES;
+use super::tls::PEM_MAX_BYTES;
+use super::tls::stream::RECORD_BYTES;
 use super::turn::SLICE;
 use crate::settings::{BoundRow, CONNECTIONS, OPERATIONS, SOCKETS};
 
@@ -61,6 +64,15 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&CONNECTIONS, "ANSWER_MIN_BYTES_PER_SECOND", ANSWER_MIN_BYTES_PER_SECOND, "bytes a second")
         .of("The least that is taken of it from then on, since it waits.", "cut off")
         .tested_by("who_takes_an_answer_a_little_at_a_time_is_cut_off"),
+    BoundRow::new(&CONNECTIONS, "HANDSHAKES_MAX", HANDSHAKES_MAX as u64, "connections")
+        .of("Handshakes of TLS under way on a shard; their time is HEAD_TIMEOUT_SECONDS.", "the oldest is closed")
+        .tested_by("strangers_who_never_finish_a_handshake_take_no_more_than_their_places"),
+    BoundRow::new(&CONNECTIONS, "RECORD_BYTES", RECORD_BYTES as u64, "bytes")
+        .of("What is encrypted for a client and has not left.", "nothing more is encrypted")
+        .tested_by("who_asks_and_does_not_read_is_cut_off_and_others_are_served"),
+    BoundRow::new(&CONNECTIONS, "PEM_MAX_BYTES", PEM_MAX_BYTES, "bytes")
+        .of("A file with certificates, or with a key.", "refused")
+        .tested_by("a_file_without_certificates_is_refused_by_name"),
     BoundRow::new(&CONNECTIONS, "FIRST_REQUEST_GRACE", FIRST_REQUEST_GRACE.as_secs(), "seconds")
         .of("At the stop, the first request of a caller.", "closed")
         .tested_by("at_a_stop_a_caller_who_said_nothing_yet_is_waited_for_and_an_idle_one_is_not"),

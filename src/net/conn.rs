@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 use http::Method;
 
 use super::body::Body;
+use super::handshakes::Begun;
 use super::held::{Held, Share};
 use super::http1::{self, Decoder, Part, Reject, Step};
 use super::listener::{Peer, Stream};
@@ -137,6 +138,8 @@ pub(crate) struct Conn {
     pub(crate) gathers: bool,
     /// When something last left, if it is a WebSocket.
     wrote: Option<Instant>,
+    /// When its handshake began among those of the shard, while it lasts.
+    pub(crate) handshake: Option<Begun>,
 }
 
 impl Conn {
@@ -161,11 +164,22 @@ impl Conn {
             queued: false,
             gathers: false,
             wrote: None,
+            handshake: None,
         }
     }
 
     pub(crate) fn source(&mut self) -> &mut Stream {
         &mut self.accepted.stream
+    }
+
+    /// Whether it shakes hands, so that nothing of a request can have come.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.accepted.stream.is_handshaking()
+    }
+
+    /// Before it is dropped with nothing under way: says good-bye, if that is how it is done.
+    pub(crate) fn take_leave(&mut self) {
+        self.accepted.stream.take_leave();
     }
 
     /// Notes what the poll says of the socket.
@@ -196,6 +210,7 @@ impl Conn {
     fn try_turn<S: Service>(&mut self, key: usize, tools: &mut Tools<S>) -> io::Result<Flow> {
         let mut steps = 0;
         tools.begin_slice();
+        self.accepted.stream.push()?;
         loop {
             let sent = self.outbox.is_empty() || self.flush(tools)?;
             match self.state {
@@ -217,7 +232,10 @@ impl Conn {
                 State::Parked(_) => return Ok(Flow::Wait),
                 State::Uploading(ref upload) if upload.is_paused() => return Ok(Flow::Wait),
                 State::Closing => {
-                    self.accepted.stream.shutdown(Shutdown::Write)?;
+                    match self.accepted.stream.shutdown(Shutdown::Write) {
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Flow::Wait),
+                        shut => shut?,
+                    }
                     self.input = Vec::new();
                     self.state = State::Lingering(0);
                     self.deadline = tools.now + LINGER;
@@ -260,7 +278,18 @@ impl Conn {
             return Ok(true);
         }
         let mut scratch = std::mem::take(&mut tools.scratch);
-        let read = self.read(&mut scratch);
+        let read = match self.read(&mut scratch) {
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                tools.scratch = scratch;
+                self.reject(&Reject::Malformed("this port speaks TLS: use https://"), &[], tools);
+                return Ok(true);
+            }
+            read => read,
+        };
+        if matches!(read, Ok(None)) {
+            // A step of a handshake takes its time.
+            tools.look();
+        }
         if let Ok(Some(bytes)) = read {
             if self.input.is_empty() {
                 let used = self.consume(key, &scratch[..bytes], tools, steps);
@@ -279,7 +308,7 @@ impl Conn {
         match self.accepted.stream.read(buffer) {
             Ok(bytes) => {
                 // Less than asked for means that the socket is empty now and will say when it is not (epoll(7)).
-                self.readable = bytes == buffer.len() || self.read_closed;
+                self.readable = bytes == buffer.len() || self.read_closed || self.accepted.stream.has_more();
                 Ok(Some(bytes))
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -516,7 +545,8 @@ impl Conn {
     /// Has the shard's sum know what is held for this client now.
     pub(crate) fn settle(&mut self, held: &mut Held) {
         let half_message = if let State::Socket(socket) = &self.state { socket.half_message() } else { 0 };
-        held.settle(&mut self.share, self.outbox.cost() + self.input.capacity() + half_message);
+        let encrypted = self.accepted.stream.held();
+        held.settle(&mut self.share, self.outbox.cost() + self.input.capacity() + half_message + encrypted);
     }
 
     /// It is over: nothing is held for it any more.
@@ -609,12 +639,13 @@ impl Conn {
                 return if self.unpark(woken, tools).is_err() { Flow::Close } else { Flow::Again };
             }
             _ if !self.outbox.is_empty() => return Flow::Wait,
-            State::Idle
-            | State::Uploading(_)
-            | State::Sending(_)
-            | State::Socket(_)
-            | State::Closing
-            | State::Lingering(_) => return Flow::Close,
+            State::Idle => {
+                self.take_leave();
+                return Flow::Close;
+            }
+            State::Uploading(_) | State::Sending(_) | State::Socket(_) | State::Closing | State::Lingering(_) => {
+                return Flow::Close;
+            }
             State::Receiving(Part::Head) => Reject::HeadTimeout(tools.timeouts.head.as_secs()),
             State::Receiving(Part::Body) => Reject::BodyTimeout(tools.timeouts.body.as_secs()),
         };

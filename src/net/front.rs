@@ -15,6 +15,7 @@ use super::response::Refusal;
 use super::service::{Notes, Service, Timeouts};
 use super::shard;
 use super::slots::{Caps, Slots};
+use super::tls::server::Tls;
 use crate::clock::Clock;
 use crate::observe;
 use crate::observe::metrics::set_usize;
@@ -27,6 +28,8 @@ pub struct Door {
     pub listeners: Vec<Listener>,
     /// Bounds of its open connections; none: those of the door before it, which counts these as well.
     pub caps: Option<Caps>,
+    /// Its listeners on TCP speak TLS; Unix sockets never do.
+    pub tls: Option<Tls>,
 }
 
 /// How the front door is set up.
@@ -47,6 +50,8 @@ pub struct Options {
 
 /// The running front door. `N` is what its shards take notes of.
 pub struct Front<N> {
+    /// Whether the addresses of its first door speak TLS.
+    tls: bool,
     /// Those of each door.
     endpoints: Vec<Vec<Endpoint>>,
     control: Arc<Control>,
@@ -74,6 +79,7 @@ impl<N: Send + 'static> Front<N> {
             doors.iter().map(|door| door.listeners.iter().filter_map(Listener::endpoint).collect()).collect();
         let caps = doors.iter().filter_map(|door| door.caps.as_ref());
         set_usize(&metrics.connections_limit, caps.map(|caps| caps.connections).sum());
+        let tls = doors.first().is_some_and(|door| door.tls.is_some());
         let make = Arc::new(make);
         let (send_refusal, refusal) = std::sync::mpsc::sync_channel(seeds.len());
         let mut shards = Vec::with_capacity(seeds.len());
@@ -104,22 +110,27 @@ impl<N: Send + 'static> Front<N> {
         }
         let mailboxes = shards.iter().map(|(mailbox, _)| Arc::clone(mailbox)).collect();
         let mut entrances: Vec<Entrance> = Vec::with_capacity(doors.len());
-        for (Door { listeners, caps }, refusal) in doors.into_iter().zip(refusals) {
+        for (Door { listeners, caps, tls }, refusal) in doors.into_iter().zip(refusals) {
             let own = caps.map(|caps| Arc::new(Slots::new(caps, Arc::clone(&metrics))));
             let slots = own.or_else(|| entrances.last().map(|before| Arc::clone(&before.slots)));
             let slots = slots.ok_or_else(|| io::Error::other("the first door has no bounds"))?;
-            entrances.push(Entrance { listeners, slots, refusal });
+            entrances.push(Entrance { listeners, slots, refusal, tls: tls.map(|tls| tls.config()) });
         }
         let acceptor = Acceptor::new(entrances, Arc::clone(&metrics), mailboxes, clock.clone())?;
         let control = acceptor.control();
         let run = move || observe::exit_on_panic(move || acceptor.run());
         let acceptor = std::thread::Builder::new().name(format!("{name}acceptor")).spawn(run)?;
-        Ok(Self { endpoints, control, acceptor, shards, clock })
+        Ok(Self { tls, endpoints, control, acceptor, shards, clock })
     }
 
     /// Where its first door is, with the port that the system chose if 0 was asked for. A Unix socket without a path is left out.
     pub fn endpoints(&self) -> &[Endpoint] {
         self.endpoints_of(0)
+    }
+
+    /// Whether the addresses among them speak TLS; Unix sockets never do.
+    pub fn speaks_tls(&self) -> bool {
+        self.tls
     }
 
     /// The same of another door, by its number.

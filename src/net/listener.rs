@@ -7,11 +7,14 @@ use std::net::{IpAddr, Shutdown, TcpListener};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustls::ServerConfig;
 
+use super::tls::stream::Encrypted;
 use crate::settings::Endpoint;
 
 /// Length of the accept queue (capped by net.core.somaxconn). The standard library asks for 128; beyond it SYNs are dropped
@@ -168,6 +171,8 @@ impl Polled {
 pub(crate) enum Stream {
     Tcp(mio::net::TcpStream),
     Unix(mio::net::UnixStream),
+    /// TCP with TLS on it.
+    Tls(Box<Encrypted>),
 }
 
 impl Stream {
@@ -178,11 +183,49 @@ impl Stream {
         }
     }
 
-    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+    /// From its first byte on it is to be TLS; a Unix socket stays as it is.
+    pub(crate) fn encrypted(self, config: &Arc<ServerConfig>) -> Self {
+        match self {
+            Self::Tcp(stream) => Self::Tls(Box::new(Encrypted::new(stream, Arc::clone(config)))),
+            other => other,
+        }
+    }
+
+    /// Shuts it down. With TLS that is said before: [`ErrorKind::WouldBlock`] while it cannot be.
+    pub(crate) fn shutdown(&mut self, how: Shutdown) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.shutdown(how),
             Self::Unix(stream) => stream.shutdown(how),
+            Self::Tls(stream) => stream.shutdown(how),
         }
+    }
+
+    /// Before it is dropped with nothing under way: says good-bye, if that is how it is done.
+    pub(crate) fn take_leave(&mut self) {
+        if let Self::Tls(stream) = self {
+            // Who does not hear it sees the connection end.
+            let _ = stream.shutdown(Shutdown::Write);
+        }
+    }
+
+    /// Whether it shakes hands, so that nothing of a request can have come.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        if let Self::Tls(stream) = self { stream.is_handshaking() } else { false }
+    }
+
+    /// Whether there may be more to read than the socket itself has, or knows of.
+    pub(crate) fn has_more(&self) -> bool {
+        if let Self::Tls(stream) = self { stream.has_more() } else { false }
+    }
+
+    /// Memory, in bytes, of what was taken and has not left.
+    pub(crate) fn held(&self) -> usize {
+        if let Self::Tls(stream) = self { stream.held() } else { 0 }
+    }
+
+    /// Sends what the other side is owed before anything of ours.
+    pub(crate) fn push(&mut self) -> io::Result<()> {
+        if let Self::Tls(stream) = self { stream.push().map(drop) } else { Ok(()) }
     }
 }
 
@@ -191,6 +234,7 @@ impl Read for Stream {
         match self {
             Self::Tcp(stream) => stream.read(buffer),
             Self::Unix(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
         }
     }
 }
@@ -200,6 +244,7 @@ impl Write for Stream {
         match self {
             Self::Tcp(stream) => stream.write(bytes),
             Self::Unix(stream) => stream.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
         }
     }
 
@@ -207,12 +252,14 @@ impl Write for Stream {
         match self {
             Self::Tcp(stream) => stream.write_vectored(slices),
             Self::Unix(stream) => stream.write_vectored(slices),
+            Self::Tls(stream) => stream.write_vectored(slices),
         }
     }
 
+    /// [`ErrorKind::WouldBlock`] while something that was taken has not left.
     fn flush(&mut self) -> io::Result<()> {
-        // Neither kind keeps anything back.
-        Ok(())
+        // Sockets keep nothing back.
+        if let Self::Tls(stream) = self { stream.flush() } else { Ok(()) }
     }
 }
 
@@ -221,6 +268,7 @@ impl Source for Stream {
         match self {
             Self::Tcp(stream) => stream.register(registry, token, interests),
             Self::Unix(stream) => stream.register(registry, token, interests),
+            Self::Tls(stream) => stream.socket().register(registry, token, interests),
         }
     }
 
@@ -228,6 +276,7 @@ impl Source for Stream {
         match self {
             Self::Tcp(stream) => stream.reregister(registry, token, interests),
             Self::Unix(stream) => stream.reregister(registry, token, interests),
+            Self::Tls(stream) => stream.socket().reregister(registry, token, interests),
         }
     }
 
@@ -235,6 +284,7 @@ impl Source for Stream {
         match self {
             Self::Tcp(stream) => stream.deregister(registry),
             Self::Unix(stream) => stream.deregister(registry),
+            Self::Tls(stream) => stream.socket().deregister(registry),
         }
     }
 }

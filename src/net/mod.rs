@@ -21,6 +21,7 @@ pub mod counters;
 mod date;
 mod frame;
 mod front;
+mod handshakes;
 mod held;
 pub mod http1;
 mod incoming;

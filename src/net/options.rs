@@ -3,12 +3,34 @@
 use std::time::Duration;
 
 use super::{HeadLimits, Timeouts};
-use crate::settings::{CONNECTIONS, Kind, Knob, SERVER, Settings, int};
+use crate::settings::{CONNECTIONS, Kind, Knob, SERVER, Settings, int, text};
 
 pub(crate) static LISTEN: Knob = Knob::new(&SERVER, "LISTEN_ADDR", Kind::Endpoints, "127.0.0.1:8000").first().refusing().or_port("PORT").meaning(
     "Where to listen: IP addresses with a port, and Unix sockets for a reverse proxy on this machine. Port 0 takes any \
      free port. The file of a Unix socket is made at the start, for this user and group (mode 660), and removed at the \
      stop. A listening socket that systemd hands over counts instead of all of them.",
+);
+
+pub(crate) static TLS_CERTIFICATE: Knob = text(&SERVER, "TLS_CERT_FILE").refusing().meaning(
+    "A file with a certificate in PEM, and behind it those that lead to its authority (fullchain.pem). With it and its key, \
+     the addresses of LISTEN_ADDR and ROOMS_ADDR speak TLS 1.2 and 1.3, and Unix sockets what they always spoke. The files are \
+     looked at every HOUSEKEEPING_SECONDS and at a reload: a new pair is shown from then on, and one that is not good is told to the \
+     log and leaves the old one in place. ACME is left to a proxy, or to what writes the files.",
+);
+
+pub(crate) static TLS_KEY: Knob = text(&SERVER, "TLS_KEY_FILE")
+    .refusing()
+    .private()
+    .meaning("The file with the private key of TLS_CERT_FILE in PEM, which only the user of the server may read.");
+
+pub(crate) static TLS_REDIRECT: Knob = Knob::new(&SERVER, "TLS_REDIRECT_ADDR", Kind::Endpoint, "off").refusing().meaning(
+    "Where plain HTTP is answered with 308 and the same path at https, such as 0.0.0.0:80; off for nowhere. It leads to the port of \
+     the first address of LISTEN_ADDR.",
+);
+
+pub(crate) static TLS_HSTS: Knob = Knob::new(&SERVER, "TLS_HSTS_SECONDS", int(0, 63_072_000, "seconds"), "0").meaning(
+    "For how many seconds a browser that was here over TLS is to come by TLS alone (Strict-Transport-Security). 0 says nothing. \
+     It cannot be taken back sooner; begin with a day.",
 );
 
 pub(crate) static SHARDS: Knob = Knob::new(&SERVER, "SHARDS", int(0, 256, "shards"), "0")
@@ -52,7 +74,7 @@ pub(crate) static TARGET_BYTES: Knob = Knob::new(&CONNECTIONS, "TARGET_MAX_BYTES
 
 pub(crate) static HEAD_TIMEOUT: Knob = Knob::new(&CONNECTIONS, "HEAD_TIMEOUT_SECONDS", int(1, 600, "seconds"), "10")
     .at_bound("408; closed if nothing was sent", "a_head_has_its_time_however_its_bytes_are_spread")
-    .meaning("How many seconds a client has to send a whole request head.");
+    .meaning("How many seconds a client has to send a whole request head, and with TLS for the handshake before it.");
 
 pub(crate) static BODY_BYTES: Knob = Knob::new(&CONNECTIONS, "BODY_MAX_BYTES", int(1024, 67_108_864, "bytes"), "65536")
     .at_bound("413", "a_body_is_read_up_to_its_bound_and_not_one_byte_further")
@@ -72,6 +94,10 @@ pub(crate) static WRITE_STALL: Knob = Knob::new(&CONNECTIONS, "WRITE_STALL_SECON
 
 pub(crate) const KNOBS: &[&Knob] = &[
     &LISTEN,
+    &TLS_CERTIFICATE,
+    &TLS_KEY,
+    &TLS_REDIRECT,
+    &TLS_HSTS,
     &SHARDS,
     &DRAIN,
     &CONNECTIONS_MAX,

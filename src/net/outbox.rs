@@ -29,6 +29,8 @@ pub(crate) struct Outbox {
     cost: usize,
     /// The socket has left something behind, and not taken it yet.
     stuck: bool,
+    /// What was taken by the connection has not left it: with TLS it may be encrypted and wait there.
+    unflushed: bool,
     /// How much may wait before passing frames are left out; without it any.
     room: Option<Room>,
     /// More than that waits: no passing frame is added until all has left.
@@ -78,7 +80,7 @@ impl Piece {
 
 impl Outbox {
     pub(crate) fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
+        self.pieces.is_empty() && !self.unflushed
     }
 
     /// The memory, in bytes, that what waits takes; 0 if nothing does.
@@ -207,6 +209,7 @@ impl Outbox {
             }
         }
         self.push_bytes(&bytes[moved..]);
+        self.unflushed = !is_flushed(socket)?;
         self.stuck = !self.is_empty();
         Ok(moved)
     }
@@ -228,6 +231,7 @@ impl Outbox {
                 None => break,
             }
         }
+        self.unflushed = !is_flushed(socket)?;
         self.stuck = !self.is_empty();
         self.behind &= self.stuck;
         self.leave_out();
@@ -264,6 +268,15 @@ impl Outbox {
         if self.pieces.is_empty() {
             self.pieces.shrink_to(PIECES_KEPT);
         }
+    }
+}
+
+/// Whether the connection keeps nothing back.
+fn is_flushed(socket: &mut impl Write) -> io::Result<bool> {
+    match socket.flush() {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -15,6 +15,7 @@ use slab::Slab;
 use super::conn::{Conn, Flow};
 use super::counters::Counters;
 use super::frame::Frame;
+use super::handshakes::Handshakes;
 use super::held;
 use super::http1::HeadLimits;
 use super::mailbox::{Mailbox, Message, Ticket};
@@ -72,8 +73,23 @@ impl<N> Reactor<N> {
         let (poll, mailbox, pool) = (self.poll, self.mailbox, self.pool);
         let (conns, ready) = (Slab::new(), Vec::new());
         let (refused, late, gathering) = (Vec::new(), VecDeque::new(), Gathering::default());
-        Shard { poll, mailbox, pool, refused, tools, notes, conns, ready, gathering, late, next_sweep, stop_by: None }
-            .run();
+        let (handshakes, stop_by) = (Handshakes::default(), None);
+        Shard {
+            poll,
+            mailbox,
+            pool,
+            refused,
+            tools,
+            notes,
+            conns,
+            handshakes,
+            ready,
+            gathering,
+            late,
+            next_sweep,
+            stop_by,
+        }
+        .run();
     }
 }
 
@@ -131,6 +147,7 @@ struct Shard<S, K: Notes> {
     tools: Tools<S>,
     notes: K,
     conns: Slab<Conn>,
+    handshakes: Handshakes,
     /// Connections with something to do; each at most once, here or in `late`.
     ready: Vec<usize>,
     gathering: Gathering,
@@ -155,7 +172,12 @@ impl<S: Service, K: Notes> Shard<S, K> {
             for event in &events {
                 if let Some(conn) = self.conns.get_mut(event.token().0) {
                     conn.note(event);
-                    self.queue(event.token().0);
+                    // Those who are not in yet come after those who are: a handshake costs more than most requests.
+                    if conn.is_handshaking() {
+                        self.queue_late(event.token().0);
+                    } else {
+                        self.queue(event.token().0);
+                    }
                 }
             }
             self.end_gathering();
@@ -306,7 +328,18 @@ impl<S: Service, K: Notes> Shard<S, K> {
         if let Err(error) = self.poll.registry().register(conn.source(), Token(key), interest) {
             log::error!(error = error.to_string(); "shard.register_failed");
             self.conns.remove(key);
-        } else if self.tools.stopping {
+            return;
+        }
+        if conn.is_handshaking() {
+            let (begun, oldest) = self.handshakes.begin(key);
+            conn.handshake = Some(begun);
+            if let Some(oldest) = oldest {
+                self.follow(oldest, &Flow::Close);
+            }
+        }
+        if self.tools.stopping
+            && let Some(conn) = self.conns.get_mut(key)
+        {
             conn.last_look(self.tools.now);
             self.serve(key);
         }
@@ -316,9 +349,18 @@ impl<S: Service, K: Notes> Shard<S, K> {
         let Some(conn) = self.conns.get_mut(key) else { return };
         conn.queued = false;
         let flow = match conn.turn(key, &mut self.tools) {
-            Flow::Wait if self.tools.stopping && conn.is_quiet() => Flow::Close,
+            Flow::Wait if self.tools.stopping && conn.is_quiet() => {
+                conn.take_leave();
+                Flow::Close
+            }
             flow => flow,
         };
+        if let Some(begun) = conn.handshake
+            && !conn.is_handshaking()
+        {
+            conn.handshake = None;
+            self.handshakes.end(begun);
+        }
         self.follow(key, &flow);
     }
 
@@ -327,7 +369,7 @@ impl<S: Service, K: Notes> Shard<S, K> {
             Flow::Wait => {}
             Flow::Again => self.queue_late(key),
             Flow::Close => {
-                self.conns.remove(key).give_back(&mut self.tools.held);
+                self.remove(key);
                 self.tools.clear_answers();
                 return;
             }
@@ -347,12 +389,20 @@ impl<S: Service, K: Notes> Shard<S, K> {
         let Some(heaviest) = held::heaviest(holders) else { return };
         let conn = &mut self.conns[heaviest];
         match conn.make_room(&mut self.tools) {
-            Flow::Close => self.conns.remove(heaviest).give_back(&mut self.tools.held),
+            Flow::Close => self.remove(heaviest),
             Flow::Wait | Flow::Again => {
                 conn.settle(&mut self.tools.held);
                 self.queue(heaviest);
             }
         }
+    }
+
+    fn remove(&mut self, key: usize) {
+        let conn = self.conns.remove(key);
+        if let Some(begun) = conn.handshake {
+            self.handshakes.end(begun);
+        }
+        conn.give_back(&mut self.tools.held);
     }
 
     /// Has the pool fetch the next piece of an answer, if one is wanted.

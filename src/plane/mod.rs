@@ -103,7 +103,7 @@ impl Plane {
         let options = options(pool.handle(), clock.clone());
         let plan = Plan { token, on_unix, writer, pool: pool.handle(), clock, serving };
         let caps = Caps { connections: OPS_CALLERS_MAX, per_address: OPS_CALLERS_MAX, exempt: Box::new(|_| true) };
-        let doors = vec![Door { listeners: vec![listener], caps: Some(caps) }];
+        let doors = vec![Door { listeners: vec![listener], caps: Some(caps), tls: None }];
         let front = Front::start(doors, options, vec![reader], move |reader, mailbox| plan.build(reader, mailbox))?;
         Ok(Self { front, pool, file })
     }
@@ -179,6 +179,8 @@ impl Plan {
             revoked: Revoked::default().follow(),
             body_bytes: OPS_BODY_MAX_BYTES,
             headers: &PAGE,
+            leads_to: None,
+            hsts: None,
             guard: Some(self.guard()),
             untrusted_proxy: UntrustedProxy::default(),
             places: Places::new(0),

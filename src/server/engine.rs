@@ -13,6 +13,7 @@ use crate::gate::{Policies, Revoked, Traffic, UntrustedProxy};
 use crate::housekeeper::Housekeeper;
 use crate::hub::{self, Hub, Seats};
 use crate::net::options::SHARDS;
+use crate::net::tls::server::Tls;
 use crate::observe::LogHandle;
 use crate::observe::metrics::{self, Metrics};
 use crate::pool::{Pool, THREADS};
@@ -44,7 +45,7 @@ impl Engine {
     pub(super) fn start(
         features: &[&Feature],
         settings: &Settings,
-        policies: &Policies,
+        (policies, tls): (Policies, Option<Tls>),
         logs: &LogHandle,
         clock: &Clock,
         has_plane: bool,
@@ -90,7 +91,7 @@ impl Engine {
         };
         // Before anything can be changed.
         let marked = audit::marking::record(&house.writer, house.audit.as_ref());
-        let platform = Arc::new(Platform::new(settings, &house, policies.clone(), marked));
+        let platform = Arc::new(Platform::new(settings, &house, policies, marked, tls));
         let running = start_all(features, settings, &house, Arc::clone(&platform))?;
         let tasks = platform.tasks_of(Arc::clone(&running), housekeeping_reader);
         let housekeeper = Housekeeper::start(tasks, clock.clone()).map_err(StartError::Threads)?;

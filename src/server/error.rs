@@ -48,6 +48,9 @@ pub enum StartError {
          database: set OPS_TOKEN, or an address of this machine in the socket's unit"
     )]
     OpenPlane(SocketAddr),
+    /// The certificate or its key cannot be used.
+    #[error("{0}")]
+    Tls(String),
     /// The keys cannot be used, or strangers could claim any name.
     #[error(transparent)]
     Policy(#[from] PolicyError),

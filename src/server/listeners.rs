@@ -4,12 +4,14 @@ use std::io::{self, ErrorKind};
 
 use super::StartError;
 use crate::feature::{Feature, OwnDoor};
-use crate::net::options::LISTEN as PUBLIC;
+use crate::net::options::{LISTEN as PUBLIC, TLS_REDIRECT};
 use crate::net::{Bound, Endpoint, Listener, SocketFile};
 use crate::plane::options::{LISTEN, TOKEN};
 use crate::settings::Settings;
 use crate::systemd::Inherited;
 
+/// Where TLS is when no address says so.
+const HTTPS_PORT: u16 = 443;
 /// A public Unix socket is for a proxy that runs as another user of this group.
 const PUBLIC_MODE: u32 = 0o660;
 /// The private plane is for its own user.
@@ -18,6 +20,8 @@ const PRIVATE_MODE: u32 = 0o600;
 /// What is listened on.
 pub(super) struct Listeners {
     pub(super) public: Vec<Listener>,
+    /// Where plain HTTP is led to TLS.
+    pub(super) redirect: Option<Redirect>,
     /// Doors of features.
     pub(super) own: Vec<OwnListeners>,
     /// Those of all Unix sockets but the private one.
@@ -25,6 +29,13 @@ pub(super) struct Listeners {
     pub(super) private: Option<Bound>,
     /// That there is no private plane, because somebody else has its default address.
     pub(super) left_out: Option<String>,
+}
+
+/// Where plain HTTP is led to TLS.
+pub(super) struct Redirect {
+    pub(super) listener: Listener,
+    /// The port that it is led to.
+    pub(super) port: u16,
 }
 
 /// Where a feature's own door is.
@@ -79,7 +90,7 @@ impl Listeners {
             files.extend(file);
             listener
         };
-        let public = public.into_iter().map(&mut keep).collect();
+        let public: Vec<Listener> = public.into_iter().map(&mut keep).collect();
         let mut own = Vec::new();
         for (owner, feature) in features.iter().enumerate() {
             for door in feature.doors {
@@ -91,7 +102,14 @@ impl Listeners {
                 }
             }
         }
-        Ok(Self { public, own, files, private, left_out })
+        let redirect = settings.endpoint(&TLS_REDIRECT).map(|endpoint| {
+            let (setting, endpoint) = (TLS_REDIRECT.name, endpoint.clone());
+            let bound = Listener::bind(&endpoint, PUBLIC_MODE);
+            bound.map_err(|source| StartError::ListenOwn { setting, endpoint, source })
+        });
+        let redirect = redirect.transpose()?.map(&mut keep);
+        let redirect = redirect.map(|listener| Redirect { listener, port: port_of(&public) });
+        Ok(Self { public, redirect, own, files, private, left_out })
     }
 
     /// Every place where clients are served.
@@ -99,6 +117,15 @@ impl Listeners {
         let own = self.own.iter().flat_map(|own| &own.listeners);
         self.public.iter().chain(own).filter_map(Listener::endpoint).collect()
     }
+}
+
+/// The port of the first address.
+fn port_of(public: &[Listener]) -> u16 {
+    let tcp = |listener: &Listener| match listener.endpoint() {
+        Some(Endpoint::Tcp(address)) => Some(address.port()),
+        _ => None,
+    };
+    public.iter().find_map(tcp).unwrap_or(HTTPS_PORT)
 }
 
 fn listen_for(door: &OwnDoor, endpoint: Endpoint) -> Result<Bound, StartError> {

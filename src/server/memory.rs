@@ -3,7 +3,7 @@
 use crate::feature::Feature;
 use crate::gate::limit::options::BUCKETS;
 use crate::net::HELD_MAX_BYTES;
-use crate::net::options::{BODY_BYTES, SHARDS};
+use crate::net::options::{BODY_BYTES, SHARDS, TLS_CERTIFICATE};
 use crate::observe::QUEUE_BYTES;
 use crate::settings::Settings;
 use crate::store::options::QUEUE_JOBS;
@@ -13,6 +13,8 @@ use super::capacity::shard_count;
 
 /// What a connection costs besides what is held for it: 4 KiB of input that is kept, and as much for itself.
 const CONNECTION_BYTES: u64 = 8 * 1024;
+/// What TLS keeps for each besides: 8 KiB of its own, and what has come of a record.
+const TLS_CONNECTION_BYTES: u64 = 26 * 1024;
 /// A bucket of the rate limits, rounded up.
 const BUCKET_BYTES: u64 = 21;
 /// Readers beside those of the shards: the housekeeper's, the plane's, and that of the figures.
@@ -39,11 +41,13 @@ pub fn memory_bounds(
     let of_features: u64 = features.iter().map(|feature| (feature.memory)(settings, shards)).sum();
     let bytes = |knob| settings.count(knob) as u64;
     let others = QUEUE_BYTES as u64 + WRITER_PAGES_BYTES + (shards + OTHER_READERS) * READER_PAGES_BYTES;
+    let of_connection =
+        CONNECTION_BYTES + if settings.text(&TLS_CERTIFICATE).is_some() { TLS_CONNECTION_BYTES } else { 0 };
     vec![
         MemoryPart { what: "held for clients", bytes: shards * HELD_MAX_BYTES as u64 },
         MemoryPart { what: "kept by features", bytes: of_features },
         MemoryPart { what: "changes that wait", bytes: bytes(&QUEUE_JOBS).saturating_mul(bytes(&BODY_BYTES)) },
-        MemoryPart { what: "connections", bytes: connections as u64 * CONNECTION_BYTES },
+        MemoryPart { what: "connections", bytes: connections as u64 * of_connection },
         MemoryPart { what: "log lines, buckets, pages", bytes: others + bytes(&BUCKETS) * BUCKET_BYTES },
     ]
 }

@@ -13,6 +13,7 @@ use crate::audit::options::RETENTION_DAYS;
 use crate::feature::{Check, Feature, House, Replacement, Running};
 use crate::gate::Policies;
 use crate::housekeeper::{self, Task};
+use crate::net::tls::server::Tls;
 use crate::observe::metrics;
 use crate::settings::Settings;
 use crate::store::options::QUEUE_JOBS;
@@ -21,6 +22,7 @@ use crate::store::{self, Reader};
 /// The platform, beside the features: it answers the same questions.
 pub(super) struct Platform {
     policies: Policies,
+    tls: Option<Tls>,
     house: House,
     settings: Settings,
     /// Whether the audit log says already how much is recorded.
@@ -29,14 +31,14 @@ pub(super) struct Platform {
 
 impl Platform {
     /// With its gauges set whenever metrics are read.
-    pub(super) fn new(settings: &Settings, house: &House, policies: Policies, marked: bool) -> Self {
+    pub(super) fn new(settings: &Settings, house: &House, policies: Policies, marked: bool, tls: Option<Tls>) -> Self {
         let House { metrics, survey, seats, audit, timekeeper, .. } = house;
         store::counters::show(metrics, Arc::clone(survey), settings.count(&QUEUE_JOBS));
         seats.show(metrics);
         policies.show(metrics);
         audit.iter().for_each(|audit| audit.show(metrics));
         metrics::show_clock(metrics, timekeeper.clone());
-        Self { policies, house: house.clone(), settings: settings.clone(), marked }
+        Self { policies, tls, house: house.clone(), settings: settings.clone(), marked }
     }
 
     fn every(&self) -> Duration {
@@ -64,6 +66,9 @@ impl Running for Platform {
     fn tasks(&self, reader: &Rc<Reader>) -> Vec<Task> {
         let (every, days) = (self.every(), self.settings.small(&RETENTION_DAYS));
         let mut tasks = vec![clock_task(&self.house, every), self.policies.task(&self.settings)];
+        if let Some(tls) = self.tls.clone() {
+            tasks.push(Task { name: "tls", every, run: Box::new(move |_| tls.look()) });
+        }
         if !self.marked {
             tasks.push(audit::marking::task(self.house.writer.clone(), self.house.audit.clone(), every));
         }
@@ -82,19 +87,28 @@ impl Running for Platform {
             let caution = policy.now().caution.clone();
             Ok(caution.map(|caution| Map::from_iter([("warning".to_owned(), caution.into())])))
         };
-        vec![
+        let tls = self.tls.clone().map(|tls| {
+            let clock = self.house.clock.clone();
+            Check::new("tls", move || Ok(Some(tls.said(clock.now()))))
+        });
+        let checks = [
             Check::new("audit", move || Ok(audits.then(Map::new))).off_when_silent(),
             Check::new("identity", identity),
             clock_check(&self.house),
-        ]
+        ];
+        checks.into_iter().chain(tls).collect()
     }
 
     fn prepare(&self, settings: &Settings) -> Result<Option<Replacement>, String> {
         let (policies, mut new) = (self.policies.clone(), self.policies.prepare(settings).map_err(|e| e.to_string())?);
+        let tls = self.tls.as_ref().map(|tls| Ok::<_, String>((tls.clone(), tls.prepare()?))).transpose()?;
         let warnings = std::mem::take(&mut new.warnings);
         let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
         Ok(Some(Box::new(move || {
             policies.replace(new);
+            if let Some((tls, pair)) = tls {
+                tls.take(pair);
+            }
             warning
         })))
     }

@@ -129,7 +129,7 @@ pub fn cpu_seconds(process: &str) -> f64 {
     read().unwrap_or(f64::NAN)
 }
 
-/// The address in a line such as `inkring listens on http://127.0.0.1:8080`.
+/// The address in a line such as `inkring listens on http://127.0.0.1:8080`, or https.
 fn address_in(line: &str) -> Option<SocketAddr> {
-    line.split_once("http://")?.1.split_whitespace().next()?.parse().ok()
+    line.split_once("://")?.1.split_whitespace().next()?.parse().ok()
 }

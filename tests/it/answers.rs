@@ -123,7 +123,7 @@ impl Toys {
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let door = Door { listeners: vec![Listener::Tcp(listener)], caps: Some(caps) };
+        let door = Door { listeners: vec![Listener::Tcp(listener)], caps: Some(caps), tls: None };
         let policy = Live::new(Policy {
             cors: Cors::new(vec![LOCAL.to_owned()]),
             identity: Identity { trust_user_header: true, verifier: None, tickets: Tickets::default() },
@@ -147,6 +147,8 @@ impl Toys {
                 body_bytes: 1024,
                 headers: &inkring::gate::headers::API,
                 guard: None,
+                leads_to: None,
+                hsts: None,
                 untrusted_proxy: inkring::gate::UntrustedProxy::default(),
                 places: inkring::gate::Places::new(256),
                 parking: inkring::gate::Parking::of(mailbox),

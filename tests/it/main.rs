@@ -107,4 +107,5 @@ mod systemd;
 mod tasks;
 mod tickets;
 mod tidy;
+mod tls;
 mod toy;

@@ -8,15 +8,14 @@ use crate::clock::{DAY, Timestamp};
 use crate::feature::doctor::Diagnosis;
 use crate::net::base_url::BaseUrl;
 use crate::net::client::Ask;
-use crate::net::tls::{client::Trust, good_until};
+use crate::net::tls::client::Trust;
+use crate::net::tls::{ENDS_SOON, good_until};
 use crate::text::span;
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// As much is read of it.
 const ANSWER_MAX_BYTES: u64 = 65_536;
-/// A certificate that has no longer than this should have been renewed: what renews them begins a month before.
-pub(super) const ENDS_SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// What there is to see at an address.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ use rustix::fs::{Access, access, statfs};
 use rustix::process::{Resource, geteuid, getrlimit};
 use serde_json::Value;
 
+use super::certificate;
 use crate::cli::common::sources;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Loaded, SettingsPath};
@@ -20,8 +21,8 @@ use crate::feature::doctor::{Diagnosis, Examined};
 use crate::features::{self, FEATURES};
 use crate::gate::OpenedKeys;
 use crate::hub;
-use crate::net::base_url::own_endpoint;
-use crate::net::client::{Ask, Remote};
+use crate::net::base_url::own_server;
+use crate::net::client::Ask;
 use crate::net::options::CONNECTIONS_MAX;
 use crate::plane;
 use crate::server::{CONNECTIONS_DEFAULT_MAX, MemoryPart, memory_bounds};
@@ -267,7 +268,8 @@ fn installation(loaded: &Loaded, file: Option<&Path>, clock: &Clock) -> Installa
     let holder = holder(database);
     let running = running(settings, holder.as_deref());
     let plane = plane(settings, holder.is_some());
-    let (stored, of_features) = stored(settings, clock);
+    let (stored, mut of_features) = stored(settings, clock);
+    of_features.extend(certificate::found(settings, clock.now()));
     Installation {
         permissions: permissions(loaded, file, &near),
         reserve_bytes: settings.count(&RESERVE) as u64,
@@ -459,8 +461,8 @@ fn is_locked(locks: &str, device: u64, inode: u64, pid: &str) -> bool {
 
 fn running(settings: &Settings, holder: Option<&str>) -> Running {
     let Some(pid) = holder.map(str::to_owned) else { return Running::No };
-    let Some(to) = own_endpoint(settings) else { return Running::SomewhereElse { pid } };
-    let answered = Ask::get("/readyz?verbose=1").send(&Remote::at(to), PATIENCE).map_err(|error| error.to_string());
+    let Some(to) = own_server(settings) else { return Running::SomewhereElse { pid } };
+    let answered = Ask::get("/readyz?verbose=1").send(&to, PATIENCE).map_err(|error| error.to_string());
     match answered
         .and_then(|answer| Ok((answer.status, answer.text(TEXT_MAX_BYTES).map_err(|error| error.to_string())?)))
     {

@@ -13,7 +13,7 @@ use super::listing::{Listing, Next};
 use crate::feature::smoke::{pause, wait_of};
 use crate::feature::trust::Trusting;
 use crate::feature::verb::{self, FOUND_PROBLEMS, Program, fail, misconfigured, print};
-use crate::net::base_url::{BaseUrl, own_endpoint};
+use crate::net::base_url::{BaseUrl, own_server};
 use crate::net::client::{Answer, Ask, AskError, Remote};
 use crate::net::tls::client::Trust;
 use crate::settings::Settings;
@@ -164,7 +164,7 @@ impl Takeover {
     fn begin(from: &BaseUrl, trust: &Trust, settings: &Settings, dry_run: bool) -> Result<Self, Ended> {
         let to = from.remote(trust, PATIENCE).map_err(|error| Ended::NoHost(from.to_string(), error))?;
         let there = Side { to, prefix: from.prefix().to_owned(), bearer: None };
-        let to = Remote::at(own_endpoint(settings).ok_or(Ended::NoAddress)?);
+        let to = own_server(settings).ok_or(Ended::NoAddress)?;
         let mut here = Side { to, prefix: String::new(), bearer: None };
         if let Some(password) = settings.text(&PASSWORD) {
             let asked = json!({ "password": password }).to_string();

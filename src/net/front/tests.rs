@@ -63,7 +63,7 @@ fn house(doors: &'static [(&'static str, usize)]) -> House {
         let caps = Caps { connections: *connections, per_address: 100, exempt: Box::new(|_| false) };
         let Bound { listener, file } = Listener::bind(&place, 0o600).unwrap();
         files.extend(file);
-        Door { listeners: vec![listener], caps: Some(caps) }
+        Door { listeners: vec![listener], caps: Some(caps), tls: None }
     });
     let built = built.collect();
     let timeouts =

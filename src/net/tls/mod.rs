@@ -1,15 +1,20 @@
-//! TLS, by rustls: what a client trusts ([`client`]), and what can be read of a certificate.
+//! TLS, by rustls: what a client trusts ([`client`]), what a server shows ([`server`]), and how it is spoken on a shard
+//! ([`stream`]).
 //!
 //! Cryptography comes from `ring`, which is Rust and assembler and needs no more than the C compiler that SQLite needs as well.
 
 pub mod client;
+pub mod server;
+pub(super) mod stream;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::server::ProducesTickets;
 use spki::der::asn1::{AnyRef, GeneralizedTime, UtcTime};
 use spki::der::{Decode as _, SliceReader, Tag, Tagged as _};
 
@@ -18,8 +23,16 @@ use crate::clock::Timestamp;
 /// A file of certificates is not larger than this: the bundle of a whole system has a quarter of it.
 pub(super) const PEM_MAX_BYTES: u64 = 1_048_576;
 
+/// A certificate that has no longer than this should have been renewed: what renews them begins a month before.
+pub const ENDS_SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
+}
+
+/// What encrypts what a client shows when it comes back.
+fn ticketer() -> Result<Arc<dyn ProducesTickets>, String> {
+    ring::Ticketer::new().map_err(|error| error.to_string())
 }
 
 /// Reads a file, unless it is too large to be one of certificates or a key.
@@ -40,12 +53,16 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
 /// # Errors
 /// A sentence that names the file, also when there are none in it.
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let bytes = read(path)?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    certificates_in(&read(path)?).map_err(|why| format!("{} {why}", path.display()))
+}
+
+/// The same of a text; what is wrong with it, to be said behind its name.
+fn certificates_in(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
     match found {
-        Ok(found) if found.is_empty() => Err(format!("{} has no certificate in PEM", path.display())),
+        Ok(found) if found.is_empty() => Err("has no certificate in PEM".to_owned()),
         Ok(found) => Ok(found),
-        Err(error) => Err(format!("{} is not PEM: {error}", path.display())),
+        Err(error) => Err(format!("is not PEM: {error}")),
     }
 }
 

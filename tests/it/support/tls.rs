@@ -1,4 +1,4 @@
-//! TLS on the wire: what stands in front of a server that speaks none.
+//! TLS on the wire: what stands in front of a server that speaks none, and what a client needs for one that does.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -8,8 +8,12 @@ use std::thread;
 
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{Connection, ServerConfig, ServerConnection};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
+    SupportedProtocolVersion,
+};
 
 /// A file of `tests/keys/tls`.
 pub fn file(name: &str) -> PathBuf {
@@ -33,6 +37,44 @@ fn server(name: &str) -> Arc<ServerConfig> {
     Arc::new(builder.with_single_cert(certificates(&file(&format!("{name}.pem"))), key).unwrap())
 }
 
+/// The certificate of this name as it goes over the wire.
+pub fn certificate(name: &str) -> Vec<u8> {
+    certificates(&file(&format!("{name}.pem"))).remove(0).to_vec()
+}
+
+/// A client's end of a connection.
+pub type Encrypted = StreamOwned<ClientConnection, TcpStream>;
+
+/// Shakes hands with a server.
+pub fn connect(address: SocketAddr) -> Encrypted {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+    over(client(), stream)
+}
+
+/// The same in this way, over a connection that is there.
+pub fn over(config: ClientConfig, mut stream: TcpStream) -> Encrypted {
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut connection = ClientConnection::new(Arc::new(config), name).unwrap();
+    while connection.is_handshaking() {
+        connection.complete_io(&mut stream).unwrap();
+    }
+    StreamOwned::new(connection, stream)
+}
+
+/// A client that believes the authority.
+pub fn client() -> ClientConfig {
+    speaking(&[&TLS13, &TLS12])
+}
+
+/// The same that speaks these versions.
+pub fn speaking(versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificates(&file("ca.pem")).remove(0)).unwrap();
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
+    builder.with_protocol_versions(versions).unwrap().with_root_certificates(roots).with_no_client_auth()
+}
+
 /// Takes TLS with the certificate of this name, and passes on what is inside, in both directions: a proxy. It ends with the test
 /// program.
 pub fn front(backend: SocketAddr, name: &str) -> SocketAddr {
@@ -40,6 +82,16 @@ pub fn front(backend: SocketAddr, name: &str) -> SocketAddr {
     each(move |outside| {
         let inside = TcpStream::connect(backend)?;
         pass(ServerConnection::new(Arc::clone(&config)).unwrap().into(), outside, inside)
+    })
+}
+
+/// The other way round: speaks TLS with a server for those who do not.
+pub fn tunnel(server: SocketAddr) -> SocketAddr {
+    let config = Arc::new(client());
+    each(move |inside| {
+        let outside = TcpStream::connect(server)?;
+        let name = ServerName::try_from("localhost").unwrap();
+        pass(ClientConnection::new(Arc::clone(&config), name).unwrap().into(), outside, inside)
     })
 }
 
