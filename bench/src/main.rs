@@ -1,5 +1,5 @@
 //! Measures the release build of inkring against comparison servers, on this machine, over
-//! loopback: `cargo run --release -p inkring-bench -- http|append|receipts|events|limits|backup|fanout|idle|rooms|modules|start|versus`.
+//! loopback: `cargo run --release -p inkring-bench -- http|append|receipts|events|limits|backup|fanout|idle|rooms|modules|tls|start|versus`.
 //!
 //! A figure only counts when the answers behind it were right: every mode checks what it is
 //! answered, prints how many answers were wrong or missing, and then exits with 1.
@@ -25,6 +25,7 @@ mod rooms;
 mod start;
 mod subscriber;
 mod table;
+mod tls;
 mod versus;
 
 use std::env;
@@ -49,6 +50,7 @@ fn run() -> Result<u64> {
         "idle" => idle::run(&Options::parse(words)?),
         "rooms" => rooms::run(&Options::parse(words)?),
         "modules" => modules::run(&Options::parse(words)?),
+        "tls" => tls::run(&Options::parse(words)?),
         "start" => start::run(&Options::parse(words)?),
         "versus" => versus::run(&Options::parse(words)?),
         _ => Err(USAGE.into()),

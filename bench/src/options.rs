@@ -9,7 +9,7 @@ pub const HEALTHY: &str = r#"{"status":"ok"}"#;
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 pub const USAGE: &str = "\
-usage: inkring-bench http|append|receipts|events|limits|backup|fanout|idle|rooms|modules|start|versus [options]
+usage: inkring-bench http|append|receipts|events|limits|backup|fanout|idle|rooms|modules|tls|start|versus [options]
   http     GET /healthz against axum and tiny_http, and GET of a draft against our own /healthz
   append   64 clients append segments, against the bare storage engine
   receipts appends that are answered with receipts: 64 clients and one, against the bare engine; to a draft of 10,000
@@ -23,6 +23,7 @@ usage: inkring-bench http|append|receipts|events|limits|backup|fanout|idle|rooms
   rooms    documents edited together: speed, memory and patience, against y-websocket's servers under Node
   modules  the household's records: a list against our own /healthz, changes against our own appends, and what a search,
            an upload and an export cost
+  tls      what TLS costs a request and a connection, against none and against nginx in front
   start    start to first answer, idle memory, 2,000 connections at once
   versus   this build against another one (--before PATH), alternating: a change must not cost speed
 options:

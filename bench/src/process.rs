@@ -189,6 +189,16 @@ impl Server {
     /// nginx as a collector of events is set up with it: each request is answered by an empty picture, and is a line in a log.
     /// None where it is not installed.
     pub fn nginx(core: Option<usize>) -> Result<Option<Self>> {
+        let log = format!(
+            "log_format event escape=json '{{\"at\":\"$time_iso8601\",\"args\":\"$args\",\
+             \"user_agent\":\"$http_user_agent\"}}'; access_log {NGINX_LOG} event;"
+        );
+        Self::nginx_as(core, &log, "; location / { empty_gif; }")
+    }
+
+    /// nginx with these lines among those of `http`, and one server that has these behind its address. None where it is not
+    /// installed.
+    pub fn nginx_as(core: Option<usize>, http: &str, server: &str) -> Result<Option<Self>> {
         let Some(program) = program_called("nginx") else { return Ok(None) };
         let directory = directory()?;
         // It cannot say which port it was given.
@@ -199,9 +209,7 @@ impl Server {
             directory.path().join("nginx.conf"),
             format!(
                 "daemon off; master_process off; pid pid; error_log stderr crit; events {{ worker_connections 1024; }} \
-                 http {{ {temporary} keepalive_requests 1000000000; log_format event escape=json '{{\"at\":\"$time_iso8601\",\
-                 \"args\":\"$args\",\"user_agent\":\"$http_user_agent\"}}'; access_log {NGINX_LOG} event; \
-                 server {{ listen {address}; location / {{ empty_gif; }} }} }}"
+                 http {{ {temporary} keepalive_requests 1000000000; {http} server {{ listen {address} {server} }} }}"
             ),
         )?;
         let mut command = pinned(&program, core)?;
