@@ -100,6 +100,9 @@ fn a_package_is_made_installed_run_and_removed() {
         assert!(names.iter().any(|other| other == name), "{name} is not among {names:?}");
     }
 
+    let licences = fs::read_to_string(at("root/usr/share/doc/inkring/copyright")).unwrap();
+    assert!(["--- ", "rusqlite v", "tungstenite v"].iter().all(|name| licences.contains(name)), "{licences}");
+
     // What somebody has changed, and what they have written, stays.
     let settings = at("root/etc/inkring/inkring.env");
     let changed = fs::read_to_string(&settings).unwrap() + "LOG_LEVEL=warn\n";

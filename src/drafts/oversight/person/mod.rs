@@ -45,7 +45,7 @@ pub(in crate::drafts) fn erase(tx: &mut Tx<'_>, person: &Person<'_>) -> Result<E
         Erased::all(
             "drafts they made, with others in them",
             tally.handed_over,
-            "whoever has belonged to it longest is the creator now; the title is taken out",
+            "the member who has belonged to it longest is the creator now; the title is taken out",
         ),
         Erased::all("drafts they made, alone", tally.deleted.len() as u64, "deleted, with their texts"),
         Erased::all("memberships", tally.memberships, "ended"),
