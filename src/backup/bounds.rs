@@ -7,6 +7,7 @@ use super::manifest::MANIFEST_MAX_BYTES;
 use super::partial::SAME_SECOND_MAX;
 use super::running::{OVERDUE_INTERVALS, RETRY_AFTER};
 use super::verbs::{BACKUP_ANSWER_MAX_BYTES, BACKUP_PATIENCE};
+use crate::feature::LOSSES_NAMED_MAX;
 use crate::settings::{BoundRow, OPERATIONS};
 
 pub(crate) const BOUNDS: &[BoundRow] = &[
@@ -35,6 +36,9 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&OPERATIONS, "LINE_MAX_BYTES", LINE_MAX_BYTES, "bytes")
         .of("A line of the list of the files of a backup.", "the backup is not good")
         .tested_by("a_line_of_a_list_is_read_up_to_its_bound"),
+    BoundRow::new(&OPERATIONS, "LOSSES_NAMED_MAX", LOSSES_NAMED_MAX as u64, "of a kind")
+        .of("What a restore names, of drafts and of rooms each, because the backup lacks something of it.", "counted")
+        .tested_by("what_is_newer_is_named_up_to_a_number_and_counted_beyond"),
     BoundRow::new(&OPERATIONS, "FAULTS_MAX", FAULTS_MAX as u64, "faults")
         .of("Faults of a database that are listed.", "not looked for"),
     BoundRow::new(&OPERATIONS, "BACKUP_PATIENCE", BACKUP_PATIENCE.as_secs(), "seconds")

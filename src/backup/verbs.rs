@@ -322,7 +322,7 @@ fn outcome(file: &Path, database: &Path, restored: &Restored<Vec<Newer>>, only_c
             text.push_str("  nothing was newer in the old one\n");
         }
         Some(Ok(newer)) => {
-            for Newer { what, lines, more } in newer.iter().filter(|newer| !newer.lines.is_empty()) {
+            for Newer { what, lines, more, .. } in newer.iter().filter(|newer| !newer.lines.is_empty()) {
                 let total = lines.len() as u64 + more;
                 text.push_str(&format!("  {what} that were newer in the old one: {total}\n"));
                 lines.iter().for_each(|line| text.push_str(&format!("    {}\n", visible(line))));

@@ -9,7 +9,6 @@ use super::model::{
     CHAINED_MAX_SEGMENTS, CONTENT_MAX_CHARS, IDEMPOTENCY_KEY_MAX_CHARS, LEASE_MAX_SECONDS, LIST_MAX_BYTES,
     LIST_MAX_DRAFTS, PAGE_MAX_EVENTS, PAGE_MAX_SEGMENTS, REASON_MAX_CHARS, ROLE_MAX_CHARS, TITLE_MAX_CHARS,
 };
-use super::newer::LISTED_MAX_DRAFTS;
 use super::options::DRAFTS;
 use super::oversight::{DRAFTS_PAGE_MAX, MEMBERS_SHOWN_MAX, SEARCHED_MAX_DRAFTS, SEGMENTS_PAGE_MAX};
 use super::parting::purge::{GONE_DAYS, PURGED_MAX_ROWS};
@@ -135,9 +134,6 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
             "500, and nothing is shown that is of two moments",
         )
         .tested_by("what_was_rendered_before_a_change_of_it_is_forgotten"),
-    BoundRow::new(&DRAFTS, "LISTED_MAX_DRAFTS", LISTED_MAX_DRAFTS as u64, "drafts")
-        .of("The newer drafts that a restore names.", "the rest is counted")
-        .tested_by("what_is_newer_is_named_up_to_a_number_and_counted_beyond"),
     BoundRow::new(&DRAFTS, "DRAFTS_PAGE_MAX", DRAFTS_PAGE_MAX as u64, "drafts")
         .of("Drafts in a page of the operator's list.", "refused")
         .tested_by("an_operator_finds_drafts_page_by_page"),

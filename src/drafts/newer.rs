@@ -4,23 +4,11 @@ use super::store;
 use crate::feature::Newer;
 use crate::store::{Error, Reader};
 
-/// Drafts that are named; the rest is counted.
-pub(super) const LISTED_MAX_DRAFTS: usize = 20;
-
 /// Names the drafts of which the database knows more than its backup.
 pub(super) fn newer(database: &Reader, backup: &Reader) -> Result<Newer, Error> {
-    let mut newer = Newer { what: "drafts", ..Newer::default() };
+    let mut newer = Newer::of("drafts", "events");
     store::event_seqs(database, |draft_id, seq| {
-        let known = store::event_seq(backup, draft_id)?;
-        if known.is_some_and(|known| known >= seq) {
-            return Ok(());
-        }
-        if newer.lines.len() < LISTED_MAX_DRAFTS {
-            let there = known.map_or("not in the backup".to_owned(), |known| format!("{known} in the backup"));
-            newer.lines.push(format!("{draft_id}  {seq} events, {there}"));
-        } else {
-            newer.more += 1;
-        }
+        newer.compare(draft_id, seq, store::event_seq(backup, draft_id)?);
         Ok(())
     })?;
     Ok(newer)
@@ -31,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_newer_is_named_up_to_a_number_and_counted_beyond() {
+    fn drafts_are_compared_by_their_events() {
         let database = |drafts: usize, seq: i64| {
             let reader = Reader::in_memory(crate::drafts::MIGRATIONS);
             for draft in 0..drafts {
@@ -42,11 +30,9 @@ mod tests {
             }
             reader
         };
-        let (now, backup) = (database(LISTED_MAX_DRAFTS + 3, 2), database(1, 2));
-        assert_eq!(newer(&backup, &backup).unwrap(), Newer { what: "drafts", lines: Vec::new(), more: 0 });
-        let found = newer(&now, &backup).unwrap();
-        assert_eq!((found.lines.len(), found.more), (LISTED_MAX_DRAFTS, 2));
-        assert_eq!(found.lines[0], "01  2 events, not in the backup");
-        assert_eq!(newer(&database(1, 3), &backup).unwrap().lines, ["00  3 events, 2 in the backup"]);
+        let backup = database(1, 2);
+        assert!(newer(&backup, &backup).unwrap().lines.is_empty());
+        let lines = ["00  3 events, 2 in the backup", "01  3 events, not in the backup"];
+        assert_eq!(newer(&database(2, 3), &backup).unwrap().lines, lines);
     }
 }

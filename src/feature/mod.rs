@@ -38,6 +38,7 @@ use description::{Api, Describe};
 use doctor::{Diagnosis, Examined};
 pub use erase::{Erase, Erased, Erasure, Person};
 pub use files::{FilesAt, KeptFiles, Walk};
+pub(crate) use newer::LOSSES_NAMED_MAX;
 pub use newer::{Compare, Newer};
 pub(crate) use receive::BOUNDS;
 pub use receive::Sink;

@@ -10,7 +10,6 @@ use super::live::UNSAVED_MAX_MESSAGES;
 use super::makers::MAKERS_MAX;
 use super::message::MESSAGES_PER_FRAME_MAX;
 use super::name::ROOM_NAME_MAX_BYTES;
-use super::newer::LISTED_MAX_ROOMS;
 use super::options::{
     LOADED_MAX_ROOMS, MESSAGES_PER_SECOND_MAX, OUTBOX_MAX_BYTES, OUTBOX_MAX_FRAMES, ROOMS, SOCKETS_PER_ADDRESS_MAX,
     SOCKETS_PER_USER_MAX,
@@ -128,9 +127,6 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&ROOMS, "NAMED_MAX_DAMAGED", NAMED_MAX_DAMAGED as u64, "rooms")
         .of("Damaged rooms that `inkring room verify` names.", "counted")
         .tested_by("damage_is_named_up_to_a_number_and_counted_beyond"),
-    BoundRow::new(&ROOMS, "LISTED_MAX_ROOMS", LISTED_MAX_ROOMS as u64, "rooms")
-        .of("Rooms that `inkring restore` names because the backup lacks something of them.", "counted")
-        .tested_by("what_is_newer_is_named_up_to_a_number_and_counted_beyond"),
     BoundRow::new(&ROOMS, "DOCTOR_MAX_ROOMS", DOCTOR_MAX_ROOMS as u64, "rooms")
         .of("Damaged rooms that `inkring doctor` names.", "counted")
         .tested_by("damaged_rooms_are_named_up_to_a_number_and_counted_beyond"),

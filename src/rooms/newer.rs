@@ -4,23 +4,11 @@ use super::store;
 use crate::feature::Newer;
 use crate::store::{Error, Reader};
 
-/// Rooms that are named; the rest is counted.
-pub(super) const LISTED_MAX_ROOMS: usize = 20;
-
 /// Names the rooms of which the database knows more than its backup.
 pub(super) fn newer(database: &Reader, backup: &Reader) -> Result<Newer, Error> {
-    let mut newer = Newer { what: "rooms", ..Newer::default() };
+    let mut newer = Newer::of("rooms", "updates");
     store::last_updates(database, |name, seq| {
-        let known = store::last_update(backup, name)?;
-        if known.is_some_and(|known| known >= seq) {
-            return Ok(());
-        }
-        if newer.lines.len() < LISTED_MAX_ROOMS {
-            let there = known.map_or("not in the backup".to_owned(), |known| format!("{known} in the backup"));
-            newer.lines.push(format!("{name}  {seq} updates, {there}"));
-        } else {
-            newer.more += 1;
-        }
+        newer.compare(name, seq, store::last_update(backup, name)?);
         Ok(())
     })?;
     Ok(newer)
@@ -31,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_newer_is_named_up_to_a_number_and_counted_beyond() {
+    fn rooms_are_compared_by_their_updates() {
         let database = |rooms: usize, seq: i64, snapshot: i64| {
             let reader = Reader::in_memory(crate::rooms::MIGRATIONS);
             for room in 1..=rooms {
@@ -44,11 +32,10 @@ mod tests {
             }
             reader
         };
-        let (now, backup) = (database(LISTED_MAX_ROOMS + 3, 2, 1), database(1, 2, 1));
-        assert_eq!(newer(&backup, &backup).unwrap(), Newer { what: "rooms", lines: Vec::new(), more: 0 });
-        let found = newer(&now, &backup).unwrap();
-        assert_eq!((found.lines.len(), found.more), (LISTED_MAX_ROOMS, 2));
-        assert_eq!(found.lines[0], "room 02  2 updates, not in the backup");
+        let backup = database(1, 2, 1);
+        assert!(newer(&backup, &backup).unwrap().lines.is_empty());
+        let lines = ["room 01  3 updates, 2 in the backup", "room 02  3 updates, not in the backup"];
+        assert_eq!(newer(&database(2, 3, 1), &backup).unwrap().lines, lines);
         // What a snapshot has is in no row of its own any more.
         assert_eq!(newer(&database(1, 1, 5), &backup).unwrap().lines, ["room 01  5 updates, 2 in the backup"]);
     }
