@@ -336,6 +336,7 @@ fn insert_segment(tx: &mut Tx<'_>, draft: i64, link: &Link, user_id: &str, conte
         (&link.chain).into(),
     ];
     tx.run(insert, &values)?;
+    // A row that is there already, as a rule: an index of segments by author would cost each append a page more of the log.
     let wrote = "INSERT INTO draft_authors (draft, user_id, wrote_at) VALUES (?1, ?2, ?3) \
                  ON CONFLICT (draft, user_id) DO UPDATE SET wrote_at = excluded.wrote_at";
     tx.run(wrote, &[draft.into(), user_id.into(), tx.now().into()])
