@@ -62,7 +62,7 @@ fn read(path: &SettingsPath) -> Result<(Loaded, String), ConfigError> {
     Ok((loaded, sources.described()))
 }
 
-/// Serves until the first SIGTERM or SIGINT; a second one during the stop ends the process at once.
+/// Serves until the first SIGTERM or SIGINT; another one during the stop ends the process at once.
 fn serve_until_told(
     path: &SettingsPath,
     mut loaded: Loaded,
@@ -70,7 +70,7 @@ fn serve_until_told(
     inherited: Inherited,
     logs: &LogHandle,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let orders = Orders::listen(logs.clone())?;
+    let orders = Orders::listen(logs.clone(), Clock::system())?;
     let notify = Notify::from_environment();
     let server = Server::start(FEATURES, &loaded.settings, inherited, notify.clone(), logs, Clock::system())?;
     print(&banner(&loaded.settings, settings_from, &server));
