@@ -22,6 +22,9 @@ pub const HEADERS_MAX: usize = 256;
 /// The longest line that may announce a chunk, its extensions included.
 pub const CHUNK_LINE_MAX_BYTES: usize = 256;
 
+/// What a client begins with that takes this for a port of TLS (RFC 8446 §5.1); no request does.
+const TLS_HANDSHAKE: u8 = 0x16;
+
 /// Stack space for the headers of one request. Make one with [`slots`].
 pub type Slots<'b> = [MaybeUninit<httparse::Header<'b>>; HEADERS_MAX];
 
@@ -431,6 +434,9 @@ impl Scan {
                 Reject::HeadTooLarge(limits.head_bytes)
             }
         };
+        if input.first() == Some(&TLS_HANDSHAKE) {
+            return Err(Reject::Malformed("a TLS handshake, and this port speaks plain HTTP"));
+        }
         while let Some(offset) = memchr::memchr3(b'\r', b'\n', 0, &input[self.at..]) {
             let at = self.at + offset;
             if at + 2 > limits.head_bytes {
