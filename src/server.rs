@@ -24,6 +24,7 @@ use crate::net::options::{BODY_BYTES, CONNECTIONS_MAX, DRAIN, PER_ADDRESS_MAX};
 use crate::net::tls::server::Tls;
 use crate::net::{Endpoint, Front, SocketFile};
 use crate::observe::LogHandle;
+use crate::observe::options::CLIENT_ADDRESS;
 use crate::plane::{self, Plane};
 use crate::settings::Settings;
 use crate::store::options::DATABASE;
@@ -92,6 +93,7 @@ impl Server {
             figures: running.iter().filter_map(|running| running.figures()).collect(),
             policy: policies.policy.clone(),
             body_bytes: settings.count(&BODY_BYTES),
+            log_addresses: settings.flag(&CLIENT_ADDRESS),
             places: gate::Places::new(settings.count(&PER_ADDRESS_MAX)),
             counters: Arc::new(gate::Counters::new(&house.metrics, house.traffic.clone())),
         };

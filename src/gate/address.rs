@@ -1,6 +1,6 @@
 //! Where a request comes from, seen through the proxies in front.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -45,11 +45,7 @@ pub(super) fn of_client(
     is_trusted: impl Fn(Peer) -> bool,
     untrusted: &UntrustedProxy,
 ) -> IpAddr {
-    let mut client = match peer {
-        Peer::Ip(address) => address,
-        // A caller on this machine.
-        Peer::Unix => Ipv4Addr::LOCALHOST.into(),
-    };
+    let mut client = peer.address();
     if !is_trusted(peer) {
         untrusted.look(request, peer);
         return client;

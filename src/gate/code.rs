@@ -115,7 +115,7 @@ static HTTP_ERROR: CodeRow = CodeRow::new("http_error", HTTP_ERRORS)
 
 static FORBIDDEN: CodeRow = CodeRow::new("forbidden", &[StatusCode::FORBIDDEN])
     .meaning("it is not this user's to do, or a socket without a good token", "ask its owner; do not repeat")
-    .operator("`http.error` in the log has the reason a token was refused");
+    .operator("`auth.failed` in the log has the reason a token was refused");
 
 static NOT_FOUND: CodeRow = CodeRow::new("not_found", &[StatusCode::NOT_FOUND])
     .meaning("nothing has this id, or no route this path", "look at the id and the path")

@@ -43,6 +43,9 @@ struct Facts {
     auth_failure: Option<&'static str>,
 }
 
+/// The reason of who shows no credentials where there have to be some.
+pub(super) const MISSING: &str = "missing";
+
 impl ApiError {
     /// An error with the usual status of its code; `detail` repeats the message.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
@@ -152,7 +155,8 @@ impl ApiError {
     }
 
     /// Marks this as an authentication failure, for the counter.
-    pub(super) fn marked_auth_failure(mut self, reason: &'static str) -> Self {
+    #[must_use]
+    pub fn marked_auth_failure(mut self, reason: &'static str) -> Self {
         self.0.auth_failure = Some(reason);
         self
     }
@@ -170,7 +174,7 @@ impl ApiError {
         });
         let mut error = Self::new(Code::HttpError, "").with_status(StatusCode::UNAUTHORIZED);
         error.0.message = message;
-        error.marked_auth_failure("missing")
+        error.marked_auth_failure(MISSING)
     }
 
     /// 422: the request has not the right shape. All problems at once, in field order.

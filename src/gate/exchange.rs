@@ -1,18 +1,19 @@
 //! One request from its first look to its answer: what is known of it, what its answer carries, what the log is told.
 
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http::header::STRICT_TRANSPORT_SECURITY;
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, StatusCode};
 use log::kv::{ToValue as _, Value};
 
 use super::call::Outcome;
 use super::code::Code;
 use super::cors::OriginVerdict;
 use super::counters::{InFlight, RouteMetrics, UNMATCHED};
-use super::error::ApiError;
+use super::error::{ApiError, MISSING};
 use super::headers::Headers;
 use super::identity::TokenId;
 use super::limit::{Quota, Standing};
@@ -29,8 +30,7 @@ use crate::text::cut;
 static REFUSED: Sample = Sample::new();
 static UNKNOWN: Sample = Sample::new();
 static ABANDONED: Sample = Sample::new();
-static HTTP_ERROR: Sample = Sample::new();
-static APP_ERROR: Sample = Sample::new();
+static BAD_CREDENTIALS: Sample = Sample::new();
 static SERVER_ERROR: Sample = Sample::new();
 static UNHANDLED: Sample = Sample::new();
 
@@ -40,12 +40,16 @@ pub(super) struct Context<'g> {
     pub(super) headers: &'static Headers,
     pub(super) is_private: bool,
     pub(super) hsts: Option<&'g HeaderValue>,
+    /// See [`Exchange::ip`].
+    pub(super) ip: Option<IpAddr>,
     pub(super) clock: &'g Clock,
 }
 
 /// What is known of one request by the time it is answered.
 pub(super) struct Exchange {
     pub(super) request_id: RequestId,
+    /// Where it comes from, as far as the log is to say it.
+    pub(super) ip: Option<IpAddr>,
     cors: OriginVerdict,
     method: Method,
     /// The path as sent, kept only when it will be logged.
@@ -82,9 +86,10 @@ pub(super) struct Exchange {
 impl Exchange {
     /// A request that nothing has looked at yet.
     pub(super) fn new(request: &Request<'_>, cors: OriginVerdict, context: Context<'_>) -> Self {
-        let Context { routes, headers, is_private, hsts, clock } = context;
+        let Context { routes, headers, is_private, hsts, ip, clock } = context;
         Self {
             request_id: RequestId::from_header(request.headers.get("x-request-id")),
+            ip,
             cors,
             method: request.method.clone(),
             path: log::log_enabled!(log::Level::Info).then(|| request.path().to_owned()),
@@ -130,7 +135,7 @@ impl Exchange {
     /// Takes down how this request stands with a limit; the answer, if it is over.
     pub(super) fn charge(&mut self, standing: &Standing<'_>) -> Option<Response> {
         self.quota = standing.quota();
-        standing.refusal(&self.request_id, self.route).inspect(|_| self.metrics.blocked())
+        standing.refusal(&self.request_id, self.route, self.ip).inspect(|_| self.metrics.blocked())
     }
 
     /// From now on it is under way, until it is answered or given up.
@@ -148,12 +153,14 @@ impl Exchange {
     pub(super) fn left(self, received_bytes: u64, now: Instant) {
         if !self.is_private {
             ABANDONED.event(now, log::Level::Info, "request.abandoned", || {
-                vec![
+                let mut fields = vec![
                     ("request_id", self.request_id.as_str().into()),
                     ("route", self.route.into()),
                     ("user_id", self.user.to_value()),
                     ("received_bytes", received_bytes.into()),
-                ]
+                ];
+                fields.extend(self.ip_field());
+                fields
             });
         }
     }
@@ -198,10 +205,13 @@ impl Exchange {
 
     /// Turns the answer into what leaves, counts it, and logs that it does.
     pub(super) fn finish(mut self, answer: Result<Response, ApiError>, clock: &Clock) -> Response {
-        let mut response = answer.unwrap_or_else(|error| {
-            self.log_error(&error, clock.instant());
-            error.to_response(self.request_id.as_str())
-        });
+        let (mut response, error) = match answer {
+            Ok(response) => (response, None),
+            Err(error) => {
+                self.log_error(&error, clock.instant());
+                (error.to_response(self.request_id.as_str()), Some(error))
+            }
+        };
         if let Some(quota) = self.quota.take() {
             quota.apply(&mut response.headers);
         }
@@ -210,13 +220,38 @@ impl Exchange {
         let now = clock.instant();
         let took = now.saturating_duration_since(self.began);
         self.metrics.answered(&self.method, response.status, took, now);
-        self.log_complete(&response, took, now);
+        self.log_complete(&response, error.as_ref(), took, now);
         self.headers.seal(&mut response, self.request_id);
         response.close |= self.is_private;
         response
     }
 
+    /// Tells the log that credentials were shown which are not good: why, in one word, and where they came from. What bans
+    /// addresses reads this line, so its first field is the address, before anything that a client has chosen. Who shows
+    /// nothing, or a name that is none, has tried nothing.
+    pub(super) fn log_bad_credentials(&self, error: &ApiError, now: Instant) {
+        let tried = error.status() == StatusCode::UNAUTHORIZED;
+        let Some(reason) = error.auth_failure().filter(|reason| tried && *reason != MISSING) else { return };
+        // Nobody but the operator has any business with the private plane.
+        let level = if self.is_private { log::Level::Warn } else { log::Level::Info };
+        BAD_CREDENTIALS.event(now, level, "auth.failed", || {
+            let mut fields: Vec<_> = self.ip_field().into_iter().collect();
+            fields.extend([
+                ("reason", reason.into()),
+                ("request_id", self.request_id.as_str().into()),
+                ("route", self.route.into()),
+            ]);
+            fields
+        });
+    }
+
+    fn ip_field(&self) -> Option<(&'static str, Value<'_>)> {
+        self.ip.as_ref().map(|ip| ("ip", Value::from_display(ip)))
+    }
+
+    /// Tells the log what is wrong, if that is ours to look at. What a client did wrong stands in the line of its request.
     fn log_error(&self, error: &ApiError, now: Instant) {
+        self.log_bad_credentials(error, now);
         if self.is_private {
             if let Some(context) = error.context() {
                 log::error!(request_id = self.request_id.as_str(), path = self.path.as_deref(), error = context; "ops.failed");
@@ -225,28 +260,24 @@ impl Exchange {
         }
         let (level, name, sample) = match error.code() {
             Code::InternalError => (log::Level::Error, "unhandled.exception", &UNHANDLED),
-            Code::HttpError => (log::Level::Warn, "http.error", &HTTP_ERROR),
             // What is wrong was said once, as an error, when it began.
             Code::StorageReadonly => (log::Level::Warn, "app.error", &SERVER_ERROR),
             _ if error.status().is_server_error() => (log::Level::Error, "app.error", &SERVER_ERROR),
-            _ => (log::Level::Warn, "app.error", &APP_ERROR),
+            _ => return,
         };
-        let (message, context) = (error.logged(), error.context());
         sample.event(now, level, name, || {
             let mut fields = vec![("request_id", self.request_id.as_str().into()), ("user_id", self.user.to_value())];
             fields.extend(self.subjects());
             fields.extend([
                 ("route", self.route.into()),
                 ("status", error.status().as_u16().into()),
-                ("error_code", error.code().as_str().into()),
-                ("error_message", message.to_value()),
-                ("context", context.to_value()),
             ]);
+            fields.extend(facts(error));
             fields
         });
     }
 
-    fn log_complete(&self, response: &Response, took: Duration, now: Instant) {
+    fn log_complete(&self, response: &Response, error: Option<&ApiError>, took: Duration, now: Instant) {
         let level = if self.kind == Kind::Probe { log::Level::Debug } else { log::Level::Info };
         if self.is_private || !log::log_enabled!(level) {
             return;
@@ -266,17 +297,21 @@ impl Exchange {
         };
         let handled = if self.handled.is_zero() { took } else { self.handled };
         let bytes = response.body.length();
+        // People read it in this order, and nothing of what stands behind the id of the request.
         let mut fields = vec![
-            ("request_id", self.request_id.as_str().into()),
             ("method", self.method.as_str().into()),
             ("path", path.to_value()),
-            ("route", self.route.into()),
             ("status", response.status.as_u16().into()),
-            ("latency_bucket", latency_bucket(took).into()),
+            ("ms", (took.as_micros() as f64 / 1e3).into()),
             ("user_id", self.user.to_value()),
         ];
         fields.extend(self.subjects());
+        fields.extend(error.filter(|error| error.status().is_client_error()).into_iter().flat_map(facts));
+        fields.extend(self.ip_field());
         fields.extend([
+            ("request_id", self.request_id.as_str().into()),
+            ("route", self.route.into()),
+            ("latency_bucket", latency_bucket(took).into()),
             ("bytes", bytes.to_value()),
             ("handler_us", micros(handled).into()),
             ("queue_us", micros(self.times.queued).into()),
@@ -294,6 +329,15 @@ impl Exchange {
             (*name, own.map_or(Value::null(), |(_, id)| id.as_str().into()))
         })
     }
+}
+
+/// What an error says of itself, for the log.
+fn facts(error: &ApiError) -> [(&'static str, Value<'_>); 3] {
+    [
+        ("error_code", error.code().as_str().into()),
+        ("error_message", error.logged().map_or(Value::null(), Value::from)),
+        ("context", error.context().map_or(Value::null(), Value::from)),
+    ]
 }
 
 fn micros(duration: Duration) -> u64 {

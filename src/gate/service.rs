@@ -1,13 +1,14 @@
 //! The gate of one shard: takes requests from `net`, in the order that [`super`] describes.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use http::HeaderValue;
 use http::header::STRICT_TRANSPORT_SECURITY;
-use log::kv::ToValue as _;
+use log::kv::{ToValue as _, Value};
 
 use super::address::{self, UntrustedProxy};
 use super::call::{Call, Outcome, Parking, Sender};
@@ -54,6 +55,8 @@ pub struct Gate {
     pub hsts: Option<HeaderValue>,
     /// A proxy that forwards requests without being trusted. The shards share it.
     pub untrusted_proxy: UntrustedProxy,
+    /// Whether the log says where requests come from.
+    pub log_addresses: bool,
     /// What clients behind trusted proxies hold at once. The shards share it.
     pub places: Places,
     /// Wakes the shard when an answer to a parked request is there; made over to each request in its turn.
@@ -66,7 +69,7 @@ pub struct Gate {
 
 /// Lets requests of the operator in, before anything else of them is looked at. A gate that has one is private: it knows no
 /// CORS, answers one request of a connection, and logs only what is our fault.
-pub type Guard = Box<dyn Fn(&Request<'_>, Peer) -> Result<(), ApiError>>;
+pub type Guard = Box<dyn Fn(&Request<'_>) -> Result<(), ApiError>>;
 
 impl net::Service for Gate {
     fn intake(&self, request: &Request<'_>) -> Intake {
@@ -82,11 +85,16 @@ impl net::Service for Gate {
         self.policy.catch_up();
         self.revoked.catch_up();
         self.parking.turn_to(ticket);
+        let client = address::of_client(request, peer, &self.policy.trusted_proxy, &self.untrusted_proxy);
+        let is_private = self.guard.is_some();
+        // What callers of the private plane say of where they come from nobody has vouched for.
+        let seen = if is_private { peer.address() } else { client };
         let context = Context {
             routes: &self.routes,
             headers: self.headers,
-            is_private: self.guard.is_some(),
+            is_private,
             hsts: self.hsts.as_ref(),
+            ip: self.log_addresses.then_some(seen),
             clock: &self.clock,
         };
         let mut exchange = Exchange::new(request, self.origin(request), context);
@@ -97,7 +105,7 @@ impl net::Service for Gate {
             return Answer::Now(exchange.finish(Ok(response), &self.clock));
         }
         // What a handler holds across a panic is its own; shared state is behind cells that unwinding releases.
-        let answer = catch_unwind(AssertUnwindSafe(|| self.answer(request, peer, &mut exchange)));
+        let answer = catch_unwind(AssertUnwindSafe(|| self.answer(request, peer, client, &mut exchange)));
         match answer.unwrap_or_else(|_| Err(ApiError::internal("the handler panicked"))) {
             Ok(Outcome::Receive(receiver)) => {
                 let pace = exchange.pace;
@@ -126,19 +134,20 @@ impl net::Service for Gate {
         let error = ApiError::rejected(reject);
         if self.guard.is_none() {
             static REJECTED: Sample = Sample::new();
-            let peer = peer.to_string();
+            let peer = self.log_addresses.then_some(peer);
             let method = request.map(|request| request.method.as_str());
             let path = request.map(|request| cut(request.path(), PATH_MAX_CHARS));
             let (path, message) = (path.as_deref(), error.message());
             REJECTED.event(self.clock.instant(), log::Level::Info, "request.rejected", || {
-                vec![
+                let mut fields = vec![
                     ("request_id", request_id.as_str().into()),
                     ("method", method.to_value()),
                     ("path", path.to_value()),
                     ("status", error.status().as_u16().into()),
-                    ("peer", peer.as_str().into()),
                     ("error_message", message.to_value()),
-                ]
+                ];
+                fields.extend(peer.iter().map(|peer| ("peer", Value::from_display(peer))));
+                fields
             });
         }
         self.routes.metrics.rejected(error.status(), self.clock.instant());
@@ -186,15 +195,20 @@ impl Gate {
         }
     }
 
-    fn answer(&self, request: &Request<'_>, peer: Peer, exchange: &mut Exchange) -> Result<Outcome, ApiError> {
-        self.guard.as_ref().map_or(Ok(()), |guard| guard(request, peer))?;
+    fn answer(
+        &self,
+        request: &Request<'_>,
+        peer: Peer,
+        client: IpAddr,
+        exchange: &mut Exchange,
+    ) -> Result<Outcome, ApiError> {
+        self.guard.as_ref().map_or(Ok(()), |guard| guard(request))?;
         self.policy.hosts.as_ref().map_or(Ok(()), |hosts| hosts.check(request, peer))?;
         let path = decoded(request.path());
         let found = self.find(request, &path);
         if let Found::Route(route, _, metrics, _) = &found {
             exchange.routed(route, metrics);
         }
-        let client = address::of_client(request, peer, &self.policy.trusted_proxy, &self.untrusted_proxy);
         let limits = self.policy.limiter.as_ref();
         let limiter = limits.filter(|_| !is_unlimited(&found, request));
         let of_address = limiter.map(|limiter| limiter.by_address(client, exchange.began()));
@@ -259,7 +273,11 @@ impl Gate {
                 match &caller {
                     Ok(None) => self.count_auth_failure(&ApiError::unauthorized()),
                     Ok(Some(_)) => {}
-                    Err(error) => self.count_auth_failure(error),
+                    Err(error) => {
+                        self.count_auth_failure(error);
+                        // Its answer is a socket, which tells it.
+                        exchange.log_bad_credentials(error, self.clock.instant());
+                    }
                 }
                 caller
             }

@@ -125,8 +125,8 @@ fn log_in(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     };
     if !is_right {
         desk.shared.counters.wrong_password();
-        log::warn!(request_id = call.request_id.as_str(), client = call.client.to_string(); "session.wrong_password");
-        return Err(ApiError::new(Code::Of(&WRONG_PASSWORD), "That is not the household's password"));
+        let wrong = ApiError::new(Code::Of(&WRONG_PASSWORD), "That is not the household's password");
+        return Err(wrong.marked_auth_failure("household_password"));
     }
     let token = Token::new();
     let (hash, secure, text) = (token.hash(), is_secure(call), token.text());

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::{IpAddr, Shutdown, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpListener};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -120,6 +120,17 @@ pub enum Peer {
     Ip(IpAddr),
     /// Through a Unix socket: from this machine.
     Unix,
+}
+
+impl Peer {
+    /// As an address: who calls through a Unix socket is on this machine.
+    #[must_use]
+    pub fn address(self) -> IpAddr {
+        match self {
+            Self::Ip(address) => address,
+            Self::Unix => Ipv4Addr::LOCALHOST.into(),
+        }
+    }
 }
 
 impl fmt::Display for Peer {

@@ -38,6 +38,10 @@ const FIELDS_DROPPED: &str = "fields_dropped";
 /// which parsers resolve differently: a way to forge a level or a timestamp.
 const RESERVED: [&str; 5] = ["timestamp", "level", "logger", "message", FIELDS_DROPPED];
 
+/// What people can do without on a line that is written for each request: it would not fit their screen.
+const DETAILS: (&str, &[&str]) =
+    ("request.complete", &["route", "latency_bucket", "bytes", "handler_us", "queue_us", "commit_us"]);
+
 /// Layout of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
@@ -127,7 +131,9 @@ fn pretty_line(out: &mut Vec<u8>, style: Style, at: Timestamp, record: &Record<'
         out.extend_from_slice(b" logger=");
         bare_or_quoted(out, &Text::of_str(logger));
     }
-    for (key, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
+    let left_out = if message.kept() == DETAILS.0 { DETAILS.1 } else { &[] };
+    let is_shown = |key: &[u8]| !left_out.iter().any(|name| name.as_bytes() == key);
+    for (key, value) in fields.iter().filter(|(key, value)| !value.is_empty() && is_shown(key)) {
         out.push(b' ');
         out.extend_from_slice(key);
         out.push(b'=');
@@ -467,6 +473,8 @@ mod tests {
             ("path", text("/a b")),
             ("query", text("q=1")),
             ("quote", text("\"")),
+            ("route", text("/things")),
+            ("queue_us", Value::from(7_u64)),
             ("empty", text("")),
             ("ctl", text("a\nb\u{1b}")),
             ("back", text("C:\\x")),

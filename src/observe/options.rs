@@ -3,7 +3,7 @@
 use log::LevelFilter;
 
 use super::{Format, Options};
-use crate::settings::{Kind, Knob, LOGS, Settings};
+use crate::settings::{Kind, Knob, LOGS, Settings, flag};
 
 pub(crate) static LEVEL: Knob =
     Knob::new(&LOGS, "LOG_LEVEL", Kind::Choice(&["off", "error", "warn", "info", "debug", "trace"]), "info")
@@ -14,7 +14,13 @@ pub(crate) static LEVEL: Knob =
 pub(crate) static FORMAT: Knob = Knob::new(&LOGS, "LOG_FORMAT", Kind::Choice(&["auto", "pretty", "json"]), "auto")
     .meaning("How log lines are written. auto means json in production and pretty elsewhere.");
 
-pub(crate) const KNOBS: &[&Knob] = &[&LEVEL, &FORMAT];
+pub(crate) static CLIENT_ADDRESS: Knob = flag(&LOGS, "LOG_CLIENT_ADDRESS", "true").meaning(
+    "Whether the log says where requests come from: ip in request.complete, request.limited, request.abandoned and \
+     auth.failed, and peer in request.rejected. What bans addresses by the log (docs/deploy/fail2ban) needs it. Warnings about \
+     single connections and proxies name them either way.",
+);
+
+pub(crate) const KNOBS: &[&Knob] = &[&LEVEL, &FORMAT, &CLIENT_ADDRESS];
 
 impl Options {
     /// As configured. `auto` is settled by where the server runs.

@@ -31,9 +31,9 @@ use crate::gate::{
 };
 use crate::hub::{Batch, Mailbox, Topics};
 use crate::net::{
-    self, Bound, Caps, Door, Endpoint, Front, HeadLimits, Listener, Peer, Request, Response, SocketFile, Timeouts,
+    self, Bound, Caps, Door, Endpoint, Front, HeadLimits, Listener, Request, Response, SocketFile, Timeouts,
 };
-use crate::observe::throttle::LogThrottle;
+use crate::observe::options::CLIENT_ADDRESS;
 use crate::pool::{Pool, PoolHandle};
 use crate::settings::Settings;
 use crate::store::{Reader, WriterHandle};
@@ -101,7 +101,8 @@ impl Plane {
         let pool = Pool::start("ops-blocking", OPS_THREADS);
         let on_unix = matches!(listener, Listener::Unix(_));
         let options = options(pool.handle(), clock.clone());
-        let plan = Plan { token, on_unix, writer, pool: pool.handle(), clock, serving };
+        let log_addresses = settings.flag(&CLIENT_ADDRESS);
+        let plan = Plan { token, log_addresses, on_unix, writer, pool: pool.handle(), clock, serving };
         let caps = Caps { connections: OPS_CALLERS_MAX, per_address: OPS_CALLERS_MAX, exempt: Box::new(|_| true) };
         let doors = vec![Door { listeners: vec![listener], caps: Some(caps), tls: None }];
         let front = Front::start(doors, options, vec![reader], move |reader, mailbox| plan.build(reader, mailbox))?;
@@ -155,6 +156,7 @@ fn options(pool: PoolHandle, clock: Clock) -> net::Options {
 /// All that is needed to build the plane's gate on its shard's own thread.
 struct Plan {
     token: Option<Arc<Secret>>,
+    log_addresses: bool,
     on_unix: bool,
     writer: WriterHandle,
     pool: PoolHandle,
@@ -183,6 +185,7 @@ impl Plan {
             hsts: None,
             guard: Some(self.guard()),
             untrusted_proxy: UntrustedProxy::default(),
+            log_addresses: self.log_addresses,
             places: Places::new(0),
             parking: Parking::of(mailbox),
             clock: self.clock.clone(),
@@ -195,28 +198,25 @@ impl Plan {
         let token = self.token.clone();
         // No browser uses a Unix socket by itself, and a caller that has the token was given it.
         let named = self.on_unix || token.is_some();
-        Box::new(move |request, peer| {
+        Box::new(move |request| {
             guard::check(request, named)?;
             match &token {
-                Some(token) if request.path() != HEALTHZ => check_token(token, request, peer),
+                Some(token) if request.path() != HEALTHZ => check_token(token, request),
                 _ => Ok(()),
             }
         })
     }
 }
 
-fn check_token(token: &Secret, request: &Request<'_>, peer: Peer) -> Result<(), ApiError> {
+fn check_token(token: &Secret, request: &Request<'_>) -> Result<(), ApiError> {
     if token.is_shown_by(request.headers.get(AUTHORIZATION.as_str())) {
         return Ok(());
-    }
-    static REFUSED: LogThrottle = LogThrottle::new();
-    if let Some(refused) = REFUSED.hit() {
-        log::warn!(peer = peer.to_string(), refused; "ops.unauthorized");
     }
     let challenge = HeaderValue::from_static(r#"Basic realm="inkring", charset="UTF-8""#);
     Err(ApiError::new(Code::HttpError, "The private plane asks for OPS_TOKEN")
         .with_status(StatusCode::UNAUTHORIZED)
-        .with_header(WWW_AUTHENTICATE, challenge))
+        .with_header(WWW_AUTHENTICATE, challenge)
+        .marked_auth_failure("ops_token"))
 }
 
 /// Logs a request of the operator that takes or changes something.
@@ -313,6 +313,7 @@ mod tests {
         let (reader, clock) = (store.reader().unwrap(), Clock::system());
         let writer = Writer::start(store, 1, Arc::new(Hub::new(clock.clone())), clock.clone()).unwrap();
         let token = Setting { knob: &TOKEN, value: Value::Text(String::new()), origin: Origin::Default };
+        let addresses = Setting { knob: &CLIENT_ADDRESS, value: Value::Flag(true), origin: Origin::Default };
         let any = Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let all: Arc<[Arc<dyn Running>]> = Arc::new([Arc::new(Routed(Arc::new(Mutex::new(download)))) as _]);
         let options = options(Pool::start("", 0).handle(), clock.clone());
@@ -328,7 +329,7 @@ mod tests {
         let serving = Arc::new(Serving { endpoints: Vec::new(), client, running: Arc::downgrade(&all) });
         let parts = Parts { reader, writer: writer.handle(), clock };
         let bound = Listener::bind(&any, 0o600).unwrap();
-        (Plane::start(bound, &Settings::new(vec![token], false), parts, serving).unwrap(), all, directory)
+        (Plane::start(bound, &Settings::new(vec![token, addresses], false), parts, serving).unwrap(), all, directory)
     }
 
     #[test]

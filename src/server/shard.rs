@@ -34,6 +34,7 @@ pub(super) struct ShardPlan {
     pub(super) figures: Arc<[Figures]>,
     pub(super) policy: Live<Policy>,
     pub(super) body_bytes: usize,
+    pub(super) log_addresses: bool,
     pub(super) places: Places,
     pub(super) counters: Arc<gate::Counters>,
 }
@@ -65,6 +66,7 @@ impl ShardPlan {
             headers: &gate::headers::API,
             guard: None,
             untrusted_proxy: self.house.untrusted_proxy.clone(),
+            log_addresses: self.log_addresses,
             places: self.places.clone(),
             parking: Parking::of(Arc::clone(&mailbox) as _),
             clock: self.house.clock.clone(),

@@ -150,6 +150,7 @@ impl Toys {
                 leads_to: None,
                 hsts: None,
                 untrusted_proxy: inkring::gate::UntrustedProxy::default(),
+                log_addresses: true,
                 places: inkring::gate::Places::new(256),
                 parking: inkring::gate::Parking::of(mailbox),
                 clock: clock.clone(),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::identity::KEY;
 use crate::ops::Operated;
 use crate::repository::root;
 use crate::support::ledger::Ledger;
@@ -64,13 +65,12 @@ fn lines(server: &Server, name: &str) -> (usize, u64) {
 fn whatever_a_stranger_causes_is_a_hundred_lines_a_second_of_its_kind_and_counted() {
     const TIMES: usize = 300;
     raise_descriptor_limit(2 * TIMES as u64);
-    let server = Server::with(&[("MAX_CONNECTIONS_PER_ADDRESS", "1000")]);
+    let server = Server::with(&[("MAX_CONNECTIONS_PER_ADDRESS", "1000"), ("JWT_SECRET", KEY)]);
     // Nothing is ready without its database.
     std::fs::rename(server.database(), server.directory.path().join("moved.db")).unwrap();
     let one = |kind: &str| match kind {
         "health.not_ready" => "GET /readyz HTTP/1.1\r\nHost: t\r\n\r\n".to_owned(),
-        "app.error" => format!("GET {DRAFTS}/x HTTP/1.1\r\nHost: t\r\n\r\n"),
-        "http.error" => format!("GET {DRAFTS} HTTP/1.1\r\nHost: t\r\n\r\n"),
+        "auth.failed" => format!("GET {DRAFTS} HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer x\r\n\r\n"),
         "request.complete" => "GET /nowhere HTTP/1.1\r\nHost: t\r\n\r\n".to_owned(),
         "request.rejected" => "GET / HTTP/2.0\r\nHost: t\r\n\r\n".to_owned(),
         "request.abandoned" => {
@@ -81,8 +81,7 @@ fn whatever_a_stranger_causes_is_a_hundred_lines_a_second_of_its_kind_and_counte
     };
     for (kind, kept) in [
         ("health.not_ready", true),
-        ("app.error", true),
-        ("http.error", true),
+        ("auth.failed", true),
         ("request.complete", true),
         ("request.rejected", false),
         ("ws.unauthorized", false),

@@ -37,6 +37,16 @@ fn lines_of(server: &Server, request_id: &str) -> Vec<Value> {
     lines(server).into_iter().filter(|line| line["request_id"] == request_id).collect()
 }
 
+/// A draft of alice's to which nothing can be appended: that is 500, and our fault.
+pub fn spoilt_draft(server: &Server) -> String {
+    let draft = server.create_draft("alice");
+    let segment = json!({ "content": "x", "idempotency_key": "1" });
+    server.post_as("alice", &format!("{DRAFTS}/{draft}/segments"), &segment).expect(200);
+    let database = rusqlite::Connection::open(server.database()).unwrap();
+    database.execute("UPDATE drafts SET segment_count = 0 WHERE draft_id = ?1", [&draft]).unwrap();
+    draft
+}
+
 fn complete(lines: &[Value]) -> &Value {
     let mut complete = lines.iter().filter(|line| line["message"] == "request.complete");
     let first = complete.next().expect("a request.complete");
@@ -75,9 +85,12 @@ fn every_request_is_completed_in_the_log_once_and_in_full() {
         let lines = lines_of(&server, id);
         let line = complete(&lines);
         let names: BTreeSet<&str> = line.as_object().unwrap().keys().map(String::as_str).collect();
-        let expected = "timestamp level logger message request_id method path route status latency_bucket user_id \
+        let expected = "timestamp level logger message request_id ip method path route status ms latency_bucket user_id \
                         draft_id bytes handler_us queue_us commit_us";
-        assert_eq!(names, expected.split_whitespace().collect(), "{id}");
+        let of_errors = if answer.status < 400 { "" } else { "error_code error_message context" };
+        assert_eq!(names, expected.split_whitespace().chain(of_errors.split_whitespace()).collect(), "{id}");
+        assert_eq!(line["ip"], "127.0.0.1");
+        assert!(line["ms"].as_f64().is_some_and(|ms| ms * 1000.0 >= line["handler_us"].as_f64().unwrap() - 1.0), "{line}");
         for (name, value) in said.as_object().unwrap() {
             assert_eq!(&line[name], value, "{name} of {id}");
         }
@@ -108,32 +121,31 @@ fn every_request_is_completed_in_the_log_once_and_in_full() {
 }
 
 #[test]
-fn errors_say_their_code_and_sentence_before_they_complete() {
+fn what_a_client_did_wrong_is_in_the_one_line_of_its_request() {
     let server = Server::start();
     let draft = server.create_draft("alice");
     let path = format!("{DRAFTS}/{draft}/segments");
     let body = json!({ "content": "x", "idempotency_key": "k" }).to_string();
     let mut client = server.connect();
-    for (id, method, target, user, message, code, sentence) in [
+    for (id, method, target, user, code, sentence) in [
         (
             "a",
             "POST",
             path.as_str(),
             "eve",
-            "app.error",
             "forbidden",
             Some(format!("User eve is not owner/collaborator for draft {draft}")),
         ),
-        ("b", "GET", &format!("{DRAFTS}/x"), "eve", "app.error", "not_found", Some("Draft x not found".to_owned())),
-        ("c", "GET", DRAFTS, "", "http.error", "http_error", None),
-        ("d", "PUT", DRAFTS, "eve", "http.error", "http_error", Some("Method Not Allowed".to_owned())),
+        ("b", "GET", &format!("{DRAFTS}/x"), "eve", "not_found", Some("Draft x not found".to_owned())),
+        ("c", "GET", DRAFTS, "", "http_error", None),
+        ("d", "PUT", DRAFTS, "eve", "http_error", Some("Method Not Allowed".to_owned())),
     ] {
         let headers = [("X-Request-Id", id), ("X-User-Id", user)];
         let status = client.request(method, target, &headers, body.as_bytes()).status;
         let lines = lines_of(&server, id);
         let messages: Vec<_> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
-        assert_eq!(messages, [message, "request.complete"], "{id}");
-        assert_eq!((&lines[0]["level"], &lines[0]["status"]), (&json!("WARN"), &json!(status)));
+        assert_eq!(messages, ["request.complete"], "{id}");
+        assert_eq!((&lines[0]["level"], &lines[0]["status"]), (&json!("INFO"), &json!(status)));
         assert_eq!((&lines[0]["error_code"], &lines[0]["error_message"]), (&json!(code), &json!(sentence)));
     }
 }
@@ -153,12 +165,16 @@ fn a_request_refused_for_its_body_is_logged_by_its_id_and_path() {
 }
 
 #[test]
-fn an_error_names_its_draft_and_user_whatever_the_level() {
+fn an_error_of_ours_names_its_draft_and_user_whatever_the_level() {
     let server = Server::with(&[("LOG_LEVEL", "warn")]);
-    let body = json!({ "content": "x", "idempotency_key": "k" });
-    server.post_as("alice", &format!("{DRAFTS}/some-id/segments"), &body).expect_error(404);
-    let line = server.wait_for_log(|line| line["message"] == "app.error");
-    assert_eq!((&line["draft_id"], &line["user_id"]), (&json!("some-id"), &json!("alice")));
+    let spoilt = spoilt_draft(&server);
+    let segment = json!({ "content": "x", "idempotency_key": "2" });
+    let append = |id: &str| server.post_as("alice", &format!("{DRAFTS}/{id}/segments"), &segment);
+    append("some-id").expect_error(404);
+    append(&spoilt).expect_error(500);
+    let line = server.wait_for_log(|line| line["message"] == "unhandled.exception");
+    assert_eq!((&line["draft_id"], &line["user_id"]), (&json!(spoilt), &json!("alice")));
+    assert!(!server.log().contains("some-id"), "a client's mistake is no warning");
 }
 
 #[test]

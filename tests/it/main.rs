@@ -36,6 +36,7 @@ mod drafts_watchers;
 mod endurance;
 mod erase;
 mod events;
+mod fail2ban;
 mod faults;
 mod gate;
 mod health;

@@ -194,7 +194,7 @@ fn with_a_token_nothing_but_healthz_is_answered_without_it() {
     for wrong in ["Bearer", "Bearer a token of more than sixteen byteS", "Basic eDp4", TOKEN] {
         with(wrong).expect_error(401);
     }
-    operated.server.wait_for_log(|line| line["message"] == "ops.unauthorized");
+    operated.server.wait_for_log(|line| line["message"] == "auth.failed" && line["reason"] == "ops_token");
     assert!(!operated.server.log().contains(TOKEN));
 }
 

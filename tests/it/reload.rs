@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use spki::Document;
 use uuid::Uuid;
 
+use crate::logs::spoilt_draft;
 use crate::repository::root;
 use crate::support::socket::{BINARY, Frame, PING, PROTOCOL_PING, Sent, Socket, TEXT, connect_narrow, path};
 use crate::support::yjs::{sync, typed};
@@ -680,12 +681,14 @@ fn limits_come_and_go_under_one_connection() {
 #[test]
 fn the_level_changes_in_both_directions_and_a_change_is_told_by_the_louder_one() {
     let server = server_with(&[("LOG_LEVEL", "warn")], &[]);
+    let fails = format!("{DRAFTS}/{}/segments", spoilt_draft(&server));
     let logged = |path: &str| {
         let (asked, later) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
         let mut client = server.connect();
         client.request("GET", path, &[("X-Request-Id", &asked)], b"");
-        // A warning, which comes at either level.
-        client.request("GET", "/later", &[("X-Request-Id", &later)], b"").expect(404);
+        // An error, which comes at either level.
+        let headers = [("X-Request-Id", later.as_str()), ("X-User-Id", "alice"), ("Content-Type", "application/json")];
+        client.request("POST", &fails, &headers, br#"{"content":"x","idempotency_key":"2"}"#).expect(500);
         server.wait_for_log(|line| line["request_id"] == later);
         server.log().contains(&asked)
     };
@@ -701,7 +704,7 @@ fn the_level_changes_in_both_directions_and_a_change_is_told_by_the_louder_one()
         if level != "error" {
             // The line that tells of a level is written before it is set.
             wait_for(|| (logged("/healthz") == debug).then_some(()));
-            assert!(logged("/metrics-are-not-here"), "{level}");
+            assert_eq!(logged("/metrics-are-not-here"), info, "{level}");
             let draft = server.create_draft("alice");
             assert_eq!(logged(&format!("{DRAFTS}/{draft}")), info, "{level}");
         }

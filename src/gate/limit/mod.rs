@@ -25,11 +25,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
+use log::kv::Value;
 
 use self::bucket::{Rate, Verdict};
 pub use self::replay::ReplayMeter;
 use self::table::Table;
 use crate::net::{RequestId, Response, network_of};
+use crate::observe;
 use crate::observe::throttle::LogThrottle;
 
 /// How many times the default an address may ask under all its names: a household, or an office behind one address.
@@ -268,12 +270,19 @@ impl Standing<'_> {
 
     /// 429 if there was no token. It is made here and not as an `ApiError`: who is refused thousands of times a second
     /// should cost as little as can be.
-    pub(super) fn refusal(&self, request_id: &RequestId, route: &str) -> Option<Response> {
+    pub(super) fn refusal(&self, request_id: &RequestId, route: &str, ip: Option<IpAddr>) -> Option<Response> {
         if self.verdict.allowed {
             return None;
         }
         if let Some(refused) = self.limiter.counted.refusals.hit() {
-            log::warn!(request_id = request_id.as_str(), route, limit = self.tier.name, refused; "request.limited");
+            let mut fields: Vec<_> = ip.iter().map(|ip| ("ip", Value::from_display(ip))).collect();
+            fields.extend([
+                ("request_id", request_id.as_str().into()),
+                ("route", route.into()),
+                ("limit", self.tier.name.into()),
+                ("refused", refused.into()),
+            ]);
+            observe::event(log::Level::Warn, "request.limited", &fields);
         }
         let wait = usize::try_from(self.verdict.next_seconds()).unwrap_or(usize::MAX).min(WAIT_MAX_SECONDS);
         let mut response = Response::json(StatusCode::TOO_MANY_REQUESTS, body(request_id));
@@ -426,9 +435,9 @@ mod tests {
         let (limiter, now) = limiter(1, 1);
         let id = RequestId::from_header(Some(b"a\"b\\c"));
         let standing = || limiter.by_route(Client::User("a"), THING, &Method::GET, RatePolicy::Default, now);
-        assert!(standing().refusal(&id, THING).is_none());
+        assert!(standing().refusal(&id, THING, None).is_none());
         let refused = standing();
-        let response = refused.refusal(&id, THING).unwrap();
+        let response = refused.refusal(&id, THING, None).unwrap();
         assert_eq!(response.status, StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(
             response.body.bytes(),
