@@ -100,7 +100,7 @@ mod tests {
 
     use super::*;
     use crate::gate::code;
-    use metrics::{Kind, Metrics};
+    use metrics::{Kind, Metrics, PREFIX, STANDARD};
 
     /// What the text says of each family: type, and the labels of its samples.
     fn described(text: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
@@ -161,6 +161,7 @@ mod tests {
             let name = row.name;
             assert_eq!(rows.iter().filter(|other| other.name == name).count(), 1, "{name} comes twice");
             assert_eq!(name.ends_with("_total"), row.kind == Kind::Counter, "{name}");
+            assert!(name.starts_with(PREFIX) || name.starts_with(STANDARD), "{name} could be anybody's");
             let words = [&[name], row.labels].concat();
             let plain = |word: &&str| word.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
             assert!(words.iter().all(plain), "{words:?}");

@@ -21,10 +21,10 @@ pub(crate) static THREADS: Knob = Knob::new(&SERVER, "BLOCKING_THREADS", int(1, 
 
 pub(crate) const KNOBS: &[&Knob] = &[&THREADS];
 
-static POOL_THREADS: Row = Row::gauge(&PROCESS, "blocking_threads")
+static POOL_THREADS: Row = Row::gauge(&PROCESS, "inkring_blocking_threads")
     .says("Threads of the pool for what may block", "Does work wait for the blocking pool?");
 
-static QUEUE_DEPTH: Row = Row::gauge(&PROCESS, "blocking_queue_depth")
+static QUEUE_DEPTH: Row = Row::gauge(&PROCESS, "inkring_blocking_queue_depth")
     .says("Work that waits for a thread of that pool", "Does work wait for the blocking pool?");
 
 pub(crate) const ROWS: &[&Row] = &[&POOL_THREADS, &QUEUE_DEPTH];

@@ -8,20 +8,22 @@ use crate::settings::Section;
 /// Drafts and their rings.
 static DRAFTS: Section = Section { title: "Drafts", after: Some(&SOCKETS) };
 
-pub(crate) static ROOMS: Row = Row::gauge(&SOCKETS, "drafts_active_rooms")
+pub(crate) static ROOMS: Row = Row::gauge(&SOCKETS, "inkring_drafts_active_rooms")
+    .of_the_original()
     .after(&hub::counters::ACTIVE)
     .says("Drafts that somebody watches", "How many watch?");
 
-pub(crate) static REPLAY: Row = Row::counter(&SOCKETS, "ws_replay_total").by(&["result"]).after(&net::counters::BYTES).says(
+pub(crate) static REPLAY: Row = Row::counter(&SOCKETS, "inkring_ws_replay_total").by(&["result"]).after(&net::counters::BYTES).says(
     "Sockets that caught up: full, nothing is missing; partial, only the newest events were there; none, not one was",
     "Do returning clients get all they missed?",
 );
 
-pub(crate) static MUTATIONS: Row = Row::counter(&DRAFTS, "collab_mutations_total")
+pub(crate) static MUTATIONS: Row = Row::counter(&DRAFTS, "inkring_collab_mutations_total")
+    .of_the_original()
     .by(&["type"])
     .says("Changes that were committed; a repeated one is none", "What is changed?");
 
-pub(crate) static CONFLICTS: Row = Row::counter(&DRAFTS, "ring_conflicts_total")
+pub(crate) static CONFLICTS: Row = Row::counter(&DRAFTS, "inkring_ring_conflicts_total")
     .by(&["code"])
     .says("Changes that the rules of the ring refused, by rule", "Do clients act out of turn?");
 

@@ -9,40 +9,48 @@ use http::{Method, StatusCode};
 use super::traffic::Traffic;
 use crate::clock::Clock;
 use crate::observe::metrics::{
-    Buckets, Counter, Gauge, HTTP, Histogram, LIMITS, Labelled, MetricCache, Metrics, Row, SECONDS,
+    Buckets, Counter, Gauge, HTTP, Histogram, LIMITS, Labelled, MetricCache, Metrics, Overview, Row, SECONDS,
 };
 
 /// The path of requests that no route has.
 pub(super) const UNMATCHED: &str = "unmatched";
 
-pub(crate) static REQUESTS: Row = Row::counter(&HTTP, "http_requests_total").by(&["method", "path", "status"]).says(
-    "Answered requests; path is the route, or unmatched where there is none",
-    "What is asked, and how is it answered?",
-);
+pub(crate) static REQUESTS: Row = Row::counter(&HTTP, "inkring_http_requests_total")
+    .at_the_top(Overview::Course(&["status"]))
+    .of_the_original()
+    .by(&["method", "path", "status"])
+    .says(
+        "Answered requests; path is the route, or unmatched where there is none",
+        "What is asked, and how is it answered?",
+    );
 
-pub(crate) static DURATION: Row = Row::histogram(&HTTP, "http_request_duration_seconds", SECONDS).by(&["path"]).says(
-    "From the moment that a request is there as a whole to its answer, the wait for the commit included",
-    "How long do answers take?",
-);
+pub(crate) static DURATION: Row = Row::histogram(&HTTP, "inkring_http_request_duration_seconds", SECONDS)
+    .at_the_top(Overview::Course(&[]))
+    .by(&["path"])
+    .says(
+        "From the moment that a request is there as a whole to its answer, the wait for the commit included",
+        "How long do answers take?",
+    );
 
-pub(crate) static IN_FLIGHT: Row = Row::gauge(&HTTP, "http_in_flight").says(
+pub(crate) static IN_FLIGHT: Row = Row::gauge(&HTTP, "inkring_http_in_flight").says(
     "Requests that were taken and are not answered yet, because their change is still to be committed, other work to be done, or their body to come",
     "How many requests wait for their answer?",
 );
 
-pub(crate) static REJECTED: Row = Row::counter(&HTTP, "http_rejected_total").by(&["status"]).says(
-    "Input that is not a valid request, by the status of the refusal; not among http_requests_total",
+pub(crate) static REJECTED: Row = Row::counter(&HTTP, "inkring_http_rejected_total").by(&["status"]).says(
+    "Input that is not a valid request, by the status of the refusal; not among inkring_http_requests_total",
     "Who speaks bad HTTP?",
 );
 
-pub(crate) static BLOCKED: Row = Row::counter(&LIMITS, "ratelimit_block_total")
+pub(crate) static BLOCKED: Row = Row::counter(&LIMITS, "inkring_ratelimit_block_total")
+    .of_the_original()
     .by(&["scope"])
     .says("Requests refused with 429 rate_limited, by route", "Who meets the rate limits, and where?");
 
-pub(crate) static LIMITED_KEYS: Row = Row::gauge(&LIMITS, "ratelimit_keys")
+pub(crate) static LIMITED_KEYS: Row = Row::gauge(&LIMITS, "inkring_ratelimit_keys")
     .says("Users and addresses whose bucket is not full at this moment", "How many does the rate limit count?");
 
-pub(crate) static AUTH_FAILURES: Row = Row::counter(&LIMITS, "auth_failures_total")
+pub(crate) static AUTH_FAILURES: Row = Row::counter(&LIMITS, "inkring_auth_failures_total")
     .by(&["reason"])
     .says("Requests and sockets with missing or invalid credentials, by reason", "Does somebody try tokens?");
 
@@ -178,7 +186,9 @@ mod tests {
             route.answered(&method, StatusCode::NOT_FOUND, Duration::ZERO, now);
         }
         let text = metrics.encode();
-        assert!(text.contains("\nhttp_requests_total{method=\"other\",path=\"unmatched\",status=\"404\"} 1000\n"));
+        assert!(
+            text.contains("\ninkring_http_requests_total{method=\"other\",path=\"unmatched\",status=\"404\"} 1000\n")
+        );
         assert!(text.lines().count() < 50, "{text}");
     }
 

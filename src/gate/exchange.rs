@@ -268,10 +268,7 @@ impl Exchange {
         sample.event(now, level, name, || {
             let mut fields = vec![("request_id", self.request_id.as_str().into()), ("user_id", self.user.to_value())];
             fields.extend(self.subjects());
-            fields.extend([
-                ("route", self.route.into()),
-                ("status", error.status().as_u16().into()),
-            ]);
+            fields.extend([("route", self.route.into()), ("status", error.status().as_u16().into())]);
             fields.extend(facts(error));
             fields
         });

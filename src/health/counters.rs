@@ -2,14 +2,16 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::observe::metrics::{Counter, Gauge, Metrics, PROCESS, Row, START_TIME};
+use crate::observe::metrics::{Counter, Gauge, Metrics, Overview, PROCESS, Row, START_TIME};
 
-pub(crate) static READY: Row = Row::gauge(&PROCESS, "ready")
+pub(crate) static READY: Row = Row::gauge(&PROCESS, "inkring_ready")
+    .at_the_top(Overview::Figure)
     .after(&START_TIME)
     .says("Whether /readyz said yes when it was last asked; 1 until somebody asks", "Is it ready?");
 
-pub(crate) static CHANGES: Row =
-    Row::counter(&PROCESS, "readiness_changes_total").after(&READY).says("Readiness changes", "Does readiness flap?");
+pub(crate) static CHANGES: Row = Row::counter(&PROCESS, "inkring_readiness_changes_total")
+    .after(&READY)
+    .says("Readiness changes", "Does readiness flap?");
 
 pub(crate) const ROWS: &[&Row] = &[&READY, &CHANGES];
 

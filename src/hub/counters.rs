@@ -6,23 +6,26 @@ use super::Seats;
 use crate::net;
 use crate::observe::metrics::{Counter, Histogram, Labelled, MetricCache, Metrics, Row, SECONDS, SOCKETS, set_usize};
 
-pub(crate) static OPENED: Row =
-    Row::counter(&SOCKETS, "ws_connections_total").says("Sockets that were let in", "How many sockets come?");
+pub(crate) static OPENED: Row = Row::counter(&SOCKETS, "inkring_ws_connections_total")
+    .of_the_original()
+    .says("Sockets that were let in", "How many sockets come?");
 
-pub(crate) static ACTIVE: Row =
-    Row::gauge(&SOCKETS, "ws_active_connections").says("Sockets that are open", "How many watch?");
+pub(crate) static ACTIVE: Row = Row::gauge(&SOCKETS, "inkring_ws_active_connections")
+    .of_the_original()
+    .says("Sockets that are open", "How many watch?");
 
-pub(crate) static REFUSED: Row = Row::counter(&SOCKETS, "ws_refused_total")
+pub(crate) static REFUSED: Row = Row::counter(&SOCKETS, "inkring_ws_refused_total")
     .by(&["reason"])
     .says("Sockets that were told why they get nothing, and closed", "Which sockets are turned away?");
 
-pub(crate) static SENT: Row = Row::counter(&SOCKETS, "ws_messages_sent_total")
+pub(crate) static SENT: Row = Row::counter(&SOCKETS, "inkring_ws_messages_sent_total")
+    .of_the_original()
     .by(&["event_type"])
     .after(&net::counters::SLOW_CLOSED)
     .says("Events handed to sockets, each delivery once, live or when catching up", "What are watchers told?");
 
 pub(crate) static DELIVER: Row =
-    Row::histogram(&SOCKETS, "append_to_deliver_seconds", SECONDS).after(&net::counters::BYTES).says(
+    Row::histogram(&SOCKETS, "inkring_append_to_deliver_seconds", SECONDS).after(&net::counters::BYTES).says(
         "From the commit of an event until the last socket of a shard has it to be sent, once per event and shard",
         "How soon do watchers know?",
     );

@@ -6,17 +6,17 @@ use super::options::MODULES;
 use super::records::kinds::{KINDS, Kind};
 use crate::observe::metrics::{Counter, Metrics, Row};
 
-pub(crate) static RECORDS: Row = Row::counter(&MODULES, "modules_records_written_total")
+pub(crate) static RECORDS: Row = Row::counter(&MODULES, "inkring_modules_records_written_total")
     .by(&["module"])
     .says("Records that were made, changed, deleted or brought back", "Which modules are used?");
 
-pub(crate) static UPLOADS: Row = Row::counter(&MODULES, "modules_uploads_total")
+pub(crate) static UPLOADS: Row = Row::counter(&MODULES, "inkring_modules_uploads_total")
     .says("Files that came to the gallery and have their record", "What comes to the gallery?");
 
-pub(crate) static UPLOADED: Row =
-    Row::counter(&MODULES, "modules_uploaded_bytes_total").says("Bytes of those files", "What comes to the gallery?");
+pub(crate) static UPLOADED: Row = Row::counter(&MODULES, "inkring_modules_uploaded_bytes_total")
+    .says("Bytes of those files", "What comes to the gallery?");
 
-pub(crate) static REFUSED: Row = Row::counter(&MODULES, "modules_sign_ins_refused_total")
+pub(crate) static REFUSED: Row = Row::counter(&MODULES, "inkring_modules_sign_ins_refused_total")
     .by(&["reason"])
     .says("Passwords that were wrong, or that came from an address with too many wrong ones", "Who tries to get in?");
 

@@ -5,39 +5,39 @@ use crate::observe::metrics::{Counter, Gauge, HTTP, Metrics, Row, SOCKETS};
 /// Close codes that are counted by themselves. Clients may send almost any, so the rest are one.
 const CLOSE_CODES: [u16; 14] = [1000, 1001, 1002, 1003, 1006, 1007, 1008, 1009, 1011, 1012, 1013, 4401, 4403, 4410];
 
-pub(crate) static ACCEPT_ERRORS: Row = Row::counter(&HTTP, "accept_errors_total").says(
+pub(crate) static ACCEPT_ERRORS: Row = Row::counter(&HTTP, "inkring_accept_errors_total").says(
     "Connections that could not be accepted, most likely because open files ran out",
     "Can new connections be taken?",
 );
 
-pub(crate) static CONNECTIONS: Row = Row::gauge(&HTTP, "connections")
+pub(crate) static CONNECTIONS: Row = Row::gauge(&HTTP, "inkring_connections")
     .says("Open connections, sockets included", "How far is it from the limit of connections?");
 
-pub(crate) static CONNECTIONS_LIMIT: Row = Row::gauge(&HTTP, "connections_limit")
+pub(crate) static CONNECTIONS_LIMIT: Row = Row::gauge(&HTTP, "inkring_connections_limit")
     .says("Connections that may be open", "How far is it from the limit of connections?");
 
-pub(crate) static REFUSED: Row = Row::counter(&HTTP, "connections_refused_total").by(&["cap"]).says(
+pub(crate) static REFUSED: Row = Row::counter(&HTTP, "inkring_connections_refused_total").by(&["cap"]).says(
     "Connections refused because there were too many in all (connections) or of one address (address)",
     "Are connections turned away?",
 );
 
-pub(crate) static BROKEN_OFF: Row = Row::counter(&HTTP, "http_answers_broken_off_total").says(
+pub(crate) static BROKEN_OFF: Row = Row::counter(&HTTP, "inkring_http_answers_broken_off_total").says(
     "Answers that ended in the middle, because what they were read from failed, took too long or was not as long as it said",
     "Do answers end before they are whole?",
 );
 
-pub(crate) static CLOSED: Row = Row::counter(&SOCKETS, "ws_closed_total").by(&["code"]).says(
+pub(crate) static CLOSED: Row = Row::counter(&SOCKETS, "inkring_ws_closed_total").by(&["code"]).says(
     "Sockets that ended, by close code, those turned away included; other is a code of the client's own",
     "How do sockets end?",
 );
 
-pub(crate) static SLOW_CLOSED: Row = Row::counter(&SOCKETS, "ws_slow_closed_total")
+pub(crate) static SLOW_CLOSED: Row = Row::counter(&SOCKETS, "inkring_ws_slow_closed_total")
     .says("Sockets closed because their client did not keep up", "Are there clients that do not keep up?");
 
-pub(crate) static RECEIVED: Row = Row::counter(&SOCKETS, "ws_messages_received_total")
+pub(crate) static RECEIVED: Row = Row::counter(&SOCKETS, "inkring_ws_messages_received_total")
     .says("Messages that came from sockets", "How much do clients say?");
 
-pub(crate) static BYTES: Row = Row::counter(&SOCKETS, "ws_bytes_total").by(&["direction"]).says(
+pub(crate) static BYTES: Row = Row::counter(&SOCKETS, "inkring_ws_bytes_total").by(&["direction"]).says(
     "Bytes of sockets, in from clients and out to them, from the answer to the handshake on",
     "How much traffic is on the sockets?",
 );

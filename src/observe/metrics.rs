@@ -29,13 +29,18 @@ pub use family::{Buckets, Labelled, MetricCache};
 pub(crate) use own::{ROWS, START_TIME};
 pub use own::{count_process, show_clock};
 pub use page::{grafana, markdown};
-pub use row::{AUDIT, BACKUPS, HTTP, Kind, LIMITS, PROCESS, Row, SECONDS, SOCKETS, STORAGE, in_order};
+pub use row::{
+    AUDIT, BACKUPS, HTTP, Kind, LIMITS, Overview, PREFIX, PROCESS, Row, SECONDS, SOCKETS, STANDARD, STORAGE, in_order,
+};
 
 /// The `content-type` of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// A gauge of a number with a fraction.
 pub type Fraction = Gauge<f64, AtomicU64>;
+
+/// A counter of seconds.
+pub type SecondsCounter = Counter<f64, AtomicU64>;
 
 /// Looks at something and sets gauges.
 type GaugeReader = Arc<dyn Fn() + Send + Sync>;
@@ -49,6 +54,8 @@ struct Shared {
     /// Locked at the start, and to write the text.
     registry: Mutex<Registry>,
     readers: Mutex<Vec<GaugeReader>>,
+    /// Names of families, and those that they have on the public address.
+    public_names: Mutex<Vec<(&'static str, &'static str)>>,
 }
 
 impl fmt::Debug for Metrics {
@@ -71,12 +78,21 @@ impl Metrics {
     /// Everything as it is now, in the text format 0.0.4. Takes a few system calls and, in the readers of gauges, a look into
     /// the database; threads that count wait for none of it.
     pub fn encode(&self) -> String {
+        self.text(&[])
+    }
+
+    /// The same with the names that the original has for what it has, too (contract 01 §9).
+    pub fn encode_for_the_public(&self) -> String {
+        self.text(&self.0.public_names.lock().clone())
+    }
+
+    fn text(&self, names: &[(&str, &str)]) -> String {
         let readers = self.0.readers.lock().clone();
         readers.iter().for_each(|read| read());
         let mut open_metrics = String::new();
         // Writing to a String cannot fail.
         let _ = encode_registry(&mut open_metrics, &self.0.registry.lock());
-        text::classic(&open_metrics)
+        text::classic(&open_metrics, names)
     }
 }
 

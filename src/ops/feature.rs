@@ -42,7 +42,7 @@ impl Running for Operations {
     fn routes(&self, _: &ShardParts, routes: &mut Routes) {
         if self.is_public {
             let metrics = self.shown.metrics.clone();
-            let answer = move |_: &Call<'_>| Ok(Outcome::Now(operator::metrics_page(metrics.encode())));
+            let answer = move |_: &Call<'_>| Ok(Outcome::Now(operator::metrics_page(metrics.encode_for_the_public())));
             routes.add(METRICS, answer);
         }
     }

@@ -4,47 +4,49 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Figures, Survey};
-use crate::observe::metrics::{Counter, Histogram, Metrics, Row, SECONDS, STORAGE, set_usize};
+use crate::observe::metrics::{Counter, Histogram, Metrics, Overview, Row, SECONDS, STORAGE, set_usize};
 
 /// Upper bounds of buckets in jobs of one commit; there are never more than 256.
 const JOBS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
-pub(crate) static COMMIT: Row = Row::histogram(&STORAGE, "commit_duration_seconds", SECONDS)
+pub(crate) static COMMIT: Row = Row::histogram(&STORAGE, "inkring_commit_duration_seconds", SECONDS)
+    .at_the_top(Overview::Course(&[]))
     .says("From the beginning of a batch of changes to the end of its fsync", "How fast is the disk?");
 
-pub(crate) static BATCH: Row = Row::histogram(&STORAGE, "commit_batch_jobs", JOBS)
+pub(crate) static BATCH: Row = Row::histogram(&STORAGE, "inkring_commit_batch_jobs", JOBS)
     .says("Changes in one commit", "How many changes share a commit?");
 
-pub(crate) static QUEUE_WAIT: Row = Row::histogram(&STORAGE, "writer_queue_wait_seconds", SECONDS)
+pub(crate) static QUEUE_WAIT: Row = Row::histogram(&STORAGE, "inkring_writer_queue_wait_seconds", SECONDS)
     .says("How long a change waits until its batch begins", "Do changes wait for the writer?");
 
-pub(crate) static QUEUE_DEPTH: Row = Row::gauge(&STORAGE, "writer_queue_depth")
+pub(crate) static QUEUE_DEPTH: Row = Row::gauge(&STORAGE, "inkring_writer_queue_depth")
     .says("Changes that wait for the writer", "How full is the writer's queue?");
 
-pub(crate) static QUEUE_LIMIT: Row = Row::gauge(&STORAGE, "writer_queue_limit")
+pub(crate) static QUEUE_LIMIT: Row = Row::gauge(&STORAGE, "inkring_writer_queue_limit")
     .says("Changes that may wait for the writer", "How full is the writer's queue?");
 
 pub(crate) static READONLY: Row =
-    Row::gauge(&STORAGE, "storage_readonly").says("1 while the storage takes no changes", "Are changes taken?");
+    Row::gauge(&STORAGE, "inkring_storage_readonly").says("1 while the storage takes no changes", "Are changes taken?");
 
-pub(crate) static DATABASE_BYTES: Row = Row::gauge(&STORAGE, "db_size_bytes")
-    .says("Size of the database file; with wal_size_bytes, that of the database", "How large is the database?");
+pub(crate) static DATABASE_BYTES: Row = Row::gauge(&STORAGE, "inkring_db_size_bytes")
+    .says("Size of the database file; with inkring_wal_size_bytes, that of the database", "How large is the database?");
 
-pub(crate) static WAL_BYTES: Row =
-    Row::gauge(&STORAGE, "wal_size_bytes").says("Size of the write-ahead log beside it", "How large is the database?");
+pub(crate) static WAL_BYTES: Row = Row::gauge(&STORAGE, "inkring_wal_size_bytes")
+    .says("Size of the write-ahead log beside it", "How large is the database?");
 
-pub(crate) static FREELIST_BYTES: Row = Row::gauge(&STORAGE, "freelist_bytes")
+pub(crate) static FREELIST_BYTES: Row = Row::gauge(&STORAGE, "inkring_freelist_bytes")
     .says("Unused pages inside the database file, to be used again", "How large is the database?");
 
-pub(crate) static DISK_FREE_BYTES: Row = Row::gauge(&STORAGE, "disk_free_bytes")
+pub(crate) static DISK_FREE_BYTES: Row = Row::gauge(&STORAGE, "inkring_disk_free_bytes")
+    .at_the_top(Overview::Figure)
     .says("What the file system of the database has left for us", "How much room is left on the disk?");
 
-pub(crate) static CHECKPOINT: Row = Row::histogram(&STORAGE, "checkpoint_duration_seconds", SECONDS).says(
+pub(crate) static CHECKPOINT: Row = Row::histogram(&STORAGE, "inkring_checkpoint_duration_seconds", SECONDS).says(
     "How long it takes to move the log into the database, during which changes wait",
     "Do checkpoints hold changes up?",
 );
 
-pub(crate) static CHECKPOINT_BUSY: Row = Row::counter(&STORAGE, "checkpoint_busy_total")
+pub(crate) static CHECKPOINT_BUSY: Row = Row::counter(&STORAGE, "inkring_checkpoint_busy_total")
     .says("Checkpoints that a reader kept from moving everything", "Do checkpoints get through?");
 
 pub(crate) const ROWS: &[&Row] = &[

@@ -423,15 +423,15 @@ fn everything_that_becomes_of_events_is_counted() {
     send(&mut client, &[JSON], SEED).expect(202);
     let metrics = client.get("/metrics", None);
     for (name, value) in [
-        ("behaviour_events_total{outcome=\"stored\"}", 1),
-        ("behaviour_events_total{outcome=\"rejected\"}", 1 + 8),
-        ("behaviour_events_total{outcome=\"do_not_track\"}", 1),
-        ("behaviour_events_total{outcome=\"prefetch\"}", 1),
-        ("behaviour_events_total{outcome=\"limited\"}", 2),
-        ("behaviour_events_total{outcome=\"sampled\"}", 1),
-        ("behaviour_sink_ok", 1),
-        ("behaviour_file_size_bytes", here.text().len()),
-        ("behaviour_sink_queue_depth", 0),
+        ("inkring_behaviour_events_total{outcome=\"stored\"}", 1),
+        ("inkring_behaviour_events_total{outcome=\"rejected\"}", 1 + 8),
+        ("inkring_behaviour_events_total{outcome=\"do_not_track\"}", 1),
+        ("inkring_behaviour_events_total{outcome=\"prefetch\"}", 1),
+        ("inkring_behaviour_events_total{outcome=\"limited\"}", 2),
+        ("inkring_behaviour_events_total{outcome=\"sampled\"}", 1),
+        ("inkring_behaviour_sink_ok", 1),
+        ("inkring_behaviour_file_size_bytes", here.text().len()),
+        ("inkring_behaviour_sink_queue_depth", 0),
     ] {
         assert!(metrics.text().contains(&format!("\n{name} {value}\n")), "{name} {value}: {}", metrics.text());
     }

@@ -205,15 +205,15 @@ fn seconds_in_another_year_destroy_nothing() {
     let there = treasures(&server);
     assert_eq!((there.0.len(), there.1, there.2), (7, 4, 2));
     server.launch();
-    assert_eq!((check(&server, "clock")["ok"].clone(), metric(&server, "clock_suspect")), (json!(true), 0.0));
+    assert_eq!((check(&server, "clock")["ok"].clone(), metric(&server, "inkring_clock_suspect")), (json!(true), 0.0));
     for (round, jump) in (1..).zip([400 * DAY, 12 * YEAR]) {
         moved.by(jump);
         a_round_passes(&server, &draft, &format!("at {jump}"));
         let said = check(&server, "clock");
         let warning = said["warning"].as_str().unwrap();
         assert!(said["ok"] == false && warning.starts_with("the clock has jumped; "), "{said}");
-        assert_eq!(metric(&server, "clock_suspect"), 1.0);
-        let ahead = metric(&server, "clock_ahead_seconds");
+        assert_eq!(metric(&server, "inkring_clock_suspect"), 1.0);
+        let ahead = metric(&server, "inkring_clock_ahead_seconds");
         assert!((ahead - jump as f64).abs() < 60.0, "{ahead}");
         moved.by(0);
         a_round_passes(&server, &draft, &format!("after {jump}"));
@@ -230,11 +230,11 @@ fn seconds_in_another_year_destroy_nothing() {
     assert!(line["level"] == "WARN" && (line["seconds"].as_i64().unwrap() - 400 * DAY).abs() < 60, "{line}");
     assert!(line["remedy"].as_str().unwrap().contains("NTP"), "{line}");
 
-    let started = metric(&server, "start_time_seconds");
+    let started = metric(&server, "process_start_time_seconds");
     assert!((started - Clock::system().now().seconds() as f64).abs() < 600.0, "{started}");
 
     // Until it has been right for an hour, times stand where the jump has left them, and everybody says so.
-    let ahead = metric(&server, "stored_times_ahead_seconds");
+    let ahead = metric(&server, "inkring_stored_times_ahead_seconds");
     assert!((ahead - (12 * YEAR) as f64).abs() < 60.0, "{ahead}");
     let warning = check(&server, "clock")["warning"].as_str().unwrap().to_owned();
     assert!(warning.contains("the newest change is dated 4379 days ahead") && warning.contains("steady for an hour"));
@@ -266,11 +266,11 @@ fn a_board_that_boots_in_another_year_and_is_mended_loses_nothing() {
                 let line = server.wait_for_log(|line| line["message"] == "retention.waits" && line["what"] == what);
                 assert!(line["reason"].as_str().unwrap().contains("than the time since the start explains"), "{line}");
             }
-            assert_eq!(metric(&server, "clock_suspect"), 1.0);
+            assert_eq!(metric(&server, "inkring_clock_suspect"), 1.0);
         }
         moved.by(0);
         a_round_passes(&server, &draft, &format!("mended after {boots}"));
-        let started = metric(&server, "start_time_seconds");
+        let started = metric(&server, "process_start_time_seconds");
         assert!((started - Clock::system().now().seconds() as f64).abs() < 600.0, "the start is dated anew: {started}");
         let (left, rows, keys) = treasures(&server);
         assert!(there.0.iter().all(|name| left.contains(name)), "{left:?} of {:?}", there.0);
@@ -299,7 +299,7 @@ fn a_backup_of_the_future_is_no_proof_that_there_is_a_new_one() {
     let said = check(&server, "backup");
     assert_eq!((&said["ok"], &said["age_seconds"]), (&json!(false), &Value::Null));
     assert_eq!(said["warning"], "the newest is dated in the future");
-    assert_eq!(metric(&server, "backup_last_success_timestamp_seconds"), 0.0);
+    assert_eq!(metric(&server, "inkring_backup_last_success_timestamp_seconds"), 0.0);
     let mut doctor = inkring(server.directory.path());
     doctor.args(["doctor", "--json"]).envs(by_hand).env("LISTEN_ADDR", server.address.to_string());
     let findings: Value = serde_json::from_slice(&doctor.output().unwrap().stdout).unwrap();
@@ -309,7 +309,7 @@ fn a_backup_of_the_future_is_no_proof_that_there_is_a_new_one() {
     server.signal("USR1");
     wait_for(|| (server.log().matches("\"backup.done\"").count() == 2).then_some(()));
     assert_eq!(check(&server, "backup")["ok"], true);
-    assert!(metric(&server, "backup_last_success_timestamp_seconds") > 1e9);
+    assert!(metric(&server, "inkring_backup_last_success_timestamp_seconds") > 1e9);
 }
 
 #[test]

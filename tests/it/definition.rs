@@ -54,7 +54,7 @@ fn a_trigger_put_into_the_file_does_nothing_and_is_found_everywhere() {
         .query_row("SELECT count(*) FROM audit_events WHERE user_id = 'alice'", (), |row| row.get(0))
         .unwrap();
     assert_eq!(rows, 3);
-    assert!(server.get("/metrics").text().contains("audit_rows_total 4\n"));
+    assert!(server.get("/metrics").text().contains("inkring_audit_rows_total 4\n"));
     let line = server.wait_for_log(|line| line["message"] == "store.altered");
     assert!(line["found"].as_str().unwrap().contains("DROP TRIGGER \"silences\""), "{line}");
     names_it(&directory, &["audit", "verify"]);

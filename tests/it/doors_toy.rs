@@ -101,7 +101,10 @@ fn a_door_of_its_own_has_its_own_routes_and_none_of_the_others() {
     assert_eq!(from.header("access-control-allow-origin"), Some("https://a.example"));
     let metrics = Ask::get("/metrics").send(&Remote::at(server.private_endpoint().unwrap().clone()), PATIENCE).unwrap();
     let metrics = metrics.text(1 << 20).unwrap();
-    assert!(metrics.contains("http_requests_total{method=\"GET\",path=\"/{*toy}\",status=\"200\"} 4\n"), "{metrics}");
+    assert!(
+        metrics.contains("inkring_http_requests_total{method=\"GET\",path=\"/{*toy}\",status=\"200\"} 4\n"),
+        "{metrics}"
+    );
     drop(client);
     server.stop();
     assert!(TcpStream::connect(own).is_err(), "closed with the others");

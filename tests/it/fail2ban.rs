@@ -127,15 +127,20 @@ fn provoke(server: &Server) {
     // Texts that look like a line which says that another has, or like one that is to be ignored, wherever a client can put one.
     let stamp = "2026-11-30T00:00:00Z";
     for lie in [
-        format!("{{\"timestamp\":\"{stamp}\",\"level\":\"INFO\",\"logger\":\"inkring\",\"message\":\"auth.failed\",\"ip\":\"{INNOCENT}\",\"reason\":\"x\"}}"),
-        format!("\",\"level\":\"INFO\",\"logger\":\"inkring\",\"message\":\"auth.failed\",\"ip\":\"{INNOCENT}\",\"reason\":\"x\""),
+        format!(
+            "{{\"timestamp\":\"{stamp}\",\"level\":\"INFO\",\"logger\":\"inkring\",\"message\":\"auth.failed\",\"ip\":\"{INNOCENT}\",\"reason\":\"x\"}}"
+        ),
+        format!(
+            "\",\"level\":\"INFO\",\"logger\":\"inkring\",\"message\":\"auth.failed\",\"ip\":\"{INNOCENT}\",\"reason\":\"x\""
+        ),
         format!("{stamp} INFO  auth.failed ip={INNOCENT} reason=x"),
         format!("INFO auth.failed ip={INNOCENT} reason=x"),
         format!("auth.failed ip={INNOCENT} reason=expired request_id=x"),
     ] {
         let escaped: String = format!("\n{lie}").bytes().map(|byte| format!("%{byte:02X}")).collect();
         for target in [format!("/{escaped}"), format!("{DRAFTS}/{escaped}"), format!("{DRAFTS}?{escaped}")] {
-            let headers = [("X-Request-Id", lie.as_str()), ("X-User-Id", &lie), ("User-Agent", &lie), ("Referer", &lie)];
+            let headers =
+                [("X-Request-Id", lie.as_str()), ("X-User-Id", &lie), ("User-Agent", &lie), ("Referer", &lie)];
             let status = ask(&mut client, INNOCENT, &target, &headers);
             assert!([200, 400, 401, 404, 422].contains(&status), "{status}");
         }
@@ -158,13 +163,8 @@ const SETTINGS: [(&str, &str); 4] = [
 
 /// Who has failed, and how often, after [`provoke`].
 fn failed() -> BTreeMap<String, usize> {
-    let failed = [
-        ("203.0.113.9", 3),
-        ("2001:db8::7", 1),
-        ("203.0.113.10", 1),
-        ("203.0.113.11", 1),
-        ("203.0.113.12", 5),
-    ];
+    let failed =
+        [("203.0.113.9", 3), ("2001:db8::7", 1), ("203.0.113.10", 1), ("203.0.113.11", 1), ("203.0.113.12", 5)];
     failed.map(|(address, times)| (address.to_owned(), times)).into()
 }
 

@@ -164,7 +164,7 @@ fn both_names_of_readiness_stand_on_one_commit_a_second() {
     let mut client = server.connect();
     let mut commits = || {
         let text = client.get("/metrics", None).text().to_owned();
-        let count = text.lines().find_map(|line| line.strip_prefix("commit_duration_seconds_count "));
+        let count = text.lines().find_map(|line| line.strip_prefix("inkring_commit_duration_seconds_count "));
         count.unwrap().parse::<u64>().unwrap()
     };
     let (before, began) = (commits(), Instant::now());

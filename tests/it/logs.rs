@@ -90,7 +90,10 @@ fn every_request_is_completed_in_the_log_once_and_in_full() {
         let of_errors = if answer.status < 400 { "" } else { "error_code error_message context" };
         assert_eq!(names, expected.split_whitespace().chain(of_errors.split_whitespace()).collect(), "{id}");
         assert_eq!(line["ip"], "127.0.0.1");
-        assert!(line["ms"].as_f64().is_some_and(|ms| ms * 1000.0 >= line["handler_us"].as_f64().unwrap() - 1.0), "{line}");
+        assert!(
+            line["ms"].as_f64().is_some_and(|ms| ms * 1000.0 >= line["handler_us"].as_f64().unwrap() - 1.0),
+            "{line}"
+        );
         for (name, value) in said.as_object().unwrap() {
             assert_eq!(&line[name], value, "{name} of {id}");
         }

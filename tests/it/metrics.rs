@@ -8,6 +8,7 @@ use inkring::observe::metrics::Kind;
 use serde_json::{Value, json};
 
 use crate::faults::{limit_files, log_bytes};
+use crate::ops::Operated;
 use crate::repository::read;
 use crate::support::socket::{BINARY, Frame, PING, Sent, Socket, TEXT, connect_narrow, path};
 use crate::support::{Answer, Server, hold_writer, inkring, wait_for};
@@ -68,7 +69,10 @@ fn metrics_are_public_only_where_that_was_asked_for() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     let text = answer.text();
-    assert!(text.starts_with("# HELP build_info ") && text.ends_with('\n') && !text.contains("# EOF"), "{text}");
+    assert!(
+        text.starts_with("# HELP inkring_build_info ") && text.ends_with('\n') && !text.contains("# EOF"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -155,19 +159,22 @@ fn kebab(name: &str) -> String {
 
 /// Holds every word of a query to be a family of the table, a label of one, or a word of PromQL.
 fn check_query(query: &str) -> BTreeSet<&'static str> {
-    const WORDS: [&str; 12] = [
+    const WORDS: [&str; 14] = [
         "absent",
         "and",
         "by",
         "histogram_quantile",
         "increase",
         "instance",
+        "job",
         "le",
         "or",
         "predict_linear",
         "rate",
         "sum",
         "time",
+        // Prometheus' own word of whether a scrape was answered.
+        "up",
     ];
     let find = |name: &str| features::rows().into_iter().find(|row| row.name == name);
     let mut families = BTreeSet::new();
@@ -195,7 +202,12 @@ fn alerts_ask_for_metrics_that_there_are_and_lead_to_the_runbook() {
     let mut names = BTreeSet::new();
     for Alert { name, expr, summary, runbook } in &alerts {
         assert!(names.insert(name), "{name} comes twice");
-        assert!(!check_query(expr).is_empty(), "{name} asks for nothing: {expr}");
+        assert!(!check_query(expr).is_empty() || name == "ServerAbsent", "{name} asks for nothing: {expr}");
+        // Two servers are two, and others may have metrics of these names.
+        let (asked, of_job) = (expr.matches("{").count(), expr.matches("{job=\"inkring\"").count());
+        let named = ["inkring_", "process_", "up{"].iter().map(|begins| expr.matches(begins).count()).sum::<usize>();
+        assert!(asked == of_job && named == of_job, "{name} asks for any job: {expr}");
+        assert!(!expr.contains("sum by (instance"), "{name} takes two jobs for one: {expr}");
         assert!(summary.len() > 20, "{name}: {summary}");
         assert_eq!(*runbook, format!("docs/OPERATIONS.md#{}", kebab(name)));
     }
@@ -205,13 +217,90 @@ fn alerts_ask_for_metrics_that_there_are_and_lead_to_the_runbook() {
 fn the_dashboard_asks_for_every_family_and_nothing_else() {
     let dashboard: serde_json::Value = serde_json::from_str(&read("docs/deploy/grafana-dashboard.json")).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
+    let (rows, overview): (Vec<_>, Vec<_>) = panels.iter().partition(|panel| panel["type"] == "row");
+    assert_eq!(overview.len(), 8, "what one looks at first");
+    assert!(rows.iter().all(|row| row["collapsed"] == true && !row["panels"].as_array().unwrap().is_empty()));
+    let folded = rows.iter().flat_map(|row| row["panels"].as_array().unwrap());
+    let panels: Vec<&Value> = panels.iter().chain(folded).collect();
     let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
-    let asked: BTreeSet<&str> = targets.flat_map(|target| check_query(target["expr"].as_str().unwrap())).collect();
+    let asked = targets.map(|target| target["expr"].as_str().unwrap());
+    let of_job = |query: &&str| query.matches("{job=~\"$job\",instance=~\"$instance\"}").count() == 1;
+    assert_eq!(asked.clone().find(|query| !of_job(query)), None, "asks for any job");
+    let asked: BTreeSet<&str> = asked.flat_map(check_query).collect();
     let table: BTreeSet<&str> = features::rows().iter().map(|row| row.name).collect();
     assert_eq!(asked, table);
     let mut ids: Vec<u64> = panels.iter().map(|panel| panel["id"].as_u64().unwrap()).collect();
+    ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), panels.len());
+}
+
+#[test]
+fn the_public_address_keeps_the_names_of_the_original_and_the_private_plane_has_ours() {
+    let rates = [("RATE_LIMIT_PER_MINUTE_DEFAULT", "1"), ("RATE_LIMIT_BURST_DEFAULT", "2")];
+    let operated = Operated::with(&[&[PUBLIC, ("RATE_LIMIT_ENABLED", "true")], &rates[..]].concat());
+    // A family is there once something was counted in it.
+    let draft = operated.server.create_draft("alice");
+    let mut watcher = Socket::watch(&operated.server, &draft, "alice");
+    append(&operated.server, "alice", &draft, "one").expect(200);
+    assert_eq!(watcher.json()["type"], "collab.segment_added");
+    let list = || operated.server.get_as("alice", DRAFTS).status;
+    assert_eq!([list(), list(), list()], [200, 200, 429]);
+    let names = |answer: &Answer| -> BTreeSet<String> {
+        let described = answer.text().lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        described.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+    };
+    let (public, private) = (operated.server.get("/metrics"), operated.get("/metrics"));
+    // Contract 01 §9, to the letter.
+    let original = [
+        "collab_mutations_total",
+        "drafts_active_rooms",
+        "http_requests_total",
+        "ratelimit_block_total",
+        "ws_active_connections",
+        "ws_connections_total",
+        "ws_messages_sent_total",
+    ];
+    let (ours, theirs) = (names(&private), names(&public));
+    assert_eq!(theirs.difference(&ours).map(String::as_str).collect::<Vec<_>>(), original);
+    let prefixed: Vec<_> = original.iter().map(|name| format!("inkring_{name}")).collect();
+    assert_eq!(ours.difference(&theirs).cloned().collect::<Vec<_>>(), prefixed);
+    assert!(public.text().contains("\ncollab_mutations_total{type=\"create_draft\"} 1\n"));
+    assert!(private.text().contains("\ninkring_collab_mutations_total{type=\"create_draft\"} 1\n"));
+    for name in &ours {
+        assert!(name.starts_with("inkring_") || name.starts_with("process_"), "{name}");
+    }
+    // As the client libraries of Prometheus name them.
+    for name in [
+        "start_time_seconds",
+        "cpu_seconds_total",
+        "resident_memory_bytes",
+        "virtual_memory_bytes",
+        "open_fds",
+        "max_fds",
+    ] {
+        let sample = format!("process_{name} ");
+        let value = private.text().lines().find_map(|line| line.strip_prefix(&sample)?.parse::<f64>().ok());
+        assert!(value.is_some_and(|value| value > 0.0), "{name}: {value:?}");
+    }
+}
+
+#[test]
+fn prometheus_scrapes_the_plane_with_its_token_as_the_job_of_the_rules() {
+    let page = read("docs/tasks/scrape.md");
+    let default = inkring::config::knobs::KNOBS.iter().find(|knob| knob.name == "OPS_ADDR").unwrap().default;
+    for part in
+        ["\n  - job_name: inkring\n", "\n      credentials_file: /", &format!("\n      - targets: [\"{default}\"]\n")]
+    {
+        assert!(page.contains(part), "{part}");
+    }
+    // What it sends with such a file.
+    let token = "a token of more than sixteen bytes";
+    let operated = Operated::with(&[("OPS_TOKEN", token)]);
+    assert_eq!(operated.get("/metrics").status, 401);
+    let bearer = format!("Bearer {token}");
+    let headers = [("Authorization", bearer.as_str())];
+    assert_eq!(operated.ask("GET", "/metrics", "localhost", &headers, b"").status, 200);
 }
 
 #[test]
@@ -291,24 +380,24 @@ fn answers_are_counted_each_once_under_their_route() {
         ("OPTIONS", "unmatched", "200", 1),
     ]);
     assert_eq!(found, expected);
-    let count = |path: &str| format!("http_request_duration_seconds_count{{path=\"{path}\"}}");
+    let count = |path: &str| format!("inkring_http_request_duration_seconds_count{{path=\"{path}\"}}");
     scrape.assert(&[
         (&count(DRAFTS), 49.0),
         (&count(of_one), 3.0),
         (&count("unmatched"), 3.0),
         (&count("/metrics"), 0.0),
-        ("http_in_flight", 0.0),
-        ("http_rejected_total{status=\"400\"}", 1.0),
+        ("inkring_http_in_flight", 0.0),
+        ("inkring_http_rejected_total{status=\"400\"}", 1.0),
         ("ratelimit_block_total{scope=\"/v1/collab/drafts\"}", 5.0),
-        ("auth_failures_total{reason=\"missing\"}", 1.0),
-        ("auth_failures_total{reason=\"user_id\"}", 1.0),
-        ("audit_rows_total", 6.0),
-        ("audit_failures_total", 0.0),
-        ("panics_total", 0.0),
-        ("ready", 1.0),
-        ("writer_queue_limit", 4096.0),
-        ("writer_queue_depth", 0.0),
-        ("storage_readonly", 0.0),
+        ("inkring_auth_failures_total{reason=\"missing\"}", 1.0),
+        ("inkring_auth_failures_total{reason=\"user_id\"}", 1.0),
+        ("inkring_audit_rows_total", 6.0),
+        ("inkring_audit_failures_total", 0.0),
+        ("inkring_panics_total", 0.0),
+        ("inkring_ready", 1.0),
+        ("inkring_writer_queue_limit", 4096.0),
+        ("inkring_writer_queue_depth", 0.0),
+        ("inkring_storage_readonly", 0.0),
     ]);
     let mutations = [
         ("{type=\"add_collaborator\"}", 1.0),
@@ -319,29 +408,35 @@ fn answers_are_counted_each_once_under_their_route() {
     assert_eq!(scrape.family("collab_mutations_total"), BTreeMap::from(mutations));
     let conflicts = ["not_holder", "not_member", "recipient_not_member", "ring_required"];
     let conflicts = conflicts.map(|code| (format!("{{code=\"{code}\"}}"), 1.0));
-    let found = scrape.family("ring_conflicts_total");
+    let found = scrape.family("inkring_ring_conflicts_total");
     assert_eq!(found, conflicts.iter().map(|(labels, count)| (labels.as_str(), *count)).collect());
     // Ten changes were asked for and one was made to be ready; the housekeeper has its own.
-    let jobs = scrape.get("commit_batch_jobs_sum");
-    assert!(jobs >= 11.0 && scrape.get("writer_queue_wait_seconds_count") == jobs, "{jobs}");
-    assert_eq!(scrape.get("commit_batch_jobs_count"), scrape.get("commit_duration_seconds_count"));
+    let jobs = scrape.get("inkring_commit_batch_jobs_sum");
+    assert!(jobs >= 11.0 && scrape.get("inkring_writer_queue_wait_seconds_count") == jobs, "{jobs}");
+    assert_eq!(scrape.get("inkring_commit_batch_jobs_count"), scrape.get("inkring_commit_duration_seconds_count"));
     // Of mallory, alice, bob, eve and the address some bucket is not full.
-    assert!(scrape.get("ratelimit_keys") >= 5.0);
-    for (name, least) in
-        [("db_size_bytes", 4096.0), ("disk_free_bytes", 1.0), ("open_fds", 10.0), ("max_fds", 64.0), ("threads", 5.0)]
-    {
+    assert!(scrape.get("inkring_ratelimit_keys") >= 5.0);
+    for (name, least) in [
+        ("inkring_db_size_bytes", 4096.0),
+        ("inkring_disk_free_bytes", 1.0),
+        ("process_open_fds", 10.0),
+        ("process_max_fds", 64.0),
+        ("process_threads", 5.0),
+    ] {
         assert!(scrape.get(name) >= least, "{name}: {}", scrape.get(name));
     }
-    let memory = scrape.get("resident_memory_bytes") / 1024.0;
+    let memory = scrape.get("process_resident_memory_bytes") / 1024.0;
     assert!((memory - server.memory_kb("VmRSS") as f64).abs() < 4096.0, "{memory} kB");
     assert_eq!(
-        scrape.get("wal_size_bytes"),
+        scrape.get("inkring_wal_size_bytes"),
         std::fs::metadata(server.database().with_extension("db-wal")).unwrap().len() as f64
     );
     // The log's own thread may be behind.
     let lines = |level: &str| server.log().matches(&format!("\"level\":\"{level}\"")).count() as f64;
     for (level, label) in [("WARN", "warn"), ("INFO", "info")] {
-        wait_for(|| (lines(level) == scrape.get(&format!("log_messages_total{{level=\"{label}\"}}"))).then_some(()));
+        wait_for(|| {
+            (lines(level) == scrape.get(&format!("inkring_log_messages_total{{level=\"{label}\"}}"))).then_some(())
+        });
     }
 }
 
@@ -377,16 +472,16 @@ fn sockets_and_what_they_are_told_are_counted_each_once() {
         ("ws_messages_sent_total{event_type=\"collab.draft_created\"}", 1.0),
         ("ws_messages_sent_total{event_type=\"collab.segment_added\"}", 6.0),
         ("ws_messages_sent_total{event_type=\"collab.ring_passed\"}", 3.0),
-        ("ws_replay_total{result=\"full\"}", 2.0),
-        ("ws_replay_total{result=\"partial\"}", 0.0),
-        ("ws_replay_total{result=\"none\"}", 1.0),
-        ("ws_messages_received_total", 0.0),
-        ("ws_bytes_total{direction=\"in\"}", 0.0),
+        ("inkring_ws_replay_total{result=\"full\"}", 2.0),
+        ("inkring_ws_replay_total{result=\"partial\"}", 0.0),
+        ("inkring_ws_replay_total{result=\"none\"}", 1.0),
+        ("inkring_ws_messages_received_total", 0.0),
+        ("inkring_ws_bytes_total{direction=\"in\"}", 0.0),
     ]);
     // Three events, each once for every shard that has somebody who watches.
-    let delivered = scrape.get("append_to_deliver_seconds_count");
+    let delivered = scrape.get("inkring_append_to_deliver_seconds_count");
     assert!(delivered == 3.0 || delivered == 6.0, "{delivered}");
-    assert!(scrape.get("append_to_deliver_seconds_sum") < 60.0);
+    assert!(scrape.get("inkring_append_to_deliver_seconds_sum") < 60.0);
 
     // What ends them, and what is said on the way.
     let mut sent = 0;
@@ -425,20 +520,20 @@ fn sockets_and_what_they_are_told_are_counted_each_once() {
     let closed = [("1000", 1.0), ("1003", 1.0), ("1006", 1.0), ("1008", 4.0), ("other", 1.0)];
     let closed = closed.map(|(code, count)| (format!("{{code=\"{code}\"}}"), count));
     assert_eq!(
-        scrape.family("ws_closed_total"),
+        scrape.family("inkring_ws_closed_total"),
         closed.iter().map(|(labels, count)| (labels.as_str(), *count)).collect()
     );
     let refused = ["invalid_since", "unauthorized", "user"].map(|reason| (format!("{{reason=\"{reason}\"}}"), 1.0));
     assert_eq!(
-        scrape.family("ws_refused_total"),
+        scrape.family("inkring_ws_refused_total"),
         refused.iter().map(|(labels, count)| (labels.as_str(), *count)).collect()
     );
     scrape.assert(&[
         ("ws_connections_total", 8.0),
         ("drafts_active_rooms", 1.0),
-        ("ws_messages_received_total", 2.0),
-        ("ws_bytes_total{direction=\"in\"}", sent as f64),
-        ("ws_slow_closed_total", 0.0),
+        ("inkring_ws_messages_received_total", 2.0),
+        ("inkring_ws_bytes_total{direction=\"in\"}", sent as f64),
+        ("inkring_ws_slow_closed_total", 0.0),
     ]);
     drop(crowd);
 }
@@ -452,15 +547,15 @@ fn bytes_to_sockets_are_counted_and_those_who_do_not_keep_up() {
     // A text of 126 to 65535 bytes has a head of four.
     let welcome = socket.text().len() + 4;
     wait_for(|| {
-        (Scrape::of(&server).get("ws_bytes_total{direction=\"out\"}") == (head + welcome) as f64).then_some(())
+        (Scrape::of(&server).get("inkring_ws_bytes_total{direction=\"out\"}") == (head + welcome) as f64).then_some(())
     });
     let (_, mut slow) = Socket::upgrade(connect_narrow(&server), &path("d1"), &[("X-User-Id", "slow")]);
     slow.send_bytes(Sent::new(TEXT, PING).encode().repeat(3000));
     let scrape = wait_for(|| {
         let scrape = Scrape::of(&server);
-        (scrape.get("ws_slow_closed_total") == 1.0).then_some(scrape)
+        (scrape.get("inkring_ws_slow_closed_total") == 1.0).then_some(scrape)
     });
-    scrape.assert(&[("ws_closed_total{code=\"1013\"}", 1.0), ("ws_active_connections", 1.0)]);
+    scrape.assert(&[("inkring_ws_closed_total{code=\"1013\"}", 1.0), ("ws_active_connections", 1.0)]);
 }
 
 #[test]
@@ -503,10 +598,10 @@ fn connections_are_counted_and_those_that_are_refused() {
     assert_eq!(refused.answer().status, 503);
     let text = client.get("/metrics", None);
     for line in [
-        "connections 3",
-        "connections_limit 500",
-        "connections_refused_total{cap=\"address\"} 1",
-        "accept_errors_total 0",
+        "inkring_connections 3",
+        "inkring_connections_limit 500",
+        "inkring_connections_refused_total{cap=\"address\"} 1",
+        "inkring_accept_errors_total 0",
     ] {
         assert!(text.text().lines().any(|known| known == line), "{line} is not in\n{}", text.text());
     }
@@ -517,7 +612,7 @@ fn readiness_is_counted_as_it_is_answered() {
     let server = Server::with(&[PUBLIC]);
     let both = || {
         let scrape = Scrape::of(&server);
-        (scrape.get("ready"), scrape.get("readiness_changes_total"))
+        (scrape.get("inkring_ready"), scrape.get("inkring_readiness_changes_total"))
     };
     assert_eq!(both(), (1.0, 0.0));
     server.get("/readyz").expect(200);
@@ -544,7 +639,7 @@ fn rows_of_the_audit_log_are_counted_when_they_are_on_disk() {
     }
     let counts = || {
         let scrape = Scrape::of(&server);
-        ["rows_total", "failures_total"].map(|end| scrape.get(&format!("audit_{end}")))
+        ["rows_total", "failures_total"].map(|end| scrape.get(&format!("inkring_audit_{end}")))
     };
     assert_eq!(counts(), [2.0, 2.0]);
     database.execute_batch("DROP INDEX refuses").unwrap();
@@ -556,7 +651,7 @@ fn rows_of_the_audit_log_are_counted_when_they_are_on_disk() {
 fn a_storage_that_takes_no_changes_is_seen() {
     let server = Server::with(&[PUBLIC]);
     let draft = server.create_draft("alice");
-    let readonly = || Scrape::of(&server).get("storage_readonly");
+    let readonly = || Scrape::of(&server).get("inkring_storage_readonly");
     assert_eq!(readonly(), 0.0);
     limit_files(&server, Some(log_bytes(&server)));
     append(&server, "alice", &draft, "1").expect(503);
@@ -569,7 +664,7 @@ fn a_storage_that_takes_no_changes_is_seen() {
 fn requests_that_wait_for_their_commit_are_in_flight() {
     let server = Server::with(&[PUBLIC]);
     let draft = server.create_draft("alice");
-    let in_flight = || Scrape::of(&server).get("http_in_flight");
+    let in_flight = || Scrape::of(&server).get("inkring_http_in_flight");
     let held = hold_writer(&server.database());
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| append(&server, "alice", &draft, "1").status);

@@ -319,13 +319,13 @@ fn what_is_written_sent_and_refused_is_counted() {
     client.request("POST", "/api/v1/gallery/upload?name=a.txt", &octets, b"a text").expect(200);
     let figures = Operated { server, plane }.get("/metrics");
     for line in [
-        "modules_records_written_total{module=\"malya\"} 2\n",
-        "modules_records_written_total{module=\"gallery\"} 1\n",
-        "modules_records_written_total{module=\"kazkar\"} 0\n",
-        "modules_uploads_total 1\n",
-        "modules_uploaded_bytes_total 6\n",
-        "modules_sign_ins_refused_total{reason=\"wrong_password\"} 10\n",
-        "modules_sign_ins_refused_total{reason=\"too_often\"} 1\n",
+        "inkring_modules_records_written_total{module=\"malya\"} 2\n",
+        "inkring_modules_records_written_total{module=\"gallery\"} 1\n",
+        "inkring_modules_records_written_total{module=\"kazkar\"} 0\n",
+        "inkring_modules_uploads_total 1\n",
+        "inkring_modules_uploaded_bytes_total 6\n",
+        "inkring_modules_sign_ins_refused_total{reason=\"wrong_password\"} 10\n",
+        "inkring_modules_sign_ins_refused_total{reason=\"too_often\"} 1\n",
     ] {
         assert!(figures.text().contains(line), "{line}{}", figures.text());
     }

@@ -127,8 +127,10 @@ fn every_path_answers_and_every_answer_is_guarded() {
 fn what_is_served_is_what_is_declared() {
     let operated = Operated::with(&[("METRICS_PUBLIC", "true")]);
     let metrics = operated.get("/metrics");
-    let counted =
-        metrics.text().lines().filter_map(|line| line.strip_prefix("http_request_duration_seconds_count{path=\""));
+    let counted = metrics
+        .text()
+        .lines()
+        .filter_map(|line| line.strip_prefix("inkring_http_request_duration_seconds_count{path=\""));
     let served: BTreeSet<&str> = counted.map(|line| line.split('"').next().unwrap()).collect();
     let (public, private) = (features::routes(), features::operator_routes());
     let declared = public.iter().map(|route| route.template).chain(["unmatched"]);

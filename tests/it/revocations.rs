@@ -125,7 +125,7 @@ fn a_token_is_revoked_by_its_jti_for_requests_and_sockets_at_once() {
         (&json!("operator"), &json!("j-bad"))
     );
     let metrics = operated.get("/metrics");
-    assert!(metrics.text().contains("auth_failures_total{reason=\"revoked\"} 2\n"), "{}", metrics.text());
+    assert!(metrics.text().contains("inkring_auth_failures_total{reason=\"revoked\"} 2\n"), "{}", metrics.text());
 }
 
 #[test]

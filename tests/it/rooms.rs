@@ -582,8 +582,7 @@ fn a_thousand_rooms_come_and_go() {
     let server = Server::with(&settings);
     let rooms = |server: &Server| {
         let page = server.get("/metrics").text().to_owned();
-        let line =
-            page.lines().find(|line| line.starts_with("rooms_loaded ") || line.starts_with("inkring_rooms_loaded "));
+        let line = page.lines().find(|line| line.starts_with("inkring_rooms_loaded "));
         line.unwrap_or_else(|| panic!("{page}")).rsplit_once(' ').unwrap().1.parse::<usize>().unwrap()
     };
     let visit = |round: usize| {

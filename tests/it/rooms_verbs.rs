@@ -205,7 +205,7 @@ fn a_damaged_room_is_read_up_to_the_damage_and_changed_by_nobody() {
     assert!(line["reason"].as_str().unwrap().starts_with(why), "{line}");
     server.get("/readyz").expect(200);
     let metrics = server.get("/metrics").text().to_owned();
-    assert!(metrics.lines().any(|line| line.ends_with("rooms_quarantined 1")), "{metrics}");
+    assert!(metrics.lines().any(|line| line.ends_with("inkring_rooms_quarantined 1")), "{metrics}");
     let file = server.directory.path().join("more").display().to_string();
     fs::write(&file, typed(8, 0, "more")).unwrap();
     place.run(&["import", "hurt", &file]).fails(1, why);

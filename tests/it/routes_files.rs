@@ -162,7 +162,7 @@ fn a_file_that_becomes_shorter_while_it_is_sent_breaks_the_answer_off() {
     file.set_len(100_000).unwrap();
     while client.read_more().is_ok() {}
     assert!(client.received.len() < 1 << 29, "{} bytes", client.received.len());
-    assert_eq!(house.metric("http_answers_broken_off_total"), 1.0);
+    assert_eq!(house.metric("inkring_http_answers_broken_off_total"), 1.0);
     drop(client);
     house.stop();
 }

@@ -369,8 +369,8 @@ fn a_body_is_taken_piece_by_piece_where_it_may_block_and_answered_when_its_row_i
     }
     let rows = house.rows();
     assert_eq!(rows.iter().map(|(_, bytes)| *bytes).collect::<Vec<_>>(), [300_000, 300_000, 300_000, 0, 50_000]);
-    assert_eq!(house.metric("http_requests_total{method=\"PUT\",path=\"/kept/{name}\",status=\"200\"}"), 4.0);
-    assert_eq!(house.metric("http_in_flight"), 0.0);
+    assert_eq!(house.metric("inkring_http_requests_total{method=\"PUT\",path=\"/kept/{name}\",status=\"200\"}"), 4.0);
+    assert_eq!(house.metric("inkring_http_in_flight"), 0.0);
     house.stop();
 }
 
@@ -437,11 +437,12 @@ fn what_goes_wrong_in_the_middle_is_answered_once_and_leaves_nothing() {
         assert!(client.is_closed(), "{name} is answered once");
         assert_eq!(house.told(), format!("{name} opened"));
         assert!(house.told().starts_with(&format!("{name} closed on blocking-")));
-        let sample = format!("http_requests_total{{method=\"PUT\",path=\"/kept/{{name}}\",status=\"{status}\"}}");
+        let sample =
+            format!("inkring_http_requests_total{{method=\"PUT\",path=\"/kept/{{name}}\",status=\"{status}\"}}");
         assert_eq!(house.metric(&sample), 1.0);
     }
     assert_eq!((house.files(), house.rows()), (vec![], vec![]));
-    assert_eq!(house.metric("http_in_flight"), 0.0);
+    assert_eq!(house.metric("inkring_http_in_flight"), 0.0);
     house.stop();
 }
 
@@ -463,7 +464,7 @@ fn a_client_who_leaves_in_the_middle_leaves_nothing_behind() {
         assert!(closed.starts_with("a closed on blocking-"), "{closed}");
     }
     wait_for(|| house.files().is_empty().then_some(()));
-    assert_eq!(house.metric("http_in_flight"), 0.0);
+    assert_eq!(house.metric("inkring_http_in_flight"), 0.0);
     house.stop();
 }
 

@@ -191,7 +191,7 @@ fn a_socket_and_plain_requests_share_a_path_of_any_depth_and_have_its_rest_as_it
     client.send(b"GET /things/\xff HTTP/1.1\r\nHost: t\r\n\r\n");
     assert_eq!(client.answer().status, 400, "a path is UTF-8, or escaped");
     let counted = |method, status| {
-        toy.metric(&format!("http_requests_total{{method=\"{method}\",path=\"{THINGS}\",status=\"{status}\"}}"))
+        toy.metric(&format!("inkring_http_requests_total{{method=\"{method}\",path=\"{THINGS}\",status=\"{status}\"}}"))
     };
     assert_eq!([counted("GET", "101"), counted("GET", "200"), counted("PUT", "200")], [9.0, 9.0, 9.0]);
     drop(client);
@@ -256,7 +256,7 @@ fn a_socket_is_told_who_opens_it_from_nobody_and_from_a_token_that_is_not_good()
         let sent: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         assert_eq!(toy.says(&format!("/who{query}"), &sent), expected, "{query} {headers:?}");
     }
-    let failed = |reason| toy.metric(&format!("auth_failures_total{{reason=\"{reason}\"}}"));
+    let failed = |reason| toy.metric(&format!("inkring_auth_failures_total{{reason=\"{reason}\"}}"));
     assert_eq!([failed("missing"), failed("expired"), failed("several")], [1.0, 1.0, 1.0]);
 
     // Plain requests to the same path: who may be anyone, who has to be known, and where nobody asks.

@@ -36,7 +36,7 @@ const TABLES: &[Migration] = &[Migration { version: 6, sql: "CREATE TABLE toys (
 static TOYS: Section = Section { title: "Toys", after: None };
 static GREETING: Knob =
     settings::text(&TOYS, "TOY_GREETING").reloading().in_status("toy_greeting").meaning("What the toy says.");
-static SAID: Row = Row::counter(&TOYS, "toy_said_total").says("Greetings of the toy", "Does anybody play?");
+static SAID: Row = Row::counter(&TOYS, "inkring_toy_said_total").says("Greetings of the toy", "Does anybody play?");
 static SHY: CodeRow = CodeRow::new("toy_shy", &[StatusCode::IM_A_TEAPOT]).meaning("the toy is shy", "come back later");
 const GREETING_MAX_CHARS: usize = 40;
 const BOUNDS: &[BoundRow] = &[BoundRow::new(&TOYS, "GREETING_MAX_CHARS", GREETING_MAX_CHARS as u64, "characters")
@@ -204,7 +204,7 @@ fn a_feature_is_one_folder_and_one_line() {
     let database = Connection::open(directory.path().join("toy.db")).unwrap();
     let (status, ready) = get(&public, "/readyz?verbose=1");
     assert_eq!((status, ready.contains("{\"name\":\"toy\",\"ok\":true}")), (200, true), "{ready}");
-    assert!(get(&private, "/metrics").1.contains("\ntoy_said_total 1\n"));
+    assert!(get(&private, "/metrics").1.contains("\ninkring_toy_said_total 1\n"));
     let status = || serde_json::from_str::<Value>(&get(&private, "/status").1).unwrap();
     wait_for(|| (status()["toy"]["tidied"] == true).then_some(()));
     assert_eq!(status()["configuration"]["toy_greeting"], "welcome");

@@ -9,7 +9,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Metric;
 
 use super::row::{Kind, Row};
-use super::{Fraction, Metrics};
+use super::{Fraction, Metrics, SecondsCounter};
 
 /// Names and values of labels.
 type Labels = Vec<(&'static str, String)>;
@@ -18,6 +18,11 @@ impl Metrics {
     /// What counts a family without labels.
     pub fn counter(&self, row: &'static Row) -> Counter {
         self.add(row, Counter::default())
+    }
+
+    /// What counts seconds.
+    pub fn seconds(&self, row: &'static Row) -> SecondsCounter {
+        self.add(row, SecondsCounter::default())
     }
 
     /// What shows a family without labels.
@@ -60,6 +65,9 @@ impl Metrics {
     }
 
     fn add<M: Metric + Clone>(&self, row: &Row, metric: M) -> M {
+        if row.is_of_the_original {
+            self.0.public_names.lock().push((row.name, row.public_name()));
+        }
         // The library appends it to the samples of counters by itself.
         let name = if row.kind == Kind::Counter { row.name.trim_end_matches("_total") } else { row.name };
         self.0.registry.lock().register(name, row.help, metric.clone());

@@ -1,51 +1,61 @@
 //! The families of the process and of its log.
 
+use std::sync::atomic::Ordering;
+
 use super::process;
-use super::row::{PROCESS, Row};
+use super::row::{Overview, PROCESS, Row};
 use super::{Metrics, raise_to, seconds_since_1970};
 use crate::clock::{HOUR_MICROS, Timekeeper};
 use crate::observe::LogHandle;
 
-pub(crate) static BUILD_INFO: Row = Row::gauge(&PROCESS, "build_info")
+pub(crate) static BUILD_INFO: Row = Row::gauge(&PROCESS, "inkring_build_info")
     .by(&["version", "sqlite"])
+    .at_the_top(Overview::Figure)
     .says("Always 1; the labels say which inkring runs on which SQLite", "What runs?");
 
-pub(crate) static START_TIME: Row = Row::gauge(&PROCESS, "start_time_seconds")
+pub(crate) static START_TIME: Row = Row::gauge(&PROCESS, "process_start_time_seconds")
+    .at_the_top(Overview::Figure)
     .says("When the server started, in seconds since 1970", "Since when does it run?");
 
-pub(crate) static OPEN_FDS: Row =
-    Row::gauge(&PROCESS, "open_fds").says("Open file descriptors", "How far is it from the limit of open files?");
+pub(crate) static OPEN_FDS: Row = Row::gauge(&PROCESS, "process_open_fds")
+    .says("Open file descriptors", "How far is it from the limit of open files?");
 
-pub(crate) static MAX_FDS: Row = Row::gauge(&PROCESS, "max_fds")
+pub(crate) static MAX_FDS: Row = Row::gauge(&PROCESS, "process_max_fds")
     .says("Limit of open file descriptors", "How far is it from the limit of open files?");
 
 pub(crate) static THREADS: Row =
-    Row::gauge(&PROCESS, "threads").says("Threads of the process", "Are there more threads than there were?");
+    Row::gauge(&PROCESS, "process_threads").says("Threads of the process", "Are there more threads than there were?");
 
 pub(crate) static RESIDENT_BYTES: Row =
-    Row::gauge(&PROCESS, "resident_memory_bytes").says("Memory that is resident", "Does memory grow?");
+    Row::gauge(&PROCESS, "process_resident_memory_bytes").says("Memory that is resident", "Does memory grow?");
 
-pub(crate) static PANICS: Row = Row::counter(&PROCESS, "panics_total")
+pub(crate) static VIRTUAL_BYTES: Row = Row::gauge(&PROCESS, "process_virtual_memory_bytes")
+    .says("Memory that is mapped, most of which is not resident", "Does memory grow?");
+
+pub(crate) static CPU_SECONDS: Row = Row::counter(&PROCESS, "process_cpu_seconds_total")
+    .says("Processor time of all threads, in user and system mode", "How busy is the processor?");
+
+pub(crate) static PANICS: Row = Row::counter(&PROCESS, "inkring_panics_total")
     .says("Panics, each of which was caught or ended its thread", "Is there a bug?");
 
-pub(crate) static LOG_MESSAGES: Row = Row::counter(&PROCESS, "log_messages_total")
+pub(crate) static LOG_MESSAGES: Row = Row::counter(&PROCESS, "inkring_log_messages_total")
     .by(&["level"])
     .says("Log lines by level, those of dependencies included", "Does the log complain more than usual?");
 
-pub(crate) static LOG_DROPPED: Row = Row::counter(&PROCESS, "log_lines_dropped_total")
+pub(crate) static LOG_DROPPED: Row = Row::counter(&PROCESS, "inkring_log_lines_dropped_total")
     .says("Log lines lost because stderr did not take them in time", "Is the log complete?");
 
-pub(crate) static CLOCK_SUSPECT: Row = Row::gauge(&PROCESS, "clock_suspect").says(
+pub(crate) static CLOCK_SUSPECT: Row = Row::gauge(&PROCESS, "inkring_clock_suspect").says(
     "1 while nothing is removed by age because the wall clock has jumped, or cannot be told to be right yet",
     "Is the clock right?",
 );
 
-pub(crate) static CLOCK_AHEAD: Row = Row::gauge(&PROCESS, "clock_ahead_seconds").says(
+pub(crate) static CLOCK_AHEAD: Row = Row::gauge(&PROCESS, "inkring_clock_ahead_seconds").says(
     "How far the wall clock is ahead of where elapsed time would have it since the start; negative when behind",
     "Is the clock right?",
 );
 
-pub(crate) static STORED_AHEAD: Row = Row::gauge(&PROCESS, "stored_times_ahead_seconds")
+pub(crate) static STORED_AHEAD: Row = Row::gauge(&PROCESS, "inkring_stored_times_ahead_seconds")
     .says("How far the newest stored time is ahead of the wall clock", "Is the clock right?");
 
 pub(crate) const ROWS: &[&Row] = &[
@@ -55,6 +65,8 @@ pub(crate) const ROWS: &[&Row] = &[
     &MAX_FDS,
     &THREADS,
     &RESIDENT_BYTES,
+    &VIRTUAL_BYTES,
+    &CPU_SECONDS,
     &PANICS,
     &LOG_MESSAGES,
     &LOG_DROPPED,
@@ -83,17 +95,21 @@ pub fn show_clock(metrics: &Metrics, timekeeper: Timekeeper) {
 /// Counts for this process, whose server runs on this version of SQLite, and whose log lines `logs` counts.
 pub fn count_process(metrics: &Metrics, sqlite: &str, logs: LogHandle) {
     metrics.gauges(&BUILD_INFO).with(&[crate::version::VERSION, sqlite]).set(1);
-    let [open_fds, max_fds, threads, resident] =
-        [&OPEN_FDS, &MAX_FDS, &THREADS, &RESIDENT_BYTES].map(|row| metrics.gauge(row));
+    let [open_fds, max_fds, threads, resident, mapped] =
+        [&OPEN_FDS, &MAX_FDS, &THREADS, &RESIDENT_BYTES, &VIRTUAL_BYTES].map(|row| metrics.gauge(row));
+    let processor = metrics.seconds(&CPU_SECONDS);
     metrics.sample_with(move || {
         if let Some(open) = process::open_descriptors() {
             open_fds.set(open);
         }
         max_fds.set(process::descriptor_limit().unwrap_or(i64::MAX));
-        if let Some((count, bytes)) = process::threads_and_memory() {
-            threads.set(count);
-            resident.set(bytes);
+        if let Some(memory) = process::memory() {
+            threads.set(memory.threads);
+            resident.set(memory.resident);
+            mapped.set(memory.mapped);
         }
+        // Of two who ask at the same time none turns it back: numbers that are not negative are in the order of their bits.
+        processor.inner().fetch_max(process::processor_seconds().to_bits(), Ordering::Relaxed);
     });
     // The log counts by itself: it is there before anything else is.
     let messages = metrics.counters(&LOG_MESSAGES);

@@ -1,6 +1,7 @@
 //! What the kernel says of this process.
 
 use rustix::process::{Resource, getrlimit};
+use rustix::time::{ClockId, clock_gettime};
 
 /// A figure of `/proc/self/status` that is asked for by its name with a colon. Nothing where there is no such file.
 fn status(text: &str, name: &str) -> Option<i64> {
@@ -8,10 +9,23 @@ fn status(text: &str, name: &str) -> Option<i64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Threads, and resident memory in bytes.
-pub(super) fn threads_and_memory() -> Option<(i64, i64)> {
+/// Threads, and memory in bytes.
+pub(super) struct Memory {
+    pub(super) threads: i64,
+    pub(super) resident: i64,
+    pub(super) mapped: i64,
+}
+
+pub(super) fn memory() -> Option<Memory> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
-    Some((status(&text, "Threads:")?, status(&text, "VmRSS:")?.saturating_mul(1024)))
+    let bytes = |name| status(&text, name).map(|kilobytes| kilobytes.saturating_mul(1024));
+    Some(Memory { threads: status(&text, "Threads:")?, resident: bytes("VmRSS:")?, mapped: bytes("VmSize:")? })
+}
+
+/// Processor time of all threads since the start, in seconds.
+pub(super) fn processor_seconds() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 /// Open descriptors, without the one that counting them takes.
@@ -36,8 +50,10 @@ mod tests {
             (status(text, "Threads:"), status(text, "VmRSS:"), status(text, "VmHWM:")),
             (Some(7), Some(5124), None)
         );
-        let (threads, memory) = threads_and_memory().unwrap();
-        assert!(threads >= 1 && memory > 100_000, "{threads} threads, {memory} bytes");
+        let Memory { threads, resident, mapped } = memory().unwrap();
+        assert!(threads >= 1 && resident > 100_000 && mapped > resident, "{threads}, {resident}, {mapped}");
+        let spent = processor_seconds();
+        assert!(spent > 0.0 && processor_seconds() > spent, "{spent} s");
         let before = open_descriptors().unwrap();
         let _file = std::fs::File::open("/proc/self/status").unwrap();
         assert!(before >= 3 && descriptor_limit().is_none_or(|limit| limit >= before));

@@ -63,11 +63,30 @@ pub struct Row {
     pub help: &'static str,
     /// The question it answers. Families that answer the same one share a panel of the dashboard.
     pub question: &'static str,
+    /// Whether the original has it, under this name without `inkring_` (contract 01 §9): so it is called on the public address.
+    pub is_of_the_original: bool,
+    /// How it is shown at the top of the dashboard, if it is.
+    pub overview: Option<Overview>,
 }
+
+/// How a family is shown at the top of the dashboard, where one looks first.
+#[derive(Debug, Clone, Copy)]
+pub enum Overview {
+    /// Its value now.
+    Figure,
+    /// Its course, by these of its labels.
+    Course(&'static [&'static str]),
+}
+
+/// What the names of our families begin with, but for those that every program has ([`STANDARD`]).
+pub const PREFIX: &str = "inkring_";
+/// What the names of families begin with that every program has, as the client libraries of Prometheus name them.
+pub const STANDARD: &str = "process_";
 
 impl Row {
     const fn new(section: &'static Section, name: &'static str, kind: Kind) -> Self {
-        Self { section, after: None, name, kind, labels: &[], help: "", question: "" }
+        let (is_of_the_original, overview) = (false, None);
+        Self { section, after: None, name, kind, labels: &[], help: "", question: "", is_of_the_original, overview }
     }
 
     /// A counter.
@@ -89,6 +108,23 @@ impl Row {
     #[must_use]
     pub const fn by(self, labels: &'static [&'static str]) -> Self {
         Self { labels, ..self }
+    }
+
+    /// One that the original has.
+    #[must_use]
+    pub const fn of_the_original(self) -> Self {
+        Self { is_of_the_original: true, ..self }
+    }
+
+    /// Shown at the top of the dashboard.
+    #[must_use]
+    pub const fn at_the_top(self, as_what: Overview) -> Self {
+        Self { overview: Some(as_what), ..self }
+    }
+
+    /// Its name on the public address.
+    pub fn public_name(&self) -> &'static str {
+        if self.is_of_the_original { self.name.strip_prefix(PREFIX).unwrap_or(self.name) } else { self.name }
     }
 
     /// Listed behind another family of its section.

@@ -38,11 +38,15 @@ fn the_process_says_what_it_is_and_since_when() {
             assert!(text.lines().any(|known| known == *line), "{line} is not in\n{text}");
         }
     };
-    let build = format!("build_info{{version=\"{}\",sqlite=\"3.0\"}} 1", crate::version::VERSION);
-    says(&["start_time_seconds 1770000000.0", &build]);
-    says(&["clock_suspect 0", "clock_ahead_seconds 0.0", "stored_times_ahead_seconds 7.5"]);
+    let build = format!("inkring_build_info{{version=\"{}\",sqlite=\"3.0\"}} 1", crate::version::VERSION);
+    says(&["process_start_time_seconds 1770000000.0", &build]);
+    says(&["inkring_clock_suspect 0", "inkring_clock_ahead_seconds 0.0", "inkring_stored_times_ahead_seconds 7.5"]);
     clock.advance(5_000_000);
     clock.set(400 * DAY_MICROS);
-    says(&["clock_suspect 1", "clock_ahead_seconds 34560000.0", "stored_times_ahead_seconds 0.0"]);
-    says(&["start_time_seconds 1804560000.0"]);
+    says(&[
+        "inkring_clock_suspect 1",
+        "inkring_clock_ahead_seconds 34560000.0",
+        "inkring_stored_times_ahead_seconds 0.0",
+    ]);
+    says(&["process_start_time_seconds 1804560000.0"]);
 }

@@ -3,21 +3,24 @@
 //! They differ in that OpenMetrics names a counter without `_total` where it is described, and ends with a line that says
 //! so. Samples are the same.
 
-/// The text in format 0.0.4.
-pub(super) fn classic(open_metrics: &str) -> String {
+/// The text in format 0.0.4, with the names of these families replaced.
+pub(super) fn classic(open_metrics: &str, names: &[(&str, &str)]) -> String {
+    let called = |name: &str| names.iter().find(|(from, _)| *from == name).map(|(_, to)| *to);
     let mut text = String::with_capacity(open_metrics.len() + 1024);
     let mut help = None;
     for line in open_metrics.lines() {
         if let Some(described) = line.strip_prefix("# HELP ") {
             help = described.split_once(' ');
         } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|typed| typed.split_once(' ')) {
-            let suffix = if kind == "counter" { "_total" } else { "" };
+            let sampled = if kind == "counter" { &format!("{name}_total") } else { name };
+            let name = called(sampled).unwrap_or(sampled);
             if let Some((_, sentence)) = help.take() {
-                text.extend(["# HELP ", name, suffix, " ", sentence, "\n"]);
+                text.extend(["# HELP ", name, " ", sentence, "\n"]);
             }
-            text.extend(["# TYPE ", name, suffix, " ", kind, "\n"]);
+            text.extend(["# TYPE ", name, " ", kind, "\n"]);
         } else if line != "# EOF" {
-            text.extend([line, "\n"]);
+            let (name, rest) = line.split_at(line.find(['{', ' ']).unwrap_or(line.len()));
+            text.extend([called(name).unwrap_or(name), rest, "\n"]);
         }
     }
     text
@@ -62,6 +65,8 @@ mod tests {
             spread_seconds_bucket{le=\"0.5\"} 0\n\
             spread_seconds_bucket{le=\"1.0\"} 1\n\
             spread_seconds_bucket{le=\"+Inf\"} 1\n";
-        assert_eq!(classic(&open_metrics), expected);
+        assert_eq!(classic(&open_metrics, &[]), expected);
+        let renamed = expected.replace("counted_total", "said_total").replace("standing", "state");
+        assert_eq!(classic(&open_metrics, &[("counted_total", "said_total"), ("standing", "state")]), renamed);
     }
 }

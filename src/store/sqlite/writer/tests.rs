@@ -114,12 +114,12 @@ fn a_failing_and_a_panicking_job_roll_back_alone() {
     assert_eq!(log, 0, "the log was not moved into the database");
     let counted = metrics.encode();
     for line in [
-        "commit_batch_jobs_sum 4.0",
-        "commit_batch_jobs_count 1",
-        "commit_duration_seconds_count 1",
-        "writer_queue_wait_seconds_count 4",
-        "checkpoint_duration_seconds_count 1",
-        "checkpoint_busy_total 0",
+        "inkring_commit_batch_jobs_sum 4.0",
+        "inkring_commit_batch_jobs_count 1",
+        "inkring_commit_duration_seconds_count 1",
+        "inkring_writer_queue_wait_seconds_count 4",
+        "inkring_checkpoint_duration_seconds_count 1",
+        "inkring_checkpoint_busy_total 0",
     ] {
         assert!(counted.lines().any(|known| known == line), "{line} is not in\n{counted}");
     }
@@ -216,7 +216,7 @@ fn a_minute_after_a_change_the_log_is_moved_into_the_database_however_quiet_it_i
         || run(|tx| tx.run("INSERT INTO filled (text) VALUES ('x')", &[]).map_or(Verdict::Undo, |()| Verdict::Keep));
     let checkpoints = || {
         let text = metrics.encode();
-        let line = text.lines().find_map(|line| line.strip_prefix("checkpoint_duration_seconds_count "));
+        let line = text.lines().find_map(|line| line.strip_prefix("inkring_checkpoint_duration_seconds_count "));
         line.unwrap().parse::<u32>().unwrap()
     };
     let rows_in_the_database_alone = || {
