@@ -47,7 +47,7 @@ impl Stop {
     }
 
     /// Waits this long, or for ever. False as soon as it is to stop.
-    fn wait(&self, time: Option<Duration>) -> bool {
+    pub fn wait(&self, time: Option<Duration>) -> bool {
         match time {
             Some(time) => matches!(self.0.recv_timeout(time), Err(RecvTimeoutError::Timeout)),
             None => self.0.recv().is_ok(),

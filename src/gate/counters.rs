@@ -151,6 +151,11 @@ impl RouteMetrics {
         self.duration.observe(took.as_secs_f64());
     }
 
+    /// The same request was no probe.
+    pub fn served(&self, status: StatusCode) {
+        self.traffic.count_class(status);
+    }
+
     /// A request met a rate limit.
     pub fn blocked(&self) {
         self.blocked_here.get_or_init(|| self.blocked.with(&[self.template])).inc();

@@ -220,6 +220,9 @@ impl Exchange {
         let now = clock.instant();
         let took = now.saturating_duration_since(self.began);
         self.metrics.answered(&self.method, response.status, took, now);
+        if self.kind != Kind::Probe {
+            self.metrics.served(response.status);
+        }
         self.log_complete(&response, error.as_ref(), took, now);
         self.headers.seal(&mut response, self.request_id);
         response.close |= self.is_private;

@@ -77,4 +77,4 @@ pub use reply::{Parked, Reply, Times, Waiting};
 pub use revoked::{Revoked, RevokedHere};
 pub use routes::{Access, Handler, Kind, PACE, Reads, Route, Routes, operator_table, table};
 pub use service::{Gate, Guard};
-pub use traffic::{Answered, Traffic};
+pub use traffic::{Answered, STATUS_CLASSES, Traffic};

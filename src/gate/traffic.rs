@@ -19,6 +19,9 @@ const COUNT_MAX: u64 = (1 << COUNT_BITS) - 1;
 /// Bits of the second: it is told apart from another for 194 days.
 const SECOND_MASK: u64 = (1 << (64 - 2 * COUNT_BITS)) - 1;
 
+/// First digits of a status: 1 to 5.
+pub const STATUS_CLASSES: usize = 5;
+
 /// Counts what is answered to clients. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Traffic(Arc<Shared>);
@@ -27,6 +30,7 @@ pub struct Traffic(Arc<Shared>);
 struct Shared {
     began: Instant,
     total: AtomicU64,
+    by_class: [AtomicU64; STATUS_CLASSES],
     /// Of each second, by its remainder.
     buckets: [AtomicU64; SECONDS as usize],
 }
@@ -63,7 +67,8 @@ impl Traffic {
     /// Nothing was answered yet. `began` is when its time begins.
     #[must_use]
     pub fn new(began: Instant) -> Self {
-        Self(Arc::new(Shared { began, total: AtomicU64::new(0), buckets: array::from_fn(|_| AtomicU64::new(0)) }))
+        let (total, buckets) = (AtomicU64::new(0), array::from_fn(|_| AtomicU64::new(0)));
+        Self(Arc::new(Shared { began, total, by_class: Default::default(), buckets }))
     }
 
     /// A request was answered now.
@@ -82,6 +87,20 @@ impl Traffic {
         };
         // It never fails, as there is always something to put in.
         let _ = self.bucket(second).fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+    }
+
+    /// A request was answered that is more than a look at how things are.
+    pub(super) fn count_class(&self, status: StatusCode) {
+        // Of what is no status the nearest.
+        let class = usize::from(status.as_u16() / 100).clamp(1, STATUS_CLASSES);
+        self.0.by_class[class - 1].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many were answered since the start by 1xx, 2xx and so on; probes are not among them, nor is what was no valid
+    /// request.
+    #[must_use]
+    pub fn by_class(&self) -> [u64; STATUS_CLASSES] {
+        self.0.by_class.each_ref().map(|count| count.load(Ordering::Relaxed))
     }
 
     /// Requests since the start.

@@ -11,6 +11,7 @@ mod own;
 mod page;
 mod process;
 mod row;
+mod spread;
 mod text;
 
 use std::fmt;
@@ -32,6 +33,7 @@ pub use page::{grafana, markdown};
 pub use row::{
     AUDIT, BACKUPS, HTTP, Kind, LIMITS, Overview, PREFIX, PROCESS, Row, SECONDS, SOCKETS, STANDARD, STORAGE, in_order,
 };
+pub use spread::{SPREAD_BUCKETS, Spread};
 
 /// The `content-type` of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use http::Method;
+use parking_lot::Mutex;
 
 use super::bounds;
 use super::operator::{self, Operator};
 use super::options::{self, METRICS_PUBLIC};
+use super::recent::Recent;
+use super::sampler::{Sampler, Sights};
 use super::status::Shown;
+use crate::clock::Clock;
 use crate::feature::{Feature, House, Running, Serving, ShardParts, StartError};
 use crate::gate::{Call, Outcome, Route, Routes};
 use crate::settings::Settings;
@@ -28,7 +32,15 @@ const METRICS: Route = Route::public(&Method::GET, "/metrics")
 
 fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
     let is_public = settings.flag(&METRICS_PUBLIC);
-    Ok(Arc::new(Operations { is_public, shown: Arc::new(Shown::new(settings, house)) }))
+    let clock = house.clock.clone();
+    Ok(Arc::new(Operations {
+        is_public,
+        shown: Arc::new(Shown::new(settings, house)),
+        sights: Arc::new(Sights::of(house)),
+        recent: Arc::new(Mutex::new(Recent::new(clock.instant()))),
+        clock,
+        sampler: Mutex::default(),
+    }))
 }
 
 /// What the shards share.
@@ -36,6 +48,21 @@ struct Operations {
     /// Whether the public address serves the metrics as well.
     is_public: bool,
     shown: Arc<Shown>,
+    sights: Arc<Sights>,
+    recent: Arc<Mutex<Recent>>,
+    clock: Clock,
+    /// From the moment on that there is a private plane to show it on.
+    sampler: Mutex<Option<Sampler>>,
+}
+
+impl Operations {
+    fn sample(&self) {
+        match Sampler::start(Arc::clone(&self.sights), Arc::clone(&self.recent), self.clock.clone()) {
+            Ok(sampler) => *self.sampler.lock() = Some(sampler),
+            // The dashboard has no curves then, and everything else goes on.
+            Err(error) => log::warn!(error = error.to_string(); "ops.no_sampler"),
+        }
+    }
 }
 
 impl Running for Operations {
@@ -49,6 +76,14 @@ impl Running for Operations {
 
     fn operator(&self, shard: &ShardParts, serving: &Arc<Serving>, routes: &mut Routes) {
         let (parts, shown, serving) = (shard.clone(), Arc::clone(&self.shown), Arc::clone(serving));
-        operator::add(routes, Operator { parts, shown, serving });
+        self.sample();
+        operator::add(routes, Operator { parts, shown, recent: Arc::clone(&self.recent), serving });
+    }
+
+    fn stop(&self) {
+        let sampler = self.sampler.lock().take();
+        if let Some(sampler) = sampler {
+            sampler.stop();
+        }
     }
 }

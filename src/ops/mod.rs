@@ -6,6 +6,8 @@ mod feature;
 mod operator;
 pub mod options;
 mod page;
+mod recent;
+mod sampler;
 mod status;
 
 pub use feature::FEATURE;

@@ -5,9 +5,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
+use parking_lot::Mutex;
 use serde_json::json;
 
 use super::page::DASHBOARD;
+use super::recent::Recent;
 use super::status::Shown;
 use crate::audit::read::Wanted;
 use crate::audit::store::newest;
@@ -28,11 +30,12 @@ pub(super) const AUDIT_MAX_ROWS: u32 = 200;
 pub(super) struct Operator {
     pub(super) parts: ShardParts,
     pub(super) shown: Arc<Shown>,
+    pub(super) recent: Arc<Mutex<Recent>>,
     pub(super) serving: Arc<Serving>,
 }
 
 /// What is served to the operator.
-pub(super) const ROUTES: [Route; 6] = [
+pub(super) const ROUTES: [Route; 7] = [
     Route::public(&Method::GET, "/").does("Show the dashboard"),
     Route::public(&Method::GET, "/audit").does("List the newest rows of the audit log, newest first"),
     Route::public(&Method::GET, "/log-level").does("Show the log level"),
@@ -41,6 +44,8 @@ pub(super) const ROUTES: [Route; 6] = [
          or `trace`",
     ),
     Route::public(&Method::GET, "/metrics").does("Show the metrics, in the text format 0.0.4 of Prometheus"),
+    Route::public(&Method::GET, "/recent")
+        .does("Show the last five minutes, of which the dashboard draws its curves; in the query `after` is the last sample known"),
     Route::public(&Method::GET, "/status").does(
         "Say how things are: version, uptime, readiness with reasons, writer, database, disk, backups, configuration \
          without secrets",
@@ -54,12 +59,13 @@ pub(super) fn add(routes: &mut Routes, operator: Operator) {
         let operator = Rc::clone(&operator);
         move |call: &Call<'_>| handler(&operator, call)
     };
-    let [to_page, to_audit, to_level, to_set_level, to_metrics, to_status] = ROUTES;
+    let [to_page, to_audit, to_level, to_set_level, to_metrics, to_recent, to_status] = ROUTES;
     routes.add(to_page, |_| Ok(Outcome::Now(DASHBOARD.answer())));
     routes.add(to_audit, with(audit));
     routes.add(to_level, with(|operator, _| Ok(operator.level())));
     routes.add(to_set_level, with(set_level));
     routes.add(to_metrics, with(metrics));
+    routes.add(to_recent, with(recent));
     routes.add(to_status, with(status));
 }
 
@@ -77,6 +83,12 @@ fn status(operator: &Operator, call: &Call<'_>) -> Result<Outcome, ApiError> {
 fn metrics(operator: &Operator, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let metrics = operator.shown.metrics.clone();
     operator.parts.block(call, move || Ok(metrics.encode()), |text| Ok(metrics_page(text)))
+}
+
+fn recent(operator: &Operator, call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let after = call.query_value("after").map_or(Ok(0), |value| number("after", &value, 0, i64::MAX))?;
+    let told = operator.recent.lock().told(call.clock.instant(), after.unsigned_abs());
+    Ok(Outcome::Now(Response::json(StatusCode::OK, told)))
 }
 
 /// The metrics, in the text format 0.0.4 of Prometheus.

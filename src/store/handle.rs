@@ -9,6 +9,7 @@ use super::fault::Fault;
 use super::job::Job;
 use super::state::WriterState;
 use crate::clock::Clock;
+use crate::observe::metrics::SPREAD_BUCKETS;
 
 /// A job in the queue.
 pub(super) struct Queued {
@@ -74,6 +75,11 @@ impl WriterView {
     /// Commits so far.
     pub fn commits(&self) -> u64 {
         self.state.commits()
+    }
+
+    /// Commits so far, by how long they took.
+    pub fn commit_times(&self) -> [u64; SPREAD_BUCKETS] {
+        self.state.commit_times().counts()
     }
 
     /// Jobs that wait.

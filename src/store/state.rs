@@ -9,11 +9,13 @@ use super::sqlite::connection::Connection;
 use super::sqlite::definition::KeptDefinition;
 use super::sqlite::place::OpenFiles;
 use crate::clock::{Clock, Timestamp};
+use crate::observe::metrics::Spread;
 
 /// What the writer shows of itself without being asked to stop for it.
 #[derive(Debug, Default)]
 pub(super) struct WriterState {
     commits: AtomicU64,
+    commit_times: Spread,
     queued: AtomicUsize,
     /// Microseconds of the monotonic clock, since the writer began, at which the running batch began, plus one;
     /// zero between batches.
@@ -45,6 +47,10 @@ impl WriterState {
 
     pub(super) fn commits(&self) -> u64 {
         self.commits.load(Ordering::Acquire)
+    }
+
+    pub(super) fn commit_times(&self) -> &Spread {
+        &self.commit_times
     }
 
     pub(super) fn count_commit(&self) {

@@ -1,6 +1,9 @@
 //! The dashboard in a browser, if there is one.
 
+use std::collections::BTreeSet;
+
 use inkring::features;
+use inkring::gate::Kind;
 use serde_json::{Value, json};
 
 use crate::ops::Operated;
@@ -26,9 +29,8 @@ fn the_dashboard_shows_what_is_and_runs_nothing_of_others() {
     assert!(page.text_of("#t-sockets").contains("nobody watches"));
     assert!(page.text_of("#t-backup").contains("none"));
     // There are figures from the second look on, and the page's own requests do not count.
-    page.wait_until(
-        "document.getElementById('c-requests').innerText.includes('No requests seen in the last five minutes')",
-    );
+    page.wait_until("document.getElementById('t-requests').innerText.includes('under way')");
+    page.wait_until("document.querySelector('#t-requests dd').innerText.startsWith('0')");
     assert!(page.text_of("#server-facts").contains(&operated.server.address.to_string()));
     // Features that have a page are led to.
     let pages = page.value("[...document.querySelectorAll('#pages a')].map((link) => link.getAttribute('href'))");
@@ -106,6 +108,50 @@ fn every_metric_of_the_page_exists() {
     for name in names {
         assert!(features::rows().iter().any(|family| family.name == name), "there is no {name}");
     }
+}
+
+#[test]
+fn what_the_page_takes_for_no_traffic_are_the_probes() {
+    let page = read("src/ops/dashboard.html");
+    let (_, rest) = page.split_once("const PROBES = [").unwrap();
+    let (list, _) = rest.split_once("];").unwrap();
+    let listed: BTreeSet<&str> = list.split('"').skip(1).step_by(2).collect();
+    let routes = features::routes();
+    let probes = routes.iter().filter(|route| route.kind == Kind::Probe).map(|route| route.template);
+    // One is served by a door of its own.
+    assert_eq!(listed, probes.chain(["/stats"]).collect());
+}
+
+#[test]
+fn what_has_happened_before_the_page_is_opened_is_in_its_curves() {
+    let Some(browser) = browser() else { return };
+    let operated = Operated::with(&[("AUDIT_ENABLED", "true")]);
+    for _ in 0..12 {
+        operated.server.create_draft("alice");
+    }
+    operated.server.get("/nowhere");
+    // Two samples behind it: what has happened lies between two of them.
+    let seen = operated.recent(|samples| samples.last().is_some_and(|last| last["answered"][1].as_u64() >= Some(12)));
+    operated.recent(|samples| samples.len() > seen.len());
+    let mut page = Page::open(&browser);
+    page.size(360, "light");
+    page.command("Page.navigate", json!({ "url": format!("http://{}/", operated.plane) }));
+    page.wait_until("document.readyState === 'complete' && document.getElementById('ready')?.innerText === 'Ready'");
+    // In the first round, and not after some.
+    page.wait_until("document.querySelector('#c-requests path.line.c-good')?.getAttribute('d').length > 0");
+    for (id, colour) in [("c-requests", "c-warn"), ("c-commit", "c-accent")] {
+        let drawn = format!("document.querySelector('#{id} path.line.{colour}').getAttribute('d').length > 0");
+        page.wait_until(&drawn);
+    }
+    // Ten rows of the audit log, and the others when asked for.
+    page.wait_until("document.querySelectorAll('#rows tbody tr').length === 10");
+    page.value("document.getElementById('more').click()");
+    page.wait_until("document.querySelectorAll('#rows tbody tr').length > 10");
+    // No word of a heading is broken, at any width.
+    let broken = "[...document.querySelectorAll('th')].filter((cell) => cell.offsetParent && cell.getClientRects().length && \
+                  cell.clientHeight > 2.5 * parseFloat(getComputedStyle(cell).lineHeight || 20)).map((cell) => cell.innerText)";
+    assert_eq!(page.value(broken), json!([]));
+    assert_eq!(page.complaints, [Value::Null; 0]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use inkring::net::Endpoint;
 use inkring::net::client::{Ask, Remote};
 use serde_json::Value;
 
+use crate::support::socket::Socket;
 use crate::support::{Answer, Client, PATIENCE, Server, inkring, shelled, wait_for};
 use crate::systemd::{HANDS_OVER, as_stdin};
 
@@ -48,6 +49,14 @@ impl Operated {
 
     pub fn get(&self, target: &str) -> Answer {
         self.ask("GET", target, "localhost", &[], b"")
+    }
+
+    /// What is remembered of the last minutes, once it is as it should be.
+    pub fn recent(&self, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        wait_for(|| {
+            let samples = self.get("/recent").expect(200)["samples"].as_array().unwrap().clone();
+            wanted(&samples).then_some(samples)
+        })
     }
 
     /// A connection to speak bytes on.
@@ -100,6 +109,7 @@ fn every_path_answers_and_every_answer_is_guarded() {
         ("PUT", "/log-level", 422),
         ("GET", "/audit?limit=201", 422),
         ("GET", "/audit?after=x", 422),
+        ("GET", "/recent?after=-1", 422),
         ("GET", "//", 404),
     ] {
         if method != "HEAD" {
@@ -117,10 +127,36 @@ fn every_path_answers_and_every_answer_is_guarded() {
         assert!(answer.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"), "{target}");
     }
     // The public port has none of it.
-    for target in ["/metrics", "/status", "/audit", "/log-level", "/backup"] {
+    for target in ["/metrics", "/recent", "/status", "/audit", "/log-level", "/backup"] {
         assert_eq!(operated.server.get(target).status, 404, "{target}");
     }
     assert!(operated.server.get("/").expect(200).get("modules").is_some(), "its root is another's");
+}
+
+#[test]
+fn the_last_minutes_are_remembered_whether_somebody_looks_or_not() {
+    let operated = Operated::with(&[]);
+    let draft = operated.server.create_draft("alice");
+    let _watcher = Socket::watch(&operated.server, &draft, "bob");
+    operated.server.get("/nowhere");
+    for probe in ["/healthz", "/readyz", "/health", "/ready"] {
+        operated.server.get(probe);
+    }
+    let samples = operated.recent(|samples| samples.last().is_some_and(|last| last["answered"][3] == 1));
+    let last = samples.last().unwrap();
+    // The handshake, the draft, and the path that there is not; probes are no traffic.
+    assert_eq!(last["answered"], serde_json::json!([1, 1, 0, 1, 0]));
+    assert_eq!((&last["sockets"], &last["watched"], &last["queued"]), (&1.into(), &1.into(), &0.into()));
+    let commits = |sample: &Value| -> u64 {
+        sample["commits"].as_array().unwrap().iter().map(|count| count.as_u64().unwrap()).sum()
+    };
+    assert!(commits(last) >= 1, "{last}");
+    let nth = last["nth"].as_u64().unwrap();
+    assert_eq!(nth, samples.len() as u64);
+    // Who knows them asks for those that have come since.
+    let newer = operated.get(&format!("/recent?after={nth}")).expect(200);
+    assert!(newer["samples"].as_array().unwrap().iter().all(|sample| sample["nth"].as_u64() > Some(nth)));
+    assert!(newer["now_ms"].as_u64() >= last["at_ms"].as_u64() && newer["every_ms"] == 2000, "{newer}");
 }
 
 #[test]

@@ -329,6 +329,7 @@ impl<'s> WriterThread<'s> {
             Ok(()) => {
                 self.store.state.count_commit();
                 let took = self.clock.instant().saturating_duration_since(began);
+                self.store.state.commit_times().count(took);
                 self.store.metrics.committed(self.batch.len(), took);
                 if !self.effects.events.is_empty() {
                     // A listener must not be able to end the writer; the panic hook has logged what happened.
