@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::common::{fail, misconfigured, print, tell};
 use super::reload;
 use super::signals::{Order, Orders};
@@ -73,7 +75,9 @@ fn serve_until_told(
     let orders = Orders::listen(logs.clone(), Clock::system())?;
     let notify = Notify::from_environment();
     let server = Server::start(FEATURES, &loaded.settings, inherited, notify.clone(), logs, Clock::system())?;
-    print(&banner(&loaded.settings, settings_from, &server));
+    let text = banner(&loaded.settings, settings_from, &server);
+    let is_json = observe::Options::of(&loaded.settings).format == observe::Format::Json;
+    print(&if is_json { as_json(&text) } else { text });
     loop {
         match orders.next() {
             Order::Stop => break,
@@ -87,6 +91,13 @@ fn serve_until_told(
     }
     server.stop();
     Ok(())
+}
+
+/// The same as one line like those of the log, for whatever reads all that the process writes as JSON.
+fn as_json(banner: &str) -> String {
+    let timestamp = Clock::system().now().z_style();
+    let line = json!({ "timestamp": timestamp, "level": "INFO", "logger": "inkring", "message": banner.trim_end() });
+    format!("{line}\n")
 }
 
 /// What a newcomer wants to know: what this is, where its settings and its data are, where it listens, what to try.

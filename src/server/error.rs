@@ -7,6 +7,16 @@ use crate::gate::PolicyError;
 use crate::net::Endpoint;
 use crate::store::OpenError;
 
+/// What to do about an address that cannot be listened on.
+fn remedy(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        std::io::ErrorKind::AddrInUse => "; stop what listens there, another inkring perhaps, or set another address",
+        std::io::ErrorKind::PermissionDenied => "; take a port from 1024 on, or have systemd hand the socket over",
+        std::io::ErrorKind::AddrNotAvailable => "; take an address that this machine has",
+        _ => "",
+    }
+}
+
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -14,7 +24,7 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] OpenError),
     /// The address cannot be listened on.
-    #[error("cannot listen on LISTEN_ADDR={endpoint}: {source}")]
+    #[error("cannot listen on LISTEN_ADDR={endpoint}: {source}{}", remedy(source))]
     Listen {
         /// As configured.
         endpoint: Endpoint,
@@ -22,7 +32,7 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// A feature's own door cannot be where it should.
-    #[error("cannot listen on {setting}={endpoint}: {source}")]
+    #[error("cannot listen on {setting}={endpoint}: {source}{}", remedy(source))]
     ListenOwn {
         /// The name of its setting.
         setting: &'static str,

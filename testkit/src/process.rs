@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 /// A child process that is killed with its owner.
 pub struct Process {
     child: Child,
@@ -38,8 +40,13 @@ impl Process {
         // Reads on behind the address, so that the child never blocks on a full pipe.
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                printed.lock().unwrap().extend([line.as_str(), "\n"]);
-                if let Some(address) = address_in(&line) {
+                // Where the log is JSON, the text is the message of one line.
+                let message = serde_json::from_str::<Value>(&line)
+                    .ok()
+                    .and_then(|line| line["message"].as_str().map(str::to_owned));
+                let text = message.unwrap_or(line);
+                printed.lock().unwrap().extend([text.as_str(), "\n"]);
+                if let Some(address) = text.lines().find_map(address_in) {
                     let _ = sender.send(address);
                 }
             }
