@@ -329,6 +329,45 @@ mod tests {
         Socket { room, at_once, taken: Vec::new() }
     }
 
+    /// Takes everything, and keeps it back until it is told not to.
+    struct Keeping {
+        keeps: bool,
+        taken: Vec<u8>,
+    }
+
+    impl Write for Keeping {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.keeps && !self.taken.is_empty() {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            self.taken.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            if self.keeps { Err(ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        }
+    }
+
+    #[test]
+    fn what_the_connection_keeps_back_has_not_left() {
+        let (mut outbox, mut socket) = (Outbox::default(), Keeping { keeps: true, taken: Vec::new() });
+        assert_eq!(outbox.send(b"abc", &mut socket).unwrap(), 3);
+        assert!(!outbox.is_empty() && outbox.pieces() == 0, "it was taken and waits there");
+        // Behind it, things go on as with any client that does not read.
+        outbox.push_pong(b"\x8a\x01a");
+        outbox.push_pong(b"\x8a\x01b");
+        assert_eq!((outbox.flush(&mut socket).unwrap(), outbox.pieces()), (0, 1));
+        socket.keeps = false;
+        assert_eq!(outbox.flush(&mut socket).unwrap(), 3);
+        assert!(outbox.is_empty() && socket.taken == b"abc\x8a\x01b", "{:?}", socket.taken);
+        // And nothing but what is kept back.
+        socket = Keeping { keeps: true, taken: Vec::new() };
+        outbox.send(b"d", &mut socket).unwrap();
+        socket.keeps = false;
+        assert_eq!((outbox.flush(&mut socket).unwrap(), outbox.is_empty()), (0, true));
+    }
+
     #[test]
     fn what_the_socket_refuses_waits_in_order() {
         let (mut outbox, mut socket) = (Outbox::default(), socket(3, 2));
