@@ -252,7 +252,7 @@ fn a_backup_that_is_dated_in_the_future_is_no_proof_of_anything() {
     again.show(&metrics);
     let fact = Fact { age: None, warning: Some("the newest is dated in the future".to_owned()) };
     assert_eq!((again.due(), again.fact()), (true, Some(fact)));
-    assert!(metrics.encode().contains("\nbackup_last_success_timestamp_seconds 0.0\n"), "{}", metrics.encode());
+    assert!(metrics.encode().contains("\ninkring_backup_last_success_timestamp_seconds 0.0\n"), "{}", metrics.encode());
     let fact = again.fact();
     let loaded = Backups::new(writer.handle(), schema(), Arc::new([]), options, clock);
     assert_eq!((loaded.due(), loaded.fact()), (true, fact), "where there is no other");

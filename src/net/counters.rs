@@ -126,7 +126,7 @@ mod tests {
         let counters = Counters::new(&metrics);
         (0..1000).for_each(|number| counters.closed(3000 + number));
         let text = metrics.encode();
-        assert!(text.contains("\nws_closed_total{code=\"other\"} 1000\n"), "{text}");
+        assert!(text.contains("\ninkring_ws_closed_total{code=\"other\"} 1000\n"), "{text}");
         assert!(text.lines().count() < 50, "{text}");
     }
 }

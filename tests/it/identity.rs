@@ -470,14 +470,10 @@ fn in_development_the_log_says_once_what_strict_production_would_miss() {
     assert_eq!(
         said(&[]),
         ["not ready for other people, of which strict production would say: Missing required configuration: \
-          ALLOWED_ORIGINS, JWT_SECRET, RATE_LIMIT_ENABLED, AUDIT_ENABLED, WS_LIMITS_ENABLED, WS_ALLOWED_ORIGINS, \
-          HOUSEHOLD_PASSWORD"]
+          ALLOWED_ORIGINS, JWT_SECRET, WS_ALLOWED_ORIGINS, HOUSEHOLD_PASSWORD"]
     );
-    let some = [SETTING, ("RATE_LIMIT_ENABLED", "true"), ("ALLOWED_ORIGINS", "https://a.example")];
-    assert!(
-        said(&some)[0]
-            .ends_with("configuration: AUDIT_ENABLED, WS_LIMITS_ENABLED, WS_ALLOWED_ORIGINS, HOUSEHOLD_PASSWORD")
-    );
+    let some = [SETTING, ("ALLOWED_ORIGINS", "https://a.example")];
+    assert!(said(&some)[0].ends_with("configuration: WS_ALLOWED_ORIGINS, HOUSEHOLD_PASSWORD"));
 }
 
 #[test]

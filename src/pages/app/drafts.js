@@ -192,12 +192,13 @@ async function open(id) {
       take(data.data);
     }) }, member)));
   };
-  const inviting = () => {
+  // Kept: with the next news a link that was made would be gone, and what is being typed.
+  const invitings = {};
+  const inviting = (adds) => {
     const name = el('input', { id: 'other', required: true, maxlength: 100, autocomplete: 'off' });
     const link = el('input', { id: 'link', readonly: true, 'aria-describedby': 'link-hint', onfocus: () => link.select() });
     const shown = el('div', { class: 'field', hidden: true }, el('label', { for: 'link' }, t('Запрошення', 'Invitation')), link,
       el('p', { class: 'hint small', id: 'link-hint' }, t('Надішліть це посилання: воно діє три дні і лише для цієї людини.', 'Send this link: it is good for three days, and for this person only.')));
-    const adds = draft.creator_id === me.name;
     let key = newKey();
     name.addEventListener('input', () => { key = newKey(); });
     const copy = (text) => navigator.clipboard?.writeText(text).then(() => true, () => false);
@@ -211,6 +212,7 @@ async function open(id) {
     };
     const add = async (other) => {
       const { data } = await request('POST', `${path}/collaborators?${new URLSearchParams({ collaborator_id: other })}`);
+      name.value = '';
       take(data.data);
       toast(await copy(location.href)
         ? t('Додано. Адресу сторінки скопійовано: надішліть її.', 'Added. The address of this page was copied: send it.')
@@ -238,14 +240,15 @@ async function open(id) {
     for (const segment of draft.segments.slice(text.children.length)) {
       text.append(el('li', {}, el('p', {}, segment.content), el('p', { class: 'quiet small' }, segment.user_id, ' · ', say.written(segment.created_at))));
     }
-    const typing = document.activeElement === content;
+    const at = document.activeElement;
+    const adds = draft.creator_id === me.name;
     place.replaceChildren(...[
       holds && writing, holds && passing(),
       !mine && el('p', { class: 'quiet' }, t('Ви читаєте: писати можуть учасники.', 'You are reading: members may write.')),
-      (draft.creator_id === me.name || holds) && inviting(),
+      (adds || holds) && (invitings[adds] ??= inviting(adds)),
       el('p', { class: 'quiet small' }, t('Учасники: ', 'Members: '), members().join(', ')),
     ].filter(Boolean));
-    if (typing) content.focus();
+    if (at !== document.activeElement && place.contains(at)) at.focus();
     sayLeft();
   }
 
