@@ -437,7 +437,7 @@ fn other_hands_on_the_file_cost_nothing_that_comes_after_and_are_counted() {
     assert_eq!((here.get(HEALTH)["torn_lines"].clone(), here.get(HEALTH)["ok"].clone()), (json!(1), json!(true)));
     let metrics = here.client().get("/metrics", None);
     for (how, times) in [("gone", 2), ("shorter", 2), ("replaced", 1), ("torn", 1), ("longer", 0)] {
-        let line = format!("\nbehaviour_file_disturbed_total{{how=\"{how}\"}} {times}\n");
+        let line = format!("\ninkring_behaviour_file_disturbed_total{{how=\"{how}\"}} {times}\n");
         assert!(metrics.text().contains(&line), "{line}: {}", metrics.text());
     }
     here.stop();
