@@ -119,7 +119,7 @@ fn files_are_sent_cancelled_refused_seen_and_deleted() {
 }
 
 #[test]
-fn a_thousand_items_scroll_without_long_tasks() {
+fn a_thousand_items_scroll_and_none_is_drawn_anew() {
     play("gallery.scrolling", &[]);
 }
 
@@ -151,6 +151,6 @@ fn a_household_with_a_password_is_entered_by_it_and_left() {
 }
 
 #[test]
-fn every_page_shows_something_soon() {
+fn every_page_shows_something_before_its_data_have_come() {
     play("speed.paint", &[]);
 }

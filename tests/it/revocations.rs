@@ -88,10 +88,10 @@ fn a_token_is_revoked_by_its_jti_for_requests_and_sockets_at_once() {
     let enter = |target: &str, token: &str| Socket::open(server, &format!("{target}?token={token}"), &[]).1;
     let mut others = [enter("/rooms/a", &bad), Socket::open(server, &format!("/signal?access_token={bad}"), &[]).1];
 
-    let asked = Instant::now();
     let said = done(verb(&["revoke", "--jti", "j-bad", "--expires", "2100-01-01"]));
     assert!(said.starts_with("revoked: token j-bad\n  kept           2100-01-01T00:01:00+00:00"), "{said}");
-    goes.iter_mut().for_each(|socket| assert_told(socket, asked));
+    let acknowledged = Instant::now();
+    goes.iter_mut().for_each(|socket| assert_told(socket, acknowledged));
     for socket in &mut others {
         let close =
             std::iter::repeat_with(|| socket.next()).find(|frame| matches!(frame, Frame::Close(..) | Frame::Eof));

@@ -9,7 +9,7 @@ const MOST_BYTES = 2_000_000;
 
 /** How many items `scrolling` has, and its longest task. */
 const MANY = 1000;
-const LONGEST_TASK_MS = 200;
+const LONGEST_TASK_MS = 50;
 
 /** Files are sent with their progress shown; one is cancelled, two are wrong; the others are seen large, by keyboard, and one is deleted by a slip. */
 export async function files({ person, open, undo, api, eventually, equal }) {
@@ -65,10 +65,10 @@ export async function files({ person, open, undo, api, eventually, equal }) {
 }
 
 /**
- * A thousand items load as one scrolls. On a machine of its own no task of the page takes longer than 50 ms; here it shares two
- * cores with a server and with other tests, so the longest may take 200 ms: that still finds a list that is drawn anew as a whole.
+ * A thousand items load as one scrolls, and what is there stays: a list that is drawn anew as a whole would be found here however busy a
+ * machine is. With `PAGES_SPEED` the machine does nothing else, and no task takes longer than 50 ms.
  */
-export async function scrolling({ person, open, api, eventually, check }) {
+export async function scrolling({ person, open, api, eventually, equal, check }) {
   for (let at = 0; at < MANY; at += 20) {
     await Promise.all(Array.from({ length: 20 }, (_, next) => api('POST', '/api/v1/gallery/items', {
       title: `Picture ${at + next}`, description: 'By the river', media_type: 'photo', url: '/media/none', tags: [`album ${at % 7}`],
@@ -76,17 +76,25 @@ export async function scrolling({ person, open, api, eventually, check }) {
   }
   const page = await person({ language: 'en' });
   await open(page, '/gallery');
-  await page.evaluate(() => {
-    window.tasks = [];
-    new PerformanceObserver((seen) => window.tasks.push(...seen.getEntries().map(({ duration }) => duration))).observe({ type: 'longtask' });
-  });
   const tiles = page.getByRole('region', { name: 'Files', exact: true }).getByRole('listitem');
+  const first = await tiles.count();
+  await tiles.first().evaluate((tile) => {
+    Object.assign(window, { tasks: [], added: 0, removed: 0 });
+    new PerformanceObserver((seen) => window.tasks.push(...seen.getEntries().map(({ duration }) => duration))).observe({ type: 'longtask' });
+    new MutationObserver((seen) => {
+      for (const { addedNodes, removedNodes } of seen) {
+        window.added += addedNodes.length;
+        window.removed += removedNodes.length;
+      }
+    }).observe(tile.parentNode, { childList: true });
+  });
   await page.mouse.move(600, 600);
   await eventually(async () => {
     await page.mouse.wheel(0, 1500);
     return await tiles.count() === MANY;
   }, 'all of them are there');
-  const tasks = await page.evaluate(() => window.tasks);
-  console.log(`${MANY} items: ${tasks.length} tasks of more than 50 ms, the longest of ${Math.max(0, ...tasks)} ms`);
-  check(tasks.every((duration) => duration <= LONGEST_TASK_MS), `a task of ${Math.max(...tasks)} ms while scrolling`);
+  const { tasks, added, removed } = await page.evaluate(() => ({ tasks: window.tasks, added: window.added, removed: window.removed }));
+  equal([added, removed], [MANY - first, 0], 'tiles that came, and that went');
+  console.log(`${MANY} items: ${tasks.length} tasks of more than ${LONGEST_TASK_MS} ms, the longest of ${Math.max(0, ...tasks)} ms`);
+  if (process.env.PAGES_SPEED) check(tasks.every((duration) => duration <= LONGEST_TASK_MS), `a task of ${Math.max(...tasks)} ms while scrolling`);
 }
