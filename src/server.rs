@@ -73,7 +73,8 @@ impl Server {
     ) -> Result<Self, StartError> {
         let descriptors = raise_descriptor_limit();
         let connections = connection_cap(settings.count(&CONNECTIONS_MAX), descriptors);
-        let listeners = Listeners::open(settings, inherited, features)?;
+        let listeners =
+            Listeners::open(settings, inherited, features).map_err(|error| error.of(settings.database(&DATABASE)))?;
         let tls = Tls::of(settings).map_err(StartError::Tls)?;
         let (policies, warnings) = Policies::new(settings, listeners.places(), clock.clone())?;
         let Listeners { public, redirect, own, files, private, left_out } = listeners;

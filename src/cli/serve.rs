@@ -45,16 +45,22 @@ pub(super) fn run(path: &SettingsPath) -> ExitCode {
             "not ready for other people, of which strict production would say: Missing required configuration: {missing}"
         );
     }
-    let code = match serve_until_told(path, loaded, &settings_from, inherited, &logs) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            log::error!(error = error.to_string(); "server.not_started");
-            logs.flush(LOG_FLUSH);
-            return fail("cannot start", error.as_ref(), 1);
-        }
-    };
+    let is_json = writes_json(&loaded.settings);
+    let served = serve_until_told(path, loaded, &settings_from, inherited, &logs);
+    // Said once, to whom the log is for: a program that reads lines of JSON, or a person.
+    if let (Err(error), true) = (&served, is_json) {
+        log::error!(error = error.to_string(); "server.not_started");
+    }
     logs.flush(LOG_FLUSH);
-    code
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) if is_json => ExitCode::FAILURE,
+        Err(error) => fail("cannot start", error.as_ref(), 1),
+    }
+}
+
+fn writes_json(settings: &Settings) -> bool {
+    observe::Options::of(settings).format == observe::Format::Json
 }
 
 /// The configuration, and where it comes from. Until it is good there is no log that could say that.
@@ -76,8 +82,7 @@ fn serve_until_told(
     let notify = Notify::from_environment();
     let server = Server::start(FEATURES, &loaded.settings, inherited, notify.clone(), logs, Clock::system())?;
     let text = banner(&loaded.settings, settings_from, &server);
-    let is_json = observe::Options::of(&loaded.settings).format == observe::Format::Json;
-    print(&if is_json { as_json(&text) } else { text });
+    print(&if writes_json(&loaded.settings) { as_json(&text) } else { text });
     loop {
         match orders.next() {
             Order::Stop => break,

@@ -1,11 +1,12 @@
 //! Why a server does not start, or does not follow another configuration.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use crate::feature;
 use crate::gate::PolicyError;
 use crate::net::Endpoint;
-use crate::store::OpenError;
+use crate::store::{OpenError, in_use};
 
 /// What to do about an address that cannot be listened on.
 fn remedy(source: &std::io::Error) -> &'static str {
@@ -30,6 +31,19 @@ pub enum StartError {
         endpoint: Endpoint,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// The address is in use, and so is the database: the server that was to be started runs already.
+    #[error(
+        "process {pid} serves {database} already, and LISTEN_ADDR={endpoint} is in use; stop it first, or set both \
+         LISTEN_ADDR and DATABASE_URL for a second server"
+    )]
+    Served {
+        /// The process that has the database.
+        pid: String,
+        /// As configured.
+        database: String,
+        /// As configured.
+        endpoint: Endpoint,
     },
     /// A feature's own door cannot be where it should.
     #[error("cannot listen on {setting}={endpoint}: {source}{}", remedy(source))]
@@ -75,4 +89,19 @@ pub enum StartError {
         /// What it said.
         source: feature::StartError,
     },
+}
+
+impl StartError {
+    /// The same, of a server with this database: says which process has it where that is why the address is in use.
+    pub(super) fn of(self, database: &Path) -> Self {
+        match self {
+            Self::Listen { endpoint, source } if source.kind() == std::io::ErrorKind::AddrInUse => {
+                match in_use(database) {
+                    Ok(Some(pid)) => Self::Served { pid, database: database.display().to_string(), endpoint },
+                    _ => Self::Listen { endpoint, source },
+                }
+            }
+            other => other,
+        }
+    }
 }

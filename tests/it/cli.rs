@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Client, PATIENCE, Server, besides_settings, inkring};
 
@@ -389,8 +389,29 @@ fn an_address_in_use_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let said = refuse_to_serve(directory.path(), &[("LISTEN_ADDR", &address)]);
-    assert!(said.contains(&format!("cannot listen on LISTEN_ADDR={address}: Address already in use")), "{said}");
+    let sentence = format!("cannot listen on LISTEN_ADDR={address}: Address already in use");
+    assert_eq!(said.matches(&sentence).count(), 1, "{said}");
+    // What reads the log as JSON is told in a line of it, and once as well.
+    let said = refuse_to_serve(directory.path(), &[("LISTEN_ADDR", &address), ("LOG_FORMAT", "json")]);
+    let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<&Value> = lines.iter().filter(|line| line.to_string().contains(&sentence)).collect();
+    assert_eq!((told.len(), &told[0]["message"]), (1, &json!("server.not_started")), "{said}");
     assert!(is_empty(directory.path()), "no database is made for a server that cannot listen");
+}
+
+#[test]
+fn a_server_that_runs_already_is_named_with_its_process() {
+    let server = Server::start();
+    let address = server.address.to_string();
+    let ran = finish(server.command().env("LISTEN_ADDR", &address));
+    let sentence = format!(
+        "process {} serves data/inkring.db already, and LISTEN_ADDR={address} is in use; stop it first, or set both \
+         LISTEN_ADDR and DATABASE_URL for a second server",
+        server.pid()
+    );
+    assert_eq!(ran.code, 1);
+    assert!((server.log() + &ran.stderr).contains(&sentence), "{}", server.log());
+    server.get("/readyz").expect(200);
 }
 
 #[test]
