@@ -21,6 +21,14 @@ pub(crate) static REFUSED: Row = Row::counter(&HTTP, "inkring_connections_refuse
     "Are connections turned away?",
 );
 
+pub(crate) static HANDSHAKES: Row = Row::counter(&HTTP, "inkring_tls_handshakes_total").by(&["outcome"]).says(
+    "Handshakes of TLS that are over, those that were given up as too slow or for others among the failed ones",
+    "Do clients get in by TLS?",
+);
+
+pub(crate) static CERTIFICATE_ENDS: Row = Row::gauge(&HTTP, "inkring_tls_certificate_end_timestamp_seconds")
+    .says("Until when the certificate that is shown is good, 0 without one", "When does the certificate end?");
+
 pub(crate) static BROKEN_OFF: Row = Row::counter(&HTTP, "inkring_http_answers_broken_off_total").says(
     "Answers that ended in the middle, because what they were read from failed, took too long or was not as long as it said",
     "Do answers end before they are whole?",
@@ -47,6 +55,8 @@ pub(crate) const ROWS: &[&Row] = &[
     &CONNECTIONS,
     &CONNECTIONS_LIMIT,
     &REFUSED,
+    &HANDSHAKES,
+    &CERTIFICATE_ENDS,
     &BROKEN_OFF,
     &CLOSED,
     &SLOW_CLOSED,
@@ -67,6 +77,10 @@ pub struct Counters {
     pub refused_connections: Counter,
     /// Refused because there were too many of one address.
     pub refused_address: Counter,
+    /// Handshakes of TLS that came to their end.
+    pub handshakes_done: Counter,
+    /// Those that did not.
+    pub handshakes_failed: Counter,
     /// Answers that ended in the middle, because their source failed.
     pub broken_off: Counter,
     /// Messages from sockets.
@@ -85,6 +99,7 @@ impl Counters {
     /// With nothing counted.
     pub fn new(metrics: &Metrics) -> Self {
         let refused = metrics.counters(&REFUSED);
+        let handshakes = metrics.counters(&HANDSHAKES);
         let bytes = metrics.counters(&BYTES);
         let closed = metrics.counters(&CLOSED);
         Self {
@@ -93,6 +108,8 @@ impl Counters {
             connections_limit: metrics.gauge(&CONNECTIONS_LIMIT),
             refused_connections: refused.with(&["connections"]),
             refused_address: refused.with(&["address"]),
+            handshakes_done: handshakes.with(&["done"]),
+            handshakes_failed: handshakes.with(&["failed"]),
             broken_off: metrics.counter(&BROKEN_OFF),
             messages_received: metrics.counter(&RECEIVED),
             bytes_in: bytes.with(&["in"]),

@@ -360,6 +360,7 @@ impl<S: Service, K: Notes> Shard<S, K> {
         {
             conn.handshake = None;
             self.handshakes.end(begun);
+            self.tools.metrics.handshakes_done.inc();
         }
         self.follow(key, &flow);
     }
@@ -401,6 +402,7 @@ impl<S: Service, K: Notes> Shard<S, K> {
         let conn = self.conns.remove(key);
         if let Some(begun) = conn.handshake {
             self.handshakes.end(begun);
+            self.tools.metrics.handshakes_failed.inc();
         }
         conn.give_back(&mut self.tools.held);
     }

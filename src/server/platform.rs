@@ -37,6 +37,7 @@ impl Platform {
         seats.show(metrics);
         policies.show(metrics);
         audit.iter().for_each(|audit| audit.show(metrics));
+        tls.iter().for_each(|tls| tls.show(metrics));
         metrics::show_clock(metrics, timekeeper.clone());
         Self { policies, tls, house: house.clone(), settings: settings.clone(), marked }
     }

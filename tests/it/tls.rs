@@ -82,6 +82,29 @@ fn requests_are_answered_one_after_the_other_and_the_end_is_said() {
 }
 
 #[test]
+fn metrics_count_handshakes_by_their_outcome_and_have_the_end_of_the_certificate() {
+    let server = serving(&[("METRICS_PUBLIC", "true")]);
+    let mut silent = TcpStream::connect(server.address).unwrap();
+    silent.write_all(b"no handshake at all\r\n\r\n").unwrap();
+    while silent.read(&mut [0; 64]).is_ok_and(|count| count > 0) {}
+    let answer = ask(connect(server.address), "/metrics");
+    for line in [
+        "inkring_tls_handshakes_total{outcome=\"failed\"} 1",
+        "inkring_tls_handshakes_total{outcome=\"done\"} 1",
+        // 2120-01-01.
+        "inkring_tls_certificate_end_timestamp_seconds 4733510400.0",
+    ] {
+        assert!(answer.lines().any(|known| known == line), "{line} is not in\n{answer}");
+    }
+    // What a client had before does not count for it any more.
+    show(&server, "renewed");
+    server.signal("HUP");
+    server.wait_for_log(|line| line["message"] == "tls.changed");
+    let answer = ask(connect(server.address), "/metrics");
+    assert!(answer.contains("\ninkring_tls_certificate_end_timestamp_seconds 4701974400.0\n"), "{answer}");
+}
+
+#[test]
 fn what_is_large_comes_whole_however_slowly_it_is_read() {
     const SEGMENTS: usize = 700;
     let mut server = serving(&[]);

@@ -14,7 +14,9 @@ use serde_json::{Map, Value};
 
 use super::{ENDS_SOON, certificates_in, good_until, provider, read, ticketer};
 use crate::clock::Timestamp;
+use crate::net::counters::CERTIFICATE_ENDS;
 use crate::net::options::{LISTEN, TLS_CERTIFICATE, TLS_KEY, TLS_REDIRECT};
+use crate::observe::metrics::{Metrics, seconds_since_1970};
 use crate::settings::Settings;
 use crate::text::span;
 
@@ -171,6 +173,14 @@ impl Tls {
         let warning = self.refused().or_else(|| caution(until, now));
         let until = until.map(|until| ("until".to_owned(), until.date().into()));
         until.into_iter().chain(warning.map(|warning| ("warning".to_owned(), warning.into()))).collect()
+    }
+
+    /// Has metrics show until when what is shown is good.
+    pub fn show(&self, metrics: &Metrics) {
+        let (shown, ends) = (Arc::clone(&self.shown), metrics.fraction(&CERTIFICATE_ENDS));
+        metrics.sample_with(move || {
+            ends.set(shown.current.read().1.map_or(0.0, seconds_since_1970));
+        });
     }
 
     /// Why what is in the files is not what is shown, if it is not.
