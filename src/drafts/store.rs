@@ -109,8 +109,17 @@ pub fn members(db: &impl Query, draft: i64) -> Result<Vec<String>, Error> {
 /// When each author of a draft has written last.
 pub fn last_written(db: &impl Query, draft: i64) -> Result<HashMap<String, Timestamp>, Error> {
     let authors = db.all(LAST_WRITTEN, &[draft.into()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(authors.into_iter().collect())
+    // Whoever wrote the newest segment may have written since the row of an author was.
+    Ok(authors.into_iter().chain(newest_segment(db, draft)?).collect())
 }
+
+/// Who wrote the newest segment of a draft, and when.
+fn newest_segment(db: &impl Query, draft: i64) -> Result<Option<(String, Timestamp)>, Error> {
+    db.one(NEWEST_SEGMENT, &[draft.into()], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+const NEWEST_SEGMENT: &str =
+    "SELECT user_id, created_at FROM draft_segments WHERE draft = ?1 ORDER BY segment_order DESC LIMIT 1";
 
 const LAST_WRITTEN: &str = "SELECT user_id, wrote_at FROM draft_authors WHERE draft = ?1";
 
@@ -323,6 +332,15 @@ fn insert_member(tx: &mut Tx<'_>, draft: i64, user_id: &str, role: &str) -> Resu
 }
 
 fn insert_segment(tx: &mut Tx<'_>, draft: i64, link: &Link, user_id: &str, content: &str) -> Result<(), Error> {
+    // Authors are written down when they take turns, and not with each append, which would cost a page more of the log.
+    let before = newest_segment(tx, draft)?;
+    if before.as_ref().is_none_or(|(author, _)| author != user_id) {
+        for (author, at) in before.iter().map(|(author, at)| (author.as_str(), *at)).chain([(user_id, tx.now())]) {
+            let wrote = "INSERT INTO draft_authors (draft, user_id, wrote_at) VALUES (?1, ?2, ?3) \
+                         ON CONFLICT (draft, user_id) DO UPDATE SET wrote_at = excluded.wrote_at";
+            tx.run(wrote, &[draft.into(), author.into(), at.into()])?;
+        }
+    }
     let insert = "INSERT INTO draft_segments (draft, segment_order, segment_id, user_id, content, created_at, \
                   content_sha256, chain_sha256) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     let values = [
@@ -335,11 +353,7 @@ fn insert_segment(tx: &mut Tx<'_>, draft: i64, link: &Link, user_id: &str, conte
         (&link.content).into(),
         (&link.chain).into(),
     ];
-    tx.run(insert, &values)?;
-    // A row that is there already, as a rule: an index of segments by author would cost each append a page more of the log.
-    let wrote = "INSERT INTO draft_authors (draft, user_id, wrote_at) VALUES (?1, ?2, ?3) \
-                 ON CONFLICT (draft, user_id) DO UPDATE SET wrote_at = excluded.wrote_at";
-    tx.run(wrote, &[draft.into(), user_id.into(), tx.now().into()])
+    tx.run(insert, &values)
 }
 
 /// The details of an event, with the members and the order of contract 01 §2.4.
@@ -746,6 +760,12 @@ mod tests {
     fn who_has_written_when_is_looked_up_and_not_looked_for() {
         let steps = plan(LAST_WRITTEN, &[1.into()]);
         assert_eq!(steps, ["SEARCH draft_authors USING PRIMARY KEY (draft=?)"]);
+        let steps = plan(NEWEST_SEGMENT, &[1.into()]);
+        assert_eq!(steps.len(), 1, "{steps:?}");
+        assert!(
+            steps[0].starts_with("SEARCH draft_segments USING INDEX ") && steps[0].ends_with("(draft=?)"),
+            "{steps:?}"
+        );
     }
 
     #[test]

@@ -232,7 +232,8 @@ CREATE TABLE draft_invites (
 CREATE INDEX draft_invites_by_draft ON draft_invites (draft, id);
 CREATE INDEX draft_invites_by_expiry ON draft_invites (expires_at);
 
--- Who has written in which draft, and when last: kept with each append, so that nobody looks through the segments for it.
+-- Who has written in which draft, and when last, so that nobody looks through the segments for it: kept whenever another author begins
+-- to write. When the author of the newest segment wrote last is in that segment.
 CREATE TABLE draft_authors (
     draft    INTEGER NOT NULL REFERENCES drafts (id),
     user_id  TEXT    NOT NULL,

@@ -1,4 +1,5 @@
--- Who has written in which draft, and when last: kept with each append, so that nobody looks through the segments for it.
+-- Who has written in which draft, and when last, so that nobody looks through the segments for it: kept whenever another author begins
+-- to write. When the author of the newest segment wrote last is in that segment.
 CREATE TABLE draft_authors (
     draft    INTEGER NOT NULL REFERENCES drafts (id),
     user_id  TEXT    NOT NULL,
