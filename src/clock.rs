@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use steady::Reading;
 pub use timekeeper::{Retention, Standing, Timekeeper};
-pub use timestamp::{DAY, DAY_MICROS, HOUR, HOUR_MICROS, JUMP_MIN, OffsetStyle, SECOND_MICROS, Timestamp};
+pub use timestamp::{DAY, DAY_MICROS, HOUR, HOUR_MICROS, JUMP_MIN, OffsetStyle, SECOND_MICROS, Timestamp, Written};
 
 /// Where time comes from. Cheap to clone; clones share the hands.
 #[derive(Debug, Clone)]

@@ -346,7 +346,7 @@ mod tests {
 
     /// A line that came then.
     fn line(number: usize, at: Timestamp) -> String {
-        let at = super::super::time::Utc(at);
+        let at = super::super::time::utc(at);
         format!(
             "{{\"visitor_id\": \"v-{number:06}\", \"event\": \"x\", \"timestamp\": \"{at}\", \"metadata\": {{}}, \
              \"user_agent\": null, \"received_at\": \"{at}\"}}\n"

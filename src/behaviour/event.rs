@@ -52,7 +52,8 @@ impl Sender {
 }
 
 fn first_chars(text: &str) -> String {
-    text.chars().take(AGENT_MAX_CHARS).collect()
+    let end = text.char_indices().nth(AGENT_MAX_CHARS).map_or(text.len(), |(at, _)| at);
+    text[..end].to_owned()
 }
 
 impl Event {
@@ -248,7 +249,7 @@ impl<'de: 't, 't> Deserialize<'de> for Fields<'t> {
 #[cfg(test)]
 mod tests {
     use super::super::json::check;
-    use super::super::time::Utc;
+    use super::super::time::utc;
     use super::*;
 
     const NOW: Timestamp = Timestamp(1_760_013_296_000_007);
@@ -357,7 +358,7 @@ mod tests {
 
     #[test]
     fn times_of_all_kinds_become_utc() {
-        let at = |value: &str| Utc(good(&with(&format!(r#""timestamp":{value}"#))).timestamp).to_string();
+        let at = |value: &str| utc(good(&with(&format!(r#""timestamp":{value}"#))).timestamp).to_string();
         assert_eq!(at(r#""2025-10-09T12:34:56+03:00""#), "2025-10-09T09:34:56Z");
         assert_eq!(at("1760013296789"), "2025-10-09T12:34:56.789000Z");
         assert_eq!(at("-0.5"), "1969-12-31T23:59:59.500000Z");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::active::Active;
 use super::bucket::Buckets;
@@ -77,7 +77,7 @@ fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartEr
         sink: sink.handle(),
         live: live.clone(),
         buckets: Buckets::new(),
-        file: options::shown(&file),
+        file: json!(options::shown(&file)).to_string(),
         clock: house.clock.clone(),
         began: house.clock.instant(),
         timekeeper,

@@ -53,6 +53,13 @@ pub(super) fn rewrite(text: &str, blanks: Blanks, out: &mut String) {
 
 /// Appends a text in quotes.
 pub(super) fn write_text(text: &str, out: &mut String) {
+    // Nearly every text is as it is.
+    if !text.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     // Texts always serialise.
     out.push_str(&serde_json::to_string(text).unwrap_or_default());
 }

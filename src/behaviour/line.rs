@@ -7,36 +7,42 @@
 //! server's clock, is ours. What reads lines bears keys that are more, and lines of the original, which lack that one.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::event::Event;
 use super::json::{Blanks, check, rewrite, write_text};
-use super::time::{Utc, parse as parse_time};
+use super::time::{parse as parse_time, utc};
 use crate::clock::Timestamp;
 
 /// A line has no more bytes than this: a body has 64 KiB, of which each may need a blank behind it.
 pub(super) const LINE_MAX_BYTES: usize = 160 * 1024;
+/// What a line has of its own, besides what is in the event.
+const FRAME_BYTES: usize = 192;
 /// What every line of ours begins with.
 pub(super) const BEGINNING: &str = "{\"visitor_id\": ";
 
 /// Appends the line of an event that came then, with its line feed.
 pub(super) fn write(event: &Event, received_at: Timestamp, out: &mut String) {
+    // Unless texts have to be escaped, at once.
+    out.reserve(event.bytes() + FRAME_BYTES);
     out.push_str(BEGINNING);
     write_text(&event.visitor_id, out);
     out.push_str(", \"event\": ");
     write_text(&event.name, out);
-    // Writing to a String cannot fail.
-    let _ = write!(out, ", \"timestamp\": \"{}\", \"metadata\": ", Utc(event.timestamp));
+    out.push_str(", \"timestamp\": \"");
+    out.push_str(utc(event.timestamp).as_str());
+    out.push_str("\", \"metadata\": ");
     out.push_str(&event.metadata);
     out.push_str(", \"user_agent\": ");
     match &event.user_agent {
         Some(agent) => write_text(agent, out),
         None => out.push_str("null"),
     }
-    let _ = writeln!(out, ", \"received_at\": \"{}\"}}", Utc(received_at));
+    out.push_str(", \"received_at\": \"");
+    out.push_str(utc(received_at).as_str());
+    out.push_str("\"}\n");
 }
 
 /// A line as it is read, its metadata as they stand there or as the reader wants them.

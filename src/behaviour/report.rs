@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::programs::is_program;
 use super::seen::Seen;
 use super::tally::{Most, Texts, Visitors};
-use super::time::{Day, Utc, parse as parse_time};
+use super::time::{Day, parse as parse_time, utc};
 use crate::clock::{SECOND_MICROS, Timestamp};
 
 /// Days of a report.
@@ -243,7 +243,7 @@ impl Tally {
             links: links.most(top).into(),
             referrers: referrers.most(top).into(),
             last_hour: LastHour {
-                from: Utc(Timestamp(first_minute(wanted.now) * MINUTE_MICROS)).to_string(),
+                from: utc(Timestamp(first_minute(wanted.now) * MINUTE_MICROS)).to_string(),
                 events: minutes,
             },
             lines,
@@ -528,7 +528,7 @@ mod tests {
                 let event = ["page_view", "link_click", "own"][usize::from(*event)];
                 let metadata = json!({ "path": format!("/{path}"), "href": format!("/{path}") });
                 let agent = is_program.then_some("curl/8");
-                line(&format!("v-{visitor:06}"), event, &metadata, agent, &Utc(Timestamp(*at)).to_string())
+                line(&format!("v-{visitor:06}"), event, &metadata, agent, &utc(Timestamp(*at)).to_string())
             }).collect();
             let found = report(&texts, wanted(days, false));
             let model = model(&lines, i64::from(days));

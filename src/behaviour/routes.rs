@@ -40,7 +40,7 @@ pub(super) struct Served {
     pub(super) sink: SinkHandle,
     pub(super) live: Live<options::Live>,
     pub(super) buckets: Buckets,
-    /// The file, as answers name it.
+    /// The file, as answers name it: a JSON text.
     pub(super) file: String,
     pub(super) clock: Clock,
     /// When the time of the buckets began.
@@ -137,19 +137,23 @@ fn keep(
 }
 
 fn taken(stored: usize, file: &str) -> Response {
-    accepted(&json!({ "ok": true, "stored": stored, "file": file }))
+    accepted(format!("{{\"ok\":true,\"stored\":{stored},\"file\":{file}}}"))
 }
 
 fn taken_together(stored: usize, sampled: usize, rejected: &[usize], problems: &[Problem], file: &str) -> Response {
-    let mut body = json!({ "ok": true, "stored": stored, "sampled": sampled, "rejected": rejected, "file": file });
+    let rejected = json!(rejected);
+    let mut body =
+        format!("{{\"ok\":true,\"stored\":{stored},\"sampled\":{sampled},\"rejected\":{rejected},\"file\":{file}");
     if !problems.is_empty() {
-        body["detail"] = problems.iter().map(Problem::to_json).collect();
+        let detail: Value = problems.iter().map(Problem::to_json).collect();
+        body.push_str(&format!(",\"detail\":{detail}"));
     }
-    accepted(&body)
+    body.push('}');
+    accepted(body)
 }
 
-fn accepted(body: &Value) -> Response {
-    Response::json(StatusCode::ACCEPTED, body.to_string().into_bytes())
+fn accepted(body: String) -> Response {
+    Response::json(StatusCode::ACCEPTED, body.into_bytes())
 }
 
 /// A client that need not show the token: one on this machine, for whom nobody else asks.

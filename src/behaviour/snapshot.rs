@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::event::Event;
 use super::json::{Blanks, rewrite, write_text};
-use super::time::Utc;
+use super::time::utc;
 
 /// How many events are shown when nobody says.
 pub(super) const SHOWN_DEFAULT: usize = 50;
@@ -80,7 +80,7 @@ impl Snapshot {
         }
         text.push_str(",\"event\":");
         write_text(&event.name, text);
-        let _ = write!(text, ",\"timestamp\":\"{}\",\"metadata\":", Utc(event.timestamp));
+        let _ = write!(text, ",\"timestamp\":\"{}\",\"metadata\":", utc(event.timestamp));
         rewrite(&event.metadata, Blanks::None, text);
         text.push_str(",\"user_agent\":");
         match &event.user_agent {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::counters::Counters;
 use super::event::Event;
 use super::ring::Ring;
-use super::time::Utc;
+use super::time::utc;
 use crate::clock::Timestamp;
 
 /// In the place of a size.
@@ -50,7 +50,7 @@ impl Passed {
     /// As health, the status and the verb have it.
     pub(super) fn to_json(&self) -> Value {
         json!({
-            "at": Utc(self.at).to_string(),
+            "at": utc(self.at).to_string(),
             "ok": self.faults.is_empty(),
             "rotated": self.rotated,
             "compressed": self.compressed,

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, date};
 
-use crate::clock::{DAY_MICROS, SECOND_MICROS, Timestamp};
+use crate::clock::{DAY_MICROS, SECOND_MICROS, Timestamp, Written};
 
 const EPOCH: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
 /// The first and the last moment of the years that are read and written: 0001 to 9999.
@@ -161,20 +161,10 @@ impl Rest<'_> {
     }
 }
 
-/// `2025-10-09T12:34:56Z` on its way into a text; a fraction has six digits, or is absent when it is zero.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Utc(pub(super) Timestamp);
-
-impl fmt::Display for Utc {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = civil(self.0);
-        write!(f, "{}T{:02}:{:02}:{:02}", Day::of(self.0), at.hour(), at.minute(), at.second())?;
-        let micros = self.0.clamp(FIRST, LAST).0.rem_euclid(SECOND_MICROS);
-        if micros != 0 {
-            write!(f, ".{micros:06}")?;
-        }
-        f.write_str("Z")
-    }
+/// `2025-10-09T12:34:56Z`; a fraction has six digits, or is absent when it is zero. What cannot be a moment of ours is the first or
+/// the last that can.
+pub(super) fn utc(at: Timestamp) -> Written {
+    at.clamp(FIRST, LAST).written("Z")
 }
 
 /// What cannot be a moment of ours is the first or the last that can.
@@ -227,7 +217,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> String {
-        parse(text).map_or_else(|why| format!("{why:?}"), |at| Utc(at).to_string())
+        parse(text).map_or_else(|why| format!("{why:?}"), |at| utc(at).to_string())
     }
 
     #[test]
@@ -311,13 +301,13 @@ mod tests {
         assert_eq!(Day::of(Timestamp(-1)).to_string(), "1969-12-31");
         assert_eq!(day("2025-10-09").before(day("2025-11-08")), 30);
         assert_eq!(Day::of(Timestamp(i64::MAX)).to_string(), "9999-12-31");
-        assert_eq!(Utc(Timestamp(i64::MIN)).to_string(), "0001-01-01T00:00:00Z");
+        assert_eq!(utc(Timestamp(i64::MIN)).to_string(), "0001-01-01T00:00:00Z");
     }
 
     proptest! {
         #[test]
         fn what_is_written_is_read_again(micros in FIRST.0..=LAST.0) {
-            let text = Utc(Timestamp(micros)).to_string();
+            let text = utc(Timestamp(micros)).to_string();
             prop_assert_eq!(parse(&text), Ok(Timestamp(micros)), "{}", text);
             prop_assert!(text.starts_with(&Day::of(Timestamp(micros)).to_string()));
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::civil::DateTime;
 use serde::{Serialize, Serializer};
 
 /// Microseconds in a second.
@@ -37,17 +38,17 @@ impl Timestamp {
 
     /// `2025-12-23T10:00:00.123456Z`, the other spelling of answers (contract 01 §0.2), with the same fraction.
     pub fn z_style(self) -> String {
-        let mut text = self.offset_style().to_string();
-        text.truncate(text.len() - "+00:00".len());
-        text.push('Z');
-        text
+        self.written("Z").as_str().to_owned()
+    }
+
+    /// The same fields with this behind them.
+    pub fn written(self, zone: &'static str) -> Written {
+        Written::of(self, zone)
     }
 
     /// `2025-12-23`, its day in UTC.
     pub fn date(self) -> String {
-        let mut text = self.offset_style().to_string();
-        text.truncate("2025-12-23".len());
-        text
+        self.written("").as_str().chars().take("2025-12-23".len()).collect()
     }
 
     /// `2025-12-23T10:00:00.123Z`, as JavaScript writes it.
@@ -93,9 +94,79 @@ impl Timestamp {
     }
 }
 
-fn civil(at: Timestamp) -> jiff::civil::DateTime {
-    let time = jiff::Timestamp::from_microsecond(at.0).unwrap_or(jiff::Timestamp::MAX);
-    jiff::tz::Offset::UTC.to_datetime(time)
+/// What is no moment of the library's calendar is its first or its last.
+fn civil(at: Timestamp) -> DateTime {
+    if let Ok(time) = jiff::Timestamp::from_microsecond(at.0) {
+        return jiff::tz::Offset::UTC.to_datetime(time);
+    }
+    // The last hours of its calendar lie beyond its moments.
+    let epoch = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
+    let end = if at.0 < 0 { DateTime::MIN } else { DateTime::MAX };
+    epoch.checked_add(jiff::SignedDuration::from_micros(at.0)).unwrap_or(end)
+}
+
+/// A moment as text: `2025-12-23T10:00:00.123456`, without the fraction when it is zero, and a zone. It is made for every answer and
+/// every line, so that digits are put where they belong and no formatter is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Written {
+    bytes: [u8; WRITTEN_MAX_BYTES],
+    len: usize,
+}
+
+const WRITTEN_MAX_BYTES: usize = "2025-12-23T10:00:00.123456+00:00".len();
+
+impl Written {
+    /// A year that has no four digits is shown as the first or the last that has.
+    fn of(at: Timestamp, zone: &str) -> Self {
+        let (civil, micros) = (civil(at), at.0.rem_euclid(SECOND_MICROS));
+        let mut text = Self { bytes: [0; WRITTEN_MAX_BYTES], len: 0 };
+        let two = |number: i8| number.unsigned_abs().into();
+        text.digits(civil.year().clamp(0, 9999).unsigned_abs().into(), 4);
+        for (mark, number) in [
+            (b'-', two(civil.month())),
+            (b'-', two(civil.day())),
+            (b'T', two(civil.hour())),
+            (b':', two(civil.minute())),
+            (b':', two(civil.second())),
+        ] {
+            text.put(&[mark]);
+            text.digits(number, 2);
+        }
+        if micros != 0 {
+            text.put(b".");
+            text.digits(micros.unsigned_abs(), 6);
+        }
+        text.put(zone.as_bytes());
+        text
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        // It is ASCII but for the zone, which is a `str`.
+        str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        let end = (self.len + bytes.len()).min(self.bytes.len());
+        self.bytes[self.len..end].copy_from_slice(&bytes[..end - self.len]);
+        self.len = end;
+    }
+
+    fn digits(&mut self, number: u64, count: usize) {
+        let mut digits = [b'0'; 6];
+        let mut rest = number;
+        for digit in digits[..count].iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        self.put(&digits[..count]);
+    }
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// [`Timestamp::offset_style`] on its way into a formatter.
@@ -104,21 +175,13 @@ pub struct OffsetStyle(Timestamp);
 
 impl fmt::Display for OffsetStyle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let civil = civil(self.0);
-        let (date, clock) = (civil.date(), civil.time());
-        write!(f, "{:04}-{:02}-{:02}T", date.year(), date.month(), date.day())?;
-        write!(f, "{:02}:{:02}:{:02}", clock.hour(), clock.minute(), clock.second())?;
-        let micros = self.0.0.rem_euclid(1_000_000);
-        if micros != 0 {
-            write!(f, ".{micros:06}")?;
-        }
-        f.write_str("+00:00")
+        f.write_str(self.0.written("+00:00").as_str())
     }
 }
 
 impl Serialize for OffsetStyle {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.0.written("+00:00").as_str())
     }
 }
 
@@ -139,6 +202,11 @@ mod tests {
         assert_eq!(Timestamp(1_766_484_000_123_456).date(), "2025-12-23");
         assert_eq!(Timestamp(1_766_484_000_123_956).iso_ms(), "2025-12-23T10:00:00.123Z");
         assert_eq!(Timestamp(0).iso_ms(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(at(-1), "1969-12-31T23:59:59.999999+00:00");
+        assert_eq!(at(-62_167_219_200_000_000), "0000-01-01T00:00:00+00:00");
+        assert_eq!(at(i64::MAX), "9999-12-31T23:59:59.775807+00:00");
+        assert_eq!(at(253_402_300_799_999_999), "9999-12-31T23:59:59.999999+00:00");
+        assert_eq!(at(i64::MIN), "0000-01-01T00:00:00.224192+00:00");
     }
 
     #[test]
