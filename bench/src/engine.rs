@@ -13,6 +13,7 @@ use inkring::drafts::keys::store as keys;
 use inkring::drafts::{ring, store as drafts};
 use inkring::hub::Hub;
 use inkring::store::{self, Job, JobTimes, StoreError, Tx, Verdict, Writer, WriterHandle};
+use inkring_testkit::process;
 
 use crate::http::SEGMENTS;
 use crate::load::Histogram;
@@ -65,6 +66,34 @@ pub fn appends(directory: &Path, clients: usize, duration: Duration) -> Result<A
     let appends = drive(&writer.handle(), clients, duration);
     writer.stop();
     appends
+}
+
+/// The CPU time of one append, in microseconds, of those of one client that come at an even pace; all that this process spends.
+pub fn paced(directory: &Path, per_second: u32, duration: Duration) -> Result<f64> {
+    let store = store::open(&directory.join("engine.db"), &inkring::features::schema())?;
+    let writer = Writer::start(store, QUEUE_JOBS, Arc::new(Hub::new(Clock::system())), Clock::system())?;
+    let (handle, (done, answers)) = (writer.handle(), channel());
+    let work = |draft_id: &str, work: Work| {
+        let (draft_id, done) = (draft_id.to_owned(), done.clone());
+        let job = EngineJob { client: 0, draft_id, work, written: false, asked: Instant::now(), done };
+        handle.submit(Box::new(job)).map_err(|_| "the queue is full")?;
+        let is_right = answers.recv_timeout(PATIENCE)?.right;
+        is_right.then_some(()).ok_or_else(|| Box::<dyn std::error::Error>::from("the engine refused a job"))
+    };
+    let (mut count, began, spent) = (0_u32, Instant::now(), process::cpu_seconds("self"));
+    let mut draft_id = String::new();
+    while began.elapsed() < duration {
+        std::thread::sleep((Duration::from_secs(1) * count / per_second).saturating_sub(began.elapsed()));
+        if count.is_multiple_of(SEGMENTS as u32) {
+            draft_id = uuid::Uuid::new_v4().to_string();
+            work(&draft_id, Work::Create)?;
+        }
+        work(&draft_id, Work::Append { content: "x".repeat(200), key: count.to_string() })?;
+        count += 1;
+    }
+    let spent = process::cpu_seconds("self") - spent;
+    writer.stop();
+    Ok(spent * 1e6 / f64::from(count))
 }
 
 /// Appends `count` segments to a new draft of this user's in the database in `directory`, and says its id.

@@ -180,6 +180,8 @@ async function open(id) {
     }
   }
 
+  /** What each segment shows. */
+  const shown = [];
   let pass = {};
   const members = () => [draft.creator_id, ...draft.collaborators];
   const passing = () => {
@@ -237,9 +239,15 @@ async function open(id) {
     document.title = `${holds ? '● ' : ''}${draft.title} · ${holds ? t('ваша черга', 'your turn') : draft.ring_state.current_holder_id} · inkring`;
     turn.textContent = turnOf(draft);
     turn.classList.toggle('held', holds);
-    for (const segment of draft.segments.slice(text.children.length)) {
-      text.append(el('li', {}, el('p', {}, segment.content), el('p', { class: 'quiet small' }, segment.user_id, ' · ', say.written(segment.created_at))));
-    }
+    draft.segments.forEach(({ content: words, user_id: author, created_at: at }, order) => {
+      const says = `${author}\n${words}`;
+      if (shown[order] === says) return;
+      const item = el('li', {}, el('p', {}, words), el('p', { class: 'quiet small' }, author, ' · ', say.written(at)));
+      // What is there already has changed because a text was taken out, or its author has left for good.
+      if (order < shown.length) text.children[order].replaceWith(item);
+      else text.append(item);
+      shown[order] = says;
+    });
     const at = document.activeElement;
     const adds = draft.creator_id === me.name;
     place.replaceChildren(...[

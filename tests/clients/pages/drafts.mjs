@@ -74,6 +74,17 @@ export async function turns({ person, settled, eventually, equal, check }) {
   await eventually(() => alice.getByText('By then the fog had come.').isVisible(), 'the first one sees it');
   equal(await alice.getByRole('button', { name: 'Append' }).count(), 0, 'the ring was passed on');
   check(await bob.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'too wide for a phone');
+
+  // A text that is taken out goes from pages that are open.
+  const path = `/v1/collab/drafts/${alice.url().split('/').pop()}`;
+  const { data: { segments } } = await (await alice.request.get(path)).json();
+  const taken = await alice.request.post(`${path}/segments/${segments[1].segment_id}/redact`, {
+    headers: { 'X-User-Id': 'alice' }, data: { reason: 'a test', idempotency_key: 'redact' },
+  });
+  equal(taken.status(), 200, 'taken out');
+  await eventually(() => bob.getByText('[redacted]').isVisible(), 'the other sees that it is gone');
+  equal(await bob.getByText('<b>The lamp</b> went out.').count(), 0, 'and not what it was');
+  equal(await bob.getByRole('list', { name: 'Text' }).getByRole('listitem').count(), segments.length, 'as many segments as before');
 }
 
 /** Where names are not believed, a token opens the page, and its socket tells of changes. */
