@@ -118,6 +118,20 @@ fn the_readme_can_be_followed() {
     carry_out("README.md");
 }
 
+/// Words without tables and code, as somebody reads them aloud.
+#[test]
+fn the_readme_is_short_enough_to_be_read_aloud() {
+    let text = prose(&read("README.md"));
+    let lines = text.lines().filter(|line| !line.starts_with('|') && !line.starts_with("<!--"));
+    let words: usize = lines.map(|line| line.split_whitespace().count()).sum();
+    assert!(words <= 500, "{words} words: what is long belongs on a page of its own");
+}
+
+#[test]
+fn the_first_draft_can_be_followed() {
+    carry_out("docs/FIRST_DRAFT.md");
+}
+
 #[test]
 fn the_checklist_for_production_can_be_followed() {
     carry_out("docs/OPS_PROD_CHECKLIST.md");
@@ -242,7 +256,7 @@ fn bounds() -> Vec<[String; 3]> {
 #[test]
 fn every_setting_and_constant_that_is_named_exists() {
     // Names of the system, of the tests and of `inkring smoke`, and one that stands for others.
-    const OTHERS: [&str; 34] = [
+    const OTHERS: [&str; 35] = [
         "BASE_URL",
         "SMOKE_COLLAB_ID",
         "SMOKE_ORIGIN",
@@ -264,6 +278,7 @@ fn every_setting_and_constant_that_is_named_exists() {
         "INKRING_SOAK_SECONDS",
         "INKRING_TEST_SEED",
         "OPS_API",
+        "FIRST_DRAFT",
         "BEHAVIOUR_CHECKLIST",
         "BEHAVIOUR_METRICS",
         "OPS_PROD_CHECKLIST",
