@@ -76,14 +76,14 @@ fn main() -> io::Result<()> {
     for (name, bytes) in &files {
         (name, bytes).hash(&mut version);
         let packed = gzip(bytes)?;
-        let gzip = if packed.len() < bytes.len() { Some(packed) } else { None };
-        let plain = include(&out, name, bytes)?;
-        let gzip = match gzip {
-            Some(packed) => format!("Some({})", include(&out, &format!("{name}.gz"), &packed)?),
-            None => "None".to_owned(),
-        };
-        let content_type = content_type(name);
-        let line = format!("File {{ name: {name:?}, content_type: {content_type:?}, plain: {plain}, gzip: {gzip} }}");
+        // A picture is packed already.
+        let is_packed = packed.len() < bytes.len() / 10 * 9;
+        let held = if is_packed { &packed } else { bytes };
+        fs::write(out.join(name), held)?;
+        let (content_type, held) =
+            (content_type(name), format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}\"))"));
+        let line =
+            format!("File {{ name: {name:?}, content_type: {content_type:?}, held: {held}, is_packed: {is_packed} }}");
         writeln!(table, "    {line},").map_err(io::Error::other)?;
     }
     let text = format!(
@@ -95,12 +95,6 @@ fn main() -> io::Result<()> {
         files.len()
     );
     fs::write(out.join("assets.rs"), text)
-}
-
-/// Writes a file where the compiler finds it, and gives what includes it.
-fn include(out: &std::path::Path, name: &str, bytes: &[u8]) -> io::Result<String> {
-    fs::write(out.join(name), bytes)?;
-    Ok(format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}\"))"))
 }
 
 fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {

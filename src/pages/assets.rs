@@ -1,5 +1,9 @@
 //! What pages load: part of the program, compressed when it was built, under an address that changes with it.
 
+use std::borrow::Cow;
+use std::io::{self, Read as _};
+
+use flate2::read::GzDecoder;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, VARY};
 use http::{HeaderValue, StatusCode};
 
@@ -19,24 +23,42 @@ const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=31536000, 
 pub(super) struct File {
     name: &'static str,
     content_type: &'static str,
-    plain: &'static [u8],
-    /// Where that is smaller.
-    gzip: Option<&'static [u8]>,
+    held: &'static [u8],
+    /// Whether that is gzip.
+    is_packed: bool,
+}
+
+impl File {
+    /// As it was written.
+    ///
+    /// # Errors
+    /// None: what the build has packed is unpacked.
+    fn plain(&self) -> io::Result<Cow<'static, [u8]>> {
+        if !self.is_packed {
+            return Ok(self.held.into());
+        }
+        let mut plain = Vec::new();
+        GzDecoder::new(self.held).read_to_end(&mut plain)?;
+        Ok(plain.into())
+    }
 }
 
 /// Answers with a file.
 pub(super) fn answer(call: &Call<'_>) -> Result<Outcome, ApiError> {
     let file = FILES.iter().find(|file| file.name == call.param("name") && call.param("version") == VERSION);
     let file = file.ok_or_else(|| ApiError::new(Code::NotFound, "There is no such file; load the page anew"))?;
-    let gzip = file.gzip.filter(|_| call.headers.get("accept-encoding").is_some_and(takes_gzip));
+    let packed = file.is_packed && call.headers.get("accept-encoding").is_some_and(takes_gzip);
     let mut response = Response::empty(StatusCode::OK)
         .with(CACHE_CONTROL, CACHED)
         .with(VARY, HeaderValue::from_static("Accept-Encoding"));
-    if gzip.is_some() {
+    if packed {
         response = response.with(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response.content_type = file.content_type;
-    response.body = Body::Bytes(gzip.unwrap_or(file.plain).into());
+    // Hardly anybody takes no gzip: for them it is unpacked each time, and the program does not hold everything twice.
+    let plain =
+        || file.plain().map_err(|error| ApiError::internal(format!("{} cannot be unpacked: {error}", file.name)));
+    response.body = Body::Bytes(if packed { file.held.into() } else { plain()?.into() });
     Ok(Outcome::Now(response))
 }
 
@@ -60,15 +82,19 @@ mod tests {
         FILES.iter().find(|file| file.name == name).unwrap_or_else(|| panic!("there is no {name}"))
     }
 
-    fn text(name: &str) -> &'static str {
-        str::from_utf8(file(name).plain).unwrap()
+    fn text(name: &str) -> String {
+        text_of(file(name))
     }
 
-    fn imports(name: &str, found: &mut Vec<&'static str>) {
+    fn text_of(file: &File) -> String {
+        String::from_utf8(file.plain().unwrap().into_owned()).unwrap()
+    }
+
+    fn imports(name: &str, found: &mut Vec<String>) {
         for line in text(name).lines().filter(|line| line.contains(" from './")) {
             let imported = line.split("from './").nth(1).unwrap().split('\'').next().unwrap();
-            if !found.contains(&imported) {
-                found.push(imported);
+            if !found.iter().any(|known| known == imported) {
+                found.push(imported.to_owned());
                 imports(imported, found);
             }
         }
@@ -96,10 +122,11 @@ mod tests {
     #[test]
     fn a_page_is_light_and_needs_at_most_three_scripts_before_it_shows() {
         for page in PAGES {
-            let mut scripts = vec![page.script];
+            let mut scripts = vec![page.script.to_owned()];
             imports(page.script, &mut scripts);
             assert!(scripts.len() <= 3, "{}: {scripts:?}", page.path);
-            let bytes: usize = scripts.iter().chain(&["app.css"]).map(|name| file(name).gzip.unwrap().len()).sum();
+            let bytes: usize =
+                scripts.iter().map(String::as_str).chain(["app.css"]).map(|name| file(name).held.len()).sum();
             assert!(bytes + FRAME_BYTES <= PAGE_MAX_BYTES, "{} weighs {bytes} bytes", page.path);
         }
     }
@@ -109,7 +136,7 @@ mod tests {
         let forbidden =
             ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "cssText"];
         for file in FILES.iter().filter(|file| file.name.ends_with(".js")) {
-            let text = str::from_utf8(file.plain).unwrap();
+            let text = text_of(file);
             let found: Vec<_> = forbidden.iter().filter(|word| text.contains(**word)).collect();
             assert!(found.is_empty(), "{} has {found:?}", file.name);
             // The name space of drawings is a name and no place.

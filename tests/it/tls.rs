@@ -87,7 +87,11 @@ fn metrics_count_handshakes_by_their_outcome_and_have_the_end_of_the_certificate
     let mut silent = TcpStream::connect(server.address).unwrap();
     silent.write_all(b"no handshake at all\r\n\r\n").unwrap();
     while silent.read(&mut [0; 64]).is_ok_and(|count| count > 0) {}
-    let answer = ask(connect(server.address), "/metrics");
+    let mut client = Client::connect(tunnel(server.address));
+    client.get("/healthz", None).expect(200);
+    // Over the same connection, so that its handshake is over for certain.
+    let scrape = client.get("/metrics", None);
+    let answer = scrape.text();
     for line in [
         "inkring_tls_handshakes_total{outcome=\"failed\"} 1",
         "inkring_tls_handshakes_total{outcome=\"done\"} 1",
