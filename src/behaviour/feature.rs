@@ -140,6 +140,7 @@ impl Running for Behaviour {
     fn card(&self) -> Option<(&'static str, Value)> {
         let mut card = routes::report(&self.served.state);
         card["page"] = operator::SHOWN.into();
+        card["says"] = said(&self.served.state).into();
         Some(("behaviour", card))
     }
 
@@ -156,4 +157,15 @@ impl Running for Behaviour {
             sink.stop();
         }
     }
+}
+
+/// How events fare, in one line for the dashboard.
+fn said(state: &State) -> String {
+    let written =
+        state.trouble().map_or_else(|| "written".to_owned(), |trouble| format!("cannot be written: {trouble}"));
+    let ((size, capacity), files) = (state.ring_size(), &state.counters.files);
+    format!(
+        "{written}; the last {size} of at most {capacity} in memory; {} rotated since the start",
+        files.rotated.get()
+    )
 }

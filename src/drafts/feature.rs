@@ -97,7 +97,11 @@ impl Running for Drafts {
     }
 
     fn card(&self) -> Option<(&'static str, Value)> {
-        Some(("drafts", json!({ "watched": self.shared.watching.drafts(), "page": oversight::SHOWN })))
+        let watched = self.shared.watching.drafts();
+        Some((
+            "drafts",
+            json!({ "watched": watched, "says": format!("{watched} watched now"), "page": oversight::SHOWN }),
+        ))
     }
 
     fn erased(&self, user: &str, gone: &[Topic]) {

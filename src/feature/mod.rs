@@ -263,7 +263,8 @@ pub trait Running: Send + Sync {
         None
     }
 
-    /// What the status of the private plane says of it, under a name of its own.
+    /// What the status of the private plane says of it, under a name of its own. Of its members, `page` is where the plane shows more, and
+    /// `says` is a line for people.
     fn card(&self) -> Option<(&'static str, Value)> {
         None
     }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::page::DASHBOARD;
 use super::recent::Recent;
-use super::status::Shown;
+use super::status::{Shown, ready};
 use crate::audit::read::Wanted;
 use crate::audit::store::newest;
 use crate::feature::{Serving, ShardParts};
@@ -81,8 +81,13 @@ fn status(operator: &Operator, call: &Call<'_>) -> Result<Outcome, ApiError> {
 }
 
 fn metrics(operator: &Operator, call: &Call<'_>) -> Result<Outcome, ApiError> {
-    let metrics = operator.shown.metrics.clone();
-    operator.parts.block(call, move || Ok(metrics.encode()), |text| Ok(metrics_page(text)))
+    let (metrics, serving) = (operator.shown.metrics.clone(), Arc::clone(&operator.serving));
+    let encode = move || {
+        // Nobody else may ask whether it is ready, and what is scraped shall be so now.
+        ready(&serving);
+        Ok(metrics.encode())
+    };
+    operator.parts.block(call, encode, |text| Ok(metrics_page(text)))
 }
 
 fn recent(operator: &Operator, call: &Call<'_>) -> Result<Outcome, ApiError> {

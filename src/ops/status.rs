@@ -94,8 +94,8 @@ impl Shown {
     }
 }
 
-/// What `/readyz` says: of a shard, the writer and the disk.
-fn ready(serving: &Serving) -> ReadyStatus {
+/// What `/readyz` says: of a shard, the writer and the disk. It is counted as what metrics have of it.
+pub(super) fn ready(serving: &Serving) -> ReadyStatus {
     let reason = match serving.client.ask(0, &Ask::get("/readyz"), READY_PATIENCE) {
         Ok(answer) if answer.status == 200 => return ReadyStatus { ok: true, reasons: Vec::new() },
         Ok(answer) => {
@@ -162,7 +162,7 @@ pub(super) struct Status {
 
 /// Whether the server is ready.
 #[derive(Debug, Serialize)]
-struct ReadyStatus {
+pub(super) struct ReadyStatus {
     /// Whether it is.
     ok: bool,
     /// Why not, in sentences; empty when it is.

@@ -58,7 +58,7 @@ pub(super) fn answer(call: &Call<'_>) -> Result<Outcome, ApiError> {
     // Hardly anybody takes no gzip: for them it is unpacked each time, and the program does not hold everything twice.
     let plain =
         || file.plain().map_err(|error| ApiError::internal(format!("{} cannot be unpacked: {error}", file.name)));
-    response.body = Body::Bytes(if packed { file.held.into() } else { plain()?.into() });
+    response.body = Body::Bytes(if packed { file.held.into() } else { plain()? });
     Ok(Outcome::Now(response))
 }
 

@@ -32,6 +32,12 @@ fn the_dashboard_shows_what_is_and_runs_nothing_of_others() {
     page.wait_until("document.getElementById('t-requests').innerText.includes('under way')");
     page.wait_until("document.querySelector('#t-requests dd').innerText.startsWith('0')");
     assert!(page.text_of("#server-facts").contains(&operated.server.address.to_string()));
+    // Features say in a line how they are.
+    let server_facts = page.text_of("#server-facts");
+    assert!(
+        server_facts.contains("written; the last 0 of at most 500 in memory; 0 rotated since the start"),
+        "{server_facts}"
+    );
     // Features that have a page are led to.
     let pages = page.value("[...document.querySelectorAll('#pages a')].map((link) => link.getAttribute('href'))");
     assert_eq!(pages, json!(["/dashboard/drafts", "/behaviour"]));

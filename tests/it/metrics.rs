@@ -629,6 +629,21 @@ fn readiness_is_counted_as_it_is_answered() {
 }
 
 #[test]
+fn a_scrape_of_the_private_plane_asks_first_whether_it_is_ready() {
+    let operated = Operated::with(&[]);
+    let is_ready = |figure: &str| {
+        let scrape = operated.get("/metrics");
+        scrape.text().lines().any(|line| line == format!("inkring_ready {figure}"))
+    };
+    assert!(is_ready("1"));
+    let database = rusqlite::Connection::open(operated.server.database()).unwrap();
+    database.execute_batch("ALTER TABLE ring_passes RENAME TO elsewhere").unwrap();
+    assert!(is_ready("0"), "though nobody else has asked");
+    database.execute_batch("ALTER TABLE elsewhere RENAME TO ring_passes").unwrap();
+    assert!(is_ready("1"));
+}
+
+#[test]
 fn rows_of_the_audit_log_are_counted_when_they_are_on_disk() {
     let server = Server::with(&[PUBLIC, ("AUDIT_ENABLED", "true"), ("HOUSEKEEPING_SECONDS", "86400")]);
     let draft = server.create_draft("alice");
