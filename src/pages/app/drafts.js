@@ -55,7 +55,7 @@ function introduce(then, wrong) {
       said.textContent = problem.status === 401
         ? given.token
           ? t('Сервер не приймає цього токена.', 'The server does not take this token.')
-          : t('Сервер не вірить самому імені: потрібен токен.', 'The server does not believe a mere name: it takes a token.')
+          : t('Самого імені тут не досить: потрібен токен.', 'A name is not enough here: a token is needed.')
         : problem.message;
       if (problem.status === 401 && !given.token) more.open = true;
       return;
@@ -63,12 +63,18 @@ function introduce(then, wrong) {
     kept.value = me;
     then();
   } },
-  el('div', { class: 'field' }, el('label', { for: 'who' }, t('Ваше ім’я', 'Your name')), name));
+  el('div', { class: 'field', id: 'names' }, el('label', { for: 'who' }, t('Ваше ім’я', 'Your name')), name));
   const more = el('details', {}, el('summary', {}, t('У мене є токен', 'I have a token')),
     el('div', { class: 'field' }, el('label', { for: 'token' }, t('Токен', 'Token')), token,
       el('p', { class: 'hint small' }, t('Його дає той, хто веде сервер. Він лишається в цьому браузері.', 'Whoever runs the server gives you one. It stays in this browser.'))));
-  node.append(more, said, el('div', { class: 'row' }, el('button', { class: 'main', type: 'submit' }, t('Далі', 'Go on'))));
+  node.append(more, said, el('div', { class: 'row' }, el('button', { class: 'main', type: 'submit' }, t('Далі', 'Continue'))));
   show(el('section', { class: 'card' }, el('h2', {}, t('Хто ви?', 'Who are you?')), node));
+  // Where no name is believed, none is asked for.
+  ask('GET', DRAFTS, { quiet: true, headers: { 'X-User-Id': 'anybody' } }).catch((problem) => {
+    if (problem.status !== 401) return;
+    node.querySelector('#names').hidden = true;
+    more.open = true;
+  });
 }
 
 const identity = () => (me.name

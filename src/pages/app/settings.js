@@ -39,7 +39,7 @@ async function signInPage() {
       return passwordForm();
     }
     const said = answer.required ? t('Ви вже ввійшли.', 'You are signed in already.') : t('Цей дім без пароля: входити не потрібно.', 'This household has no password: there is no need to sign in.');
-    return empty(said, el('a', { class: 'button main', href: onward() }, t('Далі', 'Go on')));
+    return empty(said, el('a', { class: 'button main', href: onward() }, t('Далі', 'Continue')));
   });
   document.getElementById('password')?.focus();
 }
