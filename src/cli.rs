@@ -105,9 +105,12 @@ enum Tool {
     /// Print everything that is bounded, as in docs/BOUNDS.md
     #[command(hide = true)]
     Bounds,
-    /// Print the tables of what is served, as in docs/PROTOCOL.md and docs/OPS_API.md
+    /// Print what is served: docs/PATHS.md, or the table of docs/OPS_API.md
     #[command(hide = true)]
-    Routes,
+    Routes {
+        /// Where
+        plane: Plane,
+    },
     /// Print the codes of errors, as in docs/ERRORS.md
     #[command(hide = true)]
     Errors,
@@ -119,6 +122,14 @@ enum DocsForm {
     Env,
     /// A page of Markdown
     Markdown,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Plane {
+    /// To clients
+    Public,
+    /// To the operator
+    Private,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -215,11 +226,8 @@ impl Tool {
                 let above = [config::bounds::BOUNDS, server::bounds::BOUNDS, bounds::BOUNDS];
                 print(&config::docs::bounds(&features::bounds(&above)))
             }
-            Self::Routes => {
-                let (public, private) =
-                    (gate::table(&features::routes()), gate::operator_table(&features::operator_routes()));
-                print(&format!("{public}\n{private}"))
-            }
+            Self::Routes { plane: Plane::Public } => print(&gate::paths(&features::paths())),
+            Self::Routes { plane: Plane::Private } => print(&gate::operator_table(&features::operator_routes())),
             Self::Errors => print(&gate::code::markdown(&features::codes())),
         }
     }

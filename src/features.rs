@@ -77,6 +77,15 @@ pub fn routes() -> Vec<Route> {
     FEATURES.iter().rev().flat_map(|feature| feature.routes).copied().flatten().copied().collect()
 }
 
+/// The same by feature: first what clients come for, and last what only asks how the server is.
+pub(crate) fn paths() -> Vec<(&'static str, Vec<Route>)> {
+    let main = FEATURES.iter().position(|feature| feature.name == drafts::FEATURE.name).unwrap_or_default();
+    let (before, from) = FEATURES.split_at(main);
+    let routes = |feature: &&Feature| -> Vec<Route> { feature.routes.iter().copied().flatten().copied().collect() };
+    let parts = from.iter().chain(before).map(|feature| (feature.name, routes(feature)));
+    parts.filter(|(_, routes)| !routes.is_empty()).collect()
+}
+
 /// What is served to the operator.
 #[must_use]
 pub fn operator_routes() -> Vec<Route> {

@@ -75,6 +75,6 @@ pub use policy::{NewPolicy, Policies, Policy, PolicyError};
 pub(crate) use reply::park;
 pub use reply::{Parked, Reply, Times, Waiting};
 pub use revoked::{Revoked, RevokedHere};
-pub use routes::{Access, Handler, Kind, PACE, Reads, Route, Routes, operator_table, table};
+pub use routes::{Access, Handler, Kind, PACE, Reads, Route, Routes, operator_table, paths};
 pub use service::{Gate, Guard};
 pub use traffic::{Answered, STATUS_CLASSES, Traffic};

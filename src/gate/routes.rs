@@ -243,9 +243,22 @@ impl Route {
     }
 }
 
-/// The table of these routes, as in `docs/PROTOCOL.md`.
+/// What `docs/PATHS.md` says before its tables.
+const INTRODUCTION: &str = include_str!("paths.md");
+
+/// The text of `docs/PATHS.md`: the routes of each of these parts, below its name.
 #[must_use]
-pub fn table(routes: &[Route]) -> String {
+pub fn paths(parts: &[(&str, Vec<Route>)]) -> String {
+    let mut text = String::from(INTRODUCTION);
+    for (name, routes) in parts {
+        let (first, rest) = name.split_at(name.len().min(1));
+        let _ = write!(text, "\n## {}{rest}\n\n{}", first.to_ascii_uppercase(), table(routes));
+    }
+    text
+}
+
+/// The table of these routes.
+fn table(routes: &[Route]) -> String {
     let mut text = String::from("| request | what it does | who may | body | counted as |\n|---|---|---|---|---|\n");
     for Route { method, template, does, access, reads, body_bytes, rate, kind, .. } in routes {
         let who = match access {

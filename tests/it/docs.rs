@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use inkring::config::knobs::KNOBS;
+use inkring::features;
 use serde_json::Value;
 
 use crate::repository::{files, read, root};
@@ -194,11 +195,20 @@ fn every_json_block_parses() {
 #[test]
 fn the_tables_of_routes_are_what_the_program_prints() {
     let directory = tempfile::tempdir().unwrap();
-    let printed = String::from_utf8(inkring(directory.path()).arg("routes").output().unwrap().stdout).unwrap();
-    let (public, private) = printed.split_once("\n\n").unwrap();
-    for (path, table) in [("docs/PROTOCOL.md", public), ("docs/OPS_API.md", private.trim_end())] {
-        assert!(read(path).contains(&format!("\n\n{table}\n\n")), "{path} is out of date: inkring routes\n{table}");
-    }
+    let printed = |plane: &str| {
+        String::from_utf8(inkring(directory.path()).args(["routes", plane]).output().unwrap().stdout).unwrap()
+    };
+    let public = printed("public");
+    assert!(public == read("docs/PATHS.md"), "out of date: inkring routes public > docs/PATHS.md");
+    assert_eq!(public.lines().filter(|line| line.starts_with("| `")).count(), features::routes().len());
+    let heading = public.lines().find(|line| line.starts_with("## "));
+    assert_eq!(heading, Some("## Drafts"), "what one comes for stands first");
+    let private = printed("private");
+    let table = private.trim_end();
+    assert!(
+        read("docs/OPS_API.md").contains(&format!("\n\n{table}\n\n")),
+        "docs/OPS_API.md is out of date: inkring routes private\n{table}"
+    );
 }
 
 #[test]
