@@ -22,6 +22,7 @@ pub(crate) static EVENTS_KEPT: Knob =
         );
 
 pub(crate) static PUBLIC_READ: Knob = flag(&ACCESS, "DRAFTS_PUBLIC_READ", "true")
+    .for_production()
     .in_status("drafts_public_read")
     .refusing()
     .after(&gate::options::ORIGINS)

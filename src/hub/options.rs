@@ -38,7 +38,7 @@ pub(crate) static MESSAGES_PER_SECOND: Knob =
         .meaning("How many messages and pings a socket may send within a second, when the limits are on.");
 
 pub(crate) static ORIGINS: Knob =
-    Knob::new(&SOCKETS, "WS_ALLOWED_ORIGINS", Kind::Origins, "*").refusing().reloading().meaning(
+    Knob::new(&SOCKETS, "WS_ALLOWED_ORIGINS", Kind::Origins, "*").for_production().refusing().reloading().meaning(
         "The web origins whose pages may open sockets, when the limits are on. * or nothing allows any, and clients \
          that send no Origin; with a list these are refused. Must be a list in strict production.",
     );

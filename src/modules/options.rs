@@ -31,7 +31,7 @@ pub(crate) static PER_HOUR: Knob =
         .at_bound("429 `rate_limit_exceeded`", "the_hour_has_a_limit_of_its_own")
         .meaning("How many within any hour.");
 
-pub(crate) static PASSWORD: Knob = secret(&MODULES, "HOUSEHOLD_PASSWORD").refusing().reloading().needed_with(&ENABLED).meaning(
+pub(crate) static PASSWORD: Knob = secret(&MODULES, "HOUSEHOLD_PASSWORD").for_production().refusing().reloading().needed_with(&ENABLED).meaning(
     "What the modules ask for: it is given at POST /api/session, which opens a session. In production nobody uses them while \
      there is none; elsewhere everybody may who reaches the server. Another one ends no session.",
 );

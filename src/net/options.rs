@@ -11,7 +11,7 @@ pub(crate) static LISTEN: Knob = Knob::new(&SERVER, "LISTEN_ADDR", Kind::Endpoin
      stop. A listening socket that systemd hands over counts instead of all of them.",
 );
 
-pub(crate) static TLS_CERTIFICATE: Knob = text(&SERVER, "TLS_CERT_FILE").refusing().meaning(
+pub(crate) static TLS_CERTIFICATE: Knob = text(&SERVER, "TLS_CERT_FILE").for_production().refusing().meaning(
     "A file with a certificate in PEM, and behind it those that lead to its authority (fullchain.pem). With it and its key, \
      the addresses of LISTEN_ADDR and ROOMS_ADDR speak TLS 1.2 and 1.3, and Unix sockets what they always spoke. The files are \
      looked at every HOUSEKEEPING_SECONDS and at a reload: a new pair is shown from then on, and one that is not good is told to the \
@@ -19,6 +19,7 @@ pub(crate) static TLS_CERTIFICATE: Knob = text(&SERVER, "TLS_CERT_FILE").refusin
 );
 
 pub(crate) static TLS_KEY: Knob = text(&SERVER, "TLS_KEY_FILE")
+    .for_production()
     .refusing()
     .private()
     .meaning("The file with the private key of TLS_CERT_FILE in PEM, which only the user of the server may read.");

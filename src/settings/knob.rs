@@ -28,6 +28,17 @@ pub static OPERATIONS: Section = Section::of_platform("Operations");
 const PLATFORM: [&Section; 10] =
     [&GENERAL, &SERVER, &STORAGE, &LOGS, &ACCESS, &CONNECTIONS, &RATES, &SOCKETS, &AUDIT, &OPERATIONS];
 
+/// In which list a knob is shown, in the order of the lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Prominence {
+    /// The few that a person needs who sets up a server.
+    First,
+    /// Those to think of when other people are to use it.
+    Production,
+    /// All the others.
+    Later,
+}
+
 /// What a knob's text must look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -89,8 +100,8 @@ pub struct Knob {
     pub default: &'static str,
     /// The default with `ENV=production`, where it is another one.
     pub in_production: Option<&'static str>,
-    /// Whether it is one of the few that a person needs who sets up a server. They are listed before all others.
-    pub first: bool,
+    /// In which of the lists it stands.
+    pub prominence: Prominence,
     /// The setting of which this is another name, with rules of its own, which the meaning of that one tells. It is listed
     /// with that one, and not by itself.
     pub alias_of: Option<&'static Self>,
@@ -148,7 +159,7 @@ impl Knob {
             kind,
             default,
             in_production: None,
-            first: false,
+            prominence: Prominence::Later,
             alias_of: None,
             required: false,
             guards_against: None,
@@ -233,7 +244,13 @@ impl Knob {
     /// One of the few that a person needs who sets up a server.
     #[must_use]
     pub const fn first(self) -> Self {
-        Self { first: true, ..self }
+        Self { prominence: Prominence::First, ..self }
+    }
+
+    /// One that is thought of when other people are to use the server.
+    #[must_use]
+    pub const fn for_production(self) -> Self {
+        Self { prominence: Prominence::Production, ..self }
     }
 
     /// Another name of a setting, with rules of its own.

@@ -17,8 +17,8 @@ use std::time::Duration;
 pub use bound::BoundRow;
 pub use endpoint::Endpoint;
 pub use knob::{
-    ACCESS, AUDIT, CONNECTIONS, GENERAL, Kind, Knob, LOGS, OPERATIONS, OnBad, RATES, SERVER, SOCKETS, STORAGE, flag,
-    in_order, int, secret, text,
+    ACCESS, AUDIT, CONNECTIONS, GENERAL, Kind, Knob, LOGS, OPERATIONS, OnBad, Prominence, RATES, SERVER, SOCKETS,
+    STORAGE, flag, in_order, int, secret, text,
 };
 pub use network::{Network, NotANetwork};
 pub use section::{Listed, Section, in_sections};
@@ -34,7 +34,7 @@ pub(crate) static ENVIRONMENT: Knob =
          about settings that are only safe in development.",
     );
 
-pub(crate) static STRICT: Knob = flag(&GENERAL, "CONFIG_STRICT", "false").refusing().meaning(
+pub(crate) static STRICT: Knob = flag(&GENERAL, "CONFIG_STRICT", "false").for_production().refusing().meaning(
     "Refuse to start on any bad value, unknown name in the settings file or missing required setting, instead of \
      warning and carrying on.",
 );

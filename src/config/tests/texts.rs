@@ -68,7 +68,7 @@ fn another_name_is_shown_where_it_was_given_and_told_with_its_setting() {
 }
 
 #[test]
-fn ten_settings_come_first() {
+fn ten_settings_come_first_and_then_those_for_production() {
     const TEN: [&str; 10] = [
         "ENV",
         "LISTEN_ADDR",
@@ -81,18 +81,34 @@ fn ten_settings_come_first() {
         "OPS_TOKEN",
         "BACKUP_DIR",
     ];
+    const PRODUCTION: [&str; 9] = [
+        "CONFIG_STRICT",
+        "TLS_CERT_FILE",
+        "TLS_KEY_FILE",
+        "DRAFTS_PUBLIC_READ",
+        "AUTH_TRUST_USER_HEADER",
+        "JWT_PUBLIC_KEY_FILE",
+        "JWT_JWKS_FILE",
+        "WS_ALLOWED_ORIGINS",
+        "HOUSEHOLD_PASSWORD",
+    ];
     let example = docs::env_example(&KNOBS);
-    let (first, others) = example.split_once("# === You will not need these\n").unwrap();
+    let (first, rest) = example.split_once("# === For production\n").unwrap();
+    let (production, others) = rest.split_once("# === You will not need these\n").unwrap();
     let names = |text: &str| -> Vec<String> {
         let lines = text.lines().filter_map(|line| line.strip_prefix('#')?.split_once('='));
         lines.map(|(name, _)| name.to_owned()).filter(|name| !name.starts_with(' ')).collect()
     };
     assert_eq!(names(first), TEN);
-    assert_eq!(names(others).len(), listed().count() - TEN.len());
+    assert_eq!(names(production), PRODUCTION);
+    assert_eq!(names(others).len(), listed().count() - TEN.len() - PRODUCTION.len());
     let page = docs::markdown(&KNOBS);
-    let (first, _) = page.split_once("\n## Where values come from\n").unwrap();
-    let rows: Vec<&str> = first.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
-    assert_eq!(rows, TEN);
+    let (first, rest) = page.split_once("\n## For production\n").unwrap();
+    let (production, _) = rest.split_once("\n## Where values come from\n").unwrap();
+    let rows = |text: &str| -> Vec<String> {
+        text.lines().filter_map(|line| Some(line.strip_prefix("| `")?.split('`').next()?.to_owned())).collect()
+    };
+    assert_eq!((rows(first), rows(production)), (TEN.map(str::to_owned).into(), PRODUCTION.map(str::to_owned).into()));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::clock::DAY;
 use crate::settings::{ACCESS, Knob, Settings, flag, int, open_to_others, secret, text};
 
 pub(crate) static TRUST_HEADER: Knob = flag(&ACCESS, "AUTH_TRUST_USER_HEADER", "true")
+    .for_production()
     .in_status("trust_user_header")
     .in_production("false")
     .refusing()
@@ -25,12 +26,12 @@ pub(crate) static SECRET: Knob =
          openssl rand -hex 32 makes them; others are warned about, and refused in strict mode. Without this and the two settings that follow, tokens are not looked at.",
     );
 
-pub(crate) static PUBLIC_KEY_FILE: Knob = text(&ACCESS, "JWT_PUBLIC_KEY_FILE").refusing().reloading().meaning(
+pub(crate) static PUBLIC_KEY_FILE: Knob = text(&ACCESS, "JWT_PUBLIC_KEY_FILE").for_production().refusing().reloading().meaning(
     "Instead of JWT_SECRET: a file with the public key (PEM) of the issuer of the tokens. An RSA key of 2048 to 4096 \
      bits takes RS256, a P-256 key ES256, an Ed25519 key EdDSA, and each nothing else.",
 );
 
-pub(crate) static JWKS_FILE: Knob = text(&ACCESS, "JWT_JWKS_FILE").refusing().reloading().meaning(
+pub(crate) static JWKS_FILE: Knob = text(&ACCESS, "JWT_JWKS_FILE").for_production().refusing().reloading().meaning(
     "Instead of JWT_SECRET: a file with several keys (a JWK set) of the kinds RSA, P-256, Ed25519 and oct, which \
      takes HS256. A token names its key by kid; without one it is taken only if there is a single key.",
 );
