@@ -209,7 +209,8 @@ fn alerts_ask_for_metrics_that_there_are_and_lead_to_the_runbook() {
         assert!(asked == of_job && named == of_job, "{name} asks for any job: {expr}");
         assert!(!expr.contains("sum by (instance"), "{name} takes two jobs for one: {expr}");
         assert!(summary.len() > 20, "{name}: {summary}");
-        assert_eq!(*runbook, format!("docs/OPERATIONS.md#{}", kebab(name)));
+        // Where the package puts the page (`packaging.rs` sees it there).
+        assert_eq!(*runbook, format!("file:///usr/share/doc/inkring/docs/OPERATIONS.md#{}", kebab(name)));
     }
 }
 
