@@ -1,6 +1,7 @@
 //! docs/deploy/nginx.conf and docs/deploy/Caddyfile, run as they are but for addresses, certificates and the names of
 //! hosts: requests, sockets, who the client is, and how much one of them may hold.
 
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -13,7 +14,7 @@ use crate::repository::read;
 use crate::support::process::Process;
 use crate::support::socket::{Frame, PING, Socket, path};
 use crate::support::yjs::{Peer, typed};
-use crate::support::{Answer, Client, PATIENCE, Server, needs, wait_for};
+use crate::support::{Answer, Client, PATIENCE, Server, inkring, needs, wait_for};
 
 const DRAFTS: &str = "/v1/collab/drafts";
 const SECRET: &str = "5f0b8e27c1d94a63b7e2f1a09c84d653";
@@ -255,6 +256,89 @@ fn both_pass_on_to_a_unix_socket_and_are_believed_there() {
         socket.close();
         assert!(!proxied.server.log().contains("proxy.header_not_trusted"), "{name}");
     }
+}
+
+/// A body that may be refused before it is sent.
+fn sent(proxied: &Proxied, path: &str, headers: &str, body: &[u8]) -> Answer {
+    let mut client = proxied.connect(CLIENTS[0]);
+    let mut sending = client.stream.try_clone().unwrap();
+    let head = format!("POST {path} HTTP/1.1\r\nHost: t\r\n{headers}\r\n");
+    std::thread::scope(|scope| {
+        scope.spawn(move || sending.write_all(&[head.as_bytes(), body].concat()));
+        client.answer()
+    })
+}
+
+fn with_length(proxied: &Proxied, path: &str, body: &[u8]) -> Answer {
+    sent(proxied, path, &format!("Content-Length: {}\r\n", body.len()), body)
+}
+
+/// Files and records come through, as large as the server takes them; what is larger it refuses itself.
+fn assert_takes_uploads(name: &str) {
+    const UPLOAD: &str = "/api/v1/gallery/upload";
+    const MOST: usize = 1_000_000;
+    let settings = [("GALLERY_MAX_BYTES", "1000000"), ("BODY_TIMEOUT_SECONDS", "10")];
+    let Some(proxied) = Proxied::by(name, &settings) else { return };
+    let photo: Vec<u8> = (0..400_000_u32).map(|byte| (byte % 251) as u8).collect();
+    let item = with_length(&proxied, &format!("{UPLOAD}?name=a.bin"), &photo).expect(200);
+    assert_eq!(item["file_size"], json!(photo.len()));
+    let address = item["url"].as_str().unwrap();
+    assert!(proxied.connect(CLIENTS[0]).get(address, None).body == photo, "{name}: not what was sent");
+    let head = "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"b.bin\"\r\n\r\n";
+    let form = [head.as_bytes(), &photo[1..], b"\r\n--B--\r\n"].concat();
+    let headers = format!("Content-Type: multipart/form-data; boundary=B\r\nContent-Length: {}\r\n", form.len());
+    sent(&proxied, &format!("{UPLOAD}/"), &headers, &form).expect(200);
+    let chunks = [format!("{:x}\r\n", photo.len()).as_bytes(), &photo, b"\r\n0\r\n\r\n"].concat();
+    sent(&proxied, &format!("{UPLOAD}?name=c.bin"), "Transfer-Encoding: chunked\r\n", &chunks).expect(200);
+
+    // A little beyond what it takes; how far beyond, the file says.
+    for bytes in [MOST + 1, MOST + 500_000] {
+        let (code, message) = with_length(&proxied, UPLOAD, &vec![7; bytes]).expect_error(413);
+        assert_eq!(
+            (code.as_str(), message.contains("1000000 bytes")),
+            ("payload_too_large", true),
+            "{name}: {message}"
+        );
+    }
+
+    let filler = "X-FILLER:a line of a calendar\r\n".repeat(13_000);
+    let calendar = format!(
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//A//B//EN\r\n{filler}BEGIN:VEVENT\r\nUID:a@example.org\r\n\
+         SUMMARY:A\r\nDTSTART;VALUE=DATE:20260801\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    );
+    assert_eq!(with_length(&proxied, "/api/v1/calendar/import", calendar.as_bytes()).expect(200)["made"], 1);
+    let mut lines = proxied.connect(CLIENTS[0]).get("/api/v1/export", None).body;
+    lines.resize(400_000, b'\n');
+    assert_eq!(with_length(&proxied, "/api/v1/import", &lines).expect(200)["refused"], 0);
+
+    // Whatever takes more than other requests may have, now and later, is named in the file.
+    let routes = inkring(proxied.server.directory.path()).arg("routes").output().unwrap().stdout;
+    let routes = String::from_utf8(routes).unwrap();
+    let mut taking_more = 0;
+    for line in routes.lines().filter_map(|line| line.strip_prefix("| `")) {
+        let Some((route, rest)) = line.split_once('`') else { continue };
+        let most = rest.split_once("at most ").and_then(|(_, most)| most.split_once(" bytes |"));
+        let Some(most) = most.and_then(|(most, _)| most.parse::<usize>().ok()) else { continue };
+        if most <= 128_000 {
+            continue;
+        }
+        taking_more += 1;
+        let path = route.split_once(' ').unwrap().1.replace("{*room}", "r/update");
+        // As a POST it is refused or taken by the server, and not by what is in front of it.
+        let answer = with_length(&proxied, &path, &[b'\n'; 200_000]);
+        assert!(answer.header("x-request-id").is_some(), "{name} refuses {route}: {}", answer.text());
+    }
+    assert!(taking_more >= 4, "{routes}");
+}
+
+#[test]
+fn nginx_as_it_is_shipped_hands_on_what_the_server_takes_in_as_it_comes() {
+    assert_takes_uploads("nginx");
+}
+
+#[test]
+fn caddy_as_it_is_shipped_hands_on_what_the_server_takes_in_as_it_comes() {
+    assert_takes_uploads("caddy");
 }
 
 /// So many sockets of one client are served, one more is not, and another client notices nothing (finding 7).
