@@ -138,15 +138,30 @@ impl AuditRow {
         let _ = write!(out, ",{},{}\r\n", self.prev_hash, self.hash);
     }
 
+    /// What the row is about, by its action: all of them share one column.
+    fn what_subject(&self) -> &'static str {
+        let family = self.action.as_deref().and_then(|action| action.split('.').next()).unwrap_or_default();
+        let is_of_one_token = self.metadata.as_deref().is_some_and(|metadata| metadata.starts_with("{\"jti\":"));
+        match family {
+            "collab" => "draft",
+            "room" => "room",
+            "record" => "record",
+            "token" if is_of_one_token => "jti",
+            "token" | "user" => "user",
+            _ => "subject",
+        }
+    }
+
     /// Appends a line for a terminal: what clients chose is quoted and escaped.
     pub fn line(&self, out: &mut String) {
         let _ = writeln!(
             out,
-            "{} {} {} {} draft={} ip={} request={} {}",
+            "{} {} {} {} {}={} ip={} request={} {}",
             self.id,
             self.ts.offset_style(),
             text(&self.user_id),
             text(&self.action),
+            self.what_subject(),
             text(&self.subject),
             text(&self.ip),
             text(&self.request_id),
@@ -223,6 +238,24 @@ mod tests {
             text_of(&row, AuditRow::line),
             "7 2025-12-23T10:00:00+00:00 alice collab.pass_ring draft=- ip=::1 request=r {\"b\":1,\"a\":\"x, \\\"y\\\"\"}\n"
         );
+    }
+
+    #[test]
+    fn a_line_says_what_its_row_is_about() {
+        for (action, metadata, label) in [
+            ("collab.delete_draft", "{}", "draft"),
+            ("room.deleted", "{\"room\":\"s\"}", "room"),
+            ("record.created", "{}", "record"),
+            ("token.revoked", "{\"jti\":\"s\"}", "jti"),
+            ("token.revoked", "{\"user_id\":\"s\",\"before\":\"\"}", "user"),
+            ("user.erased", "{}", "user"),
+            ("session.opened", "{}", "subject"),
+        ] {
+            let row =
+                AuditRow { action: Some(action.into()), subject: Some("s".into()), ..row("alice", Some(metadata)) };
+            let line = text_of(&row, AuditRow::line);
+            assert!(line.contains(&format!(" {action} {label}=s ip=")), "{line}");
+        }
     }
 
     #[test]

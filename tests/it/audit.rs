@@ -604,7 +604,7 @@ fn a_time_in_which_nothing_was_recorded_has_both_its_ends_in_the_chain() {
     assert!(gaps[1].starts_with("only 0.5 of the changes recorded from row 6 of 20"), "{out}");
     assert!(gaps[2].starts_with("nothing recorded since row "), "{out}");
     let (_, tail, _) = verb(&server, &["tail", "-n", "1"]);
-    assert!(tail.contains(" - audit.stopped draft=- ip=- request=- -"), "{tail}");
+    assert!(tail.contains(" - audit.stopped subject=- ip=- request=- -"), "{tail}");
     let (_, export, _) = verb(&server, &["export"]);
     assert!(
         export.contains(&format!("\"metadata\":{{\"sample_rate\":1.0,\"off_since\":\"{off_since}\"}}")),
