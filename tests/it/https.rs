@@ -65,10 +65,17 @@ fn a_certificate_that_is_not_good_is_refused_with_what_to_do() {
     let server = Server::start();
     let ca = authority();
     let with_ca = ["--ca", ca.as_str()];
+    let [itself, alone] = ["itself.pem", "alone.pem"].map(|name| file(name).to_str().unwrap().to_owned());
     for (name, arguments, says) in [
         ("server", &[][..], "give that of the authority with --ca FILE"),
         ("expired", &with_ca, "its certificate ended on 2021-01-01: renew it"),
         ("other", &with_ca, "its certificate is for other.example, and not for localhost: ask it by a name"),
+        (
+            "itself",
+            &["--ca", itself.as_str()],
+            "its certificate is that of an authority (CA:TRUE) and not of a server: make it with -addext \
+             basicConstraints=critical,CA:FALSE\n",
+        ),
     ] {
         let url = https(front(server.address, name));
         let ran = health(&url, arguments);
@@ -80,6 +87,10 @@ fn a_certificate_that_is_not_good_is_refused_with_what_to_do() {
         assert_eq!((ran.code, ran.stdout), (0, format!("ready: {url}/readyz\n")));
         assert!(ran.stderr.starts_with("inkring: --insecure: the certificate is not looked at"), "{}", ran.stderr);
     }
+    // The advice helps.
+    let url = https(front(server.address, "alone"));
+    let ran = health(&url, &["--ca", &alone]);
+    assert_eq!((ran.code, ran.stdout), (0, format!("ready: {url}/readyz\n")));
 }
 
 #[test]

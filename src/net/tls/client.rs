@@ -135,13 +135,45 @@ fn sentence(error: &rustls::Error, name: &str) -> String {
                     if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
                 )
             }
-            other => format!("its certificate is not good: {other}"),
+            // The error of another crate, which does not tell itself apart but by its words.
+            Bad::Other(other) if other.to_string() == "CaUsedAsEndEntity" => {
+                "its certificate is that of an authority (CA:TRUE) and not of a server: make it with -addext \
+                 basicConstraints=critical,CA:FALSE"
+                    .to_owned()
+            }
+            Bad::BadSignature => "its certificate is not signed by the authority that it names".to_owned(),
+            Bad::Other(other) => format!("its certificate is not good: {}", spoken(&other.to_string())),
+            other => format!("its certificate is not good: {}", spoken(&other.to_string())),
         },
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
             "it does not speak TLS: use http://".to_owned()
         }
-        other => other.to_string(),
+        other => spoken(&other.to_string()),
     }
+}
+
+/// A text of the library as people read it: names of its code, such as `HandshakeFailure`, in words, and without what only
+/// programs can read.
+fn spoken(text: &str) -> String {
+    let text = text.split(" {").next().unwrap_or_default();
+    let words: Vec<String> = text.split(' ').map(|word| in_words(word).unwrap_or_else(|| word.to_owned())).collect();
+    words.join(" ")
+}
+
+/// The words of a name in code, if it is one.
+fn in_words(name: &str) -> Option<String> {
+    let name = name.split('(').next().unwrap_or_default();
+    let mut words: Vec<String> = Vec::new();
+    for letter in name.chars() {
+        match letter {
+            'A'..='Z' => words.push(letter.to_ascii_lowercase().to_string()),
+            'a'..='z' | '0'..='9' => words.last_mut()?.push(letter),
+            _ => return None,
+        }
+    }
+    // What is written in capitals is no name.
+    let is_name = !words.is_empty() && words.iter().all(|word| word.len() > 1);
+    is_name.then(|| words.join(" "))
 }
 
 /// `other.example` out of `DnsName("other.example")`.
@@ -199,6 +231,52 @@ mod tests {
             [("DnsName(\"other.example\")", "other.example"), ("IpAddress(127.0.0.1)", "127.0.0.1"), ("odd", "odd")]
         {
             assert_eq!(bare(presented), shown);
+        }
+    }
+
+    #[test]
+    fn nothing_that_only_programs_read_is_said() {
+        use rustls::{AlertDescription, Error, OtherError, PeerIncompatible, PeerMisbehaved};
+
+        use super::CertificateError as Bad;
+
+        let other = |text: &'static str| Bad::Other(OtherError(Arc::new(io::Error::other(text))));
+        let unsupported = Bad::UnsupportedSignatureAlgorithmContext {
+            signature_algorithm_id: vec![1, 2],
+            supported_algorithms: Vec::new(),
+        };
+        for (error, said) in [
+            (Error::InvalidCertificate(Bad::Revoked), "its certificate is not good: revoked"),
+            (Error::InvalidCertificate(Bad::BadEncoding), "its certificate is not good: bad encoding"),
+            (
+                Error::InvalidCertificate(unsupported),
+                "its certificate is not good: unsupported signature algorithm context",
+            ),
+            (
+                Error::InvalidCertificate(other("MaximumPathBuildCallsExceeded")),
+                "its certificate is not good: maximum path build calls exceeded",
+            ),
+            (
+                Error::InvalidCertificate(other("CaUsedAsEndEntity")),
+                "its certificate is that of an authority (CA:TRUE) and not of a server: make it with -addext \
+                 basicConstraints=critical,CA:FALSE",
+            ),
+            (Error::AlertReceived(AlertDescription::HandshakeFailure), "received fatal alert: handshake failure"),
+            (
+                Error::InvalidMessage(InvalidMessage::MissingData("Certificate")),
+                "received corrupt message of type missing data",
+            ),
+            (
+                Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon),
+                "peer is incompatible: no cipher suites in common",
+            ),
+            (Error::PeerMisbehaved(PeerMisbehaved::TooManyEmptyFragments), "peer misbehaved: too many empty fragments"),
+            (
+                Error::General("the TLS 1.3 of (some) HTTP peer".to_owned()),
+                "unexpected error: the TLS 1.3 of (some) HTTP peer",
+            ),
+        ] {
+            assert_eq!(sentence(&error, "box.example"), said);
         }
     }
 
