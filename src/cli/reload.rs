@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use log::Level;
 use log::kv::Value;
 
-use crate::config::{self, Change, Loaded, Reloaded, SettingsPath, Sources};
+use crate::config::{self, Change, ConfigError, Loaded, Reloaded, SettingsPath, Sources};
 use crate::observe::options::{LEVEL, word};
 use crate::observe::{self, LogHandle};
 use crate::server::Server;
@@ -15,27 +15,34 @@ pub(super) fn reload(path: &SettingsPath, running: &mut Loaded, server: &Server,
     // Nothing is changed before all of it was found to be good, so a panic on the way leaves everything as it was. The
     // panic hook has logged what happened.
     let taken = catch_unwind(AssertUnwindSafe(|| take(path, running, server)));
-    match taken.unwrap_or_else(|_| Err(vec!["the reload panicked".to_owned()])) {
+    let panicked = || ConfigError::of("the reload panicked".to_owned(), Vec::new());
+    match taken.unwrap_or_else(|_| Err(panicked())) {
         Ok(taken) => {
             log_what_changed(&taken, running, logs);
             *running = taken.loaded;
         }
-        Err(problems) => {
+        Err(ConfigError { problems, warnings }) => {
             for problem in &problems {
                 log::error!(problem = problem.as_str(); "config.reload_failed");
+            }
+            for sentence in warnings.iter().filter(|sentence| !running.warnings.contains(sentence)) {
+                log::warn!("{sentence}");
             }
         }
     }
 }
 
 /// Has the server follow what the configuration says now; or everything that is wrong with it.
-fn take(path: &SettingsPath, running: &Loaded, server: &Server) -> Result<Reloaded, Vec<String>> {
-    let read = Sources::read(path).and_then(|sources| config::reload(running, &sources));
-    let mut read = read.map_err(|error| error.problems)?;
+fn take(path: &SettingsPath, running: &Loaded, server: &Server) -> Result<Reloaded, ConfigError> {
+    let mut read = Sources::read(path).and_then(|sources| config::reload(running, &sources))?;
     // The server goes last of those that may refuse, and changes nothing if it does.
-    let warnings = server.reload(&read.loaded.settings).map_err(|problem| vec![problem])?;
-    read.loaded.warnings.extend(warnings);
-    Ok(read)
+    match server.reload(&read.loaded.settings) {
+        Ok(warnings) => {
+            read.loaded.warnings.extend(warnings);
+            Ok(read)
+        }
+        Err(problem) => Err(ConfigError::of(problem, read.loaded.warnings)),
+    }
 }
 
 /// Sets the level of the log to the configured one, and says what else has changed.

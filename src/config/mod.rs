@@ -63,7 +63,7 @@ const MAKE_SECRET: &str = "such as `openssl rand -hex 32` makes it";
 ///
 /// # Errors
 ///
-/// Everything that keeps the server from starting, all at once.
+/// Everything that keeps the server from starting, all at once, with the warnings.
 pub fn load(sources: &Sources, force_strict: bool) -> Result<Loaded, ConfigError> {
     read(sources, force_strict, None)
 }
@@ -129,7 +129,11 @@ fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Resu
 
     let missing = production::needs(&settings, sources, true).missing;
     let Findings { problems, warnings, .. } = findings;
-    if problems.is_empty() { Ok(Loaded { settings, warnings, missing }) } else { Err(ConfigError { problems }) }
+    if problems.is_empty() {
+        Ok(Loaded { settings, warnings, missing })
+    } else {
+        Err(ConfigError { problems, warnings })
+    }
 }
 
 /// What was found wrong so far.

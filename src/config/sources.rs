@@ -88,7 +88,7 @@ impl Sources {
         });
         let credentials = std::env::var_os(CREDENTIALS).filter(|path| !path.is_empty()).map(PathBuf::from);
         if !problems.is_empty() {
-            return Err(ConfigError { problems });
+            return Err(ConfigError { problems, warnings: Self { near, ..Self::default() }.near_names().collect() });
         }
         Ok(Self { environment, near, file, credentials })
     }

@@ -238,7 +238,7 @@ fn configuration(path: &SettingsPath) -> (Configuration, Option<(Loaded, Option<
     let (loaded, sources) = match read {
         Ok(read) => read,
         Err(error) => {
-            found.problems = error.problems;
+            (found.problems, found.warnings) = (error.problems, error.warnings);
             return (found, None);
         }
     };
