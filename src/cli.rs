@@ -19,11 +19,11 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
-use common::{FOUND_PROBLEMS, fail, load, misconfigured, print, sources};
+use common::{load, misconfigured, print, sources};
 
 use crate::clock::Clock;
 use crate::config::knobs::KNOBS;
-use crate::config::{self, SettingsPath};
+use crate::config::{self, ConfigError, SettingsPath};
 use crate::feature::verb::{Misconfigured, Program};
 use crate::feature::{Feature, schema_of};
 use crate::features;
@@ -31,6 +31,7 @@ use crate::gate::{self, OpenedKeys};
 use crate::net::tls::server::{Files, Pair, caution};
 use crate::observe::metrics;
 use crate::server;
+use crate::settings::Settings;
 
 /// One small server for drafts written in turn: one binary, one SQLite file.
 ///
@@ -83,7 +84,8 @@ enum Tool {
     /// Try a running server from outside: drafts, segments, sockets, the ring
     ///
     /// Asks whether it is alive and ready, creates a draft, adds a collaborator, appends, watches an append over a
-    /// WebSocket, and passes the ring. Each step is one line. The draft stays, under the title "Smoke test".
+    /// WebSocket, and passes the ring. Each step is one line. The draft, "Smoke test", is deleted at the end unless --keep is
+    /// given.
     Smoke(smoke::Options),
     /// Ask the server of this configuration whether it is ready, and print one line
     ///
@@ -115,6 +117,11 @@ enum Tool {
     #[command(hide = true)]
     Errors,
 }
+
+/// The verb that is meant where there is none.
+const SERVE: &str = "serve";
+/// What it is called with other servers.
+const MEANT_SERVE: [&str; 5] = ["start", "run", "up", "server", "daemon"];
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum DocsForm {
@@ -148,11 +155,13 @@ pub fn run() -> ExitCode {
 
 /// The same with these features and arguments.
 pub fn run_with(features: &[&Feature], arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let asked = match command(features).try_get_matches_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let program = command(features);
+    let asked = match program.clone().try_get_matches_from(&arguments) {
         Ok(asked) => asked,
         Err(mut message) => {
             // Help and version arrive here too; clap knows which goes where.
-            add_tip(&mut message);
+            add_tip(&mut message, is_to_serve(&program, &arguments));
             let _ = message.print();
             return ExitCode::from(if message.use_stderr() { 2 } else { 0 });
         }
@@ -233,33 +242,67 @@ impl Tool {
     }
 }
 
-/// Says where settings go, to whoever looked for them among the options, as with other servers. A misspelt option is
-/// suggested by clap.
-fn add_tip(message: &mut clap::Error) {
-    if message.kind() == ErrorKind::UnknownArgument && message.get(ContextKind::SuggestedArg).is_none() {
-        let tip = "settings are variables, such as LISTEN_ADDR=127.0.0.1:9000 in front of the command, or lines of a file \
-                   (--config FILE); `inkring print-config` shows them all";
-        message.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
-    }
+/// Whether these arguments are for the server itself, and for no other verb.
+fn is_to_serve(program: &clap::Command, arguments: &[OsString]) -> bool {
+    let names = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
+    names.filter(|name| program.find_subcommand(name).is_some()).all(|name| name == SERVE)
+}
+
+/// Says where settings go, to whoever looked for them among the options, as with other servers, and by which verb one serves. What
+/// is misspelt is suggested by clap.
+fn add_tip(message: &mut clap::Error, to_serve: bool) {
+    let Some(ContextValue::String(wrong)) =
+        message.get(ContextKind::InvalidArg).or_else(|| message.get(ContextKind::InvalidSubcommand))
+    else {
+        return;
+    };
+    let tip = match message.kind() {
+        ErrorKind::UnknownArgument
+            if to_serve && wrong.starts_with('-') && message.get(ContextKind::SuggestedArg).is_none() =>
+        {
+            "settings are variables, such as LISTEN_ADDR=127.0.0.1:9000 in front of the command, or lines of a file \
+             (--config FILE); `inkring print-config` shows them all"
+        }
+        ErrorKind::InvalidSubcommand if MEANT_SERVE.contains(&wrong.as_str()) => {
+            message.remove(ContextKind::SuggestedSubcommand);
+            "`inkring serve` serves, and so does `inkring` alone"
+        }
+        _ => return,
+    };
+    message.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
 }
 
 fn check_config(path: &SettingsPath, strict: bool) -> ExitCode {
     let loaded = sources(path).and_then(|sources| config::load(&sources, strict));
-    let checked = loaded.map_err(|error| error.to_string()).and_then(|mut loaded| {
-        let keys = OpenedKeys::of(&loaded.settings).map_err(|error| error.to_string())?;
-        loaded.warnings.extend(keys.warning);
-        if let Some(files) = Files::of(&loaded.settings)? {
-            loaded.warnings.extend(caution(Pair::read(&files)?.until, Clock::system().now()));
+    let checked = loaded.and_then(|loaded| {
+        let mut warnings = loaded.warnings;
+        match beyond_the_table(&loaded.settings) {
+            Ok(more) => {
+                warnings.extend(more);
+                Ok(warnings)
+            }
+            Err(problem) => Err(ConfigError::of(problem, warnings)),
         }
-        Ok(loaded)
     });
     match checked {
-        Ok(loaded) => {
-            let mut report: String = loaded.warnings.iter().flat_map(|warning| ["warning: ", warning, "\n"]).collect();
-            let warned = !loaded.warnings.is_empty();
-            report.push_str(if warned { "The configuration can be used.\n" } else { "The configuration is good.\n" });
+        Ok(warnings) => {
+            let mut report: String = warnings.iter().flat_map(|warning| ["warning: ", warning, "\n"]).collect();
+            report.push_str(if warnings.is_empty() {
+                "The configuration is good.\n"
+            } else {
+                "The configuration can be used.\n"
+            });
             print(&report)
         }
-        Err(error) => fail("the configuration is wrong", &error, FOUND_PROBLEMS),
+        Err(error) => misconfigured(&error),
     }
+}
+
+/// Warnings of the files that settings name: keys of tokens, and the certificate.
+fn beyond_the_table(settings: &Settings) -> Result<Vec<String>, String> {
+    let mut warnings = Vec::from_iter(OpenedKeys::of(settings).map_err(|error| error.to_string())?.warning);
+    if let Some(files) = Files::of(settings)? {
+        warnings.extend(caution(Pair::read(&files)?.until, Clock::system().now()));
+    }
+    Ok(warnings)
 }

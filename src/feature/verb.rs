@@ -25,6 +25,27 @@ pub fn user_id(text: &str) -> Result<String, String> {
     if is_user_id(text) { Ok(text.to_owned()) } else { Err(rules.to_owned()) }
 }
 
+/// A user, named bare or by `--user`, so that one spelling is right with every verb.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct Whom {
+    /// Their user id
+    #[arg(value_name = "USER", value_parser = user_id)]
+    bare: Option<String>,
+    /// The same
+    #[arg(long, value_name = "USER", value_parser = user_id)]
+    user: Option<String>,
+}
+
+impl Whom {
+    /// Their user id.
+    #[must_use]
+    pub fn id(self) -> String {
+        // One of the two is there, or clap would have refused.
+        self.bare.or(self.user).unwrap_or_default()
+    }
+}
+
 /// Exit code when a check ran and found problems, or the settings are wrong.
 pub const FOUND_PROBLEMS: u8 = 3;
 

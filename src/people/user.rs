@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::Value;
 
 use super::erasing::{ERASE, Report, Wanted};
-use crate::feature::verb::{Program, fail, misconfigured, print, user_id};
+use crate::feature::verb::{Program, Whom, fail, misconfigured, print};
 use crate::plane::door::{Door, NotDone};
 use crate::plane::record::Operator;
 use crate::settings::Settings;
@@ -20,12 +20,11 @@ pub(super) enum Asked {
     ///
     /// Says what was there, what is gone, and what stays and why. Without --yes it is only tried, and nothing is changed. A server that
     /// runs is asked over its private plane (OPS_ADDR, with OPS_TOKEN); the database of one that does not is opened. Tokens of theirs
-    /// are still good: `inkring token revoke --user` sees to that. Nothing brings them back but a backup.
+    /// are still good: `inkring token revoke --user` revokes those. Nothing brings them back but a backup.
     #[command(after_help = "Exit codes: 0 done, 1 failure, 2 usage, 3 the settings are wrong.")]
     Erase {
-        /// Their user id
-        #[arg(value_parser = user_id)]
-        id: String,
+        #[command(flatten)]
+        whom: Whom,
         /// Do it
         #[arg(long)]
         yes: bool,
@@ -40,7 +39,8 @@ pub(super) fn run(asked: Asked, program: &Program<'_>) -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return misconfigured(&error),
     };
-    let Asked::Erase { id, yes, json } = asked;
+    let Asked::Erase { whom, yes, json } = asked;
+    let id = whom.id();
     match erase(&id, !yes, &settings, program) {
         Ok(said) if json => print(&format!("{said}\n")),
         Ok(said) => print(&table(&id, &said)),

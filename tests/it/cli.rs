@@ -190,12 +190,45 @@ fn whoever_mistypes_or_looks_for_options_is_told_what_there_is() {
         (&["--cofnig", "x"], "a similar argument exists: '--config'"),
         (&["serve", "--port", "9000"], settings),
         (&["--listen=0.0.0.0:80"], settings),
+        (&["start"], "`inkring serve` serves, and so does `inkring` alone"),
+        (&["run", "--port", "9000"], "`inkring serve` serves, and so does `inkring` alone"),
     ] {
         let ran = run(directory.path(), arguments, &[]);
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}");
         assert!(ran.stderr.contains(&format!("tip: {tip}\n")), "{arguments:?}: {}", ran.stderr);
         assert_eq!(ran.stderr.matches("tip:").count(), 1, "{}", ran.stderr);
     }
+    // What is no setting is not taken for one.
+    for arguments in [
+        &["verify", "a.db", "b.db"][..],
+        &["restore", "a.db", "b.db"],
+        &["serve", "9000"],
+        &["doctor", "--port", "9000"],
+        &["user", "erase", "alice", "--before", "7d"],
+    ] {
+        let ran = run(directory.path(), arguments, &[]);
+        assert_eq!((ran.code, ran.stderr.contains("LISTEN_ADDR")), (2, false), "{arguments:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_user_is_named_by_one_spelling_with_every_verb() {
+    let directory = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["token", "revoke", "--user", "a\u{1}"][..],
+        &["draft", "list", "--user", "a\u{1}"],
+        &["draft", "remove-member", "d", "--user", "a\u{1}"],
+        &["draft", "remove-member", "d", "a\u{1}"],
+        &["user", "erase", "--user", "a\u{1}"],
+        &["user", "erase", "a\u{1}"],
+    ] {
+        let ran = run(directory.path(), arguments, &[]);
+        assert_eq!((ran.code, ran.stderr.contains("a user id has 1 to 100 characters")), (2, true), "{}", ran.stderr);
+    }
+    for arguments in [&["user", "erase"][..], &["user", "erase", "alice", "--user", "bob"]] {
+        assert_eq!(run(directory.path(), arguments, &[]).code, 2, "{arguments:?}");
+    }
+    assert!(is_empty(directory.path()));
 }
 
 #[test]
@@ -234,6 +267,46 @@ fn check_config_tells_good_from_bad_and_changes_nothing() {
     let origins = [("ALLOWED_ORIGINS", "https://a.example")];
     assert_eq!(run(directory.path(), &["check-config", "--strict"], &origins).code, 0);
     assert!(is_empty(directory.path()));
+}
+
+#[test]
+fn what_is_refused_comes_with_what_is_only_warned_of() {
+    let directory = tempfile::tempdir().unwrap();
+    let near = "warning: LISTEN_ADR in the environment is no setting; did you mean LISTEN_ADDR?\n\
+                warning: RATE_LIMT_ENABLED in the environment is no setting; did you mean RATE_LIMIT_ENABLED?\n";
+    let misspelt = [("LISTEN_ADR", "127.0.0.1:1"), ("RATE_LIMT_ENABLED", "true")];
+    let strict = run(directory.path(), &["check-config", "--strict"], &misspelt);
+    assert_eq!((strict.code, strict.stdout.as_str()), (3, ""));
+    assert_eq!(
+        strict.stderr,
+        format!("inkring: the configuration is wrong:\nMissing required configuration: ALLOWED_ORIGINS\n{near}")
+    );
+    // By whichever verb, and what is wrong comes first.
+    let bad = [("BODY_MAX_BYTES", "1XB"), ("DRAIN_SECONDS", "ten"), ("LISTEN_ADDR", "here")];
+    for verb in [&["check-config"][..], &["serve"], &["print-config"], &["token", "mint", "--user", "alice"]] {
+        let ran = run(directory.path(), verb, &bad);
+        let lines: Vec<&str> = ran.stderr.lines().collect();
+        assert_eq!((ran.code, lines.len()), (3, 4), "{verb:?}: {}", ran.stderr);
+        assert!(lines[1].starts_with("LISTEN_ADDR=here is not an address"), "{}", ran.stderr);
+        for (line, name) in lines[2..].iter().zip(["BODY_MAX_BYTES=1XB is not", "DRAIN_SECONDS=ten is not"]) {
+            assert!(line.starts_with("warning: ") && line.contains("; using the default "), "{line}");
+            assert!(ran.stderr.contains(name), "{}", ran.stderr);
+        }
+    }
+    let ran = run(directory.path(), &["doctor", "--json"], &bad);
+    let findings: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let found = findings.as_array().unwrap().iter().filter(|finding| finding["check"] == "configuration");
+    let states: Vec<_> = found.map(|finding| finding["state"].as_str().unwrap()).collect();
+    assert_eq!((ran.code, states), (3, vec!["red", "yellow", "yellow"]));
+    // A file that cannot be read hides no slip in the environment, and a key that cannot be read no warning.
+    std::fs::write(directory.path().join(".env"), "A='\n").unwrap();
+    let ran = run(directory.path(), &["check-config"], &misspelt);
+    assert!(ran.code == 3 && ran.stderr.ends_with(near), "{}", ran.stderr);
+    std::fs::remove_file(directory.path().join(".env")).unwrap();
+    let key = [("JWT_PUBLIC_KEY_FILE", "nowhere.pem"), ("DRAIN_SECONDS", "ten")];
+    let ran = run(directory.path(), &["check-config"], &key);
+    assert!(ran.code == 3 && ran.stderr.contains("nowhere.pem"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("\nwarning: DRAIN_SECONDS=ten is not"), "{}", ran.stderr);
 }
 
 #[test]

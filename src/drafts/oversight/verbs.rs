@@ -15,7 +15,7 @@ use crate::drafts::change::Change;
 use crate::drafts::counters::Counters;
 use crate::drafts::model::REASON_MAX_CHARS;
 use crate::drafts::watching::Watching;
-use crate::feature::verb::{self, FOUND_PROBLEMS, Program, fail, misconfigured, print, user_id};
+use crate::feature::verb::{self, FOUND_PROBLEMS, Program, Whom, fail, misconfigured, print, user_id};
 use crate::gate::ApiError;
 use crate::observe::metrics::Metrics;
 use crate::plane::door::{Door, NotDone};
@@ -93,9 +93,8 @@ pub(in crate::drafts) enum Asked {
     RemoveMember {
         /// The draft
         id: String,
-        /// The member
-        #[arg(value_parser = user_id)]
-        user: String,
+        #[command(flatten)]
+        member: Whom,
         #[command(flatten)]
         form: Form,
     },
@@ -176,8 +175,8 @@ impl verb::Verb for Verb {
                 let said = act(door, &settings, id, Deed::ReleaseRing, "inkring draft release-ring");
                 (said.map(|said| form.say(&said, released)), "the ring was not released")
             }
-            Asked::RemoveMember { id, user, form } => {
-                let said = act(door, &settings, id, Deed::RemoveMember(user), "inkring draft remove-member");
+            Asked::RemoveMember { id, member, form } => {
+                let said = act(door, &settings, id, Deed::RemoveMember(member.id()), "inkring draft remove-member");
                 (said.map(|said| form.say(&said, removed)), "nobody was removed")
             }
             Asked::Redact { id, segment: segment_id, reason, form } => {
