@@ -575,7 +575,12 @@ fn the_file_of_a_running_server_is_no_backup() {
     let (here, live) = (server.directory.path(), server.database());
     let live = live.to_str().unwrap();
     let says = format!("process {} has it open: it is a running database and no backup", server.pid());
-    assert!(fails(here, &[], &["verify", live], 3).contains(&says));
+    let output = run(here, &[], &["verify", live]);
+    let [said, complaints] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    assert!(output.status.code() == Some(3) && complaints.contains(&says), "{complaints}");
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[0], "THE BACKUP IS NOT GOOD");
+    assert!(lines[1].starts_with("  because        ") && lines[1].contains(&says), "{said}");
     let elsewhere = [("DATABASE_URL", "sqlite:elsewhere/inkring.db")];
     assert!(fails(here, &elsewhere, &["restore", live], 3).contains(&says));
     assert!(!here.join("elsewhere/inkring.db").exists());
