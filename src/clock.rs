@@ -10,6 +10,7 @@
 pub mod steady;
 mod timekeeper;
 mod timestamp;
+mod zone;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use steady::Reading;
 pub use timekeeper::{Retention, Standing, Timekeeper};
 pub use timestamp::{DAY, DAY_MICROS, HOUR, HOUR_MICROS, JUMP_MIN, OffsetStyle, SECOND_MICROS, Timestamp, Written};
+pub use zone::zone_of_machine;
 
 /// Where time comes from. Cheap to clone; clones share the hands.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use clap::Args;
 use uuid::Uuid;
 
 use super::common::{fail, print};
-use crate::clock::Clock;
+use crate::clock::{Clock, zone_of_machine};
 use crate::config::knobs::KNOBS;
 use crate::config::parse::parse;
 use crate::config::{self, INSTALLED, Malformed, Sources};
@@ -253,7 +253,8 @@ impl Target {
             self.say("kept", SETTINGS, more);
             return Ok(());
         }
-        self.write(SETTINGS, 0o600, settings(origins).as_bytes())
+        let zone = zone_of_machine(&self.root);
+        self.write(SETTINGS, 0o600, settings(origins, zone.as_deref()).as_bytes())
     }
 
     /// Makes a file under another name and gives it this one when it is whole, unless something has it by now.
@@ -296,6 +297,10 @@ fn make_directory(directory: &Path, mode: u32) -> io::Result<()> {
     }
 }
 
+/// What is said of the zone.
+const ZONE: &str =
+    "# Where the household lives: times that people type are of its clocks. This is the zone of the machine.\n";
+
 /// A new file with this mode, whatever the umask is.
 fn write_all(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
@@ -323,8 +328,9 @@ fn random<const N: usize>() -> io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// The settings of a new installation.
-fn settings(origins: &[String]) -> String {
+/// The settings of a new installation on a machine in this zone.
+fn settings(origins: &[String], zone: Option<&str>) -> String {
+    let zone = zone.map(|name| format!("{ZONE}HOUSEHOLD_TIMEZONE={name}\n\n")).unwrap_or_default();
     let origins = origins.join(",");
     let by_timer = UNITS.iter().any(|(name, _)| *name == "inkring-backup.timer");
     let timer = if by_timer { "# inkring-backup.timer asks for them.\nBACKUP_INTERVAL_HOURS=0\n" } else { "" };
@@ -351,6 +357,7 @@ fn settings(origins: &[String]) -> String {
          # addresses, chats and the logs of proxies.\n\
          DRAFTS_PUBLIC_READ=false\n\
          \n\
+         {zone}\
          # Better on another disk, which the unit then has to name in ReadWritePaths=.\n\
          BACKUP_DIR={STATE}/backups\n\
          {timer}\
@@ -506,7 +513,7 @@ mod tests {
 
     #[test]
     fn the_settings_are_what_strict_production_asks_for() {
-        let text = settings(&["https://app.example".to_owned()]);
+        let text = settings(&["https://app.example".to_owned()], Some("Europe/Berlin"));
         let directory = tempfile::tempdir().unwrap();
         let database = format!("sqlite:{}/inkring.db", directory.path().display());
         let elsewhere = ["DATABASE_URL", "JWT_SECRET_FILE", "OPS_TOKEN_FILE", "HOUSEHOLD_PASSWORD_FILE"];

@@ -5,10 +5,14 @@ use std::path::Path;
 use rustix::fs::{Access, access};
 
 use super::access::password;
-use super::options::{self, ENABLED, PASSWORD};
+use super::options::{self, ENABLED, PASSWORD, TIMEZONE};
+use crate::clock::zone_of_machine;
 use crate::feature::doctor::{Diagnosis, Examined};
 
 const CHECK: &str = "modules";
+const ZONE_CHECK: &str = "timezone";
+/// Two names of one zone, of which machines may have either.
+const KYIV: [&str; 2] = ["Europe/Kyiv", "Europe/Kiev"];
 
 /// How the modules are.
 pub(super) fn doctor(examined: &Examined<'_>) -> Vec<Diagnosis> {
@@ -25,7 +29,26 @@ pub(super) fn doctor(examined: &Examined<'_>) -> Vec<Diagnosis> {
         fault: given.filter(|_| production).and_then(password::fault),
     };
     let writable = |path: &Path| access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok();
-    vec![judge(seen, &options::gallery_directory(settings), writable)]
+    let mut found = vec![judge(seen, &options::gallery_directory(settings), writable)];
+    if let Some(zone) = settings.text(&TIMEZONE).filter(|_| options::zone(settings).is_ok()) {
+        let is_given = settings.of(&TIMEZONE).origin.is_given();
+        found.push(judge_zone(zone, is_given, zone_of_machine(Path::new("/")).as_deref()));
+    }
+    found
+}
+
+/// Whether the household's clocks are those that somebody has chosen, or those of the machine.
+fn judge_zone(zone: &str, is_given: bool, machine: Option<&str>) -> Diagnosis {
+    match machine {
+        Some(machine) if !is_given && machine != zone && !KYIV.contains(&machine) => Diagnosis::yellow(
+            ZONE_CHECK,
+            format!(
+                "HOUSEHOLD_TIMEZONE is not set, so the household's clocks are those of {zone}, and this machine's of {machine}"
+            ),
+            "set HOUSEHOLD_TIMEZONE to where the household lives, before there is much in its calendar",
+        ),
+        _ => Diagnosis::green(ZONE_CHECK, format!("the household's clocks are those of {zone}")),
+    }
 }
 
 /// What the settings say.
@@ -89,6 +112,22 @@ mod tests {
         let found = judge(seen, directory, |_| is_writable);
         assert_eq!((found.colour, found.remedy.is_some()), (colour, colour != Green), "{found:?}");
         assert!(found.found.contains(says), "{found:?}");
+    }
+
+    #[test]
+    fn a_zone_that_nobody_chose_is_that_of_the_machine() {
+        for (is_given, machine, colour) in [
+            (false, Some("Europe/Berlin"), Yellow),
+            (false, Some("Etc/UTC"), Yellow),
+            (false, Some("Europe/Kiev"), Green),
+            (false, Some("Europe/Kyiv"), Green),
+            (false, None, Green),
+            (true, Some("Europe/Berlin"), Green),
+        ] {
+            let found = judge_zone("Europe/Kyiv", is_given, machine);
+            assert_eq!((found.colour, found.remedy.is_some()), (colour, colour != Green), "{found:?}");
+            assert!(found.found.contains("Europe/Kyiv"), "{found:?}");
+        }
     }
 
     #[test]

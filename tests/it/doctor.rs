@@ -23,7 +23,7 @@ const GOOD: [(&str, &str); 7] = [
 ];
 
 /// Checks that depend on the machine that runs this.
-const OF_THE_MACHINE: [&str; 6] = ["disk", "file_system", "fsync", "memory", "clock", "unit"];
+const OF_THE_MACHINE: [&str; 7] = ["disk", "file_system", "fsync", "memory", "clock", "unit", "timezone"];
 
 /// A directory like the one of a server that was set up well, with the server running.
 fn good() -> Server {

@@ -243,6 +243,32 @@ fn what_is_there_stays_and_no_two_machines_share_a_secret() {
 }
 
 #[test]
+fn the_zone_of_the_machine_is_that_of_the_household() {
+    let zone = |root: &Path| settings(root).into_iter().find(|(name, _)| name == "HOUSEHOLD_TIMEZONE");
+    for (path, text, found) in [
+        ("etc/timezone", "Europe/Warsaw\n", Some("Europe/Warsaw")),
+        ("etc/timezone", "Europe/Atlantis\n", None),
+        ("etc/hostname", "box\n", None),
+    ] {
+        let root = machine();
+        write(root.path(), path, text);
+        set_up(root.path(), &["--origin", ORIGIN]);
+        assert_eq!(zone(root.path()).map(|(_, name)| name).as_deref(), found, "{text}");
+    }
+    let root = machine();
+    write(root.path(), "etc/timezone", "Europe/Warsaw\n");
+    std::os::unix::fs::symlink("/usr/share/zoneinfo/Europe/Lisbon", root.path().join("etc/localtime")).unwrap();
+    set_up(root.path(), &["--origin", ORIGIN]);
+    let chosen = ("HOUSEHOLD_TIMEZONE".to_owned(), "Europe/Lisbon".to_owned());
+    assert_eq!(zone(root.path()), Some(chosen));
+    // The service reads it, and has nothing to remark.
+    let mut check = inkring(root.path());
+    as_the_service(root.path(), &mut check);
+    let output = check.args(["check-config", "--strict"]).output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "The configuration is good.\n");
+}
+
+#[test]
 fn settings_with_a_key_of_their_own_get_no_second_one() {
     let root = machine();
     write(
