@@ -265,8 +265,8 @@ fn bounds() -> Vec<[String; 3]> {
 
 #[test]
 fn every_setting_and_constant_that_is_named_exists() {
-    // Names of the system, of the tests and of `inkring smoke`, and one that stands for others.
-    const OTHERS: [&str; 35] = [
+    // Names of the system, of the build, of the tests and of `inkring smoke`, and one that stands for others.
+    const OTHERS: [&str; 36] = [
         "BASE_URL",
         "SMOKE_COLLAB_ID",
         "SMOKE_ORIGIN",
@@ -279,6 +279,7 @@ fn every_setting_and_constant_that_is_named_exists() {
         "TOY_GREETING",
         "NAME_FILE",
         "INKRING_BROWSER",
+        "INKRING_COMMIT",
         "INKRING_CONFIG",
         "CREDENTIALS_DIRECTORY",
         "INKRING_CRASH_ROUNDS",

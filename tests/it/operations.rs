@@ -155,6 +155,11 @@ fn the_container_runs_verbs_and_settings_that_exist() {
     assert!(settings.lines().next() == Some("ENV=production \\"), "{settings}");
     let port = rest.lines().next().unwrap();
     assert!(settings.contains(&format!("LISTEN_ADDR=0.0.0.0:{port}")));
+    // The build has no repository to ask for its commit.
+    let (before, build) = file.split_once("RUN cargo build ").unwrap();
+    assert!(before.ends_with("\nARG INKRING_COMMIT=\n") && !build.contains("INKRING_COMMIT"), "{file}");
+    assert!(read("build.rs").contains("env::var(\"INKRING_COMMIT\")"));
+    assert!(read("docs/deploy/compose.yml").contains("        INKRING_COMMIT: ${INKRING_COMMIT:-}\n"));
     let user = file.lines().find_map(|line| line.strip_prefix("USER ")).unwrap();
     assert!(!user.starts_with('0') && user != "root");
     // What the build reads is what is copied.
