@@ -40,10 +40,7 @@ pub(super) fn run(path: &SettingsPath) -> ExitCode {
         log::warn!("{warning}");
     }
     if !loaded.settings.production() && !loaded.missing.is_empty() {
-        let missing = loaded.missing.join(", ");
-        log::warn!(
-            "not ready for other people, of which strict production would say: Missing required configuration: {missing}"
-        );
+        log::info!("development: for this machine only; before others use it, see docs/OPS_PROD_CHECKLIST.md");
     }
     let is_json = writes_json(&loaded.settings);
     let served = serve_until_told(path, loaded, &settings_from, inherited, &logs);
@@ -120,7 +117,7 @@ fn banner(settings: &Settings, settings_from: &str, server: &Server) -> String {
     for (door, endpoint) in server.own_endpoints() {
         text.push_str(&match endpoint {
             Endpoint::Tcp(address) if door == REDIRECT => {
-                format!("  listening on  http://{address}, to lead to https\n")
+                format!("  redirects     http://{address} to https\n")
             }
             Endpoint::Tcp(address) => format!("  listening on  {scheme}://{address} for {door}\n"),
             socket => format!("  listening on  {socket} for {door}\n"),
