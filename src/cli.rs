@@ -32,6 +32,7 @@ use crate::net::tls::server::{Files, Pair, caution};
 use crate::observe::metrics;
 use crate::server;
 use crate::settings::Settings;
+use crate::store::{self, Schema};
 
 /// One small server for drafts written in turn: one binary, one SQLite file.
 ///
@@ -160,7 +161,10 @@ pub fn run_with(features: &[&Feature], arguments: impl IntoIterator<Item = OsStr
     let asked = match program.clone().try_get_matches_from(&arguments) {
         Ok(asked) => asked,
         Err(mut message) => {
-            // Help and version arrive here too; clap knows which goes where.
+            if message.kind() == ErrorKind::DisplayVersion {
+                return print(&version(&schema_of(features)));
+            }
+            // Help arrives here too; clap knows which goes where.
             add_tip(&mut message, is_to_serve(&program, &arguments));
             let _ = message.print();
             return ExitCode::from(if message.use_stderr() { 2 } else { 0 });
@@ -186,6 +190,12 @@ pub fn run_with(features: &[&Feature], arguments: impl IntoIterator<Item = OsStr
         Tool::from_arg_matches(&asked).map(|tool| tool.run(&path))
     };
     ended.unwrap_or_else(|message| message.exit())
+}
+
+/// Which program this is, and what it keeps data in.
+fn version(schema: &Schema) -> String {
+    let (version, sqlite) = (crate::version::VERSION, store::sqlite_version());
+    format!("inkring {version} (schema {}, SQLite {sqlite})\n", schema.version())
 }
 
 /// The whole program as clap knows it, for what is made of it: manual pages and completions.
@@ -287,10 +297,10 @@ fn check_config(path: &SettingsPath, strict: bool) -> ExitCode {
     match checked {
         Ok(warnings) => {
             let mut report: String = warnings.iter().flat_map(|warning| ["warning: ", warning, "\n"]).collect();
-            report.push_str(if warnings.is_empty() {
-                "The configuration is good.\n"
-            } else {
-                "The configuration can be used.\n"
+            report.push_str(&match warnings.len() {
+                0 => "The configuration is good.\n".to_owned(),
+                1 => "The configuration works, with a warning.\n".to_owned(),
+                count => format!("The configuration works, with {count} warnings.\n"),
             });
             print(&report)
         }

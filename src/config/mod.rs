@@ -54,7 +54,7 @@ const SECRET_MIN_BYTES: usize = 32;
 const OPS_TOKEN_MIN_BYTES: usize = 16;
 
 /// How to make a good one.
-const MAKE_SECRET: &str = "such as `openssl rand -hex 32` makes it";
+const MAKE_SECRET: &str = "for example the output of `openssl rand -hex 32`";
 
 /// Reads the configuration.
 ///

@@ -260,7 +260,8 @@ fn from_file<'s>(name: String, path: &Path, origin: Origin) -> Result<Given<'s>,
         return Err(bad(format!("is longer than {SECRET_FILE_MAX_BYTES} bytes: name a file with the secret alone")));
     }
     let text = String::from_utf8(bytes).map_err(|_| {
-        bad("is not text in UTF-8: write the secret in hexadecimal, such as openssl rand -hex 32 makes it".to_owned())
+        bad("is not text in UTF-8: write the secret in hexadecimal, for example the output of openssl rand -hex 32"
+            .to_owned())
     })?;
     let text = text.trim().to_owned();
     if text.is_empty() {

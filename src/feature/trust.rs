@@ -14,7 +14,7 @@ pub struct Trusting {
     /// A file with certificates of authorities, in PEM, that may sign that of an https server, besides those of this machine
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// Believe any https server, whatever its certificate: for tries only, and said each time
+    /// Believe any https server, whatever its certificate: for testing only; prints a warning each time
     #[arg(long, conflicts_with = "ca")]
     insecure: bool,
 }

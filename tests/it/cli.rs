@@ -124,7 +124,8 @@ fn production_does_not_suggest_what_would_not_work_there() {
 fn help_and_version_go_to_stdout_and_change_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let version = run(directory.path(), &["--version"], &[]);
-    assert_eq!((version.code, version.stdout), (0, format!("inkring {}\n", inkring::version::VERSION)));
+    let known = format!("inkring {} (schema 5, SQLite {})\n", inkring::version::VERSION, rusqlite::version());
+    assert_eq!((version.code, version.stdout), (0, known));
     for arguments in [&["--help"][..], &["-h"], &["help"], &["check-config", "--help"], &["help", "config-docs"]] {
         let help = run(directory.path(), arguments, &[("DATABASE_URL", "nonsense")]);
         assert_eq!((help.code, help.stderr.as_str()), (0, ""), "{arguments:?}");
@@ -244,7 +245,7 @@ fn check_config_tells_good_from_bad_and_changes_nothing() {
         warned.stdout,
         "warning: SHARDS=many is not a plain decimal number: use 0 to 256 shards; using the default 0\n\
          warning: MAX_CONNECTIONS=1000001 is out of range: 0 to 1000000 connections; using the default 0\n\
-         The configuration can be used.\n"
+         The configuration works, with 2 warnings.\n"
     );
     std::fs::write(directory.path().join(".env"), "MAX_CONECTIONS=5\nLOG_LEVEL=loud\n").unwrap();
     let strict = run(directory.path(), &["check-config", "--strict"], &doubtful);

@@ -283,7 +283,7 @@ fn a_name_that_means_nothing_is_found_in_the_file_and_guessed_at_in_the_environm
         warned.stdout,
         "warning: LISTEN_ADR in the environment is no setting; did you mean LISTEN_ADDR?\n\
          warning: RATE_LIMT_ENABLED in the environment is no setting; did you mean RATE_LIMIT_ENABLED?\n\
-         The configuration can be used.\n"
+         The configuration works, with 2 warnings.\n"
     );
     let server = Server::with(&[("LISTEN_ADR", "0.0.0.0:80")]);
     let said = |line: &Value| line["message"].as_str().is_some_and(|said| said.contains("did you mean LISTEN_ADDR?"));
@@ -509,7 +509,7 @@ fn a_key_that_can_be_guessed_is_refused_when_strict() {
         assert_eq!((refused.code, refused.stdout.as_str()), (3, ""), "{key}");
         let said = refused.stderr.lines().last().unwrap();
         assert!(said.starts_with("JWT_SECRET=******** "), "{key}: {said}");
-        let remedy = ", so it can be guessed: use one of your own, such as `openssl rand -hex 32` makes it";
+        let remedy = ", so it can be guessed: use one of your own, for example the output of `openssl rand -hex 32`";
         assert!(said.ends_with(remedy), "{key}: {said}");
         let warned = check(&[("JWT_SECRET", key)], false);
         assert_eq!((warned.code, warned.stdout.contains(said)), (0, true), "{key}: {}", warned.stdout);
@@ -517,7 +517,11 @@ fn a_key_that_can_be_guessed_is_refused_when_strict() {
         assert!(token.code == 3 && token.stderr.contains("OPS_TOKEN=******** "), "{key}: {}", token.stderr);
     }
     let short = check(&[("JWT_SECRET", "k7XqZw-mB:eRtY+uIoP")], true);
-    assert!(short.stderr.ends_with("use a longer one, such as `openssl rand -hex 32` makes it\n"), "{}", short.stderr);
+    assert!(
+        short.stderr.ends_with("use a longer one, for example the output of `openssl rand -hex 32`\n"),
+        "{}",
+        short.stderr
+    );
     // What the sentence says to do is good, every time.
     for _ in 0..20 {
         let made = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());

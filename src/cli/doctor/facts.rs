@@ -129,8 +129,10 @@ pub(super) enum Synced {
 pub(super) struct Memory {
     /// Where its bounds end, each.
     pub(super) kept: Vec<MemoryPart>,
-    /// What it is allowed, or what the machine has, whichever is less; nothing if that cannot be told.
-    pub(super) allowed: Option<u64>,
+    /// What the machine has; nothing if that cannot be told.
+    pub(super) machine: Option<u64>,
+    /// What the server's control group is allowed, if that has a limit.
+    pub(super) group: Option<u64>,
 }
 
 /// How many files may be open, and how many are wanted. No limit is nothing.
@@ -363,8 +365,8 @@ fn memory(settings: &Settings, holder: Option<&str>) -> Memory {
     };
     let group = fs::read_to_string(format!("/proc/{}/cgroup", holder.unwrap_or("self"))).unwrap_or_default();
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| memory_of(&text));
-    let allowed = machine.into_iter().chain(memory_of_group(&group, Path::new("/sys/fs/cgroup"))).min();
-    Memory { kept: memory_bounds(FEATURES, settings, None, connections), allowed }
+    let group = memory_of_group(&group, Path::new("/sys/fs/cgroup"));
+    Memory { kept: memory_bounds(FEATURES, settings, None, connections), machine, group }
 }
 
 /// All the memory of a machine, in the text of `/proc/meminfo`.

@@ -283,15 +283,21 @@ fn memory(found: &Memory) -> Diagnosis {
     let all: u64 = found.kept.iter().map(|kept| kept.bytes).sum();
     let parts: Vec<String> = found.kept.iter().map(|kept| format!("{} {}", kept.what, size(kept.bytes))).collect();
     let bounds = format!("all bounds together end at {} ({})", size(all), parts.join(", "));
-    match found.allowed {
-        None => Diagnosis::green(CHECK, format!("{bounds}; how much there is, is unknown")),
-        Some(allowed) if allowed < all => Diagnosis::yellow(
+    let (allowed, has) = match (found.machine, found.group) {
+        (None, None) => return Diagnosis::green(CHECK, format!("{bounds}; how much there is, is unknown")),
+        (Some(machine), Some(group)) if group < machine => (group, "its control group may have"),
+        (Some(machine), _) => (machine, "this machine has"),
+        (None, Some(group)) => (group, "its control group may have"),
+    };
+    let found = format!("{bounds}, and {has} {}", size(allowed));
+    match allowed < all {
+        true => Diagnosis::yellow(
             CHECK,
-            format!("{bounds}, and it has {}", size(allowed)),
+            found,
             "it stays far below unless it is attacked; set SHARDS, MAX_CONNECTIONS or WRITER_QUEUE_JOBS to less, or \
              MemoryMax= of the unit to more",
         ),
-        Some(allowed) => Diagnosis::green(CHECK, format!("{bounds}, and it has {}", size(allowed))),
+        false => Diagnosis::green(CHECK, found),
     }
 }
 
@@ -486,7 +492,11 @@ mod tests {
                     max_connections: 0,
                     max_sockets: Some(1000),
                 },
-                memory: Memory { kept: vec![MemoryPart { what: "all", bytes: 600 << 20 }], allowed: Some(1 << 30) },
+                memory: Memory {
+                    kept: vec![MemoryPart { what: "all", bytes: 600 << 20 }],
+                    machine: Some(1 << 30),
+                    group: None,
+                },
                 stored: Stored::Read { bytes: 1 << 20, newest: Timestamp(NOW.0 - 1), checked: Some(Vec::new()) },
                 of_features: vec![Diagnosis::green("toy", String::new())],
                 running: Running::Answers { pid: "7".into(), status: 200, says: String::new(), clock: None },
@@ -665,10 +675,18 @@ mod tests {
 
     #[test]
     fn memory_is_enough_for_all_that_may_be_kept() {
-        let allowed = |bytes| move |_: &mut Facts, found: &mut Installation| found.memory.allowed = bytes;
-        seeded("memory", Colour::Yellow, "end at 629 MB (all 629 MB), and it has 536 MB", allowed(Some(512 << 20)));
+        let there = |machine, group| {
+            move |_: &mut Facts, found: &mut Installation| (found.memory.machine, found.memory.group) = (machine, group)
+        };
+        let little = Some(512 << 20);
+        let said = "end at 629 MB (all 629 MB), and this machine has 536 MB";
+        seeded("memory", Colour::Yellow, said, there(little, None));
+        seeded("memory", Colour::Yellow, said, there(little, Some(1 << 30)));
+        for machine in [None, Some(1 << 30)] {
+            seeded("memory", Colour::Yellow, "and its control group may have 536 MB", there(machine, little));
+        }
         let mut facts = good();
-        allowed(None)(&mut good(), facts.installation.as_mut().unwrap());
+        there(None, None)(&mut good(), facts.installation.as_mut().unwrap());
         assert!(judge(&facts).iter().any(|found| found.check == "memory" && found.colour == Colour::Green));
     }
 

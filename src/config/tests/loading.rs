@@ -205,7 +205,7 @@ fn strict_production_says_everything_that_is_missing_or_wrong_at_once() {
              RATE_LIMIT_ENABLED=false in production: nobody is kept from asking without end; remove it, or set it to true\n\
              DATABASE_URL={database}: {} is no directory\n\
              JWT_SECRET=******** is shorter than 32 bytes, so anyone who has one token can try out keys until they can \
-             sign others: use a longer one, such as `openssl rand -hex 32` makes it",
+             sign others: use a longer one, for example the output of `openssl rand -hex 32`",
             file.path().display()
         )
     );
@@ -362,8 +362,8 @@ fn a_private_plane_that_others_can_reach_wants_a_token() {
     for address in ["127.0.0.1:9090", "127.1.2.3:1", "[::1]:9090", "[::ffff:127.0.0.1]:9090", "unix:x.sock", "off"] {
         assert_eq!(said(&[("OPS_ADDR", address)]), Ok(Vec::new()));
     }
-    let short = "OPS_TOKEN=******** is shorter than 16 bytes, so it can be tried out: use a longer one, such as \
-                 `openssl rand -hex 32` makes it";
+    let short = "OPS_TOKEN=******** is shorter than 16 bytes, so it can be tried out: use a longer one, for example the \
+                 output of `openssl rand -hex 32`";
     assert_eq!(said(&[("OPS_TOKEN", "only fifteen..."), ("OPS_ADDR", "off")]), Err(vec![short.to_owned()]));
 }
 

@@ -224,7 +224,8 @@ fn parse(form: Form, text: &[u8]) -> Result<KeySet, String> {
 
 /// A public key as openssl writes it.
 fn pem(text: &[u8]) -> Result<Key, String> {
-    const ADVICE: &str = "use the public key of RSA, P-256 or Ed25519 in PEM, such as openssl pkey -pubout makes it";
+    const ADVICE: &str =
+        "use the public key of RSA, P-256 or Ed25519 in PEM, for example the output of openssl pkey -pubout";
     let bad = |what: &str| format!("{what}: {ADVICE}");
     let text = std::str::from_utf8(text).map_err(|_| bad("is not PEM"))?.trim();
     let (label, document) = Document::from_pem(text).map_err(|_| bad("is not PEM"))?;
