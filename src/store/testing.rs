@@ -167,7 +167,10 @@ impl Reader {
 
     /// Has a change made without a writer.
     pub fn write<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, Error>) -> Result<T, Error> {
-        work(&mut Tx::new(self.connection(), Timestamp(0), Timestamp(0), &mut Effects::default()))
+        let mut effects = Effects::default();
+        let done = work(&mut Tx::new(self.connection(), Timestamp(0), Timestamp(0), &mut effects))?;
+        effects.texts.iter().for_each(|change| self.connection().index(change).unwrap());
+        Ok(done)
     }
 
     /// One number.

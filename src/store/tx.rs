@@ -6,6 +6,7 @@ use super::reader::Query;
 use super::row::Row;
 use super::sqlite::connection::Connection;
 use super::sqlite::copying::Copying;
+use super::sqlite::texts::TextChange;
 use super::value::Value;
 use crate::clock::Timestamp;
 use crate::clock::steady::AHEAD_MAX;
@@ -24,6 +25,9 @@ pub(super) struct Effects {
     pub(super) events: Vec<Event>,
     /// To be run after the commit, in order.
     pub(super) deferred: Vec<Deferred>,
+    /// To be put into the index of words before the commit, in order: in one go, because the index writes all that it has at the end of
+    /// each savepoint, however little it is.
+    pub(super) texts: Vec<TextChange>,
     /// Pages that were moved, which SQLite does not count as changes of rows.
     pub(super) moved_pages: u64,
     /// A copy that is wanted and not yet begun.
@@ -34,14 +38,15 @@ pub(super) struct Effects {
 
 impl Effects {
     /// Where they end now, for [`Effects::undo`].
-    pub(super) fn mark(&self) -> (usize, usize) {
-        (self.events.len(), self.deferred.len())
+    pub(super) fn mark(&self) -> [usize; 3] {
+        [self.events.len(), self.deferred.len(), self.texts.len()]
     }
 
     /// Forgets what was asked for behind the mark.
-    pub(super) fn undo(&mut self, (events, deferred): (usize, usize)) {
+    pub(super) fn undo(&mut self, [events, deferred, texts]: [usize; 3]) {
         self.events.truncate(events);
         self.deferred.truncate(deferred);
+        self.texts.truncate(texts);
     }
 }
 
@@ -108,15 +113,15 @@ impl<'a> Tx<'a> {
         self.connection.insert(sql, values)
     }
 
-    /// Has a text be found by its words ([`Query::search`]). Numbers are given by the owners of what is searched: each has a range of
-    /// its own, and puts a text of a number once.
-    pub fn put_text(&mut self, number: i64, title: &str, body: &str) -> Result<(), Error> {
-        self.connection.put_text(number, title, body)
+    /// Has a text be found by its words ([`Query::search`]) from the commit on, in the place of the one that this number had. Numbers are
+    /// given by the owners of what is searched: each has a range of its own.
+    pub fn put_text(&mut self, number: i64, title: &str, body: &str) {
+        self.effects.texts.push(TextChange::put(number, title, body));
     }
 
     /// Has it be found no longer.
-    pub fn remove_text(&mut self, number: i64) -> Result<(), Error> {
-        self.connection.remove_text(number)
+    pub fn remove_text(&mut self, number: i64) {
+        self.effects.texts.push(TextChange::Remove { number });
     }
 
     /// Changes a row that means nothing: committed, it proves that commits reach the disk.

@@ -182,7 +182,7 @@ mod tests {
             key.0
         ));
         let (title, text) = (title.to_owned(), text.to_owned());
-        house.write(move |tx| tx.put_text(key.0, &title, &text).unwrap());
+        house.write(move |tx| tx.put_text(key.0, &title, &text));
     }
 
     fn found(house: &House, words: &str, most: usize) -> Vec<String> {
@@ -215,7 +215,7 @@ mod tests {
         house.write(move |tx| {
             for id in 1..=2 * COMMON_MIN as i64 {
                 let title = if id == 1 { "слово" } else { "" };
-                tx.put_text(Key::of(kind, id).unwrap().0, title, "слово").unwrap();
+                tx.put_text(Key::of(kind, id).unwrap().0, title, "слово");
             }
         });
         let kinds: Vec<&'static Kind> = KINDS.iter().collect();

@@ -338,7 +338,8 @@ pub(super) fn add(tx: &mut Tx<'_>, record: &Written<'_>) -> Result<(), Error> {
     for fact in facts {
         add_fact(tx, key, fact)?;
     }
-    tx.put_text(key.0, title, text)
+    tx.put_text(key.0, title, text);
+    Ok(())
 }
 
 /// Puts a record in the place of one whose facts were these.
@@ -354,8 +355,8 @@ pub(super) fn replace(tx: &mut Tx<'_>, record: &Written<'_>, old_facts: &[Fact])
     for new in facts.iter().filter(|fact| !old_facts.contains(fact)) {
         add_fact(tx, key, new)?;
     }
-    tx.remove_text(key.0)?;
-    tx.put_text(key.0, title, text)
+    tx.put_text(key.0, title, text);
+    Ok(())
 }
 
 /// Puts a record into the bin.
@@ -364,7 +365,7 @@ pub(super) fn bin(tx: &mut Tx<'_>, record: &Stored, facts: &[Fact]) -> Result<()
     for fact in facts {
         remove_fact(tx, key, fact)?;
     }
-    tx.remove_text(key.0)?;
+    tx.remove_text(key.0);
     tx.run("DELETE FROM records WHERE key = ?1", &[key.0.into()])?;
     tx.run(
         "INSERT INTO record_bin (key, json, created_at, deleted_at) VALUES (?1, ?2, ?3, ?4)",
@@ -403,7 +404,7 @@ mod tests {
         let kind = Kind::of_module("malya").unwrap();
         house.write(move |tx| {
             for id in 1..=SEARCHED_MAX as i64 + 1 {
-                tx.put_text(Key::of(kind, id).unwrap().0, "word", "").unwrap();
+                tx.put_text(Key::of(kind, id).unwrap().0, "word", "");
             }
         });
         let wanted = wanted::read(kind, "q=word&limit=1", &Zone::named("Europe/Kyiv").unwrap()).unwrap();

@@ -2,13 +2,19 @@
 
 use super::copying::{PAGES_PER_STEP, STEPS_FACTOR};
 use super::vacuum::{FREE_KEPT_PAGES, VACUUM_STEP_PAGES};
-use super::writer::{BATCH_MAX, CHECKPOINT_AFTER, CHECKPOINT_EVERY_ROWS, PROBE_EVERY, WAL_PAGES_MAX};
+use super::writer::{BATCH_MAX, CHECKPOINT_AFTER, CHECKPOINT_EVERY_ROWS, PROBE_EVERY, TEXTS_MAX_BYTES, WAL_PAGES_MAX};
 use crate::settings::{BoundRow, STORAGE};
 
 pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&STORAGE, "BATCH_MAX", BATCH_MAX as u64, "changes")
         .of("The changes in one commit.", "the rest come with the next")
         .tested_by("a_full_batch_leaves_the_rest_to_the_next"),
+    BoundRow::new(&STORAGE, "TEXTS_MAX_BYTES", TEXTS_MAX_BYTES as u64, "bytes")
+        .of(
+            "Texts of the changes in one commit that wait to be put into the index of words; what one change has comes on top.",
+            "they are put there between two changes of the commit",
+        )
+        .tested_by("texts_of_a_batch_are_found_after_it_but_for_those_of_a_job_that_is_undone"),
     BoundRow::new(&STORAGE, "CHECKPOINT_EVERY_ROWS", CHECKPOINT_EVERY_ROWS, "rows")
         .of("Rows changed between two checkpoints; a page given back counts as 8.", "a checkpoint between two batches")
         .tested_by("the_log_is_moved_into_the_database_after_so_many_rows_in_however_few_jobs"),

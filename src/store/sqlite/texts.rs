@@ -14,12 +14,45 @@ pub(crate) const SEARCH_MAX_WORDS: usize = 16;
 /// Letters from which on a word stands for all that begin with it. A single letter would stand for nearly everything.
 const PREFIX_MIN_CHARS: usize = 2;
 
-const PUT: &str = "INSERT INTO texts (rowid, title, body) VALUES (?1, ?2, ?3)";
+const PUT: &str = "INSERT OR REPLACE INTO texts (rowid, title, body) VALUES (?1, ?2, ?3)";
 const REMOVE: &str = "DELETE FROM texts WHERE rowid = ?1";
 const OLDEST: &str = "SELECT rowid FROM texts WHERE texts MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid";
 const NEWEST: &str = "SELECT rowid FROM texts WHERE texts MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid DESC";
 const SNIPPET: &str =
     "SELECT snippet(texts, -1, char(2), char(3), '…', 24) FROM texts WHERE texts MATCH ?1 AND rowid = ?2";
+
+/// What becomes of a text in the index of words.
+pub(in crate::store) enum TextChange {
+    /// It is found from now on, in the place of another one of this number.
+    Put {
+        /// Its number.
+        number: i64,
+        /// Its title, composed.
+        title: String,
+        /// The rest of it, composed.
+        body: String,
+    },
+    /// It is found no longer.
+    Remove {
+        /// Its number.
+        number: i64,
+    },
+}
+
+impl TextChange {
+    /// A text that is found from now on.
+    pub(in crate::store) fn put(number: i64, title: &str, body: &str) -> Self {
+        Self::Put { number, title: composed(title).into_owned(), body: composed(body).into_owned() }
+    }
+
+    /// The bytes of its text.
+    pub(in crate::store) fn bytes(&self) -> usize {
+        match self {
+            Self::Put { title, body, .. } => title.len() + body.len(),
+            Self::Remove { .. } => 0,
+        }
+    }
+}
 
 /// In which order texts are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,13 +180,13 @@ pub fn composed(text: &str) -> Cow<'_, str> {
 }
 
 impl Connection {
-    pub(in crate::store) fn put_text(&self, number: i64, title: &str, body: &str) -> Result<(), Error> {
-        let (title, body) = (composed(title), composed(body));
-        self.change_one(PUT, &[number.into(), (&*title).into(), (&*body).into()])
-    }
-
-    pub(in crate::store) fn remove_text(&self, number: i64) -> Result<(), Error> {
-        self.change(REMOVE, &[number.into()]).map(|_| ())
+    /// Makes a change of the index.
+    pub(in crate::store) fn index(&self, change: &TextChange) -> rusqlite::Result<()> {
+        match change {
+            TextChange::Put { number, title, body } => self.0.prepare_cached(PUT)?.execute((number, title, body))?,
+            TextChange::Remove { number } => self.0.prepare_cached(REMOVE)?.execute([number])?,
+        };
+        Ok(())
     }
 
     /// Has `take` see the numbers of what is found until it says false.
@@ -187,9 +220,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = open(&directory.path().join("a.db"), &schema(&[])).unwrap();
         let connection = &store.connection;
-        connection.put_text(7, "Пам'ять про діда", "Ми їздили до Києва навесні").unwrap();
-        connection.put_text(8, "Recipe", "Йогурт, ground floor; їжак").unwrap();
-        connection.put_text(9, "пам\u{2bc}ять", "Київ").unwrap();
+        let put = |number, title: &str, body: &str| connection.index(&TextChange::put(number, title, body)).unwrap();
+        put(7, "another text", "of which nothing is left");
+        put(7, "Пам'ять про діда", "Ми їздили до Києва навесні");
+        put(8, "Recipe", "Йогурт, ground floor; їжак");
+        put(9, "пам\u{2bc}ять", "Київ");
         let found = |text: &str| {
             let mut found = Vec::new();
             let Some(search) = Search::of(text) else { return found };
@@ -220,7 +255,7 @@ mod tests {
         }
         let search = Search::of("пам").unwrap();
         assert_eq!(connection.snippet(&search, 7).unwrap().as_deref(), Some("\u{2}Пам\u{3}'ять про діда"));
-        connection.remove_text(7).unwrap();
+        connection.index(&TextChange::Remove { number: 7 }).unwrap();
         assert_eq!(found("пам"), [9]);
         let mut titled = Vec::new();
         for text in ["recipe", "йогурт"] {

@@ -28,6 +28,7 @@ use super::fault::fault_of;
 use super::last_change::LastChange;
 use super::open::{BUSY_TIMEOUT, Store};
 use super::reserve;
+use super::texts::TextChange;
 use crate::clock::{Clock, Timekeeper, Timestamp};
 use crate::observe;
 use crate::store::error::{CopyError, Error, StoreError};
@@ -39,6 +40,9 @@ use crate::store::tx::{Effects, PROBE, Tx};
 
 /// Jobs in one commit, at most.
 pub(super) const BATCH_MAX: usize = 256;
+/// Texts of a batch that wait to be put into the index of words: with more than so many bytes they are put there after the job that they
+/// are of, and not before the commit.
+pub(super) const TEXTS_MAX_BYTES: usize = 1024 * 1024;
 /// Rows changed after which the write-ahead log is moved into the database, between two batches. An append changes four.
 /// That is some megabytes of log, or some tens when each row lies on a page of its own.
 pub(super) const CHECKPOINT_EVERY_ROWS: u64 = 8_000;
@@ -353,7 +357,7 @@ impl<'s> WriterThread<'s> {
                 self.store.state.set_fault(fault);
             }
         }
-        self.effects.undo((0, 0));
+        self.effects.undo([0; 3]);
         self.effects.forgets = false;
         let commit = self.clock.instant().saturating_duration_since(began);
         let jobs = self.batch.len();
@@ -397,7 +401,12 @@ impl<'s> WriterThread<'s> {
             let mut end = JobEnd::Judged;
             if lost.is_none() {
                 match self.run_job(job.as_mut()) {
-                    Ok(ended) => end = ended,
+                    Ok(ended) => {
+                        end = ended;
+                        if self.effects.texts.iter().map(TextChange::bytes).sum::<usize>() > TEXTS_MAX_BYTES {
+                            lost = self.index_texts().map_err(LostTransaction::before_commit).err();
+                        }
+                    }
                     Err(error) => lost = Some(LostTransaction::before_commit(error)),
                 }
             }
@@ -416,6 +425,7 @@ impl<'s> WriterThread<'s> {
         }
         match lost {
             None => {
+                self.index_texts().map_err(LostTransaction::before_commit)?;
                 // A transaction without a change of a row costs no fsync, and should not.
                 if self.store.connection.0.total_changes() > rows {
                     let noted = self.last_change.note(&self.store.connection, self.last);
@@ -426,6 +436,11 @@ impl<'s> WriterThread<'s> {
             }
             Some(loss) => Err(loss),
         }
+    }
+
+    /// Puts into the index of words what the jobs have changed.
+    fn index_texts(&mut self) -> rusqlite::Result<()> {
+        self.effects.texts.drain(..).try_for_each(|change| self.store.connection.index(&change))
     }
 
     /// What goes to a file that nobody will find is not to be acknowledged. SQLite does not look.

@@ -6,6 +6,7 @@ use rusqlite::Connection;
 
 use super::super::last_change::last_change;
 use super::super::open::open;
+use super::super::texts::{Order, Search};
 use super::*;
 use crate::net::Frame;
 use crate::observe::metrics::Metrics;
@@ -566,4 +567,57 @@ fn a_job_that_panics_when_it_is_settled_does_not_end_the_writer() {
     handle.submit(Box::new(Probe(|_: &mut Tx<'_>| Verdict::Keep, settled, ""))).ok().unwrap();
     commit_what_waits(&mut thread);
     outcomes.try_recv().unwrap().1.unwrap();
+}
+
+#[test]
+fn texts_of_a_batch_are_found_after_it_but_for_those_of_a_job_that_is_undone() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = opened(&directory.path().join("a.db"));
+    let reader = store.reader().unwrap();
+    let writer = Writer::start(store, 16, Arc::new(Heard::default()), Clock::system()).unwrap();
+    let handle = writer.handle();
+    let (settled, outcomes) = channel();
+    let (go, wait) = channel::<()>();
+    let wait = Mutex::new(wait);
+    let submit = |work: Box<dyn FnMut(&mut Tx<'_>) -> Verdict + Send>| {
+        assert!(handle.submit(Box::new(Probe(work, settled.clone(), "job"))).is_ok());
+    };
+    submit(Box::new(move |tx| {
+        wait.lock().recv().unwrap();
+        tx.put_text(1, "oak", "");
+        mark(tx, 1);
+        Verdict::Keep
+    }));
+    submit(Box::new(|tx| {
+        tx.put_text(2, "oak", "");
+        Verdict::Undo
+    }));
+    submit(Box::new(|tx| {
+        tx.put_text(3, "oak", &"leaf ".repeat(TEXTS_MAX_BYTES / 5 + 1));
+        Verdict::Keep
+    }));
+    submit(Box::new(|tx| {
+        tx.put_text(4, "oak", "");
+        tx.put_text(1, "elm", "");
+        Verdict::Keep
+    }));
+    submit(Box::new(|tx| {
+        tx.remove_text(4);
+        Verdict::Keep
+    }));
+    go.send(()).unwrap();
+    let times: Vec<_> = (0..5).map(|_| outcomes.recv().unwrap().1.unwrap()).collect();
+    assert!(times.iter().all(|other| other.commit == times[0].commit), "they were one batch");
+    let found = |text: &str| {
+        let (mut found, search) = (Vec::new(), Search::of(text).unwrap());
+        let take = |number| {
+            found.push(number);
+            Ok(true)
+        };
+        reader.search(&search, 0..=100, Order::Oldest, take).unwrap();
+        found
+    };
+    assert_eq!((found("oak"), found("elm"), found("leaf")), (vec![3], vec![1], vec![3]));
+    drop(handle);
+    writer.stop();
 }
