@@ -100,8 +100,13 @@ fn a_package_is_made_installed_run_and_removed() {
         assert!(names.iter().any(|other| other == name), "{name} is not among {names:?}");
     }
 
-    let runbook = at("root/usr/share/doc/inkring/docs/OPERATIONS.md");
-    assert!(runbook.exists(), "where the runbook_url of each alert leads");
+    for (page, leads_from) in [
+        ("docs/OPERATIONS.md", "the runbook_url of each alert"),
+        ("docs/screens/draft.png", "the picture of README.md"),
+        ("packaging/README.md", "docs/tasks/install.md"),
+    ] {
+        assert!(at(&format!("root/usr/share/doc/inkring/{page}")).exists(), "{page}: {leads_from}");
+    }
 
     let licences = fs::read_to_string(at("root/usr/share/doc/inkring/copyright")).unwrap();
     assert!(["--- ", "rusqlite v", "tungstenite v"].iter().all(|name| licences.contains(name)), "{licences}");
