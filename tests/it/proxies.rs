@@ -312,7 +312,7 @@ fn assert_takes_uploads(name: &str) {
     assert_eq!(with_length(&proxied, "/api/v1/import", &lines).expect(200)["refused"], 0);
 
     // Whatever takes more than other requests may have, now and later, is named in the file.
-    let routes = inkring(proxied.server.directory.path()).arg("routes").output().unwrap().stdout;
+    let routes = inkring(proxied.server.directory.path()).args(["routes", "public"]).output().unwrap().stdout;
     let routes = String::from_utf8(routes).unwrap();
     let mut taking_more = 0;
     for line in routes.lines().filter_map(|line| line.strip_prefix("| `")) {
