@@ -24,6 +24,10 @@ curl -sf http://127.0.0.1:8000/v1/collab/drafts -H "Authorization: Bearer $(cat 
   -H 'Content-Type: application/json' -d '{"title":"The lighthouse","platform":"x"}'
 "#;
 
+/// Done after the page that moves: what holds secrets is for its owner alone, however open other new files are.
+const MODES: &str = "stat -c '%a %n' move new-token.txt token.txt";
+const MODES_SHOWN: &str = "700 move\n600 new-token.txt\n600 token.txt";
+
 /// What runs between two looks at what was printed.
 struct Step {
     /// Where it stands.
@@ -111,9 +115,12 @@ fn every_task_can_be_carried_out_where_the_package_is_installed() {
         if page == "install" {
             first.push(Step { name: "filling".to_owned(), script: FILLING.to_owned(), shown: String::new() });
         }
+        if page == "move" {
+            first.push(Step { name: "modes".to_owned(), script: MODES.to_owned(), shown: MODES_SHOWN.to_owned() });
+        }
     }
     first.extend(last);
-    let mut script = "set -e\n".to_owned();
+    let mut script = "set -e\numask 022\n".to_owned();
     for (number, step) in first.iter().enumerate() {
         script.push_str(&format!("cd ~\n{{\n{}\n}} > /out/{number} 2>&1\n", step.script));
     }
@@ -134,6 +141,24 @@ fn every_task_can_be_carried_out_where_the_package_is_installed() {
         assert_eq!(missing, None, "{} shows what was not printed:\n{text}", step.name);
     }
     assert!(!machine.path().join("usr/bin/inkring").exists(), "removed in the end");
+}
+
+/// The machine above knows root alone, so it would not notice: whoever follows the pages cannot enter these places.
+#[test]
+fn what_only_root_may_read_is_read_with_sudo() {
+    for page in PAGES {
+        let path = format!("docs/tasks/{page}.md");
+        for block in blocks(&read(&path)).iter().filter(|block| block.language == "sh") {
+            for line in block.text.lines() {
+                let of_root = ["/var/lib/inkring", "/etc/credstore", "/etc/inkring/", "journalctl", "jwt_secret.old"];
+                if of_root.iter().any(|place| line.contains(place)) {
+                    // A pattern is filled in by the shell that reads it, before sudo.
+                    let wanted = if line.contains('*') { "sudo sh -" } else { "sudo" };
+                    assert!(line.contains(wanted), "{path}:{}: without {wanted}: {line}", block.line);
+                }
+            }
+        }
+    }
 }
 
 #[test]
