@@ -13,7 +13,7 @@ use super::verbs::Verb;
 use super::{BackupError, before, bounds, counters, doctor, operator, upkeep};
 use crate::clock::Timekeeper;
 use crate::feature::verb::Verbs;
-use crate::feature::{Check, Feature, Finding, House, Running, Serving, ShardParts, StartError};
+use crate::feature::{Check, Feature, Finding, House, Running, Serving, ShardParts, StartError, Written};
 use crate::gate::Routes;
 use crate::housekeeper::{self, Task};
 use crate::settings::Settings;
@@ -22,6 +22,10 @@ use crate::store::Reader;
 /// Copies of the database, and of what features keep beside it.
 pub static FEATURE: Feature = Feature {
     knobs: options::KNOBS,
+    writes: |settings| {
+        let directory = settings.path(&options::DIRECTORY);
+        directory.map(|directory| Written { knob: &options::DIRECTORY, directory }).into_iter().collect()
+    },
     counters: counters::ROWS,
     bounds: bounds::BOUNDS,
     operator: &operator::ROUTES,

@@ -25,9 +25,10 @@ pub use path::{INSTALLED, SettingsPath};
 pub use reload::{Change, Reloaded, reload};
 pub use sources::Sources;
 
+use crate::features::FEATURES;
 use crate::gate::identity::header_trust;
 use crate::gate::identity::options::SECRET;
-use crate::net::options::LISTEN as PUBLIC;
+use crate::net::options::{LISTEN as PUBLIC, TLS_REDIRECT};
 use crate::net::tls;
 use crate::plane::options::{LISTEN, TOKEN};
 use crate::settings::{ENVIRONMENT, Endpoint, Knob, MASK, OnBad, Origin, STRICT, Setting, Settings, Value};
@@ -118,6 +119,8 @@ fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Resu
             if settings.of(&LISTEN).origin.is_given() { &mut findings.problems } else { &mut findings.warnings };
         found.push(sentence);
     }
+    findings.problems.extend(doors_in_one_place(&settings));
+    findings.problems.extend(FEATURES.iter().flat_map(|feature| (feature.mistakes)(&settings)));
     if strict || production {
         production::needs(&settings, sources, production).told().for_each(|sentence| findings.mistake(sentence));
     }
@@ -202,6 +205,26 @@ fn two_in_one_place(settings: &Settings) -> Option<String> {
         "OPS_ADDR={private} is where LISTEN_ADDR={public} listens: give the private plane another address, or none by \
          OPS_ADDR=off"
     ))
+}
+
+/// Neither can the doors of features and the one that leads to TLS: of two in one place, the later one does not open.
+fn doors_in_one_place(settings: &Settings) -> Vec<String> {
+    let own = FEATURES.iter().flat_map(|feature| feature.doors);
+    let own = own.flat_map(|door| (door.places)(settings).into_iter().map(|place| (door.knob.name, place)));
+    let redirect = settings.endpoint(&TLS_REDIRECT).cloned().map(|place| (TLS_REDIRECT.name, place));
+    let mut taken: Vec<(&str, Endpoint)> = Vec::new();
+    taken.extend(settings.endpoints(&PUBLIC).iter().cloned().map(|place| (PUBLIC.name, place)));
+    taken.extend(settings.endpoint(&LISTEN).cloned().map(|place| (LISTEN.name, place)));
+    let mut sentences = Vec::new();
+    for (name, place) in own.chain(redirect) {
+        let other = taken.iter().find(|(_, other)| other.excludes(&place));
+        // What is said of these two is said with the other settings of TLS.
+        if let Some((other, there)) = other.filter(|(other, _)| (name, *other) != (TLS_REDIRECT.name, PUBLIC.name)) {
+            sentences.push(format!("{name}={place} is where {other}={there} listens: give it another address"));
+        }
+        taken.push((name, place));
+    }
+    sentences
 }
 
 /// The name that a secret was given by, or its own, and what stands for its value in a sentence about it.

@@ -3,16 +3,21 @@
 
 use std::path::Path;
 
-use rustix::fs::{Access, access};
+use rustix::fs::{Access, FsWord, PROC_SUPER_MAGIC, access, statfs};
 
 use super::parse::printable;
 use super::sources::{Sources, token_keys};
-use crate::features;
+use crate::feature::Written;
+use crate::features::{self, FEATURES};
 use crate::gate::identity::options::{TOKEN_KEYS, TRUST_HEADER};
 use crate::gate::options::ORIGINS;
 use crate::hub::options::{ORIGINS as SOCKET_ORIGINS, any_page_may_open_sockets};
 use crate::settings::{Knob, Settings};
+use crate::store::directory_of;
 use crate::store::options::DATABASE;
+
+/// What the kernel shows of itself as files: /proc and /sys.
+const NOT_FOR_FILES: [FsWord; 2] = [PROC_SUPER_MAGIC, 0x6265_6572];
 
 /// What strict does not do without.
 #[derive(Debug, Default)]
@@ -73,21 +78,30 @@ pub(super) fn needs(settings: &Settings, sources: &Sources, production: bool) ->
         }
         let needed = |knob: &&Knob| knob.needed_with.is_some_and(|flag| settings.flag(flag)) && !sources.has(knob);
         missing.extend(features::declared().filter(needed).map(|knob| knob.name));
-        sentences.extend(unwritable(settings.database(&DATABASE)));
+        let database = settings.database(&DATABASE);
+        sentences.extend(unwritable(directory_of(database)).map(|why| {
+            format!("{}=sqlite:{}: {why}", DATABASE.name, printable(&database.display().to_string()))
+        }));
+        for Written { knob, directory } in FEATURES.iter().flat_map(|feature| (feature.writes)(settings)) {
+            let named = printable(&settings.of(knob).shown());
+            sentences.extend(unwritable(&directory).map(|why| format!("{}={named}: {why}", knob.name)));
+        }
     }
     Needs { missing, sentences }
 }
 
-/// Whether a database could be kept at this path: its directory, or the nearest one above it that exists, can be written.
-fn unwritable(database: &Path) -> Option<String> {
-    let above = database.ancestors().skip(1);
-    let above = above.map(|path| if path.as_os_str().is_empty() { Path::new(".") } else { path });
-    let nearest = above.into_iter().find(|path| path.exists())?;
+/// Why no file can be put into this directory, or into the nearest one above it that exists.
+fn unwritable(directory: &Path) -> Option<String> {
+    let above = directory.ancestors();
+    let nearest = above.map(|path| if path.as_os_str().is_empty() { Path::new(".") } else { path });
+    let nearest = nearest.into_iter().find(|path| path.exists())?;
     let why = if !nearest.is_dir() {
         "is no directory".to_owned()
+    } else if statfs(nearest).is_ok_and(|found| NOT_FOR_FILES.contains(&found.f_type)) {
+        // To root everything seems to be writable.
+        "cannot be written: it is the kernel's own".to_owned()
     } else {
         access(nearest, Access::WRITE_OK | Access::EXEC_OK).err().map(|error| format!("cannot be written: {error}"))?
     };
-    let (database, place) = (database.display().to_string(), nearest.display().to_string());
-    Some(format!("DATABASE_URL=sqlite:{}: {} {why}", printable(&database), printable(&place)))
+    Some(format!("{} {why}", printable(&nearest.display().to_string())))
 }

@@ -3,6 +3,7 @@
 //! A feature is one folder and one line in `features.rs`. From its [`Feature`] the platform makes the pages of settings and
 //! metrics, `/readyz`, the status of the private plane and the reload; it knows none by name.
 
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 
@@ -70,12 +71,24 @@ pub struct OwnDoor {
     pub places: fn(&Settings) -> Vec<Endpoint>,
 }
 
+/// A directory that files of a feature go into; it need not be there yet.
+pub struct Written {
+    /// The setting that names it, or a file in it.
+    pub knob: &'static Knob,
+    /// Where it is, as configured.
+    pub directory: PathBuf,
+}
+
 /// What a feature declares.
 pub struct Feature {
     /// For the log, and for readers of the list.
     pub name: &'static str,
     /// Its settings.
     pub knobs: &'static [&'static Knob],
+    /// Why it would not start with these settings, on whatever machine: a sentence for each.
+    pub mistakes: fn(&Settings) -> Vec<String>,
+    /// Where it writes, besides the database and beside it.
+    pub writes: fn(&Settings) -> Vec<Written>,
     /// What it counts.
     pub counters: &'static [&'static Row],
     /// What it bounds, besides those of its settings that are bounds.
@@ -123,6 +136,8 @@ impl Feature {
         Self {
             name,
             knobs: &[],
+            mistakes: |_| Vec::new(),
+            writes: |_| Vec::new(),
             counters: &[],
             bounds: &[],
             codes: &[],

@@ -21,7 +21,7 @@ use super::{
     podija, records, registry, session, smoke, status, verbs,
 };
 use crate::feature::verb::Verbs;
-use crate::feature::{Check, Feature, Figures, House, Replacement, Running, ShardParts, StartError};
+use crate::feature::{Check, Feature, Figures, House, Replacement, Running, ShardParts, StartError, Written};
 use crate::gate::Routes;
 use crate::housekeeper::{self, Task};
 use crate::settings::Settings;
@@ -30,6 +30,14 @@ use crate::store::Reader;
 /// A household's seven modules.
 pub static FEATURE: Feature = Feature {
     knobs: options::KNOBS,
+    mistakes: |settings| {
+        [options::zone(settings).err(), strong_enough(settings).err()].into_iter().flatten().collect()
+    },
+    writes: |settings| {
+        let is_kept = settings.flag(&ENABLED);
+        let directory = settings.path(&options::GALLERY_DIR).filter(|_| is_kept);
+        directory.map(|directory| Written { knob: &options::GALLERY_DIR, directory }).into_iter().collect()
+    },
     counters: counters::ROWS,
     bounds: bounds::BOUNDS,
     codes: errors::CODES,

@@ -29,6 +29,7 @@ use crate::store::Reader;
 /// Documents that people edit together, live.
 pub static FEATURE: Feature = Feature {
     knobs: options::KNOBS,
+    mistakes: |settings| options::no_host(settings).into_iter().collect(),
     counters: counters::ROWS,
     bounds: bounds::BOUNDS,
     routes: &[&routes::SOCKETS, &owners::ROUTES, &[signal_socket::ROUTE]],
@@ -55,9 +56,8 @@ fn memory(settings: &Settings, _: u64) -> u64 {
 }
 
 fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
-    if options::host(settings).is_none() {
-        let given = settings.text(&options::WS_HOST).unwrap_or_default();
-        return Err(format!("WS_HOST={given} is neither an IP address nor localhost").into());
+    if let Some(mistake) = options::no_host(settings) {
+        return Err(mistake.into());
     }
     let (errands, waiting) = desk::errands();
     let shared = Arc::new(Shared {

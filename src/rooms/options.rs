@@ -162,6 +162,12 @@ pub(super) fn host(settings: &Settings) -> Option<IpAddr> {
     }
 }
 
+/// Why the address of the original is none.
+pub(super) fn no_host(settings: &Settings) -> Option<String> {
+    let given = settings.text(&WS_HOST).unwrap_or_default();
+    host(settings).is_none().then(|| format!("WS_HOST={given} is neither an IP address nor localhost"))
+}
+
 /// How rooms are served; taken anew by a reload.
 #[derive(Debug, Clone)]
 pub(super) struct Options {

@@ -174,8 +174,8 @@ fn each_seeded_fault_is_found() {
     assert!(seeded(&mut command(&server, &[]), "backup", "red").contains("is gone"));
     back_up(&server, &now());
     assert!(
-        seeded(&mut command(&server, &[("BACKUP_DIR", "data/inkring.db.lock")]), "backup", "red")
-            .contains("cannot be read")
+        seeded(&mut command(&server, &[("BACKUP_DIR", "data/inkring.db.lock")]), "configuration", "red")
+            .contains("is no directory")
     );
     assert!(
         seeded(&mut command(&server, &[("BACKUP_DIR", "nowhere")]), "backup", "yellow").contains("none in nowhere")

@@ -274,7 +274,7 @@ fn settings_with_a_key_of_their_own_get_no_second_one() {
     write(
         root.path(),
         SETTINGS,
-        "ENV=production\nJWT_PUBLIC_KEY_FILE=/etc/key.pem\nOPS_TOKEN=0123456789abcdef\nHOUSEHOLD_PASSWORD=a heron\n",
+        "ENV=production\nJWT_PUBLIC_KEY_FILE=/etc/key.pem\nOPS_TOKEN=0123456789abcdef\nHOUSEHOLD_PASSWORD=a heron at dusk\n",
     );
     let said = set_up(root.path(), &[]);
     assert!(

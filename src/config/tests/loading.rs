@@ -377,3 +377,47 @@ fn strict_production_asks_for_the_password_of_the_household_while_there_are_modu
     assert_eq!(missing(&[TOLD[3]]), None);
     assert_eq!(missing(&[("MODULES_ENABLED", "false")]), None);
 }
+
+#[test]
+fn what_a_start_refuses_by_the_settings_alone_is_refused_here() {
+    for (name, value, says) in [
+        ("HOUSEHOLD_PASSWORD", "short", "HOUSEHOLD_PASSWORD has 5 characters"),
+        ("HOUSEHOLD_TIMEZONE", "Mars/X", "HOUSEHOLD_TIMEZONE=Mars/X is no zone"),
+        ("WS_HOST", "here", "WS_HOST=here is neither"),
+        ("ROOMS_ADDR", "127.0.0.1:8000", "ROOMS_ADDR=127.0.0.1:8000 is where LISTEN_ADDR=127.0.0.1:8000 listens"),
+        ("ROOMS_ADDR", "0.0.0.0:8001", "ROOMS_ADDR=0.0.0.0:8001 is where OPS_ADDR=127.0.0.1:8001 listens"),
+    ] {
+        let told: Vec<_> = TOLD.iter().copied().filter(|(told, _)| *told != name).chain([KEY, (name, value)]).collect();
+        for strict in [true, false] {
+            let problems = load(&Sources::from_pairs(&told, &[]), strict).unwrap_err().problems;
+            assert!(problems.len() == 1 && problems[0].starts_with(says), "{name}: {problems:?}");
+        }
+    }
+    let short = from_env(&[("HOUSEHOLD_PASSWORD", "short")]).unwrap();
+    assert!(short.warnings.is_empty(), "in development any will do: {:?}", short.warnings);
+    let off = [("ROOMS_ENABLED", "false"), ("ROOMS_ADDR", "127.0.0.1:8000")];
+    assert!(from_env(&off).is_ok(), "there is no such door");
+}
+
+#[test]
+fn strict_production_has_every_directory_writable() {
+    for (name, value) in [
+        ("DATABASE_URL", "sqlite:/proc/x/y.db"),
+        ("GALLERY_DIR", "/proc/x"),
+        ("BACKUP_DIR", "/proc/x"),
+        ("METRICS_JSONL", "/proc/x/y"),
+        ("METRICS_DIR", "/sys/x"),
+    ] {
+        let told = [&TOLD[..], &[KEY, (name, value)]].concat();
+        let problems = load(&Sources::from_pairs(&told, &[]), true).unwrap_err().problems;
+        let place = if value.contains("proc") { "/proc" } else { "/sys" };
+        let says = format!("{name}={value}: {place} cannot be written");
+        assert!(problems.len() == 1 && problems[0].starts_with(&says), "{name}: {problems:?}");
+        assert_eq!(from_env(&told).unwrap().warnings.len(), 1, "without strict it is a warning");
+        assert!(from_env(&[(name, value)]).unwrap().warnings.is_empty(), "in development nobody is told");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let fresh = directory.path().join("not/yet");
+    let told = [&TOLD[..], &[KEY, ("BACKUP_DIR", fresh.to_str().unwrap())]].concat();
+    assert!(load(&Sources::from_pairs(&told, &[]), true).is_ok(), "the server makes it");
+}
