@@ -234,7 +234,7 @@ impl Tool {
         match self {
             Self::Setup(options) => setup::run(&options),
             Self::Doctor(options) => doctor::run(&options, path),
-            Self::Smoke(options) => smoke::run(&options),
+            Self::Smoke(options) => smoke::run(&options, path),
             Self::Healthcheck(options) => healthcheck::run(&options, path),
             Self::ConfigDocs { form: DocsForm::Env } => print(&config::docs::env_example(&KNOBS)),
             Self::ConfigDocs { form: DocsForm::Markdown } => print(&config::docs::markdown(&KNOBS)),

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::common::fail;
+use super::common::{fail, load, misconfigured};
+use crate::config::SettingsPath;
 use crate::feature::smoke::{Caller, SMOKE_ORIGIN, SMOKE_TOKEN, Smoke, Trial};
 use crate::feature::trust::Trusting;
 use crate::feature::verb::TOKEN_STDIN_MAX_BYTES;
 use crate::features::FEATURES;
 use crate::gate::is_user_id;
-use crate::net::base_url::BaseUrl;
+use crate::net::base_url::{BaseUrl, own_url};
 
 const BASE_URL: &str = "BASE_URL";
 const SMOKE_USER_ID: &str = "SMOKE_USER_ID";
@@ -25,9 +26,9 @@ const SMOKE_TIMEOUT: &str = "SMOKE_TIMEOUT";
 const PATIENCE_MAX_SECONDS: f64 = 300.0;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 everything passed, 1 something failed, 2 usage.")]
+#[command(after_help = "Exit codes: 0 everything passed, 1 something failed, 2 usage, 3 the settings are wrong.")]
 pub(super) struct Options {
-    /// Where the server is [variable: BASE_URL] [default: http://localhost:8000]
+    /// Where the server is [variable: BASE_URL]; that of LISTEN_ADDR if not given
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
     /// Who creates the draft and writes, where the server believes X-User-Id [variable: SMOKE_USER_ID]
@@ -54,8 +55,16 @@ pub(super) struct Options {
     keep: bool,
 }
 
-pub(super) fn run(options: &Options) -> ExitCode {
-    let (base, trial) = match read(options, |name| std::env::var_os(name)) {
+pub(super) fn run(options: &Options, path: &SettingsPath) -> ExitCode {
+    let is_named = options.base_url.is_some() || std::env::var_os(BASE_URL).is_some_and(|url| !url.is_empty());
+    let own = match is_named {
+        true => None,
+        false => match load(path) {
+            Ok(loaded) => own_url(&loaded.settings),
+            Err(error) => return misconfigured(&error),
+        },
+    };
+    let (base, trial) = match read(options, own, |name| std::env::var_os(name)) {
         Ok(read) => read,
         Err(why) => return fail("the command line is wrong", &why, 2),
     };
@@ -75,7 +84,11 @@ pub(super) fn run(options: &Options) -> ExitCode {
 }
 
 /// What is not on the command line is in a variable, or as it always is. Empty is not there.
-fn read(options: &Options, variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<(BaseUrl, Trial), String> {
+fn read(
+    options: &Options,
+    own: Option<BaseUrl>,
+    variable: impl Fn(&str) -> Option<std::ffi::OsString>,
+) -> Result<(BaseUrl, Trial), String> {
     let text = |name: &str| {
         let value = variable(name).filter(|value| !value.is_empty());
         value.map(|value| value.into_string().map_err(|_| format!("{name} is not UTF-8"))).transpose()
@@ -87,8 +100,10 @@ fn read(options: &Options, variable: impl Fn(&str) -> Option<std::ffi::OsString>
     };
     let or = |set: Option<(String, String)>, default: &str| set.unwrap_or((String::new(), default.to_owned()));
 
-    let (by, url) = or(setting("--base-url", &options.base_url, BASE_URL)?, "http://localhost:8000");
-    let base = BaseUrl::parse(&url).map_err(|why| format!("{by}: {why}"))?;
+    let base = match setting("--base-url", &options.base_url, BASE_URL)? {
+        Some((by, url)) => BaseUrl::parse(&url).map_err(|why| format!("{by}: {why}"))?,
+        None => own.ok_or("LISTEN_ADDR is a port that is chosen at the start: give --base-url")?,
+    };
     let user_id = |(by, id): (String, String)| {
         // A header of a handshake is ASCII.
         let rules = "a user id for this has 1 to 100 ASCII characters, none of them a control character";

@@ -43,6 +43,19 @@ pub fn own_server(settings: &Settings) -> Option<Remote> {
     Some(Remote::at(endpoint).secured(Secured::new("localhost", &Trust::Anybody).ok()?))
 }
 
+/// The same as an address, for who asks it as its clients do; who asks over TLS looks at its certificate.
+#[must_use]
+pub fn own_url(settings: &Settings) -> Option<BaseUrl> {
+    let to_itself = |endpoint: &&Endpoint| !matches!(endpoint, Endpoint::Tcp(address) if address.port() == 0);
+    let endpoint = settings.endpoints(&LISTEN).iter().find(to_itself)?.from_here();
+    let text = match &endpoint {
+        Endpoint::Unix(_) => endpoint.to_string(),
+        Endpoint::Tcp(address) if settings.text(&TLS_CERTIFICATE).is_some() => format!("https://{address}"),
+        Endpoint::Tcp(address) => format!("http://{address}"),
+    };
+    BaseUrl::parse(&text).ok()
+}
+
 impl BaseUrl {
     /// Reads one.
     ///

@@ -16,8 +16,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::clock::Clock;
-use crate::feature::verb::{self, Program, fail, print};
-use crate::net::base_url::BaseUrl;
+use crate::feature::verb::{self, Program, fail, misconfigured, print};
+use crate::net::base_url::{BaseUrl, own_url};
 use crate::net::client::{Ask, AskError, Remote};
 use crate::net::tls::client::Trust;
 
@@ -35,17 +35,28 @@ pub(super) enum Verb {
     ///
     /// The server has to be one for development, where nobody has to sign in and X-User-Id is believed. One that has records is left
     /// as it is.
-    #[command(after_help = "Exit codes: 0 it is there, 1 it is not, 2 usage.")]
+    #[command(after_help = "Exit codes: 0 it is there, 1 it is not, 2 usage, 3 the settings are wrong.")]
     Demo {
-        /// Where the server is
-        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8000", value_parser = BaseUrl::parse)]
-        base_url: BaseUrl,
+        /// Where the server is; that of LISTEN_ADDR if not given
+        #[arg(long, value_name = "URL", value_parser = BaseUrl::parse)]
+        base_url: Option<BaseUrl>,
     },
 }
 
 impl verb::Verb for Verb {
-    fn run(self, _: &Program<'_>) -> ExitCode {
+    fn run(self, program: &Program<'_>) -> ExitCode {
         let Self::Demo { base_url } = self;
+        let base_url = match base_url {
+            Some(url) => url,
+            None => match (program.settings)().map(|settings| own_url(&settings)) {
+                Ok(Some(url)) => url,
+                Ok(None) => {
+                    let why = "LISTEN_ADDR is a port that is chosen at the start: give --base-url";
+                    return fail("the command line is wrong", &why, 2);
+                }
+                Err(error) => return misconfigured(&error),
+            },
+        };
         match fill(&base_url) {
             Ok(count) => print(&format!("{count} requests were made; look at {base_url}\n")),
             Err(error) => fail("the demo is not there", &error, 1),
