@@ -12,6 +12,7 @@ use super::common::{FOUND_PROBLEMS, fail, load};
 use crate::audit;
 use crate::audit::chain::hex;
 use crate::audit::mark::{Gap, RowPlace};
+use crate::audit::options::ENABLED;
 use crate::audit::read::{AuditRow, CSV_HEADER};
 use crate::audit::verify::{Report, verify};
 use crate::clock::{Clock, Timestamp};
@@ -125,20 +126,43 @@ pub(super) fn run(verb: Verb, path: &SettingsPath) -> ExitCode {
 }
 
 impl Database {
-    fn open(&self, path: &SettingsPath) -> Result<Reader, Failure> {
-        let path = match &self.file {
-            Some(path) => path.clone(),
-            None => load(path)?.settings.database(&DATABASE).to_owned(),
+    fn open(&self, path: &SettingsPath) -> Result<Log, Failure> {
+        let (path, is_off) = match &self.file {
+            // Whose it is nobody knows.
+            Some(path) => (path.clone(), false),
+            None => {
+                let settings = load(path)?.settings;
+                (settings.database(&DATABASE).to_owned(), !settings.flag(&ENABLED))
+            }
         };
-        Ok(store::open_read_only(&path, &features::schema())?)
+        Ok(Log { reader: store::open_read_only(&path, &features::schema())?, is_off })
     }
 }
 
-fn run_verify(log: &Reader, head: Option<&Hash>) -> Result<ExitCode, Failure> {
-    let report = verify(log, head.map(|hash| hash.0.as_slice()))?;
+/// The audit log of a database.
+struct Log {
+    reader: Reader,
+    /// Whether the settings leave it out.
+    is_off: bool,
+}
+
+impl Log {
+    /// Says why there is no row: on stderr, because on stdout there may be data.
+    fn tell_if_off(&self) {
+        if self.is_off {
+            let _ = writeln!(io::stderr(), "inkring: nothing is recorded: AUDIT_ENABLED is off");
+        }
+    }
+}
+
+fn run_verify(log: &Log, head: Option<&Hash>) -> Result<ExitCode, Failure> {
+    let report = verify(&log.reader, head.map(|hash| hash.0.as_slice()))?;
     let mut out = io::stdout().lock();
     out.write_all(summary(&report).as_bytes())?;
     out.flush()?;
+    if report.rows == 0 {
+        log.tell_if_off();
+    }
     Ok(match report.fault {
         None => ExitCode::SUCCESS,
         Some(fault) => fail("the audit log does not hold", &fault, FOUND_PROBLEMS),
@@ -181,7 +205,7 @@ fn export(database: &Database, path: &SettingsPath, since: Option<&str>, form: F
         Some(text) => audit::since(text, Clock::system().now()).map_err(Failure::Since)?,
         None => Timestamp(i64::MIN),
     };
-    let reader = database.open(path)?;
+    let Log { reader, .. } = database.open(path)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let write: fn(&AuditRow, &mut String) = match form {
         Form::Jsonl => AuditRow::jsonl,
@@ -194,7 +218,11 @@ fn export(database: &Database, path: &SettingsPath, since: Option<&str>, form: F
     Ok(ExitCode::SUCCESS)
 }
 
-fn tail(reader: &Reader, lines: u32, follow: bool) -> Result<ExitCode, Failure> {
+fn tail(log: &Log, lines: u32, follow: bool) -> Result<ExitCode, Failure> {
+    let reader = &log.reader;
+    if audit::store::slice(reader, i64::MIN, Timestamp(i64::MIN))?.is_empty() {
+        log.tell_if_off();
+    }
     let mut out = BufWriter::new(io::stdout().lock());
     let mut after = audit::store::before_newest(reader, lines)?;
     // Nothing is ever sent: this is how to wait with an end.

@@ -78,6 +78,7 @@ fn the_first_start_needs_no_configuration_and_says_what_to_do_next() {
     assert_eq!(next("  data in       "), "data/inkring.db");
     let first = next("  try           curl -s ");
 
+    assert_eq!(next("  look at       "), format!("http://{address}/drafts"));
     // The command that it says to try works as it is written.
     let mut quoted = first.split('\'');
     assert_eq!(quoted.next(), Some(format!("http://{address}/v1/collab/drafts -H ").as_str()));
@@ -496,5 +497,32 @@ fn a_place_that_cannot_hold_the_data_is_named() {
         let said = refuse_to_serve(directory.path(), &[("DATABASE_URL", url)]);
         assert!(said.contains("inkring: cannot start:\nfile"), "{said}");
         assert!(said.contains("cannot be made or opened: ") && said.contains("set DATABASE_URL"), "{said}");
+    }
+}
+
+#[test]
+fn smoke_and_demo_ask_where_the_settings_say_that_it_listens() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().unwrap();
+    let listens = server.address.to_string();
+    let there = [("LISTEN_ADDR", listens.as_str())];
+    for verb in ["demo", "smoke"] {
+        let ran = run(directory.path(), &[verb], &there);
+        assert_eq!(ran.code, 0, "{verb}: {} {}", ran.stdout, ran.stderr);
+        let chosen = run(directory.path(), &[verb], &[("LISTEN_ADDR", "127.0.0.1:0")]);
+        assert!(chosen.code == 2 && chosen.stderr.contains("give --base-url"), "{}", chosen.stderr);
+        assert_eq!(run(directory.path(), &[verb], &[("LISTEN_ADDR", "here")]).code, 3);
+    }
+}
+
+#[test]
+fn an_empty_audit_log_says_that_it_is_off() {
+    let server = Server::start();
+    let says = "inkring: nothing is recorded: AUDIT_ENABLED is off\n";
+    for (verb, first) in [("tail", ""), ("verify", "the chain holds")] {
+        let off = run(server.directory.path(), &["audit", verb], &[]);
+        assert_eq!((off.code, off.stdout.lines().next().unwrap_or_default(), off.stderr.as_str()), (0, first, says));
+        let on = run(server.directory.path(), &["audit", verb], &[("AUDIT_ENABLED", "true")]);
+        assert_eq!((on.code, on.stderr.as_str()), (0, ""));
     }
 }
