@@ -147,5 +147,9 @@ fn banner(settings: &Settings, settings_from: &str, server: &Server) -> String {
         "  try           curl -s {socket}{scheme}://{host}/v1/collab/drafts -H 'X-User-Id: alice' \
          -H 'Content-Type: application/json' -d '{{\"title\":\"First draft\",\"platform\":\"x\"}}'\n"
     ));
+    // A browser takes no Unix socket.
+    if !matches!(server.endpoints().first(), Some(Endpoint::Unix(_))) {
+        text.push_str(&format!("  look at       {scheme}://{host}/drafts\n"));
+    }
     text
 }

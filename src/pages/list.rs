@@ -96,14 +96,14 @@ pub(super) static PAGES: &[Page] = &[
     Page::new(
         "/api/docs",
         "docs.js",
-        ("CIMEIKA API", "CIMEIKA API"),
+        ("inkring API", "inkring API"),
         ("Усі запити, з пробою кожного", "All requests, each to be tried"),
     )
     .everywhere(),
     Page::new(
         "/api/redoc",
         "docs.js",
-        ("CIMEIKA API", "CIMEIKA API"),
+        ("inkring API", "inkring API"),
         ("Усі запити, з пробою кожного", "All requests, each to be tried"),
     )
     .everywhere(),
