@@ -244,8 +244,6 @@ fn safe_lines(problems: &[String]) -> String {
 fn found(file: &Path, checked: &Checked, program: &Program<'_>) -> String {
     let verdict = if checked.problems.is_empty() { "the backup is good" } else { "THE BACKUP IS NOT GOOD" };
     let mut text = format!("{verdict}\n");
-    // Here as well, or what follows would look as if all were well.
-    checked.problems.iter().for_each(|problem| text.push_str(&format!("  because        {}\n", visible(problem))));
     text.push_str(&format!("  file           {}\n", file.display()));
     let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<14} {value}\n"));
     line("bytes", checked.bytes.to_string());

@@ -34,7 +34,7 @@ use crate::plane::options::{LISTEN, TOKEN};
 use crate::settings::{ENVIRONMENT, Endpoint, Knob, MASK, OnBad, Origin, STRICT, Setting, Settings, Value};
 use guessable::guessable;
 use knobs::KNOBS;
-use parse::{BadValue, parse};
+use parse::{BadValue, parse, printable};
 use sources::{Given, token_keys};
 
 /// A configuration that was accepted.
@@ -158,7 +158,17 @@ impl Findings {
 fn resolve(knob: &'static Knob, sources: &Sources, production: bool) -> Result<Setting, BadValue> {
     match sources.find(knob)? {
         None => unset(knob, production),
-        Some(Given { name, text, origin, .. }) => Ok(Setting { knob, value: parse(knob, &name, &text)?, origin }),
+        Some(Given { name, text, origin, .. }) => {
+            let value = parse(knob, &name, &text).map_err(|bad| match knob.port {
+                // As it was typed, without the colon that makes an address of it.
+                Some(port) if port == name => {
+                    let typed = printable(text.strip_prefix(':').unwrap_or(&text));
+                    BadValue::new(format!("{name}={typed} is not a port: use a number from 0 to 65535"))
+                }
+                _ => bad,
+            })?;
+            Ok(Setting { knob, value, origin })
+        }
     }
 }
 

@@ -79,9 +79,10 @@ pub(super) fn needs(settings: &Settings, sources: &Sources, production: bool) ->
         let needed = |knob: &&Knob| knob.needed_with.is_some_and(|flag| settings.flag(flag)) && !sources.has(knob);
         missing.extend(features::declared().filter(needed).map(|knob| knob.name));
         let database = settings.database(&DATABASE);
-        sentences.extend(unwritable(directory_of(database)).map(|why| {
-            format!("{}=sqlite:{}: {why}", DATABASE.name, printable(&database.display().to_string()))
-        }));
+        sentences.extend(
+            unwritable(directory_of(database))
+                .map(|why| format!("{}=sqlite:{}: {why}", DATABASE.name, printable(&database.display().to_string()))),
+        );
         for Written { knob, directory } in FEATURES.iter().flat_map(|feature| (feature.writes)(settings)) {
             let named = printable(&settings.of(knob).shown());
             sentences.extend(unwritable(&directory).map(|why| format!("{}={named}: {why}", knob.name)));

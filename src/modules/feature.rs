@@ -30,9 +30,7 @@ use crate::store::Reader;
 /// A household's seven modules.
 pub static FEATURE: Feature = Feature {
     knobs: options::KNOBS,
-    mistakes: |settings| {
-        [options::zone(settings).err(), strong_enough(settings).err()].into_iter().flatten().collect()
-    },
+    mistakes: |settings| [options::zone(settings).err(), strong_enough(settings).err()].into_iter().flatten().collect(),
     writes: |settings| {
         let is_kept = settings.flag(&ENABLED);
         let directory = settings.path(&options::GALLERY_DIR).filter(|_| is_kept);

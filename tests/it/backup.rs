@@ -580,7 +580,7 @@ fn the_file_of_a_running_server_is_no_backup() {
     assert!(output.status.code() == Some(3) && complaints.contains(&says), "{complaints}");
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines[0], "THE BACKUP IS NOT GOOD");
-    assert!(lines[1].starts_with("  because        ") && lines[1].contains(&says), "{said}");
+    assert!(!said.contains(&says), "once is enough: {said}");
     let elsewhere = [("DATABASE_URL", "sqlite:elsewhere/inkring.db")];
     assert!(fails(here, &elsewhere, &["restore", live], 3).contains(&says));
     assert!(!here.join("elsewhere/inkring.db").exists());

@@ -73,7 +73,7 @@ fn a_port_alone_is_heard_when_nothing_else_says_where() {
     assert_eq!(read(&[], &[port]), ("0.0.0.0:9000".to_owned(), Origin::SettingsFile));
     assert_eq!(read(&[port], &[address]), ("127.0.0.1:1".to_owned(), Origin::SettingsFile));
     assert_eq!(read(&[port, address], &[]), ("127.0.0.1:1".to_owned(), Origin::Environment));
-    assert!(problems(&[("PORT", "http")], &[])[0].starts_with("PORT=:http is not an address"));
+    assert!(problems(&[("PORT", "http")], &[])[0].starts_with("PORT=http is not a port"));
 }
 
 #[test]
