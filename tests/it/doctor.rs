@@ -191,11 +191,8 @@ fn each_seeded_fault_is_found() {
     assert!(found.contains("1 of 1 are damaged and only read: hurt (update 2: short)"), "{found}");
     sql("DELETE FROM rooms");
     let listens = server.address.to_string();
-    let found = seeded(&mut command(&server, &[("ROOMS_ADDR", &listens)]), "rooms", "red");
-    assert!(
-        found.contains(&format!("ROOMS_ADDR puts the door of rooms at {listens}, where LISTEN_ADDR={listens}")),
-        "{found}"
-    );
+    let found = seeded(&mut command(&server, &[("ROOMS_ADDR", &listens)]), "configuration", "red");
+    assert!(found.contains(&format!("ROOMS_ADDR={listens} is where LISTEN_ADDR={listens} listens")), "{found}");
     let port = server.address.port().to_string();
     assert!(seeded(&mut command(&server, &[("WS_PORT", &port)]), "rooms", "red").contains("WS_PORT puts the door"));
     let shut = [
