@@ -24,7 +24,9 @@ pub static FEATURE: Feature = Feature {
     knobs: options::KNOBS,
     writes: |settings| {
         let directory = settings.path(&options::DIRECTORY);
-        directory.map(|directory| Written { knob: &options::DIRECTORY, directory }).into_iter().collect()
+        // A disk for backups that is away keeps nobody from being served.
+        let written = |directory| Written { knob: &options::DIRECTORY, directory, is_needed: false };
+        directory.map(written).into_iter().collect()
     },
     counters: counters::ROWS,
     bounds: bounds::BOUNDS,

@@ -40,7 +40,7 @@ pub static FEATURE: Feature = Feature {
     writes: |settings| {
         let knob = [&options::FILE, &options::DIRECTORY].into_iter().find(|knob| settings.of(knob).origin.is_given());
         let directory = || directory_of(&options::file(settings)).to_owned();
-        knob.map(|knob| Written { knob, directory: directory() }).into_iter().collect()
+        knob.map(|knob| Written { knob, directory: directory(), is_needed: false }).into_iter().collect()
     },
     counters: counters::ROWS,
     bounds: bounds::BOUNDS,

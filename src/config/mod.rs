@@ -122,7 +122,9 @@ fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Resu
     findings.problems.extend(doors_in_one_place(&settings));
     findings.problems.extend(FEATURES.iter().flat_map(|feature| (feature.mistakes)(&settings)));
     if strict || production {
-        production::needs(&settings, sources, production).told().for_each(|sentence| findings.mistake(sentence));
+        let mut needs = production::needs(&settings, sources, production);
+        findings.warnings.append(&mut needs.cautions);
+        needs.told().for_each(|sentence| findings.mistake(sentence));
     }
     weak_secrets(&settings, sources).into_iter().for_each(|sentence| findings.mistake(sentence));
     match header_trust(&settings, settings.endpoints(&PUBLIC)) {

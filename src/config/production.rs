@@ -26,6 +26,8 @@ pub(super) struct Needs {
     pub(super) missing: Vec<&'static str>,
     /// What is dangerous, or cannot work: a sentence for each.
     pub(super) sentences: Vec<String>,
+    /// What cannot work and keeps nothing else from working.
+    pub(super) cautions: Vec<String>,
 }
 
 impl Needs {
@@ -39,7 +41,7 @@ impl Needs {
 
 /// What is missing or dangerous. Outside production only the origins are asked for.
 pub(super) fn needs(settings: &Settings, sources: &Sources, production: bool) -> Needs {
-    let (mut missing, mut sentences) = (Vec::new(), Vec::new());
+    let (mut missing, mut sentences, mut cautions) = (Vec::new(), Vec::new(), Vec::new());
     let required = settings.iter().map(|setting| setting.knob).filter(|knob| knob.required);
     missing.extend(required.filter(|knob| !sources.has(knob)).map(|knob| knob.name));
     if settings.origins(&ORIGINS).iter().any(|origin| origin == "*") {
@@ -83,12 +85,13 @@ pub(super) fn needs(settings: &Settings, sources: &Sources, production: bool) ->
             unwritable(directory_of(database))
                 .map(|why| format!("{}=sqlite:{}: {why}", DATABASE.name, printable(&database.display().to_string()))),
         );
-        for Written { knob, directory } in FEATURES.iter().flat_map(|feature| (feature.writes)(settings)) {
+        for Written { knob, directory, is_needed } in FEATURES.iter().flat_map(|feature| (feature.writes)(settings)) {
             let named = printable(&settings.of(knob).shown());
-            sentences.extend(unwritable(&directory).map(|why| format!("{}={named}: {why}", knob.name)));
+            let told = if is_needed { &mut sentences } else { &mut cautions };
+            told.extend(unwritable(&directory).map(|why| format!("{}={named}: {why}", knob.name)));
         }
     }
-    Needs { missing, sentences }
+    Needs { missing, sentences, cautions }
 }
 
 /// Why no file can be put into this directory, or into the nearest one above it that exists.

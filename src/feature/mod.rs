@@ -77,6 +77,8 @@ pub struct Written {
     pub knob: &'static Knob,
     /// Where it is, as configured.
     pub directory: PathBuf,
+    /// Whether the server does not start without it.
+    pub is_needed: bool,
 }
 
 /// What a feature declares.

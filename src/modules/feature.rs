@@ -34,7 +34,8 @@ pub static FEATURE: Feature = Feature {
     writes: |settings| {
         let is_kept = settings.flag(&ENABLED);
         let directory = settings.path(&options::GALLERY_DIR).filter(|_| is_kept);
-        directory.map(|directory| Written { knob: &options::GALLERY_DIR, directory }).into_iter().collect()
+        let written = |directory| Written { knob: &options::GALLERY_DIR, directory, is_needed: true };
+        directory.map(written).into_iter().collect()
     },
     counters: counters::ROWS,
     bounds: bounds::BOUNDS,

@@ -96,14 +96,14 @@ pub(super) static PAGES: &[Page] = &[
     Page::new(
         "/api/docs",
         "docs.js",
-        ("inkring API", "inkring API"),
+        ("CIMEIKA API", "CIMEIKA API"),
         ("Усі запити, з пробою кожного", "All requests, each to be tried"),
     )
     .everywhere(),
     Page::new(
         "/api/redoc",
         "docs.js",
-        ("inkring API", "inkring API"),
+        ("CIMEIKA API", "CIMEIKA API"),
         ("Усі запити, з пробою кожного", "All requests, each to be tried"),
     )
     .everywhere(),

@@ -173,10 +173,11 @@ fn each_seeded_fault_is_found() {
     std::fs::remove_file(&backup).unwrap();
     assert!(seeded(&mut command(&server, &[]), "backup", "red").contains("is gone"));
     back_up(&server, &now());
-    assert!(
-        seeded(&mut command(&server, &[("BACKUP_DIR", "data/inkring.db.lock")]), "configuration", "red")
-            .contains("is no directory")
-    );
+    let (_, findings) = run(&mut command(&server, &[("BACKUP_DIR", "data/inkring.db.lock")]));
+    for (check, state, says) in [("configuration", "yellow", "is no directory"), ("backup", "red", "cannot be read")] {
+        let found = findings.iter().find(|finding| finding["check"] == check).unwrap();
+        assert!(found["state"] == state && found["found"].as_str().unwrap().contains(says), "{found}");
+    }
     assert!(
         seeded(&mut command(&server, &[("BACKUP_DIR", "nowhere")]), "backup", "yellow").contains("none in nowhere")
     );

@@ -47,7 +47,7 @@ fn the_smoke_list_is_answered_with_and_without_a_slash_and_by_head() {
     let root = there(&mut client, "/").json();
     assert_eq!(root["modules"].as_array().unwrap().len(), 7);
     assert!(root["status"] == "success" && root["version"].is_string() && root["docs"].is_string(), "{root}");
-    assert!(there(&mut client, "/api/docs").text().contains("inkring API"));
+    assert!(there(&mut client, "/api/docs").text().contains("CIMEIKA API"));
     assert_eq!(there(&mut client, "/api/v1/modules/").json(), json!({ "status": "success", "modules": IDS }));
     let status = there(&mut client, "/api/v1/modules/status").json();
     for id in IDS {
