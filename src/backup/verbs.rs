@@ -243,8 +243,7 @@ fn safe_lines(problems: &[String]) -> String {
 
 fn found(file: &Path, checked: &Checked, program: &Program<'_>) -> String {
     let verdict = if checked.problems.is_empty() { "the backup is good" } else { "THE BACKUP IS NOT GOOD" };
-    let mut text = format!("{verdict}\n");
-    text.push_str(&format!("  file           {}\n", file.display()));
+    let mut text = format!("{verdict}\n  file           {}\n", file.display());
     let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<14} {value}\n"));
     line("bytes", checked.bytes.to_string());
     line("sha256", checked.sha256.clone());

@@ -1,12 +1,10 @@
-//! What the doctor sees of rooms: whether they are damaged, whether somebody gets in, and whether their door can be opened.
+//! What the doctor sees of rooms: whether they are damaged, and whether somebody gets in.
 
-use super::options::{self, ADDR, ENABLED, Options};
+use super::options::{ENABLED, Options};
 use super::store;
 use crate::feature::doctor::{Diagnosis, Examined};
 use crate::gate::identity::options::TRUST_HEADER;
 use crate::gate::verifies_tokens;
-use crate::net::options::LISTEN as PUBLIC;
-use crate::plane;
 use crate::settings::Settings;
 use crate::store::{Error, Reader};
 
@@ -21,7 +19,7 @@ pub(super) fn doctor(examined: &Examined<'_>) -> Vec<Diagnosis> {
     if !settings.flag(&ENABLED) {
         return vec![Diagnosis::green(CHECK, "ROOMS_ENABLED=false: there are none".to_owned())];
     }
-    let mut found: Vec<Diagnosis> = door(settings).into_iter().chain(entry(settings)).collect();
+    let mut found = Vec::from_iter(entry(settings));
     match examined.reader.map(stored) {
         Some(Ok(stored)) => found.push(stored),
         Some(Err(error)) => found.push(Diagnosis::red(
@@ -32,18 +30,6 @@ pub(super) fn doctor(examined: &Examined<'_>) -> Vec<Diagnosis> {
         None => {}
     }
     found
-}
-
-/// Their own door cannot be where something else listens.
-fn door(settings: &Settings) -> Option<Diagnosis> {
-    let place = options::places(settings).into_iter().next()?;
-    let knob = if settings.endpoint(&ADDR).is_some() { "ROOMS_ADDR" } else { "WS_PORT" };
-    let publics = settings.endpoints(&PUBLIC).iter().map(|public| ("LISTEN_ADDR", public));
-    let private = plane::client::place(settings).map(|private| ("OPS_ADDR", private));
-    let (other, taken) = publics.chain(private).find(|(_, other)| other.excludes(&place))?;
-    let found =
-        format!("{knob} puts the door of rooms at {place}, where {other}={taken} listens: the server does not start");
-    Some(Diagnosis::red(CHECK, found, format!("give {knob} another port; /rooms/NAME is at LISTEN_ADDR in any case")))
 }
 
 /// Where a token is wanted, there has to be a key to verify it with.
