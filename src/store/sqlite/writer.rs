@@ -2,7 +2,9 @@
 //!
 //! Jobs wait in a bounded queue. The writer takes all that wait (at most [`BATCH_MAX`]), runs each in a savepoint of
 //! its own inside one transaction, commits once, and only then settles them: events first, in order, then each job's
-//! answer. There is no delay to gather more: the running commit is the window in which the next batch gathers.
+//! answer. There is no delay to gather more: the running commit is the window in which the next batch gathers. Jobs that
+//! come while others run are taken along for as long as a commit takes, and no longer: by then it is cheaper to commit,
+//! and to have those who are answered ask again while the next batch runs.
 //!
 //! A job that fails, or panics, rolls back alone. When the transaction itself fails, every job in it is told
 //! [`StoreError`].
@@ -126,6 +128,8 @@ struct WriterThread<'s> {
     /// When the log is to be emptied, if it is: it may have what was taken out of the database.
     forget_at: Option<Instant>,
     batch: Vec<BatchEntry>,
+    /// How long the last commit of a change took, once the jobs had run.
+    commit_took: Option<Duration>,
     /// What the jobs of the batch have asked for beside rows; pages moved are counted since the last checkpoint.
     effects: Effects,
     /// While the storage takes no changes.
@@ -213,6 +217,7 @@ impl<'s> WriterThread<'s> {
             unmoved_since: Some(began),
             forget_at: store.log_was_left.then_some(began),
             batch: Vec::with_capacity(BATCH_MAX),
+            commit_took: None,
             effects: Effects::default(),
             read_only: None,
         }
@@ -316,7 +321,7 @@ impl<'s> WriterThread<'s> {
         }
     }
 
-    /// One transaction: `first` and everything that waits behind it.
+    /// One transaction: `first`, everything that waits behind it, and some that come meanwhile.
     fn commit_batch(&mut self, first: Queued) {
         let began = self.clock.instant();
         self.begin_work(began);
@@ -394,6 +399,8 @@ impl<'s> WriterThread<'s> {
 
     fn run_batch(&mut self, first: Queued, began: Instant) -> Result<(), LostTransaction> {
         let rows = self.store.connection.0.total_changes();
+        // The first is still counted among them.
+        let waiting = self.store.state.queued();
         let mut lost = self.execute("BEGIN IMMEDIATE").map_err(LostTransaction::before_commit).err();
         let mut next = Some(first);
         while let Some(Queued { mut job, at }) = next {
@@ -421,7 +428,8 @@ impl<'s> WriterThread<'s> {
                     Some("a change in this transaction met a damaged page".to_owned()),
                 )));
             }
-            next = if self.batch.len() < BATCH_MAX { self.jobs.try_recv().ok() } else { None };
+            let takes_more = self.batch.len() < waiting || self.has_time_for_more(began);
+            next = if self.batch.len() < BATCH_MAX && takes_more { self.jobs.try_recv().ok() } else { None };
         }
         match lost {
             None => {
@@ -432,10 +440,21 @@ impl<'s> WriterThread<'s> {
                     noted.map_err(LostTransaction::before_commit)?;
                 }
                 self.check_files().map_err(LostTransaction::before_commit)?;
-                self.execute("COMMIT").map_err(LostTransaction::at_commit)
+                let committing = self.clock.instant();
+                self.execute("COMMIT").map_err(LostTransaction::at_commit)?;
+                if self.store.connection.0.total_changes() > rows {
+                    self.commit_took = Some(self.clock.instant().saturating_duration_since(committing));
+                }
+                Ok(())
             }
             Some(loss) => Err(loss),
         }
+    }
+
+    /// Whether a batch that began then takes jobs along that have come since: to wait for the next one would cost them more. Before the
+    /// first commit nobody knows.
+    fn has_time_for_more(&self, began: Instant) -> bool {
+        self.commit_took.is_none_or(|took| self.clock.instant().saturating_duration_since(began) < took)
     }
 
     /// Puts into the index of words what the jobs have changed.

@@ -344,6 +344,43 @@ fn a_full_batch_leaves_the_rest_to_the_next() {
 }
 
 #[test]
+fn a_batch_takes_along_what_comes_meanwhile_for_as_long_as_a_commit_takes() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = opened(&directory.path().join("a.db"));
+    let clock = Clock::manual(Timestamp(0));
+    let (handle, mut thread) = by_hand(&store, clock.clone());
+    let (settled, outcomes) = channel();
+    // Each hands in another one while it runs, which takes a millisecond.
+    let handing = || {
+        let (handle, told, clock) = (handle.clone(), settled.clone(), clock.clone());
+        let run = move |tx: &mut Tx<'_>| {
+            mark(tx, 1);
+            clock.advance(1_000);
+            let later = Probe(|_: &mut Tx<'_>| Verdict::Keep, told.clone(), "later");
+            handle.submit(Box::new(later)).ok().unwrap();
+            Verdict::Keep
+        };
+        Box::new(Probe(run, settled.clone(), "first")) as Box<dyn Job>
+    };
+    let mut left_after = |commit_took: Option<Duration>, jobs: usize| {
+        thread.commit_took = commit_took;
+        (0..jobs).for_each(|_| handle.submit(handing()).ok().unwrap());
+        commit_what_waits(&mut thread);
+        let left = handle.view().queued();
+        while handle.view().queued() > 0 {
+            commit_what_waits(&mut thread);
+        }
+        assert!(outcomes.try_iter().all(|(_, outcome)| outcome.is_ok()));
+        left
+    };
+    assert_eq!(left_after(None, 1), 0, "nobody knows yet how long a commit takes");
+    assert_eq!(left_after(Some(Duration::from_micros(1_001)), 1), 0, "to wait for the next one would take longer");
+    assert_eq!(left_after(Some(Duration::from_micros(1_000)), 1), 1, "by now it is as cheap to commit");
+    assert_eq!(left_after(Some(Duration::from_micros(1_000)), 3), 3, "those that waited when it began are all of it");
+    assert_eq!(thread.commit_took, Some(Duration::ZERO), "as this clock shows it");
+}
+
+#[test]
 fn a_copy_ends_where_nobody_wants_it_or_the_storage_fails_or_nobody_can_hand_in_changes() {
     let directory = tempfile::tempdir().unwrap();
     let store = opened(&directory.path().join("a.db"));
