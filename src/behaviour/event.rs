@@ -1,6 +1,7 @@
 //! One event: what a client may send of it, and what is wrong with what it may not (contract 02 §1.1 and §1.7).
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, de};
@@ -28,14 +29,15 @@ pub(super) struct Event {
     pub(super) timestamp: Timestamp,
     /// A JSON object as text, with [`Blanks::One`].
     pub(super) metadata: String,
-    pub(super) user_agent: Option<String>,
+    /// Shared by the events of one request.
+    pub(super) user_agent: Option<Arc<str>>,
 }
 
 /// What is known of the sender besides.
 #[derive(Debug, Clone)]
 pub(super) struct Sender {
     /// What its header says, cut.
-    pub(super) user_agent: Option<String>,
+    pub(super) user_agent: Option<Arc<str>>,
     pub(super) now: Timestamp,
 }
 
@@ -44,16 +46,20 @@ impl Sender {
     pub(super) fn new(user_agent: Option<&[u8]>, now: Timestamp) -> Self {
         // What is no UTF-8 is taken as the original takes every header: each byte is a character.
         let text = |bytes: &[u8]| match std::str::from_utf8(bytes) {
-            Ok(text) => first_chars(text),
-            Err(_) => bytes.iter().take(AGENT_MAX_CHARS).map(|byte| char::from(*byte)).collect(),
+            Ok(text) => first_chars(text).into(),
+            Err(_) => bytes.iter().take(AGENT_MAX_CHARS).map(|byte| char::from(*byte)).collect::<String>().into(),
         };
         Self { user_agent: user_agent.map(text), now }
     }
 }
 
-fn first_chars(text: &str) -> String {
+fn first_chars(text: &str) -> &str {
+    // No character has less than a byte.
+    if text.len() <= AGENT_MAX_CHARS {
+        return text;
+    }
     let end = text.char_indices().nth(AGENT_MAX_CHARS).map_or(text.len(), |(at, _)| at);
-    text[..end].to_owned()
+    &text[..end]
 }
 
 impl Event {
@@ -86,7 +92,7 @@ impl Event {
 
     /// The memory that it takes, about.
     pub(super) fn bytes(&self) -> usize {
-        let agent = self.user_agent.as_ref().map_or(0, String::len);
+        let agent = self.user_agent.as_ref().map_or(0, |agent| agent.len());
         size_of::<Self>() + self.visitor_id.len() + self.name.len() + self.metadata.len() + agent
     }
 }
@@ -155,7 +161,7 @@ impl Found<'_> {
         text
     }
 
-    fn user_agent(&mut self, field: Option<&RawValue>) -> Option<String> {
+    fn user_agent(&mut self, field: Option<&RawValue>) -> Option<Arc<str>> {
         let raw = field?.get();
         if raw == "null" {
             return None;
@@ -165,7 +171,7 @@ impl Found<'_> {
             let found = problem("string_type", Some("user_agent"), "Input should be a valid string", shown(raw));
             self.problems.push(found);
         }
-        text.map(|text| first_chars(&text))
+        text.map(|text| first_chars(&text).into())
     }
 }
 
@@ -301,8 +307,8 @@ mod tests {
         assert_eq!(of(r#""user_agent":"""#, Some(b"a")).as_deref(), Some(""));
         assert_eq!(of(r#""x":1"#, Some(b"")).as_deref(), Some(""));
         assert_eq!(of(r#""x":1"#, None), None);
-        assert_eq!(of(&format!(r#""user_agent":"{long}""#), None), Some("é".repeat(256)));
-        assert_eq!(of(r#""x":1"#, Some(long.as_bytes())), Some("é".repeat(256)));
+        assert_eq!(of(&format!(r#""user_agent":"{long}""#), None).as_deref(), Some(&*"é".repeat(256)));
+        assert_eq!(of(r#""x":1"#, Some(long.as_bytes())).as_deref(), Some(&*"é".repeat(256)));
         assert_eq!(of(r#""x":1"#, Some(b"caf\xe9")).as_deref(), Some("café"));
         assert_eq!(bad(&with(r#""user_agent":7"#))["type"], "string_type");
     }

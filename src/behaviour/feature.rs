@@ -82,7 +82,7 @@ fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartEr
         sink: sink.handle(),
         live: live.clone(),
         buckets: Buckets::new(),
-        file: json!(options::shown(&file)).to_string(),
+        file: json!(options::shown(&file)).to_string().into(),
         clock: house.clock.clone(),
         began: house.clock.instant(),
         timekeeper,

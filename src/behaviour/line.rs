@@ -91,7 +91,7 @@ impl<'l> Line<'l> {
         check(self.metadata.get()).ok()?;
         let mut metadata = String::new();
         rewrite(self.metadata.get(), Blanks::One, &mut metadata);
-        let user_agent = self.user_agent.map(Cow::into_owned);
+        let user_agent = self.user_agent.as_deref().map(Into::into);
         let (visitor_id, name) = (self.visitor_id.into_owned(), self.name.into_owned());
         Some(Event { visitor_id, name, timestamp, metadata, user_agent })
     }
@@ -109,7 +109,7 @@ mod tests {
             name: "page_view".to_owned(),
             timestamp: parse_time("2025-10-09T12:34:56Z").unwrap(),
             metadata: metadata.to_owned(),
-            user_agent: user_agent.map(str::to_owned),
+            user_agent: user_agent.map(Into::into),
         }
     }
 
@@ -176,7 +176,7 @@ mod tests {
             write_text(&text, &mut quoted);
             let metadata = format!("{{\"t\": {quoted}}}");
             let timestamp = Timestamp(timestamp);
-            let event = Event { visitor_id, name, timestamp, metadata, user_agent: agent };
+            let event = Event { visitor_id, name, timestamp, metadata, user_agent: agent.map(Into::into) };
             let line = written(&event);
             prop_assert_eq!(line.matches('\n').count(), 1);
             prop_assert!(line.starts_with(BEGINNING));

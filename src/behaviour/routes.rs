@@ -41,7 +41,7 @@ pub(super) struct Served {
     pub(super) live: Live<options::Live>,
     pub(super) buckets: Buckets,
     /// The file, as answers name it: a JSON text.
-    pub(super) file: String,
+    pub(super) file: Arc<str>,
     pub(super) clock: Clock,
     /// When the time of the buckets began.
     pub(super) began: Instant,
@@ -132,7 +132,7 @@ fn keep(
     }
     // Also when the write fails: it is the snapshot that then shows what came.
     served.state.remember(events);
-    let file = served.file.clone();
+    let file = Arc::clone(&served.file);
     Ok(Outcome::Parked(parked.then(move |()| Ok(answer(stored, sampled, &file)))))
 }
 

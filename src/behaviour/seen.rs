@@ -282,7 +282,7 @@ mod tests {
             let text = json!({ "path": path, key: value, "referrer": agent.as_deref() }).to_string();
             let mut metadata = String::new();
             rewrite(&text, Blanks::One, &mut metadata);
-            let event = Event { visitor_id, name, timestamp: Timestamp(at), metadata, user_agent: agent };
+            let event = Event { visitor_id, name, timestamp: Timestamp(at), metadata, user_agent: agent.map(Into::into) };
             let mut line = String::new();
             line::write(&event, Timestamp(at), &mut line);
             let seen = Seen::read(line.as_bytes());
