@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::settings::{Knob, STORAGE, int};
 
 pub(crate) static EVERY: Knob = Knob::new(&STORAGE, "HOUSEKEEPING_SECONDS", int(1, 86_400, "seconds"), "60")
-    .meaning("How often the housekeeper looks for what can be removed.");
+    .meaning("How often the server looks for data that can be removed.");
 
 pub(crate) const KNOBS: &[&Knob] = &[&EVERY];
 

@@ -17,15 +17,15 @@ use crate::observe::metrics::{Metrics, PROCESS, Row, set_usize};
 use crate::settings::{BoundRow, Knob, SERVER, int};
 
 pub(crate) static THREADS: Knob = Knob::new(&SERVER, "BLOCKING_THREADS", int(1, 256, "threads"), "2")
-    .meaning("How many threads do what may block, such as reading files, so that no shard has to.");
+    .meaning("Number of threads for blocking work such as reading files, which keeps the shards free.");
 
 pub(crate) const KNOBS: &[&Knob] = &[&THREADS];
 
 static POOL_THREADS: Row = Row::gauge(&PROCESS, "inkring_blocking_threads")
-    .says("Threads of the pool for what may block", "Does work wait for the blocking pool?");
+    .says("Threads of the pool for blocking work", "Does work wait for the blocking pool?");
 
 static QUEUE_DEPTH: Row = Row::gauge(&PROCESS, "inkring_blocking_queue_depth")
-    .says("Work that waits for a thread of that pool", "Does work wait for the blocking pool?");
+    .says("Work waiting for a thread of that pool", "Does work wait for the blocking pool?");
 
 pub(crate) const ROWS: &[&Row] = &[&POOL_THREADS, &QUEUE_DEPTH];
 
@@ -33,7 +33,7 @@ pub(crate) const ROWS: &[&Row] = &[&POOL_THREADS, &QUEUE_DEPTH];
 pub const QUEUE_MAX: usize = 1024;
 
 pub(crate) const BOUNDS: &[BoundRow] = &[BoundRow::new(&SERVER, "QUEUE_MAX", QUEUE_MAX as u64, "tasks")
-    .of("What waits for a thread of the blocking pool.", "503 `overloaded`")
+    .of("Work waiting for a thread of the blocking pool.", "503 `overloaded`")
     .tested_by("what_the_pool_has_no_room_for_is_refused")];
 
 /// Work for a thread of the pool.

@@ -7,15 +7,15 @@ pub(crate) static ENABLED: Knob = flag(&AUDIT, "AUDIT_ENABLED", "false")
     .in_production("true")
     .in_status("audit")
     .refusing()
-    .guarding_against("nothing records who changed what")
-    .meaning("Whether each change is recorded in the audit log: who, what, when, from where. See AUDIT.md.");
+    .guarding_against("changes are not recorded")
+    .meaning("Records each change in the audit log: who, what, when and from where. See AUDIT.md.");
 
 pub(crate) static SAMPLE_RATE: Knob = Knob::new(&AUDIT, "AUDIT_SAMPLE_RATE", Kind::Fraction, "1.0")
-    .meaning("Which part of the changes is recorded, chosen at random: 1.0 for all of them.");
+    .meaning("The fraction of changes recorded, chosen at random. 1.0 records all.");
 
 pub(crate) static RETENTION_DAYS: Knob = Knob::new(&AUDIT, "AUDIT_RETENTION_DAYS", int(0, 36_500, "days"), "0")
     .in_status("audit_retention_days")
-    .meaning("After how many days rows of the audit log are removed, in small steps. 0 keeps them for ever.");
+    .meaning("How long rows of the audit log are kept. Older rows are removed in small steps. 0 keeps them forever.");
 
 pub(crate) const KNOBS: &[&Knob] = &[&ENABLED, &SAMPLE_RATE, &RETENTION_DAYS];
 

@@ -10,16 +10,14 @@ pub(crate) static DIRECTORY: Knob = text(&OPERATIONS, "BACKUP_DIR")
     .first()
     .refusing()
     .private()
-    .meaning("The directory that backups are written to. Without one there are none but those asked for by hand.");
+    .meaning("The directory for backups. If not set, backups are made only by hand.");
 
 pub(crate) static INTERVAL_HOURS: Knob = Knob::new(&OPERATIONS, "BACKUP_INTERVAL_HOURS", int(0, 8760, "hours"), "24")
-    .meaning(
-        "How often a backup is made by itself when there is a BACKUP_DIR. 0 leaves it to inkring backup and SIGUSR1.",
-    );
+    .meaning("Interval between automatic backups, if BACKUP_DIR is set. 0 makes none: use inkring backup or SIGUSR1.");
 
 pub(crate) static KEEP_DAYS: Knob = Knob::new(&OPERATIONS, "BACKUP_KEEP_DAYS", int(0, 36_500, "days"), "30")
     .at_bound("removed, but never the newest three", "older_ones_go_but_never_the_newest_three_nor_what_is_not_ours")
-    .meaning("After how many days a backup is removed; the newest three never are. 0 keeps them for ever.");
+    .meaning("How long backups are kept. The newest three are never removed. 0 keeps all of them forever.");
 
 pub(crate) const KNOBS: &[&Knob] = &[&DIRECTORY, &INTERVAL_HOURS, &KEEP_DAYS];
 

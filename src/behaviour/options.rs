@@ -14,28 +14,28 @@ const MIB: u64 = 1024 * 1024;
 
 pub(crate) static FILE: Knob =
     Knob::new(&BEHAVIOUR, "METRICS_JSONL", Kind::Text, "./data/metrics.jsonl").refusing().private().meaning(
-        "The file that events are appended to, one JSON object a line. What it has been rotated into lies beside it, and its \
-         directory is made when it is not there. Answers name it as it stands here, and by its last part alone if it is \
-         absolute.",
+        "The file that events are appended to, one JSON object per line. Rotated files are kept next to it, and its \
+         directory is created if missing. Responses contain the path as written here, or only the file name if it \
+         is absolute.",
     );
 
-pub(crate) static DIRECTORY: Knob = text(&BEHAVIOUR, "METRICS_DIR").refusing().meaning(
-    "The directory of metrics.jsonl, for those who name only that. It is not looked at where METRICS_JSONL is set.",
-);
+pub(crate) static DIRECTORY: Knob = text(&BEHAVIOUR, "METRICS_DIR")
+    .refusing()
+    .meaning("The directory for metrics.jsonl. Ignored if METRICS_JSONL is set.");
 
 pub(crate) static RING_CAPACITY: Knob =
     Knob::new(&BEHAVIOUR, "METRICS_RING_CAPACITY", int(1, 100_000, "events"), "500")
         .refusing()
-        .at_bound("the oldest are forgotten", "the_ring_keeps_the_newest_and_starts_with_those_of_the_file")
-        .meaning("How many of the last events are kept in memory for /api/metrics/behavior.");
+        .at_bound("the oldest are dropped", "the_ring_keeps_the_newest_and_starts_with_those_of_the_file")
+        .meaning("How many of the newest events are kept in memory for /api/metrics/behavior.");
 
 pub(crate) static SAMPLE_RATE: Knob = Knob::new(&BEHAVIOUR, "METRICS_SAMPLE_RATE", Kind::Fraction, "1.0")
     .refusing()
     .reloading()
     .in_status("metrics_sample_rate")
     .meaning(
-        "Which part of the events is written to the file, chosen at random: 1.0 for all of them, 0 for none (a way to stop \
-         writing at once).",
+        "The fraction of events written to the file, chosen at random. 1.0 writes all, 0 none (to stop writing at \
+         once).",
     );
 
 pub(crate) static PER_SECOND: Knob = Knob::new(&BEHAVIOUR, "METRICS_RATE_PER_SECOND", int(0, 100_000, "requests"), "5")
@@ -43,74 +43,71 @@ pub(crate) static PER_SECOND: Knob = Knob::new(&BEHAVIOUR, "METRICS_RATE_PER_SEC
     .reloading()
     .at_bound("429 `rate_limited`", "a_burst_is_limited_as_by_nginx_and_only_that")
     .meaning(
-        "How many requests with events one address may send in a second. 0 refuses all of them, an emergency brake.",
+        "Maximum number of requests with events per second from one address. 0 refuses all of them, as an emergency \
+         brake.",
     );
 
 pub(crate) static BURST: Knob = Knob::new(&BEHAVIOUR, "METRICS_BURST", int(0, 100_000, "requests"), "10")
     .refusing()
     .reloading()
     .at_bound("429 `rate_limited`", "a_burst_is_limited_as_by_nginx_and_only_that")
-    .meaning("How many of these may come at once beyond the first.");
+    .meaning("How many of these requests may arrive at once in addition to the first.");
 
 pub(crate) static SNAPSHOT_TOKEN: Knob = secret(&BEHAVIOUR, "METRICS_SNAPSHOT_TOKEN").refusing().reloading().meaning(
-    "Who is to see whole ids of visitors in /api/metrics/behavior sends this as a Bearer token, unless they ask from this \
-     machine. Without one everybody sees them.",
+    "The Bearer token for full visitor ids in /api/metrics/behavior. Requests from this machine do not need it. If \
+     not set, everyone sees full ids.",
 );
 
 pub(crate) static MAX_MB: Knob = Knob::new(&BEHAVIOUR, "METRICS_MAX_MB", int(0, 1_000_000, "MiB"), "64")
     .refusing()
     .reloading()
-    .at_bound("another file is begun", "writers_lose_no_line_over_many_rotations")
-    .meaning("How large the file may become before another one is begun. 0 leaves it to the end of the day.");
-
-pub(crate) static GZIP_AFTER_DAYS: Knob =
-    Knob::new(&BEHAVIOUR, "METRICS_GZIP_AFTER_DAYS", int(0, 36_500, "days"), "3").refusing().reloading().meaning(
-        "After how many days a file that is not written any more is compressed, by the day in its name. 0 leaves all as they are.",
+    .at_bound("a new file is started", "writers_lose_no_line_over_many_rotations")
+    .meaning(
+        "Maximum size of the file before a new one is started. With 0, a new one is started only at the end of the \
+         day.",
     );
+
+pub(crate) static GZIP_AFTER_DAYS: Knob = Knob::new(&BEHAVIOUR, "METRICS_GZIP_AFTER_DAYS", int(0, 36_500, "days"), "3")
+    .refusing()
+    .reloading()
+    .meaning("How old a rotated file may be before it is compressed, by the day in its name. 0 compresses none.");
 
 pub(crate) static RETENTION_DAYS: Knob = Knob::new(&BEHAVIOUR, "METRICS_RETENTION_DAYS", int(0, 36_500, "days"), "30")
     .refusing()
     .reloading()
     .in_status("metrics_retention_days")
     .at_bound("removed, compressed or not", "a_file_is_compressed_and_removed_by_the_day_in_its_name")
-    .meaning("After how many days such a file is removed, by the day in its name. 0 keeps all of them for ever.");
+    .meaning(
+        "How old a rotated file may be before it is removed, by the day in its name. 0 keeps all of them forever.",
+    );
 
-pub(crate) static ROTATE_SECONDS: Knob = Knob::new(
-    &BEHAVIOUR,
-    "METRICS_ROTATE_SECONDS",
-    int(1, 86_400, "seconds"),
-    "300",
-)
-.refusing()
-.meaning(
-    "How often the housekeeper looks whether a file is to be rotated, compressed or removed. The end of a day and the \
-         size are seen with each event as well.",
-);
+pub(crate) static ROTATE_SECONDS: Knob =
+    Knob::new(&BEHAVIOUR, "METRICS_ROTATE_SECONDS", int(1, 86_400, "seconds"), "300").refusing().meaning(
+        "How often files are checked for rotation, compression and removal. The end of the day and the size are also \
+     checked on each event.",
+    );
 
 pub(crate) static CLIENT_SAMPLE_RATE: Knob = Knob::new(&BEHAVIOUR, "METRICS_CLIENT_SAMPLE_RATE", Kind::Fraction, "1.0")
     .refusing()
     .reloading()
     .also(&["VITE_METRICS_SAMPLE_RATE"])
     .meaning(
-        "Which part of the events pages send at all, chosen at random by the script /static/metrics.js: 1.0 for all of them, 0 \
-         for none. Of those METRICS_SAMPLE_RATE is written. Pages that are open hear of it when they are loaded the next time.",
+        "The fraction of events that pages send at all, chosen at random by the script /static/metrics.js. 1.0 \
+         sends all, 0 none. METRICS_SAMPLE_RATE applies to the events that are sent. Open pages pick up a new value \
+         when they are next loaded.",
     );
 
-pub(crate) static CONSENT: Knob = Knob::new(
-    &BEHAVIOUR,
-    "METRICS_CONSENT",
-    Kind::Choice(&["opt-out", "opt-in"]),
-    "opt-out",
-)
-.refusing()
-.reloading()
-.meaning(
-    "Whether that script counts visitors who have not chosen yet: opt-out does, opt-in waits until they allow it. It \
-             never counts those who have declined, or whose browser sends DNT or GPC.",
-);
+pub(crate) static CONSENT: Knob =
+    Knob::new(&BEHAVIOUR, "METRICS_CONSENT", Kind::Choice(&["opt-out", "opt-in"]), "opt-out")
+        .refusing()
+        .reloading()
+        .meaning(
+            "Whether the script counts visitors who have not chosen yet: opt-out counts them, opt-in waits for their \
+     consent. Visitors who have declined, and browsers that send DNT or GPC, are never counted.",
+        );
 
 pub(crate) static DEV_GATE: Knob = flag(&BEHAVIOUR, "METRICS_DEV_GATE", "true").refusing().reloading().meaning(
-    "Whether ?dev=1 in the address of a page shows the badge of the last events there. It is a convenience and no lock.",
+    "Shows a badge with the latest events on pages opened with ?dev=1. This is a convenience, not access control.",
 );
 
 pub(crate) const KNOBS: &[&Knob] = &[

@@ -17,8 +17,8 @@ pub(crate) static EVENTS_KEPT: Knob =
         .after(&store::options::RESERVE)
         .at_bound("the oldest are removed", "a_log_is_kept_to_its_bound_and_says_when_it_no_longer_reaches_back")
         .meaning(
-            "How many of a draft's newest events are kept for clients to catch up with; what is older is removed in \
-             small steps. A client that asks further back is told that its answer is not complete.",
+            "How many of a draft's newest events are kept for clients to catch up with; older ones are removed in \
+             small steps. A client that asks for older events is told that the response is incomplete.",
         );
 
 pub(crate) static PUBLIC_READ: Knob = flag(&ACCESS, "DRAFTS_PUBLIC_READ", "true")
@@ -27,26 +27,29 @@ pub(crate) static PUBLIC_READ: Knob = flag(&ACCESS, "DRAFTS_PUBLIC_READ", "true"
     .refusing()
     .after(&gate::options::ORIGINS)
     .meaning(
-        "Whether anyone who knows its id may read a draft and its events, and any user may watch it. false leaves \
-         that to its creator and collaborators.",
+        "Lets anyone who knows a draft's id read it and its events, and any user watch it. With false, only its \
+         creator and collaborators can.",
     );
 
 pub(crate) static MAX_COLLABORATORS: Knob =
     Knob::new(&DRAFTS, "MAX_COLLABORATORS_PER_DRAFT", int(0, 100_000, "collaborators"), "1000")
         .at_bound("429 `limit_exceeded`", "only_the_creator_adds_up_to_the_cap")
         .meaning(
-            "How many collaborators one draft may have; one more is answered 429 limit_exceeded. 0 means no limit.",
+            "Maximum number of collaborators per draft. Adding more fails with 429 limit_exceeded. 0 means no limit.",
         );
 
 pub(crate) static MAX_SEGMENTS: Knob =
     Knob::new(&DRAFTS, "MAX_SEGMENTS_PER_DRAFT", int(0, 10_000_000, "segments"), "10000")
         .at_bound("429 `limit_exceeded`", "segments_and_passes_are_taken_up_to_their_caps_and_retries_beyond_them")
-        .meaning("How many segments one draft may have; one more is answered 429 limit_exceeded. 0 means no limit.");
+        .meaning(
+            "Maximum number of segments per draft. Appending more fails with 429 limit_exceeded. 0 means no limit.",
+        );
 
 pub(crate) static MAX_PASSES: Knob = Knob::new(&DRAFTS, "MAX_PASSES_PER_DRAFT", int(0, 10_000_000, "passes"), "20000")
     .at_bound("429 `limit_exceeded`", "segments_and_passes_are_taken_up_to_their_caps_and_retries_beyond_them")
     .meaning(
-        "How often the ring of one draft may be passed; once more is answered 429 limit_exceeded. 0 means no limit.",
+        "Maximum number of passes of the ring per draft. Passing it again fails with 429 limit_exceeded. 0 means no \
+         limit.",
     );
 
 pub(crate) static RING_LEASE: Knob = Knob::new(
@@ -57,38 +60,34 @@ pub(crate) static RING_LEASE: Knob = Knob::new(
 )
 .at_bound("the creator may take the ring back", "a_ring_is_taken_back_when_its_lease_is_over_and_not_before")
 .meaning(
-    "How long the holder of a ring may be silent, neither appending nor passing, before the creator may take the ring back. A \
-     draft may have a lease of its own, which counts instead. 0 means for ever.",
+    "How long the holder of a ring may neither append nor pass before the creator may take the ring back. A lease \
+     set on the draft itself takes precedence. 0 means forever.",
 );
 
 pub(crate) static CACHE_BYTES: Knob =
     Knob::new(&DRAFTS, "DRAFT_CACHE_BYTES", int(0, 1_073_741_824, "bytes"), "4194304")
         .at_bound(
-            "what was not asked for lately is dropped",
+            "the least recently used are dropped",
             "what_was_not_asked_for_lately_is_dropped_and_what_is_too_large_is_not_kept",
         )
-        .meaning("How many bytes of rendered drafts each shard keeps in memory. 0 keeps none.");
+        .meaning("How many bytes of rendered drafts each shard caches in memory. 0 caches none.");
 
-pub(crate) static SOCKETS_PER_DRAFT: Knob = Knob::new(
-    &SOCKETS,
-    "WS_MAX_SOCKETS_PER_DRAFT",
-    int(1, 1_000_000, "sockets"),
-    "100",
-)
-.reloading()
-.after(&hub::options::PER_USER)
-.at_bound("refused with 1008", "caps_of_drafts_and_users_are_each_of_one_draft_and_one_user")
-.meaning(
-    "How many sockets may watch one draft, when the limits are on. Under its older name it holds while they are off, \
-             too, and 0 there is no limit; where both are set, the lower one counts.",
-);
+pub(crate) static SOCKETS_PER_DRAFT: Knob =
+    Knob::new(&SOCKETS, "WS_MAX_SOCKETS_PER_DRAFT", int(1, 1_000_000, "sockets"), "100")
+        .reloading()
+        .after(&hub::options::PER_USER)
+        .at_bound("refused with 1008", "caps_of_drafts_and_users_are_each_of_one_draft_and_one_user")
+        .meaning(
+            "Maximum number of sockets watching one draft, if the limits are on. Under its older name the limit also \
+     applies while they are off, and 0 means no limit; if both are set, the lower one applies.",
+        );
 
 pub(crate) static SOCKETS_CAP: Knob =
     Knob::new(&SOCKETS, "MAX_WS_CONNECTIONS_PER_DRAFT", int(0, 1_000_000, "sockets"), "0")
         .reloading()
         .after(&hub::options::ORIGINS)
         .alias_of(&SOCKETS_PER_DRAFT)
-        .meaning("How many sockets may watch one draft whether or not the limits are on. 0 means no limit.");
+        .meaning("Maximum number of sockets watching one draft, whether or not the limits are on. 0 means no limit.");
 
 pub(crate) const KNOBS: &[&Knob] = &[
     &EVENTS_KEPT,

@@ -16,15 +16,14 @@ pub(crate) static ORIGINS: Knob = Knob::new(
 .refusing()
 .reloading()
 .meaning(
-    "The web origins whose pages may call this server from a browser (CORS). It applies to every route; * allows any \
-     origin.",
+    "The web origins whose pages may call this server from a browser (CORS), on every route. * allows any origin.",
 );
 
 pub(crate) static PROXIES: Knob =
     Knob::new(&ACCESS, "TRUSTED_PROXIES", Kind::Networks, "").first().refusing().reloading().meaning(
-        "The addresses or networks of reverse proxies in front of this server; unix stands for anyone who calls through a \
-         Unix socket. They are exempt from the per-address connection limit, and their X-Forwarded-For or, \
-         where they send none, Forwarded is believed.",
+        "The addresses or networks of reverse proxies in front of this server; unix stands for all clients of a \
+         Unix socket. Their X-Forwarded-For header is trusted, or Forwarded if they send no X-Forwarded-For, and \
+         they are exempt from MAX_CONNECTIONS_PER_ADDRESS.",
     );
 
 /// Those of the gate and of what belongs to it.

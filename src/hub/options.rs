@@ -10,57 +10,59 @@ pub(crate) static LIMITED: Knob = flag(&SOCKETS, "WS_LIMITS_ENABLED", "false")
     .in_status("socket_limits")
     .refusing()
     .reloading()
-    .guarding_against("anyone may open sockets without end")
-    .meaning("Whether the limits of sockets that follow are on, up to WS_ALLOWED_ORIGINS.");
+    .guarding_against("clients can open any number of sockets")
+    .meaning("Applies the socket limits below, up to WS_ALLOWED_ORIGINS.");
 
 pub(crate) static PER_USER: Knob = Knob::new(&SOCKETS, "WS_MAX_SOCKETS_PER_USER", int(1, 1_000_000, "sockets"), "3")
     .reloading()
     .at_bound("refused with 1008", "who_has_all_sockets_gets_another_for_the_oldest_that_owes_a_pong")
     .meaning(
-        "How many sockets one user may have open, when the limits are on. Another one takes the place of the oldest that \
-         owes the answer to a ping, if there is one.",
+        "Maximum number of open sockets per user, if the limits are on. A further socket replaces the oldest one \
+         that has not answered its last ping; if there is none, it is refused.",
     );
 
 pub(crate) static GLOBAL: Knob = Knob::new(&SOCKETS, "WS_MAX_SOCKETS_GLOBAL", int(1, 1_000_000, "sockets"), "1000")
     .reloading()
     .at_bound("refused with 1008", "limits_are_met_in_their_order_and_seats_given_back")
-    .meaning("How many sockets may be open in all, when the limits are on.");
+    .meaning("Maximum number of open sockets in total, if the limits are on.");
 
 pub(crate) static MESSAGE_BYTES: Knob = Knob::new(&SOCKETS, "WS_MAX_MESSAGE_BYTES", int(1, 1_048_576, "bytes"), "4096")
     .reloading()
     .at_bound("closed with 1008", "with_the_limits_on_a_message_is_taken_up_to_its_bound_and_not_one_byte_further")
-    .meaning("The longest message taken from a socket, when the limits are on; 1048576 when they are off.");
+    .meaning("Maximum size of a message from a socket, if the limits are on; otherwise 1048576.");
 
 pub(crate) static MESSAGES_PER_SECOND: Knob =
     Knob::new(&SOCKETS, "WS_MAX_MESSAGES_PER_SECOND", int(1, 1_000_000, "messages"), "20")
         .reloading()
         .at_bound("closed with 1008", "with_the_limits_on_a_socket_may_send_so_many_messages_and_pings_within_a_second")
-        .meaning("How many messages and pings a socket may send within a second, when the limits are on.");
+        .meaning("Maximum number of messages and pings per second from one socket, if the limits are on.");
 
 pub(crate) static ORIGINS: Knob =
     Knob::new(&SOCKETS, "WS_ALLOWED_ORIGINS", Kind::Origins, "*").for_production().refusing().reloading().meaning(
-        "The web origins whose pages may open sockets, when the limits are on. * or nothing allows any, and clients \
-         that send no Origin; with a list these are refused. Must be a list in strict production.",
+        "The web origins whose pages may open sockets, if the limits are on. * or nothing allows any origin, and \
+         clients that send no Origin; a list refuses both other origins and clients that send none. Must be a list \
+         in strict production.",
     );
 
 pub(crate) static PING: Knob = Knob::new(&SOCKETS, "WS_PING_SECONDS", int(1, 3600, "seconds"), "25")
     .reloading()
-    .at_bound("closed without a word", "a_socket_that_answers_no_ping_is_closed_without_a_word")
-    .meaning("How often each socket is pinged; one that has not answered by the next ping is closed.");
+    .at_bound("closed without a close frame", "a_socket_that_answers_no_ping_is_closed_without_a_word")
+    .meaning("How often each socket is pinged. A socket that has not answered by the next ping is closed.");
 
 pub(crate) static OUTBOX_BYTES: Knob = Knob::new(&SOCKETS, "WS_OUTBOX_BYTES", int(1024, 67_108_864, "bytes"), "262144")
     .reloading()
     .at_bound("closed with 1013", "who_does_not_keep_up_is_closed_and_the_others_get_everything_in_time")
     .meaning(
-        "How many bytes of memory may wait for a socket's client to read them, with 64 for each message besides, before \
-         it is closed as a slow consumer (1013).",
+        "Maximum amount of memory for messages that a socket's client has not read yet, plus 64 bytes for each \
+         message. Beyond it, the socket is closed as a slow consumer (1013).",
     );
 
 pub(crate) static STALL: Knob = Knob::new(&SOCKETS, "WS_STALL_SECONDS", int(1, 600, "seconds"), "10")
     .reloading()
     .at_bound("closed with 1013", "who_reads_nothing_for_too_long_while_something_waits_is_closed")
     .meaning(
-        "How many seconds a socket's client may read nothing of what waits before it is closed as a slow consumer.",
+        "How long a socket's client may stop reading pending messages before the socket is closed as a slow \
+         consumer.",
     );
 
 pub(crate) const KNOBS: &[&Knob] =
@@ -71,7 +73,7 @@ const SOCKET_MESSAGE_MAX_BYTES: usize = 1024 * 1024;
 
 pub(crate) const BOUNDS: &[BoundRow] =
     &[BoundRow::new(&SOCKETS, "SOCKET_MESSAGE_MAX_BYTES", SOCKET_MESSAGE_MAX_BYTES as u64, "bytes")
-        .of("The longest message taken from a socket, whatever the limits.", "closed with 1008")
+        .of("A message from a socket, even if the limits are off.", "closed with 1008")
         .tested_by("with_the_limits_off_a_message_is_taken_up_to_a_mebibyte")];
 
 /// What is no limit while the limits are off.

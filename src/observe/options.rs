@@ -9,15 +9,15 @@ pub(crate) static LEVEL: Knob =
     Knob::new(&LOGS, "LOG_LEVEL", Kind::Choice(&["off", "error", "warn", "info", "debug", "trace"]), "info")
         .first()
         .reloading()
-        .meaning("The least severe messages that are logged.");
+        .meaning("Lowest level of messages that are logged.");
 
 pub(crate) static FORMAT: Knob = Knob::new(&LOGS, "LOG_FORMAT", Kind::Choice(&["auto", "pretty", "json"]), "auto")
-    .meaning("How log lines are written. auto means json in production and pretty elsewhere.");
+    .meaning("Format of log lines. auto means json in production, otherwise pretty.");
 
 pub(crate) static CLIENT_ADDRESS: Knob = flag(&LOGS, "LOG_CLIENT_ADDRESS", "true").meaning(
-    "Whether the log says where requests come from: ip in request.complete, request.limited, request.abandoned and \
-     auth.failed, and peer in request.rejected. What bans addresses by the log (docs/deploy/fail2ban) needs it. Warnings about \
-     single connections and proxies name them either way.",
+    "Logs client addresses: ip in request.complete, request.limited, request.abandoned and auth.failed, and peer in \
+     request.rejected. Programs that ban addresses based on the log (docs/deploy/fail2ban) need them. Warnings \
+     about single connections and proxies contain addresses regardless.",
 );
 
 pub(crate) const KNOBS: &[&Knob] = &[&LEVEL, &FORMAT, &CLIENT_ADDRESS];

@@ -5,6 +5,6 @@ use crate::settings::{Knob, OPERATIONS, flag};
 pub(crate) static METRICS_PUBLIC: Knob = flag(&OPERATIONS, "METRICS_PUBLIC", "false")
     .in_status("metrics_public")
     .refusing()
-    .meaning("Whether /metrics is also served on the public address.");
+    .meaning("Serves /metrics on the public address as well.");
 
 pub(crate) const KNOBS: &[&Knob] = &[&METRICS_PUBLIC];

@@ -14,32 +14,42 @@ use crate::settings::{Kind, Knob, Section, Settings, flag, int};
 pub(super) static ROOMS: Section = Section { title: "Rooms", after: None };
 
 pub(crate) static ENABLED: Knob = flag(&ROOMS, "ROOMS_ENABLED", "true").refusing().in_status("rooms_enabled").meaning(
-    "Whether there are rooms at all: documents that stock y-websocket clients edit together, at /rooms/NAME. false leaves \
-     them and /signal out; what is stored of them stays.",
+    "Serves rooms at /rooms/NAME: documents that stock y-websocket clients edit together. With false, neither rooms \
+     nor /signal are served; stored rooms are kept.",
 );
 
 pub(crate) static ADDR: Knob = Knob::new(&ROOMS, "ROOMS_ADDR", Kind::Endpoint, "off").refusing().meaning(
-    "A further address that serves rooms alone, by the URLs of a y-websocket server: /NAME, /?room=NAME, /health, /stats and \
-     /signal. For clients that cannot be told another URL. Rooms are the same by both.",
+    "An additional address that serves only rooms, with the URLs of a y-websocket server: /NAME, /?room=NAME, \
+     /health, /stats and /signal. For clients whose URL cannot be changed. The rooms are the same on both \
+     addresses.",
 );
 
 pub(crate) static WS_PORT: Knob = Knob::new(&ROOMS, "WS_PORT", int(0, 65_535, "ports"), "1234").refusing().meaning(
-    "The port of the original, for those who come from it: with this or WS_HOST set and ROOMS_ADDR not, rooms are served there.",
+    "The port setting of the original y-websocket server, for migrating from it: if this or WS_HOST is set and \
+     ROOMS_ADDR is not, rooms are served there.",
 );
 
 pub(crate) static WS_HOST: Knob = Knob::new(&ROOMS, "WS_HOST", Kind::Text, "0.0.0.0")
     .refusing()
-    .meaning("The address that goes with WS_PORT: an IP address, or localhost.");
+    .meaning("The address for WS_PORT: an IP address or localhost.");
 
-pub(crate) static REQUIRE_TOKEN: Knob =
-    Knob::new(&ROOMS, "ROOMS_REQUIRE_TOKEN", Kind::Choice(&["auto", "true", "false"]), "auto").refusing().reloading().meaning(
-        "Whether only users who are known get into rooms. auto is true in production and wherever tokens are verified, else \
-         false. Where it is false, who shows nothing may read and write; a token that is not good is refused all the same.",
-    );
+pub(crate) static REQUIRE_TOKEN: Knob = Knob::new(
+    &ROOMS,
+    "ROOMS_REQUIRE_TOKEN",
+    Kind::Choice(&["auto", "true", "false"]),
+    "auto",
+)
+.refusing()
+.reloading()
+.meaning(
+    "Requires a known user for rooms. auto means true in production and wherever tokens are verified, otherwise \
+         false. With false, clients without credentials may read and write; an invalid token is rejected all the \
+         same.",
+);
 
 pub(crate) static REQUIRE_GRANT: Knob = flag(&ROOMS, "ROOMS_REQUIRE_GRANT", "false").refusing().reloading().meaning(
-    "Whether a token has to name the rooms that it is for, by its claims rooms or room. While false, one that names none is \
-     for all of them.",
+    "Requires tokens to name the rooms they are for, in the claim rooms or room. With false, a token that names no \
+     room is valid for all of them.",
 );
 
 pub(crate) static MESSAGE_BYTES: Knob = Knob::new(
@@ -51,36 +61,35 @@ pub(crate) static MESSAGE_BYTES: Knob = Knob::new(
 .reloading()
 .at_bound("closed with 1009", "a_message_is_taken_up_to_its_bound_and_closes_the_socket_beyond")
 .meaning(
-    "The longest binary message taken from a socket of a room. A client that was offline sends all its changes in one.",
+    "Maximum size of a binary message from a room's socket. A client that was offline sends all its changes in one \
+     message.",
 );
 
 pub(crate) static TEXT_BYTES: Knob = Knob::new(&ROOMS, "ROOMS_MAX_TEXT_BYTES", int(64, 4_194_304, "bytes"), "65536")
     .reloading()
     .at_bound("closed with 1009", "a_message_is_taken_up_to_its_bound_and_closes_the_socket_beyond")
-    .meaning("The longest text message (JSON) taken from a socket of a room.");
+    .meaning("Maximum size of a text message (JSON) from a room's socket.");
 
-pub(crate) static DOCUMENT_BYTES: Knob = Knob::new(
-    &ROOMS,
-    "ROOMS_MAX_DOCUMENT_BYTES",
-    int(1024, DOCUMENT_MAX_BYTES as u64, "bytes"),
-    "16777216",
-)
-.reloading()
-.at_bound("the room is only read", "a_room_that_is_full_is_only_read_and_says_so")
-.meaning("How large the document of one room may become; from then on it is only read, and its writers are told why.");
+pub(crate) static DOCUMENT_BYTES: Knob =
+    Knob::new(&ROOMS, "ROOMS_MAX_DOCUMENT_BYTES", int(1024, DOCUMENT_MAX_BYTES as u64, "bytes"), "16777216")
+        .reloading()
+        .at_bound("the room becomes read-only", "a_room_that_is_full_is_only_read_and_says_so")
+        .meaning(
+            "Maximum size of a room's document. Beyond it, the room becomes read-only, and its writers are told why.",
+        );
 
 pub(crate) static SOCKETS_PER_ROOM: Knob =
     Knob::new(&ROOMS, "ROOMS_MAX_SOCKETS_PER_ROOM", int(1, 100_000, "sockets"), "500")
         .reloading()
         .at_bound("refused with 1013", "a_room_that_is_crowded_lets_nobody_else_in")
-        .meaning("How many sockets may be in one room.");
+        .meaning("Maximum number of sockets in one room.");
 
 pub(crate) static NEW_PER_HOUR: Knob = Knob::new(&ROOMS, "ROOMS_MAX_NEW_PER_HOUR", int(1, 1_000_000, "rooms"), "60")
     .reloading()
-    .at_bound("the room is only read", "a_user_makes_so_many_rooms_and_the_next_one_is_only_read")
+    .at_bound("the room is read-only for the client", "a_user_makes_so_many_rooms_and_the_next_one_is_only_read")
     .meaning(
-        "How many new rooms one user may write to, at once and within each hour after that; who is not known counts by \
-             address. What owners and the operator put in is not counted.",
+        "How many new rooms one user may write to at once, and per hour after that; clients without a user count by \
+         address. Rooms created by owners and by the operator do not count.",
     );
 
 pub(crate) static UNLOAD_SECONDS: Knob = Knob::new(&ROOMS, "ROOMS_UNLOAD_SECONDS", int(0, 86_400, "seconds"), "30")
@@ -88,18 +97,18 @@ pub(crate) static UNLOAD_SECONDS: Knob = Knob::new(&ROOMS, "ROOMS_UNLOAD_SECONDS
 
 pub(crate) static RETENTION_DAYS: Knob = Knob::new(&ROOMS, "ROOMS_RETENTION_DAYS", int(0, 36_500, "days"), "0")
     .refusing()
-    .meaning("After how many days without a socket a room is deleted, with all that is in it. 0 keeps them for ever.");
+    .meaning("How long a room may have no socket before it is deleted with its contents. 0 keeps rooms forever.");
 
-pub(crate) static GRACE_SECONDS: Knob =
-    Knob::new(&ROOMS, "ROOMS_AWARENESS_GRACE_SECONDS", int(0, 30, "seconds"), "3").meaning(
-        "How long the presence of a client is shown on after its socket has closed, so that a short loss of network is not \
-         seen by the others.",
+pub(crate) static GRACE_SECONDS: Knob = Knob::new(&ROOMS, "ROOMS_AWARENESS_GRACE_SECONDS", int(0, 30, "seconds"), "3")
+    .meaning(
+        "How long the presence of a client is still shown after its socket has closed, so that others do not notice \
+         a short network interruption.",
     );
 
-pub(crate) static JSON_WAIT_MS: Knob =
-    Knob::new(&ROOMS, "ROOMS_JSON_WAIT_MS", int(0, 60_000, "milliseconds"), "2000").meaning(
-        "How long a client at /rooms/NAME may say nothing before it is taken for one that speaks JSON and sent init. A stock \
-         provider speaks at once. 0 waits for a text message.",
+pub(crate) static JSON_WAIT_MS: Knob = Knob::new(&ROOMS, "ROOMS_JSON_WAIT_MS", int(0, 60_000, "milliseconds"), "2000")
+    .meaning(
+        "How long to wait for the first message of a client at /rooms/NAME before treating it as a JSON client and \
+         sending init. Stock providers send one immediately. 0 waits for a text message instead.",
     );
 
 pub(crate) const KNOBS: &[&Knob] = &[

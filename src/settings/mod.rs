@@ -28,15 +28,18 @@ pub use value::{Fraction, MASK, OFF, Secret, Value};
 const PRODUCTION: &str = "production";
 
 pub(crate) static ENVIRONMENT: Knob =
-    Knob::new(&GENERAL, "ENV", Kind::Choice(&["development", PRODUCTION, "test"]), "development").first().refusing().meaning(
-        "What kind of installation this is. Production limits requests and sockets, records changes in the audit log, \
-         logs JSON, does not believe the X-User-Id header (each unless told otherwise), wants tokens to expire, and warns \
+    Knob::new(&GENERAL, "ENV", Kind::Choice(&["development", PRODUCTION, "test"]), "development")
+        .first()
+        .refusing()
+        .meaning(
+            "The kind of installation. production limits requests and sockets, records changes in the audit log, logs \
+         JSON and ignores the X-User-Id header (each unless set otherwise), requires tokens to expire, and warns \
          about settings that are only safe in development.",
-    );
+        );
 
 pub(crate) static STRICT: Knob = flag(&GENERAL, "CONFIG_STRICT", "false").for_production().refusing().meaning(
-    "Refuse to start on any bad value, unknown name in the settings file or missing required setting, instead of \
-     warning and carrying on.",
+    "Refuses to start on any invalid value, unknown name in the settings file or missing required setting, instead \
+     of logging a warning and starting anyway.",
 );
 
 /// The settings that belong to nobody.

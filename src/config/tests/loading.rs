@@ -202,7 +202,7 @@ fn strict_production_says_everything_that_is_missing_or_wrong_at_once() {
             "SHARDS=many is not a plain decimal number: use 0 to 256 shards\n\
              Missing required configuration: WS_ALLOWED_ORIGINS, HOUSEHOLD_PASSWORD\n\
              ALLOWED_ORIGINS contains *, which lets the pages of any site call this server: list the origins instead\n\
-             RATE_LIMIT_ENABLED=false in production: nobody is kept from asking without end; remove it, or set it to true\n\
+             RATE_LIMIT_ENABLED=false in production: clients can send any number of requests; remove it, or set it to true\n\
              DATABASE_URL={database}: {} is no directory\n\
              JWT_SECRET=******** is shorter than 32 bytes, so anyone who has one token can try out keys until they can \
              sign others: use a longer one, for example the output of `openssl rand -hex 32`",
@@ -382,7 +382,7 @@ fn strict_production_asks_for_the_password_of_the_household_while_there_are_modu
 fn what_a_start_refuses_by_the_settings_alone_is_refused_here() {
     for (name, value, says) in [
         ("HOUSEHOLD_PASSWORD", "short", "HOUSEHOLD_PASSWORD has 5 characters"),
-        ("HOUSEHOLD_TIMEZONE", "Mars/X", "HOUSEHOLD_TIMEZONE=Mars/X is no zone"),
+        ("HOUSEHOLD_TIMEZONE", "Mars/X", "HOUSEHOLD_TIMEZONE=Mars/X is not a zone"),
         ("WS_HOST", "here", "WS_HOST=here is neither"),
         ("ROOMS_ADDR", "127.0.0.1:8000", "ROOMS_ADDR=127.0.0.1:8000 is where LISTEN_ADDR=127.0.0.1:8000 listens"),
         ("ROOMS_ADDR", "0.0.0.0:8001", "ROOMS_ADDR=0.0.0.0:8001 is where OPS_ADDR=127.0.0.1:8001 listens"),

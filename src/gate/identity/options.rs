@@ -14,49 +14,51 @@ pub(crate) static TRUST_HEADER: Knob = flag(&ACCESS, "AUTH_TRUST_USER_HEADER", "
     .refusing()
     .reloading()
     .meaning(
-        "Whether the X-User-Id header is taken as the identity. Where other machines can reach the server and \
-         TRUSTED_PROXIES names none, it has to be set to be true. Turn it on in production only behind a trusted proxy \
-         that sets the header itself.",
+        "Accepts the X-User-Id header as the user's identity. If other machines can reach the server and \
+         TRUSTED_PROXIES is empty, the server does not start with it on unless it is set to true explicitly. In \
+         production, turn it on only behind a trusted proxy that sets the header itself.",
     );
 
 pub(crate) static SECRET: Knob =
     secret(&ACCESS, "JWT_SECRET").first().also(&["CLERK_SECRET_KEY"]).refusing().reloading().meaning(
-        "The key that signed tokens (JWT, HS256) are verified with. With one set, an Authorization: Bearer header \
-         decides the identity, and X-User-Id counts only without it. At least 32 bytes that nobody can guess, such as \
-         openssl rand -hex 32 makes them; others are warned about, and refused in strict mode. Without this and the two settings that follow, tokens are not looked at.",
+        "The key for verifying signed tokens (JWT, HS256). If it is set, an Authorization: Bearer header decides \
+         the identity, and X-User-Id counts only in requests without one. Use at least 32 random bytes, such as the \
+         output of openssl rand -hex 32; weaker keys cause a warning, and are fatal in strict mode. Without this \
+         and the next two settings, tokens are ignored.",
     );
 
-pub(crate) static PUBLIC_KEY_FILE: Knob = text(&ACCESS, "JWT_PUBLIC_KEY_FILE").for_production().refusing().reloading().meaning(
-    "Instead of JWT_SECRET: a file with the public key (PEM) of the issuer of the tokens. An RSA key of 2048 to 4096 \
-     bits takes RS256, a P-256 key ES256, an Ed25519 key EdDSA, and each nothing else.",
-);
+pub(crate) static PUBLIC_KEY_FILE: Knob =
+    text(&ACCESS, "JWT_PUBLIC_KEY_FILE").for_production().refusing().reloading().meaning(
+        "Instead of JWT_SECRET: a file with the public key (PEM) of the token issuer. An RSA key of 2048 to 4096 bits \
+     accepts only RS256, a P-256 key only ES256, an Ed25519 key only EdDSA.",
+    );
 
 pub(crate) static JWKS_FILE: Knob = text(&ACCESS, "JWT_JWKS_FILE").for_production().refusing().reloading().meaning(
-    "Instead of JWT_SECRET: a file with several keys (a JWK set) of the kinds RSA, P-256, Ed25519 and oct, which \
-     takes HS256. A token names its key by kid; without one it is taken only if there is a single key.",
+    "Instead of JWT_SECRET: a file with several keys (a JWK set) of type RSA, P-256, Ed25519 or oct (for HS256). A \
+     token selects its key by kid; a token without kid is accepted only if there is exactly one key.",
 );
 
 pub(crate) static KEYS_RELOAD: Knob = Knob::new(&ACCESS, "JWT_KEYS_RELOAD_SECONDS", int(1, 86_400, "seconds"), "10")
     .meaning(
-        "How often the file of JWT_PUBLIC_KEY_FILE or JWT_JWKS_FILE is looked at. One that has changed is taken at \
-         once; an invalid one is logged, and the keys stay as they were.",
+        "How often the file of JWT_PUBLIC_KEY_FILE or JWT_JWKS_FILE is checked for changes. A changed file takes \
+         effect at once; if it is invalid, the error is logged and the old keys stay in use.",
     );
 
 pub(crate) static ISSUER: Knob = text(&ACCESS, "JWT_ISSUER")
     .refusing()
     .reloading()
-    .meaning("Whose tokens are taken: the iss that a token must have. None takes any.");
+    .meaning("The required issuer of tokens (iss). If not set, any issuer is accepted.");
 
-pub(crate) static AUDIENCE: Knob = text(&ACCESS, "JWT_AUDIENCE")
-    .refusing()
-    .reloading()
-    .meaning("For whom tokens must be made: the aud that a token must have, alone or among others. None takes any.");
+pub(crate) static AUDIENCE: Knob = text(&ACCESS, "JWT_AUDIENCE").refusing().reloading().meaning(
+    "The required audience of tokens: aud must be this value or contain it. If not set, any audience is \
+         accepted.",
+);
 
 pub(crate) static MAX_LIFE: Knob =
     Knob::new(&ACCESS, "JWT_MAX_LIFE_DAYS", int(0, 3660, "days"), "0").refusing().reloading().meaning(
-        "The longest life of a token that is taken, from its iat to its exp; one that says less of itself than both is not taken \
-         then. It lets the server know when a revocation has done its work and can be removed. 0 takes tokens of any life, and \
-         keeps revocations for ever.",
+        "Maximum lifetime of a token, from iat to exp; tokens without both are then rejected. It lets the server \
+         remove a revocation once every token it covers has expired. 0 accepts any lifetime, and keeps revocations \
+         forever.",
     );
 
 pub(crate) const KNOBS: &[&Knob] =
@@ -136,7 +138,7 @@ impl OpenedKeys {
             let what = match (keys.hold_a_secret(), mode & 0o002) {
                 (true, _) => "holds a secret and has",
                 (false, 0) => return None,
-                (false, _) => "says whose tokens count and has",
+                (false, _) => "decides whose tokens are accepted and has",
             };
             let path = path.display();
             Some(format!("{name}: {path} {what} mode {mode:04o}, which lets every user of this machine in: chmod o="))

@@ -9,10 +9,10 @@ pub(crate) static ENABLED: Knob = flag(&RATES, "RATE_LIMIT_ENABLED", "false")
     .in_status("rate_limits")
     .refusing()
     .reloading()
-    .guarding_against("nobody is kept from asking without end")
+    .guarding_against("clients can send any number of requests")
     .meaning(
-        "Whether requests are limited, per client address and per user and route. Too many are answered 429 \
-         rate_limited. Probes are exempt, and so are sockets that are let in; what they catch up with is counted.",
+        "Limits the rate of requests, per client address and per user and route. Requests over the limit get 429 \
+         rate_limited. Probes are exempt, and so are accepted sockets, but not the events that they catch up with.",
     );
 
 pub(crate) static PER_MINUTE: Knob =
@@ -20,18 +20,21 @@ pub(crate) static PER_MINUTE: Knob =
         .reloading()
         .at_bound("429 `rate_limited`", "the_contracts_examples")
         .meaning(
-            "How many requests a minute one user (or one client address, where no user is known) may send to one \
-             route. Mutations have half of it (PROTOCOL.md says which they are). One client address may send ten \
-             times as many in all.",
+            "Maximum number of requests per minute from one user to one route; clients without a user count by \
+             address. Mutations (PROTOCOL.md lists them) have half this limit. One client address has ten times \
+             this limit for all its users and routes.",
         );
 
 pub(crate) static BURST: Knob = Knob::new(&RATES, "RATE_LIMIT_BURST_DEFAULT", int(1, 1_000_000, "requests"), "30")
     .reloading()
     .at_bound("429 `rate_limited`", "the_contracts_examples")
-    .meaning("How many of these may come at once. Halved and taken ten times like the requests a minute.");
+    .meaning(
+        "How many of these requests may arrive at once. Halved and multiplied by ten like \
+         RATE_LIMIT_PER_MINUTE_DEFAULT.",
+    );
 
 pub(crate) static STANDARD_HEADERS: Knob = flag(&RATES, "RATE_LIMIT_STANDARD_HEADERS", "false").reloading().meaning(
-    "Whether answers also tell how much is left, in the headers RateLimit and RateLimit-Policy of the IETF's proposal.",
+    "Adds the headers RateLimit and RateLimit-Policy (an IETF draft), with the remaining quota, to responses.",
 );
 
 pub(crate) static BUCKETS: Knob = Knob::new(
@@ -41,25 +44,25 @@ pub(crate) static BUCKETS: Knob = Knob::new(
     "100000",
 )
 .reloading()
-.at_bound("the fullest bucket is forgotten, and starts full", "full_buckets_make_room_first_then_the_one_idle_longest")
+.at_bound(
+    "the fullest bucket is dropped, and starts full again",
+    "full_buckets_make_room_first_then_the_one_idle_longest",
+)
 .meaning(
-    "How many users and addresses, each by route, are counted at once, at 16 bytes each. When there are more, those \
-     who used their limit least are forgotten first, and start with a full one.",
+    "Maximum number of users and addresses, each by route, that are counted at once; each takes 16 bytes. Beyond \
+     it, the ones that used least of their limit are dropped first, and start again with a full limit.",
 );
 
 pub(crate) const KNOBS: &[&Knob] = &[&ENABLED, &PER_MINUTE, &BURST, &STANDARD_HEADERS, &BUCKETS];
 
 pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&RATES, "ADDRESS_FACTOR", ADDRESS_FACTOR as u64, "times")
-        .of(
-            "What one address may ask in all, as a multiple of the two above. IPv6 counts by /64.",
-            "429 `rate_limited`",
-        )
+        .of("Total limit of one address, as a multiple of the two above. IPv6 counts by /64.", "429 `rate_limited`")
         .tested_by("addresses_have_ten_times_as_much_and_ipv6_counts_by_64"),
     BoundRow::new(&RATES, "EVENTS_PER_REQUEST", EVENTS_PER_REQUEST as u64, "events")
         .of(
-            "What sockets of one user may catch up with, in events for each request of the default limit; ten times as \
-             many for one address.",
+            "How many events the sockets of one user may catch up with, for each request of the default limit. One \
+             address has ten times as many.",
             "refused with `rate_limited` and 1013",
         )
         .tested_by("a_replay_is_charged_by_its_events_to_its_user_and_address"),
