@@ -1,6 +1,7 @@
 //! Another configuration for a server that runs: what of it is taken, and what has to wait for the next start.
 
 use super::{ConfigError, Loaded, Sources, read};
+use crate::features::FEATURES;
 use crate::settings::{Knob, Setting, Settings};
 
 /// A setting that has another value than before, both as they may be shown.
@@ -35,7 +36,8 @@ pub struct Reloaded {
 ///
 /// It is held to the rules of a start, and to stricter ones where guessing is worse than staying as it is: a bad value is
 /// refused though a start would use the default instead, unless the server runs with that default already. If the server
-/// is strict, so is this, whatever the new configuration says. Defaults are those of the `ENV` that it runs with.
+/// is strict, so is this, whatever the new configuration says. Defaults are those of the `ENV` that it runs with, and what it comes
+/// to has to be good together with all that waits.
 ///
 /// # Errors
 ///
@@ -54,5 +56,10 @@ pub fn reload(running: &Loaded, sources: &Sources) -> Result<Reloaded, ConfigErr
         settings.push(if changed && !knob.reloads { old.clone() } else { new.clone() });
     }
     let settings = Settings::new(settings, running.settings.strict());
+    // A value that would do beside one that waits need not do beside the one in force: in production more is asked of a password.
+    let problems: Vec<String> = FEATURES.iter().flat_map(|feature| (feature.mistakes)(&settings)).collect();
+    if !problems.is_empty() {
+        return Err(ConfigError { problems, warnings: found.warnings });
+    }
     Ok(Reloaded { loaded: Loaded { settings, ..found }, taken, waiting })
 }

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use rustix::fs::{Access, access};
 
-use super::access::password;
 use super::options::{self, ENABLED, PASSWORD, TIMEZONE};
 use crate::clock::zone_of_machine;
 use crate::feature::doctor::{Diagnosis, Examined};
@@ -14,27 +13,19 @@ const ZONE_CHECK: &str = "timezone";
 /// Two names of one zone, of which machines may have either.
 const KYIV: [&str; 2] = ["Europe/Kyiv", "Europe/Kiev"];
 
-/// How the modules are.
+/// How the modules are. A zone or a password that is none is refused with the configuration, before anybody asks here.
 pub(super) fn doctor(examined: &Examined<'_>) -> Vec<Diagnosis> {
     let settings = examined.settings;
     if !settings.flag(&ENABLED) {
         return vec![Diagnosis::green(CHECK, "the modules are off (MODULES_ENABLED=false)".to_owned())];
     }
-    let given = settings.text(&PASSWORD);
-    let production = settings.production();
-    let seen = Seen {
-        wrong_zone: options::zone(settings).err(),
-        production,
-        has_password: given.is_some(),
-        fault: given.filter(|_| production).and_then(password::fault),
-    };
+    let seen = Seen { production: settings.production(), has_password: settings.text(&PASSWORD).is_some() };
     let writable = |path: &Path| access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok();
-    let mut found = vec![judge(seen, &options::gallery_directory(settings), writable)];
-    if let Some(zone) = settings.text(&TIMEZONE).filter(|_| options::zone(settings).is_ok()) {
+    let of_zone = settings.text(&TIMEZONE).map(|zone| {
         let is_given = settings.of(&TIMEZONE).origin.is_given();
-        found.push(judge_zone(zone, is_given, zone_of_machine(Path::new("/")).as_deref()));
-    }
-    found
+        judge_zone(zone, is_given, zone_of_machine(Path::new("/")).as_deref())
+    });
+    [judge(seen, &options::gallery_directory(settings), writable)].into_iter().chain(of_zone).collect()
 }
 
 /// Whether the household's clocks are those that somebody has chosen, or those of the machine.
@@ -52,23 +43,14 @@ fn judge_zone(zone: &str, is_given: bool, machine: Option<&str>) -> Diagnosis {
 }
 
 /// What the settings say.
+#[derive(Clone, Copy)]
 struct Seen {
-    /// Why the zone is none.
-    wrong_zone: Option<String>,
     production: bool,
     has_password: bool,
-    /// Why the password is none for production, where it has to be.
-    fault: Option<String>,
 }
 
 fn judge(seen: Seen, directory: &Path, writable: impl Fn(&Path) -> bool) -> Diagnosis {
     let red = |found: String, remedy: &str| Diagnosis::red(CHECK, found, remedy);
-    if let Some(why) = seen.wrong_zone {
-        return red(why, "set HOUSEHOLD_TIMEZONE to where the household lives");
-    }
-    if let Some(fault) = seen.fault {
-        return red(fault, "set another HOUSEHOLD_PASSWORD: the server does not start with this one");
-    }
     let shown = directory.display();
     match std::fs::symlink_metadata(directory) {
         Ok(_) if !directory.is_dir() => {
@@ -102,11 +84,6 @@ mod tests {
     use super::*;
     use crate::feature::doctor::Colour::{self, Green, Red, Yellow};
 
-    fn seen(production: bool, password: Option<&str>) -> Seen {
-        let fault = password.filter(|_| production).and_then(password::fault);
-        Seen { wrong_zone: None, production, has_password: password.is_some(), fault }
-    }
-
     #[track_caller]
     fn seeded(seen: Seen, directory: &Path, is_writable: bool, colour: Colour, says: &str) {
         let found = judge(seen, directory, |_| is_writable);
@@ -133,17 +110,15 @@ mod tests {
     #[test]
     fn the_modules_can_be_used() {
         let here = tempfile::tempdir().unwrap();
-        let (there, good) = (here.path().join("media"), Some("a heron in the evening mist"));
-        seeded(seen(false, None), &there, false, Green, "everybody who reaches the server");
-        seeded(seen(false, good), &there, false, Green, "anyone with the household's password");
-        seeded(seen(true, None), &there, false, Yellow, "no HOUSEHOLD_PASSWORD");
-        seeded(seen(true, good), &there, false, Green, "anyone with the household's password");
-        seeded(seen(true, Some("short")), &there, false, Red, "has 5 characters");
-        let lost = Seen { wrong_zone: Some("why".to_owned()), ..seen(false, None) };
-        seeded(lost, &there, false, Red, "why");
-        seeded(seen(false, None), here.path(), true, Green, "files in");
-        seeded(seen(false, None), here.path(), false, Red, "cannot be written to");
+        let there = here.path().join("media");
+        let seen = |production, has_password| Seen { production, has_password };
+        seeded(seen(false, false), &there, false, Green, "everybody who reaches the server");
+        seeded(seen(false, true), &there, false, Green, "anyone with the household's password");
+        seeded(seen(true, false), &there, false, Yellow, "no HOUSEHOLD_PASSWORD");
+        seeded(seen(true, true), &there, false, Green, "anyone with the household's password");
+        seeded(seen(false, false), here.path(), true, Green, "files in");
+        seeded(seen(false, false), here.path(), false, Red, "cannot be written to");
         std::fs::write(&there, "").unwrap();
-        seeded(seen(false, None), &there, true, Red, "is no directory");
+        seeded(seen(false, false), &there, true, Red, "is no directory");
     }
 }

@@ -30,7 +30,7 @@ use crate::store::Reader;
 /// A household's seven modules.
 pub static FEATURE: Feature = Feature {
     knobs: options::KNOBS,
-    mistakes: |settings| [options::zone(settings).err(), strong_enough(settings).err()].into_iter().flatten().collect(),
+    mistakes,
     writes: |settings| {
         let is_kept = settings.flag(&ENABLED);
         let directory = settings.path(&options::GALLERY_DIR).filter(|_| is_kept);
@@ -78,7 +78,6 @@ fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartEr
     if settings.production() && settings.flag(&ENABLED) && settings.text(&options::PASSWORD).is_none() {
         log::info!(remedy = "set HOUSEHOLD_PASSWORD, or MODULES_ENABLED=false"; "modules.closed");
     }
-    strong_enough(settings)?;
     let shared = Arc::new(Shared {
         zone,
         states: States::new(),
@@ -97,10 +96,10 @@ fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartEr
     Ok(Arc::new(Modules { shared, enabled, every, gallery }))
 }
 
-/// Whether the password is one for production, if it has to be.
-fn strong_enough(settings: &Settings) -> Result<(), String> {
+/// What the configuration refuses: a zone that is none, and in production a password that can be tried out.
+fn mistakes(settings: &Settings) -> Vec<String> {
     let password = settings.text(&options::PASSWORD).filter(|_| settings.production());
-    password.and_then(password::fault).map_or(Ok(()), Err)
+    options::zone(settings).err().into_iter().chain(password.and_then(password::fault)).collect()
 }
 
 struct Modules {
@@ -145,7 +144,6 @@ impl Running for Modules {
     }
 
     fn prepare(&self, settings: &Settings) -> Result<Option<Replacement>, String> {
-        strong_enough(settings)?;
         let replace = self.shared.door.prepare(settings);
         Ok(Some(Box::new(move || {
             replace();

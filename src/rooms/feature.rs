@@ -56,9 +56,6 @@ fn memory(settings: &Settings, _: u64) -> u64 {
 }
 
 fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartError> {
-    if let Some(mistake) = options::no_host(settings) {
-        return Err(mistake.into());
-    }
     let (errands, waiting) = desk::errands();
     let shared = Arc::new(Shared {
         options: Live::new(Options::of(settings)),

@@ -120,6 +120,15 @@ fn what_follows_from_the_environment_waits_with_it() {
 }
 
 #[test]
+fn a_value_has_to_be_good_beside_those_that_stay() {
+    let strong = [("ENV", "production"), ("HOUSEHOLD_PASSWORD", "a heron in the evening mist")];
+    let weak = [("ENV", "development"), ("HOUSEHOLD_PASSWORD", "short")];
+    assert!(from_env(&weak).is_ok(), "a server could start with it");
+    let problems = reloaded(&strong, &weak).unwrap_err().problems;
+    assert!(problems.len() == 1 && problems[0].starts_with("HOUSEHOLD_PASSWORD has 5 characters"), "{problems:?}");
+}
+
+#[test]
 fn the_page_and_the_example_mark_what_a_reload_takes_and_nothing_else() {
     let (page, example) = (docs::markdown(&KNOBS), docs::env_example(&KNOBS));
     for knob in KNOBS.iter().copied().filter(|knob| knob.alias_of.is_none()) {
