@@ -121,10 +121,10 @@ fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Resu
     }
     findings.problems.extend(doors_in_one_place(&settings));
     findings.problems.extend(FEATURES.iter().flat_map(|feature| (feature.mistakes)(&settings)));
+    let needs = production::needs(&settings, sources, production);
     if strict || production {
-        let mut needs = production::needs(&settings, sources, production);
-        findings.warnings.append(&mut needs.cautions);
-        needs.told().for_each(|sentence| findings.mistake(sentence));
+        findings.warnings.extend(needs.cautions);
+        needs.sentences.into_iter().for_each(|sentence| findings.mistake(sentence));
     }
     weak_secrets(&settings, sources).into_iter().for_each(|sentence| findings.mistake(sentence));
     match header_trust(&settings, settings.endpoints(&PUBLIC)) {
@@ -132,10 +132,9 @@ fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Resu
         Err(refusal) => findings.problems.push(refusal),
     }
 
-    let missing = production::needs(&settings, sources, true).missing;
     let Findings { problems, warnings, .. } = findings;
     if problems.is_empty() {
-        Ok(Loaded { settings, warnings, missing })
+        Ok(Loaded { settings, warnings, missing: needs.missing })
     } else {
         Err(ConfigError { problems, warnings })
     }

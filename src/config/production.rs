@@ -22,28 +22,25 @@ const NOT_FOR_FILES: [FsWord; 2] = [PROC_SUPER_MAGIC, 0x6265_6572];
 /// What strict does not do without.
 #[derive(Debug, Default)]
 pub(super) struct Needs {
-    /// Names that are not set.
+    /// Names that are not set and that strict production asks for, be this production or not.
     pub(super) missing: Vec<&'static str>,
-    /// What is dangerous, or cannot work: a sentence for each.
+    /// What is missing here, dangerous, or cannot work: a sentence for each.
     pub(super) sentences: Vec<String>,
     /// What cannot work and keeps nothing else from working.
     pub(super) cautions: Vec<String>,
 }
 
-impl Needs {
-    /// That names are missing, if any are, and then everything else.
-    pub(super) fn told(self) -> impl Iterator<Item = String> {
-        let missing =
-            (!self.missing.is_empty()).then(|| format!("Missing required configuration: {}", self.missing.join(", ")));
-        missing.into_iter().chain(self.sentences)
-    }
-}
-
-/// What is missing or dangerous. Outside production only the origins are asked for.
+/// What is missing or dangerous. Outside production only the origins are asked for, and no directory is looked at.
 pub(super) fn needs(settings: &Settings, sources: &Sources, production: bool) -> Needs {
-    let (mut missing, mut sentences, mut cautions) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut sentences, mut cautions) = (Vec::new(), Vec::new());
     let required = settings.iter().map(|setting| setting.knob).filter(|knob| knob.required);
-    missing.extend(required.filter(|knob| !sources.has(knob)).map(|knob| knob.name));
+    let mut missing: Vec<_> = required.filter(|knob| !sources.has(knob)).map(|knob| knob.name).collect();
+    let of_all = missing.len();
+    missing.extend(missing_in_production(settings, sources));
+    let here = if production { &missing[..] } else { &missing[..of_all] };
+    if !here.is_empty() {
+        sentences.push(format!("Missing required configuration: {}", here.join(", ")));
+    }
     if settings.origins(&ORIGINS).iter().any(|origin| origin == "*") {
         sentences.push(
             "ALLOWED_ORIGINS contains *, which lets the pages of any site call this server: \
@@ -52,10 +49,7 @@ pub(super) fn needs(settings: &Settings, sources: &Sources, production: bool) ->
         );
     }
     if production {
-        // A header that is believed on purpose is a way to know users, too (ruling 3).
-        let believed = settings.flag(&TRUST_HEADER) && settings.of(&TRUST_HEADER).origin.is_given();
-        if token_keys(sources).is_empty() && !believed {
-            missing.push(TOKEN_KEYS[0].name);
+        if !knows_users(settings, sources) {
             sentences.push(format!(
                 "there is no source of identity, so no request can be identified: set {}, or, behind a proxy that \
                  knows its users, AUTH_TRUST_USER_HEADER=true",
@@ -70,16 +64,12 @@ pub(super) fn needs(settings: &Settings, sources: &Sources, production: bool) ->
                 sentences.push(format!("{name}=false in production: {without}; remove it, or set it to true"));
             }
         }
-        if !sources.has(&SOCKET_ORIGINS) {
-            missing.push(SOCKET_ORIGINS.name);
-        } else if settings.of(&SOCKET_ORIGINS).origin.is_given() && any_page_may_open_sockets(settings) {
+        if settings.of(&SOCKET_ORIGINS).origin.is_given() && any_page_may_open_sockets(settings) {
             sentences.push(format!(
                 "{} lets the pages of any site open sockets: list the origins instead",
                 SOCKET_ORIGINS.name
             ));
         }
-        let needed = |knob: &&Knob| knob.needed_with.is_some_and(|flag| settings.flag(flag)) && !sources.has(knob);
-        missing.extend(features::declared().filter(needed).map(|knob| knob.name));
         let database = settings.database(&DATABASE);
         sentences.extend(
             unwritable(directory_of(database))
@@ -92,6 +82,20 @@ pub(super) fn needs(settings: &Settings, sources: &Sources, production: bool) ->
         }
     }
     Needs { missing, sentences, cautions }
+}
+
+/// Names that are not set, and that production asks for beyond those that every installation needs.
+fn missing_in_production(settings: &Settings, sources: &Sources) -> impl Iterator<Item = &'static str> {
+    let key = (!knows_users(settings, sources)).then_some(TOKEN_KEYS[0]);
+    let origins = (!sources.has(&SOCKET_ORIGINS)).then_some(&SOCKET_ORIGINS);
+    let needed = move |knob: &&Knob| knob.needed_with.is_some_and(|flag| settings.flag(flag)) && !sources.has(knob);
+    key.into_iter().chain(origins).chain(features::declared().filter(needed)).map(|knob| knob.name)
+}
+
+/// Whether there is a source of identity. A header that is believed on purpose is one, too (ruling 3).
+fn knows_users(settings: &Settings, sources: &Sources) -> bool {
+    let believed = settings.flag(&TRUST_HEADER) && settings.of(&TRUST_HEADER).origin.is_given();
+    believed || !token_keys(sources).is_empty()
 }
 
 /// Why no file can be put into this directory, or into the nearest one above it that exists.
