@@ -13,7 +13,7 @@ use super::verbs::Verb;
 use super::{BackupError, before, bounds, counters, doctor, operator, upkeep};
 use crate::clock::Timekeeper;
 use crate::feature::verb::Verbs;
-use crate::feature::{Check, Feature, Finding, House, Running, Serving, ShardParts, StartError, Written};
+use crate::feature::{Check, Feature, Finding, House, OutputDirectory, Running, Serving, ShardParts, StartError};
 use crate::gate::Routes;
 use crate::housekeeper::{self, Task};
 use crate::settings::Settings;
@@ -23,10 +23,9 @@ use crate::store::Reader;
 pub static FEATURE: Feature = Feature {
     knobs: options::KNOBS,
     writes: |settings| {
-        let directory = settings.path(&options::DIRECTORY);
         // A disk for backups that is away keeps nobody from being served.
-        let written = |directory| Written { knob: &options::DIRECTORY, directory, is_needed: false };
-        directory.map(written).into_iter().collect()
+        let directory = |path| OutputDirectory { knob: &options::DIRECTORY, path, is_needed: false };
+        settings.path(&options::DIRECTORY).map(directory).into_iter().collect()
     },
     counters: counters::ROWS,
     bounds: bounds::BOUNDS,

@@ -27,7 +27,7 @@ use super::upkeep::Upkeep;
 use super::verbs::Verb;
 use super::{bounds, client, doctor, pages, smoke};
 use crate::feature::verb::Verbs;
-use crate::feature::{Check, Feature, House, Replacement, Running, Serving, ShardParts, StartError, Written};
+use crate::feature::{Check, Feature, House, OutputDirectory, Replacement, Running, Serving, ShardParts, StartError};
 use crate::gate::{Live, Routes};
 use crate::housekeeper::Task;
 use crate::observe::metrics::{Gauge, Metrics, set_usize};
@@ -39,8 +39,8 @@ pub static FEATURE: Feature = Feature {
     knobs: options::KNOBS,
     writes: |settings| {
         let knob = [&options::FILE, &options::DIRECTORY].into_iter().find(|knob| settings.of(knob).origin.is_given());
-        let directory = || directory_of(&options::file(settings)).to_owned();
-        knob.map(|knob| Written { knob, directory: directory(), is_needed: false }).into_iter().collect()
+        let path = || directory_of(&options::file(settings)).to_owned();
+        knob.map(|knob| OutputDirectory { knob, path: path(), is_needed: false }).into_iter().collect()
     },
     counters: counters::ROWS,
     bounds: bounds::BOUNDS,

@@ -7,7 +7,7 @@ use rustix::fs::{Access, FsWord, PROC_SUPER_MAGIC, access, statfs};
 
 use super::parse::printable;
 use super::sources::{Sources, token_keys};
-use crate::feature::Written;
+use crate::feature::OutputDirectory;
 use crate::features::{self, FEATURES};
 use crate::gate::identity::options::{TOKEN_KEYS, TRUST_HEADER};
 use crate::gate::options::ORIGINS;
@@ -75,10 +75,11 @@ pub(super) fn needs(settings: &Settings, sources: &Sources, production: bool) ->
             unwritable(directory_of(database))
                 .map(|why| format!("{}=sqlite:{}: {why}", DATABASE.name, printable(&database.display().to_string()))),
         );
-        for Written { knob, directory, is_needed } in FEATURES.iter().flat_map(|feature| (feature.writes)(settings)) {
+        let directories = FEATURES.iter().flat_map(|feature| (feature.writes)(settings));
+        for OutputDirectory { knob, path, is_needed } in directories {
             let named = printable(&settings.of(knob).shown());
             let told = if is_needed { &mut sentences } else { &mut cautions };
-            told.extend(unwritable(&directory).map(|why| format!("{}={named}: {why}", knob.name)));
+            told.extend(unwritable(&path).map(|why| format!("{}={named}: {why}", knob.name)));
         }
     }
     Needs { missing, sentences, cautions }

@@ -72,11 +72,11 @@ pub struct OwnDoor {
 }
 
 /// A directory that files of a feature go into; it need not be there yet.
-pub struct Written {
+pub struct OutputDirectory {
     /// The setting that names it, or a file in it.
     pub knob: &'static Knob,
     /// Where it is, as configured.
-    pub directory: PathBuf,
+    pub path: PathBuf,
     /// Whether the server does not start without it.
     pub is_needed: bool,
 }
@@ -90,7 +90,7 @@ pub struct Feature {
     /// Why it would not start with these settings, on whatever machine: a sentence for each.
     pub mistakes: fn(&Settings) -> Vec<String>,
     /// Where it writes, besides the database and beside it.
-    pub writes: fn(&Settings) -> Vec<Written>,
+    pub writes: fn(&Settings) -> Vec<OutputDirectory>,
     /// What it counts.
     pub counters: &'static [&'static Row],
     /// What it bounds, besides those of its settings that are bounds.

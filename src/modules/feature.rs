@@ -21,7 +21,7 @@ use super::{
     podija, records, registry, session, smoke, status, verbs,
 };
 use crate::feature::verb::Verbs;
-use crate::feature::{Check, Feature, Figures, House, Replacement, Running, ShardParts, StartError, Written};
+use crate::feature::{Check, Feature, Figures, House, OutputDirectory, Replacement, Running, ShardParts, StartError};
 use crate::gate::Routes;
 use crate::housekeeper::{self, Task};
 use crate::settings::Settings;
@@ -33,9 +33,9 @@ pub static FEATURE: Feature = Feature {
     mistakes,
     writes: |settings| {
         let is_kept = settings.flag(&ENABLED);
-        let directory = settings.path(&options::GALLERY_DIR).filter(|_| is_kept);
-        let written = |directory| Written { knob: &options::GALLERY_DIR, directory, is_needed: true };
-        directory.map(written).into_iter().collect()
+        let path = settings.path(&options::GALLERY_DIR).filter(|_| is_kept);
+        let directory = |path| OutputDirectory { knob: &options::GALLERY_DIR, path, is_needed: true };
+        path.map(directory).into_iter().collect()
     },
     counters: counters::ROWS,
     bounds: bounds::BOUNDS,

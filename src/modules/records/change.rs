@@ -13,7 +13,7 @@ use super::field::{Field, Form};
 use super::kinds::Kind;
 use super::read::{Change, Fields, text_of};
 use super::record::{Key, json};
-use super::store::{self, Stored, Written};
+use super::store::{self, Stored, WrittenRecord};
 use crate::audit::{self, Entry, Witness};
 use crate::clock::Timestamp;
 use crate::gate::{ApiError, Call, Code, Conditions};
@@ -199,7 +199,7 @@ impl Hand {
     ) -> Result<Stored, ApiError> {
         let json = json(kind, fields, key.id(), created_at);
         let (new_facts, text, updated_at) = (facts(kind, fields), text(kind, fields), tx.now());
-        let written = Written {
+        let written = WrittenRecord {
             key,
             json: &json,
             moment: self.moment(kind, fields, created_at),

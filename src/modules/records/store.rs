@@ -306,7 +306,7 @@ pub(super) fn reach(tx: &mut Tx<'_>, kind: &Kind, id: i64) -> Result<(), Error> 
 }
 
 /// What is written of a record.
-pub(super) struct Written<'r> {
+pub(super) struct WrittenRecord<'r> {
     pub(super) key: Key,
     pub(super) json: &'r str,
     pub(super) moment: i64,
@@ -320,8 +320,8 @@ pub(super) struct Written<'r> {
 }
 
 /// Adds a record.
-pub(super) fn add(tx: &mut Tx<'_>, record: &Written<'_>) -> Result<(), Error> {
-    let Written { key, json, moment, source, created_at, updated_at, revision, facts, title, text } = *record;
+pub(super) fn add(tx: &mut Tx<'_>, record: &WrittenRecord<'_>) -> Result<(), Error> {
+    let WrittenRecord { key, json, moment, source, created_at, updated_at, revision, facts, title, text } = *record;
     tx.run(
         "INSERT INTO records (key, json, moment, source_trace, created_at, updated_at, revision) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -343,8 +343,8 @@ pub(super) fn add(tx: &mut Tx<'_>, record: &Written<'_>) -> Result<(), Error> {
 }
 
 /// Puts a record in the place of one whose facts were these.
-pub(super) fn replace(tx: &mut Tx<'_>, record: &Written<'_>, old_facts: &[Fact]) -> Result<(), Error> {
-    let Written { key, json, moment, source, updated_at, revision, facts, title, text, .. } = *record;
+pub(super) fn replace(tx: &mut Tx<'_>, record: &WrittenRecord<'_>, old_facts: &[Fact]) -> Result<(), Error> {
+    let WrittenRecord { key, json, moment, source, updated_at, revision, facts, title, text, .. } = *record;
     tx.run(
         "UPDATE records SET json = ?2, moment = ?3, source_trace = ?4, updated_at = ?5, revision = ?6 WHERE key = ?1",
         &[key.0.into(), json.into(), moment.into(), source.into(), updated_at.into(), revision.into()],
@@ -419,7 +419,7 @@ mod tests {
         house.write(move |tx| {
             for id in 1..=names as i64 {
                 let facts = [Fact { name: "participants", value: id.to_string() }];
-                let written = Written {
+                let written = WrittenRecord {
                     key: Key::of(kind, id).unwrap(),
                     json: "{}",
                     moment: 5,
@@ -484,7 +484,7 @@ mod tests {
                 [(podija, 1, 30), (podija, 2, 20), (podija, 3, 10), (podija, 4, 40), (malya, 1, 20)]
             {
                 let (key, now) = (Key::of(kind, id).unwrap(), tx.now());
-                let written = Written {
+                let written = WrittenRecord {
                     key,
                     json: "{}",
                     moment,
