@@ -3,7 +3,7 @@
 use crate::feature::{self, Feature, schema_of};
 use crate::gate::{Code, CodeRow, Route};
 use crate::observe::metrics::{self, Row};
-use crate::settings::{self, BoundRow, Knob, Section};
+use crate::settings::{self, BoundRow, Knob, Section, Settings};
 use crate::store::Schema;
 use crate::{
     audit, backup, behaviour, drafts, gate, health, housekeeper, hub, modules, net, observe, ops, pages, people, plane,
@@ -47,6 +47,13 @@ pub(crate) fn knobs() -> Vec<&'static Knob> {
 /// Every setting, owner by owner.
 pub(crate) fn declared() -> impl Iterator<Item = &'static Knob> {
     owners().into_iter().flatten().copied()
+}
+
+/// Why a server would not start with these settings, on whatever machine: a sentence for each.
+#[must_use]
+pub(crate) fn mistakes(settings: &Settings) -> Vec<String> {
+    let of_features = FEATURES.iter().flat_map(|feature| (feature.mistakes)(settings));
+    net::tls::server::mistakes(settings).into_iter().chain(of_features).collect()
 }
 
 /// Every family of metrics, in the order of the page.

@@ -25,11 +25,10 @@ pub use path::{INSTALLED, SettingsPath};
 pub use reload::{Change, Reloaded, reload};
 pub use sources::Sources;
 
-use crate::features::FEATURES;
+use crate::features::{self, FEATURES};
 use crate::gate::identity::header_trust;
 use crate::gate::identity::options::SECRET;
 use crate::net::options::{LISTEN as PUBLIC, TLS_REDIRECT};
-use crate::net::tls;
 use crate::plane::options::{LISTEN, TOKEN};
 use crate::settings::{ENVIRONMENT, Endpoint, Knob, MASK, OnBad, Origin, STRICT, Setting, Settings, Value};
 use guessable::guessable;
@@ -112,7 +111,7 @@ fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Resu
     let settings = Settings::new(settings, strict);
     findings.problems.extend(several_keys(sources));
     findings.problems.extend(open_plane(&settings, sources));
-    findings.problems.extend(tls::server::mistake(&settings));
+    findings.problems.extend(features::mistakes(&settings));
     if let Some(sentence) = two_in_one_place(&settings) {
         // With the default, the server would start without a plane.
         let found =
@@ -120,7 +119,6 @@ fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Resu
         found.push(sentence);
     }
     findings.problems.extend(doors_in_one_place(&settings));
-    findings.problems.extend(FEATURES.iter().flat_map(|feature| (feature.mistakes)(&settings)));
     let needs = production::needs(&settings, sources, production);
     if strict || production {
         findings.warnings.extend(needs.cautions);
@@ -228,9 +226,7 @@ fn doors_in_one_place(settings: &Settings) -> Vec<String> {
     taken.extend(settings.endpoint(&LISTEN).cloned().map(|place| (LISTEN.name, place)));
     let mut sentences = Vec::new();
     for (name, place) in own.chain(redirect) {
-        let other = taken.iter().find(|(_, other)| other.excludes(&place));
-        // What is said of these two is said with the other settings of TLS.
-        if let Some((other, there)) = other.filter(|(other, _)| (name, *other) != (TLS_REDIRECT.name, PUBLIC.name)) {
+        if let Some((other, there)) = taken.iter().find(|(_, other)| other.excludes(&place)) {
             sentences.push(format!("{name}={place} is where {other}={there} listens: give it another address"));
         }
         taken.push((name, place));

@@ -1,7 +1,7 @@
 //! Another configuration for a server that runs: what of it is taken, and what has to wait for the next start.
 
 use super::{ConfigError, Loaded, Sources, read};
-use crate::features::FEATURES;
+use crate::features;
 use crate::settings::{Knob, Setting, Settings};
 
 /// A setting that has another value than before, both as they may be shown.
@@ -57,7 +57,7 @@ pub fn reload(running: &Loaded, sources: &Sources) -> Result<Reloaded, ConfigErr
     }
     let settings = Settings::new(settings, running.settings.strict());
     // A value that would do beside one that waits need not do beside the one in force: in production more is asked of a password.
-    let problems: Vec<String> = FEATURES.iter().flat_map(|feature| (feature.mistakes)(&settings)).collect();
+    let problems = features::mistakes(&settings);
     if !problems.is_empty() {
         return Err(ConfigError { problems, warnings: found.warnings });
     }

@@ -395,6 +395,9 @@ fn what_a_start_refuses_by_the_settings_alone_is_refused_here() {
     }
     let short = from_env(&[("HOUSEHOLD_PASSWORD", "short")]).unwrap();
     assert!(short.warnings.is_empty(), "in development any will do: {:?}", short.warnings);
+    let tls = [("TLS_CERT_FILE", "cert.pem"), ("TLS_KEY_FILE", "key.pem"), ("TLS_REDIRECT_ADDR", "127.0.0.1:8000")];
+    let taken = "TLS_REDIRECT_ADDR=127.0.0.1:8000 is where LISTEN_ADDR=127.0.0.1:8000 listens: give it another address";
+    assert_eq!(problems(&tls, &[]), [taken]);
     let off = [("ROOMS_ENABLED", "false"), ("ROOMS_ADDR", "127.0.0.1:8000")];
     assert!(from_env(&off).is_ok(), "there is no such door");
 }

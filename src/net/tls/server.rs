@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::{ENDS_SOON, certificates_in, good_until, provider, read, ticketer};
 use crate::clock::Timestamp;
 use crate::net::counters::CERTIFICATE_ENDS;
-use crate::net::options::{LISTEN, TLS_CERTIFICATE, TLS_KEY, TLS_REDIRECT};
+use crate::net::options::{TLS_CERTIFICATE, TLS_KEY, TLS_REDIRECT};
 use crate::observe::metrics::{Metrics, seconds_since_1970};
 use crate::settings::Settings;
 use crate::text::span;
@@ -52,20 +52,16 @@ impl Files {
 }
 
 /// What cannot be meant of the settings of TLS, whatever is in the files.
-pub fn mistake(settings: &Settings) -> Option<String> {
-    match (Files::of(settings), settings.endpoint(&TLS_REDIRECT)) {
+#[must_use]
+pub fn mistakes(settings: &Settings) -> Vec<String> {
+    let mistake = match (Files::of(settings), settings.endpoint(&TLS_REDIRECT)) {
         (Err(why), _) => Some(why),
         (Ok(None), Some(place)) => Some(format!(
             "TLS_REDIRECT_ADDR={place} leads to TLS, and there is none: set TLS_CERT_FILE and TLS_KEY_FILE, or TLS_REDIRECT_ADDR=off"
         )),
-        (Ok(Some(_)), Some(place)) => {
-            let taken = settings.endpoints(&LISTEN).iter().find(|public| public.excludes(place));
-            taken.map(|public| {
-                format!("TLS_REDIRECT_ADDR={place} is where LISTEN_ADDR={public} listens: give it another port")
-            })
-        }
-        (Ok(_), None) => None,
-    }
+        (Ok(_), _) => None,
+    };
+    mistake.into_iter().collect()
 }
 
 /// What there is to say of a certificate that is good until then, if it should not be.
