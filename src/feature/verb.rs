@@ -4,7 +4,8 @@ use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::{ArgMatches, Command, Subcommand};
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
 
 use super::erase::Erase;
 use super::files::KeptFiles;
@@ -25,10 +26,14 @@ pub fn user_id(text: &str) -> Result<String, String> {
     if is_user_id(text) { Ok(text.to_owned()) } else { Err(rules.to_owned()) }
 }
 
-/// A user, named bare or by `--user`, so that one spelling is right with every verb.
+/// The id of a user, named bare or by `--user`, so that one spelling is right with every verb.
+#[derive(Debug)]
+pub struct Whom(String);
+
+/// Both spellings, of which there is one.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
-pub struct Whom {
+struct Spelt {
     /// Their user id
     #[arg(value_name = "USER", value_parser = user_id)]
     bare: Option<String>,
@@ -41,8 +46,29 @@ impl Whom {
     /// Their user id.
     #[must_use]
     pub fn id(self) -> String {
-        // One of the two is there, or clap would have refused.
-        self.bare.or(self.user).unwrap_or_default()
+        self.0
+    }
+}
+
+impl FromArgMatches for Whom {
+    fn from_arg_matches(asked: &ArgMatches) -> Result<Self, clap::Error> {
+        let Spelt { bare, user } = Spelt::from_arg_matches(asked)?;
+        bare.or(user).map(Self).ok_or_else(|| clap::Error::new(ErrorKind::MissingRequiredArgument))
+    }
+
+    fn update_from_arg_matches(&mut self, asked: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(asked)?;
+        Ok(())
+    }
+}
+
+impl clap::Args for Whom {
+    fn augment_args(verb: Command) -> Command {
+        Spelt::augment_args(verb)
+    }
+
+    fn augment_args_for_update(verb: Command) -> Command {
+        Spelt::augment_args_for_update(verb)
     }
 }
 

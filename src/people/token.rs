@@ -145,7 +145,8 @@ fn run(asked: Asked, settings: &Settings, program: &Program<'_>) -> ExitCode {
                 (Err(why), _) | (_, Err(why)) => return fail("nothing was revoked", &why, 2),
                 (Ok(before), Ok(expires_at)) => match (jti, user) {
                     (Some(jti), _) => Wanted::Token { jti, expires_at },
-                    (None, user) => Wanted::User { user: user.unwrap_or_default(), before },
+                    (None, Some(user)) => Wanted::User { user, before },
+                    (None, None) => return fail("nothing was revoked", &"say --jti or --user", 2),
                 },
             };
             match wanted.checked(now).map_err(NotDone::from).and_then(|wanted| revoke(wanted, settings, program)) {
