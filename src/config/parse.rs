@@ -4,9 +4,10 @@
 //! echoes is made safe first: secrets and passwords are masked, control
 //! characters escaped, and long text cut.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::gate::host_and_port;
 use crate::settings::{Endpoint, Fraction, Kind, Knob, MASK, Network, OFF, Value};
 use crate::text::{cut, visible};
 
@@ -255,31 +256,15 @@ fn origin(text: &str) -> Result<String, String> {
         _ => return Err(complaint()),
     };
     let rest = rest.strip_suffix('/').unwrap_or(rest);
-    let (host, port) = match rest.rsplit_once(':') {
-        // A colon inside brackets belongs to an IPv6 address.
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        _ => (rest, None),
-    };
+    let (host, port) = host_and_port(rest).ok_or_else(complaint)?;
     let port = match port {
         None => None,
         Some(digits) => Some(integer(digits, 1, 65_535, "").map_err(|_| complaint())?),
     };
-    if !is_host(host) {
-        return Err(complaint());
-    }
     Ok(match port {
         Some(port) if port != usual_port => format!("{scheme}://{host}:{port}"),
         _ => format!("{scheme}://{host}"),
     })
-}
-
-fn is_host(host: &str) -> bool {
-    if let Some(inner) = host.strip_prefix('[') {
-        let address = inner.strip_suffix(']').map(str::parse::<Ipv6Addr>);
-        return matches!(address, Some(Ok(_)));
-    }
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-    !host.is_empty() && host.bytes().all(plain)
 }
 
 fn network(text: &str) -> Result<Network, String> {

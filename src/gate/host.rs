@@ -23,10 +23,10 @@ impl Hosts {
             || !settings.networks(&PROXIES).is_empty()
             || origins.iter().any(|origin| origin == "*");
         let host = |origin: &String| {
-            let authority = origin.split_once("://").map_or(origin.as_str(), |(_, authority)| authority);
-            name_of(authority).to_ascii_lowercase()
+            let (host, _) = host_and_port(origin.split_once("://")?.1)?;
+            Some(host.to_ascii_lowercase())
         };
-        (!is_open).then(|| Self(origins.iter().map(host).collect()))
+        (!is_open).then(|| Self(origins.iter().filter_map(host).collect()))
     }
 
     /// Refuses a request that reached a loopback address under a name that may lead anywhere. A name without a dot is one
@@ -52,34 +52,66 @@ impl Hosts {
         if host.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b':')) {
             return true;
         }
-        let Ok(host) = std::str::from_utf8(host) else { return false };
-        if is_here(host) || !name_of(host).contains('.') {
+        let Some((host, _)) = std::str::from_utf8(host).ok().and_then(host_and_port) else { return false };
+        if leads_here(host) || !host.contains('.') {
             return true;
         }
-        let name = name_of(host).to_ascii_lowercase();
+        let name = host.to_ascii_lowercase();
         name.ends_with(".localhost") || self.0.contains(&name)
     }
 }
 
 /// Whether a `Host` is an IP address or localhost, with or without a port.
-pub fn is_here(host: &str) -> bool {
-    if let Some(rest) = host.strip_prefix('[') {
-        return rest.split_once(']').is_some_and(|(address, port)| {
-            address.parse::<Ipv6Addr>().is_ok() && (port.is_empty() || port.starts_with(':'))
-        });
-    }
-    let name = name_of(host);
-    name.eq_ignore_ascii_case("localhost") || name.parse::<Ipv4Addr>().is_ok()
+pub fn is_here(authority: &str) -> bool {
+    host_and_port(authority).is_some_and(|(host, _)| leads_here(host))
 }
 
-/// A host without its port.
-fn name_of(host: &str) -> &str {
-    host.rsplit_once(':').map_or(host, |(name, _)| name)
+/// The same of a host alone.
+fn leads_here(host: &str) -> bool {
+    host.starts_with('[') || host.eq_ignore_ascii_case("localhost") || host.parse::<Ipv4Addr>().is_ok()
+}
+
+/// The host of an authority and the digits of its port, if it has nothing else: a name, an IPv4 address, or an IPv6 address in its
+/// brackets.
+pub fn host_and_port(authority: &str) -> Option<(&str, Option<&str>)> {
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, Some(port)),
+        // What stands behind a colon in brackets is no port.
+        _ => (authority, None),
+    };
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let is_host = match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        None => !host.is_empty() && host.bytes().all(plain),
+    };
+    is_host.then_some((host, port))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_taken_out_of_what_may_be_something_else() {
+        for (authority, found) in [
+            ("box.example", Some(("box.example", None))),
+            ("box.example:80", Some(("box.example", Some("80")))),
+            ("box.example:", Some(("box.example", Some("")))),
+            ("[::1]", Some(("[::1]", None))),
+            ("[::1]:80", Some(("[::1]", Some("80")))),
+            ("192.0.2.1:8080", Some(("192.0.2.1", Some("8080")))),
+            ("", None),
+            (":80", None),
+            ("box.example:http", None),
+            ("me@box.example", None),
+            ("box.example/x", None),
+            ("::1", None),
+            ("[::1", None),
+            ("[beef]", None),
+        ] {
+            assert_eq!(host_and_port(authority), found, "{authority}");
+        }
+    }
 
     #[test]
     fn addresses_and_localhost_are_here_and_names_are_not() {
@@ -99,7 +131,9 @@ mod tests {
         for host in ["box", "inkring:8000", "a.localhost:80", "App.Example:8000", "[::1]:80", "127.0.0.1"] {
             assert!(hosts.admits(host.as_bytes()), "{host}");
         }
-        for host in ["rebind.example", "rebind.example:8000", "x.app.example", "box.", "127.0.0.1.nip.example"] {
+        for host in
+            ["rebind.example", "rebind.example:8000", "x.app.example", "box.", "127.0.0.1.nip.example", "me@box"]
+        {
             assert!(!hosts.admits(host.as_bytes()), "{host}");
         }
     }

@@ -60,7 +60,7 @@ pub use cors::Cors;
 pub use counters::Counters;
 pub use error::ApiError;
 pub use headers::Headers;
-pub use host::{Hosts, is_here};
+pub use host::{Hosts, host_and_port, is_here};
 pub use identity::options::{KeysError, OpenedKeys, verifies_tokens};
 pub use identity::{
     BadKeys, BadToken, Caller, Claims, Demands, Form, Identity, JTI_MAX_CHARS, KeyFile, Keys, MINT_MAX_HOURS,
