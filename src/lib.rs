@@ -37,5 +37,6 @@ pub mod observe;
 pub mod settings;
 
 pub mod clock;
+pub mod random;
 pub mod text;
 pub mod version;

@@ -23,7 +23,7 @@ use crate::store::Migration;
 
 pub use entry::{Entry, Field};
 pub use since::since;
-pub use witness::{Audit, Witness, dice, is_sampled};
+pub use witness::{Audit, Witness};
 
 /// The tables of the log.
 pub const MIGRATIONS: &[Migration] = &[Migration { version: 2, sql: include_str!("migrations/002_audit.sql") }];

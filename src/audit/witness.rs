@@ -4,12 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use uuid::Uuid;
-
 use super::chain::Content;
 use super::entry::{self, Entry, Field, TEXT_MAX_CHARS};
 use super::store;
 use crate::observe::throttle::LogThrottle;
+use crate::random::{dice, is_sampled};
 use crate::store::{Error, Fault, StoreError, Tx};
 use crate::text::cut;
 
@@ -132,41 +131,9 @@ fn write(tx: &mut Tx<'_>, texts: [Option<&[u8]>; 7], metadata: &[(&'static str, 
     store::append(tx, &Content { ts: tx.now().0, texts })
 }
 
-/// Whether a throw of the [`dice`] falls within the rate.
-pub fn is_sampled(rate: f64, dice: f64) -> bool {
-    dice < rate
-}
-
-/// A number from 0 up to but not 1: the 53 lowest bits of a random UUID, which are all random.
-pub fn dice() -> f64 {
-    const BITS: u32 = 53;
-    let (_, low) = Uuid::new_v4().as_u64_pair();
-    (low & ((1 << BITS) - 1)) as f64 / (1_u64 << BITS) as f64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_rate_decides_with_the_dice() {
-        let least = 0.0;
-        let most = 1.0 - f64::EPSILON / 2.0;
-        for dice in [least, 0.25, most] {
-            assert!(is_sampled(1.0, dice) && is_sampled(7.0, dice), "{dice}");
-            assert!(!is_sampled(0.0, dice) && !is_sampled(-1.0, dice), "{dice}");
-        }
-        assert!(is_sampled(0.5, 0.499) && !is_sampled(0.5, 0.5));
-    }
-
-    #[test]
-    fn the_dice_are_fair_enough() {
-        let throws: Vec<f64> = (0..10_000).map(|_| dice()).collect();
-        assert!(throws.iter().all(|dice| (0.0..1.0).contains(dice)));
-        // Far beyond six standard deviations, which are 300.
-        let below = throws.iter().filter(|dice| is_sampled(0.5, **dice)).count();
-        assert!((4_500..5_500).contains(&below), "{below}");
-    }
 
     #[test]
     fn a_witness_knows_where_the_request_came_from() {

@@ -16,12 +16,12 @@ use super::quiet::{self, Quiet};
 use super::sink::SinkHandle;
 use super::snapshot::{SHOWN_DEFAULT, Snapshot, WHOLE_SNAPSHOT_MAX_BYTES};
 use super::state::State;
-use crate::audit::{dice, is_sampled};
 use crate::clock::{Clock, Timekeeper, Timestamp};
 use crate::feature::ShardParts;
 use crate::gate::validate::{Check, Problem};
 use crate::gate::{ApiError, Call, Code, Live, Outcome, Route, Routes};
 use crate::net::Response;
+use crate::random::{dice, is_sampled};
 
 /// What is served.
 pub(super) const ROUTES: [Route; 4] = [

@@ -5,9 +5,9 @@
 //! not, and says so.
 
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
 use crate::audit::chain::hex;
+use crate::random;
 
 /// Bytes of a token; it is written in twice as many digits.
 const TOKEN_BYTES: usize = 16;
@@ -17,20 +17,20 @@ const HINT_DIGITS: usize = 6;
 /// Makes tokens. Clones make the same ones.
 #[derive(Clone)]
 pub(in crate::drafts) struct Tokens {
-    secret: [Uuid; 3],
+    secret: [u8; 32],
 }
 
 impl Tokens {
-    /// With a secret of more than 256 random bits.
+    /// With a secret that no others have.
     pub(in crate::drafts) fn new() -> Self {
-        Self { secret: [Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4()] }
+        Self { secret: random::secret() }
     }
 
     /// The token of this invitation.
     pub(super) fn of(&self, invite_id: &str) -> Token {
         // The secret has a fixed length, and only a part of the digest is shown: nothing can be appended to it.
         let mut digest = Sha256::new();
-        self.secret.iter().for_each(|part| digest.update(part.as_bytes()));
+        digest.update(self.secret);
         digest.update(invite_id.as_bytes());
         Token(hex(&digest.finalize()[..TOKEN_BYTES]))
     }

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::bad_token::{BadToken, TOKEN_MAX_BYTES};
 use super::keys::Keys;
 use super::token::subject;
+use crate::random;
 
 /// How long a ticket is taken, in seconds. A page asks for one whenever it opens a socket.
 pub const TICKET_SECONDS: u64 = 30;
@@ -22,15 +22,14 @@ const PREFIX: &[u8] = b"ticket.";
 /// Makes tickets and knows its own again: the key is drawn at the start and is nowhere else. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Tickets {
-    secret: [[u8; 16]; 3],
+    signs: EncodingKey,
     keys: Keys,
 }
 
 impl Default for Tickets {
     fn default() -> Self {
-        // More than 256 random bits.
-        let secret = [(); 3].map(|()| Uuid::new_v4().into_bytes());
-        Self { secret, keys: Keys::secret(secret.as_flattened()) }
+        let secret = random::secret();
+        Self { signs: EncodingKey::from_secret(&secret), keys: Keys::secret(&secret) }
     }
 }
 
@@ -42,7 +41,7 @@ impl Tickets {
     /// The library's, should it not be able to sign.
     pub fn issue(&self, user: &str, elapsed: Duration) -> Result<String, jsonwebtoken::errors::Error> {
         let claims = json!({ "sub": user, "until_ms": millis(elapsed) + TICKET_SECONDS * 1000 });
-        let signed = encode(&Header::default(), &claims, &EncodingKey::from_secret(self.secret.as_flattened()))?;
+        let signed = encode(&Header::default(), &claims, &self.signs)?;
         Ok(format!("{}{signed}", String::from_utf8_lossy(PREFIX)))
     }
 

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
 use crate::clock::Timestamp;
+use crate::random;
 
 /// The name of the cookie.
 pub const COOKIE: &str = "inkring_session";
@@ -34,12 +35,10 @@ pub struct Token([u8; 32]);
 pub type Hash = [u8; 32];
 
 impl Token {
-    /// A new one. Three UUIDs of version 4 have 366 bits of the process's generator, which the system has seeded.
+    /// A new one.
     #[must_use]
     pub fn new() -> Self {
-        let mut random = Sha256::new();
-        (0..3).for_each(|_| random.update(uuid::Uuid::new_v4()));
-        Self(random.finalize().into())
+        Self(random::secret())
     }
 
     /// What it is kept by.
