@@ -5,7 +5,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::header::STRICT_TRANSPORT_SECURITY;
 use http::{HeaderValue, Method, StatusCode};
 use log::kv::{ToValue as _, Value};
 
@@ -216,7 +215,6 @@ impl Exchange {
             quota.apply(&mut response.headers);
         }
         self.cors.apply(&mut response.headers);
-        response.headers.extend(self.hsts.take().map(|value| (STRICT_TRANSPORT_SECURITY, value)));
         let now = clock.instant();
         let took = now.saturating_duration_since(self.began);
         self.metrics.answered(&self.method, response.status, took, now);
@@ -224,7 +222,7 @@ impl Exchange {
             self.metrics.served(response.status);
         }
         self.log_complete(&response, error.as_ref(), took, now);
-        self.headers.seal(&mut response, self.request_id);
+        self.headers.seal(&mut response, self.request_id, self.hsts);
         response.close |= self.is_private;
         response
     }

@@ -1,7 +1,7 @@
 //! Headers that every answer of a kind carries.
 
 use http::HeaderValue;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, STRICT_TRANSPORT_SECURITY};
 
 use crate::net::{RequestId, Response};
 
@@ -68,8 +68,9 @@ pub static ASSET: Headers = Headers {
 };
 
 impl Headers {
-    /// Gives an answer what it carries whatever it answers.
-    pub(super) fn seal(&self, response: &mut Response, request_id: RequestId) {
+    /// Gives an answer what it carries whatever it answers: `hsts` is what is said over TLS of TLS.
+    pub(super) fn seal(&self, response: &mut Response, request_id: RequestId, hsts: Option<HeaderValue>) {
+        response.headers.extend(hsts.map(|value| (STRICT_TRANSPORT_SECURITY, value)));
         for (name, value) in [(CONTENT_SECURITY_POLICY, self.policy), (CACHE_CONTROL, self.cache)] {
             if !value.is_empty() && response.headers.iter().all(|(known, _)| *known != name) {
                 response.headers.push((name, HeaderValue::from_static(value)));

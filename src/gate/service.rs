@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use http::HeaderValue;
-use http::header::STRICT_TRANSPORT_SECURITY;
 use log::kv::{ToValue as _, Value};
 
 use super::address::{self, UntrustedProxy};
@@ -156,8 +155,7 @@ impl net::Service for Gate {
             self.policy.catch_up();
             self.policy.cors.judge(origin).apply(&mut response.headers);
         }
-        response.headers.extend(self.hsts.clone().map(|value| (STRICT_TRANSPORT_SECURITY, value)));
-        self.headers.seal(&mut response, request_id);
+        self.headers.seal(&mut response, request_id, self.hsts.clone());
         response
     }
 
@@ -165,7 +163,7 @@ impl net::Service for Gate {
         let request_id = RequestId::from_header(None);
         let error = ApiError::overloaded("Too many open connections");
         let mut response = error.to_response(request_id.as_str());
-        self.headers.seal(&mut response, request_id);
+        self.headers.seal(&mut response, request_id, self.hsts.clone());
         response
     }
 }

@@ -352,7 +352,9 @@ fn plain_http_is_led_to_tls_at_an_address_of_its_own() {
     assert_eq!(posted.status, 308);
     let answer = ask(connect(server.address), "/healthz");
     assert!(answer.contains("\r\nstrict-transport-security: max-age=31536000\r\n"), "{answer}");
-    assert!(ask(connect(server.address), "/nothing").contains("strict-transport-security"));
+    for refused in ["/nothing", "no-target"] {
+        assert!(ask(connect(server.address), refused).contains("strict-transport-security"), "{refused}");
+    }
     let without = ask(connect(serving(&[]).address), "/healthz");
     assert!(!without.contains("strict-transport-security"), "{without}");
 }
