@@ -19,9 +19,6 @@ use super::zone::Zone;
 use crate::feature::{House, ShardParts};
 use crate::gate::{ApiError, Call, Following, Outcome, Route, Routes};
 
-/// What answers of the modules carry.
-pub(super) use crate::gate::headers::API as HEADERS;
-
 /// What all shards share.
 pub(super) struct Shared {
     pub(super) house: House,

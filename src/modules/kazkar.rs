@@ -7,7 +7,7 @@ use http::Method;
 use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 
-use super::desk::{self, Desk};
+use super::desk::Desk;
 use super::news::SPACE;
 use super::records::change::fields_of;
 use super::records::fact::{Fact, wall_micros};
@@ -22,26 +22,17 @@ use crate::store::{Order, Reader, Topic, Tx};
 
 /// What is served.
 pub(super) const ROUTES: [Route; 7] = [
-    Route::public(&Method::GET, "/api/v1/kazkar/stats")
-        .carrying(&desk::HEADERS)
-        .does("Count the stories by their type"),
-    Route::public(&Method::GET, "/api/v1/kazkar/legends")
-        .carrying(&desk::HEADERS)
-        .does("List the stories of type `legend`"),
+    Route::public(&Method::GET, "/api/v1/kazkar/stats").does("Count the stories by their type"),
+    Route::public(&Method::GET, "/api/v1/kazkar/legends").does("List the stories of type `legend`"),
     Route::json(&Method::POST, "/api/v1/kazkar/import")
         .anyone()
-        .carrying(&desk::HEADERS)
         .does("Make a story, or change the one of the same `source_trace`"),
     Route::json(&Method::POST, "/api/v1/kazkar/broadcast")
         .anyone()
-        .carrying(&desk::HEADERS)
         .does("Have a JSON object told to all who listen to kazkar"),
-    Route::public(&Method::GET, "/api/v1/kazkar/people")
-        .carrying(&desk::HEADERS)
-        .does("List who takes part in stories"),
-    Route::public(&Method::GET, "/api/v1/kazkar/places").carrying(&desk::HEADERS).does("List where stories take place"),
+    Route::public(&Method::GET, "/api/v1/kazkar/people").does("List who takes part in stories"),
+    Route::public(&Method::GET, "/api/v1/kazkar/places").does("List where stories take place"),
     Route::public(&Method::GET, "/api/v1/kazkar/on-this-day")
-        .carrying(&desk::HEADERS)
         .does("List the stories of this day, or that of `date`, in the years before"),
 ];
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::desk::{self, Desk};
+use super::desk::Desk;
 use super::podija::{kind_of, members};
 use super::promote::promote;
 use super::records::answer;
@@ -19,11 +19,9 @@ use crate::store::{Order, Reader};
 /// What is served.
 pub(super) const ROUTES: [Route; 2] = [
     Route::public(&Method::GET, "/api/v1/malya/board")
-        .carrying(&desk::HEADERS)
         .does("Show ideas by their status, the newest first"),
     Route::json(&Method::POST, "/api/v1/malya/ideas/{id}/promote")
         .anyone()
-        .carrying(&desk::HEADERS)
         .does("Make an event or an entry of the calendar of an idea: `to` is podija or calendar, the rest of the body is its own"),
 ];
 

@@ -7,7 +7,7 @@ use jiff::Unit;
 use jiff::civil::{DateTime, Time};
 use serde_json::{Map, Value, json};
 
-use super::desk::{self, Desk};
+use super::desk::Desk;
 use super::promote::promote;
 use super::records::answer;
 use super::records::change::fields_of;
@@ -22,17 +22,13 @@ use crate::store::{Order, Reader};
 /// What is served.
 pub(super) const ROUTES: [Route; 4] = [
     Route::public(&Method::GET, "/api/v1/podija/timeline")
-        .carrying(&desk::HEADERS)
         .does("Show the events that have a date by months, each as past, present or future"),
     Route::public(&Method::GET, "/api/v1/podija/upcoming")
-        .carrying(&desk::HEADERS)
         .does("List what is to come and not done, the nearest first, with the days that are left"),
     Route::public(&Method::GET, "/api/v1/podija/overdue")
-        .carrying(&desk::HEADERS)
         .does("List what is over and not done, the latest first, with the days since"),
     Route::json(&Method::POST, "/api/v1/podija/events/{id}/promote")
         .anyone()
-        .carrying(&desk::HEADERS)
         .does("Make an entry of the calendar of an event; the body may say what is to be otherwise in it"),
 ];
 

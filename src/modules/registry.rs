@@ -6,7 +6,7 @@ use http::header::{LOCATION, VARY};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::desk::{self, Desk};
+use super::desk::Desk;
 use super::module::{MODULES, Module};
 use super::records::answer;
 use super::records::kinds::{KINDS, Kind};
@@ -19,20 +19,15 @@ use crate::store::Reader;
 
 /// What is served.
 pub(super) const ROUTES: [Route; 8] = [
-    Route::public(&Method::GET, "/").carrying(&desk::HEADERS).does("Name the modules"),
-    Route::public(&Method::GET, "/api/v1/modules").carrying(&desk::HEADERS).does("List the modules"),
-    Route::public(&Method::GET, "/api/v1/modules/status").carrying(&desk::HEADERS).does("Say how all modules are"),
-    Route::public(&Method::GET, "/api/v1/modules/{id}/status").carrying(&desk::HEADERS).does("Say how a module is"),
-    Route::public(&Method::GET, "/api/v1/modules/{id}/metadata").carrying(&desk::HEADERS).does("Say what a module is"),
-    Route::public(&Method::POST, "/api/v1/modules/{id}/initialize")
-        .carrying(&desk::HEADERS)
-        .does("Have a module serve its data"),
+    Route::public(&Method::GET, "/").does("Name the modules"),
+    Route::public(&Method::GET, "/api/v1/modules").does("List the modules"),
+    Route::public(&Method::GET, "/api/v1/modules/status").does("Say how all modules are"),
+    Route::public(&Method::GET, "/api/v1/modules/{id}/status").does("Say how a module is"),
+    Route::public(&Method::GET, "/api/v1/modules/{id}/metadata").does("Say what a module is"),
+    Route::public(&Method::POST, "/api/v1/modules/{id}/initialize").does("Have a module serve its data"),
     Route::public(&Method::POST, "/api/v1/modules/{id}/shutdown")
-        .carrying(&desk::HEADERS)
         .does("Have a module answer 503 until it is initialized again, or the server starts anew"),
-    Route::public(&Method::GET, "/api/v1/{module}")
-        .carrying(&desk::HEADERS)
-        .does("Say what a module is and whether it is active"),
+    Route::public(&Method::GET, "/api/v1/{module}").does("Say what a module is and whether it is active"),
 ];
 
 /// The version of the API, as the original's clients know it (C3).

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::access::session::{LIFE, Token, clear_cookie, is_over_tls};
 use super::access::{close, list, open};
-use super::desk::{self, Desk};
+use super::desk::Desk;
 use super::errors::WRONG_PASSWORD;
 use super::records::answer;
 use super::zone::utc_text;
@@ -21,11 +21,10 @@ use crate::store::Tx;
 pub(super) const ROUTES: [Route; 4] = [
     Route::json(&Method::POST, "/api/session")
         .anyone()
-        .carrying(&desk::HEADERS)
         .does("Open a session of the household by its password: a cookie for browsers, and its token for programs"),
-    Route::public(&Method::GET, "/api/session").carrying(&desk::HEADERS).does("List the household's sessions"),
-    Route::public(&Method::DELETE, "/api/session").carrying(&desk::HEADERS).does("End the session that asks"),
-    Route::public(&Method::DELETE, "/api/session/{id}").carrying(&desk::HEADERS).does("End a session"),
+    Route::public(&Method::GET, "/api/session").does("List the household's sessions"),
+    Route::public(&Method::DELETE, "/api/session").does("End the session that asks"),
+    Route::public(&Method::DELETE, "/api/session/{id}").does("End a session"),
 ];
 
 /// Adds them for one shard.

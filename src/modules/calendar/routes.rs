@@ -6,36 +6,30 @@ use http::Method;
 
 use super::{files, import, occurrences, reminders};
 use crate::gate::{Route, Routes};
-use crate::modules::desk::{self, Desk};
+use crate::modules::desk::Desk;
 use crate::modules::records::OwnList;
 
 /// What is served.
 pub(in crate::modules) const ROUTES: [Route; 9] = [
     Route::json(&Method::POST, OCCURRENCE)
         .anyone()
-        .carrying(&desk::HEADERS)
         .does("Skip, move or complete one occurrence of an entry"),
     Route::public(&Method::DELETE, OCCURRENCE)
-        .carrying(&desk::HEADERS)
         .does("Take back what was said of one occurrence"),
     Route::public(&Method::GET, "/api/v1/calendar/export.ics")
-        .carrying(&desk::HEADERS)
         .does("Give the calendar as a file, with podija's events that have a date"),
     Route::public(&Method::GET, "/api/v1/calendar/feed.ics")
-        .carrying(&desk::HEADERS)
         .does("The same for calendars that subscribe, by the feed's `token`"),
     Route::public(&Method::POST, "/api/v1/calendar/feed")
-        .carrying(&desk::HEADERS)
         .does("Make the feed's token, which is shown this once; one that was there ends"),
-    Route::public(&Method::DELETE, "/api/v1/calendar/feed").carrying(&desk::HEADERS).does("End the feed's token"),
+    Route::public(&Method::DELETE, "/api/v1/calendar/feed").does("End the feed's token"),
     Route::public(&Method::GET, "/api/v1/calendar/entries/{id}.ics")
-        .carrying(&desk::HEADERS)
         .does("Give one entry as a calendar file"),
-    Route::public(&Method::POST, "/api/v1/calendar/import").streaming(import::BODY_MAX_BYTES).carrying(&desk::HEADERS).does(
+    Route::public(&Method::POST, "/api/v1/calendar/import").streaming(import::BODY_MAX_BYTES).does(
         "Take a calendar file in, as often as one likes: the body, or the part `file` of a form; with `dry_run=1` only say what \
          would become of its events",
     ),
-    Route::public(&Method::GET, "/api/v1/calendar/reminders/due").carrying(&desk::HEADERS).does(
+    Route::public(&Method::GET, "/api/v1/calendar/reminders/due").does(
         "List the reminders that came due after `from` (a day ago) and until `to` (now), at most a week back",
     ),
 ];

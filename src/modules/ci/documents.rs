@@ -5,7 +5,7 @@ use std::rc::Rc;
 use http::Method;
 use serde_json::Value;
 
-use super::super::desk::{self, Desk};
+use super::super::desk::Desk;
 use super::super::records::{answer, path_number};
 use super::legend::{self, Missing};
 use super::seo::{self, Refusal};
@@ -31,7 +31,7 @@ pub(in crate::modules) const ROUTES: [Route; 15] = [
 ];
 
 const fn document(template: &'static str) -> Route {
-    Route::public(&Method::GET, template).carrying(&desk::HEADERS)
+    Route::public(&Method::GET, template)
 }
 
 /// Gives the document that a request asks for.

@@ -8,7 +8,7 @@ use jiff::civil::DateTime;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::desk::{self, Desk};
+use super::super::desk::Desk;
 use super::super::records::answer;
 use super::super::records::kinds::Kind;
 use super::super::records::record::Key;
@@ -21,14 +21,12 @@ use crate::store::{Reader, Tx};
 
 /// What is served.
 pub(in crate::modules) const ROUTES: [Route; 3] = [
-    Route::json(&Method::POST, "/api/v1/ci/capture").anyone().carrying(&desk::HEADERS).does(
+    Route::json(&Method::POST, "/api/v1/ci/capture").anyone().does(
         "Keep a moment, and make the records that it is worth; `metadata.url` names a file or page that came with it",
     ),
     Route::public(&Method::GET, "/api/v1/ci/captures")
-        .carrying(&desk::HEADERS)
         .does("List what was captured, the newest first (`limit`: 20 unless told, at most 100)"),
     Route::public(&Method::POST, "/api/v1/ci/captures/{event_id}/undo")
-        .carrying(&desk::HEADERS)
         .does("Put the records of a capture into the bin, within a minute of it"),
 ];
 

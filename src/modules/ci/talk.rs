@@ -7,7 +7,7 @@ use jiff::civil::{Date, DateTime};
 use serde_json::json;
 
 use super::super::calendar::{Found, coming, recurring};
-use super::super::desk::{self, Desk};
+use super::super::desk::Desk;
 use super::super::errors::CHAT_UNAVAILABLE;
 use super::super::records::answer;
 use super::super::records::kinds::Kind;
@@ -23,10 +23,8 @@ use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
 use crate::store::{Query, Reader, Search};
 
 /// What is served.
-pub(in crate::modules) const ROUTES: [Route; 1] = [Route::json(&Method::POST, "/api/v1/ci/chat")
-    .anyone()
-    .carrying(&desk::HEADERS)
-    .does("Answer a question from the household's own records")];
+pub(in crate::modules) const ROUTES: [Route; 1] =
+    [Route::json(&Method::POST, "/api/v1/ci/chat").anyone().does("Answer a question from the household's own records")];
 
 /// Characters of a message.
 pub(in crate::modules) const CHAT_MESSAGE_MAX_CHARS: usize = 4000;

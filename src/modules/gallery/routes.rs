@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{Method, StatusCode};
 
-use super::super::desk::{self, Desk};
+use super::super::desk::Desk;
 use super::super::glue::purged;
 use super::super::options::GALLERY_MOST_BYTES;
 use super::super::records::change::fields_of;
@@ -37,7 +37,6 @@ pub(in crate::modules) const SAME_MAX_RECORDS: usize = 20;
 pub(in crate::modules) const ROUTES: [Route; 3] = [
     Route::public(&Method::POST, "/api/v1/gallery/upload")
         .streaming(GALLERY_MOST_BYTES + FORM_MAX_BYTES)
-        .carrying(&desk::HEADERS)
         .does(
             "Keep a file and make its record: the part `file` of a form, or the body, then with its `name` in the query; `title`, \
              `description`, `tags`, `taken_at` and `source_trace` beside it",
@@ -46,7 +45,6 @@ pub(in crate::modules) const ROUTES: [Route; 3] = [
         "Give a file of the gallery that a record names, whole or in part; with `size=small` or `size=large` its thumbnail",
     ),
     Route::public(&Method::DELETE, "/api/v1/bin/gallery/{id}")
-        .carrying(&desk::HEADERS)
         .does("Remove an item of the gallery for good, with its file if no other record has it"),
 ];
 

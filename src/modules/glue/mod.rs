@@ -23,32 +23,27 @@ pub(super) use links::{LINK_KIND_MAX_CHARS, LINKS_MAX, link};
 pub(super) use search::{FOUND_MAX, LOOKED_AT_MAX};
 pub(super) use snippet::SNIPPET_MAX_CHARS;
 
-use super::desk::{self, Desk};
+use super::desk::Desk;
 use crate::gate::{Route, Routes};
 
 /// What is served.
 pub(super) const ROUTES: [Route; 9] = [
-    Route::public(&Method::GET, "/api/v1/search").carrying(&desk::HEADERS).does(
+    Route::public(&Method::GET, "/api/v1/search").does(
         "Find records of all modules, or of one (`module`), that have the words of `q`: in titles first, the newest first, `limit` of them",
     ),
-    Route::public(&Method::GET, "/api/v1/day/{date}").carrying(&desk::HEADERS).does("Give what the household has on a day"),
-    Route::json(&Method::POST, "/api/v1/links").anyone().carrying(&desk::HEADERS).does("Link a record to another"),
-    Route::public(&Method::DELETE, "/api/v1/links/{id}").carrying(&desk::HEADERS).does("Remove a link"),
+    Route::public(&Method::GET, "/api/v1/day/{date}").does("Give what the household has on a day"),
+    Route::json(&Method::POST, "/api/v1/links").anyone().does("Link a record to another"),
+    Route::public(&Method::DELETE, "/api/v1/links/{id}").does("Remove a link"),
     Route::public(&Method::GET, "/api/v1/{module}/{collection}/{id}/links")
-        .carrying(&desk::HEADERS)
         .does("Give the links of a record, whichever way they lead"),
     Route::public(&Method::GET, "/api/v1/bin")
-        .carrying(&desk::HEADERS)
         .does("List what was deleted, the newest first: `skip` and `limit` (at most 100)"),
     Route::public(&Method::DELETE, "/api/v1/bin/{module}/{id}")
-        .carrying(&desk::HEADERS)
         .does("Remove for good what was deleted, so that nothing brings it back but a backup"),
     Route::public(&Method::GET, "/api/v1/export")
-        .carrying(&desk::HEADERS)
         .does("Give all records and links as JSON Lines"),
     Route::public(&Method::POST, "/api/v1/import")
         .streaming(IMPORT_MAX_BYTES)
-        .carrying(&desk::HEADERS)
         .does("Take such lines in, as often as one likes; with `dry_run=1` only say what would become of them"),
 ];
 

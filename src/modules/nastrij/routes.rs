@@ -6,7 +6,7 @@ use http::Method;
 use jiff::ToSpan as _;
 use jiff::civil::{Date, DateTime};
 
-use super::super::desk::{self, Desk};
+use super::super::desk::Desk;
 use super::super::records::answer;
 use super::super::records::fact::{moment, wall_micros};
 use super::super::records::kinds::Kind;
@@ -20,7 +20,6 @@ use crate::store::{Order, Reader};
 
 /// What is served.
 pub(in crate::modules) const ROUTES: [Route; 1] = [Route::public(&Method::GET, "/api/v1/nastrij/analytics")
-    .carrying(&desk::HEADERS)
     .does("Say how moods were in the last `days` (30 unless told, at most 366), and where they go")];
 
 /// Entries that one answer looks at, the latest.

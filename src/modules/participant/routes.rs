@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use http::Method;
 
-use super::super::desk::{self, Desk};
+use super::super::desk::Desk;
 use super::super::records::answer;
 use super::diagnosis::diagnose;
 use super::request::{Message, missing_key};
@@ -15,7 +15,6 @@ use crate::gate::{ApiError, Call, Outcome, Route, Routes};
 /// What is served.
 pub(in crate::modules) const ROUTES: [Route; 1] = [Route::json(&Method::POST, "/api/participant/message")
     .anyone()
-    .carrying(&desk::HEADERS)
     .does("Say what is wrong with a run, by its log; `X-API-KEY` says who may")];
 
 /// Adds them for one shard.

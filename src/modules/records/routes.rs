@@ -7,7 +7,7 @@ use http::header::{CACHE_CONTROL, ETAG};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::super::desk::{self, Desk};
+use super::super::desk::Desk;
 use super::change::{Hand, not_found, tag};
 use super::kinds::Kind;
 use super::pages::{Known, Page};
@@ -22,14 +22,14 @@ use crate::store::{Error, Query, Reader, Tx};
 
 /// What is served.
 pub(in crate::modules) const ROUTES: [Route; 6] = [
-    Route::public(&Method::GET, COLLECTION).carrying(&desk::HEADERS).does(
+    Route::public(&Method::GET, COLLECTION).does(
         "List records of a module: `skip`, `limit` (at most 100), `order`, `q`, `tag`, `from`, `to` and the filters of its kind",
     ),
-    Route::json(&Method::POST, COLLECTION).anyone().carrying(&desk::HEADERS).does("Make a record"),
-    Route::public(&Method::GET, ITEM).carrying(&desk::HEADERS).does("Give a record"),
-    Route::json(&Method::PUT, ITEM).anyone().carrying(&desk::HEADERS).does("Change those fields of a record that are named"),
-    Route::public(&Method::DELETE, ITEM).carrying(&desk::HEADERS).does("Put a record into the bin"),
-    Route::public(&Method::POST, RESTORE).carrying(&desk::HEADERS).does("Take a record out of the bin"),
+    Route::json(&Method::POST, COLLECTION).anyone().does("Make a record"),
+    Route::public(&Method::GET, ITEM).does("Give a record"),
+    Route::json(&Method::PUT, ITEM).anyone().does("Change those fields of a record that are named"),
+    Route::public(&Method::DELETE, ITEM).does("Put a record into the bin"),
+    Route::public(&Method::POST, RESTORE).does("Take a record out of the bin"),
 ];
 
 const COLLECTION: &str = "/api/v1/{module}/{collection}";
