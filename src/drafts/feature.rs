@@ -14,7 +14,7 @@ use super::parting::{deletion, lease, leaving, purge, redaction, standing};
 use super::shared::Shared;
 use super::watching::Watching;
 use super::{
-    analytics, bounds, card, error, history, insights, invites, keys, newer, oversight, proof, retention, routes,
+    analytics, bounds, card, erase, error, history, insights, invites, keys, newer, operator, proof, retention, routes,
     smart_pass, smoke, socket, tickets, turns, view, watchers,
 };
 use crate::feature::verb::Verbs;
@@ -49,9 +49,9 @@ pub static FEATURE: Feature = Feature {
         &deletion::ROUTES,
         &[socket::ROUTE],
     ],
-    operator: &oversight::ROUTES,
-    erase: Some(oversight::erase),
-    verbs: Some(Verbs::of::<oversight::Verb>()),
+    operator: &operator::ROUTES,
+    erase: Some(erase::erase),
+    verbs: Some(Verbs::of::<operator::Verb>()),
     describe: |route| SHEET.describe(route),
     schemas: || SHEET.schemas(),
     schema: super::MIGRATIONS,
@@ -93,14 +93,14 @@ impl Running for Drafts {
     }
 
     fn operator(&self, shard: &ShardParts, _: &Arc<Serving>, routes: &mut Routes) {
-        oversight::routes(routes, shard, &self.shared);
+        operator::routes(routes, shard, &self.shared);
     }
 
     fn card(&self) -> Option<(&'static str, Value)> {
         let watched = self.shared.watching.drafts();
         Some((
             "drafts",
-            json!({ "watched": watched, "says": format!("{watched} watched now"), "page": oversight::SHOWN }),
+            json!({ "watched": watched, "says": format!("{watched} watched now"), "page": operator::SHOWN }),
         ))
     }
 

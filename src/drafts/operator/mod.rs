@@ -3,14 +3,12 @@
 
 mod deed;
 mod page;
-mod person;
 mod routes;
 mod store;
 mod verbs;
 mod wanted;
 
 pub(super) use page::SHOWN;
-pub(super) use person::erase;
 pub(super) use routes::{ROUTES, routes};
 pub(super) use verbs::Verb;
 pub(super) use wanted::{DRAFTS_PAGE_MAX, MEMBERS_SHOWN_MAX, SEARCHED_MAX_DRAFTS, SEGMENTS_PAGE_MAX, Search, Slice};

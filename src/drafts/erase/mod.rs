@@ -33,7 +33,7 @@ struct Tally {
 }
 
 /// Takes a person out of every draft.
-pub(in crate::drafts) fn erase(tx: &mut Tx<'_>, person: &Person<'_>) -> Result<Erasure, ApiError> {
+pub(super) fn erase(tx: &mut Tx<'_>, person: &Person<'_>) -> Result<Erasure, ApiError> {
     let mut tally = Tally::default();
     for draft_id in store::drafts_of(tx, person.user)? {
         let Some(head) = drafts::lock_head(tx, &draft_id)? else { continue };
