@@ -104,8 +104,9 @@ impl Sources {
     }
 
     /// The same with the files of this directory as credentials.
+    #[cfg(test)]
     #[must_use]
-    pub fn with_credentials(self, directory: &Path) -> Self {
+    pub(super) fn with_credentials(self, directory: &Path) -> Self {
         Self { credentials: Some(directory.to_owned()), ..self }
     }
 

@@ -7,7 +7,7 @@ use flate2::read::GzDecoder;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, VARY};
 use http::{HeaderValue, StatusCode};
 
-use super::weight::weighted;
+use super::accept::weighted;
 use crate::gate::{ApiError, Call, Code, Outcome};
 use crate::net::{Body, Response};
 

@@ -1,6 +1,6 @@
 //! In which of the two languages a page is shown.
 
-use super::weight::weighted;
+use super::accept::weighted;
 
 /// The languages that there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

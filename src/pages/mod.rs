@@ -3,6 +3,7 @@
 //! Nothing that people wrote is ever in the HTML. Scripts show it, as text and never as markup, and the policy of the pages
 //! allows neither anything inline nor anything from elsewhere. A page is served where the API that it stands on is.
 
+mod accept;
 mod assets;
 mod demo;
 mod feature;
@@ -10,6 +11,5 @@ mod frame;
 mod language;
 mod list;
 mod openapi;
-mod weight;
 
 pub use feature::FEATURE;
