@@ -1,24 +1,18 @@
-//! How often an address may send: the leaky bucket of nginx, exactly (contract 02 §1.4), and a bounded table of them.
+//! How often an address may send: the leaky bucket of nginx, exactly (contract 02 §1.4), and a bounded number of them.
 //!
 //! A bucket fills by one with each request that is accepted and leaks at its rate; one that would be fuller than the burst is
 //! refused and changes nothing. A request after a while leaves it empty, so that a burst of 10 takes 11 at once, as there. Times
 //! are whole milliseconds, as there. (The formula of the contract fills it by one in that case. Its measurements say otherwise,
 //! and so does nginx: what leaks is taken off after the request was put in.)
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher as _;
 use std::net::IpAddr;
-use std::sync::OnceLock;
+use std::num::NonZeroU64;
 
-use parking_lot::Mutex;
-
-use crate::net::network_of;
+use crate::gate::limit::addresses::Addresses;
 
 /// Addresses that are told apart, as many as fit nginx' zone of 10 MB. When there are more, of some that stand together in the
 /// table the one that was seen longest ago is forgotten.
 pub(super) const ADDRESSES_MAX: usize = 160_000;
-/// Places that an address may have: as in the cache of a processor.
-const WAYS: usize = 16;
 /// What one request adds.
 const REQUEST: u64 = 1000;
 
@@ -36,8 +30,8 @@ pub(super) struct Rate {
 struct Bucket {
     /// Thousandths of requests in it.
     excess: u64,
-    /// When that was so.
-    at_ms: u64,
+    /// The millisecond after that was so: never 0, so that a place in the table takes no more than its numbers.
+    until_ms: NonZeroU64,
 }
 
 impl Rate {
@@ -46,50 +40,31 @@ impl Rate {
         if self.per_second == 0 {
             return None;
         }
-        let Some(Bucket { excess, at_ms }) = bucket else { return Some(Bucket { excess: 0, at_ms: now_ms }) };
+        let now = NonZeroU64::MIN.saturating_add(now_ms);
+        let Some(Bucket { excess, until_ms }) = bucket else { return Some(Bucket { excess: 0, until_ms: now }) };
         // Requests a second are thousandths of them a millisecond.
-        let leaked = now_ms.saturating_sub(at_ms).saturating_mul(u64::from(self.per_second));
+        let leaked = now.get().saturating_sub(until_ms.get()).saturating_mul(u64::from(self.per_second));
         let excess = excess.saturating_add(REQUEST).saturating_sub(leaked);
-        (excess <= u64::from(self.burst) * REQUEST).then_some(Bucket { excess, at_ms: now_ms })
+        (excess <= u64::from(self.burst) * REQUEST).then_some(Bucket { excess, until_ms: now })
     }
 }
 
-/// A bucket and whose it is. Those of a set stand in the order in which they were seen, the last one first.
-type Set = Vec<(u64, Bucket)>;
-
-/// The buckets of all addresses, each of an IPv6 network of 64 bits together. It takes no memory before the first of them.
-pub(super) struct Buckets {
-    sets: OnceLock<Box<[Mutex<Set>]>>,
-    seed: RandomState,
-}
+/// The buckets of all addresses.
+pub(super) struct Buckets(Addresses<Option<Bucket>>);
 
 impl Buckets {
     /// All of them empty.
     pub(super) fn new() -> Self {
-        Self { sets: OnceLock::new(), seed: RandomState::new() }
+        Self(Addresses::new(ADDRESSES_MAX))
     }
 
     /// Whether one more request from there is admitted. `now_ms` is by a clock that never goes back.
     pub(super) fn admit(&self, client: IpAddr, rate: Rate, now_ms: u64) -> bool {
-        let sets = self.sets.get_or_init(|| (0..ADDRESSES_MAX / WAYS).map(|_| Mutex::default()).collect());
-        let key = self.seed.hash_one(network_of(client));
-        // The remainder is less than the number of sets, so it fits whatever a usize is.
-        let mut set = sets[usize::try_from(key % sets.len() as u64).unwrap_or_default()].lock();
-        let known = set.iter().position(|(other, _)| *other == key).map(|at| set.remove(at).1);
-        let admitted = rate.admit(known, now_ms);
-        if let Some(bucket) = admitted.or(known) {
-            set.truncate(WAYS - 1);
-            if set.capacity() == 0 {
-                set.reserve_exact(WAYS);
-            }
-            set.insert(0, (key, bucket));
-        }
-        admitted.is_some()
-    }
-
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.sets.get().map_or(0, |sets| sets.iter().map(|set| set.lock().len()).sum())
+        self.0.with(client, |bucket| {
+            let admitted = rate.admit(*bucket, now_ms);
+            *bucket = admitted.or(*bucket);
+            admitted.is_some()
+        })
     }
 }
 
@@ -153,9 +128,9 @@ mod tests {
                 assert!(!buckets.admit(home(), RATE, 0), "who keeps asking is not forgotten: {number}");
             }
         }
-        assert!((100_000..=ADDRESSES_MAX).contains(&buckets.len()), "{}", buckets.len());
-        let bytes = buckets.sets.get().unwrap().iter().map(|set| set.lock().capacity() * size_of::<(u64, Bucket)>());
-        assert!(bytes.sum::<usize>() <= ADDRESSES_MAX * 24, "all there will ever be");
+        let (taken, room) = buckets.0.places();
+        assert!((100_000..=ADDRESSES_MAX).contains(&taken), "{taken}");
+        assert!(room * size_of::<(u64, Option<Bucket>)>() <= ADDRESSES_MAX * 24, "all there will ever be");
     }
 
     proptest! {

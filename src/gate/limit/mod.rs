@@ -13,6 +13,7 @@
 //! in four thousand million), two clients share a bucket until one of them is forgotten; and without the seed nobody can
 //! choose whom to share with. Locks are held for the arithmetic of one bucket.
 
+pub mod addresses;
 mod bucket;
 pub mod options;
 mod replay;

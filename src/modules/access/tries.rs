@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::modules::limits::addresses::Addresses;
-use crate::modules::limits::sliding::{Log, Window};
+use crate::modules::limits::logs::Logs;
+use crate::modules::limits::sliding::Window;
 
 /// Wrong tries that an address has.
 pub const TRIES_MAX: u32 = 10;
@@ -18,16 +18,15 @@ pub const ADDRESSES_MAX: usize = 4096;
 /// What was tried. Shards share it.
 #[derive(Debug)]
 pub struct Tries {
-    addresses: Addresses<Log>,
+    taken: Logs,
     window: [Window; 1],
-    began: Instant,
 }
 
 impl Tries {
     /// With nothing tried. `began` is when its time begins.
     #[must_use]
     pub fn new(began: Instant) -> Self {
-        Self { addresses: Addresses::new(ADDRESSES_MAX), window: [Window::new(TRIES_MAX, TRIES_WITHIN)], began }
+        Self { taken: Logs::new(ADDRESSES_MAX, began), window: [Window::new(TRIES_MAX, TRIES_WITHIN)] }
     }
 
     /// Takes one try, before anybody looks whether it is right: many at the same moment are as many tries. What is right gives
@@ -36,9 +35,7 @@ impl Tries {
     /// # Errors
     /// That there is none left: in so many seconds, rounded up, there is one again.
     pub fn take(&self, client: IpAddr, now: Instant) -> Result<(), u64> {
-        // 584 million years.
-        let now_ms = u64::try_from(now.saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX);
-        let standing = self.addresses.with(client, |log| log.take(&self.window, now_ms));
+        let standing = self.taken.take(client, &self.window, now);
         let [wait_ms] = standing.wait_ms;
         if standing.allowed { Ok(()) } else { Err(u64::from(wait_ms.div_ceil(1000).max(1))) }
     }
@@ -46,7 +43,7 @@ impl Tries {
     /// What was tried last was right and does not count. The wrong ones before it do: whoever shares an address with those who know
     /// the password does not get more tries by them.
     pub fn right(&self, client: IpAddr) {
-        self.addresses.with(client, Log::give_back);
+        self.taken.give_back(client);
     }
 }
 

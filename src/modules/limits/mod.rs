@@ -5,16 +5,16 @@
 //! exempt says so by not asking: `/`, `/health`, `/ready`, the pages of the API, preflights (the gate answers them), whatever is no
 //! path of the modules.
 
-pub mod addresses;
 mod answer;
+pub mod logs;
 pub mod sliding;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use addresses::Addresses;
 pub use answer::Verdict;
+use logs::Logs;
 use sliding::{Log, Window};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -29,15 +29,9 @@ pub const CLIENTS_MAX: usize = 4096;
 /// Both limits, and what each client has used of them. Shards share one.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    counted: Arc<Counted>,
+    /// What was counted so far, under whatever limits.
+    counted: Arc<Logs>,
     windows: [Window; 2],
-}
-
-/// What was counted so far, under whatever limits.
-#[derive(Debug)]
-struct Counted {
-    clients: Addresses<Log>,
-    began: Instant,
 }
 
 impl Limits {
@@ -45,8 +39,7 @@ impl Limits {
     /// its time begins.
     #[must_use]
     pub fn new(per_minute: u32, per_hour: u32, clients: usize, began: Instant) -> Self {
-        let counted = Arc::new(Counted { clients: Addresses::new(clients), began });
-        Self { counted, windows: windows(per_minute, per_hour) }
+        Self { counted: Arc::new(Logs::new(clients, began)), windows: windows(per_minute, per_hour) }
     }
 
     /// The same with other limits. What was counted stays.
@@ -58,9 +51,7 @@ impl Limits {
     /// Counts a request of this client, if both windows have room for it.
     #[must_use]
     pub fn count(&self, client: IpAddr, now: Instant) -> Verdict {
-        // 584 million years.
-        let now_ms = u64::try_from(now.saturating_duration_since(self.counted.began).as_millis()).unwrap_or(u64::MAX);
-        let standing = self.counted.clients.with(client, |log| log.take(&self.windows, now_ms));
+        let standing = self.counted.take(client, &self.windows, now);
         Verdict::new(self.windows.map(|window| window.limit()), standing)
     }
 

@@ -3,7 +3,8 @@
 //! It is laid out like the cache of a processor: an address may stand in one set of [`WAYS`] places only, and each set has a lock
 //! of its own, held for one look. When a set is full, the address that was seen longest ago is forgotten: so a flood of new
 //! addresses takes places from itself before it takes those of who is there at the moment. Addresses are kept as hashes with a
-//! seed of this process, so that nobody can choose whose place to take; IPv6 counts by /64, as a household has a whole one.
+//! seed of this process, so that nobody can choose whose place to take; IPv6 counts by /64, as a household has a whole one. (The
+//! buckets of the rate limit are in a [`table`](super::table) of their own: what is kept for a key is worth less the fuller it is.)
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
@@ -49,9 +50,11 @@ impl<T: Default> Addresses<T> {
         result
     }
 
+    /// How many places are taken, and how many there are memory for.
     #[cfg(test)]
-    fn len(&self) -> usize {
-        self.sets.get().map_or(0, |sets| sets.iter().map(|set| set.lock().len()).sum())
+    pub(crate) fn places(&self) -> (usize, usize) {
+        let sets = self.sets.get().into_iter().flatten();
+        sets.map(|set| set.lock()).fold((0, 0), |(len, capacity), set| (len + set.len(), capacity + set.capacity()))
     }
 }
 
@@ -89,10 +92,11 @@ mod tests {
                 seen.with(home, |count| *count += 1);
             }
         }
-        assert!(seen.len() <= 1600, "{}", seen.len());
+        let (taken, room) = seen.places();
+        assert!(taken <= 1600 && room <= 1600, "{taken} of {room}");
         assert_eq!(seen.with(home, |count| *count), 2000, "never forgotten meanwhile");
         let tiny = Addresses::<u32>::new(0);
         (0..100_u32).for_each(|number| tiny.with(Ipv4Addr::from(number).into(), |_| ()));
-        assert_eq!(tiny.len(), WAYS);
+        assert_eq!(tiny.places(), (WAYS, WAYS));
     }
 }
