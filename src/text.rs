@@ -1,7 +1,8 @@
 //! Text of clients made safe to show: one alphabet for logs, terminals, complaints and error messages, one way to cut, and one
-//! for spreadsheets. And figures as people say them.
+//! for spreadsheets. And figures as people say them, and bytes as digits.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// Stands behind a text that was cut.
 pub const CUT_MARK: &str = "...<truncated>";
@@ -121,6 +122,16 @@ pub fn csv_cell(text: &str, out: &mut String) {
     out.push('"');
 }
 
+/// Bytes as hexadecimal digits, in lower case.
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,6 +199,11 @@ mod tests {
     fn no_control_is_left_out() {
         assert!(('\0'..=char::MAX).filter(|letter| letter.is_control()).all(is_hidden));
         assert!(('\0'..=char::MAX).filter(|letter| letter.is_alphanumeric() && is_hidden(*letter)).count() < 10);
+    }
+
+    #[test]
+    fn bytes_are_two_digits_each() {
+        assert_eq!(hex(&[0, 0xa5, 0xff]), "00a5ff");
     }
 
     #[test]

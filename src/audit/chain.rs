@@ -6,8 +6,6 @@
 //! byte 0 if it is NULL, else as one byte 1, its length in bytes as 8 bytes, big endian, and its UTF-8; at last
 //! `prev_hash` in the way of a text. Lengths come first, so no two rows can come to the same bytes.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest as _, Sha256};
 
 /// What the hashed bytes begin with: another way of making them has another name.
@@ -61,16 +59,6 @@ fn feed(id: i64, content: &Content<'_>, prev_hash: &[u8], mut sink: impl FnMut(&
     }
 }
 
-/// Bytes as hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -99,7 +87,6 @@ mod tests {
         expected.extend([0; 32]);
         assert_eq!(bytes, expected);
         assert_eq!(hash(1, &content, &[0; 32]), <[u8; 32]>::from(Sha256::digest(&expected)));
-        assert_eq!(hex(&[0, 0xa5, 0xff]), "00a5ff");
     }
 
     fn bytes_of(id: i64, ts: i64, texts: &[Option<Vec<u8>>], prev_hash: &[u8]) -> Vec<u8> {

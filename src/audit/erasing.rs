@@ -3,9 +3,10 @@
 
 use serde_json::Value;
 
-use super::chain::{Content, hash, hex};
+use super::chain::{Content, hash};
 use super::store::{self, Stored};
 use crate::store::{Error, Tx};
+use crate::text::hex;
 
 /// Rows whose hashes are made anew in one change: while that runs nothing else is written.
 pub const RECHAINED_MAX_ROWS: u64 = 100_000;

@@ -5,10 +5,9 @@ use std::fmt::Write as _;
 
 use serde_json::value::RawValue;
 
-use super::chain::hex;
 use crate::clock::{OffsetStyle, Timestamp};
 use crate::store::{Error, Row};
-use crate::text::{csv_cell, is_hidden, visible};
+use crate::text::{csv_cell, hex, is_hidden, visible};
 
 /// Rows that are searched for those of somebody, so that nobody waits for a search through all of them.
 pub const SEARCHED_MAX_ROWS: i64 = 100_000;

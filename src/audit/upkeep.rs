@@ -8,11 +8,12 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::chain::{Link, hex};
+use super::chain::Link;
 use super::store;
 use crate::clock::{DAY, Retention, Timekeeper};
 use crate::housekeeper::{Stop, Task};
 use crate::store::{ChoreError, Error, Pruned, Pruner, Reader, Run, WriterHandle};
+use crate::text::hex;
 
 /// Rows that one job removes, at most.
 pub(super) const REMOVED_MAX_ROWS: i64 = 500;

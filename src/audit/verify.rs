@@ -4,10 +4,11 @@
 //! written, *if* the head is the one that is known from elsewhere. A program that can rewrite the file can also rewrite
 //! the chain, or cut off its end.
 
-use super::chain::{Content, Link, hash, hex};
+use super::chain::{Content, Link, hash};
 use super::mark::{Gaps, Mark, RowPlace};
 use super::store;
 use crate::store::{Error, Reader, Row};
+use crate::text::hex;
 
 /// What was found.
 #[derive(Debug)]

@@ -17,9 +17,9 @@ use super::error::BackupError;
 use super::halt::{CHUNK_BYTES, Halt, checksum};
 use super::manifest::{Files, LIST, files_beside};
 use super::room::check_room;
-use crate::audit::chain::hex;
 use crate::feature::FilesAt;
 use crate::store;
+use crate::text::hex;
 
 /// A line of it: a path has at most 4,096 bytes on Linux.
 pub(super) const LINE_MAX_BYTES: u64 = 4096 + 96;

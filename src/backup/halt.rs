@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
-use crate::audit;
 use crate::store::{Error, Interrupter, Reader};
+use crate::text::hex;
 
 /// Bytes read at once of a file.
 pub(super) const CHUNK_BYTES: usize = 256 * 1024;
@@ -49,7 +49,7 @@ pub(super) fn checksum(from: &mut dyn Read, halt: &Halt) -> io::Result<Option<(u
     let mut bytes = 0;
     loop {
         match from.read(&mut chunk)? {
-            0 => return Ok(Some((bytes, audit::chain::hex(&digest.finalize())))),
+            0 => return Ok(Some((bytes, hex(&digest.finalize())))),
             count => {
                 bytes += count as u64;
                 digest.update(&chunk[..count]);

@@ -10,7 +10,6 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::common::{FOUND_PROBLEMS, fail, load};
 use crate::audit;
-use crate::audit::chain::hex;
 use crate::audit::mark::{Gap, RowPlace};
 use crate::audit::options::ENABLED;
 use crate::audit::read::{AuditRow, CSV_HEADER};
@@ -20,6 +19,7 @@ use crate::config::SettingsPath;
 use crate::features;
 use crate::store::options::DATABASE;
 use crate::store::{self, Reader};
+use crate::text::hex;
 
 /// How often `--follow` looks for new rows.
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);

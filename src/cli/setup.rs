@@ -23,6 +23,7 @@ use crate::gate::options::ORIGINS;
 use crate::net::Endpoint;
 use crate::settings::{Knob, Settings, Value};
 use crate::store::options::DATABASE;
+use crate::text::hex;
 use crate::{net, plane};
 
 /// Every unit, as it is called below `/etc/systemd/system`.
@@ -311,7 +312,7 @@ fn write_all(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
 
 /// A secret as hexadecimal digits on a line.
 fn new_secret() -> io::Result<String> {
-    Ok(crate::audit::chain::hex(&random::<SECRET_BYTES>()?) + "\n")
+    Ok(hex(&random::<SECRET_BYTES>()?) + "\n")
 }
 
 /// A password on a line, as people can read it to each other: `k7wm-2qxr-h9ed-bv3t`.

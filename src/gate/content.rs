@@ -24,6 +24,7 @@ use super::conditional::{Conditions, Extent, Version};
 use super::error::ApiError;
 use crate::net::body::PIECE_BYTES;
 use crate::net::{Body, Response, Source, http_date};
+use crate::text::hex;
 
 impl Conditions {
     /// What a request says of what it has and wants.
@@ -189,10 +190,7 @@ impl Asset {
     /// # Errors
     /// 412 and 416.
     pub fn answer(&self, call: &Call<'_>) -> Result<Response, ApiError> {
-        let tag = self.tag.get_or_init(|| {
-            let digest = Sha256::digest(self.bytes);
-            digest[..TAG_BYTES].iter().map(|byte| format!("{byte:02x}")).collect()
-        });
+        let tag = self.tag.get_or_init(|| hex(&Sha256::digest(self.bytes)[..TAG_BYTES]));
         let version = Version { tag: tag.clone(), modified: None, length: self.bytes.len() as u64 };
         let bytes = Bytes::Here(self.bytes);
         Content { version, content_type: self.content_type, cache: self.cache, bytes }.answer(&Conditions::of(call))

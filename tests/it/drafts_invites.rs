@@ -1,6 +1,6 @@
 //! Invitations and the card by which a draft is shared (contract 01 §1.10 and §1.11, ruling 8, R8, R10, R14).
 
-use inkring::audit::chain::hex;
+use inkring::text::hex;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

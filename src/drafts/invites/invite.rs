@@ -4,9 +4,9 @@ use serde::Serialize;
 use sha1::{Digest, Sha1};
 
 use super::token::Token;
-use crate::audit::chain::hex;
 use crate::clock::{OffsetStyle, Timestamp};
 use crate::drafts::model::display_name;
+use crate::text::hex;
 
 /// How long an invitation may be good, in hours.
 pub(in crate::drafts) const EXPIRES_MAX_HOURS: i64 = 720;

@@ -6,8 +6,8 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::audit::chain::hex;
 use crate::random;
+use crate::text::hex;
 
 /// Bytes of a token; it is written in twice as many digits.
 const TOKEN_BYTES: usize = 16;

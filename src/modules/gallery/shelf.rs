@@ -22,6 +22,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::kind::Kind;
 use crate::store::{is_not_offered, sync_directory};
+use crate::text::hex;
 
 /// The directory of what is not whole.
 const INCOMING: &str = "incoming";
@@ -60,7 +61,7 @@ impl Name {
     /// The hash in hexadecimal.
     #[must_use]
     pub fn hex(&self) -> String {
-        self.hash.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.hash)
     }
 }
 
