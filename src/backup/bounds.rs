@@ -6,7 +6,7 @@ use super::files::LINE_MAX_BYTES;
 use super::manifest::MANIFEST_MAX_BYTES;
 use super::partial::SAME_SECOND_MAX;
 use super::running::{OVERDUE_INTERVALS, RETRY_AFTER};
-use super::verbs::{BACKUP_ANSWER_MAX_BYTES, BACKUP_PATIENCE};
+use super::verbs::BACKUP_PATIENCE;
 use crate::feature::LOSSES_NAMED_MAX;
 use crate::settings::{BoundRow, OPERATIONS};
 
@@ -43,6 +43,4 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
         .of("Faults of a database that are listed.", "not looked for"),
     BoundRow::new(&OPERATIONS, "BACKUP_PATIENCE", BACKUP_PATIENCE.as_secs(), "seconds")
         .of("How long `inkring backup` waits for a server.", "it fails; the server goes on with the backup"),
-    BoundRow::new(&OPERATIONS, "BACKUP_ANSWER_MAX_BYTES", BACKUP_ANSWER_MAX_BYTES, "bytes")
-        .of("The answer of a server to it that is no backup.", "not read further"),
 ];

@@ -1,13 +1,11 @@
 //! `inkring backup`, `verify` and `restore`. A running server makes its backups itself, so `backup` asks it; the other two
 //! are for when none runs.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Subcommand;
-use serde_json::Value;
 
 use super::check::{Checked, verify};
 use super::error::BackupError;
@@ -21,9 +19,7 @@ use super::{Report, alone, receive};
 use crate::clock::Clock;
 use crate::feature::verb::{self, FOUND_PROBLEMS, Misconfigured, Program, fail, misconfigured, print};
 use crate::feature::{FilesAt, Newer};
-use crate::net::Endpoint;
-use crate::net::client::{Answer, Ask, AskError};
-use crate::plane::{self, PROCESS_HEADER};
+use crate::plane::door::{NotDone, Server};
 use crate::settings::Settings;
 use crate::store::options::DATABASE;
 use crate::store::{OpenError, Reader, directory_of, lock_database};
@@ -31,8 +27,6 @@ use crate::text::visible;
 
 /// How long a server may take for a backup, of which nothing is heard until it is done and checked.
 pub(super) const BACKUP_PATIENCE: Duration = Duration::from_secs(3600);
-/// An answer that is no backup is not read any further.
-pub(super) const BACKUP_ANSWER_MAX_BYTES: u64 = 65_536;
 
 /// The verbs of backups.
 #[derive(Debug, Subcommand)]
@@ -85,31 +79,8 @@ enum Ended {
     Store(#[from] OpenError),
     #[error(transparent)]
     Backup(#[from] BackupError),
-    #[error(
-        "process {pid} has the database open, and its private plane, which would make the backup, is off; set OPS_ADDR for \
-         both the server and this verb, or stop the server first"
-    )]
-    NoPlane { pid: String },
-    #[error(
-        "process {pid} has the database open, and its private plane does not answer: {error}; see that OPS_ADDR is \
-         what the server was started with, or stop the server first"
-    )]
-    Silent { pid: String, error: AskError },
-    #[error("the answer of {from} broke off: {error}; nothing was kept")]
-    Broken { from: Endpoint, error: io::Error },
-    #[error("the server refused: {code}: {message}{}", hint(*.status))]
-    Refused { status: u16, code: String, message: String },
-    #[error("what {from} sends is no backup: {why}")]
-    Strange { from: Endpoint, why: String },
-}
-
-fn hint(status: u16) -> &'static str {
-    match status {
-        401 | 403 => "; set OPS_TOKEN to that of the server",
-        404 => "; is OPS_ADDR the private plane of an inkring?",
-        412 => "; set OPS_ADDR to that of the server which has it",
-        _ => "",
-    }
+    #[error(transparent)]
+    Asked(#[from] NotDone),
 }
 
 fn run_backup(to: Option<&Path>, program: &Program<'_>) -> ExitCode {
@@ -140,28 +111,29 @@ fn make(to: Option<&Path>, program: &Program<'_>) -> Result<String, Ended> {
             let Report { path, is_name_synced, manifest, .. } = report;
             Ok(placed(&Placed { path, is_name_synced }, &manifest, program))
         }
-        Err(OpenError::InUse { pid, .. } | OpenError::InUseAsIs { pid, .. }) => match to {
-            None => {
-                let answer = ask("POST", &settings, pid)?;
-                let from = answer.from;
-                let text = answer.body.text(BACKUP_ANSWER_MAX_BYTES);
-                let text = text.map_err(|error| Ended::Broken { from: from.clone(), error })?;
-                let manifest = Manifest::parse(&text).map_err(|why| Ended::Strange { from, why })?;
-                let place = configured.map_or_else(
-                    || format!("{} in the server's BACKUP_DIR", manifest.name),
-                    |directory| directory.join(&manifest.name).display().to_string(),
-                );
-                Ok(made(&place, &manifest, program))
+        Err(OpenError::InUse { pid, .. } | OpenError::InUseAsIs { pid, .. }) => {
+            let server = Server::of(&settings, pid)?.patiently(BACKUP_PATIENCE);
+            let answer = |method| server.done(server.ask(method, "/backup", b"")?);
+            match to {
+                None => {
+                    let manifest =
+                        Manifest::parse(&server.text(answer("POST")?)?).map_err(|why| server.strange(why))?;
+                    let place = configured.map_or_else(
+                        || format!("{} in the server's BACKUP_DIR", manifest.name),
+                        |directory| directory.join(&manifest.name).display().to_string(),
+                    );
+                    Ok(made(&place, &manifest, program))
+                }
+                Some(directory) => {
+                    let mut body = answer("GET")?;
+                    let described =
+                        body.header(MANIFEST_HEADER).ok_or_else(|| format!("there is no {MANIFEST_HEADER}"));
+                    let manifest = described.and_then(Manifest::parse).map_err(|why| server.strange(why))?;
+                    let (there, manifest) = receive(directory, &manifest, &mut body, schema, &files)?;
+                    Ok(placed(&there, &manifest, program))
+                }
             }
-            Some(directory) => {
-                let FromServer { from, mut body } = ask("GET", &settings, pid)?;
-                let described = body.header(MANIFEST_HEADER).ok_or_else(|| format!("there is no {MANIFEST_HEADER}"));
-                let manifest = described.and_then(Manifest::parse);
-                let manifest = manifest.map_err(|why| Ended::Strange { from, why })?;
-                let (there, manifest) = receive(directory, &manifest, &mut body, schema, &files)?;
-                Ok(placed(&there, &manifest, program))
-            }
-        },
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -169,31 +141,6 @@ fn make(to: Option<&Path>, program: &Program<'_>) -> Result<String, Ended> {
 /// What goes with the backups of a server with these settings.
 fn files_at(program: &Program<'_>, settings: &Settings) -> Vec<FilesAt> {
     program.files.iter().map(|files| files.at(settings)).collect()
-}
-
-/// An answer that is a backup.
-struct FromServer {
-    from: Endpoint,
-    body: Answer,
-}
-
-fn ask(method: &str, settings: &Settings, pid: String) -> Result<FromServer, Ended> {
-    let Some(from) = plane::client::place(settings).cloned() else { return Err(Ended::NoPlane { pid }) };
-    // At the address may be the server of another database. A process that has not told its number cannot be told from it.
-    let process = pid.parse::<u32>().is_ok().then_some((PROCESS_HEADER, pid.as_str()));
-    let headers: Vec<_> = process.into_iter().collect();
-    let ask = Ask { method, headers: &headers, ..Ask::get("/backup") };
-    let answered = plane::client::ask(ask, &from, settings, BACKUP_PATIENCE);
-    let body = answered.map_err(|error| Ended::Silent { pid, error })?;
-    if body.status == 200 {
-        return Ok(FromServer { from, body });
-    }
-    let status = body.status;
-    let text = body.text(BACKUP_ANSWER_MAX_BYTES).unwrap_or_default();
-    let error = serde_json::from_str::<Value>(&text).unwrap_or_default();
-    let part = |name: &str| error["error"][name].as_str().map(|text| visible(text).into_owned());
-    let code = part("code").unwrap_or_else(|| status.to_string());
-    Err(Ended::Refused { status, code, message: part("message").unwrap_or_else(|| "it does not say why".to_owned()) })
 }
 
 fn placed(placed: &Placed, manifest: &Manifest, program: &Program<'_>) -> String {

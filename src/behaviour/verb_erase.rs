@@ -45,7 +45,7 @@ pub(super) fn run(options: &Options, settings: &Settings) -> ExitCode {
         Ok(erased) => erased.to_json(),
         Err(NotOurs::Theirs(pid)) => {
             let body = json!({ "visitor_id": visitor.id }).to_string();
-            match asking::ask(ERASE, body.as_bytes(), settings, &pid, &file) {
+            match asking::ask(ERASE, body.as_bytes(), settings, pid, &file) {
                 Ok(erased) => erased,
                 Err(error) => return fail("nothing was erased", &error, 1),
             }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::asking::{self, NotDone};
+use super::asking;
 use super::files::{NotOurs, Ownership};
 use super::names::Names;
 use super::operator::ROTATE;
@@ -19,6 +19,7 @@ use super::upkeep::pass_alone;
 use super::{verb_erase, verb_import, verb_report};
 use crate::clock::Clock;
 use crate::feature::verb::{self, Misconfigured, Program, fail, misconfigured, print};
+use crate::plane::door::NotDone;
 use crate::settings::Settings;
 use crate::text::visible;
 
@@ -186,7 +187,7 @@ fn rotate(options: &Options, settings: &Settings) -> Result<Done, Ended> {
         Ok(passed) => Ok(Done { file, passed: passed.to_json() }),
         Err(NotOurs::Theirs(pid)) => {
             let target = format!("{ROTATE}?{}", options.query());
-            let passed = asking::ask(&target, b"", settings, &pid, &file)?;
+            let passed = asking::ask(&target, b"", settings, pid, &file)?;
             Ok(Done { file, passed })
         }
         Err(NotOurs::Io(error)) => Err(error.into()),

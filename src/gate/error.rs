@@ -46,6 +46,9 @@ struct Facts {
 /// The reason of who shows no credentials where there have to be some.
 pub(super) const MISSING: &str = "missing";
 
+/// What is said of a path that nobody serves.
+pub const NO_ROUTE: &str = "Not Found";
+
 impl ApiError {
     /// An error with the usual status of its code; `detail` repeats the message.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
@@ -188,7 +191,7 @@ impl ApiError {
 
     /// 404: no route has this path.
     pub fn no_route() -> Self {
-        Self::new(Code::NotFound, "Not Found")
+        Self::new(Code::NotFound, NO_ROUTE)
     }
 
     /// 404: a path for WebSockets was asked for without an upgrade, in the contract's words for clients that read `detail`.

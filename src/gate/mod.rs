@@ -58,7 +58,7 @@ pub use conditional::Conditions;
 pub use content::{Asset, Content};
 pub use cors::Cors;
 pub use counters::Counters;
-pub use error::ApiError;
+pub use error::{ApiError, NO_ROUTE};
 pub use headers::Headers;
 pub use host::{Hosts, host_and_port, is_here};
 pub use identity::options::{KeysError, OpenedKeys, verifies_tokens};

@@ -1,5 +1,6 @@
 //! What is bounded of the private plane.
 
+use super::door::DOOR_ANSWER_MAX_BYTES;
 use super::{
     OPS_ANSWER_SECONDS, OPS_BODY_MAX_BYTES, OPS_CALLERS_MAX, OPS_HEAD_MAX_BYTES, OPS_HEAD_MAX_HEADERS,
     OPS_REQUEST_SECONDS, OPS_STOP_SECONDS, OPS_TARGET_MAX_BYTES, OPS_THREADS, OPS_WORK_SECONDS,
@@ -28,6 +29,8 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
         .of("Making one of its answers, the longest of which is a backup.", "503 `overloaded`"),
     BoundRow::new(&OPERATIONS, "OPS_ANSWER_SECONDS", OPS_ANSWER_SECONDS, "seconds")
         .of("One of its answers, until something of it is taken.", "closed"),
+    BoundRow::new(&OPERATIONS, "DOOR_ANSWER_MAX_BYTES", DOOR_ANSWER_MAX_BYTES, "bytes")
+        .of("One of its answers to a verb of the command line.", "the verb fails"),
     BoundRow::new(&OPERATIONS, "OPS_THREADS", OPS_THREADS as u64, "threads")
         .of("Its threads for what blocks.", "the others wait"),
     BoundRow::new(&OPERATIONS, "OPS_STOP_SECONDS", OPS_STOP_SECONDS, "seconds")

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::PROCESS_HEADER;
 use super::client;
 use crate::clock::Clock;
-use crate::gate::ApiError;
+use crate::gate::{ApiError, NO_ROUTE};
 use crate::hub::Hub;
 use crate::net::Endpoint;
 use crate::net::client::{Answer, Ask, AskError};
@@ -27,28 +27,32 @@ use crate::text::visible;
 /// How long a server may take for what it is asked.
 const DOOR_PATIENCE: Duration = Duration::from_secs(600);
 /// Its answer is not read any further.
-const DOOR_ANSWER_MAX_BYTES: u64 = 16 * 1024 * 1024;
+pub(super) const DOOR_ANSWER_MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Why something was not done, by a server or here.
 #[derive(Debug, thiserror::Error)]
 pub enum NotDone {
     /// Its server has no private plane.
     #[error(
-        "process {pid} has the database open, and its private plane, which would do it, is off; set OPS_ADDR for both the \
-         server and this verb, or stop the server first"
+        "process {pid} {has}, and its private plane, which would do it, is off; set OPS_ADDR for both the server and this \
+         verb, or stop the server first"
     )]
     NoPlane {
         /// Which process.
         pid: String,
+        /// Why it is asked.
+        has: String,
     },
     /// The plane does not answer.
     #[error(
-        "process {pid} has the database open, and its private plane does not answer: {error}; see that OPS_ADDR is what the \
-         server was started with, or stop the server first"
+        "process {pid} {has}, and its private plane does not answer: {error}; see that OPS_ADDR is what the server was \
+         started with, or stop the server first"
     )]
     Silent {
         /// Which process.
         pid: String,
+        /// Why it is asked.
+        has: String,
         /// What was tried.
         error: AskError,
     },
@@ -61,7 +65,7 @@ pub enum NotDone {
         error: io::Error,
     },
     /// The server says no.
-    #[error("the server refused: {code}: {message}{}", hint(*.status))]
+    #[error("the server refused: {code}: {message}{}", hint(*.status, .code, .message))]
     Refused {
         /// With this status.
         status: u16,
@@ -115,9 +119,11 @@ impl From<ApiError> for NotDone {
     }
 }
 
-fn hint(status: u16) -> &'static str {
+fn hint(status: u16, code: &str, message: &str) -> &'static str {
     match status {
         401 => "; set OPS_TOKEN to that of the server",
+        // Not that what is asked about is not there, but that nobody knows the question.
+        404 if code == "404" || message == NO_ROUTE => "; is OPS_ADDR the private plane of an inkring?",
         412 => "; set OPS_ADDR to that of the server which has it",
         _ => "",
     }
@@ -168,23 +174,44 @@ impl<'a> Door<'a> {
     }
 }
 
-/// The server that has the database open.
+/// The server that has the database open, or a file that nobody else may write.
 pub struct Server<'a> {
     settings: &'a Settings,
     plane: &'a Endpoint,
     pid: String,
+    /// Why it is asked, for who has to be told.
+    has: String,
+    patience: Duration,
 }
 
 impl<'a> Server<'a> {
-    /// The process of this number, by its private plane.
+    /// The process of this number, which has the database open, by its private plane.
     ///
     /// # Errors
     /// There is none.
     pub fn of(settings: &'a Settings, pid: String) -> Result<Self, NotDone> {
+        Self::with(settings, pid, "has the database open".to_owned())
+    }
+
+    /// The same of a process that writes this file.
+    ///
+    /// # Errors
+    /// It has no private plane.
+    pub fn of_file(settings: &'a Settings, pid: String, file: &str) -> Result<Self, NotDone> {
+        Self::with(settings, pid, format!("writes {file}"))
+    }
+
+    fn with(settings: &'a Settings, pid: String, has: String) -> Result<Self, NotDone> {
         match client::place(settings) {
-            Some(plane) => Ok(Self { settings, plane, pid }),
-            None => Err(NotDone::NoPlane { pid }),
+            Some(plane) => Ok(Self { settings, plane, pid, has, patience: DOOR_PATIENCE }),
+            None => Err(NotDone::NoPlane { pid, has }),
         }
+    }
+
+    /// The same, which may take so long.
+    #[must_use]
+    pub fn patiently(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// What it says as JSON; null if that is nothing.
@@ -208,8 +235,11 @@ impl<'a> Server<'a> {
         let process = self.pid.parse::<u32>().is_ok().then_some((PROCESS_HEADER, self.pid.as_str()));
         let headers: Vec<_> = process.into_iter().collect();
         let ask = Ask { method, target, headers: &headers, body };
-        client::ask(ask, self.plane, self.settings, DOOR_PATIENCE)
-            .map_err(|error| NotDone::Silent { pid: self.pid.clone(), error })
+        client::ask(ask, self.plane, self.settings, self.patience).map_err(|error| NotDone::Silent {
+            pid: self.pid.clone(),
+            has: self.has.clone(),
+            error,
+        })
     }
 
     /// An answer that says yes.

@@ -368,6 +368,7 @@ fn a_running_server_is_asked_for_its_backup() {
     // Where nothing is read: behind the entries of the map of pages.
     flipped[2 * 4096 - 1] ^= 1;
     let error = r#"{"error":{"code":"backup_under_way","message":"a backup is under way already"}}"#;
+    let public = r#"{"error":{"code":"not_found","message":"Not Found"}}"#;
     let strange = header.replace("inkring-2", "../inkring-2");
     for (bytes, says) in [
         (answer("200 OK", &header, good.len(), &flipped), "SHA-256 is not what its manifest says"),
@@ -376,6 +377,8 @@ fn a_running_server_is_asked_for_its_backup() {
         (answer("200 OK", &strange, good.len(), &good), "names a file that is no backup"),
         (answer("409 Conflict", "", error.len(), error.as_bytes()), "backup_under_way: a backup is under way already"),
         (answer("401 Unauthorized", "", 0, b""), "set OPS_TOKEN"),
+        (answer("404 Not Found", "", 0, b""), "is OPS_ADDR the private plane of an inkring?"),
+        (answer("404 Not Found", "", public.len(), public.as_bytes()), "is OPS_ADDR the private plane of an inkring?"),
         (b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(), "is not HTTP"),
     ] {
         let (output, _) = ask(bytes, &["backup", "--to", "third"]);

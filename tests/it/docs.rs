@@ -337,7 +337,7 @@ fn the_page_of_bounds_is_what_the_program_prints() {
         "READY_PATIENCE",
         "HEALTHCHECK_PATIENCE",
         "BACKUP_PATIENCE",
-        "BACKUP_ANSWER_MAX_BYTES",
+        "DOOR_ANSWER_MAX_BYTES",
         "PAGE_MAX_BYTES",
         "SMOKE_ANSWER_MAX_BYTES",
         "OPS_REQUEST_SECONDS",
