@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::bucket::Rate;
-use crate::plane::Secret;
+use crate::gate::HashedSecret;
 use crate::settings::{Kind, Knob, Section, Settings, flag, int, secret, text};
 
 /// The heading of all that belongs to them.
@@ -156,7 +156,7 @@ pub(super) struct Live {
     pub(super) sample_rate: f64,
     pub(super) rate: Rate,
     /// What shows whole ids, if everyone does not see them.
-    pub(super) token: Option<Secret>,
+    pub(super) token: Option<HashedSecret>,
     pub(super) rules: Rules,
     pub(super) client: Client,
 }
@@ -167,7 +167,7 @@ impl Live {
         Self {
             sample_rate: settings.fraction(&SAMPLE_RATE).as_f64(),
             rate: Rate { per_second: settings.small(&PER_SECOND), burst: settings.small(&BURST) },
-            token: settings.secret(&SNAPSHOT_TOKEN).map(|token| Secret::new(token.bytes())),
+            token: settings.secret(&SNAPSHOT_TOKEN).map(|token| HashedSecret::new(token.bytes())),
             rules: Rules::of(settings),
             client: Client::of(settings),
         }

@@ -19,7 +19,7 @@ use super::state::State;
 use crate::clock::{Clock, Timekeeper, Timestamp};
 use crate::feature::ShardParts;
 use crate::gate::validate::{Check, Problem};
-use crate::gate::{ApiError, Call, Code, Live, Outcome, Route, Routes};
+use crate::gate::{ApiError, Call, Code, HashedSecret, Live, Outcome, Route, Routes};
 use crate::net::Response;
 use crate::random::{dice, is_sampled};
 
@@ -170,7 +170,7 @@ fn show(served: &Served, parts: &ShardParts, call: &Call<'_>) -> Result<Outcome,
     // Within the capacity, which is a usize.
     let limit = limit.map_or(SHOWN_DEFAULT.min(capacity), |limit| limit as usize);
     let live = served.live.now();
-    let shows = |token: &crate::plane::Secret| token.is_shown_by(call.headers.get("authorization")) || is_local(call);
+    let shows = |token: &HashedSecret| token.is_shown_by(call.headers.get("authorization")) || is_local(call);
     let shortened = live.token.as_ref().is_some_and(|token| !shows(token));
     let (total, window) = served.state.last(limit);
     let snapshot = Snapshot { total, window, file_bytes: served.state.file_bytes(), shortened };

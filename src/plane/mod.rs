@@ -26,8 +26,8 @@ use crate::clock::Clock;
 use crate::feature::{Serving, ShardParts};
 use crate::gate::headers::PAGE;
 use crate::gate::{
-    ApiError, Call, Code, Cors, Gate, Guard, Identity, Live, Outcome, Parking, Places, Policy, Revoked, Route, Routes,
-    Tickets, UntrustedProxy,
+    ApiError, Call, Code, Cors, Gate, Guard, HashedSecret, Identity, Live, Outcome, Parking, Places, Policy, Revoked,
+    Route, Routes, Tickets, UntrustedProxy,
 };
 use crate::hub::{Batch, Mailbox, Topics};
 use crate::net::{
@@ -37,7 +37,6 @@ use crate::observe::options::CLIENT_ADDRESS;
 use crate::pool::{Pool, PoolHandle};
 use crate::settings::Settings;
 use crate::store::{Reader, WriterHandle};
-pub use guard::Secret;
 use options::TOKEN;
 
 /// Connections of the plane at once.
@@ -95,7 +94,7 @@ impl Plane {
     /// When the system refuses a thread or a poll.
     pub fn start(bound: Bound, settings: &Settings, parts: Parts, serving: Arc<Serving>) -> io::Result<Self> {
         let (Bound { listener, file }, Parts { reader, writer, clock }) = (bound, parts);
-        let token = settings.secret(&TOKEN).map(|token| Arc::new(Secret::new(token.bytes())));
+        let token = settings.secret(&TOKEN).map(|token| Arc::new(HashedSecret::new(token.bytes())));
         let address = listener.endpoint().map(|endpoint| endpoint.to_string());
         log::info!(address = address.as_deref(), token = token.is_some(); "ops.started");
         let pool = Pool::start("ops-blocking", OPS_THREADS);
@@ -155,7 +154,7 @@ fn options(pool: PoolHandle, clock: Clock) -> net::Options {
 
 /// All that is needed to build the plane's gate on its shard's own thread.
 struct Plan {
-    token: Option<Arc<Secret>>,
+    token: Option<Arc<HashedSecret>>,
     log_addresses: bool,
     on_unix: bool,
     writer: WriterHandle,
@@ -208,7 +207,7 @@ impl Plan {
     }
 }
 
-fn check_token(token: &Secret, request: &Request<'_>) -> Result<(), ApiError> {
+fn check_token(token: &HashedSecret, request: &Request<'_>) -> Result<(), ApiError> {
     if token.is_shown_by(request.headers.get(AUTHORIZATION.as_str())) {
         return Ok(());
     }

@@ -1,18 +1,18 @@
 //! The password of the household.
 
-use crate::plane::Secret;
+use crate::gate::HashedSecret;
 
 /// With fewer characters it can be tried out even at ten tries an address and quarter of an hour.
 pub const MIN_CHARS: usize = 12;
 
 /// It, kept as its hash only.
-pub struct Password(Secret);
+pub struct Password(HashedSecret);
 
 impl Password {
     /// As configured.
     #[must_use]
     pub fn of(configured: &str) -> Self {
-        Self(Secret::new(configured.as_bytes()))
+        Self(HashedSecret::new(configured.as_bytes()))
     }
 
     /// Whether somebody has given it. Takes as long for a wrong one as for the right one, however much of it is right.

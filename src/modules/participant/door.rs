@@ -9,8 +9,7 @@ use http::{HeaderValue, StatusCode};
 
 use super::super::limits::sliding::{Log, Standing, Window};
 use crate::clock::Timestamp;
-use crate::gate::{ApiError, Code};
-use crate::plane::Secret;
+use crate::gate::{ApiError, Code, HashedSecret};
 use crate::settings;
 
 /// Calls in any minute (contract 04 §1.3).
@@ -19,7 +18,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// The key, and the calls that came with it. One of all shards.
 pub struct KeyDoor {
-    key: Option<Secret>,
+    key: Option<HashedSecret>,
     calls: Mutex<Log>,
     last_call: AtomicI64,
 }
@@ -31,7 +30,7 @@ impl KeyDoor {
     /// One that this key opens; without one nobody is let in.
     #[must_use]
     pub fn new(key: Option<settings::Secret>) -> Self {
-        let key = key.map(|key| Secret::new(key.bytes()));
+        let key = key.map(|key| HashedSecret::new(key.bytes()));
         Self { key, calls: Mutex::default(), last_call: AtomicI64::new(NEVER) }
     }
 
