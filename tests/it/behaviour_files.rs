@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::behaviour_house::{EVENT, FREELY, HEALTH, Here, SNAPSHOT, event, files, gz, lines, rotate};
 use crate::ops::Operated;
-use crate::support::needs::skip;
+use crate::support::needs::{on_small_disk, skip, small_disk};
 use crate::support::random::Random;
 use crate::support::{Client, PATIENCE, Server, besides_settings, inkring, wait_for};
 
@@ -352,29 +352,12 @@ fn a_permission_that_is_lost_is_said_and_it_goes_on_when_it_is_back() {
     assert_eq!(ids, ["v-000002", "v-000003", "v-000005"]);
 }
 
-/// A shell's way to put a small file system under the file.
-const SMALL_DISK: &str = "mkdir -p events && mount -t tmpfs -o size=16m tmpfs events";
-
 #[test]
 fn a_full_disk_is_said_and_left_to_the_database() {
-    let directory = tempfile::tempdir().unwrap();
-    let made = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "/bin/sh", "-c", SMALL_DISK])
-        .current_dir(directory.path())
-        .stderr(Stdio::null())
-        .status();
-    if !made.is_ok_and(|status| status.success()) {
-        return skip("a file system of its own (unshare --user --mount)");
-    }
-    let before = format!(
-        "[ -n \"$APART\" ] || {{ APART=1 exec unshare --user --map-root-user --mount /bin/sh -c '{SMALL_DISK}; exec \"$0\" \
-         \"$@\"' \"$0\" \"$@\"; }}"
-    );
+    let Some(before) = small_disk("events") else { return };
     let settings = [&FREELY[..], &[("METRICS_JSONL", "events/metrics.jsonl")]].concat();
     let server = Server::after(&settings, &before);
-    let events = PathBuf::from(format!("/proc/{}/root", server.pid()))
-        .join(server.directory.path().strip_prefix("/").unwrap())
-        .join("events");
+    let events = on_small_disk(&server, "events");
     let mut client = server.connect();
     client.post(EVENT, None, &event("v-000001")).expect(202);
     let filler = events.join("filler");

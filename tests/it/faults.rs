@@ -3,8 +3,6 @@
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -13,7 +11,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 
 use crate::support::ledger::Ledger;
-use crate::support::needs::skip;
+use crate::support::needs::{on_small_disk, small_disk};
 use crate::support::socket::{PING, Socket};
 use crate::support::{Answer, Server, wait_for};
 
@@ -167,32 +165,11 @@ fn whatever_fails_under_eight_writers_each_change_is_made_once_and_in_its_order(
     }
 }
 
-/// A shell's way to put a small file system under the database, and whether this machine lets anyone do so.
-const SMALL_DISK: &str = "mkdir -p data && mount -t tmpfs -o size=16m tmpfs data";
-
-fn disks_can_be_made() -> bool {
-    let directory = tempfile::tempdir().unwrap();
-    let made = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "/bin/sh", "-c", SMALL_DISK])
-        .current_dir(directory.path())
-        .stderr(Stdio::null())
-        .status();
-    made.is_ok_and(|status| status.success())
-}
-
 #[test]
 fn a_full_disk_gives_up_its_reserve_and_has_it_back_when_there_is_room() {
-    if !disks_can_be_made() {
-        return skip("a file system of its own (unshare --user --mount)");
-    }
-    let before = format!(
-        "[ -n \"$APART\" ] || {{ APART=1 exec unshare --user --map-root-user --mount /bin/sh -c '{SMALL_DISK}; exec \"$0\" \
-         \"$@\"' \"$0\" \"$@\"; }}"
-    );
+    let Some(before) = small_disk("data") else { return };
     let server = Server::after(&[("RESERVE_FILE_BYTES", "2097152")], &before);
-    let data = PathBuf::from(format!("/proc/{}/root", server.pid()))
-        .join(server.directory.path().strip_prefix("/").unwrap())
-        .join("data");
+    let data = on_small_disk(&server, "data");
     let (filler, reserve) = (data.join("filler"), data.join("inkring.db.reserve"));
     assert_eq!(fs::metadata(&reserve).unwrap().len(), 2_097_152);
     let fill = || {

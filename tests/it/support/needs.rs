@@ -5,7 +5,9 @@ use std::fs::File;
 use std::io::Write;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+
+use super::Server;
 
 /// Reports that this test is skipped, and why.
 #[track_caller]
@@ -34,6 +36,29 @@ pub fn program(names: &[&str]) -> Option<PathBuf> {
 /// A proxy by its name, on the path or where Debian has what is not for everybody's.
 pub fn proxy(name: &str) -> Option<PathBuf> {
     program(&[name]).or_else(|| Some(PathBuf::from("/usr/sbin").join(name)).filter(|path| path.is_file()))
+}
+
+/// What a shell does before it becomes a server, to give that a small file system of its own in this directory.
+#[track_caller]
+pub fn small_disk(name: &str) -> Option<String> {
+    let mount = format!("mkdir -p {name} && mount -t tmpfs -o size=16m tmpfs {name}");
+    let directory = tempfile::tempdir().unwrap();
+    let mut made = Command::new("unshare");
+    made.args(["--user", "--map-root-user", "--mount", "/bin/sh", "-c", &mount]).current_dir(directory.path());
+    if !made.stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+        skip("a file system of its own (unshare --user --mount)");
+        return None;
+    }
+    Some(format!(
+        "[ -n \"$APART\" ] || {{ APART=1 exec unshare --user --map-root-user --mount /bin/sh -c '{mount}; exec \"$0\" \
+         \"$@\"' \"$0\" \"$@\"; }}"
+    ))
+}
+
+/// Where that directory of the server is from here.
+pub fn on_small_disk(server: &Server, name: &str) -> PathBuf {
+    let own = server.directory.path().strip_prefix("/").unwrap().join(name);
+    Path::new(&format!("/proc/{}/root", server.pid())).join(own)
 }
 
 /// `INKRING_BROWSER`, or a Chromium on the path.
