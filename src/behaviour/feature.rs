@@ -12,7 +12,7 @@ use super::bucket::Buckets;
 use super::counters::{self, Counters, FILE_BYTES, HEALTHY, QUEUE};
 use super::errors::SINK_FAILED;
 use super::files::Ownership;
-use super::live::{REPORTS_KEPT_MAX_BYTES, Reports};
+use super::kept_reports::{REPORTS_KEPT_MAX_BYTES, Reports};
 use super::names::Names;
 use super::openapi::SHEET;
 use super::operator::{self, Operated};

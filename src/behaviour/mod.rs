@@ -6,7 +6,7 @@
 //! written, [`sink`] the one thread that does it, [`files`] and [`upkeep`] look after those that are not written any more.
 //!
 //! What happened is said by [`report`], lines in and figures out; [`seen`] is what it reads of a line, [`tally`] how it counts in
-//! memory that has an end, [`programs`] who is no reader, [`forms`] how it is printed, [`live`] what the operator sees of it, and [`reading`] brings it the files.
+//! memory that has an end, [`programs`] who is no reader, [`forms`] how it is printed, [`kept_reports`] what the operator sees of it, and [`reading`] brings it the files.
 //! [`erase`] takes a visitor out of them, [`import`] takes over those of others.
 //!
 //! [`client`] is what the server tells its script, and [`pages`] are the script and the pages. [`smoke`] tries a running server.
@@ -27,8 +27,8 @@ mod files;
 mod forms;
 mod import;
 mod json;
+mod kept_reports;
 mod line;
-mod live;
 mod names;
 mod openapi;
 mod operator;

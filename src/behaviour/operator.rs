@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{Method, StatusCode};
 
 use super::erase::Visitor;
-use super::live::{Asked, PAGE, Reports};
+use super::kept_reports::{Asked, PAGE, Reports};
 use super::options::{self, Rules};
 use super::report::{DAYS_DEFAULT, REPORT_DAYS_MAX, TOP_DEFAULT, TOP_MAX};
 use super::upkeep::Upkeep;

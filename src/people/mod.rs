@@ -5,7 +5,7 @@
 
 mod erasing;
 mod feature;
-mod kept;
+mod revocation;
 mod revoking;
 mod store;
 mod token;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::kept::{CLOCKS, Kept, text};
+use super::revocation::{CLOCKS, Kept, text};
 use super::store;
 use crate::audit::{Field, since};
 use crate::clock::Timestamp;
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
     use crate::clock::{DAY, SECOND_MICROS};
     use crate::people::MIGRATIONS;
-    use crate::people::kept::SLACK;
+    use crate::people::revocation::SLACK;
     use crate::store::testing::House;
 
     const NOW: Timestamp = Timestamp(1_766_484_000 * SECOND_MICROS);

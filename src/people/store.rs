@@ -1,6 +1,6 @@
 //! How revocations lie in the database: the statements, and nothing else.
 
-use super::kept::Kept;
+use super::revocation::Kept;
 use crate::clock::Timestamp;
 use crate::gate::Revocation;
 use crate::store::{Error, Query, Row, Tx};

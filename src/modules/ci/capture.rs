@@ -7,7 +7,7 @@ use super::super::records::kinds::Kind;
 use super::super::records::read::{self, Fields, is_address};
 use super::super::zone::{Zone, wall_text};
 use super::classify::{Classified, classify};
-use super::seen::Seen;
+use super::earlier::Seen;
 use super::state::{State, Write};
 use super::store::Capture;
 use crate::clock::Timestamp;

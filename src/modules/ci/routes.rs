@@ -13,7 +13,7 @@ use super::super::records::answer;
 use super::super::records::kinds::Kind;
 use super::super::records::record::Key;
 use super::capture::{Moment, listed};
-use super::seen::relatives;
+use super::earlier::relatives;
 use super::store;
 use crate::gate::validate::Check;
 use crate::gate::{ApiError, Call, Code, Conditions, Outcome, Route, Routes};

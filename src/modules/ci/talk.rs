@@ -16,7 +16,7 @@ use super::super::records::store as records;
 use super::super::zone::Zone;
 use super::capture::iso;
 use super::chat::{self, Asked, CHAT_LINES_MAX, Language, Line};
-use super::seen::{Seen, records_of};
+use super::earlier::{Seen, records_of};
 use super::store;
 use crate::gate::validate::{Check, Length};
 use crate::gate::{ApiError, Call, Code, Outcome, Route, Routes};
