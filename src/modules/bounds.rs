@@ -3,6 +3,10 @@
 use super::access::session::COOKIES_MAX;
 use super::access::store::SESSIONS_MAX;
 use super::access::tries::TRIES_MAX;
+use super::all_kinds::{
+    BIN_DAYS, CLAIMED_MAX, DAY_MAX_ITEMS, FOUND_MAX, IMPORT_MAX_BYTES, LINE_MAX_BYTES, LINK_KIND_MAX_CHARS, LINKS_MAX,
+    LOOKED_AT_MAX, SNIPPET_MAX_CHARS,
+};
 use super::calendar::expand::OCCURRENCES_MAX;
 use super::calendar::ics_read::{ICS_EVENTS_MAX, ICS_FILE_MAX_BYTES};
 use super::calendar::reminder::{DUE_MAX, REMINDERS_MAX};
@@ -19,10 +23,6 @@ use super::gallery::picture::{PIXELS_MAX, WHOLE_PIXELS_MAX};
 use super::gallery::serving::NAME_MAX_CHARS;
 use super::gallery::upload::FIELDS_MAX_BYTES;
 use super::gallery::{BOXES_MAX, NAMED_MAX_FILES, SAME_MAX_RECORDS};
-use super::glue::{
-    BIN_DAYS, CLAIMED_MAX, DAY_MAX_ITEMS, FOUND_MAX, IMPORT_MAX_BYTES, LINE_MAX_BYTES, LINK_KIND_MAX_CHARS, LINKS_MAX,
-    LOOKED_AT_MAX, SNIPPET_MAX_CHARS,
-};
 use super::importing::REPORTED_MAX_LINES;
 use super::kazkar::{INDEX_MAX_NAMES, ON_THIS_DAY_MAX};
 use super::limits::CLIENTS_MAX;

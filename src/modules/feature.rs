@@ -17,7 +17,7 @@ use super::participant::door::KeyDoor;
 use super::records::pages::PAGES_KEPT_MAX_BYTES;
 use super::states::States;
 use super::{
-    bounds, calendar, ci, doctor, errors, gallery, glue, kazkar, listening, malya, nastrij, openapi, participant,
+    all_kinds, bounds, calendar, ci, doctor, errors, gallery, kazkar, listening, malya, nastrij, openapi, participant,
     podija, records, registry, session, smoke, status, verbs,
 };
 use crate::feature::verb::Verbs;
@@ -52,7 +52,7 @@ pub static FEATURE: Feature = Feature {
         &records::ROUTES,
         &kazkar::ROUTES,
         &listening::ROUTES,
-        &glue::ROUTES,
+        &all_kinds::ROUTES,
         &session::ROUTES,
         &status::ROUTES,
         &calendar::ROUTES,
@@ -126,7 +126,7 @@ impl Running for Modules {
         records::add(&desk, to, calendar::LISTS);
         kazkar::add(&desk, to);
         listening::add(&desk, to);
-        glue::add(&desk, to);
+        all_kinds::add(&desk, to);
         session::add(&desk, to);
         status::add(&desk, to);
         calendar::add(&desk, to);
@@ -155,6 +155,6 @@ impl Running for Modules {
         let house = &self.shared.house;
         let files = self.gallery.iter().map(|gallery| gallery.task(house, reader));
         let reminders = self.enabled.then(|| calendar::task(&self.shared, reader, self.every));
-        [glue::task(house, reader, self.every)].into_iter().chain(reminders).chain(files).collect()
+        [all_kinds::task(house, reader, self.every)].into_iter().chain(reminders).chain(files).collect()
     }
 }

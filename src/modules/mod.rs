@@ -2,6 +2,7 @@
 //! records by one engine ([`records`]); ci routes what people capture to them.
 
 pub mod access;
+mod all_kinds;
 mod bounds;
 pub mod calendar;
 pub mod ci;
@@ -11,7 +12,6 @@ mod doctor;
 mod errors;
 mod feature;
 pub mod gallery;
-mod glue;
 mod importing;
 mod kazkar;
 pub mod limits;
@@ -43,7 +43,7 @@ use crate::store::Migration;
 /// The tables of the modules, and views of them.
 const MIGRATIONS: &[Migration] = &[
     Migration { version: 5, sql: include_str!("migrations/005_records.sql") },
-    Migration { version: 5, sql: include_str!("migrations/005_glue.sql") },
+    Migration { version: 5, sql: include_str!("migrations/005_links.sql") },
     Migration { version: 5, sql: include_str!("migrations/005_sessions.sql") },
     Migration { version: 5, sql: include_str!("migrations/005_captures.sql") },
     Migration { version: 5, sql: include_str!("migrations/005_calendar.sql") },

@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value};
 
+use super::all_kinds::link;
 use super::desk::Desk;
-use super::glue::link;
 use super::records::change::{Hand, fields_of, not_found};
 use super::records::kinds::Kind;
 use super::records::read::{self, Fields};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use http::{Method, StatusCode};
 
+use super::super::all_kinds::purged;
 use super::super::desk::Desk;
-use super::super::glue::purged;
 use super::super::options::GALLERY_MOST_BYTES;
 use super::super::records::change::fields_of;
 use super::super::records::kinds::Kind as RecordKind;

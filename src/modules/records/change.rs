@@ -4,8 +4,8 @@
 use jiff::civil::DateTime;
 use serde_json::{Value, json};
 
+use super::super::all_kinds::store::remove_links;
 use super::super::counters::Counters;
-use super::super::glue::store::remove_links;
 use super::super::news;
 use super::super::zone::Zone;
 use super::fact::{Fact, facts, moment, text, title, wall_micros};
