@@ -8,6 +8,7 @@ use rustix::fs::{Access, access};
 use super::names::Names;
 use super::options::{self, Rules};
 use crate::feature::doctor::{Diagnosis, Examined};
+use crate::feature::unwritable;
 use crate::store::directory_of;
 use crate::text::size;
 
@@ -31,15 +32,12 @@ fn look(file: &Path, rules: Rules) -> Diagnosis {
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => return unfit(error.to_string(), "let the server's user read the directory and write to it"),
     };
-    let writable = |path: &Path, how| access(path, how).is_ok();
-    let is_writable = match &found {
-        Some(_) => writable(file, Access::WRITE_OK) && writable(directory, Access::WRITE_OK),
-        // The server makes the directory, if it may write to the one above.
-        None => !directory.exists() || writable(directory, Access::WRITE_OK),
-    };
-    if !is_writable {
+    let of_file = found.as_ref().and_then(|_| access(file, Access::WRITE_OK).err()).map(|error| error.to_string());
+    // The server makes the directory, below its own and not the doctor's.
+    let of_directory = || unwritable(directory).filter(|_| directory.exists());
+    if let Some(why) = of_file.or_else(of_directory) {
         let remedy = "run doctor as the server's user; if it says the same then, let that user write to the directory";
-        return unfit("it cannot be written to, or not rotated".to_owned(), remedy);
+        return unfit(format!("it cannot be written to, or not rotated: {why}"), remedy);
     }
     let kept = rules.keep_days.map_or_else(|| "for ever".to_owned(), |days| format!("for {days} days"));
     let found = found.map_or_else(|| "no event yet".to_owned(), |found| size(found.len()));

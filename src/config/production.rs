@@ -1,13 +1,9 @@
 //! What must not be left to chance where real users are served (ruling 5): strict refuses it, all at once, and production
 //! without strict warns about it.
 
-use std::path::Path;
-
-use rustix::fs::{Access, FsWord, PROC_SUPER_MAGIC, access, statfs};
-
 use super::parse::printable;
 use super::sources::{Sources, token_keys};
-use crate::feature::OutputDirectory;
+use crate::feature::{OutputDirectory, unwritable};
 use crate::features::{self, FEATURES};
 use crate::gate::identity::options::{TOKEN_KEYS, TRUST_HEADER};
 use crate::gate::options::ORIGINS;
@@ -15,9 +11,6 @@ use crate::hub::options::{ORIGINS as SOCKET_ORIGINS, any_page_may_open_sockets};
 use crate::settings::{Knob, Settings};
 use crate::store::directory_of;
 use crate::store::options::DATABASE;
-
-/// What the kernel shows of itself as files: /proc and /sys.
-const NOT_FOR_FILES: [FsWord; 2] = [PROC_SUPER_MAGIC, 0x6265_6572];
 
 /// What strict does not do without.
 #[derive(Debug, Default)]
@@ -97,20 +90,4 @@ fn missing_in_production(settings: &Settings, sources: &Sources) -> impl Iterato
 fn knows_users(settings: &Settings, sources: &Sources) -> bool {
     let believed = settings.flag(&TRUST_HEADER) && settings.of(&TRUST_HEADER).origin.is_given();
     believed || !token_keys(sources).is_empty()
-}
-
-/// Why no file can be put into this directory, or into the nearest one above it that exists.
-fn unwritable(directory: &Path) -> Option<String> {
-    let above = directory.ancestors();
-    let nearest = above.map(|path| if path.as_os_str().is_empty() { Path::new(".") } else { path });
-    let nearest = nearest.into_iter().find(|path| path.exists())?;
-    let why = if !nearest.is_dir() {
-        "is no directory".to_owned()
-    } else if statfs(nearest).is_ok_and(|found| NOT_FOR_FILES.contains(&found.f_type)) {
-        // To root everything seems to be writable.
-        "cannot be written: it is the kernel's own".to_owned()
-    } else {
-        access(nearest, Access::WRITE_OK | Access::EXEC_OK).err().map(|error| format!("cannot be written: {error}"))?
-    };
-    Some(format!("{} {why}", printable(&nearest.display().to_string())))
 }

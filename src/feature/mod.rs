@@ -3,7 +3,6 @@
 //! A feature is one folder and one line in `features.rs`. From its [`Feature`] the platform makes the pages of settings and
 //! metrics, `/readyz`, the status of the private plane and the reload; it knows none by name.
 
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 
@@ -23,6 +22,7 @@ use crate::store::{self, Migration, Pending, Reader, Readers, Schema, Survey, To
 
 mod check;
 pub mod description;
+mod directory;
 pub mod doctor;
 mod erase;
 mod errors;
@@ -36,6 +36,7 @@ pub mod verb;
 
 pub use check::{Check, Figures, Finding};
 use description::{Api, Describe};
+pub use directory::{OutputDirectory, unwritable};
 use doctor::{Diagnosis, Examined};
 pub use erase::{Erase, Erased, Erasure, Person};
 pub use files::{FilesAt, KeptFiles, Walk};
@@ -69,16 +70,6 @@ pub struct OwnDoor {
     pub knob: &'static Knob,
     /// Where it is, as configured; without a place there is no such door.
     pub places: fn(&Settings) -> Vec<Endpoint>,
-}
-
-/// A directory that files of a feature go into; it need not be there yet.
-pub struct OutputDirectory {
-    /// The setting that names it, or a file in it.
-    pub knob: &'static Knob,
-    /// Where it is, as configured.
-    pub path: PathBuf,
-    /// Whether the server does not start without it.
-    pub is_needed: bool,
 }
 
 /// What a feature declares.

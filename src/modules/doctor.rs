@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use rustix::fs::{Access, access};
-
 use super::options::{self, ENABLED, PASSWORD, TIMEZONE};
 use crate::clock::zone_of_machine;
 use crate::feature::doctor::{Diagnosis, Examined};
+use crate::feature::unwritable;
 
 const CHECK: &str = "modules";
 const ZONE_CHECK: &str = "timezone";
@@ -20,12 +19,12 @@ pub(super) fn doctor(examined: &Examined<'_>) -> Vec<Diagnosis> {
         return vec![Diagnosis::green(CHECK, "the modules are off (MODULES_ENABLED=false)".to_owned())];
     }
     let seen = Seen { production: settings.production(), has_password: settings.text(&PASSWORD).is_some() };
-    let writable = |path: &Path| access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok();
+    let directory = options::gallery_directory(settings);
     let of_zone = settings.text(&TIMEZONE).map(|zone| {
         let is_given = settings.of(&TIMEZONE).origin.is_given();
         judge_zone(zone, is_given, zone_of_machine(Path::new("/")).as_deref())
     });
-    [judge(seen, &options::gallery_directory(settings), writable)].into_iter().chain(of_zone).collect()
+    [judge(seen, &directory, unwritable(&directory))].into_iter().chain(of_zone).collect()
 }
 
 /// Whether the household's clocks are those that somebody has chosen, or those of the machine.
@@ -49,25 +48,15 @@ struct Seen {
     has_password: bool,
 }
 
-fn judge(seen: Seen, directory: &Path, writable: impl Fn(&Path) -> bool) -> Diagnosis {
-    let red = |found: String, remedy: &str| Diagnosis::red(CHECK, found, remedy);
-    let shown = directory.display();
-    match std::fs::symlink_metadata(directory) {
-        Ok(_) if !directory.is_dir() => {
-            return red(
-                format!("files of the gallery cannot be kept: {shown} is no directory"),
-                "move away what lies there, or set GALLERY_DIR",
-            );
-        }
-        Ok(_) if !writable(directory) => {
-            return red(
-                format!("files of the gallery cannot be kept: {shown} cannot be written to"),
-                "run doctor as the server's user; if it says the same then, let that user write to the directory",
-            );
-        }
-        // The first start makes it.
-        _ => {}
+fn judge(seen: Seen, directory: &Path, unwritable: Option<String>) -> Diagnosis {
+    if let Some(why) = unwritable {
+        return Diagnosis::red(
+            CHECK,
+            format!("files of the gallery cannot be kept: {why}"),
+            "run doctor as the server's user; if it says the same then, let that user write there, or set GALLERY_DIR",
+        );
     }
+    let shown = directory.display();
     match seen.has_password {
         false if seen.production => Diagnosis::yellow(
             CHECK,
@@ -82,14 +71,7 @@ fn judge(seen: Seen, directory: &Path, writable: impl Fn(&Path) -> bool) -> Diag
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feature::doctor::Colour::{self, Green, Red, Yellow};
-
-    #[track_caller]
-    fn seeded(seen: Seen, directory: &Path, is_writable: bool, colour: Colour, says: &str) {
-        let found = judge(seen, directory, |_| is_writable);
-        assert_eq!((found.colour, found.remedy.is_some()), (colour, colour != Green), "{found:?}");
-        assert!(found.found.contains(says), "{found:?}");
-    }
+    use crate::feature::doctor::Colour::{Green, Red, Yellow};
 
     #[test]
     fn a_zone_that_nobody_chose_is_that_of_the_machine() {
@@ -109,16 +91,17 @@ mod tests {
 
     #[test]
     fn the_modules_can_be_used() {
-        let here = tempfile::tempdir().unwrap();
-        let there = here.path().join("media");
-        let seen = |production, has_password| Seen { production, has_password };
-        seeded(seen(false, false), &there, false, Green, "everybody who reaches the server");
-        seeded(seen(false, true), &there, false, Green, "anyone with the household's password");
-        seeded(seen(true, false), &there, false, Yellow, "no HOUSEHOLD_PASSWORD");
-        seeded(seen(true, true), &there, false, Green, "anyone with the household's password");
-        seeded(seen(false, false), here.path(), true, Green, "files in");
-        seeded(seen(false, false), here.path(), false, Red, "cannot be written to");
-        std::fs::write(&there, "").unwrap();
-        seeded(seen(false, false), &there, true, Red, "is no directory");
+        for (production, has_password, unwritable, colour, says) in [
+            (false, false, None, Green, "everybody who reaches the server uses them; files in media"),
+            (false, true, None, Green, "anyone with the household's password may use them; files in media"),
+            (true, false, None, Yellow, "no HOUSEHOLD_PASSWORD"),
+            (true, true, None, Green, "anyone with the household's password"),
+            (false, false, Some("media is no directory"), Red, "cannot be kept: media is no directory"),
+        ] {
+            let unwritable = unwritable.map(str::to_owned);
+            let found = judge(Seen { production, has_password }, Path::new("media"), unwritable);
+            assert_eq!((found.colour, found.remedy.is_some()), (colour, colour != Green), "{found:?}");
+            assert!(found.found.contains(says), "{found:?}");
+        }
     }
 }
