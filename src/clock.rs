@@ -18,7 +18,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use steady::Reading;
 pub use timekeeper::{Retention, Standing, Timekeeper};
-pub use timestamp::{DAY, DAY_MICROS, HOUR, HOUR_MICROS, JUMP_MIN, OffsetStyle, SECOND_MICROS, Timestamp, Written};
+pub use timestamp::{
+    DAY, DAY_MICROS, HOUR, HOUR_MICROS, JUMP_MIN, MINUTE, OffsetStyle, SECOND_MICROS, Timestamp, Written,
+};
 pub use zone::zone_of_machine;
 
 /// Where time comes from. Cheap to clone; clones share the hands.

@@ -14,6 +14,8 @@ pub const HOUR_MICROS: i64 = 60 * 60 * SECOND_MICROS;
 pub const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 /// An hour.
 pub const HOUR: Duration = Duration::from_secs(60 * 60);
+/// A minute.
+pub const MINUTE: Duration = Duration::from_secs(60);
 /// A day.
 pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

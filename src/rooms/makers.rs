@@ -7,10 +7,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::clock::HOUR;
+
 /// Users of whom it is kept. With more, only who is kept makes rooms, until somebody's time is over.
 pub(super) const MAKERS_MAX: usize = 10_000;
-
-const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// Users who have made rooms within the last hour.
 #[derive(Debug, Default)]

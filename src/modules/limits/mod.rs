@@ -11,14 +11,13 @@ pub mod sliding;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub use answer::Verdict;
 use logs::Logs;
 use sliding::{Log, Window};
 
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(60 * 60);
+use crate::clock::{HOUR, MINUTE};
 
 /// The most that an hour may be configured to have: a client that uses it up takes four bytes for each request of it.
 pub const PER_HOUR_MAX: u32 = 10_000;

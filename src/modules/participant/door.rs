@@ -2,19 +2,17 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 
 use super::super::limits::sliding::{Log, Standing, Window};
-use crate::clock::Timestamp;
+use crate::clock::{MINUTE, Timestamp};
 use crate::gate::{ApiError, Code, HashedSecret};
 use crate::settings;
 
 /// Calls in any minute (contract 04 §1.3).
 pub const PARTICIPANT_CALLS_MAX: u32 = 30;
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// The key, and the calls that came with it. One of all shards.
 pub struct KeyDoor {
