@@ -313,7 +313,7 @@ fn product_words(text: &str) -> Vec<(usize, String)> {
         // `RingHolder` and `ring_holder` are two words; `String` and `during` hold none.
         let mut apart = String::new();
         // The name of a document of the IETF is none.
-        for letter in line.replace("draft-ietf", "").chars() {
+        for letter in line.replace("draft-ietf", "").replace("IETF draft", "").chars() {
             if letter.is_uppercase() && apart.ends_with(char::is_lowercase) {
                 apart.push('_');
             }
