@@ -1,4 +1,4 @@
-//! Readers who are none (case 22): programs that say so in their `User-Agent`. A plain rule, which misses whoever hides; it is
+//! Readers who are none: programs that say so in their `User-Agent`. A plain rule, which misses whoever hides; it is
 //! about figures and not about defence.
 
 use memchr::memmem;

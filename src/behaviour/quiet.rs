@@ -1,4 +1,4 @@
-//! Requests that nobody is to be counted by (case 22): of people who do not want it, and of pages that nobody looks at yet.
+//! Requests that nobody is to be counted by: of people who do not want it, and of pages that nobody looks at yet.
 
 /// Why an event is neither kept nor counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What rooms are called (contract 03 §1.1, §4.6; case 33): one name, whichever way a URL spells it. Pure.
+//! What rooms are called (contract 03 §1.1, §4.6): one name, whichever way a URL spells it. Pure.
 //!
 //! Two names are one room when their bytes are equal after decoding. Nothing else is folded: an `é` of one code point and one of
 //! two are two rooms, as they are to every client.

@@ -50,7 +50,7 @@ pub(super) struct Signalling {
 struct SignalOptions {
     /// Which pages may open sockets; `None`: any, and clients that are not pages.
     origins: Option<Vec<String>>,
-    /// Whether only known users may (ruling R-b of the issue).
+    /// Whether only known users may.
     known_only: bool,
     /// How many sockets there may be, for a known user and for nobody.
     seats: [SeatLimits; 2],

@@ -1,8 +1,7 @@
 //! One socket in a room: what it says in either dialect, and what it is told.
 //!
-//! A socket that comes before its room is loaded waits for it, with what it has said: an empty document is never shown before
-//! (case 23). The rules it follows are elsewhere: [`message`] reads frames, [`Update`] checks them, [`Room`] orders and keeps
-//! them, [`Dialect`] says which language it speaks, [`json`] has the words of the second one.
+//! A socket that comes before its room is loaded waits for it, with what it has said: an empty document is never shown before.
+//! The rules it follows are elsewhere: [`message`] reads frames, [`Update`] checks them, [`Room`] orders and keeps them, [`Dialect`] says which language it speaks, [`json`] has the words of the second one.
 
 use std::collections::VecDeque;
 use std::rc::Rc;

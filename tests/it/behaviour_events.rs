@@ -1,4 +1,5 @@
-//! Behaviour metrics at the wire: events in, the snapshot and health out (contract 02 §1, §6, cases 20 and 22).
+//! Behaviour metrics at the wire: events in, the snapshot and health out (contract 02 §1, §6), from pages of
+//! other origins and from people who do not want to be counted.
 
 use std::time::Duration;
 

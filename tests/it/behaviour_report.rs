@@ -1,4 +1,4 @@
-//! What is made of the files of events: reports, erasing a visitor, importing files of others (issue 11; case 22).
+//! What is made of the files of events: reports, erasing a visitor, importing files of others.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Nothing is for ever (issue 15): texts are taken out and drafts deleted, and no byte of them stays.
+//! Nothing is for ever: texts are taken out and drafts deleted, and no byte of them stays.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Members leave and are removed, drafts change hands, are locked, and rings taken back (issue 15): every status of every one of
+//! Members leave and are removed, drafts change hands, are locked, and rings taken back: every status of every one of
 //! these requests, what is told of it, and what is left.
 
 use serde_json::{Value, json};

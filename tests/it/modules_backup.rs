@@ -1,4 +1,4 @@
-//! Backups carry the files of the gallery, and a restore brings them back (issue 13, item 8).
+//! Backups carry the files of the gallery, and a restore brings them back.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

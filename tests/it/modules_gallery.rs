@@ -1,5 +1,5 @@
-//! Files of the household's gallery: uploads as curl and browsers send them, how they are served, and what becomes of them.
-//! Cases 30 and 32 of the field.
+//! Files of the household's gallery: uploads as curl and browsers send them, how they are served, and what becomes of them:
+//! photographs whose name lies, and files that a browser would run as a page.
 
 use std::fs::{self, File};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! `inkring modules import`: another household's records, read by its API (issue 13, item 12).
+//! `inkring modules import`: another household's records, read by its API.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener};

@@ -84,7 +84,7 @@ fn what_was_echoed_is_there_after_a_kill() {
     one.change(YO);
     server.kill();
     server.launch();
-    // As many as ask at once: nobody is shown an empty document (case 23).
+    // As many as ask at once: nobody is shown an empty document.
     let mut sockets: Vec<Peer> = (0..20).map(|_| Peer::open(&server, "/rooms/notes", &[]).1).collect();
     for peer in &mut sockets {
         peer.send(&[0, 0, 1, 0]);

@@ -72,6 +72,38 @@ fn no_file_is_huge_or_left_for_later_or_of_one_machine() {
     }
 }
 
+/// Whether a line cites a case or an issue by a number, for which nothing stands in the repository.
+fn cites_a_number(line: &str) -> bool {
+    let line = line.to_lowercase();
+    let words: Vec<&str> = line.split_whitespace().map(|word| word.trim_start_matches('(')).collect();
+    let cites = |pair: &[&str]| {
+        ["case", "cases", "issue", "issues"].contains(&pair[0])
+            && pair[1].starts_with(|first: char| first.is_ascii_digit())
+    };
+    words.windows(2).any(cites)
+}
+
+#[test]
+fn nothing_is_cited_that_a_reader_cannot_look_up() {
+    for (path, text) in texts().iter().filter(|(path, _)| [".rs", ".md", ".sql"].iter().any(|end| path.ends_with(end)))
+    {
+        for (number, line) in text.lines().enumerate() {
+            assert!(!cites_a_number(line), "{path}:{}: say what it was, not its number: {line}", number + 1);
+        }
+    }
+    let cited = concat!("as found (ca", "se 7), and");
+    assert!(cites_a_number(cited) && !cites_a_number("in that case seven of them, in case of 7"));
+    // What a number of a contract, of a ruling or of a mended bug is.
+    let page = read("docs/ARCHITECTURE.md");
+    let (_, said) = page.split_once("\n## What comments refer to\n").unwrap();
+    let (said, _) = said.split_once("\n## ").unwrap();
+    for word in
+        ["**contracts**", "01 drafts", "04 modules", "`§`", "`R` with", "`C` with", "**ruling**", "`G1` to `G10`"]
+    {
+        assert!(said.contains(word), "{word}");
+    }
+}
+
 #[test]
 fn the_server_only_builds_starts_and_stops() {
     let lines = read("src/server.rs").lines().count();

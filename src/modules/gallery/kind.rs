@@ -1,6 +1,6 @@
-//! What a file is, by its first bytes and never by its name (case 30): a name lies, and so does whoever sends it.
+//! What a file is, by its first bytes and never by its name: a name lies, and so does whoever sends it.
 //!
-//! What a browser could run as a page of ours (case 32) is known by what it begins with once blanks, comments and the ways of
+//! What a browser could run as a page of ours is known by what it begins with once blanks, comments and the ways of
 //! writing text are taken away. To take plain text for markup costs its reader a download; the other way round costs the
 //! household. So a file is shown in the browser only if it is of a kind that cannot run, and everything else is only given away.
 
@@ -392,7 +392,7 @@ mod tests {
 
     #[test]
     fn photographs_whose_name_lies() {
-        // Case 30, in its order; names and declared types are not even asked for.
+        // Photographs as telephones send them, each under another's name or type; neither is even asked for.
         let mut heic = b"\x00\x00\x00\x18ftypheic\0\0\0\0mif1heic".to_vec();
         heic.extend([b'x'; 100]);
         is(&heic, "image/heic");

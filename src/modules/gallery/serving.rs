@@ -158,7 +158,7 @@ mod tests {
     fn names_are_made_fit_to_show() {
         let long = "й".repeat(200);
         for (sent, shown) in [
-            // Case 30 (h): the same in both forms.
+            // A name that a Mac decomposed reads as one that was never decomposed.
             ("../../etc/Фото 1.jpg", "Фото 1.jpg"),
             ("../../etc/\u{418}\u{306}од.jpg", "Йод.jpg"),
             ("Йод.jpg", "Йод.jpg"),
