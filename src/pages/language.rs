@@ -16,13 +16,10 @@ pub(super) type Words = (&'static str, &'static str);
 pub(super) const COOKIE: &str = "inkring_language";
 
 impl Language {
-    /// The one that was chosen; else the one that a browser prefers; else the household's own, Ukrainian, to those who say
-    /// nothing, and English to those who speak neither.
+    /// The one that was chosen; else the one that a browser prefers; else English. Programs that name no language (curl, previews
+    /// of links) are not the household's browsers, which do.
     pub(super) fn of(cookie: Option<&[u8]>, accept: Option<&[u8]>) -> Self {
-        cookie.and_then(chosen).or_else(|| preferred(accept?)).unwrap_or(match accept {
-            Some(accept) if !accept.is_empty() => Self::English,
-            _ => Self::Ukrainian,
-        })
+        cookie.and_then(chosen).or_else(|| preferred(accept?)).unwrap_or(Self::English)
     }
 
     /// As `lang` has it.
@@ -88,7 +85,8 @@ mod tests {
             Language::of(some(cookie.to_owned().leak()), some(accept.to_owned().leak())).code()
         };
         for (cookie, accept, code) in [
-            ("", "", "uk"),
+            ("", "", "en"),
+            ("", "*", "en"),
             ("", "uk", "uk"),
             ("", "uk-UA,uk;q=0.9,en;q=0.8", "uk"),
             ("", "en-GB, uk;q=0.5", "en"),

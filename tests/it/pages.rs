@@ -78,6 +78,8 @@ fn every_page_is_served_with_its_theme_its_language_and_a_strict_policy() {
         assert_eq!(client.request("HEAD", path, &[], b"").status, 200, "{path}");
         assert_eq!(client.request("POST", path, &[], b"").status, 405, "{path}");
     }
+    // As curl and previews of links ask.
+    assert!(client.get("/ci", None).text().contains("<html lang=\"en\""));
     let chosen = [("Accept-Language", "uk"), ("Cookie", "a=b; inkring_language=en")];
     assert!(client.request("GET", "/ci", &chosen, b"").text().contains("<html lang=\"en\""));
 }
