@@ -151,8 +151,13 @@ fn pages_use_up_nothing_of_what_one_may_ask() {
 }
 
 #[test]
-fn a_demo_fills_an_empty_server_and_leaves_another_as_it_is() {
+fn a_demo_adds_a_household_where_there_is_none_and_leaves_another_as_it_is() {
     let server = Server::start();
+    // Drafts do not matter: whoever has followed README.md has one.
+    let title = "The lamp";
+    let own = serde_json::json!({ "title": title, "platform": "x" });
+    server.post_as("alice", "/v1/collab/drafts", &own).expect(200);
+    assert!(crate::repository::read("README.md").contains(&format!("\"title\":\"{title}\"")));
     let directory = tempfile::tempdir().unwrap();
     let url = format!("http://{}", server.address);
     let demo = || inkring(directory.path()).args(["demo", "--base-url", &url]).output().unwrap();
@@ -165,13 +170,16 @@ fn a_demo_fills_an_empty_server_and_leaves_another_as_it_is() {
     }
     let pictures = client.get("/api/v1/gallery/items", None).json();
     assert!(pictures.as_array().unwrap().iter().all(|item| item["thumbnail_url"].is_string()), "{pictures}");
-    for user in ["olena", "alice"] {
+    for (user, titles) in [("olena", &["Казка по колу"][..]), ("alice", &[title, "The lighthouse"])] {
         let drafts = client.get("/v1/collab/drafts", Some(user)).json();
-        assert_eq!(drafts["count"], 1, "{user}");
+        let mut found: Vec<&str> =
+            drafts["data"].as_array().unwrap().iter().map(|of| of["title"].as_str().unwrap()).collect();
+        found.sort_unstable();
+        assert_eq!(found, titles, "{user}");
     }
     let again = demo();
     assert_eq!(again.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&again.stderr).contains("records already"), "{again:?}");
+    assert!(String::from_utf8_lossy(&again.stderr).contains("household records already"), "{again:?}");
     let closed = Server::with(&[("HOUSEHOLD_PASSWORD", "a password of the tests")]);
     let url = format!("http://{}", closed.address);
     let refused = inkring(directory.path()).args(["demo", "--base-url", &url]).output().unwrap();

@@ -1,4 +1,4 @@
-//! `inkring demo`: a small believable household in an empty server, to look around in and to take pictures of.
+//! `inkring demo`: a small believable household in a server that keeps no records yet, to look around in and to take pictures of.
 //!
 //! It asks the API as anybody would, so it needs a server that lets everybody in: one for development.
 
@@ -31,10 +31,10 @@ const ANSWER_MAX_BYTES: u64 = 1024 * 1024;
 /// The verb.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Fill a running, empty server with a small household and drafts in two languages, to look around in
+    /// Add a small household and drafts in two languages to a running server that has no household records yet
     ///
-    /// The server has to be one for development, where nobody has to sign in and X-User-Id is believed. One that has records is left
-    /// as it is.
+    /// To look around in. The server has to be one for development, where nobody has to sign in and X-User-Id is believed. Drafts that
+    /// are there stay; a server that has household records is left as it is.
     #[command(after_help = "Exit codes: 0 it is there, 1 it is not, 2 usage, 3 the settings are wrong.")]
     Demo {
         /// Where the server is; that of LISTEN_ADDR if not given
@@ -75,7 +75,7 @@ enum Ended {
     Broken(String, io::Error),
     #[error("{what} was answered {status}: {text}")]
     Refused { what: String, status: u16, text: String },
-    #[error("there are {0} records already, and the demo is for a server without any")]
+    #[error("there are {0} household records already, and the demo is for a server without any; drafts do not matter")]
     NotEmpty(i64),
     #[error("a picture cannot be painted: {0}")]
     Painting(#[from] png::EncodingError),
