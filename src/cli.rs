@@ -62,7 +62,11 @@ enum Verb {
         strict: bool,
     },
     /// Print every setting with its value and where it came from, secrets masked
-    PrintConfig,
+    PrintConfig {
+        /// Only the settings that are set somewhere, without those that have their default
+        #[arg(long)]
+        changed: bool,
+    },
     /// Read the audit log: is it whole, what is in it
     #[command(subcommand)]
     Audit(audit::Verb),
@@ -220,8 +224,8 @@ impl Verb {
         match self {
             Self::Serve => serve::run(path),
             Self::CheckConfig { strict } => check_config(path, strict),
-            Self::PrintConfig => match load(path) {
-                Ok(loaded) => print(&config::docs::effective(&loaded.settings)),
+            Self::PrintConfig { changed } => match load(path) {
+                Ok(loaded) => print(&config::docs::effective(&loaded.settings, changed)),
                 Err(error) => misconfigured(&error),
             },
             Self::Audit(verb) => audit::run(verb, path),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use crate::gate::options::ORIGINS;
 use crate::hub::options::ORIGINS as SOCKET_ORIGINS;
-use crate::settings::{BoundRow, Kind, Knob, MASK, OnBad, Prominence, Settings};
+use crate::settings::{BoundRow, Kind, Knob, MASK, OnBad, Origin, Prominence, Settings};
 
 /// How wide comments in the `.env` example are, in characters.
 const COMMENT_WIDTH: usize = 78;
@@ -18,6 +18,13 @@ const INTRODUCTION: &str = include_str!("intro.md");
 
 /// Between its first table and the others: where values come from, and how they are written.
 const READING: &str = include_str!("reading.md");
+
+/// The lists that settings are shown in, and what stands above each.
+const HEADINGS: [(Prominence, &str); 3] = [
+    (Prominence::First, "What you need first"),
+    (Prominence::Production, "For production"),
+    (Prominence::Later, "You will not need these"),
+];
 
 /// What is said of those that come next.
 const PRODUCTION: &str = "Review these before other people use the server.";
@@ -36,8 +43,9 @@ fn sections<'k>(knobs: &'k [&'static Knob]) -> impl Iterator<Item = (&'static st
 
 /// The lists that these knobs are shown in, one after the other. What is another name of one is listed with that one.
 fn lists(knobs: &[&'static Knob]) -> [Vec<&'static Knob>; 3] {
-    [Prominence::First, Prominence::Production, Prominence::Later]
-        .map(|list| knobs.iter().copied().filter(|knob| knob.alias_of.is_none() && knob.prominence == list).collect())
+    HEADINGS.map(|(list, _)| {
+        knobs.iter().copied().filter(|knob| knob.alias_of.is_none() && knob.prominence == list).collect()
+    })
 }
 
 /// Every other name of this knob: its own, and those with rules of their own.
@@ -133,23 +141,29 @@ pub fn bounds(bounds: &[BoundRow]) -> String {
     text
 }
 
-/// The configuration in effect: `NAME=value  # origin`, one line per knob, in the order of the pages. Of those that are other
-/// names of one, only what was given.
-pub fn effective(settings: &Settings) -> String {
-    let mut shown: Vec<_> = settings.iter().collect();
-    shown.sort_by_key(|setting| setting.knob.prominence);
-    let lines: Vec<(String, String)> = shown
-        .into_iter()
-        .filter(|setting| setting.knob.alias_of.is_none() || setting.origin.is_given())
-        .map(|setting| (format!("{}={}", setting.knob.name, setting.shown()), setting.origin.to_string()))
+/// The configuration in effect: `NAME=value  # origin`, one line per knob, under the headings of the pages. Of those that are other
+/// names of one, only what was given; with `only_given` the same holds for all.
+pub fn effective(settings: &Settings, only_given: bool) -> String {
+    let is_shown = |origin: Origin, knob: &Knob| origin.is_given() || !only_given && knob.alias_of.is_none();
+    let lines: Vec<(Prominence, String, Origin)> = settings
+        .iter()
+        .filter(|setting| is_shown(setting.origin, setting.knob))
+        .map(|setting| (setting.knob.prominence, format!("{}={}", setting.knob.name, setting.shown()), setting.origin))
         .collect();
-    let widths = lines.iter().map(|(left, _)| left.chars().count());
-    let width = widths.filter(|width| *width <= VALUE_WIDTH).max().unwrap_or_default();
-    let mut text = String::new();
-    for (left, origin) in lines {
-        let _ = writeln!(text, "{left:width$}  # {origin}");
+    if lines.is_empty() {
+        return "# Nothing is set: every setting has its default.\n".to_owned();
     }
-    text
+    let widths = lines.iter().map(|(_, left, _)| left.chars().count());
+    let width = widths.filter(|width| *width <= VALUE_WIDTH).max().unwrap_or_default();
+    let mut lists = Vec::new();
+    for (list, heading) in HEADINGS {
+        let of_list = lines.iter().filter(|(prominence, ..)| *prominence == list);
+        let rows: String = of_list.map(|(_, left, origin)| format!("{left:width$}  # {origin}\n")).collect();
+        if !rows.is_empty() {
+            lists.push(format!("# {heading}\n{rows}"));
+        }
+    }
+    lists.join("\n")
 }
 
 /// The meaning and what else there is to know, as running text.

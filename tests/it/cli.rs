@@ -335,6 +335,25 @@ fn print_config_shows_every_value_and_where_it_came_from() {
     ] {
         assert_eq!(shown(line.split_once('=').unwrap().0), line);
     }
+    let changed = run(directory.path(), &["print-config", "--changed"], &settings);
+    let lines: Vec<String> =
+        changed.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let wanted = [
+        "# What you need first",
+        "ENV=production # environment",
+        "ALLOWED_ORIGINS=https://a.example # settings file",
+        // By which tests keep the port of the private plane free.
+        "OPS_ADDR=off # environment",
+        "",
+        "# You will not need these",
+        "SHARDS=3 # settings file",
+        "DRAIN_SECONDS=8 # environment",
+    ];
+    assert_eq!((changed.code, lines), (0, wanted.map(str::to_owned).into()), "only what somebody has set");
+    let nothing = tempfile::tempdir().unwrap();
+    let nothing = run(nothing.path(), &["print-config", "--changed"], &[("OPS_ADDR", "")]);
+    assert_eq!((nothing.code, nothing.stdout.as_str()), (0, "# Nothing is set: every setting has its default.\n"));
+
     let documented = run(directory.path(), &["config-docs", "env"], &[]).stdout;
     let names = |text: &str, lead: &str| -> Vec<String> {
         let lines = text.lines().filter_map(|line| line.strip_prefix(lead)?.split_once('='));

@@ -71,7 +71,7 @@ fn in_force(ran: &Ran) -> BTreeMap<String, (String, String)> {
         let (name, value) = setting.split_once('=').unwrap();
         (name.to_owned(), (value.trim_end().to_owned(), origin.to_owned()))
     };
-    ran.stdout.lines().map(line).collect()
+    ran.stdout.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(line).collect()
 }
 
 #[test]

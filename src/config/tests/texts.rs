@@ -22,7 +22,10 @@ fn secrets_are_masked_everywhere() {
     assert_eq!(format!("{setting:?}"), "TOKEN_NUMBER=******** (environment)");
     let mut loaded = from_env(&[]).unwrap();
     loaded.settings = Settings::new(vec![setting], false);
-    assert_eq!(docs::effective(&loaded.settings), "TOKEN_NUMBER=********  # environment\n");
+    assert_eq!(
+        docs::effective(&loaded.settings, false),
+        "# You will not need these\nTOKEN_NUMBER=********  # environment\n"
+    );
 }
 
 #[test]
@@ -40,14 +43,14 @@ fn no_setting_that_is_secret_is_ever_shown() {
                         continue;
                     }
                 };
-                let shown = format!("{loaded:?}") + &docs::effective(&loaded.settings);
+                let shown = format!("{loaded:?}") + &docs::effective(&loaded.settings, false);
                 assert!(shown.contains(&format!("{}=********", knob.name)));
                 assert!(!shown.contains("hunter2"), "{shown}");
             }
             let bad = from_env(&[(name, "hunter2\u{1}")]).unwrap_err();
             assert_eq!(bad.to_string(), format!("{name}=******** holds control characters: use text on one line"));
         }
-        let unset = docs::effective(&from_env(&[]).unwrap().settings);
+        let unset = docs::effective(&from_env(&[]).unwrap().settings, false);
         assert!(unset.lines().any(|line| line.trim_end().starts_with(&format!("{}= ", knob.name))), "{unset}");
     }
 }
@@ -60,9 +63,9 @@ fn listed() -> impl Iterator<Item = &'static Knob> {
 #[test]
 fn another_name_is_shown_where_it_was_given_and_told_with_its_setting() {
     const OTHER: &str = "MAX_WS_CONNECTIONS_PER_DRAFT";
-    let given = docs::effective(&from_env(&[(OTHER, "7")]).unwrap().settings);
+    let given = docs::effective(&from_env(&[(OTHER, "7")]).unwrap().settings, false);
     assert!(given.contains("MAX_WS_CONNECTIONS_PER_DRAFT=7 "), "{given}");
-    assert!(!docs::effective(&from_env(&[]).unwrap().settings).contains(OTHER));
+    assert!(!docs::effective(&from_env(&[]).unwrap().settings, false).contains(OTHER));
     assert!(docs::markdown(&KNOBS).contains("| `WS_MAX_SOCKETS_PER_DRAFT`<br>also `MAX_WS_CONNECTIONS_PER_DRAFT` |"));
     assert!(docs::env_example(&KNOBS).contains("# Also read as MAX_WS_CONNECTIONS_PER_DRAFT."));
 }
@@ -114,15 +117,23 @@ fn ten_settings_come_first_and_then_those_for_production() {
 #[test]
 fn effective_has_one_aligned_line_per_knob() {
     let sources = Sources::from_pairs(&[("ENV", "production")], &[("SHARDS", "3")]);
-    let text = docs::effective(&load(&sources, false).unwrap().settings);
-    assert_eq!(text.lines().count(), listed().count());
-    let columns: BTreeSet<_> = text.lines().map(|line| line.find("  # ").unwrap()).collect();
+    let text = docs::effective(&load(&sources, false).unwrap().settings, false);
+    let rows: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    assert_eq!(rows.len(), listed().count());
+    let columns: BTreeSet<_> = rows.iter().map(|line| line.find("  # ").unwrap()).collect();
     let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap();
     assert!(line("ENV=production ").ends_with("  # environment"));
     assert!(line("SHARDS=3 ").ends_with("  # settings file"));
     assert!(line("AUTH_TRUST_USER_HEADER=false ").ends_with("  # default in production"));
     assert!(line("DRAIN_SECONDS=10 ").ends_with("  # default"));
     assert!(columns.len() > 1, "values keep at least two blanks before the origin");
+
+    let headings = text.lines().filter_map(|line| line.strip_prefix("# "));
+    let page = docs::markdown(&KNOBS);
+    let of_page = page.lines().filter_map(|line| line.strip_prefix("## "));
+    let headings: Vec<&str> = headings.collect();
+    assert_eq!(headings, ["What you need first", "For production", "You will not need these"]);
+    assert_eq!(headings, of_page.filter(|heading| headings.contains(heading)).collect::<Vec<_>>());
 }
 
 #[test]
