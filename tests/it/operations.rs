@@ -205,10 +205,18 @@ fn the_composed_containers_are_set_up_with_settings_that_a_start_in_production_t
                     assert!(file.contains(&format!("\n  {name_of_secret}:\n    file: ./secrets/{name_of_secret}\n")));
                     (name.to_owned(), secret(name_of_secret))
                 }
+                // What the commands in its first lines have written.
+                None if value.starts_with(&format!("${{{name}:?")) => {
+                    assert!(file.contains(&format!(
+                        "\n#   echo \"{name}=$(timedatectl show --property=Timezone --value)\" > .env "
+                    )));
+                    (name.to_owned(), "Europe/Warsaw".to_owned())
+                }
                 None => (name.to_owned(), value.to_owned()),
             }
         })
         .collect();
+    assert!(settings.iter().any(|(name, _)| name == "HOUSEHOLD_TIMEZONE"), "or a household has the default's clocks");
     let output = inkring(directory.path())
         .args(["check-config", "--strict"])
         .env("ENV", "production")

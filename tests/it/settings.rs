@@ -366,7 +366,7 @@ fn after_setup_the_verbs_find_the_installation_by_themselves() {
     {
         return skip("a file system of its own (unshare --user --mount)");
     }
-    let first = "inkring: settings from /etc/inkring/inkring.env (15) and the environment (0)\n";
+    let first = "inkring: settings from /etc/inkring/inkring.env (16) and the environment (0)\n";
     let checked = bare(&["check-config"], &[]);
     assert_eq!(
         (checked.code, checked.stdout.as_str(), checked.stderr.as_str()),
@@ -391,7 +391,7 @@ fn after_setup_the_verbs_find_the_installation_by_themselves() {
     let Value::Array(findings) = serde_json::from_str(&doctor.stdout).unwrap() else { panic!() };
     let found = findings.iter().find(|finding| finding["check"] == "configuration").unwrap();
     assert_eq!(found["state"], "green", "{found}");
-    assert!(found["found"].as_str().unwrap().contains("/etc/inkring/inkring.env (15)"), "{found}");
+    assert!(found["found"].as_str().unwrap().contains("/etc/inkring/inkring.env (16)"), "{found}");
 
     // A file here comes first, and what is misspelt in the installation's is found.
     write(path, "elsewhere/.env", "SHARDS=2\n");

@@ -24,6 +24,11 @@ curl -sf http://127.0.0.1:8000/v1/collab/drafts -H "Authorization: Bearer $(cat 
   -H 'Content-Type: application/json' -d '{"title":"The lighthouse","platform":"x"}'
 "#;
 
+/// Also done then: the package has found the zone of the machine, and the doctor has nothing to remark on it.
+const ZONE: &str = "Europe/Warsaw";
+const DOCTOR: &str = "inkring doctor || true";
+const DOCTOR_SHOWN: &str = "green   timezone … Europe/Warsaw";
+
 /// Done after the page that moves: what holds secrets is for its owner alone, however open other new files are.
 const MODES: &str = "stat -c '%a %n' move new-token.txt token.txt";
 const MODES_SHOWN: &str = "700 move\n600 new-token.txt\n600 token.txt";
@@ -103,6 +108,8 @@ fn every_task_can_be_carried_out_where_the_package_is_installed() {
     let machine = tempfile::tempdir().unwrap();
     let home = machine.path().join("root");
     fs::create_dir(&home).unwrap();
+    fs::create_dir(machine.path().join("etc")).unwrap();
+    fs::write(machine.path().join("etc/timezone"), format!("{ZONE}\n")).unwrap();
     for path in [package.to_owned(), format!("{}.sha256", package.display()).into()] {
         fs::copy(&path, home.join(path.file_name().unwrap())).unwrap();
     }
@@ -114,6 +121,7 @@ fn every_task_can_be_carried_out_where_the_package_is_installed() {
         last.extend(end);
         if page == "install" {
             first.push(Step { name: "filling".to_owned(), script: FILLING.to_owned(), shown: String::new() });
+            first.push(Step { name: "doctor".to_owned(), script: DOCTOR.to_owned(), shown: DOCTOR_SHOWN.to_owned() });
         }
         if page == "move" {
             first.push(Step { name: "modes".to_owned(), script: MODES.to_owned(), shown: MODES_SHOWN.to_owned() });
