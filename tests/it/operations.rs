@@ -112,20 +112,16 @@ fn the_proxies_let_through_what_the_server_takes_and_let_go_before_it_does() {
     assert!(number(&nginx, "keepalive_timeout ") < keep_alive);
     assert!(number(&nginx, "proxy_read_timeout ") > ping.max(commit));
     let caddy = read("docs/deploy/Caddyfile");
-    assert!(number(&caddy, "max_size ") > body as u64 / 1024);
+    assert!(!caddy.contains("max_size"), "Caddy answers 502 to much of what is over a bound of its own");
     // As much as routes of their own take, as the settings and the bounds are unless they are set.
     let gallery: u64 = default_of("GALLERY_MAX_BYTES").parse().unwrap();
     for (path, file_bytes) in
         [("gallery/upload", gallery), ("calendar/import", 16 << 20), ("import", 1 << 30), ("rooms", 16 << 20)]
     {
         let path = if path == "rooms" { "^/rooms/.+/update$".to_owned() } else { format!("^/api/v1/{path}/?$") };
-        let [of_nginx, of_caddy] = [&nginx, &caddy].map(|text| {
-            let places = text.split(&path).skip(1).filter(|rest| !rest.starts_with('|'));
-            places.last().unwrap_or_else(|| panic!("nothing for {path}"))
-        });
+        let (_, of_nginx) = nginx.split_once(&path).unwrap_or_else(|| panic!("nothing for {path}"));
         let mebibytes = file_bytes / 1_048_576 + 1;
         assert_eq!(number(of_nginx, "client_max_body_size "), mebibytes, "{path}");
-        assert_eq!(number(of_caddy, "max_size "), mebibytes, "{path}");
     }
     assert!(caddy.contains(&format!("reverse_proxy {address} {{")));
     assert!(number(&caddy, "keepalive ") < keep_alive);

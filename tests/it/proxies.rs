@@ -176,7 +176,8 @@ fn assert_served(proxied: &Proxied) {
 
     // Nobody brings a name from outside, and what is refused is refused in the server's own shape.
     client.request("GET", DRAFTS, &[("X-User-Id", "eve")], b"").expect_error(401);
-    client.request("POST", DRAFTS, &headers, &[b' '; 100_000]).expect_error(413);
+    let (code, message) = client.request("POST", DRAFTS, &headers, &[b' '; 100_000]).expect_error(413);
+    assert_eq!((code.as_str(), message.contains("65536")), ("payload_too_large", true), "{message}");
     // That answer may have ended the connection.
     let mut client = proxied.connect(CLIENTS[0]);
     assert_eq!(client.request("GET", "/metrics", &[], b"").status, 404);
@@ -227,10 +228,26 @@ fn assert_served(proxied: &Proxied) {
     assert!(!proxied.server.log().contains("smuggled"));
 }
 
+/// What is far too large is refused in the same shape, whichever way its length is told, by whoever says so.
+fn assert_refused(proxied: &Proxied, sizes: &[usize], says: &str) {
+    for &bytes in sizes {
+        let body = vec![b' '; bytes];
+        let chunks = [format!("{bytes:x}\r\n").as_bytes(), &body, b"\r\n0\r\n\r\n"].concat();
+        for answer in
+            [with_length(proxied, DRAFTS, &body), sent(proxied, DRAFTS, "Transfer-Encoding: chunked\r\n", &chunks)]
+        {
+            assert_eq!(answer.header("content-type"), Some("application/json"), "{answer:?}");
+            let (code, message) = answer.expect_error(413);
+            assert_eq!((code.as_str(), message.contains(says)), ("payload_too_large", true), "{message}");
+        }
+    }
+}
+
 #[test]
 fn nginx_as_it_is_shipped_serves_requests_and_sockets_and_lets_no_name_through() {
     if let Some(proxied) = Proxied::by("nginx", &[]) {
         assert_served(&proxied);
+        assert_refused(&proxied, &[200_000, 3_000_000], "than the proxy takes");
     }
 }
 
@@ -238,6 +255,8 @@ fn nginx_as_it_is_shipped_serves_requests_and_sockets_and_lets_no_name_through()
 fn caddy_as_it_is_shipped_serves_requests_and_sockets_and_lets_no_name_through() {
     if let Some(proxied) = Proxied::by("caddy", &[]) {
         assert_served(&proxied);
+        // As much as the server reads of what it has refused, so that its answer is never lost.
+        assert_refused(&proxied, &[200_000, 1_000_000], "65536 bytes");
     }
 }
 
@@ -326,7 +345,8 @@ fn assert_takes_uploads(name: &str) {
         let path = route.split_once(' ').unwrap().1.replace("{*room}", "r/update");
         // As a POST it is refused or taken by the server, and not by what is in front of it.
         let answer = with_length(&proxied, &path, &[b'\n'; 200_000]);
-        assert!(answer.header("x-request-id").is_some(), "{name} refuses {route}: {}", answer.text());
+        assert!(!answer.text().contains("the proxy"), "{name} refuses {route}: {}", answer.text());
+        assert!(answer.header("x-content-type-options").is_some(), "{name} refuses {route}: {}", answer.text());
     }
     assert!(taking_more >= 4, "{routes}");
 }
