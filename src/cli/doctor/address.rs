@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::clock::{DAY, Timestamp};
 use crate::feature::doctor::Diagnosis;
 use crate::net::base_url::BaseUrl;
-use crate::net::client::Ask;
+use crate::net::client::{Ask, AskError};
 use crate::net::tls::client::Trust;
 use crate::net::tls::{ENDS_SOON, good_until};
 use crate::text::span;
@@ -22,8 +22,36 @@ const ANSWER_MAX_BYTES: u64 = 65_536;
 pub(super) struct Seen {
     /// What was asked.
     url: String,
-    answered: Result<Answered, String>,
+    answered: Result<Answered, Failed>,
 }
+
+/// Why nothing was answered, and what to do about it.
+#[derive(Debug)]
+struct Failed {
+    why: String,
+    remedy: &'static str,
+}
+
+impl Failed {
+    fn asking(error: &AskError) -> Self {
+        let remedy = match error {
+            AskError::Connect(..) => UNREACHED,
+            AskError::Broken(..) => UNANSWERED,
+            AskError::NotHttp(_) => "see which program listens there: it should be the proxy, or inkring itself",
+            AskError::IsTls(_) => "give doctor the address with https://",
+            AskError::Tls(..) => {
+                "until that is put right (in the proxy, or at TLS_CERT_FILE), browsers refuse this address as well"
+            }
+        };
+        Self { why: error.to_string(), remedy }
+    }
+}
+
+/// Where nobody takes the call.
+const UNREACHED: &str =
+    "see that its name leads to this machine, that the proxy runs, and that a firewall lets its port through";
+/// Where somebody does and says nothing.
+const UNANSWERED: &str = "see why in the proxy's log (sudo journalctl -u caddy, or /var/log/nginx/error.log) and in sudo journalctl -u inkring";
 
 #[derive(Debug)]
 struct Answered {
@@ -39,12 +67,13 @@ struct Answered {
 /// Asks `/healthz` there.
 pub(super) fn look(base: &BaseUrl, trust: &Trust) -> Seen {
     let target = format!("{}/healthz", base.prefix());
-    let ask = || -> Result<Answered, String> {
-        let to = base.remote(trust, PATIENCE).map_err(|error| error.to_string())?;
-        let answer = Ask::get(&target).send(&to, PATIENCE).map_err(|error| error.to_string())?;
+    let ask = || -> Result<Answered, Failed> {
+        let to = base.remote(trust, PATIENCE).map_err(|error| Failed { why: error.to_string(), remedy: UNREACHED })?;
+        let answer = Ask::get(&target).send(&to, PATIENCE).map_err(|error| Failed::asking(&error))?;
         let (status, location) = (answer.status, answer.header("location").map(str::to_owned));
         let until = answer.certificate().and_then(good_until);
-        let text = answer.text(ANSWER_MAX_BYTES).map_err(|error| error.to_string())?;
+        let text =
+            answer.text(ANSWER_MAX_BYTES).map_err(|error| Failed { why: error.to_string(), remedy: UNANSWERED })?;
         let body: Value = serde_json::from_str(&text).unwrap_or_default();
         Ok(Answered { status, location, is_ours: body["status"].is_string(), until })
     };
@@ -57,10 +86,7 @@ pub(super) fn judge(seen: &Seen, now: Timestamp) -> Diagnosis {
     let url = &seen.url;
     let answered = match &seen.answered {
         Ok(answered) => answered,
-        Err(why) => {
-            let remedy = "the proxy and its certificate are what stands there; its own log says more";
-            return Diagnosis::red(CHECK, format!("{url}: {why}"), remedy);
-        }
+        Err(Failed { why, remedy }) => return Diagnosis::red(CHECK, format!("{url}: {why}"), *remedy),
     };
     if let Some(location) = &answered.location {
         return Diagnosis::red(
@@ -93,8 +119,9 @@ pub(super) fn judge(seen: &Seen, now: Timestamp) -> Diagnosis {
 mod tests {
     use super::*;
     use crate::feature::doctor::Colour;
+    use crate::settings::Endpoint;
 
-    fn seen(answered: Result<Answered, String>) -> Seen {
+    fn seen(answered: Result<Answered, Failed>) -> Seen {
         Seen { url: "https://box.example".to_owned(), answered }
     }
 
@@ -125,7 +152,25 @@ mod tests {
         assert!(of(200, None, false).found.contains("not as inkring does"));
         assert!(of(502, None, false).found.contains("answers 502"));
         assert!(of(301, Some("https://www.box.example/"), false).found.contains("leads to https://www.box.example/"));
-        let refused = judge(&seen(Err("no TLS with it".to_owned())), Timestamp(0));
-        assert_eq!((refused.colour, refused.found.as_str()), (Colour::Red, "https://box.example: no TLS with it"));
+        let at = || Endpoint::Tcp(([127, 0, 0, 1], 443).into());
+        let end = || std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        for (error, says, remedy) in [
+            (
+                AskError::Connect(at(), end()),
+                "https://box.example: cannot connect to ",
+                "its name leads to this machine",
+            ),
+            (AskError::Broken(at(), end()), "https://box.example: no answer from ", "the proxy's log"),
+            (AskError::NotHttp(at()), "https://box.example: what ", "which program listens there"),
+            (
+                AskError::Tls(at(), "its certificate ended".to_owned()),
+                "https://box.example: no TLS with ",
+                "TLS_CERT_FILE",
+            ),
+        ] {
+            let refused = judge(&seen(Err(Failed::asking(&error))), Timestamp(0));
+            assert_eq!(refused.colour, Colour::Red);
+            assert!(refused.found.starts_with(says) && refused.remedy.unwrap().contains(remedy), "{says}");
+        }
     }
 }
