@@ -222,7 +222,7 @@ fn a_file_of_keys_that_cannot_be_used_stops_the_start_and_the_check() {
         (vec![("JWT_JWKS_FILE", set), PRODUCTION[1], PRODUCTION[2]], "set.json holds a secret and has mode 0604"),
         (
             vec![("JWT_PUBLIC_KEY_FILE", open), PRODUCTION[1], PRODUCTION[2]],
-            "open.pem says whose tokens count and has mode 0646",
+            "open.pem decides whose tokens are accepted and has mode 0646",
         ),
         (vec![("JWT_JWKS_FILE", set), ("JWT_SECRET", SECRET)], "JWT_SECRET and JWT_JWKS_FILE are set together"),
     ] {

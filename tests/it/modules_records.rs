@@ -360,7 +360,7 @@ fn a_change_is_in_the_audit_log_and_the_modules_can_be_left_out() {
     let ended = wrong.command().output().unwrap();
     assert!(!ended.status.success());
     assert!(
-        wrong.log().contains("HOUSEHOLD_TIMEZONE=Europe/Atlantis is no zone of the tz database"),
+        wrong.log().contains("HOUSEHOLD_TIMEZONE=Europe/Atlantis is not a zone of the tz database"),
         "{}",
         wrong.log()
     );
