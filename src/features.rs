@@ -3,7 +3,7 @@
 use crate::feature::{self, Feature, schema_of};
 use crate::gate::{Code, CodeRow, Route};
 use crate::observe::metrics::{self, Row};
-use crate::settings::{self, BoundRow, Knob, Section, Settings};
+use crate::settings::{self, BoundRow, Endpoint, Knob, Section, Settings};
 use crate::store::Schema;
 use crate::{
     audit, backup, behaviour, drafts, gate, health, housekeeper, hub, modules, net, observe, ops, pages, people, plane,
@@ -37,6 +37,12 @@ fn owners() -> Vec<&'static [&'static Knob]> {
 #[must_use]
 pub fn schema() -> Schema {
     schema_of(FEATURES)
+}
+
+/// Every place where clients are served, as configured: the public ones, then the doors of features.
+pub(crate) fn places(settings: &Settings) -> Vec<Endpoint> {
+    let doors = FEATURES.iter().flat_map(|feature| feature.doors).flat_map(|door| (door.places)(settings));
+    settings.endpoints(&net::options::LISTEN).iter().cloned().chain(doors).collect()
 }
 
 /// Every setting, as they are shown.

@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::feature::{Feature, Serving};
-use crate::gate::{self, Policies};
+use crate::features;
+use crate::gate::{self, Addresses, Policies};
 use crate::hub::Batch;
 use crate::net::options::{BODY_BYTES, CONNECTIONS_MAX, DRAIN, PER_ADDRESS_MAX};
 use crate::net::tls::server::Tls;
@@ -76,7 +77,8 @@ impl Server {
         let listeners =
             Listeners::open(settings, inherited, features).map_err(|error| error.of(settings.database(&DATABASE)))?;
         let tls = Tls::of(settings).map_err(StartError::Tls)?;
-        let (policies, warnings) = Policies::new(settings, listeners.places(), clock.clone())?;
+        let addresses = Addresses { bound: listeners.places().into(), configured: features::places };
+        let (policies, warnings) = Policies::new(settings, addresses, clock.clone())?;
         let Listeners { public, redirect, own, files, private, left_out } = listeners;
         warnings.iter().chain(&left_out).for_each(|warning| log::warn!("{warning}"));
 

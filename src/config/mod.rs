@@ -125,9 +125,14 @@ fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Resu
         needs.sentences.into_iter().for_each(|sentence| findings.mistake(sentence));
     }
     weak_secrets(&settings, sources).into_iter().for_each(|sentence| findings.mistake(sentence));
-    match header_trust(&settings, settings.endpoints(&PUBLIC)) {
+    let places = features::places(&settings);
+    match header_trust(&settings, &places) {
         Ok(caution) => findings.warnings.extend(caution),
         Err(refusal) => findings.problems.push(refusal),
+    }
+    if let Some(address) = places.iter().find_map(Endpoint::reachable) {
+        let open = FEATURES.iter().filter_map(|feature| (feature.open)(&settings));
+        findings.warnings.extend(open.map(|what| format!("other machines can reach {address}, where {what}")));
     }
 
     let Findings { problems, warnings, .. } = findings;

@@ -80,6 +80,9 @@ pub struct Feature {
     pub knobs: &'static [&'static Knob],
     /// Why it would not start with these settings, on whatever machine: a sentence for each.
     pub mistakes: fn(&Settings) -> Vec<String>,
+    /// What anybody may do who reaches the server, with what ends it, where that is more than an operator may know. Warned of where other
+    /// machines can reach it.
+    pub open: fn(&Settings) -> Option<&'static str>,
     /// Where it writes, besides the database and beside it.
     pub writes: fn(&Settings) -> Vec<OutputDirectory>,
     /// What it counts.
@@ -130,6 +133,7 @@ impl Feature {
             name,
             knobs: &[],
             mistakes: |_| Vec::new(),
+            open: |_| None,
             writes: |_| Vec::new(),
             counters: &[],
             bounds: &[],

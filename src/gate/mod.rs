@@ -71,7 +71,7 @@ pub use identity::{
 pub use limit::{Limiter, RateLimits, RatePolicy, ReplayMeter};
 pub use live::{Following, Live};
 pub use places::Places;
-pub use policy::{NewPolicy, Policies, Policy, PolicyError};
+pub use policy::{Addresses, NewPolicy, Policies, Policy, PolicyError};
 #[cfg(test)]
 pub(crate) use reply::park;
 pub use reply::{Parked, Reply, Times, Waiting};

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use super::cors::Cors;
 use super::counters::LIMITED_KEYS;
 use super::host::Hosts;
-use super::identity::options::{KEYS_RELOAD, KeysError, OpenedKeys, TRUST_HEADER};
-use super::identity::{Demands, Identity, KeyFile, KeyWatch, Tickets, Verifier, header_trust};
+use super::identity::options::{KEYS_RELOAD, KeysError, OpenedKeys};
+use super::identity::{Demands, HeaderTrust, Identity, KeyFile, KeyWatch, Tickets, Verifier, header_trust};
 use super::limit::{Limiter, RateLimits};
 use super::live::Live;
 use super::options::{ORIGINS, PROXIES};
 use crate::clock::Clock;
 use crate::housekeeper::Task;
-use crate::net::options::LISTEN;
 use crate::net::{Endpoint, Peer};
 use crate::observe::metrics::{Metrics, set_usize};
 use crate::settings::{Network, Settings};
@@ -56,15 +55,15 @@ impl NewPolicy {
     /// As configured, of a server that listens in these places. What was `counted` so far goes on to count.
     fn of(
         settings: &Settings,
-        places: &[Endpoint],
+        addresses: &Addresses,
         counted: Option<&Limiter>,
         tickets: &Tickets,
         clock: &Clock,
     ) -> Result<Self, PolicyError> {
         let OpenedKeys { keys, file, warning } = OpenedKeys::of(settings)?;
         // Sockets may have been handed over, of which the configuration knows nothing.
-        let configured = header_trust(settings, settings.endpoints(&LISTEN)).ok().flatten();
-        let caution = header_trust(settings, places).map_err(PolicyError::Open)?;
+        let configured = header_trust(settings, &(addresses.configured)(settings)).ok().flatten();
+        let caution = header_trust(settings, &addresses.bound).map_err(PolicyError::Open)?;
         let unsaid = caution.iter().filter(|caution| configured.as_ref() != Some(caution)).cloned();
         let warnings = warning.into_iter().chain(unsaid).collect();
         let verifier = keys.map(|keys| Verifier::new(keys, Demands::of(settings)));
@@ -76,7 +75,7 @@ impl NewPolicy {
         let proxies = settings.networks(&PROXIES).to_vec();
         let policy = Policy {
             cors: Cors::new(settings.origins(&ORIGINS).to_vec()),
-            identity: Identity { trust_user_header: settings.flag(&TRUST_HEADER), verifier, tickets: tickets.clone() },
+            identity: Identity { header_trust: HeaderTrust::of(settings), verifier, tickets: tickets.clone() },
             limiter,
             hosts: Hosts::of(settings),
             trusted_proxy: Box::new(move |peer| match peer {
@@ -89,6 +88,15 @@ impl NewPolicy {
     }
 }
 
+/// Where clients are served.
+#[derive(Clone)]
+pub struct Addresses {
+    /// Where the server listens.
+    pub bound: Arc<[Endpoint]>,
+    /// Where it would by these settings: what is said of that, whoever reads them says.
+    pub configured: fn(&Settings) -> Vec<Endpoint>,
+}
+
 /// The policy in force, and the file that its keys follow. Clones share it.
 #[derive(Clone)]
 pub struct Policies {
@@ -96,22 +104,22 @@ pub struct Policies {
     pub policy: Live<Policy>,
     /// What makes tickets for sockets, whatever the policy.
     pub tickets: Tickets,
-    places: Arc<[Endpoint]>,
+    addresses: Addresses,
     keys: KeyWatch,
     clock: Clock,
 }
 
 impl Policies {
-    /// As configured, of a server that listens in these places, and what an operator should know.
+    /// As configured, of a server that serves clients in these places, and what an operator should know.
     ///
     /// # Errors
     /// When the keys cannot be used, or strangers could claim any name.
-    pub fn new(settings: &Settings, places: Vec<Endpoint>, clock: Clock) -> Result<(Self, Vec<String>), PolicyError> {
+    pub fn new(settings: &Settings, addresses: Addresses, clock: Clock) -> Result<(Self, Vec<String>), PolicyError> {
         let tickets = Tickets::default();
-        let NewPolicy { policy, file, warnings } = NewPolicy::of(settings, &places, None, &tickets, &clock)?;
+        let NewPolicy { policy, file, warnings } = NewPolicy::of(settings, &addresses, None, &tickets, &clock)?;
         let keys = KeyWatch::default();
         keys.replace(file);
-        Ok((Self { policy: Live::new(policy), tickets, places: places.into(), keys, clock }, warnings))
+        Ok((Self { policy: Live::new(policy), tickets, addresses, keys, clock }, warnings))
     }
 
     /// The policy of another configuration.
@@ -119,7 +127,7 @@ impl Policies {
     /// # Errors
     /// When the keys cannot be used, or strangers could claim any name.
     pub fn prepare(&self, settings: &Settings) -> Result<NewPolicy, PolicyError> {
-        NewPolicy::of(settings, &self.places, self.policy.now().limiter.as_ref(), &self.tickets, &self.clock)
+        NewPolicy::of(settings, &self.addresses, self.policy.now().limiter.as_ref(), &self.tickets, &self.clock)
     }
 
     /// Puts a policy in force.

@@ -231,7 +231,7 @@ impl Gate {
             subject.filter(|_| log::log_enabled!(log::Level::Warn)).map(|(name, id)| (name, id.to_owned()));
         // Where the route does not ask, only the limiter does.
         let asks = matches!(route.access, Access::User | Access::Either) || limiter.is_some();
-        let asker = asks.then(|| self.policy.identity.establish(request, &self.revoked, self.token_time()));
+        let asker = asks.then(|| self.policy.identity.establish(request, peer, &self.revoked, self.token_time()));
         if let Some(limiter) = limiter {
             // A client with a token that is not good is nobody but an address.
             let caller = asker.as_ref().and_then(|asker| asker.as_ref().ok()?.as_ref());
@@ -267,7 +267,8 @@ impl Gate {
             Access::Socket => {
                 handshake::check(request)?;
                 let now = Reading { wall: self.token_time(), ..self.clock.reading() };
-                let caller = self.policy.identity.establish_socket(request, route.query_token, &self.revoked, now);
+                let caller =
+                    self.policy.identity.establish_socket(request, peer, route.query_token, &self.revoked, now);
                 match &caller {
                     Ok(None) => self.count_auth_failure(&ApiError::unauthorized()),
                     Ok(Some(_)) => {}

@@ -37,6 +37,14 @@ pub static FEATURE: Feature = Feature {
         let directory = |path| OutputDirectory { knob: &options::GALLERY_DIR, path, is_needed: true };
         path.map(directory).into_iter().collect()
     },
+    open: |settings| {
+        let is_open =
+            settings.flag(&options::ENABLED) && !settings.production() && settings.text(&options::PASSWORD).is_none();
+        is_open.then_some(
+            "anybody may read and change the household's records: set HOUSEHOLD_PASSWORD, or MODULES_ENABLED=false, or listen \
+             on 127.0.0.1",
+        )
+    },
     counters: counters::ROWS,
     bounds: bounds::BOUNDS,
     codes: errors::CODES,

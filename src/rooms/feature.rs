@@ -29,7 +29,15 @@ use crate::store::Reader;
 /// Documents that people edit together, live.
 pub static FEATURE: Feature = Feature {
     knobs: options::KNOBS,
-    mistakes: |settings| options::no_host(settings).into_iter().collect(),
+    mistakes: |settings| options::original(settings).err().into_iter().collect(),
+    open: |settings| {
+        let is_open = settings.flag(&options::ENABLED) && !options::requires_token(settings);
+        // Who has said so knows.
+        (is_open && !settings.of(&options::REQUIRE_TOKEN).origin.is_given()).then_some(
+            "anybody may read and write every room: set JWT_SECRET, or ROOMS_ENABLED=false, or ROOMS_REQUIRE_TOKEN=false if that \
+             is meant, or listen on 127.0.0.1",
+        )
+    },
     counters: counters::ROWS,
     bounds: bounds::BOUNDS,
     routes: &[&routes::SOCKETS, &owners::ROUTES, &[signal_socket::ROUTE]],

@@ -8,7 +8,7 @@ use crate::gate::verifies_tokens;
 use crate::hub::SeatLimits;
 use crate::hub::options::{socket_limits, socket_origins};
 use crate::net::{Endpoint, SocketLimits};
-use crate::settings::{Kind, Knob, Section, Settings, flag, int};
+use crate::settings::{Kind, Knob, Section, Settings, flag, int, text};
 
 /// The heading of all that belongs to them.
 pub(super) static ROOMS: Section = Section { title: "Rooms", after: None };
@@ -24,14 +24,14 @@ pub(crate) static ADDR: Knob = Knob::new(&ROOMS, "ROOMS_ADDR", Kind::Endpoint, "
      addresses.",
 );
 
-pub(crate) static WS_PORT: Knob = Knob::new(&ROOMS, "WS_PORT", int(0, 65_535, "ports"), "1234").refusing().meaning(
+pub(crate) static WS_PORT: Knob = text(&ROOMS, "WS_PORT").refusing().meaning(
     "The port setting of the original y-websocket server, for migrating from it: if this or WS_HOST is set and \
-     ROOMS_ADDR is not, rooms are served there.",
+     ROOMS_ADDR is not, rooms are served there. 1234 if only WS_HOST is set.",
 );
 
-pub(crate) static WS_HOST: Knob = Knob::new(&ROOMS, "WS_HOST", Kind::Text, "0.0.0.0")
+pub(crate) static WS_HOST: Knob = text(&ROOMS, "WS_HOST")
     .refusing()
-    .meaning("The address for WS_PORT: an IP address or localhost.");
+    .meaning("The address for WS_PORT: an IP address or localhost. 0.0.0.0 if only WS_PORT is set.");
 
 pub(crate) static REQUIRE_TOKEN: Knob = Knob::new(
     &ROOMS,
@@ -142,17 +142,38 @@ pub(super) const SOCKETS_PER_ADDRESS_MAX: usize = 100;
 /// Rooms in memory.
 pub(super) const LOADED_MAX_ROOMS: usize = 5000;
 
+/// The port of stock y-websocket servers.
+const ORIGINAL_PORT: u16 = 1234;
+
 /// Where rooms have a door of their own, if they have one.
 pub(super) fn places(settings: &Settings) -> Vec<Endpoint> {
     if !settings.flag(&ENABLED) {
         return Vec::new();
     }
-    let original = || {
-        let is_meant = [&WS_PORT, &WS_HOST].iter().any(|knob| settings.of(knob).origin.is_given());
-        let port = u16::try_from(settings.count(&WS_PORT)).ok()?;
-        Some(Endpoint::Tcp(SocketAddr::new(host(settings)?, port))).filter(|_| is_meant)
-    };
+    // What is none was refused where the configuration was read.
+    let original = || original(settings).ok().flatten().map(Endpoint::Tcp);
     settings.endpoint(&ADDR).cloned().or_else(original).into_iter().collect()
+}
+
+/// Where the server listened that this one replaces, if its settings are given.
+///
+/// # Errors
+/// Why one of them is no address or no port.
+pub(super) fn original(settings: &Settings) -> Result<Option<SocketAddr>, String> {
+    let (host, port) = (settings.text(&WS_HOST), settings.text(&WS_PORT));
+    if host.is_none() && port.is_none() {
+        return Ok(None);
+    }
+    let address = match host {
+        None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        Some("localhost") => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        Some(text) => text.parse().map_err(|_| format!("WS_HOST={text} is neither an IP address nor localhost"))?,
+    };
+    let port = port.map_or(Ok(ORIGINAL_PORT), str::parse);
+    let port = port.map_err(|_| {
+        format!("WS_PORT={} is not a port: use a number from 0 to 65535", settings.text(&WS_PORT).unwrap_or_default())
+    })?;
+    Ok(Some(SocketAddr::new(address, port)))
 }
 
 /// Whether only users who are known get in.
@@ -161,20 +182,6 @@ pub(super) fn requires_token(settings: &Settings) -> bool {
         "auto" => settings.production() || verifies_tokens(settings),
         word => word == "true",
     }
-}
-
-/// The address of the original; none if it is none.
-pub(super) fn host(settings: &Settings) -> Option<IpAddr> {
-    match settings.text(&WS_HOST).unwrap_or_default() {
-        "localhost" => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-        text => text.parse().ok(),
-    }
-}
-
-/// Why the address of the original is none.
-pub(super) fn no_host(settings: &Settings) -> Option<String> {
-    let given = settings.text(&WS_HOST).unwrap_or_default();
-    host(settings).is_none().then(|| format!("WS_HOST={given} is neither an IP address nor localhost"))
 }
 
 /// How rooms are served; taken anew by a reload.

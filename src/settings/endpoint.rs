@@ -25,6 +25,14 @@ impl Endpoint {
         Self::Tcp(SocketAddr::new(ip, address.port()))
     }
 
+    /// The address that other machines can connect to, of who listens here. A Unix socket has none.
+    pub fn reachable(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(address) => Some(address.ip()).filter(|ip| !ip.to_canonical().is_loopback()),
+            Self::Unix(_) => None,
+        }
+    }
+
     /// Whether nobody else can listen there while somebody listens here. On port 0 everyone finds room.
     pub fn excludes(&self, other: &Self) -> bool {
         match (self, other) {
@@ -68,6 +76,18 @@ impl fmt::Display for Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn loopback_and_unix_sockets_are_of_this_machine() {
+        let reachable = |place: &str| Endpoint::Tcp(place.parse().unwrap()).reachable().is_some();
+        for place in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            assert!(!reachable(place), "{place}");
+        }
+        for place in ["0.0.0.0:1", "[::]:1", "192.168.1.7:1", "[::ffff:10.0.0.1]:1", "[2001:db8::1]:1"] {
+            assert!(reachable(place), "{place}");
+        }
+        assert_eq!(Endpoint::Unix("s".into()).reachable(), None);
+    }
 
     #[test]
     fn who_listens_everywhere_is_reached_here() {

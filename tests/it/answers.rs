@@ -12,6 +12,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use inkring::clock::Clock;
 use inkring::feature::ShardParts;
+use inkring::gate::identity::HeaderTrust;
 use inkring::gate::{ApiError, Call, Code, Cors, Gate, Identity, Live, Outcome, Policy, Route, Routes, Tickets, Times};
 use inkring::hub::counters::Deliveries;
 use inkring::hub::{Batch, Hub, Topics};
@@ -126,7 +127,7 @@ impl Toys {
         let door = Door { listeners: vec![Listener::Tcp(listener)], caps: Some(caps), tls: None };
         let policy = Live::new(Policy {
             cors: Cors::new(vec![LOCAL.to_owned()]),
-            identity: Identity { trust_user_header: true, verifier: None, tickets: Tickets::default() },
+            identity: Identity { header_trust: HeaderTrust::Everybody, verifier: None, tickets: Tickets::default() },
             limiter: None,
             hosts: None,
             trusted_proxy: Box::new(|_| false),

@@ -392,6 +392,15 @@ fn readiness(server: &Server) -> Option<String> {
     Some(row["warning"].as_str().unwrap().to_owned())
 }
 
+/// Nothing but drafts, so that nothing else is open to anybody.
+const CLOSED: [(&str, &str); 2] = [("ROOMS_ENABLED", "false"), ("MODULES_ENABLED", "false")];
+
+#[test]
+fn once_a_proxy_is_named_this_machine_is_still_believed() {
+    let server = Server::with(&[("TRUSTED_PROXIES", "10.99.99.99")]);
+    server.get_as("anybody", DRAFTS).expect(200);
+}
+
 #[test]
 fn where_other_machines_reach_it_a_name_is_not_simply_believed() {
     let directory = tempfile::tempdir().unwrap();
@@ -401,13 +410,19 @@ fn where_other_machines_reach_it_a_name_is_not_simply_believed() {
         let sentence = format!(
             "the X-User-Id header is believed on the address {address}, which other machines can reach, so anyone there may \
              claim any name: set ENV=production and a key for signed tokens (JWT_SECRET), or name the proxy that sets the \
-             header in TRUSTED_PROXIES, or listen on 127.0.0.1; if it is meant so, say AUTH_TRUST_USER_HEADER=true"
+             header in TRUSTED_PROXIES, or listen on 127.0.0.1; to allow it, set AUTH_TRUST_USER_HEADER=true"
         );
         let served = inkring(directory.path()).envs(open).output().unwrap();
         let stderr = String::from_utf8(served.stderr).unwrap();
         assert!(served.status.code() == Some(3) && served.stdout.is_empty() && stderr.contains(&sentence), "{stderr}");
         for (code, text) in told(directory.path(), &open) {
             assert!(code == 3 && text.contains(&sentence), "{text}");
+        }
+    }
+    // A door of its own is one as well.
+    for door in [("ROOMS_ADDR", "0.0.0.0:0"), ("WS_PORT", "0")] {
+        for (code, text) in told(directory.path(), &[("LISTEN_ADDR", "127.0.0.1:0"), door]) {
+            assert!(code == 3 && text.contains("the X-User-Id header is believed on the address 0.0.0.0"), "{text}");
         }
     }
     assert!(std::fs::read_dir(directory.path()).unwrap().next().is_none(), "nothing was made");
@@ -427,13 +442,13 @@ fn where_other_machines_reach_it_a_name_is_not_simply_believed() {
     let meant = [("LISTEN_ADDR", "0.0.0.0:0"), ("AUTH_TRUST_USER_HEADER", "true")];
     let sentence = "AUTH_TRUST_USER_HEADER=true on the address 0.0.0.0 without TRUSTED_PROXIES: anyone who reaches it may \
                     claim any name";
-    let server = Server::with(&meant);
+    let server = Server::with(&[&meant[..], &CLOSED].concat());
     server.get_as("anybody", DRAFTS).expect(200);
     assert_eq!(readiness(&server).as_deref(), Some(sentence));
     assert_eq!(server.wait_for_log(|line| line["message"] == sentence)["level"], "WARN");
     assert_eq!(server.log().matches(sentence).count(), 1, "once");
     wait_for(|| server.banner().contains(&format!("\n  warning       {sentence}\n")).then_some(()));
-    let [(code, checked), (_, examined)] = told(directory.path(), &meant);
+    let [(code, checked), (_, examined)] = told(directory.path(), &[&meant[..], &CLOSED].concat());
     assert!(code == 0 && checked.contains(&format!("warning: {sentence}\n")), "{checked}");
     assert!(examined.contains(&format!("yellow  configuration  {sentence}\n")), "{examined}");
 }

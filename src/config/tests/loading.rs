@@ -29,6 +29,47 @@ fn nothing_set_gives_every_default() {
 }
 
 #[test]
+fn a_default_that_is_set_changes_nothing() {
+    let defaults: Vec<_> = KNOBS.iter().map(|knob| (knob.name, knob.default)).collect();
+    let (set, unset) = (from_env(&defaults).unwrap(), from_env(&[]).unwrap());
+    for (set, unset) in set.settings.iter().zip(unset.settings.iter()) {
+        assert_eq!(set.value, unset.value, "{}", set.knob.name);
+    }
+    assert_eq!(features::places(&set.settings), features::places(&unset.settings));
+    assert!(set.warnings.is_empty(), "{:?}", set.warnings);
+}
+
+#[test]
+fn where_other_machines_reach_it_what_is_open_to_anybody_is_warned_of() {
+    let warnings = |more: &[(&str, &str)]| {
+        let env = [&[("AUTH_TRUST_USER_HEADER", "false")], more].concat();
+        from_env(&env).unwrap().warnings
+    };
+    let household = "other machines can reach 0.0.0.0, where anybody may read and change the household's records: set \
+                     HOUSEHOLD_PASSWORD, or MODULES_ENABLED=false, or listen on 127.0.0.1";
+    let rooms = "other machines can reach 0.0.0.0, where anybody may read and write every room: set JWT_SECRET, or \
+                 ROOMS_ENABLED=false, or ROOMS_REQUIRE_TOKEN=false if that is meant, or listen on 127.0.0.1";
+    let (open, password) = (("LISTEN_ADDR", "0.0.0.0:8000"), ("HOUSEHOLD_PASSWORD", "long enough for anybody"));
+    assert_eq!(warnings(&[]), [""; 0]);
+    assert_eq!(warnings(&[open]), [rooms, household]);
+    assert_eq!(warnings(&[open, password]), [rooms]);
+    assert_eq!(warnings(&[open, password, ("ROOMS_REQUIRE_TOKEN", "false")]), [""; 0], "who has said so knows");
+    assert_eq!(warnings(&[open, ("MODULES_ENABLED", "false"), KEY]), [""; 0]);
+    assert_eq!(warnings(&[("ROOMS_ADDR", "0.0.0.0:1234"), password]), [rooms], "by whatever door");
+}
+
+#[test]
+fn a_door_for_others_is_refused_as_the_public_one_is() {
+    for door in [("ROOMS_ADDR", "0.0.0.0:1234"), ("WS_PORT", "1234"), ("WS_HOST", "0.0.0.0")] {
+        let problems = from_env(&[door]).unwrap_err().problems;
+        assert!(
+            problems.len() == 1 && problems[0].contains("X-User-Id header is believed on the address 0.0.0.0"),
+            "{problems:?}"
+        );
+    }
+}
+
+#[test]
 fn every_choice_is_taken_in_any_case() {
     for knob in KNOBS.iter().copied() {
         let Kind::Choice(words) = knob.kind else {
@@ -384,6 +425,7 @@ fn what_a_start_refuses_by_the_settings_alone_is_refused_here() {
         ("HOUSEHOLD_PASSWORD", "short", "HOUSEHOLD_PASSWORD has 5 characters"),
         ("HOUSEHOLD_TIMEZONE", "Mars/X", "HOUSEHOLD_TIMEZONE=Mars/X is not a zone"),
         ("WS_HOST", "here", "WS_HOST=here is neither"),
+        ("WS_PORT", "70000", "WS_PORT=70000 is not a port"),
         ("ROOMS_ADDR", "127.0.0.1:8000", "ROOMS_ADDR=127.0.0.1:8000 is where LISTEN_ADDR=127.0.0.1:8000 listens"),
         ("ROOMS_ADDR", "0.0.0.0:8001", "ROOMS_ADDR=0.0.0.0:8001 is where OPS_ADDR=127.0.0.1:8001 listens"),
     ] {

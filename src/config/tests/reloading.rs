@@ -23,7 +23,8 @@ fn another(knob: &Knob) -> String {
     let other = |words: &[&str]| (*words.iter().rev().find(|word| **word != knob.default).unwrap()).to_owned();
     match knob.kind {
         // Not any text is one of these.
-        Kind::Text if knob.name == "WS_HOST" => "192.0.2.1".to_owned(),
+        Kind::Text if knob.name == "WS_HOST" => "localhost".to_owned(),
+        Kind::Text if knob.name == "WS_PORT" => "4321".to_owned(),
         Kind::Text if knob.name == "HOUSEHOLD_TIMEZONE" => "Europe/Berlin".to_owned(),
         Kind::Flag => (knob.default != "true").to_string(),
         Kind::Integer { min, max, .. } => if knob.default == max.to_string() { min } else { max }.to_string(),
@@ -44,8 +45,8 @@ fn each_setting_is_either_taken_and_in_force_or_waits_and_changes_nothing() {
         // The numbers of a limit count only while it is on.
         let on =
             [("RATE_LIMIT_ENABLED", "true"), ("WS_LIMITS_ENABLED", "true"), ("ALLOWED_ORIGINS", "https://a.example")];
-        // Of TLS none goes without the others.
-        let tls = [("TLS_CERT_FILE", "cert.pem"), ("TLS_KEY_FILE", "key.pem")];
+        // Of TLS none goes without the others, and an address is not for other machines.
+        let tls = [("TLS_CERT_FILE", "cert.pem"), ("TLS_KEY_FILE", "key.pem"), ("WS_HOST", "127.0.0.1")];
         let on: Vec<(&str, &str)> = on.into_iter().filter(|(name, _)| *name != knob.name).chain(tls).collect();
         let running = from_env(&on).unwrap();
         let text = another(knob);

@@ -22,14 +22,14 @@ pub use keys::{BadKeys, Form, KeyFile, Keys};
 pub use revocations::{JTI_MAX_CHARS, REVOCATIONS_MAX, Revocation, Revocations, TokenId};
 pub use ticket::{TICKET_SECONDS, Tickets};
 pub use token::{Demands, MINT_MAX_HOURS, Verifier, mint, unverified};
-pub use trust::header_trust;
+pub use trust::{HeaderTrust, header_trust};
 pub use user::{Caller, Claims, USER_ID_MAX_CHARS, is_user_id};
 
 use super::error::ApiError;
 use crate::clock::Timestamp;
 use crate::clock::steady::Reading;
-use crate::net::Request;
 use crate::net::http1::Headers;
+use crate::net::{Peer, Request};
 use user::user_id_rules;
 
 /// What a socket's handshake names before a token that it offers as a protocol (ruling 13).
@@ -40,8 +40,8 @@ const BEARER_PREFIX: &str = "bearer.";
 /// How requests state their identity.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// Whether `X-User-Id` is believed.
-    pub trust_user_header: bool,
+    /// Whose `X-User-Id` is believed.
+    pub header_trust: HeaderTrust,
     /// What verifies tokens; without it they are not looked at.
     pub verifier: Option<Verifier>,
     /// What sockets are opened with by those whose `X-User-Id` is believed.
@@ -52,7 +52,7 @@ pub struct Identity {
 type Sent<'a> = Result<Cow<'a, [u8]>, BadToken>;
 
 impl Identity {
-    /// Who sent this request; nothing when nobody is named.
+    /// Who sent this request over the connection of `peer`; nothing when nobody is named.
     ///
     /// # Errors
     /// 401 when the token is not good or among the `revoked`; 422 when `X-User-Id` is over [`USER_ID_MAX_CHARS`], not UTF-8, or has control
@@ -60,10 +60,11 @@ impl Identity {
     pub fn establish(
         &self,
         request: &Request<'_>,
+        peer: Peer,
         revoked: &Revocations,
         now: Timestamp,
     ) -> Result<Option<Caller>, ApiError> {
-        self.decide(in_header(request), request, revoked, now)
+        self.decide(in_header(request), (request, peer), revoked, now)
     }
 
     /// Who opens a socket with this request. A browser cannot send headers of its own with it, so the token may also be
@@ -76,6 +77,7 @@ impl Identity {
     pub fn establish_socket(
         &self,
         request: &Request<'_>,
+        peer: Peer,
         query_token: Option<&str>,
         revoked: &Revocations,
         now: Reading,
@@ -83,18 +85,18 @@ impl Identity {
         let sent = in_header(request).or_else(|| in_protocols(request)).or_else(|| in_query(request, query_token));
         if let Some(Ok(token)) = &sent
             && let Some(ticket) = Tickets::within(token)
-            && self.trust_user_header
+            && self.header_trust.is_given()
         {
             let user = self.tickets.user(ticket, now.elapsed)?;
             return Ok(Some(Caller { user, until: None, claims: None }));
         }
-        self.decide(sent, request, revoked, now.wall)
+        self.decide(sent, (request, peer), revoked, now.wall)
     }
 
     fn decide(
         &self,
         sent: Option<Sent<'_>>,
-        request: &Request<'_>,
+        (request, peer): (&Request<'_>, Peer),
         revoked: &Revocations,
         now: Timestamp,
     ) -> Result<Option<Caller>, ApiError> {
@@ -104,13 +106,13 @@ impl Identity {
                 let is_revoked = caller.claims.as_ref().is_some_and(|claims| revoked.revoke(&caller.user, claims));
                 if is_revoked { Err(BadToken::Revoked.into()) } else { Ok(Some(caller)) }
             }
-            _ => Ok(self.named(request)?.map(|user| Caller { user, until: None, claims: None })),
+            _ => Ok(self.named(request, peer)?.map(|user| Caller { user, until: None, claims: None })),
         }
     }
 
-    fn named(&self, request: &Request<'_>) -> Result<Option<String>, ApiError> {
-        let mut values = request.headers.all("x-user-id").filter(|value| self.trust_user_header && !value.is_empty());
-        let Some(value) = values.next() else { return Ok(None) };
+    fn named(&self, request: &Request<'_>, peer: Peer) -> Result<Option<String>, ApiError> {
+        let mut values = request.headers.all("x-user-id").filter(|value| !value.is_empty());
+        let Some(value) = values.next().filter(|_| self.header_trust.includes(peer)) else { return Ok(None) };
         let user = String::from_utf8_lossy(value);
         let mut check = user_id_rules(&user);
         if values.any(|other| other != value) {
@@ -212,9 +214,12 @@ mod tests {
         }
     }
 
-    fn identity(trust_user_header: bool, key: bool) -> Identity {
+    const HERE: Peer = Peer::Unix;
+
+    fn identity(believes: bool, key: bool) -> Identity {
         let verifier = key.then(|| Verifier::hs256(KEY, Demands::default()));
-        Identity { trust_user_header, verifier, tickets: Tickets::default() }
+        let header_trust = if believes { HeaderTrust::Everybody } else { HeaderTrust::Nobody };
+        Identity { header_trust, verifier, tickets: Tickets::default() }
     }
 
     /// The user, or the status and what the client is told.
@@ -227,7 +232,7 @@ mod tests {
 
     fn on_socket(query: &str, headers: &[&str]) -> Said {
         with(query, headers, |request| {
-            said(identity(true, true).establish_socket(request, None, &Revocations::default(), NOW))
+            said(identity(true, true).establish_socket(request, HERE, None, &Revocations::default(), NOW))
         })
     }
 
@@ -261,7 +266,7 @@ mod tests {
         // Elsewhere the other two places are not looked at.
         let plain = |query: &str, headers: &[&str]| {
             with(query, headers, |request| {
-                said(identity(true, true).establish(request, &Revocations::default(), Timestamp(0)))
+                said(identity(true, true).establish(request, HERE, &Revocations::default(), Timestamp(0)))
             })
         };
         assert_eq!(plain(&query, &[&protocols, named]), user("d"));
@@ -324,7 +329,7 @@ mod tests {
         // Under another name only where the route says so, and then both count.
         let on_route = |query: &str| {
             let establish = |request: &Request<'_>| {
-                said(identity(true, true).establish_socket(request, Some("token"), &Revocations::default(), NOW))
+                said(identity(true, true).establish_socket(request, HERE, Some("token"), &Revocations::default(), NOW))
             };
             with(query, &["X-User-Id: d"], establish)
         };
@@ -346,8 +351,8 @@ mod tests {
         let found = |trust, key| {
             with(&query, &headers, |request| {
                 let identity = identity(trust, key);
-                let socket = identity.establish_socket(request, None, &Revocations::default(), NOW);
-                [identity.establish(request, &Revocations::default(), Timestamp(0)), socket].map(said)
+                let socket = identity.establish_socket(request, HERE, None, &Revocations::default(), NOW);
+                [identity.establish(request, HERE, &Revocations::default(), Timestamp(0)), socket].map(said)
             })
         };
         assert_eq!(found(true, false), [user("d"), user("d")]);

@@ -14,9 +14,9 @@ pub(crate) static TRUST_HEADER: Knob = flag(&ACCESS, "AUTH_TRUST_USER_HEADER", "
     .refusing()
     .reloading()
     .meaning(
-        "Accepts the X-User-Id header as the user's identity. If other machines can reach the server and \
-         TRUSTED_PROXIES is empty, the server does not start with it on unless it is set to true explicitly. In \
-         production, turn it on only behind a trusted proxy that sets the header itself.",
+        "Accepts the X-User-Id header as the user's identity. With TRUSTED_PROXIES set, it is accepted only from these \
+         proxies and from this machine. Without, if other machines can reach the server, it does not start with this on \
+         unless it is set to true explicitly. In production, turn it on only behind a proxy that sets the header itself.",
     );
 
 pub(crate) static SECRET: Knob =
