@@ -247,7 +247,9 @@ export class Refused extends Error {
    */
   constructor(status, body, headers) {
     const { code, message, current_version: currentVersion } = body?.error ?? {};
-    super(typeof message === 'string' ? message : `The server answered ${status}`);
+    // Where the caller is not known it is an object with a message of its own.
+    const said = message?.message ?? message;
+    super(typeof said === 'string' ? said : `The server answered ${status}`);
     this.name = 'Refused';
     this.status = status;
     /** One of ../ERRORS.md, such as `ring_required`. */

@@ -1,23 +1,33 @@
 // Recomputes the chain of a draft, as "The chain" in ../PROTOCOL.md has it, from the texts that the server shows:
 //   TOKEN=eyJ… node verify.mjs http://127.0.0.1:8000 DRAFT [CHAIN_SHA256 …]
-// Hashes behind the draft are those of receipts: each must be in the chain. The token is only for drafts that not everyone may read.
+// Hashes behind the draft are those of receipts: each must be in the chain. The token is only for drafts that not everyone may read;
+// on a development server USER_ID says instead who reads.
 
 import { createHash } from 'node:crypto';
 
+import { Refused } from './inkring.js';
+
 const [baseUrl, draftId, ...noted] = process.argv.slice(2);
+const { TOKEN, USER_ID = 'alice' } = process.env;
+if (!draftId || !URL.canParse(baseUrl)) fail('Usage: [TOKEN=JWT | USER_ID=alice] node verify.mjs URL DRAFT [CHAIN_SHA256 …]', 2);
 const draft = `${baseUrl.replace(/\/+$/, '')}/v1/collab/drafts/${encodeURIComponent(draftId)}`;
-const headers = process.env.TOKEN ? { Authorization: `Bearer ${process.env.TOKEN}` } : {};
+const headers = TOKEN ? { Authorization: `Bearer ${TOKEN}` } : { 'X-User-Id': USER_ID };
 const sha256 = (text) => createHash('sha256').update(text).digest('hex');
 
-function fail(sentence) {
+function fail(sentence, exitCode = 1) {
   console.error(sentence);
-  process.exit(1);
+  process.exit(exitCode);
 }
 
 async function read(path) {
-  const answer = await fetch(draft + path, { headers });
-  if (!answer.ok) fail(`${draft}${path} is answered ${answer.status}`);
-  return (await answer.json()).data;
+  try {
+    const answer = await fetch(draft + path, { headers });
+    const body = await answer.json();
+    if (answer.ok) return body.data;
+    fail(new Refused(answer.status, body, answer.headers).message);
+  } catch (error) {
+    fail(`${draft}${path} cannot be read: ${error.cause?.message ?? error.message}`);
+  }
 }
 
 const { segments: links } = await read('/chain');

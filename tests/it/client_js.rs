@@ -116,7 +116,7 @@ impl Watcher {
         let mut command = Command::new("node");
         command.args(options).arg("watch.mjs").arg(format!("http://{}", server.address)).arg(draft);
         command.envs(token.map(|token| ("TOKEN", token))).current_dir(directory.path());
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
         std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
@@ -142,10 +142,18 @@ impl Watcher {
     }
 
     /// What is printed until it ends by itself, which it cannot while a timer or a socket is left.
-    fn end(mut self) -> Vec<String> {
+    fn end(self) -> Vec<String> {
+        let (code, lines, _) = self.ended();
+        assert_eq!(code, Some(0));
+        lines
+    }
+
+    /// The exit code, and what was still printed on stdout and stderr.
+    fn ended(mut self) -> (Option<i32>, Vec<String>, String) {
         let status = wait_for(|| self.program.0.try_wait().unwrap());
-        assert!(status.success(), "{status}");
-        self.lines.iter().collect()
+        let mut complaint = String::new();
+        self.program.0.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
+        (status.code(), self.lines.iter().collect(), complaint)
     }
 }
 
@@ -185,23 +193,42 @@ fn the_program_that_writes_says_what_it_has_written() {
     if node_version().is_none() {
         return;
     }
-    let server = server_with_an_address(&[]);
-    let draft = server.create_draft("alice");
-    let path = format!("/v1/collab/drafts/{draft}/collaborators?collaborator_id=bob");
-    server.post_as("alice", &path, &json!(null)).expect(200);
     let directory = tempfile::tempdir().unwrap();
     for name in ["inkring.js", "package.json"] {
         std::fs::copy(root().join("docs/clients").join(name), directory.path().join(name)).unwrap();
     }
     std::fs::write(directory.path().join("write.mjs"), example("javascript")).unwrap();
-    let base = format!("http://{}", server.address);
-    let mut program = Command::new("node");
-    program.args(["write.mjs", &base, &draft, "bob", "It was late.", "The lamp went out."]);
-    let output = program.current_dir(directory.path()).env("TOKEN", token("alice")).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let write = |arguments: &[&str], who: Option<(&str, &str)>| {
+        let mut program = Command::new("node");
+        program.arg("write.mjs").args(arguments).current_dir(directory.path()).envs(who);
+        let output = program.output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
     let told = "segment 0 is there, and the draft at version 3\nsegment 1 is there, and the draft at version 4\n\
                 bob has the ring, and the draft is at version 5\n";
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), told);
+    // Where there are tokens, and on a server for development, which takes a name.
+    let alice = token("alice");
+    for (server, who) in [(server_with_an_address(&[]), Some(("TOKEN", alice.as_str()))), (Server::start(), None)] {
+        let draft = server.create_draft("alice");
+        let path = format!("/v1/collab/drafts/{draft}/collaborators?collaborator_id=bob");
+        server.post_as("alice", &path, &json!(null)).expect(200);
+        let base = format!("http://{}", server.address);
+        let texts = [&base, &draft, "bob", "It was late.", "The lamp went out."];
+        assert_eq!(write(&texts, who), (Some(0), told.to_owned(), String::new()));
+        // What goes wrong is one line.
+        let (code, _, complaint) = write(&[&base, &draft, "bob", "x"], who);
+        let sentence = format!("User alice must hold the ring to append segments to draft {draft}\n");
+        assert_eq!((code, complaint), (Some(1), sentence));
+        let ticket = [("TOKEN", "ticket.of.someone")];
+        let (code, _, complaint) = write(&[&base, &draft, "bob", "x"], Some(ticket[0]));
+        assert_eq!((code, complaint.lines().count()), (Some(1), 1), "{complaint}");
+        assert!(complaint.contains("Authorization") || complaint.contains("token"), "{complaint}");
+    }
+    for arguments in [&[][..], &["127.0.0.1:8000", "d", "bob"], &["http://127.0.0.1:8000", "d"]] {
+        let (code, _, complaint) = write(arguments, None);
+        assert!(code == Some(2) && complaint.starts_with("Usage: ") && complaint.lines().count() == 1, "{complaint}");
+    }
 }
 
 #[test]
@@ -258,14 +285,30 @@ fn the_program_for_node_reads_anew_what_it_cannot_catch_up_with() {
 }
 
 #[test]
+fn the_program_for_node_watches_a_server_for_development_with_tickets() {
+    let Some(options) = node_with_socket() else { return };
+    let server = Server::start();
+    let draft = server.create_draft("alice");
+    let watcher = Watcher::start(options, &example("js"), &server, &draft, None);
+    watcher.expect("read the draft: start");
+    watcher.expect("live ");
+    append(&server, &draft, "two");
+    assert_eq!(seqs_of(&watcher.lines_until(2)), [2]);
+}
+
+#[test]
 fn the_program_for_node_ends_when_it_is_refused() {
     let Some(options) = node_with_socket() else { return };
-    let server = server_with_an_address(&[]);
-    for token in [None, Some("not.a.token")] {
+    let server = server_with_an_address(&[("AUTH_TRUST_USER_HEADER", "false")]);
+    for (token, sentence) in [
+        (None, "Missing Authorization (Bearer JWT) or X-User-Id header\n"),
+        (Some("not.a.token"), "refused: Unauthorized: missing or invalid authentication\n"),
+    ] {
         let watcher = Watcher::start(options, &example("js"), &server, "d1", token);
-        watcher.expect("refused Unauthorized: missing or invalid authentication");
-        assert!(watcher.end().is_empty());
+        assert_eq!(watcher.ended(), (Some(1), Vec::new(), sentence.to_owned()));
     }
+    let usage = Watcher::start(options, &example("js"), &server, "", None).ended();
+    assert!(usage.0 == Some(2) && usage.2.starts_with("Usage: ") && usage.2.lines().count() == 1, "{usage:?}");
 }
 
 /// Serves one page and the client, and hands on what the page sends.

@@ -271,9 +271,10 @@ fn bounds() -> Vec<[String; 3]> {
 
 #[test]
 fn every_setting_and_constant_that_is_named_exists() {
-    // Names of the system, of the build, of the tests and of `inkring smoke`, and one that stands for others.
-    const OTHERS: [&str; 36] = [
+    // Names of the system, of the build, of the tests, of `inkring smoke` and of the clients, and one that stands for others.
+    const OTHERS: [&str; 37] = [
         "BASE_URL",
+        "USER_ID",
         "SMOKE_COLLAB_ID",
         "SMOKE_ORIGIN",
         "SMOKE_TIMEOUT",

@@ -302,13 +302,22 @@ fn the_verifier_on_the_page_of_clients_says_what_it_finds() {
     }
     let server = Server::start();
     let draft = server.create_draft("alice");
-    let verify = |noted: &[&str]| {
+    let base = format!("http://{}/", server.address);
+    let ran = |arguments: &[&str]| {
         let script = root().join("docs/clients/verify.mjs");
-        let base = format!("http://{}/", server.address);
-        let output = Command::new("node").arg(script).arg(base).arg(&draft).args(noted).output().unwrap();
+        let output = Command::new("node").arg(script).args(arguments).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
         (output.status.code(), text(&output.stdout), text(&output.stderr))
     };
+    let verify = |noted: &[&str]| ran(&[&[base.as_str(), &draft], noted].concat());
+    // What goes wrong is one line.
+    for arguments in [&[][..], &[&base], &["127.0.0.1:8000", &draft]] {
+        let (code, _, complaint) = ran(arguments);
+        assert!(code == Some(2) && complaint.starts_with("Usage: ") && complaint.lines().count() == 1, "{complaint}");
+    }
+    assert_eq!(ran(&[&base, "nowhere"]), (Some(1), String::new(), "Draft nowhere not found".to_owned()));
+    let (code, _, complaint) = ran(&["http://127.0.0.1:1", &draft]);
+    assert!(code == Some(1) && complaint.contains("cannot be read: ") && complaint.lines().count() == 1, "{complaint}");
     assert_eq!(verify(&[]), (Some(0), format!("0 segments, {}", "0".repeat(64)), String::new()));
     for number in 0..3 {
         append(&server, &draft, &format!("text {number} 🖋"), &number.to_string());
