@@ -3,14 +3,13 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use serde_json::json;
-
 use super::common::{fail, misconfigured, print, tell};
 use super::reload;
 use super::signals::{Order, Orders};
 use crate::clock::Clock;
 use crate::config::{self, ConfigError, Loaded, SettingsPath, Sources};
 use crate::features::FEATURES;
+use crate::gate::identity::options::TRUST_HEADER;
 use crate::net::Endpoint;
 use crate::observe::{self, LogHandle};
 use crate::server::{REDIRECT, Server};
@@ -43,7 +42,7 @@ pub(super) fn run(path: &SettingsPath) -> ExitCode {
         log::info!("development: for this machine only; before others use it, see docs/OPS_PROD_CHECKLIST.md");
     }
     let is_json = writes_json(&loaded.settings);
-    let served = serve_until_told(path, loaded, &settings_from, inherited, &logs);
+    let served = serve_until_told(path, loaded, inherited, &logs);
     // Said once, to whom the log is for: a program that reads lines of JSON, or a person.
     if let (Err(error), true) = (&served, is_json) {
         log::error!(error = error.to_string(); "server.not_started");
@@ -71,15 +70,16 @@ fn read(path: &SettingsPath) -> Result<(Loaded, String), ConfigError> {
 fn serve_until_told(
     path: &SettingsPath,
     mut loaded: Loaded,
-    settings_from: &str,
     inherited: Inherited,
     logs: &LogHandle,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let orders = Orders::listen(logs.clone(), Clock::system())?;
     let notify = Notify::from_environment();
     let server = Server::start(FEATURES, &loaded.settings, inherited, notify.clone(), logs, Clock::system())?;
-    let text = banner(&loaded.settings, settings_from, &server);
-    print(&if writes_json(&loaded.settings) { as_json(&text) } else { text });
+    // What reads the log as JSON finds all of this in it.
+    if !writes_json(&loaded.settings) {
+        print(&banner(&loaded.settings, &server));
+    }
     loop {
         match orders.next() {
             Order::Stop => break,
@@ -95,19 +95,13 @@ fn serve_until_told(
     Ok(())
 }
 
-/// The same as one line like those of the log, for whatever reads all that the process writes as JSON.
-fn as_json(banner: &str) -> String {
-    let timestamp = Clock::system().now().z_style();
-    let line = json!({ "timestamp": timestamp, "level": "INFO", "logger": "inkring", "message": banner.trim_end() });
-    format!("{line}\n")
-}
-
-/// What a newcomer wants to know: what this is, where its settings and its data are, where it listens, what to try.
-fn banner(settings: &Settings, settings_from: &str, server: &Server) -> String {
+/// What a newcomer wants to know: what this is, where its data are, where it listens, what to try. The log has said where its settings
+/// are.
+fn banner(settings: &Settings, server: &Server) -> String {
     let version = crate::version::VERSION;
     let database = settings.database(&DATABASE).display();
     let scheme = if server.speaks_tls() { "https" } else { "http" };
-    let mut text = format!("inkring {version}: drafts written in turn\n  settings from {settings_from}\n");
+    let mut text = format!("inkring {version}: drafts written in turn\n");
     for endpoint in server.endpoints() {
         text.push_str(&match endpoint {
             Endpoint::Tcp(address) => format!("  listening on  {scheme}://{address}\n"),
@@ -143,10 +137,13 @@ fn banner(settings: &Settings, settings_from: &str, server: &Server) -> String {
         None => return text,
     };
     let scheme = if matches!(server.endpoints().first(), Some(Endpoint::Unix(_))) { "http" } else { scheme };
-    text.push_str(&format!(
-        "  try           curl -s {socket}{scheme}://{host}/v1/collab/drafts -H 'X-User-Id: alice' \
+    // Who is not believed by a name alone would get a 401.
+    if settings.flag(&TRUST_HEADER) {
+        text.push_str(&format!(
+            "  try           curl -s {socket}{scheme}://{host}/v1/collab/drafts -H 'X-User-Id: alice' \
          -H 'Content-Type: application/json' -d '{{\"title\":\"First draft\",\"platform\":\"x\"}}'\n"
-    ));
+        ));
+    }
     // A browser takes no Unix socket.
     if !matches!(server.endpoints().first(), Some(Endpoint::Unix(_))) {
         text.push_str(&format!("  look at       {scheme}://{host}/drafts\n"));

@@ -9,8 +9,6 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 /// A child process that is killed with its owner.
 pub struct Process {
     child: Child,
@@ -33,6 +31,15 @@ impl Process {
     /// Starts a server and waits for the address that it prints. Without one, because it ended or said nothing in time, the
     /// error is [`io::ErrorKind::TimedOut`].
     pub fn serve(command: &mut Command, patience: Duration) -> io::Result<(Self, SocketAddr)> {
+        Self::serve_or(command, patience, |_| None)
+    }
+
+    /// The same of a server that may print none, for which `elsewhere` is asked again and again.
+    pub fn serve_or(
+        command: &mut Command,
+        patience: Duration,
+        mut elsewhere: impl FnMut(&Self) -> Option<SocketAddr>,
+    ) -> io::Result<(Self, SocketAddr)> {
         let mut process = Self::spawn(command.stdout(Stdio::piped()))?;
         let stdout = process.child.stdout.take().expect("stdout is piped");
         let (sender, addresses) = mpsc::channel();
@@ -40,21 +47,51 @@ impl Process {
         // Reads on behind the address, so that the child never blocks on a full pipe.
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                // Where the log is JSON, the text is the message of one line.
-                let message = serde_json::from_str::<Value>(&line)
-                    .ok()
-                    .and_then(|line| line["message"].as_str().map(str::to_owned));
-                let text = message.unwrap_or(line);
-                printed.lock().unwrap().extend([text.as_str(), "\n"]);
-                if let Some(address) = text.lines().find_map(address_in) {
+                printed.lock().unwrap().extend([line.as_str(), "\n"]);
+                if let Some(address) = address_in(&line) {
                     let _ = sender.send(address);
                 }
             }
         });
-        match addresses.recv_timeout(patience) {
-            Ok(address) => Ok((process, address)),
-            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no address was printed by {command:?}"))),
+        let deadline = Instant::now() + patience;
+        loop {
+            match addresses.recv_timeout(Duration::from_millis(5)) {
+                Ok(address) => return Ok((process, address)),
+                Err(mpsc::RecvTimeoutError::Timeout) if Instant::now() < deadline => {
+                    if let Some(address) = elsewhere(&process) {
+                        return Ok((process, address));
+                    }
+                }
+                Err(_) => {
+                    let none = format!("no address was printed by {command:?}");
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, none));
+                }
+            }
         }
+    }
+
+    /// The one IPv4 address at which it listens, as the kernel knows it; none if there are several.
+    pub fn listens_at(&self) -> Option<SocketAddr> {
+        const LISTENING: &str = "0A";
+        let proc = Path::new("/proc").join(self.id().to_string());
+        let opened = fs::read_dir(proc.join("fd")).ok()?.flatten().filter_map(|file| fs::read_link(file.path()).ok());
+        let sockets: Vec<String> = opened
+            .filter_map(|link| Some(link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned()))
+            .collect();
+        let table = fs::read_to_string(proc.join("net/tcp")).ok()?;
+        let places = table.lines().skip(1).filter_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let (place, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
+            if *state != LISTENING || !sockets.iter().any(|socket| socket == inode) {
+                return None;
+            }
+            let (ip, port) = place.split_once(':')?;
+            let ip = u32::from_str_radix(ip, 16).ok()?.to_ne_bytes();
+            Some(SocketAddr::from((ip, u16::from_str_radix(port, 16).ok()?)))
+        });
+        let mut places: Vec<SocketAddr> = places.collect();
+        places.dedup();
+        (places.len() == 1).then(|| places[0])
     }
 
     pub fn id(&self) -> u32 {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -81,7 +81,16 @@ impl Server {
             Some(before) => shelled(&self.command(), before),
             None => self.command(),
         };
-        let started = Process::serve(command.stdin(stdin).stderr(self.log_file()), PATIENCE);
+        // Of a log in JSON it is the record of the start that has the address, unless the log is to be quiet.
+        let (began, before) = (Instant::now(), self.log().len());
+        let level = self.settings.iter().rev().find(|(name, _)| name == "LOG_LEVEL").map(|(_, level)| level.as_str());
+        let quiet = matches!(level, Some("off" | "error" | "warn"));
+        let started = Process::serve_or(command.stdin(stdin).stderr(self.log_file()), PATIENCE, |process| {
+            let logged = self.log();
+            let logged = logged.get(before..).unwrap_or_default();
+            let address = logged.lines().find_map(started_at);
+            address.or_else(|| process.listens_at().filter(|_| quiet || began.elapsed() > UNHEARD))
+        });
         let (process, address) = started.unwrap_or_else(|error| panic!("{error}: {}", self.log()));
         self.process = Some(process);
         self.address = address;
@@ -116,7 +125,7 @@ impl Server {
         })
     }
 
-    /// What it has printed since it was launched, as far as it has been read.
+    /// What it has printed since it was launched, as far as it has been read: nothing where its log is JSON.
     pub fn banner(&self) -> String {
         self.process.as_ref().unwrap().printed()
     }
@@ -190,6 +199,16 @@ impl Server {
         let answer = self.post_as(user, "/v1/collab/drafts", &json!({ "title": "A draft", "platform": "x" }));
         answer.expect(200)["data"]["draft_id"].as_str().unwrap().to_owned()
     }
+}
+
+/// A log that has said nothing of a start for so long may be a quiet one by its file of settings.
+const UNHEARD: Duration = Duration::from_secs(5);
+
+/// The first address in the record of a start, if this line is one.
+fn started_at(line: &str) -> Option<SocketAddr> {
+    let record: Value =
+        serde_json::from_str(line).ok().filter(|record: &Value| record["message"] == "server.started")?;
+    record["address"].as_str()?.split([',', ' ']).find_map(|place| place.parse().ok())
 }
 
 /// The built program: beside this one, or, if this is a test, one directory above.

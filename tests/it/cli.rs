@@ -1,6 +1,6 @@
 //! The program as an operator meets it: its verbs, exit codes, sentences, and the first start.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -72,8 +72,6 @@ fn the_first_start_needs_no_configuration_and_says_what_to_do_next() {
     let mut next =
         |label: &str| lines.next().unwrap().strip_prefix(label).unwrap_or_else(|| panic!("{label}")).to_owned();
     assert_eq!(next("inkring "), format!("{}: drafts written in turn", inkring::version::VERSION));
-    let from = next("  settings from ");
-    assert!(from.starts_with("the environment (2) and no file: there is no .env here, and /etc/inkring/"), "{from}");
     let address = next("  listening on  http://");
     assert_eq!(next("  data in       "), "data/inkring.db");
     let first = next("  try           curl -s ");
@@ -98,27 +96,60 @@ fn the_first_start_needs_no_configuration_and_says_what_to_do_next() {
     assert_eq!(made, ["data"], "nothing else is made");
 }
 
-#[test]
-fn production_does_not_suggest_what_would_not_work_there() {
+/// What a server with these settings prints, and its log until it says that it has started.
+fn printed_and_logged(settings: &[(&str, &str)]) -> (String, Vec<String>) {
     let directory = tempfile::tempdir().unwrap();
     let mut command = inkring(directory.path());
-    command.env("LISTEN_ADDR", "127.0.0.1:0").env("ENV", "production").stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut running = Running(command.spawn().unwrap());
-    let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines().map(Result::unwrap);
-    // One line like those of the log, which is JSON there.
-    let line: serde_json::Value = serde_json::from_str(&lines.next().unwrap()).unwrap();
-    assert!(line["timestamp"].as_str().unwrap().ends_with('Z') && line["level"] == "INFO", "{line}");
-    let said: Vec<&str> = line["message"].as_str().unwrap().lines().collect();
-    let expected = [
-        "inkring ",
-        "  settings from the environment (3) and no ",
-        "  listening on  http://127.0.0.1:",
-        "  data in       data/inkring.db",
-    ];
-    assert!(said.iter().zip(expected).all(|(line, begins)| line.starts_with(begins)), "{said:?}");
-    assert!(!said.iter().any(|line| line.contains("X-User-Id: alice")), "{said:?}");
-    running.0.kill().unwrap();
-    assert_eq!(lines.next(), None);
+    command.env("LISTEN_ADDR", "127.0.0.1:0").envs(settings.iter().copied());
+    let mut running = Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    let mut lines = BufReader::new(running.0.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let mut log = Vec::new();
+    while log.last().is_none_or(|line: &String| !line.contains("server.started")) {
+        log.push(lines.next().unwrap_or_else(|| panic!("it did not start: {log:?}")));
+    }
+    // The lines for people are printed right after that one, and before it can be told to stop.
+    assert!(Command::new("kill").arg(running.0.id().to_string()).status().unwrap().success());
+    log.extend(lines);
+    let mut printed = String::new();
+    running.0.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
+    (printed, log)
+}
+
+#[test]
+fn a_log_in_json_is_all_that_is_said() {
+    for settings in [&[("LOG_FORMAT", "json")][..], &[("ENV", "production")]] {
+        let (printed, log) = printed_and_logged(settings);
+        assert_eq!(printed, "", "{settings:?}");
+        let records: Vec<Value> = log.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let said = |message: &str| records.iter().find(|record| record["message"] == message).unwrap();
+        let from = said("config.read")["settings_from"].as_str().unwrap();
+        assert!(
+            from.ends_with("and no file: there is no .env here, and /etc/inkring/inkring.env is not there"),
+            "{from}"
+        );
+        assert!(said("server.started")["address"].as_str().unwrap().starts_with("127.0.0.1:"));
+        assert_eq!(said("store.opened")["pragmas"], Value::Null);
+    }
+}
+
+#[test]
+fn a_log_for_people_says_once_where_the_settings_are_from() {
+    let (printed, log) = printed_and_logged(&[]);
+    let both = format!("{printed}{}", log.join("\n"));
+    assert_eq!(both.matches("the environment (2) and no file: there is no .env here").count(), 1, "{both}");
+    assert!(!both.contains("journal_mode") && log.iter().all(|line| line.chars().count() < 250), "{both}");
+    let (_, log) = printed_and_logged(&[("LOG_LEVEL", "debug")]);
+    assert!(log.iter().any(|line| line.contains("store.pragmas") && line.contains("journal_mode=wal")), "{log:?}");
+}
+
+#[test]
+fn nothing_is_suggested_that_would_not_work() {
+    for settings in [&[("AUTH_TRUST_USER_HEADER", "false")][..], &[("ENV", "production"), ("LOG_FORMAT", "pretty")]] {
+        let (printed, _) = printed_and_logged(settings);
+        let expected = ["inkring ", "  listening on  http://127.0.0.1:", "  data in       data/inkring.db"];
+        assert!(printed.lines().zip(expected).all(|(line, begins)| line.starts_with(begins)), "{printed}");
+        assert!(!printed.contains("X-User-Id"), "{printed}");
+    }
 }
 
 #[test]
@@ -152,11 +183,13 @@ fn help_and_version_go_to_stdout_and_change_nothing() {
         "token",
         "doctor",
         "setup",
-        "config-docs",
-        "metrics-docs",
         "Exit codes: 0 ok, 1 failure, 2 usage, 3 a check",
     ] {
         assert!(help.contains(said), "{said}: {help}");
+    }
+    // They are for those who work on the program.
+    for hidden in ["config-docs", "metrics-docs", "errors", "bounds", "routes"] {
+        assert!(!verbs.contains(&hidden), "{hidden}: {help}");
     }
     assert!(is_empty(directory.path()));
 }
@@ -194,11 +227,26 @@ fn whoever_mistypes_or_looks_for_options_is_told_what_there_is() {
         (&["--listen=0.0.0.0:80"], settings),
         (&["start"], "`inkring serve` serves, and so does `inkring` alone"),
         (&["run", "--port", "9000"], "`inkring serve` serves, and so does `inkring` alone"),
+        (&["status"], "`inkring healthcheck` asks the server whether it is ready"),
+        (&["stop"], "`systemctl stop inkring` stops the service"),
+        (&["reload"], "`systemctl reload inkring`"),
+        (&["version"], "`inkring --version` prints the version"),
+        (&["--config", "x", "config"], "`inkring print-config` shows all settings"),
+        (&["migrate"], "`inkring serve` brings the database up to date when it starts"),
+        (&["token", "create"], "`inkring token mint --user USER` makes a token"),
+        (&["user", "list"], "there are no accounts"),
+        (&["-c", "x"], "`--config FILE` names the file of settings"),
+        (&["doctor", "-c", "x"], "`--config FILE` names the file of settings"),
     ] {
         let ran = run(directory.path(), arguments, &[]);
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}");
-        assert!(ran.stderr.contains(&format!("tip: {tip}\n")), "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("tip: {tip}")), "{arguments:?}: {}", ran.stderr);
         assert_eq!(ran.stderr.matches("tip:").count(), 1, "{}", ran.stderr);
+    }
+    // What changes much is not offered by its spelling.
+    for word in ["restor", "store", "setu", "step", "sutep"] {
+        let ran = run(directory.path(), &[word], &[]);
+        assert!(!ran.stderr.contains("'restore'") && !ran.stderr.contains("'setup'"), "{}", ran.stderr);
     }
     // What is no setting is not taken for one.
     for arguments in [

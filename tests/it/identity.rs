@@ -447,7 +447,8 @@ fn where_other_machines_reach_it_a_name_is_not_simply_believed() {
     assert_eq!(readiness(&server).as_deref(), Some(sentence));
     assert_eq!(server.wait_for_log(|line| line["message"] == sentence)["level"], "WARN");
     assert_eq!(server.log().matches(sentence).count(), 1, "once");
-    wait_for(|| server.banner().contains(&format!("\n  warning       {sentence}\n")).then_some(()));
+    let pretty = Server::with(&[&meant[..], &[("LOG_FORMAT", "pretty")]].concat());
+    wait_for(|| pretty.banner().contains(&format!("\n  warning       {sentence}\n")).then_some(()));
     let [(code, checked), (_, examined)] = told(directory.path(), &[&meant[..], &CLOSED].concat());
     assert!(code == 0 && checked.contains(&format!("warning: {sentence}\n")), "{checked}");
     assert!(examined.contains(&format!("yellow  configuration  {sentence}\n")), "{examined}");
@@ -461,7 +462,6 @@ fn a_key_alone_keeps_nobody_out_and_that_is_said() {
     let server = Server::with(&[SETTING]);
     server.get_as("anybody", DRAFTS).expect(200);
     assert_eq!(readiness(&server).as_deref(), Some(sentence));
-    wait_for(|| server.banner().contains(sentence).then_some(()));
     server.wait_for_log(|line| line["message"] == sentence);
     let [(code, checked), (_, examined)] = told(directory.path(), &[SETTING]);
     assert!(code == 0 && checked.contains(sentence) && examined.contains(sentence), "{checked}{examined}");

@@ -412,6 +412,7 @@ fn a_default_address_that_is_taken_leaves_the_plane_out_and_one_that_is_set_stop
     let sentence = "there is no private plane, because 127.0.0.1:8001, the default of OPS_ADDR, is in use: set OPS_ADDR to \
                     another address, or to off";
     assert_eq!(server.wait_for_log(|line| line["message"] == sentence)["level"], "WARN");
+    let server = Server::with(&[("OPS_ADDR", ""), ("LOG_FORMAT", "pretty")]);
     wait_for(|| server.banner().contains(&format!("\n  warning       {sentence}\n")).then_some(()));
     assert!(!server.banner().contains("operator"), "{}", server.banner());
 

@@ -62,7 +62,7 @@ fn is_over(stream: &mut TcpStream) -> bool {
 
 #[test]
 fn requests_are_answered_one_after_the_other_and_the_end_is_said() {
-    let server = serving(&[]);
+    let server = serving(&[("LOG_FORMAT", "pretty")]);
     assert!(server.banner().contains(&format!("  listening on  https://{}\n", server.address)), "{}", server.banner());
     let mut client = Client::connect(tunnel(server.address));
     let made = client.post(DRAFTS, Some("alice"), &json!({ "title": "Safe", "platform": "x" })).expect(200);

@@ -232,7 +232,8 @@ fn set_pragmas(connection: &rusqlite::Connection, path: &Path) -> Result<(), Ope
         }
         in_force.push(format!("{pragma}={found}"));
     }
-    log::info!(path = path.display().to_string(), sqlite = rusqlite::version(), pragmas = in_force.join(" "); "store.opened");
+    log::info!(path = path.display().to_string(), sqlite = rusqlite::version(); "store.opened");
+    log::debug!(pragmas = in_force.join(" "); "store.pragmas");
     Ok(())
 }
 
