@@ -82,7 +82,10 @@ impl Question {
         let Self { to, target } = self;
         let asked = to.url(target);
         let answer = Ask::get(target).send(to, HEALTHCHECK_PATIENCE);
-        let answer = answer.map_err(|error| format!("not ready: {error}"))?;
+        let answer = answer.map_err(|error| match error.is_nobody() {
+            true => format!("not ready: nothing listens on {}: start the server, or give --url", to.url("")),
+            false => format!("not ready: {error}"),
+        })?;
         let status = answer.status;
         if status == 200 {
             return Ok(format!("ready: {asked}"));

@@ -78,7 +78,9 @@ pub(super) fn run(options: &Options, path: &SettingsPath) -> ExitCode {
     };
     let caller = Caller::new(trial, to, base.prefix());
     let mut out = io::stdout();
-    let mut smoke = Smoke::begin(caller, &mut out);
+    let Ok(mut smoke) = Smoke::begin(caller, &mut out) else {
+        return fail("smoke failed", &base.nobody(), 1);
+    };
     FEATURES.iter().for_each(|feature| (feature.smoke)(&mut smoke));
     if smoke.end() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

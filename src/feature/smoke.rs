@@ -13,7 +13,7 @@ use tungstenite::{Message, WebSocket};
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::net::client::{Answer, Ask, Call, Remote};
+use crate::net::client::{Answer, Ask, AskError, Call, Remote};
 use crate::text::{cut, visible};
 
 /// The variable with the token to show.
@@ -52,11 +52,26 @@ pub struct Smoke<'a> {
 }
 
 impl<'a> Smoke<'a> {
-    /// Begins with the first step: whether there is a server. Without one all others are skipped.
-    pub fn begin(caller: Caller, out: &'a mut dyn Write) -> Self {
+    /// Begins with the first step: whether there is a server that is alive. Without one all others are skipped.
+    ///
+    /// # Errors
+    /// When nobody listens there, so that no step makes sense.
+    pub fn begin(caller: Caller, out: &'a mut dyn Write) -> Result<Self, AskError> {
+        const FIRST: &str = "healthz";
+        let began = caller.clock.instant();
+        let answered = caller.probe("/healthz");
+        if answered.is_err() {
+            caller.reach()?;
+        }
         let mut smoke = Self { caller, out, alive: Ok(()), stays: Vec::new(), passed: 0, failed: 0, skipped: 0 };
-        smoke.alive = smoke.step("healthz", |caller| caller.probe("/healthz"));
-        smoke
+        match answered {
+            Ok(()) => smoke.pass(FIRST, began),
+            Err(why) => {
+                smoke.fail(FIRST, &why);
+                smoke.alive = Err(FIRST);
+            }
+        }
+        Ok(smoke)
     }
 
     /// Takes a step that needs nothing but the server.
@@ -175,6 +190,17 @@ impl Caller {
     pub fn new(trial: Trial, to: Remote, prefix: &str) -> Self {
         let name = format!("smoke-{}", &Uuid::new_v4().simple().to_string()[..8]);
         Self { trial, to, prefix: prefix.to_owned(), name, clock: Clock::system() }
+    }
+
+    /// Whether somebody listens there, whatever comes of asking.
+    ///
+    /// # Errors
+    /// When nobody does.
+    fn reach(&self) -> Result<(), AskError> {
+        match self.to.call(self.trial.patience) {
+            Err(error) if error.is_nobody() => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// As whom it asks, and how.

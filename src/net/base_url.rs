@@ -93,6 +93,12 @@ impl BaseUrl {
         })
     }
 
+    /// That nothing listens there, and what to do, for a verb that has the option `--base-url`.
+    #[must_use]
+    pub fn nobody(&self) -> String {
+        format!("nothing listens on {self}: start the server, or give --base-url")
+    }
+
     /// What stands before every path, if anything; without a slash at its end.
     #[must_use]
     pub fn prefix(&self) -> &str {

@@ -46,6 +46,15 @@ pub enum AskError {
     Tls(Endpoint, String),
 }
 
+impl AskError {
+    /// Whether nothing listens there, as far as can be told from here.
+    #[must_use]
+    pub fn is_nobody(&self) -> bool {
+        use io::ErrorKind::{ConnectionRefused, NotFound};
+        matches!(self, Self::Connect(_, error) if matches!(error.kind(), ConnectionRefused | NotFound))
+    }
+}
+
 /// A server to be asked.
 #[derive(Debug, Clone)]
 pub struct Remote {

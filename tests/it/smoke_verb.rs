@@ -267,16 +267,34 @@ fn a_server_that_takes_no_changes_is_found_out() {
 #[test]
 fn nobody_there_fails_once() {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (ends, lines) = smoke(gone, &[], &[]);
-    assert_eq!(ends, ["FAIL", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP", "SKIP"]);
-    assert!(lines.starts_with(&format!("FAIL  healthz: cannot connect to {gone}: ")), "{lines}");
     let directory = tempfile::tempdir().unwrap();
-    for arguments in [&["healthcheck"][..], &["healthcheck", "--url", &format!("http://{gone}")]] {
-        let ran = run(directory.path(), arguments, &[("LISTEN_ADDR", &gone.to_string())]);
-        assert_eq!((ran.code, ran.stderr.as_str()), (1, ""));
-        assert!(ran.stdout.starts_with(&format!("not ready: cannot connect to {gone}: ")), "{}", ran.stdout);
-        assert_eq!(ran.stdout.lines().count(), 1);
+    let url = format!("http://{gone}");
+    let listens = gone.to_string();
+    let listens = [("LISTEN_ADDR", listens.as_str())];
+    for (verb, given) in [("smoke", false), ("smoke", true), ("demo", false), ("demo", true)] {
+        let arguments: &[&str] = if given { &[verb, "--base-url", &url] } else { &[verb] };
+        let ran = run(directory.path(), arguments, &listens);
+        let said = format!("inkring: {verb} failed:\nnothing listens on {url}: start the server, or give --base-url\n");
+        assert_eq!((ran.code, ran.stdout, ran.stderr), (1, String::new(), said));
     }
+    for arguments in [&["healthcheck"][..], &["healthcheck", "--url", &url]] {
+        let ran = run(directory.path(), arguments, &listens);
+        let said = format!("not ready: nothing listens on {url}: start the server, or give --url\n");
+        assert_eq!((ran.code, ran.stdout, ran.stderr), (1, said, String::new()));
+    }
+}
+
+#[test]
+fn the_demo_says_that_it_needs_a_server_for_development() {
+    let server = Server::with(&[("ENV", "production"), ("HOUSEHOLD_PASSWORD", "a heron in the evening mist")]);
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("http://{}", server.address);
+    let ran = run(directory.path(), &["demo", "--base-url", &url], &[]);
+    let said = format!(
+        "inkring: demo failed:\nthe demo needs a development server (ENV=development) that lets everybody in; {url} asks who is \
+         there\n"
+    );
+    assert_eq!((ran.code, ran.stdout, ran.stderr), (1, String::new(), said));
 }
 
 /// A server that does with each connection what it is told to. It ends with the test program.

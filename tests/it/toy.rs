@@ -223,7 +223,7 @@ fn a_feature_is_one_folder_and_one_line() {
         keep: false,
     };
     let mut said = Vec::new();
-    let mut smoke = Smoke::begin(Caller::new(trial, Remote::at(public.clone()), ""), &mut said);
+    let mut smoke = Smoke::begin(Caller::new(trial, Remote::at(public.clone()), ""), &mut said).unwrap();
     list.iter().for_each(|feature| (feature.smoke)(&mut smoke));
     assert!(!smoke.end(), "the toy is shy");
     let said = String::from_utf8(said).unwrap();

@@ -57,9 +57,14 @@ impl verb::Verb for Verb {
                 Err(error) => return misconfigured(&error),
             },
         };
-        match fill(&base_url) {
+        let filled = fill(&base_url).map_err(|error| match error {
+            Ended::Ask(error) if error.is_nobody() => Ended::Nobody(base_url.clone()),
+            Ended::Refused { status: 401 | 403, .. } => Ended::NotForAll(base_url.clone()),
+            error => error,
+        });
+        match filled {
             Ok(count) => print(&format!("{count} requests were made; look at {base_url}\n")),
-            Err(error) => fail("the demo is not there", &error, 1),
+            Err(error) => fail("demo failed", &error, 1),
         }
     }
 }
@@ -73,6 +78,10 @@ enum Ended {
     Ask(#[from] AskError),
     #[error("the answer to {0} broke off: {1}")]
     Broken(String, io::Error),
+    #[error("{}", .0.nobody())]
+    Nobody(BaseUrl),
+    #[error("the demo needs a development server (ENV=development) that lets everybody in; {0} asks who is there")]
+    NotForAll(BaseUrl),
     #[error("{what} was answered {status}: {text}")]
     Refused { what: String, status: u16, text: String },
     #[error("there are {0} household records already, and the demo is for a server without any; drafts do not matter")]
