@@ -15,7 +15,10 @@ use crate::text::{cut, visible};
 const UNIX_PATH_MAX_BYTES: usize = 107;
 
 /// What is wrong with a place to listen.
-const NO_PLACE: &str = "is not an address: use IP:PORT, such as 127.0.0.1:8000 or [::]:8000, or :PORT, or unix:PATH";
+const NO_PLACE: &str = "is not an address: use IP:PORT, such as 127.0.0.1:8000 or [::]:8000, or localhost:PORT, or :PORT, or \
+                        unix:PATH";
+/// The same where there may be none.
+const NO_PLACE_NOR_OFF: &str = "is not a listen address: use IP:PORT, localhost:PORT, :PORT, unix:PATH or off";
 
 /// How many characters of a bad value are echoed.
 const ECHO_CHARS: usize = 200;
@@ -164,7 +167,22 @@ fn endpoints(text: &str) -> Result<Vec<Endpoint>, Fault<'_>> {
 fn place(text: &str) -> Result<Endpoint, String> {
     match text.strip_prefix("unix:") {
         Some(path) => unix_socket(path),
-        None => address(text).map(Endpoint::Tcp).ok_or_else(|| NO_PLACE.to_owned()),
+        None => address(text).map(Endpoint::Tcp).ok_or_else(|| no_place(text, NO_PLACE)),
+    }
+}
+
+/// What is wrong with a place; `shape` says what one looks like.
+fn no_place(text: &str, shape: &str) -> String {
+    let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
+    let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let of_a_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let is_name = host.bytes().all(of_a_name) && host.bytes().any(|byte| byte.is_ascii_alphabetic());
+    if is_number && port.parse::<u16>().is_err() {
+        format!("{shape}; a port is at most {}", u16::MAX)
+    } else if is_number && is_name {
+        format!("{shape}; a name is not looked up")
+    } else {
+        shape.to_owned()
     }
 }
 
@@ -200,7 +218,7 @@ fn endpoint(text: &str) -> Result<Option<Endpoint>, String> {
         return unix_socket(path).map(Some);
     }
     let address = address(text).map(|address| Some(Endpoint::Tcp(address)));
-    address.ok_or_else(|| "is not a listen address: use IP:PORT, unix:PATH or off".to_owned())
+    address.ok_or_else(|| no_place(text, NO_PLACE_NOR_OFF))
 }
 
 /// The path in `sqlite:PATH`, `sqlite://PATH` or `sqlite:///ABSOLUTE`.

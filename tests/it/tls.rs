@@ -303,13 +303,13 @@ fn a_new_certificate_is_shown_from_then_on_and_a_bad_one_never() {
     before.get("/healthz", None).expect(200);
     std::fs::write(server.directory.path().join("key.pem"), "half a ke").unwrap();
     let line = server.wait_for_log(|line| line["message"] == "tls.not_changed");
-    assert_eq!(line["error"], "key.pem has no private key in PEM");
+    assert_eq!(line["error"], "TLS_KEY_FILE=key.pem has no private key in PEM");
     assert_eq!(shown(server.address), certificate("renewed"));
     let ready = Client::connect(tunnel(server.address)).get("/readyz?verbose=1", None).expect(200);
     let check = ready["checks"].as_array().unwrap().iter().find(|check| check["name"] == "tls").unwrap();
     assert_eq!(
         (&check["until"], &check["warning"]),
-        (&json!("2119-01-01"), &json!("key.pem has no private key in PEM"))
+        (&json!("2119-01-01"), &json!("TLS_KEY_FILE=key.pem has no private key in PEM"))
     );
 }
 
@@ -323,7 +323,7 @@ fn a_reload_looks_at_once() {
     std::fs::write(server.directory.path().join("cert.pem"), "").unwrap();
     server.signal("HUP");
     let line = server.wait_for_log(|line| line["message"] == "config.reload_failed");
-    assert_eq!(line["problem"], "cert.pem has no certificate in PEM");
+    assert_eq!(line["problem"], "TLS_CERT_FILE=cert.pem has no certificate in PEM");
     assert_eq!(shown(server.address), certificate("renewed"));
 }
 

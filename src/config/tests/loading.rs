@@ -149,7 +149,7 @@ fn strict_lists_everything_at_once() {
     assert_eq!(
         error.to_string(),
         "LISTEN_ADDR=a.example:80 is not an address: use IP:PORT, such as 127.0.0.1:8000 or \
-         [::]:8000, or :PORT, or unix:PATH\n\
+         [::]:8000, or localhost:PORT, or :PORT, or unix:PATH; a name is not looked up\n\
          SHARDS=257 is out of range: 0 to 256 shards\n\
          unknown variable SHRADS in .env; did you mean SHARDS?\n\
          Missing required configuration: ALLOWED_ORIGINS"

@@ -81,6 +81,16 @@ fn a_place_may_be_written_short() {
         assert!(complaint("LISTEN_ADDR", text).contains("is not an address: use IP:PORT"), "{text}");
         assert!(complaint("OPS_ADDR", text).contains("is not a listen address: use IP:PORT"), "{text}");
     }
+    for (text, ends) in [
+        ("127.0.0.1:80000", "; a port is at most 65535"),
+        (":65536", "; a port is at most 65535"),
+        ("box:8000", "; a name is not looked up"),
+        ("21005", "or localhost:PORT, or :PORT, or unix:PATH"),
+        ("1.2.3:80", "or localhost:PORT, or :PORT, or unix:PATH"),
+    ] {
+        assert!(complaint("LISTEN_ADDR", text).ends_with(ends), "{}", complaint("LISTEN_ADDR", text));
+    }
+    assert!(complaint("OPS_ADDR", "127.0.0.1:80000").ends_with("or off; a port is at most 65535"));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::net::counters::CERTIFICATE_ENDS;
 use crate::net::options::{TLS_CERTIFICATE, TLS_KEY, TLS_REDIRECT};
 use crate::observe::metrics::{Metrics, seconds_since_1970};
-use crate::settings::Settings;
+use crate::settings::{Knob, Settings};
 use crate::text::span;
 
 /// Where a certificate with those that lead to its authority is, and its key.
@@ -47,7 +47,9 @@ impl Files {
     }
 
     fn read(&self) -> Result<Texts, String> {
-        Ok(Texts { certificate: read(&self.certificate)?, key: read(&self.key)? })
+        let named = |knob: &Knob, path| read(path).map_err(|why| format!("{}={why}", knob.name));
+        let (certificate, key) = both(named(&TLS_CERTIFICATE, &self.certificate), named(&TLS_KEY, &self.key))?;
+        Ok(Texts { certificate, key })
     }
 }
 
@@ -79,6 +81,15 @@ fn lacking(set: &str, lacks: &str) -> String {
     format!("{set} is set and {lacks} is not: TLS needs a certificate and its key")
 }
 
+/// Both, or what is wrong with either: who mends one should not meet the other afterwards.
+fn both<A, B>(one: Result<A, String>, other: Result<B, String>) -> Result<(A, B), String> {
+    match (one, other) {
+        (Ok(one), Ok(other)) => Ok((one, other)),
+        (Err(why), Ok(_)) | (Ok(_), Err(why)) => Err(why),
+        (Err(one), Err(other)) => Err(format!("{one}; {other}")),
+    }
+}
+
 /// What is in the files.
 #[derive(Clone, PartialEq, Eq)]
 struct Texts {
@@ -104,12 +115,16 @@ impl Pair {
     }
 
     fn of(files: &Files, texts: Texts) -> Result<Self, String> {
-        let named = |path: &Path, why: String| format!("{} {why}", path.display());
-        let chain = certificates_in(&texts.certificate).map_err(|why| named(&files.certificate, why))?;
-        let key = PrivateKeyDer::from_pem_slice(&texts.key);
-        let key = key.map_err(|_| named(&files.key, "has no private key in PEM".to_owned()))?;
-        let key = provider().key_provider.load_private_key(key);
-        let key = key.map_err(|error| named(&files.key, format!("is not a key that can be used: {error}")))?;
+        let named = |knob: &Knob, path: &Path, why: String| format!("{}={} {why}", knob.name, path.display());
+        let of_key = |why| named(&TLS_KEY, &files.key, why);
+        let chain = certificates_in(&texts.certificate);
+        let chain = chain.map_err(|why| named(&TLS_CERTIFICATE, &files.certificate, why));
+        let key = PrivateKeyDer::from_pem_slice(&texts.key).map_err(|_| of_key("has no private key in PEM".to_owned()));
+        let key = key.and_then(|key| {
+            let key = provider().key_provider.load_private_key(key);
+            key.map_err(|error| of_key(format!("is not a key that can be used: {error}")))
+        });
+        let (chain, key) = both(chain, key)?;
         let until = chain.first().and_then(|certificate| good_until(certificate));
         let shown = CertifiedKey::new(chain, key);
         match shown.keys_match() {
@@ -117,7 +132,7 @@ impl Pair {
             Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
             Err(_) => {
                 let why = format!("is not the key of the first certificate in {}", files.certificate.display());
-                return Err(named(&files.key, why));
+                return Err(of_key(why));
             }
         }
         Ok(Self { shown: Arc::new(shown), until, texts })
@@ -282,9 +297,21 @@ mod tests {
             ("server.pem", "server.pem", "server.pem has no private key in PEM"),
             ("server.key.pem", "server.key.pem", "server.key.pem has no certificate in PEM"),
             ("none.pem", "server.key.pem", "none.pem cannot be read"),
+            ("server.pem", "none.pem", "TLS_KEY_FILE="),
+            ("renewed.key.pem", "server.pem", "TLS_CERT_FILE="),
         ] {
             let said = Pair::read(&files(certificate, private)).err().unwrap();
             assert!(said.contains(says), "{said}");
+        }
+        // What is wrong with both is said of both.
+        for (certificate, private, of_one, of_other) in [
+            ("none.pem", "no.key", "none.pem cannot be read: No such file", "no.key cannot be read: No such file"),
+            ("server.key.pem", "server.pem", "server.key.pem has no certificate", "server.pem has no private key"),
+        ] {
+            let said = Pair::read(&files(certificate, private)).err().unwrap();
+            let (one, other) = said.split_once("; ").unwrap();
+            assert!(one.starts_with("TLS_CERT_FILE=") && one.contains(of_one), "{said}");
+            assert!(other.starts_with("TLS_KEY_FILE=") && other.contains(of_other), "{said}");
         }
     }
 
