@@ -87,7 +87,7 @@ fn run_backup(to: Option<&Path>, program: &Program<'_>) -> ExitCode {
     match make(to, program) {
         Ok(text) => print(&text),
         Err(Ended::Config(error)) => misconfigured(&error),
-        Err(error) => fail("there is no backup", &error, 1),
+        Err(error) => fail("backup failed", &error, 1),
     }
 }
 
@@ -236,7 +236,7 @@ fn run_restore(file: &Path, only_check: bool, program: &Program<'_>) -> ExitCode
             fail("the backup is not good, and nothing was changed", &text, FOUND_PROBLEMS)
         }
         Err(error @ RestoreError::Unfinished { .. }) => fail("the restore is not finished", &error, 1),
-        Err(error) => fail("nothing was restored", &error, 1),
+        Err(error) => fail("restore failed", &error, 1),
     }
 }
 

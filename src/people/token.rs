@@ -28,6 +28,8 @@ pub(super) enum Verb {
     #[command(subcommand)]
     Token(Asked),
     /// Take a person out of all that is kept
+    ///
+    /// Their tokens stay good until `inkring token revoke --user USER` revokes them.
     #[command(subcommand)]
     User(user::Asked),
 }
@@ -113,17 +115,17 @@ fn run(asked: Asked, settings: &Settings, program: &Program<'_>) -> ExitCode {
                             .to_owned()
                     }
                 };
-                return fail("cannot sign", &advice, 1);
+                return fail("token mint failed", &advice, 1);
             };
             if let Some(most) = max_life(settings).filter(|most| most.as_secs() < u64::from(hours) * 3600) {
                 let most = most.as_secs() / 3600;
                 let why = format!("--hours {hours} is more than the {most} hours that JWT_MAX_LIFE_DAYS allows");
-                return fail("cannot sign", &why, 1);
+                return fail("token mint failed", &why, 1);
             }
             let now = Clock::system().now();
             match mint(secret.bytes(), &user, hours, &Demands::of(settings), &Uuid::new_v4().to_string(), now) {
                 Ok(token) => print(&format!("{token}\n")),
-                Err(error) => fail("cannot sign", &error, 1),
+                Err(error) => fail("token mint failed", &error, 1),
             }
         }
         Asked::Inspect { token } => match token.as_deref().filter(|token| *token != "-") {

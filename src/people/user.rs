@@ -61,6 +61,9 @@ fn erase(id: &str, dry: bool, settings: &Settings, program: &Program<'_>) -> Res
 
 fn table(id: &str, said: &Value) -> String {
     let (id, pseudonym) = (visible(id), said["pseudonym"].as_str().unwrap_or_default());
+    if said["report"].as_array().into_iter().flatten().all(|line| line["found"] == 0) {
+        return format!("nothing is kept under '{id}'\n");
+    }
     let mut lines = match said["dry_run"] == true {
         true => format!("Nothing was changed. With --yes, of {id}:\n\n"),
         false => format!("{id} is erased. Where something stays, {pseudonym} stands in their place.\n\n"),

@@ -237,7 +237,10 @@ fn an_operator_removes_a_member_takes_a_text_out_and_deletes_a_draft() {
     assert!(text.contains("[redacted]") && !text.contains("what has to go") && text.contains("what stays"), "{text}");
     assert_eq!(place.json(&["verify", &draft])["taken_out"], 1);
 
-    place.fails(&["delete", &draft], 2, "say --yes");
+    let asked = format!("say --yes to delete draft {draft}, \"");
+    place.fails(&["delete", &draft], 2, &asked);
+    place.fails(&["delete", &draft], 2, "\" by alice, with 3 segments; nothing brings it back but a backup");
+    place.fails(&["delete", "nonsense"], 1, "not found");
     assert_eq!(place.json(&["delete", &draft, "--yes"])["segments"], 3);
     assert_eq!(server.get(&format!("/v1/collab/drafts/{draft}")).status, 410);
     place.fails(&["delete", &draft, "--yes"], 1, "the server refused");

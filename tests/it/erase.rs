@@ -117,6 +117,7 @@ fn a_person_is_erased_from_a_server_that_runs_and_the_report_says_what_stays() {
     assert!(server.get(&format!("/v1/collab/drafts/{}", drafts[0])).text().contains(TEXT));
     let plain = done(verb(&["user", "erase", "mallory"]));
     assert!(plain.contains("Nothing was changed") && plain.contains("--yes"), "{plain}");
+    assert_eq!(done(verb(&["user", "erase", "nobody-known"])), "nothing is kept under 'nobody-known'\n");
 
     let said: Value = serde_json::from_str(&done(verb(&["user", "erase", "mallory", "--yes", "--json"]))).unwrap();
     assert_eq!(line(&said, "segments they wrote"), line(&dry, "segments they wrote"));

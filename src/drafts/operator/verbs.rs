@@ -184,8 +184,8 @@ impl verb::Verb for Verb {
                 (said.map(|said| form.say(&said, redacted)), "nothing was taken out")
             }
             Asked::Delete { id, yes: false, .. } => {
-                let why = format!("say --yes to delete draft {}; nothing brings it back but a backup", visible(&id));
-                return fail("nothing was deleted", &why, 2);
+                let said = look(door, &id, Slice { after: -1, limit: 1 });
+                (said.map(|said| fail("nothing was deleted", &to_be_deleted(&said["draft"]), 2)), "nothing was deleted")
             }
             Asked::Delete { id, form, .. } => {
                 let said = act(door, &settings, id, Deed::Delete, "inkring draft delete");
@@ -342,6 +342,18 @@ fn removed(said: &Value) -> String {
 
 fn redacted(said: &Value) -> String {
     format!("{}: the text of segment {} is taken out\n", text(said, "draft_id"), text(said, "segment_id"))
+}
+
+/// Asks whether it is really this one.
+fn to_be_deleted(draft: &Value) -> String {
+    let [id, title, creator] = ["draft_id", "title", "creator_id"].map(|name| text(draft, name));
+    let segments = match number(draft, "segments") {
+        1 => "1 segment".to_owned(),
+        count => format!("{count} segments"),
+    };
+    format!(
+        "say --yes to delete draft {id}, \"{title}\" by {creator}, with {segments}; nothing brings it back but a backup"
+    )
 }
 
 fn deleted(said: &Value) -> String {
