@@ -32,7 +32,8 @@ use crate::net::tls::server::{Files, Pair, caution};
 use crate::observe::metrics;
 use crate::server;
 use crate::settings::Settings;
-use crate::store::{self, Schema};
+use crate::store::options::DATABASE;
+use crate::store::{self, OpenError, Schema};
 
 /// One small server for drafts written in turn: one binary, one SQLite file.
 ///
@@ -358,17 +359,21 @@ fn check_config(path: &SettingsPath, strict: bool) -> ExitCode {
     let loaded = sources(path).and_then(|sources| config::load(&sources, strict));
     let checked = loaded.and_then(|loaded| {
         let mut warnings = loaded.warnings;
-        match beyond_the_table(&loaded.settings) {
-            Ok(more) => {
+        let settings = &loaded.settings;
+        let beyond = beyond_the_table(settings)
+            .and_then(|more| Ok((more, of_the_schema(settings).map_err(|error| error.to_string())?)));
+        match beyond {
+            Ok((more, stored)) => {
                 warnings.extend(more);
-                Ok(warnings)
+                Ok((stored, warnings))
             }
             Err(problem) => Err(ConfigError::of(problem, warnings)),
         }
     });
     match checked {
-        Ok(warnings) => {
+        Ok((stored, warnings)) => {
             let mut report: String = warnings.iter().flat_map(|warning| ["warning: ", warning, "\n"]).collect();
+            report.extend(stored);
             report.push_str(&match warnings.len() {
                 0 => "The configuration is good.\n".to_owned(),
                 1 => "The configuration works, with a warning.\n".to_owned(),
@@ -377,6 +382,22 @@ fn check_config(path: &SettingsPath, strict: bool) -> ExitCode {
             print(&report)
         }
         Err(error) => misconfigured(&error),
+    }
+}
+
+/// A line about a database that the start would change, if it is one.
+///
+/// # Errors
+/// When the start would refuse it.
+fn of_the_schema(settings: &Settings) -> Result<Option<String>, OpenError> {
+    match store::open_leaving_nothing(settings.database(&DATABASE), &features::schema()) {
+        Err(OpenError::Older { path, found, known }) => Ok(Some(format!(
+            "{} has schema version {found}; the start of this inkring brings it to {known}, and older ones refuse it then\n",
+            path.display()
+        ))),
+        Err(error @ (OpenError::Newer { .. } | OpenError::Foreign { .. } | OpenError::Altered { .. })) => Err(error),
+        // What else is wrong with it may be so only for who asks.
+        _ => Ok(None),
     }
 }
 

@@ -124,6 +124,9 @@ fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Resu
         findings.warnings.extend(needs.cautions);
         needs.sentences.into_iter().for_each(|sentence| findings.mistake(sentence));
     }
+    if !production {
+        findings.warnings.extend(production::unwritten(&settings));
+    }
     weak_secrets(&settings, sources).into_iter().for_each(|sentence| findings.mistake(sentence));
     let places = features::places(&settings);
     match header_trust(&settings, &places) {

@@ -1,6 +1,8 @@
 //! What must not be left to chance where real users are served (ruling 5): strict refuses it, all at once, and production
 //! without strict warns about it.
 
+use std::path::Path;
+
 use super::parse::printable;
 use super::sources::{Sources, token_keys};
 use crate::feature::{OutputDirectory, unwritable};
@@ -23,7 +25,7 @@ pub(super) struct Needs {
     pub(super) cautions: Vec<String>,
 }
 
-/// What is missing or dangerous. Outside production only the origins are asked for, and no directory is looked at.
+/// What is missing or dangerous. Outside production only the origins are asked for, and no directory is looked at: [`unwritten`] does that.
 pub(super) fn needs(settings: &Settings, sources: &Sources, production: bool) -> Needs {
     let (mut sentences, mut cautions) = (Vec::new(), Vec::new());
     let required = settings.iter().map(|setting| setting.knob).filter(|knob| knob.required);
@@ -70,9 +72,8 @@ pub(super) fn needs(settings: &Settings, sources: &Sources, production: bool) ->
         );
         let directories = FEATURES.iter().flat_map(|feature| (feature.writes)(settings));
         for OutputDirectory { knob, path, is_needed } in directories {
-            let named = printable(&settings.of(knob).shown());
             let told = if is_needed { &mut sentences } else { &mut cautions };
-            told.extend(unwritable(&path).map(|why| format!("{}={named}: {why}", knob.name)));
+            told.extend(not_written(settings, knob, &path));
         }
     }
     Needs { missing, sentences, cautions }
@@ -90,4 +91,17 @@ fn missing_in_production(settings: &Settings, sources: &Sources) -> impl Iterato
 fn knows_users(settings: &Settings, sources: &Sources) -> bool {
     let believed = settings.flag(&TRUST_HEADER) && settings.of(&TRUST_HEADER).origin.is_given();
     believed || !token_keys(sources).is_empty()
+}
+
+/// What cannot be written and keeps nothing else from working, as far as somebody has set it: nobody sets a directory for backups
+/// to have none, wherever the server runs.
+pub(super) fn unwritten(settings: &Settings) -> Vec<String> {
+    let directories = FEATURES.iter().flat_map(|feature| (feature.writes)(settings));
+    let given = directories.filter(|directory| !directory.is_needed && settings.of(directory.knob).origin.is_given());
+    given.filter_map(|OutputDirectory { knob, path, .. }| not_written(settings, knob, &path)).collect()
+}
+
+fn not_written(settings: &Settings, knob: &'static Knob, path: &Path) -> Option<String> {
+    let named = printable(&settings.of(knob).shown());
+    unwritable(path).map(|why| format!("{}={named}: {why}", knob.name))
 }

@@ -31,6 +31,14 @@ impl Database {
         has_plane: bool,
     ) -> Result<Self, OpenError> {
         let mut store = store::open_after(settings.database(&DATABASE), schema, before)?;
+        if store.created() {
+            let path = settings.database(&DATABASE).display().to_string();
+            // Where a database has been for long, a new one means that the setting is wrong.
+            match settings.production() {
+                true => log::warn!(path; "store.created"),
+                false => log::info!(path; "store.created"),
+            }
+        }
         store.keep_reserve(settings.count(&RESERVE) as u64);
         store.count_by(Arc::new(store::Counters::new(metrics)));
         Ok(Self {

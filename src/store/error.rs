@@ -118,6 +118,18 @@ pub enum OpenError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// There is no directory in which that of the database could be made.
+    #[error(
+        "{path} cannot be made: there is no directory {missing}; correct DATABASE_URL, mount the disk that it lies on, or make the \
+         directory",
+        path = path.display(), missing = missing.display()
+    )]
+    NoDirectory {
+        /// The database.
+        path: PathBuf,
+        /// What is missing.
+        missing: PathBuf,
+    },
     /// Its file system lacks what the promises rest on.
     #[error(
         "{path} lies on a file system that cannot {lacks} ({source}), so that acknowledged changes could be lost there; set \

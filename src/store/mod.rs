@@ -51,7 +51,7 @@ pub use sqlite::files::{
 pub use sqlite::identity::{APPLICATION_ID, schema_version, tables};
 pub use sqlite::last_change::last_change;
 pub use sqlite::lock::{DatabaseLock, in_use, locked_by};
-pub use sqlite::look::{open_any_version, open_immutable, open_locked, open_read_only};
+pub use sqlite::look::{open_any_version, open_immutable, open_leaving_nothing, open_locked, open_read_only};
 pub use sqlite::migrate::{BeforeMigration, Pending};
 pub(crate) use sqlite::open::{READER_PAGES_BYTES, WRITER_PAGES_BYTES};
 pub use sqlite::open::{Readers, Store, open, open_after};

@@ -506,6 +506,67 @@ fn a_file_that_is_not_ours_is_refused_and_left_as_it_is() {
         let said = refuse_to_serve(directory.path(), &[("DATABASE_URL", &format!("sqlite:{name}"))]);
         assert!(said.contains("inkring: cannot start:\n") && said.contains(sentence), "{said}");
         assert_eq!(std::fs::read(at(name)).ok(), before, "{name}");
+        if name != "folder" {
+            let checked = run(directory.path(), &["check-config"], &[("DATABASE_URL", &format!("sqlite:{name}"))]);
+            assert!(checked.code == 3 && checked.stderr.contains(sentence), "{}", checked.stderr);
+        }
+    }
+}
+
+#[test]
+fn check_config_says_that_the_start_changes_the_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let old = directory.path().join("old.db");
+    let connection = rusqlite::Connection::open(&old).unwrap();
+    connection.execute_batch(include_str!("../data/schema-1.sql")).unwrap();
+    connection.execute_batch("PRAGMA user_version = 1; PRAGMA application_id = 0x696e6b72").unwrap();
+    drop(connection);
+    let before = std::fs::read(&old).unwrap();
+    let ran = run(directory.path(), &["check-config"], &[("DATABASE_URL", "sqlite:old.db")]);
+    let said = "old.db has schema version 1; the start of this inkring brings it to 5, and older ones refuse it then\n\
+                The configuration is good.\n";
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, said, ""));
+    assert_eq!(std::fs::read(&old).unwrap(), before);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left beside it");
+}
+
+#[test]
+fn files_of_tls_are_named_with_their_settings_and_both() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = [("TLS_CERT_FILE", "nofile"), ("TLS_KEY_FILE", "nokey")];
+    let ran = run(directory.path(), &["check-config"], &files);
+    let why = "cannot be read: No such file or directory (os error 2)";
+    let said = format!("TLS_CERT_FILE=nofile {why}; TLS_KEY_FILE=nokey {why}\n");
+    assert!(ran.code == 3 && ran.stderr.contains(&said), "{}", ran.stderr);
+    assert!(refuse_to_serve(directory.path(), &files).contains(said.trim_end()));
+}
+
+#[test]
+fn a_directory_for_backups_that_cannot_be_written_is_warned_of_everywhere() {
+    let directory = tempfile::tempdir().unwrap();
+    for env in ["development", "test", "production"] {
+        let ran = run(directory.path(), &["check-config"], &[("ENV", env), ("BACKUP_DIR", "/proc/nope")]);
+        let said = "warning: BACKUP_DIR=/proc/nope: /proc cannot be written: it is the kernel's own\n";
+        assert!(ran.code == 0 && ran.stdout.matches(said).count() == 1, "{env}: {}", ran.stdout);
+    }
+}
+
+#[test]
+fn a_mistyped_path_makes_no_tree_and_a_new_database_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let wrong = directory.path().join("vra/lib/inkring.db");
+    let said = refuse_to_serve(directory.path(), &[("DATABASE_URL", &format!("sqlite:{}", wrong.display()))]);
+    let missing = format!("cannot be made: there is no directory {}; correct", directory.path().join("vra").display());
+    assert!(said.contains(&missing), "{said}");
+    assert!(is_empty(directory.path()));
+    for (env, level) in [("production", "WARN"), ("development", "INFO")] {
+        let mut server = Server::with(&[("ENV", env)]);
+        let created = server.wait_for_log(|line| line["message"] == "store.created");
+        assert_eq!((&created["level"], &created["path"]), (&json!(level), &json!("data/inkring.db")));
+        assert!(server.terminate().success());
+        server.launch();
+        server.get("/healthz").expect(200);
+        assert_eq!(server.log().matches("store.created").count(), 1);
     }
 }
 

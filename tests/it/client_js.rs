@@ -214,14 +214,13 @@ fn the_program_that_writes_says_what_it_has_written() {
         let path = format!("/v1/collab/drafts/{draft}/collaborators?collaborator_id=bob");
         server.post_as("alice", &path, &json!(null)).expect(200);
         let base = format!("http://{}", server.address);
-        let texts = [&base, &draft, "bob", "It was late.", "The lamp went out."];
+        let texts = [base.as_str(), &draft, "bob", "It was late.", "The lamp went out."];
         assert_eq!(write(&texts, who), (Some(0), told.to_owned(), String::new()));
         // What goes wrong is one line.
         let (code, _, complaint) = write(&[&base, &draft, "bob", "x"], who);
         let sentence = format!("User alice must hold the ring to append segments to draft {draft}\n");
         assert_eq!((code, complaint), (Some(1), sentence));
-        let ticket = [("TOKEN", "ticket.of.someone")];
-        let (code, _, complaint) = write(&[&base, &draft, "bob", "x"], Some(ticket[0]));
+        let (code, _, complaint) = write(&[&base, &draft, "bob", "x"], Some(("TOKEN", "ticket.of.someone")));
         assert_eq!((code, complaint.lines().count()), (Some(1), 1), "{complaint}");
         assert!(complaint.contains("Authorization") || complaint.contains("token"), "{complaint}");
     }

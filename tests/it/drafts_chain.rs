@@ -311,7 +311,7 @@ fn the_verifier_on_the_page_of_clients_says_what_it_finds() {
     };
     let verify = |noted: &[&str]| ran(&[&[base.as_str(), &draft], noted].concat());
     // What goes wrong is one line.
-    for arguments in [&[][..], &[&base], &["127.0.0.1:8000", &draft]] {
+    for arguments in [&[][..], &[base.as_str()], &["127.0.0.1:8000", &draft]] {
         let (code, _, complaint) = ran(arguments);
         assert!(code == Some(2) && complaint.starts_with("Usage: ") && complaint.lines().count() == 1, "{complaint}");
     }

@@ -447,7 +447,7 @@ fn where_other_machines_reach_it_a_name_is_not_simply_believed() {
     assert_eq!(readiness(&server).as_deref(), Some(sentence));
     assert_eq!(server.wait_for_log(|line| line["message"] == sentence)["level"], "WARN");
     assert_eq!(server.log().matches(sentence).count(), 1, "once");
-    let pretty = Server::with(&[&meant[..], &[("LOG_FORMAT", "pretty")]].concat());
+    let pretty = Server::with(&[&meant[..], &CLOSED, &[("LOG_FORMAT", "pretty")]].concat());
     wait_for(|| pretty.banner().contains(&format!("\n  warning       {sentence}\n")).then_some(()));
     let [(code, checked), (_, examined)] = told(directory.path(), &[&meant[..], &CLOSED].concat());
     assert!(code == 0 && checked.contains(&format!("warning: {sentence}\n")), "{checked}");

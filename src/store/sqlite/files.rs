@@ -76,16 +76,20 @@ pub fn chown_like(file: &File, database: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Makes the directory of a database if it is absent, for its owner alone.
+/// Makes the directory of a database if it is absent, for its owner alone. Only the last one: where more is missing, the path is
+/// mistyped, or a disk is not mounted.
 pub(super) fn make_directory(database: &Path) -> Result<(), OpenError> {
     if database.is_dir() {
         return Err(OpenError::Foreign { path: database.to_owned(), found: "it is a directory".to_owned() });
     }
     match database.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-        Some(directory) => {
-            let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
-            made.map_err(|source| OpenError::File { path: directory.to_owned(), source })
-        }
+        Some(directory) => match std::fs::DirBuilder::new().mode(0o700).create(directory) {
+            Err(_) if directory.is_dir() => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(OpenError::NoDirectory { path: database.to_owned(), missing: directory_of(directory).to_owned() })
+            }
+            made => made.map_err(|source| OpenError::File { path: directory.to_owned(), source }),
+        },
         None => Ok(()),
     }
 }

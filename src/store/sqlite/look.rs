@@ -7,6 +7,7 @@ use rusqlite::OpenFlags;
 
 use super::connection::Connection;
 use super::definition::distrust;
+use super::files::with_suffix;
 use super::identity::{check_ours, schema_version};
 use super::lock::DatabaseLock;
 use crate::store::error::OpenError;
@@ -35,6 +36,21 @@ pub fn open_immutable(path: &Path, schema: &Schema) -> Result<Reader, OpenError>
     let uri = PathBuf::from(format!("file:{name}?immutable=1"));
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     require_current_schema(path, schema, open_existing(path, &uri, flags, schema)?)
+}
+
+/// The same as [`open_read_only`], and nothing is left beside a database that nobody has open, whoever asks.
+///
+/// # Errors
+/// As for [`open_read_only`].
+pub fn open_leaving_nothing(path: &Path, schema: &Schema) -> Result<Reader, OpenError> {
+    // A process that has it open, or was killed with it open, has left a log beside it.
+    let log = with_suffix(path, "-wal");
+    if log.exists() {
+        return open_read_only(path, schema);
+    }
+    let found = open_immutable(path, schema);
+    // Somebody has opened it meanwhile: what was read may be half of this and half of that.
+    if log.exists() { open_read_only(path, schema) } else { found }
 }
 
 /// The same as [`open_read_only`] where an older version will do.

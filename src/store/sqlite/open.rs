@@ -51,6 +51,7 @@ pub struct Store {
     pub(super) timekeeper: Option<Timekeeper>,
     /// Whether a process that was killed has left a log. It may have been about to empty it.
     pub(super) log_was_left: bool,
+    created: bool,
     path: PathBuf,
 }
 
@@ -98,7 +99,8 @@ fn open_once(named: &Path, schema: &Schema, before: BeforeMigration<'_>) -> Resu
         check_ours(&connection, path, schema)?;
     }
     set_pragmas(&connection, path)?;
-    if application_id(&connection).map_err(failed)? == 0 {
+    let created = application_id(&connection).map_err(failed)? == 0;
+    if created {
         create(&mut connection, schema).map_err(failed)?;
         let directory = directory_of(path);
         sync_directory(directory).map_err(|source| OpenError::File { path: directory.to_owned(), source })?;
@@ -116,10 +118,16 @@ fn open_once(named: &Path, schema: &Schema, before: BeforeMigration<'_>) -> Resu
     let (state, reserve) = (Arc::new(WriterState::of(OpenFiles::of(path), definition)), Reserve::beside(path));
     state.set_newest(last_change.bound());
     let (metrics, timekeeper, path) = (Arc::default(), None, path.to_owned());
-    Ok(Store { connection, state, lock, reserve, last_change, metrics, timekeeper, log_was_left, path })
+    Ok(Store { connection, state, lock, reserve, last_change, metrics, timekeeper, log_was_left, created, path })
 }
 
 impl Store {
+    /// Whether there was none before.
+    #[must_use]
+    pub fn created(&self) -> bool {
+        self.created
+    }
+
     /// Has its writer counted here.
     pub fn count_by(&mut self, metrics: Arc<Counters>) {
         self.metrics = metrics;
