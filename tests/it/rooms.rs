@@ -299,6 +299,8 @@ fn who_is_there_is_told_to_others_and_to_newcomers_until_it_leaves() {
     assert_eq!(two.binary(), here);
     // Every stock client sends back what it is told.
     two.send(&here);
+    // What it sends back is read before the one who is gone leaves: later it would bring that one back.
+    two.socket.assert_quiet();
     one.socket.assert_quiet();
     let mut three = Peer::enter(&server, "/rooms/notes");
     assert_eq!(three.binary(), here);
