@@ -5,8 +5,6 @@
 
 import { createHash } from 'node:crypto';
 
-import { Refused } from './inkring.js';
-
 const [baseUrl, draftId, ...noted] = process.argv.slice(2);
 const { TOKEN, USER_ID = 'alice' } = process.env;
 if (!draftId || !URL.canParse(baseUrl)) fail('Usage: [TOKEN=JWT | USER_ID=alice] node verify.mjs URL DRAFT [CHAIN_SHA256 …]', 2);
@@ -20,14 +18,10 @@ function fail(sentence, exitCode = 1) {
 }
 
 async function read(path) {
-  try {
-    const answer = await fetch(draft + path, { headers });
-    const body = await answer.json();
-    if (answer.ok) return body.data;
-    fail(new Refused(answer.status, body, answer.headers).message);
-  } catch (error) {
-    fail(`${draft}${path} cannot be read: ${error.cause?.message ?? error.message}`);
-  }
+  const unread = (why) => fail(`${draft}${path} cannot be read: ${why}`);
+  const answer = await fetch(draft + path, { headers }).catch((error) => unread(error.cause?.message ?? error.message));
+  const { data, error } = await answer.json().catch(() => unread(`${answer.status} without JSON`));
+  return answer.ok ? data : unread(error.message.message ?? error.message);
 }
 
 const { segments: links } = await read('/chain');
