@@ -35,10 +35,10 @@ use crate::settings::Settings;
 use crate::store::options::DATABASE;
 use crate::store::{self, OpenError, Schema};
 
-/// One small server for drafts written in turn: one binary, one SQLite file.
+/// A small server for drafts written in turn: one binary, one SQLite file.
 ///
-/// Without a verb it serves. It is configured by environment variables and a file of settings; `inkring print-config`
-/// shows them all, and each verb says first which file it has read.
+/// Without a verb, it runs the server. It is configured by environment variables and a settings file; `inkring
+/// print-config` prints all settings, and each verb first says which file it has read.
 #[derive(Debug, Parser)]
 #[command(
     name = "inkring",
@@ -46,7 +46,7 @@ use crate::store::{self, OpenError, Schema};
     after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 3 a check found problems or the settings are wrong."
 )]
 struct Cli {
-    /// The file of settings; without it that of INKRING_CONFIG, .env here, or /etc/inkring/inkring.env
+    /// The settings file [default: INKRING_CONFIG, ./.env or /etc/inkring/inkring.env, the first that exists]
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
 }
@@ -54,21 +54,21 @@ struct Cli {
 /// Those that come before the verbs of features.
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Serve until SIGTERM or SIGINT (the default)
+    /// Run the server until SIGTERM or SIGINT (the default)
     Serve,
-    /// Read the configuration, say what is wrong with it, and change nothing
+    /// Check the configuration and report what is wrong with it, without changing anything
     CheckConfig {
-        /// Hold it to what CONFIG_STRICT=true demands
+        /// Apply the rules of CONFIG_STRICT=true
         #[arg(long)]
         strict: bool,
     },
-    /// Print every setting with its value and where it came from, secrets masked
+    /// Print every setting with its value and where it comes from, secrets masked
     PrintConfig {
-        /// Only the settings that are set somewhere, without those that have their default
+        /// Only settings that are set, not those at their default
         #[arg(long)]
         changed: bool,
     },
-    /// Read the audit log: is it whole, what is in it
+    /// Read and verify the audit log
     #[command(subcommand)]
     Audit(audit::Verb),
 }
@@ -76,52 +76,52 @@ enum Verb {
 /// Those that come after the verbs of features.
 #[derive(Debug, Subcommand)]
 enum Tool {
-    /// Look at the installation and say what is wrong with it and what to do, changing nothing
+    /// Check the installation and say what is wrong and what to do, without changing anything
     ///
-    /// Configuration, permissions, disk, database, backups, clock, proxy, the running server: each is green, yellow or
-    /// red. Give it the settings of the server, and run it as the server's user or as root.
+    /// It checks configuration, permissions, disk, database, backups, clock, proxy and the running server; each is
+    /// green, yellow or red. Run it with the server's settings, as the server's user or as root.
     Doctor(doctor::Options),
-    /// Make this machine ready to run inkring as a service: units, settings for production, fresh secrets
+    /// Set up inkring as a service on this machine: units, production settings, fresh secrets
     ///
-    /// Nothing that is there is written over, so it can be run again. It says all that it wrote, what to do next, and how to
-    /// remove it.
+    /// It never overwrites existing files, so it can be run again. It prints what it wrote, what to do next, and how
+    /// to uninstall.
     #[command(after_help = "Exit codes: 0 done, 1 failure, 2 usage.")]
     Setup(setup::Options),
-    /// Try a running server from outside: drafts, segments, sockets, the ring
+    /// Test a running server as a client: drafts, segments, sockets, the ring
     ///
-    /// Asks whether it is alive and ready, creates a draft, adds a collaborator, appends, watches an append over a
-    /// WebSocket, and passes the ring. Each step is one line. The draft, "Smoke test", is deleted at the end unless --keep is
-    /// given.
+    /// It checks that the server is alive and ready, creates a draft, adds a collaborator, appends, sees an append on
+    /// a WebSocket, and passes the ring, with one line of output per step. At the end it deletes the draft, "Smoke
+    /// test", unless --keep is given.
     Smoke(smoke::Options),
-    /// Ask the server of this configuration whether it is ready, and print one line
+    /// Check whether the server is ready, and print one line
     ///
-    /// Exit code 0 if it is, 1 if not.
+    /// Exits with 0 if it is ready, with 1 if not.
     Healthcheck(healthcheck::Options),
     /// Print the documentation of the configuration
     #[command(hide = true)]
     ConfigDocs {
-        /// In which form
+        /// The format
         form: DocsForm,
     },
     /// Print the documentation of the metrics
     #[command(hide = true)]
     MetricsDocs {
-        /// In which form
+        /// The format
         form: MetricsForm,
     },
     /// Print the tables of the database, as in schema.sql
     #[command(hide = true)]
     Schema,
-    /// Print everything that is bounded, as in docs/BOUNDS.md
+    /// Print all bounds, as in docs/BOUNDS.md
     #[command(hide = true)]
     Bounds,
-    /// Print what is served: docs/PATHS.md, or the table of docs/OPS_API.md
+    /// Print all routes: docs/PATHS.md, or the table of docs/OPS_API.md
     #[command(hide = true)]
     Routes {
-        /// Where
+        /// The address
         plane: Plane,
     },
-    /// Print the codes of errors, as in docs/ERRORS.md
+    /// Print the error codes, as in docs/ERRORS.md
     #[command(hide = true)]
     Errors,
 }
@@ -131,7 +131,7 @@ const SERVE: &str = "serve";
 
 /// What other programs call what this one can do as well: the words behind `inkring`, and what to say of them.
 const MEANT: [(&[&str], &str); 11] = [
-    (&["start", "run", "up", "server", "daemon"], "`inkring serve` serves, and so does `inkring` alone"),
+    (&["start", "run", "up", "server", "daemon"], "`inkring serve`, or `inkring` alone, runs the server"),
     (
         &["status", "health", "ping", "ps", "check"],
         "`inkring healthcheck` asks the server whether it is ready, and `inkring doctor` looks at the installation",
@@ -320,14 +320,14 @@ fn add_tip(message: &mut clap::Error, program: &clap::Command, arguments: &[OsSt
         return;
     };
     let tip = match message.kind() {
-        ErrorKind::UnknownArgument if wrong == "-c" => "`--config FILE` names the file of settings",
+        ErrorKind::UnknownArgument if wrong == "-c" => "`--config FILE` sets the settings file",
         ErrorKind::UnknownArgument
             if is_to_serve(program, arguments)
                 && wrong.starts_with('-')
                 && message.get(ContextKind::SuggestedArg).is_none() =>
         {
             "settings are variables, such as LISTEN_ADDR=127.0.0.1:9000 in front of the command, or lines of a file \
-             (--config FILE); `inkring print-config` shows them all"
+             (--config FILE); `inkring print-config` prints all of them"
         }
         ErrorKind::InvalidSubcommand => {
             let meant = with_its_verb(program, arguments, &wrong);
@@ -375,9 +375,9 @@ fn check_config(path: &SettingsPath, strict: bool) -> ExitCode {
             let mut report: String = warnings.iter().flat_map(|warning| ["warning: ", warning, "\n"]).collect();
             report.extend(stored);
             report.push_str(&match warnings.len() {
-                0 => "The configuration is good.\n".to_owned(),
-                1 => "The configuration works, with a warning.\n".to_owned(),
-                count => format!("The configuration works, with {count} warnings.\n"),
+                0 => "The configuration is valid.\n".to_owned(),
+                1 => "The configuration is valid, with a warning.\n".to_owned(),
+                count => format!("The configuration is valid, with {count} warnings.\n"),
             });
             print(&report)
         }

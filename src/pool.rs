@@ -22,10 +22,10 @@ pub(crate) static THREADS: Knob = Knob::new(&SERVER, "BLOCKING_THREADS", int(1, 
 pub(crate) const KNOBS: &[&Knob] = &[&THREADS];
 
 static POOL_THREADS: Row = Row::gauge(&PROCESS, "inkring_blocking_threads")
-    .says("Threads of the pool for blocking work", "Does work wait for the blocking pool?");
+    .says("Threads of the pool for blocking work", "Does blocking work have to wait?");
 
 static QUEUE_DEPTH: Row = Row::gauge(&PROCESS, "inkring_blocking_queue_depth")
-    .says("Work waiting for a thread of that pool", "Does work wait for the blocking pool?");
+    .says("Work waiting for a thread of that pool", "Does blocking work have to wait?");
 
 pub(crate) const ROWS: &[&Row] = &[&POOL_THREADS, &QUEUE_DEPTH];
 

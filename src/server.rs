@@ -176,7 +176,7 @@ impl Server {
     /// Stops accepting, finishes what is in flight within `DRAIN_SECONDS`, commits what waits, and closes the database.
     pub fn stop(self) {
         log::info!(drain_seconds = self.drain.as_secs(); "server.stopping");
-        self.notify.stopping(&format!("finishing what is under way, for at most {} s", self.drain.as_secs()));
+        self.notify.stopping(&format!("finishing pending requests, for at most {} s", self.drain.as_secs()));
         if let Some(watchdog) = &self.watchdog {
             watchdog.leave();
         }

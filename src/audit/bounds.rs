@@ -19,14 +19,14 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&AUDIT, "SLICE_ROWS", SLICE_ROWS as u64, "rows")
         .of("Rows that a verb reads at once.", "the rest with the next reading"),
     BoundRow::new(&AUDIT, "SEARCHED_MAX_ROWS", SEARCHED_MAX_ROWS as u64, "rows")
-        .of("Rows that the private plane searches for those that are wanted.", "older ones are not found"),
+        .of("Rows that the private plane searches for matching ones.", "older ones are not found"),
     BoundRow::new(&AUDIT, "MARK_SEARCHED_MAX_ROWS", MARK_SEARCHED_MAX_ROWS as u64, "rows")
-        .of("Rows that a start searches for the last one that says how much is recorded.", "it is said once more")
+        .of("Rows that a start searches for the last record of what is recorded.", "it is recorded once more")
         .tested_by("where_the_newest_mark_is_far_away_or_gone_it_is_said_once_more"),
     BoundRow::new(&AUDIT, "GAPS_MAX", GAPS_MAX as u64, "gaps")
-        .of("Gaps of the log that are named one by one.", "of earlier ones only the number")
+        .of("Gaps of the log that are listed.", "earlier ones are only counted")
         .tested_by("so_many_gaps_are_named"),
     BoundRow::new(&AUDIT, "RECHAINED_MAX_ROWS", RECHAINED_MAX_ROWS, "rows")
-        .of("Rows whose hashes are made anew when a person is erased.", "409; nobody is erased")
+        .of("Rows whose hashes are rewritten when a person is erased.", "409; nobody is erased")
         .tested_by("so_many_rows_are_made_anew_and_no_more"),
 ];

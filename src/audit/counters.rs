@@ -3,11 +3,11 @@
 use super::Audit;
 use crate::observe::metrics::{AUDIT, Metrics, Row, raise_to};
 
-pub(crate) static WRITTEN: Row = Row::counter(&AUDIT, "inkring_audit_rows_total")
-    .says("Rows of the audit log that are on disk", "Is everything recorded?");
+pub(crate) static WRITTEN: Row =
+    Row::counter(&AUDIT, "inkring_audit_rows_total").says("Audit log rows on disk", "Is everything recorded?");
 
 pub(crate) static FAILURES: Row = Row::counter(&AUDIT, "inkring_audit_failures_total")
-    .says("Attempts to write rows of the audit log that failed", "Is everything recorded?");
+    .says("Failed attempts to write audit log rows", "Is everything recorded?");
 
 pub(crate) const ROWS: &[&Row] = &[&WRITTEN, &FAILURES];
 

@@ -48,9 +48,7 @@ pub fn erase(tx: &mut Tx<'_>, user: &str, pseudonym: &str) -> Result<Traces, Err
             changed = true;
             traces.rechained += 1;
             if traces.rechained > RECHAINED_MAX_ROWS {
-                let why = format!(
-                    "the hashes of more than {RECHAINED_MAX_ROWS} rows of the audit log would have to be made anew"
-                );
+                let why = format!("more than {RECHAINED_MAX_ROWS} rows of the audit log would need new hashes");
                 return Err(Error::Other(why));
             }
             row.prev_hash.clone_from(&link.hash);

@@ -31,7 +31,7 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChainFault {
     /// Rows are gone.
-    #[error("{} missing: row {before} is the next one that is there", rows(*.first, *.last))]
+    #[error("{} missing: row {before} is the next one", rows(*.first, *.last))]
     Missing {
         /// The first that is gone.
         first: i64,
@@ -42,8 +42,8 @@ pub enum ChainFault {
     },
     /// There is a row where the log says that all were removed.
     #[error(
-        "row {id} stands before the anchor, which says that all rows up to {anchor} were removed: \
-             the anchor was altered, or the row was put there"
+        "row {id} comes before the anchor, which says that all rows up to {anchor} were removed: the anchor was \
+         altered, or the row was added"
     )]
     BeforeAnchor {
         /// The row.
@@ -52,7 +52,7 @@ pub enum ChainFault {
         anchor: i64,
     },
     /// A row is not what it was when it was written.
-    #[error("row {id} was altered: its content does not come to its hash")]
+    #[error("row {id} was altered: its content does not match its hash")]
     Altered {
         /// The row.
         id: i64,
@@ -75,8 +75,8 @@ pub enum ChainFault {
     },
     /// A head that was noted earlier is not there.
     #[error(
-        "no row has the hash {hash}: rows were cut off at the end, or the chain was rewritten since it was noted; \
-             or that row was removed by retention"
+        "no row has the hash {hash}: rows were cut off at the end, or the chain was rewritten after it was noted; or \
+         that row was removed by retention"
     )]
     Unknown {
         /// What was asked for.
@@ -105,7 +105,7 @@ fn follow(reader: &Reader, noted: Option<&[u8]>) -> Result<Report, Error> {
     let read = store::rows(reader, |row| {
         report.fault = fault(reader, &report, row)?;
         if report.fault.is_some() {
-            return Err(Error::Other("the rest is not looked at".to_owned()));
+            return Err(Error::Other("the rest is not checked".to_owned()));
         }
         let place = (row.get(0)?, row.get(1)?);
         let (first, _) = report.ends.unwrap_or((place, place));
@@ -232,7 +232,7 @@ mod tests {
         let closed_up = "DELETE FROM audit_events WHERE id = 5; UPDATE audit_events SET id = id - 1 WHERE id > 5";
         assert_eq!(after(9, closed_up), (4, Some(ChainFault::Altered { id: 5 })));
         let says = missing(3, 6, 7).unwrap().to_string();
-        assert_eq!(says, "rows 3 to 6 are missing: row 7 is the next one that is there");
+        assert_eq!(says, "rows 3 to 6 are missing: row 7 is the next one");
     }
 
     #[test]

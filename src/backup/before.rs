@@ -15,7 +15,7 @@ use crate::store::{self, Pending, Schema};
 
 /// Why a database is not brought up to date.
 #[derive(Debug, thiserror::Error)]
-#[error("it wants a backup first, and there is none: {0}. Fix that; or unset BACKUP_DIR to do without one")]
+#[error("it needs a backup first, and that failed: {0}. Fix that, or unset BACKUP_DIR to start without one")]
 struct Without(#[source] BackupError);
 
 /// Sees to it that there is a good backup of an older database as it is, where backups are kept.
@@ -29,7 +29,7 @@ pub(super) fn before_migration(
     let (Options { directory, .. }, Pending { lock, from, to }) = (Options::of(settings), pending);
     let Some(directory) = directory else {
         log::warn!(
-            from, to, remedy = "set BACKUP_DIR, and the next time a backup is made before";
+            from, to, remedy = "set BACKUP_DIR, and a backup is made first the next time";
             "backup.none_before_migration"
         );
         return Ok(());

@@ -77,8 +77,8 @@ pub(super) fn verify(path: &Path, schema: &Schema) -> io::Result<Checked> {
     // Where nobody can tell, it is as good as what is found in it.
     let live = store::in_use(path).ok().flatten().map(|pid| {
         format!(
-            "process {pid} has it open: it is a running database and no backup, and part of what it holds is in the log beside it; \
-             make a backup with inkring backup"
+            "process {pid} has it open: it is the database of a running server, not a backup, and part of its data \
+             is in the log next to it; make a backup with inkring backup"
         )
     });
     let mut checked = Checked {
@@ -118,7 +118,7 @@ impl Checked {
             return Err("it is empty".to_owned());
         }
         let reader = store::open_any_version(path, schema).map_err(|error| match error {
-            OpenError::Foreign { found, .. } => format!("it is no inkring database: {found}"),
+            OpenError::Foreign { found, .. } => format!("it is not an inkring database: {found}"),
             OpenError::Newer { found, known, .. } => format!(
                 "it has schema version {found}, and this inkring knows versions up to {known}; use the newer inkring"
             ),
@@ -150,7 +150,7 @@ impl Checked {
         if audited {
             let report = audit::verify::verify(&reader, None).map_err(unread)?;
             self.audit_rows = Some(report.rows);
-            self.problems.extend(report.fault.map(|fault| format!("the audit log does not hold: {fault}")));
+            self.problems.extend(report.fault.map(|fault| format!("the audit log is not intact: {fault}")));
         }
         Ok(())
     }

@@ -6,22 +6,24 @@ use super::running::Backups;
 use crate::clock::Timestamp;
 use crate::observe::metrics::{BACKUPS, Fraction, Gauge, Metrics, Overview, Row, raise_to, seconds_since_1970};
 
-pub(crate) static LAST_SUCCESS: Row = Row::gauge(&BACKUPS, "inkring_backup_last_success_timestamp_seconds").at_the_top(Overview::Figure).says(
-    "When the last good backup was begun, in seconds since 1970; 0 for none known, or one that is dated in the future",
-    "How old is the last backup?",
-);
+pub(crate) static LAST_SUCCESS: Row =
+    Row::gauge(&BACKUPS, "inkring_backup_last_success_timestamp_seconds").at_the_top(Overview::Figure).says(
+        "When the last good backup was started, in seconds since 1970; 0 if there is none, or if it is dated in the \
+     future",
+        "How old is the last backup?",
+    );
 
 pub(crate) static LAST_DURATION: Row = Row::gauge(&BACKUPS, "inkring_backup_last_duration_seconds")
-    .says("How long it took", "How long does a backup take?");
+    .says("Duration of the last backup", "How long does a backup take?");
 
 pub(crate) static LAST_BYTES: Row =
-    Row::gauge(&BACKUPS, "inkring_backup_last_size_bytes").says("How large it is", "How large is a backup?");
+    Row::gauge(&BACKUPS, "inkring_backup_last_size_bytes").says("Size of the last backup", "How large is a backup?");
 
 pub(crate) static FAILURES: Row =
-    Row::counter(&BACKUPS, "inkring_backup_failures_total").says("Backups that could not be made", "Do backups fail?");
+    Row::counter(&BACKUPS, "inkring_backup_failures_total").says("Failed backups", "Do backups fail?");
 
 pub(crate) static VERIFY_FAILURES: Row = Row::counter(&BACKUPS, "inkring_backup_verify_failures_total")
-    .says("Backups that were made and found bad", "Do backups fail?");
+    .says("Backups that failed verification", "Do backups fail?");
 
 pub(crate) const ROWS: &[&Row] = &[&LAST_SUCCESS, &LAST_DURATION, &LAST_BYTES, &FAILURES, &VERIFY_FAILURES];
 

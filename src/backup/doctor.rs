@@ -87,27 +87,27 @@ fn judge(found: &Kept, every: Option<Duration>, production: bool, now: Timestamp
     match found {
         Kept::Nowhere if production => Diagnosis::yellow(
             CHECK,
-            "there is no BACKUP_DIR, so nothing makes backups".to_owned(),
+            "there is no BACKUP_DIR, so no backups are made".to_owned(),
             "set BACKUP_DIR to a directory, if possible on another disk",
         ),
         Kept::Nowhere => Diagnosis::green(CHECK, "backups are off (no BACKUP_DIR)".to_owned()),
         Kept::Unreadable(why) => Diagnosis::red(
             CHECK,
             format!("BACKUP_DIR: {why}"),
-            "make the directory, and let the server's user write to it",
+            "create the directory, and give the server's user write access to it",
         ),
         Kept::None(directory) => Diagnosis::yellow(
             CHECK,
-            format!("there is none in {} yet", directory.display()),
+            format!("there are none in {} yet", directory.display()),
             "make one now: inkring backup, with the server running",
         ),
         Kept::BadManifest(why) => {
-            Diagnosis::red(CHECK, why.clone(), "make another one, and see what else is wrong with that disk")
+            Diagnosis::red(CHECK, why.clone(), "make a new one, and check that disk for other errors")
         }
         Kept::OfTheFuture(name) => Diagnosis::red(
             CHECK,
-            format!("{name} is dated in the future, as all of them are: nobody knows how old they are"),
-            "set the clock if it is wrong; if it is right, make one now: inkring backup",
+            format!("{name} is dated in the future, like all of them: their age is unknown"),
+            "set the clock if it is wrong; if it is right, make a backup now: inkring backup",
         ),
         Kept::Newest { name, created, bytes, of_the_future } => {
             let age = now.ahead_of(*created);
@@ -115,20 +115,21 @@ fn judge(found: &Kept, every: Option<Duration>, production: bool, now: Timestamp
             match every {
                 Some(every) if age > every * 2 => Diagnosis::red(
                     CHECK,
-                    format!("the newest is {found}, and there should be one every {}", span(every.as_secs())),
-                    "the server's log says why there is none (backup); make one now with inkring backup",
+                    format!("the newest is {found}; there should be one every {}", span(every.as_secs())),
+                    "the server's log says why there is none (backup.failed); make one now with inkring backup",
                 ),
                 None if age > BY_HAND_MAX => Diagnosis::yellow(
                     CHECK,
                     format!("the newest is {found}"),
-                    "make one now: inkring backup; or have them made, by BACKUP_INTERVAL_HOURS or by inkring-backup.timer",
+                    "make one now: inkring backup; or schedule them, with BACKUP_INTERVAL_HOURS or \
+                     inkring-backup.timer",
                 ),
                 _ => match of_the_future {
                     None => Diagnosis::green(CHECK, found),
                     Some(other) => Diagnosis::yellow(
                         CHECK,
-                        format!("{found}; {other} is dated in the future: it counts for nothing, and stays"),
-                        "look at it with inkring verify, and move it away",
+                        format!("{found}; {other} is dated in the future: it does not count, and is kept"),
+                        "check it with inkring verify, and move it away",
                     ),
                 },
             }
@@ -168,13 +169,13 @@ mod tests {
         seeded(&Kept::Unreadable("why".into()), DAILY, Red, "BACKUP_DIR: why");
         seeded(&Kept::BadManifest("why".into()), DAILY, Red, "why");
         seeded(&old(48), DAILY, Green, "inkring-1.json of 1 bytes, 2 days old");
-        seeded(&old(49), DAILY, Red, "2 days old, and there should be one every 24 hours");
+        seeded(&old(49), DAILY, Red, "2 days old; there should be one every 24 hours");
         seeded(&old(168), None, Green, "7 days old");
         let future = || "inkring-3.db".to_owned();
-        seeded(&Kept::OfTheFuture(future()), DAILY, Red, "inkring-3.db is dated in the future, as all of them are");
+        seeded(&Kept::OfTheFuture(future()), DAILY, Red, "inkring-3.db is dated in the future, like all of them");
         let Kept::Newest { name, created, bytes, .. } = old(1) else { panic!() };
         let beside = Kept::Newest { name, created, bytes, of_the_future: Some(future()) };
-        seeded(&beside, DAILY, Yellow, "inkring-3.db is dated in the future: it counts for nothing");
+        seeded(&beside, DAILY, Yellow, "inkring-3.db is dated in the future: it does not count");
         seeded(&old(169), None, Yellow, "7 days old");
         assert_eq!(judge(&Kept::Nowhere, None, false, NOW).colour, Green, "nobody needs one in development");
     }

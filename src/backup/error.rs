@@ -16,18 +16,18 @@ pub(super) const TAKEN_MAX: usize = 2;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BackupError {
     /// Nobody said where to.
-    #[error("there is no directory for backups: set BACKUP_DIR, or name one with --to")]
+    #[error("there is no directory for backups: set BACKUP_DIR, or pass --to")]
     NoDirectory,
     /// One is being made.
-    #[error("a backup is under way already; try again when it has ended")]
+    #[error("a backup is already in progress; try again when it has finished")]
     UnderWay,
     /// As many as may be are being taken away.
-    #[error("{TAKEN_MAX} copies are being taken away already; try again when one of them has arrived")]
+    #[error("{TAKEN_MAX} copies are already being downloaded; try again when one of them has finished")]
     Taken,
     /// The disk is too small for one more.
     #[error(
-        "{directory} has {free} bytes free and the copy needs {wanted}, of which {ROOM_LEFT_BYTES} are to stay free; \
-         make room, or name another directory",
+        "{directory} has {free} bytes free and the copy needs {wanted}, including {ROOM_LEFT_BYTES} that stay free; \
+         free some space, or use another directory",
         directory = directory.display()
     )]
     NoRoom {
@@ -47,7 +47,7 @@ pub(super) enum BackupError {
         source: io::Error,
     },
     /// The database could not be copied.
-    #[error("the copy into {directory} came to nothing: {source}", directory = directory.display())]
+    #[error("the copy into {directory} failed: {source}", directory = directory.display())]
     Copy {
         /// Where to.
         directory: PathBuf,
@@ -55,33 +55,36 @@ pub(super) enum BackupError {
         source: CopyError,
     },
     /// What another inkring sends has broken off.
-    #[error("what was sent broke off: {0}; nothing was kept")]
+    #[error("the transfer was interrupted: {0}; nothing was kept")]
     Broken(io::Error),
     /// The copy cannot be read again.
     #[error("the copy cannot be checked: {0}")]
     Unchecked(store::Error),
     /// The copy is not sound: then most likely the database is not.
-    #[error("the copy is damaged, and so may be the database: {0}; see inkring verify")]
+    #[error("the copy is damaged, and the database may be too: {0}; run inkring verify")]
     Damaged(String),
     /// There is nothing that could be copied.
     #[error(transparent)]
     Unfit(store::OpenError),
     /// The server stops.
-    #[error("it was given up because the server stops")]
+    #[error("it was aborted because the server is stopping")]
     Stopping,
 }
 
 /// What to do about a file or directory of backups that cannot be made, written or read.
 fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
-        _ if store::is_not_offered(error) => "the file system there cannot do that; name a directory on another one",
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room, or name another directory",
+        _ if store::is_not_offered(error) => {
+            "the file system there does not support that; use a directory on another \
+            one"
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space, or use another directory",
         ErrorKind::PermissionDenied
         | ErrorKind::ReadOnlyFilesystem
         | ErrorKind::NotFound
         | ErrorKind::AlreadyExists
-        | ErrorKind::NotADirectory => "backups need a directory that inkring may write to",
-        _ => "see what is wrong with that disk, or name a directory on another one",
+        | ErrorKind::NotADirectory => "backups need a directory that inkring can write to",
+        _ => "check that disk, or use a directory on another one",
     }
 }
 
@@ -97,10 +100,10 @@ mod tests {
         };
         // EACCES, EROFS, ENOTDIR; EINVAL, ENOTSUP, ENOSYS; ENOSPC; EIO.
         for (numbers, part) in [
-            (&[13, 30, 20][..], "; backups need a directory that inkring may write to"),
-            (&[22, 95, 38], "; the file system there cannot do that; name a directory on another one"),
-            (&[28], "; make room, or name another directory"),
-            (&[5], "(os error 5); see what is wrong with that disk"),
+            (&[13, 30, 20][..], "; backups need a directory that inkring can write to"),
+            (&[22, 95, 38], "; the file system there does not support that; use a directory on another one"),
+            (&[28], "; free some space, or use another directory"),
+            (&[5], "(os error 5); check that disk"),
         ] {
             numbers.iter().for_each(|number| assert!(says(*number).contains(part), "{}", says(*number)));
         }

@@ -24,12 +24,12 @@ impl OnDemand {
     /// Begins one, or says why not.
     pub(super) fn begin(&self) {
         let Some(make) = &self.make else {
-            log::warn!(reason = "there is no BACKUP_DIR: set one and restart"; "backup.not_begun");
+            log::warn!(reason = "there is no BACKUP_DIR: set it and restart"; "backup.not_begun");
             return;
         };
         let mut running = self.running.lock();
         if running.as_ref().is_some_and(|thread| !thread.is_finished()) {
-            log::warn!(reason = "the one before is not finished"; "backup.not_begun");
+            log::warn!(reason = "the previous one is not finished"; "backup.not_begun");
             return;
         }
         let make = Arc::clone(make);

@@ -19,7 +19,7 @@ pub(super) const ROUTES: [Route; 2] = [
     Route::public(&Method::GET, "/backup")
         .without_head()
         .does("Make a backup of the database and send it, without files of the gallery; its manifest is the header `X-Backup-Manifest`"),
-    Route::public(&Method::POST, "/backup").does("Make a backup where backups are kept; the answer is its manifest"),
+    Route::public(&Method::POST, "/backup").does("Make a backup in `BACKUP_DIR`; the response is its manifest"),
 ];
 
 /// Adds them all.

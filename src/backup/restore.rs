@@ -50,7 +50,7 @@ pub(super) enum RestoreError {
         problems: Vec<String>,
     },
     /// It is what it should replace.
-    #[error("{path} is the database itself; name a backup", path = .0.display())]
+    #[error("{path} is the database itself; give a backup", path = .0.display())]
     Itself(PathBuf),
     /// A file that goes with the backup could not be brought back.
     #[error("{path}: {source}; the database was not changed", path = path.display())]
@@ -84,7 +84,7 @@ pub(super) enum RestoreError {
         source: io::Error,
     },
     /// The copy is not what the backup was.
-    #[error("the copy of {path} beside the database is not the same; nothing was changed", path = path.display())]
+    #[error("the copy of {path} next to the database differs from it; nothing was changed", path = path.display())]
     Copy {
         /// The backup.
         path: PathBuf,

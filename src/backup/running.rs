@@ -315,7 +315,7 @@ impl Backups {
             (Some(_), _) => Some("the last attempt failed; the log says why".to_owned()),
             (None, Some(age)) if overdue => Some(format!("the newest is {} hours old", age.as_secs() / 3600)),
             (None, None) if of_the_future => Some("the newest is dated in the future".to_owned()),
-            (None, None) if overdue => Some("none has been made".to_owned()),
+            (None, None) if overdue => Some("there is none yet".to_owned()),
             (None, _) => None,
         };
         Some(Fact { age, warning })

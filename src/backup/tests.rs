@@ -196,7 +196,7 @@ fn the_next_one_is_due_by_the_newest_manifest_also_after_a_restart_and_a_failure
     std::fs::rename(&there, directory.path().join("elsewhere")).unwrap();
     std::fs::write(&there, "").unwrap();
     let error = backups.now().unwrap_err().to_string();
-    assert!(error.contains("backups") && error.contains("may write to"), "{error}");
+    assert!(error.contains("backups") && error.contains("can write to"), "{error}");
     assert_eq!(backups.fact(), fact(Some(24), Some("the last attempt failed; the log says why")));
     assert!(!backups.due(), "not at once");
     clock.advance(HOUR);
@@ -265,7 +265,7 @@ fn a_disk_without_room_for_it_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     check_room(directory.path(), 1).unwrap();
     let error = check_room(directory.path(), u64::MAX / 2).unwrap_err().to_string();
-    assert!(error.contains("bytes free and the copy needs") && error.contains("make room"), "{error}");
+    assert!(error.contains("bytes free and the copy needs") && error.contains("free some space"), "{error}");
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn a_chain_of_the_audit_log_that_is_broken_is_found() {
         "INSERT INTO audit_events (id, ts, action, prev_hash, hash) VALUES (1, 0, 'x', zeroblob(32), zeroblob(32))",
     );
     let problems = verify(&path, &schema()).unwrap().problems;
-    assert!(problems.len() == 1 && problems[0].starts_with("the audit log does not hold: "), "{problems:?}");
+    assert!(problems.len() == 1 && problems[0].starts_with("the audit log is not intact: "), "{problems:?}");
     drop(backups);
     writer.stop();
 }

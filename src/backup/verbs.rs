@@ -31,13 +31,13 @@ pub(super) const BACKUP_PATIENCE: Duration = Duration::from_secs(3600);
 /// The verbs of backups.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Make a backup of the database, whether its server runs or not
+    /// Back up the database, whether or not its server is running
     ///
-    /// A server that runs is asked over its private plane (OPS_ADDR, with OPS_TOKEN) and makes it between two changes.
-    /// A backup is one file that has been checked, with its manifest beside it: NAME.db and NAME.db.json; and, where the gallery has
-    /// files, a directory with them: NAME.db.files.
+    /// A running server is asked through its private plane (OPS_ADDR, with OPS_TOKEN), and makes the backup between
+    /// two changes. A backup is one verified file with its manifest next to it, NAME.db and NAME.db.json, and, if the
+    /// gallery has files, a directory with them, NAME.db.files.
     Backup {
-        /// The directory to put it into; BACKUP_DIR if not given
+        /// The directory to write to [default: BACKUP_DIR]
         #[arg(long, value_name = "DIR")]
         to: Option<PathBuf>,
     },
@@ -47,14 +47,14 @@ pub(super) enum Verb {
         /// The backup
         file: PathBuf,
     },
-    /// Put a backup in the place of the database, of which no server may run, and its files where they were
+    /// Replace the database, and the files of the gallery, with a backup. The server must be stopped
     ///
-    /// The backup is checked first. The old database is moved aside, and what was newer in it is listed.
+    /// The backup is verified first. The old database is moved aside, and what was newer in it is listed.
     #[command(after_help = "Exit codes: 0 done, 1 failure, 2 usage, 3 the backup is not good.")]
     Restore {
         /// The backup
         file: PathBuf,
-        /// Check everything, change nothing
+        /// Check everything, without changing anything
         #[arg(long)]
         check: bool,
     },
@@ -215,7 +215,7 @@ fn found(file: &Path, checked: &Checked, program: &Program<'_>) -> String {
     let files = checked.manifest.as_ref().and_then(|manifest| manifest.files.as_ref());
     files.iter().for_each(|files| line("files", counted(files)));
     if let Some(rows) = checked.audit_rows {
-        line("audit log", format!("{rows} rows in a whole chain"));
+        line("audit log", format!("{rows} rows, chain intact"));
     }
     text
 }
@@ -263,7 +263,7 @@ fn outcome(file: &Path, database: &Path, restored: &Restored<Vec<Newer>>, only_c
     match &restored.newer {
         None => {}
         Some(Err(why)) => {
-            text.push_str(&format!("  what was newer in the old one nobody can tell: {}\n", visible(why)))
+            text.push_str(&format!("  whether anything was newer in the old one is unknown: {}\n", visible(why)))
         }
         Some(Ok(newer)) if newer.iter().all(|newer| newer.lines.is_empty()) => {
             text.push_str("  nothing was newer in the old one\n");

@@ -89,7 +89,7 @@ impl Active {
             self.disturbed.push(Disturbance::Gone);
             self.open = None;
         }
-        Err(io::Error::other("it is removed as soon as it is there"))
+        Err(io::Error::other("it was removed right after it was created"))
     }
 
     /// Whether events could be written, as far as can be told without writing any. Makes the directory, and no file.
@@ -205,12 +205,12 @@ impl Active {
         match found.map(Metadata::file_type) {
             Some(kind) if kind.is_symlink() => {
                 if !self.names.is_link_to_shard() {
-                    return Err(io::Error::other("it is a symbolic link; name the file itself"));
+                    return Err(io::Error::other("it is a symbolic link; use the file itself"));
                 }
                 std::fs::remove_file(path)?;
             }
             Some(kind) if kind.is_dir() => return Err(Errno::ISDIR.into()),
-            Some(kind) if !kind.is_file() => return Err(io::Error::other("it is no regular file")),
+            Some(kind) if !kind.is_file() => return Err(io::Error::other("it is not a regular file")),
             _ => {}
         }
         // Of a pipe that was put here meanwhile there would be no end to wait for.
@@ -220,7 +220,7 @@ impl Active {
         let file = options.open(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Err(io::Error::other("it is no regular file"));
+            return Err(io::Error::other("it is not a regular file"));
         }
         sync_names(self.names.directory())?;
         Ok(Open { id: id(&metadata), bytes: metadata.len(), file, first_line: None, dirty: false })
@@ -441,7 +441,10 @@ mod tests {
         assert!(house.append(3).unwrap_err().to_string().contains("symbolic link"));
         std::fs::remove_file(&path).unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-        assert!(house.append(4).unwrap_err().to_string().contains("no regular file"), "and nobody waits for a reader");
+        assert!(
+            house.append(4).unwrap_err().to_string().contains("not a regular file"),
+            "and nobody waits for a reader"
+        );
         std::fs::remove_file(&path).unwrap();
         house.active.probe().unwrap();
         assert!(!path.exists(), "a probe makes none");

@@ -10,9 +10,10 @@ use crate::gate::{Call, Live, Outcome, Route, Routes};
 use crate::net::Response;
 
 /// It is cached, but so shortly that a reload of the settings is soon everywhere.
-pub(super) const CONFIG: Route = Route::public(&Method::GET, "/api/metrics/config")
-    .carrying(&SCRIPT)
-    .does("Tell the script in pages which part of the events to send, from whom, and how long they are kept");
+pub(super) const CONFIG: Route = Route::public(&Method::GET, "/api/metrics/config").carrying(&SCRIPT).does(
+    "Read the settings of the script in pages: the fraction of events to send, from whom, and how long they are \
+         kept",
+);
 
 const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=60");
 

@@ -3,33 +3,31 @@
 use super::options::BEHAVIOUR;
 use crate::observe::metrics::{Counter, Metrics, Row};
 
-pub(crate) static EVENTS: Row = Row::counter(&BEHAVIOUR, "inkring_behaviour_events_total").by(&["outcome"]).says(
-    "Events that came, by what became of them; where a request was refused by its rate, it counts as one",
-    "What becomes of events?",
-);
+pub(crate) static EVENTS: Row = Row::counter(&BEHAVIOUR, "inkring_behaviour_events_total")
+    .by(&["outcome"])
+    .says("Events received, by outcome; a request refused by the rate limit counts as one", "What happens to events?");
 
 pub(crate) static FILE_BYTES: Row = Row::gauge(&BEHAVIOUR, "inkring_behaviour_file_size_bytes")
-    .says("The size of the file that events are written to; 0 for none", "How large is the file of events?");
+    .says("Size of the current event file; 0 if there is none", "How large is the event file?");
 
 pub(crate) static QUEUE: Row = Row::gauge(&BEHAVIOUR, "inkring_behaviour_sink_queue_depth")
     .says("Requests whose events wait to be written", "Can events be written?");
 
 pub(crate) static HEALTHY: Row = Row::gauge(&BEHAVIOUR, "inkring_behaviour_sink_ok")
-    .says("1 while events can be written, else 0", "Can events be written?");
+    .says("1 while events can be written, otherwise 0", "Can events be written?");
 
 pub(crate) static FAILURES: Row = Row::counter(&BEHAVIOUR, "inkring_behaviour_sink_failures_total")
-    .says("Writes of events, and syncs of them, that failed", "Can events be written?");
+    .says("Failed writes and syncs of events", "Can events be written?");
 
 pub(crate) static DISTURBED: Row =
     Row::counter(&BEHAVIOUR, "inkring_behaviour_file_disturbed_total").by(&["how"]).says(
-        "Times that the file was found otherwise than it was left: gone, replaced, shorter, longer, torn",
-        "Does somebody else touch the file of events?",
+        "Times the event file was found changed by others: gone, replaced, shorter, longer, torn",
+        "Does something else change the event file?",
     );
 
-pub(crate) static FILES: Row = Row::counter(&BEHAVIOUR, "inkring_behaviour_files_total").by(&["step"]).says(
-    "Files of events that were rotated, compressed, removed, or could not be",
-    "Are files of events looked after?",
-);
+pub(crate) static FILES: Row = Row::counter(&BEHAVIOUR, "inkring_behaviour_files_total")
+    .by(&["step"])
+    .says("Event files rotated, compressed or removed, and failed attempts", "Are event files rotated and removed?");
 
 pub(crate) const ROWS: &[&Row] = &[&EVENTS, &FILE_BYTES, &QUEUE, &HEALTHY, &FAILURES, &DISTURBED, &FILES];
 

@@ -26,21 +26,22 @@ fn look(file: &Path, rules: Rules) -> Diagnosis {
     let found = match std::fs::symlink_metadata(file) {
         // The server has a file take the place of the original's link.
         Ok(found) if !found.is_file() && !Names::of(file).is_link_to_shard() => {
-            return unfit("it is no regular file".to_owned(), "move away what lies there, or name another file");
+            return unfit("it is not a regular file".to_owned(), "move what is there away, or use another file");
         }
         Ok(found) => Some(found),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => return unfit(error.to_string(), "let the server's user read the directory and write to it"),
+        Err(error) => return unfit(error.to_string(), "give the server's user read and write access to the directory"),
     };
     let of_file = found.as_ref().and_then(|_| access(file, Access::WRITE_OK).err()).map(|error| error.to_string());
     // The server makes the directory, below its own and not the doctor's.
     let of_directory = || unwritable(directory).filter(|_| directory.exists());
     if let Some(why) = of_file.or_else(of_directory) {
-        let remedy = "run doctor as the server's user; if it says the same then, let that user write to the directory";
+        let remedy = "run doctor as the server's user; if it still says so, give that user write access to the \
+            directory";
         return unfit(format!("it cannot be written to, or not rotated: {why}"), remedy);
     }
-    let kept = rules.keep_days.map_or_else(|| "for ever".to_owned(), |days| format!("for {days} days"));
-    let found = found.map_or_else(|| "no event yet".to_owned(), |found| size(found.len()));
+    let kept = rules.keep_days.map_or_else(|| "forever".to_owned(), |days| format!("for {days} days"));
+    let found = found.map_or_else(|| "no events yet".to_owned(), |found| size(found.len()));
     match rules.keep_days {
         Some(_) => Diagnosis::green(CHECK, format!("{found} in {path}, kept {kept}")),
         None => Diagnosis::yellow(
@@ -62,7 +63,7 @@ mod tests {
         let rules = Rules { max_bytes: None, gzip_after_days: None, keep_days: Some(30) };
         let file = directory.path().join("metrics.jsonl");
         let fresh = look(&file, rules);
-        assert_eq!((fresh.colour, fresh.found.starts_with("no event yet")), (Colour::Green, true), "{fresh:?}");
+        assert_eq!((fresh.colour, fresh.found.starts_with("no events yet")), (Colour::Green, true), "{fresh:?}");
         assert_eq!(look(&directory.path().join("not/yet/metrics.jsonl"), rules).colour, Colour::Green);
         std::fs::write(&file, "x\n").unwrap();
         assert!(look(&file, rules).found.contains("2 bytes"));
@@ -70,6 +71,6 @@ mod tests {
         std::os::unix::fs::symlink("metrics-2025-10-09.jsonl", directory.path().join("link")).unwrap();
         assert_eq!(look(&directory.path().join("link"), rules).colour, Colour::Red, "to a shard of another file");
         let other = look(directory.path(), rules);
-        assert!(other.colour == Colour::Red && other.found.contains("no regular file"), "{other:?}");
+        assert!(other.colour == Colour::Red && other.found.contains("not a regular file"), "{other:?}");
     }
 }

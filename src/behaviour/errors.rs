@@ -12,8 +12,8 @@ const PREFIX: &str = "metrics_sink_write_failed";
 pub(crate) static SINK_FAILED: CodeRow = CodeRow::new(PREFIX, &[StatusCode::INTERNAL_SERVER_ERROR])
     .after(Code::StorageReadonly)
     .meaning(
-        "the events could not be written to their file; they are in the snapshot and nowhere else",
-        "send them again later, or leave it",
+        "the events could not be written to their file; they are only in the snapshot",
+        "send them again later, or drop them",
     )
     .operator("`/api/metrics/health` has the reason; see [BEHAVIOUR_METRICS.md](BEHAVIOUR_METRICS.md#when-something-is-wrong)");
 

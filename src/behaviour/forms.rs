@@ -87,7 +87,7 @@ fn list(title: &str, top: &Top, out: &mut String) {
         let _ = writeln!(out, "{}{:>10}", padded(&visible(&row.name), 62), row.events);
     }
     if top.missed_at_most > 0 {
-        let _ = writeln!(out, "each up to {} too low: there are too many different ones to keep", top.missed_at_most);
+        let _ = writeln!(out, "each up to {} too low: there are too many different ones to track", top.missed_at_most);
     }
 }
 
@@ -103,15 +103,15 @@ fn notes(report: &Report) -> Vec<String> {
     let mut notes = Vec::new();
     let lines = report.lines;
     notes.push(format!(
-        "{} of {} lines in {} files are of these days; {} are no event",
+        "{} of {} lines in {} files are of these days; {} are not events",
         lines.counted, lines.read, report.files, lines.bad
     ));
     notes.push(match report.with_programs {
-        true => format!("{} events of programs are counted with the others", report.programs),
-        false => format!("{} events of programs are left out of everything but their column", report.programs),
+        true => format!("{} events from programs are included", report.programs),
+        false => format!("{} events from programs are excluded, except in their own column", report.programs),
     });
     if !(report.visitors_exact && report.days.iter().all(|day| day.visitors_exact)) {
-        notes.push("~ is right to about 3 %: there were too many visitors to count one by one".to_owned());
+        notes.push("~ means accurate to about 3 %: there were too many visitors to count exactly".to_owned());
     }
     notes
 }

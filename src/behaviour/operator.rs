@@ -16,18 +16,19 @@ use crate::plane::{self, OPS_BODY_MAX_BYTES};
 
 /// What is served to the operator.
 pub(super) const ROUTES: [Route; 4] = [
-    Route::public(&Method::GET, SHOWN).does("Show the page of what visitors do"),
+    Route::public(&Method::GET, SHOWN).does("Show the page of behaviour metrics"),
     Route::public(&Method::POST, ERASE).taking(OPS_BODY_MAX_BYTES).does(
-        "Erase all events of a visitor; the body is `{\"visitor_id\":\"…\"}`, the answer says how many lines of how many files \
-         that were",
+        "Erase all events of a visitor; the body is `{\"visitor_id\":\"…\"}`; the response has the number of lines \
+         and files",
     ),
     Route::public(&Method::GET, "/behaviour/report").does(
-        "Say what visitors did, as `inkring metrics report --format json` does; in the query `days`, `top` and `with_programs` are \
-         its options. One report is made at a time, and kept for five seconds or ten times as long as it took",
+        "Report what visitors did, like `inkring metrics report --format json`; query: `days`, `top` and \
+         `with_programs`, like its options. One report is made at a time, and cached for five seconds, or ten times \
+         as long as it took",
     ),
     Route::public(&Method::POST, ROTATE).does(
-        "Rotate, compress and remove files of events now. In the query `max_bytes`, `gzip_after_days` and `keep_days` stand for \
-         the settings: 0 bytes for at once, 0 days for never",
+        "Rotate, compress and remove event files now; query: `max_bytes`, `gzip_after_days` and `keep_days` override \
+         the settings; 0 bytes means at once, 0 days never",
     ),
 ];
 

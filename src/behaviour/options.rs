@@ -102,8 +102,8 @@ pub(crate) static CONSENT: Knob =
         .refusing()
         .reloading()
         .meaning(
-            "Whether the script counts visitors who have not chosen yet: opt-out counts them, opt-in waits for their \
-     consent. Visitors who have declined, and browsers that send DNT or GPC, are never counted.",
+            "Whether the script in pages counts visitors who have not chosen yet: opt-out counts them, opt-in waits \
+             for their consent. Visitors who have declined, and browsers that send DNT or GPC, are never counted.",
         );
 
 pub(crate) static DEV_GATE: Knob = flag(&BEHAVIOUR, "METRICS_DEV_GATE", "true").refusing().reloading().meaning(

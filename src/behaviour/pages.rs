@@ -46,15 +46,15 @@ const fn page(template: &'static str) -> Route {
 
 /// What is served.
 pub(super) const ROUTES: [Route; 9] = [
-    page("/metrics-panel").does("Show the last events as a page, to a browser that was unlocked with `?dev=1`"),
-    page("/privacy.html").does("Show visitors what is stored of them, and let them choose"),
-    script("/static/metrics.js").does("Give the script that counts page views and clicks on links"),
-    script("/static/consent.js").does("Give the script that asks visitors, and `window.consent`"),
-    script("/static/metrics-badge.js").does("Give the badge of the last events"),
-    script("/static/metrics-panel.js").does("Give the script of the panel"),
-    script("/static/privacy.js").does("Give the script of the page about privacy"),
-    script("/static/pages.css").does("Give the style of both pages"),
-    script("/static/icon.svg").does("Give their icon"),
+    page("/metrics-panel").does("Show the newest events on a page, to browsers unlocked with `?dev=1`"),
+    page("/privacy.html").does("Show visitors what is stored about them, and let them choose"),
+    script("/static/metrics.js").does("Serve the script that counts page views and clicks on links"),
+    script("/static/consent.js").does("Serve the script that asks visitors for consent, with `window.consent`"),
+    script("/static/metrics-badge.js").does("Serve the script of the badge with the newest events"),
+    script("/static/metrics-panel.js").does("Serve the script of the panel"),
+    script("/static/privacy.js").does("Serve the script of the privacy page"),
+    script("/static/pages.css").does("Serve the style sheet of both pages"),
+    script("/static/icon.svg").does("Serve their icon"),
 ];
 
 /// Adds them for one shard.

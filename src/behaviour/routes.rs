@@ -28,10 +28,10 @@ pub(super) const ROUTES: [Route; 4] = [
     Route::public(&Method::POST, "/api/metrics/event")
         .taking(EVENTS_BODY_MAX_BYTES)
         .counted_by_itself()
-        .does("Take an event, or several of them"),
-    Route::public(&Method::GET, "/api/metrics/behavior").does("Show the last events, and how many there are of each"),
-    Route::public(&Method::GET, "/api/metrics/behavior/health").probe().does("Say whether events can be written"),
-    Route::public(&Method::GET, "/api/metrics/health").probe().does("Say the same"),
+        .does("Record one or more events"),
+    Route::public(&Method::GET, "/api/metrics/behavior").does("Read the newest events, with counts by name"),
+    Route::public(&Method::GET, "/api/metrics/behavior/health").probe().does("Report whether events can be written"),
+    Route::public(&Method::GET, "/api/metrics/health").probe().does("The same"),
 ];
 
 /// What the shards share.

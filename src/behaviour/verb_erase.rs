@@ -21,10 +21,10 @@ use crate::text::visible;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// Whose: the visitor_id that their page has made up, which its browser keeps as visitor_id
+    /// The visitor's id, which the page generated and the browser stores as visitor_id
     #[arg(long, value_name = "ID", value_parser = visitor)]
     visitor: String,
-    /// The directory of metrics.jsonl; that of METRICS_JSONL if not given
+    /// The directory of metrics.jsonl [default: from METRICS_JSONL]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }
@@ -61,5 +61,5 @@ fn say(file: &str, erased: &Value) -> ExitCode {
     print(&format!("{file}\n  lines erased   {}\n  files changed  {}\n", count("lines"), count("files")));
     let faults: Vec<_> =
         erased["faults"].as_array().into_iter().flatten().filter_map(Value::as_str).map(visible).collect();
-    if faults.is_empty() { ExitCode::SUCCESS } else { fail("not all of it could be erased", &faults.join("\n"), 1) }
+    if faults.is_empty() { ExitCode::SUCCESS } else { fail("some of it could not be erased", &faults.join("\n"), 1) }
 }

@@ -15,10 +15,10 @@ use crate::settings::Settings;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// The file; of lines as the original writes them, compressed by gzip or not
+    /// The file, with lines as the original writes them, plain or gzipped
     #[arg(value_name = "FILE")]
     from: PathBuf,
-    /// The directory of metrics.jsonl; that of METRICS_JSONL if not given
+    /// The directory of metrics.jsonl [default: from METRICS_JSONL]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }
@@ -27,8 +27,7 @@ pub(super) fn run(options: &Options, settings: &Settings) -> ExitCode {
     let path = options.data_dir.as_deref().map_or_else(|| options::file(settings), options::in_directory);
     let names = Names::of(&path);
     if !names.directory().is_dir() {
-        let why =
-            format!("there is no directory {}; start the server once, which makes it", names.directory().display());
+        let why = format!("there is no directory {}; start the server once to create it", names.directory().display());
         return fail("nothing was imported", &why, 1);
     }
     match import(&names, &options.from) {
@@ -41,7 +40,7 @@ pub(super) fn run(options: &Options, settings: &Settings) -> ExitCode {
 
 fn said(file: &str, imported: &Imported, rules: Rules, today: Day) -> String {
     let mut text = format!("{file}\n  imported       {} lines of {} days\n", imported.lines, imported.days.len());
-    text.push_str(&format!("  already there  {}\n  no event       {}", imported.known, imported.bad));
+    text.push_str(&format!("  already there  {}\n  not an event   {}", imported.known, imported.bad));
     if let Some((last, named)) = imported.named.split_last() {
         let named: String = named.iter().map(|number| format!("{number}, ")).collect();
         let more = if imported.bad > imported.named.len() as u64 { ", …" } else { "" };
@@ -52,7 +51,7 @@ fn said(file: &str, imported: &Imported, rules: Rules, today: Day) -> String {
     let old = imported.days.keys().filter(is_old).count();
     if old > 0 {
         text.push_str(&format!(
-            "  {old} of these days are older than METRICS_RETENTION_DAYS, and go at the next look after the files\n"
+            "  {old} of these days are older than METRICS_RETENTION_DAYS, and will be removed at the next rotation\n"
         ));
     }
     text
@@ -69,10 +68,10 @@ mod tests {
         let imported = Imported { lines: 3, days: [(old, 1), (today, 2)].into(), known: 4, bad: 3, named: vec![7, 9] };
         assert_eq!(
             said("data/metrics.jsonl", &imported, rules, today),
-            "data/metrics.jsonl\n  imported       3 lines of 2 days\n  already there  4\n  no event       3 (line 7, 9, …)\n  \
-             1 of these days are older than METRICS_RETENTION_DAYS, and go at the next look after the files\n"
+            "data/metrics.jsonl\n  imported       3 lines of 2 days\n  already there  4\n  not an event   3 (line 7, 9, …)\n  \
+             1 of these days are older than METRICS_RETENTION_DAYS, and will be removed at the next rotation\n"
         );
         let none = said("x", &Imported::default(), rules, today);
-        assert!(none.ends_with("  no event       0\n"), "{none}");
+        assert!(none.ends_with("  not an event   0\n"), "{none}");
     }
 }

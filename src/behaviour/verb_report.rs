@@ -18,19 +18,19 @@ pub(super) const EXIT_CODES: &str =
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// How many days, of which today is the last one
+    /// The number of days, ending today
     #[arg(long, value_name = "N", default_value_t = DAYS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=i64::from(REPORT_DAYS_MAX)))]
     days: u32,
-    /// In which form
+    /// The format
     #[arg(long, default_value = "table")]
     format: Form,
-    /// Count programs like people
+    /// Count programs (bots) like people
     #[arg(long)]
     with_programs: bool,
-    /// How many paths, links and referrers are listed
+    /// How many paths, links and referrers to list
     #[arg(long, value_name = "N", default_value_t = TOP_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=i64::from(TOP_MAX)))]
     top: u32,
-    /// The directory of metrics.jsonl; that of METRICS_JSONL if not given
+    /// The directory of metrics.jsonl [default: from METRICS_JSONL]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }
@@ -69,5 +69,5 @@ fn say(report: &Report, form: Form) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let faults: Vec<_> = report.faults.iter().map(|fault| visible(fault)).collect();
-    fail("not all of it could be read", &faults.join("\n"), 1)
+    fail("some files could not be read", &faults.join("\n"), 1)
 }

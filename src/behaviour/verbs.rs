@@ -28,7 +28,7 @@ const MIB: f64 = 1024.0 * 1024.0;
 /// The verbs of behaviour metrics.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Look after the files of behaviour metrics
+    /// Manage the files of behaviour metrics
     #[command(subcommand)]
     Metrics(Metrics),
 }
@@ -36,29 +36,32 @@ pub(super) enum Verb {
 /// What can be done about them.
 #[derive(Debug, Subcommand)]
 pub(super) enum Metrics {
-    /// Rotate the file of events, compress old ones and remove those that are too old
+    /// Rotate the event file, compress old files and remove expired ones
     ///
-    /// A server that writes them does this by itself, every METRICS_ROTATE_SECONDS; while it runs it is asked to do so now, over
-    /// its private plane (OPS_ADDR, with OPS_TOKEN). What no flag says is as configured.
+    /// A server that writes them does this by itself every METRICS_ROTATE_SECONDS; if it is running, it is asked to
+    /// do so now, through its private plane (OPS_ADDR, with OPS_TOKEN). Flags that are not given default to the
+    /// settings.
     #[command(after_help = "Exit codes: 0 done, 1 failure, 2 usage, 3 the settings are wrong.")]
     Rotate(Options),
-    /// Say what happened: events and visitors day by day, and which pages, links and referrers came most often
+    /// Report events and visitors per day, and the most frequent pages, links and referrers
     ///
-    /// Reads all files of events, compressed or not, and changes nothing. Days are of UTC, by when an event came. Programs that
-    /// say so in their User-Agent have a column of their own and are left out of the rest. In csv each row says first what it is,
-    /// and text that a spreadsheet would take for a formula has an apostrophe in front.
+    /// Reads all event files, compressed or not, and changes nothing. Days are UTC, by the time an event arrived.
+    /// Programs that identify themselves in their User-Agent have a column of their own and are excluded from the
+    /// rest. In csv, the first cell of each row says what it is, and text that a spreadsheet would take for a formula
+    /// is prefixed with an apostrophe.
     #[command(after_help = verb_report::EXIT_CODES)]
     Report(verb_report::Options),
-    /// Erase all that came from one visitor
+    /// Erase all events of one visitor
     ///
-    /// Rewrites the files in which they are, compressed or not, one after the other. A server that writes the files is asked to do
-    /// it, over its private plane (OPS_ADDR, with OPS_TOKEN). Backups and copies of the files are somebody else's.
+    /// Rewrites the files that contain them, compressed or not, one after the other. If a server writes the files, it
+    /// is asked to do so, through its private plane (OPS_ADDR, with OPS_TOKEN). Backups and copies of the files are
+    /// not changed.
     #[command(after_help = "Exit codes: 0 done, 1 failure, 2 usage, 3 the settings are wrong.")]
     Erase(verb_erase::Options),
-    /// Take over a file of events of another system, plain or compressed
+    /// Import an event file of another system, plain or compressed
     ///
-    /// Each line goes to the file of the day on which its event came or, where it does not say so, happened. A line that stands in
-    /// the files already is not taken again. The server may run.
+    /// Each line goes to the file of the day on which its event arrived or, if it does not say, happened. Lines that
+    /// are in the files already are skipped. The server may be running.
     #[command(after_help = "Exit codes: 0 done, 1 failure, 2 usage, 3 the settings are wrong.")]
     Import(verb_import::Options),
 }
@@ -70,22 +73,22 @@ pub(super) enum Metrics {
                             [--retention|--delete-after-days <DAYS>] [--max-mb <MIB>] [--interval <SECONDS>]"
 )]
 pub(super) struct Options {
-    /// Do it once; otherwise again and again, until it is killed
+    /// Run once; otherwise repeat until killed
     #[arg(long)]
     once: bool,
-    /// The directory of metrics.jsonl; that of METRICS_JSONL if not given
+    /// The directory of metrics.jsonl [default: from METRICS_JSONL]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Compress files of so many days ago; 0 for none
+    /// Compress files older than this many days; 0 compresses none
     #[arg(long, visible_alias = "gzip-after-days", value_name = "DAYS", allow_negative_numbers = true)]
     gzip_after: Option<i64>,
-    /// Remove files of so many days ago; 0 for none
+    /// Remove files older than this many days; 0 removes none
     #[arg(long, visible_alias = "delete-after-days", value_name = "DAYS", allow_negative_numbers = true)]
     retention: Option<i64>,
-    /// Begin another file when this one has so many MiB; 0 for at once, less for never
+    /// Start a new file when this one has reached this many MiB; 0 rotates at once, a negative number never
     #[arg(long, value_name = "MIB", allow_negative_numbers = true)]
     max_mb: Option<f64>,
-    /// Seconds from the end of one time to the beginning of the next
+    /// Seconds between the end of one run and the start of the next
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     interval: u64,
 }
@@ -161,7 +164,7 @@ impl Done {
         if count("waiting_for_the_clock") > 0 {
             let waiting = count("waiting_for_the_clock");
             text.push_str(&format!(
-                "  {waiting} more are too old, and go when the server's clock has been right for an hour\n"
+                "  {waiting} more have expired, and are removed when the server's clock has been steady for an hour\n"
             ));
         }
         print(&text);
@@ -171,7 +174,7 @@ impl Done {
         }
         let faults: Vec<String> =
             faults.iter().filter_map(Value::as_str).map(|fault| visible(fault).into_owned()).collect();
-        fail("not all of it could be done", &faults.join("\n"), 1)
+        fail("some of it could not be done", &faults.join("\n"), 1)
     }
 }
 

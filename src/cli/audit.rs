@@ -26,30 +26,30 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Follow the chain of hashes and name the first row that was altered, removed or moved
+    /// Verify the hash chain, and name the first row that was altered, removed or moved
     ///
-    /// Prints how many rows there are, the times of the first and the last one, and the head of the chain. Keep the head
-    /// somewhere else: anyone who can write to the database could rewrite the whole chain or cut off its end, and only who
-    /// knows an earlier head can tell (--head).
-    #[command(after_help = "Exit codes: 0 the chain holds, 1 it cannot be read, 2 usage, 3 it does not hold.")]
+    /// Prints the number of rows, the times of the first and the last one, and the head of the chain. Keep the head
+    /// elsewhere: anyone who can write to the database can rewrite the whole chain or cut off its end, which only a
+    /// comparison with an earlier head (--head) shows.
+    #[command(after_help = "Exit codes: 0 the chain is intact, 1 it cannot be read, 2 usage, 3 it is broken.")]
     Verify {
         #[command(flatten)]
         database: Database,
-        /// A head that was printed or logged earlier (64 hexadecimal digits), which must still be in the chain
+        /// A head printed or logged earlier (64 hexadecimal digits), which must still be in the chain
         #[arg(long, value_name = "HASH", value_parser = hash)]
         head: Option<Hash>,
     },
     /// Write rows to standard output, oldest first
     ///
-    /// Each line of jsonl is one row as a JSON object. In csv (RFC 4180) NULL is an empty cell, and text that a
-    /// spreadsheet would take for a formula has an apostrophe in front.
+    /// In jsonl, each line is one row as a JSON object. In csv (RFC 4180), NULL is an empty cell, and text that a
+    /// spreadsheet would take for a formula is prefixed with an apostrophe.
     Export {
         #[command(flatten)]
         database: Database,
-        /// From when on: 2026-01-31, 2026-01-31T12:00:00Z, or how long ago, such as 24h or 7d; everything if not given
+        /// Only rows from this time on: 2026-01-31, 2026-01-31T12:00:00Z, or an age such as 24h or 7d
         #[arg(long, value_name = "TIME|DURATION")]
         since: Option<String>,
-        /// In which form
+        /// The format
         #[arg(long, default_value = "jsonl")]
         format: Form,
     },
@@ -57,10 +57,10 @@ pub(super) enum Verb {
     Tail {
         #[command(flatten)]
         database: Database,
-        /// How many
+        /// The number of rows
         #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 10)]
         lines: u32,
-        /// Go on with each row that is written, until interrupted
+        /// Keep running and show each new row, until interrupted
         #[arg(short, long)]
         follow: bool,
     },
@@ -68,7 +68,7 @@ pub(super) enum Verb {
 
 #[derive(Debug, Args)]
 pub(super) struct Database {
-    /// The database; that of DATABASE_URL if not given
+    /// The database [default: from DATABASE_URL]
     #[arg(long, value_name = "DB")]
     file: Option<PathBuf>,
 }
@@ -77,7 +77,7 @@ pub(super) struct Database {
 pub(super) enum Form {
     /// One JSON object per line
     Jsonl,
-    /// A table with a line of headings
+    /// A table with a header line
     Csv,
 }
 
@@ -165,19 +165,19 @@ fn run_verify(log: &Log, head: Option<&Hash>) -> Result<ExitCode, Failure> {
     }
     Ok(match report.fault {
         None => ExitCode::SUCCESS,
-        Some(fault) => fail("the audit log does not hold", &fault, FOUND_PROBLEMS),
+        Some(fault) => fail("the audit log is not intact", &fault, FOUND_PROBLEMS),
     })
 }
 
 fn summary(report: &Report) -> String {
-    let verdict = if report.fault.is_none() { "the chain holds" } else { "THE CHAIN IS BROKEN" };
+    let verdict = if report.fault.is_none() { "the chain is intact" } else { "THE CHAIN IS BROKEN" };
     let mut text = format!("{verdict}\n  rows   {}\n", report.rows);
     if let Some(((first, began), (last, ended))) = report.ends {
         text.push_str(&format!("  first  {first} of {}\n", began.offset_style()));
         text.push_str(&format!("  last   {last} of {}\n", ended.offset_style()));
     }
     if report.anchor.id > 0 {
-        text.push_str(&format!("  begins after row {}, up to which rows were removed\n", report.anchor.id));
+        text.push_str(&format!("  begins after row {}; older rows were removed\n", report.anchor.id));
     }
     if report.gaps.earlier > 0 {
         text.push_str(&format!("  gaps   {} more before these\n", report.gaps.earlier));

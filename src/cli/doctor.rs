@@ -28,10 +28,10 @@ const CHECK_WIDTH: usize = 13;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// Print a list of {check, state, found, remedy}
+    /// Print a JSON list of {check, state, found, remedy}
     #[arg(long)]
     json: bool,
-    /// Ask there as well, as its clients do: https://box.example, through whatever stands in front of the server
+    /// Also check the address that clients use, such as https://box.example, through the proxy in front of the server
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     #[command(flatten)]

@@ -22,9 +22,10 @@ const READY: &str = "/readyz";
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// The server, such as http://127.0.0.1:8000, https://box.example or unix:/run/inkring/http; that of LISTEN_ADDR if not given
+    /// The server's URL, such as http://127.0.0.1:8000, https://box.example or unix:/run/inkring/http [default: from
+    /// LISTEN_ADDR]
     ///
-    /// With a path it is that path that is asked, and not /readyz.
+    /// If the URL has a path, that path is requested instead of /readyz.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     #[command(flatten)]
@@ -58,7 +59,7 @@ pub(super) fn run(options: &Options, path: &SettingsPath) -> ExitCode {
 
 fn of_url(url: &BaseUrl, trust: &Trust) -> Result<Question, String> {
     let to = url.remote(trust, HEALTHCHECK_PATIENCE);
-    let to = to.map_err(|error| format!("not ready: {url} cannot be asked: {error}"))?;
+    let to = to.map_err(|error| format!("not ready: {url} cannot be reached: {error}"))?;
     let target = if url.prefix().is_empty() { READY } else { url.prefix() };
     Ok(Question { to, target: target.to_owned() })
 }
@@ -71,7 +72,7 @@ fn of_configuration(path: &SettingsPath) -> Result<Question, String> {
     })?;
     let Some(to) = own_server(&loaded.settings) else {
         let listens = Endpoint::joined(loaded.settings.endpoints(&LISTEN));
-        return Err(format!("not ready: LISTEN_ADDR={listens} is a port that is chosen at the start: give --url"));
+        return Err(format!("not ready: LISTEN_ADDR={listens} is a port chosen at start: pass --url"));
     };
     Ok(Question { to, target: READY.to_owned() })
 }
@@ -91,6 +92,6 @@ impl Question {
             return Ok(format!("ready: {asked}"));
         }
         let why = answer.detail().map(|detail| format!(": {}", visible(&detail))).unwrap_or_default();
-        Err(format!("not ready: {asked} answers {status}{why}"))
+        Err(format!("not ready: {asked} returned {status}{why}"))
     }
 }

@@ -70,16 +70,16 @@ const TOKEN_HOURS: u32 = 24;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// A web origin whose pages may use the server, such as https://app.example; may be given more than once
+    /// A web origin whose pages may use the server, such as https://app.example; may be repeated
     #[arg(long = "origin", value_name = "ORIGIN", value_parser = origin)]
     origins: Vec<String>,
-    /// Print a first token of this user, good for a day
+    /// Print a first token for this user, valid for a day
     #[arg(long, value_name = "USER", value_parser = user_id)]
     user: Option<String>,
-    /// Put this directory in front of every path, as for an image; anyone who may write there may do so
+    /// Write below this directory instead of /, for example into an image; needs only write access to it
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// Say what would be written, and write nothing
+    /// Print what would be written, without writing anything
     #[arg(long)]
     dry_run: bool,
 }
@@ -89,9 +89,9 @@ fn origin(text: &str) -> Result<String, String> {
     match parse(&ORIGINS, "--origin", text).map_err(|bad| bad.to_string())? {
         Value::Origins(origins) => match &origins[..] {
             [one] if one != "*" => Ok(one.clone()),
-            _ => Err("name one origin, such as https://app.example; use --origin again for another one".to_owned()),
+            _ => Err("give one origin, such as https://app.example; repeat --origin for more".to_owned()),
         },
-        _ => Err("that is no origin".to_owned()),
+        _ => Err("it is not an origin".to_owned()),
     }
 }
 
@@ -102,16 +102,16 @@ fn knob(name: &str) -> Option<&'static Knob> {
 /// Why it did not come to its end.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("it writes to /etc and {PROGRAM}: run it as root, or name another place with --root DIR")]
+    #[error("it writes to /etc and {PROGRAM}: run it as root, or write elsewhere with --root DIR")]
     NotRoot,
     #[error(
-        "name the web origin whose pages may use the server, such as --origin https://app.example: it becomes \
+        "give the web origin whose pages may use the server, such as --origin https://app.example: it becomes \
          ALLOWED_ORIGINS in {SETTINGS}"
     )]
     NoOrigin,
     #[error("{path}: {source}", path = .0.display(), source = .1)]
     File(PathBuf, io::Error),
-    #[error("{0}\nWhat was written so far stays, and the next run goes on from there.")]
+    #[error("{0}\nWhat was written so far stays, and the next run continues from there.")]
     Settings(String),
 }
 
@@ -230,7 +230,7 @@ impl Target {
         match fs::read(&place) {
             Ok(found) if found == bytes => self.say("kept", path, ""),
             Ok(_) => {
-                self.say("kept", path, " (it is another one than this program has: move it away to have it replaced)");
+                self.say("kept", path, " (it differs from this program: move it away to have it replaced)");
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.write(path, mode, bytes)?,
             Err(error) => return Err(Failure::File(place, error)),
@@ -299,8 +299,8 @@ fn make_directory(directory: &Path, mode: u32) -> io::Result<()> {
 }
 
 /// What is said of the zone.
-const ZONE: &str =
-    "# Where the household lives: times that people type are of its clocks. This is the zone of the machine.\n";
+const ZONE: &str = "# The household's time zone: times that people enter are local times of this zone. It is the zone of the \
+     machine.\n";
 
 /// A new file with this mode, whatever the umask is.
 fn write_all(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
@@ -334,40 +334,36 @@ fn settings(origins: &[String], zone: Option<&str>) -> String {
     let zone = zone.map(|name| format!("{ZONE}HOUSEHOLD_TIMEZONE={name}\n\n")).unwrap_or_default();
     let origins = origins.join(",");
     let by_timer = UNITS.iter().any(|(name, _)| *name == "inkring-backup.timer");
-    let timer = if by_timer { "# inkring-backup.timer asks for them.\nBACKUP_INTERVAL_HOURS=0\n" } else { "" };
+    let timer = if by_timer { "# inkring-backup.timer makes the backups.\nBACKUP_INTERVAL_HOURS=0\n" } else { "" };
     let secrets: String = SECRETS.iter().map(|(name, path)| format!("{name}_FILE={path}\n")).collect();
     let plane = plane::options::LISTEN.default;
     format!(
-        "# Written once by `inkring setup`, and yours to change: it is never written over. `inkring print-config` shows\n\
-         # every setting there is. How lines are written is in docs/CONFIGURATION.md: a $ is a $.\n\
+        "# Written once by `inkring setup`, and yours to change: it is never overwritten. `inkring print-config` \
+         prints all\n\
+         # settings; docs/CONFIGURATION.md describes the syntax: a $ is a $.\n\
          ENV=production\n\
          CONFIG_STRICT=true\n\
-         DATABASE_URL=sqlite:{STATE}/inkring.db\n\
-         \n\
-         # A proxy on this machine, which has TLS, stands in front and is believed about its clients' addresses.\n\
+         DATABASE_URL=sqlite:{STATE}/inkring.db\n\n\
+         # A proxy on this machine terminates TLS, and is trusted about its clients' addresses.\n\
          LISTEN_ADDR=127.0.0.1:8000\n\
          TRUSTED_PROXIES=127.0.0.1,::1\n\
-         # The private plane, for this machine alone: the same as in inkring-ops.socket.\n\
-         OPS_ADDR={plane}\n\
-         \n\
+         # The private plane, for this machine only: the same as in inkring-ops.socket.\n\
+         OPS_ADDR={plane}\n\n\
          # The web origins whose pages may use the server.\n\
          ALLOWED_ORIGINS={origins}\n\
-         WS_ALLOWED_ORIGINS={origins}\n\
-         \n\
-         # A draft is for its members. With true, everyone who knows its id may read it, without a token: ids stand in\n\
-         # addresses, chats and the logs of proxies.\n\
-         DRAFTS_PUBLIC_READ=false\n\
-         \n\
-         {zone}\
-         # Better on another disk, which the unit then has to name in ReadWritePaths=.\n\
+         WS_ALLOWED_ORIGINS={origins}\n\n\
+         # A draft is for its members. With true, anyone who knows its id may read it, without a token; ids appear \
+         in\n\
+         # addresses, chats and proxy logs.\n\
+         DRAFTS_PUBLIC_READ=false\n\n\
+         {zone}# Better on another disk; then add it to ReadWritePaths= of the unit.\n\
          BACKUP_DIR={STATE}/backups\n\
-         {timer}\
-         \n\
-         # The events of visitors, where verbs find them from any directory. METRICS_SAMPLE_RATE=0 has none written.\n\
-         METRICS_JSONL={STATE}/data/metrics.jsonl\n\
-         \n\
-         # The service has its secrets from systemd, which reads these files as well. Here they are named for the verbs,\n\
-         # such as `inkring doctor`, when root runs them.\n\
+         {timer}\n\
+         # Visitors' events, as an absolute path so that verbs find them from any directory. METRICS_SAMPLE_RATE=0 \
+         writes none.\n\
+         METRICS_JSONL={STATE}/data/metrics.jsonl\n\n\
+         # systemd passes the secrets to the service from these same files. They are named here for verbs such as\n\
+         # `inkring doctor` when root runs them.\n\
          {secrets}"
     )
 }
@@ -407,12 +403,12 @@ fn next_steps(target: &mut Target, options: &Options, program: &str) -> Result<(
         report.push_str(&format!("\nIt listens on {}.\n", places.collect::<Vec<_>>().join(" and ")));
         if let Some(endpoint) = config.endpoint(&plane::options::LISTEN) {
             let token = SECRETS[1].1;
-            report.push_str(&format!("Its private plane is {endpoint}, and asks for the token in {token}.\n"));
+            report.push_str(&format!("Its private plane is {endpoint}, and requires the token in {token}.\n"));
         }
     }
     if rival(&given, PASSWORD).is_none() {
         let (_, path) = SECRETS[2];
-        report.push_str(&format!("The household's password, which its modules ask for, is in {path}.\n"));
+        report.push_str(&format!("The household's password, which the modules require, is in {path}.\n"));
     }
     report.push_str("Check it (as root):\n  inkring doctor\n");
     if !unnamed.is_empty() {
@@ -420,10 +416,10 @@ fn next_steps(target: &mut Target, options: &Options, program: &str) -> Result<(
     }
     if let Some(user) = &options.user {
         if options.dry_run {
-            report.push_str(&format!("A token of {user} would follow here.\n"));
+            report.push_str(&format!("A token for {user} would follow here.\n"));
         } else {
             let token = config.and_then(|config| first_token(&config, user)).map_err(Failure::Settings)?;
-            report.push_str(&format!("A token of {user}, good for {TOKEN_HOURS} hours:\n{token}\n"));
+            report.push_str(&format!("A token for {user}, valid for {TOKEN_HOURS} hours:\n{token}\n"));
         }
     }
     if program.starts_with(PACKAGED_PROGRAMS) {
@@ -468,7 +464,7 @@ fn config(target: &Target) -> Result<Settings, String> {
 
 fn first_token(settings: &Settings, user: &str) -> Result<String, String> {
     let secret = settings.secret(&SECRET);
-    let secret = secret.ok_or("there is no JWT_SECRET to sign with: make tokens with the private key")?;
+    let secret = secret.ok_or("there is no JWT_SECRET to sign with: make tokens with the issuer's private key")?;
     mint(secret.bytes(), user, TOKEN_HOURS, &Demands::of(settings), &Uuid::new_v4().to_string(), Clock::system().now())
         .map_err(|error| error.to_string())
 }

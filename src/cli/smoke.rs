@@ -28,29 +28,29 @@ const PATIENCE_MAX_SECONDS: f64 = 300.0;
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 everything passed, 1 something failed, 2 usage, 3 the settings are wrong.")]
 pub(super) struct Options {
-    /// Where the server is [variable: BASE_URL]; that of LISTEN_ADDR if not given
+    /// The server's URL [env: BASE_URL] [default: from LISTEN_ADDR]
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
-    /// Who creates the draft and writes, where the server believes X-User-Id [variable: SMOKE_USER_ID]
-    /// [default: smoke-user]
+    /// The user who creates the draft and writes, if the server accepts X-User-Id [env: SMOKE_USER_ID] [default:
+    /// smoke-user]
     #[arg(long, value_name = "ID")]
     user: Option<String>,
-    /// Who is added to the draft and gets its ring [variable: SMOKE_COLLAB_ID] [default: smoke-collab]
+    /// The user who is added to the draft and gets its ring [env: SMOKE_COLLAB_ID] [default: smoke-collab]
     #[arg(long, value_name = "ID")]
     collaborator: Option<String>,
-    /// How long to wait for each answer, at most 300 seconds [variable: SMOKE_TIMEOUT] [default: 5]
+    /// How long to wait for each response, at most 300 seconds [env: SMOKE_TIMEOUT] [default: 5]
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<String>,
-    /// The Origin that the socket is opened from, where WS_ALLOWED_ORIGINS names some [variable: SMOKE_ORIGIN]
+    /// The Origin to open the socket with, if WS_ALLOWED_ORIGINS is a list [env: SMOKE_ORIGIN]
     #[arg(long, value_name = "ORIGIN")]
     origin: Option<String>,
-    /// A file with the token of the user, where the server wants one; the token itself may stand in the variable
-    /// SMOKE_TOKEN, but never on the command line, which everyone on the machine can read
+    /// A file with the user's token, if the server requires one. The token itself may be in the variable SMOKE_TOKEN,
+    /// but never on the command line, which every user of the machine can read
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     #[command(flatten)]
     trusting: Trusting,
-    /// Leave the draft, for you to look at; otherwise it is deleted at the end
+    /// Keep the draft instead of deleting it at the end
     #[arg(long)]
     keep: bool,
 }
@@ -74,7 +74,7 @@ pub(super) fn run(options: &Options, path: &SettingsPath) -> ExitCode {
     };
     let to = match base.remote(&trust, trial.patience) {
         Ok(to) => to,
-        Err(error) => return fail("there is no such server", &format!("{base}: {error}"), 1),
+        Err(error) => return fail("no such server", &format!("{base}: {error}"), 1),
     };
     let caller = Caller::new(trial, to, base.prefix());
     let mut out = io::stdout();
@@ -104,7 +104,7 @@ fn read(
 
     let base = match setting("--base-url", &options.base_url, BASE_URL)? {
         Some((by, url)) => BaseUrl::parse(&url).map_err(|why| format!("{by}: {why}"))?,
-        None => own.ok_or("LISTEN_ADDR is a port that is chosen at the start: give --base-url")?,
+        None => own.ok_or("LISTEN_ADDR is a port chosen at start: pass --base-url")?,
     };
     let user_id = |(by, id): (String, String)| {
         // A header of a handshake is ASCII.
@@ -140,6 +140,6 @@ fn token_in(path: &Path) -> Result<String, String> {
     let mut text = String::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(TOKEN_STDIN_MAX_BYTES).read_to_string(&mut text));
     read.map_err(|error| format!("--token-file: {} cannot be read: {error}", path.display()))?;
-    let not = || format!("--token-file: {} does not hold a token and nothing else", path.display());
+    let not = || format!("--token-file: {} must contain only a token", path.display());
     header_value(text.trim().to_owned()).ok_or_else(not)
 }

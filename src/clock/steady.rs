@@ -129,7 +129,7 @@ impl fmt::Display for Doubt {
             None => write!(f, "the clock has jumped")?,
             Some(by) => write!(f, "{} s more would be removed than the time since the start explains", by.as_secs())?,
         }
-        write!(f, "; if the clock is right now, do nothing: it goes on in {} s; if not, set it", self.left.as_secs())
+        write!(f, "; if the clock is right now, do nothing: it continues in {} s; if not, set it", self.left.as_secs())
     }
 }
 
@@ -398,7 +398,7 @@ mod tests {
         hands.wait(HOUR - SECOND);
         assert!(!hands.may_remove(DAY, old));
         let doubt = hands.doubt(DAY, old).unwrap();
-        assert!(doubt.to_string().ends_with("it goes on in 1 s; if not, set it"), "{doubt}");
+        assert!(doubt.to_string().ends_with("it continues in 1 s; if not, set it"), "{doubt}");
         hands.wait(SECOND);
         assert!(hands.may_remove(DAY, old));
         // What a short restart has left over is not waited for.

@@ -150,8 +150,8 @@ impl Seen {
             if self.unsteady_jumps == 0 {
                 log::warn!(
                     seconds = micros / 1_000_000,
-                    remedy = "if the clock is right now, do nothing: removing by age goes on after an hour; if not, set it, \
-                              and keep it set by NTP";
+                    remedy = "if the clock is right now, do nothing: removal by age resumes after an hour; if not, set \
+                        it, and keep it synchronized with NTP";
                     "clock.jumped"
                 );
             }

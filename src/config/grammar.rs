@@ -14,9 +14,8 @@ const NO_ASSIGNMENT: &str = "it must be NAME=value";
 const BACKSLASH: &str = "there is a backslash outside quotes: put the value in single quotes";
 const QUOTE: &str = "there is a quote inside a value that does not begin with one: put the whole value in quotes";
 const UNCLOSED: &str = "the quote is never closed";
-const BEHIND: &str = "there is more behind the closing quote than a blank and a # comment";
-const ESCAPE: &str =
-    "in double quotes a backslash may stand only before \", \\, $ and `: put the value in single quotes";
+const BEHIND: &str = "after the closing quote there may be only a blank and a # comment";
+const ESCAPE: &str = "in double quotes a backslash may only precede \", \\, $ and `: put the value in single quotes";
 const CONTROL: &str = "there is a control character in the value";
 
 /// A line that does not fit. What stands in it is never shown, since it may be a secret.

@@ -17,11 +17,11 @@ pub(super) fn guessable(secret: &[u8], min_bytes: usize) -> Option<String> {
     let hexadecimal = secret.iter().all(u8::is_ascii_hexdigit);
     let (different, what) = if hexadecimal { (min_bytes / 4, "digits") } else { (min_bytes / 2, "bytes") };
     if KNOWN_SECRETS.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(secret)) {
-        Some("is an example that everyone knows".to_owned())
+        Some("is a published example".to_owned())
     } else if period(secret) * 2 <= secret.len() {
-        Some("is one text again and again".to_owned())
+        Some("is one text repeated".to_owned())
     } else if longest_run(secret) >= RUN_MAX_BYTES {
-        Some(format!("has {RUN_MAX_BYTES} characters in a row that are equal or count up or down"))
+        Some(format!("has {RUN_MAX_BYTES} equal or consecutive characters in a row"))
     } else if count_different(secret) < different {
         Some(format!("has fewer than {different} different {what}"))
     } else {
@@ -73,16 +73,19 @@ mod tests {
     #[test]
     fn what_people_write_by_hand_is_found() {
         for (secret, why) in [
-            ("0".repeat(32), "is one text again and again"),
-            ("a".repeat(40), "is one text again and again"),
-            ("changeme-".repeat(4), "is one text again and again"),
-            ("changeme-changeme-changeme-changeme".to_owned(), "is one text again and again"),
-            ("secret".repeat(6), "is one text again and again"),
-            ("0123456789abcdef0123456789abcdef".to_owned(), "is one text again and again"),
-            ("Only-for-the-examples-of-this-page".to_owned(), "is an example that everyone knows"),
-            ("this is the secret 12345678 of us".to_owned(), "has 8 characters in a row"),
-            ("The zyxwvuts, and something else!".to_owned(), "has 8 characters in a row"),
-            ("my dear Watson..........my dear Watson, come".to_owned(), "has 8 characters in a row"),
+            ("0".repeat(32), "is one text repeated"),
+            ("a".repeat(40), "is one text repeated"),
+            ("changeme-".repeat(4), "is one text repeated"),
+            ("changeme-changeme-changeme-changeme".to_owned(), "is one text repeated"),
+            ("secret".repeat(6), "is one text repeated"),
+            ("0123456789abcdef0123456789abcdef".to_owned(), "is one text repeated"),
+            ("Only-for-the-examples-of-this-page".to_owned(), "is a published example"),
+            ("this is the secret 12345678 of us".to_owned(), "has 8 equal or consecutive characters in a row"),
+            ("The zyxwvuts, and something else!".to_owned(), "has 8 equal or consecutive characters in a row"),
+            (
+                "my dear Watson..........my dear Watson, come".to_owned(),
+                "has 8 equal or consecutive characters in a row",
+            ),
             ("a secret secret is a secret, is it".to_owned(), "has fewer than 16 different bytes"),
             ("0001000100110010000100110001000a".to_owned(), "has fewer than 8 different digits"),
         ] {

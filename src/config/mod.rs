@@ -202,12 +202,12 @@ fn open_plane(settings: &Settings, sources: &Sources) -> Option<String> {
     let (name, masked) = given_name(&TOKEN, sources);
     match (settings.endpoint(&LISTEN), settings.secret(&TOKEN)) {
         (_, Some(token)) if token.bytes().len() < OPS_TOKEN_MIN_BYTES => Some(format!(
-            "{name}{masked} is shorter than {OPS_TOKEN_MIN_BYTES} bytes, so it can be tried out: use a longer one, \
-             {MAKE_SECRET}"
+            "{name}{masked} is shorter than {OPS_TOKEN_MIN_BYTES} bytes, so it can be guessed by trying: use a \
+             longer one, {MAKE_SECRET}"
         )),
         (Some(Endpoint::Tcp(address)), None) if !address.ip().to_canonical().is_loopback() => Some(format!(
-            "OPS_ADDR={address} can be reached from other machines, and the private plane hands out the whole database: set \
-             OPS_TOKEN, or use 127.0.0.1:{}",
+            "OPS_ADDR={address} can be reached from other machines, and the private plane gives access to the whole \
+             database: set OPS_TOKEN, or use 127.0.0.1:{}",
             address.port()
         )),
         _ => None,
@@ -219,8 +219,8 @@ fn two_in_one_place(settings: &Settings) -> Option<String> {
     let private = settings.endpoint(&LISTEN)?;
     let public = settings.endpoints(&PUBLIC).iter().find(|public| public.excludes(private))?;
     Some(format!(
-        "OPS_ADDR={private} is where LISTEN_ADDR={public} listens: give the private plane another address, or none by \
-         OPS_ADDR=off"
+        "OPS_ADDR={private} conflicts with LISTEN_ADDR={public}: give the private plane another address, or \
+         disable it with OPS_ADDR=off"
     ))
 }
 
@@ -235,7 +235,7 @@ fn doors_in_one_place(settings: &Settings) -> Vec<String> {
     let mut sentences = Vec::new();
     for (name, place) in own.chain(redirect) {
         if let Some((other, there)) = taken.iter().find(|(_, other)| other.excludes(&place)) {
-            sentences.push(format!("{name}={place} is where {other}={there} listens: give it another address"));
+            sentences.push(format!("{name}={place} conflicts with {other}={there}: use another address"));
         }
         taken.push((name, place));
     }
@@ -260,8 +260,8 @@ fn weak_secrets(settings: &Settings, sources: &Sources) -> Vec<String> {
         // A token that is too short is refused in any case.
         if secret.bytes().len() < SECRET_MIN_BYTES && knob.name == SECRET.name {
             sentences.push(format!(
-                "{name}{masked} is shorter than {SECRET_MIN_BYTES} bytes, so anyone who has one token can try out keys \
-                 until they can sign others: use a longer one, {MAKE_SECRET}"
+                "{name}{masked} is shorter than {SECRET_MIN_BYTES} bytes, so anyone who has one token can find the \
+                 key by trying, and sign others: use a longer one, {MAKE_SECRET}"
             ));
         } else if let Some(why) = guessable(secret.bytes(), min_bytes) {
             sentences.push(format!("{name}{masked} {why}, so it can be guessed: use one of your own, {MAKE_SECRET}"));

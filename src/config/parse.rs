@@ -84,8 +84,8 @@ fn integer(text: &str, min: u64, max: u64, unit: &str) -> Result<u64, String> {
     let suffix = suffix.trim_start();
     let factor = if suffix.is_empty() { Some(1) } else { multiple(unit, suffix) };
     let Some(factor) = factor.filter(|_| !digits.is_empty()) else {
-        let suffixes = suffixes(unit).map(|known| format!(", or with {known} behind it")).unwrap_or_default();
-        return Err(format!("is not a plain decimal number: use {min} to {max} {unit}{suffixes}"));
+        let suffixes = suffixes(unit).map(|known| format!(", optionally followed by {known}")).unwrap_or_default();
+        return Err(format!("is not a decimal number: use {min} to {max} {unit}{suffixes}"));
     };
     // Only digits, so the one way left to fail is to be too large.
     match digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)) {
@@ -128,7 +128,7 @@ fn fraction(text: &str) -> Result<Fraction, String> {
         return Err("is not a fraction: use a number from 0 to 1, such as 0.25".to_owned());
     }
     if part.bytes().skip(6).any(|digit| digit != b'0') {
-        return Err("is finer than a millionth: use at most 6 digits after the point".to_owned());
+        return Err("has more than 6 decimal places: use at most 6".to_owned());
     }
     let millionths = if negative {
         0
@@ -203,7 +203,7 @@ fn unix_socket(path: &str) -> Result<Endpoint, String> {
     match path {
         "" => Err("names no socket: use unix:PATH".to_owned()),
         _ if path.len() > UNIX_PATH_MAX_BYTES => {
-            Err(format!("is too long for a Unix socket: at most {UNIX_PATH_MAX_BYTES} bytes of path"))
+            Err(format!("is too long for a Unix socket: the path may have at most {UNIX_PATH_MAX_BYTES} bytes"))
         }
         path => Ok(Endpoint::Unix(path.into())),
     }
@@ -231,15 +231,15 @@ fn database(text: &str) -> Result<PathBuf, String> {
     let refusal = if path.is_empty() || path.ends_with('/') {
         "names no file: use sqlite:PATH"
     } else if path.eq_ignore_ascii_case(":memory:") {
-        "would keep nothing: use a file, as sqlite:PATH"
+        "would not be stored: use a file, as sqlite:PATH"
     } else if path.contains('?') || path.starts_with("file:") {
         // SQLite itself could take these as instructions about the file.
-        "carries options, which are not supported: use sqlite:PATH"
+        "has options, which are not supported: use sqlite:PATH"
     } else if path.starts_with("/./") || path.starts_with("/../") {
         // Meant as relative where sqlite:/// introduces relative paths.
         "is absolute after sqlite:/// and would start at the root: use sqlite:PATH"
     } else if path.chars().any(char::is_control) {
-        "holds control characters: use sqlite:PATH"
+        "contains control characters: use sqlite:PATH"
     } else {
         return Ok(PathBuf::from(path));
     };
@@ -291,7 +291,7 @@ fn network(text: &str) -> Result<Network, String> {
 
 fn line(text: &str) -> Result<String, String> {
     if text.chars().any(char::is_control) {
-        return Err("holds control characters: use text on one line".to_owned());
+        return Err("contains control characters: use text on one line".to_owned());
     }
     Ok(text.to_owned())
 }

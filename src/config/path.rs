@@ -59,7 +59,7 @@ impl SettingsPath {
         };
         match read(&self.installed)? {
             Err(error) if error.kind() == ErrorKind::NotFound => absent("is not there"),
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => absent("is not for this user to read"),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => absent("is not readable by this user"),
             found => found.map_err(|error| unreadable(&self.installed, &error)),
         }
     }
@@ -126,7 +126,7 @@ fn text(file: File, path: &Path) -> Result<io::Result<String>, String> {
     }
     let place = shown(path);
     if bytes.len() as u64 > SETTINGS_FILE_MAX_BYTES {
-        return Err(format!("{place} is longer than {SETTINGS_FILE_MAX_BYTES} bytes: it is no settings file"));
+        return Err(format!("{place} is longer than {SETTINGS_FILE_MAX_BYTES} bytes: it is not a settings file"));
     }
     String::from_utf8(bytes).map(Ok).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
@@ -154,8 +154,8 @@ impl Owner {
         let Self { user, group, mode } = self;
         if user != caller && user != 0 {
             return Some(format!(
-                "it belongs to user {user}, and settings are believed only from files of this user ({caller}) or of root: \
-                 chown it, or name another file with --config"
+                "it belongs to user {user}, and settings are read only from files of this user ({caller}) or of \
+                 root: chown it, or use another file with --config"
             ));
         }
         let own_group = user != 0 && group == user;

@@ -46,8 +46,8 @@ pub(super) fn needs(settings: &Settings, sources: &Sources, production: bool) ->
     if production {
         if !knows_users(settings, sources) {
             sentences.push(format!(
-                "there is no source of identity, so no request can be identified: set {}, or, behind a proxy that \
-                 knows its users, AUTH_TRUST_USER_HEADER=true",
+                "there is no source of identity, so requests cannot be identified: set {}, or, behind a proxy that \
+                 authenticates its users, AUTH_TRUST_USER_HEADER=true",
                 TOKEN_KEYS.map(|key| key.name).join(" or ")
             ));
         }

@@ -141,7 +141,7 @@ impl Sources {
             // A file that the settings name may well be the one that the credential is a copy of.
             if let Some((name, _)) = direct(knob, &self.file.pairs) {
                 return Err(BadValue::new(format!(
-                    "{name} in {} and {} are both set: remove one of them, so that it is clear which counts",
+                    "{name} in {} and {} are both set: remove one of them",
                     self.file.name, given.name
                 )));
             }
@@ -196,7 +196,9 @@ impl Sources {
     /// program, so this is no more than a guess.
     pub(super) fn near_names(&self) -> impl Iterator<Item = String> {
         let near = self.near.iter();
-        near.map(|(name, known)| format!("{} in the environment is no setting; did you mean {known}?", printable(name)))
+        near.map(|(name, known)| {
+            format!("{} in the environment is not a setting; did you mean {known}?", printable(name))
+        })
     }
 }
 
@@ -228,9 +230,9 @@ fn in_texts<'s>(
     (texts, place, text, file): (&'s BTreeMap<String, String>, &str, Origin, Origin),
 ) -> Result<Option<Given<'s>>, BadValue> {
     match (direct(knob, texts), knob.file_names().find_map(|name| given(name, texts))) {
-        (Some((name, _)), Some((file, _))) => Err(BadValue::new(format!(
-            "{name} and {file} are both set in {place}: remove one of them, so that it is clear which counts"
-        ))),
+        (Some((name, _)), Some((file, _))) => {
+            Err(BadValue::new(format!("{name} and {file} are both set in {place}: remove one of them")))
+        }
         (Some((name, given)), None) => {
             Ok(Some(Given { name, text: Cow::Borrowed(given), origin: text, exposed: None }))
         }
@@ -258,18 +260,18 @@ fn from_file<'s>(name: String, path: &Path, origin: Origin) -> Result<Given<'s>,
     let read = File::open(path).and_then(|file| file.take(SECRET_FILE_MAX_BYTES + 1).read_to_end(&mut bytes));
     read.map_err(|error| bad(format!("cannot be read: {error}")))?;
     if bytes.len() as u64 > SECRET_FILE_MAX_BYTES {
-        return Err(bad(format!("is longer than {SECRET_FILE_MAX_BYTES} bytes: name a file with the secret alone")));
+        return Err(bad(format!("is longer than {SECRET_FILE_MAX_BYTES} bytes: use a file with only the secret")));
     }
     let text = String::from_utf8(bytes).map_err(|_| {
-        bad("is not text in UTF-8: write the secret in hexadecimal, for example the output of openssl rand -hex 32"
+        bad("is not UTF-8 text: write the secret in hexadecimal, for example the output of openssl rand -hex 32"
             .to_owned())
     })?;
     let text = text.trim().to_owned();
     if text.is_empty() {
-        return Err(bad("is empty: write the secret into it, or do not name it".to_owned()));
+        return Err(bad("is empty: write the secret into it, or remove the setting".to_owned()));
     }
     let exposed = open_to_others(path).map(|mode| {
-        format!("{name}: {place} has mode {mode:04o}, so every user of this machine may open it: chmod 600")
+        format!("{name}: {place} has mode {mode:04o}, so every user of this machine can open it: chmod 600")
     });
     Ok(Given { name, text: Cow::Owned(text), origin, exposed })
 }

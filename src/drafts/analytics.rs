@@ -35,15 +35,15 @@ const fn open(template: &'static str, does: &'static str) -> Route {
 
 /// What is served: each figure under two names, as the original has them.
 pub(super) const ROUTES: [Route; 10] = [
-    open("/v1/collab/drafts/{draft_id}/analytics", "Read how much there is in a draft"),
+    open("/v1/collab/drafts/{draft_id}/analytics", "Read the size of a draft"),
     open("/api/analytics/v1/collab/drafts/{draft_id}/analytics", "The same"),
     of("/api/analytics/drafts/{draft_id}/summary", "Read the figures of a draft"),
     of("/drafts/{draft_id}/summary", "The same"),
-    of("/api/analytics/drafts/{draft_id}/contributors", "Read the figures of those who write a draft"),
+    of("/api/analytics/drafts/{draft_id}/contributors", "Read the figures of a draft's authors"),
     of("/drafts/{draft_id}/contributors", "The same"),
-    of("/api/analytics/drafts/{draft_id}/ring", "Read who has held the ring of a draft, and for how long"),
+    of("/api/analytics/drafts/{draft_id}/ring", "Read who held the ring of a draft, and for how long"),
     of("/drafts/{draft_id}/ring", "The same"),
-    of("/api/analytics/drafts/{draft_id}/daily", "Read what happened to a draft on which day"),
+    of("/api/analytics/drafts/{draft_id}/daily", "Read the daily figures of a draft"),
     of("/drafts/{draft_id}/daily", "The same"),
 ];
 

@@ -42,61 +42,62 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
         )
         .tested_by("a_draft_of_an_older_version_gets_its_chain_before_it_is_written_in_again"),
     BoundRow::new(&DRAFTS, "LIST_MAX_DRAFTS", LIST_MAX_DRAFTS as u64, "drafts")
-        .of("The drafts in one list.", "`truncated`, and the way to the rest")
+        .of("Drafts in one list.", "`truncated`, and a link to the rest")
         .tested_by("a_long_list_comes_in_pages_without_gap_or_repeat"),
     BoundRow::new(&DRAFTS, "LIST_MAX_BYTES", LIST_MAX_BYTES as u64, "bytes")
-        .of("One list, and one draft more.", "`truncated`, and the way to the rest")
+        .of("One list, plus one draft.", "`truncated`, and a link to the rest")
         .tested_by("a_list_is_bounded_in_bytes_as_well"),
     BoundRow::new(&DRAFTS, "WHOLE_MAX_BYTES", WHOLE_MAX_BYTES as u64, "bytes")
-        .of("A draft, or a list, that is answered at once and held for it.", "told in pieces, read as they are taken")
+        .of(
+            "A draft or a list built in memory.",
+            "sent in pieces, read as the client takes \
+            them",
+        )
         .tested_by("readers_of_a_large_draft_cost_a_piece_each_and_not_the_draft"),
     BoundRow::new(&DRAFTS, "PAGE_ROWS", PAGE_ROWS as u64, "rows")
-        .of("Segments, passes or collaborators that are read at once.", "the next ones with the next page")
+        .of("Segments, passes or collaborators read at once.", "the next ones with the next page")
         .tested_by("a_draft_is_the_same_in_pieces_and_whole_and_what_is_added_meanwhile_waits"),
     BoundRow::new(&DRAFTS, "PAGE_MAX_SEGMENTS", PAGE_MAX_SEGMENTS as u64, "segments")
-        .of("The segments in one page of a draft.", "422 for a larger `limit`; `more`, and the next page")
+        .of("Segments in one page of a draft.", "422 for a larger `limit`; `more`, and the next page")
         .tested_by("pages_go_through_a_draft_without_gap_or_repeat"),
     BoundRow::new(&DRAFTS, "HEAD_MAX_ROWS", HEAD_MAX_ROWS as u64, "rows")
-        .of("What is read for a HEAD.", "answered without `Content-Length`")
+        .of("Rows read for a HEAD request.", "answered without `Content-Length`")
         .tested_by("a_head_of_much_costs_next_to_nothing"),
     BoundRow::new(&DRAFTS, "PAGE_MAX_EVENTS", PAGE_MAX_EVENTS as u64, "events")
-        .of("The events in one answer.", "422 for a larger `limit`; `more`, and the next page")
+        .of("Events in one response.", "422 for a larger `limit`; `more`, and the next page")
         .tested_by("what_is_no_event_log_is_refused_shape_first"),
     BoundRow::new(&DRAFTS, "REPLAY_MAX_EVENTS", REPLAY_MAX_EVENTS as u64, "events")
-        .of("The events that a socket is sent to catch up.", "the newest, and `complete` is false")
+        .of("Events sent to a socket that catches up.", "only the newest; `complete` is false")
         .tested_by("who_was_away_for_too_long_is_told_the_newest_thousand_and_that_it_is_not_all"),
     BoundRow::new(&DRAFTS, "EXPIRES_MAX_HOURS", EXPIRES_MAX_HOURS as u64, "hours")
-        .of("How long an invitation is good.", "422")
+        .of("The lifetime of an invitation.", "422")
         .tested_by("an_invitation_that_is_malformed_or_means_nobody_is_refused"),
     BoundRow::new(&DRAFTS, "PENDING_MAX_INVITES", PENDING_MAX_INVITES as u64, "invitations")
-        .of("Invitations of one draft that wait for an answer.", "429 `limit_exceeded`")
+        .of("Open invitations of one draft.", "429 `limit_exceeded`")
         .tested_by("so_many_invitations_wait_and_so_many_are_kept"),
     BoundRow::new(&DRAFTS, "KEPT_MAX_INVITES", KEPT_MAX_INVITES as u64, "invitations")
-        .of("Invitations of one draft that are kept and listed.", "the oldest that does not wait is forgotten")
+        .of("Invitations of one draft that are kept and listed.", "the oldest one that is no longer open is dropped")
         .tested_by("so_many_invitations_wait_and_so_many_are_kept"),
     BoundRow::new(&DRAFTS, "INVITE_KEPT_DAYS", INVITE_KEPT_DAYS as u64, "days")
-        .of("How long an invitation is kept after it has expired.", "removed soon after")
+        .of("How long an invitation is kept after it expires.", "removed soon after")
         .tested_by("invitations_are_forgotten_when_they_expired_long_ago_in_small_jobs"),
     BoundRow::new(&DRAFTS, "REMOVED_MAX_INVITES", REMOVED_MAX_INVITES as u64, "invitations")
         .of("Invitations removed in one change.", "the rest with the next change")
         .tested_by("invitations_are_forgotten_when_they_expired_long_ago_in_small_jobs"),
     BoundRow::new(&DRAFTS, "TIMELINE_MAX_EVENTS", TIMELINE_MAX_EVENTS as u64, "events")
-        .of("The events in one answer of a timeline.", "422 for a larger `limit`; `next_cursor`, and the next page")
+        .of("Events in one page of a timeline.", "422 for a larger `limit`; `next_cursor`, and the next page")
         .tested_by("a_timeline_comes_in_pages_from_either_end"),
     BoundRow::new(&DRAFTS, "DAILY_MAX_DAYS", DAILY_MAX_DAYS as u64, "days")
-        .of("The days in one answer of daily figures.", "422")
+        .of("Days in one response of daily figures.", "422")
         .tested_by("figures_are_for_members_and_of_as_many_days_as_may_be"),
     BoundRow::new(&DRAFTS, "STEP_ROWS", STEP_ROWS as u64, "rows")
-        .of(
-            "Segments, and passes, that are read at once for what is made of all of them.",
-            "the next ones with the next step",
-        )
+        .of("Segments, and passes, read at once for processing a whole draft.", "the next ones with the next step")
         .tested_by("all_that_the_head_counts_comes_once_and_in_order"),
     BoundRow::new(&DRAFTS, "NAMED_MAX_WATCHERS", NAMED_MAX_WATCHERS as u64, "users")
-        .of("The watchers of a draft that one answer names.", "the rest is counted")
+        .of("Watchers of a draft named in one response.", "the rest is counted")
         .tested_by("more_watchers_than_are_named_are_counted"),
     BoundRow::new(&DRAFTS, "DAMAGED_MAX", DAMAGED_MAX as u64, "drafts")
-        .of("The damaged drafts that are remembered.", "each request for another one finds out anew")
+        .of("Damaged drafts that are remembered.", "each request for another one checks it again")
         .tested_by("what_is_damaged_is_remembered_and_nothing_else_and_not_without_end"),
     BoundRow::new(&DRAFTS, "KEY_LIFE_HOURS", KEY_LIFE_HOURS as u64, "hours")
         .of("The age of an idempotency key.", "removed soon after; a retry is then a new change")
@@ -105,22 +106,22 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
         .of("Keys removed in one change.", "the rest with the next change")
         .tested_by("many_keys_are_found_in_slices_and_removed_in_small_jobs"),
     BoundRow::new(&DRAFTS, "SLICE_KEYS", SLICE_KEYS as u64, "keys")
-        .of("Keys looked at in one search for old ones.", "the next ones with the next search")
+        .of("Keys examined in one search for expired ones.", "the next ones with the next search")
         .tested_by("many_keys_are_found_in_slices_and_removed_in_small_jobs"),
     BoundRow::new(&DRAFTS, "REMOVED_MAX_EVENTS", REMOVED_MAX_EVENTS as u64, "events")
         .of("Events removed in one change.", "the rest with the next change")
         .tested_by("jobs_are_small_and_take_the_oldest_first"),
     BoundRow::new(&DRAFTS, "SLICE_DRAFTS", SLICE_DRAFTS as u64, "drafts")
-        .of("Drafts looked at in one search for old events.", "the next ones with the next search")
+        .of("Drafts examined in one search for old events.", "the next ones with the next search")
         .tested_by("more_drafts_than_a_slice_are_found_all"),
     BoundRow::new(&DRAFTS, "REASON_MAX_CHARS", REASON_MAX_CHARS as u64, "characters")
-        .of("The reason for taking a text out.", "422")
+        .of("The reason for redacting a text.", "422")
         .tested_by("a_redaction_has_a_reason_and_a_segment"),
     BoundRow::new(&DRAFTS, "LEASE_MAX_SECONDS", LEASE_MAX_SECONDS.unsigned_abs(), "seconds")
         .of("The lease of a ring.", "422")
         .tested_by("a_draft_has_a_lease_of_its_own_if_its_creator_says_so"),
     BoundRow::new(&DRAFTS, "GONE_DAYS", GONE_DAYS as u64, "days")
-        .of("How long a deleted draft is 410.", "404")
+        .of("How long a deleted draft returns 410.", "404")
         .tested_by("after_a_week_nobody_can_tell_that_it_was_there"),
     BoundRow::new(&DRAFTS, "PURGED_MAX_ROWS", PURGED_MAX_ROWS.unsigned_abs(), "rows")
         .of(
@@ -130,20 +131,20 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
         .tested_by("a_deleted_draft_is_emptied_in_small_jobs_and_nothing_of_others"),
     BoundRow::new(&DRAFTS, "READ_MAX_TIMES", READ_MAX_TIMES as u64, "readings")
         .of(
-            "Readings of a draft that is rewritten during each of them.",
-            "500, and nothing is shown that is of two moments",
+            "Attempts to read a draft that is rewritten during each of them.",
+            "500, and no mixture of two states is shown",
         )
         .tested_by("what_was_rendered_before_a_change_of_it_is_forgotten"),
     BoundRow::new(&DRAFTS, "DRAFTS_PAGE_MAX", DRAFTS_PAGE_MAX as u64, "drafts")
         .of("Drafts in a page of the operator's list.", "refused")
         .tested_by("an_operator_finds_drafts_page_by_page"),
     BoundRow::new(&DRAFTS, "SEARCHED_MAX_DRAFTS", SEARCHED_MAX_DRAFTS as u64, "drafts")
-        .of("Drafts that are looked at for such a page.", "those before are not found by it")
+        .of("Drafts searched for such a page.", "older ones are not found")
         .tested_by("so_many_drafts_are_searched_and_so_many_members_shown"),
     BoundRow::new(&DRAFTS, "SEGMENTS_PAGE_MAX", SEGMENTS_PAGE_MAX as u64, "segments")
-        .of("Segments of a draft that an operator is shown at once.", "refused")
+        .of("Segments of a draft on one page for an operator.", "refused")
         .tested_by("an_operator_sees_a_draft_whole_and_page_by_page"),
     BoundRow::new(&DRAFTS, "MEMBERS_SHOWN_MAX", MEMBERS_SHOWN_MAX as u64, "members")
-        .of("Members of a draft that an operator is shown.", "the rest is counted, and not shown")
+        .of("Members of a draft shown to an operator.", "the rest is only counted")
         .tested_by("so_many_drafts_are_searched_and_so_many_members_shown"),
 ];

@@ -23,7 +23,7 @@ const NAMED_MAX: usize = 5;
 /// What is served.
 pub(super) const ROUTES: [Route; 1] = [Route::public(&Method::GET, "/v1/collab/drafts/{draft_id}/share-card")
     .about("draft_id")
-    .does("Read the card by which a draft is shared")];
+    .does("Read the share card of a draft")];
 
 /// Adds these routes for one shard.
 pub(super) fn routes(routes: &mut Routes, desk: &Rc<Desk>) {

@@ -11,21 +11,22 @@ static DRAFTS: Section = Section { title: "Drafts", after: Some(&SOCKETS) };
 pub(crate) static ROOMS: Row = Row::gauge(&SOCKETS, "inkring_drafts_active_rooms")
     .of_the_original()
     .after(&hub::counters::ACTIVE)
-    .says("Drafts that somebody watches", "How many watch?");
+    .says("Drafts with at least one watcher", "How many sockets are watching?");
 
-pub(crate) static REPLAY: Row = Row::counter(&SOCKETS, "inkring_ws_replay_total").by(&["result"]).after(&net::counters::BYTES).says(
-    "Sockets that caught up: full, nothing is missing; partial, only the newest events were there; none, not one was",
-    "Do returning clients get all they missed?",
-);
+pub(crate) static REPLAY: Row =
+    Row::counter(&SOCKETS, "inkring_ws_replay_total").by(&["result"]).after(&net::counters::BYTES).says(
+        "Sockets that caught up: full, nothing is missing; partial, only the newest events; none, no events",
+        "Do returning clients get everything they missed?",
+    );
 
 pub(crate) static MUTATIONS: Row = Row::counter(&DRAFTS, "inkring_collab_mutations_total")
     .of_the_original()
     .by(&["type"])
-    .says("Changes that were committed; a repeated one is none", "What is changed?");
+    .says("Committed changes; repeated requests do not count", "What is changed?");
 
 pub(crate) static CONFLICTS: Row = Row::counter(&DRAFTS, "inkring_ring_conflicts_total")
     .by(&["code"])
-    .says("Changes that the rules of the ring refused, by rule", "Do clients act out of turn?");
+    .says("Changes refused by the rules of the ring, by rule", "Do clients act out of turn?");
 
 pub(crate) const ROWS: &[&Row] = &[&ROOMS, &REPLAY, &MUTATIONS, &CONFLICTS];
 

@@ -26,7 +26,7 @@ pub(super) const ROUTES: [Route; 3] = [
     Route::user(&Method::GET, "/v1/timeline/drafts/{draft_id}").about("draft_id").does("Read the timeline of a draft"),
     Route::user(&Method::GET, "/v1/timeline/drafts/{draft_id}/attribution")
         .about("draft_id")
-        .does("Read who has written which segments of a draft"),
+        .does("Read who wrote which segments of a draft"),
     Route::json(&Method::POST, "/v1/export/drafts/{draft_id}")
         .about("draft_id")
         .does("Export a draft as Markdown or JSON"),

@@ -26,7 +26,7 @@ const SINGLE_SEGMENTS: i64 = 5;
 /// What is served.
 pub(super) const ROUTES: [Route; 1] = [Route::user(&Method::GET, "/api/insights/drafts/{draft_id}")
     .about("draft_id")
-    .does("Read what the figures of a draft say")];
+    .does("Read insights from the figures of a draft")];
 
 /// Adds these routes for one shard.
 pub(super) fn routes(routes: &mut Routes, desk: &Rc<Desk>) {

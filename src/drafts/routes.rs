@@ -40,7 +40,7 @@ pub(super) const ROUTES: [Route; 4] = [
     Route::public(&Method::GET, "/v1/collab/drafts/{draft_id}").about("draft_id").does("Read a draft"),
     Route::public(&Method::GET, "/v1/collab/drafts/{draft_id}/events")
         .about("draft_id")
-        .does("Read what happened to a draft"),
+        .does("Read the events of a draft"),
 ];
 
 /// Adds the routes of drafts for one shard.

@@ -22,7 +22,7 @@ use crate::store::{Error, Tx};
 pub(super) const ROUTES: [Route; 1] = [Route::json(&Method::POST, "/v1/collab/drafts/{draft_id}/pass-ring/smart")
     .about("draft_id")
     .mutation()
-    .does("Pass the ring to whom a rule chooses")];
+    .does("Pass the ring to a member chosen by a rule")];
 
 /// Adds these routes for one shard.
 pub(super) fn routes(routes: &mut Routes, desk: &Rc<Desk>) {

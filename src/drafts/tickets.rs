@@ -11,7 +11,7 @@ use crate::net::Response;
 
 /// What is served.
 pub(super) const ROUTES: [Route; 1] =
-    [Route::user(&Method::POST, "/v1/ws/tickets").does("Get a ticket that opens a socket under your name")];
+    [Route::user(&Method::POST, "/v1/ws/tickets").does("Get a ticket for opening a socket as yourself")];
 
 /// Adds the route for one shard.
 pub(super) fn routes(routes: &mut Routes, desk: &Rc<Desk>) {

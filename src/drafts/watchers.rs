@@ -20,7 +20,7 @@ pub(super) const NAMED_MAX_WATCHERS: usize = 100;
 /// What is served.
 pub(super) const ROUTES: [Route; 1] = [Route::user(&Method::GET, "/v1/collab/drafts/{draft_id}/watchers")
     .about("draft_id")
-    .does("See who watches a draft")];
+    .does("List who watches a draft")];
 
 /// Adds the route for one shard.
 pub(super) fn routes(routes: &mut Routes, desk: &Rc<Desk>) {

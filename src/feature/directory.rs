@@ -28,10 +28,10 @@ pub fn unwritable(directory: &Path) -> Option<String> {
     // A link that leads nowhere is there, too.
     let nearest = above.find(|path| path.symlink_metadata().is_ok())?;
     let why = if !nearest.is_dir() {
-        "is no directory".to_owned()
+        "is not a directory".to_owned()
     } else if statfs(nearest).is_ok_and(|found| NOT_FOR_FILES.contains(&found.f_type)) {
         // To root everything seems to be writable.
-        "cannot be written: it is the kernel's own".to_owned()
+        "cannot be written: it belongs to the kernel".to_owned()
     } else {
         access(nearest, Access::WRITE_OK | Access::EXEC_OK).err().map(|error| format!("cannot be written: {error}"))?
     };
@@ -52,11 +52,11 @@ mod tests {
             assert_eq!(unwritable(&good), None, "{good:?}");
         }
         for (bad, says) in [
-            (file.clone(), "file is no directory"),
-            (file.join("below"), "file is no directory"),
-            (link.clone(), "link is no directory"),
-            ("/proc/x".into(), "/proc cannot be written: it is the kernel's own"),
-            ("/sys/x/y".into(), "/sys cannot be written: it is the kernel's own"),
+            (file.clone(), "file is not a directory"),
+            (file.join("below"), "file is not a directory"),
+            (link.clone(), "link is not a directory"),
+            ("/proc/x".into(), "/proc cannot be written: it belongs to the kernel"),
+            ("/sys/x/y".into(), "/sys cannot be written: it belongs to the kernel"),
         ] {
             let said = unwritable(&bad);
             assert!(said.as_ref().is_some_and(|said| said.ends_with(says)), "{bad:?}: {said:?}");

@@ -276,7 +276,7 @@ impl Caller {
         if status != wanted {
             let mut why = self.refusal(wanted, status, &text);
             if let Some(location) = location {
-                why.push_str(&format!(", which leads to {}", brief(&location)));
+                why.push_str(&format!(", which redirects to {}", brief(&location)));
             }
             if let Some(id) = request_id {
                 why.push_str(&format!(" (request id {})", brief(&id)));
@@ -301,11 +301,11 @@ impl Caller {
         };
         let advice = match (status, &self.trial.token) {
             (401, None) => format!(
-                "; put a token that this server takes into {SMOKE_TOKEN} or --token-file (for a JWT_SECRET, inkring \
-                 token mint makes one)"
+                "; put a token that this server accepts into {SMOKE_TOKEN} or --token-file (for a JWT_SECRET, \
+                 inkring token mint makes one)"
             ),
             (401, Some(_)) => {
-                format!("; the token of {SMOKE_TOKEN} or --token-file is not taken (inkring token inspect says why)")
+                format!("; the token of {SMOKE_TOKEN} or --token-file is rejected (inkring token inspect says why)")
             }
             _ => String::new(),
         };
@@ -321,7 +321,7 @@ impl Caller {
         let call = call.map_err(|error| format!("expected a connection: {error}"))?;
         let scheme = if self.to.is_secured() { "wss" } else { "ws" };
         let url = format!("{scheme}://{}{}{path}", self.to.host(), self.prefix);
-        let url = url.parse().map_err(|error| format!("{url} is no address: {error}"))?;
+        let url = url.parse().map_err(|error| format!("{url} is not a URL: {error}"))?;
         let mut request = ClientRequestBuilder::new(url);
         let origin = self.trial.origin.clone().map(|origin| ("Origin", origin));
         for (name, value) in self.headers(step).into_iter().chain(origin) {

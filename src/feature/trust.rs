@@ -11,10 +11,10 @@ use crate::net::tls::client::Trust;
 /// What is asked for on the command line.
 #[derive(Debug, Default, Args)]
 pub struct Trusting {
-    /// A file with certificates of authorities, in PEM, that may sign that of an https server, besides those of this machine
+    /// A PEM file with CA certificates to trust for https, in addition to those of this machine
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// Believe any https server, whatever its certificate: for testing only; prints a warning each time
+    /// Accept any certificate of an https server: for testing only; prints a warning each time
     #[arg(long, conflicts_with = "ca")]
     insecure: bool,
 }
@@ -26,8 +26,8 @@ impl Trusting {
     /// A sentence about the file.
     pub fn trust(&self) -> Result<Trust, String> {
         if self.insecure {
-            let line = "inkring: --insecure: the certificate is not looked at, so whoever is in between can read and change \
-                        everything\n";
+            let line = "inkring: --insecure: the certificate is not verified, so anyone in between can read and change \
+                everything\n";
             // Whoever does not read it does so knowingly.
             let _ = io::stderr().write_all(line.as_bytes());
             return Ok(Trust::Anybody);

@@ -34,10 +34,10 @@ pub struct Whom(String);
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct Spelt {
-    /// Their user id
+    /// The user id
     #[arg(value_name = "USER", value_parser = user_id)]
     bare: Option<String>,
-    /// The same
+    /// The user id
     #[arg(long, value_name = "USER", value_parser = user_id)]
     user: Option<String>,
 }

@@ -81,9 +81,9 @@ static VALIDATION_ERROR: CodeRow = CodeRow::new(
     &[StatusCode::BAD_REQUEST, StatusCode::UNPROCESSABLE_ENTITY],
 )
 .meaning(
-    "422: the request is malformed, and `detail` lists every problem with its place; 400: a value in its query is no \
-         time, or no id that exists",
-    "fix the request; the same one fails again. On a socket: fix the message or `since`",
+    "422: the request is malformed, and `detail` lists every problem with its location; 400: a value in its query is \
+     not a time, or not an existing id",
+    "fix the request: repeating it fails again. On a socket: fix the message or `since`",
 );
 
 const HTTP_ERRORS: &[StatusCode] = &[
@@ -106,20 +106,20 @@ const HTTP_ERRORS: &[StatusCode] = &[
 
 static HTTP_ERROR: CodeRow = CodeRow::new("http_error", HTTP_ERRORS)
     .meaning(
-        "the identity is not known (401), the path has no such method (405), or the bytes are \
-         [not valid HTTP](PROTOCOL.md#limits); a file is another than the request takes it for (412), or has nothing of the \
+        "the identity is unknown (401), the path does not have this method (405), or the bytes are \
+         [not valid HTTP](PROTOCOL.md#limits); a file differs from the one the request expects (412), or has nothing in the \
          range (416); 409 only comes from the [private plane](OPS_API.md#errors)",
-        "401: send a token that is good, or get a new one; 405: see `Allow`; 408: send faster; the rest: fix the request",
+        "401: send a valid token, or get a new one; 405: see `Allow`; 408: send faster; otherwise: fix the request",
     )
-    .operator("many 401 after a change of keys: is the new key in place, and the clock right?");
+    .operator("many 401 after a key change: check that the new key is in use, and the clock");
 
 static FORBIDDEN: CodeRow = CodeRow::new("forbidden", &[StatusCode::FORBIDDEN])
-    .meaning("it is not this user's to do, or a socket without a good token", "ask its owner; do not repeat")
-    .operator("`auth.failed` in the log has the reason a token was refused");
+    .meaning("this user may not do this, or a socket has no valid token", "ask the owner; do not repeat")
+    .operator("`auth.failed` in the log has the reason why a token was rejected");
 
 static NOT_FOUND: CodeRow = CodeRow::new("not_found", &[StatusCode::NOT_FOUND])
-    .meaning("nothing has this id, or no route this path", "look at the id and the path")
-    .operator("something is missing after a restore? It is an older backup");
+    .meaning("nothing has this id, or no route has this path", "check the id and the path")
+    .operator("after a restore: the backup may be older than what is missing");
 
 static PAYLOAD_TOO_LARGE: CodeRow = CodeRow::new("payload_too_large", &[StatusCode::PAYLOAD_TOO_LARGE])
     .meaning("the body, or a socket's message, is over its limit", "send less")
@@ -130,29 +130,26 @@ static RATE_LIMITED: CodeRow = CodeRow::new("rate_limited", &[StatusCode::TOO_MA
     .operator("`RATE_LIMIT_PER_MINUTE_DEFAULT`, `RATE_LIMIT_BURST_DEFAULT`; all at once? `TRUSTED_PROXIES`");
 
 static INTERNAL_ERROR: CodeRow = CodeRow::new("internal_error", &[StatusCode::INTERNAL_SERVER_ERROR])
-    .meaning("a mistake of ours, or damaged rows", "report it with its `request_id`")
+    .meaning("a bug in the server, or damaged rows", "report it with its `request_id`")
     .operator("`unhandled.exception` in the log has the details");
 
 static OVERLOADED: CodeRow = CodeRow::new("overloaded", &[StatusCode::SERVICE_UNAVAILABLE])
-    .meaning(
-        "more than can be served at this moment, or the server is not ready",
-        "repeat after `Retry-After`, with the same idempotency key",
-    )
+    .meaning("the server is overloaded, or not ready", "retry after `Retry-After`, with the same idempotency key")
     .operator("`queue_us` and `commit_us` in the log: is the disk slow? `WRITER_QUEUE_JOBS`, `MAX_CONNECTIONS`");
 
 static STORAGE_UNAVAILABLE: CodeRow = CodeRow::new("storage_unavailable", &[StatusCode::SERVICE_UNAVAILABLE])
     .meaning(
-        "this commit failed, or the database is why the server is not ready",
-        "repeat with the same idempotency key",
+        "this commit failed, or the server is not ready because of the database",
+        "retry with the same idempotency key",
     )
-    .operator("`store.commit_failed` in the log: does another program hold the file?");
+    .operator("`store.commit_failed` in the log: is another program locking the file?");
 
 static STORAGE_READONLY: CodeRow = CodeRow::new("storage_readonly", &[StatusCode::SERVICE_UNAVAILABLE])
     .meaning(
-        "the disk is full, or takes no writes; nothing was changed, and reading and sockets go on",
-        "read on; repeat after `Retry-After`",
+        "the disk is full or not writable; nothing was changed, and reads and sockets keep working",
+        "keep reading; retry after `Retry-After`",
     )
-    .operator("make room, or fix the disk: `/readyz` has the reason, and it recovers by itself");
+    .operator("free some space, or fix the disk: `/readyz` has the reason, and the server recovers by itself");
 
 impl Code {
     /// Every code but those of features, in the order of the page.

@@ -20,39 +20,39 @@ pub(crate) static REQUESTS: Row = Row::counter(&HTTP, "inkring_http_requests_tot
     .of_the_original()
     .by(&["method", "path", "status"])
     .says(
-        "Answered requests; path is the route, or unmatched where there is none",
-        "What is asked, and how is it answered?",
+        "Answered requests; path is the route, or unmatched if there is none",
+        "What is requested, and with what result?",
     );
 
 pub(crate) static DURATION: Row = Row::histogram(&HTTP, "inkring_http_request_duration_seconds", SECONDS)
     .at_the_top(Overview::Course(&[]))
     .by(&["path"])
     .says(
-        "From the moment that a request is there as a whole to its answer, the wait for the commit included",
-        "How long do answers take?",
+        "Time from the complete request to its response, including the wait for the commit",
+        "How long do responses take?",
     );
 
 pub(crate) static IN_FLIGHT: Row = Row::gauge(&HTTP, "inkring_http_in_flight").says(
-    "Requests that were taken and are not answered yet, because their change is still to be committed, other work to be done, or their body to come",
-    "How many requests wait for their answer?",
+    "Requests waiting for a commit, for other work or for the rest of their body",
+    "How many requests are in flight?",
 );
 
 pub(crate) static REJECTED: Row = Row::counter(&HTTP, "inkring_http_rejected_total").by(&["status"]).says(
-    "Input that is not a valid request, by the status of the refusal; not among inkring_http_requests_total",
-    "Who speaks bad HTTP?",
+    "Malformed input, by status of the response; not included in inkring_http_requests_total",
+    "Do clients send invalid HTTP?",
 );
 
 pub(crate) static BLOCKED: Row = Row::counter(&LIMITS, "inkring_ratelimit_block_total")
     .of_the_original()
     .by(&["scope"])
-    .says("Requests refused with 429 rate_limited, by route", "Who meets the rate limits, and where?");
+    .says("Requests refused with 429 rate_limited, by route", "Which routes hit the rate limits?");
 
 pub(crate) static LIMITED_KEYS: Row = Row::gauge(&LIMITS, "inkring_ratelimit_keys")
-    .says("Users and addresses whose bucket is not full at this moment", "How many does the rate limit count?");
+    .says("Users and addresses whose bucket is not full now", "How many clients do the rate limits count?");
 
 pub(crate) static AUTH_FAILURES: Row = Row::counter(&LIMITS, "inkring_auth_failures_total")
     .by(&["reason"])
-    .says("Requests and sockets with missing or invalid credentials, by reason", "Does somebody try tokens?");
+    .says("Requests and sockets with missing or invalid credentials, by reason", "Do logins fail?");
 
 pub(crate) const ROWS: &[&Row] =
     &[&REQUESTS, &DURATION, &IN_FLIGHT, &REJECTED, &BLOCKED, &LIMITED_KEYS, &AUTH_FAILURES];

@@ -7,7 +7,7 @@ use crate::observe::metrics::{Counter, Gauge, Metrics, Overview, PROCESS, Row, S
 pub(crate) static READY: Row = Row::gauge(&PROCESS, "inkring_ready")
     .at_the_top(Overview::Figure)
     .after(&START_TIME)
-    .says("Whether /readyz says yes; a scrape of the private plane asks it first", "Is it ready?");
+    .says("1 if /readyz succeeds, otherwise 0; a scrape of the private plane checks it first", "Is it ready?");
 
 pub(crate) static CHANGES: Row = Row::counter(&PROCESS, "inkring_readiness_changes_total")
     .after(&READY)

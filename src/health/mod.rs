@@ -33,7 +33,7 @@ use union::Union;
 const PROBE_FOR: Duration = Duration::from_secs(1);
 
 const BOUNDS: &[BoundRow] = &[BoundRow::new(&SERVER, "PROBE_FOR", PROBE_FOR.as_secs(), "seconds")
-    .of("The age of the commit that `/readyz` rests on.", "it commits again")
+    .of("The age of the last commit that `/readyz` relies on.", "it makes a new commit")
     .tested_by("a_verbose_readiness_names_what_was_checked")];
 
 /// What the shards share about readiness.
@@ -73,17 +73,17 @@ struct Health {
 
 /// What is served.
 pub(crate) const ROUTES: [Route; 5] = [
-    Route::public(&Method::GET, "/healthz").probe().does("Say whether the process serves"),
+    Route::public(&Method::GET, "/healthz").probe().does("Check whether the process is alive"),
     Route::public(&Method::GET, "/readyz")
         .probe()
-        .does("Say whether a change could be made now, and with `verbose=1` how that is known"),
+        .does("Check whether changes can be made now; `verbose=1` lists the checks"),
     Route::public(&Method::GET, "/health")
         .probe()
-        .does("Say whether the process serves, and what the features have to say of themselves"),
+        .does("Check whether the process is alive, with the health of the features"),
     Route::public(&Method::GET, "/ready")
         .probe()
-        .does("Say whether a change could be made now, with the same, and a word for each check"),
-    Route::public(&Method::GET, "/api/health/db").does("Say how the database is"),
+        .does("Check whether changes can be made now, with the same, and the result of each check"),
+    Route::public(&Method::GET, "/api/health/db").does("Report the health of the database"),
 ];
 
 /// Adds the health routes for one shard.

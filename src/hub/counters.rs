@@ -8,26 +8,27 @@ use crate::observe::metrics::{Counter, Histogram, Labelled, MetricCache, Metrics
 
 pub(crate) static OPENED: Row = Row::counter(&SOCKETS, "inkring_ws_connections_total")
     .of_the_original()
-    .says("Sockets that were let in", "How many sockets come?");
+    .says("Accepted sockets", "How many sockets are opened?");
 
 pub(crate) static ACTIVE: Row = Row::gauge(&SOCKETS, "inkring_ws_active_connections")
     .of_the_original()
-    .says("Sockets that are open", "How many watch?");
+    .says("Open sockets", "How many sockets are watching?");
 
 pub(crate) static REFUSED: Row = Row::counter(&SOCKETS, "inkring_ws_refused_total")
     .by(&["reason"])
-    .says("Sockets that were told why they get nothing, and closed", "Which sockets are turned away?");
+    .says("Sockets refused with a reason and closed", "Which sockets are refused?");
 
 pub(crate) static SENT: Row = Row::counter(&SOCKETS, "inkring_ws_messages_sent_total")
     .of_the_original()
     .by(&["event_type"])
     .after(&net::counters::SLOW_CLOSED)
-    .says("Events handed to sockets, each delivery once, live or when catching up", "What are watchers told?");
+    .says("Events sent to sockets, counted once per delivery, live or on catch-up", "What are watchers sent?");
 
 pub(crate) static DELIVER: Row =
     Row::histogram(&SOCKETS, "inkring_append_to_deliver_seconds", SECONDS).after(&net::counters::BYTES).says(
-        "From the commit of an event until the last socket of a shard has it to be sent, once per event and shard",
-        "How soon do watchers know?",
+        "Time from the commit of an event until it is queued for the last socket of a shard, once per event and \
+         shard",
+        "How fast are events delivered?",
     );
 
 pub(crate) const ROWS: &[&Row] = &[&OPENED, &ACTIVE, &REFUSED, &SENT, &DELIVER];

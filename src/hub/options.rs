@@ -53,8 +53,8 @@ pub(crate) static OUTBOX_BYTES: Knob = Knob::new(&SOCKETS, "WS_OUTBOX_BYTES", in
     .reloading()
     .at_bound("closed with 1013", "who_does_not_keep_up_is_closed_and_the_others_get_everything_in_time")
     .meaning(
-        "Maximum amount of memory for messages that a socket's client has not read yet, plus 64 bytes for each \
-         message. Beyond it, the socket is closed as a slow consumer (1013).",
+        "Maximum amount of memory for messages that a socket's client has not read yet; each message counts as its \
+         size plus 64 bytes. Beyond it, the socket is closed as a slow consumer (1013).",
     );
 
 pub(crate) static STALL: Knob = Knob::new(&SOCKETS, "WS_STALL_SECONDS", int(1, 600, "seconds"), "10")

@@ -8,17 +8,19 @@ use crate::observe::metrics::{Counter, Metrics, Row};
 
 pub(crate) static RECORDS: Row = Row::counter(&MODULES, "inkring_modules_records_written_total")
     .by(&["module"])
-    .says("Records that were made, changed, deleted or brought back", "Which modules are used?");
+    .says("Records created, changed, deleted or restored", "Which modules are used?");
 
 pub(crate) static UPLOADS: Row = Row::counter(&MODULES, "inkring_modules_uploads_total")
-    .says("Files that came to the gallery and have their record", "What comes to the gallery?");
+    .says("Files uploaded to the gallery and stored with a record", "How much is uploaded to the gallery?");
 
 pub(crate) static UPLOADED: Row = Row::counter(&MODULES, "inkring_modules_uploaded_bytes_total")
-    .says("Bytes of those files", "What comes to the gallery?");
+    .says("Bytes of these files", "How much is uploaded to the gallery?");
 
-pub(crate) static REFUSED: Row = Row::counter(&MODULES, "inkring_modules_sign_ins_refused_total")
-    .by(&["reason"])
-    .says("Passwords that were wrong, or that came from an address with too many wrong ones", "Who tries to get in?");
+pub(crate) static REFUSED: Row = Row::counter(&MODULES, "inkring_modules_sign_ins_refused_total").by(&["reason"]).says(
+    "Password attempts that were wrong, or came from an address with too many wrong ones",
+    "Is anyone guessing \
+        passwords?",
+);
 
 pub(crate) const ROWS: &[&Row] = &[&RECORDS, &UPLOADS, &UPLOADED, &REFUSED];
 

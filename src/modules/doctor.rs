@@ -32,12 +32,10 @@ fn judge_zone(zone: &str, is_given: bool, machine: Option<&str>) -> Diagnosis {
     match machine {
         Some(machine) if !is_given && machine != zone && !KYIV.contains(&machine) => Diagnosis::yellow(
             ZONE_CHECK,
-            format!(
-                "HOUSEHOLD_TIMEZONE is not set, so the household's clocks are those of {zone}, and this machine's of {machine}"
-            ),
-            "set HOUSEHOLD_TIMEZONE to where the household lives, before there is much in its calendar",
+            format!("HOUSEHOLD_TIMEZONE is not set, so the household is in {zone}, and this machine in {machine}"),
+            "set HOUSEHOLD_TIMEZONE to the household's time zone before its calendar fills up",
         ),
-        _ => Diagnosis::green(ZONE_CHECK, format!("the household's clocks are those of {zone}")),
+        _ => Diagnosis::green(ZONE_CHECK, format!("the household's time zone is {zone}")),
     }
 }
 
@@ -52,18 +50,18 @@ fn judge(seen: Seen, directory: &Path, unwritable: Option<String>) -> Diagnosis 
     if let Some(why) = unwritable {
         return Diagnosis::red(
             CHECK,
-            format!("files of the gallery cannot be kept: {why}"),
-            "run doctor as the server's user; if it says the same then, let that user write there, or set GALLERY_DIR",
+            format!("gallery files cannot be stored: {why}"),
+            "run doctor as the server's user; if it still says so, give that user write access there, or set GALLERY_DIR",
         );
     }
     let shown = directory.display();
     match seen.has_password {
         false if seen.production => Diagnosis::yellow(
             CHECK,
-            "nobody uses the modules: there is no HOUSEHOLD_PASSWORD".to_owned(),
+            "nobody can use the modules: there is no HOUSEHOLD_PASSWORD".to_owned(),
             "set HOUSEHOLD_PASSWORD, or MODULES_ENABLED=false",
         ),
-        false => Diagnosis::green(CHECK, format!("everybody who reaches the server uses them; files in {shown}")),
+        false => Diagnosis::green(CHECK, format!("anyone who can reach the server may use them; files in {shown}")),
         true => Diagnosis::green(CHECK, format!("anyone with the household's password may use them; files in {shown}")),
     }
 }
@@ -92,11 +90,11 @@ mod tests {
     #[test]
     fn the_modules_can_be_used() {
         for (production, has_password, unwritable, colour, says) in [
-            (false, false, None, Green, "everybody who reaches the server uses them; files in media"),
+            (false, false, None, Green, "anyone who can reach the server may use them; files in media"),
             (false, true, None, Green, "anyone with the household's password may use them; files in media"),
             (true, false, None, Yellow, "no HOUSEHOLD_PASSWORD"),
             (true, true, None, Green, "anyone with the household's password"),
-            (false, false, Some("media is no directory"), Red, "cannot be kept: media is no directory"),
+            (false, false, Some("media is not a directory"), Red, "cannot be stored: media is not a directory"),
         ] {
             let unwritable = unwritable.map(str::to_owned);
             let found = judge(Seen { production, has_password }, Path::new("media"), unwritable);

@@ -10,30 +10,31 @@ pub(crate) static INACTIVE: CodeRow = CodeRow::new("module_inactive", &[StatusCo
     .after(Code::StorageReadonly)
     .meaning(
         "the module was shut down by `POST /api/v1/modules/{id}/shutdown`",
-        "wait until it is initialized again, or do so",
+        "wait until it is initialized again, or initialize it",
     )
-    .operator("`POST /api/v1/modules/{id}/initialize` brings it back; a restart does, too");
+    .operator("`POST /api/v1/modules/{id}/initialize` or a restart brings it back");
 
 /// The chat is switched off.
 pub(crate) static CHAT_UNAVAILABLE: CodeRow = CodeRow::new("chat_unavailable", &[StatusCode::SERVICE_UNAVAILABLE])
     .after(Code::Of(&INACTIVE))
-    .meaning("the chat of the modules is switched off", "ask for records and search instead")
-    .operator("`CHAT_ENABLED=true` brings it back; no key of another service is needed, whatever `detail` says");
+    .meaning("the modules' chat is turned off", "read records and search instead")
+    .operator("set `CHAT_ENABLED=true`; it needs no key of another service, despite what `detail` says");
 
 /// Nobody has shown that they belong to the household.
 pub(crate) static SESSION_REQUIRED: CodeRow = CodeRow::new("session_required", &[StatusCode::UNAUTHORIZED])
     .after(Code::HttpError)
     .meaning(
-        "the modules ask for a session of the household, and none was shown that is good",
-        "give the password at `POST /api/session`, and send the cookie or `Authorization: Bearer` with the token of the answer",
+        "the modules require a session of the household, and the request has no valid one",
+        "send the password to `POST /api/session`, and then the cookie, or `Authorization: Bearer` with the token of \
+         the response",
     )
-    .operator("`HOUSEHOLD_PASSWORD`; in production nobody comes in while it is not set");
+    .operator("`HOUSEHOLD_PASSWORD`; in production the modules are closed until it is set");
 
 /// The password is another one.
 pub(crate) static WRONG_PASSWORD: CodeRow =
     CodeRow::new("wrong_password", &[StatusCode::UNAUTHORIZED]).after(Code::HttpError).meaning(
-        "the password given at `POST /api/session` is not the household's",
-        "ask for it; ten wrong ones close the door for a quarter of an hour",
+        "the password sent to `POST /api/session` is wrong",
+        "ask for the right one; ten wrong ones block the address for 15 minutes",
     );
 
 pub(super) const CODES: &[&CodeRow] = &[&INACTIVE, &CHAT_UNAVAILABLE, &SESSION_REQUIRED, &WRONG_PASSWORD];

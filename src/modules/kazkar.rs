@@ -26,14 +26,14 @@ pub(super) const ROUTES: [Route; 7] = [
     Route::public(&Method::GET, "/api/v1/kazkar/legends").does("List the stories of type `legend`"),
     Route::json(&Method::POST, "/api/v1/kazkar/import")
         .anyone()
-        .does("Make a story, or change the one of the same `source_trace`"),
+        .does("Create a story, or change the one with the same `source_trace`"),
     Route::json(&Method::POST, "/api/v1/kazkar/broadcast")
         .anyone()
-        .does("Have a JSON object told to all who listen to kazkar"),
-    Route::public(&Method::GET, "/api/v1/kazkar/people").does("List who takes part in stories"),
-    Route::public(&Method::GET, "/api/v1/kazkar/places").does("List where stories take place"),
+        .does("Send a JSON object to all listeners of kazkar"),
+    Route::public(&Method::GET, "/api/v1/kazkar/people").does("List the people in stories"),
+    Route::public(&Method::GET, "/api/v1/kazkar/places").does("List the places in stories"),
     Route::public(&Method::GET, "/api/v1/kazkar/on-this-day")
-        .does("List the stories of this day, or that of `date`, in the years before"),
+        .does("List stories of this day, or of `date`, in earlier years"),
 ];
 
 /// Names in an index of people or places; the most frequent are in it.

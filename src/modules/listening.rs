@@ -16,9 +16,9 @@ use crate::store::Topic;
 
 /// Where they are opened: two paths for kazkar alone, and one for all modules.
 pub(super) const ROUTES: [Route; 3] = [
-    Route::socket("/ws/kazkar").does("Hear what changes in kazkar over a WebSocket"),
+    Route::socket("/ws/kazkar").does("Receive the changes in kazkar over a WebSocket"),
     Route::socket("/api/v1/kazkar/ws").does("The same"),
-    Route::socket("/ws").does("Hear what changes in all modules over a WebSocket"),
+    Route::socket("/ws").does("Receive the changes in all modules over a WebSocket"),
 ];
 
 /// What a newcomer is told.

@@ -18,11 +18,11 @@ use crate::store::{Order, Reader};
 
 /// What is served.
 pub(super) const ROUTES: [Route; 2] = [
-    Route::public(&Method::GET, "/api/v1/malya/board")
-        .does("Show ideas by their status, the newest first"),
-    Route::json(&Method::POST, "/api/v1/malya/ideas/{id}/promote")
-        .anyone()
-        .does("Make an event or an entry of the calendar of an idea: `to` is podija or calendar, the rest of the body is its own"),
+    Route::public(&Method::GET, "/api/v1/malya/board").does("List ideas by status, newest first"),
+    Route::json(&Method::POST, "/api/v1/malya/ideas/{id}/promote").anyone().does(
+        "Create an event or a calendar entry from an idea: `to` is podija or calendar, the rest of the body is \
+             its fields",
+    ),
 ];
 
 /// Ideas on one board.

@@ -22,14 +22,14 @@ use crate::store::{Order, Reader};
 /// What is served.
 pub(super) const ROUTES: [Route; 4] = [
     Route::public(&Method::GET, "/api/v1/podija/timeline")
-        .does("Show the events that have a date by months, each as past, present or future"),
+        .does("List dated events by month, each as past, present or future"),
     Route::public(&Method::GET, "/api/v1/podija/upcoming")
-        .does("List what is to come and not done, the nearest first, with the days that are left"),
+        .does("List upcoming events that are not done, nearest first, with the days left"),
     Route::public(&Method::GET, "/api/v1/podija/overdue")
-        .does("List what is over and not done, the latest first, with the days since"),
+        .does("List past events that are not done, latest first, with the days since"),
     Route::json(&Method::POST, "/api/v1/podija/events/{id}/promote")
         .anyone()
-        .does("Make an entry of the calendar of an event; the body may say what is to be otherwise in it"),
+        .does("Create a calendar entry from an event; the body may override its fields"),
 ];
 
 /// Events that one answer looks at.

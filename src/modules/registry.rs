@@ -19,15 +19,15 @@ use crate::store::Reader;
 
 /// What is served.
 pub(super) const ROUTES: [Route; 8] = [
-    Route::public(&Method::GET, "/").does("Name the modules"),
+    Route::public(&Method::GET, "/").does("Read the names of the modules"),
     Route::public(&Method::GET, "/api/v1/modules").does("List the modules"),
-    Route::public(&Method::GET, "/api/v1/modules/status").does("Say how all modules are"),
-    Route::public(&Method::GET, "/api/v1/modules/{id}/status").does("Say how a module is"),
-    Route::public(&Method::GET, "/api/v1/modules/{id}/metadata").does("Say what a module is"),
-    Route::public(&Method::POST, "/api/v1/modules/{id}/initialize").does("Have a module serve its data"),
+    Route::public(&Method::GET, "/api/v1/modules/status").does("Read the status of all modules"),
+    Route::public(&Method::GET, "/api/v1/modules/{id}/status").does("Read the status of a module"),
+    Route::public(&Method::GET, "/api/v1/modules/{id}/metadata").does("Describe a module"),
+    Route::public(&Method::POST, "/api/v1/modules/{id}/initialize").does("Activate a module"),
     Route::public(&Method::POST, "/api/v1/modules/{id}/shutdown")
-        .does("Have a module answer 503 until it is initialized again, or the server starts anew"),
-    Route::public(&Method::GET, "/api/v1/{module}").does("Say what a module is and whether it is active"),
+        .does("Deactivate a module: it returns 503 until it is initialized again or the server restarts"),
+    Route::public(&Method::GET, "/api/v1/{module}").does("Describe a module, and whether it is active"),
 ];
 
 /// The version of the API, as the original's clients know it (C3).

@@ -21,9 +21,9 @@ use crate::store::Tx;
 pub(super) const ROUTES: [Route; 4] = [
     Route::json(&Method::POST, "/api/session")
         .anyone()
-        .does("Open a session of the household by its password: a cookie for browsers, and its token for programs"),
+        .does("Open a session with the household's password: a cookie for browsers, and a token for programs"),
     Route::public(&Method::GET, "/api/session").does("List the household's sessions"),
-    Route::public(&Method::DELETE, "/api/session").does("End the session that asks"),
+    Route::public(&Method::DELETE, "/api/session").does("End the current session"),
     Route::public(&Method::DELETE, "/api/session/{id}").does("End a session"),
 ];
 

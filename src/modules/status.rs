@@ -16,7 +16,7 @@ use crate::gate::{Outcome, Route, Routes};
 
 /// What is served.
 pub(super) const ROUTES: [Route; 1] =
-    [Route::public(&Method::GET, "/api/status").does("Say how the server is, and how much it is asked")];
+    [Route::public(&Method::GET, "/api/status").does("Read the status and load of the server")];
 
 /// Adds it for one shard.
 pub(super) fn add(desk: &Rc<Desk>, to: &mut Routes) {

@@ -6,49 +6,50 @@ use crate::observe::metrics::{Counter, Gauge, HTTP, Metrics, Row, SOCKETS};
 const CLOSE_CODES: [u16; 14] = [1000, 1001, 1002, 1003, 1006, 1007, 1008, 1009, 1011, 1012, 1013, 4401, 4403, 4410];
 
 pub(crate) static ACCEPT_ERRORS: Row = Row::counter(&HTTP, "inkring_accept_errors_total").says(
-    "Connections that could not be accepted, most likely because open files ran out",
-    "Can new connections be taken?",
+    "Connections that could not be accepted, most likely because the process ran out of file descriptors",
+    "Can new connections be accepted?",
 );
 
 pub(crate) static CONNECTIONS: Row = Row::gauge(&HTTP, "inkring_connections")
-    .says("Open connections, sockets included", "How far is it from the limit of connections?");
+    .says("Open connections, sockets included", "How close is it to the connection limit?");
 
 pub(crate) static CONNECTIONS_LIMIT: Row = Row::gauge(&HTTP, "inkring_connections_limit")
-    .says("Connections that may be open", "How far is it from the limit of connections?");
+    .says("Maximum number of open connections", "How close is it to the connection limit?");
 
 pub(crate) static REFUSED: Row = Row::counter(&HTTP, "inkring_connections_refused_total").by(&["cap"]).says(
-    "Connections refused because there were too many in all (connections) or of one address (address)",
-    "Are connections turned away?",
+    "Connections refused because of too many in total (connections) or from one address (address)",
+    "Are connections refused?",
 );
 
 pub(crate) static HANDSHAKES: Row = Row::counter(&HTTP, "inkring_tls_handshakes_total").by(&["outcome"]).says(
-    "Handshakes of TLS that are over, those that were given up as too slow or for others among the failed ones",
-    "Do clients get in by TLS?",
+    "Finished TLS handshakes; those aborted as too slow, or to make room for others, count as failed",
+    "Do TLS handshakes succeed?",
 );
 
-pub(crate) static CERTIFICATE_ENDS: Row = Row::gauge(&HTTP, "inkring_tls_certificate_end_timestamp_seconds")
-    .says("Until when the certificate that is shown is good, 0 without one", "When does the certificate end?");
+pub(crate) static CERTIFICATE_ENDS: Row = Row::gauge(&HTTP, "inkring_tls_certificate_end_timestamp_seconds").says(
+    "When the certificate in use expires, in seconds since 1970; 0 without one",
+    "When does the certificate expire?",
+);
 
 pub(crate) static BROKEN_OFF: Row = Row::counter(&HTTP, "inkring_http_answers_broken_off_total").says(
-    "Answers that ended in the middle, because what they were read from failed, took too long or was not as long as it said",
-    "Do answers end before they are whole?",
+    "Responses cut off in the middle, because their source failed, took too long or had the wrong length",
+    "Are responses cut off?",
 );
 
 pub(crate) static CLOSED: Row = Row::counter(&SOCKETS, "inkring_ws_closed_total").by(&["code"]).says(
-    "Sockets that ended, by close code, those turned away included; other is a code of the client's own",
-    "How do sockets end?",
+    "Closed sockets by close code, including refused ones; other is a code chosen by the client",
+    "Why are sockets closed?",
 );
 
 pub(crate) static SLOW_CLOSED: Row = Row::counter(&SOCKETS, "inkring_ws_slow_closed_total")
-    .says("Sockets closed because their client did not keep up", "Are there clients that do not keep up?");
+    .says("Sockets closed because their client did not keep up", "Do clients fail to keep up?");
 
 pub(crate) static RECEIVED: Row = Row::counter(&SOCKETS, "inkring_ws_messages_received_total")
-    .says("Messages that came from sockets", "How much do clients say?");
+    .says("Messages received from sockets", "How much do clients send?");
 
-pub(crate) static BYTES: Row = Row::counter(&SOCKETS, "inkring_ws_bytes_total").by(&["direction"]).says(
-    "Bytes of sockets, in from clients and out to them, from the answer to the handshake on",
-    "How much traffic is on the sockets?",
-);
+pub(crate) static BYTES: Row = Row::counter(&SOCKETS, "inkring_ws_bytes_total")
+    .by(&["direction"])
+    .says("Bytes sent and received on sockets, from the handshake response on", "How much traffic is on the sockets?");
 
 pub(crate) const ROWS: &[&Row] = &[
     &ACCEPT_ERRORS,

@@ -7,7 +7,7 @@ use crate::settings::{BoundRow, LOGS};
 
 pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&LOGS, "QUEUE_LINES", QUEUE_LINES as u64, "lines")
-        .of("Lines that wait to be written.", "dropped and counted")
+        .of("Lines waiting to be written.", "dropped and counted")
         .tested_by("a_blocked_output_never_blocks_the_caller"),
     BoundRow::new(&LOGS, "QUEUE_BYTES", QUEUE_BYTES as u64, "bytes")
         .of("The same in bytes.", "dropped and counted")
@@ -16,10 +16,10 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
         .of("A text in a line.", "cut")
         .tested_by("texts_are_cut_at_500_code_points"),
     BoundRow::new(&LOGS, "MAX_FIELDS", MAX_FIELDS as u64, "fields")
-        .of("The fields of a line.", "left out and counted")
+        .of("Fields in a line.", "omitted and counted")
         .tested_by("at_most_32_fields"),
     BoundRow::new(&LOGS, "LINES_PER_SECOND", LINES_PER_SECOND as u64, "lines a second")
-        .of("Lines of one kind that a client can cause without being let in.", "left out and counted")
+        .of("Lines of one kind caused by unauthenticated clients.", "omitted and counted")
         .tested_by("a_second_has_a_hundred_lines_of_a_kind_and_the_next_says_how_many_were_left_out"),
     BoundRow::new(&LOGS, "PATH_MAX_CHARS", PATH_MAX_CHARS as u64, "characters")
         .of("The path in such a line.", "cut")

@@ -7,14 +7,11 @@ use crate::settings::{BoundRow, OPERATIONS};
 
 pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&OPERATIONS, "AUDIT_MAX_ROWS", AUDIT_MAX_ROWS as u64, "rows")
-        .of("Audit rows in one of its answers.", "422")
+        .of("Audit rows in one response.", "422")
         .tested_by("the_audit_log_is_read_newest_first_and_by_user_draft_and_action"),
     BoundRow::new(&OPERATIONS, "RECENT_MAX_SAMPLES", RECENT_MAX_SAMPLES as u64, "samples")
-        .of(
-            "What is remembered for the curves of the dashboard: one sample every two seconds.",
-            "the oldest is forgotten",
-        )
+        .of("Samples kept for the charts of the dashboard, one every two seconds.", "the oldest is dropped")
         .tested_by("five_minutes_are_kept_and_told_from_any_sample_on"),
     BoundRow::new(&OPERATIONS, "READY_PATIENCE", READY_PATIENCE.as_secs(), "seconds")
-        .of("How long `/status` of the private plane waits for a shard.", "said to be not ready"),
+        .of("How long `/status` of the private plane waits for a shard.", "reported as not ready"),
 ];

@@ -45,9 +45,12 @@ pub(super) const ROUTES: [Route; 7] = [
     ),
     Route::public(&Method::GET, "/metrics").does("Show the metrics, in the text format 0.0.4 of Prometheus"),
     Route::public(&Method::GET, "/recent")
-        .does("Show the last five minutes, of which the dashboard draws its curves; in the query `after` is the last sample known"),
+        .does(
+            "Read the samples of the last five minutes, for the dashboard's charts; query: `after`, the last sample \
+             known",
+        ),
     Route::public(&Method::GET, "/status").does(
-        "Say how things are: version, uptime, readiness with reasons, writer, database, disk, backups, configuration \
+        "Read the status: version, uptime, readiness with reasons, writer, database, disk, backups, configuration \
          without secrets",
     ),
 ];

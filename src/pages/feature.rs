@@ -51,7 +51,7 @@ const fn page(template: &'static str, does: &'static str) -> Route {
 
 /// What is served: the pages as [`PAGES`] lists them, and what they load.
 const ROUTES: [Route; 22] = [
-    page("/ci", "Show the page of one box for everything"),
+    page("/ci", "Show the page with one box for everything"),
     page("/kazkar", "Show the page of stories"),
     page("/podija", "Show the page of events"),
     page("/nastrij", "Show the page of moods"),
@@ -62,16 +62,18 @@ const ROUTES: [Route; 22] = [
     page("/chat", "Show the page of the chat"),
     page("/kazkar/legends", "Show the page of legends"),
     page("/kazkar/{id}", "Show the page of a story"),
-    page("/api/docs", "Show the description of the API as a page on which requests can be tried"),
+    page("/api/docs", "Show the API description as a page for trying requests"),
     page("/api/redoc", "The same"),
     page("/settings", "Show the page of sessions, copies and the feed"),
-    page("/sign-in", "Show the page that asks for the household's password"),
+    page("/sign-in", "Show the sign-in page of the household"),
     page("/drafts", "Show the page of drafts"),
     page("/drafts/{id}", "Show the page of a draft"),
     page("/collab/invite/{id}", "Show the page of an invitation to a draft"),
-    page("/dashboard/collab", "Show the page of the draft that a card leads to"),
-    Route::public(&Method::GET, "/manifest.webmanifest").carrying(&PAGE).does("Say how pages are installed as an app"),
-    Route::public(&Method::GET, assets::TEMPLATE).carrying(&ASSET).does("Give what pages load"),
+    page("/dashboard/collab", "Show the page of the draft that a share card links to"),
+    Route::public(&Method::GET, "/manifest.webmanifest")
+        .carrying(&PAGE)
+        .does("Serve the web app manifest of the pages"),
+    Route::public(&Method::GET, assets::TEMPLATE).carrying(&ASSET).does("Serve the assets of the pages"),
     openapi::ROUTE,
 ];
 

@@ -13,7 +13,7 @@ use crate::net::Response;
 
 /// Where it is.
 pub(super) const ROUTE: Route =
-    Route::public(&Method::GET, "/api/openapi.json").does("Describe the API, by OpenAPI 3.1");
+    Route::public(&Method::GET, "/api/openapi.json").does("Serve the API description (OpenAPI 3.1)");
 
 /// What the API of the original is called, and the version that its clients know (contract 04 §0.1, C3).
 const TITLE: &str = "CIMEIKA API";

@@ -104,9 +104,10 @@ impl Wanted {
             Erased::all(
                 "audit rows of what they did",
                 traces.own,
-                "the pseudonym stands in them; address, program and details are gone; time, action and draft stay",
+                "the pseudonym replaces their name; address, program and details are removed; time, action and draft \
+                 stay",
             ),
-            Erased::all("audit rows that named them", traces.named, "the pseudonym stands in them"),
+            Erased::all("audit rows that named them", traces.named, "the pseudonym replaces their name"),
         ]);
         lines.extend(elsewhere());
         let rows = i64::try_from(traces.rechained).unwrap_or(i64::MAX);
@@ -136,7 +137,7 @@ fn too_many(error: Error) -> ApiError {
 /// A revocation has to name whom it concerns.
 fn revocations(tx: &Tx<'_>, user: &str) -> Result<Option<Erased>, Error> {
     let found = store::of_user(tx, user)?;
-    let why = "they keep the tokens of this user from being taken, and go when those have expired";
+    let why = "they keep tokens of this user rejected, and are removed when those have expired";
     Ok((found > 0).then(|| Erased::stays("revocations of their tokens", found, why)))
 }
 
@@ -146,14 +147,14 @@ fn elsewhere() -> [Erased; 4] {
         Erased::stays(
             "behaviour events",
             0,
-            "not looked at: they know visitors by a number and no user; `inkring metrics erase --visitor ID`",
+            "not checked: they identify visitors by a number, not by user; `inkring metrics erase --visitor ID`",
         ),
-        Erased::stays("records and files of the household", 0, "not looked at: they do not say whose they are"),
+        Erased::stays("records and files of the household", 0, "not checked: they do not record whose they are"),
         Erased::stays(
             "backups",
             0,
-            "what was made before has everything, until it is removed (BACKUP_KEEP_DAYS, and by hand elsewhere)",
+            "earlier backups contain everything, until they are removed (BACKUP_KEEP_DAYS; other copies by hand)",
         ),
-        Erased::stays("the log of the server", 0, "it has names and addresses, for as long as you keep it"),
+        Erased::stays("the log of the server", 0, "it contains names and addresses, for as long as you keep it"),
     ]
 }

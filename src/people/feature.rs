@@ -34,13 +34,14 @@ pub static FEATURE: Feature = Feature {
 const REVOKE_BODY_MAX_BYTES: usize = 2 * OPS_BODY_MAX_BYTES;
 
 const ROUTES: [Route; 3] = [
-    Route::public(&Method::GET, REVOCATIONS).does("List the revoked tokens: by `jti`, and by user and moment"),
+    Route::public(&Method::GET, REVOCATIONS).does("List the revocations: by `jti`, and by user and time"),
     Route::public(&Method::POST, REVOCATIONS).taking(REVOKE_BODY_MAX_BYTES).does(
-        "Revoke tokens at once, those of open sockets too; the body is `{\"jti\":\"…\",\"expires_at\":\"…\"}`, or \
-         `{\"user\":\"…\",\"before\":\"…\"}`, and the times may be left out",
+        "Revoke tokens at once, including those of open sockets; the body is `{\"jti\":\"…\",\"expires_at\":\"…\"}` \
+         or `{\"user\":\"…\",\"before\":\"…\"}`; the times are optional",
     ),
     Route::public(&Method::POST, ERASE).taking(OPS_BODY_MAX_BYTES).does(
-        "Take a person out of drafts, rooms and the audit log, and say what stays; the body is `{\"user\":\"…\",\"dry_run\":true}`",
+        "Erase a person from drafts, rooms and the audit log, and report what stays; the body is \
+         `{\"user\":\"…\",\"dry_run\":true}`",
     ),
 ];
 

@@ -19,7 +19,7 @@ pub(super) const REVOCATIONS: &str = "/tokens/revocations";
 
 /// There is no room for another revocation.
 pub(super) static REVOCATIONS_FULL: CodeRow = CodeRow::new("revocations_full", &[StatusCode::CONFLICT])
-    .meaning("as many revocations are in force as there may be; only the [private plane](OPS_API.md#errors) says so", "nothing")
+    .meaning("the maximum number of revocations is in force; only the [private plane](OPS_API.md#errors) returns this", "nothing")
     .operator("revoke by `--user` instead of one `jti` each, set `JWT_MAX_LIFE_DAYS` so that revocations expire, or change the key");
 
 /// What is asked for, as the verb sends it and the private plane reads it.

@@ -24,12 +24,12 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 failure, 2 usage, 3 the settings
 /// The verbs about people.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Make a signed token, see what one says, revoke tokens
+    /// Make, inspect and revoke signed tokens
     #[command(subcommand)]
     Token(Asked),
-    /// Take a person out of all that is kept
+    /// Erase a person
     ///
-    /// Their tokens stay good until `inkring token revoke --user USER` revokes them.
+    /// Their tokens stay valid until `inkring token revoke --user USER` revokes them.
     #[command(subcommand)]
     User(user::Asked),
 }
@@ -52,48 +52,49 @@ impl verb::Verb for Verb {
 pub(super) enum Asked {
     /// Print a token for a user, signed with JWT_SECRET (HS256)
     ///
-    /// It has what this configuration asks for: exp, and iss and aud where JWT_ISSUER and JWT_AUDIENCE are set. Anyone who
-    /// has it is that user until it expires, or until its jti is revoked.
+    /// It contains what this configuration requires: exp, and iss and aud if JWT_ISSUER and JWT_AUDIENCE are set.
+    /// Anyone who has it is that user until it expires or its jti is revoked.
     Mint {
-        /// Whose token it is: 1 to 100 characters, none of them a control character
+        /// The user: 1 to 100 characters, none of them a control character
         #[arg(long, value_parser = user_id)]
         user: String,
-        /// How many hours it is good for, at most a year
+        /// The lifetime in hours, at most a year
         #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=i64::from(MINT_MAX_HOURS)))]
         hours: u32,
     },
-    /// Show what a token says, and whether a server with this configuration would take it
+    /// Show the claims of a token, and whether a server with this configuration would accept it
     ///
-    /// Exit code 0 if it would, 3 if not. What is shown of a token that is not taken is what it claims, no more.
+    /// Exits with 0 if it would, with 3 if not. The claims of a token that is not accepted are unverified.
     Inspect {
-        /// The token; without it, or as -, it is read from stdin, where other users of the machine do not see it
+        /// The token; if missing or -, it is read from stdin, where other users of the machine cannot see it
         token: Option<String>,
     },
-    /// Revoke one token by its jti, or all tokens of a user that were issued before a moment
+    /// Revoke one token by its jti, or all tokens of a user issued before a given time
     ///
-    /// It holds at once: requests are answered 401, and open sockets are closed with 4401. A server that runs is asked over its
-    /// private plane (OPS_ADDR, with OPS_TOKEN); one that does not knows it when it starts. `inkring token inspect` shows the jti of
-    /// a token. A revocation is removed when no token that it concerns can be good any more; the server knows that where
-    /// JWT_MAX_LIFE_DAYS is set, or by --expires.
+    /// It takes effect at once: requests get 401, and open sockets are closed with 4401. A running server is asked
+    /// through its private plane (OPS_ADDR, with OPS_TOKEN); one that is stopped applies it when it starts. `inkring
+    /// token inspect` shows the jti of a token. A revocation is removed once every token it covers has expired; the
+    /// server knows when if JWT_MAX_LIFE_DAYS is set, or from --expires.
     #[command(after_help = EXIT_CODES, group = ArgGroup::new("which").required(true).args(["jti", "user"]))]
     Revoke {
         /// The jti of the token
         #[arg(long, value_name = "JTI", value_parser = jti_of)]
         jti: Option<String>,
-        /// Whose tokens
+        /// The user whose tokens are revoked
         #[arg(long, value_parser = user_id)]
         user: Option<String>,
-        /// Only tokens that were issued before: 2026-01-31, 2026-01-31T12:00:00Z, or how long ago, such as 24h; now if not given
+        /// Only tokens issued before this time: 2026-01-31, 2026-01-31T12:00:00Z, or an age such as 24h [default:
+        /// now]
         #[arg(long, value_name = "TIME|DURATION", requires = "user", conflicts_with = "jti")]
         before: Option<String>,
-        /// When the token expires, as a date or a time: its revocation is removed then
+        /// When the token expires, as a date or a time; its revocation is then removed
         #[arg(long, value_name = "TIME", requires = "jti", conflicts_with = "user")]
         expires: Option<String>,
         /// Print one JSON object
         #[arg(long)]
         json: bool,
     },
-    /// List the revocations that are in force
+    /// List the revocations in force
     #[command(after_help = EXIT_CODES)]
     Revocations {
         /// Print one JSON object
@@ -188,13 +189,13 @@ fn concerned(said: &Value) -> String {
 
 /// Until when it is kept, in words.
 fn kept_until(said: &Value) -> &str {
-    said["over_at"].as_str().unwrap_or("for ever")
+    said["over_at"].as_str().unwrap_or("forever")
 }
 
 fn revoked(said: &Value) -> String {
     let until = kept_until(said);
     let hint = if said["over_at"].is_null() {
-        " (set JWT_MAX_LIFE_DAYS, or say --expires, to have it removed when it is not needed any more)"
+        " (set JWT_MAX_LIFE_DAYS or pass --expires to have it removed when it is no longer needed)"
     } else {
         ""
     };
@@ -224,20 +225,20 @@ fn inspect(token: &str, settings: &Settings) -> ExitCode {
                 report.push_str(&format!("{:8} {}{when}\n", visible(name), visible(&value.to_string())));
             }
         }
-        None => report.push_str("This is no token: it should be three parts in base64url with dots between them.\n"),
+        None => report.push_str("This is not a token: it should be three base64url parts separated by dots.\n"),
     }
     let opened = match OpenedKeys::of(settings) {
         Ok(opened) => opened,
         Err(error) => return fail("the keys cannot be read", &error, 1),
     };
     let verdict = match opened.keys.map(|keys| Verifier::new(keys, Demands::of(settings))) {
-        None => Err("no key is set, so tokens are not looked at".to_owned()),
+        None => Err("no key is set, so tokens are ignored".to_owned()),
         Some(verifier) => verifier.verify(token.as_bytes(), now).map_err(|bad| bad.reason().to_owned()),
     };
     let taken = verdict.is_ok();
     report.push_str(&match verdict {
-        Ok(caller) => format!("A server with this configuration takes it: the user is {}\n", caller.user),
-        Err(why) => format!("A server with this configuration does not take it: {why}\n"),
+        Ok(caller) => format!("A server with this configuration accepts it: the user is {}\n", caller.user),
+        Err(why) => format!("A server with this configuration rejects it: {why}\n"),
     });
     print(&report);
     if taken { ExitCode::SUCCESS } else { ExitCode::from(FOUND_PROBLEMS) }

@@ -16,16 +16,17 @@ use crate::text::visible;
 /// What can be done about a user.
 #[derive(Debug, Subcommand)]
 pub(super) enum Asked {
-    /// Take a person out: their texts, their memberships, what the audit log says of them
+    /// Erase a person: their texts, their memberships, their details in the audit log
     ///
-    /// Says what was there, what is gone, and what stays and why. Without --yes it is only tried, and nothing is changed. A server that
-    /// runs is asked over its private plane (OPS_ADDR, with OPS_TOKEN); the database of one that does not is opened. Tokens of theirs
-    /// are still good: `inkring token revoke --user` revokes those. Nothing brings them back but a backup.
+    /// Prints what was found, what is removed, and what stays and why. Without --yes it is a dry run and changes
+    /// nothing. A running server is asked through its private plane (OPS_ADDR, with OPS_TOKEN); otherwise the
+    /// database is opened directly. The person's tokens stay valid: revoke them with `inkring token revoke --user`.
+    /// Only a backup can bring the data back.
     #[command(after_help = "Exit codes: 0 done, 1 failure, 2 usage, 3 the settings are wrong.")]
     Erase {
         #[command(flatten)]
         whom: Whom,
-        /// Do it
+        /// Erase them
         #[arg(long)]
         yes: bool,
         /// Print one JSON object
@@ -66,7 +67,7 @@ fn table(id: &str, said: &Value) -> String {
     }
     let mut lines = match said["dry_run"] == true {
         true => format!("Nothing was changed. With --yes, of {id}:\n\n"),
-        false => format!("{id} is erased. Where something stays, {pseudonym} stands in their place.\n\n"),
+        false => format!("{id} is erased. Where a name has to stay, {pseudonym} replaces it.\n\n"),
     };
     lines.push_str(&format!("{:>8}  {:>8}  {:>8}  WHAT\n", "FOUND", "GONE", "STAYS"));
     for line in said["report"].as_array().into_iter().flatten() {
@@ -78,8 +79,9 @@ fn table(id: &str, said: &Value) -> String {
     let rows = said["rechained_rows"].as_u64().unwrap_or_default();
     if rows > 0 {
         lines.push_str(&format!(
-            "\nThe hashes of {rows} rows of the audit log are made anew: a head that was noted before does not hold any more, and \
-             stands in the row `user.erased`.\n"
+            "\n\
+             The hashes of {rows} audit log rows were rewritten: a head noted earlier no longer verifies; it is \
+             recorded in the row `user.erased`.\n"
         ));
     }
     lines

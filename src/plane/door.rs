@@ -34,7 +34,7 @@ pub(super) const DOOR_ANSWER_MAX_BYTES: u64 = 16 * 1024 * 1024;
 pub enum NotDone {
     /// Its server has no private plane.
     #[error(
-        "process {pid} {has}, and its private plane, which would do it, is off; set OPS_ADDR for both the server and this \
+        "process {pid} {has}, and its private plane, which is needed for this, is off; set OPS_ADDR for both the server and this \
          verb, or stop the server first"
     )]
     NoPlane {
@@ -45,8 +45,8 @@ pub enum NotDone {
     },
     /// The plane does not answer.
     #[error(
-        "process {pid} {has}, and its private plane does not answer: {error}; see that OPS_ADDR is what the server was \
-         started with, or stop the server first"
+        "process {pid} {has}, and its private plane does not answer: {error}; make sure that OPS_ADDR is the one the \
+         server was started with, or stop the server first"
     )]
     Silent {
         /// Which process.
@@ -57,7 +57,7 @@ pub enum NotDone {
         error: AskError,
     },
     /// An answer has no end.
-    #[error("the answer of {from} broke off: {error}; nothing was kept")]
+    #[error("the response of {from} was interrupted: {error}; nothing was kept")]
     Broken {
         /// Whose.
         from: Endpoint,
@@ -75,7 +75,7 @@ pub enum NotDone {
         message: String,
     },
     /// An answer that no inkring gives.
-    #[error("what {from} sends is not what was asked for: {why}")]
+    #[error("the response of {from} is not the expected one: {why}")]
     Strange {
         /// Whose.
         from: Endpoint,
@@ -121,10 +121,10 @@ impl From<ApiError> for NotDone {
 
 fn hint(status: u16, code: &str, message: &str) -> &'static str {
     match status {
-        401 => "; set OPS_TOKEN to that of the server",
+        401 => "; set OPS_TOKEN to the server's",
         // Not that what is asked about is not there, but that nobody knows the question.
         404 if code == "404" || message == NO_ROUTE => "; is OPS_ADDR the private plane of an inkring?",
-        412 => "; set OPS_ADDR to that of the server which has it",
+        412 => "; set OPS_ADDR to that of the server that has it",
         _ => "",
     }
 }
@@ -326,7 +326,8 @@ impl Place {
 /// It cannot be opened.
 pub fn open(database: &Path, schema: &Schema) -> Result<Result<Store, String>, OpenError> {
     require(database)?;
-    let mut before = |_: &Pending<'_>| Err("start its server once, which can make a backup first".into());
+    let mut before =
+        |_: &Pending<'_>| Err("start its server once, which makes a backup first if BACKUP_DIR is set".into());
     match open_after(database, schema, &mut before) {
         Ok(store) => Ok(Ok(store)),
         Err(OpenError::InUse { pid, .. } | OpenError::InUseAsIs { pid, .. }) => Ok(Err(pid)),

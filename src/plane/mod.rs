@@ -64,7 +64,7 @@ pub(super) const OPS_THREADS: usize = 2;
 /// The one path that needs no token.
 const HEALTHZ: &str = "/healthz";
 const ALIVE: Route =
-    Route::public(&Method::GET, HEALTHZ).does("Say that the plane is there; the only path that needs no token");
+    Route::public(&Method::GET, HEALTHZ).does("Check that the plane is running; the only path that needs no token");
 
 /// What the plane itself serves.
 pub(crate) const ROUTES: &[Route] = &[ALIVE];

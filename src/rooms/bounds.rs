@@ -29,52 +29,52 @@ use crate::settings::BoundRow;
 
 pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&ROOMS, "MESSAGES_PER_FRAME_MAX", MESSAGES_PER_FRAME_MAX as u64, "messages")
-        .of("The messages of the Yjs wire in one binary frame.", "refused")
+        .of("Yjs messages in one binary frame.", "refused")
         .tested_by("a_frame_holds_so_many_messages_and_not_one_more"),
     BoundRow::new(&ROOMS, "DEPTH_MAX", DEPTH_MAX as u64, "levels")
-        .of("How deep a value in an update is nested.", "the update is refused")
+        .of("Nesting of a value in an update.", "the update is refused")
         .tested_by("every_rule_refuses_with_the_value_and_the_bound"),
     BoundRow::new(&ROOMS, "CLOCK_MAX", CLOCK_MAX as u64, "units")
-        .of("What one client of a document has ever added.", "the update is refused")
+        .of("Units that one client of a document has ever added.", "the update is refused")
         .tested_by("every_rule_refuses_with_the_value_and_the_bound"),
     BoundRow::new(&ROOMS, "ROOM_NAME_MAX_BYTES", ROOM_NAME_MAX_BYTES as u64, "bytes")
-        .of("The name of a room, after decoding.", "refused")
+        .of("The decoded name of a room.", "refused")
         .tested_by("a_name_has_255_bytes_after_decoding_and_not_one_more"),
     BoundRow::new(&ROOMS, "AWARENESS_MAX_BYTES", AWARENESS_MAX_BYTES as u64, "bytes")
-        .of("A frame of awareness states.", "passed over")
+        .of("A frame of awareness states.", "ignored")
         .tested_by("frames_and_states_are_taken_up_to_their_bounds_and_not_one_further"),
     BoundRow::new(&ROOMS, "AWARENESS_MAX_IDS", AWARENESS_MAX_IDS as u64, "clients")
-        .of("The clients in one frame of awareness states.", "passed over")
+        .of("Clients in one frame of awareness states.", "ignored")
         .tested_by("frames_and_states_are_taken_up_to_their_bounds_and_not_one_further"),
     BoundRow::new(&ROOMS, "AWARENESS_STATE_MAX_BYTES", AWARENESS_STATE_MAX_BYTES as u64, "bytes")
-        .of("The awareness state of one client.", "passed over")
+        .of("The awareness state of one client.", "ignored")
         .tested_by("frames_and_states_are_taken_up_to_their_bounds_and_not_one_further"),
     BoundRow::new(&ROOMS, "AWARENESS_LIVE_MAX_IDS", AWARENESS_LIVE_MAX_IDS as u64, "clients")
-        .of("The clients of one room that have an awareness state.", "passed over")
+        .of("Clients of one room with an awareness state.", "ignored")
         .tested_by("a_million_clients_are_not_kept"),
     BoundRow::new(&ROOMS, "AWARENESS_GONE_MAX_IDS", AWARENESS_GONE_MAX_IDS as u64, "clients")
-        .of("The clients of one room that are known to have gone.", "the one that went first is forgotten")
+        .of("Clients of one room remembered as gone.", "the earliest is dropped")
         .tested_by("a_million_clients_are_not_kept"),
     BoundRow::new(&ROOMS, "JSON_DEPTH_MAX", JSON_DEPTH_MAX as u64, "levels")
-        .of("How deep a state, or a message in JSON, is nested.", "passed over")
+        .of("Nesting of a state, or of a message in JSON.", "ignored")
         .tested_by("what_is_nested_too_deep_is_ignored"),
     BoundRow::new(&ROOMS, "SIGNAL_MESSAGE_MAX_BYTES", SIGNAL_MESSAGE_MAX_BYTES as u64, "bytes")
         .of("A message at `/signal`.", "closed with 1009")
         .tested_by("a_socket_says_so_much_and_not_more"),
     BoundRow::new(&ROOMS, "SIGNAL_BURST_MESSAGES", SIGNAL_BURST_MESSAGES as u64, "messages")
-        .of("The messages of one socket of `/signal` at once.", "closed with 1013")
+        .of("Burst of messages from one socket of `/signal`.", "closed with 1013")
         .tested_by("a_socket_says_so_much_and_not_more"),
     BoundRow::new(&ROOMS, "SIGNAL_MESSAGES_PER_SECOND", SIGNAL_MESSAGES_PER_SECOND as u64, "messages")
-        .of("Its messages within a second after that.", "closed with 1013")
+        .of("Messages per second from it after that.", "closed with 1013")
         .tested_by("a_socket_says_so_much_at_once_and_then_so_much_a_second"),
     BoundRow::new(&ROOMS, "SIGNAL_TOPICS_MAX", SIGNAL_TOPICS_MAX as u64, "topics")
-        .of("The topics that one socket of `/signal` listens to.", "closed with 1008")
+        .of("Topics that one socket of `/signal` subscribes to.", "closed with 1008")
         .tested_by("a_socket_listens_to_so_many_topics_with_names_so_long"),
     BoundRow::new(&ROOMS, "SIGNAL_TOPIC_MAX_BYTES", SIGNAL_TOPIC_MAX_BYTES as u64, "bytes")
         .of("The name of such a topic.", "closed with 1008")
         .tested_by("a_socket_listens_to_so_many_topics_with_names_so_long"),
     BoundRow::new(&ROOMS, "SIGNAL_TOPICS_ALL_MAX", SIGNAL_TOPICS_ALL_MAX as u64, "topics")
-        .of("The topics that anyone listens to.", "closed with 1013")
+        .of("Topics with subscribers.", "closed with 1013")
         .tested_by("listeners_are_counted_topics_bounded_and_nothing_is_kept_of_who_has_left"),
     BoundRow::new(&ROOMS, "LOADED_MAX_ROOMS", LOADED_MAX_ROOMS as u64, "rooms")
         .of("Rooms in memory.", "closed with 1013")
@@ -83,57 +83,57 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
         .of("Sockets of one user in all rooms.", "closed with 1013")
         .tested_by("one_user_and_one_address_have_so_many_sockets"),
     BoundRow::new(&ROOMS, "SOCKETS_PER_ADDRESS_MAX", SOCKETS_PER_ADDRESS_MAX as u64, "sockets")
-        .of("Sockets of one address whose users are not known.", "closed with 1013")
+        .of("Sockets of one address without a known user.", "closed with 1013")
         .tested_by("one_user_and_one_address_have_so_many_sockets"),
     BoundRow::new(&ROOMS, "MESSAGES_PER_SECOND_MAX", MESSAGES_PER_SECOND_MAX as u64, "messages")
-        .of("Messages of one socket within a second.", "closed with 4529")
+        .of("Messages per second from one socket.", "closed with 4529")
         .tested_by("a_socket_that_says_too_much_is_closed"),
     BoundRow::new(&ROOMS, "BYTES_PER_SECOND_MAX", BYTES_PER_SECOND_MAX as u64, "bytes")
-        .of("Bytes of one socket a second, on average.", "closed with 4529")
+        .of("Average bytes per second from one socket.", "closed with 4529")
         .tested_by("a_burst_is_taken_and_comes_back_with_time_and_no_further"),
     BoundRow::new(&ROOMS, "BURST_MAX_BYTES", BURST_MAX_BYTES as u64, "bytes")
-        .of("Bytes of one socket at once.", "closed with 4529")
+        .of("Burst of bytes from one socket.", "closed with 4529")
         .tested_by("a_socket_that_says_too_much_is_closed"),
     BoundRow::new(&ROOMS, "TEXTS_PER_SECOND_MAX", TEXTS_PER_SECOND_MAX as u64, "messages")
-        .of("Messages in JSON of one socket a second, on average.", "closed with 4529")
+        .of("Average JSON messages per second from one socket.", "closed with 4529")
         .tested_by("a_burst_is_taken_and_comes_back_with_time_and_no_further"),
     BoundRow::new(&ROOMS, "TEXTS_BURST_MAX", TEXTS_BURST_MAX as u64, "messages")
-        .of("Messages in JSON of one socket at once.", "closed with 4529")
+        .of("Burst of JSON messages from one socket.", "closed with 4529")
         .tested_by("a_socket_that_says_too_much_is_closed"),
     BoundRow::new(&ROOMS, "AWARENESS_PER_SECOND_MAX", AWARENESS_PER_SECOND_MAX as u64, "messages")
-        .of(
-            "Messages with states of clients that are passed on of one socket a second.",
-            "the newest is passed on later",
-        )
+        .of("Awareness messages per second forwarded from one socket.", "the newest is forwarded later")
         .tested_by("of_too_many_states_the_newest_is_passed_on"),
     BoundRow::new(&ROOMS, "OUTBOX_MAX_BYTES", OUTBOX_MAX_BYTES as u64, "bytes")
-        .of("What waits for a client that does not read.", "states of clients are left out, then closed with 1013")
+        .of("Data waiting for a client that does not read.", "awareness states are dropped, then closed with 1013")
         .tested_by("who_does_not_read_is_closed_and_equal_once_it_is_back"),
     BoundRow::new(&ROOMS, "OUTBOX_MAX_FRAMES", OUTBOX_MAX_FRAMES as u64, "frames")
-        .of("The same in frames.", "states of clients are left out, then closed with 1013")
+        .of("The same in frames.", "awareness states are dropped, then closed with 1013")
         .tested_by("who_does_not_read_is_closed_and_equal_once_it_is_back"),
     BoundRow::new(&ROOMS, "UNSAVED_MAX_MESSAGES", UNSAVED_MAX_MESSAGES as u64, "messages")
-        .of("Updates of one room that wait for the disk, as many bytes as so many of the largest.", "closed with 1013")
+        .of(
+            "Updates of one room waiting for the disk; in bytes, as much as this many of the largest.",
+            "closed with 1013",
+        )
         .tested_by("a_room_keeps_so_much_for_the_disk_and_not_more"),
     BoundRow::new(&ROOMS, "ERRANDS_MAX", ERRANDS_MAX as u64, "errands")
-        .of("Rooms that wait to be loaded, and requests of owners.", "closed with 1013, and 503")
+        .of("Rooms waiting to be loaded, and requests of owners.", "closed with 1013, and 503")
         .tested_by("errands_are_done_in_order_and_too_many_are_refused"),
     BoundRow::new(&ROOMS, "PAGE_MAX_ROOMS", PAGE_MAX_ROOMS as u64, "rooms")
         .of("Rooms in one page of the list.", "422 for a larger `limit`; `next`, and the next page")
         .tested_by("owners_list_take_out_put_in_and_delete"),
     BoundRow::new(&ROOMS, "SEARCH_MAX_ROOMS", SEARCH_MAX_ROOMS as u64, "rooms")
-        .of("Rooms that are looked at for one page of the list.", "a shorter page; `next`, and the next page")
+        .of("Rooms examined for one page of the list.", "a shorter page; `next`, and the next page")
         .tested_by("a_page_looks_at_so_many_rooms_and_says_where_it_stopped"),
     BoundRow::new(&ROOMS, "NAMED_MAX_DAMAGED", NAMED_MAX_DAMAGED as u64, "rooms")
-        .of("Damaged rooms that `inkring room verify` names.", "counted")
+        .of("Damaged rooms listed by `inkring room verify`.", "counted")
         .tested_by("damage_is_named_up_to_a_number_and_counted_beyond"),
     BoundRow::new(&ROOMS, "DOCTOR_MAX_ROOMS", DOCTOR_MAX_ROOMS as u64, "rooms")
-        .of("Damaged rooms that `inkring doctor` names.", "counted")
+        .of("Damaged rooms listed by `inkring doctor`.", "counted")
         .tested_by("damaged_rooms_are_named_up_to_a_number_and_counted_beyond"),
     BoundRow::new(&ROOMS, "MAKERS_MAX", MAKERS_MAX as u64, "users")
-        .of("Users who have made rooms within the last hour.", "nobody else makes a room for a moment")
+        .of("Users who created rooms within the last hour.", "nobody else can create a room for a moment")
         .tested_by("only_so_many_users_are_kept_and_beyond_that_nobody_new_makes_a_room"),
     BoundRow::new(&ROOMS, "REFUSALS_MAX", REFUSALS_MAX as u64, "refusals")
-        .of("Refusals of the last minute that are remembered.", "everybody is refused without a socket")
+        .of("Refusals of the last minute that are remembered.", "further clients are refused without a socket")
         .tested_by("only_so_many_are_remembered_and_beyond_that_nobody_is_let_in_to_be_told"),
 ];

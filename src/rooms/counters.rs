@@ -5,68 +5,72 @@ use crate::observe::metrics::{Counter, Gauge, Histogram, Labelled, Metrics, Row,
 
 pub(crate) static SOCKETS: Row = Row::gauge(&ROOMS, "inkring_rooms_sockets_open")
     .by(&["dialect"])
-    .says("Open sockets of rooms, by what they speak: json, or yjs alone", "Who is in the rooms?");
+    .says("Open sockets of rooms, by dialect: json, or only yjs", "Who is in the rooms?");
 
 pub(crate) static LOADED: Row =
     Row::gauge(&ROOMS, "inkring_rooms_loaded").says("Rooms in memory", "How many rooms are in use?");
 
 pub(crate) static MEMORY: Row = Row::gauge(&ROOMS, "inkring_rooms_memory_bytes")
-    .says("Memory that the documents of loaded rooms take", "How much do they take?");
+    .says("Memory used by the documents of loaded rooms", "How much memory do rooms use?");
 
 pub(crate) static LOAD: Row = Row::histogram(&ROOMS, "inkring_room_load_seconds", SECONDS)
-    .says("How long it took to load a room", "Do people wait for a room?");
+    .says("Time to load a room", "Do people wait for a room?");
 
 pub(crate) static UNLOADED: Row = Row::counter(&ROOMS, "inkring_rooms_unloaded_total")
-    .says("Rooms that were unloaded because nobody used them", "How many rooms are in use?");
+    .says("Rooms unloaded because nobody used them", "How many rooms are in use?");
 
-pub(crate) static FRAMES: Row = Row::counter(&ROOMS, "inkring_rooms_messages_total")
-    .by(&["direction", "kind"])
-    .says("Messages of rooms by what they are. Of those that go out, what went to one socket alone", "What is said?");
+pub(crate) static FRAMES: Row = Row::counter(&ROOMS, "inkring_rooms_messages_total").by(&["direction", "kind"]).says(
+    "Messages of rooms by kind; outgoing ones only if sent to a single socket",
+    "What is sent in \
+        rooms?",
+);
 
-pub(crate) static BYTES: Row =
-    Row::counter(&ROOMS, "inkring_rooms_received_bytes_total").says("Bytes of messages that came", "What is said?");
+pub(crate) static BYTES: Row = Row::counter(&ROOMS, "inkring_rooms_received_bytes_total").says(
+    "Bytes of messages received",
+    "What is sent in \
+        rooms?",
+);
 
 pub(crate) static UPDATES: Row = Row::counter(&ROOMS, "inkring_rooms_updates_total").by(&["result"]).says(
-    "Updates that came: new, known, gap (asked for again), bad (no update), read_only, busy (closed with 1013)",
-    "Are changes of rooms taken?",
+    "Updates received: new, known, gap (requested again), bad (not an update), read_only, busy (closed with 1013)",
+    "Are room changes accepted?",
 );
 
-pub(crate) static AWARENESS: Row = Row::counter(&ROOMS, "inkring_rooms_awareness_total").by(&["result"]).says(
-    "Messages with states of clients: fresh, stale, bad, merged (too many of one socket), denied",
-    "Is presence passed on?",
-);
+pub(crate) static AWARENESS: Row = Row::counter(&ROOMS, "inkring_rooms_awareness_total")
+    .by(&["result"])
+    .says("Awareness messages: fresh, stale, bad, merged (too many from one socket), denied", "Is presence forwarded?");
 
 pub(crate) static COMMIT: Row = Row::histogram(&ROOMS, "inkring_rooms_save_seconds", SECONDS)
-    .says("From handing updates to the writer until they are on disk", "How fast are changes of rooms kept?");
+    .says("Time from queuing updates for the writer until they are on disk", "How fast are room changes stored?");
 
 pub(crate) static COMPACTIONS: Row = Row::counter(&ROOMS, "inkring_rooms_compactions_total")
-    .says("Snapshots that took the place of a log", "Are rooms compacted?");
+    .says("Snapshots that replaced a log", "Are rooms compacted?");
 
 pub(crate) static COMPACT: Row = Row::histogram(&ROOMS, "inkring_room_compact_seconds", SECONDS)
-    .says("How long it took to make a snapshot", "Are rooms compacted?");
+    .says("Time to make a snapshot", "Are rooms compacted?");
 
 pub(crate) static QUARANTINED: Row = Row::gauge(&ROOMS, "inkring_rooms_quarantined")
-    .says("Loaded rooms that are damaged and therefore only read", "Is a room damaged?");
+    .says("Loaded rooms that are damaged and therefore read-only", "Are rooms damaged?");
 
 pub(crate) static CLOSED: Row = Row::counter(&ROOMS, "inkring_rooms_sockets_closed_total")
     .by(&["code"])
-    .says("Sockets of rooms that ended, by close code", "Why do sockets of rooms end?");
+    .says("Closed sockets of rooms by close code", "Why are sockets of rooms closed?");
 
 pub(crate) static REFUSED: Row = Row::counter(&ROOMS, "inkring_rooms_sockets_refused_total")
     .by(&["reason"])
-    .says("Sockets that got into no room", "Who gets into no room?");
+    .says("Sockets refused by rooms", "Why are sockets of rooms refused?");
 
 pub(crate) static KEEP_ALIVES: Row = Row::counter(&ROOMS, "inkring_rooms_keep_alives_total")
-    .says("Messages that keep a stock client from leaving a silent room", "What is said?");
+    .says("Keep-alive messages, so that stock clients do not leave a silent room", "What is sent in rooms?");
 
 pub(crate) static RESYNCS: Row = Row::counter(&ROOMS, "inkring_rooms_resyncs_total").says(
-    "Times that a client was asked for everything again, because its update built on something missing",
-    "Are changes of rooms taken?",
+    "Times a client was asked to send everything again, because its update built on something missing",
+    "Are room changes accepted?",
 );
 
 pub(crate) static SWITCHES: Row = Row::counter(&ROOMS, "inkring_rooms_dialect_switches_total")
     .by(&["to"])
-    .says("Sockets that were found to speak another dialect than they began with", "Who is in the rooms?");
+    .says("Sockets that turned out to speak another dialect than they started with", "Who is in the rooms?");
 
 pub(crate) const ROWS: &[&Row] = &[
     &SOCKETS,

@@ -17,7 +17,7 @@ pub(super) const DOCTOR_MAX_ROOMS: usize = 5;
 pub(super) fn doctor(examined: &Examined<'_>) -> Vec<Diagnosis> {
     let settings = examined.settings;
     if !settings.flag(&ENABLED) {
-        return vec![Diagnosis::green(CHECK, "ROOMS_ENABLED=false: there are none".to_owned())];
+        return vec![Diagnosis::green(CHECK, "ROOMS_ENABLED=false: there are no rooms".to_owned())];
     }
     let mut found = Vec::from_iter(entry(settings));
     match examined.reader.map(stored) {
@@ -25,7 +25,7 @@ pub(super) fn doctor(examined: &Examined<'_>) -> Vec<Diagnosis> {
         Some(Err(error)) => found.push(Diagnosis::red(
             CHECK,
             format!("the rooms cannot be read: {error}"),
-            "inkring room verify says more",
+            "run inkring room verify for details",
         )),
         None => {}
     }
@@ -38,9 +38,9 @@ fn entry(settings: &Settings) -> Option<Diagnosis> {
     if somebody_is_known || !Options::of(settings).require_token {
         return None;
     }
-    let found = "nobody gets into a room: only users who are known may, and there is no key to verify tokens with";
-    let remedy = "set JWT_SECRET or another key; or ROOMS_REQUIRE_TOKEN=false if anybody may read and write all rooms; or \
-                  ROOMS_ENABLED=false";
+    let found = "nobody can enter a room: only known users may, and there is no key for verifying tokens";
+    let remedy = "set JWT_SECRET or another key; or ROOMS_REQUIRE_TOKEN=false if anyone may read and write all rooms; \
+        or ROOMS_ENABLED=false";
     Some(Diagnosis::yellow(CHECK, found.to_owned(), remedy))
 }
 
@@ -53,9 +53,9 @@ fn stored(reader: &Reader) -> Result<Diagnosis, Error> {
     let more = damaged - named.len() as i64;
     let named: Vec<String> = named.iter().map(|(name, reason)| format!("{name} ({reason})")).collect();
     let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-    let found = format!("{damaged} of {rooms} are damaged and only read: {}{more}", named.join(", "));
-    let remedy = "take out what can be read by inkring room export NAME, then restore a backup, or delete the room and import \
-                  the export; clients that are open still have all of it";
+    let found = format!("{damaged} of {rooms} are damaged and read-only: {}{more}", named.join(", "));
+    let remedy = "save what can be read with inkring room export NAME, then restore a backup, or delete the room and \
+        import the export; open clients still have the whole document";
     Ok(Diagnosis::red(CHECK, found, remedy))
 }
 
@@ -77,7 +77,7 @@ mod tests {
         let found = stored(&reader).unwrap();
         assert_eq!(found.colour, Colour::Red);
         assert!(
-            found.found.starts_with("6 of 6 are damaged and only read: room 0 (update 7: too short), room 1 "),
+            found.found.starts_with("6 of 6 are damaged and read-only: room 0 (update 7: too short), room 1 "),
             "{found:?}"
         );
         assert!(found.found.ends_with(", and 1 more"), "{found:?}");

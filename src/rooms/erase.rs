@@ -12,13 +12,13 @@ pub(super) fn erase(tx: &mut Tx<'_>, person: &Person<'_>) -> Result<Erasure, Api
         Erased::all(
             "rooms they made",
             rooms,
-            "the pseudonym stands as their maker; the rooms stay, as they are everybody's",
+            "the pseudonym replaces their creator; the rooms stay, because others use them",
         ),
-        Erased::all("updates of rooms", updates, "the pseudonym stands as their sender"),
+        Erased::all("updates of rooms", updates, "the pseudonym replaces their sender"),
         Erased::stays(
             "texts in documents of rooms",
             0,
-            "not looked at: a document does not say who wrote what of it; `inkring room delete` removes one",
+            "not checked: a document does not record who wrote what; `inkring room delete` removes one",
         ),
     ];
     Ok(Erasure { report, gone: Vec::new() })

@@ -13,14 +13,13 @@ use crate::plane;
 /// What is served to the operator.
 pub(super) const ROUTES: [Route; 4] = [
     Route::public(&Method::GET, "/rooms")
-        .does("List rooms by name. In the query `after` is the last name of the page before and `limit` how many"),
+        .does("List rooms by name; query: `after`, the last name of the previous page, and `limit`"),
     Route::public(&Method::GET, "/rooms/{*room}")
-        .does("With `/update` behind the name: the whole document of a room as one Yjs update"),
+        .does("With `/update` after the name: read the whole document of a room as one Yjs update"),
     Route::public(&Method::PUT, "/rooms/{*room}")
         .streaming(DOCUMENT_MAX_BYTES)
-        .does("With `/update` behind the name: merge the Yjs update in the body into a room"),
-    Route::public(&Method::DELETE, "/rooms/{*room}")
-        .does("Delete a room with all that is in it, and close its sockets"),
+        .does("With `/update` after the name: merge the Yjs update in the body into a room"),
+    Route::public(&Method::DELETE, "/rooms/{*room}").does("Delete a room with its contents, and close its sockets"),
 ];
 
 /// Adds them.

@@ -43,18 +43,21 @@ const UPDATE: &str = "/update";
 /// What is served to owners.
 pub(super) const ROUTES: [Route; 4] = [
     Route::public(&Method::GET, "/rooms").for_either().does(
-        "List rooms by name: for a token with `perm: admin`, those that it is for. In the query `after` is the last name of the \
-         page before and `limit` how many",
+        "List rooms by name; requires a token with `perm: admin`, and lists the rooms it is for. Query: `after`, the \
+         last name of the previous page, and `limit`",
     ),
     Route::public(&Method::GET, "/rooms/{*room}").for_either().does(
-        "With `/update` behind the name: the whole document of a room as one Yjs update. For a token with `perm: admin`",
+        "With `/update` after the name: read the whole document of a room as one Yjs update. Requires a token with \
+         `perm: admin`",
     ),
     Route::public(&Method::PUT, "/rooms/{*room}").for_either().streaming(DOCUMENT_MAX_BYTES).mutation().does(
-        "With `/update` behind the name: merge the Yjs update in the body into a room. For a token with `perm: admin`",
+        "With `/update` after the name: merge the Yjs update in the body into a room. Requires a token with `perm: \
+         admin`",
     ),
-    Route::public(&Method::DELETE, "/rooms/{*room}").for_either().mutation().does(
-        "Delete a room with all that is in it, and close its sockets. For a token with `perm: admin`",
-    ),
+    Route::public(&Method::DELETE, "/rooms/{*room}")
+        .for_either()
+        .mutation()
+        .does("Delete a room with its contents, and close its sockets. Requires a token with `perm: admin`"),
 ];
 
 /// Who asks.

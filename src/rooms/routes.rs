@@ -17,18 +17,16 @@ use crate::net::Response;
 
 /// The sockets of rooms on the public port.
 pub(super) const SOCKETS: [Route; 2] = [
-    Route::socket("/rooms").with_query_token("token").does("Enter the room that `?room=` names, over a WebSocket"),
+    Route::socket("/rooms").with_query_token("token").does("Join the room named by `?room=`, over a WebSocket"),
     Route::socket("/rooms/{*room}")
         .with_query_token("token")
-        .does("Enter a room over a WebSocket, with a stock Yjs provider"),
+        .does("Join a room over a WebSocket, with a stock Yjs provider"),
 ];
 
 /// What rooms have on a port of their own (contract 03 §1.1, §1.4).
 pub(super) const OWN: [Route; 6] = [
-    Route::socket("/").with_query_token("token").does("Enter the room that `?room=` names, over a WebSocket"),
-    Route::socket("/{*room}")
-        .with_query_token("token")
-        .does("Enter a room over a WebSocket, with a stock Yjs provider"),
+    Route::socket("/").with_query_token("token").does("Join the room named by `?room=`, over a WebSocket"),
+    Route::socket("/{*room}").with_query_token("token").does("Join a room over a WebSocket, with a stock Yjs provider"),
     Route::socket("/health").with_query_token("token").does("Enter the room `health` over a WebSocket"),
     Route::socket("/stats").with_query_token("token").does("Enter the room `stats` over a WebSocket"),
     Route::public(&Method::GET, "/health").probe().does("Say how many rooms and sockets there are"),

@@ -30,7 +30,7 @@ pub(super) const SIGNAL_MESSAGE_MAX_BYTES: usize = 64 * 1024;
 
 /// Where they are opened.
 pub(super) const ROUTE: Route =
-    Route::socket("/signal").does("Meet the other browsers of a y-webrtc room over a WebSocket");
+    Route::socket("/signal").does("Signaling for the browsers of a y-webrtc room, over a WebSocket");
 
 /// What its sockets listen to. Nothing of it is ever committed.
 static TOPICS: Space = Space { name: "signal", log_field: "topic", encode: |event, _| Frame::text(&event.data) };

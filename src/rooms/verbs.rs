@@ -35,7 +35,7 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 failure, 2 usage, 3 the settings
 /// The verbs of rooms.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// List rooms, take a document out, put one in, delete a room, look for damage
+    /// List, export, import, delete and verify rooms
     #[command(subcommand)]
     Room(Asked),
 }
@@ -43,30 +43,31 @@ pub(super) enum Verb {
 /// What can be done with rooms.
 #[derive(Debug, Subcommand)]
 pub(super) enum Asked {
-    /// List the rooms by name: who is in them, how large they are, when they were last used, and which are damaged
+    /// List the rooms by name, with sockets, size, last use and damage
     ///
-    /// A server that runs is asked over its private plane (OPS_ADDR, with OPS_TOKEN).
+    /// A running server is asked through its private plane (OPS_ADDR, with OPS_TOKEN).
     #[command(after_help = EXIT_CODES)]
     List {
-        /// In which form
+        /// The format
         #[arg(long, default_value = "text")]
         format: Form,
     },
-    /// Write the document of a room, as one Yjs update, to a file that is not there yet or to standard output
+    /// Write the document of a room, as one Yjs update, to a new file or to standard output
     ///
-    /// A server that runs is asked over its private plane (OPS_ADDR, with OPS_TOKEN). Of a damaged room it is what can be read.
+    /// A running server is asked through its private plane (OPS_ADDR, with OPS_TOKEN). If the room is damaged, the
+    /// export contains what can be read.
     #[command(after_help = EXIT_CODES)]
     Export {
         /// The room
         #[arg(value_parser = room)]
         name: RoomName,
-        /// The file; standard output if not given
+        /// The file [default: standard output]
         file: Option<PathBuf>,
     },
-    /// Merge a Yjs update, such as an export, into a room, which is made if there is none
+    /// Merge a Yjs update, such as an export, into a room, which is created if it does not exist
     ///
-    /// A server that runs is asked over its private plane (OPS_ADDR, with OPS_TOKEN): who is in the room sees it at once. What the
-    /// room has already is not taken again.
+    /// A running server is asked through its private plane (OPS_ADDR, with OPS_TOKEN); everyone in the room sees the
+    /// change at once. Changes that the room already has are skipped.
     #[command(after_help = EXIT_CODES)]
     Import {
         /// The room
@@ -75,24 +76,25 @@ pub(super) enum Asked {
         /// The file with the update
         file: PathBuf,
     },
-    /// Delete a room with all that is in it. Nothing brings it back but a backup or an export
+    /// Delete a room and its contents. Only a backup or an export can bring it back
     ///
-    /// A server that runs is asked over its private plane (OPS_ADDR, with OPS_TOKEN), and closes the room's sockets.
+    /// A running server is asked through its private plane (OPS_ADDR, with OPS_TOKEN), and closes the room's sockets.
     #[command(after_help = EXIT_CODES)]
     Delete {
         /// The room
         #[arg(value_parser = room)]
         name: RoomName,
     },
-    /// Load what is stored of each room, or of one, and name what is damaged. The server may run; nothing is changed
+    /// Check the stored data of one room or all rooms for damage, without changing anything. The server may be
+    /// running
     ///
-    /// A damaged room stays, can be read up to the damage, and is changed by nobody.
+    /// A damaged room can be read up to the damage, but nobody can change it.
     #[command(
-        after_help = "Exit codes: 0 all of it is whole, 1 it cannot be read, 2 usage, 3 something is damaged, or the \
-                            settings are wrong."
+        after_help = "Exit codes: 0 everything is intact, 1 it cannot be read, 2 usage, 3 something is damaged, or the \
+            settings are wrong."
     )]
     Verify {
-        /// The room; all of them if not given
+        /// The room [default: all rooms]
         #[arg(value_parser = room)]
         name: Option<RoomName>,
     },
@@ -124,13 +126,13 @@ pub(super) enum Ended {
     Changed(#[from] NotChanged),
     #[error("there is no room {}", visible(.0))]
     NoRoom(String),
-    #[error("{} is there already; name another file, or move it away", .0.display())]
+    #[error("{} already exists; give another file, or move it away", .0.display())]
     Exists(PathBuf),
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
     #[error("standard output: {0}")]
     Output(io::Error),
-    #[error("{} is no Yjs update: {why}", path.display())]
+    #[error("{} is not a Yjs update: {why}", path.display())]
     NoUpdate { path: PathBuf, why: String },
 }
 
@@ -280,7 +282,7 @@ impl Desk<'_> {
             None => each_slice(&reader, |rows| rows.iter().try_for_each(|row| checked.look(&reader, row)))?,
         }
         let Checked { rooms, damaged, named } = checked;
-        let verdict = if damaged == 0 { "all rooms are whole" } else { "SOME ROOMS ARE DAMAGED" };
+        let verdict = if damaged == 0 { "all rooms are intact" } else { "SOME ROOMS ARE DAMAGED" };
         print(&lines(verdict, &[("rooms", &rooms), ("damaged", &damaged)]));
         if damaged == 0 {
             return Ok(ExitCode::SUCCESS);
@@ -288,7 +290,11 @@ impl Desk<'_> {
         let more = damaged - named.len() as u64;
         let more = if more > 0 { format!("\nand {more} more") } else { String::new() };
         let text = format!("{}{more}", named.join("\n"));
-        Ok(fail("rooms are damaged; they are read up to there, and nobody may change them", &text, FOUND_PROBLEMS))
+        Ok(fail(
+            "rooms are damaged; they can be read up to the damage, and nobody can change them",
+            &text,
+            FOUND_PROBLEMS,
+        ))
     }
 }
 
@@ -377,7 +383,7 @@ fn read_whole(path: &Path) -> Result<Vec<u8>, Ended> {
     let file = File::open(path).map_err(failed)?;
     file.take(DOCUMENT_MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > DOCUMENT_MAX_BYTES {
-        let why = format!("it has more than the {DOCUMENT_MAX_BYTES} bytes that a document may have");
+        let why = format!("it is larger than the {DOCUMENT_MAX_BYTES} bytes that a document may have");
         return Err(Ended::NoUpdate { path: path.to_owned(), why });
     }
     Ok(bytes)

@@ -36,7 +36,8 @@ pub(super) fn connection_cap(configured: usize, descriptors: usize) -> usize {
         cap if cap > possible => {
             log::warn!(
                 max_connections = cap, possible, descriptors;
-                "MAX_CONNECTIONS is more than the limit of open files allows; raise the limit, or lower the knob"
+                "MAX_CONNECTIONS is more than the limit of open files allows; raise the limit, or lower \
+                 MAX_CONNECTIONS"
             );
             possible
         }

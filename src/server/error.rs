@@ -11,9 +11,12 @@ use crate::store::{OpenError, in_use};
 /// What to do about an address that cannot be listened on.
 fn remedy(source: &std::io::Error) -> &'static str {
     match source.kind() {
-        std::io::ErrorKind::AddrInUse => "; stop what listens there, another inkring perhaps, or set another address",
-        std::io::ErrorKind::PermissionDenied => "; take a port from 1024 on, or have systemd hand the socket over",
-        std::io::ErrorKind::AddrNotAvailable => "; take an address that this machine has",
+        std::io::ErrorKind::AddrInUse => {
+            "; stop the program that listens there, perhaps another inkring, or set \
+            another address"
+        }
+        std::io::ErrorKind::PermissionDenied => "; use a port from 1024 on, or have systemd pass the socket",
+        std::io::ErrorKind::AddrNotAvailable => "; use an address of this machine",
         _ => "",
     }
 }
@@ -34,7 +37,7 @@ pub enum StartError {
     },
     /// The address is in use, and so is the database: the server that was to be started runs already.
     #[error(
-        "process {pid} serves {database} already, and LISTEN_ADDR={endpoint} is in use; stop it first, or set both \
+        "process {pid} already serves {database}, and LISTEN_ADDR={endpoint} is in use; stop it first, or set both \
          LISTEN_ADDR and DATABASE_URL for a second server"
     )]
     Served {
@@ -57,8 +60,8 @@ pub enum StartError {
     },
     /// The private plane cannot listen where it should.
     #[error(
-        "cannot listen on OPS_ADDR={endpoint} for the private plane: {source}; \
-         give it another address, or none by OPS_ADDR=off"
+        "cannot listen on OPS_ADDR={endpoint} for the private plane: {source}; use another address, or disable it \
+         with OPS_ADDR=off"
     )]
     ListenPrivately {
         /// As configured, or its default.
@@ -68,8 +71,8 @@ pub enum StartError {
     },
     /// A socket for the private plane was handed over that other machines can reach, and there is no token.
     #[error(
-        "the socket for the private plane at {0} can be reached from other machines, and the plane hands out the whole \
-         database: set OPS_TOKEN, or an address of this machine in the socket's unit"
+        "the socket for the private plane at {0} can be reached from other machines, and the plane gives access to \
+         the whole database: set OPS_TOKEN, or use an address of this machine in the socket's unit"
     )]
     OpenPlane(SocketAddr),
     /// The certificate or its key cannot be used.
@@ -79,7 +82,7 @@ pub enum StartError {
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// The system refused a thread or a poll.
-    #[error("cannot start the threads that serve: {0}")]
+    #[error("cannot start the server's threads: {0}")]
     Threads(std::io::Error),
     /// A feature cannot be used.
     #[error("{name} cannot start: {source}")]

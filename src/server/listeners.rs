@@ -74,8 +74,8 @@ impl Listeners {
                 // Nobody has asked for this very address, and the public server is worth more.
                 Err(source) if source.kind() == ErrorKind::AddrInUse && !settings.of(&LISTEN).origin.is_given() => {
                     left_out = Some(format!(
-                        "there is no private plane, because {endpoint}, the default of {0}, is in use: set {0} to another \
-                         address, or to off",
+                        "the private plane is off, because {endpoint}, the default of {0}, is in use: set {0} to \
+                         another address, or to off",
                         LISTEN.name
                     ));
                     None

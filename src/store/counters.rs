@@ -11,43 +11,44 @@ const JOBS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
 pub(crate) static COMMIT: Row = Row::histogram(&STORAGE, "inkring_commit_duration_seconds", SECONDS)
     .at_the_top(Overview::Course(&[]))
-    .says("From the beginning of a batch of changes to the end of its fsync", "How fast is the disk?");
+    .says("Time from the start of a batch of changes to the end of its fsync", "How fast is the disk?");
 
 pub(crate) static BATCH: Row = Row::histogram(&STORAGE, "inkring_commit_batch_jobs", JOBS)
     .says("Changes in one commit", "How many changes share a commit?");
 
 pub(crate) static QUEUE_WAIT: Row = Row::histogram(&STORAGE, "inkring_writer_queue_wait_seconds", SECONDS)
-    .says("How long a change waits until its batch begins", "Do changes wait for the writer?");
+    .says("Time a change waits until its batch starts", "Do changes wait for the writer?");
 
 pub(crate) static QUEUE_DEPTH: Row = Row::gauge(&STORAGE, "inkring_writer_queue_depth")
-    .says("Changes that wait for the writer", "How full is the writer's queue?");
+    .says("Changes waiting for the writer", "How full is the writer's queue?");
 
 pub(crate) static QUEUE_LIMIT: Row = Row::gauge(&STORAGE, "inkring_writer_queue_limit")
-    .says("Changes that may wait for the writer", "How full is the writer's queue?");
+    .says("Maximum number of changes waiting for the writer", "How full is the writer's queue?");
 
-pub(crate) static READONLY: Row =
-    Row::gauge(&STORAGE, "inkring_storage_readonly").says("1 while the storage takes no changes", "Are changes taken?");
+pub(crate) static READONLY: Row = Row::gauge(&STORAGE, "inkring_storage_readonly").says(
+    "1 while the storage accepts no changes",
+    "Are changes \
+        accepted?",
+);
 
 pub(crate) static DATABASE_BYTES: Row = Row::gauge(&STORAGE, "inkring_db_size_bytes")
-    .says("Size of the database file; with inkring_wal_size_bytes, that of the database", "How large is the database?");
+    .says("Size of the database file; add inkring_wal_size_bytes for the total", "How large is the database?");
 
 pub(crate) static WAL_BYTES: Row = Row::gauge(&STORAGE, "inkring_wal_size_bytes")
-    .says("Size of the write-ahead log beside it", "How large is the database?");
+    .says("Size of the write-ahead log next to it", "How large is the database?");
 
 pub(crate) static FREELIST_BYTES: Row = Row::gauge(&STORAGE, "inkring_freelist_bytes")
-    .says("Unused pages inside the database file, to be used again", "How large is the database?");
+    .says("Unused pages in the database file, which will be reused", "How large is the database?");
 
 pub(crate) static DISK_FREE_BYTES: Row = Row::gauge(&STORAGE, "inkring_disk_free_bytes")
     .at_the_top(Overview::Figure)
-    .says("What the file system of the database has left for us", "How much room is left on the disk?");
+    .says("Free space for the server on the file system of the database", "How much disk space is left?");
 
-pub(crate) static CHECKPOINT: Row = Row::histogram(&STORAGE, "inkring_checkpoint_duration_seconds", SECONDS).says(
-    "How long it takes to move the log into the database, during which changes wait",
-    "Do checkpoints hold changes up?",
-);
+pub(crate) static CHECKPOINT: Row = Row::histogram(&STORAGE, "inkring_checkpoint_duration_seconds", SECONDS)
+    .says("Time to move the write-ahead log into the database, while changes wait", "Do checkpoints delay changes?");
 
 pub(crate) static CHECKPOINT_BUSY: Row = Row::counter(&STORAGE, "inkring_checkpoint_busy_total")
-    .says("Checkpoints that a reader kept from moving everything", "Do checkpoints get through?");
+    .says("Checkpoints that a reader kept from moving everything", "Do checkpoints complete?");
 
 pub(crate) const ROWS: &[&Row] = &[
     &COMMIT,

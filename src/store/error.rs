@@ -54,7 +54,7 @@ pub enum StoreError {
     #[error("the transaction was rolled back: {0}")]
     Undone(Error),
     /// The storage takes no changes at present: nothing has happened.
-    #[error("the database takes no changes: {}", .0.reason())]
+    #[error("the database accepts no changes: {}", .0.reason())]
     ReadOnly(Fault),
     /// The job panicked; the log has the details.
     #[error("the change panicked")]
@@ -77,7 +77,7 @@ pub enum ChoreError {
     #[error("the writer has ended")]
     NoWriter,
     /// It was asked to stop between two jobs.
-    #[error("the server stops")]
+    #[error("the server is stopping")]
     Stopping,
 }
 
@@ -91,16 +91,16 @@ pub enum CopyError {
     #[error("a page could not be copied: {0}")]
     Page(#[from] Error),
     /// The database has become one that takes no changes, and nobody knows what can still be read.
-    #[error("the database takes no changes: {}", .0.reason())]
+    #[error("the database accepts no changes: {}", .0.reason())]
     Storage(Fault),
     /// Another process keeps the database to itself.
     #[error("another process has locked the database")]
     Locked,
     /// It began again and again.
-    #[error("after {0} steps it was still not done: another process writes to the database")]
+    #[error("it was still not finished after {0} steps: another process writes to the database")]
     Endless(u32),
     /// The caller does not want it any more, or there is no writer any more.
-    #[error("it was given up because the server stops")]
+    #[error("it was aborted because the server is stopping")]
     GivenUp,
 }
 
@@ -109,7 +109,8 @@ pub enum CopyError {
 pub enum OpenError {
     /// The directory or a file beside the database cannot be made or opened.
     #[error(
-        "{path} cannot be made or opened: {source}; set DATABASE_URL to a file in a directory that inkring may write to",
+        "{path} cannot be created or opened: {source}; set DATABASE_URL to a file in a directory that inkring can \
+         write to",
         path = path.display()
     )]
     File {
@@ -132,7 +133,7 @@ pub enum OpenError {
     },
     /// Its file system lacks what the promises rest on.
     #[error(
-        "{path} lies on a file system that cannot {lacks} ({source}), so that acknowledged changes could be lost there; set \
+        "{path} is on a file system that cannot {lacks} ({source}), so acknowledged changes could be lost; set \
          DATABASE_URL to a file on a disk of this machine",
         path = path.display()
     )]
@@ -157,8 +158,8 @@ pub enum OpenError {
     },
     /// Another process writes to the same file, which it has by another name, or whose lock was removed.
     #[error(
-        "{path} is in use by another inkring (process {pid}), which has the same file under another name (a link or a mount), or \
-         whose {path}.lock was removed; stop it first, or set DATABASE_URL to another file",
+        "{path} is in use by another inkring (process {pid}), which opened the same file under another name (a link \
+         or a mount), or whose {path}.lock was removed; stop it first, or set DATABASE_URL to another file",
         path = path.display()
     )]
     InUseAsIs {
@@ -177,8 +178,8 @@ pub enum OpenError {
     },
     /// It has other names, under each of which a log of its own would lie.
     #[error(
-        "{path} has {names} names (hard links), and under each of them SQLite keeps a log of its own, so changes would be lost; \
-         find them (find / -xdev -samefile {path}), keep one, and remove the others",
+        "{path} has {names} names (hard links), and SQLite keeps a separate log under each of them, so changes would \
+         be lost; find them (find / -xdev -samefile {path}), keep one, and remove the others",
         path = path.display()
     )]
     ManyNames {
@@ -189,8 +190,8 @@ pub enum OpenError {
     },
     /// It is a link to nothing.
     #[error(
-        "{path} is a link to {target}, where there is no file; mount the disk that it lies on, or set DATABASE_URL to where the \
-         database is to be",
+        "{path} is a link to {target}, which does not exist; mount the disk it is on, or set DATABASE_URL to the \
+         file to create",
         path = path.display(), target = target.display()
     )]
     Dangling {
@@ -211,15 +212,15 @@ pub enum OpenError {
         found: String,
     },
     /// There is nothing to read.
-    #[error("there is no database at {path}; name another file, or set DATABASE_URL", path = path.display())]
+    #[error("there is no database at {path}; give another file, or set DATABASE_URL", path = path.display())]
     Absent {
         /// Where it was looked for.
         path: PathBuf,
     },
     /// An older inkring wrote it, and who only reads cannot bring it up to date.
     #[error(
-        "{path} has schema version {found}, and this inkring reads version {known}; \
-         make a backup and start this inkring's server on it once, which brings it up to date",
+        "{path} has schema version {found}, and this inkring reads version {known}; make a backup and start this \
+         inkring's server on it once, which migrates it",
         path = path.display()
     )]
     Older {
@@ -246,7 +247,8 @@ pub enum OpenError {
     },
     /// An older inkring wrote it, and who was to do something with it before it is brought up to date could not.
     #[error(
-        "{path} has schema version {from}, and to bring it to {to} would change it for good: {source}; nothing in it was changed",
+        "{path} has schema version {from}, and migrating it to {to} cannot be undone: {source}; nothing in it was \
+         changed",
         path = path.display()
     )]
     NotMigrated {

@@ -9,8 +9,8 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
         .of("The status line for the service manager.", "cut")
         .tested_by("a_status_is_one_line_of_bounded_length"),
     BoundRow::new(&SERVER, "SEND_PATIENCE", SEND_PATIENCE.as_secs(), "seconds")
-        .of("A message to the service manager.", "given up, and logged once"),
+        .of("Time to send a message to the service manager.", "abandoned, and logged once"),
     BoundRow::new(&SERVER, "ROUNDS_PER_INTERVAL", ROUNDS_PER_INTERVAL as u64, "rounds")
-        .of("The rounds of the watchdog in its interval.", "a round has a third of it")
+        .of("Rounds of the watchdog per interval.", "each round has a third of it")
         .tested_by("the_interval_is_a_third_and_only_for_the_process_it_is_meant_for"),
 ];

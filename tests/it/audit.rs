@@ -144,7 +144,7 @@ fn nothing_is_recorded_unless_it_is_asked_for_and_only_the_part_that_is() {
         server.create_draft("alice");
         assert_eq!(rows(&server), [Value::Null; 0], "{settings:?}");
         let (code, out, _) = verb(&server, &["verify"]);
-        assert!(code == 0 && out.starts_with("the chain holds\n  rows   0\n"), "{out}");
+        assert!(code == 0 && out.starts_with("the chain is intact\n  rows   0\n"), "{out}");
     }
     let server = Server::with(&[ON, ("AUDIT_SAMPLE_RATE", "0.5")]);
     let mut client = server.connect();
@@ -329,10 +329,10 @@ fn whatever_is_done_to_the_file_is_found_and_named() {
         (
             "UPDATE audit_events SET user_id = 'mallory' WHERE id = 5",
             4,
-            "row 5 was altered: its content does not come to its hash",
+            "row 5 was altered: its content does not match its hash",
         ),
         ("UPDATE audit_events SET metadata = NULL WHERE id = 9", 8, "row 9 was altered"),
-        ("DELETE FROM audit_events WHERE id = 1", 0, "row 1 is missing: row 2 is the next one that is there"),
+        ("DELETE FROM audit_events WHERE id = 1", 0, "row 1 is missing: row 2 is the next one"),
         ("DELETE FROM audit_events WHERE id BETWEEN 4 AND 6", 3, "rows 4 to 6 are missing: row 7 is the next one"),
         (
             "UPDATE audit_events SET id = 99 WHERE id = 2; UPDATE audit_events SET id = 2 WHERE id = 3;
@@ -340,7 +340,7 @@ fn whatever_is_done_to_the_file_is_found_and_named() {
             1,
             "row 2 is out of order: it was written right after what is now row 3",
         ),
-        ("INSERT INTO audit_anchor VALUES (1, 3, zeroblob(32))", 0, "row 1 stands before the anchor"),
+        ("INSERT INTO audit_anchor VALUES (1, 3, zeroblob(32))", 0, "row 1 comes before the anchor"),
     ] {
         let mut server = stopped(9);
         assert_eq!(verified(&server).0, 10);
@@ -351,7 +351,7 @@ fn whatever_is_done_to_the_file_is_found_and_named() {
             }
             let (code, out, err) = verb(&server, &["verify", "--file", "data/inkring.db"]);
             assert_eq!(code, 3, "{tampering}: {out}");
-            assert!(err.starts_with("inkring: the audit log does not hold:\n") && err.contains(says), "{err}");
+            assert!(err.starts_with("inkring: the audit log is not intact:\n") && err.contains(says), "{err}");
             assert!(out.starts_with("THE CHAIN IS BROKEN\n") && out.contains(&format!("  rows   {rows}\n")), "{out}");
         }
     }
@@ -416,7 +416,7 @@ fn old_rows_are_removed_and_what_is_left_still_holds() {
     server.create_draft("bob");
     let (count, head) = verified(&server);
     assert_eq!((count, rows(&server)[0][0].as_i64(), rows(&server)[3][0].as_i64()), (4, Some(7), Some(10)));
-    assert!(verb(&server, &["verify"]).1.contains("begins after row 6, up to which rows were removed"));
+    assert!(verb(&server, &["verify"]).1.contains("begins after row 6; older rows were removed"));
     let noted = server.wait_for_log(|line| line["message"] == "audit.head" && line["id"] == 10);
     assert_eq!(noted["hash"], head.as_str(), "the server's log keeps the head as well");
     vandalise(&server, "DELETE FROM audit_anchor");
@@ -518,7 +518,7 @@ fn a_verb_says_what_is_wrong_with_a_file() {
         (None, "there is no database at other.db"),
         (Some("CREATE TABLE notes (text)"), "is not an inkring database"),
         (Some(old.as_str()), "has schema version 1, and this inkring reads version 5; make a backup"),
-        (Some(altered.as_str()), "it has the table notes, which inkring did not make"),
+        (Some(altered.as_str()), "it has the table notes, which inkring did not create"),
         (Some("PRAGMA application_id = 0x696e6b72; PRAGMA user_version = 99"), "run the newer inkring"),
     ] {
         let _ = std::fs::remove_file(&other);

@@ -209,7 +209,7 @@ fn a_flipped_byte_or_a_missing_end_is_found_and_not_restored() {
         (&good[..good.len() / 2], None, "malformed"),
         (&good[..], Some(&counted), "rows of drafts: 1, and its manifest says 2"),
         (b"", None, "it is empty"),
-        (b"these are my notes", None, "it is no inkring database: it is not an SQLite file"),
+        (b"these are my notes", None, "it is not an inkring database: it is not an SQLite file"),
     ] {
         fs::write(&backup, bytes).unwrap();
         match manifest {
@@ -265,7 +265,7 @@ fn a_backup_that_cannot_be_written_is_told_and_stops_nothing() {
     fs::write(&there, "").unwrap();
     server.launch();
     let failed =
-        |line: &Value| line["message"] == "backup.failed" && line["error"].to_string().contains("may write to");
+        |line: &Value| line["message"] == "backup.failed" && line["error"].to_string().contains("can write to");
     server.wait_for_log(failed);
     append(&server, &draft_id, "two");
     let said =
@@ -367,7 +367,7 @@ fn a_running_server_is_asked_for_its_backup() {
     let mut flipped = good.clone();
     // Where nothing is read: behind the entries of the map of pages.
     flipped[2 * 4096 - 1] ^= 1;
-    let error = r#"{"error":{"code":"backup_under_way","message":"a backup is under way already"}}"#;
+    let error = r#"{"error":{"code":"backup_under_way","message":"a backup is already in progress"}}"#;
     let public = r#"{"error":{"code":"not_found","message":"Not Found"}}"#;
     let strange = header.replace("inkring-2", "../inkring-2");
     for (bytes, says) in [
@@ -375,7 +375,10 @@ fn a_running_server_is_asked_for_its_backup() {
         (answer("200 OK", &header, good.len(), &good[..good.len() / 2]), "broke off"),
         (answer("200 OK", "", good.len(), &good), "there is no x-backup-manifest"),
         (answer("200 OK", &strange, good.len(), &good), "names a file that is no backup"),
-        (answer("409 Conflict", "", error.len(), error.as_bytes()), "backup_under_way: a backup is under way already"),
+        (
+            answer("409 Conflict", "", error.len(), error.as_bytes()),
+            "backup_under_way: a backup is already in progress",
+        ),
         (answer("401 Unauthorized", "", 0, b""), "set OPS_TOKEN"),
         (answer("404 Not Found", "", 0, b""), "is OPS_ADDR the private plane of an inkring?"),
         (answer("404 Not Found", "", public.len(), public.as_bytes()), "is OPS_ADDR the private plane of an inkring?"),
@@ -429,7 +432,7 @@ fn a_server_makes_the_backups_that_it_is_asked_for_and_only_of_its_own_database(
 
         let tokenless = [settings[0], settings[1]];
         for verb in [&["backup"][..], &["backup", "--to", "third"]] {
-            assert!(fails(here, &tokenless, verb, 1).contains("set OPS_TOKEN to that of the server"));
+            assert!(fails(here, &tokenless, verb, 1).contains("set OPS_TOKEN to the server's"));
         }
         // Another server has this database, and has no plane.
         let other = Server::start();
@@ -440,7 +443,7 @@ fn a_server_makes_the_backups_that_it_is_asked_for_and_only_of_its_own_database(
         for verb in [&["backup"][..], &["backup", "--to", "third"]] {
             let said = fails(other.directory.path(), &[("OPS_ADDR", &there), token], verb, 1);
             assert!(said.contains(&format!("This is process {}", server.pid())), "{said}");
-            assert!(said.contains("set OPS_ADDR to that of the server which has it"), "{said}");
+            assert!(said.contains("set OPS_ADDR to that of the server that has it"), "{said}");
         }
         assert!(!here.join("third").exists() && !other.directory.path().join("third").exists());
         assert_eq!(fs::read_dir(here.join("backups")).unwrap().count(), 2);
@@ -459,7 +462,7 @@ fn sigusr1_makes_a_backup_and_what_comes_of_it_is_always_in_the_log() {
         wait_for(|| fs::read_dir(&there).is_ok_and(|mut begun| begun.next().is_some()).then_some(()));
         server.signal("USR1");
         let line = server.wait_for_log(|line| line["message"] == "backup.not_begun");
-        assert!(line["reason"].as_str().unwrap().contains("under way already"), "{line}");
+        assert!(line["reason"].as_str().unwrap().contains("already in progress"), "{line}");
         drop(held);
         assert!(asked.join().unwrap().status.success());
     });
@@ -515,7 +518,7 @@ fn before_a_database_is_brought_up_to_date_there_is_a_good_backup_of_it_as_it_wa
     let refused = server.command().stderr(Stdio::piped()).output().unwrap();
     let said = String::from_utf8(refused.stderr).unwrap();
     assert_eq!((refused.status.code(), version(&server.database())), (Some(1), 1), "{said}");
-    for part in ["has schema version 1", "wants a backup first, and there is none", "kept", "unset BACKUP_DIR"] {
+    for part in ["has schema version 1", "needs a backup first, and that failed", "kept", "unset BACKUP_DIR"] {
         assert!(said.contains(part), "{part}: {said}");
     }
     fs::remove_file(&kept).unwrap();
@@ -577,7 +580,7 @@ fn the_file_of_a_running_server_is_no_backup() {
     server.create_draft("alice");
     let (here, live) = (server.directory.path(), server.database());
     let live = live.to_str().unwrap();
-    let says = format!("process {} has it open: it is a running database and no backup", server.pid());
+    let says = format!("process {} has it open: it is the database of a running server, not a backup", server.pid());
     let output = run(here, &[], &["verify", live]);
     let [said, complaints] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
     assert!(output.status.code() == Some(3) && complaints.contains(&says), "{complaints}");

@@ -514,7 +514,7 @@ fn a_file_that_a_server_writes_is_left_to_it() {
     // The plane of another server.
     let other = Operated::with(&[]);
     let (code, _, error) = verb(here, &[("OPS_ADDR", &other.plane.to_string())], &["--once"]);
-    assert_eq!((code, error.contains("set OPS_ADDR to that of the server which has it")), (Some(1), true), "{error}");
+    assert_eq!((code, error.contains("set OPS_ADDR to that of the server that has it")), (Some(1), true), "{error}");
 }
 
 #[test]

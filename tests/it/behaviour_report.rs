@@ -102,7 +102,7 @@ fn a_report_counts_what_was_sent_and_programs_in_a_column_of_their_own() {
     let row = |name: &str| table.lines().find(|line| line.trim_start().starts_with(name)).unwrap().to_owned();
     assert_eq!(code, Some(0));
     assert!(row(&ago(0)).ends_with("         4           2           2"), "{table}");
-    assert!(table.contains("2 events of programs are left out of everything but their column"), "{table}");
+    assert!(table.contains("2 events from programs are excluded, except in their own column"), "{table}");
     let (_, csv, _) = metrics(here, &[], &["report", "--format", "csv", "--days", "1"]);
     assert!(csv.starts_with("section,day,name,events,visitors,programs\r\n"), "{csv}");
     assert!(
@@ -336,7 +336,7 @@ fn files_of_the_original_are_imported_once_while_the_server_runs() {
     assert_eq!((code, error.as_str()), (Some(0), ""));
     assert_eq!(
         said,
-        "./data/metrics.jsonl\n  imported       3 lines of 2 days\n  already there  0\n  no event       1 (line 2)\n"
+        "./data/metrics.jsonl\n  imported       3 lines of 2 days\n  already there  0\n  not an event   1 (line 2)\n"
     );
     // Again when it has grown and was compressed.
     fs::write(from, gz(&(text + &old("v-00004", &ago(0))))).unwrap();
@@ -422,5 +422,5 @@ fn the_page_of_a_report_shows_what_was_sent_and_runs_nothing_of_others() {
     // A server that is gone is said.
     operated.server.kill();
     page.value("document.getElementById('days').dispatchEvent(new Event('change'))");
-    page.wait_until("document.getElementById('trouble').innerText.includes('has not answered')");
+    page.wait_until("document.getElementById('trouble').innerText.includes('has not responded')");
 }

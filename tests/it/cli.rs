@@ -164,7 +164,7 @@ fn help_and_version_go_to_stdout_and_change_nothing() {
         assert!(help.stdout.contains("Usage: inkring"), "{arguments:?}");
     }
     let help = run(directory.path(), &["--help"], &[]).stdout;
-    assert!(help.starts_with("One small server for drafts written in turn"), "{help}");
+    assert!(help.starts_with("A small server for drafts written in turn"), "{help}");
     let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let verbs: Vec<&str> = listed.filter_map(|line| line.split_whitespace().next()).collect();
     let own = ["serve", "check-config", "print-config", "audit"];
@@ -217,7 +217,7 @@ fn a_command_line_that_means_nothing_is_a_usage_error() {
 fn whoever_mistypes_or_looks_for_options_is_told_what_there_is() {
     let directory = tempfile::tempdir().unwrap();
     let settings = "settings are variables, such as LISTEN_ADDR=127.0.0.1:9000 in front of the command, or lines of a file \
-                    (--config FILE); `inkring print-config` shows them all";
+                    (--config FILE); `inkring print-config` prints all of them";
     for (arguments, tip) in [
         (&["check-confg"][..], "a similar subcommand exists: 'check-config'"),
         (&["dcotor"], "a similar subcommand exists: 'doctor'"),
@@ -225,8 +225,8 @@ fn whoever_mistypes_or_looks_for_options_is_told_what_there_is() {
         (&["--cofnig", "x"], "a similar argument exists: '--config'"),
         (&["serve", "--port", "9000"], settings),
         (&["--listen=0.0.0.0:80"], settings),
-        (&["start"], "`inkring serve` serves, and so does `inkring` alone"),
-        (&["run", "--port", "9000"], "`inkring serve` serves, and so does `inkring` alone"),
+        (&["start"], "`inkring serve`, or `inkring` alone, runs the server"),
+        (&["run", "--port", "9000"], "`inkring serve`, or `inkring` alone, runs the server"),
         (&["status"], "`inkring healthcheck` asks the server whether it is ready"),
         (&["stop"], "`systemctl stop inkring` stops the service"),
         (&["reload"], "`systemctl reload inkring`"),
@@ -235,8 +235,8 @@ fn whoever_mistypes_or_looks_for_options_is_told_what_there_is() {
         (&["migrate"], "`inkring serve` brings the database up to date when it starts"),
         (&["token", "create"], "`inkring token mint --user USER` makes a token"),
         (&["user", "list"], "there are no accounts"),
-        (&["-c", "x"], "`--config FILE` names the file of settings"),
-        (&["doctor", "-c", "x"], "`--config FILE` names the file of settings"),
+        (&["-c", "x"], "`--config FILE` sets the settings file"),
+        (&["doctor", "-c", "x"], "`--config FILE` sets the settings file"),
     ] {
         let ran = run(directory.path(), arguments, &[]);
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}");
@@ -285,16 +285,16 @@ fn a_user_is_named_by_one_spelling_with_every_verb() {
 fn check_config_tells_good_from_bad_and_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let good = run(directory.path(), &["check-config"], &[]);
-    assert_eq!((good.code, good.stdout.as_str(), good.stderr.as_str()), (0, "The configuration is good.\n", ""));
+    assert_eq!((good.code, good.stdout.as_str(), good.stderr.as_str()), (0, "The configuration is valid.\n", ""));
 
     let doubtful = [("SHARDS", "many"), ("MAX_CONNECTIONS", "1000001")];
     let warned = run(directory.path(), &["check-config"], &doubtful);
     assert_eq!(warned.code, 0, "what can be replaced by its default is a warning");
     assert_eq!(
         warned.stdout,
-        "warning: SHARDS=many is not a plain decimal number: use 0 to 256 shards; using the default 0\n\
+        "warning: SHARDS=many is not a decimal number: use 0 to 256 shards; using the default 0\n\
          warning: MAX_CONNECTIONS=1000001 is out of range: 0 to 1000000 connections; using the default 0\n\
-         The configuration works, with 2 warnings.\n"
+         The configuration is valid, with 2 warnings.\n"
     );
     std::fs::write(directory.path().join(".env"), "MAX_CONECTIONS=5\nLOG_LEVEL=loud\n").unwrap();
     let strict = run(directory.path(), &["check-config", "--strict"], &doubtful);
@@ -302,7 +302,7 @@ fn check_config_tells_good_from_bad_and_changes_nothing() {
     assert_eq!(
         strict.stderr,
         "inkring: the configuration is wrong:\n\
-         SHARDS=many is not a plain decimal number: use 0 to 256 shards\n\
+         SHARDS=many is not a decimal number: use 0 to 256 shards\n\
          LOG_LEVEL=loud is not one of the choices: use off, error, warn, info, debug or trace\n\
          MAX_CONNECTIONS=1000001 is out of range: 0 to 1000000 connections\n\
          unknown variable MAX_CONECTIONS in .env; did you mean MAX_CONNECTIONS?\n\
@@ -322,8 +322,8 @@ fn check_config_tells_good_from_bad_and_changes_nothing() {
 #[test]
 fn what_is_refused_comes_with_what_is_only_warned_of() {
     let directory = tempfile::tempdir().unwrap();
-    let near = "warning: LISTEN_ADR in the environment is no setting; did you mean LISTEN_ADDR?\n\
-                warning: RATE_LIMT_ENABLED in the environment is no setting; did you mean RATE_LIMIT_ENABLED?\n";
+    let near = "warning: LISTEN_ADR in the environment is not a setting; did you mean LISTEN_ADDR?\n\
+                warning: RATE_LIMT_ENABLED in the environment is not a setting; did you mean RATE_LIMIT_ENABLED?\n";
     let misspelt = [("LISTEN_ADR", "127.0.0.1:1"), ("RATE_LIMT_ENABLED", "true")];
     let strict = run(directory.path(), &["check-config", "--strict"], &misspelt);
     assert_eq!((strict.code, strict.stdout.as_str()), (3, ""));
@@ -452,7 +452,7 @@ fn a_setting_that_is_never_guessed_stops_the_start_by_name_value_and_bound() {
             "DATABASE_URL=postgres://h/db is not supported: only sqlite is, as sqlite:PATH",
         ),
         ("DATABASE_URL", "data.db", "DATABASE_URL=data.db is not supported: only sqlite is, as sqlite:PATH"),
-        ("DATABASE_URL", "sqlite::memory:", "DATABASE_URL=sqlite::memory: would keep nothing"),
+        ("DATABASE_URL", "sqlite::memory:", "DATABASE_URL=sqlite::memory: would not be stored"),
     ] {
         let said = refuse_to_serve(directory.path(), &[(name, value)]);
         assert!(said.contains(sentence), "{said}");
@@ -462,7 +462,7 @@ fn a_setting_that_is_never_guessed_stops_the_start_by_name_value_and_bound() {
         refuse_to_serve(directory.path(), &[("CONFIG_STRICT", "true"), ("SHARDS", "257"), ("BODY_MAX_BYTES", "-1")]);
     for sentence in [
         "SHARDS=257 is out of range: 0 to 256 shards",
-        "BODY_MAX_BYTES=-1 is not a plain decimal number: use 1024 to 67108864 bytes, or with k, m or g behind it",
+        "BODY_MAX_BYTES=-1 is not a decimal number: use 1024 to 67108864 bytes, optionally followed by k, m or g",
         "Missing required configuration: ALLOWED_ORIGINS",
     ] {
         assert!(said.contains(sentence), "{said}");
@@ -474,7 +474,7 @@ fn a_setting_that_is_never_guessed_stops_the_start_by_name_value_and_bound() {
 fn a_setting_that_can_be_replaced_is_warned_about_once_and_served_without() {
     let server = Server::with(&[("SHARDS", "0x10"), ("BODY_MAX_BYTES", "100")]);
     server.get("/readyz").expect(200);
-    let sentence = "SHARDS=0x10 is not a plain decimal number: use 0 to 256 shards; using the default 0";
+    let sentence = "SHARDS=0x10 is not a decimal number: use 0 to 256 shards; using the default 0";
     let line = server.wait_for_log(|line| line["message"] == sentence);
     assert_eq!(line["level"], "WARN");
     let sentence = "BODY_MAX_BYTES=100 is out of range: 1024 to 67108864 bytes; using the default 65536";
@@ -524,7 +524,7 @@ fn check_config_says_that_the_start_changes_the_database() {
     let before = std::fs::read(&old).unwrap();
     let ran = run(directory.path(), &["check-config"], &[("DATABASE_URL", "sqlite:old.db")]);
     let said = "old.db has schema version 1; the start of this inkring brings it to 5, and older ones refuse it then\n\
-                The configuration is good.\n";
+                The configuration is valid.\n";
     assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, said, ""));
     assert_eq!(std::fs::read(&old).unwrap(), before);
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left beside it");
@@ -546,7 +546,7 @@ fn a_directory_for_backups_that_cannot_be_written_is_warned_of_everywhere() {
     let directory = tempfile::tempdir().unwrap();
     for env in ["development", "test", "production"] {
         let ran = run(directory.path(), &["check-config"], &[("ENV", env), ("BACKUP_DIR", "/proc/nope")]);
-        let said = "warning: BACKUP_DIR=/proc/nope: /proc cannot be written: it is the kernel's own\n";
+        let said = "warning: BACKUP_DIR=/proc/nope: /proc cannot be written: it belongs to the kernel\n";
         assert!(ran.code == 0 && ran.stdout.matches(said).count() == 1, "{env}: {}", ran.stdout);
     }
 }
@@ -608,7 +608,7 @@ fn a_server_that_runs_already_is_named_with_its_process() {
     let address = server.address.to_string();
     let ran = finish(server.command().env("LISTEN_ADDR", &address));
     let sentence = format!(
-        "process {} serves data/inkring.db already, and LISTEN_ADDR={address} is in use; stop it first, or set both \
+        "process {} already serves data/inkring.db, and LISTEN_ADDR={address} is in use; stop it first, or set both \
          LISTEN_ADDR and DATABASE_URL for a second server",
         server.pid()
     );
@@ -624,7 +624,7 @@ fn a_place_that_cannot_hold_the_data_is_named() {
     for url in ["sqlite:file/inkring.db", "sqlite:file/deeper/inkring.db"] {
         let said = refuse_to_serve(directory.path(), &[("DATABASE_URL", url)]);
         assert!(said.contains("inkring: cannot start:\nfile"), "{said}");
-        assert!(said.contains("cannot be made or opened: ") && said.contains("set DATABASE_URL"), "{said}");
+        assert!(said.contains("cannot be created or opened: ") && said.contains("set DATABASE_URL"), "{said}");
     }
 }
 
@@ -638,7 +638,7 @@ fn smoke_and_demo_ask_where_the_settings_say_that_it_listens() {
         let ran = run(directory.path(), &[verb], &there);
         assert_eq!(ran.code, 0, "{verb}: {} {}", ran.stdout, ran.stderr);
         let chosen = run(directory.path(), &[verb], &[("LISTEN_ADDR", "127.0.0.1:0")]);
-        assert!(chosen.code == 2 && chosen.stderr.contains("give --base-url"), "{}", chosen.stderr);
+        assert!(chosen.code == 2 && chosen.stderr.contains("pass --base-url"), "{}", chosen.stderr);
         assert_eq!(run(directory.path(), &[verb], &[("LISTEN_ADDR", "here")]).code, 3);
     }
 }
@@ -647,7 +647,7 @@ fn smoke_and_demo_ask_where_the_settings_say_that_it_listens() {
 fn an_empty_audit_log_says_that_it_is_off() {
     let server = Server::start();
     let says = "inkring: nothing is recorded: AUDIT_ENABLED is off\n";
-    for (verb, first) in [("tail", ""), ("verify", "the chain holds")] {
+    for (verb, first) in [("tail", ""), ("verify", "the chain is intact")] {
         let off = run(server.directory.path(), &["audit", verb], &[]);
         assert_eq!((off.code, off.stdout.lines().next().unwrap_or_default(), off.stderr.as_str()), (0, first, says));
         let on = run(server.directory.path(), &["audit", verb], &[("AUDIT_ENABLED", "true")]);

@@ -26,10 +26,10 @@ fn the_dashboard_shows_what_is_and_runs_nothing_of_others() {
     page.wait_until("document.readyState === 'complete' && document.getElementById('ready')?.innerText === 'Ready'");
     page.wait_until("!document.getElementById('rows').hidden");
     assert_eq!(page.text_of("#version"), inkring::version::VERSION);
-    assert!(page.text_of("#t-sockets").contains("nobody watches"));
+    assert!(page.text_of("#t-sockets").contains("no watchers"));
     assert!(page.text_of("#t-backup").contains("none"));
     // There are figures from the second look on, and the page's own requests do not count.
-    page.wait_until("document.getElementById('t-requests').innerText.includes('under way')");
+    page.wait_until("document.getElementById('t-requests').innerText.includes('in flight')");
     page.wait_until("document.querySelector('#t-requests dd').innerText.startsWith('0')");
     assert!(page.text_of("#server-facts").contains(&operated.server.address.to_string()));
     // Features say in a line how they are.
@@ -50,7 +50,7 @@ fn the_dashboard_shows_what_is_and_runs_nothing_of_others() {
     for fact in ["1 of at most 5000", "1, of which 0 speak JSON", "1 since the start", "1 socket)"] {
         assert!(rooms.contains(fact), "{fact}: {rooms}");
     }
-    assert!(!rooms.contains("Only read") && !page.text_of("#server-facts").contains("Rooms"), "{rooms}");
+    assert!(!rooms.contains("Read-only") && !page.text_of("#server-facts").contains("Rooms"), "{rooms}");
 
     // What a client chose is text, in whatever row it stands.
     let rows = page.text_of("#rows");
@@ -94,8 +94,8 @@ fn the_dashboard_shows_what_is_and_runs_nothing_of_others() {
     assert!(!page.text_of("#t-connections").contains("-"), "{}", page.text_of("#t-connections"));
     // A server that is gone is said, and called ready no longer.
     operated.server.kill();
-    page.wait_until("document.getElementById('trouble-line').innerText.startsWith('The server has not answered')");
-    assert_eq!(page.text_of("#ready"), "No answer");
+    page.wait_until("document.getElementById('trouble-line').innerText.startsWith('The server has not responded')");
+    assert_eq!(page.text_of("#ready"), "No response");
     assert_eq!(page.value("document.title"), "! inkring");
 }
 

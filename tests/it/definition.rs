@@ -32,7 +32,7 @@ fn names_it(directory: &Path, verb: &[&str]) {
     let output = run(directory, verb);
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(
-        !output.status.success() && said.contains("it has the trigger silences, which inkring did not make"),
+        !output.status.success() && said.contains("it has the trigger silences, which inkring did not create"),
         "{said}"
     );
 }

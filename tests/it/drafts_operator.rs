@@ -196,7 +196,7 @@ fn an_operator_verifies_a_draft_while_it_is_served_and_finds_what_was_changed() 
     let told = server.get(&format!("/v1/collab/drafts/{draft}/chain")).expect(200);
     let last = &told["data"]["segments"][2]["chain_sha256"];
     assert_eq!((&said["holds"], &said["segments"], &said["chain_sha256"]), (&json!(true), &json!(3), last));
-    assert!(place.said(&["verify", &draft]).starts_with("the chain holds\n"));
+    assert!(place.said(&["verify", &draft]).starts_with("the chain is intact\n"));
     place.fails(&["verify", "nothing"], 1, "Draft nothing not found");
     operated.server.terminate();
     let database = rusqlite::Connection::open(operated.server.database()).unwrap();
@@ -231,15 +231,15 @@ fn an_operator_removes_a_member_takes_a_text_out_and_deletes_a_draft() {
     );
     place.fails(&["redact", &draft, "nothing", "--reason", "r"], 1, "Segment nothing not found");
     let said = place.said(&["redact", &draft, &segment, "--reason", "somebody asked"]);
-    assert_eq!(said, format!("{draft}: the text of segment {segment} is taken out\n"));
+    assert_eq!(said, format!("{draft}: the text of segment {segment} is redacted\n"));
     place.said(&["redact", &draft, &segment, "--reason", "once more"]);
     let text = server.get(&format!("/v1/collab/drafts/{draft}")).text().to_owned();
     assert!(text.contains("[redacted]") && !text.contains("what has to go") && text.contains("what stays"), "{text}");
     assert_eq!(place.json(&["verify", &draft])["taken_out"], 1);
 
-    let asked = format!("say --yes to delete draft {draft}, \"");
+    let asked = format!("pass --yes to delete draft {draft}, \"");
     place.fails(&["delete", &draft], 2, &asked);
-    place.fails(&["delete", &draft], 2, "\" by alice, with 3 segments; nothing brings it back but a backup");
+    place.fails(&["delete", &draft], 2, "\" by alice, with 3 segments; only a backup can bring it back");
     place.fails(&["delete", "nonsense"], 1, "not found");
     assert_eq!(place.json(&["delete", &draft, "--yes"])["segments"], 3);
     assert_eq!(server.get(&format!("/v1/collab/drafts/{draft}")).status, 410);

@@ -196,7 +196,7 @@ fn an_operator_looks_after_drafts_in_a_browser() {
     // The keyboard reaches every control of it, and it can be seen where it is.
     page.value("document.getElementById('title').focus()");
     for control in
-        ["Free the ring", "Verify the chain", "Look again", "Delete the draft", "Remove: bob", "Take out: segment 0"]
+        ["Release the ring", "Verify the chain", "Refresh", "Delete the draft", "Remove: bob", "Redact: segment 0"]
     {
         page.tab();
         let at = "(() => { const at = document.activeElement; return [at.getAttribute('aria-label') || at.innerText, getComputedStyle(at).outlineStyle]; })()";
@@ -206,14 +206,14 @@ fn an_operator_looks_after_drafts_in_a_browser() {
     // To leave it as it is changes nothing, by the button or by Escape.
     page.value("document.querySelector('#members button').click(); document.getElementById('no').click()");
     page.value("document.querySelector('#members button').click(); document.getElementById('confirm').close()");
-    confirm(&mut page, "#segments button", &["segment 0 by alice", "for good"], Some("somebody asked"));
-    wait_for_text(&mut page, "done", "The text of segment 0 is taken out.");
+    confirm(&mut page, "#segments button", &["segment 0 by alice", "permanently"], Some("somebody asked"));
+    wait_for_text(&mut page, "done", "The text of segment 0 is redacted.");
     assert!(page.text_of("#segments tbody tr").contains("[redacted]") && page.text_of("#members").contains("bob"));
     page.value("document.querySelector('#actions button:nth-of-type(2)').click()");
-    wait_for_text(&mut page, "done", "The chain holds: 62 segments, 1 taken out");
+    wait_for_text(&mut page, "done", "The chain is intact: 62 segments, 1 redacted");
     confirm(&mut page, "#actions button", &["from bob to alice"], None);
     wait_for_text(&mut page, "done", "The ring is with alice.");
-    confirm(&mut page, "#members button", &["bob does not belong to", "What they wrote stays"], None);
+    confirm(&mut page, "#members button", &["bob is removed from", "Their texts stay"], None);
     wait_for_text(&mut page, "done", "bob is removed.");
     assert!(!page.text_of("#members").contains("bob"));
 
@@ -221,7 +221,12 @@ fn an_operator_looks_after_drafts_in_a_browser() {
     append(&operated.server, &draft, "alice", "meanwhile");
     page.value("document.getElementById('more-segments').click()");
     wait_for_text(&mut page, "done", "The draft has changed meanwhile");
-    confirm(&mut page, "#actions button.bad", &[HOSTILE, "63 segments of 1 member", "Nothing brings it back"], None);
+    confirm(
+        &mut page,
+        "#actions button.bad",
+        &[HOSTILE, "63 segments of 1 member", "Only a backup can bring it back"],
+        None,
+    );
     wait_for_text(&mut page, "search-said", "is deleted.");
     assert_eq!(page.value("document.getElementById('draft').hidden && location.hash === ''"), true);
     assert_eq!(page.value("document.images.length"), 0, "what others wrote is text");
@@ -234,8 +239,12 @@ fn an_operator_looks_after_drafts_in_a_browser() {
     page.value(&format!(
         "document.getElementById('s-id').value = '{draft}'; document.getElementById('open').requestSubmit()"
     ));
-    wait_for_text(&mut page, "search-said", "was deleted. Nothing brings it back but a backup.");
+    wait_for_text(&mut page, "search-said", "was deleted. Only a backup can bring it back.");
     operated.server.kill();
     page.value("document.getElementById('search').requestSubmit()");
-    wait_for_text(&mut page, "search-said", "The server does not answer. See that it runs, and try again.");
+    wait_for_text(
+        &mut page,
+        "search-said",
+        "The server does not respond. Make sure that it is running, and try again.",
+    );
 }

@@ -57,7 +57,7 @@ fn an_authority_of_the_machine_is_believed_and_so_is_an_address() {
     std::fs::write(&empty, "").unwrap();
     let nobody = [("SSL_CERT_FILE", empty.to_str().unwrap())];
     let ran = run(directory.path(), &["healthcheck", "--url", &https(address)], &nobody);
-    assert!(ran.stdout.contains("this machine knows no authority that signs certificates"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("this machine has no CA certificates"), "{}", ran.stdout);
 }
 
 #[test]
@@ -67,13 +67,13 @@ fn a_certificate_that_is_not_good_is_refused_with_what_to_do() {
     let with_ca = ["--ca", ca.as_str()];
     let [itself, alone] = ["itself.pem", "alone.pem"].map(|name| file(name).to_str().unwrap().to_owned());
     for (name, arguments, says) in [
-        ("server", &[][..], "give that of the authority with --ca FILE"),
-        ("expired", &with_ca, "its certificate ended on 2021-01-01: renew it"),
-        ("other", &with_ca, "its certificate is for other.example, and not for localhost: ask it by a name"),
+        ("server", &[][..], "pass the authority's certificate with --ca FILE"),
+        ("expired", &with_ca, "its certificate expired on 2021-01-01: renew it"),
+        ("other", &with_ca, "its certificate is for other.example, and not for localhost: use a name"),
         (
             "itself",
             &["--ca", itself.as_str()],
-            "its certificate is that of an authority (CA:TRUE) and not of a server: make it with -addext \
+            "its certificate is that of a CA (CA:TRUE), not of a server: create it with -addext \
              basicConstraints=critical,CA:FALSE\n",
         ),
     ] {
@@ -85,7 +85,7 @@ fn a_certificate_that_is_not_good_is_refused_with_what_to_do() {
         // Who does not want to know is told so.
         let ran = health(&url, &["--insecure"]);
         assert_eq!((ran.code, ran.stdout), (0, format!("ready: {url}/readyz\n")));
-        assert!(ran.stderr.starts_with("inkring: --insecure: the certificate is not looked at"), "{}", ran.stderr);
+        assert!(ran.stderr.starts_with("inkring: --insecure: the certificate is not verified"), "{}", ran.stderr);
     }
     // The advice helps.
     let url = https(front(server.address, "alone"));
@@ -132,12 +132,12 @@ fn the_doctor_looks_from_outside_when_asked_to() {
     let url = https(front(server.address, "server"));
     let (state, found) = seen(&[&url, "--ca", &ca]);
     assert_eq!(state, "green");
-    assert!(found.starts_with(&format!("{url} answers; its certificate is good until 2120-01-01, for ")), "{found}");
+    assert!(found.starts_with(&format!("{url} answers; its certificate is valid until 2120-01-01, for ")), "{found}");
     let expired = https(front(server.address, "expired"));
     let (state, found) = seen(&[&expired, "--ca", &ca]);
-    assert!(state == "red" && found.contains("its certificate ended on 2021-01-01: renew it"), "{found}");
+    assert!(state == "red" && found.contains("its certificate expired on 2021-01-01: renew it"), "{found}");
     let (state, found) = seen(&[&format!("http://{}/elsewhere", server.address)]);
-    assert!(state == "red" && found.contains("answers 404 to /healthz"), "{found}");
+    assert!(state == "red" && found.contains("returns 404 for /healthz"), "{found}");
 }
 
 #[test]

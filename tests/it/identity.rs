@@ -208,7 +208,7 @@ fn in_production_tokens_are_the_only_name_and_have_to_expire() {
     let expiring = bearer(&json!({ "sub": "tess", "exp": in_seconds(60) }));
     create(&mut client, &[("Authorization", &expiring)]).expect(200);
     refused(&create(&mut client, &[ALICE]), MISSING);
-    assert!(!server.log().contains("no request can be identified"));
+    assert!(!server.log().contains("requests cannot be identified"));
 }
 
 #[test]

@@ -196,7 +196,7 @@ fn a_secret_from_a_file_or_from_systemd_is_taken_and_never_shown() {
     let open = [&PRODUCTION[..], &[("JWT_SECRET_FILE", path)]].concat();
     let ran = run(directory.path(), &["check-config"], &open, "");
     assert_eq!((ran.code, ran.stdout.as_str()), (3, ""));
-    assert!(ran.stderr.contains("has mode 0644, so every user of this machine may open it"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("has mode 0644, so every user of this machine can open it"), "{}", ran.stderr);
     let server = Server::with(&[("JWT_SECRET_FILE", path)]);
     let warned = |line: &Value| line["message"].as_str().is_some_and(|said| said.contains("has mode 0644"));
     assert_eq!(server.wait_for_log(warned)["level"], "WARN");
@@ -216,7 +216,7 @@ fn a_file_of_keys_that_cannot_be_used_stops_the_start_and_the_check() {
     let (private, weak) = (key_path("p256.pem"), key_path("rsa1024.pub.pem"));
     for (settings, why) in [
         (vec![("JWT_PUBLIC_KEY_FILE", missing.as_str())], "missing cannot be read: No such file"),
-        (vec![("JWT_PUBLIC_KEY_FILE", &private)], "p256.pem holds a private key, which only the signer may have"),
+        (vec![("JWT_PUBLIC_KEY_FILE", &private)], "p256.pem contains a private key, which only the signer may have"),
         (vec![("JWT_PUBLIC_KEY_FILE", &weak)], "rsa1024.pub.pem is an RSA key of 1024 bits"),
         (vec![("JWT_JWKS_FILE", &weak)], "rsa1024.pub.pem is not JSON (line 1, column 2)"),
         (vec![("JWT_JWKS_FILE", set), PRODUCTION[1], PRODUCTION[2]], "set.json holds a secret and has mode 0604"),
@@ -252,7 +252,7 @@ fn strict_production_starts_with_all_it_asks_for_and_with_nothing_less() {
     assert!(matches!(warned[..], [only] if only.contains("store.created")), "{log}");
     let directory = tempfile::tempdir().unwrap();
     let check = |settings: &[(&str, &str)]| run(directory.path(), &["check-config"], settings, "");
-    assert_eq!(check(&whole).stdout, "The configuration is good.\n");
+    assert_eq!(check(&whole).stdout, "The configuration is valid.\n");
     for (left_out, missing) in [
         ("ALLOWED_ORIGINS", "ALLOWED_ORIGINS"),
         ("WS_ALLOWED_ORIGINS", "WS_ALLOWED_ORIGINS"),
@@ -418,7 +418,7 @@ fn inspect_says_what_a_token_claims_and_why_it_would_not_be_taken() {
         "+00:00, in 2 hours)\n",
         "+00:00, 3 minutes ago)\n",
         " seconds ago)\n",
-        "A server with this configuration takes it: the user is alice\n",
+        "A server with this configuration accepts it: the user is alice\n",
     ] {
         assert!(good.stdout.contains(said), "{said:?} in {}", good.stdout);
     }
@@ -430,14 +430,14 @@ fn inspect_says_what_a_token_claims_and_why_it_would_not_be_taken() {
     let set = [("JWT_JWKS_FILE", set.to_str().unwrap())];
     let named = |kid| sign(Algorithm::HS256, kid, &EncodingKey::from_secret(SECRET.as_bytes()), &alice());
     for (token, settings, why) in [
-        (ours(json!({ "sub": "alice", "exp": now() - 3600 })), &secret[..], "exp is over"),
-        (ours(json!({ "sub": "alice", "nbf": now() + 3600 })), &secret, "nbf is yet to come"),
+        (ours(json!({ "sub": "alice", "exp": now() - 3600 })), &secret[..], "exp is in the past"),
+        (ours(json!({ "sub": "alice", "nbf": now() + 3600 })), &secret, "nbf is in the future"),
         (ours(json!({ "sub": "a\u{9b}31m\u{1b}[0m" })), &secret, "sub is not a user id"),
-        (ours(json!({ "name": "alice" })), &secret, "there is no sub"),
+        (ours(json!({ "name": "alice" })), &secret, "sub is missing"),
         (hs256("another", &alice()), &secret, "the token is malformed, or not signed with this key and its algorithm"),
         (ours(alice()), &[("JWT_SECRET", SECRET), ("JWT_ISSUER", "us")], "iss is not JWT_ISSUER"),
-        (ours(json!({ "sub": "alice" })), &[("JWT_SECRET", SECRET), ("ENV", "production")], "there is no exp"),
-        (ours(alice()), &[], "no key is set, so tokens are not looked at"),
+        (ours(json!({ "sub": "alice" })), &[("JWT_SECRET", SECRET), ("ENV", "production")], "exp is missing"),
+        (ours(alice()), &[], "no key is set, so tokens are ignored"),
         (named(None), &set, "there is no kid, and there are several keys"),
         (named(Some("c")), &set, "kid is none of the keys"),
         (named(Some("a")), &set, "not signed with this key"),
@@ -448,7 +448,7 @@ fn inspect_says_what_a_token_claims_and_why_it_would_not_be_taken() {
         let ran = inspect(&token, settings);
         assert_eq!(ran.code, 3, "{why}");
         let verdict = ran.stdout.lines().last().unwrap();
-        assert!(verdict.starts_with("A server with this configuration does not take it: "), "{verdict}");
+        assert!(verdict.starts_with("A server with this configuration rejects it: "), "{verdict}");
         assert!(verdict.contains(why), "{verdict}");
         let printable = ran.stdout.chars().all(|letter| letter == '\n' || !letter.is_control());
         assert!(printable && !ran.stdout.contains(SECRET), "{:?}", ran.stdout);

@@ -384,7 +384,7 @@ fn verify_finds_what_is_missing_damaged_and_of_no_record() {
     let photo = octets(&mut client, "", &jpeg(60, 40));
     client.request("DELETE", "/api/v1/gallery/items/4", &[], b"").expect(200);
     let (code, said) = verify(&server);
-    assert_eq!((code, said.lines().next()), (0, Some("the gallery is whole")), "{said}");
+    assert_eq!((code, said.lines().next()), (0, Some("the gallery is intact")), "{said}");
     assert!(said.contains("files          4\n"), "{said}");
     let file = |item: &Value| {
         let name = path_of(item).strip_prefix("/media/").unwrap();

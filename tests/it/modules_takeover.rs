@@ -75,11 +75,14 @@ fn a_household_moves_to_another_server_and_nothing_comes_twice() {
     };
     let (code, said, why) = import(&to, &[LOCK], original.address, &["--dry-run"]);
     assert_eq!(code, 0, "{why}");
-    assert!(said.contains("would come\n  kazkar         105 made, 0 changed, 0 here already, 0 refused\n"), "{said}");
+    assert!(
+        said.contains("would be imported\n  kazkar         105 created, 0 changed, 0 already here, 0 refused\n"),
+        "{said}"
+    );
     assert_eq!(here()[0], "[]", "nothing was changed");
     let (code, said, why) = import(&to, &[LOCK], original.address, &[]);
     assert_eq!(code, 0, "{why}");
-    assert!(said.contains("  malya          2 made, 0 changed, 0 here already, 0 refused\n"), "{said}");
+    assert!(said.contains("  malya          2 created, 0 changed, 0 already here, 0 refused\n"), "{said}");
     assert_eq!(here(), there, "ids, times and traces are what they were");
     original
         .connect()
@@ -87,8 +90,8 @@ fn a_household_moves_to_another_server_and_nothing_comes_twice() {
         .expect(200);
     let (code, said, why) = import(&to, &[LOCK], original.address, &[]);
     assert_eq!(code, 0, "{why}");
-    assert!(said.contains("  kazkar         0 made, 0 changed, 105 here already, 0 refused\n"), "{said}");
-    assert!(said.contains("  malya          0 made, 1 changed, 1 here already, 0 refused\n"), "{said}");
+    assert!(said.contains("  kazkar         0 created, 0 changed, 105 already here, 0 refused\n"), "{said}");
+    assert!(said.contains("  malya          0 created, 1 changed, 1 already here, 0 refused\n"), "{said}");
     assert_eq!(here(), lists(&mut original.connect()));
     let sessions = to.connect().request("GET", "/api/session", &[("Authorization", &bearer)], b"").expect(200);
     assert_eq!(sessions["sessions"].as_array().unwrap().len(), 1, "it leaves no session behind");
@@ -165,7 +168,7 @@ fn the_original_is_read_though_its_lists_have_no_order_and_what_cannot_be_taken_
     make(&mut to.connect(), "kazkar/stories", &json!({ "title": "Ours", "content": "C" }));
     let (code, said, why) = import(&to, &[], original.address, &[]);
     assert_eq!(code, 3, "{said}{why}");
-    assert!(said.contains("  kazkar         149 made, 0 changed, 0 here already, 1 refused\n"), "{said}");
+    assert!(said.contains("  kazkar         149 created, 0 changed, 0 already here, 1 refused\n"), "{said}");
     assert!(why.contains("kazkar 17: body.title: "), "{why}");
     let mut client = to.connect();
     assert_eq!(client.get("/api/v1/kazkar/stories", None).header("x-total-count"), Some("150"));
@@ -181,13 +184,13 @@ fn one_that_breaks_off_goes_on_where_it_ended() {
     let to = household();
     let (code, said, why) = import(&to, &[], original.address, &[]);
     assert_eq!(code, 1, "{said}");
-    assert!(why.contains("it ended early") && why.contains("500") && why.contains("Internal Server Error"), "{why}");
+    assert!(why.contains("it stopped early") && why.contains("500") && why.contains("Internal Server Error"), "{why}");
     original.breaks.store(false, Ordering::Relaxed);
     let (code, said, why) = import(&to, &[], original.address, &[]);
     assert_eq!(code, 0, "{why}");
-    assert!(said.contains("  kazkar         120 made"), "{said}");
+    assert!(said.contains("  kazkar         120 created"), "{said}");
     let (_, said, _) = import(&to, &[], original.address, &[]);
-    assert!(said.contains("  kazkar         0 made, 0 changed, 120 here already, 0 refused\n"), "{said}");
+    assert!(said.contains("  kazkar         0 created, 0 changed, 120 already here, 0 refused\n"), "{said}");
     let nobody = Server::absent(&[]);
     let mut command = inkring(nobody.directory.path());
     let from = format!("http://{}", original.address);

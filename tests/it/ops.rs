@@ -366,7 +366,7 @@ fn a_place_that_is_taken_is_left_alone_and_said() {
     let address = taken.local_addr().unwrap().to_string();
     let said = refused(&address);
     assert!(said.contains(&format!("cannot listen on OPS_ADDR={address} for the private plane: ")), "{said}");
-    assert!(said.contains("give it another address, or none by OPS_ADDR=off"), "{said}");
+    assert!(said.contains("use another address, or disable it with OPS_ADDR=off"), "{said}");
 
     let socket = directory.path().join("ops.sock");
     let _answering = UnixListener::bind(&socket).unwrap();
@@ -409,7 +409,7 @@ fn a_default_address_that_is_taken_leaves_the_plane_out_and_one_that_is_set_stop
     let _taken = TcpListener::bind(DEFAULT);
     let server = Server::with(&[("OPS_ADDR", "")]);
     server.get("/readyz").expect(200);
-    let sentence = "there is no private plane, because 127.0.0.1:8001, the default of OPS_ADDR, is in use: set OPS_ADDR to \
+    let sentence = "the private plane is off, because 127.0.0.1:8001, the default of OPS_ADDR, is in use: set OPS_ADDR to \
                     another address, or to off";
     assert_eq!(server.wait_for_log(|line| line["message"] == sentence)["level"], "WARN");
     let server = Server::with(&[("OPS_ADDR", ""), ("LOG_FORMAT", "pretty")]);
@@ -445,13 +445,13 @@ fn one_place_for_both_is_found_beforehand() {
         let public = listen.rsplit(',').next().unwrap();
         assert_eq!(code, 3, "{listen} {ops}: {text}");
         assert!(
-            text.contains(&format!("OPS_ADDR={ops} is where LISTEN_ADDR={public} listens: give the private")),
+            text.contains(&format!("OPS_ADDR={ops} conflicts with LISTEN_ADDR={public}: give the private")),
             "{text}"
         );
     }
     let (code, text) = check("127.0.0.1:8001", "");
     assert!(
-        code == 0 && text.contains("warning: OPS_ADDR=127.0.0.1:8001 is where LISTEN_ADDR=127.0.0.1:8001 listens"),
+        code == 0 && text.contains("warning: OPS_ADDR=127.0.0.1:8001 conflicts with LISTEN_ADDR=127.0.0.1:8001"),
         "{text}"
     );
     for (listen, ops) in
@@ -494,7 +494,10 @@ fn a_socket_that_was_handed_over_is_served_and_left_where_it_is() {
     let output = command.stdin(as_stdin(open)).stderr(Stdio::piped()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("can be reached from other machines, and the plane hands out the whole database"), "{said}");
+    assert!(
+        said.contains("can be reached from other machines, and the plane gives access to the whole database"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -575,7 +575,10 @@ fn a_bad_file_changes_nothing_at_all_and_every_problem_is_told() {
     assert!(refused(&server, 1)[0].starts_with("JWT_SECRET_FILE: absent cannot be read: "));
     write(&server, "keys.json", "{}", 0o600);
     set(&server, &[&good[..], &[("JWT_JWKS_FILE", "keys.json")]].concat());
-    assert_eq!(refused(&server, 1), ["JWT_JWKS_FILE: keys.json is no JWK set: it needs a member keys that is a list"]);
+    assert_eq!(
+        refused(&server, 1),
+        ["JWT_JWKS_FILE: keys.json is not a JWK set: it needs a member keys that is a list"]
+    );
     set(&server, &[&good[..], &[("CONFIG_STRICT", "true"), ("NONSENSE", "1")]].concat());
     assert_eq!(refused(&server, 1), ["unknown variable NONSENSE in .env"]);
     assert!(!allowed(), "nothing of it was taken");
@@ -774,7 +777,7 @@ fn a_backup_that_is_asked_for_without_a_place_is_told_so() {
     let line = server.wait_for_log(|line| line["message"] == "backup.not_begun");
     assert_eq!(
         (&line["level"], &line["reason"]),
-        (&json!("WARN"), &json!("there is no BACKUP_DIR: set one and restart"))
+        (&json!("WARN"), &json!("there is no BACKUP_DIR: set it and restart"))
     );
     server.get("/healthz").expect(200);
 }

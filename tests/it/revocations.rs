@@ -116,7 +116,7 @@ fn a_token_is_revoked_by_its_jti_for_requests_and_sockets_at_once() {
             .lines()
             .nth(1)
             .unwrap()
-            .ends_with("  for ever                          token j-bad")
+            .ends_with("  forever                           token j-bad")
     );
     // Recorded, and counted.
     let rows = operated.get("/audit?action=token.revoked").expect(200);

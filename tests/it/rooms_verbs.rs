@@ -84,7 +84,7 @@ impl<'a> Place<'a> {
             )
         );
         self.run(&["import", NAME, &file("gap")]).fails(1, "builds on something that the room does not have");
-        self.run(&["import", NAME, &file("none")]).fails(1, "is no Yjs update");
+        self.run(&["import", NAME, &file("none")]).fails(1, "is not a Yjs update");
         self.run(&["import", NAME, &file("absent")]).fails(1, "No such file");
         assert!(self.run(&["import", NAME, &file("second")]).said().contains("newest update  2"));
         assert!(self.run(&["import", NAME, &file("second")]).said().contains("newest update  2"), "nothing new");
@@ -105,9 +105,9 @@ impl<'a> Place<'a> {
         let said = self.run(&["export", NAME, &file("out")]).said();
         assert!(said.starts_with(&file("out")) && said.contains(&format!("bytes          {}", whole.len())), "{said}");
         assert_eq!(fs::read(file("out")).unwrap(), whole);
-        self.run(&["export", "b", &file("out")]).fails(1, "is there already");
+        self.run(&["export", "b", &file("out")]).fails(1, "already exists");
         assert_eq!(fs::read(file("out")).unwrap(), whole, "it is left as it was");
-        assert!(self.run(&["verify"]).said().starts_with("all rooms are whole\n  rooms          2\n"));
+        assert!(self.run(&["verify"]).said().starts_with("all rooms are intact\n  rooms          2\n"));
 
         let said = self.run(&["delete", NAME]).said();
         assert!(said.starts_with(&format!("{NAME} is deleted\n  bytes          ")), "{said}");
@@ -134,7 +134,7 @@ fn a_server_that_runs_is_asked_and_who_is_in_the_room_sees_it() {
     let mut elsewhere = Place::served(&operated);
     let other = Operated::with(&[]);
     elsewhere.settings = vec![("OPS_ADDR", other.plane.to_string())];
-    elsewhere.run(&["delete", "b"]).fails(1, "set OPS_ADDR to that of the server which has it");
+    elsewhere.run(&["delete", "b"]).fails(1, "set OPS_ADDR to that of the server that has it");
 }
 
 #[test]

@@ -125,7 +125,7 @@ fn a_link_to_a_disk_that_is_not_there_does_not_become_a_new_database() {
     fs::create_dir_all(server.directory.path().join("data")).unwrap();
     symlink("../disk/inkring.db", server.database()).unwrap();
     let said = refused(&server, "data/inkring.db");
-    assert!(said.contains("where there is no file; mount the disk"), "{said}");
+    assert!(said.contains("which does not exist; mount the disk"), "{said}");
     assert!(!server.directory.path().join("disk/inkring.db").exists());
 }
 

@@ -103,7 +103,7 @@ fn a_key_in_a_file_is_what_stands_there_and_nothing_else() {
         (format!("JWT_SECRET={K}é🖋"), key("é🖋")),
     ] {
         let checked = check(line.as_bytes());
-        assert_eq!((checked.code, checked.stdout.as_str()), (0, "The configuration is good.\n"), "{line}");
+        assert_eq!((checked.code, checked.stdout.as_str()), (0, "The configuration is valid.\n"), "{line}");
         let minted = run(directory.path(), &["token", "mint", "--user", "alice"], &STRICT);
         assert_eq!(minted.code, 0, "{line}: {}", minted.stderr);
         assert!(signed_with(&minted.stdout, &signs), "{line}");
@@ -114,10 +114,10 @@ fn a_key_in_a_file_is_what_stands_there_and_nothing_else() {
         (format!("JWT_SECRET={K}\\x"), "line 1 is malformed (JWT_SECRET): there is a backslash outside quotes"),
         (format!("\nJWT_SECRET={K}'x"), "line 2 is malformed (JWT_SECRET): there is a quote inside a value"),
         (format!("JWT_SECRET=\"{K}"), "line 1 is malformed (JWT_SECRET): the quote is never closed"),
-        (format!("JWT_SECRET='{K}'x"), "line 1 is malformed (JWT_SECRET): there is more behind the closing quote"),
+        (format!("JWT_SECRET='{K}'x"), "line 1 is malformed (JWT_SECRET): after the closing quote there may be only"),
         (
             format!("JWT_SECRET=\"{K}\\x\""),
-            "line 1 is malformed (JWT_SECRET): in double quotes a backslash may stand only",
+            "line 1 is malformed (JWT_SECRET): in double quotes a backslash may only precede",
         ),
         (format!("JWT_SECRET={K}\0"), "line 1 is malformed (JWT_SECRET): there is a control character"),
         (K.to_owned(), "line 1 is malformed: it must be NAME=value"),
@@ -221,8 +221,8 @@ fn every_verb_reads_the_same_and_says_first_what_it_was() {
     for (arguments, code, says) in [
         (&["check-config"][..], 0, "The configuration "),
         (&["print-config"], 0, "DATABASE_URL=sqlite:here.db"),
-        (&["token", "inspect", token.stdout.trim()], 0, "takes it: the user is alice"),
-        (&["audit", "verify"], 0, "the chain holds"),
+        (&["token", "inspect", token.stdout.trim()], 0, "accepts it: the user is alice"),
+        (&["audit", "verify"], 0, "the chain is intact"),
         (&["audit", "tail"], 0, "collab.create_draft"),
         (&["audit", "export"], 0, "{\"id\":1,"),
         (&["backup"], 0, "inkring-"),
@@ -281,9 +281,9 @@ fn a_name_that_means_nothing_is_found_in_the_file_and_guessed_at_in_the_environm
     assert_eq!(warned.code, 0, "{}", warned.stderr);
     assert_eq!(
         warned.stdout,
-        "warning: LISTEN_ADR in the environment is no setting; did you mean LISTEN_ADDR?\n\
-         warning: RATE_LIMT_ENABLED in the environment is no setting; did you mean RATE_LIMIT_ENABLED?\n\
-         The configuration works, with 2 warnings.\n"
+        "warning: LISTEN_ADR in the environment is not a setting; did you mean LISTEN_ADDR?\n\
+         warning: RATE_LIMT_ENABLED in the environment is not a setting; did you mean RATE_LIMIT_ENABLED?\n\
+         The configuration is valid, with 2 warnings.\n"
     );
     let server = Server::with(&[("LISTEN_ADR", "0.0.0.0:80")]);
     let said = |line: &Value| line["message"].as_str().is_some_and(|said| said.contains("did you mean LISTEN_ADDR?"));
@@ -333,9 +333,7 @@ fn a_file_that_somebody_else_may_have_written_is_not_believed() {
     chmod(path, 0o700);
     if rustix::process::geteuid().is_root() {
         std::os::unix::fs::chown(path.join("theirs"), Some(65_534), Some(65_534)).unwrap();
-        refused(
-            ".env is not read, because it belongs to user 65534, and settings are believed only from files of this",
-        );
+        refused(".env is not read, because it belongs to user 65534, and settings are read only from files of this");
     }
     assert!(listener.accept().is_err(), "nobody was asked, and nobody was told");
 }
@@ -370,7 +368,7 @@ fn after_setup_the_verbs_find_the_installation_by_themselves() {
     let checked = bare(&["check-config"], &[]);
     assert_eq!(
         (checked.code, checked.stdout.as_str(), checked.stderr.as_str()),
-        (0, "The configuration is good.\n", first)
+        (0, "The configuration is valid.\n", first)
     );
     let minted = bare(&["token", "mint", "--user", "alice"], &[]);
     let secret = std::fs::read_to_string(path.join("etc/credstore/inkring.jwt_secret")).unwrap();
@@ -464,7 +462,7 @@ fn strict_production_lets_no_page_of_just_any_site_open_sockets() {
         let warned = check(origins, false);
         assert_eq!((warned.code, warned.stdout.contains(&format!("warning: {why}\n"))), (0, true), "{}", warned.stdout);
     }
-    assert_eq!(check(Some("https://a.example"), true).stdout, "The configuration is good.\n");
+    assert_eq!(check(Some("https://a.example"), true).stdout, "The configuration is valid.\n");
 }
 
 /// A secret that is printed somewhere for everyone to read, with its place.

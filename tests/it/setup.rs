@@ -98,7 +98,7 @@ fn what_is_written_to_an_image_is_held_against_it_and_not_against_this_machine()
     let complaints = String::from_utf8(output.stderr).unwrap();
     let place = root.path().join("var/lib");
     assert_eq!(output.status.code(), Some(1));
-    assert!(complaints.contains(&format!("{} is no directory", place.display())), "{complaints}");
+    assert!(complaints.contains(&format!("{} is not a directory", place.display())), "{complaints}");
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn a_fresh_machine_is_ready_after_one_command() {
         "inkring.service",
         "http://127.0.0.1:8000",
         "127.0.0.1:8001",
-        "The household's password, which its modules ask for, is in /etc/credstore/inkring.household_password.\n",
+        "The household's password, which the modules require, is in /etc/credstore/inkring.household_password.\n",
         "Check it (as root):\n  inkring doctor\n",
         "To uninstall:",
         "The data stays in /var/lib/inkring",
@@ -161,7 +161,7 @@ fn a_fresh_machine_is_ready_after_one_command() {
         let output = command.args(arguments).output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap(), besides_settings(output.stderr))
     };
-    let good = "The configuration is good.\n".to_owned();
+    let good = "The configuration is valid.\n".to_owned();
     assert_eq!(check(&["check-config", "--strict"]), (Some(0), good, String::new()));
     let credentials = root.path().join("credentials").display().to_string();
     let (file, database) = (format!("{credentials}/inkring.env"), format!("sqlite:{credentials}/inkring.db"));
@@ -197,7 +197,7 @@ fn what_is_there_stays_and_no_two_machines_share_a_secret() {
     let (one, other) = (machine(), machine());
     let first = set_up(one.path(), &["--origin", ORIGIN, "--origin", "http://Other.example:80"]);
     assert!(!first.contains("eyJ"), "no user, no token");
-    assert!(first.contains("kept        /usr/local/bin/inkring (it is another one"), "{first}");
+    assert!(first.contains("kept        /usr/local/bin/inkring (it differs from this program"), "{first}");
     assert!(
         settings(one.path()).contains(&("ALLOWED_ORIGINS".into(), "https://app.example,http://other.example".into()))
     );
@@ -222,7 +222,7 @@ fn what_is_there_stays_and_no_two_machines_share_a_secret() {
     write(one.path(), SECRETS[0], "my own");
     std::fs::remove_file(one.path().join(SECRETS[1])).unwrap();
     let third = set_up(one.path(), &["--origin", "https://third.example"]);
-    assert!(third.contains("inkring.service (it is another one than this program has"), "{third}");
+    assert!(third.contains("inkring.service (it differs from this program"), "{third}");
     assert!(third.contains("inkring.env (--origin changes nothing in it)"), "{third}");
     assert!(third.contains("wrote       /etc/credstore/inkring.ops_token (0600)"), "{third}");
     assert_eq!(text(one.path(), "etc/systemd/system/inkring.service"), "[Service]\n");
@@ -265,7 +265,7 @@ fn the_zone_of_the_machine_is_that_of_the_household() {
     let mut check = inkring(root.path());
     as_the_service(root.path(), &mut check);
     let output = check.args(["check-config", "--strict"]).output().unwrap();
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), "The configuration is good.\n");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "The configuration is valid.\n");
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn settings_with_a_key_of_their_own_get_no_second_one() {
     assert!(!root.path().join("etc/credstore").exists() && !said.contains("0123456789abcdef"));
     let output = command(root.path(), &["--user", "alice"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("make tokens with the private key"));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("make tokens with the issuer's private key"));
 }
 
 #[test]
@@ -297,7 +297,7 @@ fn a_dry_run_says_everything_and_does_nothing() {
     for path in ["/etc/systemd/system/inkring.service (0644)", "/etc/inkring/inkring.env (0600)", "jwt_secret (0600)"] {
         assert!(said.lines().any(|line| line.starts_with("would write") && line.ends_with(path)), "{path}: {said}");
     }
-    assert!(!said.contains("wrote") && !said.contains("eyJ") && said.contains("A token of alice"), "{said}");
+    assert!(!said.contains("wrote") && !said.contains("eyJ") && said.contains("A token for alice"), "{said}");
 }
 
 #[test]
@@ -309,7 +309,7 @@ fn who_cannot_set_up_is_told_why() {
         assert!(output.status.code() == Some(code) && stderr.contains(says), "{arguments:?}: {stderr}");
     };
     failed(&[], 2, "--origin https://app.example");
-    failed(&["--origin", "*"], 2, "name one origin");
+    failed(&["--origin", "*"], 2, "give one origin");
     failed(&["--origin", "app.example"], 2, "--origin");
     failed(&["--origin", ORIGIN, "--user", ""], 2, "a user id has 1 to 100 characters");
     assert_eq!(listing(root.path()).len(), 1, "nothing was written");
@@ -324,5 +324,5 @@ fn who_cannot_set_up_is_told_why() {
     }
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("run it as root, or name another place with --root"));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("run it as root, or write elsewhere with --root"));
 }

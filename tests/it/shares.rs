@@ -103,7 +103,7 @@ fn a_directory_that_fails_to_be_synced_has_no_backup() {
     let here = server.directory.path();
     let (code, _, err) = verb(here, library, ("/other", EIO), &["backup", "--to", "other"]);
     assert_eq!((code, backups(&here.join("other"))), (Some(1), 0));
-    assert!(err.contains("Input/output error") && err.contains("see what is wrong with that disk"), "{err}");
+    assert!(err.contains("Input/output error") && err.contains("check that disk"), "{err}");
     assert!(!err.contains("may write to"), "{err}");
 }
 
@@ -116,7 +116,7 @@ fn a_database_where_directories_cannot_be_synced_is_refused_by_that_name() {
     let here = server.directory.path();
     let (_, out, _) = verb(here, library, ("/nowhere", EINVAL), &["backup", "--to", "kept"]);
     let backup = out.lines().next().unwrap();
-    let says = "lies on a file system that cannot sync directories (Invalid argument";
+    let says = "is on a file system that cannot sync directories (Invalid argument";
     for words in [&["serve"][..], &["restore", backup]] {
         let (code, _, err) = verb(here, library, ("/data", EINVAL), words);
         assert_eq!(code, Some(1), "{err}");

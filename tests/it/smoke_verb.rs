@@ -256,7 +256,7 @@ fn a_server_that_takes_no_changes_is_found_out() {
     let ran = run(directory.path(), &["healthcheck"], &[("LISTEN_ADDR", &server.address.to_string())]);
     let address = server.address;
     let expected = format!(
-        "not ready: http://{address}/readyz answers 503: database read-only: reading or writing its files fails\n"
+        "not ready: http://{address}/readyz returned 503: database read-only: reading or writing its files fails\n"
     );
     assert_eq!((ran.code, ran.stdout), (1, expected));
     limit_files(&server, None);
@@ -339,7 +339,7 @@ fn who_answers_rubbish_is_shown_up_and_harms_nobody() {
         (b"HTTP/1.1 404 Not Found\r\n\r\n", "expected 200, got 404 nothing"),
         (
             b"HTTP/1.1 301 Moved\r\nLocation: https://box.example/healthz\r\nContent-Length: 0\r\n\r\n",
-            "expected 200, got 301 nothing, which leads to https://box.example/healthz",
+            "expected 200, got 301 nothing, which redirects to https://box.example/healthz",
         ),
     ] {
         let address = pretender(move |mut stream| {
@@ -472,7 +472,7 @@ fn a_command_line_that_cannot_be_meant_is_a_usage_error() {
         (&["smoke"], &[("SMOKE_TIMEOUT", "NaN")], "SMOKE_TIMEOUT: use a number"),
         (&["smoke", "--origin", "a b"], &[], "--origin: it is not an origin"),
         (&["smoke", "--token-file", "none"], &[], "--token-file: none cannot be read"),
-        (&["smoke", "--token-file", "two"], &[], "--token-file: two does not hold a token and nothing else"),
+        (&["smoke", "--token-file", "two"], &[], "--token-file: two must contain only a token"),
         (&["smoke"], &[("SMOKE_TOKEN", "hunter2 hunter2")], "SMOKE_TOKEN is not a token"),
         (&["smoke", "extra"], &[], "error: unexpected argument"),
         (&["smoke", "--ca", "none"], &[], "--ca: none cannot be read"),
@@ -505,7 +505,7 @@ fn a_healthcheck_finds_the_server_of_its_configuration() {
     std::fs::write(directory.path().join(".env"), format!("LISTEN_ADDR=127.0.0.1:{port}\n")).unwrap();
     assert_eq!(run(directory.path(), &["healthcheck"], &[]).code, 0);
     let chosen = run(directory.path(), &["healthcheck"], &[("LISTEN_ADDR", "127.0.0.1:0")]);
-    assert!(chosen.code == 1 && chosen.stdout.ends_with("chosen at the start: give --url\n"), "{}", chosen.stdout);
+    assert!(chosen.code == 1 && chosen.stdout.ends_with("chosen at start: pass --url\n"), "{}", chosen.stdout);
     let wrong = run(directory.path(), &["healthcheck"], &[("LISTEN_ADDR", "here"), ("CONFIG_STRICT", "maybe")]);
     assert!(wrong.code == 1 && wrong.stdout.starts_with("not ready: the configuration is wrong: "), "{}", wrong.stdout);
     assert_eq!(wrong.stdout.lines().count(), 1);

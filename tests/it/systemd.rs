@@ -128,7 +128,7 @@ fn a_manager_hears_of_the_start_that_all_is_well_and_of_the_stop() {
         server.get("/healthz").expect(200);
     }
     server.signal("TERM");
-    manager.hear_until("STOPPING=1\nSTATUS=finishing what is under way, for at most 10 s");
+    manager.hear_until("STOPPING=1\nSTATUS=finishing pending requests, for at most 10 s");
     manager.forget();
     manager.hear_that_all_is_well(4);
     slow.send("Host: t\r\n\r\n");

@@ -303,13 +303,13 @@ fn a_new_certificate_is_shown_from_then_on_and_a_bad_one_never() {
     before.get("/healthz", None).expect(200);
     std::fs::write(server.directory.path().join("key.pem"), "half a ke").unwrap();
     let line = server.wait_for_log(|line| line["message"] == "tls.not_changed");
-    assert_eq!(line["error"], "TLS_KEY_FILE=key.pem has no private key in PEM");
+    assert_eq!(line["error"], "TLS_KEY_FILE=key.pem contains no private key in PEM");
     assert_eq!(shown(server.address), certificate("renewed"));
     let ready = Client::connect(tunnel(server.address)).get("/readyz?verbose=1", None).expect(200);
     let check = ready["checks"].as_array().unwrap().iter().find(|check| check["name"] == "tls").unwrap();
     assert_eq!(
         (&check["until"], &check["warning"]),
-        (&json!("2119-01-01"), &json!("TLS_KEY_FILE=key.pem has no private key in PEM"))
+        (&json!("2119-01-01"), &json!("TLS_KEY_FILE=key.pem contains no private key in PEM"))
     );
 }
 
@@ -378,9 +378,9 @@ fn the_verbs_know_a_server_with_tls() {
     assert!(text.contains(&format!("ready: https://{address}/readyz\n")), "{text}");
     let (_, text) = said(directory, address, &["doctor"], &[]);
     assert!(text.contains("green   tls "), "{text}");
-    assert!(text.contains("cert.pem is good until 2120-01-01"), "{text}");
+    assert!(text.contains("cert.pem is valid until 2120-01-01"), "{text}");
     assert!(
-        text.contains(&format!("green   server         process {} has the database and is ready", server.pid())),
+        text.contains(&format!("green   server         process {} has the database open and is ready", server.pid())),
         "{text}"
     );
     let url = format!("https://localhost:{}", address.port());
@@ -400,7 +400,12 @@ fn what_cannot_be_shown_stops_the_start_and_is_found_before() {
         ("", "server.key.pem", ("ENV", "test"), "TLS_KEY_FILE is set and TLS_CERT_FILE is not"),
         ("none.pem", "server.key.pem", ("ENV", "test"), "none.pem cannot be read"),
         ("server.pem", "renewed.key.pem", ("ENV", "test"), "renewed.key.pem is not the key of"),
-        ("", "", ("TLS_REDIRECT_ADDR", "127.0.0.1:0"), "TLS_REDIRECT_ADDR=127.0.0.1:0 leads to TLS, and there is none"),
+        (
+            "",
+            "",
+            ("TLS_REDIRECT_ADDR", "127.0.0.1:0"),
+            "TLS_REDIRECT_ADDR=127.0.0.1:0 redirects to TLS, which is not set up",
+        ),
     ] {
         let settings = [("TLS_CERT_FILE", certificate), ("TLS_KEY_FILE", key), more];
         let (code, text) = said(directory.path(), address, &["check-config"], &settings);
@@ -411,9 +416,9 @@ fn what_cannot_be_shown_stops_the_start_and_is_found_before() {
     let expired = [("TLS_CERT_FILE", "expired.pem"), ("TLS_KEY_FILE", "expired.key.pem")];
     let (code, text) = said(directory.path(), address, &["check-config"], &expired);
     assert!(
-        code == Some(0) && text.contains("warning: the certificate of TLS_CERT_FILE ended on 2021-01-01"),
+        code == Some(0) && text.contains("warning: the certificate of TLS_CERT_FILE expired on 2021-01-01"),
         "{text}"
     );
     let (_, text) = said(directory.path(), address, &["doctor"], &expired);
-    assert!(text.contains("red     tls            the certificate of TLS_CERT_FILE ended on 2021-01-01"), "{text}");
+    assert!(text.contains("red     tls            the certificate of TLS_CERT_FILE expired on 2021-01-01"), "{text}");
 }

@@ -91,26 +91,30 @@ pub(super) fn judge(seen: &Seen, now: Timestamp) -> Diagnosis {
     if let Some(location) = &answered.location {
         return Diagnosis::red(
             CHECK,
-            format!("{url} leads to {location}"),
-            "give the address that clients end at, or have the proxy pass on what it redirects",
+            format!("{url} redirects to {location}"),
+            "pass the final address, or have the proxy forward what it redirects",
         );
     }
     if answered.status != 200 || !answered.is_ours {
         return Diagnosis::red(
             CHECK,
-            format!("{url} answers {} to /healthz, and not as inkring does", answered.status),
-            "see where the proxy passes this path on to: it should be LISTEN_ADDR",
+            format!("{url} returns {} for /healthz, and not inkring's response", answered.status),
+            "check where the proxy forwards this path: it should be LISTEN_ADDR",
         );
     }
     let Some(until) = answered.until else { return Diagnosis::green(CHECK, format!("{url} answers")) };
     let left = until.ahead_of(now);
     if left < DAY {
-        let remedy = "renew it, and see why what should have renewed it has not";
-        return Diagnosis::red(CHECK, format!("{url} answers, and its certificate ends on {}", until.date()), remedy);
+        let remedy = "renew it, and find out why it was not renewed automatically";
+        return Diagnosis::red(
+            CHECK,
+            format!("{url} answers, and its certificate expires on {}", until.date()),
+            remedy,
+        );
     }
-    let found = format!("{url} answers; its certificate is good until {}, for {}", until.date(), span(left.as_secs()));
+    let found = format!("{url} answers; its certificate is valid until {}, for {}", until.date(), span(left.as_secs()));
     if left < ENDS_SOON {
-        return Diagnosis::yellow(CHECK, found, "see why what should have renewed it has not");
+        return Diagnosis::yellow(CHECK, found, "find out why it was not renewed automatically");
     }
     Diagnosis::green(CHECK, found)
 }
@@ -149,9 +153,11 @@ mod tests {
             judge(&seen(Ok(Answered { status, location, is_ours, until: None })), Timestamp(0))
         };
         assert_eq!(of(200, None, true).colour, Colour::Green);
-        assert!(of(200, None, false).found.contains("not as inkring does"));
-        assert!(of(502, None, false).found.contains("answers 502"));
-        assert!(of(301, Some("https://www.box.example/"), false).found.contains("leads to https://www.box.example/"));
+        assert!(of(200, None, false).found.contains("not inkring's response"));
+        assert!(of(502, None, false).found.contains("returns 502"));
+        assert!(
+            of(301, Some("https://www.box.example/"), false).found.contains("redirects to https://www.box.example/")
+        );
         let at = || Endpoint::Tcp(([127, 0, 0, 1], 443).into());
         let end = || std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
         for (error, says, remedy) in [

@@ -14,21 +14,22 @@ pub(super) fn found(settings: &Settings, now: Timestamp) -> Option<Diagnosis> {
     let (pair, files) = match read {
         Ok(read) => read?,
         Err(why) => {
-            let remedy = "put a certificate and its key there; a server that runs goes on showing what it had";
+            let remedy = "put a certificate and its key there; a running server keeps using the old pair";
             return Some(Diagnosis::red(CHECK, why, remedy));
         }
     };
     let file = files.certificate().display();
     Some(match (caution(pair.until, now), pair.until) {
         (Some(why), until) => {
-            let remedy = "see why what should have renewed it has not; the server takes a new one without a restart";
+            let remedy = "find out why it was not renewed automatically; the server picks up a new one without a \
+                restart";
             let is_urgent = until.is_some_and(|until| until.ahead_of(now) < DAY);
             if is_urgent { Diagnosis::red(CHECK, why, remedy) } else { Diagnosis::yellow(CHECK, why, remedy) }
         }
         (None, Some(until)) => {
             let left = span(until.ahead_of(now).as_secs());
-            Diagnosis::green(CHECK, format!("{file} is good until {}, for {left}", until.date()))
+            Diagnosis::green(CHECK, format!("{file} is valid until {}, for {left}", until.date()))
         }
-        (None, None) => Diagnosis::green(CHECK, format!("until when {file} is good cannot be read")),
+        (None, None) => Diagnosis::green(CHECK, format!("the expiry of {file} cannot be read")),
     })
 }

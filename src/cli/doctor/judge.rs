@@ -73,14 +73,14 @@ fn configuration(found: &Configuration) -> Vec<Diagnosis> {
         findings.push(Diagnosis::red(
             CHECK,
             problem.clone(),
-            "correct it; inkring print-config shows what is in force",
+            "correct it; inkring print-config prints the values in effect",
         ));
     }
     for warning in &found.warnings {
-        findings.push(Diagnosis::yellow(CHECK, warning.clone(), "correct it, or leave it if it is meant so"));
+        findings.push(Diagnosis::yellow(CHECK, warning.clone(), "correct it, or leave it if it is intended"));
     }
     if findings.is_empty() {
-        findings.push(Diagnosis::green(CHECK, format!("{} settings, given by {}", found.settings, found.given)));
+        findings.push(Diagnosis::green(CHECK, format!("{} settings, from {}", found.settings, found.given)));
     }
     findings
 }
@@ -92,12 +92,12 @@ fn permissions(found: &Permissions) -> Vec<Diagnosis> {
         findings.push(Diagnosis::red(
             CHECK,
             format!("{} cannot be written by user {}: {why}", found.near.display(), found.user),
-            "run the server, and the doctor, as the user that the directory belongs to, or chown it",
+            "run the server and the doctor as the owner of the directory, or chown it",
         ));
     }
     if findings.is_empty() {
         let near = found.near.display();
-        findings.push(Diagnosis::green(CHECK, format!("{near} can be written, and nothing is open to others")));
+        findings.push(Diagnosis::green(CHECK, format!("{near} is writable, and not open to other users")));
     }
     findings
 }
@@ -121,10 +121,13 @@ fn disk(found: Result<&Room, &String>, reserve_bytes: u64, near: &Path) -> Diagn
     let near = near.display();
     let disk = match found {
         Ok(disk) => disk,
-        Err(why) => return Diagnosis::yellow(CHECK, format!("how full {near} is, is unknown: {why}"), "look with df"),
+        Err(why) => {
+            return Diagnosis::yellow(CHECK, format!("the free space of {near} is unknown: {why}",), "check with df");
+        }
     };
     let found = format!("{} of {} are free in {near}", size(disk.free_bytes), size(disk.total_bytes));
-    let remedy = "make room, or move the database to a larger disk: a full one refuses changes (storage_readonly)";
+    let remedy = "free some space, or move the database to a larger disk: on a full one, changes are refused \
+        (storage_readonly)";
     if disk.free_bytes < FREE_MIN_BYTES.max(reserve_bytes) {
         Diagnosis::red(CHECK, found, remedy)
     } else if disk.free_bytes < FREE_FEW_BYTES || disk.free_bytes < disk.total_bytes / FREE_FEW_DIVISOR {
@@ -177,31 +180,28 @@ fn file_system(found: Option<u64>, near: &Path) -> Diagnosis {
     const CHECK: &str = "file_system";
     let near = near.display();
     let Some(number) = found else {
-        return Diagnosis::green(CHECK, format!("what {near} is on, the system does not tell"));
+        return Diagnosis::green(CHECK, format!("the system does not say which file system {near} is on"));
     };
     let Some((_, name, keeps)) = FILE_SYSTEMS.iter().find(|(known, ..)| *known == number) else {
-        return Diagnosis::green(
-            CHECK,
-            format!("{near} is on a file system of type {number:#x}, of which nothing is known"),
-        );
+        return Diagnosis::green(CHECK, format!("{near} is on an unknown file system of type {number:#x}"));
     };
     let found = format!("{near} is on {name}");
     match keeps {
         Keeps::Local => Diagnosis::green(CHECK, found),
         Keeps::Network => Diagnosis::red(
             CHECK,
-            format!("{found}, over a network: SQLite's locks do not hold there, and files are damaged"),
+            format!("{found}, a network file system: SQLite's locks do not work there, and files get damaged"),
             "set DATABASE_URL to a file on a disk of this machine",
         ),
         Keeps::Memory => Diagnosis::yellow(
             CHECK,
-            format!("{found}, in memory: it is gone after a restart of the machine"),
-            "set DATABASE_URL to a file on a disk, unless nothing is to be kept",
+            format!("{found}, in memory: it is lost when the machine restarts"),
+            "set DATABASE_URL to a file on a disk, unless the data is temporary",
         ),
         Keeps::Unknown => Diagnosis::yellow(
             CHECK,
-            format!("{found}: whether it keeps what it says it has kept depends on the program behind it"),
-            "set DATABASE_URL to a file on a disk of this machine, if this is a network or a vault",
+            format!("{found}: whether it keeps what it has confirmed depends on the program behind it"),
+            "set DATABASE_URL to a file on a disk of this machine, if this is a network or encrypted file system",
         ),
     }
 }
@@ -213,7 +213,7 @@ fn sync(found: &Synced) -> Diagnosis {
         Synced::Failed(why) => {
             return Diagnosis::yellow(
                 CHECK,
-                format!("no small file could be written to try it: {why}"),
+                format!("no small file could be written as a test: {why}"),
                 "see disk and permissions",
             );
         }
@@ -222,7 +222,7 @@ fn sync(found: &Synced) -> Diagnosis {
     let median = times.get(times.len() / 2).copied().unwrap_or_default();
     let worst = times.last().copied().unwrap_or_default();
     let found = format!("{} small writes: median {}, max {}", times.len(), millis(median), millis(worst));
-    let remedy = "every change waits for this: use a local disk, and see what else writes to it";
+    let remedy = "every change waits for this: use a local disk, and check what else writes to it";
     if median > SYNC_BAD {
         Diagnosis::red(CHECK, found, remedy)
     } else if median > SYNC_SLOW || worst > SYNC_BAD {
@@ -238,7 +238,7 @@ fn descriptors(found: &Descriptors) -> Diagnosis {
     let number = |limit: Option<u64>| limit.map_or_else(|| "any number of".to_owned(), |limit| limit.to_string());
     let possible = hard.map_or(usize::MAX, |limit| connections_possible(usize::try_from(limit).unwrap_or(usize::MAX)));
     let connections = if max_connections == 0 { CONNECTIONS_DEFAULT_MAX } else { max_connections }.min(possible);
-    let who = if of_server { "the running server" } else { "a server that is started like this doctor" };
+    let who = if of_server { "the running server" } else { "a server started like this doctor" };
     let limits = format!("{who} may open {} files, raised to {}", number(soft), number(hard));
     if max_connections > possible {
         return Diagnosis::yellow(
@@ -250,18 +250,18 @@ fn descriptors(found: &Descriptors) -> Diagnosis {
     if let Some(sockets) = max_sockets.filter(|sockets| *sockets > connections) {
         return Diagnosis::yellow(
             CHECK,
-            format!("{limits}: {connections} connections at most, and WS_MAX_SOCKETS_GLOBAL={sockets} are more"),
+            format!("{limits}: at most {connections} connections, fewer than WS_MAX_SOCKETS_GLOBAL={sockets}"),
             "raise LimitNOFILE in the unit (ulimit -n in a shell) or MAX_CONNECTIONS, or lower WS_MAX_SOCKETS_GLOBAL",
         );
     }
-    Diagnosis::green(CHECK, format!("{limits}: {connections} connections at most"))
+    Diagnosis::green(CHECK, format!("{limits}: at most {connections} connections"))
 }
 
 fn schema(found: &Stored) -> Diagnosis {
     const CHECK: &str = "schema";
     let known = features::schema().version();
     match found {
-        Stored::Absent => Diagnosis::green(CHECK, "there is no database yet; the first start makes it".to_owned()),
+        Stored::Absent => Diagnosis::green(CHECK, "there is no database yet; the first start creates it".to_owned()),
         Stored::Newer { version } => Diagnosis::red(
             CHECK,
             format!("the database has schema version {version}, and this inkring knows versions up to {known}"),
@@ -270,10 +270,10 @@ fn schema(found: &Stored) -> Diagnosis {
         Stored::Older { version } => Diagnosis::yellow(
             CHECK,
             format!("the database has schema version {version}, and this inkring has {known}"),
-            "make a backup; the next start of the server brings it up to date, and older ones then refuse it",
+            "make a backup; the next start of the server migrates it, and older versions then refuse it",
         ),
         Stored::Unreadable(_) => Diagnosis::green(CHECK, "unknown: the database cannot be read".to_owned()),
-        Stored::Read { .. } => Diagnosis::green(CHECK, format!("version {known}, as this inkring has it")),
+        Stored::Read { .. } => Diagnosis::green(CHECK, format!("version {known}, the same as this inkring")),
     }
 }
 
@@ -282,9 +282,9 @@ fn memory(found: &Memory) -> Diagnosis {
     const CHECK: &str = "memory";
     let all: u64 = found.kept.iter().map(|kept| kept.bytes).sum();
     let parts: Vec<String> = found.kept.iter().map(|kept| format!("{} {}", kept.what, size(kept.bytes))).collect();
-    let bounds = format!("all bounds together end at {} ({})", size(all), parts.join(", "));
+    let bounds = format!("all bounds together allow {} ({})", size(all), parts.join(", "));
     let (allowed, has) = match (found.machine, found.group) {
-        (None, None) => return Diagnosis::green(CHECK, format!("{bounds}; how much there is, is unknown")),
+        (None, None) => return Diagnosis::green(CHECK, format!("{bounds}; the memory of this machine is unknown")),
         (Some(machine), Some(group)) if group < machine => (group, "its control group may have"),
         (Some(machine), _) => (machine, "this machine has"),
         (None, Some(group)) => (group, "its control group may have"),
@@ -294,8 +294,8 @@ fn memory(found: &Memory) -> Diagnosis {
         true => Diagnosis::yellow(
             CHECK,
             found,
-            "it stays far below unless it is attacked; set SHARDS, MAX_CONNECTIONS or WRITER_QUEUE_JOBS to less, or \
-             MemoryMax= of the unit to more",
+            "usage stays far below unless the server is attacked; lower SHARDS, MAX_CONNECTIONS or \
+             WRITER_QUEUE_JOBS, or raise MemoryMax= of the unit",
         ),
         false => Diagnosis::green(CHECK, found),
     }
@@ -303,16 +303,16 @@ fn memory(found: &Memory) -> Diagnosis {
 
 fn database(found: &Stored) -> Vec<Diagnosis> {
     const CHECK: &str = "database";
-    let restore = "stop the server, keep the file, and restore the newest backup that is whole";
+    let restore = "stop the server, keep the file, and restore the newest intact backup";
     match found {
         Stored::Absent | Stored::Newer { .. } | Stored::Older { .. } => Vec::new(),
         Stored::Unreadable(why) => vec![Diagnosis::red(CHECK, why.clone(), restore)],
         Stored::Read { bytes, checked: None, .. } => {
-            let found = format!("{} with its log, too much to check in passing; a backup does so", size(*bytes));
+            let found = format!("{} with its log, too large to check here; a backup checks it", size(*bytes));
             vec![Diagnosis::green(CHECK, found)]
         }
         Stored::Read { bytes, checked: Some(complaints), .. } => match complaints.first() {
-            None => vec![Diagnosis::green(CHECK, format!("{} with its log, whole", size(*bytes)))],
+            None => vec![Diagnosis::green(CHECK, format!("{} with its log, intact", size(*bytes)))],
             Some(first) => vec![Diagnosis::red(CHECK, format!("it is damaged: {first}"), restore)],
         },
     }
@@ -323,24 +323,25 @@ fn server(found: &Running) -> Diagnosis {
     match found {
         Running::No => Diagnosis::yellow(
             CHECK,
-            "no server has this database".to_owned(),
+            "no server has this database open".to_owned(),
             "start it: inkring serve, or systemctl start inkring",
         ),
-        Running::SomewhereElse { pid } => {
-            Diagnosis::green(CHECK, format!("process {pid} has the database; on which port, LISTEN_ADDR does not tell"))
-        }
+        Running::SomewhereElse { pid } => Diagnosis::green(
+            CHECK,
+            format!("process {pid} has the database open; LISTEN_ADDR does not say on which port it listens",),
+        ),
         Running::Silent { pid, why } => Diagnosis::red(
             CHECK,
-            format!("process {pid} has the database, and does not answer: {why}"),
-            "its last log lines say more; if they do not, restart it",
+            format!("process {pid} has the database open, and does not answer: {why}"),
+            "check its last log lines; if they do not help, restart it",
         ),
         Running::Answers { pid, status: 200, .. } => {
-            Diagnosis::green(CHECK, format!("process {pid} has the database and is ready"))
+            Diagnosis::green(CHECK, format!("process {pid} has the database open and is ready"))
         }
         Running::Answers { pid, status, says, .. } => Diagnosis::red(
             CHECK,
-            format!("process {pid} has the database and is not ready: /readyz is {status}: {says}"),
-            "the reason says what to look at; it recovers by itself when that is put right",
+            format!("process {pid} has the database open and is not ready: /readyz returns {status}: {says}"),
+            "look at the reason; the server recovers by itself when it is fixed",
         ),
     }
 }
@@ -349,22 +350,22 @@ fn plane(found: &Plane) -> Diagnosis {
     const CHECK: &str = "private_plane";
     match found {
         Plane::Off => Diagnosis::green(CHECK, "it is off (OPS_ADDR=off)".to_owned()),
-        Plane::NotAsked => Diagnosis::green(CHECK, "not asked: no server runs".to_owned()),
+        Plane::NotAsked => Diagnosis::green(CHECK, "not checked: no server is running".to_owned()),
         Plane::Silent(why) => Diagnosis::red(
             CHECK,
             format!("it does not answer: {why}"),
-            "the server's log says why; OPS_ADDR and OPS_TOKEN here must be those of the server",
+            "the server's log says why; use the server's OPS_ADDR and OPS_TOKEN",
         ),
         Plane::Answers { status: 200, .. } => Diagnosis::green(CHECK, "it answers".to_owned()),
         Plane::Answers { status: 401 | 403, .. } => Diagnosis::red(
             CHECK,
-            "it does not take this OPS_TOKEN".to_owned(),
-            "give the doctor the settings and secrets of the server",
+            "it rejects this OPS_TOKEN".to_owned(),
+            "run the doctor with the server's settings and secrets",
         ),
         Plane::Answers { status, .. } => Diagnosis::yellow(
             CHECK,
-            format!("GET /status is answered {status}"),
-            "OPS_ADDR should be where this server's private plane is",
+            format!("GET /status returns {status}"),
+            "OPS_ADDR should be the private plane of this server",
         ),
     }
 }
@@ -375,13 +376,12 @@ fn proxy(found: &Plane, production: bool) -> Diagnosis {
         return Diagnosis::green(CHECK, "unknown: only a running server's private plane can tell".to_owned());
     };
     match proxy {
-        Proxy::Unknown => Diagnosis::green(CHECK, "unknown: the server does not tell".to_owned()),
+        Proxy::Unknown => Diagnosis::green(CHECK, "unknown: the server does not report it".to_owned()),
         Proxy::NotSeen => Diagnosis::green(CHECK, "no untrusted proxy seen".to_owned()),
         Proxy::Seen(peer) => {
             let who = peer.map_or_else(|| "somebody".to_owned(), |peer| peer.to_string());
-            let found =
-                format!("{who} sends X-Forwarded-For and is no trusted proxy: all it forwards count as one client");
-            let remedy = "if it is your proxy, add it to TRUSTED_PROXIES; if not, close the port to all but the proxy";
+            let found = format!("{who} sends X-Forwarded-For and is not a trusted proxy: all its clients count as one");
+            let remedy = "if it is your proxy, add it to TRUSTED_PROXIES; if not, let only the proxy reach the port";
             // Anyone can send the header from afar; from near by, hardly anything but a proxy does.
             if production && peer.is_some_and(is_near) {
                 Diagnosis::red(CHECK, found, remedy)
@@ -395,31 +395,39 @@ fn proxy(found: &Plane, production: bool) -> Diagnosis {
 fn clock(now: Timestamp, newest: Option<Timestamp>, warning: Option<String>, synchronised: Option<bool>) -> Diagnosis {
     const CHECK: &str = "clock";
     let shown = Timestamp(now.0 - now.0.rem_euclid(1_000_000)).offset_style();
-    let remedy = "set it, and keep it set by NTP: timedatectl set-ntp true";
+    let remedy = "set it, and keep it synchronized with NTP: timedatectl set-ntp true";
     let behind = newest.map_or(Duration::ZERO, |newest| newest.ahead_of(now));
     if now < TIME_MIN {
-        return Diagnosis::red(CHECK, format!("it is set to {shown}, which is past: tokens are judged by it"), remedy);
+        return Diagnosis::red(
+            CHECK,
+            format!("it is set to {shown}, in the past: tokens are checked against it",),
+            remedy,
+        );
     }
     if behind > AHEAD_MAX {
         return Diagnosis::red(
             CHECK,
-            format!("it is {} behind the newest change: it is wrong now, or was then", span(behind.as_secs())),
-            "if it is wrong now, set it; if it is right, leave the server running: after an hour of steady time, times of \
-             changes follow it again",
+            format!("it is {} behind the newest change: it is wrong now, or was wrong then", span(behind.as_secs())),
+            "if it is wrong now, set it; if it is right, leave the server running: once the clock has been steady \
+             for an hour, times of changes follow it again",
         );
     }
     if behind > BEHIND_MAX {
-        let found = format!("it is {} behind the newest change: times stand still until then", span(behind.as_secs()));
+        let found = format!(
+            "it is {} behind the newest change: times of changes stand still until then",
+            span(behind.as_secs())
+        );
         return Diagnosis::red(CHECK, found, remedy);
     }
     if let Some(warning) = warning {
-        let remedy = "if it is right now, do nothing; if not, set it, and keep it set by NTP: timedatectl set-ntp true";
+        let remedy = "if it is right now, do nothing; if not, set it, and keep it synchronized with NTP: timedatectl \
+            set-ntp true";
         return Diagnosis::yellow(CHECK, format!("the server says: {warning}"), remedy);
     }
     match synchronised {
-        Some(true) => Diagnosis::green(CHECK, format!("{shown}, synchronised")),
-        Some(false) => Diagnosis::yellow(CHECK, format!("{shown}, and nothing keeps it right"), remedy),
-        None => Diagnosis::green(CHECK, format!("{shown}; whether anything keeps it right is unknown here")),
+        Some(true) => Diagnosis::green(CHECK, format!("{shown}, synchronized")),
+        Some(false) => Diagnosis::yellow(CHECK, format!("{shown}, not synchronized"), remedy),
+        None => Diagnosis::green(CHECK, format!("{shown}; whether it is synchronized is unknown")),
     }
 }
 
@@ -428,15 +436,15 @@ fn unit(found: &Unit) -> Diagnosis {
     match found {
         Unit::None => Diagnosis::green(CHECK, "it is not installed as a systemd unit".to_owned()),
         Unit::Unknown(path) => {
-            Diagnosis::green(CHECK, format!("systemd-analyze tells nothing about {}", path.display()))
+            Diagnosis::green(CHECK, format!("systemd-analyze reports nothing about {}", path.display()))
         }
         Unit::Scored { path, exposure } if *exposure > EXPOSURE_MAX => Diagnosis::yellow(
             CHECK,
-            format!("{} leaves the service open: {exposure:.1}, where {EXPOSURE_MAX:.1} is enough", path.display()),
-            "use the unit that inkring setup writes; systemd-analyze security inkring names what is missing",
+            format!("{} is too exposed: {exposure:.1}; at most {EXPOSURE_MAX:.1} is recommended", path.display()),
+            "use the unit written by inkring setup; systemd-analyze security inkring lists what is missing",
         ),
         Unit::Scored { path, exposure } => {
-            Diagnosis::green(CHECK, format!("{} is confined: {exposure:.1} of 10", path.display()))
+            Diagnosis::green(CHECK, format!("{} is sandboxed: exposure {exposure:.1} of 10", path.display()))
         }
     }
 }
@@ -572,9 +580,14 @@ mod tests {
         let findings = judge(&facts);
         assert!(findings.iter().all(|finding| finding.colour == Colour::Green), "{findings:#?}");
         let said: String = findings.iter().map(|finding| finding.found.as_str()).collect();
-        for words in
-            ["unknown here", "not installed", "0x1234", "no database yet", "it is off", "only a running server's"]
-        {
+        for words in [
+            "synchronized is unknown",
+            "not installed",
+            "0x1234",
+            "no database yet",
+            "it is off",
+            "only a running server's",
+        ] {
             assert!(said.contains(words), "{words}: {said}");
         }
     }
@@ -664,10 +677,10 @@ mod tests {
             found.descriptors.hard = Some(384);
             found.descriptors.max_connections = 5000;
         });
-        seeded("descriptors", Yellow, "20 connections at most, and WS_MAX_SOCKETS_GLOBAL=1000", |_, found| {
+        seeded("descriptors", Yellow, "at most 20 connections, fewer than WS_MAX_SOCKETS_GLOBAL=1000", |_, found| {
             found.descriptors.hard = Some(40);
         });
-        seeded("descriptors", Yellow, "10000 connections at most", |_, found| {
+        seeded("descriptors", Yellow, "at most 10000 connections", |_, found| {
             found.descriptors.hard = None;
             found.descriptors.max_sockets = Some(10_001);
         });
@@ -679,7 +692,7 @@ mod tests {
             move |_: &mut Facts, found: &mut Installation| (found.memory.machine, found.memory.group) = (machine, group)
         };
         let little = Some(512 << 20);
-        let said = "end at 629 MB (all 629 MB), and this machine has 536 MB";
+        let said = "allow 629 MB (all 629 MB), and this machine has 536 MB";
         seeded("memory", Colour::Yellow, said, there(little, None));
         seeded("memory", Colour::Yellow, said, there(little, Some(1 << 30)));
         for machine in [None, Some(1 << 30)] {
@@ -701,7 +714,7 @@ mod tests {
         });
         let mut large = good();
         large.installation.as_mut().unwrap().stored = Stored::Read { bytes: 1 << 40, newest: NOW, checked: None };
-        assert!(judge(&large).iter().any(|finding| finding.found.contains("too much to check in passing")));
+        assert!(judge(&large).iter().any(|finding| finding.found.contains("too large to check here")));
     }
 
     #[test]
@@ -711,7 +724,7 @@ mod tests {
         seeded("server", Red, "does not answer: why", |_, found| {
             found.running = Running::Silent { pid: pid(), why: "why".into() };
         });
-        seeded("server", Red, "/readyz is 503: draining", |_, found| {
+        seeded("server", Red, "/readyz returns 503: draining", |_, found| {
             found.running = Running::Answers { pid: pid(), status: 503, says: "draining".into(), clock: None };
         });
         let answers = |status| Plane::Answers { status, proxy: Proxy::Unknown };
@@ -728,7 +741,7 @@ mod tests {
             }
         };
         for near in ["127.0.0.1", "10.1.2.3", "::ffff:192.168.0.1", "fd00::1"] {
-            seeded("proxy", Red, "sends X-Forwarded-For and is no trusted proxy", seen(near));
+            seeded("proxy", Red, "sends X-Forwarded-For and is not a trusted proxy", seen(near));
         }
         seeded("proxy", Yellow, "203.0.113.9 sends", seen("203.0.113.9"));
         seeded("proxy", Yellow, "somebody sends", seen(""));
@@ -742,11 +755,16 @@ mod tests {
     fn a_clock_shows_the_time() {
         let set = |now: i64| move |facts: &mut Facts, _: &mut Installation| facts.now = Timestamp(now);
         seeded("clock", Red, "it is 3 seconds behind the newest change", set(NOW.0 - 3_000_001));
-        seeded("clock", Yellow, "nothing keeps it right", |facts, _| facts.synchronised = Some(false));
-        seeded("clock", Red, "it is 400 days behind the newest change: it is wrong now, or was then", |_, found| {
-            found.stored =
-                Stored::Read { bytes: 1, newest: NOW.later(Duration::from_secs(400 * 86_400)), checked: None };
-        });
+        seeded("clock", Yellow, "not synchronized", |facts, _| facts.synchronised = Some(false));
+        seeded(
+            "clock",
+            Red,
+            "it is 400 days behind the newest change: it is wrong now, or was wrong then",
+            |_, found| {
+                found.stored =
+                    Stored::Read { bytes: 1, newest: NOW.later(Duration::from_secs(400 * 86_400)), checked: None };
+            },
+        );
         seeded("clock", Yellow, "the server says: it jumped", |_, found| {
             let Running::Answers { clock, .. } = &mut found.running else { panic!() };
             *clock = Some("it jumped".into());
@@ -758,7 +776,7 @@ mod tests {
 
     #[test]
     fn a_unit_is_confined() {
-        seeded("unit", Yellow, "9.2, where 2.0 is enough", |facts, _| {
+        seeded("unit", Yellow, "9.2; at most 2.0 is recommended", |facts, _| {
             facts.unit = Unit::Scored { path: "/x".into(), exposure: 9.2 };
         });
     }

@@ -188,7 +188,7 @@ fn production() {
         loaded.warnings[0],
         "Missing required configuration: ALLOWED_ORIGINS, JWT_SECRET, WS_ALLOWED_ORIGINS, HOUSEHOLD_PASSWORD"
     );
-    assert!(loaded.warnings[1].contains("no request can be identified"));
+    assert!(loaded.warnings[1].contains("requests cannot be identified"));
 
     let env = [&TOLD[..], &[("AUTH_TRUST_USER_HEADER", "1"), ("CORS_ORIGINS", "*")]].concat();
     let env: Vec<_> = env.into_iter().filter(|(name, _)| *name != "ALLOWED_ORIGINS").collect();
@@ -221,8 +221,8 @@ fn strict_production_says_everything_that_is_missing_or_wrong_at_once() {
     assert_eq!(
         nothing.to_string(),
         "Missing required configuration: ALLOWED_ORIGINS, JWT_SECRET, WS_ALLOWED_ORIGINS, HOUSEHOLD_PASSWORD\n\
-         there is no source of identity, so no request can be identified: set JWT_SECRET or \
-         JWT_PUBLIC_KEY_FILE or JWT_JWKS_FILE, or, behind a proxy that knows its users, AUTH_TRUST_USER_HEADER=true"
+         there is no source of identity, so requests cannot be identified: set JWT_SECRET or \
+         JWT_PUBLIC_KEY_FILE or JWT_JWKS_FILE, or, behind a proxy that authenticates its users, AUTH_TRUST_USER_HEADER=true"
     );
     let file = tempfile::NamedTempFile::new().unwrap();
     let database = format!("sqlite:{}/inkring.db", file.path().display());
@@ -240,12 +240,12 @@ fn strict_production_says_everything_that_is_missing_or_wrong_at_once() {
     assert_eq!(
         wrong.to_string(),
         format!(
-            "SHARDS=many is not a plain decimal number: use 0 to 256 shards\n\
+            "SHARDS=many is not a decimal number: use 0 to 256 shards\n\
              Missing required configuration: WS_ALLOWED_ORIGINS, HOUSEHOLD_PASSWORD\n\
              ALLOWED_ORIGINS contains *, which lets the pages of any site call this server: list the origins instead\n\
              RATE_LIMIT_ENABLED=false in production: clients can send any number of requests; remove it, or set it to true\n\
-             DATABASE_URL={database}: {} is no directory\n\
-             JWT_SECRET=******** is shorter than 32 bytes, so anyone who has one token can try out keys until they can \
+             DATABASE_URL={database}: {} is not a directory\n\
+             JWT_SECRET=******** is shorter than 32 bytes, so anyone who has one token can find the key by trying, and \
              sign others: use a longer one, for example the output of `openssl rand -hex 32`",
             file.path().display()
         )
@@ -308,7 +308,7 @@ fn one_key_has_to_do() {
 #[test]
 fn an_example_is_no_key() {
     let env = [("JWT_SECRET", "only-for-the-examples-of-this-page"), ("ALLOWED_ORIGINS", "https://x.example")];
-    assert!(from_env(&env).unwrap().warnings[0].starts_with("JWT_SECRET=******** is an example that everyone knows"));
+    assert!(from_env(&env).unwrap().warnings[0].starts_with("JWT_SECRET=******** is a published example"));
     assert!(load(&Sources::from_pairs(&env, &[]), true).is_err());
 }
 
@@ -376,7 +376,7 @@ fn the_file_in_the_directory_is_read() {
     std::fs::write(&file, b"A=1\nA=\xff\n").unwrap();
     assert_eq!(drain(), Err(format!("{at} line 2 is not valid UTF-8")));
     std::fs::write(&file, vec![b'#'; 1_048_577]).unwrap();
-    assert_eq!(drain(), Err(format!("{at} is longer than 1048576 bytes: it is no settings file")));
+    assert_eq!(drain(), Err(format!("{at} is longer than 1048576 bytes: it is not a settings file")));
     std::fs::remove_file(&file).unwrap();
     std::fs::create_dir(&file).unwrap();
     assert_eq!(drain(), Err(format!("{at} cannot be read: it is not a file")));
@@ -392,7 +392,7 @@ fn a_private_plane_that_others_can_reach_wants_a_token() {
         for strict in ["false", "true"] {
             let problems = problems(&[address, ("CONFIG_STRICT", strict)], &[]);
             let sentence = format!(
-                "OPS_ADDR={} can be reached from other machines, and the private plane hands out the whole database: set \
+                "OPS_ADDR={} can be reached from other machines, and the private plane gives access to the whole database: set \
                  OPS_TOKEN, or use 127.0.0.1:9090",
                 address.1
             );
@@ -403,7 +403,7 @@ fn a_private_plane_that_others_can_reach_wants_a_token() {
     for address in ["127.0.0.1:9090", "127.1.2.3:1", "[::1]:9090", "[::ffff:127.0.0.1]:9090", "unix:x.sock", "off"] {
         assert_eq!(said(&[("OPS_ADDR", address)]), Ok(Vec::new()));
     }
-    let short = "OPS_TOKEN=******** is shorter than 16 bytes, so it can be tried out: use a longer one, for example the \
+    let short = "OPS_TOKEN=******** is shorter than 16 bytes, so it can be guessed by trying: use a longer one, for example the \
                  output of `openssl rand -hex 32`";
     assert_eq!(said(&[("OPS_TOKEN", "only fifteen..."), ("OPS_ADDR", "off")]), Err(vec![short.to_owned()]));
 }
@@ -426,8 +426,8 @@ fn what_a_start_refuses_by_the_settings_alone_is_refused_here() {
         ("HOUSEHOLD_TIMEZONE", "Mars/X", "HOUSEHOLD_TIMEZONE=Mars/X is not a zone"),
         ("WS_HOST", "here", "WS_HOST=here is neither"),
         ("WS_PORT", "70000", "WS_PORT=70000 is not a port"),
-        ("ROOMS_ADDR", "127.0.0.1:8000", "ROOMS_ADDR=127.0.0.1:8000 is where LISTEN_ADDR=127.0.0.1:8000 listens"),
-        ("ROOMS_ADDR", "0.0.0.0:8001", "ROOMS_ADDR=0.0.0.0:8001 is where OPS_ADDR=127.0.0.1:8001 listens"),
+        ("ROOMS_ADDR", "127.0.0.1:8000", "ROOMS_ADDR=127.0.0.1:8000 conflicts with LISTEN_ADDR=127.0.0.1:8000"),
+        ("ROOMS_ADDR", "0.0.0.0:8001", "ROOMS_ADDR=0.0.0.0:8001 conflicts with OPS_ADDR=127.0.0.1:8001"),
     ] {
         let told: Vec<_> = TOLD.iter().copied().filter(|(told, _)| *told != name).chain([KEY, (name, value)]).collect();
         for strict in [true, false] {
@@ -438,7 +438,7 @@ fn what_a_start_refuses_by_the_settings_alone_is_refused_here() {
     let short = from_env(&[("HOUSEHOLD_PASSWORD", "short")]).unwrap();
     assert!(short.warnings.is_empty(), "in development any will do: {:?}", short.warnings);
     let tls = [("TLS_CERT_FILE", "cert.pem"), ("TLS_KEY_FILE", "key.pem"), ("TLS_REDIRECT_ADDR", "127.0.0.1:8000")];
-    let taken = "TLS_REDIRECT_ADDR=127.0.0.1:8000 is where LISTEN_ADDR=127.0.0.1:8000 listens: give it another address";
+    let taken = "TLS_REDIRECT_ADDR=127.0.0.1:8000 conflicts with LISTEN_ADDR=127.0.0.1:8000: use another address";
     assert_eq!(problems(&tls, &[]), [taken]);
     let off = [("ROOMS_ENABLED", "false"), ("ROOMS_ADDR", "127.0.0.1:8000")];
     assert!(from_env(&off).is_ok(), "there is no such door");

@@ -55,8 +55,7 @@ fn a_secret_comes_from_the_environment_then_from_systemd_then_from_the_file_env(
     // Where the service has a copy from systemd, the verbs have the file that it was made of.
     assert_eq!(with(&[], &[("JWT_SECRET_FILE", "/not/for/the/service")]), given(B, "systemd credential"));
     let both = pairs(&[], &[("JWT_SECRET", A)]).with_credentials(credentials.path());
-    let said = "JWT_SECRET in .env and the credential clerk_secret_key are both set: remove one of them, so that it is \
-                clear which counts";
+    let said = "JWT_SECRET in .env and the credential clerk_secret_key are both set: remove one of them";
     assert_eq!(load(&both, false).unwrap_err().problems, [said]);
     assert_eq!(with(&[("JWT_SECRET", A)], &[]), given(A, "environment"));
     assert_eq!(with(&[("JWT_SECRET_FILE", &file)], &[]), given(A, "file named in the environment"));
@@ -79,7 +78,7 @@ fn a_file_is_for_secrets_only_and_never_guessed_at() {
     assert!(said.starts_with("CLERK_SECRET_KEY and JWT_SECRET_FILE are both set in the environment"), "{said}");
     for (name, bytes, why) in [
         ("empty", &b" \n"[..], "is empty"),
-        ("bytes", b"\xff\xfe", "is not text in UTF-8"),
+        ("bytes", b"\xff\xfe", "is not UTF-8 text"),
         ("long", &[b'x'; 65_537], "is longer than 65536 bytes"),
     ] {
         let path = folder.write(name, bytes, 0o600);
@@ -91,7 +90,7 @@ fn a_file_is_for_secrets_only_and_never_guessed_at() {
     assert!(said.starts_with(&format!("JWT_SECRET_FILE: {missing} cannot be read: No such file")), "{said}");
     let lines = folder.write("lines", format!("{A}\n{B}\n"), 0o600);
     let said = problem(&[("JWT_SECRET_FILE", &lines)]);
-    assert_eq!(said, "JWT_SECRET_FILE=******** holds control characters: use text on one line");
+    assert_eq!(said, "JWT_SECRET_FILE=******** contains control characters: use text on one line");
     // Others are not read from files, and a name in .env that means nothing is found.
     let sources = Sources::from_pairs(&[("LOG_LEVEL_FILE", &good)], &[("LOG_LEVEL_FILE", &good)]);
     assert_eq!(load(&sources, false).unwrap().warnings, ["unknown variable LOG_LEVEL_FILE in .env"]);

@@ -48,7 +48,7 @@ fn no_setting_that_is_secret_is_ever_shown() {
                 assert!(!shown.contains("hunter2"), "{shown}");
             }
             let bad = from_env(&[(name, "hunter2\u{1}")]).unwrap_err();
-            assert_eq!(bad.to_string(), format!("{name}=******** holds control characters: use text on one line"));
+            assert_eq!(bad.to_string(), format!("{name}=******** contains control characters: use text on one line"));
         }
         let unset = docs::effective(&from_env(&[]).unwrap().settings, false);
         assert!(unset.lines().any(|line| line.trim_end().starts_with(&format!("{}= ", knob.name))), "{unset}");

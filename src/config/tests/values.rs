@@ -26,7 +26,7 @@ fn integers_keep_to_their_bounds() {
             );
         }
         for text in ["-1", "+1", "1_000", "1e3", "0x10", "1.5", "ten", "k", "s", "1kk", "1tb", "1 0", "10 s s", "١"] {
-            assert!(read(text).unwrap_err().to_string().contains("plain decimal"), "{text}");
+            assert!(read(text).unwrap_err().to_string().contains("not a decimal number"), "{text}");
         }
     }
     assert_eq!(complaint("HEAD_MAX_BYTES", "12"), "HEAD_MAX_BYTES=12 is out of range: 1024 to 1048576 bytes");
@@ -54,10 +54,10 @@ fn sizes_and_times_may_have_their_unit_behind_them() {
         (
             "BODY_MAX_BYTES",
             "10s",
-            "is not a plain decimal number: use 1024 to 67108864 bytes, or with k, m or g behind it",
+            "is not a decimal number: use 1024 to 67108864 bytes, optionally followed by k, m or g",
         ),
-        ("DRAIN_SECONDS", "1k", "is not a plain decimal number: use 0 to 600 seconds, or with s, m, h or d behind it"),
-        ("SHARDS", "2k", "is not a plain decimal number: use 0 to 256 shards"),
+        ("DRAIN_SECONDS", "1k", "is not a decimal number: use 0 to 600 seconds, optionally followed by s, m, h or d"),
+        ("SHARDS", "2k", "is not a decimal number: use 0 to 256 shards"),
         ("BODY_MAX_BYTES", "1g", "is out of range: 1024 to 67108864 bytes"),
         ("BODY_MAX_BYTES", "18446744073709551615g", "is out of range: 1024 to 67108864 bytes"),
     ] {
@@ -127,7 +127,7 @@ fn fractions_are_all_none_or_something_between() {
     for text in [".", "1.", ".5", "+1", "1e-3", "50%", "half", "nan", "inf", "--1", "1,5", "-", "0.1.2"] {
         assert!(complaint("AUDIT_SAMPLE_RATE", text).contains("such as 0.25"), "{text}");
     }
-    assert!(complaint("AUDIT_SAMPLE_RATE", "0.0000001").contains("finer than a millionth"));
+    assert!(complaint("AUDIT_SAMPLE_RATE", "0.0000001").contains("has more than 6 decimal places"));
     let Value::Fraction(quarter) = parse(rate, rate.name, "0.25").unwrap() else { panic!() };
     assert!((quarter.as_f64() - 0.25).abs() < 1e-12);
 }

@@ -45,19 +45,20 @@ pub(super) fn erase(tx: &mut Tx<'_>, person: &Person<'_>) -> Result<Erasure, Api
         Erased::all(
             "drafts they made, with others in them",
             tally.handed_over,
-            "the member who has belonged to it longest is the creator now; the title is taken out",
+            "the longest-standing member is now the creator; the title is removed",
         ),
         Erased::all("drafts they made, alone", tally.deleted.len() as u64, "deleted, with their texts"),
         Erased::all("memberships", tally.memberships, "ended"),
-        Erased::all("rings they held", tally.rings, "with the creator of the draft now"),
+        Erased::all("rings they held", tally.rings, "now with the creator of the draft"),
         Erased::all(
             "segments they wrote",
             tally.texts,
-            "the text is taken out, the pseudonym stands as the author; place, time and hash stay, so that the chain still holds",
+            "the text is redacted, the pseudonym replaces the author; place, time and hash stay, so that the chain \
+             stays intact",
         ),
-        Erased::all("passes of a ring from or to them", tally.passes, "the pseudonym stands in them"),
-        Erased::all("events that named them", tally.events, "the pseudonym stands in them"),
-        Erased::all("invitations by or for them", invites, "revoked if they were open; the pseudonym stands in them"),
+        Erased::all("passes of a ring from or to them", tally.passes, "the pseudonym replaces their name"),
+        Erased::all("events that named them", tally.events, "the pseudonym replaces their name"),
+        Erased::all("invitations by or for them", invites, "open ones are revoked; the pseudonym replaces their name"),
         Erased::all("idempotency keys of theirs", keys, "removed"),
     ];
     Ok(Erasure { report, gone: tally.deleted })

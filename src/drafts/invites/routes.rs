@@ -33,11 +33,11 @@ pub(in crate::drafts) const ROUTES: [Route; 5] = [
     Route::json(&Method::POST, "/v1/collab/drafts/{draft_id}/invites")
         .about("draft_id")
         .mutation()
-        .does("Invite somebody to a draft"),
+        .does("Invite someone to a draft"),
     Route::user(&Method::GET, "/v1/collab/drafts/{draft_id}/invites")
         .about("draft_id")
         .does("List the invitations to a draft"),
-    Route::user(&Method::GET, "/v1/collab/invites/{invite_id}").does("Look at an invitation that you were sent"),
+    Route::user(&Method::GET, "/v1/collab/invites/{invite_id}").does("Read an invitation that you received"),
     Route::json(&Method::POST, "/v1/collab/invites/{invite_id}/accept").mutation().does("Accept an invitation"),
     Route::json(&Method::POST, "/v1/collab/invites/{invite_id}/revoke").mutation().does("Revoke an invitation"),
 ];

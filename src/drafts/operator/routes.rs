@@ -29,22 +29,24 @@ const DEED_BODY_MAX_BYTES: usize = 4096;
 pub(in crate::drafts) const ROUTES: [Route; 8] = [
     Route::public(&Method::GET, SHOWN).does("Show the page of drafts"),
     Route::public(&Method::GET, "/drafts").does(
-        "List drafts, newest first: in the query `user` is one of their members, `title` a part of their title, `before` the last \
-         id of the page before and `limit` how many",
+        "List drafts, newest first; query: `user`, a member; `title`, a part of the title; `before`, the last id of \
+         the previous page; `limit`",
     ),
     Route::public(&Method::GET, "/drafts/{draft_id}").does(
-        "Show a draft, its members, its invitations, and segments: in the query `segments_after` is the last order of the page before and `limit` \
-         how many",
+        "Read a draft, its members, its invitations and segments; query: `segments_after`, the last order of the \
+         previous page, and `limit`",
     ),
-    Route::public(&Method::GET, "/drafts/{draft_id}/verify").does("Follow the chain of a draft's hashes, and say where it breaks"),
-    Route::public(&Method::POST, "/drafts/{draft_id}/release-ring").does("Have the creator hold the ring of a draft"),
-    Route::public(&Method::POST, "/drafts/{draft_id}/remove-member")
+    Route::public(&Method::GET, "/drafts/{draft_id}/verify")
+        .does("Verify the hash chain of a draft, and report where it breaks"),
+    Route::public(&Method::POST, "/drafts/{draft_id}/release-ring").does("Give the ring of a draft to its creator"),
+    Route::public(&Method::POST, "/drafts/{draft_id}/remove-member").taking(DEED_BODY_MAX_BYTES).does(
+        "Remove a member from a draft; the body is `{\"user\":\"…\"}`. If they hold the ring, it goes to the \
+             creator",
+    ),
+    Route::public(&Method::POST, "/drafts/{draft_id}/redact")
         .taking(DEED_BODY_MAX_BYTES)
-        .does("Remove a member from a draft; the body is `{\"user\":\"…\"}`. A ring that they hold goes to the creator"),
-    Route::public(&Method::POST, "/drafts/{draft_id}/redact").taking(DEED_BODY_MAX_BYTES).does(
-        "Take the text of a segment out of a draft for good; the body is `{\"segment_id\":\"…\",\"reason\":\"…\"}`",
-    ),
-    Route::public(&Method::DELETE, "/drafts/{draft_id}").does("Delete a draft, for everybody and at once"),
+        .does("Redact the text of a segment permanently; the body is `{\"segment_id\":\"…\",\"reason\":\"…\"}`"),
+    Route::public(&Method::DELETE, "/drafts/{draft_id}").does("Delete a draft, for everyone and at once"),
 ];
 
 /// Adds them.

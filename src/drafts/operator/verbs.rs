@@ -30,10 +30,10 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 failure, 2 usage, 3 the settings
 /// The verbs of drafts.
 #[derive(Debug, Subcommand)]
 pub(in crate::drafts) enum Verb {
-    /// Find drafts, look at one, free its ring, remove a member, take a text out, delete it
+    /// Find and show drafts, release a ring, remove a member, redact a text, delete a draft
     ///
-    /// A server that runs is asked over its private plane (OPS_ADDR, with OPS_TOKEN); the database of one that does not is
-    /// opened. What is changed is a row of the audit log, by `operator`.
+    /// A running server is asked through its private plane (OPS_ADDR, with OPS_TOKEN); otherwise the database is
+    /// opened directly. Changes are recorded in the audit log as made by `operator`.
     #[command(subcommand)]
     Draft(Asked),
 }
@@ -44,43 +44,44 @@ pub(in crate::drafts) enum Asked {
     /// List drafts, newest first
     #[command(after_help = EXIT_CODES)]
     List {
-        /// Only those of this member
+        /// Only drafts of this member
         #[arg(long, value_parser = user_id)]
         user: Option<String>,
-        /// Only those with this in their title
+        /// Only drafts whose title contains this
         #[arg(long)]
         title: Option<String>,
-        /// Those behind this one, which is the last of the page before
+        /// Continue after this draft, the last one of the previous page
         #[arg(long, value_name = "ID")]
         before: Option<String>,
-        /// How many
+        /// The number of drafts
         #[arg(short = 'n', long, value_name = "N", default_value_t = DRAFTS_PAGE as u32,
             value_parser = clap::value_parser!(u32).range(1..=DRAFTS_PAGE_MAX as i64))]
         limit: u32,
         #[command(flatten)]
         form: Form,
     },
-    /// Show a draft: who belongs to it, who holds the ring, and what was written
+    /// Show a draft: its members, the holder of the ring, and its text
     #[command(after_help = EXIT_CODES)]
     Show {
         /// The draft
         id: String,
-        /// Segments behind this one, which is the last of the page before
+        /// Continue after this segment, the last one of the previous page
         #[arg(long, value_name = "ORDER", value_parser = clap::value_parser!(i64).range(0..))]
         segments_after: Option<i64>,
-        /// How many segments
+        /// The number of segments
         #[arg(short = 'n', long, value_name = "N", default_value_t = SEGMENTS_PAGE,
             value_parser = clap::value_parser!(i64).range(1..=SEGMENTS_PAGE_MAX))]
         limit: i64,
         #[command(flatten)]
         form: Form,
     },
-    /// Follow the chain of a draft's hashes, and name the first segment that was changed, removed or moved
+    /// Verify the hash chain of a draft, and name the first segment that was changed, removed or moved
     ///
-    /// The server may run; the database is read. What a whole chain proves hangs on its last hash: compare it with one that was noted
-    /// elsewhere, from a receipt or an earlier look.
+    /// Reads the database; the server may be running. An intact chain proves only as much as its last hash: compare
+    /// that with one noted elsewhere, from a receipt or an earlier run.
     #[command(
-        after_help = "Exit codes: 0 the chain holds, 1 it cannot be read, 2 usage, 3 it does not hold, or the settings are wrong."
+        after_help = "Exit codes: 0 the chain is intact, 1 it cannot be read, 2 usage, 3 it is broken, or the settings \
+            are wrong."
     )]
     Verify {
         /// The draft
@@ -88,7 +89,7 @@ pub(in crate::drafts) enum Asked {
         #[command(flatten)]
         form: Form,
     },
-    /// Remove a member from a draft. What they wrote stays; a ring that they hold goes to the creator
+    /// Remove a member from a draft. Their texts stay; if they hold the ring, it goes to the creator
     #[command(after_help = EXIT_CODES)]
     RemoveMember {
         /// The draft
@@ -98,35 +99,36 @@ pub(in crate::drafts) enum Asked {
         #[command(flatten)]
         form: Form,
     },
-    /// Take the text of a segment out, for everybody and for good
+    /// Redact the text of a segment, for everyone and permanently
     ///
-    /// Its place, its author and its hashes stay, so that the chain still holds. Backups that were made before have the text.
+    /// Its place, its author and its hashes stay, so the chain remains intact. Earlier backups still contain the
+    /// text.
     #[command(after_help = EXIT_CODES)]
     Redact {
         /// The draft
         id: String,
         /// The id of the segment
         segment: String,
-        /// Why, for the audit log: 1 to 500 characters
+        /// The reason, for the audit log: 1 to 500 characters
         #[arg(long, value_parser = reason)]
         reason: String,
         #[command(flatten)]
         form: Form,
     },
-    /// Delete a draft, for everybody and at once. Nothing brings it back but a backup
+    /// Delete a draft, for everyone and at once. Only a backup can bring it back
     #[command(after_help = EXIT_CODES)]
     Delete {
         /// The draft
         id: String,
-        /// Do it
+        /// Delete it
         #[arg(long)]
         yes: bool,
         #[command(flatten)]
         form: Form,
     },
-    /// Have the creator hold the ring, whoever has it
+    /// Give the ring to the creator, whoever holds it
     ///
-    /// For a draft whose holder does not come back. Who watches is told that the ring was passed.
+    /// For drafts whose holder does not return. Watchers are notified that the ring was passed.
     #[command(after_help = EXIT_CODES)]
     ReleaseRing {
         /// The draft
@@ -181,7 +183,7 @@ impl verb::Verb for Verb {
             }
             Asked::Redact { id, segment: segment_id, reason, form } => {
                 let said = act(door, &settings, id, Deed::Redact { segment_id, reason }, "inkring draft redact");
-                (said.map(|said| form.say(&said, redacted)), "nothing was taken out")
+                (said.map(|said| form.say(&said, redacted)), "nothing was redacted")
             }
             Asked::Delete { id, yes: false, .. } => {
                 let said = look(door, &id, Slice { after: -1, limit: 1 });
@@ -221,9 +223,9 @@ fn follow(settings: &Settings, program: &Program<'_>, id: &str) -> Result<Value,
 fn judged(form: Form, said: &Value) -> ExitCode {
     let fault = text(said, "fault");
     let shown = form.say(said, |said| {
-        let verdict = if fault.is_empty() { "the chain holds" } else { "THE CHAIN DOES NOT HOLD" };
+        let verdict = if fault.is_empty() { "the chain is intact" } else { "THE CHAIN IS BROKEN" };
         let mut lines = format!("{verdict}\n  draft          {}\n", text(said, "draft_id"));
-        for (shown, name) in [("segments", "segments"), ("taken out", "taken_out"), ("without hash", "unhashed")] {
+        for (shown, name) in [("segments", "segments"), ("redacted", "taken_out"), ("without hash", "unhashed")] {
             lines.push_str(&format!("  {shown:<14} {}\n", number(said, name)));
         }
         lines.push_str(&format!("  last hash      {}\n", text(said, "chain_sha256")));
@@ -337,11 +339,11 @@ fn released(said: &Value) -> String {
 
 fn removed(said: &Value) -> String {
     let [id, user, holder] = ["draft_id", "user_id", "holder_id"].map(|name| text(said, name));
-    format!("{id}: {user} is no member any more, {holder} holds the ring\n")
+    format!("{id}: {user} is no longer a member, {holder} holds the ring\n")
 }
 
 fn redacted(said: &Value) -> String {
-    format!("{}: the text of segment {} is taken out\n", text(said, "draft_id"), text(said, "segment_id"))
+    format!("{}: the text of segment {} is redacted\n", text(said, "draft_id"), text(said, "segment_id"))
 }
 
 /// Asks whether it is really this one.
@@ -352,7 +354,7 @@ fn to_be_deleted(draft: &Value) -> String {
         count => format!("{count} segments"),
     };
     format!(
-        "say --yes to delete draft {id}, \"{title}\" by {creator}, with {segments}; nothing brings it back but a backup"
+        "pass --yes to delete draft {id}, \"{title}\" by {creator}, with {segments}; only a backup can bring it back"
     )
 }
 

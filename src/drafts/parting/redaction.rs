@@ -20,7 +20,7 @@ pub(in crate::drafts) const ROUTES: [Route; 1] =
     [Route::json(&Method::POST, "/v1/collab/drafts/{draft_id}/segments/{segment_id}/redact")
         .about("draft_id")
         .mutation()
-        .does("Take a segment's text out")];
+        .does("Redact a segment's text")];
 
 /// Adds these routes for one shard.
 pub(in crate::drafts) fn routes(routes: &mut Routes, desk: &Rc<Desk>) {

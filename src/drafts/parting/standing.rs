@@ -23,11 +23,11 @@ pub(in crate::drafts) const ROUTES: [Route; 3] = [
     Route::json(&Method::POST, "/v1/collab/drafts/{draft_id}/transfer")
         .about("draft_id")
         .mutation()
-        .does("Hand a draft over to a member"),
+        .does("Transfer a draft to a member"),
     Route::json(&Method::POST, "/v1/collab/drafts/{draft_id}/lock")
         .about("draft_id")
         .mutation()
-        .does("Lock a draft: it takes no appends"),
+        .does("Lock a draft against appends"),
     Route::json(&Method::POST, "/v1/collab/drafts/{draft_id}/unlock")
         .about("draft_id")
         .mutation()

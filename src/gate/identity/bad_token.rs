@@ -88,15 +88,15 @@ impl BadToken {
             Self::NotSigned => "the token is malformed, or not signed with this key and its algorithm",
             Self::Critical => "the token has a crit header",
             Self::NoTime => "exp or nbf is not a number",
-            Self::NotYet => "nbf is yet to come",
-            Self::Expired => "exp is over",
-            Self::NoExpiry => "there is no exp, which production asks for",
+            Self::NotYet => "nbf is in the future",
+            Self::Expired => "exp is in the past",
+            Self::NoExpiry => "exp is missing, and production requires it",
             Self::Life => "from iat to exp it is longer than JWT_MAX_LIFE_DAYS, or it lacks one of them",
             Self::Issuer => "iss is not JWT_ISSUER",
             Self::Audience => "aud is not JWT_AUDIENCE",
             Self::Subject => "sub is not a user id",
-            Self::NoSubject => "there is no sub",
-            Self::Revoked => "the token was revoked: `inkring token revocations` lists why",
+            Self::NoSubject => "sub is missing",
+            Self::Revoked => "the token was revoked: `inkring token revocations` shows the revocation",
         }
     }
 }

@@ -233,24 +233,24 @@ fn pem(text: &[u8]) -> Result<Key, String> {
         "PUBLIC KEY" => {}
         "RSA PUBLIC KEY" => return rsa_der(document.as_bytes()),
         private if private.ends_with("PRIVATE KEY") => {
-            return Err(bad("holds a private key, which only the signer may have"));
+            return Err(bad("contains a private key, which only the signer may have"));
         }
-        _ => return Err(bad("holds no public key")),
+        _ => return Err(bad("contains no public key")),
     }
     let info =
-        SubjectPublicKeyInfoRef::try_from(document.as_bytes()).map_err(|_| bad("holds no readable public key"))?;
+        SubjectPublicKeyInfoRef::try_from(document.as_bytes()).map_err(|_| bad("contains no readable public key"))?;
     let curve = info.algorithm.parameters_oid().ok();
     let bytes = info.subject_public_key.as_bytes().unwrap_or_default();
     match (info.algorithm.oid, curve) {
         (RSA, _) => rsa_der(bytes),
         (EC, Some(P256)) => good(DecodingKey::from_ec_der(bytes), Algorithm::ES256),
         (ED25519, _) => good(DecodingKey::from_ed_der(bytes), Algorithm::EdDSA),
-        _ => Err(bad("holds a key of a kind that is not taken")),
+        _ => Err(bad("contains a key of an unsupported type")),
     }
 }
 
 fn rsa_der(bytes: &[u8]) -> Result<Key, String> {
-    let key = pkcs1::RsaPublicKey::try_from(bytes).map_err(|_| "holds no readable RSA key".to_owned())?;
+    let key = pkcs1::RsaPublicKey::try_from(bytes).map_err(|_| "contains no readable RSA key".to_owned())?;
     let (n, e) = (key.modulus.as_bytes(), key.public_exponent.as_bytes());
     good(DecodingKey::from_rsa_raw_components(n, e), Algorithm::RS256)
 }
@@ -261,7 +261,7 @@ fn jwks(text: &[u8]) -> Result<Vec<Key>, String> {
     let document: Value = serde_json::from_slice(text)
         .map_err(|error| format!("is not JSON (line {}, column {})", error.line(), error.column()))?;
     let listed = document.get("keys").and_then(Value::as_array);
-    let listed = listed.ok_or("is no JWK set: it needs a member keys that is a list")?;
+    let listed = listed.ok_or("is not a JWK set: it needs a member keys that is a list")?;
     if listed.len() > KEYS_MAX {
         return Err(format!("has more than {KEYS_MAX} keys"));
     }
@@ -298,12 +298,12 @@ fn jwk_key(jwk: &Value) -> Result<Option<Key>, String> {
         return Ok(None);
     }
     if jwk.get("d").is_some() {
-        return Err("has its private part, which only the signer may have".to_owned());
+        return Err("contains its private part, which only the signer may have".to_owned());
     }
     let id = match jwk.get("kid") {
         None => None,
         Some(Value::String(id)) => Some(id.clone()),
-        Some(_) => return Err("has a kid that is no text".to_owned()),
+        Some(_) => return Err("has a kid that is not text".to_owned()),
     };
     let key = match algorithm {
         Algorithm::RS256 => DecodingKey::from_rsa_components(needed("n")?, needed("e")?),
@@ -315,7 +315,7 @@ fn jwk_key(jwk: &Value) -> Result<Option<Key>, String> {
             DecodingKey::from_jwk(&Jwk { common: CommonParameters::default(), algorithm })
         }
     };
-    let key = key.map_err(|_| "is not written in base64url".to_owned())?;
+    let key = key.map_err(|_| "is not in base64url".to_owned())?;
     Ok(Some(Key { id, ..good(key, algorithm)? }))
 }
 
@@ -327,26 +327,26 @@ fn good(key: DecodingKey, algorithm: Algorithm) -> Result<Key, String> {
             let bits = n.len() * 8 - n.first().map_or(0, |byte| byte.leading_zeros() as usize);
             if !RSA_BITS.contains(&bits) {
                 let (least, most) = (RSA_BITS.start(), RSA_BITS.end());
-                return Err(format!("is an RSA key of {bits} bits: at least {least} and at most {most} are taken"));
+                return Err(format!("is an RSA key of {bits} bits: use {least} to {most}"));
             }
             let is_odd = |number: &[u8]| number.last().is_some_and(|byte| byte % 2 == 1);
             // The library takes exponents below 2^33, and 1 would make every text its own signature.
             let e = &e[e.iter().take_while(|byte| **byte == 0).count()..];
             if !is_odd(n) || !is_odd(e) || e == [1] || e.len() > 4 {
-                return Err("is an RSA key that cannot be right".to_owned());
+                return Err("is not a valid RSA key".to_owned());
             }
         }
         (Algorithm::HS256, DecodingKeyKind::SecretOrDer(secret)) if secret.len() < OCT_MIN_BYTES => {
-            return Err(format!("is a secret of {} bytes: at least {OCT_MIN_BYTES} are taken", secret.len()));
+            return Err(format!("is a secret of {} bytes: use at least {OCT_MIN_BYTES}", secret.len()));
         }
         // The library would take what is longer, and trip over what is shorter.
         (Algorithm::EdDSA, DecodingKeyKind::SecretOrDer(point)) if point.len() != 32 => {
-            return Err("is no Ed25519 key: it has not 32 bytes".to_owned());
+            return Err("is not an Ed25519 key: it does not have 32 bytes".to_owned());
         }
         _ => {}
     }
     // Whether a point lies on its curve shows when it is used.
-    jsonwebtoken::crypto::verify("", b"", &key, algorithm).map_err(|_| "is a key that cannot be right".to_owned())?;
+    jsonwebtoken::crypto::verify("", b"", &key, algorithm).map_err(|_| "is not a valid key".to_owned())?;
     Ok(Key::new(key, algorithm))
 }
 
@@ -539,24 +539,24 @@ mod tests {
         for (jwk, why) in [
             (json!("hunter2"), "has no kty"),
             (json!({ "kty": 7 }), "has no kty"),
-            (with(&rsa, "kid", json!(7)), "kid that is no text"),
+            (with(&rsa, "kid", json!(7)), "kid that is not text"),
             (with(&rsa, "n", json!(7)), "has no n"),
-            (with(&rsa, "n", json!("hunter2!")), "not written in base64url"),
-            (with(&rsa, "n", json!("_".repeat(170) + "w")), "an RSA key of 1024 bits: at least 2048 and at most 4096"),
+            (with(&rsa, "n", json!("hunter2!")), "is not in base64url"),
+            (with(&rsa, "n", json!("_".repeat(170) + "w")), "an RSA key of 1024 bits: use 2048 to 4096"),
             (with(&rsa, "n", json!("_".repeat(2000))), "an RSA key of 12000 bits"),
             (with(&rsa, "n", json!(n(300))), "an RSA key of 1 bits"),
-            (with(&rsa, "e", json!("AQ")), "cannot be right"),
-            (with(&rsa, "e", json!("Ag")), "cannot be right"),
-            (with(&rsa, "e", json!("AQAAAAAB")), "cannot be right"),
-            (with(&rsa, "e", json!("")), "cannot be right"),
+            (with(&rsa, "e", json!("AQ")), "is not a valid"),
+            (with(&rsa, "e", json!("Ag")), "is not a valid"),
+            (with(&rsa, "e", json!("AQAAAAAB")), "is not a valid"),
+            (with(&rsa, "e", json!("")), "is not a valid"),
             (with(&rsa, "d", json!("hunter2")), "its private part"),
             (with(&p256, "d", json!("hunter2")), "its private part"),
-            (with(&p256, "x", json!("AAAA")), "cannot be right"),
-            (with(&p256, "y", p256["x"].clone()), "cannot be right"),
-            (with(&ed, "x", json!("AAAA")), "it has not 32 bytes"),
-            (with(&ed, "x", json!(format!("{}AAAA", ed["x"].as_str().unwrap()))), "it has not 32 bytes"),
-            (with(&secret, "k", json!("aHVudGVyMg")), "a secret of 7 bytes: at least 32"),
-            (with(&secret, "k", json!("hunter2=")), "not written in base64url"),
+            (with(&p256, "x", json!("AAAA")), "is not a valid"),
+            (with(&p256, "y", p256["x"].clone()), "is not a valid"),
+            (with(&ed, "x", json!("AAAA")), "it does not have 32 bytes"),
+            (with(&ed, "x", json!(format!("{}AAAA", ed["x"].as_str().unwrap()))), "it does not have 32 bytes"),
+            (with(&secret, "k", json!("aHVudGVyMg")), "a secret of 7 bytes: use at least 32"),
+            (with(&secret, "k", json!("hunter2=")), "is not in base64url"),
             (json!({ "kty": "oct" }), "has no k"),
         ] {
             let said = jwks_of(&[secret.clone(), jwk.clone()]).unwrap_err();
@@ -589,11 +589,11 @@ mod tests {
             ("", "is not PEM"),
             ("hunter2", "is not PEM"),
             (cut, "is not PEM"),
-            (include_str!("../../../tests/keys/rsa.pem"), "holds a private key"),
-            (include_str!("../../../tests/keys/p256.pem"), "holds a private key"),
-            (include_str!("../../../tests/keys/certificate.pem"), "holds no public key"),
-            (include_str!("../../../tests/keys/p384.pub.pem"), "a kind that is not taken"),
-            (include_str!("../../../tests/keys/rsa1024.pub.pem"), "an RSA key of 1024 bits: at least 2048"),
+            (include_str!("../../../tests/keys/rsa.pem"), "contains a private key"),
+            (include_str!("../../../tests/keys/p256.pem"), "contains a private key"),
+            (include_str!("../../../tests/keys/certificate.pem"), "contains no public key"),
+            (include_str!("../../../tests/keys/p384.pub.pem"), "a key of an unsupported type"),
+            (include_str!("../../../tests/keys/rsa1024.pub.pem"), "an RSA key of 1024 bits: use 2048"),
             (&other_kind, "no readable RSA key"),
             (&format!("{RSA_PEM}{P256_PEM}"), "is not PEM"),
         ] {

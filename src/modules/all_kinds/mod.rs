@@ -29,22 +29,21 @@ use crate::gate::{Route, Routes};
 /// What is served.
 pub(super) const ROUTES: [Route; 9] = [
     Route::public(&Method::GET, "/api/v1/search").does(
-        "Find records of all modules, or of one (`module`), that have the words of `q`: in titles first, the newest first, `limit` of them",
+        "Search all modules, or one (`module`), for the words of `q`: matches in titles first, newest first, at most \
+         `limit`",
     ),
-    Route::public(&Method::GET, "/api/v1/day/{date}").does("Give what the household has on a day"),
+    Route::public(&Method::GET, "/api/v1/day/{date}").does("Read everything the household has on a day"),
     Route::json(&Method::POST, "/api/v1/links").anyone().does("Link a record to another"),
     Route::public(&Method::DELETE, "/api/v1/links/{id}").does("Remove a link"),
-    Route::public(&Method::GET, "/api/v1/{module}/{collection}/{id}/links")
-        .does("Give the links of a record, whichever way they lead"),
+    Route::public(&Method::GET, "/api/v1/{module}/{collection}/{id}/links").does("List the links from and to a record"),
     Route::public(&Method::GET, "/api/v1/bin")
-        .does("List what was deleted, the newest first: `skip` and `limit` (at most 100)"),
+        .does("List deleted records, newest first: `skip` and `limit` (at most 100)"),
     Route::public(&Method::DELETE, "/api/v1/bin/{module}/{id}")
-        .does("Remove for good what was deleted, so that nothing brings it back but a backup"),
-    Route::public(&Method::GET, "/api/v1/export")
-        .does("Give all records and links as JSON Lines"),
+        .does("Remove a deleted record permanently; only a backup can bring it back"),
+    Route::public(&Method::GET, "/api/v1/export").does("Export all records and links as JSON Lines"),
     Route::public(&Method::POST, "/api/v1/import")
         .streaming(IMPORT_MAX_BYTES)
-        .does("Take such lines in, as often as one likes; with `dry_run=1` only say what would become of them"),
+        .does("Import such lines; may be repeated. With `dry_run=1`, only report what would be done"),
 ];
 
 /// Adds them for one shard.

@@ -11,26 +11,23 @@ use crate::modules::records::OwnList;
 
 /// What is served.
 pub(in crate::modules) const ROUTES: [Route; 9] = [
-    Route::json(&Method::POST, OCCURRENCE)
-        .anyone()
-        .does("Skip, move or complete one occurrence of an entry"),
-    Route::public(&Method::DELETE, OCCURRENCE)
-        .does("Take back what was said of one occurrence"),
+    Route::json(&Method::POST, OCCURRENCE).anyone().does("Skip, move or complete one occurrence of an entry"),
+    Route::public(&Method::DELETE, OCCURRENCE).does("Undo the change of one occurrence"),
     Route::public(&Method::GET, "/api/v1/calendar/export.ics")
-        .does("Give the calendar as a file, with podija's events that have a date"),
+        .does("Export the calendar as a file, with podija's dated events"),
     Route::public(&Method::GET, "/api/v1/calendar/feed.ics")
-        .does("The same for calendars that subscribe, by the feed's `token`"),
+        .does("The same for calendar subscriptions, with the feed's `token`"),
     Route::public(&Method::POST, "/api/v1/calendar/feed")
-        .does("Make the feed's token, which is shown this once; one that was there ends"),
-    Route::public(&Method::DELETE, "/api/v1/calendar/feed").does("End the feed's token"),
-    Route::public(&Method::GET, "/api/v1/calendar/entries/{id}.ics")
-        .does("Give one entry as a calendar file"),
+        .does("Create the feed's token, which is shown only now; a previous one is revoked"),
+    Route::public(&Method::DELETE, "/api/v1/calendar/feed").does("Revoke the feed's token"),
+    Route::public(&Method::GET, "/api/v1/calendar/entries/{id}.ics").does("Export one entry as a calendar file"),
     Route::public(&Method::POST, "/api/v1/calendar/import").streaming(import::BODY_MAX_BYTES).does(
-        "Take a calendar file in, as often as one likes: the body, or the part `file` of a form; with `dry_run=1` only say what \
-         would become of its events",
+        "Import a calendar file: the body, or the part `file` of a form; may be repeated. With `dry_run=1`, only \
+         report what would be done",
     ),
     Route::public(&Method::GET, "/api/v1/calendar/reminders/due").does(
-        "List the reminders that came due after `from` (a day ago) and until `to` (now), at most a week back",
+        "List the reminders that came due after `from` (default: a day ago) and until `to` (default: now), at most a \
+         week back",
     ),
 ];
 

@@ -22,12 +22,13 @@ use crate::store::{Reader, Tx};
 /// What is served.
 pub(in crate::modules) const ROUTES: [Route; 3] = [
     Route::json(&Method::POST, "/api/v1/ci/capture").anyone().does(
-        "Keep a moment, and make the records that it is worth; `metadata.url` names a file or page that came with it",
+        "Capture a moment, and create the records that follow from it; `metadata.url` names a file or page that \
+         belongs to it",
     ),
     Route::public(&Method::GET, "/api/v1/ci/captures")
-        .does("List what was captured, the newest first (`limit`: 20 unless told, at most 100)"),
+        .does("List captures, newest first (`limit`: default 20, at most 100)"),
     Route::public(&Method::POST, "/api/v1/ci/captures/{event_id}/undo")
-        .does("Put the records of a capture into the bin, within a minute of it"),
+        .does("Move the records of a capture to the bin, within a minute of the capture"),
 ];
 
 /// Captures in one list where nothing is said, and at most.

@@ -35,17 +35,16 @@ pub(in crate::modules) const SAME_MAX_RECORDS: usize = 20;
 
 /// What is served.
 pub(in crate::modules) const ROUTES: [Route; 3] = [
-    Route::public(&Method::POST, "/api/v1/gallery/upload")
-        .streaming(GALLERY_MOST_BYTES + FORM_MAX_BYTES)
-        .does(
-            "Keep a file and make its record: the part `file` of a form, or the body, then with its `name` in the query; `title`, \
-             `description`, `tags`, `taken_at` and `source_trace` beside it",
-        ),
+    Route::public(&Method::POST, "/api/v1/gallery/upload").streaming(GALLERY_MOST_BYTES + FORM_MAX_BYTES).does(
+        "Upload a file and create its record: the part `file` of a form, or the body with its `name` in the \
+             query; also `title`, `description`, `tags`, `taken_at` and `source_trace`",
+    ),
     Route::public(&Method::GET, "/media/{name}").carrying(&ASSET).does(
-        "Give a file of the gallery that a record names, whole or in part; with `size=small` or `size=large` its thumbnail",
+        "Serve a gallery file that a record names, whole or in part; with `size=small` or `size=large`, its \
+         thumbnail",
     ),
     Route::public(&Method::DELETE, "/api/v1/bin/gallery/{id}")
-        .does("Remove an item of the gallery for good, with its file if no other record has it"),
+        .does("Remove a gallery item permanently, with its file if no other record uses it"),
 ];
 
 /// Adds them for one shard.

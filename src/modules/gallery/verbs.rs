@@ -27,7 +27,7 @@ const SLICE: usize = 500;
 /// The verbs of the gallery.
 #[derive(Debug, Subcommand)]
 pub(in crate::modules) enum Verb {
-    /// Look for files of the gallery that are missing, damaged, or of no record
+    /// Find gallery files that are missing, damaged or not in any record
     #[command(subcommand)]
     Gallery(Asked),
 }
@@ -35,12 +35,13 @@ pub(in crate::modules) enum Verb {
 /// What can be done with it.
 #[derive(Debug, Subcommand)]
 pub(in crate::modules) enum Asked {
-    /// Compare every file with its name, which is the SHA-256 of what was sent, and with what records name
+    /// Compare every file with its name, which is the SHA-256 of its content, and with the records
     ///
-    /// A server may run meanwhile. What no record names, be it in the bin, a server removes by itself within a day or two.
+    /// A server may be running. It removes files that no record names, not even one in the bin, by itself within a
+    /// day or two.
     #[command(
-        after_help = "Exit codes: 0 all is well, 1 it cannot be read, 2 usage, 3 a file is missing, damaged or of no \
-                            record, or the settings are wrong."
+        after_help = "Exit codes: 0 the gallery is intact, 1 it cannot be read, 2 usage, 3 a file is missing, damaged \
+            or not in any record, or the settings are wrong."
     )]
     Verify,
 }
@@ -110,7 +111,7 @@ impl Seen {
     fn report(&self) -> ExitCode {
         let Self { files, missing, damaged, orphans } = self;
         let is_well = missing.count + damaged.count + orphans.count == 0;
-        let verdict = if is_well { "the gallery is whole" } else { "THE GALLERY IS NOT WHOLE" };
+        let verdict = if is_well { "the gallery is intact" } else { "THE GALLERY IS NOT INTACT" };
         let facts =
             [("files", *files), ("missing", missing.count), ("damaged", damaged.count), ("orphans", orphans.count)];
         let facts: String = facts.iter().map(|(name, count)| format!("  {name:<14} {count}\n")).collect();
@@ -119,7 +120,7 @@ impl Seen {
             return ExitCode::SUCCESS;
         }
         let lines = [missing.lines("missing:"), damaged.lines("damaged:"), orphans.lines("of no record:")].concat();
-        fail("not everything is where records say, or as it was sent", &lines.trim_end(), FOUND_PROBLEMS)
+        fail("some files are missing, damaged or not in any record", &lines.trim_end(), FOUND_PROBLEMS)
     }
 }
 

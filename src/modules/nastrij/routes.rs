@@ -20,7 +20,7 @@ use crate::store::{Order, Reader};
 
 /// What is served.
 pub(in crate::modules) const ROUTES: [Route; 1] = [Route::public(&Method::GET, "/api/v1/nastrij/analytics")
-    .does("Say how moods were in the last `days` (30 unless told, at most 366), and where they go")];
+    .does("Report the moods of the last `days` (default 30, at most 366), and their trend")];
 
 /// Entries that one answer looks at, the latest.
 pub(in crate::modules) const ANALYTICS_ENTRIES_MAX: usize = 10_000;

@@ -15,7 +15,7 @@ use crate::gate::{ApiError, Call, Outcome, Route, Routes};
 /// What is served.
 pub(in crate::modules) const ROUTES: [Route; 1] = [Route::json(&Method::POST, "/api/participant/message")
     .anyone()
-    .does("Say what is wrong with a run, by its log; `X-API-KEY` says who may")];
+    .does("Diagnose a run from its log; requires `X-API-KEY`")];
 
 /// Adds them for one shard.
 pub(in crate::modules) fn add(desk: &Rc<Desk>, to: &mut Routes) {

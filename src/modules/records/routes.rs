@@ -25,11 +25,11 @@ pub(in crate::modules) const ROUTES: [Route; 6] = [
     Route::public(&Method::GET, COLLECTION).does(
         "List records of a module: `skip`, `limit` (at most 100), `order`, `q`, `tag`, `from`, `to` and the filters of its kind",
     ),
-    Route::json(&Method::POST, COLLECTION).anyone().does("Make a record"),
-    Route::public(&Method::GET, ITEM).does("Give a record"),
-    Route::json(&Method::PUT, ITEM).anyone().does("Change those fields of a record that are named"),
-    Route::public(&Method::DELETE, ITEM).does("Put a record into the bin"),
-    Route::public(&Method::POST, RESTORE).does("Take a record out of the bin"),
+    Route::json(&Method::POST, COLLECTION).anyone().does("Create a record"),
+    Route::public(&Method::GET, ITEM).does("Read a record"),
+    Route::json(&Method::PUT, ITEM).anyone().does("Change the given fields of a record"),
+    Route::public(&Method::DELETE, ITEM).does("Move a record to the bin"),
+    Route::public(&Method::POST, RESTORE).does("Restore a record from the bin"),
 ];
 
 const COLLECTION: &str = "/api/v1/{module}/{collection}";

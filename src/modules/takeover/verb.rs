@@ -37,7 +37,7 @@ const SHOWN_CHARS: usize = 300;
 /// The verbs of the modules as a whole.
 #[derive(Debug, Subcommand)]
 pub(in crate::modules) enum Verb {
-    /// What concerns all modules of the household
+    /// Commands for all modules of the household
     #[command(subcommand)]
     Modules(Asked),
 }
@@ -45,20 +45,21 @@ pub(in crate::modules) enum Verb {
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub(in crate::modules) enum Asked {
-    /// Take over the records of another server, the original or an inkring, by its API
+    /// Import the records of another server, the original or an inkring, through its API
     ///
-    /// Reads /api/v1 there, all six kinds of record, and hands them to the server of these settings, which has to run. Times stay, and
-    /// ids in a household that has no records yet; what is here already is left, or put right. It may be repeated, and goes on where it ended. Files of
-    /// a gallery are not read, only their records.
+    /// Reads all six kinds of record from /api/v1 there and sends them to the server of these settings, which must be
+    /// running. Times are kept; so are ids, in a household without records. Records that exist here are left alone or
+    /// corrected. It can be repeated, and continues where it stopped. Of a gallery, only the records are read, not
+    /// the files.
     #[command(
-        after_help = "Exit codes: 0 all is here, 1 it ended early, 2 usage, 3 some records were refused or may be \
-                            missing, or the settings are wrong."
+        after_help = "Exit codes: 0 all records are here, 1 it stopped early, 2 usage, 3 some records were refused or \
+            may be missing, or the settings are wrong."
     )]
     Import {
-        /// Where the other server is: https://HOST or http://HOST:PORT
+        /// The other server: https://HOST or http://HOST:PORT
         #[arg(long, value_name = "URL", value_parser = BaseUrl::parse)]
         from: BaseUrl,
-        /// Say what would become of them, and change nothing
+        /// Print what would be done, without changing anything
         #[arg(long)]
         dry_run: bool,
         #[command(flatten)]
@@ -81,9 +82,9 @@ impl verb::Verb for Verb {
         let ended = Takeover::begin(&from, &trust, &settings, dry_run).and_then(|takeover| takeover.run(&mut report));
         print(&report.text(&from, dry_run));
         match ended {
-            Err(error) => fail("it ended early; the same again does the rest", &error, 1),
+            Err(error) => fail("it stopped early; run it again to import the rest", &error, 1),
             Ok(()) if report.is_whole() => ExitCode::SUCCESS,
-            Ok(()) => fail("not all of it is here", &report.lacking().trim_end(), FOUND_PROBLEMS),
+            Ok(()) => fail("some records are not here", &report.lacking().trim_end(), FOUND_PROBLEMS),
         }
     }
 }
@@ -92,18 +93,18 @@ impl verb::Verb for Verb {
 #[derive(Debug, thiserror::Error)]
 enum Ended {
     #[error(
-        "the server of these settings has no address that is known before it starts: set LISTEN_ADDR for both it and this verb"
+        "the address of this server is not known before it starts: set LISTEN_ADDR for both the server and this verb"
     )]
     NoAddress,
     #[error("{0}: {1}")]
     NoHost(String, io::Error),
     #[error(transparent)]
     Ask(#[from] AskError),
-    #[error("{0} broke off: {1}")]
+    #[error("{0} was interrupted: {1}")]
     Broken(String, io::Error),
-    #[error("{what} is answered {status}: {why}")]
+    #[error("{what} returned {status}: {why}")]
     Refused { what: String, status: u16, why: String },
-    #[error("{0} is no list of records")]
+    #[error("{0} did not return a list of records")]
     Strange(String),
     #[error("{0}: {1}")]
     TooMany(&'static str, String),
@@ -289,11 +290,11 @@ impl Report {
     }
 
     fn text(&self, from: &BaseUrl, dry_run: bool) -> String {
-        let done = if dry_run { "would come" } else { "came" };
+        let done = if dry_run { "would be imported" } else { "came" };
         let mut text = format!("from {from} {done}\n");
         for OfModule { module, made, changed, unchanged, refused, .. } in &self.modules {
             text.push_str(&format!(
-                "  {module:<14} {made} made, {changed} changed, {unchanged} here already, {refused} refused\n"
+                "  {module:<14} {made} created, {changed} changed, {unchanged} already here, {refused} refused\n"
             ));
         }
         text
@@ -309,7 +310,7 @@ impl Report {
                 text.push_str(&format!("{} {more} more\n", of.module));
             }
             if of.is_unsure {
-                text.push_str(&format!("{}: its list came in another order each time; try again\n", of.module));
+                text.push_str(&format!("{}: its list came in a different order each time; try again\n", of.module));
             }
         }
         text
@@ -333,7 +334,7 @@ mod tests {
         assert_eq!(
             said,
             format!(
-                "from http://127.0.0.1:1 would come\n  kazkar         2 made, 0 changed, 1 here already, {} refused\n",
+                "from http://127.0.0.1:1 would be imported\n  kazkar         2 created, 0 changed, 1 already here, {} refused\n",
                 ids.len()
             )
         );

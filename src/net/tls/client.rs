@@ -50,7 +50,7 @@ impl Secured {
     /// A sentence: it is no name that can be in a certificate, or there is nobody to believe.
     pub fn new(name: &str, trust: &Trust) -> Result<Self, String> {
         let server = ServerName::try_from(name.to_owned());
-        let server = server.map_err(|_| format!("{name} is no name that a certificate can have"))?;
+        let server = server.map_err(|_| format!("{name} is not a name that a certificate can have"))?;
         let builder = ClientConfig::builder_with_provider(provider());
         let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
         let config = match trust {
@@ -100,13 +100,11 @@ fn roots(own: &[CertificateDer<'static>]) -> Result<RootCertStore, String> {
     // A machine has some that are broken, and does without them.
     roots.add_parsable_certificates(found.certs);
     for certificate in own {
-        roots.add(certificate.clone()).map_err(|error| format!("a certificate of --ca is none: {error}"))?;
+        roots.add(certificate.clone()).map_err(|error| format!("--ca contains an invalid certificate: {error}"))?;
     }
     if roots.is_empty() {
         let why = found.errors.first().map(|error| format!(" ({error})")).unwrap_or_default();
-        return Err(format!(
-            "this machine knows no authority that signs certificates{why}: install ca-certificates, or give --ca FILE"
-        ));
+        return Err(format!("this machine has no CA certificates{why}: install ca-certificates, or pass --ca FILE"));
     }
     Ok(roots)
 }
@@ -121,29 +119,31 @@ fn sentence(error: &rustls::Error, name: &str) -> String {
     };
     match error {
         rustls::Error::InvalidCertificate(bad) => match bad {
-            Bad::UnknownIssuer => "its certificate is signed by an authority that is not known here: give that of the \
-                                   authority with --ca FILE, or have the server send its whole chain"
-                .to_owned(),
-            Bad::ExpiredContext { not_after, .. } => format!("its certificate ended on {}: renew it", day(not_after)),
+            Bad::UnknownIssuer => {
+                "its certificate is signed by an unknown authority: pass the authority's certificate \
+                with --ca FILE, or have the server send its whole chain"
+                    .to_owned()
+            }
+            Bad::ExpiredContext { not_after, .. } => format!("its certificate expired on {}: renew it", day(not_after)),
             Bad::NotValidYetContext { not_before, .. } => {
-                format!("its certificate begins on {}: look at the clock of this machine", day(not_before))
+                format!("its certificate is not valid before {}: check the clock of this machine", day(not_before))
             }
             Bad::NotValidForNameContext { presented, .. } => {
                 let names: Vec<&str> = presented.iter().map(|name| bare(name)).collect();
                 format!(
-                    "its certificate is for {}, and not for {name}: ask it by a name that the certificate has",
+                    "its certificate is for {}, and not for {name}: use a name that the certificate has",
                     if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
                 )
             }
             // The error of another crate, which does not tell itself apart but by its words.
             Bad::Other(other) if other.to_string() == "CaUsedAsEndEntity" => {
-                "its certificate is that of an authority (CA:TRUE) and not of a server: make it with -addext \
+                "its certificate is that of a CA (CA:TRUE), not of a server: create it with -addext \
                  basicConstraints=critical,CA:FALSE"
                     .to_owned()
             }
             Bad::BadSignature => "its certificate is not signed by the authority that it names".to_owned(),
-            Bad::Other(other) => format!("its certificate is not good: {}", spoken(&other.to_string())),
-            other => format!("its certificate is not good: {}", spoken(&other.to_string())),
+            Bad::Other(other) => format!("its certificate is invalid: {}", spoken(&other.to_string())),
+            other => format!("its certificate is invalid: {}", spoken(&other.to_string())),
         },
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
             "it does not speak TLS: use http://".to_owned()
@@ -246,19 +246,19 @@ mod tests {
             supported_algorithms: Vec::new(),
         };
         for (error, said) in [
-            (Error::InvalidCertificate(Bad::Revoked), "its certificate is not good: revoked"),
-            (Error::InvalidCertificate(Bad::BadEncoding), "its certificate is not good: bad encoding"),
+            (Error::InvalidCertificate(Bad::Revoked), "its certificate is invalid: revoked"),
+            (Error::InvalidCertificate(Bad::BadEncoding), "its certificate is invalid: bad encoding"),
             (
                 Error::InvalidCertificate(unsupported),
-                "its certificate is not good: unsupported signature algorithm context",
+                "its certificate is invalid: unsupported signature algorithm context",
             ),
             (
                 Error::InvalidCertificate(other("MaximumPathBuildCallsExceeded")),
-                "its certificate is not good: maximum path build calls exceeded",
+                "its certificate is invalid: maximum path build calls exceeded",
             ),
             (
                 Error::InvalidCertificate(other("CaUsedAsEndEntity")),
-                "its certificate is that of an authority (CA:TRUE) and not of a server: make it with -addext \
+                "its certificate is that of a CA (CA:TRUE), not of a server: create it with -addext \
                  basicConstraints=critical,CA:FALSE",
             ),
             (Error::AlertReceived(AlertDescription::HandshakeFailure), "received fatal alert: handshake failure"),
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_refused_before_anybody_is_asked() {
-        assert!(Secured::new("a b", &Trust::Anybody).unwrap_err().contains("no name"));
+        assert!(Secured::new("a b", &Trust::Anybody).unwrap_err().contains("not a name"));
         assert!(Secured::new("::1", &Trust::Anybody).is_ok() && Secured::new("box.example", &Trust::Anybody).is_ok());
     }
 }

@@ -59,7 +59,8 @@ pub fn mistakes(settings: &Settings) -> Vec<String> {
     let mistake = match (Files::of(settings), settings.endpoint(&TLS_REDIRECT)) {
         (Err(why), _) => Some(why),
         (Ok(None), Some(place)) => Some(format!(
-            "TLS_REDIRECT_ADDR={place} leads to TLS, and there is none: set TLS_CERT_FILE and TLS_KEY_FILE, or TLS_REDIRECT_ADDR=off"
+            "TLS_REDIRECT_ADDR={place} redirects to TLS, which is not set up: set TLS_CERT_FILE and TLS_KEY_FILE, or \
+             TLS_REDIRECT_ADDR=off"
         )),
         (Ok(_), _) => None,
     };
@@ -71,9 +72,9 @@ pub fn caution(until: Option<Timestamp>, now: Timestamp) -> Option<String> {
     let until = until?;
     let (left, day) = (until.ahead_of(now), until.date());
     if left.is_zero() {
-        return Some(format!("the certificate of TLS_CERT_FILE ended on {day}: renew it"));
+        return Some(format!("the certificate of TLS_CERT_FILE expired on {day}: renew it"));
     }
-    let soon = || format!("the certificate of TLS_CERT_FILE ends on {day}, in {}: renew it", span(left.as_secs()));
+    let soon = || format!("the certificate of TLS_CERT_FILE expires on {day}, in {}: renew it", span(left.as_secs()));
     (left < ENDS_SOON).then(soon)
 }
 
@@ -119,10 +120,11 @@ impl Pair {
         let of_key = |why| named(&TLS_KEY, &files.key, why);
         let chain = certificates_in(&texts.certificate);
         let chain = chain.map_err(|why| named(&TLS_CERTIFICATE, &files.certificate, why));
-        let key = PrivateKeyDer::from_pem_slice(&texts.key).map_err(|_| of_key("has no private key in PEM".to_owned()));
+        let key =
+            PrivateKeyDer::from_pem_slice(&texts.key).map_err(|_| of_key("contains no private key in PEM".to_owned()));
         let key = key.and_then(|key| {
             let key = provider().key_provider.load_private_key(key);
-            key.map_err(|error| of_key(format!("is not a key that can be used: {error}")))
+            key.map_err(|error| of_key(format!("is not a usable key: {error}")))
         });
         let (chain, key) = both(chain, key)?;
         let until = chain.first().and_then(|certificate| good_until(certificate));
@@ -294,7 +296,7 @@ mod tests {
         assert_eq!(pair.until.unwrap().date(), "2120-01-01");
         for (certificate, private, says) in [
             ("server.pem", "renewed.key.pem", "renewed.key.pem is not the key of the first certificate in "),
-            ("server.pem", "server.pem", "server.pem has no private key in PEM"),
+            ("server.pem", "server.pem", "server.pem contains no private key in PEM"),
             ("server.key.pem", "server.key.pem", "server.key.pem has no certificate in PEM"),
             ("none.pem", "server.key.pem", "none.pem cannot be read"),
             ("server.pem", "none.pem", "TLS_KEY_FILE="),
@@ -306,7 +308,7 @@ mod tests {
         // What is wrong with both is said of both.
         for (certificate, private, of_one, of_other) in [
             ("none.pem", "no.key", "none.pem cannot be read: No such file", "no.key cannot be read: No such file"),
-            ("server.key.pem", "server.pem", "server.key.pem has no certificate", "server.pem has no private key"),
+            ("server.key.pem", "server.pem", "server.key.pem has no certificate", "server.pem contains no private key"),
         ] {
             let said = Pair::read(&files(certificate, private)).err().unwrap();
             let (one, other) = said.split_once("; ").unwrap();

@@ -11,47 +11,47 @@ use crate::observe::LogHandle;
 pub(crate) static BUILD_INFO: Row = Row::gauge(&PROCESS, "inkring_build_info")
     .by(&["version", "sqlite"])
     .at_the_top(Overview::Figure)
-    .says("Always 1; the labels say which inkring runs on which SQLite", "What runs?");
+    .says("Always 1; the labels are the versions of inkring and SQLite", "Which version is running?");
 
 pub(crate) static START_TIME: Row = Row::gauge(&PROCESS, "process_start_time_seconds")
     .at_the_top(Overview::Figure)
-    .says("When the server started, in seconds since 1970", "Since when does it run?");
+    .says("When the server started, in seconds since 1970", "How long has it been running?");
 
 pub(crate) static OPEN_FDS: Row = Row::gauge(&PROCESS, "process_open_fds")
-    .says("Open file descriptors", "How far is it from the limit of open files?");
+    .says("Open file descriptors", "How close is it to the limit of open files?");
 
 pub(crate) static MAX_FDS: Row = Row::gauge(&PROCESS, "process_max_fds")
-    .says("Limit of open file descriptors", "How far is it from the limit of open files?");
+    .says("Limit of open file descriptors", "How close is it to the limit of open files?");
 
 pub(crate) static THREADS: Row =
-    Row::gauge(&PROCESS, "process_threads").says("Threads of the process", "Are there more threads than there were?");
+    Row::gauge(&PROCESS, "process_threads").says("Threads of the process", "Does the number of threads grow?");
 
 pub(crate) static RESIDENT_BYTES: Row =
-    Row::gauge(&PROCESS, "process_resident_memory_bytes").says("Memory that is resident", "Does memory grow?");
+    Row::gauge(&PROCESS, "process_resident_memory_bytes").says("Resident memory", "Does memory grow?");
 
 pub(crate) static VIRTUAL_BYTES: Row = Row::gauge(&PROCESS, "process_virtual_memory_bytes")
-    .says("Memory that is mapped, most of which is not resident", "Does memory grow?");
+    .says("Mapped memory, most of which is not resident", "Does memory grow?");
 
 pub(crate) static CPU_SECONDS: Row = Row::counter(&PROCESS, "process_cpu_seconds_total")
-    .says("Processor time of all threads, in user and system mode", "How busy is the processor?");
+    .says("CPU time of all threads, user and system", "How busy is the CPU?");
 
-pub(crate) static PANICS: Row = Row::counter(&PROCESS, "inkring_panics_total")
-    .says("Panics, each of which was caught or ended its thread", "Is there a bug?");
+pub(crate) static PANICS: Row =
+    Row::counter(&PROCESS, "inkring_panics_total").says("Panics, caught or not", "Is there a bug?");
 
 pub(crate) static LOG_MESSAGES: Row = Row::counter(&PROCESS, "inkring_log_messages_total")
     .by(&["level"])
-    .says("Log lines by level, those of dependencies included", "Does the log complain more than usual?");
+    .says("Log lines by level, including those of dependencies", "Are there more warnings and errors than usual?");
 
 pub(crate) static LOG_DROPPED: Row = Row::counter(&PROCESS, "inkring_log_lines_dropped_total")
-    .says("Log lines lost because stderr did not take them in time", "Is the log complete?");
+    .says("Log lines lost because stderr was too slow", "Is the log complete?");
 
 pub(crate) static CLOCK_SUSPECT: Row = Row::gauge(&PROCESS, "inkring_clock_suspect").says(
-    "1 while nothing is removed by age because the wall clock has jumped, or cannot be told to be right yet",
+    "1 while nothing is removed by age, because the wall clock has jumped or cannot be verified yet",
     "Is the clock right?",
 );
 
 pub(crate) static CLOCK_AHEAD: Row = Row::gauge(&PROCESS, "inkring_clock_ahead_seconds").says(
-    "How far the wall clock is ahead of where elapsed time would have it since the start; negative when behind",
+    "How far the wall clock is ahead of the elapsed time since the start; negative if behind",
     "Is the clock right?",
 );
 

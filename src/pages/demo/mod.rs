@@ -51,7 +51,7 @@ impl verb::Verb for Verb {
             None => match (program.settings)().map(|settings| own_url(&settings)) {
                 Ok(Some(url)) => url,
                 Ok(None) => {
-                    let why = "LISTEN_ADDR is a port that is chosen at the start: give --base-url";
+                    let why = "LISTEN_ADDR is a port chosen at start: pass --base-url";
                     return fail("the command line is wrong", &why, 2);
                 }
                 Err(error) => return misconfigured(&error),

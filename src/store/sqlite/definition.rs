@@ -60,15 +60,15 @@ impl Definition {
         if let Some(Object { kind, name, .. }) = added {
             let quoted = name.replace('"', "\"\"");
             return Some(format!(
-                "it has the {kind} {name}, which inkring did not make; find out who did, and remove it by \
-                 DROP {} \"{quoted}\" while no server runs",
+                "it has the {kind} {name}, which inkring did not create; find out who did, and remove it with DROP \
+                 {} \"{quoted}\" while no server is running",
                 kind.to_uppercase()
             ));
         }
         let gone = wanted.0.iter().find(|object| !named(self, object));
         let other = || self.0.iter().find(|object| !wanted.0.contains(object));
         let says = |Object { kind, name, .. }: &Object, what| {
-            format!("its {kind} {name} is {what}; restore a backup from before somebody changed that")
+            format!("its {kind} {name} is {what}; restore a backup made before that was changed")
         };
         gone.map(|object| says(object, "missing"))
             .or_else(|| other().map(|object| says(object, "not what inkring made")))
@@ -157,7 +157,7 @@ mod tests {
                 "CREATE TABLE a (x TEXT UNIQUE); CREATE INDEX by_x ON a (x); \
                  CREATE TRIGGER \"t\"\"t\" AFTER INSERT ON a BEGIN DELETE FROM a; END",
                 Some(
-                    "it has the trigger t\"t, which inkring did not make; find out who did, and remove it by DROP TRIGGER \"t\"\"t\"",
+                    "it has the trigger t\"t, which inkring did not create; find out who did, and remove it with DROP TRIGGER \"t\"\"t\"",
                 ),
             ),
             (

@@ -357,8 +357,7 @@ mod tests {
         open_after(&path, &old, nobody).unwrap().connection.batch("INSERT INTO old VALUES ('seven')").unwrap();
         drop(open_after(&path, &old, nobody).unwrap());
         let refuses = open_after(&path, &new, &mut |_| Err("there is no backup".into()));
-        let says =
-            "has schema version 5, and to bring it to 7 would change it for good: there is no backup; nothing in it";
+        let says = "has schema version 5, and migrating it to 7 cannot be undone: there is no backup; nothing in it";
         assert!(refuses.unwrap_err().to_string().contains(says));
         let mut seen = Vec::new();
         let mut looks = |pending: &Pending<'_>| {

@@ -97,8 +97,8 @@ fn can(reader: &Reader, is_possible: &mut Option<bool>) -> Result<bool, Error> {
     if !possible {
         log::info!(
             auto_vacuum = mode;
-            "this database was written without auto_vacuum=INCREMENTAL: what is removed from it is used again, but its \
-             file never gets smaller"
+            "this database was created without auto_vacuum=INCREMENTAL: space of removed data is reused, but the \
+             file never shrinks"
         );
     }
     *is_possible = Some(possible);
