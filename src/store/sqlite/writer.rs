@@ -435,14 +435,15 @@ impl<'s> WriterThread<'s> {
             None => {
                 self.index_texts().map_err(LostTransaction::before_commit)?;
                 // A transaction without a change of a row costs no fsync, and should not.
-                if self.store.connection.0.total_changes() > rows {
+                let is_changed = self.store.connection.0.total_changes() > rows;
+                if is_changed {
                     let noted = self.last_change.note(&self.store.connection, self.last);
                     noted.map_err(LostTransaction::before_commit)?;
                 }
                 self.check_files().map_err(LostTransaction::before_commit)?;
                 let committing = self.clock.instant();
                 self.execute("COMMIT").map_err(LostTransaction::at_commit)?;
-                if self.store.connection.0.total_changes() > rows {
+                if is_changed {
                     self.commit_took = Some(self.clock.instant().saturating_duration_since(committing));
                 }
                 Ok(())
