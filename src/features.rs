@@ -41,8 +41,13 @@ pub fn schema() -> Schema {
 
 /// Every place where clients are served, as configured: the public ones, then the doors of features.
 pub(crate) fn places(settings: &Settings) -> Vec<Endpoint> {
-    let doors = FEATURES.iter().flat_map(|feature| feature.doors).flat_map(|door| (door.places)(settings));
-    settings.endpoints(&net::options::LISTEN).iter().cloned().chain(doors).collect()
+    settings.endpoints(&net::options::LISTEN).iter().cloned().chain(doors(settings).map(|(_, place)| place)).collect()
+}
+
+/// Where the doors of features are, as configured, each with the setting that says so.
+pub(crate) fn doors(settings: &Settings) -> impl Iterator<Item = (&'static Knob, Endpoint)> {
+    let doors = FEATURES.iter().flat_map(|feature| feature.doors);
+    doors.flat_map(|door| (door.places)(settings).into_iter().map(|place| (door.knob, place)))
 }
 
 /// Every setting, as they are shown.
@@ -59,7 +64,7 @@ pub(crate) fn declared() -> impl Iterator<Item = &'static Knob> {
 #[must_use]
 pub(crate) fn mistakes(settings: &Settings) -> Vec<String> {
     let of_features = FEATURES.iter().flat_map(|feature| (feature.mistakes)(settings));
-    net::tls::server::mistakes(settings).into_iter().chain(of_features).collect()
+    net::tls::server::mistake(settings).into_iter().chain(of_features).collect()
 }
 
 /// Every family of metrics, in the order of the page.

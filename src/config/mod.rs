@@ -205,7 +205,7 @@ fn open_plane(settings: &Settings, sources: &Sources) -> Option<String> {
             "{name}{masked} is shorter than {OPS_TOKEN_MIN_BYTES} bytes, so it can be guessed by trying: use a \
              longer one, {MAKE_SECRET}"
         )),
-        (Some(Endpoint::Tcp(address)), None) if !address.ip().to_canonical().is_loopback() => Some(format!(
+        (Some(place @ Endpoint::Tcp(address)), None) if place.reachable().is_some() => Some(format!(
             "OPS_ADDR={address} can be reached from other machines, and the private plane gives access to the whole \
              database: set OPS_TOKEN, or use 127.0.0.1:{}",
             address.port()
@@ -226,8 +226,7 @@ fn two_in_one_place(settings: &Settings) -> Option<String> {
 
 /// Neither can the doors of features and the one that leads to TLS: of two in one place, the later one does not open.
 fn doors_in_one_place(settings: &Settings) -> Vec<String> {
-    let own = FEATURES.iter().flat_map(|feature| feature.doors);
-    let own = own.flat_map(|door| (door.places)(settings).into_iter().map(|place| (door.knob.name, place)));
+    let own = features::doors(settings).map(|(knob, place)| (knob.name, place));
     let redirect = settings.endpoint(&TLS_REDIRECT).cloned().map(|place| (TLS_REDIRECT.name, place));
     let mut taken: Vec<(&str, Endpoint)> = Vec::new();
     taken.extend(settings.endpoints(&PUBLIC).iter().cloned().map(|place| (PUBLIC.name, place)));

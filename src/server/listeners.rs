@@ -61,8 +61,8 @@ impl Listeners {
         let mut left_out = None;
         let private = match (inherited.ops, settings.endpoint(&LISTEN)) {
             (Some(listener), _) => {
-                if let (Some(Endpoint::Tcp(address)), None) = (listener.endpoint(), settings.text(&TOKEN))
-                    && !address.ip().to_canonical().is_loopback()
+                if let (Some(ref place @ Endpoint::Tcp(address)), None) = (listener.endpoint(), settings.text(&TOKEN))
+                    && place.reachable().is_some()
                 {
                     return Err(StartError::OpenPlane(address));
                 }

@@ -55,16 +55,15 @@ impl Files {
 
 /// What cannot be meant of the settings of TLS, whatever is in the files.
 #[must_use]
-pub fn mistakes(settings: &Settings) -> Vec<String> {
-    let mistake = match (Files::of(settings), settings.endpoint(&TLS_REDIRECT)) {
+pub fn mistake(settings: &Settings) -> Option<String> {
+    match (Files::of(settings), settings.endpoint(&TLS_REDIRECT)) {
         (Err(why), _) => Some(why),
         (Ok(None), Some(place)) => Some(format!(
             "TLS_REDIRECT_ADDR={place} redirects to TLS, which is not set up: set TLS_CERT_FILE and TLS_KEY_FILE, or \
              TLS_REDIRECT_ADDR=off"
         )),
         (Ok(_), _) => None,
-    };
-    mistake.into_iter().collect()
+    }
 }
 
 /// What there is to say of a certificate that is good until then, if it should not be.
