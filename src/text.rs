@@ -1,5 +1,5 @@
 //! Text of clients made safe to show: one alphabet for logs, terminals, complaints and error messages, one way to cut, and one
-//! for spreadsheets. And figures as people say them, and bytes as digits.
+//! for spreadsheets. And figures as people say them, bytes as digits, and how many typing mistakes one word is from another.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -132,9 +132,44 @@ pub fn hex(bytes: &[u8]) -> String {
     text
 }
 
+/// How many typing mistakes lead from one word to the other: letters that are added, removed, replaced, or swapped with the next.
+pub fn edit_distance(from: &str, to: &str) -> usize {
+    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
+    // Each row holds the distances from the letters of `from` read so far to every beginning of `to`. A swap looks two rows back.
+    let mut rows: Vec<Vec<usize>> = vec![(0..=to.len()).collect()];
+    for (i, a) in from.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, b) in to.iter().enumerate() {
+            let replaced = rows[i][j] + usize::from(a != b);
+            let mut least = replaced.min(rows[i][j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *a == to[j - 1] && from[i - 1] == *b {
+                least = least.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(least);
+        }
+        rows.push(row);
+    }
+    rows[from.len()][to.len()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_distance_counts_typing_mistakes() {
+        for (from, to, mistakes) in [
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("kitten", "sitting", 3),
+            ("SHARDS", "SHARDS", 0),
+            ("SHRDS", "SHARDS", 1),
+            ("SHRADS", "SHARDS", 1),
+            ("літо", "лто", 1),
+        ] {
+            assert_eq!(edit_distance(from, to), mistakes, "{from} {to}");
+        }
+    }
 
     #[test]
     fn no_cell_is_a_formula() {

@@ -14,6 +14,7 @@ use super::parse::{BadValue, printable};
 use super::path::{Found, SettingsPath, VARIABLE};
 use crate::gate::identity::options::TOKEN_KEYS;
 use crate::settings::{Knob, Origin, open_to_others};
+use crate::text::edit_distance;
 
 /// The longest file that a secret is read from, in bytes.
 pub(super) const SECRET_FILE_MAX_BYTES: u64 = 65_536;
@@ -26,6 +27,18 @@ const NEAR_MIN_LETTERS: usize = 6;
 
 /// With so many letters it may be two mistakes away, and else one.
 const NEAR_TWICE_LETTERS: usize = 10;
+
+/// A setting with another ending is only guessed at if its name has at least so many letters, and several words.
+const ENDING_MIN_LETTERS: usize = 8;
+
+/// With another ending, the last words have at least so many letters in common.
+const ENDING_COMMON_LETTERS: usize = 3;
+
+/// Two endings have at most so many letters each: `PROXY` and `PROXIES`.
+const ENDING_MAX_LETTERS: usize = 3;
+
+/// What is written out where the other is short has at most so many letters more: `DIRECTORY` and `DIR`.
+const WRITTEN_OUT_MAX_LETTERS: usize = 6;
 
 /// The texts settings are read from. Not `Debug`: they may hold secrets.
 #[derive(Clone, Default)]
@@ -276,7 +289,7 @@ fn from_file<'s>(name: String, path: &Path, origin: Origin) -> Result<Given<'s>,
     Ok(Given { name, text: Cow::Owned(text), origin, exposed })
 }
 
-/// The known name a typing mistake or two away from `name`.
+/// The known name a typing mistake or two away from `name`, or with another ending.
 fn nearest(name: &str) -> Option<String> {
     let limit = (name.len() / 4).clamp(2, 3);
     nearest_within(name, limit)
@@ -287,34 +300,34 @@ fn nearest_variable(name: &str) -> Option<String> {
     let letters = name.chars().count();
     let limit = if letters < NEAR_TWICE_LETTERS { 1 } else { 2 };
     let meant = name != VARIABLE && letters >= NEAR_MIN_LETTERS;
-    meant.then(|| nearest_within(name, limit)).flatten()
+    // People seldom mistype the first letter, and SSL_CERT_FILE is no TLS_CERT_FILE.
+    let begins_like =
+        |known: &String| known.bytes().next() == name.bytes().next().map(|first| first.to_ascii_uppercase());
+    meant.then(|| nearest_within(name, limit)).flatten().filter(begins_like)
 }
 
 fn nearest_within(name: &str, limit: usize) -> Option<String> {
     let name = name.to_ascii_uppercase();
     known_names()
         .map(|known| (edit_distance(&name, &known), known))
-        .filter(|(distance, _)| *distance <= limit)
+        .filter(|(distance, known)| *distance <= limit || has_another_ending(&name, known))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)
 }
 
-/// How many letters must be added, removed or replaced (Levenshtein).
-fn edit_distance(from: &str, to: &str) -> usize {
-    // Each row holds the distances from the letters of `from` read so far to
-    // every beginning of `to`.
-    let mut above: Vec<usize> = (0..=to.chars().count()).collect();
-    for (read, a) in from.chars().enumerate() {
-        let mut left = read + 1;
-        let mut row = vec![left];
-        for (cells, b) in above.windows(2).zip(to.chars()) {
-            let replaced = cells[0] + usize::from(a != b);
-            left = replaced.min(cells[1] + 1).min(left + 1);
-            row.push(left);
-        }
-        above = row;
-    }
-    above.last().copied().unwrap_or_default()
+/// Whether two names differ only in the ending of their last word, as a plural or an abbreviation does: `TRUSTED_PROXY`,
+/// `OPS_ADDRESS`, `BACKUP_DIRECTORY`. A name with a word more or less is another's: `LOG_LEVEL_FILE`.
+fn has_another_ending(name: &str, known: &str) -> bool {
+    let (Some((start, word)), Some((known_start, known_word))) = (name.rsplit_once('_'), known.rsplit_once('_')) else {
+        return false;
+    };
+    let common = word.chars().zip(known_word.chars()).take_while(|(one, other)| one == other).count();
+    let [ending, known_ending] = [word, known_word].map(|word| word.chars().count() - common);
+    let max = if ending == 0 || known_ending == 0 { WRITTEN_OUT_MAX_LETTERS } else { ENDING_MAX_LETTERS };
+    start == known_start
+        && known.len() >= ENDING_MIN_LETTERS
+        && common >= ENDING_COMMON_LETTERS
+        && ending.max(known_ending) <= max
 }
 
 /// Those settings of [`TOKEN_KEYS`] that are given, even badly, by the names they are given under.
@@ -331,20 +344,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distances() {
-        assert_eq!(edit_distance("", "abc"), 3);
-        assert_eq!(edit_distance("abc", ""), 3);
-        assert_eq!(edit_distance("kitten", "sitting"), 3);
-        assert_eq!(edit_distance("SHARDS", "SHARDS"), 0);
-        assert_eq!(edit_distance("SHRDS", "SHARDS"), 1);
-    }
-
-    #[test]
     fn suggests_only_what_is_near() {
         assert_eq!(nearest("MAX_CONECTIONS").as_deref(), Some("MAX_CONNECTIONS"));
         assert_eq!(nearest("log_level").as_deref(), Some("LOG_LEVEL"));
         assert_eq!(nearest("CORS_ORIGIN").as_deref(), Some("CORS_ORIGINS"));
         assert_eq!(nearest("JWT_SECRET_FLIE").as_deref(), Some("JWT_SECRET_FILE"));
+        assert_eq!(nearest("OPS_ADDRESS").as_deref(), Some("OPS_ADDR"));
         assert_eq!(nearest("POSTGRES_PASSWORD"), None);
         assert_eq!(nearest("HOSTNAME"), None);
     }
@@ -359,6 +364,18 @@ mod tests {
             ("CORS_ORIGIN", "CORS_ORIGINS"),
             ("JWT_SECRET_FLIE", "JWT_SECRET_FILE"),
             ("SHRDS1", ""),
+            ("TRUSTED_PROXY", "TRUSTED_PROXIES"),
+            ("TRUSTED_PROXYS", "TRUSTED_PROXIES"),
+            ("OPS_ADDRESS", "OPS_ADDR"),
+            ("ops_address", "OPS_ADDR"),
+            ("LISTEN_ADDRESS", "LISTEN_ADDR"),
+            ("BACKUP_DIRECTORY", "BACKUP_DIR"),
+            ("METRICS_DIRECTORY", "METRICS_DIR"),
+            ("GALLERY_DIRECTORY", "GALLERY_DIR"),
+            ("DRAIN_SEC", "DRAIN_SECONDS"),
+            ("JWT_AUD", "JWT_AUDIENCE"),
+            ("TLS_CERT_FILENAME", "TLS_CERT_FILE"),
+            ("HOUSEHOLD_TIMEZONE_NAME", ""),
         ] {
             assert_eq!(near(name).as_deref().unwrap_or_default(), meant, "{name}");
         }
@@ -387,8 +404,32 @@ mod tests {
             "POSTGRES_PASSWORD",
             "HTTP_PROXY",
             "SMOKE_TOKEN",
+            "LOG_LEVEL_FILE",
+            "LOG_LEVEL_ROOT",
+            "LOG_FILE",
+            "LOG_DIRECTORY",
+            "PORTAGE",
+            "PORTAGE_TMPDIR",
+            "SHELL",
+            "ENVIRONMENT",
+            "DATABASE_USER",
+            "DATABASE_PASSWORD",
+            "REDIS_ADDRESS",
+            "LISTEN_BACKLOG",
+            "CACHE_DIRECTORY",
+            "LOGS_DIRECTORY",
+            "CONFIGURATION_DIRECTORY",
+            "JWT_SECRET_KEY",
+            "WS_HOSTNAME",
+            "METRICS_CONSUMER",
+            "METRICS_PORT",
+            "TRUSTED_CERTIFICATES",
+            "OPS_TEAM",
+            "BACKUP_DRIVE",
+            "SSL_CERT_FILE",
+            "SSL_CERT_DIR",
         ] {
-            assert_eq!(near(foreign), None);
+            assert_eq!(near(foreign), None, "{foreign}");
         }
     }
 }

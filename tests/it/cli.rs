@@ -323,8 +323,17 @@ fn check_config_tells_good_from_bad_and_changes_nothing() {
 fn what_is_refused_comes_with_what_is_only_warned_of() {
     let directory = tempfile::tempdir().unwrap();
     let near = "warning: LISTEN_ADR in the environment is not a setting; did you mean LISTEN_ADDR?\n\
-                warning: RATE_LIMT_ENABLED in the environment is not a setting; did you mean RATE_LIMIT_ENABLED?\n";
-    let misspelt = [("LISTEN_ADR", "127.0.0.1:1"), ("RATE_LIMT_ENABLED", "true")];
+                warning: OPS_ADDRESS in the environment is not a setting; did you mean OPS_ADDR?\n\
+                warning: RATE_LIMT_ENABLED in the environment is not a setting; did you mean RATE_LIMIT_ENABLED?\n\
+                warning: TRUSTED_PROXY in the environment is not a setting; did you mean TRUSTED_PROXIES?\n";
+    let misspelt = [
+        ("LISTEN_ADR", "127.0.0.1:1"),
+        ("OPS_ADDRESS", "off"),
+        ("RATE_LIMT_ENABLED", "true"),
+        ("TRUSTED_PROXY", "10.0.0.1"),
+        ("LOG_LEVEL_FILE", "log"),
+        ("SSL_CERT_FILE", "/etc/ssl/cert.pem"),
+    ];
     let strict = run(directory.path(), &["check-config", "--strict"], &misspelt);
     assert_eq!((strict.code, strict.stdout.as_str()), (3, ""));
     assert_eq!(

@@ -285,9 +285,12 @@ fn a_name_that_means_nothing_is_found_in_the_file_and_guessed_at_in_the_environm
          warning: RATE_LIMT_ENABLED in the environment is not a setting; did you mean RATE_LIMIT_ENABLED?\n\
          The configuration is valid, with 2 warnings.\n"
     );
-    let server = Server::with(&[("LISTEN_ADR", "0.0.0.0:80")]);
-    let said = |line: &Value| line["message"].as_str().is_some_and(|said| said.contains("did you mean LISTEN_ADDR?"));
-    assert_eq!(server.wait_for_log(said)["level"], "WARN");
+    let server = Server::with(&[("LISTEN_ADR", "0.0.0.0:80"), ("TRUSTED_PROXY", "10.0.0.1")]);
+    for meant in ["LISTEN_ADDR", "TRUSTED_PROXIES"] {
+        let tip = format!("did you mean {meant}?");
+        let said = |line: &Value| line["message"].as_str().is_some_and(|said| said.contains(&tip));
+        assert_eq!(server.wait_for_log(said)["level"], "WARN");
+    }
 }
 
 #[test]
