@@ -11,12 +11,13 @@ mod serve;
 mod setup;
 mod signals;
 mod smoke;
+mod tips;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use common::{load, misconfigured, print, sources};
@@ -126,50 +127,6 @@ enum Tool {
     Errors,
 }
 
-/// The verb that is meant where there is none.
-const SERVE: &str = "serve";
-
-/// What other programs call what this one can do as well: the words behind `inkring`, and what to say of them.
-const MEANT: [(&[&str], &str); 11] = [
-    (&["start", "run", "up", "server", "daemon"], "`inkring serve`, or `inkring` alone, runs the server"),
-    (
-        &["status", "health", "ping", "ps", "check"],
-        "`inkring healthcheck` asks the server whether it is ready, and `inkring doctor` looks at the installation",
-    ),
-    (
-        &["stop", "shutdown", "down", "quit", "kill"],
-        "`systemctl stop inkring` stops the service; a server without systemd stops on SIGTERM, and its process id is in the .lock \
-         file next to the database",
-    ),
-    (
-        &["reload", "restart"],
-        "`systemctl reload inkring` and `systemctl restart inkring` do that to the service; a server without systemd reads its \
-         settings again on SIGHUP, and its process id is in the .lock file next to the database",
-    ),
-    (&["version", "about"], "`inkring --version` prints the version"),
-    (
-        &["config", "conf", "settings", "env"],
-        "`inkring print-config` shows all settings, and `inkring check-config` says what is wrong with them",
-    ),
-    (
-        &["migrate", "migrations", "upgrade", "init-db"],
-        "`inkring serve` brings the database up to date when it starts; there is nothing else to run",
-    ),
-    (&["init", "install"], "`inkring setup` makes this machine ready to run inkring as a service"),
-    (
-        &["token create", "token new", "token add", "token sign", "token issue"],
-        "`inkring token mint --user USER` makes a token",
-    ),
-    (&["token list"], "tokens are not stored; `inkring token revocations` lists those that are revoked"),
-    (
-        &["user list", "user create", "user add", "user new"],
-        "there are no accounts: who comes with a token or a trusted X-User-Id is a user; `inkring token mint --user USER` makes a token",
-    ),
-];
-
-/// What changes much is not offered to somebody who has typed something like it.
-const NEVER_GUESSED: [&str; 2] = ["restore", "setup"];
-
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum DocsForm {
     /// A commented .env file
@@ -211,7 +168,7 @@ pub fn run_with(features: &[&Feature], arguments: impl IntoIterator<Item = OsStr
                 return print(&version(&schema_of(features)));
             }
             // Help arrives here too; clap knows which goes where.
-            add_tip(&mut message, &program, &arguments);
+            tips::add(&mut message, &program, &arguments);
             let _ = message.print();
             return ExitCode::from(if message.use_stderr() { 2 } else { 0 });
         }
@@ -295,63 +252,6 @@ impl Tool {
             Self::Routes { plane: Plane::Private } => print(&gate::operator_table(&features::operator_routes())),
             Self::Errors => print(&gate::code::markdown(&features::codes())),
         }
-    }
-}
-
-/// Whether these arguments are for the server itself, and for no other verb.
-fn is_to_serve(program: &clap::Command, arguments: &[OsString]) -> bool {
-    let names = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
-    names.filter(|name| program.find_subcommand(name).is_some()).all(|name| name == SERVE)
-}
-
-/// The verb that has this behind it, and it: `token create`, or a word alone.
-fn with_its_verb(program: &clap::Command, arguments: &[OsString], wrong: &str) -> String {
-    let names = arguments.iter().skip(1).filter_map(|argument| argument.to_str()).take_while(|name| *name != wrong);
-    let verb = names.filter(|name| program.find_subcommand(name).is_some()).last();
-    verb.map_or_else(|| wrong.to_owned(), |verb| format!("{verb} {wrong}"))
-}
-
-/// Says where settings go, to whoever looked for them among the options, as with other servers, and how what other programs call
-/// otherwise is done here. What is misspelt is suggested by clap.
-fn add_tip(message: &mut clap::Error, program: &clap::Command, arguments: &[OsString]) {
-    let Some(ContextValue::String(wrong)) =
-        message.get(ContextKind::InvalidArg).or_else(|| message.get(ContextKind::InvalidSubcommand)).cloned()
-    else {
-        return;
-    };
-    let tip = match message.kind() {
-        ErrorKind::UnknownArgument if wrong == "-c" => "`--config FILE` sets the settings file",
-        ErrorKind::UnknownArgument
-            if is_to_serve(program, arguments)
-                && wrong.starts_with('-')
-                && message.get(ContextKind::SuggestedArg).is_none() =>
-        {
-            "settings are variables, such as LISTEN_ADDR=127.0.0.1:9000 in front of the command, or lines of a file \
-             (--config FILE); `inkring print-config` prints all of them"
-        }
-        ErrorKind::InvalidSubcommand => {
-            let meant = with_its_verb(program, arguments, &wrong);
-            let Some((_, tip)) = MEANT.iter().find(|(words, _)| words.contains(&meant.as_str())) else {
-                return leave_out(message);
-            };
-            message.remove(ContextKind::SuggestedSubcommand);
-            tip
-        }
-        _ => return,
-    };
-    message.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
-}
-
-/// Leaves out of what clap suggests by spelling what is not to be guessed.
-fn leave_out(message: &mut clap::Error) {
-    let similar = match message.remove(ContextKind::SuggestedSubcommand) {
-        Some(ContextValue::Strings(similar)) => similar,
-        Some(ContextValue::String(similar)) => vec![similar],
-        _ => return,
-    };
-    let similar: Vec<_> = similar.into_iter().filter(|name| !NEVER_GUESSED.contains(&name.as_str())).collect();
-    if !similar.is_empty() {
-        message.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(similar));
     }
 }
 
