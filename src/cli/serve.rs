@@ -1,5 +1,9 @@
 //! `inkring serve`, and `inkring` without a verb: runs the server until it is told to stop.
 
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -123,8 +127,11 @@ fn banner(settings: &Settings, server: &Server) -> String {
         Some(socket) => text.push_str(&format!("  operator      {socket}\n")),
         None => {}
     }
-    for caution in server.cautions() {
-        text.push_str(&format!("  warning       {caution}\n"));
+    // The log has them as well, and who reads both in one place needs them once.
+    if !(log::log_enabled!(log::Level::Warn) && is_one_file(io::stdout().as_fd(), io::stderr().as_fd())) {
+        for caution in server.cautions() {
+            text.push_str(&format!("  warning       {caution}\n"));
+        }
     }
     if settings.production() {
         return text;
@@ -149,4 +156,13 @@ fn banner(settings: &Settings, server: &Server) -> String {
         text.push_str(&format!("  look at       {scheme}://{host}/drafts\n"));
     }
     text
+}
+
+/// Whether what is written to one goes where the other goes: one terminal, one journal, one file.
+fn is_one_file(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+    let file = |fd: BorrowedFd<'_>| {
+        let metadata = fd.try_clone_to_owned().map(File::from).and_then(|file| file.metadata());
+        metadata.map(|metadata| (metadata.dev(), metadata.ino()))
+    };
+    matches!((file(one), file(other)), (Ok(one), Ok(other)) if one == other)
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, PATIENCE, Server, besides_settings, inkring};
+use crate::support::{Client, PATIENCE, Server, besides_settings, inkring, wait_for};
 
 /// What a run that ended by itself came to.
 struct Ran {
@@ -140,6 +140,36 @@ fn a_log_for_people_says_once_where_the_settings_are_from() {
     assert!(!both.contains("journal_mode") && log.iter().all(|line| line.chars().count() < 250), "{both}");
     let (_, log) = printed_and_logged(&[("LOG_LEVEL", "debug")]);
     assert!(log.iter().any(|line| line.contains("store.pragmas") && line.contains("journal_mode=wal")), "{log:?}");
+}
+
+#[test]
+fn a_caution_is_read_once_wherever_both_the_log_and_the_printed_lines_go() {
+    let sentence = "AUTH_TRUST_USER_HEADER=true on the address 0.0.0.0 without TRUSTED_PROXIES: anyone who reaches it may claim any name";
+    let settings = [
+        ("LISTEN_ADDR", "0.0.0.0:0"),
+        ("OPS_ADDR", "off"),
+        ("AUTH_TRUST_USER_HEADER", "true"),
+        ("ROOMS_ENABLED", "false"),
+        ("MODULES_ENABLED", "false"),
+    ];
+    for level in ["info", "error"] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("terminal");
+        let terminal = std::fs::File::create(&path).unwrap();
+        let mut command = inkring(directory.path());
+        command.envs(settings).env("LOG_LEVEL", level).stdout(terminal.try_clone().unwrap()).stderr(terminal);
+        let mut running = Running(command.spawn().unwrap());
+        let read = || std::fs::read_to_string(&path).unwrap();
+        wait_for(|| read().contains("  data in  ").then_some(()));
+        assert!(Command::new("kill").arg(running.0.id().to_string()).status().unwrap().success());
+        assert!(running.0.wait().unwrap().success());
+        assert_eq!(read().matches(sentence).count(), 1, "{level}: {}", read());
+        assert_eq!(read().contains(&format!("  warning       {sentence}\n")), level == "error", "{}", read());
+    }
+    // In two places, it is in both.
+    let (printed, log) = printed_and_logged(&settings);
+    assert!(printed.contains(&format!("  warning       {sentence}\n")), "{printed}");
+    assert!(log.iter().any(|line| line.contains(sentence)), "{log:?}");
 }
 
 #[test]
