@@ -75,8 +75,7 @@ pub(super) enum BackupError {
 fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         _ if store::is_not_offered(error) => {
-            "the file system there does not support that; use a directory on another \
-            one"
+            "the file system there does not support that; use a directory on another one"
         }
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space, or use another directory",
         ErrorKind::PermissionDenied

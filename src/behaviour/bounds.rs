@@ -73,8 +73,7 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&BEHAVIOUR, "VISITORS_EXACT_MAX", VISITORS_EXACT_MAX as u64, "visitors")
         .of(
             "Visitors that a report counts exactly, over all its days.",
-            "estimated with HyperLogLog, and \
-            marked as such",
+            "estimated with HyperLogLog, and marked as such",
         )
         .tested_by("visitors_are_exact_up_to_a_bound_and_then_nearly_so"),
     BoundRow::new(&BEHAVIOUR, "TEXTS_MAX", TEXTS_MAX as u64, "texts")

@@ -38,8 +38,7 @@ pub(super) fn needs(settings: &Settings, sources: &Sources, production: bool) ->
     }
     if settings.origins(&ORIGINS).iter().any(|origin| origin == "*") {
         sentences.push(
-            "ALLOWED_ORIGINS contains *, which lets the pages of any site call this server: \
-             list the origins instead"
+            "ALLOWED_ORIGINS contains *, which lets the pages of any site call this server: list the origins instead"
                 .to_owned(),
         );
     }

@@ -48,11 +48,7 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
         .of("One list, plus one draft.", "`truncated`, and a link to the rest")
         .tested_by("a_list_is_bounded_in_bytes_as_well"),
     BoundRow::new(&DRAFTS, "WHOLE_MAX_BYTES", WHOLE_MAX_BYTES as u64, "bytes")
-        .of(
-            "A draft or a list built in memory.",
-            "sent in pieces, read as the client takes \
-            them",
-        )
+        .of("A draft or a list built in memory.", "sent in pieces, read as the client takes them")
         .tested_by("readers_of_a_large_draft_cost_a_piece_each_and_not_the_draft"),
     BoundRow::new(&DRAFTS, "PAGE_ROWS", PAGE_ROWS as u64, "rows")
         .of("Segments, passes or collaborators read at once.", "the next ones with the next page")

@@ -19,8 +19,7 @@ const OWN: &[BoundRow] = &[
     BoundRow::new(&CONNECTIONS, "WHOLE_BODY_MAX_BYTES", WHOLE_BODY_MAX_BYTES as u64, "bytes")
         .of(
             "A request body kept in memory, on a route with its own bound.",
-            "no start: larger ones have to be \
-            streamed",
+            "no start: larger ones have to be streamed",
         )
         .tested_by("a_large_body_is_not_held_whole"),
     BoundRow::new(&CONNECTIONS, "STREAM_STALL_SECONDS", STREAM_STALL_SECONDS, "seconds")

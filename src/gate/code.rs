@@ -106,9 +106,9 @@ const HTTP_ERRORS: &[StatusCode] = &[
 
 static HTTP_ERROR: CodeRow = CodeRow::new("http_error", HTTP_ERRORS)
     .meaning(
-        "the identity is unknown (401), the path does not have this method (405), or the bytes are \
-         [not valid HTTP](PROTOCOL.md#limits); a file differs from the one the request expects (412), or has nothing in the \
-         range (416); 409 only comes from the [private plane](OPS_API.md#errors)",
+        "the identity is unknown (401), the path does not have this method (405), or the bytes are [not valid \
+         HTTP](PROTOCOL.md#limits); a file differs from the one the request expects (412), or has nothing in the range \
+         (416); 409 only comes from the [private plane](OPS_API.md#errors)",
         "401: send a valid token, or get a new one; 405: see `Allow`; 408: send faster; otherwise: fix the request",
     )
     .operator("many 401 after a key change: check that the new key is in use, and the clock");

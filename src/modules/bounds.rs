@@ -63,11 +63,7 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
         .of("Records in one list.", "a higher `limit` counts as this")
         .tested_by("a_query_says_which_records"),
     BoundRow::new(&MODULES, "PAGES_KEPT_MAX", PAGES_KEPT_MAX as u64, "lists")
-        .of(
-            "Cached lists per shard.",
-            "the least recently used is dropped, and read \
-            again",
-        )
+        .of("Cached lists per shard.", "the least recently used is dropped, and read again")
         .tested_by("so_many_lists_are_kept_and_the_one_not_asked_for_longest_is_dropped"),
     BoundRow::new(&MODULES, "PAGES_KEPT_MAX_BYTES", PAGES_KEPT_MAX_BYTES as u64, "bytes")
         .of("Size of these cached lists.", "the same; a larger one is not cached")
@@ -78,8 +74,7 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&MODULES, "SEARCHED_MAX", SEARCHED_MAX as u64, "records")
         .of(
             "Records with the words of `q` that one list examines.",
-            "the rest is not found; an additional word finds \
-            fewer",
+            "the rest is not found; an additional word finds fewer",
         )
         .tested_by("a_search_looks_at_so_many_records"),
     BoundRow::new(&MODULES, "LIST_MAX_ITEMS", LIST_MAX_ITEMS as u64, "items")
@@ -97,8 +92,7 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&MODULES, "LOOKED_AT_MAX", LOOKED_AT_MAX as u64, "records")
         .of(
             "Records of each kind that such a search examines.",
-            "older ones are not found; an additional word finds \
-            them",
+            "older ones are not found; an additional word finds them",
         )
         .tested_by("a_word_that_is_everywhere_is_looked_at_so_often"),
     BoundRow::new(&MODULES, "SNIPPET_MAX_CHARS", SNIPPET_MAX_CHARS as u64, "characters")
@@ -200,11 +194,7 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
         .of("Reminders of one entry.", "422 `validation_error`")
         .tested_by("settings_are_a_number_or_some"),
     BoundRow::new(&MODULES, "DUE_MAX", DUE_MAX as u64, "reminders")
-        .of(
-            "Due reminders in one list, and in one notification.",
-            "only the first are returned; `more` is \
-            true",
-        )
+        .of("Due reminders in one list, and in one notification.", "only the first are returned; `more` is true")
         .tested_by("an_answer_holds_so_many_and_the_next_goes_on_behind_it"),
     BoundRow::new(&MODULES, "ICS_FILE_MAX_BYTES", ICS_FILE_MAX_BYTES as u64, "bytes")
         .of("An uploaded calendar file; one at a time.", "413 `payload_too_large`; 503 `overloaded` meanwhile")

@@ -18,8 +18,7 @@ pub(crate) static UPLOADED: Row = Row::counter(&MODULES, "inkring_modules_upload
 
 pub(crate) static REFUSED: Row = Row::counter(&MODULES, "inkring_modules_sign_ins_refused_total").by(&["reason"]).says(
     "Password attempts that were wrong, or came from an address with too many wrong ones",
-    "Is anyone guessing \
-        passwords?",
+    "Is anyone guessing passwords?",
 );
 
 pub(crate) const ROWS: &[&Row] = &[&RECORDS, &UPLOADS, &UPLOADED, &REFUSED];

@@ -19,17 +19,12 @@ pub(crate) static LOAD: Row = Row::histogram(&ROOMS, "inkring_room_load_seconds"
 pub(crate) static UNLOADED: Row = Row::counter(&ROOMS, "inkring_rooms_unloaded_total")
     .says("Rooms unloaded because nobody used them", "How many rooms are in use?");
 
-pub(crate) static FRAMES: Row = Row::counter(&ROOMS, "inkring_rooms_messages_total").by(&["direction", "kind"]).says(
-    "Messages of rooms by kind; outgoing ones only if sent to a single socket",
-    "What is sent in \
-        rooms?",
-);
+pub(crate) static FRAMES: Row = Row::counter(&ROOMS, "inkring_rooms_messages_total")
+    .by(&["direction", "kind"])
+    .says("Messages of rooms by kind; outgoing ones only if sent to a single socket", "What is sent in rooms?");
 
-pub(crate) static BYTES: Row = Row::counter(&ROOMS, "inkring_rooms_received_bytes_total").says(
-    "Bytes of messages received",
-    "What is sent in \
-        rooms?",
-);
+pub(crate) static BYTES: Row = Row::counter(&ROOMS, "inkring_rooms_received_bytes_total")
+    .says("Bytes of messages received", "What is sent in rooms?");
 
 pub(crate) static UPDATES: Row = Row::counter(&ROOMS, "inkring_rooms_updates_total").by(&["result"]).says(
     "Updates received: new, known, gap (requested again), bad (not an update), read_only, busy (closed with 1013)",

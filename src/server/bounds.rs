@@ -14,7 +14,6 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
         .tested_by("repeated_jumps_are_waited_for_each_time_and_take_no_more_memory"),
     BoundRow::new(&SERVER, "START_PROBE_PATIENCE", START_PROBE_PATIENCE.as_secs(), "seconds").of(
         "The test write at start, if the service manager waits for it.",
-        "the server starts, and reports that it is \
-            not ready",
+        "the server starts, and reports that it is not ready",
     ),
 ];

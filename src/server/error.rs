@@ -12,8 +12,7 @@ use crate::store::{OpenError, in_use};
 fn remedy(source: &std::io::Error) -> &'static str {
     match source.kind() {
         std::io::ErrorKind::AddrInUse => {
-            "; stop the program that listens there, perhaps another inkring, or set \
-            another address"
+            "; stop the program that listens there, perhaps another inkring, or set another address"
         }
         std::io::ErrorKind::PermissionDenied => "; use a port from 1024 on, or have systemd pass the socket",
         std::io::ErrorKind::AddrNotAvailable => "; use an address of this machine",

@@ -25,11 +25,8 @@ pub(crate) static QUEUE_DEPTH: Row = Row::gauge(&STORAGE, "inkring_writer_queue_
 pub(crate) static QUEUE_LIMIT: Row = Row::gauge(&STORAGE, "inkring_writer_queue_limit")
     .says("Maximum number of changes waiting for the writer", "How full is the writer's queue?");
 
-pub(crate) static READONLY: Row = Row::gauge(&STORAGE, "inkring_storage_readonly").says(
-    "1 while the storage accepts no changes",
-    "Are changes \
-        accepted?",
-);
+pub(crate) static READONLY: Row = Row::gauge(&STORAGE, "inkring_storage_readonly")
+    .says("1 while the storage accepts no changes", "Are changes accepted?");
 
 pub(crate) static DATABASE_BYTES: Row = Row::gauge(&STORAGE, "inkring_db_size_bytes")
     .says("Size of the database file; add inkring_wal_size_bytes for the total", "How large is the database?");

@@ -233,8 +233,8 @@ pub enum OpenError {
     },
     /// A newer inkring wrote it.
     #[error(
-        "{path} has schema version {found}, and this inkring knows versions up to {known}; \
-         run the newer inkring, or restore a backup made before the upgrade",
+        "{path} has schema version {found}, and this inkring knows versions up to {known}; run the newer inkring, or \
+         restore a backup made before the upgrade",
         path = path.display()
     )]
     Newer {

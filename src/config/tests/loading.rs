@@ -124,8 +124,7 @@ fn a_bad_value_falls_back_or_stops_the_start() {
         loaded.warnings,
         [
             "SHARDS=257 is out of range: 0 to 256 shards; using the default 0",
-            "LOG_LEVEL=loud is not one of the choices: use off, error, warn, info, debug or trace; \
-             using the default info",
+            "LOG_LEVEL=loud is not one of the choices: use off, error, warn, info, debug or trace; using the default info",
         ]
     );
     assert_eq!(loaded.settings.count(knob("SHARDS")), 0);

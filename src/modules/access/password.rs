@@ -28,8 +28,8 @@ pub fn fault(configured: &str) -> Option<String> {
     let chars = configured.chars().count();
     (chars < MIN_CHARS).then(|| {
         format!(
-            "HOUSEHOLD_PASSWORD has {chars} characters, so it can be tried out: take {MIN_CHARS} or more, \
-             four words that have nothing to do with each other"
+            "HOUSEHOLD_PASSWORD has {chars} characters, so it can be tried out: take {MIN_CHARS} or more, four words that \
+             have nothing to do with each other"
         )
     })
 }

@@ -120,8 +120,8 @@ fn sentence(error: &rustls::Error, name: &str) -> String {
     match error {
         rustls::Error::InvalidCertificate(bad) => match bad {
             Bad::UnknownIssuer => {
-                "its certificate is signed by an unknown authority: pass the authority's certificate \
-                with --ca FILE, or have the server send its whole chain"
+                "its certificate is signed by an unknown authority: pass the authority's certificate with --ca FILE, or \
+                have the server send its whole chain"
                     .to_owned()
             }
             Bad::ExpiredContext { not_after, .. } => format!("its certificate expired on {}: renew it", day(not_after)),
