@@ -59,7 +59,7 @@ fn look(directory: &Path, now: Timestamp) -> Kept {
         let backup = path.display();
         let manifest = match Manifest::beside(&path) {
             Ok(Some(manifest)) => manifest,
-            Ok(None) => return Kept::BadManifest(format!("the manifest of {backup} is gone")),
+            Ok(None) => return Kept::BadManifest(format!("the manifest of {backup} is missing")),
             Err(why) => return Kept::BadManifest(format!("{backup}: {why}")),
         };
         let Manifest { created_at, bytes, .. } = manifest;
@@ -68,13 +68,13 @@ fn look(directory: &Path, now: Timestamp) -> Kept {
             continue;
         }
         return match fs::metadata(&path) {
-            Err(error) => Kept::BadManifest(format!("the backup {backup} is gone: {error}")),
+            Err(error) => Kept::BadManifest(format!("the backup {backup} is missing: {error}")),
             Ok(found) if found.len() != bytes => Kept::BadManifest(format!(
                 "the backup {backup} has {} bytes, and its manifest says {bytes}",
                 found.len()
             )),
             Ok(_) if !manifest.describes(&path) => {
-                Kept::BadManifest(format!("the files that go with the backup {backup} are gone"))
+                Kept::BadManifest(format!("the gallery files of the backup {backup} are missing"))
             }
             Ok(_) => Kept::Newest { name, created: created_at.0, bytes, of_the_future },
         };
@@ -87,10 +87,10 @@ fn judge(found: &Kept, every: Option<Duration>, production: bool, now: Timestamp
     match found {
         Kept::Nowhere if production => Diagnosis::yellow(
             CHECK,
-            "there is no BACKUP_DIR, so no backups are made".to_owned(),
+            "BACKUP_DIR is not set, so no backups are made".to_owned(),
             "set BACKUP_DIR to a directory, if possible on another disk",
         ),
-        Kept::Nowhere => Diagnosis::green(CHECK, "backups are off (no BACKUP_DIR)".to_owned()),
+        Kept::Nowhere => Diagnosis::green(CHECK, "backups are off (BACKUP_DIR is not set)".to_owned()),
         Kept::Unreadable(why) => Diagnosis::red(
             CHECK,
             format!("BACKUP_DIR: {why}"),
@@ -98,15 +98,15 @@ fn judge(found: &Kept, every: Option<Duration>, production: bool, now: Timestamp
         ),
         Kept::None(directory) => Diagnosis::yellow(
             CHECK,
-            format!("there are none in {} yet", directory.display()),
+            format!("there are no backups in {} yet", directory.display()),
             "make one now: inkring backup, with the server running",
         ),
         Kept::BadManifest(why) => {
-            Diagnosis::red(CHECK, why.clone(), "make a new one, and check that disk for other errors")
+            Diagnosis::red(CHECK, why.clone(), "make a new backup, and check that disk for errors")
         }
         Kept::OfTheFuture(name) => Diagnosis::red(
             CHECK,
-            format!("{name} is dated in the future, like all of them: their age is unknown"),
+            format!("every backup, such as {name}, is dated in the future, so their age is unknown"),
             "set the clock if it is wrong; if it is right, make a backup now: inkring backup",
         ),
         Kept::Newest { name, created, bytes, of_the_future } => {
@@ -115,20 +115,19 @@ fn judge(found: &Kept, every: Option<Duration>, production: bool, now: Timestamp
             match every {
                 Some(every) if age > every * 2 => Diagnosis::red(
                     CHECK,
-                    format!("the newest is {found}; there should be one every {}", span(every.as_secs())),
-                    "the server's log says why there is none (backup.failed); make one now with inkring backup",
+                    format!("the newest backup is {found}; there should be one every {}", span(every.as_secs())),
+                    "the server's log says why there is none (backup.failed); make one now: inkring backup",
                 ),
                 None if age > BY_HAND_MAX => Diagnosis::yellow(
                     CHECK,
-                    format!("the newest is {found}"),
-                    "make one now: inkring backup; or schedule them, with BACKUP_INTERVAL_HOURS or \
-                     inkring-backup.timer",
+                    format!("the newest backup is {found}"),
+                    "make one now with inkring backup, or schedule backups with BACKUP_INTERVAL_HOURS or inkring-backup.timer",
                 ),
                 _ => match of_the_future {
                     None => Diagnosis::green(CHECK, found),
                     Some(other) => Diagnosis::yellow(
                         CHECK,
-                        format!("{found}; {other} is dated in the future: it does not count, and is kept"),
+                        format!("{found}; {other} is dated in the future, so it is neither counted nor removed"),
                         "check it with inkring verify, and move it away",
                     ),
                 },
@@ -164,18 +163,18 @@ mod tests {
 
     #[test]
     fn backups_are_there_and_new() {
-        seeded(&Kept::Nowhere, DAILY, Yellow, "no BACKUP_DIR");
-        seeded(&Kept::None("/b".into()), DAILY, Yellow, "none in /b yet");
+        seeded(&Kept::Nowhere, DAILY, Yellow, "BACKUP_DIR is not set");
+        seeded(&Kept::None("/b".into()), DAILY, Yellow, "no backups in /b yet");
         seeded(&Kept::Unreadable("why".into()), DAILY, Red, "BACKUP_DIR: why");
         seeded(&Kept::BadManifest("why".into()), DAILY, Red, "why");
         seeded(&old(48), DAILY, Green, "inkring-1.json of 1 bytes, 2 days old");
         seeded(&old(49), DAILY, Red, "2 days old; there should be one every 24 hours");
         seeded(&old(168), None, Green, "7 days old");
         let future = || "inkring-3.db".to_owned();
-        seeded(&Kept::OfTheFuture(future()), DAILY, Red, "inkring-3.db is dated in the future, like all of them");
+        seeded(&Kept::OfTheFuture(future()), DAILY, Red, "every backup, such as inkring-3.db, is dated in the future");
         let Kept::Newest { name, created, bytes, .. } = old(1) else { panic!() };
         let beside = Kept::Newest { name, created, bytes, of_the_future: Some(future()) };
-        seeded(&beside, DAILY, Yellow, "inkring-3.db is dated in the future: it does not count");
+        seeded(&beside, DAILY, Yellow, "inkring-3.db is dated in the future, so it is neither counted nor removed");
         seeded(&old(169), None, Yellow, "7 days old");
         assert_eq!(judge(&Kept::Nowhere, None, false, NOW).colour, Green, "nobody needs one in development");
     }

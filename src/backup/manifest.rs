@@ -78,7 +78,7 @@ impl Manifest {
     /// # Errors
     /// A sentence that says what is wrong.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let manifest: Self = serde_json::from_str(text).map_err(|error| format!("the manifest is none: {error}"))?;
+        let manifest: Self = serde_json::from_str(text).map_err(|error| format!("the manifest is invalid: {error}"))?;
         if is_name(&manifest.name) {
             Ok(manifest)
         } else {

@@ -24,7 +24,7 @@ impl OnDemand {
     /// Begins one, or says why not.
     pub(super) fn begin(&self) {
         let Some(make) = &self.make else {
-            log::warn!(reason = "there is no BACKUP_DIR: set it and restart"; "backup.not_begun");
+            log::warn!(reason = "BACKUP_DIR is not set: set it and restart"; "backup.not_begun");
             return;
         };
         let mut running = self.running.lock();

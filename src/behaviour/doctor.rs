@@ -26,7 +26,7 @@ fn look(file: &Path, rules: Rules) -> Diagnosis {
     let found = match std::fs::symlink_metadata(file) {
         // The server has a file take the place of the original's link.
         Ok(found) if !found.is_file() && !Names::of(file).is_link_to_shard() => {
-            return unfit("it is not a regular file".to_owned(), "move what is there away, or use another file");
+            return unfit("it is not a regular file".to_owned(), "move it away, or set METRICS_JSONL to another file");
         }
         Ok(found) => Some(found),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
@@ -36,9 +36,9 @@ fn look(file: &Path, rules: Rules) -> Diagnosis {
     // The server makes the directory, below its own and not the doctor's.
     let of_directory = || unwritable(directory).filter(|_| directory.exists());
     if let Some(why) = of_file.or_else(of_directory) {
-        let remedy = "run doctor as the server's user; if it still says so, give that user write access to the \
+        let remedy = "run the doctor as the server's user; if the problem remains, give that user write access to the \
             directory";
-        return unfit(format!("it cannot be written to, or not rotated: {why}"), remedy);
+        return unfit(format!("it cannot be written or rotated: {why}"), remedy);
     }
     let kept = rules.keep_days.map_or_else(|| "forever".to_owned(), |days| format!("for {days} days"));
     let found = found.map_or_else(|| "no events yet".to_owned(), |found| size(found.len()));
@@ -47,7 +47,7 @@ fn look(file: &Path, rules: Rules) -> Diagnosis {
         None => Diagnosis::yellow(
             CHECK,
             format!("{found} in {path}, kept {kept}"),
-            "set METRICS_RETENTION_DAYS, and tell visitors in your privacy page",
+            "set METRICS_RETENTION_DAYS, and tell visitors about it on your privacy page",
         ),
     }
 }

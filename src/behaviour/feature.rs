@@ -166,11 +166,12 @@ impl Running for Behaviour {
 
 /// How events fare, in one line for the dashboard.
 fn said(state: &State) -> String {
-    let written =
-        state.trouble().map_or_else(|| "written".to_owned(), |trouble| format!("cannot be written: {trouble}"));
+    let written = state
+        .trouble()
+        .map_or_else(|| "events are written".to_owned(), |trouble| format!("events cannot be written: {trouble}"));
     let ((size, capacity), files) = (state.ring_size(), &state.counters.files);
     format!(
-        "{written}; the last {size} of at most {capacity} in memory; {} rotated since the start",
+        "{written}; the newest {size} are in memory, at most {capacity}; {} files rotated since the start",
         files.rotated.get()
     )
 }

@@ -15,36 +15,36 @@ const MEANT: [(&[&str], &str); 11] = [
     (&["start", "run", "up", "server", "daemon"], "`inkring serve`, or `inkring` alone, runs the server"),
     (
         &["status", "health", "ping", "ps", "check"],
-        "`inkring healthcheck` asks the server whether it is ready, and `inkring doctor` looks at the installation",
+        "`inkring healthcheck` checks whether the server is ready, and `inkring doctor` checks the installation",
     ),
     (
         &["stop", "shutdown", "down", "quit", "kill"],
-        "`systemctl stop inkring` stops the service; a server without systemd stops on SIGTERM, and its process id is in the .lock \
-         file next to the database",
+        "`systemctl stop inkring` stops the service; without systemd, send SIGTERM to the process whose id is in the .lock file next \
+         to the database",
     ),
     (
         &["reload", "restart"],
-        "`systemctl reload inkring` and `systemctl restart inkring` do that to the service; a server without systemd reads its \
-         settings again on SIGHUP, and its process id is in the .lock file next to the database",
+        "use `systemctl reload inkring` or `systemctl restart inkring`; without systemd, send SIGHUP to the process whose id is in the \
+         .lock file next to the database, and it reloads its settings",
     ),
     (&["version", "about"], "`inkring --version` prints the version"),
     (
         &["config", "conf", "settings", "env"],
-        "`inkring print-config` shows all settings, and `inkring check-config` says what is wrong with them",
+        "`inkring print-config` shows all settings, and `inkring check-config` checks them",
     ),
     (
         &["migrate", "migrations", "upgrade", "init-db"],
-        "`inkring serve` brings the database up to date when it starts; there is nothing else to run",
+        "`inkring serve` migrates the database when it starts; no other command is needed",
     ),
-    (&["init", "install"], "`inkring setup` makes this machine ready to run inkring as a service"),
+    (&["init", "install"], "`inkring setup` sets up inkring as a service on this machine"),
     (
         &["token create", "token new", "token add", "token sign", "token issue"],
-        "`inkring token mint --user USER` makes a token",
+        "`inkring token mint --user USER` prints a token",
     ),
-    (&["token list"], "tokens are not stored; `inkring token revocations` lists those that are revoked"),
+    (&["token list"], "tokens are not stored; `inkring token revocations` lists the revocations"),
     (
         &["user list", "user create", "user add", "user new"],
-        "there are no accounts: who comes with a token or a trusted X-User-Id is a user; `inkring token mint --user USER` makes a token",
+        "there are no accounts: a user is whoever a token or a trusted X-User-Id header names; `inkring token mint --user USER` prints a token",
     ),
 ];
 
@@ -74,8 +74,8 @@ pub(super) fn add(message: &mut clap::Error, program: &clap::Command, arguments:
                 && wrong.starts_with('-')
                 && message.get(ContextKind::SuggestedArg).is_none() =>
         {
-            "settings are variables, such as LISTEN_ADDR=127.0.0.1:9000 in front of the command, or lines of a file \
-             (--config FILE); `inkring print-config` prints all of them"
+            "settings are environment variables, such as LISTEN_ADDR=127.0.0.1:9000 before the command, or lines in a file \
+             (--config FILE); `inkring print-config` shows all of them"
         }
         ErrorKind::InvalidSubcommand => {
             message.remove(ContextKind::SuggestedSubcommand);

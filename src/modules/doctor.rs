@@ -32,7 +32,7 @@ fn judge_zone(zone: &str, is_given: bool, machine: Option<&str>) -> Diagnosis {
     match machine {
         Some(machine) if !is_given && machine != zone && !KYIV.contains(&machine) => Diagnosis::yellow(
             ZONE_CHECK,
-            format!("HOUSEHOLD_TIMEZONE is not set, so the household is in {zone}, and this machine in {machine}"),
+            format!("HOUSEHOLD_TIMEZONE is not set, so the household uses {zone}, but this machine uses {machine}"),
             "set HOUSEHOLD_TIMEZONE to the household's time zone before its calendar fills up",
         ),
         _ => Diagnosis::green(ZONE_CHECK, format!("the household's time zone is {zone}")),
@@ -51,18 +51,24 @@ fn judge(seen: Seen, directory: &Path, unwritable: Option<String>) -> Diagnosis 
         return Diagnosis::red(
             CHECK,
             format!("gallery files cannot be stored: {why}"),
-            "run doctor as the server's user; if it still says so, give that user write access there, or set GALLERY_DIR",
+            "run the doctor as the server's user; if the problem remains, give that user write access there, or set GALLERY_DIR",
         );
     }
     let shown = directory.display();
     match seen.has_password {
         false if seen.production => Diagnosis::yellow(
             CHECK,
-            "nobody can use the modules: there is no HOUSEHOLD_PASSWORD".to_owned(),
+            "nobody can use the modules: HOUSEHOLD_PASSWORD is not set".to_owned(),
             "set HOUSEHOLD_PASSWORD, or MODULES_ENABLED=false",
         ),
-        false => Diagnosis::green(CHECK, format!("anyone who can reach the server may use them; files in {shown}")),
-        true => Diagnosis::green(CHECK, format!("anyone with the household's password may use them; files in {shown}")),
+        false => Diagnosis::green(
+            CHECK,
+            format!("anyone who can reach the server may use the modules; gallery files are in {shown}"),
+        ),
+        true => Diagnosis::green(
+            CHECK,
+            format!("anyone with the household's password may use the modules; gallery files are in {shown}"),
+        ),
     }
 }
 
@@ -90,9 +96,21 @@ mod tests {
     #[test]
     fn the_modules_can_be_used() {
         for (production, has_password, unwritable, colour, says) in [
-            (false, false, None, Green, "anyone who can reach the server may use them; files in media"),
-            (false, true, None, Green, "anyone with the household's password may use them; files in media"),
-            (true, false, None, Yellow, "no HOUSEHOLD_PASSWORD"),
+            (
+                false,
+                false,
+                None,
+                Green,
+                "anyone who can reach the server may use the modules; gallery files are in media",
+            ),
+            (
+                false,
+                true,
+                None,
+                Green,
+                "anyone with the household's password may use the modules; gallery files are in media",
+            ),
+            (true, false, None, Yellow, "HOUSEHOLD_PASSWORD is not set"),
             (true, true, None, Green, "anyone with the household's password"),
             (false, false, Some("media is not a directory"), Red, "cannot be stored: media is not a directory"),
         ] {

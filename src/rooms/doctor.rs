@@ -17,7 +17,7 @@ pub(super) const DOCTOR_MAX_ROOMS: usize = 5;
 pub(super) fn doctor(examined: &Examined<'_>) -> Vec<Diagnosis> {
     let settings = examined.settings;
     if !settings.flag(&ENABLED) {
-        return vec![Diagnosis::green(CHECK, "ROOMS_ENABLED=false: there are no rooms".to_owned())];
+        return vec![Diagnosis::green(CHECK, "rooms are off (ROOMS_ENABLED=false)".to_owned())];
     }
     let mut found = Vec::from_iter(entry(settings));
     match examined.reader.map(stored) {
@@ -47,15 +47,15 @@ fn entry(settings: &Settings) -> Option<Diagnosis> {
 fn stored(reader: &Reader) -> Result<Diagnosis, Error> {
     let (rooms, damaged) = store::counts(reader)?;
     if damaged == 0 {
-        return Ok(Diagnosis::green(CHECK, format!("{rooms} stored, none known to be damaged")));
+        return Ok(Diagnosis::green(CHECK, format!("{rooms} rooms stored, none known to be damaged")));
     }
     let named = store::quarantined(reader, DOCTOR_MAX_ROOMS)?;
     let more = damaged - named.len() as i64;
     let named: Vec<String> = named.iter().map(|(name, reason)| format!("{name} ({reason})")).collect();
     let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-    let found = format!("{damaged} of {rooms} are damaged and read-only: {}{more}", named.join(", "));
-    let remedy = "save what can be read with inkring room export NAME, then restore a backup, or delete the room and \
-        import the export; open clients still have the whole document";
+    let found = format!("{damaged} of {rooms} rooms are damaged and read-only: {}{more}", named.join(", "));
+    let remedy = "export what is readable with inkring room export NAME, then restore a backup, or delete the room and \
+        import the export; clients that have the room open still have the whole document";
     Ok(Diagnosis::red(CHECK, found, remedy))
 }
 
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn damaged_rooms_are_named_up_to_a_number_and_counted_beyond() {
         let reader = Reader::in_memory(crate::rooms::MIGRATIONS);
-        assert_eq!(stored(&reader).unwrap().found, "0 stored, none known to be damaged");
+        assert_eq!(stored(&reader).unwrap().found, "0 rooms stored, none known to be damaged");
         for room in 0..=DOCTOR_MAX_ROOMS {
             reader.batch(&format!(
                 "INSERT INTO rooms (name, creator_id, created_at, used_at, quarantine) \
@@ -77,7 +77,7 @@ mod tests {
         let found = stored(&reader).unwrap();
         assert_eq!(found.colour, Colour::Red);
         assert!(
-            found.found.starts_with("6 of 6 are damaged and read-only: room 0 (update 7: too short), room 1 "),
+            found.found.starts_with("6 of 6 rooms are damaged and read-only: room 0 (update 7: too short), room 1 "),
             "{found:?}"
         );
         assert!(found.found.ends_with(", and 1 more"), "{found:?}");

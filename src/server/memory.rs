@@ -44,11 +44,11 @@ pub fn memory_bounds(
     let of_connection =
         CONNECTION_BYTES + if settings.text(&TLS_CERTIFICATE).is_some() { TLS_CONNECTION_BYTES } else { 0 };
     vec![
-        MemoryPart { what: "held for clients", bytes: shards * HELD_MAX_BYTES as u64 },
-        MemoryPart { what: "kept by features", bytes: of_features },
-        MemoryPart { what: "changes that wait", bytes: bytes(&QUEUE_JOBS).saturating_mul(bytes(&BODY_BYTES)) },
+        MemoryPart { what: "buffers of clients", bytes: shards * HELD_MAX_BYTES as u64 },
+        MemoryPart { what: "features", bytes: of_features },
+        MemoryPart { what: "queued changes", bytes: bytes(&QUEUE_JOBS).saturating_mul(bytes(&BODY_BYTES)) },
         MemoryPart { what: "connections", bytes: connections as u64 * of_connection },
-        MemoryPart { what: "log lines, buckets, pages", bytes: others + bytes(&BUCKETS) * BUCKET_BYTES },
+        MemoryPart { what: "log lines, buckets and pages", bytes: others + bytes(&BUCKETS) * BUCKET_BYTES },
     ]
 }
 

@@ -134,7 +134,7 @@ pub enum OpenError {
     /// Its file system lacks what the promises rest on.
     #[error(
         "{path} is on a file system that cannot {lacks} ({source}), so acknowledged changes could be lost; set \
-         DATABASE_URL to a file on a disk of this machine",
+         DATABASE_URL to a file on a local disk",
         path = path.display()
     )]
     FileSystem {

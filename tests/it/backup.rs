@@ -476,7 +476,7 @@ fn sigusr1_makes_a_backup_and_what_comes_of_it_is_always_in_the_log() {
     let server = Server::start();
     server.signal("USR1");
     let line = server.wait_for_log(|line| line["message"] == "backup.not_begun");
-    assert!(line["reason"].as_str().unwrap().contains("there is no BACKUP_DIR"), "{line}");
+    assert!(line["reason"].as_str().unwrap().contains("BACKUP_DIR is not set"), "{line}");
     server.get("/readyz").expect(200);
 }
 

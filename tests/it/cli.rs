@@ -246,8 +246,8 @@ fn a_command_line_that_means_nothing_is_a_usage_error() {
 #[test]
 fn whoever_mistypes_or_looks_for_options_is_told_what_there_is() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = "settings are variables, such as LISTEN_ADDR=127.0.0.1:9000 in front of the command, or lines of a file \
-                    (--config FILE); `inkring print-config` prints all of them";
+    let settings = "settings are environment variables, such as LISTEN_ADDR=127.0.0.1:9000 before the command, or lines in a file \
+                    (--config FILE); `inkring print-config` shows all of them";
     for (arguments, tip) in [
         (&["check-confg"][..], "a similar subcommand exists: 'check-config'"),
         (&["dcotor"], "a similar subcommand exists: 'doctor'"),
@@ -257,14 +257,14 @@ fn whoever_mistypes_or_looks_for_options_is_told_what_there_is() {
         (&["--listen=0.0.0.0:80"], settings),
         (&["start"], "`inkring serve`, or `inkring` alone, runs the server"),
         (&["run", "--port", "9000"], "`inkring serve`, or `inkring` alone, runs the server"),
-        (&["status"], "`inkring healthcheck` asks the server whether it is ready"),
+        (&["status"], "`inkring healthcheck` checks whether the server is ready"),
         (&["stop"], "`systemctl stop inkring` stops the service"),
-        (&["reload"], "`systemctl reload inkring`"),
+        (&["reload"], "use `systemctl reload inkring`"),
         (&["version"], "`inkring --version` prints the version"),
         (&["--config", "x", "config"], "`inkring print-config` shows all settings"),
-        (&["migrate"], "`inkring serve` brings the database up to date when it starts"),
-        (&["token", "create"], "`inkring token mint --user USER` makes a token"),
-        (&["token", "crete"], "`inkring token mint --user USER` makes a token"),
+        (&["migrate"], "`inkring serve` migrates the database when it starts"),
+        (&["token", "create"], "`inkring token mint --user USER` prints a token"),
+        (&["token", "crete"], "`inkring token mint --user USER` prints a token"),
         (&["token", "revok"], "a similar subcommand exists: 'revoke'"),
         (&["audit", "verfy"], "a similar subcommand exists: 'verify'"),
         (&["user", "list"], "there are no accounts"),

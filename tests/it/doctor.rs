@@ -108,7 +108,7 @@ fn a_good_installation_is_healthy_and_left_as_it_is() {
         assert!(machine || finding["state"] == "green", "{finding}");
     }
     let memory = findings.iter().find(|finding| finding["check"] == "memory").unwrap();
-    assert!(memory["found"].as_str().unwrap().starts_with("all bounds together allow "), "{memory}");
+    assert!(memory["found"].as_str().unwrap().starts_with("together, the bounds allow "), "{memory}");
     let text = inkring(server.directory.path()).arg("doctor").envs(GOOD).output().unwrap();
     let text = String::from_utf8(text.stdout).unwrap();
     assert!(!text.contains('\x1b') && text.starts_with("green "), "no terminal, no colours: {text}");
@@ -137,7 +137,7 @@ fn each_seeded_fault_is_found() {
     chmod(&database, 0o600);
     let directory = database.parent().unwrap();
     chmod(directory, 0o755);
-    assert!(seeded(&mut command(&server, &[]), "permissions", "yellow").contains("may see what is in it"));
+    assert!(seeded(&mut command(&server, &[]), "permissions", "yellow").contains("can list the files in it"));
     chmod(directory, 0o700);
     let dotenv = server.directory.path().join(".env");
     std::fs::write(&dotenv, "OPS_TOKEN=5c1e90b7d3f24a68e0947b3d2a6c81f5\n").unwrap();
@@ -165,13 +165,13 @@ fn each_seeded_fault_is_found() {
     let found = seeded(&mut command(&server, &[]), "backup", "red");
     assert!(found.contains("there should be one every 24 hours"), "{found}");
     back_up(&server, "lately");
-    assert!(seeded(&mut command(&server, &[]), "backup", "red").contains("the manifest is none: "));
+    assert!(seeded(&mut command(&server, &[]), "backup", "red").contains("the manifest is invalid: "));
     back_up(&server, &now());
     let backup = server.directory.path().join("backups/inkring-20260101T000000Z.db");
     std::fs::write(&backup, [0; 4095]).unwrap();
     assert!(seeded(&mut command(&server, &[]), "backup", "red").contains("has 4095 bytes, and its manifest says 4096"));
     std::fs::remove_file(&backup).unwrap();
-    assert!(seeded(&mut command(&server, &[]), "backup", "red").contains("is gone"));
+    assert!(seeded(&mut command(&server, &[]), "backup", "red").contains("is missing"));
     back_up(&server, &now());
     let (_, findings) = run(&mut command(&server, &[("BACKUP_DIR", "data/inkring.db.lock")]));
     for (check, state, says) in [("configuration", "yellow", "is not a directory"), ("backup", "red", "cannot be read")]
@@ -180,17 +180,20 @@ fn each_seeded_fault_is_found() {
         assert!(found["state"] == state && found["found"].as_str().unwrap().contains(says), "{found}");
     }
     assert!(
-        seeded(&mut command(&server, &[("BACKUP_DIR", "nowhere")]), "backup", "yellow").contains("none in nowhere")
+        seeded(&mut command(&server, &[("BACKUP_DIR", "nowhere")]), "backup", "yellow")
+            .contains("no backups in nowhere")
     );
-    assert!(seeded(&mut command(&server, &[("BACKUP_DIR", "data")]), "backup", "yellow").contains("none in data"));
-    assert!(seeded(&mut command(&server, &[("BACKUP_DIR", "")]), "backup", "yellow").contains("no BACKUP_DIR"));
+    assert!(
+        seeded(&mut command(&server, &[("BACKUP_DIR", "data")]), "backup", "yellow").contains("no backups in data")
+    );
+    assert!(seeded(&mut command(&server, &[("BACKUP_DIR", "")]), "backup", "yellow").contains("BACKUP_DIR is not set"));
 
     let sql = |sql: &str| rusqlite::Connection::open(&database).unwrap().execute_batch(sql).unwrap();
     sql(
         "INSERT INTO rooms (name, creator_id, created_at, used_at, quarantine) VALUES ('hurt', 'a', 0, 0, 'update 2: short')",
     );
     let found = seeded(&mut command(&server, &[]), "rooms", "red");
-    assert!(found.contains("1 of 1 are damaged and read-only: hurt (update 2: short)"), "{found}");
+    assert!(found.contains("1 of 1 rooms are damaged and read-only: hurt (update 2: short)"), "{found}");
     sql("DELETE FROM rooms");
     let listens = server.address.to_string();
     let found = seeded(&mut command(&server, &[("ROOMS_ADDR", &listens)]), "configuration", "red");
@@ -263,8 +266,8 @@ fn a_large_database_is_not_read_in_passing() {
         found["found"].as_str().unwrap().to_owned()
     };
     // What is behind the last page is no part of it.
-    assert_eq!(said(268_435_456), "268 MB with its log, intact");
-    assert_eq!(said(268_435_457), "268 MB with its log, too large to check here; a backup checks it");
+    assert_eq!(said(268_435_456), "268 MB including its log, intact");
+    assert_eq!(said(268_435_457), "268 MB including its log, too large to check here: every backup checks it");
 }
 
 #[test]
@@ -278,13 +281,13 @@ fn few_descriptors_are_found_those_of_the_server_before_ones_own() {
     let (_, findings) = run(&mut shelled(&command(&server, &[]), "ulimit -n 100"));
     let found = findings.iter().find(|finding| finding["check"] == "descriptors").unwrap();
     assert_eq!(found["state"], "yellow", "{found}");
-    assert!(found["found"].as_str().unwrap().contains("may open 100 files"), "{found}");
+    assert!(found["found"].as_str().unwrap().contains("has an open-file limit of 100,"), "{found}");
 
     let server = Server::limited(&GOOD, 100);
     std::fs::create_dir(server.directory.path().join("backups")).unwrap();
     std::fs::set_permissions(server.directory.path().join("backups"), PermissionsExt::from_mode(0o700)).unwrap();
     back_up(&server, &now());
-    assert!(low(&server).contains("the running server may open 100 files"));
+    assert!(low(&server).contains("the running server has an open-file limit of 100,"));
 }
 
 /// A private plane that gives this answer to whoever asks, once; returns its address, and then what was asked.

@@ -207,5 +207,5 @@ fn a_backup_that_cannot_have_all_its_files_is_none() {
     assert_eq!(fs::read_dir(backup.parent().unwrap()).unwrap().count(), before - 1, "nothing of it stays");
     // Nor is the other one any more, without its files.
     let said = run(&server, &["doctor"]).1;
-    assert!(said.contains("the files that go with the backup") && said.contains("are gone"), "{said}");
+    assert!(said.contains("the gallery files of the backup") && said.contains("are missing"), "{said}");
 }

@@ -76,7 +76,8 @@ fn a_household_moves_to_another_server_and_nothing_comes_twice() {
     let (code, said, why) = import(&to, &[LOCK], original.address, &["--dry-run"]);
     assert_eq!(code, 0, "{why}");
     assert!(
-        said.contains("would be imported\n  kazkar         105 created, 0 changed, 0 already here, 0 refused\n"),
+        said.starts_with("would be imported from http://")
+            && said.contains(":\n  kazkar         105 created, 0 changed, 0 already here, 0 refused\n"),
         "{said}"
     );
     assert_eq!(here()[0], "[]", "nothing was changed");

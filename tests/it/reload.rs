@@ -777,7 +777,7 @@ fn a_backup_that_is_asked_for_without_a_place_is_told_so() {
     let line = server.wait_for_log(|line| line["message"] == "backup.not_begun");
     assert_eq!(
         (&line["level"], &line["reason"]),
-        (&json!("WARN"), &json!("there is no BACKUP_DIR: set it and restart"))
+        (&json!("WARN"), &json!("BACKUP_DIR is not set: set it and restart"))
     );
     server.get("/healthz").expect(200);
 }

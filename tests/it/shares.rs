@@ -120,7 +120,7 @@ fn a_database_where_directories_cannot_be_synced_is_refused_by_that_name() {
     for words in [&["serve"][..], &["restore", backup]] {
         let (code, _, err) = verb(here, library, ("/data", EINVAL), words);
         assert_eq!(code, Some(1), "{err}");
-        assert!(err.contains(says) && err.contains("set DATABASE_URL to a file on a disk of this machine"), "{err}");
+        assert!(err.contains(says) && err.contains("set DATABASE_URL to a file on a local disk"), "{err}");
     }
     // What is there can still be taken away from it.
     assert_eq!(verb(here, library, ("/data", EINVAL), &["backup", "--to", "rescued"]).0, Some(0));

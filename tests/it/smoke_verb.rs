@@ -291,8 +291,8 @@ fn the_demo_says_that_it_needs_a_server_for_development() {
     let url = format!("http://{}", server.address);
     let ran = run(directory.path(), &["demo", "--base-url", &url], &[]);
     let said = format!(
-        "inkring: demo failed:\nthe demo needs a development server (ENV=development) that lets everybody in; {url} asks who is \
-         there\n"
+        "inkring: demo failed:\nthe demo needs a development server (ENV=development) without sign-in; {url} requires \
+         credentials\n"
     );
     assert_eq!((ran.code, ran.stdout, ran.stderr), (1, String::new(), said));
 }

@@ -37,10 +37,10 @@ impl Failed {
         let remedy = match error {
             AskError::Connect(..) => UNREACHED,
             AskError::Broken(..) => UNANSWERED,
-            AskError::NotHttp(_) => "see which program listens there: it should be the proxy, or inkring itself",
-            AskError::IsTls(_) => "give doctor the address with https://",
+            AskError::NotHttp(_) => "check which program listens there: it should be the proxy, or inkring itself",
+            AskError::IsTls(_) => "pass the address with https://",
             AskError::Tls(..) => {
-                "until that is put right (in the proxy, or at TLS_CERT_FILE), browsers refuse this address as well"
+                "fix this in the proxy or at TLS_CERT_FILE; until then, browsers refuse this address as well"
             }
         };
         Self { why: error.to_string(), remedy }
@@ -49,9 +49,9 @@ impl Failed {
 
 /// Where nobody takes the call.
 const UNREACHED: &str =
-    "see that its name leads to this machine, that the proxy runs, and that a firewall lets its port through";
+    "check that the name resolves to this machine, that the proxy is running, and that the firewall allows its port";
 /// Where somebody does and says nothing.
-const UNANSWERED: &str = "see why in the proxy's log (sudo journalctl -u caddy, or /var/log/nginx/error.log) and in sudo journalctl -u inkring";
+const UNANSWERED: &str = "look for the reason in the log of the proxy (sudo journalctl -u caddy, or /var/log/nginx/error.log) and of the server (sudo journalctl -u inkring)";
 
 #[derive(Debug)]
 struct Answered {
@@ -92,14 +92,14 @@ pub(super) fn judge(seen: &Seen, now: Timestamp) -> Diagnosis {
         return Diagnosis::red(
             CHECK,
             format!("{url} redirects to {location}"),
-            "pass the final address, or have the proxy forward what it redirects",
+            "pass the final address, or have the proxy forward the request instead of redirecting it",
         );
     }
     if answered.status != 200 || !answered.is_ours {
         return Diagnosis::red(
             CHECK,
-            format!("{url} returns {} for /healthz, and not inkring's response", answered.status),
-            "check where the proxy forwards this path: it should be LISTEN_ADDR",
+            format!("{url} returns {} for /healthz instead of inkring's response", answered.status),
+            "check that the proxy forwards this path to LISTEN_ADDR",
         );
     }
     let Some(until) = answered.until else { return Diagnosis::green(CHECK, format!("{url} answers")) };
@@ -153,7 +153,7 @@ mod tests {
             judge(&seen(Ok(Answered { status, location, is_ours, until: None })), Timestamp(0))
         };
         assert_eq!(of(200, None, true).colour, Colour::Green);
-        assert!(of(200, None, false).found.contains("not inkring's response"));
+        assert!(of(200, None, false).found.contains("instead of inkring's response"));
         assert!(of(502, None, false).found.contains("returns 502"));
         assert!(
             of(301, Some("https://www.box.example/"), false).found.contains("redirects to https://www.box.example/")
@@ -164,9 +164,9 @@ mod tests {
             (
                 AskError::Connect(at(), end()),
                 "https://box.example: cannot connect to ",
-                "its name leads to this machine",
+                "the name resolves to this machine",
             ),
-            (AskError::Broken(at(), end()), "https://box.example: no answer from ", "the proxy's log"),
+            (AskError::Broken(at(), end()), "https://box.example: no answer from ", "the log of the proxy"),
             (AskError::NotHttp(at()), "https://box.example: what ", "which program listens there"),
             (
                 AskError::Tls(at(), "its certificate ended".to_owned()),

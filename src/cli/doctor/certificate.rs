@@ -30,6 +30,6 @@ pub(super) fn found(settings: &Settings, now: Timestamp) -> Option<Diagnosis> {
             let left = span(until.ahead_of(now).as_secs());
             Diagnosis::green(CHECK, format!("{file} is valid until {}, for {left}", until.date()))
         }
-        (None, None) => Diagnosis::green(CHECK, format!("the expiry of {file} cannot be read")),
+        (None, None) => Diagnosis::green(CHECK, format!("the expiry date of {file} cannot be read")),
     })
 }

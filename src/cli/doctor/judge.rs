@@ -91,8 +91,8 @@ fn permissions(found: &Permissions) -> Vec<Diagnosis> {
     if let Err(why) = &found.writable {
         findings.push(Diagnosis::red(
             CHECK,
-            format!("{} cannot be written by user {}: {why}", found.near.display(), found.user),
-            "run the server and the doctor as the owner of the directory, or chown it",
+            format!("user {} cannot write to {}: {why}", found.user, found.near.display()),
+            "run the server and the doctor as the owner of the directory, or change the owner with chown",
         ));
     }
     if findings.is_empty() {
@@ -106,12 +106,12 @@ fn permissions(found: &Permissions) -> Vec<Diagnosis> {
 fn exposed(check: &'static str, place: &Place) -> Option<Diagnosis> {
     let (path, mode) = (place.path.display(), place.mode);
     let remedy = format!("chmod o= {path}");
-    let may = |what| format!("{path} has mode {mode:04o}, so every user of this machine may {what}");
+    let can = |what| format!("{path} has mode {mode:04o}, so every user of this machine can {what}");
     match (mode & 0o002 != 0, mode & 0o004 != 0, place.directory) {
-        (true, _, true) => Some(Diagnosis::red(check, may("replace what is in it"), remedy)),
-        (true, _, false) => Some(Diagnosis::red(check, may("change it"), remedy)),
-        (false, true, true) => Some(Diagnosis::yellow(check, may("see what is in it"), remedy)),
-        (false, true, false) if place.private => Some(Diagnosis::red(check, may("read it"), remedy)),
+        (true, _, true) => Some(Diagnosis::red(check, can("replace the files in it"), remedy)),
+        (true, _, false) => Some(Diagnosis::red(check, can("change it"), remedy)),
+        (false, true, true) => Some(Diagnosis::yellow(check, can("list the files in it"), remedy)),
+        (false, true, false) if place.private => Some(Diagnosis::red(check, can("read it"), remedy)),
         _ => None,
     }
 }
@@ -122,12 +122,11 @@ fn disk(found: Result<&Room, &String>, reserve_bytes: u64, near: &Path) -> Diagn
     let disk = match found {
         Ok(disk) => disk,
         Err(why) => {
-            return Diagnosis::yellow(CHECK, format!("the free space of {near} is unknown: {why}",), "check with df");
+            return Diagnosis::yellow(CHECK, format!("the free space in {near} is unknown: {why}"), "check it with df");
         }
     };
     let found = format!("{} of {} are free in {near}", size(disk.free_bytes), size(disk.total_bytes));
-    let remedy = "free some space, or move the database to a larger disk: on a full one, changes are refused \
-        (storage_readonly)";
+    let remedy = "free some space, or move the database to a larger disk: when the disk is full, the server refuses changes (storage_readonly)";
     if disk.free_bytes < FREE_MIN_BYTES.max(reserve_bytes) {
         Diagnosis::red(CHECK, found, remedy)
     } else if disk.free_bytes < FREE_FEW_BYTES || disk.free_bytes < disk.total_bytes / FREE_FEW_DIVISOR {
@@ -190,18 +189,20 @@ fn file_system(found: Option<u64>, near: &Path) -> Diagnosis {
         Keeps::Local => Diagnosis::green(CHECK, found),
         Keeps::Network => Diagnosis::red(
             CHECK,
-            format!("{found}, a network file system: SQLite's locks do not work there, and files get damaged"),
-            "set DATABASE_URL to a file on a disk of this machine",
+            format!(
+                "{found}, a network file system, where SQLite's locks are not reliable, so the database can be damaged"
+            ),
+            "set DATABASE_URL to a file on a local disk",
         ),
         Keeps::Memory => Diagnosis::yellow(
             CHECK,
-            format!("{found}, in memory: it is lost when the machine restarts"),
+            format!("{found}, in memory: the database is lost when the machine restarts"),
             "set DATABASE_URL to a file on a disk, unless the data is temporary",
         ),
         Keeps::Unknown => Diagnosis::yellow(
             CHECK,
-            format!("{found}: whether it keeps what it has confirmed depends on the program behind it"),
-            "set DATABASE_URL to a file on a disk of this machine, if this is a network or encrypted file system",
+            format!("{found}: whether confirmed changes survive a crash depends on the program behind it"),
+            "if this is a network or encrypted file system, set DATABASE_URL to a file on a local disk",
         ),
     }
 }
@@ -213,8 +214,8 @@ fn sync(found: &Synced) -> Diagnosis {
         Synced::Failed(why) => {
             return Diagnosis::yellow(
                 CHECK,
-                format!("no small file could be written as a test: {why}"),
-                "see disk and permissions",
+                format!("the test could not write a small file: {why}"),
+                "look at the checks disk and permissions",
             );
         }
     };
@@ -235,15 +236,15 @@ fn sync(found: &Synced) -> Diagnosis {
 fn descriptors(found: &Descriptors) -> Diagnosis {
     const CHECK: &str = "descriptors";
     let Descriptors { soft, hard, of_server, max_connections, max_sockets } = *found;
-    let number = |limit: Option<u64>| limit.map_or_else(|| "any number of".to_owned(), |limit| limit.to_string());
+    let number = |limit: Option<u64>| limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string());
     let possible = hard.map_or(usize::MAX, |limit| connections_possible(usize::try_from(limit).unwrap_or(usize::MAX)));
     let connections = if max_connections == 0 { CONNECTIONS_DEFAULT_MAX } else { max_connections }.min(possible);
     let who = if of_server { "the running server" } else { "a server started like this doctor" };
-    let limits = format!("{who} may open {} files, raised to {}", number(soft), number(hard));
+    let limits = format!("{who} has an open-file limit of {}, which it raises to {}", number(soft), number(hard));
     if max_connections > possible {
         return Diagnosis::yellow(
             CHECK,
-            format!("{limits}: room for {possible} connections, not MAX_CONNECTIONS={max_connections}"),
+            format!("{limits}: enough for {possible} connections, but not for MAX_CONNECTIONS={max_connections}"),
             "raise LimitNOFILE in the unit (ulimit -n in a shell), or lower MAX_CONNECTIONS",
         );
     }
@@ -270,7 +271,7 @@ fn schema(found: &Stored) -> Diagnosis {
         Stored::Older { version } => Diagnosis::yellow(
             CHECK,
             format!("the database has schema version {version}, and this inkring has {known}"),
-            "make a backup; the next start of the server migrates it, and older versions then refuse it",
+            "make a backup first: the next start of the server migrates the database, and older versions then refuse it",
         ),
         Stored::Unreadable(_) => Diagnosis::green(CHECK, "unknown: the database cannot be read".to_owned()),
         Stored::Read { .. } => Diagnosis::green(CHECK, format!("version {known}, the same as this inkring")),
@@ -282,20 +283,20 @@ fn memory(found: &Memory) -> Diagnosis {
     const CHECK: &str = "memory";
     let all: u64 = found.kept.iter().map(|kept| kept.bytes).sum();
     let parts: Vec<String> = found.kept.iter().map(|kept| format!("{} {}", kept.what, size(kept.bytes))).collect();
-    let bounds = format!("all bounds together allow {} ({})", size(all), parts.join(", "));
+    let bounds = format!("together, the bounds allow {} of memory ({})", size(all), parts.join(", "));
     let (allowed, has) = match (found.machine, found.group) {
         (None, None) => return Diagnosis::green(CHECK, format!("{bounds}; the memory of this machine is unknown")),
-        (Some(machine), Some(group)) if group < machine => (group, "its control group may have"),
+        (Some(machine), Some(group)) if group < machine => (group, "its control group allows"),
         (Some(machine), _) => (machine, "this machine has"),
-        (None, Some(group)) => (group, "its control group may have"),
+        (None, Some(group)) => (group, "its control group allows"),
     };
     let found = format!("{bounds}, and {has} {}", size(allowed));
     match allowed < all {
         true => Diagnosis::yellow(
             CHECK,
             found,
-            "usage stays far below unless the server is attacked; lower SHARDS, MAX_CONNECTIONS or \
-             WRITER_QUEUE_JOBS, or raise MemoryMax= of the unit",
+            "the server uses far less unless it is attacked; lower SHARDS, MAX_CONNECTIONS or WRITER_QUEUE_JOBS, or raise \
+             MemoryMax= in the unit",
         ),
         false => Diagnosis::green(CHECK, found),
     }
@@ -308,11 +309,11 @@ fn database(found: &Stored) -> Vec<Diagnosis> {
         Stored::Absent | Stored::Newer { .. } | Stored::Older { .. } => Vec::new(),
         Stored::Unreadable(why) => vec![Diagnosis::red(CHECK, why.clone(), restore)],
         Stored::Read { bytes, checked: None, .. } => {
-            let found = format!("{} with its log, too large to check here; a backup checks it", size(*bytes));
+            let found = format!("{} including its log, too large to check here: every backup checks it", size(*bytes));
             vec![Diagnosis::green(CHECK, found)]
         }
         Stored::Read { bytes, checked: Some(complaints), .. } => match complaints.first() {
-            None => vec![Diagnosis::green(CHECK, format!("{} with its log, intact", size(*bytes)))],
+            None => vec![Diagnosis::green(CHECK, format!("{} including its log, intact", size(*bytes)))],
             Some(first) => vec![Diagnosis::red(CHECK, format!("it is damaged: {first}"), restore)],
         },
     }
@@ -341,7 +342,7 @@ fn server(found: &Running) -> Diagnosis {
         Running::Answers { pid, status, says, .. } => Diagnosis::red(
             CHECK,
             format!("process {pid} has the database open and is not ready: /readyz returns {status}: {says}"),
-            "look at the reason; the server recovers by itself when it is fixed",
+            "fix the cause; the server then recovers by itself",
         ),
     }
 }
@@ -354,7 +355,7 @@ fn plane(found: &Plane) -> Diagnosis {
         Plane::Silent(why) => Diagnosis::red(
             CHECK,
             format!("it does not answer: {why}"),
-            "the server's log says why; use the server's OPS_ADDR and OPS_TOKEN",
+            "check that the doctor uses the server's OPS_ADDR and OPS_TOKEN; if it does, the server's log says why",
         ),
         Plane::Answers { status: 200, .. } => Diagnosis::green(CHECK, "it answers".to_owned()),
         Plane::Answers { status: 401 | 403, .. } => Diagnosis::red(
@@ -365,7 +366,7 @@ fn plane(found: &Plane) -> Diagnosis {
         Plane::Answers { status, .. } => Diagnosis::yellow(
             CHECK,
             format!("GET /status returns {status}"),
-            "OPS_ADDR should be the private plane of this server",
+            "check that OPS_ADDR is the address of this server's private plane",
         ),
     }
 }
@@ -373,14 +374,14 @@ fn plane(found: &Plane) -> Diagnosis {
 fn proxy(found: &Plane, production: bool) -> Diagnosis {
     const CHECK: &str = "proxy";
     let Plane::Answers { proxy, .. } = found else {
-        return Diagnosis::green(CHECK, "unknown: only a running server's private plane can tell".to_owned());
+        return Diagnosis::green(CHECK, "unknown: only the private plane of a running server reports it".to_owned());
     };
     match proxy {
         Proxy::Unknown => Diagnosis::green(CHECK, "unknown: the server does not report it".to_owned()),
         Proxy::NotSeen => Diagnosis::green(CHECK, "no untrusted proxy seen".to_owned()),
         Proxy::Seen(peer) => {
             let who = peer.map_or_else(|| "somebody".to_owned(), |peer| peer.to_string());
-            let found = format!("{who} sends X-Forwarded-For and is not a trusted proxy: all its clients count as one");
+            let found = format!("{who} sends X-Forwarded-For but is not a trusted proxy: all its clients count as one");
             let remedy = "if it is your proxy, add it to TRUSTED_PROXIES; if not, let only the proxy reach the port";
             // Anyone can send the header from afar; from near by, hardly anything but a proxy does.
             if production && peer.is_some_and(is_near) {
@@ -400,7 +401,7 @@ fn clock(now: Timestamp, newest: Option<Timestamp>, warning: Option<String>, syn
     if now < TIME_MIN {
         return Diagnosis::red(
             CHECK,
-            format!("it is set to {shown}, in the past: tokens are checked against it",),
+            format!("it is set to {shown}, which is in the past; tokens are checked against it"),
             remedy,
         );
     }
@@ -414,7 +415,7 @@ fn clock(now: Timestamp, newest: Option<Timestamp>, warning: Option<String>, syn
     }
     if behind > BEHIND_MAX {
         let found = format!(
-            "it is {} behind the newest change: times of changes stand still until then",
+            "it is {} behind the newest change: the times of changes stand still until it catches up",
             span(behind.as_secs())
         );
         return Diagnosis::red(CHECK, found, remedy);
@@ -440,7 +441,10 @@ fn unit(found: &Unit) -> Diagnosis {
         }
         Unit::Scored { path, exposure } if *exposure > EXPOSURE_MAX => Diagnosis::yellow(
             CHECK,
-            format!("{} is too exposed: {exposure:.1}; at most {EXPOSURE_MAX:.1} is recommended", path.display()),
+            format!(
+                "the exposure of {} is {exposure:.1} of 10; at most {EXPOSURE_MAX:.1} is recommended",
+                path.display()
+            ),
             "use the unit written by inkring setup; systemd-analyze security inkring lists what is missing",
         ),
         Unit::Scored { path, exposure } => {
@@ -586,7 +590,7 @@ mod tests {
             "0x1234",
             "no database yet",
             "it is off",
-            "only a running server's",
+            "only the private plane of a running server",
         ] {
             assert!(said.contains(words), "{words}: {said}");
         }
@@ -620,13 +624,13 @@ mod tests {
         seeded(
             "permissions",
             Red,
-            "/x/y has mode 0604, so every user of this machine may read it",
+            "/x/y has mode 0604, so every user of this machine can read it",
             place(0o604, false, true),
         );
-        seeded("permissions", Red, "may change it", place(0o602, false, false));
-        seeded("permissions", Red, "may replace what is in it", place(0o1777, true, true));
-        seeded("permissions", Yellow, "may see what is in it", place(0o755, true, true));
-        seeded("permissions", Red, "cannot be written by user 999: no", |_, found| {
+        seeded("permissions", Red, "can change it", place(0o602, false, false));
+        seeded("permissions", Red, "can replace the files in it", place(0o1777, true, true));
+        seeded("permissions", Yellow, "can list the files in it", place(0o755, true, true));
+        seeded("permissions", Red, "user 999 cannot write to /var/lib/inkring: no", |_, found| {
             found.permissions.writable = Err("no".into());
         });
     }
@@ -668,12 +672,12 @@ mod tests {
         seeded("fsync", Yellow, "median 21.0 ms, max 22.0 ms", took([22, 21, 21, 1]));
         seeded("fsync", Yellow, "max 201.0 ms", took([1, 1, 1, 201]));
         seeded("fsync", Red, "median 201.0 ms", took([201; 4]));
-        seeded("fsync", Yellow, "no small file", |_, found| found.synced = Synced::Failed("why".into()));
+        seeded("fsync", Yellow, "could not write a small file", |_, found| found.synced = Synced::Failed("why".into()));
     }
 
     #[test]
     fn descriptors_are_enough_for_what_is_promised() {
-        seeded("descriptors", Yellow, "room for 256 connections, not MAX_CONNECTIONS=5000", |_, found| {
+        seeded("descriptors", Yellow, "enough for 256 connections, but not for MAX_CONNECTIONS=5000", |_, found| {
             found.descriptors.hard = Some(384);
             found.descriptors.max_connections = 5000;
         });
@@ -692,11 +696,11 @@ mod tests {
             move |_: &mut Facts, found: &mut Installation| (found.memory.machine, found.memory.group) = (machine, group)
         };
         let little = Some(512 << 20);
-        let said = "allow 629 MB (all 629 MB), and this machine has 536 MB";
+        let said = "allow 629 MB of memory (all 629 MB), and this machine has 536 MB";
         seeded("memory", Colour::Yellow, said, there(little, None));
         seeded("memory", Colour::Yellow, said, there(little, Some(1 << 30)));
         for machine in [None, Some(1 << 30)] {
-            seeded("memory", Colour::Yellow, "and its control group may have 536 MB", there(machine, little));
+            seeded("memory", Colour::Yellow, "and its control group allows 536 MB", there(machine, little));
         }
         let mut facts = good();
         there(None, None)(&mut good(), facts.installation.as_mut().unwrap());
@@ -741,7 +745,7 @@ mod tests {
             }
         };
         for near in ["127.0.0.1", "10.1.2.3", "::ffff:192.168.0.1", "fd00::1"] {
-            seeded("proxy", Red, "sends X-Forwarded-For and is not a trusted proxy", seen(near));
+            seeded("proxy", Red, "sends X-Forwarded-For but is not a trusted proxy", seen(near));
         }
         seeded("proxy", Yellow, "203.0.113.9 sends", seen("203.0.113.9"));
         seeded("proxy", Yellow, "somebody sends", seen(""));
@@ -776,7 +780,7 @@ mod tests {
 
     #[test]
     fn a_unit_is_confined() {
-        seeded("unit", Yellow, "9.2; at most 2.0 is recommended", |facts, _| {
+        seeded("unit", Yellow, "9.2 of 10; at most 2.0 is recommended", |facts, _| {
             facts.unit = Unit::Scored { path: "/x".into(), exposure: 9.2 };
         });
     }

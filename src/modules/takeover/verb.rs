@@ -84,7 +84,7 @@ impl verb::Verb for Verb {
         match ended {
             Err(error) => fail("it stopped early; run it again to import the rest", &error, 1),
             Ok(()) if report.is_whole() => ExitCode::SUCCESS,
-            Ok(()) => fail("some records are not here", &report.lacking().trim_end(), FOUND_PROBLEMS),
+            Ok(()) => fail("some records were not imported", &report.lacking().trim_end(), FOUND_PROBLEMS),
         }
     }
 }
@@ -290,8 +290,8 @@ impl Report {
     }
 
     fn text(&self, from: &BaseUrl, dry_run: bool) -> String {
-        let done = if dry_run { "would be imported" } else { "came" };
-        let mut text = format!("from {from} {done}\n");
+        let done = if dry_run { "would be imported" } else { "imported" };
+        let mut text = format!("{done} from {from}:\n");
         for OfModule { module, made, changed, unchanged, refused, .. } in &self.modules {
             text.push_str(&format!(
                 "  {module:<14} {made} created, {changed} changed, {unchanged} already here, {refused} refused\n"
@@ -310,7 +310,10 @@ impl Report {
                 text.push_str(&format!("{} {more} more\n", of.module));
             }
             if of.is_unsure {
-                text.push_str(&format!("{}: its list came in a different order each time; try again\n", of.module));
+                text.push_str(&format!(
+                    "{}: the other server returned its list in a different order each time; try again\n",
+                    of.module
+                ));
             }
         }
         text
@@ -334,7 +337,7 @@ mod tests {
         assert_eq!(
             said,
             format!(
-                "from http://127.0.0.1:1 would be imported\n  kazkar         2 created, 0 changed, 1 already here, {} refused\n",
+                "would be imported from http://127.0.0.1:1:\n  kazkar         2 created, 0 changed, 1 already here, {} refused\n",
                 ids.len()
             )
         );

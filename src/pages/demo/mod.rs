@@ -33,11 +33,11 @@ const ANSWER_MAX_BYTES: u64 = 1024 * 1024;
 pub(super) enum Verb {
     /// Add a small household and drafts in two languages to a running server that has no household records yet
     ///
-    /// To look around in. The server has to be one for development, where nobody has to sign in and X-User-Id is believed. Drafts that
-    /// are there stay; a server that has household records is left as it is.
-    #[command(after_help = "Exit codes: 0 it is there, 1 it is not, 2 usage, 3 the settings are wrong.")]
+    /// For trying out inkring. The server must be a development server that requires no sign-in and trusts X-User-Id. Existing drafts
+    /// stay; a server that already has household records is not changed.
+    #[command(after_help = "Exit codes: 0 done, 1 failure, 2 usage, 3 the settings are wrong.")]
     Demo {
-        /// Where the server is; that of LISTEN_ADDR if not given
+        /// The server's URL [default: from LISTEN_ADDR]
         #[arg(long, value_name = "URL", value_parser = BaseUrl::parse)]
         base_url: Option<BaseUrl>,
     },
@@ -63,7 +63,7 @@ impl verb::Verb for Verb {
             error => error,
         });
         match filled {
-            Ok(count) => print(&format!("{count} requests were made; look at {base_url}\n")),
+            Ok(count) => print(&format!("made {count} requests; open {base_url}\n")),
             Err(error) => fail("demo failed", &error, 1),
         }
     }
@@ -76,19 +76,19 @@ enum Ended {
     NoHost(BaseUrl, io::Error),
     #[error(transparent)]
     Ask(#[from] AskError),
-    #[error("the answer to {0} broke off: {1}")]
+    #[error("the response to {0} was cut off: {1}")]
     Broken(String, io::Error),
     #[error("{}", .0.nobody())]
     Nobody(BaseUrl),
-    #[error("the demo needs a development server (ENV=development) that lets everybody in; {0} asks who is there")]
+    #[error("the demo needs a development server (ENV=development) without sign-in; {0} requires credentials")]
     NotForAll(BaseUrl),
-    #[error("{what} was answered {status}: {text}")]
+    #[error("{what} returned {status}: {text}")]
     Refused { what: String, status: u16, text: String },
-    #[error("there are {0} household records already, and the demo is for a server without any; drafts do not matter")]
+    #[error("the server already has {0} household records, and the demo needs one without any (drafts do not matter)")]
     NotEmpty(i64),
-    #[error("a picture cannot be painted: {0}")]
+    #[error("cannot create a picture: {0}")]
     Painting(#[from] png::EncodingError),
-    #[error("a step of the demo makes no sense: {0}")]
+    #[error("a step of the demo is invalid: {0}")]
     Step(String),
 }
 
