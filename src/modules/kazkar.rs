@@ -13,6 +13,7 @@ use super::records::change::fields_of;
 use super::records::fact::{Fact, wall_micros};
 use super::records::kinds::Kind;
 use super::records::read;
+use super::records::record::RecordContent;
 use super::records::store::{During, by_source, counts, during, values_of};
 use super::records::{answer, listed, moment, shown, wanted};
 use crate::gate::validate::Body;
@@ -96,6 +97,7 @@ fn import_story(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let change = read::change(kind, &call.body, &desk.shared.zone)?;
     let (hand, zone) = (desk.hand(call), desk.shared.zone.clone());
     let source = read::text_of(&fields, "source_trace").filter(|source| !source.is_empty()).map(str::to_owned);
+    let content = RecordContent::of(kind, fields);
     let job = move |tx: &mut Tx<'_>| {
         let known = match &source {
             Some(source) => by_source(tx, kind, source)?,
@@ -105,9 +107,9 @@ fn import_story(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
             Some(known) => {
                 let old = fields_of(&known)?;
                 let fields = change.applied(kind, &old, &zone)?;
-                hand.replaced(tx, kind, &known, &old, &fields)
+                hand.replaced(tx, kind, &known, &old, &RecordContent::of(kind, fields))
             }
-            None => hand.create(tx, kind, &fields),
+            None => hand.create(tx, kind, &content),
         }
     };
     desk.parts.change(call, job, shown)

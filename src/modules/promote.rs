@@ -8,7 +8,7 @@ use super::desk::Desk;
 use super::records::change::{Hand, fields_of, not_found};
 use super::records::kinds::Kind;
 use super::records::read::{self, Fields};
-use super::records::record::Key;
+use super::records::record::{Key, RecordContent};
 use super::records::{key_of, shown, store};
 use super::zone::Zone;
 use crate::gate::validate::Body;
@@ -49,7 +49,7 @@ fn made(
     let old = fields_of(&store::find(tx, key)?.ok_or_else(|| not_found(from))?)?;
     let trace = format!("{}:{}", from.module, key.id());
     let fields = carried(&old, to, sent, carry, &trace, &hand.zone)?;
-    let new = hand.create(tx, to, &fields)?;
+    let new = hand.create(tx, to, &RecordContent::of(to, fields))?;
     link(tx, hand, (from, key), (to, new.key), PROMOTED)?;
     Ok(new)
 }

@@ -89,14 +89,6 @@ pub trait Query {
         self.connection().search(search, among, order, take)
     }
 
-    /// The place in the text of this number where it was found, with the words between U+0002 and U+0003.
-    ///
-    /// # Errors
-    /// When the search fails.
-    fn snippet(&self, search: &Search, number: i64) -> Result<Option<String>, Error> {
-        self.connection().snippet(search, number)
-    }
-
     /// Whether there is a row.
     fn exists(&self, sql: &'static str, values: &[Value<'_>]) -> Result<bool, Error> {
         self.one(sql, values, |_| Ok(())).map(|found| found.is_some())

@@ -14,7 +14,7 @@ use super::super::desk::Desk;
 use super::super::importing::{Done, Report, carried_out, is_dry};
 use super::super::records::answer;
 use super::super::records::change::{Hand, fields_of};
-use super::super::records::record::{self, ID_MAX, Key};
+use super::super::records::record::{ID_MAX, Key};
 use super::super::records::store::{Stored, deleted, find};
 use super::super::zone::Zone;
 use super::line::{End, Identity, Line, Lines, Sent, SentLink};
@@ -219,27 +219,27 @@ impl Work {
     }
 
     fn record(&self, tx: &mut Tx<'_>, sent: &Sent) -> Result<Done, ApiError> {
-        let Sent { kind, identity, fields } = sent;
+        let Sent { kind, identity, content } = sent;
         let Identity { key, created_at } = *identity;
         match home(tx, *identity)? {
             Some(Home::Kept(stored)) => {
-                if record::json(kind, fields, stored.key.id(), created_at) == stored.json {
+                if content.json(stored.key, created_at) == stored.json {
                     return Ok(Done::Unchanged);
                 }
                 if !self.is_dry {
-                    self.hand.replaced(tx, kind, &stored, &fields_of(&stored)?, fields)?;
+                    self.hand.replaced(tx, kind, &stored, &fields_of(&stored)?, content)?;
                 }
                 Ok(Done::Changed)
             }
             _ if self.is_dry => Ok(Done::Made),
             Some(Home::Binned(key)) => {
-                self.hand.import(tx, kind, Some(key), created_at, fields)?;
+                self.hand.import(tx, kind, Some(key), created_at, content)?;
                 Ok(Done::Made)
             }
             None => {
                 // One that large would leave too few to come.
                 let is_taken = key.id() > ID_MAX / 2 || find(tx, key)?.is_some() || deleted(tx, key)?.is_some();
-                let made = self.hand.import(tx, kind, Some(key).filter(|_| !is_taken), created_at, fields)?;
+                let made = self.hand.import(tx, kind, Some(key).filter(|_| !is_taken), created_at, content)?;
                 if is_taken {
                     store::set_moved(tx, key, created_at, made.key)?;
                 }

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use super::super::records::fact::wall_micros;
 use super::super::records::kinds::{KINDS, Kind};
 use super::super::records::moment;
-use super::super::records::read::{self, Fields};
-use super::super::records::record::Key;
+use super::super::records::read;
+use super::super::records::record::{Key, RecordContent};
 use super::super::zone::Zone;
 use super::links::LINK_KIND_MAX_CHARS;
 use crate::clock::Timestamp;
@@ -38,7 +38,7 @@ pub(super) struct Identity {
 pub(super) struct Sent {
     pub(super) kind: &'static Kind,
     pub(super) identity: Identity,
-    pub(super) fields: Fields,
+    pub(super) content: RecordContent,
 }
 
 /// One end of a link; without a time it is the record that has this key here.
@@ -95,7 +95,8 @@ impl Lines {
         let created_at = self.time(members)?.ok_or("time: Field required")?;
         let fields = read::create(kind, &Body::Json(value), &self.zone)
             .map_err(|error| error.message().unwrap_or_default().to_owned())?;
-        Ok(Line::Record(Sent { kind, identity: Identity { key, created_at }, fields }))
+        let content = RecordContent::of(kind, fields);
+        Ok(Line::Record(Sent { kind, identity: Identity { key, created_at }, content }))
     }
 
     fn link(&self, value: &Value) -> Result<SentLink, String> {
@@ -163,10 +164,14 @@ mod tests {
         let Ok(Line::Record(sent)) = lines.read(record.as_bytes()) else { panic!("it is a record") };
         assert_eq!((sent.kind.module, sent.identity.key.id()), ("kazkar", 7));
         assert_eq!(sent.identity.created_at, Timestamp(1_795_246_286_710_931));
-        assert_eq!((&sent.fields["title"], &sent.fields["tags"]), (&"T".into(), &Value::Array(vec![])));
+        assert_eq!((&sent.content.fields["title"], &sent.content.fields["tags"]), (&"T".into(), &Value::Array(vec![])));
         let original = record.replace("931Z", "931");
         let Ok(Line::Record(naive)) = lines.read(original.as_bytes()) else { panic!("it is a record") };
-        assert_eq!((naive.identity, naive.fields), (sent.identity, sent.fields), "as the original writes it");
+        assert_eq!(
+            (naive.identity, naive.content.fields),
+            (sent.identity, sent.content.fields),
+            "as the original writes it"
+        );
         let link = r#"{"link":{"from":{"module":"malya","id":1,"time":"1970-01-01T00:00:01Z"},"to":{"module":"malya","id":2},"kind":"ї"}}"#;
         let Ok(Line::Link(sent)) = lines.read(link.as_bytes()) else { panic!("it is a link") };
         assert_eq!(

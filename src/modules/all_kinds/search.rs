@@ -3,7 +3,7 @@
 //! Its work is bounded, so that a word that is everywhere costs about as much as one that is nowhere. Whole words come first,
 //! whose places the index gives from the newest on; words that only begin so are asked for where those are not enough. Records
 //! that have the words in their titles go before others: all of them while the words are rare enough, and among those that are
-//! looked at anyway when they are not.
+//! shown when they are not.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -66,7 +66,7 @@ pub(super) fn find(desk: &Desk, call: &Call<'_>) -> Result<Outcome, ApiError> {
     })
 }
 
-/// A record that was found, closed: only those that are shown are opened.
+/// A record that was found, closed until it is shown.
 struct Hit {
     is_titled: bool,
     listed: Listed,
@@ -88,14 +88,20 @@ impl Hit {
 /// What is found, the best first, so many of them at most.
 fn hits(query: &impl Query, search: &Search, kinds: &[&'static Kind], most: usize) -> Result<Vec<Hit>, Error> {
     let matches = Matches::of(query, search, kinds, most)?;
-    let mut hits = Vec::new();
+    let mut best = Vec::new();
     for key in matches.newest(kinds, most) {
+        let created_at = store::created_at(query, key)?;
+        best.extend(created_at.map(|at| Reverse((matches.titled.contains(&key), at, key))));
+    }
+    best.sort_unstable();
+    best.truncate(most);
+    let mut hits = Vec::new();
+    for Reverse((is_titled, _, key)) in best {
         let (Some(listed), Some(kind)) = (store::listed(query, key)?, key.kind()) else { continue };
-        let is_titled = matches.titled.contains(&key) || search.is_in(&title_of(kind, key, &listed.json)?);
+        let is_titled = is_titled || search.is_in(&title_of(kind, key, &listed.json)?);
         hits.push(Hit { is_titled, listed });
     }
-    hits.sort_by_key(|hit| Reverse((hit.is_titled, hit.listed.created_at, hit.listed.key)));
-    hits.truncate(most);
+    hits.sort_by_key(|hit| !hit.is_titled);
     Ok(hits)
 }
 

@@ -11,23 +11,27 @@ pub(super) struct Listed {
     pub(super) json: Vec<u8>,
     /// When it is on the household's wall, by [`wall_micros`](super::super::records::fact::wall_micros).
     pub(super) moment: i64,
-    pub(super) created_at: Timestamp,
 }
 
 fn listed_row(row: &Row<'_>) -> Result<Listed, Error> {
     // As bytes: whether all of it is text is only asked where it is opened.
     let json = row.bytes(1)?.unwrap_or_default().to_vec();
-    Ok(Listed { key: Key(row.get(0)?), json, moment: row.get(2)?, created_at: row.get(3)? })
+    Ok(Listed { key: Key(row.get(0)?), json, moment: row.get(2)? })
 }
 
 /// The record of this key.
 pub(super) fn listed(query: &impl Query, key: Key) -> Result<Option<Listed>, Error> {
-    query.one("SELECT key, json, moment, created_at FROM records WHERE key = ?1", &[key.0.into()], listed_row)
+    query.one("SELECT key, json, moment FROM records WHERE key = ?1", &[key.0.into()], listed_row)
+}
+
+/// When the record of this key was made.
+pub(super) fn created_at(query: &impl Query, key: Key) -> Result<Option<Timestamp>, Error> {
+    query.one("SELECT created_at FROM records WHERE key = ?1", &[key.0.into()], |row| row.get(0))
 }
 
 /// Records of all kinds from one moment on until before another, the first ones in their order.
 pub(super) fn between(query: &impl Query, from: i64, until: i64, most: usize) -> Result<Vec<Listed>, Error> {
-    let sql = "SELECT key, json, moment, created_at FROM records WHERE moment >= ?1 AND moment < ?2 \
+    let sql = "SELECT key, json, moment FROM records WHERE moment >= ?1 AND moment < ?2 \
                ORDER BY moment, key LIMIT ?3";
     query.all(sql, &[from.into(), until.into(), most.into()], listed_row)
 }

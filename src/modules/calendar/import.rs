@@ -25,7 +25,7 @@ use crate::modules::records::answer;
 use crate::modules::records::change::{Hand, fields_of};
 use crate::modules::records::kinds::Kind;
 use crate::modules::records::read;
-use crate::modules::records::record;
+use crate::modules::records::record::RecordContent;
 use crate::modules::records::store::{Stored, by_source, find};
 use crate::store::{Error, Query, Tx, WriterHandle};
 
@@ -246,11 +246,12 @@ impl Work {
             Ok(fields) => fields,
             Err(error) => return Ok(Err(why(&error))),
         };
-        if record::json(kind, &fields, stored.key.id(), stored.created_at) == stored.json {
+        let content = RecordContent::of(kind, fields);
+        if content.json(stored.key, stored.created_at) == stored.json {
             return Ok(Ok(Done::Unchanged));
         }
         if !self.is_dry {
-            self.hand.replaced(tx, kind, &stored, &old_fields, &fields)?;
+            self.hand.replaced(tx, kind, &stored, &old_fields, &content)?;
         }
         Ok(Ok(Done::Changed))
     }
@@ -262,7 +263,7 @@ impl Work {
         }
         match read::create(self.kind, &Body::Json(body), &self.hand.zone) {
             Ok(fields) if self.is_dry => drop(fields),
-            Ok(fields) => drop(self.hand.create(tx, self.kind, &fields)?),
+            Ok(fields) => drop(self.hand.create(tx, self.kind, &RecordContent::of(self.kind, fields))?),
             Err(error) => return Ok(Err(why(&error))),
         }
         Ok(Ok(Done::Made))

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::super::desk::Desk;
 use super::super::records::answer;
 use super::super::records::kinds::Kind;
-use super::super::records::record::Key;
+use super::super::records::record::{Key, RecordContent};
 use super::capture::{Moment, listed};
 use super::earlier::relatives;
 use super::store;
@@ -54,6 +54,8 @@ fn capture(desk: &Desk, call: &Call<'_>) -> Result<Outcome, ApiError> {
     for (kind, _) in &records {
         desk.active(kind.module)?;
     }
+    let contents: Vec<(&'static Kind, RecordContent)> =
+        records.into_iter().map(|(kind, fields)| (kind, RecordContent::of(kind, fields))).collect();
     let (content, tags, on) = (moment.content().to_owned(), moment.what.tags.clone(), moment.about().date());
     let touched = {
         let zone = zone.clone();
@@ -62,8 +64,8 @@ fn capture(desk: &Desk, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let (hand, keeping) = (desk.hand(call), moment.clone());
     let job = move |tx: &mut Tx<'_>| {
         let mut made = Vec::new();
-        for (kind, fields) in &records {
-            let stored = hand.create(tx, kind, fields)?;
+        for (kind, content) in &contents {
+            let stored = hand.create(tx, kind, content)?;
             made.push(json!({ "module": kind.module, "id": stored.key.id() }));
         }
         let kept = keeping.kept(&id, at, &made);

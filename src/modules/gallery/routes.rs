@@ -11,6 +11,7 @@ use super::super::options::GALLERY_MOST_BYTES;
 use super::super::records::change::fields_of;
 use super::super::records::kinds::Kind as RecordKind;
 use super::super::records::read::{self, Fields};
+use super::super::records::record::RecordContent;
 use super::super::records::shown;
 use super::super::records::store::{Stored, find};
 use super::claims::is_named;
@@ -81,10 +82,11 @@ fn upload(desk: &Rc<Desk>, gallery: &Arc<Gallery>, call: &Call<'_>) -> Result<Ou
             Ok(fields) => fields,
             Err(error) => return reply.done(Err(error)),
         };
+        let content = RecordContent::of(kind, fields);
         hand_in(&writer, reply, move |tx: &mut Tx<'_>| {
-            let stored = match same(tx, kind, &at, &fields)? {
+            let stored = match same(tx, kind, &at, &content.fields)? {
                 Some(stored) => stored,
-                None => hand.create(tx, kind, &fields)?,
+                None => hand.create(tx, kind, &content)?,
             };
             Ok((stored, bytes, Arc::clone(&awaiting)))
         });

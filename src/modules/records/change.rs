@@ -8,11 +8,11 @@ use super::super::all_kinds::store::remove_links;
 use super::super::counters::Counters;
 use super::super::news;
 use super::super::zone::Zone;
-use super::fact::{Fact, facts, moment, text, title, wall_micros};
+use super::fact::{Fact, facts, moment, title, wall_micros};
 use super::field::{Field, Form};
 use super::kinds::Kind;
 use super::read::{Change, Fields, text_of};
-use super::record::{Key, json};
+use super::record::{Key, RecordContent};
 use super::store::{self, Stored, WrittenRecord};
 use crate::audit::{self, Entry, Witness};
 use crate::clock::Timestamp;
@@ -63,13 +63,13 @@ impl Hand {
         &self,
         tx: &mut Tx<'_>,
         kind: &'static Kind,
-        fields: &Fields,
+        content: &RecordContent,
     ) -> Result<Stored, ApiError> {
         let (revision, id) = store::counted(tx, kind, 1, 1)?;
         let key = Key::of(kind, id).ok_or_else(|| no_number(kind))?;
         let created_at = tx.now();
-        let stored = self.put(tx, kind, Place { key, created_at, revision }, fields, None)?;
-        self.tell(tx, kind, &stored, fields, "created")?;
+        let stored = self.put(tx, kind, Place { key, created_at, revision }, content, None)?;
+        self.tell(tx, kind, &stored, &content.fields, "created")?;
         Ok(stored)
     }
 
@@ -85,22 +85,22 @@ impl Hand {
         let old = found(tx, kind, key, conditions)?;
         let old_fields = fields_of(&old)?;
         let fields = change.applied(kind, &old_fields, &self.zone)?;
-        self.replaced(tx, kind, &old, &old_fields, &fields)
+        self.replaced(tx, kind, &old, &old_fields, &RecordContent::of(kind, fields))
     }
 
-    /// Puts other fields in the place of a record's.
+    /// Puts something else in the place of what a record says.
     pub(in crate::modules) fn replaced(
         &self,
         tx: &mut Tx<'_>,
         kind: &'static Kind,
         old: &Stored,
         old_fields: &Fields,
-        fields: &Fields,
+        content: &RecordContent,
     ) -> Result<Stored, ApiError> {
         let (revision, _) = store::counted(tx, kind, 0, 0)?;
         let place = Place { key: old.key, created_at: old.created_at, revision };
-        let stored = self.put(tx, kind, place, fields, Some(old_fields))?;
-        self.tell(tx, kind, &stored, fields, "updated")?;
+        let stored = self.put(tx, kind, place, content, Some(old_fields))?;
+        self.tell(tx, kind, &stored, &content.fields, "updated")?;
         Ok(stored)
     }
 
@@ -133,7 +133,7 @@ impl Hand {
                 if let Some(Value::Array(ids)) = fields.get_mut(field.name) {
                     ids.retain(|other| other.as_i64() != Some(id));
                 }
-                self.replaced(tx, kind, &old, &old_fields, &fields)?;
+                self.replaced(tx, kind, &old, &old_fields, &RecordContent::of(kind, fields))?;
             }
         }
         Ok(())
@@ -148,10 +148,10 @@ impl Hand {
     ) -> Result<Stored, ApiError> {
         let old = store::deleted(tx, key)?.ok_or_else(|| not_found(kind))?;
         store::unbin(tx, key)?;
-        let fields = fields_of(&old)?;
+        let content = RecordContent::of(kind, fields_of(&old)?);
         let (revision, _) = store::counted(tx, kind, 1, 0)?;
-        let stored = self.put(tx, kind, Place { key, created_at: old.created_at, revision }, &fields, None)?;
-        self.tell(tx, kind, &stored, &fields, "restored")?;
+        let stored = self.put(tx, kind, Place { key, created_at: old.created_at, revision }, &content, None)?;
+        self.tell(tx, kind, &stored, &content.fields, "restored")?;
         Ok(stored)
     }
 
@@ -170,7 +170,7 @@ impl Hand {
         kind: &'static Kind,
         key: Option<Key>,
         created_at: Timestamp,
-        fields: &Fields,
+        content: &RecordContent,
     ) -> Result<Stored, ApiError> {
         let (revision, last_id) = store::counted(tx, kind, 1, i64::from(key.is_none()))?;
         let key = match key {
@@ -183,22 +183,22 @@ impl Hand {
             }
             None => Key::of(kind, last_id).ok_or_else(|| no_number(kind))?,
         };
-        let stored = self.put(tx, kind, Place { key, created_at, revision }, fields, None)?;
-        self.tell(tx, kind, &stored, fields, "created")?;
+        let stored = self.put(tx, kind, Place { key, created_at, revision }, content, None)?;
+        self.tell(tx, kind, &stored, &content.fields, "created")?;
         Ok(stored)
     }
 
-    /// Writes a record in its place: a new one, or one whose fields were these.
+    /// Writes a record in its place: a new one, or one whose fields were `old`.
     fn put(
         &self,
         tx: &mut Tx<'_>,
         kind: &Kind,
         Place { key, created_at, revision }: Place,
-        fields: &Fields,
+        content: &RecordContent,
         old: Option<&Fields>,
     ) -> Result<Stored, ApiError> {
-        let json = json(kind, fields, key.id(), created_at);
-        let (new_facts, text, updated_at) = (facts(kind, fields), text(kind, fields), tx.now());
+        let (json, updated_at) = (content.json(key, created_at), tx.now());
+        let RecordContent { fields, facts: new_facts, text, .. } = content;
         let written = WrittenRecord {
             key,
             json: &json,
@@ -207,9 +207,9 @@ impl Hand {
             created_at,
             updated_at,
             revision,
-            facts: &new_facts,
+            facts: new_facts,
             title: title(kind, fields),
-            text: &text,
+            text,
         };
         match old {
             Some(old) => store::replace(tx, &written, &facts(kind, old))?,

@@ -12,7 +12,7 @@ use super::change::{Hand, not_found, tag};
 use super::kinds::Kind;
 use super::pages::{Known, Page};
 use super::read;
-use super::record::Key;
+use super::record::{Key, RecordContent};
 use super::store::{self, Counts, Stored};
 use super::wanted::{self, Wanted};
 use crate::gate::validate::{Problem, echo_text};
@@ -189,9 +189,9 @@ fn look(
 }
 
 fn create(desk: &Desk, call: &Call<'_>, kind: &'static Kind) -> Result<Outcome, ApiError> {
-    let fields = read::create(kind, &call.body, &desk.shared.zone)?;
+    let content = RecordContent::of(kind, read::create(kind, &call.body, &desk.shared.zone)?);
     let hand = desk.hand(call);
-    desk.parts.change(call, move |tx| hand.create(tx, kind, &fields), shown)
+    desk.parts.change(call, move |tx| hand.create(tx, kind, &content), shown)
 }
 
 fn get(desk: &Desk, call: &Call<'_>, kind: &'static Kind, key: Key) -> Result<Outcome, ApiError> {

@@ -135,7 +135,10 @@ impl Known {
         let is_said = asked.word.is_none_or(|wanted| {
             let texts = ["title", "description", "location", "participants", "tags"].map(|name| self.fields.get(name));
             let said = texts.into_iter().flatten().map(Value::to_string).collect::<String>().to_lowercase();
-            said.split(|letter: char| !letter.is_alphanumeric()).any(|word| word.starts_with(wanted))
+            said.split(|letter: char| !letter.is_alphanumeric()).any(|word| {
+                // Fewer than three letters are a whole word.
+                word == wanted || wanted.chars().count() > 2 && word.starts_with(wanted)
+            })
         });
         is_then && is_said && asked.filters.iter().all(is_so)
     }
@@ -176,7 +179,7 @@ impl Engine {
             let result = match step {
                 Step::Create(kind, sent) => {
                     let fields = create(kind_of(*kind), &body(sent), &self.hand.zone).unwrap();
-                    self.hand.create(tx, kind_of(*kind), &fields).map(|_| ())
+                    self.hand.create(tx, kind_of(*kind), &RecordContent::of(kind_of(*kind), fields)).map(|_| ())
                 }
                 Step::Update(kind, id, sent) => {
                     let change = change(kind_of(*kind), &body(sent), &self.hand.zone).unwrap();
