@@ -64,13 +64,7 @@ impl<'a> Smoke<'a> {
             caller.reach()?;
         }
         let mut smoke = Self { caller, out, alive: Ok(()), stays: Vec::new(), passed: 0, failed: 0, skipped: 0 };
-        match answered {
-            Ok(()) => smoke.pass(FIRST, began),
-            Err(why) => {
-                smoke.fail(FIRST, &why);
-                smoke.alive = Err(FIRST);
-            }
-        }
+        smoke.alive = smoke.taken(FIRST, began, answered);
         Ok(smoke)
     }
 
@@ -94,17 +88,24 @@ impl<'a> Smoke<'a> {
     ) -> Left<T> {
         let began = self.caller.clock.instant();
         match needs.map(|needs| work(&self.caller, needs)) {
-            Ok(Ok(left)) => {
-                self.pass(name, began);
-                Ok(left)
-            }
-            Ok(Err(why)) => {
-                self.fail(name, &why);
-                Err(name)
-            }
+            Ok(came_of_it) => self.taken(name, began, came_of_it),
             Err(failed) => {
                 self.skip(name, format_args!("{failed} failed"));
                 Err(failed)
+            }
+        }
+    }
+
+    /// Says how a step went, and passes on what it has left.
+    fn taken<T>(&mut self, name: &'static str, began: Instant, came_of_it: Result<T, String>) -> Left<T> {
+        match came_of_it {
+            Ok(left) => {
+                self.pass(name, began);
+                Ok(left)
+            }
+            Err(why) => {
+                self.fail(name, &why);
+                Err(name)
             }
         }
     }
