@@ -6,15 +6,15 @@ use super::cors::Cors;
 use super::counters::LIMITED_KEYS;
 use super::host::Hosts;
 use super::identity::options::{KEYS_RELOAD, KeysError, OpenedKeys};
-use super::identity::{Demands, HeaderTrust, Identity, KeyFile, KeyWatch, Tickets, Verifier, header_trust};
+use super::identity::{Demands, Identity, KeyFile, KeyWatch, Tickets, Trust, Verifier, header_trust};
 use super::limit::{Limiter, RateLimits};
 use super::live::Live;
-use super::options::{ORIGINS, PROXIES};
+use super::options::ORIGINS;
 use crate::clock::Clock;
 use crate::housekeeper::Task;
 use crate::net::{Endpoint, Peer};
 use crate::observe::metrics::{Metrics, set_usize};
-use crate::settings::{Network, Settings};
+use crate::settings::Settings;
 
 /// What the gate decides by, and what a reload of the configuration replaces, all of it at once. The shards share it.
 pub struct Policy {
@@ -26,8 +26,6 @@ pub struct Policy {
     pub limiter: Option<Limiter>,
     /// Which names a request may ask for, if that is looked at.
     pub hosts: Option<Hosts>,
-    /// Whose `X-Forwarded-For` and `Forwarded` are believed.
-    pub trusted_proxy: Box<dyn Fn(Peer) -> bool + Send + Sync>,
     /// What an operator has to know of it wherever they look: who may claim any name.
     pub caution: Option<String>,
 }
@@ -72,16 +70,11 @@ impl NewPolicy {
             None => Limiter::new(limits, now),
             Some(counted) => counted.with(limits, now),
         });
-        let proxies = settings.networks(&PROXIES).to_vec();
         let policy = Policy {
             cors: Cors::new(settings.origins(&ORIGINS).to_vec()),
-            identity: Identity { header_trust: HeaderTrust::of(settings), verifier, tickets: tickets.clone() },
+            identity: Identity { trust: Trust::of(settings), verifier, tickets: tickets.clone() },
             limiter,
             hosts: Hosts::of(settings),
-            trusted_proxy: Box::new(move |peer| match peer {
-                Peer::Ip(address) => proxies.iter().any(|network| network.contains(address)),
-                Peer::Unix => proxies.contains(&Network::Unix),
-            }),
             caution,
         };
         Ok(Self { policy, file, warnings })
@@ -139,7 +132,7 @@ impl Policies {
     /// Who is a trusted proxy, at any time.
     pub fn trusts(&self) -> impl Fn(Peer) -> bool + Send + Sync + use<> {
         let policy = self.policy.clone();
-        move |peer| (policy.now().trusted_proxy)(peer)
+        move |peer| policy.now().identity.trust.is_proxy(peer)
     }
 
     /// Has metrics show how many buckets of the rate limit are not full.

@@ -84,16 +84,20 @@ impl net::Service for Gate {
         self.policy.catch_up();
         self.revoked.catch_up();
         self.parking.turn_to(ticket);
-        let client = address::of_client(request, peer, &self.policy.trusted_proxy, &self.untrusted_proxy);
         let is_private = self.guard.is_some();
-        // What callers of the private plane say of where they come from nobody has vouched for.
-        let seen = if is_private { peer.address() } else { client };
+        let client = if is_private {
+            // What callers of the private plane say of where they come from nobody has vouched for.
+            peer.address()
+        } else {
+            let trust = &self.policy.identity.trust;
+            address::of_client(request, peer, |peer| trust.is_proxy(peer), &self.untrusted_proxy)
+        };
         let context = Context {
             routes: &self.routes,
             headers: self.headers,
             is_private,
             hsts: self.hsts.as_ref(),
-            ip: self.log_addresses.then_some(seen),
+            ip: self.log_addresses.then_some(client),
             clock: &self.clock,
         };
         let mut exchange = Exchange::new(request, self.origin(request), context);
@@ -293,7 +297,7 @@ impl Gate {
         };
         let known_until = until.and_then(|until| self.token_deadline(until));
         // Before the handler, since what waits then does so already.
-        if route.kind != Kind::Probe && self.guard.is_none() && (self.policy.trusted_proxy)(peer) {
+        if route.kind != Kind::Probe && self.guard.is_none() && self.policy.identity.trust.is_proxy(peer) {
             exchange.place = Some(self.places.take(client)?);
         }
         let sender = match (&refused, exchange.user.as_deref()) {

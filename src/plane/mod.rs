@@ -25,7 +25,7 @@ use http::{HeaderValue, Method, StatusCode};
 use crate::clock::Clock;
 use crate::feature::{Serving, ShardParts};
 use crate::gate::headers::PAGE;
-use crate::gate::identity::HeaderTrust;
+use crate::gate::identity::Trust;
 use crate::gate::{
     ApiError, Call, Code, Cors, Gate, Guard, HashedSecret, Identity, Live, Outcome, Parking, Places, Policy, Revoked,
     Route, Routes, Tickets, UntrustedProxy,
@@ -244,11 +244,10 @@ pub fn meant_for_us(call: &Call<'_>, what: &str) -> Result<(), ApiError> {
 fn nobody() -> Live<Policy> {
     Live::new(Policy {
         cors: Cors::new(Vec::new()),
-        identity: Identity { header_trust: HeaderTrust::Nobody, verifier: None, tickets: Tickets::default() },
+        identity: Identity { trust: Trust::default(), verifier: None, tickets: Tickets::default() },
         caution: None,
         limiter: None,
         hosts: None,
-        trusted_proxy: Box::new(|_| true),
     })
 }
 

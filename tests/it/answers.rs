@@ -12,7 +12,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use inkring::clock::Clock;
 use inkring::feature::ShardParts;
-use inkring::gate::identity::HeaderTrust;
+use inkring::gate::identity::Trust;
 use inkring::gate::{ApiError, Call, Code, Cors, Gate, Identity, Live, Outcome, Policy, Route, Routes, Tickets, Times};
 use inkring::hub::counters::Deliveries;
 use inkring::hub::{Batch, Hub, Topics};
@@ -127,10 +127,13 @@ impl Toys {
         let door = Door { listeners: vec![Listener::Tcp(listener)], caps: Some(caps), tls: None };
         let policy = Live::new(Policy {
             cors: Cors::new(vec![LOCAL.to_owned()]),
-            identity: Identity { header_trust: HeaderTrust::Everybody, verifier: None, tickets: Tickets::default() },
+            identity: Identity {
+                trust: Trust { believes_header: true, ..Trust::default() },
+                verifier: None,
+                tickets: Tickets::default(),
+            },
             limiter: None,
             hosts: None,
-            trusted_proxy: Box::new(|_| false),
             caution: None,
         });
         let (jobs, tasks) = (writer.handle(), pool.handle());

@@ -22,7 +22,7 @@ pub use keys::{BadKeys, Form, KeyFile, Keys};
 pub use revocations::{JTI_MAX_CHARS, REVOCATIONS_MAX, Revocation, Revocations, TokenId};
 pub use ticket::{TICKET_SECONDS, Tickets};
 pub use token::{Demands, MINT_MAX_HOURS, Verifier, mint, unverified};
-pub use trust::{HeaderTrust, header_trust};
+pub use trust::{Trust, header_trust};
 pub use user::{Caller, Claims, USER_ID_MAX_CHARS, is_user_id};
 
 use super::error::ApiError;
@@ -40,8 +40,8 @@ const BEARER_PREFIX: &str = "bearer.";
 /// How requests state their identity.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// Whose `X-User-Id` is believed.
-    pub header_trust: HeaderTrust,
+    /// Who is believed without proof.
+    pub trust: Trust,
     /// What verifies tokens; without it they are not looked at.
     pub verifier: Option<Verifier>,
     /// What sockets are opened with by those whose `X-User-Id` is believed.
@@ -85,7 +85,7 @@ impl Identity {
         let sent = in_header(request).or_else(|| in_protocols(request)).or_else(|| in_query(request, query_token));
         if let Some(Ok(token)) = &sent
             && let Some(ticket) = Tickets::within(token)
-            && self.header_trust.is_given()
+            && self.trust.believes_header
         {
             let user = self.tickets.user(ticket, now.elapsed)?;
             return Ok(Some(Caller { user, until: None, claims: None }));
@@ -112,7 +112,7 @@ impl Identity {
 
     fn named(&self, request: &Request<'_>, peer: Peer) -> Result<Option<String>, ApiError> {
         let mut values = request.headers.all("x-user-id").filter(|value| !value.is_empty());
-        let Some(value) = values.next().filter(|_| self.header_trust.includes(peer)) else { return Ok(None) };
+        let Some(value) = values.next().filter(|_| self.trust.believes_header_of(peer)) else { return Ok(None) };
         let user = String::from_utf8_lossy(value);
         let mut check = user_id_rules(&user);
         if values.any(|other| other != value) {
@@ -218,8 +218,8 @@ mod tests {
 
     fn identity(believes: bool, key: bool) -> Identity {
         let verifier = key.then(|| Verifier::hs256(KEY, Demands::default()));
-        let header_trust = if believes { HeaderTrust::Everybody } else { HeaderTrust::Nobody };
-        Identity { header_trust, verifier, tickets: Tickets::default() }
+        let trust = Trust { believes_header: believes, ..Trust::default() };
+        Identity { trust, verifier, tickets: Tickets::default() }
     }
 
     /// The user, or the status and what the client is told.

@@ -6,41 +6,37 @@ use crate::gate::options::PROXIES;
 use crate::net::Peer;
 use crate::settings::{Endpoint, Network, Settings};
 
-/// Whose `X-User-Id` is believed.
-#[derive(Debug, Clone)]
-pub enum HeaderTrust {
-    /// Nobody's.
-    Nobody,
-    /// Everybody's.
-    Everybody,
-    /// That of these proxies, and of this machine.
-    Proxies(Vec<Network>),
+/// Who is believed without proof: proxies about the addresses of their clients, and senders of `X-User-Id` about the user.
+#[derive(Debug, Clone, Default)]
+pub struct Trust {
+    /// The proxies, whose `X-Forwarded-For` and `Forwarded` are believed.
+    pub proxies: Vec<Network>,
+    /// Whether `X-User-Id` is believed: that of the proxies and of this machine or, if there are no proxies, everybody's.
+    pub believes_header: bool,
 }
 
-impl HeaderTrust {
-    /// As configured: once proxies are named, another machine cannot get past them by calling the server itself.
+impl Trust {
+    /// As configured.
     pub fn of(settings: &Settings) -> Self {
-        match settings.networks(&PROXIES) {
-            _ if !settings.flag(&TRUST_HEADER) => Self::Nobody,
-            [] => Self::Everybody,
-            proxies => Self::Proxies(proxies.to_vec()),
+        Self { proxies: settings.networks(&PROXIES).to_vec(), believes_header: settings.flag(&TRUST_HEADER) }
+    }
+
+    /// Whether this is a trusted proxy.
+    pub fn is_proxy(&self, peer: Peer) -> bool {
+        match peer {
+            Peer::Ip(address) => self.proxies.iter().any(|network| network.contains(address)),
+            Peer::Unix => self.proxies.contains(&Network::Unix),
         }
     }
 
-    /// Whether anybody's is.
-    pub fn is_given(&self) -> bool {
-        !matches!(self, Self::Nobody)
-    }
-
-    /// Whether that of this one is.
-    pub fn includes(&self, peer: Peer) -> bool {
-        match (self, peer) {
-            (Self::Nobody, _) => false,
-            (Self::Everybody, _) | (_, Peer::Unix) => true,
-            (Self::Proxies(proxies), Peer::Ip(address)) => {
-                address.to_canonical().is_loopback() || proxies.iter().any(|network| network.contains(address))
-            }
-        }
+    /// Whether this one's `X-User-Id` is believed. Once proxies are named, another machine cannot get past them by calling the
+    /// server itself.
+    pub fn believes_header_of(&self, peer: Peer) -> bool {
+        let is_of_this_machine = match peer {
+            Peer::Ip(address) => address.to_canonical().is_loopback(),
+            Peer::Unix => true,
+        };
+        self.believes_header && (self.proxies.is_empty() || is_of_this_machine || self.is_proxy(peer))
     }
 }
 
@@ -87,18 +83,24 @@ mod tests {
 
     #[test]
     fn once_proxies_are_named_nobody_else_is_believed_but_this_machine() {
-        let proxies = HeaderTrust::Proxies(vec!["10.0.0.0/24".parse().unwrap(), "2001:db8::1".parse().unwrap()]);
-        let believed = |peer: &str| proxies.includes(Peer::Ip(peer.parse().unwrap()));
-        for peer in ["10.0.0.9", "::ffff:10.0.0.9", "2001:db8::1", "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"]
-        {
-            assert!(believed(peer), "{peer}");
+        let proxies = vec!["10.0.0.0/24".parse().unwrap(), "2001:db8::1".parse().unwrap()];
+        let trust = Trust { proxies, believes_header: true };
+        let peer = |peer: &str| Peer::Ip(peer.parse().unwrap());
+        for proxy in ["10.0.0.9", "::ffff:10.0.0.9", "2001:db8::1"] {
+            assert!(trust.is_proxy(peer(proxy)) && trust.believes_header_of(peer(proxy)), "{proxy}");
         }
-        for peer in ["10.0.1.9", "192.0.2.2", "2001:db8::2", "::ffff:192.0.2.2"] {
-            assert!(!believed(peer), "{peer}");
+        for near in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
+            assert!(!trust.is_proxy(peer(near)) && trust.believes_header_of(peer(near)), "{near}");
         }
-        assert!(proxies.includes(Peer::Unix) && proxies.is_given());
-        let stranger = Peer::Ip("192.0.2.2".parse().unwrap());
-        assert!(HeaderTrust::Everybody.includes(stranger) && HeaderTrust::Everybody.is_given());
-        assert!(!HeaderTrust::Nobody.includes(Peer::Unix) && !HeaderTrust::Nobody.is_given());
+        assert!(!trust.is_proxy(Peer::Unix) && trust.believes_header_of(Peer::Unix));
+        for stranger in ["10.0.1.9", "192.0.2.2", "2001:db8::2", "::ffff:192.0.2.2"] {
+            assert!(!trust.is_proxy(peer(stranger)) && !trust.believes_header_of(peer(stranger)), "{stranger}");
+        }
+
+        let unix = Trust { proxies: vec![Network::Unix], believes_header: false };
+        assert!(unix.is_proxy(Peer::Unix) && !unix.is_proxy(peer("127.0.0.1")) && !unix.believes_header_of(Peer::Unix));
+        let everybody = Trust { believes_header: true, ..Trust::default() };
+        assert!(everybody.believes_header_of(peer("192.0.2.2")) && !everybody.is_proxy(Peer::Unix));
+        assert!(!Trust::default().believes_header_of(Peer::Unix));
     }
 }
