@@ -383,7 +383,7 @@ fn enabled() -> Vec<&'static str> {
 
 fn next_steps(target: &mut Target, options: &Options, program: &str) -> Result<(), Failure> {
     let units = enabled().join(" ");
-    let rooted = options.root.as_ref().map(|_| " on the machine that this becomes").unwrap_or_default();
+    let rooted = options.root.as_ref().map(|_| ", on the machine that runs from this directory").unwrap_or_default();
     target.report.push_str(&format!(
         "\nNext{rooted}:\n  systemctl daemon-reload\n  systemctl enable --now {units}\n  \
          curl -s http://127.0.0.1:8000/readyz\n"
@@ -416,7 +416,7 @@ fn next_steps(target: &mut Target, options: &Options, program: &str) -> Result<(
     }
     if let Some(user) = &options.user {
         if options.dry_run {
-            report.push_str(&format!("A token for {user} would follow here.\n"));
+            report.push_str(&format!("A token for {user} would be printed here.\n"));
         } else {
             let token = config.and_then(|config| first_token(&config, user)).map_err(Failure::Settings)?;
             report.push_str(&format!("A token for {user}, valid for {TOKEN_HOURS} hours:\n{token}\n"));

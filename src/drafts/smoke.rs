@@ -122,7 +122,7 @@ fn unwelcome(caller: &Caller, frame: &Value) -> String {
             format!("; set {SMOKE_ORIGIN} or --origin to one of the server's WS_ALLOWED_ORIGINS")
         }
         _ if code == "forbidden" && caller.trial().token.is_none() => {
-            format!("; put a token that this server takes into {SMOKE_TOKEN} or --token-file")
+            format!("; put a token that this server accepts into {SMOKE_TOKEN} or --token-file")
         }
         _ => String::new(),
     };

@@ -340,7 +340,9 @@ impl Caller {
                 }
                 error => format!("expected a WebSocket, got {}", brief(&error.to_string())),
             }),
-            Err(tungstenite::HandshakeError::Interrupted(_)) => Err("expected a WebSocket, got half of one".to_owned()),
+            Err(tungstenite::HandshakeError::Interrupted(_)) => {
+                Err("expected a WebSocket, got an incomplete handshake".to_owned())
+            }
         }
     }
 }

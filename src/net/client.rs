@@ -36,13 +36,13 @@ pub enum AskError {
     #[error("no answer from {0}: {1}")]
     Broken(Endpoint, io::Error),
     /// What came back is not HTTP.
-    #[error("what {0} answers is not HTTP")]
+    #[error("the response of {0} is not HTTP")]
     NotHttp(Endpoint),
     /// What came back is TLS.
     #[error("{0} speaks TLS: use https://")]
     IsTls(Endpoint),
     /// There is no TLS with it, or it is not the server that it should be.
-    #[error("no TLS with {0}: {1}")]
+    #[error("TLS with {0} failed: {1}")]
     Tls(Endpoint, String),
 }
 

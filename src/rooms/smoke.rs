@@ -46,9 +46,9 @@ fn refused(caller: &Caller, reason: &str) -> String {
     let advice = match reason {
         "Origin not allowed" => format!("; set {SMOKE_ORIGIN} or --origin to one of the server's WS_ALLOWED_ORIGINS"),
         _ if caller.trial().token.is_none() => {
-            format!("; put a token that this server takes into {SMOKE_TOKEN} or --token-file")
+            format!("; put a token that this server accepts into {SMOKE_TOKEN} or --token-file")
         }
         _ => String::new(),
     };
-    format!("expected to be let into a room, got refused: {}{advice}", brief(reason))
+    format!("expected to enter a room, but was refused: {}{advice}", brief(reason))
 }

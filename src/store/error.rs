@@ -121,7 +121,7 @@ pub enum OpenError {
     },
     /// There is no directory in which that of the database could be made.
     #[error(
-        "{path} cannot be made: there is no directory {missing}; correct DATABASE_URL, mount the disk that it lies on, or make the \
+        "{path} cannot be created: the directory {missing} does not exist; correct DATABASE_URL, mount the disk, or create the \
          directory",
         path = path.display(), missing = missing.display()
     )]

@@ -598,7 +598,8 @@ fn a_mistyped_path_makes_no_tree_and_a_new_database_is_said() {
     let directory = tempfile::tempdir().unwrap();
     let wrong = directory.path().join("vra/lib/inkring.db");
     let said = refuse_to_serve(directory.path(), &[("DATABASE_URL", &format!("sqlite:{}", wrong.display()))]);
-    let missing = format!("cannot be made: there is no directory {}; correct", directory.path().join("vra").display());
+    let missing =
+        format!("cannot be created: the directory {} does not exist; correct", directory.path().join("vra").display());
     assert!(said.contains(&missing), "{said}");
     assert!(is_empty(directory.path()));
     for (env, level) in [("production", "WARN"), ("development", "INFO")] {

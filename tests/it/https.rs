@@ -80,7 +80,7 @@ fn a_certificate_that_is_not_good_is_refused_with_what_to_do() {
         let url = https(front(server.address, name));
         let ran = health(&url, arguments);
         assert_eq!((ran.code, ran.stderr.as_str()), (1, ""), "{}", ran.stdout);
-        assert!(ran.stdout.starts_with("not ready: no TLS with 127.0.0.1:"), "{}", ran.stdout);
+        assert!(ran.stdout.starts_with("not ready: TLS with 127.0.0.1:"), "{}", ran.stdout);
         assert!(ran.stdout.contains(says) && ran.stdout.lines().count() == 1, "{}", ran.stdout);
         // Who does not want to know is told so.
         let ran = health(&url, &["--insecure"]);

@@ -167,10 +167,10 @@ mod tests {
                 "the name resolves to this machine",
             ),
             (AskError::Broken(at(), end()), "https://box.example: no answer from ", "the log of the proxy"),
-            (AskError::NotHttp(at()), "https://box.example: what ", "which program listens there"),
+            (AskError::NotHttp(at()), "https://box.example: the response of ", "which program listens there"),
             (
                 AskError::Tls(at(), "its certificate ended".to_owned()),
-                "https://box.example: no TLS with ",
+                "https://box.example: TLS with ",
                 "TLS_CERT_FILE",
             ),
         ] {
