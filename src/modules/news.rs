@@ -1,5 +1,6 @@
 //! What those are told who listen to the modules (contract 04 §1.8 with R10): every change of a record, once it is on disk.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
@@ -9,18 +10,28 @@ use crate::store::{Event, Space, Topic, Tx};
 /// The topics of the modules: one for each, by its name.
 pub(super) static SPACE: Space = Space { name: "modules", log_field: "module", encode };
 
+/// What is told of a record that was changed.
+#[derive(Serialize)]
+pub(super) struct News<'r> {
+    pub(super) id: i64,
+    pub(super) title: &'r str,
+    pub(super) story_type: Option<&'r Value>,
+}
+
 /// Has those who listen to a module told of a change of one of its records; `seq` numbers the changes of that module.
 pub(super) fn publish(
     tx: &mut Tx<'_>,
     module: &'static str,
     seq: i64,
     what: &'static str,
-    data: Value,
+    news: &News<'_>,
     request_id: &str,
 ) {
     let topic = Topic::new(&SPACE, module);
     let at = tx.now();
-    tx.publish(Event { topic, seq, kind: what, data: data.to_string(), request_id: request_id.to_owned(), at });
+    // Numbers, texts and values can all be written.
+    let data = serde_json::to_string(news).unwrap_or_default();
+    tx.publish(Event { topic, seq, kind: what, data, request_id: request_id.to_owned(), at });
 }
 
 fn encode(event: &Event, _: bool) -> Frame {

@@ -80,7 +80,7 @@ fn end(
         if !close(tx, id)? {
             return Err(no_session());
         }
-        hand.note(tx, "session.ended", &format!("session/{id}"), &[])
+        hand.note(tx, "session.ended", format_args!("session/{id}"), &[])
     };
     desk.parts.change(call, job, move |()| then())
 }
@@ -135,7 +135,7 @@ fn log_in(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let hand = desk.hand(call);
     let job = move |tx: &mut Tx<'_>| {
         let id = open(tx, &hash, &address, agent.as_deref())?;
-        hand.note(tx, "session.opened", &format!("session/{id}"), &[])?;
+        hand.note(tx, "session.opened", format_args!("session/{id}"), &[])?;
         Ok(id)
     };
     desk.parts.change(call, job, move |id| {

@@ -59,8 +59,7 @@ pub fn wall_text(wall: DateTime) -> String {
 /// A moment as records and registries show it: as on a wall in UTC, with its `Z` (contract 04, R5).
 #[must_use]
 pub fn utc_text(at: Timestamp) -> String {
-    let at = jiff::Timestamp::from_microsecond(at.0).unwrap_or(jiff::Timestamp::MAX);
-    format!("{}Z", wall_text(TimeZone::UTC.to_datetime(at)))
+    at.written("Z").to_string()
 }
 
 #[cfg(test)]

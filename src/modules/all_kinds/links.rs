@@ -63,7 +63,7 @@ pub(in crate::modules) fn link(
     }
     let now = tx.now();
     let link = store::add_link(tx, from.1, to.1, kind, now)?;
-    hand.note(tx, "record.linked", &format!("links/{}", link.id), &[("kind", Field::Text(kind))])?;
+    hand.note(tx, "record.linked", format_args!("links/{}", link.id), &[("kind", Field::Text(kind))])?;
     Ok(link)
 }
 
@@ -107,7 +107,7 @@ pub(super) fn delete(desk: &Desk, call: &Call<'_>) -> Result<Outcome, ApiError> 
         let found = id.map(|id| store::link(tx, id)).transpose()?.flatten();
         let link = found.ok_or_else(|| ApiError::new(Code::NotFound, "Link not found"))?;
         store::remove_link(tx, link.id)?;
-        hand.note(tx, "record.unlinked", &format!("links/{}", link.id), &[("kind", Field::Text(&link.kind))])
+        hand.note(tx, "record.unlinked", format_args!("links/{}", link.id), &[("kind", Field::Text(&link.kind))])
     };
     desk.parts.change(call, job, |()| Ok(answer(&json!({ "message": "Link deleted successfully" }))))
 }

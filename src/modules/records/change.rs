@@ -1,12 +1,14 @@
 //! What becomes of records, within the transaction of one change: they are made, changed, put into the bin and taken out of it,
 //! and everything that is derived of them with them.
 
+use std::fmt::Display;
+
 use jiff::civil::DateTime;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::all_kinds::store::remove_links;
 use super::super::counters::Counters;
-use super::super::news;
+use super::super::news::{self, News};
 use super::super::zone::Zone;
 use super::fact::{Fact, facts, moment, title, wall_micros};
 use super::field::{Field, Form};
@@ -159,7 +161,7 @@ impl Hand {
     pub(in crate::modules) fn purge(&self, tx: &mut Tx<'_>, kind: &'static Kind, key: Key) -> Result<Stored, ApiError> {
         let gone = store::deleted(tx, key)?.ok_or_else(|| not_found(kind))?;
         store::unbin(tx, key)?;
-        self.note(tx, "record.purged", &format!("{}/{}", kind.module, key.id()), &[])?;
+        self.note(tx, "record.purged", format_args!("{}/{}", kind.module, key.id()), &[])?;
         Ok(gone)
     }
 
@@ -228,12 +230,12 @@ impl Hand {
         &self,
         tx: &mut Tx<'_>,
         action: &'static str,
-        subject: &str,
+        subject: impl Display,
         metadata: &[(&'static str, audit::Field<'_>)],
     ) -> Result<(), ApiError> {
         if let Some(witness) = &self.witness {
-            let (request_id, user_id) = (self.request_id.as_str(), self.user.as_str());
-            witness.record(tx, &Entry { request_id, user_id, action, subject, metadata })?;
+            let (request_id, user_id, subject) = (self.request_id.as_str(), self.user.as_str(), subject.to_string());
+            witness.record(tx, &Entry { request_id, user_id, action, subject: &subject, metadata })?;
         }
         Ok(())
     }
@@ -257,9 +259,9 @@ impl Hand {
         };
         let metadata =
             [("module", audit::Field::Text(kind.module)), ("revision", audit::Field::Number(stored.revision))];
-        self.note(tx, action, &format!("{}/{id}", kind.module), &metadata)?;
-        let data = json!({ "id": id, "title": title(kind, fields), "story_type": fields.get("story_type") });
-        news::publish(tx, kind.module, stored.revision, what, data, &self.request_id);
+        self.note(tx, action, format_args!("{}/{id}", kind.module), &metadata)?;
+        let news = News { id, title: title(kind, fields), story_type: fields.get("story_type") };
+        news::publish(tx, kind.module, stored.revision, what, &news, &self.request_id);
         Ok(())
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use super::super::zone::utc_text;
 use super::fact::{Fact, facts, text};
 use super::kinds::Kind;
 use super::read::Fields;
@@ -78,7 +77,7 @@ impl RecordContent {
     /// The record as it is answered: the fields, and the end that all kinds have.
     #[must_use]
     pub fn json(&self, key: Key, created: Timestamp) -> String {
-        let (id, module, time) = (key.id(), key.kind().map_or("", |kind| kind.module), utc_text(created));
+        let (id, module, time) = (key.id(), key.kind().map_or("", |kind| kind.module), created.written("Z"));
         let fields = &self.json;
         format!(r#"{fields}"id":{id},"module":"{module}","time":"{time}","canon_bundle_id":"{CANON}"}}"#)
     }

@@ -290,13 +290,15 @@ pub(super) fn having(query: &impl Query, kind: &Kind, fact: &Fact, most: usize) 
 /// Counts one change of a kind, how many records there are more of it and how many ids were given: the number of the change, and
 /// the last id. Ids are never given twice.
 pub(super) fn counted(tx: &mut Tx<'_>, kind: &Kind, more: i64, ids: i64) -> Result<(i64, i64), Error> {
-    let now = tx.now();
-    let sql = "INSERT INTO record_kinds (kind, last_id, records, revision, changed_at) VALUES (?1, ?2, ?3, 1, ?4) \
-               ON CONFLICT (kind) DO UPDATE SET last_id = record_kinds.last_id + ?2, records = record_kinds.records + ?3, \
-               revision = record_kinds.revision + 1, changed_at = ?4 RETURNING revision, last_id";
-    let values = [kind.number.into(), ids.into(), more.into(), now.into()];
-    let counted = tx.lock(sql, &values, |row| Ok((row.get(0)?, row.get(1)?)))?;
-    counted.ok_or_else(|| Error::Damaged(format!("the kind {} was counted and is not there", kind.number)))
+    let values = [kind.number.into(), ids.into(), more.into(), tx.now().into()];
+    let next = "UPDATE record_kinds SET last_id = last_id + ?2, records = records + ?3, revision = revision + 1, changed_at = ?4 \
+                WHERE kind = ?1 RETURNING revision, last_id";
+    if let Some(counted) = tx.lock(next, &values, |row| Ok((row.get(0)?, row.get(1)?)))? {
+        return Ok(counted);
+    }
+    let first = "INSERT INTO record_kinds (kind, last_id, records, revision, changed_at) VALUES (?1, ?2, ?3, 1, ?4)";
+    tx.run(first, &values)?;
+    Ok((1, ids))
 }
 
 /// Sees to it that this id is given no more.
