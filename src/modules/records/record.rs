@@ -46,6 +46,11 @@ impl Key {
     }
 }
 
+/// Room for the fields of most records.
+const USUAL_BYTES: usize = 1024;
+/// Room for the end that all kinds have.
+const END_BYTES: usize = 160;
+
 /// What a record says, with all that follows from it: made before the change, so that the writer has less to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordContent {
@@ -63,14 +68,21 @@ impl RecordContent {
     /// That of a record with these fields.
     #[must_use]
     pub fn of(kind: &Kind, fields: Fields) -> Self {
-        let mut json = String::from("{");
+        let mut json = Vec::with_capacity(USUAL_BYTES);
+        json.push(b'{');
         for field in kind.all_fields() {
-            // Writing to a String cannot fail.
+            json.push(b'"');
+            json.extend_from_slice(field.name.as_bytes());
+            json.extend_from_slice(b"\":");
+            // Values can be written, and a vector takes them.
             _ = match fields.get(field.name) {
-                Some(value) => write!(json, "\"{}\":{value},", field.name),
-                None => write!(json, "\"{}\":{},", field.name, field.default()),
+                Some(value) => serde_json::to_writer(&mut json, value),
+                None => serde_json::to_writer(&mut json, &field.default()),
             };
+            json.push(b',');
         }
+        // JSON is always text.
+        let json = String::from_utf8(json).unwrap_or_default();
         Self { facts: facts(kind, &fields), text: text(kind, &fields), fields, json }
     }
 
@@ -78,8 +90,11 @@ impl RecordContent {
     #[must_use]
     pub fn json(&self, key: Key, created: Timestamp) -> String {
         let (id, module, time) = (key.id(), key.kind().map_or("", |kind| kind.module), created.written("Z"));
-        let fields = &self.json;
-        format!(r#"{fields}"id":{id},"module":"{module}","time":"{time}","canon_bundle_id":"{CANON}"}}"#)
+        let mut json = String::with_capacity(self.json.len() + END_BYTES);
+        json.push_str(&self.json);
+        // Writing to a String cannot fail.
+        _ = write!(json, r#""id":{id},"module":"{module}","time":"{time}","canon_bundle_id":"{CANON}"}}"#);
+        json
     }
 }
 
