@@ -337,9 +337,7 @@ pub(super) fn add(tx: &mut Tx<'_>, record: &WrittenRecord<'_>) -> Result<(), Err
             revision.into(),
         ],
     )?;
-    for fact in facts {
-        add_fact(tx, key, fact)?;
-    }
+    add_facts(tx, key, facts)?;
     tx.put_text(key.0, title, text);
     Ok(())
 }
@@ -354,9 +352,7 @@ pub(super) fn replace(tx: &mut Tx<'_>, record: &WrittenRecord<'_>, old_facts: &[
     for gone in old_facts.iter().filter(|fact| !facts.contains(fact)) {
         remove_fact(tx, key, gone)?;
     }
-    for new in facts.iter().filter(|fact| !old_facts.contains(fact)) {
-        add_fact(tx, key, new)?;
-    }
+    add_facts(tx, key, facts.iter().filter(|fact| !old_facts.contains(fact)))?;
     tx.put_text(key.0, title, text);
     Ok(())
 }
@@ -380,9 +376,24 @@ pub(super) fn unbin(tx: &mut Tx<'_>, key: Key) -> Result<(), Error> {
     tx.run("DELETE FROM record_bin WHERE key = ?1", &[key.0.into()])
 }
 
-fn add_fact(tx: &mut Tx<'_>, key: Key, fact: &Fact) -> Result<(), Error> {
-    let values = [fact.name.into(), (&fact.value).into(), key.0.into()];
-    tx.run("INSERT INTO record_facts (name, value, key) VALUES (?1, ?2, ?3)", &values)
+/// Adds one, two, three or four facts: most records have no more, and a statement for each costs more than its rows.
+const ADD_FACTS: [&str; 4] = [
+    "INSERT INTO record_facts (key, name, value) VALUES (?1, ?2, ?3)",
+    "INSERT INTO record_facts (key, name, value) VALUES (?1, ?2, ?3), (?1, ?4, ?5)",
+    "INSERT INTO record_facts (key, name, value) VALUES (?1, ?2, ?3), (?1, ?4, ?5), (?1, ?6, ?7)",
+    "INSERT INTO record_facts (key, name, value) VALUES (?1, ?2, ?3), (?1, ?4, ?5), (?1, ?6, ?7), (?1, ?8, ?9)",
+];
+
+fn add_facts<'f>(tx: &mut Tx<'_>, key: Key, facts: impl IntoIterator<Item = &'f Fact>) -> Result<(), Error> {
+    let mut facts = facts.into_iter().peekable();
+    while facts.peek().is_some() {
+        let mut values = vec![Value::from(key.0)];
+        for Fact { name, value } in facts.by_ref().take(ADD_FACTS.len()) {
+            values.extend([Value::from(*name), value.into()]);
+        }
+        tx.change(ADD_FACTS[values.len() / 2 - 1], &values)?;
+    }
+    Ok(())
 }
 
 fn remove_fact(tx: &mut Tx<'_>, key: Key, fact: &Fact) -> Result<(), Error> {
@@ -436,8 +447,8 @@ mod tests {
                 add(tx, &written).unwrap();
             }
             let often = Fact { name: "participants", value: "often".to_owned() };
-            add_fact(tx, Key::of(kind, 1).unwrap(), &often).unwrap();
-            add_fact(tx, Key::of(kind, 2).unwrap(), &often).unwrap();
+            add_facts(tx, Key::of(kind, 1).unwrap(), [&often]).unwrap();
+            add_facts(tx, Key::of(kind, 2).unwrap(), [&often]).unwrap();
         });
         house
     }
@@ -470,7 +481,7 @@ mod tests {
         let named = fact.clone();
         house.write(move |tx| {
             for id in 1..=RELATED_CLEARED_MAX as i64 + 1 {
-                add_fact(tx, Key::of(kind, id).unwrap(), &named).unwrap();
+                add_facts(tx, Key::of(kind, id).unwrap(), [&named]).unwrap();
             }
         });
         let having = having(&*house.reader, kind, &fact, RELATED_CLEARED_MAX).unwrap();
