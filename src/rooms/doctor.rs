@@ -47,13 +47,13 @@ fn entry(settings: &Settings) -> Option<Diagnosis> {
 fn stored(reader: &Reader) -> Result<Diagnosis, Error> {
     let (rooms, damaged) = store::counts(reader)?;
     if damaged == 0 {
-        return Ok(Diagnosis::green(CHECK, format!("{rooms} rooms stored, none known to be damaged")));
+        return Ok(Diagnosis::green(CHECK, format!("rooms stored: {rooms}, none known to be damaged")));
     }
     let named = store::quarantined(reader, DOCTOR_MAX_ROOMS)?;
     let more = damaged - named.len() as i64;
     let named: Vec<String> = named.iter().map(|(name, reason)| format!("{name} ({reason})")).collect();
     let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-    let found = format!("{damaged} of {rooms} rooms are damaged and read-only: {}{more}", named.join(", "));
+    let found = format!("damaged and therefore read-only: {damaged} of {rooms} rooms: {}{more}", named.join(", "));
     let remedy = "export what is readable with inkring room export NAME, then restore a backup, or delete the room and \
         import the export; clients that have the room open still have the whole document";
     Ok(Diagnosis::red(CHECK, found, remedy))
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn damaged_rooms_are_named_up_to_a_number_and_counted_beyond() {
         let reader = Reader::in_memory(crate::rooms::MIGRATIONS);
-        assert_eq!(stored(&reader).unwrap().found, "0 rooms stored, none known to be damaged");
+        assert_eq!(stored(&reader).unwrap().found, "rooms stored: 0, none known to be damaged");
         for room in 0..=DOCTOR_MAX_ROOMS {
             reader.batch(&format!(
                 "INSERT INTO rooms (name, creator_id, created_at, used_at, quarantine) \
@@ -77,7 +77,9 @@ mod tests {
         let found = stored(&reader).unwrap();
         assert_eq!(found.colour, Colour::Red);
         assert!(
-            found.found.starts_with("6 of 6 rooms are damaged and read-only: room 0 (update 7: too short), room 1 "),
+            found
+                .found
+                .starts_with("damaged and therefore read-only: 6 of 6 rooms: room 0 (update 7: too short), room 1 "),
             "{found:?}"
         );
         assert!(found.found.ends_with(", and 1 more"), "{found:?}");

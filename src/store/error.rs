@@ -169,7 +169,7 @@ pub enum OpenError {
         pid: String,
     },
     /// It is made of something else than what our migrations make.
-    #[error("{path} is not as inkring made it: {found}", path = path.display())]
+    #[error("{path} differs from the schema that inkring creates: {found}", path = path.display())]
     Altered {
         /// The database.
         path: PathBuf,

@@ -193,7 +193,7 @@ fn each_seeded_fault_is_found() {
         "INSERT INTO rooms (name, creator_id, created_at, used_at, quarantine) VALUES ('hurt', 'a', 0, 0, 'update 2: short')",
     );
     let found = seeded(&mut command(&server, &[]), "rooms", "red");
-    assert!(found.contains("1 of 1 rooms are damaged and read-only: hurt (update 2: short)"), "{found}");
+    assert!(found.contains("damaged and therefore read-only: 1 of 1 rooms: hurt (update 2: short)"), "{found}");
     sql("DELETE FROM rooms");
     let listens = server.address.to_string();
     let found = seeded(&mut command(&server, &[("ROOMS_ADDR", &listens)]), "configuration", "red");
