@@ -43,13 +43,13 @@ for (const picture of PICTURES) {
   const watching = [];
   for (const watcher of watchers) {
     const page = await open({ ...picture, path, as: watcher });
-    await page.getByText('Changes show at once.').waitFor();
+    await page.getByText('Changes appear immediately.').waitFor();
     watching.push(page);
   }
   const page = await open({ ...picture, path });
   if (watchers.length > 0) {
     await page.getByText(`Watching now: ${watchers.join(', ')}`).waitFor();
-    await page.getByText('Changes show at once.').waitFor();
+    await page.getByText('Changes appear immediately.').waitFor();
   }
   if (types) await page.getByLabel('Your segment').fill(types);
   await page.evaluate(() => Promise.all([...document.images].map((image) => image.decode().catch(() => {}))));

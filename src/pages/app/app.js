@@ -112,16 +112,16 @@ export class Problem extends Error {
 }
 
 const WORDS = {
-  missing: t('Це поле потрібне', 'This is needed'),
-  string_too_short: t('Тут має бути текст', 'There has to be some text'),
+  missing: t('Це поле потрібне', 'This is required'),
+  string_too_short: t('Тут має бути текст', 'Enter some text'),
   string_too_long: t('Текст задовгий', 'The text is too long'),
-  datetime_parsing: t('Це не дата і час', 'This is no date and time'),
-  datetime_type: t('Тут потрібна дата', 'A date is needed here'),
+  datetime_parsing: t('Це не дата і час', 'This is not a date and time'),
+  datetime_type: t('Тут потрібна дата', 'Enter a date'),
 };
 
 /** What is said of errors by their code, where their status says too little. */
 const CODES = {
-  module_inactive: t('Цей модуль зараз вимкнено на сервері', 'This module is switched off on the server at present'),
+  module_inactive: t('Цей модуль зараз вимкнено на сервері', 'This module is currently switched off on the server'),
 };
 
 /** What an answer that is none says, of its status, its body and how many seconds to wait. */
@@ -135,16 +135,16 @@ export function problemOf(status, body, wait) {
   }
   const said = typeof body?.detail === 'string' ? body.detail : body?.error?.message ?? body?.message;
   const message = CODES[body?.error?.code] ?? {
-    401: t('Потрібно увійти', 'You have to sign in'),
+    401: t('Потрібно увійти', 'Please sign in'),
     403: t('Сервер не дозволяє цього', 'The server does not allow this'),
-    404: t('Цього вже немає', 'This is not here any more'),
+    404: t('Цього вже немає', 'This no longer exists'),
     409: said,
-    412: t('Хтось змінив це раніше за вас', 'Somebody else changed this before you'),
+    412: t('Хтось змінив це раніше за вас', 'Someone else changed this in the meantime'),
     413: t('Це завелике', 'This is too large'),
-    422: t('Перевірте, що введено', 'Look at what was entered'),
+    422: t('Перевірте, що введено', 'Check what you entered'),
     429: t(`Забагато запитів; спробуйте за ${wait} с`, `Too many requests; try again in ${wait} s`),
     503: said,
-    507: t('На сервері скінчилося місце', 'The server has no room left'),
+    507: t('На сервері скінчилося місце', 'The server has no space left'),
   }[status];
   const other = t(`Сервер відповів ${status}`, `The server answered ${status}`);
   return new Problem(status, message ?? said ?? other, { code: body?.error?.code, fields, wait });
@@ -153,8 +153,8 @@ export function problemOf(status, body, wait) {
 /** Why there was no answer. */
 export const unreachable = () =>
   new Problem(0, navigator.onLine
-    ? t('Сервер не відповідає', 'The server does not answer')
-    : t('Немає мережі', 'There is no network'));
+    ? t('Сервер не відповідає', 'The server is not responding')
+    : t('Немає мережі', 'You are offline'));
 
 const later = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
@@ -190,7 +190,7 @@ export async function ask(method, path, { json, body, headers = {}, signal, quie
       await new Promise(() => {});
     }
     if (answer.status === 429 && method === 'GET' && wait > 0 && wait <= PATIENCE_SECONDS && !quiet) {
-      toast(t(`Багато запитів: продовжимо за ${wait} с`, `Many requests: going on in ${wait} s`), { seconds: wait });
+      toast(t(`Багато запитів: продовжимо за ${wait} с`, `Too many requests: continuing in ${wait} s`), { seconds: wait });
       await later(wait);
       continue;
     }
@@ -309,7 +309,7 @@ const state = document.getElementById('live');
 
 function sayState(on) {
   state?.replaceChildren(el('span', { class: on ? 'dot on' : 'dot' }),
-    on ? t('Зміни видно одразу', 'Changes show at once') : t('Без зв’язку; з’єднуюся знову', 'No connection; trying again'));
+    on ? t('Зміни видно одразу', 'Changes appear immediately') : t('Без зв’язку; з’єднуюся знову', 'Not connected; trying again'));
 }
 
 /**

@@ -17,9 +17,9 @@ const MORE = [
   ['📜', t('Легенди', 'Legends'), '/kazkar/legends'], ['⚙️', t('Налаштування', 'Settings'), '/settings'],
 ];
 const BEGIN = [
-  ['📖', t('Нова історія', 'A new story'), '/kazkar#new'], ['🎈', t('Нова подія', 'A new event'), '/podija#new'],
-  ['🌤️', t('Записати настрій', 'Note a mood'), '/nastrij#new'], ['💡', t('Нова ідея', 'A new idea'), '/malya#new'],
-  ['🖼️', t('Завантажити файл', 'Upload a file'), '/gallery#new'], ['📅', t('Новий запис календаря', 'A new calendar entry'), '/calendar#new'],
+  ['📖', t('Нова історія', 'New story'), '/kazkar#new'], ['🎈', t('Нова подія', 'New event'), '/podija#new'],
+  ['🌤️', t('Записати настрій', 'Log a mood'), '/nastrij#new'], ['💡', t('Нова ідея', 'New idea'), '/malya#new'],
+  ['🖼️', t('Завантажити файл', 'Upload a file'), '/gallery#new'], ['📅', t('Новий запис календаря', 'New calendar entry'), '/calendar#new'],
 ];
 
 const draft = memory('box');
@@ -74,7 +74,7 @@ export function open() {
   const said = el('p', { class: 'quiet', role: 'status' });
   const after = el('div', { class: 'row', hidden: true });
   const results = el('div', { class: 'form' });
-  const state = el('p', { class: 'quiet small' }, t('Сервер: питаю…', 'The server: asking…'));
+  const state = el('p', { class: 'quiet small' }, t('Сервер: питаю…', 'Checking the server…'));
   const start = el('div', { class: 'form' }, group(t('Модулі', 'Modules'), links(PLACES)), group(t('Почати', 'Begin'), links(BEGIN)), group(t('Також', 'Also'), links(MORE)), state);
 
   // ------------------------------------------------ finding
@@ -103,8 +103,8 @@ export function open() {
       const found = distinct(data.results);
       const number = found.length;
       said.textContent = number === 0
-        ? t('У записах такого немає. Можна записати.', 'Nothing that is kept has this. You can capture it.')
-        : (data.more ? t('Найближче: ', 'The closest: ') : t('Знайдено: ', 'Found: ')) + counted(number, ['запис', 'записи', 'записів'], ['record', 'records']);
+        ? t('У записах такого немає. Можна записати.', 'No record contains this. You can capture it.')
+        : (data.more ? t('Найближче: ', 'Closest: ') : t('Знайдено: ', 'Found: ')) + counted(number, ['запис', 'записи', 'записів'], ['record', 'records']);
       results.replaceChildren(...[pages.length > 0 && group(t('Сторінки', 'Pages'), links(pages)), ...grouped(found)].filter(Boolean));
     } catch (problem) {
       if (problem.name === 'AbortError') return;
@@ -131,7 +131,7 @@ export function open() {
       field.value = '';
       typed();
       const into = [...new Map(data.records.map((record) => [record.module, record])).values()];
-      said.replaceChildren(t('Записано: ', 'Kept in: '), ...into.flatMap((record, index) => [index ? ', ' : '', el('a', { href: placeOf(record) }, MODULES[record.module][1])]));
+      said.replaceChildren(t('Записано: ', 'Saved in: '), ...into.flatMap((record, index) => [index ? ', ' : '', el('a', { href: placeOf(record) }, MODULES[record.module][1])]));
       after.replaceChildren(el('button', { type: 'button', onclick: () => undo(data.event_id, content) }, t('Скасувати', 'Undo')));
       after.hidden = false;
     } catch (problem) { trouble(problem); }
@@ -146,7 +146,7 @@ export function open() {
       said.textContent = t('Скасовано.', 'Undone.');
     } catch (problem) {
       after.hidden = true;
-      if (problem.status === 409) said.textContent = t('Хвилина минула: видаліть зайве там, куди воно записане.', 'The minute is over: delete what is not wanted where it is kept.');
+      if (problem.status === 409) said.textContent = t('Хвилина минула: видаліть зайве там, куди воно записане.', 'The minute is over: open the records to delete them.');
       else trouble(problem);
     }
     field.focus();
@@ -159,7 +159,7 @@ export function open() {
     el('label', { class: 'unseen', for: 'box-field' }, t('Знайти або записати', 'Find or capture')), field, save);
   form.addEventListener('submit', (event) => { event.preventDefault(); capture(); });
   const box = dialog('Ci', [form,
-    el('p', { class: 'hint small', id: 'box-hint' }, t('Стрілки ведуть до знайденого, Ctrl+Enter записує.', 'Arrows lead to what is found, Ctrl+Enter captures.')), said, after, results, start]);
+    el('p', { class: 'hint small', id: 'box-hint' }, t('Стрілки ведуть до знайденого, Ctrl+Enter записує.', 'Use the arrow keys to go through results, Ctrl+Enter to capture.')), said, after, results, start]);
   box.classList.add('box');
 
   field.addEventListener('input', typed);

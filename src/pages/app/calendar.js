@@ -15,7 +15,7 @@ const CALM_MS = 3_000;
 
 const VIEWS = [['day', t('День', 'Day')], ['week', t('Тиждень', 'Week')], ['month', t('Місяць', 'Month')]];
 const TYPES = [['plan', t('План', 'Plan')], ['meeting', t('Зустріч', 'Meeting')], ['routine', t('Звичне', 'Routine')], ['birthday', t('День народження', 'Birthday')],
-  ['reminder', t('Нагадування', 'Reminder')], ['all_day', t('Цілий день', 'Whole day')], ['time_point', t('Позначка часу', 'Point in time')]];
+  ['reminder', t('Нагадування', 'Reminder')], ['all_day', t('Цілий день', 'All day')], ['time_point', t('Позначка часу', 'Point in time')]];
 const STATES = [['pending', t('Заплановано', 'Planned')], ['completed', t('Зроблено', 'Done')], ['cancelled', t('Скасовано', 'Cancelled')]];
 const MODULES = { kazkar: t('Історія', 'Story'), nastrij: t('Настрій', 'Mood'), malya: t('Ідея', 'Idea'), gallery: t('Галерея', 'Gallery') };
 
@@ -114,7 +114,7 @@ function byDay(items, from, to) {
 /** When something is, seen from one of its days. */
 function timeOn(day, { start, end, whole }) {
   if (whole) return t('весь день', 'all day');
-  if (dayOf(start) < day) return lastDay(start, end) > day ? t('триває', 'goes on') : t(`до ${say.time(end)}`, `until ${say.time(end)}`);
+  if (dayOf(start) < day) return lastDay(start, end) > day ? t('триває', 'continued') : t(`до ${say.time(end)}`, `until ${say.time(end)}`);
   return end && end > start && dayOf(end) === day ? `${say.time(start)}–${say.time(end)}` : say.time(start);
 }
 
@@ -144,7 +144,7 @@ function ruleText(rule) {
   });
   const monthDays = [rule.bymonthday ?? []].flat().map((day) => {
     if (day === -1) return t('останнього дня', 'on the last day');
-    return day < 0 ? t(`${-day}-го дня від кінця`, `on day ${-day} from the end`) : t(`${day} числа`, `on day ${day}`);
+    return day < 0 ? t(`${-day}-го дня від кінця`, `on day ${-day} from the end of the month`) : t(`${day} числа`, `on day ${day}`);
   });
   const [each, uk, en] = EVERY[rule.freq];
   return [
@@ -212,21 +212,21 @@ function repeats(rule, id) {
   const field = (name, label, input) => labelled(`${id}${name}`, label, build(input, `${id}${name}`));
   const build = (node, of) => { node.id = of; return node; };
   const freq = el('select', { 'aria-label': t('Як часто', 'How often') }, options([['', t('Ніколи', 'Never')], ['daily', t('Щодня', 'Every day')], ['weekly', t('Щотижня', 'Every week')],
-    ['monthly', t('Щомісяця', 'Every month')], ['last', t('Останнього дня місяця', 'On the last day of a month')], ['yearly', t('Щороку', 'Every year')],
+    ['monthly', t('Щомісяця', 'Every month')], ['last', t('Останнього дня місяця', 'On the last day of the month')], ['yearly', t('Щороку', 'Every year')],
     ...(chosen === 'kept' ? [['kept', ruleText(rule)]] : [])], chosen));
   const every = el('input', { type: 'number', inputmode: 'numeric', min: 1, max: 1000, value: rule?.interval ?? 1 });
   const days = CODES.map((code, at) => el('input', { type: 'checkbox', id: `${id}${code}`, checked: chosen === 'weekly' && [rule.byweekday ?? []].flat().includes(code), data: { code, at } }));
-  const end = el('select', {}, options([['', t('Без кінця', 'Without an end')], ['until', t('До дня', 'Until a day')], ['count', t('Кілька разів', 'So many times')]], rule?.until ? 'until' : rule?.count ? 'count' : ''));
+  const end = el('select', {}, options([['', t('Без кінця', 'Forever')], ['until', t('До дня', 'Until a date')], ['count', t('Кілька разів', 'A number of times')]], rule?.until ? 'until' : rule?.count ? 'count' : ''));
   const until = el('input', { type: 'date', value: rule?.until?.slice(0, 10) ?? '' });
   const count = el('input', { type: 'number', inputmode: 'numeric', min: 1, max: 10000, value: rule?.count ?? 10 });
   const parts = {
     every: field('every', '', every),
-    days: el('div', { class: 'row', role: 'group', 'aria-label': t('У які дні тижня', 'On which days of the week') }, days.map((box, at) =>
+    days: el('div', { class: 'row', role: 'group', 'aria-label': t('У які дні тижня', 'Days of the week') }, days.map((box, at) =>
       el('span', { class: 'field check' }, box, el('label', { for: box.id, 'aria-label': LONG[at] }, SHORT[at])))),
     end: field('end', t('Доки', 'Until when'), end), until: field('until', t('Останній день', 'Last day'), until), count: field('count', t('Скільки разів', 'How many times'), count),
   };
-  const units = { daily: t('Раз на стільки днів', 'Every so many days'), weekly: t('Раз на стільки тижнів', 'Every so many weeks'),
-    monthly: t('Раз на стільки місяців', 'Every so many months'), yearly: t('Раз на стільки років', 'Every so many years') };
+  const units = { daily: t('Раз на стільки днів', 'Every … days'), weekly: t('Раз на стільки тижнів', 'Every … weeks'),
+    monthly: t('Раз на стільки місяців', 'Every … months'), yearly: t('Раз на стільки років', 'Every … years') };
   const arrange = () => {
     const own = freq.value !== '' && freq.value !== 'kept';
     parts.every.hidden = parts.end.hidden = !own;
@@ -265,7 +265,7 @@ function reminders(settings, id) {
   } }, beforeText(minutes)));
   const other = el('input', { id: `${id}other`, type: 'number', inputmode: 'numeric', min: -1440, max: 40320, step: 1 });
   return {
-    node: el('div', { class: 'form' }, el('div', { class: 'tabs' }, buttons), labelled(other.id, t('Інше, хвилин до початку', 'Other, minutes before'), other)),
+    node: el('div', { class: 'form' }, el('div', { class: 'tabs' }, buttons), labelled(other.id, t('Інше, хвилин до початку', 'Other (minutes before)'), other)),
     focus: buttons[0],
     read() {
       const all = [...new Set([...wanted, ...(other.value === '' ? [] : [Number(other.value)])])].sort((one, next) => next - one);
@@ -286,8 +286,8 @@ function fieldsOf({ entry_type: type, status }) {
     { name: 'reminder_settings', label: t('Нагадати', 'Remind'), kind: reminders },
     { name: 'location', label: t('Де', 'Where') },
     { name: 'participants', label: t('Хто', 'Who'), kind: 'list', hint: t('Імена через кому', 'Names, separated by commas') },
-    { name: 'description', label: t('Докладніше', 'More about it'), kind: 'area', rows: 4 },
-    { name: 'entry_type', label: t('Вид', 'Kind'), kind: 'choice', options: [['', t('Без виду', 'Of no kind')], ...withOwn(TYPES, type)] },
+    { name: 'description', label: t('Докладніше', 'Details'), kind: 'area', rows: 4 },
+    { name: 'entry_type', label: t('Вид', 'Kind'), kind: 'choice', options: [['', t('Без виду', 'No kind')], ...withOwn(TYPES, type)] },
     { name: 'status', label: t('Стан', 'State'), kind: 'choice', value: 'pending', options: withOwn(STATES, status) },
     { name: 'tags', label: t('Теги', 'Tags'), kind: 'list', hint: t('Через кому', 'Separated by commas') },
   ];
@@ -302,7 +302,7 @@ function asForm(entry) {
 }
 
 function asBody({ scheduled_at: { start, end, whole }, ...rest }) {
-  const refuse = (text) => { throw new Problem(422, t('Перевірте, що введено', 'Look at what was entered'), { fields: { scheduled_at: text } }); };
+  const refuse = (text) => { throw new Problem(422, t('Перевірте, що введено', 'Check what you entered'), { fields: { scheduled_at: text } }); };
   if (!start) refuse(t('Оберіть день', 'Choose a day'));
   if (end && end < start) refuse(t('Кінець раніше за початок', 'The end is before the start'));
   const isSaidWhole = isWhole('2000-01-01T09:00', null, rest.entry_type);
@@ -316,7 +316,7 @@ function asBody({ scheduled_at: { start, end, whole }, ...rest }) {
 function write(day) {
   const next = wallNow(new Date(Date.now() + 3_600_000));
   const start = day === dayOf(next) ? `${next.slice(0, 13)}:00` : `${day}T09:00`;
-  edit(t('Новий запис', 'A new entry'), fieldsOf({}), { scheduled_at: { start } }, async (body) => {
+  edit(t('Новий запис', 'New entry'), fieldsOf({}), { scheduled_at: { start } }, async (body) => {
     const made = await entries.create(asBody(body));
     go({ date: dayOf(made.scheduled_at) }, { again: true });
   });
@@ -325,12 +325,12 @@ function write(day) {
 async function change({ id, title }) {
   try {
     const { data, headers } = await ask('GET', `${entries.path}/${id}`);
-    edit(t('Змінити запис', 'Change the entry'), fieldsOf(data), asForm(data), async (body) => {
+    edit(t('Змінити запис', 'Edit entry'), fieldsOf(data), asForm(data), async (body) => {
       await entries.changeFrom(id, asBody(body), headers.get('ETag'));
       read();
     });
   } catch (problem) {
-    complain(problem.status === 404 ? new Problem(404, t(`Цього вже немає: ${title}`, `This is not here any more: ${title}`)) : problem);
+    complain(problem.status === 404 ? new Problem(404, t(`Цього вже немає: ${title}`, `This no longer exists: ${title}`)) : problem);
   }
 }
 
@@ -353,7 +353,7 @@ const finish = (item, done) => tried(() => (item.recurs
 /** Leaves one occurrence out, and offers to bring it back as it was. */
 const skip = (item) => tried(async () => {
   await ask('POST', occurrence(item), { json: { skip: true } });
-  toast(t(`Цього разу пропущено: ${item.title}`, `Left out this once: ${item.title}`), {
+  toast(t(`Цього разу пропущено: ${item.title}`, `Skipped this once: ${item.title}`), {
     action: t('Повернути', 'Undo'),
     act: () => tried(() => ask('POST', occurrence(item), { json: { skip: false, completed: item.done, ...(item.moved && { moved_to: item.start }) } })),
   });
@@ -367,7 +367,7 @@ const unmove = (item) => tried(async () => {
 
 function move(item) {
   edit(t('Перенести цей раз', 'Move this once'), [{ name: 'moved_to', label: t('Нова дата й час', 'New date and time'), kind: 'moment', required: true }], { moved_to: item.start }, async (body) => {
-    if (!body.moved_to) throw new Problem(422, t('Перевірте, що введено', 'Look at what was entered'), { fields: { moved_to: t('Оберіть день і час', 'Choose a day and a time') } });
+    if (!body.moved_to) throw new Problem(422, t('Перевірте, що введено', 'Check what you entered'), { fields: { moved_to: t('Оберіть день і час', 'Choose a day and a time') } });
     await ask('POST', occurrence(item), { json: body });
     read();
   });
@@ -381,7 +381,7 @@ function details(item) {
   const row = (label, text) => text && el('p', {}, el('span', { class: 'quiet' }, `${label}: `), text);
   const isOne = item.recurs && item.original !== undefined;
   const box = dialog(item.title, [
-    el('p', {}, timesOf(item), item.moved && el('span', { class: 'quiet' }, ` (${t('за правилом', 'by the rule')}: ${say.moment(item.original)})`)),
+    el('p', {}, timesOf(item), item.moved && el('span', { class: 'quiet' }, ` (${t('за правилом', 'as scheduled')}: ${say.moment(item.original)})`)),
     row(t('Стан', 'State'), STATES.find(([state]) => state === (item.cancelled ? 'cancelled' : item.done ? 'completed' : 'pending'))[1]),
     row(t('Вид', 'Kind'), TYPES.find(([type]) => type === record.entry_type)?.[1] ?? record.entry_type),
     row(t('Де', 'Where'), record.location), row(t('Хто', 'Who'), record.participants?.join(', ')),
@@ -391,13 +391,13 @@ function details(item) {
     tags(record.tags),
     el('div', { class: 'row' },
       (isOne || !item.recurs) && button(item.done ? t('Ще не зроблено', 'Not done yet') : t('Зроблено', 'Done'), () => finish(item, !item.done)),
-      isOne && [button(t('Перенести цей раз', 'Move this once'), () => move(item)), button(t('Пропустити цей раз', 'Leave out this once'), () => skip(item))],
-      item.moved && button(t('Повернути, як за правилом', 'Back to the rule'), () => unmove(item))),
+      isOne && [button(t('Перенести цей раз', 'Move this once'), () => move(item)), button(t('Пропустити цей раз', 'Skip this once'), () => skip(item))],
+      item.moved && button(t('Повернути, як за правилом', 'Back to the schedule'), () => unmove(item))),
     actions(item.title, {
       change: () => { box.close(); change(record); },
       remove: () => { box.close(); entries.remove(record, item.title, read); },
     }),
-    item.recurs && el('p', { class: 'quiet small' }, t('Змінити й видалити можна всі повторення разом.', 'Changing and deleting concern all of its repetitions.')),
+    item.recurs && el('p', { class: 'quiet small' }, t('Змінити й видалити можна всі повторення разом.', 'Changes and deletion apply to all its repetitions.')),
   ]);
 }
 
@@ -421,7 +421,7 @@ const marks = (item, isShort) => [
 /** What is on one day, as a list. */
 function list(day) {
   const found = shown.days.get(day) ?? [];
-  if (found.length === 0) return empty(t('Цього дня нічого немає. Запишіть, що буде, і нагадайте собі.', 'There is nothing on this day. Write down what will be, and have yourself reminded.'), writer(day));
+  if (found.length === 0) return empty(t('Цього дня нічого немає. Запишіть, що буде, і нагадайте собі.', 'Nothing on this day. Add an entry, with a reminder if you like.'), writer(day));
   return el('ul', { class: 'lines' }, found.map((item) => el('li', { class: `card ${classOf(item)}` },
     !item.foreign && el('input', {
       type: 'checkbox', checked: item.done, data: { key: `${item.key} done` }, 'aria-label': t(`Зроблено: ${item.title}`, `Done: ${item.title}`),
@@ -543,7 +543,7 @@ function arrive(again) {
   return again || from !== shown.from || to !== shown.to ? read() : keepingFocus(() => stage.replaceChildren(...drawn()));
 }
 
-const drawn = () => [DRAWN[place.view](), shown.isCut && el('p', { class: 'quiet', role: 'status' }, t('Тут більше, ніж можна показати разом: оберіть коротший час.', 'There is more than can be shown together: choose a shorter time.'))].flat().filter(Boolean);
+const drawn = () => [DRAWN[place.view](), shown.isCut && el('p', { class: 'quiet', role: 'status' }, t('Тут більше, ніж можна показати разом: оберіть коротший час.', 'There are too many entries to show at once: choose a shorter period.'))].flat().filter(Boolean);
 
 /** Draws, and returns to what had the focus if that is still there. */
 async function keepingFocus(draw) {
@@ -645,9 +645,9 @@ function reminderButton() {
     const able = window.isSecureContext && window.Notification !== undefined;
     button.hidden = !able || Notification.permission === 'denied';
     button.setAttribute('aria-pressed', String(reminds()));
-    hint.textContent = !able ? t('Сповіщення браузера тут недоступні (вони потребують https). Поки ця сторінка відкрита, нагадування з’являються на ній.', 'There are no notifications of the browser here (they need https). While this page is open, reminders show on it.')
-      : Notification.permission === 'denied' ? t('Браузер не дозволяє сповіщень від цієї сторінки; їх можна дозволити в його налаштуваннях.', 'The browser does not allow notifications of this page; its settings can change that.')
-        : t('Нагадування приходять, поки календар відкритий хоч в одній вкладці.', 'Reminders come while the calendar is open in some tab.');
+    hint.textContent = !able ? t('Сповіщення браузера тут недоступні (вони потребують https). Поки ця сторінка відкрита, нагадування з’являються на ній.', 'This browser shows notifications only over https. While this page is open, reminders appear on it.')
+      : Notification.permission === 'denied' ? t('Браузер не дозволяє сповіщень від цієї сторінки; їх можна дозволити в його налаштуваннях.', 'Notifications from this page are blocked; you can allow them in the browser’s settings.')
+        : t('Нагадування приходять, поки календар відкритий хоч в одній вкладці.', 'Reminders appear while the calendar is open in a tab.');
   };
   draw();
   return [el('div', { class: 'row' }, button), hint];
@@ -674,12 +674,12 @@ function feed() {
   });
   const end = () => fill(result, async () => {
     const was = await ask('DELETE', '/api/v1/calendar/feed').catch((problem) => { if (problem.status !== 404) throw problem; });
-    return el('p', {}, was ? t('Підписку припинено: її адреса більше нічого не дає.', 'The feed has ended: its address gives nothing any more.') : t('Підписки й не було.', 'There was no feed.'));
+    return el('p', {}, was ? t('Підписку припинено: її адреса більше нічого не дає.', 'The feed has ended: its address no longer works.') : t('Підписки й не було.', 'There was no feed.'));
   });
   dialog(t('Підписка на календар', 'Subscribe to the calendar'), [
     el('p', {}, t('Телефон чи інший календар може підписатися на адресу і сам бачитиме зміни. Хто має адресу, той бачить увесь календар; нова адреса скасовує попередню.',
-      'A phone or another calendar can subscribe to an address and see changes by itself. Whoever has the address sees the whole calendar; a new address ends the one before.')),
-    el('div', { class: 'row' }, el('button', { type: 'button', class: 'main', onclick: make }, t('Створити адресу', 'Make an address')),
+      'A phone or another calendar can subscribe to an address and gets changes automatically. Anyone with the address sees the whole calendar; a new address replaces the old one.')),
+    el('div', { class: 'row' }, el('button', { type: 'button', class: 'main', onclick: make }, t('Створити адресу', 'Create an address')),
       el('button', { type: 'button', class: 'bad', onclick: end }, t('Припинити підписку', 'End the feed'))),
     result,
   ]);
@@ -698,22 +698,22 @@ function take() {
         if (!dry) read();
         return report(data, chosen, dry);
       } catch (problem) {
-        if (problem.status === 404) throw new Problem(404, t('Цей сервер ще не вміє вносити календарів із файлів.', 'This server cannot take calendar files in yet.'));
+        if (problem.status === 404) throw new Problem(404, t('Цей сервер ще не вміє вносити календарів із файлів.', 'This server cannot import calendar files yet.'));
         throw problem;
       }
     });
   }
   const report = ({ made, changed, unchanged, refused, lines, left_out: leftOut }, chosen, dry) => [
     el('p', {}, [
-      dry ? t('З файлу буде: ', 'The file will give: ') : t('Внесено: ', 'Taken in: '),
-      [t(`нових ${made}`, `${made} new`), t(`змінених ${changed}`, `${changed} changed`), t(`без змін ${unchanged}`, `${unchanged} as they are`), refused > 0 && t(`не прийнято ${refused}`, `${refused} refused`)].filter(Boolean).join(', '), '.',
+      dry ? t('З файлу буде: ', 'The file contains: ') : t('Внесено: ', 'Imported: '),
+      [t(`нових ${made}`, `${made} new`), t(`змінених ${changed}`, `${changed} changed`), t(`без змін ${unchanged}`, `${unchanged} unchanged`), refused > 0 && t(`не прийнято ${refused}`, `${refused} refused`)].filter(Boolean).join(', '), '.',
     ]),
     (lines.length > 0 || leftOut?.length > 0) && el('details', {}, el('summary', {}, t('Що не так', 'What is wrong')),
       el('ul', { class: 'lines small' }, [...lines, ...(leftOut ?? [])].map(({ line, title, why }) => el('li', {}, `${line}: ${title ? `${title}: ` : ''}${why}`)))),
-    dry && made + changed > 0 && el('div', { class: 'row' }, el('button', { type: 'button', class: 'main', onclick: () => send(chosen, false) }, t('Внести', 'Take in'))),
+    dry && made + changed > 0 && el('div', { class: 'row' }, el('button', { type: 'button', class: 'main', onclick: () => send(chosen, false) }, t('Внести', 'Import'))),
   ];
-  dialog(t('Внести календар із файлу', 'Take in a calendar file'), [
-    el('p', { class: 'quiet' }, t('Файл .ics з іншого календаря. Той самий файл можна вносити знову: записи не подвояться.', 'An .ics file of another calendar. The same file may come again: nothing is doubled.')),
+  dialog(t('Внести календар із файлу', 'Import a calendar file'), [
+    el('p', { class: 'quiet' }, t('Файл .ics з іншого календаря. Той самий файл можна вносити знову: записи не подвояться.', 'An .ics file from another calendar. You can import the same file again: nothing is duplicated.')),
     labelled('ics', t('Файл', 'File'), file), said,
   ]);
 }
@@ -726,11 +726,11 @@ show(
     el('div', { class: 'row' }, step(-1, '‹', t('Раніше', 'Earlier')), el('button', { type: 'button', onclick: () => go({ date: today() }) }, t('Сьогодні', 'Today')), step(1, '›', t('Пізніше', 'Later'))),
     heading),
   stage,
-  el('details', { class: 'unprinted' }, el('summary', {}, t('Нагадування, підписка і файли', 'Reminders, the feed and files')),
+  el('details', { class: 'unprinted' }, el('summary', {}, t('Нагадування, підписка і файли', 'Reminders, feed and files')),
     el('div', { class: 'form plan-tools' }, reminderButton(), el('div', { class: 'row' },
       el('button', { type: 'button', onclick: feed }, t('Підписатися', 'Subscribe')),
       el('a', { class: 'button', href: '/api/v1/calendar/export.ics', download: 'calendar.ics' }, t('Зберегти як .ics', 'Save as .ics')),
-      el('button', { type: 'button', onclick: take }, t('Внести з файлу .ics', 'Take in an .ics file'))))),
+      el('button', { type: 'button', onclick: take }, t('Внести з файлу .ics', 'Import an .ics file'))))),
 );
 
 locate();

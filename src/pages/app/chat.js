@@ -25,7 +25,7 @@ const send = el('button', { class: 'main', type: 'submit' }, t('Запитати
 const again = el('button', { type: 'button', onclick: forget }, t('Почати спочатку', 'Start over'));
 const form = el('form', { class: 'chat-form' },
   el('label', { for: 'message' }, t('Питання', 'Question')), field,
-  el('div', { class: 'row between' }, el('p', { class: 'hint small', id: 'message-hint' }, t('Enter надсилає, Shift+Enter починає новий рядок.', 'Enter sends, Shift+Enter begins a new line.')), el('div', { class: 'row' }, again, send)));
+  el('div', { class: 'row between' }, el('p', { class: 'hint small', id: 'message-hint' }, t('Enter надсилає, Shift+Enter починає новий рядок.', 'Enter sends, Shift+Enter starts a new line.')), el('div', { class: 'row' }, again, send)));
 
 const keep = () => { kept.value = turns.length > 0 || field.value ? { turns: turns.slice(-KEPT), draft: field.value } : null; };
 
@@ -79,7 +79,7 @@ async function answer(question) {
 }
 
 const why = (problem) => ({
-  chat_unavailable: t('Розмову на цьому сервері вимкнено (CHAT_ENABLED). Шукати можна полем Ci: клавіша «/».', 'The chat is switched off on this server (CHAT_ENABLED). The Ci box still finds things: press “/”.'),
+  chat_unavailable: t('Розмову на цьому сервері вимкнено (CHAT_ENABLED). Шукати можна полем Ci: клавіша «/».', 'Chat is switched off on this server (CHAT_ENABLED). You can still search with the Ci box: press “/”.'),
 })[problem.code] ?? problem.message;
 
 function say(content) {
@@ -118,7 +118,7 @@ field.addEventListener('keydown', (event) => {
   form.requestSubmit();
 });
 
-start.append(el('p', {}, t('Питайте про день, про те, скільки чого є, чи про будь-яке слово з ваших записів. Відповіді складено з них самих; нічого нікуди не надсилається.', 'Ask about a day, how many of something there are, or any word of your records. Answers are made of these alone; nothing is sent anywhere.')),
+start.append(el('p', {}, t('Питайте про день, про те, скільки чого є, чи про будь-яке слово з ваших записів. Відповіді складено з них самих; нічого нікуди не надсилається.', 'Ask about a day, how many of something there are, or any word in your records. Answers come only from your records; nothing is sent anywhere.')),
   el('div', { class: 'row' }, EXAMPLES.map((text) => el('button', { type: 'button', onclick: () => { say(text); field.focus(); } }, text))));
 show(el('div', { class: 'chat' }, start, log, form));
 draw();

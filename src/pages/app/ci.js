@@ -15,7 +15,7 @@ const INTENTS = {
   check: t('перевірити', 'to make sure'), preserve: t('зберегти', 'to keep'), connect: t('бути разом', 'to be together'),
   prepare: t('підготуватися', 'to get ready'),
 };
-const MEDIA = { photo: t('Світлина', 'A picture'), video: t('Відео', 'A film'), audio: t('Звук', 'A recording'), document: t('Документ', 'A document') };
+const MEDIA = { photo: t('Світлина', 'A picture'), video: t('Відео', 'A video'), audio: t('Звук', 'A recording'), document: t('Документ', 'A document') };
 
 const items = kind('gallery', 'items');
 
@@ -39,12 +39,12 @@ async function refill(place, make) {
  */
 function captured({ content, at, when, classification: { state, intent, tags: named }, records, related = [], undone }, undo) {
   const facts = [
-    [t('Записано', 'Kept in'), records.map((record) => [sign(record.module), ' ', linkTo(record)])],
+    [t('Записано', 'Saved in'), records.map((record) => [sign(record.module), ' ', linkTo(record)])],
     // Where no time was spoken of, the server takes the moment of the capture.
-    [t('Коли', 'When'), [when.slice(0, 19) === at.slice(0, 19) ? [t('у мить запису, ', 'that very moment, '), time(when)] : time(when)]],
+    [t('Коли', 'When'), [when.slice(0, 19) === at.slice(0, 19) ? [t('у мить запису, ', 'that moment, '), time(when)] : time(when)]],
     [t('Стан', 'State'), STATES[state] ? [STATES[state]] : []],
     [t('Намір', 'Intent'), intent === 'capture' ? [] : [INTENTS[intent] ?? intent]],
-    [t('Близьке з минулого', 'Close to it'), related.map((record) => [sign(record.module), ' ', linkTo(record), ' ', el('span', { class: 'quiet small' }, time(record.at, say.day))])],
+    [t('Близьке з минулого', 'Related'), related.map((record) => [sign(record.module), ' ', linkTo(record), ' ', el('span', { class: 'quiet small' }, time(record.at, say.day))])],
   ].filter(([, values]) => values.length > 0);
   return el('article', { class: undone ? 'card ci-undone' : 'card' },
     el('p', { class: 'clip' }, content),
@@ -72,7 +72,7 @@ function undoing(id, done) {
   const place = el('div', { class: 'row' }, undo);
   const over = () => {
     clearInterval(timer);
-    place.replaceChildren(el('p', { class: 'quiet small' }, t('Хвилина минула. Зайве можна видалити там, куди воно записане.', 'The minute is over. What is not wanted can be deleted where it is kept.')));
+    place.replaceChildren(el('p', { class: 'quiet small' }, t('Хвилина минула. Зайве можна видалити там, куди воно записане.', 'The minute is over. You can delete the records where they are.')));
   };
   const tick = () => {
     const seconds = Math.ceil((ends - performance.now()) / 1000);
@@ -186,7 +186,7 @@ function box(changed) {
     }));
     made.prepend(card);
     made.hidden = false;
-    told.textContent = t('Записано: ', 'Kept in: ') + [...new Set(records.map(({ module }) => nameOf(module)))].join(', ');
+    told.textContent = t('Записано: ', 'Saved in: ') + [...new Set(records.map(({ module }) => nameOf(module)))].join(', ');
   }
 
   const form = el('form', { class: 'card' },
@@ -247,8 +247,8 @@ function dayView() {
       // Another day was asked for meanwhile; its answer shows it.
       if (data.date !== day) return [...place.childNodes];
       return [
-        data.items.length > 0 ? el('ul', { class: 'lines' }, lines(data.items)) : empty(t('Цього дня нічого не записано. Одного рядка в полі вгорі досить.', 'Nothing is kept of this day. One line in the box above is enough.')),
-        data.more && el('p', { class: 'quiet small' }, t('Показано лише початок дня: записів забагато.', 'Only the beginning of the day is shown: there is too much.')),
+        data.items.length > 0 ? el('ul', { class: 'lines' }, lines(data.items)) : empty(t('Цього дня нічого не записано. Одного рядка в полі вгорі досить.', 'There is nothing for this day yet. One line in the box above is enough.')),
+        data.more && el('p', { class: 'quiet small' }, t('Показано лише початок дня: записів забагато.', 'Only the first part of the day is shown: there is too much.')),
       ];
     });
   };
@@ -278,12 +278,12 @@ function modulesView() {
 /** What was captured of late, when somebody asks for it. */
 function captures() {
   const place = el('div', { class: 'form' });
-  const node = el('details', {}, el('summary', {}, t('Записане раніше', 'Captured before')), place);
+  const node = el('details', {}, el('summary', {}, t('Записане раніше', 'Captured earlier')), place);
   node.addEventListener('toggle', () => {
     if (node.open) fill(place, async () => {
       const { data } = await ask('GET', '/api/v1/ci/captures?limit=20');
       return data.length > 0 ? data.map(({ time: when, captured_at: at, ...capture }) => captured({ ...capture, at, when: when ?? at }))
-        : empty(t('Поки нічого.', 'Nothing so far.'));
+        : empty(t('Поки нічого.', 'Nothing yet.'));
     });
   });
   return node;
@@ -297,7 +297,7 @@ const changed = follow(Object.keys(MODULES), () => { day.read(); modules.read();
 const capture = box(changed);
 
 show(capture.node, captures(), day.node, modules.node,
-  el('p', { class: 'row' }, el('a', { class: 'button', href: '/chat' }, t('Запитати про записане', 'Ask about what is kept')),
+  el('p', { class: 'row' }, el('a', { class: 'button', href: '/chat' }, t('Запитати про записане', 'Ask about your records')),
     el('a', { class: 'button', href: '/ci/legend' }, t('Легенда Ci', 'The legend of Ci'))));
 // A phone would cover half of the page with its keyboard.
 if (matchMedia('(hover: hover)').matches) capture.text.focus({ preventScroll: true });

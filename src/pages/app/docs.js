@@ -72,7 +72,7 @@ function operation(path, method, described, schemas) {
       try { text = JSON.stringify(JSON.parse(text), null, 2); } catch { /* it is no JSON, and shown as it is */ }
       answer.textContent = `${got.status} ${got.statusText}\n\n${text}`;
     } catch (error) {
-      answer.textContent = t(`Сервер не відповідає: ${error.message}`, `The server does not answer: ${error.message}`);
+      answer.textContent = t(`Сервер не відповідає: ${error.message}`, `The server is not responding: ${error.message}`);
     }
   } },
   parameters.map(({ name, in: place, description, input }) => label([name, ' ', el('small', {}, [place, description].filter(Boolean).join(': '))], input)),
@@ -108,9 +108,9 @@ fill(view, async () => {
   });
   const who = el('input', { id: 'who', autocomplete: 'off', spellcheck: 'false', value: caller.value ?? '', onchange: () => { caller.value = who.value.trim(); } });
   return [
-    el('p', {}, counted(count, ['запит', 'запити', 'запитів'], ['request', 'requests']), t('; для програм усе це є в ', '; for programs all of it is in '), el('a', { href: '/api/openapi.json' }, 'openapi.json'), '.'),
+    el('p', {}, counted(count, ['запит', 'запити', 'запитів'], ['request', 'requests']), t('; для програм усе це є в ', '; the machine-readable description is '), el('a', { href: '/api/openapi.json' }, 'openapi.json'), '.'),
     find,
-    el('div', { class: 'field' }, el('label', { for: 'who' }, t('Від чийого імені', 'As whom'), el('small', {}, t(' (Bearer ТОКЕН або ім’я для X-User-Id)', ' (Bearer TOKEN, or a name for X-User-Id)'))), who),
+    el('div', { class: 'field' }, el('label', { for: 'who' }, t('Від чийого імені', 'As user'), el('small', {}, t(' (Bearer ТОКЕН або ім’я для X-User-Id)', ' (Bearer TOKEN, or a name for X-User-Id)'))), who),
     all,
   ];
 });

@@ -54,8 +54,8 @@ function introduce(then, wrong) {
     } catch (problem) {
       said.textContent = problem.status === 401
         ? given.token
-          ? t('Сервер не приймає цього токена.', 'The server does not take this token.')
-          : t('Самого імені тут не досить: потрібен токен.', 'A name is not enough here: a token is needed.')
+          ? t('Сервер не приймає цього токена.', 'The server does not accept this token.')
+          : t('Самого імені тут не досить: потрібен токен.', 'A name is not enough here: you need a token.')
         : problem.message;
       if (problem.status === 401 && !given.token) more.open = true;
       return;
@@ -89,7 +89,7 @@ async function known(run, { anybody = false } = {}) {
   try {
     await run();
   } catch (problem) {
-    if (problem.status === 401) return introduce(() => known(run), t('Сервер хоче знати, хто ви.', 'The server wants to know who you are.'));
+    if (problem.status === 401) return introduce(() => known(run), t('Сервер хоче знати, хто ви.', 'The server needs to know who you are.'));
     if (!(problem instanceof Problem)) console.error(problem);
     fill(view, async () => { throw problem; });
   }
@@ -114,7 +114,7 @@ async function overview() {
       button.disabled = false;
     }
   } },
-  el('h2', {}, t('Нова чернетка', 'A new draft')),
+  el('h2', {}, t('Нова чернетка', 'New draft')),
   el('div', { class: 'field' }, el('label', { for: 'title' }, t('Назва', 'Title')), title),
   el('div', { class: 'field' }, el('label', { for: 'first' }, t('Перший рядок', 'The first lines'), el('small', {}, t(' (необов’язково)', ' (optional)'))), first),
   said, el('div', { class: 'row' }, el('button', { class: 'main', type: 'submit' }, t('Почати', 'Begin'))));
@@ -130,7 +130,7 @@ async function overview() {
   show(identity(),
     drafts.length > 0
       ? el('section', { class: 'form' }, el('h2', {}, t('Ваші чернетки', 'Your drafts')), el('ul', { class: 'cards' }, drafts.map(card)))
-      : empty(t('Чернеток ще немає. Почніть одну і передайте перстень: пише лише той, у кого він.', 'There are no drafts yet. Begin one and pass the ring on: only who holds it writes.')),
+      : empty(t('Чернеток ще немає. Почніть одну і передайте перстень: пише лише той, у кого він.', 'There are no drafts yet. Start one and pass the ring: only its holder can write.')),
     create);
 }
 
@@ -192,7 +192,7 @@ async function open(id) {
   const members = () => [draft.creator_id, ...draft.collaborators];
   const passing = () => {
     const others = members().filter((member) => member !== me.name);
-    if (others.length === 0) return el('p', { class: 'quiet' }, t('Передати перстень нікому: запросіть когось.', 'There is nobody to pass the ring to: invite somebody.'));
+    if (others.length === 0) return el('p', { class: 'quiet' }, t('Передати перстень нікому: запросіть когось.', 'There is nobody to pass the ring to: invite someone.'));
     return el('div', { class: 'row', role: 'group', 'aria-label': t('Передати перстень', 'Pass the ring') }, t('Передати перстень:', 'Pass the ring to:'), others.map((member) => el('button', { type: 'button', onclick: () => act(async () => {
       if (pass.to_user_id !== member) pass = { to_user_id: member, idempotency_key: newKey() };
       const { data } = await request('POST', `${path}/pass-ring`, { json: pass });
@@ -206,13 +206,13 @@ async function open(id) {
     const name = el('input', { id: 'other', required: true, maxlength: 100, autocomplete: 'off' });
     const link = el('input', { id: 'link', readonly: true, 'aria-describedby': 'link-hint', onfocus: () => link.select() });
     const shown = el('div', { class: 'field', hidden: true }, el('label', { for: 'link' }, t('Запрошення', 'Invitation')), link,
-      el('p', { class: 'hint small', id: 'link-hint' }, t('Надішліть це посилання: воно діє три дні і лише для цієї людини.', 'Send this link: it is good for three days, and for this person only.')));
+      el('p', { class: 'hint small', id: 'link-hint' }, t('Надішліть це посилання: воно діє три дні і лише для цієї людини.', 'Send this link: it is valid for three days, and only for this person.')));
     let key = newKey();
     name.addEventListener('input', () => { key = newKey(); });
     const copy = (text) => navigator.clipboard?.writeText(text).then(() => true, () => false);
     const invite = async (other) => {
       const { data } = await request('POST', `${path}/invites`, { json: { target_user_id: other, idempotency_key: key } });
-      if (!data.data.share_url) return toast(t('Це запрошення вже створено. Щоб мати інше посилання, перезавантажте сторінку.', 'This invitation was made already. For another link, load the page anew.'));
+      if (!data.data.share_url) return toast(t('Це запрошення вже створено. Щоб мати інше посилання, перезавантажте сторінку.', 'This invitation already exists. For another link, reload the page.'));
       link.value = location.origin + data.data.share_url;
       shown.hidden = false;
       link.focus();
@@ -226,7 +226,7 @@ async function open(id) {
         ? t('Додано. Адресу сторінки скопійовано: надішліть її.', 'Added. The address of this page was copied: send it.')
         : t('Додано. Надішліть адресу цієї сторінки.', 'Added. Send the address of this page.'));
     };
-    return el('details', { class: 'card' }, el('summary', {}, t('Запросити когось', 'Invite somebody')),
+    return el('details', { class: 'card' }, el('summary', {}, t('Запросити когось', 'Invite someone')),
       el('form', { class: 'form', onsubmit: (event) => {
         event.preventDefault();
         act(() => (adds && event.submitter?.value !== 'invite' ? add : invite)(name.value.trim()));
@@ -258,7 +258,7 @@ async function open(id) {
     const adds = draft.creator_id === me.name;
     place.replaceChildren(...[
       holds && writing, holds && passing(),
-      !mine && el('p', { class: 'quiet' }, t('Ви читаєте: писати можуть учасники.', 'You are reading: members may write.')),
+      !mine && el('p', { class: 'quiet' }, t('Ви читаєте: писати можуть учасники.', 'You are reading: only members can write.')),
       (adds || holds) && (invitings[adds] ??= inviting(adds)),
       el('p', { class: 'quiet small' }, t('Учасники: ', 'Members: '), members().join(', ')),
     ].filter(Boolean));
@@ -271,11 +271,11 @@ async function open(id) {
     take(data.data);
   };
   await read();
-  show(identity(), turn, text, place, watching, state, el('p', {}, el('a', { href: '/drafts' }, t('До всіх чернеток', 'To all drafts'))));
+  show(identity(), turn, text, place, watching, state, el('p', {}, el('a', { href: '/drafts' }, t('До всіх чернеток', 'All drafts'))));
 
   const states = {
-    connecting: t('З’єднуюся…', 'Connecting…'), live: t('Зміни видно одразу.', 'Changes show at once.'),
-    waiting: t('Немає зв’язку; спробую знову.', 'No connection; trying again.'), refused: t('Сервер не дає стежити за змінами; перезавантажте сторінку.', 'The server refuses to tell of changes; load the page anew.'),
+    connecting: t('З’єднуюся…', 'Connecting…'), live: t('Зміни видно одразу.', 'Changes appear immediately.'),
+    waiting: t('Немає зв’язку; спробую знову.', 'Not connected; trying again.'), refused: t('Сервер не дає стежити за змінами; перезавантажте сторінку.', 'The server refuses to send changes; reload the page.'),
   };
   // Readings run one after another, so that an older one never shows over a newer.
   let last = Promise.resolve();
@@ -343,17 +343,17 @@ async function invitation(invite) {
   } catch (problem) {
     if (problem.status !== 403 && problem.status !== 404) throw problem;
     const why = problem.status === 404
-      ? t('Такого запрошення немає: його могли прибрати разом із чернеткою.', 'There is no such invitation: it may be gone with its draft.')
-      : t('Це запрошення не для вас, або посилання неповне. Якщо вас звуть інакше, змініть ім’я.', 'This invitation is not for you, or the link is not whole. If you go by another name, change it.');
+      ? t('Такого запрошення немає: його могли прибрати разом із чернеткою.', 'There is no such invitation: its draft may have been deleted.')
+      : t('Це запрошення не для вас, або посилання неповне. Якщо вас звуть інакше, змініть ім’я.', 'This invitation is not for you, or the link is incomplete. If you use another name, change it.');
     return show(identity(), el('p', { class: 'card', role: 'alert' }, why));
   }
   document.querySelector('h1').textContent = seen.draft_title;
   document.title = `${seen.draft_title} · inkring`;
   const states = {
-    pending: t(`${seen.created_by_user_id} запрошує вас писати разом. Запрошення діє до: `, `${seen.created_by_user_id} invites you to write together. The invitation is good until: `),
+    pending: t(`${seen.created_by_user_id} запрошує вас писати разом. Запрошення діє до: `, `${seen.created_by_user_id} invites you to write together. The invitation is valid until: `),
     accepted: t('Ви вже прийняли це запрошення.', 'You have accepted this invitation.'),
     revoked: t('Це запрошення відкликали.', 'This invitation was revoked.'),
-    expired: t('Це запрошення більше не діє. Попросіть нове.', 'This invitation has expired. Ask for another one.'),
+    expired: t('Це запрошення більше не діє. Попросіть нове.', 'This invitation has expired. Ask for a new one.'),
   };
   const draft = `/drafts/${seen.draft_id}`;
   // One key for one intent, as for all that may be asked for again.
@@ -371,7 +371,7 @@ async function invitation(invite) {
   } }, t('Прийняти запрошення', 'Accept the invitation'));
   show(identity(), el('section', { class: 'card' },
     el('p', {}, states[seen.status], seen.status === 'pending' && say.written(seen.expires_at)),
-    el('div', { class: 'row' }, seen.status === 'pending' ? accept : el('a', { href: draft }, t('До чернетки', 'To the draft')))));
+    el('div', { class: 'row' }, seen.status === 'pending' ? accept : el('a', { href: draft }, t('До чернетки', 'Open the draft')))));
 }
 
 const [, place, second, third] = location.pathname.split('/');

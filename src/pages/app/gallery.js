@@ -18,13 +18,13 @@ const SENDING_CALM_MS = 8_000;
 const SWIPE_PX = 50;
 
 /** What a file is: of many, and of one. */
-const TYPES = [['photo', t('Світлини', 'Pictures'), t('Світлина', 'Picture')], ['video', t('Відео', 'Films'), t('Відео', 'Film')],
-  ['audio', t('Звук', 'Sound'), t('Звук', 'Sound')], ['document', t('Документи', 'Documents'), t('Документ', 'Document')]];
+const TYPES = [['photo', t('Світлини', 'Pictures'), t('Світлина', 'Picture')], ['video', t('Відео', 'Videos'), t('Відео', 'Video')],
+  ['audio', t('Звук', 'Audio'), t('Звук', 'Audio')], ['document', t('Документи', 'Documents'), t('Документ', 'Document')]];
 
 const FIELDS = [
   { name: 'title', label: t('Назва', 'Title'), required: true },
   { name: 'description', label: t('Опис', 'Description'), kind: 'area', rows: 4 },
-  { name: 'tags', label: t('Теги, вони ж альбоми', 'Tags, which are albums'), kind: 'list', hint: t('Через кому', 'Separated by commas') },
+  { name: 'tags', label: t('Теги, вони ж альбоми', 'Tags (albums)'), kind: 'list', hint: t('Через кому', 'Separated by commas') },
   { name: 'taken_at', label: t('Коли зроблено', 'When it was taken'), kind: 'moment' },
 ];
 
@@ -43,7 +43,7 @@ const count = (state) => sent.filter((one) => one.state === state).length;
 
 const rows = el('ul', { class: 'lines uploads' });
 const summary = el('p', { class: 'quiet', role: 'status' });
-const queue = el('section', { class: 'card', hidden: true, 'aria-label': t('Файли, що надсилаються', 'Files on their way') }, summary, rows);
+const queue = el('section', { class: 'card', hidden: true, 'aria-label': t('Файли, що надсилаються', 'Uploads') }, summary, rows);
 
 /** Sends a file as the body of a request: only this old way of asking tells how far it has come. */
 function post(file, query, moved, signal) {
@@ -94,7 +94,7 @@ class Upload {
   /** Its state is `waiting`, `sending`, `kept`, `failed` or `left`. */
   become(state, text) {
     const failed = state === 'failed';
-    const label = failed ? t('Прибрати', 'Put away') : t('Скасувати', 'Cancel');
+    const label = failed ? t('Прибрати', 'Dismiss') : t('Скасувати', 'Cancel');
     this.state = state;
     this.text.textContent = text;
     this.text.className = failed ? 'problem' : 'quiet small';
@@ -120,17 +120,17 @@ class Upload {
 
   async send() {
     this.stop = new AbortController();
-    this.become('sending', t('надсилається', 'on its way'));
+    this.become('sending', t('надсилається', 'uploading'));
     this.bar.value = 0;
     try {
       if (this.file.size === 0) throw refused(422, 'Файл порожній', 'The file is empty');
       if (this.file.size > most) throw new Problem(413, '');
       await post(this.file, this.query, (part) => {
         this.bar.value = part;
-        if (part === 1) this.text.textContent = t('сервер розглядає', 'the server looks at it');
+        if (part === 1) this.text.textContent = t('сервер розглядає', 'the server is checking it');
       }, this.stop.signal);
       this.bar.value = 1;
-      this.become('kept', t('збережено', 'kept'));
+      this.become('kept', t('збережено', 'saved'));
     } catch (problem) {
       if (this.state === 'left') return;
       if (problem.status === 401) signIn();
@@ -167,7 +167,7 @@ function sayQueue() {
   const [left, kept, failed] = [count('sending') + count('waiting'), count('kept'), count('failed')];
   queue.hidden = sent.length === 0;
   summary.textContent = [
-    left > 0 && t(`Надсилається: ${left}`, `On their way: ${left}`), kept > 0 && t(`збережено: ${kept}`, `kept: ${kept}`), failed > 0 && t(`не вдалося: ${failed}`, `failed: ${failed}`),
+    left > 0 && t(`Надсилається: ${left}`, `Uploading: ${left}`), kept > 0 && t(`збережено: ${kept}`, `saved: ${kept}`), failed > 0 && t(`не вдалося: ${failed}`, `failed: ${failed}`),
   ].filter(Boolean).join(', ');
   return [left, kept];
 }
@@ -195,7 +195,7 @@ function chooser(label, props, main) {
 }
 
 const bringsFiles = ({ dataTransfer }) => [...dataTransfer?.types ?? []].includes('Files');
-const drop = el('div', { class: 'drop', hidden: true, 'aria-hidden': 'true' }, t('Відпустіть, щоб додати', 'Let go to add'));
+const drop = el('div', { class: 'drop', hidden: true, 'aria-hidden': 'true' }, t('Відпустіть, щоб додати', 'Drop to add'));
 
 function hearDropAndPaste() {
   addEventListener('dragover', (event) => {
@@ -210,7 +210,7 @@ function hearDropAndPaste() {
     drop.hidden = true;
     const given = [...event.dataTransfer.items].filter(({ kind: what }) => what === 'file');
     const files = given.filter((item) => !item.webkitGetAsEntry?.()?.isDirectory).map((item) => item.getAsFile());
-    if (files.length < given.length) toast(t('Теки не додаються: перетягніть самі файли', 'Folders are not added: drop the files themselves'));
+    if (files.length < given.length) toast(t('Теки не додаються: перетягніть самі файли', 'Folders cannot be added: drop the files themselves'));
     add(files.filter(Boolean));
   });
   addEventListener('paste', ({ clipboardData }) => {
@@ -253,7 +253,7 @@ function sayAlbums() {
   if (filters.tag && !names.includes(filters.tag)) names.unshift(filters.tag);
   const button = (tag, label) => el('button', { type: 'button', class: 'tag', 'aria-pressed': String(filters.tag === tag), data: { tag }, onclick: () => set({ tag }) }, label);
   const held = albums.contains(document.activeElement) ? document.activeElement.dataset.tag : undefined;
-  hint.textContent = filters.tag ? t(`Файли, які ви додасте, будуть в альбомі #${filters.tag}.`, `Files that you add will be in the album #${filters.tag}.`)
+  hint.textContent = filters.tag ? t(`Файли, які ви додасте, будуть в альбомі #${filters.tag}.`, `Files that you add go into the album #${filters.tag}.`)
     : t('Перетягніть файли сюди, вставте з буфера або оберіть.', 'Drop files here, paste them, or choose them.');
   albums.replaceChildren(...['', ...names].slice(names.length > 0 ? 0 : 1).map((name) => button(name, name === '' ? t('Усі альбоми', 'All albums') : [`#${name} `, el('span', { class: 'quiet number' }, numbers.get(name) ?? '')])));
   if (held !== undefined) [...albums.children].find(({ dataset }) => dataset.tag === held)?.focus();
@@ -278,8 +278,8 @@ const adders = () => [
 const shelf = records(items, {
   cards: true, label: t('Файли', 'Files'), query: () => filters, item: tile, read: countAlbums, lasting: true,
   none: () => (Object.values(filters).some(Boolean)
-    ? empty(t('Нічого такого немає.', 'There is nothing like that.'), el('a', { class: 'button', href: '/gallery' }, t('Показати все', 'Show everything')))
-    : empty(t('Тут будуть світлини, відео й документи родини. Перетягніть їх сюди або оберіть.', 'The pictures, films and documents of the family will be here. Drop them here, or choose them.'), adders())),
+    ? empty(t('Нічого такого немає.', 'Nothing found.'), el('a', { class: 'button', href: '/gallery' }, t('Показати все', 'Show everything')))
+    : empty(t('Тут будуть світлини, відео й документи родини. Перетягніть їх сюди або оберіть.', 'Your family’s pictures, videos and documents will be here. Drop them here, or choose them.'), adders())),
 });
 shelf.node.classList.add('shelf');
 
@@ -304,8 +304,8 @@ function media(item) {
   const url = own(item.url);
   const saved = () => [emblem(item), download(item, t('Завантажити', 'Download'))];
   if (!url) {
-    return [emblem(item), el('p', {}, t('Це лежить деінде, тому тут не показане.', 'This is elsewhere, and so it is not shown here.')),
-      el('a', { class: 'button', href: item.url, target: '_blank', rel: 'noreferrer noopener' }, t('Відкрити там', 'Open it there'))];
+    return [emblem(item), el('p', {}, t('Це лежить деінде, тому тут не показане.', 'This file is on another site, so it is not shown here.')),
+      el('a', { class: 'button', href: item.url, target: '_blank', rel: 'noreferrer noopener' }, t('Відкрити там', 'Open the other site'))];
   }
   const onerror = ({ currentTarget }) => currentTarget.replaceWith(...saved());
   if (is(item, 'video')) return el('video', { src: url, controls: true, playsinline: true, preload: 'metadata', onerror });
@@ -349,7 +349,7 @@ function lightbox(first) {
       tags(item.tags, (tag) => { box.close(); set({ tag }); }) || '',
       actions(item.title, {
         more: own(item.url) && [download(item, t('Завантажити', 'Download'))],
-        change: () => items.edit(item, t('Змінити файл', 'Change the file'), FIELDS, changed),
+        change: () => items.edit(item, t('Змінити файл', 'Edit file'), FIELDS, changed),
         remove: () => { box.close(); items.remove(item, item.title, shelf.reload); },
       }));
     back.disabled = index <= 0;

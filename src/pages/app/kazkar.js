@@ -6,12 +6,12 @@ import { actions, begun, choice, edit, follow, kind, placeOf, records, search, t
 const stories = kind('kazkar', 'stories');
 
 const TYPES = [['memory', t('Спогад', 'Memory')], ['legend', t('Легенда', 'Legend')], ['story', t('Історія', 'Story')], ['event', t('Подія', 'Event')]];
-const typeName = (type) => TYPES.find(([key]) => key === type)?.[1] ?? type ?? t('Без виду', 'Of no kind');
+const typeName = (type) => TYPES.find(([key]) => key === type)?.[1] ?? type ?? t('Без виду', 'No kind');
 
 const FIELDS = [
   { name: 'title', label: t('Назва', 'Title'), required: true },
   { name: 'content', label: t('Текст', 'Text'), kind: 'area', rows: 10, required: true },
-  { name: 'story_type', label: t('Вид', 'Kind'), kind: 'choice', options: [['', t('Без виду', 'Of no kind')], ...TYPES] },
+  { name: 'story_type', label: t('Вид', 'Kind'), kind: 'choice', options: [['', t('Без виду', 'No kind')], ...TYPES] },
   { name: 'participants', label: t('Хто', 'Who'), kind: 'list', hint: t('Імена через кому', 'Names, separated by commas') },
   { name: 'location', label: t('Де', 'Where') },
   { name: 'tags', label: t('Теги', 'Tags'), kind: 'list', hint: t('Через кому', 'Separated by commas') },
@@ -25,7 +25,7 @@ function about(story) {
   ].filter(Boolean).join(' · '));
 }
 
-const edited = (story, changed) => stories.edit(story, t('Змінити історію', 'Change the story'), FIELDS, changed);
+const edited = (story, changed) => stories.edit(story, t('Змінити історію', 'Edit story'), FIELDS, changed);
 
 // ---------------------------------------------------------------- the library
 
@@ -54,11 +54,11 @@ function library() {
       el('h2', {}, el('a', { href: `/kazkar/${story.id}` }, story.title)), about(story),
       el('p', { class: 'clip' }, excerpt(story.content)), tags(story.tags, (tag) => set({ tag }))),
     none: () => (Object.values(filters).some(Boolean)
-      ? empty(t('Нічого такого немає.', 'There is nothing like that.'), el('button', { type: 'button', onclick: () => location.assign('/kazkar') }, t('Показати все', 'Show everything')))
-      : empty(t('Тут зберігатимуться історії родини. Запишіть першу: кілька речень досить.', 'The stories of the family will be kept here. Write the first one: some sentences are enough.'), writer())),
+      ? empty(t('Нічого такого немає.', 'Nothing found.'), el('button', { type: 'button', onclick: () => location.assign('/kazkar') }, t('Показати все', 'Show everything')))
+      : empty(t('Тут зберігатимуться історії родини. Запишіть першу: кілька речень досить.', 'Your family’s stories will be here. Write the first one: a few sentences are enough.'), writer())),
   });
   const writer = () => el('button', { class: 'main', type: 'button', onclick: write }, t('Написати історію', 'Write a story'));
-  const write = () => edit(t('Нова історія', 'A new story'), FIELDS, {}, async (body) => {
+  const write = () => edit(t('Нова історія', 'New story'), FIELDS, {}, async (body) => {
     const story = await stories.create(body);
     location.assign(`/kazkar/${story.id}`);
   }, { submit: t('Зберегти', 'Save') });
@@ -66,7 +66,7 @@ function library() {
   async function sayFigures() {
     try {
       const { data } = await ask('GET', '/api/v1/kazkar/stats');
-      figures.replaceChildren(el('div', {}, el('strong', {}, say.number(data.total_stories)), t('усього', 'in all')),
+      figures.replaceChildren(el('div', {}, el('strong', {}, say.number(data.total_stories)), t('усього', 'in total')),
         ...Object.entries(data.by_type).map(([type, number]) =>
           el('div', {}, el('strong', {}, say.number(number)), type === 'unknown' ? typeName(null) : typeName(type))));
     } catch { figures.replaceChildren(); }
@@ -77,13 +77,13 @@ function library() {
       const [who, where, then] = await Promise.all(['people', 'places', 'on-this-day'].map((name) => ask('GET', `/api/v1/kazkar/${name}`)));
       const names = (found, filter) => (found.length > 0
         ? found.map(({ name, stories: number }) => el('button', { type: 'button', class: 'tag', onclick: () => set({ [filter]: name }) }, `${name} (${number})`))
-        : el('p', { class: 'quiet' }, t('Поки нікого й нічого.', 'Nobody and nothing yet.')));
+        : el('p', { class: 'quiet' }, t('Поки нікого й нічого.', 'None yet.')));
       return [
         el('h2', {}, t('Люди', 'People')), el('div', { class: 'row' }, names(who.data, 'person')),
         el('h2', {}, t('Місця', 'Places')), el('div', { class: 'row' }, names(where.data, 'place')),
         el('h2', {}, t('Цього дня', 'On this day')), then.data.length > 0
           ? el('ul', { class: 'lines' }, then.data.map((story) => el('li', {}, el('a', { href: `/kazkar/${story.id}` }, story.title), ' ', el('span', { class: 'quiet' }, story.time.slice(0, 4)))))
-          : el('p', { class: 'quiet' }, t('У минулі роки цього дня нічого не записано.', 'Nothing was written on this day in other years.')),
+          : el('p', { class: 'quiet' }, t('У минулі роки цього дня нічого не записано.', 'Nothing from this day in other years.')),
       ];
     });
   });
@@ -119,7 +119,7 @@ function reader(id) {
         change: () => edited(story, read),
         remove: () => stories.remove(story, story.title, () => read()),
       }),
-      el('p', { class: 'unprinted' }, el('a', { href: '/kazkar' }, t('До всіх історій', 'To all stories'))),
+      el('p', { class: 'unprinted' }, el('a', { href: '/kazkar' }, t('До всіх історій', 'All stories'))),
     ];
   });
   read();
@@ -137,7 +137,7 @@ function legends() {
   const grid = el('ul', { class: 'cards' });
   const place = el('div', { class: 'form' }, loading());
 
-  const write = () => edit(t('Нова легенда', 'A new legend'), FIELDS, { story_type: 'legend' }, async (body) => {
+  const write = () => edit(t('Нова легенда', 'New legend'), FIELDS, { story_type: 'legend' }, async (body) => {
     await stories.create(body);
     read();
   });
@@ -170,11 +170,11 @@ function legends() {
       el('h2', {}, el('button', { class: 'plain', type: 'button', onclick: () => scene(legend) }, legend.title)), about(legend),
       el('p', { class: 'clip' }, excerpt(legend.content)), tags(legend.tags),
       actions(legend.title, { change: () => edited(legend, read), remove: () => stories.remove(legend, legend.title, read) })))));
-    if (all.length === 0) place.replaceChildren(empty(t('Легенд ще немає. Перша може бути з трьох речень.', 'There are no legends yet. The first may have three sentences.'), button()));
+    if (all.length === 0) place.replaceChildren(empty(t('Легенд ще немає. Перша може бути з трьох речень.', 'There are no legends yet. Three sentences are enough for the first.'), button()));
   }
 
   show(
-    el('div', { class: 'row between' }, el('p', { class: 'quiet' }, t('Нові легенди з’являються самі', 'New legends show by themselves')), button()),
+    el('div', { class: 'row between' }, el('p', { class: 'quiet' }, t('Нові легенди з’являються самі', 'New legends appear automatically')), button()),
     search(t('Шукати в легендах', 'Search in legends'), (text) => { q = text; sift(); }),
     place,
   );
@@ -199,7 +199,7 @@ function scene(legend) {
     tone = tone ? tone.end() : hum(volume.value / 100);
     volume.hidden = !tone;
     sound.setAttribute('aria-pressed', String(Boolean(tone)));
-  } }, t('Звук', 'Sound'));
+  } }, t('Звук', 'Audio'));
   const senses = legend.tags.length > 0 && el('div', { class: 'tabs', role: 'group', 'aria-label': t('Відчуття', 'Senses') }, legend.tags.map((name) =>
     el('button', { type: 'button', class: 'tag', 'aria-pressed': 'false', onclick: ({ currentTarget }) => {
       const on = currentTarget.getAttribute('aria-pressed') !== 'true';
@@ -236,4 +236,4 @@ const [, , below] = location.pathname.replace(/\/$/, '').split('/');
 if (below === undefined) library();
 else if (below === 'legends') legends();
 else if (/^\d+$/.test(below)) reader(below);
-else show(empty(t('Такої історії немає.', 'There is no such story.'), el('a', { class: 'button', href: '/kazkar' }, t('До всіх історій', 'To all stories'))));
+else show(empty(t('Такої історії немає.', 'There is no such story.'), el('a', { class: 'button', href: '/kazkar' }, t('До всіх історій', 'All stories'))));

@@ -133,7 +133,7 @@ function legend(about, nodes) {
     const found = await recommended(id, how);
     if (how === 'integration') junctions = new Set(found.map((node) => node.id));
     if (found.length === 0) return [];
-    return [el('span', { class: 'quiet' }, how === 'immersion' ? t('Близькі вузли:', 'Knots close to it:') : how === 'integration' ? t('Де сходяться нитки:', 'Where threads meet:') : t('Звідки почати:', 'Where to begin:')),
+    return [el('span', { class: 'quiet' }, how === 'immersion' ? t('Близькі вузли:', 'Nearby knots:') : how === 'integration' ? t('Де сходяться нитки:', 'Where threads meet:') : t('Звідки почати:', 'Where to begin:')),
       ...found.map((node) => uk('a', { class: 'tag', href: `#${node.id}` }, `${node.icon} ${node.title}`))];
   }
   const index = el('section', { class: 'form legend-index', 'aria-labelledby': 'index' }, el('h2', { id: 'index' }, t('Усі вузли', 'All knots')),

@@ -69,7 +69,7 @@ const relation = (idea) => (value) => {
   const put = el('button', { type: 'button', onclick: () => { chosen.add(Number(pick.value)); draw(); } }, t('Пов’язати', 'Relate'));
   const draw = () => chips.replaceChildren(...[...chosen].map((id) => {
     const title = byId(id)?.title ?? `№ ${id}`;
-    return el('button', { type: 'button', class: 'tag', 'aria-label': t(`Прибрати: ${title}`, `Take away: ${title}`), onclick: () => { chosen.delete(id); draw(); put.focus(); } }, `${title} ✕`);
+    return el('button', { type: 'button', class: 'tag', 'aria-label': t(`Прибрати: ${title}`, `Remove: ${title}`), onclick: () => { chosen.delete(id); draw(); put.focus(); } }, `${title} ✕`);
   }));
   draw();
   const node = others.length > 0
@@ -83,31 +83,31 @@ const fields = (idea) => [
   { name: 'description', label: t('Опис', 'Description'), kind: 'area', required: true },
   { name: 'idea_type', label: t('Вид', 'Kind'), options: TYPES, hint: t('Виберіть або впишіть свій', 'Choose one, or write your own') },
   { name: 'status', label: t('Стан', 'Status'), options: STATUSES },
-  { name: 'priority', label: t('Важливість', 'Priority'), kind: 'choice', options: [['', t('Не сказано', 'Not said')], ...PRIORITIES] },
-  { name: 'resources', label: t('Що для цього треба', 'What it takes'), kind: 'list', hint: t('Речі, люди, адреси — через кому', 'Things, people, addresses, separated by commas') },
+  { name: 'priority', label: t('Важливість', 'Priority'), kind: 'choice', options: [['', t('Не сказано', 'Not set')], ...PRIORITIES] },
+  { name: 'resources', label: t('Що для цього треба', 'What you need'), kind: 'list', hint: t('Речі, люди, адреси — через кому', 'Things, people, addresses, separated by commas') },
   { name: 'tags', label: t('Теги', 'Tags'), kind: 'list', hint: t('Через кому', 'Separated by commas') },
   { name: 'related_ideas', label: t('Пов’язані ідеї', 'Related ideas'), kind: relation(idea) },
 ];
 
 const addButton = () => el('button', { class: 'main', type: 'button', onclick: () => add('draft') }, t('Додати ідею', 'Add an idea'));
-const add = (status) => edit(t('Нова ідея', 'A new idea'), fields(), { status }, async (body) => {
+const add = (status) => edit(t('Нова ідея', 'New idea'), fields(), { status }, async (body) => {
   const idea = await ideas.create(body);
   changed();
-  toast(t(`Записано: ${idea.title}`, `Kept: ${idea.title}`));
+  toast(t(`Записано: ${idea.title}`, `Saved: ${idea.title}`));
 });
-const change = (idea) => ideas.edit(idea, t('Змінити ідею', 'Change the idea'), fields(idea), changed);
+const change = (idea) => ideas.edit(idea, t('Змінити ідею', 'Edit idea'), fields(idea), changed);
 const remove = (idea) => ideas.remove(idea, idea.title, changed);
 
 /** Makes an event or an entry of the calendar of an idea; they stay linked. */
 function promote(idea) {
   const moment = { podija: 'event_date', calendar: 'scheduled_at' };
   edit(t(`Здійснити: ${idea.title}`, `Make it happen: ${idea.title}`), [
-    { name: 'to', label: t('Чим стане ідея', 'What the idea becomes'), kind: 'choice', options: [['podija', t('Подією', 'An event')], ['calendar', t('Записом у календарі', 'An entry of the calendar')]] },
-    { name: 'when', label: t('Коли', 'When'), kind: 'moment', hint: t('Для календаря потрібно, для події — ні', 'Needed for the calendar, not for an event') },
+    { name: 'to', label: t('Чим стане ідея', 'What the idea becomes'), kind: 'choice', options: [['podija', t('Подією', 'An event')], ['calendar', t('Записом у календарі', 'A calendar entry')]] },
+    { name: 'when', label: t('Коли', 'When'), kind: 'moment', hint: t('Для календаря потрібно, для події — ні', 'Required for the calendar, not for an event') },
   ], { to: 'podija' }, async ({ to, when }) => {
     try {
       const { data } = await ask('POST', `${ideas.path}/${idea.id}/promote`, { json: { to, ...(when && { [moment[to]]: when }) } });
-      toast(to === 'podija' ? t('Ідея стала подією', 'The idea became an event') : t('Ідея тепер у календарі', 'The idea is in the calendar now'),
+      toast(to === 'podija' ? t('Ідея стала подією', 'The idea is now an event') : t('Ідея тепер у календарі', 'The idea is now in the calendar'),
         { action: t('Відкрити', 'Open'), act: () => location.assign(placeOf(data)) });
     } catch (problem) {
       if (problem.fields?.[moment[to]]) problem.fields = { when: problem.fields[moment[to]] };
@@ -125,7 +125,7 @@ const whole = (idea, close) => [
   el('p', { class: 'row small' }, statusBadge(statusOf(idea)), priorityBadge(idea.priority),
     el('span', { class: 'quiet' }, [idea.idea_type && labelOf(TYPES, idea.idea_type), say.written(idea.time)].filter(Boolean).join(' · '))),
   el('p', { class: 'told' }, idea.description),
-  idea.resources?.length > 0 && el('section', { class: 'form' }, el('h3', {}, t('Що для цього треба', 'What it takes')),
+  idea.resources?.length > 0 && el('section', { class: 'form' }, el('h3', {}, t('Що для цього треба', 'What you need')),
     el('ul', {}, idea.resources.map((text) => el('li', {}, address(text) ? el('a', { href: address(text), rel: 'noreferrer noopener' }, text) : text)))),
   tags(idea.tags), related(idea),
   actions(idea.title, {
@@ -157,7 +157,7 @@ function move(idea, status, isBack) {
     try {
       await ideas.change(idea.id, { status });
       said();
-      said = toast(t(`«${idea.title}» — тепер «${labelOf(STATUSES, status)}»`, `“${idea.title}” is in “${labelOf(STATUSES, status)}” now`),
+      said = toast(t(`«${idea.title}» — тепер «${labelOf(STATUSES, status)}»`, `“${idea.title}” is now in “${labelOf(STATUSES, status)}”`),
         isBack ? {} : { action: t('Повернути', 'Undo'), act: () => move(byId(idea.id) ?? idea, was, true) });
     } catch (problem) {
       place(was);
@@ -182,7 +182,7 @@ function keys(event, idea) {
 function mover(idea) {
   const arrow = (step, sign, act) => {
     const status = beside(idea, step);
-    const text = status === undefined ? t('Далі нікуди', 'No further') : t(`«${idea.title}» до «${labelOf(STATUSES, status)}»`, `“${idea.title}” to “${labelOf(STATUSES, status)}”`);
+    const text = status === undefined ? t('Далі нікуди', 'No more') : t(`«${idea.title}» до «${labelOf(STATUSES, status)}»`, `“${idea.title}” to “${labelOf(STATUSES, status)}”`);
     return el('button', { type: 'button', class: 'icon', disabled: status === undefined, data: { act }, 'aria-label': text, onclick: () => move(idea, status) }, sign);
   };
   const select = el('select', { 'aria-label': t(`Стан: ${idea.title}`, `Status: ${idea.title}`), data: { act: 'status' }, onchange: () => move(idea, select.value) },
@@ -253,13 +253,13 @@ function draw() {
   if (columns === undefined) return;
   const known = all();
   if (known.length === 0) {
-    place.replaceChildren(empty(t('Тут житимуть ідеї: від першої думки до зробленого. Запишіть одну, хай і недодуману.', 'Ideas will live here, from the first thought to what was done. Write one down, even half a thought.'), addButton()));
+    place.replaceChildren(empty(t('Тут житимуть ідеї: від першої думки до зробленого. Запишіть одну, хай і недодуману.', 'Your ideas will be here, from first thought to finished. Write one down, even half a thought.'), addButton()));
     return;
   }
   const found = known.filter(isWanted).length;
   count.textContent = counted(found, ['ідея', 'ідеї', 'ідей'], ['idea', 'ideas'])
     + (found < known.length ? t(` з ${say.number(known.length)}`, ` of ${say.number(known.length)}`) : '')
-    + (known.length < total ? t(`; на дошці лише останні ${say.number(known.length)} з ${say.number(total)}`, `; the board has only the latest ${say.number(known.length)} of ${say.number(total)}`) : '');
+    + (known.length < total ? t(`; на дошці лише останні ${say.number(known.length)} з ${say.number(total)}`, `; the board shows only the latest ${say.number(known.length)} of ${say.number(total)}`) : '');
   findKin();
   redrawn(board, () => columns.map(column).forEach((node, index) => {
     const there = board.children[index];

@@ -21,7 +21,7 @@ const DETAILS = [
   { name: 'occurred_at', label: t('Коли, якщо не зараз', 'When, if not now'), kind: 'moment' },
 ];
 const FIELDS = [
-  { name: 'emotion_state', label: t('Настрій', 'Mood'), required: true, options: MOODS.map((mood) => mood.slice(0, 2)), hint: t('Виберіть або скажіть своїм словом', 'Choose one, or say it in a word of yours') },
+  { name: 'emotion_state', label: t('Настрій', 'Mood'), required: true, options: MOODS.map((mood) => mood.slice(0, 2)), hint: t('Виберіть або скажіть своїм словом', 'Choose one, or use your own word') },
   ...DETAILS,
   { name: 'tags', label: t('Теги', 'Tags'), kind: 'list', hint: t('Через кому', 'Separated by commas') },
 ];
@@ -41,7 +41,7 @@ async function tap(mood, button) {
   button.disabled = true;
   try {
     const entry = await emotions.create({ emotion_state: mood, intensity: INTENSITY });
-    said.textContent = t(`Записано: ${labelOf(MOODS, mood)}. Нижче можна додати подробиці.`, `Kept: ${labelOf(MOODS, mood)}. Details can be added below.`);
+    said.textContent = t(`Записано: ${labelOf(MOODS, mood)}. Нижче можна додати подробиці.`, `Saved: ${labelOf(MOODS, mood)}. You can add details below.`);
     offer(entry, button);
     changed();
   } catch (problem) {
@@ -66,24 +66,24 @@ function offer(entry, button) {
     try {
       await emotions.change(entry.id, inside.read());
       gone();
-      said.textContent = t('Подробиці записано', 'The details are kept');
+      said.textContent = t('Подробиці записано', 'The details are saved');
       changed();
     } catch (wrong) {
       if (inside.problem(wrong)) problem.textContent = wrong.message;
     }
   };
   after.replaceChildren(el('form', { class: 'card offer', onsubmit: keep, novalidate: true },
-    el('div', { class: 'row between' }, el('h2', {}, t('Записано: ', 'Kept: '), labelled(entry.emotion_state)),
+    el('div', { class: 'row between' }, el('h2', {}, t('Записано: ', 'Saved: '), labelled(entry.emotion_state)),
       el('button', { type: 'button', class: 'bad', onclick: () => { gone(); emotions.remove(entry, labelOf(MOODS, entry.emotion_state), changed); } }, t('Скасувати запис', 'Undo'))),
-    el('p', { class: 'quiet' }, t('Більше нічого не потрібно. А можна й додати:', 'Nothing more is needed. You may add, though:')),
+    el('p', { class: 'quiet' }, t('Більше нічого не потрібно. А можна й додати:', 'That is enough. If you like, add:')),
     inside.node[0],
     el('details', {}, el('summary', {}, t('Що, чому, коли', 'What, why, when')), el('div', { class: 'form' }, inside.node.slice(1))),
     problem,
-    el('div', { class: 'row' }, el('button', { type: 'submit', class: 'main' }, t('Зберегти подробиці', 'Keep the details')), el('button', { type: 'button', onclick: gone }, t('Досить і так', 'Enough as it is')))));
+    el('div', { class: 'row' }, el('button', { type: 'submit', class: 'main' }, t('Зберегти подробиці', 'Save the details')), el('button', { type: 'button', onclick: gone }, t('Досить і так', 'No details')))));
 }
 
-const addButton = () => el('button', { type: 'button', onclick: write }, t('Записати своїм словом', 'Say it in your own word'));
-const write = () => edit(t('Новий запис', 'A new entry'), FIELDS, { intensity: INTENSITY }, async (body) => {
+const addButton = () => el('button', { type: 'button', onclick: write }, t('Записати своїм словом', 'Use your own word'));
+const write = () => edit(t('Новий запис', 'New entry'), FIELDS, { intensity: INTENSITY }, async (body) => {
   await emotions.create(body);
   changed();
 });
@@ -98,7 +98,7 @@ let figures;
 const TRENDS = {
   improving: t('Останні сім днів були приємніші, ніж сім перед ними.', 'The last seven days were more pleasant than the seven before.'),
   declining: t('Останні сім днів були важчі, ніж сім перед ними.', 'The last seven days were harder than the seven before.'),
-  stable: t('Між останніми сімома днями і сімома перед ними помітної різниці немає, або записів замало.', 'There is no marked difference between the last seven days and the seven before, or there are too few entries.'),
+  stable: t('Між останніми сімома днями і сімома перед ними помітної різниці немає, або записів замало.', 'No clear difference between the last seven days and the seven before, or too few entries.'),
 };
 const SERIES = {
   balance: { label: t('Приємне й неприємне', 'Pleasant and unpleasant'), low: -10, high: 10, ticks: [[10, t('приємно', 'pleasant')], [0, '0'], [-10, t('важко', 'hard')]] },
@@ -139,9 +139,9 @@ function line(daily) {
   new ResizeObserver(draw).observe(place);
   const written = daily.filter(({ entries }) => entries > 0).reverse();
   return el('section', { class: 'card' }, el('h3', {}, t('День за днем', 'Day by day')),
-    choice(t('Що показує лінія', 'What the line shows'), Object.entries(SERIES).map(([key, { label }]) => [key, label]), series, (key) => { series = key; draw(); }),
+    choice(t('Що показує лінія', 'About this line'), Object.entries(SERIES).map(([key, { label }]) => [key, label]), series, (key) => { series = key; draw(); }),
     place,
-    el('details', {}, el('summary', {}, t('Те саме таблицею', 'The same as a table')),
+    el('details', {}, el('summary', {}, t('Те саме таблицею', 'As a table')),
       el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': t('Таблиця за днями', 'Table of days') }, el('table', {},
         el('thead', {}, el('tr', {}, [t('День', 'Day'), t('Записів', 'Entries'), t('Сила', 'Intensity'), t('Баланс', 'Balance')].map((text) => el('th', { scope: 'col' }, text)))),
         el('tbody', {}, written.map((day) => el('tr', {}, el('th', { scope: 'row' }, time(day.date, say.day)),
@@ -159,12 +159,12 @@ function bars(title, head, rows) {
 }
 
 function charts(data) {
-  if (data.entries === 0) return empty(t('За ці дні записів немає. Щойно вони будуть, тут з’явиться лінія.', 'There are no entries of these days. Once there are, a line will show here.'));
+  if (data.entries === 0) return empty(t('За ці дні записів немає. Щойно вони будуть, тут з’явиться лінія.', 'There are no entries for these days. Once there are, a line appears here.'));
   const figure = (value, label) => el('div', {}, el('strong', {}, value), label);
   return [
     el('div', { class: 'stats' },
       figure(say.number(data.entries), counted(data.entries, ['запис', 'записи', 'записів'], ['entry', 'entries']).replace(/^\S+ /, '')),
-      figure(data.average_intensity === null ? '—' : t(`${numberOr(data.average_intensity)} з 10`, `${numberOr(data.average_intensity)} of 10`), t('середня сила', 'intensity on average')),
+      figure(data.average_intensity === null ? '—' : t(`${numberOr(data.average_intensity)} з 10`, `${numberOr(data.average_intensity)} of 10`), t('середня сила', 'average intensity')),
       data.most_common_mood && figure(labelled(data.most_common_mood), t('найчастіше', 'most common'))),
     el('p', {}, TRENDS[data.trend] ?? data.trend),
     line(data.daily),
@@ -203,7 +203,7 @@ const parts = (entry) => [
   entry.notes && el('p', { class: 'told' }, entry.notes),
 ];
 const strength = (entry) => entry.intensity !== null && el('span', { class: 'tag number' }, t(`${say.number(entry.intensity, 1)} з 10`, `${say.number(entry.intensity, 1)} of 10`));
-const change = (entry) => emotions.edit(entry, t('Змінити запис', 'Change the entry'), FIELDS, changed);
+const change = (entry) => emotions.edit(entry, t('Змінити запис', 'Edit entry'), FIELDS, changed);
 const remove = (entry) => emotions.remove(entry, nameOf(entry), changed);
 
 const log = records(emotions, {
@@ -213,8 +213,8 @@ const log = records(emotions, {
     el('p', { class: 'quiet small' }, when(entry)), parts(entry), tags(entry.tags, (tag) => set({ tag })),
     actions(nameOf(entry), { change: () => change(entry), remove: () => remove(entry) })),
   none: () => (Object.values(filters).some(Boolean)
-    ? empty(t('Нічого такого немає.', 'There is nothing like that.'), el('button', { type: 'button', onclick: () => location.assign('/nastrij') }, t('Показати все', 'Show everything')))
-    : empty(t('Тут буде ваш щоденник настроїв. Натисніть угорі на той, що зараз.', 'Your log of moods will be here. Press the one above that fits now.'))),
+    ? empty(t('Нічого такого немає.', 'Nothing found.'), el('button', { type: 'button', onclick: () => location.assign('/nastrij') }, t('Показати все', 'Show everything')))
+    : empty(t('Тут буде ваш щоденник настроїв. Натисніть угорі на той, що зараз.', 'Your mood log will be here. Press the mood above that fits now.'))),
 });
 
 const whole = (entry, close) => [
@@ -233,7 +233,7 @@ const only = el('select', { 'aria-label': t('Настрій', 'Mood'), onchange:
 function set(changes) {
   Object.assign(filters, changes);
   held.replaceChildren(...(filters.tag ? [
-    el('button', { type: 'button', class: 'tag', 'aria-label': t(`Прибрати фільтр ${filters.tag}`, `Take the filter ${filters.tag} away`), onclick: () => set({ tag: '' }) }, `#${filters.tag} ✕`),
+    el('button', { type: 'button', class: 'tag', 'aria-label': t(`Прибрати фільтр ${filters.tag}`, `Remove the filter ${filters.tag}`), onclick: () => set({ tag: '' }) }, `#${filters.tag} ✕`),
   ] : []));
   log.reload();
 }
@@ -252,7 +252,7 @@ show(
   el('section', { class: 'form', 'aria-labelledby': 'now' }, el('h2', { id: 'now' }, t('Як вам зараз?', 'How are you now?')), buttons, said, after, el('div', {}, addButton())),
   el('section', { class: 'form', 'aria-labelledby': 'over' },
     el('div', { class: 'row between' }, el('h2', { id: 'over' }, t('Як було', 'How it was')),
-      choice(t('За скільки днів', 'Over how many days'), SPANS.map((number) => [number, counted(number, ['день', 'дні', 'днів'], ['day', 'days'])]), days, (number) => { days = number; measure(true); })),
+      choice(t('За скільки днів', 'Number of days'), SPANS.map((number) => [number, counted(number, ['день', 'дні', 'днів'], ['day', 'days'])]), days, (number) => { days = number; measure(true); })),
     plots),
   el('section', { class: 'form', 'aria-labelledby': 'all' }, el('h2', { id: 'all' }, t('Записи', 'Entries')),
     el('div', { class: 'row' }, el('div', { class: 'grow' }, finder), el('div', { class: 'grow' }, only)),

@@ -13,7 +13,7 @@ const TYPES = [
 ];
 const FIELDS = [
   { name: 'title', label: t('Назва', 'Title'), required: true },
-  { name: 'event_date', label: t('Коли', 'When'), kind: 'moment', hint: t('Без години — поставте 00:00', 'Without a time of day: enter 00:00') },
+  { name: 'event_date', label: t('Коли', 'When'), kind: 'moment', hint: t('Без години — поставте 00:00', 'No time of day? Enter 00:00') },
   { name: 'event_type', label: t('Вид', 'Kind'), options: TYPES, hint: t('Виберіть або впишіть своє', 'Choose one, or write your own') },
   { name: 'description', label: t('Опис', 'Description'), kind: 'area' },
   { name: 'participants', label: t('Хто', 'Who'), kind: 'list', hint: t('Імена через кому', 'Names, separated by commas') },
@@ -58,13 +58,13 @@ function distance(moment) {
 const far = (moment) => el('span', { class: 'tag far', data: { at: moment } }, distance(moment));
 
 const addButton = () => el('button', { class: 'main', type: 'button', onclick: add }, t('Додати подію', 'Add an event'));
-const add = () => edit(t('Нова подія', 'A new event'), FIELDS, {}, async (body) => {
+const add = () => edit(t('Нова подія', 'New event'), FIELDS, {}, async (body) => {
   const event = await events.create(body);
   changed();
-  toast(t(`Записано: ${event.title}`, `Kept: ${event.title}`));
+  toast(t(`Записано: ${event.title}`, `Saved: ${event.title}`));
 });
 
-const change = (event) => events.edit(event, t('Змінити подію', 'Change the event'), FIELDS, changed);
+const change = (event) => events.edit(event, t('Змінити подію', 'Edit event'), FIELDS, changed);
 const remove = (event) => events.remove(event, event.title, changed);
 
 /** Says that it is done, or that it is not; which can be undone. */
@@ -89,7 +89,7 @@ async function finish(event, isDone) {
 async function push(event) {
   const promote = async (body) => {
     const { data } = await ask('POST', `${events.path}/${event.id}/promote`, { json: body });
-    toast(t('Записано до календаря', 'Put into the calendar'), {
+    toast(t('Записано до календаря', 'Added to the calendar'), {
       action: t('Скасувати', 'Undo'),
       act: () => ask('DELETE', `${entries.path}/${data.id}`).catch(complain),
     });
@@ -98,11 +98,11 @@ async function push(event) {
     const { data: { links } } = await ask('GET', `${events.path}/${event.id}/links`);
     const there = links.find((link) => link.kind === 'promoted' && link.direction === 'out' && link.record.module === 'calendar');
     if (there) {
-      toast(t('Це вже є в календарі', 'This is in the calendar already'), { action: t('Відкрити', 'Open'), act: () => location.assign(placeOf(there.record)) });
+      toast(t('Це вже є в календарі', 'This is already in the calendar'), { action: t('Відкрити', 'Open'), act: () => location.assign(placeOf(there.record)) });
     } else if (event.event_date) {
       await promote({});
     } else {
-      edit(t('Коли це записати до календаря?', 'When is it, in the calendar?'), [{ name: 'scheduled_at', label: t('Коли', 'When'), kind: 'moment', required: true }], {}, promote);
+      edit(t('Коли це записати до календаря?', 'Date and time in the calendar'), [{ name: 'scheduled_at', label: t('Коли', 'When'), kind: 'moment', required: true }], {}, promote);
     }
   } catch (problem) { complain(problem); }
 }
@@ -114,7 +114,7 @@ const doneBox = (event) => el('label', { class: 'done' },
 const about = (event) => el('p', { class: 'quiet small' }, event.event_date ? time(event.event_date) : t('Без дати', 'No date'),
   [event.event_type && labelOf(TYPES, event.event_type), event.location, event.participants?.join(', ')].filter(Boolean).map((part) => ` · ${part}`));
 
-const pusher = (event) => el('button', { type: 'button', data: { act: 'push' }, 'aria-label': t(`До календаря: ${event.title}`, `To the calendar: ${event.title}`), onclick: () => push(event) }, t('До календаря', 'To the calendar'));
+const pusher = (event) => el('button', { type: 'button', data: { act: 'push' }, 'aria-label': t(`До календаря: ${event.title}`, `Add to the calendar: ${event.title}`), onclick: () => push(event) }, t('До календаря', 'Add to the calendar'));
 
 function item(event, heading) {
   return el('article', { class: event.is_completed ? 'card event over' : 'card event' },
@@ -153,7 +153,7 @@ function isWanted(event) {
 const isSifted = () => ['q', 'event_type', 'tag', 'person'].some((name) => filters[name]);
 
 const nothing = (text) => (isSifted()
-  ? empty(t('Нічого такого немає.', 'There is nothing like that.'), el('button', { type: 'button', onclick: () => location.assign('/podija') }, t('Показати все', 'Show everything')))
+  ? empty(t('Нічого такого немає.', 'Nothing found.'), el('button', { type: 'button', onclick: () => location.assign('/podija') }, t('Показати все', 'Show everything')))
   : empty(text, addButton()));
 
 const line = (event, heading) => el('li', { data: { id: event.id } }, item(event, heading));
@@ -217,7 +217,7 @@ function timeline() {
   return whatIs('/api/v1/podija/timeline', ({ today: now, months }) => {
     const all = months.flatMap(({ events: of }) => of);
     const found = all.filter(isWanted);
-    if (found.length === 0) return [nothing(t('Тут буде стрічка вашого життя: що було і що попереду. Почніть з найближчої події.', 'The line of your days will be here: what was, and what is to come. Begin with the next event.'))];
+    if (found.length === 0) return [nothing(t('Тут буде стрічка вашого життя: що було і що попереду. Почніть з найближчої події.', 'Your timeline will be here: what happened, and what is coming. Start with the next event.'))];
     const past = found.filter(({ position }) => position === 'past').length;
     before ??= past < found.length ? PAST_AT_FIRST : STEP;
 
@@ -256,7 +256,7 @@ function timeline() {
     sayEarlier();
     return [
       earlier,
-      all.length >= TIMELINE_MAX && el('p', { class: 'quiet small' }, t(`На стрічці — останні ${say.number(TIMELINE_MAX)}; решта — серед усіх подій.`, `The latest ${say.number(TIMELINE_MAX)} are on the line; the rest is among all events.`)),
+      all.length >= TIMELINE_MAX && el('p', { class: 'quiet small' }, t(`На стрічці — останні ${say.number(TIMELINE_MAX)}; решта — серед усіх подій.`, `The timeline shows the latest ${say.number(TIMELINE_MAX)}; the rest are among all events.`)),
       track,
       further(found.length - past - after, () => {
         found.slice(past + after, past + after + STEP).forEach((event) => putEvent('append', event));
@@ -275,10 +275,10 @@ const listed = (query, none) => records(events, {
 
 const MAKE = {
   '': timeline,
-  upcoming: () => open('/api/v1/podija/upcoming', t('Попереду нічого не записано.', 'Nothing is written down that is to come.')),
+  upcoming: () => open('/api/v1/podija/upcoming', t('Попереду нічого не записано.', 'No upcoming events.')),
   overdue: () => open('/api/v1/podija/overdue', t('Нічого не прострочено.', 'Nothing is overdue.')),
-  completed: () => listed({ is_completed: true }, t('Поки нічого не зроблено. Позначка «Зроблено» є на кожній події.', 'Nothing is done yet. Each event has a box that says “Done”.')),
-  all: () => listed({}, t('Подій ще немає. Запишіть першу: назви досить.', 'There are no events yet. Write down the first one: a title is enough.')),
+  completed: () => listed({ is_completed: true }, t('Поки нічого не зроблено. Позначка «Зроблено» є на кожній події.', 'Nothing is done yet. Each event has a “Done” box.')),
+  all: () => listed({}, t('Подій ще немає. Запишіть першу: назви досить.', 'There are no events yet. Add the first one: a title is enough.')),
 };
 
 // ---------------------------------------------------------------- the page
@@ -304,7 +304,7 @@ function set(changes) {
 function sayHeld() {
   const labels = { tag: '#', person: t('Хто: ', 'Who: ') };
   held.replaceChildren(...Object.keys(labels).filter((name) => filters[name]).map((name) =>
-    el('button', { type: 'button', class: 'tag', 'aria-label': t(`Прибрати фільтр ${filters[name]}`, `Take the filter ${filters[name]} away`), onclick: () => set({ [name]: '' }) }, `${labels[name]}${filters[name]} ✕`)));
+    el('button', { type: 'button', class: 'tag', 'aria-label': t(`Прибрати фільтр ${filters[name]}`, `Remove the filter ${filters[name]}`), onclick: () => set({ [name]: '' }) }, `${labels[name]}${filters[name]} ✕`)));
 }
 
 const types = el('select', { 'aria-label': t('Вид', 'Kind'), onchange: () => set({ event_type: types.value }) },

@@ -125,7 +125,7 @@ export function edit(title, fields, record, save, { submit = t('Зберегти
     el('div', { class: 'actions' }, el('button', { type: 'button', onclick: () => leave() }, t('Скасувати', 'Cancel')), button));
   let kept = false;
   const leave = () => {
-    if (kept || !inside.changed() || confirm(t('Відкинути те, що ви ввели?', 'Throw away what you entered?'))) box.close();
+    if (kept || !inside.changed() || confirm(t('Відкинути те, що ви ввели?', 'Discard what you entered?'))) box.close();
   };
   node.addEventListener('submit', async (event) => {
     event.preventDefault();
@@ -340,7 +340,7 @@ export const placeOf = ({ module, id }) => (module === 'kazkar' ? `/kazkar/${id}
 /** What a link says: those that the server makes have words of ours. */
 const relation = (how, direction) => {
   if (how !== 'promoted') return how;
-  return direction === 'out' ? t('зроблено з цього', 'made of this') : t('з цього зроблено', 'what this was made of');
+  return direction === 'out' ? t('зроблено з цього', 'made from this') : t('з цього зроблено', 'made from');
 };
 
 /**
@@ -400,7 +400,7 @@ export function search(label, found, value = '') {
 
 /** Two buttons behind a record. */
 export const actions = (title, { change, remove, more = [] }) => el('div', { class: 'row unprinted' }, more,
-  change && el('button', { type: 'button', 'aria-label': t(`Змінити: ${title}`, `Change: ${title}`), onclick: change }, t('Змінити', 'Change')),
+  change && el('button', { type: 'button', 'aria-label': t(`Змінити: ${title}`, `Edit: ${title}`), onclick: change }, t('Змінити', 'Change')),
   remove && el('button', { type: 'button', class: 'bad', 'aria-label': t(`Видалити: ${title}`, `Delete: ${title}`), onclick: remove }, t('Видалити', 'Delete')));
 
 // ---------------------------------------------------------------- all modules

@@ -23,9 +23,9 @@ const waiting = (seconds) => (seconds < 90
   : counted(Math.ceil(seconds / 60), ['хвилину', 'хвилини', 'хвилин'], ['minute', 'minutes']));
 
 function whyNotIn(problem) {
-  if (problem.code === 'wrong_password') return t('Пароль не той.', 'That is not the password.');
-  if (problem.status === 429) return t(`Забагато спроб. Наступна буде можлива за ${waiting(problem.wait)}.`, `Too many tries. The next one is possible in ${waiting(problem.wait)}.`);
-  if (problem.status === 401) return t('На сервері не задано пароль (HOUSEHOLD_PASSWORD), а без нього в дім не ввійти.', 'The server has no password set (HOUSEHOLD_PASSWORD), and without one nobody comes in.');
+  if (problem.code === 'wrong_password') return t('Пароль не той.', 'Wrong password.');
+  if (problem.status === 429) return t(`Забагато спроб. Наступна буде можлива за ${waiting(problem.wait)}.`, `Too many attempts. Try again in ${waiting(problem.wait)}.`);
+  if (problem.status === 401) return t('На сервері не задано пароль (HOUSEHOLD_PASSWORD), а без нього в дім не ввійти.', 'The server has no password set (HOUSEHOLD_PASSWORD), and without one nobody can sign in.');
   return problem.message;
 }
 
@@ -38,7 +38,7 @@ async function signInPage() {
       if (problem.status !== 401) throw problem;
       return passwordForm();
     }
-    const said = answer.required ? t('Ви вже ввійшли.', 'You are signed in already.') : t('Цей дім без пароля: входити не потрібно.', 'This household has no password: there is no need to sign in.');
+    const said = answer.required ? t('Ви вже ввійшли.', 'You are already signed in.') : t('Цей дім без пароля: входити не потрібно.', 'This household has no password: you do not need to sign in.');
     return empty(said, el('a', { class: 'button main', href: onward() }, t('Далі', 'Continue')));
   });
   document.getElementById('password')?.focus();
@@ -88,7 +88,7 @@ function sessions() {
   const place = el('div', { class: 'form' });
   const read = () => fill(place, async () => {
     const { data } = await ask('GET', '/api/session');
-    if (!data.required) return el('p', { class: 'quiet' }, t('Пароль не задано: усі, хто дістається цього сервера, можуть усе. Пароль дає змінна HOUSEHOLD_PASSWORD.', 'No password is set: whoever reaches this server may do everything. HOUSEHOLD_PASSWORD sets one.'));
+    if (!data.required) return el('p', { class: 'quiet' }, t('Пароль не задано: усі, хто дістається цього сервера, можуть усе. Пароль дає змінна HOUSEHOLD_PASSWORD.', 'No password is set: anyone who can reach this server can do everything. Set one with HOUSEHOLD_PASSWORD.'));
     return [
       el('ul', { class: 'lines' }, data.sessions.map((session) => el('li', { class: 'row between settings-line' },
         el('div', {}, el('strong', {}, session.agent ? device(session.agent) : t('Невідома програма', 'An unknown program')), session.current && el('span', { class: 'tag' }, t('цей пристрій', 'this device')),
@@ -123,7 +123,7 @@ function sessions() {
 function reported(report) {
   const figures = [[report.made, t('нових', 'new')], [report.changed, t('змінених', 'changed')], [report.unchanged, t('таких самих', 'the same')], [report.refused, t('не взято', 'refused')]];
   return [
-    el('p', {}, el('strong', {}, report.dry_run ? t('Ще нічого не змінено. Було б:', 'Nothing is changed yet. There would be:') : t('Готово:', 'Done:'))),
+    el('p', {}, el('strong', {}, report.dry_run ? t('Ще нічого не змінено. Було б:', 'Nothing has changed yet. The import would give:') : t('Готово:', 'Done:'))),
     el('div', { class: 'stats' }, figures.map(([number, word]) => el('div', {}, el('strong', {}, say.number(number)), word))),
     report.lines.length > 0 && el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': t('Рядки, яких не взято', 'Lines that were refused') }, el('table', {},
       el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, t('Рядок', 'Line')), el('th', { scope: 'col' }, t('Чому не взято', 'Why it was refused')))),
@@ -142,20 +142,20 @@ function copies() {
   async function send(chosen, isDry) {
     const stop = new AbortController();
     file.disabled = true;
-    place.replaceChildren(el('div', { class: 'row' }, el('span', {}, isDry ? t('Перевіряється…', 'Looking through it…') : t('Береться…', 'Taking it in…')), button(t('Зупинити', 'Stop'), () => stop.abort())));
+    place.replaceChildren(el('div', { class: 'row' }, el('span', {}, isDry ? t('Перевіряється…', 'Checking…') : t('Береться…', 'Importing…')), button(t('Зупинити', 'Stop'), () => stop.abort())));
     const headers = { 'Content-Type': 'application/x-ndjson' };
     try {
       const { data } = await ask('POST', `/api/v1/import${isDry ? '?dry_run=1' : ''}`, { body: chosen, headers, signal: stop.signal });
       const wanted = data.made + data.changed;
       place.replaceChildren(...[reported(data), isDry && (wanted > 0
-        ? el('div', { class: 'row' }, button(t(`Взяти: ${say.number(wanted)}`, `Take in: ${say.number(wanted)}`), () => send(chosen, false), { class: 'main' }), button(t('Скасувати', 'Cancel'), clear))
-        : el('p', { class: 'quiet' }, t('Брати нічого.', 'There is nothing to take in.')))].flat().filter(Boolean));
+        ? el('div', { class: 'row' }, button(t(`Взяти: ${say.number(wanted)}`, `Import: ${say.number(wanted)}`), () => send(chosen, false), { class: 'main' }), button(t('Скасувати', 'Cancel'), clear))
+        : el('p', { class: 'quiet' }, t('Брати нічого.', 'There is nothing to import.')))].flat().filter(Boolean));
       if (!isDry) file.value = '';
     } catch (problem) {
       const isStopped = problem.name === 'AbortError';
       if (!isStopped && !(problem instanceof Problem)) console.error(problem);
       place.replaceChildren(
-        el('p', { class: isStopped ? 'quiet' : 'problem' }, isStopped ? t('Зупинено. Те саме можна надіслати ще раз: узяте не повториться.', 'Stopped. The same may be sent again: what was taken in is not repeated.') : problem.message),
+        el('p', { class: isStopped ? 'quiet' : 'problem' }, isStopped ? t('Зупинено. Те саме можна надіслати ще раз: узяте не повториться.', 'Stopped. You can send the same file again: what was imported is not repeated.') : problem.message),
         el('div', { class: 'row' }, button(t('Спробувати ще раз', 'Try again'), () => send(chosen, isDry))));
     }
     file.disabled = false;
@@ -166,10 +166,10 @@ function copies() {
     file.focus();
   }
   return section(t('Копія всього', 'A copy of everything'), 'copies',
-    el('p', { class: 'quiet' }, t('Усі записи і зв’язки одним файлом: рядок JSON на кожен. Файлів галереї в ньому немає.', 'All records and links as one file, a line of JSON for each. Files of the gallery are not in it.')),
+    el('p', { class: 'quiet' }, t('Усі записи і зв’язки одним файлом: рядок JSON на кожен. Файлів галереї в ньому немає.', 'All records and links in one file, one line of JSON each. Gallery files are not included.')),
     el('div', { class: 'row' }, el('a', { class: 'button', href: '/api/v1/export', download: 'household.jsonl' }, t('Завантажити копію', 'Download a copy'))),
-    el('div', { class: 'field' }, el('label', { for: 'import' }, t('Узяти з копії', 'Take in a copy')), file,
-      el('p', { class: 'hint small', id: 'import-hint' }, t('Спершу буде видно, що зміниться. Повторити можна скільки завгодно.', 'You see first what would change. It may be repeated as often as you like.'))), place);
+    el('div', { class: 'field' }, el('label', { for: 'import' }, t('Узяти з копії', 'Import a copy')), file,
+      el('p', { class: 'hint small', id: 'import-hint' }, t('Спершу буде видно, що зміниться. Повторити можна скільки завгодно.', 'You first see what would change. You can repeat it as often as you like.'))), place);
 }
 
 // ---------------------------------------------------------------- the calendar's feed
@@ -177,13 +177,13 @@ function copies() {
 function feed() {
   const place = el('div', { class: 'form', role: 'status' });
   async function make() {
-    if (!confirm(t('Нова адреса замінить попередню, якщо вона була. Зробити?', 'The new address replaces one that there may be. Make it?'))) return;
+    if (!confirm(t('Нова адреса замінить попередню, якщо вона була. Зробити?', 'A new address replaces the current one, if there is one. Create it?'))) return;
     try {
       const { data: { path } } = await ask('POST', '/api/v1/calendar/feed');
       const whole = location.origin + path;
       const shown = el('input', { id: 'feed', type: 'text', readonly: true, value: whole, onfocus: () => shown.select() });
       place.replaceChildren(
-        el('div', { class: 'field' }, el('label', { for: 'feed' }, t('Адреса підписки: її видно лише зараз', 'The address: it is shown only now')), shown),
+        el('div', { class: 'field' }, el('label', { for: 'feed' }, t('Адреса підписки: її видно лише зараз', 'The address (shown only now)')), shown),
         el('div', { class: 'row' }, button(t('Скопіювати', 'Copy'), () => copy(whole, shown)), el('a', { class: 'button', href: `webcal://${location.host}${path}` }, t('Відкрити в календарі', 'Open in a calendar'))));
       shown.focus();
     } catch (problem) { complain(problem); }
@@ -199,7 +199,7 @@ function feed() {
     }
   }
   async function end() {
-    if (!confirm(t('Календарі, що підписані, більше не оновлюватимуться. Завершити?', 'Calendars that subscribe will get nothing any more. End it?'))) return;
+    if (!confirm(t('Календарі, що підписані, більше не оновлюватимуться. Завершити?', 'Subscribed calendars will no longer get anything. End the feed?'))) return;
     try {
       await ask('DELETE', '/api/v1/calendar/feed');
       place.replaceChildren(el('p', { class: 'quiet' }, t('Підписку завершено.', 'The feed was ended.')));
@@ -208,9 +208,9 @@ function feed() {
       else complain(problem);
     }
   }
-  return section(t('Підписка на календар', 'The calendar’s feed'), 'feeds',
-    el('p', { class: 'quiet' }, t('Телефон чи інший календар може показувати записи дому. Хто має адресу, той бачить увесь календар.', 'A phone or another calendar can show what the household plans. Whoever has the address sees all of the calendar.')),
-    el('div', { class: 'row' }, button(t('Зробити адресу', 'Make an address'), make), button(t('Завершити підписку', 'End the feed'), end, { class: 'bad' }), el('a', { class: 'button', href: '/api/v1/calendar/export.ics' }, t('Файл .ics', 'An .ics file'))), place);
+  return section(t('Підписка на календар', 'Calendar feed'), 'feeds',
+    el('p', { class: 'quiet' }, t('Телефон чи інший календар може показувати записи дому. Хто має адресу, той бачить увесь календар.', 'A phone or another calendar can show the household’s plans. Anyone with the address sees the whole calendar.')),
+    el('div', { class: 'row' }, button(t('Зробити адресу', 'Create an address'), make), button(t('Завершити підписку', 'End the feed'), end, { class: 'bad' }), el('a', { class: 'button', href: '/api/v1/calendar/export.ics' }, t('Файл .ics', 'An .ics file'))), place);
 }
 
 // ---------------------------------------------------------------- the bin
@@ -226,13 +226,13 @@ function bin() {
       const title = titleOf(record);
       return el('li', { class: 'row between settings-line', data: { restore: record.restore } },
         el('div', {}, el('span', { 'aria-hidden': 'true' }, `${MODULES[record.module][0]} `), title,
-          el('p', { class: 'quiet small' }, `${MODULES[record.module][1]} · `, t('видалено ', 'deleted '), time(record.deleted_at, say.written), t(' · зникне ', ' · goes for good on '), time(record.restorable_until, say.day))),
-        button(t('Повернути', 'Bring back'), () => restore(record, title), { 'aria-label': t(`Повернути: ${title}`, `Bring back: ${title}`) }));
+          el('p', { class: 'quiet small' }, `${MODULES[record.module][1]} · `, t('видалено ', 'deleted '), time(record.deleted_at, say.written), t(' · зникне ', ' · deleted for good on '), time(record.restorable_until, say.day))),
+        button(t('Повернути', 'Restore'), () => restore(record, title), { 'aria-label': t(`Повернути: ${title}`, `Restore: ${title}`) }));
     });
     if (skip === 0) list.replaceChildren(...rows);
     else list.append(...rows);
     shown = list.children.length;
-    if (shown === 0) return el('p', { class: 'quiet' }, t('Кошик порожній. Видалене лежить тут 30 днів.', 'The bin is empty. What is deleted stays here for 30 days.'));
+    if (shown === 0) return el('p', { class: 'quiet' }, t('Кошик порожній. Видалене лежить тут 30 днів.', 'The bin is empty. Deleted records stay here for 30 days.'));
     return [list, data.more && el('div', { class: 'row' }, button(t('Показати ще', 'Show more'), () => fill(place, () => page(shown, 50))))];
   }
   const read = () => {
@@ -244,7 +244,7 @@ function bin() {
   async function restore(record, title) {
     try {
       await ask('POST', record.restore);
-      toast(t(`Повернуто: ${title}`, `Brought back: ${title}`));
+      toast(t(`Повернуто: ${title}`, `Restored: ${title}`));
     } catch (problem) { complain(problem); }
     changed();
   }
@@ -262,7 +262,7 @@ function about() {
     return el('p', {}, el('span', { class: data.status === 'ok' ? 'dot on' : 'dot' }), t(`inkring працює · API ${data.version}`, `inkring is well · API ${data.version}`));
   });
   return section(t('Сервер', 'The server'), 'about', place, el('ul', {},
-    el('li', {}, el('a', { href: '/api/docs' }, t('Опис API, який можна випробувати', 'The API described, to be tried'))),
+    el('li', {}, el('a', { href: '/api/docs' }, t('Опис API, який можна випробувати', 'API description, with a form to try it'))),
     el('li', {}, el('a', { href: '/api/openapi.json' }, t('Опис OpenAPI', 'The OpenAPI description')))));
 }
 

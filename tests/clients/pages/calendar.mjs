@@ -38,11 +38,11 @@ export async function weekly({ person, open, settled, undo, eventually, equal })
   const skip = async () => {
     await times.click();
     await details.getByText('every week').waitFor();
-    await details.getByRole('button', { name: 'Leave out this once' }).click();
+    await details.getByRole('button', { name: 'Skip this once' }).click();
   };
   const gone = () => eventually(async () => await times.count() === 0, 'it is gone from this week');
   await skip();
-  await undo(page, 'Left out this once: Swimming', gone);
+  await undo(page, 'Skipped this once: Swimming', gone);
   await times.waitFor();
   await skip();
   await gone();

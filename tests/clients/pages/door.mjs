@@ -7,12 +7,12 @@ export async function signIn({ person, open, settled, eventually, equal, base })
   await page.waitForURL('**/sign-in?next=*');
   await page.getByLabel('The household’s password').fill('not that one');
   await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByText('That is not the password.').waitFor();
+  await page.getByText('Wrong password.').waitFor();
   await page.getByLabel('The household’s password').fill('a password of the tests');
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.waitForURL('**/kazkar?q=mill');
   await settled(page);
-  await page.getByText('There is nothing like that.').waitFor();
+  await page.getByText('Nothing found.').waitFor();
 
   await open(page, '/settings');
   await page.getByText('this device', { exact: true }).waitFor();

@@ -40,7 +40,7 @@ export async function turns({ person, settled, eventually, equal, check }) {
   await bob.getByText('You are reading').waitFor();
   equal(await bob.getByRole('button', { name: 'Append' }).count(), 0, 'nobody writes without the ring');
 
-  await alice.getByText('Invite somebody', { exact: true }).click();
+  await alice.getByText('Invite someone', { exact: true }).click();
   await alice.getByLabel('Name').fill('bob');
   await alice.getByRole('button', { name: 'Add' }).click();
   await alice.getByRole('button', { name: 'bob', exact: true }).waitFor();
@@ -105,7 +105,7 @@ export async function token({ person, settled, equal, eventually, base }) {
   await page.getByRole('button', { name: 'Begin' }).click();
   await page.waitForURL('**/drafts/*-*');
   await settled(page);
-  await page.getByText('Changes show at once.').waitFor();
+  await page.getByText('Changes appear immediately.').waitFor();
   const id = new URL(page.url()).pathname.split('/')[2];
   const answer = await fetch(`${base}/v1/collab/drafts/${id}/segments`, {
     method: 'POST', headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
@@ -125,7 +125,7 @@ export async function token({ person, settled, equal, eventually, base }) {
   await bob.getByRole('button', { name: 'Say who you are' }).click();
   await bob.getByLabel('Token').fill(signed('bob'));
   await bob.getByRole('button', { name: 'Continue' }).click();
-  await bob.getByText('Changes show at once.').waitFor();
+  await bob.getByText('Changes appear immediately.').waitFor();
   await page.reload();
   await page.getByText('Watching now: bob').waitFor();
 }

@@ -97,7 +97,7 @@ export async function offline({ person, open, api, eventually }) {
   await open(page, '/kazkar');
   await page.context().setOffline(true);
   await page.getByRole('button', { name: 'Legend', exact: true }).click();
-  await page.getByText('There is no network').first().waitFor();
+  await page.getByText('You are offline').first().waitFor();
   await page.context().setOffline(false);
   await api('POST', '/api/v1/kazkar/stories', { title: 'Written meanwhile', content: 'Yes', story_type: 'legend' });
   await page.getByRole('button', { name: 'Legend', exact: true }).click();

@@ -16,7 +16,7 @@ export async function files({ person, open, undo, api, eventually, equal }) {
   const [small, large] = [await picture(192), await picture(512)];
   const page = await person({ language: 'en' });
   await open(page, '/gallery');
-  await page.getByText('The pictures, films and documents of the family will be here').waitFor();
+  await page.getByText('Your family’s pictures, videos and documents will be here').waitFor();
   // On loopback no progress could be seen.
   const tools = await page.context().newCDPSession(page);
   const hurry = (bytes) => tools.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: bytes });
@@ -28,7 +28,7 @@ export async function files({ person, open, undo, api, eventually, equal }) {
     file('long.png', Buffer.concat([large, Buffer.alloc(1_800_000)])), file('oak.png', small), file('river.png', large),
     file('empty.png', Buffer.alloc(0)), file('film.mp4', Buffer.alloc(MOST_BYTES + 1)),
   ]);
-  const queue = page.getByRole('region', { name: 'Files on their way' });
+  const queue = page.getByRole('region', { name: 'Uploads' });
   const progress = queue.getByRole('progressbar', { name: 'long.png' });
   await eventually(() => progress.evaluate(({ value }) => value > 0 && value < 1), 'a part of it has come');
   await queue.getByRole('button', { name: 'Cancel: long.png' }).click();
@@ -37,8 +37,8 @@ export async function files({ person, open, undo, api, eventually, equal }) {
   await queue.getByText('The file is empty').waitFor();
   await queue.getByText('Too large: the server takes files of up to 2 MB').waitFor();
   await eventually(async () => (await api('GET', '/api/v1/gallery/items')).length === 2, 'two files are kept');
-  await queue.getByRole('button', { name: 'Put away: empty.png' }).click();
-  await queue.getByRole('button', { name: 'Put away: film.mp4' }).click();
+  await queue.getByRole('button', { name: 'Dismiss: empty.png' }).click();
+  await queue.getByRole('button', { name: 'Dismiss: film.mp4' }).click();
   await eventually(() => queue.isHidden(), 'nothing is on its way');
 
   const tile = (name) => page.getByRole('region', { name: 'Files', exact: true }).getByRole('button', { name });

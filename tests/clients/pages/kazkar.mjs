@@ -4,11 +4,11 @@
 export async function story({ person, open, settled, eventually, equal, check }) {
   const page = await person({ language: 'en' });
   await open(page, '/kazkar');
-  await page.getByText('The stories of the family will be kept here').waitFor();
+  await page.getByText('Your family’s stories will be here').waitFor();
   await page.getByRole('button', { name: 'Write a story' }).first().click();
   // Nothing is lost to what was forgotten.
   await page.getByRole('button', { name: 'Save' }).click();
-  await page.getByText('There has to be some text').first().waitFor();
+  await page.getByText('Enter some text').first().waitFor();
   await page.getByLabel('Title').fill('The mill');
   await page.getByLabel('Text', { exact: false }).first().fill('It stood by the river.\n\nNobody knew who had built it.');
   await page.getByLabel(/^Who/).fill('Olha, Ivan');
@@ -20,7 +20,7 @@ export async function story({ person, open, settled, eventually, equal, check })
   equal(await page.locator('.reading p').count(), 2, 'paragraphs');
   equal(await page.title(), 'The mill · inkring', 'the title');
 
-  await page.getByRole('button', { name: /^Change/ }).click();
+  await page.getByRole('button', { name: /^Edit/ }).click();
   await page.getByLabel('Title').fill('The old mill');
   await page.getByRole('button', { name: 'Save' }).click();
   await eventually(async () => await page.locator('h1').textContent() === 'The old mill', 'the new title');
@@ -29,11 +29,11 @@ export async function story({ person, open, settled, eventually, equal, check })
   await page.getByRole('searchbox').fill('nob');
   await eventually(async () => page.url().includes('q=nob') && await page.locator('.cards > li').count() === 1, 'it is found by the beginning of a word');
   await page.getByRole('searchbox').fill('nothing of the kind');
-  await page.getByText('There is nothing like that.').waitFor();
+  await page.getByText('Nothing found.').waitFor();
 
   await open(page, '/kazkar/1');
   await page.getByRole('button', { name: /^Delete/ }).click();
-  await page.getByText('This is not here any more').waitFor();
+  await page.getByText('This no longer exists').waitFor();
   await page.getByRole('button', { name: 'Undo' }).click();
   await eventually(async () => await page.locator('.reading p').count() === 2, 'it is back');
   check(true);
@@ -54,10 +54,10 @@ export async function legends({ person, open, api, eventually }) {
   await other.waitForSelector('.scene.ritual');
   await other.keyboard.press('Escape');
 
-  await one.getByRole('button', { name: /^Change/ }).click();
+  await one.getByRole('button', { name: /^Edit/ }).click();
   await one.getByLabel('Title').fill('The silver bell');
   await api('PUT', '/api/v1/kazkar/stories/1', { title: 'The iron bell' });
   await one.getByRole('button', { name: 'Save' }).click();
-  await one.getByText('Somebody else changed this before you').waitFor();
+  await one.getByText('Someone else changed this in the meantime').waitFor();
   await eventually(async () => await one.getByLabel('Title').inputValue() === 'The silver bell', 'what was typed is still there');
 }

@@ -4,12 +4,12 @@
 export async function board({ person, open, settled, undo, api, eventually, equal, check }) {
   const page = await person({ language: 'en' });
   await open(page, '/malya');
-  await page.getByText('Ideas will live here').waitFor();
+  await page.getByText('Your ideas will be here').waitFor();
   await page.getByRole('button', { name: 'Add an idea' }).first().click();
   const form = page.getByRole('dialog');
   await form.getByLabel('Title').fill('A swing');
   await form.getByRole('button', { name: 'Save' }).click();
-  await form.getByText('There has to be some text').waitFor();
+  await form.getByText('Enter some text').waitFor();
   await form.getByLabel('Description').fill('From the old oak');
   await form.getByRole('button', { name: 'Save' }).click();
 
@@ -21,7 +21,7 @@ export async function board({ person, open, settled, undo, api, eventually, equa
   await idea('Active').waitFor();
   check(await idea('Active').evaluate((link) => link === document.activeElement), 'focus moves along');
   await page.keyboard.press('ArrowRight');
-  await undo(page, '“A swing” is in “In progress” now', () => Promise.all([idea('In progress').waitFor(), kept('in_progress')]));
+  await undo(page, '“A swing” is now in “In progress”', () => Promise.all([idea('In progress').waitFor(), kept('in_progress')]));
   await idea('Active').waitFor();
   await kept('active');
 
@@ -34,6 +34,6 @@ export async function board({ person, open, settled, undo, api, eventually, equa
   equal(await page.getByRole('link', { name: 'A swing' }).count(), 1, 'cards of one idea');
 
   await page.getByRole('button', { name: 'Delete: A swing' }).click();
-  await undo(page, 'Deleted: A swing', () => page.getByText('Ideas will live here').waitFor());
+  await undo(page, 'Deleted: A swing', () => page.getByText('Your ideas will be here').waitFor());
   await idea('Completed').waitFor();
 }

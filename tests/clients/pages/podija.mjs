@@ -4,7 +4,7 @@
 export async function event({ person, open, notice, undo, eventually, equal }) {
   const page = await person({ language: 'en' });
   await open(page, '/podija');
-  await page.getByText('The line of your days will be here').waitFor();
+  await page.getByText('Your timeline will be here').waitFor();
   await page.getByRole('button', { name: 'Add an event' }).first().click();
   const form = page.getByRole('dialog');
   await form.getByLabel('Title').fill('The fair');
@@ -19,11 +19,11 @@ export async function event({ person, open, notice, undo, eventually, equal }) {
   const upcoming = page.getByRole('region', { name: 'Upcoming' });
   await upcoming.getByText('in 3 days').waitFor();
   await upcoming.getByLabel('Done: The fair').click();
-  const nothing = () => page.getByText('Nothing is written down that is to come.').waitFor();
+  const nothing = () => page.getByText('No upcoming events.').waitFor();
   await undo(page, 'Done: The fair', nothing);
   await upcoming.getByRole('link', { name: 'The fair' }).waitFor();
 
-  await upcoming.getByRole('button', { name: 'Change: The fair' }).click();
+  await upcoming.getByRole('button', { name: 'Edit: The fair' }).click();
   await form.getByLabel('Title').fill('The autumn fair');
   await form.getByRole('button', { name: 'Save' }).click();
   await upcoming.getByRole('link', { name: 'The autumn fair' }).waitFor();
@@ -31,17 +31,17 @@ export async function event({ person, open, notice, undo, eventually, equal }) {
 
   await upcoming.getByRole('button', { name: 'Delete: The autumn fair' }).click();
   await undo(page, 'Deleted: The autumn fair', nothing);
-  const push = upcoming.getByRole('button', { name: 'To the calendar: The autumn fair' });
+  const push = upcoming.getByRole('button', { name: 'Add to the calendar: The autumn fair' });
   await push.click();
-  await notice(page, 'Put into the calendar').waitFor();
+  await notice(page, 'Added to the calendar').waitFor();
   // Once is enough: after that it only leads there.
   await push.click();
-  await notice(page, 'This is in the calendar already').getByRole('button', { name: 'Open' }).click();
+  await notice(page, 'This is already in the calendar').getByRole('button', { name: 'Open' }).click();
   await page.waitForURL('**/calendar**');
   await page.getByRole('dialog', { name: 'The autumn fair' }).waitFor();
 
   await open(page, '/podija#1');
-  await page.getByRole('dialog', { name: 'The autumn fair' }).getByText('Calendar · made of this').waitFor();
+  await page.getByRole('dialog', { name: 'The autumn fair' }).getByText('Calendar · made from this').waitFor();
   await page.keyboard.press('Escape');
   await eventually(() => new URL(page.url()).hash === '', 'the address of the list is back');
   equal(await page.getByRole('dialog').count(), 0, 'dialogs');

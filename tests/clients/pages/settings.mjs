@@ -15,22 +15,22 @@ export async function copies({ person, open, api, equal }) {
 
   const part = page.getByRole('region', { name: 'A copy of everything' });
   const take = async () => {
-    const [chooser] = await Promise.all([page.waitForEvent('filechooser'), part.getByLabel('Take in a copy').click()]);
+    const [chooser] = await Promise.all([page.waitForEvent('filechooser'), part.getByLabel('Import a copy').click()]);
     await chooser.setFiles(copy);
   };
   const figures = async () => (await part.locator('.stats > div').allTextContents()).join(', ');
   await take();
-  await part.getByText('There is nothing to take in.').waitFor();
+  await part.getByText('There is nothing to import.').waitFor();
   equal(await figures(), '0new, 0changed, 2the same, 0refused', 'of the same copy');
 
   await writeFile(copy, (await readFile(copy, 'utf8')).replace('by the river', 'by the sea') + '{"module":"kazkar","title":7}\n');
   // It is called the same, and is another one.
   await take();
-  await part.getByText('Nothing is changed yet. There would be:').waitFor();
+  await part.getByText('Nothing has changed yet. The import would give:').waitFor();
   await part.getByRole('region', { name: 'Lines that were refused' }).waitFor();
   equal(await figures(), '0new, 1changed, 1the same, 1refused', 'of another copy');
   equal((await api('GET', '/api/v1/kazkar/stories/1')).content, 'It stood by the river.', 'nothing is changed yet');
-  await part.getByRole('button', { name: 'Take in: 1' }).click();
+  await part.getByRole('button', { name: 'Import: 1' }).click();
   await part.getByText('Done:').waitFor();
   equal((await api('GET', '/api/v1/kazkar/stories/1')).content, 'It stood by the sea.', 'now it is');
 }
@@ -43,23 +43,23 @@ export async function keys({ person, open, notice, api, base, equal, check }) {
   const page = await person({ language: 'en' });
   page.on('dialog', (question) => question.accept());
   await open(page, '/settings');
-  await page.getByRole('button', { name: 'Bring back: A swing' }).click();
-  await notice(page, 'Brought back: A swing').waitFor();
+  await page.getByRole('button', { name: 'Restore: A swing' }).click();
+  await notice(page, 'Restored: A swing').waitFor();
   await page.getByText('The bin is empty.').waitFor();
   equal((await api('GET', '/api/v1/malya/ideas')).map(({ title }) => title), ['A swing'], 'what is back');
 
   const make = async () => {
-    await page.getByRole('button', { name: 'Make an address' }).click();
-    return page.getByLabel('The address: it is shown only now').inputValue();
+    await page.getByRole('button', { name: 'Create an address' }).click();
+    return page.getByLabel('The address (shown only now)').inputValue();
   };
   const first = await make();
   check(first.startsWith(`${base}/`), `${first} is no address of this server`);
   const calendar = await fetch(first);
   check(calendar.ok && (await calendar.text()).includes('SUMMARY:Swimming'), 'it gives the calendar');
   await open(page, '/settings');
-  equal(await page.getByLabel('The address: it is shown only now').count(), 0, 'addresses that are shown again');
-  await page.getByRole('button', { name: 'Make an address' }).click();
-  await page.getByLabel('The address: it is shown only now').waitFor();
+  equal(await page.getByLabel('The address (shown only now)').count(), 0, 'addresses that are shown again');
+  await page.getByRole('button', { name: 'Create an address' }).click();
+  await page.getByLabel('The address (shown only now)').waitFor();
   equal((await fetch(first)).ok, false, 'the address before is good for nothing');
   await page.getByRole('button', { name: 'End the feed' }).click();
   await page.getByText('The feed was ended.').waitFor();
