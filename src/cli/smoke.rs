@@ -68,7 +68,8 @@ pub(super) fn run(options: &Options, path: &SettingsPath) -> ExitCode {
         Ok(read) => read,
         Err(why) => return fail("the command line is wrong", &why, 2),
     };
-    let trust = match options.trusting.trust() {
+    let trust = if is_named { options.trusting.trust() } else { options.trusting.trust_of_own() };
+    let trust = match trust {
         Ok(trust) => trust,
         Err(why) => return fail("the command line is wrong", &why, 2),
     };

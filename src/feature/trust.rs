@@ -35,4 +35,16 @@ impl Trusting {
         let own = self.ca.as_ref().map(|path| tls::certificates(path).map_err(|why| format!("--ca: {why}")));
         Ok(Trust::Authorities(own.transpose()?.unwrap_or_default()))
     }
+
+    /// The same for the server of one's own settings. Its certificate is for the names that others know it by, and who can take its
+    /// address here is the server: unless something else is asked for, it is not looked at.
+    ///
+    /// # Errors
+    /// A sentence about the file.
+    pub fn trust_of_own(&self) -> Result<Trust, String> {
+        if self.ca.is_none() && !self.insecure {
+            return Ok(Trust::Anybody);
+        }
+        self.trust()
+    }
 }

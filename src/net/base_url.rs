@@ -43,7 +43,7 @@ pub fn own_server(settings: &Settings) -> Option<Remote> {
     Some(Remote::at(endpoint).secured(Secured::new("localhost", &Trust::Anybody).ok()?))
 }
 
-/// The same as an address, for who asks it as its clients do; who asks over TLS looks at its certificate.
+/// The same as an address, for who asks it as its clients do. Over TLS, `Trusting::trust_of_own` says what its certificate is held to.
 #[must_use]
 pub fn own_url(settings: &Settings) -> Option<BaseUrl> {
     let to_itself = |endpoint: &&Endpoint| !matches!(endpoint, Endpoint::Tcp(address) if address.port() == 0);

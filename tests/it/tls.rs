@@ -389,6 +389,28 @@ fn the_verbs_know_a_server_with_tls() {
 }
 
 #[test]
+fn smoke_and_demo_believe_their_own_server_and_ask_another_who_it_is() {
+    // Nobody but the tests knows who signed its certificate.
+    let server = serving(&[]);
+    let (directory, address) = (server.directory.path(), server.address);
+    let url = format!("https://localhost:{}", address.port());
+    for verb in ["smoke", "demo"] {
+        let (code, text) = said(directory, address, &[verb, "--base-url", &url], &[]);
+        assert!(code == Some(1) && text.contains("certificate"), "{verb}: {text}");
+        let (code, text) = said(directory, address, &[verb, "--ca", "nowhere.pem"], &[]);
+        assert!(code == Some(2) && text.contains("--ca: "), "{verb}: {text}");
+        let (code, text) = said(directory, address, &[verb], &[]);
+        assert!(code == Some(0) && !text.contains("--insecure"), "{verb}: {text}");
+    }
+    // The household is there by now: whoever hears that has been let in.
+    for trusting in [&["--ca", &authority()][..], &["--insecure"]] {
+        let (code, text) = said(directory, address, &[&["demo", "--base-url", &url], trusting].concat(), &[]);
+        assert!(code == Some(1) && text.contains("household records"), "{trusting:?}: {text}");
+        assert_eq!(text.contains("is not verified"), trusting[0] == "--insecure", "{text}");
+    }
+}
+
+#[test]
 fn what_cannot_be_shown_stops_the_start_and_is_found_before() {
     let directory = tempfile::tempdir().unwrap();
     let address = SocketAddr::from(([127, 0, 0, 1], 0));

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::clock::Clock;
+use crate::feature::trust::Trusting;
 use crate::feature::verb::{self, Program, fail, misconfigured, print};
 use crate::net::base_url::{BaseUrl, own_url};
 use crate::net::client::{Ask, AskError, Remote};
@@ -40,16 +41,18 @@ pub(super) enum Verb {
         /// The server's URL [default: from LISTEN_ADDR]
         #[arg(long, value_name = "URL", value_parser = BaseUrl::parse)]
         base_url: Option<BaseUrl>,
+        #[command(flatten)]
+        trusting: Trusting,
     },
 }
 
 impl verb::Verb for Verb {
     fn run(self, program: &Program<'_>) -> ExitCode {
-        let Self::Demo { base_url } = self;
-        let base_url = match base_url {
-            Some(url) => url,
+        let Self::Demo { base_url, trusting } = self;
+        let (base_url, trust) = match base_url {
+            Some(url) => (url, trusting.trust()),
             None => match (program.settings)().map(|settings| own_url(&settings)) {
-                Ok(Some(url)) => url,
+                Ok(Some(url)) => (url, trusting.trust_of_own()),
                 Ok(None) => {
                     let why = "LISTEN_ADDR is a port chosen at start: pass --base-url";
                     return fail("the command line is wrong", &why, 2);
@@ -57,7 +60,11 @@ impl verb::Verb for Verb {
                 Err(error) => return misconfigured(&error),
             },
         };
-        let filled = fill(&base_url).map_err(|error| match error {
+        let trust = match trust {
+            Ok(trust) => trust,
+            Err(why) => return fail("the command line is wrong", &why, 2),
+        };
+        let filled = fill(&base_url, &trust).map_err(|error| match error {
             Ended::Ask(error) if error.is_nobody() => Ended::Nobody(base_url.clone()),
             Ended::Refused { status: 401 | 403, .. } => Ended::NotForAll(base_url.clone()),
             error => error,
@@ -119,8 +126,8 @@ fn steps() -> Result<Vec<Step>, Ended> {
     serde_json::from_str(HOUSEHOLD).map_err(|error| Ended::Step(error.to_string()))
 }
 
-fn fill(base: &BaseUrl) -> Result<usize, Ended> {
-    let to = base.remote(&Trust::default(), PATIENCE).map_err(|error| Ended::NoHost(base.clone(), error))?;
+fn fill(base: &BaseUrl, trust: &Trust) -> Result<usize, Ended> {
+    let to = base.remote(trust, PATIENCE).map_err(|error| Ended::NoHost(base.clone(), error))?;
     let server = Server { to, prefix: base.prefix() };
     let status = server.ask("GET", "/api/v1/modules/status", None, None)?;
     let records: i64 =
