@@ -80,17 +80,16 @@ fn the_dashboard_shows_what_is_and_runs_nothing_of_others() {
         assert_ne!(seen[1], "none", "{seen}");
         reached.push(seen[0].as_str().unwrap().to_owned());
     }
-    for control in
-        ["pause", "backup", "download", "level", "f-user", "f-draft", "f-action", "Filter", "Show all", "Behaviour"]
-    {
+    for control in ["pause", "download", "level", "f-user", "f-draft", "f-action", "Filter", "Show all", "Behaviour"] {
         assert!(reached.iter().any(|id| id == control), "{control}: {reached:?}");
     }
 
-    // What this server does not have is said in its own words.
-    // The browser itself complains of a 503, now or later, so what the page has to answer for comes first.
+    // What this server cannot do is not offered, and it is said how it could.
+    assert!(!reached.iter().any(|id| id == "backup"), "{reached:?}");
+    assert_eq!(page.value("document.getElementById('backup').checkVisibility()"), false);
+    let said = page.text_of("#no-backup");
+    assert!(said.contains("set BACKUP_DIR") && said.contains("restart"), "{said}");
     assert_eq!(page.complaints, [Value::Null; 0]);
-    page.value("document.getElementById('backup').click()");
-    page.wait_until("document.getElementById('backup-said').innerText.length > 20");
     // Looking at the page opens no connections of clients, and closes none.
     assert!(!page.text_of("#t-connections").contains("-"), "{}", page.text_of("#t-connections"));
     // A server that is gone is said, and called ready no longer.
@@ -98,6 +97,22 @@ fn the_dashboard_shows_what_is_and_runs_nothing_of_others() {
     page.wait_until("document.getElementById('trouble-line').innerText.startsWith('The server has not responded')");
     assert_eq!(page.text_of("#ready"), "No response");
     assert_eq!(page.value("document.title"), "! inkring");
+}
+
+#[test]
+fn with_a_place_for_backups_the_page_makes_one() {
+    let Some(browser) = browser() else { return };
+    let operated = Operated::with(&[("BACKUP_DIR", "copies"), ("BACKUP_INTERVAL_HOURS", "0")]);
+    let mut page = Page::open(&browser);
+    page.command("Page.navigate", json!({ "url": format!("http://{}/", operated.plane) }));
+    page.wait_until("document.readyState === 'complete' && document.getElementById('ready')?.innerText === 'Ready'");
+    page.wait_until("document.getElementById('backup').checkVisibility()");
+    assert_eq!(page.value("document.getElementById('no-backup').checkVisibility()"), false);
+    page.value("document.getElementById('backup').click()");
+    page.wait_until("document.getElementById('backup-said').innerText.startsWith('Backed up ')");
+    let copies = std::fs::read_dir(operated.server.directory.path().join("copies")).unwrap();
+    assert!(copies.flatten().any(|file| file.path().extension().is_some_and(|kind| kind == "db")));
+    assert_eq!(page.complaints, [Value::Null; 0]);
 }
 
 /// The names in the page's table of metrics.
