@@ -41,6 +41,8 @@ const RESERVED: [&str; 5] = ["timestamp", "level", "logger", "message", FIELDS_D
 /// What people can do without on a line that is written for each request: it would not fit their screen.
 const DETAILS: (&str, &[&str]) =
     ("request.complete", &["route", "latency_bucket", "bytes", "handler_us", "queue_us", "commit_us"]);
+/// The same, of what stands in the path of that line already.
+const IN_PATH: &[u8] = b"draft_id";
 
 /// Layout of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,9 +133,14 @@ fn pretty_line(out: &mut Vec<u8>, style: Style, at: Timestamp, record: &Record<'
         out.extend_from_slice(b" logger=");
         bare_or_quoted(out, &Text::of_str(logger));
     }
-    let left_out = if message.kept() == DETAILS.0 { DETAILS.1 } else { &[] };
-    let is_shown = |key: &[u8]| !left_out.iter().any(|name| name.as_bytes() == key);
-    for (key, value) in fields.iter().filter(|(key, value)| !value.is_empty() && is_shown(key)) {
+    let is_request = message.kept() == DETAILS.0;
+    let left_out = if is_request { DETAILS.1 } else { &[] };
+    let path = fields.iter().find(|(key, _)| is_request && *key == b"path").map_or(&b""[..], |(_, path)| path);
+    let is_shown = |key: &[u8], value: &[u8]| {
+        let is_in_path = || key == IN_PATH && path.split(|byte| *byte == b'/').any(|part| part == value);
+        !value.is_empty() && !left_out.iter().any(|name| name.as_bytes() == key) && !is_in_path()
+    };
+    for (key, value) in fields.iter().filter(|(key, value)| is_shown(key, value)) {
         out.push(b' ');
         out.extend_from_slice(key);
         out.push(b'=');
@@ -487,6 +494,20 @@ mod tests {
             format!("2025-12-23T07:30:51.926Z INFO  request.complete {tail}")
         );
         assert_eq!(render(Style::Journal, "request.complete", &fields), format!("<6>INFO  request.complete {tail}"));
+    }
+
+    #[test]
+    fn people_read_the_draft_of_a_request_once() {
+        let said = |style, message, path, id| render(style, message, &[("path", text(path)), ("draft_id", text(id))]);
+        let path = "/v1/collab/drafts/2ac3010c/segments";
+        for style in [PRETTY, Style::Journal] {
+            assert!(said(style, "request.complete", path, "2ac3010c").ends_with(&format!(" path={path}")));
+            // Only the whole id stands for it, and only on this line.
+            assert!(said(style, "request.complete", path, "2ac3010").ends_with(" draft_id=2ac3010"));
+            assert!(said(style, "app.error", path, "2ac3010c").ends_with(" draft_id=2ac3010c"));
+        }
+        // Programs find it where it always is.
+        assert!(said(Style::Json, "request.complete", path, "2ac3010c").ends_with(r#""draft_id":"2ac3010c"}"#));
     }
 
     #[test]
