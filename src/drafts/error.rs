@@ -54,7 +54,10 @@ pub(super) static GONE: CodeRow = CodeRow::new("gone", &[StatusCode::GONE])
 pub(super) static LIMIT_EXCEEDED: CodeRow = CodeRow::new("limit_exceeded", &[StatusCode::TOO_MANY_REQUESTS])
     .after(Code::PayloadTooLarge)
     .meaning("a limit of this draft is reached", "do not retry: waiting does not help")
-    .operator("`MAX_SEGMENTS_PER_DRAFT`, `MAX_PASSES_PER_DRAFT`, `MAX_COLLABORATORS_PER_DRAFT`, `MAX_WS_CONNECTIONS_PER_DRAFT`");
+    .operator(
+        "`MAX_SEGMENTS_PER_DRAFT`, `MAX_PASSES_PER_DRAFT`, `MAX_COLLABORATORS_PER_DRAFT`; `MAX_WS_CONNECTIONS_PER_DRAFT`, the \
+         older name of `WS_MAX_SOCKETS_PER_DRAFT`",
+    );
 
 /// A limit of sockets is met. A socket is told so and closed, so no status ever goes with it.
 pub(super) static WS_LIMIT: CodeRow = CodeRow::new("ws_limit", &[])
