@@ -85,6 +85,7 @@ pub fn size(bytes: u64) -> String {
 /// How long so many seconds are, as people say it.
 pub fn span(seconds: u64) -> String {
     let (count, unit) = match seconds {
+        1 => (1, "second"),
         0..120 => (seconds, "seconds"),
         120..7200 => (seconds / 60, "minutes"),
         7200..172_800 => (seconds / 3600, "hours"),
@@ -155,6 +156,21 @@ pub fn edit_distance(from: &str, to: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_span_counts_in_the_unit_that_people_would_use() {
+        for (seconds, text) in [
+            (0, "0 seconds"),
+            (1, "1 second"),
+            (2, "2 seconds"),
+            (120, "2 minutes"),
+            (7199, "119 minutes"),
+            (7200, "2 hours"),
+            (172_800, "2 days"),
+        ] {
+            assert_eq!(span(seconds), text);
+        }
+    }
 
     #[test]
     fn a_distance_counts_typing_mistakes() {

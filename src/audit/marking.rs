@@ -29,7 +29,7 @@ pub fn record(writer: &WriterHandle, audit: Option<&Audit>) -> bool {
             true
         }
         Ok(true) => {
-            log::warn!(reason = "the settings do not ask for it, and did before"; "audit.stopped");
+            log::warn!(reason = "the settings no longer ask for it"; "audit.stopped");
             true
         }
         Err(error) => {

@@ -82,7 +82,7 @@ impl Manifest {
         if is_name(&manifest.name) {
             Ok(manifest)
         } else {
-            Err("the manifest names a file that is no backup".to_owned())
+            Err("the manifest names a file that is not a backup".to_owned())
         }
     }
 
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(line, expected);
         assert_eq!(Manifest::parse(&line), Ok(manifest));
         let elsewhere = line.replace("inkring-20251223T100000Z.db", "../../etc/passwd");
-        assert!(Manifest::parse(&elsewhere).unwrap_err().contains("no backup"));
+        assert!(Manifest::parse(&elsewhere).unwrap_err().contains("not a backup"));
         assert!(Manifest::parse("{}").is_err());
     }
 

@@ -243,7 +243,7 @@ fn run_restore(file: &Path, only_check: bool, program: &Program<'_>) -> ExitCode
 fn outcome(file: &Path, database: &Path, restored: &Restored<Vec<Newer>>, only_check: bool) -> String {
     let (file, database) = (file.display(), database.display());
     let mut text = match only_check {
-        true => format!("{file} is good and can be put in the place of {database}; nothing was changed\n"),
+        true => format!("{file} is good and can replace {database}; nothing was changed\n"),
         false => format!("{file} is now {database}\n"),
     };
     if restored.checked.manifest.is_none() {

@@ -54,7 +54,7 @@ pub(super) const ROUTES: [Route; 9] = [
     script("/static/metrics-panel.js").does("Serve the script of the panel"),
     script("/static/privacy.js").does("Serve the script of the privacy page"),
     script("/static/pages.css").does("Serve the style sheet of both pages"),
-    script("/static/icon.svg").does("Serve their icon"),
+    script("/static/icon.svg").does("Serve the icon of both pages"),
 ];
 
 /// Adds them for one shard.

@@ -24,7 +24,7 @@ pub(super) fn smoke(smoke: &mut Smoke<'_>) {
         smoke.stays(
             STEP,
             &format!(
-                "one {EVENT}, which reports leave out; on the server's machine, inkring metrics erase --visitor \
+                "one {EVENT}, which reports ignore; on the server's machine, inkring metrics erase --visitor \
                  {visitor} removes it"
             ),
         );

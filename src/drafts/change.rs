@@ -201,10 +201,9 @@ impl Change {
             Refusal::Locked => {
                 ApiError::new(Code::Of(&DRAFT_LOCKED), format!("Draft {draft_id} is locked and takes no segments"))
             }
-            Refusal::NotGoverning => ApiError::new(
-                Code::Forbidden,
-                format!("User {actor} is not the creator of draft {draft_id}, who alone may do this"),
-            ),
+            Refusal::NotGoverning => {
+                ApiError::new(Code::Forbidden, format!("User {actor} is not the creator of draft {draft_id}"))
+            }
             Refusal::CreatorStays => ApiError::new(
                 Code::Of(&CREATOR_STAYS),
                 format!("The creator cannot leave draft {draft_id}; transfer it first"),

@@ -196,8 +196,8 @@ impl ApiError {
 
     /// 404: a path for WebSockets was asked for without an upgrade, in the contract's words for clients that read `detail`.
     pub(super) fn no_upgrade() -> Self {
-        let message = "This path is a WebSocket, and the request is no handshake for one: a proxy may have dropped its Upgrade \
-                       and Connection headers, or have spoken HTTP/1.0";
+        let message = "This path is a WebSocket, and the request is not a WebSocket handshake: a proxy may have dropped its \
+                       Upgrade and Connection headers, or have spoken HTTP/1.0";
         let mut error = Self::new(Code::NotFound, message);
         error.0.detail = Some("Not Found".into());
         error

@@ -22,7 +22,7 @@ pub type Handler = Box<dyn Fn(&Call<'_>) -> Result<Outcome, ApiError>>;
 pub enum Access {
     /// Anyone, and nobody is asked who they are.
     Public,
-    /// Anyone, and who shows who they are is known: a token that is not good is a 401.
+    /// Anyone as far as the gate goes: the handler looks at the token. One that is not good is a 401.
     Either,
     /// Only who says who they are: 401 otherwise, before the request's shape is looked at.
     User,
@@ -263,7 +263,7 @@ fn table(routes: &[Route]) -> String {
     for Route { method, template, does, access, reads, body_bytes, rate, kind, .. } in routes {
         let who = match access {
             Access::Public => "anyone",
-            Access::Either => "anyone, and users",
+            Access::Either => "users whose token allows it",
             Access::User => "users",
             Access::Socket => "users, by WebSocket",
         };
@@ -278,7 +278,7 @@ fn table(routes: &[Route]) -> String {
             (Kind::Probe, ..) | (_, Access::Socket, _) => "nothing",
             (_, _, RatePolicy::Default) => "`default`",
             (_, _, RatePolicy::Mutation) => "`mutation`",
-            (_, _, RatePolicy::Own) => "a rule of its own",
+            (_, _, RatePolicy::Own) => "a separate limit",
         };
         let _ = writeln!(text, "| `{method} {template}` | {does} | {who} | {body} | {counted} |");
     }

@@ -82,7 +82,7 @@ pub(crate) const ROUTES: [Route; 5] = [
         .does("Check whether the process is alive, with the health of the features"),
     Route::public(&Method::GET, "/ready")
         .probe()
-        .does("Check whether changes can be made now, with the same, and the result of each check"),
+        .does("Check whether changes can be made now, with the health of the features and the result of each check"),
     Route::public(&Method::GET, "/api/health/db").does("Report the health of the database"),
 ];
 

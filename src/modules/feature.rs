@@ -41,7 +41,7 @@ pub static FEATURE: Feature = Feature {
         let is_open =
             settings.flag(&options::ENABLED) && !settings.production() && settings.text(&options::PASSWORD).is_none();
         is_open.then_some(
-            "anybody may read and change the household's records: set HOUSEHOLD_PASSWORD, or MODULES_ENABLED=false, or listen \
+            "anyone can read and change the household's records: set HOUSEHOLD_PASSWORD, or MODULES_ENABLED=false, or listen \
              on 127.0.0.1",
         )
     },

@@ -20,7 +20,7 @@ fn keep(caller: &Caller) -> Result<Found, String> {
             return Ok(Found::LeftOut("the server has no modules (MODULES_ENABLED=false)".to_owned()));
         }
         Err(why) if why.contains("session_required") => {
-            return Ok(Found::LeftOut("the modules ask for the password of the household".to_owned()));
+            return Ok(Found::LeftOut("the modules need the household's password".to_owned()));
         }
         Err(why) if why.contains("is inactive") => {
             return Ok(Found::LeftOut("kazkar is shut down".to_owned()));

@@ -46,7 +46,7 @@ impl File {
 /// Answers with a file.
 pub(super) fn answer(call: &Call<'_>) -> Result<Outcome, ApiError> {
     let file = FILES.iter().find(|file| file.name == call.param("name") && call.param("version") == VERSION);
-    let file = file.ok_or_else(|| ApiError::new(Code::NotFound, "There is no such file; load the page anew"))?;
+    let file = file.ok_or_else(|| ApiError::new(Code::NotFound, "There is no such file; reload the page"))?;
     let packed = file.is_packed && call.headers.get("accept-encoding").is_some_and(takes_gzip);
     let mut response = Response::empty(StatusCode::OK)
         .with(CACHE_CONTROL, CACHED)

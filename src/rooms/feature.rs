@@ -34,8 +34,8 @@ pub static FEATURE: Feature = Feature {
         let is_open = settings.flag(&options::ENABLED) && !options::requires_token(settings);
         // Who has said so knows.
         (is_open && !settings.of(&options::REQUIRE_TOKEN).origin.is_given()).then_some(
-            "anybody may read and write every room: set JWT_SECRET, or ROOMS_ENABLED=false, or ROOMS_REQUIRE_TOKEN=false if that \
-             is meant, or listen on 127.0.0.1",
+            "anyone can read and write every room: set JWT_SECRET, or ROOMS_ENABLED=false, or ROOMS_REQUIRE_TOKEN=false if \
+             intended, or listen on 127.0.0.1",
         )
     },
     counters: counters::ROWS,

@@ -232,8 +232,8 @@ fn put_in(
     user: &Arc<str>,
     bytes: &[u8],
 ) -> Result<(Arc<Room>, i64), ApiError> {
-    let update =
-        Update::parse(bytes).map_err(|refused| ApiError::malformed(format!("The body is no Yjs update: {refused}")))?;
+    let update = Update::parse(bytes)
+        .map_err(|refused| ApiError::malformed(format!("The body is not a Yjs update: {refused}")))?;
     let room = opened(desk, registry, name)?;
     match saving::change(&room, &update, bytes, user, None) {
         Taken::New(seq) | Taken::Known(seq) => Ok((room, seq)),

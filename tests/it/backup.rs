@@ -374,7 +374,7 @@ fn a_running_server_is_asked_for_its_backup() {
         (answer("200 OK", &header, good.len(), &flipped), "SHA-256 is not what its manifest says"),
         (answer("200 OK", &header, good.len(), &good[..good.len() / 2]), "broke off"),
         (answer("200 OK", "", good.len(), &good), "there is no x-backup-manifest"),
-        (answer("200 OK", &strange, good.len(), &good), "names a file that is no backup"),
+        (answer("200 OK", &strange, good.len(), &good), "names a file that is not a backup"),
         (
             answer("409 Conflict", "", error.len(), error.as_bytes()),
             "backup_under_way: a backup is already in progress",

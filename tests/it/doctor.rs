@@ -281,13 +281,13 @@ fn few_descriptors_are_found_those_of_the_server_before_ones_own() {
     let (_, findings) = run(&mut shelled(&command(&server, &[]), "ulimit -n 100"));
     let found = findings.iter().find(|finding| finding["check"] == "descriptors").unwrap();
     assert_eq!(found["state"], "yellow", "{found}");
-    assert!(found["found"].as_str().unwrap().contains("has an open-file limit of 100,"), "{found}");
+    assert!(found["found"].as_str().unwrap().contains("has an open-file limit of 100: "), "{found}");
 
     let server = Server::limited(&GOOD, 100);
     std::fs::create_dir(server.directory.path().join("backups")).unwrap();
     std::fs::set_permissions(server.directory.path().join("backups"), PermissionsExt::from_mode(0o700)).unwrap();
     back_up(&server, &now());
-    assert!(low(&server).contains("the running server has an open-file limit of 100,"));
+    assert!(low(&server).contains("the running server has an open-file limit of 100: "));
 }
 
 /// A private plane that gives this answer to whoever asks, once; returns its address, and then what was asked.

@@ -136,7 +136,7 @@ fn the_creator_removes_and_cannot_leave() {
     let message = format!("User bob is not a collaborator of draft {id}");
     draft.refused(&answer, &before, (404, "not_found"), &message);
     let answer = draft.part("carol", "alice");
-    let message = format!("User carol is not the creator of draft {id}, who alone may do this");
+    let message = format!("User carol is not the creator of draft {id}");
     draft.refused(&answer, &before, (403, "forbidden"), &message);
     let nobody = draft.client.request("DELETE", &format!("{}/collaborators/me", draft.path), &[], b"");
     assert_eq!(nobody.status, 401);
@@ -167,7 +167,7 @@ fn a_draft_is_handed_over_and_the_ring_stays_where_it_is() {
     assert_eq!(draft.read(), before, "a retry changes nothing, though alice may not any more");
     let id = draft.id.clone();
     let refused = draft.post("alice", "/transfer", &json!({ "to_user_id": "bob", "idempotency_key": "u" }));
-    let message = format!("User alice is not the creator of draft {id}, who alone may do this");
+    let message = format!("User alice is not the creator of draft {id}");
     draft.refused(&refused, &before, (403, "forbidden"), &message);
     let refused = draft.post("bob", "/transfer", &json!({ "to_user_id": "mallory", "idempotency_key": "u" }));
     let message = "Cannot transfer draft to mallory (not owner or collaborator)";
@@ -213,7 +213,7 @@ fn a_locked_draft_takes_no_appends_and_passing_goes_on() {
         assert_eq!(receipt(&mut draft).to_string(), version, "{again}");
     }
     let answer = draft.keyed("bob", "/unlock", "l");
-    let message = format!("User bob is not the creator of draft {id}, who alone may do this");
+    let message = format!("User bob is not the creator of draft {id}");
     draft.refused(&answer, &before, (403, "forbidden"), &message);
     draft.pass("alice", "bob", "1").expect(200);
     assert_eq!(draft.keyed("alice", "/unlock", "l").expect(200)["data"]["status"], "active");

@@ -408,7 +408,7 @@ fn where_other_machines_reach_it_a_name_is_not_simply_believed() {
         let open = [("LISTEN_ADDR", listens)];
         let address = listens.rsplit(',').next().unwrap().rsplit_once(':').unwrap().0.trim_matches(['[', ']']);
         let sentence = format!(
-            "the X-User-Id header is believed on the address {address}, which other machines can reach, so anyone there may \
+            "the X-User-Id header is trusted on the address {address}, which other machines can reach, so anyone there may \
              claim any name: set ENV=production and a key for signed tokens (JWT_SECRET), or name the proxy that sets the \
              header in TRUSTED_PROXIES, or listen on 127.0.0.1; to allow it, set AUTH_TRUST_USER_HEADER=true"
         );
@@ -422,7 +422,7 @@ fn where_other_machines_reach_it_a_name_is_not_simply_believed() {
     // A door of its own is one as well.
     for door in [("ROOMS_ADDR", "0.0.0.0:0"), ("WS_PORT", "0")] {
         for (code, text) in told(directory.path(), &[("LISTEN_ADDR", "127.0.0.1:0"), door]) {
-            assert!(code == 3 && text.contains("the X-User-Id header is believed on the address 0.0.0.0"), "{text}");
+            assert!(code == 3 && text.contains("the X-User-Id header is trusted on the address 0.0.0.0"), "{text}");
         }
     }
     assert!(std::fs::read_dir(directory.path()).unwrap().next().is_none(), "nothing was made");
@@ -457,7 +457,7 @@ fn where_other_machines_reach_it_a_name_is_not_simply_believed() {
 #[test]
 fn a_key_alone_keeps_nobody_out_and_that_is_said() {
     let directory = tempfile::tempdir().unwrap();
-    let sentence = "JWT_SECRET is set, and the X-User-Id header is still believed: a request without a token may claim any \
+    let sentence = "JWT_SECRET is set, and the X-User-Id header is still trusted: a request without a token may claim any \
                     name; set AUTH_TRUST_USER_HEADER=false";
     let server = Server::with(&[SETTING]);
     server.get_as("anybody", DRAFTS).expect(200);
@@ -469,7 +469,7 @@ fn a_key_alone_keeps_nobody_out_and_that_is_said() {
     let server = Server::with(&closed);
     server.get_as("anybody", DRAFTS).expect(401);
     assert_eq!(readiness(&server), None);
-    assert!(!told(directory.path(), &closed)[0].1.contains("still believed"));
+    assert!(!told(directory.path(), &closed)[0].1.contains("still trusted"));
 }
 
 #[test]
@@ -498,7 +498,7 @@ fn a_reload_does_not_open_what_a_start_would_not() {
     std::fs::write(&file, "SHARDS=2\n").unwrap();
     server.signal("HUP");
     let failed = server.wait_for_log(|line| line["message"] == "config.reload_failed");
-    assert!(failed["problem"].as_str().unwrap().contains("believed on the address 0.0.0.0"), "{failed}");
+    assert!(failed["problem"].as_str().unwrap().contains("trusted on the address 0.0.0.0"), "{failed}");
     server.get_as("anybody", DRAFTS).expect(401);
     std::fs::write(&file, "AUTH_TRUST_USER_HEADER=true\n").unwrap();
     server.signal("HUP");

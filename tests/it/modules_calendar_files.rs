@@ -55,7 +55,7 @@ fn a_file_is_taken_in_once_however_often_it_comes() {
         json!({
             "made": 3, "changed": 0, "unchanged": 0, "refused": 2,
             "lines": [
-                { "line": 32, "why": "line 35: DTSTART is 20260230T100000, which is no day and no time" },
+                { "line": 32, "why": "line 35: DTSTART is 20260230T100000, which is not a valid date or time" },
                 { "line": 37, "why": "line 37: the event in line 26 has the same UID, and is taken" },
             ],
             "dry_run": is_dry,
@@ -131,12 +131,12 @@ fn a_file_comes_as_itself_as_bytes_or_in_a_form_and_nothing_else_is_one() {
         assert_eq!(counts(&answer), [made, 0, 1 - made, 0], "{content_type}");
     }
     for (content_type, body, status, sentence) in [
-        ("text/calendar", String::new(), 422, "The file is no calendar: it has no BEGIN:VCALENDAR"),
+        ("text/calendar", String::new(), 422, "The file is not a calendar: it has no BEGIN:VCALENDAR"),
         (
             "text/calendar",
             "BEGIN:VCARD\r\nEND:VCARD\r\n".to_owned(),
             422,
-            "The file is no calendar: it has no BEGIN:VCALENDAR",
+            "The file is not a calendar: it has no BEGIN:VCALENDAR",
         ),
         (multipart, form(&part("name=\"other\"", "x")), 422, "The form has no part named file"),
         (

@@ -210,7 +210,7 @@ fn what_is_wrong_with_an_import_is_reported_and_the_rest_is_taken() {
         assert_eq!(
             said,
             [
-                "2: It is no JSON: EOF while parsing a value at line 1 column 9",
+                "2: It is not valid JSON: EOF while parsing a value at line 1 column 9",
                 "4: It has more than 4194304 bytes",
                 "5: body.content: Input should be a valid string",
                 "6: malya/9 is not there to be linked",

@@ -161,7 +161,7 @@ fn a_record_is_kept_and_nothing_is_left_of_it() {
     assert_eq!(server.get("/api/v1/bin").expect(200), json!({ "deleted": [], "more": false }));
     for (settings, why) in [
         (("MODULES_ENABLED", "false"), "the server has no modules (MODULES_ENABLED=false)"),
-        (("HOUSEHOLD_PASSWORD", "a heron in the evening mist"), "the modules ask for the password of the household"),
+        (("HOUSEHOLD_PASSWORD", "a heron in the evening mist"), "the modules need the household's password"),
     ] {
         let server = Server::with(&[settings]);
         let (ends, lines) = smoke(server.address, &[], &[]);

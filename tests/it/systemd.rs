@@ -359,7 +359,7 @@ fn a_socket_that_others_can_reach_is_held_to_the_rule_of_an_address() {
     let output = command.stdin(as_stdin(open())).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), &b""[..]), "{said}");
-    assert!(said.contains("the X-User-Id header is believed on the address 0.0.0.0, which other machines"), "{said}");
+    assert!(said.contains("the X-User-Id header is trusted on the address 0.0.0.0, which other machines"), "{said}");
 
     let mut meant = Server::absent(&[("AUTH_TRUST_USER_HEADER", "true")]);
     meant.before = Some(HANDS_OVER.to_owned());

@@ -240,7 +240,10 @@ fn descriptors(found: &Descriptors) -> Diagnosis {
     let possible = hard.map_or(usize::MAX, |limit| connections_possible(usize::try_from(limit).unwrap_or(usize::MAX)));
     let connections = if max_connections == 0 { CONNECTIONS_DEFAULT_MAX } else { max_connections }.min(possible);
     let who = if of_server { "the running server" } else { "a server started like this doctor" };
-    let limits = format!("{who} has an open-file limit of {}, which it raises to {}", number(soft), number(hard));
+    let limits = match soft == hard {
+        true => format!("{who} has an open-file limit of {}", number(soft)),
+        false => format!("{who} has an open-file limit of {}, which it raises to {}", number(soft), number(hard)),
+    };
     if max_connections > possible {
         return Diagnosis::yellow(
             CHECK,
@@ -688,6 +691,11 @@ mod tests {
             found.descriptors.hard = None;
             found.descriptors.max_sockets = Some(10_001);
         });
+        for (soft, says) in [(40, "limit of 40: at most"), (20, "limit of 20, which it raises to 40: at most")] {
+            seeded("descriptors", Yellow, says, |_, found| {
+                (found.descriptors.soft, found.descriptors.hard) = (Some(soft), Some(40));
+            });
+        }
     }
 
     #[test]

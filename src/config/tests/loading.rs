@@ -45,10 +45,10 @@ fn where_other_machines_reach_it_what_is_open_to_anybody_is_warned_of() {
         let env = [&[("AUTH_TRUST_USER_HEADER", "false")], more].concat();
         from_env(&env).unwrap().warnings
     };
-    let household = "other machines can reach 0.0.0.0, where anybody may read and change the household's records: set \
+    let household = "other machines can reach 0.0.0.0, where anyone can read and change the household's records: set \
                      HOUSEHOLD_PASSWORD, or MODULES_ENABLED=false, or listen on 127.0.0.1";
-    let rooms = "other machines can reach 0.0.0.0, where anybody may read and write every room: set JWT_SECRET, or \
-                 ROOMS_ENABLED=false, or ROOMS_REQUIRE_TOKEN=false if that is meant, or listen on 127.0.0.1";
+    let rooms = "other machines can reach 0.0.0.0, where anyone can read and write every room: set JWT_SECRET, or \
+                 ROOMS_ENABLED=false, or ROOMS_REQUIRE_TOKEN=false if intended, or listen on 127.0.0.1";
     let (open, password) = (("LISTEN_ADDR", "0.0.0.0:8000"), ("HOUSEHOLD_PASSWORD", "long enough for anybody"));
     assert_eq!(warnings(&[]), [""; 0]);
     assert_eq!(warnings(&[open]), [rooms, household]);
@@ -63,7 +63,7 @@ fn a_door_for_others_is_refused_as_the_public_one_is() {
     for door in [("ROOMS_ADDR", "0.0.0.0:1234"), ("WS_PORT", "1234"), ("WS_HOST", "0.0.0.0")] {
         let problems = from_env(&[door]).unwrap_err().problems;
         assert!(
-            problems.len() == 1 && problems[0].contains("X-User-Id header is believed on the address 0.0.0.0"),
+            problems.len() == 1 && problems[0].contains("X-User-Id header is trusted on the address 0.0.0.0"),
             "{problems:?}"
         );
     }

@@ -32,7 +32,7 @@ impl Folder {
 /// The secret in force and where it came from.
 fn secret(sources: &Sources) -> (Option<String>, String) {
     let loaded = load(sources, false).unwrap();
-    assert!(loaded.warnings.iter().all(|said| said.contains("still believed")), "{:?}", loaded.warnings);
+    assert!(loaded.warnings.iter().all(|said| said.contains("still trusted")), "{:?}", loaded.warnings);
     let setting = loaded.settings.iter().find(|setting| setting.knob.name == "JWT_SECRET").unwrap();
     (Some(setting.value.to_string()).filter(|secret| !secret.is_empty()), setting.origin.to_string())
 }

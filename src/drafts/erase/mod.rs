@@ -59,7 +59,7 @@ pub(super) fn erase(tx: &mut Tx<'_>, person: &Person<'_>) -> Result<Erasure, Api
         Erased::all("passes of a ring from or to them", tally.passes, "the pseudonym replaces their name"),
         Erased::all("events that named them", tally.events, "the pseudonym replaces their name"),
         Erased::all("invitations by or for them", invites, "open ones are revoked; the pseudonym replaces their name"),
-        Erased::all("idempotency keys of theirs", keys, "removed"),
+        Erased::all("their idempotency keys", keys, "removed"),
     ];
     Ok(Erasure { report, gone: tally.deleted })
 }

@@ -56,7 +56,7 @@ pub fn header_trust(settings: &Settings, places: &[Endpoint]) -> Result<Option<S
     Ok(match (reachable, key) {
         (Some(address), _) if !settings.of(&TRUST_HEADER).origin.is_given() => {
             return Err(format!(
-                "the X-User-Id header is believed on the address {address}, which other machines can reach, so anyone \
+                "the X-User-Id header is trusted on the address {address}, which other machines can reach, so anyone \
                  there may claim any name: set ENV=production and a key for signed tokens ({}), or name the proxy that \
                  sets the header in {proxies}, or listen on 127.0.0.1; to allow it, set {trust}=true",
                 TOKEN_KEYS[0].name
@@ -70,7 +70,7 @@ pub fn header_trust(settings: &Settings, places: &[Endpoint]) -> Result<Option<S
              header, so only a trusted proxy may reach it"
         )),
         (None, Some(key)) => Some(format!(
-            "{key} is set, and the X-User-Id header is still believed: a request without a token may claim any name; set \
+            "{key} is set, and the X-User-Id header is still trusted: a request without a token may claim any name; set \
              {trust}=false"
         )),
         (None, None) => None,

@@ -78,8 +78,8 @@ impl Lines {
         if bytes.is_empty() {
             return Ok(Line::Nothing);
         }
-        let value: Value = serde_json::from_slice(bytes).map_err(|error| format!("It is no JSON: {error}"))?;
-        let Value::Object(members) = &value else { return Err("It is no JSON object".to_owned()) };
+        let value: Value = serde_json::from_slice(bytes).map_err(|error| format!("It is not valid JSON: {error}"))?;
+        let Value::Object(members) = &value else { return Err("It is not a JSON object".to_owned()) };
         if let Some(header) = members.get("export") {
             let version = header.get("version").and_then(Value::as_i64);
             return match version {
@@ -186,8 +186,8 @@ mod tests {
         let lines = lines();
         let long = format!(r#"{{"link":{{"kind":"{}"}}}}"#, "x".repeat(LINK_KIND_MAX_CHARS + 1));
         for (line, why) in [
-            ("{", "It is no JSON: EOF while parsing an object at line 1 column 1"),
-            ("[]", "It is no JSON object"),
+            ("{", "It is not valid JSON: EOF while parsing an object at line 1 column 1"),
+            ("[]", "It is not a JSON object"),
             (r#"{"export":{"version":2}}"#, "Its version is not one up to 1: 2"),
             (r#"{"export":7}"#, "Its version is not one up to 1: null"),
             (r#"{"title":"T"}"#, "module: Input should be one of kazkar, podija, nastrij, malya, gallery, calendar"),
@@ -213,6 +213,6 @@ mod tests {
         ] {
             assert_eq!(lines.read(line.as_bytes()).unwrap_err(), why, "{line}");
         }
-        assert!(lines.read(b"\"\xff\"").unwrap_err().starts_with("It is no JSON: "));
+        assert!(lines.read(b"\"\xff\"").unwrap_err().starts_with("It is not valid JSON: "));
     }
 }

@@ -43,7 +43,7 @@ pub(super) const ROUTES: [Route; 9] = [
     Route::public(&Method::GET, "/api/v1/export").does("Export all records and links as JSON Lines"),
     Route::public(&Method::POST, "/api/v1/import")
         .streaming(IMPORT_MAX_BYTES)
-        .does("Import such lines; may be repeated. With `dry_run=1`, only report what would be done"),
+        .does("Import the lines of such an export; safe to repeat. With `dry_run=1`, only report what would be done"),
 ];
 
 /// Adds them for one shard.

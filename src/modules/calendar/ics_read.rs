@@ -51,7 +51,7 @@ pub fn read(bytes: &[u8], zone: &Zone) -> Result<Vec<Read>, String> {
         places.add(&component);
     }
     if !components.begun {
-        return Err("the file is no calendar: it has no BEGIN:VCALENDAR".to_owned());
+        return Err("the file is not a calendar: it has no BEGIN:VCALENDAR".to_owned());
     }
     if components.version.as_deref() == Some("1.0") {
         return Err("the file is a vCalendar 1.0 of the last century: save it as iCalendar 2.0".to_owned());
@@ -373,11 +373,11 @@ mod tests {
     fn one_bad_event_leaves_the_others_alone() {
         let good = "BEGIN:VEVENT\nUID:g\nSUMMARY:G\nDTSTART:20260731T180000\nEND:VEVENT";
         let bad = [
-            ("BEGIN:VJOURNAL\nSUMMARY:T\nEND:VJOURNAL", "line 3: a VJOURNAL is no event, and only events are read"),
+            ("BEGIN:VJOURNAL\nSUMMARY:T\nEND:VJOURNAL", "line 3: a VJOURNAL is not an event, and only events are read"),
             ("BEGIN:VEVENT\nSUMMARY:A\nEND:VEVENT", "line 3: this event has no DTSTART"),
             (
                 "BEGIN:VEVENT\nDTSTART:20260230T000000\nEND:VEVENT",
-                "line 4: DTSTART is 20260230T000000, which is no day and no time",
+                "line 4: DTSTART is 20260230T000000, which is not a valid date or time",
             ),
             (
                 "BEGIN:VEVENT\nDTSTART;TZID=Atlantis:20260731T000000\nEND:VEVENT",
@@ -385,7 +385,7 @@ mod tests {
             ),
             (
                 "BEGIN:VEVENT\nDTSTART:20260731T000000\nDURATION:-PT1H\nEND:VEVENT",
-                "line 5: DURATION is -PT1H, which is no length of time",
+                "line 5: DURATION is -PT1H, which is not a valid duration",
             ),
             (
                 "BEGIN:VEVENT\nDTSTART:20260731T000000\nBEGIN:VALARM\nEND:VEVENT",
@@ -410,8 +410,8 @@ mod tests {
     #[test]
     fn what_is_no_calendar_is_refused_as_a_whole() {
         let rows: [(&[u8], &str); 4] = [
-            (b"", "the file is no calendar: it has no BEGIN:VCALENDAR"),
-            (b"BEGIN:VCARD\nEND:VCARD\n", "the file is no calendar: it has no BEGIN:VCALENDAR"),
+            (b"", "the file is not a calendar: it has no BEGIN:VCALENDAR"),
+            (b"BEGIN:VCARD\nEND:VCARD\n", "the file is not a calendar: it has no BEGIN:VCALENDAR"),
             (b"\xff\xfeB\0", "the file is UTF-16: save it as UTF-8"),
             (
                 b"BEGIN:VCALENDAR\nVERSION:1.0\nEND:VCALENDAR\n",

@@ -67,7 +67,7 @@ impl Reader<'_> {
     pub(super) fn event(&self, component: &Component) -> Result<Found, String> {
         if component.name != "VEVENT" {
             let name = shown_text(&component.name);
-            return Err(format!("line {}: a {name} is no event, and only events are read", component.number));
+            return Err(format!("line {}: a {name} is not an event, and only events are read", component.number));
         }
         if let Some(problem) = &component.problem {
             return Err(problem.clone());
@@ -140,7 +140,7 @@ impl Reader<'_> {
         if let (None, Some(line)) = (end, one("DURATION")) {
             let seconds = duration_seconds(line.value.trim()).filter(|seconds| *seconds >= 0);
             let seconds = seconds.ok_or_else(|| {
-                format!("line {}: DURATION is {}, which is no length of time", line.number, shown_text(&line.value))
+                format!("line {}: DURATION is {}, which is not a valid duration", line.number, shown_text(&line.value))
             })?;
             end = start.wall().checked_add(SignedDuration::from_secs(seconds)).ok();
         }
@@ -277,7 +277,7 @@ impl Reader<'_> {
             return Ok(When::Day(day));
         }
         let Line { number, name, .. } = line;
-        let wrong = || format!("line {number}: {name} is {}, which is no day and no time", shown_text(text));
+        let wrong = || format!("line {number}: {name} is {}, which is not a valid date or time", shown_text(text));
         let written = civil_time(text.trim_end_matches(['Z', 'z'])).ok_or_else(wrong)?;
         let place = self.place(clock, text).map_err(|problem| format!("line {number}: {problem}"))?;
         let wall = match place {
@@ -301,7 +301,9 @@ impl Reader<'_> {
 
     fn moment(&self, line: &Line) -> Result<Timestamp, String> {
         let wall = self.when(line, line.value.trim())?.wall();
-        self.zone.instant(wall).ok_or_else(|| format!("line {}: this is no moment", line.number))
+        self.zone.instant(wall).ok_or_else(|| {
+            format!("line {}: {} is {}, which is out of range", line.number, line.name, shown_text(&line.value))
+        })
     }
 }
 

@@ -45,7 +45,7 @@ pub(in crate::modules) enum Verb {
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub(in crate::modules) enum Asked {
-    /// Import the records of another server, the original or an inkring, through its API
+    /// Import the records of another server, the original program or another inkring, through its API
     ///
     /// Reads all six kinds of record from /api/v1 there and sends them to the server of these settings, which must be
     /// running. Times are kept; so are ids, in a household without records. Records that exist here are left alone or
