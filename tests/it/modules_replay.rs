@@ -71,6 +71,30 @@ fn the_smoke_list_is_answered_with_and_without_a_slash_and_by_head() {
 }
 
 #[test]
+fn the_protocol_says_which_names_are_those_of_another_program() {
+    let page = crate::repository::read("docs/PROTOCOL.md");
+    let (_, rest) = page.split_once("\n## Compatibility\n").unwrap();
+    let (section, _) = rest.split_once("\n## ").unwrap();
+    let server = Server::with(&[("JWT_SECRET", "only for the tests of names, and long enough")]);
+    let mut client = server.connect();
+    let says = |value: &Value| assert!(section.contains(&format!("`{}`", value.as_str().unwrap())), "{value}");
+    for path in ["/", "/health", "/ready"] {
+        let body = client.get(path, None).json();
+        says(&json!(format!("GET {path}")));
+        says(&body["message"]);
+        says(&body["version"]);
+    }
+    says(&client.get("/api/openapi.json", None).json()["info"]["title"]);
+    says(&client.get("/api/status", None).json()["розгортання"]);
+    let nobody = client.get("/v1/collab/drafts", None).expect(401);
+    says(&nobody["error"]["code"]);
+    assert!(nobody["error"]["message"].is_object(), "{nobody}");
+    let headers = [("Authorization", "Bearer x.y.z")];
+    let bad = client.request("GET", "/v1/collab/drafts", &headers, b"").expect(401);
+    says(&bad["error"]["message"]);
+}
+
+#[test]
 fn probes_are_never_refused_and_rapid_calls_are_in_the_end() {
     let server = Server::start();
     let mut client = server.connect();
