@@ -306,6 +306,7 @@ fn beyond_the_table(settings: &Settings) -> Result<Vec<String>, String> {
     let mut warnings = Vec::from_iter(OpenedKeys::of(settings).map_err(|error| error.to_string())?.warning);
     if let Some(files) = Files::of(settings)? {
         warnings.extend(caution(Pair::read(&files)?.until, Clock::system().now()));
+        warnings.extend(files.exposed());
     }
     Ok(warnings)
 }

@@ -54,6 +54,18 @@ impl Kept {
     }
 }
 
+/// The revocation that [`Kept::to_json`] has told of.
+pub(super) fn of_json(said: &Value) -> Option<Revocation> {
+    match (said["jti"].as_str(), said["user"].as_str(), said["before"].as_str()) {
+        (Some(jti), ..) => Some(Revocation::Token(jti.to_owned())),
+        (None, Some(user), Some(before)) => {
+            let before = before.parse::<jiff::Timestamp>().ok()?;
+            Some(Revocation::User { user: user.to_owned(), before: Timestamp(before.as_microsecond()) })
+        }
+        _ => None,
+    }
+}
+
 /// A time as it is told.
 pub(super) fn text(at: Timestamp) -> String {
     at.offset_style().to_string()

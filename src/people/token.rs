@@ -7,16 +7,18 @@ use clap::{ArgGroup, Subcommand};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::revocation;
 use super::revoking::{self, REVOCATIONS, Wanted, jti_of};
 use super::user;
 use crate::audit::since;
 use crate::clock::{Clock, Timestamp};
 use crate::feature::verb::{self, FOUND_PROBLEMS, Program, TOKEN_STDIN_MAX_BYTES, fail, misconfigured, print, user_id};
 use crate::gate::identity::options::{SECRET, TOKEN_KEYS, max_life};
-use crate::gate::{Demands, MINT_MAX_HOURS, OpenedKeys, Verifier, mint, unverified};
+use crate::gate::{Caller, Demands, MINT_MAX_HOURS, OpenedKeys, Revocations, Verifier, mint, unverified};
 use crate::plane::door::{Door, NotDone};
 use crate::plane::record::Operator;
 use crate::settings::Settings;
+use crate::store::options::DATABASE;
 use crate::text::{span, visible};
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failure, 2 usage, 3 the settings are wrong.";
@@ -130,11 +132,11 @@ fn run(asked: Asked, settings: &Settings, program: &Program<'_>) -> ExitCode {
             }
         }
         Asked::Inspect { token } => match token.as_deref().filter(|token| *token != "-") {
-            Some(token) => inspect(token, settings),
+            Some(token) => inspect(token, settings, program),
             None => {
                 let mut token = String::new();
                 match io::stdin().take(TOKEN_STDIN_MAX_BYTES).read_to_string(&mut token) {
-                    Ok(_) => inspect(&token, settings),
+                    Ok(_) => inspect(&token, settings, program),
                     Err(error) => fail("cannot read a token from stdin", &error, 1),
                 }
             }
@@ -212,7 +214,7 @@ fn table(all: &Value) -> String {
 }
 
 /// Shows a token, and says whether it would be taken.
-fn inspect(token: &str, settings: &Settings) -> ExitCode {
+fn inspect(token: &str, settings: &Settings, program: &Program<'_>) -> ExitCode {
     let token = token.trim();
     let now = Clock::system().now();
     let mut report = String::new();
@@ -235,13 +237,38 @@ fn inspect(token: &str, settings: &Settings) -> ExitCode {
         None => Err("no key is set, so tokens are ignored".to_owned()),
         Some(verifier) => verifier.verify(token.as_bytes(), now).map_err(|bad| bad.reason().to_owned()),
     };
+    let is_revoked = match &verdict {
+        Ok(caller) => is_revoked(caller, settings, program),
+        Err(_) => Ok(false),
+    };
+    let verdict = match &is_revoked {
+        Ok(true) => Err("it is revoked".to_owned()),
+        _ => verdict,
+    };
     let taken = verdict.is_ok();
     report.push_str(&match verdict {
         Ok(caller) => format!("A server with this configuration accepts it: the user is {}\n", caller.user),
         Err(why) => format!("A server with this configuration rejects it: {why}\n"),
     });
+    if let Err(why) = is_revoked {
+        report.push_str(&format!("unless it is revoked, which is not known: {why}\n"));
+    }
     print(&report);
     if taken { ExitCode::SUCCESS } else { ExitCode::from(FOUND_PROBLEMS) }
+}
+
+/// Whether the server, or the database that it will start with, has the token of this caller revoked. Where there is no database yet,
+/// nothing is.
+fn is_revoked(caller: &Caller, settings: &Settings, program: &Program<'_>) -> Result<bool, NotDone> {
+    let claims = match &caller.claims {
+        Some(claims) if settings.database(&DATABASE).exists() => claims,
+        _ => return Ok(false),
+    };
+    let door = Door::new(settings, &program.schema);
+    let said = door.read(REVOCATIONS, |reader| Ok(revoking::list(reader, None)?))?;
+    let all: Revocations =
+        said["revocations"].as_array().into_iter().flatten().filter_map(revocation::of_json).collect();
+    Ok(all.revoke(&caller.user, claims))
 }
 
 /// A claim that is a time, as people write it, and how far away it is.

@@ -100,6 +100,8 @@ fn a_token_is_revoked_by_its_jti_for_requests_and_sockets_at_once() {
     stays.assert_quiet();
     assert_revoked(&create(server, &bad));
     create(server, &good).expect(200);
+    assert!(verb(&["inspect", &bad]).1.ends_with("rejects it: it is revoked\n"));
+    assert!(done(verb(&["inspect", &good])).ends_with("accepts it: the user is alice\n"));
     // Nor does it open a socket.
     let (_, mut socket) = Socket::open(server, &path(&draft), &[("Authorization", &format!("Bearer {bad}"))]);
     assert_eq!(socket.json()["code"], "forbidden");
@@ -152,6 +154,7 @@ fn a_users_tokens_are_revoked_up_to_a_moment_also_while_no_server_runs_and_for_g
     done(run(&directory, None, &["revoke", "--user", "alice"]));
     let listed = done(run(&directory, None, &["revocations"]));
     assert_eq!(listed.matches("tokens of alice issued before 20").count(), 1, "{listed}");
+    assert!(run(&directory, None, &["inspect", &new]).1.ends_with("rejects it: it is revoked\n"));
     operated.server.launch();
     for token in [&old, &new, &timeless] {
         assert_revoked(&create(&operated.server, token));

@@ -436,9 +436,15 @@ fn what_cannot_be_shown_stops_the_start_and_is_found_before() {
         assert!(code != Some(0) && text.contains(says), "{text}");
     }
     let expired = [("TLS_CERT_FILE", "expired.pem"), ("TLS_KEY_FILE", "expired.key.pem")];
+    let key = directory.path().join("expired.key.pem");
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     let (code, text) = said(directory.path(), address, &["check-config"], &expired);
     assert!(
         code == Some(0) && text.contains("warning: the certificate of TLS_CERT_FILE expired on 2021-01-01"),
+        "{text}"
+    );
+    assert!(
+        text.contains("expired.key.pem has mode 0644, which lets every user of this machine use the key"),
         "{text}"
     );
     let (_, text) = said(directory.path(), address, &["doctor"], &expired);

@@ -73,7 +73,7 @@ fn configuration(found: &Configuration) -> Vec<Diagnosis> {
         findings.push(Diagnosis::red(
             CHECK,
             problem.clone(),
-            "correct it; inkring print-config prints the values in effect",
+            "correct it; inkring check-config then says whether anything is left",
         ));
     }
     for warning in &found.warnings {

@@ -17,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::net::counters::CERTIFICATE_ENDS;
 use crate::net::options::{TLS_CERTIFICATE, TLS_KEY, TLS_REDIRECT};
 use crate::observe::metrics::{Metrics, seconds_since_1970};
-use crate::settings::{Knob, Settings};
+use crate::settings::{Knob, Settings, open_to_others};
 use crate::text::span;
 
 /// Where a certificate with those that lead to its authority is, and its key.
@@ -44,6 +44,12 @@ impl Files {
     /// Where the certificate is.
     pub fn certificate(&self) -> &Path {
         &self.certificate
+    }
+
+    /// What there is to say of a private key that every user of the machine can read.
+    pub fn exposed(&self) -> Option<String> {
+        let (name, path, mode) = (TLS_KEY.name, self.key.display(), open_to_others(&self.key)?);
+        Some(format!("{name}={path} has mode {mode:04o}, which lets every user of this machine use the key: chmod o="))
     }
 
     fn read(&self) -> Result<Texts, String> {
