@@ -41,8 +41,6 @@ const RESERVED: [&str; 5] = ["timestamp", "level", "logger", "message", FIELDS_D
 /// What people can do without on a line that is written for each request: it would not fit their screen.
 const DETAILS: (&str, &[&str]) =
     ("request.complete", &["route", "latency_bucket", "bytes", "handler_us", "queue_us", "commit_us"]);
-/// The same, of what stands in the path of that line already.
-const IN_PATH: &[u8] = b"draft_id";
 
 /// Layout of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +135,9 @@ fn pretty_line(out: &mut Vec<u8>, style: Style, at: Timestamp, record: &Record<'
     let left_out = if is_request { DETAILS.1 } else { &[] };
     let path = fields.iter().find(|(key, _)| is_request && *key == b"path").map_or(&b""[..], |(_, path)| path);
     let is_shown = |key: &[u8], value: &[u8]| {
-        let is_in_path = || key == IN_PATH && path.split(|byte| *byte == b'/').any(|part| part == value);
+        // The id of a thing; that of a person says who has asked, whatever stands in the path.
+        let is_of_a_thing = key.ends_with(b"_id") && key != b"user_id";
+        let is_in_path = || is_of_a_thing && path.split(|byte| *byte == b'/').any(|part| part == value);
         !value.is_empty() && !left_out.iter().any(|name| name.as_bytes() == key) && !is_in_path()
     };
     for (key, value) in fields.iter().filter(|(key, value)| is_shown(key, value)) {

@@ -410,7 +410,8 @@ fn where_other_machines_reach_it_a_name_is_not_simply_believed() {
         let sentence = format!(
             "the X-User-Id header is trusted on the address {address}, which other machines can reach, so anyone there may \
              claim any name: set ENV=production and a key for signed tokens (JWT_SECRET), or name the proxy that sets the \
-             header in TRUSTED_PROXIES, or listen on 127.0.0.1; to allow it, set AUTH_TRUST_USER_HEADER=true"
+             header in TRUSTED_PROXIES, or listen on 127.0.0.1 (in LISTEN_ADDR; PORT alone listens on every address); to allow \
+             it, set AUTH_TRUST_USER_HEADER=true"
         );
         let served = inkring(directory.path()).envs(open).output().unwrap();
         let stderr = String::from_utf8(served.stderr).unwrap();

@@ -58,7 +58,8 @@ pub fn header_trust(settings: &Settings, places: &[Endpoint]) -> Result<Option<S
             return Err(format!(
                 "the X-User-Id header is trusted on the address {address}, which other machines can reach, so anyone \
                  there may claim any name: set ENV=production and a key for signed tokens ({}), or name the proxy that \
-                 sets the header in {proxies}, or listen on 127.0.0.1; to allow it, set {trust}=true",
+                 sets the header in {proxies}, or listen on 127.0.0.1 (in LISTEN_ADDR; PORT alone listens on every address); to \
+                 allow it, set {trust}=true",
                 TOKEN_KEYS[0].name
             ));
         }
