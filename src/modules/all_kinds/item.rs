@@ -1,13 +1,9 @@
 //! What stands in lists of all kinds of record: as much as one needs to know which it is.
 
-use std::fmt;
-
 use jiff::civil::DateTime;
-use serde::Deserializer;
-use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 
-use super::super::records::fact::{title, title_field, wall};
+use super::super::records::fact::{title, wall};
 use super::super::records::kinds::Kind;
 use super::super::records::read::Fields;
 use super::super::records::record::Key;
@@ -73,69 +69,8 @@ pub(super) fn opened(key: Key, json: &[u8]) -> Result<Option<(&'static Kind, Fie
     Ok(Some((kind, fields)))
 }
 
-/// What a record is called, read without keeping the rest of it.
-pub(super) fn title_of(kind: &Kind, key: Key, json: &[u8]) -> Result<String, Error> {
-    let Some(field) = title_field(kind) else { return Ok(String::new()) };
-    let title = Member(field.name).deserialize(&mut serde_json::Deserializer::from_slice(json));
-    Ok(title.map_err(|error| damaged(key, &error))?.as_str().unwrap_or_default().to_owned())
-}
-
 fn damaged(key: Key, error: &serde_json::Error) -> Error {
     Error::Damaged(format!("the record {:#x} cannot be read: {error}", key.0))
-}
-
-/// The value of one member of an object, or null.
-struct Member(&'static str);
-
-impl<'de> DeserializeSeed<'de> for Member {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Member {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut members: M) -> Result<Value, M::Error> {
-        let mut value = Value::Null;
-        while let Some(is_it) = members.next_key_seed(Called(self.0))? {
-            if is_it {
-                value = members.next_value()?;
-            } else {
-                members.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(value)
-    }
-}
-
-/// Whether a member is called so.
-struct Called(&'static str);
-
-impl<'de> DeserializeSeed<'de> for Called {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Called {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_str<E: de::Error>(self, name: &str) -> Result<bool, E> {
-        Ok(name == self.0)
-    }
 }
 
 /// A record as an item, while there is its kind.
@@ -154,9 +89,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_says_what_it_is_called_without_being_opened() {
+    fn a_record_says_what_it_is_called() {
         let (kazkar, nastrij) = (Kind::of_module("kazkar").unwrap(), Kind::of_module("nastrij").unwrap());
-        let title = |kind, json: &str| title_of(kind, Key(1), json.as_bytes());
+        let title = |kind, json: &str| {
+            let fields = opened(Key::of(kind, 1).unwrap(), json.as_bytes())?.unwrap().1;
+            Ok::<String, Error>(title(kind, &fields).to_owned())
+        };
         assert_eq!(title(kazkar, r#"{"a":{"title":"no"},"title":"\u0407\"жак","b":[1]}"#).unwrap(), "Ї\"жак");
         assert_eq!(title(nastrij, r#"{"title":"no","emotion_state":"calm"}"#).unwrap(), "calm");
         for none in ["{}", r#"{"title":null}"#, r#"{"title":["T"]}"#] {

@@ -15,9 +15,9 @@ use super::super::records::answer;
 use super::super::records::fact::text;
 use super::super::records::kinds::{KINDS, Kind};
 use super::super::records::record::Key;
-use super::item::{Item, opened, title_of};
+use super::item::{Item, opened};
 use super::snippet::Snippet;
-use super::store::{self, Listed};
+use super::store;
 use crate::gate::validate::Check;
 use crate::gate::{ApiError, Call, Outcome};
 use crate::store::{Error, Order, Query, Reader, Search};
@@ -58,30 +58,27 @@ pub(super) fn find(desk: &Desk, call: &Call<'_>) -> Result<Outcome, ApiError> {
         let mut hits = reader.snapshot(|reader| hits(reader, &search, &kinds, limit + 1))?;
         let has_more = hits.len() > limit;
         hits.truncate(limit);
-        let results = hits.iter().map(|hit| hit.shown(&search)).collect::<Result<Vec<Option<Value>>, Error>>()?;
-        Ok((results.into_iter().flatten().collect::<Vec<Value>>(), has_more))
+        Ok((hits.iter().map(|hit| hit.shown(&search)).collect::<Vec<Value>>(), has_more))
     };
     desk.parts.read(call, fetch, move |(results, has_more)| {
         Ok(answer(&json!({ "query": text, "results": results, "more": has_more })))
     })
 }
 
-/// A record that was found, closed until it is shown.
+/// A record that was found.
 struct Hit {
     is_titled: bool,
-    listed: Listed,
+    item: Item,
+    text: String,
 }
 
 impl Hit {
-    fn shown(&self, search: &Search) -> Result<Option<Value>, Error> {
-        let Listed { key, json, moment, .. } = &self.listed;
-        let Some((kind, fields)) = opened(*key, json)? else { return Ok(None) };
-        let item = Item::of(kind, &fields, *key, *moment);
-        let snippet = Snippet::of(search, &item.title, &text(kind, &fields));
-        let mut shown = item.members();
+    fn shown(&self, search: &Search) -> Value {
+        let snippet = Snippet::of(search, &self.item.title, &self.text);
+        let mut shown = self.item.members();
         shown.insert("marks".to_owned(), snippet.marks());
         shown.insert("snippet".to_owned(), snippet.text.into());
-        Ok(Some(Value::Object(shown)))
+        Value::Object(shown)
     }
 }
 
@@ -97,9 +94,10 @@ fn hits(query: &impl Query, search: &Search, kinds: &[&'static Kind], most: usiz
     best.truncate(most);
     let mut hits = Vec::new();
     for Reverse((is_titled, _, key)) in best {
-        let (Some(listed), Some(kind)) = (store::listed(query, key)?, key.kind()) else { continue };
-        let is_titled = is_titled || search.is_in(&title_of(kind, key, &listed.json)?);
-        hits.push(Hit { is_titled, listed });
+        let Some(listed) = store::listed(query, key)? else { continue };
+        let Some((kind, fields)) = opened(key, &listed.json)? else { continue };
+        let item = Item::of(kind, &fields, key, listed.moment);
+        hits.push(Hit { is_titled: is_titled || search.is_in(&item.title), item, text: text(kind, &fields) });
     }
     hits.sort_by_key(|hit| !hit.is_titled);
     Ok(hits)
@@ -194,8 +192,7 @@ mod tests {
     fn found(house: &House, words: &str, most: usize) -> Vec<String> {
         let kinds: Vec<&'static Kind> = KINDS.iter().collect();
         let hits = hits(&*house.reader, &Search::of(words).unwrap(), &kinds, most).unwrap();
-        let key = |hit: &Hit| hit.listed.key;
-        hits.iter().map(|hit| format!("{}/{}", key(hit).kind().unwrap().module, key(hit).id())).collect()
+        hits.iter().map(|hit| format!("{}/{}", hit.item.module, hit.item.id)).collect()
     }
 
     #[test]

@@ -62,13 +62,8 @@ pub fn fact_text(text: &str) -> String {
 /// What a record is called where many kinds stand together.
 #[must_use]
 pub fn title<'f>(kind: &Kind, fields: &'f Fields) -> &'f str {
-    title_field(kind).and_then(|field| text_of(fields, field.name)).unwrap_or_default()
-}
-
-/// The field that says so.
-#[must_use]
-pub fn title_field(kind: &Kind) -> Option<&'static Field> {
-    kind.all_fields().find(|field| field.searched == Searched::Title)
+    let field = kind.all_fields().find(|field| field.searched == Searched::Title);
+    field.and_then(|field| text_of(fields, field.name)).unwrap_or_default()
 }
 
 /// What is searched besides the title.
