@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use inkring::clock::{Clock, HOUR_MICROS};
+use inkring::clock::{Clock, HOUR_MICROS, SECOND_MICROS};
 use inkring::config::{self, Sources};
 use inkring::features::FEATURES;
 use inkring::observe::LogHandle;
@@ -406,6 +406,14 @@ impl Here {
             .is_some_and(|checks| checks.iter().any(|check| check["name"] == "clock" && check["ok"] == true))
     }
 
+    /// Waits while seconds go by: what was at work when the clock was moved comes again a second after that.
+    fn until(&self, come: impl Fn(&Self) -> bool) {
+        wait_for(|| {
+            self.clock.advance(SECOND_MICROS);
+            come(self).then_some(())
+        });
+    }
+
     fn rows(&self, action: &str) -> Vec<(i64, String)> {
         let database = Connection::open(self.database()).unwrap();
         let mut rows = database.prepare("SELECT ts, metadata FROM audit_events WHERE action = ?1 ORDER BY id").unwrap();
@@ -432,7 +440,7 @@ fn times_follow_the_clock_again_once_it_has_been_right_for_an_hour() {
     assert_eq!(here.append(&draft, "and after a restart"), that_year);
     assert!(!here.clock_is_well());
     here.clock.advance(HOUR_MICROS / 2);
-    wait_for(|| here.clock_is_well().then_some(()));
+    here.until(Here::clock_is_well);
     for draft in [&draft, &made_then, &here.create()] {
         assert_eq!(here.append(draft, "followed"), this_year, "whatever was written about it in the jump");
     }
@@ -470,14 +478,14 @@ fn after_the_hour_what_is_old_goes_and_what_was_spent_in_the_jump_lives_its_day(
     let keys = |here: &Here| count(&here.database(), "idempotency_keys");
     // A day and an hour later the old one goes, and the other is dated anew.
     here.clock.advance(26 * HOUR_MICROS);
-    wait_for(|| (keys(&here) == 1).then_some(()));
+    here.until(|here| keys(here) == 1);
     here.append(&draft, "in the jump");
     assert_eq!(here.rows("collab.append_segment").len(), 2, "a retry with its key is no change");
     here.clock.advance(26 * HOUR_MICROS);
-    wait_for(|| (keys(&here) == 0).then_some(()));
+    here.until(|here| keys(here) == 0);
     // Rows of the audit log go in their order: those of the jump with the first that is too old behind them.
     here.append(&draft, "late");
     here.clock.advance(91 * DAY * 1_000_000);
-    wait_for(|| (count(&here.database(), "audit_events") == 0).then_some(()));
+    here.until(|here| count(&here.database(), "audit_events") == 0);
     here.stop();
 }
