@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
@@ -9,7 +10,7 @@ use http::{Method, StatusCode};
 use super::traffic::Traffic;
 use crate::clock::Clock;
 use crate::observe::metrics::{
-    Buckets, Counter, Gauge, HTTP, Histogram, LIMITS, Labelled, MetricCache, Metrics, Overview, Row, SECONDS,
+    Buckets, Counter, Gauge, HTTP, Histogram, LIMITS, Labelled, MetricCache, Metrics, Overview, Row, SECONDS, Spread,
 };
 
 /// The path of requests that no route has.
@@ -88,8 +89,8 @@ impl Counters {
         let (requests, answered) = (self.requests.clone(), MetricCache::default());
         let (duration, blocked) = (self.durations.with(&[template]), self.blocked.clone());
         let (blocked_here, in_flight) = (OnceCell::new(), self.in_flight.clone());
-        let traffic = self.traffic.clone();
-        RouteMetrics { template, requests, answered, duration, blocked, blocked_here, in_flight, traffic }
+        let (traffic, times) = (self.traffic.clone(), self.traffic.path(template));
+        RouteMetrics { template, requests, answered, duration, blocked, blocked_here, in_flight, traffic, times }
     }
 
     /// Bytes were refused that are not a valid request.
@@ -132,6 +133,8 @@ pub struct RouteMetrics {
     blocked_here: OnceCell<Counter>,
     in_flight: Gauge,
     traffic: Traffic,
+    /// Shared by all threads.
+    times: Arc<Spread>,
 }
 
 impl RouteMetrics {
@@ -152,8 +155,9 @@ impl RouteMetrics {
     }
 
     /// The same request was no probe.
-    pub fn served(&self, status: StatusCode) {
+    pub fn served(&self, status: StatusCode, took: Duration) {
         self.traffic.count_class(status);
+        self.times.count(took);
     }
 
     /// A request met a rate limit.

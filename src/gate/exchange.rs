@@ -219,7 +219,7 @@ impl Exchange {
         let took = now.saturating_duration_since(self.began);
         self.metrics.answered(&self.method, response.status, took, now);
         if self.kind != Kind::Probe {
-            self.metrics.served(response.status);
+            self.metrics.served(response.status, took);
         }
         self.log_complete(&response, error.as_ref(), took, now);
         self.headers.seal(&mut response, self.request_id, self.hsts);

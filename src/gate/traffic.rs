@@ -1,4 +1,5 @@
-//! How many requests there were of late, of whatever kind, and how many of them were refused or failed.
+//! How many requests there were of late, of whatever kind, and how many of them were refused or failed; and since the start, of
+//! which path and how long they took.
 //!
 //! Threads count into buckets of a second, each of which is one number: which second it is for, and both counts. So to count is one
 //! exchange of that number, which nobody waits for, and a bucket that has come round begins anew in the same step.
@@ -9,6 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use http::StatusCode;
+use parking_lot::Mutex;
+
+use crate::observe::metrics::{SPREAD_BUCKETS, Spread};
 
 /// Of late: so many seconds.
 const SECONDS: u64 = 5 * 60;
@@ -31,6 +35,8 @@ struct Shared {
     began: Instant,
     total: AtomicU64,
     by_class: [AtomicU64; STATUS_CLASSES],
+    /// One for each path of a route: locked when a shard starts and when somebody looks, and never for a request.
+    by_path: Mutex<Vec<(&'static str, Arc<Spread>)>>,
     /// Of each second, by its remainder.
     buckets: [AtomicU64; SECONDS as usize],
 }
@@ -68,7 +74,7 @@ impl Traffic {
     #[must_use]
     pub fn new(began: Instant) -> Self {
         let (total, buckets) = (AtomicU64::new(0), array::from_fn(|_| AtomicU64::new(0)));
-        Self(Arc::new(Shared { began, total, by_class: Default::default(), buckets }))
+        Self(Arc::new(Shared { began, total, by_class: Default::default(), by_path: Mutex::default(), buckets }))
     }
 
     /// A request was answered now.
@@ -94,6 +100,24 @@ impl Traffic {
         // Of what is no status the nearest.
         let class = usize::from(status.as_u16() / 100).clamp(1, STATUS_CLASSES);
         self.0.by_class[class - 1].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What counts the requests of one path: that of a route, so there are no more than routes.
+    pub(super) fn path(&self, template: &'static str) -> Arc<Spread> {
+        let mut paths = self.0.by_path.lock();
+        if let Some((_, spread)) = paths.iter().find(|(known, _)| *known == template) {
+            return Arc::clone(spread);
+        }
+        let spread = Arc::new(Spread::default());
+        paths.push((template, Arc::clone(&spread)));
+        spread
+    }
+
+    /// So many were answered since the start on each path, by how long they took as in [`Spread::counts`]; without probes, and
+    /// without what was not a valid request.
+    #[must_use]
+    pub fn by_path(&self) -> Vec<(&'static str, [u64; SPREAD_BUCKETS])> {
+        self.0.by_path.lock().iter().map(|(path, spread)| (*path, spread.counts())).collect()
     }
 
     /// So many were answered since the start by 1xx, 2xx and so on; probes are not among them, nor is what was no valid
@@ -137,6 +161,8 @@ impl Traffic {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::clock::{Clock, Timestamp};
 
@@ -190,5 +216,17 @@ mod tests {
             }
         });
         assert_eq!((traffic.of_late(clock.instant()), traffic.total()), (of(40_000, 40_000), 40_000));
+    }
+
+    #[test]
+    fn each_path_is_counted_once_however_many_threads_have_it() {
+        let (traffic, _) = traffic();
+        let (here, there, other) = (traffic.path("/x"), traffic.path("/x"), traffic.path("/y"));
+        here.count(Duration::from_micros(400));
+        there.count(Duration::from_secs(60));
+        other.count(Duration::ZERO);
+        let (mut x, mut y) = ([0; SPREAD_BUCKETS], [0; SPREAD_BUCKETS]);
+        (x[0], x[SPREAD_BUCKETS - 1], y[0]) = (1, 1, 1);
+        assert_eq!(traffic.by_path(), [("/x", x), ("/y", y)]);
     }
 }

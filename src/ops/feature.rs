@@ -8,8 +8,7 @@ use parking_lot::Mutex;
 use super::bounds;
 use super::operator::{self, Operator};
 use super::options::{self, METRICS_PUBLIC};
-use super::recent::Recent;
-use super::sampler::{Sampler, Sights};
+use super::sampler::{Kept, Sampler, Sights};
 use super::status::Shown;
 use crate::clock::Clock;
 use crate::feature::{Feature, House, Running, Serving, ShardParts, StartError};
@@ -37,7 +36,7 @@ fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartEr
         is_public,
         shown: Arc::new(Shown::new(settings, house)),
         sights: Arc::new(Sights::of(house)),
-        recent: Arc::new(Mutex::new(Recent::new(clock.instant()))),
+        kept: Arc::new(Kept::new(&clock)),
         clock,
         sampler: Mutex::default(),
     }))
@@ -49,7 +48,7 @@ struct Operations {
     is_public: bool,
     shown: Arc<Shown>,
     sights: Arc<Sights>,
-    recent: Arc<Mutex<Recent>>,
+    kept: Arc<Kept>,
     clock: Clock,
     /// From the moment on that there is a private plane to show it on.
     sampler: Mutex<Option<Sampler>>,
@@ -57,7 +56,7 @@ struct Operations {
 
 impl Operations {
     fn sample(&self) {
-        match Sampler::start(Arc::clone(&self.sights), Arc::clone(&self.recent), self.clock.clone()) {
+        match Sampler::start(Arc::clone(&self.sights), Arc::clone(&self.kept), self.clock.clone()) {
             Ok(sampler) => *self.sampler.lock() = Some(sampler),
             // The dashboard has no curves then, and everything else goes on.
             Err(error) => log::warn!(error = error.to_string(); "ops.no_sampler"),
@@ -77,7 +76,8 @@ impl Running for Operations {
     fn operator(&self, shard: &ShardParts, serving: &Arc<Serving>, routes: &mut Routes) {
         let (parts, shown, serving) = (shard.clone(), Arc::clone(&self.shown), Arc::clone(serving));
         self.sample();
-        operator::add(routes, Operator { parts, shown, recent: Arc::clone(&self.recent), serving });
+        let (sights, kept) = (Arc::clone(&self.sights), Arc::clone(&self.kept));
+        operator::add(routes, Operator { parts, shown, sights, kept, serving });
     }
 
     fn stop(&self) {

@@ -6,6 +6,7 @@ mod feature;
 mod operator;
 pub mod options;
 mod page;
+mod paths;
 mod recent;
 mod sampler;
 mod status;

@@ -5,11 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
-use parking_lot::Mutex;
 use serde_json::json;
 
 use super::page::DASHBOARD;
-use super::recent::Recent;
+use super::sampler::{Kept, Sights};
 use super::status::{Shown, ready};
 use crate::audit::read::Wanted;
 use crate::audit::store::newest;
@@ -30,12 +29,13 @@ pub(super) const AUDIT_MAX_ROWS: u32 = 200;
 pub(super) struct Operator {
     pub(super) parts: ShardParts,
     pub(super) shown: Arc<Shown>,
-    pub(super) recent: Arc<Mutex<Recent>>,
+    pub(super) sights: Arc<Sights>,
+    pub(super) kept: Arc<Kept>,
     pub(super) serving: Arc<Serving>,
 }
 
 /// What is served to the operator.
-pub(super) const ROUTES: [Route; 7] = [
+pub(super) const ROUTES: [Route; 8] = [
     Route::public(&Method::GET, "/").does("Show the dashboard"),
     Route::public(&Method::GET, "/audit").does("List the newest rows of the audit log, newest first"),
     Route::public(&Method::GET, "/log-level").does("Show the log level"),
@@ -44,6 +44,7 @@ pub(super) const ROUTES: [Route; 7] = [
          or `trace`",
     ),
     Route::public(&Method::GET, "/metrics").does("Show the metrics, in the text format 0.0.4 of Prometheus"),
+    Route::public(&Method::GET, "/paths").does("List the busiest paths of the last hour, busiest first"),
     Route::public(&Method::GET, "/recent")
         .does(
             "Read the samples of the last five minutes, for the dashboard's charts; query: `after`, the last sample \
@@ -62,12 +63,13 @@ pub(super) fn add(routes: &mut Routes, operator: Operator) {
         let operator = Rc::clone(&operator);
         move |call: &Call<'_>| handler(&operator, call)
     };
-    let [to_page, to_audit, to_level, to_set_level, to_metrics, to_recent, to_status] = ROUTES;
+    let [to_page, to_audit, to_level, to_set_level, to_metrics, to_paths, to_recent, to_status] = ROUTES;
     routes.add(to_page, |_| Ok(Outcome::Now(DASHBOARD.answer())));
     routes.add(to_audit, with(audit));
     routes.add(to_level, with(|operator, _| Ok(operator.level())));
     routes.add(to_set_level, with(set_level));
     routes.add(to_metrics, with(metrics));
+    routes.add(to_paths, with(|operator, call| Ok(operator.paths(call))));
     routes.add(to_recent, with(recent));
     routes.add(to_status, with(status));
 }
@@ -75,6 +77,11 @@ pub(super) fn add(routes: &mut Routes, operator: Operator) {
 impl Operator {
     fn level(&self) -> Outcome {
         Outcome::Now(json_answer(&json!({ "level": word(self.shown.logs.level()) })))
+    }
+
+    fn paths(&self, call: &Call<'_>) -> Outcome {
+        let told = self.kept.paths.lock().told(call.clock.instant(), &self.sights.by_path());
+        Outcome::Now(Response::json(StatusCode::OK, told))
     }
 }
 
@@ -95,7 +102,7 @@ fn metrics(operator: &Operator, call: &Call<'_>) -> Result<Outcome, ApiError> {
 
 fn recent(operator: &Operator, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let after = call.query_value("after").map_or(Ok(0), |value| number("after", &value, 0, i64::MAX))?;
-    let told = operator.recent.lock().told(call.clock.instant(), after.unsigned_abs());
+    let told = operator.kept.recent.lock().told(call.clock.instant(), after.unsigned_abs());
     Ok(Outcome::Now(Response::json(StatusCode::OK, told)))
 }
 

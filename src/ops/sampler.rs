@@ -9,12 +9,14 @@ use std::thread::{Builder, JoinHandle};
 
 use parking_lot::Mutex;
 
+use super::paths::Paths;
 use super::recent::{RECENT_EVERY, Recent, Seen};
 use crate::clock::Clock;
 use crate::feature::House;
 use crate::gate::Traffic;
 use crate::housekeeper::Stop;
 use crate::hub::Seats;
+use crate::observe::metrics::SPREAD_BUCKETS;
 use crate::store::WriterView;
 
 /// What is looked at. Nothing of it keeps the writer from ending.
@@ -29,6 +31,11 @@ impl Sights {
         Self { traffic: house.traffic.clone(), writer: house.writer.view().clone(), seats: house.seats.clone() }
     }
 
+    /// What was counted of each path since the start.
+    pub(super) fn by_path(&self) -> Vec<(&'static str, [u64; SPREAD_BUCKETS])> {
+        self.traffic.by_path()
+    }
+
     fn look(&self) -> Seen {
         Seen {
             answered: self.traffic.by_class(),
@@ -37,6 +44,22 @@ impl Sights {
             watched: self.seats.topics(),
             queued: self.writer.queued(),
         }
+    }
+}
+
+/// What is kept of that.
+pub(super) struct Kept {
+    /// The last minutes.
+    pub(super) recent: Mutex<Recent>,
+    /// The last hour of the paths.
+    pub(super) paths: Mutex<Paths>,
+}
+
+impl Kept {
+    /// Nothing yet, of a server that began now.
+    pub(super) fn new(clock: &Clock) -> Self {
+        let began = clock.instant();
+        Self { recent: Mutex::new(Recent::new(began)), paths: Mutex::new(Paths::new(began)) }
     }
 }
 
@@ -51,12 +74,13 @@ impl Sampler {
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub(super) fn start(sights: Arc<Sights>, recent: Arc<Mutex<Recent>>, clock: Clock) -> io::Result<Self> {
+    pub(super) fn start(sights: Arc<Sights>, kept: Arc<Kept>, clock: Clock) -> io::Result<Self> {
         let (goes_on, stop) = Stop::channel();
         let look = move || {
             loop {
                 let seen = sights.look();
-                recent.lock().keep(clock.instant(), seen);
+                kept.recent.lock().keep(clock.instant(), seen);
+                kept.paths.lock().keep(clock.instant(), || sights.by_path());
                 if !stop.wait(Some(RECENT_EVERY)) {
                     return;
                 }

@@ -165,6 +165,11 @@ fn what_has_happened_before_the_page_is_opened_is_in_its_curves() {
         let drawn = format!("document.querySelector('#{id} path.line.{colour}').getAttribute('d').length > 0");
         page.wait_until(&drawn);
     }
+    // The paths, too: what was asked for before counts, and it is said of what time.
+    page.wait_until("!document.getElementById('paths').hidden");
+    let paths = page.text_of("#paths");
+    assert!(paths.starts_with("Last ") && paths.contains("/v1/collab/drafts\t12\t"), "{paths}");
+    assert_eq!(page.value("document.getElementById('no-paths').checkVisibility()"), false);
     // Ten rows of the audit log, and the others when asked for.
     page.wait_until("document.querySelectorAll('#rows tbody tr').length === 10");
     page.value("document.getElementById('more').click()");

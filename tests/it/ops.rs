@@ -127,7 +127,7 @@ fn every_path_answers_and_every_answer_is_guarded() {
         assert!(answer.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"), "{target}");
     }
     // The public port has none of it.
-    for target in ["/metrics", "/recent", "/status", "/audit", "/log-level", "/backup"] {
+    for target in ["/metrics", "/paths", "/recent", "/status", "/audit", "/log-level", "/backup"] {
         assert_eq!(operated.server.get(target).status, 404, "{target}");
     }
     assert!(operated.server.get("/").expect(200).get("modules").is_some(), "its root is another's");
@@ -157,6 +157,33 @@ fn the_last_minutes_are_remembered_whether_somebody_looks_or_not() {
     let newer = operated.get(&format!("/recent?after={nth}")).expect(200);
     assert!(newer["samples"].as_array().unwrap().iter().all(|sample| sample["nth"].as_u64() > Some(nth)));
     assert!(newer["now_ms"].as_u64() >= last["at_ms"].as_u64() && newer["every_ms"] == 2000, "{newer}");
+}
+
+#[test]
+fn the_busiest_paths_are_those_of_the_last_hour() {
+    let operated = Operated::with(&[]);
+    let none = operated.get("/paths").expect(200);
+    assert_eq!(none["paths"], serde_json::json!([]));
+    let draft = operated.server.create_draft("alice");
+    for _ in 0..3 {
+        operated.server.get(&format!("/v1/collab/drafts/{draft}"));
+    }
+    operated.server.get("/nowhere");
+    operated.server.get("/nowhere");
+    // Probes are no traffic, and neither is the operator.
+    operated.server.get("/healthz");
+    operated.get("/status");
+    let told = operated.get("/paths").expect(200);
+    let rows = told["paths"].as_array().unwrap();
+    let paths: Vec<_> =
+        rows.iter().map(|row| (row["path"].as_str().unwrap(), row["requests"].as_u64().unwrap())).collect();
+    assert_eq!(paths, [("/v1/collab/drafts/{draft_id}", 3), ("unmatched", 2), ("/v1/collab/drafts", 1)], "{told}");
+    for row in rows {
+        let took = row["took"].as_array().unwrap();
+        assert_eq!(took.iter().map(|count| count.as_u64().unwrap()).sum::<u64>(), row["requests"].as_u64().unwrap());
+        assert_eq!(took.len(), told["seconds"].as_array().unwrap().len() + 1);
+    }
+    assert!(told["covers_seconds"].as_u64() < Some(3660), "{told}");
 }
 
 #[test]
