@@ -1,5 +1,6 @@
 // Makes the pictures of this folder: node docs/screens/make.mjs TARGET/CLIENTS CHROMIUM URL
 // from a running server that `inkring demo` has filled. TARGET/CLIENTS is where playwright-core is installed, as .ci/run does it.
+// Make them with a font for emoji (Debian: fonts-noto-color-emoji): without one, the signs of the modules are empty boxes.
 
 import { createRequire } from 'node:module';
 import { dirname, resolve } from 'node:path';
