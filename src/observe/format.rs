@@ -38,9 +38,14 @@ const FIELDS_DROPPED: &str = "fields_dropped";
 /// which parsers resolve differently: a way to forge a level or a timestamp.
 const RESERVED: [&str; 5] = ["timestamp", "level", "logger", "message", FIELDS_DROPPED];
 
-/// What people can do without on a line that is written for each request: it would not fit their screen.
-const DETAILS: (&str, &[&str]) =
-    ("request.complete", &["route", "latency_bucket", "bytes", "handler_us", "queue_us", "commit_us"]);
+/// The line that is written for each request.
+const REQUEST: &str = "request.complete";
+
+/// What people can do without on a line that would not fit their screen: figures, and what another line or page has.
+const DETAILS: [(&str, &[&str]); 2] = [
+    (REQUEST, &["route", "latency_bucket", "bytes", "handler_us", "queue_us", "commit_us"]),
+    ("server.started", &["database", "shards", "connections", "descriptors"]),
+];
 
 /// Layout of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +54,8 @@ pub(super) enum Style {
     Json,
     /// For a developer's eyes: `time LEVEL message key=value…`.
     Pretty {
-        /// Colour the level with ANSI escapes.
+        /// It goes to a terminal: colour the level with ANSI escapes, and leave out of requests that went well what only
+        /// somebody who searches a log needs.
         colour: bool,
     },
     /// Pretty for the journal, which keeps the time itself and takes the
@@ -131,16 +137,24 @@ fn pretty_line(out: &mut Vec<u8>, style: Style, at: Timestamp, record: &Record<'
         out.extend_from_slice(b" logger=");
         bare_or_quoted(out, &Text::of_str(logger));
     }
-    let is_request = message.kept() == DETAILS.0;
-    let left_out = if is_request { DETAILS.1 } else { &[] };
-    let path = fields.iter().find(|(key, _)| is_request && *key == b"path").map_or(&b""[..], |(_, path)| path);
-    let is_shown = |key: &[u8], value: &[u8]| {
+    let is_request = message.kept() == REQUEST;
+    let left_out = DETAILS.iter().find(|(event, _)| *event == message.kept()).map_or(&[][..], |(_, names)| names);
+    let of_request =
+        |name: &[u8]| fields.iter().find(|(key, _)| is_request && *key == name).map_or(&b""[..], |(_, value)| value);
+    let path = of_request(b"path");
+    let went_well = matches!(of_request(b"status"), [b'1'..=b'3', _, _]);
+    let is_glanced_at = went_well && style == (Style::Pretty { colour: true });
+    let is_left_out = |key: &[u8], value: &[u8]| {
         // The id of a thing; that of a person says who has asked, whatever stands in the path.
         let is_of_a_thing = key.ends_with(b"_id") && key != b"user_id";
         let is_in_path = || is_of_a_thing && path.split(|byte| *byte == b'/').any(|part| part == value);
-        !value.is_empty() && !left_out.iter().any(|name| name.as_bytes() == key) && !is_in_path()
+        let is_for_searches = || key == b"request_id" || key == b"ip" && matches!(value, b"127.0.0.1" | b"::1");
+        value.is_empty()
+            || left_out.iter().any(|name| name.as_bytes() == key)
+            || is_in_path()
+            || (is_glanced_at && is_for_searches())
     };
-    for (key, value) in fields.iter().filter(|(key, value)| is_shown(key, value)) {
+    for (key, value) in fields.iter().filter(|(key, value)| !is_left_out(key, value)) {
         out.push(b' ');
         out.extend_from_slice(key);
         out.push(b'=');
@@ -494,6 +508,60 @@ mod tests {
             format!("2025-12-23T07:30:51.926Z INFO  request.complete {tail}")
         );
         assert_eq!(render(Style::Journal, "request.complete", &fields), format!("<6>INFO  request.complete {tail}"));
+    }
+
+    #[test]
+    fn a_request_that_went_well_fits_a_terminal() {
+        const TERMINAL: Style = Style::Pretty { colour: true };
+        let said = |style, status: u16, ip| {
+            let fields = [
+                ("method", text("POST")),
+                ("path", text("/api/v1/malya/ideas")),
+                ("status", Value::from(status)),
+                ("ms", Value::from(3.749)),
+                ("user_id", text("alice")),
+                ("ip", text(ip)),
+                ("request_id", text("1e5f8659-9e62-4805-ab03-4b223d2c7252")),
+            ];
+            let record_fields = &fields[..];
+            let record = Record::builder()
+                .level(Level::Info)
+                .target(OWN)
+                .args(format_args!("request.complete"))
+                .key_values(&record_fields)
+                .build();
+            String::from_utf8(line(style, at(), &record)).unwrap().trim_end().to_owned()
+        };
+        let on_terminal = said(TERMINAL, 200, "127.0.0.1");
+        assert!(on_terminal.ends_with(" status=200 ms=3.749 user_id=alice"), "{on_terminal}");
+        // The colours take no place.
+        assert!(on_terminal.replace("\x1b[32m", "").replace("\x1b[0m", "").len() <= 120, "{on_terminal}");
+        // Where somebody is far away, or is told an id that they may ask about, it is there.
+        assert!(said(TERMINAL, 304, "192.0.2.7").ends_with(" user_id=alice ip=192.0.2.7"));
+        let id = "request_id=1e5f8659-9e62-4805-ab03-4b223d2c7252";
+        assert!(said(TERMINAL, 409, "::1").ends_with(&format!(" ip=::1 {id}")));
+        // So it is in what is searched later.
+        for style in [PRETTY, Style::Journal] {
+            assert!(said(style, 200, "127.0.0.1").ends_with(&format!(" ip=127.0.0.1 {id}")));
+        }
+        assert!(said(Style::Json, 200, "127.0.0.1").contains("request_id"));
+    }
+
+    #[test]
+    fn the_start_is_told_to_people_without_figures() {
+        let fields = [
+            ("address", text("127.0.0.1:8000")),
+            ("database", text("inkring.db")),
+            ("shards", Value::from(2)),
+            ("version", text("1.0")),
+        ];
+        for style in [PRETTY, Style::Journal] {
+            assert!(
+                render(style, "server.started", &fields).ends_with("server.started address=127.0.0.1:8000 version=1.0")
+            );
+        }
+        assert!(render(Style::Json, "server.started", &fields).contains(r#""shards":2"#));
+        assert!(render(PRETTY, "store.opened", &fields).contains(" database=inkring.db shards=2 "));
     }
 
     #[test]
