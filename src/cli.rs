@@ -210,7 +210,7 @@ pub fn program() -> clap::Command {
 /// The program as clap knows it: its verbs in the order in which help lists them.
 fn command(features: &[&Feature]) -> clap::Command {
     let program = Cli::command();
-    // Each list of verbs would put its own doc comment in the place of what is said of the program.
+    // Each list of verbs would put its own doc comment in place of what is said of the program.
     let [about, long_about] =
         [program.get_about(), program.get_long_about()].map(|said| said.cloned().unwrap_or_default());
     let brought = features.iter().filter_map(|feature| feature.verbs.as_ref());

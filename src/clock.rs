@@ -1,4 +1,4 @@
-//! The only place that reads time, and that says how far it is to be believed.
+//! The only place that reads time, and that says how far it is to be trusted.
 //!
 //! Two kinds of time, never mixed: [`Clock::now`] is the wall clock, for what people read and what is stored;
 //! [`Clock::instant`] never goes back and is for deadlines and durations. Rules take times as values; their

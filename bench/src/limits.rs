@@ -179,7 +179,7 @@ fn failures(rounds: &[Report]) -> u64 {
     rounds.iter().map(|report| report.wrong + report.unanswered).sum()
 }
 
-/// Each request comes from an address of its own, through a proxy that is believed.
+/// Each request comes from an address of its own, through a proxy that is trusted.
 struct Addresses {
     address: SocketAddr,
     next: u32,

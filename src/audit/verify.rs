@@ -57,7 +57,7 @@ pub enum ChainFault {
         /// The row.
         id: i64,
     },
-    /// A row stands in the place of another.
+    /// A row stands in place of another.
     #[error("row {id} is out of order: it was written right after what is now row {after}")]
     Moved {
         /// Where it stands.

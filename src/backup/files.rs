@@ -124,7 +124,8 @@ impl Carrying<'_> {
         };
         let named = path.to_str().filter(|path| !path.contains('\n'));
         let (true, Some(named)) = (found.is_file(), named) else {
-            let error = io::Error::new(ErrorKind::InvalidInput, "it is no file that can be listed");
+            let error =
+                io::Error::new(ErrorKind::InvalidInput, "it is not a regular file, or its name cannot be listed");
             return Err(at(source)(error));
         };
         let target = self.to.join(path);
@@ -492,7 +493,7 @@ mod tests {
         assert_eq!(here.inode("2.db.files/kept/c"), here.inode("kept/c"));
         let (path, files) = (here.path("2.db"), second);
         assert_eq!(problems(&path, &files, 10, &Halt::default()), [""; 0]);
-        // A list that is not what its manifest says is believed in nothing.
+        // A list that is not what its manifest says is not trusted at all.
         std::fs::write(here.path("1.db.files").join(LIST), "").unwrap();
         here.carry("3.db", Some(&before)).unwrap();
         assert_eq!(here.inode("3.db.files/kept/b"), here.inode("kept/b"));

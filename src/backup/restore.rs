@@ -1,4 +1,4 @@
-//! Putting a backup in the place of the database.
+//! Putting a backup in place of the database.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _};
@@ -91,7 +91,7 @@ pub(super) enum RestoreError {
     },
 }
 
-/// Puts the backup at `file` in the place of the database that `named` leads to, which no server may have open, and the files that go
+/// Puts the backup at `file` in place of the database that `named` leads to, which no server may have open, and the files that go
 /// with it where the server keeps them. The old one is moved aside with
 /// its log; `newer` says what it has and the backup has not. With `only_check` everything is looked at and nothing changed.
 ///

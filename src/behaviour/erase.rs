@@ -1,5 +1,5 @@
 //! Takes the lines of one visitor out of files that nobody writes. Each file is written anew under another name, synced, and put
-//! in the place of the old one by its new name: killed in between, the old one is there as it was.
+//! in place of the old one by its new name: killed in between, the old one is there as it was.
 
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions};

@@ -26,7 +26,7 @@ pub(super) struct Plan {
     pub(super) redate: Vec<(String, String)>,
     /// To compress.
     pub(super) pack: Vec<String>,
-    /// To remove, if the clock is to be believed: too old.
+    /// To remove, if the clock is to be trusted: too old.
     pub(super) expired: Vec<String>,
     /// The end of the oldest day of these.
     pub(super) oldest: Option<Timestamp>,

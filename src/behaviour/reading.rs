@@ -95,7 +95,7 @@ fn hand_on(file: File, is_packed: bool, each: &mut impl FnMut(Piece<'_>)) -> io:
 /// A file that is one: of a pipe there would be no end to wait for.
 fn open_regular(path: &Path) -> io::Result<File> {
     if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     File::open(path)
 }

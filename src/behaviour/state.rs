@@ -35,7 +35,7 @@ pub(super) struct Passed {
     pub(super) compressed: usize,
     /// How many were removed.
     pub(super) removed: usize,
-    /// How many would be, but for a clock that is not to be believed yet.
+    /// How many would be, but for a clock that is not to be trusted yet.
     pub(super) waiting: usize,
     /// What went wrong, in sentences.
     pub(super) faults: Vec<String>,

@@ -25,7 +25,7 @@ pub(super) struct Upkeep {
     sink: SinkHandle,
     state: Arc<State>,
     timekeeper: Timekeeper,
-    /// What says whether the clock is to be believed, and for how many days of keeping.
+    /// What says whether the clock is to be trusted, and for how many days of keeping.
     retention: Mutex<Option<(u32, Retention)>>,
 }
 
@@ -132,7 +132,7 @@ fn erase_aside(
     erased
 }
 
-/// Looks after files that no server has. Somebody asks for it by hand, so the clock is believed if it was ever set.
+/// Looks after files that no server has. Somebody asks for it by hand, so the clock is trusted if it was ever set.
 ///
 /// # Errors
 /// When the files are another process's.

@@ -144,7 +144,7 @@ fn banner(settings: &Settings, server: &Server) -> String {
         None => return text,
     };
     let scheme = if matches!(server.endpoints().first(), Some(Endpoint::Unix(_))) { "http" } else { scheme };
-    // Who is not believed by a name alone would get a 401.
+    // Whoever is not trusted by a name alone would get a 401.
     if settings.flag(&TRUST_HEADER) {
         text.push_str(&format!(
             "  try           curl -s {socket}{scheme}://{host}/v1/collab/drafts -H 'X-User-Id: alice' \

@@ -186,7 +186,7 @@ fn named(text: &str) -> Result<Vec<(String, String)>, Failure> {
     Ok(pairs.into_iter().filter(|(_, value)| !value.is_empty()).collect())
 }
 
-/// What the settings have in the place of this secret.
+/// What the settings have in place of this secret.
 fn rival(given: &[(String, String)], name: &'static str) -> Option<&'static str> {
     // Tokens are verified with one key, of whichever kind.
     let rivals = if name == SECRET.name { TOKEN_KEYS.map(|key| key.name).to_vec() } else { vec![name] };

@@ -60,7 +60,7 @@ const LETTERS_PER_MISTAKE: usize = 3;
 /// More mistakes than this make another word.
 const MISTAKES_MAX: usize = 2;
 
-/// Puts a tip into clap's message, in the place of the verbs that clap itself would suggest.
+/// Puts a tip into clap's message, in place of the verbs that clap itself would suggest.
 pub(super) fn add(message: &mut clap::Error, program: &clap::Command, arguments: &[OsString]) {
     let Some(ContextValue::String(wrong)) =
         message.get(ContextKind::InvalidArg).or_else(|| message.get(ContextKind::InvalidSubcommand)).cloned()

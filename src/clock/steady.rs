@@ -1,4 +1,4 @@
-//! How far the wall clock is to be believed: it is compared with the clock that counts elapsed time, which nobody sets.
+//! How far the wall clock is to be trusted: it is compared with the clock that counts elapsed time, which nobody sets.
 //!
 //! Readings go in, answers come out. What cannot be made again is removed by elapsed time: what was stored while this process
 //! runs is as old as the time that has passed since, whatever the wall clock says of it. What is older than the process is
@@ -195,7 +195,7 @@ impl Steadiness {
         self.stored
     }
 
-    /// For how long the wall clock has still to be steady before it is believed; nothing when it is. One that was never set
+    /// For how long the wall clock has still to be steady before it is trusted; nothing when it is. One that was never set
     /// is not.
     pub fn left(&self) -> Option<Duration> {
         if !self.is_set() {

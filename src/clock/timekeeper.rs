@@ -92,8 +92,8 @@ impl Timekeeper {
         self.0.with(|seen| seen.steadiness.newest().wall)
     }
 
-    /// The time that tokens are judged by: the wall clock, wherever it goes. Only one that was never set is not believed that it
-    /// is before the newest stored time, or every token that ever expired would be good.
+    /// The time that tokens are judged by: the wall clock, wherever it goes. Only one that was never set and is
+    /// before the newest stored time is not trusted, or every token that ever expired would be good.
     pub fn token_time(&self) -> Timestamp {
         let now = self.0.clock.now();
         if now >= TIME_MIN { now } else { (self.0.stored)().map_or(now, |stored| stored.max(now)) }

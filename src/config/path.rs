@@ -1,4 +1,4 @@
-//! Which file the settings are read from, and whether it is believed: only one that nobody else may write to.
+//! Which file the settings are read from, and whether it is trusted: only one that nobody else may write to.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
@@ -82,7 +82,7 @@ fn unreadable(path: &Path, error: &io::Error) -> String {
     format!("{} cannot be read: {error}", shown(path))
 }
 
-/// What stands in a file, or why it is not believed. That it cannot be opened may be as it should be.
+/// What stands in a file, or why it is not trusted. That it cannot be opened may be as it should be.
 fn read(path: &Path) -> Result<io::Result<Found>, String> {
     // Whatever it is, opening it waits for nobody.
     let file = match OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path) {

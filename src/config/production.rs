@@ -86,7 +86,7 @@ fn missing_in_production(settings: &Settings, sources: &Sources) -> impl Iterato
     key.into_iter().chain(origins).chain(features::declared().filter(needed)).map(|knob| knob.name)
 }
 
-/// Whether there is a source of identity. A header that is believed on purpose is one, too (ruling 3).
+/// Whether there is a source of identity. A header that is trusted on purpose is one, too (ruling 3).
 fn knows_users(settings: &Settings, sources: &Sources) -> bool {
     let believed = settings.flag(&TRUST_HEADER) && settings.of(&TRUST_HEADER).origin.is_given();
     believed || !token_keys(sources).is_empty()

@@ -78,7 +78,7 @@ impl Sources {
     ///
     /// # Errors
     ///
-    /// A variable of ours is not UTF-8; the file cannot be read, is not believed, or has malformed lines. No value is named,
+    /// A variable of ours is not UTF-8; the file cannot be read, is not trusted, or has malformed lines. No value is named,
     /// as it may be a secret.
     pub fn read(path: &SettingsPath) -> Result<Self, ConfigError> {
         let (mut environment, mut near) = (BTreeMap::new(), Vec::new());

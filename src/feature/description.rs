@@ -156,7 +156,7 @@ impl Sheet {
             for method in methods.as_object().into_iter().flatten().map(|(method, _)| method) {
                 let mut routes = routes.iter().copied().flatten();
                 if !routes.any(|route| path_of(route) == *path && method_of(route) == *method) {
-                    faults.push(format!("{method} {path} is no route"));
+                    faults.push(format!("{method} {path} is not a route"));
                 }
             }
         }

@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(
             client(&["1.1.1.1, 2.2.2.2"], "10.0.0.1"),
             "2.2.2.2",
-            "what the client itself claims is not believed"
+            "what the client itself claims is not trusted"
         );
         assert_eq!(client(&["1.1.1.1, 2.2.2.2, 10.0.0.7"], "10.0.0.1"), "2.2.2.2");
         assert_eq!(client(&["1.1.1.1", "2.2.2.2,10.0.0.7"], "127.0.0.1"), "2.2.2.2", "lines are one list");

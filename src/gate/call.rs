@@ -60,7 +60,7 @@ pub enum Sender<'a> {
     Nobody,
     /// A token or a name that is not taken; only on routes for sockets, others have answered this.
     Refused(&'a ApiError),
-    /// Somebody, by a token that says this, or by a name that is believed (`X-User-Id`).
+    /// Somebody, by a token that says this, or by a name that is trusted (`X-User-Id`).
     Known {
         /// Who it is.
         user: &'a str,

@@ -15,7 +15,7 @@ use crate::settings::Settings;
 pub struct Hosts(Vec<String>);
 
 impl Hosts {
-    /// As configured. None where there is nothing to guard: a name alone is not believed, or a proxy passes its own `Host` on,
+    /// As configured. None where there is nothing to guard: a name alone is not trusted, or a proxy passes its own `Host` on,
     /// or any page may do anything already.
     pub(super) fn of(settings: &Settings) -> Option<Self> {
         let origins = settings.origins(&ORIGINS);
@@ -41,9 +41,9 @@ impl Hosts {
             return Ok(());
         }
         Err(ApiError::misdirected(
-            "While X-User-Id is believed and no proxy is named in TRUSTED_PROXIES, a loopback address answers to an IP \
-             address, localhost, a name without a dot or the host of one of ALLOWED_ORIGINS only, so that no other name \
-             can be made to lead here",
+            "While X-User-Id is trusted and TRUSTED_PROXIES is not set, a loopback address can only be reached \
+             as an IP address, localhost, a name without a dot or the host of one of ALLOWED_ORIGINS. This protects \
+             against DNS rebinding",
         ))
     }
 

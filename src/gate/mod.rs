@@ -5,7 +5,7 @@
 //!    and, on loopback, whether the name that was asked for may be ours: 421 ([`Hosts`])
 //! 3. rate limit by address: 429 ([`Limiter`]); probes and sockets that are let in are not counted
 //! 4. routing: 404, 405 with `Allow`; a slash at the end more or less makes no difference ([`Routes`])
-//! 5. rate limit by user and route: 429, and the token of 3 is given back. It needs the identity, but answers nothing in the place of 7
+//! 5. rate limit by user and route: 429, and the token of 3 is given back. It needs the identity, but answers nothing in place of 7
 //! 6. the body, parsed: 422 `json_invalid` ([`validate::Body`]), unless its handler asks something first ([`Reads::JsonLater`])
 //! 7. identity: 401 ([`Identity`]), for a token that was revoked, too ([`Revoked`]); or, on the way to a socket, the handshake ([`handshake`])
 //! 8. the handler: shape (422), then meaning (404, 403, …), then the change

@@ -83,7 +83,7 @@ impl BaseUrl {
         let host = uri.host().unwrap_or_default();
         let port = uri.port_u16().or_else(|| (host == authority).then_some(if secured { 443 } else { 80 }));
         let (Some(port), false) = (port, host.is_empty()) else {
-            return Err(format!("it has no host or no port that can be one; {SHAPE}"));
+            return Err(format!("it has no valid host and port; {SHAPE}"));
         };
         Ok(Self {
             secured,
@@ -194,9 +194,9 @@ mod tests {
             ("http://me:hunter2@box.example", "a name or a password"),
             ("http://box.example?x=1", "a query or a fragment"),
             ("http://box.example/#x", "a query or a fragment"),
-            ("http://box.example:", "no port that can be one"),
-            ("http://box.example:65536", "no port that can be one"),
-            ("http://box.example:many", "no port that can be one"),
+            ("http://box.example:", "no valid host and port"),
+            ("http://box.example:65536", "no valid host and port"),
+            ("http://box.example:many", "no valid host and port"),
         ] {
             let said = BaseUrl::parse(text).unwrap_err();
             assert!(said.contains(says) && !said.contains("hunter2"), "{text}: {said}");

@@ -556,7 +556,7 @@ fn origin_form(target: &str) -> Result<&str, Reject> {
     }
     let rest = match target.split_once("://") {
         Some((scheme, rest)) if ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) => rest,
-        _ => return Err(Reject::Malformed("a target that begins neither with / nor with http://")),
+        _ => return Err(Reject::Malformed("a target that starts with neither / nor http://")),
     };
     match rest.find(['/', '?', '#']) {
         None if !rest.is_empty() => Ok("/"),

@@ -378,7 +378,7 @@ impl Socket {
                 Err(Error::Io(error)) if error.kind() == ErrorKind::QuotaExceeded => Message::TooMany,
                 Err(Error::ConnectionClosed | Error::AlreadyClosed) => return ControlFlow::Break(self.code),
                 Err(Error::Capacity(CapacityError::MessageTooLong { .. })) => Message::TooLarge,
-                Err(Error::Utf8(_)) => return end(outbox, code::INVALID, "Text that is not UTF-8"),
+                Err(Error::Utf8(_)) => return end(outbox, code::INVALID, "Text that is not valid UTF-8"),
                 Err(error) => return end(outbox, code::PROTOCOL, &error.to_string()),
             };
             let counted = matches!(message, Message::Text(_) | Message::Binary(_));

@@ -44,7 +44,7 @@ pub(super) fn find(db: &impl Query, revocation: &Revocation) -> Result<Option<Ke
     db.one(sql, &[jti.into(), user.into()], row)
 }
 
-/// Keeps one, in the place of an earlier one of the same token or user.
+/// Keeps one, in place of an earlier one of the same token or user.
 pub(super) fn keep(tx: &mut Tx<'_>, kept: &Kept) -> Result<(), Error> {
     let (jti, user, before) = match &kept.revocation {
         Revocation::Token(jti) => (Some(jti.as_str()), None, None),

@@ -16,8 +16,8 @@ use crate::net::Request;
 pub(super) fn check(request: &Request<'_>, named: bool) -> Result<(), ApiError> {
     let host = request.headers.get("host").and_then(|host| std::str::from_utf8(host).ok()).unwrap_or_default();
     if !named && !host.is_empty() && !is_here(host) {
-        let message = "Without OPS_TOKEN the private plane answers to an IP address or localhost only, so that no other \
-                       name can be made to lead here";
+        let message = "Without OPS_TOKEN, the private plane can only be reached as an IP address or localhost. This \
+                       protects against DNS rebinding";
         return Err(ApiError::misdirected(message));
     }
     let elsewhere = || ApiError::new(Code::Forbidden, "A page of another site must not use the private plane");

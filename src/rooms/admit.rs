@@ -151,7 +151,7 @@ fn admit(
     let topic = Topic::new(&super::live::YJS, Arc::clone(name.shared()));
     let seat = rooms.shared.seats.take(&topic, &user, &options.seats(is_known)).map_err(|full| {
         let (message, reason) = match full {
-            Full::Topic | Full::TopicCap => ("This room has no place left", "room_full"),
+            Full::Topic | Full::TopicCap => ("This room is full", "room_full"),
             Full::User => ("Too many sockets of one user or address", "user_full"),
             Full::Global => ("Too many sockets", "full"),
         };

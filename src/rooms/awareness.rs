@@ -85,10 +85,10 @@ pub enum Relay {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// It is not what it should be.
-    #[error("an awareness frame that is malformed: {0}")]
+    #[error("malformed awareness frame: {0}")]
     Malformed(#[from] Malformed),
     /// It is over [`Limits::frame_bytes`].
-    #[error("an awareness frame of {bytes} bytes; at most {most} are taken")]
+    #[error("an awareness frame of {bytes} bytes; the maximum is {most}")]
     FrameTooLong {
         /// Its bytes.
         bytes: usize,
@@ -96,7 +96,7 @@ pub enum Refused {
         most: usize,
     },
     /// It says that it has more clients than [`Limits::frame_ids`].
-    #[error("an awareness frame of {ids} clients; at most {most} are taken")]
+    #[error("an awareness frame of {ids} clients; the maximum is {most}")]
     TooManyIds {
         /// How many it says.
         ids: u64,
@@ -104,7 +104,7 @@ pub enum Refused {
         most: usize,
     },
     /// A state is over [`Limits::state_bytes`].
-    #[error("an awareness state of {bytes} bytes; at most {most} are taken")]
+    #[error("an awareness state of {bytes} bytes; the maximum is {most}")]
     StateTooLong {
         /// Its bytes.
         bytes: usize,
@@ -112,10 +112,10 @@ pub enum Refused {
         most: usize,
     },
     /// A state is neither a JSON object nor null, or is nested deeper than [`JSON_DEPTH_MAX`].
-    #[error("an awareness state that is no JSON object of at most {JSON_DEPTH_MAX} levels, nor null")]
+    #[error("an awareness state that is neither null nor a JSON object of at most {JSON_DEPTH_MAX} levels")]
     NotAState,
     /// All that is fresh are clients that are new here, and the room has [`Limits::live_ids`] of them.
-    #[error("the room has {0} clients with a state, which is all it takes")]
+    #[error("the room already has {0} clients with a state, which is the maximum")]
     Full(usize),
 }
 

@@ -5,7 +5,7 @@ use crate::feature::{Erased, Erasure, Person};
 use crate::gate::ApiError;
 use crate::store::Tx;
 
-/// Puts a pseudonym in the place of a user. What they wrote is in documents that nobody can take apart.
+/// Puts a pseudonym in place of a user. What they wrote is in documents that nobody can take apart.
 pub(super) fn erase(tx: &mut Tx<'_>, person: &Person<'_>) -> Result<Erasure, ApiError> {
     let (rooms, updates) = store::rename(tx, person.user, person.pseudonym)?;
     let report = vec![

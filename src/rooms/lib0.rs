@@ -11,13 +11,13 @@ const UINT_MAX_BYTES: usize = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// They end within a value.
-    #[error("the bytes end within a value")]
+    #[error("the data ends in the middle of a value")]
     Short,
     /// A number without an end, or over [`UINT_MAX`].
-    #[error("a number over {UINT_MAX}")]
+    #[error("a number greater than {UINT_MAX}")]
     TooLarge,
     /// Text that is none.
-    #[error("text that is not UTF-8")]
+    #[error("text that is not valid UTF-8")]
     NotUtf8,
     /// More messages in one frame than this.
     #[error("more than {0} messages in one frame")]

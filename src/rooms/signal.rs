@@ -165,7 +165,7 @@ pub struct Listeners {
 
 /// There are as many topics as there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("There are {0} topics, which is all that this server takes; come back later")]
+#[error("There are already {0} topics, which is the maximum; try again later")]
 pub struct TooManyTopics(pub usize);
 
 impl Listeners {

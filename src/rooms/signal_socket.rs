@@ -275,7 +275,7 @@ impl Meeting {
         }
         let Some(ticket) = self.ticket else { return Ok(()) };
         if topic.len() > SIGNAL_TOPIC_MAX_BYTES {
-            let says = format!("A topic of {} bytes; at most {SIGNAL_TOPIC_MAX_BYTES} are taken", topic.len());
+            let says = format!("A topic of {} bytes; the maximum is {SIGNAL_TOPIC_MAX_BYTES}", topic.len());
             return Err(Overdone { code: code::POLICY, says });
         }
         if self.listening.len() >= SIGNAL_TOPICS_MAX {

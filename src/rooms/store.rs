@@ -129,7 +129,7 @@ pub(super) fn count(tx: &mut Tx<'_>, room: i64) -> Result<(), Error> {
     tx.change(sql, &[room.into(), now.into()]).map(drop)
 }
 
-/// Puts a snapshot in the place of the updates that it has; the one before it is kept.
+/// Puts a snapshot in place of the updates that it has; the one before it is kept.
 pub(super) fn compact(tx: &mut Tx<'_>, room: i64, seq: i64, sha256: &[u8], bytes: &[u8]) -> Result<(), Error> {
     let now = tx.now();
     // The room may have been deleted meanwhile.
@@ -210,7 +210,7 @@ pub(super) fn quarantined(query: &impl Query, count: usize) -> Result<Vec<(Strin
     let sql = "SELECT name, quarantine FROM rooms WHERE quarantine IS NOT NULL ORDER BY name LIMIT ?1";
     query.all(sql, &[count.into()], |row| Ok((row.get(0)?, row.get(1)?)))
 }
-/// Puts another name in the place of a user, as the maker of rooms and the sender of updates. How many of both there were.
+/// Puts another name in place of a user, as the maker of rooms and the sender of updates. How many of both there were.
 pub(super) fn rename(tx: &mut Tx<'_>, user: &str, name: &str) -> Result<(u64, u64), Error> {
     let values = [user.into(), name.into()];
     let rooms = tx.change("UPDATE rooms SET creator_id = ?2 WHERE creator_id = ?1", &values)?;

@@ -79,11 +79,11 @@ mod tests {
     #[test]
     fn what_is_no_vector_is_refused() {
         for (bytes, said) in [
-            (&[0xff, 0xff, 0xff, 0x7f, 1][..], "268435455 clients in the 1 bytes that are left"),
-            (&[1, 5], "the bytes end within a value"),
-            (&[0, 7], "1 bytes after the end, 0 are taken"),
-            (&[1, 5, 0x80, 0x80, 0x80, 0x80, 0x10], "clock 4294967296 of client 5, at most 4294967295 is taken"),
-            (&[1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x10, 0], "a number over 9007199254740991"),
+            (&[0xff, 0xff, 0xff, 0x7f, 1][..], "268435455 clients cannot fit in the remaining 1 byte"),
+            (&[1, 5], "the data ends in the middle of a value"),
+            (&[0, 7], "1 byte left over after the end"),
+            (&[1, 5, 0x80, 0x80, 0x80, 0x80, 0x10], "clock 4294967296 of client 5; the maximum is 4294967295"),
+            (&[1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x10, 0], "a number greater than 9007199254740991"),
         ] {
             assert_eq!(StateVector::parse(bytes).unwrap_err().to_string(), said);
         }

@@ -28,7 +28,7 @@ pub(super) enum NotChanged {
     Thread(#[from] std::io::Error),
     #[error("the update builds on something that the room does not have")]
     Gap,
-    #[error("the room is only read, because it is damaged: {0}")]
+    #[error("the room is read-only because it is damaged: {0}")]
     Quarantined(String),
     #[error(
         "the room would become larger than ROOMS_MAX_DOCUMENT_BYTES={most}: it has {has} bytes, and the update {more}"

@@ -13,8 +13,8 @@ pub(super) fn excuse(writer: WriterView) -> impl FnMut() -> Option<&'static str>
             return None;
         }
         if writer.read_only().is_some() {
-            return Some("no changes are taken until the disk takes some");
+            return Some("no changes are accepted until the disk can be written to");
         }
-        moves.then_some("changes are made all the same")
+        moves.then_some("changes are still being made")
     }
 }

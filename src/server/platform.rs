@@ -82,7 +82,7 @@ impl Running for Platform {
 
     fn checks(&self) -> Vec<Check> {
         let audits = self.house.audit.is_some();
-        // Who is believed is a matter for the operator, and nothing that a restart or another server would change.
+        // Who is trusted is a matter for the operator, and nothing that a restart or another server would change.
         let policy = self.policies.policy.clone();
         let identity = move || {
             let caution = policy.now().caution.clone();

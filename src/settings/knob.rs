@@ -11,7 +11,7 @@ pub static SERVER: Section = Section::of_platform("Server");
 pub static STORAGE: Section = Section::of_platform("Storage");
 /// What is logged, and how.
 pub static LOGS: Section = Section::of_platform("Logs");
-/// Who may reach the server and who is believed.
+/// Who may reach the server and who is trusted.
 pub static ACCESS: Section = Section::of_platform("Access");
 /// Limits on connections and on the requests they carry.
 pub static CONNECTIONS: Section = Section::of_platform("Connections");

@@ -383,7 +383,7 @@ fn told(directory: &std::path::Path, settings: &[(&str, &str)]) -> [(i32, String
     })
 }
 
-/// The warning in the readiness of a server about who is believed.
+/// The warning in the readiness of a server about who is trusted.
 fn readiness(server: &Server) -> Option<String> {
     let answer = server.get("/readyz?verbose=1").expect(200);
     let checks = answer["checks"].as_array().unwrap();

@@ -54,7 +54,7 @@ fn a_proxy_at_the_socket_is_believed_only_if_that_is_said() {
         let places = both(&socket);
         let settings = [("LISTEN_ADDR", places.as_str()), ("TRUSTED_PROXIES", trusted)];
         let server = Server::with(&[&settings[..], &limits].concat());
-        // Ten times the burst is what an address may do; whoever is believed speaks for as many addresses.
+        // Ten times the burst is what an address may do; whoever is trusted speaks for as many addresses.
         let statuses = (0..30).map(|number| {
             let request = format!("GET /v1/nothing HTTP/1.1\r\nX-Forwarded-For: 192.0.2.{number}\r\n");
             ask(&socket, &request)[9..12].to_owned()

@@ -203,7 +203,10 @@ fn a_backup_that_cannot_have_all_its_files_is_none() {
     fs::remove_dir_all(&files).unwrap();
     let (code, said) = run(&server, &["backup"]);
     assert_eq!(code, 1);
-    assert!(said.contains("backup failed") && said.contains("it is no file that can be listed"), "{said}");
+    assert!(
+        said.contains("backup failed") && said.contains("it is not a regular file, or its name cannot be listed"),
+        "{said}"
+    );
     assert_eq!(fs::read_dir(backup.parent().unwrap()).unwrap().count(), before - 1, "nothing of it stays");
     // Nor is the other one any more, without its files.
     let said = run(&server, &["doctor"]).1;

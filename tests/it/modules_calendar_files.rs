@@ -56,7 +56,7 @@ fn a_file_is_taken_in_once_however_often_it_comes() {
             "made": 3, "changed": 0, "unchanged": 0, "refused": 2,
             "lines": [
                 { "line": 32, "why": "line 35: DTSTART is 20260230T100000, which is not a valid date or time" },
-                { "line": 37, "why": "line 37: the event in line 26 has the same UID, and is taken" },
+                { "line": 37, "why": "line 37: the event in line 26 has the same UID and is used instead" },
             ],
             "dry_run": is_dry,
             "left_out": [
@@ -145,7 +145,7 @@ fn a_file_comes_as_itself_as_bytes_or_in_a_form_and_nothing_else_is_one() {
             422,
             "The form has more than one file; send one at a time",
         ),
-        (multipart, part("name=\"file\"", &whole), 422, "The form breaks off: its last boundary is missing"),
+        (multipart, part("name=\"file\"", &whole), 422, "The form is incomplete: its last boundary is missing"),
         ("text/plain", whole.clone(), 415, ""),
         ("application/x-www-form-urlencoded", whole.clone(), 415, ""),
     ] {

@@ -173,7 +173,7 @@ fn a_disk_that_takes_no_changes_is_no_reason_for_a_restart() {
     let news = wait_for(|| {
         Some(manager.hear_news()).filter(|news| news.starts_with("STATUS=not ready: database read-only: "))
     });
-    assert!(news.ends_with("(no changes are taken until the disk takes some)"), "{news}");
+    assert!(news.ends_with("(no changes are accepted until the disk can be written to)"), "{news}");
     manager.forget();
     manager.hear_that_all_is_well(4);
     limit(None);
@@ -190,7 +190,7 @@ fn a_server_that_is_not_ready_is_vouched_for_while_it_makes_changes() {
     wait_for(|| {
         server.create_draft("alice");
         let said = manager.hear();
-        (said == "STATUS=not ready: missing tables: ring_passes (changes are made all the same)").then_some(())
+        (said == "STATUS=not ready: missing tables: ring_passes (changes are still being made)").then_some(())
     });
     Connection::open(server.database()).unwrap().execute_batch("ALTER TABLE away RENAME TO ring_passes").unwrap();
     manager.hear_until(&format!("STATUS=serving on {}", server.address));

@@ -73,7 +73,7 @@ fn whoever_has_a_token_shows_that_and_a_name_that_is_not_believed_gets_no_ticket
     let bearer = format!("Bearer {}", String::from_utf8(minted.stdout).unwrap().trim());
     let answer = ask(&server, &[("Authorization", &bearer)]);
     assert_eq!((answer.status, &answer.json()["error"]["code"]), (403, &json!("forbidden")));
-    // Beside tokens, names are believed here.
+    // Beside tokens, names are trusted here.
     let (welcome, _) = opened(&server, &path("d"), &ticket(&server, "bob"));
     assert_eq!(welcome["user_id"], "bob");
 

@@ -151,7 +151,7 @@ impl Running for Toy {
     fn prepare(&self, settings: &Settings) -> Result<Option<Replacement>, String> {
         let (live, new) = (self.greeting.clone(), greeting(settings));
         if new == "bad" {
-            return Err("TOY_GREETING=bad is no greeting".to_owned());
+            return Err("TOY_GREETING=bad is not a greeting".to_owned());
         }
         Ok(Some(Box::new(move || {
             live.replace(new);
@@ -210,7 +210,7 @@ fn a_feature_is_one_folder_and_one_line() {
     assert_eq!(status()["configuration"]["toy_greeting"], "welcome");
     assert_eq!((get(&private, "/toys").0, get(&public, "/toys").0), (200, 404));
 
-    assert_eq!(server.reload(&configured(directory.path(), "bad")).unwrap_err(), "TOY_GREETING=bad is no greeting");
+    assert_eq!(server.reload(&configured(directory.path(), "bad")).unwrap_err(), "TOY_GREETING=bad is not a greeting");
     assert_eq!(get(&public, "/toy").1, "{\"says\":\"welcome\"}");
     assert_eq!(server.reload(&configured(directory.path(), &"x".repeat(41))), Ok(Vec::new()));
     assert_eq!(get(&public, "/toy").1, format!("{{\"says\":\"{}\"}}", "x".repeat(40)));

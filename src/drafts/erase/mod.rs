@@ -104,8 +104,8 @@ fn erase_from(tx: &mut Tx<'_>, person: &Person<'_>, mut head: Head, tally: &mut 
 fn rename_in_events(tx: &mut Tx<'_>, draft: i64, user: &str, pseudonym: &str) -> Result<u64, Error> {
     let mut renamed = 0;
     for (id, data) in store::events_with(tx, draft, user)? {
-        let mut told: Map<String, Value> =
-            serde_json::from_str(&data).map_err(|error| Error::Damaged(format!("an event is no JSON: {error}")))?;
+        let mut told: Map<String, Value> = serde_json::from_str(&data)
+            .map_err(|error| Error::Damaged(format!("an event is not valid JSON: {error}")))?;
         let named = told.iter_mut().filter(|(name, value)| *name != "title" && value.as_str() == Some(user));
         if named.map(|(_, value)| *value = pseudonym.into()).count() == 0 {
             continue;

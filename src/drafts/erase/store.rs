@@ -2,7 +2,7 @@
 
 use crate::store::{Error, Query, Tx};
 
-/// What stands in the place of a title that was taken out.
+/// What stands in place of a title that was taken out.
 pub(super) const TITLE_TAKEN_OUT: &str = "[erased]";
 
 /// The ids of all drafts that have anything of a user, in the order in which they were made. Looks through authors and passes, which
@@ -52,7 +52,7 @@ pub(super) fn leave(tx: &mut Tx<'_>, draft: i64, user: &str) -> Result<(), Error
     tx.run(sql, &[draft.into()])
 }
 
-/// Puts another name in the place of a user: as the author of segments, in passes, as who began or has been deleted with the draft.
+/// Puts another name in place of a user: as the author of segments, in passes, as who began or has been deleted with the draft.
 /// How many passes it were.
 pub(super) fn rename(tx: &mut Tx<'_>, draft: i64, user: &str, name: &str) -> Result<u64, Error> {
     let values = [draft.into(), user.into(), name.into()];

@@ -6,7 +6,7 @@
 //! looked at before the oldest key that is left is old enough, and a little older.
 //!
 //! How old keys are is asked of the [`Timekeeper`]. A key whose time cannot be, because a clock was wrong, gets another one
-//! as soon as the clock is believed, and lives from then on.
+//! as soon as the clock is trusted, and lives from then on.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -81,7 +81,7 @@ fn look(run: &mut Run<'_>, horizon: &Horizon) -> Result<Timestamp, ChoreError> {
     Ok(oldest)
 }
 
-/// Removes every key that is too old, and dates those anew whose time cannot be, if the clock is believed. The time of the
+/// Removes every key that is too old, and dates those anew whose time cannot be, if the clock is trusted. The time of the
 /// oldest that is left, or now.
 fn remove_old(run: &mut Run<'_>, horizon: &Horizon) -> Result<Timestamp, ChoreError> {
     let (now, mut oldest, mut dated) = (horizon.now, horizon.now, 0);

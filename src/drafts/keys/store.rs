@@ -27,7 +27,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Whether it adds a hash to the chain, or needs one in the place of a text.
+    /// Whether it adds a hash to the chain, or needs one in place of a text.
     pub(in crate::drafts) fn is_about_hashes(self) -> bool {
         matches!(self, Self::Append | Self::Redact)
     }

@@ -119,7 +119,7 @@ mod tests {
                     if draft == 2 { NOW.to_string() } else { "NULL".to_owned() }
                 ));
             }
-            // A clock that has just begun to run is not believed.
+            // A clock that has just begun to run is not trusted.
             store.clock.advance(HOUR_MICROS);
             Self { store, purge }
         }

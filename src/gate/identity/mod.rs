@@ -40,11 +40,11 @@ const BEARER_PREFIX: &str = "bearer.";
 /// How requests state their identity.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// Who is believed without proof.
+    /// Who is trusted without proof.
     pub trust: Trust,
     /// What verifies tokens; without it they are not looked at.
     pub verifier: Option<Verifier>,
-    /// What sockets are opened with by those whose `X-User-Id` is believed.
+    /// What sockets are opened with by those whose `X-User-Id` is trusted.
     pub tickets: Tickets,
 }
 

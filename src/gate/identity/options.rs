@@ -1,4 +1,4 @@
-//! What is configured of who is believed to be whom.
+//! What is configured of who is trusted to be whom.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Tickets: how a page opens a socket for somebody who is known by a name alone, as it can send no `X-User-Id` with one.
 //!
-//! Whoever is believed in a request asks for a ticket there, and soon offers it in the handshake where a token would be. So a proxy
+//! Whoever is trusted in a request asks for a ticket there, and soon offers it in the handshake where a token would be. So a proxy
 //! that sets that header, or takes it away, has seen it first: a name in the handshake itself would pass it by.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What follows from believing `X-User-Id` where the server listens: whoever is believed without proof must be somebody who
+//! What follows from believing `X-User-Id` where the server listens: whoever is trusted without proof must be somebody who
 //! can be trusted, such as the users of this machine or a proxy.
 
 use super::options::{TOKEN_KEYS, TRUST_HEADER};
@@ -6,12 +6,12 @@ use crate::gate::options::PROXIES;
 use crate::net::Peer;
 use crate::settings::{Endpoint, Network, Settings};
 
-/// Who is believed without proof: proxies about the addresses of their clients, and senders of `X-User-Id` about the user.
+/// Who is trusted without proof: proxies about the addresses of their clients, and senders of `X-User-Id` about the user.
 #[derive(Debug, Clone, Default)]
 pub struct Trust {
-    /// The proxies, whose `X-Forwarded-For` and `Forwarded` are believed.
+    /// The proxies, whose `X-Forwarded-For` and `Forwarded` are trusted.
     pub proxies: Vec<Network>,
-    /// Whether `X-User-Id` is believed: that of the proxies and of this machine or, if there are no proxies, everybody's.
+    /// Whether `X-User-Id` is trusted: that of the proxies and of this machine or, if there are no proxies, everybody's.
     pub believes_header: bool,
 }
 
@@ -29,7 +29,7 @@ impl Trust {
         }
     }
 
-    /// Whether this one's `X-User-Id` is believed. Once proxies are named, another machine cannot get past them by calling the
+    /// Whether this one's `X-User-Id` is trusted. Once proxies are named, another machine cannot get past them by calling the
     /// server itself.
     pub fn believes_header_of(&self, peer: Peer) -> bool {
         let is_of_this_machine = match peer {

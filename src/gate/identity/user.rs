@@ -18,7 +18,7 @@ pub struct Caller {
     pub user: String,
     /// All that their token says; none for who has only said a name.
     pub claims: Option<Claims>,
-    /// When what they showed is no longer good. A name alone is good as long as it is believed.
+    /// When what they showed is no longer good. A name alone is good as long as it is trusted.
     pub until: Option<Timestamp>,
 }
 

@@ -117,7 +117,7 @@ impl Rules {
     pub(in crate::modules) fn refusal(&self) -> ApiError {
         session_required(match self.password {
             Some(_) => "Give the household's password at POST /api/session first",
-            None => "No HOUSEHOLD_PASSWORD is set, and without one nobody uses the modules in production",
+            None => "The modules cannot be used in production, because HOUSEHOLD_PASSWORD is not set",
         })
     }
 }

@@ -111,7 +111,7 @@ fn unquoted(value: &[u8]) -> &[u8] {
 }
 
 /// Whether a request has come over TLS as far as its sender is concerned: the proxy next to us says so, or the page that sends it was
-/// loaded so. Whoever makes that up gets a cookie that their own browser does not send back: it need not be believed.
+/// loaded so. Whoever makes that up gets a cookie that their own browser does not send back: it need not be trusted.
 #[must_use]
 pub fn is_over_tls(forwarded_proto: Option<&[u8]>, origin: Option<&[u8]>) -> bool {
     let nearest = forwarded_proto.and_then(|list| list.rsplit(|byte| *byte == b',').next());

@@ -124,7 +124,7 @@ fn read(body: &Body) -> Result<Wanted, ApiError> {
     let sent = check.object(body);
     let kind = check.text(sent, "kind", Length::between(1, LINK_KIND_MAX_CHARS));
     check.done()?;
-    let sent = sent.ok_or_else(|| ApiError::internal("a body that is no object was found right"))?;
+    let sent = sent.ok_or_else(|| ApiError::internal("a body that is not an object passed validation"))?;
     let (from, to) = (end(sent, "from")?, end(sent, "to")?);
     if from.1 == to.1 {
         return Err(invalid("to", "A record is not linked to itself".to_owned(), &reference(to.1)));

@@ -72,7 +72,7 @@ impl Places {
         self.0.push((name, place));
     }
 
-    /// Whose clock this name means. What the tz database knows is believed before the file, also behind a prefix as in
+    /// Whose clock this name means. What the tz database knows takes precedence over the file, also behind a prefix as in
     /// `/mozilla.org/20050126_1/Europe/Kyiv`.
     ///
     /// # Errors

@@ -171,7 +171,8 @@ fn once_each(events: Vec<Read>) -> impl Iterator<Item = Read> {
             let first = *lines.entry(event.uid.clone()).or_insert(read.line);
             if first != read.line {
                 let line = read.line;
-                read.event = Err(format!("line {line}: the event in line {first} has the same UID, and is taken"));
+                read.event =
+                    Err(format!("line {line}: the event in line {first} has the same UID and is used instead"));
             }
         }
         read
@@ -284,7 +285,7 @@ impl Work {
 
 fn too_large(body: &Value) -> Option<String> {
     let bytes = body.to_string().len();
-    (bytes > ICS_EVENT_MAX_BYTES).then(|| format!("it has {bytes} bytes: {ICS_EVENT_MAX_BYTES} are taken"))
+    (bytes > ICS_EVENT_MAX_BYTES).then(|| format!("it has {bytes} bytes; the maximum is {ICS_EVENT_MAX_BYTES}"))
 }
 
 fn why(error: &ApiError) -> String {
@@ -324,7 +325,10 @@ mod tests {
         let read = read_file(file.as_bytes(), &Zone::named("Europe/Kyiv").unwrap()).unwrap();
         let taken: Vec<Read> = once_each(read).collect();
         assert_eq!(taken[0].event.as_ref().unwrap().title, "A");
-        assert_eq!(taken[1].event.as_ref().unwrap_err(), "line 7: the event in line 2 has the same UID, and is taken");
+        assert_eq!(
+            taken[1].event.as_ref().unwrap_err(),
+            "line 7: the event in line 2 has the same UID and is used instead"
+        );
     }
 
     #[test]
@@ -342,7 +346,7 @@ mod tests {
         let body = |bytes: usize| json!({ "title": "x".repeat(bytes) });
         let around = body(0).to_string().len();
         assert_eq!(too_large(&body(ICS_EVENT_MAX_BYTES - around)), None);
-        let why = "it has 262145 bytes: 262144 are taken";
+        let why = "it has 262145 bytes; the maximum is 262144";
         assert_eq!(too_large(&body(ICS_EVENT_MAX_BYTES - around + 1)).as_deref(), Some(why));
     }
 }

@@ -103,7 +103,7 @@ fn most<T: Copy>(table: &[(T, &[&str])], words: &[Token]) -> Option<T> {
     best.1
 }
 
-/// The text with blanks in the place of addresses, and the first address. Places stay as they are.
+/// The text with blanks in place of addresses, and the first address. Places stay as they are.
 fn without_addresses(text: &str) -> (String, Option<String>) {
     let (mut plain, mut first, mut rest) = (String::with_capacity(text.len()), None, text);
     while let Some(at) = address(rest) {

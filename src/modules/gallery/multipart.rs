@@ -17,28 +17,28 @@ const STEP_BYTES: usize = 16 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// The type says nothing of a boundary.
-    #[error("The Content-Type multipart/form-data comes without a boundary")]
+    #[error("The Content-Type multipart/form-data has no boundary")]
     NoBoundary,
     /// A boundary that cannot be one.
     #[error("The boundary of the form is not 1 to {BOUNDARY_MAX_BYTES} of the characters that RFC 2046 allows")]
     Boundary,
     /// The body ends without its last boundary.
-    #[error("The form breaks off: its last boundary is missing")]
+    #[error("The form is incomplete: its last boundary is missing")]
     Cut,
     /// Something stands behind a boundary.
-    #[error("A boundary of the form is followed by something else than the end of its line")]
+    #[error("A boundary of the form is not followed by the end of its line")]
     Line,
     /// A head that does not end.
-    #[error("The head of a part of the form is over the limit of {HEAD_MAX_BYTES} bytes")]
+    #[error("The header of a part of the form is over the limit of {HEAD_MAX_BYTES} bytes")]
     Head,
     /// A line of a head that is none.
-    #[error("The head of a part of the form has a line that is no header")]
+    #[error("The header of a part of the form has an invalid line")]
     Header,
     /// A part without a name.
     #[error("A part of the form has no Content-Disposition: form-data with a name")]
     Nameless,
     /// A part in base64, or in some other encoding of e-mail.
-    #[error("The part {0:?} of the form has a Content-Transfer-Encoding; parts are sent as they are")]
+    #[error("The part {0:?} of the form has a Content-Transfer-Encoding, which is not supported")]
     Encoded(String),
     /// Parts beyond the bound.
     #[error("The form has more than {PARTS_MAX} parts")]

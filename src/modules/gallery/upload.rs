@@ -352,7 +352,7 @@ mod tests {
                 form(&shelf, &part("name=photo; filename=a", b"x")),
                 "The form has a file in another part than the one named file",
             ),
-            (form(&shelf, &file), "The form breaks off: its last boundary is missing"),
+            (form(&shelf, &file), "The form is incomplete: its last boundary is missing"),
             (form(&shelf, &field(b"\xff")), "A field of the form is not in UTF-8"),
             (
                 form(&shelf, &field(&[b'x'; FIELDS_MAX_BYTES])),
@@ -364,10 +364,7 @@ mod tests {
         for (result, sentence) in sentences {
             assert_eq!(said(result), sentence);
         }
-        assert_eq!(
-            said(Form::of("multipart/form-data", "")),
-            "The Content-Type multipart/form-data comes without a boundary"
-        );
+        assert_eq!(said(Form::of("multipart/form-data", "")), "The Content-Type multipart/form-data has no boundary");
         assert_eq!(files(directory.path()), 0);
         assert!(form(&shelf, &field(&[b'x'; FIELDS_MAX_BYTES - 5])).is_ok());
         assert!(raw(&shelf, "a", &[0; MOST as usize]).is_ok());

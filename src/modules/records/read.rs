@@ -93,7 +93,7 @@ fn object(body: &Body) -> Result<&Fields, ApiError> {
     let mut check = Check::new();
     let sent = check.object(body);
     check.done()?;
-    sent.ok_or_else(|| ApiError::internal("a body that is no object was found right"))
+    sent.ok_or_else(|| ApiError::internal("a body that is not an object passed validation"))
 }
 
 /// What is sent of a field: under its own name, else under the other.

@@ -20,7 +20,7 @@ use crate::clock::{SECOND_MICROS, Timestamp};
 pub enum Trust {
     /// It is signed by an authority that this machine knows, or by one of these.
     Authorities(Vec<CertificateDer<'static>>),
-    /// Nothing: whoever answers is believed.
+    /// Nothing: whoever answers is trusted.
     Anybody,
 }
 
@@ -44,7 +44,7 @@ impl fmt::Debug for Secured {
 }
 
 impl Secured {
-    /// The server of this name, a host or an address. Reads the authorities of this machine if they are to be believed.
+    /// The server of this name, a host or an address. Reads the authorities of this machine if they are to be trusted.
     ///
     /// # Errors
     /// A sentence: it is no name that can be in a certificate, or there is nobody to believe.
@@ -87,7 +87,7 @@ impl Secured {
 /// Why there is no TLS with a server.
 #[derive(Debug)]
 pub enum Refused {
-    /// It is not believed, or it is no TLS; a sentence.
+    /// It is not trusted, or it is not TLS; a sentence.
     Server(String),
     /// The connection broke.
     Connection(io::Error),

@@ -1,4 +1,4 @@
-//! One database put in the place of another, so that at every instant one of the two is found whole.
+//! One database put in place of another, so that at every instant one of the two is found whole.
 //!
 //! The new one is written beside the old one under a name that nobody looks for, and synced. Its renaming to
 //! `DATABASE.restoring-STAMP` is the decision: from then on any process that opens the database, such as the next start
@@ -43,7 +43,7 @@ pub fn lock_database(named: &Path) -> Result<DatabaseLock, OpenError> {
     Ok(lock)
 }
 
-/// Puts what is whole and synced at [`staging`] in the place of the database that is locked. Returns where the old one is
+/// Puts what is whole and synced at [`staging`] in place of the database that is locked. Returns where the old one is
 /// now: a name that no file has when there was none. `stamp` keeps it apart from earlier ones.
 ///
 /// # Errors

@@ -16,7 +16,7 @@ impl<'r> Row<'r> {
             ValueRef::Integer(number) => Value::Int(number),
             ValueRef::Text(bytes) => Value::Text(
                 std::str::from_utf8(bytes)
-                    .map_err(|error| Error::Damaged(format!("column {index} of a row is no text: {error}")))?,
+                    .map_err(|error| Error::Damaged(format!("column {index} of a row is not text: {error}")))?,
             ),
             ValueRef::Blob(bytes) => Value::Blob(bytes),
             ValueRef::Real(_) => return Err(Error::Damaged(format!("column {index} of a row is a fraction"))),
