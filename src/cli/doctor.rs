@@ -40,7 +40,10 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options, path: &SettingsPath) -> ExitCode {
     let outside = match &options.url {
-        None => None,
+        None => match options.trusting.named() {
+            Some(option) => return fail("the command line is wrong", &format!("{option} is for --url: give both"), 2),
+            None => None,
+        },
         Some(url) => {
             let asked = BaseUrl::parse(url).map_err(|why| format!("--url: {why}"));
             match asked.and_then(|url| Ok((url, options.trusting.trust()?))) {

@@ -9,7 +9,7 @@ use super::common::{fail, load, print};
 use crate::config::SettingsPath;
 use crate::feature::trust::Trusting;
 use crate::net::Endpoint;
-use crate::net::base_url::{BaseUrl, own_server};
+use crate::net::base_url::{BaseUrl, own_url};
 use crate::net::client::{Ask, Remote};
 use crate::net::options::LISTEN;
 use crate::net::tls::client::Trust;
@@ -39,15 +39,15 @@ struct Question {
 }
 
 pub(super) fn run(options: &Options, path: &SettingsPath) -> ExitCode {
-    let question = match &options.url {
-        Some(url) => match BaseUrl::parse(url) {
-            Err(why) => return fail("the command line is wrong", &format!("--url: {why}"), 2),
-            Ok(url) => match options.trusting.trust() {
-                Err(why) => return fail("the command line is wrong", &why, 2),
-                Ok(trust) => of_url(&url, &trust),
-            },
-        },
-        None => of_configuration(path),
+    let url = options.url.as_ref().map(|url| BaseUrl::parse(url).map_err(|why| format!("--url: {why}"))).transpose();
+    let asked = url.and_then(|url| match url {
+        Some(url) => Ok((Some(url), options.trusting.trust()?)),
+        None => Ok((None, options.trusting.trust_of_own()?)),
+    });
+    let question = match &asked {
+        Err(why) => return fail("the command line is wrong", why, 2),
+        Ok((Some(url), trust)) => of_url(url, trust),
+        Ok((None, trust)) => of_configuration(path, trust),
     };
     let (line, code) = match question.and_then(|question| question.ask()) {
         Ok(line) => (line, ExitCode::SUCCESS),
@@ -64,17 +64,17 @@ fn of_url(url: &BaseUrl, trust: &Trust) -> Result<Question, String> {
     Ok(Question { to, target: target.to_owned() })
 }
 
-fn of_configuration(path: &SettingsPath) -> Result<Question, String> {
+fn of_configuration(path: &SettingsPath, trust: &Trust) -> Result<Question, String> {
     // Sentences of a wrong configuration take a line each.
     let loaded = load(path).map_err(|error| {
         let sentences: Vec<_> = error.to_string().lines().map(str::to_owned).collect();
         format!("not ready: the configuration is wrong: {}", sentences.join("; "))
     })?;
-    let Some(to) = own_server(&loaded.settings) else {
+    let Some(url) = own_url(&loaded.settings) else {
         let listens = Endpoint::joined(loaded.settings.endpoints(&LISTEN));
         return Err(format!("not ready: LISTEN_ADDR={listens} is a port chosen at start: pass --url"));
     };
-    Ok(Question { to, target: READY.to_owned() })
+    of_url(&url, trust)
 }
 
 impl Question {

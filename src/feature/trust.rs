@@ -36,6 +36,13 @@ impl Trusting {
         Ok(Trust::Authorities(own.transpose()?.unwrap_or_default()))
     }
 
+    /// Which of the options is given, if one is.
+    #[must_use]
+    pub fn named(&self) -> Option<&'static str> {
+        let ca = self.ca.as_ref().map(|_| "--ca");
+        ca.or(self.insecure.then_some("--insecure"))
+    }
+
     /// The same for the server of one's own settings. Its certificate is for the names that others know it by, and who can take its
     /// address here is the server: unless something else is asked for, it is not looked at.
     ///
