@@ -1,4 +1,4 @@
-//! One small server, one SQLite file: drafts written in turn. The map of the house, top floor first; imports point
+//! One small server, one SQLite database: drafts written in turn. The map of the house, top floor first; imports point
 //! downwards only, and features never import each other (`tests/it/arrows.rs` holds them to it).
 
 pub mod cli;
