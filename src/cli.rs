@@ -20,26 +20,29 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
-use common::{load, misconfigured, print, sources};
+use common::{load, misconfigured, print, sources, tell};
 
 use crate::clock::Clock;
 use crate::config::knobs::KNOBS;
-use crate::config::{self, ConfigError, SettingsPath};
+use crate::config::{self, ConfigError, SettingsPath, Shown, Sources};
 use crate::feature::verb::{Misconfigured, Program};
 use crate::feature::{Feature, schema_of};
 use crate::features;
 use crate::gate::{self, OpenedKeys};
-use crate::net::tls::server::{Files, Pair, caution};
+use crate::net::tls::server::{Files, Pair, caution, exposed};
 use crate::observe::metrics;
 use crate::server;
-use crate::settings::Settings;
+use crate::settings::{Knob, Settings};
 use crate::store::options::DATABASE;
 use crate::store::{self, OpenError, Schema};
 
-/// A small server for drafts written in turn: one binary, one SQLite file.
+/// A small server for drafts written in turn: one binary, one SQLite database.
 ///
 /// Without a verb, it runs the server. It is configured by environment variables and a settings file; `inkring
 /// print-config` prints all settings, and each verb first says which file it has read.
+///
+/// Its data are a directory, not one file: the database of DATABASE_URL, its write-ahead log and its lock beside it, and
+/// the files of the gallery. Never copy them from a running server: `inkring backup` makes a copy that is whole.
 #[derive(Debug, Parser)]
 #[command(
     name = "inkring",
@@ -98,6 +101,13 @@ enum Tool {
     ///
     /// Exits with 0 if it is ready, with 1 if not.
     Healthcheck(healthcheck::Options),
+    /// Print the version, the commit it was built of, and the versions of the schema and of SQLite
+    #[command(after_help = "Exit codes: 0 done, 2 usage.")]
+    Version {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the documentation of the configuration
     #[command(hide = true)]
     ConfigDocs {
@@ -177,6 +187,10 @@ pub fn run_with(features: &[&Feature], arguments: impl IntoIterator<Item = OsStr
     let Some(name) = asked.subcommand_name() else { return serve::run(&path) };
     if let Some(verbs) = features.iter().filter_map(|feature| feature.verbs.as_ref()).find(|verbs| verbs.has(name)) {
         let settings = || load(&path).map(|loaded| loaded.settings).map_err(|error| Misconfigured(error.to_string()));
+        let weakness = |knob: &'static Knob| {
+            // What cannot be read was told by whoever wanted the settings.
+            Sources::read(&path).ok().and_then(|sources| config::weakness(knob, &sources))
+        };
         let program = Program {
             schema: schema_of(features),
             counted: features.iter().flat_map(|feature| feature.counted).copied().collect(),
@@ -184,6 +198,7 @@ pub fn run_with(features: &[&Feature], arguments: impl IntoIterator<Item = OsStr
             erasers: features.iter().filter_map(|feature| feature.erase).collect(),
             newer: features.iter().filter_map(|feature| feature.newer).collect(),
             settings: &settings,
+            weakness: &weakness,
         };
         return verbs.run(&asked, &program);
     }
@@ -199,6 +214,18 @@ pub fn run_with(features: &[&Feature], arguments: impl IntoIterator<Item = OsStr
 fn version(schema: &Schema) -> String {
     let (version, sqlite) = (crate::version::VERSION, store::sqlite_version());
     format!("inkring {version} (schema {}, SQLite {sqlite})\n", schema.version())
+}
+
+/// The same for programs.
+fn version_in_json(schema: &Schema) -> serde_json::Value {
+    let commit = crate::version::commit(crate::version::VERSION);
+    serde_json::json!({
+        "version": crate::version::VERSION,
+        "commit": commit.map(|(commit, _)| commit),
+        "dirty": commit.map(|(_, is_clean)| !is_clean),
+        "schema": schema.version(),
+        "sqlite": store::sqlite_version(),
+    })
 }
 
 /// The whole program as clap knows it, for what is made of it: manual pages and completions.
@@ -223,10 +250,7 @@ impl Verb {
         match self {
             Self::Serve => serve::run(path),
             Self::CheckConfig { strict } => check_config(path, strict),
-            Self::PrintConfig { changed } => match load(path) {
-                Ok(loaded) => print(&config::docs::effective(&loaded.settings, changed)),
-                Err(error) => misconfigured(&error),
-            },
+            Self::PrintConfig { changed } => print_config(path, changed),
             Self::Audit(verb) => audit::run(verb, path),
         }
     }
@@ -239,6 +263,8 @@ impl Tool {
             Self::Doctor(options) => doctor::run(&options, path),
             Self::Smoke(options) => smoke::run(&options, path),
             Self::Healthcheck(options) => healthcheck::run(&options, path),
+            Self::Version { json: true } => print(&format!("{}\n", version_in_json(&features::schema()))),
+            Self::Version { json: false } => print(&version(&features::schema())),
             Self::ConfigDocs { form: DocsForm::Env } => print(&config::docs::env_example(&KNOBS)),
             Self::ConfigDocs { form: DocsForm::Markdown } => print(&config::docs::markdown(&KNOBS)),
             Self::MetricsDocs { form: MetricsForm::Markdown } => print(&metrics::markdown(&features::rows())),
@@ -253,6 +279,18 @@ impl Tool {
             Self::Errors => print(&gate::code::markdown(&features::codes())),
         }
     }
+}
+
+/// What can be read is shown, and what is wrong told: whoever corrects one setting wants to see the others.
+fn print_config(path: &SettingsPath, changed: bool) -> ExitCode {
+    let Shown { lines, sources, is_all, refused } = config::show(path);
+    if is_all {
+        tell(&sources);
+    } else {
+        print("# These are not all: some of what is set cannot be read.\n");
+    }
+    let printed = print(&config::docs::effective(&lines, changed));
+    refused.map_or(printed, |error| misconfigured(&error))
 }
 
 fn check_config(path: &SettingsPath, strict: bool) -> ExitCode {
@@ -306,7 +344,7 @@ fn beyond_the_table(settings: &Settings) -> Result<Vec<String>, String> {
     let mut warnings = Vec::from_iter(OpenedKeys::of(settings).map_err(|error| error.to_string())?.warning);
     if let Some(files) = Files::of(settings)? {
         warnings.extend(caution(Pair::read(&files)?.until, Clock::system().now()));
-        warnings.extend(files.exposed());
+        warnings.extend(exposed(settings)?);
     }
     Ok(warnings)
 }

@@ -22,7 +22,7 @@ use crate::features;
 use crate::gate::{self, Addresses, Policies};
 use crate::hub::Batch;
 use crate::net::options::{BODY_BYTES, CONNECTIONS_MAX, DRAIN, PER_ADDRESS_MAX};
-use crate::net::tls::server::Tls;
+use crate::net::tls::server::{Tls, exposed};
 use crate::net::{Endpoint, Front, SocketFile};
 use crate::observe::LogHandle;
 use crate::observe::options::CLIENT_ADDRESS;
@@ -77,10 +77,11 @@ impl Server {
         let listeners =
             Listeners::open(settings, inherited, features).map_err(|error| error.of(settings.database(&DATABASE)))?;
         let tls = Tls::of(settings).map_err(StartError::Tls)?;
+        let exposed = exposed(settings).map_err(StartError::Tls)?;
         let addresses = Addresses { bound: listeners.places().into(), configured: features::places };
         let (policies, warnings) = Policies::new(settings, addresses, clock.clone())?;
         let Listeners { public, redirect, own, files, private, left_out } = listeners;
-        warnings.iter().chain(&left_out).for_each(|warning| log::warn!("{warning}"));
+        warnings.iter().chain(&exposed).chain(&left_out).for_each(|warning| log::warn!("{warning}"));
 
         notify.status("opening the database");
         let platform = (policies.clone(), tls.clone());

@@ -1,5 +1,6 @@
 //! Text of clients made safe to show: one alphabet for logs, terminals, complaints and error messages, one way to cut, and one
-//! for spreadsheets. And figures as people say them, bytes as digits, and how many typing mistakes one word is from another.
+//! for spreadsheets. And figures and lists as people say them, bytes as digits, and how many typing mistakes one word is from
+//! another.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -70,6 +71,15 @@ pub fn is_hidden(letter: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}'
             | '\u{e0000}'..='\u{e0fff}'
     )
+}
+
+/// `a`, `a or b`, `a, b or c`, with this joint.
+pub fn listed(words: &[impl AsRef<str>], joint: &str) -> String {
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    match &words[..] {
+        [most @ .., last] if !most.is_empty() => format!("{} {joint} {last}", most.join(", ")),
+        _ => words.concat(),
+    }
 }
 
 /// A size as people say it.

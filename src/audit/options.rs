@@ -11,6 +11,7 @@ pub(crate) static ENABLED: Knob = flag(&AUDIT, "AUDIT_ENABLED", "false")
     .meaning("Records each change in the audit log: who, what, when and from where. See AUDIT.md.");
 
 pub(crate) static SAMPLE_RATE: Knob = Knob::new(&AUDIT, "AUDIT_SAMPLE_RATE", Kind::Fraction, "1.0")
+    .only_with(&[&ENABLED])
     .meaning("The fraction of changes recorded, chosen at random. 1.0 records all.");
 
 pub(crate) static RETENTION_DAYS: Knob = Knob::new(&AUDIT, "AUDIT_RETENTION_DAYS", int(0, 36_500, "days"), "0")

@@ -13,10 +13,12 @@ pub(crate) static DIRECTORY: Knob = text(&OPERATIONS, "BACKUP_DIR")
     .meaning("The directory for backups. If not set, backups are made only by hand.");
 
 pub(crate) static INTERVAL_HOURS: Knob = Knob::new(&OPERATIONS, "BACKUP_INTERVAL_HOURS", int(0, 8760, "hours"), "24")
+    .only_with(&[&DIRECTORY])
     .meaning("Interval between automatic backups, if BACKUP_DIR is set. 0 makes none: use inkring backup or SIGUSR1.");
 
 pub(crate) static KEEP_DAYS: Knob = Knob::new(&OPERATIONS, "BACKUP_KEEP_DAYS", int(0, 36_500, "days"), "30")
     .at_bound("removed, but never the newest three", "older_ones_go_but_never_the_newest_three_nor_what_is_not_ours")
+    .only_with(&[&DIRECTORY])
     .meaning("How long backups are kept. The newest three are never removed. 0 keeps all of them forever.");
 
 pub(crate) const KNOBS: &[&Knob] = &[&DIRECTORY, &INTERVAL_HOURS, &KEEP_DAYS];

@@ -21,6 +21,7 @@ pub(crate) static FILE: Knob =
 
 pub(crate) static DIRECTORY: Knob = text(&BEHAVIOUR, "METRICS_DIR")
     .refusing()
+    .ignored_with(&FILE)
     .meaning("The directory for metrics.jsonl. Ignored if METRICS_JSONL is set.");
 
 pub(crate) static RING_CAPACITY: Knob =

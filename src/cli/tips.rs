@@ -27,7 +27,7 @@ const MEANT: [(&[&str], &str); 11] = [
         "use `systemctl reload inkring` or `systemctl restart inkring`; without systemd, send SIGHUP to the process whose id is in the \
          .lock file next to the database, and it reloads its settings",
     ),
-    (&["version", "about"], "`inkring --version` prints the version"),
+    (&["about"], "`inkring version` prints the version"),
     (
         &["config", "conf", "settings", "env"],
         "`inkring print-config` shows all settings, and `inkring check-config` checks them",

@@ -3,9 +3,11 @@
 
 use std::fmt::Write as _;
 
+use super::Line;
 use crate::gate::options::ORIGINS;
 use crate::hub::options::ORIGINS as SOCKET_ORIGINS;
-use crate::settings::{BoundRow, Kind, Knob, MASK, OnBad, Origin, Prominence, Settings};
+
+use crate::settings::{BoundRow, Kind, Knob, MASK, OnBad, Prominence};
 
 /// How wide comments in the `.env` example are, in characters.
 const COMMENT_WIDTH: usize = 78;
@@ -143,12 +145,11 @@ pub fn bounds(bounds: &[BoundRow]) -> String {
 
 /// The configuration in effect: `NAME=value  # origin`, one line per knob, under the headings of the pages. Of those that are other
 /// names of one, only what was given; with `only_given` the same holds for all.
-pub fn effective(settings: &Settings, only_given: bool) -> String {
-    let is_shown = |origin: Origin, knob: &Knob| origin.is_given() || !only_given && knob.alias_of.is_none();
-    let lines: Vec<(Prominence, String, Origin)> = settings
-        .iter()
-        .filter(|setting| is_shown(setting.origin, setting.knob))
-        .map(|setting| (setting.knob.prominence, format!("{}={}", setting.knob.name, setting.shown()), setting.origin))
+pub fn effective(lines: &[Line], only_given: bool) -> String {
+    let is_shown = |line: &&Line| line.is_given || !only_given && line.knob.alias_of.is_none();
+    let lines = lines.iter().filter(is_shown);
+    let lines: Vec<(Prominence, String, &str)> = lines
+        .map(|line| (line.knob.prominence, format!("{}={}", line.knob.name, line.value), &line.note[..]))
         .collect();
     if lines.is_empty() {
         return "# Nothing is set: every setting has its default.\n".to_owned();
@@ -158,7 +159,7 @@ pub fn effective(settings: &Settings, only_given: bool) -> String {
     let mut lists = Vec::new();
     for (list, heading) in HEADINGS {
         let of_list = lines.iter().filter(|(prominence, ..)| *prominence == list);
-        let rows: String = of_list.map(|(_, left, origin)| format!("{left:width$}  # {origin}\n")).collect();
+        let rows: String = of_list.map(|(_, left, note)| format!("{left:width$}  # {note}\n")).collect();
         if !rows.is_empty() {
             lists.push(format!("# {heading}\n{rows}"));
         }

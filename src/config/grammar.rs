@@ -43,6 +43,12 @@ impl fmt::Display for Malformed {
 /// # Errors
 /// The first lines that do not fit, at most [`MALFORMED_MAX`].
 pub(crate) fn pairs(text: &str) -> Result<BTreeMap<String, String>, Vec<Malformed>> {
+    let (pairs, malformed) = what_fits(text);
+    if malformed.is_empty() { Ok(pairs) } else { Err(malformed) }
+}
+
+/// The same from the lines that fit, up to the last that is told of the others.
+pub(super) fn what_fits(text: &str) -> (BTreeMap<String, String>, Vec<Malformed>) {
     // Some editors put a byte order mark in front; it is no part of a name.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (mut pairs, mut malformed) = (BTreeMap::new(), Vec::new());
@@ -61,7 +67,7 @@ pub(crate) fn pairs(text: &str) -> Result<BTreeMap<String, String>, Vec<Malforme
             break;
         }
     }
-    if malformed.is_empty() { Ok(pairs) } else { Err(malformed) }
+    (pairs, malformed)
 }
 
 /// The name and value on a line, or the name, if there is one, and what is wrong. A quote may be closed on one of the

@@ -10,11 +10,13 @@ pub mod docs;
 mod error;
 mod grammar;
 mod guessable;
+mod idle;
 pub mod knobs;
 pub mod parse;
 mod path;
 mod production;
 mod reload;
+mod shown;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,7 @@ pub use error::ConfigError;
 pub(crate) use grammar::{Malformed, pairs};
 pub use path::{INSTALLED, SettingsPath};
 pub use reload::{Change, Reloaded, reload};
+pub use shown::{Line, Shown, show};
 pub use sources::Sources;
 
 use crate::features::{self, FEATURES};
@@ -30,7 +33,7 @@ use crate::gate::identity::header_trust;
 use crate::gate::identity::options::SECRET;
 use crate::net::options::{LISTEN as PUBLIC, TLS_REDIRECT};
 use crate::plane::options::{LISTEN, TOKEN};
-use crate::settings::{ENVIRONMENT, Endpoint, Knob, MASK, OnBad, Origin, STRICT, Setting, Settings, Value};
+use crate::settings::{ENVIRONMENT, Endpoint, Knob, OnBad, Origin, STRICT, Secret, Setting, Settings, Value};
 use guessable::guessable;
 use knobs::KNOBS;
 use parse::{BadValue, parse, printable};
@@ -70,15 +73,12 @@ pub fn load(sources: &Sources, force_strict: bool) -> Result<Loaded, ConfigError
 
 /// Reads the configuration: for a start, or for the server that runs with another one.
 fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Result<Loaded, ConfigError> {
-    // Two settings decide how the others are read. If one of them is bad,
-    // that is found again below, and refused.
-    let early = |knob| resolve(knob, sources, false).ok().map(|setting| setting.value);
     let production = match running {
         // What kind of installation this is does not change under a server, so neither do the defaults that follow.
         Some(running) => running.settings.production(),
-        None => early(&ENVIRONMENT) == Some(Value::Choice("production")),
+        None => says_production(sources),
     };
-    let strict = force_strict || early(&STRICT) == Some(Value::Flag(true));
+    let strict = force_strict || says_strict(sources);
 
     let mut findings = Findings { strict, problems: Vec::new(), warnings: Vec::new() };
     let mut settings = Vec::with_capacity(KNOBS.len());
@@ -107,6 +107,10 @@ fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Resu
     for given in KNOBS.iter().filter_map(|knob| sources.find(knob).ok().flatten()) {
         given.exposed.into_iter().for_each(|sentence| findings.mistake(sentence));
     }
+    // Elsewhere the doctor tells: whoever tries this out has one like any other file.
+    if strict || production {
+        sources.exposed_file().into_iter().for_each(|sentence| findings.mistake(sentence));
+    }
 
     let settings = Settings::new(settings, strict);
     findings.problems.extend(several_keys(sources));
@@ -127,6 +131,7 @@ fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Resu
     if !production {
         findings.warnings.extend(production::unwritten(&settings));
     }
+    findings.warnings.extend(idle::without_effect(&settings, sources));
     weak_secrets(&settings, sources).into_iter().for_each(|sentence| findings.mistake(sentence));
     let places = features::places(&settings);
     match header_trust(&settings, &places) {
@@ -144,6 +149,19 @@ fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Resu
     } else {
         Err(ConfigError { problems, warnings })
     }
+}
+
+/// One of the two settings that decide how the others are read. If it is bad, that is found where all of them are read.
+fn early(knob: &'static Knob, sources: &Sources) -> Option<Value> {
+    resolve(knob, sources, false).ok().map(|setting| setting.value)
+}
+
+fn says_production(sources: &Sources) -> bool {
+    early(&ENVIRONMENT, sources) == Some(Value::Choice("production"))
+}
+
+fn says_strict(sources: &Sources) -> bool {
+    early(&STRICT, sources) == Some(Value::Flag(true))
 }
 
 /// What was found wrong so far.
@@ -199,7 +217,7 @@ fn several_keys(sources: &Sources) -> Option<String> {
 
 /// Why the private plane may not be opened as it is configured. Never only a warning: it hands out the whole database.
 fn open_plane(settings: &Settings, sources: &Sources) -> Option<String> {
-    let (name, masked) = given_name(&TOKEN, sources);
+    let (name, masked) = sources.name_given(&TOKEN);
     match (settings.endpoint(&LISTEN), settings.secret(&TOKEN)) {
         (_, Some(token)) if token.bytes().len() < OPS_TOKEN_MIN_BYTES => Some(format!(
             "{name}{masked} is shorter than {OPS_TOKEN_MIN_BYTES} bytes, so it can be guessed by trying: use a \
@@ -241,30 +259,32 @@ fn doors_in_one_place(settings: &Settings) -> Vec<String> {
     sentences
 }
 
-/// The name that a secret was given by, or its own, and what stands for its value in a sentence about it.
-fn given_name(knob: &Knob, sources: &Sources) -> (String, String) {
-    match sources.find(knob).ok().flatten() {
-        Some(Given { name, origin: Origin::Environment | Origin::SettingsFile, .. }) => (name, format!("={MASK}")),
-        Some(Given { name, .. }) => (name, String::new()),
-        None => (knob.name.to_owned(), String::new()),
+/// What is wrong with secrets that can be guessed, under the names they were given by.
+fn weak_secrets(settings: &Settings, sources: &Sources) -> Vec<String> {
+    let given = [&SECRET, &TOKEN].into_iter().filter_map(|knob| Some((knob, settings.secret(knob)?)));
+    given.filter_map(|(knob, secret)| why_weak(knob, &secret, sources)).collect()
+}
+
+/// The same of one secret, whatever the other settings are.
+#[must_use]
+pub fn weakness(knob: &'static Knob, sources: &Sources) -> Option<String> {
+    match resolve(knob, sources, false).ok()?.value {
+        Value::Text(text) if !text.is_empty() => why_weak(knob, &Secret::new(text), sources),
+        _ => None,
     }
 }
 
-/// What is wrong with secrets that can be guessed, under the names they were given by.
-fn weak_secrets(settings: &Settings, sources: &Sources) -> Vec<String> {
-    let mut sentences = Vec::new();
-    for (knob, min_bytes) in [(&SECRET, SECRET_MIN_BYTES), (&TOKEN, OPS_TOKEN_MIN_BYTES)] {
-        let Some(secret) = settings.secret(knob) else { continue };
-        let (name, masked) = given_name(knob, sources);
-        // A token that is too short is refused in any case.
-        if secret.bytes().len() < SECRET_MIN_BYTES && knob.name == SECRET.name {
-            sentences.push(format!(
-                "{name}{masked} is shorter than {SECRET_MIN_BYTES} bytes, so anyone who has one token can find the \
-                 key by trying, and sign others: use a longer one, {MAKE_SECRET}"
-            ));
-        } else if let Some(why) = guessable(secret.bytes(), min_bytes) {
-            sentences.push(format!("{name}{masked} {why}, so it can be guessed: use one of your own, {MAKE_SECRET}"));
-        }
+fn why_weak(knob: &Knob, secret: &Secret, sources: &Sources) -> Option<String> {
+    let (name, masked) = sources.name_given(knob);
+    let is_key = knob.name == SECRET.name;
+    let min_bytes = if is_key { SECRET_MIN_BYTES } else { OPS_TOKEN_MIN_BYTES };
+    // A token that is too short is refused in any case.
+    if is_key && secret.bytes().len() < min_bytes {
+        return Some(format!(
+            "{name}{masked} is shorter than {SECRET_MIN_BYTES} bytes, so anyone who has one token can find the \
+             key by trying, and sign others: use a longer one, {MAKE_SECRET}"
+        ));
     }
-    sentences
+    let why = guessable(secret.bytes(), min_bytes)?;
+    Some(format!("{name}{masked} {why}, so it can be guessed: use one of your own, {MAKE_SECRET}"))
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use crate::gate::host_and_port;
 use crate::settings::{Endpoint, Fraction, Kind, Knob, MASK, Network, OFF, Value};
-use crate::text::{cut, visible};
+use crate::text::{cut, listed, visible};
 
 /// The longest path that a Unix socket can have: Linux keeps it in 108 bytes, the last of them zero.
 const UNIX_PATH_MAX_BYTES: usize = 107;
@@ -144,15 +144,7 @@ fn choice(text: &str, words: &[&'static str]) -> Result<&'static str, String> {
     let mut known = words.iter().copied();
     known
         .find(|word| word.eq_ignore_ascii_case(text))
-        .ok_or_else(|| format!("is not one of the choices: use {}", one_of(words)))
-}
-
-/// `a`, `a or b`, `a, b or c`.
-fn one_of(words: &[&str]) -> String {
-    match words {
-        [most @ .., last] if !most.is_empty() => format!("{} or {last}", most.join(", ")),
-        _ => words.concat(),
-    }
+        .ok_or_else(|| format!("is not one of the choices: use {}", listed(words, "or")))
 }
 
 /// Addresses and `unix:PATH`, at least one.
@@ -297,7 +289,7 @@ fn line(text: &str) -> Result<String, String> {
 }
 
 /// `text` as it may be shown in a complaint about `knob`.
-fn echo(knob: &Knob, text: &str) -> String {
+pub(super) fn echo(knob: &Knob, text: &str) -> String {
     if knob.secret {
         return MASK.to_owned();
     }

@@ -13,8 +13,8 @@ use super::knobs::KNOBS;
 use super::parse::{BadValue, printable};
 use super::path::{Found, SettingsPath, VARIABLE};
 use crate::gate::identity::options::TOKEN_KEYS;
-use crate::settings::{Knob, Origin, open_to_others};
-use crate::text::edit_distance;
+use crate::settings::{Knob, MASK, Origin, open_to_others};
+use crate::text::{edit_distance, listed};
 
 /// The longest file that a secret is read from, in bytes.
 pub(super) const SECRET_FILE_MAX_BYTES: u64 = 65_536;
@@ -81,6 +81,15 @@ impl Sources {
     /// A variable of ours is not UTF-8; the file cannot be read, is not trusted, or has malformed lines. No value is named,
     /// as it may be a secret.
     pub fn read(path: &SettingsPath) -> Result<Self, ConfigError> {
+        let (read, problems) = Self::what_can_be_read(path);
+        if !problems.is_empty() {
+            return Err(ConfigError { problems, warnings: read.near_names().collect() });
+        }
+        Ok(read)
+    }
+
+    /// The same as far as it can be read, and what is wrong with the rest: to be looked at, and not to start with.
+    pub(super) fn what_can_be_read(path: &SettingsPath) -> (Self, Vec<String>) {
         let (mut environment, mut near) = (BTreeMap::new(), Vec::new());
         let mut problems = Vec::new();
         for (name, text) in std::env::vars_os() {
@@ -95,15 +104,10 @@ impl Sources {
                 Err(_) => problems.push(format!("{name} is not valid UTF-8")),
             }
         }
-        let file = SettingsFile::read(path).unwrap_or_else(|sentences| {
-            problems.extend(sentences);
-            SettingsFile::default()
-        });
+        let (file, unread) = SettingsFile::read(path);
+        problems.extend(unread);
         let credentials = std::env::var_os(CREDENTIALS).filter(|path| !path.is_empty()).map(PathBuf::from);
-        if !problems.is_empty() {
-            return Err(ConfigError { problems, warnings: Self { near, ..Self::default() }.near_names().collect() });
-        }
-        Ok(Self { environment, near, file, credentials })
+        (Self { environment, near, file, credentials }, problems)
     }
 
     /// Sources made of these pairs alone: an environment, and a file `.env`.
@@ -126,6 +130,15 @@ impl Sources {
     /// The path of the settings file, if there is one.
     pub fn file(&self) -> Option<&Path> {
         self.file.path.as_deref()
+    }
+
+    /// What is wrong with the permissions of the settings file, if secrets stand in it.
+    pub(super) fn exposed_file(&self) -> Option<String> {
+        let stands_there = |knob: &&&Knob| knob.secret && direct(knob, &self.file.pairs).is_some();
+        let names: Vec<&str> = KNOBS.iter().filter(stands_there).map(|knob| knob.name).collect();
+        let mode = self.file().filter(|_| !names.is_empty()).and_then(open_to_others)?;
+        let (file, names) = (&self.file.name, listed(&names, "and"));
+        Some(format!("{file} has mode {mode:04o}, so every user of this machine can read {names} in it: chmod o="))
     }
 
     /// What was read, as the end of a sentence: which file, or why none, and how many settings are given where.
@@ -162,6 +175,15 @@ impl Sources {
         }
         let file = in_texts(knob, (&self.file.pairs, &self.file.name, Origin::SettingsFile, Origin::NamedInFile))?;
         Ok(file.or_else(|| self.port(knob)))
+    }
+
+    /// The name that a setting was given by, or its own, and what stands for the value of a secret in a sentence about it.
+    pub(super) fn name_given(&self, knob: &Knob) -> (String, String) {
+        match self.find(knob).ok().flatten() {
+            Some(Given { name, origin: Origin::Environment | Origin::SettingsFile, .. }) => (name, format!("={MASK}")),
+            Some(Given { name, .. }) => (name, String::new()),
+            None => (knob.name.to_owned(), String::new()),
+        }
     }
 
     /// The port alone, where a platform gives it.
@@ -216,16 +238,17 @@ impl Sources {
 }
 
 impl SettingsFile {
-    fn read(path: &SettingsPath) -> Result<Self, Vec<String>> {
-        let (path, text) = match path.find().map_err(|problem| vec![problem])? {
-            Found::Nothing(absent) => return Ok(Self { absent, ..Self::default() }),
-            Found::Text { path, text } => (path, text),
+    /// As far as it can be read, and what is wrong with the rest.
+    fn read(path: &SettingsPath) -> (Self, Vec<String>) {
+        let (path, text) = match path.find() {
+            Err(problem) => return (Self::default(), vec![problem]),
+            Ok(Found::Nothing(absent)) => return (Self { absent, ..Self::default() }, Vec::new()),
+            Ok(Found::Text { path, text }) => (path, text),
         };
         let name = printable(&path.display().to_string());
-        match grammar::pairs(&text) {
-            Ok(pairs) => Ok(Self { path: Some(path), name, pairs, absent: String::new() }),
-            Err(malformed) => Err(malformed.iter().map(|malformed| format!("{name} {malformed}")).collect()),
-        }
+        let (pairs, malformed) = grammar::what_fits(&text);
+        let malformed = malformed.iter().map(|malformed| format!("{name} {malformed}")).collect();
+        (Self { path: Some(path), name, pairs, absent: String::new() }, malformed)
     }
 }
 

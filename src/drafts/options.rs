@@ -77,6 +77,7 @@ pub(crate) static SOCKETS_PER_DRAFT: Knob =
         .reloading()
         .after(&hub::options::PER_USER)
         .at_bound("refused with 1008", "caps_of_drafts_and_users_are_each_of_one_draft_and_one_user")
+        .only_with(&[&hub::options::LIMITED])
         .meaning(
             "Maximum number of sockets watching one draft, if the limits are on. Under its older name the limit also \
      applies while they are off, and 0 means no limit; if both are set, the lower one applies.",

@@ -11,7 +11,7 @@ use super::erase::Erase;
 use super::files::KeptFiles;
 use super::newer::Compare;
 use crate::gate::is_user_id;
-use crate::settings::Settings;
+use crate::settings::{Knob, Settings};
 use crate::store::Schema;
 
 /// As much as is read of what should be a token: more than one may have, so that it is known to be too long.
@@ -89,6 +89,8 @@ pub struct Program<'a> {
     pub newer: Vec<Compare>,
     /// Reads the configuration of the server, after it has said where from.
     pub settings: &'a dyn Fn() -> Result<Settings, Misconfigured>,
+    /// What is to be said of a secret that can be guessed, though the settings are good.
+    pub weakness: &'a dyn Fn(&'static Knob) -> Option<String>,
 }
 
 /// Why there are no settings. Displays a sentence for each mistake.
@@ -148,6 +150,11 @@ pub fn print(text: &str) -> ExitCode {
 pub fn fail(what: &str, error: &dyn Display, code: u8) -> ExitCode {
     let _ = writeln!(io::stderr(), "inkring: {what}:\n{error}");
     ExitCode::from(code)
+}
+
+/// Says on stderr what is worth a look and keeps nothing from being done.
+pub fn warn(sentence: &str) {
+    let _ = writeln!(io::stderr(), "warning: {sentence}");
 }
 
 /// Says that the settings are wrong, for a verb whose exit code says so.

@@ -16,6 +16,7 @@ pub(crate) static LIMITED: Knob = flag(&SOCKETS, "WS_LIMITS_ENABLED", "false")
 pub(crate) static PER_USER: Knob = Knob::new(&SOCKETS, "WS_MAX_SOCKETS_PER_USER", int(1, 1_000_000, "sockets"), "3")
     .reloading()
     .at_bound("refused with 1008", "who_has_all_sockets_gets_another_for_the_oldest_that_owes_a_pong")
+    .only_with(&[&LIMITED])
     .meaning(
         "Maximum number of open sockets per user, if the limits are on. A further socket replaces the oldest one \
          that has not answered its last ping; if there is none, it is refused.",
@@ -24,21 +25,28 @@ pub(crate) static PER_USER: Knob = Knob::new(&SOCKETS, "WS_MAX_SOCKETS_PER_USER"
 pub(crate) static GLOBAL: Knob = Knob::new(&SOCKETS, "WS_MAX_SOCKETS_GLOBAL", int(1, 1_000_000, "sockets"), "1000")
     .reloading()
     .at_bound("refused with 1008", "limits_are_met_in_their_order_and_seats_given_back")
+    .only_with(&[&LIMITED])
     .meaning("Maximum number of open sockets in total, if the limits are on.");
 
 pub(crate) static MESSAGE_BYTES: Knob = Knob::new(&SOCKETS, "WS_MAX_MESSAGE_BYTES", int(1, 1_048_576, "bytes"), "4096")
     .reloading()
     .at_bound("closed with 1008", "with_the_limits_on_a_message_is_taken_up_to_its_bound_and_not_one_byte_further")
+    .only_with(&[&LIMITED])
     .meaning("Maximum size of a message from a socket, if the limits are on; otherwise 1048576.");
 
 pub(crate) static MESSAGES_PER_SECOND: Knob =
     Knob::new(&SOCKETS, "WS_MAX_MESSAGES_PER_SECOND", int(1, 1_000_000, "messages"), "20")
         .reloading()
         .at_bound("closed with 1008", "with_the_limits_on_a_socket_may_send_so_many_messages_and_pings_within_a_second")
+        .only_with(&[&LIMITED])
         .meaning("Maximum number of messages and pings per second from one socket, if the limits are on.");
 
-pub(crate) static ORIGINS: Knob =
-    Knob::new(&SOCKETS, "WS_ALLOWED_ORIGINS", Kind::Origins, "*").for_production().refusing().reloading().meaning(
+pub(crate) static ORIGINS: Knob = Knob::new(&SOCKETS, "WS_ALLOWED_ORIGINS", Kind::Origins, "*")
+    .for_production()
+    .refusing()
+    .reloading()
+    .only_with(&[&LIMITED])
+    .meaning(
         "The web origins whose pages may open sockets, if the limits are on. * or nothing allows any origin, and \
          clients that send no Origin; a list refuses both other origins and clients that send none. Must be a list \
          in strict production.",

@@ -25,12 +25,14 @@ pub(crate) static PER_MINUTE: Knob =
     Knob::new(&MODULES, "MODULES_LIMIT_PER_MINUTE", int(1, PER_HOUR_MAX as u64, "requests"), "60")
         .reloading()
         .at_bound("429 `rate_limit_exceeded`", "the_61st_call_is_refused_and_probes_are_not")
+        .only_with(&[&ENABLED])
         .meaning("Maximum number of requests to the modules from one client address per minute.");
 
 pub(crate) static PER_HOUR: Knob =
     Knob::new(&MODULES, "MODULES_LIMIT_PER_HOUR", int(1, PER_HOUR_MAX as u64, "requests"), "1000")
         .reloading()
         .at_bound("429 `rate_limit_exceeded`", "the_hour_has_a_limit_of_its_own")
+        .only_with(&[&ENABLED])
         .meaning("Maximum number of requests to the modules from one client address per hour.");
 
 pub(crate) static PASSWORD: Knob =
@@ -56,12 +58,14 @@ pub(crate) static GALLERY_DIR: Knob = text(&MODULES, "GALLERY_DIR")
 pub(crate) static GALLERY_MAX_BYTES: Knob =
     Knob::new(&MODULES, "GALLERY_MAX_BYTES", int(1, GALLERY_MOST_BYTES as u64, "bytes"), "52428800")
         .at_bound("413 `payload_too_large`", "what_is_no_upload_leaves_nothing")
+        .only_with(&[&ENABLED])
         .meaning("Maximum size of a file uploaded to the gallery, in bytes.");
 
-pub(crate) static GALLERY_KEEP_LOCATION: Knob = flag(&MODULES, "GALLERY_KEEP_LOCATION", "false").meaning(
-    "Serves gallery files with the location recorded in them. With false, clients get a copy without the location; \
+pub(crate) static GALLERY_KEEP_LOCATION: Knob =
+    flag(&MODULES, "GALLERY_KEEP_LOCATION", "false").only_with(&[&ENABLED]).meaning(
+        "Serves gallery files with the location recorded in them. With false, clients get a copy without the location; \
      the stored file is not changed.",
-);
+    );
 
 /// What a file of the gallery may have at most, whatever is configured.
 pub(super) const GALLERY_MOST_BYTES: usize = 4 * 1024 * 1024 * 1024;

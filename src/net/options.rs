@@ -24,7 +24,7 @@ pub(crate) static TLS_KEY: Knob = text(&SERVER, "TLS_KEY_FILE")
     .for_production()
     .refusing()
     .private()
-    .meaning("A PEM file with the private key of TLS_CERT_FILE. Only the server's user should be able to read it.");
+    .meaning("A PEM file with the private key of TLS_CERT_FILE. If every user of the machine can read it, the server warns; in strict mode that is fatal.");
 
 pub(crate) static TLS_REDIRECT: Knob =
     Knob::new(&SERVER, "TLS_REDIRECT_ADDR", Kind::Endpoint, "off").refusing().meaning(
@@ -32,10 +32,11 @@ pub(crate) static TLS_REDIRECT: Knob =
      It redirects to the port of the first address in LISTEN_ADDR.",
     );
 
-pub(crate) static TLS_HSTS: Knob = Knob::new(&SERVER, "TLS_HSTS_SECONDS", int(0, 63_072_000, "seconds"), "0").meaning(
-    "How long browsers that connected over TLS must use TLS only (Strict-Transport-Security). 0 sends no such \
+pub(crate) static TLS_HSTS: Knob =
+    Knob::new(&SERVER, "TLS_HSTS_SECONDS", int(0, 63_072_000, "seconds"), "0").only_with(&[&TLS_CERTIFICATE]).meaning(
+        "How long browsers that connected over TLS must use TLS only (Strict-Transport-Security). 0 sends no such \
      header. Browsers remember the value until it expires, so start with a day.",
-);
+    );
 
 pub(crate) static SHARDS: Knob = Knob::new(&SERVER, "SHARDS", int(0, 256, "shards"), "0")
     .meaning("Number of threads that serve connections. 0 means one per CPU core.");

@@ -12,7 +12,9 @@ use super::revoking::{self, REVOCATIONS, Wanted, jti_of};
 use super::user;
 use crate::audit::since;
 use crate::clock::{Clock, Timestamp};
-use crate::feature::verb::{self, FOUND_PROBLEMS, Program, TOKEN_STDIN_MAX_BYTES, fail, misconfigured, print, user_id};
+use crate::feature::verb::{
+    self, FOUND_PROBLEMS, Program, TOKEN_STDIN_MAX_BYTES, fail, misconfigured, print, user_id, warn,
+};
 use crate::gate::identity::options::{SECRET, TOKEN_KEYS, max_life};
 use crate::gate::{Caller, Demands, MINT_MAX_HOURS, OpenedKeys, Revocations, Verifier, mint, unverified};
 use crate::plane::door::{Door, NotDone};
@@ -127,7 +129,13 @@ fn run(asked: Asked, settings: &Settings, program: &Program<'_>) -> ExitCode {
             }
             let now = Clock::system().now();
             match mint(secret.bytes(), &user, hours, &Demands::of(settings), &Uuid::new_v4().to_string(), now) {
-                Ok(token) => print(&format!("{token}\n")),
+                Ok(token) => {
+                    // The server that takes the token says so at its start, which may be elsewhere.
+                    if let Some(sentence) = (program.weakness)(&SECRET) {
+                        warn(&sentence);
+                    }
+                    print(&format!("{token}\n"))
+                }
                 Err(error) => fail("token mint failed", &error, 1),
             }
         }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::gate::identity::options::TOKEN_KEYS;
 use crate::gate::verifies_tokens;
 use crate::hub::SeatLimits;
 use crate::hub::options::{socket_limits, socket_origins};
@@ -18,19 +19,23 @@ pub(crate) static ENABLED: Knob = flag(&ROOMS, "ROOMS_ENABLED", "true").refusing
      nor /signal are served; stored rooms are kept.",
 );
 
-pub(crate) static ADDR: Knob = Knob::new(&ROOMS, "ROOMS_ADDR", Kind::Endpoint, "off").refusing().meaning(
-    "An additional address that serves only rooms, with the URLs of a y-websocket server: /NAME, /?room=NAME, \
+pub(crate) static ADDR: Knob =
+    Knob::new(&ROOMS, "ROOMS_ADDR", Kind::Endpoint, "off").refusing().only_with(&[&ENABLED]).meaning(
+        "An additional address that serves only rooms, with the URLs of a y-websocket server: /NAME, /?room=NAME, \
      /health, /stats and /signal. For clients whose URL cannot be changed. The rooms are the same on both \
      addresses.",
-);
+    );
 
-pub(crate) static WS_PORT: Knob = text(&ROOMS, "WS_PORT").refusing().meaning(
-    "The port setting of the original y-websocket server, for migrating from it: if this or WS_HOST is set and \
+pub(crate) static WS_PORT: Knob =
+    text(&ROOMS, "WS_PORT").refusing().ignored_with(&ADDR).only_with(&[&ENABLED]).meaning(
+        "The port setting of the original y-websocket server, for migrating from it: if this or WS_HOST is set and \
      ROOMS_ADDR is not, rooms are served there. 1234 if only WS_HOST is set.",
-);
+    );
 
 pub(crate) static WS_HOST: Knob = text(&ROOMS, "WS_HOST")
     .refusing()
+    .ignored_with(&ADDR)
+    .only_with(&[&ENABLED])
     .meaning("The address for WS_PORT: an IP address or localhost. 0.0.0.0 if only WS_PORT is set.");
 
 pub(crate) static REQUIRE_TOKEN: Knob = Knob::new(
@@ -41,16 +46,18 @@ pub(crate) static REQUIRE_TOKEN: Knob = Knob::new(
 )
 .refusing()
 .reloading()
+.only_with(&[&ENABLED])
 .meaning(
     "Requires a known user for rooms. auto means true in production and wherever tokens are verified, otherwise \
          false. With false, clients without credentials may read and write; an invalid token is rejected all the \
          same.",
 );
 
-pub(crate) static REQUIRE_GRANT: Knob = flag(&ROOMS, "ROOMS_REQUIRE_GRANT", "false").refusing().reloading().meaning(
-    "Requires tokens to name the rooms they are for, in the claim rooms or room. With false, a token that names no \
+pub(crate) static REQUIRE_GRANT: Knob =
+    flag(&ROOMS, "ROOMS_REQUIRE_GRANT", "false").refusing().reloading().only_with(&TOKEN_KEYS).meaning(
+        "Requires tokens to name the rooms they are for, in the claim rooms or room. With false, a token that names no \
      room is valid for all of them.",
-);
+    );
 
 pub(crate) static MESSAGE_BYTES: Knob = Knob::new(
     &ROOMS,
@@ -68,6 +75,7 @@ pub(crate) static MESSAGE_BYTES: Knob = Knob::new(
 pub(crate) static TEXT_BYTES: Knob = Knob::new(&ROOMS, "ROOMS_MAX_TEXT_BYTES", int(64, 4_194_304, "bytes"), "65536")
     .reloading()
     .at_bound("closed with 1009", "a_message_is_taken_up_to_its_bound_and_closes_the_socket_beyond")
+    .only_with(&[&ENABLED])
     .meaning("Maximum size of a text message (JSON) from a room's socket.");
 
 pub(crate) static DOCUMENT_BYTES: Knob =
@@ -82,31 +90,34 @@ pub(crate) static SOCKETS_PER_ROOM: Knob =
     Knob::new(&ROOMS, "ROOMS_MAX_SOCKETS_PER_ROOM", int(1, 100_000, "sockets"), "500")
         .reloading()
         .at_bound("refused with 1013", "a_room_that_is_crowded_lets_nobody_else_in")
+        .only_with(&[&ENABLED])
         .meaning("Maximum number of sockets in one room.");
 
 pub(crate) static NEW_PER_HOUR: Knob = Knob::new(&ROOMS, "ROOMS_MAX_NEW_PER_HOUR", int(1, 1_000_000, "rooms"), "60")
     .reloading()
     .at_bound("the room is read-only for the client", "a_user_makes_so_many_rooms_and_the_next_one_is_only_read")
+    .only_with(&[&ENABLED])
     .meaning(
         "How many new rooms one user may write to at once, and per hour after that; clients without a user count by \
          address. Rooms created by owners and by the operator do not count.",
     );
 
 pub(crate) static UNLOAD_SECONDS: Knob = Knob::new(&ROOMS, "ROOMS_UNLOAD_SECONDS", int(0, 86_400, "seconds"), "30")
+    .only_with(&[&ENABLED])
     .meaning("How long a room stays in memory after its last socket has left.");
 
 pub(crate) static RETENTION_DAYS: Knob = Knob::new(&ROOMS, "ROOMS_RETENTION_DAYS", int(0, 36_500, "days"), "0")
     .refusing()
     .meaning("How long a room may have no socket before it is deleted with its contents. 0 keeps rooms forever.");
 
-pub(crate) static GRACE_SECONDS: Knob = Knob::new(&ROOMS, "ROOMS_AWARENESS_GRACE_SECONDS", int(0, 30, "seconds"), "3")
-    .meaning(
+pub(crate) static GRACE_SECONDS: Knob =
+    Knob::new(&ROOMS, "ROOMS_AWARENESS_GRACE_SECONDS", int(0, 30, "seconds"), "3").only_with(&[&ENABLED]).meaning(
         "How long the presence of a client is still shown after its socket has closed, so that others do not notice \
          a short network interruption.",
     );
 
-pub(crate) static JSON_WAIT_MS: Knob = Knob::new(&ROOMS, "ROOMS_JSON_WAIT_MS", int(0, 60_000, "milliseconds"), "2000")
-    .meaning(
+pub(crate) static JSON_WAIT_MS: Knob =
+    Knob::new(&ROOMS, "ROOMS_JSON_WAIT_MS", int(0, 60_000, "milliseconds"), "2000").only_with(&[&ENABLED]).meaning(
         "How long to wait for the first message of a client at /rooms/NAME before treating it as a JSON client and \
          sending init. Stock providers send one immediately. 0 waits for a text message instead.",
     );

@@ -111,6 +111,10 @@ pub struct Knob {
     pub guards_against: Option<&'static str>,
     /// Where a strict configuration for production must set it: while that flag is on.
     pub needed_with: Option<&'static Self>,
+    /// It does something only while one of these is on; with none of them here, always.
+    pub only_with: &'static [&'static Self],
+    /// It is passed over where this one is set.
+    pub ignored_with: Option<&'static Self>,
     /// What it does, for an operator.
     pub meaning: &'static str,
     /// Whether its value must never be shown.
@@ -164,6 +168,8 @@ impl Knob {
             required: false,
             guards_against: None,
             needed_with: None,
+            only_with: &[],
+            ignored_with: None,
             meaning: "",
             secret: false,
             on_bad: OnBad::UseDefault,
@@ -215,6 +221,18 @@ impl Knob {
     #[must_use]
     pub const fn needed_with(self, flag: &'static Self) -> Self {
         Self { needed_with: Some(flag), ..self }
+    }
+
+    /// One that does something only while one of these is on.
+    #[must_use]
+    pub const fn only_with(self, others: &'static [&'static Self]) -> Self {
+        Self { only_with: others, ..self }
+    }
+
+    /// One that is passed over where another is set.
+    #[must_use]
+    pub const fn ignored_with(self, other: &'static Self) -> Self {
+        Self { ignored_with: Some(other), ..self }
     }
 
     /// One that the status of the private plane shows, under this name.

@@ -36,6 +36,22 @@ pub enum Value {
     Text(String),
 }
 
+impl Value {
+    /// Whether it asks for anything: `false`, 0, `off`, nothing, and origins that leave nobody out do not.
+    pub fn is_on(&self) -> bool {
+        match self {
+            Self::Flag(flag) => *flag,
+            Self::Integer(number) => *number > 0,
+            Self::Fraction(fraction) => fraction.millionths > 0,
+            Self::Endpoint(endpoint) => endpoint.is_some(),
+            Self::Origins(origins) => !origins.is_empty() && origins.iter().all(|origin| origin != "*"),
+            Self::Networks(networks) => !networks.is_empty(),
+            Self::Text(text) => !text.is_empty(),
+            Self::Choice(_) | Self::Endpoints(_) | Self::Database(_) => true,
+        }
+    }
+}
+
 /// A part of all, to the millionth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fraction {

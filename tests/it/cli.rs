@@ -187,7 +187,16 @@ fn help_and_version_go_to_stdout_and_change_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let version = run(directory.path(), &["--version"], &[]);
     let known = format!("inkring {} (schema 5, SQLite {})\n", inkring::version::VERSION, rusqlite::version());
-    assert_eq!((version.code, version.stdout), (0, known));
+    assert_eq!((version.code, version.stdout.as_str()), (0, known.as_str()));
+    let verb = run(directory.path(), &["version"], &[("DATABASE_URL", "nonsense")]);
+    assert_eq!((verb.code, verb.stdout, verb.stderr.as_str()), (0, known, ""));
+    let for_programs = run(directory.path(), &["version", "--json"], &[]);
+    assert_eq!((for_programs.code, for_programs.stdout.lines().count()), (0, 1));
+    let said: Value = serde_json::from_str(&for_programs.stdout).unwrap();
+    let expected = json!({
+        "version": inkring::version::VERSION, "commit": null, "dirty": null, "schema": 5, "sqlite": rusqlite::version()
+    });
+    assert_eq!(said, expected, "a build for tests knows no commit");
     for arguments in [&["--help"][..], &["-h"], &["help"], &["check-config", "--help"], &["help", "config-docs"]] {
         let help = run(directory.path(), arguments, &[("DATABASE_URL", "nonsense")]);
         assert_eq!((help.code, help.stderr.as_str()), (0, ""), "{arguments:?}");
@@ -195,6 +204,7 @@ fn help_and_version_go_to_stdout_and_change_nothing() {
     }
     let help = run(directory.path(), &["--help"], &[]).stdout;
     assert!(help.starts_with("A small server for drafts written in turn"), "{help}");
+    assert!(help.contains("Its data are a directory, not one file"), "{help}");
     let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let verbs: Vec<&str> = listed.filter_map(|line| line.split_whitespace().next()).collect();
     let own = ["serve", "check-config", "print-config", "audit"];
@@ -213,6 +223,8 @@ fn help_and_version_go_to_stdout_and_change_nothing() {
         "token",
         "doctor",
         "setup",
+        "healthcheck",
+        "version",
         "Exit codes: 0 ok, 1 failure, 2 usage, 3 a check",
     ] {
         assert!(help.contains(said), "{said}: {help}");
@@ -260,7 +272,7 @@ fn whoever_mistypes_or_looks_for_options_is_told_what_there_is() {
         (&["status"], "`inkring healthcheck` checks whether the server is ready"),
         (&["stop"], "`systemctl stop inkring` stops the service"),
         (&["reload"], "use `systemctl reload inkring`"),
-        (&["version"], "`inkring --version` prints the version"),
+        (&["about"], "`inkring version` prints the version"),
         (&["--config", "x", "config"], "`inkring print-config` shows all settings"),
         (&["migrate"], "`inkring serve` migrates the database when it starts"),
         (&["token", "create"], "`inkring token mint --user USER` prints a token"),
@@ -462,6 +474,96 @@ fn print_config_shows_every_value_and_where_it_came_from() {
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn print_config_shows_what_is_right_beside_what_is_wrong() {
+    let directory = tempfile::tempdir().unwrap();
+    let dotenv = directory.path().join(".env");
+    std::fs::write(&dotenv, "DRAIN_SECONDS=7\nLOG_LEVEL=loud\nTRUSTED_PROXIES=somewhere\n").unwrap();
+    let settings = [("LISTEN_ADDR", "here"), ("SHARDS", "3"), ("JWT_SECRET", "hunter2\u{1}"), ("WS_PORT", "none")];
+    let lines = |ran: &Ran| -> Vec<String> {
+        ran.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    };
+    let ran = run(directory.path(), &["print-config"], &settings);
+    let shown = lines(&ran);
+    for line in [
+        "LISTEN_ADDR=here # wrong (environment)",
+        "JWT_SECRET=******** # wrong (environment)",
+        "TRUSTED_PROXIES=somewhere # wrong (settings file)",
+        "LOG_LEVEL=info # default, because loud is wrong (settings file)",
+        "SHARDS=3 # environment",
+        "DRAIN_SECONDS=7 # settings file",
+        "BODY_MAX_BYTES=65536 # default",
+    ] {
+        assert!(shown.iter().any(|shown| shown == line), "{line}: {}", ran.stdout);
+    }
+    assert_eq!((ran.code, ran.stdout.contains("hunter2")), (3, false), "{}", ran.stdout);
+    // What is wrong is told as by every other verb.
+    let check = run(directory.path(), &["check-config"], &settings);
+    assert_eq!((check.code, &check.stderr), (3, &ran.stderr));
+    for problem in ["LISTEN_ADDR=here is not an address", "TRUSTED_PROXIES=somewhere is not", "WS_PORT=none is not"] {
+        assert!(ran.stderr.contains(problem), "{problem}: {}", ran.stderr);
+    }
+    let changed = lines(&run(directory.path(), &["print-config", "--changed"], &settings));
+    assert!(changed.contains(&"LOG_LEVEL=info # default, because loud is wrong (settings file)".to_owned()));
+    assert_eq!(changed.iter().filter(|line| line.contains("wrong")).count(), 4, "{changed:?}");
+    let strict = run(directory.path(), &["print-config"], &[("CONFIG_STRICT", "true")]);
+    assert!(lines(&strict).contains(&"LOG_LEVEL=loud # wrong (settings file)".to_owned()), "{}", strict.stdout);
+    // A default that is used in the place of what is wrong keeps nothing from starting.
+    std::fs::write(&dotenv, "LOG_LEVEL=loud\n").unwrap();
+    let ran = run(directory.path(), &["print-config"], &[]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    assert!(lines(&ran).contains(&"LOG_LEVEL=info # default, because loud is wrong (settings file)".to_owned()));
+    // A line that cannot be read hides neither the others nor the environment.
+    std::fs::write(&dotenv, "DRAIN_SECONDS=7\nBACKUP_DIR='b\n").unwrap();
+    let ran = run(directory.path(), &["print-config"], &[("SHARDS", "3"), ("LISTEN_ADDR", "here")]);
+    let shown = lines(&ran);
+    assert_eq!((ran.code, shown[0].as_str()), (3, "# These are not all: some of what is set cannot be read."));
+    assert!(shown.contains(&"DRAIN_SECONDS=7 # settings file".to_owned()), "{}", ran.stdout);
+    assert!(shown.contains(&"SHARDS=3 # environment".to_owned()), "{}", ran.stdout);
+    for problem in [".env line 2 is malformed (BACKUP_DIR)", "LISTEN_ADDR=here is not an address"] {
+        assert!(ran.stderr.contains(problem), "{problem}: {}", ran.stderr);
+    }
+    let ran = run(directory.path(), &["--config", "nowhere", "print-config", "--changed"], &[("SHARDS", "3")]);
+    assert!(ran.code == 3 && ran.stderr.contains("nowhere cannot be read"), "{}", ran.stderr);
+    assert!(ran.stdout.contains("SHARDS=3 ") && !ran.stdout.contains("DRAIN_SECONDS"), "{}", ran.stdout);
+}
+
+#[test]
+fn what_has_no_effect_is_told_before_the_start_and_at_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = [("TLS_HSTS_SECONDS", "86400"), ("BACKUP_KEEP_DAYS", "9")];
+    let says =
+        ["TLS_HSTS_SECONDS has no effect without TLS_CERT_FILE", "BACKUP_KEEP_DAYS has no effect without BACKUP_DIR"];
+    let ran = run(directory.path(), &["check-config"], &settings);
+    let [hsts, keep] = says;
+    let expected = format!("warning: {hsts}\nwarning: {keep}\nThe configuration is valid, with 2 warnings.\n");
+    assert_eq!((ran.code, ran.stdout), (0, expected));
+    let (_, log) = printed_and_logged(&settings);
+    for says in says {
+        assert_eq!(log.iter().filter(|line| line.contains("WARN") && line.contains(says)).count(), 1, "{log:#?}");
+    }
+}
+
+#[test]
+fn a_token_made_with_a_weak_key_comes_with_the_sentence_of_the_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let mint = ["token", "mint", "--user", "alice"];
+    for (key, why) in [
+        ("short", "JWT_SECRET=******** is shorter than 32 bytes, so anyone who has one token can find the key"),
+        ("only-for-the-examples-of-this-page", "JWT_SECRET=******** is "),
+    ] {
+        let ran = run(directory.path(), &mint, &[("JWT_SECRET", key)]);
+        assert_eq!((ran.code, ran.stdout.trim().split('.').count()), (0, 3), "{}", ran.stderr);
+        assert!(ran.stderr.starts_with(&format!("warning: {why}")), "{}", ran.stderr);
+        let check = run(directory.path(), &["check-config"], &[("JWT_SECRET", key)]);
+        assert!(check.stdout.starts_with(&ran.stderr), "{}", check.stdout);
+        let strict = run(directory.path(), &mint, &[("JWT_SECRET", key), ("CONFIG_STRICT", "true")]);
+        assert_eq!((strict.code, strict.stdout.as_str()), (3, ""), "{}", strict.stderr);
+    }
+    let good = run(directory.path(), &mint, &[("JWT_SECRET", "k7XqZw.mB:eRtY+uIoP/2s4Dv6Fg8Hj1")]);
+    assert_eq!((good.code, good.stderr.as_str()), (0, ""));
 }
 
 #[test]

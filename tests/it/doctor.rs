@@ -142,7 +142,13 @@ fn each_seeded_fault_is_found() {
     let dotenv = server.directory.path().join(".env");
     std::fs::write(&dotenv, "OPS_TOKEN=5c1e90b7d3f24a68e0947b3d2a6c81f5\n").unwrap();
     chmod(&dotenv, 0o644);
-    assert!(seeded(&mut command(&server, &[]), "permissions", "red").contains(".env has mode 0644"));
+    let lenient = [("CONFIG_STRICT", "false")];
+    assert!(seeded(&mut command(&server, &lenient), "configuration", "red").contains(".env has mode 0644"));
+    // Where the configuration says nothing of it.
+    let (_, findings) = run(&mut command(&server, &[("CONFIG_STRICT", "false"), ("ENV", "development")]));
+    let told = |finding: &&Value| finding["found"].as_str().is_some_and(|found| found.contains(".env has mode 0644"));
+    let told: Vec<_> = findings.iter().filter(told).map(|finding| &finding["check"]).collect();
+    assert_eq!(told, ["permissions"]);
     std::fs::remove_file(&dotenv).unwrap();
     let secret = server.directory.path().join("secret");
     std::fs::write(&secret, "5c1e90b7d3f24a68e0947b3d2a6c81f5\n").unwrap();
@@ -155,7 +161,8 @@ fn each_seeded_fault_is_found() {
     let trusting = [("AUTH_TRUST_USER_HEADER", "true")];
     assert!(seeded(&mut command(&server, &trusting), "configuration", "yellow").contains("X-User-Id"));
     let closed = ("AUTH_TRUST_USER_HEADER", "false");
-    let bad = [("SHARDS", "many"), ("CONFIG_STRICT", "false"), ("ENV", "development"), closed];
+    let idle = ("WS_ALLOWED_ORIGINS", "");
+    let bad = [("SHARDS", "many"), ("CONFIG_STRICT", "false"), ("ENV", "development"), closed, idle];
     assert!(seeded(&mut command(&server, &bad), "configuration", "red").contains("SHARDS=many"));
     assert!(seeded(&mut command(&server, &[("SHARDS", "many")]), "configuration", "red").contains("SHARDS=many"));
     let missing = [("JWT_PUBLIC_KEY_FILE", "nowhere"), ("JWT_SECRET", "")];
@@ -217,7 +224,7 @@ fn each_seeded_fault_is_found() {
     assert!(seeded(&mut command(&server, &[("OPS_ADDR", &nobody)]), "private_plane", "red").contains(&nobody));
 
     server.kill();
-    let dead = [("ENV", "development"), closed];
+    let dead = [("ENV", "development"), closed, idle];
     assert!(
         seeded(&mut command(&server, &dead), "server", "yellow").contains("no server"),
         "a lock ends with its process"

@@ -342,6 +342,30 @@ fn a_file_that_somebody_else_may_have_written_is_not_believed() {
 }
 
 #[test]
+fn a_settings_file_with_secrets_that_everybody_can_read_is_told_in_production_and_refused_by_the_strict() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let (origins, production) = (("ALLOWED_ORIGINS", "https://a.example"), ("ENV", "production"));
+    let says = ".env has mode 0644, so every user of this machine can read JWT_SECRET and OPS_TOKEN in it: chmod o=\n";
+    write(path, ".env", format!("JWT_SECRET={K}\nOPS_TOKEN={K}\nSHARDS=1\n"));
+    let dotenv = path.join(".env");
+    for mode in [0o644, 0o400, 0o440] {
+        chmod(&dotenv, mode);
+        let is_open = mode == 0o644;
+        let ran = run(path, &["check-config"], &[origins, production]);
+        assert_eq!((ran.code, ran.stdout.contains(says)), (0, is_open), "{mode:o}: {}{}", ran.stdout, ran.stderr);
+        let ran = run(path, &["check-config", "--strict"], &[origins]);
+        assert_eq!((ran.code, ran.stderr.contains(says)), (if is_open { 3 } else { 0 }, is_open), "{}", ran.stderr);
+        let ran = run(path, &["check-config"], &[]);
+        assert!(ran.code == 0 && !ran.stdout.contains("has mode"), "who tries it out: {}", ran.stdout);
+    }
+    chmod(&dotenv, 0o600);
+    write(path, ".env", "SHARDS=1\nALLOWED_ORIGINS=https://a.example\n");
+    chmod(&dotenv, 0o644);
+    assert_eq!(run(path, &["check-config", "--strict"], &[]).code, 0, "nothing in it is secret");
+}
+
+#[test]
 fn after_setup_the_verbs_find_the_installation_by_themselves() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path();

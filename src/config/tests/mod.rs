@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 
 use super::knobs::KNOBS;
 use super::parse::parse;
-use super::{ConfigError, Loaded, Sources, load};
-use crate::settings::{Kind, Knob};
+use super::{ConfigError, Line, Loaded, Sources, docs, load};
+use crate::settings::{Kind, Knob, Settings};
 
 fn knob(name: &str) -> &'static Knob {
     KNOBS.iter().copied().find(|knob| knob.name == name).unwrap()
@@ -19,6 +19,11 @@ fn knob(name: &str) -> &'static Knob {
 
 fn from_env(env: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
     load(&Sources::from_pairs(env, &[]), false)
+}
+
+/// Settings that are good, as they are shown.
+fn effective(settings: &Settings) -> String {
+    docs::effective(&settings.iter().map(Line::from).collect::<Vec<_>>(), false)
 }
 
 fn problems(env: &[(&str, &str)], dotenv: &[(&str, &str)]) -> Vec<String> {

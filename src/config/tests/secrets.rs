@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use super::effective;
 use crate::config::*;
 
 const A: &str = "a-k7XqZw.mB:eRtY+uIoP/2s4Dv6Fg8Hj";
@@ -124,7 +125,7 @@ fn a_secret_from_a_file_is_masked_and_named_by_its_file() {
     let folder = Folder::new();
     let file = folder.write("secret", "hunter2", 0o600);
     let loaded = load(&Sources::from_pairs(&[("JWT_SECRET_FILE", &file)], &[]), false).unwrap();
-    let shown = format!("{loaded:?}") + &docs::effective(&loaded.settings, false);
+    let shown = format!("{loaded:?}") + &effective(&loaded.settings);
     assert!(!shown.contains("hunter2"), "{shown}");
     let line = shown.lines().find(|line| line.starts_with("JWT_SECRET=********")).unwrap();
     assert!(line.ends_with("# file named in the environment"), "{line}");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::from_env;
+use super::{effective, from_env};
 use crate::config::knobs::KNOBS;
 use crate::config::parse::parse;
 use crate::config::*;
@@ -22,10 +22,7 @@ fn secrets_are_masked_everywhere() {
     assert_eq!(format!("{setting:?}"), "TOKEN_NUMBER=******** (environment)");
     let mut loaded = from_env(&[]).unwrap();
     loaded.settings = Settings::new(vec![setting], false);
-    assert_eq!(
-        docs::effective(&loaded.settings, false),
-        "# You will not need these\nTOKEN_NUMBER=********  # environment\n"
-    );
+    assert_eq!(effective(&loaded.settings), "# You will not need these\nTOKEN_NUMBER=********  # environment\n");
 }
 
 #[test]
@@ -43,14 +40,14 @@ fn no_setting_that_is_secret_is_ever_shown() {
                         continue;
                     }
                 };
-                let shown = format!("{loaded:?}") + &docs::effective(&loaded.settings, false);
+                let shown = format!("{loaded:?}") + &effective(&loaded.settings);
                 assert!(shown.contains(&format!("{}=********", knob.name)));
                 assert!(!shown.contains("hunter2"), "{shown}");
             }
             let bad = from_env(&[(name, "hunter2\u{1}")]).unwrap_err();
             assert_eq!(bad.to_string(), format!("{name}=******** contains control characters: use text on one line"));
         }
-        let unset = docs::effective(&from_env(&[]).unwrap().settings, false);
+        let unset = effective(&from_env(&[]).unwrap().settings);
         assert!(unset.lines().any(|line| line.trim_end().starts_with(&format!("{}= ", knob.name))), "{unset}");
     }
 }
@@ -63,9 +60,9 @@ fn listed() -> impl Iterator<Item = &'static Knob> {
 #[test]
 fn another_name_is_shown_where_it_was_given_and_told_with_its_setting() {
     const OTHER: &str = "MAX_WS_CONNECTIONS_PER_DRAFT";
-    let given = docs::effective(&from_env(&[(OTHER, "7")]).unwrap().settings, false);
+    let given = effective(&from_env(&[(OTHER, "7")]).unwrap().settings);
     assert!(given.contains("MAX_WS_CONNECTIONS_PER_DRAFT=7 "), "{given}");
-    assert!(!docs::effective(&from_env(&[]).unwrap().settings, false).contains(OTHER));
+    assert!(!effective(&from_env(&[]).unwrap().settings).contains(OTHER));
     assert!(docs::markdown(&KNOBS).contains("| `WS_MAX_SOCKETS_PER_DRAFT`<br>also `MAX_WS_CONNECTIONS_PER_DRAFT` |"));
     assert!(docs::env_example(&KNOBS).contains("# Also read as MAX_WS_CONNECTIONS_PER_DRAFT."));
 }
@@ -117,7 +114,7 @@ fn ten_settings_come_first_and_then_those_for_production() {
 #[test]
 fn effective_has_one_aligned_line_per_knob() {
     let sources = Sources::from_pairs(&[("ENV", "production")], &[("SHARDS", "3")]);
-    let text = docs::effective(&load(&sources, false).unwrap().settings, false);
+    let text = effective(&load(&sources, false).unwrap().settings);
     let rows: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
     assert_eq!(rows.len(), listed().count());
     let columns: BTreeSet<_> = rows.iter().map(|line| line.find("  # ").unwrap()).collect();

@@ -39,6 +39,7 @@ pub(crate) static JWKS_FILE: Knob = text(&ACCESS, "JWT_JWKS_FILE").for_productio
 );
 
 pub(crate) static KEYS_RELOAD: Knob = Knob::new(&ACCESS, "JWT_KEYS_RELOAD_SECONDS", int(1, 86_400, "seconds"), "10")
+    .only_with(&[&PUBLIC_KEY_FILE, &JWKS_FILE])
     .meaning(
         "How often the file of JWT_PUBLIC_KEY_FILE or JWT_JWKS_FILE is checked for changes. A changed file takes \
          effect at once; if it is invalid, the error is logged and the old keys stay in use.",
@@ -47,15 +48,19 @@ pub(crate) static KEYS_RELOAD: Knob = Knob::new(&ACCESS, "JWT_KEYS_RELOAD_SECOND
 pub(crate) static ISSUER: Knob = text(&ACCESS, "JWT_ISSUER")
     .refusing()
     .reloading()
+    .only_with(&TOKEN_KEYS)
     .meaning("The required issuer of tokens (iss). If not set, any issuer is accepted.");
 
-pub(crate) static AUDIENCE: Knob = text(&ACCESS, "JWT_AUDIENCE").refusing().reloading().meaning(
+pub(crate) static AUDIENCE: Knob = text(&ACCESS, "JWT_AUDIENCE").refusing().reloading().only_with(&TOKEN_KEYS).meaning(
     "The required audience of tokens: aud must be this value or contain it. If not set, any audience is \
          accepted.",
 );
 
-pub(crate) static MAX_LIFE: Knob =
-    Knob::new(&ACCESS, "JWT_MAX_LIFE_DAYS", int(0, 3660, "days"), "0").refusing().reloading().meaning(
+pub(crate) static MAX_LIFE: Knob = Knob::new(&ACCESS, "JWT_MAX_LIFE_DAYS", int(0, 3660, "days"), "0")
+    .refusing()
+    .reloading()
+    .only_with(&TOKEN_KEYS)
+    .meaning(
         "Maximum lifetime of a token, from iat to exp; tokens without both are then rejected. It lets the server \
          remove a revocation once every token it covers has expired. 0 accepts any lifetime, and keeps revocations \
          forever.",

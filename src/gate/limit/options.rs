@@ -19,6 +19,7 @@ pub(crate) static PER_MINUTE: Knob =
     Knob::new(&RATES, "RATE_LIMIT_PER_MINUTE_DEFAULT", int(1, 1_000_000, "requests"), "120")
         .reloading()
         .at_bound("429 `rate_limited`", "the_contracts_examples")
+        .only_with(&[&ENABLED])
         .meaning(
             "Maximum number of requests per minute from one user to one route; clients without a user count by \
              address. Mutations (PROTOCOL.md lists them) have half this limit. One client address has ten times \
@@ -28,14 +29,16 @@ pub(crate) static PER_MINUTE: Knob =
 pub(crate) static BURST: Knob = Knob::new(&RATES, "RATE_LIMIT_BURST_DEFAULT", int(1, 1_000_000, "requests"), "30")
     .reloading()
     .at_bound("429 `rate_limited`", "the_contracts_examples")
+    .only_with(&[&ENABLED])
     .meaning(
         "How many of these requests may arrive at once. Halved and multiplied by ten like \
          RATE_LIMIT_PER_MINUTE_DEFAULT.",
     );
 
-pub(crate) static STANDARD_HEADERS: Knob = flag(&RATES, "RATE_LIMIT_STANDARD_HEADERS", "false").reloading().meaning(
-    "Adds the headers RateLimit and RateLimit-Policy (an IETF draft), with the remaining quota, to responses.",
-);
+pub(crate) static STANDARD_HEADERS: Knob =
+    flag(&RATES, "RATE_LIMIT_STANDARD_HEADERS", "false").reloading().only_with(&[&ENABLED]).meaning(
+        "Adds the headers RateLimit and RateLimit-Policy (an IETF draft), with the remaining quota, to responses.",
+    );
 
 pub(crate) static BUCKETS: Knob = Knob::new(
     &RATES,
@@ -48,6 +51,7 @@ pub(crate) static BUCKETS: Knob = Knob::new(
     "the fullest bucket is dropped, and starts full again",
     "full_buckets_make_room_first_then_the_one_idle_longest",
 )
+.only_with(&[&ENABLED])
 .meaning(
     "Maximum number of users and addresses, each by route, that are counted at once; each takes 16 bytes. Beyond \
      it, the ones that used least of their limit are dropped first, and start again with a full limit.",

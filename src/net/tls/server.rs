@@ -47,7 +47,7 @@ impl Files {
     }
 
     /// What there is to say of a private key that every user of the machine can read.
-    pub fn exposed(&self) -> Option<String> {
+    fn exposed(&self) -> Option<String> {
         let (name, path, mode) = (TLS_KEY.name, self.key.display(), open_to_others(&self.key)?);
         Some(format!("{name}={path} has mode {mode:04o}, which lets every user of this machine use the key: chmod o="))
     }
@@ -69,6 +69,17 @@ pub fn mistake(settings: &Settings) -> Option<String> {
              TLS_REDIRECT_ADDR=off"
         )),
         (Ok(_), _) => None,
+    }
+}
+
+/// What there is to say of a private key that every user of the machine can read, if there is TLS.
+///
+/// # Errors
+/// The same, where the configuration is strict; or when only one of the two files is set.
+pub fn exposed(settings: &Settings) -> Result<Option<String>, String> {
+    match Files::of(settings)?.and_then(|files| files.exposed()) {
+        Some(sentence) if settings.strict() => Err(sentence),
+        found => Ok(found),
     }
 }
 
@@ -255,6 +266,10 @@ impl Tls {
     }
 
     fn put(&self, shown: Arc<CertifiedKey>, until: Option<Timestamp>) {
+        // Not refused, however strict: who renews by a script that forgets the mode would end up with no certificate.
+        if let Some(sentence) = self.shown.files.exposed() {
+            log::warn!("{sentence}");
+        }
         *self.shown.current.write() = (shown, until);
         let (file, until) = (self.shown.files.certificate.display().to_string(), until.map(Timestamp::date));
         log::info!(file, until = until.as_deref(); "tls.changed");
