@@ -1,12 +1,11 @@
 //! A shard's own read-only connection, and the verbs of reading.
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::error::Error;
 use super::row::Row;
 use super::sqlite::connection::{Connection, Interrupter};
-use super::sqlite::texts::{Order, Search};
+use super::sqlite::texts::{Order, Search, TextGroup};
 use super::state::WriterState;
 use super::value::Value;
 
@@ -74,19 +73,19 @@ pub trait Query {
         self.connection().until(sql, values, read)
     }
 
-    /// Has `take` see the numbers of those texts in this range that have what is searched for, until it says that this is enough
-    /// ([`Tx::put_text`](super::Tx::put_text)).
+    /// Has `take` see the numbers of those texts of these groups that have what is searched for, until it says that this is enough
+    /// ([`Tx::add_text`](super::Tx::add_text)).
     ///
     /// # Errors
     /// When the search fails, or what `take` says.
     fn search(
         &self,
         search: &Search,
-        among: RangeInclusive<i64>,
+        groups: &[TextGroup],
         order: Order,
         take: impl FnMut(i64) -> Result<bool, Error>,
     ) -> Result<(), Error> {
-        self.connection().search(search, among, order, take)
+        self.connection().search(search, groups, order, take)
     }
 
     /// Whether there is a row.

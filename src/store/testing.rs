@@ -169,7 +169,7 @@ impl Reader {
     pub fn write<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, Error>) -> Result<T, Error> {
         let mut effects = Effects::default();
         let done = work(&mut Tx::new(self.connection(), Timestamp(0), Timestamp(0), &mut effects))?;
-        effects.texts.iter().for_each(|change| self.connection().index(change).unwrap());
+        self.connection().index(&mut effects.texts).unwrap();
         Ok(done)
     }
 

@@ -6,7 +6,7 @@ use super::reader::Query;
 use super::row::Row;
 use super::sqlite::connection::Connection;
 use super::sqlite::copying::Copying;
-use super::sqlite::texts::TextChange;
+use super::sqlite::texts::{TextChange, TextWords};
 use super::value::Value;
 use crate::clock::Timestamp;
 use crate::clock::steady::AHEAD_MAX;
@@ -113,10 +113,15 @@ impl<'a> Tx<'a> {
         self.connection.insert(sql, values)
     }
 
-    /// Has a text be found by its words ([`Query::search`]) from the commit on, in the place of the one that this number had. Numbers are
+    /// Has a text be found by its words ([`Query::search`]) from the commit on. No other may have this number. Numbers and groups are
     /// given by the owners of what is searched: each has a range of its own.
-    pub fn put_text(&mut self, number: i64, title: &str, body: &str) {
-        self.effects.texts.push(TextChange::put(number, title, body));
+    pub fn add_text(&mut self, number: i64, words: &TextWords) {
+        self.effects.texts.push(TextChange::Add { number, words: words.clone() });
+    }
+
+    /// Has it be found by other words.
+    pub fn replace_text(&mut self, number: i64, words: &TextWords) {
+        self.effects.texts.push(TextChange::Replace { number, words: words.clone() });
     }
 
     /// Has it be found no longer.

@@ -233,7 +233,7 @@ fn in_production_nobody_comes_in_without_a_password() {
     let mut client = server.connect();
     let (code, why) = client.get("/api/v1/malya/ideas", None).expect_error(401);
     assert_eq!(code, "session_required");
-    assert!(why.contains("No HOUSEHOLD_PASSWORD is set"), "{why}");
+    assert!(why.contains("HOUSEHOLD_PASSWORD is not set"), "{why}");
     assert_eq!(post(&mut client, "/api/session", &[], &json!({ "password": "anything" })).status, 401);
     assert_eq!(client.get(LIST, None).status, 200);
     server.wait_for_log(|line| line["message"] == "modules.closed" || line["event"] == "modules.closed");

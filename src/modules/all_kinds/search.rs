@@ -20,7 +20,7 @@ use super::snippet::Snippet;
 use super::store;
 use crate::gate::validate::Check;
 use crate::gate::{ApiError, Call, Outcome};
-use crate::store::{Error, Order, Query, Reader, Search};
+use crate::store::{Error, Order, Query, Reader, Search, TextGroup};
 
 /// Results of one search.
 pub(in crate::modules) const FOUND_MAX: i64 = 50;
@@ -117,26 +117,25 @@ impl Matches {
         let (mut search, mut is_common) = (search, false);
         let whole = search.whole_words();
         for kind in kinds {
-            let (first, last) = Key::range(kind);
             // Of common words the newest records of each kind are enough.
             let enough = if is_common { most } else { LOOKED_AT_MAX };
             let mut looked_at = 0;
-            query.search(&whole, first..=last, Order::Newest, |key| {
+            query.search(&whole, &[kind.texts()], Order::Newest, |key| {
                 matches.all.insert(Key(key));
                 looked_at += 1;
                 Ok(looked_at < enough)
             })?;
             is_common |= looked_at == LOOKED_AT_MAX;
         }
-        let is_wanted = |key: Key| kinds.iter().any(|kind| key.kind().is_some_and(|other| other.number == kind.number));
+        let groups: Vec<TextGroup> = kinds.iter().map(|kind| kind.texts()).collect();
         if matches.all.len() < most {
             let mut looked_at = 0;
             let mut taken = [0; KINDS.len() + 1];
-            query.search(search, 0..=i64::MAX, Order::Newest, |key| {
+            query.search(search, &groups, Order::Newest, |key| {
                 looked_at += 1;
                 let key = Key(key);
                 let number = key.kind().and_then(|kind| usize::try_from(kind.number).ok()).unwrap_or_default();
-                if is_wanted(key) && taken[number] < LOOKED_AT_MAX {
+                if taken[number] < LOOKED_AT_MAX {
                     taken[number] += 1;
                     matches.all.insert(key);
                 }
@@ -146,9 +145,10 @@ impl Matches {
         } else {
             search = &whole;
         }
-        if !is_common {
-            query.search(&search.in_title(), 0..=i64::MAX, Order::Newest, |key| {
-                matches.titled.extend(Some(Key(key)).filter(|key| is_wanted(*key)));
+        // Where all are shown, their titles are read anyway.
+        if !is_common && matches.all.len() > most {
+            query.search(&search.in_title(), &groups, Order::Newest, |key| {
+                matches.titled.insert(Key(key));
                 Ok(matches.titled.len() < COMMON_MIN)
             })?;
         }
@@ -173,6 +173,7 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::modules::MIGRATIONS;
+    use crate::store::TextWords;
     use crate::store::testing::House;
 
     fn put(house: &House, module: &str, id: i64, title: &str, text: &str, created_at: i64) {
@@ -185,8 +186,8 @@ mod tests {
              VALUES ({}, '{json}', {created_at}, {created_at}, 0, 1)",
             key.0
         ));
-        let (title, text) = (title.to_owned(), text.to_owned());
-        house.write(move |tx| tx.put_text(key.0, &title, &text));
+        let words = TextWords::of(kind.texts(), title, text);
+        house.write(move |tx| tx.add_text(key.0, &words));
     }
 
     fn found(house: &House, words: &str, most: usize) -> Vec<String> {
@@ -218,7 +219,7 @@ mod tests {
         house.write(move |tx| {
             for id in 1..=2 * COMMON_MIN as i64 {
                 let title = if id == 1 { "слово" } else { "" };
-                tx.put_text(Key::of(kind, id).unwrap().0, title, "слово");
+                tx.add_text(Key::of(kind, id).unwrap().0, &TextWords::of(kind.texts(), title, "слово"));
             }
         });
         let kinds: Vec<&'static Kind> = KINDS.iter().collect();

@@ -104,11 +104,10 @@ pub(super) fn on_day(query: &impl Query, day: Date, most: usize) -> Result<Vec<K
 
 /// Records of every kind that have these words: the newest of the last kind first.
 pub(super) fn with_words(query: &impl Query, search: &Search, most: usize) -> Result<Vec<Key>, Error> {
-    let [first_kind, .., last_kind] = &KINDS;
-    let among = Key::range(first_kind).0..=Key::range(last_kind).1;
+    let groups = KINDS.each_ref().map(|kind| kind.texts());
     let mut keys = Vec::new();
     if most > 0 {
-        query.search(search, among, Order::Newest, |key| {
+        query.search(search, &groups, Order::Newest, |key| {
             keys.push(Key(key));
             Ok(keys.len() < most)
         })?;

@@ -90,7 +90,7 @@ impl Hand {
         self.replaced(tx, kind, &old, &old_fields, &RecordContent::of(kind, fields))
     }
 
-    /// Puts something else in the place of what a record says.
+    /// Replaces what a record says.
     pub(in crate::modules) fn replaced(
         &self,
         tx: &mut Tx<'_>,
@@ -200,7 +200,7 @@ impl Hand {
         old: Option<&Fields>,
     ) -> Result<Stored, ApiError> {
         let (json, updated_at) = (content.json(key, created_at), tx.now());
-        let RecordContent { fields, facts: new_facts, text, .. } = content;
+        let RecordContent { fields, facts: new_facts, words, .. } = content;
         let written = WrittenRecord {
             key,
             json: &json,
@@ -210,8 +210,7 @@ impl Hand {
             updated_at,
             revision,
             facts: new_facts,
-            title: title(kind, fields),
-            text,
+            words,
         };
         match old {
             Some(old) => store::replace(tx, &written, &facts(kind, old))?,

@@ -2,6 +2,7 @@
 
 use super::super::calendar::shapes;
 use super::field::{Field, Form};
+use crate::store::TextGroup;
 
 /// A kind of record.
 #[derive(Debug)]
@@ -161,6 +162,13 @@ impl Kind {
     #[must_use]
     pub fn numbered(number: i64) -> Option<&'static Self> {
         KINDS.iter().find(|kind| kind.number == number)
+    }
+
+    /// The group of its texts in the index of words.
+    #[must_use]
+    pub fn texts(&self) -> TextGroup {
+        // No number is too large.
+        TextGroup(u8::try_from(self.number).unwrap_or_default())
     }
 
     /// All its fields, its own first, in the order in which they are shown.

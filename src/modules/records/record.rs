@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::fact::{Fact, facts, text};
+use super::fact::{Fact, facts, text, title};
 use super::kinds::Kind;
 use super::read::Fields;
 use crate::clock::Timestamp;
+use crate::store::TextWords;
 
 /// The name of the canon that every record carries (contract 04 §1.7).
 pub const CANON: &str = "CIMEIKA_CANON_TZ_v1";
@@ -58,8 +59,8 @@ pub struct RecordContent {
     pub fields: Fields,
     /// By which values it is filtered.
     pub facts: Vec<Fact>,
-    /// In which words it is searched, besides its title.
-    pub text: String,
+    /// By which words it is found.
+    pub words: TextWords,
     /// The fields as they are answered, without an end.
     json: String,
 }
@@ -83,7 +84,8 @@ impl RecordContent {
         }
         // JSON is always text.
         let json = String::from_utf8(json).unwrap_or_default();
-        Self { facts: facts(kind, &fields), text: text(kind, &fields), fields, json }
+        let words = TextWords::of(kind.texts(), title(kind, &fields), &text(kind, &fields));
+        Self { facts: facts(kind, &fields), words, fields, json }
     }
 
     /// The record as it is answered: the fields, and the end that all kinds have.

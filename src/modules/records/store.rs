@@ -7,7 +7,7 @@ use super::kinds::Kind;
 use super::record::Key;
 use super::wanted::{FILTERS_MAX, Wanted};
 use crate::clock::Timestamp;
-use crate::store::{Error, Order, Query, Row, Search, Tx, Value};
+use crate::store::{Error, Order, Query, Row, Search, TextWords, Tx, Value};
 
 /// What a kind counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -239,9 +239,8 @@ pub(super) fn searched(
     search: &Search,
     mut take: impl FnMut(&[u8]),
 ) -> Result<i64, Error> {
-    let (first, last) = Key::range(kind);
     let mut keys = Vec::new();
-    query.search(search, first..=last, wanted.order, |key| {
+    query.search(search, &[kind.texts()], wanted.order, |key| {
         keys.push(key);
         Ok(keys.len() < SEARCHED_MAX)
     })?;
@@ -317,13 +316,12 @@ pub(super) struct WrittenRecord<'r> {
     pub(super) updated_at: Timestamp,
     pub(super) revision: i64,
     pub(super) facts: &'r [Fact],
-    pub(super) title: &'r str,
-    pub(super) text: &'r str,
+    pub(super) words: &'r TextWords,
 }
 
 /// Adds a record.
 pub(super) fn add(tx: &mut Tx<'_>, record: &WrittenRecord<'_>) -> Result<(), Error> {
-    let WrittenRecord { key, json, moment, source, created_at, updated_at, revision, facts, title, text } = *record;
+    let WrittenRecord { key, json, moment, source, created_at, updated_at, revision, facts, words } = *record;
     tx.run(
         "INSERT INTO records (key, json, moment, source_trace, created_at, updated_at, revision) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -338,13 +336,13 @@ pub(super) fn add(tx: &mut Tx<'_>, record: &WrittenRecord<'_>) -> Result<(), Err
         ],
     )?;
     add_facts(tx, key, facts)?;
-    tx.put_text(key.0, title, text);
+    tx.add_text(key.0, words);
     Ok(())
 }
 
-/// Puts a record in the place of one whose facts were these.
+/// Replaces a record whose facts were these.
 pub(super) fn replace(tx: &mut Tx<'_>, record: &WrittenRecord<'_>, old_facts: &[Fact]) -> Result<(), Error> {
-    let WrittenRecord { key, json, moment, source, updated_at, revision, facts, title, text, .. } = *record;
+    let WrittenRecord { key, json, moment, source, updated_at, revision, facts, words, .. } = *record;
     tx.run(
         "UPDATE records SET json = ?2, moment = ?3, source_trace = ?4, updated_at = ?5, revision = ?6 WHERE key = ?1",
         &[key.0.into(), json.into(), moment.into(), source.into(), updated_at.into(), revision.into()],
@@ -353,7 +351,7 @@ pub(super) fn replace(tx: &mut Tx<'_>, record: &WrittenRecord<'_>, old_facts: &[
         remove_fact(tx, key, gone)?;
     }
     add_facts(tx, key, facts.iter().filter(|fact| !old_facts.contains(fact)))?;
-    tx.put_text(key.0, title, text);
+    tx.replace_text(key.0, words);
     Ok(())
 }
 
@@ -417,7 +415,7 @@ mod tests {
         let kind = Kind::of_module("malya").unwrap();
         house.write(move |tx| {
             for id in 1..=SEARCHED_MAX as i64 + 1 {
-                tx.put_text(Key::of(kind, id).unwrap().0, "word", "");
+                tx.add_text(Key::of(kind, id).unwrap().0, &TextWords::of(kind.texts(), "word", ""));
             }
         });
         let wanted = wanted::read(kind, "q=word&limit=1", &Zone::named("Europe/Kyiv").unwrap()).unwrap();
@@ -441,8 +439,7 @@ mod tests {
                     updated_at: Timestamp(0),
                     revision: 1,
                     facts: &facts,
-                    title: "",
-                    text: "",
+                    words: &TextWords::of(kind.texts(), "", ""),
                 };
                 add(tx, &written).unwrap();
             }
@@ -506,8 +503,7 @@ mod tests {
                     updated_at: now,
                     revision: id,
                     facts: &[],
-                    title: "",
-                    text: "",
+                    words: &TextWords::of(kind.texts(), "", ""),
                 };
                 add(tx, &written).unwrap();
             }

@@ -7,30 +7,86 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quic
 
 use super::connection::Connection;
 use crate::store::error::Error;
-use crate::store::value::Value;
 
 /// Words of a search that are looked at; more say nothing that the first ones do not.
 pub(crate) const SEARCH_MAX_WORDS: usize = 16;
 /// Letters from which on a word stands for all that begin with it: fewer would stand for nearly everything.
 const PREFIX_MIN_CHARS: usize = 3;
 
-const PUT: &str = "INSERT OR REPLACE INTO texts (rowid, title, body) VALUES (?1, ?2, ?3)";
+const ADD: &str = "INSERT INTO texts (rowid, title, body) VALUES (?1, ?2, ?3)";
+const REPLACE: &str = "INSERT OR REPLACE INTO texts (rowid, title, body) VALUES (?1, ?2, ?3)";
 const REMOVE: &str = "DELETE FROM texts WHERE rowid = ?1";
-const OLDEST: &str = "SELECT rowid FROM texts WHERE texts MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid";
-const NEWEST: &str = "SELECT rowid FROM texts WHERE texts MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid DESC";
+const NEWEST: &str = "SELECT rowid FROM texts WHERE texts MATCH ?1 ORDER BY rowid";
+const OLDEST: &str = "SELECT rowid FROM texts WHERE texts MATCH ?1 ORDER BY rowid DESC";
+/// The row of a text is this less its number. So the newest texts, with which most searches begin, are the first in the index:
+/// reading from the other end, FTS5 reads whole pages before it gives one row.
+const LAST_ROW: i64 = (1 << 49) - 1;
 /// All of them are letters, and none of them combines.
 const CYRILLIC: RangeInclusive<char> = '\u{400}'..='\u{481}';
+/// What is put above and below letters. Where a letter is not known with it, as those of Cyrillic with the mark of stress, it is left
+/// out: few people write it.
+const MARKS: RangeInclusive<char> = '\u{300}'..='\u{36f}';
+
+/// Texts that can be searched without others, by their number up to 127. Their words are apart in the index, so that those of a small
+/// group are not looked for among those of a large one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TextGroup(pub u8);
+
+impl TextGroup {
+    /// What each of its words begins with in the index, which takes everything that is not ASCII for a letter.
+    fn letter(self) -> char {
+        char::from(self.0 | 0x80)
+    }
+}
+
+/// The words of a text as the index has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextWords {
+    title: String,
+    body: String,
+}
+
+impl TextWords {
+    /// Those of a text of this group.
+    #[must_use]
+    pub fn of(group: TextGroup, title: &str, body: &str) -> Self {
+        let words = |text: &str| {
+            let mut words = String::with_capacity(text.len() * 5 / 4);
+            push_words(&mut words, group, &composed(text));
+            words
+        };
+        Self { title: words(title), body: words(body) }
+    }
+}
+
+/// Adds the words of a composed text as the index has them.
+fn push_words(words: &mut String, group: TextGroup, text: &str) {
+    for (_, word) in words_in(text, is_seam) {
+        words.extend([' ', group.letter()]);
+        // Most words of most texts are so already.
+        if word.chars().all(|letter| matches!(letter, 'a'..='z' | 'а'..='џ' | '0'..='9')) {
+            words.push_str(word);
+        } else {
+            words.extend(small_letters(word));
+        }
+    }
+}
 
 /// What becomes of a text in the index of words.
 pub(in crate::store) enum TextChange {
-    /// It is found from now on, in the place of another one of this number.
-    Put {
+    /// It is found from now on; there is none of this number.
+    Add {
         /// Its number.
         number: i64,
-        /// Its title, composed.
-        title: String,
-        /// The rest of it, composed.
-        body: String,
+        /// By which it is found.
+        words: TextWords,
+    },
+    /// It is found from now on, and the one that had this number no longer.
+    Replace {
+        /// Its number.
+        number: i64,
+        /// By which it is found.
+        words: TextWords,
     },
     /// It is found no longer.
     Remove {
@@ -40,15 +96,16 @@ pub(in crate::store) enum TextChange {
 }
 
 impl TextChange {
-    /// A text that is found from now on.
-    pub(in crate::store) fn put(number: i64, title: &str, body: &str) -> Self {
-        Self::Put { number, title: composed(title).into_owned(), body: composed(body).into_owned() }
+    fn number(&self) -> i64 {
+        match self {
+            Self::Add { number, .. } | Self::Replace { number, .. } | Self::Remove { number } => *number,
+        }
     }
 
     /// The bytes of its text.
     pub(in crate::store) fn bytes(&self) -> usize {
         match self {
-            Self::Put { title, body, .. } => title.len() + body.len(),
+            Self::Add { words, .. } | Self::Replace { words, .. } => words.title.len() + words.body.len(),
             Self::Remove { .. } => 0,
         }
     }
@@ -66,19 +123,18 @@ pub enum Order {
 /// What is searched for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search {
-    words: Vec<String>,
-    /// The parts of the words as the index has them, in small letters.
-    parts: Vec<Part>,
+    words: Vec<Word>,
     /// Whether a word stands for all that begin with it.
     begins: bool,
     /// Whether titles alone are searched.
     titles: bool,
 }
 
-/// A word as the index has it.
+/// A word that is searched for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Part {
-    small: String,
+struct Word {
+    /// Its parts, which apostrophes divide, in small letters.
+    parts: Vec<String>,
     /// Whether it is long enough to stand for all that begin with it.
     is_beginning: bool,
 }
@@ -87,13 +143,17 @@ impl Search {
     /// All of these words, each at the beginning of a word. Nothing where there are no words: that finds nothing.
     #[must_use]
     pub fn of(text: &str) -> Option<Self> {
+        let word = |(_, word): (usize, &str)| {
+            let parts = words_in(word, is_seam)
+                .map(|(_, part)| small_letters(part).collect::<String>())
+                .filter(|part| !part.is_empty())
+                .collect();
+            Word { parts, is_beginning: word.chars().nth(PREFIX_MIN_CHARS - 1).is_some() }
+        };
         let text = composed(text);
-        let words: Vec<String> =
-            words_in(&text, is_gap).take(SEARCH_MAX_WORDS).map(|(_, word)| word.to_owned()).collect();
-        let part = |(is_beginning, part): (bool, &str)| Part { small: small(part).collect(), is_beginning };
-        let of_word = |word| words_in(word, is_seam).map(move |(_, part)| (is_beginning(word), part)).map(part);
-        let parts = words.iter().map(String::as_str).flat_map(of_word).collect();
-        (!words.is_empty()).then_some(Self { words, parts, begins: true, titles: false })
+        let words = words_in(&text, is_gap).map(word).filter(|word| !word.parts.is_empty());
+        let words: Vec<Word> = words.take(SEARCH_MAX_WORDS).collect();
+        (!words.is_empty()).then_some(Self { words, begins: true, titles: false })
     }
 
     /// The same in titles alone.
@@ -110,7 +170,7 @@ impl Search {
 
     /// Where in a [`composed`] text words are that are searched for, in bytes.
     pub fn places(&self, text: &str) -> impl Iterator<Item = Range<usize>> {
-        let is_wanted = |word| self.parts.iter().any(|part| self.is_found(part, word));
+        let is_wanted = |word| self.parts().any(|part| self.is_found(part, word));
         words_in(text, is_seam).filter(move |(_, word)| is_wanted(word)).map(|(at, word)| at..at + word.len())
     }
 
@@ -118,42 +178,53 @@ impl Search {
     #[must_use]
     pub fn is_in(&self, text: &str) -> bool {
         let text = composed(text);
-        self.parts.iter().all(|part| words_in(&text, is_seam).any(|(_, word)| self.is_found(part, word)))
+        self.parts().all(|part| words_in(&text, is_seam).any(|(_, word)| self.is_found(part, word)))
+    }
+
+    /// The parts of the words, each with whether it stands for all that begin with it.
+    fn parts(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.words.iter().flat_map(|word| word.parts.iter().map(|part| (&**part, self.begins && word.is_beginning)))
     }
 
     /// Letter by letter, because most words differ in the first.
-    fn is_found(&self, part: &Part, word: &str) -> bool {
-        let mut letters = small(word);
-        part.small.chars().all(|wanted| letters.next() == Some(wanted))
-            && (self.begins && part.is_beginning || letters.next().is_none())
+    fn is_found(&self, (part, is_beginning): (&str, bool), word: &str) -> bool {
+        let mut letters = small_letters(word);
+        part.chars().all(|wanted| letters.next() == Some(wanted)) && (is_beginning || letters.next().is_none())
     }
 
     /// In the language of FTS5.
-    fn expression(&self) -> String {
-        let term = |word: &String| {
-            let prefix = if self.begins && is_beginning(word) { "*" } else { "" };
-            format!("\"{word}\"{prefix}")
-        };
-        let terms = self.words.iter().map(term).collect::<Vec<_>>().join(" ");
-        if self.titles { format!("title : ({terms})") } else { terms }
+    fn expression(&self, groups: &[TextGroup]) -> String {
+        let mut expression = String::new();
+        if self.titles {
+            expression.push_str("title : (");
+        }
+        for (index, group) in groups.iter().enumerate() {
+            expression.push_str(if index > 0 { ") OR (" } else { "(" });
+            for word in &self.words {
+                expression.push('"');
+                for part in &word.parts {
+                    expression.extend([' ', group.letter()]);
+                    expression.push_str(part);
+                }
+                expression.push_str(if self.begins && word.is_beginning { "\"* " } else { "\" " });
+            }
+        }
+        expression.push_str(if self.titles { "))" } else { ")" });
+        expression
     }
 }
 
-fn is_beginning(word: &str) -> bool {
-    word.chars().nth(PREFIX_MIN_CHARS - 1).is_some()
-}
-
-/// A word in small letters.
-fn small(word: &str) -> impl Iterator<Item = char> {
-    word.chars().flat_map(char::to_lowercase)
+/// The small letters of a word.
+fn small_letters(word: &str) -> impl Iterator<Item = char> {
+    word.chars().flat_map(char::to_lowercase).filter(|letter| !MARKS.contains(letter))
 }
 
 fn is_gap(letter: char) -> bool {
     // The tables that know of all letters are slow to ask.
-    !CYRILLIC.contains(&letter) && !letter.is_alphanumeric()
+    !CYRILLIC.contains(&letter) && !MARKS.contains(&letter) && !letter.is_alphanumeric()
 }
 
-/// The index parts words at every apostrophe, of which one is a letter.
+/// Words are divided at every apostrophe, of which one is a letter.
 fn is_seam(letter: char) -> bool {
     is_gap(letter) || letter == '\u{2bc}'
 }
@@ -181,28 +252,43 @@ pub fn composed(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.nfc().collect())
 }
 
+/// The row of the text of this number; and the number of the text in this row.
+fn mirrored(number: i64) -> i64 {
+    LAST_ROW.saturating_sub(number)
+}
+
 impl Connection {
-    /// Makes a change of the index.
-    pub(in crate::store) fn index(&self, change: &TextChange) -> rusqlite::Result<()> {
-        match change {
-            TextChange::Put { number, title, body } => self.0.prepare_cached(PUT)?.execute((number, title, body))?,
-            TextChange::Remove { number } => self.0.prepare_cached(REMOVE)?.execute([number])?,
-        };
-        Ok(())
+    /// Makes changes of the index: in the order of their rows, because FTS5 begins another segment at every row that is before the
+    /// last one, and of each text in the order in which they came.
+    pub(in crate::store) fn index(&self, changes: &mut Vec<TextChange>) -> rusqlite::Result<()> {
+        changes.sort_by_key(|change| mirrored(change.number()));
+        changes.drain(..).try_for_each(|change| {
+            let row = mirrored(change.number());
+            match change {
+                TextChange::Add { words, .. } => self.0.prepare_cached(ADD)?.execute((row, words.title, words.body))?,
+                TextChange::Replace { words, .. } => {
+                    self.0.prepare_cached(REPLACE)?.execute((row, words.title, words.body))?
+                }
+                TextChange::Remove { .. } => self.0.prepare_cached(REMOVE)?.execute([row])?,
+            };
+            Ok(())
+        })
     }
 
-    /// Has `take` see the numbers of what is found until it says false.
+    /// Has `take` see the numbers of what is found in these groups until it says false.
     pub(in crate::store) fn search(
         &self,
         search: &Search,
-        among: RangeInclusive<i64>,
+        groups: &[TextGroup],
         order: Order,
         mut take: impl FnMut(i64) -> Result<bool, Error>,
     ) -> Result<(), Error> {
+        if groups.is_empty() {
+            return Ok(());
+        }
         let sql = if order == Order::Oldest { OLDEST } else { NEWEST };
-        let expression = search.expression();
-        let values: [Value<'_>; 3] = [(&expression).into(), (*among.start()).into(), (*among.end()).into()];
-        self.until(sql, &values, |row| take(row.get(0)?))
+        let expression = search.expression(groups);
+        self.until(sql, &[(&expression).into()], |row| take(mirrored(row.get(0)?)))
     }
 }
 
@@ -212,21 +298,70 @@ mod tests {
     use crate::store::open;
     use crate::store::testing::schema;
 
+    const GROUP: TextGroup = TextGroup(1);
+
+    fn put(group: TextGroup, number: i64, title: &str, body: &str) -> TextChange {
+        TextChange::Replace { number, words: TextWords::of(group, title, body) }
+    }
+
+    #[test]
+    fn each_group_is_searched_by_itself_or_with_others_from_either_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(&directory.path().join("a.db"), &schema(&[])).unwrap();
+        let [one, other, last] = [1, 2, 127].map(TextGroup);
+        let mut changes = vec![
+            put(one, 7, "oak", "ash\u{82}"),
+            put(last, i64::MAX, "oak", ""),
+            put(other, 0, "", "an oak; the oak"),
+            put(other, 1 << 50, "oak", "ash"),
+            put(other, 5, "elm", "of which nothing is left"),
+            put(one, 6, "oaks", "îoak"),
+            TextChange::Remove { number: 5 },
+        ];
+        store.connection.index(&mut changes).unwrap();
+        let found = |text: &str, groups: &[TextGroup], order| {
+            let (mut found, search) = (Vec::new(), Search::of(text).unwrap().whole_words());
+            let take = |number| {
+                found.push(number);
+                Ok(true)
+            };
+            store.connection.search(&search, groups, order, take).unwrap();
+            found
+        };
+        assert_eq!(found("oak", &[one, other, last], Order::Oldest), [0, 7, 1 << 50, i64::MAX]);
+        assert_eq!(found("oak", &[one, other, last], Order::Newest), [i64::MAX, 1 << 50, 7, 0]);
+        assert_eq!(found("oak", &[other], Order::Newest), [1 << 50, 0]);
+        assert_eq!(found("oak ash", &[other, last], Order::Oldest), [1 << 50], "both words are in one text");
+        let (this, that) = ([TextGroup(0xee & 0x7f)], "a letter of a text is not that of a group");
+        assert_eq!(
+            (found("îoak", &[one], Order::Oldest), found("oak", &this, Order::Oldest)),
+            (vec![6], vec![]),
+            "{that}"
+        );
+        for nowhere in [&[TextGroup(0)][..], &[]] {
+            assert_eq!(found("oak", nowhere, Order::Oldest), [0_i64; 0]);
+        }
+        assert_eq!(found("elm", &[other], Order::Oldest), [0_i64; 0]);
+    }
+
     #[test]
     fn words_are_found_whatever_their_case_their_end_and_their_apostrophe() {
         let directory = tempfile::tempdir().unwrap();
         let store = open(&directory.path().join("a.db"), &schema(&[])).unwrap();
         let connection = &store.connection;
-        let put = |number, title: &str, body: &str| connection.index(&TextChange::put(number, title, body)).unwrap();
+        let put = |number, title: &str, body: &str| {
+            connection.index(&mut vec![put(GROUP, number, title, body)]).unwrap();
+        };
         put(7, "another text", "of which nothing is left");
         put(7, "Пам'ять про діда", "Ми їздили до Києва навесні");
         put(8, "Recipe", "Йогурт, ground floor; їжак");
         put(9, "пам\u{2bc}ять", "Київ");
+        put(10, "За\u{301}мок \u{301}", "ÉCOLE İstanbul ΣΟΦΙΑ ҐАНОК");
         let found = |text: &str| {
             let mut found = Vec::new();
             let Some(search) = Search::of(text) else { return found };
             connection
-                .search(&search, 0..=100, Order::Newest, |number| {
+                .search(&search, &[GROUP], Order::Newest, |number| {
                     found.push(number);
                     Ok(true)
                 })
@@ -245,13 +380,19 @@ mod tests {
             ("їжа", vec![8]),
             ("їж", vec![]),
             ("GROUND", vec![8]),
+            ("замок", vec![10]),
+            ("ЗАМО\u{301}К", vec![10]),
+            ("\u{301}", vec![]),
+            ("École istanbul софі", vec![]),
+            ("e\u{301}cole istanbul σοφ ґано", vec![10]),
+            ("ecole", vec![]),
             ("g", vec![]),
             ("\" OR title:* NEAR(", vec![]),
             ("  ", vec![]),
         ] {
             assert_eq!(found(text), expected, "{text}");
         }
-        connection.index(&TextChange::Remove { number: 7 }).unwrap();
+        connection.index(&mut vec![TextChange::Remove { number: 7 }]).unwrap();
         assert_eq!(found("пам"), [9]);
         let mut titled = Vec::new();
         for text in ["recipe", "йогурт"] {
@@ -259,7 +400,7 @@ mod tests {
                 titled.push(number);
                 Ok(true)
             };
-            connection.search(&Search::of(text).unwrap().in_title(), 0..=100, Order::Oldest, take).unwrap();
+            connection.search(&Search::of(text).unwrap().in_title(), &[GROUP], Order::Oldest, take).unwrap();
         }
         assert_eq!(titled, [8]);
         let whole = Search::of("recipe йогур").unwrap().whole_words();
@@ -268,9 +409,12 @@ mod tests {
             wholly += 1;
             Ok(true)
         };
-        connection.search(&whole, 0..=100, Order::Newest, count).unwrap();
+        connection.search(&whole, &[GROUP], Order::Newest, count).unwrap();
         assert_eq!(wholly, 0, "йогур is only a beginning");
-        assert_eq!(Search::of(&"word ".repeat(1000)).unwrap().expression().matches('*').count(), SEARCH_MAX_WORDS);
+        assert_eq!(
+            Search::of(&"word ".repeat(1000)).unwrap().expression(&[GROUP]).matches('*').count(),
+            SEARCH_MAX_WORDS
+        );
     }
 
     #[test]
@@ -282,6 +426,7 @@ mod tests {
         assert_eq!(places("їж", "Їж їжака"), ["Їж"], "two letters are a whole word");
         assert_eq!(places("п'я", "пʼять пята п я"), ["п", "п", "я"], "an apostrophe parts words");
         assert_eq!(places("п\u{2bc}я", "п’ять пята я"), ["п", "ять", "пята", "я"]);
+        assert_eq!(places("замок", "За\u{301}мок, замо\u{301}к \u{301}"), ["За\u{301}мок", "замо\u{301}к"]);
         assert_eq!(places("слово", ""), [""; 0]);
         let search = Search::of("два сло").unwrap();
         assert!(search.is_in("Слова: ДВА") && !search.is_in("слово") && !search.whole_words().is_in("два слова"));

@@ -460,7 +460,7 @@ impl<'s> WriterThread<'s> {
 
     /// Puts into the index of words what the jobs have changed.
     fn index_texts(&mut self) -> rusqlite::Result<()> {
-        self.effects.texts.drain(..).try_for_each(|change| self.store.connection.index(&change))
+        self.store.connection.index(&mut self.effects.texts)
     }
 
     /// What goes to a file that nobody will find is not to be acknowledged. SQLite does not look.

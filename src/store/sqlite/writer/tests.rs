@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::super::last_change::last_change;
 use super::super::open::open;
-use super::super::texts::{Order, Search};
+use super::super::texts::{Order, Search, TextGroup, TextWords};
 use super::*;
 use crate::net::Frame;
 use crate::observe::metrics::Metrics;
@@ -606,6 +606,10 @@ fn a_job_that_panics_when_it_is_settled_does_not_end_the_writer() {
     outcomes.try_recv().unwrap().1.unwrap();
 }
 
+fn words(title: &str, body: &str) -> TextWords {
+    TextWords::of(TextGroup(1), title, body)
+}
+
 #[test]
 fn texts_of_a_batch_are_found_after_it_but_for_those_of_a_job_that_is_undone() {
     let directory = tempfile::tempdir().unwrap();
@@ -621,21 +625,21 @@ fn texts_of_a_batch_are_found_after_it_but_for_those_of_a_job_that_is_undone() {
     };
     submit(Box::new(move |tx| {
         wait.lock().recv().unwrap();
-        tx.put_text(1, "oak", "");
+        tx.add_text(1, &words("oak", ""));
         mark(tx, 1);
         Verdict::Keep
     }));
     submit(Box::new(|tx| {
-        tx.put_text(2, "oak", "");
+        tx.add_text(2, &words("oak", ""));
         Verdict::Undo
     }));
     submit(Box::new(|tx| {
-        tx.put_text(3, "oak", &"leaf ".repeat(TEXTS_MAX_BYTES / 5 + 1));
+        tx.add_text(3, &words("oak", &"leaf ".repeat(TEXTS_MAX_BYTES / 5 + 1)));
         Verdict::Keep
     }));
     submit(Box::new(|tx| {
-        tx.put_text(4, "oak", "");
-        tx.put_text(1, "elm", "");
+        tx.add_text(4, &words("oak", ""));
+        tx.replace_text(1, &words("elm", ""));
         Verdict::Keep
     }));
     submit(Box::new(|tx| {
@@ -651,7 +655,7 @@ fn texts_of_a_batch_are_found_after_it_but_for_those_of_a_job_that_is_undone() {
             found.push(number);
             Ok(true)
         };
-        reader.search(&search, 0..=100, Order::Oldest, take).unwrap();
+        reader.search(&search, &[TextGroup(1)], Order::Oldest, take).unwrap();
         found
     };
     assert_eq!((found("oak"), found("elm"), found("leaf")), (vec![3], vec![1], vec![3]));
