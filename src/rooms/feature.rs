@@ -135,6 +135,10 @@ impl Running for Rooms {
     }
 
     fn tasks(&self, reader: &Rc<Reader>) -> Vec<Task> {
+        // While rooms are off nobody can use them: that they are not used then does not make them old.
+        if self.signalling.is_none() {
+            return Vec::new();
+        }
         retention::task(&self.shared.house, &self.registry, reader, self.retention_days, self.every)
             .into_iter()
             .collect()

@@ -108,6 +108,7 @@ pub(crate) static UNLOAD_SECONDS: Knob = Knob::new(&ROOMS, "ROOMS_UNLOAD_SECONDS
 
 pub(crate) static RETENTION_DAYS: Knob = Knob::new(&ROOMS, "ROOMS_RETENTION_DAYS", int(0, 36_500, "days"), "0")
     .refusing()
+    .only_with(&[&ENABLED])
     .meaning("How long a room may have no socket before it is deleted with its contents. 0 keeps rooms forever.");
 
 pub(crate) static GRACE_SECONDS: Knob =

@@ -17,6 +17,7 @@ use inkring::systemd::{Inherited, Notify};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
+use crate::support::yjs::typed;
 use crate::support::{Client, Server, inkring, needs, preload, wait_for};
 
 /// Adds the seconds in a file to what the wall clock shows.
@@ -342,6 +343,7 @@ fn a_clock_that_was_never_set_makes_no_expired_token_good() {
 /// A server in this process, and the hands of its clock.
 struct Here {
     directory: tempfile::TempDir,
+    settings: Vec<(&'static str, &'static str)>,
     clock: Clock,
     running: Option<inkring::server::Server>,
 }
@@ -349,8 +351,14 @@ struct Here {
 impl Here {
     /// At this hour.
     fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// With these settings besides.
+    fn with(settings: &[(&'static str, &'static str)]) -> Self {
         let mut here = Self {
             directory: tempfile::tempdir().unwrap(),
+            settings: settings.to_vec(),
             clock: Clock::manual(Clock::system().now()),
             running: None,
         };
@@ -364,8 +372,9 @@ impl Here {
 
     fn launch(&mut self) {
         let database = format!("sqlite:{}", self.database().display());
+        let more = self.settings.iter().copied();
         let own = [("DATABASE_URL", &*database), ("LISTEN_ADDR", "127.0.0.1:0"), ("OPS_ADDR", "off"), ("SHARDS", "1")];
-        let pairs: Vec<_> = KEPT.into_iter().filter(|(name, _)| *name != "BACKUP_DIR").chain(own).collect();
+        let pairs: Vec<_> = KEPT.into_iter().filter(|(name, _)| *name != "BACKUP_DIR").chain(own).chain(more).collect();
         let loaded = config::load(&Sources::from_pairs(&pairs, &[]), false).unwrap();
         let (inherited, notify, logs) = (Inherited::default(), Notify::default(), LogHandle::default());
         let running =
@@ -488,4 +497,31 @@ fn after_the_hour_what_is_old_goes_and_what_was_spent_in_the_jump_lives_its_day(
     here.clock.advance(91 * DAY * 1_000_000);
     here.until(|here| count(&here.database(), "audit_events") == 0);
     here.stop();
+}
+
+#[test]
+fn a_room_that_nobody_uses_goes_after_its_days_unless_rooms_are_off() {
+    for (is_on, left) in [("true", 0), ("false", 1)] {
+        let mut here = Here::with(&[("ROOMS_RETENTION_DAYS", "30"), ("ROOMS_ENABLED", is_on)]);
+        here.stop();
+        let update = here.directory.path().join("update");
+        std::fs::write(&update, typed(5, 0, "Hi")).unwrap();
+        let imported = inkring(here.directory.path())
+            .args(["room", "import", "lesson"])
+            .arg(&update)
+            .env("DATABASE_URL", format!("sqlite:{}", here.database().display()))
+            .output()
+            .unwrap();
+        assert!(imported.status.success(), "{imported:?}");
+        here.launch();
+        let draft = here.create();
+        // What else is old has gone twice: every task has run since the room was old.
+        for _ in 0..2 {
+            here.append(&draft, "key");
+            here.clock.advance(31 * DAY * 1_000_000);
+            here.until(|here| count(&here.database(), "idempotency_keys") == 0);
+        }
+        here.until(|here| count(&here.database(), "rooms") == left);
+        here.stop();
+    }
 }
