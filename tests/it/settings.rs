@@ -208,10 +208,11 @@ fn every_verb_reads_the_same_and_says_first_what_it_was() {
     let mut server = Server::absent(&[("INKRING_CONFIG", "ink.env")]);
     let path = server.directory.path().to_owned();
     let text = format!("JWT_SECRET={K}\nAUDIT_ENABLED=true\nBACKUP_DIR=backups\nDATABASE_URL=sqlite:here.db\n");
-    write(&path, "ink.env", text);
+    // Where nobody listens; the server gets a port of its own from the environment.
+    write(&path, "ink.env", text + "LISTEN_ADDR=127.0.0.1:1\n");
     server.launch();
     let read = server.wait_for_log(|line| line["message"] == "config.read");
-    assert_eq!(read["settings_from"], "ink.env (4) and the environment (3)");
+    assert_eq!(read["settings_from"], "ink.env (5) and the environment (3)");
     server.create_draft("alice");
     assert!(server.terminate().success());
     drop(std::fs::remove_file(path.join("server.log")));
@@ -232,7 +233,7 @@ fn every_verb_reads_the_same_and_says_first_what_it_was() {
         let ran = named(arguments);
         assert_eq!(ran.code, code, "{arguments:?}: {}{}", ran.stdout, ran.stderr);
         assert!(ran.stdout.contains(says), "{arguments:?}: {}", ran.stdout);
-        let first = "inkring: settings from ink.env (4) and the environment (1)\n";
+        let first = "inkring: settings from ink.env (5) and the environment (1)\n";
         assert_eq!(ran.stderr, first, "{arguments:?}");
     }
     let backup = std::fs::read_dir(path.join("backups")).unwrap().map(|entry| entry.unwrap().path());

@@ -50,6 +50,7 @@ fn library() -> Option<&'static str> {
 fn verb(here: &Path, library: &str, (below, error): (&str, &str), words: &[&str]) -> (Option<i32>, String, String) {
     let mut command = inkring(here);
     command.env("LD_PRELOAD", library).env("UNSYNCED", below).env("UNSYNCED_ERROR", error);
+    command.env("LISTEN_ADDR", "127.0.0.1:0");
     let output = command.args(words).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
