@@ -166,9 +166,10 @@ CREATE TABLE room_snapshots (
 -- Version 5
 
 -- What is searched of things that have a number, whoever they belong to (src/store/sqlite/texts.rs). Only its words are here, in small
--- letters, each behind the letter of its group, without which a MATCH by hand finds nothing. The text is where it belongs.
+-- letters, each behind the letter of its group, without which a MATCH by hand finds nothing. The text is where it belongs. Where in it
+-- a word stands is not kept: nothing asks for it.
 CREATE VIRTUAL TABLE texts USING fts5 (
-    title, body, content = '', contentless_delete = 1, tokenize = 'ascii'
+    title, body, content = '', contentless_delete = 1, tokenize = 'ascii', detail = column
 );
 -- Pieces of the index are merged eight at a time: with four, as is usual, a word is written half as often again.
 INSERT INTO texts (texts, rank) VALUES ('automerge', 8);

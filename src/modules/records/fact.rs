@@ -82,6 +82,10 @@ pub fn text(kind: &Kind, fields: &Fields) -> String {
 }
 
 fn beginning(text: &str, max_chars: usize) -> &str {
+    // Most texts are shorter, and need not be counted.
+    if text.len() <= max_chars {
+        return text;
+    }
     text.char_indices().nth(max_chars).map_or(text, |(end, _)| &text[..end])
 }
 

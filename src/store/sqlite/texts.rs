@@ -201,12 +201,15 @@ impl Search {
         for (index, group) in groups.iter().enumerate() {
             expression.push_str(if index > 0 { ") OR (" } else { "(" });
             for word in &self.words {
-                expression.push('"');
                 for part in &word.parts {
-                    expression.extend([' ', group.letter()]);
+                    expression.extend(['"', group.letter()]);
                     expression.push_str(part);
+                    expression.push_str("\" ");
                 }
-                expression.push_str(if self.begins && word.is_beginning { "\"* " } else { "\" " });
+                // It is the last part that may be longer.
+                if self.begins && word.is_beginning {
+                    expression.push_str("* ");
+                }
             }
         }
         expression.push_str(if self.titles { "))" } else { ")" });
@@ -244,9 +247,9 @@ fn words_in(text: &str, is_between: fn(char) -> bool) -> impl Iterator<Item = (u
 #[must_use]
 pub fn composed(text: &str) -> Cow<'_, str> {
     // Letters below the first mark that combines, and those of Cyrillic, are composed as they are; the tables that know it for all
-    // are slow to ask.
-    let is_plain = |letter: char| letter < '\u{300}' || CYRILLIC.contains(&letter);
-    if text.chars().all(is_plain) || is_nfc_quick(text.chars()) == IsNormalized::Yes {
+    // are slow to ask. 0xcc is the first byte of that mark, 0xd0 and 0xd1 are those of Cyrillic.
+    let is_plain = |byte: u8| byte < 0xcc || matches!(byte, 0xd0 | 0xd1);
+    if text.bytes().all(is_plain) || is_nfc_quick(text.chars()) == IsNormalized::Yes {
         return Cow::Borrowed(text);
     }
     Cow::Owned(text.nfc().collect())
