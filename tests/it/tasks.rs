@@ -29,6 +29,19 @@ const ZONE: &str = "Europe/Warsaw";
 const DOCTOR: &str = "inkring doctor || true";
 const DOCTOR_SHOWN: &str = "green   timezone … Europe/Warsaw";
 
+/// Done before the page that rolls back: a backup of the night after the upgrade, of a version of the schema (four bytes of the
+/// file from the 60th on) that the previous program does not know.
+const NEWER: &str = r"
+cd /var/lib/inkring/backups
+cp $(ls -1 *.db | tail -n 1) inkring-20991231T235959Z.db
+printf '\0\0\1\0' | dd of=inkring-20991231T235959Z.db bs=1 seek=60 conv=notrunc status=none
+ls -1 *.db | tail -n 1
+";
+const NEWER_SHOWN: &str = "inkring-20991231T235959Z.db";
+
+/// Done after that page: it is the newest still, and not what was restored.
+const NEWER_GONE: &str = "rm /var/lib/inkring/backups/inkring-20991231T235959Z.db";
+
 /// Done after the page that moves: what holds secrets is for its owner alone, however open other new files are.
 const MODES: &str = "stat -c '%a %n' move new-token.txt token.txt";
 const MODES_SHOWN: &str = "700 move\n600 new-token.txt\n600 token.txt";
@@ -117,11 +130,17 @@ fn every_task_can_be_carried_out_where_the_package_is_installed() {
     let (mut first, mut last) = (Vec::new(), Vec::new());
     for page in PAGES {
         let (steps, end) = steps(page);
+        if page == "roll-back" {
+            first.push(Step { name: "newer".to_owned(), script: NEWER.to_owned(), shown: NEWER_SHOWN.to_owned() });
+        }
         first.extend(steps);
         last.extend(end);
         if page == "install" {
             first.push(Step { name: "filling".to_owned(), script: FILLING.to_owned(), shown: String::new() });
             first.push(Step { name: "doctor".to_owned(), script: DOCTOR.to_owned(), shown: DOCTOR_SHOWN.to_owned() });
+        }
+        if page == "roll-back" {
+            first.push(Step { name: "newer gone".to_owned(), script: NEWER_GONE.to_owned(), shown: String::new() });
         }
         if page == "move" {
             first.push(Step { name: "modes".to_owned(), script: MODES.to_owned(), shown: MODES_SHOWN.to_owned() });
