@@ -32,6 +32,7 @@ const UNITS: &[(&str, &str)] = &[
     ("inkring.service.d/activated.conf", include_str!("../../systemd/inkring.service.d/activated.conf")),
     ("inkring.socket", include_str!("../../systemd/inkring.socket")),
     ("inkring-ops.socket", include_str!("../../systemd/inkring-ops.socket")),
+    ("inkring-redirect.socket", include_str!("../../systemd/inkring-redirect.socket")),
     ("inkring-backup.service", include_str!("../../systemd/inkring-backup.service")),
     ("inkring-backup.timer", include_str!("../../systemd/inkring-backup.timer")),
 ];
@@ -368,6 +369,9 @@ fn settings(origins: &[String], zone: Option<&str>) -> String {
     )
 }
 
+/// Enabled only by those who have the server itself terminate TLS.
+const FOR_TLS: &str = "inkring-redirect.socket";
+
 /// The units that are enabled: those that say for what, sockets first.
 fn enabled() -> Vec<&'static str> {
     let rank = |name: &&str| match name.rsplit_once('.').map(|(_, kind)| kind) {
@@ -375,7 +379,7 @@ fn enabled() -> Vec<&'static str> {
         Some("service") => 1,
         _ => 2,
     };
-    let installed = UNITS.iter().filter(|(_, unit)| unit.contains("\n[Install]\n"));
+    let installed = UNITS.iter().filter(|(name, unit)| *name != FOR_TLS && unit.contains("\n[Install]\n"));
     let mut enabled: Vec<&str> = installed.map(|(name, _)| *name).collect();
     enabled.sort_by_key(rank);
     enabled
@@ -428,7 +432,7 @@ fn next_steps(target: &mut Target, options: &Options, program: &str) -> Result<(
         ));
     } else {
         report.push_str(&format!(
-            "\nTo uninstall:\n  systemctl disable --now {units}\n  rm -r {UNITS_DIRECTORY}/inkring* /etc/inkring \
+            "\nTo uninstall:\n  systemctl disable --now {units} {FOR_TLS}\n  rm -r {UNITS_DIRECTORY}/inkring* /etc/inkring \
              /etc/credstore/inkring.* {program}\n  systemctl daemon-reload\nThe data stays in {STATE} until you remove it.\n"
         ));
     }

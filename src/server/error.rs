@@ -74,6 +74,12 @@ pub enum StartError {
          the whole database: set OPS_TOKEN, or use an address of this machine in the socket's unit"
     )]
     OpenPlane(SocketAddr),
+    /// A socket for plain HTTP was handed over, and there is no TLS.
+    #[error(
+        "a socket named redirect was handed over, which redirects to TLS, and TLS is not set up: set TLS_CERT_FILE and \
+         TLS_KEY_FILE, or disable the socket's unit"
+    )]
+    NothingToRedirectTo,
     /// The certificate or its key cannot be used.
     #[error("{0}")]
     Tls(String),

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 
 use super::StartError;
 use crate::feature::{Feature, OwnDoor};
-use crate::net::options::{LISTEN as PUBLIC, TLS_REDIRECT};
+use crate::net::options::{LISTEN as PUBLIC, TLS_CERTIFICATE, TLS_REDIRECT};
 use crate::net::{Bound, Endpoint, Listener, SocketFile};
 use crate::plane::options::{LISTEN, TOKEN};
 use crate::settings::Settings;
@@ -102,12 +102,15 @@ impl Listeners {
                 }
             }
         }
-        let redirect = settings.endpoint(&TLS_REDIRECT).map(|endpoint| {
-            let (setting, endpoint) = (TLS_REDIRECT.name, endpoint.clone());
-            let bound = Listener::bind(&endpoint, PUBLIC_MODE);
-            bound.map_err(|source| StartError::ListenOwn { setting, endpoint, source })
-        });
-        let redirect = redirect.transpose()?.map(&mut keep);
+        let redirect = match inherited.redirect {
+            Some(_) if settings.text(&TLS_CERTIFICATE).is_none() => return Err(StartError::NothingToRedirectTo),
+            Some(listener) => {
+                log::info!(name = "redirect"; "socket.inherited");
+                Some(Bound { listener, file: None })
+            }
+            None => settings.endpoint(&TLS_REDIRECT).map(listen_for_redirects).transpose()?,
+        };
+        let redirect = redirect.map(&mut keep);
         let redirect = redirect.map(|listener| Redirect { listener, port: port_of(&public) });
         Ok(Self { public, redirect, own, files, private, left_out })
     }
@@ -130,6 +133,11 @@ fn port_of(public: &[Listener]) -> u16 {
 
 fn listen_for(door: &OwnDoor, endpoint: Endpoint) -> Result<Bound, StartError> {
     let setting = door.knob.name;
+    Listener::bind(&endpoint, PUBLIC_MODE).map_err(|source| StartError::ListenOwn { setting, endpoint, source })
+}
+
+fn listen_for_redirects(endpoint: &Endpoint) -> Result<Bound, StartError> {
+    let (setting, endpoint) = (TLS_REDIRECT.name, endpoint.clone());
     Listener::bind(&endpoint, PUBLIC_MODE).map_err(|source| StartError::ListenOwn { setting, endpoint, source })
 }
 

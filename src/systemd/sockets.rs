@@ -17,6 +17,8 @@ const NAMES: &str = "LISTEN_FDNAMES";
 const HTTP: &str = "http";
 /// What the private plane is called.
 const OPS: &str = "ops";
+/// What the address is called where plain HTTP is redirected to TLS.
+const REDIRECT: &str = "redirect";
 
 /// What was handed over.
 #[derive(Debug, Default)]
@@ -25,6 +27,8 @@ pub struct Inherited {
     pub http: Option<Listener>,
     /// The private plane.
     pub ops: Option<Listener>,
+    /// Where plain HTTP is redirected to TLS.
+    pub redirect: Option<Listener>,
 }
 
 /// Why what was handed over cannot be used.
@@ -32,8 +36,8 @@ pub struct Inherited {
 pub enum BadSockets {
     /// It has another name.
     #[error(
-        "a socket named {0:?} was handed over; the names are http and ops, and FileDescriptorName= in its socket unit \
-         sets them"
+        "a socket named {0:?} was handed over; the names are http, ops and redirect, and FileDescriptorName= in \
+         its socket unit sets them"
     )]
     Unknown(String),
     /// One too many.
@@ -80,7 +84,11 @@ impl Inherited {
                 Listener::Unix(listening(name, unix.ok_or(BadSockets::Kind { name, wanted, remedy })?)?)
             }
         };
-        let place = if name == HTTP { &mut self.http } else { &mut self.ops };
+        let place = match name {
+            HTTP => &mut self.http,
+            OPS => &mut self.ops,
+            _ => &mut self.redirect,
+        };
         match place.replace(socket) {
             None => Ok(()),
             Some(_) => Err(BadSockets::Twice(name)),
@@ -102,6 +110,7 @@ fn named(names: &str, count: usize) -> Vec<Result<&'static str, BadSockets>> {
     let purpose = |name: &str| match name {
         HTTP => Ok(HTTP),
         OPS => Ok(OPS),
+        REDIRECT => Ok(REDIRECT),
         "" | "unknown" if count == 1 => Ok(HTTP),
         unit if count == 1 && unit.ends_with(".socket") => Ok(HTTP),
         other => Err(BadSockets::Unknown(other.to_owned())),
@@ -119,7 +128,7 @@ mod tests {
             assert_eq!(named(alone, 1), [Ok(HTTP)], "{alone:?}");
         }
         assert_eq!(named("ops", 1), [Ok(OPS)]);
-        assert_eq!(named("ops:http", 2), [Ok(OPS), Ok(HTTP)]);
+        assert_eq!(named("ops:http:redirect", 3), [Ok(OPS), Ok(HTTP), Ok(REDIRECT)]);
         assert_eq!(named("http", 0), []);
         let unknown = |name: &str| Err(BadSockets::Unknown(name.to_owned()));
         assert_eq!(named("web", 1), [unknown("web")]);

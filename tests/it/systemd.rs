@@ -319,11 +319,16 @@ fn sockets_without_a_use_stop_the_start_with_a_sentence() {
     let datagram = || as_stdin(UnixDatagram::bind(directory.path().join("s")).unwrap());
     let twice = "exec 4<&3; export LISTEN_FDS=2 LISTEN_FDNAMES=http:http";
     for (stdin, before, says) in [
-        (tcp(), "export LISTEN_FDNAMES=web", "a socket named \"web\" was handed over; the names are http and ops"),
+        (
+            tcp(),
+            "export LISTEN_FDNAMES=web",
+            "a socket named \"web\" was handed over; the names are http, ops and redirect, and",
+        ),
         (tcp(), twice, "two sockets named http were handed over"),
         (datagram(), "true", "the socket named http that was handed over is not a TCP or Unix stream socket"),
         (Stdio::null(), "true", "the socket named http that was handed over is not a TCP or Unix stream socket"),
         (as_stdin(TcpStream::connect(listener.local_addr().unwrap()).unwrap()), "true", "Accept=no"),
+        (tcp(), "export LISTEN_FDNAMES=redirect", "redirects to TLS, and TLS is not set up: set TLS_CERT_FILE"),
         (Stdio::null(), "export LISTEN_FDNAMES=ops", "the socket named ops that was handed over is not a TCP or Unix"),
     ] {
         let stderr = said(stdin, before);
@@ -401,7 +406,7 @@ fn analyze(directory: &Path, arguments: &[&str]) -> Option<String> {
 fn the_units_are_without_fault_and_closed() {
     let units: Vec<String> = files("systemd").into_iter().filter(|path| !path.ends_with(".conf")).collect();
     let names: Vec<String> = units.iter().map(|path| path.replace("systemd/", "./")).collect();
-    assert_eq!(names.len(), 5, "{names:?}");
+    assert_eq!(names.len(), 6, "{names:?}");
     for (activated, threshold) in [(false, "15"), (true, "8")] {
         let directory = install(activated);
         let verify: Vec<&str> = ["verify", "--man=no"].into_iter().chain(names.iter().map(String::as_str)).collect();

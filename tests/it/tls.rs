@@ -1,7 +1,7 @@
 //! TLS of the server itself: what is the same as without, and what there is besides.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::support::socket::{Frame, PING, Socket, path};
 use crate::support::tls::{Encrypted, authority, certificate, client, connect, file, over, speaking, tunnel};
 use crate::support::{Client, PATIENCE, Server, inkring};
+use crate::systemd::{HANDS_OVER, as_stdin};
 
 const DRAFTS: &str = "/v1/collab/drafts";
 /// Handshakes under way on a shard.
@@ -331,6 +332,19 @@ fn a_reload_looks_at_once() {
     let line = server.wait_for_log(|line| line["message"] == "config.reload_failed");
     assert_eq!(line["problem"], "TLS_CERT_FILE=cert.pem has no certificate in PEM");
     assert_eq!(shown(server.address), certificate("renewed"));
+}
+
+#[test]
+fn plain_http_is_redirected_on_a_socket_that_systemd_holds() {
+    let held = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut server = absent(&[]);
+    server.before = Some(format!("{HANDS_OVER}; export LISTEN_FDNAMES=redirect"));
+    server.launch_with(as_stdin(held.try_clone().unwrap()));
+    let mut client = Client::connect(held.local_addr().unwrap());
+    client.send("GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let answer = client.answer();
+    let location = format!("https://localhost:{}/a", server.address.port());
+    assert_eq!((answer.status, answer.header("location")), (308, Some(&*location)));
 }
 
 #[test]
