@@ -14,8 +14,8 @@ use super::parting::{deletion, lease, leaving, purge, redaction, standing};
 use super::shared::Shared;
 use super::watching::Watching;
 use super::{
-    analytics, bounds, card, erase, error, history, insights, invites, keys, newer, operator, proof, retention, routes,
-    smart_pass, smoke, socket, tickets, turns, view, watchers,
+    analytics, bounds, card, doctor, erase, error, history, insights, invites, keys, newer, operator, proof, retention,
+    routes, smart_pass, smoke, socket, tickets, turns, view, watchers,
 };
 use crate::feature::verb::Verbs;
 use crate::feature::{Feature, House, Replacement, Running, Serving, ShardParts, StartError};
@@ -52,6 +52,7 @@ pub static FEATURE: Feature = Feature {
     operator: &operator::ROUTES,
     erase: Some(erase::erase),
     verbs: Some(Verbs::of::<operator::Verb>()),
+    doctor: doctor::doctor,
     describe: |route| SHEET.describe(route),
     schemas: || SHEET.schemas(),
     schema: super::MIGRATIONS,

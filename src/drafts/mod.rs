@@ -14,6 +14,7 @@ mod change;
 mod counters;
 mod damage;
 mod desk;
+mod doctor;
 mod erase;
 mod error;
 mod export;

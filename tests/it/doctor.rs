@@ -12,12 +12,13 @@ use serde_json::{Value, json};
 use crate::support::{Server, besides_settings, inkring, shelled};
 
 /// A good configuration for production.
-const GOOD: [(&str, &str); 7] = [
+const GOOD: [(&str, &str); 8] = [
     ("ENV", "production"),
     ("CONFIG_STRICT", "true"),
     ("JWT_SECRET", "7a1f0c5de2b94838b6a0d7c4e19f5a33"),
     ("ALLOWED_ORIGINS", "https://app.example"),
     ("WS_ALLOWED_ORIGINS", "https://app.example"),
+    ("DRAFTS_PUBLIC_READ", "false"),
     ("BACKUP_DIR", "backups"),
     ("HOUSEHOLD_PASSWORD", "a heron in the evening mist"),
 ];
@@ -160,6 +161,10 @@ fn each_seeded_fault_is_found() {
     assert!(seeded(&mut command(&server, &guard), "configuration", "red").contains("AUDIT_ENABLED=false"));
     let trusting = [("AUTH_TRUST_USER_HEADER", "true")];
     assert!(seeded(&mut command(&server, &trusting), "configuration", "yellow").contains("X-User-Id"));
+    let public = [("DRAFTS_PUBLIC_READ", "true")];
+    assert!(
+        seeded(&mut command(&server, &public), "drafts", "yellow").contains("anyone who knows a draft's id can read")
+    );
     let closed = ("AUTH_TRUST_USER_HEADER", "false");
     let idle = ("WS_ALLOWED_ORIGINS", "");
     let bad = [("SHARDS", "many"), ("CONFIG_STRICT", "false"), ("ENV", "development"), closed, idle];

@@ -153,6 +153,7 @@ fn the_container_runs_verbs_and_settings_that_exist() {
         default_of(name);
     }
     assert!(settings.lines().next() == Some("ENV=production \\"), "{settings}");
+    assert!(settings.contains("    DRAFTS_PUBLIC_READ=false \\\n"), "drafts are for their members, as `setup` has it");
     let port = rest.lines().next().unwrap();
     assert!(settings.contains(&format!("LISTEN_ADDR=0.0.0.0:{port}")));
     // The build has no repository to ask for its commit.
@@ -217,6 +218,7 @@ fn the_composed_containers_are_set_up_with_settings_that_a_start_in_production_t
         })
         .collect();
     assert!(settings.iter().any(|(name, _)| name == "HOUSEHOLD_TIMEZONE"), "or a household has the default's clocks");
+    assert!(settings.contains(&("DRAFTS_PUBLIC_READ".to_owned(), "false".to_owned())), "drafts are for their members");
     let output = inkring(directory.path())
         .args(["check-config", "--strict"])
         .env("ENV", "production")
