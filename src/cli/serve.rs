@@ -136,14 +136,16 @@ fn banner(settings: &Settings, server: &Server) -> String {
     if settings.production() {
         return text;
     }
-    let (socket, host) = match server.endpoints().first() {
+    // 0.0.0.0 is where it listens, and nothing that a browser opens.
+    let first = server.endpoints().first().map(Endpoint::from_here);
+    let (socket, host) = match &first {
         Some(Endpoint::Unix(path)) => (format!("--unix-socket {} ", path.display()), "localhost".to_owned()),
         // Its name is not an address.
         Some(Endpoint::Tcp(address)) if server.speaks_tls() => ("-k ".to_owned(), address.to_string()),
         Some(Endpoint::Tcp(address)) => (String::new(), address.to_string()),
         None => return text,
     };
-    let scheme = if matches!(server.endpoints().first(), Some(Endpoint::Unix(_))) { "http" } else { scheme };
+    let scheme = if matches!(first, Some(Endpoint::Unix(_))) { "http" } else { scheme };
     // Whoever is not trusted by a name alone would get a 401.
     if settings.flag(&TRUST_HEADER) {
         text.push_str(&format!(
@@ -152,7 +154,7 @@ fn banner(settings: &Settings, server: &Server) -> String {
         ));
     }
     // A browser takes no Unix socket.
-    if !matches!(server.endpoints().first(), Some(Endpoint::Unix(_))) {
+    if !matches!(first, Some(Endpoint::Unix(_))) {
         text.push_str(&format!("  look at       {scheme}://{host}/drafts\n"));
     }
     text

@@ -96,6 +96,24 @@ fn the_first_start_needs_no_configuration_and_says_what_to_do_next() {
     assert_eq!(made, ["data"], "nothing else is made");
 }
 
+#[test]
+fn a_start_on_every_address_says_to_try_one_that_can_be_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = inkring(directory.path());
+    // As a platform sets it.
+    command.envs([("PORT", "0"), ("AUTH_TRUST_USER_HEADER", "true")]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut running = Running(command.spawn().unwrap());
+    let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut next = |label: &str| lines.find_map(|line| line.strip_prefix(label).map(str::to_owned)).unwrap();
+    let port = next("  listening on  http://0.0.0.0:");
+    let tried = next("  try           curl -s ");
+    assert!(tried.starts_with(&format!("http://127.0.0.1:{port}/v1/collab/drafts ")), "{tried}");
+    assert_eq!(next("  look at       "), format!("http://127.0.0.1:{port}/drafts"));
+    Client::connect(SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap())))
+        .request("GET", "/readyz", &[], b"")
+        .expect(200);
+}
+
 /// What a server with these settings prints, and its log until it says that it has started.
 fn printed_and_logged(settings: &[(&str, &str)]) -> (String, Vec<String>) {
     let directory = tempfile::tempdir().unwrap();
