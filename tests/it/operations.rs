@@ -4,12 +4,14 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
 
 use inkring::config::knobs::KNOBS;
 use uuid::Uuid;
 
 use crate::docs::blocks;
-use crate::repository::read;
+use crate::repository::{read, root};
 use crate::support::inkring;
 
 const PAGE: &str = "docs/OPERATIONS.md";
@@ -228,4 +230,31 @@ fn the_composed_containers_are_set_up_with_settings_that_a_start_in_production_t
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(file.contains("\"127.0.0.1:8001:8001\""), "the private plane is for this machine alone");
+}
+
+/// A key that others can read for a moment is no secret: whatever the umask of the shell is, it is closed from the first byte.
+#[test]
+fn the_recipe_of_the_containers_makes_its_secrets_where_nobody_else_can_read_them() {
+    let file = read("docs/deploy/compose.yml");
+    let line = file.lines().find_map(|line| line.strip_prefix("#   ").filter(|line| line.contains("mkdir secrets")));
+    let directory = tempfile::tempdir().unwrap();
+    let (machine, path) = (root().join("tests/machine"), std::env::var("PATH").unwrap());
+    let status = Command::new("sh")
+        .args(["-c", &format!("set -e; umask 022; {}", line.unwrap())])
+        .env("PATH", format!("{path}:{}", machine.display()))
+        .current_dir(directory.path())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let secrets = directory.path().join("secrets");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&secrets), 0o700);
+    let (_, listed) = file.split_once("\nsecrets:\n").unwrap();
+    let names: Vec<&str> = listed.lines().filter_map(|line| line.trim().strip_prefix("file: ./secrets/")).collect();
+    assert_eq!(names.len(), fs::read_dir(&secrets).unwrap().count());
+    for name in names {
+        assert_eq!(mode(&secrets.join(name)), 0o600, "{name}");
+        let text = fs::read_to_string(secrets.join(name)).unwrap();
+        assert!(text.trim().len() == 64 && text.trim().bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}");
+    }
 }
