@@ -165,6 +165,22 @@ fn what_has_happened_before_the_page_is_opened_is_in_its_curves() {
         let drawn = format!("document.querySelector('#{id} path.line.{colour}').getAttribute('d').length > 0");
         page.wait_until(&drawn);
     }
+    // One failure among many requests is one low peak, and not the edge of theirs; before and after it, and of what never
+    // occurred, there is no stroke.
+    page.wait_until("recent.length > 3 && recent.slice(-2).every((sample) => sample.points.r4 === 0)");
+    page.wait_until("!state.busy");
+    let stroke = |page: &mut Page, colour: &str| -> Vec<(f64, f64)> {
+        let drawn = page.value(&format!("document.querySelector('#c-requests path.line.{colour}').getAttribute('d')"));
+        let drawn = drawn.as_str().unwrap().to_owned();
+        let points = drawn.split(['M', 'L']).filter_map(|point| point.split_once(' '));
+        points.map(|(x, y)| (x.parse().unwrap(), y.parse().unwrap())).collect()
+    };
+    let highest = |points: &[(f64, f64)]| points.iter().map(|(_, y)| *y).fold(100.0, f64::min);
+    let (good, failed) = (stroke(&mut page, "c-good"), stroke(&mut page, "c-warn"));
+    assert_eq!(failed.iter().filter(|(_, y)| *y < 100.0).count(), 1, "{failed:?}");
+    assert!(failed.len() <= 3 && failed.iter().all(|(x, _)| *x < 300.0), "{failed:?}");
+    assert!(highest(&good) < 50.0 && highest(&failed) > 80.0, "{good:?} {failed:?}");
+    assert_eq!((stroke(&mut page, "c-note"), stroke(&mut page, "c-bad")), (vec![], vec![]));
     // The paths, too: what was asked for before counts, and it is said of what time.
     page.wait_until("!document.getElementById('paths').hidden");
     let paths = page.text_of("#paths");
