@@ -6,6 +6,7 @@ mod bounds;
 mod common;
 mod doctor;
 mod healthcheck;
+mod manual;
 mod reload;
 mod serve;
 mod setup;
@@ -108,6 +109,8 @@ enum Tool {
         #[arg(long)]
         json: bool,
     },
+    /// Write manual pages, and completions for bash, zsh and fish, into a directory
+    Manual(manual::Options),
     /// Print the documentation of the configuration
     #[command(hide = true)]
     ConfigDocs {
@@ -228,12 +231,6 @@ fn version_in_json(schema: &Schema) -> serde_json::Value {
     })
 }
 
-/// The whole program as clap knows it, for what is made of it: manual pages and completions.
-#[must_use]
-pub fn program() -> clap::Command {
-    command(features::FEATURES)
-}
-
 /// The program as clap knows it: its verbs in the order in which help lists them.
 fn command(features: &[&Feature]) -> clap::Command {
     let program = Cli::command();
@@ -265,6 +262,7 @@ impl Tool {
             Self::Healthcheck(options) => healthcheck::run(&options, path),
             Self::Version { json: true } => print(&format!("{}\n", version_in_json(&features::schema()))),
             Self::Version { json: false } => print(&version(&features::schema())),
+            Self::Manual(options) => manual::run(&options, command(features::FEATURES)),
             Self::ConfigDocs { form: DocsForm::Env } => print(&config::docs::env_example(&KNOBS)),
             Self::ConfigDocs { form: DocsForm::Markdown } => print(&config::docs::markdown(&KNOBS)),
             Self::MetricsDocs { form: MetricsForm::Markdown } => print(&metrics::markdown(&features::rows())),

@@ -11,7 +11,11 @@ use crate::text::edit_distance;
 const SERVE: &str = "serve";
 
 /// What other programs call what this one can do as well: the words behind `inkring`, and what to say of them.
-const MEANT: [(&[&str], &str); 11] = [
+const MEANT: [(&[&str], &str); 12] = [
+    (
+        &["completions", "completion", "man"],
+        "`inkring manual DIRECTORY` writes manual pages, and completions for bash, zsh and fish",
+    ),
     (&["start", "run", "up", "server", "daemon"], "`inkring serve`, or `inkring` alone, runs the server"),
     (
         &["status", "health", "ping", "ps", "check"],
@@ -145,7 +149,7 @@ mod tests {
 
     fn meant_by(line: &str) -> Meant {
         let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        meant(&crate::cli::program(), &arguments, line.rsplit(' ').next().unwrap_or_default())
+        meant(&crate::cli::command(crate::features::FEATURES), &arguments, line.rsplit(' ').next().unwrap_or_default())
     }
 
     #[test]

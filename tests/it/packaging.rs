@@ -17,16 +17,14 @@ pub fn package() -> Option<&'static Path> {
 }
 
 fn make() -> Option<PathBuf> {
-    // `cargo test` builds it beside the program.
-    let manual = Path::new(BINARY).with_file_name("examples").join("manual");
-    if !manual.exists() || program(&["dpkg-deb"]).is_none() || program(&["strip"]).is_none() {
+    if program(&["dpkg-deb"]).is_none() || program(&["strip"]).is_none() {
         return None;
     }
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("package");
     let _ = fs::remove_dir_all(&directory);
     fs::create_dir(&directory).unwrap();
     let at = |name: &str| directory.join(name);
-    run(Command::new(manual).arg(at("manual")));
+    run(Command::new(BINARY).arg("manual").arg(at("manual")));
     // A release has no symbols either, and without them it is a quarter as large.
     run(Command::new("strip").arg("-o").arg(at("inkring")).arg(BINARY));
     let made = run(Command::new(root().join("packaging/deb"))
@@ -53,9 +51,21 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
+fn a_manual_that_cannot_be_written_says_where_and_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    let output = Command::new(BINARY).arg("manual").arg(&file).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let wanted = format!("inkring: the manual cannot be written into {}:\nFile exists", file.display());
+    assert!(said.starts_with(&wanted), "{said}");
+}
+
+#[test]
 fn a_package_is_made_installed_run_and_removed() {
     let Some(package) = package().filter(|_| rustix::process::geteuid().is_root()) else {
-        return skip("dpkg-deb, strip, root, and the example `manual`");
+        return skip("dpkg-deb, strip, and root");
     };
     let directory = tempfile::tempdir().unwrap();
     let at = |path: &str| directory.path().join(path);

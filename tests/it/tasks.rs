@@ -116,7 +116,7 @@ fn every_task_can_be_carried_out_where_the_package_is_installed() {
     let allowed = || Command::new("unshare").args(apart).arg("true").stderr(Stdio::null()).status();
     let programs = ["ip", "curl", "dpkg"].iter().all(|name| program(&[name]).is_some());
     let Some(package) = package().filter(|_| programs && allowed().is_ok_and(|status| status.success())) else {
-        return skip("dpkg-deb, strip, curl, ip, the example `manual`, and namespaces (unshare)");
+        return skip("dpkg-deb, strip, curl, ip, and namespaces (unshare)");
     };
     let machine = tempfile::tempdir().unwrap();
     let home = machine.path().join("root");
