@@ -114,9 +114,9 @@ fn every_task_can_be_carried_out_where_the_package_is_installed() {
 
     let apart = ["--map-root-user", "--mount", "--net", "--pid", "--fork", "--kill-child"];
     let allowed = || Command::new("unshare").args(apart).arg("true").stderr(Stdio::null()).status();
-    let programs = ["ip", "curl", "dpkg"].iter().all(|name| program(&[name]).is_some());
+    let programs = ["ip", "curl", "dpkg", "openssl"].iter().all(|name| program(&[name]).is_some());
     let Some(package) = package().filter(|_| programs && allowed().is_ok_and(|status| status.success())) else {
-        return skip("dpkg-deb, strip, curl, ip, and namespaces (unshare)");
+        return skip("dpkg-deb, strip, curl, ip, openssl, and namespaces (unshare)");
     };
     let machine = tempfile::tempdir().unwrap();
     let home = machine.path().join("root");
