@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 
 use super::StartError;
-use crate::feature::{Feature, OwnDoor};
+use crate::feature::Feature;
 use crate::net::options::{LISTEN as PUBLIC, TLS_CERTIFICATE, TLS_REDIRECT};
 use crate::net::{Bound, Endpoint, Listener, SocketFile};
 use crate::plane::options::{LISTEN, TOKEN};
@@ -95,7 +95,7 @@ impl Listeners {
         for (owner, feature) in features.iter().enumerate() {
             for door in feature.doors {
                 let places = (door.places)(settings).into_iter();
-                let bound = places.map(|place| listen_for(door, place)).collect::<Result<Vec<_>, _>>()?;
+                let bound = places.map(|place| listen_for(door.knob.name, place)).collect::<Result<Vec<_>, _>>()?;
                 if !bound.is_empty() {
                     let listeners = bound.into_iter().map(&mut keep).collect();
                     own.push(OwnListeners { door: door.name, owner, listeners });
@@ -108,7 +108,10 @@ impl Listeners {
                 log::info!(name = "redirect"; "socket.inherited");
                 Some(Bound { listener, file: None })
             }
-            None => settings.endpoint(&TLS_REDIRECT).map(listen_for_redirects).transpose()?,
+            None => {
+                let place = settings.endpoint(&TLS_REDIRECT).cloned();
+                place.map(|place| listen_for(TLS_REDIRECT.name, place)).transpose()?
+            }
         };
         let redirect = redirect.map(&mut keep);
         let redirect = redirect.map(|listener| Redirect { listener, port: port_of(&public) });
@@ -131,13 +134,7 @@ fn port_of(public: &[Listener]) -> u16 {
     public.iter().find_map(tcp).unwrap_or(HTTPS_PORT)
 }
 
-fn listen_for(door: &OwnDoor, endpoint: Endpoint) -> Result<Bound, StartError> {
-    let setting = door.knob.name;
-    Listener::bind(&endpoint, PUBLIC_MODE).map_err(|source| StartError::ListenOwn { setting, endpoint, source })
-}
-
-fn listen_for_redirects(endpoint: &Endpoint) -> Result<Bound, StartError> {
-    let (setting, endpoint) = (TLS_REDIRECT.name, endpoint.clone());
+fn listen_for(setting: &'static str, endpoint: Endpoint) -> Result<Bound, StartError> {
     Listener::bind(&endpoint, PUBLIC_MODE).map_err(|source| StartError::ListenOwn { setting, endpoint, source })
 }
 
