@@ -194,7 +194,8 @@ pub(super) fn too_much_work() -> ApiError {
 
 /// A job of the writer that answers a request. Given back by the writer and dropped, it says that too many wait.
 struct Change<T: Send, J> {
-    job: J,
+    /// Until it is settled.
+    job: Option<J>,
     result: Option<Result<T, ApiError>>,
     /// Until it is answered.
     reply: Option<Reply<T>>,
@@ -202,13 +203,14 @@ struct Change<T: Send, J> {
 
 impl<T: Send, J> Change<T, J> {
     fn new(reply: Reply<T>, job: J) -> Self {
-        Self { job, result: None, reply: Some(reply) }
+        Self { job: Some(job), result: None, reply: Some(reply) }
     }
 }
 
 impl<T: Send, J> Drop for Change<T, J> {
     fn drop(&mut self) {
         if let Some(reply) = self.reply.take() {
+            self.job = None;
             reply.done(Err(too_many_changes()));
         }
     }
@@ -222,12 +224,15 @@ where
     fn run(&mut self, tx: &mut Tx<'_>) -> Verdict {
         // Nothing is kept of an earlier run, should this one panic.
         self.result = None;
-        let result = self.result.insert((self.job)(tx));
+        let Some(job) = &mut self.job else { return Verdict::Undo };
+        let result = self.result.insert(job(tx));
         if result.is_ok() { Verdict::Keep } else { Verdict::Undo }
     }
 
     fn settle(mut self: Box<Self>, outcome: Result<JobTimes, StoreError>) {
         let Some(reply) = self.reply.take() else { return };
+        // Whoever is answered finds nothing held any more by what is done.
+        self.job = None;
         match (outcome, self.result.take()) {
             (Ok(JobTimes { queued, commit }), Some(result)) => reply.done_in(result, Times { queued, worked: commit }),
             (Ok(_), None) => reply.done(Err(ApiError::internal("the job did not run"))),
@@ -239,6 +244,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Weak;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::{channel, sync_channel};
 
     use http::StatusCode;
@@ -258,6 +265,39 @@ mod tests {
 
     impl Resume for Asleep {
         fn resume(&self, _: Ticket) {}
+    }
+
+    /// Counts who is woken while the job still holds what it was given.
+    struct TooEarly {
+        held: Weak<()>,
+        times: AtomicUsize,
+    }
+
+    impl Resume for TooEarly {
+        fn resume(&self, _: Ticket) {
+            self.times.fetch_add(self.held.strong_count(), Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn what_a_change_holds_is_let_go_before_its_answer() {
+        let submit = |room: usize| {
+            let directory = tempfile::tempdir().unwrap();
+            let store = open(&directory.path().join("a.db"), &schema(&[ROWS])).unwrap();
+            let writer = Writer::start(store, room, Arc::new(Hub::new(Clock::system())), Clock::system()).unwrap();
+            let held = Arc::new(());
+            let shard = Arc::new(TooEarly { held: Arc::downgrade(&held), times: AtomicUsize::new(0) });
+            let (reply, parked) = park::<()>(shard.clone(), Ticket { connection: 0, serial: 0 });
+            hand_in(&writer.handle(), reply, move |_| {
+                let _ = &held;
+                Ok(())
+            });
+            writer.stop();
+            let answer = parked.then(|()| Ok(Response::empty(StatusCode::OK))).answer(Woken::Resumed);
+            (answer.map_err(|error| error.code()).err(), shard.times.load(Ordering::Relaxed))
+        };
+        assert_eq!(submit(16), (None, 0));
+        assert_eq!(submit(0), (Some(Code::Overloaded), 0));
     }
 
     #[test]

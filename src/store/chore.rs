@@ -35,7 +35,9 @@ impl<W: FnMut(&mut Tx<'_>) -> Result<u64, Error> + Send> Job for Chore<W> {
     }
 
     fn settle(self: Box<Self>, outcome: Result<JobTimes, StoreError>) {
-        let Self { result, settled, .. } = *self;
+        let Self { work, result, settled } = *self;
+        // Whoever waits finds nothing held any more by what is done.
+        drop(work);
         // The channel has room for the one thing ever sent, and its other end is waiting.
         let _ = settled.send(outcome.map_err(ChoreError::from).and_then(|_| Ok(result?)));
     }
