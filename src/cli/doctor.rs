@@ -46,7 +46,7 @@ pub(super) fn run(options: &Options, path: &SettingsPath) -> ExitCode {
         },
         Some(url) => {
             let asked = BaseUrl::parse(url).map_err(|why| format!("--url: {why}"));
-            match asked.and_then(|url| Ok((url, options.trusting.trust()?))) {
+            match asked.and_then(|url| options.trusting.trust(&url).map(|trust| (url, trust))) {
                 Ok(asked) => Some(asked),
                 Err(why) => return fail("the command line is wrong", &why, 2),
             }

@@ -12,7 +12,6 @@ use crate::net::Endpoint;
 use crate::net::base_url::{BaseUrl, own_url};
 use crate::net::client::{Ask, Remote};
 use crate::net::options::LISTEN;
-use crate::net::tls::client::Trust;
 use crate::text::visible;
 
 /// For the connection and the answer.
@@ -38,60 +37,75 @@ struct Question {
     target: String,
 }
 
+/// Why nothing was asked.
+enum Stopped {
+    /// The command line is wrong.
+    Usage(String),
+    /// The server cannot be ready, or not be found.
+    NotReady(String),
+}
+
 pub(super) fn run(options: &Options, path: &SettingsPath) -> ExitCode {
-    let url = options.url.as_ref().map(|url| BaseUrl::parse(url).map_err(|why| format!("--url: {why}"))).transpose();
-    let asked = url.and_then(|url| match url {
-        Some(url) => Ok((Some(url), options.trusting.trust()?)),
-        None => Ok((None, options.trusting.trust_of_own()?)),
-    });
-    let question = match &asked {
-        Err(why) => return fail("the command line is wrong", why, 2),
-        Ok((Some(url), trust)) => of_url(url, trust),
-        Ok((None, trust)) => of_configuration(path, trust),
+    let asked = match question(options, path) {
+        Err(Stopped::Usage(why)) => return fail("the command line is wrong", &why, 2),
+        Err(Stopped::NotReady(why)) => Err(why),
+        Ok(question) => question.ask(),
     };
-    let (line, code) = match question.and_then(|question| question.ask()) {
+    let (line, code) = match asked {
         Ok(line) => (line, ExitCode::SUCCESS),
-        Err(line) => (line, ExitCode::FAILURE),
+        Err(line) => (format!("not ready: {line}"), ExitCode::FAILURE),
     };
     print(&format!("{line}\n"));
     code
 }
 
-fn of_url(url: &BaseUrl, trust: &Trust) -> Result<Question, String> {
-    let to = url.remote(trust, HEALTHCHECK_PATIENCE);
-    let to = to.map_err(|error| format!("not ready: {url} cannot be reached: {error}"))?;
+fn question(options: &Options, path: &SettingsPath) -> Result<Question, Stopped> {
+    let (url, trust) = match &options.url {
+        Some(url) => {
+            let url = BaseUrl::parse(url).map_err(|why| Stopped::Usage(format!("--url: {why}")))?;
+            let trust = options.trusting.trust(&url);
+            (url, trust)
+        }
+        None => {
+            let url = of_configuration(path).map_err(Stopped::NotReady)?;
+            let trust = options.trusting.trust_of_own(&url);
+            (url, trust)
+        }
+    };
+    let to = url.remote(&trust.map_err(Stopped::Usage)?, HEALTHCHECK_PATIENCE);
+    let to = to.map_err(|error| Stopped::NotReady(format!("{url} cannot be reached: {error}")))?;
     let target = if url.prefix().is_empty() { READY } else { url.prefix() };
     Ok(Question { to, target: target.to_owned() })
 }
 
-fn of_configuration(path: &SettingsPath, trust: &Trust) -> Result<Question, String> {
+/// The URL of the server of this configuration.
+fn of_configuration(path: &SettingsPath) -> Result<BaseUrl, String> {
     // Sentences of a wrong configuration take a line each.
     let loaded = load(path).map_err(|error| {
         let sentences: Vec<_> = error.to_string().lines().map(str::to_owned).collect();
-        format!("not ready: the configuration is wrong: {}", sentences.join("; "))
+        format!("the configuration is wrong: {}", sentences.join("; "))
     })?;
-    let Some(url) = own_url(&loaded.settings) else {
+    own_url(&loaded.settings).ok_or_else(|| {
         let listens = Endpoint::joined(loaded.settings.endpoints(&LISTEN));
-        return Err(format!("not ready: LISTEN_ADDR={listens} is a port chosen at start: pass --url"));
-    };
-    of_url(&url, trust)
+        format!("LISTEN_ADDR={listens} is a port chosen at start: pass --url")
+    })
 }
 
 impl Question {
-    /// The line to print, whether it is ready or not.
+    /// The line to print if it is ready, and otherwise why not.
     fn ask(&self) -> Result<String, String> {
         let Self { to, target } = self;
         let asked = to.url(target);
         let answer = Ask::get(target).send(to, HEALTHCHECK_PATIENCE);
         let answer = answer.map_err(|error| match error.is_nobody() {
-            true => format!("not ready: nothing listens on {}: start the server, or give --url", to.url("")),
-            false => format!("not ready: {error}"),
+            true => format!("nothing listens on {}: start the server, or give --url", to.url("")),
+            false => error.to_string(),
         })?;
         let status = answer.status;
         if status == 200 {
             return Ok(format!("ready: {asked}"));
         }
         let why = answer.detail().map(|detail| format!(": {}", visible(&detail))).unwrap_or_default();
-        Err(format!("not ready: {asked} returned {status}{why}"))
+        Err(format!("{asked} returned {status}{why}"))
     }
 }

@@ -68,7 +68,7 @@ pub(super) fn run(options: &Options, path: &SettingsPath) -> ExitCode {
         Ok(read) => read,
         Err(why) => return fail("the command line is wrong", &why, 2),
     };
-    let trust = if is_named { options.trusting.trust() } else { options.trusting.trust_of_own() };
+    let trust = if is_named { options.trusting.trust(&base) } else { options.trusting.trust_of_own(&base) };
     let trust = match trust {
         Ok(trust) => trust,
         Err(why) => return fail("the command line is wrong", &why, 2),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::net::base_url::BaseUrl;
 use crate::net::tls;
 use crate::net::tls::client::Trust;
 
@@ -20,11 +21,19 @@ pub struct Trusting {
 }
 
 impl Trusting {
-    /// What that comes to. Says aloud that nothing is looked at, if that is so.
+    /// What that comes to for this server. Says aloud that nothing is looked at, if that is so.
     ///
     /// # Errors
-    /// A sentence about the file.
-    pub fn trust(&self) -> Result<Trust, String> {
+    /// A sentence about the file, or about an option that this server has no use for.
+    pub fn trust(&self, server: &BaseUrl) -> Result<Trust, String> {
+        let own =
+            self.ca.as_ref().map(|path| tls::certificates(path).map_err(|why| format!("--ca: {why}"))).transpose()?;
+        // Whoever names an authority relies on it, and would not learn that nobody was asked for a certificate.
+        if let Some(option) = self.named().filter(|_| !server.is_secured()) {
+            return Err(format!(
+                "{option} is for https://, and {server} has no TLS: use an https:// URL, or leave out {option}"
+            ));
+        }
         if self.insecure {
             let line = "inkring: --insecure: the certificate is not verified, so anyone in between can read and change \
                 everything\n";
@@ -32,8 +41,7 @@ impl Trusting {
             let _ = io::stderr().write_all(line.as_bytes());
             return Ok(Trust::Anybody);
         }
-        let own = self.ca.as_ref().map(|path| tls::certificates(path).map_err(|why| format!("--ca: {why}")));
-        Ok(Trust::Authorities(own.transpose()?.unwrap_or_default()))
+        Ok(Trust::Authorities(own.unwrap_or_default()))
     }
 
     /// Which of the options is given, if one is.
@@ -47,11 +55,11 @@ impl Trusting {
     /// address here is the server: unless something else is asked for, it is not looked at.
     ///
     /// # Errors
-    /// A sentence about the file.
-    pub fn trust_of_own(&self) -> Result<Trust, String> {
-        if self.ca.is_none() && !self.insecure {
+    /// As above.
+    pub fn trust_of_own(&self, server: &BaseUrl) -> Result<Trust, String> {
+        if self.named().is_none() {
             return Ok(Trust::Anybody);
         }
-        self.trust()
+        self.trust(server)
     }
 }

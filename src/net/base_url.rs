@@ -99,6 +99,12 @@ impl BaseUrl {
         format!("nothing listens on {self}: start the server, or give --base-url")
     }
 
+    /// Whether it is asked over TLS.
+    #[must_use]
+    pub const fn is_secured(&self) -> bool {
+        self.secured
+    }
+
     /// What stands before every path, if anything; without a slash at its end.
     #[must_use]
     pub fn prefix(&self) -> &str {

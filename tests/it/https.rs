@@ -103,6 +103,40 @@ fn the_wrong_scheme_is_named() {
     assert_eq!((ran.code, ran.stdout), (1, format!("not ready: {address} speaks TLS: use https://\n")));
 }
 
+/// Who relies on an authority learns that nobody was asked for a certificate.
+#[test]
+fn what_is_for_https_is_refused_where_there_is_no_tls() {
+    let server = Server::start();
+    let url = format!("http://{}", server.address);
+    let (directory, address, ca) = (tempfile::tempdir().unwrap(), server.address.to_string(), authority());
+    let verbs = [
+        (&["healthcheck"][..], "--url"),
+        (&["doctor"], "--url"),
+        (&["smoke"], "--base-url"),
+        (&["demo"], "--base-url"),
+        (&["modules", "import", "--dry-run"], "--from"),
+    ];
+    for trusting in [&["--ca", ca.as_str()][..], &["--insecure"]] {
+        let refused = |arguments: &[&str], named: &str| {
+            let ran = run(directory.path(), &[arguments, trusting].concat(), &[("LISTEN_ADDR", &address)]);
+            let option = trusting[0];
+            let says = format!(
+                "{option} is for https://, and {named} has no TLS: use an https:// URL, or leave out {option}\n"
+            );
+            assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}: {}", ran.stderr);
+            assert!(ran.stderr.ends_with(&says) && !ran.stderr.contains("is not verified"), "{}", ran.stderr);
+        };
+        for (verb, option) in verbs {
+            refused(&[verb, &[option, &url]].concat(), &url);
+            refused(&[verb, &[option, "unix:none"]].concat(), "unix:none");
+        }
+        // The server of these settings as well.
+        for verb in ["healthcheck", "smoke", "demo"] {
+            refused(&[verb], &url);
+        }
+    }
+}
+
 #[test]
 fn who_says_nothing_to_a_greeting_is_not_waited_for() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();

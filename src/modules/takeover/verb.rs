@@ -70,7 +70,7 @@ pub(in crate::modules) enum Asked {
 impl verb::Verb for Verb {
     fn run(self, program: &Program<'_>) -> ExitCode {
         let Self::Modules(Asked::Import { from, dry_run, trusting }) = self;
-        let trust = match trusting.trust() {
+        let trust = match trusting.trust(&from) {
             Ok(trust) => trust,
             Err(why) => return fail("the command line is wrong", &why, 2),
         };

@@ -50,9 +50,15 @@ impl verb::Verb for Verb {
     fn run(self, program: &Program<'_>) -> ExitCode {
         let Self::Demo { base_url, trusting } = self;
         let (base_url, trust) = match base_url {
-            Some(url) => (url, trusting.trust()),
+            Some(url) => {
+                let trust = trusting.trust(&url);
+                (url, trust)
+            }
             None => match (program.settings)().map(|settings| own_url(&settings)) {
-                Ok(Some(url)) => (url, trusting.trust_of_own()),
+                Ok(Some(url)) => {
+                    let trust = trusting.trust_of_own(&url);
+                    (url, trust)
+                }
                 Ok(None) => {
                     let why = "LISTEN_ADDR is a port chosen at start: pass --base-url";
                     return fail("the command line is wrong", &why, 2);
