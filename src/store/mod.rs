@@ -59,6 +59,7 @@ pub use sqlite::place::real_path;
 pub use sqlite::restoring::{lock_database, put_in_place, staging};
 pub use sqlite::sqlite_version;
 pub use sqlite::survey::{Figures, Room, Survey, room};
+pub use sqlite::tallies::{TALLY_NUMBERS, TallyTable};
 pub use sqlite::texts::{Order, Search, TextGroup, TextWords, composed};
 pub use sqlite::vacuum::task as vacuum_task;
 pub use sqlite::writer::Writer;

@@ -14,7 +14,7 @@ use super::reader::{Query as _, Reader};
 use super::schema::{MIGRATIONS, Migration, Schema};
 use super::sqlite::connection::Connection;
 use super::sqlite::open::{Store, open};
-use super::sqlite::writer::Writer;
+use super::sqlite::writer::{Writer, write_effects};
 use super::tx::{Effects, Tx};
 use crate::clock::{Clock, Timestamp};
 
@@ -169,7 +169,7 @@ impl Reader {
     pub fn write<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, Error>) -> Result<T, Error> {
         let mut effects = Effects::default();
         let done = work(&mut Tx::new(self.connection(), Timestamp(0), Timestamp(0), &mut effects))?;
-        self.connection().index(&mut effects.texts).unwrap();
+        write_effects(self.connection(), &mut effects).unwrap();
         Ok(done)
     }
 

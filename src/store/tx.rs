@@ -6,6 +6,7 @@ use super::reader::Query;
 use super::row::Row;
 use super::sqlite::connection::Connection;
 use super::sqlite::copying::Copying;
+use super::sqlite::tallies::{TALLY_NUMBERS, Tallies, TallyTable};
 use super::sqlite::texts::{TextChange, TextWords};
 use super::value::Value;
 use crate::clock::Timestamp;
@@ -28,6 +29,8 @@ pub(super) struct Effects {
     /// To be put into the index of words before the commit, in order: in one go, because the index writes all that it has at the end of
     /// each savepoint, however little it is.
     pub(super) texts: Vec<TextChange>,
+    /// What they count in, to be written before the commit.
+    pub(super) tallies: Tallies,
     /// Pages that were moved, which SQLite does not count as changes of rows.
     pub(super) moved_pages: u64,
     /// A copy that is wanted and not yet begun.
@@ -37,16 +40,27 @@ pub(super) struct Effects {
 }
 
 impl Effects {
-    /// Where they end now, for [`Effects::undo`].
-    pub(super) fn mark(&self) -> [usize; 3] {
+    /// Another change begins: where they end now, for [`Effects::undo`].
+    pub(super) fn mark(&mut self) -> [usize; 3] {
+        self.tallies.begin_change();
         [self.events.len(), self.deferred.len(), self.texts.len()]
     }
 
-    /// Forgets what was asked for behind the mark.
+    /// Forgets what the change has asked for that began at the mark.
     pub(super) fn undo(&mut self, [events, deferred, texts]: [usize; 3]) {
         self.events.truncate(events);
         self.deferred.truncate(deferred);
         self.texts.truncate(texts);
+        self.tallies.undo_change();
+    }
+
+    /// The batch is over.
+    pub(super) fn clear(&mut self) {
+        self.events.clear();
+        self.deferred.clear();
+        self.texts.clear();
+        self.tallies.clear();
+        self.forgets = false;
     }
 }
 
@@ -111,6 +125,15 @@ impl<'a> Tx<'a> {
     /// Adds one row, and says which id it was given.
     pub fn insert(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<i64, Error> {
         self.connection.insert(sql, values)
+    }
+
+    /// The numbers of a row in which changes count, to be changed: with what was counted before in this transaction, and all 0 where
+    /// there is no such row. What is changed is written before the commit; statements do not see it until then.
+    ///
+    /// # Errors
+    /// When the row cannot be read.
+    pub fn tally(&mut self, table: &'static TallyTable, row: i64) -> Result<&mut [i64; TALLY_NUMBERS], Error> {
+        self.effects.tallies.of(self.connection, table, row)
     }
 
     /// Has a text be found by its words ([`Query::search`]) from the commit on. No other may have this number. Numbers and groups are

@@ -1,8 +1,12 @@
 //! How links, the bin and what is read of all kinds at once lie in the database: the statements, and nothing else.
 
 use super::super::records::record::Key;
+use super::super::records::store::counted;
 use crate::clock::Timestamp;
-use crate::store::{Error, Query, Row, Tx};
+use crate::store::{Error, Query, Reader, Row, Tx};
+
+/// The number under which links are counted among the kinds.
+const LINKS: i64 = 0;
 
 /// A record of any kind, as far as lists of all of them need it.
 pub(super) struct Listed {
@@ -81,7 +85,7 @@ pub(super) fn count_links(query: &impl Query, key: Key) -> Result<i64, Error> {
 
 /// Adds a link.
 pub(super) fn add_link(tx: &mut Tx<'_>, from: Key, to: Key, kind: &str, created_at: Timestamp) -> Result<Link, Error> {
-    let id = counted(tx, 1, 1)?;
+    let (_, id) = counted(tx, LINKS, 1, 1)?;
     let sql = "INSERT INTO record_links (id, from_key, to_key, kind, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
     tx.run(sql, &[id.into(), from.0.into(), to.0.into(), kind.into(), created_at.into()])?;
     Ok(Link { id, from, to, kind: kind.to_owned(), created_at })
@@ -90,26 +94,16 @@ pub(super) fn add_link(tx: &mut Tx<'_>, from: Key, to: Key, kind: &str, created_
 /// Removes a link.
 pub(super) fn remove_link(tx: &mut Tx<'_>, id: i64) -> Result<(), Error> {
     tx.run("DELETE FROM record_links WHERE id = ?1", &[id.into()])?;
-    counted(tx, -1, 0).map(|_| ())
+    counted(tx, LINKS, -1, 0).map(|_| ())
 }
 
 /// Removes the links that lead from a record or to it.
 pub(in crate::modules) fn remove_links(tx: &mut Tx<'_>, key: Key) -> Result<(), Error> {
     let removed = tx.change("DELETE FROM record_links WHERE from_key = ?1 OR to_key = ?1", &[key.0.into()])?;
     if removed > 0 {
-        counted(tx, -i64::try_from(removed).unwrap_or(i64::MAX), 0)?;
+        counted(tx, LINKS, -i64::try_from(removed).unwrap_or(i64::MAX), 0)?;
     }
     Ok(())
-}
-
-/// Counts how many links there are more and how many ids were given: the last id. Kind 0 is that of links.
-fn counted(tx: &mut Tx<'_>, more: i64, ids: i64) -> Result<i64, Error> {
-    let now = tx.now();
-    let sql = "INSERT INTO record_kinds (kind, last_id, records, revision, changed_at) VALUES (0, ?1, ?2, 1, ?3) \
-               ON CONFLICT (kind) DO UPDATE SET last_id = record_kinds.last_id + ?1, \
-               records = record_kinds.records + ?2, revision = record_kinds.revision + 1, changed_at = ?3 RETURNING last_id";
-    let counted = tx.lock(sql, &[ids.into(), more.into(), now.into()], |row| row.get(0))?;
-    counted.ok_or_else(|| Error::Damaged("links were counted and are not there".to_owned()))
 }
 
 /// A record in the bin.
@@ -163,8 +157,8 @@ pub(super) fn links_after(query: &impl Query, after: Option<&Link>) -> Result<Ve
 }
 
 /// How many links there are.
-pub(super) fn links_counted(query: &impl Query) -> Result<i64, Error> {
-    let counted = query.one("SELECT records FROM record_kinds WHERE kind = 0", &[], |row| row.get(0))?;
+pub(super) fn links_counted(query: &Reader) -> Result<i64, Error> {
+    let counted = query.one("SELECT records FROM record_kinds WHERE kind = ?1", &[LINKS.into()], |row| row.get(0))?;
     Ok(counted.unwrap_or_default())
 }
 

@@ -21,7 +21,7 @@ use crate::modules::desk::Shared;
 use crate::modules::importing::carried_out;
 use crate::modules::news::SPACE;
 use crate::modules::records::kinds::Kind;
-use crate::modules::records::store::counts;
+use crate::modules::records::store::{counts, revision};
 use crate::modules::zone::Zone;
 use crate::net::Frame;
 use crate::store::{Reader, Topic, Tx, WriterHandle};
@@ -106,7 +106,7 @@ impl Teller {
             let frames: Vec<Frame> = plan.coming.iter().take(count).map(|(_, said)| frame(said, now)).collect();
             let (hub, mark) = (Arc::clone(&self.hub), plan.mark);
             let is_told = carried_out(&self.writer, move |tx: &mut Tx<'_>| {
-                if store::reminded_until(tx)? != mark || counts(tx, kind)?.revision != revision {
+                if store::reminded_until(tx)? != mark || self::revision(tx, kind)? != revision {
                     return Ok(false);
                 }
                 store::set_reminded(tx, until)?;

@@ -94,7 +94,7 @@ impl Day {
     }
 }
 
-fn reply(query: &impl Query, message: &str, now: DateTime, zone: &Zone) -> Result<Reply, ApiError> {
+fn reply(query: &Reader, message: &str, now: DateTime, zone: &Zone) -> Result<Reply, ApiError> {
     let language = chat::language(message);
     let reply = match chat::asked(message, now) {
         Asked::Day(date) => {

@@ -67,7 +67,7 @@ impl Hand {
         kind: &'static Kind,
         content: &RecordContent,
     ) -> Result<Stored, ApiError> {
-        let (revision, id) = store::counted(tx, kind, 1, 1)?;
+        let (revision, id) = store::counted(tx, kind.number, 1, 1)?;
         let key = Key::of(kind, id).ok_or_else(|| no_number(kind))?;
         let created_at = tx.now();
         let stored = self.put(tx, kind, Place { key, created_at, revision }, content, None)?;
@@ -99,7 +99,7 @@ impl Hand {
         old_fields: &Fields,
         content: &RecordContent,
     ) -> Result<Stored, ApiError> {
-        let (revision, _) = store::counted(tx, kind, 0, 0)?;
+        let (revision, _) = store::counted(tx, kind.number, 0, 0)?;
         let place = Place { key: old.key, created_at: old.created_at, revision };
         let stored = self.put(tx, kind, place, content, Some(old_fields))?;
         self.tell(tx, kind, &stored, &content.fields, "updated")?;
@@ -116,7 +116,7 @@ impl Hand {
     ) -> Result<(), ApiError> {
         let old = found(tx, kind, key, conditions)?;
         let fields = fields_of(&old)?;
-        let (revision, _) = store::counted(tx, kind, -1, 0)?;
+        let (revision, _) = store::counted(tx, kind.number, -1, 0)?;
         store::bin(tx, &old, &facts(kind, &fields))?;
         remove_links(tx, key)?;
         self.tell(tx, kind, &Stored { revision, updated_at: tx.now(), ..old }, &fields, "deleted")?;
@@ -151,7 +151,7 @@ impl Hand {
         let old = store::deleted(tx, key)?.ok_or_else(|| not_found(kind))?;
         store::unbin(tx, key)?;
         let content = RecordContent::of(kind, fields_of(&old)?);
-        let (revision, _) = store::counted(tx, kind, 1, 0)?;
+        let (revision, _) = store::counted(tx, kind.number, 1, 0)?;
         let stored = self.put(tx, kind, Place { key, created_at: old.created_at, revision }, &content, None)?;
         self.tell(tx, kind, &stored, &content.fields, "restored")?;
         Ok(stored)
@@ -174,7 +174,7 @@ impl Hand {
         created_at: Timestamp,
         content: &RecordContent,
     ) -> Result<Stored, ApiError> {
-        let (revision, last_id) = store::counted(tx, kind, 1, i64::from(key.is_none()))?;
+        let (revision, last_id) = store::counted(tx, kind.number, 1, i64::from(key.is_none()))?;
         let key = match key {
             Some(key) => {
                 store::reach(tx, kind, key.id())?;

@@ -7,7 +7,7 @@ use super::kinds::Kind;
 use super::record::Key;
 use super::wanted::{FILTERS_MAX, Wanted};
 use crate::clock::Timestamp;
-use crate::store::{Error, Order, Query, Row, Search, TextWords, Tx, Value};
+use crate::store::{Error, Order, Query, Reader, Row, Search, TallyTable, TextWords, Tx, Value};
 
 /// What a kind counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub(in crate::modules) fn stored(row: &Row<'_>) -> Result<Stored, Error> {
 }
 
 /// What a kind counts; nothing was ever kept of one that has no row.
-pub(in crate::modules) fn counts(query: &impl Query, kind: &Kind) -> Result<Counts, Error> {
+pub(in crate::modules) fn counts(query: &Reader, kind: &Kind) -> Result<Counts, Error> {
     let sql = "SELECT records, revision, changed_at FROM record_kinds WHERE kind = ?1";
     let found = query.one(sql, &[kind.number.into()], |row| {
         Ok(Counts { records: row.get(0)?, revision: row.get(1)?, changed_at: row.get(2)? })
@@ -286,24 +286,37 @@ pub(super) fn having(query: &impl Query, kind: &Kind, fact: &Fact, most: usize) 
     query.all(sql, &values, |row| row.get(0).map(Key))
 }
 
-/// Counts one change of a kind, how many records there are more of it and how many ids were given: the number of the change, and
-/// the last id. Ids are never given twice.
-pub(super) fn counted(tx: &mut Tx<'_>, kind: &Kind, more: i64, ids: i64) -> Result<(i64, i64), Error> {
-    let values = [kind.number.into(), ids.into(), more.into(), tx.now().into()];
-    let next = "UPDATE record_kinds SET last_id = last_id + ?2, records = records + ?3, revision = revision + 1, changed_at = ?4 \
-                WHERE kind = ?1 RETURNING revision, last_id";
-    if let Some(counted) = tx.lock(next, &values, |row| Ok((row.get(0)?, row.get(1)?)))? {
-        return Ok(counted);
-    }
-    let first = "INSERT INTO record_kinds (kind, last_id, records, revision, changed_at) VALUES (?1, ?2, ?3, 1, ?4)";
-    tx.run(first, &values)?;
-    Ok((1, ids))
+/// What is counted of each kind. Ids are never given twice.
+static KINDS: TallyTable = TallyTable {
+    read: "SELECT last_id, records, revision, changed_at FROM record_kinds WHERE kind = ?1",
+    write: "INSERT INTO record_kinds (kind, last_id, records, revision, changed_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+            ON CONFLICT (kind) DO UPDATE SET last_id = excluded.last_id, records = excluded.records, \
+            revision = excluded.revision, changed_at = excluded.changed_at",
+};
+
+/// Counts one change of what has this number, a kind or links, how many there are more of it and how many ids were given: the number
+/// of the change, and the last id.
+pub(in crate::modules) fn counted(tx: &mut Tx<'_>, number: i64, more: i64, ids: i64) -> Result<(i64, i64), Error> {
+    let now = tx.now();
+    let [last_id, records, revision, changed_at] = tx.tally(&KINDS, number)?;
+    *last_id += ids;
+    *records += more;
+    *revision += 1;
+    *changed_at = now.0;
+    Ok((*revision, *last_id))
+}
+
+/// The number of the last change of a kind.
+pub(in crate::modules) fn revision(tx: &mut Tx<'_>, kind: &Kind) -> Result<i64, Error> {
+    let [_, _, revision, _] = tx.tally(&KINDS, kind.number)?;
+    Ok(*revision)
 }
 
 /// Sees to it that this id is given no more.
 pub(super) fn reach(tx: &mut Tx<'_>, kind: &Kind, id: i64) -> Result<(), Error> {
-    let sql = "UPDATE record_kinds SET last_id = ?2 WHERE kind = ?1 AND last_id < ?2";
-    tx.change(sql, &[kind.number.into(), id.into()]).map(|_| ())
+    let [last_id, ..] = tx.tally(&KINDS, kind.number)?;
+    *last_id = id.max(*last_id);
+    Ok(())
 }
 
 /// What is written of a record.

@@ -19,6 +19,7 @@ mod reserve;
 pub(super) mod restoring;
 pub(super) mod row;
 pub(super) mod survey;
+pub(super) mod tallies;
 pub(super) mod texts;
 pub(super) mod vacuum;
 pub(super) mod writer;

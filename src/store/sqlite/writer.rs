@@ -25,6 +25,7 @@ use rusqlite::backup::Backup;
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{ErrorCode, ffi};
 
+use super::connection::Connection;
 use super::copying::{Copied, CopyTarget, Copying, Steps};
 use super::fault::fault_of;
 use super::last_change::LastChange;
@@ -362,8 +363,7 @@ impl<'s> WriterThread<'s> {
                 self.store.state.set_fault(fault);
             }
         }
-        self.effects.undo([0; 3]);
-        self.effects.forgets = false;
+        self.effects.clear();
         let commit = self.clock.instant().saturating_duration_since(began);
         let jobs = self.batch.len();
         for BatchEntry { job, queued, end } in self.batch.drain(..) {
@@ -433,7 +433,7 @@ impl<'s> WriterThread<'s> {
         }
         match lost {
             None => {
-                self.index_texts().map_err(LostTransaction::before_commit)?;
+                write_effects(&self.store.connection, &mut self.effects).map_err(LostTransaction::before_commit)?;
                 // A transaction without a change of a row costs no fsync, and should not.
                 let is_changed = self.store.connection.0.total_changes() > rows;
                 if is_changed {
@@ -640,6 +640,12 @@ impl<'s> WriterThread<'s> {
         }
         is_whole
     }
+}
+
+/// Writes what the jobs of a transaction have asked for, beside their rows, to be part of it.
+pub(in crate::store) fn write_effects(connection: &Connection, effects: &mut Effects) -> rusqlite::Result<()> {
+    effects.tallies.write(connection)?;
+    connection.index(&mut effects.texts)
 }
 
 /// A job must not be able to end the writer; the panic hook has logged what happened.

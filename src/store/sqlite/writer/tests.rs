@@ -6,6 +6,7 @@ use rusqlite::Connection;
 
 use super::super::last_change::last_change;
 use super::super::open::open;
+use super::super::tallies::TallyTable;
 use super::super::texts::{Order, Search, TextGroup, TextWords};
 use super::*;
 use crate::net::Frame;
@@ -604,6 +605,58 @@ fn a_job_that_panics_when_it_is_settled_does_not_end_the_writer() {
     handle.submit(Box::new(Probe(|_: &mut Tx<'_>| Verdict::Keep, settled, ""))).ok().unwrap();
     commit_what_waits(&mut thread);
     outcomes.try_recv().unwrap().1.unwrap();
+}
+
+#[test]
+fn what_a_batch_counts_is_written_once_but_for_what_is_undone() {
+    static COUNTED: TallyTable = TallyTable {
+        read: "SELECT a, b, c, writes FROM counted WHERE id = ?1",
+        write: "INSERT INTO counted (id, a, b, c, writes) VALUES (?1, ?2, ?3, ?4, ?5 + 1) \
+                ON CONFLICT (id) DO UPDATE SET a = ?2, b = ?3, c = ?4, writes = ?5 + 1",
+    };
+    let table = "CREATE TABLE counted (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER, c INTEGER, writes INTEGER) STRICT";
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory.path().join("a.db"), &schema(&[Migration { version: 1, sql: table }])).unwrap();
+    let reader = store.reader().unwrap();
+    let (handle, mut thread) = by_hand(&store, Clock::system());
+    let (settled, outcomes) = channel();
+    let submit = |work: Box<dyn FnMut(&mut Tx<'_>) -> Verdict + Send>| {
+        assert!(handle.submit(Box::new(Probe(work, settled.clone(), "job"))).is_ok());
+    };
+    let count = |row: i64, more: i64, verdict: Verdict| {
+        submit(Box::new(move |tx| {
+            let [a, b, _, _] = tx.tally(&COUNTED, row).unwrap();
+            (*a, *b) = (*a + more, *b - more);
+            verdict
+        }));
+    };
+    for batch in 1..=2 {
+        count(1, 1, Verdict::Keep);
+        count(1, 100, Verdict::Undo);
+        count(2, 1000, Verdict::Undo);
+        count(1, 1, Verdict::Keep);
+        submit(Box::new(|tx| {
+            tx.tally(&COUNTED, 1).unwrap()[2] = 7;
+            panic!("on purpose");
+        }));
+        count(3, 0, Verdict::Keep);
+        count(2, 1, Verdict::Keep);
+        commit_what_waits(&mut thread);
+        assert_eq!(outcomes.try_iter().filter(|(_, outcome)| outcome.is_ok()).count(), 6);
+        let rows = reader.numbers("SELECT id, a, b, c, writes FROM counted ORDER BY id");
+        assert_eq!(rows, [[1, 2 * batch, -2 * batch, 0, batch], [2, batch, -batch, 0, batch]]);
+    }
+    // A transaction that is lost has counted nothing, and the next one knows it.
+    count(1, 5, Verdict::Keep);
+    submit(Box::new(|tx| {
+        tx.batch("ROLLBACK").unwrap();
+        Verdict::Keep
+    }));
+    commit_what_waits(&mut thread);
+    assert!(outcomes.try_iter().all(|(_, outcome)| outcome.is_err()));
+    count(1, 1, Verdict::Keep);
+    commit_what_waits(&mut thread);
+    assert_eq!(reader.numbers("SELECT a, writes FROM counted WHERE id = 1"), [[5, 3]]);
 }
 
 fn words(title: &str, body: &str) -> TextWords {
