@@ -32,7 +32,7 @@ const PAGES: [&str; 11] = [
 /// What is done besides: at which page, the script, and what is to be seen then.
 type Besides = (&'static str, &'static str, &'static str);
 
-const BEFORE: [Besides; 1] = [
+const BEFORE: [Besides; 2] = [
     // A backup of the night after the upgrade, of a version of the schema (four bytes of the file from the 60th on) that the
     // previous program does not know.
     (
@@ -45,9 +45,11 @@ ls -1 *.db | tail -n 1
 ",
         "inkring-20991231T235959Z.db",
     ),
+    // Something of the operator's that is no setting.
+    ("move", r"printf '[Service]\nTimeoutStopSec=45\n' > /etc/systemd/system/inkring.service.d/patience.conf", ""),
 ];
 
-const AFTER: [Besides; 4] = [
+const AFTER: [Besides; 5] = [
     // For the others to keep.
     (
         "install",
@@ -60,7 +62,8 @@ curl -sf http://127.0.0.1:8000/v1/collab/drafts -H "Authorization: Bearer $(cat 
     // The package has found the zone of the machine, and the doctor has nothing to remark on it.
     ("install", "inkring doctor || true", "green   timezone … Europe/Warsaw"),
     // It is the newest still, and not what was restored.
-    ("roll-back", "rm /var/lib/inkring/backups/inkring-20991231T235959Z.db", ""),
+    ("restore", "rm /var/lib/inkring/backups/inkring-20991231T235959Z.db", ""),
+    ("move", "cat /etc/systemd/system/inkring.service.d/patience.conf", "TimeoutStopSec=45"),
     // What holds secrets is for its owner alone, however open other new files are.
     ("move", "stat -c '%a %n' move new-token.txt token.txt", "700 move\n600 new-token.txt\n600 token.txt"),
 ];
