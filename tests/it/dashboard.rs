@@ -115,6 +115,44 @@ fn with_a_place_for_backups_the_page_makes_one() {
     assert_eq!(page.complaints, [Value::Null; 0]);
 }
 
+#[test]
+fn a_tile_in_colour_is_explained_among_the_warnings() {
+    let Some(browser) = browser() else { return };
+    let operated = Operated::with(&[]);
+    let mut page = Page::open(&browser);
+    page.size(360, "light");
+    page.command("Page.navigate", json!({ "url": format!("http://{}/", operated.plane) }));
+    page.wait_until("document.getElementById('ready')?.innerText === 'Ready'");
+    page.wait_until("document.getElementById('no-troubles').innerText === 'Nothing since the start.'");
+    assert_eq!(page.value("document.querySelectorAll('.tile.warn, .tile.bad').length"), 0);
+    // What no server of a test comes to is shown to the page itself.
+    let ill = "document.getElementById('pause').click(); \
+        const ill = { ...samples.at(-1), status: structuredClone(samples.at(-1).status) }; \
+        Object.assign(ill.status.writer, { queued: 4000, busy_ms: 3000 }); \
+        Object.assign(ill.status.database, { disk_free_bytes: 5e8 }); \
+        Object.assign(ill.status.behaviour, { sink_error: 'No space left' }); \
+        ill.status.backups = { every_hours: 1, directory: 'b', latest: { created_at: '2020-01-01T00:00:00Z', bytes: 9 } }; \
+        ill.status.proxy_header_untrusted = '10.0.0.7'; \
+        ill.points = { ...ill.points, r5: 2 }; \
+        showTiles({ sample: ill, before: ill, earlier: null }); showTroubles({ sample: ill }); \
+        [...document.querySelectorAll('.tile.warn, .tile.bad')].map((tile) => tile.id)";
+    assert_eq!(page.value(ill), json!(["t-requests", "t-queue", "t-backup", "t-disk"]));
+    let said = page.text_of("#troubles");
+    for sentence in [
+        "2.0 requests per s fail with 5xx",
+        "The current commit has taken 3.0 s so far, and 4,000 changes wait",
+        "The last backup was made ",
+        "one is due every 1 hour",
+        "Only 500 MB of disk space are free",
+        "An untrusted proxy, 10.0.0.7, forwards requests",
+        "Events cannot be written: No space left",
+    ] {
+        assert!(said.contains(sentence), "{sentence}: {said}");
+    }
+    assert_eq!(page.value("document.getElementById('no-troubles').checkVisibility()"), false);
+    assert_eq!(page.complaints, [Value::Null; 0]);
+}
+
 /// The names in the page's table of metrics.
 fn metrics_of_the_page() -> Vec<String> {
     let page = read("src/ops/dashboard.html");
@@ -186,8 +224,10 @@ fn what_has_happened_before_the_page_is_opened_is_in_its_curves() {
     let paths = page.text_of("#paths");
     assert!(paths.starts_with("Last ") && paths.contains("/v1/collab/drafts\t12\t"), "{paths}");
     assert_eq!(page.value("document.getElementById('no-paths').checkVisibility()"), false);
-    // Ten rows of the audit log, and the others when asked for.
+    // Ten rows of the audit log, and the others when asked for: on a phone the page stays one that is scrolled in a few strokes.
     page.wait_until("document.querySelectorAll('#rows tbody tr').length === 10");
+    let height = page.value("document.documentElement.scrollHeight").as_f64().unwrap();
+    assert!(height < 7000.0, "{height}");
     page.value("document.getElementById('more').click()");
     page.wait_until("document.querySelectorAll('#rows tbody tr').length > 10");
     // No word of a heading is broken, at any width.
