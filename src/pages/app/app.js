@@ -355,8 +355,16 @@ document.getElementById('language')?.addEventListener('click', ({ currentTarget 
   location.reload();
 });
 
-// The page of the navigation that this is may be out of sight on a phone.
-document.querySelector('.top [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' });
+// The page of the navigation that this is may be out of sight on a phone, also when the phone is turned. Only the navigation scrolls:
+// the content stays where its reader is.
+const here = document.querySelector('.top nav [aria-current]');
+const bar = here?.closest('nav');
+if (bar) {
+  new ResizeObserver(() => {
+    const [link, frame] = [here, bar].map((one) => one.getBoundingClientRect());
+    bar.scrollLeft += (link.left + link.right - frame.left - frame.right) / 2;
+  }).observe(bar);
+}
 
 const opener = document.getElementById('ci');
 async function openBox() {

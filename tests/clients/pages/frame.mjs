@@ -20,7 +20,7 @@ export async function seed(api, text = (word) => word) {
 }
 
 /** Every page in both languages and at three widths: nothing is complained of, nothing is out of reach, nothing is too wide. */
-export async function everywhere({ person, open, accessible, api, equal, check }) {
+export async function everywhere({ person, open, accessible, api, equal, check, eventually }) {
   await seed(api);
   for (const language of ['uk', 'en']) {
     const page = await person({ language });
@@ -33,6 +33,14 @@ export async function everywhere({ person, open, accessible, api, equal, check }
         await page.setViewportSize({ width, height: 900 });
         check(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${path} is too wide at ${width}`);
       }
+      // A window that becomes narrow, or a phone that is turned, still shows where one is.
+      await page.setViewportSize({ width: WIDTHS[0], height: 900 });
+      await eventually(() => page.evaluate(() => {
+        const here = document.querySelector('.top nav [aria-current]');
+        if (!here) return true;
+        const [link, frame] = [here, here.closest('nav')].map((one) => one.getBoundingClientRect());
+        return link.left >= frame.left - 1 && link.right <= frame.right + 1;
+      }), `${path} has its own entry of the navigation in sight`);
       // Words differ, elements do not: once is enough of what takes longest.
       if (language === 'uk') await accessible(page);
     }
