@@ -128,6 +128,13 @@ impl Checked {
         let faults = faults(&reader, Depth::Indexes, halt).map_err(unread)?;
         self.problems.extend(faults.into_iter().map(|fault| format!("SQLite says: {fault}")));
         let facts = Facts::read(&reader, halt).map_err(unread)?;
+        if facts.schema_version == 0 {
+            return Err(
+                "it has no tables: it was made by no backup, and perhaps copied without its log (-wal); make a \
+                        backup with inkring backup"
+                    .to_owned(),
+            );
+        }
         self.schema_version = Some(facts.schema_version);
         self.newest_change = facts.newest_change;
         if let Some(manifest) = &self.manifest {

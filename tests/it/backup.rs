@@ -203,12 +203,18 @@ fn a_flipped_byte_or_a_missing_end_is_found_and_not_restored() {
     let mut counted = describes.clone();
     counted["rows"]["drafts"] = json!(2);
     let described = PathBuf::from(format!("{file}.json"));
+    // What a copy of a running server's file is, while all that was written is still in its log.
+    let bare = here.join("bare.db");
+    rusqlite::Connection::open(&bare).unwrap().pragma_update(None, "journal_mode", "wal").unwrap();
+    let bare = fs::read(bare).unwrap();
+    assert!(!bare.is_empty());
     for (bytes, manifest, says) in [
         (&flipped[..], Some(&describes), "the file has another SHA-256 than its manifest says"),
         (&good[..good.len() - 4096], Some(&describes), "bytes, and its manifest says"),
         (&good[..good.len() / 2], None, "malformed"),
         (&good[..], Some(&counted), "rows of drafts: 1, and its manifest says 2"),
         (b"", None, "it is empty"),
+        (&bare[..], None, "it has no tables"),
         (b"these are my notes", None, "it is not an inkring database: it is not an SQLite file"),
     ] {
         fs::write(&backup, bytes).unwrap();
