@@ -272,9 +272,9 @@ impl ApiError {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 format!("The request has more than the limit of {limit} header lines"),
             ),
-            Reject::Method => (StatusCode::NOT_IMPLEMENTED, "CONNECT is for proxies; this is none".to_owned()),
+            Reject::Method => (StatusCode::NOT_IMPLEMENTED, "CONNECT is not supported: this is not a proxy".to_owned()),
             Reject::Version => {
-                (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "Only HTTP/1.1 and HTTP/1.0 are spoken here".to_owned())
+                (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "Only HTTP/1.1 and HTTP/1.0 are supported".to_owned())
             }
         };
         Self::new(Code::HttpError, message).with_status(status)

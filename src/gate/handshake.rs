@@ -23,13 +23,13 @@ pub(super) fn is_websocket_upgrade(request: &Request<'_>) -> bool {
 /// 426 for another version than 13; 400 for a key that is not 16 bytes in base64.
 pub(super) fn check(request: &Request<'_>) -> Result<(), ApiError> {
     if !request.headers.all("sec-websocket-version").eq([b"13"]) {
-        return Err(ApiError::new(Code::HttpError, "Only version 13 of the WebSocket protocol is spoken here")
+        return Err(ApiError::new(Code::HttpError, "Only version 13 of the WebSocket protocol is supported")
             .with_status(StatusCode::UPGRADE_REQUIRED)
             .with_header(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")));
     }
     let mut keys = request.headers.all("sec-websocket-key");
     if !keys.next().is_some_and(is_key) || keys.next().is_some() {
-        return Err(ApiError::new(Code::HttpError, "Sec-WebSocket-Key is not 16 bytes in base64, given once"));
+        return Err(ApiError::new(Code::HttpError, "Sec-WebSocket-Key must be sent once, and be 16 bytes in base64"));
     }
     Ok(())
 }

@@ -261,7 +261,8 @@ impl Gate {
             Access::Public => Ok(None),
             Access::Either => Ok(asker.transpose().inspect_err(|error| self.count_auth_failure(error))?.flatten()),
             Access::User => {
-                let caller = asker.transpose().and_then(|asker| asker.flatten().ok_or_else(ApiError::unauthorized));
+                let unknown = || self.policy.identity.unknown(request, peer);
+                let caller = asker.transpose().and_then(|asker| asker.flatten().ok_or_else(unknown));
                 Ok(Some(caller.inspect_err(|error| self.count_auth_failure(error))?))
             }
             Access::Socket if !handshake::is_websocket_upgrade(request) => {

@@ -126,7 +126,7 @@ fn visible(
     let claims = match asker {
         Asker::Operator => None,
         Asker::Owner => {
-            let claims = call.claims().ok_or_else(ApiError::unauthorized)?;
+            let claims = call.claims().ok_or_else(no_token)?;
             if claims.get("perm").and_then(Value::as_str) != Some("admin") {
                 return Err(not_admin());
             }
@@ -342,12 +342,19 @@ fn document_of(call: &Call<'_>) -> Result<RoomName, ApiError> {
     RoomName::of_path(name).map_err(|bad| ApiError::malformed(bad.to_string()))
 }
 
+/// A name that is only trusted says nothing about rooms.
+fn no_token() -> ApiError {
+    let hint =
+        "Rooms are managed with a token that has perm: admin, in Authorization: Bearer TOKEN; X-User-Id is not enough";
+    ApiError::unauthorized().with_member("hint", hint)
+}
+
 /// Whether who asks may do everything with this room.
 fn allow(rooms: &Rc<Rooms>, call: &Call<'_>, asker: Asker, name: &RoomName) -> Result<(), ApiError> {
     if asker == Asker::Operator {
         return Ok(());
     }
-    let claims = call.claims().ok_or_else(ApiError::unauthorized)?;
+    let claims = call.claims().ok_or_else(no_token)?;
     let must_name = rooms.shared.options.now().require_grant;
     match Grant::of(claims, name.as_str(), must_name) {
         Ok(grant) if grant.admin => Ok(()),

@@ -45,13 +45,41 @@ fn create(client: &mut Client, headers: &[(&str, &str)]) -> Answer {
     client.request("POST", DRAFTS, &headers, br#"{"title":"A draft","platform":"x"}"#)
 }
 
+#[test]
+fn a_401_says_why_what_was_sent_does_not_count() {
+    let hint = |settings: &[(&str, &str)], headers: &[(&str, &str)]| {
+        let server = Server::with(settings);
+        let answer = create(&mut server.connect(), headers);
+        refused(&answer, MISSING);
+        answer.json()["error"]["hint"].clone()
+    };
+    let distrusting = ("AUTH_TRUST_USER_HEADER", "false");
+    let (any, basic) = (("Authorization", "Bearer x"), ("Authorization", "Basic YTpi"));
+    let no_key = "Authorization is ignored, because this server has no key for tokens: ";
+    assert_eq!(hint(&[], &[]), Value::Null);
+    assert_eq!(hint(&[], &[any]), format!("{no_key}send X-User-Id"));
+    assert_eq!(hint(&[distrusting], &[any]), format!("{no_key}its operator sets one"));
+    assert_eq!(hint(&[distrusting], &[ALICE]), "X-User-Id is not trusted from here");
+    let untrusted = "X-User-Id is not trusted here: send Authorization: Bearer TOKEN";
+    assert_eq!(hint(&[SETTING, distrusting], &[ALICE]), untrusted);
+    let misspelt = "Authorization is ignored, because it does not begin with Bearer and a blank";
+    assert_eq!(hint(&[SETTING], &[basic]), misspelt);
+    assert_eq!(hint(&[SETTING], &[("Authorization", "bearer x")]), misspelt);
+    // Rooms are not managed by a name alone.
+    let answer = Server::start().get_as("alice", "/rooms");
+    assert_eq!(answer.status, 401);
+    assert!(answer.json()["error"]["hint"].as_str().unwrap().contains("perm: admin"), "{}", answer.text());
+}
+
 /// Holds an answer to being the contract's 401 with this message, which is JSON.
 #[track_caller]
 fn refused(answer: &Answer, message: &str) {
     assert_eq!(answer.status, 401, "{}", answer.text());
     let id = answer.header("x-request-id").unwrap();
+    // The hint is ours, and stands at the end of its object.
+    let hint = answer.json()["error"]["hint"].as_str().map(|hint| format!(",\"hint\":\"{hint}\"")).unwrap_or_default();
     let expected = format!(
-        "{{\"error\":{{\"code\":\"http_error\",\"message\":{message},\"request_id\":\"{id}\"}},\"detail\":{message}}}"
+        "{{\"error\":{{\"code\":\"http_error\",\"message\":{message},\"request_id\":\"{id}\"{hint}}},\"detail\":{message}}}"
     );
     assert_eq!(answer.text(), expected);
     assert_eq!(answer.header("www-authenticate"), None, "contract 01 §0.4");

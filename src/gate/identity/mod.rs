@@ -110,6 +110,35 @@ impl Identity {
         }
     }
 
+    /// 401: nobody is named. Whoever has sent something that does not count here is told why not.
+    pub fn unknown(&self, request: &Request<'_>, peer: Peer) -> ApiError {
+        let error = ApiError::unauthorized();
+        match self.disregarded(request, peer) {
+            Some(hint) => error.with_member("hint", hint),
+            None => error,
+        }
+    }
+
+    /// Why what was sent to say who sends this was not looked at.
+    fn disregarded(&self, request: &Request<'_>, peer: Peer) -> Option<&'static str> {
+        let has = |name| request.headers.all(name).any(|value| !value.is_empty());
+        let believes = self.trust.believes_header_of(peer);
+        if in_header(request).is_some() && self.verifier.is_none() {
+            return Some(match believes {
+                true => "Authorization is ignored, because this server has no key for tokens: send X-User-Id",
+                false => "Authorization is ignored, because this server has no key for tokens: its operator sets one",
+            });
+        }
+        if has("x-user-id") && !believes {
+            return Some(match &self.verifier {
+                Some(_) => "X-User-Id is not trusted here: send Authorization: Bearer TOKEN",
+                None => "X-User-Id is not trusted from here",
+            });
+        }
+        (has("authorization") && self.verifier.is_some())
+            .then_some("Authorization is ignored, because it does not begin with Bearer and a blank")
+    }
+
     fn named(&self, request: &Request<'_>, peer: Peer) -> Result<Option<String>, ApiError> {
         let mut values = request.headers.all("x-user-id").filter(|value| !value.is_empty());
         let Some(value) = values.next().filter(|_| self.trust.believes_header_of(peer)) else { return Ok(None) };

@@ -100,8 +100,8 @@ impl From<Refusal> for ApiError {
             Refusal::Form(form) => Self::new(
                 Code::HttpError,
                 format!(
-                    "What is written here comes as application/json, multipart/form-data or application/octet-stream, \
-                     and not as {form}"
+                    "Content-Type {form} is not accepted here: use application/json, multipart/form-data or \
+                     application/octet-stream"
                 ),
             )
             .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE),
