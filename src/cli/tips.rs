@@ -11,7 +11,7 @@ use crate::text::edit_distance;
 const SERVE: &str = "serve";
 
 /// What other programs call what this one can do as well: the words behind `inkring`, and what to say of them.
-const MEANT: [(&[&str], &str); 12] = [
+const MEANT: [(&[&str], &str); 22] = [
     (
         &["completions", "completion", "man"],
         "`inkring manual DIRECTORY` writes manual pages, and completions for bash, zsh and fish",
@@ -45,6 +45,19 @@ const MEANT: [(&[&str], &str); 12] = [
         &["token create", "token new", "token add", "token sign", "token issue"],
         "`inkring token mint --user USER` prints a token",
     ),
+    (&["log", "logs", "journal"], "the log goes to stderr; `journalctl -u inkring` shows that of the service"),
+    (&["draft ls", "draft find", "draft search"], "`inkring draft list` lists drafts"),
+    (&["draft get", "draft cat", "draft view"], "`inkring draft show ID` shows a draft"),
+    (&["draft rm", "draft remove", "draft del"], "`inkring draft delete ID` deletes a draft"),
+    (&["room ls"], "`inkring room list` lists rooms"),
+    (&["room show", "room get", "room cat"], "`inkring room export NAME` writes the document of a room"),
+    (&["room rm", "room remove", "room del"], "`inkring room delete NAME` deletes a room"),
+    (
+        &["audit list", "audit ls", "audit show", "audit log"],
+        "`inkring audit tail` shows the newest rows of the audit log",
+    ),
+    (&["modules export", "modules backup"], "GET /api/v1/export exports the records, and so does the page /settings"),
+    (&["user rm", "user delete", "user remove", "user del"], "`inkring user erase USER` erases a person"),
     (&["token list"], "tokens are not stored; `inkring token revocations` lists the revocations"),
     (
         &["user list", "user create", "user add", "user new"],
