@@ -326,6 +326,11 @@ fn check_config(path: &SettingsPath, strict: bool) -> ExitCode {
 /// # Errors
 /// When the start would refuse it.
 fn of_the_schema(settings: &Settings) -> Result<Option<String>, OpenError> {
+    match store::check_place(settings.database(&DATABASE)) {
+        // What this user may not look at, the server's user may.
+        Err(OpenError::File { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => {}
+        placed => placed?,
+    }
     match store::open_leaving_nothing(settings.database(&DATABASE), &features::schema()) {
         Err(OpenError::Older { path, found, known }) => Ok(Some(format!(
             "{} has schema version {found}; the start of this inkring brings it to {known}, and older ones refuse it then\n",

@@ -54,10 +54,11 @@ pub(crate) static BURST: Knob = Knob::new(&BEHAVIOUR, "METRICS_BURST", int(0, 10
     .at_bound("429 `rate_limited`", "a_burst_is_limited_as_by_nginx_and_only_that")
     .meaning("How many of these requests may arrive at once in addition to the first.");
 
-pub(crate) static SNAPSHOT_TOKEN: Knob = secret(&BEHAVIOUR, "METRICS_SNAPSHOT_TOKEN").refusing().reloading().meaning(
-    "The Bearer token for full visitor ids in /api/metrics/behavior. Requests from this machine do not need it. If \
+pub(crate) static SNAPSHOT_TOKEN: Knob =
+    secret(&BEHAVIOUR, "METRICS_SNAPSHOT_TOKEN").strong_from(16).refusing().reloading().meaning(
+        "The Bearer token for full visitor ids in /api/metrics/behavior. Requests from this machine do not need it. If \
      not set, everyone sees full ids.",
-);
+    );
 
 pub(crate) static MAX_MB: Knob = Knob::new(&BEHAVIOUR, "METRICS_MAX_MB", int(0, 1_000_000, "MiB"), "64")
     .refusing()

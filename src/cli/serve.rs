@@ -122,7 +122,8 @@ fn banner(settings: &Settings, server: &Server) -> String {
         });
     }
     text.push_str(&format!("  data in       {database}\n"));
-    match server.private_endpoint() {
+    // 0.0.0.0 is where it listens, and nothing that a browser opens.
+    match server.private_endpoint().map(Endpoint::from_here) {
         Some(Endpoint::Tcp(address)) => text.push_str(&format!("  operator      http://{address}/\n")),
         Some(socket) => text.push_str(&format!("  operator      {socket}\n")),
         None => {}
@@ -136,7 +137,6 @@ fn banner(settings: &Settings, server: &Server) -> String {
     if settings.production() {
         return text;
     }
-    // 0.0.0.0 is where it listens, and nothing that a browser opens.
     let first = server.endpoints().first().map(Endpoint::from_here);
     let (socket, host) = match &first {
         Some(Endpoint::Unix(path)) => (format!("--unix-socket {} ", path.display()), "localhost".to_owned()),

@@ -50,12 +50,6 @@ pub struct Loaded {
     pub missing: Vec<&'static str>,
 }
 
-/// The shortest key of signed tokens that is not remarked on: as long as what HS256 makes with it (RFC 7518 §3.2).
-const SECRET_MIN_BYTES: usize = 32;
-
-/// The shortest token of the private plane.
-const OPS_TOKEN_MIN_BYTES: usize = 16;
-
 /// How to make a good one.
 const MAKE_SECRET: &str = "for example the output of `openssl rand -hex 32`";
 
@@ -132,7 +126,12 @@ fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Resu
         findings.warnings.extend(production::unwritten(&settings));
     }
     findings.warnings.extend(idle::without_effect(&settings, sources));
-    weak_secrets(&settings, sources).into_iter().for_each(|sentence| findings.mistake(sentence));
+    for (knob, sentence) in weak_secrets(&settings, sources) {
+        // One that is refused in any case is that once.
+        if !findings.problems.iter().any(|problem| problem.starts_with(knob.name)) {
+            findings.mistake(sentence);
+        }
+    }
     let places = features::places(&settings);
     match header_trust(&settings, &places) {
         Ok(caution) => findings.warnings.extend(caution),
@@ -219,10 +218,7 @@ fn several_keys(sources: &Sources) -> Option<String> {
 fn open_plane(settings: &Settings, sources: &Sources) -> Option<String> {
     let (name, masked) = sources.name_given(&TOKEN);
     match (settings.endpoint(&LISTEN), settings.secret(&TOKEN)) {
-        (_, Some(token)) if token.bytes().len() < OPS_TOKEN_MIN_BYTES => Some(format!(
-            "{name}{masked} is shorter than {OPS_TOKEN_MIN_BYTES} bytes, so it can be guessed by trying: use a \
-             longer one, {MAKE_SECRET}"
-        )),
+        (_, Some(token)) if is_short(&TOKEN, &token) => Some(too_short(&TOKEN, &name, &masked)),
         (Some(place @ Endpoint::Tcp(address)), None) if place.reachable().is_some() => Some(format!(
             "OPS_ADDR={address} can be reached from other machines, and the private plane gives access to the whole \
              database: set OPS_TOKEN, or use 127.0.0.1:{}",
@@ -260,9 +256,10 @@ fn doors_in_one_place(settings: &Settings) -> Vec<String> {
 }
 
 /// What is wrong with secrets that can be guessed, under the names they were given by.
-fn weak_secrets(settings: &Settings, sources: &Sources) -> Vec<String> {
-    let given = [&SECRET, &TOKEN].into_iter().filter_map(|knob| Some((knob, settings.secret(knob)?)));
-    given.filter_map(|(knob, secret)| why_weak(knob, &secret, sources)).collect()
+fn weak_secrets(settings: &Settings, sources: &Sources) -> Vec<(&'static Knob, String)> {
+    let given = KNOBS.iter().filter(|knob| knob.strength.is_some());
+    let given = given.filter_map(|knob| Some((*knob, settings.secret(knob)?)));
+    given.filter_map(|(knob, secret)| Some((knob, why_weak(knob, &secret, sources)?))).collect()
 }
 
 /// The same of one secret, whatever the other settings are.
@@ -276,15 +273,28 @@ pub fn weakness(knob: &'static Knob, sources: &Sources) -> Option<String> {
 
 fn why_weak(knob: &Knob, secret: &Secret, sources: &Sources) -> Option<String> {
     let (name, masked) = sources.name_given(knob);
-    let is_key = knob.name == SECRET.name;
-    let min_bytes = if is_key { SECRET_MIN_BYTES } else { OPS_TOKEN_MIN_BYTES };
-    // A token that is too short is refused in any case.
-    if is_key && secret.bytes().len() < min_bytes {
-        return Some(format!(
-            "{name}{masked} is shorter than {SECRET_MIN_BYTES} bytes, so anyone who has one token can find the \
-             key by trying, and sign others: use a longer one, {MAKE_SECRET}"
-        ));
+    let min_bytes = knob.strength?;
+    if !is_short(knob, secret) {
+        let why = guessable(secret.bytes(), min_bytes)?;
+        return Some(format!("{name}{masked} {why}, so it can be guessed: use one of your own, {MAKE_SECRET}"));
     }
-    let why = guessable(secret.bytes(), min_bytes)?;
-    Some(format!("{name}{masked} {why}, so it can be guessed: use one of your own, {MAKE_SECRET}"))
+    Some(if knob.name == SECRET.name {
+        format!(
+            "{name}{masked} is shorter than {min_bytes} bytes, so anyone who has one token can find the key by trying, and \
+             sign others: use a longer one, {MAKE_SECRET}"
+        )
+    } else {
+        too_short(knob, &name, &masked)
+    })
+}
+
+fn is_short(knob: &Knob, secret: &Secret) -> bool {
+    knob.strength.is_some_and(|min_bytes| secret.bytes().len() < min_bytes)
+}
+
+fn too_short(knob: &Knob, name: &str, masked: &str) -> String {
+    let min_bytes = knob.strength.unwrap_or_default();
+    format!(
+        "{name}{masked} is shorter than {min_bytes} bytes, so it can be guessed by trying: use a longer one, {MAKE_SECRET}"
+    )
 }

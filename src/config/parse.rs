@@ -85,7 +85,7 @@ fn integer(text: &str, min: u64, max: u64, unit: &str) -> Result<u64, String> {
     let factor = if suffix.is_empty() { Some(1) } else { multiple(unit, suffix) };
     let Some(factor) = factor.filter(|_| !digits.is_empty()) else {
         let suffixes = suffixes(unit).map(|known| format!(", optionally followed by {known}")).unwrap_or_default();
-        return Err(format!("is not a decimal number: use {min} to {max} {unit}{suffixes}"));
+        return Err(format!("is not a whole number: use {min} to {max} {unit}{suffixes}"));
     };
     // Only digits, so the one way left to fail is to be too large.
     match digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)) {

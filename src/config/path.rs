@@ -53,13 +53,14 @@ impl SettingsPath {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             found => return found.map_err(|error| unreadable(&self.here, &error)),
         }
-        let absent = |why: &str| {
-            let (here, installed) = (shown(&self.here), shown(&self.installed));
-            Ok(Found::Nothing(format!("there is no {here} here, and {installed} {why}")))
-        };
+        let (here, installed) = (shown(&self.here), shown(&self.installed));
         match read(&self.installed)? {
-            Err(error) if error.kind() == ErrorKind::NotFound => absent("is not there"),
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => absent("is not readable by this user"),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Ok(Found::Nothing(format!("no {here} here, no {installed}")))
+            }
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                Ok(Found::Nothing(format!("no {here} here, {installed} is not readable by this user")))
+            }
             found => found.map_err(|error| unreadable(&self.installed, &error)),
         }
     }
@@ -87,6 +88,10 @@ fn read(path: &Path) -> Result<io::Result<Found>, String> {
     // Whatever it is, opening it waits for nobody.
     let file = match OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path) {
         Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound && path.is_symlink() => {
+            // Somebody has put it here, and means it to be read.
+            return Err(format!("{} cannot be read: it is a link to a file that does not exist", shown(path)));
+        }
         Err(error) => return Ok(Err(error)),
     };
     let place = shown(path);

@@ -92,11 +92,11 @@ fn knows_users(settings: &Settings, sources: &Sources) -> bool {
     believed || !token_keys(sources).is_empty()
 }
 
-/// What cannot be written and keeps nothing else from working, as far as somebody has set it: nobody sets a directory for backups
-/// to have none, wherever the server runs.
+/// What cannot be written, as far as somebody has set it: nobody sets a directory for backups to have none, wherever the server
+/// runs.
 pub(super) fn unwritten(settings: &Settings) -> Vec<String> {
     let directories = FEATURES.iter().flat_map(|feature| (feature.writes)(settings));
-    let given = directories.filter(|directory| !directory.is_needed && settings.of(directory.knob).origin.is_given());
+    let given = directories.filter(|directory| settings.of(directory.knob).origin.is_given());
     given.filter_map(|OutputDirectory { knob, path, .. }| not_written(settings, knob, &path)).collect()
 }
 

@@ -148,7 +148,7 @@ impl Sources {
         let environment = format!("the environment ({})", given(&self.environment));
         match &self.file.path {
             Some(_) => format!("{} ({}){credentials} and {environment}", self.file.name, given(&self.file.pairs)),
-            None => format!("{environment}{credentials} and no file: {}", self.file.absent),
+            None => format!("{environment}{credentials}; {}", self.file.absent),
         }
     }
 
@@ -222,7 +222,7 @@ impl Sources {
                 Some(known) => {
                     format!("unknown variable {shown} in {place}; did you mean {known}?")
                 }
-                None => format!("unknown variable {shown} in {place}"),
+                None => format!("unknown variable {shown} in {place}; inkring print-config lists all settings"),
             }
         })
     }

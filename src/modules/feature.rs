@@ -104,7 +104,7 @@ fn start(settings: &Settings, house: &House) -> Result<Arc<dyn Running>, StartEr
     Ok(Arc::new(Modules { shared, enabled, every, gallery }))
 }
 
-/// What the configuration refuses: a zone that is none, and in production a password that can be tried out.
+/// What the configuration refuses: a zone that is none, and in production a password that can be guessed by trying.
 fn mistakes(settings: &Settings) -> Vec<String> {
     let password = settings.text(&options::PASSWORD).filter(|_| settings.production());
     options::zone(settings).err().into_iter().chain(password.and_then(password::fault)).collect()

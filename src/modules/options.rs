@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::access::password::MIN_CHARS;
 use super::limits::PER_HOUR_MAX;
 use super::zone::Zone;
 use crate::settings::{Kind, Knob, Section, Settings, flag, int, secret, text};
@@ -35,8 +36,13 @@ pub(crate) static PER_HOUR: Knob =
         .only_with(&[&ENABLED])
         .meaning("Maximum number of requests to the modules from one client address per hour.");
 
-pub(crate) static PASSWORD: Knob =
-    secret(&MODULES, "HOUSEHOLD_PASSWORD").for_production().refusing().reloading().needed_with(&ENABLED).meaning(
+pub(crate) static PASSWORD: Knob = secret(&MODULES, "HOUSEHOLD_PASSWORD")
+    .strong_from(MIN_CHARS)
+    .for_production()
+    .refusing()
+    .reloading()
+    .needed_with(&ENABLED)
+    .meaning(
         "The password of the modules. POST /api/session exchanges it for a session. Without one, nobody can use the \
      modules in production; elsewhere anyone who can reach the server can. Changing it does not end open sessions.",
     );
@@ -45,7 +51,7 @@ pub(crate) static CHAT: Knob = flag(&MODULES, "CHAT_ENABLED", "true")
     .meaning("Answers POST /api/v1/ci/chat from the household's own records. With false it returns 503.");
 
 pub(crate) static PARTICIPANT_KEY: Knob =
-    secret(&MODULES, "CIMEIKA_PARTICIPANT_KEY").also(&["PARTICIPANT_API_KEY"]).refusing().meaning(
+    secret(&MODULES, "CIMEIKA_PARTICIPANT_KEY").strong_from(16).also(&["PARTICIPANT_API_KEY"]).refusing().meaning(
         "The key that clients of POST /api/participant/message, which answers questions about logs, send as \
          X-API-KEY. Without one, every request to it gets 500.",
     );

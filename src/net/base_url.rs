@@ -12,6 +12,7 @@ use super::client::Remote;
 use super::options::{LISTEN, TLS_CERTIFICATE};
 use super::tls::client::{Secured, Trust};
 use crate::settings::{Endpoint, Settings};
+use crate::text::visible;
 
 /// `http://HOST[:PORT][/PREFIX]`, `https://HOST[:PORT][/PREFIX]`, or `unix:PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +72,11 @@ impl BaseUrl {
         let secured = match uri.scheme_str() {
             Some("http") => false,
             Some("https") => true,
-            _ => return Err(format!("it does not begin with http:// or https://; {SHAPE}")),
+            // One that may hold a password is not repeated.
+            _ if text.contains(['@', '?', '#']) => {
+                return Err(format!("it does not begin with http:// or https://; {SHAPE}"));
+            }
+            _ => return Err(format!("{} does not begin with http:// or https://; {SHAPE}", visible(text))),
         };
         let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
         if authority.contains('@') {

@@ -10,7 +10,7 @@ pub(crate) static LISTEN: Knob =
          set must be free.",
     );
 
-pub(crate) static TOKEN: Knob = secret(&OPERATIONS, "OPS_TOKEN").first().refusing().meaning(
+pub(crate) static TOKEN: Knob = secret(&OPERATIONS, "OPS_TOKEN").strong_from(16).first().refusing().meaning(
     "The token for the private plane, sent as Authorization: Bearer, or as a password with any user name. At least \
      16 bytes. If not set, anyone who can reach the private plane can use it.",
 );

@@ -1,6 +1,8 @@
 //! Why a server does not start, or does not follow another configuration.
 
+use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 use crate::feature;
@@ -9,15 +11,27 @@ use crate::net::Endpoint;
 use crate::store::{OpenError, in_use};
 
 /// What to do about an address that cannot be listened on.
-fn remedy(source: &std::io::Error) -> &'static str {
-    match source.kind() {
-        std::io::ErrorKind::AddrInUse => {
+fn remedy(endpoint: &Endpoint, source: &Error) -> &'static str {
+    match (endpoint, source.kind()) {
+        (Endpoint::Unix(path), ErrorKind::AddrInUse) if !is_socket(path) => {
+            "; a file that is not a socket has this path: use another path, or move the file away"
+        }
+        (_, ErrorKind::AddrInUse) => {
             "; stop the program that listens there, perhaps another inkring, or set another address"
         }
-        std::io::ErrorKind::PermissionDenied => "; use a port from 1024 on, or have systemd pass the socket",
-        std::io::ErrorKind::AddrNotAvailable => "; use an address of this machine",
+        (Endpoint::Unix(_), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            "; create the directory of the socket, or correct the path"
+        }
+        (Endpoint::Unix(_), ErrorKind::PermissionDenied) => "; use a path in a directory that inkring can write to",
+        (_, ErrorKind::PermissionDenied) => "; use a port from 1024 on, or have systemd pass the socket",
+        (_, ErrorKind::AddrNotAvailable) => "; use an address of this machine",
         _ => "",
     }
+}
+
+/// Whether the file of a Unix socket is one.
+fn is_socket(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|found| found.file_type().is_socket())
 }
 
 /// Why the server did not start.
@@ -27,12 +41,12 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] OpenError),
     /// The address cannot be listened on.
-    #[error("cannot listen on LISTEN_ADDR={endpoint}: {source}{}", remedy(source))]
+    #[error("cannot listen on LISTEN_ADDR={endpoint}: {source}{}", remedy(endpoint, source))]
     Listen {
         /// As configured.
         endpoint: Endpoint,
         /// What the system said.
-        source: std::io::Error,
+        source: Error,
     },
     /// The address is in use, and so is the database: the server that was to be started runs already.
     #[error(
@@ -48,14 +62,14 @@ pub enum StartError {
         endpoint: Endpoint,
     },
     /// A feature's own door cannot be where it should.
-    #[error("cannot listen on {setting}={endpoint}: {source}{}", remedy(source))]
+    #[error("cannot listen on {setting}={endpoint}: {source}{}", remedy(endpoint, source))]
     ListenOwn {
         /// The name of its setting.
         setting: &'static str,
         /// As configured.
         endpoint: Endpoint,
         /// What the system said.
-        source: std::io::Error,
+        source: Error,
     },
     /// The private plane cannot listen where it should.
     #[error(
@@ -66,7 +80,7 @@ pub enum StartError {
         /// As configured, or its default.
         endpoint: Endpoint,
         /// What the system said.
-        source: std::io::Error,
+        source: Error,
     },
     /// A socket for the private plane was handed over that other machines can reach, and there is no token.
     #[error(
@@ -87,8 +101,11 @@ pub enum StartError {
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// The system refused a thread or a poll.
-    #[error("cannot start the server's threads: {0}")]
-    Threads(std::io::Error),
+    #[error(
+        "cannot start the server's threads: {0}; raise the limits of the process: of open files (ulimit -n, or LimitNOFILE= \
+         in the unit), or of threads (ulimit -u, or TasksMax=)"
+    )]
+    Threads(Error),
     /// A feature cannot be used.
     #[error("{name} cannot start: {source}")]
     Feature {
@@ -103,12 +120,10 @@ impl StartError {
     /// The same, of a server with this database: says which process has it where that is why the address is in use.
     pub(super) fn of(self, database: &Path) -> Self {
         match self {
-            Self::Listen { endpoint, source } if source.kind() == std::io::ErrorKind::AddrInUse => {
-                match in_use(database) {
-                    Ok(Some(pid)) => Self::Served { pid, database: database.display().to_string(), endpoint },
-                    _ => Self::Listen { endpoint, source },
-                }
-            }
+            Self::Listen { endpoint, source } if source.kind() == ErrorKind::AddrInUse => match in_use(database) {
+                Ok(Some(pid)) => Self::Served { pid, database: database.display().to_string(), endpoint },
+                _ => Self::Listen { endpoint, source },
+            },
             other => other,
         }
     }

@@ -119,6 +119,8 @@ pub struct Knob {
     pub meaning: &'static str,
     /// Whether its value must never be shown.
     pub secret: bool,
+    /// Of a secret that strangers can try out: from how many bytes on that is hopeless, if chance has chosen them.
+    pub strength: Option<usize>,
     /// Whether it names a place that other users of the machine have no business with. The doctor looks at its mode.
     pub private: bool,
     /// What a bad value does.
@@ -172,6 +174,7 @@ impl Knob {
             ignored_with: None,
             meaning: "",
             secret: false,
+            strength: None,
             on_bad: OnBad::UseDefault,
             reloads: false,
             in_status: None,
@@ -191,6 +194,12 @@ impl Knob {
     #[must_use]
     pub const fn refusing(self) -> Self {
         Self { on_bad: OnBad::Refuse, ..self }
+    }
+
+    /// A secret that strangers can try out, which is hopeless from so many bytes on.
+    #[must_use]
+    pub const fn strong_from(self, bytes: usize) -> Self {
+        Self { strength: Some(bytes), ..self }
     }
 
     /// The name of a place that is private.

@@ -100,12 +100,16 @@ fn the_first_start_needs_no_configuration_and_says_what_to_do_next() {
 fn a_start_on_every_address_says_to_try_one_that_can_be_opened() {
     let directory = tempfile::tempdir().unwrap();
     let mut command = inkring(directory.path());
-    // As a platform sets it.
-    command.envs([("PORT", "0"), ("AUTH_TRUST_USER_HEADER", "true")]).stdout(Stdio::piped()).stderr(Stdio::null());
+    // As a platform sets it, and a container the private plane.
+    let plane = [("OPS_ADDR", "0.0.0.0:0"), ("OPS_TOKEN", "a-token-of-many-bytes")];
+    command.envs([("PORT", "0"), ("AUTH_TRUST_USER_HEADER", "true")]).envs(plane);
+    command.stdout(Stdio::piped()).stderr(Stdio::null());
     let mut running = Running(command.spawn().unwrap());
     let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines().map(Result::unwrap);
     let mut next = |label: &str| lines.find_map(|line| line.strip_prefix(label).map(str::to_owned)).unwrap();
     let port = next("  listening on  http://0.0.0.0:");
+    let operator = next("  operator      http://127.0.0.1:");
+    assert!(operator.strip_suffix('/').is_some_and(|port| port.parse::<u16>().is_ok()), "{operator}");
     let tried = next("  try           curl -s ");
     assert!(tried.starts_with(&format!("http://127.0.0.1:{port}/v1/collab/drafts ")), "{tried}");
     assert_eq!(next("  look at       "), format!("http://127.0.0.1:{port}/drafts"));
@@ -141,10 +145,7 @@ fn a_log_in_json_is_all_that_is_said() {
         let records: Vec<Value> = log.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
         let said = |message: &str| records.iter().find(|record| record["message"] == message).unwrap();
         let from = said("config.read")["settings_from"].as_str().unwrap();
-        assert!(
-            from.ends_with("and no file: there is no .env here, and /etc/inkring/inkring.env is not there"),
-            "{from}"
-        );
+        assert!(from.ends_with("; no .env here, no /etc/inkring/inkring.env"), "{from}");
         assert!(said("server.started")["address"].as_str().unwrap().starts_with("127.0.0.1:"));
         assert_eq!(said("store.opened")["pragmas"], Value::Null);
     }
@@ -154,8 +155,10 @@ fn a_log_in_json_is_all_that_is_said() {
 fn a_log_for_people_says_once_where_the_settings_are_from() {
     let (printed, log) = printed_and_logged(&[]);
     let both = format!("{printed}{}", log.join("\n"));
-    assert_eq!(both.matches("the environment (2) and no file: there is no .env here").count(), 1, "{both}");
+    assert_eq!(both.matches("the environment (2); no .env here").count(), 1, "{both}");
     assert!(!both.contains("journal_mode") && log.iter().all(|line| line.chars().count() < 250), "{both}");
+    let read = log.iter().find(|line| line.contains("config.read")).unwrap();
+    assert!(read.chars().count() <= 130, "too wide for a terminal: {read}");
     let (_, log) = printed_and_logged(&[("LOG_LEVEL", "debug")]);
     assert!(log.iter().any(|line| line.contains("store.pragmas") && line.contains("journal_mode=wal")), "{log:?}");
 }
@@ -255,6 +258,43 @@ fn help_and_version_go_to_stdout_and_change_nothing() {
 }
 
 #[test]
+fn a_place_that_cannot_be_used_is_named_before_the_start_and_at_it() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("notes"), "mine").unwrap();
+    for (name, value, says, of_a_start) in [
+        ("DATABASE_URL", "sqlite:a/b/c.db", "a/b/c.db cannot be created: the directory a does not exist", ""),
+        ("DATABASE_URL", "sqlite:.", "is not an inkring database (it is a directory)", ""),
+        ("DATABASE_URL", "sqlite:notes/c.db", "notes/c.db cannot be created or opened: Not a directory", ""),
+        ("GALLERY_DIR", "notes", "GALLERY_DIR=notes: notes is not a directory", "set GALLERY_DIR to a directory"),
+        (
+            "LISTEN_ADDR",
+            "unix:nowhere/s",
+            "",
+            "LISTEN_ADDR=unix:nowhere/s: No such file or directory (os error 2); create the directory",
+        ),
+        (
+            "LISTEN_ADDR",
+            "unix:notes",
+            "",
+            "a file that is not a socket has this path: use another path, or move the file away",
+        ),
+    ] {
+        let settings = [("OPS_ADDR", "off"), ("LISTEN_ADDR", "127.0.0.1:0"), (name, value)];
+        let checked = run(directory.path(), &["check-config"], &settings);
+        let said = format!("{}{}", checked.stdout, checked.stderr);
+        assert!(
+            said.contains(says) && says.is_empty() == (checked.stdout == "The configuration is valid.\n"),
+            "{name}={value}: {said}"
+        );
+        let started = run(directory.path(), &["serve"], &settings);
+        let expected = if of_a_start.is_empty() { says } else { of_a_start };
+        assert_eq!(started.code, 1, "{name}={value}: {}", started.stderr);
+        assert!(started.stderr.contains(expected), "{name}={value}: {}", started.stderr);
+    }
+    assert_eq!(std::fs::read_to_string(directory.path().join("notes")).unwrap(), "mine");
+}
+
+#[test]
 fn a_command_line_that_means_nothing_is_a_usage_error() {
     let directory = tempfile::tempdir().unwrap();
     for arguments in [
@@ -298,6 +338,14 @@ fn whoever_mistypes_or_looks_for_options_is_told_what_there_is() {
         (&["token", "revok"], "a similar subcommand exists: 'revoke'"),
         (&["audit", "verfy"], "a similar subcommand exists: 'verify'"),
         (&["user", "list"], "there are no accounts"),
+        (&["user", "delete"], "`inkring user erase USER`"),
+        (&["logs"], "the log goes to stderr"),
+        (&["draft", "ls"], "`inkring draft list`"),
+        (&["draft", "rm", "x"], "`inkring draft delete ID`"),
+        (&["room", "show", "x"], "`inkring room export NAME`"),
+        (&["audit", "list"], "`inkring audit tail`"),
+        // An import is the last thing that is meant.
+        (&["modules", "export"], "GET /api/v1/export"),
         (&["-c", "x"], "`--config FILE` sets the settings file"),
         (&["doctor", "-c", "x"], "`--config FILE` sets the settings file"),
     ] {
@@ -305,6 +353,7 @@ fn whoever_mistypes_or_looks_for_options_is_told_what_there_is() {
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}");
         assert!(ran.stderr.contains(&format!("tip: {tip}")), "{arguments:?}: {}", ran.stderr);
         assert_eq!(ran.stderr.matches("tip:").count(), 1, "{}", ran.stderr);
+        assert!(!ran.stderr.contains("\n\n\n"), "{}", ran.stderr);
     }
     // What changes much is not offered by its spelling.
     for word in ["restor", "store", "setu", "step", "sutep"] {
@@ -355,7 +404,7 @@ fn check_config_tells_good_from_bad_and_changes_nothing() {
     assert_eq!(warned.code, 0, "what can be replaced by its default is a warning");
     assert_eq!(
         warned.stdout,
-        "warning: SHARDS=many is not a decimal number: use 0 to 256 shards; using the default 0\n\
+        "warning: SHARDS=many is not a whole number: use 0 to 256 shards; using the default 0\n\
          warning: MAX_CONNECTIONS=1000001 is out of range: 0 to 1000000 connections; using the default 0\n\
          The configuration is valid, with 2 warnings.\n"
     );
@@ -365,7 +414,7 @@ fn check_config_tells_good_from_bad_and_changes_nothing() {
     assert_eq!(
         strict.stderr,
         "inkring: the configuration is wrong:\n\
-         SHARDS=many is not a decimal number: use 0 to 256 shards\n\
+         SHARDS=many is not a whole number: use 0 to 256 shards\n\
          LOG_LEVEL=loud is not one of the choices: use off, error, warn, info, debug or trace\n\
          MAX_CONNECTIONS=1000001 is out of range: 0 to 1000000 connections\n\
          unknown variable MAX_CONECTIONS in .env; did you mean MAX_CONNECTIONS?\n\
@@ -624,7 +673,7 @@ fn a_setting_that_is_never_guessed_stops_the_start_by_name_value_and_bound() {
         refuse_to_serve(directory.path(), &[("CONFIG_STRICT", "true"), ("SHARDS", "257"), ("BODY_MAX_BYTES", "-1")]);
     for sentence in [
         "SHARDS=257 is out of range: 0 to 256 shards",
-        "BODY_MAX_BYTES=-1 is not a decimal number: use 1024 to 67108864 bytes, optionally followed by k, m or g",
+        "BODY_MAX_BYTES=-1 is not a whole number: use 1024 to 67108864 bytes, optionally followed by k, m or g",
         "Missing required configuration: ALLOWED_ORIGINS",
     ] {
         assert!(said.contains(sentence), "{said}");
@@ -636,7 +685,7 @@ fn a_setting_that_is_never_guessed_stops_the_start_by_name_value_and_bound() {
 fn a_setting_that_can_be_replaced_is_warned_about_once_and_served_without() {
     let server = Server::with(&[("SHARDS", "0x10"), ("BODY_MAX_BYTES", "100")]);
     server.get("/readyz").expect(200);
-    let sentence = "SHARDS=0x10 is not a decimal number: use 0 to 256 shards; using the default 0";
+    let sentence = "SHARDS=0x10 is not a whole number: use 0 to 256 shards; using the default 0";
     let line = server.wait_for_log(|line| line["message"] == sentence);
     assert_eq!(line["level"], "WARN");
     let sentence = "BODY_MAX_BYTES=100 is out of range: 1024 to 67108864 bytes; using the default 65536";

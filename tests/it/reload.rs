@@ -580,7 +580,7 @@ fn a_bad_file_changes_nothing_at_all_and_every_problem_is_told() {
         ["JWT_JWKS_FILE: keys.json is not a JWK set: it needs a member keys that is a list"]
     );
     set(&server, &[&good[..], &[("CONFIG_STRICT", "true"), ("NONSENSE", "1")]].concat());
-    assert_eq!(refused(&server, 1), ["unknown variable NONSENSE in .env"]);
+    assert_eq!(refused(&server, 1), ["unknown variable NONSENSE in .env; inkring print-config lists all settings"]);
     assert!(!allowed(), "nothing of it was taken");
     server.get("/healthz").expect(200);
     assert!(!server.log().contains("DEBUG") && !server.log().contains("hunter2"), "{}", server.log());

@@ -243,8 +243,7 @@ fn every_verb_reads_the_same_and_says_first_what_it_was() {
     assert!(!path.join("data/inkring.db").exists(), "and no verb has looked anywhere else");
 
     // Without a file that is what is said; one that is named has to be there.
-    let none = "inkring: settings from the environment (1) and no file: there is no .env here, and \
-                /etc/inkring/inkring.env is not ";
+    let none = "inkring: settings from the environment (1); no .env here, ";
     std::fs::create_dir(path.join("empty")).unwrap();
     let bare = run(&path.join("empty"), &["check-config"], &[]);
     assert!(bare.stderr.starts_with(none), "{}", bare.stderr);
@@ -256,6 +255,13 @@ fn every_verb_reads_the_same_and_says_first_what_it_was() {
         assert_eq!((ran.code, ran.stdout.as_str()), (3, ""));
         let said = "inkring: the configuration is wrong:\nnowhere.env cannot be read: No such file or directory (os error 2)\n";
         assert_eq!(ran.stderr, said);
+    }
+    // A link is there, even if it leads nowhere: without its settings nothing starts.
+    std::os::unix::fs::symlink("nowhere", path.join("empty/.env")).unwrap();
+    for verb in ["check-config", "serve"] {
+        let ran = run(&path.join("empty"), &[verb], &[]);
+        let said = ".env cannot be read: it is a link to a file that does not exist\n";
+        assert_eq!((ran.code, ran.stderr.ends_with(said)), (3, true), "{verb}: {}", ran.stderr);
     }
     for not_a_file in ["/", "/dev/null", "empty"] {
         let ran = run(&path, &["serve", "--config", not_a_file], &[]);

@@ -463,8 +463,12 @@ fn a_command_line_that_cannot_be_meant_is_a_usage_error() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("two"), "one line\nanother").unwrap();
     for (arguments, variables, says) in [
-        (&["smoke", "--base-url", "wss://box.example"][..], &[][..], "--base-url: it does not begin with http://"),
-        (&["smoke"], &[("BASE_URL", "localhost:8000")], "BASE_URL: it does not begin with http://"),
+        (
+            &["smoke", "--base-url", "wss://box.example"][..],
+            &[][..],
+            "--base-url: wss://box.example does not begin with http://",
+        ),
+        (&["smoke"], &[("BASE_URL", "localhost:8000")], "BASE_URL: localhost:8000 does not begin with http://"),
         (&["smoke", "--user", "a\r\nb"], &[], "--user: a user id for this has"),
         (&["smoke"], &[("SMOKE_COLLAB_ID", "böb")], "SMOKE_COLLAB_ID: a user id for this has"),
         (&["smoke", "--timeout", "0"], &[], "--timeout: use a number of seconds, at most 300"),
@@ -478,8 +482,9 @@ fn a_command_line_that_cannot_be_meant_is_a_usage_error() {
         (&["smoke", "--ca", "none"], &[], "--ca: none cannot be read"),
         (&["healthcheck", "--url", "https://box.example", "--ca", "two"], &[], "--ca: two has no certificate in PEM"),
         (&["healthcheck", "--ca", "two", "--insecure"], &[], "cannot be used with"),
-        (&["doctor", "--url", "box.example"], &[], "--url: it does not begin with http://"),
+        (&["doctor", "--url", "box.example"], &[], "--url: box.example does not begin with http://"),
         (&["healthcheck", "--url", "http://me:hunter2@box.example"], &[], "--url: it has a name or a password in it"),
+        (&["healthcheck", "--url", "me:hunter2@box.example"], &[], "--url: it does not begin with http://"),
     ] {
         let ran = run(directory.path(), arguments, variables);
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}: {}", ran.stderr);

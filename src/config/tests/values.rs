@@ -26,7 +26,7 @@ fn integers_keep_to_their_bounds() {
             );
         }
         for text in ["-1", "+1", "1_000", "1e3", "0x10", "1.5", "ten", "k", "s", "1kk", "1tb", "1 0", "10 s s", "١"] {
-            assert!(read(text).unwrap_err().to_string().contains("not a decimal number"), "{text}");
+            assert!(read(text).unwrap_err().to_string().contains("not a whole number"), "{text}");
         }
     }
     assert_eq!(complaint("HEAD_MAX_BYTES", "12"), "HEAD_MAX_BYTES=12 is out of range: 1024 to 1048576 bytes");
@@ -54,10 +54,10 @@ fn sizes_and_times_may_have_their_unit_behind_them() {
         (
             "BODY_MAX_BYTES",
             "10s",
-            "is not a decimal number: use 1024 to 67108864 bytes, optionally followed by k, m or g",
+            "is not a whole number: use 1024 to 67108864 bytes, optionally followed by k, m or g",
         ),
-        ("DRAIN_SECONDS", "1k", "is not a decimal number: use 0 to 600 seconds, optionally followed by s, m, h or d"),
-        ("SHARDS", "2k", "is not a decimal number: use 0 to 256 shards"),
+        ("DRAIN_SECONDS", "1k", "is not a whole number: use 0 to 600 seconds, optionally followed by s, m, h or d"),
+        ("SHARDS", "2k", "is not a whole number: use 0 to 256 shards"),
         ("BODY_MAX_BYTES", "1g", "is out of range: 1024 to 67108864 bytes"),
         ("BODY_MAX_BYTES", "18446744073709551615g", "is out of range: 1024 to 67108864 bytes"),
     ] {

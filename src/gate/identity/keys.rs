@@ -259,7 +259,7 @@ fn rsa_der(bytes: &[u8]) -> Result<Key, String> {
 fn jwks(text: &[u8]) -> Result<Vec<Key>, String> {
     // What is wrong with the JSON could repeat a part of a key, so only the place is told.
     let document: Value = serde_json::from_slice(text)
-        .map_err(|error| format!("is not JSON (line {}, column {})", error.line(), error.column()))?;
+        .map_err(|error| format!("is not JSON (line {}, column {}): use a JWK set", error.line(), error.column()))?;
     let listed = document.get("keys").and_then(Value::as_array);
     let listed = listed.ok_or("is not a JWK set: it needs a member keys that is a list")?;
     if listed.len() > KEYS_MAX {

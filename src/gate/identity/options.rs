@@ -20,7 +20,7 @@ pub(crate) static TRUST_HEADER: Knob = flag(&ACCESS, "AUTH_TRUST_USER_HEADER", "
     );
 
 pub(crate) static SECRET: Knob =
-    secret(&ACCESS, "JWT_SECRET").first().also(&["CLERK_SECRET_KEY"]).refusing().reloading().meaning(
+    secret(&ACCESS, "JWT_SECRET").strong_from(32).first().also(&["CLERK_SECRET_KEY"]).refusing().reloading().meaning(
         "The key for verifying signed tokens (JWT, HS256). If it is set, an Authorization: Bearer header decides \
          the identity, and X-User-Id counts only in requests without one. Use at least 32 random bytes, such as the \
          output of openssl rand -hex 32; weaker keys cause a warning, and are fatal in strict mode. Without this \

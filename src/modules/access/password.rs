@@ -2,7 +2,7 @@
 
 use crate::gate::HashedSecret;
 
-/// With fewer characters it can be tried out even at ten tries an address and quarter of an hour.
+/// With fewer characters it can be guessed by trying even at ten tries an address and quarter of an hour.
 pub const MIN_CHARS: usize = 12;
 
 /// It, kept as its hash only.
@@ -28,8 +28,8 @@ pub fn fault(configured: &str) -> Option<String> {
     let chars = configured.chars().count();
     (chars < MIN_CHARS).then(|| {
         format!(
-            "HOUSEHOLD_PASSWORD has {chars} characters, so it can be tried out: take {MIN_CHARS} or more, four words that \
-             have nothing to do with each other"
+            "HOUSEHOLD_PASSWORD has {chars} characters, so it can be guessed by trying: use {MIN_CHARS} or more, such as four \
+             unrelated words"
         )
     })
 }

@@ -76,12 +76,30 @@ pub fn chown_like(file: &File, database: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Makes the directory of a database if it is absent, for its owner alone. Only the last one: where more is missing, the path is
-/// mistyped, or a disk is not mounted.
-pub(super) fn make_directory(database: &Path) -> Result<(), OpenError> {
+/// Whether a database can be where this path leads to, without making anything.
+///
+/// # Errors
+/// A directory has this path, or it leads to where no database comes to be.
+pub fn check_place(database: &Path) -> Result<(), OpenError> {
     if database.is_dir() {
         return Err(OpenError::Foreign { path: database.to_owned(), found: "it is a directory".to_owned() });
     }
+    let directory = directory_of(database);
+    match directory.metadata() {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(OpenError::File { path: database.to_owned(), source: Errno::NOTDIR.into() }),
+        Err(_) if directory_of(directory).is_dir() => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(OpenError::NoDirectory { path: database.to_owned(), missing: directory_of(directory).to_owned() })
+        }
+        Err(source) => Err(OpenError::File { path: database.to_owned(), source }),
+    }
+}
+
+/// Makes the directory of a database if it is absent, for its owner alone. Only the last one: where more is missing, the path is
+/// mistyped, or a disk is not mounted.
+pub(super) fn make_directory(database: &Path) -> Result<(), OpenError> {
+    check_place(database)?;
     match database.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         Some(directory) => match std::fs::DirBuilder::new().mode(0o700).create(directory) {
             Err(_) if directory.is_dir() => Ok(()),
