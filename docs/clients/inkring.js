@@ -167,7 +167,8 @@ export function watchDraft({
 
   function fail(error) {
     report(error);
-    if (current) lose(undefined, String(error));
+    // What Node says of a request that got no answer is in the cause.
+    if (current) lose(undefined, [error, error?.cause?.message].filter(Boolean).join(': '));
   }
 
   function drop() {
@@ -246,10 +247,10 @@ export class Refused extends Error {
    * @param {Headers} headers
    */
   constructor(status, body, headers) {
-    const { code, message, current_version: currentVersion } = body?.error ?? {};
-    // Where the caller is not known it is an object with a message of its own.
+    const { code, message, hint, current_version: currentVersion } = body?.error ?? {};
+    // Where the caller is not known it is an object with a message of its own, and there may be a hint why.
     const said = message?.message ?? message;
-    super(typeof said === 'string' ? said : `The server answered ${status}`);
+    super(typeof said === 'string' ? [said, hint].filter(Boolean).join(': ') : `The server answered ${status}`);
     this.name = 'Refused';
     this.status = status;
     /** One of ../ERRORS.md, such as `ring_required`. */

@@ -300,12 +300,25 @@ fn the_program_for_node_ends_when_it_is_refused() {
     let Some(options) = node_with_socket() else { return };
     let server = server_with_an_address(&[("AUTH_TRUST_USER_HEADER", "false")]);
     for (token, sentence) in [
-        (None, "Missing Authorization (Bearer JWT) or X-User-Id header\n"),
+        (
+            None,
+            "Missing Authorization (Bearer JWT) or X-User-Id header: X-User-Id is not trusted here: send Authorization: Bearer TOKEN\n",
+        ),
         (Some("not.a.token"), "refused: Unauthorized: missing or invalid authentication\n"),
     ] {
         let watcher = Watcher::start(options, &example("js"), &server, "d1", token);
         assert_eq!(watcher.ended(), (Some(1), Vec::new(), sentence.to_owned()));
     }
+    // An id that no draft has can be watched, and a server that is gone is waited for; both are said.
+    let mut open = server_with_an_address(&[]);
+    let watcher = Watcher::start(options, &example("js"), &open, "no-draft", None);
+    for line in ["read the draft: start", "live ", "No draft has the id no-draft yet."] {
+        watcher.expect(line);
+    }
+    open.kill();
+    let gone = Watcher::start(options, &example("js"), &open, "no-draft", None);
+    let line = gone.line();
+    assert!(line.starts_with("waiting TypeError: fetch failed: ") && line.contains("ECONNREFUSED"), "{line}");
     let usage = Watcher::start(options, &example("js"), &server, "", None).ended();
     assert!(usage.0 == Some(2) && usage.2.starts_with("Usage: ") && usage.2.lines().count() == 1, "{usage:?}");
 }
