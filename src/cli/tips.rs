@@ -61,7 +61,7 @@ const MEANT: [(&[&str], &str); 22] = [
     (&["token list"], "tokens are not stored; `inkring token revocations` lists the revocations"),
     (
         &["user list", "user create", "user add", "user new"],
-        "there are no accounts: a user is whoever a token or a trusted X-User-Id header names; `inkring token mint --user USER` prints a token",
+        "there are no accounts: a token or a trusted X-User-Id header names the user; `inkring token mint --user USER` prints a token",
     ),
 ];
 

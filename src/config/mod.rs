@@ -126,6 +126,7 @@ fn read(sources: &Sources, force_strict: bool, running: Option<&Loaded>) -> Resu
         findings.warnings.extend(production::unwritten(&settings));
     }
     findings.warnings.extend(idle::without_effect(&settings, sources));
+    not_expanded(&settings).into_iter().for_each(|sentence| findings.mistake(sentence));
     for (knob, sentence) in weak_secrets(&settings, sources) {
         // One that is refused in any case is that once.
         if !findings.problems.iter().any(|problem| problem.starts_with(knob.name)) {
@@ -253,6 +254,21 @@ fn doors_in_one_place(settings: &Settings) -> Vec<String> {
         taken.push((name, place));
     }
     sentences
+}
+
+/// Paths that begin with what a shell would replace: here they are taken as they are written, and a directory `~` comes to be.
+fn not_expanded(settings: &Settings) -> Vec<String> {
+    let given = settings.iter().filter(|setting| setting.origin.is_given() && !setting.knob.secret);
+    let sentences = given.filter_map(|setting| {
+        let shown = setting.shown();
+        let path = ["sqlite:", "unix:"].iter().find_map(|scheme| shown.strip_prefix(scheme)).unwrap_or(&shown);
+        let is_home =
+            |home: &&str| path.strip_prefix(*home).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let home = ["~", "$HOME", "${HOME}"].into_iter().find(is_home)?;
+        let (name, shown) = (setting.knob.name, printable(&shown));
+        Some(format!("{name}={shown}: {home} is not replaced by a home directory here; write the whole path"))
+    });
+    sentences.collect()
 }
 
 /// What is wrong with secrets that can be guessed, under the names they were given by.

@@ -481,6 +481,28 @@ fn a_private_plane_that_others_can_reach_wants_a_token() {
 }
 
 #[test]
+fn a_path_that_only_a_shell_would_understand_is_told() {
+    for (name, value, home) in [
+        ("BACKUP_DIR", "~/backups", Some("~")),
+        ("DATABASE_URL", "sqlite:~/ink.db", Some("~")),
+        ("METRICS_JSONL", "$HOME/events.jsonl", Some("$HOME")),
+        ("LISTEN_ADDR", "unix:${HOME}/ink.sock", Some("${HOME}")),
+        ("BACKUP_DIR", "~ink/backups", None),
+        ("BACKUP_DIR", "a/~/b", None),
+        ("JWT_SECRET", "~/k7XqZw-mB:eRtY+uIoP2f9LdNs5Vg8HcJa", None),
+    ] {
+        let env = [("ALLOWED_ORIGINS", "https://x.example"), CLOSED, (name, value)];
+        let warned = from_env(&env).unwrap().warnings;
+        let said = home.map(|home| {
+            format!("{name}={value}: {home} is not replaced by a home directory here; write the whole path")
+        });
+        assert_eq!(warned, Vec::from_iter(said.clone()), "{name}={value}");
+        let strictly = load(&Sources::from_pairs(&env, &[]), true).map_err(|refused| refused.problems);
+        assert_eq!(strictly.err().unwrap_or_default(), Vec::from_iter(said));
+    }
+}
+
+#[test]
 fn every_secret_that_strangers_can_try_is_to_be_long_and_by_chance() {
     let strict = |name: &str, value: &str| {
         let env = [("ALLOWED_ORIGINS", "https://x.example"), CLOSED, (name, value)];

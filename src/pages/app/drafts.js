@@ -66,7 +66,7 @@ function introduce(then, wrong) {
   el('div', { class: 'field', id: 'names' }, el('label', { for: 'who' }, t('Ваше ім’я', 'Your name')), name));
   const more = el('details', {}, el('summary', {}, t('У мене є токен', 'I have a token')),
     el('div', { class: 'field' }, el('label', { for: 'token' }, t('Токен', 'Token')), token,
-      el('p', { class: 'hint small' }, t('Його дає той, хто веде сервер. Він лишається в цьому браузері.', 'Whoever runs the server gives you one. It stays in this browser.'))));
+      el('p', { class: 'hint small' }, t('Його дає той, хто веде сервер. Він лишається в цьому браузері.', 'The operator of the server gives you one. It stays in this browser.'))));
   node.append(more, said, el('div', { class: 'row' }, el('button', { class: 'main', type: 'submit' }, t('Далі', 'Continue'))));
   show(el('section', { class: 'card' }, el('h2', {}, t('Хто ви?', 'Who are you?')), node));
   // Where no name is believed, none is asked for.
