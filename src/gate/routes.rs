@@ -312,7 +312,11 @@ pub struct Routes {
     pub(super) unmatched: Rc<RouteMetrics>,
     /// What routes are about, each name once.
     subjects: Rc<[&'static str]>,
+    turn_ends: Vec<TurnEnd>,
 }
+
+/// What a feature does on a shard when all that was ready has been served.
+type TurnEnd = Box<dyn Fn()>;
 
 impl Default for Routes {
     fn default() -> Self {
@@ -339,7 +343,8 @@ impl Routes {
     #[must_use]
     pub fn counted_by(metrics: Arc<Counters>) -> Self {
         let unmatched = Rc::new(metrics.route(UNMATCHED));
-        Self { paths: matchit::Router::new(), methods: Vec::new(), metrics, unmatched, subjects: Rc::default() }
+        let (methods, turn_ends) = (Vec::new(), Vec::new());
+        Self { paths: matchit::Router::new(), methods, metrics, unmatched, subjects: Rc::default(), turn_ends }
     }
 
     /// Adds a route, which its owner has declared, and who answers. One template may have a route for sockets and another for
@@ -371,6 +376,17 @@ impl Routes {
             inserted.unwrap_or_else(|error| panic!("route {template}: {error}"));
         }
         self.methods.push(Methods { template, routes: vec![(route, handler)], metrics });
+    }
+
+    /// Has this done on the shard whenever all that was ready has been served, before it waits for more: what requests of one turn have
+    /// in common, such as handing over what they are all answered by, is done once for all of them. Must not block.
+    pub fn at_turn_end(&mut self, work: impl Fn() + 'static) {
+        self.turn_ends.push(Box::new(work));
+    }
+
+    /// What is done then, in the order in which it was added.
+    pub(super) fn turn_ends(&self) -> impl Iterator<Item = &TurnEnd> {
+        self.turn_ends.iter()
     }
 
     /// Whether a route of this method and template was added so far.

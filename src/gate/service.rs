@@ -170,6 +170,13 @@ impl net::Service for Gate {
         self.headers.seal(&mut response, request_id, self.hsts.clone());
         response
     }
+
+    fn end_turn(&mut self) {
+        for work in self.routes.turn_ends() {
+            // The panic hook has logged it, and the others have their turn.
+            let _ = catch_unwind(AssertUnwindSafe(work));
+        }
+    }
 }
 
 impl Gate {

@@ -42,6 +42,9 @@ pub trait Service {
 
     /// The answer on a connection that the caps do not allow; it leaves before anything is read.
     fn refuse(&mut self) -> Response;
+
+    /// All that was ready has had its turn. Must not block.
+    fn end_turn(&mut self) {}
 }
 
 /// What takes the notes that other threads post to a shard. Lives on the shard's thread.

@@ -195,6 +195,7 @@ impl<S: Service, K: Notes> Shard<S, K> {
             }
             self.serve_late();
             self.sweep();
+            self.tools.services.iter_mut().for_each(Service::end_turn);
             if self.stop_by.is_some_and(|by| self.conns.is_empty() || by <= self.tools.now) {
                 return;
             }

@@ -1,10 +1,12 @@
 //! What a route may say that it needs, on the routes of a toy: how much of a body and in which form, a pace, a rate, headers. The
 //! toy takes bodies in the two ways that there are: where it may block (a file and a row), and on the shard (lines).
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write as _};
 use std::net::{Shutdown, SocketAddr};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -225,6 +227,15 @@ impl Running for Streams {
         let asset = |call: &Call<'_>| PAGE.answer(call).map(Outcome::Now);
         routes.add(Route::public(&Method::GET, "/page").carrying(&ASSET), asset);
         routes.add(Route::public(&Method::GET, "/produced"), produced);
+        let waiting = Rc::new(RefCell::new(Vec::<Reply<()>>::new()));
+        let answered = Rc::clone(&waiting);
+        routes.add(Route::public(&Method::GET, "/turn"), move |call| {
+            let (reply, parked) = call.park();
+            waiting.borrow_mut().push(reply);
+            Ok(Outcome::Parked(parked.then(|()| Ok(Response::empty(StatusCode::NO_CONTENT)))))
+        });
+        routes.at_turn_end(|| panic!("on purpose"));
+        routes.at_turn_end(move || answered.borrow_mut().drain(..).for_each(|reply| reply.done(Ok(()))));
     }
 }
 
@@ -443,6 +454,19 @@ fn what_goes_wrong_in_the_middle_is_answered_once_and_leaves_nothing() {
     }
     assert_eq!((house.files(), house.rows()), (vec![], vec![]));
     assert_eq!(house.metric("inkring_http_in_flight"), 0.0);
+    house.stop();
+}
+
+#[test]
+fn what_is_to_be_done_at_the_end_of_a_turn_is_done_whatever_becomes_of_the_rest() {
+    let house = ToyHouse::start(&[]);
+    let mut clients: Vec<Client> = (0..10).map(|_| house.client()).collect();
+    for _ in 0..3 {
+        for client in &mut clients {
+            client.send("GET /turn HTTP/1.1\r\nHost: toys\r\n\r\n");
+        }
+        assert!(clients.iter_mut().all(|client| client.answer().status == 204));
+    }
     house.stop();
 }
 
