@@ -61,6 +61,10 @@ pub(super) fn read(bytes: &[u8], sender: &Sender) -> Result<Sent, Vec<Problem>> 
     if text.is_empty() {
         return Err(vec![nothing()]);
     }
+    // Most bodies are one good event.
+    if let Some(read) = Event::read_at_once(text, sender) {
+        return read.map(Sent::One);
+    }
     let value = match whole(text) {
         Ok(value) => value,
         Err(problems) => match lines(text) {
@@ -137,8 +141,45 @@ fn wrong_count(count: usize) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::clock::Timestamp;
+
+    proptest! {
+        #[test]
+        fn what_is_read_at_once_is_what_is_read_step_by_step(
+            members in prop::collection::vec((0_usize..9, 0_usize..14), 0..6),
+            blanks in prop::sample::select(vec!["", " ", "\n\t", "\u{c}", "\u{a0}"]),
+            lost in prop::option::weighted(0.3, any::<prop::sample::Index>()),
+        ) {
+            let names = ["visitor_id", "event", "timestamp", "metadata", "user_agent", "\\u0065vent", "\\ud800", "x", "event"];
+            let values = [
+                "\"v-0001a\"", "\"page_view\"", "{}", "{\"n\":[1,{\"a\":null}]}", "null", "1e400", "12345678901234567890", "true",
+                "\"\\ud83d\\ude00\"", "\"\\udc00\"", "\"2025-02-30\"", "NaN", "\"\u{1}\"", "[]",
+            ];
+            let members: Vec<String> =
+                members.into_iter().map(|(name, value)| format!("\"{}\":{blanks}{}", names[name], values[value])).collect();
+            let good = r#""visitor_id":"v-0001a","event":"x""#;
+            for first in [good, ""] {
+                let comma = if first.is_empty() || members.is_empty() { "" } else { "," };
+                let mut text = format!("{blanks}{{{first}{comma}{}}}{blanks}", members.join(","));
+                if let Some(lost) = lost {
+                    let letter = lost.index(text.chars().count());
+                    text = text.chars().enumerate().filter(|(at, _)| *at != letter).map(|(_, letter)| letter).collect();
+                }
+                let sender = Sender::new(None, Timestamp(7));
+                let shown = |read: Result<Event, Vec<Problem>>| {
+                    read.map_err(|problems| problems.iter().map(Problem::to_json).collect::<Vec<_>>())
+                };
+                let slowly = whole(&text).and_then(|value| Event::read(value, &sender));
+                match Event::read_at_once(&text, &sender) {
+                    Some(at_once) => prop_assert_eq!(shown(at_once), shown(slowly)),
+                    None => prop_assert!(slowly.is_err(), "{text}"),
+                }
+            }
+        }
+    }
 
     const GOOD: &str = r#"{"visitor_id":"v-0001a","event":"page_view"}"#;
 

@@ -10,6 +10,7 @@ use super::line::LINE_MAX_BYTES;
 use super::options::BEHAVIOUR;
 use super::report::{NAMES_MAX, REPORT_DAYS_MAX, TOP_MAX};
 use super::ring::RING_MAX_BYTES;
+use super::routes::TURN_MAX_BYTES;
 use super::sink::{EVENTS_LEAVE_BYTES, SINK_BYTES_MAX, SINK_REQUESTS_MAX, SYNC_WITHIN};
 use super::snapshot::WHOLE_SNAPSHOT_MAX_BYTES;
 use super::tally::{TEXT_MAX_BYTES, TEXTS_MAX, VISITORS_EXACT_MAX};
@@ -43,6 +44,9 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
     BoundRow::new(&BEHAVIOUR, "WHOLE_SNAPSHOT_MAX_BYTES", WHOLE_SNAPSHOT_MAX_BYTES as u64, "bytes")
         .of("A snapshot built in memory.", "built piece by piece as the client reads it")
         .tested_by("a_large_snapshot_comes_in_pieces"),
+    BoundRow::new(&BEHAVIOUR, "TURN_MAX_BYTES", TURN_MAX_BYTES as u64, "bytes")
+        .of("Lines that a shard gathers while it serves what is ready.", "handed over at once")
+        .tested_by("what_is_ready_together_is_written_together_and_answered_each_by_itself"),
     BoundRow::new(&BEHAVIOUR, "SINK_REQUESTS_MAX", SINK_REQUESTS_MAX as u64, "requests")
         .of("Requests whose events wait to be written.", "503 `overloaded`")
         .tested_by("so_much_waits_and_no_more"),

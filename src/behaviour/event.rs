@@ -1,14 +1,16 @@
 //! One event: what a client may send of it, and what is wrong with what it may not (contract 02 §1.1 and §1.7).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use memchr::memchr;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::json::{Blanks, rewrite, unquoted};
+use super::json::{Blanks, check, rewrite, unquoted};
 use super::time::{self, NoTime};
 use crate::clock::Timestamp;
 use crate::gate::validate::{Length, Problem, echo, echo_text};
@@ -68,10 +70,21 @@ impl Event {
     /// # Errors
     /// Everything that is wrong with it, in the order of the fields. The places begin with `body`.
     pub(super) fn read(text: &str, sender: &Sender) -> Result<Self, Vec<Problem>> {
-        let Ok(fields) = serde_json::from_str::<Fields<'_>>(text) else {
+        let Ok(fields) = serde_json::from_str(text) else {
             let msg = "Input should be a valid dictionary or object to extract fields from";
             return Err(vec![problem("model_attributes_type", None, msg, shown(text))]);
         };
+        Self::of(fields, text, sender)
+    }
+
+    /// Reads one out of a JSON text whose syntax nobody has looked at; nothing if that is anything but an object that can be kept.
+    pub(super) fn read_at_once(text: &str, sender: &Sender) -> Option<Result<Self, Vec<Problem>>> {
+        let fields = serde_json::from_str(text).ok()?;
+        check(text).ok()?;
+        Some(Self::of(fields, text.trim_ascii(), sender))
+    }
+
+    fn of(fields: Fields<'_>, text: &str, sender: &Sender) -> Result<Self, Vec<Problem>> {
         let mut found = Found { text, problems: Vec::new() };
         let visitor_id = found.text(fields.visitor_id, "visitor_id", VISITOR_CHARS);
         let name = found.text(fields.event, "event", NAME_CHARS);
@@ -115,7 +128,7 @@ impl Found<'_> {
             return String::new();
         };
         let text = sent.trim();
-        self.problems.extend(length.problem(place(Some(name)), text, &sent));
+        self.problems.extend(length.problem(|| place(Some(name)), text, &sent));
         text.to_owned()
     }
 
@@ -176,8 +189,13 @@ impl Found<'_> {
 }
 
 /// What a JSON text says if it is a string.
-fn text_of(raw: &str) -> Option<String> {
-    raw.starts_with('"').then(|| unquoted(raw)).flatten()
+fn text_of(raw: &str) -> Option<Cow<'_, str>> {
+    let quoted = raw.strip_prefix('"')?.strip_suffix('"')?;
+    // Nearly every text is as it is.
+    if memchr(b'\\', quoted.as_bytes()).is_none() {
+        return Some(Cow::Borrowed(quoted));
+    }
+    unquoted(raw).map(Cow::Owned)
 }
 
 fn place(field: Option<&'static str>) -> Vec<Value> {
@@ -254,7 +272,6 @@ impl<'de: 't, 't> Deserialize<'de> for Fields<'t> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::json::check;
     use super::super::time::utc;
     use super::*;
 

@@ -27,12 +27,15 @@ pub(super) const BEGINNING: &str = "{\"visitor_id\": ";
 pub(super) fn write(event: &Event, received_at: Timestamp, out: &mut String) {
     // Unless texts have to be escaped, at once.
     out.reserve(event.bytes() + FRAME_BYTES);
+    let came = utc(received_at);
+    // Most clients leave it to us when something happened.
+    let happened = if event.timestamp == received_at { came } else { utc(event.timestamp) };
     out.push_str(BEGINNING);
     write_text(&event.visitor_id, out);
     out.push_str(", \"event\": ");
     write_text(&event.name, out);
     out.push_str(", \"timestamp\": \"");
-    out.push_str(utc(event.timestamp).as_str());
+    out.push_str(happened.as_str());
     out.push_str("\", \"metadata\": ");
     out.push_str(&event.metadata);
     out.push_str(", \"user_agent\": ");
@@ -41,7 +44,7 @@ pub(super) fn write(event: &Event, received_at: Timestamp, out: &mut String) {
         None => out.push_str("null"),
     }
     out.push_str(", \"received_at\": \"");
-    out.push_str(utc(received_at).as_str());
+    out.push_str(came.as_str());
     out.push_str("\"}\n");
 }
 

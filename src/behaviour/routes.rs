@@ -1,5 +1,7 @@
 //! What clients are served: events in, a snapshot and the health of it out.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,7 +15,7 @@ use super::event::{Event, Sender};
 use super::line;
 use super::options;
 use super::quiet::{self, Quiet};
-use super::sink::SinkHandle;
+use super::sink::{Lines, SinkHandle};
 use super::snapshot::{SHOWN_DEFAULT, Snapshot, WHOLE_SNAPSHOT_MAX_BYTES};
 use super::state::State;
 use crate::clock::{Clock, Timekeeper, Timestamp};
@@ -22,6 +24,12 @@ use crate::gate::validate::{Check, Problem};
 use crate::gate::{ApiError, Call, Code, HashedSecret, Live, Outcome, Route, Routes};
 use crate::net::Response;
 use crate::random::{dice, is_sampled};
+
+/// Bytes of lines from which on a shard hands them in before its turn ends.
+pub(super) const TURN_MAX_BYTES: usize = 256 * 1024;
+
+/// Of that, what a shard sets aside for its next turn.
+const TURN_KEPT_BYTES: usize = 64 * 1024;
 
 /// What is served.
 pub(super) const ROUTES: [Route; 4] = [
@@ -55,7 +63,11 @@ pub(super) fn add(routes: &mut Routes, parts: &ShardParts, served: &Arc<Served>)
         let served = Arc::clone(served);
         move |call: &Call<'_>| handler(&served, call)
     };
-    routes.add(to_take, with(take));
+    let (taking, turning) = (Arc::clone(served), Arc::clone(served));
+    let gathered = Rc::new(RefCell::new(Gathered::default()));
+    let to_hand_in = Rc::clone(&gathered);
+    routes.add(to_take, move |call| take(&taking, &mut gathered.borrow_mut(), call));
+    routes.at_turn_end(move || to_hand_in.borrow_mut().hand_in(&turning));
     let (parts, shown) = (parts.clone(), Arc::clone(served));
     routes.add(to_show, move |call| show(&shown, &parts, call));
     routes.add(to_health, with(health));
@@ -63,7 +75,7 @@ pub(super) fn add(routes: &mut Routes, parts: &ShardParts, served: &Arc<Served>)
 }
 
 /// In the order of contract 02 §1.6.
-fn take(served: &Served, call: &Call<'_>) -> Result<Outcome, ApiError> {
+fn take(served: &Served, gathered: &mut Gathered, call: &Call<'_>) -> Result<Outcome, ApiError> {
     let (live, events) = (served.live.now(), &served.state.counters.events);
     let since = served.clock.instant().saturating_duration_since(served.began);
     if !served.buckets.admit(call.client, live.rate, u64::try_from(since.as_millis()).unwrap_or(u64::MAX)) {
@@ -91,49 +103,77 @@ fn take(served: &Served, call: &Call<'_>) -> Result<Outcome, ApiError> {
     }
     match sent {
         Sent::One(event) => {
-            keep(served, call, vec![event], now, live.sample_rate, |stored, _, file| taken(stored, file))
+            let answer = |stored, _, file: &str| taken(stored, file);
+            Ok(gathered.keep(served, call, [event], now, live.sample_rate, answer))
         }
         Sent::Many(Many { events: good, rejected, problems }) => {
             events.rejected.inc_by(rejected.len() as u64);
-            keep(served, call, good, now, live.sample_rate, move |stored, sampled, file| {
-                taken_together(stored, sampled, &rejected, &problems, file)
-            })
+            let answer = move |stored, sampled, file: &str| taken_together(stored, sampled, &rejected, &problems, file);
+            Ok(gathered.keep(served, call, good, now, live.sample_rate, answer))
         }
     }
 }
 
-/// Has events written, but for those that the dice leave out, and remembers all of them. The answer is made of how many were
-/// written and how many were not.
-fn keep(
-    served: &Served,
-    call: &Call<'_>,
+/// What a shard was sent in one turn: written together, because that costs little more than one of them.
+#[derive(Default)]
+struct Gathered {
+    lines: Lines,
     events: Vec<Event>,
-    now: Timestamp,
-    sample_rate: f64,
-    answer: impl FnOnce(usize, usize, &str) -> Response + 'static,
-) -> Result<Outcome, ApiError> {
-    let (mut lines, mut stored) = (String::new(), 0);
-    for event in events.iter().filter(|_| is_sampled(sample_rate, dice())) {
-        line::write(event, now, &mut lines);
-        stored += 1;
+}
+
+impl Gathered {
+    /// Has events written, but for those that the dice leave out, and remembers all of them. The answer is made of how many were
+    /// written and how many were not.
+    fn keep(
+        &mut self,
+        served: &Served,
+        call: &Call<'_>,
+        events: impl IntoIterator<Item = Event>,
+        now: Timestamp,
+        sample_rate: f64,
+        answer: impl FnOnce(usize, usize, &str) -> Response + 'static,
+    ) -> Outcome {
+        let (first, mut stored) = (self.events.len(), 0);
+        self.events.extend(events);
+        for event in self.events[first..].iter().filter(|_| is_sampled(sample_rate, dice())) {
+            line::write(event, now, &mut self.lines.text);
+            stored += 1;
+        }
+        let sampled = self.events.len() - first - stored;
+        served.state.counters.events.sampled.inc_by(sampled as u64);
+        if stored == 0 {
+            served.state.remember(self.events.drain(first..));
+            return Outcome::Now(answer(0, sampled, &served.file));
+        }
+        let (reply, parked) = call.park();
+        self.lines.events += stored as u64;
+        self.lines.replies.push(reply);
+        if self.lines.text.len() > TURN_MAX_BYTES {
+            self.hand_in(served);
+        }
+        let file = Arc::clone(&served.file);
+        Outcome::Parked(parked.then(move |()| Ok(answer(stored, sampled, &file))))
     }
-    let sampled = events.len() - stored;
-    served.state.counters.events.sampled.inc_by(sampled as u64);
-    if stored == 0 {
-        served.state.remember(events);
-        return Ok(Outcome::Now(answer(0, sampled, &served.file)));
+
+    /// Hands all of it to the sink.
+    fn hand_in(&mut self, served: &Served) {
+        if self.lines.replies.is_empty() {
+            return;
+        }
+        // The next turn is likely to be like this one.
+        let text = String::with_capacity(self.lines.text.len().min(TURN_KEPT_BYTES));
+        let replies = Vec::with_capacity(self.lines.replies.len());
+        let next = Lines { text, events: 0, replies };
+        match served.sink.append(std::mem::replace(&mut self.lines, next)) {
+            // Also when the write fails: it is the snapshot that then shows what came.
+            Ok(()) => served.state.remember(self.events.drain(..)),
+            Err(refused) => {
+                self.events.clear();
+                let message = "Too many events are waiting to be written; nothing was kept";
+                refused.replies.into_iter().for_each(|reply| reply.done(Err(ApiError::overloaded(message))));
+            }
+        }
     }
-    let (reply, parked) = call.park();
-    if let Err(refused) = served.sink.append(lines, stored as u64, reply) {
-        // In this order, so that nobody is woken for it.
-        drop(parked);
-        drop(refused);
-        return Err(ApiError::overloaded("Too many events are waiting to be written; nothing was kept"));
-    }
-    // Also when the write fails: it is the snapshot that then shows what came.
-    served.state.remember(events);
-    let file = Arc::clone(&served.file);
-    Ok(Outcome::Parked(parked.then(move |()| Ok(answer(stored, sampled, &file)))))
 }
 
 fn taken(stored: usize, file: &str) -> Response {

@@ -29,11 +29,6 @@ pub(super) const SINK_BYTES_MAX: usize = 16 * 1024 * 1024;
 const WRITE_MAX_BYTES: usize = 1024 * 1024;
 /// When what was written is synced: so much later, which leaves a slow disk the other half of the second that is promised.
 pub(super) const SYNC_WITHIN: Duration = Duration::from_millis(500);
-/// How long lines are gathered while many come at once: one write for all of them costs little more than one for each. Nobody who is
-/// alone waits for it.
-const GATHERED_FOR: Duration = Duration::from_micros(250);
-/// So many requests at once are many.
-const MANY_REQUESTS: usize = 4;
 /// How often it is tried whether events can be written again.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// What events leave free of a disk on which the database may lie, too; of a small disk a sixteenth.
@@ -49,43 +44,46 @@ pub(super) struct SinkHandle(Arc<Shared>);
 struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
-    stopped: Condvar,
 }
 
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
+    requests: usize,
     bytes: usize,
     closed: bool,
 }
 
-impl Queue {
-    fn take(&mut self) -> VecDeque<Job> {
-        self.bytes = 0;
-        std::mem::take(&mut self.jobs)
-    }
+/// Lines of events, and who waits for them to be written.
+#[derive(Default)]
+pub(super) struct Lines {
+    pub(super) text: String,
+    pub(super) events: u64,
+    pub(super) replies: Vec<Reply<()>>,
 }
 
 enum Job {
-    /// Appends lines of so many events.
-    Append { lines: String, events: u64, reply: Reply<()> },
+    Append(Lines),
     /// Moves the file aside if it is due, or has so many bytes.
-    Rotate { max_bytes: Option<u64>, answer: Sender<io::Result<Option<String>>> },
+    Rotate {
+        max_bytes: Option<u64>,
+        answer: Sender<io::Result<Option<String>>>,
+    },
 }
 
 impl SinkHandle {
-    /// Hands in lines without waiting. The reply is answered once they are in the file.
+    /// Hands in lines without waiting. Who waits for them is answered once they are in the file.
     ///
     /// # Errors
-    /// Gives the reply back when too much waits, or the sink has stopped.
-    pub(super) fn append(&self, lines: String, events: u64, reply: Reply<()>) -> Result<(), Reply<()>> {
+    /// Gives them back when too much waits, or the sink has stopped.
+    pub(super) fn append(&self, lines: Lines) -> Result<(), Lines> {
         let mut queue = self.0.queue.lock();
-        let bytes = queue.bytes + lines.len();
-        if queue.closed || queue.jobs.len() >= SINK_REQUESTS_MAX || bytes > SINK_BYTES_MAX {
-            return Err(reply);
+        let (requests, bytes) = (queue.requests + lines.replies.len(), queue.bytes + lines.text.len());
+        if queue.closed || requests > SINK_REQUESTS_MAX || bytes > SINK_BYTES_MAX {
+            return Err(lines);
         }
-        queue.bytes = bytes;
-        queue.jobs.push_back(Job::Append { lines, events, reply });
+        (queue.requests, queue.bytes) = (requests, bytes);
+        queue.jobs.push_back(Job::Append(lines));
         drop(queue);
         self.0.changed.notify_one();
         Ok(())
@@ -110,7 +108,7 @@ impl SinkHandle {
 
     /// How many requests wait.
     pub(super) fn waiting(&self) -> usize {
-        self.0.queue.lock().jobs.len()
+        self.0.queue.lock().requests
     }
 }
 
@@ -127,16 +125,8 @@ impl Shared {
         if queue.jobs.is_empty() && queue.closed {
             return None;
         }
-        Some(queue.take())
-    }
-
-    /// What is handed in within a moment, of which nobody tells, or until the sink is closed.
-    fn gather(&self) -> VecDeque<Job> {
-        let mut queue = self.queue.lock();
-        if !queue.closed {
-            self.stopped.wait_for(&mut queue, GATHERED_FOR);
-        }
-        queue.take()
+        (queue.requests, queue.bytes) = (0, 0);
+        Some(std::mem::take(&mut queue.jobs))
     }
 }
 
@@ -162,8 +152,8 @@ impl Sink {
     /// # Errors
     /// When the system refuses a thread.
     pub(super) fn start(parts: Parts) -> io::Result<Self> {
-        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), stopped: Condvar::new() });
-        let mut writing = Writing { parts, shared: Arc::clone(&shared), due: None, room: None, gathers: false };
+        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
+        let mut writing = Writing { parts, shared: Arc::clone(&shared), due: None, room: None };
         writing.probe();
         let thread = std::thread::Builder::new().name("behaviour".into()).spawn(move || writing.run())?;
         Ok(Self { handle: SinkHandle(shared), thread })
@@ -178,7 +168,6 @@ impl Sink {
     pub(super) fn stop(self) {
         self.handle.0.queue.lock().closed = true;
         self.handle.0.changed.notify_all();
-        self.handle.0.stopped.notify_all();
         if self.thread.join().is_err() {
             log::error!(thread = "behaviour"; "thread.panicked");
         }
@@ -193,26 +182,25 @@ struct Writing {
     due: Option<Instant>,
     /// When it was last looked how much room there is, and whether that was enough.
     room: Option<(Instant, bool)>,
-    /// Whether many requests came together the last time.
-    gathers: bool,
 }
 
-/// Lines that are written together, and who waits for them.
-#[derive(Default)]
-struct Batch {
-    lines: String,
-    events: u64,
-    replies: Vec<Reply<()>>,
+impl Lines {
+    /// Those of another shard as well.
+    fn add(&mut self, other: Self) {
+        if self.replies.is_empty() {
+            *self = other;
+            return;
+        }
+        self.text.push_str(&other.text);
+        self.events += other.events;
+        self.replies.extend(other.replies);
+    }
 }
 
 impl Writing {
     fn run(mut self) {
         let shared = Arc::clone(&self.shared);
-        while let Some(mut jobs) = shared.next(self.patience()) {
-            if self.gathers {
-                jobs.append(&mut shared.gather());
-            }
-            self.gathers = jobs.len() >= MANY_REQUESTS;
+        while let Some(jobs) = shared.next(self.patience()) {
             // The panic hook has logged it, and what was not answered is answered 500 by being dropped.
             if catch_unwind(AssertUnwindSafe(|| self.turn(jobs))).is_err() {
                 self.parts.active.forget();
@@ -232,16 +220,14 @@ impl Writing {
         if jobs.is_empty() && self.parts.state.trouble().is_some() {
             self.probe();
         }
-        let mut batch = Batch::default();
+        let mut batch = Lines::default();
         for job in jobs {
             match job {
-                Job::Append { lines, events, reply } => {
-                    if batch.lines.len() + lines.len() > WRITE_MAX_BYTES {
+                Job::Append(lines) => {
+                    if batch.text.len() + lines.text.len() > WRITE_MAX_BYTES {
                         self.write(std::mem::take(&mut batch));
                     }
-                    batch.lines.push_str(&lines);
-                    batch.events += events;
-                    batch.replies.push(reply);
+                    batch.add(lines);
                 }
                 Job::Rotate { max_bytes, answer } => {
                     self.write(std::mem::take(&mut batch));
@@ -265,11 +251,11 @@ impl Writing {
     }
 
     /// Writes lines and answers.
-    fn write(&mut self, batch: Batch) {
+    fn write(&mut self, batch: Lines) {
         if batch.replies.is_empty() {
             return;
         }
-        let written = self.append(batch.lines.as_bytes());
+        let written = self.append(batch.text.as_bytes());
         self.notice();
         self.judge(written.as_ref().err());
         let events = &self.parts.state.counters.events;
@@ -404,6 +390,10 @@ mod tests {
         (reply, parked.then(|()| Ok(Response::empty(http::StatusCode::OK))))
     }
 
+    fn lines(text: String, replies: impl IntoIterator<Item = Reply<()>>) -> Lines {
+        Lines { text, events: 1, replies: replies.into_iter().collect() }
+    }
+
     fn parts(directory: &tempfile::TempDir) -> Parts {
         let names = Names::of(&directory.path().join("metrics.jsonl"));
         let ownership = Arc::new(Ownership::of(names.clone()));
@@ -423,11 +413,11 @@ mod tests {
 
     #[test]
     fn so_much_waits_and_no_more() {
-        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), stopped: Condvar::new() });
+        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
         let sink = SinkHandle(Arc::clone(&shared));
         let append = |bytes: usize| {
             let (reply, waiting) = waiting();
-            let taken = sink.append("x".repeat(bytes), 1, reply).is_ok();
+            let taken = sink.append(lines("x".repeat(bytes), [reply])).is_ok();
             drop(waiting);
             taken
         };
@@ -437,6 +427,12 @@ mod tests {
         assert!((0..16).all(|_| append(SINK_BYTES_MAX / 16)) && !append(1), "bytes are counted as well");
         drop(shared.next(None));
         assert!(append(SINK_BYTES_MAX) && !append(1));
+        drop(shared.next(None));
+        let together = |requests: usize| {
+            let (replies, _waiting): (Vec<_>, Vec<_>) = (0..requests).map(|_| waiting()).unzip();
+            sink.append(lines("x\n".repeat(requests), replies)).is_ok()
+        };
+        assert!(!together(SINK_REQUESTS_MAX + 1) && together(SINK_REQUESTS_MAX) && !together(1));
     }
 
     #[test]
@@ -462,7 +458,7 @@ mod tests {
         let answers: Vec<Waiting> = (0..50)
             .map(|number| {
                 let (reply, waiting) = waiting();
-                handle.append(format!("{number}\n"), 1, reply).ok().unwrap();
+                handle.append(lines(format!("{number}\n"), [reply])).ok().unwrap();
                 waiting
             })
             .collect();
@@ -471,7 +467,7 @@ mod tests {
         let text = std::fs::read_to_string(directory.path().join("metrics.jsonl")).unwrap();
         assert!(text.lines().eq((0..50).map(|number| number.to_string())));
         let (reply, _waiting) = waiting();
-        assert!(handle.append("late\n".to_owned(), 1, reply).is_err());
+        assert!(handle.append(lines("late\n".to_owned(), [reply])).is_err());
         assert!(handle.rotate(None).is_err());
     }
 
@@ -480,11 +476,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let parts = parts(&directory);
         let clock = parts.clock.clone();
-        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), stopped: Condvar::new() });
-        let mut writing = Writing { parts, shared, due: None, room: None, gathers: false };
+        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
+        let mut writing = Writing { parts, shared, due: None, room: None };
         let append = |writing: &mut Writing| {
             let (reply, waiting) = waiting();
-            writing.turn(VecDeque::from([Job::Append { lines: "x\n".to_owned(), events: 1, reply }]));
+            writing.turn(VecDeque::from([Job::Append(lines("x\n".to_owned(), [reply]))]));
             assert!(waiting.answer(Woken::Resumed).is_ok());
         };
         assert_eq!(writing.patience(), None);

@@ -69,7 +69,7 @@ impl State {
     }
 
     /// Adds events to the ring.
-    pub(super) fn remember(&self, events: Vec<Event>) {
+    pub(super) fn remember(&self, events: impl IntoIterator<Item = Event>) {
         // Outside the lock.
         let events: Vec<Arc<Event>> = events.into_iter().map(Arc::new).collect();
         let mut ring = self.ring.lock();

@@ -192,8 +192,8 @@ impl Length {
         Self { min, max }
     }
 
-    /// What is wrong with the length of a text, if anything is. `sent` is what the client has sent for it.
-    pub fn problem(self, loc: Vec<Value>, text: &str, sent: &str) -> Option<Problem> {
+    /// What is wrong with the length of a text, if anything is. `sent` is what the client has sent for it, and `loc` makes its place.
+    pub fn problem(self, loc: impl FnOnce() -> Vec<Value>, text: &str, sent: &str) -> Option<Problem> {
         let (Self { min, max }, chars) = (self, text.chars().count());
         let (kind, msg, ctx) = if chars < min {
             let plural = if min == 1 { "" } else { "s" };
@@ -204,7 +204,7 @@ impl Length {
         } else {
             return None;
         };
-        Some(Problem { kind, loc, msg, input: echo_text(sent), ctx: Some(ctx), hint: "" })
+        Some(Problem { kind, loc: loc(), msg, input: echo_text(sent), ctx: Some(ctx), hint: "" })
     }
 }
 
@@ -488,7 +488,7 @@ impl Check {
 
     /// Holds a text to its bounds.
     pub fn length(&mut self, place: &'static str, name: &'static str, text: &str, length: Length) {
-        self.problems.extend(length.problem(vec![place.into(), name.into()], text, text));
+        self.problems.extend(length.problem(|| vec![place.into(), name.into()], text, text));
     }
 
     fn missing(&mut self, place: &'static str, name: &'static str, input: Value) {

@@ -55,6 +55,46 @@ fn an_event_is_in_the_file_when_it_is_answered() {
 }
 
 #[test]
+fn what_is_ready_together_is_written_together_and_answered_each_by_itself() {
+    let mut here = Here::with(&FREELY);
+    let mut clients: Vec<Client> = (0..30).map(|_| here.client()).collect();
+    // Some have a hundred events, more than is gathered of one turn; one is none.
+    let events = |number: usize| if number % 3 == 0 { 100 } else { 1 };
+    let metadata = json!({ "text": "x".repeat(500) });
+    for (number, client) in clients.iter_mut().enumerate() {
+        let mut lines = String::new();
+        for nth in 0..events(number) {
+            let id = if number == 7 { "short".to_owned() } else { format!("v-{number:03}-{nth:03}") };
+            lines += &format!("{}\n", json!({ "visitor_id": id, "event": "x", "metadata": metadata }));
+        }
+        let length = lines.len();
+        client.send(format!("POST {EVENT} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{lines}"));
+    }
+    let mut expected = Vec::new();
+    for (number, client) in clients.iter_mut().enumerate() {
+        let answer = client.answer();
+        if number == 7 {
+            answer.expect_error(422);
+            continue;
+        }
+        assert_eq!(answer.expect(202)["stored"], events(number));
+        expected.extend((0..events(number)).map(|nth| format!("v-{number:03}-{nth:03}")));
+    }
+    let text = here.text();
+    let mut ids: Vec<String> = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["visitor_id"].as_str().unwrap().to_owned())
+        .collect();
+    let of_one: Vec<&String> = ids.iter().filter(|id| id.starts_with("v-003-")).collect();
+    assert!(of_one.is_sorted(), "those of one body stay in their order");
+    ids.sort();
+    assert_eq!(ids, expected, "none is lost, and none is there twice");
+    let shown = here.get(&format!("{SNAPSHOT}?limit=1"));
+    assert_eq!(shown["total"], 500);
+    here.stop();
+}
+
+#[test]
 fn a_file_of_ones_own_choice_is_named_as_it_was_configured() {
     let server = crate::support::Server::with(&[("METRICS_DIR", "./events")]);
     let answer = server.connect().post(EVENT, None, &event("v-0001a"));

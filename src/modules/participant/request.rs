@@ -188,7 +188,7 @@ impl<'b> Fields<'b, '_> {
             self.wrong(name, "string_type", "Input should be a valid string", value);
             return None;
         };
-        self.problems.extend(length.problem(self.place.down(name).0, text, text));
+        self.problems.extend(length.problem(|| self.place.down(name).0, text, text));
         Some(text.clone())
     }
 
