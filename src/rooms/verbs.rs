@@ -84,6 +84,9 @@ pub(super) enum Asked {
         /// The room
         #[arg(value_parser = room)]
         name: RoomName,
+        /// Delete it
+        #[arg(long)]
+        yes: bool,
     },
     /// Check the stored data of one room or all rooms for damage, without changing anything. The server may be
     /// running
@@ -99,6 +102,8 @@ pub(super) enum Asked {
         name: Option<RoomName>,
     },
 }
+
+const NOT_DELETED: &str = "nothing was deleted";
 
 /// In which form rooms are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -148,7 +153,8 @@ impl verb::Verb for Verb {
             Asked::List { format } => (desk.list(*format), "the rooms cannot be listed"),
             Asked::Export { name, file } => (desk.export(name, file.as_deref()), "nothing was exported"),
             Asked::Import { name, file } => (desk.import(name, file), "nothing was imported"),
-            Asked::Delete { name } => (desk.delete(name), "nothing was deleted"),
+            Asked::Delete { name, yes: true } => (desk.delete(name), NOT_DELETED),
+            Asked::Delete { name, yes: false } => (desk.ask_before_deleting(name), NOT_DELETED),
             Asked::Verify { name } => (desk.verify(name.as_ref()), "the rooms cannot be checked"),
         };
         ended.unwrap_or_else(|error| fail(not_done, &error, 1))
@@ -246,6 +252,17 @@ impl Desk<'_> {
             update.deletions().len()
         );
         Ok(print(&lines(&visible(name.as_str()), &[("merged", &merged), ("newest update", &imported)])))
+    }
+
+    /// Says what would be gone.
+    fn ask_before_deleting(&self, name: &RoomName) -> Result<ExitCode, Ended> {
+        let row = store::find(&self.reader()?, name.as_str())?.ok_or_else(|| no_room(name))?;
+        let (bytes, used_at) = (row.snapshot_bytes + row.log_bytes, row.used_at.offset_style());
+        let name = visible(name.as_str());
+        let asks = format!(
+            "pass --yes to delete the room {name} of {bytes} bytes, last used {used_at}; only a backup or an export can bring it back"
+        );
+        Ok(fail(NOT_DELETED, &asks, 2))
     }
 
     fn delete(&self, name: &RoomName) -> Result<ExitCode, Ended> {

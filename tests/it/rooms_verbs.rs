@@ -109,10 +109,13 @@ impl<'a> Place<'a> {
         assert_eq!(fs::read(file("out")).unwrap(), whole, "it is left as it was");
         assert!(self.run(&["verify"]).said().starts_with("all rooms are intact\n  rooms          2\n"));
 
-        let said = self.run(&["delete", NAME]).said();
+        let asks = format!("pass --yes to delete the room {NAME} of ");
+        self.run(&["delete", NAME]).fails(2, &asks);
+        assert_eq!(self.listed()["rooms"].as_array().unwrap().len(), 2, "it is still there");
+        let said = self.run(&["delete", NAME, "--yes"]).said();
         assert!(said.starts_with(&format!("{NAME} is deleted\n  bytes          ")), "{said}");
         assert!(said.contains("  created  ") && said.contains("  last used  "), "{said}");
-        for absent in [&["delete", NAME][..], &["export", NAME], &["verify", NAME]] {
+        for absent in [&["delete", NAME][..], &["delete", NAME, "--yes"], &["export", NAME], &["verify", NAME]] {
             self.run(absent).fails(1, &format!("there is no room {NAME}"));
         }
         self.run(&["export", ""]).fails(2, "Room ID required");
@@ -134,7 +137,7 @@ fn a_server_that_runs_is_asked_and_who_is_in_the_room_sees_it() {
     let mut elsewhere = Place::served(&operated);
     let other = Operated::with(&[]);
     elsewhere.settings = vec![("OPS_ADDR", other.plane.to_string())];
-    elsewhere.run(&["delete", "b"]).fails(1, "set OPS_ADDR to that of the server that has it");
+    elsewhere.run(&["delete", "b", "--yes"]).fails(1, "set OPS_ADDR to that of the server that has it");
 }
 
 #[test]
