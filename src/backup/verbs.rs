@@ -22,7 +22,7 @@ use crate::feature::{FilesAt, Newer};
 use crate::plane::door::{NotDone, Server};
 use crate::settings::Settings;
 use crate::store::options::DATABASE;
-use crate::store::{OpenError, Reader, directory_of, lock_database};
+use crate::store::{OpenError, Reader, directory_of, lock_database, require};
 use crate::text::visible;
 
 /// How long a server may take for a backup, of which nothing is heard until it is done and checked.
@@ -103,9 +103,7 @@ fn make(to: Option<&Path>, program: &Program<'_>) -> Result<String, Ended> {
     // The holder of the lock is asked; only with the lock the file is touched. A connection refused proves nothing.
     match lock_database(&database) {
         Ok(lock) => {
-            if !database.exists() {
-                return Err(OpenError::Absent { path: database.clone() }.into());
-            }
+            require(&database)?;
             let directory = to.or(configured).ok_or(BackupError::NoDirectory)?;
             let report = alone(&lock, directory, schema, &files, &Clock::system())?;
             let Report { path, is_name_synced, manifest, .. } = report;

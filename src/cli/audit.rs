@@ -58,7 +58,7 @@ pub(super) enum Verb {
         #[command(flatten)]
         database: Database,
         /// The number of rows
-        #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 10)]
+        #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 10, value_parser = lines)]
         lines: u32,
         /// Keep running and show each new row, until interrupted
         #[arg(short, long)]
@@ -84,6 +84,10 @@ pub(super) enum Form {
 /// Bytes given as hexadecimal digits.
 #[derive(Debug, Clone)]
 pub(super) struct Hash(Vec<u8>);
+
+fn lines(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("use a whole number from 0 to {}", u32::MAX))
+}
 
 fn hash(text: &str) -> Result<Hash, String> {
     let digits: Option<Vec<u8>> = text.chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect();

@@ -20,7 +20,7 @@ use crate::settings::Settings;
 use crate::store::options::DATABASE;
 use crate::store::{
     ChoreError, DatabaseLock, Error, OpenError, Pending, Reader, Schema, Store, Tx, Writer, lock_database, open_after,
-    open_locked, run_chore, schema_version,
+    open_locked, require, run_chore, schema_version,
 };
 use crate::text::visible;
 
@@ -333,10 +333,6 @@ pub fn open(database: &Path, schema: &Schema) -> Result<Result<Store, String>, O
         Err(OpenError::InUse { pid, .. } | OpenError::InUseAsIs { pid, .. }) => Ok(Err(pid)),
         Err(error) => Err(error),
     }
-}
-
-fn require(database: &Path) -> Result<(), OpenError> {
-    if database.exists() { Ok(()) } else { Err(OpenError::Absent { path: database.to_owned() }) }
 }
 
 /// Has a writer make one change, and waits until it is on disk and the database is closed. Returns what `work` did, as a

@@ -104,15 +104,21 @@ pub enum CopyError {
     GivenUp,
 }
 
+/// What to do about a place that cannot be used.
+fn remedy(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            "run this as the owner of the database, or set DATABASE_URL to a file in a directory that this user can write to"
+        }
+        _ => "set DATABASE_URL to a file in a directory that inkring can write to",
+    }
+}
+
 /// Why the database cannot be used. Each says what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The directory or a file beside the database cannot be made or opened.
-    #[error(
-        "{path} cannot be created or opened: {source}; set DATABASE_URL to a file in a directory that inkring can \
-         write to",
-        path = path.display()
-    )]
+    #[error("{path} cannot be created or opened: {source}; {}", remedy(source), path = path.display())]
     File {
         /// Which.
         path: PathBuf,

@@ -46,7 +46,7 @@ pub use sqlite::connection::Interrupter;
 pub use sqlite::copy::{copy, copy_alone};
 pub use sqlite::copying::{Copied, CopyTarget, make_single_file};
 pub use sqlite::files::{
-    bytes_of, check_place, chown_like, directory_of, is_not_offered, require_directory_sync, sync_directory,
+    bytes_of, check_place, chown_like, directory_of, is_not_offered, require, require_directory_sync, sync_directory,
     with_suffix,
 };
 pub use sqlite::identity::{APPLICATION_ID, schema_version, tables};

@@ -292,6 +292,17 @@ fn a_place_that_cannot_be_used_is_named_before_the_start_and_at_it() {
         assert!(started.stderr.contains(expected), "{name}={value}: {}", started.stderr);
     }
     assert_eq!(std::fs::read_to_string(directory.path().join("notes")).unwrap(), "mine");
+    // What cannot be looked at is not told as absent.
+    let hidden = [("DATABASE_URL", "sqlite:notes/c.db")];
+    let why = "notes/c.db cannot be created or opened: Not a directory (os error 20); set DATABASE_URL to a file in a directory that";
+    for (verb, code) in
+        [(&["draft", "list"][..], 1), (&["room", "list"], 1), (&["audit", "verify"], 1), (&["doctor"], 3)]
+    {
+        let ran = run(directory.path(), verb, &hidden);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert_eq!(ran.code, code, "{said}");
+        assert!(said.contains(why) && !said.contains("there is no database"), "{verb:?}: {said}");
+    }
 }
 
 #[test]

@@ -160,6 +160,8 @@ pub(super) enum Stored {
     },
     /// It is not ours, or too damaged to be looked at.
     Unreadable(String),
+    /// Whether there is one cannot be seen from here.
+    Hidden(String),
     Read {
         bytes: u64,
         newest: Timestamp,
@@ -420,6 +422,7 @@ fn stored_as(database: &Path, looked: Result<Reader, OpenError>) -> Stored {
         Err(OpenError::Absent { .. }) => return Stored::Absent,
         Err(OpenError::Older { found, .. }) => return Stored::Older { version: found },
         Err(OpenError::Newer { found, .. }) => return Stored::Newer { version: found },
+        Err(error @ OpenError::File { .. }) => return Stored::Hidden(error.to_string()),
         Err(error) => return Stored::Unreadable(error.to_string()),
     };
     let bytes = store::bytes_of(database);

@@ -276,7 +276,9 @@ fn schema(found: &Stored) -> Diagnosis {
             format!("the database has schema version {version}, and this inkring has {known}"),
             "make a backup first: the next start of the server migrates the database, and older versions then refuse it",
         ),
-        Stored::Unreadable(_) => Diagnosis::green(CHECK, "unknown: the database cannot be read".to_owned()),
+        Stored::Unreadable(_) | Stored::Hidden(_) => {
+            Diagnosis::green(CHECK, "unknown: the database cannot be read".to_owned())
+        }
         Stored::Read { .. } => Diagnosis::green(CHECK, format!("version {known}, the same as this inkring")),
     }
 }
@@ -311,6 +313,10 @@ fn database(found: &Stored) -> Vec<Diagnosis> {
     match found {
         Stored::Absent | Stored::Newer { .. } | Stored::Older { .. } => Vec::new(),
         Stored::Unreadable(why) => vec![Diagnosis::red(CHECK, why.clone(), restore)],
+        Stored::Hidden(why) => {
+            let there = "run the doctor as the server's user or as root, or correct DATABASE_URL";
+            vec![Diagnosis::red(CHECK, why.clone(), there)]
+        }
         Stored::Read { bytes, checked: None, .. } => {
             let found = format!("{} including its log, too large to check here: every backup checks it", size(*bytes));
             vec![Diagnosis::green(CHECK, found)]
@@ -720,6 +726,7 @@ mod tests {
         seeded("schema", Red, "has schema version 99", |_, found| found.stored = Stored::Newer { version: 99 });
         seeded("schema", Yellow, "has schema version 1", |_, found| found.stored = Stored::Older { version: 1 });
         seeded("database", Red, "why", |_, found| found.stored = Stored::Unreadable("why".into()));
+        seeded("database", Red, "why", |_, found| found.stored = Stored::Hidden("why".into()));
         seeded("database", Red, "it is damaged: page 7", |_, found| {
             found.stored =
                 Stored::Read { bytes: 1, newest: NOW, checked: Some(vec!["page 7".into(), "page 8".into()]) };

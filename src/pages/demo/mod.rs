@@ -212,7 +212,9 @@ impl Server<'_> {
         let (status, what) = (answer.status, format!("{method} {target}"));
         let text = answer.text(ANSWER_MAX_BYTES).map_err(|error| Ended::Broken(what.clone(), error))?;
         if !(200..300).contains(&status) {
-            let text = crate::text::visible(&crate::text::cut(text.trim(), 300)).into_owned();
+            let said = serde_json::from_str::<Value>(&text).ok();
+            let said = said.as_ref().and_then(|body| body.get("detail")?.as_str()).unwrap_or(text.trim());
+            let text = crate::text::visible(&crate::text::cut(said, 300)).into_owned();
             return Err(Ended::Refused { what, status, text });
         }
         Ok(serde_json::from_str(&text).unwrap_or_default())

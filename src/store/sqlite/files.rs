@@ -76,6 +76,18 @@ pub fn chown_like(file: &File, database: &Path) -> std::io::Result<()> {
     }
 }
 
+/// Whether there is a database to read.
+///
+/// # Errors
+/// There is none, or this user may not look.
+pub fn require(database: &Path) -> Result<(), OpenError> {
+    match database.try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(OpenError::Absent { path: database.to_owned() }),
+        Err(source) => Err(OpenError::File { path: database.to_owned(), source }),
+    }
+}
+
 /// Whether a database can be where this path leads to, without making anything.
 ///
 /// # Errors

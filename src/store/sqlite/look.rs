@@ -7,7 +7,7 @@ use rusqlite::OpenFlags;
 
 use super::connection::Connection;
 use super::definition::distrust;
-use super::files::with_suffix;
+use super::files::{require, with_suffix};
 use super::identity::{check_ours, schema_version};
 use super::lock::DatabaseLock;
 use crate::store::error::OpenError;
@@ -88,9 +88,7 @@ fn require_current_schema(path: &Path, schema: &Schema, reader: Reader) -> Resul
 
 /// `name` is what SQLite calls it.
 fn open_existing(path: &Path, name: &Path, access: OpenFlags, schema: &Schema) -> Result<Reader, OpenError> {
-    if !path.exists() {
-        return Err(OpenError::Absent { path: path.to_owned() });
-    }
+    require(path)?;
     let failed = |error: rusqlite::Error| OpenError::Database { path: path.to_owned(), source: error.into() };
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = rusqlite::Connection::open_with_flags(name, flags).map_err(failed)?;
