@@ -59,7 +59,7 @@ fn what_is_ready_together_is_written_together_and_answered_each_by_itself() {
     let mut here = Here::with(&FREELY);
     let mut clients: Vec<Client> = (0..30).map(|_| here.client()).collect();
     // Some have a hundred events, more than is gathered of one turn; one is none.
-    let events = |number: usize| if number % 3 == 0 { 100 } else { 1 };
+    let events = |number: usize| if number.is_multiple_of(3) { 100 } else { 1 };
     let metadata = json!({ "text": "x".repeat(500) });
     for (number, client) in clients.iter_mut().enumerate() {
         let mut lines = String::new();
