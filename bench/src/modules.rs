@@ -52,9 +52,8 @@ pub fn run(options: &Options) -> Result<u64> {
     }
     table.print();
     println!(
-        "Ratios are medians of paired rounds, with their range. Appends are answered with whole drafts; there are no smaller \
-         answers. Memory is the most of it beyond what the warm server had. Others: what everything else on this machine used at \
-         most, of one core."
+        "Ratios are medians of paired rounds, with their range. Appends are answered with receipts. Memory is the most of it beyond \
+         what the warm server had. Others: what everything else on this machine used at most, of one core."
     );
     Ok(failures)
 }

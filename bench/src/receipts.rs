@@ -19,7 +19,7 @@ const PER_SECOND: u32 = 500;
 const CPU_MICROS: f64 = 150.0;
 /// The same against the bare engine: 150 µs where that took 83.
 const CPU_OVER_ENGINE: f64 = 1.8;
-const PREFER: &str = "Prefer: return=minimal\r\n";
+pub const PREFER: &str = "Prefer: return=minimal\r\n";
 
 #[derive(Default)]
 struct Round {

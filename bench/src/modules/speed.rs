@@ -10,6 +10,7 @@ use crate::http::CLIENTS;
 use crate::load::{Caller, Clients, Report, Script, Verdict, describe, fields, get, post};
 use crate::options::{HEALTHY, Result};
 use crate::process;
+use crate::receipts::PREFER;
 use crate::table::{Ratio, median, micros, target};
 
 const OVER_HEALTHZ: f64 = 0.25;
@@ -179,7 +180,8 @@ pub fn create(setting: &Setting<'_>, _: &mut Option<Household>) -> Result<Measur
             let server = server_in(process::directory()?, &setting.program, None)?;
             let mut clients = Clients::connect(server.address, CLIENTS, Duration::ZERO)?;
             let report = if side == 0 {
-                let mut script = Appending::new(server.address, user_headers());
+                let headers = user_headers().into_iter().map(|header| header + PREFER).collect();
+                let mut script = Appending::new(server.address, headers);
                 let report = clients.run(&mut script, &window, || server.cpu_seconds())?;
                 let (wrong, complaint) = script.verify()?;
                 measured.failures += wrong;
