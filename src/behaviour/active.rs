@@ -4,6 +4,7 @@
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
@@ -55,6 +56,11 @@ struct Open {
 }
 
 impl Active {
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        self.names.active()
+    }
+
     /// One that is opened when it is needed.
     pub(super) fn new(names: Names, ownership: Arc<Ownership>) -> Self {
         Self { names, ownership, open: None, disturbed: Vec::new() }

@@ -359,7 +359,13 @@ impl Writing {
         let said = error.map(io::Error::to_string);
         if state.set_trouble(said.clone()) {
             match said {
-                Some(error) => log::error!(error; "behaviour.cannot_write"),
+                Some(error) => {
+                    let file = self.parts.active.path().display().to_string();
+                    log::error!(
+                        error, file, remedy = "set METRICS_JSONL or METRICS_DIR to where inkring can write";
+                        "behaviour.cannot_write"
+                    );
+                }
                 None => log::info!("behaviour.writes_again"),
             }
         }

@@ -310,7 +310,9 @@ fn a_path_that_is_no_file_is_said_and_it_goes_on_by_itself() {
     let ready = server.get("/readyz?verbose=1").expect(200);
     let check = ready["checks"].as_array().unwrap().iter().find(|check| check["name"] == "behaviour").unwrap();
     assert_eq!(check["warning"], "events cannot be written: Is a directory (os error 21)");
-    server.wait_for_log(|line| line["message"] == "behaviour.cannot_write" && line["level"] == "ERROR");
+    let told = server.wait_for_log(|line| line["message"] == "behaviour.cannot_write" && line["level"] == "ERROR");
+    assert_eq!(told["file"], "./data/metrics.jsonl");
+    assert!(told["remedy"].as_str().unwrap().contains("METRICS_JSONL"), "{told}");
     fs::remove_dir(&path).unwrap();
     wait_for(|| (server.get(HEALTH).expect(200)["status"] == "healthy").then_some(()));
     server.wait_for_log(|line| line["message"] == "behaviour.writes_again");
