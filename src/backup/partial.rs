@@ -1,8 +1,8 @@
 //! A backup that is not one yet: written under a name that nobody takes for one, and renamed when it is whole.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,7 +12,7 @@ use super::files;
 use super::halt::{CHUNK_BYTES, Halt, checksum};
 use super::manifest::{self, Files, Manifest, Moment, files_beside};
 use crate::clock::Timestamp;
-use crate::feature::FilesAt;
+use crate::feature::{FilesAt, make_private};
 use crate::store::{self, CopyTarget, Depth, Error, OpenError, Schema};
 
 /// Backups begun within one second in one directory, at most.
@@ -196,7 +196,7 @@ fn create_file(path: &Path) -> io::Result<File> {
 
 /// Makes the directory if need be, and tidies it up if nobody else is writing there.
 fn enter(directory: &Path) -> Result<File, BackupError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(file(directory))?;
+    make_private(directory).map_err(file(directory))?;
     let writing = File::open(directory).map_err(file(directory))?;
     if writing.try_lock().is_ok() {
         sweep(directory).map_err(file(directory))?;

@@ -1,8 +1,8 @@
 //! Files of events on the disk, but for the one that is written: listing, compressing, removing, and who may do that.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use super::names::{Named, Names, Shard, packed, unfinished};
 use super::plan::Found;
 use crate::clock::Timestamp;
+use crate::feature::make_private;
 use crate::store::{chown_like, is_not_offered, locked_by, sync_directory};
 
 /// What is compressed between two looks whether to stop.
@@ -91,7 +92,7 @@ fn holder(lock: &mut File) -> String {
 
 /// Makes the directory of the files, for its owner alone, if it is not there.
 pub(super) fn make_directory(directory: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)
+    make_private(directory)
 }
 
 /// A new name is on disk when its directory is. Some file systems cannot say so, and then nothing can be done about it.

@@ -9,7 +9,7 @@ use super::names::Names;
 use super::report::{DAYS_DEFAULT, REPORT_DAYS_MAX, Report, TOP_DEFAULT, TOP_MAX, Wanted};
 use super::{forms, options, reading};
 use crate::clock::Clock;
-use crate::feature::verb::{fail, print};
+use crate::feature::verb::{fail, print, whole};
 use crate::settings::Settings;
 use crate::text::visible;
 
@@ -19,7 +19,7 @@ pub(super) const EXIT_CODES: &str =
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// The number of days, ending today
-    #[arg(long, value_name = "N", default_value_t = DAYS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=i64::from(REPORT_DAYS_MAX)))]
+    #[arg(long, value_name = "N", default_value_t = DAYS_DEFAULT, value_parser = whole(1, REPORT_DAYS_MAX))]
     days: u32,
     /// The format
     #[arg(long, default_value = "table")]
@@ -28,7 +28,7 @@ pub(super) struct Options {
     #[arg(long)]
     with_programs: bool,
     /// How many paths, links and referrers to list
-    #[arg(long, value_name = "N", default_value_t = TOP_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=i64::from(TOP_MAX)))]
+    #[arg(long, value_name = "N", default_value_t = TOP_DEFAULT, value_parser = whole(1, TOP_MAX))]
     top: u32,
     /// The directory of metrics.jsonl [default: from METRICS_JSONL]
     #[arg(long, value_name = "DIR")]

@@ -18,7 +18,7 @@ use super::options::{self, Rules};
 use super::upkeep::pass_alone;
 use super::{verb_erase, verb_import, verb_report};
 use crate::clock::Clock;
-use crate::feature::verb::{self, Misconfigured, Program, fail, misconfigured, print};
+use crate::feature::verb::{self, Misconfigured, Program, fail, misconfigured, print, whole};
 use crate::plane::door::NotDone;
 use crate::settings::Settings;
 use crate::text::visible;
@@ -89,7 +89,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "MIB", allow_negative_numbers = true)]
     max_mb: Option<f64>,
     /// Seconds between the end of one run and the start of the next
-    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = whole(1, u64::MAX))]
     interval: u64,
 }
 

@@ -16,6 +16,7 @@ use crate::audit::read::{AuditRow, CSV_HEADER};
 use crate::audit::verify::{Report, verify};
 use crate::clock::{Clock, Timestamp};
 use crate::config::SettingsPath;
+use crate::feature::verb::whole;
 use crate::features;
 use crate::store::options::DATABASE;
 use crate::store::{self, Reader};
@@ -58,7 +59,7 @@ pub(super) enum Verb {
         #[command(flatten)]
         database: Database,
         /// The number of rows
-        #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 10, value_parser = lines)]
+        #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 10, value_parser = whole(0, u32::MAX))]
         lines: u32,
         /// Keep running and show each new row, until interrupted
         #[arg(short, long)]
@@ -84,10 +85,6 @@ pub(super) enum Form {
 /// Bytes given as hexadecimal digits.
 #[derive(Debug, Clone)]
 pub(super) struct Hash(Vec<u8>);
-
-fn lines(text: &str) -> Result<u32, String> {
-    text.parse().map_err(|_| format!("use a whole number from 0 to {}", u32::MAX))
-}
 
 fn hash(text: &str) -> Result<Hash, String> {
     let digits: Option<Vec<u8>> = text.chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect();

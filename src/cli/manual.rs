@@ -32,7 +32,10 @@ pub(super) fn run(options: &Options, program: clap::Command) -> ExitCode {
 }
 
 fn write(options: &Options, mut program: clap::Command) -> io::Result<()> {
-    std::fs::create_dir_all(&options.directory)?;
+    std::fs::create_dir_all(&options.directory).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => io::ErrorKind::NotADirectory.into(),
+        _ => error,
+    })?;
     clap_mangen::generate_to(program.clone(), &options.directory)?;
     SHELLS.into_iter().try_for_each(|shell| generate_to(shell, &mut program, "inkring", &options.directory).map(drop))
 }

@@ -1,8 +1,12 @@
 //! Directories that files go into, and whether they can.
 
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, FsWord, PROC_SUPER_MAGIC, access, statfs};
+use rustix::io::Errno;
 
 use crate::settings::Knob;
 use crate::text::visible;
@@ -36,6 +40,18 @@ pub fn unwritable(directory: &Path) -> Option<String> {
         access(nearest, Access::WRITE_OK | Access::EXEC_OK).err().map(|error| format!("cannot be written: {error}"))?
     };
     Some(format!("{} {why}", visible(&nearest.display().to_string())))
+}
+
+/// Makes a directory and those above it, for their owner alone, where they are not there yet.
+///
+/// # Errors
+/// The system refuses; of a file in its place it is said that it is no directory, and not that it exists.
+pub fn make_private(directory: &Path) -> io::Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Errno::NOTDIR.into(),
+        _ => error,
+    })
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub mod verb;
 
 pub use check::{Check, Figures, Finding};
 use description::{Api, Describe};
-pub use directory::{OutputDirectory, unwritable};
+pub use directory::{OutputDirectory, make_private, unwritable};
 use doctor::{Diagnosis, Examined};
 pub use erase::{Erase, Erased, Erasure, Person};
 pub use files::{FilesAt, KeptFiles, Walk};

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
@@ -24,6 +25,17 @@ pub const TOKEN_STDIN_MAX_BYTES: u64 = 65_536;
 pub fn user_id(text: &str) -> Result<String, String> {
     let rules = "a user id has 1 to 100 characters, none of them a control character";
     if is_user_id(text) { Ok(text.to_owned()) } else { Err(rules.to_owned()) }
+}
+
+/// A whole number from `least` to `most`, as an argument.
+pub fn whole<T>(least: T, most: T) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync
+where
+    T: FromStr + PartialOrd + Display + Copy + Send + Sync,
+{
+    move |text| match text.parse() {
+        Ok(number) if least <= number && number <= most => Ok(number),
+        _ => Err(format!("use a whole number from {least} to {most}")),
+    }
 }
 
 /// The id of a user, named bare or by `--user`, so that one spelling is right with every verb.

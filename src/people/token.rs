@@ -13,7 +13,7 @@ use super::user;
 use crate::audit::since;
 use crate::clock::{Clock, Timestamp};
 use crate::feature::verb::{
-    self, FOUND_PROBLEMS, Program, TOKEN_STDIN_MAX_BYTES, fail, misconfigured, print, user_id, warn,
+    self, FOUND_PROBLEMS, Program, TOKEN_STDIN_MAX_BYTES, fail, misconfigured, print, user_id, warn, whole,
 };
 use crate::gate::identity::options::{SECRET, TOKEN_KEYS, max_life};
 use crate::gate::{Caller, Demands, MINT_MAX_HOURS, OpenedKeys, Revocations, Verifier, mint, unverified};
@@ -63,7 +63,7 @@ pub(super) enum Asked {
         #[arg(long, value_parser = user_id)]
         user: String,
         /// The lifetime in hours, at most a year
-        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=i64::from(MINT_MAX_HOURS)))]
+        #[arg(long, default_value_t = 24, value_parser = whole(1, MINT_MAX_HOURS))]
         hours: u32,
     },
     /// Show the claims of a token, and whether a server with this configuration would accept it

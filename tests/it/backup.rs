@@ -71,6 +71,10 @@ fn left_behind() -> (Server, String, PathBuf) {
     let draft_id = server.create_draft("alice");
     append(&server, &draft_id, "one");
     assert!(server.terminate().success());
+    fs::write(server.directory.path().join("notes"), "mine").unwrap();
+    let refused = fails(server.directory.path(), &[], &["backup", "--to", "notes"], 1);
+    let why = "notes: Not a directory (os error 20); backups need a directory that inkring can write to";
+    assert!(refused.contains(why), "{refused}");
     let said = succeeds(server.directory.path(), &[], &["backup", "--to", "backups"]);
     let backup = server.directory.path().join(said.lines().next().unwrap());
     server.launch();

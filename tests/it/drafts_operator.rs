@@ -98,8 +98,8 @@ fn an_operator_finds_drafts_page_by_page() {
         assert_eq!((ids(&second), &second["next"]), (vec![a.as_str()], &Value::Null));
         let table = place.said(&["list"]);
         assert!(table.starts_with("DRAFT ") && table.contains(&a) && !table.contains('\u{1b}'), "{table}");
-        place.fails(&["list", "-n", "0"], 2, "0 is not in 1..=200");
-        place.fails(&["list", "-n", "201"], 2, "201 is not in 1..=200");
+        place.fails(&["list", "-n", "0"], 2, "'0' for '--limit <N>': use a whole number from 1 to 200");
+        place.fails(&["list", "-n", "201"], 2, "use a whole number from 1 to 200");
         place.fails(&["list", "--before", "nothing"], 1, "Draft nothing not found");
     };
     holds(&place);
@@ -141,7 +141,7 @@ fn an_operator_sees_a_draft_whole_and_page_by_page() {
             plain.contains("  holder         bob\n") && plain.ends_with("there are more: --segments-after 1\n"),
             "{plain}"
         );
-        place.fails(&["show", &draft, "-n", "501"], 2, "501 is not in 1..=500");
+        place.fails(&["show", &draft, "-n", "501"], 2, "use a whole number from 1 to 500");
         place.fails(&["show", "no such draft"], 1, "Draft no such draft not found");
     };
     holds(&place);

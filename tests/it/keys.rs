@@ -373,8 +373,9 @@ fn a_minted_token_is_what_the_server_asks_for() {
         (&["--user", ""][..], "1 to 100 characters"),
         (&["--user", &too_long], "1 to 100 characters"),
         (&["--user", "a\u{7}b"], "1 to 100 characters"),
-        (&["--user", "alice", "--hours", "0"], "0 is not in 1..=8760"),
-        (&["--user", "alice", "--hours", "8761"], "8761 is not in 1..=8760"),
+        (&["--user", "alice", "--hours", "0"], "use a whole number from 1 to 8760"),
+        (&["--user", "alice", "--hours", "a day"], "'a day' for '--hours <HOURS>': use a whole number from 1 to 8760"),
+        (&["--user", "alice", "--hours", "8761"], "use a whole number from 1 to 8760"),
         (&["--hours", "1"], "--user"),
     ] {
         let ran = mint(arguments, &settings);

@@ -58,7 +58,7 @@ fn a_manual_that_cannot_be_written_says_where_and_why() {
     let output = Command::new(BINARY).arg("manual").arg(&file).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    let wanted = format!("inkring: the manual cannot be written into {}:\nFile exists", file.display());
+    let wanted = format!("inkring: the manual cannot be written into {}:\nnot a directory", file.display());
     assert!(said.starts_with(&wanted), "{said}");
 }
 

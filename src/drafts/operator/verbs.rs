@@ -15,7 +15,7 @@ use crate::drafts::change::Change;
 use crate::drafts::counters::Counters;
 use crate::drafts::model::REASON_MAX_CHARS;
 use crate::drafts::watching::Watching;
-use crate::feature::verb::{self, FOUND_PROBLEMS, Program, Whom, fail, misconfigured, print, user_id};
+use crate::feature::verb::{self, FOUND_PROBLEMS, Program, Whom, fail, misconfigured, print, user_id, whole};
 use crate::gate::ApiError;
 use crate::observe::metrics::Metrics;
 use crate::plane::door::{Door, NotDone};
@@ -55,7 +55,7 @@ pub(in crate::drafts) enum Asked {
         before: Option<String>,
         /// The number of drafts
         #[arg(short = 'n', long, value_name = "N", default_value_t = DRAFTS_PAGE as u32,
-            value_parser = clap::value_parser!(u32).range(1..=DRAFTS_PAGE_MAX as i64))]
+            value_parser = whole(1, DRAFTS_PAGE_MAX as u32))]
         limit: u32,
         #[command(flatten)]
         form: Form,
@@ -66,11 +66,11 @@ pub(in crate::drafts) enum Asked {
         /// The draft
         id: String,
         /// Continue after this segment, the last one of the previous page
-        #[arg(long, value_name = "ORDER", value_parser = clap::value_parser!(i64).range(0..))]
+        #[arg(long, value_name = "ORDER", value_parser = whole(0, i64::MAX))]
         segments_after: Option<i64>,
         /// The number of segments
         #[arg(short = 'n', long, value_name = "N", default_value_t = SEGMENTS_PAGE,
-            value_parser = clap::value_parser!(i64).range(1..=SEGMENTS_PAGE_MAX))]
+            value_parser = whole(1, SEGMENTS_PAGE_MAX))]
         limit: i64,
         #[command(flatten)]
         form: Form,

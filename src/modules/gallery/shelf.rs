@@ -10,9 +10,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +21,7 @@ use parking_lot::{Condvar, Mutex};
 use sha2::{Digest as _, Sha256};
 
 use super::kind::Kind;
+use crate::feature::make_private;
 use crate::store::{is_not_offered, sync_directory};
 use crate::text::hex;
 
@@ -471,7 +472,7 @@ fn sorted(directory: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn make_directory(directory: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)
+    make_private(directory)
 }
 
 /// A new name is on disk when its directory is. Some file systems cannot say so, and then nothing can be done about it.
