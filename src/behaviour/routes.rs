@@ -15,7 +15,7 @@ use super::event::{Event, Sender};
 use super::line;
 use super::options;
 use super::quiet::{self, Quiet};
-use super::sink::{Lines, SinkHandle};
+use super::sink::{Lines, Refused, SinkHandle};
 use super::snapshot::{SHOWN_DEFAULT, Snapshot, WHOLE_SNAPSHOT_MAX_BYTES};
 use super::state::State;
 use crate::clock::{Clock, Timekeeper, Timestamp};
@@ -27,9 +27,6 @@ use crate::random::{dice, is_sampled};
 
 /// Bytes of lines from which on a shard hands them in before its turn ends.
 pub(super) const TURN_MAX_BYTES: usize = 256 * 1024;
-
-/// Of that, what a shard sets aside for its next turn.
-const TURN_KEPT_BYTES: usize = 64 * 1024;
 
 /// What is served.
 pub(super) const ROUTES: [Route; 4] = [
@@ -160,17 +157,13 @@ impl Gathered {
         if self.lines.replies.is_empty() {
             return;
         }
-        // The next turn is likely to be like this one.
-        let text = String::with_capacity(self.lines.text.len().min(TURN_KEPT_BYTES));
-        let replies = Vec::with_capacity(self.lines.replies.len());
-        let next = Lines { text, events: 0, replies };
-        match served.sink.append(std::mem::replace(&mut self.lines, next)) {
+        match served.sink.append(&mut self.lines) {
             // Also when the write fails: it is the snapshot that then shows what came.
             Ok(()) => served.state.remember(self.events.drain(..)),
-            Err(refused) => {
+            Err(Refused) => {
                 self.events.clear();
                 let message = "Too many events are waiting to be written; nothing was kept";
-                refused.replies.into_iter().for_each(|reply| reply.done(Err(ApiError::overloaded(message))));
+                self.lines.answer(|| Err(ApiError::overloaded(message)));
             }
         }
     }

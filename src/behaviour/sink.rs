@@ -17,7 +17,7 @@ use super::errors::sink_failed;
 use super::options;
 use super::state::State;
 use crate::clock::{Clock, Timekeeper};
-use crate::gate::{Live, Reply};
+use crate::gate::{ApiError, Live, Reply};
 use crate::observe::throttle::LogThrottle;
 use crate::store;
 
@@ -25,6 +25,9 @@ use crate::store;
 pub(super) const SINK_REQUESTS_MAX: usize = 4096;
 /// Bytes of their lines.
 pub(super) const SINK_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// What is kept of written lines for the next ones, so that memory stays where it is: so many, each of at most so many bytes.
+const SPARE_MAX: usize = 4;
+const SPARE_MAX_BYTES: usize = 512 * 1024;
 /// What is written at once.
 const WRITE_MAX_BYTES: usize = 1024 * 1024;
 /// When what was written is synced: so much later, which leaves a slow disk the other half of the second that is promised.
@@ -52,6 +55,8 @@ struct Queue {
     requests: usize,
     bytes: usize,
     closed: bool,
+    /// Empty ones.
+    spare: Vec<Lines>,
 }
 
 /// Lines of events, and who waits for them to be written.
@@ -61,6 +66,26 @@ pub(super) struct Lines {
     pub(super) events: u64,
     pub(super) replies: Vec<Reply<()>>,
 }
+
+impl Lines {
+    /// Those of another shard as well.
+    fn add(&mut self, other: Self) {
+        self.text.push_str(&other.text);
+        self.events += other.events;
+        self.replies.extend(other.replies);
+    }
+
+    /// Answers everybody who waits, and is empty then.
+    pub(super) fn answer(&mut self, result: impl Fn() -> Result<(), ApiError>) {
+        self.replies.drain(..).for_each(|reply| reply.done(result()));
+        self.text.clear();
+        self.events = 0;
+    }
+}
+
+/// Lines were not taken.
+#[derive(Debug)]
+pub(super) struct Refused;
 
 enum Job {
     Append(Lines),
@@ -72,18 +97,19 @@ enum Job {
 }
 
 impl SinkHandle {
-    /// Hands in lines without waiting. Who waits for them is answered once they are in the file.
+    /// Hands in lines without waiting, and leaves none. Who waits for them is answered once they are in the file.
     ///
     /// # Errors
-    /// Gives them back when too much waits, or the sink has stopped.
-    pub(super) fn append(&self, lines: Lines) -> Result<(), Lines> {
+    /// When too much waits, or the sink has stopped; the lines stay.
+    pub(super) fn append(&self, lines: &mut Lines) -> Result<(), Refused> {
         let mut queue = self.0.queue.lock();
         let (requests, bytes) = (queue.requests + lines.replies.len(), queue.bytes + lines.text.len());
         if queue.closed || requests > SINK_REQUESTS_MAX || bytes > SINK_BYTES_MAX {
-            return Err(lines);
+            return Err(Refused);
         }
         (queue.requests, queue.bytes) = (requests, bytes);
-        queue.jobs.push_back(Job::Append(lines));
+        let next = queue.spare.pop().unwrap_or_default();
+        queue.jobs.push_back(Job::Append(std::mem::replace(lines, next)));
         drop(queue);
         self.0.changed.notify_one();
         Ok(())
@@ -127,6 +153,14 @@ impl Shared {
         }
         (queue.requests, queue.bytes) = (0, 0);
         Some(std::mem::take(&mut queue.jobs))
+    }
+
+    /// Keeps lines that were answered for further ones.
+    fn keep(&self, lines: Lines) {
+        let mut queue = self.queue.lock();
+        if queue.spare.len() < SPARE_MAX && lines.text.capacity() <= SPARE_MAX_BYTES {
+            queue.spare.push(lines);
+        }
     }
 }
 
@@ -184,19 +218,6 @@ struct Writing {
     room: Option<(Instant, bool)>,
 }
 
-impl Lines {
-    /// Those of another shard as well.
-    fn add(&mut self, other: Self) {
-        if self.replies.is_empty() {
-            *self = other;
-            return;
-        }
-        self.text.push_str(&other.text);
-        self.events += other.events;
-        self.replies.extend(other.replies);
-    }
-}
-
 impl Writing {
     fn run(mut self) {
         let shared = Arc::clone(&self.shared);
@@ -227,7 +248,11 @@ impl Writing {
                     if batch.text.len() + lines.text.len() > WRITE_MAX_BYTES {
                         self.write(std::mem::take(&mut batch));
                     }
-                    batch.add(lines);
+                    if batch.replies.is_empty() {
+                        batch = lines;
+                    } else {
+                        batch.add(lines);
+                    }
                 }
                 Job::Rotate { max_bytes, answer } => {
                     self.write(std::mem::take(&mut batch));
@@ -251,7 +276,7 @@ impl Writing {
     }
 
     /// Writes lines and answers.
-    fn write(&mut self, batch: Lines) {
+    fn write(&mut self, mut batch: Lines) {
         if batch.replies.is_empty() {
             return;
         }
@@ -267,9 +292,8 @@ impl Writing {
                 events.failed.inc_by(batch.events)
             }
         };
-        for reply in batch.replies {
-            reply.done(written.as_ref().copied().map_err(sink_failed));
-        }
+        batch.answer(|| written.as_ref().copied().map_err(sink_failed));
+        self.shared.keep(batch);
     }
 
     fn append(&mut self, lines: &[u8]) -> io::Result<()> {
@@ -423,7 +447,7 @@ mod tests {
         let sink = SinkHandle(Arc::clone(&shared));
         let append = |bytes: usize| {
             let (reply, waiting) = waiting();
-            let taken = sink.append(lines("x".repeat(bytes), [reply])).is_ok();
+            let taken = sink.append(&mut lines("x".repeat(bytes), [reply])).is_ok();
             drop(waiting);
             taken
         };
@@ -436,7 +460,7 @@ mod tests {
         drop(shared.next(None));
         let together = |requests: usize| {
             let (replies, _waiting): (Vec<_>, Vec<_>) = (0..requests).map(|_| waiting()).unzip();
-            sink.append(lines("x\n".repeat(requests), replies)).is_ok()
+            sink.append(&mut lines("x\n".repeat(requests), replies)).is_ok()
         };
         assert!(!together(SINK_REQUESTS_MAX + 1) && together(SINK_REQUESTS_MAX) && !together(1));
     }
@@ -464,7 +488,7 @@ mod tests {
         let answers: Vec<Waiting> = (0..50)
             .map(|number| {
                 let (reply, waiting) = waiting();
-                handle.append(lines(format!("{number}\n"), [reply])).ok().unwrap();
+                handle.append(&mut lines(format!("{number}\n"), [reply])).unwrap();
                 waiting
             })
             .collect();
@@ -473,7 +497,7 @@ mod tests {
         let text = std::fs::read_to_string(directory.path().join("metrics.jsonl")).unwrap();
         assert!(text.lines().eq((0..50).map(|number| number.to_string())));
         let (reply, _waiting) = waiting();
-        assert!(handle.append(lines("late\n".to_owned(), [reply])).is_err());
+        assert!(handle.append(&mut lines("late\n".to_owned(), [reply])).is_err());
         assert!(handle.rotate(None).is_err());
     }
 
