@@ -88,15 +88,16 @@ fn hundred(server: &Server) -> Vec<u8> {
     post(server.address, EVENT, AGENT, &format!("[{events}]"))
 }
 
-/// What a server has: KB of resident memory, threads and descriptors.
+/// What a server has: KB of resident memory at most so far, threads and descriptors. What it has of memory at one moment goes up and
+/// down with the bodies that are read then.
 type Held = (u64, u64, usize);
 
 fn held(server: &Server) -> Held {
-    (server.rss(), server.threads(), server.descriptors())
+    (server.peak_rss(), server.threads(), server.descriptors())
 }
 
 fn say_held(of: &str, (rss, threads, descriptors): Held) {
-    println!("{of}: RSS {} MB, {threads} threads, {descriptors} descriptors", megabytes(rss));
+    println!("{of}: RSS {} MB at most, {threads} threads, {descriptors} descriptors", megabytes(rss));
 }
 
 pub fn run(options: &Options) -> Result<u64> {

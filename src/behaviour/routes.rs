@@ -26,7 +26,7 @@ use crate::net::Response;
 use crate::random::{dice, is_sampled};
 
 /// Bytes of lines from which on a shard hands them in before its turn ends.
-pub(super) const TURN_MAX_BYTES: usize = 256 * 1024;
+pub(super) const TURN_MAX_BYTES: usize = 64 * 1024;
 
 /// What is served.
 pub(super) const ROUTES: [Route; 4] = [

@@ -27,7 +27,7 @@ pub(super) const SINK_REQUESTS_MAX: usize = 4096;
 pub(super) const SINK_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// What is kept of written lines for the next ones, so that memory stays where it is: so many, each of at most so many bytes.
 const SPARE_MAX: usize = 4;
-const SPARE_MAX_BYTES: usize = 512 * 1024;
+const SPARE_MAX_BYTES: usize = 256 * 1024;
 /// What is written at once.
 const WRITE_MAX_BYTES: usize = 1024 * 1024;
 /// When what was written is synced: so much later, which leaves a slow disk the other half of the second that is promised.
