@@ -91,9 +91,9 @@ test('what the server refuses is refused, and what it tells in passing is asked 
   assert.equal((await refused(stranger.append(draftId, 'x'))).code, 'forbidden');
   assert.equal((await refused(drafts.append('nowhere', 'x'))).status, 404);
   assert.equal((await refused(drafts.append(draftId, ''))).status, 422);
-  // A message that is an object has the sentence inside.
+  // A message that is an object has the sentence inside, and the hint says what to send.
   const nobody = await refused(writeDrafts({ baseUrl: BASE, setTimeout: soon }).append(draftId, 'x'));
-  assert.deepEqual([nobody.status, nobody.message], [401, 'Missing Authorization (Bearer JWT) or X-User-Id header']);
+  assert.deepEqual([nobody.status, nobody.message], [401, 'Missing Authorization (Bearer JWT) or X-User-Id header: Send X-User-Id: ID']);
 
   // With the key of an earlier run it is the earlier change.
   const key = newKey();

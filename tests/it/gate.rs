@@ -458,11 +458,14 @@ fn without_a_name_the_answer_is_the_contracts_401() {
         let answer = client.request("GET", DRAFTS, headers, b"");
         let id = once("x-request-id", &answer);
         assert_eq!(answer.status, 401);
+        // Beyond the contract there is a hint, at the end of its object.
+        let hint = answer.json()["error"]["hint"].as_str().unwrap_or_default().to_owned();
+        assert!(hint.contains("X-User-Id"), "{hint}");
         assert_eq!(
             answer.text(),
             format!(
                 "{{\"error\":{{\"code\":\"http_error\",\"message\":{{\"error\":\"unauthorized\",\"message\":\"Missing \
-                 Authorization (Bearer JWT) or X-User-Id header\"}},\"request_id\":\"{id}\"}},\"detail\":{{\"error\":\
+                 Authorization (Bearer JWT) or X-User-Id header\"}},\"request_id\":\"{id}\",\"hint\":\"{hint}\"}},\"detail\":{{\"error\":\
                  \"unauthorized\",\"message\":\"Missing Authorization (Bearer JWT) or X-User-Id header\"}}}}"
             )
         );

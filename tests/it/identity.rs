@@ -46,7 +46,7 @@ fn create(client: &mut Client, headers: &[(&str, &str)]) -> Answer {
 }
 
 #[test]
-fn a_401_says_why_what_was_sent_does_not_count() {
+fn a_401_says_what_to_send_or_why_what_was_sent_does_not_count() {
     let hint = |settings: &[(&str, &str)], headers: &[(&str, &str)]| {
         let server = Server::with(settings);
         let answer = create(&mut server.connect(), headers);
@@ -56,7 +56,12 @@ fn a_401_says_why_what_was_sent_does_not_count() {
     let distrusting = ("AUTH_TRUST_USER_HEADER", "false");
     let (any, basic) = (("Authorization", "Bearer x"), ("Authorization", "Basic YTpi"));
     let no_key = "Authorization is ignored, because this server has no key for tokens: ";
-    assert_eq!(hint(&[], &[]), Value::Null);
+    assert_eq!(hint(&[], &[]), "Send X-User-Id: ID");
+    assert_eq!(hint(&[], &[("X-User-Id", "")]), "Send X-User-Id: ID");
+    assert_eq!(hint(&[SETTING], &[]), "Send Authorization: Bearer TOKEN, or X-User-Id: ID");
+    assert_eq!(hint(&[SETTING, distrusting], &[]), "Send Authorization: Bearer TOKEN");
+    let closed = "This server has no key for tokens, and X-User-Id is not trusted from here: its operator sets one";
+    assert_eq!(hint(&[distrusting], &[]), closed);
     assert_eq!(hint(&[], &[any]), format!("{no_key}send X-User-Id"));
     assert_eq!(hint(&[distrusting], &[any]), format!("{no_key}its operator sets one"));
     assert_eq!(hint(&[distrusting], &[ALICE]), "X-User-Id is not trusted from here");

@@ -110,12 +110,21 @@ impl Identity {
         }
     }
 
-    /// 401: nobody is named. Whoever has sent something that does not count here is told why not.
+    /// 401: nobody is named. Says what to send, or why what was sent does not count here.
     pub fn unknown(&self, request: &Request<'_>, peer: Peer) -> ApiError {
-        let error = ApiError::unauthorized();
-        match self.disregarded(request, peer) {
-            Some(hint) => error.with_member("hint", hint),
-            None => error,
+        let hint = self.disregarded(request, peer).unwrap_or_else(|| self.wanted(peer));
+        ApiError::unauthorized().with_member("hint", hint)
+    }
+
+    /// What to send to say who sends this.
+    fn wanted(&self, peer: Peer) -> &'static str {
+        match (&self.verifier, self.trust.believes_header_of(peer)) {
+            (Some(_), false) => "Send Authorization: Bearer TOKEN",
+            (Some(_), true) => "Send Authorization: Bearer TOKEN, or X-User-Id: ID",
+            (None, true) => "Send X-User-Id: ID",
+            (None, false) => {
+                "This server has no key for tokens, and X-User-Id is not trusted from here: its operator sets one"
+            }
         }
     }
 
