@@ -175,7 +175,7 @@ fn explanation(knob: &Knob, knobs: &[&'static Knob]) -> String {
     }
     let others = other_names(knob, knobs);
     if !others.is_empty() {
-        let _ = write!(text, " Also read as {}.", others.join(", "));
+        let _ = write!(text, " Also read under its old name {}.", others.join(" or "));
     }
     if let Some(port) = knob.port {
         let _ = write!(text, " If not set, {port} sets the port, on every IPv4 address.");

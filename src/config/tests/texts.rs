@@ -64,7 +64,7 @@ fn another_name_is_shown_where_it_was_given_and_told_with_its_setting() {
     assert!(given.contains("MAX_WS_CONNECTIONS_PER_DRAFT=7 "), "{given}");
     assert!(!effective(&from_env(&[]).unwrap().settings).contains(OTHER));
     assert!(docs::markdown(&KNOBS).contains("| `WS_MAX_SOCKETS_PER_DRAFT`<br>also `MAX_WS_CONNECTIONS_PER_DRAFT` |"));
-    assert!(docs::env_example(&KNOBS).contains("# Also read as MAX_WS_CONNECTIONS_PER_DRAFT."));
+    assert!(docs::env_example(&KNOBS).contains("# Also read under its old name MAX_WS_CONNECTIONS_PER_DRAFT."));
 }
 
 #[test]
