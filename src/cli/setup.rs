@@ -74,6 +74,9 @@ pub(super) struct Options {
     /// A web origin whose pages may use the server, such as https://app.example; may be repeated
     #[arg(long = "origin", value_name = "ORIGIN", value_parser = origin)]
     origins: Vec<String>,
+    /// The origin is a guess, and the settings are to say so: for packages, which cannot ask
+    #[arg(long, hide = true, requires = "origins")]
+    guessed: bool,
     /// Print a first token for this user, valid for a day
     #[arg(long, value_name = "USER", value_parser = user_id)]
     user: Option<String>,
@@ -139,6 +142,7 @@ fn set_up(options: &Options) -> Result<String, Failure> {
     if present.is_none() && options.origins.is_empty() && !settings.exists() {
         return Err(Failure::NoOrigin);
     }
+    let is_new = !settings.exists();
     let given = named(present.as_deref().unwrap_or_default())?;
     let program = program(&mut target)?;
     for (name, text) in UNITS {
@@ -155,8 +159,14 @@ fn set_up(options: &Options) -> Result<String, Failure> {
             None => target.secret(path, if name == PASSWORD { new_password } else { new_secret })?,
         }
     }
-    target.settings(present.is_some(), &options.origins)?;
+    target.settings(present.is_some(), options)?;
     next_steps(&mut target, options, &program)?;
+    if is_new && options.guessed {
+        let origins = options.origins.join(",");
+        target.report.push_str(&format!(
+            "\nALLOWED_ORIGINS={origins} in {SETTINGS} is a guess from the host name: correct it there if your address is another.\n"
+        ));
+    }
     Ok(target.report)
 }
 
@@ -249,14 +259,15 @@ impl Target {
         self.write(path, 0o600, text.as_bytes())
     }
 
-    fn settings(&mut self, present: bool, origins: &[String]) -> Result<(), Failure> {
+    fn settings(&mut self, present: bool, options: &Options) -> Result<(), Failure> {
         if present || self.place(SETTINGS).exists() {
-            let more = if origins.is_empty() { "" } else { " (--origin changes nothing in it)" };
+            let more =
+                if options.origins.is_empty() || options.guessed { "" } else { " (--origin changes nothing in it)" };
             self.say("kept", SETTINGS, more);
             return Ok(());
         }
         let zone = zone_of_machine(&self.root);
-        self.write(SETTINGS, 0o600, settings(origins, zone.as_deref()).as_bytes())
+        self.write(SETTINGS, 0o600, settings(&options.origins, options.guessed, zone.as_deref()).as_bytes())
     }
 
     /// Makes a file under another name and gives it this one when it is whole, unless something has it by now.
@@ -303,6 +314,10 @@ fn make_directory(directory: &Path, mode: u32) -> io::Result<()> {
 const ZONE: &str = "# The household's time zone: times that people enter are local times of this zone. It is the zone of the \
      machine.\n";
 
+/// What is said of an origin that nobody gave.
+const GUESS: &str =
+    "# This one is a guess from the host name: if the server has another address, correct it in both lines.\n";
+
 /// A new file with this mode, whatever the umask is.
 fn write_all(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
@@ -331,9 +346,10 @@ fn random<const N: usize>() -> io::Result<[u8; N]> {
 }
 
 /// The settings of a new installation on a machine in this zone.
-fn settings(origins: &[String], zone: Option<&str>) -> String {
+fn settings(origins: &[String], guessed: bool, zone: Option<&str>) -> String {
     let zone = zone.map(|name| format!("{ZONE}HOUSEHOLD_TIMEZONE={name}\n\n")).unwrap_or_default();
     let origins = origins.join(",");
+    let guess = if guessed { GUESS } else { "" };
     let by_timer = UNITS.iter().any(|(name, _)| *name == "inkring-backup.timer");
     let timer = if by_timer { "# inkring-backup.timer makes the backups.\nBACKUP_INTERVAL_HOURS=0\n" } else { "" };
     let secrets: String = SECRETS.iter().map(|(name, path)| format!("{name}_FILE={path}\n")).collect();
@@ -351,7 +367,7 @@ fn settings(origins: &[String], zone: Option<&str>) -> String {
          # The private plane, for this machine only: the same as in inkring-ops.socket.\n\
          OPS_ADDR={plane}\n\n\
          # The web origins whose pages may use the server.\n\
-         ALLOWED_ORIGINS={origins}\n\
+         {guess}ALLOWED_ORIGINS={origins}\n\
          WS_ALLOWED_ORIGINS={origins}\n\n\
          # A draft is for its members. With true, anyone who knows its id may read it, without a token; ids appear \
          in\n\
@@ -514,7 +530,7 @@ mod tests {
 
     #[test]
     fn the_settings_are_what_strict_production_asks_for() {
-        let text = settings(&["https://app.example".to_owned()], Some("Europe/Berlin"));
+        let text = settings(&["https://app.example".to_owned()], false, Some("Europe/Berlin"));
         let directory = tempfile::tempdir().unwrap();
         let database = format!("sqlite:{}/inkring.db", directory.path().display());
         let elsewhere = ["DATABASE_URL", "JWT_SECRET_FILE", "OPS_TOKEN_FILE", "HOUSEHOLD_PASSWORD_FILE"];

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use regex::Regex;
+
 use crate::repository::root;
 use crate::support::needs::{program, skip};
 
@@ -48,6 +50,30 @@ pub fn run(command: &mut Command) -> String {
 fn files_below(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+/// Of the installed pages, each relative link and each path below `/usr/share/doc/inkring` leads to an installed file.
+#[track_caller]
+fn links_lead_to_what_is_installed(pages: &Path) {
+    let link = Regex::new(r"\]\(([^()\s:#]+)(?:#[^()\s]*)?\)").unwrap();
+    let absolute = Regex::new(r"/usr/share/doc/inkring/([\w./-]*\w)").unwrap();
+    let mut links = 0;
+    for page in files_below(pages).iter().filter(|page| page.extension().is_some_and(|kind| kind == "md")) {
+        let text = fs::read_to_string(page).unwrap();
+        let relative = link.captures_iter(&text).map(|found| page.with_file_name(&found[1]));
+        let all = relative.chain(absolute.captures_iter(&text).map(|found| pages.join(&found[1])));
+        for to in all {
+            assert!(to.exists(), "{} leads to {}, which is not installed", page.display(), to.display());
+            links += 1;
+        }
+    }
+    assert!(links > 200, "{links}");
+    for (page, wanted) in
+        [("README.md", "](SECURITY.md)"), ("README.md", "](LICENSE)"), ("docs/OPERATIONS.md", "](deploy/Dockerfile)")]
+    {
+        let text = fs::read_to_string(pages.join(page)).unwrap();
+        assert!(text.contains(wanted), "what is installed stays a link: {page} {wanted}");
+    }
 }
 
 #[test]
@@ -118,6 +144,11 @@ fn a_package_is_made_installed_run_and_removed() {
         assert!(at(&format!("root/usr/share/doc/inkring/{page}")).exists(), "{page}: {leads_from}");
     }
 
+    links_lead_to_what_is_installed(&at("root/usr/share/doc/inkring"));
+    assert!(said.contains("is a guess from the host name"), "{said}");
+    let settings = fs::read_to_string(at("root/etc/inkring/inkring.env")).unwrap();
+    assert!(settings.contains("# This one is a guess from the host name"), "{settings}");
+
     let licences = fs::read_to_string(at("root/usr/share/doc/inkring/copyright")).unwrap();
     assert!(["--- ", "rusqlite v", "tungstenite v"].iter().all(|name| licences.contains(name)), "{licences}");
 
@@ -125,7 +156,8 @@ fn a_package_is_made_installed_run_and_removed() {
     let settings = at("root/etc/inkring/inkring.env");
     let changed = fs::read_to_string(&settings).unwrap() + "LOG_LEVEL=warn\n";
     fs::write(&settings, &changed).unwrap();
-    dpkg(&["--install", &package.display().to_string()]);
+    let said = dpkg(&["--install", &package.display().to_string()]);
+    assert!(!said.contains("guess"), "the settings were there: {said}");
     assert_eq!(fs::read_to_string(&settings).unwrap(), changed);
     dpkg(&["--purge", "inkring"]);
     assert!(!at("root/usr/bin/inkring").exists() && !at("root/usr/lib/systemd").exists());
