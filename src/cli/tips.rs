@@ -86,6 +86,9 @@ pub(super) fn add(message: &mut clap::Error, program: &clap::Command, arguments:
     };
     let tip = match message.kind() {
         ErrorKind::UnknownArgument if wrong == "-c" => "`--config FILE` sets the settings file",
+        ErrorKind::UnknownArgument if wrong == "--after" && is_to_show_a_draft(arguments) => {
+            "`--segments-after ORDER` continues after this segment"
+        }
         ErrorKind::UnknownArgument
             if is_to_serve(program, arguments)
                 && wrong.starts_with('-')
@@ -114,6 +117,11 @@ pub(super) fn add(message: &mut clap::Error, program: &clap::Command, arguments:
 fn is_to_serve(program: &clap::Command, arguments: &[OsString]) -> bool {
     let names = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
     names.filter(|name| program.find_subcommand(name).is_some()).all(|name| name == SERVE)
+}
+
+/// Whether `draft show` is among these arguments.
+fn is_to_show_a_draft(arguments: &[OsString]) -> bool {
+    arguments.windows(2).any(|two| two[0] == "draft" && two[1] == "show")
 }
 
 /// What a word that is no verb was probably meant to be.

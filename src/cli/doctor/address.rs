@@ -40,7 +40,7 @@ impl Failed {
             AskError::NotHttp(_) => "check which program listens there: it should be the proxy, or inkring itself",
             AskError::IsTls(_) => "pass the address with https://",
             AskError::Tls(..) => {
-                "fix this in the proxy or at TLS_CERT_FILE; until then, browsers refuse this address as well"
+                "fix this in the proxy or at TLS_CERT_FILE; until then, browsers and other clients may refuse this address as well"
             }
         };
         Self { why: error.to_string(), remedy }

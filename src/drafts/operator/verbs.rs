@@ -126,7 +126,7 @@ pub(in crate::drafts) enum Asked {
         #[command(flatten)]
         form: Form,
     },
-    /// Give the ring to the creator, whoever holds it
+    /// Give the ring to the creator, regardless of who holds it
     ///
     /// For drafts whose holder does not return. Watchers are notified that the ring was passed.
     #[command(after_help = EXIT_CODES)]
