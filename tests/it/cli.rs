@@ -63,6 +63,15 @@ impl Drop for Running {
 }
 
 #[test]
+fn a_page_of_a_draft_is_asked_for_by_its_flag() {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_inkring")).args(["draft", "show", "x", "--after", "y"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("tip: `--segments-after ORDER`") && !said.contains("-- --after"), "{said}");
+}
+
+#[test]
 fn the_first_start_needs_no_configuration_and_says_what_to_do_next() {
     let directory = tempfile::tempdir().unwrap();
     let mut command = inkring(directory.path());

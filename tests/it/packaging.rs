@@ -1,6 +1,7 @@
 //! The Debian package: made by its one command, installed into a root of its own, run, and removed.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -86,6 +87,29 @@ fn a_manual_that_cannot_be_written_says_where_and_why() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     let wanted = format!("inkring: the manual cannot be written into {}:\nnot a directory", file.display());
     assert!(said.starts_with(&wanted), "{said}");
+}
+
+#[test]
+fn a_binary_that_is_linked_dynamically_is_no_package() {
+    if program(&["readelf"]).is_none() {
+        return skip("readelf");
+    }
+    // What stands in for the compiler makes a binary like the one of the tests.
+    let directory = tempfile::tempdir().unwrap();
+    let made = root().join("target/linked-dynamically");
+    let cargo = format!("mkdir -p {0}/release && ln -sf {BINARY} {0}/release/inkring", made.display());
+    for (name, script) in [("rustc", "echo host: linked-dynamically"), ("cargo", &cargo)] {
+        let path = directory.path().join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:{}", directory.path().display(), std::env::var("PATH").unwrap());
+    let mut command = Command::new(root().join("packaging/deb"));
+    let output = command.arg(directory.path().join("out")).env("PATH", path).output().unwrap();
+    fs::remove_dir_all(&made).unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("is linked dynamically"), "{said}");
+    assert!(!directory.path().join("out").exists());
 }
 
 #[test]
