@@ -31,6 +31,8 @@ export async function everywhere({ person, open, accessible, api, equal, check, 
       check(await page.locator('.trouble').count() === 0, `${path} is in trouble: ${await page.locator('.trouble').allTextContents()}`);
       for (const width of WIDTHS) {
         await page.setViewportSize({ width, height: 900 });
+        // A window that is drawn at no width but the first has never been another.
+        await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
         check(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${path} is too wide at ${width}`);
       }
       // A window that becomes narrow, or a phone that is turned, still shows where one is.
