@@ -247,7 +247,7 @@ fn assert_refused(proxied: &Proxied, sizes: &[usize], says: &str) {
 fn nginx_as_it_is_shipped_serves_requests_and_sockets_and_lets_no_name_through() {
     if let Some(proxied) = Proxied::by("nginx", &[]) {
         assert_served(&proxied);
-        assert_refused(&proxied, &[200_000, 3_000_000], "than the proxy takes");
+        assert_refused(&proxied, &[200_000, 3_000_000], "than this proxy accepts");
     }
 }
 
