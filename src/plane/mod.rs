@@ -213,7 +213,7 @@ fn check_token(token: &HashedSecret, request: &Request<'_>) -> Result<(), ApiErr
         return Ok(());
     }
     let challenge = HeaderValue::from_static(r#"Basic realm="inkring", charset="UTF-8""#);
-    Err(ApiError::new(Code::HttpError, "The private plane asks for OPS_TOKEN")
+    Err(ApiError::new(Code::HttpError, "The private plane asks for OPS_TOKEN: send it in Authorization: Bearer TOKEN")
         .with_status(StatusCode::UNAUTHORIZED)
         .with_header(WWW_AUTHENTICATE, challenge)
         .marked_auth_failure("ops_token"))

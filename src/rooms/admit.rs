@@ -94,7 +94,11 @@ impl Refusal {
     /// As the answer to the handshake.
     fn plainly(&self, wait_seconds: u64) -> ApiError {
         let code = match self.status {
-            StatusCode::UNAUTHORIZED => return ApiError::unauthorized().with_header(RETRY_AFTER, wait_seconds.into()),
+            StatusCode::UNAUTHORIZED => {
+                let how = "tokens are sent as the sub-protocols bearer, TOKEN, or in Authorization: Bearer TOKEN";
+                let error = ApiError::unauthorized().with_member("hint", format!("{}; {how}", self.message));
+                return error.with_header(RETRY_AFTER, wait_seconds.into());
+            }
             StatusCode::FORBIDDEN => Code::Forbidden,
             StatusCode::SERVICE_UNAVAILABLE => Code::Overloaded,
             _ => Code::ValidationError,

@@ -344,8 +344,8 @@ fn document_of(call: &Call<'_>) -> Result<RoomName, ApiError> {
 
 /// A name that is only trusted says nothing about rooms.
 fn no_token() -> ApiError {
-    let hint =
-        "Rooms are managed with a token that has perm: admin, in Authorization: Bearer TOKEN; X-User-Id is not enough";
+    let hint = "Rooms are managed with a token that has perm: admin, in Authorization: Bearer TOKEN, on a server that has a key for \
+                tokens; X-User-Id is not enough";
     ApiError::unauthorized().with_member("hint", hint)
 }
 

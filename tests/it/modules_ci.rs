@@ -295,11 +295,9 @@ fn the_participant_answers_whoever_has_its_key() {
         [r#"missing ["header","X-API-KEY"]"#, r#"missing ["body"]"#]
     );
     for wrong in ["", "participant-key-of-a-tes"] {
-        assert_eq!(
-            ask(&mut client, Some(wrong), &json!({})).expect(401)["detail"],
-            "Invalid API key",
-            "before the body"
-        );
+        let refused = ask(&mut client, Some(wrong), &json!({})).expect(401);
+        assert_eq!(refused["detail"], "Invalid API key", "before the body");
+        assert_eq!(refused["error"]["hint"], "Send the participant's key in X-API-KEY");
     }
     assert_eq!(problems(&ask(&mut client, key, &json!([]))), [r#"model_attributes_type ["body"]"#]);
     for _ in 0..28 {

@@ -437,6 +437,10 @@ fn who_may_not_enter_is_told_once_in_a_socket_and_then_without_one() {
         let (answer, _) = Socket::open(&server, &path, &[]);
         assert_eq!(answer.status, status, "{path}");
         assert!(answer.header("retry-after").is_some());
+        if status == 401 {
+            let hint = answer.json()["error"]["hint"].as_str().unwrap_or_default().to_owned();
+            assert!(hint.starts_with(reason) && hint.contains("bearer, TOKEN"), "{hint}");
+        }
     }
     for (query, reason) in [("", "Unauthorized"), ("&token=x", "Invalid token")] {
         let (_, mut socket) = Socket::open(&server, &format!("/rooms?room=notes{query}"), &[]);

@@ -50,7 +50,8 @@ impl KeyDoor {
         if key.is(given) && !given.is_empty() {
             return Ok(());
         }
-        Err(ApiError::new(Code::HttpError, "Invalid API key").with_status(StatusCode::UNAUTHORIZED))
+        let error = ApiError::new(Code::HttpError, "Invalid API key").with_status(StatusCode::UNAUTHORIZED);
+        Err(error.with_member("hint", "Send the participant's key in X-API-KEY"))
     }
 
     /// Counts a call that has the key: at this moment, and at this many milliseconds of a clock that nobody sets.
