@@ -11,12 +11,13 @@ use std::time::UNIX_EPOCH;
 use rustix::fs::{Access, OFlags, access};
 use rustix::io::Errno;
 
-use super::files::{self, Ownership, make_directory, sync_names};
+use super::files::{self, Ownership, sync_names};
 use super::line::{BEGINNING, LINE_MAX_BYTES, Line};
 use super::names::{Named, Names};
 use super::plan::is_due;
 use super::time::Day;
 use crate::clock::{SECOND_MICROS, Timestamp};
+use crate::feature::make_private;
 
 /// Files of one day that are tried for a name, when others give names as well.
 const NAMES_TRIED_MAX: usize = 100;
@@ -100,7 +101,7 @@ impl Active {
 
     /// Whether events could be written, as far as can be told without writing any. Makes the directory, and no file.
     pub(super) fn probe(&mut self) -> io::Result<()> {
-        make_directory(self.names.directory())?;
+        make_private(self.names.directory())?;
         if self.find()?.is_some() {
             return self.opened().map(drop);
         }
@@ -205,7 +206,7 @@ impl Active {
     }
 
     fn open_found(&self, found: Option<&Metadata>) -> io::Result<Open> {
-        make_directory(self.names.directory())?;
+        make_private(self.names.directory())?;
         self.ownership.take()?;
         let path = self.names.active();
         match found.map(Metadata::file_type) {

@@ -63,7 +63,7 @@ impl Ownership {
         if held.is_some() {
             return Ok(());
         }
-        make_directory(self.names.directory())?;
+        make_private(self.names.directory())?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut lock = options.open(self.names.lock())?;
@@ -88,11 +88,6 @@ fn holder(lock: &mut File) -> String {
         let _ = lock.take(20).read_to_string(&mut pid);
         if pid.trim().is_empty() { "unknown".to_owned() } else { pid.trim().to_owned() }
     })
-}
-
-/// Makes the directory of the files, for its owner alone, if it is not there.
-pub(super) fn make_directory(directory: &Path) -> io::Result<()> {
-    make_private(directory)
 }
 
 /// A new name is on disk when its directory is. Some file systems cannot say so, and then nothing can be done about it.

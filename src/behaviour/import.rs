@@ -276,7 +276,7 @@ mod tests {
     fn lines_go_to_the_files_of_their_days_and_none_twice() {
         let directory = tempfile::tempdir().unwrap();
         let names = Names::of(&directory.path().join("data/metrics.jsonl"));
-        files::make_directory(names.directory()).unwrap();
+        crate::feature::make_private(names.directory()).unwrap();
         let file = directory.path().join("old");
         let (one, two) = (line(1, "2025-10-08"), line(2, "2025-10-09"));
         // Twice the same is twice.

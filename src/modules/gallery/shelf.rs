@@ -152,7 +152,7 @@ impl Shelf {
     /// When it cannot be made, or not be emptied of that.
     pub fn open(directory: &Path) -> io::Result<Self> {
         let incoming = directory.join(INCOMING);
-        make_directory(&incoming)?;
+        make_private(&incoming)?;
         for entry in std::fs::read_dir(&incoming)? {
             std::fs::remove_file(entry?.path())?;
         }
@@ -209,7 +209,7 @@ impl Shelf {
             return Ok(held);
         }
         if !directory.is_dir() {
-            make_directory(directory)?;
+            make_private(directory)?;
             sync_names(&self.directory)?;
         }
         for (part, whole) in beside {
@@ -463,16 +463,11 @@ impl Drop for Whole {
     }
 }
 
-/// For its owner alone.
 /// What is in a directory. There are 256 of them, so that never much is in one.
 fn sorted(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = std::fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
     paths.sort_unstable();
     Ok(paths)
-}
-
-fn make_directory(directory: &Path) -> io::Result<()> {
-    make_private(directory)
 }
 
 /// A new name is on disk when its directory is. Some file systems cannot say so, and then nothing can be done about it.
