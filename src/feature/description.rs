@@ -189,6 +189,7 @@ fn error() -> Value {
                     "code": { "type": "string", "description": "A stable name; docs/ERRORS.md lists them" },
                     "message": { "description": "The same for people" },
                     "request_id": { "type": "string", "description": "By which the log knows it" },
+                    "hint": { "type": "string", "description": "What to do about it; most errors with status 401 have one" },
                 },
             },
         },

@@ -8,7 +8,7 @@ use std::time::Instant;
 use http::{HeaderName, HeaderValue, Method};
 
 use super::error::ApiError;
-use super::identity::{self, Claims};
+use super::identity::{self, Claims, Identity};
 use super::limit::{Limiter, ReplayMeter};
 use super::reply::{self, Parked, Reply, Waiting};
 use super::validate::Body;
@@ -51,6 +51,9 @@ pub struct Call<'a> {
     pub clock: &'a Clock,
     pub(super) parking: &'a Parking,
     pub(super) limiter: Option<&'a Limiter>,
+    /// What decides who sends this, and the route's name for a token in the query.
+    pub(super) identity: &'a Identity,
+    pub(super) query_token: Option<&'static str>,
 }
 
 /// What a request shows of who has sent it.
@@ -135,6 +138,21 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Whether there is a key that a token can be verified with.
+    pub fn verifies_tokens(&self) -> bool {
+        self.identity.verifier.is_some()
+    }
+
+    /// For the hint of who opens a socket and is nobody: what to send, or why what was sent does not count here.
+    pub fn how_to_be_known(&self) -> String {
+        self.identity.unknown_on_socket(&self.headers, self.peer, self.query_token)
+    }
+
+    /// The ways to send a token with a socket's handshake here, for a hint.
+    pub fn how_to_send_a_token(&self) -> String {
+        identity::in_handshake(self.query_token)
+    }
+
     /// A part of the path by its name in the template.
     pub fn param(&self, name: &str) -> &str {
         self.params.get(name).unwrap_or_default()
@@ -146,7 +164,7 @@ impl<'a> Call<'a> {
         raw_rest(self.template, self.path)
     }
 
-    /// The sub-protocols that the client offers, in its order; never its token, nor the `bearer` before it. A session may choose one
+    /// The subprotocols that the client offers, in its order; never its token, nor the `bearer` before it. A session may choose one
     /// of them ([`Session::protocol`]).
     pub fn offered_protocols(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         identity::offered(&self.headers)

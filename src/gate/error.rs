@@ -46,6 +46,9 @@ struct Facts {
 /// The reason of who shows no credentials where there have to be some.
 pub(super) const MISSING: &str = "missing";
 
+/// The member that says what to do about an error.
+const HINT: &str = "hint";
+
 /// What is said of a path that nobody serves.
 pub const NO_ROUTE: &str = "Not Found";
 
@@ -104,6 +107,17 @@ impl ApiError {
     pub fn with_member(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.0.members.push((name, value.into()));
         self
+    }
+
+    /// The same error with what to do about it.
+    #[must_use]
+    pub fn with_hint(self, hint: impl Into<String>) -> Self {
+        self.with_member(HINT, hint.into())
+    }
+
+    /// What to do about it, where it says that.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.members.iter().find(|(name, _)| *name == HINT).and_then(|(_, hint)| hint.as_str())
     }
 
     /// The same error with details that only the log is told.

@@ -34,7 +34,7 @@ pub(super) fn check(request: &Request<'_>) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The answer to a handshake that was checked, of a session that speaks this sub-protocol.
+/// The answer to a handshake that was checked, of a session that speaks this subprotocol.
 pub(super) fn accept(request: &Request<'_>, protocol: Option<&str>) -> Response {
     let key = request.headers.get("sec-websocket-key").unwrap_or_default();
     // Base64, which is what the key is derived to, fits a header.

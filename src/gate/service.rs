@@ -334,6 +334,8 @@ impl Gate {
             clock,
             parking: &self.parking,
             limiter: limits,
+            identity: &self.policy.identity,
+            query_token: route.query_token,
         };
         let outcome = handler(&call)?;
         if let (Outcome::NoSocket(..), Some(limiter)) = (&outcome, limits)

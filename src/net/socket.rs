@@ -94,7 +94,7 @@ pub trait Session {
         None
     }
 
-    /// The sub-protocol that it speaks, one of those that the client has offered (`Call::offered_protocols`); asked once, before it
+    /// The subprotocol that it speaks, one of those that the client has offered (`Call::offered_protocols`); asked once, before it
     /// is opened. Where the client has not offered it, the answer names none.
     fn protocol(&self) -> Option<&str> {
         None

@@ -79,9 +79,12 @@ fn shown(call: &Call<'_>) -> Vec<u8> {
 
 /// Why somebody does not get in.
 struct Refusal {
-    /// The close code, and the words with it.
+    /// The close code, and the original's words with it, if it has to have those.
     close: u16,
+    originals: Option<&'static str>,
     message: String,
+    /// What to do about it.
+    hint: Option<String>,
     /// In one word, for the counters.
     reason: &'static str,
     /// Of a handshake that is refused.
@@ -91,21 +94,26 @@ struct Refusal {
 }
 
 impl Refusal {
+    /// What the socket is closed with.
+    fn words(&self) -> &str {
+        self.originals.unwrap_or(&self.message)
+    }
+
     /// As the answer to the handshake.
     fn plainly(&self, wait_seconds: u64) -> ApiError {
         let code = match self.status {
-            StatusCode::UNAUTHORIZED => {
-                let how = "tokens are sent as the sub-protocols bearer, TOKEN, or in Authorization: Bearer TOKEN";
-                let error = ApiError::unauthorized().with_member("hint", format!("{}; {how}", self.message));
-                return error.with_header(RETRY_AFTER, wait_seconds.into());
-            }
+            StatusCode::UNAUTHORIZED => Code::HttpError,
             StatusCode::FORBIDDEN => Code::Forbidden,
             StatusCode::SERVICE_UNAVAILABLE => Code::Overloaded,
             _ => Code::ValidationError,
         };
-        ApiError::new(code, self.message.clone())
+        let error = ApiError::new(code, self.message.clone())
             .with_status(self.status)
-            .with_header(RETRY_AFTER, HeaderValue::from(wait_seconds))
+            .with_header(RETRY_AFTER, HeaderValue::from(wait_seconds));
+        match &self.hint {
+            Some(hint) => error.with_hint(hint.as_str()),
+            None => error,
+        }
     }
 }
 
@@ -117,13 +125,13 @@ fn admit(
     name: Result<RoomName, BadName>,
 ) -> Result<(Who, Seat), Refusal> {
     let about = name.as_ref().map_or_else(|_| call.path.to_owned(), |name| name.as_str().to_owned());
-    // On the original's form with the original's codes and words (contract 03 §3.4).
     let refuse = |close: u16, seeds: &'static str, message: &str, reason: &'static str, status: StatusCode| {
-        let (close, message) = match form {
-            Form::Query if !seeds.is_empty() => (code::POLICY, seeds),
-            _ => (close, message),
+        // On the original's form a socket is closed with the original's codes and words (contract 03 §3.4).
+        let (close, originals) = match form {
+            Form::Query if !seeds.is_empty() => (code::POLICY, Some(seeds)),
+            _ => (close, None),
         };
-        Refusal { close, message: message.to_owned(), reason, status, about: about.clone() }
+        Refusal { close, originals, message: message.to_owned(), hint: None, reason, status, about: about.clone() }
     };
     let origin = call.headers.get("origin");
     if !may_open_sockets(options.origins.as_deref(), origin) {
@@ -132,7 +140,8 @@ fn admit(
     let name = name.map_err(|bad| match bad {
         BadName::Missing => {
             let (message, status) = (bad.to_string(), StatusCode::BAD_REQUEST);
-            Refusal { close: code::POLICY, message, reason: "no_room", status, about: about.clone() }
+            let (close, originals, hint) = (code::POLICY, None, None);
+            Refusal { close, originals, message, hint, reason: "no_room", status, about: about.clone() }
         }
         bad => refuse(closes::BAD, "", &bad.to_string(), "bad_name", StatusCode::BAD_REQUEST),
     })?;
@@ -140,11 +149,20 @@ fn admit(
     let (user, is_known, claims) = match call.sender {
         Sender::Refused(error) => {
             let message = error.message().unwrap_or("Invalid token");
-            return Err(refuse(closes::UNAUTHORIZED, "Invalid token", message, "bad_token", unauthorized));
+            let hint = match error.hint() {
+                Some(hint) => format!("{hint}; send it {}", call.how_to_send_a_token()),
+                None => call.how_to_be_known(),
+            };
+            let refusal = refuse(closes::UNAUTHORIZED, "Invalid token", message, "bad_token", unauthorized);
+            return Err(Refusal { hint: Some(hint), ..refusal });
         }
         Sender::Nobody if options.require_token => {
-            let message = "This room takes only users who are known: send a token";
-            return Err(refuse(closes::UNAUTHORIZED, "Unauthorized", message, "no_token", unauthorized));
+            let message = match call.verifies_tokens() {
+                true => "This room takes only users who are known: send a token",
+                false => "This room takes only users who are known, and this server has no key for tokens",
+            };
+            let refusal = refuse(closes::UNAUTHORIZED, "Unauthorized", message, "no_token", unauthorized);
+            return Err(Refusal { hint: Some(call.how_to_be_known()), ..refusal });
         }
         Sender::Nobody => (address(call.client), false, None),
         Sender::Known { user, claims } => (Arc::from(user), true, claims),
@@ -190,12 +208,12 @@ struct Refused {
 
 impl Session for Refused {
     fn open(&mut self, _: Ticket, out: &mut Outgoing<'_>) {
-        let Refusal { close, message, .. } = &self.refusal;
+        let (close, words) = (self.refusal.close, self.refusal.words());
         // Stock providers print the reason; those that read JSON find it in the close.
-        if self.speaks_yjs && matches!(*close, closes::UNAUTHORIZED | closes::FORBIDDEN) {
-            out.binary(&message::denied(message));
+        if self.speaks_yjs && matches!(close, closes::UNAUTHORIZED | closes::FORBIDDEN) {
+            out.binary(&message::denied(words));
         }
-        out.close(*close, message);
+        out.close(close, words);
     }
 
     fn protocol(&self) -> Option<&str> {

@@ -20,7 +20,7 @@ pub enum Form {
     Query,
 }
 
-/// A sub-protocol that is spoken here.
+/// A subprotocol that is spoken here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// Binary and nothing else.

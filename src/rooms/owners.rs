@@ -126,7 +126,7 @@ fn visible(
     let claims = match asker {
         Asker::Operator => None,
         Asker::Owner => {
-            let claims = call.claims().ok_or_else(no_token)?;
+            let claims = call.claims().ok_or_else(|| no_token(call))?;
             if claims.get("perm").and_then(Value::as_str) != Some("admin") {
                 return Err(not_admin());
             }
@@ -343,10 +343,14 @@ fn document_of(call: &Call<'_>) -> Result<RoomName, ApiError> {
 }
 
 /// A name that is only trusted says nothing about rooms.
-fn no_token() -> ApiError {
-    let hint = "Rooms are managed with a token that has perm: admin, in Authorization: Bearer TOKEN, on a server that has a key for \
-                tokens; X-User-Id is not enough";
-    ApiError::unauthorized().with_member("hint", hint)
+fn no_token(call: &Call<'_>) -> ApiError {
+    let hint = match call.verifies_tokens() {
+        true => "Send Authorization: Bearer TOKEN; X-User-Id is not enough",
+        false => "This server has no key for tokens: its operator has to set one",
+    };
+    ApiError::new(Code::HttpError, "Rooms are managed with a token that has perm: admin")
+        .with_status(StatusCode::UNAUTHORIZED)
+        .with_hint(hint)
 }
 
 /// Whether who asks may do everything with this room.
@@ -354,7 +358,7 @@ fn allow(rooms: &Rc<Rooms>, call: &Call<'_>, asker: Asker, name: &RoomName) -> R
     if asker == Asker::Operator {
         return Ok(());
     }
-    let claims = call.claims().ok_or_else(no_token)?;
+    let claims = call.claims().ok_or_else(|| no_token(call))?;
     let must_name = rooms.shared.options.now().require_grant;
     match Grant::of(claims, name.as_str(), must_name) {
         Ok(grant) if grant.admin => Ok(()),

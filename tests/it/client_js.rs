@@ -302,7 +302,7 @@ fn the_program_for_node_ends_when_it_is_refused() {
     for (token, sentence) in [
         (
             None,
-            "Missing Authorization (Bearer JWT) or X-User-Id header: X-User-Id is not trusted here: send Authorization: Bearer TOKEN\n",
+            "Missing Authorization (Bearer JWT) or X-User-Id header: X-User-Id is not trusted from here: send Authorization: Bearer TOKEN\n",
         ),
         (Some("not.a.token"), "refused: Unauthorized: missing or invalid authentication\n"),
     ] {

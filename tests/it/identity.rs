@@ -60,20 +60,33 @@ fn a_401_says_what_to_send_or_why_what_was_sent_does_not_count() {
     assert_eq!(hint(&[], &[("X-User-Id", "")]), "Send X-User-Id: ID");
     assert_eq!(hint(&[SETTING], &[]), "Send Authorization: Bearer TOKEN, or X-User-Id: ID");
     assert_eq!(hint(&[SETTING, distrusting], &[]), "Send Authorization: Bearer TOKEN");
-    let closed = "This server has no key for tokens, and X-User-Id is not trusted from here: its operator sets one";
-    assert_eq!(hint(&[distrusting], &[]), closed);
-    assert_eq!(hint(&[], &[any]), format!("{no_key}send X-User-Id"));
-    assert_eq!(hint(&[distrusting], &[any]), format!("{no_key}its operator sets one"));
-    assert_eq!(hint(&[distrusting], &[ALICE]), "X-User-Id is not trusted from here");
-    let untrusted = "X-User-Id is not trusted here: send Authorization: Bearer TOKEN";
+    assert_eq!(hint(&[], &[any]), format!("{no_key}send X-User-Id: ID"));
+    assert_eq!(hint(&[distrusting], &[any]), format!("{no_key}its operator has to set one"));
+    let closed =
+        "X-User-Id is not trusted from here, and this server has no key for tokens: its operator has to set one";
+    for headers in [&[][..], &[ALICE]] {
+        assert_eq!(hint(&[distrusting], headers), closed);
+    }
+    let untrusted = "X-User-Id is not trusted from here: send Authorization: Bearer TOKEN";
     assert_eq!(hint(&[SETTING, distrusting], &[ALICE]), untrusted);
-    let misspelt = "Authorization is ignored, because it does not begin with Bearer and a blank";
+    let misspelt =
+        "Authorization is ignored, because it does not begin with Bearer and a space: send Authorization: Bearer TOKEN";
     assert_eq!(hint(&[SETTING], &[basic]), misspelt);
     assert_eq!(hint(&[SETTING], &[("Authorization", "bearer x")]), misspelt);
     // Rooms are not managed by a name alone.
-    let answer = Server::start().get_as("alice", "/rooms");
-    assert_eq!(answer.status, 401);
-    assert!(answer.json()["error"]["hint"].as_str().unwrap().contains("perm: admin"), "{}", answer.text());
+    for (settings, expected) in [
+        (&[][..], "This server has no key for tokens: its operator has to set one"),
+        (&[SETTING], "Send Authorization: Bearer TOKEN; X-User-Id is not enough"),
+    ] {
+        let answer = Server::with(settings).get_as("alice", "/rooms");
+        refused(&answer, "\"Rooms are managed with a token that has perm: admin\"");
+        assert_eq!(answer.json()["error"]["hint"], expected);
+    }
+    // Why a token is not taken is not told, and what to do is.
+    let server = Server::with(&[SETTING]);
+    let answer = create(&mut server.connect(), &[any]);
+    refused(&answer, "\"Invalid token\"");
+    assert_eq!(answer.json()["error"]["hint"], "Get a new token");
 }
 
 /// Holds an answer to being the contract's 401 with this message, which is JSON.

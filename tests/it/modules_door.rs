@@ -135,7 +135,9 @@ fn a_household_with_a_password_asks_for_it() {
     for path in ["/api/v1/malya/ideas", "/api/v1/kazkar/stats", "/api/session", "/api/v1/malya/ideas/1"] {
         let answer = client.get(path, None);
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{path}");
-        assert_eq!(answer.expect_error(401).0, "session_required", "{path}");
+        let (code, why) = answer.expect_error(401);
+        assert_eq!(code, "session_required", "{path}");
+        assert!(why.contains("POST /api/session") && why.contains("cookie or token"), "{why}");
     }
     for path in ["/", LIST, "/api/v1/modules/status", "/api/v1/ci/", "/api/status", "/health", "/ready"] {
         assert_eq!(client.get(path, None).status, 200, "{path}: no secret of the household");

@@ -422,29 +422,56 @@ fn who_may_enter_is_said_by_a_token_in_each_of_its_places() {
 
 #[test]
 fn who_may_not_enter_is_told_once_in_a_socket_and_then_without_one() {
+    let ways = "as the subprotocols bearer, TOKEN, as ?token=TOKEN or in Authorization: Bearer TOKEN";
+    let another = format!("Get a new token; send it {ways}");
+    let nobody = "This room takes only users who are known: send a token";
+    let nobody_can = "This room takes only users who are known, and this server has no key for tokens";
+    let no_key = "This server has no key for tokens: its operator has to set one";
+    let believing = format!("Send a token ({ways}), or X-User-Id: ID");
+    let (bad, expired) = ("token=nonsense".to_owned(), format!("token={}", token(&json!({ "exp": 1_766_484_000 }))));
+    let elsewhere = format!("token={}", token(&json!({ "room": "other" })));
+    let (known_only, distrusting) = (("ROOMS_REQUIRE_TOKEN", "true"), ("AUTH_TRUST_USER_HEADER", "false"));
+
     let server = keyed();
-    let elsewhere = token(&json!({ "room": "other" }));
-    for (query, code, reason, status) in [
-        (String::new(), 4401, "This room takes only users who are known: send a token", 401),
-        ("?token=nonsense".to_owned(), 4401, "Invalid token", 401),
-        (format!("?token={elsewhere}"), 4403, "The token is not for this room", 403),
-    ] {
-        let path = format!("/rooms/notes{query}");
-        let mut peer = Peer::open(&server, &path, &[]).1;
-        let denied = peer.binary();
-        assert_eq!((&denied[..2], &denied[3..]), (&[2, 0][..], reason.as_bytes()));
-        assert_eq!(peer.socket.next(), Frame::Close(code, reason.to_owned()));
-        let (answer, _) = Socket::open(&server, &path, &[]);
-        assert_eq!(answer.status, status, "{path}");
-        assert!(answer.header("retry-after").is_some());
-        if status == 401 {
-            let hint = answer.json()["error"]["hint"].as_str().unwrap_or_default().to_owned();
-            assert!(hint.starts_with(reason) && hint.contains("bearer, TOKEN"), "{hint}");
-        }
+    refused(&server, "", 4401, "Unauthorized", nobody, &believing);
+    refused(&server, &bad, 4401, "Invalid token", "Invalid token", &another);
+    refused(&server, &expired, 4401, "Invalid token", "Token expired", &another);
+    refused(&server, &elsewhere, 4403, "Unauthorized", "The token is not for this room", "");
+    let server = Server::with(&[("JWT_SECRET", SECRET), distrusting]);
+    refused(&server, "", 4401, "Unauthorized", nobody, &format!("Send a token ({ways})"));
+    let server = Server::with(&[known_only, distrusting]);
+    for query in ["", &bad] {
+        refused(&server, query, 4401, "Unauthorized", nobody_can, no_key);
     }
-    for (query, reason) in [("", "Unauthorized"), ("&token=x", "Invalid token")] {
-        let (_, mut socket) = Socket::open(&server, &format!("/rooms?room=notes{query}"), &[]);
-        assert_eq!(socket.next(), Frame::Close(1008, reason.to_owned()), "in the words of the original");
+    let server = Server::with(&[known_only]);
+    let until_then = format!("{no_key}; until then, send X-User-Id: ID");
+    refused(&server, "", 4401, "Unauthorized", nobody_can, &until_then);
+    let ticket = format!("Get a new ticket; send it {ways}");
+    refused(&server, "token=ticket.none", 4401, "Invalid token", "Invalid token", &ticket);
+}
+
+/// Comes twice on each form of URL, with this query: is closed with this code and message in the first socket, or with 1008
+/// and the original's `words` on its form, and then answered with the message and this hint.
+#[track_caller]
+fn refused(server: &Server, query: &str, close: u16, words: &str, message: &str, hint: &str) {
+    let path = format!("/rooms/notes?{query}");
+    let mut peer = Peer::open(server, &path, &[]).1;
+    let denied = peer.binary();
+    assert_eq!((&denied[..2], &denied[3..]), (&[2, 0][..], message.as_bytes()));
+    assert_eq!(peer.socket.next(), Frame::Close(close, message.to_owned()));
+    let originals = format!("/rooms?room=notes&{query}");
+    let (_, mut socket) = Socket::open(server, &originals, &[]);
+    assert_eq!(socket.next(), Frame::Close(1008, words.to_owned()), "in the words of the original");
+    for path in [path, originals] {
+        let (answer, _) = Socket::open(server, &path, &[]);
+        assert_eq!(answer.status, close - 4000, "{path}");
+        assert!(answer.header("retry-after").is_some());
+        let body = answer.json();
+        let expected = if close == 4401 { "http_error" } else { "forbidden" };
+        assert_eq!(body["error"]["code"], expected, "{path}");
+        assert_eq!(body["error"]["message"], message, "{path}");
+        assert_eq!(body["detail"], message, "{path}");
+        assert_eq!(body["error"]["hint"].as_str().unwrap_or_default(), hint, "{path}");
     }
 }
 

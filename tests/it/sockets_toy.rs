@@ -39,7 +39,7 @@ fn start(settings: &Settings, _: &House) -> Result<Arc<dyn Running>, StartError>
     Ok(Arc::new(Sockets { limits: Arc::new(socket_limits(settings)) }))
 }
 
-/// The sub-protocols that the toy speaks, the better one first.
+/// The subprotocols that the toy speaks, the better one first.
 const SPOKEN: [&str; 2] = ["toys.2", "toys.1"];
 
 /// Says one thing, and echoes what comes.

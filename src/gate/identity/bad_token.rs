@@ -99,12 +99,17 @@ impl BadToken {
             Self::Revoked => "the token was revoked: `inkring token revocations` shows the revocation",
         }
     }
+
+    /// 401, with what to do about it. Why is for the log, so that nobody learns which part to work on.
+    pub(super) fn error(self, hint: &'static str) -> ApiError {
+        let error = ApiError::new(Code::HttpError, self.sentence()).with_status(StatusCode::UNAUTHORIZED);
+        error.with_hint(hint).with_context(self.reason()).marked_auth_failure(self.label())
+    }
 }
 
-/// 401: a token was sent and is not taken. Why is for the log, so that nobody learns which part to work on.
+/// 401: a token was sent and is not taken.
 impl From<BadToken> for ApiError {
     fn from(bad: BadToken) -> Self {
-        let error = Self::new(Code::HttpError, bad.sentence()).with_status(StatusCode::UNAUTHORIZED);
-        error.with_context(bad.reason()).marked_auth_failure(bad.label())
+        bad.error("Get a new token")
     }
 }

@@ -36,6 +36,14 @@ use user::user_id_rules;
 pub(super) const BEARER_PROTOCOL: &str = "bearer";
 /// What a token begins with that is one protocol by itself (contract 03 §3.2).
 const BEARER_PREFIX: &str = "bearer.";
+/// How a token is sent with a request, for hints.
+const IN_HEADER: &str = "Authorization: Bearer TOKEN";
+
+/// How a token is sent with a socket's handshake, for hints; the query has it under this name, too, on routes that say so.
+pub(super) fn in_handshake(query_token: Option<&str>) -> String {
+    let name = query_token.unwrap_or("access_token");
+    format!("as the subprotocols bearer, TOKEN, as ?{name}=TOKEN or in {IN_HEADER}")
+}
 
 /// How requests state their identity.
 #[derive(Debug, Clone)]
@@ -64,7 +72,7 @@ impl Identity {
         revoked: &Revocations,
         now: Timestamp,
     ) -> Result<Option<Caller>, ApiError> {
-        self.decide(in_header(request), (request, peer), revoked, now)
+        self.decide(in_header(&request.headers), (request, peer), revoked, now)
     }
 
     /// Who opens a socket with this request. A browser cannot send headers of its own with it, so the token may also be
@@ -82,12 +90,13 @@ impl Identity {
         revoked: &Revocations,
         now: Reading,
     ) -> Result<Option<Caller>, ApiError> {
-        let sent = in_header(request).or_else(|| in_protocols(request)).or_else(|| in_query(request, query_token));
+        let sent =
+            in_header(&request.headers).or_else(|| in_protocols(request)).or_else(|| in_query(request, query_token));
         if let Some(Ok(token)) = &sent
             && let Some(ticket) = Tickets::within(token)
             && self.trust.believes_header
         {
-            let user = self.tickets.user(ticket, now.elapsed)?;
+            let user = self.tickets.user(ticket, now.elapsed).map_err(|bad| bad.error("Get a new ticket"))?;
             return Ok(Some(Caller { user, until: None, claims: None }));
         }
         self.decide(sent, (request, peer), revoked, now.wall)
@@ -112,40 +121,48 @@ impl Identity {
 
     /// 401: nobody is named. Says what to send, or why what was sent does not count here.
     pub fn unknown(&self, request: &Request<'_>, peer: Peer) -> ApiError {
-        let hint = self.disregarded(request, peer).unwrap_or_else(|| self.wanted(peer));
-        ApiError::unauthorized().with_member("hint", hint)
+        let headers = &request.headers;
+        let hint = self.disregarded(headers, peer, IN_HEADER).unwrap_or_else(|| self.wanted(peer, IN_HEADER));
+        ApiError::unauthorized().with_hint(hint)
     }
 
-    /// What to send to say who sends this.
-    fn wanted(&self, peer: Peer) -> &'static str {
+    /// The same of a socket's handshake, for its hint: here a token may also be sent `in_handshake`.
+    pub(super) fn unknown_on_socket(&self, headers: &Headers<'_>, peer: Peer, query_token: Option<&str>) -> String {
+        if self.verifier.is_none() {
+            let until_then = if self.trust.believes_header_of(peer) { "; until then, send X-User-Id: ID" } else { "" };
+            return format!("This server has no key for tokens: its operator has to set one{until_then}");
+        }
+        let token = format!("a token ({})", in_handshake(query_token));
+        self.disregarded(headers, peer, &token).unwrap_or_else(|| self.wanted(peer, &token))
+    }
+
+    /// What to send to say who sends this; `token` is how a token is sent.
+    fn wanted(&self, peer: Peer, token: &str) -> String {
         match (&self.verifier, self.trust.believes_header_of(peer)) {
-            (Some(_), false) => "Send Authorization: Bearer TOKEN",
-            (Some(_), true) => "Send Authorization: Bearer TOKEN, or X-User-Id: ID",
-            (None, true) => "Send X-User-Id: ID",
+            (Some(_), false) => format!("Send {token}"),
+            (Some(_), true) => format!("Send {token}, or X-User-Id: ID"),
+            (None, true) => "Send X-User-Id: ID".to_owned(),
             (None, false) => {
-                "This server has no key for tokens, and X-User-Id is not trusted from here: its operator sets one"
+                "X-User-Id is not trusted from here, and this server has no key for tokens: its operator has to set one"
+                    .to_owned()
             }
         }
     }
 
-    /// Why what was sent to say who sends this was not looked at.
-    fn disregarded(&self, request: &Request<'_>, peer: Peer) -> Option<&'static str> {
-        let has = |name| request.headers.all(name).any(|value| !value.is_empty());
+    /// Why what was sent to say who sends this was not looked at; `token` is how a token is sent.
+    fn disregarded(&self, headers: &Headers<'_>, peer: Peer, token: &str) -> Option<String> {
+        let has = |name| headers.all(name).any(|value| !value.is_empty());
         let believes = self.trust.believes_header_of(peer);
-        if in_header(request).is_some() && self.verifier.is_none() {
-            return Some(match believes {
-                true => "Authorization is ignored, because this server has no key for tokens: send X-User-Id",
-                false => "Authorization is ignored, because this server has no key for tokens: its operator sets one",
-            });
+        if in_header(headers).is_some() && self.verifier.is_none() {
+            let remedy = if believes { "send X-User-Id: ID" } else { "its operator has to set one" };
+            return Some(format!("Authorization is ignored, because this server has no key for tokens: {remedy}"));
         }
-        if has("x-user-id") && !believes {
-            return Some(match &self.verifier {
-                Some(_) => "X-User-Id is not trusted here: send Authorization: Bearer TOKEN",
-                None => "X-User-Id is not trusted from here",
-            });
+        if has("x-user-id") && !believes && self.verifier.is_some() {
+            return Some(format!("X-User-Id is not trusted from here: send {token}"));
         }
-        (has("authorization") && self.verifier.is_some())
-            .then_some("Authorization is ignored, because it does not begin with Bearer and a blank")
+        (has("authorization") && self.verifier.is_some()).then(|| {
+            format!("Authorization is ignored, because it does not begin with Bearer and a space: send {token}")
+        })
     }
 
     fn named(&self, request: &Request<'_>, peer: Peer) -> Result<Option<String>, ApiError> {
@@ -161,7 +178,7 @@ impl Identity {
     }
 }
 
-/// The sub-protocols that a handshake offers, in its order: without `bearer`, and without tokens, which follow that or are
+/// The subprotocols that a handshake offers, in its order: without `bearer`, and without tokens, which follow that or are
 /// `bearer.TOKEN`.
 pub(super) fn offered<'a>(headers: &Headers<'a>) -> impl Iterator<Item = &'a str> + use<'a> {
     let mut after_bearer = false;
@@ -182,8 +199,8 @@ pub(super) fn offers_bearer(request: &Request<'_>) -> bool {
 
 /// `Authorization: Bearer TOKEN`, the scheme spelt exactly so, with one blank or more (RFC 9110 §11.4); other schemes say
 /// nothing to us.
-fn in_header<'a>(request: &Request<'a>) -> Option<Sent<'a>> {
-    let tokens = request.headers.all("authorization").filter_map(|value| match value {
+fn in_header<'a>(headers: &Headers<'a>) -> Option<Sent<'a>> {
+    let tokens = headers.all("authorization").filter_map(|value| match value {
         // The blank before an empty token has gone with the end of the line.
         b"Bearer" => Some(Cow::Borrowed(&b""[..])),
         _ => value.strip_prefix(b"Bearer ").map(|token| Cow::Borrowed(token.trim_ascii_start())),

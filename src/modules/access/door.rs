@@ -116,7 +116,9 @@ impl Rules {
     /// What those are told who do not come in.
     pub(in crate::modules) fn refusal(&self) -> ApiError {
         session_required(match self.password {
-            Some(_) => "Give the household's password at POST /api/session first",
+            Some(_) => {
+                "Send the household's password to POST /api/session, and the cookie or token of its answer with later requests"
+            }
             None => "The modules cannot be used in production, because HOUSEHOLD_PASSWORD is not set",
         })
     }

@@ -51,7 +51,7 @@ impl KeyDoor {
             return Ok(());
         }
         let error = ApiError::new(Code::HttpError, "Invalid API key").with_status(StatusCode::UNAUTHORIZED);
-        Err(error.with_member("hint", "Send the participant's key in X-API-KEY"))
+        Err(error.with_hint("Send the participant's key in X-API-KEY"))
     }
 
     /// Counts a call that has the key: at this moment, and at this many milliseconds of a clock that nobody sets.
