@@ -32,13 +32,8 @@ pub fn create(kind: &'static Kind, body: &Body, zone: &Zone) -> Result<Fields, A
         let value = match sent_of(field, sent) {
             Some(value) if !(value.is_null() && may_be_null(field)) => reader.value(field, value),
             None if field.required => {
-                reader.say(
-                    "missing",
-                    vec!["body".into(), field.name.into()],
-                    "Field required",
-                    &Value::Object(sent.clone()),
-                    None,
-                );
+                let at = Place { field: field.name, item: None };
+                reader.say("missing", at, "Field required", &Value::Object(sent.clone()), None);
                 None
             }
             _ => Some(field.default()),
@@ -106,6 +101,21 @@ fn may_be_null(field: &Field) -> bool {
     !field.required && !matches!(field.form, Form::Words | Form::Flag)
 }
 
+/// Where in a body a value stands: a field, or an item of its list. As `loc` only where something is wrong with it.
+#[derive(Clone, Copy)]
+struct Place {
+    field: &'static str,
+    item: Option<usize>,
+}
+
+impl Place {
+    fn loc(self) -> Vec<Value> {
+        let mut loc = vec!["body".into(), self.field.into()];
+        loc.extend(self.item.map(Value::from));
+        loc
+    }
+}
+
 /// Reads values and keeps what is wrong with them.
 struct Reader<'z> {
     zone: &'z Zone,
@@ -117,71 +127,71 @@ impl Reader<'_> {
         if self.problems.is_empty() { Ok(()) } else { Err(ApiError::invalid(&self.problems)) }
     }
 
-    fn say(&mut self, kind: &'static str, loc: Vec<Value>, msg: impl Into<String>, input: &Value, ctx: Option<Value>) {
-        self.problems.push(Problem { kind, loc, msg: msg.into(), input: echo(input), ctx, hint: "" });
+    fn say(&mut self, kind: &'static str, at: Place, msg: impl Into<String>, input: &Value, ctx: Option<Value>) {
+        self.problems.push(Problem { kind, loc: at.loc(), msg: msg.into(), input: echo(input), ctx, hint: "" });
     }
 
     /// The value as it is kept; nothing if there was a problem.
-    fn value(&mut self, field: &Field, value: &Value) -> Option<Value> {
-        let loc = || vec!["body".into(), field.name.into()];
+    fn value(&mut self, field: &'static Field, value: &Value) -> Option<Value> {
+        let at = Place { field: field.name, item: None };
         match field.form {
             Form::Text => {
-                let text = self.text(loc(), value)?;
+                let text = self.text(at, value)?;
                 if field.required && text.trim().is_empty() {
                     let ctx = Some(json!({ "min_length": 1 }));
-                    self.say("string_too_short", loc(), "String should have at least 1 character", value, ctx);
+                    self.say("string_too_short", at, "String should have at least 1 character", value, ctx);
                     return None;
                 }
                 let kept = field.synonyms.iter().find(|(synonym, _)| *synonym == text).map_or(text, |(_, word)| word);
                 Some(kept.into())
             }
             Form::Address => {
-                let text = self.text(loc(), value)?;
+                let text = self.text(at, value)?;
                 if !is_address(text) {
                     let ctx = Some(json!({ "expected_schemes": "'http' or 'https'" }));
-                    self.say("url_scheme", loc(), "URL scheme should be 'http' or 'https'", value, ctx);
+                    self.say("url_scheme", at, "URL scheme should be 'http' or 'https'", value, ctx);
                     return None;
                 }
                 Some(text.into())
             }
-            Form::Moment => self.moment(field, loc(), value),
-            Form::Flag => self.flag(loc(), value),
-            Form::Whole => self.whole(loc(), value),
-            Form::Number(least, most) => self.number(loc(), value, least, most),
+            Form::Moment => self.moment(field, at, value),
+            Form::Flag => self.flag(at, value),
+            Form::Whole => self.whole(at, value),
+            Form::Number(least, most) => self.number(at, value, least, most),
             Form::Texts | Form::Words => {
-                self.list(&loc(), value, |reader, loc, item| reader.text(loc, item).map(Value::from))
+                self.list(at, value, |reader, at, item| reader.text(at, item).map(Value::from))
             }
-            Form::Wholes => self.list(&loc(), value, Self::whole),
+            Form::Wholes => self.list(at, value, Self::whole),
             Form::Object(shape) => match shape(value, self.zone) {
                 Ok(object) if object.is_object() || object.is_null() => Some(object),
                 Ok(_) => {
-                    self.say("dict_type", loc(), "Input should be a valid dictionary", value, None);
+                    self.say("dict_type", at, "Input should be a valid dictionary", value, None);
                     None
                 }
                 Err(why) => {
                     let ctx = Some(json!({ "error": why }));
-                    self.say("value_error", loc(), format!("Value error, {why}"), value, ctx);
+                    self.say("value_error", at, format!("Value error, {why}"), value, ctx);
                     None
                 }
             },
         }
     }
 
-    fn text<'v>(&mut self, loc: Vec<Value>, value: &'v Value) -> Option<&'v str> {
+    fn text<'v>(&mut self, at: Place, value: &'v Value) -> Option<&'v str> {
         if value.as_str().is_none() {
-            self.say("string_type", loc, "Input should be a valid string", value, None);
+            self.say("string_type", at, "Input should be a valid string", value, None);
         }
         value.as_str()
     }
 
-    fn moment(&mut self, field: &Field, loc: Vec<Value>, value: &Value) -> Option<Value> {
+    fn moment(&mut self, field: &Field, at: Place, value: &Value) -> Option<Value> {
         let read = match value {
             // A form that nobody has touched.
             Value::String(text) if text.is_empty() && !field.required => return Some(Value::Null),
             Value::String(text) => moment::read(text, self.zone),
             Value::Number(number) => moment::of_number(number.as_f64().unwrap_or(f64::NAN), self.zone),
             _ => {
-                self.say("datetime_type", loc, "Input should be a valid datetime", value, None);
+                self.say("datetime_type", at, "Input should be a valid datetime", value, None);
                 return None;
             }
         };
@@ -189,13 +199,13 @@ impl Reader<'_> {
             Ok(wall) => Some(wall_text(wall).into()),
             Err(why) => {
                 let ctx = Some(json!({ "error": why }));
-                self.say("datetime_parsing", loc, format!("Input should be a valid datetime, {why}"), value, ctx);
+                self.say("datetime_parsing", at, format!("Input should be a valid datetime, {why}"), value, ctx);
                 None
             }
         }
     }
 
-    fn flag(&mut self, loc: Vec<Value>, value: &Value) -> Option<Value> {
+    fn flag(&mut self, at: Place, value: &Value) -> Option<Value> {
         let read = match value {
             Value::Bool(flag) => return Some(Value::Bool(*flag)),
             Value::Number(number) if number.as_f64() == Some(0.0) => Some(false),
@@ -203,17 +213,17 @@ impl Reader<'_> {
             Value::Number(_) => None,
             Value::String(text) => flag_of(text),
             _ => {
-                self.say("bool_type", loc, "Input should be a valid boolean", value, None);
+                self.say("bool_type", at, "Input should be a valid boolean", value, None);
                 return None;
             }
         };
         if read.is_none() {
-            self.say("bool_parsing", loc, "Input should be a valid boolean, unable to interpret input", value, None);
+            self.say("bool_parsing", at, "Input should be a valid boolean, unable to interpret input", value, None);
         }
         read.map(Value::Bool)
     }
 
-    fn whole(&mut self, loc: Vec<Value>, value: &Value) -> Option<Value> {
+    fn whole(&mut self, at: Place, value: &Value) -> Option<Value> {
         let (kind, why) = match value {
             Value::Bool(flag) => return Some(i64::from(*flag).into()),
             Value::Number(number) => match (number.as_i64(), number.as_f64()) {
@@ -233,23 +243,23 @@ impl Reader<'_> {
             },
             _ => ("int_type", ""),
         };
-        self.say(kind, loc, format!("Input should be a valid integer{why}"), value, None);
+        self.say(kind, at, format!("Input should be a valid integer{why}"), value, None);
         None
     }
 
-    fn number(&mut self, loc: Vec<Value>, value: &Value, least: f64, most: f64) -> Option<Value> {
+    fn number(&mut self, at: Place, value: &Value, least: f64, most: f64) -> Option<Value> {
         let read = match value {
             Value::Bool(flag) => Some(f64::from(u8::from(*flag))),
             Value::Number(number) => number.as_f64(),
             Value::String(text) => text.trim().parse().ok(),
             _ => {
-                self.say("float_type", loc, "Input should be a valid number", value, None);
+                self.say("float_type", at, "Input should be a valid number", value, None);
                 return None;
             }
         };
         let Some(number) = read else {
             let msg = "Input should be a valid number, unable to parse string as a number";
-            self.say("float_parsing", loc, msg, value, None);
+            self.say("float_parsing", at, msg, value, None);
             return None;
         };
         let (kind, msg, ctx) = if number.is_nan() {
@@ -263,30 +273,30 @@ impl Reader<'_> {
             // Proof that it is one: it is finite, as it is within finite bounds.
             return Number::from_f64(number).map(Value::Number);
         };
-        self.say(kind, loc, msg, value, ctx);
+        self.say(kind, at, msg, value, ctx);
         None
     }
 
     /// A list of which `item` reads each; an item's place ends with its index.
     fn list(
         &mut self,
-        loc: &[Value],
+        at: Place,
         value: &Value,
-        mut item: impl FnMut(&mut Self, Vec<Value>, &Value) -> Option<Value>,
+        mut item: impl FnMut(&mut Self, Place, &Value) -> Option<Value>,
     ) -> Option<Value> {
         let Value::Array(items) = value else {
-            self.say("list_type", loc.to_owned(), "Input should be a valid list", value, None);
+            self.say("list_type", at, "Input should be a valid list", value, None);
             return None;
         };
         if items.len() > LIST_MAX_ITEMS {
             let count = items.len();
             let msg = format!("List should have at most {LIST_MAX_ITEMS} items after validation, not {count}");
             let ctx = Some(json!({ "field_type": "List", "max_length": LIST_MAX_ITEMS, "actual_length": count }));
-            self.say("too_long", loc.to_owned(), msg, value, ctx);
+            self.say("too_long", at, msg, value, ctx);
             return None;
         }
         let read: Vec<Option<Value>> =
-            items.iter().enumerate().map(|(index, each)| item(self, [loc, &[index.into()]].concat(), each)).collect();
+            items.iter().enumerate().map(|(index, each)| item(self, Place { item: Some(index), ..at }, each)).collect();
         read.into_iter().collect::<Option<Vec<_>>>().map(Value::Array)
     }
 
@@ -298,7 +308,7 @@ impl Reader<'_> {
         if end < begin {
             let msg = format!("Value error, {last} must not be before {first}");
             let ctx = Some(json!({ "error": format!("{last} must not be before {first}") }));
-            self.say("value_error", vec!["body".into(), last.into()], msg, &end.into(), ctx);
+            self.say("value_error", Place { field: last, item: None }, msg, &end.into(), ctx);
         }
     }
 }
