@@ -72,7 +72,7 @@ fn board(desk: &Desk, call: &Call<'_>) -> Result<Outcome, ApiError> {
             facts: Vec::new(),
             from: None,
             until: None,
-            search: None,
+            words: None,
         };
         let mut ideas: Vec<Map<String, Value>> = Vec::new();
         store::list(reader, kind, &newest, |json| ideas.extend(serde_json::from_slice::<Map<_, _>>(json)))?;

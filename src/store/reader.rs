@@ -88,6 +88,15 @@ pub trait Query {
         self.connection().search(search, groups, order, take)
     }
 
+    /// The values of labels of this name ([`TextWords::label`](super::TextWords::label)), each with how many texts of the group have
+    /// it: the most frequent ones, so many at most.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn labels(&self, group: TextGroup, name: &str, most: usize) -> Result<Vec<(String, i64)>, Error> {
+        self.connection().labels(group, name, most)
+    }
+
     /// Whether there is a row.
     fn exists(&self, sql: &'static str, values: &[Value<'_>]) -> Result<bool, Error> {
         self.one(sql, values, |_| Ok(())).map(|found| found.is_some())

@@ -1,5 +1,7 @@
 //! A transaction as a change sees it.
 
+use std::sync::Arc;
+
 use super::error::Error;
 use super::event::Event;
 use super::reader::Query;
@@ -138,13 +140,13 @@ impl<'a> Tx<'a> {
 
     /// Has a text be found by its words ([`Query::search`]) from the commit on. No other may have this number. Numbers and groups are
     /// given by the owners of what is searched: each has a range of its own.
-    pub fn add_text(&mut self, number: i64, words: &TextWords) {
-        self.effects.texts.push(TextChange::Add { number, words: words.clone() });
+    pub fn add_text(&mut self, number: i64, words: &Arc<TextWords>) {
+        self.effects.texts.push(TextChange::Add { number, words: Arc::clone(words) });
     }
 
     /// Has it be found by other words.
-    pub fn replace_text(&mut self, number: i64, words: &TextWords) {
-        self.effects.texts.push(TextChange::Replace { number, words: words.clone() });
+    pub fn replace_text(&mut self, number: i64, words: &Arc<TextWords>) {
+        self.effects.texts.push(TextChange::Replace { number, words: Arc::clone(words) });
     }
 
     /// Has it be found no longer.

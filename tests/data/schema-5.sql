@@ -167,12 +167,14 @@ CREATE TABLE room_snapshots (
 
 -- What is searched of things that have a number, whoever they belong to (src/store/sqlite/texts.rs). Only its words are here, in small
 -- letters, each behind the letter of its group, without which a MATCH by hand finds nothing. The text is where it belongs. Where in it
--- a word stands is not kept: nothing asks for it.
+-- a word stands is not kept: nothing asks for it. Labels, by which a text is found exactly, are words as well.
 CREATE VIRTUAL TABLE texts USING fts5 (
     title, body, content = '', contentless_delete = 1, tokenize = 'ascii', detail = column
 );
 -- Pieces of the index are merged eight at a time: with four, as is usual, a word is written half as often again.
 INSERT INTO texts (texts, rank) VALUES ('automerge', 8);
+-- Each word with how many texts have it: so labels are counted.
+CREATE VIRTUAL TABLE text_terms USING fts5vocab (texts, row);
 
 -- What an operator has revoked: the token of a `jti`, or the tokens of a user that were issued before a moment. `expires_at` is
 -- when the token expires, if the operator has said so.
@@ -270,7 +272,8 @@ CREATE TABLE records (
 CREATE INDEX records_by_moment ON records (moment, key);
 CREATE INDEX records_by_source ON records (source_trace, key) WHERE source_trace IS NOT NULL;
 
--- The values by which records are filtered and counted; those of a record come and go with it.
+-- Of the values by which records are filtered, those that statements look up: ids of other records, addresses of files, and whether there
+-- is anything in an object. Those of a record come and go with it. Lists find all values in the index of words, as labels of `texts`.
 CREATE TABLE record_facts (
     name  TEXT    NOT NULL,
     value TEXT    NOT NULL,

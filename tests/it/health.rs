@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Server, hold_writer, wait_for};
 
-const TABLES: [&str; 27] = [
+const TABLES: [&str; 28] = [
     "audit_anchor",
     "audit_events",
     "calendar_feed",
@@ -34,6 +34,7 @@ const TABLES: [&str; 27] = [
     "room_snapshots",
     "room_updates",
     "rooms",
+    "text_terms",
     "texts",
 ];
 

@@ -173,6 +173,8 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::modules::MIGRATIONS;
+    use std::sync::Arc;
+
     use crate::store::TextWords;
     use crate::store::testing::House;
 
@@ -186,7 +188,7 @@ mod tests {
              VALUES ({}, '{json}', {created_at}, {created_at}, 0, 1)",
             key.0
         ));
-        let words = TextWords::of(kind.texts(), title, text);
+        let words = Arc::new(TextWords::of(kind.texts(), title, text));
         house.write(move |tx| tx.add_text(key.0, &words));
     }
 
@@ -219,7 +221,8 @@ mod tests {
         house.write(move |tx| {
             for id in 1..=2 * COMMON_MIN as i64 {
                 let title = if id == 1 { "слово" } else { "" };
-                tx.add_text(Key::of(kind, id).unwrap().0, &TextWords::of(kind.texts(), title, "слово"));
+                let words = Arc::new(TextWords::of(kind.texts(), title, "слово"));
+                tx.add_text(Key::of(kind, id).unwrap().0, &words);
             }
         });
         let kinds: Vec<&'static Kind> = KINDS.iter().collect();

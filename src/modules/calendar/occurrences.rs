@@ -14,7 +14,7 @@ use crate::gate::validate::{Body, Problem, echo_text, flag_of};
 use crate::gate::{ApiError, Call, Code, Conditions, Outcome};
 use crate::modules::desk::Desk;
 use crate::modules::records::change::{fields_of, not_found};
-use crate::modules::records::fact::{Fact, facts, wall};
+use crate::modules::records::fact::{Fact, labels, wall};
 use crate::modules::records::kinds::Kind;
 use crate::modules::records::read::{self, Fields};
 use crate::modules::records::store::find;
@@ -44,7 +44,7 @@ pub(super) fn list(desk: &Desk, call: &Call<'_>, kind: &'static Kind) -> Result<
         return Ok(None);
     }
     let wanted = wanted::read(kind, call.query, &desk.shared.zone)?;
-    let stretch = Stretch::of(wanted.from, wanted.until, wanted.search.is_some())?;
+    let stretch = Stretch::of(wanted.from, wanted.until, wanted.words.is_some())?;
     let fetch = move |reader: &Reader| {
         let mut found = Found::default();
         found.recurring(reader, kind, stretch.until)?;
@@ -119,11 +119,9 @@ fn expanded(kind: &Kind, found: &Found, stretch: Stretch, wanted: &[Fact], zone:
     let mut is_cut = found.is_cut;
     for (index, json) in found.entries.iter().enumerate() {
         let fields = read_entry(json)?;
-        if !wanted.is_empty() {
-            let facts = facts(kind, &fields);
-            if !wanted.iter().all(|fact| facts.contains(fact)) {
-                continue;
-            }
+        let has = |fact: &Fact| labels(kind, &fields).any(|(name, value)| name == fact.name && value == fact.value);
+        if !wanted.iter().all(has) {
+            continue;
         }
         let Some(times) = Times::of(&fields, zone) else { continue };
         let expansion = expand(&times.series(), &times.exceptions, from, until, OCCURRENCES_MAX);

@@ -102,7 +102,7 @@ pub(super) fn relatives(
     }
     for word in telling(content).into_iter().take(WORDS) {
         if let Some(search) = Search::of(&word) {
-            keys.extend(store::with_words(query, &search, OF_WORD)?);
+            keys.extend(store::found(query, &search, OF_WORD)?);
         }
     }
     for years in 1..=YEARS {

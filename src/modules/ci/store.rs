@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use super::super::records::fact::wall_micros;
+use super::super::records::fact::{fact_text, wall_micros};
 use super::super::records::kinds::KINDS;
 use super::super::records::record::Key;
 use crate::clock::Timestamp;
@@ -88,10 +88,9 @@ pub(super) fn undo(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {
     tx.run("INSERT INTO ci_undos (id, undone_at) VALUES (?1, ?2)", &[id.into(), now.into()])
 }
 
-/// The newest records of every kind with a tag.
+/// Records of every kind with a tag: the newest of the last kind first.
 pub(super) fn tagged(query: &impl Query, tag: &str, most: usize) -> Result<Vec<Key>, Error> {
-    let sql = "SELECT key FROM record_facts WHERE name = 'tags' AND value = ?1 ORDER BY key DESC LIMIT ?2";
-    query.all(sql, &[tag.into(), most.into()], |row| Ok(Key(row.get(0)?)))
+    found(query, &Search::of_label("tags", fact_text(tag)), most)
 }
 
 /// Records of every kind that are about a day, in their order on it.
@@ -102,8 +101,8 @@ pub(super) fn on_day(query: &impl Query, day: Date, most: usize) -> Result<Vec<K
     query.all(sql, &[from.into(), until.into(), most.into()], |row| Ok(Key(row.get(0)?)))
 }
 
-/// Records of every kind that have these words: the newest of the last kind first.
-pub(super) fn with_words(query: &impl Query, search: &Search, most: usize) -> Result<Vec<Key>, Error> {
+/// Records of every kind that are found so: the newest of the last kind first.
+pub(super) fn found(query: &impl Query, search: &Search, most: usize) -> Result<Vec<Key>, Error> {
     let groups = KINDS.each_ref().map(|kind| kind.texts());
     let mut keys = Vec::new();
     if most > 0 {

@@ -128,7 +128,7 @@ fn reply(query: &Reader, message: &str, now: DateTime, zone: &Zone) -> Result<Re
 
 fn with(query: &impl Query, words: &str) -> Result<Vec<Key>, ApiError> {
     let search = Search::of(words);
-    Ok(search.map(|search| store::with_words(query, &search, CHAT_RECORDS_MAX)).transpose()?.unwrap_or_default())
+    Ok(search.map(|search| store::found(query, &search, CHAT_RECORDS_MAX)).transpose()?.unwrap_or_default())
 }
 
 fn line(Seen { module, title, at, .. }: Seen) -> Line {

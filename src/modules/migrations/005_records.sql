@@ -21,7 +21,8 @@ CREATE TABLE records (
 CREATE INDEX records_by_moment ON records (moment, key);
 CREATE INDEX records_by_source ON records (source_trace, key) WHERE source_trace IS NOT NULL;
 
--- The values by which records are filtered and counted; those of a record come and go with it.
+-- Of the values by which records are filtered, those that statements look up: ids of other records, addresses of files, and whether there
+-- is anything in an object. Those of a record come and go with it. Lists find all values in the index of words, as labels of `texts`.
 CREATE TABLE record_facts (
     name  TEXT    NOT NULL,
     value TEXT    NOT NULL,

@@ -1,5 +1,7 @@
 //! What is derived of a record's fields: when it is, by what it is filtered, and by which words it is found.
 
+use std::borrow::Cow;
+
 use jiff::civil::DateTime;
 use serde_json::Value;
 
@@ -12,7 +14,7 @@ pub const FACT_MAX_CHARS: usize = 200;
 /// Characters of a record that are searched. What is longer is kept, and found by its beginning.
 pub const SEARCHED_MAX_CHARS: usize = 100_000;
 
-/// A value by which records are found: that of a field, or one of its items.
+/// A value of a field, or one of its items.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fact {
     /// The name of the field.
@@ -21,42 +23,47 @@ pub struct Fact {
     pub value: String,
 }
 
-/// What a record is filtered by, each once.
+/// What lists filter a record by: names of fields, and their values as text. One may come twice.
+pub fn labels<'f>(kind: &Kind, fields: &'f Fields) -> impl Iterator<Item = (&'static str, Cow<'f, str>)> {
+    kind.filters().flat_map(|(field, _)| values(field, fields).map(|value| (field.name, value)))
+}
+
+/// What of that statements look a record up by, each once.
 #[must_use]
 pub fn facts(kind: &Kind, fields: &Fields) -> Vec<Fact> {
-    let mut facts: Vec<Fact> = kind.filters().flat_map(|(field, _)| facts_of(field, fields.get(field.name))).collect();
+    let looked_up = kind.filters().map(|(field, _)| field).filter(|field| field.form.is_looked_up());
+    let facts = looked_up
+        .flat_map(|field| values(field, fields).map(|value| Fact { name: field.name, value: value.into_owned() }));
+    let mut facts: Vec<Fact> = facts.collect();
     facts.sort_unstable();
     facts.dedup();
     facts
 }
 
-fn facts_of(field: &Field, value: Option<&Value>) -> Vec<Fact> {
-    let name = field.name;
-    let fact = |value: &Value| {
-        let value = match value {
-            Value::String(text) => fact_text(text),
-            Value::Bool(flag) => flag.to_string(),
-            Value::Number(number) => number.to_string(),
-            _ => return None,
-        };
-        Some(Fact { name, value })
+/// The values of a field as text: of a list those of its items, and of an object whether there is anything in it.
+fn values<'f>(field: &Field, fields: &'f Fields) -> impl Iterator<Item = Cow<'f, str>> {
+    let value = fields.get(field.name);
+    let (object, items) = match (field.form, value) {
+        (Form::Object(_), value) => {
+            let is_there = value.and_then(Value::as_object).is_some_and(|members| !members.is_empty());
+            (Some(if is_there { "true" } else { "false" }), &[][..])
+        }
+        (_, Some(Value::Array(items))) => (None, items.as_slice()),
+        (_, value) => (None, value.map_or(&[][..], std::slice::from_ref)),
     };
-    // Of an object, whether there is anything in it.
-    if let Form::Object(_) = field.form {
-        let is_there = value.and_then(Value::as_object).is_some_and(|members| !members.is_empty());
-        return vec![Fact { name, value: is_there.to_string() }];
-    }
-    match value {
-        Some(Value::Array(items)) => items.iter().filter_map(fact).collect(),
-        Some(value) => fact(value).into_iter().collect(),
-        None => Vec::new(),
-    }
+    let text = |value: &'f Value| match value {
+        Value::String(text) => Some(Cow::Borrowed(fact_text(text))),
+        Value::Bool(flag) => Some(Cow::Owned(flag.to_string())),
+        Value::Number(number) => Some(Cow::Owned(number.to_string())),
+        _ => None,
+    };
+    object.map(Cow::Borrowed).into_iter().chain(items.iter().filter_map(text))
 }
 
 /// A value as it is compared.
 #[must_use]
-pub fn fact_text(text: &str) -> String {
-    beginning(text, FACT_MAX_CHARS).to_owned()
+pub fn fact_text(text: &str) -> &str {
+    beginning(text, FACT_MAX_CHARS)
 }
 
 /// What a record is called where many kinds stand together.
@@ -137,9 +144,10 @@ mod tests {
             "title": "День народження", "description": "Торт", "event_date": "2026-03-05T18:00:00", "is_completed": false,
             "participants": ["Іван", "Іван", "Олена"], "location": null, "tags": ["родина"], "source_trace": "x",
         }));
-        let found: Vec<_> =
-            facts(podija, &fields).into_iter().map(|fact| format!("{}={}", fact.name, fact.value)).collect();
-        assert_eq!(found, ["is_completed=false", "participants=Іван", "participants=Олена", "tags=родина"]);
+        let found: Vec<_> = labels(podija, &fields).map(|(name, value)| format!("{name}={value}")).collect();
+        let named =
+            ["is_completed=false", "participants=Іван", "participants=Іван", "participants=Олена", "tags=родина"];
+        assert_eq!(found, named);
         assert_eq!(title(podija, &fields), "День народження");
         assert_eq!(text(podija, &fields), "Торт\nІван\nІван\nОлена\nродина");
         let created = jiff::civil::date(2026, 1, 1).at(9, 0, 0, 0);
@@ -152,9 +160,23 @@ mod tests {
     fn of_an_object_it_is_known_whether_it_is_there() {
         let calendar = Kind::of_module("calendar").unwrap();
         let fields = fields(json!({ "recurrence_pattern": { "freq": "daily" }, "reminder_settings": {} }));
-        let found: Vec<_> =
-            facts(calendar, &fields).into_iter().map(|fact| format!("{}={}", fact.name, fact.value)).collect();
+        let found: Vec<_> = labels(calendar, &fields).map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(found, ["recurrence_pattern=true", "reminder_settings=false"]);
+    }
+
+    #[test]
+    fn statements_look_up_ids_addresses_and_objects_alone() {
+        let of = |module, value| {
+            let facts = facts(Kind::of_module(module).unwrap(), &fields(value));
+            facts.into_iter().map(|fact| format!("{}={}", fact.name, fact.value)).collect::<Vec<_>>()
+        };
+        let idea = json!({ "title": "T", "related_ideas": [10, 9, 10], "tags": ["a"], "status": "draft" });
+        assert_eq!(of("malya", idea), ["related_ideas=10", "related_ideas=9"]);
+        let item = json!({ "url": "/media/a.png", "thumbnail_url": "/media/a.png?size=small", "media_type": "image" });
+        assert_eq!(of("gallery", item), ["thumbnail_url=/media/a.png?size=small", "url=/media/a.png"]);
+        let entry = json!({ "recurrence_pattern": { "freq": "daily" }, "is_recurring": true });
+        assert_eq!(of("calendar", entry), ["recurrence_pattern=true", "reminder_settings=false"]);
+        assert_eq!(of("kazkar", json!({ "title": "T", "location": "Київ" })), [""; 0]);
     }
 
     #[test]
@@ -178,6 +200,6 @@ mod tests {
         let long =
             fields(json!({ "title": "T", "content": "ї".repeat(SEARCHED_MAX_CHARS + 5), "location": "к".repeat(300) }));
         assert_eq!(text(kazkar, &long).chars().count(), SEARCHED_MAX_CHARS);
-        assert_eq!(facts(kazkar, &long)[0].value.chars().count(), FACT_MAX_CHARS);
+        assert_eq!(labels(kazkar, &long).map(|(_, value)| value.chars().count()).collect::<Vec<_>>(), [FACT_MAX_CHARS]);
     }
 }

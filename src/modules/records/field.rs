@@ -48,6 +48,13 @@ pub enum Form {
     Object(Shape),
 }
 
+impl Form {
+    /// Whether statements look records up by it, and not lists alone: by ids of records, addresses of files, and whether there is an object.
+    pub fn is_looked_up(self) -> bool {
+        matches!(self, Self::Wholes | Self::Address | Self::Object(_))
+    }
+}
+
 /// Makes an object canonical, in the household's zone; also reads what stands for one, such as a word.
 pub type Shape = fn(&Value, &Zone) -> Result<Value, String>;
 

@@ -58,7 +58,7 @@ impl Pages {
         if let Some(place) = self.place(kind, &wanted) {
             self.kept.remove(place);
         }
-        if wanted.search.is_some() || known.page.body.len() > PAGES_KEPT_MAX_BYTES {
+        if wanted.words.is_some() || known.page.body.len() > PAGES_KEPT_MAX_BYTES {
             return;
         }
         self.kept.push_back(Kept { kind: kind.number, wanted, known });

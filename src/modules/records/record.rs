@@ -1,8 +1,9 @@
 //! A record as it is kept and answered.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use super::fact::{Fact, facts, text, title};
+use super::fact::{Fact, facts, labels, text, title};
 use super::kinds::Kind;
 use super::read::Fields;
 use crate::clock::Timestamp;
@@ -48,7 +49,7 @@ impl Key {
 }
 
 /// Room for the fields of most records.
-const USUAL_BYTES: usize = 1024;
+const USUAL_BYTES: usize = 512;
 /// Room for the end that all kinds have.
 const END_BYTES: usize = 160;
 
@@ -57,10 +58,10 @@ const END_BYTES: usize = 160;
 pub struct RecordContent {
     /// What clients have sent, read by its kind.
     pub fields: Fields,
-    /// By which values it is filtered.
+    /// What statements look it up by.
     pub facts: Vec<Fact>,
-    /// By which words it is found.
-    pub words: TextWords,
+    /// By which words it is found, and by which values it is filtered.
+    pub words: Arc<TextWords>,
     /// The fields as they are answered, without an end.
     json: String,
 }
@@ -84,8 +85,9 @@ impl RecordContent {
         }
         // JSON is always text.
         let json = String::from_utf8(json).unwrap_or_default();
-        let words = TextWords::of(kind.texts(), title(kind, &fields), &text(kind, &fields));
-        Self { facts: facts(kind, &fields), words, fields, json }
+        let mut words = TextWords::of(kind.texts(), title(kind, &fields), &text(kind, &fields));
+        labels(kind, &fields).for_each(|(name, value)| words.label(kind.texts(), name, &value));
+        Self { facts: facts(kind, &fields), words: Arc::new(words), fields, json }
     }
 
     /// The record as it is answered: the fields, and the end that all kinds have.

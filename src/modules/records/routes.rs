@@ -124,13 +124,12 @@ pub(super) fn page(query: &impl Query, kind: &Kind, wanted: &Wanted, counts: &Co
         }
         body.extend_from_slice(json);
     };
-    let total = match &wanted.search {
-        Some(Some(search)) => store::searched(query, kind, wanted, search, take)?,
+    let total = match wanted.search() {
+        Some(Some(search)) => store::found(query, kind, wanted, &search, take)?,
         Some(None) => 0,
         None => {
             store::list(query, kind, wanted, &mut take)?;
-            let is_all = wanted.facts.is_empty() && wanted.from.is_none() && wanted.until.is_none();
-            if is_all { counts.records } else { store::count(query, kind, wanted)? }
+            if wanted.is_of_a_time() { store::count(query, kind, wanted)? } else { counts.records }
         }
     };
     body.push(b']');
@@ -189,9 +188,17 @@ fn look(
 }
 
 fn create(desk: &Desk, call: &Call<'_>, kind: &'static Kind) -> Result<Outcome, ApiError> {
-    let content = RecordContent::of(kind, read::create(kind, &call.body, &desk.shared.zone)?);
-    let hand = desk.hand(call);
-    desk.parts.change(call, move |tx| hand.create(tx, kind, &content), shown)
+    let content = Arc::new(RecordContent::of(kind, read::create(kind, &call.body, &desk.shared.zone)?));
+    let (hand, kept) = (desk.hand(call), Arc::clone(&content));
+    desk.parts.change(
+        call,
+        move |tx| hand.create(tx, kind, &content),
+        move |stored| {
+            // It has many pieces: they are freed here, where they were made, so that the writer need not.
+            drop(kept);
+            shown(stored)
+        },
+    )
 }
 
 fn get(desk: &Desk, call: &Call<'_>, kind: &'static Kind, key: Key) -> Result<Outcome, ApiError> {

@@ -1,11 +1,11 @@
 //! How records lie in the database: the statements, and nothing else.
 
-use std::sync::LazyLock;
+use std::sync::Arc;
 
 use super::fact::Fact;
 use super::kinds::Kind;
 use super::record::Key;
-use super::wanted::{FILTERS_MAX, Wanted};
+use super::wanted::Wanted;
 use crate::clock::Timestamp;
 use crate::store::{Error, Order, Query, Reader, Row, Search, TallyTable, TextWords, Tx, Value};
 
@@ -75,10 +75,7 @@ pub(in crate::modules) fn values_of(
     field: &str,
     most: usize,
 ) -> Result<Vec<(String, i64)>, Error> {
-    let (first, last) = Key::range(kind);
-    let sql = "SELECT value, COUNT(*) AS records FROM record_facts WHERE name = ?1 AND key BETWEEN ?2 AND ?3 \
-               GROUP BY value ORDER BY records DESC, value LIMIT ?4";
-    query.all(sql, &[field.into(), first.into(), last.into(), most.into()], |row| Ok((row.get(0)?, row.get(1)?)))
+    query.labels(kind.texts(), field, most)
 }
 
 /// The record of this key in the bin; it was changed last when it was deleted.
@@ -86,111 +83,47 @@ pub(in crate::modules) fn deleted(query: &impl Query, key: Key) -> Result<Option
     query.one(DELETED, &[key.0.into()], stored)
 }
 
-/// Which statement a list needs: how many facts it asks for, whether it asks for a span, and how it is ordered.
-#[derive(Clone, Copy)]
-struct Shape {
-    facts: usize,
-    span: bool,
-    order: Order,
-    counts: bool,
-}
+const LIST: &str = "SELECT json FROM records WHERE key BETWEEN ?1 AND ?2 ORDER BY key LIMIT ?3 OFFSET ?4";
+const LIST_DESC: &str = "SELECT json FROM records WHERE key BETWEEN ?1 AND ?2 ORDER BY key DESC LIMIT ?3 OFFSET ?4";
+const LIST_OF: &str = "SELECT json FROM records WHERE key BETWEEN ?1 AND ?2 AND moment >= ?5 AND moment < ?6 \
+                       ORDER BY key LIMIT ?3 OFFSET ?4";
+const LIST_OF_DESC: &str = "SELECT json FROM records WHERE key BETWEEN ?1 AND ?2 AND moment >= ?5 AND moment < ?6 \
+                            ORDER BY key DESC LIMIT ?3 OFFSET ?4";
+const COUNT_OF: &str = "SELECT COUNT(*) FROM records WHERE key BETWEEN ?1 AND ?2 AND moment >= ?3 AND moment < ?4";
 
-/// Every statement of a list, by [`Shape::index`].
-static LISTS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let shapes = (0..=FILTERS_MAX).flat_map(|facts| {
-        [false, true].into_iter().flat_map(move |span| {
-            [Order::Oldest, Order::Newest]
-                .into_iter()
-                .flat_map(move |order| [false, true].map(|counts| Shape { facts, span, order, counts }))
-        })
-    });
-    shapes.map(Shape::sql).collect()
-});
-
-impl Shape {
-    fn index(self) -> usize {
-        self.facts * 8
-            + usize::from(self.span) * 4
-            + usize::from(self.order == Order::Newest) * 2
-            + usize::from(self.counts)
-    }
-
-    fn statement(self) -> &'static str {
-        &LISTS[self.index()]
-    }
-
-    /// Values: the first and last key; from and until; name and value of each fact; then how many, behind how many. The first fact
-    /// leads, because its rows lie in the order of keys; each other is looked up.
-    fn sql(self) -> String {
-        let mut number = 2;
-        let mut next = || {
-            number += 1;
-            format!("?{number}")
-        };
-        let mut conditions = vec!["r.key BETWEEN ?1 AND ?2".to_owned()];
-        if self.span {
-            conditions.push(format!("r.moment >= {} AND r.moment < {}", next(), next()));
-        }
-        let mut tables = "records r".to_owned();
-        for fact in 0..self.facts {
-            let (name, value) = (next(), next());
-            if fact == 0 {
-                tables = "record_facts f JOIN records r ON r.key = f.key".to_owned();
-                conditions.push(format!("f.name = {name} AND f.value = {value} AND f.key BETWEEN ?1 AND ?2"));
-            } else {
-                let fact = format!("o.name = {name} AND o.value = {value} AND o.key = r.key");
-                conditions.push(format!("EXISTS (SELECT 1 FROM record_facts o WHERE {fact})"));
-            }
-        }
-        let conditions = conditions.join(" AND ");
-        if self.counts {
-            return format!("SELECT COUNT(*) FROM {tables} WHERE {conditions}");
-        }
-        let key = if self.facts == 0 { "r.key" } else { "f.key" };
-        let order = if self.order == Order::Newest { " DESC" } else { "" };
-        format!(
-            "SELECT r.json FROM {tables} WHERE {conditions} ORDER BY {key}{order} LIMIT {} OFFSET {}",
-            next(),
-            next()
-        )
-    }
-}
-
-fn shape(wanted: &Wanted, counts: bool) -> Shape {
-    let span = wanted.from.is_some() || wanted.until.is_some();
-    Shape { facts: wanted.facts.len(), span, order: wanted.order, counts }
-}
-
-fn values<'w>(kind: &Kind, wanted: &'w Wanted) -> Vec<Value<'w>> {
-    let (first, last) = Key::range(kind);
-    let mut values: Vec<Value<'w>> = vec![first.into(), last.into()];
-    if wanted.from.is_some() || wanted.until.is_some() {
-        let (from, until) = (wanted.from.unwrap_or(i64::MIN), wanted.until.unwrap_or(i64::MAX));
-        values.extend([Value::from(from), Value::from(until)]);
-    }
-    values.extend(wanted.facts.iter().flat_map(|fact| [Value::from(fact.name), Value::from(&fact.value)]));
-    values
+/// From when on, and until before when.
+fn span(wanted: &Wanted) -> [Value<'static>; 2] {
+    [wanted.from.unwrap_or(i64::MIN).into(), wanted.until.unwrap_or(i64::MAX).into()]
 }
 
 /// Has `take` see each record of a list as it is answered, in order: as bytes, because to ask whether what we have written is text
-/// is a third of what a list costs. Words that are searched for are not looked at here.
+/// is a third of what a list costs. Words and facts are not looked at here.
 pub(in crate::modules) fn list(
     query: &impl Query,
     kind: &Kind,
     wanted: &Wanted,
     mut take: impl FnMut(&[u8]),
 ) -> Result<(), Error> {
-    let mut values = values(kind, wanted);
-    values.extend([Value::from(wanted.limit), Value::from(wanted.skip)]);
-    query.each(shape(wanted, false).statement(), &values, |row| {
+    let (first, last) = Key::range(kind);
+    let [from, until] = span(wanted);
+    let values = [first.into(), last.into(), wanted.limit.into(), wanted.skip.into(), from, until];
+    let (sql, values) = match (wanted.is_of_a_time(), wanted.order) {
+        (false, Order::Oldest) => (LIST, &values[..4]),
+        (false, Order::Newest) => (LIST_DESC, &values[..4]),
+        (true, Order::Oldest) => (LIST_OF, &values[..]),
+        (true, Order::Newest) => (LIST_OF_DESC, &values[..]),
+    };
+    query.each(sql, values, |row| {
         take(row.bytes(0)?.unwrap_or_default());
         Ok(())
     })
 }
 
-/// How many records a list would have without its bounds.
+/// How many records of a time there are.
 pub(super) fn count(query: &impl Query, kind: &Kind, wanted: &Wanted) -> Result<i64, Error> {
-    let found = query.one(shape(wanted, true).statement(), &values(kind, wanted), |row| row.get(0))?;
+    let (first, last) = Key::range(kind);
+    let [from, until] = span(wanted);
+    let found = query.one(COUNT_OF, &[first.into(), last.into(), from, until], |row| row.get(0))?;
     Ok(found.unwrap_or_default())
 }
 
@@ -227,61 +160,48 @@ pub(in crate::modules) fn during(
     })
 }
 
-/// Records of a search that are looked at for one list.
+/// Records of a search for words that are looked at for one list.
 pub(in crate::modules) const SEARCHED_MAX: usize = 10_000;
 
-/// The same for a list of records that have certain words: those that it has, and how many there would be of the first
-/// [`SEARCHED_MAX`] that have the words.
-pub(super) fn searched(
+/// The same for a list of records that are found by the index: those that it has, and how many there would be without its bounds; where
+/// words are searched for, among the first [`SEARCHED_MAX`] that have them.
+pub(super) fn found(
     query: &impl Query,
     kind: &Kind,
     wanted: &Wanted,
     search: &Search,
     mut take: impl FnMut(&[u8]),
 ) -> Result<i64, Error> {
-    let mut keys = Vec::new();
+    let most = if wanted.words.is_some() { SEARCHED_MAX } else { usize::MAX };
+    let shown = wanted.skip..wanted.skip.saturating_add(wanted.limit);
+    let (mut looked_at, mut found) = (0, 0);
     query.search(search, &[kind.texts()], wanted.order, |key| {
-        keys.push(key);
-        Ok(keys.len() < SEARCHED_MAX)
+        looked_at += 1;
+        if !wanted.is_of_a_time() || is_of(query, key, wanted)? {
+            if shown.contains(&found) {
+                query.one("SELECT json FROM records WHERE key = ?1", &[key.into()], |row| {
+                    take(row.bytes(0)?.unwrap_or_default());
+                    Ok(())
+                })?;
+            }
+            found += 1;
+        }
+        Ok(looked_at < most)
     })?;
-    let is_filtered = !wanted.facts.is_empty() || wanted.from.is_some() || wanted.until.is_some();
-    let mut found = 0;
-    for key in keys {
-        if is_filtered && !has(query, key, wanted)? {
-            continue;
-        }
-        if (wanted.skip..wanted.skip.saturating_add(wanted.limit)).contains(&found) {
-            query.one("SELECT json FROM records WHERE key = ?1", &[key.into()], |row| {
-                take(row.bytes(0)?.unwrap_or_default());
-                Ok(())
-            })?;
-        }
-        found += 1;
-    }
     Ok(found)
 }
 
-/// Whether a record has all facts and is in the span that are asked for.
-fn has(query: &impl Query, key: i64, wanted: &Wanted) -> Result<bool, Error> {
-    let (from, until) = (wanted.from.unwrap_or(i64::MIN), wanted.until.unwrap_or(i64::MAX));
-    let in_span = "SELECT 1 FROM records WHERE key = ?1 AND moment >= ?2 AND moment < ?3";
-    if !query.exists(in_span, &[key.into(), from.into(), until.into()])? {
-        return Ok(false);
-    }
-    for Fact { name, value } in &wanted.facts {
-        let of_fact = "SELECT 1 FROM record_facts WHERE name = ?1 AND value = ?2 AND key = ?3";
-        if !query.exists(of_fact, &[(*name).into(), value.into(), key.into()])? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// Whether a record is of the time that is wanted.
+fn is_of(query: &impl Query, key: i64, wanted: &Wanted) -> Result<bool, Error> {
+    let [from, until] = span(wanted);
+    query.exists("SELECT 1 FROM records WHERE key = ?1 AND moment >= ?2 AND moment < ?3", &[key.into(), from, until])
 }
 
 /// The first records of a kind that have this fact.
 pub(super) fn having(query: &impl Query, kind: &Kind, fact: &Fact, most: usize) -> Result<Vec<Key>, Error> {
     let (first, last) = Key::range(kind);
-    let sql =
-        "SELECT key FROM record_facts WHERE name = ?1 AND value = ?2 AND key BETWEEN ?3 AND ?4 ORDER BY key LIMIT ?5";
+    let sql = "SELECT key FROM record_facts WHERE name = ?1 AND value = ?2 AND key BETWEEN ?3 AND ?4 \
+               ORDER BY key LIMIT ?5";
     let values = [fact.name.into(), (&fact.value).into(), first.into(), last.into(), most.into()];
     query.all(sql, &values, |row| row.get(0).map(Key))
 }
@@ -329,7 +249,7 @@ pub(super) struct WrittenRecord<'r> {
     pub(super) updated_at: Timestamp,
     pub(super) revision: i64,
     pub(super) facts: &'r [Fact],
-    pub(super) words: &'r TextWords,
+    pub(super) words: &'r Arc<TextWords>,
 }
 
 /// Adds a record.
@@ -348,22 +268,24 @@ pub(super) fn add(tx: &mut Tx<'_>, record: &WrittenRecord<'_>) -> Result<(), Err
             revision.into(),
         ],
     )?;
-    add_facts(tx, key, facts)?;
+    facts.iter().try_for_each(|fact| add_fact(tx, key, fact))?;
     tx.add_text(key.0, words);
     Ok(())
 }
 
 /// Replaces a record whose facts were these.
-pub(super) fn replace(tx: &mut Tx<'_>, record: &WrittenRecord<'_>, old_facts: &[Fact]) -> Result<(), Error> {
+pub(super) fn replace(tx: &mut Tx<'_>, record: &WrittenRecord<'_>, old: &[Fact]) -> Result<(), Error> {
     let WrittenRecord { key, json, moment, source, updated_at, revision, facts, words, .. } = *record;
     tx.run(
         "UPDATE records SET json = ?2, moment = ?3, source_trace = ?4, updated_at = ?5, revision = ?6 WHERE key = ?1",
         &[key.0.into(), json.into(), moment.into(), source.into(), updated_at.into(), revision.into()],
     )?;
-    for gone in old_facts.iter().filter(|fact| !facts.contains(fact)) {
+    for gone in old.iter().filter(|fact| !facts.contains(fact)) {
         remove_fact(tx, key, gone)?;
     }
-    add_facts(tx, key, facts.iter().filter(|fact| !old_facts.contains(fact)))?;
+    for new in facts.iter().filter(|fact| !old.contains(fact)) {
+        add_fact(tx, key, new)?;
+    }
     tx.replace_text(key.0, words);
     Ok(())
 }
@@ -387,29 +309,14 @@ pub(super) fn unbin(tx: &mut Tx<'_>, key: Key) -> Result<(), Error> {
     tx.run("DELETE FROM record_bin WHERE key = ?1", &[key.0.into()])
 }
 
-/// Adds one, two, three or four facts: most records have no more, and a statement for each costs more than its rows.
-const ADD_FACTS: [&str; 4] = [
-    "INSERT INTO record_facts (key, name, value) VALUES (?1, ?2, ?3)",
-    "INSERT INTO record_facts (key, name, value) VALUES (?1, ?2, ?3), (?1, ?4, ?5)",
-    "INSERT INTO record_facts (key, name, value) VALUES (?1, ?2, ?3), (?1, ?4, ?5), (?1, ?6, ?7)",
-    "INSERT INTO record_facts (key, name, value) VALUES (?1, ?2, ?3), (?1, ?4, ?5), (?1, ?6, ?7), (?1, ?8, ?9)",
-];
-
-fn add_facts<'f>(tx: &mut Tx<'_>, key: Key, facts: impl IntoIterator<Item = &'f Fact>) -> Result<(), Error> {
-    let mut facts = facts.into_iter().peekable();
-    while facts.peek().is_some() {
-        let mut values = vec![Value::from(key.0)];
-        for Fact { name, value } in facts.by_ref().take(ADD_FACTS.len()) {
-            values.extend([Value::from(*name), value.into()]);
-        }
-        tx.change(ADD_FACTS[values.len() / 2 - 1], &values)?;
-    }
-    Ok(())
+fn add_fact(tx: &mut Tx<'_>, key: Key, fact: &Fact) -> Result<(), Error> {
+    let sql = "INSERT INTO record_facts (name, value, key) VALUES (?1, ?2, ?3)";
+    tx.run(sql, &[fact.name.into(), (&fact.value).into(), key.0.into()])
 }
 
 fn remove_fact(tx: &mut Tx<'_>, key: Key, fact: &Fact) -> Result<(), Error> {
-    let values = [fact.name.into(), (&fact.value).into(), key.0.into()];
-    tx.change("DELETE FROM record_facts WHERE name = ?1 AND value = ?2 AND key = ?3", &values).map(|_| ())
+    let sql = "DELETE FROM record_facts WHERE name = ?1 AND value = ?2 AND key = ?3";
+    tx.change(sql, &[fact.name.into(), (&fact.value).into(), key.0.into()]).map(|_| ())
 }
 
 #[cfg(test)]
@@ -428,12 +335,13 @@ mod tests {
         let kind = Kind::of_module("malya").unwrap();
         house.write(move |tx| {
             for id in 1..=SEARCHED_MAX as i64 + 1 {
-                tx.add_text(Key::of(kind, id).unwrap().0, &TextWords::of(kind.texts(), "word", ""));
+                let words = Arc::new(TextWords::of(kind.texts(), "word", ""));
+                tx.add_text(Key::of(kind, id).unwrap().0, &words);
             }
         });
         let wanted = wanted::read(kind, "q=word&limit=1", &Zone::named("Europe/Kyiv").unwrap()).unwrap();
         let search = Search::of("word").unwrap();
-        assert_eq!(searched(&*house.reader, kind, &wanted, &search, |_| ()), Ok(SEARCHED_MAX as i64));
+        assert_eq!(found(&*house.reader, kind, &wanted, &search, |_| ()), Ok(SEARCHED_MAX as i64));
     }
 
     /// Stories of one type, one with each of so many names, all of one day.
@@ -442,7 +350,11 @@ mod tests {
         let kind = Kind::of_module("kazkar").unwrap();
         house.write(move |tx| {
             for id in 1..=names as i64 {
-                let facts = [Fact { name: "participants", value: id.to_string() }];
+                let mut words = TextWords::of(kind.texts(), "", "");
+                words.label(kind.texts(), "participants", &id.to_string());
+                if id <= 2 {
+                    words.label(kind.texts(), "participants", "often");
+                }
                 let written = WrittenRecord {
                     key: Key::of(kind, id).unwrap(),
                     json: "{}",
@@ -451,14 +363,11 @@ mod tests {
                     created_at: Timestamp(0),
                     updated_at: Timestamp(0),
                     revision: 1,
-                    facts: &facts,
-                    words: &TextWords::of(kind.texts(), "", ""),
+                    facts: &[],
+                    words: &Arc::new(words),
                 };
                 add(tx, &written).unwrap();
             }
-            let often = Fact { name: "participants", value: "often".to_owned() };
-            add_facts(tx, Key::of(kind, 1).unwrap(), [&often]).unwrap();
-            add_facts(tx, Key::of(kind, 2).unwrap(), [&often]).unwrap();
         });
         house
     }
@@ -491,7 +400,7 @@ mod tests {
         let named = fact.clone();
         house.write(move |tx| {
             for id in 1..=RELATED_CLEARED_MAX as i64 + 1 {
-                add_facts(tx, Key::of(kind, id).unwrap(), [&named]).unwrap();
+                add_fact(tx, Key::of(kind, id).unwrap(), &named).unwrap();
             }
         });
         let having = having(&*house.reader, kind, &fact, RELATED_CLEARED_MAX).unwrap();
@@ -516,7 +425,7 @@ mod tests {
                     updated_at: now,
                     revision: id,
                     facts: &[],
-                    words: &TextWords::of(kind.texts(), "", ""),
+                    words: &Arc::new(TextWords::of(kind.texts(), "", "")),
                 };
                 add(tx, &written).unwrap();
             }
@@ -529,31 +438,5 @@ mod tests {
         };
         assert_eq!((of(Order::Oldest, 9), of(Order::Newest, 9)), (vec![3, 2, 1], vec![1, 2, 3]));
         assert_eq!((of(Order::Oldest, 2), of(Order::Newest, 1)), (vec![3, 2], vec![1]));
-    }
-
-    #[test]
-    fn each_shape_of_a_list_has_its_statement() {
-        for (index, sql) in LISTS.iter().enumerate() {
-            let shape = Shape {
-                facts: index / 8,
-                span: index & 4 != 0,
-                order: if index & 2 == 0 { Order::Oldest } else { Order::Newest },
-                counts: index & 1 != 0,
-            };
-            assert_eq!((shape.index(), &shape.sql()), (index, sql));
-        }
-        assert_eq!(LISTS.len(), (FILTERS_MAX + 1) * 8);
-        let plain = Shape { facts: 0, span: false, order: Order::Newest, counts: false };
-        assert_eq!(
-            plain.statement(),
-            "SELECT r.json FROM records r WHERE r.key BETWEEN ?1 AND ?2 ORDER BY r.key DESC LIMIT ?3 OFFSET ?4"
-        );
-        let full = Shape { facts: 2, span: true, order: Order::Oldest, counts: true };
-        assert_eq!(
-            full.statement(),
-            "SELECT COUNT(*) FROM record_facts f JOIN records r ON r.key = f.key WHERE r.key BETWEEN ?1 AND ?2 \
-             AND r.moment >= ?3 AND r.moment < ?4 AND f.name = ?5 AND f.value = ?6 AND f.key BETWEEN ?1 AND ?2 \
-             AND EXISTS (SELECT 1 FROM record_facts o WHERE o.name = ?7 AND o.value = ?8 AND o.key = r.key)"
-        );
     }
 }

@@ -36,7 +36,29 @@ pub struct Wanted {
     /// See [`Wanted::from`].
     pub until: Option<i64>,
     /// The words that each must have; with none of them there is nothing.
-    pub search: Option<Option<Search>>,
+    pub words: Option<Option<Search>>,
+}
+
+impl Wanted {
+    /// What the index of words is asked for: nothing where a list needs no index, and within that nothing where there are no words that
+    /// could be found.
+    #[must_use]
+    pub fn search(&self) -> Option<Option<Search>> {
+        let with = |search: Search, fact: &Fact| search.with_label(fact.name, &fact.value);
+        match (&self.words, self.facts.split_first()) {
+            (None, None) => None,
+            (None, Some((first, others))) => {
+                Some(Some(others.iter().fold(Search::of_label(first.name, &first.value), with)))
+            }
+            (Some(words), _) => Some(words.clone().map(|words| self.facts.iter().fold(words, with))),
+        }
+    }
+
+    /// Whether only records of some time are wanted.
+    #[must_use]
+    pub fn is_of_a_time(&self) -> bool {
+        self.from.is_some() || self.until.is_some()
+    }
 }
 
 /// Reads the query of a list of this kind; the last of parameters that come twice counts, and what is not known is ignored.
@@ -51,7 +73,7 @@ pub fn read(kind: &Kind, query: &str, zone: &Zone) -> Result<Wanted, ApiError> {
         facts: Vec::new(),
         from: None,
         until: None,
-        search: None,
+        words: None,
     };
     let mut problems = Vec::new();
     let mut given: Vec<(String, String)> = Vec::new();
@@ -77,7 +99,7 @@ pub fn read(kind: &Kind, query: &str, zone: &Zone) -> Result<Wanted, ApiError> {
             },
             "from" => wanted.from = read.day(zone).map(|(first, _)| first),
             "to" => wanted.until = read.day(zone).map(|(_, until)| until),
-            "q" if !value.trim().is_empty() => wanted.search = Some(Search::of(value)),
+            "q" if !value.trim().is_empty() => wanted.words = Some(Search::of(value)),
             _ => {
                 let Some((field, _)) = kind.filters().find(|(_, parameter)| parameter == name) else { continue };
                 let value = match field.form {
@@ -97,7 +119,7 @@ pub fn read(kind: &Kind, query: &str, zone: &Zone) -> Result<Wanted, ApiError> {
                             .iter()
                             .find(|(synonym, _)| synonym == value)
                             .map_or(value.as_str(), |(_, word)| word);
-                        fact_text(word)
+                        fact_text(word).to_owned()
                     }
                 };
                 wanted.facts.push(Fact { name: field.name, value });
@@ -198,8 +220,8 @@ mod tests {
         let instants = wanted("podija", "from=2026-03-01T10:00&to=2026-03-01T10:00").unwrap();
         assert_eq!(instants.until.unwrap() - instants.from.unwrap(), 1);
         assert_eq!(wanted("malya", "status=realized").unwrap().facts[0].value, "completed");
-        assert!(wanted("malya", "q=%20").unwrap().search.is_none());
-        assert!(matches!(wanted("malya", "q=!!!").unwrap().search, Some(None)), "words that are none find nothing");
+        assert!(wanted("malya", "q=%20").unwrap().words.is_none());
+        assert!(matches!(wanted("malya", "q=!!!").unwrap().words, Some(None)), "words that are none find nothing");
     }
 
     #[test]

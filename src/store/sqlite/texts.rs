@@ -1,7 +1,8 @@
-//! Search in texts, by SQLite's FTS5: words in any order, each a beginning of a word.
+//! Search in texts, by SQLite's FTS5: words in any order, each a beginning of a word; and labels, which are found exactly.
 
 use std::borrow::Cow;
 use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 
@@ -18,6 +19,7 @@ const REPLACE: &str = "INSERT OR REPLACE INTO texts (rowid, title, body) VALUES 
 const REMOVE: &str = "DELETE FROM texts WHERE rowid = ?1";
 const NEWEST: &str = "SELECT rowid FROM texts WHERE texts MATCH ?1 ORDER BY rowid";
 const OLDEST: &str = "SELECT rowid FROM texts WHERE texts MATCH ?1 ORDER BY rowid DESC";
+const LABELS: &str = "SELECT term, doc FROM text_terms WHERE term >= ?1 AND term < ?2 ORDER BY doc DESC, term LIMIT ?3";
 /// The row of a text is this less its number. So the newest texts, with which most searches begin, are the first in the index:
 /// reading from the other end, FTS5 reads whole pages before it gives one row.
 const LAST_ROW: i64 = (1 << 49) - 1;
@@ -26,6 +28,13 @@ const CYRILLIC: RangeInclusive<char> = '\u{400}'..='\u{481}';
 /// What is put above and below letters. Where a letter is not known with it, as those of Cyrillic with the mark of stress, it is left
 /// out: few people write it.
 const MARKS: RangeInclusive<char> = '\u{300}'..='\u{36f}';
+
+/// Stands in the index before the name of a label and before its value; no word has it.
+const LABEL: char = '\u{81}';
+/// What the index takes for the first letter that is behind all labels of a name.
+const BEHIND_LABEL: char = '\u{82}';
+/// Stands in the index before the two digits of a letter that it would change or divide a value at.
+const ESCAPE: char = '\u{80}';
 
 /// Texts that can be searched without others, by their number up to 127. Their words are apart in the index, so that those of a small
 /// group are not looked for among those of a large one.
@@ -57,17 +66,66 @@ impl TextWords {
         };
         Self { title: words(title), body: words(body) }
     }
+
+    /// Has a text of this group be found by a label as well: a value of this name, as it is written and as a whole
+    /// ([`Search::with_label`]).
+    pub fn label(&mut self, group: TextGroup, name: &str, value: &str) {
+        self.body.extend([' ', group.letter()]);
+        push_label(&mut self.body, name, value);
+    }
 }
 
-/// Adds the words of a composed text as the index has them.
+/// Adds a label as the index has it: one word, whatever letters it has.
+fn push_label(words: &mut String, name: &str, value: &str) {
+    push_escaped(words, LABEL, name);
+    push_escaped(words, LABEL, value);
+}
+
+/// Adds a part of a label behind what it begins with.
+fn push_escaped(words: &mut String, begins: char, part: &str) {
+    words.push(begins);
+    for letter in part.chars() {
+        match u8::try_from(letter) {
+            Ok(byte @ ..=0x80) if !byte.is_ascii_lowercase() && !byte.is_ascii_digit() => {
+                let digits = [byte >> 4, byte & 0xf].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]));
+                words.extend([ESCAPE, digits[0], digits[1]]);
+            }
+            _ => words.push(letter),
+        }
+    }
+}
+
+/// The value of a label, from what the index has behind its name.
+fn label_value(written: &str) -> String {
+    let mut pieces = written.split(ESCAPE);
+    let mut value = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (digits, rest) = piece.split_at_checked(2).unwrap_or((piece, ""));
+        value.extend(u8::from_str_radix(digits, 16).map(char::from));
+        value.push_str(rest);
+    }
+    value
+}
+
+/// Adds the words of a composed text as the index has them: those that [`words_in`] finds, in small letters.
 fn push_words(words: &mut String, group: TextGroup, text: &str) {
-    for (_, word) in words_in(text, is_seam) {
-        words.extend([' ', group.letter()]);
-        // Most words of most texts are so already.
-        if word.chars().all(|letter| matches!(letter, 'a'..='z' | 'а'..='џ' | '0'..='9')) {
-            words.push_str(word);
+    let mut is_within = false;
+    for letter in text.chars() {
+        // Most letters of most texts are so already.
+        let is_small = matches!(letter, 'a'..='z' | 'а'..='џ' | '0'..='9');
+        if !is_small && is_seam(letter) {
+            is_within = false;
+            continue;
+        }
+        if !is_within {
+            words.push(' ');
+            words.push(group.letter());
+            is_within = true;
+        }
+        if is_small {
+            words.push(letter);
         } else {
-            words.extend(small_letters(word));
+            words.extend(small_letter(letter));
         }
     }
 }
@@ -79,14 +137,14 @@ pub(in crate::store) enum TextChange {
         /// Its number.
         number: i64,
         /// By which it is found.
-        words: TextWords,
+        words: Arc<TextWords>,
     },
     /// It is found from now on, and the one that had this number no longer.
     Replace {
         /// Its number.
         number: i64,
         /// By which it is found.
-        words: TextWords,
+        words: Arc<TextWords>,
     },
     /// It is found no longer.
     Remove {
@@ -124,6 +182,8 @@ pub enum Order {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search {
     words: Vec<Word>,
+    /// The labels that are wanted besides, as the index has them.
+    labels: Vec<String>,
     /// Whether a word stands for all that begin with it.
     begins: bool,
     /// Whether titles alone are searched.
@@ -153,7 +213,22 @@ impl Search {
         let text = composed(text);
         let words = words_in(&text, is_gap).map(word).filter(|word| !word.parts.is_empty());
         let words: Vec<Word> = words.take(SEARCH_MAX_WORDS).collect();
-        (!words.is_empty()).then_some(Self { words, begins: true, titles: false })
+        (!words.is_empty()).then_some(Self { words, labels: Vec::new(), begins: true, titles: false })
+    }
+
+    /// What has this label ([`TextWords::label`]), whatever its words.
+    #[must_use]
+    pub fn of_label(name: &str, value: &str) -> Self {
+        Self { words: Vec::new(), labels: Vec::new(), begins: false, titles: false }.with_label(name, value)
+    }
+
+    /// The same of what has this label besides. [`Search::places`] and [`Search::is_in`] know of words alone.
+    #[must_use]
+    pub fn with_label(mut self, name: &str, value: &str) -> Self {
+        let mut label = String::new();
+        push_label(&mut label, name, value);
+        self.labels.push(label);
+        self
     }
 
     /// The same in titles alone.
@@ -195,31 +270,45 @@ impl Search {
     /// In the language of FTS5.
     fn expression(&self, groups: &[TextGroup]) -> String {
         let mut expression = String::new();
-        if self.titles {
-            expression.push_str("title : (");
-        }
         for (index, group) in groups.iter().enumerate() {
-            expression.push_str(if index > 0 { ") OR (" } else { "(" });
-            for word in &self.words {
-                for part in &word.parts {
-                    expression.extend(['"', group.letter()]);
-                    expression.push_str(part);
-                    expression.push_str("\" ");
-                }
-                // It is the last part that may be longer.
-                if self.begins && word.is_beginning {
-                    expression.push_str("* ");
-                }
+            expression.push_str(if index > 0 { " OR (" } else { "(" });
+            if !self.words.is_empty() {
+                expression.push_str(if self.titles { "title : (" } else { "(" });
+                self.words.iter().for_each(|word| self.push_word(&mut expression, *group, word));
+                expression.push(')');
             }
+            for (index, label) in self.labels.iter().enumerate() {
+                expression.push_str(if index > 0 || !self.words.is_empty() { " AND \"" } else { "\"" });
+                expression.push(group.letter());
+                expression.push_str(label);
+                expression.push('"');
+            }
+            expression.push(')');
         }
-        expression.push_str(if self.titles { "))" } else { ")" });
         expression
+    }
+
+    fn push_word(&self, expression: &mut String, group: TextGroup, word: &Word) {
+        for part in &word.parts {
+            expression.extend(['"', group.letter()]);
+            expression.push_str(part);
+            expression.push_str("\" ");
+        }
+        // It is the last part that may be longer.
+        if self.begins && word.is_beginning {
+            expression.push_str("* ");
+        }
     }
 }
 
 /// The small letters of a word.
 fn small_letters(word: &str) -> impl Iterator<Item = char> {
-    word.chars().flat_map(char::to_lowercase).filter(|letter| !MARKS.contains(letter))
+    word.chars().flat_map(small_letter)
+}
+
+/// The small letters that stand for a letter; none for a mark.
+fn small_letter(letter: char) -> impl Iterator<Item = char> {
+    letter.to_lowercase().filter(|letter| !MARKS.contains(letter))
 }
 
 fn is_gap(letter: char) -> bool {
@@ -268,9 +357,11 @@ impl Connection {
         changes.drain(..).try_for_each(|change| {
             let row = mirrored(change.number());
             match change {
-                TextChange::Add { words, .. } => self.0.prepare_cached(ADD)?.execute((row, words.title, words.body))?,
+                TextChange::Add { words, .. } => {
+                    self.0.prepare_cached(ADD)?.execute((row, &words.title, &words.body))?
+                }
                 TextChange::Replace { words, .. } => {
-                    self.0.prepare_cached(REPLACE)?.execute((row, words.title, words.body))?
+                    self.0.prepare_cached(REPLACE)?.execute((row, &words.title, &words.body))?
                 }
                 TextChange::Remove { .. } => self.0.prepare_cached(REMOVE)?.execute([row])?,
             };
@@ -293,6 +384,25 @@ impl Connection {
         let expression = search.expression(groups);
         self.until(sql, &[(&expression).into()], |row| take(mirrored(row.get(0)?)))
     }
+
+    /// The values of labels of this name with how many texts of the group have each, the most frequent first; so many at most.
+    pub(in crate::store) fn labels(
+        &self,
+        group: TextGroup,
+        name: &str,
+        most: usize,
+    ) -> Result<Vec<(String, i64)>, Error> {
+        let mut from = String::from(group.letter());
+        push_escaped(&mut from, LABEL, name);
+        let (from, until) = (format!("{from}{LABEL}"), format!("{from}{BEHIND_LABEL}"));
+        let mut labels = Vec::new();
+        self.each(LABELS, &[(&from).into(), (&until).into(), most.into()], |row| {
+            let term: String = row.get(0)?;
+            labels.push((label_value(term.get(from.len()..).unwrap_or_default()), row.get(1)?));
+            Ok(())
+        })?;
+        Ok(labels)
+    }
 }
 
 #[cfg(test)]
@@ -304,7 +414,7 @@ mod tests {
     const GROUP: TextGroup = TextGroup(1);
 
     fn put(group: TextGroup, number: i64, title: &str, body: &str) -> TextChange {
-        TextChange::Replace { number, words: TextWords::of(group, title, body) }
+        TextChange::Replace { number, words: Arc::new(TextWords::of(group, title, body)) }
     }
 
     #[test]
@@ -345,6 +455,71 @@ mod tests {
             assert_eq!(found("oak", nowhere, Order::Oldest), [0_i64; 0]);
         }
         assert_eq!(found("elm", &[other], Order::Oldest), [0_i64; 0]);
+    }
+
+    #[test]
+    fn labels_are_found_exactly_and_counted() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(&directory.path().join("a.db"), &schema(&[])).unwrap();
+        let connection = &store.connection;
+        let odd = [
+            "",
+            " ",
+            "Дім",
+            "дім",
+            "a",
+            "A",
+            "a b",
+            "a\" OR \"b",
+            "0a*",
+            "\u{80}41",
+            "\u{81}x\u{81}",
+            "e\u{301}",
+            "\0",
+            "🎂",
+        ];
+        let put = |group, number, labels: &[(&str, &str)]| {
+            let mut words = TextWords::of(group, "oak", "ash");
+            labels.iter().for_each(|(name, value)| words.label(group, name, value));
+            connection.index(&mut vec![TextChange::Replace { number, words: Arc::new(words) }]).unwrap();
+        };
+        for (number, value) in (1..).zip(odd) {
+            put(GROUP, number, &[("the_tags", value), ("the_tags", "all"), ("the_tag", "other"), ("the_tags", value)]);
+        }
+        put(TextGroup(2), 1000, &[("the_tags", "a")]);
+        let found = |search: &Search| {
+            let mut found = Vec::new();
+            let take = |number| {
+                found.push(number);
+                Ok(true)
+            };
+            connection.search(search, &[GROUP], Order::Oldest, take).unwrap();
+            found
+        };
+        let all: Vec<i64> = (1..).take(odd.len()).collect();
+        for (number, value) in (1..).zip(odd) {
+            assert_eq!(found(&Search::of_label("the_tags", value)), [number], "{value:?}");
+            let both = Search::of("oa").unwrap().whole_words().with_label("the_tags", value);
+            assert_eq!(found(&both), [0_i64; 0], "a label does not make words of their beginnings");
+            let both = Search::of("ASH oak").unwrap().with_label("the_tags", "all").with_label("the_tags", value);
+            assert_eq!(found(&both), [number], "{value:?}");
+            assert_eq!(found(&Search::of("ash").unwrap().in_title().with_label("the_tags", value)), [0_i64; 0]);
+        }
+        assert_eq!(found(&Search::of_label("the_tags", "all")), all);
+        assert_eq!(found(&Search::of_label("the_tag", "all")), [0_i64; 0]);
+        assert_eq!(found(&Search::of("the_tags").unwrap()), [0_i64; 0], "labels are no words of a text");
+        let counted = |most| connection.labels(GROUP, "the_tags", most).unwrap();
+        assert_eq!(counted(1), [("all".to_owned(), all.len() as i64)]);
+        let mut values: Vec<String> = counted(100).into_iter().skip(1).map(|(value, _)| value).collect();
+        values.sort_unstable();
+        let mut expected = odd.map(str::to_owned);
+        expected.sort_unstable();
+        assert_eq!(values, expected);
+        put(GROUP, 1, &[("the_tags", "a")]);
+        connection.index(&mut vec![TextChange::Remove { number: 2 }]).unwrap();
+        let counted = counted(100);
+        let of = |value: &str| counted.iter().find(|(other, _)| other == value).map(|(_, texts)| *texts);
+        assert_eq!([of("all"), of("a"), of(""), of(" ")], [Some(all.len() as i64 - 2), Some(2), None, None]);
     }
 
     #[test]

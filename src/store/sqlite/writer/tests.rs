@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use parking_lot::Mutex;
@@ -659,8 +660,8 @@ fn what_a_batch_counts_is_written_once_but_for_what_is_undone() {
     assert_eq!(reader.numbers("SELECT a, writes FROM counted WHERE id = 1"), [[5, 3]]);
 }
 
-fn words(title: &str, body: &str) -> TextWords {
-    TextWords::of(TextGroup(1), title, body)
+fn words(title: &str, body: &str) -> Arc<TextWords> {
+    Arc::new(TextWords::of(TextGroup(1), title, body))
 }
 
 #[test]
