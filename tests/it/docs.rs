@@ -187,6 +187,35 @@ fn the_page_of_the_modules_is_as_written() {
     carry_out("docs/MODULES.md");
 }
 
+/// What stands behind each `curl ` of a page, to the end of the command.
+fn curls(page: &str) -> Vec<String> {
+    let page = page.replace("\\\n", " ");
+    let command = |rest: &str| rest.split(['`', '\n', '|']).next().unwrap().to_owned();
+    page.split("curl ").skip(1).map(command).collect()
+}
+
+#[test]
+fn every_curl_of_the_private_plane_has_the_token_and_none_keeps_an_error_as_a_file() {
+    let (mut private, mut files) = (0, 0);
+    for (path, page) in pages() {
+        for curl in curls(&page) {
+            if curl.contains("127.0.0.1:8001/") && !curl.ends_with("/healthz") {
+                let begins = "inkring.ops_token | curl ";
+                assert!(curl.contains("-H @- ") && page.contains(&format!("{begins}{curl}")), "{path}: curl {curl}");
+                private += 1;
+            }
+            // Where what is kept is a refusal, the file is called so.
+            let others = |file: &str| file.starts_with("/dev/null") || file.starts_with("refused");
+            let is_file = |mark| curl.split_once(mark).is_some_and(|(_, file)| !others(file));
+            if is_file(" -o ") || is_file(" > ") {
+                assert!(curl.starts_with("-sf ") || curl.starts_with("-fsS "), "{path}: curl {curl}");
+                files += 1;
+            }
+        }
+    }
+    assert!(private >= 2 && files >= 4, "{private} and {files}");
+}
+
 #[test]
 fn every_json_block_parses() {
     for (path, page) in pages() {
@@ -424,14 +453,14 @@ fn first_cells(page: &str, heading: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_table_of_rooms_is_complete() {
-    let named = first_cells(&read("docs/ARCHITECTURE.md"), "\n## Rooms\n");
+fn the_table_of_components_is_complete() {
+    let named = first_cells(&read("docs/ARCHITECTURE.md"), "\n## Components\n");
     for path in &named {
-        assert!(root().join(path).exists(), "the table of rooms names {path}");
+        assert!(root().join(path).exists(), "the table of components names {path}");
     }
     for path in files("src") {
-        let room = path.match_indices('/').nth(1).map_or(path.as_str(), |(at, _)| &path[..=at]);
-        assert!(named.contains(room), "{path}: {room} is not in the table of rooms");
+        let component = path.match_indices('/').nth(1).map_or(path.as_str(), |(at, _)| &path[..=at]);
+        assert!(named.contains(component), "{path}: {component} is not in the table of components");
     }
 }
 

@@ -24,7 +24,7 @@ fn default_of(name: &str) -> &'static str {
 fn calls(script: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     for line in script.lines() {
-        for command in line.split("&&") {
+        for command in line.split(['&', ';', '(', ')']) {
             let mut words = command.split_whitespace().filter(|word| *word != "sudo").peekable();
             // Lines of units have names in small letters.
             let is_setting = |name: &str| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
@@ -57,7 +57,7 @@ fn the_commands_of_the_page_exist_with_their_options() {
     for block in blocks(&page).iter().filter(|block| block.language == "sh") {
         for call in calls(&block.text) {
             let (verb, rest) = call.split_first().unwrap();
-            let has_verbs = ["draft", "token", "user"].contains(&verb.as_str());
+            let has_verbs = ["draft", "room", "token", "user"].contains(&verb.as_str());
             let help = if has_verbs { help(&[verb, &rest[0]]) } else { help(&[verb]) };
             for option in rest.iter().filter(|word| word.starts_with("--")) {
                 assert!(help.contains(&format!("{option} ")) || help.contains(&format!("{option}\n")), "{call:?}");
@@ -65,8 +65,10 @@ fn the_commands_of_the_page_exist_with_their_options() {
             tried.insert(verb.clone());
         }
     }
-    let expected = ["backup", "draft", "restore", "serve", "setup", "smoke", "token", "user", "verify"];
+    let expected = ["backup", "draft", "restore", "room", "serve", "setup", "smoke", "token", "user", "verify"];
     assert_eq!(tried.iter().collect::<Vec<_>>(), expected);
+    let (before, _) = page.split_once("--token-file token.txt").unwrap();
+    assert!(before.contains(" > token.txt)\n"), "the token is read before anything has written it");
 }
 
 #[test]
@@ -129,6 +131,8 @@ fn the_proxies_let_through_what_the_server_takes_and_let_go_before_it_does() {
         let mebibytes = file_bytes / 1_048_576 + 1;
         assert_eq!(number(of_nginx, "client_max_body_size "), mebibytes, "{path}");
     }
+    let said = "`nginx.conf` accepts bodies up to 128 KiB, and up to 17 MiB at\n`/rooms/NAME/update`; the Caddyfile sets no limit";
+    assert!(read("docs/ROOMS.md").contains(said) && nginx.contains("client_max_body_size 128k;"));
     assert!(caddy.contains(&format!("reverse_proxy {address} {{")));
     assert!(number(&caddy, "keepalive ") < keep_alive);
     for (file, text) in [("nginx.conf", &nginx), ("Caddyfile", &caddy)] {

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
+use crate::docs::blocks;
 use crate::ops::Operated;
+use crate::repository::read;
 use crate::support::yjs::{Peer, body, sync, typed};
 use crate::support::{Server, besides_settings, inkring};
 
@@ -221,6 +223,56 @@ fn a_damaged_room_is_read_up_to_the_damage_and_changed_by_nobody() {
     let denied = peer.binary();
     assert_eq!(denied[..2], [2, 0]);
     assert!(String::from_utf8_lossy(&denied).contains(why), "{denied:?}");
+}
+
+/// As root carries it out on the installed server, which has an operator's token.
+#[test]
+fn the_runbook_brings_a_damaged_room_back() {
+    let secret = ("OPS_TOKEN", "a token of more than sixteen bytes");
+    let mut operated = Operated::of(Server::with(&[("OPS_ADDR", "unix:ops.sock"), secret]));
+    let mut peer = Peer::enter(&operated.server, "/rooms/hurt");
+    for (clock, letter) in ["a", "b", "c"].iter().enumerate() {
+        peer.change(&typed(5, clock as u64, letter));
+    }
+    assert!(operated.server.terminate().success());
+    let mut place = Place::stopped(&operated.server);
+    let whole = place.run(&["export", "hurt"]).stdout;
+    let backup = inkring(place.directory).args(["backup", "--to", "backups"]).output().unwrap();
+    let backup = Ran::of(backup).said().lines().next().unwrap().to_owned();
+    {
+        let database = rusqlite::Connection::open(operated.server.database()).unwrap();
+        assert_eq!(database.execute("UPDATE room_updates SET bytes = x'0101' WHERE seq = 2", []).unwrap(), 1);
+    }
+    operated.server.launch();
+    let operated = Operated::of(operated.server);
+    let _peer = Peer::open(&operated.server, "/rooms/hurt", &[]).1;
+    operated.server.wait_for_log(|line| line["message"] == "room.quarantined");
+
+    let page = read("docs/OPERATIONS.md");
+    let (_, entry) = page.split_once("\n### Rooms quarantined\n").unwrap();
+    assert!(entry.split("\n###").next().unwrap().contains("`inkring room verify` names it"));
+    place = Place::served(&operated);
+    place.settings.push((secret.0, secret.1.to_owned()));
+    place.run(&["verify"]).fails(3, "hurt: update 2: ");
+    let block = blocks(entry).into_iter().find(|block| block.language == "sh").unwrap();
+    let script =
+        block.text.replace("NAME", "hurt").replace("/var/lib/inkring/backups/inkring-20261121T160000Z.db", &backup);
+    assert!(script.contains(&format!(" {backup}\n")), "{script}");
+    let beside = Path::new(env!("CARGO_BIN_EXE_inkring")).parent().unwrap();
+    let carried_out = Command::new("/bin/sh")
+        .args(["-e", "-c", &script])
+        .current_dir(place.directory)
+        .env_clear()
+        .envs(place.settings.iter().map(|(name, value)| (*name, value)))
+        .env("PATH", beside)
+        .output()
+        .unwrap();
+    assert!(carried_out.status.success(), "{carried_out:?}");
+    assert_eq!(fs::read(place.directory.join("room.update")).unwrap(), typed(5, 0, "a"));
+    place.run(&["verify"]).said();
+    assert_eq!(place.listed()["rooms"][0]["quarantine"], Value::Null);
+    assert_eq!(place.run(&["export", "hurt"]).stdout, whole);
+    Peer::enter(&operated.server, "/rooms/hurt").change(&typed(6, 0, "d"));
 }
 
 #[test]

@@ -4,7 +4,8 @@
 //! - Each `sh` block is run by bash, and has to succeed.
 //! - A `text` block shows what the blocks since the one before have printed: its lines, in this order; `…` stands for anything.
 //! - A comment `<!-- test: … -->` above a block says what to do instead of it: `instead COMMAND` carries out that command, `last`
-//!   carries the block out when all pages are through, `shown` does nothing with it.
+//!   carries the block out when all pages are through, `keeps FILE` carries it out and puts the file, which it removes, back for
+//!   what follows, `shown` does nothing with it.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -49,7 +50,7 @@ ls -1 *.db | tail -n 1
     ("move", r"printf '[Service]\nTimeoutStopSec=45\n' > /etc/systemd/system/inkring.service.d/patience.conf", ""),
 ];
 
-const AFTER: [Besides; 5] = [
+const AFTER: [Besides; 7] = [
     // For the others to keep.
     (
         "install",
@@ -61,6 +62,14 @@ curl -sf http://127.0.0.1:8000/v1/collab/drafts -H "Authorization: Bearer $(cat 
     ),
     // The package has found the zone of the machine, and the doctor has nothing to remark on it.
     ("install", "inkring doctor || true", "green   timezone … Europe/Warsaw"),
+    // Root's verbs find the operator's token by themselves.
+    ("install", "inkring room list", "NAME … QUARANTINE"),
+    // No key lies about that is used no more.
+    (
+        "rotate-keys",
+        "[ ! -e jwt_secret.old ]; [ \"$(echo /etc/credstore/inkring.jwt_*)\" = /etc/credstore/inkring.jwt_secret ]",
+        "",
+    ),
     // It is the newest still, and not what was restored.
     ("restore", "rm /var/lib/inkring/backups/inkring-20991231T235959Z.db", ""),
     ("move", "cat /etc/systemd/system/inkring.service.d/patience.conf", "TimeoutStopSec=45"),
@@ -91,10 +100,11 @@ fn steps(page: &str) -> (Vec<Step>, Vec<Step>) {
             (_, Some("shown")) => {}
             ("sh", Some("last")) => last.push(step(text)),
             ("sh", instead) => {
-                let script = match instead.map(|said| said.strip_prefix("instead ")) {
+                let script = match instead.map(|said| said.split_once(' ')) {
                     None => text,
-                    Some(Some(command)) => command.to_owned(),
-                    Some(None) => panic!("{name}: nobody knows the test comment {instead:?}"),
+                    Some(Some(("instead", command))) => command.to_owned(),
+                    Some(Some(("keeps", file))) => format!("cp -p {file} kept\n{text}[ ! -e {file} ]\nmv kept {file}"),
+                    Some(_) => panic!("{name}: nobody knows the test comment {instead:?}"),
                 };
                 match steps.last_mut().filter(|_| !closed) {
                     Some(step) => step.script.push_str(&format!("\n{script}")),

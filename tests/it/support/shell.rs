@@ -1,6 +1,6 @@
 //! The shell in which the pages are carried out: a small interpreter, so that no machine needs curl.
 //!
-//! It knows comments, `NAME=value`, `NAME=$(curl … | cut …)`, `export`, `echo`, curl with `-s -i -X -H -d -o` and
+//! It knows comments, `NAME=value`, `NAME=$(curl … | cut …)`, `export`, `echo`, curl with `-s -f -i -X -H -d -o` and
 //! `--data-binary @FILE`, `websocat` with `-H`, which opens a socket and keeps it, and the verbs of `inkring`, which must succeed and see what was exported; JSON
 //! that they print, or the last line of it (`| tail -n 1`), can be shown like an answer. A line it does not know fails.
 //!
@@ -180,7 +180,7 @@ impl Shell {
         let mut options = options.iter();
         while let Some(option) = options.next() {
             match *option {
-                "-s" | "-i" | "-si" => {}
+                "-s" | "-sf" | "-i" | "-si" => {}
                 "-X" => method = options.next().copied(),
                 "-H" => headers.push(options.next().unwrap().split_once(": ").unwrap()),
                 "-d" => body = options.next().unwrap().as_bytes().to_vec(),
