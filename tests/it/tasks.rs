@@ -50,7 +50,7 @@ ls -1 *.db | tail -n 1
     ("move", r"printf '[Service]\nTimeoutStopSec=45\n' > /etc/systemd/system/inkring.service.d/patience.conf", ""),
 ];
 
-const AFTER: [Besides; 7] = [
+const AFTER: [Besides; 8] = [
     // For the others to keep.
     (
         "install",
@@ -73,6 +73,7 @@ curl -sf http://127.0.0.1:8000/v1/collab/drafts -H "Authorization: Bearer $(cat 
     // It is the newest still, and not what was restored.
     ("restore", "rm /var/lib/inkring/backups/inkring-20991231T235959Z.db", ""),
     ("move", "cat /etc/systemd/system/inkring.service.d/patience.conf", "TimeoutStopSec=45"),
+    ("move", "cat /var/lib/inkring/data/metrics.jsonl", "inkring_smoke"),
     // What holds secrets is for its owner alone, however open other new files are.
     ("move", "stat -c '%a %n' move new-token.txt token.txt", "700 move\n600 new-token.txt\n600 token.txt"),
 ];
