@@ -354,10 +354,11 @@ impl Room {
         self.state.lock().document.snapshot()
     }
 
-    /// The same, if it is served and something of it is on disk.
-    pub(super) fn stored(&self) -> Option<Snapshot> {
+    /// The same, if it is served and something of it is on disk; and why it is read-only, if it is.
+    pub(super) fn stored(&self) -> Option<(Snapshot, Option<Arc<str>>)> {
         let state = self.state.lock();
-        (state.phase == Phase::Open && state.row.is_some()).then(|| state.document.snapshot())
+        let is_stored = state.phase == Phase::Open && state.row.is_some();
+        is_stored.then(|| (state.document.snapshot(), state.read_only.clone()))
     }
 
     /// How large the document is, about.

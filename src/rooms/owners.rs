@@ -7,7 +7,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::access::Grant;
@@ -164,22 +164,30 @@ pub(super) fn export(rooms: &Rc<Rooms>, call: &Call<'_>, asker: Asker) -> Result
     let registry = Arc::clone(&rooms.registry);
     let work = move |desk: &Desk| reply.done(document(desk, &registry, &name));
     hand_over(rooms, work)?;
-    Ok(Outcome::Parked(parked.then(|bytes: Vec<u8>| {
-        Ok(Response { content_type: "application/octet-stream", ..Response::json(StatusCode::OK, bytes) })
+    Ok(Outcome::Parked(parked.then(|(bytes, damage): (Vec<u8>, Option<Arc<str>>)| {
+        let response = Response { content_type: "application/octet-stream", ..Response::json(StatusCode::OK, bytes) };
+        let Some(damage) = damage else { return Ok(response) };
+        // A reason is text of ours; what a header cannot carry is left out of it, and never the header.
+        let damage: String = damage.chars().filter(|letter| matches!(letter, ' '..='~')).collect();
+        let damage = HeaderValue::from_str(&damage).unwrap_or(HeaderValue::from_static("damaged"));
+        Ok(response.with(QUARANTINE_HEADER, damage))
     })))
 }
 
-/// The document of a room as it is in memory, or else on disk.
-fn document(desk: &Desk, registry: &Registry, name: &RoomName) -> Result<Vec<u8>, ApiError> {
-    if let Some(snapshot) = registry.find(name).and_then(|room| room.stored()) {
-        return Ok(snapshot.encode());
+/// Says of a document that it is what could be read of a damaged room, and where the damage is.
+pub(super) const QUARANTINE_HEADER: HeaderName = HeaderName::from_static("x-inkring-quarantine");
+
+/// The document of a room as it is in memory, or else on disk; and the damage behind which nothing of it could be read.
+fn document(desk: &Desk, registry: &Registry, name: &RoomName) -> Result<(Vec<u8>, Option<Arc<str>>), ApiError> {
+    if let Some((snapshot, damage)) = registry.find(name).and_then(|room| room.stored()) {
+        return Ok((snapshot.encode(), damage));
     }
     let reader = desk.reader().ok_or_else(|| ApiError::overloaded("The database cannot be read now"))?;
     let loaded = load::load(reader, name.as_str())?;
     if loaded.row.is_none() {
         return Err(ApiError::new(Code::NotFound, NO_SUCH_ROOM));
     }
-    Ok(loaded.document.snapshot().encode())
+    Ok((loaded.document.snapshot().encode(), loaded.quarantine))
 }
 
 /// Merges a document into a room.

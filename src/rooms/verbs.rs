@@ -16,7 +16,7 @@ use super::name::RoomName;
 use super::options::{DOCUMENT_MAX_BYTES, Options};
 use super::store::{self, RoomRow};
 use super::update::Update;
-use super::verbs_running::Rooms;
+use super::verbs_running::{Export, Rooms};
 use super::verbs_stopped::{self as stopped, NotChanged};
 use crate::feature::verb::{self, FOUND_PROBLEMS, Program, fail, misconfigured, print};
 use crate::plane::door::{self, NotDone, Place, Server};
@@ -214,16 +214,24 @@ impl Desk<'_> {
         if let Some(file) = file.filter(|file| file.exists()) {
             return Err(Ended::Exists(file.to_owned()));
         }
-        let bytes = match self.place()? {
+        let Export { bytes, damage } = match self.place()? {
             Place::Stopped { reader, .. } => {
                 let loaded = load::load(&reader, name.as_str())?;
                 if loaded.row.is_none() {
                     return Err(no_room(name));
                 }
-                loaded.document.snapshot().encode()
+                let damage = loaded.quarantine.map(|damage| damage.to_string());
+                Export { bytes: loaded.document.snapshot().encode(), damage }
             }
             Place::Served(pid) => self.server(pid)?.export(name)?.ok_or_else(|| no_room(name))?,
         };
+        if let Some(damage) = damage {
+            let (name, damage) = (visible(name.as_str()), visible(&damage));
+            let _ = writeln!(
+                io::stderr(),
+                "inkring: the room {name} is damaged ({damage}): only what is before that was exported"
+            );
+        }
         let Some(file) = file else {
             let mut out = io::stdout().lock();
             return match out.write_all(&bytes).and_then(|()| out.flush()) {

@@ -7,11 +7,18 @@ use serde_json::Value;
 
 use super::name::RoomName;
 use super::options::DOCUMENT_MAX_BYTES;
-use super::owners::PAGE_MAX_ROOMS;
+use super::owners::{PAGE_MAX_ROOMS, QUARANTINE_HEADER};
 use super::update::Update;
 use crate::net::client::Answer;
 use crate::plane::door::{NotDone, Server};
 use crate::text::visible;
+
+/// The document of a room as one update.
+pub(super) struct Export {
+    pub(super) bytes: Vec<u8>,
+    /// Where the room is damaged, if it is: only what is before that is there.
+    pub(super) damage: Option<String>,
+}
 
 /// A document is not read any further. One has what its structs take when they are not merged, too.
 const EXPORT_MAX_BYTES: u64 = 2 * DOCUMENT_MAX_BYTES as u64;
@@ -42,16 +49,17 @@ impl Rooms<'_> {
         }
     }
 
-    /// The document of a room as one update; nothing if there is no such room.
+    /// The document of a room; nothing if there is no such room.
     ///
     /// # Errors
     /// Why there is none.
-    pub(super) fn export(&self, name: &RoomName) -> Result<Option<Vec<u8>>, NotDone> {
+    pub(super) fn export(&self, name: &RoomName) -> Result<Option<Export>, NotDone> {
         let Some(answer) = self.found(self.0.ask("GET", &document(name), b"")?)? else { return Ok(None) };
+        let damage = answer.header(QUARANTINE_HEADER.as_str()).map(str::to_owned);
         let mut bytes = Vec::new();
         answer.take(EXPORT_MAX_BYTES).read_to_end(&mut bytes).map_err(|error| self.0.broken(error))?;
         match Update::parse(&bytes) {
-            Ok(_) => Ok(Some(bytes)),
+            Ok(_) => Ok(Some(Export { bytes, damage })),
             Err(refused) => Err(self.0.strange(refused.to_string())),
         }
     }

@@ -196,12 +196,21 @@ fn a_damaged_room_is_read_up_to_the_damage_and_changed_by_nobody() {
     place.run(&["verify", "well"]).said();
     let export = place.run(&["export", "hurt"]);
     assert_eq!((export.code, &export.stdout), (0, &typed(5, 0, "a")));
+    let warned = format!("inkring: the room hurt is damaged ({why}");
+    assert!(export.stderr.contains(&warned) && export.stderr.contains("only what is before that"), "{}", export.stderr);
 
     operated.server.launch();
     let operated = Operated::of(operated.server);
     let (server, place) = (&operated.server, Place::served(&operated));
+    let exported_with_a_warning = || {
+        let export = place.run(&["export", "hurt"]);
+        assert_eq!((export.code, &export.stdout), (0, &typed(5, 0, "a")));
+        assert!(export.stderr.contains(&warned), "{}", export.stderr);
+    };
+    exported_with_a_warning();
     let mut peer = Peer::open(server, "/rooms/hurt", &[]).1;
     assert_eq!(peer.binary(), [0, 0, 3, 1, 5, 1], "it is read up to the damage");
+    exported_with_a_warning();
     peer.send(&sync(0, &[0]));
     let told = std::iter::repeat_with(|| peer.binary()).find(|frame| frame.starts_with(&[0, 1])).unwrap();
     assert_eq!(body(&told), typed(5, 0, "a"));
