@@ -87,10 +87,21 @@ impl Counters {
     /// The metrics of one route, by its template, for one thread.
     pub fn route(&self, template: &'static str) -> RouteMetrics {
         let (requests, answered) = (self.requests.clone(), MetricCache::default());
-        let (duration, blocked) = (self.durations.with(&[template]), self.blocked.clone());
-        let (blocked_here, in_flight) = (OnceCell::new(), self.in_flight.clone());
-        let (traffic, times) = (self.traffic.clone(), self.traffic.path(template));
-        RouteMetrics { template, requests, answered, duration, blocked, blocked_here, in_flight, traffic, times }
+        let (durations, duration) = (self.durations.clone(), OnceCell::new());
+        let (blocked, blocked_here) = (self.blocked.clone(), OnceCell::new());
+        let (in_flight, traffic, times) = (self.in_flight.clone(), self.traffic.clone(), self.traffic.path(template));
+        RouteMetrics {
+            template,
+            requests,
+            answered,
+            durations,
+            duration,
+            blocked,
+            blocked_here,
+            in_flight,
+            traffic,
+            times,
+        }
     }
 
     /// Bytes were refused that are not a valid request.
@@ -127,7 +138,10 @@ pub struct RouteMetrics {
     template: &'static str,
     requests: Labelled<Counter>,
     answered: MetricCache<(&'static str, StatusCode), Counter>,
-    duration: Histogram,
+    durations: Labelled<Histogram, Buckets>,
+    /// The histogram of this route, from the first answer on: most routes are never asked, and 17 lines of zeros for each are
+    /// much of a scrape.
+    duration: OnceCell<Histogram>,
     blocked: Labelled<Counter>,
     /// The counter of this route, from the first time on: who is refused comes often.
     blocked_here: OnceCell<Counter>,
@@ -151,7 +165,7 @@ impl RouteMetrics {
         let method = method_label(method);
         let make = || self.requests.with(&[method, self.template, status.as_str()]);
         self.answered.with((method, status), make, |answered| _ = answered.inc());
-        self.duration.observe(took.as_secs_f64());
+        self.duration.get_or_init(|| self.durations.with(&[self.template])).observe(took.as_secs_f64());
     }
 
     /// The same request was no probe.

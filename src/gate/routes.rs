@@ -396,6 +396,11 @@ impl Routes {
         there.is_some_and(|methods| methods.of(method).next().is_some())
     }
 
+    /// The templates that were added so far, each once.
+    pub fn templates(&self) -> impl Iterator<Item = &'static str> {
+        self.methods.iter().map(|methods| methods.template)
+    }
+
     /// The route of a decoded path. `HEAD` is served by `GET` routes. Whether the request asks for a socket is only looked at where
     /// it makes a difference.
     pub(super) fn find<'r, 'p>(

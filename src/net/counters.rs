@@ -27,7 +27,7 @@ pub(crate) static HANDSHAKES: Row = Row::counter(&HTTP, "inkring_tls_handshakes_
 );
 
 pub(crate) static CERTIFICATE_ENDS: Row = Row::gauge(&HTTP, "inkring_tls_certificate_end_timestamp_seconds").says(
-    "When the certificate in use expires, in seconds since 1970; 0 without one",
+    "When the certificate in use expires, in seconds since 1970; absent without a certificate",
     "When does the certificate expire?",
 );
 

@@ -382,11 +382,19 @@ fn answers_are_counted_each_once_under_their_route() {
     ]);
     assert_eq!(found, expected);
     let count = |path: &str| format!("inkring_http_request_duration_seconds_count{{path=\"{path}\"}}");
+    // Routes that were not asked have no histogram.
+    let asked: BTreeSet<String> = scrape
+        .0
+        .keys()
+        .filter(|sample| sample.starts_with("inkring_http_request_duration_seconds_count"))
+        .cloned()
+        .collect();
+    let paths = [DRAFTS, of_one, &segments, &passing, &adding, "/healthz", "/readyz", "unmatched"];
+    assert_eq!(asked, paths.into_iter().map(count).collect());
     scrape.assert(&[
         (&count(DRAFTS), 49.0),
         (&count(of_one), 3.0),
         (&count("unmatched"), 3.0),
-        (&count("/metrics"), 0.0),
         ("inkring_http_in_flight", 0.0),
         ("inkring_http_rejected_total{status=\"400\"}", 1.0),
         ("ratelimit_block_total{scope=\"/v1/collab/drafts\"}", 5.0),

@@ -28,8 +28,11 @@ pub fn markdown(rows: &[&Row]) -> String {
             let Row { name, kind, labels, help, question, .. } = row;
             let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
             let (kind, labels) = (kind.as_str(), labels.join(", "));
-            let public =
-                if row.is_of_the_original { format!(" In public `{}`.", row.public_name()) } else { String::new() };
+            let public = if row.is_of_the_original {
+                format!(" On the public address: `{}`.", row.public_name())
+            } else {
+                String::new()
+            };
             let _ = writeln!(text, "| `{name}` | {kind} | {labels} | {help}.{public} | {question} |");
         }
     }
