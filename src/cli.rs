@@ -102,7 +102,7 @@ enum Tool {
     ///
     /// Exits with 0 if it is ready, with 1 if not.
     Healthcheck(healthcheck::Options),
-    /// Print the version, the commit it was built of, and the versions of the schema and of SQLite
+    /// Print the version, the commit it was built from, and the versions of the schema and of SQLite
     #[command(after_help = "Exit codes: 0 done, 2 usage.")]
     Version {
         /// Print one JSON object

@@ -170,8 +170,5 @@ fn said(state: &State) -> String {
         .trouble()
         .map_or_else(|| "events are written".to_owned(), |trouble| format!("events cannot be written: {trouble}"));
     let ((size, capacity), files) = (state.ring_size(), &state.counters.files);
-    format!(
-        "{written}; the newest {size} are in memory, at most {capacity}; {} files rotated since the start",
-        files.rotated.get()
-    )
+    format!("{written}; in memory: {size} of at most {capacity}; {} files rotated since the start", files.rotated.get())
 }

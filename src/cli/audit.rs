@@ -101,8 +101,11 @@ fn hash(text: &str) -> Result<Hash, String> {
 enum Failure {
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
+    /// These verbs are the ones that may also be given a file.
+    #[error("there is no database at {}; give another --file, or set DATABASE_URL", .0.display())]
+    Absent(PathBuf),
     #[error(transparent)]
-    Store(#[from] store::OpenError),
+    Store(store::OpenError),
     #[error("the database cannot be read: {0}")]
     Database(#[from] store::Error),
     #[error("--since: {0}")]
@@ -136,7 +139,11 @@ impl Database {
                 (settings.database(&DATABASE).to_owned(), !settings.flag(&ENABLED))
             }
         };
-        Ok(Log { reader: store::open_read_only(&path, &features::schema())?, is_off })
+        let reader = store::open_read_only(&path, &features::schema()).map_err(|error| match error {
+            store::OpenError::Absent { path } => Failure::Absent(path),
+            other => Failure::Store(other),
+        })?;
+        Ok(Log { reader, is_off })
     }
 }
 

@@ -15,7 +15,7 @@ const SHELLS: [Shell; 3] = [Shell::Bash, Shell::Zsh, Shell::Fish];
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 done, 1 failure, 2 usage.")]
 pub(super) struct Options {
-    /// The directory; it is made if it is not there, and what has the same names is replaced
+    /// The directory; created if it does not exist; files with the same names are replaced
     directory: PathBuf,
 }
 

@@ -22,10 +22,7 @@ pub(super) fn routes(routes: &mut Routes, desk: &Rc<Desk>) {
 /// A ticket knows nothing of what a token says, when it ends or that it was revoked: whoever has one shows that.
 fn issue(desk: &Rc<Desk>, call: &Call<'_>) -> Result<Outcome, ApiError> {
     if call.claims().is_some() {
-        return Err(ApiError::new(
-            Code::Forbidden,
-            "Tickets are for users without a token; yours opens sockets itself",
-        ));
+        return Err(ApiError::new(Code::Forbidden, "You do not need a ticket: open the socket with your token"));
     }
     let ticket = desk.shared.house.tickets.issue(call.user, call.clock.reading().elapsed);
     let ticket = ticket.map_err(|error| ApiError::internal(format!("a ticket cannot be signed: {error}")))?;

@@ -11,7 +11,10 @@ pub(crate) static LIMITED: Knob = flag(&SOCKETS, "WS_LIMITS_ENABLED", "false")
     .refusing()
     .reloading()
     .guarding_against("clients can open any number of sockets")
-    .meaning("Applies the socket limits below, up to WS_ALLOWED_ORIGINS.");
+    .meaning(
+        "Applies WS_MAX_SOCKETS_PER_USER, WS_MAX_SOCKETS_PER_DRAFT, WS_MAX_SOCKETS_GLOBAL, WS_MAX_MESSAGE_BYTES, \
+         WS_MAX_MESSAGES_PER_SECOND and WS_ALLOWED_ORIGINS.",
+    );
 
 pub(crate) static PER_USER: Knob = Knob::new(&SOCKETS, "WS_MAX_SOCKETS_PER_USER", int(1, 1_000_000, "sockets"), "3")
     .reloading()

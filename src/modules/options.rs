@@ -19,7 +19,8 @@ pub(crate) static ENABLED: Knob = flag(&MODULES, "MODULES_ENABLED", "true")
 pub(crate) static TIMEZONE: Knob =
     Knob::new(&MODULES, "HOUSEHOLD_TIMEZONE", Kind::Text, "Europe/Kyiv").refusing().meaning(
         "The household's time zone, by its name in the tz database. Times that people enter are local times of this \
-     zone, and stay as entered even if the zone's rules or the server's zone change.",
+     zone, and stay as entered even if the zone's rules or the server's zone change. The default is the zone of the original's \
+     household, which its existing clients expect: set your own.",
     );
 
 pub(crate) static PER_MINUTE: Knob =

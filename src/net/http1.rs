@@ -435,7 +435,7 @@ impl Scan {
             }
         };
         if input.first() == Some(&TLS_HANDSHAKE) {
-            return Err(Reject::Malformed("a TLS handshake, and this port speaks plain HTTP"));
+            return Err(Reject::Malformed("a TLS handshake, but this port speaks plain HTTP: use http://"));
         }
         while let Some(offset) = memchr::memchr3(b'\r', b'\n', 0, &input[self.at..]) {
             let at = self.at + offset;

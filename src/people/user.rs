@@ -63,7 +63,7 @@ fn erase(id: &str, dry: bool, settings: &Settings, program: &Program<'_>) -> Res
 fn table(id: &str, said: &Value) -> String {
     let (id, pseudonym) = (visible(id), said["pseudonym"].as_str().unwrap_or_default());
     if said["report"].as_array().into_iter().flatten().all(|line| line["found"] == 0) {
-        return format!("nothing is kept under '{id}'\n");
+        return format!("nothing is stored about '{id}'\n");
     }
     let mut lines = match said["dry_run"] == true {
         true => format!("Nothing was changed. With --yes, of {id}:\n\n"),

@@ -83,7 +83,7 @@ pub(crate) const BOUNDS: &[BoundRow] = &[
         .of("Sockets of one user in all rooms.", "closed with 1013")
         .tested_by("one_user_and_one_address_have_so_many_sockets"),
     BoundRow::new(&ROOMS, "SOCKETS_PER_ADDRESS_MAX", SOCKETS_PER_ADDRESS_MAX as u64, "sockets")
-        .of("Sockets of one address without a known user.", "closed with 1013")
+        .of("Sockets of unidentified users from one address.", "closed with 1013")
         .tested_by("one_user_and_one_address_have_so_many_sockets"),
     BoundRow::new(&ROOMS, "MESSAGES_PER_SECOND_MAX", MESSAGES_PER_SECOND_MAX as u64, "messages")
         .of("Messages per second from one socket.", "closed with 4529")

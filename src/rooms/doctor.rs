@@ -38,7 +38,7 @@ fn entry(settings: &Settings) -> Option<Diagnosis> {
     if somebody_is_known || !Options::of(settings).require_token {
         return None;
     }
-    let found = "nobody can enter a room: only known users may, and there is no key for verifying tokens";
+    let found = "nobody can enter a room: only identified users may, and no key for verifying tokens is set";
     let remedy = "set JWT_SECRET or another key; or ROOMS_REQUIRE_TOKEN=false if anyone may read and write all rooms; \
         or ROOMS_ENABLED=false";
     Some(Diagnosis::yellow(CHECK, found.to_owned(), remedy))

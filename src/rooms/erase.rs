@@ -10,7 +10,7 @@ pub(super) fn erase(tx: &mut Tx<'_>, person: &Person<'_>) -> Result<Erasure, Api
     let (rooms, updates) = store::rename(tx, person.user, person.pseudonym)?;
     let report = vec![
         Erased::all(
-            "rooms they made",
+            "rooms they created",
             rooms,
             "the pseudonym replaces their creator; the rooms stay, because others use them",
         ),

@@ -48,7 +48,7 @@ pub(crate) static REQUIRE_TOKEN: Knob = Knob::new(
 .reloading()
 .only_with(&[&ENABLED])
 .meaning(
-    "Requires a known user for rooms. auto means true in production and wherever tokens are verified, otherwise \
+    "Only identified users may enter rooms. auto means true in production and wherever tokens are verified, otherwise \
          false. With false, clients without credentials may read and write; an invalid token is rejected all the \
          same.",
 );

@@ -218,7 +218,7 @@ pub enum OpenError {
         found: String,
     },
     /// There is nothing to read.
-    #[error("there is no database at {path}; give another file, or set DATABASE_URL", path = path.display())]
+    #[error("there is no database at {path}; set DATABASE_URL to where it is", path = path.display())]
     Absent {
         /// Where it was looked for.
         path: PathBuf,

@@ -515,7 +515,7 @@ fn a_verb_says_what_is_wrong_with_a_file() {
     let old = format!("PRAGMA application_id = 0x696e6b72; PRAGMA user_version = 1; {old}");
     let altered = format!("{old}; CREATE TABLE notes (text)");
     for (sql, says) in [
-        (None, "there is no database at other.db"),
+        (None, "there is no database at other.db; give another --file, or set DATABASE_URL"),
         (Some("CREATE TABLE notes (text)"), "is not an inkring database"),
         (Some(old.as_str()), "has schema version 1, and this inkring reads version 5; make a backup"),
         (Some(altered.as_str()), "it has the table notes, which inkring did not create"),

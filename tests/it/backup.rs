@@ -280,7 +280,7 @@ fn a_backup_that_cannot_be_written_is_told_and_stops_nothing() {
     append(&server, &draft_id, "two");
     let said =
         fails(server.directory.path(), &[("DATABASE_URL", "sqlite:other.db")], &["backup", "--to", "backups"], 1);
-    assert!(said.contains("there is no database at other.db"), "{said}");
+    assert!(said.contains("there is no database at other.db; set DATABASE_URL to where it is"), "{said}");
 }
 
 #[test]

@@ -35,8 +35,7 @@ fn the_dashboard_shows_what_is_and_runs_nothing_of_others() {
     // Features say in a line how they are.
     let server_facts = page.text_of("#server-facts");
     assert!(
-        server_facts
-            .contains("events are written; the newest 0 are in memory, at most 500; 0 files rotated since the start"),
+        server_facts.contains("events are written; in memory: 0 of at most 500; 0 files rotated since the start"),
         "{server_facts}"
     );
     // Features that have a page are led to.

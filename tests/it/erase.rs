@@ -73,8 +73,8 @@ fn household(server: &Server) -> [String; 3] {
 fn assert_erased(server: &Server, said: &Value, [shared, alone, alices]: &[String; 3]) {
     let pseudonym = said["pseudonym"].as_str().unwrap();
     for (what, found) in [
-        ("drafts they made, with others in them", 1),
-        ("drafts they made, alone", 1),
+        ("drafts they created, with others in them", 1),
+        ("drafts they created, alone", 1),
         ("memberships", 3),
         ("rings they held", 2),
         ("segments they wrote", 3),
@@ -117,7 +117,7 @@ fn a_person_is_erased_from_a_server_that_runs_and_the_report_says_what_stays() {
     assert!(server.get(&format!("/v1/collab/drafts/{}", drafts[0])).text().contains(TEXT));
     let plain = done(verb(&["user", "erase", "mallory"]));
     assert!(plain.contains("Nothing was changed") && plain.contains("--yes"), "{plain}");
-    assert_eq!(done(verb(&["user", "erase", "nobody-known"])), "nothing is kept under 'nobody-known'\n");
+    assert_eq!(done(verb(&["user", "erase", "nobody-known"])), "nothing is stored about 'nobody-known'\n");
 
     let said: Value = serde_json::from_str(&done(verb(&["user", "erase", "mallory", "--yes", "--json"]))).unwrap();
     assert_eq!(line(&said, "segments they wrote"), line(&dry, "segments they wrote"));
@@ -146,7 +146,7 @@ fn a_person_is_erased_from_the_database_of_a_server_that_does_not_run() {
     assert!(plain.starts_with("mallory is erased") && plain.contains("backups"), "{plain}");
     let said: Value =
         serde_json::from_str(&done(run(&directory, None, &["user", "erase", "alice", "--json"]))).unwrap();
-    assert_eq!(line(&said, "drafts they made, alone")[0], 1);
+    assert_eq!(line(&said, "drafts they created, alone")[0], 1);
     server.launch();
     let shown = server.get(&format!("/v1/collab/drafts/{}", drafts[2])).expect(200)["data"].clone();
     assert_eq!((&shown["creator_id"], &shown["segments"][1]["content"]), (&json!("alice"), &json!("[redacted]")));

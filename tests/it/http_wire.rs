@@ -420,7 +420,9 @@ fn who_speaks_tls_to_a_port_of_http_is_told_by_the_log() {
     let server = Server::start();
     let mut client = server.connect();
     client.send([0x16]);
-    assert!(client.answer().expect_error(400).1.contains("a TLS handshake, and this port speaks plain HTTP"));
+    assert!(
+        client.answer().expect_error(400).1.contains("a TLS handshake, but this port speaks plain HTTP: use http://")
+    );
     let line = server.wait_for_log(|line| line["message"] == "request.rejected");
     assert!(line["error_message"].as_str().unwrap().contains("TLS"), "{line}");
 }

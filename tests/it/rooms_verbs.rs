@@ -163,7 +163,7 @@ fn without_a_server_the_database_itself_is_read_and_changed() {
     let nowhere = tempfile::tempdir().unwrap();
     let place = Place { directory: nowhere.path(), settings: Vec::new() };
     for asked in [&["list"][..], &["export", "b"], &["import", "b", &large], &["delete", "b"], &["verify"]] {
-        place.run(asked).fails(1, "there is no database");
+        place.run(asked).fails(1, "; set DATABASE_URL to where it is");
     }
     let made = fs::read_dir(nowhere.path()).unwrap().count();
     assert_eq!(made, 0, "asking makes nothing");

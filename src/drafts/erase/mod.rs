@@ -1,6 +1,6 @@
 //! Taking one person out of drafts: their texts, their memberships, their name.
 //!
-//! A draft that they made goes to whoever has belonged to it longest, and is deleted if nobody else does; a ring that they hold goes
+//! A draft that they created goes to whoever has belonged to it longest, and is deleted if nobody else does; a ring that they hold goes
 //! to its creator. Texts go first and names after them: a row that has lost its text has nothing of it to leave behind where it was.
 
 mod store;
@@ -43,11 +43,11 @@ pub(super) fn erase(tx: &mut Tx<'_>, person: &Person<'_>) -> Result<Erasure, Api
     let keys = store::remove_keys_of(tx, person.user)?;
     let report = vec![
         Erased::all(
-            "drafts they made, with others in them",
+            "drafts they created, with others in them",
             tally.handed_over,
             "the longest-standing member is now the creator; the title is removed",
         ),
-        Erased::all("drafts they made, alone", tally.deleted.len() as u64, "deleted, with their texts"),
+        Erased::all("drafts they created, alone", tally.deleted.len() as u64, "deleted, with their texts"),
         Erased::all("memberships", tally.memberships, "ended"),
         Erased::all("rings they held", tally.rings, "now with the creator of the draft"),
         Erased::all(
@@ -110,7 +110,7 @@ fn rename_in_events(tx: &mut Tx<'_>, draft: i64, user: &str, pseudonym: &str) ->
         if named.map(|(_, value)| *value = pseudonym.into()).count() == 0 {
             continue;
         }
-        // Only the event of a draft that they made has a title, and it is a text of theirs.
+        // Only the event of a draft that they created has a title, and it is a text of theirs.
         if let Some(title) = told.get_mut("title") {
             *title = store::TITLE_TAKEN_OUT.into();
         }

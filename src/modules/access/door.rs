@@ -117,7 +117,8 @@ impl Rules {
     pub(in crate::modules) fn refusal(&self) -> ApiError {
         session_required(match self.password {
             Some(_) => {
-                "Send the household's password to POST /api/session, and the cookie or token of its answer with later requests"
+                "Send the household's password to POST /api/session, then send the cookie or token from the response with \
+                 each request"
             }
             None => "The modules cannot be used in production, because HOUSEHOLD_PASSWORD is not set",
         })
