@@ -148,6 +148,11 @@ impl<'a> Call<'a> {
         self.identity.unknown_on_socket(&self.headers, self.peer, self.query_token)
     }
 
+    /// How to send a token in the query of a socket's handshake here, for who has no room for [all the ways](Self::how_to_send_a_token).
+    pub fn how_to_send_a_token_briefly(&self) -> String {
+        identity::in_query_of(self.query_token)
+    }
+
     /// The ways to send a token with a socket's handshake here, for a hint.
     pub fn how_to_send_a_token(&self) -> String {
         identity::in_handshake(self.query_token)

@@ -77,6 +77,6 @@ pub(crate) use reply::park;
 pub use reply::{Parked, Reply, Times, Waiting};
 pub use revoked::{Revoked, RevokedHere};
 pub use routes::{Access, Handler, Kind, PACE, Reads, Route, Routes, operator_table, paths};
-pub use secret::HashedSecret;
+pub use secret::{HashedSecret, shown_by};
 pub use service::{Gate, Guard};
 pub use traffic::{Answered, STATUS_CLASSES, Traffic};

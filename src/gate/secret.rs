@@ -1,5 +1,7 @@
 //! Secrets that somebody has to show: a token of the operator, the household's password, the token of a link.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
@@ -20,18 +22,10 @@ impl HashedSecret {
         hash.try_into().ok().map(Self)
     }
 
-    /// Whether an `Authorization` header shows it, as `Bearer` or as the password of `Basic`.
+    /// Whether an `Authorization` header shows it.
     #[must_use]
     pub fn is_shown_by(&self, header: Option<&[u8]>) -> bool {
-        let Some((scheme, rest)) = header.and_then(|header| split(header, b' ')) else { return false };
-        if scheme.eq_ignore_ascii_case(b"bearer") {
-            return self.is(rest.trim_ascii());
-        }
-        if !scheme.eq_ignore_ascii_case(b"basic") {
-            return false;
-        }
-        let Ok(pair) = STANDARD.decode(rest.trim_ascii()) else { return false };
-        split(&pair, b':').is_some_and(|(_, password)| self.is(password))
+        shown_by(header).is_some_and(|shown| self.is(&shown))
     }
 
     /// Whether this is it. Takes as long for a wrong one, however much of it is right.
@@ -40,6 +34,21 @@ impl HashedSecret {
         let shown: [u8; 32] = Sha256::digest(shown).into();
         self.0.iter().zip(shown).fold(0, |differing, (ours, theirs)| differing | (ours ^ theirs)) == 0
     }
+}
+
+/// What an `Authorization` header shows as `Bearer` or as the password of `Basic`.
+#[must_use]
+pub fn shown_by(header: Option<&[u8]>) -> Option<Cow<'_, [u8]>> {
+    let (scheme, rest) = split(header?, b' ')?;
+    let rest = rest.trim_ascii();
+    if scheme.eq_ignore_ascii_case(b"bearer") {
+        return Some(Cow::Borrowed(rest));
+    }
+    if !scheme.eq_ignore_ascii_case(b"basic") {
+        return None;
+    }
+    let pair = STANDARD.decode(rest).ok()?;
+    split(&pair, b':').map(|(_, password)| Cow::Owned(password.to_vec()))
 }
 
 fn split(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {

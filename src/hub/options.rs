@@ -145,6 +145,14 @@ pub fn may_open_sockets(origins: Option<&[String]>, origin: Option<&[u8]>) -> bo
     origins.is_none_or(listed)
 }
 
+/// What to do about an origin that [`may_open_sockets`] turns away, for a hint.
+pub fn origin_hint(origin: Option<&[u8]>) -> &'static str {
+    match origin {
+        Some(_) => "This server accepts sockets only from the origins in WS_ALLOWED_ORIGINS",
+        None => "Send an Origin header: this server accepts sockets only from the origins in WS_ALLOWED_ORIGINS",
+    }
+}
+
 /// Whether no origin would be turned away, though the limits be on.
 pub(crate) fn any_page_may_open_sockets(settings: &Settings) -> bool {
     let origins = settings.origins(&ORIGINS);

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use log::kv::Value;
 use serde_json::json;
 
 use super::desk::Desk;
@@ -12,6 +13,7 @@ use crate::gate::{Call, Outcome, Route, Routes};
 use crate::hub::{Replaced, Seat, Subscription};
 use crate::net::socket::{Message, code};
 use crate::net::{Outgoing, Session, SocketNote, Ticket};
+use crate::observe::sample::Sample;
 use crate::store::Topic;
 
 /// Where they are opened: two paths for kazkar alone, and one for all modules.
@@ -52,7 +54,15 @@ fn open(desk: &Rc<Desk>, call: &Call<'_>, modules: &[&'static str]) -> Outcome {
         }
         Err(why) => {
             house.sockets.refused.with(&["modules"]).inc();
-            log::info!(request_id = call.request_id.as_str(), context = why; "module.socket_refused");
+            static REFUSED: Sample = Sample::new();
+            let origin = call.headers.get("origin").map(String::from_utf8_lossy);
+            REFUSED.event(house.clock.instant(), log::Level::Info, "module.socket_refused", || {
+                vec![
+                    ("request_id", call.request_id.as_str().into()),
+                    ("reason", why.into()),
+                    ("origin", origin.as_deref().map_or(Value::null(), Value::from)),
+                ]
+            });
             Outcome::NoSocket(Box::new(Refused(why)), limits)
         }
     }

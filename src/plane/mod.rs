@@ -28,7 +28,7 @@ use crate::gate::headers::PAGE;
 use crate::gate::identity::Trust;
 use crate::gate::{
     ApiError, Call, Code, Cors, Gate, Guard, HashedSecret, Identity, Live, Outcome, Parking, Places, Policy, Revoked,
-    Route, Routes, Tickets, UntrustedProxy,
+    Route, Routes, Tickets, UntrustedProxy, shown_by,
 };
 use crate::hub::{Batch, Mailbox, Topics};
 use crate::net::{
@@ -209,11 +209,15 @@ impl Plan {
 }
 
 fn check_token(token: &HashedSecret, request: &Request<'_>) -> Result<(), ApiError> {
-    if token.is_shown_by(request.headers.get(AUTHORIZATION.as_str())) {
-        return Ok(());
-    }
+    let message = match shown_by(request.headers.get(AUTHORIZATION.as_str())) {
+        Some(shown) if token.is(&shown) => return Ok(()),
+        Some(_) => "This is not the server's OPS_TOKEN",
+        None => {
+            "The private plane requires OPS_TOKEN: send it as Authorization: Bearer TOKEN, or as the password of HTTP Basic"
+        }
+    };
     let challenge = HeaderValue::from_static(r#"Basic realm="inkring", charset="UTF-8""#);
-    Err(ApiError::new(Code::HttpError, "The private plane asks for OPS_TOKEN: send it in Authorization: Bearer TOKEN")
+    Err(ApiError::new(Code::HttpError, message)
         .with_status(StatusCode::UNAUTHORIZED)
         .with_header(WWW_AUTHENTICATE, challenge)
         .marked_auth_failure("ops_token"))

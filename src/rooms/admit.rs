@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
+use log::kv::Value;
 
 use super::access::Grant;
 use super::dialect::{Dialect, Form, Protocol, Wish};
@@ -19,12 +20,15 @@ use super::name::{BadName, RoomName};
 use super::options::Options;
 use super::socket::{Member, Rooms, Who, closes};
 use crate::gate::{ApiError, Call, Code, Outcome, Sender};
-use crate::hub::options::may_open_sockets;
+use crate::hub::options::{may_open_sockets, origin_hint};
 use crate::hub::{Full, Seat};
 use crate::net::socket::{Message, code};
 use crate::net::{Outgoing, Session, Ticket, network_of};
 use crate::observe::sample::Sample;
 use crate::store::Topic;
+
+/// The reason of who comes from a page that may not open sockets.
+const ORIGIN: &str = "origin";
 
 /// Opens the socket that a handshake asks for, on this form of URL, or says why not.
 pub(super) fn open(
@@ -52,6 +56,7 @@ pub(super) fn open(
             if let Err(wait) = told {
                 return Err(refusal.plainly(wait.as_secs().max(1)));
             }
+            let origin = call.headers.get("origin").filter(|_| refusal.reason == ORIGIN).map(String::from_utf8_lossy);
             static REFUSED: Sample = Sample::new();
             REFUSED.event(now, log::Level::Info, "room.refused", || {
                 vec![
@@ -59,6 +64,8 @@ pub(super) fn open(
                     ("room", refusal.about.as_str().into()),
                     ("reason", refusal.reason.into()),
                     ("error_message", refusal.message.as_str().into()),
+                    // What a client chose is shortened by whoever writes it.
+                    ("context", origin.as_deref().map_or(Value::null(), Value::from)),
                 ]
             });
             let told = Refused { refusal, protocol, speaks_yjs: dialect.speaks_binary() };
@@ -135,7 +142,8 @@ fn admit(
     };
     let origin = call.headers.get("origin");
     if !may_open_sockets(options.origins.as_deref(), origin) {
-        return Err(refuse(closes::FORBIDDEN, "", "Origin not allowed", "origin", StatusCode::FORBIDDEN));
+        let refusal = refuse(closes::FORBIDDEN, "", "Origin not allowed", ORIGIN, StatusCode::FORBIDDEN);
+        return Err(Refusal { hint: Some(origin_hint(origin).to_owned()), ..refusal });
     }
     let name = name.map_err(|bad| match bad {
         BadName::Missing => {
@@ -150,7 +158,7 @@ fn admit(
         Sender::Refused(error) => {
             let message = error.message().unwrap_or("Invalid token");
             let hint = match error.hint() {
-                Some(hint) => format!("{hint}; send it {}", call.how_to_send_a_token()),
+                Some(hint) => format!("{hint}. Send it {}", call.how_to_send_a_token()),
                 None => call.how_to_be_known(),
             };
             let refusal = refuse(closes::UNAUTHORIZED, "Invalid token", message, "bad_token", unauthorized);
@@ -158,8 +166,8 @@ fn admit(
         }
         Sender::Nobody if options.require_token => {
             let message = match call.verifies_tokens() {
-                true => "This room takes only users who are known: send a token",
-                false => "This room takes only users who are known, and this server has no key for tokens",
+                true => "Only identified users may enter this room: send a token",
+                false => "Only identified users may enter this room, and this server has no key to verify tokens",
             };
             let refusal = refuse(closes::UNAUTHORIZED, "Unauthorized", message, "no_token", unauthorized);
             return Err(Refusal { hint: Some(call.how_to_be_known()), ..refusal });

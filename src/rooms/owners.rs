@@ -354,7 +354,7 @@ fn document_of(call: &Call<'_>) -> Result<RoomName, ApiError> {
 fn no_token(call: &Call<'_>) -> ApiError {
     let hint = match call.verifies_tokens() {
         true => "Send Authorization: Bearer TOKEN; X-User-Id is not enough",
-        false => "This server has no key for tokens: its operator has to set one",
+        false => "This server has no key to verify tokens: its operator has to set one",
     };
     ApiError::new(Code::HttpError, "Rooms are managed with a token that has perm: admin")
         .with_status(StatusCode::UNAUTHORIZED)
@@ -384,7 +384,7 @@ fn who(call: &Call<'_>, asker: Asker) -> String {
 }
 
 fn not_admin() -> ApiError {
-    ApiError::new(Code::Forbidden, "This is for a token with the claim perm: admin")
+    ApiError::new(Code::Forbidden, "This requires a token with the claim perm: admin")
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use log::kv::Value;
 use parking_lot::Mutex;
 
 use super::options::requires_token;
@@ -17,11 +18,12 @@ use super::signal::{
     SIGNAL_TOPIC_MAX_BYTES, SIGNAL_TOPICS_ALL_MAX, SIGNAL_TOPICS_MAX, TooManyTopics,
 };
 use crate::feature::{House, ShardParts};
-use crate::gate::{Call, Live, Outcome, Route, Routes};
+use crate::gate::{Call, Live, Outcome, Route, Routes, Sender};
 use crate::hub::options::{may_open_sockets, seats_of_any_topic, socket_limits, socket_origins};
 use crate::hub::{Full, Replaced, Seat, SeatLimits, Subscription};
 use crate::net::socket::{Ended, Message, code};
 use crate::net::{Frame, Outgoing, Session, SocketLimits, SocketNote, Ticket};
+use crate::observe::sample::Sample;
 use crate::settings::Settings;
 use crate::store::{Space, Topic};
 
@@ -89,15 +91,26 @@ impl Signalling {
     fn admit(&self, call: &Call<'_>, options: &SignalOptions) -> Result<Seat, Refusal> {
         let origin = call.headers.get("origin");
         if !may_open_sockets(options.origins.as_deref(), origin) {
-            return Err(Refusal { code: code::POLICY, says: "Origin not allowed", reason: "origin" });
+            let origin = origin.map(|origin| String::from_utf8_lossy(origin).into_owned());
+            return Err(Refusal { origin, ..Refusal::new(code::POLICY, "Origin not allowed", "origin") });
         }
         if options.known_only && call.user.is_empty() {
-            let says = "Unauthorized: missing or invalid authentication";
-            return Err(Refusal { code: code::POLICY, says, reason: "unauthorized" });
+            return Err(Refusal::new(code::POLICY, unauthorized(call), "unauthorized"));
         }
         let seats = &options.seats[usize::from(call.user.is_empty())];
         // Last, as another socket may lose its seat by it.
         Ok(self.house.seats.take(&Topic::new(&TOPICS, ""), call.user, seats)?)
+    }
+}
+
+/// What somebody is told who has to say who they are, in the room that the reason of a close has.
+fn unauthorized(call: &Call<'_>) -> String {
+    match call.sender {
+        Sender::Refused(error) => error.message().unwrap_or("Invalid token").to_owned(),
+        _ if call.verifies_tokens() => {
+            format!("This server requires a token for signalling: send {}", call.how_to_send_a_token_briefly())
+        }
+        _ => "This server requires a token for signalling, and has no key to verify tokens".to_owned(),
     }
 }
 
@@ -124,7 +137,14 @@ pub(super) fn route(routes: &mut Routes, parts: ShardParts, signalling: Signalli
             }
             Err(refusal) => {
                 house.sockets.refused.with(&[refusal.reason]).inc();
-                log::info!(request_id = call.request_id.as_str(), reason = refusal.reason; "signal.refused");
+                static REFUSED: Sample = Sample::new();
+                REFUSED.event(house.clock.instant(), log::Level::Info, "signal.refused", || {
+                    vec![
+                        ("request_id", call.request_id.as_str().into()),
+                        ("reason", refusal.reason.into()),
+                        ("context", refusal.origin.as_deref().map_or(Value::null(), Value::from)),
+                    ]
+                });
                 Ok(Outcome::NoSocket(Box::new(refusal), limits))
             }
         }
@@ -140,9 +160,17 @@ struct Shard {
 /// Why a socket is closed right after it was opened.
 struct Refusal {
     code: u16,
-    says: &'static str,
+    says: String,
     /// In one word, for the counters.
     reason: &'static str,
+    /// The origin, where that is the reason and there is one: for the log.
+    origin: Option<String>,
+}
+
+impl Refusal {
+    fn new(code: u16, says: impl Into<String>, reason: &'static str) -> Self {
+        Self { code, says: says.into(), reason, origin: None }
+    }
 }
 
 impl From<Full> for Refusal {
@@ -151,13 +179,13 @@ impl From<Full> for Refusal {
             Full::Global | Full::Topic | Full::TopicCap => ("Global socket limit exceeded", "global"),
             Full::User => ("User socket limit exceeded", "user"),
         };
-        Self { code: code::TRY_AGAIN, says, reason }
+        Self::new(code::TRY_AGAIN, says, reason)
     }
 }
 
 impl Session for Refusal {
     fn open(&mut self, _: Ticket, out: &mut Outgoing<'_>) {
-        out.close(self.code, self.says);
+        out.close(self.code, &self.says);
     }
 
     fn message(&mut self, _: &Message<'_>, _: &mut Outgoing<'_>) {}

@@ -55,7 +55,7 @@ fn a_401_says_what_to_send_or_why_what_was_sent_does_not_count() {
     };
     let distrusting = ("AUTH_TRUST_USER_HEADER", "false");
     let (any, basic) = (("Authorization", "Bearer x"), ("Authorization", "Basic YTpi"));
-    let no_key = "Authorization is ignored, because this server has no key for tokens: ";
+    let no_key = "Authorization is ignored, because this server has no key to verify tokens: ";
     assert_eq!(hint(&[], &[]), "Send X-User-Id: ID");
     assert_eq!(hint(&[], &[("X-User-Id", "")]), "Send X-User-Id: ID");
     assert_eq!(hint(&[SETTING], &[]), "Send Authorization: Bearer TOKEN, or X-User-Id: ID");
@@ -63,7 +63,7 @@ fn a_401_says_what_to_send_or_why_what_was_sent_does_not_count() {
     assert_eq!(hint(&[], &[any]), format!("{no_key}send X-User-Id: ID"));
     assert_eq!(hint(&[distrusting], &[any]), format!("{no_key}its operator has to set one"));
     let closed =
-        "X-User-Id is not trusted from here, and this server has no key for tokens: its operator has to set one";
+        "X-User-Id is not trusted from here, and this server has no key to verify tokens: its operator has to set one";
     for headers in [&[][..], &[ALICE]] {
         assert_eq!(hint(&[distrusting], headers), closed);
     }
@@ -75,7 +75,7 @@ fn a_401_says_what_to_send_or_why_what_was_sent_does_not_count() {
     assert_eq!(hint(&[SETTING], &[("Authorization", "bearer x")]), misspelt);
     // Rooms are not managed by a name alone.
     for (settings, expected) in [
-        (&[][..], "This server has no key for tokens: its operator has to set one"),
+        (&[][..], "This server has no key to verify tokens: its operator has to set one"),
         (&[SETTING], "Send Authorization: Bearer TOKEN; X-User-Id is not enough"),
     ] {
         let answer = Server::with(settings).get_as("alice", "/rooms");
@@ -84,9 +84,20 @@ fn a_401_says_what_to_send_or_why_what_was_sent_does_not_count() {
     }
     // Why a token is not taken is not told, and what to do is.
     let server = Server::with(&[SETTING]);
-    let answer = create(&mut server.connect(), &[any]);
-    refused(&answer, "\"Invalid token\"");
-    assert_eq!(answer.json()["error"]["hint"], "Get a new token");
+    let expired = format!("Bearer {}", token(&json!({ "sub": "late", "exp": 1 })));
+    let elsewhere =
+        "Get a new token; the operator finds the reason in the log (auth.failed), or with inkring token inspect";
+    for (sent, message, hint) in [
+        ("Bearer x", "\"Invalid token\"", elsewhere),
+        ("Bearer", "\"Invalid token\"", "The token is empty"),
+        ("Bearer  ", "\"Invalid token\"", "The token is empty"),
+        (&expired, "\"Token expired\"", "Get a new token"),
+    ] {
+        let answer = create(&mut server.connect(), &[("Authorization", sent)]);
+        refused(&answer, message);
+        assert_eq!(answer.json()["error"]["hint"], hint, "{sent}");
+    }
+    server.wait_for_log(|line| line["message"] == "auth.failed" && line["reason"] == "empty");
 }
 
 /// Holds an answer to being the contract's 401 with this message, which is JSON.

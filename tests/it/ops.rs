@@ -274,9 +274,10 @@ fn status_says_why_it_is_not_ready_and_shows_no_secret() {
 fn with_a_token_nothing_but_healthz_is_answered_without_it() {
     let operated = Operated::with(&[("OPS_TOKEN", TOKEN)]);
     let with = |value: &str| operated.ask("GET", "/status", "ops.example.org", &[("Authorization", value)], b"");
+    let wanted = "The private plane requires OPS_TOKEN: send it as Authorization: Bearer TOKEN, or as the password of HTTP Basic";
     for target in ["/", "/metrics", "/status", "/audit", "/log-level", "/backup", "/nowhere"] {
         let answer = operated.get(target);
-        answer.expect_error(401);
+        assert_eq!(answer.expect_error(401).1, wanted);
         assert!(answer.header("www-authenticate").unwrap().starts_with("Basic realm=\"inkring\""), "{target}");
     }
     assert_eq!(operated.get("/healthz").status, 200);
@@ -284,8 +285,11 @@ fn with_a_token_nothing_but_healthz_is_answered_without_it() {
     let basic = "Basic eDphIHRva2VuIG9mIG1vcmUgdGhhbiBzaXh0ZWVuIGJ5dGVz";
     assert_eq!(with(&format!("Bearer {TOKEN}")).status, 200);
     assert_eq!(with(basic).status, 200);
-    for wrong in ["Bearer", "Bearer a token of more than sixteen byteS", "Basic eDp4", TOKEN] {
-        with(wrong).expect_error(401);
+    for wrong in ["Bearer x", "Bearer a token of more than sixteen byteS", "Basic eDp4"] {
+        assert_eq!(with(wrong).expect_error(401).1, "This is not the server's OPS_TOKEN", "{wrong}");
+    }
+    for no_form in ["Bearer", "Basic !", "Digest x", "", TOKEN] {
+        assert_eq!(with(no_form).expect_error(401).1, wanted, "{no_form}");
     }
     operated.server.wait_for_log(|line| line["message"] == "auth.failed" && line["reason"] == "ops_token");
     assert!(!operated.server.log().contains(TOKEN));

@@ -422,23 +422,27 @@ fn who_may_enter_is_said_by_a_token_in_each_of_its_places() {
 
 #[test]
 fn who_may_not_enter_is_told_once_in_a_socket_and_then_without_one() {
-    let ways = "as the subprotocols bearer, TOKEN, as ?token=TOKEN or in Authorization: Bearer TOKEN";
-    let another = format!("Get a new token; send it {ways}");
-    let nobody = "This room takes only users who are known: send a token";
-    let nobody_can = "This room takes only users who are known, and this server has no key for tokens";
-    let no_key = "This server has no key for tokens: its operator has to set one";
-    let believing = format!("Send a token ({ways}), or X-User-Id: ID");
+    let ways = "as ?token=TOKEN, in the header Authorization: Bearer TOKEN, or as the subprotocols bearer and TOKEN";
+    let another = format!("Get a new token. Send it {ways}");
+    let reason = "the operator finds the reason in the log (auth.failed), or with inkring token inspect";
+    let better = format!("Get a new token; {reason}. Send it {ways}");
+    let empty = format!("The token is empty. Send it {ways}");
+    let nobody = "Only identified users may enter this room: send a token";
+    let nobody_can = "Only identified users may enter this room, and this server has no key to verify tokens";
+    let no_key = "This server has no key to verify tokens: its operator has to set one";
+    let believing = format!("Send a token {ways}; or send X-User-Id: ID");
     let (bad, expired) = ("token=nonsense".to_owned(), format!("token={}", token(&json!({ "exp": 1_766_484_000 }))));
     let elsewhere = format!("token={}", token(&json!({ "room": "other" })));
     let (known_only, distrusting) = (("ROOMS_REQUIRE_TOKEN", "true"), ("AUTH_TRUST_USER_HEADER", "false"));
 
     let server = keyed();
     refused(&server, "", 4401, "Unauthorized", nobody, &believing);
-    refused(&server, &bad, 4401, "Invalid token", "Invalid token", &another);
+    refused(&server, &bad, 4401, "Invalid token", "Invalid token", &better);
+    refused(&server, "token=", 4401, "Invalid token", "Invalid token", &empty);
     refused(&server, &expired, 4401, "Invalid token", "Token expired", &another);
     refused(&server, &elsewhere, 4403, "Unauthorized", "The token is not for this room", "");
     let server = Server::with(&[("JWT_SECRET", SECRET), distrusting]);
-    refused(&server, "", 4401, "Unauthorized", nobody, &format!("Send a token ({ways})"));
+    refused(&server, "", 4401, "Unauthorized", nobody, &format!("Send a token {ways}"));
     let server = Server::with(&[known_only, distrusting]);
     for query in ["", &bad] {
         refused(&server, query, 4401, "Unauthorized", nobody_can, no_key);
@@ -446,8 +450,32 @@ fn who_may_not_enter_is_told_once_in_a_socket_and_then_without_one() {
     let server = Server::with(&[known_only]);
     let until_then = format!("{no_key}; until then, send X-User-Id: ID");
     refused(&server, "", 4401, "Unauthorized", nobody_can, &until_then);
-    let ticket = format!("Get a new ticket; send it {ways}");
+    let ticket = format!("Get a new ticket. Send it {ways}");
     refused(&server, "token=ticket.none", 4401, "Invalid token", "Invalid token", &ticket);
+}
+
+#[test]
+fn a_page_of_another_origin_is_told_what_counts_and_the_log_has_its_origin() {
+    let server = Server::with(&[("WS_LIMITS_ENABLED", "true"), ("WS_ALLOWED_ORIGINS", "https://app.example")]);
+    let listed = "his server accepts sockets only from the origins in WS_ALLOWED_ORIGINS";
+    let evil = format!("https://evil.example/{}", "x".repeat(1000));
+    for (room, headers, hint) in [
+        ("a", &[("Origin", evil.as_str())][..], format!("T{listed}")),
+        ("b", &[], format!("Send an Origin header: t{listed}")),
+    ] {
+        let path = format!("/rooms/{room}");
+        let mut peer = Peer::open(&server, &path, headers).1;
+        assert_eq!(peer.binary()[..2], [2, 0]);
+        assert_eq!(peer.socket.next(), Frame::Close(4403, "Origin not allowed".to_owned()));
+        let (answer, _) = Socket::open(&server, &path, headers);
+        assert_eq!((answer.status, &answer.json()["error"]["hint"]), (403, &json!(hint)), "{room}");
+        let line = server.wait_for_log(|line| line["message"] == "room.refused" && line["room"] == room);
+        assert_eq!(line["reason"], "origin");
+        match line["context"].as_str() {
+            Some(origin) => assert!(evil.starts_with(&origin[..100]) && origin.len() < evil.len(), "{line}"),
+            None => assert!(headers.is_empty(), "{line}"),
+        }
+    }
 }
 
 /// Comes twice on each form of URL, with this query: is closed with this code and message in the first socket, or with 1008

@@ -137,14 +137,23 @@ fn a_socket_says_so_much_and_not_more() {
 #[test]
 fn in_production_only_who_is_known_may_meet_and_only_until_the_token_expires() {
     let server = Server::with(&[("ENV", "production"), ("JWT_SECRET", KEY)]);
-    let (answer, mut socket) = Socket::open(&server, SIGNAL, &[("X-User-Id", "alice")]);
-    assert_eq!(answer.status, 101);
-    socket.assert_closed(1008, "Unauthorized: missing or invalid authentication");
+    let refused = |server: &Server, query: &str, says: &str| {
+        let (answer, mut socket) = Socket::open(server, &format!("{SIGNAL}{query}"), &[("X-User-Id", "alice")]);
+        assert_eq!(answer.status, 101);
+        socket.assert_closed(1008, says);
+    };
+    refused(&server, "", "This server requires a token for signalling: send ?access_token=TOKEN");
+    refused(&server, "?access_token=x", "Invalid token");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let token = |lives: Duration| {
         let claims = json!({ "sub": "alice", "exp": (now + lives).as_secs() });
         encode(&Header::default(), &claims, &EncodingKey::from_secret(KEY.as_bytes())).unwrap()
     };
+    let expired = json!({ "sub": "alice", "exp": 1 });
+    let expired = encode(&Header::default(), &expired, &EncodingKey::from_secret(KEY.as_bytes())).unwrap();
+    refused(&server, &format!("?access_token={expired}"), "Token expired");
+    let keyless = Server::with(&[("ROOMS_REQUIRE_TOKEN", "true"), ("AUTH_TRUST_USER_HEADER", "false")]);
+    refused(&keyless, "", "This server requires a token for signalling, and has no key to verify tokens");
     let path = format!("{SIGNAL}?access_token={}", token(Duration::from_secs(600)));
     let (_, mut socket) = Socket::open(&server, &path, &[]);
     assert_heard(&mut socket);
@@ -163,6 +172,8 @@ fn with_the_limits_on_pages_of_other_origins_and_one_socket_too_many_are_turned_
     let origin = ("Origin", "https://app.example");
     let (_, mut socket) = Socket::open(&server, SIGNAL, &[("Origin", "https://evil.example")]);
     socket.assert_closed(1008, "Origin not allowed");
+    let line = server.wait_for_log(|line| line["message"] == "signal.refused");
+    assert_eq!((&line["reason"], &line["context"]), (&json!("origin"), &json!("https://evil.example")));
     let mut nobody = [(); 3].map(|()| Socket::open(&server, SIGNAL, &[origin]).1);
     nobody.iter_mut().for_each(assert_heard);
     let alice = [origin, ("X-User-Id", "alice")];

@@ -140,7 +140,10 @@ fn a_room_is_entered_and_nothing_is_left_of_it() {
     let (ends, lines) = smoke(server.address, &[], &[]);
     assert_eq!(ends[9], "FAIL");
     let said = line(&lines, "room");
-    assert!(said.contains("takes only users who are known") && said.contains("SMOKE_TOKEN or --token-file"), "{said}");
+    assert!(
+        said.contains("Only identified users may enter this room") && said.contains("SMOKE_TOKEN or --token-file"),
+        "{said}"
+    );
 
     let mut server = Server::start();
     assert_eq!(smoke(server.address, &[], &[]).0, ALL_PASS);

@@ -13,6 +13,8 @@ pub const TOKEN_MAX_BYTES: usize = 8192;
 pub enum BadToken {
     /// Different tokens were sent at once.
     Several,
+    /// There is nothing where it should be.
+    Empty,
     /// Over [`TOKEN_MAX_BYTES`].
     TooLong,
     /// It names no key, and there are several.
@@ -60,6 +62,7 @@ impl BadToken {
     fn label(self) -> &'static str {
         match self {
             Self::Several => "several",
+            Self::Empty => "empty",
             Self::TooLong => "too_long",
             Self::NoKeyNamed => "no_key_named",
             Self::UnknownKey => "unknown_key",
@@ -82,6 +85,7 @@ impl BadToken {
     pub fn reason(self) -> &'static str {
         match self {
             Self::Several => "different tokens in one request",
+            Self::Empty => "the token is empty",
             Self::TooLong => "the token is too long",
             Self::NoKeyNamed => "there is no kid, and there are several keys",
             Self::UnknownKey => "kid is none of the keys",
@@ -110,6 +114,12 @@ impl BadToken {
 /// 401: a token was sent and is not taken.
 impl From<BadToken> for ApiError {
     fn from(bad: BadToken) -> Self {
-        bad.error("Get a new token")
+        bad.error(match bad {
+            BadToken::Empty => "The token is empty",
+            BadToken::Expired | BadToken::Revoked => "Get a new token",
+            _ => {
+                "Get a new token; the operator finds the reason in the log (auth.failed), or with inkring token inspect"
+            }
+        })
     }
 }

@@ -39,10 +39,18 @@ const BEARER_PREFIX: &str = "bearer.";
 /// How a token is sent with a request, for hints.
 const IN_HEADER: &str = "Authorization: Bearer TOKEN";
 
-/// How a token is sent with a socket's handshake, for hints; the query has it under this name, too, on routes that say so.
+/// The query's name for a token, on every route for sockets.
+const IN_QUERY: &str = "access_token";
+
+/// How a token is sent in the query of a socket's handshake, for hints: under the route's own name for it, where it has one.
+pub(super) fn in_query_of(query_token: Option<&str>) -> String {
+    format!("?{}=TOKEN", query_token.unwrap_or(IN_QUERY))
+}
+
+/// The same of all the ways.
 pub(super) fn in_handshake(query_token: Option<&str>) -> String {
-    let name = query_token.unwrap_or("access_token");
-    format!("as the subprotocols bearer, TOKEN, as ?{name}=TOKEN or in {IN_HEADER}")
+    // bearer.TOKEN is left out: a browser closes a socket that offers it alone.
+    format!("as {}, in the header {IN_HEADER}, or as the subprotocols bearer and TOKEN", in_query_of(query_token))
 }
 
 /// How requests state their identity.
@@ -122,7 +130,7 @@ impl Identity {
     /// 401: nobody is named. Says what to send, or why what was sent does not count here.
     pub fn unknown(&self, request: &Request<'_>, peer: Peer) -> ApiError {
         let headers = &request.headers;
-        let hint = self.disregarded(headers, peer, IN_HEADER).unwrap_or_else(|| self.wanted(peer, IN_HEADER));
+        let hint = self.disregarded(headers, peer, IN_HEADER).unwrap_or_else(|| self.wanted(peer));
         ApiError::unauthorized().with_hint(hint)
     }
 
@@ -130,20 +138,24 @@ impl Identity {
     pub(super) fn unknown_on_socket(&self, headers: &Headers<'_>, peer: Peer, query_token: Option<&str>) -> String {
         if self.verifier.is_none() {
             let until_then = if self.trust.believes_header_of(peer) { "; until then, send X-User-Id: ID" } else { "" };
-            return format!("This server has no key for tokens: its operator has to set one{until_then}");
+            return format!("This server has no key to verify tokens: its operator has to set one{until_then}");
         }
-        let token = format!("a token ({})", in_handshake(query_token));
-        self.disregarded(headers, peer, &token).unwrap_or_else(|| self.wanted(peer, &token))
+        let token = format!("a token {}", in_handshake(query_token));
+        let wanted = || {
+            let or_name = if self.trust.believes_header_of(peer) { "; or send X-User-Id: ID" } else { "" };
+            format!("Send {token}{or_name}")
+        };
+        self.disregarded(headers, peer, &token).unwrap_or_else(wanted)
     }
 
-    /// What to send to say who sends this; `token` is how a token is sent.
-    fn wanted(&self, peer: Peer, token: &str) -> String {
+    /// What to send to say who sends this.
+    fn wanted(&self, peer: Peer) -> String {
         match (&self.verifier, self.trust.believes_header_of(peer)) {
-            (Some(_), false) => format!("Send {token}"),
-            (Some(_), true) => format!("Send {token}, or X-User-Id: ID"),
+            (Some(_), false) => format!("Send {IN_HEADER}"),
+            (Some(_), true) => format!("Send {IN_HEADER}, or X-User-Id: ID"),
             (None, true) => "Send X-User-Id: ID".to_owned(),
             (None, false) => {
-                "X-User-Id is not trusted from here, and this server has no key for tokens: its operator has to set one"
+                "X-User-Id is not trusted from here, and this server has no key to verify tokens: its operator has to set one"
                     .to_owned()
             }
         }
@@ -155,7 +167,9 @@ impl Identity {
         let believes = self.trust.believes_header_of(peer);
         if in_header(headers).is_some() && self.verifier.is_none() {
             let remedy = if believes { "send X-User-Id: ID" } else { "its operator has to set one" };
-            return Some(format!("Authorization is ignored, because this server has no key for tokens: {remedy}"));
+            return Some(format!(
+                "Authorization is ignored, because this server has no key to verify tokens: {remedy}"
+            ));
         }
         if has("x-user-id") && !believes && self.verifier.is_some() {
             return Some(format!("X-User-Id is not trusted from here: send {token}"));
@@ -221,7 +235,7 @@ fn in_protocols<'a>(request: &Request<'a>) -> Option<Sent<'a>> {
 /// `?access_token=TOKEN`, or under another name, too.
 fn in_query<'a>(request: &Request<'a>, also: Option<&str>) -> Option<Sent<'a>> {
     let pairs = form_urlencoded::parse(request.query().as_bytes())
-        .filter(|(name, _)| name == "access_token" || also.is_some_and(|also| name == also));
+        .filter(|(name, _)| name == IN_QUERY || also.is_some_and(|also| name == also));
     only(pairs.map(|(_, token)| match token {
         Cow::Borrowed(token) => Cow::Borrowed(token.as_bytes()),
         Cow::Owned(token) => Cow::Owned(token.into_bytes()),

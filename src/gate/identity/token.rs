@@ -56,6 +56,9 @@ impl Verifier {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn verify(&self, token: &[u8], now: Timestamp) -> Result<Caller, BadToken> {
+        if token.is_empty() {
+            return Err(BadToken::Empty);
+        }
         if token.len() > TOKEN_MAX_BYTES {
             return Err(BadToken::TooLong);
         }
@@ -451,7 +454,8 @@ mod tests {
     fn what_is_no_token_is_refused() {
         let (header, _) =
             token(&json!({})).split_once('.').map(|(header, rest)| (header.to_owned(), rest.len())).unwrap();
-        for text in ["", ".", "..", "...", "a.b.c", " ", "\0", "null", "Bearer", "....", &format!("{header}..")] {
+        assert_eq!(verify_text(""), Err(BadToken::Empty));
+        for text in [".", "..", "...", "a.b.c", " ", "\0", "null", "Bearer", "....", &format!("{header}..")] {
             assert_eq!(verify_text(text), Err(BadToken::NotSigned), "{text:?}");
         }
         let good = token(&json!({ "sub": "alice" }));
