@@ -12,7 +12,7 @@ pub(crate) static LIMITED: Knob = flag(&SOCKETS, "WS_LIMITS_ENABLED", "false")
     .reloading()
     .guarding_against("clients can open any number of sockets")
     .meaning(
-        "Applies WS_MAX_SOCKETS_PER_USER, WS_MAX_SOCKETS_PER_DRAFT, WS_MAX_SOCKETS_GLOBAL, WS_MAX_MESSAGE_BYTES, \
+        "Applies the maximum numbers of sockets (WS_MAX_SOCKETS_PER_USER and the others), WS_MAX_MESSAGE_BYTES, \
          WS_MAX_MESSAGES_PER_SECOND and WS_ALLOWED_ORIGINS.",
     );
 
@@ -143,6 +143,14 @@ pub fn socket_origins(settings: &Settings) -> Option<Vec<String>> {
 pub fn may_open_sockets(origins: Option<&[String]>, origin: Option<&[u8]>) -> bool {
     let listed = |origins: &[String]| origins.iter().any(|known| origin == Some(known.as_bytes()));
     origins.is_none_or(listed)
+}
+
+/// Why [`may_open_sockets`] turns an origin away, for a close: a page sees nothing else of a refusal.
+pub fn refused_origin(origin: Option<&[u8]>) -> &'static str {
+    match origin {
+        Some(_) => "Origin not allowed: it is not in WS_ALLOWED_ORIGINS",
+        None => "Origin not allowed: none was sent, and WS_ALLOWED_ORIGINS requires one",
+    }
 }
 
 /// What to do about an origin that [`may_open_sockets`] turns away, for a hint.

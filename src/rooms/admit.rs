@@ -20,7 +20,7 @@ use super::name::{BadName, RoomName};
 use super::options::Options;
 use super::socket::{Member, Rooms, Who, closes};
 use crate::gate::{ApiError, Call, Code, Outcome, Sender};
-use crate::hub::options::{may_open_sockets, origin_hint};
+use crate::hub::options::{may_open_sockets, origin_hint, refused_origin};
 use crate::hub::{Full, Seat};
 use crate::net::socket::{Message, code};
 use crate::net::{Outgoing, Session, Ticket, network_of};
@@ -77,7 +77,7 @@ pub(super) fn open(
 /// What a client shows to be let in, as one text: who comes with something else is another case.
 fn shown(call: &Call<'_>) -> Vec<u8> {
     let mut shown = call.query.as_bytes().to_vec();
-    for name in ["authorization", "sec-websocket-protocol", "x-user-id"] {
+    for name in ["authorization", "sec-websocket-protocol", "x-user-id", "origin"] {
         shown.push(0);
         shown.extend_from_slice(call.headers.get(name).unwrap_or_default());
     }
@@ -142,7 +142,7 @@ fn admit(
     };
     let origin = call.headers.get("origin");
     if !may_open_sockets(options.origins.as_deref(), origin) {
-        let refusal = refuse(closes::FORBIDDEN, "", "Origin not allowed", ORIGIN, StatusCode::FORBIDDEN);
+        let refusal = refuse(closes::FORBIDDEN, "", refused_origin(origin), ORIGIN, StatusCode::FORBIDDEN);
         return Err(Refusal { hint: Some(origin_hint(origin).to_owned()), ..refusal });
     }
     let name = name.map_err(|bad| match bad {

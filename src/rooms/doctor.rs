@@ -54,8 +54,9 @@ fn stored(reader: &Reader) -> Result<Diagnosis, Error> {
     let named: Vec<String> = named.iter().map(|(name, reason)| format!("{name} ({reason})")).collect();
     let more = if more > 0 { format!(", and {more} more") } else { String::new() };
     let found = format!("damaged and therefore read-only: {damaged} of {rooms} rooms: {}{more}", named.join(", "));
-    let remedy = "export what is readable with inkring room export NAME, then restore a backup, or delete the room and \
-        import the export; clients that have the room open still have the whole document";
+    let remedy = "export what is readable with inkring room export NAME, and the same room from a restored backup, delete the \
+        room, and import both, as docs/OPERATIONS.md says under \"Rooms quarantined\"; clients that have the room open still \
+        have the whole document";
     Ok(Diagnosis::red(CHECK, found, remedy))
 }
 

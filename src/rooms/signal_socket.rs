@@ -19,7 +19,7 @@ use super::signal::{
 };
 use crate::feature::{House, ShardParts};
 use crate::gate::{Call, Live, Outcome, Route, Routes, Sender};
-use crate::hub::options::{may_open_sockets, seats_of_any_topic, socket_limits, socket_origins};
+use crate::hub::options::{may_open_sockets, refused_origin, seats_of_any_topic, socket_limits, socket_origins};
 use crate::hub::{Full, Replaced, Seat, SeatLimits, Subscription};
 use crate::net::socket::{Ended, Message, code};
 use crate::net::{Frame, Outgoing, Session, SocketLimits, SocketNote, Ticket};
@@ -91,8 +91,9 @@ impl Signalling {
     fn admit(&self, call: &Call<'_>, options: &SignalOptions) -> Result<Seat, Refusal> {
         let origin = call.headers.get("origin");
         if !may_open_sockets(options.origins.as_deref(), origin) {
+            let refusal = Refusal::new(code::POLICY, refused_origin(origin), "origin");
             let origin = origin.map(|origin| String::from_utf8_lossy(origin).into_owned());
-            return Err(Refusal { origin, ..Refusal::new(code::POLICY, "Origin not allowed", "origin") });
+            return Err(Refusal { origin, ..refusal });
         }
         if options.known_only && call.user.is_empty() {
             return Err(Refusal::new(code::POLICY, unauthorized(call), "unauthorized"));

@@ -44,7 +44,9 @@ fn enter(caller: &Caller) -> Result<Found, String> {
 
 fn refused(caller: &Caller, reason: &str) -> String {
     let advice = match reason {
-        "Origin not allowed" => format!("; set {SMOKE_ORIGIN} or --origin to one of the server's WS_ALLOWED_ORIGINS"),
+        _ if reason.starts_with("Origin not allowed") => {
+            format!("; set {SMOKE_ORIGIN} or --origin to one of the server's WS_ALLOWED_ORIGINS")
+        }
         _ if caller.trial().token.is_none() => {
             format!("; put a token that this server accepts into {SMOKE_TOKEN} or --token-file")
         }

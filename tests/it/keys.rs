@@ -443,7 +443,7 @@ fn inspect_says_what_a_token_claims_and_why_it_would_not_be_taken() {
         (named(Some("c")), &set, "kid is none of the keys"),
         (named(Some("a")), &set, "not signed with this key"),
         ("nonsense".to_owned(), &secret, "the token is malformed"),
-        (String::new(), &secret, "the token is malformed"),
+        (String::new(), &secret, "the token is empty"),
         ("x".repeat(70_000), &secret, "the token is too long"),
     ] {
         let ran = inspect(&token, settings);

@@ -459,14 +459,15 @@ fn a_page_of_another_origin_is_told_what_counts_and_the_log_has_its_origin() {
     let server = Server::with(&[("WS_LIMITS_ENABLED", "true"), ("WS_ALLOWED_ORIGINS", "https://app.example")]);
     let listed = "his server accepts sockets only from the origins in WS_ALLOWED_ORIGINS";
     let evil = format!("https://evil.example/{}", "x".repeat(1000));
-    for (room, headers, hint) in [
-        ("a", &[("Origin", evil.as_str())][..], format!("T{listed}")),
-        ("b", &[], format!("Send an Origin header: t{listed}")),
+    let (unlisted, absent) = ("it is not in WS_ALLOWED_ORIGINS", "none was sent, and WS_ALLOWED_ORIGINS requires one");
+    for (room, headers, why, hint) in [
+        ("a", &[("Origin", evil.as_str())][..], unlisted, format!("T{listed}")),
+        ("b", &[], absent, format!("Send an Origin header: t{listed}")),
     ] {
         let path = format!("/rooms/{room}");
         let mut peer = Peer::open(&server, &path, headers).1;
         assert_eq!(peer.binary()[..2], [2, 0]);
-        assert_eq!(peer.socket.next(), Frame::Close(4403, "Origin not allowed".to_owned()));
+        assert_eq!(peer.socket.next(), Frame::Close(4403, format!("Origin not allowed: {why}")));
         let (answer, _) = Socket::open(&server, &path, headers);
         assert_eq!((answer.status, &answer.json()["error"]["hint"]), (403, &json!(hint)), "{room}");
         let line = server.wait_for_log(|line| line["message"] == "room.refused" && line["room"] == room);
@@ -476,6 +477,11 @@ fn a_page_of_another_origin_is_told_what_counts_and_the_log_has_its_origin() {
             None => assert!(headers.is_empty(), "{line}"),
         }
     }
+    // Another origin is another case: its page is told as well, and the log has it.
+    let mut peer = Peer::open(&server, "/rooms/a", &[("Origin", "https://other.example")]).1;
+    assert_eq!(peer.binary()[..2], [2, 0]);
+    assert_eq!(peer.socket.next(), Frame::Close(4403, format!("Origin not allowed: {unlisted}")));
+    server.wait_for_log(|line| line["message"] == "room.refused" && line["context"] == "https://other.example");
 }
 
 /// Comes twice on each form of URL, with this query: is closed with this code and message in the first socket, or with 1008

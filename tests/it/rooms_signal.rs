@@ -171,7 +171,7 @@ fn with_the_limits_on_pages_of_other_origins_and_one_socket_too_many_are_turned_
     ]);
     let origin = ("Origin", "https://app.example");
     let (_, mut socket) = Socket::open(&server, SIGNAL, &[("Origin", "https://evil.example")]);
-    socket.assert_closed(1008, "Origin not allowed");
+    socket.assert_closed(1008, "Origin not allowed: it is not in WS_ALLOWED_ORIGINS");
     let line = server.wait_for_log(|line| line["message"] == "signal.refused");
     assert_eq!((&line["reason"], &line["context"]), (&json!("origin"), &json!("https://evil.example")));
     let mut nobody = [(); 3].map(|()| Socket::open(&server, SIGNAL, &[origin]).1);

@@ -234,28 +234,32 @@ fn a_damaged_room_is_read_up_to_the_damage_and_changed_by_nobody() {
     assert!(String::from_utf8_lossy(&denied).contains(why), "{denied:?}");
 }
 
-/// As root carries it out on the installed server, which has an operator's token.
+/// As root carries it out on the installed server, which has an operator's token: in a shell that goes on when something fails.
 #[test]
-fn the_runbook_brings_a_damaged_room_back() {
+fn the_runbook_brings_damaged_rooms_back_and_deletes_none_that_was_not_saved() {
     let secret = ("OPS_TOKEN", "a token of more than sixteen bytes");
     let mut operated = Operated::of(Server::with(&[("OPS_ADDR", "unix:ops.sock"), secret]));
-    let mut peer = Peer::enter(&operated.server, "/rooms/hurt");
-    for (clock, letter) in ["a", "b", "c"].iter().enumerate() {
-        peer.change(&typed(5, clock as u64, letter));
+    for (client, room) in [(5, "hurt"), (6, "other")] {
+        let mut peer = Peer::enter(&operated.server, &format!("/rooms/{room}"));
+        for (clock, letter) in ["a", "b", "c"].iter().enumerate() {
+            peer.change(&typed(client, clock as u64, letter));
+        }
     }
     assert!(operated.server.terminate().success());
     let mut place = Place::stopped(&operated.server);
-    let whole = place.run(&["export", "hurt"]).stdout;
+    let whole = ["hurt", "other"].map(|room| place.run(&["export", room]).stdout);
     let backup = inkring(place.directory).args(["backup", "--to", "backups"]).output().unwrap();
     let backup = Ran::of(backup).said().lines().next().unwrap().to_owned();
     {
         let database = rusqlite::Connection::open(operated.server.database()).unwrap();
-        assert_eq!(database.execute("UPDATE room_updates SET bytes = x'0101' WHERE seq = 2", []).unwrap(), 1);
+        assert_eq!(database.execute("UPDATE room_updates SET bytes = x'0101' WHERE seq = 2", []).unwrap(), 2);
     }
     operated.server.launch();
     let operated = Operated::of(operated.server);
-    let _peer = Peer::open(&operated.server, "/rooms/hurt", &[]).1;
-    operated.server.wait_for_log(|line| line["message"] == "room.quarantined");
+    let _peers = ["hurt", "other"].map(|room| Peer::open(&operated.server, &format!("/rooms/{room}"), &[]).1);
+    for room in ["hurt", "other"] {
+        operated.server.wait_for_log(|line| line["message"] == "room.quarantined" && line["room"] == room);
+    }
 
     let page = read("docs/OPERATIONS.md");
     let (_, entry) = page.split_once("\n### Rooms quarantined\n").unwrap();
@@ -264,24 +268,35 @@ fn the_runbook_brings_a_damaged_room_back() {
     place.settings.push((secret.0, secret.1.to_owned()));
     place.run(&["verify"]).fails(3, "hurt: update 2: ");
     let block = blocks(entry).into_iter().find(|block| block.language == "sh").unwrap();
-    let script =
-        block.text.replace("NAME", "hurt").replace("/var/lib/inkring/backups/inkring-20261121T160000Z.db", &backup);
-    assert!(script.contains(&format!(" {backup}\n")), "{script}");
     let beside = Path::new(env!("CARGO_BIN_EXE_inkring")).parent().unwrap();
-    let carried_out = Command::new("/bin/sh")
-        .args(["-e", "-c", &script])
-        .current_dir(place.directory)
-        .env_clear()
-        .envs(place.settings.iter().map(|(name, value)| (*name, value)))
-        .env("PATH", beside)
-        .output()
-        .unwrap();
-    assert!(carried_out.status.success(), "{carried_out:?}");
-    assert_eq!(fs::read(place.directory.join("room.update")).unwrap(), typed(5, 0, "a"));
+    let carry_out = |room: &str, directory: &str, backup: &str| {
+        let script = block.text.replace("NAME", room).replace("rescue", directory);
+        let script = script.replace("/var/lib/inkring/backups/inkring-20261121T160000Z.db", backup);
+        assert!(script.contains(&format!(" {backup} ")), "{script}");
+        let ran = Command::new("/bin/sh")
+            .args(["-c", &script])
+            .current_dir(place.directory)
+            .env_clear()
+            .envs(place.settings.iter().map(|(name, value)| (*name, value)))
+            .env("PATH", format!("{}:/usr/bin:/bin", beside.display()))
+            .output()
+            .unwrap();
+        (ran.status.success(), String::from_utf8(ran.stderr).unwrap())
+    };
+    let quarantined =
+        || place.listed()["rooms"].as_array().unwrap().iter().filter(|room| !room["quarantine"].is_null()).count();
+    let (is_done, said) = carry_out("hurt", "mistyped", "backups/none.db");
+    assert!(!is_done && quarantined() == 2, "nothing is deleted that was not saved: {said}");
+    let (is_done, said) = carry_out("hurt", "rescue", &backup);
+    assert!(is_done, "{said}");
+    assert_eq!(fs::read(place.directory.join("rescue/room.update")).unwrap(), typed(5, 0, "a"));
+    let (is_done, said) = carry_out("other", "rescue", &backup);
+    assert!(!is_done && quarantined() == 1, "one room's files are not taken for another's: {said}");
+    let (is_done, said) = carry_out("other", "rescue-other", &backup);
+    assert!(is_done && quarantined() == 0, "{said}");
     place.run(&["verify"]).said();
-    assert_eq!(place.listed()["rooms"][0]["quarantine"], Value::Null);
-    assert_eq!(place.run(&["export", "hurt"]).stdout, whole);
-    Peer::enter(&operated.server, "/rooms/hurt").change(&typed(6, 0, "d"));
+    assert_eq!(["hurt", "other"].map(|room| place.run(&["export", room]).stdout), whole);
+    Peer::enter(&operated.server, "/rooms/hurt").change(&typed(7, 0, "d"));
 }
 
 #[test]

@@ -201,7 +201,12 @@ fn a_server_with_everything_on_says_what_it_wants_and_passes_with_it() {
     }
     assert_eq!(line(&lines, "append"), "SKIP  append: create-draft failed");
     let said = line(&lines, "room");
-    assert!(said.contains("refused: ") && said.contains("Origin not allowed; set SMOKE_ORIGIN"), "{said}");
+    assert!(
+        said.contains("refused: ")
+            && said
+                .contains("Origin not allowed: none was sent, and WS_ALLOWED_ORIGINS requires one; set SMOKE_ORIGIN"),
+        "{said}"
+    );
 
     let minted = server.command().args(["token", "mint", "--user", "carol"]).output().unwrap();
     let token = String::from_utf8(minted.stdout).unwrap();

@@ -23,7 +23,7 @@ const OF_OTHER_MACHINES: [u64; 5] = [0x6969, 0x517b, 0xfe53_4d42, 0xff53_4d42, 0
 #[derive(Debug)]
 pub struct DatabaseLock {
     database: PathBuf,
-    _beside: File,
+    beside: File,
     /// On the database itself, once there is one. Not to be closed before SQLite has closed the same file: with any
     /// descriptor of a file, a process gives up all locks of SQLite's kind that it has on it.
     itself: Option<File>,
@@ -35,7 +35,7 @@ impl DatabaseLock {
         make_directory(named)?;
         let database = real(named)?;
         let beside = take(&database)?;
-        let mut lock = Self { database, _beside: beside, itself: None };
+        let mut lock = Self { database, beside, itself: None };
         lock.take_itself()?;
         Ok(lock)
     }
@@ -71,6 +71,16 @@ impl DatabaseLock {
     /// The database: the file itself, to which links have been followed.
     pub fn database(&self) -> &Path {
         &self.database
+    }
+}
+
+impl Drop for DatabaseLock {
+    fn drop(&mut self) {
+        // A child that this process is just starting has a copy of each file until it runs its own program, and a lock ends with the last
+        // copy, unless it is given up. What cannot be given up ends so.
+        for file in self.itself.iter().chain([&self.beside]) {
+            let _ = file.unlock();
+        }
     }
 }
 
