@@ -248,12 +248,16 @@ fn the_runbook_brings_damaged_rooms_back_and_deletes_none_that_was_not_saved() {
     assert!(operated.server.terminate().success());
     let mut place = Place::stopped(&operated.server);
     let whole = ["hurt", "other"].map(|room| place.run(&["export", room]).stdout);
-    let backup = inkring(place.directory).args(["backup", "--to", "backups"]).output().unwrap();
-    let backup = Ran::of(backup).said().lines().next().unwrap().to_owned();
+    let backed_up = |to| {
+        let made = inkring(place.directory).args(["backup", "--to", to]).output().unwrap();
+        Ran::of(made).said().lines().next().unwrap().to_owned()
+    };
+    let backup = backed_up("backups");
     {
         let database = rusqlite::Connection::open(operated.server.database()).unwrap();
         assert_eq!(database.execute("UPDATE room_updates SET bytes = x'0101' WHERE seq = 2", []).unwrap(), 2);
     }
+    let late = backed_up("late");
     operated.server.launch();
     let operated = Operated::of(operated.server);
     let _peers = ["hurt", "other"].map(|room| Peer::open(&operated.server, &format!("/rooms/{room}"), &[]).1);
@@ -287,6 +291,8 @@ fn the_runbook_brings_damaged_rooms_back_and_deletes_none_that_was_not_saved() {
         || place.listed()["rooms"].as_array().unwrap().iter().filter(|room| !room["quarantine"].is_null()).count();
     let (is_done, said) = carry_out("hurt", "mistyped", "backups/none.db");
     assert!(!is_done && quarantined() == 2, "nothing is deleted that was not saved: {said}");
+    let (is_done, said) = carry_out("hurt", "too-late", &late);
+    assert!(!is_done && quarantined() == 2, "a backup with the same damage is not good enough: {said}");
     let (is_done, said) = carry_out("hurt", "rescue", &backup);
     assert!(is_done, "{said}");
     assert_eq!(fs::read(place.directory.join("rescue/room.update")).unwrap(), typed(5, 0, "a"));
