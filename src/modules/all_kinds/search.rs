@@ -170,11 +170,11 @@ impl Matches {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::clock::Timestamp;
     use crate::modules::MIGRATIONS;
-    use std::sync::Arc;
-
     use crate::store::TextWords;
     use crate::store::testing::House;
 

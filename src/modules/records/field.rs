@@ -49,7 +49,8 @@ pub enum Form {
 }
 
 impl Form {
-    /// Whether statements look records up by it, and not lists alone: by ids of records, addresses of files, and whether there is an object.
+    /// Whether statements look records up by it, and not lists alone: by ids of records, by addresses of files, and by whether there
+    /// is an object.
     pub fn is_looked_up(self) -> bool {
         matches!(self, Self::Wholes | Self::Address | Self::Object(_))
     }

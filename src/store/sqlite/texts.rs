@@ -407,6 +407,8 @@ impl Connection {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::store::open;
     use crate::store::testing::schema;
@@ -415,6 +417,22 @@ mod tests {
 
     fn put(group: TextGroup, number: i64, title: &str, body: &str) -> TextChange {
         TextChange::Replace { number, words: Arc::new(TextWords::of(group, title, body)) }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// The index is written letter by letter, which is quicker: what a word is must be the same there and where it is searched.
+        #[test]
+        fn the_index_has_the_words_that_are_searched(
+            text in prop_oneof![any::<String>(), "[azAZаџїІЁ09 'ʼ’.,\n🎂İΣßÉ\u{300}\u{301}\u{487}]{0,40}"],
+        ) {
+            let (text, mut words) = (composed(&text), String::new());
+            push_words(&mut words, GROUP, &text);
+            let searched = words_in(&text, is_seam)
+                .map(|(_, word)| format!(" {}{}", GROUP.letter(), small_letters(word).collect::<String>()));
+            prop_assert_eq!(&words, &searched.collect::<String>());
+        }
     }
 
     #[test]
